@@ -25,7 +25,7 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import ANYONE, Role, Scope, Viewer
+from aed.accounts.permissions import ANYONE, Scope, TokenRole, Viewer
 from aed.cli.lookup import print_answer
 from aed.cli.screen import say
 from aed.cli.server import bring_up_to_date
@@ -76,7 +76,7 @@ def import_country(session: Session) -> ImportReport:
         emergency_number="144",
         holiday_calendar=None,
     )
-    who = Viewer(role=Role.ADMINISTRATOR, name="import", scopes=frozenset(Scope))
+    who = Viewer(role=TokenRole.ADMINISTRATOR, name="import", scopes=frozenset(Scope))
     return import_devices(session, who, DEVICES, at=make.NOW, region="LI")
 
 

@@ -20,14 +20,14 @@ from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Person
 from aed.accounts.people.schemas import PersonIn
-from aed.accounts.permissions import ANYONE, HeldRole, Role, Scope, Viewer
+from aed.accounts.permissions import ANYONE, Role, Scope, TokenRole, Viewer
 from aed.accounts.regions import Region, RegionIn, put_region
 from aed.accounts.roles import actions as role_actions
 from aed.accounts.roles.models import RoleGrant
 from aed.accounts.roles.schemas import RoleIn
 from aed.accounts.sessions import SignIn
 from aed.accounts.sign_in import passwords
-from aed.accounts.tokens import create_token, key_hash
+from aed.accounts.tokens import create_token, hash_key
 from aed.database.geometry import position_of
 from aed.geo import Position
 from aed.imports.devices.models import Review, SourceRecord
@@ -42,14 +42,14 @@ from aed.incidents.schemas import PatientReportIn
 from aed.issuers import actions as issuer_actions
 from aed.issuers.models import Issuer
 from aed.issuers.schemas import IssuerIn
-from aed.notifications.models import Outgoing
-from aed.registry.changes import Change
+from aed.notifications.models import OutboxMessage
+from aed.registry.changes import RegistryChange
 from aed.registry.devices import actions as device_actions
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import ConsumableKind
 from aed.registry.devices.schemas import ConsumableIn, DeviceIn
 from aed.registry.estates import actions as estate_actions
-from aed.registry.estates.actions import BuildingGiven, put_buildings
+from aed.registry.estates.actions import ImportedBuilding, put_buildings
 from aed.registry.estates.models import Building, Estate, Gate
 from aed.registry.estates.schemas import EstateIn, GateIn
 from aed.responders.actions import (
@@ -97,7 +97,7 @@ from aed.walking.network import WalkingNetwork
 NOW = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
 """A Tuesday, 10:00 in China; no holiday."""
 PATIENT = Position(30.29, 120.10)
-ADMINISTRATOR = Viewer(role=Role.ADMINISTRATOR, name="test", scopes=frozenset(Scope))
+ADMINISTRATOR = Viewer(role=TokenRole.ADMINISTRATOR, name="test", scopes=frozenset(Scope))
 METRES_PER_DEGREE = 111_195.0
 
 _numbers = itertools.count(1)
@@ -175,7 +175,7 @@ def gate(session: Session, estate: Estate, *, at: Position, **given: Any) -> Gat
 def building(session: Session, of: Estate, *, at: Position, **given: Any) -> Building:
     number = next(_numbers)
     fields: dict[str, Any] = {"name_en": f"Building {number}", "name_zh": f"{number}幢", "floors": 6}
-    made = BuildingGiven("test", str(number), of.id, position=at, **fields | given)
+    made = ImportedBuilding("test", str(number), of.id, position=at, **fields | given)
     put_buildings(session, ADMINISTRATOR, [made])
     return session.scalars(select(Building).where(Building.source_id == str(number))).one()
 
@@ -505,7 +505,7 @@ def alert(session: Session, to: Incident, person: Person, *, key: str = "call_ke
         due_at=NOW + timedelta(minutes=3),
         asked_at=NOW,
     )
-    made.key_hash = key_hash(key)
+    made.key_hash = hash_key(key)
     session.add(made)
     session.flush()
     return made
@@ -553,7 +553,7 @@ def call_out(session: Session, of: Device, *, at: datetime = NOW, **given: Any) 
 def errand(session: Session, of: Device, person: Person, *, fact: Fact = Fact.POSITION) -> Errand:
     """The person is asked of the device; the key is `ask_` and the person's id."""
     made = Errand(
-        key_hash=key_hash(f"ask_{person.id}"),
+        key_hash=hash_key(f"ask_{person.id}"),
         device_id=of.id,
         person_id=person.id,
         fact=fact,
@@ -584,7 +584,9 @@ def reminded(session: Session, person: Person, of: Device, *, at: datetime) -> t
         session, after_id=person.id - 1, at=at, by=always, public_url="https://aed.example", most=1
     )
     text = session.scalars(
-        select(Outgoing.text_en).where(Outgoing.person_id == person.id).order_by(Outgoing.id.desc())
+        select(OutboxMessage.text_en)
+        .where(OutboxMessage.person_id == person.id)
+        .order_by(OutboxMessage.id.desc())
     ).first()
     assert text is not None
     return key_in(text), reminder.id
@@ -599,11 +601,11 @@ def member(of: Estate, *neighbours: Estate, writes: bool = False) -> Viewer:
     """Someone of an estate, whose neighbourhood has these others."""
     scopes = frozenset(Scope) if writes else frozenset({Scope.READ})
     ids = tuple(sorted({of.id, *(each.id for each in neighbours)}))
-    return Viewer(role=Role.MEMBER, name="member", scopes=scopes, estate_id=of.id, estate_ids=ids)
+    return Viewer(role=TokenRole.MEMBER, name="member", scopes=scopes, estate_id=of.id, estate_ids=ids)
 
 
 def dispatcher(*regions: Region) -> Viewer:
-    return Viewer(role=Role.DISPATCHER, name="dispatcher", region_ids=tuple(each.id for each in regions))
+    return Viewer(role=TokenRole.DISPATCHER, name="dispatcher", region_ids=tuple(each.id for each in regions))
 
 
 def person(
@@ -659,7 +661,7 @@ def sign_in(session: Session, person_id: int) -> str:
     session.add(
         SignIn(
             person_id=person_id,
-            key_hash=key_hash(key),
+            key_hash=hash_key(key),
             created_at=NOW,
             expires_at=expires_at,
             last_seen_at=expires_at,
@@ -672,7 +674,7 @@ def sign_in(session: Session, person_id: int) -> str:
 def role(
     session: Session,
     of: Person,
-    held: HeldRole,
+    held: Role,
     *,
     estate: Estate | None = None,
     region: Region | None = None,
@@ -687,7 +689,7 @@ def role(
 
 
 def somebody(
-    session: Session, held: HeldRole, *, estate: Estate | None = None, region: Region | None = None
+    session: Session, held: Role, *, estate: Estate | None = None, region: Region | None = None
 ) -> Viewer:
     """A new person who holds the role, as the register sees them."""
     someone = person(session)
@@ -696,10 +698,14 @@ def somebody(
     return viewer_of_person(session, someone.id)
 
 
-def changes(session: Session, subject: str) -> list[Change]:
+def changes(session: Session, subject: str) -> list[RegistryChange]:
     """What was kept of changes in that table, oldest first; the session holds nothing afterwards."""
     session.rollback()
-    found = list(session.scalars(select(Change).where(Change.subject == subject).order_by(Change.id)))
+    found = list(
+        session.scalars(
+            select(RegistryChange).where(RegistryChange.subject == subject).order_by(RegistryChange.id)
+        )
+    )
     session.expunge_all()
     session.rollback()
     return found
@@ -707,7 +713,7 @@ def changes(session: Session, subject: str) -> list[Change]:
 
 def key(
     session: Session,
-    role: Role,
+    role: TokenRole,
     *,
     estate: Estate | None = None,
     region: Region | None = None,

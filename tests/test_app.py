@@ -24,13 +24,13 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 from aed import __version__
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.app import create_app, make_routes_ready
 from aed.cli.server import bring_up_to_date
 from aed.database.session import open_database
 from aed.errors import AedError
 from aed.http.problems import MAX_INSTANCE_CHARACTERS
-from aed.registry.changes import Change
+from aed.registry.changes import RegistryChange
 from aed.settings import LogFormat, Settings
 from tests import make
 from tests.make import PATIENT
@@ -160,7 +160,7 @@ def test_every_expected_failure_has_a_status_a_code_and_a_title_of_its_own() -> 
 def office(session: Session, client: TestClient) -> TestClient:
     """The application, asked by an administrator who may write; region CN-33 is there."""
     make.region(session)
-    client.headers.update(make.key(session, Role.ADMINISTRATOR, writes=True))
+    client.headers.update(make.key(session, TokenRole.ADMINISTRATOR, writes=True))
     session.commit()
     return client
 
@@ -273,7 +273,12 @@ def test_a_commit_that_fails_is_not_answered_as_created(office: TestClient, sess
     assert_problem(answer, 500, "unexpected")
     assert "Location" not in answer.headers
     assert written(office) == 0
-    assert session.scalar(select(func.count()).select_from(Change).where(Change.subject == "devices")) == 0
+    assert (
+        session.scalar(
+            select(func.count()).select_from(RegistryChange).where(RegistryChange.subject == "devices")
+        )
+        == 0
+    )
 
 
 def test_a_connection_that_is_cut_while_committing_is_answered_503(
@@ -328,7 +333,7 @@ def test_a_server_that_stops_is_answered_503_and_one_that_comes_back_is_used_at_
         bring_up_to_date(database)
         with database.write_sessions.begin() as session:
             make.device(session)
-            key = make.key(session, Role.ADMINISTRATOR, writes=True)
+            key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
         database.close()
         with TestClient(create_app(settings), raise_server_exceptions=False) as client:
             assert len(client.get(NEAREST).json()["devices"]) == 1
@@ -372,7 +377,7 @@ def test_a_statement_that_waits_too_long_for_a_lock_is_answered_503(
 ) -> None:
     """Another writer holds what this one needs; readers are not kept waiting."""
     device_id = make.device(session).id
-    key = make.key(session, Role.ADMINISTRATOR, writes=True)
+    key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     client = client_on(
         Settings(
@@ -401,7 +406,7 @@ def test_a_statement_that_waits_too_long_for_a_lock_is_answered_503(
 def test_when_every_connection_is_busy_the_answer_is_503(
     session: Session, database_url: str, tmp_path: Path
 ) -> None:
-    key = make.key(session, Role.ADMINISTRATOR, writes=True)
+    key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     settings = Settings(
         database_url=database_url,

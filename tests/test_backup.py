@@ -26,9 +26,9 @@ from sqlalchemy.orm import Session
 from typer.testing import CliRunner
 
 from aed import migrations
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.backup import postgres, whole
-from aed.backup.archive import MANIFEST, Kind, read_manifest
+from aed.backup.archive import MANIFEST, BackupKind, read_manifest
 from aed.backup.folder import PARTIAL
 from aed.cli import app as commands
 from aed.database.session import Database, open_database, transaction
@@ -75,7 +75,7 @@ def take(database: Database, to: Path, keep: int | None = None) -> Path:
     return whole.take(database, to=to, keep=keep, at=NOW, progress=silent).path
 
 
-def restore(settings: Settings, backup: Path, *, replace: bool = False) -> whole.Restored:
+def restore(settings: Settings, backup: Path, *, replace: bool = False) -> whole.RestoredBackup:
     with opened(settings) as database:
         return whole.restore(settings, database, backup, replace=replace, at=LATER, progress=silent)
 
@@ -95,7 +95,7 @@ def a_whole_register(session: Session) -> None:
             keeper={"name": "王芳", "phone": "+86 571 0555 0100"},
         )
     make.responder(session, also_at=[north_of(PATIENT, metres=500)], estate_id=estate.id)
-    make.key(session, Role.ADMINISTRATOR)
+    make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
 
 
@@ -511,7 +511,7 @@ def test_a_foreign_archive_is_refused(elsewhere: Settings, tmp_path: Path, backu
 def test_a_backup_of_the_other_kind_is_refused(backup: Path, tmp_path: Path, settings: Settings) -> None:
     other = (
         "postgresql+psycopg://aed@127.0.0.1:1/aed"
-        if read_manifest(backup).kind is Kind.SPATIALITE
+        if read_manifest(backup).kind is BackupKind.SPATIALITE
         else f"sqlite:///{tmp_path}/other.sqlite"
     )
 

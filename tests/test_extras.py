@@ -13,8 +13,8 @@ from aed import clock
 from aed.app import create_app
 from aed.errors import ExtraNotInstalled
 from aed.notifications.channels import channels_of
-from aed.notifications.endpoints import EndpointGiven, put_endpoint
-from aed.notifications.rules import Channel, Postponed
+from aed.notifications.endpoints import EndpointInput, put_endpoint
+from aed.notifications.rules import Channel, TemporaryFailure
 from aed.responders.live import live_places
 from aed.settings import Settings
 from tests.make import ADMINISTRATOR
@@ -52,14 +52,14 @@ def test_the_traces_setting_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_apprise_endpoint_names_its_extra(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     uninstall(monkeypatch, "apprise")
     with pytest.raises(ExtraNotInstalled, match=r"aed\[apprise\]") as raised:
-        put_endpoint(session, ADMINISTRATOR, EndpointGiven("gate", Channel.APPRISE, ADDRESS), at=clock.now())
+        put_endpoint(session, ADMINISTRATOR, EndpointInput("gate", Channel.APPRISE, ADDRESS), at=clock.now())
     assert raised.value.field == "channel"
 
 
 def test_a_message_waits_until_its_extra_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     uninstall(monkeypatch, "apprise")
     deliver = channels_of(Settings())[Channel.APPRISE]
-    with pytest.raises(Postponed, match=r"aed\[apprise\]") as raised:
+    with pytest.raises(TemporaryFailure, match=r"aed\[apprise\]") as raised:
         deliver(letter(Channel.APPRISE, ADDRESS), at=clock.now())
     assert raised.value.is_channel_down
 

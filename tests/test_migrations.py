@@ -22,8 +22,8 @@ from aed.errors import Conflict
 from aed.imports.devices.models import Review, SourceRecord
 from aed.lookup.answer import Question
 from aed.lookup.search import nearest
-from aed.notifications.models import Outgoing
-from aed.registry.changes import Change
+from aed.notifications.models import OutboxMessage
+from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
 from aed.responders.models import Consent
@@ -119,7 +119,9 @@ def test_what_is_recorded_survives_an_upgrade_that_is_run_again(session: Session
     assert session.scalar(select(Estate.name_zh)) == "春风里"
     assert session.scalar(select(Device.serial)) == "SN-1"
     assert session.scalar(select(Device.id)) == device.id
-    holidays = session.scalars(select(Change).where(Change.subject == "holiday_calendars")).all()
+    holidays = session.scalars(
+        select(RegistryChange).where(RegistryChange.subject == "holiday_calendars")
+    ).all()
     assert len({tuple(change.fields) for change in holidays}) == len(holidays), "each year is seeded once"
 
 
@@ -264,7 +266,7 @@ def test_the_numbers_that_are_there_are_sealed_on_the_way_up_and_readable_again_
     with empty.read_sessions() as session:
         assert session.scalar(select(Person.id).where(Person.phone == "+86 138 0013 8002")) == 2
         assert session.scalars(select(Account.phone).order_by(Account.person_id)).first() == "+8613800138001"
-        assert session.scalars(select(Outgoing.recipient)).one() == "+8613800138001"
+        assert session.scalars(select(OutboxMessage.recipient)).one() == "+8613800138001"
         assert session.scalars(select(SourceRecord.fields)).one()["keeper_phone"] == "+8613800138004"
         assert session.scalars(select(Review.evidence)).one() == {
             "signs": [{"says": "the same phone, ending in 03"}],

@@ -34,12 +34,12 @@ from sqlalchemy import make_url
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.permissions import HeldRole, Role
+from aed.accounts.permissions import Role, TokenRole
 from aed.app import create_app
 from aed.certificates.models import PersonPair
 from aed.database.session import open_database
-from aed.notifications.endpoints import EndpointGiven, put_endpoint
-from aed.notifications.enqueue import Notice, put_to_endpoint
+from aed.notifications.endpoints import EndpointInput, put_endpoint
+from aed.notifications.enqueue import Notice, enqueue_to_endpoint
 from aed.notifications.rules import Channel
 from aed.settings import Settings
 from tests import make
@@ -169,17 +169,17 @@ def make_known(session: Session) -> dict[str, int | str]:
     make.responder(session)
     person = make.person(session, phone="+8613800138000", password="a long pass phrase")
     made["person_id"] = person.id
-    made["grant_id"] = make.role(session, person, HeldRole.RESIDENT, estate=estate).id
+    made["grant_id"] = make.role(session, person, Role.RESIDENT, estate=estate).id
     made["course_id"] = make.course(session, "FIRST-AID").id
     soon = datetime.now(UTC) + timedelta(hours=1)  # one can enrol still, and already sign in
     training = make.training(session, starts_at=soon, enrolment_closes_at=soon.isoformat())
     comes, leaves = make.enrolment(session, training), make.enrolment(session, training)
     assert comes.id == 1, "as the examples have it"
-    group = EndpointGiven(
+    group = EndpointInput(
         "the-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"
     )
     endpoint = put_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
-    outgoing = put_to_endpoint(session, endpoint, Notice("Due", "到期"), NOW)
+    outgoing = enqueue_to_endpoint(session, endpoint, Notice("Due", "到期"), NOW)
     made |= {"name": endpoint.name, "message_id": outgoing.id, "job": "feeds"}
     made |= {"session_id": training.id, "enrolment_id": leaves.id, "number": "CPR-AED-2026-0A1B2C3D4E"}
     made["issuer_id"] = make.issuer(session).id
@@ -216,7 +216,7 @@ def make_known(session: Session) -> dict[str, int | str]:
 
 
 def administrator(session: Session) -> dict[str, str]:
-    made = make.key(session, Role.ADMINISTRATOR, writes=True)
+    made = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     return made
 

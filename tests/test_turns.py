@@ -14,18 +14,18 @@ from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.api.requests import SIGNING_IN
-from aed.accounts.permissions import Role
+from aed.accounts.api.requests import SIGN_IN_QUEUE
+from aed.accounts.permissions import TokenRole
 from aed.accounts.regions import Region
 from aed.errors import TooBusy
 from aed.geo import Position
-from aed.http.concurrency_limits import RETRY_AFTER_SECONDS, Queue, Turns, turn
+from aed.http.concurrency_limits import RETRY_AFTER_SECONDS, Queue, QueueLimits, wait_for_turn
 from aed.incidents.calls.api import REPORTS
 from aed.upkeep.api.checks import PHOTOS
 from tests import make
 from tests.make import PATIENT
 
-TURNS = Turns("tests", at_once=2, waiting=3, each=2, otherwise="Try again.")
+TURNS = QueueLimits("tests", at_once=2, waiting=3, each=2, otherwise="Try again.")
 REFUSED = "try again in 2 s"
 
 
@@ -43,7 +43,7 @@ async def all_at_once(request: Request, callers: list[str]) -> tuple[list[str], 
     async def come(caller: str) -> str:
         nonlocal busy, most
         try:
-            async with turn(request, TURNS, caller):
+            async with wait_for_turn(request, TURNS, caller):
                 busy += 1
                 most = max(most, busy)
                 await asyncio.sleep(0.01)
@@ -74,11 +74,11 @@ def test_a_turn_is_given_back_whatever_happens(request_: Request) -> None:
     """To one that fails, one that is cancelled while it works, and one that is cancelled while it waits."""
 
     async def fail() -> None:
-        async with turn(request_, TURNS, "a"):
+        async with wait_for_turn(request_, TURNS, "a"):
             raise ValueError("on purpose")
 
     async def stay(caller: str) -> None:
-        async with turn(request_, TURNS, caller):
+        async with wait_for_turn(request_, TURNS, caller):
             await asyncio.sleep(60)
 
     async def story() -> None:
@@ -91,7 +91,7 @@ def test_a_turn_is_given_back_whatever_happens(request_: Request) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
         async with AsyncExitStack() as stack, asyncio.timeout(1):
             for caller in "aa":
-                await stack.enter_async_context(turn(request_, TURNS, caller))
+                await stack.enter_async_context(wait_for_turn(request_, TURNS, caller))
 
     asyncio.run(story())
     assert not (left := request_.app.state.queues["tests"].callers), left
@@ -99,10 +99,14 @@ def test_a_turn_is_given_back_whatever_happens(request_: Request) -> None:
 
 def test_classes_of_work_do_not_wait_for_each_other(request_: Request) -> None:
     async def story() -> None:
-        others = Turns("others", at_once=1, waiting=0, each=1, otherwise="")
-        async with turn(request_, others, "a"), asyncio.timeout(1), turn(request_, TURNS, "a"):
+        others = QueueLimits("others", at_once=1, waiting=0, each=1, otherwise="")
+        async with (
+            wait_for_turn(request_, others, "a"),
+            asyncio.timeout(1),
+            wait_for_turn(request_, TURNS, "a"),
+        ):
             with pytest.raises(TooBusy):
-                async with turn(request_, others, "b"):
+                async with wait_for_turn(request_, others, "b"):
                     pass
 
     asyncio.run(story())
@@ -111,7 +115,7 @@ def test_classes_of_work_do_not_wait_for_each_other(request_: Request) -> None:
 # --- routes that take turns -----------------------------------------------------------------------------
 
 
-def full(client: TestClient, turns: Turns) -> None:
+def full(client: TestClient, turns: QueueLimits) -> None:
     """Others have all turns, and wait for them."""
     callers = Counter({"others": turns.at_once + turns.waiting})
     client.app.state.queues[turns.name] = Queue(anyio.Semaphore(0), callers)  # type: ignore[attr-defined]
@@ -124,9 +128,9 @@ def report(position: Position) -> dict[str, object]:
 
 def test_a_dispatcher_opens_an_incident_while_strangers_flood(client: TestClient, session: Session) -> None:
     estate = make.estate(session, around=PATIENT)
-    member = make.key(session, Role.MEMBER, estate=estate, writes=True)
+    member = make.key(session, TokenRole.MEMBER, estate=estate, writes=True)
     region = session.get_one(Region, estate.region_id)
-    dispatcher = make.key(session, Role.DISPATCHER, region=region, writes=True)
+    dispatcher = make.key(session, TokenRole.DISPATCHER, region=region, writes=True)
     session.commit()
     full(client, REPORTS)
 
@@ -143,7 +147,7 @@ def test_many_reports_of_one_account_at_once_are_refused_and_none_is_left_waitin
 ) -> None:
     """However many arrive, those that are taken are planned, and afterwards there is room again."""
     estate = make.estate(session, around=PATIENT)
-    member = make.key(session, Role.MEMBER, estate=estate, writes=True)
+    member = make.key(session, TokenRole.MEMBER, estate=estate, writes=True)
     session.commit()
 
     def send(_: int) -> int:
@@ -162,7 +166,7 @@ def test_a_flood_of_sign_ins_leaves_room_for_lookups(client: TestClient, session
     make.person(session, phone="+8613800138000", password=password)
     session.commit()
     given = {"phone": "+8613800138000", "password": password}
-    full(client, SIGNING_IN)
+    full(client, SIGN_IN_QUEUE)
     refused = client.post("/v1/sign-in", json=given)
     code_refused = client.post("/v1/sign-in/code", json={"phone": given["phone"]})
     found = client.get(f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}")
@@ -178,7 +182,7 @@ def test_too_many_photos_at_once_are_refused_before_they_are_read(
     client: TestClient, session: Session
 ) -> None:
     check = make.check(session, make.device(session)).check
-    key = make.key(session, Role.ADMINISTRATOR, writes=True)
+    key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     full(client, PHOTOS)
 

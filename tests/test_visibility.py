@@ -36,7 +36,7 @@ GUARDED = {
     "Gate": "gates",
     "Building": "buildings",
     "Consumable": "consumables",
-    "Change": "changes",
+    "RegistryChange": "changes",
     "Person": "people",
     "Responder": "responders",
     "ResponderPlace": "responder_places",
@@ -47,7 +47,7 @@ GUARDED = {
     "Account": "accounts",
     "PersonChange": "person_changes",
     "RoleGrant": "role_grants",
-    "Outgoing": "outbox",
+    "OutboxMessage": "outbox",
     "EndpointRow": "endpoints",
     "SecurityEvent": "security_events",
     "Lease": "leases",
@@ -120,15 +120,15 @@ OPEN_TO_ALL = {
 }
 PREDICATES = {
     "visible_to",
-    "known_to",
-    "may_be_called_by",
-    "people_known_to",
-    "held_where_known_to",
+    "estate_visible_to",
+    "responder_visible_to",
+    "people_visible_to",
+    "role_grants_visible_to",
     "told_of",
     "on_rosters_of",
     "answers_for",  # the same for people who may be one
     "run_by",
-    "of_the_house",
+    "managed_by",
     "seen_by",  # the same for enrolments
 }
 READING = {
@@ -260,7 +260,7 @@ def _is_table_by_name(node: ast.expr) -> bool:
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
 def test_every_read_carries_the_viewers_predicate_or_says_why_not(path: Path) -> None:
     assert unguarded_reads(path.read_text()) == [], (
-        "These read what not everyone may see: add visible_to, known_to or may_be_called_by, "
+        "These read what not everyone may see: add visible_to, estate_visible_to or responder_visible_to, "
         "or a line `visibility: why it needs none`."
     )
 
@@ -305,7 +305,7 @@ BAD = {
     "SQL in a string": 'def f(session): return session.execute(text("SELECT * FROM devices"))',
     "SQL in an f-string": 'def f(session, n): return session.execute(text(f"SELECT {n} FROM responders r"))',
     "a method": "class A:\n    def f(self): return select(Device)",
-    "an async function": "async def f(): return select(Change)",
+    "an async function": "async def f(): return select(RegistryChange)",
     "a function inside": "def f():\n    def g(): return select(Gate)\n    return g",
     "a lambda": "f = lambda: select(Estate)",
     "outside of any function": "EVERYTHING = select(Consumable)",
@@ -322,10 +322,11 @@ BAD = {
 GOOD = {
     "the predicate": "def f(v): return select(Device).where(visible_to(v, Device))",
     "through a function of the module": (
-        "def mine(v): return known_to(v, estate_id=1)\ndef f(v): return select(Estate).where(mine(v))"
+        "def mine(v): return estate_visible_to(v, estate_id=1)\n"
+        "def f(v): return select(Estate).where(mine(v))"
     ),
     "through two": (
-        "def one(v): return known_to(v)\n"
+        "def one(v): return estate_visible_to(v)\n"
         "def two(v): return one(v)\n"
         "def f(v): return select(Gate).where(two(v))"
     ),

@@ -27,7 +27,7 @@ from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TokenExpired,
 from aed.exports import api as exports_api
 from aed.http import docs, home
 from aed.http.bodies import BodyLimit, BodyLimits, FileLimit
-from aed.http.headers import CHALLENGE, DEFAULTS, EXPIRED_TOKEN, DefaultHeaders, PublicReads
+from aed.http.headers import CHALLENGE, DEFAULT_HEADERS, EXPIRED_TOKEN, DefaultHeaders, PublicReads
 from aed.http.problems import MAX_ERRORS, MAX_FIELD_CHARACTERS, PROBLEM_TYPE, Problem, problem
 from aed.http.query import refuse_unknown_parameters
 from aed.http.request_timing import RequestMetrics, RequestTiming
@@ -53,7 +53,7 @@ from aed.personal_data import api as personal_data_api
 from aed.registry.devices import api as devices_api
 from aed.registry.estates import api as estates_api
 from aed.registry.holidays import api as holidays_api
-from aed.registry.holidays.queries import days_until_calendars_end, warnings_of_calendars
+from aed.registry.holidays.queries import calendar_warnings, days_until_calendars_end
 from aed.responders import api as responders_api
 from aed.responders.api.intake import Intake
 from aed.responders.live import close_live_places, live_places
@@ -105,7 +105,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.responder_lookups = ResponderLookups(settings.responder_lookups_per_hour)
     app.state.request_metrics = RequestMetrics()
     app.state.queues = {}  # of aed.http.concurrency_limits
-    app.state.send = putting_actions.put
+    app.state.send = putting_actions.enqueue
     app.state.timetable = schedule.TIMETABLE
     app.state.calendar_days = days_until_calendars_end
     app.state.network = network_at(settings.walking_network)
@@ -238,7 +238,7 @@ def _add_health(app: FastAPI) -> None:
                 raise DatabaseUnavailable("The database has no schema yet: run `aed db upgrade`.")
             revision = session.scalar(text("SELECT version_num FROM alembic_version"))
             is_current = revision == head()
-            warnings = warnings_of_calendars(session, database_now(session)) if is_current else []
+            warnings = calendar_warnings(session, database_now(session)) if is_current else []
         if revision != head():
             raise DatabaseUnavailable(
                 f"The database is at schema {revision}, the program at {head()}: run `aed db upgrade`."
@@ -320,7 +320,7 @@ def _add_problems(app: FastAPI) -> None:
             "Something went wrong here",
             "Something went wrong on our side. It has been logged.",
             None,
-            DEFAULTS,  # it is sent from outside the middleware
+            DEFAULT_HEADERS,  # it is sent from outside the middleware
         )
 
 

@@ -13,13 +13,13 @@ from typing import Final
 
 import structlog
 
-from aed.accounts.security_log import forget_events
-from aed.accounts.sign_in.actions import forget_what_is_over
+from aed.accounts.security_log import delete_events
+from aed.accounts.sign_in.actions import delete_expired
 from aed.certificates.jobs import look_for_duplicates
 from aed.database.session import Database, transaction
 from aed.debrief.follow_up.jobs import anonymise_patients, debrief_incidents, settle_devices
 from aed.errors import InvalidInput
-from aed.http.outbound_urls import why_refused
+from aed.http.outbound_urls import refusal_reason
 from aed.imports.devices.rules import thresholds_in
 from aed.imports.feeds.fetching import Fetching
 from aed.imports.feeds.jobs import run_feeds
@@ -32,7 +32,7 @@ from aed.incidents.record.actions import anchor_heads
 from aed.incidents.rules import LOCATION_KEPT_FOR
 from aed.notifications.channels import channels_of
 from aed.notifications.claims import remove_dead_links
-from aed.notifications.jobs import forget_messages
+from aed.notifications.jobs import delete_messages
 from aed.responders.live import live_places
 from aed.settings import Settings
 from aed.training.jobs import end_offers
@@ -47,10 +47,10 @@ from aed.upkeep.jobs import (
     tell_of_calendars,
 )
 from aed.walking.file import network_at
-from aed.worker.jobs import Job, Now, Watch
+from aed.worker.jobs import Job, Now, Poller
 from aed.worker.loop import Worker
 from aed.worker.rules import Counts, daily, every
-from aed.worker.runs import forget_runs
+from aed.worker.runs import delete_runs
 
 log = structlog.get_logger("aed")
 
@@ -90,8 +90,8 @@ def _calendar_notices(database: Database, settings: Settings, now: Now) -> Count
 
 def _forget_sign_ins(database: Database, settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
-        forget_what_is_over(session, at=now())
-        forget_events(session, before=now() - timedelta(days=settings.security_event_keep_days))
+        delete_expired(session, at=now())
+        delete_events(session, before=now() - timedelta(days=settings.security_event_keep_days))
     return {}
 
 
@@ -112,7 +112,7 @@ def _forget_patients(database: Database, settings: Settings, now: Now) -> Counts
 
 
 def _forget_messages(database: Database, settings: Settings, now: Now) -> Counts:
-    forgotten = forget_messages(database, now(), keep_days=settings.outbox_keep_days)
+    forgotten = delete_messages(database, now(), keep_days=settings.outbox_keep_days)
     with transaction(database) as session:
         before = now() - timedelta(days=settings.outbox_keep_days)
         return {"forgotten": forgotten, "told": delete_old_messages(session, before=before)}
@@ -131,7 +131,7 @@ def _audit_heads(database: Database, _settings: Settings, now: Now) -> Counts:
 def _forget_runs(database: Database, settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
         before = now() - timedelta(days=settings.job_runs_keep_days)
-        return {"forgotten": forget_runs(session, before=before)}
+        return {"forgotten": delete_runs(session, before=before)}
 
 
 def _issuers(database: Database, settings: Settings, now: Now) -> Counts:
@@ -293,7 +293,7 @@ def _incidents(database: Database, settings: Settings, now: Now) -> None:
         log.info("incidents looked at", incidents=looked, called=called)
 
 
-WATCHES: Final = (Watch("incidents", _incidents),)
+WATCHES: Final = (Poller("incidents", _incidents),)
 """More are called to a patient as soon as a wave is over."""
 
 
@@ -310,7 +310,7 @@ def fetching(settings: Settings) -> Fetching:
     return Fetching(
         most_bytes=settings.feed_limit_bytes,
         most_seconds=settings.feed_seconds,
-        why_refused=partial(why_refused, is_private_allowed=settings.feed_allow_private),
+        why_refused=partial(refusal_reason, is_private_allowed=settings.feed_allow_private),
     )
 
 
@@ -319,7 +319,7 @@ def asking(settings: Settings) -> Asking:
     limits = Fetching(
         most_bytes=settings.feed_limit_bytes,
         most_seconds=settings.issuer_seconds,
-        why_refused=partial(why_refused, is_private_allowed=settings.feed_allow_private),
+        why_refused=partial(refusal_reason, is_private_allowed=settings.feed_allow_private),
     )
     return Asking(limits, settings.issuer_access)
 

@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from aed.accounts.sign_in.rules import CSRF_HEADER
-from aed.notifications.models import Outgoing
+from aed.notifications.models import OutboxMessage
 from aed.settings import Settings
 from tests.apps import app_on
 
@@ -62,7 +62,7 @@ def codes_sent(session: Session) -> list[str]:
     A test reads them where the program that sends them would.
     """
     session.rollback()
-    said = session.scalars(select(Outgoing.text_en).order_by(Outgoing.id)).all()
+    said = session.scalars(select(OutboxMessage.text_en).order_by(OutboxMessage.id)).all()
     session.rollback()
     return [found.group() for each in said if each and (found := re.search(r"\b\d{6}\b", each))]
 

@@ -11,14 +11,14 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import HeldRole, Role
+from aed.accounts.permissions import Role, TokenRole
 from aed.accounts.regions import Region
 from aed.accounts.sessions import SignIn
-from aed.accounts.sign_in.rules import COOKIE, CSRF_HEADER, csrf_token
-from aed.accounts.tokens import key_hash
+from aed.accounts.sign_in.rules import CSRF_HEADER, SESSION_COOKIE, csrf_token
+from aed.accounts.tokens import hash_key
 from aed.certificates.models import PersonPair
-from aed.notifications.endpoints import EndpointGiven, put_endpoint
-from aed.notifications.enqueue import Notice, put_to_endpoint
+from aed.notifications.endpoints import EndpointInput, put_endpoint
+from aed.notifications.enqueue import Notice, enqueue_to_endpoint
 from aed.notifications.rules import Channel
 from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate, Responder
@@ -48,18 +48,18 @@ def signed_in(session: Session, person: Person) -> dict[str, str]:
     session.add(
         SignIn(
             person_id=person.id,
-            key_hash=key_hash(key),
+            key_hash=hash_key(key),
             created_at=NOW,
             expires_at=FAR_FUTURE,
             last_seen_at=FAR_FUTURE,
         )
     )
     session.flush()
-    return {"Cookie": f"{COOKIE}={key}", CSRF_HEADER: csrf_token(key)}
+    return {"Cookie": f"{SESSION_COOKIE}={key}", CSRF_HEADER: csrf_token(key)}
 
 
 def somebody(
-    session: Session, held: HeldRole | None, *, estate: Estate | None = None, region: Region | None = None
+    session: Session, held: Role | None, *, estate: Estate | None = None, region: Region | None = None
 ) -> dict[str, str]:
     """The headers of a new person who holds the role."""
     person = make.person(session)
@@ -114,7 +114,7 @@ def build(session: Session) -> Everyone:
     offered = make.offer(session, resident)
     assert offered.entry is not None
     make.shares_live_place(session, offered.entry.id)
-    grant = make.role(session, resident, HeldRole.RESIDENT, estate=estate)
+    grant = make.role(session, resident, Role.RESIDENT, estate=estate)
     session.flush()
     session.expire(device, ["consumables"])
     session.refresh(device, ["consumables"])
@@ -129,7 +129,7 @@ def build(session: Session) -> Everyone:
     whose = viewer_of_person(session, resident.id)
     calendar, due_key = calendars.make_calendar(session, whose, DueCalendarIn(), at=NOW)
     message_key, reminder_id = make.reminded(session, resident, device, at=clock.now())
-    group = EndpointGiven(
+    group = EndpointInput(
         "gate-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"
     )
     gate_group = put_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
@@ -183,41 +183,41 @@ def build(session: Session) -> Everyone:
         "issuer_id": make.issuer(session, region="CN-33").id,
         "pair_id": pair(session),
         "name": gate_group.name,
-        "message_id": put_to_endpoint(session, gate_group, Notice("Due", "到期"), NOW).id,
+        "message_id": enqueue_to_endpoint(session, gate_group, Notice("Due", "到期"), NOW).id,
         "job": "feeds",
     }
 
-    def token(role: Role, *, writes: bool = True, **place: Estate | Region) -> dict[str, str]:
+    def token(role: TokenRole, *, writes: bool = True, **place: Estate | Region) -> dict[str, str]:
         return make.key(session, role, writes=writes, **place)  # type: ignore[arg-type] # estate=…, region=…
 
     everyone.headers = {
         "anonymous": {},
         "resident": signed_in(session, resident),
-        "neighbour": somebody(session, HeldRole.RESIDENT, estate=neighbour),
-        "resident elsewhere": somebody(session, HeldRole.RESIDENT, estate=other),
+        "neighbour": somebody(session, Role.RESIDENT, estate=neighbour),
+        "resident elsewhere": somebody(session, Role.RESIDENT, estate=other),
         "without a role": somebody(session, None),
-        "responder": somebody(session, HeldRole.RESPONDER, region=region),
-        "keeper": somebody(session, HeldRole.KEEPER, estate=estate),
-        "keeper elsewhere": somebody(session, HeldRole.KEEPER, estate=other),
-        "lead": somebody(session, HeldRole.LEAD, estate=estate),
-        "manager": somebody(session, HeldRole.ESTATE_MANAGER, estate=estate),
-        "manager elsewhere": somebody(session, HeldRole.ESTATE_MANAGER, estate=other),
-        "manager of the region": somebody(session, HeldRole.ESTATE_MANAGER, region=region),
-        "training officer": somebody(session, HeldRole.TRAINING_OFFICER, region=region),
-        "dispatcher": somebody(session, HeldRole.DISPATCHER, region=region),
-        "dispatcher elsewhere": somebody(session, HeldRole.DISPATCHER, region=elsewhere),
-        "administrator of the region": somebody(session, HeldRole.ADMINISTRATOR, region=region),
-        "administrator above": somebody(session, HeldRole.ADMINISTRATOR, region=country),
-        "administrator elsewhere": somebody(session, HeldRole.ADMINISTRATOR, region=elsewhere),
-        "administrator": somebody(session, HeldRole.ADMINISTRATOR),
-        "member token": token(Role.MEMBER, estate=estate),
-        "reading member token": token(Role.MEMBER, writes=False, estate=estate),
-        "dispatcher token": token(Role.DISPATCHER, region=region),
-        "administrator token": token(Role.ADMINISTRATOR),
-        "reading administrator token": token(Role.ADMINISTRATOR, writes=False),
+        "responder": somebody(session, Role.RESPONDER, region=region),
+        "keeper": somebody(session, Role.KEEPER, estate=estate),
+        "keeper elsewhere": somebody(session, Role.KEEPER, estate=other),
+        "lead": somebody(session, Role.LEAD, estate=estate),
+        "manager": somebody(session, Role.ESTATE_MANAGER, estate=estate),
+        "manager elsewhere": somebody(session, Role.ESTATE_MANAGER, estate=other),
+        "manager of the region": somebody(session, Role.ESTATE_MANAGER, region=region),
+        "training officer": somebody(session, Role.TRAINING_OFFICER, region=region),
+        "dispatcher": somebody(session, Role.DISPATCHER, region=region),
+        "dispatcher elsewhere": somebody(session, Role.DISPATCHER, region=elsewhere),
+        "administrator of the region": somebody(session, Role.ADMINISTRATOR, region=region),
+        "administrator above": somebody(session, Role.ADMINISTRATOR, region=country),
+        "administrator elsewhere": somebody(session, Role.ADMINISTRATOR, region=elsewhere),
+        "administrator": somebody(session, Role.ADMINISTRATOR),
+        "member token": token(TokenRole.MEMBER, estate=estate),
+        "reading member token": token(TokenRole.MEMBER, writes=False, estate=estate),
+        "dispatcher token": token(TokenRole.DISPATCHER, region=region),
+        "administrator token": token(TokenRole.ADMINISTRATOR),
+        "reading administrator token": token(TokenRole.ADMINISTRATOR, writes=False),
     }
     revoked = make.person(session)
-    was = make.role(session, revoked, HeldRole.ADMINISTRATOR)
+    was = make.role(session, revoked, Role.ADMINISTRATOR)
     was.revoked_at, was.revoked_by = NOW, "test"
     everyone.headers["administrator no longer"] = signed_in(session, revoked)
     return everyone

@@ -14,14 +14,14 @@ from aed import clock
 from aed.accounts.audit_log import (
     AuditEntry,
     AuditKey,
-    Replayed,
+    AuditReplay,
     audit_keys,
     hash_of_entry,
     keyed_hash,
-    replay,
+    replay_audit_log,
 )
-from aed.accounts.audit_verification import unrecorded
-from aed.accounts.permissions import HeldRole, Role, Scope
+from aed.accounts.audit_verification import unrecorded_changes
+from aed.accounts.permissions import Role, Scope, TokenRole
 from aed.accounts.roles import actions as role_actions
 from aed.accounts.tokens import create_token, revoke_token
 from aed.database.encryption.keyring import generate_key
@@ -30,7 +30,7 @@ from aed.incidents import queries as incidents
 from aed.incidents.models import IncidentEvent
 from aed.incidents.record.actions import NOTHING_BEFORE, anchor_heads, first_broken_entry, legacy_hash
 from aed.incidents.record.queries import audit_head, find_differences
-from aed.notifications.models import Outgoing
+from aed.notifications.models import OutboxMessage
 from aed.personal_data import actions as privacy
 from aed.personal_data import key_rotation as rotation
 from aed.settings import Settings
@@ -47,19 +47,19 @@ def a_world(session: Session) -> int:
     """Somebody with two roles, one of them taken back, a token that was revoked, and a real patient."""
     estate = make.estate(session)
     person = make.person(session, phone=PHONE, name="Ouyang Na")
-    make.role(session, person, HeldRole.RESIDENT, estate=estate)
-    grant = make.role(session, person, HeldRole.KEEPER, estate=estate)
+    make.role(session, person, Role.RESIDENT, estate=estate)
+    grant = make.role(session, person, Role.KEEPER, estate=estate)
     role_actions.revoke_role(session, ADMINISTRATOR, grant.id, at=NOW)
-    create_token(session, name="old", role=Role.ADMINISTRATOR, scopes=[Scope.READ], at=NOW, who="cli:me")
+    create_token(session, name="old", role=TokenRole.ADMINISTRATOR, scopes=[Scope.READ], at=NOW, who="cli:me")
     revoke_token(session, name="old", at=NOW, who="cli:me")
     incident = make.incident(session)
     session.commit()
     return incident.id
 
 
-def verified(session: Session) -> Replayed:
+def verified(session: Session) -> AuditReplay:
     key_of = audit_keys(session)
-    return replay(session, lambda before, each: hash_of_entry(key_of(each.key_id), before, each))
+    return replay_audit_log(session, lambda before, each: hash_of_entry(key_of(each.key_id), before, each))
 
 
 def test_roles_people_and_tokens_are_chained_with_who_and_when(session: Session) -> None:
@@ -67,7 +67,7 @@ def test_roles_people_and_tokens_are_chained_with_who_and_when(session: Session)
 
     said = verified(session)
     assert said.first_broken is None
-    assert unrecorded(session, said) == []
+    assert unrecorded_changes(session, said) == []
     entries = session.scalars(select(AuditEntry).order_by(AuditEntry.number)).all()
     told = [(each.subject.value, each.action, each.who) for each in entries]
     assert told[0] == ("log", "begun", "program")
@@ -115,7 +115,7 @@ def test_a_role_or_token_that_was_changed_past_the_log_is_found(
     a_world(session)
     session.execute(text(done))
     session.commit()
-    wrong = unrecorded(session, verified(session))
+    wrong = unrecorded_changes(session, verified(session))
     assert any(found in each for each in wrong), wrong
 
 
@@ -135,21 +135,21 @@ def test_a_role_or_token_that_was_put_into_the_database_is_found(session: Sessio
         )
     )
     session.commit()
-    wrong = unrecorded(session, verified(session))
+    wrong = unrecorded_changes(session, verified(session))
     assert sum("past the audit log" in each for each in wrong) == 2
 
 
 def test_erasing_a_person_leaves_the_log_whole_and_names_nobody(session: Session) -> None:
     a_world(session)
     person = make.person(session, phone="+86 138 0013 8001", name="Wang Fang")
-    make.role(session, person, HeldRole.RESIDENT, estate=make.estate(session))
+    make.role(session, person, Role.RESIDENT, estate=make.estate(session))
     session.commit()
     privacy.erase(session, ADMINISTRATOR, person.id, at=NOW)
     session.commit()
 
     said = verified(session)
     assert said.first_broken is None
-    assert unrecorded(session, said) == []
+    assert unrecorded_changes(session, said) == []
     assert "Wang Fang" not in everything(session)
 
 
@@ -207,7 +207,7 @@ def test_records_of_the_old_form_stay_verifiable_and_none_follows_a_keyed_one(
     session.commit()
     assert "begun in the old form" in aed("audit", "verify").out
 
-    make.role(session, make.person(session), HeldRole.RESIDENT, estate=make.estate(session))
+    make.role(session, make.person(session), Role.RESIDENT, estate=make.estate(session))
     mixed = [
         *events,
         IncidentEvent(
@@ -227,7 +227,7 @@ def test_entries_that_were_cut_off_are_found_by_a_head_kept_elsewhere(session: S
     later = clock.now() + timedelta(hours=1)
     head = audit_head(session, at=later)
     assert head.incidents.entries > 0
-    make.role(session, make.person(session), HeldRole.RESIDENT, estate=make.estate(session))
+    make.role(session, make.person(session), Role.RESIDENT, estate=make.estate(session))
     session.commit()
     assert find_differences(session, head) == [], "what came since is no difference"
 
@@ -250,7 +250,7 @@ def test_the_heads_go_to_the_centres_and_into_the_log_and_the_backup(
     make.centre(session)
     assert anchor_heads(session, at=clock.now() + timedelta(hours=1)) == 1
     session.commit()
-    body = session.scalars(select(Outgoing.body).where(Outgoing.body.is_not(None))).all()[-1]
+    body = session.scalars(select(OutboxMessage.body).where(OutboxMessage.body.is_not(None))).all()[-1]
     assert body is not None
     message = json.loads(body)
     assert message["type"] == "audit.head"
@@ -288,7 +288,7 @@ def test_old_entries_stay_verifiable_when_the_key_has_gone(
     try:
         rotation.rotate(both, progress=lambda _: None)
         with both.writing() as own:
-            make.role(own, make.person(own), HeldRole.RESIDENT, estate=make.estate(own))
+            make.role(own, make.person(own), Role.RESIDENT, estate=make.estate(own))
             own.commit()
     finally:
         both.close()

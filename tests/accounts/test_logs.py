@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
-from aed.accounts.sign_in.rules import COOKIE, CSRF_HEADER
+from aed.accounts.permissions import TokenRole
+from aed.accounts.sign_in.rules import CSRF_HEADER, SESSION_COOKIE
 from aed.logs import without_rows
 from tests import make
 from tests.accounts.conftest import codes_sent
@@ -51,7 +51,7 @@ def use(url: str, session: Session, person_id: int, office: dict[str, str]) -> T
         client.cookies.clear()
         key = signed_in.headers["set-cookie"].split("=", 1)[1].split(";")[0]
         told.secrets += [key, signed_in.json()["csrf_token"]]
-        own = {"Cookie": f"{COOKIE}={key}", CSRF_HEADER: signed_in.json()["csrf_token"]}
+        own = {"Cookie": f"{SESSION_COOKIE}={key}", CSRF_HEADER: signed_in.json()["csrf_token"]}
         path = f"/v1/people/{person_id}"
         assert client.get(path, headers=own).json()["phone"] == "+8613800138000"
         told.public += "".join(client.get(each).text for each in ("/v1/people", path, "/v1/me", "/v1/roles"))
@@ -77,7 +77,7 @@ def test_no_log_and_no_public_answer_holds_a_number_a_password_or_a_code(
     session: Session, database_url: str, tmp_path: Path, form: str
 ) -> None:
     person = make.person(session, phone="138 0013 8000", password=PASSWORD)
-    office = make.key(session, Role.ADMINISTRATOR, writes=True)
+    office = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     log = tmp_path / "serve.log"
     # The timetable is not run: the test reads the codes from the outbox.

@@ -20,15 +20,15 @@ from aed import clock
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Person
-from aed.accounts.people.rules import e164, masked
+from aed.accounts.people.rules import e164, mask_phone
 from aed.accounts.people.schemas import PersonAmend
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.database.session import Database
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed
 from aed.notifications.channels import Deliver, spool
 from aed.notifications.jobs import Sent, send_waiting
-from aed.notifications.models import Outgoing
-from aed.notifications.rules import MOST_TRIES, Channel
+from aed.notifications.models import OutboxMessage
+from aed.notifications.rules import MAX_TRIES, Channel
 from tests import make
 from tests.accounts.conftest import Browser, codes_sent
 from tests.make import ADMINISTRATOR, NOW
@@ -87,8 +87,8 @@ def test_whatever_is_written_is_a_number_or_refused(written: str) -> None:
 
 
 def test_a_masked_number_cannot_be_rung() -> None:
-    assert masked("+8613800138000") == "+86*********00"
-    assert masked("12345") == "***"
+    assert mask_phone("+8613800138000") == "+86*********00"
+    assert mask_phone("12345") == "***"
 
 
 def test_a_correction_is_kept_with_who_and_when_and_its_numbers_masked(session: Session) -> None:
@@ -175,7 +175,7 @@ def test_everyone_of_a_list_gets_an_account_but_those_who_share_a_number(session
         ("invented", "+86 100 0000 0001"),
         ("none", None),
     ):
-        people_actions.person(session, name=name, phone=phone)
+        people_actions.find_or_add_person(session, name=name, phone=phone)
 
     done = people_actions.open_accounts(session, ADMINISTRATOR, country="CN", at=NOW)
 
@@ -231,7 +231,7 @@ def test_one_corrects_the_own_name_and_not_the_own_number(browser: Browsers, ses
 
 def test_people_come_a_page_at_a_time(client: TestClient, session: Session) -> None:
     made = [make.person(session).id for _ in range(5)]
-    headers = make.key(session, Role.ADMINISTRATOR)
+    headers = make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
 
     seen: list[int] = []
@@ -276,7 +276,7 @@ def test_a_code_is_spooled_once_in_the_persons_language_and_forgotten(
     assert "请勿" in said["text"]
     assert (path.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o600, 0o700)
     session.rollback()
-    row = session.scalars(select(Outgoing)).one()
+    row = session.scalars(select(OutboxMessage)).one()
     assert (row.text_en, row.text_zh) == (None, None)
     assert row.sent_at is not None
 
@@ -295,13 +295,13 @@ def test_what_cannot_be_spooled_is_tried_again_later_and_given_up_after_enough_t
         later = timedelta(hours=hours)
         return send_waiting(database, lambda: clock.now() + later, channels=spooling(folder))
 
-    for number in range(MOST_TRIES):
+    for number in range(MAX_TRIES):
         assert run(number, tmp_path / "file" / "outbox") == Sent(postponed=1)
         assert run(number, tmp_path / "outbox") == Sent(), "it is not due again yet"
 
-    assert run(MOST_TRIES, tmp_path / "outbox") == Sent()
+    assert run(MAX_TRIES, tmp_path / "outbox") == Sent()
     session.rollback()
-    row = session.scalars(select(Outgoing)).one()
+    row = session.scalars(select(OutboxMessage)).one()
     assert row.given_up_at is not None
     assert row.text_zh is None
 
@@ -322,4 +322,4 @@ def test_a_code_that_nobody_wants_any_longer_is_not_sent(
     assert sent == Sent()
     assert not (tmp_path / "outbox").exists()
     session.rollback()
-    assert session.scalars(select(Outgoing.text_en)).one() is None
+    assert session.scalars(select(OutboxMessage.text_en)).one() is None

@@ -17,13 +17,19 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, Identity, Person
-from aed.accounts.permissions import HeldRole, Role
+from aed.accounts.permissions import Role, TokenRole
 from aed.accounts.roles.models import RoleGrant
 from aed.accounts.sessions import SignIn
-from aed.accounts.sign_in.actions import forget_what_is_over
+from aed.accounts.sign_in.actions import delete_expired
 from aed.accounts.sign_in.models import ProviderRequest
-from aed.accounts.sign_in.rules import COOKIE, CSRF_HEADER, PROVIDER_COOKIE, Way, vouched
-from aed.accounts.sign_in.throttling import count_address
+from aed.accounts.sign_in.rules import (
+    CSRF_HEADER,
+    PROVIDER_COOKIE,
+    SESSION_COOKIE,
+    SignInMethod,
+    identity_from_claims,
+)
+from aed.accounts.sign_in.throttling import count_attempt_from_address
 from aed.database.session import Database
 from aed.errors import InvalidInput
 from aed.settings import BACK_FROM_PROVIDER, Settings, SignInProvider, load_settings
@@ -91,7 +97,7 @@ def sign_in(browser: TestClient, **query: str) -> httpx2.Response:
 
 def resident(session: Session, **known: str) -> int:
     person = make.person(session, phone=known.get("phone", PHONE))
-    make.role(session, person, HeldRole.RESIDENT, estate=make.estate(session))
+    make.role(session, person, Role.RESIDENT, estate=make.estate(session))
     if "email" in known:
         session.execute(update(Account).where(Account.person_id == person.id).values(email=known["email"]))
     session.commit()
@@ -105,7 +111,7 @@ def test_somebody_whom_nobody_knows_is_not_signed_in(browser: TestClient, sessio
 
     assert answer.status_code == 401
     assert "Ask an administrator" in answer.json()["detail"]
-    assert COOKIE not in browser.cookies
+    assert SESSION_COOKIE not in browser.cookies
     assert session.scalar(select(func.count()).select_from(Identity)) == 0
 
 
@@ -213,7 +219,7 @@ def test_a_way_back_is_open_once_in_the_browser_that_left_and_not_for_long(
     session.execute(update(ProviderRequest).values(expires_at=clock.now() - timedelta(seconds=1)))
     session.commit()
     assert browser.get(late).status_code == 401, "too late"
-    forget_what_is_over(session, at=clock.now())
+    delete_expired(session, at=clock.now())
     assert session.scalar(select(func.count()).select_from(ProviderRequest)) == 0
     session.commit()
 
@@ -272,7 +278,7 @@ def test_a_word_that_is_not_the_providers_for_this_visit_signs_nobody_in(
         provider.wrong_claims, provider.published = {}, None
         provider.key, provider.algorithm = right
 
-    assert COOKIE not in browser.cookies
+    assert SESSION_COOKIE not in browser.cookies
     assert session.scalar(select(func.count()).select_from(SignIn)) == 0
     session.commit()
     assert sign_in(browser).status_code == 200
@@ -344,14 +350,14 @@ def test_a_provider_that_is_slow_down_or_wrong_is_told_and_signs_nobody_in(
             assert said in answer.json()["detail"], (name, answer.text)
             assert answer.json()["detail"].endswith("Sign in by password or code, or try again later.")
             provider.instead = {}
-        assert COOKIE not in browser.cookies
+        assert SESSION_COOKIE not in browser.cookies
 
         assert sign_in(browser).status_code == 200
 
 
 def test_nobody_keeps_sending_browsers_away(browser: TestClient, database: Database) -> None:
     for _ in range(49):
-        count_address(database, Way.PROVIDER, address="testclient", at=clock.now())
+        count_attempt_from_address(database, SignInMethod.PROVIDER, address="testclient", at=clock.now())
 
     answered = [browser.get("/v1/sign-in/provider").status_code for _ in range(2)]
 
@@ -381,7 +387,7 @@ def test_an_address_is_the_administrators_to_give_one_persons_and_kept_masked(
 ) -> None:
     other = resident(session, phone="+8613800138001", email="other@estate.example")
     person_id = resident(session)
-    headers = make.key(session, Role.ADMINISTRATOR, writes=True)
+    headers = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     own = {CSRF_HEADER: sign_in(browser).json()["csrf_token"], "If-Match": '"1"'}
     where = f"/v1/people/{person_id}"
@@ -431,9 +437,9 @@ def test_a_provider_that_cannot_be_meant_is_refused_at_start(
 def test_what_a_provider_says_is_taken_only_as_far_as_it_is_of_use() -> None:
     claims: dict[str, object] = {"iss": "https://id.example", "sub": "1"}
 
-    assert vouched(claims | {"sub": ""}, country="CN") is None
-    assert vouched(claims | {"sub": "x" * 256}, country="CN") is None
-    assert vouched({"sub": "1"}, country="CN") is None
+    assert identity_from_claims(claims | {"sub": ""}, country="CN") is None
+    assert identity_from_claims(claims | {"sub": "x" * 256}, country="CN") is None
+    assert identity_from_claims({"sub": "1"}, country="CN") is None
     odd = {
         "name": " ",
         "phone_number": "12",
@@ -441,6 +447,6 @@ def test_what_a_provider_says_is_taken_only_as_far_as_it_is_of_use() -> None:
         "email": "x" * 300,
         "email_verified": True,
     }
-    found = vouched(claims | odd, country="CN")
+    found = identity_from_claims(claims | odd, country="CN")
     assert found is not None
     assert (found.name, found.phone, found.email) == (None, None, None)

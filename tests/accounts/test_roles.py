@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import ANYONE, HeldRole, Holding, Role, Viewer, may_give
+from aed.accounts.permissions import ANYONE, Role, RoleAssignment, TokenRole, Viewer, can_grant_role
 from aed.accounts.roles import actions as roles
 from aed.accounts.roles import queries as role_queries
 from aed.accounts.roles.models import RoleGrant
@@ -34,9 +34,9 @@ type Browsers = Callable[[], Browser]
 
 
 def test_a_role_covers_its_place_and_what_is_below() -> None:
-    of_an_estate = Holding(HeldRole.ESTATE_MANAGER, estate_id=7)
-    of_a_region = Holding(HeldRole.ADMINISTRATOR, region_ids=(1, 2))
-    everywhere = Holding(HeldRole.ADMINISTRATOR)
+    of_an_estate = RoleAssignment(Role.ESTATE_MANAGER, estate_id=7)
+    of_a_region = RoleAssignment(Role.ADMINISTRATOR, region_ids=(1, 2))
+    everywhere = RoleAssignment(Role.ADMINISTRATOR)
 
     assert of_an_estate.covers(estate_id=7, region_id=1)
     assert not of_an_estate.covers(estate_id=8, region_id=1)
@@ -49,18 +49,18 @@ def test_a_role_covers_its_place_and_what_is_below() -> None:
 
 
 def test_a_manager_gives_residents_keepers_and_leads_alone() -> None:
-    manager = [Holding(HeldRole.ESTATE_MANAGER, estate_id=7)]
+    manager = [RoleAssignment(Role.ESTATE_MANAGER, estate_id=7)]
 
-    given = {role for role in HeldRole if may_give(manager, role, estate_id=7, region_id=1)}
+    given = {role for role in Role if can_grant_role(manager, role, estate_id=7, region_id=1)}
 
-    assert given == {HeldRole.RESIDENT, HeldRole.KEEPER, HeldRole.LEAD}
-    assert not any(may_give(manager, role, estate_id=8, region_id=1) for role in HeldRole)
-    region_manager = [Holding(HeldRole.ESTATE_MANAGER, region_ids=(1,))]
-    assert may_give(region_manager, HeldRole.KEEPER, estate_id=8, region_id=1)
-    assert not may_give(region_manager, HeldRole.KEEPER, estate_id=None, region_id=1)
+    assert given == {Role.RESIDENT, Role.KEEPER, Role.LEAD}
+    assert not any(can_grant_role(manager, role, estate_id=8, region_id=1) for role in Role)
+    region_manager = [RoleAssignment(Role.ESTATE_MANAGER, region_ids=(1,))]
+    assert can_grant_role(region_manager, Role.KEEPER, estate_id=8, region_id=1)
+    assert not can_grant_role(region_manager, Role.KEEPER, estate_id=None, region_id=1)
 
 
-def held(session: Session, *roles_on: tuple[HeldRole, dict[str, Any]]) -> Viewer:
+def held(session: Session, *roles_on: tuple[Role, dict[str, Any]]) -> Viewer:
     """The viewer of a new person who holds these."""
     person = make.person(session)
     for role, place in roles_on:
@@ -93,12 +93,12 @@ def test_a_person_sees_what_each_of_the_roles_sees(session: Session) -> None:
     ]
     viewer = held(
         session,
-        (HeldRole.RESIDENT, {"estate": home}),
-        (HeldRole.KEEPER, {"estate": kept}),
-        (HeldRole.DISPATCHER, {"region": make.region(session, "CN-44")}),
+        (Role.RESIDENT, {"estate": home}),
+        (Role.KEEPER, {"estate": kept}),
+        (Role.DISPATCHER, {"region": make.region(session, "CN-44")}),
     )
 
-    assert viewer.role is Role.DISPATCHER
+    assert viewer.role is TokenRole.DISPATCHER
     assert [row.id for row in device_queries.devices(session, viewer, limit=10)] == [
         each.id for each in devices[:3]
     ]
@@ -122,7 +122,7 @@ def test_the_manager_of_a_region_knows_its_estates_and_not_what_stands_in_the_st
     in_it = make.device(session, of=estate, audience="estate")
     make.device(session, at=north_of(PATIENT, metres=50), audience="dispatch")
 
-    viewer = held(session, (HeldRole.ESTATE_MANAGER, {"region": make.region(session, "CN")}))
+    viewer = held(session, (Role.ESTATE_MANAGER, {"region": make.region(session, "CN")}))
 
     assert [row.id for row in device_queries.devices(session, viewer, limit=10)] == [in_it.id]
     assert [each.id for each in estate_queries.estates(session, viewer, limit=10)] == [estate.id]
@@ -136,9 +136,9 @@ def test_the_residents_of_an_estate_share_one_compiled_statement_and_no_more(
     """What is kept by viewer depends on nothing in which two equal viewers differ."""
     estate = make.estate(session)
     other = make.estate(session, around=east_of(PATIENT, metres=2_000))
-    one, two = (held(session, (HeldRole.RESIDENT, {"estate": estate})) for _ in range(2))
-    keeper = held(session, (HeldRole.KEEPER, {"estate": estate}))
-    elsewhere = held(session, (HeldRole.RESIDENT, {"estate": other}))
+    one, two = (held(session, (Role.RESIDENT, {"estate": estate})) for _ in range(2))
+    keeper = held(session, (Role.KEEPER, {"estate": estate}))
+    elsewhere = held(session, (Role.RESIDENT, {"estate": other}))
     dialect = session.get_bind().dialect
 
     assert (one.name, one.person_id) != (two.name, two.person_id)
@@ -150,10 +150,10 @@ def test_the_residents_of_an_estate_share_one_compiled_statement_and_no_more(
 
 
 def test_the_administrator_of_a_region_is_not_the_networks(session: Session) -> None:
-    viewer = held(session, (HeldRole.ADMINISTRATOR, {"region": make.region(session)}))
+    viewer = held(session, (Role.ADMINISTRATOR, {"region": make.region(session)}))
 
     assert not viewer.is_administrator
-    assert held(session, (HeldRole.ADMINISTRATOR, {})).is_administrator
+    assert held(session, (Role.ADMINISTRATOR, {})).is_administrator
 
 
 # --- who gives them -------------------------------------------------------------------------------------
@@ -162,17 +162,17 @@ def test_the_administrator_of_a_region_is_not_the_networks(session: Session) -> 
 @pytest.mark.parametrize(
     ("role", "place", "field"),
     [
-        (HeldRole.DISPATCHER, {"estate_id": 1}, "estate_id"),
-        (HeldRole.ADMINISTRATOR, {"estate_id": 1}, "estate_id"),
-        (HeldRole.RESIDENT, {"region": "CN-33"}, "region"),
-        (HeldRole.KEEPER, {"region": "CN-33"}, "region"),
-        (HeldRole.LEAD, {}, "role"),
-        (HeldRole.DISPATCHER, {}, "role"),
-        (HeldRole.RESIDENT, {"estate_id": 1, "region": "CN-33"}, "region"),
+        (Role.DISPATCHER, {"estate_id": 1}, "estate_id"),
+        (Role.ADMINISTRATOR, {"estate_id": 1}, "estate_id"),
+        (Role.RESIDENT, {"region": "CN-33"}, "region"),
+        (Role.KEEPER, {"region": "CN-33"}, "region"),
+        (Role.LEAD, {}, "role"),
+        (Role.DISPATCHER, {}, "role"),
+        (Role.RESIDENT, {"estate_id": 1, "region": "CN-33"}, "region"),
     ],
 )
 def test_a_role_is_held_where_it_means_something(
-    session: Session, role: HeldRole, place: dict[str, Any], field: str
+    session: Session, role: Role, place: dict[str, Any], field: str
 ) -> None:
     make.estate(session)
     person = make.person(session)
@@ -186,14 +186,14 @@ def test_a_role_is_held_where_it_means_something(
 
 def test_whoever_covers_nothing_gives_nothing_and_learns_of_no_estate(session: Session) -> None:
     person = make.person(session)
-    resident = held(session, (HeldRole.RESIDENT, {"estate": make.estate(session)}))
+    resident = held(session, (Role.RESIDENT, {"estate": make.estate(session)}))
 
     with pytest.raises(NotSignedIn):
-        roles.grant_role(session, ANYONE, person.id, RoleIn(role=HeldRole.RESIDENT, estate_id=999), at=NOW)
+        roles.grant_role(session, ANYONE, person.id, RoleIn(role=Role.RESIDENT, estate_id=999), at=NOW)
     for estate_id in (1, 999):
         with pytest.raises(NotAllowed):
             roles.grant_role(
-                session, resident, person.id, RoleIn(role=HeldRole.RESIDENT, estate_id=estate_id), at=NOW
+                session, resident, person.id, RoleIn(role=Role.RESIDENT, estate_id=estate_id), at=NOW
             )
 
 
@@ -203,36 +203,36 @@ def test_nobody_rises_by_an_own_gift(session: Session) -> None:
     region = make.region(session, "CN-33", parent="CN")
     estate = make.estate(session, in_region="CN-33")
     person = make.person(session)
-    manager = held(session, (HeldRole.ESTATE_MANAGER, {"estate": estate}))
-    regional = held(session, (HeldRole.ADMINISTRATOR, {"region": region}))
+    manager = held(session, (Role.ESTATE_MANAGER, {"estate": estate}))
+    regional = held(session, (Role.ADMINISTRATOR, {"region": region}))
 
-    def gives(who: Viewer, role: HeldRole, **place: Any) -> bool:
+    def gives(who: Viewer, role: Role, **place: Any) -> bool:
         try:
             roles.grant_role(session, who, person.id, RoleIn(role=role, **place), at=NOW)
         except NotAllowed:
             return False
         return True
 
-    assert gives(manager, HeldRole.KEEPER, estate_id=estate.id)
-    assert not gives(manager, HeldRole.ESTATE_MANAGER, estate_id=estate.id)
-    assert not gives(manager, HeldRole.TRAINING_OFFICER, estate_id=estate.id)
-    assert not gives(manager, HeldRole.ADMINISTRATOR, region="CN-33")
-    assert gives(regional, HeldRole.ESTATE_MANAGER, estate_id=estate.id)
-    assert gives(regional, HeldRole.DISPATCHER, region="CN-33")
-    assert not gives(regional, HeldRole.DISPATCHER, region="CN")
-    assert not gives(regional, HeldRole.ADMINISTRATOR)
+    assert gives(manager, Role.KEEPER, estate_id=estate.id)
+    assert not gives(manager, Role.ESTATE_MANAGER, estate_id=estate.id)
+    assert not gives(manager, Role.TRAINING_OFFICER, estate_id=estate.id)
+    assert not gives(manager, Role.ADMINISTRATOR, region="CN-33")
+    assert gives(regional, Role.ESTATE_MANAGER, estate_id=estate.id)
+    assert gives(regional, Role.DISPATCHER, region="CN-33")
+    assert not gives(regional, Role.DISPATCHER, region="CN")
+    assert not gives(regional, Role.ADMINISTRATOR)
 
 
 def test_a_role_is_held_once_and_may_be_given_again_after_it_was_taken(session: Session) -> None:
     estate, person = make.estate(session), make.person(session)
-    first = make.role(session, person, HeldRole.KEEPER, estate=estate)
+    first = make.role(session, person, Role.KEEPER, estate=estate)
     session.commit()
 
     with pytest.raises(Conflict):
-        make.role(session, person, HeldRole.KEEPER, estate=estate)
+        make.role(session, person, Role.KEEPER, estate=estate)
     session.rollback()
     roles.revoke_role(session, ADMINISTRATOR, first.id, at=NOW)
-    again = make.role(session, person, HeldRole.KEEPER, estate=estate)
+    again = make.role(session, person, Role.KEEPER, estate=estate)
 
     both = role_queries.role_grants(session, ADMINISTRATOR, limit=10, person_id=person.id, also_revoked=True)
     assert [(each.id, each.revoked_by) for each in both] == [(first.id, "test"), (again.id, None)]
@@ -243,7 +243,7 @@ def test_the_database_itself_refuses_a_role_that_is_held_nowhere(session: Sessio
     person = make.person(session)
     session.commit()
 
-    for role, place in ((HeldRole.LEAD, {}), (HeldRole.DISPATCHER, {"estate_id": 1})):
+    for role, place in ((Role.LEAD, {}), (Role.DISPATCHER, {"estate_id": 1})):
         session.add(RoleGrant(person_id=person.id, role=role, granted_at=NOW, granted_by="x", **place))
         with pytest.raises(IntegrityError):
             session.flush()
@@ -253,8 +253,8 @@ def test_the_database_itself_refuses_a_role_that_is_held_nowhere(session: Sessio
 def test_a_role_that_one_may_not_see_is_not_there_to_be_taken(session: Session) -> None:
     estate = make.estate(session)
     other = make.estate(session, around=east_of(PATIENT, metres=2_000))
-    grant = make.role(session, make.person(session), HeldRole.RESIDENT, estate=other)
-    manager = held(session, (HeldRole.ESTATE_MANAGER, {"estate": estate}))
+    grant = make.role(session, make.person(session), Role.RESIDENT, estate=other)
+    manager = held(session, (Role.ESTATE_MANAGER, {"estate": estate}))
 
     with pytest.raises(NotFound):
         roles.revoke_role(session, manager, grant.id, at=NOW)
@@ -283,7 +283,7 @@ def test_a_role_counts_from_the_next_request_and_a_revoked_one_no_longer(
     path = f"/v1/devices/{device.id}"
     assert own.client.get(path).status_code == 404
 
-    grant = make.role(session, person, HeldRole.KEEPER, estate=estate)
+    grant = make.role(session, person, Role.KEEPER, estate=estate)
     session.commit()
     seen = own.client.get(path)
     assert seen.status_code == 200
@@ -302,7 +302,7 @@ def test_roles_are_given_and_taken_over_http_by_who_covers_the_place(
     browser: Browsers, session: Session
 ) -> None:
     manager, estate = with_password(session)
-    make.role(session, manager, HeldRole.ESTATE_MANAGER, estate=estate)
+    make.role(session, manager, Role.ESTATE_MANAGER, estate=estate)
     session.commit()
     own = browser()
     own.sign_in("+8613800138000", password=PASSWORD)

@@ -20,14 +20,14 @@ from sqlalchemy.orm import Session
 from webauthn.helpers import bytes_to_base64url
 
 from aed import clock
-from aed.accounts.permissions import HeldRole
+from aed.accounts.permissions import Role
 from aed.accounts.regions import Region
 from aed.accounts.security_log import SecurityEvent
-from aed.accounts.sessions import SignIn, people_signed_in
+from aed.accounts.sessions import SignIn, people_by_session
 from aed.accounts.sign_in import second_factors
 from aed.accounts.sign_in.models import RecoveryCode, SecondFactor
-from aed.accounts.sign_in.rules import COOKIE
-from aed.accounts.tokens import key_hash
+from aed.accounts.sign_in.rules import SESSION_COOKIE
+from aed.accounts.tokens import hash_key
 from aed.settings import Settings
 from tests import make
 from tests.accounts.conftest import Browser, forget_tries
@@ -45,7 +45,7 @@ def dispatcher(session: Session, *, demands: str | None = None) -> int:
     for region in (above, here):
         region.needs_second_factor = region.code == demands
     person = make.person(session, phone=PHONE, password=PASSWORD)
-    make.role(session, person, HeldRole.DISPATCHER, region=here)
+    make.role(session, person, Role.DISPATCHER, region=here)
     session.commit()
     return person.id
 
@@ -90,7 +90,7 @@ def test_where_a_region_demands_it_a_dispatchers_session_is_good_for_nothing_bef
     assert own.client.get("/v1/incidents").status_code == 401
     assert own.client.get("/v1/sign-in/sessions").status_code == 401
     assert state(own) == {**state(own), "is_needed": True, "factors": [], "recovery_codes_left": 0}
-    held = people_signed_in(session, [key_hash(own.client.cookies[COOKIE])], at=clock.now())
+    held = people_by_session(session, [hash_key(own.client.cookies[SESSION_COOKIE])], at=clock.now())
     assert held == {}, "nor does the phone say where it is"
     session.rollback()
 
@@ -141,9 +141,9 @@ def test_who_administers_the_network_needs_one_as_soon_as_any_region_demands_it(
 ) -> None:
     make.region(session).needs_second_factor = True
     person = make.person(session, phone=PHONE, password=PASSWORD)
-    make.role(session, person, HeldRole.ADMINISTRATOR)
+    make.role(session, person, Role.ADMINISTRATOR)
     resident = make.person(session, phone="+86 138 0013 8001", password=PASSWORD)
-    make.role(session, resident, HeldRole.RESIDENT, estate=make.estate(session))
+    make.role(session, resident, Role.RESIDENT, estate=make.estate(session))
     session.commit()
 
     assert browser().sign_in(PHONE, password=PASSWORD).json()["needs_second_factor"] is True
@@ -200,7 +200,7 @@ def test_factors_are_changed_with_one_that_is_given_alone(browser: Browsers, ses
     assert state(own)["recovery_codes_left"] == 0
 
     add_app(own)
-    assert second_factors.remove_all(session, ADMINISTRATOR, person_id, at=clock.now()) == 1
+    assert second_factors.remove_all_factors(session, ADMINISTRATOR, person_id, at=clock.now()) == 1
     session.commit()
     assert own.me()["role"] == "anyone", "signed out everywhere"
     assert own.sign_in(PHONE, password=PASSWORD).json()["needs_second_factor"] is False

@@ -10,7 +10,7 @@ import httpx2
 import orjson
 from sqlalchemy.orm import Session
 
-from aed.accounts.sign_in.rules import COOKIE
+from aed.accounts.sign_in.rules import SESSION_COOKIE
 from tests import make
 from tests.commands import serving
 
@@ -43,7 +43,7 @@ def test_a_code_comes_out_of_the_spool_and_signs_in(
         assert signed_in.status_code == 200
         client.cookies.clear()
         key = signed_in.headers["set-cookie"].split("=", 1)[1].split(";")[0]
-        me = client.get("/v1/me", headers={"Cookie": f"{COOKIE}={key}"}).json()
+        me = client.get("/v1/me", headers={"Cookie": f"{SESSION_COOKIE}={key}"}).json()
         assert me["person_id"] == person.id
 
     assert found.group() not in (tmp_path / "serve.log").read_text()

@@ -18,15 +18,15 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.people import queries as people_queries
-from aed.accounts.permissions import HeldRole, Role, Scope
+from aed.accounts.permissions import Role, Scope, TokenRole
 from aed.accounts.roles import actions as role_actions
 from aed.accounts.roles.models import RoleGrant
 from aed.accounts.security_log import SecurityEvent
-from aed.accounts.sessions import SignIn, end_sign_ins, note_sessions_seen, people_signed_in
+from aed.accounts.sessions import SignIn, end_sessions, people_by_session, touch_sessions
 from aed.accounts.sign_in import actions as sign_in
 from aed.accounts.sign_in import passwords
-from aed.accounts.sign_in.rules import COOKIE
-from aed.accounts.tokens import Token, create_token, key_hash, revoke_token
+from aed.accounts.sign_in.rules import SESSION_COOKIE
+from aed.accounts.tokens import Token, create_token, hash_key, revoke_token
 from aed.database.session import Database
 from aed.errors import InvalidInput
 from aed.settings import Settings
@@ -43,7 +43,7 @@ type Browsers = Callable[[], Browser]
 def person_id(session: Session) -> int:
     """A dispatcher with a password."""
     person = make.person(session, phone=PHONE, password=PASSWORD)
-    make.role(session, person, HeldRole.DISPATCHER, region=make.region(session))
+    make.role(session, person, Role.DISPATCHER, region=make.region(session))
     session.commit()
     return person.id
 
@@ -68,9 +68,9 @@ def test_a_session_that_is_idle_for_too_long_is_over(
     session.execute(update(SignIn).values(last_seen_at=clock.now() - timedelta(hours=73)))
     session.commit()
     assert own.me()["role"] == "anyone"
-    key = key_hash(own.client.cookies[COOKIE])
-    assert people_signed_in(session, [key], at=clock.now()) == {}
-    note_sessions_seen(session, [key], at=clock.now())
+    key = hash_key(own.client.cookies[SESSION_COOKIE])
+    assert people_by_session(session, [key], at=clock.now()) == {}
+    touch_sessions(session, [key], at=clock.now())
     session.commit()
     assert own.me()["role"] == "anyone", "what is over is not revived by a phone's place"
 
@@ -133,9 +133,9 @@ def test_a_stream_ends_within_seconds_of_a_lost_right(
     region_id = make.region(session).id
     at = clock.now()
     key = create_token(
-        session, name=name, role=Role.DISPATCHER, scopes=[Scope.READ], at=at, region_id=region_id
+        session, name=name, role=TokenRole.DISPATCHER, scopes=[Scope.READ], at=at, region_id=region_id
     )
-    done = sign_in.open_sign_in(
+    done = sign_in.open_session(
         session,
         people_queries.person(session, ADMINISTRATOR, person_id)[0],
         browser=sign_in.Browser("10.0.0.1"),
@@ -143,7 +143,7 @@ def test_a_stream_ends_within_seconds_of_a_lost_right(
         at=at,
     )
     session.commit()
-    cookie = f"{COOKIE}={done.key}"
+    cookie = f"{SESSION_COOKIE}={done.key}"
     headers = {"Authorization": f"Bearer {key}"} if how == "token" else {"Cookie": cookie}
 
     def lose() -> None:
@@ -151,7 +151,7 @@ def test_a_stream_ends_within_seconds_of_a_lost_right(
             grant = session.scalars(select(RoleGrant)).one()
             role_actions.revoke_role(session, ADMINISTRATOR, grant.id, at=clock.now())
         elif how == "session":
-            end_sign_ins(session, person_id, at=clock.now())
+            end_sessions(session, person_id, at=clock.now())
         else:
             revoke_token(session, name=name, at=clock.now())
         session.commit()
@@ -183,7 +183,7 @@ def test_an_expired_token_that_is_used_is_logged_once_an_hour(client: TestClient
     key = create_token(
         session,
         name="old",
-        role=Role.ADMINISTRATOR,
+        role=TokenRole.ADMINISTRATOR,
         scopes=[Scope.READ],
         at=at,
         expires_at=at + timedelta(days=1),
@@ -215,13 +215,13 @@ def test_an_expired_token_that_is_used_is_logged_once_an_hour(client: TestClient
 )
 def test_a_common_password_is_refused(common: str) -> None:
     with pytest.raises(InvalidInput, match="guessed"):
-        passwords.may_be_one(common, field="password")
+        passwords.require_strong_password(common, field="password")
 
 
 def test_a_password_made_of_ones_own_name_and_number_is_refused(session: Session, person_id: int) -> None:
-    passwords.may_be_one("Ouyangnana1987", field="password")
+    passwords.require_strong_password("Ouyangnana1987", field="password")
     with pytest.raises(InvalidInput):
-        passwords.may_be_one("Ouyangnana19", field="password", about=["Ouyangnana"])
+        passwords.require_strong_password("Ouyangnana19", field="password", about=["Ouyangnana"])
     with pytest.raises(InvalidInput):
         passwords.set_password(session, ADMINISTRATOR, person_id, "+8613800138000", at=clock.now())
 
@@ -230,7 +230,7 @@ def test_a_password_made_of_ones_own_name_and_number_is_refused(session: Session
 @given(st.text(min_size=10, max_size=200))
 def test_no_text_breaks_the_judging_of_a_password(text: str) -> None:
     with contextlib.suppress(InvalidInput):
-        passwords.may_be_one(text, field="password")
+        passwords.require_strong_password(text, field="password")
 
 
 # --- events ---------------------------------------------------------------------------------------------
@@ -244,10 +244,10 @@ def test_security_events_tell_what_happened_and_no_number(
     stranger.sign_in("+86 138 0013 8999", password="a wrong password")
     own.sign_in(PHONE, password=PASSWORD)
     person = people_queries.person(session, ADMINISTRATOR, person_id)[0]
-    make.role(session, person, HeldRole.KEEPER, estate=make.estate(session))
+    make.role(session, person, Role.KEEPER, estate=make.estate(session))
     office, reader = (
-        make.key(session, Role.ADMINISTRATOR),
-        make.key(session, Role.DISPATCHER, region=make.region(session)),
+        make.key(session, TokenRole.ADMINISTRATOR),
+        make.key(session, TokenRole.DISPATCHER, region=make.region(session)),
     )
     session.commit()
 

@@ -14,18 +14,18 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.permissions import HeldRole
+from aed.accounts.permissions import Role
 from aed.accounts.sessions import SignIn
 from aed.accounts.sign_in import actions as sign_in
 from aed.accounts.sign_in import passwords
 from aed.accounts.sign_in import throttling as sign_in_throttling
 from aed.accounts.sign_in.models import SignInCode
-from aed.accounts.sign_in.passwords import HASHER, NOBODYS
-from aed.accounts.sign_in.rules import COOKIE, Browser
-from aed.accounts.sign_in.throttling import remember
+from aed.accounts.sign_in.passwords import DUMMY_HASH, HASHER
+from aed.accounts.sign_in.rules import SESSION_COOKIE, Browser
+from aed.accounts.sign_in.throttling import remember_browser
 from aed.database.session import Database
 from aed.errors import CodeNeeded, NotSignedIn, TooBusy
-from aed.notifications.models import Outgoing
+from aed.notifications.models import OutboxMessage
 from tests import make
 from tests.accounts.conftest import Browser as OwnBrowser
 from tests.accounts.conftest import codes_sent, forget_tries
@@ -41,7 +41,7 @@ type Browsers = Callable[[], OwnBrowser]
 def person_id(session: Session) -> int:
     """Somebody with a number and a password, who is a resident."""
     person = make.person(session, phone=PHONE, password=PASSWORD)
-    make.role(session, person, HeldRole.RESIDENT, estate=make.estate(session))
+    make.role(session, person, Role.RESIDENT, estate=make.estate(session))
     session.commit()
     return person.id
 
@@ -52,7 +52,7 @@ def test_nobody_is_signed_in_by_a_wrong_password(browser: Browsers, person_id: i
     assert stranger.sign_in(PHONE, password="not the password").status_code == 401
 
     assert stranger.me()["role"] == "anyone"
-    assert COOKIE not in stranger.client.cookies
+    assert SESSION_COOKIE not in stranger.client.cookies
 
 
 def test_a_password_signs_in_until_one_signs_out(browser: Browsers, person_id: int) -> None:
@@ -63,7 +63,7 @@ def test_a_password_signs_in_until_one_signs_out(browser: Browsers, person_id: i
     assert answer.status_code == 200, answer.text
     assert answer.json()["person_id"] == person_id
     cookie = answer.headers["set-cookie"]
-    assert cookie.startswith(f"{COOKIE}=")
+    assert cookie.startswith(f"{SESSION_COOKIE}=")
     assert {"Path=/", "Secure", "HttpOnly", "SameSite=lax"} <= set(cookie.split("; "))
     assert "Domain" not in cookie
     assert own.me()["person_id"] == person_id
@@ -76,11 +76,11 @@ def test_a_password_signs_in_until_one_signs_out(browser: Browsers, person_id: i
 def test_a_cookie_that_was_kept_is_worth_nothing_after_signing_out(browser: Browsers, person_id: int) -> None:
     own = browser()
     own.sign_in(PHONE, password=PASSWORD)
-    kept = own.client.cookies[COOKIE]
+    kept = own.client.cookies[SESSION_COOKIE]
     own.client.delete("/v1/sign-in", headers=own.csrf)
 
     thief = browser()
-    answer = thief.client.get("/v1/me", headers={"Cookie": f"{COOKIE}={kept}"})
+    answer = thief.client.get("/v1/me", headers={"Cookie": f"{SESSION_COOKIE}={kept}"})
 
     assert answer.json()["role"] == "anyone"
 
@@ -112,7 +112,7 @@ def test_a_code_is_good_for_ten_minutes(database: Database, person_id: int, sess
 
     asked_at = clock.now()
     phone = "+8613800138000"
-    sign_in.ask_for_code(database, phone=phone, browser=ONE, send=putting_actions.put, at=asked_at)
+    sign_in.request_code(database, phone=phone, browser=ONE, send=putting_actions.enqueue, at=asked_at)
     (code,) = codes_sent(session)
 
     def by_code(minutes: float) -> sign_in.SignedIn:
@@ -186,11 +186,11 @@ def test_of_two_codes_that_one_browser_asks_for_at_once_one_is_good(
 
     def ask(number: int) -> None:
         together.wait()
-        sign_in.ask_for_code(
+        sign_in.request_code(
             database,
             phone="+8613800138000",
             browser=Browser(f"10.0.0.{number}", code_key="the same"),
-            send=putting_actions.put,
+            send=putting_actions.enqueue,
             at=clock.now(),
         )
 
@@ -252,7 +252,7 @@ def test_a_number_with_an_account_is_answered_like_one_without(
 
     assert known == told(UNKNOWN)
     assert {status for status, _ in known} == {401, 202, 429}
-    assert session.scalar(select(func.count()).select_from(Outgoing)) == 3, "none for the unknown number"
+    assert session.scalar(select(func.count()).select_from(OutboxMessage)) == 3, "none for the unknown number"
 
 
 def test_an_unknown_number_costs_the_same_hashing(
@@ -276,8 +276,8 @@ def test_an_unknown_number_costs_the_same_hashing(
 
 
 def test_nobodys_hash_has_the_parameters_of_everybodys() -> None:
-    assert NOBODYS.rsplit("$", 2)[0] == HASHER.hash("x").rsplit("$", 2)[0]
-    assert not passwords.is_right("", None)
+    assert DUMMY_HASH.rsplit("$", 2)[0] == HASHER.hash("x").rsplit("$", 2)[0]
+    assert not passwords.is_correct_password("", None)
 
 
 def test_whoever_has_no_password_is_answered_as_if_it_were_wrong(browser: Browsers, session: Session) -> None:
@@ -301,7 +301,7 @@ def test_after_ten_wrong_passwords_the_right_one_waits_and_a_code_still_works(
     locked = own.sign_in(PHONE, password=PASSWORD)
 
     assert locked.status_code == 429
-    assert COOKIE not in own.client.cookies
+    assert SESSION_COOKIE not in own.client.cookies
     own.ask_for_code(PHONE)
     assert own.sign_in(PHONE, code=codes_sent(session)[0]).status_code == 200
 
@@ -402,8 +402,8 @@ def test_strangers_use_up_no_text_messages_of_a_known_browser(
         with contextlib.suppress(TooBusy):
             stranger = Browser(f"10.0.0.{number}")
             at = clock.now()
-            sign_in.ask_for_code(
-                database, phone="+8613800138000", browser=stranger, send=putting_actions.put, at=at
+            sign_in.request_code(
+                database, phone="+8613800138000", browser=stranger, send=putting_actions.enqueue, at=at
             )
     assert len(codes_sent(session)) == 5, "as many as strangers may have sent in an hour"
     assert browser().ask_for_code(PHONE).status_code == 429
@@ -415,20 +415,20 @@ def test_strangers_use_up_no_text_messages_of_a_known_browser(
 def test_a_browser_is_known_to_the_accounts_that_were_signed_in_there_alone(database: Database) -> None:
     keys, at = database.keys, clock.now()
     mine, yours = "+8613800138000", "+8613800138001"
-    cookie = remember(keys, None, mine, at=at)
-    name = sign_in_throttling.known_as(keys, cookie, mine, at=at)
+    cookie = remember_browser(keys, None, mine, at=at)
+    name = sign_in_throttling.known_browser_id(keys, cookie, mine, at=at)
 
     assert name is not None
-    assert sign_in_throttling.known_as(keys, cookie, yours, at=at) is None
-    both = remember(keys, cookie, yours, at=at)
-    assert sign_in_throttling.known_as(keys, both, mine, at=at) == name
-    assert sign_in_throttling.known_as(keys, both, yours, at=at) not in (None, name)
-    assert sign_in_throttling.known_as(keys, cookie, mine, at=at + timedelta(days=181)) is None
+    assert sign_in_throttling.known_browser_id(keys, cookie, yours, at=at) is None
+    both = remember_browser(keys, cookie, yours, at=at)
+    assert sign_in_throttling.known_browser_id(keys, both, mine, at=at) == name
+    assert sign_in_throttling.known_browser_id(keys, both, yours, at=at) not in (None, name)
+    assert sign_in_throttling.known_browser_id(keys, cookie, mine, at=at + timedelta(days=181)) is None
     forged = cookie.replace(name, "x" * len(name))
     for wrong in (forged, "", "~~..~", "a.99999999.b", "é.1.é", cookie[:-1], None):
-        assert sign_in_throttling.known_as(keys, wrong, mine, at=at) is None
+        assert sign_in_throttling.known_browser_id(keys, wrong, mine, at=at) is None
     for number in range(20):
-        both = remember(keys, both, f"+86139{number:08}", at=at)
+        both = remember_browser(keys, both, f"+86139{number:08}", at=at)
     assert len(both) < 600
 
 
@@ -527,12 +527,12 @@ def test_signing_in_again_ends_the_sign_in_before(
 ) -> None:
     own = browser()
     own.sign_in(PHONE, password=PASSWORD)
-    before = own.client.cookies[COOKIE]
+    before = own.client.cookies[SESSION_COOKIE]
     own.sign_in(PHONE, password=PASSWORD)
 
-    assert own.client.cookies[COOKIE] != before
+    assert own.client.cookies[SESSION_COOKIE] != before
     assert own.me()["person_id"] == person_id
-    kept = browser().client.get("/v1/me", headers={"Cookie": f"{COOKIE}={before}"})
+    kept = browser().client.get("/v1/me", headers={"Cookie": f"{SESSION_COOKIE}={before}"})
     assert kept.json()["role"] == "anyone"
 
 
@@ -577,7 +577,7 @@ def test_a_key_is_stored_only_as_its_hash_and_a_code_only_until_it_is_sent(
 
     for table in ("sign_ins", "sign_in_codes", "sign_in_tries", "accounts", "person_changes"):
         rows = str(session.execute(text(f"SELECT * FROM {table}")).all())  # noqa: S608 - the test's own names
-        assert own.client.cookies[COOKIE] not in rows
+        assert own.client.cookies[SESSION_COOKIE] not in rows
         assert PASSWORD not in rows
         assert f"'{code}'" not in rows
 
@@ -587,11 +587,11 @@ def test_what_is_over_is_forgotten(browser: Browsers, person_id: int, session: S
     own.sign_in(PHONE, password=PASSWORD)
     own.ask_for_code(PHONE)
 
-    sign_in.forget_what_is_over(session, at=clock.now())
+    sign_in.delete_expired(session, at=clock.now())
     assert session.scalar(select(func.count()).select_from(SignIn)) == 1
     assert session.scalar(select(func.count()).select_from(SignInCode)) == 1
 
-    sign_in.forget_what_is_over(session, at=clock.now() + timedelta(days=100))
+    sign_in.delete_expired(session, at=clock.now() + timedelta(days=100))
     for model in (SignIn, SignInCode):
         assert session.scalar(select(func.count()).select_from(model)) == 0
     assert session.execute(text("SELECT count(*) FROM sign_in_tries")).scalar_one() == 0

@@ -11,7 +11,14 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import viewer_by_key
-from aed.accounts.permissions import ANYONE, Role, Scope, Viewer, may_administer, may_write_estate
+from aed.accounts.permissions import (
+    ANYONE,
+    Scope,
+    TokenRole,
+    Viewer,
+    require_administrator,
+    require_estate_manager,
+)
 from aed.accounts.regions import RegionIn, estates_sharing, put_region, regions_below
 from aed.accounts.tokens import Token, create_token, revoke_token
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
@@ -22,45 +29,45 @@ from tests.make import NOW
 def administrators_key(session: Session, name: str = "office", **given: object) -> str:
     return create_token(
         session,
-        **{"name": name, "role": Role.ADMINISTRATOR, "scopes": list(Scope), "at": NOW, **given},  # type: ignore[arg-type] # a test's keywords
+        **{"name": name, "role": TokenRole.ADMINISTRATOR, "scopes": list(Scope), "at": NOW, **given},  # type: ignore[arg-type] # a test's keywords
     )
 
 
 def test_anonymous_may_write_nothing() -> None:
     with pytest.raises(NotSignedIn):
-        may_write_estate(ANYONE, 1)
+        require_estate_manager(ANYONE, 1)
     with pytest.raises(NotSignedIn):
-        may_write_estate(ANYONE, None)
+        require_estate_manager(ANYONE, None)
     with pytest.raises(NotSignedIn):
-        may_administer(ANYONE)
+        require_administrator(ANYONE)
 
 
 def test_a_member_with_the_write_scope_may_write_the_own_estate_alone() -> None:
-    member = Viewer(role=Role.MEMBER, scopes=frozenset(Scope), estate_id=7, estate_ids=(7, 8))
+    member = Viewer(role=TokenRole.MEMBER, scopes=frozenset(Scope), estate_id=7, estate_ids=(7, 8))
 
-    may_write_estate(member, 7)
+    require_estate_manager(member, 7)
     for other in (8, 9, None):
         with pytest.raises(NotAllowed):
-            may_write_estate(member, other)
+            require_estate_manager(member, other)
     with pytest.raises(NotAllowed):
-        may_administer(member)
+        require_administrator(member)
 
 
 def test_a_dispatcher_writes_nothing() -> None:
-    dispatcher = Viewer(role=Role.DISPATCHER, scopes=frozenset(Scope), region_ids=(1,))
+    dispatcher = Viewer(role=TokenRole.DISPATCHER, scopes=frozenset(Scope), region_ids=(1,))
 
     for estate_id in (1, None):
         with pytest.raises(NotAllowed):
-            may_write_estate(dispatcher, estate_id)
+            require_estate_manager(dispatcher, estate_id)
 
 
 def test_an_administrator_without_the_write_scope_only_reads() -> None:
-    reader = Viewer(role=Role.ADMINISTRATOR)
+    reader = Viewer(role=TokenRole.ADMINISTRATOR)
 
     with pytest.raises(NotAllowed):
-        may_write_estate(reader, 1)
+        require_estate_manager(reader, 1)
     with pytest.raises(NotAllowed):
-        may_administer(reader)
+        require_administrator(reader)
 
 
 def test_a_key_is_stored_only_as_its_hash(session: Session) -> None:
@@ -121,14 +128,14 @@ def test_two_tokens_of_one_name_are_refused_and_the_first_still_opens(session: S
 @pytest.mark.parametrize(
     ("role", "given", "field"),
     [
-        (Role.MEMBER, {}, "estate"),
-        (Role.ADMINISTRATOR, {"estate_id": 1}, "estate"),
-        (Role.DISPATCHER, {}, "region"),
-        (Role.MEMBER, {"estate_id": 1, "region_id": 1}, "region"),
+        (TokenRole.MEMBER, {}, "estate"),
+        (TokenRole.ADMINISTRATOR, {"estate_id": 1}, "estate"),
+        (TokenRole.DISPATCHER, {}, "region"),
+        (TokenRole.MEMBER, {"estate_id": 1, "region_id": 1}, "region"),
     ],
 )
 def test_a_token_names_the_estate_or_region_of_its_role(
-    session: Session, role: Role, given: dict[str, int], field: str
+    session: Session, role: TokenRole, given: dict[str, int], field: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
         create_token(session, name="odd", role=role, scopes=[Scope.READ], at=NOW, **given)  # type: ignore[arg-type] # as above

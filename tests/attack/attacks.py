@@ -16,7 +16,7 @@ import httpx2
 from PIL import Image
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from tests import make
 from tests.attack.load import Sender
 from tests.make import PATIENT
@@ -50,7 +50,7 @@ def prepare(session: Session) -> Known:
     for number in range(DEVICES):
         make.device(session, at=make.north_of(PATIENT, metres=20.0 * number - 5_000))
     check = make.check(session, device).check
-    key = make.key(session, Role.MEMBER, estate=estate, writes=True)
+    key = make.key(session, TokenRole.MEMBER, estate=estate, writes=True)
     phone = "+8613800138000"
     make.person(session, phone=phone, password=PASSWORD)
     return Known(key["Authorization"], str(check.key), phone)

@@ -29,7 +29,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
-from aed.accounts.permissions import Role, Scope
+from aed.accounts.permissions import Scope, TokenRole
 from aed.accounts.tokens import create_token
 from aed.database.encryption.keys import SETTING
 from aed.database.session import open_database, transaction
@@ -242,7 +242,7 @@ def dispatcher_key(url: str, *, writes: bool = False) -> str:
             return create_token(
                 session,
                 name=f"bench {time.time_ns()}",
-                role=Role.DISPATCHER,
+                role=TokenRole.DISPATCHER,
                 scopes=list(Scope) if writes else [Scope.READ],
                 at=datetime.now(UTC),
                 region_id=1,

@@ -13,7 +13,7 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from aed import migrations
-from aed.accounts.permissions import Role, Scope, Viewer
+from aed.accounts.permissions import Scope, TokenRole, Viewer
 from aed.database.encryption.keyring import EncryptedKind, KeyRing
 from aed.database.encryption.keys import keyring_from_settings
 from aed.database.session import open_database, transaction
@@ -89,7 +89,7 @@ def make_schema(url: str) -> None:
     database = open_database(Settings(database_url=url))
     try:
         migrations.upgrade(database)
-        filler = Viewer(role=Role.ADMINISTRATOR, name="bench", scopes=frozenset(Scope))
+        filler = Viewer(role=TokenRole.ADMINISTRATOR, name="bench", scopes=frozenset(Scope))
         with transaction(database) as session:
             seed_china(session, filler, at=datetime.now(UTC))
     finally:

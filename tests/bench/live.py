@@ -27,8 +27,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.sessions import SignIn
-from aed.accounts.sign_in.rules import COOKIE, CSRF_HEADER, csrf_token
-from aed.accounts.tokens import key_hash
+from aed.accounts.sign_in.rules import CSRF_HEADER, SESSION_COOKIE, csrf_token
+from aed.accounts.tokens import hash_key
 from aed.database.bulk import insert_many
 from aed.database.session import Database, open_database, transaction
 from aed.geo import Position
@@ -146,7 +146,7 @@ def _agree_and_sign_in(session: Session, people: Sequence[int], now: datetime) -
         some = people[first : first + BATCH]
         insert_many(session, Consent, [{"person_id": each, **agreed} for each in some])
         lasts = {"created_at": now, "expires_at": now + timedelta(days=1)}
-        rows = [{"person_id": each, "key_hash": key_hash(_key(each)), **lasts} for each in some]
+        rows = [{"person_id": each, "key_hash": hash_key(_key(each)), **lasts} for each in some]
         insert_many(session, SignIn, rows)
 
 
@@ -184,7 +184,7 @@ class _Phones:
             home, key = self._homes[number % len(self._homes)], _key(self._people[number])
             body = f'{{"lat":{home.lat + north:.6f},"lon":{home.lon + east:.6f},"accuracy_metres":15}}'
             head = (
-                f"PUT /v1/location HTTP/1.1\r\nhost: bench\r\ncookie: {COOKIE}={key}\r\n"
+                f"PUT /v1/location HTTP/1.1\r\nhost: bench\r\ncookie: {SESSION_COOKIE}={key}\r\n"
                 f"{CSRF_HEADER}: {csrf_token(key)}\r\ncontent-type: application/json\r\n"
                 f"content-length: {len(body)}\r\n\r\n"
             )

@@ -13,12 +13,12 @@ from pathlib import Path
 from sqlalchemy import insert, select, text
 
 from aed.accounts.people.models import Person
-from aed.accounts.people.rules import Language, Message, PhoneChannel
+from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
 from aed.cli.server import bring_up_to_date
 from aed.clock import now
 from aed.database.session import Database, open_database, transaction
-from aed.notifications.enqueue import put
-from aed.notifications.models import Outgoing
+from aed.notifications.enqueue import enqueue
+from aed.notifications.models import OutboxMessage
 from aed.settings import Settings
 from tests.bench.ratio import Ratio
 from tests.bench.sink import sink
@@ -45,8 +45,8 @@ def outbox(url: str, folder: Path, what: str) -> Iterator[Ratio]:
         database.close()
 
 
-def _message(person_id: int) -> Message:
-    return Message(
+def _message(person_id: int) -> PersonMessage:
+    return PersonMessage(
         person_id=person_id,
         channel=PhoneChannel.SMS,
         phone=f"+86138{person_id:08}",
@@ -66,7 +66,7 @@ def _fill(database: Database) -> None:
         people = session.scalars(select(Person.id)).all()
         for _ in range(OF_EACH):
             for person_id in people:
-                put(session, _message(person_id), at)
+                enqueue(session, _message(person_id), at)
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def _waiting(database: Database) -> int:
 
 def _delivered(database: Database, url: str, folder: Path, what: str) -> Ratio:
     with database.read_sessions() as session:
-        keys = set(session.scalars(select(Outgoing.key)))
+        keys = set(session.scalars(select(OutboxMessage.key)))
     with sink(folder) as gateway:
         with _working(url, gateway.url) as worker:
             give_up_at = time.monotonic() + PATIENCE_SECONDS
@@ -130,14 +130,14 @@ def _filled(database: Database, url: str, what: str) -> Ratio:
     with transaction(database) as session:
         people = session.scalars(select(Person.id)).all()
         for person_id in people:
-            put(session, _message(person_id), now())
+            enqueue(session, _message(person_id), now())
     taken = []
     with _working(url, NOBODY):
         _until_tried(database)
         for number in range(FILLED):
             started = time.perf_counter()
             with transaction(database) as session:
-                put(session, _message(people[number % len(people)]), now())
+                enqueue(session, _message(people[number % len(people)]), now())
             taken.append((time.perf_counter() - started) * 1000)
             time.sleep(0.01)  # as requests come, and not as fast as one process can
     taken.sort()

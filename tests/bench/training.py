@@ -24,7 +24,7 @@ import numpy as np
 import psycopg
 from sqlalchemy import make_url
 
-from aed.accounts.permissions import Role, Viewer
+from aed.accounts.permissions import TokenRole, Viewer
 from aed.database.session import open_database
 from aed.database.statements import bind_moment
 from aed.geo import Position, distances_metres, mercator_degrees
@@ -224,7 +224,7 @@ def _who_may_be_called(what: str, url: str, places: Sequence[Position]) -> Ratio
     """All of them within 1 km at a moment, in this process; beside it the program's own statement, which
     reads the same rows, on the bare driver."""
     settings = Settings(database_url=url, responder_radius_metres=RADIUS_METRES)
-    viewer = Viewer(role=Role.DISPATCHER, name="bench", region_ids=tuple(range(1, REGIONS + 1)))
+    viewer = Viewer(role=TokenRole.DISPATCHER, name="bench", region_ids=tuple(range(1, REGIONS + 1)))
     database = open_database(settings)
     try:
         with database.autocommit_engine.connect() as connection:

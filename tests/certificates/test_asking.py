@@ -26,7 +26,7 @@ from aed.certificates.rules.checking import (
     pause_after,
 )
 from aed.database.session import Database, transaction
-from aed.http.outbound_urls import why_refused
+from aed.http.outbound_urls import refusal_reason
 from aed.imports.feeds.fetching import Fetching
 from aed.imports.issuer_checks import MOST_ANSWER_BYTES, Asking, IssuerRun, verify_certificates
 from aed.responders.models import Certificate
@@ -36,7 +36,7 @@ from tests import make
 from tests.imports.servers import LONG, Behave, Source, answers, breaks_off, drips, serving, silent
 from tests.make import NOW
 
-LOOPBACK_TOO = partial(why_refused, is_private_allowed=True)
+LOOPBACK_TOO = partial(refusal_reason, is_private_allowed=True)
 RIGHT: dict[str, Any] = {
     "found": True,
     "number": "RC-1",

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.authentication import viewer_of_person
-from aed.accounts.permissions import ANYONE, HeldRole, Role
+from aed.accounts.permissions import ANYONE, Role, TokenRole
 from aed.accounts.trust import Trust
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
 from aed.issuers import actions, queries
@@ -46,7 +46,7 @@ NEW: dict[str, Any] = {
 
 def officer(session: Session, code: str) -> Any:
     person = make.person(session)
-    make.role(session, person, HeldRole.TRAINING_OFFICER, region=make.region(session, code))
+    make.role(session, person, Role.TRAINING_OFFICER, region=make.region(session, code))
     return viewer_of_person(session, person.id)
 
 
@@ -99,7 +99,7 @@ def test_a_name_is_one_issuers(session: Session) -> None:
 
 def test_an_issuer_over_http_with_versions_and_history(session: Session, client: TestClient) -> None:
     make.region(session)
-    key = make.key(session, Role.ADMINISTRATOR, writes=True)
+    key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
 
     assert client.post("/v1/issuers", json=NEW).status_code == 401
@@ -133,7 +133,7 @@ def test_an_issuer_over_http_with_versions_and_history(session: Session, client:
 
 def test_the_address_is_told_to_who_looks_after_it(session: Session, client: TestClient) -> None:
     made = make.issuer(session, verified_by="query", query_url="https://rc.example/q")
-    key = make.key(session, Role.ADMINISTRATOR, writes=True)
+    key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
 
     assert client.get(f"/v1/issuers/{made.id}").json()["query_url"] is None

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Account, Person, PersonChange
-from aed.accounts.permissions import HeldRole, Role, Viewer
+from aed.accounts.permissions import Role, TokenRole, Viewer
 from aed.accounts.roles.models import RoleGrant
 from aed.certificates.actions.joining import BY_HAND, STAYS, _columns_that_name_people
 from aed.certificates.actions.pairs import decide_pair, find_pairs
@@ -151,9 +151,9 @@ def test_only_who_answers_for_both_is_asked(session: Session) -> None:
     twice(session, in_region="CN-44")
     find_pairs(session, at=NOW)
     one, both = make.person(session), make.person(session)
-    make.role(session, one, HeldRole.TRAINING_OFFICER, region=make.region(session))
+    make.role(session, one, Role.TRAINING_OFFICER, region=make.region(session))
     for code in ("CN-33", "CN-44"):
-        make.role(session, both, HeldRole.TRAINING_OFFICER, region=make.region(session, code))
+        make.role(session, both, Role.TRAINING_OFFICER, region=make.region(session, code))
     pair = only_pair(session)
 
     assert pairs(session, viewer_of_person(session, one.id), limit=10) == []
@@ -296,10 +296,12 @@ def test_the_list_that_told_of_the_other_goes_on_telling_of_the_one(
 
     told = {"name": f"{NAME} Wang Xiaoming", "phone": "13800138000"}
     again(session, withdrawn.id, Trust.VERIFIED, date(2030, 1, 1), **told)
-    (known,) = (people_actions.person(session, name=f"{NAME} Wang Xiaoming", phone="13800138000"),)
+    (known,) = (
+        people_actions.find_or_add_person(session, name=f"{NAME} Wang Xiaoming", phone="13800138000"),
+    )
 
     assert known.id == one
-    assert people_actions.people(session, [(known.name, "13800138000")])
+    assert people_actions.find_or_add_people(session, [(known.name, "13800138000")])
     assert session.get_one(Responder, withdrawn.id).state is ResponderState.WITHDRAWN
     assert len(called(session, settings)) == 1
     assert (
@@ -352,7 +354,7 @@ def test_the_account_of_the_one_who_stays_remains_and_else_that_of_the_other(
     session: Session, keep_second: bool
 ) -> None:
     owner = make.person(session, phone=PHONE, name=NAME)
-    make.role(session, owner, HeldRole.RESIDENT, estate=make.estate(session))
+    make.role(session, owner, Role.RESIDENT, estate=make.estate(session))
     make.responder(session, name=NAME, phone="138 0013 8000")
 
     kept, gone = joined(session, keep_second=keep_second)
@@ -367,7 +369,7 @@ def test_two_accounts_become_one_and_the_other_signs_in_no_more(session: Session
     estate = make.estate(session)
     one, other = (make.person(session, name=NAME, phone=f"+86 138 0013 800{n}") for n in (1, 2))
     for each in (one, other):
-        make.role(session, each, HeldRole.RESIDENT, estate=estate)
+        make.role(session, each, Role.RESIDENT, estate=estate)
         signed_in(session, each)
     session.add(PersonPair(first_id=one.id, second_id=other.id, score=0.9, reasons=["said so"], found_at=NOW))
     session.flush()
@@ -447,9 +449,9 @@ def test_pairs_over_http(session: Session, client: TestClient) -> None:
     one, other = twice(session)
     find_pairs(session, at=NOW)
     officer = make.person(session)
-    make.role(session, officer, HeldRole.TRAINING_OFFICER, region=make.region(session))
+    make.role(session, officer, Role.TRAINING_OFFICER, region=make.region(session))
     headers = signed_in(session, officer)
-    reading = make.key(session, Role.ADMINISTRATOR)
+    reading = make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
 
     assert client.get("/v1/person-pairs").status_code == 401

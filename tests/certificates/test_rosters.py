@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.authentication import viewer_of_person
-from aed.accounts.permissions import ANYONE, HeldRole, Role
+from aed.accounts.permissions import ANYONE, Role, TokenRole
 from aed.certificates.actions.linking import begin_checks
 from aed.certificates.models import CertificateCheck, IssuerEntry
 from aed.certificates.rules.checking import CheckState
@@ -88,8 +88,8 @@ def test_only_who_looks_after_the_issuer_reads_its_roster(
 ) -> None:
     path = roster(tmp_path, row("王小明", "RC-1"))
     elsewhere, there = make.person(session), make.person(session)
-    make.role(session, elsewhere, HeldRole.TRAINING_OFFICER, region=make.region(session, "CN-44"))
-    make.role(session, there, HeldRole.TRAINING_OFFICER, region=make.region(session))
+    make.role(session, elsewhere, Role.TRAINING_OFFICER, region=make.region(session, "CN-44"))
+    make.role(session, there, Role.TRAINING_OFFICER, region=make.region(session))
 
     with pytest.raises(NotSignedIn):
         import_issuer_roster(session, ANYONE, chapter, path, at=NOW)
@@ -322,7 +322,7 @@ def test_a_file_that_is_no_roster_is_refused_in_a_sentence(
 
 def test_a_roster_over_http(session: Session, chapter: int, client: TestClient) -> None:
     holds(session, "王小明", "RC-1", valid_until=date(2027, 1, 1))
-    key = make.key(session, Role.ADMINISTRATOR, writes=True)
+    key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     body = text_of([row("王小明", "RC-1"), row("", "RC-2")]).encode("gbk")
     path = f"/v1/imports/issuer-roster?issuer_id={chapter}"

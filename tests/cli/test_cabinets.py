@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.database.session import Database, transaction
 from tests import make
 from tests.cli.conftest import Aed
@@ -46,7 +46,7 @@ def test_a_device_is_labelled_trusted_sent_for_and_answered_for(
 
 
 def test_the_office_sets_one_on_the_command_line(aed: Aed, session: Session, client: TestClient) -> None:
-    device, office = make.device(session), make.key(session, Role.ADMINISTRATOR)
+    device, office = make.device(session), make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
     path = f"/v1/devices/{device.id}/cabinet-code"
 

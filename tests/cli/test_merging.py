@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from aed.database.session import Database
 from aed.imports.devices.models import Review, SourceRecord
-from aed.registry.changes import Change
+from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
 from tests import make
 from tests.cli.conftest import Aed
@@ -36,7 +36,7 @@ def kept(database: Database) -> list[int | None]:
     with database.read_sessions() as session:
         return [
             session.scalar(select(func.count()).select_from(each))
-            for each in (Device, SourceRecord, Review, Change)
+            for each in (Device, SourceRecord, Review, RegistryChange)
         ]
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from aed import clock
-from aed.accounts.permissions import HeldRole
+from aed.accounts.permissions import Role
 from aed.database.session import Database, transaction
-from aed.notifications.enqueue import Notice, tell
+from aed.notifications.enqueue import Notice, notify_person
 from tests import make
 from tests.cli.conftest import Aed
 
@@ -20,7 +20,7 @@ def test_a_day_to_come_is_run_by_hand_and_what_was_told_is_listed(aed: Aed, data
     with transaction(database) as session:
         estate = make.estate(session)
         keeper = make.person(session)
-        make.role(session, keeper, HeldRole.KEEPER, estate=estate)
+        make.role(session, keeper, Role.KEEPER, estate=estate)
         make.device(session, of=estate, pads_expire_on=date(2027, 3, 31))
         estate_id, keeper_id = estate.id, keeper.id
 
@@ -47,13 +47,13 @@ def test_a_run_of_a_day_to_come_keeps_back_no_message_of_today(
     with transaction(database) as session:
         estate = make.estate(session)
         keeper = make.person(session)
-        make.role(session, keeper, HeldRole.KEEPER, estate=estate)
+        make.role(session, keeper, Role.KEEPER, estate=estate)
         make.device(session, of=estate, pads_expire_on=date(2027, 3, 31))
         keeper_id = keeper.id
     aed("jobs", "run", "expiry-reminders", "--at", "2027-03-01", "--for-real")
     aed("jobs", "run", "reminder-messages", "--at", "2027-03-01T10:00:00+08:00", "--for-real")
     with transaction(database) as session:
-        tell(session, keeper_id, Notice("Today's news", "今日消息"), clock.now())
+        notify_person(session, keeper_id, Notice("Today's news", "今日消息"), clock.now())
 
     assert "2 sent, 0 postponed, 0 refused" in aed("outbox", "send").out
     assert "--for-real" in aed("jobs", "run", "expiry-reminders", "--for-real", fails=True).err

@@ -14,7 +14,7 @@ from aed.incidents.alerts.actions.answers import take_location, take_reply
 from aed.incidents.calls.actions import lifecycle
 from aed.incidents.models import Alert, Drill
 from aed.incidents.rules import AlertReply, IncidentOutcome, Task
-from aed.notifications.models import Outgoing
+from aed.notifications.models import OutboxMessage
 from aed.settings import Settings
 from aed.upkeep.models import CallOut, Quarantine
 from tests import make
@@ -41,7 +41,7 @@ def over(session: Session, settings: Settings, kind: str) -> dict[str, list[int]
     for alert, said in ((direct, AlertReply.THERE), (fetch, AlertReply.ACCEPT), (other, AlertReply.DECLINE)):
         take_reply(session, alert.id, said, by="test", at=NOW, network=None, settings=settings)
     lifecycle.close_incident(session, ADMINISTRATOR, incident.id, IncidentOutcome.HANDED_OVER, None, at=NOW)
-    session.execute(delete(Outgoing))
+    session.execute(delete(OutboxMessage))
     session.commit()
     return {
         "called": sorted(each.person_id for each in alerts),
@@ -54,9 +54,9 @@ def told(database: Database) -> list[tuple[int | None, str]]:
     """What was put since, and is forgotten here."""
     with transaction(database) as session:
         rows = session.execute(
-            select(Outgoing.person_id, Outgoing.text_en).order_by(Outgoing.person_id)
+            select(OutboxMessage.person_id, OutboxMessage.text_en).order_by(OutboxMessage.person_id)
         ).all()
-        session.execute(delete(Outgoing))
+        session.execute(delete(OutboxMessage))
     return [(person, text or "") for person, text in rows]
 
 

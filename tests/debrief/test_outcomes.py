@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role, Scope, Viewer
+from aed.accounts.permissions import Scope, TokenRole, Viewer
 from aed.database.session import Database, read_session
 from aed.debrief.follow_up.jobs import anonymise_patients
 from aed.debrief.outcomes.actions import record_outcome
@@ -64,7 +64,7 @@ UNKNOWN = CoreItems()
 
 def dispatcher(session: Session, code: str = "CN-33") -> Viewer:
     region = make.region(session, code)
-    return Viewer(role=Role.DISPATCHER, name="centre", scopes=frozenset(Scope), region_ids=(region.id,))
+    return Viewer(role=TokenRole.DISPATCHER, name="centre", scopes=frozenset(Scope), region_ids=(region.id,))
 
 
 def tell(session: Session, incident_id: int, items: CoreItems, *, version: int = 0, **given: Any) -> Any:
@@ -303,7 +303,7 @@ def test_a_dispatcher_reads_amends_and_is_told_of_others_who_did(
     client: TestClient, session: Session
 ) -> None:
     incident = make.incident(session)
-    headers = make.key(session, Role.DISPATCHER, writes=True, region=make.region(session))
+    headers = make.key(session, TokenRole.DISPATCHER, writes=True, region=make.region(session))
     session.commit()
     where = f"/v1/incidents/{incident.id}/patient-outcome"
 

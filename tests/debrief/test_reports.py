@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import HeldRole, Role
+from aed.accounts.permissions import Role, TokenRole
 from aed.database.session import Database
 from aed.debrief.follow_up.jobs import debrief_incidents
 from aed.debrief.outcomes.actions import record_outcome
@@ -39,7 +39,7 @@ def report(session: Session, incident_id: int) -> str:
 def run(session: Session, settings: Settings, kind: str = "real") -> int:
     """In an estate: one goes straight and is there, one brings a device and shocks, one declines."""
     estate = make.estate(session, name_en="West Lake Gardens", name_zh="西湖花园")
-    make.role(session, make.person(session), HeldRole.LEAD, estate=estate)
+    make.role(session, make.person(session), Role.LEAD, estate=estate)
     for number in range(1, 9):
         make.responder(session, at=north_of(PATIENT, metres=30.0 * number), name=f"{STRANGER_NAME}{number}")
     for metres in (60, 90):
@@ -166,8 +166,8 @@ def test_a_record_that_was_amended_is_not_called_whole(session: Session, setting
 
 def test_dispatchers_of_the_region_get_it_and_nobody_else(client: TestClient, session: Session) -> None:
     incident = make.incident(session)
-    theirs = make.key(session, Role.DISPATCHER, writes=False, region=make.region(session))
-    elsewhere = make.key(session, Role.DISPATCHER, writes=False, region=make.region(session, "CN-44"))
+    theirs = make.key(session, TokenRole.DISPATCHER, writes=False, region=make.region(session))
+    elsewhere = make.key(session, TokenRole.DISPATCHER, writes=False, region=make.region(session, "CN-44"))
     session.commit()
     where = f"/v1/incidents/{incident.id}/report"
     assert client.get(where).status_code == 404

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import ANYONE, Role, Viewer
+from aed.accounts.permissions import ANYONE, TokenRole, Viewer
 from aed.database.session import Database
 from aed.debrief.outcomes.actions import record_outcome
 from aed.debrief.outcomes.rules import (
@@ -303,7 +303,7 @@ def sheets(content: bytes) -> dict[str, Sequence[Sequence[Any]]]:
 def test_the_year_and_its_cases_are_sent_as_files(client: TestClient, session: Session) -> None:
     for number in range(6):
         told(session, SHE_LIVES if number else HE_DIES, at=NOW + timedelta(days=number))
-    headers = make.key(session, Role.DISPATCHER, writes=False, region=make.region(session))
+    headers = make.key(session, TokenRole.DISPATCHER, writes=False, region=make.region(session))
     session.commit()
 
     def ask(where: str, **query: object) -> Any:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, Person
-from aed.accounts.people.rules import Language, Message, PhoneChannel
+from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
 from aed.database.bulk import insert_many
 from aed.database.encryption.columns import Encrypted, EncryptedFields, register_keyring
 from aed.database.encryption.keyring import generate_key
@@ -19,8 +19,8 @@ from aed.database.session import Database
 from aed.errors import Conflict
 from aed.imports.devices.models import SourceRecord
 from aed.notifications import enqueue as putting_actions
-from aed.notifications.models import Outgoing
-from aed.personal_data.key_rotation import sealed_columns
+from aed.notifications.models import OutboxMessage
+from aed.personal_data.key_rotation import encrypted_columns
 from tests import make
 from tests.encryption.test_keyring import ring
 from tests.make import ADMINISTRATOR, NOW
@@ -42,11 +42,11 @@ def everything(session: Session) -> str:
 
 def test_no_number_lies_in_the_database_wherever_one_is_kept(session: Session) -> None:
     person = make.person(session, phone="138 0013 8000")
-    people_actions.person(session, name="of a list", phone="+86 138-0013-8001")
+    people_actions.find_or_add_person(session, name="of a list", phone="+86 138-0013-8001")
     insert_many(session, Person, [{"name": "many", "phone": "13800138002", "language": "zh"}])
     people_actions.open_accounts(session, ADMINISTRATOR, country="CN", at=NOW)
-    message = Message(person.id, PhoneChannel.SMS, "+8613800138000", Language.ZH, "text", "文")
-    putting_actions.put(session, message, NOW)
+    message = PersonMessage(person.id, PhoneChannel.SMS, "+8613800138000", Language.ZH, "text", "文")
+    putting_actions.enqueue(session, message, NOW)
     fields = {
         "keeper_name": "Wu",
         "keeper_phone": "+86 138 0013 8003",
@@ -71,11 +71,11 @@ def test_no_number_lies_in_the_database_wherever_one_is_kept(session: Session) -
     ]
     assert [record.fields for record in session.scalars(select(SourceRecord))][:2] == [fields, fields]
     assert asked.evidence["record"] == fields
-    assert session.scalars(select(Outgoing.recipient)).one() == "+8613800138000"
+    assert session.scalars(select(OutboxMessage.recipient)).one() == "+8613800138000"
 
 
 def test_each_column_is_sealed_for_itself() -> None:
-    columns = sealed_columns()
+    columns = encrypted_columns()
     assert len(columns) >= 5
     for column in columns:
         assert isinstance(column.type, Encrypted | EncryptedFields)
@@ -112,9 +112,13 @@ def test_a_number_is_found_however_it_is_written_and_whichever_key_sealed_it(
         assert found is not None
         assert found[1].id == person.id
         assert (
-            people_actions.person(session, name=person.name, phone=f"{phone[:3]} {phone[3:]}").id == person.id
+            people_actions.find_or_add_person(session, name=person.name, phone=f"{phone[:3]} {phone[3:]}").id
+            == person.id
         )
-        assert people_actions.people(session, [(person.name, phone)])[person.name, phone].id == person.id
+        assert (
+            people_actions.find_or_add_people(session, [(person.name, phone)])[person.name, phone].id
+            == person.id
+        )
     assert people_queries.account_by_phone(session, "+8613800138002") is None
 
 
@@ -138,16 +142,16 @@ def test_a_list_that_writes_a_number_otherwise_means_the_same_person(session: Se
         ("Wu", None),
         ("Li", None),
     ]
-    found = people_actions.people(session, wanted)
+    found = people_actions.find_or_add_people(session, wanted)
 
     assert len({person.id for person in found.values()}) == 3
     assert found["Wu", "13800138000"].phone == "13800138000", "as it was written first"
-    assert people_actions.people(session, wanted) == found
+    assert people_actions.find_or_add_people(session, wanted) == found
 
 
 def test_a_sealed_column_cannot_be_asked_what_it_cannot_answer() -> None:
     with pytest.raises(TypeError, match="index alone"):
-        _ = Outgoing.recipient == "+8613800138000"
+        _ = OutboxMessage.recipient == "+8613800138000"
     with pytest.raises(TypeError, match="no order"):
         Person.phone.desc()
 

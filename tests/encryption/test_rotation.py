@@ -96,7 +96,7 @@ def test_a_rotation_that_was_broken_off_goes_on_where_it_was(
     with pytest.raises(KeyboardInterrupt):
         rotation.rotate(database, progress=break_off)
     first = database.keys.ids[0]
-    half = {name: counts.get(first, 0) for name, counts in rotation.standing(database).items()}
+    half = {name: counts.get(first, 0) for name, counts in rotation.count_by_key(database).items()}
     assert sum(half.values()) == 20
     done = rotation.rotate(database, progress=lambda _count: None)
 
@@ -117,9 +117,9 @@ def test_what_somebody_changes_meanwhile_is_not_written_over(
     with transaction(database) as writing:
         writing.execute(update(Person).where(Person.id == person_id).values(phone="+86 1"))
 
-    column = next(each for each in rotation.sealed_columns() if str(each) == "people.phone")
+    column = next(each for each in rotation.encrypted_columns() if str(each) == "people.phone")
     with transaction(database) as writing:
-        rotation._seal_anew(writing.connection(), column, database.keys, [(person_id, str(old))])
+        rotation._reencrypt(writing.connection(), column, database.keys, [(person_id, str(old))])
 
     with read_session(database) as reading:
         assert reading.scalars(select(Person.phone)).one() == "+86 1"
@@ -133,7 +133,7 @@ def test_what_the_release_before_wrote_is_sealed_by_the_next_rotation(
         text("INSERT INTO people (name, phone, language) VALUES ('Old', '+86 138 0013 8000', 'zh')")
     )
     session.commit()
-    assert rotation.standing(database)["people.phone"] == {rotation.UNSEALED: 1}
+    assert rotation.count_by_key(database)["people.phone"] == {rotation.UNENCRYPTED: 1}
 
     assert rotation.rotate(database, progress=lambda _count: None).sealed == 1
 

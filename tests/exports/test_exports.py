@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database
 from aed.errors import NotSignedIn
@@ -109,7 +109,7 @@ def test_a_member_takes_the_houses_own_with_serials_and_a_neighbour_does_not(
 ) -> None:
     ours = _register(session)
     other = make.estate(session, around=east_of(PATIENT, metres=2_000))
-    member, elsewhere = (make.key(session, Role.MEMBER, estate=each) for each in (ours, other))
+    member, elsewhere = (make.key(session, TokenRole.MEMBER, estate=each) for each in (ours, other))
     session.commit()
 
     inside = _text(form, client.get(f"/v1/export/{form}", headers=member).content, tmp_path)
@@ -126,8 +126,8 @@ def test_a_member_takes_the_houses_own_with_serials_and_a_neighbour_does_not(
 def test_estates_and_gates_are_for_those_who_know_them(session: Session, client: TestClient) -> None:
     ours = _register(session)
     other = make.estate(session, around=east_of(PATIENT, metres=2_000), name_en="Their Garden")
-    member = make.key(session, Role.MEMBER, estate=ours)
-    dispatcher = make.key(session, Role.DISPATCHER, region=make.region(session, "CN-44"))
+    member = make.key(session, TokenRole.MEMBER, estate=ours)
+    dispatcher = make.key(session, TokenRole.DISPATCHER, region=make.region(session, "CN-44"))
     session.commit()
 
     assert client.get("/v1/export/estates").status_code == 401
@@ -149,7 +149,7 @@ def test_an_unknown_key_takes_nothing(client: TestClient) -> None:
 def test_a_withdrawn_device_leaves_only_with_an_administrator(session: Session, client: TestClient) -> None:
     gone = make.device(session, place_en="Gone")
     device_actions.withdraw_device(session, ADMINISTRATOR, gone.id, version=gone.version, at=NOW)
-    key = make.key(session, Role.ADMINISTRATOR)
+    key = make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
 
     assert "Gone" not in client.get("/v1/export/csv").text

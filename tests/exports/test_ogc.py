@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from tests import make
 from tests.exports.conftest import Gdal
 from tests.make import PATIENT, east_of, north_of
@@ -53,7 +53,7 @@ def test_a_stranger_reads_public_devices_and_knows_of_no_estates(
     shown = make.device(session, of=estate, serial="SN-1", keeper=keeper)
     hidden = make.device(session, of=estate, audience="estate", at=north_of(PATIENT, metres=9))
     gate = make.gate(session, estate, at=PATIENT)
-    member = make.key(session, Role.MEMBER, estate=estate)
+    member = make.key(session, TokenRole.MEMBER, estate=estate)
     session.commit()
 
     (feature,) = _follow(client, ITEMS)
@@ -76,7 +76,7 @@ def test_a_stranger_reads_public_devices_and_knows_of_no_estates(
 
 
 def test_answers_for_a_token_are_kept_by_nobody_else(session: Session, client: TestClient) -> None:
-    key = make.key(session, Role.ADMINISTRATOR)
+    key = make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
 
     assert client.get(ITEMS).headers["cache-control"].startswith("public")
@@ -200,7 +200,7 @@ def test_gdal_counts_and_copies_what_the_database_holds(
     _devices(session)
     _devices(session, 5, of=estate, audience="estate")
     make.gate(session, estate, at=PATIENT)
-    key = make.key(session, Role.ADMINISTRATOR)["Authorization"].removeprefix("Bearer ")
+    key = make.key(session, TokenRole.ADMINISTRATOR)["Authorization"].removeprefix("Bearer ")
     session.commit()
     source = f"OAPIF:{served}/ogc"
 

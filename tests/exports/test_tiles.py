@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import ANYONE, Role
+from aed.accounts.permissions import ANYONE, TokenRole
 from aed.database.session import Database, read_session
 from aed.exports import tiles
 from aed.exports.rules import BUFFER, CELL, EXTENT, Tile
@@ -73,8 +73,8 @@ def test_a_stranger_sees_public_devices_only(session: Session, client: TestClien
     make.device(session, of=estate, audience="estate", place_en="Hidden", serial="SN-1")
     gone = make.device(session)
     device_actions.withdraw_device(session, ADMINISTRATOR, gone.id, version=gone.version, at=NOW)
-    member = make.key(session, Role.MEMBER, estate=estate)
-    administrator = make.key(session, Role.ADMINISTRATOR)
+    member = make.key(session, TokenRole.MEMBER, estate=estate)
+    administrator = make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
     path = _path(_around(PATIENT, zoom))
 
@@ -94,7 +94,7 @@ def test_strangers_tiles_may_be_kept_by_anyone_and_others_by_nobody(
     session: Session, client: TestClient
 ) -> None:
     make.device(session)
-    key = make.key(session, Role.ADMINISTRATOR)
+    key = make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
     path = _path(_around(PATIENT, 12))
 

@@ -18,10 +18,10 @@ from tests.make import PATIENT
 from tests.test_app import assert_problem
 
 from aed import clock
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.accounts.tokens import Token
 from aed.app import create_app
-from aed.http.headers import DEFAULTS
+from aed.http.headers import DEFAULT_HEADERS
 from aed.http.home import prefers_chinese
 from aed.http.routes import PathTemplates
 from aed.settings import Settings
@@ -49,7 +49,7 @@ def test_every_answer_is_kept_by_nobody_and_does_nothing_in_a_browser(app: FastA
     client = TestClient(app, raise_server_exceptions=False)
     for path in ("/healthz", "/nothing", "/readyz", NEAREST, "/v1/me", "/broken-inside", "/v1/nearest?x=1"):
         answer = client.get(path)
-        for name, value in DEFAULTS.items():
+        for name, value in DEFAULT_HEADERS.items():
             assert answer.headers[name] == value, (path, answer.status_code, name)
     assert client.post("/v1/reports", content=b"x" * 70_000).headers["Cache-Control"] == "private, no-store"
 
@@ -164,7 +164,7 @@ def test_without_the_setting_no_other_site_may_read(client: TestClient) -> None:
 def test_an_expired_token_gets_the_public_answer_and_is_told(session: Session, client: TestClient) -> None:
     public = make.device(session)
     private = make.device(session, of=make.estate(session, around=PATIENT), audience="estate")
-    key = make.key(session, Role.ADMINISTRATOR, writes=True)
+    key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     assert len(client.get("/v1/devices", headers=key).json()["features"]) == 2
     session.execute(update(Token).values(expires_at=clock.now() - timedelta(days=1)))
@@ -188,7 +188,7 @@ def test_an_expired_token_gets_the_public_answer_and_is_told(session: Session, c
 
 
 def test_a_token_that_was_never_good_or_was_revoked_is_refused(session: Session, client: TestClient) -> None:
-    key = make.key(session, Role.ADMINISTRATOR)
+    key = make.key(session, TokenRole.ADMINISTRATOR)
     session.execute(update(Token).values(revoked_at=clock.now()))
     session.commit()
 

@@ -17,7 +17,7 @@ from tests import make
 from tests.http.conftest import Served
 from tests.make import PATIENT
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.upkeep.formats.photo import MAX_PIXELS
 
 NEAREST = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}"
@@ -37,7 +37,7 @@ def test_many_large_photos_at_once_keep_memory_and_lookups_within_bounds(
 ) -> None:
     """Eight such photos took 6.3 GB, and nine kept a lookup waiting for 49 s."""
     check = make.check(session, make.device(session)).check
-    key = make.key(session, Role.ADMINISTRATOR, writes=True)
+    key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     served = serve()
     with httpx2.Client(base_url=served.address, timeout=240) as client:
@@ -85,7 +85,7 @@ def test_who_may_not_send_a_photo_is_refused_before_it_is_read(
 ) -> None:
     """The body stays where it is: it is sent by nobody here, and the answer comes all the same."""
     check = make.check(session, make.device(session)).check
-    key = make.key(session, Role.ADMINISTRATOR, writes=True)
+    key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     served = serve()
 

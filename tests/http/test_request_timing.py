@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.orm import Session
 from tests import make
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.app import create_app
 from aed.settings import Settings
 
@@ -71,7 +71,7 @@ def test_requests_of_strangers_make_no_series_without_bound(served: Served) -> N
 
 
 def test_an_administrator_reads_the_metrics_of_the_process(session: Session, client: TestClient) -> None:
-    reading = make.key(session, Role.ADMINISTRATOR, writes=False)
+    reading = make.key(session, TokenRole.ADMINISTRATOR, writes=False)
     session.commit()
     client.get("/v1/devices")
 

@@ -14,7 +14,7 @@ from aed.accounts.permissions import ANYONE, Audience
 from aed.errors import InvalidInput, NotSignedIn
 from aed.imports import batches as taking
 from aed.imports.devices.actions import import_devices
-from aed.registry.changes import Change, changes
+from aed.registry.changes import RegistryChange, changes_of
 from aed.registry.devices import actions as by_hand
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import DeviceState
@@ -46,10 +46,10 @@ def test_the_same_list_twice_changes_nothing(session: Session, tmp_path: Path) -
 
     assert counts(lists.devices(session, path)) == (3, 0, 0, 0)
     session.commit()
-    kept = session.query(Change).count()
+    kept = session.query(RegistryChange).count()
     assert counts(lists.devices(session, path)) == (0, 0, 3, 0)
     session.commit()
-    assert session.query(Change).count() == kept
+    assert session.query(RegistryChange).count() == kept
     assert session.query(Consumable).count() == 3
 
 
@@ -62,10 +62,10 @@ def test_a_changed_cell_changes_that_device_and_is_in_its_history(session: Sessi
     assert counts(lists.devices(session, table(tmp_path, *rows))) == (0, 1, 4, 0)
 
     session.commit()
-    newest, first = changes(session, subject="devices", subject_id=str(device(session, "3").id))
+    newest, first = changes_of(session, subject="devices", subject_id=str(device(session, "3").id))
     assert (newest.fields, newest.who, newest.at) == ({"place_en": ["Hall", "Lobby"]}, "test", NOW)
     assert first.fields["place_en"] == [None, "Hall"]
-    assert len(changes(session, subject="devices", subject_id=str(device(session, "2").id))) == 1
+    assert len(changes_of(session, subject="devices", subject_id=str(device(session, "2").id))) == 1
 
 
 def test_an_empty_cell_leaves_what_stands(session: Session, tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_what_somebody_amended_by_hand_stays_whatever_the_list_says(session: Ses
 
     session.commit()
     assert (device(session).place_en, device(session).maker) == ("Attic", "B")
-    assert len(changes(session, subject="devices", subject_id=str(found.id))) == 3
+    assert len(changes_of(session, subject="devices", subject_id=str(found.id))) == 3
 
 
 def test_the_second_of_two_rows_of_one_device_is_set_aside(session: Session, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_bad_rows_among_good_ones_are_found_whatever_the_batch(session: Session,
     assert why["line 41"].startswith("out_of_service_reason: ")
     session.commit()
     assert session.query(Device).where(Device.estate_id == estate.id).count() == 36
-    assert session.query(Change).where(Change.subject == "devices").count() == 36
+    assert session.query(RegistryChange).where(RegistryChange.subject == "devices").count() == 36
 
 
 @pytest.mark.one_engine("reading a file")

@@ -21,7 +21,7 @@ from aed.imports.schemas import (
     ResponderRow,
     columns,
 )
-from aed.registry.devices.rules import Cabinet, DeviceState, Entry
+from aed.registry.devices.rules import Cabinet, DeviceState, EntryMode
 from aed.registry.estates.rules import Passage
 from aed.responders.rules import CertificateKind, PlaceKind, Trust
 from tests.imports.lists import ROOT
@@ -67,7 +67,7 @@ def test_every_property_of_the_kinds_is_documented_and_no_other(kind: str, row: 
 @pytest.mark.parametrize(
     ("title", "column", "values"),
     [
-        ("Devices", "entry", Entry),
+        ("Devices", "entry", EntryMode),
         ("Devices", "cabinet", Cabinet),
         ("Devices", "audience", Audience),
         ("Devices", "state", DeviceState),

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.regions import Region
 from aed.database.geometry import shape_of
-from aed.registry.changes import changes
+from aed.registry.changes import changes_of
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate, Gate
 from tests import make
@@ -158,8 +158,8 @@ def test_a_changed_estate_and_gate_are_in_their_history(session: Session, tmp_pa
     session.commit()
     estate = session.scalars(select(Estate)).one()
     gate = session.scalars(select(Gate)).one()
-    assert list(changes(session, subject="estates", subject_id=str(estate.id))[0].fields) == ["boundary"]
-    change = changes(session, subject="gates", subject_id=str(gate.id))[0]
+    assert list(changes_of(session, subject="estates", subject_id=str(estate.id))[0].fields) == ["boundary"]
+    change = changes_of(session, subject="gates", subject_id=str(gate.id))[0]
     assert (change.who, change.fields) == ("test", {"passage": ["open", "guarded"]})
 
 

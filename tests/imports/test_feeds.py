@@ -27,7 +27,7 @@ from aed import schedule
 from aed.accounts.permissions import ANYONE, Viewer
 from aed.database.session import Database, transaction
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
-from aed.http.outbound_urls import Address, redirected, target_of, why_refused
+from aed.http.outbound_urls import Address, redirected, refusal_reason, target_of
 from aed.imports.devices.models import Review
 from aed.imports.devices.rules import ReviewKind
 from aed.imports.feeds import actions as feed_actions
@@ -35,7 +35,7 @@ from aed.imports.feeds import jobs
 from aed.imports.feeds.actions import LEASE, FeedGiven, claim_feed, put_feed, remove_feed
 from aed.imports.feeds.fetching import FetchFailed, Fetching, Validators, fetch
 from aed.imports.feeds.models import Feed, FeedResult, next_due
-from aed.registry.changes import Change
+from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
 from aed.settings import Settings
@@ -59,7 +59,7 @@ from tests.imports.servers import (
 from tests.make import ADMINISTRATOR, NOW
 from tests.waiting import eventually
 
-PRIVATE_TOO = partial(why_refused, is_private_allowed=True)
+PRIVATE_TOO = partial(refusal_reason, is_private_allowed=True)
 BY = Fetching(most_bytes=100_000, most_seconds=5, why_refused=PRIVATE_TOO)
 HURRIED = replace(BY, most_seconds=0.4)
 UNKNOWN = Validators()
@@ -124,12 +124,12 @@ NEVER = [
 
 @pytest.mark.parametrize("address", PRIVATE + NEVER)
 def test_nothing_is_fetched_from_an_address_that_is_not_public(address: str) -> None:
-    assert why_refused(ip_address(address)) is not None
+    assert refusal_reason(ip_address(address)) is not None
 
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_are_fetched_from(address: str) -> None:
-    assert why_refused(ip_address(address)) is None
+    assert refusal_reason(ip_address(address)) is None
 
 
 def test_only_networks_of_ones_own_can_be_opened() -> None:
@@ -226,7 +226,7 @@ def test_three_redirects_are_followed_and_no_more(source: Source, tmp_path: Path
 
 def only_this_server(address: Address) -> str | None:
     """As in earnest, but that the test's own server counts as public."""
-    return None if str(address) == "127.0.0.1" else why_refused(address)
+    return None if str(address) == "127.0.0.1" else refusal_reason(address)
 
 
 @pytest.mark.parametrize(
@@ -425,7 +425,7 @@ def register(database: Database) -> list[tuple[object, ...]]:
         devices = session.execute(
             select(Device.id, Device.source_id, Device.state, Device.version).order_by(Device.id)
         )
-        changes = session.scalars(select(Change.id).order_by(Change.id))
+        changes = session.scalars(select(RegistryChange.id).order_by(RegistryChange.id))
         return [*(tuple(row) for row in devices), tuple(changes)]
 
 
@@ -439,7 +439,7 @@ def test_a_feed_that_is_due_fills_the_register_and_is_due_again(
     assert (run.result, run.said) == (FeedResult.TAKEN, "20 new, 0 changed, 0 unchanged, 0 set aside.")
     assert len(register(database)) == 21
     with database.read_sessions() as session:
-        assert "feed:example" in set(session.scalars(select(Change.who)))
+        assert "feed:example" in set(session.scalars(select(RegistryChange.who)))
     assert feed(database).next_due_at == NOW + timedelta(hours=6)
     assert jobs.run_feeds(database, now, by=BY) == []
     now.at += timedelta(hours=6)

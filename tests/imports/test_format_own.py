@@ -18,12 +18,12 @@ from pydantic import TypeAdapter
 from python_calamine import CalamineWorkbook
 
 from aed.accounts.permissions import Audience
-from aed.files.formula_escaping import neutral
+from aed.files.formula_escaping import escape_formula
 from aed.geo import Datum
 from aed.imports.formats.recognise import read_devices
 from aed.imports.formats.table import CHOICES, EXPLANATIONS, SHEET, template_csv, template_xlsx
 from aed.imports.schemas import DeviceRow, columns
-from aed.registry.devices.rules import Cabinet, DeviceState, Entry
+from aed.registry.devices.rules import Cabinet, DeviceState, EntryMode
 
 ROW = TypeAdapter(DeviceRow)
 
@@ -51,7 +51,7 @@ def test_the_template_has_every_column_and_its_explanation_is_no_device(tmp_path
 def test_every_column_is_explained_in_both_languages() -> None:
     assert set(EXPLANATIONS) == set(columns(DeviceRow))
     assert all(any("\u4e00" <= each <= "\u9fff" for each in zh) for _, zh in EXPLANATIONS.values())
-    enumerations = {Datum, Entry, Cabinet, Audience, DeviceState}
+    enumerations = {Datum, EntryMode, Cabinet, Audience, DeviceState}
     assert set(CHOICES.values()) == enumerations
 
 
@@ -89,7 +89,7 @@ devices = st.fixed_dictionaries(
         "floor": st.integers(-20, 200),
         "opening_hours": st.sampled_from(["24/7", "Mo-Fr 08:30-17:30; PH off"]),
         "hours_as_written": words,
-        "entry": st.sampled_from(Entry),
+        "entry": st.sampled_from(EntryMode),
         "cabinet": st.sampled_from(Cabinet),
         "maker": labels,
         "serial": st.from_regex(r"0[0-9]{1,20}", fullmatch=True),
@@ -107,7 +107,7 @@ def as_csv(path: Path, rows: list[dict[str, Any]]) -> None:
         writer.writerow(columns(DeviceRow))
         for row in rows:
             cells = [row.get(name, "") for name in columns(DeviceRow)]
-            writer.writerow([neutral(cell) if isinstance(cell, str) else repr(cell) for cell in cells])
+            writer.writerow([escape_formula(cell) if isinstance(cell, str) else repr(cell) for cell in cells])
 
 
 def as_xlsx(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -22,10 +22,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.database.session import Database, exclusive_lock, transaction
 from aed.imports.devices.models import SourceRecord
-from aed.registry.changes import Change
+from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
 from aed.settings import Settings
@@ -41,7 +41,7 @@ WHERE = "/v1/imports/devices"
 def office(session: Session) -> dict[str, str]:
     """Headers of an administrator who may write; there is a region."""
     make.region(session)
-    headers = make.key(session, Role.ADMINISTRATOR, writes=True)
+    headers = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     return headers
 
@@ -74,7 +74,7 @@ def standing(session: Session) -> tuple[int, int, int]:
     session.rollback()
     devices = session.scalar(select(func.count(Device.id)))
     records = session.scalar(select(func.count(SourceRecord.id)))
-    changes = session.scalar(select(func.count(Change.id)).where(Change.subject == "devices"))
+    changes = session.scalar(select(func.count(RegistryChange.id)).where(RegistryChange.subject == "devices"))
     session.rollback()
     return devices or 0, records or 0, changes or 0
 
@@ -87,9 +87,9 @@ def test_only_an_administrator_who_may_write_imports(client: TestClient, session
     asking = {
         401: [{}, {"Authorization": "Bearer aed_wrong"}],
         403: [
-            make.key(session, Role.MEMBER, estate=estate, writes=True),
-            make.key(session, Role.DISPATCHER, region=make.region(session), writes=True),
-            make.key(session, Role.ADMINISTRATOR),
+            make.key(session, TokenRole.MEMBER, estate=estate, writes=True),
+            make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True),
+            make.key(session, TokenRole.ADMINISTRATOR),
         ],
     }
     session.commit()
@@ -135,7 +135,9 @@ def test_a_change_is_told_and_kept_with_whose_token_it_was(
     said = client.post(WHERE, content=csv_of(DEVICE | {"maker": "Mindray"}), headers=office).json()
 
     assert said["rows_changed"][0]["changes"] == [{"attribute": "maker", "before": None, "now": "Mindray"}]
-    newest = session.scalars(select(Change).where(Change.subject == "devices").order_by(Change.id)).all()[-1]
+    newest = session.scalars(
+        select(RegistryChange).where(RegistryChange.subject == "devices").order_by(RegistryChange.id)
+    ).all()[-1]
     assert newest.who.startswith("token:")
     assert newest.fields == {"maker": [None, "Mindray"]}
 

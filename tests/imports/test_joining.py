@@ -10,13 +10,13 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 from aed.imports.devices import queries
 from aed.imports.devices.actions import DeviceReport, import_devices
 from aed.imports.devices.decisions import decide, join_devices
 from aed.imports.devices.rules import Decision, ReviewKind, Thresholds
-from aed.registry.changes import changes
+from aed.registry.changes import changes_of
 from aed.registry.devices.actions import withdraw_device
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
@@ -57,7 +57,7 @@ def test_the_other_is_withdrawn_and_what_was_told_of_it_is_told_of_the_kept_one(
 
     kept, other = devices(session)
     assert (kept.state, kept.maker, other.state) == (DeviceState.IN_SERVICE, "Mindray", DeviceState.WITHDRAWN)
-    newest, before = changes(session, subject="devices", subject_id="2")[:2]
+    newest, before = changes_of(session, subject="devices", subject_id="2")[:2]
     assert newest.fields == {"same_device_as": [None, 1]}
     assert before.fields["state"] == ["in_service", "withdrawn"]
 
@@ -102,7 +102,7 @@ def test_another_decision_about_it_can_be_made(session: Session, tmp_path: Path)
     session.commit()
 
     assert [each.state.value for each in devices(session)] == ["in_service", "in_service"]
-    newest = changes(session, subject="devices", subject_id="2")[0]
+    newest = changes_of(session, subject="devices", subject_id="2")[0]
     assert newest.fields == {"same_device_as": [1, None]}
     assert counts(take(session, tmp_path, THEIRS | {"maker": "Schiller"})) == (0, 1, 0, 0)
     kept, other = devices(session)
@@ -160,8 +160,8 @@ def test_what_cannot_be_joined_is_refused(session: Session) -> None:
 
 def test_an_administrator_joins_over_http(session: Session, client: TestClient) -> None:
     kept, other = make.device(session), make.device(session)
-    office = make.key(session, Role.ADMINISTRATOR, writes=True)
-    of_the_region = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+    office = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
+    of_the_region = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
     session.commit()
     where, body = f"/v1/devices/{kept.id}/join", {"other_id": other.id}
 

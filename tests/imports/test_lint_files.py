@@ -14,7 +14,7 @@ import xlsxwriter
 from python_calamine import CalamineWorkbook
 
 from aed.cli import main
-from aed.files.formula_escaping import as_meant
+from aed.files.formula_escaping import unescape_formula
 from aed.imports.formats.recognise import read_devices
 from aed.imports.formats.table import LINT_COLUMN
 from tests.cli.conftest import Said
@@ -134,7 +134,7 @@ def test_a_csv_comes_back_whole_with_a_column_more(command: Lint, tmp_path: Path
     assert [len(row) for row in after] == [len(before[0]) + 1] * len(before)
     assert after[0] == [*before[0], LINT_COLUMN]
     for given, back in zip(before, after, strict=True):
-        assert [as_meant(cell) for cell in back[: len(given)]] == given
+        assert [unescape_formula(cell) for cell in back[: len(given)]] == given
     assert after[1][before[0].index("place_en")].startswith("'=")
     assert after[3][before[0].index("lon")] == "-0.000001"
     assert "coordinates_swapped" in after[4][-1]

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.settings import Settings
 from tests import make
 from tests.imports import lists
@@ -20,7 +20,7 @@ from tests.imports.test_lint import clean_rows
 @pytest.fixture
 def member(session: Session) -> dict[str, str]:
     """Headers of somebody of an estate."""
-    headers = make.key(session, Role.MEMBER, estate=make.estate(session))
+    headers = make.key(session, TokenRole.MEMBER, estate=make.estate(session))
     session.commit()
     return headers
 
@@ -78,7 +78,7 @@ def test_what_is_no_list_is_a_problem_with_a_sentence(client: TestClient, member
 def test_only_an_administrator_may_compare_with_the_register(
     client: TestClient, session: Session, member: dict[str, str], content: bytes
 ) -> None:
-    headers = make.key(session, Role.ADMINISTRATOR)
+    headers = make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
 
     assert client.post("/v1/lint?register=true", content=content, headers=member).status_code == 403

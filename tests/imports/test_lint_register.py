@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import ANYONE, Role, Viewer
+from aed.accounts.permissions import ANYONE, TokenRole, Viewer
 from aed.errors import NotAllowed, NotSignedIn
 from aed.geo import Datum, Position, from_wgs84
 from aed.imports.findings import Finding, FindingKind
 from aed.imports.lint.linting import WHOLE_FILE, lint_list
-from aed.registry.changes import Change
+from aed.registry.changes import RegistryChange
 from tests import make
 from tests.cli.conftest import Aed, aed, run
 from tests.imports import lists
@@ -40,7 +40,7 @@ def test_only_an_administrator_may_compare(session: Session, tmp_path: Path) -> 
     with pytest.raises(NotSignedIn):
         against(session, path, ANYONE)
     with pytest.raises(NotAllowed):
-        against(session, path, Viewer(role=Role.DISPATCHER, name="dispatch"))
+        against(session, path, Viewer(role=TokenRole.DISPATCHER, name="dispatch"))
 
 
 def test_nothing_is_found_where_nothing_is_registered(session: Session, tmp_path: Path) -> None:
@@ -55,14 +55,14 @@ def test_a_device_that_is_registered_already_is_named(session: Session, tmp_path
     )
     make.device(session, at=here, source="list", source_id="d2", place_en=rows[2]["place_en"])
     make.device(session, at=here, source="city", source_id="18", place_en="Another house altogether, cellar")
-    changes = session.query(Change).count()
+    changes = session.query(RegistryChange).count()
 
     finding = only(against(session, lists.table(tmp_path, *rows)))
 
     assert finding.kind is K.DUPLICATE_ACROSS_SOURCES
     assert finding.where == "line 4"
     assert f"device {known.id} (city/17)" in finding.wrong
-    assert session.query(Change).count() == changes
+    assert session.query(RegistryChange).count() == changes
 
 
 @pytest.mark.parametrize("datum", [Datum.GCJ02, Datum.BD09])

@@ -11,14 +11,14 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.errors import InvalidInput, NotSignedIn
 from aed.imports.devices import queries
 from aed.imports.devices.actions import DeviceReport, import_devices
 from aed.imports.devices.decisions import decide, put_source
 from aed.imports.devices.models import Review, SourceRecord
 from aed.imports.devices.rules import Decision, ReviewKind, Thresholds
-from aed.registry.changes import Change, changes
+from aed.registry.changes import RegistryChange, changes_of
 from aed.registry.devices import actions as by_hand
 from aed.registry.devices.models import Device
 from aed.registry.devices.origins import origins_in
@@ -193,7 +193,7 @@ def test_another_decision_joins_and_withdraws_the_superfluous_one(session: Sessi
 
     ours, theirs = devices(session)
     assert (ours.maker, theirs.state) == ("Mindray", DeviceState.WITHDRAWN)
-    newest = changes(session, subject="devices", subject_id=str(theirs.id))[0]
+    newest = changes_of(session, subject="devices", subject_id=str(theirs.id))[0]
     assert newest.fields == {"same_device_as": [None, ours.id]}
     assert counts(take(session, tmp_path, MAYBE | {"maker": "Schiller"})) == (0, 1, 0, 0)
     assert devices(session)[0].maker == "Schiller"
@@ -483,7 +483,9 @@ def test_every_change_of_a_device_is_in_its_history(session: Session, tmp_path: 
     take(session, tmp_path, THEIRS | {"model": "C1"})
     said = [
         change.fields
-        for change in session.scalars(select(Change).where(Change.subject == "devices").order_by(Change.id))
+        for change in session.scalars(
+            select(RegistryChange).where(RegistryChange.subject == "devices").order_by(RegistryChange.id)
+        )
     ]
     assert said[1:] == [{"model": [None, "C1"]}]
     assert session.scalar(select(func.count()).select_from(SourceRecord)) == 2
@@ -494,7 +496,7 @@ def test_every_change_of_a_device_is_in_its_history(session: Session, tmp_path: 
 
 def test_reviews_are_for_administrators(session: Session, client: TestClient) -> None:
     review = make.review(session, of=make.device(session))
-    of_the_region = make.key(session, Role.DISPATCHER, region=make.region(session))
+    of_the_region = make.key(session, TokenRole.DISPATCHER, region=make.region(session))
     session.commit()
     where = f"/v1/reviews/{review.id}"
     for headers, status in (({}, 401), (of_the_region, 403)):
@@ -507,7 +509,7 @@ def test_reviews_are_for_administrators(session: Session, client: TestClient) ->
 def test_an_administrator_decides_over_http(session: Session, client: TestClient) -> None:
     device = make.device(session)
     review = make.review(session, of=device)
-    headers = make.key(session, Role.ADMINISTRATOR, writes=True)
+    headers = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
 
     (shown,) = client.get("/v1/reviews", headers=headers).json()
@@ -526,7 +528,7 @@ def test_where_an_attribute_comes_from_is_shown_to_those_of_the_house(
     session: Session, client: TestClient
 ) -> None:
     device = make.device(session, source="list", source_id="1")
-    headers = make.key(session, Role.ADMINISTRATOR, writes=True)
+    headers = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     where = f"/v1/devices/{device.id}"
     amended = client.patch(where, json={"maker": "Mindray"}, headers=headers | {"If-Match": '"1"'})

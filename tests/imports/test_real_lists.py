@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Audience
 from aed.imports.devices.actions import import_devices
 from aed.imports.responders import import_responders
-from aed.registry.changes import Change
+from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate, Gate
 from aed.responders.models import Responder, ResponderPlace
@@ -42,14 +42,14 @@ def test_the_demo_district_twice(session: Session) -> None:
     session.commit()
     held = {kind: count(session, kind) for kind in (Estate, Gate, Device, Responder, ResponderPlace)}
     assert list(held.values()) == [12, 35, 42, 60, 76]
-    changes = count(session, Change)
+    changes = count(session, RegistryChange)
 
     assert counts(lists.estates(session, estates)) == (0, 0, 50, 0)
     assert counts(import_devices(session, ADMINISTRATOR, devices, at=NOW)) == (0, 0, 42, 0)
     assert counts(import_responders(session, ADMINISTRATOR, people, at=NOW)) == (0, 0, 60, 0)
     session.commit()
     assert {kind: count(session, kind) for kind in held} == held
-    assert count(session, Change) == changes
+    assert count(session, RegistryChange) == changes
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_country_from_openstreetmap_twice(
     assert counts(first) == (devices, 0, 0, 0)
     assert counts(again) == (0, 0, devices, 0)
     assert first.hours_not_understood <= not_understood_at_most
-    changes = select(func.count(Change.id)).where(Change.subject == "devices")
+    changes = select(func.count(RegistryChange.id)).where(RegistryChange.subject == "devices")
     assert session.scalar(changes) == devices
     audiences = set(session.scalars(select(Device.audience).distinct()))
     assert audiences == {Audience.PUBLIC, Audience.DISPATCH}
@@ -93,4 +93,7 @@ def test_the_two_files_of_poland_are_one_register(session: Session, order: tuple
     assert counts(taken) == (575, 0, 0, 0)
     assert counts(again) == (0, 0, 575, 0)
     assert (again.gone, again.waiting, again.conflicting) == ([], 0, 0)
-    assert session.scalar(select(func.count(Change.id)).where(Change.subject == "devices")) == 575
+    assert (
+        session.scalar(select(func.count(RegistryChange.id)).where(RegistryChange.subject == "devices"))
+        == 575
+    )

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from tests import make
 from tests.imports.lists import fill_in
 
@@ -18,7 +18,7 @@ def test_a_template_over_http_is_anybodys_and_an_administrator_imports_it(
     client: TestClient, session: Session, tmp_path: Path, ending: str
 ) -> None:
     make.region(session)
-    office = make.key(session, Role.ADMINISTRATOR, writes=True)
+    office = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
 
     answer = client.get(f"/v1/templates/devices.{ending}")

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from aed.database.session import Database, transaction
 from aed.imports.devices.actions import import_devices
-from aed.registry.changes import Change
+from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Consumable, Device
 from tests import make
 from tests.commands import ROOT, environment
@@ -33,11 +33,11 @@ def many(folder: Path) -> Path:
 
 def standing(database: Database) -> tuple[int, int, int]:
     """How many devices, consumables and changes are in the register."""
-    of_these = Change.subject.in_(["devices", "consumables"])
+    of_these = RegistryChange.subject.in_(["devices", "consumables"])
     with database.read_sessions() as session:
         devices = session.scalar(select(func.count(Device.id)))
         consumables = session.scalar(select(func.count(Consumable.id)))
-        changes = session.scalar(select(func.count(Change.id)).where(of_these))
+        changes = session.scalar(select(func.count(RegistryChange.id)).where(of_these))
     return devices or 0, consumables or 0, changes or 0
 
 

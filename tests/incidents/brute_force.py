@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.permissions import Audience, Role, Viewer
+from aed.accounts.permissions import Audience, TokenRole, Viewer
 from aed.database.geometry import position_of
 from aed.geo import Position, distance_metres
 from aed.hours.evaluation import HolidayCalendar, Opening, hours_at
@@ -97,11 +97,11 @@ def may_see(viewer: Viewer, device: Device) -> bool:
     """The sharing ladder, said once more."""
     if device.state is not DeviceState.IN_SERVICE:
         return False
-    if device.audience is Audience.PUBLIC or viewer.role is Role.ADMINISTRATOR:
+    if device.audience is Audience.PUBLIC or viewer.role is TokenRole.ADMINISTRATOR:
         return True
-    if viewer.role is Role.DISPATCHER:
+    if viewer.role is TokenRole.DISPATCHER:
         return device.region_id in viewer.region_ids
-    if viewer.role is Role.MEMBER:
+    if viewer.role is TokenRole.MEMBER:
         if device.estate_id == viewer.estate_id:
             return True
         return device.estate_id in viewer.estate_ids and device.audience is not Audience.ESTATE
@@ -133,8 +133,8 @@ def gates_as_they_stand(
             time_zone="Asia/Shanghai",
             calendar=holiday_queries.holiday_calendar(session, "CN"),
         ).state
-        is_at_home = viewer.role is Role.MEMBER and viewer.estate_id == gate.estate_id
-        is_dispatch = viewer.role in (Role.DISPATCHER, Role.ADMINISTRATOR)
+        is_at_home = viewer.role is TokenRole.MEMBER and viewer.estate_id == gate.estate_id
+        is_dispatch = viewer.role in (TokenRole.DISPATCHER, TokenRole.ADMINISTRATOR)
         if hours is Opening.CLOSED:
             closed.append(crossing)
         elif gate.passage is Passage.GUARDED and not is_at_home:
@@ -155,7 +155,7 @@ def gates_as_they_stand(
             is Opening.CLOSED
         )
         is_private = barrier.access in ("no", "private")
-        is_dispatch = viewer.role in (Role.DISPATCHER, Role.ADMINISTRATOR)
+        is_dispatch = viewer.role in (TokenRole.DISPATCHER, TokenRole.ADMINISTRATOR)
         if barrier.locked or is_shut or (is_private and not is_dispatch):
             closed.append(barrier.crossing)
         elif is_private:

@@ -16,9 +16,9 @@ from fastapi import FastAPI
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.geo import Position
-from aed.registry.holidays.actions import drop_holiday_year
+from aed.registry.holidays.actions import delete_holiday_year
 from aed.registry.holidays.models import HolidayCalendar
 from aed.settings import Settings
 from aed.walking.file import save_network
@@ -106,7 +106,7 @@ def test_what_is_soon_answered_needs_no_thread_and_all_else_does(
     session: Session, settings: Settings, database_url: str
 ) -> None:
     as_many_as_are_asked_for(session)
-    token = make.key(session, Role.DISPATCHER, region=make.region(session))
+    token = make.key(session, TokenRole.DISPATCHER, region=make.region(session))
     session.commit()
 
     async def run() -> None:
@@ -217,7 +217,7 @@ def test_a_calendar_that_is_not_known_yet_is_read_in_a_thread(session: Session, 
             with no_connection_for_threads(app):
                 before = await status()
             calendar = session.get_one(HolidayCalendar, "CN")
-            drop_holiday_year(session, make.ADMINISTRATOR, "CN", 2024, version=calendar.version, at=NOW)
+            delete_holiday_year(session, make.ADMINISTRATOR, "CN", 2024, version=calendar.version, at=NOW)
             session.commit()
             with no_connection_for_threads(app):
                 amended = await status()

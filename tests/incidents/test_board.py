@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.database.session import Database, transaction
 from aed.incidents.calls.actions import lifecycle
 from aed.incidents.live.api import LiveBoard
@@ -45,9 +45,9 @@ def test_a_dispatcher_sees_the_open_incidents_of_the_own_region_and_what_was_mis
     lifecycle.close_incident(
         session, ADMINISTRATOR, over.id, IncidentOutcome.FALSE_ALARM, None, at=clock.now()
     )
-    centre = make.key(session, Role.DISPATCHER, region=make.region(session))
-    office = make.key(session, Role.ADMINISTRATOR)
-    member = make.key(session, Role.MEMBER, estate=make.estate(session))
+    centre = make.key(session, TokenRole.DISPATCHER, region=make.region(session))
+    office = make.key(session, TokenRole.ADMINISTRATOR)
+    member = make.key(session, TokenRole.MEMBER, estate=make.estate(session))
     session.commit()
 
     assert client.get(LIVE).status_code == 401

@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.permissions import HeldRole, Role
+from aed.accounts.permissions import Role, TokenRole
 from aed.database.session import Database, open_database, read_session, transaction
 from aed.errors import Conflict
 from aed.incidents import jobs, queries
@@ -41,10 +41,10 @@ from aed.incidents.rules import (
 )
 from aed.incidents.schemas import PatientReportIn
 from aed.notifications.channels import channels_of
-from aed.notifications.endpoints import EndpointGiven, new_secret, put_endpoint
+from aed.notifications.endpoints import EndpointInput, new_secret, put_endpoint
 from aed.notifications.jobs import send_waiting
-from aed.notifications.models import Outgoing
-from aed.notifications.rules import Channel, Letter, Postponed
+from aed.notifications.models import OutboxMessage
+from aed.notifications.rules import Channel, Delivery, TemporaryFailure
 from aed.responders.models import Responder
 from aed.settings import Settings, Sms
 from tests import make
@@ -66,7 +66,7 @@ def test_from_the_centres_post_to_the_flat_and_the_end(
     estate = make.estate(session, name_zh="湖畔苑", name_en="Lake Court")
     for number in range(1, 4):
         make.responder(session, at=north_of(PATIENT, metres=50.0 * number), phone=f"+86138000100{number:02}")
-    centre = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+    centre = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
     session.commit()
     with receiving() as gateway:
         given = {
@@ -134,7 +134,7 @@ def test_nobody_is_called_after_the_stop_though_a_worker_holds_the_message(
     sent: list[str] = []
     stopping = threading.Lock()
 
-    def deliver(letter: Letter, *, at: datetime) -> None:
+    def deliver(letter: Delivery, *, at: datetime) -> None:
         with stopping:
             sent.append(letter.text)
             if len(sent) == 1:
@@ -150,7 +150,9 @@ def test_nobody_is_called_after_the_stop_though_a_worker_holds_the_message(
     send_waiting(database, lambda: NOW, channels=dict.fromkeys(Channel, deliver))
     assert len([text for text in sent if "心脏骤停" in text]) == len(calls)
     with read_session(database) as own:
-        waiting = select(func.count()).where(Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None))
+        waiting = select(func.count()).where(
+            OutboxMessage.sent_at.is_(None), OutboxMessage.given_up_at.is_(None)
+        )
         assert own.scalar(waiting) == 0
 
 
@@ -161,7 +163,7 @@ def test_with_the_text_gateway_down_whoever_has_another_way_is_called_and_nobody
     entry = make.responder(session, at=north_of(PATIENT, metres=30), phone="+8613800010001")
     make.responder(session, at=north_of(PATIENT, metres=60), phone="+8613800010002")
     person = session.get_one(Responder, entry).person_id
-    program = EndpointGiven("pager", Channel.WEBHOOK, "http://127.0.0.1:9/x", new_secret(), person_id=person)
+    program = EndpointInput("pager", Channel.WEBHOOK, "http://127.0.0.1:9/x", new_secret(), person_id=person)
     put_endpoint(session, ADMINISTRATOR, program, at=NOW, is_private_allowed=True)
     incident_id = make.incident(session).id
     session.commit()
@@ -169,9 +171,9 @@ def test_with_the_text_gateway_down_whoever_has_another_way_is_called_and_nobody
     is_down = True
 
     def deliver(channel: Channel) -> Callable[..., None]:
-        def to(letter: Letter, *, at: datetime) -> None:
+        def to(letter: Delivery, *, at: datetime) -> None:
             if channel is Channel.SMS and is_down:
-                raise Postponed("The gateway does not answer.")
+                raise TemporaryFailure("The gateway does not answer.")
             sent.append((channel, letter.text))
 
         return to
@@ -311,7 +313,7 @@ def test_whatever_happens_in_whatever_order(
         make.device(session, at=north_of(PATIENT, metres=origin + 80.0 * each))
     estate = make.estate(session, around=north_of(PATIENT, metres=origin))
     lead = make.person(session, phone=f"+86137{number:08}")  # made up, one would be somebody's in the end
-    make.role(session, lead, HeldRole.LEAD, estate=estate)
+    make.role(session, lead, Role.LEAD, estate=estate)
     now, who = NOW, dispatcher(session)
     incident = make.incident(session, where=north_of(PATIENT, metres=origin))
     accepted: set[int] = set()
@@ -374,7 +376,9 @@ def _holds(session: Session, incident: Incident, accepted: set[int], *, stopped:
         assert not any(each.state in LIVE_STATES for each in alerts)
         lanes = [f"sms/call/{each.id}" for each in alerts]
         waiting = select(func.count()).where(
-            Outgoing.lane.in_(lanes), Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None)
+            OutboxMessage.lane.in_(lanes),
+            OutboxMessage.sent_at.is_(None),
+            OutboxMessage.given_up_at.is_(None),
         )
         assert session.scalar(waiting) == 0, "no call after the stop"
     assert first_broken_entry(queries.events(session, incident.id)) is None

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.permissions import ANYONE, Viewer
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
-from aed.files.xml_tree import MOST_BYTES, MOST_DEEP
+from aed.files.xml_tree import MAX_BYTES, MAX_DEPTH
 from aed.geo import Position, distance_metres
 from aed.incidents import queries
 from aed.incidents.calls.actions import lifecycle
@@ -410,7 +410,7 @@ LAUGHS = b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;"><!ENTITY c 
         b'<!DOCTYPE alert [<!ENTITY x SYSTEM "file:///etc/passwd">]>' + alert(identifier="&x;"),
         b'<!DOCTYPE alert SYSTEM "http://127.0.0.1:1/x.dtd">' + alert(),
         alert().replace("心脏骤停".encode(), b"&x;"),
-        b"<a>" * (MOST_DEEP + 1) + b"</a>" * (MOST_DEEP + 1),
+        b"<a>" * (MAX_DEPTH + 1) + b"</a>" * (MAX_DEPTH + 1),
         b"<a>" + b"<b/>" * 20_000 + b"</a>",
         b"",
         b"not XML",
@@ -430,7 +430,7 @@ def test_xml_that_is_broken_or_means_harm_is_refused_in_a_sentence(content: byte
 
 def test_a_file_that_is_too_large_is_refused_unread() -> None:
     with pytest.raises(AedError) as refusal:
-        read_cap(b" " * (MOST_BYTES + 1))
+        read_cap(b" " * (MAX_BYTES + 1))
     assert refusal.value.status == 413
 
 

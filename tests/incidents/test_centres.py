@@ -38,9 +38,9 @@ from aed.incidents.rules import AlertReply, IncidentOutcome, IncidentState
 from aed.incidents.schemas import IncidentOut
 from aed.notifications.channels import channels_of
 from aed.notifications.jobs import Sent, send_waiting
-from aed.notifications.models import EndpointRow, Outgoing
+from aed.notifications.models import EndpointRow, OutboxMessage
 from aed.notifications.queries import backlog
-from aed.notifications.rules import MOST_TRIES, OutboxState
+from aed.notifications.rules import MAX_TRIES, OutboxState
 from aed.notifications.schemas import state_of
 from aed.settings import Settings
 from tests import make
@@ -445,15 +445,15 @@ def test_a_centre_that_is_gone_is_tried_as_long_as_others_and_then_shows(
     session.commit()
     at = NOW
     for _ in range(2):  # entries, each tried after the one before it was given up
-        for tries in (1, MOST_TRIES - 1):
-            waiting = Outgoing.given_up_at.is_(None)
-            session.execute(Outgoing.__table__.update().where(waiting).values(tries=tries))
+        for tries in (1, MAX_TRIES - 1):
+            waiting = OutboxMessage.given_up_at.is_(None)
+            session.execute(OutboxMessage.__table__.update().where(waiting).values(tries=tries))
             session.commit()
             at += timedelta(minutes=31)
             deliver(database, settings, at)
-    messages = session.scalars(select(Outgoing).where(Outgoing.body.is_not(None))).all()
+    messages = session.scalars(select(OutboxMessage).where(OutboxMessage.body.is_not(None))).all()
     assert {state_of(each) for each in messages} == {OutboxState.DEAD}
-    assert {each.tries for each in messages if each.recipient == "down"} == {MOST_TRIES}
+    assert {each.tries for each in messages if each.recipient == "down"} == {MAX_TRIES}
     assert any("410" in (each.why or "") for each in messages)
     shown = backlog(session, [each.endpoint_id for each in centres(session, ADMINISTRATOR)])
     assert sorted(shown.values()) == [(0, 2), (0, 4)], "and `aed centres list` says so"
@@ -469,13 +469,13 @@ def test_neither_the_record_nor_the_message_is_there_without_the_other(
     with database.write_sessions() as killed:
         report(killed, settings, who)
         killed.rollback()
-    assert session.scalars(select(Outgoing)).all() == []
+    assert session.scalars(select(OutboxMessage)).all() == []
 
     report(session, settings, who)
     session.commit()
     deliver(database, settings)
     first = [posted.headers["webhook-id"] for posted in sink.posted]
-    session.execute(Outgoing.__table__.update().values(sent_at=None))  # killed before it was recorded
+    session.execute(OutboxMessage.__table__.update().values(sent_at=None))  # killed before it was recorded
     session.commit()
     deliver(database, settings)
     again = [posted.headers["webhook-id"] for posted in sink.posted[len(first) :]]

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import HeldRole, Role
+from aed.accounts.permissions import Role, TokenRole
 from aed.errors import Conflict, NotAllowed, NotFound
 from aed.geo import Position
 from aed.incidents import queries
@@ -109,7 +109,7 @@ def test_somebody_who_stands_at_the_wrong_place_is_told_and_an_estate_follows_th
 
 def test_who_may_correct_and_what(session: Session, settings: Settings, neighbours: list[int]) -> None:
     home = make.estate(session)
-    resident = make.somebody(session, HeldRole.RESIDENT, estate=home)
+    resident = make.somebody(session, Role.RESIDENT, estate=home)
     incident = report(session, settings)
     with pytest.raises((NotFound, NotAllowed)):
         corrections.correct_location(session, resident, incident.id, moved(), now=now(settings))
@@ -199,7 +199,7 @@ def test_a_dispatcher_says_from_the_start_that_it_is_another_patient(
     first = report(session, settings)
     second = report(session, settings, is_another_patient=True)
     assert second.id != first.id
-    resident = make.somebody(session, HeldRole.RESIDENT, estate=home)
+    resident = make.somebody(session, Role.RESIDENT, estate=home)
     assert report(session, settings, resident, is_another_patient=True).id in (first.id, second.id)
 
 
@@ -209,7 +209,7 @@ def test_over_http_and_on_the_page(
     incident, report_id = joined(session, settings)
     person = make.person(session)
     make.alert(session, incident, person).state = AlertState.ACCEPTED
-    headers = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+    headers = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
     session.commit()
     path = f"/v1/incidents/{incident.id}"
     gcj = {"position": {"lat": ELSEWHERE.lat, "lon": ELSEWHERE.lon, "datum": "gcj02"}, "door_code": "47#"}

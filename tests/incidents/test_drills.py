@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from aed import schedule
-from aed.accounts.permissions import ANYONE, HeldRole
+from aed.accounts.permissions import ANYONE, Role
 from aed.database.geometry import position_of
 from aed.database.session import Database
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound
@@ -130,8 +130,7 @@ def test_who_told_of_it_or_who_leads_there_takes_a_drill_back(session: Session, 
     estate = make.estate(session)
     device = make.device(session, of=estate)
     one, other, lead = (
-        make.somebody(session, held, estate=estate)
-        for held in (HeldRole.RESIDENT, HeldRole.RESIDENT, HeldRole.LEAD)
+        make.somebody(session, held, estate=estate) for held in (Role.RESIDENT, Role.RESIDENT, Role.LEAD)
     )
     first, second = (make.drill(session, device, who=one) for _ in range(2))
 

@@ -16,7 +16,7 @@ from aed.incidents.models import Alert, Incident
 from aed.incidents.plan.rules.offers import Offer
 from aed.incidents.plan.rules.sufficiency import Sufficiency, sufficiency_of
 from aed.incidents.rules import COMING_STATES, AlertReply, AlertState, Task
-from aed.notifications.models import Outgoing
+from aed.notifications.models import OutboxMessage
 from aed.settings import Planning, Settings
 from tests import make
 from tests.make import NOW, PATIENT, north_of
@@ -99,7 +99,7 @@ def test_the_silent_are_stood_down_and_those_who_accepted_never_are(
     assert all(each.state in COMING_STATES for each in accepting)
     told = {
         each.person_id: each.text_zh
-        for each in session.scalars(select(Outgoing).where(Outgoing.given_up_at.is_(None)))
+        for each in session.scalars(select(OutboxMessage).where(OutboxMessage.given_up_at.is_(None)))
         if "人数已足" in (each.text_zh or "")
     }
     assert set(told) == {each.person_id for each in down}

@@ -22,7 +22,7 @@ from aed.geo import Datum, Position
 from aed.lookup.answer import Answer, Question
 from aed.lookup.search import nearest
 from aed.registry.devices.models import Consumable, Device
-from aed.registry.devices.rules import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
+from aed.registry.devices.rules import Cabinet, ConsumableKind, ConsumableState, DeviceState, EntryMode
 from aed.registry.estates.models import Estate, EstatePace, Gate
 from aed.registry.estates.rules import GateState, Passage
 from aed.settings import Settings
@@ -127,7 +127,7 @@ def device_rows(draw: st.DrawFn) -> Device:
         floor=draw(st.sampled_from([0, 0, 0, -1, 1, 3, 4, 20])),
         opening_hours=draw(st.sampled_from(HOURS)),
         place_en=draw(st.sampled_from([None, "Guard's post", "School gym", "Shopping mall", "Lobby"])),
-        entry=draw(st.sampled_from([Entry.FREE, Entry.FREE, Entry.ASSISTED, Entry.UNKNOWN])),
+        entry=draw(st.sampled_from([EntryMode.FREE, EntryMode.FREE, EntryMode.ASSISTED, EntryMode.UNKNOWN])),
         audience=draw(st.sampled_from([Audience.PUBLIC, *Audience])),
         last_checked_on=draw(st.sampled_from([None, date(2026, 9, 20), date(2026, 8, 1)])),
         state=state,
@@ -311,7 +311,7 @@ def city(session: Session) -> list[Estate]:
                 region_id=estate.region_id,
                 floor=int(random.choice([0, 0, 0, 1, 4, -2])),
                 opening_hours=[*HOURS, "off", "22:00-06:00"][random.integers(len(HOURS) + 2)],
-                entry=list(Entry)[random.integers(3)],
+                entry=list(EntryMode)[random.integers(3)],
                 audience=[Audience.PUBLIC, Audience.PUBLIC, Audience.ESTATE][random.integers(3)],
                 last_checked_on=[None, date(2026, 9, 20)][random.integers(2)],
                 state=DeviceState.IN_SERVICE,

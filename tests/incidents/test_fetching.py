@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.database.session import Database
 from aed.debrief.follow_up.jobs import debrief_incidents, settle_devices
 from aed.errors import Conflict
@@ -21,7 +21,7 @@ from aed.incidents.alerts.schemas import AlertDetailsOut
 from aed.incidents.calls.actions import lifecycle
 from aed.incidents.models import Alert, Incident, IncidentEvent
 from aed.incidents.rules import AlertReply, AlertState, FetchFailure, IncidentKind, IncidentOutcome, Task
-from aed.notifications.models import Outgoing
+from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import Readiness
 from aed.settings import Settings
@@ -159,14 +159,14 @@ def test_not_there_sends_straight_to_the_patient_and_plans_again_without_the_dev
     answer(session, other, AlertReply.ACCEPT, at=6)
     sent_for_it = fetchers(session, incident)
     plans = queries.plans_made(session, incident.id)
-    session.query(Outgoing).delete()
+    session.query(OutboxMessage).delete()
 
     answer(session, fetch, AlertReply.DEVICE_NOT_THERE, at=60)
     answer(session, fetch, AlertReply.DEVICE_NOT_THERE, at=61)
 
     assert (fetch.task, fetch.device_id, fetch.state) == (Task.DIRECT, None, AlertState.ON_THE_WAY)
     assert (other.task, other.device_id) == (Task.DIRECT, None)
-    told = [(each.person_id, each.text_en or "") for each in session.scalars(select(Outgoing))]
+    told = [(each.person_id, each.text_en or "") for each in session.scalars(select(OutboxMessage))]
     assert [person for person, text in told if "straight to the patient now" in text] == [other.person_id]
     assert queries.plans_made(session, incident.id) == plans + 1, "counted once"
     assert fetchers(session, incident) == [], "no other is sent for it"
@@ -207,12 +207,14 @@ def test_who_has_it_lets_the_second_go_straight_to_the_patient(
     answer(session, first, AlertReply.ACCEPT, at=5)
     answer(session, second, AlertReply.ACCEPT, at=6)
     assert second.task is Task.FETCH, "until the first has it in their hands"
-    session.query(Outgoing).delete()
+    session.query(OutboxMessage).delete()
 
     answer(session, first, AlertReply.DEVICE_TAKEN, at=60)
 
     assert (first.task, second.task) == (Task.FETCH, Task.DIRECT)
-    texts = [each.text_zh for each in session.scalars(select(Outgoing)) if each.person_id == second.person_id]
+    texts = [
+        each.text_zh for each in session.scalars(select(OutboxMessage)) if each.person_id == second.person_id
+    ]
     assert texts == ["AED已由他人取到。请不要再去取AED，立即直接前往患者处。路线见呼叫页面。"]
 
 
@@ -269,7 +271,9 @@ def test_two_hours_of_silence_after_the_end_take_a_fetched_device_out(
 
     assert later(1) == [], "nobody knows where it is"
     assert later(16) == []
-    asked = [each.text_zh for each in session.scalars(select(Outgoing)) if "已归还吗" in (each.text_zh or "")]
+    asked = [
+        each.text_zh for each in session.scalars(select(OutboxMessage)) if "已归还吗" in (each.text_zh or "")
+    ]
     assert asked, "it is asked after soon"
     assert later(119) == []
     assert why_out(session, device) == []
@@ -339,7 +343,7 @@ def test_over_http_by_link_and_by_a_dispatcher(
     person = make.person(session)
     link = make.alert(session, incident, person, key="call_second")
     fetch_id, link_id = fetch.id, link.id
-    centre = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+    centre = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
     session.commit()
     path = f"/v1/incidents/{incident.id}/alerts/{fetch_id}"
 

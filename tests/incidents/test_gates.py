@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import ANYONE, Role, Viewer
+from aed.accounts.permissions import ANYONE, TokenRole, Viewer
 from aed.geo import Position
 from aed.lookup.arrival import Basis
 from aed.registry.devices.models import Device
@@ -322,7 +322,7 @@ def test_a_gate_amended_over_http_changes_the_next_answer(
     estate = make.estate(session)
     gate = gate_at(session, estate, at=place(50, 0), passage="open")
     inside, outside = behind(session, estate), to_the_west(session)
-    administrator = make.key(session, Role.ADMINISTRATOR, writes=True)
+    administrator = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     client = client_on(settings)
 

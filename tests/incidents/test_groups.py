@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.incidents.calls.actions.lifecycle import report_patient
 from aed.incidents.models import Alert
 from aed.incidents.schemas import PatientReportIn
@@ -161,7 +161,7 @@ def test_devices_out_of_service_near_by_are_named_with_the_reason(
         state="out_of_service",
         out_of_service_reason="Lid broken",
     )
-    dispatcher = make.key(session, Role.DISPATCHER, region=make.region(session))
+    dispatcher = make.key(session, TokenRole.DISPATCHER, region=make.region(session))
     session.commit()
 
     answer = get(client)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import HeldRole
+from aed.accounts.permissions import Role
 from aed.incidents import queries
 from aed.incidents.calls.actions import lifecycle
 from aed.incidents.models import Incident
@@ -183,7 +183,7 @@ def opened(session: Session, settings: Settings, network: WalkingNetwork | None,
 def estate(session: Session) -> Estate:
     """With a lead; 200 m square around the patient."""
     estate = make.estate(session)
-    lead = make.somebody(session, HeldRole.LEAD, estate=estate)
+    lead = make.somebody(session, Role.LEAD, estate=estate)
     make.agrees_to_be_called(session, lead.person_id)
     return estate
 
@@ -255,7 +255,7 @@ def test_high_up_the_lift_is_held(session: Session, settings: Settings, estate: 
 
 def lead_of(session: Session, estate: Estate) -> Person:
     lead = make.person(session)
-    make.role(session, lead, HeldRole.LEAD, estate=estate)
+    make.role(session, lead, Role.LEAD, estate=estate)
     session.flush()
     return lead
 

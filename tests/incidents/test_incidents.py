@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import ANYONE, HeldRole, Role, Scope, Viewer
+from aed.accounts.permissions import ANYONE, Role, Scope, TokenRole, Viewer
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.geo import Position
 from aed.incidents import queries
@@ -23,7 +23,7 @@ from aed.incidents.plan.schemas import load_inputs, load_plan
 from aed.incidents.record.actions import first_broken_entry
 from aed.incidents.rules import AlertReply, AlertState, IncidentKind, IncidentOutcome, IncidentState, Task
 from aed.incidents.schemas import PatientReportIn
-from aed.notifications.models import Outgoing
+from aed.notifications.models import OutboxMessage
 from aed.settings import Settings
 from tests import make
 from tests.make import NOW, PATIENT, east_of, north_of
@@ -31,7 +31,7 @@ from tests.make import NOW, PATIENT, east_of, north_of
 
 def dispatcher(session: Session) -> Viewer:
     region = make.region(session)
-    return Viewer(role=Role.DISPATCHER, name="centre", scopes=frozenset(Scope), region_ids=(region.id,))
+    return Viewer(role=TokenRole.DISPATCHER, name="centre", scopes=frozenset(Scope), region_ids=(region.id,))
 
 
 def report(
@@ -59,9 +59,9 @@ def answer(
 def told(session: Session) -> list[tuple[int | None, str]]:
     """(person, text) of what waits to be sent, in order."""
     rows = session.execute(
-        select(Outgoing.person_id, Outgoing.text_en)
-        .where(Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None))
-        .order_by(Outgoing.id)
+        select(OutboxMessage.person_id, OutboxMessage.text_en)
+        .where(OutboxMessage.sent_at.is_(None), OutboxMessage.given_up_at.is_(None))
+        .order_by(OutboxMessage.id)
     )
     return [(person, text or "") for person, text in rows]
 
@@ -167,7 +167,7 @@ def test_an_exercise_says_so_and_a_test_calls_nobody(
     lifecycle.close_incident(
         session, dispatcher(session), exercise.id, IncidentOutcome.CALLED_OFF, None, at=NOW
     )
-    session.execute(delete(Outgoing))
+    session.execute(delete(OutboxMessage))
 
     test = report(session, settings, kind="test")
     assert count > 0
@@ -182,15 +182,15 @@ def test_who_may_open_one(session: Session, settings: Settings) -> None:
         (make.dispatcher(make.region(session)), NotAllowed),  # reads only
         (make.member(home), NotAllowed),
         (make.member(other, writes=True), NotAllowed),
-        (make.somebody(session, HeldRole.RESIDENT, estate=other), NotAllowed),
-        (make.somebody(session, HeldRole.TRAINING_OFFICER, estate=home), NotAllowed),
+        (make.somebody(session, Role.RESIDENT, estate=other), NotAllowed),
+        (make.somebody(session, Role.TRAINING_OFFICER, estate=home), NotAllowed),
     ):
         with pytest.raises(refusal):
             report(session, settings, who)
     for who in (
         make.member(home, writes=True),
-        make.somebody(session, HeldRole.RESIDENT, estate=home),
-        make.somebody(session, HeldRole.DISPATCHER, region=make.region(session)),
+        make.somebody(session, Role.RESIDENT, estate=home),
+        make.somebody(session, Role.DISPATCHER, region=make.region(session)),
         make.ADMINISTRATOR,
     ):
         assert report(session, settings, who).estate_id == home.id
@@ -297,9 +297,9 @@ def test_a_neighbour_opens_the_gate_where_the_patient_is_in_an_estate(
     session: Session, settings: Settings
 ) -> None:
     estate = make.estate(session)
-    lead = make.somebody(session, HeldRole.LEAD, estate=estate)
+    lead = make.somebody(session, Role.LEAD, estate=estate)
     make.agrees_to_be_called(session, lead.person_id)
-    make.somebody(session, HeldRole.RESIDENT, estate=estate)
+    make.somebody(session, Role.RESIDENT, estate=estate)
     incident = report(session, settings)
 
     (guide,) = queries.alerts(session, incident.id)

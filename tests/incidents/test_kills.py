@@ -25,15 +25,15 @@ import httpx2
 import pytest
 from sqlalchemy import func, select
 
-from aed.accounts.permissions import Role
-from aed.accounts.tokens import key_hash
+from aed.accounts.permissions import TokenRole
+from aed.accounts.tokens import hash_key
 from aed.database.session import Database, read_session, transaction
 from aed.incidents import queries
 from aed.incidents.models import Alert, Incident
 from aed.incidents.plan.schemas import load_inputs, load_plan
 from aed.incidents.record.actions import first_broken_entry
 from aed.incidents.rules import LIVE_STATES, AlertReply, IncidentKind, IncidentState
-from aed.notifications.models import Outgoing
+from aed.notifications.models import OutboxMessage
 from tests import make
 from tests.make import PATIENT, north_of
 from tests.notifications.sinks import Posted, Reply, receiving
@@ -205,7 +205,7 @@ def test_whatever_is_killed_each_is_called_once_and_nobody_after_the_stop(
                     at=north_of(PATIENT, metres=APART_METRES * number + 40.0 * each),
                     phone=f"+86138{number:04}{each:04}",
                 )
-        headers = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+        headers = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
     port, log = free_port(), tmp_path / "processes.log"
     with ThreadPoolExecutor(8) as pool, ThreadPoolExecutor(AT_ONCE) as desks:
         chaos = Chaos(f"http://127.0.0.1:{port}", headers, chance, pool)
@@ -264,7 +264,7 @@ def _is_consistent(database: Database, chaos: Chaos, phones: Called, said: str) 
     with read_session(database) as session:
         assert session.scalar(select(func.count()).select_from(Incident)) == len(chaos.kinds), said
         by_hash = {each.key_hash: each for each in session.scalars(select(Alert))}
-        calls = {key: by_hash[key_hash(key)] for key in phones.came_at}
+        calls = {key: by_hash[hash_key(key)] for key in phones.came_at}
         assert calls, f"nobody was called: {said}"
         people = [(each.incident_id, each.person_id) for each in calls.values()]
         assert len(people) == len(set(people)), f"called twice to one patient; {said}"
@@ -309,5 +309,7 @@ def _called_fewer(database: Database, chaos: Chaos, said: str) -> tuple[int, int
 
 def _waiting(database: Database) -> int:
     with read_session(database) as session:
-        waiting = select(func.count()).where(Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None))
+        waiting = select(func.count()).where(
+            OutboxMessage.sent_at.is_(None), OutboxMessage.given_up_at.is_(None)
+        )
         return session.scalar(waiting) or 0

@@ -12,7 +12,7 @@ from aed.accounts.permissions import ANYONE, Audience, Viewer
 from aed.lookup.answer import Question
 from aed.lookup.arrival import Basis
 from aed.lookup.search import nearest
-from aed.registry.devices.rules import Access, Entry
+from aed.registry.devices.rules import Access, EntryMode
 from aed.settings import Settings
 from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork
@@ -41,7 +41,7 @@ def test_every_device_of_the_country_is_taken(session: Session) -> None:
     assert all(device.hours_as_written for device in known if device.opening_hours)
     private = [device for device in known if device.audience is Audience.DISPATCH]
     assert len(private) == 33
-    assert all(device.entry is Entry.ASSISTED for device in private)
+    assert all(device.entry is EntryMode.ASSISTED for device in private)
 
 
 def test_the_answers_are_those_of_a_search_over_every_device(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import HeldRole, Viewer
+from aed.accounts.permissions import Role, Viewer
 from aed.database.session import Database, read_session
 from aed.errors import Conflict, InvalidInput, TooManyOpen
 from aed.incidents import jobs, queries
@@ -61,7 +61,7 @@ def people_of(session: Session, incident: Incident) -> set[int]:
 
 
 def resident(session: Session, of: object) -> Viewer:
-    return make.somebody(session, HeldRole.RESIDENT, estate=of)  # type: ignore[arg-type]  # an estate
+    return make.somebody(session, Role.RESIDENT, estate=of)  # type: ignore[arg-type]  # an estate
 
 
 # --- whom an incident keeps busy --------------------------------------------------------------------------
@@ -353,7 +353,7 @@ def test_two_workers_close_and_remind_once(
     session: Session, settings: Settings, database: Database, neighbours: list[int]
 ) -> None:
     region = make.region(session)
-    make.somebody(session, HeldRole.DISPATCHER, region=region)
+    make.somebody(session, Role.DISPATCHER, region=region)
     test, real = report(session, settings, kind="test"), report(session, settings)
     session.commit()
 
@@ -373,7 +373,7 @@ def test_dispatchers_are_reminded_of_what_nobody_closed_and_again_after_a_new_es
     session: Session, settings: Settings, database: Database
 ) -> None:
     region = make.region(session)
-    mine, other = (make.somebody(session, HeldRole.DISPATCHER, region=region) for _ in range(2))
+    mine, other = (make.somebody(session, Role.DISPATCHER, region=region) for _ in range(2))
     incident = report(session, settings, mine, ambulance_seconds=600)
     session.commit()
 
@@ -398,9 +398,9 @@ def test_where_no_dispatcher_reported_it_all_of_the_region_are_reminded(
     session: Session, settings: Settings, database: Database
 ) -> None:
     region, home = make.region(session), make.estate(session)
-    dispatchers = [make.somebody(session, HeldRole.DISPATCHER, region=region) for _ in range(2)]
+    dispatchers = [make.somebody(session, Role.DISPATCHER, region=region) for _ in range(2)]
     elsewhere = make.region(session, "CN-44")
-    make.somebody(session, HeldRole.DISPATCHER, region=elsewhere)
+    make.somebody(session, Role.DISPATCHER, region=elsewhere)
     report(session, settings, resident(session, home))
     session.commit()
     jobs.close_lapsed_incidents(database, later(minutes=15), settings=settings)

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.database.session import Database, transaction
 from aed.errors import DatabaseUnavailable
 from aed.incidents.calls.actions import lifecycle
@@ -30,8 +30,8 @@ def entries(text: str) -> list[dict[str, str]]:
 
 def test_a_watcher_gets_what_there_is_and_resumes_where_it_was(session: Session, client: TestClient) -> None:
     incident = make.incident(session)
-    centre = make.key(session, Role.DISPATCHER, region=make.region(session))
-    elsewhere = make.key(session, Role.DISPATCHER, region=make.region(session, "CN-44"))
+    centre = make.key(session, TokenRole.DISPATCHER, region=make.region(session))
+    elsewhere = make.key(session, TokenRole.DISPATCHER, region=make.region(session, "CN-44"))
     session.commit()
     path = f"/v1/incidents/{incident.id}/live"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import ANYONE, Role, Viewer
+from aed.accounts.permissions import ANYONE, TokenRole, Viewer
 from aed.registry.devices import actions as device_actions
 from aed.settings import Settings
 from tests import make
@@ -79,7 +79,7 @@ def test_a_device_opened_to_the_public_is_in_the_next_answer_and_one_withdrawn_i
 ) -> None:
     estate = make.estate(session)
     device = make.device(session, of=estate, audience="estate")
-    member = make.key(session, Role.MEMBER, estate=estate, writes=True)
+    member = make.key(session, TokenRole.MEMBER, estate=estate, writes=True)
     session.commit()
 
     def amend(version: int, audience: str) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.geo import Position, distance_metres
 from aed.incidents.alerts.actions.answers import prune_locations, take_location
 from aed.incidents.models import Alert, AlertLocation
@@ -51,7 +51,7 @@ def test_where_somebody_is_is_asked_after_accepting_and_told_to_dispatchers_alon
 ) -> None:
     alert = called(session, state=AlertState.ASKED)
     incident = f"/v1/incidents/{alert.incident_id}"
-    centre = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+    centre = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
     session.commit()
     told = "/v1/alerts/call_key"
 
@@ -184,7 +184,7 @@ def test_what_is_kept_after_a_day_is_shown_as_rough(
     alert = called(session)
     take_location(session, alert.id, HERE, at=NOW, network=None, settings=settings)
     prune_locations(session, at=NOW + timedelta(days=2))
-    centre = make.key(session, Role.DISPATCHER, region=make.region(session))
+    centre = make.key(session, TokenRole.DISPATCHER, region=make.region(session))
     session.commit()
 
     shown = client.get(f"/v1/incidents/{alert.incident_id}", headers=centre).json()["alerts"][-1]["place"]

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import HeldRole, Role
+from aed.accounts.permissions import Role, TokenRole
 from aed.database.session import Database
 from aed.errors import Conflict, NotAllowed, NotFound
 from aed.incidents import jobs, queries
@@ -196,7 +196,7 @@ def test_an_ambulance_that_is_not_there_after_all_has_the_people_called_again(
 def test_nobody_under_18_is_called(session: Session, settings: Settings) -> None:
     home = make.estate(session)
     adult, minor, unknown = (make.responder(session, at=north_of(PATIENT, metres=m)) for m in (60, 30, 90))
-    lead = make.somebody(session, HeldRole.LEAD, estate=home)
+    lead = make.somebody(session, Role.LEAD, estate=home)
     guide = make.responder(session, at=north_of(PATIENT, metres=9_000))
     for key, of_age in ((adult, True), (minor, False), (guide, False)):
         session.execute(update(Responder).where(Responder.id == key).values(of_age=of_age))
@@ -216,9 +216,9 @@ def test_nobody_under_18_is_called(session: Session, settings: Settings) -> None
 
 def test_only_dispatchers_of_the_region_have_a_hand_in_it(session: Session, settings: Settings) -> None:
     home = make.estate(session)
-    resident = make.somebody(session, HeldRole.RESIDENT, estate=home)
+    resident = make.somebody(session, Role.RESIDENT, estate=home)
     incident = report(session, settings, resident)
-    for who in (resident, make.somebody(session, HeldRole.DISPATCHER, region=make.region(session, "CN-44"))):
+    for who in (resident, make.somebody(session, Role.DISPATCHER, region=make.region(session, "CN-44"))):
         with pytest.raises((NotFound, NotAllowed)):
             steering.hold_calling(session, who, incident.id, held=True, now=now(settings))
 
@@ -228,7 +228,7 @@ def test_only_dispatchers_of_the_region_have_a_hand_in_it(session: Session, sett
 
 @pytest.fixture
 def desk(session: Session) -> dict[str, str]:
-    headers = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+    headers = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
     session.commit()
     return headers
 

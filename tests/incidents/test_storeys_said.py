@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.incidents import queries
 from aed.registry.fields import StoreyOut
 from tests import make
@@ -66,7 +66,7 @@ def test_what_contradicts_itself_or_is_not_certain_is_refused(
     session: Session, client: TestClient, said: dict[str, str | int], field: str, words: str
 ) -> None:
     estate = make.estate(session)
-    member = make.key(session, Role.MEMBER, estate=estate, writes=True)
+    member = make.key(session, TokenRole.MEMBER, estate=estate, writes=True)
     session.commit()
 
     found = client.get("/v1/nearest", params={**HERE, **said})
@@ -84,7 +84,7 @@ def test_what_contradicts_itself_or_is_not_certain_is_refused(
 
 def test_an_incident_is_opened_on_the_storey_that_is_said(session: Session, client: TestClient) -> None:
     estate = make.estate(session)
-    member = make.key(session, Role.MEMBER, estate=estate, writes=True)
+    member = make.key(session, TokenRole.MEMBER, estate=estate, writes=True)
     session.commit()
 
     opened = client.post(
@@ -101,7 +101,7 @@ def test_a_place_is_corrected_and_a_report_split_by_the_storey_that_is_said(
     session: Session, client: TestClient
 ) -> None:
     region = make.region(session)
-    office = make.key(session, Role.DISPATCHER, region=region, writes=True)
+    office = make.key(session, TokenRole.DISPATCHER, region=region, writes=True)
     first = make.incident(session, floor=9)
     make.incident(session, where=north_of(PATIENT, metres=20), floor=None)
     report_id = queries.reports(session, first.id)[-1].id
@@ -126,7 +126,7 @@ def test_a_place_is_corrected_and_a_report_split_by_the_storey_that_is_said(
 
 def test_a_device_is_registered_and_amended_by_its_storey(session: Session, client: TestClient) -> None:
     make.region(session)
-    office = make.key(session, Role.ADMINISTRATOR, writes=True)
+    office = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
 
     made = client.post(

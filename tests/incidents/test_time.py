@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import ANYONE, Role
+from aed.accounts.permissions import ANYONE, TokenRole
 from aed.registry.devices import actions as device_actions
 from aed.registry.devices.rules import Access, ConsumableKind, Readiness
 from aed.registry.devices.schemas import ConsumableIn
@@ -210,7 +210,7 @@ def test_a_calendar_amended_over_http_changes_the_next_answer(
     session: Session, settings: Settings, client: TestClient
 ) -> None:
     make.device(session, opening_hours=OFFICE)
-    administrator = make.key(session, Role.ADMINISTRATOR, writes=True)
+    administrator = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     moment = china("2026-10-01T10:00").isoformat()
     held = client.get("/v1/holidays/CN/2026")

@@ -42,8 +42,15 @@ from aed.notifications.channels import (
 )
 from aed.notifications.channels import email as mail
 from aed.notifications.channels.posting import Post
-from aed.notifications.endpoints import EndpointGiven, put_endpoint
-from aed.notifications.rules import Channel, Endpoint, Letter, NotDelivered, Postponed, Refused
+from aed.notifications.endpoints import EndpointInput, put_endpoint
+from aed.notifications.rules import (
+    Channel,
+    Delivery,
+    DeliveryFailed,
+    Endpoint,
+    PermanentFailure,
+    TemporaryFailure,
+)
 from aed.settings import MailSecurity, Settings
 from tests.make import ADMINISTRATOR
 from tests.notifications.sinks import Mailbox, Posted, Reply, receiving, says, smtp_server
@@ -54,7 +61,7 @@ SECRET = "whsec_" + base64.b64encode(b"a secret of more than 24 bytes").decode()
 BOT_SECRET = "SEC0123456789"
 
 
-def letter(channel: Channel, address: str = "", *, secret: str | None = None, **given: Any) -> Letter:
+def letter(channel: Channel, address: str = "", *, secret: str | None = None, **given: Any) -> Delivery:
     endpoint = Endpoint(1, "gate-group", address, secret) if address else None
     values: dict[str, Any] = {
         "id": 7,
@@ -69,11 +76,11 @@ def letter(channel: Channel, address: str = "", *, secret: str | None = None, **
         "tries": 1,
         "endpoint": endpoint,
     }
-    return Letter(**values | given)
+    return Delivery(**values | given)
 
 
-def refusal(deliver: Callable[[], object]) -> NotDelivered:
-    with pytest.raises(NotDelivered) as refused:
+def refusal(deliver: Callable[[], object]) -> DeliveryFailed:
+    with pytest.raises(DeliveryFailed) as refused:
         deliver()
     return refused.value
 
@@ -101,9 +108,9 @@ def test_dingtalk_takes_what_is_signed_with_the_bots_secret() -> None:
 
         assert sink.posted[0].json["text"]["content"] == "到期提醒\n" + told.text
         wrong = letter(Channel.DINGTALK, url, secret="SECother")
-        assert isinstance(refusal(lambda: dingtalk.deliver(wrong, HERE, at=clock.now())), Refused)
+        assert isinstance(refusal(lambda: dingtalk.deliver(wrong, HERE, at=clock.now())), PermanentFailure)
         late = clock.now() - timedelta(hours=2)
-        assert isinstance(refusal(lambda: dingtalk.deliver(told, HERE, at=late)), Refused)
+        assert isinstance(refusal(lambda: dingtalk.deliver(told, HERE, at=late)), PermanentFailure)
 
 
 def feishus(posted: Posted) -> Reply:
@@ -128,7 +135,7 @@ def test_feishu_takes_what_is_signed_with_the_bots_secret() -> None:
 
         assert sink.posted[0].json["content"] == {"text": told.text}
         wrong = letter(Channel.FEISHU, url, secret="other")
-        assert isinstance(refusal(lambda: feishu.deliver(wrong, HERE, at=clock.now())), Refused)
+        assert isinstance(refusal(lambda: feishu.deliver(wrong, HERE, at=clock.now())), PermanentFailure)
 
 
 def test_wecom_takes_a_text_cut_to_what_it_takes() -> None:
@@ -158,7 +165,7 @@ def test_a_bot_that_sent_too_much_waits_as_long_as_its_platform_shuts_it(bot: st
     code, seconds = TOO_OFTEN[bot]
     with receiving(says(200, {field: code})) as sink:
         error = refusal(lambda: deliver(letter(channel, sink.url("/bot")), HERE, at=clock.now()))
-    assert isinstance(error, Postponed)
+    assert isinstance(error, TemporaryFailure)
     assert error.wait == timedelta(seconds=seconds)
 
 
@@ -166,17 +173,17 @@ def test_a_bot_that_sent_too_much_waits_as_long_as_its_platform_shuts_it(bot: st
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (says(200, {"errcode": -1, "code": -1}), Postponed),
-        (says(200, {"errcode": 300001, "code": 19001}), Refused),
-        (says(200, ["no", "object"]), Postponed),
-        (lambda _: (200, b"<html>a portal</html>", {}), Postponed),
-        (says(503), Postponed),
-        (says(404), Refused),
-        (says(302, Location="http://127.0.0.1/elsewhere"), Refused),
+        (says(200, {"errcode": -1, "code": -1}), TemporaryFailure),
+        (says(200, {"errcode": 300001, "code": 19001}), PermanentFailure),
+        (says(200, ["no", "object"]), TemporaryFailure),
+        (lambda _: (200, b"<html>a portal</html>", {}), TemporaryFailure),
+        (says(503), TemporaryFailure),
+        (says(404), PermanentFailure),
+        (says(302, Location="http://127.0.0.1/elsewhere"), PermanentFailure),
     ],
 )
 def test_what_a_bots_platform_says_is_for_now_or_for_good(
-    bot: str, answer: Any, kind: type[NotDelivered]
+    bot: str, answer: Any, kind: type[DeliveryFailed]
 ) -> None:
     deliver, channel, _ = BOTS[bot]
     with receiving(answer) as sink:
@@ -211,17 +218,22 @@ def test_a_webhook_is_signed_and_carries_the_messages_key() -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind", "is_gone"),
-    [(400, Refused, False), (410, Refused, True), (429, Postponed, False), (500, Postponed, False)],
+    [
+        (400, PermanentFailure, False),
+        (410, PermanentFailure, True),
+        (429, TemporaryFailure, False),
+        (500, TemporaryFailure, False),
+    ],
 )
-def test_a_webhook_that_is_not_taken(status: int, kind: type[NotDelivered], is_gone: bool) -> None:
+def test_a_webhook_that_is_not_taken(status: int, kind: type[DeliveryFailed], is_gone: bool) -> None:
     with receiving(says(status, Retry_After="120")) as sink:
         told = letter(Channel.WEBHOOK, sink.url("/hook"), secret=SECRET)
         error = refusal(lambda: webhook.deliver(told, HERE, at=clock.now()))
     assert type(error) is kind
-    if isinstance(error, Postponed):
+    if isinstance(error, TemporaryFailure):
         assert error.wait == timedelta(minutes=2)
     else:
-        assert isinstance(error, Refused)
+        assert isinstance(error, PermanentFailure)
         assert error.is_endpoint_gone is is_gone
 
 
@@ -243,7 +255,7 @@ def test_a_webhook_whose_name_leads_into_a_private_network_is_refused(addresses:
         post = Post(resolve=lambda _host, _port: addresses)
         told = letter(Channel.WEBHOOK, sink.url("/hook", host="hook.example.org"), secret=SECRET)
         error = refusal(lambda: webhook.deliver(told, post, at=clock.now()))
-        assert isinstance(error, Refused)
+        assert isinstance(error, PermanentFailure)
         assert sink.posted == []
 
 
@@ -266,14 +278,14 @@ def test_the_address_that_was_looked_at_is_the_one_that_is_connected_to() -> Non
 def test_a_redirect_into_a_private_network_is_not_followed() -> None:
     with receiving() as inner, receiving(says(307, Location=inner.url("/secret"))) as sink:
         told = letter(Channel.WEBHOOK, sink.url("/hook"), secret=SECRET)
-        assert isinstance(refusal(lambda: webhook.deliver(told, HERE, at=clock.now())), Refused)
+        assert isinstance(refusal(lambda: webhook.deliver(told, HERE, at=clock.now())), PermanentFailure)
         assert inner.posted == []
 
 
 def test_a_server_that_is_down_silent_or_not_trusted_is_for_now(
     certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def told(url: str) -> NotDelivered:
+    def told(url: str) -> DeliveryFailed:
         return refusal(
             lambda: webhook.deliver(letter(Channel.WEBHOOK, url, secret=SECRET), HERE, at=clock.now())
         )
@@ -285,7 +297,7 @@ def test_a_server_that_is_down_silent_or_not_trusted_is_for_now(
     tls.load_cert_chain(*certificate)
     with receiving(tls=tls) as sink:
         errors.append(told(sink.url()))
-    assert [type(error) for error in errors] == [Postponed] * 3
+    assert [type(error) for error in errors] == [TemporaryFailure] * 3
     assert [error.detail for error in errors] == [
         "127.0.0.1 cannot be reached.",
         "There is no server of the name no-such-name.invalid, or no DNS answers.",
@@ -414,7 +426,7 @@ def test_mail_goes_encrypted_and_reads_as_it_was_written(
 
         wrong = mailer(mailbox, password="the-wrong-one", **given)
         error = refusal(lambda: mail.deliver(told, wrong, at=clock.now()))
-        assert isinstance(error, Postponed)
+        assert isinstance(error, TemporaryFailure)
         assert error.is_channel_down, "a wrong password is no fault of the message"
         assert "user and password (535)" in error.detail
         assert "the-wrong-one" not in error.detail
@@ -424,10 +436,10 @@ def test_mail_goes_encrypted_and_reads_as_it_was_written(
 
 
 @pytest.mark.parametrize(
-    ("said", "kind"), [("550 no such mailbox", Refused), ("451 try again later", Postponed)]
+    ("said", "kind"), [("550 no such mailbox", PermanentFailure), ("451 try again later", TemporaryFailure)]
 )
 def test_a_mailbox_that_is_not_there_is_for_good_and_a_full_one_for_now(
-    said: str, kind: type[NotDelivered]
+    said: str, kind: type[DeliveryFailed]
 ) -> None:
     with smtp_server(Mailbox(refuses={TO: said})) as mailbox:
         told = letter(Channel.EMAIL, TO, recipient=TO)
@@ -440,11 +452,11 @@ def test_a_server_without_starttls_gets_no_mail_from_one_who_wants_it() -> None:
     with smtp_server(Mailbox()) as mailbox:
         told = letter(Channel.EMAIL, TO, recipient=TO)
         careful = mailer(mailbox, security=MailSecurity.STARTTLS)
-        assert isinstance(refusal(lambda: mail.deliver(told, careful, at=clock.now())), Postponed)
+        assert isinstance(refusal(lambda: mail.deliver(told, careful, at=clock.now())), TemporaryFailure)
         assert mailbox.mails == []
     down = mailer(mailbox)
     error = refusal(lambda: mail.deliver(told, down, at=clock.now()))
-    assert isinstance(error, Postponed)
+    assert isinstance(error, TemporaryFailure)
     assert error.is_channel_down
 
 
@@ -522,7 +534,7 @@ def test_a_browser_reads_what_was_encrypted_to_it_and_signed_by_us() -> None:
 
         sink.answer = says(410)
         error = refusal(lambda: web_push.deliver(told, pusher, HERE, at=clock.now()))
-        assert isinstance(error, Refused)
+        assert isinstance(error, PermanentFailure)
         assert error.is_endpoint_gone
 
 
@@ -541,7 +553,7 @@ def test_unusable_keys_of_a_browser_end_its_subscription(keys: str) -> None:
         broken = letter(Channel.WEB_PUSH, sink.url("/push/abc"), secret=keys)
         pusher = web_push.Pusher("A" * 43, "mailto:aed@example.org")
         error = refusal(lambda: web_push.deliver(broken, pusher, HERE, at=clock.now()))
-        assert isinstance(error, Refused)
+        assert isinstance(error, PermanentFailure)
         assert error.is_endpoint_gone
         assert sink.posted == []
 
@@ -554,7 +566,7 @@ def test_no_push_message_is_sent_to_a_private_network() -> None:
         message = letter(Channel.WEB_PUSH, sink.url("/push/abc"), secret=browser.keys)
         pusher = web_push.Pusher(private_key(vapid), "mailto:aed@example.org")
         error = refusal(lambda: web_push.deliver(message, pusher, Post(), at=clock.now()))
-        assert isinstance(error, Refused)
+        assert isinstance(error, PermanentFailure)
         assert "this machine itself" in error.detail
         assert sink.posted == []
 
@@ -570,8 +582,8 @@ def test_apprise_reaches_what_it_knows() -> None:
         (posted,) = sink.posted
         assert (posted.json["title"], posted.json["message"]) == ("Due", told.text)
         sink.answer = says(500)
-        assert isinstance(refusal(lambda: by_apprise(told, is_private_allowed=True)), Postponed)
-    assert isinstance(refusal(lambda: by_apprise(letter(Channel.APPRISE, "nonsense://x"))), Refused)
+        assert isinstance(refusal(lambda: by_apprise(told, is_private_allowed=True)), TemporaryFailure)
+    assert isinstance(refusal(lambda: by_apprise(letter(Channel.APPRISE, "nonsense://x"))), PermanentFailure)
 
 
 @pytest.mark.one_engine("how other programs are reached")
@@ -594,12 +606,12 @@ def test_apprise_reaches_what_it_knows() -> None:
 )
 def test_apprise_is_used_for_services_alone_and_reads_no_file(session: Session, address: str) -> None:
     told = letter(Channel.APPRISE, address)
-    assert isinstance(refusal(lambda: by_apprise(told, is_private_allowed=True)), Refused)
+    assert isinstance(refusal(lambda: by_apprise(told, is_private_allowed=True)), PermanentFailure)
     with pytest.raises(InvalidInput):
-        put_endpoint(session, ADMINISTRATOR, EndpointGiven("group", Channel.APPRISE, address), at=clock.now())
+        put_endpoint(session, ADMINISTRATOR, EndpointInput("group", Channel.APPRISE, address), at=clock.now())
 
 
-def by_apprise(told: Letter, *, is_private_allowed: bool = False) -> None:
+def by_apprise(told: Delivery, *, is_private_allowed: bool = False) -> None:
     through_apprise.deliver(told, at=clock.now(), is_private_allowed=is_private_allowed)
 
 
@@ -616,7 +628,7 @@ def test_apprise_is_not_asked_to_reach_this_machine_or_a_private_network(address
     with receiving() as sink:
         told = letter(Channel.APPRISE, address.format(port=sink.port))
         error = refusal(lambda: by_apprise(told))
-    assert isinstance(error, Refused)
+    assert isinstance(error, PermanentFailure)
     assert "this machine itself" in error.detail
     assert sink.posted == []
 

@@ -13,12 +13,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.free_text import quote
-from aed.accounts.people.rules import Language, Message, PhoneChannel
-from aed.accounts.permissions import ANYONE, HeldRole
+from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
+from aed.accounts.permissions import ANYONE, Role
 from aed.incidents.messages import alert_text
 from aed.incidents.rules import IncidentKind, Task
-from aed.notifications.enqueue import put
-from aed.notifications.models import Outgoing
+from aed.notifications.enqueue import enqueue
+from aed.notifications.models import OutboxMessage
 from aed.training.rules.notice import Notice, Occasion, words
 from aed.upkeep.actions.reports import report_device
 from aed.upkeep.rules.due import Matter
@@ -104,7 +104,7 @@ def test_no_template_lets_a_strangers_words_become_a_link_or_a_second_message(lu
 def test_no_keeper_is_sent_what_a_stranger_wrote_of_a_device(session: Session) -> None:
     estate = make.estate(session)
     manager = make.person(session, phone="+86 138 0013 8000")
-    make.role(session, manager, HeldRole.ESTATE_MANAGER, estate=estate)
+    make.role(session, manager, Role.ESTATE_MANAGER, estate=estate)
     for number, lure in enumerate(LURES):
         device = make.device(
             session, of=estate, place_en=lure[:100], place_zh=lure[:100], maker=f"Maker {number}"
@@ -113,7 +113,8 @@ def test_no_keeper_is_sent_what_a_stranger_wrote_of_a_device(session: Session) -
         report_device(session, ANYONE, device.id, told, from_key=f"{number:064}", at=NOW)
         make.recall(session, maker=f"Maker {number}", text_en=lure[:300], text_zh=lure[:300])
     texts_told = (
-        session.scalars(select(Outgoing.text_en)).all() + session.scalars(select(Outgoing.text_zh)).all()
+        session.scalars(select(OutboxMessage.text_en)).all()
+        + session.scalars(select(OutboxMessage.text_zh)).all()
     )
     assert len(texts_told) >= 2 * 2 * len(LURES)
     for text in texts_told:
@@ -124,9 +125,9 @@ def test_no_keeper_is_sent_what_a_stranger_wrote_of_a_device(session: Session) -
 
 def test_a_line_break_never_reaches_a_telephone(session: Session) -> None:
     person = make.person(session)
-    made = put(
+    made = enqueue(
         session,
-        Message(
+        PersonMessage(
             person.id, PhoneChannel.SMS, "+8613800138000", Language.EN, "one\r\ntwo\u2028three", "一\n二"
         ),
         NOW,

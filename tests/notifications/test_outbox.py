@@ -15,29 +15,29 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.people.models import Person
-from aed.accounts.people.rules import Language, Message
+from aed.accounts.people.rules import Language, PersonMessage
 from aed.accounts.people.rules import PhoneChannel as Telephone
-from aed.accounts.permissions import ANYONE, Role
+from aed.accounts.permissions import ANYONE, TokenRole
 from aed.database.session import Database, transaction
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.notifications import claims as claiming
 from aed.notifications import queries
-from aed.notifications.endpoints import EndpointGiven, put_endpoint, remove_endpoint
-from aed.notifications.enqueue import Notice, put, put_body, put_to_endpoint, tell
-from aed.notifications.jobs import Outages, Sent, forget_messages, send_channel, send_waiting
-from aed.notifications.models import EndpointRow, Outgoing
+from aed.notifications.endpoints import EndpointInput, put_endpoint, remove_endpoint
+from aed.notifications.enqueue import Notice, enqueue, enqueue_body, enqueue_to_endpoint, notify_person
+from aed.notifications.jobs import Outages, Sent, delete_messages, send_channel, send_waiting
+from aed.notifications.models import EndpointRow, OutboxMessage
 from aed.notifications.rules import (
-    LONGEST_WAIT,
+    MAX_WAIT,
     RATES,
     Channel,
-    Letter,
-    Postponed,
+    Delivery,
+    PermanentFailure,
     Rate,
-    Refused,
-    Wait,
+    TemporaryFailure,
+    WaitingFor,
     WaitReason,
-    free_at,
-    masked,
+    mask_recipient,
+    next_free_at,
     wait_after,
 )
 from aed.worker.models import Lease
@@ -48,7 +48,7 @@ from tests.make import ADMINISTRATOR, NOW
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-def message(session: Session, to: Person, said: str = "hello", **given: object) -> Outgoing:
+def message(session: Session, to: Person, said: str = "hello", **given: object) -> OutboxMessage:
     values: dict[str, object] = {
         "person_id": to.id,
         "channel": Telephone.SMS,
@@ -57,14 +57,14 @@ def message(session: Session, to: Person, said: str = "hello", **given: object) 
         "text_en": said,
         "text_zh": said,
     }
-    return put(session, Message(**values | given), NOW)  # type: ignore[arg-type] # named one by one
+    return enqueue(session, PersonMessage(**values | given), NOW)  # type: ignore[arg-type] # named one by one
 
 
 def endpoint(session: Session, channel: Channel = Channel.DINGTALK, name: str = "group") -> EndpointRow:
     return put_endpoint(
         session,
         ADMINISTRATOR,
-        EndpointGiven(name, channel, "http://127.0.0.1:9/x", secret=SECRET),
+        EndpointInput(name, channel, "http://127.0.0.1:9/x", secret=SECRET),
         at=NOW,
         is_private_allowed=True,
     )
@@ -73,12 +73,12 @@ def endpoint(session: Session, channel: Channel = Channel.DINGTALK, name: str = 
 class Deliveries:
     """A channel that takes everything, unless the test says otherwise."""
 
-    def __init__(self, fail: Callable[[Letter], Exception | None] = lambda _: None) -> None:
+    def __init__(self, fail: Callable[[Delivery], Exception | None] = lambda _: None) -> None:
         self.said: list[str] = []
         self.keys: list[str] = []
         self._fail, self._lock = fail, threading.Lock()
 
-    def __call__(self, letter: Letter, *, at: datetime) -> None:
+    def __call__(self, letter: Delivery, *, at: datetime) -> None:
         error = self._fail(letter)
         with self._lock:
             self.keys.append(letter.key)
@@ -92,10 +92,10 @@ def run(database: Database, deliver: Deliveries, at: datetime = NOW) -> Sent:
     return send_waiting(database, lambda: at, channels=dict.fromkeys(Channel, deliver))
 
 
-def state(session: Session, row: Outgoing) -> Outgoing:
+def state(session: Session, row: OutboxMessage) -> OutboxMessage:
     session.rollback()
     session.expire_all()
-    found = session.scalars(select(Outgoing).where(Outgoing.id == row.id)).one()
+    found = session.scalars(select(OutboxMessage).where(OutboxMessage.id == row.id)).one()
     session.commit()  # what is looked at holds no lock
     return found
 
@@ -153,7 +153,7 @@ def test_a_claim_that_is_over_is_anybodys_again_and_its_late_record_does_not_cou
         (again,) = claiming.claim(own, channel=Channel.SMS, by="second", at=later, most=10)
         assert again.key == letter.key
         assert claiming.sent(own, [letter], by="first", at=later) == 0
-        claiming.failed(own, letter, Refused("No."), by="first", at=later)
+        claiming.failed(own, letter, PermanentFailure("No."), by="first", at=later)
         assert claiming.sent(own, [again], by="second", at=later) == 1
     assert state(session, row).sent_at == later
 
@@ -163,7 +163,7 @@ def test_what_a_dead_worker_had_claimed_is_free_at_once(session: Session, databa
     session.commit()
     with transaction(database) as own:
         claiming.claim(own, channel=Channel.SMS, by="dead", at=NOW, most=10)
-        assert claiming.free_claims_of(own, "dead") == 1
+        assert claiming.release_claims_of(own, "dead") == 1
         assert len(claiming.claim(own, channel=Channel.SMS, by="alive", at=NOW, most=10)) == 1
 
 
@@ -180,9 +180,9 @@ def test_a_person_gets_messages_in_order_though_one_has_to_be_tried_again(
     session.commit()
     tries: list[str] = []
 
-    def once(letter: Letter) -> Exception | None:
+    def once(letter: Delivery) -> Exception | None:
         tries.append(letter.text)
-        return Postponed("Busy.") if tries.count("1") == 1 and letter.text == "1" else None
+        return TemporaryFailure("Busy.") if tries.count("1") == 1 and letter.text == "1" else None
 
     deliver = Deliveries(once)
     assert run(database, deliver) == Sent(sent=1, postponed=1)
@@ -195,13 +195,13 @@ def test_a_long_lane_is_claimed_at_once_and_sent_in_order(session: Session, data
     """As of a program that is told everything: a claim for each message would take longer than sending it."""
     to = endpoint(session, Channel.WEBHOOK)
     for number in range(30):
-        put_to_endpoint(session, to, Notice(str(number), str(number)), NOW)
+        enqueue_to_endpoint(session, to, Notice(str(number), str(number)), NOW)
     session.commit()
     with transaction(database) as own:
         letters = claiming.claim(own, channel=to.channel, by="w", at=NOW, most=100)
         assert [letter.text for letter in letters] == [str(number) for number in range(30)]
-        claiming.give_back(own, letters, by="w")
-    busy = Deliveries(lambda letter: Postponed("Busy.") if letter.text == "20" else None)
+        claiming.release(own, letters, by="w")
+    busy = Deliveries(lambda letter: TemporaryFailure("Busy.") if letter.text == "20" else None)
     free = Deliveries()
 
     assert run(database, busy) == Sent(sent=20, postponed=1)
@@ -212,9 +212,9 @@ def test_a_long_lane_is_claimed_at_once_and_sent_in_order(session: Session, data
 def test_what_a_slow_lane_has_left_is_given_back_after_a_while(
     session: Session, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aed.notifications.jobs.LANE_SECONDS", -1.0)  # it has passed after the first
+    monkeypatch.setattr("aed.notifications.jobs.ORDERING_KEY_SECONDS", -1.0)  # it has passed after the first
     to = endpoint(session, Channel.WEBHOOK)
-    rows = [put_to_endpoint(session, to, Notice(str(number), str(number)), NOW) for number in range(3)]
+    rows = [enqueue_to_endpoint(session, to, Notice(str(number), str(number)), NOW) for number in range(3)]
     session.commit()
     deliver = Deliveries()
 
@@ -228,7 +228,7 @@ def test_a_code_waits_behind_no_reminder(session: Session, database: Database) -
     message(session, person, "reminder")
     message(session, person, "code", is_secret=True)
     session.commit()
-    deliver = Deliveries(lambda letter: Postponed("Busy.") if letter.text == "reminder" else None)
+    deliver = Deliveries(lambda letter: TemporaryFailure("Busy.") if letter.text == "reminder" else None)
 
     run(database, deliver)
 
@@ -240,7 +240,7 @@ def test_a_dead_letter_holds_nobody_up(session: Session, database: Database) -> 
     message(session, person, "bad")
     message(session, person, "good")
     session.commit()
-    deliver = Deliveries(lambda letter: Refused("No such number.") if letter.text == "bad" else None)
+    deliver = Deliveries(lambda letter: PermanentFailure("No such number.") if letter.text == "bad" else None)
 
     assert run(database, deliver) == Sent(sent=1, refused=1)
     assert deliver.said == ["good"]
@@ -252,7 +252,7 @@ def test_a_dead_letter_holds_nobody_up(session: Session, database: Database) -> 
 @given(st.integers(1, 200), st.floats(0, 1))
 def test_waits_double_up_to_half_an_hour_and_differ_by_a_fifth(tries: int, chance: float) -> None:
     wait, plain = wait_after(tries, chance=chance), wait_after(tries, chance=0.5)
-    assert plain == min(timedelta(seconds=15) * 2 ** min(tries - 1, 20), LONGEST_WAIT)
+    assert plain == min(timedelta(seconds=15) * 2 ** min(tries - 1, 20), MAX_WAIT)
     assert plain * 0.79 <= wait <= plain * 1.21
 
 
@@ -261,7 +261,10 @@ def test_a_passing_failure_is_tried_again_with_the_same_key_and_a_permanent_one_
 ) -> None:
     row = message(session, make.person(session))
     session.commit()
-    busy, no = Deliveries(lambda _: Postponed("Busy.")), Deliveries(lambda _: Refused("No such number."))
+    busy, no = (
+        Deliveries(lambda _: TemporaryFailure("Busy.")),
+        Deliveries(lambda _: PermanentFailure("No such number.")),
+    )
 
     assert run(database, busy) == Sent(postponed=1)
     waits = state(session, row)
@@ -277,7 +280,7 @@ def test_a_passing_failure_is_tried_again_with_the_same_key_and_a_permanent_one_
 def test_who_asks_to_be_left_alone_for_a_while_is(session: Session, database: Database) -> None:
     row = message(session, make.person(session))
     session.commit()
-    run(database, Deliveries(lambda _: Postponed("Too much.", wait=timedelta(minutes=10))))
+    run(database, Deliveries(lambda _: TemporaryFailure("Too much.", wait=timedelta(minutes=10))))
     assert state(session, row).due_at == NOW + timedelta(minutes=10)
 
 
@@ -287,7 +290,7 @@ def test_a_channel_that_is_down_costs_one_try_and_not_one_of_each_message(
     for _ in range(30):
         message(session, make.person(session))
     session.commit()
-    down = Deliveries(lambda _: Postponed("Down.", is_channel_down=True))
+    down = Deliveries(lambda _: TemporaryFailure("Down.", is_channel_down=True))
     outages = Outages(first_seconds=0.05)
 
     for _ in range(3):
@@ -296,7 +299,7 @@ def test_a_channel_that_is_down_costs_one_try_and_not_one_of_each_message(
     tried = len(down.keys)
     assert 1 <= tried <= 8, "those that were under way at the same time"
     session.rollback()
-    assert session.scalar(select(func.sum(Outgoing.tries))) == tried
+    assert session.scalar(select(func.sum(OutboxMessage.tries))) == tried
     assert not outages.is_over(Channel.SMS)
 
 
@@ -320,7 +323,7 @@ def test_no_window_ever_holds_more_than_the_rate(asked_at: list[float]) -> None:
     sent: list[datetime] = []
     for seconds in sorted(asked_at):
         at = max([NOW + timedelta(seconds=seconds), *sent])
-        sent.append(free_at(sent[::-1], rates, at=at))
+        sent.append(next_free_at(sent[::-1], rates, at=at))
     for rate in rates:
         for first, last in zip(sent, sent[rate.most :], strict=False):
             assert last - first >= rate.within
@@ -332,7 +335,7 @@ def test_a_bot_sends_no_more_than_its_platform_takes(
 ) -> None:
     to = endpoint(session, channel)
     for number in range(25):
-        put_to_endpoint(session, to, Notice(str(number), str(number)), NOW)
+        enqueue_to_endpoint(session, to, Notice(str(number), str(number)), NOW)
     session.commit()
     deliver, at, sent_at = Deliveries(), NOW, []
     while len(deliver.said) < 25 and at < NOW + timedelta(minutes=3):
@@ -351,29 +354,29 @@ def test_a_bot_sends_no_more_than_its_platform_takes(
 # --- dead letters ---------------------------------------------------------------------------------------
 
 
-def dead_letter(session: Session, database: Database, **given: object) -> Outgoing:
+def dead_letter(session: Session, database: Database, **given: object) -> OutboxMessage:
     row = message(session, make.person(session), **given)
     session.commit()
-    run(database, Deliveries(lambda _: Refused("No such number.")))
+    run(database, Deliveries(lambda _: PermanentFailure("No such number.")))
     return state(session, row)
 
 
 def test_a_dead_letter_is_sent_again_only_by_an_administrator(session: Session, database: Database) -> None:
     row = dead_letter(session, database)
     with pytest.raises(NotSignedIn):
-        claiming.send_again(session, ANYONE, row.id, at=NOW)
+        claiming.send_now(session, ANYONE, row.id, at=NOW)
     with pytest.raises(NotAllowed):
-        claiming.send_again(session, make.member(make.estate(session), writes=True), row.id, at=NOW)
+        claiming.send_now(session, make.member(make.estate(session), writes=True), row.id, at=NOW)
     with pytest.raises(NotFound):
-        claiming.send_again(session, ADMINISTRATOR, row.id + 1, at=NOW)
-    claiming.send_again(session, ADMINISTRATOR, row.id, at=NOW)
+        claiming.send_now(session, ADMINISTRATOR, row.id + 1, at=NOW)
+    claiming.send_now(session, ADMINISTRATOR, row.id, at=NOW)
     session.commit()
     deliver = Deliveries()
 
     assert run(database, deliver) == Sent(sent=1)
     assert deliver.keys == [row.key], "so that who has it keeps one"
     with pytest.raises(Conflict):
-        claiming.send_again(session, ADMINISTRATOR, row.id, at=NOW)
+        claiming.send_now(session, ADMINISTRATOR, row.id, at=NOW)
 
 
 def test_a_secret_that_was_given_up_is_forgotten_and_not_sent_again(
@@ -382,21 +385,21 @@ def test_a_secret_that_was_given_up_is_forgotten_and_not_sent_again(
     row = dead_letter(session, database, is_secret=True)
     assert (row.text_en, row.text_zh) == (None, None)
     with pytest.raises(Conflict, match="forgotten"):
-        claiming.send_again(session, ADMINISTRATOR, row.id, at=NOW)
+        claiming.send_now(session, ADMINISTRATOR, row.id, at=NOW)
 
 
 def test_an_endpoint_that_is_gone_takes_what_waits_for_it_along(session: Session, database: Database) -> None:
     to = endpoint(session, Channel.WEBHOOK)
-    rows = [put_to_endpoint(session, to, Notice("a", "a"), NOW) for _ in range(2)]
+    rows = [enqueue_to_endpoint(session, to, Notice("a", "a"), NOW) for _ in range(2)]
     session.commit()
-    gone = Deliveries(lambda _: Refused("It answered 410.", is_endpoint_gone=True))
+    gone = Deliveries(lambda _: PermanentFailure("It answered 410.", is_endpoint_gone=True))
 
     assert run(database, gone) == Sent(refused=1)
     assert [state(session, row).why for row in rows] == ["It answered 410."] * 2
     closed = session.scalars(select(EndpointRow)).one()
     assert (closed.address, closed.secret) == ("", None)
     with pytest.raises(Conflict, match="endpoint"):
-        claiming.send_again(session, ADMINISTRATOR, rows[0].id, at=NOW)
+        claiming.send_now(session, ADMINISTRATOR, rows[0].id, at=NOW)
     endpoint(session, Channel.WEBHOOK)  # the name is free again
 
 
@@ -409,10 +412,10 @@ def test_what_was_sent_long_ago_is_forgotten_and_what_waits_is_not(
     waiting = message(session, make.person(session), "waits")
     session.commit()
 
-    assert forget_messages(database, NOW + timedelta(days=89), keep_days=90) == 0
-    assert forget_messages(database, NOW + timedelta(days=91), keep_days=90) == 1
+    assert delete_messages(database, NOW + timedelta(days=89), keep_days=90) == 0
+    assert delete_messages(database, NOW + timedelta(days=91), keep_days=90) == 1
     session.rollback()
-    assert session.scalars(select(Outgoing.id)).all() == [waiting.id]
+    assert session.scalars(select(OutboxMessage.id)).all() == [waiting.id]
 
 
 # --- whom, and where ------------------------------------------------------------------------------------
@@ -426,14 +429,14 @@ def test_a_person_is_told_at_the_own_endpoints_else_by_telephone(
     session.flush()
     notice = Notice("Due", "到期", subject_en="Pads", subject_zh="电极片")
 
-    assert [row.channel for row in tell(session, keeper.id, notice, NOW)] == [Channel.SMS]
-    assert tell(session, nobody.id, notice, NOW) == []
-    mailbox = EndpointGiven("keeper", Channel.EMAIL, "keeper@example.org", person_id=keeper.id)
+    assert [row.channel for row in notify_person(session, keeper.id, notice, NOW)] == [Channel.SMS]
+    assert notify_person(session, nobody.id, notice, NOW) == []
+    mailbox = EndpointInput("keeper", Channel.EMAIL, "keeper@example.org", person_id=keeper.id)
     put_endpoint(session, ADMINISTRATOR, mailbox, at=NOW)
-    (row,) = tell(session, keeper.id, notice, NOW)
+    (row,) = notify_person(session, keeper.id, notice, NOW)
     assert (row.channel, row.recipient, row.subject_zh) == (Channel.EMAIL, "keeper@example.org", "电极片")
     with pytest.raises(NotFound):
-        tell(session, keeper.id + 1000, notice, NOW)
+        notify_person(session, keeper.id + 1000, notice, NOW)
 
 
 @pytest.mark.one_engine("a refusal before any statement")
@@ -461,11 +464,11 @@ def test_an_endpoint_that_cannot_be_meant_is_refused(
     session: Session, channel: Channel, address: str, secret: str | None
 ) -> None:
     with pytest.raises(InvalidInput):
-        put_endpoint(session, ADMINISTRATOR, EndpointGiven("x", channel, address, secret), at=NOW)
+        put_endpoint(session, ADMINISTRATOR, EndpointInput("x", channel, address, secret), at=NOW)
 
 
 def test_an_endpoint_is_an_administrators_and_its_name_taken_once(session: Session) -> None:
-    given = EndpointGiven("group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x")
+    given = EndpointInput("group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x")
     with pytest.raises(NotSignedIn):
         put_endpoint(session, ANYONE, given, at=NOW)
     put_endpoint(session, ADMINISTRATOR, given, at=NOW)
@@ -487,9 +490,9 @@ def test_administrators_see_what_was_sent_to_whom_and_never_what(
     row = dead_letter(session, database, said=hidden)
     waiting = message(session, make.person(session), hidden)
     to = endpoint(session)
-    put_to_endpoint(session, to, Notice(hidden, hidden), NOW)
-    reading = make.key(session, Role.ADMINISTRATOR, writes=False)
-    writing = make.key(session, Role.ADMINISTRATOR, writes=True)
+    enqueue_to_endpoint(session, to, Notice(hidden, hidden), NOW)
+    reading = make.key(session, TokenRole.ADMINISTRATOR, writes=False)
+    writing = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
 
     assert client.get("/v1/outbox").status_code == 401
@@ -512,7 +515,7 @@ def test_administrators_see_what_was_sent_to_whom_and_never_what(
 
 
 def test_an_endpoint_is_added_and_removed_over_http(session: Session, client: TestClient) -> None:
-    headers = make.key(session, Role.ADMINISTRATOR, writes=True)
+    headers = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     address = "https://oapi.dingtalk.com/robot/send?access_token=hidden"
     body = {"name": "gate", "channel": "dingtalk", "address": address, "secret": "hidden too"}
@@ -530,20 +533,20 @@ def test_an_endpoint_is_added_and_removed_over_http(session: Session, client: Te
 
 
 def test_recipients_are_masked() -> None:
-    assert masked("+8613800138000") == "+86138…00"
-    assert masked("keeper@example.org") == "k…@example.org"
-    assert masked("gate-group") == "gate-group"
+    assert mask_recipient("+8613800138000") == "+86138…00"
+    assert mask_recipient("keeper@example.org") == "k…@example.org"
+    assert mask_recipient("gate-group") == "gate-group"
 
 
 def test_the_standing_of_channels_is_counted(session: Session, database: Database) -> None:
     dead_letter(session, database)
     message(session, make.person(session), channel=Telephone.VOICE)
     session.commit()
-    standing = {each.channel: each for each in queries.standings(session, ADMINISTRATOR)}
+    standing = {each.channel: each for each in queries.outbox_backlogs(session, ADMINISTRATOR)}
     assert (standing[Channel.SMS].dead, standing[Channel.SMS].waiting) == (1, 0)
     assert (standing[Channel.VOICE].waiting, standing[Channel.VOICE].oldest_due_at) == (1, NOW)
     with pytest.raises(NotAllowed):
-        queries.standings(session, make.member(make.estate(session)))
+        queries.outbox_backlogs(session, make.member(make.estate(session)))
 
 
 # --- cancelling, and why a message waits ----------------------------------------------------------------
@@ -563,24 +566,24 @@ def test_a_message_that_is_cancelled_is_not_sent_and_the_one_behind_it_is(
     session.commit()
     deliver = Deliveries()
     assert run(database, deliver) == Sent()
-    assert queries.waits(session, [dated, behind], at=NOW) == {
-        dated.id: Wait(WaitReason.NOT_DUE, until=dated.due_at),
-        behind.id: Wait(WaitReason.EARLIER_MESSAGE, behind_id=dated.id),
+    assert queries.waiting_reasons(session, [dated, behind], at=NOW) == {
+        dated.id: WaitingFor(WaitReason.NOT_DUE, until=dated.due_at),
+        behind.id: WaitingFor(WaitReason.EARLIER_MESSAGE, behind_id=dated.id),
     }
     session.commit()
 
     with transaction(database) as own:
         with pytest.raises(NotSignedIn):
-            claiming.cancel(own, ANYONE, dated.id, at=NOW)
-        assert claiming.cancel(own, ADMINISTRATOR, dated.id, at=NOW).why == "Cancelled by test."
+            claiming.cancel_waiting(own, ANYONE, dated.id, at=NOW)
+        assert claiming.cancel_waiting(own, ADMINISTRATOR, dated.id, at=NOW).why == "Cancelled by test."
     assert run(database, deliver) == Sent(sent=1)
     assert deliver.said == ["of today"]
     with transaction(database) as own:
         for done in (dated, behind):
             with pytest.raises(Conflict):
-                claiming.cancel(own, ADMINISTRATOR, done.id, at=NOW)
+                claiming.cancel_waiting(own, ADMINISTRATOR, done.id, at=NOW)
         with pytest.raises(NotFound):
-            claiming.cancel(own, ADMINISTRATOR, 10**9, at=NOW)
+            claiming.cancel_waiting(own, ADMINISTRATOR, 10**9, at=NOW)
 
 
 def test_a_secret_that_is_cancelled_is_forgotten_and_one_in_a_workers_hand_is_not_cancelled(
@@ -590,35 +593,38 @@ def test_a_secret_that_is_cancelled_is_forgotten_and_one_in_a_workers_hand_is_no
     session.commit()
     with transaction(database) as own:
         claiming.claim(own, channel=Channel.SMS, by="worker", at=NOW, most=10)
-    assert queries.waits(session, [state(session, row)], at=NOW)[row.id].reason is WaitReason.BEING_SENT
+    assert (
+        queries.waiting_reasons(session, [state(session, row)], at=NOW)[row.id].reason
+        is WaitReason.BEING_SENT
+    )
     session.commit()
     with transaction(database) as own, pytest.raises(Conflict):
-        claiming.cancel(own, ADMINISTRATOR, row.id, at=NOW)
+        claiming.cancel_waiting(own, ADMINISTRATOR, row.id, at=NOW)
 
     with transaction(database) as own:
-        claiming.cancel(own, ADMINISTRATOR, row.id, at=NOW + claiming.LEASE)
+        claiming.cancel_waiting(own, ADMINISTRATOR, row.id, at=NOW + claiming.LEASE)
     assert state(session, row).text_en is None
 
 
 def test_each_message_says_why_it_waits(session: Session, database: Database) -> None:
     failing, other = message(session, make.person(session)), message(session, make.person(session))
     session.commit()
-    assert {each.reason for each in queries.waits(session, [failing, other], at=NOW).values()} == {
+    assert {each.reason for each in queries.waiting_reasons(session, [failing, other], at=NOW).values()} == {
         WaitReason.PAUSED
     }
     worker_acts(session, until=NOW + timedelta(days=1))
     session.commit()
-    assert queries.waits(session, [failing], at=NOW)[failing.id].reason is WaitReason.NEXT
+    assert queries.waiting_reasons(session, [failing], at=NOW)[failing.id].reason is WaitReason.NEXT
     session.commit()
 
-    run(database, Deliveries(lambda _: Postponed("Busy.")))
-    found = queries.waits(session, [state(session, failing)], at=NOW)[failing.id]
+    run(database, Deliveries(lambda _: TemporaryFailure("Busy.")))
+    found = queries.waiting_reasons(session, [state(session, failing)], at=NOW)[failing.id]
     assert (found.reason, found.until) == (WaitReason.RETRY, state(session, failing).due_at)
     later = NOW + timedelta(hours=1)
-    run(database, Deliveries(lambda _: Postponed("No route.", is_channel_down=True)), later)
+    run(database, Deliveries(lambda _: TemporaryFailure("No route.", is_channel_down=True)), later)
     fresh = message(session, make.person(session))
     session.commit()
-    found = queries.waits(session, [state(session, fresh)], at=later)[fresh.id]
+    found = queries.waiting_reasons(session, [state(session, fresh)], at=later)[fresh.id]
     assert found.reason is WaitReason.CHANNEL_DOWN
     assert found.until is not None
     assert found.until > later
@@ -627,17 +633,22 @@ def test_each_message_says_why_it_waits(session: Session, database: Database) ->
     run(database, Deliveries(), later + timedelta(hours=2))
     last = message(session, make.person(session))
     session.commit()
-    assert queries.waits(session, [state(session, last)], at=later)[last.id].reason is WaitReason.NEXT
+    assert (
+        queries.waiting_reasons(session, [state(session, last)], at=later)[last.id].reason is WaitReason.NEXT
+    )
     sent = state(session, failing)
     assert sent.sent_at is not None
-    assert queries.waits(session, [sent], at=later) == {}
+    assert queries.waiting_reasons(session, [sent], at=later) == {}
 
 
 def test_an_administrator_sees_why_a_message_waits_and_cancels_it_over_http(
     session: Session, client: TestClient
 ) -> None:
     row = message(session, make.person(session))
-    reader, office = make.key(session, Role.ADMINISTRATOR), make.key(session, Role.ADMINISTRATOR, writes=True)
+    reader, office = (
+        make.key(session, TokenRole.ADMINISTRATOR),
+        make.key(session, TokenRole.ADMINISTRATOR, writes=True),
+    )
     session.commit()
 
     told = client.get(f"/v1/outbox/{row.id}", headers=reader).json()["waiting"]
@@ -655,13 +666,13 @@ def test_an_administrator_sees_why_a_message_waits_and_cancels_it_over_http(
 LINK = "https://aed.example.org/c/tNqD3bF_9"
 
 
-def with_link(session: Session, **given: object) -> Outgoing:
+def with_link(session: Session, **given: object) -> OutboxMessage:
     return message(session, make.person(session), f"Answer here: {LINK}。", **given)
 
 
 def test_a_link_is_gone_once_it_was_sent(session: Session, database: Database) -> None:
     sent, to = with_link(session), endpoint(session, Channel.WEBHOOK)
-    posted = put_body(session, to, f'{{"link":"{LINK}","n":1}}', NOW, lane="x")
+    posted = enqueue_body(session, to, f'{{"link":"{LINK}","n":1}}', NOW, lane="x")
     session.commit()
     deliver = Deliveries()
 
@@ -677,7 +688,7 @@ def test_a_dead_letter_keeps_its_link_until_nobody_should_use_it(
 ) -> None:
     lasting, ending = with_link(session), with_link(session, expires_at=NOW + timedelta(days=1))
     session.commit()
-    run(database, Deliveries(lambda _: Refused("No.")))
+    run(database, Deliveries(lambda _: PermanentFailure("No.")))
 
     def linked(after: timedelta) -> list[bool]:
         with transaction(database) as own:
@@ -689,7 +700,7 @@ def test_a_dead_letter_keeps_its_link_until_nobody_should_use_it(
     assert linked(timedelta(days=7)) == [False, False]
     lasting_id = state(session, lasting).id
     with transaction(database) as own, pytest.raises(Conflict, match="link"):
-        claiming.send_again(own, ADMINISTRATOR, lasting_id, at=NOW)
+        claiming.send_now(own, ADMINISTRATOR, lasting_id, at=NOW)
 
 
 def test_what_expired_before_it_was_sent_has_no_link(session: Session, database: Database) -> None:

@@ -13,31 +13,31 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Account, Person, PersonChange
-from aed.accounts.people.queries import own_or_office
+from aed.accounts.people.queries import require_self_or_administrator
 from aed.accounts.people.schemas import PersonAmend
 from aed.accounts.permissions import ANYONE, Viewer
 from aed.accounts.sessions import SignIn
-from aed.accounts.sign_in.models import SignInCode, SignInTries
+from aed.accounts.sign_in.models import SignInAttempts, SignInCode
 from aed.database.encryption.columns import Encrypted, EncryptedFields
 from aed.database.types import Table
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.imports.devices.models import SourceRecord
-from aed.notifications.models import Outgoing
+from aed.notifications.models import OutboxMessage
 from aed.personal_data import actions
 from aed.personal_data.rules import (
     ALSO_THEIRS,
     DONE_BY,
-    HELD,
     NAMES_NO_PERSON,
     OF_PATIENTS,
     OF_THINGS,
+    PERSONAL_TABLES,
     TELL_OF_HOLDERS,
     TELL_OF_KEEPERS,
     Erasure,
     without_keeper,
 )
 from aed.personal_data.schemas import OwnDataOut
-from aed.registry.changes import Change
+from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
 from aed.responders.models import Consent, Responder, ResponderPlace
 from aed.training.actions import enrolling
@@ -63,9 +63,9 @@ def leads_to(column: Column[Any]) -> set[str]:
 
 def forgotten(tables: dict[str, SqlTable]) -> set[str]:
     """Columns that say of whom a row is and that `aed.personal_data.rules` does not know."""
-    known = {(held.table, by) for held in HELD for by in (held.by, *held.also_by)}
+    known = {(held.table, by) for held in PERSONAL_TABLES for by in (held.by, *held.also_by)}
     known |= ALSO_THEIRS | NAMES_NO_PERSON
-    theirs = {held.table for held in HELD if held.shown is None}
+    theirs = {held.table for held in PERSONAL_TABLES if held.shown is None}
     whole = {(name, column) for name, column in TELL_OF_KEEPERS} | {(TELL_OF_HOLDERS, "before")}
     found = set()
     for name, table in tables.items():
@@ -115,7 +115,7 @@ def ForeignKeyTo(name: str) -> Any:  # noqa: N802 - it reads as what it stands f
 
 
 def test_what_is_known_is_there() -> None:
-    for held in HELD:
+    for held in PERSONAL_TABLES:
         columns = TABLES[held.table].columns
         assert {held.by, *held.blank, *held.hidden, *(held.shown or ())} <= set(columns.keys()), held.table
         assert held.blank or held.erasure is not Erasure.BLANKED or held.table in ("people", "person_changes")
@@ -143,10 +143,10 @@ def test_the_file_is_for_the_person_and_the_office_alone(session: Session) -> No
         (Viewer(role=make.Role.ADMINISTRATOR, name="reading"), NotAllowed),
     ):
         with pytest.raises(refusal):
-            own_or_office(session, who, person.id)
+            require_self_or_administrator(session, who, person.id)
         with pytest.raises(refusal):
             actions.erase(session, who, person.id, at=NOW)
-    assert own_or_office(session, oneself(person), person.id) is person
+    assert require_self_or_administrator(session, oneself(person), person.id) is person
 
 
 def test_the_file_holds_something_of_every_table_and_nothing_of_others(session: Session) -> None:
@@ -158,7 +158,7 @@ def test_the_file_holds_something_of_every_table_and_nothing_of_others(session: 
 
     rows = {each["table"]: each["rows"] for each in found["held"]}
     assert {table for table, held in rows.items() if not held} == set(), "the world holds something of each"
-    assert set(rows) == {held.table for held in HELD}
+    assert set(rows) == {held.table for held in PERSONAL_TABLES}
     (account,) = rows["accounts"]
     assert account["phone"] == PHONE
     assert "argon2" not in json.dumps(found)
@@ -218,10 +218,10 @@ def test_what_is_sealed_of_others_is_untouched_and_hers_is_gone(session: Session
     make.offer(session, neighbour)
     person = erased(session)
 
-    for model in (Account, SignIn, Outgoing):
+    for model in (Account, SignIn, OutboxMessage):
         assert session.scalar(select(func.count()).where(model.person_id == person.id)) == 0
     assert session.scalars(select(SignInCode)).all() == []
-    assert [each.what for each in session.scalars(select(SignInTries))] == ["code:account:3600:another"]
+    assert [each.what for each in session.scalars(select(SignInAttempts))] == ["code:account:3600:another"]
     assert session.scalars(select(Account.phone)).all()[0] == "+8613800138000"
     places = select(ResponderPlace.id).join(Responder, Responder.id == ResponderPlace.responder_id)
     assert session.scalars(places.where(Responder.person_id == person.id)).all() == []
@@ -247,7 +247,10 @@ def test_the_history_stays_and_counts(session: Session) -> None:
     )
     assert kept.keeper_id is None
     last = session.scalars(
-        select(Change).where(Change.subject == "devices").order_by(Change.id.desc()).limit(1)
+        select(RegistryChange)
+        .where(RegistryChange.subject == "devices")
+        .order_by(RegistryChange.id.desc())
+        .limit(1)
     ).one()
     assert last.fields == {"keeper_id": [person.id, None]}
 

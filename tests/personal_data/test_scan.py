@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from tests import make
 from tests.commands import serving
 from tests.personal_data.world import NAME, NOTE, OLD_NAME, OLD_PHONE, PHONE, certificate_of, somebody
@@ -74,8 +74,8 @@ def test_neither_a_log_nor_an_answer_to_a_stranger_tells_who_somebody_is(
 ) -> None:
     person = somebody(session)
     estate = make.estate(session)
-    office = make.key(session, Role.ADMINISTRATOR, writes=True)
-    neighbour = make.key(session, Role.MEMBER, estate=estate)
+    office = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
+    neighbour = make.key(session, TokenRole.MEMBER, estate=estate)
     known = {"person_id": person.id, "number": certificate_of(session).number, "calendar": "CN", "year": 2026}
     session.commit()
     log, spool = tmp_path / "serve.log", tmp_path / "spool"

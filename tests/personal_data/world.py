@@ -10,16 +10,16 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Account, Identity, Person
-from aed.accounts.people.rules import Language, Message, PhoneChannel
+from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
 from aed.accounts.people.schemas import PersonAmend
-from aed.accounts.permissions import HeldRole, Viewer
+from aed.accounts.permissions import Role, Viewer
 from aed.accounts.roles.models import RoleGrant
 from aed.accounts.security_log import SecurityEventKind, log_event
 from aed.accounts.sessions import SignIn
-from aed.accounts.sign_in.models import RecoveryCode, SecondFactor, SignInCode, SignInTries
+from aed.accounts.sign_in.models import RecoveryCode, SecondFactor, SignInAttempts, SignInCode
 from aed.accounts.sign_in.rules import FactorKind
 from aed.accounts.sign_in.throttling import account_keys
-from aed.accounts.tokens import key_hash
+from aed.accounts.tokens import hash_key
 from aed.certificates.models import CertificateCheck, IssuerEntry, PersonPair
 from aed.certificates.rules.checking import CheckState
 from aed.database.encryption.columns import keyring_of
@@ -70,7 +70,7 @@ def somebody(session: Session) -> Person:
         at=NOW,
     )
     estate = make.estate(session)
-    make.role(session, person, HeldRole.ESTATE_MANAGER, estate=estate)
+    make.role(session, person, Role.ESTATE_MANAGER, estate=estate)
     offered = make.offer(session, person)
     assert offered.entry is not None
     make.shares_live_place(session, offered.entry.id)
@@ -90,10 +90,10 @@ def somebody(session: Session) -> Person:
     to_come = make.training(session, starts_at=NOW + timedelta(days=60), capacity=1, minimum=1)
     make.enrolment(session, to_come, NAME, phone=PHONE)
     for texts in (("Come, Ouyangnana", "来"), ("Your code is 123456", "码")):
-        message = Message(person.id, PhoneChannel.SMS, PHONE, Language.EN, *texts)
-        putting_actions.put(session, message, NOW)
+        message = PersonMessage(person.id, PhoneChannel.SMS, PHONE, Language.EN, *texts)
+        putting_actions.enqueue(session, message, NOW)
     session.add(
-        SignIn(person_id=person.id, key_hash=key_hash("k"), created_at=NOW, expires_at=NOW.replace(year=2099))
+        SignIn(person_id=person.id, key_hash=hash_key("k"), created_at=NOW, expires_at=NOW.replace(year=2099))
     )
     key = account_keys(keyring_of(session.get_bind().dialect), PHONE)[0]
     session.add(
@@ -105,12 +105,12 @@ def somebody(session: Session) -> Person:
     session.add(RecoveryCode(person_id=person.id, code_hash="r"))
     log_event(session, SecurityEventKind.SIGN_IN_FAILED, at=NOW, account_key=key, address="203.0.113.7")
     log_event(session, SecurityEventKind.SIGN_IN, at=NOW, person_id=person.id, address="203.0.113.7")
-    session.add(SignInTries(what=f"code:account:3600:{key}", since=NOW, count=1))
-    session.add(SignInTries(what="code:account:3600:another", since=NOW, count=1))
+    session.add(SignInAttempts(what=f"code:account:3600:{key}", since=NOW, count=1))
+    session.add(SignInAttempts(what="code:account:3600:another", since=NOW, count=1))
     _looks_after_devices(session, person, kept)
     _certified(session, person, learnt)
     _reachable(session, person)
-    made = make.role(session, make.person(session), HeldRole.RESIDENT, estate=estate)
+    made = make.role(session, make.person(session), Role.RESIDENT, estate=estate)
     made.granted_by = f"person:{person.id}"
     session.flush()
     return person
@@ -232,7 +232,7 @@ def _reachable(session: Session, person: Person) -> None:
     )
     session.add(endpoint)
     session.flush()
-    putting_actions.put_to_endpoint(
+    putting_actions.enqueue_to_endpoint(
         session, endpoint, putting_actions.Notice(text_en="Come", text_zh="来"), NOW
     )
 

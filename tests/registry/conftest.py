@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 from tests import make
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.registry.estates.models import Estate
 
 
@@ -50,7 +50,7 @@ def nobody(client: TestClient) -> Desk:
 def office(session: Session, client: TestClient) -> Desk:
     """An administrator who may write; region CN-33 is there."""
     make.region(session)
-    headers = make.key(session, Role.ADMINISTRATOR, writes=True)
+    headers = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     return Desk(client, headers)
 
@@ -60,7 +60,7 @@ def desk_of(session: Session, client: TestClient) -> Callable[..., Desk]:
     """Someone of an estate; who may write unless said otherwise."""
 
     def make_desk(estate: Estate, *, writes: bool = True) -> Desk:
-        headers = make.key(session, Role.MEMBER, estate=estate, writes=writes)
+        headers = make.key(session, TokenRole.MEMBER, estate=estate, writes=writes)
         session.commit()
         return Desk(client, headers)
 

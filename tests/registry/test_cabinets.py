@@ -12,7 +12,7 @@ from tests.make import PATIENT, east_of, north_of
 
 from aed import clock
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import Audience, Role
+from aed.accounts.permissions import Audience, TokenRole
 from aed.incidents.models import Alert
 from aed.incidents.rules import Task
 
@@ -27,7 +27,7 @@ def test_who_fetches_the_device_is_told_after_accepting_and_nobody_else(
     )
     for number in range(1, 9):
         make.responder(session, at=north_of(PATIENT, metres=30.0 * number))
-    office = make.key(session, Role.ADMINISTRATOR, writes=True)
+    office = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     path = f"/v1/devices/{device.id}"
     assert client.put(f"{path}/cabinet-code", json={"code": CODE}, headers=office).status_code == 204
@@ -60,7 +60,7 @@ def test_who_fetches_the_device_is_told_after_accepting_and_nobody_else(
 
 def test_it_is_sealed_and_the_history_says_that_it_was_set(session: Session, client: TestClient) -> None:
     device = make.device(session)
-    office = make.key(session, Role.ADMINISTRATOR, writes=True)
+    office = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     path = f"/v1/devices/{device.id}/cabinet-code"
 

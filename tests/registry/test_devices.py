@@ -13,9 +13,9 @@ from tests import make
 from tests.make import PATIENT, east_of, north_of
 from tests.registry.conftest import Desk
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.geo import Datum, Position, distance_metres, from_wgs84
-from aed.registry.changes import Change
+from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
 
 HERE = {"lat": PATIENT.lat, "lon": PATIENT.lon}
@@ -112,9 +112,9 @@ def test_who_may_not_write_is_told_so_and_nothing_changes(
     if role == "a member who reads":
         asking = desk_of(estate, writes=False)
     else:
-        given: dict[str, Any] = {"role": Role.ADMINISTRATOR}
+        given: dict[str, Any] = {"role": TokenRole.ADMINISTRATOR}
         if role == "a dispatcher":
-            given = {"role": Role.DISPATCHER, "region": make.region(session), "writes": True}
+            given = {"role": TokenRole.DISPATCHER, "region": make.region(session), "writes": True}
         asking = Desk(nobody.client, make.key(session, **given))
         session.commit()
 
@@ -304,7 +304,12 @@ def test_an_amendment_that_changes_nothing_leaves_no_trace(office: Desk, session
         assert answer.status_code == 200, same
         assert answer.headers["ETag"] == '"1"'
     assert len(office.get(f"{path}/history").json()) == 1
-    assert session.scalar(select(func.count()).select_from(Change).where(Change.subject == "devices")) == 1
+    assert (
+        session.scalar(
+            select(func.count()).select_from(RegistryChange).where(RegistryChange.subject == "devices")
+        )
+        == 1
+    )
 
 
 FULL_AMENDED = {name: FULL[name] for name in FULL if name not in ("region", "source", "source_id")}

@@ -17,7 +17,7 @@ from tests import make
 from tests.make import PATIENT
 from tests.registry.conftest import Desk
 
-from aed.registry.changes import Change
+from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
 
 
@@ -78,7 +78,9 @@ def test_of_two_amendments_of_one_version_exactly_one_wins(session: Session, off
     now = office.get(path).json()
     assert (now[field], now["version"]) == (won[field], 2)
     changes = session.scalars(
-        select(Change).where(Change.subject == what, Change.subject_id == path.rsplit("/", 1)[1])
+        select(RegistryChange).where(
+            RegistryChange.subject == what, RegistryChange.subject_id == path.rsplit("/", 1)[1]
+        )
     ).all()
     assert len(changes) == 2, "its registration, and the one amendment"
     assert changes[-1].fields[field][1] == won[field]
@@ -108,7 +110,12 @@ def test_of_two_registrations_of_one_source_id_exactly_one_wins(session: Session
 
     assert statuses(answers) == {201: 1, 409: 1}
     assert session.scalar(select(func.count()).select_from(Device)) == 1
-    assert session.scalar(select(func.count()).select_from(Change).where(Change.subject == "devices")) == 1
+    assert (
+        session.scalar(
+            select(func.count()).select_from(RegistryChange).where(RegistryChange.subject == "devices")
+        )
+        == 1
+    )
 
 
 def test_of_two_amendments_of_a_calendar_exactly_one_wins(session: Session, office: Desk) -> None:

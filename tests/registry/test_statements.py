@@ -13,7 +13,7 @@ from tests import make
 from tests.make import PATIENT, north_of
 from tests.statements import statements_of
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 
 NEAREST = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}&limit=10"
 
@@ -67,9 +67,9 @@ def test_a_token_costs_its_own_statement_and_one_for_what_it_stands_for(
     a_street_of(session, count)
     estate, region = make.estate(session, neighbourhood="lane"), make.region(session)
     make.responder(session)
-    member = make.key(session, Role.MEMBER, estate=estate)
-    dispatcher = make.key(session, Role.DISPATCHER, region=region)
-    administrator = make.key(session, Role.ADMINISTRATOR)
+    member = make.key(session, TokenRole.MEMBER, estate=estate)
+    dispatcher = make.key(session, TokenRole.DISPATCHER, region=region)
+    administrator = make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
 
     assert asked("/v1/devices", administrator) == 2
@@ -91,7 +91,7 @@ def test_single_reads_and_other_lists_cost_the_same_however_much_there_is(
     for _ in range(count):
         make.gate(session, estates[0], at=PATIENT)
     estate_id = estates[0].id
-    administrator = make.key(session, Role.ADMINISTRATOR)
+    administrator = make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
 
     assert asked(f"/v1/devices/{device_id}") == 2, "the device with what belongs to it, and what is fitted"

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from tests import make
 from tests.make import NOW, PATIENT, north_of
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.hours import timetable
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Gate
@@ -62,8 +62,8 @@ def test_no_list_fails_because_of_one_row(session: Session, client: TestClient, 
     session.execute(update(Gate).where(Gate.id == gate.id).values(opening_hours=text, passage="open"))
     session.execute(update(Responder).where(Responder.id == responder).values(availability=text))
     session.execute(update(ResponderPlace).where(ResponderPlace.responder_id == responder).values(hours=text))
-    administrator = make.key(session, Role.ADMINISTRATOR, writes=True)
-    dispatcher = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+    administrator = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
+    dispatcher = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
     session.commit()
     here = {"lat": PATIENT.lat, "lon": PATIENT.lon}
 
@@ -91,7 +91,7 @@ def test_no_list_fails_because_of_one_row(session: Session, client: TestClient, 
 
 def test_what_cannot_be_evaluated_is_refused_by_the_api(session: Session, client: TestClient) -> None:
     device = make.device(session)
-    administrator = make.key(session, Role.ADMINISTRATOR, writes=True)
+    administrator = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
 
     answer = client.patch(

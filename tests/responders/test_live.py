@@ -22,9 +22,9 @@ from sqlalchemy.orm import Session
 
 from aed import clock, schedule
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import Role
-from aed.accounts.sign_in.rules import COOKIE, CSRF_HEADER, csrf_token
-from aed.accounts.tokens import key_hash
+from aed.accounts.permissions import TokenRole
+from aed.accounts.sign_in.rules import CSRF_HEADER, SESSION_COOKIE, csrf_token
+from aed.accounts.tokens import hash_key
 from aed.database.bulk import insert_many
 from aed.database.session import Database, transaction
 from aed.errors import AedError, Conflict, InvalidInput, LivePlacesUnavailable, NotSignedIn
@@ -410,7 +410,7 @@ def take(
     session: Session, person_id: int, *, at: datetime = NOW, here: Position = PATIENT
 ) -> AedError | None:
     """Why the place of the person's phone is not kept; None: it is."""
-    said = LocationReport(key_hash(make.sign_in(session, person_id)), here, at)
+    said = LocationReport(hash_key(make.sign_in(session, person_id)), here, at)
     (why,) = take_live_locations(session, [said], resolution=9, at=at)
     return why
 
@@ -433,7 +433,7 @@ def test_without_the_consent_nothing_is_kept(session: Session, settings: Setting
 def test_who_is_not_signed_in_offers_nothing_or_pauses_shares_no_place(
     session: Session, kept: LivePlaces
 ) -> None:
-    nobody = LocationReport(key_hash("made up"), PATIENT, NOW)
+    nobody = LocationReport(hash_key("made up"), PATIENT, NOW)
     resident = make.person(session)
     pausing = on_duty(session, paused_until=NOW + timedelta(hours=1))
     gone = on_duty(session)
@@ -442,9 +442,9 @@ def test_who_is_not_signed_in_offers_nothing_or_pauses_shares_no_place(
     session.flush()
     people = [session.get_one(Responder, each).person_id for each in (pausing, gone, fine)]
     said = [nobody] + [
-        LocationReport(key_hash(make.sign_in(session, each)), PATIENT, NOW) for each in (resident.id, *people)
+        LocationReport(hash_key(make.sign_in(session, each)), PATIENT, NOW) for each in (resident.id, *people)
     ]
-    over = LocationReport(key_hash(make.sign_in(session, people[2])), PATIENT, NOW)
+    over = LocationReport(hash_key(make.sign_in(session, people[2])), PATIENT, NOW)
 
     why = take_live_locations(session, said, resolution=9, at=NOW)
 
@@ -539,7 +539,7 @@ def phone(session: Session, person_id: int) -> dict[str, str]:
     """The headers of a phone on which the person is signed in."""
     key = make.sign_in(session, person_id)
     session.commit()
-    return {"Cookie": f"{COOKIE}={key}", CSRF_HEADER: csrf_token(key)}
+    return {"Cookie": f"{SESSION_COOKIE}={key}", CSRF_HEADER: csrf_token(key)}
 
 
 @pytest.fixture
@@ -579,11 +579,11 @@ def test_a_stranger_a_token_and_a_page_without_its_word_are_refused_first(
     session: Session, http: TestClient
 ) -> None:
     mine = phone(session, make.shares_live_place(session, make.responder(session)))
-    token = make.key(session, Role.ADMINISTRATOR)
+    token = make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
     for headers, status in (
         ({}, 401),
-        ({"Cookie": f"{COOKIE}=made-up", CSRF_HEADER: csrf_token("made-up")}, 401),
+        ({"Cookie": f"{SESSION_COOKIE}=made-up", CSRF_HEADER: csrf_token("made-up")}, 401),
         ({"Authorization": "Bearer made-up"}, 401),
         (token, 403),
         ({"Cookie": mine["Cookie"]}, 403),
@@ -613,7 +613,7 @@ def test_a_stranger_a_token_and_a_page_without_its_word_are_refused_first(
 def test_what_cannot_be_a_place_is_refused_by_its_name(
     client: TestClient, change: dict[str, Any], field: str
 ) -> None:
-    signed_in = {"Cookie": f"{COOKIE}=key", CSRF_HEADER: csrf_token("key")}
+    signed_in = {"Cookie": f"{SESSION_COOKIE}=key", CSRF_HEADER: csrf_token("key")}
 
     answer = client.put("/v1/location", headers=signed_in, json={**HERE, **change})
 
@@ -628,7 +628,7 @@ def test_places_that_come_at_the_same_time_are_each_answered_for_themselves(
 ) -> None:
     phones = [phone(session, make.shares_live_place(session, make.responder(session))) for _ in range(6)]
     phones += [phone(session, make.person(session).id) for _ in range(3)]
-    made_up = {"Cookie": f"{COOKIE}=made-up", CSRF_HEADER: csrf_token("made-up")}
+    made_up = {"Cookie": f"{SESSION_COOKIE}=made-up", CSRF_HEADER: csrf_token("made-up")}
 
     with ThreadPoolExecutor(10) as pool:
         answers = list(

@@ -12,7 +12,7 @@ import structlog
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.lookup.responder_search_limit import ResponderLookups
 from aed.settings import Settings
 from tests import make
@@ -30,7 +30,7 @@ def test_beyond_the_limit_a_dispatcher_is_answered_devices_and_no_responders(
     session: Session, client: TestClient
 ) -> None:
     device, responder = make.device(session), make.responder(session)
-    one, other = (make.key(session, Role.DISPATCHER, region=make.region(session)) for _ in range(2))
+    one, other = (make.key(session, TokenRole.DISPATCHER, region=make.region(session)) for _ in range(2))
     session.commit()
 
     with structlog.testing.capture_logs() as logs:
@@ -50,7 +50,7 @@ def test_beyond_the_limit_a_dispatcher_is_answered_devices_and_no_responders(
 
 def test_a_lookup_without_responders_is_not_counted(session: Session, client: TestClient) -> None:
     make.responder(session)
-    key = make.key(session, Role.DISPATCHER, region=make.region(session))
+    key = make.key(session, TokenRole.DISPATCHER, region=make.region(session))
     session.commit()
 
     for _ in range(5):
@@ -61,7 +61,7 @@ def test_a_lookup_without_responders_is_not_counted(session: Session, client: Te
 def test_tests_and_exercises_count_too_and_a_real_patient_never_waits(
     session: Session, client: TestClient
 ) -> None:
-    key = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+    key = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
     make.responder(session)
     session.commit()
 

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import ANYONE, HeldRole, Viewer
+from aed.accounts.permissions import ANYONE, Role, Viewer
 from aed.accounts.trust import Trust
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.lookup.responders import NearbyResponder, Precision
@@ -112,7 +112,7 @@ def amend(session: Session, person: Person, **change: Any) -> None:
 def test_nobody_offers_for_somebody_else_but_the_office(session: Session) -> None:
     person, stranger = make.person(session), make.person(session)
     estate = make.estate(session)
-    make.role(session, person, HeldRole.RESIDENT, estate=estate)
+    make.role(session, person, Role.RESIDENT, estate=estate)
     for who, refusal in (
         (ANYONE, NotSignedIn),
         (oneself(stranger), NotFound),

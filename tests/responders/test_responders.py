@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import ANYONE, Role, Viewer
+from aed.accounts.permissions import ANYONE, TokenRole, Viewer
 from aed.geo import Position
 from aed.lookup.arrival import Basis
 from aed.lookup.responders import NearbyResponder, Precision
@@ -86,11 +86,11 @@ def test_a_dispatcher_of_the_province_is_told_of_those_of_its_city_over_http(
     responder = make.responder(session, in_region="CN-3301")
     keys = [
         None,
-        make.key(session, Role.MEMBER, estate=make.estate(session)),
-        make.key(session, Role.DISPATCHER, region=make.region(session, "CN-31")),
-        make.key(session, Role.DISPATCHER, region=city),
-        make.key(session, Role.DISPATCHER, region=province),
-        make.key(session, Role.ADMINISTRATOR),
+        make.key(session, TokenRole.MEMBER, estate=make.estate(session)),
+        make.key(session, TokenRole.DISPATCHER, region=make.region(session, "CN-31")),
+        make.key(session, TokenRole.DISPATCHER, region=city),
+        make.key(session, TokenRole.DISPATCHER, region=province),
+        make.key(session, TokenRole.ADMINISTRATOR),
     ]
     session.commit()
     here: dict[str, str | float] = {"lat": PATIENT.lat, "lon": PATIENT.lon, "at": NOW.isoformat()}

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.database.geometry import point
 from aed.geo import Position, distance_metres, distances_metres
 from aed.incidents.alerts.actions.answers import take_reply
@@ -201,7 +201,7 @@ def _seconds(earlier: str, later: str) -> float:
 def test_tests_and_exercises_tell_nothing_of_where_in_its_cell_somebody_lives(
     session: Session, client: TestClient, kind: str
 ) -> None:
-    dispatcher = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+    dispatcher = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
     make.device(session, at=make.north_of(HOME, metres=120))
     others = [make.responder(session, at=each) for each in places_in_the_cell(2, seed=1)]
     assert others
@@ -219,7 +219,7 @@ def test_what_is_shown_of_a_real_plan_follows_from_the_cell_until_somebody_accep
     session: Session, settings: Settings, client: TestClient
 ) -> None:
     """Those who are asked are the same here; the plan itself knows which of them is nearer."""
-    dispatcher = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+    dispatcher = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
     someone = make.responder(session)
     patient = make.north_of(HOME, metres=150)
     told = []

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions import Region, RegionIn, put_region
-from aed.accounts.trust import ORDER, is_enough
+from aed.accounts.trust import TRUST_LEVELS, is_enough
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind, PlaceKind, Trust
@@ -51,17 +51,19 @@ def certificate_of(session: Session, responder_id: int) -> Certificate:
 def test_only_verified_certificates_are_called_where_nobody_says_otherwise(
     session: Session, settings: Settings
 ) -> None:
-    verified, *_others = (make.responder(session, trust=trust) for trust in reversed(ORDER))
+    verified, *_others = (make.responder(session, trust=trust) for trust in reversed(TRUST_LEVELS))
 
     assert called(session, settings) == [verified]
 
 
-@pytest.mark.parametrize("needed", ORDER)
+@pytest.mark.parametrize("needed", TRUST_LEVELS)
 def test_a_region_says_how_far_is_far_enough(session: Session, settings: Settings, needed: Trust) -> None:
-    by_trust = {trust: make.responder(session, trust=trust) for trust in ORDER}
+    by_trust = {trust: make.responder(session, trust=trust) for trust in TRUST_LEVELS}
     needs(session, "CN-33", needed)
 
-    assert called(session, settings) == sorted(by_trust[trust] for trust in ORDER if is_enough(trust, needed))
+    assert called(session, settings) == sorted(
+        by_trust[trust] for trust in TRUST_LEVELS if is_enough(trust, needed)
+    )
 
 
 def test_what_a_region_above_says_holds_below_unless_one_says_otherwise(
@@ -89,7 +91,7 @@ def test_what_is_in_force_is_always_what_the_tree_says(session: Session) -> None
     codes = [f"R-{number}" for number in range(12)]
     for number, code in enumerate(codes):
         parent = codes[(number - 1) // 2] if number else None
-        needs(session, code, ORDER[number % 3] if number % 4 == 1 else None, parent=parent)
+        needs(session, code, TRUST_LEVELS[number % 3] if number % 4 == 1 else None, parent=parent)
     for code, trust in (
         ("R-0", Trust.DOCUMENTED),
         ("R-2", Trust.SELF_DECLARED),

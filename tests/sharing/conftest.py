@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.permissions import Audience, Role, Scope
+from aed.accounts.permissions import Audience, Scope, TokenRole
 from aed.accounts.tokens import create_token, revoke_token
 from aed.database.session import open_database
 from aed.registry.devices import actions as device_actions
@@ -126,28 +126,28 @@ def _build(session: Session, world: World) -> None:
     world.responder_id = make.responder(session, at=north_of(PATIENT, metres=300), in_region="city")
     world.secrets = ("SN-", keeper["name"], keeper["phone"], world.guard_phone, "Responder ", "+86 100 0000")
 
-    def key(role: Role, **given: Any) -> dict[str, str]:
+    def key(role: TokenRole, **given: Any) -> dict[str, str]:
         return make.key(session, role, writes=True, **given)
 
     world.keys |= {
         "nobody": {},
-        "member": key(Role.MEMBER, estate=ours),
-        "neighbour": key(Role.MEMBER, estate=next_door),
-        "stranger with a token": key(Role.MEMBER, estate=other),
-        "dispatcher": key(Role.DISPATCHER, region=city),
-        "dispatcher of the province": key(Role.DISPATCHER, region=province),
-        "dispatcher elsewhere": key(Role.DISPATCHER, region=elsewhere),
-        "administrator": key(Role.ADMINISTRATOR),
+        "member": key(TokenRole.MEMBER, estate=ours),
+        "neighbour": key(TokenRole.MEMBER, estate=next_door),
+        "stranger with a token": key(TokenRole.MEMBER, estate=other),
+        "dispatcher": key(TokenRole.DISPATCHER, region=city),
+        "dispatcher of the province": key(TokenRole.DISPATCHER, region=province),
+        "dispatcher elsewhere": key(TokenRole.DISPATCHER, region=elsewhere),
+        "administrator": key(TokenRole.ADMINISTRATOR),
         "wrong": {"Authorization": "Bearer aed_" + "x" * 43},
         "not a bearer": {"Authorization": "Basic YTpi"},
         "empty": {"Authorization": "Bearer "},
     }
-    revoked = create_token(session, name="revoked", role=Role.ADMINISTRATOR, scopes=list(Scope), at=NOW)
+    revoked = create_token(session, name="revoked", role=TokenRole.ADMINISTRATOR, scopes=list(Scope), at=NOW)
     revoke_token(session, name="revoked", at=NOW)
     expired = create_token(
         session,
         name="expired",
-        role=Role.ADMINISTRATOR,
+        role=TokenRole.ADMINISTRATOR,
         scopes=list(Scope),
         at=NOW,
         expires_at=clock.now() - timedelta(seconds=1),

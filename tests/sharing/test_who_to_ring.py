@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from tests import make
 from tests.make import NOW, PATIENT, north_of
 
@@ -28,9 +28,9 @@ def house(session: Session) -> dict[str, Any]:
         "closed": make.device(
             session, of=estate, at=at[2], keeper=KEEPER, entry="assisted", opening_hours="22:00-23:00"
         ).id,
-        "member": make.key(session, Role.MEMBER, estate=estate),
-        "neighbour": make.key(session, Role.MEMBER, estate=make.estate(session, neighbourhood="lane")),
-        "dispatcher": make.key(session, Role.DISPATCHER, region=make.region(session)),
+        "member": make.key(session, TokenRole.MEMBER, estate=estate),
+        "neighbour": make.key(session, TokenRole.MEMBER, estate=make.estate(session, neighbourhood="lane")),
+        "dispatcher": make.key(session, TokenRole.DISPATCHER, region=make.region(session)),
     }
 
 

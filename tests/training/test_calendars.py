@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import ANYONE, HeldRole
+from aed.accounts.permissions import ANYONE, Role
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.training.actions import calendars as actions
 from aed.training.actions import enrolling
@@ -174,7 +174,7 @@ def test_an_address_is_for_the_person_or_who_runs_the_training(session: Session)
     home, other = make.estate(session), make.estate(session)
     person, stranger = make.person(session), make.person(session)
     manager = make.person(session)
-    make.role(session, manager, HeldRole.ESTATE_MANAGER, estate=home)
+    make.role(session, manager, Role.ESTATE_MANAGER, estate=home)
     own = viewer_of_person(session, person.id)
     runs = viewer_of_person(session, manager.id)
 

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import HeldRole
+from aed.accounts.permissions import Role
 from aed.database.geometry import position_of
 from aed.registry.estates.models import Building, Estate
 from tests import make
@@ -39,7 +39,7 @@ def manned(session: Session, *, in_region: str = "CN-33", **given: object) -> Es
     return estate
 
 
-def desk(session: Session, client: TestClient, role: HeldRole, **place: object) -> Desk:
+def desk(session: Session, client: TestClient, role: Role, **place: object) -> Desk:
     person = make.person(session)
     make.role(session, person, role, **place)  # type: ignore[arg-type] # estate=… or region=…
     headers = signed_in(session, person)
@@ -58,9 +58,9 @@ def test_a_stranger_and_a_resident_are_told_nothing(
     session: Session, client: TestClient, nobody: Desk
 ) -> None:
     estate = manned(session)
-    resident = desk(session, client, HeldRole.RESIDENT, estate=estate)
-    keeper = desk(session, client, HeldRole.KEEPER, estate=estate)
-    dispatcher = desk(session, client, HeldRole.DISPATCHER, region=make.region(session))
+    resident = desk(session, client, Role.RESIDENT, estate=estate)
+    keeper = desk(session, client, Role.KEEPER, estate=estate)
+    dispatcher = desk(session, client, Role.DISPATCHER, region=make.region(session))
 
     assert nobody.get("/v1/gaps").status_code == 401
     for each in (resident, keeper, dispatcher):
@@ -76,10 +76,10 @@ def test_whoever_runs_the_training_there_or_above_is_told_of_it_and_of_no_other(
     make.region(session, "CN-33", parent="CN")
     make.region(session, "CN-44")
     here, elsewhere = manned(session), manned(session, in_region="CN-44")
-    manager = desk(session, client, HeldRole.ESTATE_MANAGER, estate=here)
-    officer = desk(session, client, HeldRole.TRAINING_OFFICER, region=make.region(session, "CN-33"))
-    above = desk(session, client, HeldRole.TRAINING_OFFICER, region=make.region(session, "CN"))
-    administrator = desk(session, client, HeldRole.ADMINISTRATOR)
+    manager = desk(session, client, Role.ESTATE_MANAGER, estate=here)
+    officer = desk(session, client, Role.TRAINING_OFFICER, region=make.region(session, "CN-33"))
+    above = desk(session, client, Role.TRAINING_OFFICER, region=make.region(session, "CN"))
+    administrator = desk(session, client, Role.ADMINISTRATOR)
 
     def told(who: Desk, query: str = "") -> list[int]:
         answer = who.get(f"/v1/gaps{query}")

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate
 from aed.training.models import TrainingSession
@@ -68,7 +68,7 @@ def test_a_dispatcher_is_told_of_the_sessions_of_the_region_without_names(
     home = make.estate(session)
     elsewhere = make.estate(session, in_region="CN-31")
     ours, theirs = planned(session, estate=home), planned(session, estate=elsewhere)
-    here = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+    here = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
     session.commit()
 
     dispatcher = Desk(client, here)

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.authentication import viewer_of_person
-from aed.accounts.permissions import HeldRole
+from aed.accounts.permissions import Role
 from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate
 from aed.training.queries import certificates
@@ -38,7 +38,7 @@ def estates(session: Session) -> tuple[Estate, Estate]:
     return make.estate(session, in_region="CN-3301"), make.estate(session, in_region="TW")
 
 
-def officer(session: Session, client: TestClient, region: str, role: HeldRole) -> tuple[Desk, int]:
+def officer(session: Session, client: TestClient, region: str, role: Role) -> tuple[Desk, int]:
     person = make.person(session)
     make.role(session, person, role, region=make.region(session, region))
     headers = signed_in(session, person)
@@ -63,9 +63,9 @@ def begun(session: Session, estate: Estate) -> int:
 
 
 @pytest.mark.parametrize("region", ["CN", "CN-3301"])
-@pytest.mark.parametrize("role", [HeldRole.TRAINING_OFFICER, HeldRole.ESTATE_MANAGER, HeldRole.ADMINISTRATOR])
+@pytest.mark.parametrize("role", [Role.TRAINING_OFFICER, Role.ESTATE_MANAGER, Role.ADMINISTRATOR])
 def test_from_the_session_to_the_certificate(
-    session: Session, client: TestClient, estates: tuple[Estate, Estate], region: str, role: HeldRole
+    session: Session, client: TestClient, estates: tuple[Estate, Estate], region: str, role: Role
 ) -> None:
     here, elsewhere = estates
     ours, theirs = begun(session, here), begun(session, elsewhere)
@@ -120,7 +120,7 @@ def test_an_officer_plans_amends_and_cancels_for_an_estate_below(
 ) -> None:
     here, elsewhere = estates
     make.course(session, "CPR")
-    who, _ = officer(session, client, "CN", HeldRole.TRAINING_OFFICER)
+    who, _ = officer(session, client, "CN", Role.TRAINING_OFFICER)
 
     made = who.post("/v1/sessions", plan(here))
     assert made.status_code == 201, made.text

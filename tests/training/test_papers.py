@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import HeldRole
+from aed.accounts.permissions import Role
 from aed.errors import InvalidInput, PaperNotMade, SigningKeysUnusable
 from aed.files import typesetting
 from aed.responders.models import Certificate, Responder
@@ -215,7 +215,7 @@ def test_the_paper_is_for_the_holder_and_those_who_run_the_training(
     path = f"/v1/certificates/{number}.pdf"
     holding = holder(session, number)
     stranger, officer = make.person(session), make.person(session)
-    make.role(session, officer, HeldRole.TRAINING_OFFICER, region=make.region(session))
+    make.role(session, officer, Role.TRAINING_OFFICER, region=make.region(session))
     headers = [signed_in(session, each) for each in (stranger, holding, officer)]
     other = make.estate(session)
     session.commit()

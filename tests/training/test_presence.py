@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import ANYONE, HeldRole, Viewer
+from aed.accounts.permissions import ANYONE, Role, Viewer
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotSignedIn
 from aed.settings import Settings
 from aed.training.actions import presence
@@ -308,7 +308,7 @@ def test_a_training_officer_runs_the_screen_and_a_resident_does_not(
     session: Session, client: TestClient, here: Here
 ) -> None:
     officer, resident = make.person(session), make.person(session)
-    make.role(session, officer, HeldRole.TRAINING_OFFICER, region=make.region(session))
+    make.role(session, officer, Role.TRAINING_OFFICER, region=make.region(session))
     headers = [signed_in(session, each) for each in (officer, resident)]
     session.commit()
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
-from aed.registry.changes import Outcome
+from aed.registry.changes import PutOutcome
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind, ResponderState
 from aed.training.actions import enrolling
@@ -33,7 +33,7 @@ def put(
     *results: Result,
     who: Viewer = ADMINISTRATOR,
     at: datetime | None = None,
-) -> list[Outcome]:
+) -> list[PutOutcome]:
     at = at or training.ends_at
     found = open_for_results(session, who, training.id, at=at)
     return put_results(session, who, found, results, how=MarkedBy.HAND, at=at)
@@ -51,7 +51,7 @@ def test_results_are_for_those_who_run_the_session(session: Session) -> None:
         put(session, training, came, who=make.member(other, writes=True))
     with pytest.raises(NotAllowed):
         put(session, training, came, who=make.member(home))
-    assert put(session, training, came, who=make.member(home, writes=True)) == [Outcome.NEW]
+    assert put(session, training, came, who=make.member(home, writes=True)) == [PutOutcome.NEW]
 
 
 def test_attendance_can_be_marked_from_two_hours_before_and_makes_it_held(session: Session) -> None:
@@ -61,11 +61,11 @@ def test_attendance_can_be_marked_from_two_hours_before_and_makes_it_held(sessio
 
     with pytest.raises(Conflict, match="two hours before"):
         put(session, training, Result(enrolment.id, CAME), at=doors_open - timedelta(seconds=1))
-    assert put(session, training, Result(enrolment.id, STAYED_AWAY), at=doors_open) == [Outcome.NEW]
+    assert put(session, training, Result(enrolment.id, STAYED_AWAY), at=doors_open) == [PutOutcome.NEW]
     assert training.state is SessionState.PLANNED
-    assert put(session, training, Result(enrolment.id, CAME)) == [Outcome.CHANGED]
+    assert put(session, training, Result(enrolment.id, CAME)) == [PutOutcome.CHANGED]
     assert training.state is SessionState.HELD
-    assert put(session, training, Result(enrolment.id, CAME)) == [Outcome.UNCHANGED]
+    assert put(session, training, Result(enrolment.id, CAME)) == [PutOutcome.UNCHANGED]
     with pytest.raises(Conflict, match="held already"):
         cancel_session(session, ADMINISTRATOR, training.id, why="Too late.", version=training.version, at=NOW)
 
@@ -104,7 +104,7 @@ def test_passing_awards_the_certificate_once_and_makes_nobody_callable(session: 
     put(session, training, Result(enrolment.id, CAME, passed=True, note="计时 1:40"))
     again = put(session, training, Result(enrolment.id, CAME, passed=True, note="计时 1:40"))
 
-    assert again == [Outcome.UNCHANGED]
+    assert again == [PutOutcome.UNCHANGED]
     (certificate,) = session.scalars(select(Certificate)).all()
     assert (certificate.kind, certificate.issuer) == (CertificateKind.CPR_AED, "Test issuer")
     assert (certificate.issued_on, certificate.valid_until) == (date(2026, 10, 2), date(2028, 10, 1))
@@ -157,7 +157,7 @@ def test_who_failed_may_pass_later_but_who_passed_does_not_fail(session: Session
     put(session, training, Result(enrolment.id, CAME, passed=False))
     assert session.scalars(select(Certificate)).all() == []
 
-    assert put(session, training, Result(enrolment.id, passed=True)) == [Outcome.CHANGED]
+    assert put(session, training, Result(enrolment.id, passed=True)) == [PutOutcome.CHANGED]
 
     assert len(session.scalars(select(Certificate)).all()) == 1
     with pytest.raises(Conflict, match="revoke the certificate"):

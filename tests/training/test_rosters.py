@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.errors import Conflict, InvalidInput, NotAllowed
-from aed.files.formula_escaping import as_meant
+from aed.files.formula_escaping import unescape_formula
 from aed.imports.actions.rosters import export_roster, import_roster
 from aed.imports.formats.marked import write_marked
 from aed.imports.formats.roster import EXPLANATIONS, RosterLine
@@ -154,7 +154,7 @@ def test_wrong_rows_are_marked_in_the_sheet_that_goes_back_and_the_others_count(
         assert words in cell
     assert "no enrolment 987" in said[5]
     assert "enrolment" in said[6]
-    meant = as_meant if sheet.suffix == ".csv" else str
+    meant = unescape_formula if sheet.suffix == ".csv" else str
     assert [[meant(cell) for cell in row[:5]] for row in back] == [row[:5] for row in rows], "nothing is lost"
     found = rosters.roster(session, ADMINISTRATOR, training.id)
     assert [row.attendance for row in found] == ["attended", None, None, None, None]

@@ -17,8 +17,8 @@ from aed.database.session import Database, transaction
 from aed.errors import Conflict, InvalidInput
 from aed.notifications.channels import spool
 from aed.notifications.jobs import Sent, send_waiting
-from aed.notifications.models import Outgoing
-from aed.notifications.rules import Channel, Letter
+from aed.notifications.models import OutboxMessage
+from aed.notifications.rules import Channel, Delivery
 from aed.training.actions import enrolling
 from aed.training.actions.sessions import amend_session, cancel_session
 from aed.training.jobs import end_offers
@@ -33,7 +33,9 @@ from tests.make import ADMINISTRATOR, NOW
 def told(session: Session, of: Enrolment | Person) -> list[str]:
     """What a person was told, in the person's own language, oldest first."""
     person_id = of.person_id if isinstance(of, Enrolment) else of.id
-    rows = session.scalars(select(Outgoing).where(Outgoing.person_id == person_id).order_by(Outgoing.id))
+    rows = session.scalars(
+        select(OutboxMessage).where(OutboxMessage.person_id == person_id).order_by(OutboxMessage.id)
+    )
     return [(row.text_zh if row.language == "zh" else row.text_en) or "" for row in rows]
 
 
@@ -70,7 +72,7 @@ def test_an_offered_place_is_told_with_its_end_in_the_persons_language(session: 
     assert said.startswith("A place has become free: Resuscitation, 2026-10-02 10:00, Community hall.")
     assert "until 2026-09-23 10:00" in said, "in the time of the place"
     assert told(session, second) == []
-    sent = session.scalars(select(Outgoing).where(Outgoing.person_id == first.person_id)).one()
+    sent = session.scalars(select(OutboxMessage).where(OutboxMessage.person_id == first.person_id)).one()
     assert sent.expires_at == NOW + OFFER_LASTS
     assert not sent.is_secret
 
@@ -178,7 +180,7 @@ def test_who_left_no_number_is_not_told_and_a_number_that_rings_is_written_as_e1
     cancel_session(session, ADMINISTRATOR, training.id, why="Rain", version=training.version, at=NOW)
 
     assert told(session, silent) == []
-    sent = session.scalars(select(Outgoing).where(Outgoing.person_id == rung.person_id)).all()
+    sent = session.scalars(select(OutboxMessage).where(OutboxMessage.person_id == rung.person_id)).all()
     assert {each.recipient for each in sent} == {"+8657187634567"}
 
 
@@ -216,7 +218,7 @@ def test_timetables_that_run_beside_each_other_and_again_tell_nobody_twice(
 
     lock = threading.Lock()
 
-    def deliver(letter: Letter, *, at: datetime) -> None:
+    def deliver(letter: Delivery, *, at: datetime) -> None:
         with lock:
             spool.deliver(letter, tmp_path / "outbox", at=at)
 

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from aed.database.session import Database
 from aed.errors import Conflict
-from aed.registry.changes import Change
+from aed.registry.changes import RegistryChange
 from aed.training.actions import enrolling
 from aed.training.actions.sessions import amend_session
 from aed.training.models import Enrolment
@@ -146,7 +146,9 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def the_record_tells_the_same_as_the_roster(self) -> None:
-        kept = self.session.scalars(select(Change).where(Change.subject == "enrolments").order_by(Change.id))
+        kept = self.session.scalars(
+            select(RegistryChange).where(RegistryChange.subject == "enrolments").order_by(RegistryChange.id)
+        )
         told: dict[int, EnrolmentState] = {}
         for each in kept:
             if int(each.subject_id) in self.arrived and "state" in each.fields:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import HeldRole, Viewer
+from aed.accounts.permissions import Role, Viewer
 from aed.errors import NotAllowed, NotFound
 from aed.registry.estates.models import Estate
 from aed.training.models import TrainingSession
@@ -17,7 +17,7 @@ from tests import make
 from tests.make import ADMINISTRATOR
 
 
-def holding(session: Session, *held: HeldRole, estate: Estate, region: str | None = None) -> Viewer:
+def holding(session: Session, *held: Role, estate: Estate, region: str | None = None) -> Viewer:
     """A new person with these roles on the estate, or on a region."""
     person = make.person(session)
     for role in held:
@@ -36,16 +36,16 @@ def names(session: Session, who: Viewer, training: TrainingSession) -> list[str]
 @pytest.mark.parametrize(
     ("role", "runs", "sees"),
     [
-        (HeldRole.RESIDENT, False, []),
-        (HeldRole.RESPONDER, False, []),
-        (HeldRole.KEEPER, False, []),
-        (HeldRole.LEAD, False, ["of here"]),
-        (HeldRole.ESTATE_MANAGER, True, ["of here", "of there"]),
-        (HeldRole.TRAINING_OFFICER, True, ["of here", "of there"]),
+        (Role.RESIDENT, False, []),
+        (Role.RESPONDER, False, []),
+        (Role.KEEPER, False, []),
+        (Role.LEAD, False, ["of here"]),
+        (Role.ESTATE_MANAGER, True, ["of here", "of there"]),
+        (Role.TRAINING_OFFICER, True, ["of here", "of there"]),
     ],
 )
 def test_who_runs_the_training_of_an_estate_and_sees_its_people(
-    session: Session, role: HeldRole, runs: bool, sees: list[str]
+    session: Session, role: Role, runs: bool, sees: list[str]
 ) -> None:
     here, there = make.estate(session), make.estate(session)
     training = make.training(session, estate=here, audience="public")
@@ -60,11 +60,9 @@ def test_who_runs_the_training_of_an_estate_and_sees_its_people(
 
 
 @pytest.mark.parametrize(
-    ("role", "in_the_street"), [(HeldRole.TRAINING_OFFICER, True), (HeldRole.ESTATE_MANAGER, False)]
+    ("role", "in_the_street"), [(Role.TRAINING_OFFICER, True), (Role.ESTATE_MANAGER, False)]
 )
-def test_a_role_on_a_region_reaches_its_estates(
-    session: Session, role: HeldRole, in_the_street: bool
-) -> None:
+def test_a_role_on_a_region_reaches_its_estates(session: Session, role: Role, in_the_street: bool) -> None:
     here = make.estate(session, in_region="CN-33")
     elsewhere = make.estate(session, in_region="CN-44")
     training, far = make.training(session, estate=here), make.training(session, estate=elsewhere)
@@ -84,7 +82,7 @@ def test_a_role_on_a_region_reaches_its_estates(
 def test_people_enrol_themselves_and_nobody_else(session: Session) -> None:
     here = make.estate(session)
     training = make.training(session, estate=here)
-    who = holding(session, HeldRole.RESIDENT, estate=here)
+    who = holding(session, Role.RESIDENT, estate=here)
     person = session.get_one(Person, who.person_id)
 
     mine = make.enrolment(session, training, person.name, who=who, phone=person.phone)
@@ -101,7 +99,7 @@ def test_people_enrol_themselves_and_nobody_else(session: Session) -> None:
 def test_a_lead_sends_the_people_of_the_own_estate_only(session: Session) -> None:
     here, there = make.estate(session), make.estate(session)
     training = make.training(session, estate=there, audience="public")
-    lead = holding(session, HeldRole.LEAD, estate=here)
+    lead = holding(session, Role.LEAD, estate=here)
 
     sent = make.enrolment(session, training, "of here", who=lead, estate_id=here.id)
     with pytest.raises(NotAllowed):

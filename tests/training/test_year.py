@@ -24,11 +24,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import HeldRole
+from aed.accounts.permissions import Role
 from aed.database.geometry import position_of
 from aed.geo import distance_metres
-from aed.notifications.models import Outgoing
-from aed.registry.changes import Change
+from aed.notifications.models import OutboxMessage
+from aed.registry.changes import RegistryChange
 from aed.registry.estates.models import Building, Estate
 from aed.registry.holidays.queries import holiday_calendar
 from aed.training.rules.course import last_valid_day, months_after
@@ -174,7 +174,7 @@ def year(
     aed("import", "estates", tmp_path / "estates.geojson")
     year.estate_id = session.scalars(select(Estate.id)).one()
     officer = make.person(session)
-    make.role(session, officer, HeldRole.TRAINING_OFFICER, region=make.region(session))
+    make.role(session, officer, Role.TRAINING_OFFICER, region=make.region(session))
     year.headers = signed_in(session, officer)
     session.commit()
     (tmp_path / "responders.csv").write_text(responders_file(), encoding="utf-8")
@@ -371,7 +371,7 @@ class Record:
     def of(cls, session: Session) -> Record:
         rows: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
         became: dict[str, list[tuple[int, str | None, str]]] = defaultdict(list)
-        for change in session.scalars(select(Change).order_by(Change.id)):
+        for change in session.scalars(select(RegistryChange).order_by(RegistryChange.id)):
             if not change.subject_id.isdecimal():
                 continue
             id_ = int(change.subject_id)
@@ -506,7 +506,7 @@ def everybody_was_told_of_everything_once(year: Year, record: Record) -> None:
         "本场次已取消": "cancelled",
     }
     told: Counter[tuple[int, str]] = Counter()
-    for person_id, text in year.session.execute(select(Outgoing.person_id, Outgoing.text_zh)):
+    for person_id, text in year.session.execute(select(OutboxMessage.person_id, OutboxMessage.text_zh)):
         (kind,) = (kind for words, kind in begins.items() if text.startswith(words))
         told[person_id, kind] += 1
     year.session.rollback()

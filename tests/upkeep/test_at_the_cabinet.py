@@ -11,7 +11,7 @@ from icalendar import Calendar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import HeldRole
+from aed.accounts.permissions import Role
 from aed.upkeep.actions.reports import MOST_FROM_ONE
 from aed.upkeep.formats.labels import check_address, label_sheets
 from aed.upkeep.models import Report
@@ -109,7 +109,7 @@ def test_a_calendar_reads_by_its_address_what_the_person_may_know_then(
     home = make.estate(session)
     device = make.device(session, of=home, pads_expire_on=make.clock_today())
     person = make.person(session)
-    grant = make.role(session, person, HeldRole.KEEPER, estate=home)
+    grant = make.role(session, person, Role.KEEPER, estate=home)
     keeper = Desk(nobody.client, signed_in(session, person))
     session.commit()
     assert nobody.post("/v1/due/calendars", {}).status_code == 401

@@ -9,11 +9,11 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import HeldRole, Role
+from aed.accounts.permissions import Role, TokenRole
 from aed.database.session import database_now
 from aed.hours.holiday_calendar import CalendarEnd, ending_words, notice_threshold
-from aed.notifications.models import Outgoing
-from aed.registry.holidays.actions import drop_holiday_year, seed_china
+from aed.notifications.models import OutboxMessage
+from aed.registry.holidays.actions import delete_holiday_year, seed_china
 from aed.registry.holidays.models import HolidayCalendar, HolidayYear
 from aed.settings import Settings
 from aed.upkeep.actions.calendar_notices import tell_of_ending_calendars
@@ -21,9 +21,9 @@ from tests import make
 
 
 def told(session: Session, settings: Settings, at: datetime) -> list[tuple[int | None, str | None]]:
-    before = set(session.scalars(select(Outgoing.id)))
+    before = set(session.scalars(select(OutboxMessage.id)))
     tell_of_ending_calendars(session, at=at, by=settings.reminding)
-    rows = session.scalars(select(Outgoing).order_by(Outgoing.id)).all()
+    rows = session.scalars(select(OutboxMessage).order_by(OutboxMessage.id)).all()
     return [(row.person_id, row.text_zh) for row in rows if row.id not in before]
 
 
@@ -35,7 +35,7 @@ def administrator(session: Session) -> int:
 
 
 def administrator_of_the_region(session: Session) -> int:
-    person = make.somebody(session, HeldRole.ADMINISTRATOR, region=make.region(session)).person_id
+    person = make.somebody(session, Role.ADMINISTRATOR, region=make.region(session)).person_id
     assert person is not None
     return person
 
@@ -92,11 +92,11 @@ def test_readyz_and_metrics_say_how_long_the_calendar_lasts(session: Session, cl
     calendar = session.get_one(HolidayCalendar, "CN")
     for year in (2024, 2025, 2026):
         if year != now.year:
-            drop_holiday_year(session, make.ADMINISTRATOR, "CN", year, version=calendar.version, at=now)
+            delete_holiday_year(session, make.ADMINISTRATOR, "CN", year, version=calendar.version, at=now)
             session.refresh(calendar)
     if session.get(HolidayYear, ("CN", now.year)) is None:
         session.add(HolidayYear(calendar_name="CN", year=now.year))
-    monitor = make.key(session, Role.ADMINISTRATOR)
+    monitor = make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
     days = (date(now.year, 12, 31) - now.date()).days
 

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import ANYONE, HeldRole
+from aed.accounts.permissions import ANYONE, Role
 from aed.database.session import Database
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
-from aed.notifications.models import Outgoing
+from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
 from aed.settings import Returns
 from aed.upkeep.actions.call_outs import close_call_out, tell_of_call_out
@@ -43,7 +43,7 @@ def why(session: Session, device: Device) -> list[Reason]:
 
 
 def letters(session: Session) -> list[tuple[int, str]]:
-    rows = session.scalars(select(Outgoing).order_by(Outgoing.id))
+    rows = session.scalars(select(OutboxMessage).order_by(OutboxMessage.id))
     return [(each.person_id, f"{each.text_zh} {each.text_en}") for each in rows]
 
 
@@ -158,9 +158,9 @@ def test_who_may_tell_of_a_call_out(session: Session) -> None:
     with pytest.raises(NotSignedIn):
         tell(ANYONE)
     with pytest.raises(NotAllowed):
-        tell(make.somebody(session, HeldRole.RESIDENT, estate=make.estate(session)))
-    first = tell(make.somebody(session, HeldRole.DISPATCHER, region=make.region(session)))
-    assert tell(make.somebody(session, HeldRole.RESIDENT, estate=home)).id == first.id, "told twice, one"
+        tell(make.somebody(session, Role.RESIDENT, estate=make.estate(session)))
+    first = tell(make.somebody(session, Role.DISPATCHER, region=make.region(session)))
+    assert tell(make.somebody(session, Role.RESIDENT, estate=home)).id == first.id, "told twice, one"
     other = make.device(session, of=home)
     with pytest.raises(Conflict, match="make up a new one"):
         tell(ADMINISTRATOR, CallOutIn(key=told.key, device_id=other.id))

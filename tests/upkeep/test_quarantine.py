@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import ANYONE, HeldRole
+from aed.accounts.permissions import ANYONE, Role
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
 from aed.lookup.answer import Answer, Question
 from aed.lookup.search import nearest
-from aed.notifications.models import Outgoing
+from aed.notifications.models import OutboxMessage
 from aed.registry.devices.actions import amend_device
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
@@ -42,7 +42,7 @@ def why(session: Session, device: Device) -> list[Reason]:
 
 
 def told(session: Session) -> list[str]:
-    return [text or "" for text in session.scalars(select(Outgoing.text_en).order_by(Outgoing.id))]
+    return [text or "" for text in session.scalars(select(OutboxMessage.text_en).order_by(OutboxMessage.id))]
 
 
 def test_a_device_that_is_not_there_is_offered_to_nobody_until_it_is_found(session: Session) -> None:
@@ -221,13 +221,13 @@ def test_the_keeper_is_told_once_for_each_reason_and_not_of_what_the_keeper_did(
 def test_without_a_keeper_the_estates_managers_are_told(session: Session) -> None:
     estate = make.estate(session)
     manager, other = make.person(session), make.person(session)
-    make.role(session, manager, HeldRole.ESTATE_MANAGER, estate=estate)
-    make.role(session, other, HeldRole.ESTATE_MANAGER, estate=make.estate(session))
+    make.role(session, manager, Role.ESTATE_MANAGER, estate=estate)
+    make.role(session, other, Role.ESTATE_MANAGER, estate=make.estate(session))
     device = make.device(session, of=estate)
 
     make.check(session, device, is_there=False)
 
-    assert session.scalars(select(Outgoing.person_id)).all() == [manager.id]
+    assert session.scalars(select(OutboxMessage.person_id)).all() == [manager.id]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import ANYONE
 from aed.errors import Conflict, NotAllowed, NotSignedIn
-from aed.notifications.models import Outgoing
+from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
 from aed.upkeep.actions.recalls import announce_recall, apply_open_recalls, close_recall
 from aed.upkeep.jobs import look_after
@@ -99,7 +99,7 @@ def test_each_keeper_gets_one_message_however_many_devices_it_means(session: Ses
 
     make.recall(session, reference="HL-7")
 
-    sent = session.scalars(select(Outgoing).order_by(Outgoing.id)).all()
+    sent = session.scalars(select(OutboxMessage).order_by(OutboxMessage.id)).all()
     assert len(sent) == 2
     assert "and 1 more: recalled by the maker (HL-7)" in (sent[0].text_en or "")
     assert "等4台：厂家召回（HL-7）" in (sent[0].text_zh or "")

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import HeldRole
+from aed.accounts.permissions import Role
 from aed.database.session import Database, read_session, transaction
-from aed.notifications.models import Outgoing
+from aed.notifications.models import OutboxMessage
 from aed.registry.devices import actions as device_actions
 from aed.registry.devices.corrections import replace_consumable
 from aed.registry.devices.models import Device
@@ -42,9 +42,9 @@ def letters(database: Database) -> list[tuple[str, date, str]]:
     """(who, on which day in China, what they read), in order."""
     with read_session(database) as session:
         rows = session.execute(
-            select(Person.name, Outgoing.created_at, Outgoing.text_zh)
-            .join(Person, Person.id == Outgoing.person_id)
-            .order_by(Outgoing.id)
+            select(Person.name, OutboxMessage.created_at, OutboxMessage.text_zh)
+            .join(Person, Person.id == OutboxMessage.person_id)
+            .order_by(OutboxMessage.id)
         ).all()
     return [(name, (at + timedelta(hours=8)).date(), text or "") for name, at, text in rows]
 
@@ -55,9 +55,9 @@ def cast(database: Database) -> tuple[int, int]:
     with transaction(database) as session:
         estate = make.estate(session)
         region = make.region(session)
-        for name, held in (("Keeper", HeldRole.KEEPER), ("Manager", HeldRole.ESTATE_MANAGER)):
+        for name, held in (("Keeper", Role.KEEPER), ("Manager", Role.ESTATE_MANAGER)):
             make.role(session, make.person(session, name=name), held, estate=estate)
-        make.role(session, make.person(session, name="Region"), HeldRole.ADMINISTRATOR, region=region)
+        make.role(session, make.person(session, name="Region"), Role.ADMINISTRATOR, region=region)
         device = make.device(session, of=estate, pads_expire_on=TODAY + timedelta(days=90))
         return estate.id, device.id
 
@@ -208,7 +208,7 @@ def test_a_level_without_anybody_is_passed_over(database: Database) -> None:
     with transaction(database) as session:
         estate = make.estate(session)
         make.role(
-            session, make.person(session, name="Region"), HeldRole.ADMINISTRATOR, region=make.region(session)
+            session, make.person(session, name="Region"), Role.ADMINISTRATOR, region=make.region(session)
         )
         make.device(session, of=estate, pads_expire_on=TODAY + timedelta(days=60))
     run(database, MORNING)
@@ -220,10 +220,10 @@ def answered(database: Database, name: str, said: Answer, *, at: datetime) -> No
     """As by a tap on the link of that person's latest message."""
     with read_session(database) as session:
         text = session.scalars(
-            select(Outgoing.text_en)
-            .join(Person, Person.id == Outgoing.person_id)
+            select(OutboxMessage.text_en)
+            .join(Person, Person.id == OutboxMessage.person_id)
             .where(Person.name == name)
-            .order_by(Outgoing.id.desc())
+            .order_by(OutboxMessage.id.desc())
         ).first()
     assert text is not None
     key = make.key_in(text)

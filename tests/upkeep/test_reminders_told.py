@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import HeldRole
+from aed.accounts.permissions import Role
 from aed.database.session import Database, read_session, transaction
-from aed.notifications.endpoints import EndpointGiven, put_endpoint
-from aed.notifications.models import Outgoing
+from aed.notifications.endpoints import EndpointInput, put_endpoint
+from aed.notifications.models import OutboxMessage
 from aed.notifications.rules import Channel
 from aed.registry.estates.models import Estate
 from aed.settings import Reminding, Settings
@@ -36,7 +36,7 @@ def told_today(session: Session) -> tuple[Estate, Person, str, int]:
     estate, today = make.estate(session), clock.now().date()
     device = make.device(session, of=estate, audience="estate", place_zh="<大堂>", pads_expire_on=today)
     keeper = make.person(session, name="Keeper")
-    make.role(session, keeper, HeldRole.KEEPER, estate=estate)
+    make.role(session, keeper, Role.KEEPER, estate=estate)
     key, reminder_id = make.reminded(session, keeper, device, at=clock.now())
     session.commit()
     return estate, keeper, key, reminder_id
@@ -140,7 +140,7 @@ def test_who_wants_to_hear_late_and_in_the_evening_does(database: Database) -> N
     with transaction(database) as session:
         estate = make.estate(session)
         keeper = make.person(session, name="Keeper")
-        make.role(session, keeper, HeldRole.KEEPER, estate=estate)
+        make.role(session, keeper, Role.KEEPER, estate=estate)
         make.device(session, of=estate, pads_expire_on=date(2026, 12, 21))
         prefer(session, keeper.id, hours=Hours(18, 20), days_before=30)
     heard = []
@@ -159,9 +159,9 @@ def test_whoever_has_an_endpoint_is_told_there_and_needs_no_number(database: Dat
     with transaction(database) as session:
         estate = make.estate(session)
         keeper = make.person(session, name="Keeper", language="en")
-        make.role(session, keeper, HeldRole.KEEPER, estate=estate)
+        make.role(session, keeper, Role.KEEPER, estate=estate)
         make.device(session, of=estate, pads_expire_on=date(2026, 9, 22))
-        given = EndpointGiven(
+        given = EndpointInput(
             name="keeper-mail", channel=Channel.EMAIL, address="k@example.org", person_id=keeper.id
         )
         put_endpoint(session, make.ADMINISTRATOR, given, at=at)
@@ -170,6 +170,6 @@ def test_whoever_has_an_endpoint_is_told_there_and_needs_no_number(database: Dat
     jobs.send_reminders(database, at, by=BY, public_url=None)
 
     with read_session(database) as session:
-        (letter,) = session.scalars(select(Outgoing)).all()
+        (letter,) = session.scalars(select(OutboxMessage)).all()
     assert (letter.channel, letter.recipient) == (Channel.EMAIL, "k@example.org")
     assert letter.subject_en == "AED: 1 thing is due"

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import ANYONE, HeldRole, Viewer
+from aed.accounts.permissions import ANYONE, Role, Viewer
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn, TooBusy
-from aed.notifications.models import Outgoing
+from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
 from aed.upkeep.actions.reports import (
     MOST_FROM_ONE,
@@ -56,7 +56,7 @@ def test_strangers_alone_take_nothing_out_however_many_they_are(session: Session
         say(session, device, ReportKind.MISSING, address=f"address {number}")
 
     assert why(session, device) == []
-    assert len(session.scalars(select(Outgoing)).all()) == 1, "the keeper is told of the first"
+    assert len(session.scalars(select(OutboxMessage)).all()) == 1, "the keeper is told of the first"
     with pytest.raises(TooBusy):
         say(session, device, ReportKind.MISSING, address="one more")
     say(session, device, ReportKind.MISSING, address="one more", hours=25)
@@ -75,7 +75,7 @@ def test_one_address_is_heard_five_times_an_hour(session: Session) -> None:
 
 def test_whoever_signs_in_from_elsewhere_is_a_stranger_here(session: Session) -> None:
     devices = [make.device(session, of=make.estate(session)) for _ in range(MOST_FROM_ONE + 1)]
-    elsewhere = make.somebody(session, HeldRole.RESIDENT, estate=make.estate(session))
+    elsewhere = make.somebody(session, Role.RESIDENT, estate=make.estate(session))
     for device in devices[:-1]:
         say(session, device, ReportKind.BEEPING, who=elsewhere)
 
@@ -92,8 +92,8 @@ def test_a_stranger_reports_only_what_a_stranger_may_see(session: Session) -> No
 def test_somebody_of_the_house_confirms_what_a_stranger_said_or_dismisses_it(session: Session) -> None:
     home, other = make.estate(session), make.estate(session)
     device = make.device(session, of=home)
-    lead = make.somebody(session, HeldRole.LEAD, estate=home)
-    resident = make.somebody(session, HeldRole.RESIDENT, estate=home)
+    lead = make.somebody(session, Role.LEAD, estate=home)
+    resident = make.somebody(session, Role.RESIDENT, estate=home)
     first, second = say(session, device, ReportKind.MISSING), say(session, device, ReportKind.DAMAGED)
     state, at = ReportState.CONFIRMED, NOW + HOUR
 
@@ -127,11 +127,11 @@ def test_a_check_answers_what_was_reported_before_it(session: Session) -> None:
 def test_two_who_could_not_fetch_it_take_a_device_out(session: Session) -> None:
     home = make.estate(session)
     device = make.device(session, of=home)
-    one, two = (make.somebody(session, HeldRole.RESIDENT, estate=home) for _ in range(2))
+    one, two = (make.somebody(session, Role.RESIDENT, estate=home) for _ in range(2))
 
     with pytest.raises(NotSignedIn):
         say(session, device, ReportKind.NOT_FETCHED)
-    elsewhere = make.somebody(session, HeldRole.RESIDENT, estate=make.estate(session))
+    elsewhere = make.somebody(session, Role.RESIDENT, estate=make.estate(session))
     with pytest.raises(NotAllowed):
         say(session, device, ReportKind.NOT_FETCHED, who=elsewhere)
     say(session, device, ReportKind.NOT_FETCHED, who=one)
@@ -157,7 +157,7 @@ def test_failed_fetches_are_counted_from_the_last_check(session: Session) -> Non
 
 def test_a_device_that_was_used_is_out_at_once(session: Session) -> None:
     device = make.device(session)
-    dispatcher = make.somebody(session, HeldRole.DISPATCHER, region=make.region(session))
+    dispatcher = make.somebody(session, Role.DISPATCHER, region=make.region(session))
 
     say(session, device, ReportKind.USED, who=dispatcher)
 

@@ -12,12 +12,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import ANYONE, HeldRole
+from aed.accounts.permissions import ANYONE, Role
 from aed.database.session import Database
 from aed.errors import NotAllowed, NotSignedIn
-from aed.notifications.models import Outgoing
+from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
-from aed.registry.devices.rules import chance_ready, confidence
+from aed.registry.devices.rules import confidence, probability_ready
 from aed.responders.models import Responder
 from aed.settings import Arrival, Trust
 from aed.upkeep.actions.confirming import confirm_fact
@@ -46,7 +46,7 @@ def test_confidence_only_ever_fades(days: float, more: float, half_life_days: fl
     assert confidence(0, half_life_days=half_life_days) == 1
     assert confidence(half_life_days, half_life_days=half_life_days) == pytest.approx(0.5)
     assert confidence(None, half_life_days=half_life_days) == 0
-    assert 0.85 <= chance_ready(later, Arrival()) <= chance_ready(now, Arrival()) <= 0.95
+    assert 0.85 <= probability_ready(later, Arrival()) <= probability_ready(now, Arrival()) <= 0.95
 
 
 def test_the_picture_in_the_documentation_is_what_the_function_gives() -> None:
@@ -101,11 +101,11 @@ def test_the_lookup_reckons_with_the_confidence_that_is_left(session: Session, n
 def test_whoever_passes_by_confirms_or_tells_that_it_is_not_so(session: Session) -> None:
     home = make.estate(session)
     device = make.device(session, of=home)
-    resident = make.somebody(session, HeldRole.RESIDENT, estate=home)
+    resident = make.somebody(session, Role.RESIDENT, estate=home)
     new = ConfirmIn(fact=Fact.HOURS, is_so=True)
     with pytest.raises(NotSignedIn):
         confirm_fact(session, ANYONE, device.id, new, at=NOW)
-    stranger = make.somebody(session, HeldRole.RESIDENT, estate=make.estate(session))
+    stranger = make.somebody(session, Role.RESIDENT, estate=make.estate(session))
     with pytest.raises(NotAllowed):
         confirm_fact(session, stranger, device.id, new, at=NOW)
 
@@ -139,7 +139,7 @@ def test_the_nearest_person_is_asked_once_and_answers_with_a_tap(
     assert asked(session, database, days=0.5) == 0, "nobody by night"
 
     errand = session.scalars(select(Errand)).one()
-    (letter,) = session.scalars(select(Outgoing)).all()
+    (letter,) = session.scalars(select(OutboxMessage)).all()
     assert (letter.text_zh or "").startswith("AED ")
     assert "AED还在原处吗？您就在附近" in (letter.text_zh or "")
     key = (letter.text_en or "").rpartition("/c/")[2]
@@ -167,6 +167,6 @@ def test_nobody_is_asked_about_a_device_that_is_not_theirs_to_see(
     assert asked(session, database) == 0
 
     lead = make.person(session)
-    make.role(session, lead, HeldRole.LEAD, estate=home)
+    make.role(session, lead, Role.LEAD, estate=home)
     assert asked(session, database) == 1
     assert session.scalars(select(Errand.person_id)).all() == [lead.id]

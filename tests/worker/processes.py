@@ -19,12 +19,12 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from aed import clock, schedule
-from aed.accounts.people.rules import Language, Message, PhoneChannel
+from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
 from aed.app import create_app
 from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database, transaction
 from aed.logs import set_up_logs
-from aed.notifications.enqueue import put
+from aed.notifications.enqueue import enqueue
 from aed.settings import Settings
 from aed.upkeep.jobs import remind_of_expiry, send_reminders
 from aed.worker.jobs import Job, Now
@@ -54,7 +54,7 @@ def tell_matters(database: Database, _settings: Settings, now: Now) -> Counts:
         ).all()
         for row in found:
             session.execute(text("UPDATE matters SET told = told + 1 WHERE id = :id"), {"id": row.id})
-            message = Message(
+            message = PersonMessage(
                 person_id=row.person_id,
                 channel=PhoneChannel.SMS,
                 phone=f"+86138{row.person_id:08}",
@@ -62,7 +62,7 @@ def tell_matters(database: Database, _settings: Settings, now: Now) -> Counts:
                 text_en=str(row.id),
                 text_zh=str(row.id),
             )
-            put(session, message, now())
+            enqueue(session, message, now())
             time.sleep(0.002)  # so that a kill finds it in the middle
     return {"told": len(found)}
 

@@ -14,26 +14,26 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from aed import schedule
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import TokenRole
 from aed.database.session import Database, database_now, transaction
 from aed.errors import Conflict
 from aed.settings import Settings
-from aed.worker.jobs import Job, Now, fenced, run_by_hand, try_out
+from aed.worker.jobs import Job, Now, dry_run_job, fenced, run_by_hand
 from aed.worker.lease import take_lease
 from aed.worker.models import JobRun, Lease
 from aed.worker.rules import (
-    MOST_TRIES,
+    MAX_TRIES,
     Counts,
     LeaseLost,
-    Result,
+    RunState,
     again_at,
     daily,
     every,
     last_due,
     next_due,
-    when_words,
+    schedule_words,
 )
-from aed.worker.runs import begin_run, end_run, forget_runs
+from aed.worker.runs import begin_run, delete_runs, end_run
 from tests import make
 from tests.make import NOW
 from tests.waiting import eventually
@@ -56,7 +56,7 @@ def test_whoever_asks_a_job_is_due_at_the_same_moments() -> None:
     assert next_due(night, moment("2026-09-22T18:30:00Z")) == moment("2026-09-23T18:30:00Z")
     assert last_due(every(minutes=5), moment("2026-09-22T10:04:59Z")) == moment("2026-09-22T10:00:00Z")
     assert next_due(every(minutes=5), moment("2026-09-22T10:05:00Z")) == moment("2026-09-22T10:10:00Z")
-    assert (when_words(night), when_words(every(minutes=5))) == (
+    assert (schedule_words(night), schedule_words(every(minutes=5))) == (
         "daily at 02:30 Asia/Shanghai",
         "every 5 min",
     )
@@ -78,10 +78,10 @@ def test_now_lies_between_the_last_due_moment_and_the_next(trigger: object, now:
 
 
 def test_what_failed_is_run_again_later_each_time_and_left_in_the_end() -> None:
-    waits = [again_at(Result.FAILED, tries, NOW) for tries in range(1, MOST_TRIES + 1)]
+    waits = [again_at(RunState.FAILED, tries, NOW) for tries in range(1, MAX_TRIES + 1)]
     assert waits == [NOW + timedelta(seconds=each) for each in (30, 60, 120, 240)] + [None]
-    assert again_at(Result.CUT_OFF, 1, NOW) == NOW
-    assert again_at(Result.DONE, 1, NOW) is None
+    assert again_at(RunState.CUT_OFF, 1, NOW) == NOW
+    assert again_at(RunState.DONE, 1, NOW) is None
 
 
 def test_where_one_machine_is_all_there_is_the_server_runs_the_jobs_too() -> None:
@@ -110,8 +110,8 @@ def test_a_due_moment_is_run_once(session: Session) -> None:
     assert run is not None
     assert begun(session, NOW, by="two") is None, "it is going on"
     assert begun(session, NOW + HOUR, by="two") is None, "and no other of this job begins"
-    assert not end_run(session, run, token="two", result=Result.DONE, said=None, counts=None, at=NOW)
-    assert end_run(session, run, token="one", result=Result.DONE, said=None, counts={"told": 3}, at=NOW)
+    assert not end_run(session, run, token="two", result=RunState.DONE, said=None, counts=None, at=NOW)
+    assert end_run(session, run, token="one", result=RunState.DONE, said=None, counts={"told": 3}, at=NOW)
 
     assert begun(session, NOW, by="two") is None, "it was done"
     assert begun(session, NOW + HOUR, by="two") is not None
@@ -136,16 +136,16 @@ def test_a_run_that_nobody_holds_any_longer_was_cut_off_and_is_begun_anew(sessio
     assert begun(session, NOW, by="two", at=later) == run
     session.expire_all()
     kept = session.get_one(JobRun, run)
-    assert (kept.result, kept.tries, kept.token) == (Result.RUNNING, 2, "two")
+    assert (kept.result, kept.tries, kept.token) == (RunState.RUNNING, 2, "two")
 
 
 def test_old_runs_are_forgotten_but_for_the_last_of_each_job(session: Session) -> None:
     for number in range(3):
         run = begun(session, NOW + number * HOUR)
         assert run is not None
-        end_run(session, run, token="one", result=Result.DONE, said=None, counts=None, at=NOW)
+        end_run(session, run, token="one", result=RunState.DONE, said=None, counts=None, at=NOW)
 
-    assert forget_runs(session, before=NOW + HOUR) == 2
+    assert delete_runs(session, before=NOW + HOUR) == 2
     assert session.scalars(select(JobRun.due_at)).one() == NOW + 2 * HOUR
 
 
@@ -162,13 +162,13 @@ def test_runs_that_were_missed_are_caught_up_once_and_shown(
         ran.append(now())
         return {"told": 7}
 
-    reading = make.key(session, Role.ADMINISTRATOR)
+    reading = make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
     with transaction(database) as writing:
         now = database_now(writing)
         old = begun(writing, now - timedelta(days=7), at=now - timedelta(days=7), job="feeds")
         assert old is not None
-        end_run(writing, old, token="one", result=Result.DONE, said=None, counts=None, at=now)
+        end_run(writing, old, token="one", result=RunState.DONE, said=None, counts=None, at=now)
     hourly = Job("feeds", every(hours=1), sweep, "A sweep under the name of a real one")
 
     with schedule.working(settings, [hourly]):
@@ -198,7 +198,7 @@ def test_runs_that_were_missed_are_caught_up_once_and_shown(
 def _ended(database: Database, job: str) -> int:
     with database.read_sessions() as session:
         return len(
-            session.scalars(select(JobRun.id).where(JobRun.job == job, JobRun.result == Result.DONE)).all()
+            session.scalars(select(JobRun.id).where(JobRun.job == job, JobRun.result == RunState.DONE)).all()
         )
 
 
@@ -218,12 +218,12 @@ def test_a_run_that_fails_is_kept_with_its_reason_and_another_job_goes_on(
     with schedule.working(settings, jobs):
         assert eventually(lambda: len(_said(database)) == 3)
     said = _said(database)
-    assert said["refuses"] == (Result.FAILED, "The list is being written.")
-    assert said["breaks"] == (Result.FAILED, "A mistake of this program: ZeroDivisionError. See the log.")
-    assert said["goes"] == (Result.DONE, None)
+    assert said["refuses"] == (RunState.FAILED, "The list is being written.")
+    assert said["breaks"] == (RunState.FAILED, "A mistake of this program: ZeroDivisionError. See the log.")
+    assert said["goes"] == (RunState.DONE, None)
 
 
-def _said(database: Database) -> dict[str, tuple[Result, str | None]]:
+def _said(database: Database) -> dict[str, tuple[RunState, str | None]]:
     with database.read_sessions() as session:
         ended = session.scalars(select(JobRun).where(JobRun.ended_at.is_not(None)))
         return {run.job: (run.result, run.said) for run in ended}
@@ -257,9 +257,9 @@ def test_a_run_by_hand_that_fails_is_kept_too(database: Database, settings: Sett
         Job("sweep", every(hours=1), refuses, ""), database, settings, at=NOW, who="me"
     )
 
-    assert (ended.result, ended.said) == (Result.FAILED, "The list is being written.")
+    assert (ended.result, ended.said) == (RunState.FAILED, "The list is being written.")
     assert seconds >= 0
-    assert _said(database)["sweep"] == (Result.FAILED, "The list is being written.")
+    assert _said(database)["sweep"] == (RunState.FAILED, "The list is being written.")
 
 
 def test_a_job_that_is_tried_out_sees_what_it_wrote_and_leaves_nothing(
@@ -278,7 +278,9 @@ def test_a_job_that_is_tried_out_sees_what_it_wrote_and_leaves_nothing(
         with given.reading() as session:
             return {"people": session.scalar(text("SELECT count(*) FROM people")) or 0, "year": now().year}
 
-    ended = try_out(Job("sweep", every(hours=1), sweep, ""), database, settings, at=NOW.replace(year=2099))
+    ended = dry_run_job(
+        Job("sweep", every(hours=1), sweep, ""), database, settings, at=NOW.replace(year=2099)
+    )
 
     assert ended.counts == {"people": 2, "year": 2099}
     with database.read_sessions() as session:

@@ -22,7 +22,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from aed.database.session import Database, transaction
-from aed.notifications.models import Outgoing
+from aed.notifications.models import OutboxMessage
 from aed.registry.estates.models import Estate
 from aed.upkeep.models import Reminder
 from aed.worker.models import JobRun, Lease
@@ -184,7 +184,7 @@ def test_whatever_is_killed_every_matter_is_told_once_and_in_order(world: World,
         assert shown == sorted(shown), f"out of order; {said}"
     with transaction(world.database) as session:
         assert session.scalar(text("SELECT count(*) FROM matters WHERE told <> 1")) == 0, said
-        assert session.scalar(select(func.count()).select_from(Outgoing)) == MATTERS + len(world.keepers)
+        assert session.scalar(select(func.count()).select_from(OutboxMessage)) == MATTERS + len(world.keepers)
         assert session.scalar(select(func.count()).select_from(Reminder)) == len(world.keepers)
         moments = select(JobRun.due_at).group_by(JobRun.job, JobRun.due_at).having(func.count() > 1)
         assert session.scalars(moments).all() == []
@@ -203,5 +203,5 @@ def _signal(process: BaseProcess, number: int) -> None:
 
 def _waiting(database: Database) -> int:
     with database.read_sessions() as session:
-        waiting = select(func.count()).select_from(Outgoing).where(Outgoing.sent_at.is_(None))
+        waiting = select(func.count()).select_from(OutboxMessage).where(OutboxMessage.sent_at.is_(None))
         return session.scalar(waiting) or 0

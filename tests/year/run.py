@@ -19,7 +19,7 @@ from aed.database.session import Database, read_session, transaction
 from aed.lookup.answer import Question
 from aed.lookup.search import nearest
 from aed.notifications.jobs import send_waiting
-from aed.notifications.rules import Channel, Letter
+from aed.notifications.rules import Channel, Delivery
 from aed.settings import Settings
 from aed.upkeep.actions.reminding import told_by
 from tests.year.ledger import DAY
@@ -100,7 +100,7 @@ def _delivered(database: Database, today: date) -> list[Received]:
     received: list[Received] = []
     lock = Lock()
 
-    def deliver(letter: Letter, *, at: datetime) -> None:
+    def deliver(letter: Delivery, *, at: datetime) -> None:
         with lock:
             received.append(Received(today, letter.recipient, letter.text))
 

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.notifications.models import Outgoing
+from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Consumable
 from aed.registry.devices.rules import ConsumableState
 from aed.upkeep.models import Quarantine, Reminder, ReminderFor, ReminderMessage
@@ -87,10 +87,10 @@ def _messages(session: Session, year: Year) -> Iterator[str]:
     messages = len(session.scalars(select(ReminderMessage.id)).all())
     if len({each.key for each in of_reminders}) != messages or len(of_reminders) != messages:
         yield f"{messages} messages of reminders were put, {len(of_reminders)} came out"
-    unsent = session.scalars(select(Outgoing.id).where(Outgoing.sent_at.is_(None))).all()
+    unsent = session.scalars(select(OutboxMessage.id).where(OutboxMessage.sent_at.is_(None))).all()
     last = year.world.size.last_day
     yesterdays = [each for each in year.received if each.key is None]
-    put = session.execute(select(Outgoing.id, Outgoing.created_at)).all()
+    put = session.execute(select(OutboxMessage.id, OutboxMessage.created_at)).all()
     if len(put) - len(unsent) != len(year.received):
         yield f"{len(put) - len(unsent)} messages are sent, {len(year.received)} came out"
     waits = [id_ for id_, at in put if id_ in set(unsent) and at.astimezone(CHINA).date() < last]

@@ -13,10 +13,10 @@ from geoalchemy2 import WKTElement
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import Audience, HeldRole
+from aed.accounts.permissions import Audience, Role
 from aed.accounts.roles.models import RoleGrant
 from aed.geo import Datum, Position
-from aed.registry.changes import Change
+from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import ConsumableKind
 from aed.registry.estates.models import Estate
@@ -113,7 +113,7 @@ def build(session: Session, size: Size) -> World:
         session.flush()
         return Somebody(row.id, diligence)
 
-    def grant(to: Somebody, held: HeldRole, *, estate: int | None = None, region: int | None = None) -> None:
+    def grant(to: Somebody, held: Role, *, estate: int | None = None, region: int | None = None) -> None:
         row = RoleGrant(
             person_id=to.id,
             role=held,
@@ -135,7 +135,7 @@ def build(session: Session, size: Size) -> World:
     )
     create_policy(session, make.ADMINISTRATOR, policy, at=moment(start, 0))
     office = person("Office", "prompt")
-    grant(office, HeldRole.ADMINISTRATOR)
+    grant(office, Role.ADMINISTRATOR)
     houses, everybody = [], {office.id: office}
     region = make.region(session, "CN-00")
     for number in range(size.estates):
@@ -143,7 +143,7 @@ def build(session: Session, size: Size) -> World:
             region = make.region(session, f"CN-{number // ESTATES_A_REGION:02}")
             session.flush()
             chief = person(f"Region {region.code}", "prompt")
-            grant(chief, HeldRole.ADMINISTRATOR, region=region.id)
+            grant(chief, Role.ADMINISTRATOR, region=region.id)
             everybody[chief.id] = chief
         here = Position(24.0 + APART_DEGREES * (number // 100), 108.0 + APART_DEGREES * (number % 100))
         estate = Estate(
@@ -162,10 +162,10 @@ def build(session: Session, size: Size) -> World:
         manager = None
         if random.random() < 0.7:
             manager = person(f"Manager {number}", random.choices(("prompt", "gone"), (0.9, 0.1))[0])
-            grant(manager, HeldRole.ESTATE_MANAGER, estate=estate.id)
+            grant(manager, Role.ESTATE_MANAGER, estate=estate.id)
             everybody[manager.id] = manager
         is_by_role = random.random() < 0.5
-        grant(keeper, HeldRole.KEEPER, estate=estate.id)
+        grant(keeper, Role.KEEPER, estate=estate.id)
         everybody[keeper.id] = keeper
         house = House(estate.id, here, keeper, manager)
         devices = [_device(random, house, region.id, place=place, by_role=is_by_role) for place in PLACES]
@@ -216,7 +216,7 @@ def _equip(session: Session, ledger: Ledger, random: Random, device: Device, *, 
         make=(device.maker or "", device.model or "", device.serial or ""),
     )
     session.add(
-        Change(
+        RegistryChange(
             subject="devices",
             subject_id=str(device.id),
             at=moment(registered, 12),

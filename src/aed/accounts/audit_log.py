@@ -82,7 +82,7 @@ class AuditKey(Table):
     """Hexadecimal."""
 
 
-def head(session: Session) -> tuple[int, str] | None:
+def last_audit_entry(session: Session) -> tuple[int, str] | None:
     """The number and the hash of the last entry.
 
     visibility: they tell nothing.
@@ -99,7 +99,7 @@ def entry_hash(session: Session, number: int) -> str | None:
 
 
 @dataclass
-class Replayed:
+class AuditReplay:
     """What the audit log says, entry by entry."""
 
     entries: int = 0
@@ -112,12 +112,12 @@ class Replayed:
     tokens: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
 
 
-def replay(session: Session, expected_hash: Callable[[str, AuditEntry], str]) -> Replayed:
+def replay_audit_log(session: Session, expected_hash: Callable[[str, AuditEntry], str]) -> AuditReplay:
     """Go through the log, and look whether each entry is as it was written.
 
     visibility: for who verifies, on the machine itself.
     """
-    found, before = Replayed(), NOTHING_BEFORE
+    found, before = AuditReplay(), NOTHING_BEFORE
     for entry in _entries(session):
         if entry.number != found.entries + 1 or entry.hash != expected_hash(before, entry):
             found.first_broken = found.entries + 1
@@ -167,7 +167,7 @@ _events = table(
 )  # its model lies on a higher layer
 
 
-def record(
+def add_audit_entry(
     session: Session,
     who: str,
     subject: AuditSubject,
@@ -190,7 +190,10 @@ def record(
     ).first()
     before = (last.number, last.hash, last.key_id) if last is not None else None
     if before is None:
-        began: dict[str, Any] = {"old_form": old_form_digest(session), **accounts_audit_log.last_ids(session)}
+        began: dict[str, Any] = {
+            "old_form": legacy_entries_digest(session),
+            **accounts_audit_log.last_ids(session),
+        }
         # What is recorded first was written a moment ago: it belongs to the log.
         if subject is AuditSubject.ROLE:
             began["last_role"] = min(began["last_role"], int(subject_id) - 1)
@@ -246,7 +249,7 @@ def hash_of_entry(key: bytes, before: str, entry: AuditEntry) -> str:
     )
 
 
-def old_form_digest(session: Session) -> dict[str, Any]:
+def legacy_entries_digest(session: Session) -> dict[str, Any]:
     """Return how many entries of incidents' records are of the old form, without a key, and their digest.
 
     visibility: a count and a digest.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.audit_log import Replayed
+from aed.accounts.audit_log import AuditReplay
 from aed.accounts.roles.models import RoleGrant
 from aed.accounts.tokens import Token
 
 
-def unrecorded(session: Session, said: Replayed) -> list[str]:
+def unrecorded_changes(session: Session, said: AuditReplay) -> list[str]:
     """What stands in the tables of roles and tokens and is not what the log says, each in a sentence.
 
     Roles and tokens from before the log began are not in it, and are left out.

@@ -16,31 +16,31 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.permissions import ANYONE, HeldRole, Role, Scope, Viewer
+from aed.accounts.permissions import ANYONE, Role, Scope, TokenRole, Viewer
 from aed.accounts.regions import estates_sharing, regions_below
 from aed.accounts.roles import queries as role_queries
 from aed.accounts.security_log import log_expired_token
-from aed.accounts.sessions import SEEN_WITHIN, SignIn, signed_in
+from aed.accounts.sessions import LAST_SEEN_PRECISION, SignIn, active_session
 from aed.accounts.sign_in import queries as sign_in_queries
-from aed.accounts.sign_in.rules import COOKIE, CSRF_HEADER, is_csrf_token
-from aed.accounts.tokens import Token, expired_token, key_hash, valid_token
+from aed.accounts.sign_in.rules import CSRF_HEADER, SESSION_COOKIE, is_csrf_token
+from aed.accounts.tokens import Token, expired_token, hash_key, valid_token
 from aed.database.dependencies import database_of
 from aed.database.session import Database, read_session, retry_on_stale_connection, transaction
 from aed.errors import AedError, NotAllowed, NotSignedIn, TokenExpired
 from aed.http.headers import EXPIRED_TOKEN
 
 log = structlog.get_logger("aed")
-LOOK_SECONDS: Final = 2.0
+RECHECK_SECONDS: Final = 2.0
 """How often it is asked whether whoever watches a stream still may."""
 
 
-def viewer_of(session: Session, token: Token) -> Viewer:
+def viewer_of_token(session: Session, token: Token) -> Viewer:
     """The viewer that a valid token stands for."""
     estate_ids: tuple[int, ...] = ()
     region_ids: tuple[int, ...] = ()
-    if token.role is Role.MEMBER and token.estate_id is not None:
+    if token.role is TokenRole.MEMBER and token.estate_id is not None:
         estate_ids = estates_sharing(session, token.estate_id)
-    if token.role is Role.DISPATCHER and token.region_id is not None:
+    if token.role is TokenRole.DISPATCHER and token.region_id is not None:
         region_ids = regions_below(session, token.region_id)
     return Viewer(
         role=token.role,
@@ -54,12 +54,12 @@ def viewer_of(session: Session, token: Token) -> Viewer:
 
 def viewer_by_key(session: Session, key: str, *, at: datetime) -> Viewer:
     """Raises TokenExpired for a token that has expired, NotSignedIn for one that is unknown or revoked."""
-    token = valid_token(session, key_hash(key), at=at)
-    if token is None and expired_token(session, key_hash(key), at=at) is not None:
+    token = valid_token(session, hash_key(key), at=at)
+    if token is None and expired_token(session, hash_key(key), at=at) is not None:
         raise TokenExpired("The token has expired. A network administrator makes new ones.")
     if token is None:
         raise NotSignedIn("The token is wrong, revoked or expired. A network administrator makes new ones.")
-    return viewer_of(session, token)
+    return viewer_of_token(session, token)
 
 
 def _note_expired(database: Database, key: str, address: str) -> None:
@@ -67,7 +67,7 @@ def _note_expired(database: Database, key: str, address: str) -> None:
     at = clock.now()
     try:
         with transaction(database) as session:
-            token = expired_token(session, key_hash(key), at=at)
+            token = expired_token(session, hash_key(key), at=at)
             if token is not None:
                 log_expired_token(session, token.name, address=address, at=at)
     except AedError as error:
@@ -81,14 +81,16 @@ def viewer_of_person(session: Session, person_id: int) -> Viewer:
     2. Everyone else is a member: of the estates on which any role is held, and their neighbourhoods.
     3. Whoever holds nothing is signed in, and sees what everyone sees.
     """
-    holdings = role_queries.holdings_of(session, person_id)
-    dispatching = (HeldRole.DISPATCHER, HeldRole.ADMINISTRATOR)
-    region_ids = {id_ for each in holdings if each.role in dispatching for id_ in each.region_ids}
-    managed = {id_ for each in holdings if each.role is HeldRole.ESTATE_MANAGER for id_ in each.region_ids}
-    estates = tuple(dict.fromkeys(each.estate_id for each in holdings if each.estate_id is not None))
-    role = Role.DISPATCHER if region_ids else Role.MEMBER
-    if any(each.role is HeldRole.ADMINISTRATOR and each.is_everywhere for each in holdings):
-        role = Role.ADMINISTRATOR
+    role_assignments = role_queries.role_assignments_of(session, person_id)
+    dispatching = (Role.DISPATCHER, Role.ADMINISTRATOR)
+    region_ids = {id_ for each in role_assignments if each.role in dispatching for id_ in each.region_ids}
+    managed = {
+        id_ for each in role_assignments if each.role is Role.ESTATE_MANAGER for id_ in each.region_ids
+    }
+    estates = tuple(dict.fromkeys(each.estate_id for each in role_assignments if each.estate_id is not None))
+    role = TokenRole.DISPATCHER if region_ids else TokenRole.MEMBER
+    if any(each.role is Role.ADMINISTRATOR and each.is_everywhere for each in role_assignments):
+        role = TokenRole.ADMINISTRATOR
     return Viewer(
         role=role,
         name=f"person:{person_id}",
@@ -99,7 +101,7 @@ def viewer_of_person(session: Session, person_id: int) -> Viewer:
         person_id=person_id,
         other_estate_ids=estates[1:],
         managed_region_ids=tuple(sorted(managed)),
-        holdings=holdings,
+        role_assignments=role_assignments,
     )
 
 
@@ -108,11 +110,13 @@ def viewer_by_cookie(session: Session, key: str, *, at: datetime) -> Viewer:
 
     So it is for one whose owner has to give a second factor first.
     """
-    found = signed_in(session, key_hash(key), at=at)
+    found = active_session(session, hash_key(key), at=at)
     if found is None or (found.is_limited and found.second_factor_at is None):
         return ANYONE
     viewer = viewer_of_person(session, found.person_id)
-    if found.second_factor_at is None and sign_in_queries.is_second_factor_demanded(session, viewer.holdings):
+    if found.second_factor_at is None and sign_in_queries.is_second_factor_demanded(
+        session, viewer.role_assignments
+    ):
         return ANYONE  # a role, or a region's demand, that came after the sign-in
     return viewer
 
@@ -122,22 +126,22 @@ def _viewer_and_last_seen(session: Session, key: str, *, at: datetime) -> tuple[
     viewer = viewer_by_cookie(session, key, at=at)
     if not viewer.is_signed_in:
         return viewer, False
-    found = signed_in(session, key_hash(key), at=at)
-    return viewer, found is not None and (found.last_seen_at or found.created_at) <= at - SEEN_WITHIN
+    found = active_session(session, hash_key(key), at=at)
+    return viewer, found is not None and (found.last_seen_at or found.created_at) <= at - LAST_SEEN_PRECISION
 
 
 def _note_seen(database: Database, key: str, at: datetime) -> None:
     """For a session that is used. No answer waits for it."""
     try:
         with transaction(database) as session:
-            session.execute(update(SignIn).where(SignIn.key_hash == key_hash(key)).values(last_seen_at=at))
+            session.execute(update(SignIn).where(SignIn.key_hash == hash_key(key)).values(last_seen_at=at))
     except AedError as error:
         log.warning("session not noted as used", why=error.detail)
 
 
-def viewer_again(session: Session, request: Request, *, at: datetime) -> Viewer:
+def viewer_now(session: Session, request: Request, *, at: datetime) -> Viewer:
     """Who the caller of a request that goes on is by now. Raises NotSignedIn for a token that is over."""
-    cookie = key_in_cookie(request)
+    cookie = session_key_in_cookie(request)
     if cookie is not None:
         return viewer_by_cookie(session, cookie, at=at)
     _, _, key = request.headers.get("authorization", "").partition(" ")
@@ -148,7 +152,7 @@ _closing: Final[set[asyncio.Future[None]]] = set()
 """Streams that are being closed: a task that nobody holds may vanish."""
 
 
-async def while_unchanged(
+async def stop_when_viewer_changes(
     stream: AsyncGenerator[bytes], request: Request, viewer: Viewer
 ) -> AsyncIterator[bytes]:
     """Pass a stream on for as long as its caller is who they were when it began.
@@ -160,7 +164,7 @@ async def while_unchanged(
     def is_unchanged() -> bool:
         try:
             with read_session(database) as session:
-                return viewer_again(session, request, at=clock.now()) == viewer
+                return viewer_now(session, request, at=clock.now()) == viewer
         except NotSignedIn:
             return False
         except AedError as error:
@@ -170,7 +174,7 @@ async def while_unchanged(
     async def item() -> bytes | None:
         return await anext(stream, None)
 
-    look_at = time.monotonic() + LOOK_SECONDS
+    look_at = time.monotonic() + RECHECK_SECONDS
     pending = asyncio.ensure_future(item())
     try:
         while True:
@@ -178,7 +182,7 @@ async def while_unchanged(
             if time.monotonic() >= look_at:
                 if not await run_in_threadpool(is_unchanged):
                     return
-                look_at = time.monotonic() + LOOK_SECONDS
+                look_at = time.monotonic() + RECHECK_SECONDS
             if not pending.done():
                 continue
             told = pending.result()
@@ -195,14 +199,14 @@ async def while_unchanged(
             pending.cancel()
 
 
-def key_in_cookie(request: Request) -> str | None:
+def session_key_in_cookie(request: Request) -> str | None:
     """The key of the sign-in that the browser sends along, unless a token is sent too."""
     if "cookie" not in request.headers or "authorization" in request.headers:
         return None
-    return request.cookies.get(COOKIE)
+    return request.cookies.get(SESSION_COOKIE)
 
 
-async def viewer_asking(request: Request) -> Viewer:
+async def current_viewer(request: Request) -> Viewer:
     """Who calls, by token or cookie. Raises NotSignedIn for a token that is not valid.
 
     One that has expired reads as anybody does: a lookup must not fail because a date has passed.
@@ -213,7 +217,7 @@ async def viewer_asking(request: Request) -> Viewer:
     """
     header = request.headers.get("authorization")
     if header is None:
-        cookie = key_in_cookie(request)
+        cookie = session_key_in_cookie(request)
         if cookie is None:
             return ANYONE
         now = clock.now()
@@ -231,7 +235,7 @@ async def viewer_asking(request: Request) -> Viewer:
     try:
         return await _ask(request, partial(viewer_by_key, key=key.strip(), at=clock.now()))
     except TokenExpired:
-        await run_in_threadpool(_note_expired, database_of(request), key.strip(), address_of(request))
+        await run_in_threadpool(_note_expired, database_of(request), key.strip(), client_address(request))
         if request.method not in ("GET", "HEAD"):
             raise
         # What everybody may know is answered all the same, and the answer says that the token is over.
@@ -239,15 +243,15 @@ async def viewer_asking(request: Request) -> Viewer:
         return ANYONE
 
 
-async def key_of_own_change(request: Request, sentence: str) -> str:
+async def require_own_session(request: Request, sentence: str) -> str:
     """The key of the sign-in with which a person's own browser or phone changes something of the person's.
 
     Whether it is still good, whoever takes the change asks: here nothing is read. Raises NotSignedIn with the
     sentence, and NotAllowed for a token, which is nobody's own, and for a change without the page's word.
     """
-    cookie = key_in_cookie(request)
+    cookie = session_key_in_cookie(request)
     if cookie is None:
-        viewer = await viewer_asking(request)
+        viewer = await current_viewer(request)
         if viewer.is_signed_in:
             raise NotAllowed(sentence)
         raise NotSignedIn(sentence)
@@ -255,10 +259,10 @@ async def key_of_own_change(request: Request, sentence: str) -> str:
     return cookie
 
 
-async def own_session(request: Request) -> str:
+async def own_session_key(request: Request) -> str:
     """The key of the browser's own session, which may be limited. Raises NotSignedIn, and NotAllowed for a
     change without the page's own word."""
-    cookie = key_in_cookie(request)
+    cookie = session_key_in_cookie(request)
     if cookie is None:
         raise NotSignedIn("Sign in first.")
     if request.method not in ("GET", "HEAD", "OPTIONS"):
@@ -275,11 +279,11 @@ async def _ask[Answer](request: Request, question: Callable[[Session], Answer]) 
     return await run_in_threadpool(retry_on_stale_connection, question, database_of(request))
 
 
-ViewerDep = Annotated[Viewer, Depends(viewer_asking)]
-OwnSessionDep = Annotated[str, Depends(own_session)]
+ViewerDep = Annotated[Viewer, Depends(current_viewer)]
+OwnSessionDep = Annotated[str, Depends(own_session_key)]
 """The key of the browser's own session, limited or not."""
 
 
-def address_of(request: Request) -> str:
+def client_address(request: Request) -> str:
     """Where the question comes from; behind a proxy that is trusted, as it says."""
     return request.client.host if request.client is not None else "unknown"

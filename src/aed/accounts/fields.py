@@ -31,7 +31,7 @@ def _without_control_characters(value: str) -> str:
 
 
 TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known_time_zone)]
-Words = Annotated[
+FreeText = Annotated[
     str,
     StringConstraints(strip_whitespace=True),
     Field(max_length=2000),

@@ -10,8 +10,8 @@ import re
 import unicodedata
 from typing import Final
 
-PLACE_CHARACTERS: Final = 60
-REASON_CHARACTERS: Final = 120
+MAX_PLACE_CHARACTERS: Final = 60
+MAX_REASON_CHARACTERS: Final = 120
 
 _HALF_WIDTH: Final = {
     **{

@@ -10,7 +10,7 @@ from typing import Final
 from aed.errors import NotAllowed, NotSignedIn
 
 
-class HeldRole(StrEnum):
+class Role(StrEnum):
     """What a person is to an estate or a region."""
 
     RESIDENT = "resident"
@@ -24,27 +24,27 @@ class HeldRole(StrEnum):
     ADMINISTRATOR = "administrator"
 
 
-ON_ESTATES: Final = frozenset(HeldRole) - {HeldRole.DISPATCHER, HeldRole.ADMINISTRATOR}
-ON_REGIONS: Final = frozenset(
+ESTATE_ROLES: Final = frozenset(Role) - {Role.DISPATCHER, Role.ADMINISTRATOR}
+REGION_ROLES: Final = frozenset(
     {
-        HeldRole.RESPONDER,
-        HeldRole.ESTATE_MANAGER,
-        HeldRole.TRAINING_OFFICER,
-        HeldRole.DISPATCHER,
-        HeldRole.ADMINISTRATOR,
+        Role.RESPONDER,
+        Role.ESTATE_MANAGER,
+        Role.TRAINING_OFFICER,
+        Role.DISPATCHER,
+        Role.ADMINISTRATOR,
     }
 )
-ON_THE_NETWORK: Final = frozenset({HeldRole.ADMINISTRATOR})
+NETWORK_ROLES: Final = frozenset({Role.ADMINISTRATOR})
 
-GIVEN_BY_MANAGERS: Final = frozenset({HeldRole.RESIDENT, HeldRole.KEEPER, HeldRole.LEAD})
+GRANTED_BY_MANAGERS: Final = frozenset({Role.RESIDENT, Role.KEEPER, Role.LEAD})
 """An estate manager gives these on what the manager covers; an administrator gives every role there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class RoleAssignment:
     """A role as it is held now: on one estate, on a region with all below it, or on the whole network."""
 
-    role: HeldRole
+    role: Role
     estate_id: int | None = None
     region_ids: tuple[int, ...] = ()
     """The region and every region under it."""
@@ -62,9 +62,9 @@ class Holding:
         return region_id is not None and region_id in self.region_ids
 
 
-def holds(
-    holdings: Collection[Holding],
-    roles: Collection[HeldRole],
+def has_role(
+    role_assignments: Collection[RoleAssignment],
+    roles: Collection[Role],
     *,
     estate_id: int | None,
     region_id: int | None,
@@ -72,25 +72,27 @@ def holds(
     """Whether one of the roles is held on that estate or region, or above it."""
     return any(
         holding.role in roles and holding.covers(estate_id=estate_id, region_id=region_id)
-        for holding in holdings
+        for holding in role_assignments
     )
 
 
-def may_give(
-    holdings: Collection[Holding], role: HeldRole, *, estate_id: int | None, region_id: int | None
+def can_grant_role(
+    role_assignments: Collection[RoleAssignment], role: Role, *, estate_id: int | None, region_id: int | None
 ) -> bool:
     """Whether whoever holds these may give (and take back) that role there.
 
     1. A covering administrator: every role.
     2. A covering estate manager: residents, keepers and leads of an estate.
     """
-    if holds(holdings, {HeldRole.ADMINISTRATOR}, estate_id=estate_id, region_id=region_id):
+    if has_role(role_assignments, {Role.ADMINISTRATOR}, estate_id=estate_id, region_id=region_id):
         return True
-    is_theirs = role in GIVEN_BY_MANAGERS and estate_id is not None
-    return is_theirs and holds(holdings, {HeldRole.ESTATE_MANAGER}, estate_id=estate_id, region_id=region_id)
+    is_theirs = role in GRANTED_BY_MANAGERS and estate_id is not None
+    return is_theirs and has_role(
+        role_assignments, {Role.ESTATE_MANAGER}, estate_id=estate_id, region_id=region_id
+    )
 
 
-class Role(StrEnum):
+class TokenRole(StrEnum):
     """What a token stands for, and as what a person is seen by the register.
 
     Nobody is anonymous by a token: that is having none.
@@ -118,7 +120,7 @@ class Viewer:
     depend on the name, the person and what the person holds.
     """
 
-    role: Role | None = None
+    role: TokenRole | None = None
     name: str = field(default="anyone", compare=False)
     """For the record of changes."""
     scopes: frozenset[Scope] = field(default=frozenset({Scope.READ}))
@@ -133,7 +135,7 @@ class Viewer:
     """Further estates that a person is of."""
     managed_region_ids: tuple[int, ...] = ()
     """Regions all of whose estates the person manages."""
-    holdings: tuple[Holding, ...] = field(default=(), compare=False)
+    role_assignments: tuple[RoleAssignment, ...] = field(default=(), compare=False)
 
     @property
     def is_signed_in(self) -> bool:
@@ -142,11 +144,11 @@ class Viewer:
     @property
     def is_administrator(self) -> bool:
         """Of the whole network; an administrator of a region is not."""
-        return self.role is Role.ADMINISTRATOR
+        return self.role is TokenRole.ADMINISTRATOR
 
     @property
     def sees_responders(self) -> bool:
-        return self.role in (Role.DISPATCHER, Role.ADMINISTRATOR)
+        return self.role in (TokenRole.DISPATCHER, TokenRole.ADMINISTRATOR)
 
     @property
     def own_estate_ids(self) -> tuple[int, ...]:
@@ -155,20 +157,20 @@ class Viewer:
     def belongs_to(self, estate_id: int | None) -> bool:
         return estate_id is not None and estate_id in self.own_estate_ids
 
-    def holds(self, roles: Collection[HeldRole], *, estate_id: int | None, region_id: int | None) -> bool:
+    def has_role(self, roles: Collection[Role], *, estate_id: int | None, region_id: int | None) -> bool:
         """Whether the person has one of the roles on that estate or region, or above it."""
-        return holds(self.holdings, roles, estate_id=estate_id, region_id=region_id)
+        return has_role(self.role_assignments, roles, estate_id=estate_id, region_id=region_id)
 
 
 ANYONE = Viewer()
-TIMETABLE: Final = Viewer(role=Role.ADMINISTRATOR, name="timetable", scopes=frozenset(Scope))
+SCHEDULER: Final = Viewer(role=TokenRole.ADMINISTRATOR, name="timetable", scopes=frozenset(Scope))
 """Who does what nobody asked for at that moment."""
 
-_AMENDS_ESTATES: Final = frozenset({HeldRole.ESTATE_MANAGER, HeldRole.ADMINISTRATOR})
-_AMENDS_DEVICES: Final = _AMENDS_ESTATES | {HeldRole.KEEPER}
+_AMENDS_ESTATES: Final = frozenset({Role.ESTATE_MANAGER, Role.ADMINISTRATOR})
+_AMENDS_DEVICES: Final = _AMENDS_ESTATES | {Role.KEEPER}
 
 
-def may_write_estate(viewer: Viewer, estate_id: int | None, *, region_id: int | None = None) -> None:
+def require_estate_manager(viewer: Viewer, estate_id: int | None, *, region_id: int | None = None) -> None:
     """Passes when the viewer may amend what belongs to that estate (None: to no estate) in that region.
 
     Raises NotSignedIn for anyone, NotAllowed for a token without the write scope or of another estate, and
@@ -177,13 +179,13 @@ def may_write_estate(viewer: Viewer, estate_id: int | None, *, region_id: int | 
     _may_write(viewer, _AMENDS_ESTATES, estate_id=estate_id, region_id=region_id)
 
 
-def may_keep_devices(viewer: Viewer, estate_id: int | None, *, region_id: int | None = None) -> None:
+def require_keeper(viewer: Viewer, estate_id: int | None, *, region_id: int | None = None) -> None:
     """The same for devices and what is fitted in them: a keeper may amend those of the own estate."""
     _may_write(viewer, _AMENDS_DEVICES, estate_id=estate_id, region_id=region_id)
 
 
 def _may_write(
-    viewer: Viewer, roles: Collection[HeldRole], *, estate_id: int | None, region_id: int | None
+    viewer: Viewer, roles: Collection[Role], *, estate_id: int | None, region_id: int | None
 ) -> None:
     if not viewer.is_signed_in:
         raise NotSignedIn("Amending the register needs a token: send Authorization: Bearer …, or sign in.")
@@ -193,32 +195,32 @@ def _may_write(
         return
     if viewer.person_id is not None:
         # What belongs to no estate is nobody's but the region's.
-        those = roles if estate_id is not None else {HeldRole.ADMINISTRATOR}
-        if viewer.holds(those, estate_id=estate_id, region_id=region_id):
+        those = roles if estate_id is not None else {Role.ADMINISTRATOR}
+        if viewer.has_role(those, estate_id=estate_id, region_id=region_id):
             return
         raise NotAllowed("Only the estate's manager or an administrator of its region may amend this.")
-    if viewer.role is Role.MEMBER and estate_id is not None and estate_id == viewer.estate_id:
+    if viewer.role is TokenRole.MEMBER and estate_id is not None and estate_id == viewer.estate_id:
         return
     raise NotAllowed("This token may amend only what belongs to its own estate.")
 
 
-def may_administer(viewer: Viewer, *, region_id: int | None = None) -> None:
+def require_administrator(viewer: Viewer, *, region_id: int | None = None) -> None:
     """Passes for a network administrator with the write scope, and for who administers that region."""
     if not viewer.is_signed_in:
         raise NotSignedIn("This needs a network administrator: send a token, or sign in.")
-    if region_id is not None and viewer.holds({HeldRole.ADMINISTRATOR}, estate_id=None, region_id=region_id):
+    if region_id is not None and viewer.has_role({Role.ADMINISTRATOR}, estate_id=None, region_id=region_id):
         return
     if not viewer.is_administrator or Scope.WRITE not in viewer.scopes:
         raise NotAllowed("Only a network administrator with the scope 'write' may do this.")
 
 
-def may_give_role(viewer: Viewer, role: HeldRole, *, estate_id: int | None, region_id: int | None) -> None:
+def require_role_granter(viewer: Viewer, role: Role, *, estate_id: int | None, region_id: int | None) -> None:
     """Passes for whoever may give that role on that estate or region, and take it back."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Giving roles needs an administrator: send a token, or sign in.")
     if viewer.is_administrator and Scope.WRITE in viewer.scopes:
         return
-    if not may_give(viewer.holdings, role, estate_id=estate_id, region_id=region_id):
+    if not can_grant_role(viewer.role_assignments, role, estate_id=estate_id, region_id=region_id):
         raise NotAllowed("Only an administrator who covers the place (a manager for the estate) may do this.")
 
 
@@ -231,7 +233,7 @@ class Audience(StrEnum):
     PUBLIC = "public"
 
 
-def is_of_the_house(viewer: Viewer, estate_id: int | None, region_id: int) -> bool:
+def is_insider(viewer: Viewer, estate_id: int | None, region_id: int) -> bool:
     """Whether the viewer may know what is no stranger's business: serials, keepers, guards' phones."""
     if viewer.is_administrator:
         return True

@@ -17,12 +17,12 @@ from aed.accounts.trust import Trust
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.errors import InvalidInput, NotFound
 
-COUNTED_FROM_ONE: Final = frozenset({"CN", "TW", "JP", "KR", "US", "CA", "RU", "NO"})
+COUNTRIES_WITH_GROUND_AS_ONE: Final = frozenset({"CN", "TW", "JP", "KR", "US", "CA", "RU", "NO"})
 
 
 def counts_ground_as_one(country: str) -> bool:
     """Return what a region of that country does unless it says otherwise. Hong Kong counts from G."""
-    return country in COUNTED_FROM_ONE
+    return country in COUNTRIES_WITH_GROUND_AS_ONE
 
 
 class Region(Versioned, Table):
@@ -171,7 +171,7 @@ def put_region(session: Session, region: RegionIn) -> tuple[Region, bool | None]
         found.trust_needed = region.trust_needed
     if "needs_second_factor" in region.model_fields_set:
         found.needs_second_factor = region.needs_second_factor
-    has_moved = is_new or bool(amended_among(found, "parent_id", "trust_needed"))
+    has_moved = is_new or bool(is_amended(found, "parent_id", "trust_needed"))
     has_changed = session.is_modified(found)
     try:
         session.flush()
@@ -184,7 +184,7 @@ def put_region(session: Session, region: RegionIn) -> tuple[Region, bool | None]
     return found, is_new or (False if has_changed else None)
 
 
-def amended_among(region: Region, *names: str) -> bool:
+def is_amended(region: Region, *names: str) -> bool:
     """Whether one of these columns is different from what is stored."""
     state = instance_state(region)
     return any(state.attrs[name].history.has_changes() for name in names)

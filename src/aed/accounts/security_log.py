@@ -123,6 +123,6 @@ def log_expired_token(session: Session, name: str, *, address: str, at: datetime
         log_event(session, kind, at=at, address=address, detail=name)
 
 
-def forget_events(session: Session, *, before: datetime) -> None:
+def delete_events(session: Session, *, before: datetime) -> None:
     """Delete what is older."""
     session.execute(delete(SecurityEvent).where(SecurityEvent.at < before))

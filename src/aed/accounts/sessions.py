@@ -21,27 +21,29 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from aed.accounts import sessions as accounts_sessions
 from aed.accounts.security_log import SecurityEventKind, log_event
-from aed.accounts.tokens import key_hash
+from aed.accounts.tokens import hash_key
 from aed.database.encryption.columns import Encrypted
 from aed.database.session import SETTINGS
 from aed.database.types import BigIntId, Table
 from aed.errors import NotFound
 
-SEEN_WITHIN: Final = timedelta(minutes=15)
+LAST_SEEN_PRECISION: Final = timedelta(minutes=15)
 """How exactly it is known when a session was last used: more would be a write with every request."""
 
 
-def open_sessions(session: Session, person_id: int, *, at: datetime) -> Sequence[SignIn]:
+def active_sessions(session: Session, person_id: int, *, at: datetime) -> Sequence[SignIn]:
     """The person's sessions that are neither ended nor over, the newest first.
 
     visibility: for the person, and for who may administer.
     """
     return session.scalars(
-        select(SignIn).where(SignIn.person_id == person_id, *is_open(session, at)).order_by(SignIn.id.desc())
+        select(SignIn)
+        .where(SignIn.person_id == person_id, *is_active_session(session, at))
+        .order_by(SignIn.id.desc())
     ).all()
 
 
-def is_open(session: Session, at: datetime) -> tuple[ColumnElement[bool], ...]:
+def is_active_session(session: Session, at: datetime) -> tuple[ColumnElement[bool], ...]:
     """visibility: it is a predicate itself."""
     return (
         SignIn.ended_at.is_(None),
@@ -81,7 +83,7 @@ def idle_since(session: Session, at: datetime) -> datetime:
     return at - timedelta(hours=hours)
 
 
-def signed_in(session: Session, key_hash: str, *, at: datetime) -> SignIn | None:
+def active_session(session: Session, key_hash: str, *, at: datetime) -> SignIn | None:
     """The sign-in with that hash, unless ended, over or idle for too long at `at`.
 
     It may be limited: then it is good for nothing but giving a second factor.
@@ -92,7 +94,7 @@ def signed_in(session: Session, key_hash: str, *, at: datetime) -> SignIn | None
     return found if (found.last_seen_at or found.created_at) > idle_since(session, at) else None
 
 
-def people_signed_in(session: Session, key_hashes: Collection[str], *, at: datetime) -> dict[str, int]:
+def people_by_session(session: Session, key_hashes: Collection[str], *, at: datetime) -> dict[str, int]:
     """The same of many: whose sign-ins these are, of those that hold at `at`."""
     found = session.execute(
         select(SignIn.key_hash, SignIn.person_id).where(
@@ -106,7 +108,7 @@ def people_signed_in(session: Session, key_hashes: Collection[str], *, at: datet
     return {row.key_hash: row.person_id for row in found}
 
 
-def end_sign_ins(session: Session, person_id: int, *, at: datetime) -> int:
+def end_sessions(session: Session, person_id: int, *, at: datetime) -> int:
     """Signed out everywhere; how many sign-ins that were."""
     ended = session.execute(
         update(SignIn).where(SignIn.person_id == person_id, SignIn.ended_at.is_(None)).values(ended_at=at)
@@ -115,13 +117,13 @@ def end_sign_ins(session: Session, person_id: int, *, at: datetime) -> int:
     return ended.rowcount
 
 
-def note_sessions_seen(session: Session, key_hashes: Collection[str], *, at: datetime) -> None:
+def touch_sessions(session: Session, key_hashes: Collection[str], *, at: datetime) -> None:
     """These sessions are used: none is idle, or written to more often than is needed to know that."""
     session.execute(
         update(SignIn)
         .where(
             SignIn.key_hash.in_(key_hashes),
-            func.coalesce(SignIn.last_seen_at, SignIn.created_at) <= at - SEEN_WITHIN,
+            func.coalesce(SignIn.last_seen_at, SignIn.created_at) <= at - LAST_SEEN_PRECISION,
             func.coalesce(SignIn.last_seen_at, SignIn.created_at) > accounts_sessions.idle_since(session, at),
             SignIn.ended_at.is_(None),
         )
@@ -144,5 +146,5 @@ def end_session(session: Session, person_id: int, session_id: int, *, at: dateti
 def sign_out(session: Session, key: str, *, at: datetime) -> None:
     """The cookie with that key opens nothing from now on. An unknown key changes nothing."""
     session.execute(
-        update(SignIn).where(SignIn.key_hash == key_hash(key), SignIn.ended_at.is_(None)).values(ended_at=at)
+        update(SignIn).where(SignIn.key_hash == hash_key(key), SignIn.ended_at.is_(None)).values(ended_at=at)
     )

@@ -11,8 +11,8 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from aed.accounts.audit_log import AuditSubject, record
-from aed.accounts.permissions import Role, Scope
+from aed.accounts.audit_log import AuditSubject, add_audit_entry
+from aed.accounts.permissions import Scope, TokenRole
 from aed.accounts.security_log import SecurityEventKind, log_event
 from aed.database.types import BigIntId, Table, enum_column
 from aed.errors import Conflict, InvalidInput, NotFound
@@ -32,7 +32,7 @@ class Token(Table):
     name: Mapped[str] = mapped_column(String(100))
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
     """SHA-256 in hexadecimal of a key of 256 random bits: nothing slower is needed for such a key."""
-    role: Mapped[Role] = mapped_column(enum_column(Role))
+    role: Mapped[TokenRole] = mapped_column(enum_column(TokenRole))
     scopes: Mapped[list[str]]
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"))
     region_id: Mapped[int | None] = mapped_column(ForeignKey("regions.id"))
@@ -64,7 +64,7 @@ KEY_PREFIX = "aed_"
 """So that a key lying about is recognised for what it is."""
 
 
-def key_hash(key: str) -> str:
+def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -72,7 +72,7 @@ def create_token(
     session: Session,
     *,
     name: str,
-    role: Role,
+    role: TokenRole,
     scopes: Iterable[Scope],
     at: datetime,
     estate_id: int | None = None,
@@ -82,15 +82,15 @@ def create_token(
 ) -> str:
     """A new token; returns its key, which is stored nowhere."""
     scopes = list(scopes)
-    if (role is Role.MEMBER) != (estate_id is not None):
+    if (role is TokenRole.MEMBER) != (estate_id is not None):
         raise InvalidInput("A member's token names its estate, and no other token does.", field="estate")
-    if (role is Role.DISPATCHER) != (region_id is not None):
+    if (role is TokenRole.DISPATCHER) != (region_id is not None):
         raise InvalidInput("A dispatcher's token names its region, and no other token does.", field="region")
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     session.add(
         Token(
             name=name,
-            key_hash=key_hash(key),
+            key_hash=hash_key(key),
             role=role,
             scopes=sorted(scopes),
             estate_id=estate_id,
@@ -107,7 +107,7 @@ def create_token(
         ) from None
     log_event(session, SecurityEventKind.TOKEN_MADE, at=at, detail=name)
     made = session.execute(select(Token.id, Token.key_hash).where(Token.name == name)).one()
-    record(
+    add_audit_entry(
         session,
         who,
         AuditSubject.TOKEN,
@@ -131,6 +131,6 @@ def revoke_token(session: Session, *, name: str, at: datetime, who: str = "progr
     if token.revoked_at is None:
         token.revoked_at = at
         log_event(session, SecurityEventKind.TOKEN_REVOKED, at=at, detail=name)
-        record(session, who, AuditSubject.TOKEN, token.id, "revoked", at=at)
+        add_audit_entry(session, who, AuditSubject.TOKEN, token.id, "revoked", at=at)
         session.flush()
     return token

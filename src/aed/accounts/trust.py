@@ -17,9 +17,9 @@ class Trust(StrEnum):
     """Who issued it: by a roster, by an answer, or because it was awarded here."""
 
 
-ORDER: Final = tuple(Trust)
+TRUST_LEVELS: Final = tuple(Trust)
 """From the least to the most."""
 
 
 def is_enough(trust: Trust, needed: Trust) -> bool:
-    return ORDER.index(trust) >= ORDER.index(needed)
+    return TRUST_LEVELS.index(trust) >= TRUST_LEVELS.index(needed)

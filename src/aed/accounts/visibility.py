@@ -11,11 +11,11 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, and_, false, or_, true
 from sqlalchemy.orm import InstrumentedAttribute
 
-from aed.accounts.permissions import Audience, Role, Viewer
+from aed.accounts.permissions import Audience, TokenRole, Viewer
 from aed.database.statements import inline_ints, inline_text
 
 
-class Shared(Protocol):
+class SharedTable(Protocol):
     """A table of things that are shared up the ladder."""
 
     audience: Any
@@ -30,7 +30,7 @@ class OfAnEstate(Protocol):
     state: Any
 
 
-def visible_to(viewer: Viewer, device: type[Shared]) -> ColumnElement[bool]:
+def visible_to(viewer: Viewer, device: type[SharedTable]) -> ColumnElement[bool]:
     """The devices that the viewer may know of. The one definition.
 
     Branches on "signed in" first: comparing with an absent estate would compile to IS NULL and leak.
@@ -62,7 +62,7 @@ def visible_to(viewer: Viewer, device: type[Shared]) -> ColumnElement[bool]:
     return and_(standing, or_(*seen))
 
 
-def of_the_house(viewer: Viewer, device: type[Shared]) -> ColumnElement[bool]:
+def managed_by(viewer: Viewer, device: type[SharedTable]) -> ColumnElement[bool]:
     """The devices whose upkeep is the viewer's business: what `rules.is_of_the_house` says, in SQL."""
     if viewer.is_administrator:
         return true()
@@ -76,7 +76,7 @@ def of_the_house(viewer: Viewer, device: type[Shared]) -> ColumnElement[bool]:
     return or_(*theirs) if theirs else false()
 
 
-def known_to(
+def estate_visible_to(
     viewer: Viewer,
     *,
     estate_id: InstrumentedAttribute[int],
@@ -99,11 +99,11 @@ def known_to(
     return and_(standing, or_(*known)) if known else false()
 
 
-def may_be_called_by(viewer: Viewer, *, region_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+def responder_visible_to(viewer: Viewer, *, region_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
     """Responders: a dispatcher's of the region, all for an administrator, nobody for anyone else."""
     if viewer.is_administrator:
         return true()
-    if viewer.role is Role.DISPATCHER:
+    if viewer.role is TokenRole.DISPATCHER:
         return _one_of(region_id, viewer.region_ids)
     return false()
 

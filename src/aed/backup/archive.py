@@ -25,7 +25,7 @@ from aed.errors import BackupUnusable
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-LARGEST_MANIFEST_BYTES = 1_000_000
+MAX_MANIFEST_BYTES = 1_000_000
 CHUNK_BYTES = 1 << 20
 
 type Write = Callable[[bytes], object]
@@ -33,16 +33,19 @@ type Progress = Callable[[int], None]
 """Told how many megabytes have been moved so far."""
 
 
-class Kind(StrEnum):
+class BackupKind(StrEnum):
     SPATIALITE = "spatialite"
     POSTGIS = "postgis"
 
 
-PAYLOADS: Mapping[Kind, str] = {Kind.SPATIALITE: "database.sqlite", Kind.POSTGIS: "database.dump"}
+PAYLOADS: Mapping[BackupKind, str] = {
+    BackupKind.SPATIALITE: "database.sqlite",
+    BackupKind.POSTGIS: "database.dump",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class BackupContents:
     """What was in the database at the moment that the backup shows."""
 
     server: str
@@ -60,7 +63,7 @@ class Manifest(BaseModel):
 
     format: Literal[1]
     program: str = Field(description="The program's version")
-    kind: Kind
+    kind: BackupKind
     server: str
     server_major: int
     schema_revision: str
@@ -76,16 +79,16 @@ class Manifest(BaseModel):
 def write_archive(
     file: BinaryIO,
     *,
-    kind: Kind,
+    kind: BackupKind,
     at: datetime,
     progress: Progress,
-    pour: Callable[[Write], Contents],
+    pour: Callable[[Write], BackupContents],
     audit: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """`file` is a whole backup of what `pour` wrote. A dump of PostgreSQL comes compressed already."""
     digest = hashlib.sha256()
     size = 0
-    method = zipfile.ZIP_DEFLATED if kind is Kind.SPATIALITE else zipfile.ZIP_STORED
+    method = zipfile.ZIP_DEFLATED if kind is BackupKind.SPATIALITE else zipfile.ZIP_STORED
     # Level 1 is the fastest: a little larger than the slowest, in a fraction of its time.
     with zipfile.ZipFile(file, "w", method, compresslevel=1) as archive:
         with archive.open(PAYLOADS[kind], "w", force_zip64=True) as payload:
@@ -122,7 +125,7 @@ def read_manifest(path: Path) -> Manifest:
         names = archive.namelist()
         if MANIFEST not in names:
             raise BackupUnusable(f"{path} is not a backup of this program.")
-        if archive.getinfo(MANIFEST).file_size > LARGEST_MANIFEST_BYTES:
+        if archive.getinfo(MANIFEST).file_size > MAX_MANIFEST_BYTES:
             raise BackupUnusable(f"{path} is not a backup of this program: its manifest is too large.")
         manifest = _manifest(path, archive.read(MANIFEST))
         payload = PAYLOADS[manifest.kind]

@@ -93,7 +93,7 @@ def sync_folder(folder: Path) -> None:
         os.close(opened)
 
 
-def keep_newest(folder: Path, database: str, count: int) -> list[Path]:
+def delete_old_backups(folder: Path, database: str, count: int) -> list[Path]:
     """Only the newest `count` backups of that database are left; answers what was removed."""
     if count < 1:
         raise InvalidInput("At least one backup must be kept.", field="keep")

@@ -19,7 +19,7 @@ from psycopg import sql
 from sqlalchemy import Connection, Engine, text
 
 from aed import migrations
-from aed.backup.archive import CHUNK_BYTES, Contents, Manifest, Progress, Write, read_payload
+from aed.backup.archive import CHUNK_BYTES, BackupContents, Manifest, Progress, Write, read_payload
 from aed.backup.tables import count_rows, is_as_new, own_tables, schema_revision
 from aed.database.schema import prepare_database
 from aed.database.session import Database, translate_database_errors
@@ -37,7 +37,7 @@ _COPY_BYTES = 1 << 18
 # --- taking ---------------------------------------------------------------------------------------------
 
 
-def pour(database: Database, write: Write) -> Contents:
+def pour(database: Database, write: Write) -> BackupContents:
     """Writes a dump, in pg_dump's own format, of the database at one moment; writers go on meanwhile.
 
     The rows are counted in the very snapshot that pg_dump reads.
@@ -54,7 +54,7 @@ def pour(database: Database, write: Write) -> Contents:
             raise BackupFailed("The database has no schema yet, so there is nothing to back up.")
         snapshot = connection.scalar(text("SELECT pg_export_snapshot()"))
         schema = connection.scalar(text("SELECT current_schema()"))
-        contents = Contents(
+        contents = BackupContents(
             server=f"PostgreSQL {connection.scalar(text('SHOW server_version'))}",
             server_major=major,
             schema_revision=revision,

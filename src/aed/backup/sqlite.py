@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from aed import migrations
-from aed.backup.archive import CHUNK_BYTES, Contents, Manifest, Progress, Write, read_payload
+from aed.backup.archive import CHUNK_BYTES, BackupContents, Manifest, Progress, Write, read_payload
 from aed.backup.folder import sync_folder
 from aed.backup.tables import count_rows, is_as_new, own_tables, schema_revision
 from aed.database.encryption.keys import key_file_path
@@ -33,7 +33,7 @@ _BESIDE = ("-wal", "-shm", "-journal")
 # --- taking ---------------------------------------------------------------------------------------------
 
 
-def pour(database: Path, write: Write, *, scratch: Path) -> Contents:
+def pour(database: Path, write: Write, *, scratch: Path) -> BackupContents:
     """Writes the database as it is at one moment, in a file that needs nothing beside it.
 
     1. Copy its pages within one reading transaction: writers go on, and the copy shows none of theirs.
@@ -54,7 +54,7 @@ def pour(database: Path, write: Write, *, scratch: Path) -> Contents:
         revision = schema_revision(connection, tables)
         if revision is None:
             raise BackupFailed(f"{database} has no schema yet, so there is nothing to back up.")
-        contents = Contents(
+        contents = BackupContents(
             server=f"SQLite {sqlite3.sqlite_version}",
             server_major=sqlite3.sqlite_version_info[0],
             schema_revision=revision,

@@ -16,8 +16,8 @@ from sqlalchemy import URL
 from aed import migrations
 from aed.backup import postgres, sqlite
 from aed.backup.archive import (
-    Contents,
-    Kind,
+    BackupContents,
+    BackupKind,
     Manifest,
     Progress,
     Write,
@@ -25,7 +25,7 @@ from aed.backup.archive import (
     read_payload,
     write_archive,
 )
-from aed.backup.folder import backup_name, keep_newest, new_file
+from aed.backup.folder import backup_name, delete_old_backups, new_file
 from aed.backup.tables import own_tables, schema_revision
 from aed.database.session import Database, read_session
 from aed.errors import BackupFailed, BackupUnusable, InvalidInput
@@ -34,14 +34,14 @@ from aed.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenBackup:
     path: Path
     manifest: Manifest
     removed: tuple[Path, ...]
     """Older ones that made room."""
 
 
-def take(database: Database, *, to: Path, keep: int | None, at: datetime, progress: Progress) -> Taken:
+def take(database: Database, *, to: Path, keep: int | None, at: datetime, progress: Progress) -> TakenBackup:
     """A backup of the whole database is on disk. `to` names a folder, or a new file ending in `.zip`.
 
     In a folder it is named by database and moment, and of that database's only the newest `keep` stay.
@@ -54,21 +54,21 @@ def take(database: Database, *, to: Path, keep: int | None, at: datetime, progre
     path = to if is_file else to / backup_name(name, at)
     with _room_and_rights(path), new_file(path) as (file, scratch):
 
-        def pour(write: Write) -> Contents:
-            if kind is Kind.SPATIALITE:
+        def pour(write: Write) -> BackupContents:
+            if kind is BackupKind.SPATIALITE:
                 return sqlite.pour(_file_of(database.engine.url), write, scratch=scratch)
             return postgres.pour(database, write)
 
         audit = _audit_head(database, at=at)  # before: so all that it tells of is in the backup
         manifest = write_archive(file, kind=kind, at=at, progress=progress, pour=pour, audit=audit)
-    removed = keep_newest(to, name, keep) if keep is not None else []
-    return Taken(path, manifest, tuple(removed))
+    removed = delete_old_backups(to, name, keep) if keep is not None else []
+    return TakenBackup(path, manifest, tuple(removed))
 
 
 def _audit_head(database: Database, *, at: datetime) -> dict[str, Any] | None:
     """How the records stand; None for a database of a release before they were signed, or none at all."""
     kind, _ = _what_is_at(database.engine.url)
-    if kind is Kind.SPATIALITE and not _file_of(database.engine.url).is_file():
+    if kind is BackupKind.SPATIALITE and not _file_of(database.engine.url).is_file():
         return None  # to look would make one
     with read_session(database) as session:
         connection = session.connection()
@@ -86,7 +86,7 @@ def check(backup: Path, *, progress: Progress) -> Manifest:
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoredBackup:
     manifest: Manifest
     set_aside: Path | None
     """Where the replaced database is now, if it held anything (SpatiaLite only)."""
@@ -94,7 +94,7 @@ class Restored:
 
 def restore(
     settings: Settings, database: Database, backup: Path, *, replace: bool, at: datetime, progress: Progress
-) -> Restored:
+) -> RestoredBackup:
     """The database holds exactly what the backup holds, brought to the program's schema, or is as it was.
 
     A database in which somebody has entered something is refused unless `replace`. Raises BackupUnusable for
@@ -112,21 +112,23 @@ def restore(
             f"{backup} is of schema {manifest.schema_revision}, and this program knows up to "
             f"{migrations.head()}: restore it with version {manifest.program} or a newer one."
         )
-    if kind is Kind.POSTGIS:
+    if kind is BackupKind.POSTGIS:
         with _room_and_rights(backup):
             postgres.restore(database, backup, manifest, replace=replace, progress=progress)
-        return Restored(manifest, None)
+        return RestoredBackup(manifest, None)
     file = _file_of(database.engine.url)
     with _room_and_rights(file):
         aside = sqlite.restore(settings, file, backup, manifest, replace=replace, at=at, progress=progress)
-    return Restored(manifest, aside)
+    return RestoredBackup(manifest, aside)
 
 
-def _what_is_at(url: URL) -> tuple[Kind, str]:
+def _what_is_at(url: URL) -> tuple[BackupKind, str]:
     """The kind of database, and a name for its backups."""
     is_sqlite = url.get_backend_name() == "sqlite"
     name = Path(url.database or "").stem if is_sqlite else url.database or url.username or ""
-    return (Kind.SPATIALITE if is_sqlite else Kind.POSTGIS), re.sub(r"[^\w-]+", "_", name) or "database"
+    return (BackupKind.SPATIALITE if is_sqlite else BackupKind.POSTGIS), re.sub(
+        r"[^\w-]+", "_", name
+    ) or "database"
 
 
 def _file_of(url: URL) -> Path:

@@ -23,7 +23,7 @@ from aed.certificates.schemas import (
     PersonPairsPage,
 )
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Cursor, Limit, after
+from aed.http.parameters import Cursor, Limit, cursor_id
 from aed.issuers import queries as issuers
 from aed.training.rules.who import may_write
 
@@ -39,8 +39,8 @@ def list_issuer_entries(
 ) -> IssuerEntriesPage:
     """What the issuer's rosters say, a page at a time. For those who look after it."""
     issuer = issuers.issuer(session, issuer_id)
-    issuers.may_look_after(viewer, issuer.region_id)
-    found = roster_queries.entries_page(session, issuer.id, limit=limit + 1, after_id=after(cursor))
+    issuers.require_can_look_after(viewer, issuer.region_id)
+    found = roster_queries.entries_page(session, issuer.id, limit=limit + 1, after_id=cursor_id(cursor))
     page = IssuerEntriesPage(entries=[IssuerEntryOut.of(each) for each in found[:limit]])
     if len(found) > limit:
         page.next = str(page.entries[-1].id)
@@ -60,7 +60,7 @@ def list_certificate_checks(
     own."""
     may_write(viewer)
     found = check_queries.checks(
-        session, viewer, limit=limit + 1, after_id=after(cursor), issuer_id=issuer_id, state=state
+        session, viewer, limit=limit + 1, after_id=cursor_id(cursor), issuer_id=issuer_id, state=state
     )
     page = ChecksPage(checks=[CertificateCheckOut.of(each) for each in found[:limit]])
     if len(found) > limit:
@@ -79,7 +79,7 @@ def list_duplicate_people(
     """People who may be one person, and why, of those whose region's training you run."""
     may_write(viewer)
     found = pair_queries.pairs(
-        session, viewer, limit=limit + 1, after_id=after(cursor), also_decided=also_decided
+        session, viewer, limit=limit + 1, after_id=cursor_id(cursor), also_decided=also_decided
     )
     page = PersonPairsPage(pairs=[PersonPairOut.of(each) for each in found[:limit]])
     if len(found) > limit:

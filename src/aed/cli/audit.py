@@ -12,8 +12,14 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts import audit_log as accounts_audit_log
-from aed.accounts.audit_log import AuditEntry, audit_keys, hash_of_entry, old_form_digest, replay
-from aed.accounts.audit_verification import unrecorded
+from aed.accounts.audit_log import (
+    AuditEntry,
+    audit_keys,
+    hash_of_entry,
+    legacy_entries_digest,
+    replay_audit_log,
+)
+from aed.accounts.audit_verification import unrecorded_changes
 from aed.backup.archive import read_manifest
 from aed.cli.context import operator, reading
 from aed.cli.screen import say, table
@@ -89,16 +95,16 @@ def _verify_log(session: Session) -> list[str]:
     def expected(before: str, entry: AuditEntry) -> str:
         return hash_of_entry(key_of(entry.key_id), before, entry)
 
-    said = replay(session, expected)
-    last = accounts_audit_log.head(session)
+    said = replay_audit_log(session, expected)
+    last = accounts_audit_log.last_audit_entry(session)
     say(
         f"The audit log of roles, people and tokens has {said.entries} entries"
         + (f", the last {last[1][:16]}." if last else ".")
     )
     if said.first_broken is not None:
         return [f"Not as written: entry {said.first_broken} of the audit log."]
-    wrong = unrecorded(session, said)
-    if said.began is not None and old_form_digest(session) != said.began["old_form"]:
+    wrong = unrecorded_changes(session, said)
+    if said.began is not None and legacy_entries_digest(session) != said.began["old_form"]:
         wrong.append(
             "Entries of incidents' records that have no key are not those from before keys were used."
         )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import ANYONE, Role, Scope, Viewer
+from aed.accounts.permissions import ANYONE, Scope, TokenRole, Viewer
 from aed.database.session import Database, dry_run, open_database, read_session, transaction
 from aed.errors import InvalidInput
 from aed.settings import Settings, load_settings
@@ -64,7 +64,7 @@ def operator() -> Viewer:
         name = getpass.getuser()
     except (KeyError, OSError):
         name = "unknown"
-    return Viewer(role=Role.ADMINISTRATOR, name=f"cli:{name}", scopes=frozenset(Scope))
+    return Viewer(role=TokenRole.ADMINISTRATOR, name=f"cli:{name}", scopes=frozenset(Scope))
 
 
 def viewer_as(session: Session, text: str) -> Viewer:
@@ -78,7 +78,9 @@ def viewer_as(session: Session, text: str) -> Viewer:
         from aed.accounts.regions import region_by_code, regions_below
 
         region = region_by_code(session, rest)
-        return Viewer(role=Role.DISPATCHER, name=f"cli:{text}", region_ids=regions_below(session, region.id))
+        return Viewer(
+            role=TokenRole.DISPATCHER, name=f"cli:{text}", region_ids=regions_below(session, region.id)
+        )
     if kind == "estate" and rest:
         return _member(session, rest)
     raise InvalidInput(
@@ -100,7 +102,7 @@ def _member(session: Session, which: str) -> Viewer:
         raise InvalidInput(f"There is no estate '{which}': see aed estates list.", field="as")
     estate = estate_queries.estate(session, operator(), estate_id)
     return Viewer(
-        role=Role.MEMBER,
+        role=TokenRole.MEMBER,
         name=f"cli:estate:{which}",
         estate_id=estate.id,
         estate_ids=estates_sharing(session, estate.id),

@@ -16,7 +16,7 @@ from aed.cli.context import operator, trying_much, writing_much
 from aed.cli.differences import tell_what_became
 from aed.cli.screen import counting, say, table
 from aed.errors import InvalidInput
-from aed.files.formula_escaping import neutral
+from aed.files.formula_escaping import escape_formula
 from aed.imports.batches import BadRow, ImportReport, NothingTaken, Progress, refuse_bad_rows
 from aed.imports.devices.actions import DeviceReport, import_devices
 from aed.imports.devices.rules import thresholds_in
@@ -174,7 +174,7 @@ def write_bad_rows(bad: Sequence[BadRow], target: Path) -> None:
             writer.writerow([*SET_ASIDE_COLUMNS, *columns])
             for row in bad:
                 cells = [row.where, row.reason, *(_cell(row.fields.get(name)) for name in columns)]
-                writer.writerow([neutral(cell) for cell in cells])
+                writer.writerow([escape_formula(cell) for cell in cells])
     except OSError as error:
         raise InvalidInput(f"{target} cannot be written: {error.strerror}.", field="bad-rows") from None
 

@@ -16,10 +16,10 @@ from aed.errors import Conflict, InvalidInput
 from aed.logs import set_up_logs
 from aed.settings import load_settings
 from aed.worker import queries
-from aed.worker.jobs import run_by_hand, try_out
+from aed.worker.jobs import dry_run_job, run_by_hand
 from aed.worker.loop import PATIENT_MS
 from aed.worker.models import JobRun
-from aed.worker.rules import Result, next_due, when_words
+from aed.worker.rules import RunState, next_due, schedule_words
 
 jobs = typer.Typer(help="What is run on a timetable: without a command, the list.")
 
@@ -48,7 +48,7 @@ def show_all() -> None:
         rows = [
             (
                 job.name,
-                when_words(job.when),
+                schedule_words(job.when),
                 _moment(next_due(job.when, now)),
                 *_last(last.get(job.name)),
                 job.what,
@@ -118,10 +118,10 @@ def run(
         if for_real and not is_to_come:
             raise InvalidInput("--for-real goes with --at and a day to come.", field="for_real")
         if moment is not None and is_to_come and not for_real:
-            ended, seconds = try_out(job, database, settings, at=moment), None
+            ended, seconds = dry_run_job(job, database, settings, at=moment), None
         else:
             ended, seconds = run_by_hand(job, database, settings, at=moment, who=operator().name)
-    if ended.result is not Result.DONE:
+    if ended.result is not RunState.DONE:
         raise Conflict(f"{name}: {ended.said or ended.result}")
     counted = ", ".join(f"{count} {what}" for what, count in (ended.counts or {}).items())
     done = f"{name}: tried out, nothing is kept." if seconds is None else f"{name}: done in {_took(seconds)}."

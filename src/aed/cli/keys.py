@@ -56,7 +56,7 @@ def show() -> None:
     """Which keys there are, and how much is sealed with each."""
     with opened() as database:
         ring = database.keys
-        found = rotation.standing(database)
+        found = rotation.count_by_key(database)
         ids = list(dict.fromkeys([*ring.ids, *(key for counts in found.values() for key in counts)]))
         say(f"Keys in {ring.source}:")
         for key in ids:
@@ -66,7 +66,7 @@ def show() -> None:
 
 
 def _role(key: str, known: Sequence[str]) -> str:
-    if key == rotation.UNSEALED:
+    if key == rotation.UNENCRYPTED:
         return "not sealed: `aed keys rotate`"
     if key not in known:
         return "MISSING: what is sealed with it cannot be read"

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.accounts.permissions import ANYONE, Viewer, is_of_the_house
+from aed.accounts.permissions import ANYONE, Viewer, is_insider
 from aed.cli.context import opened, viewer_as
 from aed.cli.screen import Entry, entries, heading, paragraph, say, warn
 from aed.database.session import read_session
@@ -243,7 +243,7 @@ def _through(gate: GatePassed) -> str:
 
 def _to_ring(near: NearbyDevice, viewer: Viewer) -> list[str]:
     row = near.row
-    inside = viewer.is_signed_in and is_of_the_house(viewer, row.estate_id, row.region_id)
+    inside = viewer.is_signed_in and is_insider(viewer, row.estate_id, row.region_id)
     needs_guard = near.access.access is Access.ASSISTED or near.by_closed_gate
     ring = []
     if row.guard_phone and (inside or needs_guard):

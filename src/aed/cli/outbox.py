@@ -18,11 +18,11 @@ from aed.database.session import database_now, read_session
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.notifications import queries
 from aed.notifications.channels import channels_of
-from aed.notifications.claims import cancel, send_again
-from aed.notifications.endpoints import EndpointGiven, put_endpoint, remove_endpoint
-from aed.notifications.enqueue import Notice, put_to_endpoint
+from aed.notifications.claims import cancel_waiting, send_now
+from aed.notifications.endpoints import EndpointInput, put_endpoint, remove_endpoint
+from aed.notifications.enqueue import Notice, enqueue_to_endpoint
 from aed.notifications.jobs import send_waiting
-from aed.notifications.rules import Channel, OutboxState, Wait, masked
+from aed.notifications.rules import Channel, OutboxState, WaitingFor, mask_recipient
 from aed.notifications.schemas import state_of
 from aed.settings import load_settings
 
@@ -37,7 +37,7 @@ Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most")]
 def status() -> None:
     """How each channel stands."""
     with reading() as session:
-        found = queries.standings(session, operator())
+        found = queries.outbox_backlogs(session, operator())
     rows = [
         (each.channel, each.waiting, each.dead, _moment(each.oldest_due_at), _moment(each.last_sent_at))
         for each in found
@@ -58,12 +58,12 @@ def show_all(
         found = queries.messages(
             session, operator(), state=state, channel=channel, limit=limit + 1, after_id=after
         )
-        waits = queries.waits(session, found, at=database_now(session))
+        waits = queries.waiting_reasons(session, found, at=database_now(session))
         rows = [
             (
                 row.id,
                 row.channel,
-                masked(row.recipient),
+                mask_recipient(row.recipient),
                 state_of(row),
                 row.tries,
                 _moment(row.sent_at or row.given_up_at or row.due_at),
@@ -81,7 +81,7 @@ def show_all(
         say(f"There are more: --after {rows[-1][0]}")
 
 
-def _why(said: str | None, wait: Wait | None) -> str:
+def _why(said: str | None, wait: WaitingFor | None) -> str:
     """What holds it back, and what the last try that failed said."""
     return ". ".join(each for each in (str(wait).capitalize() if wait is not None else None, said) if each)
 
@@ -93,7 +93,7 @@ def cancel_messages(
     """Give up messages that wait, so that they are not sent. What waits behind them goes on."""
     with writing() as session:
         for each in ids:
-            cancel(session, operator(), each, at=database_now(session))
+            cancel_waiting(session, operator(), each, at=database_now(session))
     say(f"{len(ids)} cancelled.")
 
 
@@ -118,7 +118,7 @@ def resend(
             wanted = [row.id for row in found]
         for each in wanted:
             try:
-                send_again(session, operator(), each, at=clock.now())
+                send_now(session, operator(), each, at=clock.now())
                 done += 1
             except Conflict as error:
                 if not everything:
@@ -160,7 +160,7 @@ def add(
     person: Annotated[int | None, typer.Option(min=1, help="Whose it is, by the id")] = None,
 ) -> None:
     """Add an endpoint. A bot's address is a secret: `-` keeps it out of the history of the shell."""
-    given = EndpointGiven(
+    given = EndpointInput(
         name=name,
         channel=channel,
         address=_line("address") if address == "-" else address,
@@ -215,7 +215,7 @@ def test(name: Annotated[str, typer.Argument(help="Its name")]) -> None:
         endpoint = queries.endpoint(session, name)
         if endpoint is None:
             raise NotFound(f"There is no endpoint '{name}': see aed endpoints list.", field="name")
-        outgoing = put_to_endpoint(session, endpoint, notice, clock.now())
+        outgoing = enqueue_to_endpoint(session, endpoint, notice, clock.now())
         said = f"Message {outgoing.id} waits for {name}. The worker sends it; aed outbox send does too."
     say(said)
 

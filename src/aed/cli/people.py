@@ -17,13 +17,13 @@ from aed.accounts.people import actions as people_actions
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.rules import Language, PhoneChannel, e164
 from aed.accounts.people.schemas import PersonAmend, PersonIn
-from aed.accounts.permissions import HeldRole
+from aed.accounts.permissions import Role
 from aed.accounts.regions import codes_of_regions, region_by_code
 from aed.accounts.roles import actions as role_actions
 from aed.accounts.roles import queries as role_queries
 from aed.accounts.roles.models import RoleGrant
 from aed.accounts.roles.schemas import RoleIn
-from aed.accounts.sessions import end_sign_ins
+from aed.accounts.sessions import end_sessions
 from aed.accounts.sign_in import passwords
 from aed.cli.context import operator, reading, writing, writing_much
 from aed.cli.duplicates import add_commands
@@ -214,7 +214,7 @@ def sign_out(person: PersonArgument) -> None:
     with writing() as session:
         person_id = person_id_of(session, person)
         people_queries.person(session, operator(), person_id)
-        ended = end_sign_ins(session, person_id, at=clock.now())
+        ended = end_sessions(session, person_id, at=clock.now())
     say(f"Sign-ins ended: {ended}.")
 
 
@@ -240,7 +240,7 @@ def export(
 ) -> None:
     """All that is held about the person, as JSON. A file is readable by its owner only."""
     with reading() as session:
-        person = people_queries.own_or_office(session, operator(), person_id)
+        person = people_queries.require_self_or_administrator(session, operator(), person_id)
         told = OwnDataOut.of(session, person, at=clock.now()).model_dump_json(indent=2)
     if to is None:
         say(told)
@@ -259,7 +259,7 @@ def erase(
     """Erase what is held about the person. What the history needs stays, and names nobody. For good."""
     if not yes:
         with reading() as session:
-            person = people_queries.own_or_office(session, operator(), person_id)
+            person = people_queries.require_self_or_administrator(session, operator(), person_id)
             question = (
                 f"Erase all that is held about person {person_id}, {person.name}? It cannot be taken back."
             )
@@ -288,7 +288,7 @@ def _shown(grant: RoleGrant, codes: dict[int, str]) -> tuple[object, ...]:
 @roles.command("grant")
 def grant(
     person: PersonArgument,
-    role: Annotated[HeldRole, typer.Argument(help="What the person becomes")],
+    role: Annotated[Role, typer.Argument(help="What the person becomes")],
     estate: Estate = None,
     region: Region = None,
 ) -> None:

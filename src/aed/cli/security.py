@@ -9,7 +9,7 @@ import typer
 from aed import clock
 from aed.accounts.people import queries as people_queries
 from aed.accounts.security_log import SecurityEventKind, security_events
-from aed.accounts.sessions import end_session, end_sign_ins, open_sessions
+from aed.accounts.sessions import active_sessions, end_session, end_sessions
 from aed.accounts.sign_in import second_factors
 from aed.cli.context import operator, reading, writing
 from aed.cli.screen import say, table
@@ -56,7 +56,7 @@ def sessions(person_id: Person) -> None:
                 "waits for a second factor" if each.is_limited and each.second_factor_at is None else "",
                 each.user_agent,
             )
-            for each in open_sessions(session, person_id, at=clock.now())
+            for each in active_sessions(session, person_id, at=clock.now())
         ]
     table(None, ["id", "since (UTC)", "last seen", "from", "", "browser"], rows)
 
@@ -73,7 +73,7 @@ def sign_out(
             end_session(session, person_id, only, at=clock.now())
             ended = 1
         else:
-            ended = end_sign_ins(session, person_id, at=clock.now())
+            ended = end_sessions(session, person_id, at=clock.now())
     say(f"{ended} sessions ended." if ended != 1 else "1 session ended.")
 
 
@@ -81,5 +81,5 @@ def sign_out(
 def remove_factors(person_id: Person) -> None:
     """Remove the second factors of somebody who has lost them. Make sure first who is asking."""
     with writing() as session:
-        removed = second_factors.remove_all(session, operator(), person_id, at=clock.now())
+        removed = second_factors.remove_all_factors(session, operator(), person_id, at=clock.now())
     say(f"{removed} second factors removed; person {person_id} is signed out everywhere.")

@@ -9,7 +9,7 @@ import typer
 
 from aed import clock
 from aed.accounts import tokens as accounts_tokens
-from aed.accounts.permissions import Role, Scope
+from aed.accounts.permissions import Scope, TokenRole
 from aed.accounts.regions import region_by_code
 from aed.accounts.tokens import create_token, revoke_token
 from aed.cli.context import operator, reading, writing
@@ -23,7 +23,7 @@ tokens = typer.Typer(no_args_is_help=True)
 @tokens.command("create")
 def create(
     name: Annotated[str, typer.Argument(help="What it is for; one of a kind")],
-    role: Annotated[Role, typer.Option(help="What it stands for")],
+    role: Annotated[TokenRole, typer.Option(help="What it stands for")],
     estate: Annotated[int | None, typer.Option(help="A member's estate, by its id")] = None,
     region: Annotated[str | None, typer.Option(help="A dispatcher's region, by its code")] = None,
     scope: Annotated[list[Scope] | None, typer.Option(help="read (default), write; may be repeated")] = None,

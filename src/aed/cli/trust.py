@@ -16,7 +16,7 @@ from aed.cli.screen import say, table
 from aed.cli.upkeep import SHOWN, show_readiness
 from aed.errors import InvalidInput
 from aed.registry.devices import queries as device_queries
-from aed.registry.devices.rules import chance_ready
+from aed.registry.devices.rules import probability_ready
 from aed.settings import load_settings
 from aed.upkeep.actions import call_outs as call_out_actions
 from aed.upkeep.actions.confirming import confirm_fact
@@ -49,7 +49,9 @@ def show_trust(device_id: Id) -> None:
     ]
     table(None, ["what", "confirmed", "by", "confidence"], rows, right=["confidence"])
     ready = next(each.confidence for each in found if each.fact is Fact.READINESS)
-    say(f"The lookup reckons with a chance of {chance_ready(ready, settings.arrival):.3f} that it is ready.")
+    say(
+        f"The lookup assumes a {probability_ready(ready, settings.arrival):.3f} probability that it is ready."
+    )
 
 
 @trust.command("confirm")

@@ -12,16 +12,16 @@ from sqlalchemy import ColumnElement, Select, and_, func, null, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import Audience, Viewer, is_of_the_house
+from aed.accounts.permissions import Audience, Viewer, is_insider
 from aed.accounts.regions import Region
-from aed.accounts.visibility import known_to, visible_to
+from aed.accounts.visibility import estate_visible_to, visible_to
 from aed.database.boxes import inside_box, overlapping_box
 from aed.database.geometry import latitude, longitude
 from aed.database.session import Database, read_session
 from aed.exports.rules import Bounds, Days
 from aed.geo import Datum
 from aed.registry.devices.models import Consumable, Device
-from aed.registry.devices.rules import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
+from aed.registry.devices.rules import Cabinet, ConsumableKind, ConsumableState, DeviceState, EntryMode
 from aed.registry.estates.models import Estate, Gate
 from aed.registry.estates.rules import EstateState, GateState
 
@@ -61,7 +61,7 @@ class _Row(NamedTuple):
     counts_ground_as_one: bool
     opening_hours: str | None
     hours_as_written: str | None
-    entry: Entry
+    entry: EntryMode
     how_to_get_in_en: str | None
     how_to_get_in_zh: str | None
     cabinet: Cabinet
@@ -197,7 +197,7 @@ def _columns(viewer: Viewer) -> Select[*tuple[Any, ...]]:
         Person.phone if viewer.is_signed_in else null(),
     ).join(Region, Region.id == Device.region_id)
     if viewer.is_signed_in:
-        known = known_to(viewer, estate_id=Estate.id, region_id=Estate.region_id, state=Estate.state)
+        known = estate_visible_to(viewer, estate_id=Estate.id, region_id=Estate.region_id, state=Estate.state)
         statement = statement.outerjoin(Estate, and_(Estate.id == Device.estate_id, known)).outerjoin(
             Person, Person.id == Device.keeper_id
         )
@@ -228,7 +228,7 @@ def _published(session: Session, viewer: Viewer, rows: Sequence[_Row]) -> list[P
     expiry = _expiry(session, rows)
     found = []
     for row in rows:
-        inside = is_of_the_house(viewer, row.estate_id, row.region_id)
+        inside = is_insider(viewer, row.estate_id, row.region_id)
         found.append(
             PublishedDevice(
                 row=row,
@@ -341,7 +341,7 @@ def count_gates(session: Session, viewer: Viewer, around: Around) -> int:
 
 def _estates_chosen(session: Session, viewer: Viewer, around: Around) -> list[ColumnElement[bool]]:
     conditions = [
-        known_to(viewer, estate_id=Estate.id, region_id=Estate.region_id, state=Estate.state),
+        estate_visible_to(viewer, estate_id=Estate.id, region_id=Estate.region_id, state=Estate.state),
         Estate.state == EstateState.STANDING,
     ]
     if around.bounds is not None:
@@ -359,7 +359,7 @@ def _estates_chosen(session: Session, viewer: Viewer, around: Around) -> list[Co
 
 def _gates_chosen(session: Session, viewer: Viewer, around: Around) -> list[ColumnElement[bool]]:
     conditions = [
-        known_to(viewer, estate_id=Gate.estate_id, region_id=Estate.region_id, state=Gate.state),
+        estate_visible_to(viewer, estate_id=Gate.estate_id, region_id=Estate.region_id, state=Gate.state),
         Gate.state == GateState.STANDING,
     ]
     if around.bounds is not None:

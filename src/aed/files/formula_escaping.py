@@ -16,11 +16,11 @@ _WOULD_BE_EXECUTED = re.compile(f"'*[{_EXECUTED}]")
 _WAS_NEUTRALISED = re.compile(f"'+[{_EXECUTED}]")
 
 
-def neutral(text: str) -> str:
+def escape_formula(text: str) -> str:
     """Text for a cell that no spreadsheet executes; `as_meant` gives it back."""
     return f"'{text}" if _WOULD_BE_EXECUTED.match(text) else text
 
 
-def as_meant(cell: str) -> str:
+def unescape_formula(cell: str) -> str:
     """What was written with `neutral`."""
     return cell[1:] if _WAS_NEUTRALISED.match(cell) else cell

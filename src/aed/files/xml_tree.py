@@ -8,9 +8,9 @@ from xml.parsers.expat import ExpatError, ParserCreate
 
 from aed.errors import InvalidInput, TooLarge
 
-MOST_BYTES: Final = 1_000_000
-MOST_ELEMENTS: Final = 10_000
-MOST_DEEP: Final = 20
+MAX_BYTES: Final = 1_000_000
+MAX_ELEMENTS: Final = 10_000
+MAX_DEPTH: Final = 20
 
 
 @dataclass(slots=True)
@@ -29,17 +29,17 @@ def xml_tree(content: bytes) -> Element:
     Raises InvalidInput for what is no XML, has a document type (and with it entities), or lies too deep;
     TooLarge.
     """
-    if len(content) > MOST_BYTES:
-        raise TooLarge(f"Such a file has at most {MOST_BYTES} bytes here.")
+    if len(content) > MAX_BYTES:
+        raise TooLarge(f"Such a file has at most {MAX_BYTES} bytes here.")
     top = Element("", "")
     path, count = [top], 0
 
     def begin(name: str, _attributes: dict[str, str]) -> None:
         nonlocal count
         count += 1
-        if count > MOST_ELEMENTS or len(path) > MOST_DEEP:
+        if count > MAX_ELEMENTS or len(path) > MAX_DEPTH:
             raise InvalidInput(
-                f"Such a file has at most {MOST_ELEMENTS} elements, {MOST_DEEP} within each other.",
+                f"Such a file has at most {MAX_ELEMENTS} elements, {MAX_DEPTH} within each other.",
                 field="body",
             )
         namespace, _, local = name.rpartition(" ")

@@ -23,7 +23,7 @@ RETRY_AFTER_SECONDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
+class QueueLimits:
     """How much of one class of work is done at once, and how much may wait for it.
 
     `each` is how much of either one caller may have: one who floods is refused, and others find room.
@@ -46,7 +46,7 @@ class Queue:
 
 
 @asynccontextmanager
-async def turn(request: Request, turns: Turns, caller: str) -> AsyncIterator[None]:
+async def wait_for_turn(request: Request, turns: QueueLimits, caller: str) -> AsyncIterator[None]:
     """Wait for a turn, and keep it for the block. Raises TooBusy at once where there is no room to wait."""
     held: dict[str, Queue] = request.app.state.queues
     queue = held.setdefault(turns.name, Queue(anyio.Semaphore(turns.at_once)))

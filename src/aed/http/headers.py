@@ -7,12 +7,12 @@ from typing import Final
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-NOT_KEPT: Final = "private, no-store"
-POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+NO_STORE: Final = "private, no-store"
+DEFAULT_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """Of what is no page, or says nothing of its own: nothing is loaded, run, sent, or shown in a frame."""
-DEFAULTS: Final[dict[str, str]] = {
-    "Cache-Control": NOT_KEPT,
-    "Content-Security-Policy": POLICY,
+DEFAULT_HEADERS: Final[dict[str, str]] = {
+    "Cache-Control": NO_STORE,
+    "Content-Security-Policy": DEFAULT_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
@@ -34,7 +34,7 @@ class DefaultHeaders:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._defaults = [(name.lower().encode(), value.encode()) for name, value in DEFAULTS.items()]
+        self._defaults = [(name.lower().encode(), value.encode()) for name, value in DEFAULT_HEADERS.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

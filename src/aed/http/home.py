@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
-from aed.http.pages import OR_A_PAGE, Page, WantsPage, page
+from aed.http.pages import PAGE_RESPONSE, Page, WantsPage, page
 from aed.settings import Settings
 
 router = APIRouter(tags=["pages"])
@@ -72,7 +72,7 @@ class HomeOut(BaseModel):
     ogc_api_features: str = Field(examples=["/ogc"])
 
 
-@router.get("/", responses=OR_A_PAGE, response_model=HomeOut)
+@router.get("/", responses=PAGE_RESPONSE, response_model=HomeOut)
 def get_home_page(request: Request, response: Response, wants_page: WantsPage) -> Any:
     """What this is, whom to call first, and where the documentation is: in Chinese or English."""
     settings: Settings = request.app.state.settings

@@ -12,7 +12,7 @@ from aed.errors import InvalidInput
 
 type Address = IPv4Address | IPv6Address
 
-LONGEST_URL: Final = 2000
+MAX_URL_LENGTH: Final = 2000
 _PORTS: Final = {"http": 80, "https": 443}
 
 _PRIVATE: Final[Mapping[IPv4Network | IPv6Network, str]] = {
@@ -41,13 +41,13 @@ _IPV4_BEHIND_IPV6: Final = IPv6Network("64:ff9b::/96")
 _GLOBAL_IPV6: Final = ip_network("2000::/3")
 
 
-def why_refused(address: Address, *, is_private_allowed: bool = False) -> str | None:
+def refusal_reason(address: Address, *, is_private_allowed: bool = False) -> str | None:
     """What an address is that nothing is asked of; None for one that is public.
 
     `is_private_allowed` opens the machine itself and private networks, and nothing else.
     """
     if address in _IPV4_BEHIND_IPV6:
-        return why_refused(IPv4Address(int(address) & 0xFFFF_FFFF), is_private_allowed=is_private_allowed)
+        return refusal_reason(IPv4Address(int(address) & 0xFFFF_FFFF), is_private_allowed=is_private_allowed)
     for networks, is_open in ((_NEVER, False), (_PRIVATE, is_private_allowed)):
         for network, what in networks.items():
             if address in network:
@@ -79,8 +79,8 @@ class Target:
 
 def target_of(url: str) -> Target:
     """What a URL points at. Raises InvalidInput for one that is refused whatever its address."""
-    if len(url) > LONGEST_URL:
-        raise InvalidInput(f"A URL has at most {LONGEST_URL} characters.", field="url")
+    if len(url) > MAX_URL_LENGTH:
+        raise InvalidInput(f"A URL has at most {MAX_URL_LENGTH} characters.", field="url")
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         raise InvalidInput(
             "A URL holds no spaces and only ASCII: copy it from the browser's address line.", field="url"

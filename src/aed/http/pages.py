@@ -89,6 +89,6 @@ async def _wants_page(request: Request) -> bool:
 
 
 WantsPage = Annotated[bool, Depends(_wants_page)]
-OR_A_PAGE: Final[dict[int | str, dict[str, Any]]] = {
+PAGE_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"text/html": {"schema": {"type": "string"}}}, "description": "As JSON, or as a page"}
 }

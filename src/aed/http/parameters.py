@@ -29,7 +29,7 @@ OfRegion = Annotated[str | None, Query(max_length=32, pattern=r"^[A-Za-z0-9._:-]
 RowId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 
 
-def version_in(if_match: str | None) -> int:
+def version_from_if_match(if_match: str | None) -> int:
     """The version that If-Match names. Raises VersionNeeded without one."""
     if if_match is None:
         raise VersionNeeded("Send the ETag that you read in If-Match, so that nobody's change is lost.")
@@ -39,16 +39,16 @@ def version_in(if_match: str | None) -> int:
     return int(bare)
 
 
-def tag(response: Response, version: int) -> None:
+def set_etag(response: Response, version: int) -> None:
     response.headers["ETag"] = f'"{version}"'
 
 
-def after(cursor: str | None) -> int:
+def cursor_id(cursor: str | None) -> int:
     """The id after which a page begins."""
     return min(int(cursor), 2**63 - 1) if cursor else 0
 
 
-def box_in(bbox: str) -> tuple[float, float, float, float]:
+def parse_bbox(bbox: str) -> tuple[float, float, float, float]:
     """west,south,east,north."""
     parts = bbox.split(",")
     try:
@@ -59,7 +59,7 @@ def box_in(bbox: str) -> tuple[float, float, float, float]:
 
 
 @contextmanager
-def in_turn(place: threading.BoundedSemaphore, otherwise: str) -> Iterator[None]:
+def one_at_a_time(place: threading.BoundedSemaphore, otherwise: str) -> Iterator[None]:
     """There is a place for this. Raises TooBusy with the sentence `otherwise`."""
     if not place.acquire(blocking=False):
         raise TooBusy(otherwise)

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from aed.errors import InvalidInput, InvalidQuery
 from aed.http.pages import wants_page
 
-BY_STANDARD: Final = "/ogc"
+STANDARD_PARAMETERS: Final = "/ogc"
 """OGC API Features asks for 400 in place of 422."""
 MAX_SHOWN: Final = 40
 
@@ -95,7 +95,7 @@ def _has_page(route: APIRoute) -> bool:
 
 
 def _refusal(request: Request) -> type[InvalidInput]:
-    return InvalidQuery if request.url.path.startswith(BY_STANDARD) else InvalidInput
+    return InvalidQuery if request.url.path.startswith(STANDARD_PARAMETERS) else InvalidInput
 
 
 def _unknown(request: Request, name: str, known: dict[str, bool]) -> InvalidInput:

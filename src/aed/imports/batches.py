@@ -10,14 +10,14 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.database.session import exclusive_lock
 from aed.errors import AedError, InvalidInput
 from aed.imports.coordinates import why_no_position
 from aed.imports.formats.records import Record
 from aed.imports.rules import printable, reason_of
 from aed.imports.schemas import PlacedRow
-from aed.registry.changes import Outcome
+from aed.registry.changes import PutOutcome
 from aed.registry.estates import queries as estate_queries
 
 ROWS_AT_ONCE = 500
@@ -66,13 +66,13 @@ class ImportReport:
     def taken(self) -> int:
         return self.new + self.changed + self.unchanged
 
-    def count(self, outcome: Outcome) -> None:
+    def count(self, outcome: PutOutcome) -> None:
         match outcome:
-            case Outcome.NEW:
+            case PutOutcome.NEW:
                 self.new += 1
-            case Outcome.CHANGED:
+            case PutOutcome.CHANGED:
                 self.changed += 1
-            case Outcome.UNCHANGED:
+            case PutOutcome.UNCHANGED:
                 self.unchanged += 1
 
     def set_aside(self, record: Record, reason: str) -> None:
@@ -113,7 +113,7 @@ def refuse_bad_rows(report: ImportReport, file: str, *, is_strict: bool = False)
 
 def begin_import[ReportT: ImportReport](session: Session, who: Viewer, report: ReportT) -> ReportT:
     """An import by an administrator, and no other one beside it."""
-    may_administer(who)
+    require_administrator(who)
     exclusive_lock(session, "import")
     return report
 

@@ -33,12 +33,12 @@ from aed.imports.formats.recognise import read_table_or_own
 from aed.imports.formats.records import Record
 from aed.imports.formats.table import with_boundary
 from aed.imports.schemas import BuildingRow, EstateRow, EstatesFileRow, GateRow, RegionRow, columns
-from aed.registry.changes import Outcome
+from aed.registry.changes import PutOutcome
 from aed.registry.estates import actions as estate_actions
 from aed.registry.estates import queries as estate_queries
-from aed.registry.estates.actions import BuildingGiven, forget_buildings, put_buildings
+from aed.registry.estates.actions import ImportedBuilding, delete_missing_buildings, put_buildings
 from aed.registry.estates.models import Estate
-from aed.registry.estates.placement import belongs_to
+from aed.registry.estates.placement import require_near_estate
 from aed.registry.estates.rules import EstateState
 from aed.registry.estates.schemas import EstateIn, GateIn
 from aed.registry.fields import PositionIn
@@ -58,7 +58,7 @@ def import_estates(
     report = begin_import(session, who, ImportReport())
     estates = Estates(session)
 
-    def put(rows: Sequence[Row]) -> list[Outcome]:
+    def put(rows: Sequence[Row]) -> list[PutOutcome]:
         return [_put(session, who, row, estates, at=at) for row in rows]
 
     rows = valid_rows(
@@ -111,11 +111,11 @@ def _identity(row: Row) -> tuple[str, ...]:
     return row.kind, row.source, row.source_id
 
 
-def _put(session: Session, who: Viewer, row: Row, estates: Estates, *, at: datetime) -> Outcome:
+def _put(session: Session, who: Viewer, row: Row, estates: Estates, *, at: datetime) -> PutOutcome:
     match row:
         case RegionRow():
             given = RegionIn.model_validate(row.model_dump(exclude={"kind"}, exclude_unset=True))
-            return Outcome.of(put_region(session, given)[1])
+            return PutOutcome.of(put_region(session, given)[1])
         case EstateRow():
             estate = EstateIn.model_validate(row.model_dump(exclude={"kind"}, exclude_unset=True))
             return estate_actions.put_estate(session, who, estate, at=at)[1]
@@ -125,7 +125,7 @@ def _put(session: Session, who: Viewer, row: Row, estates: Estates, *, at: datet
             return _put_building(session, who, row, estates)
 
 
-def _put_gate(session: Session, who: Viewer, row: GateRow, estates: Estates, *, at: datetime) -> Outcome:
+def _put_gate(session: Session, who: Viewer, row: GateRow, estates: Estates, *, at: datetime) -> PutOutcome:
     given = GateIn.model_validate(
         {
             **row.model_dump(
@@ -139,11 +139,11 @@ def _put_gate(session: Session, who: Viewer, row: GateRow, estates: Estates, *, 
     )
 
 
-def _put_building(session: Session, who: Viewer, row: BuildingRow, estates: Estates) -> Outcome:
+def _put_building(session: Session, who: Viewer, row: BuildingRow, estates: Estates) -> PutOutcome:
     estate_id = estates.id_of(row.estate_source or row.source, row.estate)
     given = PositionIn(lat=row.lat, lon=row.lon, datum=row.datum)
-    belongs_to(estate_queries.estate(session, who, estate_id), given.position(), given)
-    building = BuildingGiven(
+    require_near_estate(estate_queries.estate(session, who, estate_id), given.position(), given)
+    building = ImportedBuilding(
         row.source, row.source_id, estate_id, row.name_en, row.name_zh, row.floors, given.position()
     )
     return put_buildings(session, who, [building])[0]
@@ -176,7 +176,7 @@ def import_buildings(
     if not estates:
         raise InvalidInput("No estate is registered yet: aed import estates comes first.", field="file")
     boundaries = shapely.STRtree([shape_of(row.boundary) for row in estates])
-    found: list[BuildingGiven] = []
+    found: list[ImportedBuilding] = []
     for done, each in enumerate(read_buildings(path), start=1):
         if progress is not None:
             progress(done)
@@ -186,7 +186,7 @@ def import_buildings(
             report.outside += 1
             continue
         found.append(
-            BuildingGiven(
+            ImportedBuilding(
                 SOURCE,
                 each.source_id,
                 estates[within[0]].id,
@@ -204,7 +204,7 @@ def import_buildings(
     for batch in batched(found, AT_ONCE):
         for outcome in put_buildings(session, who, batch):
             report.count(outcome)
-    report.gone = forget_buildings(
+    report.gone = delete_missing_buildings(
         session,
         who,
         source=SOURCE,

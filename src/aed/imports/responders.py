@@ -16,7 +16,7 @@ from aed.imports.batches import Estates, ImportReport, Progress, begin_import, f
 from aed.imports.formats.recognise import read_table_or_own
 from aed.imports.formats.records import Record
 from aed.imports.schemas import ResponderRef, ResponderRow, columns, needed_columns
-from aed.registry.changes import Outcome
+from aed.registry.changes import PutOutcome
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responders
 
 type Person = Sequence[ResponderRow]
@@ -44,10 +44,10 @@ def import_responders(
         progress=progress,
     )
 
-    def put(batch: Sequence[Person]) -> list[Outcome]:
+    def put(batch: Sequence[Person]) -> list[PutOutcome]:
         estates.load((rows[0].source, rows[0].estate) for rows in batch if rows[0].estate is not None)
         given = [_given(rows, region_ids, estates) for rows in batch]
-        return [Outcome.of(each) for each in put_responders(session, who, given, at=at)]
+        return [PutOutcome.of(each) for each in put_responders(session, who, given, at=at)]
 
     take(session, together.people(rows), put, report, report.count)
     return finished(report)

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from aed.accounts.fields import Code, Id, Name, Phone, TimeZone, Words
+from aed.accounts.fields import Code, FreeText, Id, Name, Phone, TimeZone
 from aed.accounts.permissions import Audience
 from aed.accounts.regions import RegionIn
 from aed.geo import Datum, Position, position_from
 from aed.imports.rules import day_written
-from aed.registry.devices.rules import Cabinet, DeviceState, Entry
+from aed.registry.devices.rules import Cabinet, DeviceState, EntryMode
 from aed.registry.estates.rules import Passage
 from aed.registry.fields import Day, Floor, Label, OpeningHours, Ref, Source, Storey
 from aed.responders.rules import CertificateKind, PlaceKind, Trust
@@ -87,15 +87,15 @@ class DeviceRow(PlacedRow):
     estate_source: Source | None = None
     """Whose id `estate` is; the row's own `source` when left out."""
     region: Code | None = None
-    place_en: Words | None = None
-    place_zh: Words | None = None
+    place_en: FreeText | None = None
+    place_zh: FreeText | None = None
     floor: Floor = 0
     storey: Storey | None = None
     opening_hours: OpeningHours | None = None
-    hours_as_written: Words | None = None
-    entry: Entry = Entry.FREE
-    how_to_get_in_en: Words | None = None
-    how_to_get_in_zh: Words | None = None
+    hours_as_written: FreeText | None = None
+    entry: EntryMode = EntryMode.FREE
+    how_to_get_in_en: FreeText | None = None
+    how_to_get_in_zh: FreeText | None = None
     cabinet: Cabinet = Cabinet.UNKNOWN
     maker: Label | None = None
     model: Label | None = None
@@ -104,7 +104,7 @@ class DeviceRow(PlacedRow):
     keeper_phone: Phone | None = None
     audience: Audience = Audience.ESTATE
     state: DeviceState = DeviceState.IN_SERVICE
-    out_of_service_reason: Words | None = None
+    out_of_service_reason: FreeText | None = None
     pads_expire_on: FileDay | None = None
     child_pads_expire_on: FileDay | None = None
     battery_expires_on: FileDay | None = None
@@ -224,7 +224,7 @@ class RosterRow(FileRow):
     waiting_place: str | None = None
     attendance: Annotated[AttendanceState | None, BeforeValidator(_attendance_in_words)] = None
     result: Annotated[Literal["passed", "failed"] | None, BeforeValidator(_result_in_words)] = None
-    note: Annotated[Words, Field(max_length=500)] | None = None
+    note: Annotated[FreeText, Field(max_length=500)] | None = None
     certificate: str | None = None
 
 

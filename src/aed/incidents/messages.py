@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from aed.accounts.free_text import PLACE_CHARACTERS, quote
+from aed.accounts.free_text import MAX_PLACE_CHARACTERS, quote
 from aed.incidents.rules import Hazard, IncidentKind, Task
 
 _TASKS: Final = {
@@ -39,8 +39,8 @@ def alert_text(
 ) -> tuple[str, str]:
     """The alert: what has happened, roughly where, what is asked, and the link to reply."""
     en, zh = _TASKS[task]
-    at_en = f" at {quote(where[0], limit=PLACE_CHARACTERS)}" if where is not None else " near you"
-    at_zh = quote(where[1], limit=PLACE_CHARACTERS) if where is not None else "您附近"
+    at_en = f" at {quote(where[0], limit=MAX_PLACE_CHARACTERS)}" if where is not None else " near you"
+    at_zh = quote(where[1], limit=MAX_PLACE_CHARACTERS) if where is not None else "您附近"
     text_en = f"Suspected cardiac arrest{at_en}. {en}, if you can come at once."
     text_zh = f"{at_zh}有人疑似心脏骤停。如能立即到场，{zh}。"
     if link is not None:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from aed.accounts.permissions import HeldRole, Role, Scope, Viewer
+from aed.accounts.permissions import Role, Scope, TokenRole, Viewer
 from aed.errors import NotAllowed, NotSignedIn
 
 DRILL_REPORTER_ROLES: Final = frozenset(
     {
-        HeldRole.RESIDENT,
-        HeldRole.RESPONDER,
-        HeldRole.LEAD,
-        HeldRole.KEEPER,
-        HeldRole.ESTATE_MANAGER,
-        HeldRole.ADMINISTRATOR,
+        Role.RESIDENT,
+        Role.RESPONDER,
+        Role.LEAD,
+        Role.KEEPER,
+        Role.ESTATE_MANAGER,
+        Role.ADMINISTRATOR,
     }
 )
-DISPATCHER_ROLES: Final = frozenset({HeldRole.DISPATCHER, HeldRole.ADMINISTRATOR})
-DRILL_DELETER_ROLES: Final = frozenset({HeldRole.LEAD, HeldRole.ESTATE_MANAGER, HeldRole.ADMINISTRATOR})
+DISPATCHER_ROLES: Final = frozenset({Role.DISPATCHER, Role.ADMINISTRATOR})
+DRILL_DELETER_ROLES: Final = frozenset({Role.LEAD, Role.ESTATE_MANAGER, Role.ADMINISTRATOR})
 
 
 def require_drill_reporter(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
@@ -30,11 +30,11 @@ def require_drill_reporter(viewer: Viewer, estate_id: int | None, region_id: int
         raise NotSignedIn("A drill is told with a name: send a token, or sign in.")
     if Scope.WRITE not in viewer.scopes:
         raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
-    if viewer.is_administrator or viewer.holds(
+    if viewer.is_administrator or viewer.has_role(
         DRILL_REPORTER_ROLES, estate_id=estate_id, region_id=region_id
     ):
         return
-    is_of_a_token = viewer.person_id is None and viewer.role is Role.MEMBER
+    is_of_a_token = viewer.person_id is None and viewer.role is TokenRole.MEMBER
     if is_of_a_token and estate_id is not None and estate_id == viewer.estate_id:
         return
     raise NotAllowed("A drill is told by people of the estate where the device is.")
@@ -48,7 +48,7 @@ def require_drill_deleter(viewer: Viewer, by_id: int | None, estate_id: int, reg
     require_drill_reporter(viewer, estate_id, region_id)
     if viewer.is_administrator or viewer.person_id is None or viewer.person_id == by_id:
         return
-    if not viewer.holds(DRILL_DELETER_ROLES, estate_id=estate_id, region_id=region_id):
+    if not viewer.has_role(DRILL_DELETER_ROLES, estate_id=estate_id, region_id=region_id):
         raise NotAllowed("A drill is taken back by whoever told of it, or by the estate's manager.")
 
 
@@ -66,11 +66,11 @@ def require_incident_reporter(viewer: Viewer, estate_id: int | None, region_id: 
         raise NotSignedIn("An incident is opened with a name: send a token, or sign in. Call first.")
     if Scope.WRITE not in viewer.scopes:
         raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
-    if is_dispatcher(viewer, region_id) or viewer.holds(
+    if is_dispatcher(viewer, region_id) or viewer.has_role(
         INCIDENT_REPORTER_ROLES, estate_id=estate_id, region_id=region_id
     ):
         return
-    is_of_a_token = viewer.person_id is None and viewer.role is Role.MEMBER
+    is_of_a_token = viewer.person_id is None and viewer.role is TokenRole.MEMBER
     if is_of_a_token and estate_id is not None and estate_id == viewer.estate_id:
         return
     raise NotAllowed(
@@ -106,5 +106,5 @@ def is_dispatcher(viewer: Viewer, region_id: int) -> bool:
     if viewer.is_administrator:
         return True
     if viewer.person_id is not None:
-        return viewer.holds(DISPATCHER_ROLES, estate_id=None, region_id=region_id)
-    return viewer.role is Role.DISPATCHER and region_id in viewer.region_ids
+        return viewer.has_role(DISPATCHER_ROLES, estate_id=None, region_id=region_id)
+    return viewer.role is TokenRole.DISPATCHER and region_id in viewer.region_ids

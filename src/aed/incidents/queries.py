@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
-from aed.accounts.visibility import may_be_called_by
+from aed.accounts.visibility import responder_visible_to
 from aed.errors import NotFound
 from aed.incidents.models import (
     Alert,
@@ -27,7 +27,7 @@ from aed.settings import Planning
 
 def _visible_to(viewer: Viewer) -> ColumnElement[bool]:
     """Select incidents of regions that the viewer dispatches."""
-    return may_be_called_by(viewer, region_id=Incident.region_id)
+    return responder_visible_to(viewer, region_id=Incident.region_id)
 
 
 def incident(session: Session, viewer: Viewer, incident_id: int) -> Incident:

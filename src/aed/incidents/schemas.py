@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from aed.accounts.fields import Code, Id, Words
+from aed.accounts.fields import Code, FreeText, Id
 from aed.geo import Position
 from aed.incidents.models import Alert, AlertLocation, Incident, IncidentEvent, IncidentReport
 from aed.incidents.rules import (
@@ -29,7 +29,7 @@ from aed.incidents.rules import (
 from aed.registry.fields import Floor, PositionIn, PositionOut, Room, Storey, StoreyOut
 from aed.responders.rules import cell_middle
 
-_LONG = Annotated[Words, Field(max_length=500)]
+_LONG = Annotated[FreeText, Field(max_length=500)]
 
 
 class PatientReportIn(BaseModel):
@@ -61,8 +61,8 @@ class PatientReportIn(BaseModel):
         None, description="Its code, where the place is in no estate; left out: the caller's"
     )
     address: _LONG | None = Field(None, description="Beyond the gate; told to those who come")
-    door_code: Annotated[Words, Field(max_length=50)] | None = None
-    case_number: Annotated[Words, Field(max_length=64)] | None = Field(
+    door_code: Annotated[FreeText, Field(max_length=50)] | None = None
+    case_number: Annotated[FreeText, Field(max_length=64)] | None = Field(
         None, description="The dispatch centre's own: a second report with it is of the same case"
     )
     has_cpr: bool = Field(False, description="Somebody there is doing compressions")

@@ -10,29 +10,29 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions import region_by_code
 from aed.accounts.trust import Trust
 from aed.errors import Conflict, InvalidInput
 from aed.issuers import queries
 from aed.issuers.models import Issuer, IssuerCourse, IssuerName
-from aed.issuers.queries import may_look_after
+from aed.issuers.queries import require_can_look_after
 from aed.issuers.rules import IssuerKind, IssuerState, VerifiedBy, plain_name
 from aed.issuers.schemas import IssuerAmend, IssuerCourseIn, IssuerIn
 from aed.registry.changes import (
-    flush,
-    keep_note,
-    none_only_where_allowed,
+    flush_or_conflict,
     record_amendment,
-    record_new,
-    same_version,
+    record_creation,
+    record_note,
+    require_not_null,
+    require_version,
 )
 
 
 def create_issuer(session: Session, who: Viewer, new: IssuerIn, *, at: datetime) -> Issuer:
     """Raises NotFound, NotSignedIn, NotAllowed, and Conflict for a code or name that another has."""
     region_id = region_by_code(session, new.region).id if new.region is not None else None
-    may_look_after(who, region_id)
+    require_can_look_after(who, region_id)
     _may_give(who, new.trust_in_lists, new.query_url)
     issuer = Issuer(
         **new.model_dump(exclude={"region", "also_called", "courses"}),
@@ -40,11 +40,11 @@ def create_issuer(session: Session, who: Viewer, new: IssuerIn, *, at: datetime)
         state=IssuerState.ACTIVE,
     )
     session.add(issuer)
-    flush(session, f"There is an issuer '{new.code}' already.", "code")
-    record_new(session, who, issuer, at=at)
+    flush_or_conflict(session, f"There is an issuer '{new.code}' already.", "code")
+    record_creation(session, who, issuer, at=at)
     _put_names(session, issuer, new.also_called)
     if new.also_called:
-        keep_note(session, who, issuer, {"also_called": [None, new.also_called]}, at=at)
+        record_note(session, who, issuer, {"also_called": [None, new.also_called]}, at=at)
     if new.courses:
         _put_courses(session, who, issuer, new.courses, at=at)
     return queries.issuer(session, issuer.id)
@@ -55,10 +55,10 @@ def amend_issuer(
 ) -> Issuer:
     """What is given holds from now on. What was verified stays so."""
     issuer = queries.issuer(session, issuer_id)
-    may_look_after(who, issuer.region_id)
-    same_version(issuer, version)
+    require_can_look_after(who, issuer.region_id)
+    require_version(issuer, version)
     given = change.model_fields_set
-    none_only_where_allowed(issuer, change, given)
+    require_not_null(issuer, change, given)
     for name in ("also_called", "courses"):
         if name in given and getattr(change, name) is None:
             raise InvalidInput(f"{name} cannot be null; an empty list takes all away.", field=name)
@@ -77,21 +77,21 @@ def amend_issuer(
     if "courses" in given:
         _put_courses(session, who, issuer, change.courses or [], at=at)
     if names != before:
-        keep_note(session, who, issuer, {"also_called": [before or None, names or None]}, at=at)
+        record_note(session, who, issuer, {"also_called": [before or None, names or None]}, at=at)
         _touch(issuer)
     _put_names(session, issuer, names)
-    flush(session, "The issuer cannot be amended so.", None)
+    flush_or_conflict(session, "The issuer cannot be amended so.", None)
     return queries.issuer(session, issuer.id)
 
 
 def withdraw_issuer(session: Session, who: Viewer, issuer_id: int, *, version: int, at: datetime) -> Issuer:
     """Nothing new is linked to it and it is not asked any more; what it issued stays as it is."""
     issuer = queries.issuer(session, issuer_id)
-    may_look_after(who, issuer.region_id)
-    same_version(issuer, version)
+    require_can_look_after(who, issuer.region_id)
+    require_version(issuer, version)
     issuer.state = IssuerState.WITHDRAWN
     record_amendment(session, who, issuer, at=at)
-    flush(session, "The issuer cannot be withdrawn.", None)
+    flush_or_conflict(session, "The issuer cannot be withdrawn.", None)
     return issuer
 
 
@@ -115,8 +115,8 @@ def own_issuer(session: Session, who: Viewer, name: str, *, at: datetime) -> Iss
         state=IssuerState.ACTIVE,
     )
     session.add(issuer)
-    flush(session, f"The issuer '{name}' is being added at this moment. Try again.", "issuer")
-    record_new(session, who, issuer, at=at)
+    flush_or_conflict(session, f"The issuer '{name}' is being added at this moment. Try again.", "issuer")
+    record_creation(session, who, issuer, at=at)
     _put_names(session, issuer, [])
     return issuer
 
@@ -124,7 +124,7 @@ def own_issuer(session: Session, who: Viewer, name: str, *, at: datetime) -> Iss
 def _may_give(who: Viewer, trust: Trust | None, url: str | None) -> None:
     """Two things are the network's alone: whose word counts unseen, and where keys are sent."""
     if trust is Trust.VERIFIED or url is not None:
-        may_administer(who)
+        require_administrator(who)
 
 
 def _touch(issuer: Issuer) -> None:
@@ -144,7 +144,7 @@ def _put_names(session: Session, issuer: Issuer, further: Iterable[str]) -> None
         raise Conflict(f"'{taken[0]}' is a name of the issuer {taken[1]} already.", field="also_called")
     session.execute(delete(IssuerName).where(IssuerName.issuer_id == issuer.id))
     session.add_all(IssuerName(plain=plain, name=name, issuer_id=issuer.id) for plain, name in names.items())
-    flush(session, "Another issuer is called so already.", "also_called")
+    flush_or_conflict(session, "Another issuer is called so already.", "also_called")
 
 
 def _put_courses(
@@ -159,10 +159,10 @@ def _put_courses(
         return
     session.execute(delete(IssuerCourse).where(IssuerCourse.issuer_id == issuer.id))
     session.add_all(IssuerCourse(issuer_id=issuer.id, **each.model_dump()) for each in courses)
-    keep_note(session, who, issuer, {"courses": [before or None, now or None]}, at=at)
+    record_note(session, who, issuer, {"courses": [before or None, now or None]}, at=at)
     if before:
         _touch(issuer)
-    flush(session, "The issuer cannot have these courses.", "courses")
+    flush_or_conflict(session, "The issuer cannot have these courses.", "courses")
 
 
 def _said(course: IssuerCourseIn) -> dict[str, Any]:

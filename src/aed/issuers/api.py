@@ -12,11 +12,11 @@ from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions import region_by_code
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Cursor, IfMatch, Limit, OfRegion, after, tag, version_in
+from aed.http.parameters import Cursor, IfMatch, Limit, OfRegion, cursor_id, set_etag, version_from_if_match
 from aed.issuers import actions, queries
 from aed.issuers.models import Issuer
 from aed.issuers.schemas import IssuerAmend, IssuerIn, IssuerOut, IssuersPage
-from aed.registry.changes import ChangeOut, changes
+from aed.registry.changes import RegistryChangeOut, changes_of
 
 router = APIRouter(tags=["issuers"])
 
@@ -33,7 +33,7 @@ def list_issuers(
 ) -> IssuersPage:
     """Who issues certificates, with their courses, a page at a time; the same for everyone."""
     region_id = region_by_code(session, region).id if region is not None else None
-    found = queries.issuers(session, limit=limit + 1, after_id=after(cursor), region_id=region_id)
+    found = queries.issuers(session, limit=limit + 1, after_id=cursor_id(cursor), region_id=region_id)
     page = IssuersPage(issuers=_out(session, viewer, *found[:limit]))
     if len(found) > limit:
         page.next = str(page.issuers[-1].id)
@@ -66,7 +66,7 @@ def amend_issuer(
 ) -> IssuerOut:
     """Amends what is given; refused (412) when somebody else amended it since it was read."""
     issuer = actions.amend_issuer(
-        session, viewer, issuer_id, change, version=version_in(if_match), at=clock.now()
+        session, viewer, issuer_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
     return _shown(session, viewer, issuer, response)
 
@@ -76,15 +76,22 @@ def withdraw_issuer(
     session: WriteSession, viewer: ViewerDep, issuer_id: IssuerId, if_match: IfMatch = None
 ) -> None:
     """Nothing new is linked to it; what it issued stays as it is."""
-    actions.withdraw_issuer(session, viewer, issuer_id, version=version_in(if_match), at=clock.now())
+    actions.withdraw_issuer(
+        session, viewer, issuer_id, version=version_from_if_match(if_match), at=clock.now()
+    )
 
 
 @router.get("/issuers/{issuer_id}/history")
-def list_issuer_history(session: ReadSession, viewer: ViewerDep, issuer_id: IssuerId) -> list[ChangeOut]:
+def list_issuer_history(
+    session: ReadSession, viewer: ViewerDep, issuer_id: IssuerId
+) -> list[RegistryChangeOut]:
     """Who changed what and when, newest first. For those who look after it."""
     issuer = queries.issuer(session, issuer_id)
-    queries.may_look_after(viewer, issuer.region_id)
-    return [ChangeOut.of(change) for change in changes(session, subject="issuers", subject_id=str(issuer.id))]
+    queries.require_can_look_after(viewer, issuer.region_id)
+    return [
+        RegistryChangeOut.of(change)
+        for change in changes_of(session, subject="issuers", subject_id=str(issuer.id))
+    ]
 
 
 def _out(session: Session, viewer: Viewer, *found: Issuer) -> list[IssuerOut]:
@@ -102,5 +109,5 @@ def _out(session: Session, viewer: Viewer, *found: Issuer) -> list[IssuerOut]:
 
 
 def _shown(session: Session, viewer: Viewer, issuer: Issuer, response: Response) -> IssuerOut:
-    tag(response, issuer.version)
+    set_etag(response, issuer.version)
     return _out(session, viewer, issuer)[0]

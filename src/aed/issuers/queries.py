@@ -8,12 +8,12 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.permissions import HeldRole, Scope, Viewer
+from aed.accounts.permissions import Role, Scope, Viewer
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.issuers.models import Issuer, IssuerCourse, IssuerName
 from aed.issuers.rules import plain_name
 
-LOOKS_AFTER = frozenset({HeldRole.TRAINING_OFFICER, HeldRole.ADMINISTRATOR})
+LOOKS_AFTER = frozenset({Role.TRAINING_OFFICER, Role.ADMINISTRATOR})
 
 
 def looks_after(viewer: Viewer, region_id: int | None) -> bool:
@@ -21,11 +21,11 @@ def looks_after(viewer: Viewer, region_id: int | None) -> bool:
     if Scope.WRITE not in viewer.scopes:
         return False
     return viewer.is_administrator or (
-        region_id is not None and viewer.holds(LOOKS_AFTER, estate_id=None, region_id=region_id)
+        region_id is not None and viewer.has_role(LOOKS_AFTER, estate_id=None, region_id=region_id)
     )
 
 
-def may_look_after(viewer: Viewer, region_id: int | None) -> None:
+def require_can_look_after(viewer: Viewer, region_id: int | None) -> None:
     """Passes for the network's administrator, and for who administers that region or runs its training.
 
     Raises NotSignedIn, NotAllowed.

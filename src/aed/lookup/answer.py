@@ -11,7 +11,7 @@ from aed.lookup.arrival import Basis, Fetch
 from aed.lookup.grouping import Bringing
 from aed.lookup.responders import NearbyResponder, Precision
 from aed.lookup.walks import GatePassed
-from aed.registry.devices.dispatchable import SentFrom
+from aed.registry.devices.dispatchable import PatientPlace
 from aed.registry.devices.reachability import HourBand, PlaceClass
 from aed.registry.devices.rules import Access, AccessAt, Readiness
 from aed.registry.nearby import DeviceNearby, OutOfService
@@ -33,7 +33,7 @@ class Question:
     responders: int = 10
     precision: Precision = Precision.CELL
     """Where responders are taken to be."""
-    sent_from: SentFrom | None = None
+    sent_from: PatientPlace | None = None
     """Where the patient is, for a plan: only devices that somebody may be sent for are looked for."""
     is_for_plan: bool = False
     """People come from elsewhere: what is too far to be fetched from the patient may be on their way."""

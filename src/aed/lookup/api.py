@@ -21,7 +21,7 @@ from starlette.background import BackgroundTask
 from starlette.types import Receive, Scope, Send
 
 from aed import clock
-from aed.accounts.authentication import ViewerDep, viewer_asking
+from aed.accounts.authentication import ViewerDep, current_viewer
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import database_of
 from aed.database.event_loop import WouldWait
@@ -52,7 +52,7 @@ class _Direct(APIRoute):
             return await super().handle(scope, receive, send)
         request = Request(scope, receive, send)
         await refuse_unknown_parameters(request)
-        viewer = await viewer_asking(request)
+        viewer = await current_viewer(request)
         response = await _found(request, viewer, _asked(request))
         return await response(scope, receive, send)
 

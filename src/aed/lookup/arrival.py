@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from aed.registry.devices.reachability import HourBand, PlaceClass, chance_unknown
-from aed.registry.devices.rules import Access, AccessAt, Readiness, chance_ready
+from aed.registry.devices.reachability import HourBand, PlaceClass, probability_reachable
+from aed.registry.devices.rules import Access, AccessAt, Readiness, probability_ready
 from aed.settings import Arrival
 from aed.walking.basis import Basis as Basis  # the lookup's own word
 from aed.walking.travel import Leg, Pace, fetch_seconds, leg_seconds, metres_walked_in
@@ -55,7 +55,7 @@ def chance_reachable(access: AccessAt, place: PlaceClass, band: HourBand, number
         case Access.UNKNOWN if access.is_entry_unknown:
             return numbers.chance_entry_unknown
         case Access.UNKNOWN:
-            return chance_unknown(place, band, numbers.chance_unknown)
+            return probability_reachable(place, band, numbers.chance_unknown)
 
 
 def chance_of(
@@ -75,7 +75,7 @@ def chance_of(
     is_last_resort = readiness is Readiness.PADS_EXPIRED
     if not (readiness.is_usable or is_last_resort):
         return 0.0
-    ready = numbers.chance_ready_pads_expired if is_last_resort else chance_ready(confidence, numbers)
+    ready = numbers.chance_ready_pads_expired if is_last_resort else probability_ready(confidence, numbers)
     chance = reachable * ready
     return chance * numbers.chance_closed_gate if by_closed_gate else chance
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import h3
 from pydantic import BaseModel, ConfigDict, Field
 
-from aed.accounts.permissions import Viewer, is_of_the_house
+from aed.accounts.permissions import Viewer, is_insider
 from aed.geo import Datum, Position, in_mainland_china, map_links
 from aed.lookup import reasons
 from aed.lookup.answer import Answer, NearbyDevice, QuarantinedDevice
@@ -245,7 +245,7 @@ def _device(near: NearbyDevice, answer: Answer, viewer: Viewer, settings: Settin
     row, until = near.row, near.access.until
     needs_guard = near.access.access is Access.ASSISTED or near.by_closed_gate
     ring = {"guard": row.guard_phone if needs_guard else None}
-    if viewer.is_signed_in and is_of_the_house(viewer, row.estate_id, row.region_id):
+    if viewer.is_signed_in and is_insider(viewer, row.estate_id, row.region_id):
         ring = {"guard": row.guard_phone, "keeper_name": row.keeper_name, "keeper": row.keeper_phone}
     return {
         "id": row.id,

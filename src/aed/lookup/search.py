@@ -40,7 +40,7 @@ from aed.registry.devices.rules import (
     Access,
     AccessAt,
     DeviceState,
-    Entry,
+    EntryMode,
     Readiness,
     access_at,
     confidence,
@@ -69,7 +69,7 @@ MORE_THAN_ASKED = 4
 _SOON_ROWS, _SOON_METRES = 200, 3_000.0
 """No more rows and no longer walks are a matter of a few milliseconds."""
 MOST_UNUSABLE = 5
-_ENTRIES = {entry.value: entry for entry in Entry}
+_ENTRIES = {entry.value: entry for entry in EntryMode}
 """Looked up in a tenth of the time in which one is made of its word."""
 
 

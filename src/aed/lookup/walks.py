@@ -17,7 +17,7 @@ from aed.database.nearest import Located
 from aed.geo import Position
 from aed.hours.evaluation import HolidayCalendar, Opening, hours_at
 from aed.registry import nearby as nearby_queries
-from aed.registry.estates.rules import Passage, Passing, passing
+from aed.registry.estates.rules import GatePassing, Passage, passing
 from aed.registry.nearby import GateNearby
 from aed.settings import Arrival
 from aed.walking.footing import Footing, Footings
@@ -244,10 +244,10 @@ class Ways:
             gates.estates[crossing] = row.estate_id
             hours = _hours_of(self._connection, row, self._at)
             passed = _passing(row, hours, self._viewer)
-            if passed is Passing.NOT:
+            if passed is GatePassing.NOT:
                 gates.close(crossing, row.name_en, row.name_zh, self._numbers)
-            elif passed is Passing.AFTER_A_WAIT or hours is Opening.UNKNOWN:
-                wait = self._numbers.guarded_gate_seconds if passed is Passing.AFTER_A_WAIT else 0.0
+            elif passed is GatePassing.AFTER_A_WAIT or hours is Opening.UNKNOWN:
+                wait = self._numbers.guarded_gate_seconds if passed is GatePassing.AFTER_A_WAIT else 0.0
                 told = GatePassed(row.name_en, row.name_zh, wait, hours is not Opening.UNKNOWN)
                 gates.keep_waiting(crossing, told, self._numbers)
         for barrier in self._network.barriers_near(self._here, within_metres):
@@ -274,9 +274,9 @@ class Ways:
                 ).state
         passage = Passage.RESIDENTS if barrier.access in _NOBODY_PASSES else Passage.OPEN
         passed = passing(passage, hours, is_member=False, guard_can_be_rung=self._viewer.sees_responders)
-        if passed is Passing.NOT:
+        if passed is GatePassing.NOT:
             gates.close(barrier.crossing, "a closed gate", "一处关闭的出入口", self._numbers)
-        elif passed is Passing.AFTER_A_WAIT:
+        elif passed is GatePassing.AFTER_A_WAIT:
             told = GatePassed("a private gate", "一处非公共出入口", self._numbers.guarded_gate_seconds)
             gates.keep_waiting(barrier.crossing, told, self._numbers)
         elif hours is Opening.UNKNOWN:
@@ -289,7 +289,7 @@ def _hours_of(connection: Connection, row: GateNearby, at: datetime) -> Opening:
     return hours_at(row.opening_hours, at, time_zone=row.time_zone, calendar=calendar).state
 
 
-def _passing(row: GateNearby, hours: Opening, viewer: Viewer) -> Passing:
+def _passing(row: GateNearby, hours: Opening, viewer: Viewer) -> GatePassing:
     return passing(
         Passage(row.passage),
         hours,
@@ -298,7 +298,7 @@ def _passing(row: GateNearby, hours: Opening, viewer: Viewer) -> Passing:
     )
 
 
-def passing_of(connection: Connection, row: GateNearby, viewer: Viewer, at: datetime) -> Passing:
+def passing_of(connection: Connection, row: GateNearby, viewer: Viewer, at: datetime) -> GatePassing:
     """What a registered gate means for that traveller at that moment."""
     return _passing(row, _hours_of(connection, row, at), viewer)
 

@@ -16,11 +16,11 @@ from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotAllowed, NotFound, NotSignedIn
-from aed.http.parameters import Cursor, Limit, after
+from aed.http.parameters import Cursor, Limit, cursor_id
 from aed.notifications import endpoints as endpoint_actions
 from aed.notifications import queries
-from aed.notifications.claims import cancel, send_again
-from aed.notifications.endpoints import EndpointGiven
+from aed.notifications.claims import cancel_waiting, send_now
+from aed.notifications.endpoints import EndpointInput
 from aed.notifications.rules import Channel, OutboxState
 from aed.notifications.schemas import (
     EndpointIn,
@@ -57,9 +57,9 @@ def list_outbox_messages(
 ) -> OutboxPage:
     """What is to be sent, was sent, or was given up; without the texts. For network administrators."""
     found = queries.messages(
-        session, viewer, state=state, channel=channel, limit=limit + 1, after_id=after(cursor)
+        session, viewer, state=state, channel=channel, limit=limit + 1, after_id=cursor_id(cursor)
     )
-    waits = queries.waits(session, found[:limit], at=clock.now())
+    waits = queries.waiting_reasons(session, found[:limit], at=clock.now())
     page = OutboxPage(messages=[OutboxMessageOut.of(each, waits.get(each.id)) for each in found[:limit]])
     if len(found) > limit:
         page.next = str(page.messages[-1].id)
@@ -70,19 +70,19 @@ def list_outbox_messages(
 def get_outbox_message(session: ReadSession, viewer: ViewerDep, message_id: MessageId) -> OutboxMessageOut:
     """One message without its text."""
     found = queries.message(session, viewer, message_id)
-    return OutboxMessageOut.of(found, queries.waits(session, [found], at=clock.now()).get(found.id))
+    return OutboxMessageOut.of(found, queries.waiting_reasons(session, [found], at=clock.now()).get(found.id))
 
 
 @router.post("/outbox/{message_id}/resend")
 def resend_message(session: WriteSession, viewer: ViewerDep, message_id: MessageId) -> OutboxMessageOut:
     """Tries a message again that was given up, with the same key."""
-    return OutboxMessageOut.of(send_again(session, viewer, message_id, at=clock.now()))
+    return OutboxMessageOut.of(send_now(session, viewer, message_id, at=clock.now()))
 
 
 @router.post("/outbox/{message_id}/cancel")
 def cancel_message(session: WriteSession, viewer: ViewerDep, message_id: MessageId) -> OutboxMessageOut:
     """Gives a waiting message up, so that it is not sent. What waits behind it goes on."""
-    return OutboxMessageOut.of(cancel(session, viewer, message_id, at=clock.now()))
+    return OutboxMessageOut.of(cancel_waiting(session, viewer, message_id, at=clock.now()))
 
 
 # --- endpoints ------------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ def list_endpoints(
     session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
 ) -> EndpointsPage:
     """Bots, programs, mailboxes and browsers that messages go to, without their addresses."""
-    found = queries.endpoints(session, viewer, limit=limit + 1, after_id=after(cursor))
+    found = queries.endpoints(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
     page = EndpointsPage(endpoints=[EndpointOut.of(each) for each in found[:limit]])
     if len(found) > limit:
         page.next = str(page.endpoints[-1].id)
@@ -105,7 +105,7 @@ def add_endpoint(
     session: WriteSession, viewer: ViewerDep, settings: SettingsDep, new: EndpointIn, response: Response
 ) -> EndpointOut:
     """Adds an endpoint. Its address and its secret are shown to nobody again."""
-    given = EndpointGiven(
+    given = EndpointInput(
         name=new.name,
         channel=new.channel,
         address=new.address.get_secret_value(),
@@ -184,10 +184,10 @@ def _name_of(endpoint: str, person_id: int) -> str:
     return f"browser-{digest[:40]}"
 
 
-def _subscription(endpoint: str, person_id: int, given: SubscriptionIn, settings: Settings) -> EndpointGiven:
+def _subscription(endpoint: str, person_id: int, given: SubscriptionIn, settings: Settings) -> EndpointInput:
     if settings.web_push.private_key is None:
         raise NotFound("Messages to browsers are not set up here.")
-    return EndpointGiven(
+    return EndpointInput(
         name=_name_of(endpoint, person_id),
         channel=Channel.WEB_PUSH,
         address=endpoint,

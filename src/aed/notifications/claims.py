@@ -12,41 +12,41 @@ from sqlalchemy import ColumnElement, CursorResult, Executable, and_, exists, or
 from sqlalchemy.orm import Session, aliased
 
 from aed.accounts.people.rules import Language
-from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.errors import Conflict, NotFound
 from aed.notifications.endpoints import close_endpoint
-from aed.notifications.models import EndpointRow, Outgoing
+from aed.notifications.models import EndpointRow, OutboxMessage
 from aed.notifications.rules import (
     LINK_REMOVED,
-    LONGEST_RATE,
-    MOST_TRIES,
+    MAX_RATE_PERIOD,
+    MAX_TRIES,
     RATES,
     Channel,
+    Delivery,
+    DeliveryFailed,
     Endpoint,
-    Letter,
-    NotDelivered,
-    Postponed,
-    Refused,
-    free_at,
+    PermanentFailure,
+    TemporaryFailure,
+    next_free_at,
     wait_after,
     without_links,
 )
 
 LEASE: Final = timedelta(minutes=2)
 """How long a claim holds; what has not been tried by then is anybody's again."""
-LINKS_KEPT: Final = timedelta(days=7)
+LINK_RETENTION: Final = timedelta(days=7)
 """So long a dead letter without an end of its own keeps its links: it may be sent again within a week."""
-UNWANTED: Final = "Nobody wanted it any longer."
+NO_LONGER_WANTED: Final = "Nobody wanted it any longer."
 
-_WAITING: Final = (Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None))
-_InLane = aliased(Outgoing)  # visibility: only a name
+_WAITING: Final = (OutboxMessage.sent_at.is_(None), OutboxMessage.given_up_at.is_(None))
+_InLane = aliased(OutboxMessage)  # visibility: only a name
 
 
 def _due(at: datetime) -> tuple[ColumnElement[bool], ...]:
     return (
         *_WAITING,
-        Outgoing.due_at <= at,
-        or_(Outgoing.claimed_until.is_(None), Outgoing.claimed_until <= at),
+        OutboxMessage.due_at <= at,
+        or_(OutboxMessage.claimed_until.is_(None), OutboxMessage.claimed_until <= at),
     )
 
 
@@ -57,7 +57,7 @@ def due_channels(session: Session, *, at: datetime) -> list[Channel]:
     """
     asked = select(
         *(
-            exists().where(Outgoing.channel == channel, *_due(at)).correlate(None).label(channel)
+            exists().where(OutboxMessage.channel == channel, *_due(at)).correlate(None).label(channel)
             for channel in Channel
         )
     )
@@ -72,7 +72,7 @@ class _Found:
     lane: str | None
 
 
-def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: int) -> list[Letter]:
+def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: int) -> list[Delivery]:
     """Messages of the channel that are `by`'s to send until LEASE is over; none where there are none.
 
     1. Codes first, then what has been due for longest.
@@ -88,23 +88,23 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
     # As a value, and not as a join: without statistics PostgreSQL walks the whole outbox for each message.
     first_of_lane = (
         select(_InLane.id)
-        .where(_InLane.lane == Outgoing.lane, _InLane.sent_at.is_(None), _InLane.given_up_at.is_(None))
+        .where(_InLane.lane == OutboxMessage.lane, _InLane.sent_at.is_(None), _InLane.given_up_at.is_(None))
         .order_by(_InLane.id)
         .limit(1)
-        .correlate(Outgoing)
+        .correlate(OutboxMessage)
         .scalar_subquery()
     )
     for is_secret in (True, False):
         asked = (
-            select(Outgoing.id, Outgoing.endpoint_id, Outgoing.lane)
+            select(OutboxMessage.id, OutboxMessage.endpoint_id, OutboxMessage.lane)
             .where(
-                Outgoing.channel == channel,
-                Outgoing.is_secret.is_(is_secret),
+                OutboxMessage.channel == channel,
+                OutboxMessage.is_secret.is_(is_secret),
                 *_due(at),
-                or_(Outgoing.expires_at.is_(None), Outgoing.expires_at > at),
-                or_(Outgoing.lane.is_(None), Outgoing.id == first_of_lane),
+                or_(OutboxMessage.expires_at.is_(None), OutboxMessage.expires_at > at),
+                or_(OutboxMessage.lane.is_(None), OutboxMessage.id == first_of_lane),
             )
-            .order_by(Outgoing.due_at, Outgoing.id)
+            .order_by(OutboxMessage.due_at, OutboxMessage.id)
             .limit(most - len(found))
             .with_for_update(skip_locked=True)
         )
@@ -117,9 +117,9 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
     if not found:
         return []
     rows = session.execute(
-        update(Outgoing)
-        .where(Outgoing.id.in_([each.id for each in found]), *_due(at))
-        .values(claim=by, claimed_until=at + LEASE, tries=Outgoing.tries + 1, tried_at=at)
+        update(OutboxMessage)
+        .where(OutboxMessage.id.in_([each.id for each in found]), *_due(at))
+        .values(claim=by, claimed_until=at + LEASE, tries=OutboxMessage.tries + 1, tried_at=at)
         .returning(*_LETTER)
         .execution_options(synchronize_session=False)
     ).all()
@@ -130,7 +130,7 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
     for row in sorted(rows, key=lambda each: order[each.id]):
         is_chinese = row.language is Language.ZH
         letters.append(
-            Letter(
+            Delivery(
                 id=row.id,
                 key=row.key,
                 channel=row.channel,
@@ -150,29 +150,31 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
     return letters
 
 
-def is_still_wanted(session: Session, letter: Letter, *, by: str) -> bool:
+def is_still_wanted(session: Session, letter: Delivery, *, by: str) -> bool:
     """Whether it is `by`'s to send, and was neither sent nor taken back. visibility: for the worker."""
-    asked = select(Outgoing.id).where(Outgoing.id == letter.id, Outgoing.claim == by, *_WAITING)
+    asked = select(OutboxMessage.id).where(
+        OutboxMessage.id == letter.id, OutboxMessage.claim == by, *_WAITING
+    )
     return session.scalar(asked) is not None
 
 
 _LETTER: Final = (
-    Outgoing.id,
-    Outgoing.key,
-    Outgoing.channel,
-    Outgoing.recipient,
-    Outgoing.language,
-    Outgoing.subject_en,
-    Outgoing.subject_zh,
-    Outgoing.text_en,
-    Outgoing.text_zh,
-    Outgoing.created_at,
-    Outgoing.expires_at,
-    Outgoing.tries,
-    Outgoing.endpoint_id,
-    Outgoing.lane,
-    Outgoing.is_secret,
-    Outgoing.body,
+    OutboxMessage.id,
+    OutboxMessage.key,
+    OutboxMessage.channel,
+    OutboxMessage.recipient,
+    OutboxMessage.language,
+    OutboxMessage.subject_en,
+    OutboxMessage.subject_zh,
+    OutboxMessage.text_en,
+    OutboxMessage.text_zh,
+    OutboxMessage.created_at,
+    OutboxMessage.expires_at,
+    OutboxMessage.tries,
+    OutboxMessage.endpoint_id,
+    OutboxMessage.lane,
+    OutboxMessage.is_secret,
+    OutboxMessage.body,
 )
 
 
@@ -193,11 +195,13 @@ def _that_follow(session: Session, firsts: Sequence[_Found], *, at: datetime, mo
     visibility: for the worker.
     """
     lanes = {each.lane for each in firsts if each.lane is not None}
-    is_ready = and_(*_due(at), or_(Outgoing.expires_at.is_(None), Outgoing.expires_at > at))
+    is_ready = and_(*_due(at), or_(OutboxMessage.expires_at.is_(None), OutboxMessage.expires_at > at))
     rows = session.execute(
-        select(Outgoing.id, Outgoing.endpoint_id, Outgoing.lane, is_ready.label("is_ready"))
-        .where(Outgoing.lane.in_(lanes), *_WAITING, Outgoing.id.not_in([each.id for each in firsts]))
-        .order_by(Outgoing.lane, Outgoing.id)
+        select(OutboxMessage.id, OutboxMessage.endpoint_id, OutboxMessage.lane, is_ready.label("is_ready"))
+        .where(
+            OutboxMessage.lane.in_(lanes), *_WAITING, OutboxMessage.id.not_in([each.id for each in firsts])
+        )
+        .order_by(OutboxMessage.lane, OutboxMessage.id)
         .limit(most)
     )
     found = []
@@ -216,55 +220,55 @@ def _may_be_sent(session: Session, found: _Found, *, channel: Channel, at: datet
     """
     most = max(rate.most for rate in RATES[channel])
     tried = session.scalars(
-        select(Outgoing.tried_at)
-        .where(Outgoing.endpoint_id == found.endpoint_id, Outgoing.tried_at > at - LONGEST_RATE)
-        .order_by(Outgoing.tried_at.desc())
+        select(OutboxMessage.tried_at)
+        .where(OutboxMessage.endpoint_id == found.endpoint_id, OutboxMessage.tried_at > at - MAX_RATE_PERIOD)
+        .order_by(OutboxMessage.tried_at.desc())
         .limit(most)
     ).all()
-    free = free_at([moment for moment in tried if moment is not None], RATES[channel], at=at)
+    free = next_free_at([moment for moment in tried if moment is not None], RATES[channel], at=at)
     if free > at:
-        _change(session, update(Outgoing).where(Outgoing.id == found.id).values(due_at=free))
+        _change(session, update(OutboxMessage).where(OutboxMessage.id == found.id).values(due_at=free))
     return free <= at
 
 
 # --- How it ended ---------------------------------------------------------------------------------------
 
 
-def sent(session: Session, letters: Sequence[Letter], *, by: str, at: datetime) -> int:
+def sent(session: Session, letters: Sequence[Delivery], *, by: str, at: datetime) -> int:
     """They were delivered; secrets are forgotten here. How many were still `by`'s to record."""
     if not letters:
         return 0
     ids = [letter.id for letter in letters]
     recorded = _change(
         session,
-        update(Outgoing)
-        .where(Outgoing.id.in_(ids), Outgoing.claim == by, *_WAITING)
+        update(OutboxMessage)
+        .where(OutboxMessage.id.in_(ids), OutboxMessage.claim == by, *_WAITING)
         .values(sent_at=at, claim=None, claimed_until=None, why=None),
     )
     _forget_secrets(session, ids)
-    _remove_links(session, Outgoing.id.in_(ids), Outgoing.sent_at.is_not(None))
+    _remove_links(session, OutboxMessage.id.in_(ids), OutboxMessage.sent_at.is_not(None))
     return recorded
 
 
-def failed(session: Session, letter: Letter, error: NotDelivered, *, by: str, at: datetime) -> None:
+def failed(session: Session, letter: Delivery, error: DeliveryFailed, *, by: str, at: datetime) -> None:
     """It is tried again later, or given up: at once when it was refused, else after enough tries.
 
     An endpoint that is gone gets nothing any longer.
     """
-    mine = update(Outgoing).where(Outgoing.id == letter.id, Outgoing.claim == by, *_WAITING)
+    mine = update(OutboxMessage).where(OutboxMessage.id == letter.id, OutboxMessage.claim == by, *_WAITING)
     free = {"claim": None, "claimed_until": None, "why": error.detail[:300]}
-    if isinstance(error, Refused) or letter.tries >= MOST_TRIES:
+    if isinstance(error, PermanentFailure) or letter.tries >= MAX_TRIES:
         _change(session, mine.values(given_up_at=at, **free))
         _forget_secrets(session, [letter.id])
-        if isinstance(error, Refused) and error.is_endpoint_gone and letter.endpoint is not None:
+        if isinstance(error, PermanentFailure) and error.is_endpoint_gone and letter.endpoint is not None:
             close_endpoint(session, letter.endpoint.id, why=error.detail[:300], at=at)
         return
     wait = wait_after(letter.tries, chance=random.random())
-    if isinstance(error, Postponed) and error.wait is not None:
+    if isinstance(error, TemporaryFailure) and error.wait is not None:
         wait = max(wait, error.wait)
-    is_down = isinstance(error, Postponed) and error.is_channel_down
+    is_down = isinstance(error, TemporaryFailure) and error.is_channel_down
     _change(session, mine.values(due_at=at + wait, is_channel_down=is_down, **free))
-    if isinstance(error, Postponed) and error.is_channel_down and letter.server is not None:
+    if isinstance(error, TemporaryFailure) and error.is_channel_down and letter.server is not None:
         _put_off(session, letter.server, until=at + wait)
 
 
@@ -272,41 +276,52 @@ def _put_off(session: Session, endpoint_id: int, *, until: datetime) -> None:
     """What else waits for that server is not tried before: one that is down keeps nobody else waiting."""
     _change(
         session,
-        update(Outgoing)
-        .where(Outgoing.endpoint_id == endpoint_id, *_WAITING, Outgoing.due_at < until)
+        update(OutboxMessage)
+        .where(OutboxMessage.endpoint_id == endpoint_id, *_WAITING, OutboxMessage.due_at < until)
         .values(due_at=until),
     )
 
 
-def give_back(session: Session, letters: Sequence[Letter], *, by: str) -> None:
+def release(session: Session, letters: Sequence[Delivery], *, by: str) -> None:
     """They were claimed and not tried: as if they had not been claimed."""
     if letters:
         _change(
             session,
-            update(Outgoing)
-            .where(Outgoing.id.in_([letter.id for letter in letters]), Outgoing.claim == by, *_WAITING)
-            .values(claim=None, claimed_until=None, tries=Outgoing.tries - 1),
+            update(OutboxMessage)
+            .where(
+                OutboxMessage.id.in_([letter.id for letter in letters]), OutboxMessage.claim == by, *_WAITING
+            )
+            .values(claim=None, claimed_until=None, tries=OutboxMessage.tries - 1),
         )
 
 
-def free_claims_of(session: Session, by: str) -> int:
+def release_claims_of(session: Session, by: str) -> int:
     """What a worker that is no more had claimed is anybody's again, without waiting; how many there were."""
     return _change(
         session,
-        update(Outgoing).where(Outgoing.claim == by, *_WAITING).values(claim=None, claimed_until=None),
+        update(OutboxMessage)
+        .where(OutboxMessage.claim == by, *_WAITING)
+        .values(claim=None, claimed_until=None),
     )
 
 
-def give_up_the_unwanted(session: Session, *, at: datetime) -> int:
+def give_up_expired(session: Session, *, at: datetime) -> int:
     """What nobody wants any longer is not sent, and its secrets are forgotten. How many there were.
 
     visibility: for the worker.
     """
-    over = session.scalars(select(Outgoing.id).where(*_due(at), Outgoing.expires_at <= at).limit(1000)).all()
+    over = session.scalars(
+        select(OutboxMessage.id).where(*_due(at), OutboxMessage.expires_at <= at).limit(1000)
+    ).all()
     if over:
-        _change(session, update(Outgoing).where(Outgoing.id.in_(over)).values(given_up_at=at, why=UNWANTED))
+        _change(
+            session,
+            update(OutboxMessage)
+            .where(OutboxMessage.id.in_(over))
+            .values(given_up_at=at, why=NO_LONGER_WANTED),
+        )
         _forget_secrets(session, over)
-        _remove_links(session, Outgoing.id.in_(over), Outgoing.given_up_at.is_not(None))
+        _remove_links(session, OutboxMessage.id.in_(over), OutboxMessage.given_up_at.is_not(None))
     return len(over)
 
 
@@ -318,32 +333,37 @@ def remove_dead_links(session: Session, *, at: datetime) -> int:
     """
     return _remove_links(
         session,
-        Outgoing.given_up_at.is_not(None),
-        or_(Outgoing.expires_at <= at, Outgoing.given_up_at <= at - LINKS_KEPT),
+        OutboxMessage.given_up_at.is_not(None),
+        or_(OutboxMessage.expires_at <= at, OutboxMessage.given_up_at <= at - LINK_RETENTION),
     )
 
 
 def _remove_links(session: Session, *which: ColumnElement[bool]) -> int:
     """visibility: what stays tells less."""
-    has_link = or_(*(column.like("%://%") for column in (Outgoing.text_en, Outgoing.text_zh, Outgoing.body)))
-    texts = (Outgoing.text_en, Outgoing.text_zh, Outgoing.body)
-    rows = session.execute(select(Outgoing.id, *texts).where(*which, has_link).limit(1000)).all()
+    has_link = or_(
+        *(
+            column.like("%://%")
+            for column in (OutboxMessage.text_en, OutboxMessage.text_zh, OutboxMessage.body)
+        )
+    )
+    texts = (OutboxMessage.text_en, OutboxMessage.text_zh, OutboxMessage.body)
+    rows = session.execute(select(OutboxMessage.id, *texts).where(*which, has_link).limit(1000)).all()
     changed = 0
     for row in rows:
         found = {each.key: without_links(getattr(row, each.key)) for each in texts}
         if any(found[each.key] != getattr(row, each.key) for each in texts):
-            changed += _change(session, update(Outgoing).where(Outgoing.id == row.id).values(found))
+            changed += _change(session, update(OutboxMessage).where(OutboxMessage.id == row.id).values(found))
     return changed
 
 
-def send_again(session: Session, who: Viewer, outgoing_id: int, *, at: datetime) -> Outgoing:
+def send_now(session: Session, who: Viewer, outgoing_id: int, *, at: datetime) -> OutboxMessage:
     """A dead message is tried again from now on, with the same key: a receiver that has it keeps one.
 
     Raises NotFound, and Conflict for one that is not dead or whose text is forgotten.
     visibility: an administrator's.
     """
-    may_administer(who)
-    found = session.get(Outgoing, outgoing_id, with_for_update=True)
+    require_administrator(who)
+    found = session.get(OutboxMessage, outgoing_id, with_for_update=True)
     if found is None:
         raise NotFound(f"There is no message {outgoing_id}.", field="message_id")
     if found.given_up_at is None:
@@ -362,14 +382,14 @@ def send_again(session: Session, who: Viewer, outgoing_id: int, *, at: datetime)
     return found
 
 
-def cancel(session: Session, who: Viewer, outgoing_id: int, *, at: datetime) -> Outgoing:
+def cancel_waiting(session: Session, who: Viewer, outgoing_id: int, *, at: datetime) -> OutboxMessage:
     """Give up a message that waits, so that it is not sent; what waits behind it goes on.
 
     Raises NotFound, and Conflict for one that was sent or given up, or is being sent at this moment.
     visibility: an administrator's.
     """
-    may_administer(who)
-    found = session.get(Outgoing, outgoing_id, with_for_update=True)
+    require_administrator(who)
+    found = session.get(OutboxMessage, outgoing_id, with_for_update=True)
     if found is None:
         raise NotFound(f"There is no message {outgoing_id}.", field="message_id")
     if found.sent_at is not None:
@@ -387,11 +407,11 @@ def cancel(session: Session, who: Viewer, outgoing_id: int, *, at: datetime) -> 
 
 
 def _forget_secrets(session: Session, ids: Collection[int]) -> None:
-    ended = or_(Outgoing.sent_at.is_not(None), Outgoing.given_up_at.is_not(None))
+    ended = or_(OutboxMessage.sent_at.is_not(None), OutboxMessage.given_up_at.is_not(None))
     _change(
         session,
-        update(Outgoing)
-        .where(Outgoing.id.in_(ids), Outgoing.is_secret, ended)
+        update(OutboxMessage)
+        .where(OutboxMessage.id.in_(ids), OutboxMessage.is_secret, ended)
         .values(text_en=None, text_zh=None),
     )
 

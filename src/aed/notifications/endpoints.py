@@ -16,12 +16,12 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from aed.accounts.people.models import Person
 from aed.accounts.people.rules import Language
-from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.errors import Conflict, InvalidInput, NotFound, requires_extra
-from aed.http.outbound_urls import target_of, why_refused
+from aed.http.outbound_urls import refusal_reason, target_of
 from aed.notifications import queries
-from aed.notifications.models import EndpointRow, Outgoing
-from aed.notifications.rules import TO_NUMBERS, Channel, apprise_refusal
+from aed.notifications.models import EndpointRow, OutboxMessage
+from aed.notifications.rules import PHONE_CHANNELS, Channel, apprise_refusal
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _MAILBOX: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[A-Za-z0-9.-]{1,189}")
@@ -35,7 +35,7 @@ HOSTS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class EndpointGiven:
+class EndpointInput:
     """What an endpoint is to be."""
 
     name: str
@@ -47,10 +47,10 @@ class EndpointGiven:
 
 
 def put_endpoint(
-    session: Session, who: Viewer, given: EndpointGiven, *, at: datetime, is_private_allowed: bool = False
+    session: Session, who: Viewer, given: EndpointInput, *, at: datetime, is_private_allowed: bool = False
 ) -> EndpointRow:
     """Messages can go there from now on. Raises InvalidInput, Conflict for a name that is taken, NotFound."""
-    may_administer(who)
+    require_administrator(who)
     _check(session, given, is_private_allowed=is_private_allowed)
     if queries.endpoint(session, given.name) is not None:
         raise Conflict(f"There is an endpoint '{given.name}' already: remove it first, or take another name.")
@@ -58,7 +58,7 @@ def put_endpoint(
 
 
 def subscribe(
-    session: Session, who: Viewer, given: EndpointGiven, *, at: datetime, is_private_allowed: bool = False
+    session: Session, who: Viewer, given: EndpointInput, *, at: datetime, is_private_allowed: bool = False
 ) -> EndpointRow:
     """The person's own browser is an endpoint from now on; the same one again changes its keys."""
     if who.person_id is None or given.person_id != who.person_id or given.channel is not Channel.WEB_PUSH:
@@ -72,7 +72,7 @@ def subscribe(
     return found
 
 
-def _added(session: Session, given: EndpointGiven, *, at: datetime) -> EndpointRow:
+def _added(session: Session, given: EndpointInput, *, at: datetime) -> EndpointRow:
     row = EndpointRow(
         name=given.name,
         channel=given.channel,
@@ -89,7 +89,7 @@ def _added(session: Session, given: EndpointGiven, *, at: datetime) -> EndpointR
 
 def remove_endpoint(session: Session, who: Viewer, name: str, *, at: datetime) -> None:
     """Nothing is sent there any longer; what waits for it is given up. Raises NotFound."""
-    may_administer(who)
+    require_administrator(who)
     found = queries.endpoint(session, name)
     if found is None:
         raise NotFound(f"There is no endpoint '{name}'.", field="name")
@@ -113,9 +113,11 @@ def close_endpoint(session: Session, endpoint_id: int, *, why: str, at: datetime
         execution_options=unsynchronized,
     )
     session.execute(
-        update(Outgoing)
+        update(OutboxMessage)
         .where(
-            Outgoing.endpoint_id == endpoint_id, Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None)
+            OutboxMessage.endpoint_id == endpoint_id,
+            OutboxMessage.sent_at.is_(None),
+            OutboxMessage.given_up_at.is_(None),
         )
         .values(given_up_at=at, why=why, claim=None, claimed_until=None),
         execution_options=unsynchronized,
@@ -144,7 +146,7 @@ def change_secret(session: Session, endpoint: EndpointRow, *, at: datetime, over
 # --- What is taken --------------------------------------------------------------------------------------
 
 
-def _check(session: Session, given: EndpointGiven, *, is_private_allowed: bool) -> None:
+def _check(session: Session, given: EndpointInput, *, is_private_allowed: bool) -> None:
     """visibility: only whether the person is there."""
     if not _NAME.fullmatch(given.name):
         raise InvalidInput(
@@ -154,7 +156,7 @@ def _check(session: Session, given: EndpointGiven, *, is_private_allowed: bool) 
     if given.person_id is not None and session.get(Person, given.person_id) is None:
         raise NotFound(f"There is no person {given.person_id}.", field="person_id")
     match given.channel:
-        case channel if channel in TO_NUMBERS:
+        case channel if channel in PHONE_CHANNELS:
             raise InvalidInput("A number needs no endpoint: the person's own is used.", field="channel")
         case Channel.EMAIL:
             if not _MAILBOX.fullmatch(given.address):
@@ -172,7 +174,7 @@ def _check(session: Session, given: EndpointGiven, *, is_private_allowed: bool) 
             _check_url(given, is_private_allowed=is_private_allowed)
 
 
-def _check_url(given: EndpointGiven, *, is_private_allowed: bool) -> None:
+def _check_url(given: EndpointInput, *, is_private_allowed: bool) -> None:
     target = target_of(given.address)
     if not is_private_allowed:
         if target.scheme != "https":
@@ -183,7 +185,7 @@ def _check_url(given: EndpointGiven, *, is_private_allowed: bool) -> None:
                 f"The address of a bot of this kind begins with https://{hosts[0]}/.", field="address"
             )
     why = (
-        why_refused(target.address, is_private_allowed=is_private_allowed)
+        refusal_reason(target.address, is_private_allowed=is_private_allowed)
         if target.address is not None
         else None
     )

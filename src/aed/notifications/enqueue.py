@@ -13,15 +13,15 @@ from sqlalchemy.orm import Session, class_mapper
 
 from aed.accounts.free_text import one_line
 from aed.accounts.people.models import Person
-from aed.accounts.people.rules import Language, Message, e164
+from aed.accounts.people.rules import Language, PersonMessage, e164
 from aed.database.bulk import insert_many
 from aed.database.session import not_after_wall_clock
 from aed.errors import InvalidInput, NotFound
 from aed.notifications import queries
-from aed.notifications.models import EndpointRow, Outgoing
+from aed.notifications.models import EndpointRow, OutboxMessage
 from aed.notifications.rules import Channel
 
-TAKEN_BACK: Final = "It was called off."
+CANCELLED: Final = "It was called off."
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Notice:
     expires_at: datetime | None = None
 
 
-def put(session: Session, message: Message, at: datetime) -> Outgoing:
+def enqueue(session: Session, message: PersonMessage, at: datetime) -> OutboxMessage:
     """It is sent to that number once this transaction is committed.
 
     Codes for signing in have a lane of their own: they wait behind no reminder.
@@ -47,7 +47,9 @@ def put(session: Session, message: Message, at: datetime) -> Outgoing:
     return outgoing
 
 
-def put_to_endpoint(session: Session, endpoint: EndpointRow, notice: Notice, at: datetime) -> Outgoing:
+def enqueue_to_endpoint(
+    session: Session, endpoint: EndpointRow, notice: Notice, at: datetime
+) -> OutboxMessage:
     """The same to an endpoint: a bot, a program, a mailbox, a browser."""
     outgoing = _to_endpoint(session, endpoint, notice, at, lane=f"e{endpoint.id}", is_secret=False)
     session.add(outgoing)
@@ -55,12 +57,14 @@ def put_to_endpoint(session: Session, endpoint: EndpointRow, notice: Notice, at:
     return outgoing
 
 
-def put_body(session: Session, endpoint: EndpointRow, body: str, at: datetime, *, lane: str) -> Outgoing:
+def enqueue_body(
+    session: Session, endpoint: EndpointRow, body: str, at: datetime, *, lane: str
+) -> OutboxMessage:
     """JSON that a program gets as it is, in the order of its lane; tried as long as any other message.
 
     It is no secret: one that was given up can be sent again.
     """
-    outgoing = Outgoing(
+    outgoing = OutboxMessage(
         person_id=endpoint.person_id,
         endpoint_id=endpoint.id,
         channel=endpoint.channel,
@@ -78,9 +82,9 @@ def put_body(session: Session, endpoint: EndpointRow, body: str, at: datetime, *
     return outgoing
 
 
-def _to_number(session: Session, message: Message, at: datetime, *, lane: str) -> Outgoing:
+def _to_number(session: Session, message: PersonMessage, at: datetime, *, lane: str) -> OutboxMessage:
     channel = Channel(message.channel)
-    return Outgoing(
+    return OutboxMessage(
         person_id=message.person_id,
         channel=channel,
         recipient=message.phone,
@@ -98,8 +102,8 @@ def _to_number(session: Session, message: Message, at: datetime, *, lane: str) -
 
 def _to_endpoint(
     session: Session, endpoint: EndpointRow, notice: Notice, at: datetime, *, lane: str, is_secret: bool
-) -> Outgoing:
-    return Outgoing(
+) -> OutboxMessage:
+    return OutboxMessage(
         person_id=endpoint.person_id,
         endpoint_id=endpoint.id,
         channel=endpoint.channel,
@@ -118,9 +122,9 @@ def _to_endpoint(
     )
 
 
-def tell(
+def notify_person(
     session: Session, person_id: int, notice: Notice, at: datetime, *, country: str | None = None
-) -> Sequence[Outgoing]:
+) -> Sequence[OutboxMessage]:
     """The person is told on every way there is: the endpoints of the person's own, else by telephone.
 
     Empty for somebody who cannot be reached. `country` is where a number without a country code is at home;
@@ -132,10 +136,10 @@ def tell(
         raise NotFound(f"There is no person {person_id}.", field="person_id")
     endpoints = queries.endpoints_of(session, person_id)
     if endpoints:
-        return [put_to_endpoint(session, each, notice, at) for each in endpoints]
+        return [enqueue_to_endpoint(session, each, notice, at) for each in endpoints]
     if not person.phone:
         return []
-    message = Message(
+    message = PersonMessage(
         person_id=person.id,
         channel=person.channel,
         phone=person.phone if country is None else _rung(person.phone, country=country),
@@ -144,11 +148,11 @@ def tell(
         text_zh=notice.text_zh,
         expires_at=notice.expires_at,
     )
-    return [put(session, message, at)]
+    return [enqueue(session, message, at)]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class AlertMessage:
     """What a person is called for. The lane is that call's alone: by it the call is taken back."""
 
     person_id: int
@@ -158,7 +162,7 @@ class Call:
     """Where a number without a country code is at home."""
 
 
-def call(session: Session, calls: Sequence[Call], at: datetime) -> set[int]:
+def alert_people(session: Session, calls: Sequence[AlertMessage], at: datetime) -> set[int]:
     """These people are called on every way at once, the own endpoints and the telephone: three statements,
     whatever their number. By number those to whom there is no way.
 
@@ -174,7 +178,7 @@ def call(session: Session, calls: Sequence[Call], at: datetime) -> set[int]:
         for endpoint in endpoints.get(each.person_id, ()):
             made.append(_to_endpoint(session, endpoint, each.notice, at, lane=each.lane, is_secret=True))
         if person is not None and person.phone:
-            message = Message(
+            message = PersonMessage(
                 person_id=person.id,
                 channel=person.channel,
                 phone=_rung(person.phone, country=each.country),
@@ -185,34 +189,34 @@ def call(session: Session, calls: Sequence[Call], at: datetime) -> set[int]:
                 is_secret=True,
             )
             made.append(_to_number(session, message, at, lane=each.lane))
-    insert_many(session, Outgoing, [_as_row(each) for each in made])
+    insert_many(session, OutboxMessage, [_as_row(each) for each in made])
     return unreachable - {each.person_id for each in made if each.person_id is not None}
 
 
-def _as_row(outgoing: Outgoing) -> dict[str, object]:
+def _as_row(outgoing: OutboxMessage) -> dict[str, object]:
     """Ten that go out at once are written in a third of the time in which a session would."""
     return {name: getattr(outgoing, name) for name in _COLUMNS} | {"key": uuid4().hex}
 
 
 _COLUMNS: Final = tuple(
-    each.key for each in class_mapper(Outgoing).column_attrs if each.key not in ("id", "is_channel_down")
+    each.key for each in class_mapper(OutboxMessage).column_attrs if each.key not in ("id", "is_channel_down")
 )
 
 
-def take_back(session: Session, lanes: Collection[str], at: datetime) -> int:
+def cancel(session: Session, lanes: Collection[str], at: datetime) -> int:
     """What `call` put into these lanes and was not sent yet is not sent any more; how many there were.
 
     One that a worker holds already is not sent either, unless it is on its way at this very moment: before
     each try the worker looks once more.
     """
     done = session.execute(
-        update(Outgoing)
+        update(OutboxMessage)
         .where(
-            Outgoing.lane.in_([f"{channel}/{lane}" for lane in lanes for channel in Channel]),
-            Outgoing.sent_at.is_(None),
-            Outgoing.given_up_at.is_(None),
+            OutboxMessage.lane.in_([f"{channel}/{lane}" for lane in lanes for channel in Channel]),
+            OutboxMessage.sent_at.is_(None),
+            OutboxMessage.given_up_at.is_(None),
         )
-        .values(given_up_at=at, why=TAKEN_BACK, text_en=None, text_zh=None, claim=None, claimed_until=None),
+        .values(given_up_at=at, why=CANCELLED, text_en=None, text_zh=None, claim=None, claimed_until=None),
         execution_options={"synchronize_session": False},
     )
     assert isinstance(done, CursorResult)

@@ -21,15 +21,15 @@ from aed.errors import DatabaseUnavailable
 from aed.notifications import claims as claiming
 from aed.notifications.channels import Deliver
 from aed.notifications.claims import LEASE
-from aed.notifications.models import Outgoing
-from aed.notifications.rules import Channel, Letter, NotDelivered, Postponed
+from aed.notifications.models import OutboxMessage
+from aed.notifications.rules import Channel, Delivery, DeliveryFailed, TemporaryFailure
 
 log = structlog.get_logger("aed")
 
 BATCH: Final = 100
 AT_ONCE: Final = 8
 """Lanes of one batch are of different people, so they may go at the same time."""
-LANE_SECONDS: Final = 1.0
+ORDERING_KEY_SECONDS: Final = 1.0
 """After so long, what is left of a lane is given back: a slow one holds up no other for longer."""
 RECORDED_WITHIN_SECONDS: Final = 0.05
 """What was sent and is not recorded is sent again after a crash: so it is recorded soon."""
@@ -120,7 +120,7 @@ def send_channel(
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"aed-{channel}") as pool:
         while goes_on() and outages.is_over(channel):
             with transaction(database) as session:
-                unwanted = claiming.give_up_the_unwanted(session, at=now())
+                unwanted = claiming.give_up_expired(session, at=now())
                 letters = claiming.claim(
                     session, channel=channel, by=by, at=now(), most=outages.most(channel)
                 )
@@ -141,9 +141,9 @@ class _Batch:
     database: Database
     now: Now
     by: str
-    sent: list[Letter] = field(default_factory=list)
-    failed: list[tuple[Letter, NotDelivered]] = field(default_factory=list)
-    untried: list[Letter] = field(default_factory=list)
+    sent: list[Delivery] = field(default_factory=list)
+    failed: list[tuple[Delivery, DeliveryFailed]] = field(default_factory=list)
+    untried: list[Delivery] = field(default_factory=list)
 
     def record(self) -> None:
         if not (self.sent or self.failed or self.untried):
@@ -168,17 +168,17 @@ class _Batch:
             log.warning("sent by two", count=len(self.sent) - recorded)
         for letter, error in self.failed:
             claiming.failed(session, letter, error, by=self.by, at=at)
-        claiming.give_back(session, self.untried, by=self.by)
+        claiming.release(session, self.untried, by=self.by)
 
 
-type _Result = NotDelivered | bool
+type _Result = DeliveryFailed | bool
 """What went wrong, or whether it was tried."""
 
 
 def _send_batch(
     database: Database,
     now: Now,
-    letters: Sequence[Letter],
+    letters: Sequence[Delivery],
     *,
     deliver: Deliver,
     by: str,
@@ -190,26 +190,26 @@ def _send_batch(
     down: set[int | None] = set()
     """Servers; None: the channel."""
     until = time.monotonic() + LEASE.total_seconds() - _STOP_BEFORE_LEASE_SECONDS
-    results: SimpleQueue[tuple[Letter, _Result]] = SimpleQueue()
+    results: SimpleQueue[tuple[Delivery, _Result]] = SimpleQueue()
 
-    def one(letter: Letter) -> _Result:
+    def one(letter: Delivery) -> _Result:
         if letter.server in down or time.monotonic() > until or not goes_on():
             return False
         if letter.is_secret and not _is_still_wanted(database, letter, by):
             return False
         try:
             deliver(letter, at=now())
-        except NotDelivered as error:
-            if isinstance(error, Postponed) and error.is_channel_down:
+        except DeliveryFailed as error:
+            if isinstance(error, TemporaryFailure) and error.is_channel_down:
                 down.add(letter.server)
             return error
         except Exception as error:  # noqa: BLE001 - told by its type: its words may hold an address
             return _mistake(letter, error)
         return True
 
-    def one_after_the_other(lane: Sequence[Letter]) -> None:
+    def one_after_the_other(lane: Sequence[Delivery]) -> None:
         """None is tried after one that failed."""
-        lane_until = time.monotonic() + LANE_SECONDS
+        lane_until = time.monotonic() + ORDERING_KEY_SECONDS
         is_held_up = False
         for letter in lane:
             result = False if is_held_up else one(letter)
@@ -228,9 +228,9 @@ def _send_batch(
                     total += Sent(sent=1)
                 case False:
                     batch.untried.append(letter)
-                case NotDelivered():
+                case DeliveryFailed():
                     batch.failed.append((letter, result))
-                    total += Sent(postponed=1) if isinstance(result, Postponed) else Sent(refused=1)
+                    total += Sent(postponed=1) if isinstance(result, TemporaryFailure) else Sent(refused=1)
             if time.monotonic() - recorded_at > RECORDED_WITHIN_SECONDS:
                 batch.record()
                 recorded_at = time.monotonic()
@@ -242,7 +242,7 @@ def _send_batch(
     return total
 
 
-def _is_still_wanted(database: Database, letter: Letter, by: str) -> bool:
+def _is_still_wanted(database: Database, letter: Delivery, by: str) -> bool:
     """Nobody is called to a patient who has been helped already. What cannot be asked is not sent now."""
     try:
         with read_session(database) as session:
@@ -251,18 +251,18 @@ def _is_still_wanted(database: Database, letter: Letter, by: str) -> bool:
         return False
 
 
-def _lanes(letters: Sequence[Letter]) -> list[list[Letter]]:
+def _lanes(letters: Sequence[Delivery]) -> list[list[Delivery]]:
     """By lane, in order; what has no order to keep is a lane of its own."""
-    lanes: dict[str, list[Letter]] = {}
+    lanes: dict[str, list[Delivery]] = {}
     for letter in letters:
         lanes.setdefault(letter.lane or f"/{letter.id}", []).append(letter)
     return list(lanes.values())
 
 
-def _mistake(letter: Letter, error: Exception) -> Postponed:
+def _mistake(letter: Delivery, error: Exception) -> TemporaryFailure:
     """A mistake in a channel is ours, and stops no other message; it is in the log, without the message."""
     log.error("channel failed", channel=str(letter.channel), message=letter.id, error=type(error).__name__)
-    return Postponed(f"A mistake of this program: {type(error).__name__}.")
+    return TemporaryFailure(f"A mistake of this program: {type(error).__name__}.")
 
 
 @contextmanager
@@ -273,17 +273,17 @@ def _all_recorded(batch: _Batch) -> Iterator[None]:
         batch.record()
 
 
-def forget_messages(database: Database, now: datetime, *, keep_days: int) -> int:
+def delete_messages(database: Database, now: datetime, *, keep_days: int) -> int:
     """Messages that were sent or given up so long ago are gone; how many.
 
     visibility: for the timetable.
     """
     before, forgotten = now - timedelta(days=keep_days), 0
-    over = or_(Outgoing.sent_at <= before, Outgoing.given_up_at <= before)
+    over = or_(OutboxMessage.sent_at <= before, OutboxMessage.given_up_at <= before)
     while True:
         with transaction(database) as session:
-            ids = session.scalars(select(Outgoing.id).where(over).limit(1000)).all()
+            ids = session.scalars(select(OutboxMessage.id).where(over).limit(1000)).all()
             if not ids:
                 return forgotten
-            session.execute(delete(Outgoing).where(Outgoing.id.in_(ids)))
+            session.execute(delete(OutboxMessage).where(OutboxMessage.id.in_(ids)))
             forgotten += len(ids)

@@ -19,7 +19,7 @@ _DEAD = text("given_up_at IS NOT NULL")
 _TRIED = text("endpoint_id IS NOT NULL")
 
 
-class Outgoing(Table):
+class OutboxMessage(Table):
     """A message that is to be sent, or was. Written in the transaction that has the reason for it."""
 
     __tablename__ = "outbox"

@@ -15,17 +15,17 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
 from aed.database.types import UtcDateTime
 from aed.errors import NotAllowed, NotFound, NotSignedIn
-from aed.notifications.models import EndpointRow, Outgoing
-from aed.notifications.rules import Channel, OutboxState, Wait, WaitReason
+from aed.notifications.models import EndpointRow, OutboxMessage
+from aed.notifications.rules import Channel, OutboxState, WaitingFor, WaitReason
 
 _STATES: Final[dict[OutboxState, tuple[ColumnElement[bool], ...]]] = {
-    OutboxState.WAITING: (Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None)),
-    OutboxState.SENT: (Outgoing.sent_at.is_not(None),),
-    OutboxState.DEAD: (Outgoing.given_up_at.is_not(None),),
+    OutboxState.WAITING: (OutboxMessage.sent_at.is_(None), OutboxMessage.given_up_at.is_(None)),
+    OutboxState.SENT: (OutboxMessage.sent_at.is_not(None),),
+    OutboxState.DEAD: (OutboxMessage.given_up_at.is_not(None),),
 }
 
 
-def may_see_the_outbox(viewer: Viewer) -> None:
+def require_can_see_outbox(viewer: Viewer) -> None:
     """Passes for a network administrator, who may only read too. Raises NotSignedIn, NotAllowed."""
     if not viewer.is_signed_in:
         raise NotSignedIn("This is for network administrators: send a token, or sign in.")
@@ -41,30 +41,32 @@ def messages(
     channel: Channel | None = None,
     limit: int,
     after_id: int = 0,
-) -> Sequence[Outgoing]:
+) -> Sequence[OutboxMessage]:
     """A page of the outbox in order of id.
 
     visibility: only for a network administrator, and without the texts.
     """
-    may_see_the_outbox(viewer)
-    asked = select(Outgoing).where(Outgoing.id > after_id)
+    require_can_see_outbox(viewer)
+    asked = select(OutboxMessage).where(OutboxMessage.id > after_id)
     if state is not None:
         asked = asked.where(*_STATES[state])
     if channel is not None:
-        asked = asked.where(Outgoing.channel == channel)
-    return session.scalars(asked.order_by(Outgoing.id).limit(limit)).all()
+        asked = asked.where(OutboxMessage.channel == channel)
+    return session.scalars(asked.order_by(OutboxMessage.id).limit(limit)).all()
 
 
-def message(session: Session, viewer: Viewer, outgoing_id: int) -> Outgoing:
+def message(session: Session, viewer: Viewer, outgoing_id: int) -> OutboxMessage:
     """visibility: only for a network administrator, and without the texts."""
-    may_see_the_outbox(viewer)
-    found = session.get(Outgoing, outgoing_id)
+    require_can_see_outbox(viewer)
+    found = session.get(OutboxMessage, outgoing_id)
     if found is None:
         raise NotFound(f"There is no message {outgoing_id}.", field="message_id")
     return found
 
 
-def waits(session: Session, rows: Sequence[Outgoing], *, at: datetime) -> dict[int, Wait]:
+def waiting_reasons(
+    session: Session, rows: Sequence[OutboxMessage], *, at: datetime
+) -> dict[int, WaitingFor]:
     """Why each of these messages waits, by id; those that were sent or given up are left out.
 
     1. A worker has it in hand.
@@ -81,31 +83,31 @@ def waits(session: Session, rows: Sequence[Outgoing], *, at: datetime) -> dict[i
     first = {
         row[0]: row[1]
         for row in session.execute(
-            select(Outgoing.lane, func.min(Outgoing.id))
-            .where(Outgoing.lane.in_(lanes), *_STATES[OutboxState.WAITING])
-            .group_by(Outgoing.lane)
+            select(OutboxMessage.lane, func.min(OutboxMessage.id))
+            .where(OutboxMessage.lane.in_(lanes), *_STATES[OutboxState.WAITING])
+            .group_by(OutboxMessage.lane)
         )
     }
     down = _down(session, {each.channel for each in waiting})
     holds = session.scalar(select(_leases.c.expires_at).where(_leases.c.name == "worker"))
     acts = holds is not None and holds > at
 
-    def wait(row: Outgoing) -> Wait:
+    def wait(row: OutboxMessage) -> WaitingFor:
         if row.claimed_until is not None and row.claimed_until > at:
-            return Wait(WaitReason.BEING_SENT, until=row.claimed_until)
+            return WaitingFor(WaitReason.BEING_SENT, until=row.claimed_until)
         before = first.get(row.lane, row.id) if row.lane is not None else row.id
         if before < row.id:
-            return Wait(WaitReason.EARLIER_MESSAGE, behind_id=before)
+            return WaitingFor(WaitReason.EARLIER_MESSAGE, behind_id=before)
         tried_again = down.get(_server(row))
         if row.due_at > at:
             if tried_again is not None:
-                return Wait(WaitReason.CHANNEL_DOWN, until=row.due_at)
-            return Wait(WaitReason.RETRY if row.tries else WaitReason.NOT_DUE, until=row.due_at)
+                return WaitingFor(WaitReason.CHANNEL_DOWN, until=row.due_at)
+            return WaitingFor(WaitReason.RETRY if row.tries else WaitReason.NOT_DUE, until=row.due_at)
         if not acts:
-            return Wait(WaitReason.PAUSED)
+            return WaitingFor(WaitReason.PAUSED)
         if tried_again is not None and tried_again > at:
-            return Wait(WaitReason.CHANNEL_DOWN, until=tried_again)
-        return Wait(WaitReason.NEXT)
+            return WaitingFor(WaitReason.CHANNEL_DOWN, until=tried_again)
+        return WaitingFor(WaitReason.NEXT)
 
     return {each.id: wait(each) for each in waiting}
 
@@ -113,7 +115,7 @@ def waits(session: Session, rows: Sequence[Outgoing], *, at: datetime) -> dict[i
 _leases = table("leases", column("name"), column("expires_at", UtcDateTime))  # its model is in a higher layer
 
 
-def _server(row: Outgoing) -> tuple[Channel, int | None]:
+def _server(row: OutboxMessage) -> tuple[Channel, int | None]:
     """What is down when this cannot be sent: of webhooks each endpoint is a server of its own."""
     return row.channel, row.endpoint_id if row.channel is Channel.WEBHOOK else None
 
@@ -124,11 +126,13 @@ def _down(session: Session, channels: Collection[Channel]) -> dict[tuple[Channel
     visibility: moments alone.
     """
     failed = session.scalars(
-        select(Outgoing)
+        select(OutboxMessage)
         .where(
-            Outgoing.channel.in_(channels), *_STATES[OutboxState.WAITING], Outgoing.is_channel_down.is_(True)
+            OutboxMessage.channel.in_(channels),
+            *_STATES[OutboxState.WAITING],
+            OutboxMessage.is_channel_down.is_(True),
         )
-        .order_by(Outgoing.tried_at.desc())
+        .order_by(OutboxMessage.tried_at.desc())
         .limit(1000)
     )
     found: dict[tuple[Channel, int | None], datetime] = {}
@@ -136,18 +140,18 @@ def _down(session: Session, channels: Collection[Channel]) -> dict[tuple[Channel
         server = _server(row)
         if server in found or row.tried_at is None:
             continue
-        sent_since = select(Outgoing.id).where(
-            Outgoing.channel == row.channel, Outgoing.sent_at >= row.tried_at
+        sent_since = select(OutboxMessage.id).where(
+            OutboxMessage.channel == row.channel, OutboxMessage.sent_at >= row.tried_at
         )
         if server[1] is not None:
-            sent_since = sent_since.where(Outgoing.endpoint_id == server[1])
+            sent_since = sent_since.where(OutboxMessage.endpoint_id == server[1])
         if session.scalar(sent_since.limit(1)) is None:
             found[server] = row.due_at
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OutboxBacklog:
     """How a channel stands."""
 
     channel: Channel
@@ -157,39 +161,39 @@ class Standing:
     last_sent_at: datetime | None
 
 
-def standings(session: Session, viewer: Viewer) -> list[Standing]:
+def outbox_backlogs(session: Session, viewer: Viewer) -> list[OutboxBacklog]:
     """How each channel stands, those with nothing in the outbox too. Counted on partial indexes.
 
     visibility: only for a network administrator; counts.
     """
-    may_see_the_outbox(viewer)
+    require_can_see_outbox(viewer)
     waiting = {
         row[0]: (row[1], row[2])
         for row in session.execute(
-            select(Outgoing.channel, func.count(), func.min(Outgoing.due_at))
+            select(OutboxMessage.channel, func.count(), func.min(OutboxMessage.due_at))
             .where(*_STATES[OutboxState.WAITING])
-            .group_by(Outgoing.channel)
+            .group_by(OutboxMessage.channel)
         )
     }
     dead = {
         row[0]: row[1]
         for row in session.execute(
-            select(Outgoing.channel, func.count())
+            select(OutboxMessage.channel, func.count())
             .where(*_STATES[OutboxState.DEAD])
-            .group_by(Outgoing.channel)
+            .group_by(OutboxMessage.channel)
         )
     }
     last = {
         channel: session.scalar(
-            select(Outgoing.sent_at)
-            .where(Outgoing.channel == channel, Outgoing.sent_at.is_not(None))
-            .order_by(Outgoing.sent_at.desc())
+            select(OutboxMessage.sent_at)
+            .where(OutboxMessage.channel == channel, OutboxMessage.sent_at.is_not(None))
+            .order_by(OutboxMessage.sent_at.desc())
             .limit(1)
         )
         for channel in Channel
     }
     return [
-        Standing(
+        OutboxBacklog(
             channel=channel,
             waiting=waiting.get(channel, (0, None))[0],
             oldest_due_at=waiting.get(channel, (0, None))[1],
@@ -207,12 +211,12 @@ def backlog(session: Session, endpoint_ids: Collection[int]) -> dict[int, tuple[
     """
     rows = session.execute(
         select(
-            Outgoing.endpoint_id,
-            func.count().filter(Outgoing.given_up_at.is_(None)),
-            func.count().filter(Outgoing.given_up_at.is_not(None)),
+            OutboxMessage.endpoint_id,
+            func.count().filter(OutboxMessage.given_up_at.is_(None)),
+            func.count().filter(OutboxMessage.given_up_at.is_not(None)),
         )
-        .where(Outgoing.endpoint_id.in_(endpoint_ids), Outgoing.sent_at.is_(None))
-        .group_by(Outgoing.endpoint_id)
+        .where(OutboxMessage.endpoint_id.in_(endpoint_ids), OutboxMessage.sent_at.is_(None))
+        .group_by(OutboxMessage.endpoint_id)
     )
     return {each: (waiting, dead) for each, waiting, dead in rows if each is not None}
 
@@ -232,7 +236,7 @@ def open_endpoint(session: Session, viewer: Viewer, name: str) -> EndpointRow:
 
     visibility: only for a network administrator.
     """
-    may_see_the_outbox(viewer)
+    require_can_see_outbox(viewer)
     found = endpoint(session, name)
     if found is None:
         raise NotFound(f"There is no endpoint '{name}'.", field="name")
@@ -246,7 +250,7 @@ def endpoints(
 
     visibility: only for a network administrator.
     """
-    may_see_the_outbox(viewer)
+    require_can_see_outbox(viewer)
     return session.scalars(
         select(EndpointRow)
         .where(EndpointRow.id > after_id, EndpointRow.closed_at.is_(None))
@@ -255,7 +259,7 @@ def endpoints(
     ).all()
 
 
-def can_be_told() -> ColumnElement[bool]:
+def reachable_people() -> ColumnElement[bool]:
     """Whether there is any way to a person, in a statement on people.
 
     visibility: it is a predicate itself.

@@ -29,9 +29,9 @@ class Channel(StrEnum):
     """Whatever Apprise can reach."""
 
 
-TO_NUMBERS: Final = (Channel.SMS, Channel.VOICE)
+PHONE_CHANNELS: Final = (Channel.SMS, Channel.VOICE)
 """These go to a telephone number; all others to an endpoint."""
-NEEDS_A_SECRET: Final = (Channel.WEBHOOK, Channel.WEB_PUSH)
+CHANNELS_WITH_SECRET: Final = (Channel.WEBHOOK, Channel.WEB_PUSH)
 """A webhook without a signature could be anybody's, and a push message is encrypted to its browser."""
 
 
@@ -56,7 +56,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Delivery:
     """A message that was claimed, in the recipient's language."""
 
     id: int
@@ -89,7 +89,7 @@ class Letter:
 # --- What can go wrong ----------------------------------------------------------------------------------
 
 
-class NotDelivered(AedError):
+class DeliveryFailed(AedError):
     """A try that failed. The sentence is kept, and shown to administrators: it holds no secret."""
 
     status: ClassVar[int] = 502
@@ -97,7 +97,7 @@ class NotDelivered(AedError):
     title: ClassVar[str] = "The message could not be delivered"
 
 
-class Refused(NotDelivered):
+class PermanentFailure(DeliveryFailed):
     """For good: another try would be refused as well.
 
     `is_endpoint_gone`: and so would every other message that goes there.
@@ -108,7 +108,7 @@ class Refused(NotDelivered):
         self.is_endpoint_gone = is_endpoint_gone
 
 
-class Postponed(NotDelivered):
+class TemporaryFailure(DeliveryFailed):
     """For now: it is tried again, by itself.
 
     `wait`: as the other side asks. `is_channel_down`: every other message of this channel would fail now too,
@@ -124,8 +124,8 @@ class Postponed(NotDelivered):
 # --- When it is tried again -----------------------------------------------------------------------------
 
 FIRST_WAIT: Final = timedelta(seconds=15)
-LONGEST_WAIT: Final = timedelta(minutes=30)
-MOST_TRIES: Final = 50
+MAX_WAIT: Final = timedelta(minutes=30)
+MAX_TRIES: Final = 50
 """Seven tries within half an hour, then one each half hour: for nearly a day."""
 JITTER: Final = 0.2
 
@@ -135,7 +135,7 @@ def wait_after(tries: int, *, chance: float) -> timedelta:
 
     `chance` is from 0 to 1; with it as random, what failed together does not come back together.
     """
-    doubled = min(FIRST_WAIT * 2.0 ** min(tries - 1, 30), LONGEST_WAIT)
+    doubled = min(FIRST_WAIT * 2.0 ** min(tries - 1, 30), MAX_WAIT)
     return doubled * (1 + JITTER * (2 * chance - 1))
 
 
@@ -161,7 +161,7 @@ class WaitReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class WaitingFor:
     """Why a message waits, until when if that is known, and behind which other message."""
 
     reason: WaitReason
@@ -204,10 +204,10 @@ RATES: Final[Mapping[Channel, Sequence[Rate]]] = {
     Channel.FEISHU: (Rate(5, timedelta(seconds=1)), Rate(100, timedelta(minutes=1))),
 }
 """What a bot may send, as its platform says."""
-LONGEST_RATE: Final = max(rate.within for rates in RATES.values() for rate in rates)
+MAX_RATE_PERIOD: Final = max(rate.within for rates in RATES.values() for rate in rates)
 
 
-def free_at(tried: Sequence[datetime], rates: Sequence[Rate], *, at: datetime) -> datetime:
+def next_free_at(tried: Sequence[datetime], rates: Sequence[Rate], *, at: datetime) -> datetime:
     """The moment from which one more may be sent, when these were tried, the newest first; `at` if now."""
     free = at
     for rate in rates:
@@ -262,7 +262,7 @@ def without_links(text: str | None) -> str | None:
 # --- What is shown --------------------------------------------------------------------------------------
 
 
-def masked(recipient: str) -> str:
+def mask_recipient(recipient: str) -> str:
     """A recipient as lists show it: enough to know one's own again, too little to ring somebody up."""
     name, at_sign, domain = recipient.partition("@")
     if at_sign:

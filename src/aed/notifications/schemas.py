@@ -8,8 +8,8 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from aed.accounts.people.rules import Language
-from aed.notifications.models import EndpointRow, Outgoing
-from aed.notifications.rules import Channel, OutboxState, Wait, WaitReason, masked
+from aed.notifications.models import EndpointRow, OutboxMessage
+from aed.notifications.rules import Channel, OutboxState, WaitingFor, WaitReason, mask_recipient
 
 
 class WaitingOut(BaseModel):
@@ -21,7 +21,7 @@ class WaitingOut(BaseModel):
     behind_id: int | None = Field(description="The message that must go first")
 
     @classmethod
-    def of(cls, wait: Wait) -> Self:
+    def of(cls, wait: WaitingFor) -> Self:
         return cls(reason=wait.reason, detail=str(wait), until=wait.until, behind_id=wait.behind_id)
 
 
@@ -46,14 +46,14 @@ class OutboxMessageOut(BaseModel):
     given_up_at: datetime | None
 
     @classmethod
-    def of(cls, row: Outgoing, wait: Wait | None = None) -> Self:
+    def of(cls, row: OutboxMessage, wait: WaitingFor | None = None) -> Self:
         return cls(
             id=row.id,
             key=row.key,
             state=state_of(row),
             channel=row.channel,
             person_id=row.person_id,
-            recipient=masked(row.recipient),
+            recipient=mask_recipient(row.recipient),
             language=row.language,
             created_at=row.created_at,
             due_at=row.due_at,
@@ -67,7 +67,7 @@ class OutboxMessageOut(BaseModel):
         )
 
 
-def state_of(row: Outgoing) -> OutboxState:
+def state_of(row: OutboxMessage) -> OutboxState:
     if row.sent_at is not None:
         return OutboxState.SENT
     return OutboxState.WAITING if row.given_up_at is None else OutboxState.DEAD

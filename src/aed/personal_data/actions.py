@@ -11,22 +11,22 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
-from aed.accounts.audit_log import AuditSubject, record
+from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Person, PersonChange
 from aed.accounts.people.rules import Language, PhoneChannel
-from aed.accounts.permissions import Role, Scope, Viewer
+from aed.accounts.permissions import Scope, TokenRole, Viewer
 from aed.accounts.roles.models import RoleGrant
 from aed.accounts.security_log import SecurityEvent
-from aed.accounts.sign_in.models import SignInCode, SignInTries
+from aed.accounts.sign_in.models import SignInAttempts, SignInCode
 from aed.accounts.sign_in.throttling import account_keys
 from aed.database.encryption.columns import keyring_of
 from aed.database.types import Table
 from aed.errors import Conflict
 from aed.imports.devices.models import SourceRecord
-from aed.personal_data.queries import entries_of, is_theirs, table_of, told_by_issuers, told_by_lists
-from aed.personal_data.rules import HELD, MASKED, Erasure, Held, masked_number
-from aed.registry.changes import Change, record_amendment
+from aed.personal_data.queries import entries_of, is_theirs, mentions_by_issuers, mentions_in_lists, table_of
+from aed.personal_data.rules import MASKED, PERSONAL_TABLES, Erasure, PersonalTable, masked_number
+from aed.registry.changes import RegistryChange, record_amendment
 from aed.registry.devices.models import Device
 from aed.responders.actions import consents
 from aed.training.actions import enrolling
@@ -49,10 +49,10 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
 
     Raises what `accounts.queries.own_or_office` raises.
     """
-    person = people_queries.own_or_office(session, who, person_id)
+    person = people_queries.require_self_or_administrator(session, who, person_id)
     if person.erased_at is not None:
         return False
-    office = dataclasses.replace(who, role=Role.ADMINISTRATOR, scopes=frozenset(Scope))
+    office = dataclasses.replace(who, role=TokenRole.ADMINISTRATOR, scopes=frozenset(Scope))
     entries = entries_of(session, person)
     ids = [each.id for each in entries]
     for each in entries:
@@ -61,7 +61,7 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
         _give_back(session, office, each.id, at=at)
         _out_of_lists(session, each)
         _forget_sign_ins(session, each)
-    for entry in told_by_issuers(session, ids):
+    for entry in mentions_by_issuers(session, ids):
         session.delete(entry)
     session.flush()
     for held in _those_that_refer_first():
@@ -76,15 +76,15 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
         each.phone, each.erased_at = None, at
         each.language, each.channel = Language.ZH, PhoneChannel.SMS
         session.add(PersonChange(person_id=each.id, at=at, who=who.name, fields={"erased": [None, "all"]}))
-        record(session, who.name, AuditSubject.PERSON, each.id, "erased", at=at)
+        add_audit_entry(session, who.name, AuditSubject.PERSON, each.id, "erased", at=at)
     session.flush()
     return True
 
 
-def _those_that_refer_first() -> list[Held]:
+def _those_that_refer_first() -> list[PersonalTable]:
     """Rows go before those that they refer to."""
     order = {table.name: number for number, table in enumerate(Table.metadata.sorted_tables)}
-    return sorted(HELD, key=lambda held: -order[held.table])
+    return sorted(PERSONAL_TABLES, key=lambda held: -order[held.table])
 
 
 def _leave_rosters(session: Session, office: Viewer, person_id: int, *, at: datetime) -> None:
@@ -110,7 +110,7 @@ def _give_back(session: Session, office: Viewer, person_id: int, *, at: datetime
     """Roles, devices, and sessions to come."""
     held = select(RoleGrant.id).where(RoleGrant.person_id == person_id, RoleGrant.revoked_at.is_(None))
     for grant_id in session.scalars(held.order_by(RoleGrant.id)).all():  # visibility: the person's own
-        record(session, office.name, AuditSubject.ROLE, grant_id, "revoked", at=at)
+        add_audit_entry(session, office.name, AuditSubject.ROLE, grant_id, "revoked", at=at)
     session.execute(
         update(RoleGrant)
         .where(RoleGrant.person_id == person_id, RoleGrant.revoked_at.is_(None))
@@ -131,7 +131,7 @@ def _give_back(session: Session, office: Viewer, person_id: int, *, at: datetime
 
 def _out_of_lists(session: Session, person: Person) -> None:
     """The digest of a record stays: so a list that says the same again changes nothing."""
-    for each in told_by_lists(session, person):
+    for each in mentions_in_lists(session, person):
         if isinstance(each.row, SourceRecord):
             each.row.fields = each.without
         else:
@@ -146,11 +146,11 @@ def _forget_sign_ins(session: Session, person: Person) -> None:
         session.execute(delete(SignInCode).where(SignInCode.account_key.in_(keys)))
         tried = update(SecurityEvent).where(SecurityEvent.account_key.in_(keys))
         session.execute(tried.values(account_key=None, address=None))
-        counted = or_(*(SignInTries.what.endswith(f":{key}") for key in keys))
-        session.execute(delete(SignInTries).where(counted))
+        counted = or_(*(SignInAttempts.what.endswith(f":{key}") for key in keys))
+        session.execute(delete(SignInAttempts).where(counted))
 
 
-def _blank(session: Session, held: Held, person_ids: Collection[int]) -> None:
+def _blank(session: Session, held: PersonalTable, person_ids: Collection[int]) -> None:
     """The rows, and what the history kept of those columns."""
     table = table_of(held.table)
     (key,) = table.primary_key.columns
@@ -178,9 +178,11 @@ def _blanked(becomes: object, value: Any, row_id: int) -> Any:
     return becomes
 
 
-def _blank_changes(session: Session, held: Held, row_id: int) -> None:
+def _blank_changes(session: Session, held: PersonalTable, row_id: int) -> None:
     # visibility: the person's own
-    kept = select(Change).where(Change.subject == held.table, Change.subject_id == str(row_id))
+    kept = select(RegistryChange).where(
+        RegistryChange.subject == held.table, RegistryChange.subject_id == str(row_id)
+    )
     for change in session.scalars(kept):
         for name in held.blank.keys() & change.fields.keys():
             change.fields[name] = [_blanked(held.blank[name], value, row_id) for value in change.fields[name]]

@@ -20,7 +20,7 @@ def get_personal_data(
     session: ReadSession, viewer: ViewerDep, person_id: RowId, response: Response
 ) -> OwnDataOut:
     """All that is held about the person, as a file. For the person, and the network's administrator."""
-    person = people_queries.own_or_office(session, viewer, person_id)
+    person = people_queries.require_self_or_administrator(session, viewer, person_id)
     response.headers["Content-Disposition"] = f'attachment; filename="person-{person_id}.json"'
     response.headers["Cache-Control"] = "no-store"
     return OwnDataOut.of(session, person, at=clock.now())

@@ -31,7 +31,7 @@ from aed.database.session import Database, read_session, transaction
 from aed.database.types import Table
 
 BATCH: Final = 1_000
-UNSEALED: Final = "none"
+UNENCRYPTED: Final = "none"
 """What counts where a value is not sealed at all."""
 
 type Progress = Callable[[int], None]
@@ -39,14 +39,14 @@ type Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Rotated:
+class RotatedKeys:
     """How many values were sealed anew, and how many are with which key afterwards, by column."""
 
     sealed: int
     standing: dict[str, dict[str, int]]
 
 
-def sealed_columns(metadata: MetaData = Table.metadata) -> list[Column[Any]]:
+def encrypted_columns(metadata: MetaData = Table.metadata) -> list[Column[Any]]:
     """Every column that is sealed, in the order of the tables' names."""
     return [
         column
@@ -56,7 +56,7 @@ def sealed_columns(metadata: MetaData = Table.metadata) -> list[Column[Any]]:
     ]
 
 
-def rotate(database: Database, *, progress: Progress) -> Rotated:
+def rotate(database: Database, *, progress: Progress) -> RotatedKeys:
     """Every value is sealed with the first key. Broken off, it goes on where it was when run again.
 
     A batch is a transaction of its own, and a value that somebody else changes meanwhile is left to the next
@@ -64,12 +64,12 @@ def rotate(database: Database, *, progress: Progress) -> Rotated:
     no key of the ring opens; what was sealed before stays.
     """
     sealed = looked_at = 0
-    for column in sealed_columns():
+    for column in encrypted_columns():
         for seen, changes in _rounds(database, column):
             looked_at += seen
             sealed += changes
             progress(looked_at)
-    return Rotated(sealed, standing(database))
+    return RotatedKeys(sealed, count_by_key(database))
 
 
 def _rounds(database: Database, column: Column[Any]) -> Iterator[tuple[int, int]]:
@@ -81,7 +81,7 @@ def _rounds(database: Database, column: Column[Any]) -> Iterator[tuple[int, int]
             if not rows:
                 return
             after = rows[-1][0]
-            done = _seal_anew(session.connection(), column, database.keys, rows)
+            done = _reencrypt(session.connection(), column, database.keys, rows)
         yield len(rows), done
 
 
@@ -110,7 +110,7 @@ def _not_by_the_first(
     return [(row[0], row[1]) for row in connection.execute(statement)]
 
 
-def _seal_anew(
+def _reencrypt(
     connection: Connection, column: Column[Any], ring: KeyRing, rows: Sequence[tuple[int, str]]
 ) -> int:
     """How many of the rows were changed: whoever else changed one meanwhile is not written over."""
@@ -119,7 +119,7 @@ def _seal_anew(
     changes = [
         {"row": row, "stored": stored, "becomes": becomes}
         for row, stored in rows
-        if (becomes := _sealed_anew(kind, ring, stored)) is not None
+        if (becomes := _reencrypted(kind, ring, stored)) is not None
     ]
     if not changes:
         return 0
@@ -132,7 +132,7 @@ def _seal_anew(
     return len(changes)
 
 
-def _sealed_anew(kind: TypeEngine[Any], ring: KeyRing, stored: str) -> object:
+def _reencrypted(kind: TypeEngine[Any], ring: KeyRing, stored: str) -> object:
     """As the first key seals it; None where it has."""
     if isinstance(kind, Encrypted):
         return ring.encrypt(ring.decrypt(stored, place=kind.place), place=kind.place, kind=kind.kind)
@@ -147,18 +147,18 @@ def _find(connection: Connection) -> Callable[..., ColumnElement[int]]:
     return func.instr if connection.dialect.name == "sqlite" else func.strpos
 
 
-def standing(database: Database) -> dict[str, dict[str, int]]:
+def count_by_key(database: Database) -> dict[str, dict[str, int]]:
     """How many values of each column are sealed with which key, by its id; `none` for those that are not."""
     found: dict[str, dict[str, int]] = {}
     with read_session(database) as session:
-        for column in sealed_columns():
+        for column in encrypted_columns():
             stored = _as_stored(column)
             counts: dict[str, int] = {}
             if isinstance(column.type, Encrypted):
                 begins = func.substr(stored, 1, 11)
                 by_key = select(begins, func.count()).where(stored.is_not(None)).group_by(begins)
                 for text, count in session.execute(by_key):
-                    key = key_id_of(text) or UNSEALED
+                    key = key_id_of(text) or UNENCRYPTED
                     counts[key] = counts.get(key, 0) + count
             else:
                 assert isinstance(column.type, EncryptedFields)
@@ -169,7 +169,7 @@ def standing(database: Database) -> dict[str, dict[str, int]]:
                 for text in session.scalars(texts).yield_per(BATCH):
 
                     def count_it(value: str) -> str:
-                        key = key_id_of(value) or UNSEALED
+                        key = key_id_of(value) or UNENCRYPTED
                         counts[key] = counts.get(key, 0) + 1  # noqa: B023 - called at once
                         return value
 
@@ -184,7 +184,7 @@ def check_keys(database: Database) -> None:
     Raises KeysUnusable in a sentence: sooner than when the first person is asked for.
     """
     with read_session(database) as session:
-        for column in sealed_columns():
+        for column in encrypted_columns():
             if not isinstance(column.type, Encrypted):
                 continue
             stored = _as_stored(column)

@@ -19,7 +19,7 @@ from aed.database.encryption.keyring import EncryptedKind, normalized
 from aed.database.geometry import position_of
 from aed.database.types import Table
 from aed.imports.devices.models import Review, SourceRecord
-from aed.personal_data.rules import DONE_BY, HELD, KEEPER, Held, without_keeper
+from aed.personal_data.rules import DONE_BY, KEEPER, PERSONAL_TABLES, PersonalTable, without_keeper
 from aed.responders.live import live_places_of
 from aed.responders.models import Certificate, LiveLocationRow, Responder
 
@@ -28,7 +28,7 @@ from aed.responders.models import Certificate, LiveLocationRow, Responder
 class HeldRows:
     """Rows of one table, and why they are kept."""
 
-    held: Held
+    held: PersonalTable
     rows: Sequence[dict[str, Any]]
 
 
@@ -45,7 +45,7 @@ def entries_of(session: Session, person: Person) -> list[Person]:
     return [person, *session.scalars(joined)]
 
 
-def keys_of_rows(held: Held, person_ids: Collection[int]) -> Select[tuple[Any]]:
+def keys_of_rows(held: PersonalTable, person_ids: Collection[int]) -> Select[tuple[Any]]:
     """The keys of the rows that are the person's.
 
     visibility: the caller has made sure that it is the person, or the office.
@@ -54,12 +54,12 @@ def keys_of_rows(held: Held, person_ids: Collection[int]) -> Select[tuple[Any]]:
     return select(key).where(is_theirs(held, person_ids))
 
 
-def is_theirs(held: Held, person_ids: Collection[int]) -> ColumnElement[bool]:
+def is_theirs(held: PersonalTable, person_ids: Collection[int]) -> ColumnElement[bool]:
     """Whether a row is the person's, whose entries these are."""
     columns = [table_of(held.table).c[name] for name in (held.by, *held.also_by)]
     if held.through is None:
         return or_(*(each.in_(person_ids) for each in columns))
-    (through,) = [each for each in HELD if each.table == held.through]
+    (through,) = [each for each in PERSONAL_TABLES if each.table == held.through]
     return or_(*(each.in_(keys_of_rows(through, person_ids)) for each in columns))
 
 
@@ -70,7 +70,7 @@ def held_about(session: Session, person_ids: Collection[int], *, at: datetime) -
     visibility: the caller has made sure that it is the person, or the office.
     """
     found = []
-    for held in HELD:
+    for held in PERSONAL_TABLES:
         rows = list(_rows(session, held, person_ids))
         if held.table == LiveLocationRow.__tablename__ and not rows:
             rows += _live_places_elsewhere(session, person_ids, at=at)
@@ -95,7 +95,7 @@ def _live_places_elsewhere(
         }
 
 
-def _rows(session: Session, held: Held, person_ids: Collection[int]) -> Iterator[dict[str, Any]]:
+def _rows(session: Session, held: PersonalTable, person_ids: Collection[int]) -> Iterator[dict[str, Any]]:
     table = table_of(held.table)
     columns: list[Column[Any]] = [
         column
@@ -138,7 +138,7 @@ def done_by(session: Session, person_ids: Collection[int], *, limit: int = 100_0
 
 
 @dataclass(frozen=True, slots=True)
-class ListSays:
+class ListMention:
     """What a list says of the person as a keeper, and how it reads without."""
 
     row: SourceRecord | Review
@@ -146,7 +146,7 @@ class ListSays:
     without: dict[str, Any]
 
 
-def told_by_lists(session: Session, person: Person) -> list[ListSays]:
+def mentions_in_lists(session: Session, person: Person) -> list[ListMention]:
     """Where lists of devices name the person as a keeper. By name and number; a number that is not told is
     anybody's of that name.
 
@@ -169,11 +169,11 @@ def told_by_lists(session: Session, person: Person) -> list[ListSays]:
         without = without_keeper(says, name=person.name, is_phone=is_phone)
         if without != says:
             assert isinstance(without, dict)
-            found.append(ListSays(row, says, without))
+            found.append(ListMention(row, says, without))
     return found
 
 
-def told_by_issuers(session: Session, person_ids: Collection[int]) -> Sequence[IssuerEntry]:
+def mentions_by_issuers(session: Session, person_ids: Collection[int]) -> Sequence[IssuerEntry]:
     """What issuers' rosters say of the person's certificates.
 
     visibility: the caller has made sure that it is the person, or the office.

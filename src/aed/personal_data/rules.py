@@ -23,7 +23,7 @@ class Erasure(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class PersonalTable:
     """Rows of a table that are somebody's: `by` refers to the person, or to a row of `through`, which is; or
     a column of `also_by` does."""
 
@@ -44,22 +44,24 @@ class Held:
 
 MASKED: Final = object()
 
-HELD: Final = (
-    Held("people", "id", Erasure.BLANKED, "who it was that the history tells of"),
-    Held("accounts", "person_id", Erasure.DELETED, "signing in", hidden=("password_hash",)),
-    Held("identities", "person_id", Erasure.DELETED, "signing in by an identity provider"),
-    Held("sign_ins", "person_id", Erasure.DELETED, "being signed in", hidden=("key_hash", "challenge")),
-    Held(
+PERSONAL_TABLES: Final = (
+    PersonalTable("people", "id", Erasure.BLANKED, "who it was that the history tells of"),
+    PersonalTable("accounts", "person_id", Erasure.DELETED, "signing in", hidden=("password_hash",)),
+    PersonalTable("identities", "person_id", Erasure.DELETED, "signing in by an identity provider"),
+    PersonalTable(
+        "sign_ins", "person_id", Erasure.DELETED, "being signed in", hidden=("key_hash", "challenge")
+    ),
+    PersonalTable(
         "second_factors",
         "person_id",
         Erasure.DELETED,
         "proving at sign-in that it is the person",
         hidden=("secret", "credential_id"),
     ),
-    Held(
+    PersonalTable(
         "recovery_codes", "person_id", Erasure.DELETED, "when a second factor is lost", hidden=("code_hash",)
     ),
-    Held(
+    PersonalTable(
         "security_events",
         "person_id",
         Erasure.BLANKED,
@@ -67,25 +69,25 @@ HELD: Final = (
         blank={"account_key": None, "address": None},
         hidden=("account_key",),
     ),
-    Held("person_changes", "person_id", Erasure.BLANKED, "who changed what of a person, and when"),
-    Held("role_grants", "person_id", Erasure.KEPT, "who could do what, when"),
-    Held("consents", "person_id", Erasure.KEPT, "the proof that somebody agreed"),
-    Held(
+    PersonalTable("person_changes", "person_id", Erasure.BLANKED, "who changed what of a person, and when"),
+    PersonalTable("role_grants", "person_id", Erasure.KEPT, "who could do what, when"),
+    PersonalTable("consents", "person_id", Erasure.KEPT, "the proof that somebody agreed"),
+    PersonalTable(
         "responders",
         "person_id",
         Erasure.BLANKED,
         "being called; and that a list which still tells of the person is not believed",
         blank={"availability": None, "paused_until": None},
     ),
-    Held("responder_places", "responder_id", Erasure.DELETED, "being called", through="responders"),
-    Held(
+    PersonalTable("responder_places", "responder_id", Erasure.DELETED, "being called", through="responders"),
+    PersonalTable(
         "live_places",
         "responder_id",
         Erasure.DELETED,
         "being called where the person is, for 15 minutes",
         through="responders",
     ),
-    Held(
+    PersonalTable(
         "certificates",
         "responder_id",
         Erasure.BLANKED,
@@ -93,14 +95,14 @@ HELD: Final = (
         through="responders",
         blank={"number": MASKED, "holder_id": None, "revoked_why": None},
     ),
-    Held(
+    PersonalTable(
         "certificate_checks",
         "certificate_id",
         Erasure.DELETED,
         "asking the issuer whether a certificate is one",
         through="certificates",
     ),
-    Held(
+    PersonalTable(
         "person_pairs",
         "first_id",
         Erasure.DELETED,
@@ -108,11 +110,11 @@ HELD: Final = (
         also_by=("second_id",),
         shown=("id", "score", "reasons", "found_at", "decision", "decided_at"),
     ),
-    Held("enrolments", "person_id", Erasure.KEPT, "who came to a training, counted"),
-    Held(
+    PersonalTable("enrolments", "person_id", Erasure.KEPT, "who came to a training, counted"),
+    PersonalTable(
         "attendances", "enrolment_id", Erasure.KEPT, "who came to a training, counted", through="enrolments"
     ),
-    Held(
+    PersonalTable(
         "assessments",
         "enrolment_id",
         Erasure.BLANKED,
@@ -120,65 +122,71 @@ HELD: Final = (
         through="enrolments",
         blank={"note": None},
     ),
-    Held(
+    PersonalTable(
         "presence_codes_used",
         "enrolment_id",
         Erasure.KEPT,
         "that a code counts once",
         through="enrolments",
     ),
-    Held("calendar_addresses", "person_id", Erasure.DELETED, "a calendar of one's own", hidden=("key_hash",)),
-    Held("due_calendars", "person_id", Erasure.DELETED, "a calendar of one's own", hidden=("key_hash",)),
-    Held("outbox", "person_id", Erasure.DELETED, "telling the person something"),
-    Held(
+    PersonalTable(
+        "calendar_addresses", "person_id", Erasure.DELETED, "a calendar of one's own", hidden=("key_hash",)
+    ),
+    PersonalTable(
+        "due_calendars", "person_id", Erasure.DELETED, "a calendar of one's own", hidden=("key_hash",)
+    ),
+    PersonalTable("outbox", "person_id", Erasure.DELETED, "telling the person something"),
+    PersonalTable(
         "endpoints",
         "person_id",
         Erasure.DELETED,
         "telling the person something",
         hidden=("secret", "old_secret"),
     ),
-    Held("reminder_preferences", "person_id", Erasure.DELETED, "when to remind the person"),
-    Held("reminder_messages", "person_id", Erasure.DELETED, "reminding the person", hidden=("key_hash",)),
-    Held("reminders_for", "person_id", Erasure.DELETED, "reminding the person"),
-    Held(
+    PersonalTable("reminder_preferences", "person_id", Erasure.DELETED, "when to remind the person"),
+    PersonalTable(
+        "reminder_messages", "person_id", Erasure.DELETED, "reminding the person", hidden=("key_hash",)
+    ),
+    PersonalTable("reminders_for", "person_id", Erasure.DELETED, "reminding the person"),
+    PersonalTable(
         "errands", "person_id", Erasure.KEPT, "what was asked and answered of a device", hidden=("key_hash",)
     ),
-    Held(
+    PersonalTable(
         "checks",
         "by_id",
         Erasure.KEPT,
         "that a device was looked at",
         shown=("id", "device_id", "kind", "answered_at", "answers", "replaced", "note", "is_passed"),
     ),
-    Held(
+    PersonalTable(
         "confirmed",
         "by_id",
         Erasure.KEPT,
         "since when a fact of a device is sure",
         shown=("device_id", "fact", "at"),
     ),
-    Held(
+    PersonalTable(
         "drills",
         "by_id",
         Erasure.KEPT,
         "how fast a device is fetched",
         shown=("id", "device_id", "start_lat", "start_lon", "start_floor", "seconds", "ran_at", "note"),
     ),
-    Held(
+    PersonalTable(
         "reports",
         "by_id",
         Erasure.KEPT,
         "what was said of a device",
         shown=("id", "device_id", "kind", "note", "at", "state"),
     ),
-    Held(
+    PersonalTable(
         "alerts",
         "person_id",
         Erasure.KEPT,
         "who was called to whom, and came",
         hidden=("key_hash",),
     ),
-    Held(
+    PersonalTable(
         "alert_answers",
         "alert_id",
         Erasure.DELETED,
@@ -186,35 +194,35 @@ HELD: Final = (
         through="alerts",
         hidden=("key",),
     ),
-    Held(
+    PersonalTable(
         "alert_places",
         "alert_id",
         Erasure.DELETED,
         "how soon somebody is at the patient's side",
         through="alerts",
     ),
-    Held(
+    PersonalTable(
         "incident_exclusions",
         "person_id",
         Erasure.KEPT,
         "whom a dispatcher did not want to be called to a patient",
         shown=("id", "incident_id", "excluded_at", "lifted_at"),
     ),
-    Held(
+    PersonalTable(
         "incident_reports",
         "by_id",
         Erasure.KEPT,
         "what was said of a patient",
         hidden=("key", "digest"),
     ),
-    Held(
+    PersonalTable(
         "call_outs",
         "person_id",
         Erasure.KEPT,
         "what became of a device that was fetched",
         shown=("id", "device_id", "sent_at", "outcome"),
     ),
-    Held(
+    PersonalTable(
         "devices",
         "keeper_id",
         Erasure.BLANKED,
@@ -222,7 +230,7 @@ HELD: Final = (
         blank={"keeper_id": None},
         shown=("id", "source", "source_id", "place_en", "place_zh"),
     ),
-    Held(
+    PersonalTable(
         "training_sessions",
         "trainer_id",
         Erasure.KEPT,

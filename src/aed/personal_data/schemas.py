@@ -22,7 +22,7 @@ class TableRowsOut(BaseModel):
     rows: list[dict[str, Any]]
 
 
-class DoneOut(BaseModel):
+class ActionDoneOut(BaseModel):
     """What the person did: rows of a table, in which a column says who."""
 
     table: str
@@ -38,7 +38,7 @@ class KeeperMentionOut(BaseModel):
     says: dict[str, Any]
 
 
-class VouchedOut(BaseModel):
+class IssuerMentionOut(BaseModel):
     """What an issuer's roster says of a certificate of the person's."""
 
     issuer_id: int
@@ -57,9 +57,9 @@ class OwnDataOut(BaseModel):
     person_id: int
     made_at: datetime
     held: list[TableRowsOut]
-    done: list[DoneOut]
+    done: list[ActionDoneOut]
     told_by_lists: list[KeeperMentionOut]
-    told_by_issuers: list[VouchedOut]
+    told_by_issuers: list[IssuerMentionOut]
 
     @classmethod
     def of(cls, session: Session, person: Person, *, at: datetime) -> OwnDataOut:
@@ -78,7 +78,7 @@ class OwnDataOut(BaseModel):
                 )
                 for each in queries.held_about(session, ids, at=at)
             ],
-            done=[DoneOut.model_validate(each) for each in queries.done_by(session, ids)],
+            done=[ActionDoneOut.model_validate(each) for each in queries.done_by(session, ids)],
             told_by_lists=[
                 KeeperMentionOut(
                     source=each.row.source,
@@ -86,11 +86,11 @@ class OwnDataOut(BaseModel):
                     says={name: _found(each.says, name) for name in KEEPER},
                 )
                 for entry in entries
-                for each in queries.told_by_lists(session, entry)
+                for each in queries.mentions_in_lists(session, entry)
             ],
             told_by_issuers=[
-                VouchedOut.model_validate(each, from_attributes=True)
-                for each in queries.told_by_issuers(session, ids)
+                IssuerMentionOut.model_validate(each, from_attributes=True)
+                for each in queries.mentions_by_issuers(session, ids)
             ],
         )
 

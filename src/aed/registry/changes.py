@@ -35,7 +35,7 @@ from aed.database.types import BigIntId, Table
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput
 
 
-class Change(Table):
+class RegistryChange(Table):
     """One change of one row: who, when, what it was and what it became. Never amended, never deleted."""
 
     __tablename__ = "changes"
@@ -51,7 +51,7 @@ class Change(Table):
     """{field: [before, after]}; before is null in the first change of a row."""
 
 
-class Outcome(StrEnum):
+class PutOutcome(StrEnum):
     """What putting a row did."""
 
     NEW = "new"
@@ -59,7 +59,7 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
 
     @classmethod
-    def of(cls, is_new: bool | None) -> Outcome:
+    def of(cls, is_new: bool | None) -> PutOutcome:
         """True for new, False for changed, None for unchanged."""
         return cls.UNCHANGED if is_new is None else cls.NEW if is_new else cls.CHANGED
 
@@ -77,14 +77,14 @@ class RecordedRow(Protocol):
     id: Any  # Any: see version
 
 
-def same_version(row: VersionedRow, version: int | None) -> None:
+def require_version(row: VersionedRow, version: int | None) -> None:
     if row.version != version:
         raise ChangedMeanwhile(
             f"It is at version {row.version} now. Read it again, amend that, and send its ETag in If-Match."
         )
 
 
-def flush(session: Session, taken: str, field: str | None) -> None:
+def flush_or_conflict(session: Session, taken: str, field: str | None) -> None:
     """Flushes; a clash with another writer is said as what it is."""
     try:
         session.flush()
@@ -94,20 +94,20 @@ def flush(session: Session, taken: str, field: str | None) -> None:
         raise Conflict(taken, field=field) from None
 
 
-def none_only_where_allowed(row: RecordedRow, given: BaseModel, names: Iterable[str]) -> None:
+def require_not_null(row: RecordedRow, given: BaseModel, names: Iterable[str]) -> None:
     columns = class_mapper(type(row)).columns
     for name in names:
         if getattr(given, name) is None and name in columns and not columns[name].nullable:
             raise InvalidInput(f"{name} cannot be null.", field=name)
 
 
-def record_new(session: Session, who: Viewer, row: RecordedRow, *, at: datetime) -> None:
+def record_creation(session: Session, who: Viewer, row: RecordedRow, *, at: datetime) -> None:
     """Keeps every field of a row that was just flushed for the first time."""
     fields = {name: [None, now] for name in _recorded(row) if (now := _plain(getattr(row, name))) is not None}
     _keep(session, who, row, fields, at=at)
 
 
-def keep_new(
+def record_creations(
     session: Session,
     who: Viewer,
     model: type[RecordedRow],
@@ -119,7 +119,7 @@ def keep_new(
     said = who.name
     insert_many(
         session,
-        Change,
+        RegistryChange,
         [
             {
                 "subject": model.__tablename__,
@@ -137,16 +137,16 @@ def keep_new(
     )
 
 
-def record_amendment(session: Session, who: Viewer, row: RecordedRow, *, at: datetime) -> Outcome:
+def record_amendment(session: Session, who: Viewer, row: RecordedRow, *, at: datetime) -> PutOutcome:
     """Keeps what is different in `row` from what is stored, if anything is. To be called before the flush."""
     fields = amended_fields(row)
     if not fields:
-        return Outcome.UNCHANGED
+        return PutOutcome.UNCHANGED
     _keep(session, who, row, fields, at=at)
-    return Outcome.CHANGED
+    return PutOutcome.CHANGED
 
 
-def keep_note(
+def record_note(
     session: Session, who: Viewer, row: RecordedRow, fields: dict[str, Any], *, at: datetime
 ) -> None:
     """What is to be known of a change and is no field of the row."""
@@ -175,7 +175,9 @@ def _recorded(row: RecordedRow) -> list[str]:
 
 
 def _keep(session: Session, who: Viewer, row: RecordedRow, fields: dict[str, Any], *, at: datetime) -> None:
-    session.add(Change(subject=row.__tablename__, subject_id=str(row.id), at=at, who=who.name, fields=fields))
+    session.add(
+        RegistryChange(subject=row.__tablename__, subject_id=str(row.id), at=at, who=who.name, fields=fields)
+    )
 
 
 def _plain(value: object) -> object:
@@ -195,20 +197,22 @@ def _plain(value: object) -> object:
     return value
 
 
-def changes(session: Session, *, subject: str, subject_id: str, limit: int = 200) -> Sequence[Change]:
+def changes_of(
+    session: Session, *, subject: str, subject_id: str, limit: int = 200
+) -> Sequence[RegistryChange]:
     """The history of one row, newest first.
 
     visibility: the caller has made sure that the viewer may see the row, and its history.
     """
     return session.scalars(
-        select(Change)
-        .where(Change.subject == subject, Change.subject_id == subject_id)
-        .order_by(Change.id.desc())
+        select(RegistryChange)
+        .where(RegistryChange.subject == subject, RegistryChange.subject_id == subject_id)
+        .order_by(RegistryChange.id.desc())
         .limit(limit)
     ).all()
 
 
-class ChangeOut(BaseModel):
+class RegistryChangeOut(BaseModel):
     at: datetime
     who: str
     subject: str
@@ -216,7 +220,7 @@ class ChangeOut(BaseModel):
     fields: dict[str, Any] = Field(description="{field: [before, after]}")
 
     @classmethod
-    def of(cls, change: Change) -> ChangeOut:
+    def of(cls, change: RegistryChange) -> RegistryChangeOut:
         return cls(
             at=change.at,
             who=change.who,

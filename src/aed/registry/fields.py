@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from aed.accounts.fields import Words
+from aed.accounts.fields import FreeText
 from aed.accounts.regions import Region
 from aed.errors import InvalidInput
 from aed.geo import Datum, Position, position_from
@@ -68,7 +68,7 @@ Room = Annotated[
         examples=["301室"],
     ),
 ]
-Label = Annotated[Words, Field(max_length=100)]
+Label = Annotated[FreeText, Field(max_length=100)]
 Day = Annotated[date, Field(ge=date(1990, 1, 1), le=date(2100, 12, 31))]
 
 

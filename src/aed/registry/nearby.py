@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import Viewer, is_of_the_house
+from aed.accounts.permissions import Viewer, is_insider
 from aed.accounts.regions import Region
 from aed.accounts.visibility import visible_to
 from aed.database.boxes import BoxQuery, box_query
@@ -34,10 +34,10 @@ from aed.database.nearest import Nearest, nearest_first
 from aed.database.statements import inline_text
 from aed.errors import KeysUnusable
 from aed.hours.evaluation import HolidayCalendar as Calendar
-from aed.registry.devices.dispatchable import SentFrom, may_be_sent_for, out_on_call
+from aed.registry.devices.dispatchable import PatientPlace, dispatchable_to, out_on_call
 from aed.registry.devices.models import Device
 from aed.registry.devices.queries import first_expiry
-from aed.registry.devices.rules import ConsumableKind, DeviceState, Entry
+from aed.registry.devices.rules import ConsumableKind, DeviceState, EntryMode
 from aed.registry.estates.models import Building, Estate, EstatePace, Gate
 from aed.registry.estates.rules import GateState
 from aed.registry.holidays.models import HolidayCalendar
@@ -92,7 +92,7 @@ def with_keepers_phone(connection: Connection, viewer: Viewer, row: DeviceNearby
     """
     if row.keeper_phone is None:
         return row
-    if not is_of_the_house(viewer, row.estate_id, row.region_id):
+    if not is_insider(viewer, row.estate_id, row.region_id):
         return row._replace(keeper_phone=None)
     try:
         opened = keyring_of(connection.dialect).decrypt(row.keeper_phone, place="people.phone")
@@ -113,13 +113,14 @@ PUBLIC_NEAREST = "ix_devices_public_nearest"
 def entry_in_force() -> ColumnElement[str]:
     """How one gets at a device; unknown while what is described is doubted. visibility: a column."""
     return case(
-        (Device.access_doubted_at.is_not(None), inline_text(Entry.UNKNOWN)), else_=cast(Device.entry, String)
+        (Device.access_doubted_at.is_not(None), inline_text(EntryMode.UNKNOWN)),
+        else_=cast(Device.entry, String),
     )
 
 
 @lru_cache(maxsize=512)
 def nearest_devices(
-    dialect: Dialect, viewer: Viewer, sent_from: SentFrom | None = None
+    dialect: Dialect, viewer: Viewer, sent_from: PatientPlace | None = None
 ) -> Nearest[DeviceNearby]:
     """The compiled statement for the nearest devices in service that this viewer may see; of those, where
     `sent_from` says where a patient is, the ones that somebody may be sent for.
@@ -145,7 +146,7 @@ def nearest_devices(
         Device.keeper_id,
     ).where(visible_to(viewer, Device), Device.state == inline_text(DeviceState.IN_SERVICE))
     if sent_from is not None:
-        inner = inner.where(may_be_sent_for(sent_from))
+        inner = inner.where(dispatchable_to(sent_from))
 
     def joined(near: Subquery) -> Select[*tuple[Any, ...]]:
         statement = (

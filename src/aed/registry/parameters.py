@@ -16,7 +16,7 @@ CalendarName = Annotated[str, Path(pattern="^[A-Za-z0-9._:-]{1,32}$", examples=[
 Year = Annotated[int, Path(ge=1990, le=2100, examples=[2026])]
 
 
-def may_see_history(
+def require_can_see_history(
     may_amend: Callable[..., None], viewer: Viewer, estate_id: int | None, *, region_id: int
 ) -> None:
     """Passes for those whom `may_amend` lets pass, those who may only read included."""

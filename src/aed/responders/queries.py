@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions import Region
-from aed.accounts.visibility import may_be_called_by
+from aed.accounts.visibility import responder_visible_to
 from aed.database.compiled import Compiled, compiled
 from aed.database.geometry import latitude, longitude, position_of
 from aed.database.nearest import Nearest, nearest_first
@@ -114,7 +114,7 @@ def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest[PlaceNearby]:
         )
         .join(Responder, Responder.id == ResponderPlace.responder_id)
         .where(
-            may_be_called_by(viewer, region_id=Responder.region_id),
+            responder_visible_to(viewer, region_id=Responder.region_id),
             Responder.state == inline_text(ResponderState.ACTIVE),
         )
     )
@@ -252,7 +252,7 @@ def on_duty(dialect: Dialect, viewer: Viewer) -> Compiled[OnDuty]:
         Responder.region_id,
     ).where(
         key_in_param(dialect, Responder.id, "live_keys"),
-        may_be_called_by(viewer, region_id=Responder.region_id),
+        responder_visible_to(viewer, region_id=Responder.region_id),
         Responder.state == inline_text(ResponderState.ACTIVE),
         consent.is_not(None),
     )

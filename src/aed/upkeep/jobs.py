@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from aed.accounts.permissions import TIMETABLE
+from aed.accounts.permissions import SCHEDULER
 from aed.database.session import Database, exclusive_lock, read_session, transaction
 from aed.registry.devices.models import Device
 from aed.settings import Reminding, Returns, Trust
@@ -56,7 +56,7 @@ def remind_of_checks(database: Database, now: datetime, *, by: Reminding) -> int
                 return found
             last_id = ids[-1]
             chosen = select(Device.id).where(Device.id.in_(ids))  # visibility: the timetable's
-            duties = duties_of(session, TIMETABLE, chosen, at=now, within_days=within_days, matters=matters)
+            duties = duties_of(session, SCHEDULER, chosen, at=now, within_days=within_days, matters=matters)
             days = sorted(ids, key=lambda id_: duties.today[id_])
             for today, theirs in groupby(days, key=lambda id_: duties.today[id_]):
                 some = frozenset(theirs)
@@ -126,7 +126,7 @@ def look_after(database: Database, now: datetime) -> int:
     falls under a recall once."""
     with transaction(database) as session:
         forget_addresses(session, at=now)
-        return apply_open_recalls(session, TIMETABLE, at=now)
+        return apply_open_recalls(session, SCHEDULER, at=now)
 
 
 def ask_after_devices(
@@ -140,7 +140,7 @@ def ask_after_devices(
     for call_out_id in waiting:
         with transaction(database) as session:
             outcome = ask_after(
-                session, TIMETABLE, call_out_id, numbers=numbers, public_url=public_url, at=now
+                session, SCHEDULER, call_out_id, numbers=numbers, public_url=public_url, at=now
             )
         given_up += outcome is RetrievalOutcome.SILENT
         asked += outcome is None

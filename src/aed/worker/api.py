@@ -14,17 +14,17 @@ from aed.database.dependencies import ReadSession
 from aed.database.session import database_now
 from aed.errors import NotFound
 from aed.http.parameters import Cursor, Limit
-from aed.notifications.queries import may_see_the_outbox
+from aed.notifications.queries import require_can_see_outbox
 from aed.worker import queries
 from aed.worker.metrics import metrics_text
-from aed.worker.rules import next_due, when_words
+from aed.worker.rules import next_due, schedule_words
 from aed.worker.schemas import JobOut, JobsOut, RunOut, RunsPage, WorkerOut
 
 router = APIRouter(tags=["jobs"])
 monitoring = APIRouter(tags=["health"])
 
 
-class Listed(Protocol):
+class ListedJob(Protocol):
     """What a route needs to know of a job."""
 
     @property
@@ -35,19 +35,19 @@ class Listed(Protocol):
     def when(self) -> BaseTrigger: ...
 
 
-async def _timetable(request: Request) -> Sequence[Listed]:
-    timetable: Sequence[Listed] = request.app.state.timetable
+async def _timetable(request: Request) -> Sequence[ListedJob]:
+    timetable: Sequence[ListedJob] = request.app.state.timetable
     return timetable
 
 
-TimetableDep = Annotated[Sequence[Listed], Depends(_timetable)]
+TimetableDep = Annotated[Sequence[ListedJob], Depends(_timetable)]
 JobName = Annotated[str, Path(max_length=64, pattern="^[a-z0-9-]+$", examples=["feeds"])]
 
 
 @router.get("/jobs")
 def list_jobs(session: ReadSession, viewer: ViewerDep, timetable: TimetableDep) -> JobsOut:
     """Every job, when it is next due, how its last run ended, and which worker acts."""
-    may_see_the_outbox(viewer)
+    require_can_see_outbox(viewer)
     now, last, lease = database_now(session), queries.last_runs(session), queries.lease(session)
     worker = None
     if lease is not None:
@@ -63,7 +63,7 @@ def list_jobs(session: ReadSession, viewer: ViewerDep, timetable: TimetableDep) 
             JobOut(
                 name=job.name,
                 what=job.what,
-                when=when_words(job.when),
+                when=schedule_words(job.when),
                 next_due_at=next_due(job.when, now),
                 last=RunOut.of(last[job.name]) if job.name in last else None,
             )
@@ -82,7 +82,7 @@ def list_job_runs(
     cursor: Cursor = None,
 ) -> RunsPage:
     """The runs of a job, the newest first, a page at a time."""
-    may_see_the_outbox(viewer)
+    require_can_see_outbox(viewer)
     if job not in {each.name for each in timetable}:
         raise NotFound(f"There is no job '{job}'.", field="job")
     before = min(int(cursor), 2**63 - 1) if cursor else None
@@ -101,7 +101,7 @@ def get_metrics(
 
     Those of requests and of the process are of the one process that answers.
     """
-    may_see_the_outbox(viewer)
+    require_can_see_outbox(viewer)
     now = database_now(session)
     calendar_days: Mapping[str, int] = request.app.state.calendar_days(session, now)
     jobs = {job.name for job in timetable}

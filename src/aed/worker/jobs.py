@@ -21,8 +21,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from aed.database.session import Database, database_now, dry_run_database, transaction, with_wall_clock
 from aed.errors import AedError, Conflict, DatabaseUnavailable
 from aed.settings import Settings
-from aed.worker.lease import is_ours
-from aed.worker.rules import Counts, LeaseLost, Result
+from aed.worker.lease import holds_lease
+from aed.worker.rules import Counts, LeaseLost, RunState
 from aed.worker.runs import begin_run, end_run, hold_run
 
 log = structlog.get_logger("aed")
@@ -30,7 +30,7 @@ log = structlog.get_logger("aed")
 type Now = Callable[[], datetime]
 """Asked again by whatever takes long. With `--at` it stands still."""
 
-LONGEST_SAID: Final = 500
+MAX_ERROR_LENGTH: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class Poller:
     """Something that cannot wait for a timetable: it is looked after every second, and no run is recorded.
 
     As a job it may be cut off at any moment.
@@ -73,7 +73,7 @@ def fenced(database: Database, token: str) -> Database:
     writing = sessionmaker(database.engine, expire_on_commit=False, info=database.write_sessions.kw["info"])
 
     def look(session: Session) -> None:
-        if not is_ours(session, token):
+        if not holds_lease(session, token):
             raise LeaseLost("Another worker has taken over; nothing of this was kept.")
 
     event.listen(writing, "before_commit", look)
@@ -81,26 +81,28 @@ def fenced(database: Database, token: str) -> Database:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    result: Result
+class RunResult:
+    result: RunState
     said: str | None = None
     counts: Counts | None = None
 
 
-def done(job: Job, database: Database, settings: Settings, now: Now) -> Ended:
+def run_job(job: Job, database: Database, settings: Settings, now: Now) -> RunResult:
     """The job was run, and what came of it; no failure passes, but every one is told."""
     try:
-        return Ended(Result.DONE, counts=job.run(database, settings, now))
+        return RunResult(RunState.DONE, counts=job.run(database, settings, now))
     except AedError as error:
         log.warning("job failed", job=job.name, why=error.detail)
-        return Ended(Result.FAILED, said=error.detail[:LONGEST_SAID])
+        return RunResult(RunState.FAILED, said=error.detail[:MAX_ERROR_LENGTH])
     except DBAPIError as error:
         why = str(error.orig).strip().splitlines()
         log.warning("job failed", job=job.name, why=why[0] if why else type(error).__name__)
-        return Ended(Result.FAILED, said=f"The database refused ({type(error.orig).__name__}).")
+        return RunResult(RunState.FAILED, said=f"The database refused ({type(error.orig).__name__}).")
     except Exception as error:  # one job's mistake ends no other job: it is logged whole, and kept as failed
         log.error("job failed", job=job.name, exc_info=error)
-        return Ended(Result.FAILED, said=f"A mistake of this program: {type(error).__name__}. See the log.")
+        return RunResult(
+            RunState.FAILED, said=f"A mistake of this program: {type(error).__name__}. See the log."
+        )
 
 
 # --- by hand --------------------------------------------------------------------------------------------
@@ -110,7 +112,7 @@ HELD_FOR: Final = timedelta(seconds=20)
 
 def run_by_hand(
     job: Job, database: Database, settings: Settings, *, at: datetime | None, who: str
-) -> tuple[Ended, float]:
+) -> tuple[RunResult, float]:
     """One run at a person's wish, and its seconds. `at`: as if it were that moment.
 
     It changes nothing about when the timetable runs it. Messages that a later day puts into the outbox are
@@ -134,9 +136,9 @@ def run_by_hand(
         raise Conflict(f"The job '{job.name}' is being run at this moment. Try again when it has ended.")
     with _held(database, run_id, token):
         if at is None:
-            ended = done(job, database, settings, _now_of(database))
+            ended = run_job(job, database, settings, _now_of(database))
         else:
-            ended = done(job, with_wall_clock(database, started_at), settings, lambda: at)
+            ended = run_job(job, with_wall_clock(database, started_at), settings, lambda: at)
     with transaction(database) as session:
         ended_at = database_now(session)
         end_run(
@@ -151,7 +153,7 @@ def run_by_hand(
     return ended, (ended_at - started_at).total_seconds()
 
 
-def try_out(job: Job, database: Database, settings: Settings, *, at: datetime) -> Ended:
+def dry_run_job(job: Job, database: Database, settings: Settings, *, at: datetime) -> RunResult:
     """What the job would do at that moment. Nothing of it stays, and no run is recorded.
 
     Raises Conflict for a job that asks other servers.
@@ -162,7 +164,7 @@ def try_out(job: Job, database: Database, settings: Settings, *, at: datetime) -
         )
     here_alone = settings.model_copy(update={"live_places_url": ""})  # a cluster would not roll back
     with dry_run_database(database) as tried:
-        return done(job, tried, here_alone, lambda: at)
+        return run_job(job, tried, here_alone, lambda: at)
 
 
 def _now_of(database: Database) -> Now:

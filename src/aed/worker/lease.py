@@ -27,7 +27,7 @@ _TAKE: Final = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenLease:
     """The lease is ours, for as long as was asked from `at` on."""
 
     at: datetime
@@ -36,7 +36,7 @@ class Taken:
     """The token that held it before, where that was another one."""
 
 
-def take_lease(session: Session, *, token: str, holder: str, lasts: timedelta) -> Taken | None:
+def take_lease(session: Session, *, token: str, holder: str, lasts: timedelta) -> TakenLease | None:
     """The lease is this token's, for the first time or once more; None while it is another's.
 
     One conditional statement, so that of two who find it free one gets it. The time is read before it waits
@@ -50,10 +50,10 @@ def take_lease(session: Session, *, token: str, holder: str, lasts: timedelta) -
     ).first()
     if taken is None:
         return None
-    return Taken(at, before if before != token else None)
+    return TakenLease(at, before if before != token else None)
 
 
-def is_ours(session: Session, token: str) -> bool:
+def holds_lease(session: Session, token: str) -> bool:
     """Whether nobody else took the lease; on PostgreSQL nobody can until this transaction has ended.
 
     visibility: for the worker.
@@ -62,6 +62,6 @@ def is_ours(session: Session, token: str) -> bool:
     return session.scalar(asked) == token
 
 
-def give_lease_back(session: Session, *, token: str) -> None:
+def release_lease(session: Session, *, token: str) -> None:
     """Another may take it at once."""
     session.execute(delete(Lease).where(Lease.name == WORKER, Lease.token == token))

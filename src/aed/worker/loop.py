@@ -23,16 +23,16 @@ from aed.notifications.jobs import Outages, Sent, send_channel
 from aed.notifications.rules import Channel
 from aed.settings import Settings
 from aed.worker import queries
-from aed.worker.jobs import Ended, Job, Watch, done, fenced, new_token, worker_name
-from aed.worker.lease import give_lease_back, take_lease
+from aed.worker.jobs import Job, Poller, RunResult, fenced, new_token, run_job, worker_name
+from aed.worker.lease import release_lease, take_lease
 from aed.worker.rules import again_at, last_due
 from aed.worker.runs import begin_run, end_run, end_runs_of, hold_run
 
 log = structlog.get_logger("aed")
 
-LOOK_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 1.0
 """How often it is asked which jobs are due; in memory, by the database's clock."""
-DELIVERY_LOOK_SECONDS: Final = 0.5
+DELIVERY_POLL_SECONDS: Final = 0.5
 PATIENT_MS: Final = 600_000
 """What a job does may take longer than what somebody waits for."""
 STOP_SECONDS: Final = 20.0
@@ -60,7 +60,7 @@ class Worker:
         settings: Settings,
         timetable: Sequence[Job],
         channels: Mapping[Channel, Deliver],
-        watches: Sequence[Watch] = (),
+        watches: Sequence[Poller] = (),
     ) -> None:
         patient = {
             "lock_timeout_ms": PATIENT_MS,
@@ -97,7 +97,7 @@ class Worker:
     def start(self) -> None:
         logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it tells of each look, each second
         self._keeper.start()
-        for look, seconds in ((self._look, LOOK_SECONDS), (self._look_at_the_outbox, DELIVERY_LOOK_SECONDS)):
+        for look, seconds in ((self._look, POLL_SECONDS), (self._look_at_the_outbox, DELIVERY_POLL_SECONDS)):
             self._scheduler.add_job(look, IntervalTrigger(seconds=seconds), name=look.__name__)
         self._scheduler.start()
 
@@ -112,7 +112,7 @@ class Worker:
         if not self._going_on:
             try:
                 with transaction(self._keeping) as session:
-                    give_lease_back(session, token=self._token)
+                    release_lease(session, token=self._token)
             except AedError as error:
                 log.warning("lease not given back", why=error.detail)
             self._database.close()
@@ -157,7 +157,7 @@ class Worker:
                 return
             if taken.before is not None:
                 end_runs_of(session, taken.before, at=taken.at)
-                claiming.free_claims_of(session, taken.before)
+                claiming.release_claims_of(session, taken.before)
             for run_id, token in list(self._runs.items()):
                 hold_run(session, run_id, token=token, at=taken.at, lasts=self._lasts)
         is_new = self._held_until == float("-inf")
@@ -184,12 +184,12 @@ class Worker:
         for watch in self._watches:
             self._begin(f"watch {watch.name}", token, "jobs", partial(self._watch, watch, token))
 
-    def _watch(self, watch: Watch, token: str) -> None:
+    def _watch(self, watch: Poller, token: str) -> None:
         watch.run(fenced(self._database, token), self._settings, self.now)
 
     def _run(self, job: Job, due: datetime, token: str) -> None:
         with read_session(self._database) as session:
-            last = queries.due_done(session, job.name)
+            last = queries.completed_due_times(session, job.name)
         now = self.now()
         if last is not None and last.ended_at is not None and last.due_at >= due:
             again = again_at(last.result, last.tries, last.ended_at)
@@ -213,12 +213,12 @@ class Worker:
             return
         self._runs[run_id] = token
         try:
-            ended = done(job, database, self._settings, self.now)
+            ended = run_job(job, database, self._settings, self.now)
             self._record(run_id, token, ended)
         finally:
             self._runs.pop(run_id, None)
 
-    def _record(self, run_id: int, token: str, ended: Ended) -> None:
+    def _record(self, run_id: int, token: str, ended: RunResult) -> None:
         """A database that is restarted is waited for. What cannot be recorded counts as cut off, and is run
         again."""
         until = _seconds() + 2 * self._lasts.total_seconds()

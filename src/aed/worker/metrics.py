@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.notifications.queries import standings
+from aed.notifications.queries import outbox_backlogs
 from aed.worker import queries
 
 
@@ -25,7 +25,7 @@ def metrics_text(
 
     visibility: only for a network administrator; counts and moments.
     """
-    channels = standings(session, viewer)
+    channels = outbox_backlogs(session, viewer)
     registry = CollectorRegistry()
 
     def gauge(name: str, documentation: str, *labels: str) -> Gauge:
@@ -35,7 +35,7 @@ def metrics_text(
     alive.set(queries.is_held(queries.lease(session), at=at))
 
     runs = gauge("aed_job_runs", "Runs that are kept, by how they ended", "job", "result")
-    for job, result, count in queries.counted_runs(session):
+    for job, result, count in queries.count_runs(session):
         runs.labels(job, result).set(count)
 
     last_end = gauge("aed_job_last_end_timestamp_seconds", "When the last run ended", "job")

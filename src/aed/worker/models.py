@@ -8,7 +8,7 @@ from sqlalchemy import JSON, CheckConstraint, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.database.types import BigIntId, Table, enum_column
-from aed.worker.rules import Result
+from aed.worker.rules import RunState
 
 
 class Lease(Table):
@@ -61,7 +61,7 @@ class JobRun(Table):
     held_until: Mapped[datetime]
     """A run that is not held any longer was cut off."""
     ended_at: Mapped[datetime | None]
-    result: Mapped[Result] = mapped_column(enum_column(Result))
+    result: Mapped[RunState] = mapped_column(enum_column(RunState))
     said: Mapped[str | None] = mapped_column(Text)
     counts: Mapped[dict[str, int] | None] = mapped_column(JSON)
 

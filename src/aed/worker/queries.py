@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed.worker.models import JobRun, Lease
-from aed.worker.rules import WORKER, Result
+from aed.worker.rules import WORKER, RunState
 
 
 def last_runs(session: Session) -> Mapping[str, JobRun]:
@@ -21,7 +21,7 @@ def last_runs(session: Session) -> Mapping[str, JobRun]:
     return {run.job: run for run in session.scalars(select(JobRun).where(JobRun.id.in_(newest)))}
 
 
-def due_done(session: Session, job: str) -> JobRun | None:
+def completed_due_times(session: Session, job: str) -> JobRun | None:
     """The run of the job's latest due moment, those by hand not counted.
 
     visibility: for the worker.
@@ -42,7 +42,7 @@ def runs(session: Session, job: str, *, limit: int, before_id: int | None = None
     return session.scalars(asked.order_by(JobRun.id.desc()).limit(limit)).all()
 
 
-def counted_runs(session: Session) -> Sequence[tuple[str, Result, int]]:
+def count_runs(session: Session) -> Sequence[tuple[str, RunState, int]]:
     """How many runs of each job ended how, of those that are kept.
 
     visibility: the caller has made sure that it is an administrator who asks.

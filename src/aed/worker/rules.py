@@ -16,8 +16,8 @@ from aed.errors import AedError
 WORKER: Final = "worker"
 """The name of the lease."""
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
-LONGEST_PERIOD: Final = timedelta(days=366)
-MOST_TRIES: Final = 5
+MAX_PERIOD: Final = timedelta(days=366)
+MAX_TRIES: Final = 5
 """Of one due moment; then it is left for the next."""
 FIRST_WAIT: Final = timedelta(seconds=30)
 
@@ -33,7 +33,7 @@ class LeaseLost(AedError):
     title = "Another worker has taken over"
 
 
-class Result(StrEnum):
+class RunState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
@@ -57,7 +57,7 @@ def last_due(trigger: BaseTrigger, now: datetime) -> datetime | None:
     if isinstance(trigger, IntervalTrigger):
         period: timedelta = trigger.interval
         return EPOCH + (now - EPOCH) // period * period
-    for back in (timedelta(minutes=2), timedelta(days=2), timedelta(days=32), LONGEST_PERIOD):
+    for back in (timedelta(minutes=2), timedelta(days=2), timedelta(days=32), MAX_PERIOD):
         latest: datetime | None = None
         moment = next_due(trigger, now - back)
         while moment is not None and moment <= now:
@@ -86,14 +86,14 @@ def _asked(trigger: BaseTrigger, start: datetime) -> datetime | None:
     return moment.astimezone(UTC) if moment is not None else None
 
 
-def again_at(result: Result, tries: int, ended_at: datetime | None) -> datetime | None:
+def again_at(result: RunState, tries: int, ended_at: datetime | None) -> datetime | None:
     """From when on the same due moment is run once more; None for one that is done with."""
-    if tries >= MOST_TRIES or result in (Result.DONE, Result.RUNNING) or ended_at is None:
+    if tries >= MAX_TRIES or result in (RunState.DONE, RunState.RUNNING) or ended_at is None:
         return None
-    return ended_at if result is Result.CUT_OFF else ended_at + FIRST_WAIT * 2 ** (tries - 1)
+    return ended_at if result is RunState.CUT_OFF else ended_at + FIRST_WAIT * 2 ** (tries - 1)
 
 
-def when_words(trigger: BaseTrigger) -> str:
+def schedule_words(trigger: BaseTrigger) -> str:
     """How often, for people: every 5 min, daily at 19:10 UTC."""
     if isinstance(trigger, IntervalTrigger):
         seconds = int(trigger.interval.total_seconds())

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from aed.worker.models import JobRun
-from aed.worker.rules import Counts, Result, again_at
+from aed.worker.rules import Counts, RunState, again_at
 
 UNSYNCHRONIZED = {"synchronize_session": False}
 
@@ -35,7 +35,7 @@ def begin_run(
     The commit of this comes before the run.
     visibility: for the worker.
     """
-    end_what_was_cut_off(session, job, at=at)
+    end_interrupted_runs(session, job, at=at)
     if session.scalar(select(JobRun.id).where(JobRun.job == job, JobRun.ended_at.is_(None)).limit(1)):
         return None
     found = None
@@ -50,7 +50,7 @@ def begin_run(
     run = found or JobRun(job=job, due_at=due_at, is_by_hand=is_by_hand, tries=0)
     run.worker, run.token, run.tries = worker, token, run.tries + 1
     run.started_at, run.held_until = at, at + lasts
-    run.result, run.ended_at, run.said, run.counts = Result.RUNNING, None, None, None
+    run.result, run.ended_at, run.said, run.counts = RunState.RUNNING, None, None, None
     try:
         with session.begin_nested():
             session.add(run)
@@ -65,7 +65,7 @@ def end_run(
     run_id: int,
     *,
     token: str,
-    result: Result,
+    result: RunState,
     said: str | None,
     counts: Counts | None,
     at: datetime,
@@ -84,11 +84,11 @@ def _mine(run_id: int, token: str) -> tuple[ColumnElement[bool], ...]:
     return (JobRun.id == run_id, JobRun.token == token, JobRun.ended_at.is_(None))
 
 
-def end_what_was_cut_off(session: Session, job: str, *, at: datetime) -> None:
+def end_interrupted_runs(session: Session, job: str, *, at: datetime) -> None:
     session.execute(
         update(JobRun)
         .where(JobRun.job == job, JobRun.ended_at.is_(None), JobRun.held_until <= at)
-        .values(result=Result.CUT_OFF, ended_at=at, said="Its worker ended before it did."),
+        .values(result=RunState.CUT_OFF, ended_at=at, said="Its worker ended before it did."),
         execution_options=UNSYNCHRONIZED,
     )
 
@@ -98,12 +98,12 @@ def end_runs_of(session: Session, token: str, *, at: datetime) -> None:
     session.execute(
         update(JobRun)
         .where(JobRun.token == token, JobRun.ended_at.is_(None))
-        .values(result=Result.CUT_OFF, ended_at=at, said="Its worker ended before it did."),
+        .values(result=RunState.CUT_OFF, ended_at=at, said="Its worker ended before it did."),
         execution_options=UNSYNCHRONIZED,
     )
 
 
-def forget_runs(session: Session, *, before: datetime) -> int:
+def delete_runs(session: Session, *, before: datetime) -> int:
     """Older runs are gone, but for the last of each job; how many.
 
     visibility: for the worker.

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import BaseModel, Field
 
 from aed.worker.models import JobRun
-from aed.worker.rules import Result
+from aed.worker.rules import RunState
 
 
 class RunOut(BaseModel):
@@ -22,7 +22,7 @@ class RunOut(BaseModel):
     started_at: datetime
     ended_at: datetime | None
     seconds: float | None
-    result: Result
+    result: RunState
     said: str | None
     counts: dict[str, int] | None
 

@@ -13,7 +13,7 @@ from aed.accounts.people.schemas import PeoplePage, PersonAmend, PersonChangeOut
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotSignedIn
-from aed.http.parameters import Cursor, IfMatch, Limit, after, tag, version_in
+from aed.http.parameters import Cursor, IfMatch, Limit, cursor_id, set_etag, version_from_if_match
 
 router = APIRouter()
 
@@ -29,7 +29,7 @@ def list_people(
 ) -> PeoplePage:
     """The people that you answer for, and yourself, a page at a time."""
     _signed_in(viewer)
-    found = people_queries.people(session, viewer, limit=limit + 1, after_id=after(cursor))
+    found = people_queries.people(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
     page = PeoplePage(people=[PersonOut.of(*each) for each in found[:limit]])
     if len(found) > limit:
         page.next = str(page.people[-1].id)
@@ -43,7 +43,7 @@ def add_person(
     """Adds a person with an account and, if given, a role."""
     person = people_actions.add_person(session, viewer, new, country=settings.phone_country, at=clock.now())
     response.headers["Location"] = f"/v1/people/{person.id}"
-    tag(response, person.version)
+    set_etag(response, person.version)
     return PersonOut.of(person, people_queries.account_of(session, person.id))
 
 
@@ -52,7 +52,7 @@ def get_person(session: ReadSession, viewer: ViewerDep, person_id: PersonId, res
     """One person."""
     _signed_in(viewer)
     person, account = people_queries.person(session, viewer, person_id)
-    tag(response, person.version)
+    set_etag(response, person.version)
     return PersonOut.of(person, account)
 
 
@@ -73,11 +73,11 @@ def amend_person(
         viewer,
         person_id,
         change,
-        version=version_in(if_match),
+        version=version_from_if_match(if_match),
         country=settings.phone_country,
         at=clock.now(),
     )
-    tag(response, person.version)
+    set_etag(response, person.version)
     return PersonOut.of(person, account)
 
 

@@ -10,19 +10,19 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from aed import clock
-from aed.accounts.api.requests import MANY_SIGN_IN, PersonId, SettingsDep, put_sign_in_cookie
-from aed.accounts.authentication import ViewerDep, address_of, key_in_cookie
+from aed.accounts.api.requests import TOO_MANY_SIGN_INS, PersonId, SettingsDep, put_sign_in_cookie
+from aed.accounts.authentication import ViewerDep, client_address, session_key_in_cookie
 from aed.accounts.people.queries import identities_of
 from aed.accounts.people.schemas import IdentityOut
 from aed.accounts.sessions import sign_out
 from aed.accounts.sign_in import identity_provider as actions
-from aed.accounts.sign_in.identity_provider import CameBack
-from aed.accounts.sign_in.rules import PROVIDER_COOKIE, PROVIDER_MAY_TAKE, Browser, csrf_token
+from aed.accounts.sign_in.identity_provider import ProviderCallback
+from aed.accounts.sign_in.rules import PROVIDER_COOKIE, PROVIDER_TIMEOUT, Browser, csrf_token
 from aed.accounts.sign_in.schemas import SignedInOut
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.database.session import transaction
 from aed.errors import NotSignedIn
-from aed.http.parameters import in_turn
+from aed.http.parameters import one_at_a_time
 from aed.http.query import ANY_PARAMETER
 
 router = APIRouter()
@@ -53,12 +53,12 @@ def start_provider_sign_in(
     ] = None,
 ) -> RedirectResponse:
     """Sends the browser to the operator's identity provider; 404 where none is set up."""
-    actions.may_be_used(settings.sign_in_provider)
-    with in_turn(_places, MANY_SIGN_IN):
-        sent = actions.send_away(
+    actions.require_configured(settings.sign_in_provider)
+    with one_at_a_time(_places, TOO_MANY_SIGN_INS):
+        sent = actions.start_sign_in(
             database,
             settings.sign_in_provider,
-            address=address_of(request),
+            address=client_address(request),
             return_to=return_to,
             at=clock.now(),
         )
@@ -66,7 +66,7 @@ def start_provider_sign_in(
     answer.set_cookie(
         PROVIDER_COOKIE,
         sent.browser_key,
-        max_age=int(PROVIDER_MAY_TAKE.total_seconds()),
+        max_age=int(PROVIDER_TIMEOUT.total_seconds()),
         path="/",
         secure=True,
         httponly=True,
@@ -94,21 +94,21 @@ def complete_provider_sign_in(
     """Where the provider sends the browser back to: signs it in as whom the provider vouches for, and goes on
     to the page that it came from, if it named one."""
     provider, lasts = settings.sign_in_provider, timedelta(hours=settings.sign_in_hours)
-    actions.may_be_used(provider)
-    came = CameBack(
+    actions.require_configured(provider)
+    came = ProviderCallback(
         browser_key=request.cookies.get(PROVIDER_COOKIE), state=state, code=code, error=error, said_by=iss
     )
-    with in_turn(_places, MANY_SIGN_IN):
-        done, return_to = actions.take_back(
+    with one_at_a_time(_places, TOO_MANY_SIGN_INS):
+        done, return_to = actions.complete_sign_in(
             database,
             provider,
             came,
             country=settings.phone_country,
-            browser=Browser(address_of(request), user_agent=request.headers.get("user-agent")),
+            browser=Browser(client_address(request), user_agent=request.headers.get("user-agent")),
             lasts=lasts,
             at=clock.now(),
         )
-    before = key_in_cookie(request)
+    before = session_key_in_cookie(request)
     if before is not None:
         with transaction(database) as session:  # its cookie is overwritten: nobody could end it any more
             sign_out(session, before, at=clock.now())

@@ -8,25 +8,25 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Path, Request, Response
 
-from aed.accounts.authentication import address_of
-from aed.accounts.sign_in.rules import COOKIE, address_key
-from aed.http.concurrency_limits import Turns, turn
+from aed.accounts.authentication import client_address
+from aed.accounts.sign_in.rules import SESSION_COOKIE, address_key
+from aed.http.concurrency_limits import QueueLimits, wait_for_turn
 from aed.settings import Settings
 
 PersonId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 GrantId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
-MANY_SIGN_IN: Final = "Many are signing in at this moment. Try again in a few seconds."
+TOO_MANY_SIGN_INS: Final = "Many are signing in at this moment. Try again in a few seconds."
 
-SIGNING_IN: Final = Turns("sign-in", at_once=1, waiting=10, each=3, otherwise=MANY_SIGN_IN)
+SIGN_IN_QUEUE: Final = QueueLimits("sign-in", at_once=1, waiting=10, each=3, otherwise=TOO_MANY_SIGN_INS)
 """A hash takes 19 MiB and 20-40 ms of a core: ten who wait are signed in within a second."""
 
 
 async def _turn(request: Request) -> AsyncIterator[None]:
-    async with turn(request, SIGNING_IN, address_key(address_of(request))):
+    async with wait_for_turn(request, SIGN_IN_QUEUE, address_key(client_address(request))):
         yield
 
 
-ONE_AT_A_TIME: Final = Depends(_turn, scope="function")
+SIGN_IN_TURN: Final = Depends(_turn, scope="function")
 """For `dependencies` of routes by which people sign in. Raises TooBusy where too many do at this moment."""
 
 
@@ -40,7 +40,7 @@ SettingsDep = Annotated[Settings, Depends(_settings)]
 
 def put_sign_in_cookie(response: Response, key: str, *, lasts: timedelta) -> None:
     """The browser is signed in by that key from now on."""
-    put_cookie(response, COOKIE, key, lasts=lasts)
+    put_cookie(response, SESSION_COOKIE, key, lasts=lasts)
     response.headers["Cache-Control"] = "no-store"
 
 

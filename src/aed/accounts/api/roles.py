@@ -18,7 +18,7 @@ from aed.accounts.roles.models import RoleGrant
 from aed.accounts.roles.schemas import RoleIn, RoleOut, RolesPage
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotSignedIn
-from aed.http.parameters import Cursor, Limit, after, tag
+from aed.http.parameters import Cursor, Limit, cursor_id, set_etag
 
 router = APIRouter()
 
@@ -47,7 +47,7 @@ def list_roles(
         session,
         viewer,
         limit=limit + 1,
-        after_id=after(cursor),
+        after_id=cursor_id(cursor),
         person_id=person_id,
         estate_id=estate_id,
         region_id=region_id,
@@ -69,7 +69,7 @@ def grant_role(
     person, _account = people_queries.person(session, viewer, person_id)
     grant = actions.grant_role(session, viewer, person.id, new, at=clock.now())
     response.headers["Location"] = f"/v1/roles/{grant.id}"
-    tag(response, _version(grant))
+    set_etag(response, _version(grant))
     return _out(session, grant)[0]
 
 
@@ -79,7 +79,7 @@ def get_role(session: ReadSession, viewer: ViewerDep, grant_id: GrantId, respons
     if not viewer.is_signed_in:
         raise NotSignedIn("Roles are shown to those who answer for them: send a token, or sign in.")
     grant = role_queries.role_grant(session, viewer, grant_id)
-    tag(response, _version(grant))
+    set_etag(response, _version(grant))
     return _out(session, grant)[0]
 
 

@@ -11,15 +11,15 @@ from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.api.requests import MANY_SIGN_IN, SettingsDep
-from aed.accounts.authentication import OwnSessionDep, ViewerDep, address_of
+from aed.accounts.api.requests import TOO_MANY_SIGN_INS, SettingsDep
+from aed.accounts.authentication import OwnSessionDep, ViewerDep, client_address
 from aed.accounts.people import queries as people_queries
 from aed.accounts.security_log import SecurityEventKind, log_event, security_events
-from aed.accounts.sessions import SignIn, end_session, open_sessions
+from aed.accounts.sessions import SignIn, active_sessions, end_session
 from aed.accounts.sign_in import passkeys
 from aed.accounts.sign_in import queries as sign_in_queries
 from aed.accounts.sign_in import second_factors as actions
-from aed.accounts.sign_in.rules import DEVICE_COOKIE, Browser, Way, csrf_token
+from aed.accounts.sign_in.rules import KNOWN_BROWSER_COOKIE, Browser, SignInMethod, csrf_token
 from aed.accounts.sign_in.schemas import (
     AppIn,
     AppOut,
@@ -34,11 +34,11 @@ from aed.accounts.sign_in.schemas import (
     SecurityEventsPage,
     SignInOut,
 )
-from aed.accounts.sign_in.throttling import count_try, known_as
+from aed.accounts.sign_in.throttling import count_attempt, known_browser_id
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.database.session import Database, read_session, transaction
 from aed.errors import NotSignedIn
-from aed.http.parameters import Cursor, Limit, after, in_turn
+from aed.http.parameters import Cursor, Limit, cursor_id, one_at_a_time
 
 router = APIRouter()
 
@@ -63,7 +63,7 @@ def _whole(session: Session, key: str, *, at: datetime) -> SignIn:
 def list_sign_ins(session: ReadSession, key: OwnSessionDep) -> list[SignInOut]:
     """The browsers in which you are signed in, the newest first."""
     own = _whole(session, key, at=clock.now())
-    found = open_sessions(session, own.person_id, at=clock.now())
+    found = active_sessions(session, own.person_id, at=clock.now())
     return [SignInOut.of(each, own_id=own.id) for each in found]
 
 
@@ -81,7 +81,7 @@ def end_sign_in(session: WriteSession, key: OwnSessionDep, sign_in_id: SignInId)
 def get_second_factors(session: ReadSession, key: OwnSessionDep) -> SecondFactorsOut:
     """Your second factors, and whether this session waits for one."""
     own = actions.sign_in_by_key(session, key, at=clock.now())
-    is_demanded = own.is_limited or sign_in_queries.must_give_second_factor(session, own.person_id)
+    is_demanded = own.is_limited or sign_in_queries.needs_second_factor(session, own.person_id)
     return SecondFactorsOut(
         is_needed=own.second_factor_at is None and is_demanded,
         factors=[FactorOut.of(each) for each in sign_in_queries.second_factors(session, own.person_id)],
@@ -95,10 +95,10 @@ def sign_in_with_second_factor(
     request: Request, database: DatabaseDep, key: OwnSessionDep, given: SecondFactorIn
 ) -> None:
     """Takes an app's code or a recovery code; the session is whole from then on."""
-    code, address = given.code.get_secret_value(), address_of(request)
+    code, address = given.code.get_secret_value(), client_address(request)
 
     def give(session: Session, own: SignIn, at: datetime) -> bool:
-        return actions.give_code(session, own, code, address=address, at=at)
+        return actions.verify_code(session, own, code, address=address, at=at)
 
     _give(request, database, key, give)
 
@@ -109,7 +109,7 @@ def get_passkey_sign_in_options(
 ) -> OptionsOut:
     """What the browser asks your passkey with; good for five minutes, once."""
     own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
-    made = passkeys.begin_giving(session, own, public_url=settings.public_url, at=clock.now())
+    made = passkeys.passkey_sign_in_options(session, own, public_url=settings.public_url, at=clock.now())
     return OptionsOut(public_key=made)
 
 
@@ -118,10 +118,10 @@ def sign_in_with_passkey(
     request: Request, database: DatabaseDep, settings: SettingsDep, key: OwnSessionDep, given: PasskeyGivenIn
 ) -> None:
     """Takes what your passkey has signed; the session is whole from then on."""
-    address = address_of(request)
+    address = client_address(request)
 
     def give(session: Session, own: SignIn, at: datetime) -> bool:
-        return passkeys.give(
+        return passkeys.verify_passkey(
             session, own, given.credential, public_url=settings.public_url, address=address, at=at
         )
 
@@ -137,10 +137,10 @@ def _give(
         own = actions.sign_in_by_key(session, key, at=at)
         account = people_queries.account_of(session, own.person_id)
         whose = account.phone if account is not None else f"person:{own.person_id}"
-    cookie = request.cookies.get(DEVICE_COOKIE)
-    browser = Browser(address_of(request), known_as(database.keys, cookie, whose, at=at))
-    with in_turn(_places, MANY_SIGN_IN):
-        count_try(database, Way.SECOND_FACTOR, phone=whose, browser=browser, at=at)
+    cookie = request.cookies.get(KNOWN_BROWSER_COOKIE)
+    browser = Browser(client_address(request), known_browser_id(database.keys, cookie, whose, at=at))
+    with one_at_a_time(_places, TOO_MANY_SIGN_INS):
+        count_attempt(database, SignInMethod.SECOND_FACTOR, phone=whose, browser=browser, at=at)
         with transaction(database) as session:
             own = actions.sign_in_by_key(session, key, at=at, lock=True)
             is_right = give(session, own, at)
@@ -178,7 +178,7 @@ def get_passkey_creation_options(
 ) -> OptionsOut:
     """What the browser makes a passkey with; good for five minutes, once."""
     own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
-    made = passkeys.begin_adding(session, own, public_url=settings.public_url, at=clock.now())
+    made = passkeys.passkey_creation_options(session, own, public_url=settings.public_url, at=clock.now())
     return OptionsOut(public_key=made)
 
 
@@ -188,7 +188,7 @@ def add_passkey(
 ) -> RecoveryCodesOut:
     """Takes a passkey into use. With your first factor you get recovery codes."""
     own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
-    codes = passkeys.add(
+    codes = passkeys.add_passkey(
         session, own, new.name, new.credential, public_url=settings.public_url, at=clock.now()
     )
     return RecoveryCodesOut(recovery_codes=codes)
@@ -205,7 +205,7 @@ def create_recovery_codes(session: WriteSession, key: OwnSessionDep) -> Recovery
 def remove_second_factor(session: WriteSession, key: OwnSessionDep, factor_id: FactorId) -> None:
     """Removes one of your second factors."""
     own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
-    actions.remove(session, own, factor_id, at=clock.now())
+    actions.remove_factor(session, own, factor_id, at=clock.now())
 
 
 # --- the log --------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def list_security_events(
         session,
         viewer,
         limit=limit + 1,
-        before_id=after(cursor) or None,
+        before_id=cursor_id(cursor) or None,
         kind=kind,
         person_id=person_id,
     )

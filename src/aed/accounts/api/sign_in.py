@@ -9,18 +9,18 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from aed import clock
 from aed.accounts import sessions as accounts_sessions
-from aed.accounts.api.requests import ONE_AT_A_TIME, SettingsDep, put_cookie, put_sign_in_cookie
-from aed.accounts.authentication import ViewerDep, address_of, key_in_cookie
+from aed.accounts.api.requests import SIGN_IN_TURN, SettingsDep, put_cookie, put_sign_in_cookie
+from aed.accounts.authentication import ViewerDep, client_address, session_key_in_cookie
 from aed.accounts.people.rules import e164
-from aed.accounts.sessions import end_sign_ins
+from aed.accounts.sessions import end_sessions
 from aed.accounts.sign_in import actions
-from aed.accounts.sign_in.actions import Send, SignedIn
+from aed.accounts.sign_in.actions import SendMessage, SignedIn
 from aed.accounts.sign_in.rules import (
     CODE_COOKIE,
-    CODE_IS_GOOD_FOR,
-    COOKIE,
-    DEVICE_COOKIE,
-    KNOWN_FOR,
+    CODE_LIFETIME,
+    KNOWN_BROWSER_COOKIE,
+    KNOWN_BROWSER_LIFETIME,
+    SESSION_COOKIE,
     Browser,
     csrf_token,
 )
@@ -33,15 +33,15 @@ from aed.accounts.sign_in.schemas import (
     SignInIn,
     ViewerOut,
 )
-from aed.accounts.sign_in.throttling import known_as, remember
+from aed.accounts.sign_in.throttling import known_browser_id, remember_browser
 from aed.database.dependencies import DatabaseDep, WriteSession
 from aed.database.session import Database, transaction
 
 router = APIRouter()
 
 
-async def _send(request: Request) -> Send:
-    send: Send = request.app.state.send
+async def _send(request: Request) -> SendMessage:
+    send: SendMessage = request.app.state.send
     return send
 
 
@@ -55,7 +55,7 @@ def get_own_account(request: Request, viewer: ViewerDep) -> SignedInViewerOut | 
         estate_id=viewer.estate_id,
         region_ids=list(viewer.region_ids),
     )
-    key = key_in_cookie(request)
+    key = session_key_in_cookie(request)
     if viewer.person_id is None or key is None:
         return known
     return SignedInViewerOut(
@@ -63,13 +63,13 @@ def get_own_account(request: Request, viewer: ViewerDep) -> SignedInViewerOut | 
         person_id=viewer.person_id,
         roles=[
             HeldRoleOut(role=each.role, estate_id=each.estate_id, region_ids=list(each.region_ids))
-            for each in viewer.holdings
+            for each in viewer.role_assignments
         ],
         csrf_token=csrf_token(key),
     )
 
 
-@router.post("/sign-in", dependencies=[ONE_AT_A_TIME])
+@router.post("/sign-in", dependencies=[SIGN_IN_TURN])
 def sign_in(
     request: Request, response: Response, database: DatabaseDep, settings: SettingsDep, given: SignInIn
 ) -> SignedInOut:
@@ -78,13 +78,13 @@ def sign_in(
     lasts, at = timedelta(hours=settings.sign_in_hours), clock.now()
     browser = _browser(request, database, phone, at=at)
     done = _signed_in(database, given, phone=phone, browser=browser, lasts=lasts, at=at)
-    before = key_in_cookie(request)
+    before = session_key_in_cookie(request)
     if before is not None:
         with transaction(database) as session:  # its cookie is overwritten: nobody could end it any more
             accounts_sessions.sign_out(session, before, at=clock.now())
     put_sign_in_cookie(response, done.key, lasts=lasts)
-    known = remember(database.keys, request.cookies.get(DEVICE_COOKIE), phone, at=at)
-    put_cookie(response, DEVICE_COOKIE, known, lasts=KNOWN_FOR)
+    known = remember_browser(database.keys, request.cookies.get(KNOWN_BROWSER_COOKIE), phone, at=at)
+    put_cookie(response, KNOWN_BROWSER_COOKIE, known, lasts=KNOWN_BROWSER_LIFETIME)
     return SignedInOut(
         person_id=done.person_id,
         name=done.name,
@@ -97,8 +97,8 @@ def sign_in(
 def _browser(request: Request, database: Database, phone: str, *, at: datetime) -> Browser:
     """What the browser brings along for the account of that number."""
     return Browser(
-        address=address_of(request),
-        known_as=known_as(database.keys, request.cookies.get(DEVICE_COOKIE), phone, at=at),
+        address=client_address(request),
+        known_as=known_browser_id(database.keys, request.cookies.get(KNOWN_BROWSER_COOKIE), phone, at=at),
         code_key=request.cookies.get(CODE_COOKIE),
         user_agent=request.headers.get("user-agent"),
     )
@@ -128,13 +128,13 @@ def _signed_in(
     )
 
 
-@router.post("/sign-in/code", status_code=202, dependencies=[ONE_AT_A_TIME])
+@router.post("/sign-in/code", status_code=202, dependencies=[SIGN_IN_TURN])
 def request_sign_in_code(
     request: Request,
     response: Response,
     database: DatabaseDep,
     settings: SettingsDep,
-    send: Annotated[Send, Depends(_send)],
+    send: Annotated[SendMessage, Depends(_send)],
     given: CodeIn,
 ) -> CodeOut:
     """Sends a code to the number, if it has an account. The answer is the same if it has none.
@@ -142,11 +142,11 @@ def request_sign_in_code(
     It sets a cookie: the code has tries of its own in the browser that asked for it."""
     phone, at = e164(given.phone, country=settings.phone_country), clock.now()
     browser = _browser(request, database, phone, at=at)
-    code_key = actions.ask_for_code(database, phone=phone, browser=browser, send=send, at=at)
-    put_cookie(response, CODE_COOKIE, code_key, lasts=CODE_IS_GOOD_FOR)
+    code_key = actions.request_code(database, phone=phone, browser=browser, send=send, at=at)
+    put_cookie(response, CODE_COOKIE, code_key, lasts=CODE_LIFETIME)
     return CodeOut(
         detail="If this number has an account, a code is on its way to it.",
-        good_for_minutes=int(CODE_IS_GOOD_FOR.total_seconds() // 60),
+        good_for_minutes=int(CODE_LIFETIME.total_seconds() // 60),
     )
 
 
@@ -159,10 +159,10 @@ def sign_out(
     everywhere: Annotated[bool, Query(description="On every other device too")] = False,
 ) -> None:
     """Signs this browser out. Without a sign-in nothing happens."""
-    key = key_in_cookie(request)
+    key = session_key_in_cookie(request)
     if key is None:
         return
     accounts_sessions.sign_out(session, key, at=clock.now())
     if everywhere and viewer.person_id is not None:
-        end_sign_ins(session, viewer.person_id, at=clock.now())
-    response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+        end_sessions(session, viewer.person_id, at=clock.now())
+    response.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="lax")

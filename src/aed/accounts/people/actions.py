@@ -13,15 +13,15 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
-from aed.accounts.audit_log import AuditSubject, record
+from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, Person, PersonChange
-from aed.accounts.people.rules import e164, masked, plain_email
+from aed.accounts.people.rules import e164, mask_phone, plain_email
 from aed.accounts.people.schemas import PersonAmend, PersonIn
-from aed.accounts.permissions import Scope, Viewer, may_administer
+from aed.accounts.permissions import Scope, Viewer, require_administrator
 from aed.accounts.regions import region_by_code
-from aed.accounts.roles.actions import grant_role, may_give_that
-from aed.accounts.sessions import end_sign_ins
+from aed.accounts.roles.actions import grant_role, require_can_grant
+from aed.accounts.sessions import end_sessions
 from aed.database.bulk import insert_many
 from aed.database.encryption.columns import blind_index, keyring_of
 from aed.database.encryption.keyring import EncryptedKind, normalized
@@ -36,9 +36,9 @@ def add_person(session: Session, who: Viewer, new: PersonIn, *, country: str, at
     Raises Conflict when somebody has that number, NotAllowed for who may not give the role.
     """
     if new.role is not None:
-        may_give_that(session, who, new.role)
+        require_can_grant(session, who, new.role)
     else:
-        may_administer(who)
+        require_administrator(who)
     phone = _e164(session, new.phone, region=new.region, country=country)
     person = Person(name=new.name, phone=phone, language=new.language.value, channel=new.channel)
     session.add(person)
@@ -46,12 +46,12 @@ def add_person(session: Session, who: Viewer, new: PersonIn, *, country: str, at
     account = _open_account(session, person, phone, at=at)
     fields: dict[str, Any] = {
         "name": [None, new.name],
-        "phone": [None, masked(phone)],
+        "phone": [None, mask_phone(phone)],
         "language": [None, new.language.value],
         "channel": [None, new.channel.value],
     }
     if new.email is not None:
-        may_administer(who)
+        require_administrator(who)
         _put_email(session, account, new.email, fields)
     _keep(session, who, person, fields, at=at)
     session.flush()
@@ -103,7 +103,7 @@ def amend_person(
             raise InvalidInput("phone cannot be null.", field="phone")
         phone = _e164(session, change.phone, region=change.region, country=country)
         if account is None or account.phone != phone or person.phone != phone:
-            fields["phone"] = [masked(person.phone) if person.phone else None, masked(phone)]
+            fields["phone"] = [mask_phone(person.phone) if person.phone else None, mask_phone(phone)]
             person.phone = phone
             if account is None:
                 account = _open_account(session, person, phone, at=at)
@@ -112,13 +112,13 @@ def amend_person(
                     _not_taken(session, phone)
                 account.phone = phone
                 _flush(session)
-                end_sign_ins(session, person_id, at=at)
+                end_sessions(session, person_id, at=at)
     if "email" in change.model_fields_set:
         if account is None:
             raise Conflict("The person has no account yet: give a phone too.", field="email")
         if _put_email(session, account, change.email, fields):
             person.version = person.version + 1  # ETags stand for what hangs on the person too
-            end_sign_ins(session, person_id, at=at)
+            end_sessions(session, person_id, at=at)
     if fields:
         _keep(session, who, person, fields, at=at)
     _flush(session)
@@ -144,7 +144,7 @@ def _masked_email(email: str | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedAccounts:
     """How many people of lists got an account, and why others did not."""
 
     opened: int
@@ -154,12 +154,12 @@ class Opened:
     """There is no number that can be rung."""
 
 
-def open_accounts(session: Session, who: Viewer, *, country: str, at: datetime) -> Opened:
+def open_accounts(session: Session, who: Viewer, *, country: str, at: datetime) -> OpenedAccounts:
     """Everyone who came with a list, and whose number is nobody else's, can sign in by codes from now on.
 
     visibility: for the network's administrator.
     """
-    may_administer(who)
+    require_administrator(who)
     _one_at_a_time(session)
     taken = set(session.scalars(select(Account.phone)))
     without = select(Person.id, Person.phone).outerjoin(Account, Account.person_id == Person.id)
@@ -181,14 +181,21 @@ def open_accounts(session: Session, who: Viewer, *, country: str, at: datetime) 
             session,
             PersonChange,
             [
-                {"person_id": id_, "at": at, "who": who.name, "fields": {"account": [None, masked(phone)]}}
+                {
+                    "person_id": id_,
+                    "at": at,
+                    "who": who.name,
+                    "fields": {"account": [None, mask_phone(phone)]},
+                }
                 for phone, id_ in batch
             ],
         )
     if whose:
-        record(session, who.name, AuditSubject.PERSON, "many", "accounts opened", at=at, count=len(whose))
+        add_audit_entry(
+            session, who.name, AuditSubject.PERSON, "many", "accounts opened", at=at, count=len(whose)
+        )
     counted = sum(len(ids) for ids in people_of.values())
-    return Opened(opened=len(whose), shared=counted - len(whose), unusable=unusable)
+    return OpenedAccounts(opened=len(whose), shared=counted - len(whose), unusable=unusable)
 
 
 def _open_account(session: Session, person: Person, phone: str, *, at: datetime) -> Account:
@@ -229,10 +236,12 @@ def _e164(session: Session, written: str, *, region: str | None, country: str) -
 
 def _keep(session: Session, who: Viewer, person: Person, fields: Mapping[str, Any], *, at: datetime) -> None:
     session.add(PersonChange(person_id=person.id, at=at, who=who.name, fields=dict(fields)))
-    record(session, who.name, AuditSubject.PERSON, person.id, "amended", at=at, fields=sorted(fields))
+    add_audit_entry(
+        session, who.name, AuditSubject.PERSON, person.id, "amended", at=at, fields=sorted(fields)
+    )
 
 
-def people(
+def find_or_add_people(
     session: Session, wanted: Iterable[tuple[str, str | None]]
 ) -> dict[tuple[str, str | None], Person]:
     """The people with these names and phones, those added that are unknown. In few statements for many.
@@ -271,7 +280,7 @@ def _as_known(name: str, phone: str | None) -> tuple[str, str | None]:
     return name, normalized(phone, EncryptedKind.PHONE) if phone is not None else None
 
 
-def person(session: Session, *, name: str, phone: str | None, language: str = "zh") -> Person:
+def find_or_add_person(session: Session, *, name: str, phone: str | None, language: str = "zh") -> Person:
     """The person with that name and phone, added when unknown.
 
     visibility: whoever gives a name and a phone knows both already.

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 from aed.accounts.people.models import Account, Identity, Person, PersonChange
 from aed.accounts.permissions import Scope, Viewer
 from aed.accounts.roles.models import RoleGrant
-from aed.accounts.roles.queries import held_where_known_to
+from aed.accounts.roles.queries import role_grants_visible_to
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 
 
-def people_known_to(viewer: Viewer) -> ColumnElement[bool]:
+def people_visible_to(viewer: Viewer) -> ColumnElement[bool]:
     """The people that the viewer may read of: oneself, and who holds or held a role that one may know of.
 
     visibility: it is a predicate itself.
@@ -23,7 +23,7 @@ def people_known_to(viewer: Viewer) -> ColumnElement[bool]:
         return true()
     if viewer.person_id is None:
         return false()
-    held = exists().where(RoleGrant.person_id == Person.id, held_where_known_to(viewer))
+    held = exists().where(RoleGrant.person_id == Person.id, role_grants_visible_to(viewer))
     return or_(Person.id == viewer.person_id, held)
 
 
@@ -32,14 +32,14 @@ def person(session: Session, viewer: Viewer, person_id: int) -> tuple[Person, Ac
     row = session.execute(
         select(Person, Account)
         .outerjoin(Account, Account.person_id == Person.id)
-        .where(Person.id == person_id, people_known_to(viewer))
+        .where(Person.id == person_id, people_visible_to(viewer))
     ).first()
     if row is None:
         raise NotFound(f"There is no person {person_id} that you may see.", field="person_id")
     return row[0], row[1]
 
 
-def own_or_office(session: Session, viewer: Viewer, person_id: int) -> Person:
+def require_self_or_administrator(session: Session, viewer: Viewer, person_id: int) -> Person:
     """The person, for themselves and for the network's administrator.
 
     Raises NotSignedIn, NotAllowed, and NotFound where the viewer may not even know of the person.
@@ -60,7 +60,7 @@ def people(
     found = session.execute(
         select(Person, Account)
         .outerjoin(Account, Account.person_id == Person.id)
-        .where(Person.id > after_id, Person.joined_into_id.is_(None), people_known_to(viewer))
+        .where(Person.id > after_id, Person.joined_into_id.is_(None), people_visible_to(viewer))
         .order_by(Person.id)
         .limit(limit)
     ).all()

@@ -48,13 +48,13 @@ def e164(written: str, *, country: str) -> str:
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
-def masked(phone: str) -> str:
+def mask_phone(phone: str) -> str:
     """What may stand in a record: the beginning and the last two digits, never enough to ring."""
     return f"{phone[:3]}{'*' * max(len(phone) - 5, 3)}{phone[-2:]}" if len(phone) > 7 else "***"
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class PersonMessage:
     person_id: int
     channel: PhoneChannel
     phone: str

@@ -7,15 +7,15 @@ from datetime import datetime
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from aed.accounts.audit_log import AuditSubject, record
+from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.permissions import (
-    ON_ESTATES,
-    ON_REGIONS,
-    ON_THE_NETWORK,
-    HeldRole,
+    ESTATE_ROLES,
+    NETWORK_ROLES,
+    REGION_ROLES,
+    Role,
     Scope,
     Viewer,
-    may_give_role,
+    require_role_granter,
 )
 from aed.accounts.regions import region_by_code, region_of_estate
 from aed.accounts.roles import queries as role_queries
@@ -25,7 +25,7 @@ from aed.accounts.security_log import SecurityEventKind, log_event
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
 
 
-def may_give_that(session: Session, who: Viewer, new: RoleIn) -> tuple[int | None, int | None]:
+def require_can_grant(session: Session, who: Viewer, new: RoleIn) -> tuple[int | None, int | None]:
     """(estate_id, region_id) of the role's place, if the viewer may give it there.
 
     Whoever gives no role anywhere learns nothing of which estates there are.
@@ -34,34 +34,34 @@ def may_give_that(session: Session, who: Viewer, new: RoleIn) -> tuple[int | Non
     if not who.is_signed_in:
         raise NotSignedIn("Giving roles needs an administrator: send a token, or sign in.")
     is_office = who.is_administrator and Scope.WRITE in who.scopes
-    giving = {HeldRole.ADMINISTRATOR, HeldRole.ESTATE_MANAGER}
-    if not is_office and not any(holding.role in giving for holding in who.holdings):
+    giving = {Role.ADMINISTRATOR, Role.ESTATE_MANAGER}
+    if not is_office and not any(holding.role in giving for holding in who.role_assignments):
         raise NotAllowed("Only an administrator, or an estate's manager, gives roles.")
     if new.estate_id is not None and new.region is not None:
         raise InvalidInput("A role is held on an estate or on a region, not on both.", field="region")
     if new.estate_id is not None:
         region_id = region_of_estate(session, new.estate_id)
-        may_give_role(who, new.role, estate_id=new.estate_id, region_id=region_id)
-        _held_on(new.role, ON_ESTATES, "an estate", field="estate_id")
+        require_role_granter(who, new.role, estate_id=new.estate_id, region_id=region_id)
+        _held_on(new.role, ESTATE_ROLES, "an estate", field="estate_id")
         return new.estate_id, None
     if new.region is not None:
         region_id = region_by_code(session, new.region).id
-        may_give_role(who, new.role, estate_id=None, region_id=region_id)
-        _held_on(new.role, ON_REGIONS, "a region", field="region")
+        require_role_granter(who, new.role, estate_id=None, region_id=region_id)
+        _held_on(new.role, REGION_ROLES, "a region", field="region")
         return None, region_id
-    may_give_role(who, new.role, estate_id=None, region_id=None)
-    _held_on(new.role, ON_THE_NETWORK, "the whole network: name its estate, or its region", field="role")
+    require_role_granter(who, new.role, estate_id=None, region_id=None)
+    _held_on(new.role, NETWORK_ROLES, "the whole network: name its estate, or its region", field="role")
     return None, None
 
 
-def _held_on(role: HeldRole, allowed: frozenset[HeldRole], what: str, *, field: str) -> None:
+def _held_on(role: Role, allowed: frozenset[Role], what: str, *, field: str) -> None:
     if role not in allowed:
         raise InvalidInput(f"The role {role} is not held on {what}.", field=field)
 
 
 def grant_role(session: Session, who: Viewer, person_id: int, new: RoleIn, *, at: datetime) -> RoleGrant:
     """The person holds the role from now on. Raises Conflict when it is held already."""
-    estate_id, region_id = may_give_that(session, who, new)
+    estate_id, region_id = require_can_grant(session, who, new)
     grant = RoleGrant(
         person_id=person_id,
         role=new.role,
@@ -77,7 +77,7 @@ def grant_role(session: Session, who: Viewer, person_id: int, new: RoleIn, *, at
         raise Conflict("The person holds this role there already.", field="role") from None
     said = f"{new.role} by {who.name}"
     log_event(session, SecurityEventKind.ROLE_GRANTED, at=at, person_id=person_id, detail=said)
-    record(
+    add_audit_entry(
         session,
         who.name,
         AuditSubject.ROLE,
@@ -100,11 +100,11 @@ def revoke_role(session: Session, who: Viewer, grant_id: int, *, at: datetime) -
     region_id = grant.region_id
     if grant.estate_id is not None:
         region_id = region_of_estate(session, grant.estate_id)
-    may_give_role(who, grant.role, estate_id=grant.estate_id, region_id=region_id)
+    require_role_granter(who, grant.role, estate_id=grant.estate_id, region_id=region_id)
     if grant.revoked_at is None:
         grant.revoked_at, grant.revoked_by = at, who.name
         said = f"{grant.role} by {who.name}"
         log_event(session, SecurityEventKind.ROLE_REVOKED, at=at, person_id=grant.person_id, detail=said)
-        record(session, who.name, AuditSubject.ROLE, grant.id, "revoked", at=at)
+        add_audit_entry(session, who.name, AuditSubject.ROLE, grant.id, "revoked", at=at)
         session.flush()
     return grant

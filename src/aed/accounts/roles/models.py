@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from aed.accounts.permissions import HeldRole
+from aed.accounts.permissions import Role
 from aed.database.types import BigIntId, Table, enum_column
 
 
@@ -39,7 +39,7 @@ class RoleGrant(Table):
 
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
-    role: Mapped[HeldRole] = mapped_column(enum_column(HeldRole))
+    role: Mapped[Role] = mapped_column(enum_column(Role))
     region_id: Mapped[int | None] = mapped_column(ForeignKey("regions.id"))
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"))
     granted_at: Mapped[datetime]

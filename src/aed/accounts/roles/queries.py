@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, and_, column, false, or_, select, table, true
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import HeldRole, Holding, Viewer
+from aed.accounts.permissions import Role, RoleAssignment, Viewer
 from aed.accounts.regions import regions_below
 from aed.accounts.roles.models import RoleGrant
 from aed.errors import NotFound
@@ -15,7 +15,7 @@ from aed.errors import NotFound
 _estates = table("estates", column("id"), column("region_id"))
 
 
-def held_where_known_to(viewer: Viewer) -> ColumnElement[bool]:
+def role_grants_visible_to(viewer: Viewer) -> ColumnElement[bool]:
     """The grants, standing or not, that the viewer may know of.
 
     1. The network's administrator: all.
@@ -30,8 +30,8 @@ def held_where_known_to(viewer: Viewer) -> ColumnElement[bool]:
     parts: list[ColumnElement[bool]] = []
     if viewer.person_id is not None:
         parts.append(RoleGrant.person_id == viewer.person_id)
-    for holding in viewer.holdings:
-        if holding.role not in (HeldRole.ADMINISTRATOR, HeldRole.ESTATE_MANAGER):
+    for holding in viewer.role_assignments:
+        if holding.role not in (Role.ADMINISTRATOR, Role.ESTATE_MANAGER):
             continue
         if holding.estate_id is not None:
             parts.append(RoleGrant.estate_id == holding.estate_id)
@@ -39,7 +39,7 @@ def held_where_known_to(viewer: Viewer) -> ColumnElement[bool]:
         parts.append(
             RoleGrant.estate_id.in_(select(_estates.c.id).where(_estates.c.region_id.in_(holding.region_ids)))
         )
-        if holding.role is HeldRole.ADMINISTRATOR:
+        if holding.role is Role.ADMINISTRATOR:
             parts.append(RoleGrant.region_id.in_(holding.region_ids))
     return or_(*parts) if parts else false()
 
@@ -47,7 +47,7 @@ def held_where_known_to(viewer: Viewer) -> ColumnElement[bool]:
 # --- roles ----------------------------------------------------------------------------------------------
 
 
-def holdings_of(session: Session, person_id: int) -> tuple[Holding, ...]:
+def role_assignments_of(session: Session, person_id: int) -> tuple[RoleAssignment, ...]:
     """The roles that the person holds now, in the order in which they were given.
 
     visibility: it is what a viewer is made of.
@@ -63,7 +63,7 @@ def holdings_of(session: Session, person_id: int) -> tuple[Holding, ...]:
         if grant.region_id is not None
     }
     return tuple(
-        Holding(
+        RoleAssignment(
             role=grant.role,
             estate_id=grant.estate_id,
             region_ids=below[grant.region_id] if grant.region_id is not None else (),
@@ -74,7 +74,7 @@ def holdings_of(session: Session, person_id: int) -> tuple[Holding, ...]:
 
 def role_grant(session: Session, viewer: Viewer, grant_id: int) -> RoleGrant:
     """Raises NotFound when there is none, or none for this viewer."""
-    found = session.scalar(select(RoleGrant).where(RoleGrant.id == grant_id, held_where_known_to(viewer)))
+    found = session.scalar(select(RoleGrant).where(RoleGrant.id == grant_id, role_grants_visible_to(viewer)))
     if found is None:
         raise NotFound(f"There is no role {grant_id} that you may see.", field="grant_id")
     return found
@@ -92,7 +92,7 @@ def role_grants(
     also_revoked: bool = False,
 ) -> Sequence[RoleGrant]:
     """A page of roles in order of id; those that stand, unless the revoked ones are asked for too."""
-    conditions = [RoleGrant.id > after_id, held_where_known_to(viewer)]
+    conditions = [RoleGrant.id > after_id, role_grants_visible_to(viewer)]
     if person_id is not None:
         conditions.append(RoleGrant.person_id == person_id)
     if estate_id is not None:

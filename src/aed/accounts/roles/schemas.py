@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from aed.accounts.fields import Code, Id
-from aed.accounts.permissions import HeldRole
+from aed.accounts.permissions import Role
 from aed.accounts.roles.models import RoleGrant
 
 
@@ -18,7 +18,7 @@ class RoleIn(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"role": "dispatcher", "region": "CN-33"}]}
     )
 
-    role: HeldRole
+    role: Role
     estate_id: Id | None = None
     region: Code | None = None
 
@@ -28,7 +28,7 @@ class RoleOut(BaseModel):
 
     id: Id
     person_id: Id
-    role: HeldRole
+    role: Role
     estate_id: Id | None
     region: str | None
     granted_at: datetime

@@ -17,32 +17,37 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, Person
-from aed.accounts.people.rules import Language, Message
+from aed.accounts.people.rules import Language, PersonMessage
 from aed.accounts.security_log import SecurityEventKind, log_event
 from aed.accounts.sessions import SignIn
 from aed.accounts.sign_in import queries as sign_in_queries
-from aed.accounts.sign_in.models import ProviderRequest, SignInCode, SignInTries
-from aed.accounts.sign_in.passwords import hashed, is_right, may_be_one, put_password
+from aed.accounts.sign_in.models import ProviderRequest, SignInAttempts, SignInCode
+from aed.accounts.sign_in.passwords import (
+    hash_password,
+    is_correct_password,
+    require_strong_password,
+    store_password,
+)
 from aed.accounts.sign_in.rules import (
     CODE_DIGITS,
-    CODE_IS_GOOD_FOR,
-    LONGEST_LIMIT,
-    TRIES_OF_A_CODE,
+    CODE_LIFETIME,
+    MAX_CODE_TRIES,
+    MAX_LIMIT_PERIOD,
     Browser,
-    Way,
+    SignInMethod,
 )
-from aed.accounts.sign_in.throttling import account_keys, count_try, forget_tries
-from aed.accounts.tokens import key_hash
+from aed.accounts.sign_in.throttling import account_keys, clear_attempts, count_attempt
+from aed.accounts.tokens import hash_key
 from aed.database.encryption.columns import keyring_of
 from aed.database.encryption.keyring import KeyRing
 from aed.database.session import Database, read_session, transaction
 from aed.database.types import UtcDateTime
 from aed.errors import NotSignedIn
 
-type Send = Callable[[Session, Message, datetime], object]
+type SendMessage = Callable[[Session, PersonMessage, datetime], object]
 """Puts a message where it is sent from, within the transaction. What sends it lies on a floor above."""
 
-WRONG: Final = (
+WRONG_CREDENTIALS: Final = (
     "The number, the password or the code is not right, or the code is no longer good. Ask for a new code."
 )
 
@@ -63,17 +68,17 @@ def sign_in_by_password(
     database: Database, *, phone: str, password: str, browser: Browser, lasts: timedelta, at: datetime
 ) -> SignedIn:
     """Raises NotSignedIn, in one sentence for every reason; TooBusy, and CodeNeeded, after too many tries."""
-    count_try(database, Way.PASSWORD, phone=phone, browser=browser, at=at)
+    count_attempt(database, SignInMethod.PASSWORD, phone=phone, browser=browser, at=at)
     with read_session(database) as session:
         found = people_queries.account_by_phone(session, phone)
     kept = found[0].password_hash if found is not None else None
-    if not is_right(password, kept):
+    if not is_correct_password(password, kept):
         raise _wrong(database, phone, browser, at=at)
     with transaction(database) as session:
         again = people_queries.account_by_phone(session, phone)
         if again is None or again[0].password_hash != kept:
-            raise NotSignedIn(WRONG)  # changed at this moment
-        return _signed_in(session, *again, way=Way.PASSWORD, browser=browser, lasts=lasts, at=at)
+            raise NotSignedIn(WRONG_CREDENTIALS)  # changed at this moment
+        return _signed_in(session, *again, way=SignInMethod.PASSWORD, browser=browser, lasts=lasts, at=at)
 
 
 def sign_in_by_code(
@@ -97,16 +102,16 @@ def sign_in_by_code(
     3. Use it up, if nobody else did meanwhile.
     """
     if new_password is not None:
-        may_be_one(new_password, field="new_password", about=[phone])
+        require_strong_password(new_password, field="new_password", about=[phone])
     with transaction(database) as session:
         kept = _take_own_try(session, database.keys, phone, browser.code_key, at=at)
     if kept is None:
-        count_try(database, Way.CODE, phone=phone, browser=browser, at=at)
+        count_attempt(database, SignInMethod.CODE, phone=phone, browser=browser, at=at)
         with transaction(database) as session:
             kept = _take_others_try(session, database.keys, phone, browser.code_key, at=at)
-    if not is_right("".join(code.split()), kept):
+    if not is_correct_password("".join(code.split()), kept):
         raise _wrong(database, phone, browser, at=at)
-    new_hash = hashed(new_password) if new_password is not None else None
+    new_hash = hash_password(new_password) if new_password is not None else None
     with transaction(database) as session:
         used = session.execute(
             update(SignInCode)
@@ -116,10 +121,10 @@ def sign_in_by_code(
         assert isinstance(used, CursorResult)
         found = people_queries.account_by_phone(session, phone)
         if used.rowcount != 1 or found is None:
-            raise NotSignedIn(WRONG)
+            raise NotSignedIn(WRONG_CREDENTIALS)
         if new_hash is not None:
-            put_password(session, found[0], new_hash, who=f"person:{found[1].id}", at=at)
-        return _signed_in(session, *found, way=Way.CODE, browser=browser, lasts=lasts, at=at)
+            store_password(session, found[0], new_hash, who=f"person:{found[1].id}", at=at)
+        return _signed_in(session, *found, way=SignInMethod.CODE, browser=browser, lasts=lasts, at=at)
 
 
 def _wrong(database: Database, phone: str, browser: Browser, *, at: datetime) -> NotSignedIn:
@@ -128,7 +133,7 @@ def _wrong(database: Database, phone: str, browser: Browser, *, at: datetime) ->
     with transaction(database) as session:
         kind = SecurityEventKind.SIGN_IN_FAILED
         log_event(session, kind, at=at, account_key=account, address=browser.address)
-    return NotSignedIn(WRONG)
+    return NotSignedIn(WRONG_CREDENTIALS)
 
 
 def _good(keys: KeyRing, phone: str, at: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -150,8 +155,8 @@ def _take_own_try(
         update(SignInCode)
         .where(
             *_good(keys, phone, at),
-            SignInCode.browser_hash == key_hash(code_key),
-            SignInCode.tries < TRIES_OF_A_CODE,
+            SignInCode.browser_hash == hash_key(code_key),
+            SignInCode.tries < MAX_CODE_TRIES,
         )
         .values(tries=SignInCode.tries + 1)
         .returning(SignInCode.code_hash)
@@ -164,7 +169,7 @@ def _take_others_try(
     """The hash of the newest code of another browser, if others than that one have a try left."""
     newest = session.scalar(
         select(SignInCode.browser_hash)
-        .where(*_good(keys, phone, at), SignInCode.browser_hash != key_hash(code_key or ""))
+        .where(*_good(keys, phone, at), SignInCode.browser_hash != hash_key(code_key or ""))
         .order_by(SignInCode.expires_at.desc())
         .limit(1)
     )
@@ -173,27 +178,27 @@ def _take_others_try(
         .where(
             *_good(keys, phone, at),
             SignInCode.browser_hash == newest,
-            SignInCode.others_tries < TRIES_OF_A_CODE,
+            SignInCode.others_tries < MAX_CODE_TRIES,
         )
         .values(others_tries=SignInCode.others_tries + 1)
         .returning(SignInCode.code_hash)
     )
 
 
-def ask_for_code(database: Database, *, phone: str, browser: Browser, send: Send, at: datetime) -> str:
+def request_code(database: Database, *, phone: str, browser: Browser, send: SendMessage, at: datetime) -> str:
     """Send a new code, if there is an account, and return the key of the browser that asked for it.
 
     The code that this browser asked for before is no longer good. Without an account a code is made and kept
     all the same, which nobody learns. Raises TooBusy.
     """
-    count_try(database, Way.ASK_FOR_CODE, phone=phone, browser=browser, at=at)
+    count_attempt(database, SignInMethod.ASK_FOR_CODE, phone=phone, browser=browser, at=at)
     code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
     code_key = browser.code_key or secrets.token_urlsafe(32)
-    kept, expires_at = hashed(code), at + CODE_IS_GOOD_FOR
+    kept, expires_at = hash_password(code), at + CODE_LIFETIME
     with transaction(database) as session:
         account, *others = account_keys(database.keys, phone)
         session.execute(delete(SignInCode).where(SignInCode.account_key.in_(others)))
-        given = {"account": account, "browser": key_hash(code_key), "hash": kept, "expires_at": expires_at}
+        given = {"account": account, "browser": hash_key(code_key), "hash": kept, "expires_at": expires_at}
         session.execute(_PUT_CODE, given)
         found = people_queries.account_by_phone(session, phone)
         if found is not None:
@@ -210,9 +215,9 @@ _PUT_CODE: Final = text(
 ).bindparams(bindparam("expires_at", type_=UtcDateTime))
 
 
-def _message(account: Account, person: Person, *, code: str, expires_at: datetime) -> Message:
-    minutes = int(CODE_IS_GOOD_FOR.total_seconds() // 60)
-    return Message(
+def _message(account: Account, person: Person, *, code: str, expires_at: datetime) -> PersonMessage:
+    minutes = int(CODE_LIFETIME.total_seconds() // 60)
+    return PersonMessage(
         person_id=person.id,
         channel=person.channel,
         phone=account.phone,
@@ -229,26 +234,26 @@ def _signed_in(
     account: Account,
     person: Person,
     *,
-    way: Way,
+    way: SignInMethod,
     browser: Browser,
     lasts: timedelta,
     at: datetime,
 ) -> SignedIn:
     keys = keyring_of(session.get_bind().dialect)
-    forget_tries(session, keys, way, phone=account.phone, browser=browser)
-    return open_sign_in(session, person, browser=browser, lasts=lasts, at=at)
+    clear_attempts(session, keys, way, phone=account.phone, browser=browser)
+    return open_session(session, person, browser=browser, lasts=lasts, at=at)
 
 
-def open_sign_in(
+def open_session(
     session: Session, person: Person, *, browser: Browser, lasts: timedelta, at: datetime
 ) -> SignedIn:
     """Open a session of somebody who has proved who they are; a limited one where a second factor is due."""
     key = secrets.token_urlsafe(32)
-    is_limited = sign_in_queries.must_give_second_factor(session, person.id)
+    is_limited = sign_in_queries.needs_second_factor(session, person.id)
     session.add(
         SignIn(
             person_id=person.id,
-            key_hash=key_hash(key),
+            key_hash=hash_key(key),
             created_at=at,
             expires_at=at + lasts,
             last_seen_at=at,
@@ -269,9 +274,9 @@ def open_sign_in(
     )
 
 
-def forget_what_is_over(session: Session, *, at: datetime) -> None:
+def delete_expired(session: Session, *, at: datetime) -> None:
     """Counts, codes, sign-ins and visits to a provider that matter to nobody any longer are gone."""
-    session.execute(delete(SignInTries).where(SignInTries.since <= at - LONGEST_LIMIT))
-    session.execute(delete(SignInCode).where(SignInCode.expires_at <= at - LONGEST_LIMIT))
+    session.execute(delete(SignInAttempts).where(SignInAttempts.since <= at - MAX_LIMIT_PERIOD))
+    session.execute(delete(SignInCode).where(SignInCode.expires_at <= at - MAX_LIMIT_PERIOD))
     session.execute(delete(SignIn).where(SignIn.expires_at <= at))
     session.execute(delete(ProviderRequest).where(ProviderRequest.expires_at <= at))

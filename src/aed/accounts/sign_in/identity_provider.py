@@ -11,30 +11,30 @@ from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from aed.accounts.audit_log import AuditSubject, record
+from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, Identity, Person, PersonChange
-from aed.accounts.people.rules import masked
+from aed.accounts.people.rules import mask_phone
 from aed.accounts.permissions import Scope, Viewer
-from aed.accounts.sessions import end_sign_ins
-from aed.accounts.sign_in.actions import SignedIn, open_sign_in
+from aed.accounts.sessions import end_sessions
+from aed.accounts.sign_in.actions import SignedIn, open_session
 from aed.accounts.sign_in.models import ProviderRequest
-from aed.accounts.sign_in.openid_connect import where_to_sign_in, who_came_back
-from aed.accounts.sign_in.rules import PROVIDER_MAY_TAKE, Browser, Vouched, Way
-from aed.accounts.sign_in.throttling import count_address
-from aed.accounts.tokens import key_hash
+from aed.accounts.sign_in.openid_connect import authorization_url, fetch_identity
+from aed.accounts.sign_in.rules import PROVIDER_TIMEOUT, Browser, ProviderIdentity, SignInMethod
+from aed.accounts.sign_in.throttling import count_attempt_from_address
+from aed.accounts.tokens import hash_key
 from aed.database.session import Database, transaction
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.settings import SignInProvider
 
-AGAIN: Final = (
+BEGIN_AGAIN: Final = (
     "This way back from the identity provider is not, or no longer, open in this browser. Begin to sign in "
     "again, and come back within ten minutes."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class SentAway:
+class ProviderRedirect:
     """A browser that is to go to the provider."""
 
     url: str
@@ -42,37 +42,37 @@ class SentAway:
     """For its cookie: nobody else comes back in its place."""
 
 
-def send_away(
+def start_sign_in(
     database: Database, provider: SignInProvider, *, address: str, return_to: str | None, at: datetime
-) -> SentAway:
+) -> ProviderRedirect:
     """The browser is expected back for ten minutes. Raises NotFound where no provider is set up, TooBusy,
     ProviderFailed."""
-    may_be_used(provider)
-    count_address(database, Way.PROVIDER, address=address, at=at)
+    require_configured(provider)
+    count_attempt_from_address(database, SignInMethod.PROVIDER, address=address, at=at)
     state, nonce, browser_key = (secrets.token_urlsafe(32) for _ in range(3))
     verifier = secrets.token_urlsafe(64)
-    url = where_to_sign_in(provider, state=state, nonce=nonce, verifier=verifier)
+    url = authorization_url(provider, state=state, nonce=nonce, verifier=verifier)
     with transaction(database) as session:
         session.add(
             ProviderRequest(
-                state_hash=key_hash(state),
-                browser_hash=key_hash(browser_key),
+                state_hash=hash_key(state),
+                browser_hash=hash_key(browser_key),
                 nonce=nonce,
                 verifier=verifier,
                 return_to=return_to,
-                expires_at=at + PROVIDER_MAY_TAKE,
+                expires_at=at + PROVIDER_TIMEOUT,
             )
         )
-    return SentAway(url, browser_key)
+    return ProviderRedirect(url, browser_key)
 
 
-def may_be_used(provider: SignInProvider) -> None:
+def require_configured(provider: SignInProvider) -> None:
     if not provider.is_set_up:
         raise NotFound("No identity provider is set up here: sign in by password or code.")
 
 
 @dataclass(frozen=True, slots=True)
-class CameBack:
+class ProviderCallback:
     """What the provider sent the browser back with (RFC 6749 4.1.2, RFC 9207)."""
 
     browser_key: str | None
@@ -82,10 +82,10 @@ class CameBack:
     said_by: str | None
 
 
-def take_back(
+def complete_sign_in(
     database: Database,
     provider: SignInProvider,
-    came: CameBack,
+    came: ProviderCallback,
     *,
     country: str,
     browser: Browser,
@@ -101,24 +101,24 @@ def take_back(
 
     Raises NotFound where no provider is set up, NotSignedIn, ProviderFailed, Conflict.
     """
-    may_be_used(provider)
+    require_configured(provider)
     if came.state is None or came.browser_key is None:
-        raise NotSignedIn(AGAIN)
+        raise NotSignedIn(BEGIN_AGAIN)
     with transaction(database) as session:
         left = session.execute(
             delete(ProviderRequest)
             .where(
-                ProviderRequest.state_hash == key_hash(came.state),
-                ProviderRequest.browser_hash == key_hash(came.browser_key),
+                ProviderRequest.state_hash == hash_key(came.state),
+                ProviderRequest.browser_hash == hash_key(came.browser_key),
                 ProviderRequest.expires_at > at,
             )
             .returning(ProviderRequest.nonce, ProviderRequest.verifier, ProviderRequest.return_to)
         ).first()
     if left is None:
-        raise NotSignedIn(AGAIN)
+        raise NotSignedIn(BEGIN_AGAIN)
     if came.error is not None or not came.code:
         raise NotSignedIn("The identity provider signed nobody in. Begin again, or sign in another way.")
-    found = who_came_back(
+    found = fetch_identity(
         provider,
         code=came.code,
         said_by=came.said_by,
@@ -130,12 +130,12 @@ def take_back(
     try:
         with transaction(database) as session:
             person = _whose(session, found, adds_people=provider.adds_people, at=at)
-            return open_sign_in(session, person, browser=browser, lasts=lasts, at=at), left.return_to
+            return open_session(session, person, browser=browser, lasts=lasts, at=at), left.return_to
     except IntegrityError:
         raise Conflict("Somebody signs in as the same person at this moment. Try again.") from None
 
 
-def _whose(session: Session, found: Vouched, *, adds_people: bool, at: datetime) -> Person:
+def _whose(session: Session, found: ProviderIdentity, *, adds_people: bool, at: datetime) -> Person:
     """Who that is here; the link is kept, so that a changed number or address changes nothing."""
     known = people_queries.person_by_identity(session, found.provider, found.subject)
     if known is not None:
@@ -166,13 +166,19 @@ def _whose(session: Session, found: Vouched, *, adds_people: bool, at: datetime)
     if found.phone is not None:
         account = Account(person_id=person.id, phone=found.phone, email=found.email, opened_at=at)
         session.add(account)
-        fields["phone"] = [None, masked(found.phone)]
+        fields["phone"] = [None, mask_phone(found.phone)]
     _link(session, found, person, "added", fields, at=at)
     return person
 
 
 def _link(
-    session: Session, found: Vouched, person: Person, claim: str, fields: dict[str, Any], *, at: datetime
+    session: Session,
+    found: ProviderIdentity,
+    person: Person,
+    claim: str,
+    fields: dict[str, Any],
+    *,
+    at: datetime,
 ) -> None:
     session.add(
         Identity(
@@ -186,7 +192,9 @@ def _link(
     fields = {**fields, "identity": [None, found.provider]}
     session.add(PersonChange(person_id=person.id, at=at, who=f"provider:{claim}", fields=fields))
     by = f"provider:{claim}"
-    record(session, by, AuditSubject.PERSON, person.id, "identity linked", at=at, fields=sorted(fields))
+    add_audit_entry(
+        session, by, AuditSubject.PERSON, person.id, "identity linked", at=at, fields=sorted(fields)
+    )
     session.flush()
 
 
@@ -208,7 +216,7 @@ def unlink(session: Session, who: Viewer, person_id: int, *, at: datetime) -> in
         fields = {"identity": [each.provider, None]}
         session.add(PersonChange(person_id=person_id, at=at, who=who.name, fields=fields))
     if linked:
-        record(session, who.name, AuditSubject.PERSON, person_id, "identities unlinked", at=at)
-        end_sign_ins(session, person_id, at=at)
+        add_audit_entry(session, who.name, AuditSubject.PERSON, person_id, "identities unlinked", at=at)
+        end_sessions(session, person_id, at=at)
     session.flush()
     return len(linked)

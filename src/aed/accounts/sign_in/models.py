@@ -86,7 +86,7 @@ class ProviderRequest(Table):
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
-class SignInTries(Table):
+class SignInAttempts(Table):
     """How often something was tried since a moment, for one account or one address, within one limit."""
 
     __tablename__ = "sign_in_tries"

@@ -19,12 +19,12 @@ from joserfc.jws import JWSRegistry
 from pydantic import BaseModel, Field, ValidationError
 
 from aed import __version__
-from aed.accounts.sign_in.rules import Vouched, vouched
+from aed.accounts.sign_in.rules import ProviderIdentity, identity_from_claims
 from aed.errors import AedError, NotSignedIn
 from aed.settings import SignInProvider, is_private_from_others
 
 SCOPE: Final = "openid profile email phone"
-MOST_BYTES: Final = 200_000
+MAX_RESPONSE_BYTES: Final = 200_000
 LEEWAY_SECONDS: Final = 60
 """By which the provider's clock may be wrong."""
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
@@ -32,7 +32,7 @@ ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES25
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
 
-class ProviderFailed(AedError):
+class IdentityProviderFailed(AedError):
     """The identity provider could not be asked, or what it answers cannot be believed."""
 
     status: ClassVar[int] = 503
@@ -43,7 +43,7 @@ class ProviderFailed(AedError):
         super().__init__(f"{detail} Sign in by password or code, or try again later.")
 
 
-class Metadata(BaseModel):
+class ProviderMetadata(BaseModel):
     """What a provider tells of itself (OpenID Connect Discovery 1.0), as far as it matters here."""
 
     issuer: str
@@ -61,7 +61,7 @@ class Metadata(BaseModel):
         return [each for each in ALGORITHMS if each in self.id_token_signing_alg_values_supported]
 
 
-def where_to_sign_in(provider: SignInProvider, *, state: str, nonce: str, verifier: str) -> str:
+def authorization_url(provider: SignInProvider, *, state: str, nonce: str, verifier: str) -> str:
     """The provider's page to which the browser goes. Raises ProviderFailed."""
     with _talking(provider) as client:
         metadata = _metadata(client, provider)
@@ -71,7 +71,7 @@ def where_to_sign_in(provider: SignInProvider, *, state: str, nonce: str, verifi
     return str(url)
 
 
-def who_came_back(
+def fetch_identity(
     provider: SignInProvider,
     *,
     code: str,
@@ -80,7 +80,7 @@ def who_came_back(
     verifier: str,
     country: str,
     at: datetime,
-) -> Vouched:
+) -> ProviderIdentity:
     """For whom the provider vouches.
 
     1. Its own address is asked for what it is; `said_by`, who says that the browser comes from there, must
@@ -96,9 +96,13 @@ def who_came_back(
     with _talking(provider) as client:
         metadata = _metadata(client, provider)
         if said_by is None and metadata.authorization_response_iss_parameter_supported:
-            raise ProviderFailed("What came back does not say that it comes from the identity provider.")
+            raise IdentityProviderFailed(
+                "What came back does not say that it comes from the identity provider."
+            )
         if said_by is not None and said_by != metadata.issuer:
-            raise ProviderFailed("What came back is from another provider than the one that was asked.")
+            raise IdentityProviderFailed(
+                "What came back is from another provider than the one that was asked."
+            )
         client.token_endpoint_auth_method = _way_of_knowing_us(provider, metadata)
         try:
             token = client.fetch_token(
@@ -111,17 +115,19 @@ def who_came_back(
         except AuthlibBaseError as error:
             if error.error == "invalid_grant":
                 raise NotSignedIn("The provider's word is no longer good: begin to sign in again.") from None
-            raise ProviderFailed(
+            raise IdentityProviderFailed(
                 f"The identity provider refuses this program ({_short(error.error)}): compare "
                 "AED_SIGN_IN_PROVIDER__… with what it was registered with there."
             ) from error
         claims = _believed(client, metadata, token, provider, nonce=nonce, at=at)
-        found = vouched(claims, country=country)
+        found = identity_from_claims(claims, country=country)
         if found is None:
-            raise ProviderFailed("The identity provider does not say who it is that signed in.")
+            raise IdentityProviderFailed("The identity provider does not say who it is that signed in.")
         if metadata.userinfo_endpoint is None or (found.phone and found.email and found.name):
             return found
-        return vouched(_more(client, metadata.userinfo_endpoint, claims), country=country) or found
+        return (
+            identity_from_claims(_more(client, metadata.userinfo_endpoint, claims), country=country) or found
+        )
 
 
 # --- how it is asked ------------------------------------------------------------------------------------
@@ -146,8 +152,8 @@ class _Bounded(httpx2.BaseTransport):
         try:
             for chunk in answer.iter_raw():
                 content += chunk
-                if len(content) > MOST_BYTES:
-                    raise httpx2.ReadError(f"it sends more than {MOST_BYTES} bytes", request=request)
+                if len(content) > MAX_RESPONSE_BYTES:
+                    raise httpx2.ReadError(f"it sends more than {MAX_RESPONSE_BYTES} bytes", request=request)
                 if time.monotonic() >= self._end:
                     raise httpx2.ReadTimeout("it takes too long", request=request)
         finally:
@@ -177,26 +183,30 @@ def _talking(provider: SignInProvider) -> Iterator[Any]:
     try:
         yield client
     except httpx2.TimeoutException:
-        raise ProviderFailed(f"The identity provider did not answer within {provider.seconds:g} s.") from None
+        raise IdentityProviderFailed(
+            f"The identity provider did not answer within {provider.seconds:g} s."
+        ) from None
     except httpx2.HTTPStatusError as error:
-        raise ProviderFailed(f"The identity provider answered {error.response.status_code}.") from None
+        raise IdentityProviderFailed(
+            f"The identity provider answered {error.response.status_code}."
+        ) from None
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise ProviderFailed(f"The identity provider cannot be asked: {_short(error)}.") from None
+        raise IdentityProviderFailed(f"The identity provider cannot be asked: {_short(error)}.") from None
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the whole"
-        raise ProviderFailed(
+        raise IdentityProviderFailed(
             f"The identity provider answers otherwise than agreed: {_short(where)}."
         ) from None
     except (ValueError, RecursionError):
-        raise ProviderFailed("The identity provider answers with what is no JSON.") from None
+        raise IdentityProviderFailed("The identity provider answers with what is no JSON.") from None
     finally:
         client.close()
 
 
-def _metadata(client: Any, provider: SignInProvider) -> Metadata:
-    found = Metadata.model_validate(_json(client, provider.url.rstrip("/") + WELL_KNOWN))
+def _metadata(client: Any, provider: SignInProvider) -> ProviderMetadata:
+    found = ProviderMetadata.model_validate(_json(client, provider.url.rstrip("/") + WELL_KNOWN))
     if found.issuer.rstrip("/") != provider.url.rstrip("/"):
-        raise ProviderFailed(
+        raise IdentityProviderFailed(
             f"The identity provider says that it is {_short(found.issuer)}, not what is set in "
             "AED_SIGN_IN_PROVIDER__URL."
         )
@@ -207,18 +217,20 @@ def _metadata(client: Any, provider: SignInProvider) -> Metadata:
         found.userinfo_endpoint,
     ):
         if url is not None and not is_private_from_others(url):
-            raise ProviderFailed(f"The identity provider names an address without https: {_short(url)}.")
+            raise IdentityProviderFailed(
+                f"The identity provider names an address without https: {_short(url)}."
+            )
     return found
 
 
 def _json(client: Any, url: str, *, withhold_token: bool = True) -> Any:
     answer = client.request("GET", url, withhold_token=withhold_token)
     if answer.status_code != 200:
-        raise ProviderFailed(f"The identity provider answered {answer.status_code}.")
+        raise IdentityProviderFailed(f"The identity provider answered {answer.status_code}.")
     return answer.json()
 
 
-def _way_of_knowing_us(provider: SignInProvider, metadata: Metadata) -> str:
+def _way_of_knowing_us(provider: SignInProvider, metadata: ProviderMetadata) -> str:
     """How the token endpoint knows this program."""
     if not provider.client_secret.get_secret_value():
         return "none"
@@ -232,7 +244,7 @@ def _way_of_knowing_us(provider: SignInProvider, metadata: Metadata) -> str:
 
 def _believed(
     client: Any,
-    metadata: Metadata,
+    metadata: ProviderMetadata,
     token: Mapping[str, Any],
     provider: SignInProvider,
     *,
@@ -243,10 +255,10 @@ def _believed(
     from authlib.oidc.core import CodeIDToken
 
     if not isinstance(token.get("id_token"), str):
-        raise ProviderFailed("The identity provider gives no ID token: has it been asked as openid?")
+        raise IdentityProviderFailed("The identity provider gives no ID token: has it been asked as openid?")
     keys = _json(client, metadata.jwks_uri)
     if not isinstance(keys, dict) or not isinstance(keys.get("keys"), list):
-        raise ProviderFailed("The identity provider has no list of keys at its jwks_uri.")
+        raise IdentityProviderFailed("The identity provider has no list of keys at its jwks_uri.")
     known = [each for each in keys["keys"] if isinstance(each, dict) and each.get("kty") in ("RSA", "EC")]
     try:
         read = jwt.decode(
@@ -264,7 +276,7 @@ def _believed(
             {"nonce": nonce, "client_id": provider.client_id, "access_token": token.get("access_token")},
         ).validate(now=int(at.timestamp()), leeway=LEEWAY_SECONDS)
     except (JoseError, ValueError, TypeError, KeyError) as error:
-        raise ProviderFailed(
+        raise IdentityProviderFailed(
             f"What the identity provider says cannot be believed: {_short(error)}."
         ) from error
     return dict(read.claims)
@@ -274,7 +286,7 @@ def _more(client: Any, url: str, claims: Mapping[str, Any]) -> dict[str, Any]:
     """The claims, and what else the provider says of the same person. Raises ProviderFailed."""
     said = _json(client, url, withhold_token=False)
     if not isinstance(said, dict) or said.get("sub") != claims["sub"]:
-        raise ProviderFailed("The identity provider tells of somebody else than who signed in.")
+        raise IdentityProviderFailed("The identity provider tells of somebody else than who signed in.")
     return {**said, **claims}
 
 

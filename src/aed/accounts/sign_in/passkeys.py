@@ -18,11 +18,16 @@ from aed.accounts.people.models import Person
 from aed.accounts.sessions import SignIn
 from aed.accounts.sign_in import queries as sign_in_queries
 from aed.accounts.sign_in.models import SecondFactor
-from aed.accounts.sign_in.rules import CHALLENGE_GOOD_FOR, FACTORS_OF_A_PERSON, FactorKind
-from aed.accounts.sign_in.second_factors import ISSUER, added, given, require_factor_given
+from aed.accounts.sign_in.rules import CHALLENGE_LIFETIME, MAX_FACTORS, FactorKind
+from aed.accounts.sign_in.second_factors import (
+    ISSUER,
+    record_factor_added,
+    record_factor_given,
+    require_factor_given,
+)
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 
-type Options = dict[str, Any]
+type PasskeyOptions = dict[str, Any]
 """JSON as the library has it, for `navigator.credentials`."""
 
 
@@ -49,7 +54,7 @@ def _descriptors(passkeys: list[SecondFactor]) -> list[PublicKeyCredentialDescri
 
 
 def _put_challenge(sign_in: SignIn, challenge: bytes, at: datetime) -> None:
-    sign_in.challenge, sign_in.challenge_until = bytes_to_base64url(challenge), at + CHALLENGE_GOOD_FOR
+    sign_in.challenge, sign_in.challenge_until = bytes_to_base64url(challenge), at + CHALLENGE_LIFETIME
 
 
 def _take_challenge(sign_in: SignIn, at: datetime) -> bytes:
@@ -61,15 +66,17 @@ def _take_challenge(sign_in: SignIn, at: datetime) -> bytes:
     return base64url_to_bytes(challenge)
 
 
-def begin_adding(session: Session, sign_in: SignIn, *, public_url: str | None, at: datetime) -> Options:
+def passkey_creation_options(
+    session: Session, sign_in: SignIn, *, public_url: str | None, at: datetime
+) -> PasskeyOptions:
     """Return what the browser's `navigator.credentials.create` needs.
 
     visibility: the person's own session.
     """
     site, _origin = _site(public_url)
     require_factor_given(session, sign_in)
-    if len(sign_in_queries.second_factors(session, sign_in.person_id)) >= FACTORS_OF_A_PERSON:
-        raise Conflict(f"You have {FACTORS_OF_A_PERSON} second factors: remove one first.")
+    if len(sign_in_queries.second_factors(session, sign_in.person_id)) >= MAX_FACTORS:
+        raise Conflict(f"You have {MAX_FACTORS} second factors: remove one first.")
     person = session.get_one(Person, sign_in.person_id)
     options = webauthn.generate_registration_options(
         rp_id=site,
@@ -79,15 +86,15 @@ def begin_adding(session: Session, sign_in: SignIn, *, public_url: str | None, a
         exclude_credentials=_descriptors(_passkeys(session, person.id)),
     )
     _put_challenge(sign_in, options.challenge, at)
-    found: Options = orjson.loads(webauthn.options_to_json(options))
+    found: PasskeyOptions = orjson.loads(webauthn.options_to_json(options))
     return found
 
 
-def add(
+def add_passkey(
     session: Session,
     sign_in: SignIn,
     name: str,
-    credential: Options,
+    credential: PasskeyOptions,
     *,
     public_url: str | None,
     at: datetime,
@@ -123,10 +130,12 @@ def add(
         added_at=at,
     )
     session.add(factor)
-    return added(session, sign_in, factor, at=at)
+    return record_factor_added(session, sign_in, factor, at=at)
 
 
-def begin_giving(session: Session, sign_in: SignIn, *, public_url: str | None, at: datetime) -> Options:
+def passkey_sign_in_options(
+    session: Session, sign_in: SignIn, *, public_url: str | None, at: datetime
+) -> PasskeyOptions:
     """Return what `navigator.credentials.get` needs. Raises NotFound where there is no passkey."""
     site, _origin = _site(public_url)
     passkeys = _passkeys(session, sign_in.person_id)
@@ -138,14 +147,14 @@ def begin_giving(session: Session, sign_in: SignIn, *, public_url: str | None, a
         user_verification=UserVerificationRequirement.PREFERRED,
     )
     _put_challenge(sign_in, options.challenge, at)
-    found: Options = orjson.loads(webauthn.options_to_json(options))
+    found: PasskeyOptions = orjson.loads(webauthn.options_to_json(options))
     return found
 
 
-def give(
+def verify_passkey(
     session: Session,
     sign_in: SignIn,
-    credential: Options,
+    credential: PasskeyOptions,
     *,
     public_url: str | None,
     address: str,
@@ -170,5 +179,5 @@ def give(
     except WebAuthnException:
         return False
     factor.sign_count = verified.new_sign_count
-    given(session, sign_in, factor, address=address, at=at)
+    record_factor_given(session, sign_in, factor, address=address, at=at)
     return True

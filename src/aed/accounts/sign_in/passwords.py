@@ -10,41 +10,41 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy.orm import Session
 
-from aed.accounts.audit_log import AuditSubject, record
+from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, PersonChange
-from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.security_log import SecurityEventKind, log_event
-from aed.accounts.sessions import end_sign_ins
-from aed.accounts.sign_in.rules import LONGEST_PASSWORD, MIN_PASSWORD_SCORE, SHORTEST_PASSWORD
+from aed.accounts.sessions import end_sessions
+from aed.accounts.sign_in.rules import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, MIN_PASSWORD_SCORE
 from aed.errors import Conflict, InvalidInput
 
 # 19 MiB, two passes, one lane: OWASP's first choice. The library's own 64 MiB on eight threads would take
 # more memory than the whole process.
 HASHER: Final = PasswordHash((Argon2Hasher(memory_cost=19_456, time_cost=2, parallelism=1),))
 # fmt: off
-COMMON_HERE: Final = (
+LOCAL_COMMON_PASSWORDS: Final = (
     "woaini", "woaiwojia", "5201314", "1314520", "520520", "1314", "nihao", "zhongguo", "beijing", "shanghai",
     "hangzhou", "aini", "laopo", "laogong", "baobei", "xiaoqu", "jijiu", "aed", "defibrillator", "redcross",
     "hongshizi",
 )
 # fmt: on
 """Common in Chinese passwords, or obvious here; zxcvbn's lists are of English."""
-LONGEST_JUDGED: Final = 72
+MAX_JUDGED_CHARACTERS: Final = 72
 """So many characters are looked at: judging takes longer the more there are, and these are enough."""
-NOBODYS: Final = (
+DUMMY_HASH: Final = (
     "$argon2id$v=19$m=19456,t=2,p=1$gfk/zpCI7TXlW1GxG6l84w$6poY1cot+lYpzh4R7+rLNOrMU1ly4wyJqA+QeEGqW5c"
 )
 """The hash of something random, with the same parameters: an unknown number costs the same work."""
 
 
-def is_right(given: str, kept: str | None) -> bool:
+def is_correct_password(given: str, kept: str | None) -> bool:
     """Whether `given` is what `kept` is the hash of; the same work where nothing is kept."""
-    matches = HASHER.verify(given.encode("utf-8", "surrogatepass"), kept if kept is not None else NOBODYS)
+    matches = HASHER.verify(given.encode("utf-8", "surrogatepass"), kept if kept is not None else DUMMY_HASH)
     return matches and kept is not None
 
 
-def hashed(secret: str) -> str:
+def hash_password(secret: str) -> str:
     return HASHER.hash(secret.encode("utf-8", "surrogatepass"))
 
 
@@ -54,28 +54,33 @@ def set_password(session: Session, who: Viewer, person_id: int, password: str, *
     Raises InvalidInput for one that is too short, Conflict for a person without an account.
     """
     if who.person_id != person_id:
-        may_administer(who)
+        require_administrator(who)
     person, account = people_queries.person(session, who, person_id)
-    may_be_one(password, field="password", about=[person.name, *([account.phone] if account else [])])
+    require_strong_password(
+        password, field="password", about=[person.name, *([account.phone] if account else [])]
+    )
     if account is None:
         raise Conflict("The person has no account yet: amend the person with a phone.", field="person_id")
-    put_password(session, account, hashed(password), who=who.name, at=at)
+    store_password(session, account, hash_password(password), who=who.name, at=at)
 
 
-def may_be_one(password: str, *, field: str, about: Collection[str] = ()) -> None:
+def require_strong_password(password: str, *, field: str, about: Collection[str] = ()) -> None:
     """Raise InvalidInput for a password that is too short, or easily guessed.
 
     One on a list of common ones, a pattern on the keyboard, a date, or one made of what others know `about`
     the person is guessed in far fewer tries than its length promises (zxcvbn).
     """
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise InvalidInput(
-            f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters; four words make one.",
+            f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters; four words make one.",
             field=field,
         )
     from zxcvbn import zxcvbn  # late: 10 MB of lists
 
-    if zxcvbn(password[:LONGEST_JUDGED], user_inputs=[*about, *COMMON_HERE])["score"] < MIN_PASSWORD_SCORE:
+    if (
+        zxcvbn(password[:MAX_JUDGED_CHARACTERS], user_inputs=[*about, *LOCAL_COMMON_PASSWORDS])["score"]
+        < MIN_PASSWORD_SCORE
+    ):
         raise InvalidInput(
             "This password is easily guessed: it is common, or made of a pattern, a date or a name. "
             "Four words that do not belong together make a good one.",
@@ -83,12 +88,12 @@ def may_be_one(password: str, *, field: str, about: Collection[str] = ()) -> Non
         )
 
 
-def put_password(session: Session, account: Account, kept: str, *, who: str, at: datetime) -> None:
+def store_password(session: Session, account: Account, kept: str, *, who: str, at: datetime) -> None:
     """The account has the password of that hash from now on; every sign-in ends."""
     account.password_hash, account.password_set_at = kept, at
     change = PersonChange(person_id=account.person_id, at=at, who=who, fields={"password": [None, "set"]})
     session.add(change)
-    end_sign_ins(session, account.person_id, at=at)
-    record(session, who, AuditSubject.PERSON, account.person_id, "password set", at=at)
+    end_sessions(session, account.person_id, at=at)
+    add_audit_entry(session, who, AuditSubject.PERSON, account.person_id, "password set", at=at)
     log_event(session, SecurityEventKind.PASSWORD_SET, at=at, person_id=account.person_id, detail=who)
     session.flush()

@@ -7,11 +7,11 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Holding
+from aed.accounts.permissions import RoleAssignment
 from aed.accounts.regions import Region
-from aed.accounts.roles.queries import holdings_of
+from aed.accounts.roles.queries import role_assignments_of
 from aed.accounts.sign_in.models import RecoveryCode, SecondFactor
-from aed.accounts.sign_in.rules import NEED_A_SECOND_FACTOR
+from aed.accounts.sign_in.rules import ROLES_NEEDING_SECOND_FACTOR
 
 
 def second_factors(session: Session, person_id: int) -> Sequence[SecondFactor]:
@@ -32,22 +32,22 @@ def recovery_codes_left(session: Session, person_id: int) -> int:
     return session.scalar(asked) or 0
 
 
-def must_give_second_factor(session: Session, person_id: int) -> bool:
+def needs_second_factor(session: Session, person_id: int) -> bool:
     """True for who has a second factor, and for who holds a role that needs one where it is demanded.
 
     visibility: for the person's own sign-in.
     """
     if second_factors(session, person_id):
         return True
-    return is_second_factor_demanded(session, holdings_of(session, person_id))
+    return is_second_factor_demanded(session, role_assignments_of(session, person_id))
 
 
-def is_second_factor_demanded(session: Session, holdings: Collection[Holding]) -> bool:
+def is_second_factor_demanded(session: Session, role_assignments: Collection[RoleAssignment]) -> bool:
     """Whether a region in which such a role is held, or one above it, demands a second factor.
 
     Who administers the whole network needs one as soon as any region does.
     """
-    held = [each for each in holdings if each.role in NEED_A_SECOND_FACTOR]
+    held = [each for each in role_assignments if each.role in ROLES_NEEDING_SECOND_FACTOR]
     if not held:
         return False
     if any(each.is_everywhere for each in held):

@@ -12,16 +12,16 @@ from enum import StrEnum
 from typing import Final
 
 from aed.accounts.people.rules import e164, plain_email
-from aed.accounts.permissions import HeldRole
+from aed.accounts.permissions import Role
 from aed.errors import InvalidInput
 
-LONGEST_SUBJECT = 255
-LONGEST_NAME = 200
-LONGEST_EMAIL = 254
+MAX_SUBJECT_LENGTH = 255
+MAX_NAME_LENGTH = 200
+MAX_EMAIL_LENGTH = 254
 
 
 @dataclass(frozen=True, slots=True)
-class Vouched:
+class ProviderIdentity:
     """Somebody for whom a provider vouches. A number or an address that it has not verified is not here."""
 
     provider: str
@@ -35,7 +35,7 @@ class Vouched:
     """In small letters."""
 
 
-def vouched(claims: Mapping[str, object], *, country: str) -> Vouched | None:
+def identity_from_claims(claims: Mapping[str, object], *, country: str) -> ProviderIdentity | None:
     """What the claims (OpenID Connect Core 5.1) say; None where they name nobody.
 
     `country`: where a number without a country code is at home.
@@ -43,13 +43,13 @@ def vouched(claims: Mapping[str, object], *, country: str) -> Vouched | None:
     provider, subject = claims.get("iss"), claims.get("sub")
     if not isinstance(provider, str) or not isinstance(subject, str):
         return None
-    if not 0 < len(subject) <= LONGEST_SUBJECT:
+    if not 0 < len(subject) <= MAX_SUBJECT_LENGTH:
         return None
     name = claims.get("name")
-    return Vouched(
+    return ProviderIdentity(
         provider=provider,
         subject=subject,
-        name=name.strip()[:LONGEST_NAME] if isinstance(name, str) and name.strip() else None,
+        name=name.strip()[:MAX_NAME_LENGTH] if isinstance(name, str) and name.strip() else None,
         phone=_phone(claims, country),
         email=_email(claims),
     )
@@ -69,7 +69,7 @@ def _email(claims: Mapping[str, object]) -> str | None:
     written = claims.get("email")
     if claims.get("email_verified") is not True or not isinstance(written, str):
         return None
-    return plain_email(written) if 3 <= len(written.strip()) <= LONGEST_EMAIL else None
+    return plain_email(written) if 3 <= len(written.strip()) <= MAX_EMAIL_LENGTH else None
 
 
 class FactorKind(StrEnum):
@@ -79,38 +79,38 @@ class FactorKind(StrEnum):
     """A key in a telephone, computer or security key (WebAuthn)."""
 
 
-NEED_A_SECOND_FACTOR: Final = frozenset({HeldRole.ADMINISTRATOR, HeldRole.DISPATCHER})
+ROLES_NEEDING_SECOND_FACTOR: Final = frozenset({Role.ADMINISTRATOR, Role.DISPATCHER})
 """Who holds one of these in a region that demands a second factor must give one."""
-RECOVERY_CODES: Final = 10
-FACTORS_OF_A_PERSON: Final = 10
-CHALLENGE_GOOD_FOR: Final = timedelta(minutes=5)
+RECOVERY_CODE_COUNT: Final = 10
+MAX_FACTORS: Final = 10
+CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
 MIN_PASSWORD_SCORE: Final = 3
 """zxcvbn: "safely unguessable, moderate protection from an offline attack", at least 10^8 guesses."""
 
 
 CODE_DIGITS: Final = 6
-CODE_IS_GOOD_FOR: Final = timedelta(minutes=10)
-TRIES_OF_A_CODE: Final = 5
-SHORTEST_PASSWORD: Final = 10
-LONGEST_PASSWORD: Final = 200
-COOKIE: Final = "__Host-aed"
+CODE_LIFETIME: Final = timedelta(minutes=10)
+MAX_CODE_TRIES: Final = 5
+MIN_PASSWORD_LENGTH: Final = 10
+MAX_PASSWORD_LENGTH: Final = 200
+SESSION_COOKIE: Final = "__Host-aed"
 """The prefix makes browsers refuse it unless Secure, with Path=/ and without Domain."""
 CSRF_HEADER: Final = "X-CSRF-Token"
-DEVICE_COOKIE: Final = "__Host-aed-device"
+KNOWN_BROWSER_COOKIE: Final = "__Host-aed-device"
 """By it a browser is known in which somebody signed in."""
-KNOWN_FOR: Final = timedelta(days=180)
+KNOWN_BROWSER_LIFETIME: Final = timedelta(days=180)
 """A browser in which an account was not signed in for so long is a stranger to it."""
-ACCOUNTS_OF_A_BROWSER: Final = 5
+MAX_ACCOUNTS_PER_BROWSER: Final = 5
 """So many of the accounts used in one browser know it, as on the computer of an estate's office."""
 CODE_COOKIE: Final = "__Host-aed-code"
 """Of the browser that asked for a code: nobody elsewhere uses up its tries."""
 PROVIDER_COOKIE: Final = "__Host-aed-provider"
 """Of a browser that is with the identity provider."""
-PROVIDER_MAY_TAKE: Final = timedelta(minutes=10)
+PROVIDER_TIMEOUT: Final = timedelta(minutes=10)
 """From leaving for the provider until coming back: a password, a second factor, a lost phone."""
 
 
-class Way(StrEnum):
+class SignInMethod(StrEnum):
     """What is counted, each apart: who is locked out of one way has the other."""
 
     PASSWORD = "password"
@@ -121,7 +121,7 @@ class Way(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class AttemptLimit:
     """At most so many within a time that begins with the first."""
 
     most: int
@@ -132,42 +132,42 @@ QUARTER, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1
 
 # A stranger who tries a number from one address locks that address out of the account, and nobody else: one
 # address alone cannot use up what all strangers together may try.
-FOR_AN_ACCOUNT_FROM_AN_ADDRESS: Final = {
-    Way.PASSWORD: (Limit(10, QUARTER), Limit(30, DAY)),
-    Way.CODE: (Limit(5, HOUR), Limit(10, DAY)),
-    Way.ASK_FOR_CODE: (Limit(3, HOUR), Limit(10, DAY)),
-    Way.SECOND_FACTOR: (Limit(5, QUARTER), Limit(20, DAY)),
+LIMITS_PER_ACCOUNT_AND_ADDRESS: Final = {
+    SignInMethod.PASSWORD: (AttemptLimit(10, QUARTER), AttemptLimit(30, DAY)),
+    SignInMethod.CODE: (AttemptLimit(5, HOUR), AttemptLimit(10, DAY)),
+    SignInMethod.ASK_FOR_CODE: (AttemptLimit(3, HOUR), AttemptLimit(10, DAY)),
+    SignInMethod.SECOND_FACTOR: (AttemptLimit(5, QUARTER), AttemptLimit(20, DAY)),
 }
 # Of all browsers in which the account was never signed in, together.
-FOR_AN_ACCOUNT: Final = {
+LIMITS_PER_ACCOUNT: Final = {
     # NIST SP 800-63B 3.2.2: no more than 100 consecutive failures; beyond, a code is asked for instead.
-    Way.PASSWORD: (Limit(100, DAY),),
+    SignInMethod.PASSWORD: (AttemptLimit(100, DAY),),
     # 30 guesses a day at a million codes: a chance of one in a hundred in a year.
-    Way.CODE: (Limit(10, HOUR), Limit(30, DAY)),
+    SignInMethod.CODE: (AttemptLimit(10, HOUR), AttemptLimit(30, DAY)),
     # So many text messages a telephone gets from strangers at most.
-    Way.ASK_FOR_CODE: (Limit(5, HOUR), Limit(20, DAY)),
+    SignInMethod.ASK_FOR_CODE: (AttemptLimit(5, HOUR), AttemptLimit(20, DAY)),
     # Who gets here knows the password already.
-    Way.SECOND_FACTOR: (Limit(30, DAY),),
+    SignInMethod.SECOND_FACTOR: (AttemptLimit(30, DAY),),
 }
 # A browser in which the account was signed in before: strangers cannot use up what is its own.
-FOR_A_KNOWN_BROWSER: Final = {
-    Way.PASSWORD: (Limit(20, QUARTER), Limit(200, DAY)),
-    Way.CODE: (Limit(20, HOUR), Limit(60, DAY)),
-    Way.ASK_FOR_CODE: (Limit(5, HOUR), Limit(20, DAY)),
-    Way.SECOND_FACTOR: (Limit(10, QUARTER), Limit(60, DAY)),
+LIMITS_PER_KNOWN_BROWSER: Final = {
+    SignInMethod.PASSWORD: (AttemptLimit(20, QUARTER), AttemptLimit(200, DAY)),
+    SignInMethod.CODE: (AttemptLimit(20, HOUR), AttemptLimit(60, DAY)),
+    SignInMethod.ASK_FOR_CODE: (AttemptLimit(5, HOUR), AttemptLimit(20, DAY)),
+    SignInMethod.SECOND_FACTOR: (AttemptLimit(10, QUARTER), AttemptLimit(60, DAY)),
 }
-SLOWED_FROM: Final = Limit(30, HOUR)
+SLOWDOWN_THRESHOLD: Final = AttemptLimit(30, HOUR)
 """After so many passwords from anywhere, an address that is unknown has only `SLOWED_TO` tries."""
-SLOWED_TO: Final = 3
+MAX_TRIES_WHEN_SLOWED: Final = 3
 # An estate's office, or a whole mobile network, may share one address.
-FOR_AN_ADDRESS: Final = {
-    Way.PASSWORD: (Limit(50, QUARTER),),
-    Way.CODE: (Limit(50, QUARTER),),
-    Way.ASK_FOR_CODE: (Limit(30, QUARTER),),
-    Way.PROVIDER: (Limit(50, QUARTER),),
-    Way.SECOND_FACTOR: (Limit(50, QUARTER),),
+LIMITS_PER_ADDRESS: Final = {
+    SignInMethod.PASSWORD: (AttemptLimit(50, QUARTER),),
+    SignInMethod.CODE: (AttemptLimit(50, QUARTER),),
+    SignInMethod.ASK_FOR_CODE: (AttemptLimit(30, QUARTER),),
+    SignInMethod.PROVIDER: (AttemptLimit(50, QUARTER),),
+    SignInMethod.SECOND_FACTOR: (AttemptLimit(50, QUARTER),),
 }
-LONGEST_LIMIT: Final = DAY
+MAX_LIMIT_PERIOD: Final = DAY
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from aed.accounts.people.schemas import WrittenPhone
 from aed.accounts.security_log import SecurityEvent, SecurityEventKind
 from aed.accounts.sessions import SignIn
 from aed.accounts.sign_in.models import SecondFactor
-from aed.accounts.sign_in.rules import LONGEST_PASSWORD, FactorKind
+from aed.accounts.sign_in.rules import MAX_PASSWORD_LENGTH, FactorKind
 
-Password = Annotated[SecretStr, Field(min_length=1, max_length=LONGEST_PASSWORD)]
+Password = Annotated[SecretStr, Field(min_length=1, max_length=MAX_PASSWORD_LENGTH)]
 OneTimeCode = Annotated[SecretStr, Field(min_length=1, max_length=20)]
 
 
@@ -96,7 +96,7 @@ class SignedInViewerOut(ViewerOut):
 
 
 FactorName = Annotated[str, Field(min_length=1, max_length=100, examples=["my telephone"])]
-Code = Annotated[SecretStr, Field(min_length=6, max_length=40)]
+SecondFactorCode = Annotated[SecretStr, Field(min_length=6, max_length=40)]
 
 
 class SignInOut(BaseModel):
@@ -153,7 +153,7 @@ class SecondFactorIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "123 456"}]})
 
-    code: Code
+    code: SecondFactorCode
 
 
 class AppIn(BaseModel):

@@ -14,16 +14,16 @@ import pyotp
 from sqlalchemy import CursorResult, delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from aed.accounts.audit_log import AuditSubject, record
+from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.security_log import SecurityEventKind, log_event
-from aed.accounts.sessions import SignIn, signed_in
+from aed.accounts.sessions import SignIn, active_session
 from aed.accounts.sign_in import queries as sign_in_queries
 from aed.accounts.sign_in.models import RecoveryCode, SecondFactor
-from aed.accounts.sign_in.rules import FACTORS_OF_A_PERSON, RECOVERY_CODES, FactorKind
-from aed.accounts.tokens import key_hash
+from aed.accounts.sign_in.rules import MAX_FACTORS, RECOVERY_CODE_COUNT, FactorKind
+from aed.accounts.tokens import hash_key
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 
 ISSUER: Final = "AED network"
@@ -35,7 +35,7 @@ _STEPS_OFF: Final = (0, -1, 1)
 
 def sign_in_by_key(session: Session, key: str, *, at: datetime, lock: bool = False) -> SignIn:
     """Return the session of a browser, limited or not. Raises NotSignedIn."""
-    found = signed_in(session, key_hash(key), at=at)
+    found = active_session(session, hash_key(key), at=at)
     if found is None:
         raise NotSignedIn("Sign in first.")
     if lock:
@@ -95,17 +95,19 @@ def confirm_app(session: Session, sign_in: SignIn, factor_id: int, code: str, *,
         raise NotFound("No app is being added under that number: begin anew.", field="factor_id")
     if not _takes(session, factor, code, at=at):
         raise NotSignedIn(WRONG_CODE)
-    return added(session, sign_in, factor, at=at)
+    return record_factor_added(session, sign_in, factor, at=at)
 
 
-def added(session: Session, sign_in: SignIn, factor: SecondFactor, *, at: datetime) -> list[str]:
+def record_factor_added(
+    session: Session, sign_in: SignIn, factor: SecondFactor, *, at: datetime
+) -> list[str]:
     """The factor counts from now on, in this session too. New recovery codes, if it is the first."""
     is_first = not sign_in_queries.second_factors(session, sign_in.person_id)
     factor.confirmed_at = factor.last_used_at = at
     sign_in.second_factor_at = at
     _end_others(session, sign_in, at=at)
     by = f"person:{sign_in.person_id}"
-    record(session, by, AuditSubject.PERSON, sign_in.person_id, "second factor added", at=at)
+    add_audit_entry(session, by, AuditSubject.PERSON, sign_in.person_id, "second factor added", at=at)
     kind = SecurityEventKind.SECOND_FACTOR_ADDED
     log_event(session, kind, at=at, person_id=sign_in.person_id, detail=factor.kind.value)
     session.flush()
@@ -113,8 +115,8 @@ def added(session: Session, sign_in: SignIn, factor: SecondFactor, *, at: dateti
 
 
 def _has_room(session: Session, person_id: int) -> None:
-    if len(sign_in_queries.second_factors(session, person_id)) >= FACTORS_OF_A_PERSON:
-        raise Conflict(f"You have {FACTORS_OF_A_PERSON} second factors: remove one first.")
+    if len(sign_in_queries.second_factors(session, person_id)) >= MAX_FACTORS:
+        raise Conflict(f"You have {MAX_FACTORS} second factors: remove one first.")
 
 
 def _end_others(session: Session, sign_in: SignIn, *, at: datetime) -> None:
@@ -137,8 +139,8 @@ def new_recovery_codes(session: Session, sign_in: SignIn) -> list[str]:
     if not sign_in_queries.second_factors(session, sign_in.person_id):
         raise Conflict("Recovery codes stand in for a second factor: add one first.")
     session.execute(delete(RecoveryCode).where(RecoveryCode.person_id == sign_in.person_id))
-    codes = [pyotp.random_base32(length=32)[:16].lower() for _ in range(RECOVERY_CODES)]
-    session.add_all(RecoveryCode(person_id=sign_in.person_id, code_hash=key_hash(each)) for each in codes)
+    codes = [pyotp.random_base32(length=32)[:16].lower() for _ in range(RECOVERY_CODE_COUNT)]
+    session.add_all(RecoveryCode(person_id=sign_in.person_id, code_hash=hash_key(each)) for each in codes)
     session.flush()
     return [f"{each[:4]}-{each[4:8]}-{each[8:12]}-{each[12:]}" for each in codes]
 
@@ -146,18 +148,18 @@ def new_recovery_codes(session: Session, sign_in: SignIn) -> list[str]:
 # --- giving ---------------------------------------------------------------------------------------------
 
 
-def give_code(session: Session, sign_in: SignIn, code: str, *, address: str, at: datetime) -> bool:
+def verify_code(session: Session, sign_in: SignIn, code: str, *, address: str, at: datetime) -> bool:
     """Take an app's code, or a recovery code; False for a wrong one. The session is whole from then on."""
     plain = "".join(code.split()).replace("-", "").lower()
     for factor in sign_in_queries.second_factors(session, sign_in.person_id):
         if factor.kind is FactorKind.TOTP and _takes(session, factor, plain, at=at):
-            given(session, sign_in, factor, address=address, at=at)
+            record_factor_given(session, sign_in, factor, address=address, at=at)
             return True
     used = session.execute(
         update(RecoveryCode)
         .where(
             RecoveryCode.person_id == sign_in.person_id,
-            RecoveryCode.code_hash == key_hash(plain),
+            RecoveryCode.code_hash == hash_key(plain),
             RecoveryCode.used_at.is_(None),
         )
         .values(used_at=at)
@@ -171,7 +173,9 @@ def give_code(session: Session, sign_in: SignIn, code: str, *, address: str, at:
     return False
 
 
-def given(session: Session, sign_in: SignIn, factor: SecondFactor, *, address: str, at: datetime) -> None:
+def record_factor_given(
+    session: Session, sign_in: SignIn, factor: SecondFactor, *, address: str, at: datetime
+) -> None:
     """The session is whole: the person has proved to have that factor."""
     factor.last_used_at = sign_in.second_factor_at = at
     kind = SecurityEventKind.SECOND_FACTOR
@@ -202,7 +206,7 @@ def _takes(session: Session, factor: SecondFactor, code: str, *, at: datetime) -
 # --- removing -------------------------------------------------------------------------------------------
 
 
-def remove(session: Session, sign_in: SignIn, factor_id: int, *, at: datetime) -> None:
+def remove_factor(session: Session, sign_in: SignIn, factor_id: int, *, at: datetime) -> None:
     """Remove one of the person's own factors; with the last one the recovery codes go. Raises NotFound."""
     require_factor_given(session, sign_in)
     factor = session.get(SecondFactor, factor_id)
@@ -213,17 +217,17 @@ def remove(session: Session, sign_in: SignIn, factor_id: int, *, at: datetime) -
     if not sign_in_queries.second_factors(session, sign_in.person_id):
         session.execute(delete(RecoveryCode).where(RecoveryCode.person_id == sign_in.person_id))
     by = f"person:{sign_in.person_id}"
-    record(session, by, AuditSubject.PERSON, sign_in.person_id, "second factor removed", at=at)
+    add_audit_entry(session, by, AuditSubject.PERSON, sign_in.person_id, "second factor removed", at=at)
     kind = SecurityEventKind.SECOND_FACTOR_REMOVED
     log_event(session, kind, at=at, person_id=sign_in.person_id, detail=factor.kind.value)
 
 
-def remove_all(session: Session, who: Viewer, person_id: int, *, at: datetime) -> int:
+def remove_all_factors(session: Session, who: Viewer, person_id: int, *, at: datetime) -> int:
     """Remove every factor of somebody who has lost them, and end their sessions; how many there were.
 
     For the network's administrator, who has made sure who is asking.
     """
-    may_administer(who)
+    require_administrator(who)
     people_queries.person(session, who, person_id)
     factors = session.scalars(select(SecondFactor).where(SecondFactor.person_id == person_id)).all()
     for each in factors:
@@ -233,7 +237,7 @@ def remove_all(session: Session, who: Viewer, person_id: int, *, at: datetime) -
         update(SignIn).where(SignIn.person_id == person_id, SignIn.ended_at.is_(None)).values(ended_at=at)
     )
     if factors:
-        record(session, who.name, AuditSubject.PERSON, person_id, "second factors removed", at=at)
+        add_audit_entry(session, who.name, AuditSubject.PERSON, person_id, "second factors removed", at=at)
         kind = SecurityEventKind.SECOND_FACTOR_REMOVED
         log_event(session, kind, at=at, person_id=person_id, detail=f"all, by {who.name}")
     return len(factors)

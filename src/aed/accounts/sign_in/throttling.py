@@ -12,20 +12,20 @@ from sqlalchemy import bindparam, delete, select, text
 from sqlalchemy.orm import Session
 
 from aed.accounts.security_log import SecurityEvent, SecurityEventKind, log_event
-from aed.accounts.sign_in.models import SignInTries
+from aed.accounts.sign_in.models import SignInAttempts
 from aed.accounts.sign_in.rules import (
-    ACCOUNTS_OF_A_BROWSER,
-    FOR_A_KNOWN_BROWSER,
-    FOR_AN_ACCOUNT,
-    FOR_AN_ACCOUNT_FROM_AN_ADDRESS,
-    FOR_AN_ADDRESS,
-    KNOWN_FOR,
+    KNOWN_BROWSER_LIFETIME,
+    LIMITS_PER_ACCOUNT,
+    LIMITS_PER_ACCOUNT_AND_ADDRESS,
+    LIMITS_PER_ADDRESS,
+    LIMITS_PER_KNOWN_BROWSER,
+    MAX_ACCOUNTS_PER_BROWSER,
+    MAX_TRIES_WHEN_SLOWED,
     QUARTER,
-    SLOWED_FROM,
-    SLOWED_TO,
+    SLOWDOWN_THRESHOLD,
+    AttemptLimit,
     Browser,
-    Limit,
-    Way,
+    SignInMethod,
     address_key,
 )
 from aed.database.encryption.keyring import KeyRing
@@ -33,8 +33,10 @@ from aed.database.session import Database, transaction
 from aed.database.types import UtcDateTime
 from aed.errors import CodeNeeded, TooBusy
 
-TOO_MANY: Final = "Too many tries. Wait a quarter of an hour, then try again, or sign in another way."
-CODE_INSTEAD: Final = (
+TOO_MANY_ATTEMPTS: Final = (
+    "Too many tries. Wait a quarter of an hour, then try again, or sign in another way."
+)
+USE_A_CODE: Final = (
     "Too many passwords were tried for this number. Sign in with a code, or in a browser that you have used."
 )
 
@@ -47,15 +49,17 @@ def account_keys(keys: KeyRing, phone: str) -> tuple[str, ...]:
     return keys.keyed_hashes("account", phone)
 
 
-def count_address(database: Database, way: Way, *, address: str, at: datetime) -> None:
+def count_attempt_from_address(database: Database, way: SignInMethod, *, address: str, at: datetime) -> None:
     """Count one more try from the address, kept whatever comes of it. Raises TooBusy."""
     with transaction(database) as session:
-        is_within = _is_within(session, way, "address", address_key(address), FOR_AN_ADDRESS[way], at)
+        is_within = _is_within(session, way, "address", address_key(address), LIMITS_PER_ADDRESS[way], at)
     if not is_within:
-        raise TooBusy(TOO_MANY)
+        raise TooBusy(TOO_MANY_ATTEMPTS)
 
 
-def count_try(database: Database, way: Way, *, phone: str, browser: Browser, at: datetime) -> None:
+def count_attempt(
+    database: Database, way: SignInMethod, *, phone: str, browser: Browser, at: datetime
+) -> None:
     """Count one more try at an account, kept whatever comes of it.
 
     1. A browser that the account knows: by itself alone.
@@ -67,16 +71,16 @@ def count_try(database: Database, way: Way, *, phone: str, browser: Browser, at:
     account = account_keys(database.keys, phone)[0]
     with transaction(database) as session:
         if browser.known_as is not None:
-            own, limits = f"{browser.known_as}:{account}", FOR_A_KNOWN_BROWSER[way]
+            own, limits = f"{browser.known_as}:{account}", LIMITS_PER_KNOWN_BROWSER[way]
             is_within, is_over = _is_within(session, way, "browser", own, limits, at), False
         else:
             is_within, is_over = _count_stranger(session, way, account, browser.address, at)
         if not is_within or is_over:
             _log_lock_out(session, account, browser.address, at)
     if not is_within:
-        raise TooBusy(TOO_MANY)
+        raise TooBusy(TOO_MANY_ATTEMPTS)
     if is_over:
-        raise CodeNeeded(CODE_INSTEAD) if way is Way.PASSWORD else TooBusy(TOO_MANY)
+        raise CodeNeeded(USE_A_CODE) if way is SignInMethod.PASSWORD else TooBusy(TOO_MANY_ATTEMPTS)
 
 
 def _log_lock_out(session: Session, account: str, address: str, at: datetime) -> None:
@@ -94,45 +98,52 @@ def _log_lock_out(session: Session, account: str, address: str, at: datetime) ->
 
 
 def _count_stranger(
-    session: Session, way: Way, account: str, address: str, at: datetime
+    session: Session, way: SignInMethod, account: str, address: str, at: datetime
 ) -> tuple[bool, bool]:
     """Whether the address is within its limits, and whether all strangers together are beyond theirs.
 
     What the address may not do is not counted against the account.
     """
     pair = f"{address_key(address)[:32]}:{account}"
-    is_within = _is_within(session, way, "address", address_key(address), FOR_AN_ADDRESS[way], at)
-    limits = FOR_AN_ACCOUNT_FROM_AN_ADDRESS[way]
+    is_within = _is_within(session, way, "address", address_key(address), LIMITS_PER_ADDRESS[way], at)
+    limits = LIMITS_PER_ACCOUNT_AND_ADDRESS[way]
     tried = [_count(session, way, "pair", pair, limit, at) for limit in limits]
     is_within = is_within and all(count <= limit.most for count, limit in zip(tried, limits, strict=True))
     if not is_within:
         return False, False
-    if way is Way.PASSWORD and _count(session, way, "lately", account, SLOWED_FROM, at) > SLOWED_FROM.most:
-        is_within = tried[0] <= SLOWED_TO
-    return is_within, not _is_within(session, way, "account", account, FOR_AN_ACCOUNT[way], at)
+    if (
+        way is SignInMethod.PASSWORD
+        and _count(session, way, "lately", account, SLOWDOWN_THRESHOLD, at) > SLOWDOWN_THRESHOLD.most
+    ):
+        is_within = tried[0] <= MAX_TRIES_WHEN_SLOWED
+    return is_within, not _is_within(session, way, "account", account, LIMITS_PER_ACCOUNT[way], at)
 
 
-def forget_tries(session: Session, keys: KeyRing, way: Way, *, phone: str, browser: Browser) -> None:
+def clear_attempts(
+    session: Session, keys: KeyRing, way: SignInMethod, *, phone: str, browser: Browser
+) -> None:
     """Forget what this browser, or this address, has tried: somebody got in."""
     ends = [
         *(f"pair:{{}}:{address_key(browser.address)[:32]}:{each}" for each in account_keys(keys, phone)),
         *(f"browser:{{}}:{browser.known_as}:{each}" for each in account_keys(keys, phone)),
     ]
-    limits = (*FOR_AN_ACCOUNT_FROM_AN_ADDRESS[way], *FOR_A_KNOWN_BROWSER[way])
+    limits = (*LIMITS_PER_ACCOUNT_AND_ADDRESS[way], *LIMITS_PER_KNOWN_BROWSER[way])
     seconds = sorted({int(limit.within.total_seconds()) for limit in limits})
     for each in seconds:  # in the order of the counting: else two could wait for each other
         what = [f"{way}:{end.format(each)}" for end in ends]
-        session.execute(delete(SignInTries).where(SignInTries.what.in_(what)))
+        session.execute(delete(SignInAttempts).where(SignInAttempts.what.in_(what)))
 
 
 def _is_within(
-    session: Session, way: Way, whose: str, key: str, limits: Sequence[Limit], at: datetime
+    session: Session, way: SignInMethod, whose: str, key: str, limits: Sequence[AttemptLimit], at: datetime
 ) -> bool:
     counts = [_count(session, way, whose, key, limit, at) for limit in limits]
     return all(count <= limit.most for count, limit in zip(counts, limits, strict=True))
 
 
-def _count(session: Session, way: Way, whose: str, key: str, limit: Limit, at: datetime) -> int:
+def _count(
+    session: Session, way: SignInMethod, whose: str, key: str, limit: AttemptLimit, at: datetime
+) -> int:
     what = f"{way}:{whose}:{int(limit.within.total_seconds())}:{key}"
     given = {"what": what, "at": at, "over": at - limit.within}
     found: int = session.execute(_COUNT_ONE, given).scalar_one()
@@ -153,14 +164,14 @@ _PURPOSE: Final = "known browser"
 _LONGEST_COOKIE: Final = 1_000
 
 
-def known_as(keys: KeyRing, cookie: str | None, phone: str, *, at: datetime) -> str | None:
+def known_browser_id(keys: KeyRing, cookie: str | None, phone: str, *, at: datetime) -> str | None:
     """Return what the browser is counted under for the account of that number; None for a stranger's.
 
     Each entry of the cookie is `NAME.DAY.SIGNATURE`, signed for one number: it tells nobody which.
     """
     for name, day, signature in _entries(cookie):
         age = at - datetime.fromtimestamp(day * 86_400, UTC)
-        if age > KNOWN_FOR or age.days < -1:
+        if age > KNOWN_BROWSER_LIFETIME or age.days < -1:
             continue
         made = keys.keyed_hashes(_PURPOSE, f"{phone}|{name}|{day}")
         if any(hmac.compare_digest(each, signature) for each in made):
@@ -168,13 +179,15 @@ def known_as(keys: KeyRing, cookie: str | None, phone: str, *, at: datetime) -> 
     return None
 
 
-def remember(keys: KeyRing, cookie: str | None, phone: str, *, at: datetime) -> str:
+def remember_browser(keys: KeyRing, cookie: str | None, phone: str, *, at: datetime) -> str:
     """Return the cookie of a browser in which the account of that number is signed in now."""
-    known = known_as(keys, cookie, phone, at=at)
+    known = known_browser_id(keys, cookie, phone, at=at)
     others = [each for each in _entries(cookie) if each[0] != known]
     name, day = secrets.token_urlsafe(12), int(at.timestamp() // 86_400)
     entries = [(name, day, keys.keyed_hashes(_PURPOSE, f"{phone}|{name}|{day}")[0]), *others]
-    return "~".join(f"{name}.{day}.{signature}" for name, day, signature in entries[:ACCOUNTS_OF_A_BROWSER])
+    return "~".join(
+        f"{name}.{day}.{signature}" for name, day, signature in entries[:MAX_ACCOUNTS_PER_BROWSER]
+    )
 
 
 def _entries(cookie: str | None) -> list[tuple[str, int, str]]:

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import TIMETABLE
+from aed.accounts.permissions import SCHEDULER
 from aed.certificates.actions.checks import Checked, put_checks
 from aed.certificates.actions.rosters import Effects, follow
 from aed.certificates.models import CertificateCheck, IssuerLine
@@ -74,7 +74,7 @@ def record_answer(
     effects = Effects()
     known = rosters.held(session, issuer.id, [asked.number])
     pairs = [(each, answer) for each in known if each.id == asked.certificate_id]
-    follow(session, TIMETABLE, issuer, pairs, effects, at=at)
+    follow(session, SCHEDULER, issuer, pairs, effects, at=at)
     return next(iter(effects.counts), CheckState.WAITING)
 
 

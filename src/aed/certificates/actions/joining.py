@@ -12,15 +12,15 @@ from sqlalchemy import Table as SqlTable
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from aed.accounts.audit_log import AuditSubject, record
+from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.people.models import Account, Person, PersonChange
-from aed.accounts.people.rules import masked
-from aed.accounts.permissions import TIMETABLE, Viewer
+from aed.accounts.people.rules import mask_phone
+from aed.accounts.permissions import SCHEDULER, Viewer
 from aed.accounts.roles.models import RoleGrant
-from aed.accounts.sessions import end_sign_ins
+from aed.accounts.sessions import end_sessions
 from aed.database.types import Table
 from aed.errors import Conflict
-from aed.registry.changes import flush, record_amendment
+from aed.registry.changes import flush_or_conflict, record_amendment
 from aed.responders.actions import consents
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.rules import ResponderState
@@ -82,14 +82,14 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
         update(Person).where(Person.joined_into_id == other.id).values(joined_into_id=kept.id)
     )
     _join_responders(session, who, kept, at=at)
-    record(session, who.name, AuditSubject.PERSON, other.id, "joined", at=at, into=kept.id)
+    add_audit_entry(session, who.name, AuditSubject.PERSON, other.id, "joined", at=at, into=kept.id)
     session.add_all(
         [
             PersonChange(person_id=kept.id, at=at, who=who.name, fields=fields),
             PersonChange(person_id=other.id, at=at, who=who.name, fields={"joined_into": [None, kept.id]}),
         ]
     )
-    flush(session, "Somebody else amends one of them at this moment. Try again.", None)
+    flush_or_conflict(session, "Somebody else amends one of them at this moment. Try again.", None)
 
 
 def _columns_that_name_people() -> Iterator[Column[Any]]:
@@ -141,18 +141,18 @@ def _join_accounts(
     session: Session, kept: Person, other: Person, fields: dict[str, Any], *, at: datetime
 ) -> None:
     """visibility: for whoever answers for both."""
-    end_sign_ins(session, other.id, at=at)
+    end_sessions(session, other.id, at=at)
     theirs = session.get(Account, other.id)
     if theirs is None:
         return
     if session.get(Account, kept.id) is None:
         session.expunge(theirs)
         session.execute(update(Account).where(Account.person_id == other.id).values(person_id=kept.id))
-        fields["account"] = [None, masked(theirs.phone)]
+        fields["account"] = [None, mask_phone(theirs.phone)]
         if kept.phone is None:
             kept.phone = theirs.phone
     else:
-        fields["account"] = [masked(theirs.phone), None]
+        fields["account"] = [mask_phone(theirs.phone), None]
         session.delete(theirs)
     session.flush()
 
@@ -168,9 +168,9 @@ def _join_roles(session: Session, who: Viewer, kept: Person, other: Person, *, a
     for grant in session.scalars(select(RoleGrant).where(RoleGrant.person_id == other.id)).all():
         if grant.revoked_at is None and (grant.role, grant.region_id, grant.estate_id) in mine:
             grant.revoked_at, grant.revoked_by = at, who.name
-            record(session, who.name, AuditSubject.ROLE, grant.id, "revoked", at=at)
+            add_audit_entry(session, who.name, AuditSubject.ROLE, grant.id, "revoked", at=at)
         grant.person_id = kept.id
-        record(session, who.name, AuditSubject.ROLE, grant.id, "moved", at=at, person=kept.id)
+        add_audit_entry(session, who.name, AuditSubject.ROLE, grant.id, "moved", at=at, person=kept.id)
     session.flush()
 
 
@@ -182,7 +182,7 @@ def _join_enrolments(session: Session, who: Viewer, kept: Person, other: Person,
     for enrolment in theirs:
         clash = None
         if enrolment.state in STANDS:
-            training = sessions.locked(session, TIMETABLE, enrolment.session_id)
+            training = sessions.locked(session, SCHEDULER, enrolment.session_id)
             clash = session.scalar(
                 select(Enrolment).where(
                     Enrolment.session_id == enrolment.session_id,

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import TIMETABLE
+from aed.accounts.permissions import SCHEDULER
 from aed.certificates.actions.checks import Checked, put_checks
 from aed.certificates.actions.rosters import Effects, follow
 from aed.certificates.models import CertificateCheck
@@ -118,4 +118,4 @@ def _settle_by_roster(session: Session, issuer: Issuer, numbers: list[str], now:
             entry.is_revoked,
         )
         pairs.append((each, said))
-    follow(session, TIMETABLE, issuer, pairs, Effects(), at=now)
+    follow(session, SCHEDULER, issuer, pairs, Effects(), at=now)

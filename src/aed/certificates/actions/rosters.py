@@ -24,7 +24,7 @@ from aed.certificates.rules.comparing import Facts, Finding, Holder, Said, compa
 from aed.database.bulk import insert_many
 from aed.issuers.models import Issuer
 from aed.issuers.rules import CertificateKind
-from aed.registry.changes import Change
+from aed.registry.changes import RegistryChange
 from aed.responders.models import Certificate
 from aed.responders.rules import Trust
 
@@ -153,7 +153,7 @@ def follow(
         effects.add(Told(known.number, known.id, finding.state, finding.said, fields))
     if amended:
         session.execute(update(Certificate), amended)
-    insert_many(session, Change, changes)
+    insert_many(session, RegistryChange, changes)
     put_checks(session, checks, at=at)
 
 

@@ -170,7 +170,7 @@ def answers_for(viewer: Viewer, person_id: InstrumentedAttribute[int]) -> Column
     regions = sorted(
         {
             region
-            for holding in viewer.holdings
+            for holding in viewer.role_assignments
             if holding.role in RUN_IN_REGIONS
             for region in holding.region_ids
         }

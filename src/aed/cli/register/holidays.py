@@ -64,7 +64,9 @@ def drop_holidays(name: Name, year: Year) -> None:
     """The calendar no longer holds that year: what depends on it becomes unknown."""
     with writing() as session:
         calendar, _ = holiday_queries.holiday_year(session, name, year)
-        holidays.drop_holiday_year(session, operator(), name, year, version=calendar.version, at=clock.now())
+        holidays.delete_holiday_year(
+            session, operator(), name, year, version=calendar.version, at=clock.now()
+        )
         say(f"{name} no longer holds {year}.")
 
 

@@ -17,7 +17,7 @@ from aed.accounts.permissions import Viewer
 from aed.cli.context import operator, reading, writing
 from aed.cli.register.fields import Fields, fields_in
 from aed.cli.screen import say
-from aed.registry.changes import RecordedRow, changes
+from aed.registry.changes import RecordedRow, changes_of
 
 LARGEST_ID = 2**63 - 1
 SHOWN = 100
@@ -114,7 +114,7 @@ def show_all(shown: BaseModel) -> None:
 
 def show_history(session: Session, subject: str, subject_id: int) -> None:
     """Who changed what and when, newest first."""
-    for change in changes(session, subject=subject, subject_id=str(subject_id)):
+    for change in changes_of(session, subject=subject, subject_id=str(subject_id)):
         say(f"{change.at:%Y-%m-%d %H:%M:%SZ}  {change.who}")
         for name, (before, after) in change.fields.items():
             say(f"    {name}: {before} → {after}")

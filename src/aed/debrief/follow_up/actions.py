@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import TIMETABLE
+from aed.accounts.permissions import SCHEDULER
 from aed.debrief.follow_up import rules as caring
 from aed.incidents.alerts.actions.devices import release_device
 from aed.incidents.models import Alert, Incident
@@ -59,10 +59,10 @@ def settle_device(
         return True
     if alert.fetch_failure is not None:
         reason, note = _FAILED[alert.fetch_failure]
-        device = device_queries.device(session, TIMETABLE, device.id, for_update=True)
+        device = device_queries.device(session, SCHEDULER, device.id, for_update=True)
         failed = ReportIn(kind=ReportKind.NOT_FETCHED, note=note)
-        report = keep_report(session, TIMETABLE, device, failed, from_key=None, at=at)
-        quarantines.begin(session, TIMETABLE, device, [reason], at=at, said=note, report=report)
+        report = keep_report(session, SCHEDULER, device, failed, from_key=None, at=at)
+        quarantines.begin(session, SCHEDULER, device, [reason], at=at, said=note, report=report)
         release_device(session, alert, at=at)
         return True
     is_over = incident.state is IncidentState.CLOSED or alert.state in (
@@ -105,10 +105,10 @@ def open_device_question(
         sent_at=alert.accepted_at,
     )
     over_at = alert.ended_at or incident.closed_at
-    return tell_of_call_out(session, TIMETABLE, new, numbers=settings.returns, at=at, over_at=over_at)
+    return tell_of_call_out(session, SCHEDULER, new, numbers=settings.returns, at=at, over_at=over_at)
 
 
 def _answer(session: Session, question: CallOut, outcome: RetrievalOutcome, at: datetime) -> None:
     """visibility: for a job."""
     if question.outcome is None:
-        close_call_out(session, TIMETABLE, question.id, outcome, None, at=at)
+        close_call_out(session, SCHEDULER, question.id, outcome, None, at=at)

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import TIMETABLE
+from aed.accounts.permissions import SCHEDULER
 from aed.database.session import Database, read_session, transaction
 from aed.debrief.follow_up import rules as caring
 from aed.debrief.follow_up.actions import open_device_question, settle_device
@@ -140,7 +140,7 @@ def _at_the_end(
             if alert.id in used or caring.may_have_taken_device(alert, incident.kind):
                 question = open_device_question(session, incident, alert, settings=settings, at=at)
                 if alert.id in used and question.outcome is None:
-                    close_call_out(session, TIMETABLE, question.id, RetrievalOutcome.USED, None, at=at)
+                    close_call_out(session, SCHEDULER, question.id, RetrievalOutcome.USED, None, at=at)
             if incident.kind is IncidentKind.EXERCISE:
                 time_exercise(session, incident, alert, network=network, settings=settings, at=at)
     thanked = called if incident.kind is IncidentKind.REAL else alerts
@@ -172,5 +172,7 @@ def _a_day_later(session: Session, incident: Incident, at: datetime, settings: S
 
 def _tell(session: Session, incident: Incident, alert: Alert, words: tuple[str, str], at: datetime) -> None:
     notice = Notice(*words)
-    if not putting_actions.tell(session, alert.person_id, notice, at, country=incident.region.country):
+    if not putting_actions.notify_person(
+        session, alert.person_id, notice, at, country=incident.region.country
+    ):
         log.warning("person cannot be told", person=alert.person_id)

@@ -24,7 +24,7 @@ from aed.incidents.calls.actions.lifecycle import MAX_REPORT_AGE, lock_for_dispa
 from aed.incidents.models import Incident
 from aed.incidents.record.actions import append_entry
 from aed.incidents.rules import IncidentKind
-from aed.registry.changes import flush
+from aed.registry.changes import flush_or_conflict
 
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 _LONGEST_TRIED: Final = timedelta(days=1)
@@ -67,7 +67,7 @@ def record_outcome(
     outcome.age = None if items.age_years is None else str(items.age_years)
     outcome.sex = None if items.sex is Sex.UNKNOWN else items.sex.value
     outcome.reported_by, outcome.reported_at = who.name, at
-    flush(session, "This cannot be told of a patient.", None)
+    flush_or_conflict(session, "This cannot be told of a patient.", None)
     append_entry(session, incident, "patient_outcome", who.name, at, version=outcome.version, items=changed)
     return outcome
 

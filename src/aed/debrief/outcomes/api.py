@@ -10,7 +10,7 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.debrief.outcomes import queries
 from aed.debrief.outcomes.actions import record_outcome
 from aed.debrief.outcomes.schemas import PatientOutcomeIn, PatientOutcomeOut
-from aed.http.parameters import IfMatch, RowId, tag, version_in
+from aed.http.parameters import IfMatch, RowId, set_etag, version_from_if_match
 from aed.incidents import queries as incidents
 
 router = APIRouter(tags=["incidents"])
@@ -26,7 +26,7 @@ def get_patient_outcome(
     """
     incident = incidents.incident(session, viewer, incident_id)
     outcome = queries.outcome_of(session, incident.id)
-    tag(response, outcome.version if outcome is not None else 0)
+    set_etag(response, outcome.version if outcome is not None else 0)
     response.headers["Cache-Control"] = "private, no-store"
     return PatientOutcomeOut.of(incident.id, outcome, queries.measured(session, incident))
 
@@ -46,8 +46,8 @@ def set_patient_outcome(
     their values.
     """
     outcome = record_outcome(
-        session, viewer, incident_id, told.items(), version=version_in(if_match), at=clock.now()
+        session, viewer, incident_id, told.items(), version=version_from_if_match(if_match), at=clock.now()
     )
-    tag(response, outcome.version)
+    set_etag(response, outcome.version)
     incident = incidents.incident(session, viewer, incident_id)
     return PatientOutcomeOut.of(incident.id, outcome, queries.measured(session, incident))

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from aed.debrief.labels import GROUP_LABELS, ITEM_LABELS, MOMENT_LABELS, TASK_LABELS, VALUE_LABELS, Label
 from aed.debrief.statistics.rules import MIN_SHOWN_COUNT
 from aed.debrief.statistics.schemas import CaseOut, CasesOut, StatisticsOut
-from aed.files.formula_escaping import neutral
+from aed.files.formula_escaping import escape_formula
 from aed.files.workbooks import workbook
 
 type Cell = str | int | float | None
@@ -248,7 +248,7 @@ def _csv(lines: Iterable[Sequence[Cell]]) -> bytes:
     written.seek(0, io.SEEK_END)
     writer = csv.writer(written)
     for line in lines:
-        writer.writerow([neutral(cell) if isinstance(cell, str) else cell for cell in line])
+        writer.writerow([escape_formula(cell) if isinstance(cell, str) else cell for cell in line])
     return written.getvalue().encode()
 
 

@@ -8,7 +8,7 @@ from datetime import date
 from aed.exports.formats.tables import Cell, Pages, csv_of
 from aed.exports.queries import PublishedDevice
 from aed.exports.rules import plain_hours
-from aed.registry.devices.rules import DeviceState, Entry
+from aed.registry.devices.rules import DeviceState, EntryMode
 
 COLUMNS = (
     "c_gid",
@@ -43,7 +43,7 @@ _STATES = {
     DeviceState.OUT_OF_SERVICE: "Hors service",
     DeviceState.WITHDRAWN: "Supprimé définitivement",
 }
-_FREE = {Entry.FREE: "t", Entry.ASSISTED: "f", Entry.UNKNOWN: ""}
+_FREE = {EntryMode.FREE: "t", EntryMode.ASSISTED: "f", EntryMode.UNKNOWN: ""}
 
 
 def geodae_csv(pages: Pages) -> Iterator[bytes]:

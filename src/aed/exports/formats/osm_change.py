@@ -15,7 +15,7 @@ from aed.accounts.permissions import Audience
 from aed.exports.formats.tables import Pages
 from aed.exports.queries import PublishedDevice
 from aed.files.xml_text import xml_attribute
-from aed.registry.devices.rules import Cabinet, DeviceState, Entry
+from aed.registry.devices.rules import Cabinet, DeviceState, EntryMode
 
 OSM = "osm"
 LONGEST_VALUE = 255
@@ -26,7 +26,7 @@ _BEGINS = """<?xml version="1.0" encoding="UTF-8"?>
      Modified objects carry no version, so that nothing can be uploaded unseen. -->
 """
 _ENDS = "</osmChange>\n"
-_ACCESS = {Entry.FREE: "yes", Entry.ASSISTED: "private", Entry.UNKNOWN: "unknown"}
+_ACCESS = {EntryMode.FREE: "yes", EntryMode.ASSISTED: "private", EntryMode.UNKNOWN: "unknown"}
 _CABINETS = {
     Cabinet.NONE: "no",
     Cabinet.UNLOCKED: "unlocked",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aed.errors import InvalidInput
 from aed.exports.queries import PublishedDevice
-from aed.files.formula_escaping import neutral
+from aed.files.formula_escaping import escape_formula
 from aed.files.workbooks import workbook
 from aed.imports.schemas import DeviceRow, columns
 from aed.registry.storeys import storey_sign
@@ -41,7 +41,7 @@ def _lines(rows: Iterable[Sequence[Cell]], separator: str, begins: str = "") -> 
     written.seek(0, io.SEEK_END)
     writer = csv.writer(written, delimiter=separator)
     for row in rows:
-        writer.writerow([neutral(cell) if isinstance(cell, str) else _number(cell) for cell in row])
+        writer.writerow([escape_formula(cell) if isinstance(cell, str) else _number(cell) for cell in row])
     return written.getvalue().encode()
 
 
@@ -75,7 +75,9 @@ def own_xlsx(pages: Pages, to: Path) -> None:
                         sheet.write_number(at, number, cell)
                     else:  # a sheet keeps 16 digits of a number, and a coordinate may have 17
                         text = str(cell)
-                        sheet.write_string(at, number, text, as_text if neutral(text) != text else None)
+                        sheet.write_string(
+                            at, number, text, as_text if escape_formula(text) != text else None
+                        )
 
 
 COLUMNS = columns(DeviceRow)

@@ -25,7 +25,7 @@ from aed.imports.rules import printable
 from aed.issuers import queries as issuers
 from aed.issuers.models import IssuerCourse
 from aed.issuers.rules import CertificateKind, plain_name
-from aed.registry.changes import Outcome
+from aed.registry.changes import PutOutcome
 from aed.training.rules.course import last_valid_day
 
 LONGEST: Final = {"name": 200, "number": 100, "holder_id_hash": 128, "phone": 32, "course": 64}
@@ -65,7 +65,7 @@ def import_issuer_roster(
     NotSignedIn, NotAllowed, InvalidInput for a file that is no roster.
     """
     issuer = issuers.issuer(session, issuer_id)
-    issuers.may_look_after(who, issuer.region_id)
+    issuers.require_can_look_after(who, issuer.region_id)
     exclusive_lock(session, "import")
     report = IssuerRosterReport()
     report.linked = link_to_issuer(session, issuer)
@@ -73,8 +73,10 @@ def import_issuer_roster(
     rows = _lines(read_issuer_roster(path), courses, report, progress)
     once = without_duplicates(rows, lambda line: (line.number,), report)
 
-    def put(batch: Sequence[Line]) -> list[Outcome]:
-        return [Outcome.of(each) for each in take_lines(session, who, issuer, batch, report.effects, at=at)]
+    def put(batch: Sequence[Line]) -> list[PutOutcome]:
+        return [
+            PutOutcome.of(each) for each in take_lines(session, who, issuer, batch, report.effects, at=at)
+        ]
 
     take(session, (([record], line) for record, line in once), put, report, report.count)
     report.missing = queries.not_in_the_last_roster(session, issuer.id, read_at=at)

@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.errors import AedError, Conflict
-from aed.files.formula_escaping import as_meant
+from aed.files.formula_escaping import unescape_formula
 from aed.imports.batches import ImportReport, Progress, finished, take, valid_rows, without_duplicates
 from aed.imports.formats.marked import Mark
 from aed.imports.formats.recognise import read_table_or_own
 from aed.imports.formats.records import Record
 from aed.imports.formats.roster import RosterLine, write_roster
 from aed.imports.schemas import RosterRow, columns, needed_columns
-from aed.registry.changes import Outcome
+from aed.registry.changes import PutOutcome
 from aed.training.actions.results import Result, open_for_results, put_results
 from aed.training.queries import rosters, sessions
 from aed.training.rules.enrolment import STANDS, MarkedBy
@@ -97,7 +97,7 @@ def import_roster(
     )
     once = without_duplicates(_of_this(rows, names, report), lambda row: (str(row.enrolment),), report)
 
-    def put(batch: Sequence[RosterRow]) -> list[Outcome]:
+    def put(batch: Sequence[RosterRow]) -> list[PutOutcome]:
         # Locked and read anew for each try: a batch that was taken back took what was loaded with it.
         training = open_for_results(session, who, session_id, at=at)
         for row in batch:
@@ -140,7 +140,7 @@ def _of_this(
 
 def _bare(cell: str) -> str:
     """A sheet that came back marked was neutralised twice."""
-    return as_meant(cell)
+    return unescape_formula(cell)
 
 
 def _noting_the_first(records: Iterator[Record], report: RosterReport) -> Iterator[Record]:

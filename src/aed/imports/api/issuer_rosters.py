@@ -16,7 +16,7 @@ from aed.certificates.rules.checking import CheckState
 from aed.database.dependencies import DatabaseDep
 from aed.database.session import dry_run, open_database, read_session, transaction
 from aed.errors import NotSignedIn
-from aed.http.parameters import in_turn
+from aed.http.parameters import one_at_a_time
 from aed.imports.actions.issuer_rosters import IssuerRosterReport, import_issuer_roster
 from aed.imports.batches import refuse_bad_rows
 from aed.imports.uploads import MOST_SHOWN, PATIENT_MS, SentFile, SetAsideOut, sent_file
@@ -115,7 +115,7 @@ async def import_issuer_roster_list(
     issuer. The same file again changes nothing; bad rows are set aside with their line and reason."""
     await run_in_threadpool(_may, database, viewer, issuer_id)
     async with sent_file(request, name=name) as sent:
-        with in_turn(_place, "Another roster is being read now. Try again when it has ended."):
+        with one_at_a_time(_place, "Another roster is being read now. Try again when it has ended."):
             return await run_in_threadpool(
                 _imported,
                 request.app.state.settings,
@@ -132,7 +132,7 @@ def _may(database: DatabaseDep, viewer: Viewer, issuer_id: int) -> None:
     if not viewer.is_signed_in:
         raise NotSignedIn("A roster is taken from who looks after its issuer: send a token, or sign in.")
     with read_session(database) as session:
-        issuers.may_look_after(viewer, issuers.issuer(session, issuer_id).region_id)
+        issuers.require_can_look_after(viewer, issuers.issuer(session, issuer_id).region_id)
 
 
 def _imported(

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
-from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.database.dependencies import DatabaseDep, ReadSession
 from aed.database.session import Database, dry_run, open_database, read_session, transaction
-from aed.http.parameters import in_turn
+from aed.http.parameters import one_at_a_time
 from aed.imports.actions.rosters import RosterReport, export_roster, import_roster
 from aed.imports.batches import ImportReport, refuse_bad_rows
 from aed.imports.formats.files import GB18030
@@ -169,9 +169,9 @@ async def import_responder_list(
 ) -> RosterOut:
     """People who may be called, from a table (XLSX; CSV in UTF-8 or GB18030) or GeoJSON, as `aed import
     responders` takes them. Bad rows are set aside with their line and reason. For administrators."""
-    may_administer(viewer)
+    require_administrator(viewer)
     async with sent_file(request, name=name) as sent:
-        with in_turn(_place, "Another list is being imported now. Try again when it has ended."):
+        with one_at_a_time(_place, "Another list is being imported now. Try again when it has ended."):
             return await run_in_threadpool(
                 _imported, request.app.state.settings, viewer, sent, strict, dry_run
             )

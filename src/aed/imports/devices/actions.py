@@ -38,7 +38,7 @@ from aed.imports.formats.recognise import DeviceFormat, read_devices
 from aed.imports.formats.records import Reading, Record
 from aed.imports.formats.table import SET_ASIDE_COLUMNS
 from aed.imports.schemas import DeviceRow, columns
-from aed.registry.changes import Outcome
+from aed.registry.changes import PutOutcome
 from aed.registry.storeys import floor_meant
 
 
@@ -205,9 +205,9 @@ class DeviceReport(ImportReport):
         self.joined += row.match is not None and row.device_id is not None
         self.waiting += row.device_id is None
         self.conflicting += bool(row.conflicts)
-        if row.outcome is Outcome.NEW:
+        if row.outcome is PutOutcome.NEW:
             _keep(self.added, row)
-        elif row.outcome is Outcome.CHANGED:
+        elif row.outcome is PutOutcome.CHANGED:
             _keep(self.amended, row)
         if row.match is not None:
             _keep(self.matched, row)

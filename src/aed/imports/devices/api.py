@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.fields import Id
-from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.database.session import dry_run, open_database, transaction
-from aed.http.parameters import in_turn
+from aed.http.parameters import one_at_a_time
 from aed.imports.batches import refuse_bad_rows
 from aed.imports.devices import queries
 from aed.imports.devices.actions import DeviceReport, import_devices
@@ -30,7 +30,7 @@ from aed.imports.devices.rules import Decision, ReviewKind, thresholds_in
 from aed.imports.formats.recognise import DeviceFormat
 from aed.imports.formats.table import TEMPLATES, TemplateFormat
 from aed.imports.uploads import FILE_BODY, MOST_SHOWN, PATIENT_MS, SentFile, SetAsideOut, sent_file
-from aed.registry.changes import Outcome
+from aed.registry.changes import PutOutcome
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.schemas import DeviceOut
 from aed.settings import Settings
@@ -107,7 +107,7 @@ class TakenOut(BaseModel):
 
     @classmethod
     def of(cls, taken: Taken, *, is_dry_run: bool) -> TakenOut:
-        is_there = not (is_dry_run and taken.outcome is Outcome.NEW)
+        is_there = not (is_dry_run and taken.outcome is PutOutcome.NEW)
         return cls(
             where=taken.entry.where,
             source=taken.entry.source,
@@ -285,7 +285,7 @@ async def import_device_list(
     the whole list of its source, and is taken whole or not at all; the same again changes nothing. Bad rows
     are set aside with their line and reason; where nothing is taken, the problem's `errors` tell them.
     """
-    may_administer(viewer)
+    require_administrator(viewer)
     asked = _Asked(
         form=form,
         region=region,
@@ -296,7 +296,7 @@ async def import_device_list(
         is_dry_run=dry_run,
     )
     async with sent_file(request, name=name) as sent:
-        with in_turn(_place, "Another list is being imported now. Try again when it has ended."):
+        with one_at_a_time(_place, "Another list is being imported now. Try again when it has ended."):
             return await run_in_threadpool(_imported, request.app.state.settings, viewer, sent, asked)
 
 
@@ -338,7 +338,7 @@ def list_reviews(
     limit: Annotated[int, Query(ge=1, le=1000, description="How many at most")] = 100,
 ) -> list[ReviewOut]:
     """What a person must decide about imported lists, the oldest first. For administrators."""
-    may_administer(viewer)
+    require_administrator(viewer)
     found = queries.reviews(session, is_open=not decided, limit=limit, after_id=after)
     return [ReviewOut.of(each) for each in found]
 
@@ -346,7 +346,7 @@ def list_reviews(
 @router.get("/reviews/{review_id}")
 def get_review(session: ReadSession, viewer: ViewerDep, review_id: ReviewId, response: Response) -> ReviewOut:
     """One of them with its evidence. For administrators."""
-    may_administer(viewer)
+    require_administrator(viewer)
     return _tagged(response, ReviewOut.of(queries.review(session, review_id)))
 
 

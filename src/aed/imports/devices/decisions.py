@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.imports.batches import ROWS_AT_ONCE as AT_ONCE
@@ -31,7 +31,7 @@ from aed.imports.devices.rules import (
     Thresholds,
 )
 from aed.registry.devices import queries as device_queries
-from aed.registry.devices.lists import stand_apart, withdraw_as_same
+from aed.registry.devices.lists import mark_distinct, withdraw_as_same
 from aed.registry.devices.origins import BY_HAND
 from aed.registry.devices.rules import DeviceState
 
@@ -51,7 +51,7 @@ def decide(
 
     Raises NotFound, InvalidInput for what is no answer to the question, and what `put_devices` raises.
     """
-    may_administer(who)
+    require_administrator(who)
     exclusive_lock(session, "import")
     review = queries.review(session, review_id)
     if decision not in DECISIONS[review.kind]:
@@ -128,7 +128,7 @@ def _part(
     )
     hold(session, who, {device.id}, ranks=ranks, estates=estates, at=at)
     for own in queries.device_ids(session, [(record.source, record.source_id)]).values():
-        stand_apart(session, who, own, at=at)
+        mark_distinct(session, who, own, at=at)
     if record.gone_since is None:
         merging = Merging(
             session=session,
@@ -173,7 +173,7 @@ def put_source(
 ) -> ListSource:
     """What is given of the source holds from now on, and what follows for devices that others list too; those
     are counted."""
-    may_administer(who)
+    require_administrator(who)
     exclusive_lock(session, "import")
     check_name(name, field="name")
     if rank is not None and not 0 <= rank <= HAND_RANK:
@@ -207,7 +207,7 @@ def join_devices(session: Session, who: Viewer, kept_id: int, other_id: int, *, 
     It is remembered as if it had been asked, for each entry of a list that told of the other. Raises
     NotFound, InvalidInput for one and the same device, Conflict for one that is withdrawn.
     """
-    may_administer(who)
+    require_administrator(who)
     exclusive_lock(session, "import")
     if kept_id == other_id:
         raise InvalidInput(f"Device {kept_id} is itself already: name two.", field="other_id")

@@ -20,7 +20,7 @@ from aed.imports.devices.models import SourceRecord
 from aed.imports.devices.queries import Identity, Kept
 from aed.imports.devices.rules import Decision, Ranks, ReviewKind, Thresholds, digest_of
 from aed.imports.schemas import DeviceRow
-from aed.registry.changes import Outcome
+from aed.registry.changes import PutOutcome
 from aed.registry.devices.lists import put_devices
 
 
@@ -48,7 +48,7 @@ def entry_of(row: DeviceRow, where: str) -> Entry:
 class Taken:
     """What became of a row."""
 
-    outcome: Outcome
+    outcome: PutOutcome
     entry: Entry
     device_id: int | None = None
     """None: it waits for a person."""
@@ -103,7 +103,7 @@ class Merging:
         for entry in entries:
             kept = known.get(entry.identity)
             if kept is not None and kept.digest == entry.digest and kept.gone_since is None:
-                done[entry.identity] = Taken(Outcome.UNCHANGED, entry, kept.device_id)
+                done[entry.identity] = Taken(PutOutcome.UNCHANGED, entry, kept.device_id)
             else:
                 claims[entry.identity] = resolved_claims(entry.fields, entry.source, self.estates)
         self._found_again([known[identity] for identity in done])
@@ -218,9 +218,9 @@ class Merging:
         match: Match | None,
     ) -> Taken:
         if entry.identity in new_ids:
-            return Taken(Outcome.NEW, entry, new_ids[entry.identity])
+            return Taken(PutOutcome.NEW, entry, new_ids[entry.identity])
         if entry.identity not in devices:
-            return Taken(Outcome.UNCHANGED, entry, None, match=match)
+            return Taken(PutOutcome.UNCHANGED, entry, None, match=match)
         device_id = devices[entry.identity]
         became = held[device_id]
         mine = tuple(

@@ -28,8 +28,8 @@ from aed.imports.devices.rules import (
     claims_of,
     merge,
 )
-from aed.registry.changes import Outcome
-from aed.registry.devices.lists import DeviceGiven, put_devices
+from aed.registry.changes import PutOutcome
+from aed.registry.devices.lists import ImportedDevice, put_devices
 from aed.registry.devices.origins import Origin, Origins, origins_in
 from aed.registry.devices.rules import EXPIRY, ConsumableKind, DeviceState
 from aed.registry.devices.schemas import DeviceIn, KeeperIn
@@ -45,7 +45,7 @@ _KINDS: Final = {name: kind for kind, name in EXPIRY.items()}
 class Held:
     """What became of a device."""
 
-    outcome: Outcome
+    outcome: PutOutcome
     changes: Mapping[str, tuple[Any, Any]]
     """{attribute: (before, now)}."""
     conflicts: tuple[Conflict, ...]
@@ -68,7 +68,7 @@ def hold(
     records = _by_device(queries.records_of(session, device_ids))
     expiry = queries.fitted_expiry(session, device_ids)
     settled = settled_of(session, device_ids)
-    given: dict[int, DeviceGiven] = {}
+    given: dict[int, ImportedDevice] = {}
     found: dict[int, tuple[Merged, dict[str, tuple[Any, Any]]]] = {}
     for device_id in sorted(device_ids):
         device, said = devices[device_id], records.get(device_id, [])
@@ -97,9 +97,9 @@ def hold(
     }
 
 
-def given_anew(claims: Mapping[str, Any], *, source: str, source_id: str) -> DeviceGiven:
+def given_anew(claims: Mapping[str, Any], *, source: str, source_id: str) -> ImportedDevice:
     """A device that is not registered yet, as its only source tells of it."""
-    return DeviceGiven(
+    return ImportedDevice(
         device=DeviceIn(source=source, source_id=source_id, **_fields(claims)),
         expiry=_expiry(claims),
         is_withdrawn=_is_withdrawn(claims),
@@ -229,10 +229,10 @@ def _origins(
 # --- What is put ----------------------------------------------------------------------------------------
 
 
-def _given(device: Standing, changes: Mapping[str, tuple[Any, Any]], origins: Origins) -> DeviceGiven:
+def _given(device: Standing, changes: Mapping[str, tuple[Any, Any]], origins: Origins) -> ImportedDevice:
     claims = {name: now for name, (_, now) in changes.items()}
     given = [device.origin_lat, device.origin_lon, str(device.origin_datum)]
-    return DeviceGiven(
+    return ImportedDevice(
         device=DeviceIn(
             source=device.source,
             source_id=device.source_id,

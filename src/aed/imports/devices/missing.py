@@ -19,7 +19,7 @@ from aed.imports.devices.merging import NO_LONGER_LISTED, ask, hold
 from aed.imports.devices.models import Review, SourceRecord
 from aed.imports.devices.queries import Identity
 from aed.imports.devices.rules import Decision, Ranks, ReviewKind, Thresholds
-from aed.registry.devices.lists import DeviceGiven, put_devices
+from aed.registry.devices.lists import ImportedDevice, put_devices
 from aed.registry.devices.origins import BY_HAND
 from aed.registry.devices.rules import DeviceState
 from aed.registry.devices.schemas import DeviceIn
@@ -226,7 +226,7 @@ def _take_out(
         if device.state is DeviceState.IN_SERVICE and device.source != BY_HAND:
             where = PositionIn(lat=device.origin_lat, lon=device.origin_lon, datum=device.origin_datum)
             given.append(
-                DeviceGiven(
+                ImportedDevice(
                     device=DeviceIn(
                         source=device.source,
                         source_id=device.source_id,

@@ -20,7 +20,7 @@ from aed.geo import Datum, Position
 from aed.imports.devices.models import ListSource, Review, SourceRecord
 from aed.imports.devices.rules import ReviewKind
 from aed.registry.devices.models import Consumable, Device
-from aed.registry.devices.rules import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
+from aed.registry.devices.rules import Cabinet, ConsumableKind, ConsumableState, DeviceState, EntryMode
 
 type Identity = tuple[str, str]
 """A source, and its id of a device."""
@@ -248,7 +248,7 @@ class Standing(NamedTuple):
     floor: int
     opening_hours: str | None
     hours_as_written: str | None
-    entry: Entry
+    entry: EntryMode
     how_to_get_in_en: str | None
     how_to_get_in_zh: str | None
     cabinet: Cabinet

@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions import region_by_code
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.http.outbound_urls import target_of
@@ -47,7 +47,7 @@ def put_feed(session: Session, who: Viewer, given: FeedGiven, *, by: Fetching, a
 
     One that comes from elsewhere or is read in another way than before is fetched anew.
     """
-    may_administer(who)
+    require_administrator(who)
     _check(session, given, by)
     found = session.get(Feed, given.name, with_for_update=True)
     is_new = found is None
@@ -66,7 +66,7 @@ def put_feed(session: Session, who: Viewer, given: FeedGiven, *, by: Fetching, a
 
 def remove_feed(session: Session, who: Viewer, name: str) -> None:
     """The feed is no longer followed. The devices stay as they are."""
-    may_administer(who)
+    require_administrator(who)
     session.delete(feed(session, name))
     session.flush()
 

@@ -22,7 +22,7 @@ import httpx2
 
 from aed import __version__
 from aed.errors import AedError, InvalidInput
-from aed.http.outbound_urls import Address, Target, redirected, target_of, why_refused
+from aed.http.outbound_urls import Address, Target, redirected, refusal_reason, target_of
 from aed.imports.rules import printable
 
 MOST_REDIRECTS: Final = 3
@@ -65,7 +65,7 @@ class Fetching:
     """Of the file, as it is sent and unpacked."""
     most_seconds: float
     """From the first question to the last byte."""
-    why_refused: Callable[[Address], str | None] = why_refused
+    why_refused: Callable[[Address], str | None] = refusal_reason
     """What an address is that nothing is fetched from."""
     resolve: Resolve = resolve
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from aed.errors import InvalidInput
-from aed.files.formula_escaping import as_meant
+from aed.files.formula_escaping import unescape_formula
 from aed.imports.formats.files import UTF_8, Row, csv_rows, encoding_of, head_of
 from aed.imports.formats.records import Record, Unit
 from aed.imports.formats.values import date_of
@@ -91,7 +91,7 @@ def _records(rows: Iterator[Row], name: str, unit: Unit) -> Iterator[Record]:
         fields = {}
         for place, field in columns.items():
             cell = row.cells[place] if place < len(row.cells) else ""
-            fields[field] = as_meant(cell).strip() if unit == "line" else cell.strip()
+            fields[field] = unescape_formula(cell).strip() if unit == "line" else cell.strip()
         for field, cell in fields.items():
             if cell[:1] in ("=", "＝"):
                 wrong = f"{field}: is a formula, {printable(cell, 40)}: put the value in its place"

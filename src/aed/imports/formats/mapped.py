@@ -17,7 +17,7 @@ from aed.imports.formats.mapping import WORDS, FieldRule, Mapping, Names, Transf
 from aed.imports.formats.records import Record
 from aed.imports.formats.values import hours_of
 from aed.imports.rules import printable
-from aed.registry.devices.rules import Entry
+from aed.registry.devices.rules import EntryMode
 
 LONGEST: Final = {"maker": 100, "model": 100, "serial": 100, "keeper_name": 200, "estate": 128, "region": 32}
 LONGEST_WORDS: Final = 2_000
@@ -227,7 +227,7 @@ class _Row:
                 elif meant is None:
                     known = ", ".join(list(rule.choices)[:8])
                     if name == "entry":
-                        self.fields[name] = Entry.UNKNOWN
+                        self.fields[name] = EntryMode.UNKNOWN
                     self.find(
                         FindingKind.VALUE_NOT_UNDERSTOOD,
                         Severity.WARNING,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from aed.errors import InvalidInput
-from aed.files.formula_escaping import neutral
+from aed.files.formula_escaping import escape_formula
 from aed.files.workbooks import workbook
 from aed.imports.formats.files import UTF_8, Row, csv_rows, head_of
 from aed.imports.formats.geojson import features, may_be_features
@@ -188,7 +188,7 @@ def _holds(rows: Iterable[Row], first: Record) -> bool:
 
 
 def _safe(cell: str) -> str:
-    return cell if _NUMBER.fullmatch(cell) else neutral(cell)
+    return cell if _NUMBER.fullmatch(cell) else escape_formula(cell)
 
 
 # --- JSON ---

@@ -17,7 +17,7 @@ from aed.imports.formats.json_stream import first_value, json_object, objects
 from aed.imports.formats.records import Record, Unit
 from aed.imports.formats.values import clean, is_chinese, understood
 from aed.imports.rules import printable
-from aed.registry.devices.rules import Cabinet, Entry
+from aed.registry.devices.rules import Cabinet, EntryMode
 
 SOURCE: Final = "osm"
 LAT_COLUMNS: Final = ("@lat", "lat", "latitude", "y")
@@ -158,11 +158,11 @@ def _access(access: str | None) -> dict[str, Any]:
     """Who may go to it. Private ones are for dispatch; a word that is not known makes the access unknown."""
     match access:
         case None | "yes" | "public" | "permissive" | "customers" | "destination":
-            return {"entry": Entry.FREE, "audience": Audience.PUBLIC}
+            return {"entry": EntryMode.FREE, "audience": Audience.PUBLIC}
         case "no" | "private" | "permit":
-            return {"entry": Entry.ASSISTED, "audience": Audience.DISPATCH}
+            return {"entry": EntryMode.ASSISTED, "audience": Audience.DISPATCH}
         case _:
-            return {"entry": Entry.UNKNOWN, "audience": Audience.PUBLIC}
+            return {"entry": EntryMode.UNKNOWN, "audience": Audience.PUBLIC}
 
 
 def _cabinet(cabinet: str | None) -> Cabinet:

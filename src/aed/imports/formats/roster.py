@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from aed.errors import InvalidInput
-from aed.files.formula_escaping import neutral
+from aed.files.formula_escaping import escape_formula
 from aed.files.workbooks import workbook
 from aed.imports.formats.files import UTF_8
 from aed.training.rules.enrolment import AttendanceState
@@ -77,7 +77,7 @@ def _write_csv(path: Path, lines: Sequence[RosterLine]) -> None:
         writer = csv.writer(target)
         writer.writerow(RosterLine._fields)
         for line in lines:
-            writer.writerow([neutral(str(cell)) for cell in line])
+            writer.writerow([escape_formula(str(cell)) for cell in line])
         target.flush()
         os.fsync(target.fileno())
 

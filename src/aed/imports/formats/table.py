@@ -17,13 +17,13 @@ from shapely.geometry import mapping
 
 from aed.accounts.permissions import Audience
 from aed.errors import InvalidInput
-from aed.files.formula_escaping import as_meant
+from aed.files.formula_escaping import unescape_formula
 from aed.files.workbooks import workbook
 from aed.geo import Datum
 from aed.imports.formats.files import Row, csv_rows, encoding_of, encoding_or_chinese
 from aed.imports.formats.records import Record
 from aed.imports.schemas import DeviceRow, columns, needed_columns
-from aed.registry.devices.rules import Cabinet, DeviceState, Entry
+from aed.registry.devices.rules import Cabinet, DeviceState, EntryMode
 
 SET_ASIDE_COLUMNS = ("set_aside_at", "set_aside_why")
 """In a list of rows that were set aside. Passed over, so that such a list can be put right and read."""
@@ -73,7 +73,7 @@ def read_own_rows(
             wrong = f"has {len(cells)} cells where the header has {len(header)}"
         raw = dict(zip(header, cells, strict=False))
         fields = {
-            column: as_meant(cell) if unit == "line" else cell
+            column: unescape_formula(cell) if unit == "line" else cell
             for column, cell in raw.items()
             if column not in PASSED_OVER
         }
@@ -134,7 +134,7 @@ ROWS_WITH_CHOICES: Final = 10_000
 
 CHOICES: Final[dict[str, type[StrEnum]]] = {
     "datum": Datum,
-    "entry": Entry,
+    "entry": EntryMode,
     "cabinet": Cabinet,
     "audience": Audience,
     "state": DeviceState,

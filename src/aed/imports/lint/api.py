@@ -15,7 +15,7 @@ from aed.accounts.permissions import Viewer
 from aed.database.dependencies import DatabaseDep
 from aed.database.session import Database, read_session
 from aed.errors import NotSignedIn
-from aed.http.parameters import in_turn
+from aed.http.parameters import one_at_a_time
 from aed.imports.findings import FindingKind, Severity
 from aed.imports.formats.recognise import DeviceFormat
 from aed.imports.lint.linting import lint_list
@@ -79,7 +79,7 @@ async def lint_device_list(
     if register:
         may_compare(viewer)
     async with sent_file(request, name=name) as sent:
-        with in_turn(
+        with one_at_a_time(
             _place, "Another list is being looked over at this moment. Try again when it has ended."
         ):
             return await run_in_threadpool(

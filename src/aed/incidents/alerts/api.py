@@ -8,11 +8,11 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
 from aed import clock
-from aed.accounts.tokens import key_hash
+from aed.accounts.tokens import hash_key
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotFound
 from aed.geo import position_from
-from aed.http.pages import OR_A_PAGE, WantsPage
+from aed.http.pages import PAGE_RESPONSE, WantsPage
 from aed.incidents import queries
 from aed.incidents.alerts.actions.answers import take_location, take_reply
 from aed.incidents.alerts.page import alert_page, refusal_page
@@ -37,7 +37,7 @@ AlertKey = Annotated[
 ]
 
 
-@router.get("/alerts/{alert_key}", response_model=AlertDetailsOut, responses=OR_A_PAGE)
+@router.get("/alerts/{alert_key}", response_model=AlertDetailsOut, responses=PAGE_RESPONSE)
 def get_alert(
     session: ReadSession, wants_page: WantsPage, alert_key: AlertKey, response: Response
 ) -> AlertDetailsOut | Response:
@@ -69,7 +69,7 @@ def reply_to_alert(
 
     A reply that is sent again under the same `key` counts once.
     """
-    alert, state = queries.alert_by_key(session, key_hash(alert_key)), request.app.state
+    alert, state = queries.alert_by_key(session, hash_key(alert_key)), request.app.state
     take_reply(
         session,
         alert.id,
@@ -92,7 +92,7 @@ def set_responder_position(
     Once every ten seconds is enough. Accepted while the incident is open. The exact location is deleted after
     a day, the rough area after 90 days.
     """
-    alert, state, now = queries.alert_by_key(session, key_hash(alert_key)), request.app.state, clock.now()
+    alert, state, now = queries.alert_by_key(session, hash_key(alert_key)), request.app.state, clock.now()
     take_location(
         session,
         alert.id,
@@ -105,7 +105,7 @@ def set_responder_position(
 
 def _told(session: ReadSession, alert_key: str) -> AlertDetailsOut:
     """visibility: a person with the key was alerted."""
-    alert = queries.alert_by_id(session, queries.alert_by_key(session, key_hash(alert_key)).id)
+    alert = queries.alert_by_id(session, queries.alert_by_key(session, hash_key(alert_key)).id)
     incident = queries.incident_by_id(session, alert.incident_id)
     kept = cabinet_code(session, alert.device_id) if alert.device_id is not None else None
     code, now = kept.code if kept is not None else None, clock.now()

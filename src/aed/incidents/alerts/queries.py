@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.permissions import TIMETABLE
+from aed.accounts.permissions import SCHEDULER
 from aed.database.geometry import position_of
 from aed.geo import Position, distance_metres
 from aed.incidents.models import Alert, AlertLocation, Incident
@@ -212,7 +212,7 @@ def _leg(
     straight = distance_metres(one, other)
     start = network.start_at(other) if network is not None else None
     if network is not None and start is not None:
-        ways = Ways(session.connection(), TIMETABLE, network, other, start, at=at, numbers=arrival)
+        ways = Ways(session.connection(), SCHEDULER, network, other, start, at=at, numbers=arrival)
         ways.widen(straight * _LONGER_THAN_STRAIGHT + _ROUND_THE_BLOCK_METRES)
         (found,) = ways.legs(ways.footings(np.array([one.lat]), np.array([one.lon])))
         if math.isfinite(found.metres):

@@ -11,8 +11,8 @@ from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import TooBusy
-from aed.http.concurrency_limits import Turns, turn
-from aed.http.parameters import Cursor, Limit, RowId, after
+from aed.http.concurrency_limits import QueueLimits, wait_for_turn
+from aed.http.parameters import Cursor, Limit, RowId, cursor_id
 from aed.incidents import queries
 from aed.incidents.alerts.actions.answers import take_reply
 from aed.incidents.alerts.queries import latest_locations
@@ -49,7 +49,7 @@ from aed.incidents.schemas import (
 
 router = APIRouter(tags=["incidents"])
 
-REPORTS: Final = Turns(
+REPORTS: Final = QueueLimits(
     "reports of patients",
     at_once=1,
     waiting=8,
@@ -67,7 +67,7 @@ async def _turn(request: Request, viewer: ViewerDep) -> AsyncIterator[None]:
     if viewer.sees_responders or not viewer.is_signed_in:
         yield
         return
-    async with turn(request, REPORTS, viewer.name):
+    async with wait_for_turn(request, REPORTS, viewer.name):
         yield
 
 
@@ -114,7 +114,7 @@ def list_incidents(
 ) -> IncidentPage:
     """List the incidents of your regions, newest first. For dispatchers."""
     found = queries.incidents(
-        session, viewer, state=state, kind=kind, limit=limit + 1, before_id=after(cursor) or None
+        session, viewer, state=state, kind=kind, limit=limit + 1, before_id=cursor_id(cursor) or None
     )
     return IncidentPage(
         incidents=[IncidentOut.of(each) for each in found[:limit]],

@@ -10,7 +10,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import HeldRole, Viewer
+from aed.accounts.permissions import Role, Viewer
 from aed.accounts.regions import Region
 from aed.accounts.roles.models import RoleGrant
 from aed.accounts.visibility import visible_to
@@ -19,7 +19,7 @@ from aed.geo import Position
 from aed.incidents.models import Incident, IncidentReport
 from aed.incidents.queries import is_active_at
 from aed.incidents.rules import IncidentKind, IncidentState, KnownIncident
-from aed.notifications.queries import can_be_told
+from aed.notifications.queries import reachable_people
 from aed.registry.devices.models import Device
 from aed.settings import Planning
 
@@ -125,10 +125,10 @@ def dispatchers_to_remind(session: Session, incident: Incident) -> list[int]:
         select(RoleGrant.person_id)
         .join(Person, Person.id == RoleGrant.person_id)
         .where(
-            RoleGrant.role == HeldRole.DISPATCHER,
+            RoleGrant.role == Role.DISPATCHER,
             RoleGrant.revoked_at.is_(None),
             RoleGrant.region_id.in_(select(above.c.id)),
-            can_be_told(),
+            reachable_people(),
         )
         .order_by(RoleGrant.person_id)
     ).all()

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.fields import Id, Words
+from aed.accounts.fields import FreeText, Id
 from aed.incidents.models import Alert, Incident, IncidentExclusion
 from aed.incidents.plan.schemas import NoFetchReasonOut
 from aed.incidents.rules import LIVE_STATES, MAX_AMBULANCE_SECONDS, AgeGroup, Hazard, IncidentKind, Task
@@ -64,8 +64,8 @@ def _first(live: Sequence[Alert], task: Task, at: datetime) -> int | None:
     return max(0, math.ceil(min(seconds) / 60)) if seconds else None
 
 
-_LONG = Annotated[Words, Field(max_length=500)]
-_CODE = Annotated[Words, Field(max_length=50)]
+_LONG = Annotated[FreeText, Field(max_length=500)]
+_CODE = Annotated[FreeText, Field(max_length=50)]
 
 
 class LocationCorrection(BaseModel):
@@ -152,7 +152,7 @@ class HazardIn(BaseModel):
     )
 
     hazard: Hazard
-    note: Annotated[Words, Field(max_length=200)] | None = Field(
+    note: Annotated[FreeText, Field(max_length=200)] | None = Field(
         None, description="Shown to those who are called, behind the link; never in a message"
     )
 

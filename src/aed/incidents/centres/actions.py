@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions import region_by_code
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput, NotFound
@@ -30,9 +30,9 @@ from aed.incidents.models import DispatchCentre, Incident, IncidentMessage
 from aed.incidents.queries import report_by_case
 from aed.incidents.record.queries import clear_centre_cache
 from aed.incidents.schemas import IncidentOut
-from aed.notifications.endpoints import EndpointGiven, change_secret, close_endpoint, new_secret, put_endpoint
+from aed.notifications.endpoints import EndpointInput, change_secret, close_endpoint, new_secret, put_endpoint
 from aed.notifications.rules import Channel
-from aed.registry.changes import flush
+from aed.registry.changes import flush_or_conflict
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
@@ -53,9 +53,9 @@ def add_centre(
     `address` is where it is notified. Raises NotSignedIn, NotAllowed; InvalidInput for an unusable name or
     address; Conflict for a name that is taken; NotFound for the region.
     """
-    may_administer(who)
+    require_administrator(who)
     found, secret = region_by_code(session, region), new_secret()
-    given = EndpointGiven(name, Channel.WEBHOOK, address, secret)
+    given = EndpointInput(name, Channel.WEBHOOK, address, secret)
     endpoint = put_endpoint(session, who, given, at=at, is_private_allowed=is_private_allowed)
     made = DispatchCentre(endpoint=endpoint, region=found)
     session.add(made)
@@ -69,13 +69,13 @@ def rotate_secret(session: Session, who: Viewer, name: str, *, at: datetime, ove
 
     Raises NotSignedIn, NotAllowed, NotFound.
     """
-    may_administer(who)
+    require_administrator(who)
     return change_secret(session, queries.centre(session, who, name).endpoint, at=at, overlap=overlap)
 
 
 def withdraw_centre(session: Session, who: Viewer, name: str, *, at: datetime) -> None:
     """Disconnect a dispatch centre and delete its secret. Raises NotSignedIn, NotAllowed, NotFound."""
-    may_administer(who)
+    require_administrator(who)
     endpoint_id = queries.centre(session, who, name).endpoint_id
     close_endpoint(session, endpoint_id, why="The centre was withdrawn.", at=at)
     clear_centre_cache(session)
@@ -198,7 +198,7 @@ def process_once(
             reported_at=at,
         )
     )
-    flush(session, "This message arrived twice in the same moment: send it again.", "id")
+    flush_or_conflict(session, "This message arrived twice in the same moment: send it again.", "id")
     return answer
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
-from aed.accounts.permissions import Role, Scope, Viewer
+from aed.accounts.permissions import Scope, TokenRole, Viewer
 from aed.accounts.regions import regions_below
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.incidents.models import DispatchCentre, IncidentMessage
@@ -60,7 +60,7 @@ def viewer_of_centre(session: Session, found: DispatchCentre) -> Viewer:
     """Return the viewer that a centre acts as: a dispatcher of its region and all regions below."""
     below = regions_below(session, found.region_id)
     return Viewer(
-        role=Role.DISPATCHER,
+        role=TokenRole.DISPATCHER,
         name=found.teller,
         scopes=frozenset(Scope),
         region_ids=(found.region_id, *(each for each in below if each != found.region_id)),

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
-from aed.accounts.fields import Code, Words
+from aed.accounts.fields import Code, FreeText
 from aed.incidents.models import DispatchCentre
 from aed.incidents.schemas import AmbulanceIn, CloseIn, PatientReportIn, SignsIn
 
-CaseNumber = Annotated[Words, Field(min_length=1, max_length=64, description="The centre's own")]
+CaseNumber = Annotated[FreeText, Field(min_length=1, max_length=64, description="The centre's own")]
 
 
 class CentreIn(BaseModel):

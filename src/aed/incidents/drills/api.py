@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Cursor, Limit, RowId, after
+from aed.http.parameters import Cursor, Limit, RowId, cursor_id
 from aed.incidents.drills import queries
 from aed.incidents.drills.actions import estimate_estate_pace, report_drill, withdraw_drill
 from aed.incidents.drills.schemas import DrillIn, DrillOut, DrillPage, PaceOut
@@ -34,7 +34,7 @@ def list_drills(
     session: ReadSession, viewer: ViewerDep, device_id: RowId, limit: Limit = 100, cursor: Cursor = None
 ) -> DrillPage:
     """List the drills of a device that count, latest first. For people of its estate and dispatchers."""
-    found = queries.drills(session, viewer, device_id, limit=limit + 1, before_id=after(cursor) or None)
+    found = queries.drills(session, viewer, device_id, limit=limit + 1, before_id=cursor_id(cursor) or None)
     return DrillPage(
         drills=[DrillOut.of(each) for each in found[:limit]],
         next=str(found[limit - 1].id) if len(found) > limit else None,

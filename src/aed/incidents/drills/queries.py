@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import select, union
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Viewer, is_of_the_house
-from aed.accounts.visibility import of_the_house, visible_to
+from aed.accounts.permissions import Viewer, is_insider
+from aed.accounts.visibility import managed_by, visible_to
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.incidents.models import Drill
 from aed.lookup.arrival import Basis
@@ -29,7 +29,7 @@ def drill(session: Session, viewer: Viewer, drill_id: int) -> tuple[Drill, Devic
     found = session.execute(
         select(Drill, Device)
         .join(Device, Device.id == Drill.device_id)
-        .where(Drill.id == drill_id, visible_to(viewer, Device), of_the_house(viewer, Device))
+        .where(Drill.id == drill_id, visible_to(viewer, Device), managed_by(viewer, Device))
     ).first()
     if found is None:
         raise NotFound(f"There is no drill {drill_id} that you may see.", field="drill_id")
@@ -50,7 +50,7 @@ def drills(
     NotAllowed.
     """
     device = device_queries.device(session, viewer, device_id)
-    if not is_of_the_house(viewer, device.estate_id, device.region_id):
+    if not is_insider(viewer, device.estate_id, device.region_id):
         if not viewer.is_signed_in:
             raise NotSignedIn("Drills are told to the device's own people: send a token, or sign in.")
         raise NotAllowed("Drills are told to the device's own estate and to its region's dispatchers.")
@@ -92,6 +92,6 @@ def estates_with_drills(session: Session) -> list[int]:
 def estate_of_insider(session: Session, viewer: Viewer, estate_id: int) -> Estate:
     """Return an estate if the viewer may see its drills. Raises NotFound, NotSignedIn, NotAllowed."""
     estate = estate_queries.estate(session, viewer, estate_id)
-    if not is_of_the_house(viewer, estate.id, estate.region_id):
+    if not is_insider(viewer, estate.id, estate.region_id):
         raise NotAllowed("The pace of an estate is told to its own people and its region's dispatchers.")
     return estate

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from aed.accounts.fields import Id, Words
+from aed.accounts.fields import FreeText, Id
 from aed.incidents.models import Drill
 from aed.lookup.arrival import Basis
 from aed.lookup.pace import Between, Estimate
@@ -43,7 +43,7 @@ class DrillIn(BaseModel):
         ge=10, le=3_600, allow_inf_nan=False, description="From leaving the start to being back with it"
     )
     ran_at: AwareDatetime | None = Field(None, description="When; now when left out")
-    note: Annotated[Words, Field(max_length=500)] | None = None
+    note: Annotated[FreeText, Field(max_length=500)] | None = None
 
 
 class DrillOut(BaseModel):

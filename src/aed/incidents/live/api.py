@@ -16,7 +16,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from aed import clock
-from aed.accounts.authentication import ViewerDep, while_unchanged
+from aed.accounts.authentication import ViewerDep, stop_when_viewer_changes
 from aed.accounts.permissions import Viewer
 from aed.database.session import Database, read_session
 from aed.errors import AedError
@@ -181,7 +181,7 @@ async def watch_incident(
     await run_in_threadpool(find)
     stream = _stream(live, incident_id, last_event_id or 0, until=time.monotonic() + seconds)
     return StreamingResponse(
-        while_unchanged(stream, request, viewer),
+        stop_when_viewer_changes(stream, request, viewer),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -324,7 +324,7 @@ async def watch_incidents(
     until = time.monotonic() + request.app.state.settings.live_seconds
     stream = _board_stream(board, request.app.state.database, viewer, last_event_id, until=until)
     return StreamingResponse(
-        while_unchanged(stream, request, viewer),
+        stop_when_viewer_changes(stream, request, viewer),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session, object_session
 from aed.accounts.audit_log import (
     NOTHING_BEFORE,
     AuditSubject,
+    add_audit_entry,
     audit_keys,
     keyed_hash,
     moment_text,
-    record,
     signing_key,
 )
 from aed.incidents.models import DispatchCentre, Incident, IncidentEvent
@@ -157,7 +157,7 @@ def notify_centres(
     ).decode()
     for endpoint in endpoints:
         lane = f"e{endpoint.id}/incident/{incident.id}"
-        putting_actions.put_body(session, endpoint, body, entry.at, lane=lane)
+        putting_actions.enqueue_body(session, endpoint, body, entry.at, lane=lane)
     return len(endpoints)
 
 
@@ -168,7 +168,7 @@ def anchor_heads(session: Session, *, at: datetime) -> int:
     """
     stand = incidents_head(session, until=(at - SETTLED_AFTER).astimezone(UTC))
     said = stand.model_dump(mode="json")
-    record(session, "timetable", AuditSubject.LOG, "incidents", "anchored", at=at, **said)
+    add_audit_entry(session, "timetable", AuditSubject.LOG, "incidents", "anchored", at=at, **said)
     head = audit_head(session, at=at)
     body = orjson.dumps(
         {
@@ -184,5 +184,5 @@ def anchor_heads(session: Session, *, at: datetime) -> int:
         .order_by(EndpointRow.id)
     ).all()
     for endpoint in endpoints:
-        putting_actions.put_body(session, endpoint, body, at, lane=f"e{endpoint.id}/audit")
+        putting_actions.enqueue_body(session, endpoint, body, at, lane=f"e{endpoint.id}/audit")
     return len(endpoints)

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.audit_log import entry_hash, head
+from aed.accounts.audit_log import entry_hash, last_audit_entry
 from aed.accounts.regions import Region
 from aed.incidents.models import Alert, DispatchCentre, IncidentEvent, IncidentReport
 from aed.incidents.rules import AlertState
@@ -47,7 +47,7 @@ class AuditHead(BaseModel):
 
 def audit_head(session: Session, *, at: datetime) -> AuditHead:
     """Return the state of the audit log and the incident records. visibility: hashes and counts."""
-    last = head(session)
+    last = last_audit_entry(session)
     return AuditHead(
         audit_log=LogHead(number=last[0], hash=last[1]) if last is not None else None,
         incidents=incidents_head(session, until=(at - SETTLED_AFTER).astimezone(UTC)),

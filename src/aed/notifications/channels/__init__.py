@@ -24,10 +24,10 @@ from aed.notifications.channels import (
     wecom,
 )
 from aed.notifications.channels.posting import Post
-from aed.notifications.rules import Channel, Letter, Postponed
+from aed.notifications.rules import Channel, Delivery, TemporaryFailure
 from aed.settings import Settings
 
-TALKATIVE: Final = {
+NOISY_LOGGERS: Final = {
     "apprise": logging.CRITICAL,
     "httpx2": logging.WARNING,
     "httpcore2": logging.WARNING,
@@ -38,13 +38,13 @@ TALKATIVE: Final = {
 
 
 class Deliver(Protocol):
-    def __call__(self, letter: Letter, *, at: datetime) -> None:
+    def __call__(self, letter: Delivery, *, at: datetime) -> None:
         """The message was taken. Raises Refused for good, Postponed for now."""
 
 
 def channels_of(settings: Settings) -> Mapping[Channel, Deliver]:
     """The ways out, as they are set. What goes to telephones and mailboxes is spooled where nothing is."""
-    for name, level in TALKATIVE.items():
+    for name, level in NOISY_LOGGERS.items():
         logging.getLogger(name).setLevel(level)
     post = Post(is_private_allowed=settings.notify_allow_private)
     spooled: Deliver = partial(spool.deliver, folder=settings.outbox_spool)
@@ -71,8 +71,8 @@ def channels_of(settings: Settings) -> Mapping[Channel, Deliver]:
     }
 
 
-def _without_a_key(letter: Letter, *, at: datetime) -> None:
-    raise Postponed(
+def _without_a_key(letter: Delivery, *, at: datetime) -> None:
+    raise TemporaryFailure(
         "Set AED_WEB_PUSH__PRIVATE_KEY to the key that browsers subscribed to.", is_channel_down=True
     )
 

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import orjson
 
-from aed.notifications.channels.posting import Answer
-from aed.notifications.rules import Letter, Postponed, Refused
+from aed.notifications.channels.posting import HttpAnswer
+from aed.notifications.rules import Delivery, PermanentFailure, TemporaryFailure
 
 JSON: Final = {"Content-Type": "application/json; charset=utf-8"}
 
 
-def text_of(letter: Letter, *, most_bytes: int) -> str:
+def text_of(letter: Delivery, *, most_bytes: int) -> str:
     """Subject and text, cut where the platform would refuse it; an ellipsis tells."""
     text = f"{letter.subject}\n{letter.text}" if letter.subject else letter.text
     whole = text.encode()
@@ -23,13 +23,13 @@ def text_of(letter: Letter, *, most_bytes: int) -> str:
     return whole[: most_bytes - 3].decode(errors="ignore") + "…"
 
 
-def code_in(answer: Answer, field: str) -> int:
+def code_in(answer: HttpAnswer, field: str) -> int:
     """The platform's code: 0 for a message that is in the group. Raises Postponed for what is no answer."""
     try:
         said: Any = orjson.loads(answer.body)
         return int(said[field])
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-        raise Postponed("The platform's answer is none that it is known to give.") from None
+        raise TemporaryFailure("The platform's answer is none that it is known to give.") from None
 
 
 def judge(
@@ -40,7 +40,7 @@ def judge(
         return
     said = f"{platform} answered with code {code}."
     if code in too_often:
-        raise Postponed(f"{said} The bot has sent too much.", wait=shut)
+        raise TemporaryFailure(f"{said} The bot has sent too much.", wait=shut)
     if code in later:
-        raise Postponed(said)
-    raise Refused(f"{said} See to the bot's address, its secret and its keywords.")
+        raise TemporaryFailure(said)
+    raise PermanentFailure(f"{said} See to the bot's address, its secret and its keywords.")

@@ -13,25 +13,25 @@ import orjson
 
 from aed.notifications.channels.bots import JSON, code_in, judge, text_of
 from aed.notifications.channels.posting import Post
-from aed.notifications.rules import Letter, Refused
+from aed.notifications.rules import Delivery, PermanentFailure
 
-MOST_BYTES: Final = 18_000  # the platform takes 20,000 of the whole body
+MAX_BYTES: Final = 18_000  # the platform takes 20,000 of the whole body
 TOO_OFTEN: Final = (130101, 130102, 90030, 90018)
 SHUT: Final = timedelta(minutes=10)
 """For so long the platform takes nothing from a bot that sent more than 20 within a minute."""
 LATER: Final = (-1, 130103, 460101)
 
 
-def deliver(letter: Letter, post: Post, *, at: datetime) -> None:
+def deliver(letter: Delivery, post: Post, *, at: datetime) -> None:
     """The text is in the group. A second copy is not known as such there."""
     if letter.endpoint is None:
-        raise Refused("It has no endpoint.")
+        raise PermanentFailure("It has no endpoint.")
     url = letter.endpoint.address
     if letter.endpoint.secret is not None:
         stamp = int(at.timestamp() * 1000)
         url += "&" if "?" in url else "?"
         url += f"timestamp={stamp}&sign={quote_plus(signature(stamp, letter.endpoint.secret))}"
-    body = {"msgtype": "text", "text": {"content": text_of(letter, most_bytes=MOST_BYTES)}}
+    body = {"msgtype": "text", "text": {"content": text_of(letter, most_bytes=MAX_BYTES)}}
     answer = post(url, orjson.dumps(body), JSON)
     judge(code_in(answer, "errcode"), platform="DingTalk", later=LATER, too_often=TOO_OFTEN, shut=SHUT)
 

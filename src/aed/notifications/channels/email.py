@@ -11,7 +11,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Final
 
-from aed.notifications.rules import Letter, NotDelivered, Postponed, Refused
+from aed.notifications.rules import Delivery, DeliveryFailed, PermanentFailure, TemporaryFailure
 from aed.settings import MailSecurity
 
 SECONDS: Final = 20
@@ -31,7 +31,7 @@ class Mailer:
     """A file of certificates that are trusted, in place of the system's."""
 
 
-def deliver(letter: Letter, mailer: Mailer, *, at: datetime) -> None:
+def deliver(letter: Delivery, mailer: Mailer, *, at: datetime) -> None:
     """The server has taken responsibility for it. Most mailboxes know a second copy by its Message-ID."""
     message = written(letter, mailer, at=at)
     try:
@@ -41,7 +41,7 @@ def deliver(letter: Letter, mailer: Mailer, *, at: datetime) -> None:
         raise _said(error, mailer.host) from None
 
 
-def written(letter: Letter, mailer: Mailer, *, at: datetime) -> EmailMessage:
+def written(letter: Delivery, mailer: Mailer, *, at: datetime) -> EmailMessage:
     message = EmailMessage(policy=SMTP)
     message["From"] = mailer.sender
     message["To"] = letter.recipient
@@ -72,7 +72,7 @@ def _connected(mailer: Mailer) -> smtplib.SMTP:
     return server
 
 
-def _said(error: Exception, host: str) -> NotDelivered:
+def _said(error: Exception, host: str) -> DeliveryFailed:
     """4xx is for now, 5xx for good; but a password that is not taken is ours to mend, and no message's fault.
 
     What the server said is left out: it may repeat the address.
@@ -82,24 +82,26 @@ def _said(error: Exception, host: str) -> NotDelivered:
             code = max((code for code, _ in error.recipients.values()), default=450)
             return _by_code(code, f"{host} does not take mail for this address ({code}).")
         case smtplib.SMTPAuthenticationError():
-            return Postponed(
+            return TemporaryFailure(
                 f"{host} does not take our user and password ({error.smtp_code}).", is_channel_down=True
             )
         case smtplib.SMTPSenderRefused():
-            return Postponed(f"{host} does not take our sender ({error.smtp_code}).", is_channel_down=True)
+            return TemporaryFailure(
+                f"{host} does not take our sender ({error.smtp_code}).", is_channel_down=True
+            )
         case smtplib.SMTPConnectError() | smtplib.SMTPHeloError() | smtplib.SMTPServerDisconnected():
-            return Postponed(f"{host} broke off.", is_channel_down=True)
+            return TemporaryFailure(f"{host} broke off.", is_channel_down=True)
         case smtplib.SMTPResponseException():
             return _by_code(error.smtp_code, f"{host} does not take this mail ({error.smtp_code}).")
         case smtplib.SMTPNotSupportedError():
-            return Postponed(f"{host} does not offer what the settings ask for.", is_channel_down=True)
+            return TemporaryFailure(f"{host} does not offer what the settings ask for.", is_channel_down=True)
         case ssl.SSLError():
-            return Postponed(f"{host} has no certificate that can be trusted.", is_channel_down=True)
+            return TemporaryFailure(f"{host} has no certificate that can be trusted.", is_channel_down=True)
         case OSError():
-            return Postponed(f"{host} cannot be reached.", is_channel_down=True)
+            return TemporaryFailure(f"{host} cannot be reached.", is_channel_down=True)
         case _:
-            return Postponed(f"{host} could not be understood.", is_channel_down=True)
+            return TemporaryFailure(f"{host} could not be understood.", is_channel_down=True)
 
 
-def _by_code(code: int, said: str) -> NotDelivered:
-    return Refused(said) if 500 <= code < 600 else Postponed(said)
+def _by_code(code: int, said: str) -> DeliveryFailed:
+    return PermanentFailure(said) if 500 <= code < 600 else TemporaryFailure(said)

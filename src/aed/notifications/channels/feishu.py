@@ -12,21 +12,21 @@ import orjson
 
 from aed.notifications.channels.bots import JSON, code_in, judge, text_of
 from aed.notifications.channels.posting import Post
-from aed.notifications.rules import Letter, Refused
+from aed.notifications.rules import Delivery, PermanentFailure
 
-MOST_BYTES: Final = 18_000  # the platform takes 20 KB of the whole body
+MAX_BYTES: Final = 18_000  # the platform takes 20 KB of the whole body
 TOO_OFTEN: Final = (11232, 9499)
 SHUT: Final = timedelta(minutes=1)
 LATER: Final = (-1, 2200)
 
 
-def deliver(letter: Letter, post: Post, *, at: datetime) -> None:
+def deliver(letter: Delivery, post: Post, *, at: datetime) -> None:
     """The text is in the group. A second copy is not known as such there."""
     if letter.endpoint is None:
-        raise Refused("It has no endpoint.")
+        raise PermanentFailure("It has no endpoint.")
     body: dict[str, object] = {
         "msg_type": "text",
-        "content": {"text": text_of(letter, most_bytes=MOST_BYTES)},
+        "content": {"text": text_of(letter, most_bytes=MAX_BYTES)},
     }
     if letter.endpoint.secret is not None:
         stamp = int(at.timestamp())

@@ -12,7 +12,7 @@ import orjson
 
 from aed.notifications.channels.posting import Post
 from aed.notifications.channels.webhook import signed
-from aed.notifications.rules import Channel, Letter
+from aed.notifications.rules import Channel, Delivery
 from aed.settings import GatewayForm
 
 _CONTENT: Final = {
@@ -36,7 +36,7 @@ class Gateway:
     headers: Mapping[str, str]
 
 
-def deliver(letter: Letter, gateway: Gateway, post: Post, *, at: datetime) -> None:
+def deliver(letter: Delivery, gateway: Gateway, post: Post, *, at: datetime) -> None:
     """The gateway took it. Once and no more, if it looks at the id."""
     given = {
         "id": letter.key,

@@ -15,12 +15,12 @@ import httpx2
 
 from aed import __version__
 from aed.errors import InvalidInput
-from aed.http.outbound_urls import Address, Target, target_of, why_refused
-from aed.notifications.rules import Postponed, Refused
+from aed.http.outbound_urls import Address, Target, refusal_reason, target_of
+from aed.notifications.rules import PermanentFailure, TemporaryFailure
 
 CONNECT_SECONDS: Final = 5.0
 SILENT_SECONDS: Final = 15.0
-MOST_BYTES: Final = 100_000
+MAX_RESPONSE_BYTES: Final = 100_000
 """Of an answer; nobody has more to say to a message."""
 _LATER: Final = (408, 409, 421, 423, 425, 429)
 
@@ -43,16 +43,16 @@ def addresses(
     except (OSError, UnicodeError, ValueError):
         found = []
     if not found:
-        raise Postponed(f"There is no server of the name {host}, or no DNS answers.")
+        raise TemporaryFailure(f"There is no server of the name {host}, or no DNS answers.")
     for address in found:
-        why = why_refused(address, is_private_allowed=is_private_allowed)
+        why = refusal_reason(address, is_private_allowed=is_private_allowed)
         if why is not None:
-            raise Refused(f"{host} is {why}: nothing is sent there.")
+            raise PermanentFailure(f"{host} is {why}: nothing is sent there.")
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     status: int
     body: bytes
 
@@ -84,7 +84,7 @@ class Post:
 
     def __call__(
         self, url: str, body: bytes, headers: Mapping[str, str], *, gone: Collection[int] = (410,)
-    ) -> Answer:
+    ) -> HttpAnswer:
         """The server took it (2xx), and what it answered. A status in `gone` ends the endpoint.
 
         Raises Refused for what the server will never take, Postponed for what it may take later. What is
@@ -93,7 +93,7 @@ class Post:
         try:
             target = target_of(url)
         except InvalidInput as error:
-            raise Refused(error.detail) from None
+            raise PermanentFailure(error.detail) from None
         try:
             answer = self._answered(target, body, headers)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
@@ -135,7 +135,7 @@ class Post:
             content = b""
             for chunk in answer.iter_raw(1 << 14):
                 content += chunk
-                if len(content) > MOST_BYTES:
+                if len(content) > MAX_RESPONSE_BYTES:
                     break
         return httpx2.Response(answer.status_code, headers=_plain(answer.headers), content=content)
 
@@ -144,18 +144,18 @@ def _plain(headers: httpx2.Headers) -> dict[str, str]:
     return {"Retry-After": headers["Retry-After"]} if "Retry-After" in headers else {}
 
 
-def _judged(answer: httpx2.Response, host: str, gone: Collection[int]) -> Answer:
+def _judged(answer: httpx2.Response, host: str, gone: Collection[int]) -> HttpAnswer:
     status = answer.status_code
     if 200 <= status < 300:
-        return Answer(status, answer.content)
+        return HttpAnswer(status, answer.content)
     said = f"{host} answered {status}."
     if status in _LATER:
-        raise Postponed(said, wait=_asked_to_wait(answer))
+        raise TemporaryFailure(said, wait=_asked_to_wait(answer))
     if status >= 500:
-        raise Postponed(said, wait=_asked_to_wait(answer), is_channel_down=status in (502, 503, 504))
+        raise TemporaryFailure(said, wait=_asked_to_wait(answer), is_channel_down=status in (502, 503, 504))
     if 300 <= status < 400:
-        raise Refused(f"{said} Redirects are not followed: give the address where it is.")
-    raise Refused(said, is_endpoint_gone=status in gone)
+        raise PermanentFailure(f"{said} Redirects are not followed: give the address where it is.")
+    raise PermanentFailure(said, is_endpoint_gone=status in gone)
 
 
 def _asked_to_wait(answer: httpx2.Response) -> timedelta | None:
@@ -163,18 +163,18 @@ def _asked_to_wait(answer: httpx2.Response) -> timedelta | None:
     return timedelta(seconds=int(given)) if given.isdecimal() and len(given) < 6 else None
 
 
-def _said(error: Exception, host: str) -> Postponed | Refused:
+def _said(error: Exception, host: str) -> TemporaryFailure | PermanentFailure:
     match error:
         case httpx2.ConnectError() if isinstance(_root_of(error), ssl.SSLError):
-            return Postponed(f"{host} has no certificate that can be trusted.", is_channel_down=True)
+            return TemporaryFailure(f"{host} has no certificate that can be trusted.", is_channel_down=True)
         case httpx2.ConnectError() | httpx2.ConnectTimeout():
-            return Postponed(f"{host} cannot be reached.", is_channel_down=True)
+            return TemporaryFailure(f"{host} cannot be reached.", is_channel_down=True)
         case httpx2.TimeoutException():
-            return Postponed(f"{host} sent nothing for {SILENT_SECONDS:g} s.", is_channel_down=True)
+            return TemporaryFailure(f"{host} sent nothing for {SILENT_SECONDS:g} s.", is_channel_down=True)
         case httpx2.InvalidURL() | httpx2.LocalProtocolError():
-            return Refused(f"{host}: what was to be sent there cannot be sent.")
+            return PermanentFailure(f"{host}: what was to be sent there cannot be sent.")
         case _:
-            return Postponed(f"{host} broke off before it had answered.", is_channel_down=True)
+            return TemporaryFailure(f"{host} broke off before it had answered.", is_channel_down=True)
 
 
 def _root_of(error: BaseException) -> BaseException:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import orjson
 
-from aed.notifications.rules import Letter, Postponed
+from aed.notifications.rules import Delivery, TemporaryFailure
 
 
-def deliver(letter: Letter, folder: Path, *, at: datetime) -> None:
+def deliver(letter: Delivery, folder: Path, *, at: datetime) -> None:
     """The line is in the file, on disc. Only the owner may read it: it holds numbers and codes.
 
     The key tells a line that was written twice. Raises Postponed when it cannot be written.
@@ -37,4 +37,6 @@ def deliver(letter: Letter, folder: Path, *, at: datetime) -> None:
         finally:
             os.close(opened)
     except OSError as error:
-        raise Postponed(f"The spool cannot be written: {error.strerror}.", is_channel_down=True) from None
+        raise TemporaryFailure(
+            f"The spool cannot be written: {error.strerror}.", is_channel_down=True
+        ) from None

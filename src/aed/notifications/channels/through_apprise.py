@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from aed.errors import ExtraNotInstalled, requires_extra
 from aed.notifications.channels.posting import addresses
-from aed.notifications.rules import Letter, Postponed, Refused, apprise_refusal
+from aed.notifications.rules import Delivery, PermanentFailure, TemporaryFailure, apprise_refusal
 
 if TYPE_CHECKING:
     import apprise
 
 
-def deliver(letter: Letter, *, at: datetime, is_private_allowed: bool) -> None:
+def deliver(letter: Delivery, *, at: datetime, is_private_allowed: bool) -> None:
     """Apprise says that it was sent. It says no more than that when it was not, so that is for now.
 
     Most of what it reaches knows no id; `at` goes nowhere either. A server that the address names is looked
@@ -25,21 +25,21 @@ def deliver(letter: Letter, *, at: datetime, is_private_allowed: bool) -> None:
         with requires_extra("apprise", needed_by="The channel 'apprise'"):
             import apprise  # late: 6 MB
     except ExtraNotInstalled as error:
-        raise Postponed(error.detail, is_channel_down=True) from error
+        raise TemporaryFailure(error.detail, is_channel_down=True) from error
     if letter.endpoint is None:
-        raise Refused("It has no endpoint.")
+        raise PermanentFailure("It has no endpoint.")
     refusal = apprise_refusal(letter.endpoint.address)
     if refusal is not None:  # one that was added before schemes were limited
-        raise Refused(refusal)
+        raise PermanentFailure(refusal)
     way = apprise.Apprise.instantiate(letter.endpoint.address, suppress_exceptions=True)
     if not isinstance(way, apprise.NotifyBase):
-        raise Refused("Apprise does not know this address.")
+        raise PermanentFailure("Apprise does not know this address.")
     for host, port in _servers(way):
         addresses(host, port, is_private_allowed=is_private_allowed)
     sender = apprise.Apprise()
     sender.add(way)
     if not sender.notify(body=letter.text, title=letter.subject):
-        raise Postponed("Apprise could not send it.")
+        raise TemporaryFailure("Apprise could not send it.")
 
 
 def _servers(way: apprise.NotifyBase) -> Iterator[tuple[str, int]]:

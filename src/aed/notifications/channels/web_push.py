@@ -14,12 +14,12 @@ from py_vapid import Vapid02
 from py_vapid.utils import b64urldecode
 
 from aed.notifications.channels.posting import Post
-from aed.notifications.rules import Letter, Refused
+from aed.notifications.rules import Delivery, PermanentFailure
 
 GOOD_FOR: Final = timedelta(days=1)
 """For so long a push service keeps a message for a browser that is off."""
 SIGNED_FOR: Final = timedelta(hours=12)
-MOST_BYTES: Final = 3_000
+MAX_BYTES: Final = 3_000
 """Of the text: a push service takes 4,096 of the whole."""
 
 
@@ -32,10 +32,10 @@ class Pusher:
     """mailto:… or https://…"""
 
 
-def deliver(letter: Letter, pusher: Pusher, post: Post, *, at: datetime) -> None:
+def deliver(letter: Delivery, pusher: Pusher, post: Post, *, at: datetime) -> None:
     """Send a message to a browser's push service; a copy of it that still waits there is replaced (Topic)."""
     if letter.endpoint is None or letter.endpoint.secret is None:
-        raise Refused("It has no endpoint, or the endpoint has no keys.")
+        raise PermanentFailure("It has no endpoint, or the endpoint has no keys.")
     content = {"id": letter.key, "subject": letter.subject, "text": _short(letter.text)}
     body = encrypt(orjson.dumps(content), keys=letter.endpoint.secret)
     wanted_for = GOOD_FOR if letter.expires_at is None else min(GOOD_FOR, letter.expires_at - at)
@@ -67,7 +67,7 @@ def encrypt(content: bytes, *, keys: str) -> bytes:
             version="aes128gcm",
         )
     except (http_ece.ECEException, LookupError, ValueError, TypeError, AttributeError) as error:
-        raise Refused("The browser's keys are not usable.", is_endpoint_gone=True) from error
+        raise PermanentFailure("The browser's keys are not usable.", is_endpoint_gone=True) from error
     return encrypted
 
 
@@ -85,4 +85,4 @@ def authorization(address: str, pusher: Pusher, *, at: datetime) -> dict[str, st
 
 def _short(text: str) -> str:
     whole = text.encode()
-    return text if len(whole) <= MOST_BYTES else whole[: MOST_BYTES - 3].decode(errors="ignore") + "…"
+    return text if len(whole) <= MAX_BYTES else whole[: MAX_BYTES - 3].decode(errors="ignore") + "…"

@@ -9,14 +9,14 @@ import orjson
 from standardwebhooks import Webhook
 
 from aed.notifications.channels.posting import Post
-from aed.notifications.rules import Endpoint, Letter, Refused
+from aed.notifications.rules import Delivery, Endpoint, PermanentFailure
 
 
-def deliver(letter: Letter, post: Post, *, at: datetime) -> None:
+def deliver(letter: Delivery, post: Post, *, at: datetime) -> None:
     """The receiver took it. Once and no more, if it looks at `webhook-id`."""
     endpoint = letter.endpoint
     if endpoint is None or endpoint.secret is None:
-        raise Refused("It has no endpoint, or the endpoint has no secret.")
+        raise PermanentFailure("It has no endpoint, or the endpoint has no secret.")
     body = letter.body.encode() if letter.body is not None else _told(letter, endpoint)
     secrets = (endpoint.secret, endpoint.old_secret) if endpoint.old_secret else (endpoint.secret,)
     # A dispatch centre that says it is gone stays connected: what it tells of patients is still believed.
@@ -24,7 +24,7 @@ def deliver(letter: Letter, post: Post, *, at: datetime) -> None:
     post(endpoint.address, body, signed(secrets, letter.key, body, at=at), gone=gone)
 
 
-def _told(letter: Letter, endpoint: Endpoint) -> bytes:
+def _told(letter: Delivery, endpoint: Endpoint) -> bytes:
     return orjson.dumps(
         {
             "type": "message",

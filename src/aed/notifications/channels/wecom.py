@@ -9,18 +9,18 @@ import orjson
 
 from aed.notifications.channels.bots import JSON, code_in, judge, text_of
 from aed.notifications.channels.posting import Post
-from aed.notifications.rules import Letter, Refused
+from aed.notifications.rules import Delivery, PermanentFailure
 
-MOST_BYTES: Final = 2048
+MAX_BYTES: Final = 2048
 TOO_OFTEN: Final = (45009, 45033)
 SHUT: Final = timedelta(minutes=1)
 LATER: Final = (-1, 50001)
 
 
-def deliver(letter: Letter, post: Post, *, at: datetime) -> None:
+def deliver(letter: Delivery, post: Post, *, at: datetime) -> None:
     """The text is in the group. A second copy is not known as such there."""
     if letter.endpoint is None:
-        raise Refused("It has no endpoint.")
-    body = {"msgtype": "text", "text": {"content": text_of(letter, most_bytes=MOST_BYTES)}}
+        raise PermanentFailure("It has no endpoint.")
+    body = {"msgtype": "text", "text": {"content": text_of(letter, most_bytes=MAX_BYTES)}}
     answer = post(letter.endpoint.address, orjson.dumps(body), JSON)
     judge(code_in(answer, "errcode"), platform="WeCom", later=LATER, too_often=TOO_OFTEN, shut=SHUT)

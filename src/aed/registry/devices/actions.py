@@ -9,27 +9,27 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from aed.accounts.people import actions as people_actions
-from aed.accounts.permissions import Viewer, may_keep_devices, may_write_estate
+from aed.accounts.permissions import Viewer, require_estate_manager, require_keeper
 from aed.accounts.regions import Region, region_by_code
 from aed.database.geometry import point, position_of
 from aed.errors import Conflict, InvalidInput, NotAllowed
 from aed.registry.changes import (
     amended_fields,
-    flush,
-    none_only_where_allowed,
+    flush_or_conflict,
     record_amendment,
-    record_new,
-    same_version,
+    record_creation,
+    require_not_null,
+    require_version,
 )
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Consumable, Device
-from aed.registry.devices.origin_actions import amended_by_hand
+from aed.registry.devices.origin_actions import record_manual_origin
 from aed.registry.devices.origins import Origin, Origins, attributes_of
 from aed.registry.devices.rules import EXPIRY, ConsumableState, DeviceState
 from aed.registry.devices.schemas import ConsumableAmend, ConsumableIn, DeviceAmend, DeviceIn, KeeperIn
 from aed.registry.estates import queries as estate_queries
 from aed.registry.estates.models import Estate
-from aed.registry.estates.placement import belongs_to, still_served
+from aed.registry.estates.placement import require_active_estate, require_near_estate
 from aed.registry.fields import PositionIn
 from aed.registry.storeys import floor_meant
 
@@ -47,26 +47,28 @@ def create_device(session: Session, who: Viewer, new: DeviceIn, *, at: datetime)
     given = _with_floor(session, new, region_id)
     put_fields(session, device, given, set(DeviceAmend.model_fields) - {"storey"}, estate)
     session.add(device)
-    flush(session, f"The source '{device.source}' has a device '{device.source_id}' already.", "source_id")
-    record_new(session, who, device, at=at)
+    flush_or_conflict(
+        session, f"The source '{device.source}' has a device '{device.source_id}' already.", "source_id"
+    )
+    record_creation(session, who, device, at=at)
     return device
 
 
 def _where_it_belongs(session: Session, who: Viewer, new: DeviceIn) -> tuple[Estate | None, int]:
     """The estate, if any, and the region of a new device, if the viewer may register one there."""
     if who.person_id is None:
-        may_keep_devices(who, new.estate_id)  # before a stranger learns which estates and regions there are
-    elif not who.holdings:
+        require_keeper(who, new.estate_id)  # before a stranger learns which estates and regions there are
+    elif not who.role_assignments:
         raise NotAllowed("Only those who keep or administer devices may register one.")
     if new.estate_id is not None:
         estate = estate_queries.estate(session, who, new.estate_id)
-        may_keep_devices(who, estate.id, region_id=estate.region_id)
-        still_served(estate)
+        require_keeper(who, estate.id, region_id=estate.region_id)
+        require_active_estate(estate)
         return estate, estate.region_id
     if new.region is None:
         raise InvalidInput("Say where it belongs: estate_id, or region.", field="region")
     region_id = region_by_code(session, new.region).id
-    may_keep_devices(who, None, region_id=region_id)
+    require_keeper(who, None, region_id=region_id)
     return None, region_id
 
 
@@ -84,8 +86,8 @@ def amend_device(
     Raises ChangedMeanwhile when `version` is not the present one.
     """
     device = device_queries.device(session, who, device_id)
-    may_keep_devices(who, device.estate_id, region_id=device.region_id)
-    same_version(device, version)
+    require_keeper(who, device.estate_id, region_id=device.region_id)
+    require_version(device, version)
     if device.is_quarantined and change.model_fields_set & {"state", "out_of_service_reason"}:
         raise Conflict(
             f"It is quarantined ({device.out_of_service_reason}): only a check that answers this brings it "
@@ -94,14 +96,14 @@ def amend_device(
         )
     estate = estate_queries.estate(session, who, device.estate_id) if device.estate_id is not None else None
     change = _with_floor(session, change, device.region_id)
-    none_only_where_allowed(device, change, change.model_fields_set)
+    require_not_null(device, change, change.model_fields_set)
     put_fields(session, device, change, set(change.model_fields_set), estate)
     if change.model_fields_set & _HOW_ONE_GETS_IN:
         device.access_doubted_at = None
     amended = amended_fields(device)
     record_amendment(session, who, device, at=at)
-    flush(session, "The device cannot be amended so.", None)
-    amended_by_hand(session, device, attributes_of(amended), at=at)
+    flush_or_conflict(session, "The device cannot be amended so.", None)
+    record_manual_origin(session, device, attributes_of(amended), at=at)
     return device
 
 
@@ -127,12 +129,12 @@ def _without_storey[Given: (DeviceIn, DeviceAmend)](given: Given) -> Given:
 def withdraw_device(session: Session, who: Viewer, device_id: int, *, version: int, at: datetime) -> Device:
     """The device is no longer there. Its history stays."""
     device = device_queries.device(session, who, device_id)
-    may_write_estate(who, device.estate_id, region_id=device.region_id)
-    same_version(device, version)
+    require_estate_manager(who, device.estate_id, region_id=device.region_id)
+    require_version(device, version)
     device.state, device.out_of_service_reason = DeviceState.WITHDRAWN, None
     record_amendment(session, who, device, at=at)
-    flush(session, "The device cannot be withdrawn.", None)
-    amended_by_hand(session, device, ["state"], at=at)
+    flush_or_conflict(session, "The device cannot be withdrawn.", None)
+    record_manual_origin(session, device, ["state"], at=at)
     return device
 
 
@@ -169,14 +171,16 @@ def checked_reason(state: DeviceState, reason: str | None) -> str | None:
 def _put_position(device: Device, given: PositionIn, estate: Estate | None) -> None:
     here = given.position()
     if estate is not None:
-        belongs_to(estate, here, given)
+        require_near_estate(estate, here, given)
     if device.id is None or position_of(device.position) != here:
         device.position = point(here)
     device.origin_datum, device.origin_lat, device.origin_lon = given.datum, given.lat, given.lon
 
 
 def _put_keeper(session: Session, device: Device, keeper: KeeperIn | None) -> None:
-    device.keeper = people_actions.person(session, name=keeper.name, phone=keeper.phone) if keeper else None
+    device.keeper = (
+        people_actions.find_or_add_person(session, name=keeper.name, phone=keeper.phone) if keeper else None
+    )
     device.keeper_id = device.keeper.id if device.keeper else None
 
 
@@ -185,7 +189,7 @@ def fit_consumable(
 ) -> Consumable:
     """Pads or a battery are in the device from now on."""
     device = device_queries.device(session, who, device_id)
-    may_keep_devices(who, device.estate_id, region_id=device.region_id)
+    require_keeper(who, device.estate_id, region_id=device.region_id)
     consumable = Consumable(
         device_id=device.id,
         kind=new.kind,
@@ -195,8 +199,8 @@ def fit_consumable(
     )
     session.add(consumable)
     session.flush()
-    record_new(session, who, consumable, at=at)
-    amended_by_hand(session, device, [EXPIRY[consumable.kind]], at=at)
+    record_creation(session, who, consumable, at=at)
+    record_manual_origin(session, device, [EXPIRY[consumable.kind]], at=at)
     return consumable
 
 
@@ -204,14 +208,14 @@ def amend_consumable(
     session: Session, who: Viewer, consumable_id: int, change: ConsumableAmend, *, version: int, at: datetime
 ) -> Consumable:
     consumable, device = device_queries.consumable(session, who, consumable_id)
-    may_keep_devices(who, device.estate_id, region_id=device.region_id)
-    same_version(consumable, version)
-    none_only_where_allowed(consumable, change, change.model_fields_set)
+    require_keeper(who, device.estate_id, region_id=device.region_id)
+    require_version(consumable, version)
+    require_not_null(consumable, change, change.model_fields_set)
     for name in change.model_fields_set:
         setattr(consumable, name, getattr(change, name))
     record_amendment(session, who, consumable, at=at)
-    flush(session, "The consumable cannot be amended so.", None)
-    amended_by_hand(session, device, [EXPIRY[consumable.kind]], at=at)
+    flush_or_conflict(session, "The consumable cannot be amended so.", None)
+    record_manual_origin(session, device, [EXPIRY[consumable.kind]], at=at)
     return consumable
 
 
@@ -220,10 +224,10 @@ def withdraw_consumable(
 ) -> Consumable:
     """It is no longer in the device."""
     consumable, device = device_queries.consumable(session, who, consumable_id)
-    may_keep_devices(who, device.estate_id, region_id=device.region_id)
-    same_version(consumable, version)
+    require_keeper(who, device.estate_id, region_id=device.region_id)
+    require_version(consumable, version)
     consumable.state = ConsumableState.WITHDRAWN
     record_amendment(session, who, consumable, at=at)
-    flush(session, "The consumable cannot be withdrawn.", None)
-    amended_by_hand(session, device, [EXPIRY[consumable.kind]], at=at)
+    flush_or_conflict(session, "The consumable cannot be withdrawn.", None)
+    record_manual_origin(session, device, [EXPIRY[consumable.kind]], at=at)
     return consumable

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
-from aed.accounts.permissions import Audience, may_keep_devices
+from aed.accounts.permissions import Audience, require_keeper
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import (
     Bbox,
@@ -16,12 +16,12 @@ from aed.http.parameters import (
     OfEstate,
     OfRegion,
     RowId,
-    after,
-    box_in,
-    tag,
-    version_in,
+    cursor_id,
+    parse_bbox,
+    set_etag,
+    version_from_if_match,
 )
-from aed.registry.changes import ChangeOut, changes
+from aed.registry.changes import RegistryChangeOut, changes_of
 from aed.registry.devices import actions
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.cabinet_codes import CabinetCodeIn, CabinetCodeOut, cabinet_code, set_cabinet_code
@@ -37,7 +37,7 @@ from aed.registry.devices.schemas import (
     DevicePage,
     Link,
 )
-from aed.registry.parameters import DeviceId, may_see_history
+from aed.registry.parameters import DeviceId, require_can_see_history
 
 router = APIRouter(tags=["registry"])
 
@@ -60,8 +60,8 @@ def list_devices(
         session,
         viewer,
         limit=limit + 1,
-        after_id=after(cursor),
-        box=device_queries.Box(*box_in(bbox)) if bbox is not None else None,
+        after_id=cursor_id(cursor),
+        box=device_queries.BoundingBox(*parse_bbox(bbox)) if bbox is not None else None,
         estate_id=estate_id,
         region=region,
         audience=audience,
@@ -78,7 +78,7 @@ def list_devices(
 def get_device(session: ReadSession, viewer: ViewerDep, device_id: DeviceId, response: Response) -> DeviceOut:
     """One device."""
     device = device_queries.device(session, viewer, device_id)
-    tag(response, device.version)
+    set_etag(response, device.version)
     return DeviceOut.of(device, viewer)
 
 
@@ -87,7 +87,7 @@ def create_device(session: WriteSession, viewer: ViewerDep, new: DeviceIn, respo
     """Registers a device."""
     created = actions.create_device(session, viewer, new, at=clock.now())
     response.headers["Location"] = f"/v1/devices/{created.id}"
-    tag(response, created.version)
+    set_etag(response, created.version)
     return DeviceOut.of(device_queries.device(session, viewer, created.id), viewer)
 
 
@@ -102,9 +102,9 @@ def amend_device(
 ) -> DeviceOut:
     """Amends what is given; refused (412) when somebody else amended it since it was read."""
     device = actions.amend_device(
-        session, viewer, device_id, change, version=version_in(if_match), at=clock.now()
+        session, viewer, device_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
-    tag(response, device.version)
+    set_etag(response, device.version)
     return DeviceOut.of(device, viewer)
 
 
@@ -113,15 +113,22 @@ def withdraw_device(
     session: WriteSession, viewer: ViewerDep, device_id: DeviceId, if_match: IfMatch = None
 ) -> None:
     """Withdraws a device; its history stays."""
-    actions.withdraw_device(session, viewer, device_id, version=version_in(if_match), at=clock.now())
+    actions.withdraw_device(
+        session, viewer, device_id, version=version_from_if_match(if_match), at=clock.now()
+    )
 
 
 @router.get("/devices/{device_id}/history")
-def list_device_history(session: ReadSession, viewer: ViewerDep, device_id: DeviceId) -> list[ChangeOut]:
+def list_device_history(
+    session: ReadSession, viewer: ViewerDep, device_id: DeviceId
+) -> list[RegistryChangeOut]:
     """Who changed what and when, newest first; for those who may amend it."""
     device = device_queries.device(session, viewer, device_id)
-    may_see_history(may_keep_devices, viewer, device.estate_id, region_id=device.region_id)
-    return [ChangeOut.of(change) for change in changes(session, subject="devices", subject_id=str(device.id))]
+    require_can_see_history(require_keeper, viewer, device.estate_id, region_id=device.region_id)
+    return [
+        RegistryChangeOut.of(change)
+        for change in changes_of(session, subject="devices", subject_id=str(device.id))
+    ]
 
 
 # --- consumables ----------------------------------------------------------------------------------------
@@ -134,7 +141,7 @@ def fit_consumable(
     """Pads or a battery are fitted."""
     fitted = actions.fit_consumable(session, viewer, device_id, new, at=clock.now())
     response.headers["Location"] = f"/v1/consumables/{fitted.id}"
-    tag(response, fitted.version)
+    set_etag(response, fitted.version)
     return ConsumableOut.of(fitted)
 
 
@@ -144,7 +151,7 @@ def get_consumable(
 ) -> ConsumableOut:
     """One consumable."""
     found, _device = device_queries.consumable(session, viewer, consumable_id)
-    tag(response, found.version)
+    set_etag(response, found.version)
     return ConsumableOut.of(found)
 
 
@@ -159,9 +166,9 @@ def amend_consumable(
 ) -> ConsumableOut:
     """Corrects what was written of it."""
     found = actions.amend_consumable(
-        session, viewer, consumable_id, change, version=version_in(if_match), at=clock.now()
+        session, viewer, consumable_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
-    tag(response, found.version)
+    set_etag(response, found.version)
     return ConsumableOut.of(found)
 
 
@@ -170,7 +177,9 @@ def withdraw_consumable(
     session: WriteSession, viewer: ViewerDep, consumable_id: RowId, if_match: IfMatch = None
 ) -> None:
     """It is no longer in the device."""
-    actions.withdraw_consumable(session, viewer, consumable_id, version=version_in(if_match), at=clock.now())
+    actions.withdraw_consumable(
+        session, viewer, consumable_id, version=version_from_if_match(if_match), at=clock.now()
+    )
 
 
 @router.get("/devices/{device_id}/cabinet-code")
@@ -180,7 +189,7 @@ def get_cabinet_code(
     """What opens the cabinet, for those who keep the device. Whoever is called to fetch it is told with the
     patient's place, after accepting."""
     device = device_queries.device(session, viewer, device_id)
-    may_see_history(may_keep_devices, viewer, device.estate_id, region_id=device.region_id)
+    require_can_see_history(require_keeper, viewer, device.estate_id, region_id=device.region_id)
     response.headers["Cache-Control"] = "no-store"
     return CabinetCodeOut.of(cabinet_code(session, device.id))
 

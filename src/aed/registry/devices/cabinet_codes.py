@@ -8,10 +8,10 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
-from aed.accounts.fields import Words
-from aed.accounts.permissions import Viewer, may_keep_devices
+from aed.accounts.fields import FreeText
+from aed.accounts.permissions import Viewer, require_keeper
 from aed.errors import Conflict
-from aed.registry.changes import keep_note
+from aed.registry.changes import record_note
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import CabinetCode
 from aed.registry.devices.rules import DeviceState
@@ -27,7 +27,7 @@ class CabinetCodeIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "4711#"}]})
 
-    code: Annotated[Words, Field(min_length=1, max_length=50)] | None
+    code: Annotated[FreeText, Field(min_length=1, max_length=50)] | None
 
 
 class CabinetCodeOut(BaseModel):
@@ -53,7 +53,7 @@ def set_cabinet_code(
     visibility: of a device that the writer keeps.
     """
     device = device_queries.device(session, who, device_id)
-    may_keep_devices(who, device.estate_id, region_id=device.region_id)
+    require_keeper(who, device.estate_id, region_id=device.region_id)
     if device.state is DeviceState.WITHDRAWN:
         raise Conflict("This device has been withdrawn from the register.", field="device_id")
     kept = session.get(CabinetCode, device.id)
@@ -68,5 +68,5 @@ def set_cabinet_code(
         session.add(CabinetCode(device_id=device.id, code=code, set_at=at, set_by=who.name))
     told = {True: "set", False: None}
     fields = {"cabinet_code": [told[before is not None], told[code is not None]]}
-    keep_note(session, who, device, fields, at=at)
+    record_note(session, who, device, fields, at=at)
     session.flush()

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.registry.changes import amended_fields, flush, record_amendment, record_new
+from aed.registry.changes import amended_fields, flush_or_conflict, record_amendment, record_creation
 from aed.registry.devices.actions import put_fields
 from aed.registry.devices.models import Consumable, Device
-from aed.registry.devices.origin_actions import amended_by_hand
+from aed.registry.devices.origin_actions import record_manual_origin
 from aed.registry.devices.origins import attributes_of
 from aed.registry.devices.rules import EXPIRY, ConsumableState
 from aed.registry.devices.schemas import ConsumableIn, DeviceAmend
@@ -33,22 +33,22 @@ def replace_consumable(
         state=ConsumableState.FITTED,
     )
     session.add(fitted)
-    flush(session, "Somebody else replaced it at this moment. Read the device again.", None)
-    record_new(session, who, fitted, at=at)
-    amended_by_hand(session, device, [EXPIRY[new.kind]], at=at)
+    flush_or_conflict(session, "Somebody else replaced it at this moment. Read the device again.", None)
+    record_creation(session, who, fitted, at=at)
+    record_manual_origin(session, device, [EXPIRY[new.kind]], at=at)
     session.refresh(device, ["consumables"])
     return fitted
 
 
-def amend_as_found(
+def amend_from_check(
     session: Session, who: Viewer, device: Device, change: DeviceAmend, *, at: datetime
 ) -> None:
     """What is given in `change` was found so."""
     put_fields(session, device, change, set(change.model_fields_set), device.estate)
     amended = amended_fields(device)
     record_amendment(session, who, device, at=at)
-    flush(session, "The device cannot be amended so.", None)
-    amended_by_hand(session, device, attributes_of(amended), at=at)
+    flush_or_conflict(session, "The device cannot be amended so.", None)
+    record_manual_origin(session, device, attributes_of(amended), at=at)
 
 
 def doubt_access(session: Session, who: Viewer, device: Device, *, at: datetime) -> None:
@@ -69,7 +69,7 @@ def _set_doubt(
         return
     device.access_doubted_at = since
     record_amendment(session, who, device, at=at)
-    flush(session, "The device cannot be amended so.", None)
+    flush_or_conflict(session, "The device cannot be amended so.", None)
 
 
 def local_day(device: Device, at: datetime) -> date:

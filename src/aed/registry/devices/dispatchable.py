@@ -17,7 +17,7 @@ from aed.registry.estates.rules import EstateState
 
 
 @dataclass(frozen=True, slots=True)
-class SentFrom:
+class PatientPlace:
     """Where a patient is, as far as it decides which devices may be sent for."""
 
     estate_id: int | None
@@ -26,15 +26,15 @@ class SentFrom:
     """The other estates of its neighbourhood."""
 
 
-def sent_from(session: Session, estate: Estate | None) -> SentFrom:
+def patient_place(session: Session, estate: Estate | None) -> PatientPlace:
     """Return the place of a patient in that estate.
 
     visibility: numbers, for which devices may be sent for.
     """
     if estate is None:
-        return SentFrom(None)
+        return PatientPlace(None)
     if estate.neighbourhood is None:
-        return SentFrom(estate.id)
+        return PatientPlace(estate.id)
     neighbours = session.scalars(
         select(Estate.id).where(
             Estate.neighbourhood == estate.neighbourhood,
@@ -42,10 +42,10 @@ def sent_from(session: Session, estate: Estate | None) -> SentFrom:
             Estate.state == EstateState.STANDING,
         )
     )
-    return SentFrom(estate.id, tuple(sorted(neighbours)))
+    return PatientPlace(estate.id, tuple(sorted(neighbours)))
 
 
-def may_be_sent_for(place: SentFrom) -> ColumnElement[bool]:
+def dispatchable_to(place: PatientPlace) -> ColumnElement[bool]:
     """Select the devices that somebody may be sent for, for a patient there.
 
     1. What is shared with dispatch or with everyone, and what belongs to no estate.

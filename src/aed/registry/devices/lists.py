@@ -14,12 +14,19 @@ from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions import region_by_code
 from aed.database.bulk import insert_many, reserve_ids
 from aed.database.geometry import point
 from aed.errors import Conflict, InvalidInput, NotFound
-from aed.registry.changes import Outcome, changes, flush, keep_new, keep_note, record_amendment
+from aed.registry.changes import (
+    PutOutcome,
+    changes_of,
+    flush_or_conflict,
+    record_amendment,
+    record_creations,
+    record_note,
+)
 from aed.registry.devices.actions import checked_reason, put_fields
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.origin_actions import put_origins
@@ -27,11 +34,11 @@ from aed.registry.devices.origins import Origin, Origins
 from aed.registry.devices.rules import ConsumableKind, ConsumableState, DeviceState
 from aed.registry.devices.schemas import DeviceAmend, DeviceIn, KeeperIn
 from aed.registry.estates.models import Estate
-from aed.registry.estates.placement import belongs_to, still_served
+from aed.registry.estates.placement import require_active_estate, require_near_estate
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceGiven:
+class ImportedDevice:
     """A device as lists tell of it. What is not given in `device` stays as it is."""
 
     device: DeviceIn
@@ -47,23 +54,23 @@ class DeviceGiven:
 def put_devices(
     session: Session,
     who: Viewer,
-    given: Sequence[DeviceGiven],
+    given: Sequence[ImportedDevice],
     *,
     region: str | None = None,
     at: datetime,
-) -> list[tuple[int, Outcome]]:
+) -> list[tuple[int, PutOutcome]]:
     """The devices are as given: each created, amended, or left alone; their ids in the order of `given`.
 
     `given` names no device twice. Where a device belongs (`estate_id`, `region`) is one thing: given, it is
     replaced as a whole; `region` is where new ones belong that say neither. Raises what `create_device`
     raises, and then nothing of `given` may be kept.
     """
-    may_administer(who)
+    require_administrator(who)
     standing = _standing(session, given, region)
     amended = iter(_amend(session, who, [each for each in given if each.device_id is not None], standing, at))
     added = iter(_add(session, who, [each for each in given if each.device_id is None], standing, at))
     return [
-        (next(added), Outcome.NEW) if each.device_id is None else (each.device_id, next(amended))
+        (next(added), PutOutcome.NEW) if each.device_id is None else (each.device_id, next(amended))
         for each in given
     ]
 
@@ -86,7 +93,7 @@ class _Standing:
             if estate is None:
                 raise NotFound(f"There is no estate {given.estate_id}.", field="estate")
             if device is None or device.estate_id != estate.id:
-                still_served(estate)
+                require_active_estate(estate)
             return estate.region_id, estate
         if given.region is not None:
             return self.region_ids[given.region], None
@@ -97,7 +104,7 @@ class _Standing:
         return self.default_region_id, None
 
 
-def _standing(session: Session, given: Sequence[DeviceGiven], region: str | None) -> _Standing:
+def _standing(session: Session, given: Sequence[ImportedDevice], region: str | None) -> _Standing:
     ids = [each.device_id for each in given if each.device_id is not None]
     devices: dict[int, Device] = {}
     if ids:
@@ -118,7 +125,7 @@ def _standing(session: Session, given: Sequence[DeviceGiven], region: str | None
         estates={estate.id: estate for estate in estates},
         region_ids={code: region_by_code(session, code).id for code in regions},
         default_region_id=region_by_code(session, region).id if region is not None else None,
-        keepers=people_actions.people(
+        keepers=people_actions.find_or_add_people(
             session,
             [
                 (each.device.keeper.name, each.device.keeper.phone)
@@ -142,20 +149,20 @@ def _is_kept(device: Device | None, keeper: KeeperIn) -> bool:
 
 def withdraw_as_same(session: Session, who: Viewer, device_id: int, *, same_as: int, at: datetime) -> None:
     """The device is withdrawn: it is another one, told a second time. Its history says which."""
-    may_administer(who)
+    require_administrator(who)
     superfluous = session.get_one(Device, device_id)  # visibility: for an administrator
     superfluous.state, superfluous.out_of_service_reason = DeviceState.WITHDRAWN, None
     record_amendment(session, who, superfluous, at=at)
-    keep_note(session, who, superfluous, {"same_device_as": [None, same_as]}, at=at)
-    flush(session, "The device cannot be withdrawn.", None)
+    record_note(session, who, superfluous, {"same_device_as": [None, same_as]}, at=at)
+    flush_or_conflict(session, "The device cannot be withdrawn.", None)
 
 
-def stand_apart(session: Session, who: Viewer, device_id: int, *, at: datetime) -> None:
+def mark_distinct(session: Session, who: Viewer, device_id: int, *, at: datetime) -> None:
     """A device that was withdrawn as the same as another stands again, as it stood before. One that was
     withdrawn for another reason stays withdrawn."""
-    may_administer(who)
+    require_administrator(who)
     joined = session.get_one(Device, device_id)  # visibility: for an administrator
-    history = changes(session, subject=Device.__tablename__, subject_id=str(device_id))
+    history = changes_of(session, subject=Device.__tablename__, subject_id=str(device_id))
     is_joined = bool(history) and "same_device_as" in history[0].fields
     if joined.state is not DeviceState.WITHDRAWN or not is_joined:
         return
@@ -163,15 +170,15 @@ def stand_apart(session: Session, who: Viewer, device_id: int, *, at: datetime) 
     joined.state = DeviceState(withdrawn["state"][0])
     joined.out_of_service_reason = withdrawn.get("out_of_service_reason", (None,))[0]
     record_amendment(session, who, joined, at=at)
-    keep_note(session, who, joined, {"same_device_as": [said[1], None]}, at=at)
-    flush(session, "The device cannot stand again.", None)
+    record_note(session, who, joined, {"same_device_as": [said[1], None]}, at=at)
+    flush_or_conflict(session, "The device cannot stand again.", None)
 
 
 # --- New ones -------------------------------------------------------------------------------------------
 
 
 def _add(
-    session: Session, who: Viewer, given: Sequence[DeviceGiven], standing: _Standing, at: datetime
+    session: Session, who: Viewer, given: Sequence[ImportedDevice], standing: _Standing, at: datetime
 ) -> list[int]:
     """The devices, what is fitted in them, and the record of both; without the ORM, which is slow."""
     ids = reserve_ids(session, Device, len(given)) if given else []
@@ -200,8 +207,8 @@ def _add(
     except IntegrityError:
         taken = "A source has one of these devices already, or it cannot be registered so."
         raise Conflict(taken, field="source_id") from None
-    keep_new(session, who, Device, rows, at=at)
-    keep_new(session, who, Consumable, consumables, at=at)
+    record_creations(session, who, Device, rows, at=at)
+    record_creations(session, who, Consumable, consumables, at=at)
     return ids
 
 
@@ -211,12 +218,12 @@ _PLAIN = sorted(
 """Fields that a device keeps by the same name, as they are given."""
 
 
-def _row(device_id: int, given: DeviceGiven, standing: _Standing, at: datetime) -> dict[str, Any]:
+def _row(device_id: int, given: ImportedDevice, standing: _Standing, at: datetime) -> dict[str, Any]:
     new = given.device
     region_id, estate = standing.belonging(new, None)
     here = new.position.position()
     if estate is not None:
-        belongs_to(estate, here, new.position)
+        require_near_estate(estate, here, new.position)
     keeper = standing.keepers[new.keeper.name, new.keeper.phone] if new.keeper is not None else None
     state = DeviceState.WITHDRAWN if given.is_withdrawn else new.state
     origins = given.origins or Origins({}, Origin(new.source, at))
@@ -243,18 +250,20 @@ def _row(device_id: int, given: DeviceGiven, standing: _Standing, at: datetime) 
 
 
 def _amend(
-    session: Session, who: Viewer, given: Sequence[DeviceGiven], standing: _Standing, at: datetime
-) -> list[Outcome]:
+    session: Session, who: Viewer, given: Sequence[ImportedDevice], standing: _Standing, at: datetime
+) -> list[PutOutcome]:
     devices = [standing.devices[each.device_id or 0] for each in given]
-    outcomes: list[Outcome] = []
+    outcomes: list[PutOutcome] = []
     for each, device in zip(given, devices, strict=True):
         _put_again(session, device, each.device, standing)
         if each.is_withdrawn:
             device.state, device.out_of_service_reason = DeviceState.WITHDRAWN, None
         outcomes.append(record_amendment(session, who, device, at=at))
-    flush(session, "A source has one of these devices already, or it cannot be amended so.", "source_id")
+    flush_or_conflict(
+        session, "A source has one of these devices already, or it cannot be amended so.", "source_id"
+    )
     for number in _put_expiry(session, who, given, devices, at):
-        outcomes[number] = Outcome.CHANGED
+        outcomes[number] = PutOutcome.CHANGED
     for each, device in zip(given, devices, strict=True):
         if each.origins is not None:
             put_origins(session, device, each.origins)
@@ -274,12 +283,12 @@ def _put_again(session: Session, device: Device, given: DeviceIn, standing: _Sta
 
 
 def _put_expiry(
-    session: Session, who: Viewer, given: Sequence[DeviceGiven], devices: Sequence[Device], at: datetime
+    session: Session, who: Viewer, given: Sequence[ImportedDevice], devices: Sequence[Device], at: datetime
 ) -> set[int]:
     """What is fitted expires when it is said to; the places in `given` of those where it did not."""
     if not any(each.expiry for each in given):
         return set()
-    fitted = fitted_in(session, [device.id for device in devices])
+    fitted = fitted_consumables(session, [device.id for device in devices])
     changed: set[int] = set()
     added: list[dict[str, Any]] = []
     for number, (each, device) in enumerate(zip(given, devices, strict=True)):
@@ -294,15 +303,15 @@ def _put_expiry(
             else:
                 state = ConsumableState.FITTED
                 added.append({"device_id": device.id, "kind": kind, "expires_on": day, "state": state})
-    flush(session, "The consumables cannot be amended so.", None)
+    flush_or_conflict(session, "The consumables cannot be amended so.", None)
     keys = reserve_ids(session, Consumable, len(added)) if added else []
     rows = [{"id": key, "lot": None, "version": 1, **row} for key, row in zip(keys, added, strict=True)]
     insert_many(session, Consumable, rows)
-    keep_new(session, who, Consumable, rows, at=at)
+    record_creations(session, who, Consumable, rows, at=at)
     return changed
 
 
-def fitted_in(
+def fitted_consumables(
     session: Session, device_ids: Sequence[int]
 ) -> dict[tuple[int, ConsumableKind], list[Consumable]]:
     """What is fitted in these devices, by kind, soonest to expire first.

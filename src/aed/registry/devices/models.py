@@ -16,7 +16,7 @@ from aed.database.encryption.columns import Encrypted
 from aed.database.geometry import point_type
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.geo import Datum
-from aed.registry.devices.rules import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
+from aed.registry.devices.rules import Cabinet, ConsumableKind, ConsumableState, DeviceState, EntryMode
 from aed.registry.estates.models import Estate
 
 
@@ -54,7 +54,7 @@ class Device(Versioned, Table):
     """Normalised OSM expression; None: not known."""
     hours_as_written: Mapped[str | None] = mapped_column(Text)
     """What the source says, kept when it is not (yet) understood."""
-    entry: Mapped[Entry] = mapped_column(enum_column(Entry), default=Entry.FREE)
+    entry: Mapped[EntryMode] = mapped_column(enum_column(EntryMode), default=EntryMode.FREE)
     how_to_get_in_en: Mapped[str | None] = mapped_column(Text)
     how_to_get_in_zh: Mapped[str | None] = mapped_column(Text)
     cabinet: Mapped[Cabinet] = mapped_column(enum_column(Cabinet), default=Cabinet.UNKNOWN)

@@ -13,7 +13,9 @@ from aed.registry.devices.models import Device
 from aed.registry.devices.origins import BY_HAND, Origin, Origins, origins_in
 
 
-def amended_by_hand(session: Session, device: Device, attributes: Iterable[str], *, at: datetime) -> None:
+def record_manual_origin(
+    session: Session, device: Device, attributes: Iterable[str], *, at: datetime
+) -> None:
     """These attributes were said by a person, now."""
     named = list(attributes)
     if named:

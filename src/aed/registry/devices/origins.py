@@ -10,7 +10,7 @@ from typing import Any, Final
 BY_HAND: Final = "registry"
 """The source of what people amend in the register itself."""
 
-THE_OTHERS: Final = "*"
+ALL_OTHER_ATTRIBUTES: Final = "*"
 """In a device's origins: every attribute that is not named beside it."""
 
 ATTRIBUTES: Final = (
@@ -78,7 +78,7 @@ class Origins:
     def as_json(self) -> dict[str, Any]:
         """As a device keeps them."""
         kept = {name: origin.as_json() for name, origin in self.named.items() if origin != self.others}
-        return {**kept, THE_OTHERS: self.others.as_json()}
+        return {**kept, ALL_OTHER_ATTRIBUTES: self.others.as_json()}
 
 
 def origins_in(stored: Mapping[str, Any], own_source: str) -> Origins:
@@ -87,7 +87,7 @@ def origins_in(stored: Mapping[str, Any], own_source: str) -> Origins:
         attribute: Origin(each["source"], datetime.fromisoformat(each["at"]) if each["at"] else None)
         for attribute, each in stored.items()
     }
-    others = found.pop(THE_OTHERS, Origin(own_source, None))
+    others = found.pop(ALL_OTHER_ATTRIBUTES, Origin(own_source, None))
     return Origins(found, others)
 
 

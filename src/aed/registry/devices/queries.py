@@ -22,7 +22,7 @@ from aed.registry.devices.rules import NEEDED_KINDS, ConsumableKind, ConsumableS
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class BoundingBox:
     """A box of degrees."""
 
     west: float
@@ -80,7 +80,7 @@ def devices(
     *,
     limit: int,
     after_id: int = 0,
-    box: Box | None = None,
+    box: BoundingBox | None = None,
     estate_id: int | None = None,
     region: str | None = None,
     audience: Audience | None = None,

@@ -100,7 +100,7 @@ def hour_band(local: datetime, calendar: HolidayCalendar | None) -> HourBand:
     return HourBand.DAY if local.hour < _EVENING_BEGINS else HourBand.EVENING
 
 
-def chance_unknown(place: PlaceClass, band: HourBand, numbers: UnknownHours) -> float:
+def probability_reachable(place: PlaceClass, band: HourBand, numbers: UnknownHours) -> float:
     """That a device at such a place can be reached in that part of the week."""
     day, evening, night, day_off = numbers.of(place.value)
     match band:

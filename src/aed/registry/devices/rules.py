@@ -19,7 +19,7 @@ class DeviceState(StrEnum):
     """No longer there; kept for its history."""
 
 
-class Entry(StrEnum):
+class EntryMode(StrEnum):
     """How one gets at a device while its hours say open."""
 
     FREE = "free"
@@ -119,15 +119,15 @@ class AccessAt(NamedTuple):
 
 
 @lru_cache(maxsize=4_096)
-def access_at(hours: HoursAt, entry: Entry) -> AccessAt:
+def access_at(hours: HoursAt, entry: EntryMode) -> AccessAt:
     """Only hours that were really given make open (or assisted) or closed. Remembered: few come often."""
     if hours.state is Opening.CLOSED:
         return AccessAt(Access.CLOSED, hours.until)
     if hours.state is Opening.UNKNOWN:
         return AccessAt(Access.UNKNOWN, hours.until)
-    if entry is Entry.UNKNOWN:
+    if entry is EntryMode.UNKNOWN:
         return AccessAt(Access.UNKNOWN, hours.until, is_entry_unknown=True)
-    return AccessAt(Access.ASSISTED if entry is Entry.ASSISTED else Access.OPEN, hours.until)
+    return AccessAt(Access.ASSISTED if entry is EntryMode.ASSISTED else Access.OPEN, hours.until)
 
 
 def confidence(days: float | None, *, half_life_days: float) -> float:
@@ -140,7 +140,7 @@ def confidence(days: float | None, *, half_life_days: float) -> float:
     return float(0.5 ** (days / half_life_days))
 
 
-def chance_ready(confidence_in_readiness: float, numbers: Arrival) -> float:
+def probability_ready(confidence_in_readiness: float, numbers: Arrival) -> float:
     """That a device works, from what audits find of any device up to what they find of one just checked."""
     return numbers.chance_ready + (numbers.chance_ready_checked - numbers.chance_ready) * (
         confidence_in_readiness

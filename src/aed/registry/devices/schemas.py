@@ -8,19 +8,19 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 
-from aed.accounts.fields import Code, Id, Name, Phone, Words
-from aed.accounts.permissions import Audience, Viewer, is_of_the_house
+from aed.accounts.fields import Code, FreeText, Id, Name, Phone
+from aed.accounts.permissions import Audience, Viewer, is_insider
 from aed.database.geometry import position_of
 from aed.geo import Datum, map_links
 from aed.registry.devices.models import Consumable, Device
-from aed.registry.devices.origins import THE_OTHERS, origins_in
+from aed.registry.devices.origins import ALL_OTHER_ATTRIBUTES, origins_in
 from aed.registry.devices.rules import (
     NEEDED_KINDS,
     Cabinet,
     ConsumableKind,
     ConsumableState,
     DeviceState,
-    Entry,
+    EntryMode,
 )
 from aed.registry.fields import (
     Day,
@@ -49,14 +49,14 @@ class DeviceFields(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     position: PositionIn
-    place_en: Words | None = None
-    place_zh: Words | None = None
+    place_en: FreeText | None = None
+    place_zh: FreeText | None = None
     floor: Floor = 0
     opening_hours: OpeningHours | None = Field(None, description="OSM opening_hours; null: not known")
-    hours_as_written: Words | None = None
-    entry: Entry = Entry.FREE
-    how_to_get_in_en: Words | None = None
-    how_to_get_in_zh: Words | None = None
+    hours_as_written: FreeText | None = None
+    entry: EntryMode = EntryMode.FREE
+    how_to_get_in_en: FreeText | None = None
+    how_to_get_in_zh: FreeText | None = None
     cabinet: Cabinet = Cabinet.UNKNOWN
     maker: Label | None = None
     model: Label | None = None
@@ -64,7 +64,7 @@ class DeviceFields(BaseModel):
     keeper: KeeperIn | None = None
     audience: Audience = Audience.ESTATE
     state: Literal[DeviceState.IN_SERVICE, DeviceState.OUT_OF_SERVICE] = DeviceState.IN_SERVICE
-    out_of_service_reason: Words | None = None
+    out_of_service_reason: FreeText | None = None
     last_checked_on: Day | None = None
 
 
@@ -109,15 +109,15 @@ class DeviceAmend(BaseModel):
     )
 
     position: PositionIn | None = None
-    place_en: Words | None = None
-    place_zh: Words | None = None
+    place_en: FreeText | None = None
+    place_zh: FreeText | None = None
     floor: Floor | None = None
     storey: Storey | None = None
     opening_hours: OpeningHours | None = None
-    hours_as_written: Words | None = None
-    entry: Entry | None = None
-    how_to_get_in_en: Words | None = None
-    how_to_get_in_zh: Words | None = None
+    hours_as_written: FreeText | None = None
+    entry: EntryMode | None = None
+    how_to_get_in_en: FreeText | None = None
+    how_to_get_in_zh: FreeText | None = None
     cabinet: Cabinet | None = None
     maker: Label | None = None
     model: Label | None = None
@@ -125,7 +125,7 @@ class DeviceAmend(BaseModel):
     keeper: KeeperIn | None = None
     audience: Audience | None = None
     state: Literal[DeviceState.IN_SERVICE, DeviceState.OUT_OF_SERVICE] | None = None
-    out_of_service_reason: Words | None = None
+    out_of_service_reason: FreeText | None = None
     last_checked_on: Day | None = None
 
 
@@ -196,7 +196,7 @@ class DeviceOut(BaseModel):
     storey: StoreyOut
     opening_hours: str | None
     hours_as_written: str | None
-    entry: Entry
+    entry: EntryMode
     how_to_get_in_en: str | None
     how_to_get_in_zh: str | None
     cabinet: Cabinet
@@ -221,7 +221,7 @@ class DeviceOut(BaseModel):
     def of(cls, device: Device, viewer: Viewer) -> DeviceOut:
         here = position_of(device.position)
         estate = device.estate
-        inside = is_of_the_house(viewer, device.estate_id, device.region_id)
+        inside = is_insider(viewer, device.estate_id, device.region_id)
         return cls(
             id=device.id,
             source=device.source,
@@ -265,7 +265,7 @@ class DeviceOut(BaseModel):
 
 def _origins(device: Device) -> dict[str, OriginOut]:
     found = origins_in(device.origins, device.source)
-    said = {**found.named, THE_OTHERS: found.others}
+    said = {**found.named, ALL_OTHER_ATTRIBUTES: found.others}
     return {name: OriginOut(source=origin.source, at=origin.at) for name, origin in said.items()}
 
 
@@ -285,7 +285,7 @@ class DeviceProperties(BaseModel):
     place_zh: str | None
     floor: int
     opening_hours: str | None
-    entry: Entry
+    entry: EntryMode
     audience: Audience
     state: DeviceState
     first_expiry: date | None

@@ -11,23 +11,23 @@ from datetime import datetime
 from sqlalchemy import column, delete, select, table
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Viewer, may_administer, may_write_estate
+from aed.accounts.permissions import Viewer, require_administrator, require_estate_manager
 from aed.accounts.regions import region_by_code
 from aed.database.bulk import in_array
 from aed.database.geometry import area, point, position_of, shape_of
 from aed.errors import Conflict
 from aed.geo import Position
 from aed.registry.changes import (
-    Outcome,
-    flush,
-    none_only_where_allowed,
+    PutOutcome,
+    flush_or_conflict,
     record_amendment,
-    record_new,
-    same_version,
+    record_creation,
+    require_not_null,
+    require_version,
 )
 from aed.registry.estates import queries as estate_queries
 from aed.registry.estates.models import Building, Estate, Gate
-from aed.registry.estates.placement import belongs_to, still_served
+from aed.registry.estates.placement import require_active_estate, require_near_estate
 from aed.registry.estates.rules import EstateState, GateState, parse_boundary
 from aed.registry.estates.schemas import EstateAmend, EstateIn, GateAmend, GateIn
 
@@ -38,12 +38,12 @@ _devices = table(
 
 def create_estate(session: Session, who: Viewer, new: EstateIn, *, at: datetime) -> Estate:
     """A new estate, by who administers its region. Raises Conflict when its source knows it already."""
-    if not who.holdings:
-        may_administer(who)
+    if not who.role_assignments:
+        require_administrator(who)
     region = region_by_code(session, new.region)
-    may_administer(who, region_id=region.id)
+    require_administrator(who, region_id=region.id)
     if new.neighbourhood is not None:
-        may_administer(who)  # joining a neighbourhood shows one what the others share
+        require_administrator(who)  # joining a neighbourhood shows one what the others share
     estate = Estate(
         source=new.source,
         source_id=new.source_id or str(uuid.uuid4()),
@@ -58,21 +58,23 @@ def create_estate(session: Session, who: Viewer, new: EstateIn, *, at: datetime)
         state=EstateState.STANDING,
     )
     session.add(estate)
-    flush(session, f"The source '{estate.source}' has an estate '{estate.source_id}' already.", "source_id")
-    record_new(session, who, estate, at=at)
+    flush_or_conflict(
+        session, f"The source '{estate.source}' has an estate '{estate.source_id}' already.", "source_id"
+    )
+    record_creation(session, who, estate, at=at)
     return estate
 
 
-def put_estate(session: Session, who: Viewer, given: EstateIn, *, at: datetime) -> tuple[Estate, Outcome]:
+def put_estate(session: Session, who: Viewer, given: EstateIn, *, at: datetime) -> tuple[Estate, PutOutcome]:
     """The source's estate is as given: created, amended, or left alone when it is so already."""
-    may_administer(who)
+    require_administrator(who)
     estate = session.scalar(
         select(Estate).where(  # visibility: an administrator's
             Estate.source == given.source, Estate.source_id == given.source_id
         )
     )
     if estate is None:
-        return create_estate(session, who, given, at=at), Outcome.NEW
+        return create_estate(session, who, given, at=at), PutOutcome.NEW
     estate.region_id = region_by_code(session, given.region).id
     for name in given.model_fields_set & set(EstateAmend.model_fields) - {"boundary"}:
         setattr(estate, name, getattr(given, name))
@@ -81,7 +83,7 @@ def put_estate(session: Session, who: Viewer, given: EstateIn, *, at: datetime) 
         estate.boundary = area(boundary)
     estate.state = EstateState.STANDING
     outcome = record_amendment(session, who, estate, at=at)
-    flush(session, "The estate cannot be amended so.", None)
+    flush_or_conflict(session, "The estate cannot be amended so.", None)
     return estate, outcome
 
 
@@ -89,11 +91,11 @@ def amend_estate(
     session: Session, who: Viewer, estate_id: int, change: EstateAmend, *, version: int, at: datetime
 ) -> Estate:
     estate = estate_queries.estate(session, who, estate_id)
-    may_write_estate(who, estate.id, region_id=estate.region_id)
-    same_version(estate, version)
-    none_only_where_allowed(estate, change, change.model_fields_set)
+    require_estate_manager(who, estate.id, region_id=estate.region_id)
+    require_version(estate, version)
+    require_not_null(estate, change, change.model_fields_set)
     if "neighbourhood" in change.model_fields_set and change.neighbourhood != estate.neighbourhood:
-        may_administer(who)  # joining a neighbourhood shows one what the others share
+        require_administrator(who)  # joining a neighbourhood shows one what the others share
     for name in change.model_fields_set - {"boundary"}:
         setattr(estate, name, getattr(change, name))
     if change.boundary is not None:
@@ -101,17 +103,17 @@ def amend_estate(
         if not shape_of(estate.boundary).equals(boundary):
             estate.boundary = area(boundary)
     record_amendment(session, who, estate, at=at)
-    flush(session, "The estate cannot be amended so.", None)
+    flush_or_conflict(session, "The estate cannot be amended so.", None)
     return estate
 
 
 def withdraw_estate(session: Session, who: Viewer, estate_id: int, *, version: int, at: datetime) -> Estate:
     """The estate is no longer served. Refused while devices stand in it; its gates go with it."""
-    if not who.holdings:
-        may_administer(who)
+    if not who.role_assignments:
+        require_administrator(who)
     estate = estate_queries.estate(session, who, estate_id)
-    may_administer(who, region_id=estate.region_id)
-    same_version(estate, version)
+    require_administrator(who, region_id=estate.region_id)
+    require_version(estate, version)
     standing = session.scalar(
         select(_devices.c.id)
         # visibility: an administrator's own act, and only whether there is one
@@ -125,7 +127,7 @@ def withdraw_estate(session: Session, who: Viewer, estate_id: int, *, version: i
         record_amendment(session, who, gate, at=at)
     estate.state = EstateState.WITHDRAWN
     record_amendment(session, who, estate, at=at)
-    flush(session, "The estate cannot be withdrawn.", None)
+    flush_or_conflict(session, "The estate cannot be withdrawn.", None)
     return estate
 
 
@@ -135,10 +137,10 @@ def _region_of(session: Session, who: Viewer, gate: Gate) -> int:
 
 def create_gate(session: Session, who: Viewer, estate_id: int, new: GateIn, *, at: datetime) -> Gate:
     estate = estate_queries.estate(session, who, estate_id)
-    may_write_estate(who, estate.id, region_id=estate.region_id)
-    still_served(estate)
+    require_estate_manager(who, estate.id, region_id=estate.region_id)
+    require_active_estate(estate)
     here = new.position.position()
-    belongs_to(estate, here, new.position)
+    require_near_estate(estate, here, new.position)
     gate = Gate(
         estate_id=estate.id,
         source=new.source,
@@ -151,14 +153,16 @@ def create_gate(session: Session, who: Viewer, estate_id: int, new: GateIn, *, a
         state=GateState.STANDING,
     )
     session.add(gate)
-    flush(session, f"The source '{gate.source}' has a gate '{gate.source_id}' already.", "source_id")
-    record_new(session, who, gate, at=at)
+    flush_or_conflict(
+        session, f"The source '{gate.source}' has a gate '{gate.source_id}' already.", "source_id"
+    )
+    record_creation(session, who, gate, at=at)
     return gate
 
 
-def put_gate(session: Session, who: Viewer, estate_id: int, given: GateIn, *, at: datetime) -> Outcome:
+def put_gate(session: Session, who: Viewer, estate_id: int, given: GateIn, *, at: datetime) -> PutOutcome:
     """The source's gate is as given: created, amended, or left alone when it is so already."""
-    may_administer(who)
+    require_administrator(who)
     gate = session.scalar(
         select(Gate).where(  # visibility: an administrator's
             Gate.source == given.source, Gate.source_id == given.source_id
@@ -166,16 +170,16 @@ def put_gate(session: Session, who: Viewer, estate_id: int, given: GateIn, *, at
     )
     if gate is None:
         create_gate(session, who, estate_id, given, at=at)
-        return Outcome.NEW
+        return PutOutcome.NEW
     here = given.position.position()
-    belongs_to(estate_queries.estate(session, who, estate_id), here, given.position)
+    require_near_estate(estate_queries.estate(session, who, estate_id), here, given.position)
     gate.estate_id, gate.state = estate_id, GateState.STANDING
     if position_of(gate.position) != here:
         gate.position = point(here)
     for name in given.model_fields_set & set(GateAmend.model_fields) - {"position"}:
         setattr(gate, name, getattr(given, name))
     outcome = record_amendment(session, who, gate, at=at)
-    flush(session, "The gate cannot be amended so.", None)
+    flush_or_conflict(session, "The gate cannot be amended so.", None)
     return outcome
 
 
@@ -183,34 +187,34 @@ def amend_gate(
     session: Session, who: Viewer, gate_id: int, change: GateAmend, *, version: int, at: datetime
 ) -> Gate:
     gate = estate_queries.gate(session, who, gate_id)
-    may_write_estate(who, gate.estate_id, region_id=_region_of(session, who, gate))
-    same_version(gate, version)
-    none_only_where_allowed(gate, change, change.model_fields_set)
+    require_estate_manager(who, gate.estate_id, region_id=_region_of(session, who, gate))
+    require_version(gate, version)
+    require_not_null(gate, change, change.model_fields_set)
     if change.position is not None:
         here = change.position.position()
         # First of all: asking for the estate would flush what is amended already, past the record.
-        belongs_to(estate_queries.estate(session, who, gate.estate_id), here, change.position)
+        require_near_estate(estate_queries.estate(session, who, gate.estate_id), here, change.position)
         if position_of(gate.position) != here:
             gate.position = point(here)
     for name in change.model_fields_set - {"position"}:
         setattr(gate, name, getattr(change, name))
     record_amendment(session, who, gate, at=at)
-    flush(session, "The gate cannot be amended so.", None)
+    flush_or_conflict(session, "The gate cannot be amended so.", None)
     return gate
 
 
 def withdraw_gate(session: Session, who: Viewer, gate_id: int, *, version: int, at: datetime) -> Gate:
     gate = estate_queries.gate(session, who, gate_id)
-    may_write_estate(who, gate.estate_id, region_id=_region_of(session, who, gate))
-    same_version(gate, version)
+    require_estate_manager(who, gate.estate_id, region_id=_region_of(session, who, gate))
+    require_version(gate, version)
     gate.state = GateState.WITHDRAWN
     record_amendment(session, who, gate, at=at)
-    flush(session, "The gate cannot be withdrawn.", None)
+    flush_or_conflict(session, "The gate cannot be withdrawn.", None)
     return gate
 
 
 @dataclass(frozen=True, slots=True)
-class BuildingGiven:
+class ImportedBuilding:
     source: str
     source_id: str
     estate_id: int
@@ -220,12 +224,12 @@ class BuildingGiven:
     position: Position
 
 
-def put_buildings(session: Session, who: Viewer, given: Sequence[BuildingGiven]) -> list[Outcome]:
+def put_buildings(session: Session, who: Viewer, given: Sequence[ImportedBuilding]) -> list[PutOutcome]:
     """Each source's buildings are as given: added, amended, or left alone; in few statements for many.
 
     visibility: an administrator's.
     """
-    may_administer(who)
+    require_administrator(who)
     wanted: dict[str, list[str]] = defaultdict(list)
     for each in given:
         wanted[each.source].append(each.source_id)
@@ -250,19 +254,19 @@ def put_buildings(session: Session, who: Viewer, given: Sequence[BuildingGiven])
         if position_of(found.position) != each.position:
             found.position = point(each.position)
         has_changed = is_new or session.is_modified(found)
-        outcomes.append(Outcome.of(is_new if has_changed else None))
+        outcomes.append(PutOutcome.of(is_new if has_changed else None))
     session.flush()
     return outcomes
 
 
-def forget_buildings(
+def delete_missing_buildings(
     session: Session, who: Viewer, *, source: str, of_estates: Iterable[int], but: Collection[str]
 ) -> int:
     """The source's buildings in these estates are gone, but those named; how many were.
 
     visibility: an administrator's.
     """
-    may_administer(who)
+    require_administrator(who)
     standing = session.execute(
         select(Building.id, Building.source_id).where(
             Building.source == source, Building.estate_id.in_(sorted(set(of_estates)))

@@ -6,14 +6,14 @@ from fastapi import APIRouter, Response
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
-from aed.accounts.permissions import may_write_estate
+from aed.accounts.permissions import require_estate_manager
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Cursor, IfMatch, Limit, RowId, after, tag, version_in
-from aed.registry.changes import ChangeOut, changes
+from aed.http.parameters import Cursor, IfMatch, Limit, RowId, cursor_id, set_etag, version_from_if_match
+from aed.registry.changes import RegistryChangeOut, changes_of
 from aed.registry.estates import actions as estate_actions
 from aed.registry.estates import queries as estate_queries
 from aed.registry.estates.schemas import EstateAmend, EstateIn, EstateOut, GateAmend, GateIn, GateOut
-from aed.registry.parameters import may_see_history
+from aed.registry.parameters import require_can_see_history
 
 router = APIRouter(tags=["registry"])
 
@@ -25,7 +25,7 @@ def list_estates(
     """The estates that you know: your neighbourhood's, or your region's. Go on with cursor=the last id."""
     return [
         EstateOut.of(estate)
-        for estate in estate_queries.estates(session, viewer, limit=limit, after_id=after(cursor))
+        for estate in estate_queries.estates(session, viewer, limit=limit, after_id=cursor_id(cursor))
     ]
 
 
@@ -33,7 +33,7 @@ def list_estates(
 def get_estate(session: ReadSession, viewer: ViewerDep, estate_id: RowId, response: Response) -> EstateOut:
     """One estate."""
     estate = estate_queries.estate(session, viewer, estate_id)
-    tag(response, estate.version)
+    set_etag(response, estate.version)
     return EstateOut.of(estate)
 
 
@@ -42,7 +42,7 @@ def create_estate(session: WriteSession, viewer: ViewerDep, new: EstateIn, respo
     """Registers an estate."""
     estate = estate_actions.create_estate(session, viewer, new, at=clock.now())
     response.headers["Location"] = f"/v1/estates/{estate.id}"
-    tag(response, estate.version)
+    set_etag(response, estate.version)
     return EstateOut.of(estate)
 
 
@@ -57,9 +57,9 @@ def amend_estate(
 ) -> EstateOut:
     """Amends what is given."""
     estate = estate_actions.amend_estate(
-        session, viewer, estate_id, change, version=version_in(if_match), at=clock.now()
+        session, viewer, estate_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
-    tag(response, estate.version)
+    set_etag(response, estate.version)
     return EstateOut.of(estate)
 
 
@@ -68,15 +68,20 @@ def withdraw_estate(
     session: WriteSession, viewer: ViewerDep, estate_id: RowId, if_match: IfMatch = None
 ) -> None:
     """Withdraws an estate and its gates; refused while devices stand in it."""
-    estate_actions.withdraw_estate(session, viewer, estate_id, version=version_in(if_match), at=clock.now())
+    estate_actions.withdraw_estate(
+        session, viewer, estate_id, version=version_from_if_match(if_match), at=clock.now()
+    )
 
 
 @router.get("/estates/{estate_id}/history")
-def list_estate_history(session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> list[ChangeOut]:
+def list_estate_history(session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> list[RegistryChangeOut]:
     """Who changed what and when, newest first."""
     estate = estate_queries.estate(session, viewer, estate_id)
-    may_see_history(may_write_estate, viewer, estate.id, region_id=estate.region_id)
-    return [ChangeOut.of(change) for change in changes(session, subject="estates", subject_id=str(estate.id))]
+    require_can_see_history(require_estate_manager, viewer, estate.id, region_id=estate.region_id)
+    return [
+        RegistryChangeOut.of(change)
+        for change in changes_of(session, subject="estates", subject_id=str(estate.id))
+    ]
 
 
 @router.get("/estates/{estate_id}/gates")
@@ -93,7 +98,7 @@ def create_gate(
     """Registers a gate."""
     gate = estate_actions.create_gate(session, viewer, estate_id, new, at=clock.now())
     response.headers["Location"] = f"/v1/gates/{gate.id}"
-    tag(response, gate.version)
+    set_etag(response, gate.version)
     return GateOut.of(gate)
 
 
@@ -101,7 +106,7 @@ def create_gate(
 def get_gate(session: ReadSession, viewer: ViewerDep, gate_id: RowId, response: Response) -> GateOut:
     """One gate."""
     gate = estate_queries.gate(session, viewer, gate_id)
-    tag(response, gate.version)
+    set_etag(response, gate.version)
     return GateOut.of(gate)
 
 
@@ -116,13 +121,15 @@ def amend_gate(
 ) -> GateOut:
     """Amends what is given; the next lookup walks by it."""
     gate = estate_actions.amend_gate(
-        session, viewer, gate_id, change, version=version_in(if_match), at=clock.now()
+        session, viewer, gate_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
-    tag(response, gate.version)
+    set_etag(response, gate.version)
     return GateOut.of(gate)
 
 
 @router.delete("/gates/{gate_id}", status_code=204)
 def withdraw_gate(session: WriteSession, viewer: ViewerDep, gate_id: RowId, if_match: IfMatch = None) -> None:
     """Withdraws a gate."""
-    estate_actions.withdraw_gate(session, viewer, gate_id, version=version_in(if_match), at=clock.now())
+    estate_actions.withdraw_gate(
+        session, viewer, gate_id, version=version_from_if_match(if_match), at=clock.now()
+    )

@@ -12,25 +12,25 @@ from aed.registry.estates.models import Estate
 from aed.registry.estates.rules import EstateState
 from aed.registry.fields import PositionIn
 
-NEAR_ENOUGH_METRES = 200.0
+MAX_METRES_OUTSIDE = 200.0
 """Farther than this from the boundary is taken for a mistake in the coordinates (a datum slip is 500 m)."""
 
 
-def still_served(estate: Estate) -> None:
+def require_active_estate(estate: Estate) -> None:
     """Passes unless the estate is withdrawn: nothing new is registered in such a one."""
     if estate.state is EstateState.WITHDRAWN:
         raise Conflict(f"The estate {estate.name_en} is withdrawn.", field="estate_id")
 
 
-def belongs_to(estate: Estate, here: Position, given: PositionIn) -> None:
+def require_near_estate(estate: Estate, here: Position, given: PositionIn) -> None:
     """Passes when `here` lies in the estate or near it; else names the datum that would put it there."""
     away = _metres_outside(estate, here)
-    if away <= NEAR_ENOUGH_METRES:
+    if away <= MAX_METRES_OUTSIDE:
         return
     for datum in Datum:
         if (
             datum is not given.datum
-            and _metres_outside(estate, to_wgs84(given.lat, given.lon, datum)) <= NEAR_ENOUGH_METRES
+            and _metres_outside(estate, to_wgs84(given.lat, given.lon, datum)) <= MAX_METRES_OUTSIDE
         ):
             raise InvalidInput(
                 f"It lies {away:.0f} m outside the boundary of {estate.name_en} when read as "
@@ -39,7 +39,7 @@ def belongs_to(estate: Estate, here: Position, given: PositionIn) -> None:
             )
     if (
         abs(given.lon) <= 90.0
-        and _metres_outside(estate, Position(given.lon, given.lat)) <= NEAR_ENOUGH_METRES
+        and _metres_outside(estate, Position(given.lon, given.lat)) <= MAX_METRES_OUTSIDE
     ):
         raise InvalidInput(
             f"Latitude {given.lat:g} and longitude {given.lon:g} look swapped: the other way round it lies "

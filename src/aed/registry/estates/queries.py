@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.visibility import known_to
+from aed.accounts.visibility import estate_visible_to
 from aed.database.boxes import overlapping_box
 from aed.database.bulk import in_array
 from aed.database.geometry import shape_of
@@ -20,7 +20,7 @@ from aed.registry.estates.rules import EstateState
 
 
 def _estates_known_to(viewer: Viewer) -> ColumnElement[bool]:
-    return known_to(viewer, estate_id=Estate.id, region_id=Estate.region_id, state=Estate.state)
+    return estate_visible_to(viewer, estate_id=Estate.id, region_id=Estate.region_id, state=Estate.state)
 
 
 def estate(session: Session, viewer: Viewer, estate_id: int) -> Estate:
@@ -88,7 +88,7 @@ def gates(session: Session, viewer: Viewer, *, estate_id: int) -> Sequence[Gate]
 
 
 def _gates_known_to(viewer: Viewer) -> ColumnElement[bool]:
-    return known_to(viewer, estate_id=Gate.estate_id, region_id=Estate.region_id, state=Gate.state)
+    return estate_visible_to(viewer, estate_id=Gate.estate_id, region_id=Estate.region_id, state=Gate.state)
 
 
 def estate_at(session: Session, here: Position) -> Estate | None:

@@ -33,7 +33,7 @@ class GateState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-class Passing(StrEnum):
+class GatePassing(StrEnum):
     """What a gate means for one traveller at one moment."""
 
     FREELY = "freely"
@@ -41,18 +41,18 @@ class Passing(StrEnum):
     NOT = "not"
 
 
-def passing(passage: Passage, hours: Opening, *, is_member: bool, guard_can_be_rung: bool) -> Passing:
+def passing(passage: Passage, hours: Opening, *, is_member: bool, guard_can_be_rung: bool) -> GatePassing:
     """A closed gate stops everyone. Hours that are not known stop nobody: they are said in the reasons.
 
     A dispatcher can ring the guard (`guard_can_be_rung`), who opens a residents' gate too.
     """
     if hours is Opening.CLOSED:
-        return Passing.NOT
+        return GatePassing.NOT
     if is_member or passage is Passage.OPEN:
-        return Passing.FREELY
+        return GatePassing.FREELY
     if passage is Passage.GUARDED or guard_can_be_rung:
-        return Passing.AFTER_A_WAIT
-    return Passing.NOT
+        return GatePassing.AFTER_A_WAIT
+    return GatePassing.NOT
 
 
 MAX_VERTICES = 10_000

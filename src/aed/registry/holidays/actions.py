@@ -8,11 +8,11 @@ from datetime import date, datetime
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.errors import ChangedMeanwhile, InvalidInput, VersionNeeded
 from aed.hours.evaluation import china_calendar
 from aed.hours.holiday_calendar import DayKind
-from aed.registry.changes import Change, flush, same_version
+from aed.registry.changes import RegistryChange, flush_or_conflict, require_version
 from aed.registry.holidays import queries as holiday_queries
 from aed.registry.holidays.models import HolidayCalendar, HolidayDay, HolidayYear
 from aed.registry.holidays.schemas import HolidayYearIn
@@ -29,7 +29,7 @@ def put_holiday_year(
     at: datetime,
 ) -> HolidayCalendar:
     """The calendar holds exactly these special days for that year. `version` None: for a new calendar."""
-    may_administer(who)
+    require_administrator(who)
     days: dict[date, DayKind] = {}
     for special in given.days:
         if special.day.year != year:
@@ -40,18 +40,18 @@ def put_holiday_year(
     return _hold_year(session, who, name, year, days, version=version, at=at)
 
 
-def drop_holiday_year(
+def delete_holiday_year(
     session: Session, who: Viewer, name: str, year: int, *, version: int, at: datetime
 ) -> HolidayCalendar:
     """The calendar no longer holds that year: hours that depend on its holidays become unknown."""
-    may_administer(who)
+    require_administrator(who)
     holiday_queries.holiday_year(session, name, year)
     return _hold_year(session, who, name, year, None, version=version, at=at)
 
 
 def seed_china(session: Session, who: Viewer, *, at: datetime) -> None:
     """The calendar CN as the State Council announced it, for the years that are known; added when missing."""
-    may_administer(who)
+    require_administrator(who)
     known = china_calendar()
     held = session.get(HolidayCalendar, known.name)
     for year in sorted(known.years):
@@ -78,7 +78,7 @@ def _hold_year(
             raise ChangedMeanwhile(f"There is no calendar '{name}' yet: leave out If-Match.")
         calendar = HolidayCalendar(name=name)
         session.add(calendar)
-        flush(session, f"There is a calendar '{name}' already.", "calendar")
+        flush_or_conflict(session, f"There is a calendar '{name}' already.", "calendar")
     else:
         if version is None:
             raise VersionNeeded(f"The calendar '{name}' is there already: send its ETag in If-Match.")
@@ -91,7 +91,7 @@ def _hold_year(
             .execution_options(synchronize_session=False)
         )
         if claimed is None:
-            same_version(calendar, version)
+            require_version(calendar, version)
             raise ChangedMeanwhile("Somebody else amended it at this moment. Read it again.")
     first, last = date(year, 1, 1), date(year, 12, 31)
     before = {
@@ -114,7 +114,7 @@ def _hold_year(
         session.add_all(HolidayDay(calendar_name=name, day=day, kind=kind) for day, kind in days.items())
     after = {day.isoformat(): kind.value for day, kind in sorted(days.items())} if days is not None else None
     session.add(
-        Change(
+        RegistryChange(
             subject="holiday_calendars",
             subject_id=name,
             at=at,

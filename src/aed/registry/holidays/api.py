@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import IfMatch, tag, version_in
+from aed.http.parameters import IfMatch, set_etag, version_from_if_match
 from aed.registry.holidays import actions
 from aed.registry.holidays import queries as holiday_queries
 from aed.registry.holidays.schemas import HolidayCalendarOut, HolidayYearIn, HolidayYearOut
@@ -31,7 +31,7 @@ def get_holiday_year(
 ) -> HolidayYearOut:
     """The special days of one year. A year that is not held is 404: its holidays are unknown, not none."""
     found, days = holiday_queries.holiday_year(session, calendar, year)
-    tag(response, found.version)
+    set_etag(response, found.version)
     return HolidayYearOut.of(found, year, days)
 
 
@@ -52,11 +52,11 @@ def put_holiday_year(
         calendar,
         year,
         given,
-        version=version_in(if_match) if if_match is not None else None,
+        version=version_from_if_match(if_match) if if_match is not None else None,
         at=clock.now(),
     )
     found, days = holiday_queries.holiday_year(session, calendar, year)
-    tag(response, found.version)
+    set_etag(response, found.version)
     return HolidayYearOut.of(found, year, days)
 
 
@@ -69,4 +69,6 @@ def delete_holiday_year(
     if_match: IfMatch = None,
 ) -> None:
     """The calendar no longer holds that year."""
-    actions.drop_holiday_year(session, viewer, calendar, year, version=version_in(if_match), at=clock.now())
+    actions.delete_holiday_year(
+        session, viewer, calendar, year, version=version_from_if_match(if_match), at=clock.now()
+    )

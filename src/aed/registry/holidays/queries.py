@@ -42,7 +42,7 @@ def days_until_calendars_end(session: Session, at: datetime) -> dict[str, int]:
     return {end.name: end.days_left for end in calendar_ends(session, today=at.date())}
 
 
-def warnings_of_calendars(session: Session, at: datetime) -> list[str]:
+def calendar_warnings(session: Session, at: datetime) -> list[str]:
     """Return a sentence for each calendar in use that ends within 90 days or has ended."""
     ends = calendar_ends(session, today=at.date())
     return [ending_words(end)[0] for end in ends if notice_threshold(end.days_left) is not None]

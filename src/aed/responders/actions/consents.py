@@ -18,7 +18,7 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
 from aed.database.session import exclusive_lock
 from aed.errors import InvalidInput, LivePlacesUnavailable
-from aed.registry.changes import flush
+from aed.registry.changes import flush_or_conflict
 from aed.responders.live import live_places_of
 from aed.responders.models import Consent, Responder, ResponderPlace
 from aed.responders.queries import consents_in_force, responder_ids_of, speaks_for_themselves
@@ -57,7 +57,9 @@ def give_consent(
         standing.withdrawn_at, standing.withdrawn_by = at, who.name
         session.flush()
     session.add(Consent(person_id=person_id, kind=kind, wording=wording, given_at=at, given_by=who.name))
-    flush(session, "This consent is being given at this moment. Read it again.", f"consents.{kind}")
+    flush_or_conflict(
+        session, "This consent is being given at this moment. Read it again.", f"consents.{kind}"
+    )
 
 
 def record_stated_consents(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.sessions import note_sessions_seen, people_signed_in
+from aed.accounts.sessions import people_by_session, touch_sessions
 from aed.database.session import shared_lock
 from aed.errors import AedError, Conflict, NotSignedIn
 from aed.geo import Position
@@ -42,8 +42,8 @@ def take_live_locations(
     visibility: each is for the person's own phone.
     """
     shared_lock(session, WITHDRAWAL_LOCK)
-    people = people_signed_in(session, {each.key_hash for each in said}, at=at)
-    note_sessions_seen(session, {each.key_hash for each in said}, at=at)
+    people = people_by_session(session, {each.key_hash for each in said}, at=at)
+    touch_sessions(session, {each.key_hash for each in said}, at=at)
     sharing = queries.sharing(session, set(people.values()))
     kept, refused = [], []
     for each in said:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.database.bulk import in_array, insert_many, reserve_ids
 from aed.database.geometry import point, position_of
 from aed.issuers import queries as issuers
@@ -48,7 +48,7 @@ def put_responders(
 
     visibility: an administrator's.
     """
-    may_administer(who)
+    require_administrator(who)
     believed = _Believed(session, given)
     standing = _standing(session, given)
     added = _add(session, who, [each for each in given if _ref(each) not in standing], believed, at=at)
@@ -118,7 +118,7 @@ def _add(
 
     visibility: an administrator's, see put_responders.
     """
-    people = people_actions.people(session, ((each.name, each.phone) for each in new))
+    people = people_actions.find_or_add_people(session, ((each.name, each.phone) for each in new))
     agreed = _agreed(session, [person.id for person in people.values()])
     by_person: dict[int, ResponderGiven] = {}
     for each in new:

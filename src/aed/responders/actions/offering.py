@@ -14,7 +14,7 @@ from aed.accounts.permissions import Viewer
 from aed.accounts.regions import Region, region_by_code, region_of_estate
 from aed.database.session import exclusive_lock
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotFound
-from aed.registry.changes import flush
+from aed.registry.changes import flush_or_conflict
 from aed.registry.storeys import floor_meant
 from aed.responders.actions import consents
 from aed.responders.actions.registering import PlaceGiven, put_places
@@ -32,7 +32,7 @@ def require_offer_access(session: Session, who: Viewer, person_id: int) -> Perso
 
     Raises what `own_or_office` raises, and Conflict for a person whose data was erased.
     """
-    person = people_queries.own_or_office(session, who, person_id)
+    person = people_queries.require_self_or_administrator(session, who, person_id)
     if person.erased_at is not None:
         raise Conflict("The data of this person was erased: add the person anew.", field="person_id")
     return person
@@ -75,7 +75,7 @@ def make_offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, a
     entry.state = ResponderState.ACTIVE
     entry.availability, entry.paused_until = new.availability, new.paused_until
     entry.of_age = new.of_age
-    flush(session, "You are offering to help at this moment already. Read it again.", "person_id")
+    flush_or_conflict(session, "You are offering to help at this moment already. Read it again.", "person_id")
     _withdraw_other_entries(session, entry)
     _put_places(session, person_id, entry, new.places)
     return offer_of(session, person_id)

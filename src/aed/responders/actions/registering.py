@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.database.geometry import point, position_of
 from aed.errors import Conflict
 from aed.geo import Position
 from aed.issuers import queries as issuers
 from aed.issuers.rules import IssuerState
-from aed.registry.changes import flush, record_amendment, record_new
+from aed.registry.changes import flush_or_conflict, record_amendment, record_creation
 from aed.responders.actions.consents import record_stated_consents
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.queries import offer_of, speaks_for_themselves
@@ -73,7 +73,7 @@ def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: d
 
     visibility: an administrator's.
     """
-    may_administer(who)
+    require_administrator(who)
     known = session.execute(
         select(Responder, Person.erased_at)
         .join(Person, Person.id == Responder.person_id)
@@ -148,7 +148,7 @@ def _person(session: Session, known: Responder | None, given: ResponderGiven) ->
         if person.name == given.name:
             person.language = given.language or person.language
             return person
-    person = people_actions.person(
+    person = people_actions.find_or_add_person(
         session, name=given.name, phone=given.phone, language=given.language or "zh"
     )
     person.language = given.language or person.language
@@ -262,7 +262,7 @@ def award_certificate(session: Session, who: Viewer, award: Award, *, at: dateti
             state=ResponderState.WITHDRAWN,
         )
         session.add(responder)
-        flush(session, "This person is being awarded something at this moment. Try again.", None)
+        flush_or_conflict(session, "This person is being awarded something at this moment. Try again.", None)
     random = "".join(secrets.choice(_DIGITS) for _ in range(_RANDOM_DIGITS))
     certificate = Certificate(
         responder_id=responder.id,
@@ -276,8 +276,8 @@ def award_certificate(session: Session, who: Viewer, award: Award, *, at: dateti
         is_awarded=True,
     )
     session.add(certificate)
-    flush(session, "There is a certificate with this number already. Try again.", None)
-    record_new(session, who, certificate, at=at)
+    flush_or_conflict(session, "There is a certificate with this number already. Try again.", None)
+    record_creation(session, who, certificate, at=at)
     return certificate
 
 

@@ -11,9 +11,9 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
 from aed import clock
-from aed.accounts.authentication import ViewerDep, key_of_own_change
+from aed.accounts.authentication import ViewerDep, require_own_session
 from aed.accounts.permissions import Viewer
-from aed.accounts.tokens import key_hash
+from aed.accounts.tokens import hash_key
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotAllowed, NotSignedIn
 from aed.geo import position_from
@@ -36,7 +36,7 @@ class _Direct(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         async def handle(request: Request) -> Response:
             await refuse_unknown_parameters(request)
-            key = await key_of_own_change(request, OWN)
+            key = await require_own_session(request, OWN)
             try:
                 given = LiveLocationIn.model_validate_json(await request.body())
             except ValidationError as error:
@@ -45,7 +45,7 @@ class _Direct(APIRoute):
                     [{**each, "loc": ("body", *each["loc"])} for each in wrong]
                 ) from None
             here = position_from(given.lat, given.lon, given.datum)
-            said = LocationReport(key_hash(key), here, location_moment(given.at, now=clock.now()))
+            said = LocationReport(hash_key(key), here, location_moment(given.at, now=clock.now()))
             intake: Intake = request.app.state.intake
             await intake.put(said)
             return Response(status_code=204)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Cursor, IfMatch, Limit, RowId, after, tag, version_in
+from aed.http.parameters import Cursor, IfMatch, Limit, RowId, cursor_id, set_etag, version_from_if_match
 from aed.responders import queries
 from aed.responders.actions import offering as actions
 from aed.responders.schemas.offers import ConsentOut, ConsentsPage, OfferAmend, OfferIn, OfferOut, WordingOut
@@ -27,7 +27,7 @@ def list_consents(
 ) -> ConsentsPage:
     """List all consents that a person ever gave, page by page. For the person and the office."""
     actions.require_offer_access(session, viewer, person_id)
-    found = queries.consents(session, person_id, limit=limit + 1, after_id=after(cursor))
+    found = queries.consents(session, person_id, limit=limit + 1, after_id=cursor_id(cursor))
     page = ConsentsPage(consents=[ConsentOut.of(each) for each in found[:limit]])
     if len(found) > limit:
         page.next = str(page.consents[-1].id)
@@ -62,7 +62,7 @@ def amend_offer(
 ) -> OfferOut:
     """Change hours, places, a pause, or give or withdraw consents."""
     made = actions.amend_offer(
-        session, viewer, person_id, change, version=version_in(if_match), at=clock.now()
+        session, viewer, person_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
     return _told(person_id, made, response)
 
@@ -76,5 +76,5 @@ def withdraw_offer(session: WriteSession, viewer: ViewerDep, person_id: RowId) -
 
 
 def _told(person_id: int, offer: queries.Offer, response: Response) -> OfferOut:
-    tag(response, offer.version)
+    set_etag(response, offer.version)
     return OfferOut.of(person_id, offer)

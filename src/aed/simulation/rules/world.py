@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 from aed.errors import InvalidInput
 from aed.geo import Position
 from aed.registry.devices.reachability import PlaceClass
-from aed.registry.devices.rules import Entry
+from aed.registry.devices.rules import EntryMode
 from aed.simulation.rules.areas import shares_of, somewhere_in
 from aed.walking.footing import Footings
 from aed.walking.network import WalkingNetwork
@@ -31,7 +31,7 @@ class SimulatedDevice:
 
     position: Position
     opening_hours: str | None = None
-    entry: Entry = Entry.FREE
+    entry: EntryMode = EntryMode.FREE
     is_private: bool = False
     """Not for everyone: a stranger may use it only where its keeper has opened it."""
     place: PlaceClass = PlaceClass.UNKNOWN

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
-from aed.accounts.tokens import key_hash
+from aed.accounts.tokens import hash_key
 from aed.errors import InvalidInput, NotAllowed, NotFound
-from aed.registry.changes import flush
+from aed.registry.changes import flush_or_conflict
 from aed.registry.estates import queries as estate_queries
 from aed.training.models import CalendarAddress
 from aed.training.queries import calendars as queries
@@ -98,10 +98,10 @@ def _made(
         kind=kind,
         person_id=person_id,
         estate_id=estate_id,
-        key_hash=key_hash(key),
+        key_hash=hash_key(key),
         created_at=at,
         created_by=who.name,
     )
     session.add(made)
-    flush(session, "There is such a calendar already: renew it to have another address.", "kind")
+    flush_or_conflict(session, "There is such a calendar already: renew it to have another address.", "kind")
     return made, key

@@ -8,16 +8,16 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.errors import Conflict, InvalidInput
 from aed.issuers.actions import own_issuer
 from aed.registry.changes import (
-    flush,
-    keep_note,
-    none_only_where_allowed,
+    flush_or_conflict,
     record_amendment,
-    record_new,
-    same_version,
+    record_creation,
+    record_note,
+    require_not_null,
+    require_version,
 )
 from aed.training.models import Course, Prerequisite
 from aed.training.queries import courses as queries
@@ -26,7 +26,7 @@ from aed.training.schemas.courses import CourseAmend, CourseIn
 
 
 def create_course(session: Session, who: Viewer, new: CourseIn, *, at: datetime) -> Course:
-    may_administer(who)
+    require_administrator(who)
     course = Course(
         **new.model_dump(exclude={"prerequisites"}),
         state=CourseState.OFFERED,
@@ -34,8 +34,8 @@ def create_course(session: Session, who: Viewer, new: CourseIn, *, at: datetime)
     if new.issuer is not None:
         course.issuer_id = own_issuer(session, who, new.issuer, at=at).id
     session.add(course)
-    flush(session, f"There is a course '{new.code}' already.", "code")
-    record_new(session, who, course, at=at)
+    flush_or_conflict(session, f"There is a course '{new.code}' already.", "code")
+    record_creation(session, who, course, at=at)
     if new.prerequisites:
         _put_prerequisites(session, who, course, new.prerequisites, at=at)
     return course
@@ -44,11 +44,11 @@ def create_course(session: Session, who: Viewer, new: CourseIn, *, at: datetime)
 def amend_course(
     session: Session, who: Viewer, course_id: int, change: CourseAmend, *, version: int, at: datetime
 ) -> Course:
-    may_administer(who)
+    require_administrator(who)
     course = queries.course(session, course_id)
-    same_version(course, version)
+    require_version(course, version)
     given = change.model_fields_set
-    none_only_where_allowed(course, change, given)
+    require_not_null(course, change, given)
     for name in ("issuer", "validity_months"):
         if name in given and (getattr(change, name) is None) != (course.certificate_kind is None):
             raise InvalidInput(
@@ -61,18 +61,18 @@ def amend_course(
     if change.issuer is not None:
         course.issuer_id = own_issuer(session, who, change.issuer, at=at).id
     record_amendment(session, who, course, at=at)
-    flush(session, "The course cannot be amended so.", None)
+    flush_or_conflict(session, "The course cannot be amended so.", None)
     return course
 
 
 def withdraw_course(session: Session, who: Viewer, course_id: int, *, version: int, at: datetime) -> Course:
     """No new sessions of it; those that are planned are held, and certificates stay valid."""
-    may_administer(who)
+    require_administrator(who)
     course = queries.course(session, course_id)
-    same_version(course, version)
+    require_version(course, version)
     course.state = CourseState.WITHDRAWN
     record_amendment(session, who, course, at=at)
-    flush(session, "The course cannot be withdrawn.", None)
+    flush_or_conflict(session, "The course cannot be withdrawn.", None)
     return course
 
 
@@ -89,8 +89,8 @@ def _put_prerequisites(
             raise Conflict(f"{code} itself needs {course.code}: nobody could begin.", field="prerequisites")
     session.execute(delete(Prerequisite).where(Prerequisite.course_id == course.id))
     session.add_all(Prerequisite(course_id=course.id, needs_id=each.id) for each in needed.values())
-    keep_note(session, who, course, {"prerequisites": [before or None, sorted(needed) or None]}, at=at)
-    flush(session, "The course cannot need these.", "prerequisites")
+    record_note(session, who, course, {"prerequisites": [before or None, sorted(needed) or None]}, at=at)
+    flush_or_conflict(session, "The course cannot need these.", "prerequisites")
 
 
 def _all_needed_by(session: Session, course_id: int) -> set[int]:

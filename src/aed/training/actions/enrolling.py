@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import TIMETABLE, Viewer
+from aed.accounts.permissions import SCHEDULER, Viewer
 from aed.errors import Conflict, NotAllowed, NotFound
-from aed.registry.changes import flush, record_amendment, record_new, same_version
+from aed.registry.changes import flush_or_conflict, record_amendment, record_creation, require_version
 from aed.training.actions.telling import tell
 from aed.training.models import Enrolment, TrainingSession
 from aed.training.queries import courses as course_queries
@@ -55,7 +55,9 @@ def enrol(session: Session, who: Viewer, session_id: int, new: EnrolmentIn, *, a
     settle(session, who, training, at=at)
     _open_to_enrolment(training, at=at)
     if person is None:
-        person = people_actions.person(session, name=new.name, phone=new.phone, language=new.language)
+        person = people_actions.find_or_add_person(
+            session, name=new.name, phone=new.phone, language=new.language
+        )
     known = rosters.estate_of_person(session, person.id)
     if new.estate_id is not None and region_id is None:
         raise NotFound(f"There is no estate {new.estate_id}.", field="estate_id")
@@ -73,7 +75,7 @@ def accept(session: Session, who: Viewer, enrolment_id: int, *, version: int, at
         case EnrolmentState.ENROLLED:
             return enrolment
         case EnrolmentState.OFFERED:
-            same_version(enrolment, version)
+            require_version(enrolment, version)
             _become(session, who, enrolment, EnrolmentState.ENROLLED, at=at)
             tell(session, [enrolment], training, Notice.ENROLLED, at=at)
             return enrolment
@@ -94,7 +96,7 @@ def withdraw(session: Session, who: Viewer, enrolment_id: int, *, version: int, 
     if enrolment.state is EnrolmentState.WITHDRAWN:
         return enrolment
     _still_leaves(session, enrolment, training, at=at)
-    same_version(enrolment, version)
+    require_version(enrolment, version)
     _become(session, who, enrolment, EnrolmentState.WITHDRAWN, at=at)
     offer_free_places(session, who, training, at=at)
     return enrolment
@@ -111,7 +113,7 @@ def move(
     if to_session_id == training.id:
         raise Conflict("The person is in this session already.", field="session_id")
     _still_leaves(session, enrolment, training, at=at)
-    same_version(enrolment, version)
+    require_version(enrolment, version)
     other = sessions.locked(session, who, to_session_id)
     settle(session, who, other, at=at)
     _open_to_enrolment(other, at=at)
@@ -138,7 +140,7 @@ def expire_offers(session: Session, now: datetime) -> int:
     """
     ended = 0
     for session_id in sessions.with_offers_over(session, at=now):  # by id, so two of these never cross
-        ended += settle(session, TIMETABLE, sessions.locked(session, TIMETABLE, session_id), at=now)
+        ended += settle(session, SCHEDULER, sessions.locked(session, SCHEDULER, session_id), at=now)
     return ended
 
 
@@ -214,7 +216,7 @@ def _locked(
     if also is not None and also < found.session_id:
         sessions.locked(session, who, also)
     # As an administrator: people sent to another estate's session are still theirs who sent them.
-    training = sessions.locked(session, TIMETABLE, found.session_id)
+    training = sessions.locked(session, SCHEDULER, found.session_id)
     settle(session, who, training, at=at)
     return rosters.enrolment(session, who, enrolment_id), training
 
@@ -231,7 +233,7 @@ def _self(session: Session, who: Viewer, new: EnrolmentIn) -> Person | None:
 
 def _may_change(session: Session, who: Viewer, enrolment: Enrolment) -> None:
     """Who sent the person, or who runs the session."""
-    training = sessions.training_session(session, TIMETABLE, enrolment.session_id)
+    training = sessions.training_session(session, SCHEDULER, enrolment.session_id)
     try:
         may_enrol(
             who,
@@ -309,8 +311,8 @@ def _add(
         enrolled_at=at,
     )
     session.add(enrolment)
-    flush(session, "This person is on the roster already.", "name")
-    record_new(session, who, enrolment, at=at)
+    flush_or_conflict(session, "This person is on the roster already.", "name")
+    record_creation(session, who, enrolment, at=at)
     return enrolment
 
 
@@ -321,4 +323,4 @@ def _become(
     if state is not EnrolmentState.OFFERED:
         enrolment.offer_expires_at = None
     record_amendment(session, who, enrolment, at=at)
-    flush(session, "The enrolment cannot be changed so.", None)
+    flush_or_conflict(session, "The enrolment cannot be changed so.", None)

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import TIMETABLE, Viewer
+from aed.accounts.permissions import SCHEDULER, Viewer
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
-from aed.registry.changes import flush
+from aed.registry.changes import flush_or_conflict
 from aed.training.actions.results import Result, put_results
 from aed.training.models import Enrolment, PresenceCodeUsed, TrainingSession
 from aed.training.queries import presence as queries
@@ -64,7 +64,7 @@ def sign_in(session: Session, who: Viewer, code: PresenceCode | None, *, at: dat
     person = _person(session, who)
     if code is None:
         raise InvalidInput(NO_CODE, field="token")
-    training = sessions.locked(session, TIMETABLE, code.session_id)
+    training = sessions.locked(session, SCHEDULER, code.session_id)
     over = why_over(code, at=at, time_zone=training.time_zone)
     if over is not None:
         raise Conflict(over, field="token")
@@ -80,7 +80,7 @@ def sign_in(session: Session, who: Viewer, code: PresenceCode | None, *, at: dat
             field="token",
         )
     session.add(PresenceCodeUsed(nonce=code.nonce, enrolment_id=enrolment.id, used_at=at))
-    flush(
+    flush_or_conflict(
         session,
         "此码正被他人使用，请扫描屏幕上的新二维码。"
         "Somebody else uses this code at this moment: scan the one on the screen now.",

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer
 from aed.errors import Conflict, NotFound
 from aed.issuers.actions import own_issuer
-from aed.registry.changes import Outcome, flush, record_amendment, record_new
+from aed.registry.changes import PutOutcome, flush_or_conflict, record_amendment, record_creation
 from aed.responders.actions import Award, award_certificate, revoke_certificate
 from aed.responders.models import Certificate
 from aed.training.models import Assessment, Attendance, Enrolment, TrainingSession
@@ -56,7 +56,7 @@ def put_results(
     *,
     how: MarkedBy,
     at: datetime,
-) -> list[Outcome]:
+) -> list[PutOutcome]:
     """What is said of each person is recorded, in that order; `training` is from `open_for_results`.
 
     1. Attendance, of who is enrolled. Somebody who attended makes the session one that was held.
@@ -93,7 +93,7 @@ def put_results(
             (assessment.passed, assessment.note) if assessment is not None else None,
         )
         is_new = before == (None, None)
-        outcomes.append(Outcome.of(None if before == after else is_new))
+        outcomes.append(PutOutcome.of(None if before == after else is_new))
     return outcomes
 
 
@@ -129,7 +129,7 @@ def _attended(
     if state is AttendanceState.ATTENDED and training.state is SessionState.PLANNED:
         training.state = SessionState.HELD
         record_amendment(session, who, training, at=at)
-        flush(session, "The session cannot be held.", None)
+        flush_or_conflict(session, "The session cannot be held.", None)
     return attendance
 
 
@@ -195,11 +195,11 @@ def _award(
 def _keep(session: Session, who: Viewer, row: Attendance | Assessment, *, is_new: bool, at: datetime) -> None:
     taken = "Somebody else marks this person at this moment. Read it again."
     if is_new:
-        flush(session, taken, None)
-        record_new(session, who, row, at=at)
+        flush_or_conflict(session, taken, None)
+        record_creation(session, who, row, at=at)
     else:
         record_amendment(session, who, row, at=at)
-        flush(session, taken, None)
+        flush_or_conflict(session, taken, None)
 
 
 def revoke(session: Session, who: Viewer, number: str, *, why: str, at: datetime) -> Certificate:

@@ -14,11 +14,11 @@ from aed.database.geometry import point, position_of
 from aed.errors import Conflict, InvalidInput
 from aed.registry.changes import (
     amended_fields,
-    flush,
-    none_only_where_allowed,
+    flush_or_conflict,
     record_amendment,
-    record_new,
-    same_version,
+    record_creation,
+    require_not_null,
+    require_version,
 )
 from aed.training.actions.enrolling import end_all, offer_free_places, settle, tell_of_change
 from aed.training.models import TrainingSession
@@ -65,8 +65,8 @@ def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetim
     )
     _in_order(training)
     session.add(training)
-    flush(session, "The session cannot be planned so.", None)
-    record_new(session, who, training, at=at)
+    flush_or_conflict(session, "The session cannot be planned so.", None)
+    record_creation(session, who, training, at=at)
     return queries.training_session(session, who, training.id)
 
 
@@ -81,10 +81,10 @@ def amend_session(
     """
     training = queries.locked(session, who, session_id)
     may_run_training(who, training.estate_id, training.region_id)
-    same_version(training, version)
+    require_version(training, version)
     _planned(training)
     given = change.model_fields_set
-    none_only_where_allowed(training, change, given)
+    require_not_null(training, change, given)
     settle(session, who, training, at=at)
     if change.audience is SessionAudience.ESTATE and training.audience is SessionAudience.PUBLIC:
         raise Conflict("A public session stays public: others may have enrolled.", field="audience")
@@ -108,7 +108,7 @@ def amend_session(
     _in_order(training)
     is_told = not TOLD.isdisjoint(amended_fields(training))
     record_amendment(session, who, training, at=at)
-    flush(session, "The session cannot be amended so.", None)
+    flush_or_conflict(session, "The session cannot be amended so.", None)
     if is_told:
         tell_of_change(session, who, training, at=at)
     offer_free_places(session, who, training, at=at)
@@ -122,18 +122,20 @@ def cancel_session(
     """It is not held, and everybody's enrolment ends with it."""
     training = queries.locked(session, who, session_id)
     may_run_training(who, training.estate_id, training.region_id)
-    same_version(training, version)
+    require_version(training, version)
     _planned(training)
     end_all(session, who, training, why=why, at=at)
     training.state, training.cancelled_why = SessionState.CANCELLED, why
     record_amendment(session, who, training, at=at)
-    flush(session, "The session cannot be cancelled.", None)
+    flush_or_conflict(session, "The session cannot be cancelled.", None)
     return training
 
 
 def _trainer(session: Session, given: TrainerIn | None) -> int | None:
     return (
-        people_actions.person(session, name=given.name, phone=given.phone).id if given is not None else None
+        people_actions.find_or_add_person(session, name=given.name, phone=given.phone).id
+        if given is not None
+        else None
     )
 
 

@@ -45,7 +45,7 @@ def tell(
     for each in enrolments:
         text_en, text_zh = words(notice, occasion, until=each.offer_expires_at)
         told = putting_actions.Notice(text_en, text_zh, expires_at=_unwanted_from(each, training, notice))
-        putting_actions.tell(session, each.person_id, told, at, country=training.region.country)
+        putting_actions.notify_person(session, each.person_id, told, at, country=training.region.country)
 
 
 def _unwanted_from(enrolment: Enrolment, training: TrainingSession, notice: Notice) -> datetime | None:

@@ -11,10 +11,10 @@ from fastapi import APIRouter, Header, Path, Query, Response
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
-from aed.accounts.tokens import key_hash
+from aed.accounts.tokens import hash_key
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotFound
-from aed.http.parameters import Cursor, Limit, after
+from aed.http.parameters import Cursor, Limit, cursor_id
 from aed.training.actions import calendars as actions
 from aed.training.api.requests import PublicAddress
 from aed.training.formats.calendar import calendar_of, changed_last
@@ -41,7 +41,7 @@ def list_calendars(
     """Your own calendars, and those of estates whose training you run; never their addresses. `cursor`: the
     `next` of the page before."""
     may_write(viewer)
-    found = queries.addresses(session, viewer, limit=limit + 1, after_id=after(cursor))
+    found = queries.addresses(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
     return CalendarPage(
         calendars=[CalendarOut.of(each) for each in found[:limit]],
         next=str(found[limit - 1].id) if len(found) > limit else None,
@@ -97,7 +97,7 @@ def read_calendar(
     """The sessions, for a calendar program that has the private address. Ask with the ETag to be told only
     what is new."""
     now = clock.now()
-    found = queries.by_key_hash(session, key_hash(key))
+    found = queries.by_key_hash(session, hash_key(key))
     if found is None:
         raise NotFound("There is no calendar at this address: it was revoked, or renewed.", field="key")
     events = queries.events(session, found, now=now)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Cursor, IfMatch, Limit, after, tag, version_in
+from aed.http.parameters import Cursor, IfMatch, Limit, cursor_id, set_etag, version_from_if_match
 from aed.training.actions import courses as actions
 from aed.training.models import Course
 from aed.training.queries import courses as queries
@@ -24,7 +24,7 @@ CourseId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 @router.get("/courses")
 def list_courses(session: ReadSession, limit: Limit = 100, cursor: Cursor = None) -> list[CourseOut]:
     """The courses in order of id, withdrawn ones too; the same for everyone. `cursor`: the last id before."""
-    found = queries.courses(session, limit=limit, after_id=after(cursor))
+    found = queries.courses(session, limit=limit, after_id=cursor_id(cursor))
     needed = queries.prerequisites(session, [each.id for each in found])
     return [CourseOut.of(each, [course.code for course in needed.get(each.id, [])]) for each in found]
 
@@ -54,7 +54,7 @@ def amend_course(
 ) -> CourseOut:
     """Amends what is given; refused (412) when somebody else amended it since it was read."""
     course = actions.amend_course(
-        session, viewer, course_id, change, version=version_in(if_match), at=clock.now()
+        session, viewer, course_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
     return _shown(session, course, response)
 
@@ -64,9 +64,11 @@ def withdraw_course(
     session: WriteSession, viewer: ViewerDep, course_id: CourseId, if_match: IfMatch = None
 ) -> None:
     """No new sessions of it; what was awarded stays valid."""
-    actions.withdraw_course(session, viewer, course_id, version=version_in(if_match), at=clock.now())
+    actions.withdraw_course(
+        session, viewer, course_id, version=version_from_if_match(if_match), at=clock.now()
+    )
 
 
 def _shown(session: Session, course: Course, response: Response) -> CourseOut:
-    tag(response, course.version)
+    set_etag(response, course.version)
     return CourseOut.of(course, queries.prerequisite_codes(session, course.id))

@@ -11,8 +11,8 @@ from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Cursor, IfMatch, Limit, after, tag, version_in
-from aed.registry.changes import ChangeOut, Outcome, changes
+from aed.http.parameters import Cursor, IfMatch, Limit, cursor_id, set_etag, version_from_if_match
+from aed.registry.changes import PutOutcome, RegistryChangeOut, changes_of
 from aed.training.actions import enrolling, results
 from aed.training.api.sessions import SessionId
 from aed.training.queries import rosters, sessions
@@ -47,7 +47,7 @@ def list_enrolments(
     all, another estate those whom it enrolled."""
     may_write(viewer)
     training = sessions.training_session(session, viewer, session_id)
-    found = rosters.roster(session, viewer, training.id, limit=limit + 1, after_id=after(cursor))
+    found = rosters.roster(session, viewer, training.id, limit=limit + 1, after_id=cursor_id(cursor))
     page = EnrolmentPage(enrolments=[EnrolmentOut.of(row) for row in found[:limit]])
     if len(found) > limit:
         following = request.url.include_query_params(cursor=found[limit - 1].id)
@@ -89,7 +89,7 @@ def amend_enrolment(
 ) -> EnrolmentOut:
     """Takes the place that was offered (enrolled), gives one up (withdrawn), or moves to another session, and
     then the answer is the enrolment there."""
-    version, at = version_in(if_match), clock.now()
+    version, at = version_from_if_match(if_match), clock.now()
     if change.session_id is not None:
         moved = enrolling.move(
             session, viewer, enrolment_id, to_session_id=change.session_id, version=version, at=at
@@ -104,11 +104,14 @@ def amend_enrolment(
 @router.get("/enrolments/{enrolment_id}/history")
 def list_enrolment_history(
     session: ReadSession, viewer: ViewerDep, enrolment_id: EnrolmentId
-) -> list[ChangeOut]:
+) -> list[RegistryChangeOut]:
     """Who changed what and when, newest first; for those who see the enrolment."""
     may_write(viewer)
     row = rosters.roster_row(session, viewer, enrolment_id)
-    return [ChangeOut.of(change) for change in changes(session, subject="enrolments", subject_id=str(row.id))]
+    return [
+        RegistryChangeOut.of(change)
+        for change in changes_of(session, subject="enrolments", subject_id=str(row.id))
+    ]
 
 
 @router.post("/sessions/{session_id}/attendance")
@@ -135,12 +138,12 @@ def _marked(
     at = clock.now()
     training = results.open_for_results(session, viewer, session_id, at=at)
     outcomes = results.put_results(session, viewer, training, rows, how=MarkedBy.HAND, at=at)
-    tag(response, training.version)
-    unchanged = outcomes.count(Outcome.UNCHANGED)
+    set_etag(response, training.version)
+    unchanged = outcomes.count(PutOutcome.UNCHANGED)
     return MarkedOut(changed=len(outcomes) - unchanged, unchanged=unchanged)
 
 
 def _shown(session: Session, viewer: Viewer, enrolment_id: int, response: Response) -> EnrolmentOut:
     row = rosters.roster_row(session, viewer, enrolment_id)
-    tag(response, row.version)
+    set_etag(response, row.version)
     return EnrolmentOut.of(row)

@@ -13,7 +13,7 @@ from aed.accounts.authentication import ViewerDep
 from aed.accounts.regions import region_by_code, regions_below
 from aed.database.dependencies import ReadSession
 from aed.errors import NotFound
-from aed.http.parameters import Cursor, OfEstate, OfRegion, after
+from aed.http.parameters import Cursor, OfEstate, OfRegion, cursor_id
 from aed.training.formats.gaps import MEDIA_TYPES, GapFormat, csv_of, geojson_of, xlsx_of
 from aed.training.queries import gaps as queries
 from aed.training.queries.gap_table import gap_table, gap_walk_metres
@@ -68,7 +68,12 @@ def list_gaps(
     if region is not None:
         region_ids = regions_below(session, region_by_code(session, region).id)
     asked = queries.estates_run_by(
-        session, viewer, estate_id=estate_id, region_ids=region_ids, after_id=after(cursor), limit=limit + 1
+        session,
+        viewer,
+        estate_id=estate_id,
+        region_ids=region_ids,
+        after_id=cursor_id(cursor),
+        limit=limit + 1,
     )
     if estate_id is not None and not asked and cursor is None:
         raise NotFound(f"There is no estate {estate_id} whose training you run.", field="estate_id")

@@ -12,7 +12,7 @@ from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession
 from aed.errors import NotFound
-from aed.http.pages import OR_A_PAGE, WantsPage
+from aed.http.pages import PAGE_RESPONSE, WantsPage
 from aed.training.api.requests import PDF, PublicAddress, SettingsDep
 from aed.training.api.sessions import SessionId
 from aed.training.formats.pages import certificate_page
@@ -57,7 +57,7 @@ def get_attendance_sheet(session: ReadSession, viewer: ViewerDep, session_id: Se
     return _pdf(sheet_pdf(SheetOf(training, people)), f"session-{training.id}.pdf")
 
 
-@router.get("/check/{token}", response_model=PublicCertificateOut, responses=OR_A_PAGE)
+@router.get("/check/{token}", response_model=PublicCertificateOut, responses=PAGE_RESPONSE)
 def check_certificate(
     session: ReadSession,
     settings: SettingsDep,

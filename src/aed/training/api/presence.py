@@ -10,11 +10,11 @@ from fastapi.responses import HTMLResponse
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
-from aed.accounts.permissions import TIMETABLE
+from aed.accounts.permissions import SCHEDULER
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError, Conflict, InvalidInput
 from aed.files.typesetting import qr_svg
-from aed.http.pages import OR_A_PAGE, WantsPage
+from aed.http.pages import PAGE_RESPONSE, WantsPage
 from aed.settings import Settings
 from aed.training.actions import presence as actions
 from aed.training.api.requests import PublicAddress, SettingsDep
@@ -36,7 +36,7 @@ Token = Annotated[
 ]
 
 
-@router.get("/sessions/{session_id}/attendance-code", response_model=PresenceCodeOut, responses=OR_A_PAGE)
+@router.get("/sessions/{session_id}/attendance-code", response_model=PresenceCodeOut, responses=PAGE_RESPONSE)
 def get_attendance_code(
     session: ReadSession,
     viewer: ViewerDep,
@@ -80,7 +80,7 @@ def get_attendance_code(
     )
 
 
-@router.get("/attendance/{token}", response_model=PresenceOut, responses=OR_A_PAGE)
+@router.get("/attendance/{token}", response_model=PresenceOut, responses=PAGE_RESPONSE)
 def get_check_in(
     session: ReadSession, settings: SettingsDep, wants_page: WantsPage, token: Token, response: Response
 ) -> PresenceOut | Response:
@@ -137,7 +137,7 @@ def _session_of(session: ReadSession, code: PresenceCode | None) -> TrainingSess
     """The session of a code that is good now."""
     if code is None:
         raise InvalidInput(actions.NO_CODE, field="token")
-    training = sessions.training_session(session, TIMETABLE, code.session_id)
+    training = sessions.training_session(session, SCHEDULER, code.session_id)
     over = why_over(code, at=clock.now(), time_zone=training.time_zone)
     if over is not None:
         raise Conflict(over, field="token")

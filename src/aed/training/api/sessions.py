@@ -12,9 +12,18 @@ from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Bbox, IfMatch, Limit, OfEstate, OfRegion, box_in, tag, version_in
-from aed.registry.changes import ChangeOut, changes
-from aed.registry.devices.queries import Box
+from aed.http.parameters import (
+    Bbox,
+    IfMatch,
+    Limit,
+    OfEstate,
+    OfRegion,
+    parse_bbox,
+    set_etag,
+    version_from_if_match,
+)
+from aed.registry.changes import RegistryChangeOut, changes_of
+from aed.registry.devices.queries import BoundingBox
 from aed.training.actions import sessions as actions
 from aed.training.models import TrainingSession
 from aed.training.queries import sessions as queries
@@ -53,7 +62,7 @@ def list_sessions(
         after=_after(cursor),
         starts_from=starts_from or clock.now(),
         starts_before=starts_before,
-        box=Box(*box_in(bbox)) if bbox is not None else None,
+        box=BoundingBox(*parse_bbox(bbox)) if bbox is not None else None,
         estate_id=estate_id,
         region=region,
         language=language,
@@ -111,7 +120,7 @@ def amend_session(
 ) -> SessionOut:
     """Amends what is given; refused (412) when somebody else amended it since it was read."""
     training = actions.amend_session(
-        session, viewer, session_id, change, version=version_in(if_match), at=clock.now()
+        session, viewer, session_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
     return _shown(session, viewer, training, response)
 
@@ -125,18 +134,22 @@ def cancel_session(
     if_match: IfMatch = None,
 ) -> None:
     """Cancels a session; everybody's enrolment ends with it."""
-    actions.cancel_session(session, viewer, session_id, why=why, version=version_in(if_match), at=clock.now())
+    actions.cancel_session(
+        session, viewer, session_id, why=why, version=version_from_if_match(if_match), at=clock.now()
+    )
 
 
 @router.get("/sessions/{session_id}/history")
-def list_session_history(session: ReadSession, viewer: ViewerDep, session_id: SessionId) -> list[ChangeOut]:
+def list_session_history(
+    session: ReadSession, viewer: ViewerDep, session_id: SessionId
+) -> list[RegistryChangeOut]:
     """Who changed what and when, newest first; for those who run it."""
     training = queries.training_session(session, viewer, session_id)
     may_run_training(viewer, training.estate_id, training.region_id)
-    found = changes(session, subject="training_sessions", subject_id=str(training.id))
-    return [ChangeOut.of(change) for change in found]
+    found = changes_of(session, subject="training_sessions", subject_id=str(training.id))
+    return [RegistryChangeOut.of(change) for change in found]
 
 
 def _shown(session: Session, viewer: Viewer, training: TrainingSession, response: Response) -> SessionOut:
-    tag(response, training.version)
+    set_etag(response, training.version)
     return SessionOut.of(training, queries.places_of(session, training.id), viewer)

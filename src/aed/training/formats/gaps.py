@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from aed.files.formula_escaping import neutral
+from aed.files.formula_escaping import escape_formula
 from aed.files.workbooks import workbook
 from aed.training.rules.gaps import BuildingGaps, EstateGaps
 from aed.training.rules.week import HOURS, name_en
@@ -94,7 +94,7 @@ def _lines(rows: Iterable[Sequence[Cell]], begins: str = "") -> bytes:
     written = io.StringIO(begins)
     written.seek(0, io.SEEK_END)
     csv.writer(written).writerows(
-        [neutral(cell) if isinstance(cell, str) else cell for cell in row] for row in rows
+        [escape_formula(cell) if isinstance(cell, str) else cell for cell in row] for row in rows
     )
     return written.getvalue().encode()
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
 from aed.errors import NotFound
-from aed.registry.changes import Change
+from aed.registry.changes import RegistryChange
 from aed.registry.estates.models import Estate
 from aed.training.models import CalendarAddress, Enrolment, TrainingSession
 from aed.training.queries.seen import on_rosters_of
@@ -155,14 +155,14 @@ def _changed_at(
     of_enrolment = {
         str(enrolment_id): each.id for each in found for _, _, enrolment_id in own.get(each.id, [])
     }
-    last = func.max(Change.at)
+    last = func.max(RegistryChange.at)
     both = union_all(
-        select(Change.subject, Change.subject_id, last.label("at"))
-        .where(Change.subject == "training_sessions", Change.subject_id.in_(of_session))
-        .group_by(Change.subject, Change.subject_id),
-        select(Change.subject, Change.subject_id, last.label("at"))
-        .where(Change.subject == "enrolments", Change.subject_id.in_(of_enrolment))
-        .group_by(Change.subject, Change.subject_id),
+        select(RegistryChange.subject, RegistryChange.subject_id, last.label("at"))
+        .where(RegistryChange.subject == "training_sessions", RegistryChange.subject_id.in_(of_session))
+        .group_by(RegistryChange.subject, RegistryChange.subject_id),
+        select(RegistryChange.subject, RegistryChange.subject_id, last.label("at"))
+        .where(RegistryChange.subject == "enrolments", RegistryChange.subject_id.in_(of_enrolment))
+        .group_by(RegistryChange.subject, RegistryChange.subject_id),
     )
     changed: dict[int, datetime] = {}
     for subject, subject_id, at in session.execute(both):

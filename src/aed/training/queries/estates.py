@@ -6,7 +6,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.visibility import known_to
+from aed.accounts.visibility import estate_visible_to
 from aed.errors import NotFound
 from aed.registry.estates.models import Estate
 from aed.training.queries.seen import run_by
@@ -21,7 +21,9 @@ def estate(session: Session, viewer: Viewer, estate_id: int) -> Estate:
         select(Estate).where(
             Estate.id == estate_id,
             or_(
-                known_to(viewer, estate_id=Estate.id, region_id=Estate.region_id, state=Estate.state),
+                estate_visible_to(
+                    viewer, estate_id=Estate.id, region_id=Estate.region_id, state=Estate.state
+                ),
                 run_by(viewer, estate_id=Estate.id, region_id=Estate.region_id),
             ),
         )

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 from aed.database.types import as_date, as_datetime
 from aed.geo import Position, distances_metres
 from aed.hours.evaluation import HolidayCalendar
-from aed.registry.devices.queries import Box
+from aed.registry.devices.queries import BoundingBox
 from aed.registry.holidays import queries as holiday_queries
 from aed.settings import Settings
 from aed.training.queries import gaps as queries
@@ -157,12 +157,12 @@ def _eve(at: datetime) -> date:
     return at.date() - timedelta(days=1)
 
 
-def _box_around(positions: Sequence[Position], metres: float) -> Box:
+def _box_around(positions: Sequence[Position], metres: float) -> BoundingBox:
     lats, lons = [each.lat for each in positions], [each.lon for each in positions]
     north = metres * _PLANE_ERROR / _METRES_PER_DEGREE
     widest = max(math.cos(math.radians(min(89.0, max(map(abs, lats)) + north))), 1e-3)
     east = north / widest
-    return Box(
+    return BoundingBox(
         west=max(-180.0, min(lons) - east),
         south=max(-90.0, min(lats) - north),
         east=min(180.0, max(lons) + east),
@@ -195,7 +195,7 @@ class _People:
 
     def within(
         self,
-        box: Box,
+        box: BoundingBox,
         week: Week,
         calendar: HolidayCalendar | None,
         *,

@@ -19,7 +19,7 @@ from aed.accounts.regions import Region
 from aed.database.boxes import inside_box
 from aed.database.geometry import latitude, longitude, shape_of
 from aed.geo import Position
-from aed.registry.devices.queries import Box
+from aed.registry.devices.queries import BoundingBox
 from aed.registry.estates.models import Building, Estate
 from aed.registry.estates.rules import EstateState
 from aed.responders.models import Certificate, Responder, ResponderPlace
@@ -145,7 +145,9 @@ def _last_valid_day() -> Any:
     )
 
 
-def places_around(session: Session, *, box: Box | None, valid_from: date) -> Sequence[Row[*tuple[Any, ...]]]:
+def places_around(
+    session: Session, *, box: BoundingBox | None, valid_from: date
+) -> Sequence[Row[*tuple[Any, ...]]]:
     """The places of everybody who may be called within a box (None: everywhere): the person's key, where and
     when, and until when the certificate is valid.
 

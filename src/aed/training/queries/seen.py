@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, false, or_, true
 
-from aed.accounts.permissions import Role, Scope, Viewer
+from aed.accounts.permissions import Scope, TokenRole, Viewer
 from aed.training.models import TrainingSession
 from aed.training.rules.session import SessionAudience
 from aed.training.rules.who import ENROL, RUN_IN_ESTATES, RUN_IN_REGIONS
@@ -23,7 +23,7 @@ def told_of(viewer: Viewer) -> ColumnElement[bool]:
     found: list[ColumnElement[bool]] = [TrainingSession.audience == SessionAudience.PUBLIC]
     if viewer.own_estate_ids:
         found.append(TrainingSession.estate_id.in_(viewer.own_estate_ids))
-    officers = (each.region_ids for each in viewer.holdings if each.role in RUN_IN_ESTATES)
+    officers = (each.region_ids for each in viewer.role_assignments if each.role in RUN_IN_ESTATES)
     regions = {*viewer.region_ids, *(region for ids in officers for region in ids)}
     if regions:
         found.append(TrainingSession.region_id.in_(sorted(regions)))
@@ -37,10 +37,10 @@ def run_by(viewer: Viewer, *, estate_id: Any, region_id: Any) -> ColumnElement[b
     if viewer.is_administrator:
         return true()
     if viewer.person_id is None:
-        is_of_one = viewer.role is Role.MEMBER and viewer.estate_id is not None
+        is_of_one = viewer.role is TokenRole.MEMBER and viewer.estate_id is not None
         return estate_id == viewer.estate_id if is_of_one else false()
     found: list[ColumnElement[bool]] = []
-    for holding in viewer.holdings:
+    for holding in viewer.role_assignments:
         if holding.role not in RUN_IN_ESTATES:
             continue
         if holding.estate_id is not None:
@@ -65,11 +65,11 @@ def on_rosters_of(viewer: Viewer, *estate_ids: Any, region_id: Any, person_id: A
     if viewer.is_administrator:
         return true()
     if viewer.person_id is None:
-        if viewer.role is Role.MEMBER and viewer.estate_id is not None:
+        if viewer.role is TokenRole.MEMBER and viewer.estate_id is not None:
             return or_(*(column == viewer.estate_id for column in estate_ids))
         return false()
     found: list[ColumnElement[bool]] = [person_id == viewer.person_id]
-    for holding in viewer.holdings:
+    for holding in viewer.role_assignments:
         if holding.estate_id is not None and holding.role in RUN_IN_ESTATES:
             found += [column == holding.estate_id for column in estate_ids]
         elif holding.estate_id is not None and holding.role in ENROL:

@@ -13,7 +13,7 @@ from aed.accounts.permissions import Viewer
 from aed.accounts.regions import Region
 from aed.database.boxes import inside_box
 from aed.errors import NotFound
-from aed.registry.devices.queries import Box
+from aed.registry.devices.queries import BoundingBox
 from aed.training.models import Course, Enrolment, TrainingSession
 from aed.training.queries.seen import told_of
 from aed.training.rules.enrolment import HOLDS_A_PLACE, EnrolmentState
@@ -78,7 +78,7 @@ def training_sessions(
     after: After | None = None,
     starts_from: datetime | None = None,
     starts_before: datetime | None = None,
-    box: Box | None = None,
+    box: BoundingBox | None = None,
     estate_id: int | None = None,
     region: str | None = None,
     language: str | None = None,

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from aed.accounts.free_text import PLACE_CHARACTERS, REASON_CHARACTERS, quote
+from aed.accounts.free_text import MAX_PLACE_CHARACTERS, MAX_REASON_CHARACTERS, quote
 
 
 class Notice(StrEnum):
@@ -41,7 +41,8 @@ def words(notice: Notice, of: Occasion, *, until: datetime | None = None) -> tup
     """English and Chinese. `until`: when an offered place goes on. Times are those of the place."""
     when = _local(of.starts_at, of.time_zone)
     course_en, course_zh, place_en, place_zh = (
-        quote(each, limit=PLACE_CHARACTERS) for each in (of.course_en, of.course_zh, of.place_en, of.place_zh)
+        quote(each, limit=MAX_PLACE_CHARACTERS)
+        for each in (of.course_en, of.course_zh, of.place_en, of.place_zh)
     )
     what_en = f"{course_en}, {when}, {place_en}"
     what_zh = f"{course_zh}（{when}，{place_zh}）"
@@ -74,7 +75,7 @@ def words(notice: Notice, of: Occasion, *, until: datetime | None = None) -> tup
                 f"时间或地点有变，现为：{what_zh}。如不能参加，请尽早取消，让给下一位。",
             )
         case Notice.CANCELLED:
-            why = quote(of.cancelled_why or "", limit=REASON_CHARACTERS)
+            why = quote(of.cancelled_why or "", limit=MAX_REASON_CHARACTERS)
             return f"It is not held: {what_en}. {why}".rstrip(), f"本场次已取消：{what_zh}。{why}"
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from aed.accounts.permissions import HeldRole, Role, Scope, Viewer
+from aed.accounts.permissions import Role, Scope, TokenRole, Viewer
 from aed.errors import NotAllowed, NotSignedIn
 
-RUN_IN_REGIONS: Final = frozenset({HeldRole.TRAINING_OFFICER, HeldRole.ADMINISTRATOR})
+RUN_IN_REGIONS: Final = frozenset({Role.TRAINING_OFFICER, Role.ADMINISTRATOR})
 """Who holds one of these runs the training there, sessions outside any estate included."""
-RUN_IN_ESTATES: Final = RUN_IN_REGIONS | {HeldRole.ESTATE_MANAGER}
-ENROL: Final = RUN_IN_ESTATES | {HeldRole.LEAD}
+RUN_IN_ESTATES: Final = RUN_IN_REGIONS | {Role.ESTATE_MANAGER}
+ENROL: Final = RUN_IN_ESTATES | {Role.LEAD}
 """And these send the people of the estate to it."""
 
 
@@ -26,8 +26,8 @@ def runs_training(viewer: Viewer, estate_id: int | None, region_id: int) -> bool
         return True
     if viewer.person_id is not None:
         roles = RUN_IN_REGIONS if estate_id is None else RUN_IN_ESTATES
-        return viewer.holds(roles, estate_id=estate_id, region_id=region_id)
-    return viewer.role is Role.MEMBER and estate_id is not None and estate_id == viewer.estate_id
+        return viewer.has_role(roles, estate_id=estate_id, region_id=region_id)
+    return viewer.role is TokenRole.MEMBER and estate_id is not None and estate_id == viewer.estate_id
 
 
 def may_run_training(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
@@ -50,10 +50,10 @@ def may_enrol(viewer: Viewer, of_estate_id: int | None, *, region_id: int | None
     if viewer.is_administrator or is_self:
         return
     if viewer.person_id is not None:
-        if viewer.holds(ENROL, estate_id=of_estate_id, region_id=region_id):
+        if viewer.has_role(ENROL, estate_id=of_estate_id, region_id=region_id):
             return
         raise NotAllowed("Others are enrolled by a lead, manager or training officer of their estate.")
-    if viewer.role is Role.MEMBER and of_estate_id is not None and of_estate_id == viewer.estate_id:
+    if viewer.role is TokenRole.MEMBER and of_estate_id is not None and of_estate_id == viewer.estate_id:
         return
     raise NotAllowed("This token may enrol only people of its own estate.")
 
@@ -75,8 +75,8 @@ def may_see_gaps(viewer: Viewer) -> None:
     if viewer.is_administrator:
         return
     if viewer.person_id is not None:
-        is_someones = any(holding.role in RUN_IN_ESTATES for holding in viewer.holdings)
+        is_someones = any(holding.role in RUN_IN_ESTATES for holding in viewer.role_assignments)
     else:
-        is_someones = viewer.role is Role.MEMBER and viewer.estate_id is not None
+        is_someones = viewer.role is TokenRole.MEMBER and viewer.estate_id is not None
     if not is_someones:
         raise NotAllowed("The gap table is for training officers, estate managers and administrators.")

@@ -7,14 +7,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.fields import Id, Name, Phone, Words
+from aed.accounts.fields import FreeText, Id, Name, Phone
 from aed.responders.rules import CertificateKind
 from aed.training.queries.rosters import RosterRow
 from aed.training.rules.enrolment import AttendanceState, EnrolmentState
 from aed.training.rules.refresher import Refresher
 from aed.training.schemas.sessions import Language, Link
 
-Note = Annotated[Words, Field(max_length=500)]
+Note = Annotated[FreeText, Field(max_length=500)]
 
 
 class EnrolmentIn(BaseModel):

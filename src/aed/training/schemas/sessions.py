@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.fields import Code, Id, Name, Phone, Words
+from aed.accounts.fields import Code, FreeText, Id, Name, Phone
 from aed.accounts.permissions import Viewer
 from aed.database.geometry import position_of
 from aed.registry.fields import PositionIn, PositionOut
@@ -28,9 +28,9 @@ Moment = Annotated[
 ]
 """With an offset, such as 2030-05-04T09:00:00+08:00; in UTC from here on."""
 Language = Literal["zh", "en"]
-Place = Annotated[Words, Field(min_length=1, max_length=500)]
+Place = Annotated[FreeText, Field(min_length=1, max_length=500)]
 Capacity = Annotated[int, Field(ge=1, le=1000)]
-Why = Annotated[Words, Field(min_length=1, max_length=500)]
+Why = Annotated[FreeText, Field(min_length=1, max_length=500)]
 
 
 class TrainerIn(BaseModel):

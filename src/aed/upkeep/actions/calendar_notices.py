@@ -58,7 +58,7 @@ def tell_of_ending_calendars(session: Session, *, at: datetime, by: Reminding) -
             expires_at=at + _WANTED_FOR,
         )
         reached = sum(
-            bool(putting_actions.tell(session, person_id, notice, at, country=country))
+            bool(putting_actions.notify_person(session, person_id, notice, at, country=country))
             for person_id, country in sorted(people.items())
         )
         if reached == 0:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions import region_by_code
-from aed.accounts.tokens import key_hash
+from aed.accounts.tokens import hash_key
 from aed.errors import Conflict, NotFound
 from aed.registry.estates import queries as estate_queries
 from aed.upkeep.models import DueCalendar
@@ -37,7 +37,7 @@ def make_calendar(
     region = region_by_code(session, new.region) if new.region is not None else None
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     made = DueCalendar(
-        key_hash=key_hash(key),
+        key_hash=hash_key(key),
         person_id=person_id,
         estate_id=new.estate_id,
         region_id=region.id if region is not None else None,

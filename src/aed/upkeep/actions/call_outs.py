@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
-from aed.accounts.tokens import key_hash
+from aed.accounts.tokens import hash_key
 from aed.errors import Conflict, InvalidInput, NotFound
-from aed.registry.changes import flush
+from aed.registry.changes import flush_or_conflict
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
@@ -86,7 +86,7 @@ def tell_of_call_out(
         ask_at=first_asked_at(over_at or sent_at, numbers),
     )
     session.add(made)
-    flush(session, "This call-out arrived twice in the same moment: send it again.", "key")
+    flush_or_conflict(session, "This call-out arrived twice in the same moment: send it again.", "key")
     return made
 
 
@@ -204,7 +204,7 @@ def ask_after(
         ):
             session.add(
                 Errand(
-                    key_hash=key_hash(key),
+                    key_hash=hash_key(key),
                     device_id=device.id,
                     person_id=person.id,
                     call_out_id=found.id,

@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.free_text import REASON_CHARACTERS, quote
+from aed.accounts.free_text import MAX_REASON_CHARACTERS, quote
 from aed.accounts.permissions import Viewer
 from aed.errors import Conflict, InvalidInput
-from aed.registry.changes import flush
+from aed.registry.changes import flush_or_conflict
 from aed.registry.devices import queries as device_queries
-from aed.registry.devices.corrections import amend_as_found, doubt_access, local_day, replace_consumable
+from aed.registry.devices.corrections import amend_from_check, doubt_access, local_day, replace_consumable
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import ConsumableKind, DeviceState
 from aed.registry.devices.schemas import ConsumableIn, DeviceAmend
@@ -110,7 +110,7 @@ def take_check(session: Session, who: Viewer, device_id: int, new: CheckIn, *, a
         is_late=bool(later),
     )
     session.add(check)
-    flush(session, "This check arrived twice in the same moment: send it again.", "key")
+    flush_or_conflict(session, "This check arrived twice in the same moment: send it again.", "key")
     overtaken = {kind for each in later for kind in each.replaced}
     for each in fitted:
         if each.kind not in overtaken:
@@ -187,7 +187,7 @@ def _write_into_register(
     if check.is_passed and (device.last_checked_on is None or day > device.last_checked_on):
         found = found.model_copy(update={"last_checked_on": day})
     if found.model_fields_set:
-        amend_as_found(session, who, device, found, at=at)
+        amend_from_check(session, who, device, found, at=at)
 
 
 def _tell_of(
@@ -203,7 +203,7 @@ def _tell_of(
     if not wrong:
         return
     words = [PROBLEMS[question] for question in wrong]
-    added = f" ({quote(note, limit=REASON_CHARACTERS)})" if note else ""
+    added = f" ({quote(note, limit=MAX_REASON_CHARACTERS)})" if note else ""
     tell_keepers(
         session,
         who,

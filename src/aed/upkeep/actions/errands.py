@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
-from aed.accounts.tokens import key_hash
+from aed.accounts.tokens import hash_key
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
@@ -52,7 +52,7 @@ def ask_of_fact(
         return False
     session.add(
         Errand(
-            key_hash=key_hash(key),
+            key_hash=hash_key(key),
             device_id=device.id,
             person_id=person.id,
             fact=fact,

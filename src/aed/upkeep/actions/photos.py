@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.errors import Conflict, NotFound
-from aed.registry.changes import flush
+from aed.registry.changes import flush_or_conflict
 from aed.registry.devices import queries as device_queries
 from aed.upkeep.formats.photo import Picture
 from aed.upkeep.models import Check, Photo
@@ -44,7 +44,7 @@ def add_photo(
         received_at=at,
     )
     session.add(photo)
-    flush(session, "This photo arrived twice in the same moment.", "check")
+    flush_or_conflict(session, "This photo arrived twice in the same moment.", "check")
     return photo
 
 

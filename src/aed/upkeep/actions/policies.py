@@ -6,8 +6,14 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Viewer, may_write_estate
-from aed.registry.changes import flush, none_only_where_allowed, record_amendment, record_new, same_version
+from aed.accounts.permissions import Viewer, require_estate_manager
+from aed.registry.changes import (
+    flush_or_conflict,
+    record_amendment,
+    record_creation,
+    require_not_null,
+    require_version,
+)
 from aed.registry.estates import queries as estate_queries
 from aed.upkeep.models import Policy
 from aed.upkeep.queries import policies as queries
@@ -28,8 +34,10 @@ def create_policy(session: Session, who: Viewer, new: PolicyIn, *, at: datetime)
         state=PolicyState.IN_FORCE,
     )
     session.add(policy)
-    flush(session, "A policy for the same is in force already: amend or withdraw that one.", "model")
-    record_new(session, who, policy, at=at)
+    flush_or_conflict(
+        session, "A policy for the same is in force already: amend or withdraw that one.", "model"
+    )
+    record_creation(session, who, policy, at=at)
     return policy
 
 
@@ -38,12 +46,12 @@ def amend_policy(
 ) -> Policy:
     policy = queries.policy(session, who, policy_id)
     _may_decide(session, who, policy.estate_id)
-    same_version(policy, version)
-    none_only_where_allowed(policy, change, change.model_fields_set)
+    require_version(policy, version)
+    require_not_null(policy, change, change.model_fields_set)
     for name in change.model_fields_set:
         setattr(policy, name, getattr(change, name))
     record_amendment(session, who, policy, at=at)
-    flush(session, "The policy cannot be amended so.", None)
+    flush_or_conflict(session, "The policy cannot be amended so.", None)
     return policy
 
 
@@ -51,10 +59,10 @@ def withdraw_policy(session: Session, who: Viewer, policy_id: int, *, version: i
     """The next wider policy holds from now on, or the default."""
     policy = queries.policy(session, who, policy_id)
     _may_decide(session, who, policy.estate_id)
-    same_version(policy, version)
+    require_version(policy, version)
     policy.state = PolicyState.WITHDRAWN
     record_amendment(session, who, policy, at=at)
-    flush(session, "The policy cannot be withdrawn.", None)
+    flush_or_conflict(session, "The policy cannot be withdrawn.", None)
     return policy
 
 
@@ -62,7 +70,7 @@ def _may_decide(session: Session, who: Viewer, estate_id: int | None) -> None:
     region_id = None
     if estate_id is not None:
         if who.person_id is None:
-            may_write_estate(who, estate_id)  # before a stranger learns which estates there are
+            require_estate_manager(who, estate_id)  # before a stranger learns which estates there are
         region_id = estate_queries.estate(session, who, estate_id).region_id
     may_decide_policy(who, estate_id, region_id)
 

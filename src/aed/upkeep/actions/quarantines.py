@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.registry.changes import flush, record_amendment
+from aed.registry.changes import flush_or_conflict, record_amendment
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
 from aed.upkeep.actions.telling import tell_keepers
@@ -136,7 +136,7 @@ def _show(
         device.state = DeviceState.OUT_OF_SERVICE if why is not None else DeviceState.IN_SERVICE
         device.out_of_service_reason = why
     record_amendment(session, who, device, at=at)
-    flush(session, "The device cannot be quarantined so.", None)
+    flush_or_conflict(session, "The device cannot be quarantined so.", None)
 
 
 def _in_words(reasons: Iterable[Reason]) -> tuple[str, str]:

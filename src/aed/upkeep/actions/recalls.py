@@ -10,10 +10,10 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.free_text import PLACE_CHARACTERS, quote
-from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.free_text import MAX_PLACE_CHARACTERS, quote
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.errors import Conflict
-from aed.registry.changes import flush, record_amendment, record_new, same_version
+from aed.registry.changes import flush_or_conflict, record_amendment, record_creation, require_version
 from aed.registry.devices.models import Device
 from aed.upkeep.actions import quarantines
 from aed.upkeep.actions.telling import tell_keepers
@@ -32,11 +32,11 @@ def announce_recall(session: Session, who: Viewer, new: RecallIn, *, at: datetim
 
     Raises Conflict for a reference that is entered already.
     """
-    may_administer(who)
+    require_administrator(who)
     recall = Recall(**new.model_dump(), state=RecallState.OPEN)
     session.add(recall)
-    flush(session, f"The recall '{new.reference}' is entered already.", "reference")
-    record_new(session, who, recall, at=at)
+    flush_or_conflict(session, f"The recall '{new.reference}' is entered already.", "reference")
+    record_creation(session, who, recall, at=at)
     apply_recall(session, who, recall, at=at)
     return recall
 
@@ -53,7 +53,7 @@ def apply_recall(session: Session, who: Viewer, recall: Recall, *, at: datetime)
     standing = standing_of(session, meant)
     for device in devices:
         quarantines.begin_recall(session, who, device, recall, standing.get(device.id, []), at=at)
-    reference = quote(recall.reference, limit=PLACE_CHARACTERS)
+    reference = quote(recall.reference, limit=MAX_PLACE_CHARACTERS)
     tell_keepers(
         session,
         who,
@@ -86,12 +86,12 @@ def apply_open_recalls(session: Session, who: Viewer, *, at: datetime) -> int:
 
 def close_recall(session: Session, who: Viewer, recall_id: int, *, version: int, at: datetime) -> Recall:
     """No further device falls under it. Those that do stay quarantined until a check says it is done."""
-    may_administer(who)
+    require_administrator(who)
     recall = queries.recall(session, recall_id)
-    same_version(recall, version)
+    require_version(recall, version)
     if recall.state is RecallState.CLOSED:
         raise Conflict("The recall is closed already.", field="state")
     recall.state = RecallState.CLOSED
     record_amendment(session, who, recall, at=at)
-    flush(session, "The recall cannot be closed.", None)
+    flush_or_conflict(session, "The recall cannot be closed.", None)
     return recall

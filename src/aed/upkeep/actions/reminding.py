@@ -127,7 +127,7 @@ def _tell_one(
     )
     subject_en, subject_zh = subject(len(lines))
     notice = Notice(text_en, text_zh, subject_en, subject_zh, expires_at=at + _WANTED_FOR)
-    if not putting_actions.tell(session, person.id, notice, at, country=country):
+    if not putting_actions.notify_person(session, person.id, notice, at, country=country):
         log.warning("cannot be reminded", person=person.id)
         return False
     message = ReminderMessage(person_id=person.id, day=day, put_at=at, key_hash=_hash(key))

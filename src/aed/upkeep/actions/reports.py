@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Viewer, is_of_the_house
+from aed.accounts.permissions import Viewer, is_insider
 from aed.errors import Conflict, TooBusy
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
@@ -51,7 +51,7 @@ def report_device(
         may_tell_of_a_fetch(who, device.estate_id, device.region_id)
     if device.state is DeviceState.WITHDRAWN:
         raise Conflict("This device has been withdrawn from the register.", field="device_id")
-    is_stranger = not is_of_the_house(who, device.estate_id, device.region_id)
+    is_stranger = not is_insider(who, device.estate_id, device.region_id)
     if is_stranger:
         _not_too_many_from(session, from_key, at=at)
         if _has_enough(session, device, at=at):
@@ -72,7 +72,7 @@ def report_by_number(
         report_device(session, who, device_id, new, from_key=from_key, at=at)
         return
     device = labelled_device(session, device_id)
-    is_stranger = device is None or not is_of_the_house(who, device.estate_id, device.region_id)
+    is_stranger = device is None or not is_insider(who, device.estate_id, device.region_id)
     if is_stranger:
         _not_too_many_from(session, from_key, at=at)
     if device is None or device.state is DeviceState.WITHDRAWN:

@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy.orm import Session
 
-from aed.accounts.free_text import PLACE_CHARACTERS, quote
+from aed.accounts.free_text import MAX_PLACE_CHARACTERS, quote
 from aed.accounts.people.models import Person
 from aed.accounts.people.rules import Language
 from aed.accounts.permissions import Viewer
@@ -45,7 +45,7 @@ def tell_person(
     notice = Notice(
         text_en=f"{_named(devices, Language.EN)}: {en}", text_zh=f"{_named(devices, Language.ZH)}：{zh}"
     )
-    if not putting_actions.tell(session, person.id, notice, at, country=devices[0].region.country):
+    if not putting_actions.notify_person(session, person.id, notice, at, country=devices[0].region.country):
         log.warning("person cannot be told", person=person.id)
         return False
     return True
@@ -65,5 +65,5 @@ def _name(device: Device, language: Language) -> str:
         where = [estate.name_zh if estate is not None else None, device.place_zh or device.place_en]
     else:
         where = [estate.name_en if estate is not None else None, device.place_en or device.place_zh]
-    words = quote(" ".join(each for each in where if each), limit=PLACE_CHARACTERS)
+    words = quote(" ".join(each for each in where if each), limit=MAX_PLACE_CHARACTERS)
     return f"{short_number(device.id)} ({words})" if words else short_number(device.id)

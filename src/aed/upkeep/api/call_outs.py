@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Cursor, Limit, RowId, after
+from aed.http.parameters import Cursor, Limit, RowId, cursor_id
 from aed.upkeep.actions import call_outs as actions
 from aed.upkeep.api.whose import WhoseDep
 from aed.upkeep.queries import call_outs as queries
@@ -40,7 +40,7 @@ def list_retrievals(
     """Devices that were sent for and of which nobody has said what became of them, of those whose upkeep is
     yours."""
     found = queries.call_outs(
-        session, viewer, whose, limit=limit + 1, after_id=after(cursor), also_closed=closed
+        session, viewer, whose, limit=limit + 1, after_id=cursor_id(cursor), also_closed=closed
     )
     return CallOutPage(
         call_outs=[CallOutOut.of(each) for each in found[:limit]],

@@ -17,8 +17,8 @@ from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession, database_of
 from aed.database.session import Database, read_session
 from aed.errors import NotSignedIn
-from aed.http.concurrency_limits import Turns, turn
-from aed.http.parameters import Cursor, Limit, RowId, after
+from aed.http.concurrency_limits import QueueLimits, wait_for_turn
+from aed.http.parameters import Cursor, Limit, RowId, cursor_id
 from aed.registry.devices import queries as device_queries
 from aed.upkeep.actions.checks import take_check
 from aed.upkeep.actions.photos import add_photo, require_photo
@@ -61,7 +61,7 @@ def list_device_checks(
     session: ReadSession, viewer: ViewerDep, device_id: RowId, limit: Limit = 100, cursor: Cursor = None
 ) -> CheckPage:
     """The checks of a device, the last to arrive first; for its own people and its dispatchers."""
-    before = after(cursor) or None
+    before = cursor_id(cursor) or None
     found = queries.checks(session, viewer, device_id, limit=limit + 1, before_id=before)
     return CheckPage(
         checks=[CheckOut.of(each) for each in found[:limit]],
@@ -101,7 +101,7 @@ def list_quarantines(
         viewer,
         whose,
         limit=limit + 1,
-        after_id=after(cursor),
+        after_id=cursor_id(cursor),
         reason=reason,
         also_lifted=lifted,
     )
@@ -135,7 +135,7 @@ CheckKey = Annotated[
         examples=["0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a10"],
     ),
 ]
-PHOTOS: Final = Turns(
+PHOTOS: Final = QueueLimits(
     "photos",
     at_once=3,
     waiting=6,
@@ -164,7 +164,7 @@ async def _sent_photo(
     key = check.lower()
     require = partial(_require_photo, database_of(request), viewer, key)
     await run_in_threadpool(require, None)
-    async with turn(request, PHOTOS, viewer.name):
+    async with wait_for_turn(request, PHOTOS, viewer.name):
         sent = await request.body()
         await run_in_threadpool(require, sent)
         picture = await asyncio.get_running_loop().run_in_executor(_decoder, picture_made_apart, sent)

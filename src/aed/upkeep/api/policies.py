@@ -7,8 +7,8 @@ from fastapi import APIRouter, Response
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Cursor, IfMatch, Limit, RowId, after, tag, version_in
-from aed.registry.changes import ChangeOut, changes
+from aed.http.parameters import Cursor, IfMatch, Limit, RowId, cursor_id, set_etag, version_from_if_match
+from aed.registry.changes import RegistryChangeOut, changes_of
 from aed.registry.devices import queries as device_queries
 from aed.registry.estates import queries as estate_queries
 from aed.upkeep.actions import policies as actions
@@ -29,7 +29,7 @@ def list_policies(
 ) -> PolicyPage:
     """How often devices are looked at, and what a check asks: makers' and models' policies for everyone, an
     estate's for whoever knows the estate. Withdrawn ones too."""
-    found = queries.policies(session, viewer, limit=limit + 1, after_id=after(cursor))
+    found = queries.policies(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
     return PolicyPage(
         policies=[PolicyOut.of(each) for each in found[:limit]],
         next=str(found[limit - 1].id) if len(found) > limit else None,
@@ -40,7 +40,7 @@ def list_policies(
 def get_policy(session: ReadSession, viewer: ViewerDep, policy_id: RowId, response: Response) -> PolicyOut:
     """One policy."""
     policy = queries.policy(session, viewer, policy_id)
-    tag(response, policy.version)
+    set_etag(response, policy.version)
     return PolicyOut.of(policy)
 
 
@@ -49,7 +49,7 @@ def create_policy(session: WriteSession, viewer: ViewerDep, new: PolicyIn, respo
     """Puts a policy into force. An estate's is its manager's to make, any other an administrator's."""
     policy = actions.create_policy(session, viewer, new, at=clock.now())
     response.headers["Location"] = f"/v1/policies/{policy.id}"
-    tag(response, policy.version)
+    set_etag(response, policy.version)
     return PolicyOut.of(policy)
 
 
@@ -64,9 +64,9 @@ def amend_policy(
 ) -> PolicyOut:
     """Amends what is given; refused (412) when somebody else amended it since it was read."""
     policy = actions.amend_policy(
-        session, viewer, policy_id, change, version=version_in(if_match), at=clock.now()
+        session, viewer, policy_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
-    tag(response, policy.version)
+    set_etag(response, policy.version)
     return PolicyOut.of(policy)
 
 
@@ -75,18 +75,23 @@ def withdraw_policy(
     session: WriteSession, viewer: ViewerDep, policy_id: RowId, if_match: IfMatch = None
 ) -> None:
     """The next wider policy holds from now on, or the default."""
-    actions.withdraw_policy(session, viewer, policy_id, version=version_in(if_match), at=clock.now())
+    actions.withdraw_policy(
+        session, viewer, policy_id, version=version_from_if_match(if_match), at=clock.now()
+    )
 
 
 @router.get("/policies/{policy_id}/history")
-def list_policy_history(session: ReadSession, viewer: ViewerDep, policy_id: RowId) -> list[ChangeOut]:
+def list_policy_history(session: ReadSession, viewer: ViewerDep, policy_id: RowId) -> list[RegistryChangeOut]:
     """Every version of it, newest first: who changed what and when. For those who may amend it."""
     policy = queries.policy(session, viewer, policy_id)
     estate = (
         estate_queries.estate(session, viewer, policy.estate_id) if policy.estate_id is not None else None
     )
     may_decide_policy(viewer, policy.estate_id, estate.region_id if estate is not None else None)
-    return [ChangeOut.of(each) for each in changes(session, subject="policies", subject_id=str(policy.id))]
+    return [
+        RegistryChangeOut.of(each)
+        for each in changes_of(session, subject="policies", subject_id=str(policy.id))
+    ]
 
 
 @router.get("/devices/{device_id}/form")

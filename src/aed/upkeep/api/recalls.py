@@ -9,7 +9,7 @@ from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Cursor, IfMatch, Limit, RowId, after, tag, version_in
+from aed.http.parameters import Cursor, IfMatch, Limit, RowId, cursor_id, set_etag, version_from_if_match
 from aed.upkeep.actions import recalls as actions
 from aed.upkeep.models import Recall
 from aed.upkeep.queries import recalls as queries
@@ -23,7 +23,7 @@ def list_recalls(
     session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
 ) -> RecallPage:
     """Makers' recalls, closed ones too, and how far each is among the devices that you may see."""
-    found = queries.recalls(session, limit=limit + 1, after_id=after(cursor))
+    found = queries.recalls(session, limit=limit + 1, after_id=cursor_id(cursor))
     return RecallPage(
         recalls=[_out(session, viewer, each) for each in found[:limit]],
         next=str(found[limit - 1].id) if len(found) > limit else None,
@@ -34,7 +34,7 @@ def list_recalls(
 def get_recall(session: ReadSession, viewer: ViewerDep, recall_id: RowId, response: Response) -> RecallOut:
     """One recall, and how far it is among the devices that you may see."""
     recall = queries.recall(session, recall_id)
-    tag(response, recall.version)
+    set_etag(response, recall.version)
     return _out(session, viewer, recall)
 
 
@@ -44,7 +44,7 @@ def list_recalled_devices(
 ) -> RecalledPage:
     """The devices that it means, of those whose upkeep is yours, and which are dealt with."""
     recall = queries.recall(session, recall_id)
-    found = queries.recalled_devices(session, viewer, recall, limit=limit + 1, after_id=after(cursor))
+    found = queries.recalled_devices(session, viewer, recall, limit=limit + 1, after_id=cursor_id(cursor))
     return RecalledPage(
         devices=[RecalledOut.of(each) for each in found[:limit]],
         next=str(found[limit - 1].quarantine_id) if len(found) > limit else None,
@@ -57,7 +57,7 @@ def announce_recall(session: WriteSession, viewer: ViewerDep, new: RecallIn, res
     administrators."""
     recall = actions.announce_recall(session, viewer, new, at=clock.now())
     response.headers["Location"] = f"/v1/recalls/{recall.id}"
-    tag(response, recall.version)
+    set_etag(response, recall.version)
     return _out(session, viewer, recall)
 
 
@@ -71,8 +71,10 @@ def close_recall(
     if_match: IfMatch = None,
 ) -> RecallOut:
     """No further device falls under it; those that do wait for a check. For administrators."""
-    recall = actions.close_recall(session, viewer, recall_id, version=version_in(if_match), at=clock.now())
-    tag(response, recall.version)
+    recall = actions.close_recall(
+        session, viewer, recall_id, version=version_from_if_match(if_match), at=clock.now()
+    )
+    set_etag(response, recall.version)
     return _out(session, viewer, recall)
 
 

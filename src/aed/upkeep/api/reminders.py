@@ -11,8 +11,8 @@ from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotFound
-from aed.http.pages import OR_A_PAGE, WantsPage
-from aed.http.parameters import Cursor, Limit, RowId, after
+from aed.http.pages import PAGE_RESPONSE, WantsPage
+from aed.http.parameters import Cursor, Limit, RowId, cursor_id
 from aed.upkeep.actions import reminding as actions
 from aed.upkeep.api.whose import WhoseDep
 from aed.upkeep.formats.told_page import refusal_page, told_page
@@ -54,7 +54,7 @@ def list_reminders(
 ) -> ReminderPage:
     """What somebody was reminded of, at which level, and what came back; of devices whose upkeep is yours."""
     found = queries.reminders(
-        session, viewer, whose, limit=limit + 1, after_id=after(cursor), also_closed=closed
+        session, viewer, whose, limit=limit + 1, after_id=cursor_id(cursor), also_closed=closed
     )
     return ReminderPage(
         reminders=[ReminderOut.of(each) for each in found[:limit]],
@@ -79,7 +79,7 @@ def put_reminder_preferences(
     return PreferencesOut.of(found)
 
 
-@router.get("/reminders/told/{message_key}", response_model=ReminderMessageOut, responses=OR_A_PAGE)
+@router.get("/reminders/told/{message_key}", response_model=ReminderMessageOut, responses=PAGE_RESPONSE)
 def get_reminder_message(
     session: ReadSession, wants_page: WantsPage, message_key: MessageKey, response: Response
 ) -> ReminderMessageOut | Response:

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from aed import clock
-from aed.accounts.authentication import ViewerDep, address_of
+from aed.accounts.authentication import ViewerDep, client_address
 from aed.accounts.sign_in.rules import address_key
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Cursor, Limit, RowId, after
+from aed.http.parameters import Cursor, Limit, RowId, cursor_id
 from aed.upkeep.actions import reports as actions
 from aed.upkeep.api.whose import WhoseDep
 from aed.upkeep.queries import checks as queries
@@ -26,7 +26,7 @@ def report_device(
     """Something is wrong with a device: missing, beeping, damaged. Anyone may say so of a device that they
     may see; whoever keeps it is told and confirms it. That it was used, or could not be had twice, is taken
     from people and tokens of the place and from its dispatchers, and takes it out of what is offered."""
-    from_key = address_key(address_of(request))
+    from_key = address_key(client_address(request))
     actions.report_device(session, viewer, device_id, new, from_key=from_key, at=clock.now())
     return ThanksOut()
 
@@ -37,7 +37,7 @@ def report_device_by_number(
 ) -> ThanksOut:
     """The same by the number on the label: whoever reads it stands before the device, which may be an
     estate's alone. Whether there is a device of that number the answer does not tell."""
-    from_key = address_key(address_of(request))
+    from_key = address_key(client_address(request))
     told = ReportIn(kind=new.kind, note=new.note)
     actions.report_by_number(session, viewer, new.number, told, from_key=from_key, at=clock.now())
     return ThanksOut()
@@ -54,7 +54,7 @@ def list_reports(
 ) -> ReportPage:
     """What was reported and nobody has looked at yet, of devices whose upkeep is yours."""
     found = queries.reports(
-        session, viewer, whose, limit=limit + 1, after_id=after(cursor), also_closed=closed
+        session, viewer, whose, limit=limit + 1, after_id=cursor_id(cursor), also_closed=closed
     )
     return ReportPage(
         reports=[ReportOut.of(each) for each in found[:limit]],

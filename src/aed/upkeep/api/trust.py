@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
-from aed.accounts.permissions import Viewer, is_of_the_house
+from aed.accounts.permissions import Viewer, is_insider
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Limit, RowId
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
-from aed.registry.devices.rules import chance_ready
+from aed.registry.devices.rules import probability_ready
 from aed.settings import Settings
 from aed.upkeep.actions.confirming import confirm_fact
 from aed.upkeep.actions.errands import answer_errand
@@ -62,11 +62,11 @@ def _trust_out(
 ) -> TrustOut:
     found = trust_of(session, device, at=at, numbers=settings.trust)
     in_readiness = next(each.confidence for each in found if each.fact is Fact.READINESS)
-    with_names = viewer.is_signed_in and is_of_the_house(viewer, device.estate_id, device.region_id)
+    with_names = viewer.is_signed_in and is_insider(viewer, device.estate_id, device.region_id)
     return TrustOut(
         device_id=device.id,
         facts=[TrustedOut.of(each, with_names=with_names) for each in found],
-        chance_ready=round(chance_ready(in_readiness, settings.arrival), 3),
+        chance_ready=round(probability_ready(in_readiness, settings.arrival), 3),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-from aed.registry.devices.rules import chance_ready, confidence
+from aed.registry.devices.rules import confidence, probability_ready
 from aed.settings import Arrival, Trust
 
 _WIDTH, _HEIGHT = 720, 300
@@ -50,7 +50,7 @@ def _trusted(day: int, half_life_days: float) -> float:
 
 
 def _chance(day: int, trust: Trust, arrival: Arrival) -> float:
-    return chance_ready(_trusted(day, trust.readiness_half_life_days), arrival)
+    return probability_ready(_trusted(day, trust.readiness_half_life_days), arrival)
 
 
 def _x(day: int) -> float:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions import Region
-from aed.accounts.tokens import key_hash
+from aed.accounts.tokens import hash_key
 from aed.errors import NotFound, NotSignedIn
 from aed.upkeep.models import DueCalendar
 
@@ -22,7 +22,7 @@ def calendar_by_key(session: Session, key: str) -> tuple[DueCalendar, str | None
     row = session.execute(
         select(DueCalendar, Region.code)
         .outerjoin(Region, Region.id == DueCalendar.region_id)
-        .where(DueCalendar.key_hash == key_hash(key), DueCalendar.revoked_at.is_(None))
+        .where(DueCalendar.key_hash == hash_key(key), DueCalendar.revoked_at.is_(None))
     ).first()
     if row is None:
         raise NotFound("There is no such calendar, or it was revoked: make a new address.", field="key")

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.visibility import of_the_house, visible_to
+from aed.accounts.visibility import managed_by, visible_to
 from aed.errors import NotFound
 from aed.registry.devices.models import Device
 from aed.upkeep.models import CallOut
@@ -21,7 +21,7 @@ def call_out(session: Session, viewer: Viewer, call_out_id: int) -> CallOut:
     found = session.scalar(
         select(CallOut)
         .join(Device, Device.id == CallOut.device_id)
-        .where(CallOut.id == call_out_id, visible_to(viewer, Device), of_the_house(viewer, Device))
+        .where(CallOut.id == call_out_id, visible_to(viewer, Device), managed_by(viewer, Device))
     )
     if found is None:
         raise NotFound(f"There is no call-out {call_out_id} that you may see.", field="call_out_id")
@@ -46,7 +46,7 @@ def call_outs(
     statement = (
         select(CallOut)
         .join(Device, Device.id == CallOut.device_id)
-        .where(visible_to(viewer, Device), of_the_house(viewer, Device), *narrowed(session, whose))
+        .where(visible_to(viewer, Device), managed_by(viewer, Device), *narrowed(session, whose))
         .where(CallOut.id > after_id)
         .order_by(CallOut.id)
         .limit(limit)

@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Viewer, is_of_the_house
-from aed.accounts.visibility import of_the_house, visible_to
+from aed.accounts.permissions import Viewer, is_insider
+from aed.accounts.visibility import managed_by, visible_to
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
@@ -26,7 +26,7 @@ def device_of_the_house(session: Session, viewer: Viewer, device_id: int) -> Dev
     Raises NotFound when the viewer may not see it at all, else NotSignedIn or NotAllowed.
     """
     device = device_queries.device(session, viewer, device_id)
-    if not is_of_the_house(viewer, device.estate_id, device.region_id):
+    if not is_insider(viewer, device.estate_id, device.region_id):
         if not viewer.is_signed_in:
             raise NotSignedIn("The upkeep of a device is told to its own people: send a token, or sign in.")
         raise NotAllowed("The upkeep of a device is told to its own estate and to its region's dispatchers.")
@@ -46,7 +46,7 @@ def check(session: Session, viewer: Viewer, check_id: int) -> Check:
     found = session.scalar(
         select(Check)
         .join(Device, Device.id == Check.device_id)
-        .where(Check.id == check_id, visible_to(viewer, Device), of_the_house(viewer, Device))
+        .where(Check.id == check_id, visible_to(viewer, Device), managed_by(viewer, Device))
     )
     if found is None:
         raise NotFound(f"There is no check {check_id} that you may see.", field="check_id")
@@ -98,7 +98,7 @@ def photo(session: Session, viewer: Viewer, photo_id: int) -> tuple[Photo, bytes
         select(Photo, Photo.jpeg)
         .join(Check, Check.id == Photo.check_id)
         .join(Device, Device.id == Check.device_id)
-        .where(Photo.id == photo_id, visible_to(viewer, Device), of_the_house(viewer, Device))
+        .where(Photo.id == photo_id, visible_to(viewer, Device), managed_by(viewer, Device))
     ).first()
     if row is None:
         raise NotFound(f"There is no photo {photo_id} that you may see.", field="photo_id")
@@ -113,7 +113,7 @@ def report(session: Session, viewer: Viewer, report_id: int) -> Report:
     found = session.scalar(
         select(Report)
         .join(Device, Device.id == Report.device_id)
-        .where(Report.id == report_id, visible_to(viewer, Device), of_the_house(viewer, Device))
+        .where(Report.id == report_id, visible_to(viewer, Device), managed_by(viewer, Device))
     )
     if found is None:
         raise NotFound(f"There is no report {report_id} that you may see.", field="report_id")
@@ -133,7 +133,7 @@ def reports(
     statement = (
         select(Report)
         .join(Device, Device.id == Report.device_id)
-        .where(visible_to(viewer, Device), of_the_house(viewer, Device), *narrowed(session, whose))
+        .where(visible_to(viewer, Device), managed_by(viewer, Device), *narrowed(session, whose))
         .where(Report.id > after_id)
         .order_by(Report.id)
         .limit(limit)

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions import Region
-from aed.accounts.visibility import of_the_house, visible_to
+from aed.accounts.visibility import managed_by, visible_to
 from aed.errors import InvalidInput
-from aed.registry.changes import Change
+from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import ConsumableKind, ConsumableState, DeviceState
 from aed.registry.estates.models import Estate
@@ -156,7 +156,7 @@ def _chosen(session: Session, viewer: Viewer, whose: Whose) -> Select[int]:
     """The ids of the devices that are asked for, as a part of other statements."""
     return select(Device.id).where(
         visible_to(viewer, Device),
-        of_the_house(viewer, Device),
+        managed_by(viewer, Device),
         Device.state != DeviceState.WITHDRAWN,
         *narrowed(session, whose),
     )
@@ -222,9 +222,9 @@ def _registered(session: Session, devices: dict[int, DueDevice], chosen: Select[
     """
     written = select(cast(Device.id, String)).where(Device.id.in_(chosen))
     rows = session.execute(
-        select(Change.subject_id, func.min(Change.at))
-        .where(Change.subject == "devices", Change.subject_id.in_(written))
-        .group_by(Change.subject_id)
+        select(RegistryChange.subject_id, func.min(RegistryChange.at))
+        .where(RegistryChange.subject == "devices", RegistryChange.subject_id.in_(written))
+        .group_by(RegistryChange.subject_id)
     )
     return {int(id_): _local_day(at, devices[int(id_)]) for id_, at in rows}
 

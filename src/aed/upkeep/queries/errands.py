@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.tokens import key_hash
+from aed.accounts.tokens import hash_key
 from aed.errors import NotFound, NotSignedIn
 from aed.upkeep.models import CallOut, Errand
 
@@ -19,7 +19,7 @@ def errand(session: Session, viewer: Viewer, which: str, *, for_update: bool = F
 
     visibility: the key is known to whoever was sent it.
     """
-    statement = select(Errand).where(Errand.key_hash == key_hash(which))
+    statement = select(Errand).where(Errand.key_hash == hash_key(which))
     if which.isascii() and which.isdecimal() and len(which) < 19:
         if viewer.person_id is None:
             raise NotFound("There is no such question.", field="errand")

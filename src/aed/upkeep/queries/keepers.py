@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import HeldRole
+from aed.accounts.permissions import Role
 from aed.accounts.roles.models import RoleGrant
 from aed.registry.devices.models import Device
 
@@ -35,7 +35,7 @@ def told_of_devices(session: Session, devices: Sequence[Device]) -> list[tuple[P
             select(RoleGrant.estate_id, RoleGrant.person_id)
             .where(
                 RoleGrant.estate_id.in_(estates),
-                RoleGrant.role == HeldRole.ESTATE_MANAGER,
+                RoleGrant.role == Role.ESTATE_MANAGER,
                 RoleGrant.revoked_at.is_(None),
             )
             .order_by(RoleGrant.id)

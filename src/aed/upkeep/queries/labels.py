@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions import Region
-from aed.accounts.visibility import of_the_house, visible_to
+from aed.accounts.visibility import managed_by, visible_to
 from aed.errors import InvalidInput
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
@@ -59,7 +59,7 @@ def to_be_labelled(
         .outerjoin(Estate, Estate.id == Device.estate_id)
         .where(
             visible_to(viewer, Device),
-            of_the_house(viewer, Device),
+            managed_by(viewer, Device),
             Device.state != DeviceState.WITHDRAWN,
             *narrowed(session, whose),
         )

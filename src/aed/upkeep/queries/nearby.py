@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.permissions import Audience, HeldRole
+from aed.accounts.permissions import Audience, Role
 from aed.accounts.roles.models import RoleGrant
 from aed.database.boxes import ids_near_each
 from aed.database.geometry import latitude, longitude, position_of
@@ -23,7 +23,7 @@ from aed.settings import Trust
 from aed.upkeep.models import Confirmed, Errand
 from aed.upkeep.rules.facts import ASKED, Fact, half_life_days
 
-LOOKS: Collection[HeldRole] = (HeldRole.LEAD, HeldRole.KEEPER, HeldRole.RESPONDER)
+LOOKS: Collection[Role] = (Role.LEAD, Role.KEEPER, Role.RESPONDER)
 """Who of an estate is asked where no responder lives nearby."""
 
 

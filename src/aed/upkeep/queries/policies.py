@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.visibility import known_to
+from aed.accounts.visibility import estate_visible_to
 from aed.errors import NotFound
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
@@ -19,7 +19,7 @@ from aed.upkeep.rules.states import PolicyState
 
 def _told_to(viewer: Viewer) -> ColumnElement[bool]:
     """Policies of makers and models are for everyone to read, an estate's for whoever knows the estate."""
-    known = known_to(viewer, estate_id=Estate.id, region_id=Estate.region_id, state=Estate.state)
+    known = estate_visible_to(viewer, estate_id=Estate.id, region_id=Estate.region_id, state=Estate.state)
     return or_(Policy.estate_id.is_(None), Policy.estate_id.in_(select(Estate.id).where(known)))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.visibility import of_the_house, visible_to
+from aed.accounts.visibility import managed_by, visible_to
 from aed.registry.devices.models import Device
 from aed.upkeep.models import Check, Quarantine
 from aed.upkeep.queries.whose import Whose, narrowed
@@ -64,7 +64,7 @@ def quarantines(
     statement = (
         select(Quarantine)
         .join(Device, Device.id == Quarantine.device_id)
-        .where(visible_to(viewer, Device), of_the_house(viewer, Device), *narrowed(session, whose))
+        .where(visible_to(viewer, Device), managed_by(viewer, Device), *narrowed(session, whose))
         .where(Quarantine.id > after_id)
         .order_by(Quarantine.id)
         .limit(limit)

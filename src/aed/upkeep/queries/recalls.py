@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.visibility import of_the_house, visible_to
+from aed.accounts.visibility import managed_by, visible_to
 from aed.errors import NotFound
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
@@ -106,7 +106,7 @@ def recalled_devices(
             Quarantine.recall_id == recall.id,
             Quarantine.id > after_id,
             visible_to(viewer, Device),
-            of_the_house(viewer, Device),
+            managed_by(viewer, Device),
         )
         .order_by(Quarantine.id)
         .limit(limit)

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session, aliased
 
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions import Region
-from aed.accounts.visibility import of_the_house, visible_to
+from aed.accounts.visibility import managed_by, visible_to
 from aed.database.types import days_between
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import ConsumableState, DeviceState
@@ -215,7 +215,7 @@ def reminders(
         select(Reminder, Estate, Device)
         .join(Device, Device.id == Reminder.device_id)
         .outerjoin(Estate, Estate.id == Device.estate_id)
-        .where(visible_to(viewer, Device), of_the_house(viewer, Device), *narrowed(session, whose))
+        .where(visible_to(viewer, Device), managed_by(viewer, Device), *narrowed(session, whose))
         .where(Reminder.id > after_id)
         .order_by(Reminder.id)
         .limit(limit)

@@ -11,10 +11,10 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import HeldRole
+from aed.accounts.permissions import Role
 from aed.accounts.regions import Region
 from aed.accounts.roles.models import RoleGrant
-from aed.notifications.queries import can_be_told
+from aed.notifications.queries import reachable_people
 from aed.registry.devices.models import Device
 from aed.upkeep.models import Reminder, ReminderFor, ReminderPreference
 from aed.upkeep.rules.due import Matter
@@ -53,7 +53,7 @@ def unaddressed(session: Session, *, limit: int) -> list[Unaddressed]:
             Device.region_id,
         )
         .join(Device, Device.id == Reminder.device_id)
-        .outerjoin(Person, and_(Person.id == Device.keeper_id, can_be_told()))
+        .outerjoin(Person, and_(Person.id == Device.keeper_id, reachable_people()))
         .where(Reminder.closed_at.is_(None), Reminder.addressed_at.is_(None))
         .order_by(Reminder.id)
         .limit(limit)
@@ -119,16 +119,16 @@ class WhoHears:
         self._above = {
             region.id: region.parent_id for region in session.execute(select(Region.id, Region.parent_id))
         }
-        self._on_estates: dict[tuple[HeldRole, int], list[int]] = defaultdict(list)
-        self._on_regions: dict[tuple[HeldRole, int], list[int]] = defaultdict(list)
+        self._on_estates: dict[tuple[Role, int], list[int]] = defaultdict(list)
+        self._on_regions: dict[tuple[Role, int], list[int]] = defaultdict(list)
         self._everywhere: list[int] = []
         grants = session.execute(
             select(RoleGrant.person_id, RoleGrant.role, RoleGrant.estate_id, RoleGrant.region_id)
             .join(Person, Person.id == RoleGrant.person_id)
             .where(
                 RoleGrant.revoked_at.is_(None),
-                RoleGrant.role.in_([HeldRole.KEEPER, HeldRole.ESTATE_MANAGER, HeldRole.ADMINISTRATOR]),
-                can_be_told(),
+                RoleGrant.role.in_([Role.KEEPER, Role.ESTATE_MANAGER, Role.ADMINISTRATOR]),
+                reachable_people(),
             )
             .order_by(RoleGrant.id)
         )
@@ -159,19 +159,19 @@ class WhoHears:
             case Level.KEEPER:
                 if keeper_id is not None:
                     return [keeper_id]
-                return self._on_estates[HeldRole.KEEPER, estate_id] if estate_id is not None else []
+                return self._on_estates[Role.KEEPER, estate_id] if estate_id is not None else []
             case Level.MANAGER:
-                if estate_id is not None and (theirs := self._on_estates[HeldRole.ESTATE_MANAGER, estate_id]):
+                if estate_id is not None and (theirs := self._on_estates[Role.ESTATE_MANAGER, estate_id]):
                     return theirs
-                return self._nearest(HeldRole.ESTATE_MANAGER, region_id)
+                return self._nearest(Role.ESTATE_MANAGER, region_id)
             case Level.REGION:
-                return self._nearest(HeldRole.ADMINISTRATOR, region_id) or self._everywhere
+                return self._nearest(Role.ADMINISTRATOR, region_id) or self._everywhere
 
     def administrators(self, region_id: int) -> set[int]:
         """Return the administrators of the network, and of a region or those above it."""
-        return {*self._everywhere, *self._nearest(HeldRole.ADMINISTRATOR, region_id)}
+        return {*self._everywhere, *self._nearest(Role.ADMINISTRATOR, region_id)}
 
-    def _nearest(self, role: HeldRole, region_id: int) -> Sequence[int]:
+    def _nearest(self, role: Role, region_id: int) -> Sequence[int]:
         here: int | None = region_id
         while here is not None:
             if theirs := self._on_regions[role, here]:

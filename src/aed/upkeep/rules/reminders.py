@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from aed.accounts.free_text import PLACE_CHARACTERS, quote
+from aed.accounts.free_text import MAX_PLACE_CHARACTERS, quote
 from aed.settings import Reminding
 from aed.upkeep.rules.due import WORDS, Matter
 
@@ -164,7 +164,7 @@ def words(
 
 
 def _place(where: str) -> str:
-    return quote(where, limit=PLACE_CHARACTERS)
+    return quote(where, limit=MAX_PLACE_CHARACTERS)
 
 
 def is_written_out(count: int, *, told: int) -> bool:

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from typing import Final
 
-from aed.accounts.permissions import HeldRole, Role, Scope, Viewer, may_administer, may_write_estate
+from aed.accounts.permissions import (
+    Role,
+    Scope,
+    TokenRole,
+    Viewer,
+    require_administrator,
+    require_estate_manager,
+)
 from aed.errors import NotAllowed, NotSignedIn
 from aed.upkeep.rules.policy import CheckKind
 
-SERVICES: Final = frozenset({HeldRole.KEEPER, HeldRole.ESTATE_MANAGER, HeldRole.ADMINISTRATOR})
-CHECKS: Final = SERVICES | {HeldRole.LEAD, HeldRole.RESPONDER}
-GLANCES: Final = CHECKS | {HeldRole.RESIDENT}
+SERVICES: Final = frozenset({Role.KEEPER, Role.ESTATE_MANAGER, Role.ADMINISTRATOR})
+CHECKS: Final = SERVICES | {Role.LEAD, Role.RESPONDER}
+GLANCES: Final = CHECKS | {Role.RESIDENT}
 
 
 def may_decide_policy(viewer: Viewer, estate_id: int | None, region_id: int | None) -> None:
     """Passes for an estate's manager, or an administrator of its region; where the policy is for no estate,
     for an administrator of the network. Raises NotSignedIn and NotAllowed."""
     if estate_id is None:
-        may_administer(viewer)
+        require_administrator(viewer)
     else:
-        may_write_estate(viewer, estate_id, region_id=region_id)
+        require_estate_manager(viewer, estate_id, region_id=region_id)
 
 
 def may_tell_of_a_fetch(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
@@ -27,7 +34,11 @@ def may_tell_of_a_fetch(viewer: Viewer, estate_id: int | None, region_id: int) -
 
     Raises NotSignedIn for anyone, NotAllowed for everybody else.
     """
-    if viewer.role is Role.DISPATCHER and region_id in viewer.region_ids and Scope.WRITE in viewer.scopes:
+    if (
+        viewer.role is TokenRole.DISPATCHER
+        and region_id in viewer.region_ids
+        and Scope.WRITE in viewer.scopes
+    ):
         return
     may_check(viewer, CheckKind.GLANCE, estate_id, region_id)
 
@@ -46,9 +57,9 @@ def may_check(viewer: Viewer, kind: CheckKind, estate_id: int | None, region_id:
         return
     if viewer.person_id is not None:
         roles = {CheckKind.GLANCE: GLANCES, CheckKind.CHECK: CHECKS, CheckKind.SERVICE: SERVICES}[kind]
-        if viewer.holds(roles, estate_id=estate_id, region_id=region_id):
+        if viewer.has_role(roles, estate_id=estate_id, region_id=region_id):
             return
         raise NotAllowed(f"A {kind} is told by those who have a role for it at the device's estate.")
-    if viewer.role is Role.MEMBER and estate_id is not None and estate_id == viewer.estate_id:
+    if viewer.role is TokenRole.MEMBER and estate_id is not None and estate_id == viewer.estate_id:
         return
     raise NotAllowed("This token may check only devices of its own estate.")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from aed.accounts.fields import Id, Words
+from aed.accounts.fields import FreeText, Id
 from aed.registry.fields import Label
 from aed.upkeep.models import CallOut
 from aed.upkeep.rules.call_out import RetrievalOutcome
@@ -41,7 +41,7 @@ class ClosedAsIn(BaseModel):
         RetrievalOutcome.NOT_FETCHED,
         RetrievalOutcome.NOT_NEEDED,
     ]
-    note: Annotated[Words, Field(max_length=500)] | None = None
+    note: Annotated[FreeText, Field(max_length=500)] | None = None
 
 
 class CallOutOut(BaseModel):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.fields import Id, Words
+from aed.accounts.fields import FreeText, Id
 from aed.registry.devices.rules import ConsumableKind, DeviceState, Readiness
 from aed.registry.fields import Day, Floor, Label, PositionIn
 from aed.upkeep.models import Check, Photo, Quarantine, Report
@@ -36,8 +36,8 @@ class MovedIn(BaseModel):
 
     position: PositionIn | None = None
     floor: Floor | None = None
-    place_en: Words | None = None
-    place_zh: Words | None = None
+    place_en: FreeText | None = None
+    place_zh: FreeText | None = None
 
 
 class CheckIn(BaseModel):
@@ -68,7 +68,7 @@ class CheckIn(BaseModel):
     replaced: Annotated[list[ReplacedIn], Field(max_length=10)] = []
     moved: MovedIn | None = None
     recall_is_done: bool = Field(False, description="What the maker's recall asks for has been done")
-    note: Words | None = None
+    note: FreeText | None = None
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
@@ -219,7 +219,7 @@ class ReportIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"kind": "beeping"}]})
 
     kind: ReportKind
-    note: Annotated[Words, Field(max_length=500)] | None = None
+    note: Annotated[FreeText, Field(max_length=500)] | None = None
 
 
 class ReportByNumberIn(ReportIn):

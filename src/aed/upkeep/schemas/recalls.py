@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.fields import Id, Words
+from aed.accounts.fields import FreeText, Id
 from aed.registry.fields import Day, Label
 from aed.upkeep.models import Recall
 from aed.upkeep.queries.recalls import Progress, Recalled
@@ -15,7 +15,7 @@ from aed.upkeep.rules.recall import in_range
 from aed.upkeep.rules.states import RecallState
 
 Maker = Annotated[Label, Field(min_length=1)]
-Text = Annotated[Words, Field(min_length=1)]
+Text = Annotated[FreeText, Field(min_length=1)]
 
 
 class RecallIn(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aed.accounts.fields import Id, Words
+from aed.accounts.fields import FreeText, Id
 from aed.upkeep.models import CallOut, Errand
 from aed.upkeep.queries.trust import Trusted
 from aed.upkeep.rules.call_out import ANSWERS
@@ -15,7 +15,7 @@ from aed.upkeep.rules.call_out import WORDS as OUTCOME_WORDS
 from aed.upkeep.rules.facts import QUESTIONS, Answer, Fact
 from aed.upkeep.rules.number import short_number
 
-Note = Annotated[Words, Field(max_length=500)]
+Note = Annotated[FreeText, Field(max_length=500)]
 _ANSWER_WORDS = {
     Answer.YES: ("Yes", "是"),
     Answer.NO: ("No", "不是"),

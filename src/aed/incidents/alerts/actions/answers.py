@@ -117,7 +117,7 @@ def take_reply(
     _set_timestamps(alert, new, at)
     append_entry(session, incident, "said", by, at, alert=alert.id, person=alert.person_id, said=reply)
     if new is AlertState.DECLINED:
-        putting_actions.take_back(session, [_lane(alert)], at)
+        putting_actions.cancel(session, [_lane(alert)], at)
     if new is AlertState.THERE and alert.task is not Task.GUIDE and not incident.has_cpr:
         incident.has_cpr = True
     if new in COMING_STATES and before not in COMING_STATES:

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from aed.accounts.tokens import key_hash
+from aed.accounts.tokens import hash_key
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict
 from aed.incidents import queries
@@ -41,7 +41,7 @@ from aed.incidents.rules import (
     lapses_at,
 )
 from aed.notifications import enqueue as putting_actions
-from aed.notifications.enqueue import Call, Notice
+from aed.notifications.enqueue import AlertMessage, Notice
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
@@ -191,7 +191,7 @@ def _call(
             alert.fetch_failure = alert.out_device_id = alert.device_settled_at = None
         alert.due_at, alert.asked_at, alert.plan_number = at + timedelta(seconds=offer.seconds), at, number
         alert.coarse_due_at = at + timedelta(seconds=shown_seconds(offer))
-        alert.state, alert.key_hash = AlertState.ASKED, key_hash(key)
+        alert.state, alert.key_hash = AlertState.ASKED, hash_key(key)
         alert.seen_at = alert.accepted_at = alert.there_at = alert.ended_at = alert.stop_reason = None
         alerts.append(alert)
     session.add_all(alerts)
@@ -214,8 +214,8 @@ def _call(
             leaves_exercise=alert.person_id in in_exercise,
         )
         notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
-        calls.append(Call(alert.person_id, _lane(alert), notice, incident.region.country))
-    for person_id in sorted(putting_actions.call(session, calls, at)):
+        calls.append(AlertMessage(alert.person_id, _lane(alert), notice, incident.region.country))
+    for person_id in sorted(putting_actions.alert_people(session, calls, at)):
         log.warning("person cannot be called", person=person_id)
 
 

@@ -18,7 +18,7 @@ from aed.incidents.models import Alert, Incident
 from aed.incidents.record.actions import append_entry
 from aed.incidents.rules import COMING_STATES, IncidentKind, IncidentState, Task
 from aed.notifications import enqueue as putting_actions
-from aed.notifications.enqueue import Call, Notice
+from aed.notifications.enqueue import AlertMessage, Notice
 from aed.registry.devices.models import Device
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
@@ -171,8 +171,8 @@ def go_direct(
     if is_told and incident.kind is not IncidentKind.TEST:
         text_en, text_zh = go_direct_text(incident.kind, why)
         notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
-        call = Call(alert.person_id, f"call/{alert.id}", notice, incident.region.country)
-        putting_actions.call(session, [call], at)
+        call = AlertMessage(alert.person_id, f"call/{alert.id}", notice, incident.region.country)
+        putting_actions.alert_people(session, [call], at)
 
 
 def send_others_direct(

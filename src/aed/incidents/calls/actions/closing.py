@@ -77,7 +77,7 @@ def remind_if_due(session: Session, incident: Incident, *, at: datetime, numbers
     notice = Notice(text_en, text_zh, "An incident is still open", "事件尚未结束", expires_at=ends_at)
     people = dispatchers_to_remind(session, incident)
     for person_id in people:
-        putting_actions.tell(session, person_id, notice, at, country=incident.region.country)
+        putting_actions.notify_person(session, person_id, notice, at, country=incident.region.country)
     append_entry(
         session, incident, "reminded", TIMETABLE, at, minutes=minutes, lapses_at=ends_at, people=people
     )

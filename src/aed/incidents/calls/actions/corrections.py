@@ -24,7 +24,7 @@ from aed.incidents.plan.queries.case import arrival_seconds_by_offer
 from aed.incidents.record.actions import append_entry
 from aed.incidents.rules import LIVE_STATES, AlertState, IncidentKind, IncidentState
 from aed.notifications import enqueue as putting_actions
-from aed.notifications.enqueue import Call, Notice
+from aed.notifications.enqueue import AlertMessage, Notice
 from aed.registry.estates.queries import estate_at
 from aed.registry.storeys import floor_meant
 
@@ -178,9 +178,10 @@ def _notify_of_location(session: Session, incident: Incident, alerts: list[Alert
     notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
     stamp = f"place/{at.timestamp():.0f}"
     calls = [
-        Call(each.person_id, ordering_key(each, stamp), notice, incident.region.country) for each in alerts
+        AlertMessage(each.person_id, ordering_key(each, stamp), notice, incident.region.country)
+        for each in alerts
     ]
-    putting_actions.call(session, calls, at)
+    putting_actions.alert_people(session, calls, at)
 
 
 def split_report(

@@ -30,7 +30,7 @@ from aed.incidents.rules import (
     find_same_patient,
 )
 from aed.incidents.schemas import PatientReportIn
-from aed.registry.changes import flush
+from aed.registry.changes import flush_or_conflict
 from aed.registry.estates.models import Estate
 from aed.registry.estates.queries import estate_at
 from aed.registry.storeys import floor_meant
@@ -122,7 +122,7 @@ def report_patient(
             door_code=new.door_code,
         )
     )
-    flush(session, "This report arrived twice in the same moment: send it again.", "key")
+    flush_or_conflict(session, "This report arrived twice in the same moment: send it again.", "key")
     append_entry(
         session,
         incident,

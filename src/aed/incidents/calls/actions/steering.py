@@ -25,7 +25,7 @@ from aed.incidents.plan.queries.case import exclusions
 from aed.incidents.record.actions import append_entry
 from aed.incidents.rules import LIVE_STATES, AgeGroup, Hazard, IncidentKind, StopReason
 from aed.notifications import enqueue as putting_actions
-from aed.notifications.enqueue import Call, Notice
+from aed.notifications.enqueue import AlertMessage, Notice
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
@@ -163,8 +163,10 @@ def set_hazard(
         text_en, text_zh = hazard_text(told.hazard)
         notice = Notice(text_en, text_zh, expires_at=now.at + timedelta(hours=1))
         country = incident.region.country
-        calls = [Call(each.person_id, ordering_key(each, "hazard"), notice, country) for each in alerts]
-        putting_actions.call(session, calls, now.at)
+        calls = [
+            AlertMessage(each.person_id, ordering_key(each, "hazard"), notice, country) for each in alerts
+        ]
+        putting_actions.alert_people(session, calls, now.at)
     return SteeringResult(incident, _plan(session, incident, "hazard", now))
 
 

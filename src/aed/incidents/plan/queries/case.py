@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import TIMETABLE
+from aed.accounts.permissions import SCHEDULER
 from aed.geo import Position, distance_metres, distances_metres
 from aed.incidents.models import Incident, IncidentExclusion
 from aed.incidents.plan.queries.guides import GuideSavings, available_guides, guide_savings
@@ -26,7 +26,7 @@ from aed.lookup.buildings import Buildings, Spot
 from aed.lookup.responders import NearbyResponder, Precision
 from aed.lookup.search import nearest
 from aed.lookup.walks import Ways
-from aed.registry.devices.dispatchable import SentFrom, sent_from
+from aed.registry.devices.dispatchable import PatientPlace, patient_place
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 from aed.walking.travel import NO_WAY, Leg, direct_seconds, fetch_seconds, leg_seconds, most_cost_metres
@@ -65,7 +65,7 @@ def build_case(
     asked: Sequence[AskedPerson],
     excluded_people: Collection[int],
     excluded_devices: Collection[int] = (),
-    sent_from: SentFrom | None = None,
+    sent_from: PatientPlace | None = None,
     guides: EstateGuides | None = None,
     precision: Precision = Precision.EXACT,
     network: WalkingNetwork | None,
@@ -99,7 +99,7 @@ def build_case(
         precision=precision,
         is_for_plan=True,
     )
-    found = nearest(connection, TIMETABLE, question, network=network, settings=settings)
+    found = nearest(connection, SCHEDULER, question, network=network, settings=settings)
     devices = [each for each in found.devices if each.row.id not in excluded_devices][: numbers.devices]
     if not any(_is_in_reach(near, patient, settings) for near in devices):
         # Pads past their date: only while there is nothing else.
@@ -244,7 +244,7 @@ def _seconds_to_devices(
     start = network.start_at(here) if network is not None and farthest > 0 else None
     ways = None
     if network is not None and start is not None:
-        ways = Ways(connection, TIMETABLE, network, here, start, at=at, numbers=arrival)
+        ways = Ways(connection, SCHEDULER, network, here, start, at=at, numbers=arrival)
         ways.gates(farthest + max(near.walk_metres for near in devices))
     footings = network.footings(lats, lons) if network is not None and ways is not None else None
     buildings = Buildings(connection, arrival)
@@ -311,7 +311,7 @@ def build_case_of_incident(
         asked=asked,
         excluded_people={*excluded_people, *not_people},
         excluded_devices={each.device_id for each in excluded if each.device_id is not None},
-        sent_from=sent_from(session, incident.estate),
+        sent_from=patient_place(session, incident.estate),
         guides=guides,
         precision=Precision.EXACT if incident.kind is IncidentKind.REAL else Precision.CELL,
         network=network,

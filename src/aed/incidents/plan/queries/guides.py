@@ -12,14 +12,14 @@ from sqlalchemy import Connection, false, func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import TIMETABLE, HeldRole
+from aed.accounts.permissions import SCHEDULER, Role
 from aed.accounts.regions import Region
 from aed.accounts.roles.models import RoleGrant
 from aed.geo import Position
 from aed.hours.evaluation import Opening, hours_at
 from aed.incidents.plan.rules.offers import gate_wait_seconds
 from aed.lookup.walks import Ways, passing_of, sent_for_gates
-from aed.notifications.queries import can_be_told
+from aed.notifications.queries import reachable_people
 from aed.registry.estates.models import Estate
 from aed.registry.holidays import queries as holiday_queries
 from aed.registry.nearby import GateNearby
@@ -33,7 +33,7 @@ _ESTATE_METRES: Final = 1_500.0
 """No gate of an estate is farther than this from any place in it."""
 
 
-_ROLES: Final = (HeldRole.LEAD, HeldRole.KEEPER, HeldRole.ESTATE_MANAGER)
+_ROLES: Final = (Role.LEAD, Role.KEEPER, Role.ESTATE_MANAGER)
 """In order of preference."""
 
 
@@ -58,7 +58,7 @@ def available_guides(session: Session, estate_id: int, *, at: datetime) -> list[
             RoleGrant.role.in_(_ROLES),
             RoleGrant.person_id.in_(consent),
             RoleGrant.person_id.not_in(minors),
-            can_be_told(),
+            reachable_people(),
         )
     )
     ordered = sorted((_ROLES.index(role), id_, person_id) for person_id, role, id_ in rows)
@@ -133,7 +133,7 @@ def guide_savings(
     lift = floor_seconds(floor, arrival) - floor_seconds(floor, arrival, lift_held_seconds=held)
     gates = sent_for_gates(connection, here, _ESTATE_METRES)()
     own = [gate for gate in gates if gate.estate_id == estate_id]
-    waits = [gate_wait_seconds(passing_of(connection, gate, TIMETABLE, at), arrival) for gate in own]
+    waits = [gate_wait_seconds(passing_of(connection, gate, SCHEDULER, at), arrival) for gate in own]
     crew = lift + min(waits, default=arrival.guarded_gate_seconds)
     places = [*people, *devices]
     saved = [lift] * len(places)
@@ -161,7 +161,7 @@ def _at_gates(
         return [0.0] * len(places)
     ways = Ways(
         connection,
-        TIMETABLE,
+        SCHEDULER,
         network,
         here,
         start,

@@ -13,7 +13,7 @@ from aed.incidents.plan.rules.survival import (
     probability_after_silence,
 )
 from aed.incidents.rules import AlertState, Task
-from aed.registry.estates.rules import Passing
+from aed.registry.estates.rules import GatePassing
 from aed.settings import Arrival, Planning, Survival
 
 
@@ -143,14 +143,14 @@ def arrival_probability(state: AlertState, *, waited_seconds: float, numbers: Pl
             return 0.0
 
 
-def gate_wait_seconds(passed: Passing, numbers: Arrival) -> float:
+def gate_wait_seconds(passed: GatePassing, numbers: Arrival) -> float:
     """Return how long a gate keeps a person waiting who comes from outside."""
     match passed:
-        case Passing.FREELY:
+        case GatePassing.FREELY:
             return 0.0
-        case Passing.AFTER_A_WAIT:
+        case GatePassing.AFTER_A_WAIT:
             return numbers.guarded_gate_seconds
-        case Passing.NOT:
+        case GatePassing.NOT:
             return numbers.closed_gate_seconds
 
 
