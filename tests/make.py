@@ -74,24 +74,21 @@ from aed.training.rules.calendar import CalendarKind
 from aed.training.schemas.courses import CourseIn
 from aed.training.schemas.enrolments import EnrolmentIn
 from aed.training.schemas.sessions import SessionIn
-from aed.upkeep.actions import call_outs as call_out_actions
-from aed.upkeep.actions import checks as check_actions
-from aed.upkeep.actions import photos as photo_actions
-from aed.upkeep.actions import policies as policy_actions
-from aed.upkeep.actions import recalls as recall_actions
-from aed.upkeep.actions import reminding
-from aed.upkeep.actions import reports as report_actions
-from aed.upkeep.actions.checks import Taken
-from aed.upkeep.formats.photo import picture_without_traces
+from aed.upkeep.checks import actions as check_actions
+from aed.upkeep.checks import actions as photo_actions
+from aed.upkeep.checks import actions as policy_actions
+from aed.upkeep.checks.actions import Taken
+from aed.upkeep.checks.photo import picture_without_traces
+from aed.upkeep.checks.schemas import CheckIn, PolicyIn
+from aed.upkeep.faults import actions as report_actions
+from aed.upkeep.faults.schemas import ReportIn
 from aed.upkeep.models import CallOut, Check, Errand, Photo, Policy, Recall, Reminder, ReminderFor, Report
-from aed.upkeep.rules.due import Matter
-from aed.upkeep.rules.facts import Fact
-from aed.upkeep.rules.quarantine import ReportKind
-from aed.upkeep.rules.reminders import Level
-from aed.upkeep.schemas.call_outs import CallOutIn
-from aed.upkeep.schemas.checks import CheckIn, ReportIn
-from aed.upkeep.schemas.policies import PolicyIn
-from aed.upkeep.schemas.recalls import RecallIn
+from aed.upkeep.recalls import actions as recall_actions
+from aed.upkeep.recalls.schemas import RecallIn
+from aed.upkeep.reminders import actions as reminding
+from aed.upkeep.retrievals import actions as call_out_actions
+from aed.upkeep.retrievals.schemas import CallOutIn
+from aed.upkeep.rules import Fact, Level, Matter, ReportKind
 from aed.walking.network import WalkingNetwork
 
 NOW = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)

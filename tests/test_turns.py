@@ -21,7 +21,7 @@ from aed.errors import TooBusy
 from aed.geo import Position
 from aed.http.concurrency_limits import RETRY_AFTER_SECONDS, Queue, QueueLimits, wait_for_turn
 from aed.incidents.calls.api import REPORTS
-from aed.upkeep.api.checks import PHOTOS
+from aed.upkeep.checks.api import PHOTOS
 from tests import make
 from tests.make import PATIENT
 

@@ -59,7 +59,14 @@ from aed.responders.api.intake import Intake
 from aed.responders.live import close_live_places, live_places
 from aed.settings import Settings, load_settings
 from aed.training import api as training_api
-from aed.upkeep import api as upkeep_api
+from aed.upkeep.checks import api as checks_api
+from aed.upkeep.confirmations import api as confirmations_api
+from aed.upkeep.due import api as due_api
+from aed.upkeep.faults import api as faults_api
+from aed.upkeep.labels import api as labels_api
+from aed.upkeep.recalls import api as recalls_api
+from aed.upkeep.reminders import api as reminders_api
+from aed.upkeep.retrievals import api as retrievals_api
 from aed.walking.file import network_at
 from aed.worker import api as worker_api
 
@@ -127,7 +134,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         personal_data_api,
         training_api,
         certificates_api,
-        upkeep_api,
+        checks_api,
+        faults_api,
+        due_api,
+        recalls_api,
+        retrievals_api,
+        confirmations_api,
+        labels_api,
+        reminders_api,
         outcomes_api,
         reports_api,
         statistics_api,
@@ -140,7 +154,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(part.router, prefix="/v1")
     app.include_router(worker_api.monitoring)
     app.include_router(exports_api.router)
-    app.include_router(upkeep_api.pages_router)
+    app.include_router(checks_api.pages_router)
     app.include_router(home.router)
     app.include_router(docs.router)
     _add_health(app)

@@ -382,7 +382,7 @@ class Planning(BaseModel):
 
 
 class Reminding(BaseModel):
-    """When people are reminded of what is due (`aed.upkeep.rules.reminders`)."""
+    """When people are reminded of what is due (`aed.upkeep.reminders.rules`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -490,7 +490,7 @@ class Trust(BaseModel):
 
 
 class Returns(BaseModel):
-    """How a device that was sent for is asked after (`aed.upkeep.rules.call_out`)."""
+    """How a device that was sent for is asked after (`aed.upkeep.retrievals.rules`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -25,8 +25,8 @@ from aed.responders.models import Certificate, Responder
 from aed.training.actions import results
 from aed.training.models import TrainingSession
 from aed.training.rules.enrolment import AttendanceState, MarkedBy
-from aed.upkeep.actions import calendars
-from aed.upkeep.schemas.due import DueCalendarIn
+from aed.upkeep.due import calendars
+from aed.upkeep.due.schemas import DueCalendarIn
 from tests import make
 from tests.make import NOW, PATIENT, east_of
 

@@ -19,7 +19,7 @@ from aed.incidents.calls.actions import lifecycle
 from aed.incidents.models import Alert, IncidentEvent
 from aed.incidents.rules import AlertReply, IncidentOutcome, Task
 from aed.settings import Settings
-from aed.upkeep.rules.number import short_number
+from aed.upkeep.rules import short_number
 from tests import make
 from tests.debrief.test_outcomes import SHE_LIVES, minutes
 from tests.make import ADMINISTRATOR, PATIENT, east_of, north_of

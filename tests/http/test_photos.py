@@ -18,7 +18,7 @@ from tests.http.conftest import Served
 from tests.make import PATIENT
 
 from aed.accounts.permissions import TokenRole
-from aed.upkeep.formats.photo import MAX_PIXELS
+from aed.upkeep.checks.photo import MAX_PIXELS
 
 NEAREST = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}"
 AT_ONCE = 9

@@ -20,12 +20,11 @@ from aed.incidents.rules import IncidentKind, Task
 from aed.notifications.enqueue import enqueue
 from aed.notifications.models import OutboxMessage
 from aed.training.rules.notice import Notice, Occasion, words
-from aed.upkeep.actions.reports import report_device
-from aed.upkeep.rules.due import Matter
-from aed.upkeep.rules.quarantine import ReportKind
-from aed.upkeep.rules.reminders import Reminded
-from aed.upkeep.rules.reminders import words as reminder_words
-from aed.upkeep.schemas.checks import ReportIn
+from aed.upkeep.faults.actions import report_device
+from aed.upkeep.faults.schemas import ReportIn
+from aed.upkeep.reminders.rules import Reminded
+from aed.upkeep.reminders.rules import words as reminder_words
+from aed.upkeep.rules import Matter, ReportKind
 from tests import make
 from tests.make import NOW
 

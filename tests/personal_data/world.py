@@ -41,7 +41,7 @@ from aed.training.actions import results
 from aed.training.models import Enrolment, PresenceCodeUsed
 from aed.training.rules.enrolment import AttendanceState, MarkedBy
 from aed.upkeep.models import CallOut, Confirmed, DueCalendar, Errand, ReminderPreference
-from aed.upkeep.rules.facts import Fact
+from aed.upkeep.rules import Fact
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT
 

@@ -14,14 +14,12 @@ from aed.registry.devices.models import Device
 from aed.registry.devices.rules import Access, DeviceState
 from aed.registry.devices.schemas import DeviceAmend
 from aed.settings import Settings
-from aed.upkeep.actions.confirming import confirm_fact
-from aed.upkeep.queries.quarantines import standing_quarantines
-from aed.upkeep.rules.check import asked_of
-from aed.upkeep.rules.facts import Fact
-from aed.upkeep.rules.policy import DEFAULT_ASKS
-from aed.upkeep.rules.policy import Question as Asked
-from aed.upkeep.rules.quarantine import Reason
-from aed.upkeep.schemas.trust import ConfirmIn
+from aed.upkeep.checks.rules import DEFAULT_ASKS, asked_of
+from aed.upkeep.confirmations.actions import confirm_fact
+from aed.upkeep.confirmations.schemas import ConfirmIn
+from aed.upkeep.faults.queries import standing_quarantines
+from aed.upkeep.rules import Fact, Reason
+from aed.upkeep.rules import Question as Asked
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT
 

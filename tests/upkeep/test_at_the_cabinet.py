@@ -12,16 +12,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Role
-from aed.upkeep.actions.reports import MOST_FROM_ONE
-from aed.upkeep.formats.labels import check_address, label_sheets
+from aed.upkeep.faults.actions import MOST_FROM_ONE
+from aed.upkeep.labels.pdf import check_address, label_sheets
+from aed.upkeep.labels.queries import Labelled
 from aed.upkeep.models import Report
-from aed.upkeep.queries.labels import Labelled
-from aed.upkeep.rules.number import device_id_of, short_number
+from aed.upkeep.rules import device_id_of, short_number
 from tests import make
 from tests.accounts.everyone import signed_in
 from tests.registry.conftest import Desk
 
-PAGE = Path(__file__).parents[2] / "src/aed/upkeep/formats/page"
+PAGE = Path(__file__).parents[2] / "src/aed/upkeep/checks/page"
 
 
 def test_labels_are_for_the_devices_own_people(

@@ -16,14 +16,13 @@ from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
 from aed.settings import Returns
-from aed.upkeep.actions.call_outs import close_call_out, tell_of_call_out
-from aed.upkeep.actions.errands import answer_errand
+from aed.upkeep.confirmations.actions import answer_errand
+from aed.upkeep.faults.queries import standing_quarantines
 from aed.upkeep.jobs import ask_after_devices
 from aed.upkeep.models import CallOut
-from aed.upkeep.queries.quarantines import standing_quarantines
-from aed.upkeep.rules.call_out import RetrievalOutcome
-from aed.upkeep.rules.quarantine import Reason
-from aed.upkeep.schemas.call_outs import CallOutIn
+from aed.upkeep.retrievals.actions import close_call_out, tell_of_call_out
+from aed.upkeep.retrievals.schemas import CallOutIn
+from aed.upkeep.rules import Reason, RetrievalOutcome
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 

@@ -14,9 +14,9 @@ from aed.errors import Conflict, InvalidInput
 from aed.registry.devices.actions import withdraw_device
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.origins import BY_HAND, origins_in
+from aed.upkeep.faults.queries import standing_quarantines
 from aed.upkeep.models import Check
-from aed.upkeep.queries.quarantines import standing_quarantines
-from aed.upkeep.rules.quarantine import Reason
+from aed.upkeep.rules import Reason
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of
 

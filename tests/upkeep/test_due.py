@@ -18,10 +18,10 @@ from aed.registry.devices.actions import fit_consumable, withdraw_device
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import ConsumableKind
 from aed.registry.devices.schemas import ConsumableIn
-from aed.upkeep.formats.calendar import due_calendar
-from aed.upkeep.formats.sheets import due_sheet, replacement_sheet
-from aed.upkeep.queries.due import Duties, Whose, duties, replacements
-from aed.upkeep.rules.due import months_after
+from aed.upkeep.due.calendars import due_calendar
+from aed.upkeep.due.queries import Duties, Whose, duties, replacements
+from aed.upkeep.due.sheets import due_sheet, replacement_sheet
+from aed.upkeep.rules import months_after
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 from tests.statements import statements_of

@@ -15,7 +15,7 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from aed.registry.devices.models import Device
-from aed.upkeep.formats.photo import LONGEST_SIDE, MAX_PIXELS
+from aed.upkeep.checks.photo import LONGEST_SIDE, MAX_PIXELS
 from tests import make
 from tests.registry.conftest import Desk
 

@@ -13,9 +13,9 @@ from PIL import Image
 from structlog.testing import capture_logs
 
 from aed.errors import InvalidInput
-from aed.upkeep.formats import photo_apart
-from aed.upkeep.formats.photo import picture_without_traces
-from aed.upkeep.formats.photo_apart import NICENESS, picture_made_apart
+from aed.upkeep.checks import photo_process as photo_apart
+from aed.upkeep.checks.photo import picture_without_traces
+from aed.upkeep.checks.photo_process import NICENESS, picture_made_apart
 
 
 def picture(side: int, kind: str = "PNG") -> bytes:

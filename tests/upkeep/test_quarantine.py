@@ -19,9 +19,9 @@ from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
 from aed.registry.devices.schemas import DeviceAmend
 from aed.settings import Settings
+from aed.upkeep.faults.queries import standing_quarantines
 from aed.upkeep.models import Quarantine
-from aed.upkeep.queries.quarantines import standing_quarantines
-from aed.upkeep.rules.quarantine import Reason
+from aed.upkeep.rules import Reason
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT
 

@@ -15,12 +15,12 @@ from aed.accounts.permissions import ANYONE
 from aed.errors import Conflict, NotAllowed, NotSignedIn
 from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
-from aed.upkeep.actions.recalls import announce_recall, apply_open_recalls, close_recall
 from aed.upkeep.jobs import look_after
 from aed.upkeep.models import Quarantine, Recall
-from aed.upkeep.queries.recalls import Progress, progress, recalled_devices
-from aed.upkeep.rules.recall import in_range, serial_key
-from aed.upkeep.schemas.recalls import RecallIn
+from aed.upkeep.recalls.actions import announce_recall, apply_open_recalls, close_recall
+from aed.upkeep.recalls.queries import Progress, progress, recalled_devices
+from aed.upkeep.recalls.schemas import RecallIn
+from aed.upkeep.rules import in_range, serial_key
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 

@@ -19,10 +19,9 @@ from aed.registry.devices.schemas import ConsumableIn
 from aed.registry.estates.models import Estate
 from aed.settings import Reminding
 from aed.upkeep import jobs
-from aed.upkeep.actions import reminding
 from aed.upkeep.models import Reminder
-from aed.upkeep.rules.due import Matter
-from aed.upkeep.rules.reminders import Answer
+from aed.upkeep.reminders import actions as reminding
+from aed.upkeep.rules import Answer, Matter
 from tests import make
 
 BY = Reminding()

@@ -21,8 +21,8 @@ from aed.notifications.rules import Channel
 from aed.registry.estates.models import Estate
 from aed.settings import Reminding, Settings
 from aed.upkeep import jobs
-from aed.upkeep.actions.reminding import prefer
-from aed.upkeep.rules.reminders import Hours
+from aed.upkeep.reminders.actions import prefer
+from aed.upkeep.reminders.rules import Hours
 from tests import make
 from tests.accounts.everyone import signed_in
 from tests.registry.conftest import Desk

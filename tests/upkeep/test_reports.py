@@ -12,20 +12,18 @@ from aed.accounts.permissions import ANYONE, Role, Viewer
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn, TooBusy
 from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
-from aed.upkeep.actions.reports import (
+from aed.upkeep.device_filter import Whose
+from aed.upkeep.faults.actions import (
     MOST_FROM_ONE,
     MOST_OF_A_DEVICE,
     close_report,
     forget_addresses,
     report_device,
 )
+from aed.upkeep.faults.queries import reports, standing_quarantines
+from aed.upkeep.faults.schemas import ReportIn
 from aed.upkeep.models import Report
-from aed.upkeep.queries.checks import reports
-from aed.upkeep.queries.quarantines import standing_quarantines
-from aed.upkeep.queries.whose import Whose
-from aed.upkeep.rules.quarantine import Reason, ReportKind
-from aed.upkeep.rules.states import ReportState
-from aed.upkeep.schemas.checks import ReportIn
+from aed.upkeep.rules import Reason, ReportKind, ReportState
 from tests import make
 from tests.make import NOW
 

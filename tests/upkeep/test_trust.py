@@ -20,15 +20,14 @@ from aed.registry.devices.models import Device
 from aed.registry.devices.rules import confidence, probability_ready
 from aed.responders.models import Responder
 from aed.settings import Arrival, Trust
-from aed.upkeep.actions.confirming import confirm_fact
-from aed.upkeep.actions.errands import answer_errand
-from aed.upkeep.formats.curve import trust_curve
+from aed.upkeep.confirmations.actions import answer_errand, confirm_fact
+from aed.upkeep.confirmations.curve import trust_curve
+from aed.upkeep.confirmations.queries import Trusted, trust_of
+from aed.upkeep.confirmations.rules import FactAnswer
+from aed.upkeep.confirmations.schemas import ConfirmIn
 from aed.upkeep.jobs import confirm_nearby
 from aed.upkeep.models import Confirmed, Errand, Report
-from aed.upkeep.queries.trust import Trusted, trust_of
-from aed.upkeep.rules.facts import Answer, Fact
-from aed.upkeep.rules.quarantine import ReportKind
-from aed.upkeep.schemas.trust import ConfirmIn
+from aed.upkeep.rules import Fact, ReportKind
 from tests import make
 from tests.make import NOW, PATIENT, north_of
 from tests.registry.conftest import Desk
@@ -145,7 +144,7 @@ def test_the_nearest_person_is_asked_once_and_answers_with_a_tap(
     key = (letter.text_en or "").rpartition("/c/")[2]
     assert errand.person_id == letter.person_id
     assert letter.recipient == "+8613800138090"
-    answer_errand(session, ANYONE, key, Answer.YES, None, at=NOW + DAY)
+    answer_errand(session, ANYONE, key, FactAnswer.YES, None, at=NOW + DAY)
     assert trusted(session, device, days=1)[Fact.POSITION].by == f"person:{errand.person_id}"
 
     assert asked(session, database, days=1) == 1, "now of its hours, and another person"

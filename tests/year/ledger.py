@@ -14,8 +14,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from aed.registry.devices.rules import NEEDED_KINDS, ConsumableKind
-from aed.upkeep.rules.due import Matter
-from aed.upkeep.rules.quarantine import Reason
+from aed.upkeep.rules import Matter, Reason
 
 DAY = timedelta(days=1)
 CHECK_DAYS: Final = 180

@@ -14,17 +14,15 @@ from sqlalchemy.orm import Session
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.permissions import Viewer
 from aed.registry.devices.rules import ConsumableKind
-from aed.upkeep.actions.checks import take_check
-from aed.upkeep.actions.recalls import announce_recall
-from aed.upkeep.actions.reminding import answer
-from aed.upkeep.actions.reports import report_device
-from aed.upkeep.queries.told import Told
-from aed.upkeep.rules.due import Matter
-from aed.upkeep.rules.policy import CheckKind, Question
-from aed.upkeep.rules.quarantine import Reason, ReportKind
-from aed.upkeep.rules.reminders import Answer
-from aed.upkeep.schemas.checks import CheckIn, ReplacedIn, ReportIn
-from aed.upkeep.schemas.recalls import RecallIn
+from aed.upkeep.checks.actions import take_check
+from aed.upkeep.checks.schemas import CheckIn, ReplacedIn
+from aed.upkeep.faults.actions import report_device
+from aed.upkeep.faults.schemas import ReportIn
+from aed.upkeep.recalls.actions import announce_recall
+from aed.upkeep.recalls.schemas import RecallIn
+from aed.upkeep.reminders.actions import answer
+from aed.upkeep.reminders.message_lines import Told
+from aed.upkeep.rules import Answer, CheckKind, Matter, Question, Reason, ReportKind
 from tests import make
 from tests.year.ledger import CHECK_DAYS
 from tests.year.world import LIVES, Somebody, World, moment

@@ -21,7 +21,7 @@ from aed.lookup.search import nearest
 from aed.notifications.jobs import send_waiting
 from aed.notifications.rules import Channel, Delivery
 from aed.settings import Settings
-from aed.upkeep.actions.reminding import told_by
+from aed.upkeep.reminders.actions import told_by
 from tests.year.ledger import DAY
 from tests.year.people import People
 from tests.year.world import DEVICES_AN_ESTATE, Size, World, build, moment

@@ -14,9 +14,7 @@ from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Consumable
 from aed.registry.devices.rules import ConsumableState
 from aed.upkeep.models import Quarantine, Reminder, ReminderFor, ReminderMessage
-from aed.upkeep.rules.due import Matter
-from aed.upkeep.rules.number import short_number
-from aed.upkeep.rules.reminders import Answer, Level
+from aed.upkeep.rules import Answer, Level, Matter, short_number
 from tests.year.ledger import DAY
 from tests.year.run import Year
 from tests.year.world import CHINA

@@ -20,8 +20,8 @@ from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import ConsumableKind
 from aed.registry.estates.models import Estate
-from aed.upkeep.actions.policies import create_policy
-from aed.upkeep.schemas.policies import PolicyIn
+from aed.upkeep.checks.actions import create_policy
+from aed.upkeep.checks.schemas import PolicyIn
 from tests import make
 from tests.make import METRES_PER_DEGREE
 from tests.year.ledger import CHECK_DAYS, Ledger

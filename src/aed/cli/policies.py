@@ -14,15 +14,15 @@ from aed.cli.context import operator, reading, writing, writing_much
 from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import After, Id, Version, show_all, show_history
 from aed.cli.screen import say, table
-from aed.upkeep.actions import policies as policy_actions
-from aed.upkeep.actions import recalls as recall_actions
-from aed.upkeep.queries import policies as policy_queries
-from aed.upkeep.queries import recalls as recall_queries
-from aed.upkeep.queries.policies import terms_of
-from aed.upkeep.rules.policy import DEFAULT, Question, Terms
-from aed.upkeep.rules.states import PolicyState
-from aed.upkeep.schemas.policies import PolicyAmend, PolicyIn, PolicyOut
-from aed.upkeep.schemas.recalls import RecallIn, RecallOut
+from aed.upkeep.checks import actions as policy_actions
+from aed.upkeep.checks import queries as policy_queries
+from aed.upkeep.checks.queries import terms_of
+from aed.upkeep.checks.rules import DEFAULT, Terms
+from aed.upkeep.checks.schemas import PolicyAmend, PolicyIn, PolicyOut
+from aed.upkeep.recalls import actions as recall_actions
+from aed.upkeep.recalls import queries as recall_queries
+from aed.upkeep.recalls.schemas import RecallIn, RecallOut
+from aed.upkeep.rules import PolicyState, Question
 
 SHOWN = 100
 

@@ -12,14 +12,14 @@ from aed.cli.register.rows import After
 from aed.cli.screen import say, table
 from aed.cli.upkeep import OfEstate, OfRegion
 from aed.errors import InvalidInput
-from aed.upkeep.actions.reminding import prefer
+from aed.upkeep.device_filter import Whose
 from aed.upkeep.models import ReminderPreference
-from aed.upkeep.queries import reminders as queries
-from aed.upkeep.queries.reminders import Listed
-from aed.upkeep.queries.told import preference_of
-from aed.upkeep.queries.whose import Whose
-from aed.upkeep.rules.number import short_number
-from aed.upkeep.rules.reminders import Hours
+from aed.upkeep.reminders import queries
+from aed.upkeep.reminders.actions import prefer
+from aed.upkeep.reminders.message_lines import preference_of
+from aed.upkeep.reminders.queries import Listed
+from aed.upkeep.reminders.rules import Hours
+from aed.upkeep.rules import short_number
 
 SHOWN = 100
 reminders = typer.Typer(no_args_is_help=True)

@@ -18,18 +18,18 @@ from aed.errors import InvalidInput
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.rules import probability_ready
 from aed.settings import load_settings
-from aed.upkeep.actions import call_outs as call_out_actions
-from aed.upkeep.actions.confirming import confirm_fact
-from aed.upkeep.formats.curve import trust_curve
-from aed.upkeep.formats.labels import label_sheets
-from aed.upkeep.queries import call_outs as call_out_queries
-from aed.upkeep.queries.labels import to_be_labelled
-from aed.upkeep.queries.trust import trust_of
-from aed.upkeep.queries.whose import Whose
-from aed.upkeep.rules.call_out import WORDS, RetrievalOutcome
-from aed.upkeep.rules.facts import Fact
-from aed.upkeep.schemas.call_outs import CallOutIn, ClosedAsIn
-from aed.upkeep.schemas.trust import ConfirmIn
+from aed.upkeep.confirmations.actions import confirm_fact
+from aed.upkeep.confirmations.curve import trust_curve
+from aed.upkeep.confirmations.queries import trust_of
+from aed.upkeep.confirmations.schemas import ConfirmIn
+from aed.upkeep.device_filter import Whose
+from aed.upkeep.labels.pdf import label_sheets
+from aed.upkeep.labels.queries import to_be_labelled
+from aed.upkeep.retrievals import actions as call_out_actions
+from aed.upkeep.retrievals import queries as call_out_queries
+from aed.upkeep.retrievals.rules import OUTCOME_WORDS
+from aed.upkeep.retrievals.schemas import CallOutIn, ClosedAsIn
+from aed.upkeep.rules import Fact, RetrievalOutcome
 
 # --- trust ----------------------------------------------------------------------------------------------
 
@@ -119,7 +119,7 @@ def close_call_out(
         device_id = call_out_actions.close_call_out(
             session, operator(), call_out_id, given.outcome, given.note, at=clock.now()
         ).device_id
-    say(f"Call-out {call_out_id}: {' '.join(reversed(WORDS[outcome]))}.")
+    say(f"Call-out {call_out_id}: {' '.join(reversed(OUTCOME_WORDS[outcome]))}.")
     show_readiness(device_id)
 
 
@@ -141,7 +141,7 @@ def list_call_outs(
             f"{each.sent_at:%Y-%m-%d %H:%MZ}",
             each.reference,
             each.asked,
-            " ".join(reversed(WORDS[each.outcome])) if each.outcome is not None else "open",
+            " ".join(reversed(OUTCOME_WORDS[each.outcome])) if each.outcome is not None else "open",
         )
         for each in found[:SHOWN]
     ]

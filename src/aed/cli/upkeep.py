@@ -20,25 +20,24 @@ from aed.cli.screen import say, table
 from aed.errors import InvalidInput
 from aed.registry.devices import queries as device_queries
 from aed.settings import load_settings
-from aed.upkeep.actions import photos as photo_actions
-from aed.upkeep.actions import reports as report_actions
-from aed.upkeep.actions.checks import take_check
-from aed.upkeep.formats import calendar, sheets
-from aed.upkeep.formats.photo import picture_without_traces
-from aed.upkeep.queries import checks as check_queries
-from aed.upkeep.queries import due as due_queries
-from aed.upkeep.queries import quarantines as quarantine_queries
-from aed.upkeep.queries.policies import policy_for, terms_of
-from aed.upkeep.queries.readiness import readiness_of
-from aed.upkeep.queries.whose import Whose
-from aed.upkeep.rules.check import asked_of
-from aed.upkeep.rules.due import WORDS as DUE_WORDS
-from aed.upkeep.rules.due import Matter
-from aed.upkeep.rules.number import short_number
-from aed.upkeep.rules.policy import GLANCE_ASKS, WORDS, CheckKind, Question
-from aed.upkeep.rules.quarantine import WORDS as WHY_WORDS
-from aed.upkeep.rules.states import ReportState
-from aed.upkeep.schemas.checks import CheckIn, CheckOut, ReadinessOut
+from aed.upkeep.checks import actions as photo_actions
+from aed.upkeep.checks import queries as check_queries
+from aed.upkeep.checks.actions import take_check
+from aed.upkeep.checks.photo import picture_without_traces
+from aed.upkeep.checks.queries import policy_for, terms_of
+from aed.upkeep.checks.rules import GLANCE_ASKS, QUESTION_WORDS, asked_of
+from aed.upkeep.checks.schemas import CheckIn, CheckOut
+from aed.upkeep.device_filter import Whose
+from aed.upkeep.due import calendars as calendar
+from aed.upkeep.due import queries as due_queries
+from aed.upkeep.due import sheets
+from aed.upkeep.due.rules import DUE_WORDS
+from aed.upkeep.faults import actions as report_actions
+from aed.upkeep.faults import queries as fault_queries
+from aed.upkeep.faults.queries import readiness_of
+from aed.upkeep.faults.schemas import ReadinessOut
+from aed.upkeep.rules import QUARANTINE_WORDS as WHY_WORDS
+from aed.upkeep.rules import CheckKind, Matter, Question, ReportState, short_number
 
 SHOWN = 100
 
@@ -56,10 +55,10 @@ def show_form(device_id: Id, kind: CheckKind = CheckKind.CHECK) -> None:
     """What a check of the device asks today."""
     with reading() as session:
         device = device_queries.device(session, operator(), device_id)
-        standing = [each.reason for each in quarantine_queries.standing_quarantines(session, device.id)]
+        standing = [each.reason for each in fault_queries.standing_quarantines(session, device.id)]
         asks = asked_of(terms_of(policy_for(session, device)).asks, standing)
     for question in GLANCE_ASKS if kind is CheckKind.GLANCE else asks:
-        say(f"{question}: {WORDS[question][1]} {WORDS[question][0]}")
+        say(f"{question}: {QUESTION_WORDS[question][1]} {QUESTION_WORDS[question][0]}")
     for reason in standing:
         say(f"It is out: {WHY_WORDS[reason][0]} {WHY_WORDS[reason][1]}")
 
@@ -110,7 +109,7 @@ def add_check(
 
 def _all_well(session: Session, device_id: int, kind: CheckKind) -> dict[Question, bool]:
     device = device_queries.device(session, operator(), device_id)
-    standing = [each.reason for each in quarantine_queries.standing_quarantines(session, device.id)]
+    standing = [each.reason for each in fault_queries.standing_quarantines(session, device.id)]
     asks = asked_of(terms_of(policy_for(session, device)).asks, standing)
     return dict.fromkeys(GLANCE_ASKS if kind is CheckKind.GLANCE else asks, True)
 
@@ -184,7 +183,7 @@ def list_quarantines(
     """What stands; a check that answers the reason ends it."""
     with reading() as session:
         whose = Whose(device_id=device, estate_id=estate, region=region)
-        found = quarantine_queries.quarantines(
+        found = fault_queries.quarantines(
             session, operator(), whose, limit=SHOWN + 1, after_id=after, also_lifted=lifted
         )
     rows = [
@@ -219,7 +218,7 @@ def list_reports(
 ) -> None:
     """What was reported and nobody has looked at yet."""
     with reading() as session:
-        found = check_queries.reports(
+        found = fault_queries.reports(
             session,
             operator(),
             Whose(estate_id=estate, region=region),
@@ -345,7 +344,7 @@ def replacements(
             f"{each.month:%Y-%m}",
             each.maker,
             each.model,
-            " ".join(reversed(sheets.KINDS[each.kind])),
+            " ".join(reversed(sheets.CONSUMABLE_WORDS[each.kind])),
             each.quantity,
         )
         for each in found

@@ -14,19 +14,20 @@ from aed.accounts.permissions import SCHEDULER
 from aed.database.session import Database, exclusive_lock, read_session, transaction
 from aed.registry.devices.models import Device
 from aed.settings import Reminding, Returns, Trust
-from aed.upkeep.actions import addressing, reminders, reminding
-from aed.upkeep.actions.asking import ask_nearby
-from aed.upkeep.actions.calendar_notices import tell_of_ending_calendars
-from aed.upkeep.actions.call_outs import ask_after
-from aed.upkeep.actions.recalls import apply_open_recalls
-from aed.upkeep.actions.reports import forget_addresses
-from aed.upkeep.queries.call_outs import to_be_asked_after
-from aed.upkeep.queries.due import duties_of
-from aed.upkeep.queries.reminders import kept_devices
-from aed.upkeep.queries.who_hears import WhoHears
-from aed.upkeep.rules.call_out import RetrievalOutcome
-from aed.upkeep.rules.due import Matter
-from aed.upkeep.rules.reminders import EXPIRING, REMINDED, thresholds_before
+from aed.upkeep.confirmations.actions import ask_nearby
+from aed.upkeep.due.queries import duties_of
+from aed.upkeep.faults.actions import forget_addresses
+from aed.upkeep.recalls.actions import apply_open_recalls
+from aed.upkeep.reminders import actions as reminders
+from aed.upkeep.reminders import actions as reminding
+from aed.upkeep.reminders import recipients as addressing
+from aed.upkeep.reminders.holiday_notices import tell_of_ending_calendars
+from aed.upkeep.reminders.queries import kept_devices
+from aed.upkeep.reminders.recipients import WhoHears
+from aed.upkeep.reminders.rules import EXPIRING, REMINDED, thresholds_before
+from aed.upkeep.retrievals.actions import ask_after
+from aed.upkeep.retrievals.queries import to_be_asked_after
+from aed.upkeep.rules import Matter, RetrievalOutcome
 
 ASKED_EVERY_HOURS: Final = 1
 _CALL_OUTS: Final = 500

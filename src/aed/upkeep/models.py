@@ -10,13 +10,19 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.registry.devices.models import Device
-from aed.upkeep.rules.call_out import RetrievalOutcome
-from aed.upkeep.rules.due import Matter
-from aed.upkeep.rules.facts import Fact
-from aed.upkeep.rules.policy import CheckKind
-from aed.upkeep.rules.quarantine import Reason, ReportKind
-from aed.upkeep.rules.reminders import Answer, Level
-from aed.upkeep.rules.states import PolicyState, RecallState, ReportState
+from aed.upkeep.rules import (
+    Answer,
+    CheckKind,
+    Fact,
+    Level,
+    Matter,
+    PolicyState,
+    Reason,
+    RecallState,
+    ReportKind,
+    ReportState,
+    RetrievalOutcome,
+)
 
 
 class Policy(Versioned, Table):

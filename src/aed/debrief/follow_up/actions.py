@@ -15,16 +15,15 @@ from aed.incidents.rules import AlertState, FetchFailure, IncidentState
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.rules import DeviceState
 from aed.settings import Settings
-from aed.upkeep.actions import quarantines
-from aed.upkeep.actions.call_outs import close_call_out, tell_of_call_out
-from aed.upkeep.actions.reports import keep_report
+from aed.upkeep.faults import actions as quarantines
+from aed.upkeep.faults.actions import keep_report
+from aed.upkeep.faults.schemas import ReportIn
+from aed.upkeep.labels.queries import labelled_device
 from aed.upkeep.models import CallOut
-from aed.upkeep.queries.call_outs import call_out_by_key
-from aed.upkeep.queries.labels import labelled_device
-from aed.upkeep.rules.call_out import RetrievalOutcome
-from aed.upkeep.rules.quarantine import Reason, ReportKind
-from aed.upkeep.schemas.call_outs import CallOutIn
-from aed.upkeep.schemas.checks import ReportIn
+from aed.upkeep.retrievals.actions import close_call_out, tell_of_call_out
+from aed.upkeep.retrievals.queries import call_out_by_key
+from aed.upkeep.retrievals.schemas import CallOutIn
+from aed.upkeep.rules import Reason, ReportKind, RetrievalOutcome
 
 _FAILED: Final = {
     FetchFailure.NOT_THERE: (

@@ -26,8 +26,8 @@ from aed.incidents.rules import IncidentKind
 from aed.notifications import enqueue as putting_actions
 from aed.notifications.enqueue import Notice
 from aed.settings import Settings
-from aed.upkeep.actions.call_outs import close_call_out
-from aed.upkeep.rules.call_out import RetrievalOutcome
+from aed.upkeep.retrievals.actions import close_call_out
+from aed.upkeep.rules import RetrievalOutcome
 from aed.walking.network import WalkingNetwork
 
 log = structlog.get_logger("aed")

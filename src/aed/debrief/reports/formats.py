@@ -24,8 +24,8 @@ from aed.debrief.reports.queries import AfterAction
 from aed.files.typesetting import pdf_of
 from aed.incidents.models import Alert
 from aed.incidents.rules import IncidentKind, Task
-from aed.upkeep.rules.call_out import WORDS as RETURNED_WORDS
-from aed.upkeep.rules.number import short_number
+from aed.upkeep.retrievals.rules import OUTCOME_WORDS as RETURNED_WORDS
+from aed.upkeep.rules import short_number
 
 _NOTHING: Final = "–"
 _MARKED: Final[Mapping[IncidentKind, Label]] = {

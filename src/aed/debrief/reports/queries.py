@@ -21,7 +21,7 @@ from aed.incidents.plan.schemas import load_inputs, shown_record
 from aed.incidents.record.actions import first_broken_entry
 from aed.incidents.rules import Task
 from aed.upkeep.models import CallOut
-from aed.upkeep.rules.call_out import RetrievalOutcome as Returned
+from aed.upkeep.rules import RetrievalOutcome as Returned
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,335 @@
+"""Taking in a check with all that follows from it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.free_text import MAX_REASON_CHARACTERS, quote
+from aed.accounts.permissions import Viewer, require_estate_manager
+from aed.errors import Conflict, InvalidInput, NotFound
+from aed.registry.changes import (
+    flush_or_conflict,
+    record_amendment,
+    record_creation,
+    require_not_null,
+    require_version,
+)
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.corrections import amend_from_check, doubt_access, local_day, replace_consumable
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import ConsumableKind, DeviceState
+from aed.registry.devices.schemas import ConsumableIn, DeviceAmend
+from aed.registry.estates import queries as estate_queries
+from aed.upkeep.checks import queries
+from aed.upkeep.checks.photo import Picture
+from aed.upkeep.checks.queries import policy_for, terms_of
+from aed.upkeep.checks.rules import PROBLEMS, Answered, Terms, check_moment, consequences
+from aed.upkeep.checks.schemas import CheckIn, PolicyAmend, PolicyIn, ReplacedIn
+from aed.upkeep.confirmations.actions import put_confirmed
+from aed.upkeep.confirmations.rules import confirmed_by_check
+from aed.upkeep.faults import actions as quarantines
+from aed.upkeep.faults.queries import open_reports, pads_are_new_since, standing_quarantines
+from aed.upkeep.messages import tell_keepers
+from aed.upkeep.models import Check, Photo, Policy
+from aed.upkeep.permissions import may_check, may_decide_policy
+from aed.upkeep.retrievals.actions import answered_by_check
+from aed.upkeep.rules import CheckKind, PolicyState, Question, Reason, ReportState, months_after
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A check that was taken in: now, or when it was sent before."""
+
+    check: Check
+    device: Device
+    is_new: bool
+
+
+def take_check(session: Session, who: Viewer, device_id: int, new: CheckIn, *, at: datetime) -> Taken:
+    """The check is kept, and what follows from it holds.
+
+    1. One that was sent before under its key is answered as it was then.
+    2. What was replaced and where the device was put is written into the register.
+    3. What it says begins quarantines, and lifts those that it answers (`rules.consequences`).
+    4. What passers-by reported before it was answered is closed.
+    5. What it confirms is written down, and a call-out before it is asked after no longer.
+    6. One that arrives after a later check was answered is kept, and of what it says only that holds which no
+       later one has overtaken: what was replaced.
+
+    Raises Conflict for another check under a key that is taken.
+    """
+    device = device_queries.device(session, who, device_id, for_update=True)
+    may_check(who, new.kind, device.estate_id, device.region_id)
+    said = new.model_dump_json(exclude={"answered_at"})  # when it is sent again it may say so otherwise
+    digest = hashlib.sha256(f"{device_id} {said}".encode()).hexdigest()
+    known = queries.check_by_key(session, str(new.key))
+    if known is not None:
+        if known.digest != digest:
+            raise Conflict("Another check was sent under this key: make up a new one.", field="key")
+        return Taken(known, device, is_new=False)
+    answered_at = new.answered_at or at
+    check_moment(answered_at, now=at)
+    if device.state is DeviceState.WITHDRAWN:
+        raise Conflict("This device has been withdrawn from the register.", field="device_id")
+    policy = policy_for(session, device)
+    fitted = _fitted(new.replaced, terms_of(policy), day=local_day(device, answered_at))
+    later = queries.later_checks(session, device.id, answered_at=answered_at)
+    standing = [each for each in standing_quarantines(session, device.id) if each.since <= answered_at]
+    used = next((each for each in standing if each.reason is Reason.USED), None)
+    follows = consequences(
+        Answered(
+            kind=new.kind,
+            answered_at=answered_at,
+            is_there=new.is_there,
+            was_used=new.was_used,
+            answers=new.answers,
+            replaced=frozenset(each.kind for each in fitted),
+            recall_is_done=new.recall_is_done,
+            has_had_new_pads=used is not None and pads_are_new_since(session, device.id, used.since),
+        ),
+        standing={each.reason for each in standing},
+    )
+    check = Check(
+        key=str(new.key),
+        digest=digest,
+        device_id=device.id,
+        kind=new.kind,
+        policy_id=policy.id if policy is not None else None,
+        policy_version=policy.version if policy is not None else None,
+        answered_at=answered_at,
+        received_at=at,
+        by_id=who.person_id,
+        by_name=who.name,
+        is_there=new.is_there,
+        was_used=new.was_used,
+        answers={str(question): is_well for question, is_well in new.answers.items()},
+        replaced=_replaced(device, fitted),
+        note=new.note,
+        is_passed=follows.is_passed,
+        is_late=bool(later),
+    )
+    session.add(check)
+    flush_or_conflict(session, "This check arrived twice in the same moment: send it again.", "key")
+    overtaken = {kind for each in later for kind in each.replaced}
+    for each in fitted:
+        if each.kind not in overtaken:
+            replace_consumable(session, who, device, each, at=at)
+    if not later:
+        _write_into_register(session, who, device, new, check, at=at)
+        quarantines.begin(
+            session, who, device, follows.quarantines, at=at, since=answered_at, said=new.note, check=check
+        )
+        quarantines.lift(session, who, device, follows.lifts, check=check, at=at)
+        _tell_of(session, who, device, follows.to_be_told, new.note, at=at)
+        confirmed = confirmed_by_check(
+            new.kind, is_there=new.is_there, is_passed=follows.is_passed, answers=new.answers
+        )
+        put_confirmed(session, who, device, confirmed, at=min(answered_at, at))
+        if new.answers.get(Question.ACCESS_AS_DESCRIBED) is False:
+            doubt_access(session, who, device, at=min(answered_at, at))
+        if new.kind is not CheckKind.GLANCE:
+            answered_by_check(session, who, device, check, at=at)
+    if new.kind is not CheckKind.GLANCE and new.is_there:
+        for report in open_reports(session, device.id, until=answered_at):
+            report.state, report.closed_at, report.closed_by = ReportState.ANSWERED, at, who.name
+    session.flush()
+    return Taken(check, device, is_new=True)
+
+
+def _fitted(replaced: Sequence[ReplacedIn], terms: Terms, *, day: date) -> list[ConsumableIn]:
+    """What is in the device now. What says no date itself lasts as long as the policy says.
+
+    Raises InvalidInput for what may not be used any longer, and where no date is to be had.
+    """
+    lives = {ConsumableKind.BATTERY: terms.battery_months}
+    fitted = []
+    for each in replaced:
+        expires_on, months = each.expires_on, lives.get(each.kind, terms.pads_months)
+        if expires_on is None and months is not None:
+            expires_on = months_after(day, months)
+        if expires_on is None:
+            raise InvalidInput(
+                f"Say until when the new {each.kind} may be used: the device's policy does not.",
+                field="replaced",
+            )
+        if expires_on < day:
+            raise InvalidInput(
+                f"The new {each.kind} expired on {expires_on}: look again, or fit others.", field="replaced"
+            )
+        fitted.append(ConsumableIn(kind=each.kind, lot=each.lot, expires_on=expires_on))
+    return fitted
+
+
+def _replaced(device: Device, fitted: Sequence[ConsumableIn]) -> dict[str, Any]:
+    """Old and new, as the check keeps it."""
+    before = {item.kind: item for item in reversed(device.consumables)}  # of several the first to expire
+    kept: dict[str, Any] = {}
+    for each in fitted:
+        old = before.get(each.kind)
+        kept[str(each.kind)] = {
+            "lot": each.lot,
+            "expires_on": each.expires_on.isoformat(),
+            "lot_before": old.lot if old is not None else None,
+            "expires_on_before": old.expires_on.isoformat() if old is not None else None,
+        }
+    return kept
+
+
+def _write_into_register(
+    session: Session, who: Viewer, device: Device, new: CheckIn, check: Check, *, at: datetime
+) -> None:
+    """Where the device is, and when it was last found in order."""
+    found = (
+        DeviceAmend(**new.moved.model_dump(exclude_unset=True)) if new.moved is not None else DeviceAmend()
+    )
+    day = local_day(device, check.answered_at)
+    if check.is_passed and (device.last_checked_on is None or day > device.last_checked_on):
+        found = found.model_copy(update={"last_checked_on": day})
+    if found.model_fields_set:
+        amend_from_check(session, who, device, found, at=at)
+
+
+def _tell_of(
+    session: Session,
+    who: Viewer,
+    device: Device,
+    wrong: Sequence[Question],
+    note: str | None,
+    *,
+    at: datetime,
+) -> None:
+    """What is wrong and no reason to quarantine, to whoever keeps it."""
+    if not wrong:
+        return
+    words = [PROBLEMS[question] for question in wrong]
+    added = f" ({quote(note, limit=MAX_REASON_CHARACTERS)})" if note else ""
+    tell_keepers(
+        session,
+        who,
+        [device],
+        en=f"to be seen to: {', '.join(en for en, _ in words)}{added}.",
+        zh=f"需处理：{'、'.join(zh for _, zh in words)}{added}。",
+        at=at,
+    )
+
+
+MOST_OF_A_CHECK: Final = 5
+
+
+def add_photo(
+    session: Session, who: Viewer, check_key: str, sent: bytes, picture: Picture, *, at: datetime
+) -> Photo:
+    """The picture, which was made anew from what was sent, is kept with its check. The same file again is the
+    same photo.
+
+    For whoever may check the device, and holds the key of the check: nobody else was told it. Raises NotFound
+    for no such check, Conflict for too many.
+    """
+    check = _check_to_show(session, who, check_key, for_update=True)
+    digest = hashlib.sha256(sent).hexdigest()
+    known = _same(session, check, digest)
+    if known is not None:
+        return known
+    photo = Photo(
+        check_id=check.id,
+        sent_sha256=digest,
+        sha256=hashlib.sha256(picture.jpeg).hexdigest(),
+        width=picture.width,
+        height=picture.height,
+        jpeg=picture.jpeg,
+        received_at=at,
+    )
+    session.add(photo)
+    flush_or_conflict(session, "This photo arrived twice in the same moment.", "check")
+    return photo
+
+
+def require_photo(session: Session, who: Viewer, check_key: str, sent: bytes | None = None) -> None:
+    """Refuse what `add_photo` would refuse, before a photo is read (without `sent`), or decoded."""
+    check = _check_to_show(session, who, check_key)
+    if sent is not None:
+        _same(session, check, hashlib.sha256(sent).hexdigest())
+
+
+def _check_to_show(session: Session, who: Viewer, check_key: str, *, for_update: bool = False) -> Check:
+    check = queries.check_by_key(session, check_key)
+    if check is None:
+        raise NotFound("There is no check under this key: send the check first.", field="check")
+    device = device_queries.device(session, who, check.device_id, for_update=for_update)
+    may_check(who, check.kind, device.estate_id, device.region_id)
+    return check
+
+
+def _same(session: Session, check: Check, digest: str) -> Photo | None:
+    """The photo that was made of the same file. Raises Conflict where there is none, nor room for another."""
+    known = queries.photos_of(session, check.id)
+    for each in known:
+        if each.sent_sha256 == digest:
+            return each
+    if len(known) >= MOST_OF_A_CHECK:
+        raise Conflict(f"A check has at most {MOST_OF_A_CHECK} photos.", field="check")
+    return None
+
+
+def create_policy(session: Session, who: Viewer, new: PolicyIn, *, at: datetime) -> Policy:
+    """It is in force from now on. An estate's own is its manager's to make, any other an administrator's.
+
+    Raises Conflict where one is in force for the same already.
+    """
+    _may_decide(session, who, new.estate_id)
+    policy = Policy(
+        **new.model_dump(),
+        scope=_scope(new.estate_id, new.maker, new.model),
+        state=PolicyState.IN_FORCE,
+    )
+    session.add(policy)
+    flush_or_conflict(
+        session, "A policy for the same is in force already: amend or withdraw that one.", "model"
+    )
+    record_creation(session, who, policy, at=at)
+    return policy
+
+
+def amend_policy(
+    session: Session, who: Viewer, policy_id: int, change: PolicyAmend, *, version: int, at: datetime
+) -> Policy:
+    policy = queries.policy(session, who, policy_id)
+    _may_decide(session, who, policy.estate_id)
+    require_version(policy, version)
+    require_not_null(policy, change, change.model_fields_set)
+    for name in change.model_fields_set:
+        setattr(policy, name, getattr(change, name))
+    record_amendment(session, who, policy, at=at)
+    flush_or_conflict(session, "The policy cannot be amended so.", None)
+    return policy
+
+
+def withdraw_policy(session: Session, who: Viewer, policy_id: int, *, version: int, at: datetime) -> Policy:
+    """The next wider policy holds from now on, or the default."""
+    policy = queries.policy(session, who, policy_id)
+    _may_decide(session, who, policy.estate_id)
+    require_version(policy, version)
+    policy.state = PolicyState.WITHDRAWN
+    record_amendment(session, who, policy, at=at)
+    flush_or_conflict(session, "The policy cannot be withdrawn.", None)
+    return policy
+
+
+def _may_decide(session: Session, who: Viewer, estate_id: int | None) -> None:
+    region_id = None
+    if estate_id is not None:
+        if who.person_id is None:
+            require_estate_manager(who, estate_id)  # before a stranger learns which estates there are
+        region_id = estate_queries.estate(session, who, estate_id).region_id
+    may_decide_policy(who, estate_id, region_id)
+
+
+def _scope(estate_id: int | None, maker: str | None, model: str | None) -> str:
+    """One word for what a policy is for, whatever the case of maker and model."""
+    return "|".join((str(estate_id or ""), (maker or "").casefold(), (model or "").casefold()))

@@ -1,0 +1,343 @@
+"""Routes of checks, and of whether a device is ready."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from hashlib import sha256
+from importlib import resources
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from aed import clock
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import Viewer
+from aed.database.dependencies import ReadSession, WriteSession, database_of
+from aed.database.session import Database, read_session
+from aed.errors import NotSignedIn
+from aed.http.concurrency_limits import QueueLimits, wait_for_turn
+from aed.http.parameters import Cursor, IfMatch, Limit, RowId, cursor_id, set_etag, version_from_if_match
+from aed.registry.changes import RegistryChangeOut, changes_of
+from aed.registry.devices import queries as device_queries
+from aed.registry.estates import queries as estate_queries
+from aed.upkeep.checks import actions, queries
+from aed.upkeep.checks.actions import add_photo, require_photo, take_check
+from aed.upkeep.checks.photo import Picture
+from aed.upkeep.checks.photo_process import picture_made_apart
+from aed.upkeep.checks.rules import GLANCE_ASKS, asked_of
+from aed.upkeep.checks.schemas import (
+    CheckIn,
+    CheckOut,
+    CheckPage,
+    CheckResultOut,
+    FormOut,
+    FormQuestionOut,
+    PhotoOut,
+    PolicyAmend,
+    PolicyIn,
+    PolicyOut,
+    PolicyPage,
+)
+from aed.upkeep.faults.queries import readiness_of, standing_quarantines
+from aed.upkeep.faults.schemas import ReadinessOut
+from aed.upkeep.permissions import may_decide_policy
+from aed.upkeep.rules import CheckKind, Reason
+
+router = APIRouter(tags=["upkeep"])
+
+
+@router.post("/devices/{device_id}/checks")
+def check_device(
+    request: Request, session: WriteSession, viewer: ViewerDep, device_id: RowId, new: CheckIn
+) -> CheckResultOut:
+    """Tells of a check. The same one sent again changes nothing and is answered alike, so a phone without a
+    network may try until it is answered."""
+    now = clock.now()
+    taken = take_check(session, viewer, device_id, new, at=now)
+    device = device_queries.device(session, viewer, taken.device.id)
+    ready = readiness_of(
+        session, device, at=now, checked_within_days=request.app.state.settings.arrival.checked_within_days
+    )
+    return CheckResultOut(check=CheckOut.of(taken.check), device=ReadinessOut.of(ready))
+
+
+@router.get("/devices/{device_id}/checks")
+def list_device_checks(
+    session: ReadSession, viewer: ViewerDep, device_id: RowId, limit: Limit = 100, cursor: Cursor = None
+) -> CheckPage:
+    """The checks of a device, the last to arrive first; for its own people and its dispatchers."""
+    before = cursor_id(cursor) or None
+    found = queries.checks(session, viewer, device_id, limit=limit + 1, before_id=before)
+    return CheckPage(
+        checks=[CheckOut.of(each) for each in found[:limit]],
+        next=str(found[limit - 1].id) if len(found) > limit else None,
+    )
+
+
+@router.get("/checks/{check_id}")
+def get_check(session: ReadSession, viewer: ViewerDep, check_id: RowId) -> CheckOut:
+    """One check; for the device's own people and its dispatchers."""
+    return CheckOut.of(queries.check(session, viewer, check_id))
+
+
+# --- photos ---------------------------------------------------------------------------------------------
+
+_PICTURE: Final = {"schema": {"type": "string", "format": "binary"}, "example": "The bytes of the file"}
+_SENT: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {"image/jpeg": _PICTURE, "image/png": _PICTURE, "image/webp": _PICTURE},
+    }
+}
+
+
+CheckKey = Annotated[
+    str,
+    Query(
+        description="The key under which the check was sent",
+        pattern="^[0-9a-fA-F-]{36}$",
+        examples=["0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a10"],
+    ),
+]
+PHOTOS: Final = QueueLimits(
+    "photos",
+    at_once=3,
+    waiting=6,
+    each=3,
+    otherwise="Several photos are being received. Try again in a moment.",
+)
+"""So many are read at once, each up to AED_PHOTO_LIMIT_BYTES; phones try again by themselves."""
+
+
+_decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="photo")
+"""It waits for one photo at a time to be decoded, and takes none of the threads that answer requests."""
+
+
+async def _sent_photo(
+    request: Request, viewer: ViewerDep, check: CheckKey
+) -> AsyncIterator[tuple[bytes, Picture]]:
+    """What was sent, and the picture made from it: before the transaction, for it takes a while.
+
+    1. Refuse whoever may not send a photo of this check before the body is read.
+    2. Read the body, a few at once.
+    3. Refuse one photo too many before it is decoded.
+    4. Decode it, one at a time.
+    """
+    if not viewer.is_signed_in:
+        raise NotSignedIn("A photo belongs to a check, which needs a name: send a token, or sign in.")
+    key = check.lower()
+    require = partial(_require_photo, database_of(request), viewer, key)
+    await run_in_threadpool(require, None)
+    async with wait_for_turn(request, PHOTOS, viewer.name):
+        sent = await request.body()
+        await run_in_threadpool(require, sent)
+        picture = await asyncio.get_running_loop().run_in_executor(_decoder, picture_made_apart, sent)
+        yield sent, picture
+
+
+def _require_photo(database: Database, viewer: Viewer, key: str, sent: bytes | None) -> None:
+    with read_session(database) as session:
+        require_photo(session, viewer, key, sent)
+
+
+@router.post("/photos", openapi_extra=_SENT)
+def upload_photo(
+    viewer: ViewerDep,
+    sent: Annotated[tuple[bytes, Picture], Depends(_sent_photo, scope="function")],
+    session: WriteSession,
+    check: CheckKey,
+) -> PhotoOut:
+    """A photo of a check that was sent: JPEG, PNG or WebP, by whoever sent the check. What it says of place,
+    time and camera is not kept. The same file sent again is the same photo."""
+    return PhotoOut.of(add_photo(session, viewer, check.lower(), *sent, at=clock.now()))
+
+
+@router.get("/checks/{check_id}/photos")
+def list_photos(session: ReadSession, viewer: ViewerDep, check_id: RowId) -> list[PhotoOut]:
+    """The photos of a check; for the device's own people and its dispatchers."""
+    check = queries.check(session, viewer, check_id)
+    return [PhotoOut.of(each) for each in queries.photos_of(session, check.id)]
+
+
+@router.get(
+    "/photos/{photo_id}",
+    response_class=Response,
+    responses={200: {"description": "The picture", "content": {"image/jpeg": _PICTURE}}},
+)
+def get_photo(session: ReadSession, viewer: ViewerDep, photo_id: RowId) -> Response:
+    """The picture itself, as JPEG; for the device's own people and its dispatchers."""
+    photo, jpeg = queries.photo(session, viewer, photo_id)
+    return Response(
+        jpeg,
+        media_type="image/jpeg",
+        headers={
+            "ETag": f'"{photo.sha256}"',
+            "Cache-Control": "private, max-age=86400",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+@router.get("/policies")
+def list_policies(
+    session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
+) -> PolicyPage:
+    """How often devices are looked at, and what a check asks: makers' and models' policies for everyone, an
+    estate's for whoever knows the estate. Withdrawn ones too."""
+    found = queries.policies(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
+    return PolicyPage(
+        policies=[PolicyOut.of(each) for each in found[:limit]],
+        next=str(found[limit - 1].id) if len(found) > limit else None,
+    )
+
+
+@router.get("/policies/{policy_id}")
+def get_policy(session: ReadSession, viewer: ViewerDep, policy_id: RowId, response: Response) -> PolicyOut:
+    """One policy."""
+    policy = queries.policy(session, viewer, policy_id)
+    set_etag(response, policy.version)
+    return PolicyOut.of(policy)
+
+
+@router.post("/policies", status_code=201)
+def create_policy(session: WriteSession, viewer: ViewerDep, new: PolicyIn, response: Response) -> PolicyOut:
+    """Puts a policy into force. An estate's is its manager's to make, any other an administrator's."""
+    policy = actions.create_policy(session, viewer, new, at=clock.now())
+    response.headers["Location"] = f"/v1/policies/{policy.id}"
+    set_etag(response, policy.version)
+    return PolicyOut.of(policy)
+
+
+@router.patch("/policies/{policy_id}")
+def amend_policy(
+    session: WriteSession,
+    viewer: ViewerDep,
+    policy_id: RowId,
+    change: PolicyAmend,
+    response: Response,
+    if_match: IfMatch = None,
+) -> PolicyOut:
+    """Amends what is given; refused (412) when somebody else amended it since it was read."""
+    policy = actions.amend_policy(
+        session, viewer, policy_id, change, version=version_from_if_match(if_match), at=clock.now()
+    )
+    set_etag(response, policy.version)
+    return PolicyOut.of(policy)
+
+
+@router.delete("/policies/{policy_id}", status_code=204)
+def withdraw_policy(
+    session: WriteSession, viewer: ViewerDep, policy_id: RowId, if_match: IfMatch = None
+) -> None:
+    """The next wider policy holds from now on, or the default."""
+    actions.withdraw_policy(
+        session, viewer, policy_id, version=version_from_if_match(if_match), at=clock.now()
+    )
+
+
+@router.get("/policies/{policy_id}/history")
+def list_policy_history(session: ReadSession, viewer: ViewerDep, policy_id: RowId) -> list[RegistryChangeOut]:
+    """Every version of it, newest first: who changed what and when. For those who may amend it."""
+    policy = queries.policy(session, viewer, policy_id)
+    estate = (
+        estate_queries.estate(session, viewer, policy.estate_id) if policy.estate_id is not None else None
+    )
+    may_decide_policy(viewer, policy.estate_id, estate.region_id if estate is not None else None)
+    return [
+        RegistryChangeOut.of(each)
+        for each in changes_of(session, subject="policies", subject_id=str(policy.id))
+    ]
+
+
+@router.get("/devices/{device_id}/form")
+def get_check_form(
+    session: ReadSession, viewer: ViewerDep, device_id: RowId, kind: CheckKind = CheckKind.CHECK
+) -> FormOut:
+    """What a check of this device asks today, by the policy in force; for everyone who may see the device."""
+    device = device_queries.device(session, viewer, device_id)
+    policy = queries.policy_for(session, device)
+    standing = {each.reason for each in standing_quarantines(session, device.id)}
+    terms = queries.terms_of(policy)
+    asks = GLANCE_ASKS if kind is CheckKind.GLANCE else asked_of(terms.asks, standing)
+    return FormOut(
+        device_id=device.id,
+        kind=kind,
+        policy_id=policy.id if policy is not None else None,
+        policy_version=policy.version if policy is not None else None,
+        asks=[FormQuestionOut.of(question) for question in asks],
+        asks_about_recall=Reason.RECALL in standing,
+        needs_new_pads=Reason.USED in standing,
+    )
+
+
+pages_router = APIRouter(prefix="/c", tags=["pages"])
+
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; "
+    "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HTML: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The page", "content": {"text/html": {"schema": {"type": "string"}}}}
+}
+
+
+@cache
+def _file(name: str) -> tuple[bytes, str]:
+    """A file of the page, and its ETag."""
+    found = resources.files("aed.upkeep.checks").joinpath("page", name).read_bytes()
+    return found, f'"{sha256(found).hexdigest()[:32]}"'
+
+
+def _answer(request: Request, name: str, media_type: str) -> Response:
+    found, etag = _file(name)
+    headers = {
+        "ETag": etag,
+        "Cache-Control": "no-cache",  # asked each time, answered by 304
+        "Content-Security-Policy": _POLICY,
+        "Permissions-Policy": "camera=(self), geolocation=(self)",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    return Response(found, media_type=media_type, headers=headers)
+
+
+@pages_router.get("/page.js", response_class=Response)
+def get_page_script(request: Request) -> Response:
+    """What the page does."""
+    return _answer(request, "page.js", "text/javascript")
+
+
+@pages_router.get("/page.css", response_class=Response)
+def get_page_style(request: Request) -> Response:
+    """How the page looks."""
+    return _answer(request, "page.css", "text/css")
+
+
+@pages_router.get("/worker.js", response_class=Response)
+def get_page_worker(request: Request) -> Response:
+    """What keeps the page on the phone, so that it opens without a network."""
+    return _answer(request, "worker.js", "text/javascript")
+
+
+@pages_router.get("/app.webmanifest", response_class=Response)
+def get_page_manifest(request: Request) -> Response:
+    """How the page is called on a phone's home screen."""
+    return _answer(request, "app.webmanifest", "application/manifest+json")
+
+
+@pages_router.get("/{number}", response_class=Response, responses=_HTML)
+def get_device_page(
+    request: Request,
+    number: Annotated[
+        str,
+        Path(max_length=64, description="The short number, or the key of a question", examples=["1234-4"]),
+    ],
+) -> Response:
+    """The page behind the code on a cabinet, and that of one small question that was sent."""
+    return _answer(request, "page.html", "text/html")

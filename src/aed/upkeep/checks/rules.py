@@ -1,0 +1,218 @@
+"""How often a device is looked at, and what a check asks: a policy's words, and what holds by default."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from aed.errors import InvalidInput
+from aed.registry.devices.rules import ConsumableKind
+from aed.upkeep.rules import MOST_AHEAD, MOST_LATE, CheckKind, Question, Reason
+
+QUESTION_WORDS: Final = {
+    Question.STATUS_LIGHT: ("Does the status light say that it is ready?", "状态指示灯显示正常吗？"),
+    Question.CABINET: ("Does the cabinet open?", "外箱柜体能正常打开吗？"),
+    Question.CABINET_WHOLE: ("Is the cabinet whole?", "外箱柜体完好吗？"),
+    Question.SEAL: ("Is the seal unbroken?", "封条完好吗？"),
+    Question.SIGN: ("Can the sign be seen from afar?", "导向标识远处看得见吗？"),
+    Question.PADS_IN_DATE: ("Are the pads in date and their bag closed?", "电极片在有效期内、包装未拆封吗？"),
+    Question.BATTERY_IN_DATE: ("Is the battery in date?", "电池在有效期内吗？"),
+    Question.SPARE_PADS: ("Are spare pads there?", "备用电极片在吗？"),
+    Question.ALARM: ("Does the cabinet's alarm sound?", "外箱柜体报警器会响吗？"),
+    Question.ACCESS_AS_DESCRIBED: ("Does one get in as the register says?", "取用方式与登记的一致吗？"),
+    Question.PHOTO: ("Take a photo of the front.", "请拍一张正面照片。"),
+}
+"""Each question in English and Chinese."""
+
+PROBLEMS: Final = {
+    Question.STATUS_LIGHT: ("status light", "状态指示灯"),
+    Question.CABINET: ("cabinet does not open", "外箱柜体打不开"),
+    Question.CABINET_WHOLE: ("cabinet", "外箱柜体"),
+    Question.SEAL: ("seal", "封条"),
+    Question.SIGN: ("sign", "导向标识"),
+    Question.PADS_IN_DATE: ("pads", "电极片"),
+    Question.BATTERY_IN_DATE: ("battery", "电池"),
+    Question.SPARE_PADS: ("spare pads", "备用电极片"),
+    Question.ALARM: ("alarm", "外箱柜体报警器"),
+    Question.ACCESS_AS_DESCRIBED: ("how one gets in", "取用方式"),
+    Question.PHOTO: ("photo", "照片"),
+}
+"""What is wrong where the answer is no."""
+GLANCE_ASKS: Final = (Question.STATUS_LIGHT,)
+"""A glance asks no more, whatever the policy."""
+MUST_ASK: Final = frozenset({Question.STATUS_LIGHT, Question.PADS_IN_DATE})
+"""Without these a check cannot say that a device is ready, so every policy asks them."""
+DEFAULT_ASKS: Final = (
+    Question.STATUS_LIGHT,
+    Question.CABINET,
+    Question.CABINET_WHOLE,
+    Question.SEAL,
+    Question.SIGN,
+    Question.PADS_IN_DATE,
+    Question.BATTERY_IN_DATE,
+    Question.ACCESS_AS_DESCRIBED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How often each kind of check is due (None: never), and how long what is fitted may be used."""
+
+    glance_days: int | None
+    check_days: int | None
+    service_months: int | None
+    asks: tuple[Question, ...]
+    pads_months: int | None
+    """For pads and batteries that say no date themselves; None: then one must be given."""
+    battery_months: int | None
+
+
+DEFAULT: Final = Terms(
+    glance_days=1, check_days=30, service_months=12, asks=DEFAULT_ASKS, pads_months=24, battery_months=48
+)
+"""Where no policy is in force: glance daily, check monthly (HartslagNu; Guangzhou), service yearly. Makers
+give pads two to five years and batteries four to five: the shortest of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a policy is for: an estate, a maker, a maker's model; all None: every device."""
+
+    estate_id: int | None = None
+    maker: str | None = None
+    model: str | None = None
+
+    def covers(self, other: Scope) -> bool:
+        """Whether a device of `other` falls under it. Makers and models are compared whatever their case."""
+        return (
+            self.estate_id in (None, other.estate_id)
+            and (self.maker is None or _same(self.maker, other.maker))
+            and (self.model is None or _same(self.model, other.model))
+        )
+
+    @property
+    def closeness(self) -> int:
+        """Of two policies that cover a device the closer one holds: an estate's own word goes first, then the
+        model's, then the maker's."""
+        return 4 * (self.estate_id is not None) + 2 * (self.model is not None) + (self.maker is not None)
+
+
+def _same(one: str, other: str | None) -> bool:
+    return other is not None and one.casefold() == other.casefold()
+
+
+def closest[P](policies: Iterable[tuple[Scope, P]], device: Scope) -> P | None:
+    """Of the policies that cover the device the closest; None where none does."""
+    covering = [(scope.closeness, policy) for scope, policy in policies if scope.covers(device)]
+    return max(covering, key=lambda pair: pair[0])[1] if covering else None
+
+
+MUST_BE_YES: Final = frozenset({Question.STATUS_LIGHT, Question.PADS_IN_DATE, Question.BATTERY_IN_DATE})
+"""A no to one of these, and the device must not be offered. A no to another is told to its keeper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A check as it was answered. A question that is not among the answers was not looked at."""
+
+    kind: CheckKind
+    answered_at: datetime
+    is_there: bool
+    was_used: bool
+    answers: Mapping[Question, bool]
+    replaced: frozenset[ConsumableKind]
+    recall_is_done: bool = False
+    has_had_new_pads: bool = False
+    """Since the device was used last, by an earlier check."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consequences:
+    """What a check brings about."""
+
+    quarantines: tuple[Reason, ...]
+    lifts: frozenset[Reason]
+    is_passed: bool
+    """All of what must be yes was asked and is yes: the device counts as checked on that day."""
+    to_be_told: tuple[Question, ...]
+    """What is wrong and no reason to quarantine."""
+
+
+def consequences(check: Answered, *, standing: Collection[Reason]) -> Consequences:
+    """What follows from a check of a device that is quarantined for the reasons in `standing`.
+
+    1. Not in its place: missing, and nothing else is known of it.
+    2. Used, unless the pads were replaced on the spot: its pads are gone.
+    3. A no to what must be yes fails the check. A cabinet that does not open is a reason of its own, which a
+       check lifts that opens it.
+    4. A check (no mere glance) that passes lifts what it answers: missing and not returned because it is
+       there, a failed check because it passes now, failed fetches and a cabinet that did not open where one
+       gets in as the register says,
+       used where pads were replaced with this or an earlier check, a recall where what it asks for has been
+       done.
+    A glance lifts nothing: it sees a light through a window.
+    """
+    if not check.is_there:
+        return Consequences((Reason.MISSING,), frozenset(), False, ())
+    noes = [question for question, is_well in check.answers.items() if not is_well]
+    fails = [question for question in noes if question in MUST_BE_YES]
+    has_new_pads = ConsumableKind.PADS in check.replaced
+    quarantines: list[Reason] = []
+    if check.was_used and not has_new_pads:
+        quarantines.append(Reason.USED)
+    if fails:
+        quarantines.append(Reason.FAILED_CHECK)
+    if Question.CABINET in noes:
+        quarantines.append(Reason.CANNOT_OPEN)
+    is_passed = check.kind is not CheckKind.GLANCE and not quarantines and _answers_all(check)
+    lifts: set[Reason] = set()
+    if is_passed:
+        lifts = {Reason.MISSING, Reason.NOT_RETURNED, Reason.FAILED_CHECK}
+        if check.answers.get(Question.ACCESS_AS_DESCRIBED):
+            lifts |= {Reason.FAILED_FETCHES, Reason.CANNOT_OPEN}
+        if check.answers.get(Question.CABINET):
+            lifts.add(Reason.CANNOT_OPEN)
+        if has_new_pads or check.has_had_new_pads:
+            lifts.add(Reason.USED)
+        if check.recall_is_done:
+            lifts.add(Reason.RECALL)
+    return Consequences(
+        quarantines=tuple(quarantines),
+        lifts=frozenset(lifts & set(standing)),
+        is_passed=is_passed,
+        to_be_told=tuple(question for question in noes if question not in (*MUST_BE_YES, Question.CABINET)),
+    )
+
+
+def asked_of(asks: Sequence[Question], standing: Collection[Reason]) -> tuple[Question, ...]:
+    """What a form asks: what its policy says, and what answers the reasons for which a device is out."""
+    could_not_be_had = {Reason.FAILED_FETCHES, Reason.CANNOT_OPEN} & set(standing)
+    if could_not_be_had and Question.ACCESS_AS_DESCRIBED not in asks:
+        asks = (*asks, Question.ACCESS_AS_DESCRIBED)
+    if Reason.CANNOT_OPEN in standing and Question.CABINET not in asks:
+        asks = (*asks, Question.CABINET)
+    return tuple(asks)
+
+
+def _answers_all(check: Answered) -> bool:
+    """Whether what makes a device ready was looked at: its light, and its pads unless they are new."""
+    asked = set(check.answers)
+    return Question.STATUS_LIGHT in asked and (
+        Question.PADS_IN_DATE in asked or ConsumableKind.PADS in check.replaced
+    )
+
+
+def check_moment(answered_at: datetime, *, now: datetime) -> None:
+    """Raises InvalidInput for a check of the future, or of long ago."""
+    if answered_at > now + MOST_AHEAD:
+        raise InvalidInput(
+            "answered_at lies in the future: set the clock of the phone, or leave it out.",
+            field="answered_at",
+        )
+    if answered_at < now - MOST_LATE:
+        raise InvalidInput(
+            f"answered_at is more than {MOST_LATE.days} days ago: check the device again.",
+            field="answered_at",
+        )

@@ -1,0 +1,313 @@
+"""Checks, quarantines and reports, in and out."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from aed.accounts.fields import FreeText, Id, Name
+from aed.registry.devices.rules import ConsumableKind
+from aed.registry.fields import Day, Floor, Label, PositionIn
+from aed.upkeep.checks.rules import DEFAULT_ASKS, MUST_ASK, QUESTION_WORDS
+from aed.upkeep.faults.schemas import ReadinessOut
+from aed.upkeep.models import Check, Photo, Policy
+from aed.upkeep.rules import (
+    CheckKind,
+    PolicyState,
+    Question,
+)
+
+
+class ReplacedIn(BaseModel):
+    """New pads or a new battery: what was fitted of that kind is taken out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: ConsumableKind
+    lot: Label | None = None
+    expires_on: Day | None = Field(None, description="Left out: as long from now as the policy says")
+
+
+class MovedIn(BaseModel):
+    """The device was found, or put, elsewhere. What is not given stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    position: PositionIn | None = None
+    floor: Floor | None = None
+    place_en: FreeText | None = None
+    place_zh: FreeText | None = None
+
+
+class CheckIn(BaseModel):
+    """One check, as it was answered. Sent again under the same key it is the same check."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "key": "0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a10",
+                    "kind": "check",
+                    "answers": {"status_light": True, "pads_in_date": True, "seal": False},
+                    "note": "Seal torn, otherwise fine",
+                }
+            ]
+        },
+    )
+
+    key: UUID = Field(description="Made up by the phone, once for each check")
+    kind: CheckKind = CheckKind.CHECK
+    answered_at: AwareDatetime | None = Field(
+        None, description="By the phone's clock; left out: now. A check may wait for a network for 60 days"
+    )
+    is_there: bool = True
+    was_used: bool = False
+    answers: dict[Question, bool] = Field({}, description="true when all is well; left out: not looked at")
+    replaced: Annotated[list[ReplacedIn], Field(max_length=10)] = []
+    moved: MovedIn | None = None
+    recall_is_done: bool = Field(False, description="What the maker's recall asks for has been done")
+    note: FreeText | None = None
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        if len({each.kind for each in self.replaced}) < len(self.replaced):
+            raise ValueError("replaced: each kind once")
+        if self.kind is CheckKind.GLANCE and (self.replaced or self.moved or self.recall_is_done):
+            raise ValueError("a glance replaces and moves nothing: send it as a check")
+        if not self.is_there and (self.answers or self.replaced or self.moved or self.was_used):
+            raise ValueError("of a device that is not there nothing else can be told")
+        return self
+
+
+class ReplacedOut(BaseModel):
+    """What was fitted, and what it took the place of."""
+
+    lot: str | None
+    expires_on: date
+    lot_before: str | None
+    expires_on_before: date | None
+
+
+class CheckOut(BaseModel):
+    id: Id
+    key: str
+    device_id: Id
+    kind: CheckKind
+    answered_at: datetime
+    received_at: datetime
+    by: str
+    is_there: bool
+    was_used: bool
+    answers: dict[str, bool]
+    replaced: dict[ConsumableKind, ReplacedOut]
+    note: str | None
+    is_passed: bool
+    is_late: bool = Field(description="A later check was here already: nothing followed from this one")
+
+    @classmethod
+    def of(cls, check: Check) -> CheckOut:
+        return cls(
+            id=check.id,
+            key=check.key,
+            device_id=check.device_id,
+            kind=check.kind,
+            answered_at=check.answered_at,
+            received_at=check.received_at,
+            by=check.by_name,
+            is_there=check.is_there,
+            was_used=check.was_used,
+            answers=check.answers,
+            replaced={
+                ConsumableKind(kind): ReplacedOut.model_validate(each)
+                for kind, each in check.replaced.items()
+            },
+            note=check.note,
+            is_passed=check.is_passed,
+            is_late=check.is_late,
+        )
+
+
+class CheckResultOut(BaseModel):
+    """What a check brought about."""
+
+    check: CheckOut
+    device: ReadinessOut
+
+
+class PhotoOut(BaseModel):
+    id: Id
+    check_id: Id
+    width: int
+    height: int
+    sha256: str = Field(description="Of the picture as it is kept")
+    received_at: datetime
+
+    @classmethod
+    def of(cls, photo: Photo) -> PhotoOut:
+        return cls(
+            id=photo.id,
+            check_id=photo.check_id,
+            width=photo.width,
+            height=photo.height,
+            sha256=photo.sha256,
+            received_at=photo.received_at,
+        )
+
+
+class CheckPage(BaseModel):
+    """The last to arrive first. More follows when `next` is not null: send it as `cursor`."""
+
+    checks: list[CheckOut]
+    next: str | None
+
+
+Days = Annotated[int, Field(ge=1, le=366, description="null: never")]
+Months = Annotated[int, Field(ge=1, le=120, description="null: never")]
+PadsLife = Annotated[
+    int, Field(ge=1, le=120, description="Months that pads without a date last; null: give a date")
+]
+BatteryLife = Annotated[
+    int, Field(ge=1, le=240, description="Months that a battery without a date lasts; null: give a date")
+]
+Asks = Annotated[list[Question], Field(min_length=1, max_length=len(Question))]
+
+
+def _asks_enough(asks: list[Question] | None) -> None:
+    if asks is None:
+        return
+    if len(set(asks)) < len(asks):
+        raise ValueError("asks: each question once")
+    if not set(asks) >= MUST_ASK:
+        raise ValueError(f"asks: {' and '.join(sorted(MUST_ASK))} always, or no check could be passed")
+
+
+class PolicyIn(BaseModel):
+    """In force from now on for the estate, maker or model that it names; of all if none."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "maker": "Heartline",
+                    "model": "H1",
+                    "name_en": "Heartline H1: weekly",
+                    "name_zh": "Heartline H1：每周",
+                    "glance_days": 7,
+                    "check_days": 30,
+                    "service_months": 24,
+                }
+            ]
+        },
+    )
+
+    estate_id: Id | None = None
+    maker: Label | None = None
+    model: Label | None = None
+    name_en: Name
+    name_zh: Name
+    glance_days: Days | None = 1
+    check_days: Days | None = 30
+    service_months: Months | None = 12
+    pads_months: PadsLife | None = 24
+    battery_months: BatteryLife | None = 48
+    asks: Asks = list(DEFAULT_ASKS)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.model is not None and self.maker is None:
+            raise ValueError("model: say whose model it is, in maker")
+        _asks_enough(self.asks)
+        return self
+
+
+class PolicyAmend(BaseModel):
+    """Only what is given is amended; null: never."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"check_days": 14}]})
+
+    name_en: Name | None = None
+    name_zh: Name | None = None
+    glance_days: Days | None = None
+    check_days: Days | None = None
+    service_months: Months | None = None
+    pads_months: PadsLife | None = None
+    battery_months: BatteryLife | None = None
+    asks: Asks | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        _asks_enough(self.asks)
+        return self
+
+
+class PolicyOut(BaseModel):
+    id: Id
+    estate_id: Id | None
+    maker: str | None
+    model: str | None
+    name_en: str
+    name_zh: str
+    glance_days: int | None
+    check_days: int | None
+    service_months: int | None
+    pads_months: int | None
+    battery_months: int | None
+    asks: list[Question]
+    state: PolicyState
+    version: int
+
+    @classmethod
+    def of(cls, policy: Policy) -> PolicyOut:
+        return cls(
+            id=policy.id,
+            estate_id=policy.estate_id,
+            maker=policy.maker,
+            model=policy.model,
+            name_en=policy.name_en,
+            name_zh=policy.name_zh,
+            glance_days=policy.glance_days,
+            check_days=policy.check_days,
+            service_months=policy.service_months,
+            pads_months=policy.pads_months,
+            battery_months=policy.battery_months,
+            asks=[Question(each) for each in policy.asks],
+            state=policy.state,
+            version=policy.version,
+        )
+
+
+class FormQuestionOut(BaseModel):
+    """One question of the form, in both languages."""
+
+    question: Question
+    en: str
+    zh: str
+
+    @classmethod
+    def of(cls, question: Question) -> FormQuestionOut:
+        en, zh = QUESTION_WORDS[question]
+        return cls(question=question, en=en, zh=zh)
+
+
+class FormOut(BaseModel):
+    """What a check of a device asks, by the policy in force."""
+
+    device_id: Id
+    kind: CheckKind
+    policy_id: Id | None = Field(description="null: no policy is in force for it; the default form")
+    policy_version: int | None
+    asks: list[FormQuestionOut]
+    asks_about_recall: bool = Field(description="Whether to ask if what the maker's recall asks for is done")
+    needs_new_pads: bool = Field(description="It was used: only new pads bring it back")
+
+
+class PolicyPage(BaseModel):
+    """More follows when `next` is not null: send it as `cursor`."""
+
+    policies: list[PolicyOut]
+    next: str | None

@@ -1,0 +1,217 @@
+"""Writing down that what the register says of a device is so."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
+from aed.accounts.tokens import hash_key
+from aed.errors import Conflict, InvalidInput, NotFound
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.corrections import confirm_access, doubt_access
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
+from aed.settings import Trust
+from aed.upkeep.confirmations import queries
+from aed.upkeep.confirmations.queries import lapse
+from aed.upkeep.confirmations.rules import FACT_QUESTIONS, FactAnswer
+from aed.upkeep.confirmations.schemas import ConfirmIn
+from aed.upkeep.faults.actions import keep_report
+from aed.upkeep.faults.schemas import ReportIn
+from aed.upkeep.labels.queries import labelled_device
+from aed.upkeep.messages import tell_person
+from aed.upkeep.models import Confirmed, Errand
+from aed.upkeep.permissions import may_check
+from aed.upkeep.retrievals.actions import close_call_out_as
+from aed.upkeep.retrievals.queries import open_errands_of
+from aed.upkeep.retrievals.rules import OUTCOMES_TO_ANSWER
+from aed.upkeep.rules import CheckKind, Fact, ReportKind, RetrievalOutcome
+
+_IF_NOT = {Fact.POSITION: ReportKind.MISSING, Fact.HOURS: ReportKind.NO_ACCESS}
+"""What a no comes to: somebody of the house looks."""
+
+
+def confirm_fact(session: Session, who: Viewer, device_id: int, new: ConfirmIn, *, at: datetime) -> Device:
+    """Where the device is, or when it can be had, is confirmed; a no is a report to whoever keeps it.
+
+    For whoever may glance at it. Raises NotFound, NotSignedIn, NotAllowed, and Conflict for a withdrawn one.
+    """
+    device = device_queries.device(session, who, device_id, for_update=True)
+    may_check(who, CheckKind.GLANCE, device.estate_id, device.region_id)
+    if device.state is DeviceState.WITHDRAWN:
+        raise Conflict("This device has been withdrawn from the register.", field="device_id")
+    put_answer(
+        session, who, device, new.fact, FactAnswer.YES if new.is_so else FactAnswer.NO, new.note, at=at
+    )
+    return device
+
+
+def put_answer(
+    session: Session,
+    who: Viewer,
+    device: Device,
+    fact: Fact,
+    answer: FactAnswer,
+    note: str | None,
+    *,
+    at: datetime,
+) -> None:
+    """What somebody says to one of the questions, with what follows. The device was read for update."""
+    if answer is FactAnswer.YES:
+        put_confirmed(session, who, device, [fact], at=at)
+    elif answer is FactAnswer.NO:
+        if fact is Fact.HOURS:
+            doubt_access(session, who, device, at=at)
+        new = ReportIn(kind=_IF_NOT[fact], note=note)
+        keep_report(session, who, device, new, from_key=None, at=at)
+
+
+def put_confirmed(
+    session: Session, who: Viewer, device: Device, facts: Collection[Fact], *, at: datetime
+) -> None:
+    """These are confirmed as of `at`, unless somebody confirmed them later; whoever was asked is asked no
+    more.
+
+    visibility: for whoever may confirm it.
+    """
+    for fact in facts:
+        row = session.get(Confirmed, (device.id, fact))
+        if row is None:
+            row = Confirmed(device_id=device.id, fact=fact, at=at, by_id=who.person_id, by_name=who.name)
+            session.add(row)
+        elif row.at <= at:
+            row.at, row.by_id, row.by_name = at, who.person_id, who.name
+    if Fact.HOURS in facts:
+        confirm_access(session, who, device, at=at)
+    for errand in open_errands_of(session, device.id):
+        if errand.fact in facts:
+            errand.closed_at = at
+    session.flush()
+
+
+KEY_PREFIX: Final = "ask_"
+
+
+def ask_of_fact(
+    session: Session,
+    person: Person,
+    device: Device,
+    fact: Fact,
+    *,
+    at: datetime,
+    lapses_at: datetime,
+    public_url: str,
+) -> bool:
+    """The person is asked whether it is so. False where no message can reach the person; then nothing is
+    kept. The device is read with its estate and region."""
+    key = KEY_PREFIX + secrets.token_urlsafe(24)
+    en, zh = FACT_QUESTIONS[fact]
+    link = f"{public_url}/c/{key}"
+    if not tell_person(
+        session,
+        person,
+        [device],
+        en=f"{en} You are nearby: one tap answers. {link}",
+        zh=f"{zh}您就在附近，点一下即可回答：{link}",
+        at=at,
+    ):
+        return False
+    session.add(
+        Errand(
+            key_hash=hash_key(key),
+            device_id=device.id,
+            person_id=person.id,
+            fact=fact,
+            asked_at=at,
+            lapses_at=lapses_at,
+        )
+    )
+    session.flush()
+    return True
+
+
+def answer_errand(
+    session: Session, viewer: Viewer, which: str, answer: str, note: str | None, *, at: datetime
+) -> Errand:
+    """The question is answered, with all that follows. The same answer again changes nothing.
+
+    Raises NotFound, InvalidInput for what is no answer to it, Conflict where it is closed.
+    """
+    found = queries.errand(session, viewer, which)
+    device = labelled_device(session, found.device_id)  # the device first, as everybody locks it
+    if device is None:
+        raise NotFound("There is no such question.", field="errand")
+    session.refresh(found, with_for_update=True)
+    if found.answer == answer:
+        return found
+    if found.closed_at is not None or at >= found.lapses_at or device.state is DeviceState.WITHDRAWN:
+        raise Conflict("Thank you. This has been answered meanwhile, or is no longer asked.", field="errand")
+    allowed = tuple(FactAnswer) if found.fact is not None else OUTCOMES_TO_ANSWER
+    if answer not in allowed:
+        raise InvalidInput(f"answer is one of {', '.join(allowed)}.", field="answer")
+    who = Viewer(name=f"person:{found.person_id}", person_id=found.person_id)
+    found.answer, found.answered_at, found.closed_at = answer, at, at
+    session.flush()
+    if found.fact is not None:
+        put_answer(session, who, device, found.fact, FactAnswer(answer), note, at=at)
+    else:
+        call_out = queries.call_out_of(session, found)
+        assert call_out is not None
+        close_call_out_as(session, who, device, call_out, RetrievalOutcome(answer), note, at=at)
+    return found
+
+
+DEVICES: Final = 2_000
+"""So many are looked at in a run; each run goes on where the one before ended, round the register."""
+FROM_HOUR, UNTIL_HOUR = 9, 20
+"""Nobody is asked by night."""
+
+
+def ask_nearby(session: Session, *, at: datetime, numbers: Trust, public_url: str, run: int) -> int:
+    """How many were asked. Of each device one thing, of each person one in `ask_every_days`, by day.
+
+    `run` counts the runs: which part of the register is looked at follows from it.
+    visibility: for the timetable.
+    """
+    lapse(session, at=at)
+    highest = queries.highest_device_id(session)
+    if not highest or not numbers.ask_at_once:
+        return 0
+    parts = -(-highest // DEVICES)
+    found = queries.fading(session, after_id=run % parts * DEVICES, limit=DEVICES, at=at, numbers=numbers)
+    by_day = [each for each in found if _is_by_day(each.device.region.time_zone, at)]
+    people = queries.people_near(session, [each.device for each in by_day], at=at, numbers=numbers)
+    since = at - timedelta(days=numbers.ask_every_days)
+    busy = queries.asked_lately(session, {one for some in people.values() for one in some}, since=since)
+    asked = 0
+    for each in by_day:
+        for person_id in people[each.device.id]:
+            if asked >= numbers.ask_at_once:
+                return asked
+            person = session.get(Person, person_id) if person_id not in busy else None
+            if person is None:
+                continue
+            busy.add(person_id)
+            if ask_of_fact(
+                session,
+                person,
+                each.device,
+                each.fact,
+                at=at,
+                lapses_at=at + timedelta(days=numbers.ask_lapses_days),
+                public_url=public_url,
+            ):
+                asked += 1
+                break
+    return asked
+
+
+def _is_by_day(time_zone: str, at: datetime) -> bool:
+    return FROM_HOUR <= at.astimezone(ZoneInfo(time_zone)).hour < UNTIL_HOUR

@@ -1,0 +1,101 @@
+"""Routes of trust: what was confirmed when, and the small questions that confirm it anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import Viewer, is_insider
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.http.parameters import Limit, RowId
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import probability_ready
+from aed.settings import Settings
+from aed.upkeep.confirmations import queries
+from aed.upkeep.confirmations.actions import answer_errand, confirm_fact
+from aed.upkeep.confirmations.queries import places_of, trust_of
+from aed.upkeep.confirmations.schemas import AnsweredIn, ConfirmIn, ErrandOut, TrustedOut, TrustOut
+from aed.upkeep.models import Errand
+from aed.upkeep.rules import Fact
+
+router = APIRouter(tags=["upkeep"])
+Which = Annotated[
+    str,
+    Path(
+        max_length=64,
+        description="The key that was sent, or for the person who is signed in the question's id",
+        examples=["1"],
+    ),
+]
+
+
+@router.get("/devices/{device_id}/trust")
+def get_trust(request: Request, session: ReadSession, viewer: ViewerDep, device_id: RowId) -> TrustOut:
+    """When position, hours and readiness were last confirmed, and how much of that still holds; for everyone
+    who may see the device."""
+    device = device_queries.device(session, viewer, device_id)
+    return _trust_out(session, viewer, device, settings=request.app.state.settings, at=clock.now())
+
+
+@router.post("/devices/{device_id}/confirmations")
+def confirm_device_fact(
+    request: Request, session: WriteSession, viewer: ViewerDep, device_id: RowId, new: ConfirmIn
+) -> TrustOut:
+    """It is where the register says, or can be had as it says; or not, and then whoever keeps it is told. For
+    whoever may glance at it."""
+    now = clock.now()
+    device = confirm_fact(session, viewer, device_id, new, at=now)
+    return _trust_out(session, viewer, device, settings=request.app.state.settings, at=now)
+
+
+def _trust_out(
+    session: Session, viewer: Viewer, device: Device, *, settings: Settings, at: datetime
+) -> TrustOut:
+    found = trust_of(session, device, at=at, numbers=settings.trust)
+    in_readiness = next(each.confidence for each in found if each.fact is Fact.READINESS)
+    with_names = viewer.is_signed_in and is_insider(viewer, device.estate_id, device.region_id)
+    return TrustOut(
+        device_id=device.id,
+        facts=[TrustedOut.of(each, with_names=with_names) for each in found],
+        chance_ready=round(probability_ready(in_readiness, settings.arrival), 3),
+    )
+
+
+@router.get("/errands")
+def list_confirmation_requests(
+    session: ReadSession, viewer: ViewerDep, limit: Limit = 100
+) -> list[ErrandOut]:
+    """The small questions that you are asked, the newest first."""
+    now = clock.now()
+    return _errands_out(session, queries.errands_of(session, viewer, at=now, limit=limit), at=now)
+
+
+@router.get("/errands/{errand}")
+def get_confirmation_request(session: ReadSession, viewer: ViewerDep, errand: Which) -> ErrandOut:
+    """The question that was sent."""
+    return _errands_out(session, [queries.errand(session, viewer, errand)], at=clock.now())[0]
+
+
+@router.post("/errands/{errand}")
+def answer_confirmation_request(
+    session: WriteSession, viewer: ViewerDep, errand: Which, given: AnsweredIn
+) -> ErrandOut:
+    """Answers it. Whoever holds the key that was sent need not sign in."""
+    now = clock.now()
+    found = answer_errand(session, viewer, errand, given.answer, given.note, at=now)
+    return _errands_out(session, [found], at=now)[0]
+
+
+def _errands_out(session: Session, found: Sequence[Errand], *, at: datetime) -> list[ErrandOut]:
+    places = places_of(session, [each.device_id for each in found])
+    return [
+        ErrandOut.of(each, call_out=queries.call_out_of(session, each), where=places[each.device_id], at=at)
+        for each in found
+    ]

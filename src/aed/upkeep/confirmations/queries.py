@@ -1,0 +1,281 @@
+"""Reading small questions to people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy.orm import Session, joinedload
+
+from aed.accounts.permissions import Audience, Role, Viewer
+from aed.accounts.roles.models import RoleGrant
+from aed.accounts.tokens import hash_key
+from aed.database.boxes import ids_near_each
+from aed.database.geometry import latitude, longitude, position_of
+from aed.errors import NotFound, NotSignedIn
+from aed.geo import Position, distance_metres
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState, confidence
+from aed.registry.estates.models import Estate
+from aed.responders.models import Responder, ResponderPlace
+from aed.responders.rules import ResponderState
+from aed.settings import Trust
+from aed.upkeep.confirmations.rules import ASKED, half_life_days
+from aed.upkeep.models import CallOut, Confirmed, Errand
+from aed.upkeep.rules import Fact
+
+
+def errand(session: Session, viewer: Viewer, which: str, *, for_update: bool = False) -> Errand:
+    """By its key, whoever holds it; by its id only for the person who was asked. Raises NotFound.
+
+    visibility: the key is known to whoever was sent it.
+    """
+    statement = select(Errand).where(Errand.key_hash == hash_key(which))
+    if which.isascii() and which.isdecimal() and len(which) < 19:
+        if viewer.person_id is None:
+            raise NotFound("There is no such question.", field="errand")
+        statement = select(Errand).where(Errand.id == int(which), Errand.person_id == viewer.person_id)
+    if for_update:
+        statement = statement.with_for_update()
+    found = session.scalar(statement)
+    if found is None:
+        raise NotFound("There is no such question.", field="errand")
+    return found
+
+
+def errands_of(session: Session, viewer: Viewer, *, at: datetime, limit: int) -> Sequence[Errand]:
+    """What the person who is signed in is asked, the newest first. Raises NotSignedIn.
+
+    visibility: a person's own.
+    """
+    if viewer.person_id is None:
+        raise NotSignedIn("Sign in as a person to see what you are asked.")
+    return session.scalars(
+        select(Errand)
+        .where(Errand.person_id == viewer.person_id, Errand.closed_at.is_(None), Errand.lapses_at > at)
+        .order_by(Errand.id.desc())
+        .limit(limit)
+    ).all()
+
+
+def lapse(session: Session, *, at: datetime) -> None:
+    """Nobody answers any longer what has lapsed: somebody else is asked.
+
+    visibility: for the timetable.
+    """
+    session.execute(
+        update(Errand).where(Errand.closed_at.is_(None), Errand.lapses_at <= at).values(closed_at=at)
+    )
+
+
+def call_out_of(session: Session, errand: Errand) -> CallOut | None:
+    """visibility: of a question that the caller holds."""
+    return session.get(CallOut, errand.call_out_id) if errand.call_out_id is not None else None
+
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    fact: Fact
+    at: datetime | None
+    """None: nobody ever confirmed it."""
+    by: str | None
+    """As the record of changes names them; None where it is a list's word, or nobody's."""
+    confidence: float
+
+
+def trust_of(session: Session, device: Device, *, at: datetime, numbers: Trust) -> list[Trusted]:
+    """Position, hours and readiness of a device, each with its confidence at a moment.
+
+    That it was checked on a day may be a list's word too: then nobody is named.
+    visibility: of a device that the caller may see.
+    """
+    told = {each.fact: each for each in confirmations_of(session, device.id)}
+    found = []
+    for fact in Fact:
+        row = told.get(fact)
+        when, by = (row.at, row.by_name) if row is not None else (None, None)
+        if fact is Fact.READINESS and device.last_checked_on is not None:
+            listed = datetime.combine(device.last_checked_on, time(), UTC)
+            if when is None or listed - when > _DAY:
+                when, by = listed, None
+        days = (at - when) / _DAY if when is not None else None
+        trusted = confidence(days, half_life_days=half_life_days(fact, numbers))
+        found.append(Trusted(fact, when, by, trusted))
+    return found
+
+
+def confirmations_of(session: Session, device_id: int) -> Sequence[Confirmed]:
+    """visibility: of a device that the caller may see."""
+    return session.scalars(select(Confirmed).where(Confirmed.device_id == device_id)).all()
+
+
+LOOKS: Collection[Role] = (Role.LEAD, Role.KEEPER, Role.RESPONDER)
+"""Who of an estate is asked where no responder lives nearby."""
+
+
+def highest_device_id(session: Session) -> int:
+    """visibility: how far the register goes, no more."""
+    return session.scalar(select(func.max(Device.id))) or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fading:
+    """A fact of a device in which little confidence is left."""
+
+    device: Device
+    fact: Fact
+
+
+def fading(session: Session, *, after_id: int, limit: int, at: datetime, numbers: Trust) -> list[Fading]:
+    """Of the next `limit` devices after `after_id` those facts, one for each device, in which confidence has
+    fallen below what is asked for, and of which nobody is asked now.
+
+    visibility: for the timetable, which asks people about devices that they may see.
+    """
+    told: dict[int, dict[Fact, datetime]] = {}
+    devices = session.scalars(
+        select(Device)
+        .where(Device.id > after_id, Device.id <= after_id + limit, Device.state == DeviceState.IN_SERVICE)
+        .options(joinedload(Device.estate), joinedload(Device.region))
+        .order_by(Device.id)
+    ).all()
+    span = (Confirmed.device_id > after_id, Confirmed.device_id <= after_id + limit)
+    for row in session.scalars(select(Confirmed).where(*span)):
+        told.setdefault(row.device_id, {})[row.fact] = row.at
+    asked = set(
+        session.scalars(
+            select(Errand.device_id).where(
+                Errand.device_id > after_id,
+                Errand.device_id <= after_id + limit,
+                Errand.closed_at.is_(None),
+                Errand.fact.is_not(None),
+            )
+        )
+    )
+    before = {fact: at - _fades_in(fact, numbers) for fact in ASKED}
+    found = []
+    for device in devices:
+        if device.id in asked:
+            continue
+        known = told.get(device.id, {})
+        for fact in ASKED:
+            if fact is Fact.HOURS and device.opening_hours is None:
+                continue  # there is nothing to confirm
+            if fact not in known or known[fact] < before[fact]:
+                found.append(Fading(device, fact))
+                break
+    return found
+
+
+def _fades_in(fact: Fact, numbers: Trust) -> timedelta:
+    """How long it takes until confidence has fallen to what is asked for."""
+    if numbers.ask_below <= 0:
+        return timedelta(days=36_500)
+    return timedelta(days=half_life_days(fact, numbers) * -math.log2(numbers.ask_below))
+
+
+def people_near(
+    session: Session, devices: Sequence[Device], *, at: datetime, numbers: Trust
+) -> dict[int, list[int]]:
+    """By device the ids of people who may be asked about it, the nearest first: responders by their places,
+    then those who have a role on its estate.
+
+    Responders who are paused are left alone. A device that is not public is shown to people of its estate
+    only.
+    visibility: for the timetable, which tells nobody who they are.
+    """
+    places: list[Position] = [position_of(each.position) for each in devices]
+    free = and_(
+        ResponderPlace.responder_id.in_(
+            select(Responder.id).where(
+                Responder.state == ResponderState.ACTIVE,
+                or_(Responder.paused_until.is_(None), Responder.paused_until <= at),
+            )
+        )
+    )
+    near = ids_near_each(
+        session, places, ResponderPlace.position, within_metres=numbers.ask_within_metres, where=free
+    )
+    about = _places(session, {place_id for _, place_id in near})
+    ranked: dict[int, list[tuple[float, int]]] = {}
+    for number, place_id in near:
+        position, person_id, estate_id = about[place_id]
+        metres = distance_metres(places[number], position)
+        device = devices[number]
+        may_know = device.audience is Audience.PUBLIC or estate_id == device.estate_id is not None
+        if metres <= numbers.ask_within_metres and may_know:
+            ranked.setdefault(device.id, []).append((metres, person_id))
+    of_estate = _of_estates(session, {each.estate_id for each in devices if each.estate_id is not None})
+    found = {}
+    for device in devices:
+        nearest = [person_id for _, person_id in sorted(ranked.get(device.id, []))]
+        theirs = of_estate.get(device.estate_id, []) if device.estate_id is not None else []
+        found[device.id] = list(dict.fromkeys([*nearest, *theirs]))
+    return found
+
+
+def _places(session: Session, ids: Collection[int]) -> Mapping[int, tuple[Position, int, int | None]]:
+    """visibility: see `people_near`."""
+    rows = session.execute(
+        select(
+            ResponderPlace.id,
+            latitude(ResponderPlace.position),
+            longitude(ResponderPlace.position),
+            Responder.person_id,
+            Responder.estate_id,
+        )
+        .join(Responder, Responder.id == ResponderPlace.responder_id)
+        .where(ResponderPlace.id.in_(ids))
+    )
+    return {row[0]: (Position(row[1], row[2]), row[3], row[4]) for row in rows}
+
+
+def _of_estates(session: Session, ids: Collection[int]) -> dict[int, list[int]]:
+    """visibility: see `people_near`."""
+    rows = session.execute(
+        select(RoleGrant.estate_id, RoleGrant.person_id)
+        .where(RoleGrant.estate_id.in_(ids), RoleGrant.role.in_(LOOKS), RoleGrant.revoked_at.is_(None))
+        .order_by(RoleGrant.id)
+    )
+    found: dict[int, list[int]] = {}
+    for estate_id, person_id in rows:
+        if estate_id is not None:
+            found.setdefault(estate_id, []).append(person_id)
+    return found
+
+
+def asked_lately(session: Session, person_ids: Collection[int], *, since: datetime) -> set[int]:
+    """Who of them was asked to confirm something since then.
+
+    visibility: for the timetable.
+    """
+    return set(
+        session.scalars(
+            select(Errand.person_id).where(
+                Errand.person_id.in_(person_ids), Errand.asked_at > since, Errand.fact.is_not(None)
+            )
+        )
+    )
+
+
+def places_of(session: Session, device_ids: Collection[int]) -> dict[int, tuple[str | None, str | None]]:
+    """Estate and place of each, in English and Chinese.
+
+    visibility: of devices about which the caller was asked a question.
+    """
+    rows = session.execute(
+        select(Device.id, Estate.name_en, Device.place_en, Estate.name_zh, Device.place_zh)
+        .outerjoin(Estate, Estate.id == Device.estate_id)
+        .where(Device.id.in_(device_ids))
+    )
+    return {row[0]: (_words(row[1], row[2] or row[4]), _words(row[3], row[4] or row[2])) for row in rows}
+
+
+def _words(*parts: str | None) -> str | None:
+    return " ".join(each for each in parts if each) or None

@@ -1,0 +1,49 @@
+"""What is confirmed of a device now and then: where it is, when it can be had, whether it is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from aed.settings import Trust
+from aed.upkeep.rules import CheckKind, Fact, Question
+
+ASKED: Final = (Fact.POSITION, Fact.HOURS)
+"""What anyone can see in passing."""
+FACT_QUESTIONS: Final = {
+    Fact.POSITION: ("Is the AED still there?", "AED还在原处吗？"),
+    Fact.HOURS: ("Can one get to the AED as described?", "能按登记的时间和方式取到AED吗？"),
+    Fact.READINESS: ("Is the AED ready?", "AED状态正常吗？"),
+}
+
+
+class FactAnswer(StrEnum):
+    """What somebody nearby says to a small task."""
+
+    YES = "yes"
+    NO = "no"
+    NOT_NOW = "not_now"
+    """Somebody else is asked."""
+
+
+def half_life_days(fact: Fact, numbers: Trust) -> float:
+    return {
+        Fact.POSITION: numbers.position_half_life_days,
+        Fact.HOURS: numbers.hours_half_life_days,
+        Fact.READINESS: numbers.readiness_half_life_days,
+    }[fact]
+
+
+def confirmed_by_check(
+    kind: CheckKind, *, is_there: bool, is_passed: bool, answers: Mapping[Question, bool]
+) -> frozenset[Fact]:
+    """What a check of any kind confirms."""
+    found = set()
+    if is_there:
+        found.add(Fact.POSITION)
+    if answers.get(Question.ACCESS_AS_DESCRIBED):
+        found.add(Fact.HOURS)
+    if is_passed and kind is not CheckKind.GLANCE:
+        found.add(Fact.READINESS)
+    return frozenset(found)

@@ -1,0 +1,116 @@
+"""What is trusted of a device, and small questions to people, in and out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from aed.accounts.fields import FreeText, Id
+from aed.upkeep.confirmations.queries import Trusted
+from aed.upkeep.confirmations.rules import FACT_QUESTIONS, FactAnswer
+from aed.upkeep.models import CallOut, Errand
+from aed.upkeep.retrievals.rules import OUTCOME_WORDS, OUTCOMES_TO_ANSWER
+from aed.upkeep.rules import Fact, short_number
+
+Note = Annotated[FreeText, Field(max_length=500)]
+_ANSWER_WORDS = {
+    FactAnswer.YES: ("Yes", "是"),
+    FactAnswer.NO: ("No", "不是"),
+    FactAnswer.NOT_NOW: ("I cannot say", "现在不方便查看"),
+}
+
+
+class TrustedOut(BaseModel):
+    """One fact of a device: when it was last confirmed, by whom, and how much of that still holds."""
+
+    fact: Fact
+    confirmed_at: datetime | None
+    by: str | None = Field(description="Told to the device's own people; null for others, and for a list")
+    confidence: float = Field(ge=0, le=1, description="1 when just confirmed; it fades; 0 for never")
+
+    @classmethod
+    def of(cls, found: Trusted, *, with_names: bool) -> TrustedOut:
+        return cls(
+            fact=found.fact,
+            confirmed_at=found.at,
+            by=found.by if with_names else None,
+            confidence=round(found.confidence, 3),
+        )
+
+
+class TrustOut(BaseModel):
+    device_id: Id
+    facts: list[TrustedOut]
+    chance_ready: float = Field(
+        ge=0, le=1, description="With which the lookup reckons while it is in service"
+    )
+
+
+class ConfirmIn(BaseModel):
+    """What somebody saw: it is so, or it is not."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"fact": "position", "is_so": True}]}
+    )
+
+    fact: Literal[Fact.POSITION, Fact.HOURS]
+    is_so: bool
+    note: Note | None = None
+
+
+class AnswerOut(BaseModel):
+    """One of the answers that may be given."""
+
+    answer: str
+    en: str
+    zh: str
+
+
+class ErrandOut(BaseModel):
+    """A small question to one person about one device."""
+
+    id: Id
+    number: str = Field(description="What stands on the device's label", examples=["1234-4"])
+    en: str
+    zh: str
+    where_en: str | None
+    where_zh: str | None
+    asked_at: datetime
+    is_open: bool
+    answer: str | None
+    answers: list[AnswerOut]
+
+    @classmethod
+    def of(
+        cls, errand: Errand, *, call_out: CallOut | None, where: tuple[str | None, str | None], at: datetime
+    ) -> ErrandOut:
+        words: list[tuple[str, tuple[str, str]]]
+        if errand.fact is not None:
+            en, zh = FACT_QUESTIONS[errand.fact]
+            words = [(str(each), said) for each, said in _ANSWER_WORDS.items()]
+        else:
+            sent = f"{call_out.sent_at:%Y-%m-%d %H:%MZ}" if call_out is not None else ""
+            en = f"The AED was sent for ({sent}). Is it back, and was it used?"
+            zh = f"该AED曾被派人取用（{sent}）。已归还吗？使用过吗？"
+            words = [(str(each), OUTCOME_WORDS[each]) for each in OUTCOMES_TO_ANSWER]
+        return cls(
+            id=errand.id,
+            number=short_number(errand.device_id),
+            en=en,
+            zh=zh,
+            where_en=where[0],
+            where_zh=where[1],
+            asked_at=errand.asked_at,
+            is_open=errand.closed_at is None and at < errand.lapses_at,
+            answer=errand.answer,
+            answers=[AnswerOut(answer=each, en=said[0], zh=said[1]) for each, said in words],
+        )
+
+
+class AnsweredIn(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"answer": "yes"}]})
+
+    answer: str = Field(max_length=16, description="One of the question's `answers`")
+    note: Note | None = None

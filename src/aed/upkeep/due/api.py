@@ -1,0 +1,198 @@
+"""Routes of what is due, and of what to order for the year ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.authentication import ViewerDep, viewer_of_person
+from aed.accounts.permissions import Viewer
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.http.parameters import Limit, RowId
+from aed.upkeep.device_filter import DueDep, Whose
+from aed.upkeep.due import calendars as actions
+from aed.upkeep.due import calendars as calendar
+from aed.upkeep.due import queries, sheets
+from aed.upkeep.due.calendars import calendar_by_key, calendars_of
+from aed.upkeep.due.queries import Duties
+from aed.upkeep.due.schemas import (
+    DueCalendarIn,
+    DueCalendarOut,
+    DueOut,
+    DuePage,
+    LineOut,
+    NewDueCalendarOut,
+    ReplacementOut,
+)
+from aed.upkeep.public_address import public_address
+from aed.upkeep.rules import Matter
+
+router = APIRouter(tags=["upkeep"])
+
+_FILE: Final = {"schema": {"type": "string", "format": "binary"}}
+_XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_SHEET: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The file", "content": {_XLSX: _FILE}}}
+Days = Annotated[int, Query(ge=0, le=800, description="Due within so many days; what is overdue always")]
+Matters = Annotated[list[Matter] | None, Query(description="Only these; may be repeated", alias="matter")]
+DueAfter = Annotated[str | None, Query(pattern="^[0-9]{1,6}$", description="The `next` of the page before")]
+Months = Annotated[int, Query(ge=1, le=60, description="So many months, the present one first")]
+
+
+@router.get("/due")
+def list_due(
+    session: ReadSession,
+    viewer: ViewerDep,
+    whose: DueDep,
+    days: Days = 30,
+    matter: Matters = None,
+    limit: Limit = 100,
+    cursor: DueAfter = None,
+) -> DuePage:
+    """What is to be done on the devices whose upkeep is yours, the longest overdue first."""
+    duties = _duties(session, viewer, whose, at=clock.now(), days=days, matters=matter)
+    first = int(cursor or 0)
+    page = duties.dues[first : first + limit]
+    return DuePage(
+        due=[DueOut.of(due, duties) for due in page],
+        overdue=duties.overdue,
+        line=LineOut.of(duties),
+        next=str(first + limit) if len(duties.dues) > first + limit else None,
+    )
+
+
+@router.get("/due.xlsx", response_class=Response, responses=_SHEET)
+def get_due_sheet(
+    session: ReadSession,
+    viewer: ViewerDep,
+    whose: DueDep,
+    days: Days = 30,
+    matter: Matters = None,
+) -> Response:
+    """The same as a spreadsheet."""
+    at = clock.now()
+    duties = _duties(session, viewer, whose, at=at, days=days, matters=matter)
+    return _attached(sheets.due_sheet(duties), _XLSX, f"aed-due-{at:%Y%m%d}.xlsx")
+
+
+@router.get(
+    "/due.ics",
+    response_class=Response,
+    responses={200: {"description": "The calendar", "content": {"text/calendar": _FILE}}},
+)
+def get_due_calendar(
+    session: ReadSession,
+    viewer: ViewerDep,
+    whose: DueDep,
+    days: Days = 366,
+) -> Response:
+    """The same as a calendar of whole days, without the daily glances."""
+    at = clock.now()
+    return _calendar(session, viewer, whose, at=at, days=days)
+
+
+def _calendar(session: Session, viewer: Viewer, whose: Whose, *, at: datetime, days: int) -> Response:
+    matters = [each for each in Matter if each is not Matter.GLANCE]
+    duties = _duties(session, viewer, whose, at=at, days=days, matters=matters)
+    return Response(
+        calendar.due_calendar(duties, at=at),
+        media_type="text/calendar",
+        headers={"Cache-Control": "private, no-store"},
+    )
+
+
+@router.post("/due/calendars", status_code=201)
+def create_due_calendar(
+    request: Request, session: WriteSession, viewer: ViewerDep, new: DueCalendarIn, response: Response
+) -> NewDueCalendarOut:
+    """An address that a calendar program reads by itself: what is due of devices whose upkeep is yours at the
+    time when it is read. Whoever knows the address reads it; it is told once, and can be revoked."""
+    made, key = actions.make_calendar(session, viewer, new, at=clock.now())
+    path = f"/v1/due/calendars/{key}.ics"
+    response.headers["Location"] = path
+    address = public_address(request) + path
+    return NewDueCalendarOut(**DueCalendarOut.of(made).model_dump(), address=address)
+
+
+@router.get("/due/calendars")
+def list_due_calendars(session: ReadSession, viewer: ViewerDep) -> list[DueCalendarOut]:
+    """Your addresses that stand, without their keys."""
+    return [DueCalendarOut.of(each) for each in calendars_of(session, viewer)]
+
+
+@router.delete("/due/calendars/{due_calendar_id}", status_code=204)
+def revoke_due_calendar(session: WriteSession, viewer: ViewerDep, due_calendar_id: RowId) -> None:
+    """Nobody reads it any longer."""
+    actions.revoke_calendar(session, viewer, due_calendar_id, at=clock.now())
+
+
+@router.get(
+    "/due/calendars/{due_key}.ics",
+    response_class=Response,
+    responses={200: {"description": "The calendar", "content": {"text/calendar": _FILE}}},
+)
+def read_due_calendar(
+    session: ReadSession, due_key: Annotated[str, Path(max_length=64, examples=["due_key"])]
+) -> Response:
+    """What a calendar program reads, by the key alone: a year ahead, without the daily glances."""
+    at = clock.now()
+    found, region = calendar_by_key(session, due_key)
+    viewer = viewer_of_person(session, found.person_id)
+    keeper_id = found.person_id if found.is_mine else None
+    whose = Whose(estate_id=found.estate_id, region=region, keeper_id=keeper_id)
+    return _calendar(session, viewer, whose, at=at, days=366)
+
+
+@router.get("/replacements")
+def list_replacements(
+    session: ReadSession,
+    viewer: ViewerDep,
+    whose: DueDep,
+    months: Months = 12,
+) -> list[ReplacementOut]:
+    """What to order for the year ahead: how many pads and batteries expire in each month, by model. What has
+    expired already is needed in the present month."""
+    today = clock.now().date()
+    found = queries.replacements(session, viewer, whose, today=today, months=months)
+    return [ReplacementOut.of(each) for each in found]
+
+
+@router.get("/replacements.xlsx", response_class=Response, responses=_SHEET)
+def get_replacement_sheet(
+    session: ReadSession,
+    viewer: ViewerDep,
+    whose: DueDep,
+    months: Months = 12,
+) -> Response:
+    """The same as a spreadsheet: a row for each model and kind, a column for each month."""
+    today = clock.now().date()
+    found = queries.replacements(session, viewer, whose, today=today, months=months)
+    sheet = sheets.replacement_sheet(found, today=today, months=months)
+    return _attached(sheet, _XLSX, f"aed-replacements-{today:%Y%m%d}.xlsx")
+
+
+def _duties(
+    session: Session,
+    viewer: Viewer,
+    whose: Whose,
+    *,
+    at: datetime,
+    days: int,
+    matters: Sequence[Matter] | None,
+) -> Duties:
+    return queries.duties(session, viewer, whose, at=at, within_days=days, matters=matters or tuple(Matter))
+
+
+def _attached(made: bytes, media_type: str, name: str) -> Response:
+    return Response(
+        made,
+        media_type=media_type,
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Cache-Control": "private, no-store",
+        },
+    )

@@ -1,0 +1,315 @@
+"""What is due, derived from policies, checks and consumables."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row, Select, String, cast, func, select
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region
+from aed.accounts.visibility import managed_by, visible_to
+from aed.errors import InvalidInput
+from aed.registry.changes import RegistryChange
+from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.rules import ConsumableKind, ConsumableState, DeviceState
+from aed.registry.estates.models import Estate
+from aed.upkeep.checks.queries import all_in_force
+from aed.upkeep.checks.rules import DEFAULT, Scope, Terms, closest
+from aed.upkeep.device_filter import Whose, narrowed
+from aed.upkeep.due.rules import Due, in_one_line, next_by_days, next_by_months
+from aed.upkeep.models import Check, Quarantine
+from aed.upkeep.rules import CheckKind, Matter
+
+MOST_DEVICES = 20_000
+"""Of more devices at once nobody makes a list."""
+MATTERS = {
+    ConsumableKind.PADS: Matter.PADS,
+    ConsumableKind.CHILD_PADS: Matter.CHILD_PADS,
+    ConsumableKind.BATTERY: Matter.BATTERY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DueDevice:
+    """A device of which something is due, in words for a list."""
+
+    id: int
+    region: str
+    estate_id: int | None
+    estate_en: str | None
+    estate_zh: str | None
+    place_en: str | None
+    place_zh: str | None
+    maker: str | None
+    model: str | None
+    serial: str | None
+    keeper_id: int | None
+    last_checked_on: date | None
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What is due of which devices, the longest overdue first, and the date at each device."""
+
+    dues: list[Due]
+    devices: dict[int, DueDevice]
+    today: dict[int, date]
+
+    @property
+    def line(self) -> tuple[str, str]:
+        """All of it in one line: English, Chinese."""
+        late = Counter(due.matter for due in self.dues if self._is_late(due))
+        return in_one_line(late, Counter(due.matter for due in self.dues) - late)
+
+    @property
+    def overdue(self) -> int:
+        return sum(map(self._is_late, self.dues))
+
+    def _is_late(self, due: Due) -> bool:
+        return due.overdue_days(self.today[due.device_id]) > 0
+
+
+def duties(
+    session: Session,
+    viewer: Viewer,
+    whose: Whose,
+    *,
+    at: datetime,
+    within_days: int,
+    matters: Iterable[Matter] = tuple(Matter),
+) -> Duties:
+    """All that is overdue, and due within so many days, of devices whose upkeep is the viewer's business.
+
+    Dates are those at each device. Raises InvalidInput for more than MOST_DEVICES devices.
+    """
+    chosen = _chosen(session, viewer, whose)
+    return duties_of(session, viewer, chosen, at=at, within_days=within_days, matters=matters)
+
+
+def duties_of(
+    session: Session,
+    viewer: Viewer,
+    chosen: Select[int],
+    *,
+    at: datetime,
+    within_days: int,
+    matters: Iterable[Matter] = tuple(Matter),
+) -> Duties:
+    """The same of the devices whose ids `chosen` answers. Six statements, whatever their number."""
+    devices = _devices(session, viewer, chosen)
+    if not devices:
+        return Duties([], {}, {})
+    days = {
+        zone: at.astimezone(ZoneInfo(zone)).date() for zone in {each.time_zone for each in devices.values()}
+    }
+    today = {device.id: days[device.time_zone] for device in devices.values()}
+    done, registered = _last_done(session, devices, chosen), _registered(session, devices, chosen)
+    policies = all_in_force(session)
+
+    @cache
+    def terms_of(estate_id: int | None, maker: str | None, model: str | None) -> Terms:
+        return closest(policies, Scope(estate_id, maker, model)) or DEFAULT
+
+    found: list[Due] = []
+    for device in devices.values():
+        terms = terms_of(device.estate_id, device.maker, device.model)
+        since = registered.get(device.id, today[device.id])
+        found += _looks(device.id, terms, done[device.id], since)
+    found += _expiring(session, chosen)
+    found += _to_be_brought_back(session, devices, chosen)
+    wanted = frozenset(matters)
+    soon = [
+        due
+        for due in found
+        if due.matter in wanted and (due.due_on - today[due.device_id]).days <= within_days
+    ]
+    soon.sort(key=lambda due: (due.due_on, due.device_id, due.matter))
+    return Duties(soon, devices, today)
+
+
+def _looks(device_id: int, terms: Terms, last: dict[CheckKind, date], since: date) -> list[Due]:
+    """When a device is to be looked at next. Whoever checks it has glanced at it, and whoever services it has
+    checked it."""
+    found = []
+    if terms.glance_days is not None:
+        seen = max(last.values(), default=None)
+        found.append(Due(device_id, Matter.GLANCE, next_by_days(seen, terms.glance_days, since=since)))
+    if terms.check_days is not None:
+        checked = max((day for kind, day in last.items() if kind is not CheckKind.GLANCE), default=None)
+        found.append(Due(device_id, Matter.CHECK, next_by_days(checked, terms.check_days, since=since)))
+    if terms.service_months is not None:
+        serviced = last.get(CheckKind.SERVICE)
+        due_on = next_by_months(serviced, terms.service_months, since=since)
+        found.append(Due(device_id, Matter.SERVICE, due_on))
+    return found
+
+
+def _chosen(session: Session, viewer: Viewer, whose: Whose) -> Select[int]:
+    """The ids of the devices that are asked for, as a part of other statements."""
+    return select(Device.id).where(
+        visible_to(viewer, Device),
+        managed_by(viewer, Device),
+        Device.state != DeviceState.WITHDRAWN,
+        *narrowed(session, whose),
+    )
+
+
+def _devices(session: Session, viewer: Viewer, chosen: Select[int]) -> dict[int, DueDevice]:
+    rows: Sequence[Row[*tuple[Any, ...]]] = session.execute(
+        select(
+            Device.id,
+            Region.code,
+            Device.estate_id,
+            Estate.name_en,
+            Estate.name_zh,
+            Device.place_en,
+            Device.place_zh,
+            Device.maker,
+            Device.model,
+            Device.serial,
+            Device.keeper_id,
+            Device.last_checked_on,
+            func.coalesce(Estate.time_zone, Region.time_zone),
+        )
+        .join(Region, Region.id == Device.region_id)
+        .outerjoin(Estate, Estate.id == Device.estate_id)
+        .where(visible_to(viewer, Device), Device.id.in_(chosen))
+        .order_by(Device.id)
+        .limit(MOST_DEVICES + 1)
+    ).all()
+    if len(rows) > MOST_DEVICES:
+        raise InvalidInput(
+            f"These are more than {MOST_DEVICES} devices: ask for a region or an estate.", field="region"
+        )
+    return {row[0]: DueDevice(*row) for row in rows}
+
+
+def _last_done(
+    session: Session, devices: dict[int, DueDevice], chosen: Select[int]
+) -> dict[int, dict[CheckKind, date]]:
+    """By device and kind the last day of one that was told of; a check counts whether or not it passed, and
+    so does the day that a list says it was checked on.
+
+    visibility: through `chosen`, which holds the viewer's predicates.
+    """
+    done: dict[int, dict[CheckKind, date]] = defaultdict(dict)
+    told = session.execute(
+        select(Check.device_id, Check.kind, func.max(Check.answered_at))
+        .where(Check.device_id.in_(chosen))
+        .group_by(Check.device_id, Check.kind)
+    )
+    for device_id, kind, answered_at in told:
+        done[device_id][kind] = _local_day(answered_at, devices[device_id])
+    for device in devices.values():
+        if device.last_checked_on is not None:
+            last = done[device.id].get(CheckKind.CHECK, device.last_checked_on)
+            done[device.id][CheckKind.CHECK] = max(last, device.last_checked_on)
+    return done
+
+
+def _registered(session: Session, devices: dict[int, DueDevice], chosen: Select[int]) -> dict[int, date]:
+    """The day on which the register first heard of each device.
+
+    visibility: through `chosen`, which holds the viewer's predicates.
+    """
+    written = select(cast(Device.id, String)).where(Device.id.in_(chosen))
+    rows = session.execute(
+        select(RegistryChange.subject_id, func.min(RegistryChange.at))
+        .where(RegistryChange.subject == "devices", RegistryChange.subject_id.in_(written))
+        .group_by(RegistryChange.subject_id)
+    )
+    return {int(id_): _local_day(at, devices[int(id_)]) for id_, at in rows}
+
+
+def _local_day(at: datetime, device: DueDevice) -> date:
+    return at.astimezone(ZoneInfo(device.time_zone)).date()
+
+
+def _expiring(session: Session, chosen: Select[int]) -> list[Due]:
+    """What is fitted is to be replaced on the last day on which it may be used.
+
+    visibility: through `chosen`, which holds the viewer's predicates.
+    """
+    rows = session.execute(
+        select(Consumable.device_id, Consumable.kind, func.min(Consumable.expires_on))
+        .where(Consumable.device_id.in_(chosen), Consumable.state == ConsumableState.FITTED)
+        .group_by(Consumable.device_id, Consumable.kind)
+    )
+    return [Due(device_id, MATTERS[kind], expires_on) for device_id, kind, expires_on in rows]
+
+
+def _to_be_brought_back(session: Session, devices: dict[int, DueDevice], chosen: Select[int]) -> list[Due]:
+    """A quarantined device has been due since it was quarantined.
+
+    visibility: through `chosen`, which holds the viewer's predicates.
+    """
+    rows = session.execute(
+        select(Quarantine.device_id, func.min(Quarantine.since))
+        .where(Quarantine.device_id.in_(chosen), Quarantine.lifted_at.is_(None))
+        .group_by(Quarantine.device_id)
+    )
+    return [Due(device_id, Matter.RETURN, _local_day(since, devices[device_id])) for device_id, since in rows]
+
+
+# --- what to order --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Replacement:
+    """So many of a kind are to be there in a month, for the devices of a model."""
+
+    month: date
+    """Its first day. What has expired already is needed in the present month."""
+    maker: str
+    model: str
+    kind: ConsumableKind
+    quantity: int
+
+
+def replacements(
+    session: Session, viewer: Viewer, whose: Whose, *, today: date, months: int
+) -> list[Replacement]:
+    """What to order for the months to come, the present one first: what expires in each, by model. Makers and
+    models that lists write in several ways are counted under the commonest.
+
+    One statement that answers a row for each model, kind and day.
+    """
+    last = _first_of_month(today, months)
+    rows = session.execute(
+        select(Device.maker, Device.model, Consumable.kind, Consumable.expires_on, func.count())
+        .join(Device, Device.id == Consumable.device_id)
+        .where(
+            visible_to(viewer, Device),
+            Device.id.in_(_chosen(session, viewer, whose)),
+            Consumable.state == ConsumableState.FITTED,
+            Consumable.expires_on < last,
+        )
+        .group_by(Device.maker, Device.model, Consumable.kind, Consumable.expires_on)
+    )
+    counts: Counter[tuple[date, str, str, ConsumableKind]] = Counter()
+    written: dict[tuple[str, str], Counter[tuple[str, str]]] = defaultdict(Counter)
+    first = today.replace(day=1)
+    for maker, model, kind, expires_on, quantity in rows:
+        name = (maker or "", model or "")
+        key = (name[0].casefold(), name[1].casefold())
+        written[key][name] += quantity
+        counts[max(expires_on.replace(day=1), first), *key, kind] += quantity
+    names = {key: ways.most_common(1)[0][0] for key, ways in written.items()}
+    return sorted(
+        Replacement(month, *names[maker, model], kind, quantity)
+        for (month, maker, model, kind), quantity in counts.items()
+    )
+
+
+def _first_of_month(day: date, months: int) -> date:
+    years, month = divmod(day.month - 1 + months, 12)
+    return date(day.year + years, month + 1, 1)

@@ -1,0 +1,71 @@
+"""What must be done by when. Derived from policies, checks and consumables, never stored."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from aed.upkeep.rules import Matter, months_after
+
+DUE_WORDS: Final = {
+    Matter.GLANCE: ("look at its light", "查看指示灯"),
+    Matter.CHECK: ("check", "巡检"),
+    Matter.SERVICE: ("service", "维保"),
+    Matter.PADS: ("replace pads", "更换电极片"),
+    Matter.CHILD_PADS: ("replace child pads", "更换儿童电极片"),
+    Matter.BATTERY: ("replace battery", "更换电池"),
+    Matter.RETURN: ("bring back into service", "恢复使用"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One thing to do: on `due_on` at the latest, a date in the device's time zone."""
+
+    device_id: int
+    matter: Matter
+    due_on: date
+
+    def overdue_days(self, today: date) -> int:
+        """How many days late; 0 when not."""
+        return max(0, (today - self.due_on).days)
+
+
+def next_by_days(last: date | None, every_days: int, *, since: date) -> date:
+    """When it is due again; one that was never done has been due since the device was registered."""
+    return since if last is None else last + timedelta(days=every_days)
+
+
+def next_by_months(last: date | None, every_months: int, *, since: date) -> date:
+    """The same by months. One that was never done is due as if it had been done when the device was
+    registered: a new device comes serviced."""
+    return months_after(last or since, every_months)
+
+
+def in_one_line(late: Mapping[Matter, int], soon: Mapping[Matter, int]) -> tuple[str, str]:
+    """What is overdue of how many devices, and what is due, in one line: English, Chinese."""
+    if not any(late.values()) and not any(soon.values()):
+        return "Nothing is due.", "暂无到期事项。"
+    en, zh = counted(late, soon)
+    return f"AED: {en}.", f"AED：{zh}。"
+
+
+def counted(late: Mapping[Matter, int], soon: Mapping[Matter, int]) -> tuple[str, str]:
+    """Of how many devices a matter is overdue, and of how many due; the one with most overdue comes first."""
+    late, soon = Counter(late), Counter(soon)
+    matters = sorted(DUE_WORDS, key=lambda matter: (-late[matter], -soon[matter]))
+    parts_en, parts_zh = [], []
+    for matter in matters:
+        en, zh = DUE_WORDS[matter]
+        if late[matter]:
+            parts_en.append(
+                f"{en}: {late[matter]} overdue" + (f", {soon[matter]} due" if soon[matter] else "")
+            )
+            parts_zh.append(f"{zh}逾期{late[matter]}台" + (f"、到期{soon[matter]}台" if soon[matter] else ""))
+        elif soon[matter]:
+            parts_en.append(f"{en}: {soon[matter]} due")
+            parts_zh.append(f"{zh}到期{soon[matter]}台")
+    return "; ".join(parts_en), "；".join(parts_zh)

@@ -1,0 +1,125 @@
+"""What is due, out."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from aed.accounts.fields import Id
+from aed.registry.devices.rules import ConsumableKind
+from aed.upkeep.due.queries import Duties, Replacement
+from aed.upkeep.due.rules import DUE_WORDS, Due
+from aed.upkeep.models import DueCalendar
+from aed.upkeep.rules import Matter, short_number
+
+
+class DueOut(BaseModel):
+    device_id: Id
+    number: str = Field(description="What stands on the device's label")
+    estate_id: Id | None
+    estate_en: str | None
+    estate_zh: str | None
+    place_en: str | None
+    place_zh: str | None
+    matter: Matter
+    en: str
+    zh: str
+    due_on: date = Field(description="The last day on which it is in time, at the device")
+    overdue_days: int
+
+    @classmethod
+    def of(cls, due: Due, duties: Duties) -> DueOut:
+        device = duties.devices[due.device_id]
+        en, zh = DUE_WORDS[due.matter]
+        return cls(
+            device_id=due.device_id,
+            number=short_number(due.device_id),
+            estate_id=device.estate_id,
+            estate_en=device.estate_en,
+            estate_zh=device.estate_zh,
+            place_en=device.place_en,
+            place_zh=device.place_zh,
+            matter=due.matter,
+            en=en,
+            zh=zh,
+            due_on=due.due_on,
+            overdue_days=due.overdue_days(duties.today[due.device_id]),
+        )
+
+
+class LineOut(BaseModel):
+    en: str
+    zh: str
+
+    @classmethod
+    def of(cls, duties: Duties) -> LineOut:
+        en, zh = duties.line
+        return cls(en=en, zh=zh)
+
+
+class DuePage(BaseModel):
+    """The longest overdue first. More follows when `next` is not null: send it as `cursor`."""
+
+    due: list[DueOut]
+    overdue: int = Field(description="How many are overdue in all")
+    line: LineOut = Field(description="All of it in one line")
+    next: str | None
+
+
+class DueCalendarIn(BaseModel):
+    """Which devices a calendar is about; all left out: all whose upkeep is yours."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"mine": True}]})
+
+    estate_id: Id | None = None
+    region: str | None = Field(None, max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")
+    mine: bool = Field(False, description="Only the devices that you keep yourself")
+
+
+class DueCalendarOut(BaseModel):
+    """An address at which a calendar reads what is due."""
+
+    id: Id
+    estate_id: Id | None
+    region_id: Id | None
+    mine: bool
+    created_at: datetime
+
+    @classmethod
+    def of(cls, made: DueCalendar) -> DueCalendarOut:
+        return cls(
+            id=made.id,
+            estate_id=made.estate_id,
+            region_id=made.region_id,
+            mine=made.is_mine,
+            created_at=made.created_at,
+        )
+
+
+class NewDueCalendarOut(DueCalendarOut):
+    """Told once: whoever knows the address reads the calendar."""
+
+    address: str = Field(examples=["https://aed.example.org/v1/due/calendars/due_….ics"])
+
+
+class ReplacementOut(BaseModel):
+    """So many of a kind are needed in a month, for devices of a model."""
+
+    month: str = Field(
+        description="What has expired already is needed in the present month", examples=["2027-03"]
+    )
+    maker: str | None
+    model: str | None
+    kind: ConsumableKind
+    quantity: int
+
+    @classmethod
+    def of(cls, found: Replacement) -> ReplacementOut:
+        return cls(
+            month=f"{found.month:%Y-%m}",
+            maker=found.maker or None,
+            model=found.model or None,
+            kind=found.kind,
+            quantity=found.quantity,
+        )

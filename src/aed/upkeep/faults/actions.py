@@ -1,0 +1,289 @@
+"""Taking a device out of what is offered, and bringing it back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Viewer, is_insider
+from aed.errors import Conflict, TooBusy
+from aed.registry.changes import flush_or_conflict, record_amendment
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
+from aed.upkeep.faults import queries
+from aed.upkeep.faults.schemas import ReportIn
+from aed.upkeep.labels.queries import labelled_device
+from aed.upkeep.messages import tell_keepers
+from aed.upkeep.models import Check, Quarantine, Recall, Report
+from aed.upkeep.permissions import may_check, may_tell_of_a_fetch
+from aed.upkeep.rules import (
+    BY_NAME_ONLY,
+    QUARANTINE_WORDS,
+    REPORT_WORDS,
+    WHEN_CONFIRMED,
+    CheckKind,
+    Reason,
+    ReportState,
+    device_id_of,
+    follows_from,
+)
+
+
+def begin(
+    session: Session,
+    who: Viewer,
+    device: Device,
+    reasons: Collection[Reason],
+    *,
+    at: datetime,
+    since: datetime | None = None,
+    said: str | None = None,
+    check: Check | None = None,
+    report: Report | None = None,
+) -> None:
+    """The device is not offered from now on, for these reasons, and whoever keeps it is told.
+
+    A reason that stands already goes on standing. `since`: when it was so, where that was before it was told.
+    `device` was read for update, with its estate and region: of two who begin, one waits for the other.
+    """
+    standing = list(queries.standing_quarantines(session, device.id))
+    known = {each.reason for each in standing}
+    new = [reason for reason in reasons if reason not in known]
+    for reason in new:
+        quarantine = Quarantine(
+            device_id=device.id,
+            reason=reason,
+            since=min(since or at, at),
+            said=said,
+            by_check_id=check.id if check is not None else None,
+            by_report_id=report.id if report is not None else None,
+            reason_before=_by_hand(device, standing),
+        )
+        session.add(quarantine)
+        standing.append(quarantine)
+    if not new:
+        return
+    session.flush()
+    _show(session, who, device, standing, at=at)
+    en, zh = _in_words(new)
+    tell_keepers(
+        session,
+        who,
+        [device],
+        en=f"{en}. It is offered to nobody until a check brings it back.",
+        zh=f"{zh}。已停用，巡检合格后恢复。",
+        at=at,
+    )
+
+
+def begin_recall(
+    session: Session,
+    who: Viewer,
+    device: Device,
+    recall: Recall,
+    standing: Iterable[Quarantine],
+    *,
+    at: datetime,
+) -> None:
+    """The same for a recall. `standing` are the device's quarantines; its keeper is told of all at once."""
+    others = list(standing)
+    quarantine = Quarantine(
+        device_id=device.id,
+        reason=Reason.RECALL,
+        since=at,
+        said=recall.reference,
+        recall_id=recall.id,
+        reason_before=_by_hand(device, others),
+    )
+    session.add(quarantine)
+    session.flush()
+    _show(session, who, device, [*others, quarantine], at=at)
+
+
+def lift(
+    session: Session,
+    who: Viewer,
+    device: Device,
+    reasons: Collection[Reason],
+    *,
+    check: Check,
+    at: datetime,
+) -> None:
+    """The check answers these reasons, as far as they stood when it was answered. The device is offered again
+    when none is left, unless somebody had taken it out of service by hand before."""
+    standing = queries.standing_quarantines(session, device.id)
+    ended = [each for each in standing if each.reason in reasons and each.since <= check.answered_at]
+    if not ended:
+        return
+    by_hand = next((each.reason_before for each in standing if each.reason_before is not None), None)
+    left = [each for each in standing if each not in ended]
+    for each in ended:
+        each.lifted_at = max(at, each.since)
+        each.lifted_by_check_id = check.id
+    if left:
+        left[0].reason_before = by_hand
+    session.flush()
+    _show(session, who, device, left, at=at, by_hand=by_hand)
+
+
+def _by_hand(device: Device, standing: Collection[Quarantine]) -> str | None:
+    """Why the device is out of service already by somebody's word: it is so again when the last one ends."""
+    was_out = not standing and device.state is DeviceState.OUT_OF_SERVICE
+    return device.out_of_service_reason if was_out else None
+
+
+def _show(
+    session: Session,
+    who: Viewer,
+    device: Device,
+    standing: Collection[Quarantine],
+    *,
+    at: datetime,
+    by_hand: str | None = None,
+) -> None:
+    """Keeps the device's own state in step: it is what lookups and lists ask."""
+    device.is_quarantined = bool(standing)
+    if device.state is not DeviceState.WITHDRAWN:
+        why = "; ".join(_in_words(each.reason for each in standing)) if standing else by_hand
+        device.state = DeviceState.OUT_OF_SERVICE if why is not None else DeviceState.IN_SERVICE
+        device.out_of_service_reason = why
+    record_amendment(session, who, device, at=at)
+    flush_or_conflict(session, "The device cannot be quarantined so.", None)
+
+
+def _in_words(reasons: Iterable[Reason]) -> tuple[str, str]:
+    words = [QUARANTINE_WORDS[reason] for reason in dict.fromkeys(reasons)]
+    return ", ".join(en for en, _ in words), "、".join(zh for _, zh in words)
+
+
+log = structlog.get_logger("aed")
+
+MOST_FROM_ONE: Final = 5
+"""Strangers' reports from one address within an hour."""
+MOST_OF_A_DEVICE: Final = 20
+"""Strangers' reports of one device within a day, whoever they come from: after so many its keeper knows."""
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def report_device(
+    session: Session, who: Viewer, device_id: int, new: ReportIn, *, from_key: str | None, at: datetime
+) -> Report:
+    """The report is kept, and whoever keeps the device is told of the first of its kind.
+
+    A stranger's quarantines nothing: strangers alone could otherwise take a network down. Somebody of the
+    house confirms it, or checks the device. That it was used, or could not be had twice, is taken from those
+    who have a role there and from its dispatchers, and takes the device out at once.
+
+    Raises TooBusy for more than a stranger would send, NotFound for a device that the viewer may not see.
+    """
+    device = device_queries.device(session, who, device_id, for_update=True)
+    if new.kind in BY_NAME_ONLY:
+        may_tell_of_a_fetch(who, device.estate_id, device.region_id)
+    if device.state is DeviceState.WITHDRAWN:
+        raise Conflict("This device has been withdrawn from the register.", field="device_id")
+    is_stranger = not is_insider(who, device.estate_id, device.region_id)
+    if is_stranger:
+        _not_too_many_from(session, from_key, at=at)
+        if _has_enough(session, device, at=at):
+            raise TooBusy("Thank you. Whoever keeps this device has been told of it many times today.")
+    return keep_report(session, who, device, new, from_key=from_key if is_stranger else None, at=at)
+
+
+def report_by_number(
+    session: Session, who: Viewer, number: str, new: ReportIn, *, from_key: str | None, at: datetime
+) -> None:
+    """The same by the number on the label, of whatever device bears it, also of one that is its estate's
+    alone: whoever reads the label stands before it.
+
+    Whether there is such a device the answer does not tell. Raises InvalidInput for a mistyped number.
+    """
+    device_id = device_id_of(number)
+    if new.kind in BY_NAME_ONLY:
+        report_device(session, who, device_id, new, from_key=from_key, at=at)
+        return
+    device = labelled_device(session, device_id)
+    is_stranger = device is None or not is_insider(who, device.estate_id, device.region_id)
+    if is_stranger:
+        _not_too_many_from(session, from_key, at=at)
+    if device is None or device.state is DeviceState.WITHDRAWN:
+        log.info("report of no device", number=number)
+    elif not (is_stranger and _has_enough(session, device, at=at)):
+        keep_report(session, who, device, new, from_key=from_key if is_stranger else None, at=at)
+
+
+def _not_too_many_from(session: Session, from_key: str | None, *, at: datetime) -> None:
+    if queries.reports_lately(session, since=at - _HOUR, from_key=from_key) >= MOST_FROM_ONE:
+        raise TooBusy("Thank you. You have reported several devices: wait an hour before the next.")
+
+
+def _has_enough(session: Session, device: Device, *, at: datetime) -> bool:
+    return queries.reports_lately(session, since=at - _DAY, device_id=device.id) >= MOST_OF_A_DEVICE
+
+
+def keep_report(
+    session: Session, who: Viewer, device: Device, new: ReportIn, *, from_key: str | None, at: datetime
+) -> Report:
+    """The report is kept, with all that follows; whether it may be taken the caller has asked. The device was
+    read for update, with its estate and region."""
+    is_first = all(each.kind is not new.kind for each in queries.open_reports(session, device.id, until=at))
+    report = Report(
+        device_id=device.id,
+        kind=new.kind,
+        note=new.note,
+        at=at,
+        by_id=who.person_id,
+        by_name=who.name if who.is_signed_in else None,
+        from_key=from_key,
+        state=ReportState.OPEN,
+    )
+    session.add(report)
+    session.flush()
+    reason = follows_from(new.kind, failed_fetches=queries.failed_fetches(session, device.id))
+    if reason is not None:
+        begin(session, who, device, [reason], at=at, said=new.note, report=report)
+    elif is_first:
+        en, zh = REPORT_WORDS[new.kind]
+        said_en, said_zh = (" (with a note)", "（附有说明）") if new.note else ("", "")  # a stranger's words
+        tell_keepers(
+            session,
+            who,
+            [device],
+            en=f"reported: {en}{said_en}. Please look, and confirm or dismiss report {report.id}.",
+            zh=f"有人反映：{zh}{said_zh}。请查看，并确认或驳回第{report.id}号反映。",
+            at=at,
+        )
+    return report
+
+
+def close_report(
+    session: Session, who: Viewer, report_id: int, *, state: ReportState, at: datetime
+) -> Report:
+    """It is confirmed, and what follows from it holds; or dismissed. For whoever may check the device.
+
+    Raises Conflict for one that is closed already.
+    """
+    found = queries.report(session, who, report_id)
+    device = device_queries.device(session, who, found.device_id, for_update=True)
+    may_check(who, CheckKind.CHECK, device.estate_id, device.region_id)
+    session.refresh(found, with_for_update=True)
+    if found.state is not ReportState.OPEN:
+        raise Conflict(f"The report is {found.state} already.", field="state")
+    found.state, found.closed_at, found.closed_by = state, at, who.name
+    session.flush()
+    reason = WHEN_CONFIRMED.get(found.kind)
+    if state is ReportState.CONFIRMED and reason is not None and device.state is not DeviceState.WITHDRAWN:
+        begin(session, who, device, [reason], at=at, said=found.note, report=found)
+    return found
+
+
+def forget_addresses(session: Session, *, at: datetime) -> None:
+    """Addresses are kept for a day, as long as they are counted."""
+    session.execute(
+        update(Report).where(Report.at <= at - _DAY, Report.from_key.is_not(None)).values(from_key=None)
+    )

@@ -1,0 +1,219 @@
+"""Reading quarantines."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import batched
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, literal, select
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Viewer
+from aed.accounts.visibility import managed_by, visible_to
+from aed.errors import NotFound
+from aed.registry.devices.dispatchable import out_on_call
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import NEEDED_KINDS, ConsumableKind, Readiness, readiness_on
+from aed.upkeep.device_filter import Whose, narrowed
+from aed.upkeep.models import Check, Quarantine, Report
+from aed.upkeep.rules import CheckKind, Reason, ReportKind, ReportState
+
+_AT_ONCE = 1_000
+
+
+def standing_quarantines(session: Session, device_id: int) -> Sequence[Quarantine]:
+    """Why a device is not offered now, the oldest reason first.
+
+    visibility: of a device that the viewer may see; that it must not be used is for everyone to know.
+    """
+    return session.scalars(
+        select(Quarantine)
+        .where(Quarantine.device_id == device_id, Quarantine.lifted_at.is_(None))
+        .order_by(Quarantine.since, Quarantine.id)
+    ).all()
+
+
+def standing_of(session: Session, device_ids: Sequence[int]) -> dict[int, list[Quarantine]]:
+    """The same of many.
+
+    visibility: for actions on devices that are theirs to quarantine.
+    """
+    found: dict[int, list[Quarantine]] = defaultdict(list)
+    for some in batched(device_ids, _AT_ONCE):
+        rows = session.scalars(
+            select(Quarantine)
+            .where(Quarantine.device_id.in_(some), Quarantine.lifted_at.is_(None))
+            .order_by(Quarantine.since, Quarantine.id)
+        )
+        for each in rows:
+            found[each.device_id].append(each)
+    return found
+
+
+def quarantines(
+    session: Session,
+    viewer: Viewer,
+    whose: Whose,
+    *,
+    limit: int,
+    after_id: int = 0,
+    reason: Reason | None = None,
+    also_lifted: bool = False,
+) -> Sequence[Quarantine]:
+    """A page of quarantines in order of id, of devices whose upkeep is the viewer's business."""
+    statement = (
+        select(Quarantine)
+        .join(Device, Device.id == Quarantine.device_id)
+        .where(visible_to(viewer, Device), managed_by(viewer, Device), *narrowed(session, whose))
+        .where(Quarantine.id > after_id)
+        .order_by(Quarantine.id)
+        .limit(limit)
+    )
+    if reason is not None:
+        statement = statement.where(Quarantine.reason == reason)
+    if not also_lifted:
+        statement = statement.where(Quarantine.lifted_at.is_(None))
+    return session.scalars(statement).all()
+
+
+def pads_are_new_since(session: Session, device_id: int, since: datetime) -> bool:
+    """Whether a check told of new pads, as of that moment or later.
+
+    visibility: for a check of a device that the viewer may check.
+    """
+    told = session.execute(
+        select(Check.replaced).where(
+            Check.device_id == device_id, Check.answered_at >= since, Check.kind != CheckKind.GLANCE
+        )
+    )
+    return any("pads" in replaced for (replaced,) in told)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReadiness:
+    device: Device
+    readiness: Readiness
+    standing: Sequence[Quarantine]
+    first_expiry: date | None
+    is_expired: bool
+
+
+def readiness_of(
+    session: Session, device: Device, *, at: datetime, checked_within_days: int
+) -> DeviceReadiness:
+    """The device has been read with its estate, region and consumables, by who may see it."""
+    zone = device.estate.time_zone if device.estate is not None else None
+    today = at.astimezone(ZoneInfo(zone or device.region.time_zone)).date()
+    first_expiry = min(
+        (item.expires_on for item in device.consumables if item.kind in NEEDED_KINDS), default=None
+    )
+    readiness = readiness_on(
+        today,
+        state=device.state,
+        first_expiry=first_expiry,
+        battery_expiry=min(
+            (item.expires_on for item in device.consumables if item.kind is ConsumableKind.BATTERY),
+            default=None,
+        ),
+        last_checked_on=device.last_checked_on,
+        checked_within_days=checked_within_days,
+    )
+    if readiness.is_usable and session.scalar(select(out_on_call(literal(device.id)))) is not None:
+        readiness = Readiness.OUT_ON_CALL
+    return DeviceReadiness(
+        device=device,
+        readiness=readiness,
+        standing=standing_quarantines(session, device.id),
+        first_expiry=first_expiry,
+        is_expired=first_expiry is not None and first_expiry < today,
+    )
+
+
+# --- reports --------------------------------------------------------------------------------------------
+
+
+def report(session: Session, viewer: Viewer, report_id: int) -> Report:
+    """Raises NotFound when there is none, or none of a device whose upkeep is the viewer's business."""
+    found = session.scalar(
+        select(Report)
+        .join(Device, Device.id == Report.device_id)
+        .where(Report.id == report_id, visible_to(viewer, Device), managed_by(viewer, Device))
+    )
+    if found is None:
+        raise NotFound(f"There is no report {report_id} that you may see.", field="report_id")
+    return found
+
+
+def reports(
+    session: Session,
+    viewer: Viewer,
+    whose: Whose,
+    *,
+    limit: int,
+    after_id: int = 0,
+    also_closed: bool = False,
+) -> Sequence[Report]:
+    """A page of what was reported, in order of id, of devices whose upkeep is the viewer's business."""
+    statement = (
+        select(Report)
+        .join(Device, Device.id == Report.device_id)
+        .where(visible_to(viewer, Device), managed_by(viewer, Device), *narrowed(session, whose))
+        .where(Report.id > after_id)
+        .order_by(Report.id)
+        .limit(limit)
+    )
+    if not also_closed:
+        statement = statement.where(Report.state == ReportState.OPEN)
+    return session.scalars(statement).all()
+
+
+def open_reports(session: Session, device_id: int, *, until: datetime) -> Sequence[Report]:
+    """What was reported up to a moment and is not closed.
+
+    visibility: for a check of a device that the viewer may check.
+    """
+    return session.scalars(
+        select(Report).where(
+            Report.device_id == device_id, Report.state == ReportState.OPEN, Report.at <= until
+        )
+    ).all()
+
+
+def failed_fetches(session: Session, device_id: int) -> int:
+    """How many told that they could not have the device, since it was checked last.
+
+    visibility: how many there are, no more.
+    """
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(Report)
+            .where(
+                Report.device_id == device_id,
+                Report.kind == ReportKind.NOT_FETCHED,
+                Report.state == ReportState.OPEN,
+            )
+        )
+        or 0
+    )
+
+
+def reports_lately(
+    session: Session, *, since: datetime, device_id: int | None = None, from_key: str | None = None
+) -> int:
+    """How many strangers' reports came since a moment, of one device or from one address.
+
+    visibility: how many there are, no more.
+    """
+    statement = (
+        select(func.count()).select_from(Report).where(Report.at > since, Report.from_key.is_not(None))
+    )
+    if device_id is not None:
+        statement = statement.where(Report.device_id == device_id)
+    if from_key is not None:
+        statement = statement.where(Report.from_key == from_key)
+    return session.scalar(statement) or 0

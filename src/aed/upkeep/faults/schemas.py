@@ -1,0 +1,176 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from aed.accounts.fields import FreeText, Id
+from aed.registry.devices.rules import DeviceState, Readiness
+from aed.upkeep.faults.queries import DeviceReadiness
+from aed.upkeep.models import Quarantine, Report
+from aed.upkeep.rules import (
+    QUARANTINE_WORDS,
+    Reason,
+    ReportKind,
+    ReportState,
+    short_number,
+)
+
+
+class QuarantineOut(BaseModel):
+    """Why a device is not offered, and since when."""
+
+    id: Id
+    device_id: Id
+    reason: Reason
+    en: str
+    zh: str
+    since: datetime
+    said: str | None
+    recall_id: Id | None
+    lifted_at: datetime | None
+
+    @classmethod
+    def of(cls, quarantine: Quarantine) -> QuarantineOut:
+        en, zh = QUARANTINE_WORDS[quarantine.reason]
+        return cls(
+            id=quarantine.id,
+            device_id=quarantine.device_id,
+            reason=quarantine.reason,
+            en=en,
+            zh=zh,
+            since=quarantine.since,
+            said=quarantine.said,
+            recall_id=quarantine.recall_id,
+            lifted_at=quarantine.lifted_at,
+        )
+
+
+class WhyOut(BaseModel):
+    """One reason why a device must not be used."""
+
+    reason: Reason | Literal["expired", "out_of_service", "withdrawn"]
+    en: str
+    zh: str
+    since: datetime | None = None
+
+
+class ReadinessOut(BaseModel):
+    """Whether a device would be offered today, and why not. For everyone who may see the device."""
+
+    device_id: Id
+    number: str = Field(description="What stands on its label", examples=["1234-4"])
+    is_usable: bool
+    readiness: Readiness
+    why_not: list[WhyOut]
+    last_checked_on: date | None
+    first_expiry: date | None
+
+    @classmethod
+    def of(cls, found: DeviceReadiness) -> ReadinessOut:
+        device = found.device
+        why = [
+            WhyOut(
+                reason=each.reason,
+                en=QUARANTINE_WORDS[each.reason][0],
+                zh=QUARANTINE_WORDS[each.reason][1],
+                since=each.since,
+            )
+            for each in found.standing
+        ]
+        if not why and found.readiness is Readiness.OUT_OF_SERVICE:
+            if device.state is DeviceState.WITHDRAWN:
+                why.append(WhyOut(reason="withdrawn", en="no longer there", zh="已撤除"))
+            else:
+                said = device.out_of_service_reason or ""
+                why.append(WhyOut(reason="out_of_service", en=said, zh=said))
+        if found.readiness is Readiness.OUT_ON_CALL:
+            why.append(WhyOut(reason="out_on_call", en="out on a call", zh="急救呼叫中"))
+        if found.is_expired:
+            why.append(WhyOut(reason="expired", en="pads or battery have expired", zh="电极片或电池已过期"))
+        return cls(
+            device_id=device.id,
+            number=short_number(device.id),
+            is_usable=found.readiness.is_usable,
+            readiness=found.readiness,
+            why_not=why,
+            last_checked_on=device.last_checked_on,
+            first_expiry=found.first_expiry,
+        )
+
+
+class ReportIn(BaseModel):
+    """What somebody saw in passing."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"kind": "beeping"}]})
+
+    kind: ReportKind
+    note: Annotated[FreeText, Field(max_length=500)] | None = None
+
+
+class ReportByNumberIn(ReportIn):
+    """The same, by the number on the label."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"number": "1234-4", "kind": "beeping"}]}
+    )
+
+    number: str = Field(max_length=32, description="With or without the hyphen")
+
+
+class ReportOut(BaseModel):
+    id: Id
+    device_id: Id
+    kind: ReportKind
+    note: str | None
+    at: datetime
+    by: str | None = Field(description="null: a stranger")
+    state: ReportState
+    closed_at: datetime | None
+    closed_by: str | None
+
+    @classmethod
+    def of(cls, report: Report) -> ReportOut:
+        return cls(
+            id=report.id,
+            device_id=report.device_id,
+            kind=report.kind,
+            note=report.note,
+            at=report.at,
+            by=report.by_name,
+            state=report.state,
+            closed_at=report.closed_at,
+            closed_by=report.closed_by,
+        )
+
+
+class ThanksOut(BaseModel):
+    """What a passer-by is told."""
+
+    en: str = "Thank you. Whoever keeps this device has been told."
+    zh: str = "谢谢！已通知该设备的AED管理员。"
+
+
+class ClosedIn(BaseModel):
+    """Whether what was reported is so."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "confirmed"}]})
+
+    state: Literal[ReportState.CONFIRMED, ReportState.DISMISSED]
+
+
+class QuarantinePage(BaseModel):
+    """More follows when `next` is not null: send it as `cursor`."""
+
+    quarantines: list[QuarantineOut]
+    next: str | None
+
+
+class ReportPage(BaseModel):
+    """More follows when `next` is not null: send it as `cursor`."""
+
+    reports: list[ReportOut]
+    next: str | None

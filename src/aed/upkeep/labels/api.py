@@ -1,0 +1,60 @@
+"""Routes of the labels that are stuck on cabinets."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from aed.accounts.authentication import ViewerDep
+from aed.database.dependencies import ReadSession
+from aed.errors import InvalidInput, NotFound, NotSignedIn
+from aed.http.parameters import OfEstate, OfRegion
+from aed.upkeep.device_filter import Whose
+from aed.upkeep.labels.pdf import label_sheets
+from aed.upkeep.labels.queries import MOST_LABELS, to_be_labelled
+from aed.upkeep.public_address import public_address
+
+router = APIRouter(tags=["upkeep"])
+
+
+@router.get(
+    "/labels.pdf",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The sheets",
+            "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+def get_labels(
+    request: Request,
+    session: ReadSession,
+    viewer: ViewerDep,
+    device_id: Annotated[
+        list[Annotated[int, Query(ge=1, le=2**63 - 1)]] | None,
+        Query(max_length=MOST_LABELS, description="Only these; may be repeated"),
+    ] = None,
+    estate_id: OfEstate = None,
+    region: OfRegion = None,
+) -> Response:
+    """Sheets of A4 with ten labels each, to be stuck on cabinets: the code leads to the device's page, the
+    short number under it is for those without a phone. Of devices whose upkeep is yours."""
+    if not viewer.is_signed_in:
+        raise NotSignedIn("Labels are for a device's own people: send a token, or sign in.")
+    if not device_id and estate_id is None and region is None:
+        raise InvalidInput("Say which devices: device_id, estate_id or region.", field="device_id")
+    whose = Whose(estate_id=estate_id, region=region)
+    chosen = to_be_labelled(session, viewer, whose, device_ids=device_id or ())
+    if not chosen:
+        raise NotFound("There is no such device whose upkeep is yours.", field="device_id")
+    made = label_sheets(chosen, public_url=public_address(request))
+    return Response(
+        made,
+        media_type="application/pdf",
+        headers={
+            "Content-Disposition": 'attachment; filename="aed-labels.pdf"',
+            "Cache-Control": "private, no-store",
+        },
+    )

@@ -1,0 +1,92 @@
+"""Which devices get labels, and which device a label is on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region
+from aed.accounts.visibility import managed_by, visible_to
+from aed.errors import InvalidInput
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
+from aed.registry.estates.models import Estate
+from aed.upkeep.device_filter import Whose, narrowed
+
+MOST_LABELS = 2_000
+"""A box of paper; of more they are made estate by estate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What a label says of its device."""
+
+    device_id: int
+    estate_en: str | None
+    estate_zh: str | None
+    place_en: str | None
+    place_zh: str | None
+    guard_phone: str | None
+    emergency_number: str
+
+
+def to_be_labelled(
+    session: Session,
+    viewer: Viewer,
+    whose: Whose,
+    *,
+    device_ids: Sequence[int] = (),
+) -> list[Labelled]:
+    """The devices that are chosen, of those whose upkeep is the viewer's business, estate by estate.
+
+    Raises InvalidInput for more than MOST_LABELS.
+    """
+    statement = (
+        select(
+            Device.id,
+            Estate.name_en,
+            Estate.name_zh,
+            Device.place_en,
+            Device.place_zh,
+            Estate.guard_phone,
+            Region.emergency_number,
+        )
+        .join(Region, Region.id == Device.region_id)
+        .outerjoin(Estate, Estate.id == Device.estate_id)
+        .where(
+            visible_to(viewer, Device),
+            managed_by(viewer, Device),
+            Device.state != DeviceState.WITHDRAWN,
+            *narrowed(session, whose),
+        )
+        .order_by(Device.estate_id, Device.id)
+        .limit(MOST_LABELS + 1)
+    )
+    if device_ids:
+        statement = statement.where(Device.id.in_(device_ids))
+    found = [Labelled(*row) for row in session.execute(statement)]
+    if len(found) > MOST_LABELS:
+        raise InvalidInput(f"These are more than {MOST_LABELS} labels: ask estate by estate.", field="region")
+    return found
+
+
+def labelled_device(session: Session, device_id: int) -> Device | None:
+    """The device whose label somebody reads, for update, with its estate, region and consumables.
+
+    visibility: for a report of it, which tells nothing back, and for whoever was sent a question about it.
+    """
+    return session.scalar(
+        select(Device)
+        .where(Device.id == device_id)
+        .options(
+            joinedload(Device.keeper),
+            joinedload(Device.estate),
+            joinedload(Device.region),
+            selectinload(Device.consumables),
+        )
+        .with_for_update(of=Device)
+    )

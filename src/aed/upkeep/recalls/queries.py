@@ -1,0 +1,138 @@
+"""Reading recalls, and which devices they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Viewer
+from aed.accounts.visibility import managed_by, visible_to
+from aed.errors import NotFound
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
+from aed.registry.estates.models import Estate
+from aed.upkeep.models import Quarantine, Recall
+from aed.upkeep.rules import RecallState, in_range
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a recall has been dealt with, among the devices that a viewer may see."""
+
+    found: int
+    dealt_with: int
+    without_serial: int
+
+
+def recall(session: Session, recall_id: int) -> Recall:
+    """Recalls are public: their makers announce them. Raises NotFound."""
+    found = session.get(Recall, recall_id)
+    if found is None:
+        raise NotFound(f"There is no recall {recall_id}.", field="recall_id")
+    return found
+
+
+def recalls(session: Session, *, limit: int, after_id: int = 0) -> Sequence[Recall]:
+    """A page of recalls in order of id, closed ones too."""
+    statement = select(Recall).where(Recall.id > after_id).order_by(Recall.id).limit(limit)
+    return session.scalars(statement).all()
+
+
+def open_recalls(session: Session) -> Sequence[Recall]:
+    return session.scalars(select(Recall).where(Recall.state == RecallState.OPEN).order_by(Recall.id)).all()
+
+
+def progress(session: Session, viewer: Viewer, recall: Recall) -> Progress:
+    """Two statements."""
+    row = session.execute(
+        select(func.count(), func.count(Quarantine.lifted_at))
+        .select_from(Quarantine)
+        .join(Device, Device.id == Quarantine.device_id)
+        .where(Quarantine.recall_id == recall.id, visible_to(viewer, Device))
+    ).one()
+    without_serial = None
+    if recall.serial_from is not None:
+        without_serial = session.scalar(
+            select(func.count())
+            .select_from(Device)
+            .where(visible_to(viewer, Device), *_of_the_model(recall), Device.serial.is_(None))
+        )
+    return Progress(found=row[0], dealt_with=row[1], without_serial=without_serial or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A device that a recall means, and how far it is."""
+
+    quarantine_id: int
+    device_id: int
+    estate_id: int | None
+    estate_en: str | None
+    estate_zh: str | None
+    place_en: str | None
+    place_zh: str | None
+    serial: str | None
+    since: datetime
+    lifted_at: datetime | None
+
+
+def recalled_devices(
+    session: Session, viewer: Viewer, recall: Recall, *, limit: int, after_id: int = 0
+) -> list[Recalled]:
+    """A page of the devices that a recall means, those that wait and those that are dealt with, of which the
+    upkeep is the viewer's business."""
+    rows: Sequence[Row[*tuple[Any, ...]]] = session.execute(
+        select(
+            Quarantine.id,
+            Device.id,
+            Device.estate_id,
+            Estate.name_en,
+            Estate.name_zh,
+            Device.place_en,
+            Device.place_zh,
+            Device.serial,
+            Quarantine.since,
+            Quarantine.lifted_at,
+        )
+        .join(Device, Device.id == Quarantine.device_id)
+        .outerjoin(Estate, Estate.id == Device.estate_id)
+        .where(
+            Quarantine.recall_id == recall.id,
+            Quarantine.id > after_id,
+            visible_to(viewer, Device),
+            managed_by(viewer, Device),
+        )
+        .order_by(Quarantine.id)
+        .limit(limit)
+    ).all()
+    return [Recalled(*row) for row in rows]
+
+
+def _of_the_model(recall: Recall) -> list[ColumnElement[bool]]:
+    """Makers and models are compared whatever their case."""
+    found = [Device.state != DeviceState.WITHDRAWN, func.lower(Device.maker) == recall.maker.lower()]
+    if recall.model is not None:
+        found.append(func.lower(Device.model) == recall.model.lower())
+    return found
+
+
+def devices_meant(session: Session, recall: Recall) -> list[int]:
+    """The ids of devices that fall under a recall and are not, and were never, quarantined for it.
+
+    visibility: for the quarantine alone, which every device gets whoever may see it.
+    """
+    known = select(Quarantine.device_id).where(Quarantine.recall_id == recall.id)
+    rows = session.execute(
+        select(Device.id, Device.serial)
+        .where(*_of_the_model(recall), Device.id.not_in(known))
+        .order_by(Device.id)
+    )
+    first, last = recall.serial_from, recall.serial_to
+    if first is None or last is None:
+        return [device_id for device_id, _serial in rows]
+    return [device_id for device_id, serial in rows if serial is not None and in_range(serial, first, last)]

@@ -1,0 +1,148 @@
+"""Makers' recalls, in and out."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from aed.accounts.fields import FreeText, Id
+from aed.registry.fields import Day, Label
+from aed.upkeep.models import Recall
+from aed.upkeep.recalls.queries import Progress, Recalled
+from aed.upkeep.rules import RecallState, in_range
+
+Maker = Annotated[Label, Field(min_length=1)]
+Text = Annotated[FreeText, Field(min_length=1)]
+
+
+class RecallIn(BaseModel):
+    """Every matching device is quarantined, also one that is registered later, until the recall is closed."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "maker": "Heartline",
+                    "model": "H1",
+                    "serial_from": "H1-20000",
+                    "serial_to": "H1-20999",
+                    "reference": "HL-2026-03",
+                    "text_en": "The capacitor may fail. Have it replaced by the maker.",
+                    "text_zh": "电容可能失效，请联系厂家更换。",
+                    "announced_on": "2026-09-20",
+                }
+            ]
+        },
+    )
+
+    maker: Maker
+    model: Maker | None = None
+    serial_from: Maker | None = Field(None, description="With serial_to; left out: all serial numbers")
+    serial_to: Maker | None = None
+    reference: Annotated[Label, Field(min_length=1)]
+    text_en: Text
+    text_zh: Text
+    announced_on: Day
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if (self.serial_from is None) != (self.serial_to is None):
+            raise ValueError("serial_from and serial_to: give both, or neither")
+        if (
+            self.serial_from is not None
+            and self.serial_to is not None
+            and not in_range(self.serial_from, self.serial_from, self.serial_to)
+        ):
+            raise ValueError("serial_to must be built like serial_from, and not come before it")
+        return self
+
+
+class RecallOut(BaseModel):
+    id: Id
+    maker: str
+    model: str | None
+    serial_from: str | None
+    serial_to: str | None
+    reference: str
+    text_en: str
+    text_zh: str
+    announced_on: date
+    state: RecallState
+    found: int = Field(description="Devices that fall under it, of those that you may see")
+    dealt_with: int
+    without_serial: int = Field(
+        description="Devices of that maker and model whose serial number is not known: look at them"
+    )
+    version: int
+
+    @classmethod
+    def of(cls, recall: Recall, progress: Progress) -> RecallOut:
+        return cls(
+            id=recall.id,
+            maker=recall.maker,
+            model=recall.model,
+            serial_from=recall.serial_from,
+            serial_to=recall.serial_to,
+            reference=recall.reference,
+            text_en=recall.text_en,
+            text_zh=recall.text_zh,
+            announced_on=recall.announced_on,
+            state=recall.state,
+            found=progress.found,
+            dealt_with=progress.dealt_with,
+            without_serial=progress.without_serial,
+            version=recall.version,
+        )
+
+
+class RecallClose(BaseModel):
+    """No further device falls under it."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "closed"}]})
+
+    state: Literal[RecallState.CLOSED]
+
+
+class RecallPage(BaseModel):
+    """More follows when `next` is not null: send it as `cursor`."""
+
+    recalls: list[RecallOut]
+    next: str | None
+
+
+class RecalledOut(BaseModel):
+    """A device that a recall means."""
+
+    device_id: Id
+    estate_id: Id | None
+    estate_en: str | None
+    estate_zh: str | None
+    place_en: str | None
+    place_zh: str | None
+    serial: str | None
+    since: datetime
+    dealt_with_at: datetime | None
+
+    @classmethod
+    def of(cls, found: Recalled) -> RecalledOut:
+        return cls(
+            device_id=found.device_id,
+            estate_id=found.estate_id,
+            estate_en=found.estate_en,
+            estate_zh=found.estate_zh,
+            place_en=found.place_en,
+            place_zh=found.place_zh,
+            serial=found.serial,
+            since=found.since,
+            dealt_with_at=found.lifted_at,
+        )
+
+
+class RecalledPage(BaseModel):
+    """More follows when `next` is not null: send it as `cursor`."""
+
+    devices: list[RecalledOut]
+    next: str | None

@@ -1,0 +1,304 @@
+"""Finding what somebody is to be reminded of, deciding who, and telling them once a day."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
+from aed.database.bulk import insert_many
+from aed.errors import NotFound, NotSignedIn
+from aed.notifications import enqueue as putting_actions
+from aed.notifications.enqueue import Notice
+from aed.settings import Reminding
+from aed.upkeep.due.rules import Due, counted
+from aed.upkeep.models import Reminder, ReminderFor, ReminderMessage, ReminderPreference
+from aed.upkeep.reminders import message_lines, queries
+from aed.upkeep.reminders.message_lines import Open, Told, Waiting
+from aed.upkeep.reminders.rules import (
+    Hours,
+    Reminded,
+    hours_of,
+    is_by_day,
+    is_written_out,
+    subject,
+    threshold,
+    thresholds_before,
+    words,
+)
+from aed.upkeep.rules import Answer, Matter, short_number
+
+
+def find_expiring(session: Session, *, at: datetime, by: Reminding) -> int:
+    """There is a reminder for each threshold that was passed of what expires; how many are new.
+
+    1. For each time zone, whose day it is: one SELECT finds all for which no row is there. It stands alone,
+       since PostgreSQL puts no second process to a SELECT within an INSERT.
+    2. What it found is written, all at once.
+    visibility: for the timetable.
+    """
+    zones = queries.time_zones(session)
+    new = 0
+    for zone in zones:
+        today = at.astimezone(ZoneInfo(zone)).date()
+        found = session.execute(
+            queries.expiring(today=today, zone=zone if len(zones) > 1 else None, by=by)
+        ).all()
+        columns = ("device_id", "matter", "due_on", "threshold_days")
+        insert_many(
+            session, Reminder, [dict(zip(columns, row, strict=True)) | {"found_at": at} for row in found]
+        )
+        new += len(found)
+    return new
+
+
+def close_what_is_over(session: Session, *, at: datetime) -> None:
+    """Nobody hears any longer of what was done since, nor twice of what was found again.
+
+    visibility: for the timetable.
+    """
+    for is_over in (queries.was_found_again(Reminder), queries.is_done(Reminder)):
+        session.execute(
+            update(Reminder)
+            .where(Reminder.closed_at.is_(None), is_over)
+            .values(closed_at=at)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def find_due(
+    session: Session,
+    dues: Collection[Due],
+    *,
+    device_ids: Sequence[int],
+    today: date,
+    at: datetime,
+    by: Reminding,
+) -> int:
+    """The same for checks, services and returns: `dues` are all that are due of these devices now."""
+    known = queries.reminders_of(session, device_ids)
+    there = {(each.device_id, each.matter, each.due_on, each.threshold_days) for each in known}
+    standing = {(due.device_id, due.matter, due.due_on) for due in dues}
+    new = []
+    for due in dues:
+        days = threshold(
+            (due.due_on - today).days, thresholds_before(due.matter, by), again_days=by.again_days
+        )
+        if days is not None and (due.device_id, due.matter, due.due_on, days) not in there:
+            new.append((due.device_id, due.matter, due.due_on, days))
+    again = {(device_id, matter) for device_id, matter, *_ in new}
+    over = [
+        each
+        for each in known
+        if each.closed_at is None
+        and (
+            (each.device_id, each.matter, each.due_on) not in standing
+            or (each.device_id, each.matter) in again
+        )
+    ]
+    for each in over:
+        each.closed_at = at
+    session.add_all(
+        Reminder(device_id=device_id, matter=matter, due_on=due_on, threshold_days=days, found_at=at)
+        for device_id, matter, due_on, days in new
+    )
+    session.flush()
+    return len(new)
+
+
+log = structlog.get_logger("aed")
+_WANTED_FOR: Final = timedelta(days=3)
+"""A reminder that was not delivered by then is not worth a message: the next threshold makes a new one."""
+_ANSWERED_FOR: Final = timedelta(days=120)
+"""So long the link of a message takes answers."""
+TOLD: Final = "/v1/reminders/told/"
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """What came of telling some people."""
+
+    put: int
+    """So many were told."""
+    not_now: int
+    """So many people hear later: it is night there, or they have heard today."""
+    unreachable: int
+    """To so many there is no way any longer."""
+    last_id: int
+    """The last person that was looked at; 0 when there is none left."""
+
+
+def tell(
+    session: Session, *, after_id: int, at: datetime, by: Reminding, public_url: str | None, most: int
+) -> Letters:
+    """Some people are told all that waits for them: one message each, at most one a day, not at night.
+
+    Day and night are those at their devices; the hours may be a person's own.
+    visibility: for messages to these very people.
+    """
+    waiting = message_lines.people_to_tell(session, after_id=after_id, limit=most)
+    if not waiting:
+        return Letters(0, 0, 0, 0)
+    days = {each.id: at.astimezone(ZoneInfo(each.time_zone)).date() for each in waiting}
+    heard = message_lines.told_on(session, list(days.items()))
+    now = {
+        each.id: each
+        for each in waiting
+        if is_by_day(at, each.time_zone, _hours(each, by)) and (each.id, days[each.id]) not in heard
+    }
+    lines, still_open = (
+        message_lines.waiting_for(session, list(now)),
+        message_lines.open_for(session, list(now)),
+    )
+    people = session.scalars(select(Person).where(Person.id.in_(list(now))).order_by(Person.id)).all()
+    put = 0
+    for person in people:
+        put += _tell_one(
+            session,
+            person,
+            lines[person.id],
+            still_open[person.id],
+            country=now[person.id].country,
+            day=days[person.id],
+            at=at,
+            public_url=public_url,
+        )
+    return Letters(put, len(waiting) - len(now), len(people) - put, waiting[-1].id)
+
+
+def _hours(each: Waiting, by: Reminding) -> Hours:
+    return hours_of(by, own=each.hours)
+
+
+def _tell_one(
+    session: Session,
+    person: Person,
+    lines: Sequence[Told],
+    still_open: Sequence[Open],
+    *,
+    country: str,
+    day: date,
+    at: datetime,
+    public_url: str | None,
+) -> bool:
+    key = secrets.token_urlsafe(16)
+    text_en, text_zh = words(
+        [
+            Reminded(
+                short_number(each.device_id),
+                each.where_en,
+                each.where_zh,
+                each.matter,
+                each.due_on,
+                (each.due_on - day).days,
+            )
+            for each in lines
+        ],
+        in_all=_in_all(lines, still_open, day),
+        link=f"{public_url}{TOLD}{key}" if public_url is not None else None,
+    )
+    subject_en, subject_zh = subject(len(lines))
+    notice = Notice(text_en, text_zh, subject_en, subject_zh, expires_at=at + _WANTED_FOR)
+    if not putting_actions.notify_person(session, person.id, notice, at, country=country):
+        log.warning("cannot be reminded", person=person.id)
+        return False
+    message = ReminderMessage(person_id=person.id, day=day, put_at=at, key_hash=_hash(key))
+    session.add(message)
+    session.flush()
+    session.execute(
+        update(ReminderFor)
+        .where(
+            ReminderFor.person_id == person.id,
+            ReminderFor.reminder_id.in_([each.reminder_id for each in lines]),
+        )
+        .values(message_id=message.id)
+        .execution_options(synchronize_session=False)
+    )
+    return True
+
+
+def _in_all(lines: Sequence[Told], still_open: Sequence[Open], day: date) -> tuple[str, str] | None:
+    """What is open for the person, counted; None where each of it is a line of the message."""
+    if is_written_out(sum(each.devices for each in still_open), told=len(lines)):
+        return None
+    late: Counter[Matter] = Counter()
+    soon: Counter[Matter] = Counter()
+    for each in still_open:
+        (late if each.due_on < day else soon)[each.matter] += each.devices
+    return counted(late, soon)
+
+
+# --- what comes back ------------------------------------------------------------------------------------
+
+
+def told_by(session: Session, key: str, *, at: datetime) -> list[Told]:
+    """What the message with that key told of, the longest overdue first. Raises NotFound for a key that no
+    message has, or one of long ago."""
+    return message_lines.told_in(session, _message(session, key, at=at))
+
+
+def answer(session: Session, key: str, *, reminder_id: int, said: Answer, at: datetime) -> Told:
+    """The answer is kept; a later one takes its place. "Not me" goes one level up with the next run.
+
+    Raises NotFound for a key that no message has, and for a reminder that it does not tell of.
+    visibility: whoever has the key was sent it.
+    """
+    message = _message(session, key, at=at)
+    told = session.get(ReminderFor, (reminder_id, message.person_id), with_for_update=True)
+    if told is None or told.message_id != message.id:
+        raise NotFound(f"Your message tells of no reminder {reminder_id}.", field="reminder_id")
+    told.answer, told.answered_at = said, at
+    if said is Answer.NOT_ME:
+        reminder = session.get_one(Reminder, reminder_id)
+        if reminder.closed_at is None:
+            reminder.addressed_at = None
+    session.flush()
+    return next(each for each in message_lines.told_in(session, message) if each.reminder_id == reminder_id)
+
+
+def _message(session: Session, key: str, *, at: datetime) -> ReminderMessage:
+    return message_lines.message_by_key(session, _hash(key), since=at - _ANSWERED_FOR)
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+# --- how somebody wants to hear -------------------------------------------------------------------------
+
+
+def prefer(
+    session: Session, person_id: int, *, hours: Hours | None, days_before: int | None
+) -> ReminderPreference:
+    """From now on the person is reminded within these hours (None: those of the network), and of nothing
+    that is due in more days than that (None: of all). The last day is never left out.
+
+    visibility: one's own, or the operator's.
+    """
+    found = session.get(ReminderPreference, person_id, with_for_update=True)
+    if found is None:
+        found = ReminderPreference(person_id=person_id)
+        session.add(found)
+    found.from_hour = hours.since if hours is not None else None
+    found.until_hour = hours.until if hours is not None else None
+    found.days_before = days_before
+    session.flush()
+    return found
+
+
+def the_own(viewer: Viewer) -> int:
+    """Whose preferences are meant. Raises NotSignedIn for anyone, and for a token: nobody reminds a token."""
+    if viewer.person_id is None:
+        raise NotSignedIn("Reminders go to people: sign in as the one whom they are for.")
+    return viewer.person_id

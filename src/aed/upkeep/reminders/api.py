@@ -1,0 +1,108 @@
+"""Routes of reminders: what was told to whom, what comes back, and how one wants to be told."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import HTMLResponse
+
+from aed import clock
+from aed.accounts.authentication import ViewerDep
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.errors import NotFound
+from aed.http.pages import PAGE_RESPONSE, WantsPage
+from aed.http.parameters import Cursor, Limit, RowId, cursor_id
+from aed.upkeep.device_filter import WhoseDep
+from aed.upkeep.reminders import actions, queries
+from aed.upkeep.reminders.message_lines import preference_of
+from aed.upkeep.reminders.page import refusal_page, told_page
+from aed.upkeep.reminders.schemas import (
+    AnsweredOut,
+    AnswerIn,
+    PreferencesIn,
+    PreferencesOut,
+    ReminderLineOut,
+    ReminderMessageOut,
+    ReminderOut,
+    ReminderPage,
+)
+
+router = APIRouter(tags=["upkeep"])
+
+MessageKey = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=100,
+        pattern="^[A-Za-z0-9_-]+$",
+        description="From the link of the message",
+        examples=["d8s0Zk1u3Gv5Jm7Qp9TbXw"],
+    ),
+]
+
+
+@router.get("/reminders")
+def list_reminders(
+    session: ReadSession,
+    viewer: ViewerDep,
+    whose: WhoseDep,
+    closed: Annotated[bool, Query(description="Those that are closed too")] = False,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> ReminderPage:
+    """What somebody was reminded of, at which level, and what came back; of devices whose upkeep is yours."""
+    found = queries.reminders(
+        session, viewer, whose, limit=limit + 1, after_id=cursor_id(cursor), also_closed=closed
+    )
+    return ReminderPage(
+        reminders=[ReminderOut.of(each) for each in found[:limit]],
+        next=str(found[limit - 1].reminder.id) if len(found) > limit else None,
+    )
+
+
+@router.get("/reminders/preferences")
+def get_reminder_preferences(session: ReadSession, viewer: ViewerDep) -> PreferencesOut:
+    """How you want to be reminded."""
+    return PreferencesOut.of(preference_of(session, actions.the_own(viewer)))
+
+
+@router.put("/reminders/preferences")
+def put_reminder_preferences(
+    session: WriteSession, viewer: ViewerDep, given: PreferencesIn
+) -> PreferencesOut:
+    """From now on you are reminded so: within these hours, not earlier than so many days before. In which
+    language and on which channel is with the person and the endpoints."""
+    person_id = actions.the_own(viewer)
+    found = actions.prefer(session, person_id, hours=given.hours, days_before=given.days_before)
+    return PreferencesOut.of(found)
+
+
+@router.get("/reminders/told/{message_key}", response_model=ReminderMessageOut, responses=PAGE_RESPONSE)
+def get_reminder_message(
+    session: ReadSession, wants_page: WantsPage, message_key: MessageKey, response: Response
+) -> ReminderMessageOut | Response:
+    """What the message with this link told of, for whoever was sent it; as a page with buttons for a browser.
+    Nothing is answered by opening it."""
+    try:
+        told = actions.told_by(session, message_key, at=clock.now())
+    except NotFound as error:
+        if not wants_page:
+            raise
+        page = refusal_page(f"链接已失效，请使用最新消息中的链接。{error.detail}")
+        return HTMLResponse(page.html, status_code=404, headers=page.headers)
+    if wants_page:
+        page = told_page(told)
+        return HTMLResponse(page.html, headers=page.headers)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Vary"] = "Accept"
+    return ReminderMessageOut(reminders=[ReminderLineOut.of(each) for each in told])
+
+
+@router.put("/reminders/told/{message_key}/{reminder_id}")
+def answer_reminder(
+    session: WriteSession, message_key: MessageKey, reminder_id: RowId, given: AnswerIn
+) -> AnsweredOut:
+    """Answers one thing of the message with one tap: done, not me, later. A later answer takes its place."""
+    told = actions.answer(session, message_key, reminder_id=reminder_id, said=given.answer, at=clock.now())
+    return AnsweredOut.of(told, given.answer)

@@ -1,0 +1,91 @@
+"""Telling administrators, 90, 60 and 30 days before, that a holiday calendar ends."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.regions import Region
+from aed.hours.holiday_calendar import CalendarEnd, ending_words, notice_threshold
+from aed.notifications import enqueue as putting_actions
+from aed.notifications.enqueue import Notice
+from aed.registry.holidays.models import HolidayCalendarNotice
+from aed.registry.holidays.queries import calendar_ends
+from aed.settings import Reminding
+from aed.upkeep.reminders.recipients import WhoHears
+from aed.upkeep.reminders.rules import hours_of, is_by_day
+
+log = structlog.get_logger("aed")
+_WANTED_FOR: Final = timedelta(days=14)
+
+
+def tell_of_ending_calendars(session: Session, *, at: datetime, by: Reminding) -> int:
+    """Enqueue a notice to the administrators concerned for each threshold passed; return how many people.
+
+    1. Take the calendars that regions use. Days are counted where the first of these regions is.
+    2. Skip a threshold that was told of before. Of several that were passed only the last counts.
+    3. At night do nothing: the next run finds the same.
+    4. Tell the administrators of the network and of each region that uses the calendar, once each. If there
+       is a way to nobody, keep the threshold open and log it.
+    """
+    who: WhoHears | None = None
+    told = 0
+    for end in _ends(session, at):
+        threshold = notice_threshold(end.days_left)
+        key = (end.name, end.ends_on, threshold)
+        if threshold is None or session.get(HolidayCalendarNotice, key) is not None:
+            continue
+        regions = _regions(session, end.name)
+        if not is_by_day(at, regions[0].time_zone, hours_of(by, own=None)):
+            continue
+        who = who or WhoHears(session)
+        people = {
+            person_id: region.country
+            for region in reversed(regions)
+            for person_id in who.administrators(region.id)
+        }
+        text_en, text_zh = ending_words(end)
+        notice = Notice(
+            text_en,
+            text_zh,
+            f"Holiday calendar {end.name} ends on {end.ends_on}",
+            f"节假日日历{end.name}将于{end.ends_on}到期",
+            expires_at=at + _WANTED_FOR,
+        )
+        reached = sum(
+            bool(putting_actions.notify_person(session, person_id, notice, at, country=country))
+            for person_id, country in sorted(people.items())
+        )
+        if reached == 0:
+            log.warning(
+                "nobody can be told that a holiday calendar ends", calendar=end.name, ends=end.ends_on
+            )
+            continue
+        session.add(
+            HolidayCalendarNotice(
+                calendar_name=end.name, ends_on=end.ends_on, threshold_days=threshold, told_at=at
+            )
+        )
+        session.flush()
+        told += reached
+    return told
+
+
+def _ends(session: Session, at: datetime) -> list[CalendarEnd]:
+    """When each calendar ends, the day being that of the first region that uses it."""
+    ends = []
+    for end in calendar_ends(session, today=at.date()):
+        today = at.astimezone(ZoneInfo(_regions(session, end.name)[0].time_zone)).date()
+        ends += [each for each in calendar_ends(session, today=today) if each.name == end.name]
+    return ends
+
+
+def _regions(session: Session, calendar_name: str) -> list[Region]:
+    """visibility: for the timetable."""
+    statement = select(Region).where(Region.holiday_calendar == calendar_name).order_by(Region.id)
+    return list(session.scalars(statement))

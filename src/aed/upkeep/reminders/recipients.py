@@ -1,0 +1,264 @@
+"""Whom reminders are for: who holds which role, and what they answered before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import and_, select, update
+from sqlalchemy.orm import Session
+
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Role
+from aed.accounts.regions import Region
+from aed.accounts.roles.models import RoleGrant
+from aed.database.bulk import insert_many
+from aed.notifications.queries import reachable_people
+from aed.registry.devices.models import Device
+from aed.settings import Reminding
+from aed.upkeep.models import Reminder, ReminderFor, ReminderPreference
+from aed.upkeep.reminders.rules import level
+from aed.upkeep.rules import Answer, Level, Matter
+
+
+@dataclass(frozen=True, slots=True)
+class Unaddressed:
+    """A reminder of which it has not been decided whom it is for."""
+
+    id: int
+    device_id: int
+    matter: Matter
+    due_on: date
+    threshold_days: int
+    keeper_id: int | None
+    """Where there is a way to the keeper."""
+    estate_id: int | None
+    region_id: int
+
+
+def unaddressed(session: Session, *, limit: int) -> list[Unaddressed]:
+    """The oldest first.
+
+    visibility: for the timetable, which tells those who keep the devices.
+    """
+    rows = session.execute(
+        select(
+            Reminder.id,
+            Reminder.device_id,
+            Reminder.matter,
+            Reminder.due_on,
+            Reminder.threshold_days,
+            Person.id,
+            Device.estate_id,
+            Device.region_id,
+        )
+        .join(Device, Device.id == Reminder.device_id)
+        .outerjoin(Person, and_(Person.id == Device.keeper_id, reachable_people()))
+        .where(Reminder.closed_at.is_(None), Reminder.addressed_at.is_(None))
+        .order_by(Reminder.id)
+        .limit(limit)
+    )
+    return [Unaddressed(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What somebody answered to an earlier reminder of the same matter."""
+
+    person_id: int
+    answer: Answer
+    answered_at: datetime
+    due_on: date
+
+
+def said_before(session: Session, found: Collection[Unaddressed]) -> dict[tuple[int, Matter], list[Said]]:
+    """By device and matter what was answered until now.
+
+    visibility: for the timetable.
+    """
+    rows = session.execute(
+        select(
+            Reminder.device_id,
+            Reminder.matter,
+            ReminderFor.person_id,
+            ReminderFor.answer,
+            ReminderFor.answered_at,
+            Reminder.due_on,
+        )
+        .join(Reminder, Reminder.id == ReminderFor.reminder_id)
+        .where(
+            Reminder.device_id.in_(sorted({each.device_id for each in found})),
+            ReminderFor.answer.is_not(None),
+        )
+    )
+    said: dict[tuple[int, Matter], list[Said]] = defaultdict(list)
+    for device_id, matter, person_id, answer, answered_at, due_on in rows:
+        if answer is not None and answered_at is not None:
+            said[device_id, matter].append(Said(person_id, answer, answered_at, due_on))
+    return said
+
+
+def addressed_already(session: Session, reminder_ids: Sequence[int]) -> set[tuple[int, int]]:
+    """(reminder, person) of whom these are for already.
+
+    visibility: for the timetable.
+    """
+    rows = session.execute(
+        select(ReminderFor.reminder_id, ReminderFor.person_id).where(
+            ReminderFor.reminder_id.in_(reminder_ids)
+        )
+    )
+    return {(reminder_id, person_id) for reminder_id, person_id in rows}
+
+
+class WhoHears:
+    """Who is to be told of devices, by level. Read once for all of them: three statements."""
+
+    def __init__(self, session: Session) -> None:
+        """visibility: for messages to these very people; whoever there is no way to can be told nothing."""
+        self._above = {
+            region.id: region.parent_id for region in session.execute(select(Region.id, Region.parent_id))
+        }
+        self._on_estates: dict[tuple[Role, int], list[int]] = defaultdict(list)
+        self._on_regions: dict[tuple[Role, int], list[int]] = defaultdict(list)
+        self._everywhere: list[int] = []
+        grants = session.execute(
+            select(RoleGrant.person_id, RoleGrant.role, RoleGrant.estate_id, RoleGrant.region_id)
+            .join(Person, Person.id == RoleGrant.person_id)
+            .where(
+                RoleGrant.revoked_at.is_(None),
+                RoleGrant.role.in_([Role.KEEPER, Role.ESTATE_MANAGER, Role.ADMINISTRATOR]),
+                reachable_people(),
+            )
+            .order_by(RoleGrant.id)
+        )
+        for grant in grants:
+            if grant.estate_id is not None:
+                self._on_estates[grant.role, grant.estate_id].append(grant.person_id)
+            elif grant.region_id is not None:
+                self._on_regions[grant.role, grant.region_id].append(grant.person_id)
+            else:
+                self._everywhere.append(grant.person_id)
+        own = session.execute(
+            select(ReminderPreference.person_id, ReminderPreference.days_before).where(
+                ReminderPreference.days_before.is_not(None)
+            )
+        )
+        self._days_before = {each.person_id: each.days_before for each in own}
+
+    def is_too_early(self, person_id: int, threshold_days: int) -> bool:
+        """Whether the person wants to hear nothing that long before the last day."""
+        days = self._days_before.get(person_id)
+        return days is not None and threshold_days > days
+
+    def at(
+        self, level: Level, *, keeper_id: int | None, estate_id: int | None, region_id: int
+    ) -> Sequence[int]:
+        """Of the level itself, in order; nobody where nobody holds the role."""
+        match level:
+            case Level.KEEPER:
+                if keeper_id is not None:
+                    return [keeper_id]
+                return self._on_estates[Role.KEEPER, estate_id] if estate_id is not None else []
+            case Level.MANAGER:
+                if estate_id is not None and (theirs := self._on_estates[Role.ESTATE_MANAGER, estate_id]):
+                    return theirs
+                return self._nearest(Role.ESTATE_MANAGER, region_id)
+            case Level.REGION:
+                return self._nearest(Role.ADMINISTRATOR, region_id) or self._everywhere
+
+    def administrators(self, region_id: int) -> set[int]:
+        """Return the administrators of the network, and of a region or those above it."""
+        return {*self._everywhere, *self._nearest(Role.ADMINISTRATOR, region_id)}
+
+    def _nearest(self, role: Role, region_id: int) -> Sequence[int]:
+        here: int | None = region_id
+        while here is not None:
+            if theirs := self._on_regions[role, here]:
+                return theirs
+            here = self._above.get(here)
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    reminders: int
+    nobody: int
+    """For so many there is nobody to tell: no keeper, manager or administrator with a number."""
+
+
+def address(session: Session, who_hears: WhoHears, *, at: datetime, by: Reminding, most: int) -> Addressed:
+    """It is decided whom the oldest reminders are for.
+
+    1. The level follows from the threshold, and holds all below it.
+    2. Whoever says "done" keeps it from climbing for a week; "not me" sends it one level up at once.
+    3. Whoever said "later" is left alone for a week, but for the last day.
+    4. Where a level has nobody, the next one hears.
+    5. Nobody hears earlier than they want to.
+    """
+    found = unaddressed(session, limit=most)
+    ids = [each.id for each in found]
+    said = said_before(session, found)
+    known = addressed_already(session, ids)
+    week = at - timedelta(days=by.again_days)
+    nobody = 0
+    rows = []
+    for each in found:
+        people = _chosen(who_hears, each, said.get((each.device_id, each.matter), []), week=week, by=by)
+        nobody += people is None
+        rows += [
+            {
+                "reminder_id": each.id,
+                "person_id": person_id,
+                "level": at_level,
+                "message_id": None,
+                "answer": None,
+                "answered_at": None,
+            }
+            for person_id, at_level in (people or {}).items()
+            if (each.id, person_id) not in known
+        ]
+    insert_many(session, ReminderFor, rows)
+    session.execute(
+        update(Reminder)
+        .where(Reminder.id.in_(ids))
+        .values(addressed_at=at)
+        .execution_options(synchronize_session=False)
+    )
+    return Addressed(len(found), nobody)
+
+
+_ORDER: Final = [Level.KEEPER, Level.MANAGER, Level.REGION]
+
+
+def _chosen(
+    who_hears: WhoHears, each: Unaddressed, said: Sequence[Said], *, week: datetime, by: Reminding
+) -> dict[int, Level] | None:
+    """Each person with the level at which; None where there is nobody to tell."""
+    not_they = {one.person_id for one in said if one.answer is Answer.NOT_ME and one.due_on == each.due_on}
+    lately = [one for one in said if one.answered_at > week]
+    later = {one.person_id for one in lately if one.answer is Answer.LATER and each.threshold_days != 0}
+    highest = _ORDER.index(level(each.threshold_days, by))
+    if not_they:
+        highest = max(highest, _ORDER.index(Level.MANAGER))
+    if any(one.answer is Answer.DONE for one in lately):
+        highest = 0
+    people: dict[int, Level] = {}
+    for height, at_level in enumerate(_ORDER):
+        if height > highest and people:
+            break
+        for person_id in who_hears.at(
+            at_level, keeper_id=each.keeper_id, estate_id=each.estate_id, region_id=each.region_id
+        ):
+            if person_id not in not_they:
+                people.setdefault(person_id, at_level)
+    if not people:
+        return None
+    return {
+        person_id: at_level
+        for person_id, at_level in people.items()
+        if person_id not in later and not who_hears.is_too_early(person_id, each.threshold_days)
+    }

@@ -1,0 +1,178 @@
+"""Reminders out, and what comes back."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from aed.accounts.fields import Id
+from aed.upkeep.due.rules import DUE_WORDS
+from aed.upkeep.models import ReminderPreference
+from aed.upkeep.reminders.message_lines import Told
+from aed.upkeep.reminders.queries import Listed
+from aed.upkeep.reminders.rules import ANSWERS, Hours
+from aed.upkeep.rules import Answer, Level, Matter, short_number
+
+
+class ToldOneOut(BaseModel):
+    """One who was told; nobody is named."""
+
+    level: Level
+    told_at: datetime | None = Field(description="When it went into the outbox; null: not yet")
+    answer: Answer | None
+    answered_at: datetime | None
+
+
+class ReminderOut(BaseModel):
+    id: Id
+    device_id: Id
+    number: str = Field(description="What stands on the device's label")
+    estate_id: Id | None
+    estate_en: str | None
+    estate_zh: str | None
+    place_en: str | None
+    place_zh: str | None
+    matter: Matter
+    en: str
+    zh: str
+    due_on: date = Field(description="The last day on which it is in time, at the device")
+    threshold_days: int = Field(description="So many days before it, negative: after it, it was found")
+    found_at: datetime
+    closed_at: datetime | None = Field(description="When it was done, or a later reminder took its place")
+    told: list[ToldOneOut]
+
+    @classmethod
+    def of(cls, found: Listed) -> ReminderOut:
+        reminder, device, estate = found.reminder, found.device, found.estate
+        en, zh = DUE_WORDS[reminder.matter]
+        return cls(
+            id=reminder.id,
+            device_id=device.id,
+            number=short_number(device.id),
+            estate_id=device.estate_id,
+            estate_en=estate.name_en if estate is not None else None,
+            estate_zh=estate.name_zh if estate is not None else None,
+            place_en=device.place_en,
+            place_zh=device.place_zh,
+            matter=reminder.matter,
+            en=en,
+            zh=zh,
+            due_on=reminder.due_on,
+            threshold_days=reminder.threshold_days,
+            found_at=reminder.found_at,
+            closed_at=reminder.closed_at,
+            told=[
+                ToldOneOut(
+                    level=each.level,
+                    told_at=each.told_at,
+                    answer=each.answer,
+                    answered_at=each.answered_at,
+                )
+                for each in found.told
+            ],
+        )
+
+
+class ReminderPage(BaseModel):
+    """More follows when `next` is not null: send it as `cursor`."""
+
+    reminders: list[ReminderOut]
+    next: str | None
+
+
+class ReminderLineOut(BaseModel):
+    """One thing of a message."""
+
+    id: Id
+    number: str
+    where_en: str
+    where_zh: str
+    matter: Matter
+    en: str
+    zh: str
+    due_on: date
+    is_open: bool = Field(description="Whether it is still to be done, as far as this network knows")
+    answer: Answer | None
+
+    @classmethod
+    def of(cls, told: Told) -> ReminderLineOut:
+        en, zh = DUE_WORDS[told.matter]
+        return cls(
+            id=told.reminder_id,
+            number=short_number(told.device_id),
+            where_en=told.where_en,
+            where_zh=told.where_zh,
+            matter=told.matter,
+            en=en,
+            zh=zh,
+            due_on=told.due_on,
+            is_open=told.is_open,
+            answer=told.answer,
+        )
+
+
+class ReminderMessageOut(BaseModel):
+    """What a message told of, the longest overdue first."""
+
+    reminders: list[ReminderLineOut]
+
+
+class AnswerIn(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"answer": "later"}]})
+
+    answer: Answer = Field(
+        description="done: a check will say so; not_me: the next level hears at once; later: in a week"
+    )
+
+
+class AnsweredOut(BaseModel):
+    reminder: ReminderLineOut
+    said_en: str
+    said_zh: str
+
+    @classmethod
+    def of(cls, told: Told, answer: Answer) -> AnsweredOut:
+        said_en, said_zh = ANSWERS[answer].said
+        return cls(reminder=ReminderLineOut.of(told), said_en=said_en, said_zh=said_zh)
+
+
+class PreferencesIn(BaseModel):
+    """How one wants to be reminded; what is null is as for everybody."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"from_hour": 9, "until_hour": 18, "days_before": 30}]},
+    )
+
+    from_hour: int | None = Field(None, ge=0, le=23, description="Not before this hour, at the devices")
+    until_hour: int | None = Field(None, ge=1, le=24, description="Nor from this one on")
+    days_before: int | None = Field(
+        None, ge=0, le=366, description="Not earlier than so many days before; the last day is never left out"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> PreferencesIn:
+        if (self.from_hour is None) != (self.until_hour is None):
+            raise ValueError("from_hour and until_hour belong together: give both, or neither")
+        if self.from_hour is not None and self.until_hour is not None and self.from_hour >= self.until_hour:
+            raise ValueError("from_hour must be before until_hour")
+        return self
+
+    @property
+    def hours(self) -> Hours | None:
+        if self.from_hour is None or self.until_hour is None:
+            return None
+        return Hours(self.from_hour, self.until_hour)
+
+
+class PreferencesOut(BaseModel):
+    from_hour: int | None
+    until_hour: int | None
+    days_before: int | None
+
+    @classmethod
+    def of(cls, found: ReminderPreference | None) -> PreferencesOut:
+        if found is None:
+            return cls(from_hour=None, until_hour=None, days_before=None)
+        return cls(from_hour=found.from_hour, until_hour=found.until_hour, days_before=found.days_before)

@@ -1,0 +1,213 @@
+"""Devices that somebody was sent for: told of, asked after, answered, given up."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
+from aed.accounts.tokens import hash_key
+from aed.errors import Conflict, InvalidInput, NotFound
+from aed.registry.changes import flush_or_conflict
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
+from aed.settings import Returns
+from aed.upkeep.faults import actions as quarantines
+from aed.upkeep.faults.actions import keep_report
+from aed.upkeep.faults.schemas import ReportIn
+from aed.upkeep.labels.queries import labelled_device
+from aed.upkeep.messages import tell_person, told_of_devices
+from aed.upkeep.models import CallOut, Check, Errand
+from aed.upkeep.permissions import may_tell_of_a_fetch
+from aed.upkeep.retrievals import queries
+from aed.upkeep.retrievals.queries import open_errands_of
+from aed.upkeep.retrievals.rules import (
+    OUTCOME_WORDS,
+    first_asked_at,
+    follows_from_outcome,
+    is_given_up,
+    next_asked_at,
+)
+from aed.upkeep.retrievals.schemas import CallOutIn
+from aed.upkeep.rules import MOST_AHEAD, MOST_LATE, ReportKind, RetrievalOutcome
+
+KEY_PREFIX: Final = "ask_"
+
+
+def tell_of_call_out(
+    session: Session,
+    who: Viewer,
+    new: CallOutIn,
+    *,
+    numbers: Returns,
+    at: datetime,
+    over_at: datetime | None = None,
+) -> CallOut:
+    """Somebody was sent for a device: it will be asked after. Told again under its key it is the same.
+
+    `over_at`: when the call was over, if it is known; silence counts from then.
+
+    For whoever may glance at the device, and for its dispatchers. Raises NotFound for a device or a person
+    that there is not, Conflict for another call-out under the key.
+    visibility: whether there is a person of that id, no more.
+    """
+    device = device_queries.device(session, who, new.device_id, for_update=True)
+    may_tell_of_a_fetch(who, device.estate_id, device.region_id)
+    known = queries.call_out_by_key(session, str(new.key))
+    if known is not None:
+        if known.device_id != device.id or known.person_id != new.person_id:
+            raise Conflict("Another call-out was told under this key: make up a new one.", field="key")
+        return known
+    if device.state is DeviceState.WITHDRAWN:
+        raise Conflict("This device has been withdrawn from the register.", field="device_id")
+    sent_at = new.sent_at or at
+    if not at - MOST_LATE <= sent_at <= at + MOST_AHEAD:
+        raise InvalidInput(f"sent_at lies within the last {MOST_LATE.days} days.", field="sent_at")
+    if new.person_id is not None and session.get(Person, new.person_id) is None:
+        raise NotFound(f"There is no person {new.person_id}.", field="person_id")
+    made = CallOut(
+        key=str(new.key),
+        device_id=device.id,
+        person_id=new.person_id,
+        reference=new.reference,
+        sent_at=sent_at,
+        over_at=over_at,
+        told_by=who.name,
+        asked=0,
+        ask_at=first_asked_at(over_at or sent_at, numbers),
+    )
+    session.add(made)
+    flush_or_conflict(session, "This call-out arrived twice in the same moment: send it again.", "key")
+    return made
+
+
+def close_call_out(
+    session: Session,
+    who: Viewer,
+    call_out_id: int,
+    outcome: RetrievalOutcome,
+    note: str | None,
+    *,
+    at: datetime,
+) -> CallOut:
+    """What became of the device, by somebody of the house or a dispatcher. The same again changes nothing.
+
+    Raises Conflict where it was closed otherwise.
+    visibility: through `queries.call_out`.
+    """
+    found = queries.call_out(session, who, call_out_id)
+    device = device_queries.device(session, who, found.device_id, for_update=True)
+    may_tell_of_a_fetch(who, device.estate_id, device.region_id)
+    session.refresh(found, with_for_update=True)
+    if found.outcome is outcome:
+        return found
+    if found.outcome is not None:
+        en, zh = OUTCOME_WORDS[found.outcome]
+        raise Conflict(f"It is closed already: {en} {zh}. A check tells how the device is.", field="outcome")
+    close_call_out_as(session, who, device, found, outcome, note, at=at)
+    return found
+
+
+def close_call_out_as(
+    session: Session,
+    who: Viewer,
+    device: Device,
+    call_out: CallOut,
+    outcome: RetrievalOutcome,
+    note: str | None,
+    *,
+    at: datetime,
+) -> None:
+    """It is closed, with all that follows: used or not back, the device is not offered any longer; one that
+    could not be had counts as a failed fetch. Of an open one; the device was read for update.
+
+    visibility: for whoever may tell what became of the device.
+    """
+    call_out.outcome, call_out.closed_at, call_out.closed_by = outcome, at, who.name
+    call_out.ask_at = None
+    for errand in open_errands_of(session, device.id):
+        if errand.call_out_id == call_out.id:
+            errand.closed_at = at
+    session.flush()
+    if device.state is DeviceState.WITHDRAWN:
+        return
+    reason = follows_from_outcome(outcome)
+    if reason is not None:
+        said = note or f"{OUTCOME_WORDS[outcome][1]} {OUTCOME_WORDS[outcome][0]}"
+        quarantines.begin(session, who, device, [reason], at=at, said=said)
+    elif outcome is RetrievalOutcome.NOT_FETCHED:
+        told = ReportIn(kind=ReportKind.NOT_FETCHED, note=note)
+        keep_report(session, who, device, told, from_key=None, at=at)
+
+
+def answered_by_check(session: Session, who: Viewer, device: Device, check: Check, *, at: datetime) -> None:
+    """Whoever checked the device since says how it is: nobody is asked after it any longer."""
+    for call_out in queries.open_call_outs_of(session, device.id, until=check.answered_at):
+        close_call_out_as(session, who, device, call_out, RetrievalOutcome.CHECKED, None, at=at)
+
+
+def ask_after(
+    session: Session,
+    who: Viewer,
+    call_out_id: int,
+    *,
+    numbers: Returns,
+    public_url: str | None,
+    at: datetime,
+) -> RetrievalOutcome | None:
+    """Whoever was sent and whoever keeps the device are asked whether it is back; after long silence it is
+    given up, and not offered any longer. The timetable's.
+
+    visibility: for the timetable.
+
+    What came of it: SILENT, or None. One that was answered meanwhile, or asked by another, is left alone.
+    """
+    found = session.get(CallOut, call_out_id)
+    device = labelled_device(session, found.device_id) if found is not None else None
+    if found is None or device is None:
+        return None
+    session.refresh(found, with_for_update=True)
+    if found.ask_at is None or found.ask_at > at:
+        return None
+    since = found.over_at or found.sent_at
+    if is_given_up(since, at, numbers):
+        close_call_out_as(session, who, device, found, RetrievalOutcome.SILENT, None, at=at)
+        return RetrievalOutcome.SILENT
+    found.asked += 1
+    found.ask_at = next_asked_at(since, at, numbers)
+    people = {person.id: person for person, _ in told_of_devices(session, [device])}
+    if found.person_id is not None:
+        sent = session.get(Person, found.person_id)
+        if sent is not None:
+            people[sent.id] = sent
+    zone = device.estate.time_zone if device.estate is not None else None
+    when = found.sent_at.astimezone(ZoneInfo(zone or device.region.time_zone))
+    for person in people.values():
+        key = KEY_PREFIX + secrets.token_urlsafe(24)
+        link = f" {public_url}/c/{key}" if public_url is not None else ""
+        if tell_person(
+            session,
+            person,
+            [device],
+            en=f"sent for on {when:%Y-%m-%d at %H:%M}. Is it back, and was it used?{link}",
+            zh=f"{when:%Y-%m-%d %H:%M}曾派人取用。已归还吗？使用过吗？{link}",
+            at=at,
+        ):
+            session.add(
+                Errand(
+                    key_hash=hash_key(key),
+                    device_id=device.id,
+                    person_id=person.id,
+                    call_out_id=found.id,
+                    asked_at=at,
+                    lapses_at=at + MOST_LATE,
+                )
+            )
+    session.flush()
+    return None

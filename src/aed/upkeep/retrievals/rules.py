@@ -1,0 +1,52 @@
+"""A device that was sent for is asked after: is it back, and was it used?"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from aed.settings import Returns
+from aed.upkeep.rules import Reason, RetrievalOutcome
+
+OUTCOMES_TO_ANSWER: Final = (
+    RetrievalOutcome.RETURNED,
+    RetrievalOutcome.USED,
+    RetrievalOutcome.NOT_RETURNED,
+    RetrievalOutcome.NOT_FETCHED,
+    RetrievalOutcome.NOT_NEEDED,
+)
+"""What somebody may answer; the others are found."""
+OUTCOME_WORDS: Final = {
+    RetrievalOutcome.RETURNED: ("back, not used", "已归还，未使用"),
+    RetrievalOutcome.USED: ("used", "已使用"),
+    RetrievalOutcome.NOT_RETURNED: ("not back", "尚未归还"),
+    RetrievalOutcome.NOT_FETCHED: ("could not be had", "未能取到"),
+    RetrievalOutcome.NOT_NEEDED: ("nobody took it", "未取用"),
+    RetrievalOutcome.CHECKED: ("checked since", "已巡检"),
+    RetrievalOutcome.SILENT: ("nobody answered", "无人答复"),
+}
+
+
+def follows_from_outcome(outcome: RetrievalOutcome) -> Reason | None:
+    """Why the device is not offered any longer. One that could not be had counts as a failed fetch."""
+    return {
+        RetrievalOutcome.USED: Reason.USED,
+        RetrievalOutcome.NOT_RETURNED: Reason.NOT_RETURNED,
+        RetrievalOutcome.SILENT: Reason.NOT_RETURNED,
+    }.get(outcome)
+
+
+def first_asked_at(since: datetime, numbers: Returns) -> datetime:
+    """`since`: the end of the call, or when somebody was sent where that is not known; so the next two."""
+    return since + timedelta(minutes=min(numbers.ask_after_minutes, numbers.quarantine_after_minutes))
+
+
+def is_given_up(since: datetime, now: datetime, numbers: Returns) -> bool:
+    """Silence has lasted too long: where the device is nobody knows."""
+    return now >= since + timedelta(minutes=numbers.quarantine_after_minutes)
+
+
+def next_asked_at(since: datetime, now: datetime, numbers: Returns) -> datetime:
+    """When it is asked again, or given up if that comes first."""
+    again = now + timedelta(minutes=numbers.ask_again_minutes)
+    return min(again, since + timedelta(minutes=numbers.quarantine_after_minutes))

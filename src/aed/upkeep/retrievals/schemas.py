@@ -1,0 +1,83 @@
+"""Devices that somebody was sent for, in and out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from aed.accounts.fields import FreeText, Id
+from aed.registry.fields import Label
+from aed.upkeep.models import CallOut
+from aed.upkeep.rules import RetrievalOutcome
+
+
+class CallOutIn(BaseModel):
+    """Somebody was sent for a device. Told again under the same key it is the same call-out."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"key": "5f0c8a52-7a8e-4f0f-b7d5-0a0d9c1b7a31", "device_id": 1}]},
+    )
+
+    key: UUID = Field(description="Made up by whoever sends, once for each")
+    device_id: Id
+    person_id: Id | None = Field(None, description="Who was sent, if it is known: is asked too")
+    reference: Label | None = Field(None, description="The centre's own number of it")
+    sent_at: AwareDatetime | None = Field(None, description="Left out: now")
+
+
+class ClosedAsIn(BaseModel):
+    """What became of the device."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"outcome": "returned"}]})
+
+    outcome: Literal[
+        RetrievalOutcome.RETURNED,
+        RetrievalOutcome.USED,
+        RetrievalOutcome.NOT_RETURNED,
+        RetrievalOutcome.NOT_FETCHED,
+        RetrievalOutcome.NOT_NEEDED,
+    ]
+    note: Annotated[FreeText, Field(max_length=500)] | None = None
+
+
+class CallOutOut(BaseModel):
+    id: Id
+    key: str
+    device_id: Id
+    person_id: Id | None
+    reference: str | None
+    sent_at: datetime
+    told_by: str
+    asked: int = Field(description="How often it was asked after")
+    asked_next_at: datetime | None
+    outcome: RetrievalOutcome | None = Field(description="null: open")
+    closed_at: datetime | None
+    closed_by: str | None
+
+    @classmethod
+    def of(cls, found: CallOut) -> CallOutOut:
+        return cls(
+            id=found.id,
+            key=found.key,
+            device_id=found.device_id,
+            person_id=found.person_id,
+            reference=found.reference,
+            sent_at=found.sent_at,
+            told_by=found.told_by,
+            asked=found.asked,
+            asked_next_at=found.ask_at,
+            outcome=found.outcome,
+            closed_at=found.closed_at,
+            closed_by=found.closed_by,
+        )
+
+
+class CallOutPage(BaseModel):
+    """More follows when `next` is not null: send it as `cursor`."""
+
+    call_outs: list[CallOutOut]
+    next: str | None
