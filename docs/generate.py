@@ -213,9 +213,14 @@ def _default_of(parameter: Any) -> str:
 # --- routes ---------------------------------------------------------------------------------------------
 
 
+def openapi_document() -> dict[str, Any]:
+    """The OpenAPI document of the program, without asking a database."""
+    return create_app(Settings(database_url=NO_DATABASE, encryption_keys=NO_KEY)).openapi()
+
+
 def routes_page() -> str:
     """Every route of the OpenAPI document, by its tag."""
-    document = create_app(Settings(database_url=NO_DATABASE, encryption_keys=NO_KEY)).openapi()
+    document = openapi_document()
     by_tag: defaultdict[str, list[list[str]]] = defaultdict(list)
     for path, item in document["paths"].items():
         for method, operation in item.items():
