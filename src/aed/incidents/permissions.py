@@ -27,7 +27,7 @@ def require_drill_reporter(viewer: Viewer, estate_id: int | None, region_id: int
     Raises NotSignedIn for anonymous viewers, NotAllowed for everybody else.
     """
     if not viewer.is_signed_in:
-        raise NotSignedIn("A drill is told with a name: send a token, or sign in.")
+        raise NotSignedIn("Sign in or send a token to record a drill.")
     if Scope.WRITE not in viewer.scopes:
         raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
     if viewer.is_administrator or viewer.has_role(
@@ -37,7 +37,7 @@ def require_drill_reporter(viewer: Viewer, estate_id: int | None, region_id: int
     is_of_a_token = viewer.person_id is None and viewer.role is TokenRole.MEMBER
     if is_of_a_token and estate_id is not None and estate_id == viewer.estate_id:
         return
-    raise NotAllowed("A drill is told by people of the estate where the device is.")
+    raise NotAllowed("Only people of the device's estate can record a drill.")
 
 
 def require_drill_deleter(viewer: Viewer, by_id: int | None, estate_id: int, region_id: int) -> None:
@@ -49,7 +49,7 @@ def require_drill_deleter(viewer: Viewer, by_id: int | None, estate_id: int, reg
     if viewer.is_administrator or viewer.person_id is None or viewer.person_id == by_id:
         return
     if not viewer.has_role(DRILL_DELETER_ROLES, estate_id=estate_id, region_id=region_id):
-        raise NotAllowed("A drill is taken back by whoever told of it, or by the estate's manager.")
+        raise NotAllowed("Only the person who recorded a drill, or the estate's manager, can withdraw it.")
 
 
 # --- incidents --------------------------------------------------------------------------------------------
@@ -63,7 +63,7 @@ def require_incident_reporter(viewer: Viewer, estate_id: int | None, region_id: 
     Raises NotSignedIn for anonymous viewers, NotAllowed for everybody else.
     """
     if not viewer.is_signed_in:
-        raise NotSignedIn("An incident is opened with a name: send a token, or sign in. Call first.")
+        raise NotSignedIn("Call the emergency number first; then sign in, or send a token.")
     if Scope.WRITE not in viewer.scopes:
         raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
     if is_dispatcher(viewer, region_id) or viewer.has_role(
@@ -74,7 +74,7 @@ def require_incident_reporter(viewer: Viewer, estate_id: int | None, region_id: 
     if is_of_a_token and estate_id is not None and estate_id == viewer.estate_id:
         return
     raise NotAllowed(
-        "An incident is opened by the region's dispatchers, and within an estate by its own people."
+        "Only the region's dispatchers, and people of the estate where the patient is, can open an incident."
     )
 
 
@@ -83,9 +83,9 @@ def require_incident_viewer(viewer: Viewer) -> None:
     do.
     """
     if not viewer.is_signed_in:
-        raise NotSignedIn("Incidents are told to dispatchers: send a token, or sign in.")
+        raise NotSignedIn("Incidents are shown to dispatchers: sign in, or send a token.")
     if not viewer.sees_responders:
-        raise NotAllowed("Incidents are told to the dispatchers of their region.")
+        raise NotAllowed("Incidents are shown only to the dispatchers of their region.")
 
 
 def require_dispatcher(viewer: Viewer, region_id: int) -> None:
@@ -94,11 +94,11 @@ def require_dispatcher(viewer: Viewer, region_id: int) -> None:
     Raises NotSignedIn for anonymous viewers, NotAllowed for everybody else.
     """
     if not viewer.is_signed_in:
-        raise NotSignedIn("This is for the region's dispatchers: send a token, or sign in.")
+        raise NotSignedIn("This is for the region's dispatchers: sign in, or send a token.")
     if Scope.WRITE not in viewer.scopes:
         raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
     if not is_dispatcher(viewer, region_id):
-        raise NotAllowed("Only a dispatcher of the region says how an incident goes on.")
+        raise NotAllowed("Only a dispatcher of the region can change this incident.")
 
 
 def is_dispatcher(viewer: Viewer, region_id: int) -> bool:

@@ -51,19 +51,19 @@ class PatientReportIn(BaseModel):
         },
     )
 
-    key: UUID = Field(description="Made up by whoever tells of it, once for each report")
+    key: UUID = Field(description="Chosen by the reporter, once for each report")
     kind: IncidentKind = Field(IncidentKind.REAL, description="Never changed afterwards")
     position: PositionIn
     floor: Floor | None = None
     storey: Storey | None = None
     room: Room | None = None
     region: Code | None = Field(
-        None, description="Its code, where the place is in no estate; left out: the caller's"
+        None, description="Region code, if the place is in no estate; left out: the caller's"
     )
-    address: _LONG | None = Field(None, description="Beyond the gate; told to those who come")
+    address: _LONG | None = Field(None, description="Beyond the gate; shown to people who accept")
     door_code: Annotated[FreeText, Field(max_length=50)] | None = None
     case_number: Annotated[FreeText, Field(max_length=64)] | None = Field(
-        None, description="The dispatch centre's own: a second report with it is of the same case"
+        None, description="The dispatch centre's own number; a second report with it is of the same case"
     )
     has_cpr: bool = Field(False, description="Somebody there is doing compressions")
     collapsed_at: AwareDatetime | None = Field(None, description="Now when left out")
@@ -72,12 +72,12 @@ class PatientReportIn(BaseModel):
         ge=0,
         le=MAX_AMBULANCE_SECONDS,
         allow_inf_nan=False,
-        description="Until it is there, as the centre expects",
+        description="Seconds until the ambulance arrives, as the centre expects",
     )
-    age_group: AgeGroup = Field(AgeGroup.UNKNOWN, description="Of the patient: child pads are looked for")
+    age_group: AgeGroup = Field(AgeGroup.UNKNOWN, description="Of the patient; decides about child pads")
     hazard: Hazard = Field(Hazard.NONE, description="Whether people may be sent there")
     is_another_patient: bool = Field(
-        False, description="Of a dispatcher: it joins no incident near by, whatever the distance"
+        False, description="For dispatchers: never join this report to an incident near by"
     )
     note: _LONG | None = None
 
@@ -91,7 +91,7 @@ class AmbulanceIn(BaseModel):
         ge=0,
         le=MAX_AMBULANCE_SECONDS,
         allow_inf_nan=False,
-        description="Until it is at the patient's side; 0: it is there",
+        description="Seconds until it is at the patient's side; 0: it has arrived",
     )
 
 
@@ -123,11 +123,10 @@ class AlertReplyIn(BaseModel):
     )
 
     reply: AlertReply = Field(
-        description="Before the cabinet: device_taken, device_not_there, cannot_open; afterwards: "
-        "device_returned"
+        description="At the cabinet: device_taken, device_not_there, cannot_open; afterwards: device_returned"
     )
     key: UUID | None = Field(
-        None, description="Made up once for each tap: sent again under it, the tap is counted once"
+        None, description="Chosen by the phone once per tap; repeated under it, the reply counts once"
     )
 
 
@@ -138,7 +137,7 @@ class AlertLocationOut(BaseModel):
     position: PositionOut
     is_exact: bool
     at: datetime
-    due_at: datetime = Field(description="At the patient's side, reckoned from there")
+    due_at: datetime = Field(description="Arrival at the patient's side, computed from that location")
 
     @classmethod
     def of(cls, place: AlertLocation, alert: Alert) -> AlertLocationOut:
@@ -162,20 +161,20 @@ class AlertOut(BaseModel):
     name: str | None
     task: Task
     device_id: Id | None
-    has_device: bool = Field(description="The person has said so")
+    has_device: bool = Field(description="The person reported it")
     fetch_failure: FetchFailure | None = Field(
-        description="Why the person came away without the device; the task is direct since then"
+        description="Why the person came away without the device; their task is direct from then on"
     )
     failed_device_id: Id | None
     state: AlertState
     due_at: datetime | None = Field(
-        description="At the patient's side, if the person comes; until they accept reckoned from the centre "
-        "of the cell that they are in"
+        description="Arrival at the patient's side if the person comes; until they accept, from the centre "
+        "of their cell"
     )
     asked_at: datetime
     plan: int
     place: AlertLocationOut | None = Field(
-        description="Where the person was last, once the phone has said so"
+        description="Latest location of the person's phone, if it was shared"
     )
 
     @classmethod
@@ -235,10 +234,10 @@ class IncidentOut(BaseModel):
     closed_at: datetime | None
     outcome: IncidentOutcome | None
     # Answers of earlier releases are kept, and have none of these.
-    is_confirmed: bool = Field(True, description="A dispatcher has reported it, or says how it goes on")
-    is_held: bool = Field(False, description="Nobody more is asked until a dispatcher resumes it")
+    is_confirmed: bool = Field(True, description="A dispatcher has reported or updated it")
+    is_held: bool = Field(False, description="Alerting is on hold until a dispatcher resumes it")
     place_corrected_at: datetime | None = None
-    radius_metres: float | None = Field(None, description="Null: as it is set for all")
+    radius_metres: float | None = Field(None, description="Search radius; null: the setting")
     age_group: AgeGroup = AgeGroup.UNKNOWN
     hazard: Hazard = Hazard.NONE
 

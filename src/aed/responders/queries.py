@@ -315,14 +315,14 @@ class Offer:
     @property
     def version(self) -> int:
         """Return a 48-bit version that changes whenever anything that can be amended does."""
-        told: list[object] = [*sorted(each.id for each in self.consents)]
+        parts: list[object] = [*sorted(each.id for each in self.consents)]
         if self.entry is not None:
             until = self.entry.paused_until
-            told += [self.entry.id, str(self.entry.state), self.entry.availability]
-            told += [until.timestamp() if until is not None else None]
+            parts += [self.entry.id, str(self.entry.state), self.entry.availability]
+            parts += [until.timestamp() if until is not None else None]
         for each, here in self.places:
-            told += [str(each.kind), round(here.lat, 7), round(here.lon, 7), each.floor, each.hours]
-        return int(sha256(repr(told).encode()).hexdigest()[:12], 16)
+            parts += [str(each.kind), round(here.lat, 7), round(here.lon, 7), each.floor, each.hours]
+        return int(sha256(repr(parts).encode()).hexdigest()[:12], 16)
 
 
 def consents_in_force(session: Session, person_id: int) -> dict[ConsentKind, Consent]:

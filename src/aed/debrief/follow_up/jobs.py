@@ -58,11 +58,11 @@ def debrief_incidents(
             session, debriefed_before=at - caring.FOLLOW_UP_AFTER, limit=_AT_ONCE
         )
     network = network_of() if over else None
-    thanked = sum(_cared_for(database, each, at, network, settings) for each in over)
-    return thanked, sum(_cared_for(database, each, at, None, settings) for each in long_over)
+    thanked = sum(_debrief_one(database, each, at, network, settings) for each in over)
+    return thanked, sum(_debrief_one(database, each, at, None, settings) for each in long_over)
 
 
-def _cared_for(
+def _debrief_one(
     database: Database,
     incident_id: int,
     at: datetime,
@@ -74,13 +74,13 @@ def _cared_for(
         with transaction(database) as session:
             incident = lock_for_planning(session, incident_id)
             if incident.debriefed_at is None:
-                _at_the_end(session, incident, at, network, settings)
+                _debrief(session, incident, at, network, settings)
             elif incident.followed_up_at is None and incident.debriefed_at <= at - caring.FOLLOW_UP_AFTER:
-                _a_day_later(session, incident, at, settings)
+                _follow_up(session, incident, at, settings)
             else:
                 return False
     except AedError as error:
-        log.warning("incident not cared for", incident=incident_id, why=error.detail)
+        log.warning("incident not debriefed", incident=incident_id, why=error.detail)
         return False
     return True
 
@@ -123,10 +123,10 @@ def anonymise_patients(database: Database, at: datetime, *, keep_days: int) -> i
     return forgotten
 
 
-def _at_the_end(
+def _debrief(
     session: Session, incident: Incident, at: datetime, network: WalkingNetwork | None, settings: Settings
 ) -> None:
-    """visibility: for a job; each person is told only what concerns them."""
+    """visibility: for a job; each person is sent only what concerns them."""
     incident.debriefed_at = at
     if incident.kind is IncidentKind.TEST:
         return
@@ -151,12 +151,12 @@ def _at_the_end(
             settings.talk_contact,
             set_out=alert.accepted_at is not None,
         )
-        _tell(session, incident, alert, words, at)
+        _send(session, incident, alert, words, at)
     append_entry(session, incident, "thanked", "timetable", at, people=[each.person_id for each in thanked])
 
 
-def _a_day_later(session: Session, incident: Incident, at: datetime, settings: Settings) -> None:
-    """visibility: for a job; each person is told only what concerns them."""
+def _follow_up(session: Session, incident: Incident, at: datetime, settings: Settings) -> None:
+    """visibility: for a job; each person is sent only what concerns them."""
     incident.followed_up_at = at
     alerts = [
         each
@@ -164,15 +164,15 @@ def _a_day_later(session: Session, incident: Incident, at: datetime, settings: S
         if caring.needs_follow_up(incident.kind, each.there_at)
     ]
     for alert in alerts:
-        _tell(session, incident, alert, caring.follow_up_text(settings.talk_contact), at)
+        _send(session, incident, alert, caring.follow_up_text(settings.talk_contact), at)
     append_entry(
         session, incident, "asked_again", "timetable", at, people=[each.person_id for each in alerts]
     )
 
 
-def _tell(session: Session, incident: Incident, alert: Alert, words: tuple[str, str], at: datetime) -> None:
+def _send(session: Session, incident: Incident, alert: Alert, words: tuple[str, str], at: datetime) -> None:
     notice = Notice(*words)
     if not putting_actions.notify_person(
         session, alert.person_id, notice, at, country=incident.region.country
     ):
-        log.warning("person cannot be told", person=alert.person_id)
+        log.warning("person cannot be notified", person=alert.person_id)

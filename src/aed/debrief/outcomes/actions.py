@@ -49,7 +49,7 @@ def record_outcome(
     _must_fit(incident, items, at)
     outcome = queries.outcome_of(session, incident.id)
     if version != (outcome.version if outcome is not None else 0):
-        raise ChangedMeanwhile("Somebody else has told of this patient meanwhile. Read it again.")
+        raise ChangedMeanwhile("This outcome was changed meanwhile. Read it again.")
     before = queries.items_in(outcome)
     changed = changed_items(before, items)
     if outcome is not None and not changed:
@@ -67,7 +67,7 @@ def record_outcome(
     outcome.age = None if items.age_years is None else str(items.age_years)
     outcome.sex = None if items.sex is Sex.UNKNOWN else items.sex.value
     outcome.reported_by, outcome.reported_at = who.name, at
-    flush_or_conflict(session, "This cannot be told of a patient.", None)
+    flush_or_conflict(session, "This outcome cannot be stored.", None)
     append_entry(session, incident, "patient_outcome", who.name, at, version=outcome.version, items=changed)
     return outcome
 

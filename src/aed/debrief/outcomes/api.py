@@ -36,7 +36,7 @@ def set_patient_outcome(
     session: WriteSession,
     viewer: ViewerDep,
     incident_id: RowId,
-    told: PatientOutcomeIn,
+    body: PatientOutcomeIn,
     response: Response,
     if_match: IfMatch = None,
 ) -> PatientOutcomeOut:
@@ -46,7 +46,7 @@ def set_patient_outcome(
     their values.
     """
     outcome = record_outcome(
-        session, viewer, incident_id, told.items(), version=version_from_if_match(if_match), at=clock.now()
+        session, viewer, incident_id, body.items(), version=version_from_if_match(if_match), at=clock.now()
     )
     set_etag(response, outcome.version)
     incident = incidents.incident(session, viewer, incident_id)

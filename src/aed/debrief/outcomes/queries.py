@@ -59,7 +59,7 @@ def measured_of(session: Session, which: ColumnElement[bool]) -> dict[int, Recor
     visibility: the caller selects those that it may count.
     """
     calls, there = _calls(session, which)
-    told = _told(session, which)
+    reported = _first_reported(session, which)
     rows = session.execute(
         select(Incident.id, Incident.collapsed_at, Incident.opened_at, Incident.ambulance_there_at).where(
             which
@@ -67,7 +67,7 @@ def measured_of(session: Session, which: ColumnElement[bool]) -> dict[int, Recor
     )
     found = {}
     for row in rows:
-        first_there_at, said = there.get(row.id), told.get(row.id)
+        first_there_at, said = there.get(row.id), reported.get(row.id)
         known = [each for each in (first_there_at, said and said.compressions_at) if each is not None]
         found[row.id] = RecordedTimes(
             collapsed_at=row.collapsed_at,
@@ -112,7 +112,7 @@ def _calls(
     return dict(counts), there
 
 
-def _told(session: Session, which: ColumnElement[bool]) -> dict[int, Any]:
+def _first_reported(session: Session, which: ColumnElement[bool]) -> dict[int, Any]:
     """Return when `compressions_at`, `attached_at` and `shock_at` were first reported, by incident.
 
     Payloads are JSON with sorted keys and without blanks, so that text is searched. visibility: as

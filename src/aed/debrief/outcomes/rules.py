@@ -180,9 +180,11 @@ def is_favourable(items: CoreItems) -> bool | None:
 def require_consistent(items: CoreItems) -> None:
     """Require that the items can all be true of one patient. Raises InvalidInput naming the item."""
     if items.arrest is YesNo.NO:
-        told = next((each for each in _OF_AN_ARREST if is_recorded(items, each)), None)
-        if told is not None:
-            raise InvalidInput(f"It was no arrest: {told} must be left out, or arrest be yes.", field=told)
+        recorded = next((each for each in _OF_AN_ARREST if is_recorded(items, each)), None)
+        if recorded is not None:
+            raise InvalidInput(
+                f"{recorded} needs arrest=yes: leave it out if it was no arrest.", field=recorded
+            )
     if items.rosc is YesNo.NO and items.survived_event is YesNo.YES:
         raise InvalidInput("Whoever survived the event had a circulation: rosc is yes then.", field="rosc")
     if items.survived_event is YesNo.NO and items.survived is YesNo.YES:

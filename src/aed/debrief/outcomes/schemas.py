@@ -65,7 +65,7 @@ class PatientOutcomeIn(BaseModel):
     age_years: int | None = Field(None, ge=0, le=MAX_AGE_YEARS, description="Forgotten after a while")
     sex: Sex = Field(Sex.UNKNOWN, description="Forgotten after a while")
     bystander_cpr: BystanderCpr = BystanderCpr.UNKNOWN
-    dispatcher_cpr: YesNo = Field(YesNo.UNKNOWN, description="The dispatcher told the caller how")
+    dispatcher_cpr: YesNo = Field(YesNo.UNKNOWN, description="The dispatcher instructed the caller")
     bystander_aed: BystanderAed = BystanderAed.UNKNOWN
     first_rhythm: Rhythm = Rhythm.UNKNOWN
     first_shock_at: AwareDatetime | None = Field(
@@ -118,7 +118,7 @@ class PatientOutcomeOut(PatientOutcomeIn):
     model_config = ConfigDict(extra="forbid", json_schema_extra={})
 
     incident_id: Id
-    reported_by: str | None = Field(description="Who amended it last; null: nobody has told anything")
+    reported_by: str | None = Field(description="Who changed it last; null: nothing was recorded")
     reported_at: datetime | None
     forgotten_at: datetime | None = Field(description="When age and sex were forgotten")
     measured: RecordedTimesOut

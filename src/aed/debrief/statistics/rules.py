@@ -201,7 +201,7 @@ TOLD_SHOCK: Final = "first_shock_told"
 
 def statistics_of(cases: Iterable[CountedIncident], *, is_coarse: bool) -> Statistics:
     """Count in one pass over the cases and one over the patients. `is_coarse`: coarsen, to pass it on."""
-    told = _coarse if is_coarse else _exact
+    shown = _coarse if is_coarse else _exact
     numbers: Counter[str] = Counter()
     arrests: Counter[str] = Counter()
     patients: list[CoreItems] = []
@@ -226,16 +226,16 @@ def statistics_of(cases: Iterable[CountedIncident], *, is_coarse: bool) -> Stati
                 if passed is not None:
                     found.append(passed)
     return Statistics(
-        incidents=told(numbers["all"]),
-        still_open=told(numbers["open"]),
-        false_alarms=told(numbers["false"]),
-        arrests=tuple(ItemCount("arrest", each, told(arrests[each])) for each in YesNo),
-        resuscitation=tuple(ItemCount("resuscitation", each, told(attempts[each])) for each in YesNo),
-        patients=_patients(patients, told),
-        groups=tuple(_group(name, filter(belongs, patients), told) for name, belongs in GROUPS.items()),
-        intervals=tuple(_interval(name, found, told) for name, found in seconds.items()),
-        calls=_calls(calls, told),
-        completeness=_completeness(arrests, attempts, patients, told),
+        incidents=shown(numbers["all"]),
+        still_open=shown(numbers["open"]),
+        false_alarms=shown(numbers["false"]),
+        arrests=tuple(ItemCount("arrest", each, shown(arrests[each])) for each in YesNo),
+        resuscitation=tuple(ItemCount("resuscitation", each, shown(attempts[each])) for each in YesNo),
+        patients=_patients(patients, shown),
+        groups=tuple(_group(name, filter(belongs, patients), shown) for name, belongs in GROUPS.items()),
+        intervals=tuple(_interval(name, found, shown) for name, found in seconds.items()),
+        calls=_calls(calls, shown),
+        completeness=_completeness(arrests, attempts, patients, shown),
     )
 
 
@@ -247,7 +247,7 @@ def seconds_until(case: CountedIncident, moment: str) -> float | None:
     return None if at is None else max(0.0, (at - case.measured.called_at).total_seconds())
 
 
-type _Told = Callable[[int], int | None]
+type _ShowCount = Callable[[int], int | None]
 
 
 def _exact(count: int) -> int | None:
@@ -267,11 +267,11 @@ def _per_cent(part: int | None, whole: int | None) -> float | None:
     return round(100 * part / whole, 1) if part is not None and whole else None
 
 
-def _patients(patients: Sequence[CoreItems], told: _Told) -> tuple[ItemCount, ...]:
+def _patients(patients: Sequence[CoreItems], shown: _ShowCount) -> tuple[ItemCount, ...]:
     found = []
     for item, values in _VALUES.items():
         count = Counter(_value(each, item) for each in patients)
-        found += [ItemCount(item, value, told(count[value])) for value in values]
+        found += [ItemCount(item, value, shown(count[value])) for value in values]
     return tuple(found)
 
 
@@ -282,7 +282,7 @@ def _value(items: CoreItems, item: str) -> str:
     return "unknown" if value is None else str(value)
 
 
-def _group(name: str, patients: Iterable[CoreItems], told: _Told) -> OutcomeGroup:
+def _group(name: str, patients: Iterable[CoreItems], shown: _ShowCount) -> OutcomeGroup:
     count: Counter[str] = Counter()
     for each in patients:
         count["patients"] += 1
@@ -291,47 +291,47 @@ def _group(name: str, patients: Iterable[CoreItems], told: _Told) -> OutcomeGrou
         count["survived"] += each.survived is YesNo.YES
         count["known"] += each.survived is not YesNo.UNKNOWN
         count["favourable"] += bool(is_favourable(each))
-    survived, known = told(count["survived"]), told(count["known"])
+    survived, known = shown(count["survived"]), shown(count["known"])
     return OutcomeGroup(
         name,
-        told(count["patients"]),
-        told(count["rosc"]),
-        told(count["survived_event"]),
+        shown(count["patients"]),
+        shown(count["rosc"]),
+        shown(count["survived_event"]),
         survived,
         known,
         _per_cent(survived, known),
-        told(count["favourable"]),
+        shown(count["favourable"]),
     )
 
 
-def _interval(name: str, seconds: Sequence[float], told: _Told) -> TimeInterval:
-    cases = told(len(seconds))
+def _interval(name: str, seconds: Sequence[float], shown: _ShowCount) -> TimeInterval:
+    cases = shown(len(seconds))
     if not cases:
         return TimeInterval(name, cases, None, None, None)
     lower, median, upper = np.percentile(seconds, (25, 50, 75)).tolist()
     return TimeInterval(name, cases, round(lower, 1), round(median, 1), round(upper, 1))
 
 
-def _calls(measured: Sequence[RecordedTimes], told: _Told) -> tuple[AlertCounts, ...]:
-    found = [_calls_made("all", [each.all_calls for each in measured], told)]
+def _calls(measured: Sequence[RecordedTimes], shown: _ShowCount) -> tuple[AlertCounts, ...]:
+    found = [_calls_made("all", [each.all_calls for each in measured], shown)]
     for task in Task:
-        found.append(_calls_made(task, [each.calls[task] for each in measured if task in each.calls], told))
+        found.append(_calls_made(task, [each.calls[task] for each in measured if task in each.calls], shown))
     return tuple(found)
 
 
-def _calls_made(task: str, calls: Sequence[CallCounts], told: _Told) -> AlertCounts:
+def _calls_made(task: str, calls: Sequence[CallCounts], shown: _ShowCount) -> AlertCounts:
     asked, seen, accepted, there = sum_call_counts(calls)
     medians: list[float | None] = [None, None, None]
-    if told(len(calls)):
+    if shown(len(calls)):
         medians = [
             float(np.median([getattr(each, what) for each in calls]))
             for what in ("asked", "accepted", "there")
         ]
-    return AlertCounts(task, told(asked), told(seen), told(accepted), told(there), *medians)
+    return AlertCounts(task, shown(asked), shown(seen), shown(accepted), shown(there), *medians)
 
 
 def _completeness(
-    arrests: Counter[str], attempts: Counter[str], patients: Sequence[CoreItems], told: _Told
+    arrests: Counter[str], attempts: Counter[str], patients: Sequence[CoreItems], shown: _ShowCount
 ) -> tuple[Completeness, ...]:
     """Count missing items.
 
@@ -352,8 +352,8 @@ def _completeness(
     counts.append(("cpc_or_mrs", len(alive), sum(is_favourable(each) is None for each in alive)))
     found = []
     for item, of, missing in counts:
-        told_of, told_missing = told(of), told(missing)
-        found.append(Completeness(item, told_of, told_missing, _per_cent(told_missing, told_of)))
+        shown_of, shown_missing = shown(of), shown(missing)
+        found.append(Completeness(item, shown_of, shown_missing, _per_cent(shown_missing, shown_of)))
     return tuple(found)
 
 

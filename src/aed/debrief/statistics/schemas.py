@@ -23,7 +23,7 @@ from aed.debrief.statistics.queries import YearInNumbers, YearQuery
 from aed.debrief.statistics.rules import MIN_SHOWN_COUNT, CountedIncident, CountedKind, seconds_until
 from aed.incidents.rules import IncidentOutcome
 
-_HIDDEN: Final = f"null: fewer than {MIN_SHOWN_COUNT}, which is not told"
+_HIDDEN: Final = f"null: fewer than {MIN_SHOWN_COUNT}, which is hidden"
 
 
 class ItemCountOut(BaseModel):
@@ -150,7 +150,7 @@ class CaseOut(BaseModel):
     seconds_to_compressions: float | None
     seconds_to_attached: float | None
     seconds_to_shock: float | None
-    seconds_to_shock_told: float | None = Field(description="As told later by hand")
+    seconds_to_shock_told: float | None = Field(description="As recorded later by hand")
     seconds_to_ambulance: float | None
     asked: int
     seen: int

@@ -47,18 +47,18 @@ def get_alert(
     reply.
     """
     try:
-        told = _told(session, alert_key)
+        details = _details(session, alert_key)
     except NotFound as error:
         if not wants_page:
             raise
         page = refusal_page(error.detail)
         return HTMLResponse(page.html, status_code=404, headers=page.headers)
     if wants_page:
-        page = alert_page(told)
+        page = alert_page(details)
         return HTMLResponse(page.html, headers=page.headers)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept"
-    return told
+    return details
 
 
 @router.post("/alerts/{alert_key}")
@@ -80,7 +80,7 @@ def reply_to_alert(
         settings=state.settings,
         key=reply.key,
     )
-    return _told(session, alert_key)
+    return _details(session, alert_key)
 
 
 @router.put("/alerts/{alert_key}/location", status_code=204)
@@ -103,7 +103,7 @@ def set_responder_position(
     )
 
 
-def _told(session: ReadSession, alert_key: str) -> AlertDetailsOut:
+def _details(session: ReadSession, alert_key: str) -> AlertDetailsOut:
     """visibility: a person with the key was alerted."""
     alert = queries.alert_by_id(session, queries.alert_by_key(session, hash_key(alert_key)).id)
     incident = queries.incident_by_id(session, alert.incident_id)

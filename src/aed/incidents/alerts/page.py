@@ -77,38 +77,38 @@ _MAPS: Final = {
 }
 
 
-def alert_page(told: AlertDetailsOut) -> Page:
+def alert_page(alert: AlertDetailsOut) -> Page:
     """Render the page in Chinese and English. Once shown, its script replies "seen", and nothing else by
     itself.
     """
     body = '<p role="status"></p>'
-    if told.kind is IncidentKind.EXERCISE:
+    if alert.kind is IncidentKind.EXERCISE:
         body = f'<p class="drill">演练，无真实患者 EXERCISE, no real patient</p>{body}'
-    if told.is_over:
-        body += _over(told)
-    elif told.is_stood_down:
+    if alert.is_over:
+        body += _over(alert)
+    elif alert.is_stood_down:
         body += _stood_down()
     else:
-        body += _open(told)
-    is_live = "no" if told.is_over else "yes"
-    state = AlertState.ASKED if told.state is AlertState.SEEN else told.state
-    now = (state, told.task, told.is_over, told.has_device, told.fetch_failure or "", told.notes)
-    facts = f'data-state="{told.state}" data-live="{is_live}" data-number="{escape(told.emergency_number)}"'
+        body += _open(alert)
+    is_live = "no" if alert.is_over else "yes"
+    state = AlertState.ASKED if alert.state is AlertState.SEEN else alert.state
+    now = (state, alert.task, alert.is_over, alert.has_device, alert.fetch_failure or "", alert.notes)
+    facts = f'data-state="{alert.state}" data-live="{is_live}" data-number="{escape(alert.emergency_number)}"'
     facts += f' data-now="{",".join(str(each).lower() for each in now)}"'
-    html = f"<section {facts}>{body}</section>{_without_scripts(told.emergency_number)}"
+    html = f"<section {facts}>{body}</section>{_without_scripts(alert.emergency_number)}"
     return page(_TITLE, html, script=_asset("call.js"), style=_asset("call.css"))
 
 
-def _notes(told: AlertDetailsOut) -> str:
+def _notes(alert: AlertDetailsOut) -> str:
     """Render what people must know before they go on: a hazard, a corrected location, the age group."""
     notes = ""
-    if told.hazard is not Hazard.NONE:
-        note = f"<br>{escape(told.hazard_note)}" if told.hazard_note else ""
+    if alert.hazard is not Hazard.NONE:
+        note = f"<br>{escape(alert.hazard_note)}" if alert.hazard_note else ""
         notes += f'<p class="drill" role="alert">现场可能有危险 Danger at the scene{note}</p>'
-    if told.place_corrected_at is not None:
+    if alert.place_corrected_at is not None:
         notes += '<p class="drill" role="alert">患者位置已更正 The place was corrected</p>'
-    if told.age_group in AGE_GROUP_LABELS:
-        en, zh = AGE_GROUP_LABELS[told.age_group]
+    if alert.age_group in AGE_GROUP_LABELS:
+        en, zh = AGE_GROUP_LABELS[alert.age_group]
         notes += f"<p>患者 Patient: <b>{zh} {en}</b></p>"
     return notes
 
@@ -125,42 +125,42 @@ def _asset(name: str) -> str:
     return resources.files("aed.incidents.alerts").joinpath("call", name).read_text("utf-8")
 
 
-def _open(told: AlertDetailsOut) -> str:
-    where = " ".join(each for each in (told.estate_zh, told.estate_en) if each)
-    zh, en = _WITH_DEVICE if told.has_device else _TASKS[told.task]
-    is_there = told.state is AlertState.THERE
+def _open(alert: AlertDetailsOut) -> str:
+    where = " ".join(each for each in (alert.estate_zh, alert.estate_en) if each)
+    zh, en = _WITH_DEVICE if alert.has_device else _TASKS[alert.task]
+    is_there = alert.state is AlertState.THERE
     parts = [f"<h1>疑似心脏骤停<br>Suspected cardiac arrest</h1><p>{escape(where)}</p>"]
-    if told.fetch_failure is not None:
-        parts.append(_news(*_FAILED[told.fetch_failure], is_bad=True))
+    if alert.fetch_failure is not None:
+        parts.append(_news(*_FAILED[alert.fetch_failure], is_bad=True))
     if not is_there:
         parts.append(f'<p class="task"><b>{zh}</b> <span class=en>{en}</span></p>')
-    if told.seconds is not None:
-        minutes = max(1, round(told.seconds / 60))
+    if alert.seconds is not None:
+        minutes = max(1, round(alert.seconds / 60))
         parts.append(f"<p>约{minutes}分钟 <span class=en>about {minutes} min</span></p>")
-    number = escape(told.emergency_number)
+    number = escape(alert.emergency_number)
     parts.append(f'<a class="tel" href="tel:{number}">拨打 {number} Call {number}</a>')
-    parts.append(_notes(told))
+    parts.append(_notes(alert))
     if is_there:
-        parts += [CPR, _buttons(told)]
-    if told.patient is not None:
-        parts.append(_place(told.patient, told))
-    elif told.state not in COMING_STATES:
+        parts += [CPR, _buttons(alert)]
+    if alert.patient is not None:
+        parts.append(_place(alert.patient, alert))
+    elif alert.state not in COMING_STATES:
         parts.append('<p class="en">接受后显示详细地址。 The address is shown once you accept.</p>')
     if not is_there:
-        parts.append(_buttons(told))
-    if told.state in _SHARES_PLACE:
+        parts.append(_buttons(alert))
+    if alert.state in _SHARES_PLACE:
         parts.append(f'<p class="en place">{_PLACE_ZH} {_PLACE_EN}</p>')
-        if told.task is not Task.GUIDE:
+        if alert.task is not Task.GUIDE:
             summary = "如何做心肺复苏 How to do CPR"
             parts.append(f"<details><summary>{summary}</summary>{CPR}</details>")
     return "".join(parts)
 
 
-def _over(told: AlertDetailsOut) -> str:
+def _over(alert: AlertDetailsOut) -> str:
     body = "<h1>呼叫已结束<br>The call is over</h1><p>感谢您的支持。 Thank you.</p>"
-    if told.has_returned_device:
+    if alert.has_returned_device:
         return body + _news("已记录：AED已放回原处。", "Noted: the AED is back in its place.")
-    if told.has_device:
+    if alert.has_device:
         body += (
             "<p>AED还在您手中？请放回原处后点按。 <span class=en>Do you still have the AED? Put it back, "
             f"then tap.</span></p>{_button(AlertReply.DEVICE_RETURNED)}"
@@ -187,12 +187,12 @@ def _without_scripts(number: str) -> str:
     )
 
 
-def _buttons(told: AlertDetailsOut) -> str:
-    offered = list(_OFFERED[told.state])
-    if told.has_device and AlertReply.ON_THE_WAY in offered:
+def _buttons(alert: AlertDetailsOut) -> str:
+    offered = list(_OFFERED[alert.state])
+    if alert.has_device and AlertReply.ON_THE_WAY in offered:
         offered.remove(AlertReply.ON_THE_WAY)
     shown = "".join(_button(reply) for reply in offered)
-    if told.fetch_failure is not None:
+    if alert.fetch_failure is not None:
         zh, en = _TAKEN_AFTER_ALL
         shown += f'<button class=no value="{AlertReply.DEVICE_TAKEN}">{zh} {en}</button>'
     return shown
@@ -208,16 +208,16 @@ def _news(zh: str, en: str, *, is_bad: bool = False) -> str:
     return f'<p class="news{" bad" if is_bad else ""}">{zh} <span class=en>{en}</span></p>'
 
 
-def _place(place: PatientLocation, told: AlertDetailsOut) -> str:
+def _place(place: PatientLocation, alert: AlertDetailsOut) -> str:
     rows = [_floor(place.storey)]
     if place.address:
         rows.insert(0, ("地址 Address", place.address))
     if place.door_code:
         rows.append(("门禁 Door code", place.door_code))
     patient = "<h2>患者 Patient</h2>" + _rows(rows) + _links(place.links)
-    if place.device is None or told.state is AlertState.THERE:
+    if place.device is None or alert.state is AlertState.THERE:
         return patient
-    if told.has_device:
+    if alert.has_device:
         return _news("AED在您手中。", "You have the AED.") + patient
     at_the_cabinet = "".join(_button(reply) for reply in _AT_THE_CABINET)
     asked = "<p>到柜前请点按： <span class=en>At the cabinet, tap:</span></p>"

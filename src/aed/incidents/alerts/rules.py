@@ -64,7 +64,7 @@ def apply_reply(before: AlertSituation, reply: AlertReply) -> AlertSituation:
     return now
 
 
-def is_device_unavailable(standing: AlertSituation, kind: IncidentKind) -> bool:
+def is_device_unavailable(situation: AlertSituation, kind: IncidentKind) -> bool:
     """True if the device that the person was sent for must not be offered to others.
 
     - A line test never makes a device unavailable: nobody is alerted.
@@ -74,10 +74,10 @@ def is_device_unavailable(standing: AlertSituation, kind: IncidentKind) -> bool:
     - For a real patient it is unavailable from acceptance until the person declines without it, or it is
       known to be back.
     """
-    if kind is IncidentKind.TEST or standing.is_returned:
+    if kind is IncidentKind.TEST or situation.is_returned:
         return False
-    if standing.failure is not None or standing.has_device or standing.is_used:
+    if situation.failure is not None or situation.has_device or situation.is_used:
         return True
-    if kind is IncidentKind.EXERCISE or standing.task is not Task.FETCH:
+    if kind is IncidentKind.EXERCISE or situation.task is not Task.FETCH:
         return False
-    return standing.has_accepted and standing.state is not AlertState.DECLINED
+    return situation.has_accepted and situation.state is not AlertState.DECLINED

@@ -124,8 +124,8 @@ class AlertDetailsOut(BaseModel):
 
 def _notes(incident: Incident) -> str:
     moved = incident.place_corrected_at.timestamp() if incident.place_corrected_at is not None else 0
-    told = (incident.hazard, incident.hazard_note or "", incident.age_group, moved)
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
+    shown = (incident.hazard, incident.hazard_note or "", incident.age_group, moved)
+    return hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
 
 
 def _may_know(incident: Incident, alert: Alert) -> bool:

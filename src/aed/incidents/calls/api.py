@@ -153,7 +153,7 @@ def get_incident_record(session: ReadSession, viewer: ViewerDep, incident_id: Ro
 
 @router.put("/incidents/{incident_id}/ambulance")
 def set_ambulance(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: AmbulanceIn
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: AmbulanceIn
 ) -> IncidentOut:
     """Set when the ambulance arrives, in seconds from now; 0: it has arrived, and all alerts are stopped."""
     state = request.app.state
@@ -162,7 +162,7 @@ def set_ambulance(
             session,
             viewer,
             incident_id,
-            told.seconds,
+            body.seconds,
             at=clock.now(),
             network=state.network,
             settings=state.settings,
@@ -172,7 +172,7 @@ def set_ambulance(
 
 @router.put("/incidents/{incident_id}/signs")
 def set_signs(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: SignsIn
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: SignsIn
 ) -> IncidentOut:
     """Set what is known of the patient. For dispatchers of the region."""
     state = request.app.state
@@ -181,7 +181,7 @@ def set_signs(
             session,
             viewer,
             incident_id,
-            has_cpr=told.has_cpr,
+            has_cpr=body.has_cpr,
             at=clock.now(),
             network=state.network,
             settings=state.settings,
@@ -191,11 +191,11 @@ def set_signs(
 
 @router.post("/incidents/{incident_id}/close")
 def close_incident(
-    session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: CloseIn
+    session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: CloseIn
 ) -> IncidentOut:
     """Close an incident; everybody who was alerted is notified."""
     return IncidentOut.of(
-        lifecycle.close_incident(session, viewer, incident_id, told.outcome, told.note, at=clock.now())
+        lifecycle.close_incident(session, viewer, incident_id, body.outcome, body.note, at=clock.now())
     )
 
 
@@ -228,7 +228,7 @@ def answer_alert_on_behalf(
 
 @router.patch("/incidents/{incident_id}/location")
 def correct_incident_place(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: LocationCorrection
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: LocationCorrection
 ) -> IncidentOut:
     """Correct the patient's location: people who were alerted are notified, and the plan is made again.
 
@@ -236,7 +236,7 @@ def correct_incident_place(
     """
     state = request.app.state
     now = PlanningContext(clock.now(), state.network, state.settings)
-    return IncidentOut.of(corrections.correct_location(session, viewer, incident_id, told, now=now))
+    return IncidentOut.of(corrections.correct_location(session, viewer, incident_id, body, now=now))
 
 
 @router.post("/incidents/{incident_id}/reports/{patient_report_id}/split")
@@ -246,7 +246,7 @@ def split_report(
     viewer: ViewerDep,
     incident_id: RowId,
     patient_report_id: RowId,
-    told: SplitReportIn,
+    body: SplitReportIn,
 ) -> IncidentOut:
     """Split off a report that is of another patient, and return the new incident. For dispatchers of the
     region.
@@ -254,7 +254,7 @@ def split_report(
     state = request.app.state
     now = PlanningContext(clock.now(), state.network, state.settings)
     return IncidentOut.of(
-        corrections.split_report(session, viewer, incident_id, patient_report_id, told, now=now)
+        corrections.split_report(session, viewer, incident_id, patient_report_id, body, now=now)
     )
 
 
@@ -269,42 +269,42 @@ def _out(done: SteeringResult) -> SteeringResultOut:
 
 @router.put("/incidents/{incident_id}/hold")
 def set_alerting_hold(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: HoldIn
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: HoldIn
 ) -> SteeringResultOut:
     """Hold or resume alerting; people who were asked stay asked. For dispatchers of the region."""
-    return _out(steering.hold_calling(session, viewer, incident_id, held=told.held, now=_now(request)))
+    return _out(steering.hold_calling(session, viewer, incident_id, held=body.held, now=_now(request)))
 
 
 @router.post("/incidents/{incident_id}/ask-more")
 def alert_more_responders(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: AskMoreIn
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: AskMoreIn
 ) -> SteeringResultOut:
     """Alert this many more people now, the best that the plan left out. For dispatchers of the region."""
-    return _out(steering.ask_more(session, viewer, incident_id, told, now=_now(request)))
+    return _out(steering.ask_more(session, viewer, incident_id, body, now=_now(request)))
 
 
 @router.put("/incidents/{incident_id}/radius")
 def set_incident_radius(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: RadiusIn
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: RadiusIn
 ) -> SteeringResultOut:
     """Set the radius within which people are searched. For dispatchers of the region."""
-    return _out(steering.set_radius(session, viewer, incident_id, told.metres, now=_now(request)))
+    return _out(steering.set_radius(session, viewer, incident_id, body.metres, now=_now(request)))
 
 
 @router.put("/incidents/{incident_id}/patient")
 def set_patient(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: AgeGroupIn
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: AgeGroupIn
 ) -> SteeringResultOut:
     """Set the patient's age group; people who fetch a device then see what is known of its child pads."""
-    return _out(steering.set_age_group(session, viewer, incident_id, told.age_group, now=_now(request)))
+    return _out(steering.set_age_group(session, viewer, incident_id, body.age_group, now=_now(request)))
 
 
 @router.put("/incidents/{incident_id}/hazard")
 def set_hazard(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: HazardIn
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: HazardIn
 ) -> SteeringResultOut:
     """Set the hazard at the scene: none, inform people, or send nobody. For dispatchers of the region."""
-    return _out(steering.set_hazard(session, viewer, incident_id, told, now=_now(request)))
+    return _out(steering.set_hazard(session, viewer, incident_id, body, now=_now(request)))
 
 
 @router.get("/incidents/{incident_id}/exclusions")

@@ -122,24 +122,24 @@ def _message(body: bytes) -> CentreMessage:
 def _do(
     session: Session,
     who: Viewer,
-    told: CentreMessage,
+    message: CentreMessage,
     *,
     at: datetime,
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> Incident:
-    said_at = told.timestamp or at
-    match told:
+    said_at = message.timestamp or at
+    match message:
         case ReportMessage():
             return lifecycle.report_patient(
-                session, who, told.data, at=at, said_at=said_at, network=network, settings=settings
+                session, who, message.data, at=at, said_at=said_at, network=network, settings=settings
             )
         case AmbulanceMessage():
             return lifecycle.update_ambulance(
                 session,
                 who,
-                _incident(session, who, told.data.case_number),
-                told.data.seconds,
+                _incident(session, who, message.data.case_number),
+                message.data.seconds,
                 at=at,
                 said_at=said_at,
                 network=network,
@@ -149,15 +149,17 @@ def _do(
             return lifecycle.update_signs(
                 session,
                 who,
-                _incident(session, who, told.data.case_number),
-                has_cpr=told.data.has_cpr,
+                _incident(session, who, message.data.case_number),
+                has_cpr=message.data.has_cpr,
                 at=at,
                 network=network,
                 settings=settings,
             )
         case CloseMessage():
-            case = _incident(session, who, told.data.case_number)
-            return lifecycle.close_incident(session, who, case, told.data.outcome, told.data.note, at=at)
+            case = _incident(session, who, message.data.case_number)
+            return lifecycle.close_incident(
+                session, who, case, message.data.outcome, message.data.note, at=at
+            )
 
 
 def _incident(session: Session, who: Viewer, case_number: str) -> int:
@@ -206,8 +208,8 @@ def delete_old_messages(session: Session, *, before: datetime) -> int:
     """Delete messages that were processed before then; return how many. Sent again, they are processed
     again.
     """
-    told = delete(IncidentMessage).where(IncidentMessage.reported_at <= before)
-    return session.connection().execute(told).rowcount
+    old = delete(IncidentMessage).where(IncidentMessage.reported_at <= before)
+    return session.connection().execute(old).rowcount
 
 
 def message_key(name: str) -> str:

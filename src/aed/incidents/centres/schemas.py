@@ -28,9 +28,9 @@ class CentreIn(BaseModel):
     )
 
     name: str = Field(min_length=1, max_length=64)
-    region: Code = Field(description="Its code: the centre dispatches there and below")
+    region: Code = Field(description="Code of the region; the centre dispatches there and below")
     address: str = Field(
-        min_length=1, max_length=2000, description="Where it is told what happens; https, shown to nobody"
+        min_length=1, max_length=2000, description="Where notifications are sent; https, never shown"
     )
 
 
@@ -40,12 +40,12 @@ class SecretIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"overlap_hours": 24}]})
 
     overlap_hours: float = Field(
-        24, ge=0, le=720, allow_inf_nan=False, description="For so long the one before is good too"
+        24, ge=0, le=720, allow_inf_nan=False, description="How long the previous secret stays valid"
     )
 
 
 class SecretOut(BaseModel):
-    secret: str = Field(description="For both sides to sign with; shown once")
+    secret: str = Field(description="Secret that both sides sign with; shown once")
 
 
 class CentreOut(BaseModel):
@@ -54,9 +54,9 @@ class CentreOut(BaseModel):
     name: str
     region: str
     since: datetime
-    old_secret_until: datetime | None = Field(description="The secret before this one is good until then")
-    waiting: int = Field(description="Messages that it is to be told, and has not taken yet")
-    dead: int = Field(description="Those that were given up: see /v1/outbox")
+    old_secret_until: datetime | None = Field(description="The previous secret is valid until then")
+    waiting: int = Field(description="Notifications that are not delivered yet")
+    dead: int = Field(description="Notifications that were given up: see /v1/outbox")
 
     @classmethod
     def of(cls, centre: DispatchCentre, backlog: Mapping[int, tuple[int, int]]) -> CentreOut:
@@ -80,14 +80,14 @@ class CentreMade(CentreOut, SecretOut):
         return cls(**CentreOut.of(centre, {}).model_dump(), secret=secret)
 
 
-# --- what a centre tells ----------------------------------------------------------------------------------
+# --- messages of a centre ----------------------------------------------------------------------------------
 
 
 class _FromCentre(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     timestamp: AwareDatetime | None = Field(
-        None, description="When it was said; seconds count from then. Left out: as it arrives"
+        None, description="When it was said: seconds count from then; left out: on arrival"
     )
 
 

@@ -52,8 +52,8 @@ def drills(
     device = device_queries.device(session, viewer, device_id)
     if not is_insider(viewer, device.estate_id, device.region_id):
         if not viewer.is_signed_in:
-            raise NotSignedIn("Drills are told to the device's own people: send a token, or sign in.")
-        raise NotAllowed("Drills are told to the device's own estate and to its region's dispatchers.")
+            raise NotSignedIn("Drills are shown to people of the device's estate: sign in, or send a token.")
+        raise NotAllowed("Drills are shown only to the device's estate and its region's dispatchers.")
     statement = select(Drill).where(Drill.device_id == device.id, Drill.withdrawn_at.is_(None))
     if before_id is not None:
         statement = statement.where(Drill.id < before_id)
@@ -93,5 +93,5 @@ def estate_of_insider(session: Session, viewer: Viewer, estate_id: int) -> Estat
     """Return an estate if the viewer may see its drills. Raises NotFound, NotSignedIn, NotAllowed."""
     estate = estate_queries.estate(session, viewer, estate_id)
     if not is_insider(viewer, estate.id, estate.region_id):
-        raise NotAllowed("The pace of an estate is told to its own people and its region's dispatchers.")
+        raise NotAllowed("The pace of an estate is shown only to its people and its region's dispatchers.")
     return estate

@@ -36,7 +36,7 @@ class DrillIn(BaseModel):
         },
     )
 
-    key: UUID = Field(description="Made up by whoever tells of it, once for each drill")
+    key: UUID = Field(description="Chosen by the reporter, once for each drill")
     start: PositionIn = Field(description="Where the patient would have been")
     floor: int = Field(0, ge=-20, le=200, description="Of the start; 0 is the ground floor")
     seconds: float = Field(
@@ -56,9 +56,9 @@ class DrillOut(BaseModel):
     start: PositionOut
     floor: int
     seconds: float
-    walk_metres: int = Field(description="One way, as the lookup has it")
+    walk_metres: int = Field(description="One way, as the lookup computes it")
     basis: Basis
-    floor_seconds: int = Field(description="Of the seconds, on stairs and in lifts, as the lookup reckons")
+    floor_seconds: int = Field(description="Seconds on stairs and in lifts, as the lookup computes them")
     ran_at: datetime
     by: str
     note: str | None
@@ -107,17 +107,17 @@ class PaceOut(BaseModel):
     """How fast devices are fetched in an estate, by its drills, and whether the lookup uses it."""
 
     estate_id: Id
-    drills: int = Field(description="How many count")
-    drills_needed: int = Field(description="So many make the estate's own pace")
-    spread_metres: int = Field(description="By how much their walks differ, one way")
+    drills: int = Field(description="Number of drills that count")
+    drills_needed: int = Field(description="Number needed for a pace of the estate's own")
+    spread_metres: int = Field(description="Range of their walks, one way")
     spread_needed_metres: int
     seconds_per_metre: IntervalEstimateOut | None = Field(
-        description="Once under way; null as long as nothing can be said"
+        description="Seconds per metre once under way; null if the drills are too few"
     )
     pick_up_seconds: IntervalEstimateOut | None = Field(
-        description="What a fetch takes besides walking: reaction, opening"
+        description="Seconds besides walking: reaction and opening"
     )
-    is_used: bool = Field(description="The lookup reckons with it; else with the general pace")
+    is_used: bool = Field(description="True if the lookup uses it instead of the general pace")
     general_seconds_per_metre: float
     general_pick_up_seconds: float
 

@@ -41,15 +41,15 @@ EVENT_STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"text/event-stream": {}}, "description": "Events as they come"}
 }
 
-type _Told = RecordEntryOut | AlertLocationOut
-type _Entries = asyncio.Queue[_Told | None]
+type _Event = RecordEntryOut | AlertLocationOut
+type _Entries = asyncio.Queue[_Event | None]
 """None marks the end of the stream."""
 
 
-def enqueue_or_end[Told](entries: asyncio.Queue[Told | None], told: Told) -> bool:
+def enqueue_or_end[Event](entries: asyncio.Queue[Event | None], event: Event) -> bool:
     """Put an event into a watcher's queue; True if there was room. A full queue is emptied and ended."""
     try:
-        entries.put_nowait(told)
+        entries.put_nowait(event)
     except asyncio.QueueFull:
         while not entries.empty():
             entries.get_nowait()
@@ -74,7 +74,7 @@ class LiveRecords:
         self._looking: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def watching(self, incident_id: int, after: int) -> AsyncIterator[tuple[list[_Told], _Entries]]:
+    async def watching(self, incident_id: int, after: int) -> AsyncIterator[tuple[list[_Event], _Entries]]:
         """Yield the entries after that number and the latest locations, and a queue of what follows.
 
         The queue may repeat some of them.
@@ -118,11 +118,11 @@ class LiveRecords:
         finally:
             self._looking = None
 
-    def _hand_all(self, incident_id: int, told: _Told) -> None:
+    def _hand_all(self, incident_id: int, event: _Event) -> None:
         for watcher in list(self._watchers.get(incident_id, ())):
-            self._hand(watcher, incident_id, told)
+            self._hand(watcher, incident_id, event)
 
-    def _hand(self, watcher: _Entries, incident_id: int, entry: _Told) -> None:
+    def _hand(self, watcher: _Entries, incident_id: int, entry: _Event) -> None:
         if not enqueue_or_end(watcher, entry):
             self._watchers[incident_id].discard(watcher)
 
@@ -195,24 +195,24 @@ async def _stream(live: LiveRecords, incident_id: int, last: int, *, until: floa
             last = each.number if isinstance(each, RecordEntryOut) else last
         while (left := until - time.monotonic()) > 0:
             try:
-                told = await asyncio.wait_for(entries.get(), min(left, KEEPALIVE_SECONDS))
+                event = await asyncio.wait_for(entries.get(), min(left, KEEPALIVE_SECONDS))
             except TimeoutError:
                 yield b": nothing new\n\n"
                 continue
-            if told is None:
+            if event is None:
                 return
-            if isinstance(told, AlertLocationOut):
-                yield _sent(told)
-            elif told.number > last:
-                yield _sent(told)
-                last = told.number
+            if isinstance(event, AlertLocationOut):
+                yield _sent(event)
+            elif event.number > last:
+                yield _sent(event)
+                last = event.number
 
 
-def _sent(told: _Told) -> bytes:
+def _sent(event: _Event) -> bytes:
     """Encode an event. Locations have no id: a client resumes by entry and gets the latest locations."""
-    lines: dict[str, Any] = {"event": "place", "data": told.model_dump_json()}
-    if isinstance(told, RecordEntryOut):
-        lines = {"id": told.number, "event": told.kind, "data": told.model_dump_json()}
+    lines: dict[str, Any] = {"event": "place", "data": event.model_dump_json()}
+    if isinstance(event, RecordEntryOut):
+        lines = {"id": event.number, "event": event.kind, "data": event.model_dump_json()}
     return "".join(f"{name}: {value}\n" for name, value in lines.items()).encode() + b"\n"
 
 
@@ -355,14 +355,14 @@ def _at_the_beginning(database: Database, viewer: Viewer, last: int | None) -> l
             found = queries.incidents(
                 session, viewer, state=IncidentState.OPEN, kind=None, limit=MAX_OPEN_INCIDENTS
             )
-            told = [IncidentOut.of(each).model_dump_json() for each in reversed(found)]
-            return [f"event: incident\ndata: {each}\n\n".encode() for each in told]
+            event = [IncidentOut.of(each).model_dump_json() for each in reversed(found)]
+            return [f"event: incident\ndata: {each}\n\n".encode() for each in event]
         since = datetime.fromtimestamp(last / 1e6, UTC) - COMMIT_LAG
         missed = queries.entries_since(session, since, viewer=viewer)
         return [_board_event(BoardEntryOut.of(event, incident)) for event, incident in missed]
 
 
-def _board_event(told: BoardEntryOut) -> bytes:
+def _board_event(event: BoardEntryOut) -> bytes:
     """Encode an event. Its id is its time in microseconds since 1970: there is no number across records."""
-    moment = int(told.entry.at.timestamp() * 1e6)
-    return f"id: {moment}\nevent: {told.entry.kind}\ndata: {told.model_dump_json()}\n\n".encode()
+    moment = int(event.entry.at.timestamp() * 1e6)
+    return f"id: {moment}\nevent: {event.entry.kind}\ndata: {event.model_dump_json()}\n\n".encode()

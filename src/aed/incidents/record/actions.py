@@ -132,8 +132,8 @@ def notify_centres(
 
     visibility: the centres dispatch there. No names, telephone numbers or door codes are sent.
     """
-    told = centre_payload(entry.kind, said)
-    if told is None:
+    sent = centre_payload(entry.kind, said)
+    if sent is None:
         return 0
     endpoints = endpoints_of_centres(session, incident.region_id)
     if not endpoints:
@@ -151,7 +151,7 @@ def notify_centres(
                 "state": incident.state,
                 "ambulance_at": incident.ambulance_at.astimezone(UTC),
                 "people": people_counts(alert_states(session, incident.id)),
-                **told,
+                **sent,
             },
         }
     ).decode()

@@ -106,7 +106,7 @@ def endpoints_of_centres(session: Session, region_id: int) -> Sequence[EndpointR
     return found
 
 
-_CACHE_KEY: Final = "centres that are told"
+_CACHE_KEY: Final = "endpoints of dispatch centres"
 
 
 def clear_centre_cache(session: Session) -> None:

@@ -40,10 +40,10 @@ def centre_payload(kind: str, said: Mapping[str, Any]) -> dict[str, Any] | None:
     names = _SENT_FIELDS.get(kind)
     if names is None:
         return None
-    told = {name: said[name] for name in names if name in said}
+    sent = {name: said[name] for name in names if name in said}
     if "asked" in said:
-        told["asks"] = dict(Counter(str(each["task"]) for each in said["asked"]))
-    return told
+        sent["asks"] = dict(Counter(str(each["task"]) for each in said["asked"]))
+    return sent
 
 
 def people_counts(states: Iterable[AlertState]) -> dict[str, int]:

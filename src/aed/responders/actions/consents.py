@@ -50,11 +50,11 @@ def give_consent(
             f"The words that count are those of {now.version}: show them, and send that version.",
             field=f"consents.{kind}",
         )
-    standing = consents_in_force(session, person_id).get(kind)
-    if standing is not None:
-        if standing.wording == wording and standing.stated_by is None:
+    current = consents_in_force(session, person_id).get(kind)
+    if current is not None:
+        if current.wording == wording and current.stated_by is None:
             return
-        standing.withdrawn_at, standing.withdrawn_by = at, who.name
+        current.withdrawn_at, current.withdrawn_by = at, who.name
         session.flush()
     session.add(Consent(person_id=person_id, kind=kind, wording=wording, given_at=at, given_by=who.name))
     flush_or_conflict(
@@ -70,7 +70,7 @@ def record_stated_consents(
     The person's own word counts more: if they ever gave or withdrew a consent, the list does not speak for
     them.
     """
-    standing = consents_in_force(session, person_id)
+    current = consents_in_force(session, person_id)
     if speaks_for_themselves(session, person_id):
         return False
     wanted = [ConsentKind.BEING_CALLED]
@@ -86,7 +86,7 @@ def record_stated_consents(
             stated_by=source,
         )
         for kind in wanted
-        if kind not in standing
+        if kind not in current
     )
     session.flush()
     return True
@@ -101,9 +101,9 @@ def withdraw_consent(
     that arrive at this moment wait, and are then refused.
     """
     exclusive_lock(session, WITHDRAWAL_LOCK)
-    standing = consents_in_force(session, person_id).get(kind)
-    if standing is not None:
-        standing.withdrawn_at, standing.withdrawn_by = at, who.name
+    current = consents_in_force(session, person_id).get(kind)
+    if current is not None:
+        current.withdrawn_at, current.withdrawn_by = at, who.name
     if kind is ConsentKind.BEING_CALLED:
         _deactivate(session, person_id)
     elif kind is ConsentKind.LIVE_PLACE:
@@ -116,7 +116,7 @@ def withdraw_consent(
             )
         )
     session.flush()
-    return standing is not None
+    return current is not None
 
 
 def delete_live_location(session: Session, person_id: int) -> None:
@@ -157,13 +157,13 @@ def merge_consents(session: Session, who: Viewer, kept_id: int, other_id: int, *
             _deactivate(session, person_id)
     for kind in ConsentKind:
         for one, another in (ids, ids[::-1]):
-            standing = consents_in_force(session, one).get(kind)
+            current = consents_in_force(session, one).get(kind)
             withdrawn_at = session.scalar(
                 select(func.max(Consent.withdrawn_at)).where(
                     Consent.person_id == another, Consent.kind == kind, Consent.withdrawn_by != MERGED
                 )
             )
-            is_later = standing is not None and withdrawn_at is not None and withdrawn_at > standing.given_at
+            is_later = current is not None and withdrawn_at is not None and withdrawn_at > current.given_at
             if is_later and kind not in consents_in_force(session, another):
                 withdraw_consent(session, who, one, kind, at=at)
         mine, theirs = (consents_in_force(session, each).get(kind) for each in ids)

@@ -35,7 +35,7 @@ def take_live_locations(
 ) -> list[AedError | None]:
     """Store the locations of people who may share one; return for each None, or why it was refused.
 
-    1. Take the shared lock: whoever has withdrawn is seen, whoever is about to waits, and deletes then.
+    1. Take the shared lock: earlier withdrawals are seen, later ones wait and then delete.
     2. Check that they are signed in, active, not paused and have agreed: two statements for all together.
     3. Store the latest location of each, as a cell.
 

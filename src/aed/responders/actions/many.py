@@ -50,14 +50,14 @@ def put_responders(
     """
     require_administrator(who)
     believed = _Believed(session, given)
-    standing = _standing(session, given)
-    added = _add(session, who, [each for each in given if _ref(each) not in standing], believed, at=at)
+    known = _read_known(session, given)
+    added = _add(session, who, [each for each in given if _ref(each) not in known], believed, at=at)
     outcomes: list[bool | None] = []
     for each in given:
         ref = _ref(each)
         if ref in added:
             outcomes.append(True)
-        elif ref in standing and standing[ref].is_as(each, believed):
+        elif ref in known and known[ref].is_as(each, believed):
             outcomes.append(None)
         else:
             outcomes.append(put_responder(session, who, each, at=at))
@@ -250,7 +250,7 @@ class _Card(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Standing:
+class _KnownResponder:
     entry: _Entry
     agreed: _Agreed
     cards: list[_Card] = field(default_factory=list)
@@ -280,7 +280,7 @@ class _Standing:
         )
 
 
-def _standing(session: Session, given: Iterable[ResponderGiven]) -> Mapping[Ref, _Standing]:
+def _read_known(session: Session, given: Iterable[ResponderGiven]) -> Mapping[Ref, _KnownResponder]:
     """Read the known responders, in four statements per source.
 
     visibility: an administrator's, see put_responders.
@@ -288,7 +288,7 @@ def _standing(session: Session, given: Iterable[ResponderGiven]) -> Mapping[Ref,
     by_source: dict[str, list[str]] = defaultdict(list)
     for each in given:
         by_source[each.source].append(each.source_id)
-    found: dict[Ref, _Standing] = {}
+    found: dict[Ref, _KnownResponder] = {}
     for source, source_ids in by_source.items():
         by_id = _entries(session, source, source_ids)
         found |= {(each.entry.source, each.entry.source_id): each for each in by_id.values()}
@@ -297,7 +297,7 @@ def _standing(session: Session, given: Iterable[ResponderGiven]) -> Mapping[Ref,
     return found
 
 
-def _entries(session: Session, source: str, source_ids: Sequence[str]) -> dict[int, _Standing]:
+def _entries(session: Session, source: str, source_ids: Sequence[str]) -> dict[int, _KnownResponder]:
     """Return entries by responder id. visibility: an administrator's, see put_responders."""
     statement = (
         select(
@@ -320,10 +320,10 @@ def _entries(session: Session, source: str, source_ids: Sequence[str]) -> dict[i
     )
     entries = [_Entry._make(row) for row in session.execute(statement)]
     agreed = _agreed(session, [entry.person_id for entry in entries])
-    return {entry.id: _Standing(entry, agreed[entry.person_id]) for entry in entries}
+    return {entry.id: _KnownResponder(entry, agreed[entry.person_id]) for entry in entries}
 
 
-def _with_cards_and_places(session: Session, by_id: Mapping[int, _Standing]) -> None:
+def _with_cards_and_places(session: Session, by_id: Mapping[int, _KnownResponder]) -> None:
     """visibility: an administrator's, see put_responders."""
     cards = select(
         Certificate.responder_id,

@@ -46,8 +46,8 @@ def make_offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, a
     """
     person = require_offer_access(session, who, person_id)
     _lock_offer(session, person_id)
-    standing = consents_in_force(session, person_id).get(ConsentKind.BEING_CALLED)
-    if standing is not None and standing.stated_by is None:
+    current = consents_in_force(session, person_id).get(ConsentKind.BEING_CALLED)
+    if current is not None and current.stated_by is None:
         raise Conflict("You have offered to help already: amend the offer.", field="person_id")
     if ConsentKind.BEING_CALLED not in new.consents:
         raise InvalidInput(
@@ -97,13 +97,13 @@ def amend_offer(
     """
     require_offer_access(session, who, person_id)
     _lock_offer(session, person_id)
-    standing = offer_of(session, person_id)
-    entry = standing.entry
+    current = offer_of(session, person_id)
+    entry = current.entry
     if entry is None or entry.state is not ResponderState.ACTIVE:
         raise NotFound("There is no offer to amend: make one.", field="person_id")
-    if version is not None and version != standing.version:
+    if version is not None and version != current.version:
         raise ChangedMeanwhile(
-            f"The offer is at version {standing.version} now. Read it again, and send its ETag in If-Match."
+            f"The offer is at version {current.version} now. Read it again, and send its ETag in If-Match."
         )
     being_called = consents_in_force(session, person_id).get(ConsentKind.BEING_CALLED)
     is_list_speaking = being_called is None or being_called.stated_by is not None

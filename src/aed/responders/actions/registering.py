@@ -134,8 +134,8 @@ def _is_of_one_entered_twice(session: Session, known: Responder, given: Responde
     if known.joined_into_id is None:
         return False
     one = or_(Person.id == known.person_id, Person.joined_into_id == known.person_id)
-    told = or_(Person.name == given.name, Person.phone == given.phone) if given.phone else true()
-    return session.scalar(select(Person.id).where(one, told).limit(1)) is not None
+    same = or_(Person.name == given.name, Person.phone == given.phone) if given.phone else true()
+    return session.scalar(select(Person.id).where(one, same).limit(1)) is not None
 
 
 def _person(session: Session, known: Responder | None, given: ResponderGiven) -> Person:

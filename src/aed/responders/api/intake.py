@@ -69,7 +69,7 @@ class Intake:
                         each.answered.set_exception(error)
                 continue
             for each, answer in zip(batch, answers, strict=True):
-                if not each.answered.done():  # whoever has gone away waits no more
+                if not each.answered.done():  # a client that has disconnected does not wait
                     each.answered.set_result(answer)
         self._writer = None
 

@@ -77,8 +77,8 @@ class InDatabase:
         self, connection: Connection, here: Position, *, within_metres: float, at: datetime
     ) -> Callable[[], list[LiveLocation]]:
         cells = cells_around(here, within_metres, resolution=self.resolution)
-        told = {"live_cells": bind_keys(connection.dialect, cells), "live_at": bind_moment(at)}
-        read = live_places_in_cells(connection.dialect).send(connection, told)
+        params = {"live_cells": bind_keys(connection.dialect, cells), "live_at": bind_moment(at)}
+        read = live_places_in_cells(connection.dialect).send(connection, params)
         return lambda: [_place(row) for row in read()]
 
     def without_those_on_duty(

@@ -140,7 +140,7 @@ return {ids, kept}
 
 
 type _Script = tuple[str, tuple[float | str, ...]]
-"""The script, how many keys it has, the keys, and what else it is told."""
+"""The script, how many keys it has, the keys, and its other arguments."""
 
 
 class InValkey:
@@ -174,15 +174,15 @@ class InValkey:
                 ask.later(
                     _PUT, _keys_of_cell(cell), now, _LASTS, *(part for each in there for part in _entry(each))
                 )
-            for shard, told in by_shard.items():
-                parts = ((place.responder_id, _micros(place.expires_at), cell) for cell, place in told)
+            for shard, args in by_shard.items():
+                parts = ((place.responder_id, _micros(place.expires_at), cell) for cell, place in args)
                 ask.later(
                     _TELL, _keys_of_shard(shard), now, _LASTS, *(part for each in parts for part in each)
                 )
             before = ask.all()[len(by_cell) :]
             out: dict[str, list[int]] = defaultdict(list)
-            for told, known in zip(by_shard.values(), before, strict=True):
-                for (cell, place), was_in in zip(told, known, strict=True):
+            for args, known in zip(by_shard.values(), before, strict=True):
+                for (cell, place), was_in in zip(args, known, strict=True):
                     if was_in not in ("", str(cell)):
                         where = str(cell) if was_in == "newer" else was_in
                         out[where] += (place.responder_id, _micros(place.expires_at))
@@ -307,8 +307,8 @@ class _Asking:
         self._cluster = cluster
         self._scripts: list[_Script] = []
 
-    def later(self, script: str, keys: Sequence[str], *told: float | str) -> None:
-        self._scripts.append((script, (len(keys), *keys, *told)))
+    def later(self, script: str, keys: Sequence[str], *args: float | str) -> None:
+        self._scripts.append((script, (len(keys), *keys, *args)))
 
     def all(self) -> list[Any]:
         """What each has answered, in their order. Those are asked once more whose node was another one by
@@ -334,8 +334,8 @@ class _Asking:
         """An answer for each, or the error in its place."""
         by_node: dict[str, list[int]] = defaultdict(list)
         nodes = {}
-        for number, (_script, told) in enumerate(scripts):
-            node = self._cluster.get_node_from_key(str(told[1]))  # type: ignore[no-untyped-call] # it gives it none
+        for number, (_script, args) in enumerate(scripts):
+            node = self._cluster.get_node_from_key(str(args[1]))  # type: ignore[no-untyped-call] # it gives it none
             if node is None:
                 raise RedisClusterException("no node has this slot")
             nodes[node.name] = node
@@ -344,8 +344,8 @@ class _Asking:
         for name, numbers in by_node.items():
             pipeline = self._cluster.get_redis_connection(nodes[name]).pipeline(transaction=False)
             for number in numbers:
-                script, told = scripts[number]
-                pipeline.execute_command(*named(script), *told)  # type: ignore[no-untyped-call] # the same
+                script, args = scripts[number]
+                pipeline.execute_command(*named(script), *args)  # type: ignore[no-untyped-call] # the same
             try:
                 found: Sequence[Any] = pipeline.execute(raise_on_error=False)
             except RedisTimeout:

@@ -114,7 +114,7 @@ class ConsentOut(BaseModel):
 
     id: Id
     kind: ConsentKind
-    wording: str = Field(description="The version of the words; `list`: whoever keeps the list has them")
+    wording: str = Field(description="Version of the wording; `list`: the keeper of the list has it")
     given_at: datetime
     given_by: str
     stated_by: str | None = Field(description="The list that says so; null: the person did")

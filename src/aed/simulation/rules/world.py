@@ -27,7 +27,7 @@ _TRIES_AT_MOST = 50
 
 @dataclass(frozen=True, slots=True)
 class SimulatedDevice:
-    """One device of a list, as far as its list tells."""
+    """One device of a list, as far as its list says."""
 
     position: Position
     opening_hours: str | None = None

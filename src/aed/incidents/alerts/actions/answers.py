@@ -93,15 +93,15 @@ def take_reply(
     if is_needed_again(session, incident, alert, reply, at=at, settings=settings):
         alert.state = AlertState.ASKED
     before = alert.state
-    standing = apply_reply(situation_of(alert), reply)
-    new = standing.state
+    situation = apply_reply(situation_of(alert), reply)
+    new = situation.state
     is_a_sign = reply in (AlertReply.DEVICE_ATTACHED, AlertReply.SHOCK_GIVEN, AlertReply.HANDED_OVER)
     is_over = incident.state is IncidentState.CLOSED or before is AlertState.STOPPED
     has_news = update_device_state(
         session,
         incident,
         alert,
-        standing._replace(state=before) if is_over else standing,
+        situation._replace(state=before) if is_over else situation,
         at=at,
         network=network,
         settings=settings,

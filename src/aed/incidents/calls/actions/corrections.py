@@ -33,7 +33,7 @@ _SAME_PLACE_METRES = 0.5
 
 
 def correct_location(
-    session: Session, who: Viewer, incident_id: int, told: LocationCorrection, *, now: PlanningContext
+    session: Session, who: Viewer, incident_id: int, change: LocationCorrection, *, now: PlanningContext
 ) -> Incident:
     """Correct the location of an incident, and plan it again.
 
@@ -51,7 +51,7 @@ def correct_location(
     incident = lock_for_dispatcher(session, who, incident_id)
     require_open(incident)
     before = Position(incident.lat, incident.lon)
-    changed = _take(incident, told)
+    changed = _take(incident, change)
     here = Position(incident.lat, incident.lon)
     if not changed:
         return incident
@@ -91,12 +91,12 @@ def correct_location(
     return incident
 
 
-def _take(incident: Incident, told: LocationCorrection) -> set[str]:
+def _take(incident: Incident, change: LocationCorrection) -> set[str]:
     """Set the given fields; return the names of those that changed."""
     changed: set[str] = set()
-    floor = _floor(told, incident.region)  # first: what is refused sets nothing
-    if told.position is not None:
-        here = told.position.position()
+    floor = _floor(change, incident.region)  # first: what is refused sets nothing
+    if change.position is not None:
+        here = change.position.position()
         if distance_metres(here, Position(incident.lat, incident.lon)) > _SAME_PLACE_METRES:
             incident.lat, incident.lon = here.lat, here.lon
             changed.add("position")
@@ -104,21 +104,21 @@ def _take(incident: Incident, told: LocationCorrection) -> set[str]:
         incident.floor = floor
         changed.add("floor")
     for name in ("address", "door_code"):
-        if name in told.model_fields_set and getattr(told, name) != getattr(incident, name):
-            setattr(incident, name, getattr(told, name))
+        if name in change.model_fields_set and getattr(change, name) != getattr(incident, name):
+            setattr(incident, name, getattr(change, name))
             changed.add(name)
     return changed
 
 
-def _floor(told: LocationCorrection | SplitReportIn, region: Region) -> int | None:
+def _floor(change: LocationCorrection | SplitReportIn, region: Region) -> int | None:
     """Return the floor that is meant, by the region's way of counting; None if none is given.
 
     Raises InvalidInput if floor, storey and room contradict each other.
     """
     return floor_meant(
-        floor=told.floor,
-        storey=told.storey,
-        room=told.room,
+        floor=change.floor,
+        storey=change.storey,
+        room=change.room,
         counts_ground_as_one=region.counts_ground_as_one,
     )
 
@@ -189,7 +189,7 @@ def split_report(
     who: Viewer,
     incident_id: int,
     report_id: int,
-    told: SplitReportIn,
+    change: SplitReportIn,
     *,
     now: PlanningContext,
 ) -> Incident:
@@ -216,14 +216,14 @@ def split_report(
     require_open(first)
     if len(queries.reports(session, first.id)) < 2:
         raise Conflict("This is the only report of the incident: correct its place instead.")
-    here = told.position.position() if told.position is not None else Position(report.lat, report.lon)
+    here = change.position.position() if change.position is not None else Position(report.lat, report.lon)
     estate = estate_at(session, here)
     if estate is not None and estate.region_id != first.region_id:
         require_dispatcher(who, estate.region_id)
     ambulance_at = first.ambulance_at
-    if told.ambulance_seconds is not None:
-        ambulance_at = now.at + timedelta(seconds=told.ambulance_seconds)
-    floor = _floor(told, first.region)
+    if change.ambulance_seconds is not None:
+        ambulance_at = now.at + timedelta(seconds=change.ambulance_seconds)
+    floor = _floor(change, first.region)
     if floor is None:
         floor = report.floor
     second = Incident(
@@ -234,9 +234,9 @@ def split_report(
         lat=here.lat,
         lon=here.lon,
         floor=floor if floor is not None else 0,
-        address=told.address or report.address,
-        door_code=told.door_code or report.door_code,
-        has_cpr=told.has_cpr,
+        address=change.address or report.address,
+        door_code=change.door_code or report.door_code,
+        has_cpr=change.has_cpr,
         collapsed_at=min(report.reported_at, now.at),
         opened_at=now.at,
         opened_by=who.name,

@@ -87,7 +87,7 @@ def hold_calling(
 
 
 def ask_more(
-    session: Session, who: Viewer, incident_id: int, told: AskMoreIn, *, now: PlanningContext
+    session: Session, who: Viewer, incident_id: int, change: AskMoreIn, *, now: PlanningContext
 ) -> SteeringResult:
     """Alert this many more people, the best that the plan left out, also while calling is on hold.
 
@@ -99,12 +99,12 @@ def ask_more(
         raise Conflict("Nobody is sent there because of the hazard: take that back first.", field="hazard")
     if incident.ambulance_there_at is not None:
         raise Conflict("The ambulance is there: nobody is called any longer.")
-    key = str(told.key)
+    key = str(change.key)
     for event in queries.events(session, incident.id):
         if event.kind == "asked_more" and orjson.loads(event.payload)["key"] == key:
             return SteeringResult(incident)
-    append_entry(session, incident, "asked_more", who.name, now.at, people=told.people, key=key)
-    return SteeringResult(incident, _plan(session, incident, "asked for more", now, more=told.people))
+    append_entry(session, incident, "asked_more", who.name, now.at, people=change.people, key=key)
+    return SteeringResult(incident, _plan(session, incident, "asked for more", now, more=change.people))
 
 
 def set_radius(
@@ -135,7 +135,7 @@ def set_age_group(
 
 
 def set_hazard(
-    session: Session, who: Viewer, incident_id: int, told: HazardIn, *, now: PlanningContext
+    session: Session, who: Viewer, incident_id: int, change: HazardIn, *, now: PlanningContext
 ) -> SteeringResult:
     """Set whether people may be sent to the scene.
 
@@ -147,20 +147,20 @@ def set_hazard(
     """
     incident = _open_one(session, who, incident_id, at=now.at)
     before = incident.hazard, incident.hazard_note
-    if before == (told.hazard, told.note):
+    if before == (change.hazard, change.note):
         return SteeringResult(incident)
-    incident.hazard, incident.hazard_note = told.hazard, told.note
+    incident.hazard, incident.hazard_note = change.hazard, change.note
     append_entry(
-        session, incident, "hazard", who.name, now.at, hazard=told.hazard, has_note=told.note is not None
+        session, incident, "hazard", who.name, now.at, hazard=change.hazard, has_note=change.note is not None
     )
     alerts = [each for each in queries.alerts(session, incident.id) if each.state in LIVE_STATES]
-    if told.hazard is Hazard.NOBODY_IS_SENT:
-        stop_alerts(session, incident, alerts, StopReason.HAZARD, at=now.at, words=hazard_text(told.hazard))
+    if change.hazard is Hazard.NOBODY_IS_SENT:
+        stop_alerts(session, incident, alerts, StopReason.HAZARD, at=now.at, words=hazard_text(change.hazard))
         incident.replan_at = None
         session.flush()
         return SteeringResult(incident)
-    if told.hazard is Hazard.INFORM and incident.kind is not IncidentKind.TEST:
-        text_en, text_zh = hazard_text(told.hazard)
+    if change.hazard is Hazard.INFORM and incident.kind is not IncidentKind.TEST:
+        text_en, text_zh = hazard_text(change.hazard)
         notice = Notice(text_en, text_zh, expires_at=now.at + timedelta(hours=1))
         country = incident.region.country
         calls = [
@@ -180,8 +180,8 @@ def exclude(
     unknown person or device.
     """
     incident = _open_one(session, who, incident_id, at=now.at)
-    standing = exclusions(session, incident.id)
-    for each in standing:
+    current = exclusions(session, incident.id)
+    for each in current:
         if (each.person_id, each.device_id) == (given.person_id, given.device_id):
             return SteeringResult(incident, exclusion=each)
     require_person_or_device(session, who, person_id=given.person_id, device_id=given.device_id)

@@ -162,8 +162,8 @@ def plan(case: PlanCase, *, planning: Planning, survival: Survival) -> Plan:
     4. Compute what each person adds and is asked for, and why everybody else is not asked.
     """
     from_now = useful_offers(case, planning)
-    standing = next((each for each in case.asked if each.task is Task.GUIDE), None)
-    guide, chosen = _arranged(case, from_now, standing, planning, survival)
+    current_guide = next((each for each in case.asked if each.task is Task.GUIDE), None)
+    guide, chosen = _arranged(case, from_now, current_guide, planning, survival)
     search = _beside(case, guide, planning, survival)
     score = search.score(chosen)
     purposes = _purposes(case, chosen, planning)
@@ -176,11 +176,11 @@ def plan(case: PlanCase, *, planning: Planning, survival: Survival) -> Plan:
         for each in chosen
     ]
     steps.sort(key=lambda step: (-step.adds, step.offer.order))
-    if guide is not None and guide is not standing:
+    if guide is not None and guide is not current_guide:
         steps.append(PlannedStep(guide, _guide_adds(case, guide, chosen, planning, survival)))
     return Plan(
         tuple(steps),
-        _survival(case, standing, (), survival),
+        _survival(case, current_guide, (), survival),
         _survival(case, guide, chosen, survival),
         _left(case, from_now, chosen, guide, planning, survival),
         _chance_in_time(case, chosen),
@@ -188,15 +188,19 @@ def plan(case: PlanCase, *, planning: Planning, survival: Survival) -> Plan:
 
 
 def _arranged(
-    case: PlanCase, from_now: Sequence[Offer], standing: Offer | None, planning: Planning, survival: Survival
+    case: PlanCase,
+    from_now: Sequence[Offer],
+    current_guide: Offer | None,
+    planning: Planning,
+    survival: Survival,
 ) -> tuple[Offer | None, list[Offer]]:
     """Choose the guide, and the best arrangement beside them.
 
     A person guides who is not needed otherwise. If all who could are asked for something else, one of them
     guides if the arrangement of the others is better for it.
     """
-    if standing is not None:
-        return standing, _searched(case, from_now, standing, planning, survival)
+    if current_guide is not None:
+        return current_guide, _searched(case, from_now, current_guide, planning, survival)
     alone = _searched(case, from_now, None, planning, survival)
     guide = _free_guide(case, from_now, alone) or _free_guide(case, from_now, ())
     if guide is None:

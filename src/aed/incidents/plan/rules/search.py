@@ -237,7 +237,7 @@ class ArrangementSearch:
         return self.worth(tuple(chosen.values()))
 
     def bound(self, offer: Offer) -> float:
-        """Return an upper bound of what that offer adds, whoever else is asked."""
+        """Return an upper bound of what that offer adds, regardless of who else is asked."""
         numbers = self._survival
         seconds = offer.seconds if self._guide is None else offer.seconds - offer.saved
         sooner = sum(weight * max(0.0, at - seconds) for at, weight in self._ambulance) / 60
