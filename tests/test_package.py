@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -28,13 +29,16 @@ pytestmark = pytest.mark.skipif(not UV.exists(), reason="uv is not in .state/uv:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    run(
-        *(UV, "build", "--quiet", "--wheel", "--out-dir", folder, "--require-hashes"),
-        *("--build-constraints", ROOT / "deploy/build.lock", ROOT),
-    )
-    (built,) = folder.glob("*.whl")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that `make release` fills."""
+    folder = tmp_path_factory.mktemp("release") / "dist"
+    run("sh", ROOT / "deploy/release.sh", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(release: Path) -> Path:
+    (built,) = release.glob("*.whl")
     return built
 
 
@@ -88,6 +92,29 @@ def run(*command: str | Path) -> None:
         [str(part) for part in command], capture_output=True, text=True, cwd="/", check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_release_is_built_with_its_list_of_packages(release: Path) -> None:
+    bill = json.loads((release / f"aed-{__version__}.cdx.json").read_text(encoding="utf-8"))
+    locked = re.findall(
+        r"^([a-z0-9._-]+)==(\S+)", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE
+    )
+
+    assert {each.name for each in release.iterdir()} == {
+        f"aed-{__version__}-py3-none-any.whl",
+        f"aed-{__version__}.tar.gz",
+        f"aed-{__version__}.cdx.json",
+        "SHA256SUMS",
+    }
+    assert (bill["bomFormat"], bill["metadata"]["component"]["version"]) == ("CycloneDX", __version__)
+    assert {(each["name"], each["version"]) for each in bill["components"]} == set(locked)
+    assert all(each["externalReferences"][0]["hashes"] for each in bill["components"])
+
+
+def test_the_same_commit_gives_the_same_bytes(release: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    run("sh", ROOT / "deploy/release.sh", again)
+    assert (again / "SHA256SUMS").read_text() == (release / "SHA256SUMS").read_text()
 
 
 def test_every_file_of_the_source_is_in_the_wheel(wheel: Path) -> None:
