@@ -99,7 +99,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "audit": ("audit.audit", "Verify that the audit log and the records of incidents are unchanged."),
     "statistics": (
         "afterwards.statistics",
-        "Summarise the cardiac arrests of a year (Utstein 2014).",
+        "Summarise a year of incidents (Utstein 2014).",
     ),
     "centres": ("centres.centres", "Connect dispatch centres."),
 }

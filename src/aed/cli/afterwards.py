@@ -126,7 +126,7 @@ def statistics(
     ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Write to a .csv, .xlsx or .json")] = None,
 ) -> None:
-    """Summarise the cardiac arrests of a year (Utstein 2014).
+    """Summarise a year of incidents (Utstein 2014).
 
     The Utstein update of 2024 is not followed yet.
     """

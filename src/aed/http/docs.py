@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import cache
 from hashlib import sha256
-from html import escape
 from importlib import resources
 from typing import Final
 
@@ -18,6 +17,7 @@ from fastapi.responses import HTMLResponse
 
 from aed.errors import NotFound
 from aed.http.home import DOCS, OPENAPI
+from aed.http.pages import render_page
 
 router = APIRouter(include_in_schema=False)
 
@@ -63,15 +63,10 @@ def openapi(request: Request) -> Response:
 @router.get(DOCS, responses={200: {"content": {"text/html": {}}}})
 def documentation(request: Request) -> HTMLResponse:
     """Swagger UI."""
-    return HTMLResponse(
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(request.app.title)}: API</title>"
-        f'<link rel="stylesheet" href="{DOCS}/swagger-ui.css">'
-        f'<div id="swagger-ui"></div><script src="{DOCS}/swagger-ui-bundle.js"></script>'
-        f'<script src="{DOCS}/start.js"></script></html>',
-        headers={"Content-Security-Policy": _POLICY},
+    shown = render_page(
+        "http/templates/docs.html.jinja", title=f"{request.app.title}: API", language="en", docs=DOCS
     )
+    return HTMLResponse(shown.html, headers={"Content-Security-Policy": _POLICY})
 
 
 @router.get(DOCS + "/start.js")
