@@ -34,8 +34,8 @@ from aed.geo import Position, distances_metres
 from aed.hours.evaluation import hours_at
 from aed.imports.batches import ImportReport
 from aed.imports.devices.actions import import_devices
-from aed.lookup.answer import Question
-from aed.lookup.search import nearest
+from aed.lookup.answer import answer_lookup
+from aed.lookup.question import LookupQuestion
 from aed.registry.devices.rules import Access, access_at
 from aed.settings import Settings
 from aed.simulation.rules.areas import shares_of, somewhere_in
@@ -44,7 +44,7 @@ from aed.walking.footing import Footings
 from aed.walking.network import Crossing, WalkingNetwork
 from aed.walking.travel import Leg, metres_of_wait, seconds_of_wait
 from tests import make
-from tests.incidents.brute_force import Found, Known, judged, may_see, whole_register
+from tests.lookup.brute_force import Found, Known, judged, may_see, whole_register
 
 FOLDER = Path(__file__).parents[2] / "shared" / "data" / "liechtenstein"
 STREETS = FOLDER / "liechtenstein.osm.pbf"
@@ -186,7 +186,7 @@ class WalksOfTheCountry:
         found: Floats = np.where(targets.edge == edge, np.minimum(by_ends, along_it), by_ends) + off
         return found
 
-    def all_devices(self, viewer: Viewer, question: Question) -> list[Found]:
+    def all_devices(self, viewer: Viewer, question: LookupQuestion) -> list[Found]:
         """Every device that the viewer may see, usable ones first, soonest expected first."""
         reach = self._settings.walking_reach_metres
         costs, opened, on_street = self.costs(question.here)
@@ -343,8 +343,8 @@ def main() -> None:
             ]
             say(markdown(HEADER, rows))
             say()
-            question = Question(here=IN_VADUZ, at=NOON, limit=5)
-            answer = nearest(session.connection(), ANYONE, question, network=network, settings=settings)
+            question = LookupQuestion(here=IN_VADUZ, at=NOON, limit=5)
+            answer = answer_lookup(session.connection(), ANYONE, question, network=network, settings=settings)
             print_answer(answer, settings)
         database.close()
 

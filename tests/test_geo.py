@@ -24,7 +24,6 @@ from aed.geo import (
     from_wgs84,
     in_mainland_china,
     map_links,
-    may_be_within,
     mercator_degrees,
     metres_to_each,
     position_from,
@@ -385,28 +384,6 @@ def test_the_same_to_each_of_a_few_places(here: Position, others: list[tuple[flo
     assert metres_to_each(here, places) == pytest.approx(
         [distance_metres(here, place) for place in places], rel=0, abs=1e-6
     )
-
-
-@given(
-    st.floats(-90, 90),
-    st.floats(-179, 179),
-    st.lists(st.tuples(st.floats(-180, 180), st.floats(0, 10_000)), min_size=1, max_size=5),
-    st.sampled_from([1.0, 0.9999999, 1.0000001, 2.0]),
-)
-def test_what_may_not_be_within_is_not(
-    lat: float, lon: float, others: list[tuple[float, float]], share: float
-) -> None:
-    here = Position(lat, lon)
-    there = [Geod(ellps="WGS84").fwd(lon, lat, azimuth, metres) for azimuth, metres in others]
-    places = [(found_lat, found_lon) for found_lon, found_lat, _ in there]
-    nearest = min(distance_metres(here, Position(*place)) for place in places)
-
-    for metres in (nearest, nearest * share):
-        if nearest <= metres:
-            assert may_be_within(here, places, metres)
-    if abs(lat) < 80 and nearest > 1.0:
-        assert not may_be_within(here, places, nearest * 0.96)
-    assert may_be_within(here, [], 1e9) is (abs(lat) > 80)
 
 
 def test_a_minute_of_latitude_and_the_date_line() -> None:

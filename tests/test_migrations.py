@@ -20,8 +20,8 @@ from aed.database.session import Database, open_database
 from aed.database.types import Table
 from aed.errors import Conflict
 from aed.imports.devices.models import Review, SourceRecord
-from aed.lookup.answer import Question
-from aed.lookup.search import nearest
+from aed.lookup.answer import answer_lookup
+from aed.lookup.question import LookupQuestion
 from aed.notifications.models import OutboxMessage
 from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
@@ -99,8 +99,8 @@ def test_the_public_devices_that_are_there_are_found_after_the_index_of_them_is_
     migrations.upgrade(database)
 
     with database.read_sessions() as reader:
-        question = Question(here=make.PATIENT, at=make.NOW)
-        answer = nearest(reader.connection(), ANYONE, question, network=None, settings=settings)
+        question = LookupQuestion(here=make.PATIENT, at=make.NOW)
+        answer = answer_lookup(reader.connection(), ANYONE, question, network=None, settings=settings)
     assert [near.row.id for near in answer.devices] == [made.id]
 
 

@@ -44,8 +44,6 @@ from aed.incidents.live import api as live_api
 from aed.incidents.live.api import LiveBoard, LiveRecords
 from aed.issuers import api as issuers_api
 from aed.lookup import api as lookup_api
-from aed.lookup.inline import AtHand
-from aed.lookup.responder_search_limit import ResponderLookups
 from aed.migrations import has_schema, head
 from aed.notifications import api as notifications_api
 from aed.notifications import enqueue as putting_actions
@@ -83,7 +81,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
         yield
-        app.state.at_hand.close()
         app.state.database.close()
         if app.state.tracer_provider is not None:
             app.state.tracer_provider.shutdown()
@@ -105,11 +102,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = open_database(settings)
-    app.state.at_hand = AtHand(app.state.database)
     app.state.intake = Intake(app.state.database, resolution=settings.responder_cell_resolution)
     app.state.live = LiveRecords(app.state.database)
     app.state.board = LiveBoard(app.state.database)
-    app.state.responder_lookups = ResponderLookups(settings.responder_lookups_per_hour)
+    app.state.responder_lookups = lookup_api.ResponderLookups(settings.responder_lookups_per_hour)
     app.state.request_metrics = RequestMetrics()
     app.state.queues = {}  # of aed.http.concurrency_limits
     app.state.send = putting_actions.enqueue
@@ -117,8 +113,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.calendar_days = days_until_calendars_end
     app.state.network = network_at(settings.walking_network)
     live_places(settings)  # a cluster's client is loaded now, and not while somebody waits for an answer
-    lookup_api.add_lookup(app.router, "/v1/nearest")
-    for part in (  # places of phones first: routes are tried one after the other
+    for part in (  # the busiest first: routes are tried one after the other
+        lookup_api,
         drills_api,
         live_api,
         calls_api,

@@ -27,7 +27,7 @@ import itertools
 import json
 import math
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
@@ -397,11 +397,6 @@ class Placed(Protocol):
 
 
 _CHORD_UP_TO_METRES: Final = 25_000.0
-_NOT_THE_PLANE_DEGREES: Final = 80.0
-"""Of latitude: farther north or south a cosine does not hold for a few kilometres."""
-_NO_LONGER_THAN_A_DEGREE_METRES: Final = 110_000.0
-"""The shortest is 110,574; what is less is for the cosine, up to there."""
-_ROUNDING_METRES: Final = 0.001
 
 
 def metres_to_each(here: Position, places: Sequence[Placed]) -> list[float]:
@@ -437,17 +432,6 @@ def metres_to_each(here: Position, places: Sequence[Placed]) -> list[float]:
         else:
             found.append(0.0)
     return found
-
-
-def may_be_within(here: Position, places: Iterable[tuple[float, float]], metres: float) -> bool:
-    """Whether any of these latitudes and longitudes may be that near, a few kilometres at most. False is
-    certain (but across the 180th meridian), and quick to find out."""
-    if abs(here.lat) > _NOT_THE_PLANE_DEGREES:
-        return True
-    across = math.cos(math.radians(here.lat)) ** 2
-    squares = [(lat - here.lat) ** 2 + (lon - here.lon) ** 2 * across for lat, lon in places]
-    degrees = (metres + _ROUNDING_METRES) / _NO_LONGER_THAN_A_DEGREE_METRES
-    return min(squares, default=math.inf) <= degrees * degrees
 
 
 def mercator_degrees(position: Position) -> tuple[float, float]:

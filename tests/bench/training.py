@@ -25,8 +25,8 @@ import psycopg
 from sqlalchemy import make_url
 
 from aed.accounts.permissions import TokenRole, Viewer
+from aed.database.compiled import bind_moment
 from aed.database.session import open_database
-from aed.database.statements import bind_moment
 from aed.geo import Position, distances_metres, mercator_degrees
 from aed.lookup.responders import nearest_responders
 from aed.responders import queries as responders

@@ -33,7 +33,7 @@ from aed.training.models import CalendarAddress, Enrolment, TrainingSession
 from aed.training.rules.enrolment import EnrolmentState
 from tests import make
 from tests.accounts.everyone import signed_in
-from tests.incidents.asking import ask
+from tests.lookup.asking import ask
 from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of
 from tests.responders.test_trust import again
 

@@ -15,8 +15,8 @@ from aed.database.encryption.keyring import EncryptionKey, generate_key
 from aed.database.session import Database, open_database, read_session, transaction
 from aed.errors import KeysUnusable
 from aed.imports.devices.models import SourceRecord
-from aed.lookup.answer import Question
-from aed.lookup.search import nearest
+from aed.lookup.answer import answer_lookup
+from aed.lookup.question import LookupQuestion
 from aed.personal_data import key_rotation as rotation
 from aed.settings import Settings
 from tests import make
@@ -162,8 +162,8 @@ def test_the_lookup_answers_though_the_keepers_number_cannot_be_read(
 
     def told(database: Database) -> tuple[int, str | None, str | None]:
         with database.autocommit_engine.connect() as connection:
-            question = Question(here=PATIENT, at=NOW, limit=1)
-            (near,) = nearest(connection, dispatcher, question, network=None, settings=settings).devices
+            question = LookupQuestion(here=PATIENT, at=NOW, limit=1)
+            (near,) = answer_lookup(connection, dispatcher, question, network=None, settings=settings).devices
         return near.row.id, near.row.keeper_name, near.row.keeper_phone
 
     stranger, known = with_keys(settings, generate_key()), with_keys(settings, KEY)

@@ -23,7 +23,7 @@ from aed.registry.estates.models import Estate, EstatePace
 from aed.settings import Settings
 from aed.walking.travel import Pace, walk_seconds
 from tests import make
-from tests.incidents.asking import ask, chinese, english, ids, place, shown, streets
+from tests.lookup.asking import ask, chinese, english, ids, place, shown, streets
 from tests.make import NOW, PATIENT, north_of
 from tests.registry.conftest import Desk
 

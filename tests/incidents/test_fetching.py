@@ -28,7 +28,7 @@ from aed.settings import Settings
 from aed.upkeep.jobs import ask_after_devices
 from aed.upkeep.models import CallOut, Quarantine, Report
 from tests import make
-from tests.incidents.asking import get
+from tests.lookup.asking import get
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 
 MINUTE = timedelta(minutes=1)

@@ -18,7 +18,7 @@ from aed.registry.devices.rules import ConsumableKind, Readiness
 from aed.registry.devices.schemas import ConsumableIn
 from aed.settings import Settings
 from tests import make
-from tests.incidents.asking import get
+from tests.lookup.asking import get
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 
 GONE_BY = date(2026, 9, 1)

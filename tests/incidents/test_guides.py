@@ -38,8 +38,8 @@ from aed.responders.rules import ConsentKind
 from aed.settings import Planning, Settings, Survival
 from aed.walking.network import WalkingNetwork
 from tests import make
-from tests.incidents.asking import place, streets
 from tests.incidents.test_plan import direct, scattered, useful_offers
+from tests.lookup.asking import place, streets
 from tests.make import ADMINISTRATOR, NOW, PATIENT
 
 PLANNING = Planning(

@@ -19,8 +19,8 @@ from aed.responders.rules import cell_middle
 from aed.settings import Settings
 from aed.walking.travel import estate_pace, general_pace, walk_seconds
 from tests import make
-from tests.incidents.asking import place, streets
 from tests.incidents.test_live import entries
+from tests.lookup.asking import place, streets
 from tests.make import NOW, PATIENT, east_of, north_of
 
 HERE = north_of(PATIENT, metres=200)

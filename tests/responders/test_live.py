@@ -29,7 +29,8 @@ from aed.database.bulk import insert_many
 from aed.database.session import Database, transaction
 from aed.errors import AedError, Conflict, InvalidInput, LivePlacesUnavailable, NotSignedIn
 from aed.geo import Position, distance_metres
-from aed.lookup.responders import NearbyResponder, Precision
+from aed.lookup.question import Precision
+from aed.lookup.responders import NearbyResponder
 from aed.personal_data import actions as privacy
 from aed.personal_data.schemas import OwnDataOut
 from aed.responders.actions import consents, offering
@@ -52,7 +53,7 @@ from aed.responders.schemas.offers import OfferAmend
 from aed.settings import Settings
 from tests import make
 from tests.apps import app_on
-from tests.incidents.asking import ask
+from tests.lookup.asking import ask
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 from tests.throwaway_valkey import MISSING, PROGRAM, Cluster, throwaway_cluster
 

@@ -19,7 +19,8 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import ANYONE, Role, Viewer
 from aed.accounts.trust import Trust
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
-from aed.lookup.responders import NearbyResponder, Precision
+from aed.lookup.question import Precision
+from aed.lookup.responders import NearbyResponder
 from aed.responders import queries
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, offering, put_responder
 from aed.responders.models import Consent, Responder, ResponderPlace
@@ -36,7 +37,7 @@ from aed.settings import Settings
 from tests import make
 from tests.accounts.conftest import Browser
 from tests.accounts.everyone import awarded
-from tests.incidents.asking import ask
+from tests.lookup.asking import ask
 from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of
 
 NOW_IN_FORCE = current_wording(ConsentKind.BEING_CALLED).version

@@ -17,7 +17,8 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import ANYONE, TokenRole, Viewer
 from aed.geo import Position
 from aed.lookup.arrival import Basis
-from aed.lookup.responders import NearbyResponder, Precision
+from aed.lookup.question import Precision
+from aed.lookup.responders import NearbyResponder
 from aed.lookup.schemas import answer_out
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
 from aed.responders.models import Responder
@@ -25,7 +26,7 @@ from aed.responders.rules import Availability, CertificateKind, PlaceKind, Respo
 from aed.settings import Arrival, Settings
 from aed.walking.travel import Pace, estate_pace, general_pace, walk_seconds
 from tests import make
-from tests.incidents.asking import ask, place, shown, streets
+from tests.lookup.asking import ask, place, shown, streets
 from tests.make import NOW, PATIENT, north_of
 
 NUMBERS = Arrival()

@@ -17,7 +17,7 @@ from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind, PlaceKind, Trust
 from aed.settings import Settings
 from tests import make
-from tests.incidents.asking import ask
+from tests.lookup.asking import ask
 from tests.make import ADMINISTRATOR, PATIENT
 
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import ANYONE
-from aed.lookup.answer import Question
-from aed.lookup.search import nearest
+from aed.lookup.answer import answer_lookup
+from aed.lookup.question import LookupQuestion
 from aed.registry.devices.actions import amend_device
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import Access, DeviceState
@@ -19,7 +19,7 @@ from aed.upkeep.confirmations.actions import confirm_fact
 from aed.upkeep.confirmations.schemas import ConfirmIn
 from aed.upkeep.faults.queries import standing_quarantines
 from aed.upkeep.rules import Fact, Reason
-from aed.upkeep.rules import Question as Asked
+from aed.upkeep.rules import LookupQuestion as Asked
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT
 
@@ -28,7 +28,9 @@ LATER = NOW + timedelta(hours=1)
 
 def access(session: Session, device: Device) -> Access | None:
     session.flush()
-    found = nearest(session.connection(), ANYONE, Question(PATIENT, NOW), network=None, settings=Settings())
+    found = answer_lookup(
+        session.connection(), ANYONE, LookupQuestion(PATIENT, NOW), network=None, settings=Settings()
+    )
     return next((near.access.access for near in found.devices if near.row.id == device.id), None)
 
 

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import ANYONE, Role
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
-from aed.lookup.answer import Answer, Question
-from aed.lookup.search import nearest
+from aed.lookup.answer import LookupAnswer, answer_lookup
+from aed.lookup.question import LookupQuestion
 from aed.notifications.models import OutboxMessage
 from aed.registry.devices.actions import amend_device
 from aed.registry.devices.models import Device
@@ -28,9 +28,11 @@ from tests.make import ADMINISTRATOR, NOW, PATIENT
 NEW_PADS = [{"kind": "pads", "lot": "L2", "expires_on": "2029-01-31"}]
 
 
-def lookup(session: Session, *, at: datetime = NOW) -> Answer:
+def lookup(session: Session, *, at: datetime = NOW) -> LookupAnswer:
     session.flush()
-    return nearest(session.connection(), ANYONE, Question(PATIENT, at), network=None, settings=Settings())
+    return answer_lookup(
+        session.connection(), ANYONE, LookupQuestion(PATIENT, at), network=None, settings=Settings()
+    )
 
 
 def offered(session: Session, *, at: datetime = NOW) -> list[int]:

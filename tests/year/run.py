@@ -16,8 +16,8 @@ from aed import schedule
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import ANYONE
 from aed.database.session import Database, read_session, transaction
-from aed.lookup.answer import Question
-from aed.lookup.search import nearest
+from aed.lookup.answer import answer_lookup
+from aed.lookup.question import LookupQuestion
 from aed.notifications.jobs import send_waiting
 from aed.notifications.rules import Channel, Delivery
 from aed.settings import Settings
@@ -119,8 +119,10 @@ def _noon(database: Database, settings: Settings, year: Year, today: date) -> No
             for id_ in house.device_ids:
                 if id_ not in usable:
                     year.days_out["out" if ledger.reasons(id_) else "expired"] += 1
-            question = Question(here=house.here, at=moment(today, 12), limit=DEVICES_AN_ESTATE, responders=0)
-            found = nearest(session.connection(), ANYONE, question, network=None, settings=settings)
+            question = LookupQuestion(
+                here=house.here, at=moment(today, 12), limit=DEVICES_AN_ESTATE, responders=0
+            )
+            found = answer_lookup(session.connection(), ANYONE, question, network=None, settings=settings)
             offered = {near.row.id for near in found.devices} & set(house.device_ids)
             year.offered_wrongly += [(today, id_) for id_ in sorted(offered - usable)]
             year.not_offered += [(today, id_) for id_ in sorted(usable - offered)]

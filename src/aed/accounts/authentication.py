@@ -276,7 +276,7 @@ def _has_the_pages_word(request: Request, cookie: str) -> None:
 
 
 async def _ask[Answer](request: Request, question: Callable[[Session], Answer]) -> Answer:
-    return await run_in_threadpool(retry_on_stale_connection, question, database_of(request))
+    return await run_in_threadpool(retry_on_stale_connection, question, database_of(request).read_sessions)
 
 
 ViewerDep = Annotated[Viewer, Depends(current_viewer)]

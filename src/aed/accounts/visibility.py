@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, false, or_, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 from aed.accounts.permissions import Audience, TokenRole, Viewer
-from aed.database.statements import inline_ints, inline_text
+from aed.database.compiled import inline_ints, inline_text
 
 
 class SharedTable(Protocol):

@@ -21,8 +21,8 @@ from aed.geo import Position
 from aed.imports.devices.actions import import_devices
 from aed.imports.estates import import_buildings, import_estates
 from aed.imports.responders import import_responders
-from aed.lookup.answer import Question
-from aed.lookup.search import nearest
+from aed.lookup.answer import answer_lookup
+from aed.lookup.question import LookupQuestion
 from aed.settings import Settings, is_checkout, load_settings
 from aed.walking.build import build_network
 from aed.walking.file import load_network, save_network
@@ -71,7 +71,7 @@ _WHO = {"dispatcher": "dispatcher:CN-33", "estate:inkstone": "estate:demo-distri
 def _ask(
     database: Database, asked: Mapping[str, Any], who: str, network: WalkingNetwork, settings: Settings
 ) -> None:
-    question = Question(
+    question = LookupQuestion(
         here=Position(asked["lat"], asked["lon"]),
         at=datetime.fromisoformat(asked["at"]),
         floor=asked["floor"],
@@ -83,7 +83,7 @@ def _ask(
     say()
     with read_session(database) as session:
         viewer = viewer_as(session, who)
-        answer = nearest(session.connection(), viewer, question, network=network, settings=settings)
+        answer = answer_lookup(session.connection(), viewer, question, network=network, settings=settings)
     print_answer(answer, settings, viewer)
 
 

@@ -19,8 +19,8 @@ from aed.geo import Datum
 from aed.incidents.drills import queries
 from aed.incidents.drills.actions import estimate_estate_pace, report_drill, withdraw_drill
 from aed.incidents.drills.schemas import DrillIn
-from aed.lookup.moment import parse_moment
 from aed.lookup.pace import Between
+from aed.lookup.question import parse_moment
 from aed.registry.devices import queries as device_queries
 from aed.registry.fields import PositionIn
 from aed.registry.storeys import storey_label

@@ -19,9 +19,11 @@ from aed.cli.screen import Entry, entries, heading, paragraph, say, warn
 from aed.database.session import read_session
 from aed.errors import NetworkFileUnusable
 from aed.geo import Datum, position_from
-from aed.lookup.answer import Answer, NearbyDevice, QuarantinedDevice, Question
+from aed.lookup.answer import LookupAnswer, answer_lookup
 from aed.lookup.arrival import Basis
-from aed.lookup.moment import parse_moment
+from aed.lookup.candidates import NearbyDevice, QuarantinedDevice
+from aed.lookup.places import counts_ground_as_one_at
+from aed.lookup.question import LookupQuestion, parse_moment
 from aed.lookup.reasons import (
     access_words,
     bringing_words,
@@ -31,8 +33,6 @@ from aed.lookup.reasons import (
     out_of_service_words,
     readiness_words,
 )
-from aed.lookup.search import nearest
-from aed.lookup.storeys import counts_ground_as_one_at
 from aed.lookup.walks import GatePassed
 from aed.registry.devices.rules import Access
 from aed.registry.storeys import floor_meant
@@ -69,7 +69,7 @@ def nearest_command(
     Also lists the responders who may be called, for a viewer who may see them.
     """
     settings = load_settings()
-    question = Question(
+    question = LookupQuestion(
         here=position_from(lat, lon, datum),
         at=parse_moment(at) if at is not None else clock.now(),
         limit=limit,
@@ -83,7 +83,7 @@ def nearest_command(
             meant = floor_meant(floor=floor, storey=storey, room=room, counts_ground_as_one=counts)
             question = replace(question, floor=meant or 0, counts_ground_as_one=counts)
         network, why_none = network_if_any(settings)
-        answer = nearest(session.connection(), viewer, question, network=network, settings=settings)
+        answer = answer_lookup(session.connection(), viewer, question, network=network, settings=settings)
         if why_none is not None:
             warn(f"{why_none} Distances are estimated from straight lines.")
         if as_json:
@@ -105,7 +105,7 @@ def network_if_any(settings: Settings) -> tuple[WalkingNetwork | None, str | Non
         return None, error.detail
 
 
-def print_answer(answer: Answer, settings: Settings, viewer: Viewer = ANYONE) -> None:
+def print_answer(answer: LookupAnswer, settings: Settings, viewer: Viewer = ANYONE) -> None:
     """The answer as a dispatcher reads it."""
     asked = answer.question
     first_aid = first_aid_words(answer.emergency_number)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
-    Connection,
     Dialect,
     Double,
     Integer,
@@ -27,9 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from aed.database.execute import send
+from aed.database.compiled import Compiled, compiled, late_param
 from aed.database.geometry import WGS84, GeometryColumn, latitude, longitude
-from aed.database.statements import compiled_for, late_param, row_factory
 from aed.errors import InvalidInput
 from aed.geo import Position
 
@@ -123,40 +120,23 @@ def _json_number(array: ColumnElement[Any], place: int) -> ColumnElement[float]:
     return func.json_extract(array, f"$[{place}]", type_=Double())
 
 
-@dataclass(frozen=True)
-class BoxQuery[R]:
-    """A compiled "all in a box around a place" statement. See `all_around`."""
-
-    sql: str
-    constants: Mapping[str, object]
-    row: Callable[[Sequence[Any]], R]
-
-    def send(
-        self, connection: Connection, here: Position, *, within_metres: float
-    ) -> Callable[[], Sequence[R]]:
-        """Asks for every row within the circle, and some in the corners of its box.
-
-        What is given back reads them; until then nothing else can be asked on the connection.
-        """
-        asked = {**self.constants, **window_around(here, within_metres)}
-        row, read = self.row, send(connection, self.sql, asked)
-        return lambda: [*map(row, read())]
-
-
 def box_query[R](
     dialect: Dialect, statement: Select[*tuple[Any, ...]], place: GeometryColumn, *, row: type[R]
-) -> BoxQuery[R]:
-    """Compiles `statement` with a box around a place as its last condition; `row` is a NamedTuple of it."""
+) -> Compiled[R]:
+    """Compile `statement` with a box around a place as its last condition; `row` is a NamedTuple of it.
+
+    Run it with the values of `window_around`: it returns every row within the circle, and some in the corners
+    of its box.
+    """
     if dialect.name == "sqlite":
         boxed = in_window(statement, place)
     else:
         edges = [late_param(f"nearest_{side}") for side in ("west", "south", "east", "north")]
-        # The box stands in a subquery, so that the planner knows as little of it whether or not it is told
-        # the degrees. Otherwise it plans anew at every question, which takes longer than the answer.
+        # In a subquery the planner knows as little of the box with the degrees as without them. Otherwise it
+        # plans anew each time, which takes longer than the answer.
         box = select(func.ST_MakeEnvelope(*edges, WGS84)).scalar_subquery()
         boxed = statement.where(place.bool_op("&&")(box))
-    sql, constants = compiled_for(dialect, boxed)
-    return BoxQuery(sql, constants, row_factory(row, boxed))
+    return compiled(dialect, boxed, row=row)
 
 
 def index_table(place: GeometryColumn, name: str | None = None) -> Any:

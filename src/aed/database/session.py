@@ -175,25 +175,21 @@ def _prepare_sqlite(connection: DBAPIConnection, *, busy_timeout_ms: int) -> Non
 def _refuse_if_closed(
     connection: DBAPIConnection, _entry: ConnectionPoolEntry, _lent: PoolProxiedConnection
 ) -> None:
-    """A restarted server has closed what the pool still holds: the sockets tell, without a question asked.
+    """Refuse a pooled connection that the server has closed, without asking the server.
 
-    Nothing comes by itself on an idle connection but its end (or a notice: then a new one is made in vain).
+    Nothing arrives on an idle connection but its end (or a notice: then a new one is opened in vain).
     """
-    if is_closed(connection.driver_connection if hasattr(connection, "driver_connection") else connection):
-        raise DisconnectionError
-
-
-def is_closed(driver: object) -> bool:
-    """Whether the driver's connection, which is not in use, is closed, or has something to say."""
     import psycopg  # late: not for SQLite
 
+    driver = connection.driver_connection if hasattr(connection, "driver_connection") else connection
     if not isinstance(driver, psycopg.Connection):
-        return False
-    if driver.closed:
-        return True
-    idle = poll()
-    idle.register(driver.fileno(), POLLIN)
-    return bool(idle.poll(0))
+        return
+    if not driver.closed:
+        idle = poll()
+        idle.register(driver.fileno(), POLLIN)
+        if not idle.poll(0):
+            return
+    raise DisconnectionError
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -327,22 +323,14 @@ def read_session(database: Database) -> Iterator[Session]:
         yield session
 
 
-def retry_on_stale_connection[Answer](read: Callable[[Session], Answer], database: Database) -> Answer:
-    """`read`'s answer, tried a second time on a fresh connection when the pooled one had died.
-
-    After a restart of the database the pool holds dead connections; the first question would fail for it.
-    """
-    return _twice(read, database.read_sessions)
-
-
-def ask[Answer](question: Callable[[Connection], Answer], database: Database) -> Answer:
-    """The same without a Session, which would cost the lookup 30 microseconds and give it nothing."""
-    return _twice(question, database.autocommit_engine.connect)
-
-
-def _twice[Opened, Answer](
+def retry_on_stale_connection[Opened, Answer](
     read: Callable[[Opened], Answer], opening: Callable[[], AbstractContextManager[Opened]]
 ) -> Answer:
+    """Return `read`'s answer; try once more on a new connection if the pooled one was dead.
+
+    After a restart of the database the pool holds dead connections. `opening` is `read_sessions` or, without
+    the 30 microseconds of a Session, `autocommit_engine.connect` of a Database.
+    """
     try:
         with opening() as opened:
             return read(opened)

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer
 from aed.accounts.visibility import visible_to
 from aed.database.boxes import inside_box
+from aed.database.compiled import inline_text
 from aed.database.geometry import latitude, longitude
-from aed.database.statements import inline_text
 from aed.database.vector_tile import vector_tile
 from aed.exports.rules import BUFFER, CELL, CLUSTERED_BELOW_ZOOM, EXTENT, MOST_SINGLE_DEVICES, Tile
 from aed.registry.devices.models import Device

@@ -1,132 +1,50 @@
-"""The question and the answer of a lookup."""
+"""Answering a lookup: the search from candidates to ranked devices, and what comes of it."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Final
 
-from aed.geo import Position
-from aed.lookup.arrival import Basis, Fetch
-from aed.lookup.grouping import Bringing
-from aed.lookup.responders import NearbyResponder, Precision
-from aed.lookup.walks import GatePassed
-from aed.registry.devices.dispatchable import PatientPlace
-from aed.registry.devices.reachability import HourBand, PlaceClass
-from aed.registry.devices.rules import Access, AccessAt, Readiness
-from aed.registry.nearby import DeviceNearby, OutOfService
-from aed.walking.travel import NO_WAY, Leg, Pace
-from aed.walking.way import Walk
+from sqlalchemy import Connection
 
+from aed.accounts.permissions import Viewer
+from aed.lookup.arrival import Basis
+from aed.lookup.candidates import Candidates, NearbyDevice, QuarantinedDevice, quarantined_near
+from aed.lookup.question import LookupQuestion
+from aed.lookup.ranking import Ranking
+from aed.lookup.responders import NearbyResponder, nearest_responders
+from aed.lookup.walks import WalksFromPatient
+from aed.registry import nearby as nearby_queries
+from aed.settings import Settings
+from aed.walking.network import WalkingNetwork
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One lookup: a patient's place and floor, a moment, how many answers."""
-
-    here: Position
-    at: datetime
-    limit: int = 5
-    floor: int = 0
-    counts_ground_as_one: bool | None = None
-    """How storeys are counted at the patient, where the floor was given as a storey."""
-    with_routes: bool = False
-    responders: int = 10
-    precision: Precision = Precision.CELL
-    """Where responders are taken to be."""
-    sent_from: PatientPlace | None = None
-    """Where the patient is, for a plan: only devices that somebody may be sent for are looked for."""
-    is_for_plan: bool = False
-    """People come from elsewhere: what is too far to be fetched from the patient may be on their way."""
-
-
-_NOT_YET = Fetch(math.inf, 0.0, 0.0, math.inf)
-
-
-@dataclass(slots=True)
-class NearbyDevice:
-    """A device as the answer tells of it: the place, the time, and what they follow from."""
-
-    number: int
-    """Among the rows that were fetched."""
-    row: DeviceNearby
-    straight_metres: float
-    access: AccessAt
-    readiness: Readiness
-    confidence: float
-    """In its readiness: it fades since the last check."""
-    is_usable: bool
-    floors: float
-    """Seconds one way on stairs and in lifts."""
-    place: PlaceClass
-    band: HourBand
-    reachable: float
-    """The chance that one can get at it: by its hours, else by the class of its place and the hour."""
-    chance: float
-    """That it can be reached, if no closed gate is on the way, and is ready."""
-    pace: Pace
-    """The estate's own, that of estates, or the general one."""
-    way: Leg = NO_WAY
-    """One that is not measured yet, or not within reach, is estimated."""
-    fetch_seconds: float = math.inf
-    expected_seconds: float = math.inf
-    """What it is ranked by."""
-    fetch: Fetch = _NOT_YET
-    """Of those that are told."""
-    basis: Basis = Basis.STRAIGHT_LINE
-    is_too_far: bool = False
-    """To be fetched in time (`rules.grouping`)."""
-    bringing: Bringing | None = None
-    """Where somebody who is with it brings it. Of those that are told."""
-    is_measured: bool = True
-    by_closed_gate: bool = False
-    """No way leads there unless a gate is opened that is closed for this viewer."""
-    gates: tuple[GatePassed, ...] = ()
-    route: Walk | None = None
-
-    @property
-    def walk_metres(self) -> float:
-        """One way, without waits."""
-        return self.way.metres
-
-    @property
-    def is_last_resort(self) -> bool:
-        """Its pads have expired and nothing else is against it."""
-        return self.readiness is Readiness.PADS_EXPIRED and self.access.access is not Access.CLOSED
-
-    @property
-    def soonest_expected_seconds(self) -> float:
-        """Fetched or brought."""
-        brought = self.bringing.expected_seconds if self.bringing is not None else math.inf
-        return min(self.expected_seconds, brought)
+MAX_CANDIDATES: Final = 5_000
+"""Beyond this many the answer is what has been found, and says that it may not be complete."""
+MORE_THAN_ASKED: Final = 4
+"""So many candidates more than asked for are fetched first, since some cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
-class QuarantinedDevice:
-    """A device that is out of service, named so that nobody runs to it."""
+class LookupAnswer:
+    """The answer of one lookup."""
 
-    row: OutOfService
-    straight_metres: float
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is answered. `devices` are usable now: those that can be there in time first, each soonest first;
-    `unusable` are nearer than the last of them
-    but closed or not ready; `responders` is None for a viewer who sees none."""
-
-    question: Question
+    question: LookupQuestion
     basis: Basis
     emergency_number: str
     devices: list[NearbyDevice]
+    """Usable now: first those that can be there in time, then those too far, each soonest first."""
     unusable: list[NearbyDevice]
+    """Nearer than the last of `devices`, but closed or not ready."""
     quarantined: list[QuarantinedDevice]
     """Out of service and near, nearest first."""
     responders: list[NearbyResponder] | None
+    """None for a viewer who sees none."""
     is_complete: bool
 
     @property
     def in_time(self) -> list[NearbyDevice]:
-        """Devices that can be at the patient in time, fetched or brought, whichever way is sooner."""
+        """Devices that can be at the patient in time, fetched or brought, whichever is sooner."""
         found = [near for near in self.devices if not near.is_too_far]
         return sorted(found, key=lambda near: near.soonest_expected_seconds)
 
@@ -137,5 +55,84 @@ class Answer:
 
     @property
     def last_resort(self) -> list[NearbyDevice]:
-        """Devices whose pads alone have expired, and that can be got at."""
+        """Devices whose pads alone have expired, and that can be reached."""
         return [near for near in self.unusable if near.is_last_resort]
+
+
+def answer_lookup(
+    connection: Connection,
+    viewer: Viewer,
+    question: LookupQuestion,
+    *,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> LookupAnswer:
+    """Find the devices that can be at the patient soonest by expected time.
+
+    The answer is exact, as if every device had been walked to: see docs/decide/exactness.md.
+
+    1. Fetch devices that the viewer may see, ring by ring outwards.
+    2. Walk from the patient, with the gates as they are for this viewer at the moment.
+    3. Rank by expected time; walk farther until all walks that the answer shows are measured.
+    4. Stop once no farther device could beat the last one kept.
+    5. Add devices that are out of service and, for a dispatcher, responders.
+    """
+    candidates = Candidates(connection, viewer, question, settings)
+    walks = _walks_from(connection, viewer, question, network, settings)
+    ranking = Ranking(candidates, walks, question, settings)
+    # Walks are longer than straight lines: the last of those kept is about the 25th on the straight line.
+    about = question.limit + MORE_THAN_ASKED if network is None else 3 * question.limit
+    to_metres = math.inf
+    while True:
+        candidates.widen(about=about, to_metres=to_metres)
+        reach_metres = ranking.first_reach_metres()
+        if walks is None or reach_metres is None:
+            ranked = ranking.rank()
+        else:
+            walks.local = walks.local or candidates.local_time()
+        while walks is not None and reach_metres is not None:
+            walks.look_for_gates(reach_metres)
+            walks.widen(reach_metres)
+            ranked = ranking.rank()
+            reach_metres = ranking.next_reach_metres(ranked)
+        to_metres = min(settings.search_radius_metres, ranking.max_useful_metres(ranked))
+        is_complete = candidates.complete_within_metres >= to_metres
+        if is_complete or len(candidates.rows) >= MAX_CANDIDATES:
+            break
+        about = min(MAX_CANDIDATES, 4 * max(about, len(candidates.rows)))
+    candidates.remember(to_metres)
+    devices = [near for near in ranked if near.is_usable][: question.limit]
+    unusable = ranking.unusable(ranked)
+    ranking.describe([*devices, *unusable])
+    if viewer.is_signed_in:
+        for near in (*devices, *unusable):
+            near.row = nearby_queries.with_keepers_phone(connection, viewer, near.row)
+    shows_responders = viewer.sees_responders and question.responders > 0
+    return LookupAnswer(
+        question=question,
+        basis=ranking.basis,
+        emergency_number=candidates.emergency_number(),
+        devices=devices,
+        unusable=unusable,
+        quarantined=[] if question.is_for_plan else quarantined_near(connection, viewer, question, settings),
+        responders=nearest_responders(connection, viewer, question, walks, settings=settings)
+        if shows_responders
+        else None,
+        is_complete=is_complete,
+    )
+
+
+def _walks_from(
+    connection: Connection,
+    viewer: Viewer,
+    question: LookupQuestion,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> WalksFromPatient | None:
+    """Return walks from the patient's place; None without a network, or with no street near."""
+    start = network.start_at(question.here) if network is not None else None
+    if network is None or start is None:
+        return None
+    return WalksFromPatient(
+        connection, viewer, network, question.here, start, at=question.at, numbers=settings.arrival
+    )

@@ -2,8 +2,12 @@
 
     expected = fetch + (1 - chance reachable * chance ready) * lost
 
-`fetch` is the time of `aed.walking.travel` for somebody who stands beside the patient: there and back.
-Devices are ranked by `expected`. All numbers are settings (`aed.settings.Arrival`), each with its source.
+`fetch` is the time of `aed.walking.travel` for a person beside the patient: there and back. Devices are
+ranked by `expected`. All numbers are settings (`aed.settings.Arrival`), each with its source.
+
+A person who leaves a patient to fetch a device must be back before the ambulance, or the patient has lost
+compressions for nothing: other devices are too far. Gramm 2025: only devices 200 m away one way beat the
+ambulance, at 400 m few did.
 """
 
 from __future__ import annotations
@@ -14,7 +18,15 @@ from aed.registry.devices.reachability import HourBand, PlaceClass, probability_
 from aed.registry.devices.rules import Access, AccessAt, Readiness, probability_ready
 from aed.settings import Arrival
 from aed.walking.basis import Basis as Basis  # the lookup's own word
-from aed.walking.travel import Leg, Pace, fetch_seconds, leg_seconds, metres_walked_in
+from aed.walking.travel import (
+    Leg,
+    Pace,
+    fetch_seconds,
+    leg_seconds,
+    metres_walked_in,
+    most_cost_metres,
+    opening_seconds,
+)
 
 
 class Fetch(NamedTuple):
@@ -105,3 +117,52 @@ def metres_that_can_beat(expected_seconds: float, quickest: Pace, numbers: Arriv
 def estimated_walk_metres(straight_metres: float, numbers: Arrival, *, at_least: float = 0.0) -> float:
     """A walk where no network is known, or where the network knows that it is longer than `at_least`."""
     return max(straight_metres * numbers.detour_factor, at_least)
+
+
+def is_too_far(
+    walk_metres: float, fetch_seconds: float, *, ambulance_seconds: float, numbers: Arrival
+) -> bool:
+    """Return whether fetching it takes longer than the ambulance, or leads farther than it is worth."""
+    return walk_metres > numbers.max_fetch_metres or fetch_seconds > ambulance_seconds
+
+
+def max_cost_in_time(ambulance_seconds: float, quickest: Pace, numbers: Arrival) -> float:
+    """Return the cost in metres, waits included, beyond which nothing is back before the ambulance."""
+    return most_cost_metres((ambulance_seconds - quickest.pick_up_seconds) / 2, quickest, numbers)
+
+
+class Bringing(NamedTuple):
+    """A device that somebody who is there brings when they are rung up: one way instead of two."""
+
+    phone: str
+    seconds: float
+    """From now until it is at the patient's side."""
+    expected_seconds: float
+    """The same, weighed by the chance that it can be had."""
+
+    @property
+    def link(self) -> str:
+        """What a phone dials when it is tapped."""
+        return "tel:" + "".join(each for each in self.phone if each in "+0123456789")
+
+
+def bringing(
+    phone: str | None,
+    access: Access,
+    way: Leg,
+    floors_seconds: float,
+    *,
+    chance: float,
+    pace: Pace,
+    numbers: Arrival,
+) -> Bringing | None:
+    """Return how a device is brought by those who would let one in; None where nobody is known to be there.
+
+    Only *assisted* says that somebody is there at this moment: a telephone alone says nothing of the hours.
+    They know where it is and need not come back: the call, the cabinet, and the way once.
+    """
+    if phone is None or access is not Access.ASSISTED:
+        return None
+    on_foot = leg_seconds(way, floors_seconds, pace, numbers)
+    seconds = numbers.bring_call_seconds + opening_seconds(pace, numbers) + on_foot
+    return Bringing(phone, seconds, expected_seconds(seconds, chance, numbers))

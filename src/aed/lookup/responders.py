@@ -7,8 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -16,14 +15,14 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.database.statements import bind_keys, bind_moment
+from aed.database.compiled import bind_keys, bind_moment
 from aed.database.types import as_date, as_datetime
 from aed.geo import Position, distances_metres
 from aed.hours.evaluation import hours_at
 from aed.lookup.arrival import Basis, estimated_walk_metres
-from aed.lookup.buildings import Buildings, Spot
-from aed.lookup.paces import pace_to
-from aed.lookup.walks import Ways
+from aed.lookup.places import Buildings, Spot, pace_to
+from aed.lookup.question import LookupQuestion, Precision
+from aed.lookup.walks import WalksFromPatient
 from aed.registry import nearby as nearby_queries
 from aed.responders import queries as responders
 from aed.responders.live import live_places
@@ -36,18 +35,17 @@ from aed.responders.rules import (
     max_metres_from_centre,
 )
 from aed.settings import Planning, Settings
-from aed.walking.travel import NO_WAY, Leg, Pace, direct_seconds, leg_seconds, metres_walked_in
+from aed.walking.travel import (
+    NO_WAY,
+    Leg,
+    Pace,
+    direct_seconds,
+    leg_seconds,
+    metres_walked_in,
+)
 
-MOST_CANDIDATES = 2_000
-
-
-class Precision(StrEnum):
-    """Where responders are taken to be."""
-
-    CELL = "cell"
-    """At the centre of their H3 cell: whatever is answered is the same for every place in it."""
-    EXACT = "exact"
-    """Where they are. For the plan of a real incident alone; `shown_seconds` is still the cell's."""
+MAX_PLACES: Final = 2_000
+"""Of default places and phones each; beyond this many the search stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,51 +73,52 @@ class NearbyResponder:
 def nearest_responders(
     connection: Connection,
     viewer: Viewer,
-    here: Position,
-    ways: Ways | None,
+    question: LookupQuestion,
+    walks: WalksFromPatient | None,
     *,
-    at: datetime,
-    floor: int,
-    limit: int,
     settings: Settings,
-    precision: Precision = Precision.CELL,
 ) -> list[NearbyResponder]:
-    """Return the `limit` responders within the radius who can be at the patient soonest, by `direct_seconds`.
+    """Return the responders within the radius who can be at the patient soonest, by `direct_seconds`.
 
-    1. Take those on duty, whose phones say where they are, and then default places of the others in order of
-       straight-line distance.
-    2. Keep whom the rules allow to be called there now; of two places of a person the sooner one.
+    1. Take those on duty, whose phones report where they are, and then default places of the others in order
+       of straight-line distance.
+    2. Keep those whom the rules allow to be called there now; of two places of a person the sooner one.
     3. Stop when no place farther on the straight line could be sooner.
 
-    By cell (the default) the radius, the order and the times are those of the cells' centres, so that no
-    number of lookups tells where in its cell a place is. The search then looks `slack` metres farther.
+    By cell (the default precision) the radius, the order and the times are those of the cells' centres, so
+    that no number of lookups tells where in its cell a place is. The search then looks `slack` metres
+    farther.
     """
+    here, at, limit = question.here, question.at, question.responders
     radius, numbers = settings.responder_radius_metres, settings.arrival
     slack = 0.0
-    if precision is Precision.CELL:
+    if question.precision is Precision.CELL:
         slack = max_metres_from_centre(here, settings.responder_cell_resolution)
     with Session(connection) as session:
         pace = pace_to(session, here, numbers)
-    patient, buildings = Spot(here, floor), Buildings(connection, numbers)
-    if ways is not None:
-        ways.widen(radius * settings.arrival.detour_factor)
-    kept = live_places(settings)
-    phones = kept.near(connection, here, within_metres=radius + slack, at=at)
-    rings = responders.nearest_places(connection.dialect, viewer).rings(
-        connection, here, at_least=limit, within_metres=radius + slack, told={"live_at": bind_moment(at)}
+    buildings = Buildings(connection, numbers)
+    if walks is not None:
+        walks.widen(radius * settings.arrival.detour_factor)
+    live = live_places(settings)
+    on_duty = _OnDuty(
+        connection, viewer, here, live.near(connection, here, within_metres=radius + slack, at=at)
+    )
+    search = responders.nearest_places(connection.dialect, viewer).search(
+        connection,
+        here,
+        at_least=limit,
+        within_metres=radius + slack,
+        values={"live_at": bind_moment(at)},
     )
     about, enough = 4 * limit + 10, radius + slack
-    places = rings.widen(about=about, to_metres=enough)
-    on_duty = _OnDuty(connection, viewer, here, phones())
+    places = search.widen(about=about, to_metres=enough)
     soonest: dict[int, NearbyResponder] = {}
     while True:
         rows = [
             *on_duty.widen(about=about, to_metres=enough),
-            *kept.without_those_on_duty(connection, places, at=at),
+            *live.without_those_on_duty(connection, places, at=at),
         ]
-        for person in _callable(
-            connection, patient, ways, rows, buildings, pace, at=at, settings=settings, precision=precision
-        ):
+        for person in _callable(connection, question, walks, rows, buildings, pace, settings=settings):
             known = soonest.get(person.responder_id)
             if known is None or person.direct_seconds < known.direct_seconds:
                 soonest[person.responder_id] = person
@@ -129,17 +128,17 @@ def nearest_responders(
             left = found[limit - 1].direct_seconds - direct_seconds(0.0, numbers)
             enough = min(radius, metres_walked_in(left, pace, numbers))
         enough += slack
-        is_complete = min(rings.complete_within_metres, on_duty.complete_within_metres) >= enough
-        if is_complete or len(rings.rows) + on_duty.count >= MOST_CANDIDATES:
-            rings.remember(enough)
+        is_complete = min(search.complete_within_metres, on_duty.complete_within_metres) >= enough
+        if is_complete or len(search.rows) + on_duty.count >= MAX_PLACES:
+            search.remember(enough)
             return found[:limit]
-        about = min(MOST_CANDIDATES, 3 * max(about, len(rings.rows)))
-        is_farther = rings.complete_within_metres < enough
-        places = rings.widen(about=about, to_metres=enough) if is_farther else ()
+        about = min(MAX_PLACES, 3 * max(about, len(search.rows)))
+        is_farther = search.complete_within_metres < enough
+        places = search.widen(about=about, to_metres=enough) if is_farther else ()
 
 
 class _OnDuty:
-    """Those whose phones say where they are, nearest first; what else is asked of them, of few at a time."""
+    """Responders whose phones report where they are, nearest first; their rows are fetched in batches."""
 
     def __init__(
         self, connection: Connection, viewer: Viewer, here: Position, places: Sequence[LiveLocation]
@@ -152,48 +151,49 @@ class _OnDuty:
         order = sorted(range(len(places)), key=metres.__getitem__)
         self._nearest = [(metres[each], places[each].responder_id, where[each]) for each in order]
         self.count = 0
-        """Of how many it was asked."""
+        """How many of them were fetched."""
 
     @property
     def complete_within_metres(self) -> float:
         return self._nearest[self.count][0] if self.count < len(self._nearest) else math.inf
 
     def widen(self, *, about: int, to_metres: float) -> list[PlaceNearby]:
-        """The next: then about `about` are there in all, or all within `to_metres`."""
+        """Fetch the next ones: then about `about` are there in all, or all within `to_metres`."""
         first = self.count
         self.count = max(first, min(about, bisect_right(self._nearest, to_metres, key=lambda each: each[0])))
         where = {key: here for _metres, key, here in self._nearest[first : self.count]}
         if not where:
             return []
-        told = {"live_keys": bind_keys(self._connection.dialect, where)}
-        read = responders.on_duty(self._connection.dialect, self._viewer).send(self._connection, told)
-        return [row.at_place(where[row.responder_id]) for row in read()]
+        dialect = self._connection.dialect
+        found = responders.on_duty(dialect, self._viewer).fetch(
+            self._connection, {"live_keys": bind_keys(dialect, where)}
+        )
+        return [row.at_place(where[row.responder_id]) for row in found]
 
 
 def _callable(
     connection: Connection,
-    patient: Spot,
-    ways: Ways | None,
+    question: LookupQuestion,
+    walks: WalksFromPatient | None,
     rows: Sequence[PlaceNearby],
     buildings: Buildings,
     pace: Pace,
     *,
-    at: datetime,
     settings: Settings,
-    precision: Precision,
 ) -> Iterator[NearbyResponder]:
-    """Yield whom of these rows the rules allow to be called there; a person for each of their places.
+    """Yield those of these rows whom the rules allow to be called there; a person once for each place.
 
     The person's own floor counts only where the exact place does: it would tell flats apart.
     """
     if not rows:
         return
+    patient, at = Spot(question.here, question.floor), question.at
     exact = [Spot(Position(row.lat, row.lon), row.floor) for row in rows]
     cells = [Spot(centre_of_cell(each.position, settings.responder_cell_resolution), 0) for each in exact]
-    shown = _directs(patient, ways, cells, buildings, pace, settings)
+    shown = _directs(patient, walks, cells, buildings, pace, settings)
     spots, directs = cells, shown
-    if precision is Precision.EXACT:
-        spots, directs = exact, _directs(patient, ways, exact, buildings, pace, settings)
+    if question.precision is Precision.EXACT:
+        spots, directs = exact, _directs(patient, walks, exact, buildings, pace, settings)
     for row, spot, direct, cell, shown_direct in zip(rows, spots, directs, cells, shown, strict=True):
         if direct.straight_metres > settings.responder_radius_metres:
             continue
@@ -224,22 +224,22 @@ class _Direct(NamedTuple):
 
 def _directs(
     patient: Spot,
-    ways: Ways | None,
+    walks: WalksFromPatient | None,
     spots: Sequence[Spot],
     buildings: Buildings,
     pace: Pace,
     settings: Settings,
 ) -> list[_Direct]:
-    """How soon a responder who is called at each of these places is at the patient's side."""
+    """Return how soon a responder who is called at each place can be at the patient's side."""
     numbers = settings.arrival
     lats = np.array([spot.position.lat for spot in spots], dtype=np.float64)
     lons = np.array([spot.position.lon for spot in spots], dtype=np.float64)
     straight = distances_metres(patient.position, lats, lons).tolist()
     legs, at_least = [NO_WAY] * len(spots), [0.0] * len(spots)
-    if ways is not None:
-        footings = ways.footings(lats, lons)
-        legs = ways.legs(footings)
-        at_least = [ways.within_metres if edge >= 0 else 0.0 for edge in footings.edge.tolist()]
+    if walks is not None:
+        footings = walks.footings(lats, lons)
+        legs = walks.legs(footings)
+        at_least = [walks.within_metres if edge >= 0 else 0.0 for edge in footings.edge.tolist()]
     found = []
     for spot, straight_metres, leg, beyond in zip(spots, straight, legs, at_least, strict=True):
         way, basis = leg, Basis.WALKING_NETWORK
@@ -253,7 +253,7 @@ def _directs(
 
 
 def _is_of_age(of_age: bool | int | None, numbers: Planning) -> bool:
-    """Whether nobody says that the person is under 18; of whom it is not known, as it is set."""
+    """Return whether the person may be called at their age; unknown ages as the settings say."""
     return bool(of_age) if of_age is not None else numbers.call_age_unknown
 
 

@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from aed.accounts.permissions import Viewer, is_insider
 from aed.geo import Datum, Position, in_mainland_china, map_links
 from aed.lookup import reasons
-from aed.lookup.answer import Answer, NearbyDevice, QuarantinedDevice
+from aed.lookup.answer import LookupAnswer
 from aed.lookup.arrival import Basis
+from aed.lookup.candidates import NearbyDevice, QuarantinedDevice
 from aed.lookup.responders import NearbyResponder
 from aed.registry.devices.rules import Access, Cabinet, Readiness
 from aed.registry.fields import Room, Storey
@@ -187,7 +188,7 @@ class NearestOut(Strict):
 
 
 def answer_out(
-    answer: Answer, viewer: Viewer, *, settings: Settings, responders_withheld: bool = False
+    answer: LookupAnswer, viewer: Viewer, *, settings: Settings, responders_withheld: bool = False
 ) -> dict[str, Any]:
     """The answer in the shape of `NearestOut`."""
     asked = answer.question
@@ -226,7 +227,7 @@ def answer_out(
     }
 
 
-def _counts_from_one(answer: Answer) -> bool:
+def _counts_from_one(answer: LookupAnswer) -> bool:
     """Whether storeys are counted from one at the patient: as it was asked, or as at the nearest device."""
     asked = answer.question
     if asked.counts_ground_as_one is not None:
@@ -241,7 +242,7 @@ def moment(at: datetime | None) -> str | None:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at is not None else None
 
 
-def _device(near: NearbyDevice, answer: Answer, viewer: Viewer, settings: Settings) -> dict[str, Any]:
+def _device(near: NearbyDevice, answer: LookupAnswer, viewer: Viewer, settings: Settings) -> dict[str, Any]:
     row, until = near.row, near.access.until
     needs_guard = near.access.access is Access.ASSISTED or near.by_closed_gate
     ring = {"guard": row.guard_phone if needs_guard else None}
@@ -305,7 +306,7 @@ def _links(lat: float, lon: float, label: str) -> dict[str, str]:
     return map_links(Position(lat, lon), label=label)
 
 
-def _reasons(near: NearbyDevice, answer: Answer) -> list[reasons.Words]:
+def _reasons(near: NearbyDevice, answer: LookupAnswer) -> list[reasons.Words]:
     row = near.row
     words = [
         reasons.way_words(near.basis, near.walk_metres, near.straight_metres),

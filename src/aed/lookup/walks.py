@@ -1,4 +1,4 @@
-"""How far it is on foot from a patient, with the gates as they stand for one viewer at one moment."""
+"""How far it is on foot from a patient, with the gates as they are for one viewer at one moment."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from aed.accounts.permissions import Viewer
-from aed.database.nearest import Located
-from aed.geo import Position
+from aed.database.boxes import window_around
+from aed.geo import Placed, Position
 from aed.hours.evaluation import HolidayCalendar, Opening, hours_at
 from aed.registry import nearby as nearby_queries
 from aed.registry.estates.rules import GatePassing, Passage, passing
@@ -27,14 +28,14 @@ from aed.walking.streets import Crossing
 from aed.walking.travel import NO_WAY, Leg, metres_of_wait, seconds_of_wait
 from aed.walking.way import Walk
 
-_NOBODY_PASSES = frozenset({"no", "private"})
-_BESIDE_THE_STREET_METRES = 15.0
-"""A registered gate stands on the street that is this near."""
+_PRIVATE_ACCESS: Final = frozenset({"no", "private"})
+BESIDE_THE_STREET_METRES: Final = 15.0
+"""A registered gate stands on a street that is this near."""
 
 
 @dataclass(frozen=True, slots=True)
 class GatePassed:
-    """A gate on the way that is worth a word: it makes you wait, or is closed, or its hours are not known."""
+    """A gate on the way that the answer mentions: one waits there, it is closed, or its hours are unknown."""
 
     name_en: str
     name_zh: str
@@ -45,7 +46,7 @@ class GatePassed:
 
 @dataclass(frozen=True, slots=True)
 class LocalTime:
-    """Where the gates on the map, which belong to no estate, take their time and holidays from."""
+    """Time zone and holidays for the gates on the map, which belong to no estate."""
 
     time_zone: str
     calendar: HolidayCalendar | None
@@ -53,28 +54,35 @@ class LocalTime:
 
 @dataclass(slots=True)
 class _Gates:
+    """The gates around, as they are for one viewer at one moment."""
+
     closed: list[Crossing]
     waits: list[tuple[Crossing, float]]
-    told: dict[Crossing, GatePassed]
+    """In metres of walking that the wait is worth."""
+    mentioned: dict[Crossing, GatePassed]
     estates: dict[Crossing, int]
     """Of registered gates."""
 
-    def close(self, crossing: Crossing, name_en: str, name_zh: str, numbers: Arrival) -> None:
+    def add_closed(self, crossing: Crossing, name_en: str, name_zh: str, numbers: Arrival) -> None:
         self.closed.append(crossing)
-        self.told[crossing] = GatePassed(name_en, name_zh, numbers.closed_gate_seconds, is_closed=True)
+        self.mentioned[crossing] = GatePassed(name_en, name_zh, numbers.closed_gate_seconds, is_closed=True)
 
-    def keep_waiting(self, crossing: Crossing, told: GatePassed, numbers: Arrival) -> None:
-        self.waits.append((crossing, metres_of_wait(told.wait_seconds, numbers)))
-        self.told[crossing] = told
+    def add_wait(self, crossing: Crossing, gate: GatePassed, numbers: Arrival) -> None:
+        self.waits.append((crossing, metres_of_wait(gate.wait_seconds, numbers)))
+        self.mentioned[crossing] = gate
 
     def waits_if_opened(self, numbers: Arrival) -> list[tuple[Crossing, float]]:
-        """The waits, if closed gates were opened on asking."""
+        """Return the waits if closed gates were opened on request."""
         wait = metres_of_wait(numbers.closed_gate_seconds, numbers)
         return [*self.waits, *((crossing, wait) for crossing in self.closed)]
 
 
-class Ways:
-    """Walks from one place. Widens as far as it is asked to, and no farther."""
+class WalksFromPatient:
+    """Walks from one place, searched as far as `widen` was asked to.
+
+    Costs are metres, with each wait at a gate counted as the metres it is worth (`metres_of_wait`). Where a
+    closed gate is around, walks are searched twice: as gates are, and as if closed ones were opened.
+    """
 
     def __init__(
         self,
@@ -89,13 +97,8 @@ class Ways:
         gates: Sequence[GateNearby] = (),
         gates_within_metres: float = 0.0,
     ) -> None:
-        self._connection = connection
-        self._viewer = viewer
-        self._network = network
-        self._here = here
-        self._start = start
-        self._at = at
-        self._numbers = numbers
+        self._connection, self._viewer, self._network = connection, viewer, network
+        self._here, self._start, self._at, self._numbers = here, start, at, numbers
         self._registered = gates
         self._registered_within = gates_within_metres
         self._gates: _Gates | None = None
@@ -105,14 +108,32 @@ class Ways:
         self._delays: Callable[[Footing], float] | None = None
         self._delays_if_opened: Callable[[Footing], float] | None = None
         self.local: LocalTime | None = None
-        """Of the place, once somebody knows it."""
+        """Set before the first search; without it, hours of gates on the map are unknown."""
         self.within_metres = 0.0
+        """How far was searched."""
+
+    def look_for_gates(self, within_metres: float) -> None:
+        """Find the gates within that many metres or more, and whom they stop or keep waiting.
+
+        A registered gate counts in place of the one that the map has there.
+        """
+        if self._gates is not None and self._gates_within >= within_metres:
+            return
+        if self._registered_within < within_metres:
+            window = window_around(self._here, within_metres + BESIDE_THE_STREET_METRES)
+            self._registered = nearby_queries.gates_around(self._connection.dialect).fetch(
+                self._connection, window
+            )
+            self._registered_within = within_metres
+        self._gates, self._gates_within = self._evaluated_gates(within_metres), within_metres
 
     def widen(self, within_metres: float) -> None:
-        """Walks everything within that many metres."""
+        """Search all walks of up to that many metres."""
         if self.within_metres >= within_metres:
             return
-        gates = self.gates(within_metres)
+        self.look_for_gates(within_metres)
+        gates = self._gates
+        assert gates is not None
         reach = self._reach = self._network.reach(
             self._start, within_metres=within_metres, closed=gates.closed, delays=gates.waits
         )
@@ -123,21 +144,38 @@ class Ways:
         self._delays_if_opened = None if self._opened is None else self._opened.delays()
 
     def footings(self, lats: NDArray[np.float64], lons: NDArray[np.float64]) -> Footings:
+        """Return where points stand on the streets."""
         return self._network.footings(lats, lons)
 
-    def footings_of_devices(self, rows: Sequence[Located]) -> list[Footing | None]:
-        """The same of a few rows, remembered: devices stand still and are asked for again and again."""
+    def footings_of_devices(self, rows: Sequence[Placed]) -> list[Footing | None]:
+        """Return where a few rows stand. Cached: devices do not move and are asked for again and again."""
         return self._network.footings_of_places([(row.lat, row.lon) for row in rows])
 
-    def legs(self, footings: Footings) -> list[Leg]:
-        """The way to each point as the gates stand; where there is none within reach, the way if closed gates
-        were opened on asking; else `NO_WAY`."""
+    def costs(self, places: Sequence[Footing | None]) -> list[float]:
+        """Return the cost of the way to each place; infinite where that is not within reach."""
         assert self._reach is not None
-        return legs_of(self._reach, self._opened, footings, self._numbers)
+        return self._reach.metres_to(places)
+
+    def costs_if_opened(self, places: Sequence[Footing | None]) -> list[float] | None:
+        """Return the costs if closed gates were opened on request; None if there is no closed gate around."""
+        return None if self._opened is None else self._opened.metres_to(places)
+
+    def leg(self, place: Footing, cost_metres: float, *, by_closed_gate: bool) -> Leg:
+        """Return the way to a place within reach that has this cost (`costs`, `costs_if_opened`)."""
+        delay = self._delays_if_opened if by_closed_gate else self._delays
+        assert delay is not None
+        waits = delay(place)
+        return Leg(max(0.0, cost_metres - waits), seconds_of_wait(waits, self._numbers))
+
+    def legs(self, footings: Footings) -> list[Leg]:
+        """Return the way to each point as the gates are; where there is none within reach, the way if closed
+        gates were opened on request; else `NO_WAY`."""
+        assert self._reach is not None
+        return _legs(self._reach, self._opened, footings, self._numbers)
 
     def legs_from(self, other: Position, footings: Footings, *, within_metres: float) -> list[Leg] | None:
-        """The same from another place, by the gates that were looked for around this one; None where no
-        street is near it."""
+        """Return the way from another place to each point, by the gates that `look_for_gates` found around
+        this one; None if no street is near the other place."""
         assert self._gates is not None
         gates = self._gates
         reach = self._network.reach(
@@ -146,94 +184,43 @@ class Ways:
         if reach is None:
             return None
         opened = reach.with_gates(delays=gates.waits_if_opened(self._numbers)) if gates.closed else None
-        return legs_of(reach, opened, footings, self._numbers)
-
-    def leg(self, place: Footing, cost_metres: float, *, by_closed_gate: bool) -> Leg:
-        """The way to a place within reach that costs so much (`metres_to`, `metres_if_opened`)."""
-        delay = self._delays_if_opened if by_closed_gate else self._delays
-        assert delay is not None
-        waits = delay(place)
-        return Leg(max(0.0, cost_metres - waits), seconds_of_wait(waits, self._numbers))
-
-    def metres_to(self, places: Sequence[Footing | None]) -> list[float]:
-        """What the way to each of these places costs in metres, waits counted as metres (`metres_of_wait`);
-        infinite where that is not within reach."""
-        assert self._reach is not None
-        return self._reach.metres_to(places)
-
-    def metres_if_opened(self, places: Sequence[Footing | None]) -> list[float] | None:
-        """The same, if closed gates were opened on asking; None where there is no closed gate around."""
-        return None if self._opened is None else self._opened.metres_to(places)
-
-    def may_reach(self) -> Callable[[float, float], bool]:
-        """What says of one latitude and longitude after the other whether a device there may be within reach,
-        closed gates opened. Where it is not known yet on which street that is, it may."""
-        assert self._reach is not None
-        footing, metres_to = self._network.footing_remembered, self._reach.measure()
-        if_opened = None if self._opened is None else self._opened.measure()
-
-        def may(lat: float, lon: float) -> bool:
-            place = footing(lat, lon)
-            if place is None or metres_to(place) != math.inf:
-                return True
-            return if_opened is not None and if_opened(place) != math.inf
-
-        return may
+        return _legs(reach, opened, footings, self._numbers)
 
     def legs_if_guided(self, footings: Footings, estate_id: int) -> list[Leg] | None:
-        """The way to each point, if somebody opened the gates of that estate; None where none of them is
-        worth a word."""
+        """Return the way to each point if a guide opened that estate's gates; None if none matters."""
         assert self._reach is not None
         assert self._gates is not None
         gates = self._gates
-        if all(gates.estates.get(crossing) != estate_id for crossing in gates.told):
+        if all(gates.estates.get(crossing) != estate_id for crossing in gates.mentioned):
             return None
         delays = gates.waits_if_opened(self._numbers)
         others = [each for each in delays if gates.estates.get(each[0]) != estate_id]
-        return legs_of(self._reach.with_gates(delays=others), None, footings, self._numbers)
+        return _legs(self._reach.with_gates(delays=others), None, footings, self._numbers)
 
     @property
-    def has_gates_to_tell(self) -> bool:
-        """Whether any gate around is worth a word."""
+    def has_gates_to_mention(self) -> bool:
+        """Whether any gate around may have to be mentioned."""
         assert self._gates is not None
-        return bool(self._gates.told)
+        return bool(self._gates.mentioned)
 
     def may_meet_gates(self, footings: Footings) -> list[bool]:
-        """Whether the way to each point may pass a gate worth a word, so that its walk is not its cost."""
+        """Return whether the way to each point may pass a gate to mention; then its walk is not its cost."""
         assert self._reach is not None
-        return self._reach.may_pass_crossings(footings) if self.has_gates_to_tell else [False] * len(footings)
+        if not self.has_gates_to_mention:
+            return [False] * len(footings)
+        return self._reach.may_pass_crossings(footings)
 
     def walk_to(
         self, footings: Footings, i: int, *, by_closed_gate: bool, with_line: bool
     ) -> tuple[Walk, tuple[GatePassed, ...]]:
-        """The way to a point within reach, and the gates on it that are worth a word."""
+        """Return the way to a point within reach, and the gates on it to mention."""
         reach = self._opened if by_closed_gate else self._reach
         assert reach is not None
         assert self._gates is not None
         walk = reach.walk_to(footings, i, with_line=with_line)
-        return walk, tuple(self._gates.told[crossing] for crossing in walk.crossings)
+        return walk, tuple(self._gates.mentioned[crossing] for crossing in walk.crossings)
 
-    def can_widen_unasked(self, within_metres: float) -> bool:
-        """Whether that can be walked without a question to the database, and without the time of the place:
-        gates on the map that have hours are told in that."""
-        if self._registered_within < within_metres:
-            return False
-        calendars = ((row.holiday_calendar, row.calendar_version) for row in self._registered)
-        if not all(nearby_queries.has_calendar(self._connection, *calendar) for calendar in calendars):
-            return False
-        barriers = self._network.barriers_near(self._here, within_metres)
-        return all(barrier.opening_hours is None for barrier in barriers)
-
-    def gates(self, within_metres: float) -> _Gates:
-        """The gates within that many metres, or more: whom they stop, whom they keep waiting.
-
-        A registered gate speaks for the one that the map has at the same place.
-        """
-        if self._gates is not None and self._gates_within >= within_metres:
-            return self._gates
-        if self._registered_within < within_metres:
-            self._registered = sent_for_gates(self._connection, self._here, within_metres)()
-            self._registered_within = within_metres
+    def _evaluated_gates(self, within_metres: float) -> _Gates:
         gates = _Gates([], [], {}, {})
         registered: set[int] = set()
         for row in self._registered:
@@ -245,21 +232,20 @@ class Ways:
             hours = _hours_of(self._connection, row, self._at)
             passed = _passing(row, hours, self._viewer)
             if passed is GatePassing.NOT:
-                gates.close(crossing, row.name_en, row.name_zh, self._numbers)
+                gates.add_closed(crossing, row.name_en, row.name_zh, self._numbers)
             elif passed is GatePassing.AFTER_A_WAIT or hours is Opening.UNKNOWN:
                 wait = self._numbers.guarded_gate_seconds if passed is GatePassing.AFTER_A_WAIT else 0.0
-                told = GatePassed(row.name_en, row.name_zh, wait, hours is not Opening.UNKNOWN)
-                gates.keep_waiting(crossing, told, self._numbers)
+                gate = GatePassed(row.name_en, row.name_zh, wait, hours is not Opening.UNKNOWN)
+                gates.add_wait(crossing, gate, self._numbers)
         for barrier in self._network.barriers_near(self._here, within_metres):
             if barrier.crossing.edge not in registered:
-                self._stand(barrier, gates)
-        self._gates, self._gates_within = gates, within_metres
+                self._add_barrier(barrier, gates)
         return gates
 
-    def _stand(self, barrier: Barrier, gates: _Gates) -> None:
-        """A gate that only the map knows: locked ones and others' private ones stop; hours are asked."""
+    def _add_barrier(self, barrier: Barrier, gates: _Gates) -> None:
+        """Add a gate that only the map knows: locked and private ones stop people; others by their hours."""
         if barrier.locked:
-            gates.close(barrier.crossing, "a locked gate", "一处上锁的出入口", self._numbers)
+            gates.add_closed(barrier.crossing, "a locked gate", "一处上锁的出入口", self._numbers)
             return
         hours = Opening.OPEN
         if barrier.opening_hours is not None:
@@ -272,16 +258,21 @@ class Ways:
                     time_zone=self.local.time_zone,
                     calendar=self.local.calendar,
                 ).state
-        passage = Passage.RESIDENTS if barrier.access in _NOBODY_PASSES else Passage.OPEN
+        passage = Passage.RESIDENTS if barrier.access in _PRIVATE_ACCESS else Passage.OPEN
         passed = passing(passage, hours, is_member=False, guard_can_be_rung=self._viewer.sees_responders)
         if passed is GatePassing.NOT:
-            gates.close(barrier.crossing, "a closed gate", "一处关闭的出入口", self._numbers)
+            gates.add_closed(barrier.crossing, "a closed gate", "一处关闭的出入口", self._numbers)
         elif passed is GatePassing.AFTER_A_WAIT:
-            told = GatePassed("a private gate", "一处非公共出入口", self._numbers.guarded_gate_seconds)
-            gates.keep_waiting(barrier.crossing, told, self._numbers)
+            gate = GatePassed("a private gate", "一处非公共出入口", self._numbers.guarded_gate_seconds)
+            gates.add_wait(barrier.crossing, gate, self._numbers)
         elif hours is Opening.UNKNOWN:
-            told = GatePassed("a gate", "一处出入口", 0.0, hours_known=False)
-            gates.keep_waiting(barrier.crossing, told, self._numbers)
+            gate = GatePassed("a gate", "一处出入口", 0.0, hours_known=False)
+            gates.add_wait(barrier.crossing, gate, self._numbers)
+
+
+def passing_of(connection: Connection, row: GateNearby, viewer: Viewer, at: datetime) -> GatePassing:
+    """Return what a registered gate means for that viewer at that moment."""
+    return _passing(row, _hours_of(connection, row, at), viewer)
 
 
 def _hours_of(connection: Connection, row: GateNearby, at: datetime) -> Opening:
@@ -298,28 +289,14 @@ def _passing(row: GateNearby, hours: Opening, viewer: Viewer) -> GatePassing:
     )
 
 
-def passing_of(connection: Connection, row: GateNearby, viewer: Viewer, at: datetime) -> GatePassing:
-    """What a registered gate means for that traveller at that moment."""
-    return _passing(row, _hours_of(connection, row, at), viewer)
-
-
-def sent_for_gates(
-    connection: Connection, here: Position, within_metres: float
-) -> Callable[[], Sequence[GateNearby]]:
-    """Asks for the gates that a walk of that length may meet; what is given back reads them."""
-    return nearby_queries.gates_around(connection.dialect).send(
-        connection, here, within_metres=within_metres + _BESIDE_THE_STREET_METRES
-    )
-
-
 @lru_cache(maxsize=100_000)
 def _crossing_at(network: WalkingNetwork, lat: float, lon: float) -> Crossing | None:
-    """Where a registered gate stands on the network; neither ever moves, so it is looked up once."""
-    return network.crossing_at(Position(lat, lon), within_metres=_BESIDE_THE_STREET_METRES)
+    """Return where a registered gate stands on the network. Cached: neither ever moves."""
+    return network.crossing_at(Position(lat, lon), within_metres=BESIDE_THE_STREET_METRES)
 
 
-def legs_of(reach: Reach, opened: Reach | None, footings: Footings, numbers: Arrival) -> list[Leg]:
-    """The way to each point: within reach, else within `opened`, else `NO_WAY`."""
+def _legs(reach: Reach, opened: Reach | None, footings: Footings, numbers: Arrival) -> list[Leg]:
+    """Return the way to each point: within reach, else within `opened`, else `NO_WAY`."""
     legs = [NO_WAY] * len(footings)
     for each in (reach, opened):
         if each is None:

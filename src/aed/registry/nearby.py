@@ -26,12 +26,11 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer, is_insider
 from aed.accounts.regions import Region
 from aed.accounts.visibility import visible_to
-from aed.database.boxes import BoxQuery, box_query
+from aed.database.boxes import box_query
+from aed.database.compiled import Compiled, inline_text
 from aed.database.encryption.columns import keyring_of
-from aed.database.event_loop import needs_a_thread
 from aed.database.geometry import latitude, longitude
-from aed.database.nearest import Nearest, nearest_first
-from aed.database.statements import inline_text
+from aed.database.nearest import NearestQuery, nearest_first
 from aed.errors import KeysUnusable
 from aed.hours.evaluation import HolidayCalendar as Calendar
 from aed.registry.devices.dispatchable import PatientPlace, dispatchable_to, out_on_call
@@ -121,7 +120,7 @@ def entry_in_force() -> ColumnElement[str]:
 @lru_cache(maxsize=512)
 def nearest_devices(
     dialect: Dialect, viewer: Viewer, sent_from: PatientPlace | None = None
-) -> Nearest[DeviceNearby]:
+) -> NearestQuery[DeviceNearby]:
     """The compiled statement for the nearest devices in service that this viewer may see; of those, where
     `sent_from` says where a patient is, the ones that somebody may be sent for.
 
@@ -210,7 +209,7 @@ OUT_OF_SERVICE_NEAREST = "ix_devices_out_of_service_nearest"
 
 
 @lru_cache(maxsize=512)
-def nearest_out_of_service(dialect: Dialect, viewer: Viewer) -> Nearest[OutOfService]:
+def nearest_out_of_service(dialect: Dialect, viewer: Viewer) -> NearestQuery[OutOfService]:
     """The compiled statement for the nearest devices that are out of service and that this viewer may see."""
     inner = select(
         Device.id,
@@ -248,7 +247,7 @@ class GateNearby(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def gates_around(dialect: Dialect) -> BoxQuery[GateNearby]:
+def gates_around(dialect: Dialect) -> Compiled[GateNearby]:
     """The compiled statement for the standing gates in a box around a place.
 
     visibility: every walker meets every gate; the answer tells of one only where a way passes it.
@@ -285,7 +284,7 @@ class BuildingNearby(NamedTuple):
 
 
 @lru_cache(maxsize=2)
-def buildings_around(dialect: Dialect) -> BoxQuery[BuildingNearby]:
+def buildings_around(dialect: Dialect) -> Compiled[BuildingNearby]:
     """The compiled statement for the buildings in a box around a place.
 
     visibility: whether two places are in one building; no building is named.
@@ -300,11 +299,6 @@ _calendars: dict[tuple[Engine, str, int], Calendar] = {}
 _MOST_CALENDARS = 64
 
 
-def has_calendar(connection: Connection, name: str | None, version: int | None) -> bool:
-    """Whether `calendar_of` answers without asking the database."""
-    return name is None or version is None or (connection.engine, name, version) in _calendars
-
-
 def calendar_of(connection: Connection, name: str | None, version: int | None) -> Calendar | None:
     """A region's holiday calendar for the lookup, kept in memory for as long as its version stands."""
     if name is None or version is None:
@@ -312,7 +306,6 @@ def calendar_of(connection: Connection, name: str | None, version: int | None) -
     key = (connection.engine, name, version)
     found = _calendars.get(key)
     if found is None:
-        needs_a_thread()
         with Session(connection) as session:
             found = holiday_calendar(session, name)
         if len(_calendars) >= _MOST_CALENDARS:

@@ -27,10 +27,9 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions import Region
 from aed.accounts.visibility import responder_visible_to
-from aed.database.compiled import Compiled, compiled
+from aed.database.compiled import Compiled, compiled, inline_text, key_in_param, late_param
 from aed.database.geometry import latitude, longitude, position_of
-from aed.database.nearest import Nearest, nearest_first
-from aed.database.statements import inline_text, key_in_param, late_param
+from aed.database.nearest import NearestQuery, nearest_first
 from aed.geo import Position
 from aed.registry.estates.models import Estate
 from aed.registry.holidays.models import HolidayCalendar
@@ -84,7 +83,7 @@ def counts_for_calling() -> ColumnElement[bool]:
 
 
 @lru_cache(maxsize=256)
-def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest[PlaceNearby]:
+def nearest_places(dialect: Dialect, viewer: Viewer) -> NearestQuery[PlaceNearby]:
     """Return the compiled statement for default places of active responders, nearest first.
 
     People on duty at `live_at` are marked, not excluded: where everybody is on duty, a search for the nearest

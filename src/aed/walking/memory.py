@@ -21,10 +21,6 @@ class RememberedFootings:
         self._chains, self._find = chains, find
         self._known: dict[tuple[float, float], Footing | None] = {}
 
-    def footing(self, lat: float, lon: float) -> Footing | None:
-        """Where a place stands, if that has been found before; None, too, where no street is near."""
-        return self._known.get((lat, lon))
-
     def footings(self, places: Sequence[tuple[float, float]]) -> list[Footing | None]:
         """The footings of places (latitude, longitude); None for one without a street near."""
         known = self._known

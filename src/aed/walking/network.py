@@ -101,10 +101,6 @@ class WalkingNetwork:
         remembered. None for a place without a street near."""
         return self._remembered.footings(places)
 
-    def footing_remembered(self, lat: float, lon: float) -> Footing | None:
-        """What `footings_of_places` said of a place; None, too, where it has not been asked."""
-        return self._remembered.footing(lat, lon)
-
     def reach(
         self,
         start: Position | Footing,

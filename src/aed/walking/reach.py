@@ -56,29 +56,26 @@ class Reach:
         return self._best(footings)[0]
 
     def metres_to(self, places: Sequence[Footing | None]) -> list[float]:
-        """What `costs` says, of so few points that arrays would take longer. Infinite for None, too."""
-        to_one = self.measure()
-        return [math.inf if place is None else to_one(place) for place in places]
-
-    def measure(self) -> Callable[[Footing], float]:
-        """What says of one point after the other what `costs` says."""
+        """Return what `costs` does, for so few points that arrays would take longer; infinite for None."""
         found = self.found
         blocks, start_chain, within = found.blocks, found.start.chain, found.within_metres
         has_blocks, arrived, number = bool(blocks), memoryview(found.distance), found.window.numbers()
-
-        def metres_to(place: Footing) -> float:
+        metres: list[float] = []
+        for place in places:
+            if place is None:
+                metres.append(math.inf)
+                continue
             by_first = arrived[number(place.first_end)] + place.first_metres
             by_last = arrived[number(place.last_end)] + place.last_metres
             if has_blocks and place.chain in blocks:
                 by_first += blocks.to_first_end(place)
                 by_last += blocks.to_last_end(place)
-            cost = by_first if by_first < by_last else by_last
+            cost = min(by_first, by_last)
             if place.chain == start_chain:
                 cost = min(cost, self._along_the_chain(place))
             cost += place.off_metres
-            return cost if cost <= within else math.inf
-
-        return metres_to
+            metres.append(cost if cost <= within else math.inf)
+        return metres
 
     def delays(self) -> Callable[[Footing], float]:
         """Return a function that says how much of a point's cost is delays, of a point within reach.

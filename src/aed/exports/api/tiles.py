@@ -45,7 +45,9 @@ def get_tile(
     tile = Tile(z, x, y)
     if not tile.exists:
         raise InvalidInput(f"At zoom {z}, x and y go from 0 to {2**z - 1}.", field="x" if x >= 2**z else "y")
-    shown = retry_on_stale_connection(lambda session: device_tile(session, viewer, tile), database)
+    shown = retry_on_stale_connection(
+        lambda session: device_tile(session, viewer, tile), database.read_sessions
+    )
     tag = f'"{hashlib.blake2b(shown, digest_size=12).hexdigest()}"'
     headers = {**caching(viewer), "ETag": tag}
     if if_none_match is not None and _names(if_none_match, tag):

@@ -25,9 +25,8 @@ from aed.incidents.rules import (
     IncidentState,
 )
 from aed.lookup.arrival import estimated_walk_metres
-from aed.lookup.buildings import Buildings, Spot
-from aed.lookup.paces import pace_in, pace_to
-from aed.lookup.walks import Ways
+from aed.lookup.places import Buildings, Spot, pace_in, pace_to
+from aed.lookup.walks import WalksFromPatient
 from aed.registry.devices.models import Consumable
 from aed.registry.devices.rules import ConsumableKind, ConsumableState
 from aed.settings import Planning, Settings
@@ -212,7 +211,9 @@ def _leg(
     straight = distance_metres(one, other)
     start = network.start_at(other) if network is not None else None
     if network is not None and start is not None:
-        ways = Ways(session.connection(), SCHEDULER, network, other, start, at=at, numbers=arrival)
+        ways = WalksFromPatient(
+            session.connection(), SCHEDULER, network, other, start, at=at, numbers=arrival
+        )
         ways.widen(straight * _LONGER_THAN_STRAIGHT + _ROUND_THE_BLOCK_METRES)
         (found,) = ways.legs(ways.footings(np.array([one.lat]), np.array([one.lon])))
         if math.isfinite(found.metres):

@@ -21,8 +21,8 @@ from aed.incidents.drills.schemas import DrillIn
 from aed.incidents.models import Alert, Drill, Incident
 from aed.incidents.permissions import require_drill_deleter, require_drill_reporter
 from aed.lookup.arrival import Basis, estimated_walk_metres
-from aed.lookup.buildings import Buildings, Spot
 from aed.lookup.pace import Estimate, estimate
+from aed.lookup.places import Buildings, Spot
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState

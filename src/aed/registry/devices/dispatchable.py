@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger
 
 from aed.accounts.permissions import Audience
-from aed.database.statements import inline_ints, inline_text
+from aed.database.compiled import inline_ints, inline_text
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
 from aed.registry.estates.rules import EstateState

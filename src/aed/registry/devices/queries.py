@@ -14,8 +14,8 @@ from aed.accounts.permissions import Audience, Viewer
 from aed.accounts.regions import Region
 from aed.accounts.visibility import visible_to
 from aed.database.boxes import inside_box
+from aed.database.compiled import inline_text
 from aed.database.geometry import latitude, longitude
-from aed.database.statements import inline_text
 from aed.errors import NotFound
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import NEEDED_KINDS, ConsumableKind, ConsumableState, DeviceState

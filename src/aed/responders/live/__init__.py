@@ -6,7 +6,7 @@ in_valkey.py: a Redis or Valkey Cluster, for when one database is not enough
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -50,7 +50,7 @@ class LivePlaces(Protocol):
 
     def near(
         self, connection: Connection, here: Position, *, within_metres: float, at: datetime
-    ) -> Callable[[], list[LiveLocation]]:
+    ) -> list[LiveLocation]:
         """Start reading the locations within the distance that are valid at that moment; call the result to
         finish.
 

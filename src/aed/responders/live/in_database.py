@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 import orjson
 from sqlalchemy import Connection, delete, select, text
 
-from aed.database.statements import bind_keys, bind_moment
+from aed.database.compiled import bind_keys, bind_moment
 from aed.database.types import as_datetime
 from aed.geo import Position
 from aed.responders.models import LiveLocationRow
@@ -75,11 +75,11 @@ class InDatabase:
 
     def near(
         self, connection: Connection, here: Position, *, within_metres: float, at: datetime
-    ) -> Callable[[], list[LiveLocation]]:
+    ) -> list[LiveLocation]:
         cells = cells_around(here, within_metres, resolution=self.resolution)
         params = {"live_cells": bind_keys(connection.dialect, cells), "live_at": bind_moment(at)}
-        read = live_places_in_cells(connection.dialect).send(connection, params)
-        return lambda: [_place(row) for row in read()]
+        found = live_places_in_cells(connection.dialect).fetch(connection, params)
+        return [_place(row) for row in found]
 
     def without_those_on_duty(
         self, connection: Connection, places: Sequence[PlaceNearby], *, at: datetime

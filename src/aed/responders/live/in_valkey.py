@@ -230,13 +230,12 @@ class InValkey:
 
     def near(
         self, connection: Connection, here: Position, *, within_metres: float, at: datetime
-    ) -> Callable[[], list[LiveLocation]]:
+    ) -> list[LiveLocation]:
         try:
-            places = self._places_near(here, within_metres, at)
+            return self._places_near(here, within_metres, at)
         except LivePlacesUnavailable as error:
             log.warning("lookup without live places", why=error.detail)
-            return list
-        return lambda: places
+            return []
 
     def without_those_on_duty(
         self, connection: Connection, places: Sequence[PlaceNearby], *, at: datetime

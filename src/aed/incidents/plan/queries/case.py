@@ -20,12 +20,13 @@ from aed.incidents.plan.rules.offers import Offer, shown_seconds
 from aed.incidents.plan.rules.planner import PlanCase
 from aed.incidents.plan.rules.survival import Patient
 from aed.incidents.rules import IncidentKind, Task, ambulance_seconds
-from aed.lookup.answer import NearbyDevice, Question
+from aed.lookup.answer import answer_lookup
 from aed.lookup.arrival import estimated_walk_metres
-from aed.lookup.buildings import Buildings, Spot
-from aed.lookup.responders import NearbyResponder, Precision
-from aed.lookup.search import nearest
-from aed.lookup.walks import Ways
+from aed.lookup.candidates import NearbyDevice
+from aed.lookup.places import Buildings, Spot
+from aed.lookup.question import LookupQuestion, Precision
+from aed.lookup.responders import NearbyResponder
+from aed.lookup.walks import WalksFromPatient
 from aed.registry.devices.dispatchable import PatientPlace, patient_place
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
@@ -89,7 +90,7 @@ def build_case(
     numbers = settings.planning
     # As many free people are thought of, however many of the nearest are out already.
     looked_at = min(numbers.people + len(excluded_people), MAX_PEOPLE_SEARCHED)
-    question = Question(
+    question = LookupQuestion(
         here,
         at,
         limit=numbers.devices + len(excluded_devices),
@@ -99,7 +100,7 @@ def build_case(
         precision=precision,
         is_for_plan=True,
     )
-    found = nearest(connection, SCHEDULER, question, network=network, settings=settings)
+    found = answer_lookup(connection, SCHEDULER, question, network=network, settings=settings)
     devices = [each for each in found.devices if each.row.id not in excluded_devices][: numbers.devices]
     if not any(_is_in_reach(near, patient, settings) for near in devices):
         # Pads past their date: only while there is nothing else.
@@ -244,8 +245,8 @@ def _seconds_to_devices(
     start = network.start_at(here) if network is not None and farthest > 0 else None
     ways = None
     if network is not None and start is not None:
-        ways = Ways(connection, SCHEDULER, network, here, start, at=at, numbers=arrival)
-        ways.gates(farthest + max(near.walk_metres for near in devices))
+        ways = WalksFromPatient(connection, SCHEDULER, network, here, start, at=at, numbers=arrival)
+        ways.look_for_gates(farthest + max(near.walk_metres for near in devices))
     footings = network.footings(lats, lons) if network is not None and ways is not None else None
     buildings = Buildings(connection, arrival)
     seconds: list[list[float]] = []

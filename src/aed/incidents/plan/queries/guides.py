@@ -15,14 +15,15 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import SCHEDULER, Role
 from aed.accounts.regions import Region
 from aed.accounts.roles.models import RoleGrant
+from aed.database.boxes import window_around
 from aed.geo import Position
 from aed.hours.evaluation import Opening, hours_at
 from aed.incidents.plan.rules.offers import gate_wait_seconds
-from aed.lookup.walks import Ways, passing_of, sent_for_gates
+from aed.lookup.walks import BESIDE_THE_STREET_METRES, WalksFromPatient, passing_of
 from aed.notifications.queries import reachable_people
 from aed.registry.estates.models import Estate
 from aed.registry.holidays import queries as holiday_queries
-from aed.registry.nearby import GateNearby
+from aed.registry.nearby import GateNearby, gates_around
 from aed.responders.models import Consent, Responder
 from aed.responders.rules import ConsentKind, ResponderState
 from aed.settings import Settings
@@ -131,7 +132,8 @@ def guide_savings(
     arrival = settings.arrival
     held = settings.planning.lift_held_seconds
     lift = floor_seconds(floor, arrival) - floor_seconds(floor, arrival, lift_held_seconds=held)
-    gates = sent_for_gates(connection, here, _ESTATE_METRES)()
+    around = window_around(here, _ESTATE_METRES + BESIDE_THE_STREET_METRES)
+    gates = gates_around(connection.dialect).fetch(connection, around)
     own = [gate for gate in gates if gate.estate_id == estate_id]
     waits = [gate_wait_seconds(passing_of(connection, gate, SCHEDULER, at), arrival) for gate in own]
     crew = lift + min(waits, default=arrival.guarded_gate_seconds)
@@ -159,7 +161,7 @@ def _at_gates(
     start = network.start_at(here)
     if start is None:
         return [0.0] * len(places)
-    ways = Ways(
+    ways = WalksFromPatient(
         connection,
         SCHEDULER,
         network,

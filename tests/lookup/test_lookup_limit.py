@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import TokenRole
-from aed.lookup.responder_search_limit import ResponderLookups
+from aed.lookup.api import ResponderLookups
 from aed.settings import Settings
 from tests import make
 from tests.make import NOW, PATIENT

@@ -9,7 +9,7 @@ from aed.accounts.permissions import ANYONE, TokenRole, Viewer
 from aed.registry.devices import actions as device_actions
 from aed.settings import Settings
 from tests import make
-from tests.incidents.asking import ask, get, ids, shown
+from tests.lookup.asking import ask, get, ids, shown
 from tests.make import NOW, PATIENT, east_of, north_of
 
 

@@ -17,7 +17,7 @@ from aed.registry.estates.models import Estate, Gate
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 from tests import make
-from tests.incidents.asking import (
+from tests.lookup.asking import (
     GATE,
     ask,
     chinese,

@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import ANYONE, Viewer
 from aed.geo import Position
-from aed.lookup.answer import Answer, NearbyDevice, Question
+from aed.lookup.answer import LookupAnswer, answer_lookup
+from aed.lookup.candidates import NearbyDevice
+from aed.lookup.question import LookupQuestion
 from aed.lookup.schemas import NearbyDeviceOut, NearestOut, answer_out
-from aed.lookup.search import nearest
 from aed.settings import Arrival, Settings
 from aed.walking.build import build_network
 from aed.walking.file import save_network
@@ -58,16 +59,16 @@ def ask(
     *,
     network: WalkingNetwork | None = None,
     **given: Any,
-) -> Answer:
+) -> LookupAnswer:
     """The answer for the patient at `make.NOW`, unless the question says otherwise."""
     session.commit()
-    question = Question(**{"here": PATIENT, "at": NOW, **given})
-    answer = nearest(session.connection(), viewer, question, network=network, settings=settings)
+    question = LookupQuestion(**{"here": PATIENT, "at": NOW, **given})
+    answer = answer_lookup(session.connection(), viewer, question, network=network, settings=settings)
     shown(answer, viewer, settings)
     return answer
 
 
-def shown(answer: Answer, viewer: Viewer, settings: Settings) -> NearestOut:
+def shown(answer: LookupAnswer, viewer: Viewer, settings: Settings) -> NearestOut:
     """The answer as its reader gets it; nothing missing and nothing more than `NearestOut` promises."""
     return NearestOut.model_validate_json(orjson.dumps(answer_out(answer, viewer, settings=settings)))
 

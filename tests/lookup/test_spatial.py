@@ -20,8 +20,8 @@ from aed.database.geometry import latitude, longitude, point
 from aed.database.session import Database
 from aed.errors import InvalidInput
 from aed.geo import Datum, Position
-from aed.lookup.answer import Question
-from aed.lookup.search import nearest
+from aed.lookup.answer import answer_lookup
+from aed.lookup.question import LookupQuestion
 from aed.registry import nearby as nearby_queries
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
@@ -146,7 +146,7 @@ def test_a_ring_holds_everything_that_it_says_it_holds(session: Session, databas
             remembered: float,
         ) -> None:
             metres = dict(zip(ids, spheroid_metres(here, places), strict=True))
-            rings = statement.rings(connection, here, at_least=at_least, within_metres=within)
+            rings = statement.search(connection, here, at_least=at_least, within_metres=within)
             for to_metres, wanted in ((enough, about), (farther * enough, 2 * about)):
                 before = len(rings.rows)
                 new = rings.widen(about=wanted, to_metres=to_metres)
@@ -176,10 +176,10 @@ def test_the_lookup_names_the_nearest_on_the_spheroid(
         @given(here=near_a_city, limit=st.integers(1, 12))
         def equals(here: Position, limit: int) -> None:
             metres = spheroid_metres(here, places)
-            answer = nearest(
+            answer = answer_lookup(
                 reader.connection(),
                 ANYONE,
-                Question(here=here, at=NOW, limit=limit),
+                LookupQuestion(here=here, at=NOW, limit=limit),
                 network=None,
                 settings=settings,
             )
@@ -206,8 +206,12 @@ def test_in_degrees_another_would_be_nearest_but_the_nearer_in_metres_is_named(
     east, north = Position(70.0, 25.02), Position(70.01, 25.0)
     nearer, _ = register(session, [east, north])
 
-    answer = nearest(
-        session.connection(), ANYONE, Question(here=here, at=NOW, limit=1), network=None, settings=settings
+    answer = answer_lookup(
+        session.connection(),
+        ANYONE,
+        LookupQuestion(here=here, at=NOW, limit=1),
+        network=None,
+        settings=settings,
     )
 
     assert math.hypot(0.02, 0.0) > math.hypot(0.0, 0.01)
@@ -222,16 +226,20 @@ def test_near_the_180th_meridian_this_side_of_it_is_answered(
     here = Position(lat, 179.9995)
     this_side, _other_side = register(session, [Position(lat, 179.99), Position(lat, -179.9999)])
 
-    answer = nearest(
-        session.connection(), ANYONE, Question(here=here, at=NOW, limit=5), network=None, settings=settings
+    answer = answer_lookup(
+        session.connection(),
+        ANYONE,
+        LookupQuestion(here=here, at=NOW, limit=5),
+        network=None,
+        settings=settings,
     )
 
     assert this_side in [near.row.id for near in answer.devices]
     for lon in (180.0, -180.0):
-        nearest(
+        answer_lookup(
             session.connection(),
             ANYONE,
-            Question(here=Position(lat, lon), at=NOW),
+            LookupQuestion(here=Position(lat, lon), at=NOW),
             network=None,
             settings=settings,
         )
@@ -241,10 +249,10 @@ def test_near_the_180th_meridian_this_side_of_it_is_answered(
 def test_at_the_poles_nothing_breaks(session: Session, settings: Settings, lat: float) -> None:
     register(session, [PATIENT])
 
-    answer = nearest(
+    answer = answer_lookup(
         session.connection(),
         ANYONE,
-        Question(here=Position(lat, 12.0), at=NOW),
+        LookupQuestion(here=Position(lat, 12.0), at=NOW),
         network=None,
         settings=settings,
     )

@@ -19,8 +19,8 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import ANYONE, Audience, Viewer
 from aed.database.geometry import point
 from aed.geo import Datum, Position
-from aed.lookup.answer import Answer, Question
-from aed.lookup.search import nearest
+from aed.lookup.answer import LookupAnswer, answer_lookup
+from aed.lookup.question import LookupQuestion
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import Cabinet, ConsumableKind, ConsumableState, DeviceState, EntryMode
 from aed.registry.estates.models import Estate, EstatePace, Gate
@@ -29,8 +29,8 @@ from aed.settings import Settings
 from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork
 from tests import make
-from tests.incidents.asking import STREET, place, shown
-from tests.incidents.brute_force import all_devices, same
+from tests.lookup.asking import STREET, place, shown
+from tests.lookup.brute_force import all_devices, same
 from tests.walking.grids import grid_position, street_grid
 from tests.walking.osm_files import Tags, write_osm
 
@@ -178,13 +178,13 @@ def answered(
     session: Session,
     settings: Settings,
     viewer: Viewer,
-    question: Question,
+    question: LookupQuestion,
     network: WalkingNetwork | None,
-) -> Answer:
+) -> LookupAnswer:
     """Asked twice: what is remembered of the first time makes the second quicker and changes no answer."""
     told = []
     for _ in range(2):
-        answer = nearest(session.connection(), viewer, question, network=network, settings=settings)
+        answer = answer_lookup(session.connection(), viewer, question, network=network, settings=settings)
         told.append(shown(answer, viewer, settings))
     assert told[0] == told[1]
     return answer
@@ -235,7 +235,7 @@ def test_the_answer_is_that_of_the_slow_search_on_any_small_district(
 ) -> None:
     network = district.build() if has_network else None
     limited = settings.model_copy(update={"walking_reach_metres": reach})
-    question = Question(here=place(*here), at=at, limit=limit, floor=floor, with_routes=True)
+    question = LookupQuestion(here=place(*here), at=at, limit=limit, floor=floor, with_routes=True)
     with session.begin_nested() as leaving_no_trace:
         home, other = make.estate(session), make.estate(session)
         elsewhere = make.region(session, "CN-31")
@@ -331,7 +331,7 @@ def test_the_answer_is_that_of_the_slow_search_in_a_town(
 ) -> None:
     random = np.random.default_rng(23)
     viewers = [ANYONE, make.member(city[0]), make.dispatcher(make.region(session))]
-    asked = Question(here=make.PATIENT, at=MOMENTS[0])
+    asked = LookupQuestion(here=make.PATIENT, at=MOMENTS[0])
     grew = 0
     for number in range(24):
         question = replace(
@@ -359,7 +359,9 @@ def test_the_answer_does_not_depend_on_how_many_are_asked_for(
     random = np.random.default_rng(29)
     for _ in range(6):
         here = grid_position(2500, *random.uniform(0.0, 1.0, 2).tolist())
-        most = answered(session, settings, ANYONE, Question(here=here, at=MOMENTS[1], limit=30), CITY)
+        most = answered(session, settings, ANYONE, LookupQuestion(here=here, at=MOMENTS[1], limit=30), CITY)
         for limit in (1, 3, 12):
-            fewer = answered(session, settings, ANYONE, Question(here=here, at=MOMENTS[1], limit=limit), CITY)
+            fewer = answered(
+                session, settings, ANYONE, LookupQuestion(here=here, at=MOMENTS[1], limit=limit), CITY
+            )
             assert [near.row.id for near in fewer.devices] == [near.row.id for near in most.devices[:limit]]

@@ -16,9 +16,9 @@ from aed.accounts.permissions import Viewer
 from aed.database.geometry import position_of
 from aed.geo import Position, distance_metres
 from aed.hours.evaluation import hours_at
-from aed.lookup.answer import Question
-from aed.lookup.responders import NearbyResponder, Precision
-from aed.lookup.search import nearest
+from aed.lookup.answer import answer_lookup
+from aed.lookup.question import LookupQuestion, Precision
+from aed.lookup.responders import NearbyResponder
 from aed.registry import nearby as nearby_queries
 from aed.registry.estates.queries import estate_at
 from aed.registry.holidays import queries as holiday_queries
@@ -36,7 +36,7 @@ from aed.walking.travel import (
     seconds_of_wait,
 )
 from tests import make
-from tests.incidents.brute_force import gates_as_they_stand
+from tests.lookup.brute_force import gates_as_they_stand
 from tests.walking.grids import grid_position, street_grid
 from tests.walking.whole_network import ways_over_the_whole_network
 
@@ -48,7 +48,7 @@ HOURS = ["24/7", "24/7", None, "Mo-Fr 09:00-18:00; PH off", "19:00-08:00", "off"
 def slow(
     session: Session,
     viewer: Viewer,
-    question: Question,
+    question: LookupQuestion,
     *,
     network: WalkingNetwork | None,
     settings: Settings,
@@ -168,7 +168,7 @@ def test_responders_come_in_the_order_in_which_they_can_be_there(
     # No device is registered, so the walks are those of the responders' own reach.
     compared = by_walk = 0
     for number in range(16):
-        question = Question(
+        question = LookupQuestion(
             here=grid_position(1600, *random.uniform(0.1, 0.9, 2).tolist()),
             at=MOMENTS[number % 2],
             floor=[0, 4][number % 3 == 2],
@@ -178,7 +178,7 @@ def test_responders_come_in_the_order_in_which_they_can_be_there(
         network = TOWN if number % 8 != 7 else None
         nearby_queries.nearest_devices.cache_clear()  # near earlier questions the walks would reach farther
 
-        answer = nearest(
+        answer = answer_lookup(
             session.connection(), viewer, question, network=network, settings=settings
         ).responders
 

@@ -9,16 +9,16 @@ import pytest
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import ANYONE, Audience, Viewer
-from aed.lookup.answer import Question
+from aed.lookup.answer import answer_lookup
 from aed.lookup.arrival import Basis
-from aed.lookup.search import nearest
+from aed.lookup.question import LookupQuestion
 from aed.registry.devices.rules import Access, EntryMode
 from aed.settings import Settings
 from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork
 from tests import liechtenstein, make
-from tests.incidents.asking import shown
-from tests.incidents.brute_force import same, whole_register
+from tests.lookup.asking import shown
+from tests.lookup.brute_force import same, whole_register
 
 pytestmark = pytest.mark.skipif(not liechtenstein.IS_HERE, reason=liechtenstein.WHY_NOT)
 
@@ -59,7 +59,7 @@ def test_the_answers_are_those_of_a_search_over_every_device(
     for viewer, is_dispatch in viewers:
         walks = liechtenstein.WalksOfTheCountry(country, known, settings, is_dispatch=is_dispatch)
         for number, place in enumerate(here[: QUESTIONS if viewer is ANYONE else QUESTIONS // 2]):
-            question = Question(
+            question = LookupQuestion(
                 here=place,
                 at=first + timedelta(minutes=int(random.integers(4 * 365 * 24 * 60))),
                 limit=1 + number % 10,
@@ -67,8 +67,8 @@ def test_the_answers_are_those_of_a_search_over_every_device(
                 with_routes=number % 10 == 0,
             )
 
-            answer = nearest(session.connection(), viewer, question, network=country, settings=settings)
-            again = nearest(session.connection(), viewer, question, network=country, settings=settings)
+            answer = answer_lookup(session.connection(), viewer, question, network=country, settings=settings)
+            again = answer_lookup(session.connection(), viewer, question, network=country, settings=settings)
 
             same(answer, walks.all_devices(viewer, question), settings=settings)
             assert shown(again, viewer, settings) == shown(answer, viewer, settings)
@@ -91,8 +91,8 @@ def test_private_devices_are_for_dispatch_and_nobody_else(
     dispatcher = make.dispatcher(make.region(session, "LI"))
     told: dict[str, set[int]] = {}
     for name, viewer in (("anyone", ANYONE), ("dispatcher", dispatcher)):
-        question = Question(here=liechtenstein.IN_VADUZ, at=liechtenstein.NOON, limit=50)
-        answer = nearest(session.connection(), viewer, question, network=country, settings=settings)
+        question = LookupQuestion(here=liechtenstein.IN_VADUZ, at=liechtenstein.NOON, limit=50)
+        answer = answer_lookup(session.connection(), viewer, question, network=country, settings=settings)
         told[name] = {near.row.id for near in (*answer.devices, *answer.unusable)}
 
     assert not told["anyone"] & private

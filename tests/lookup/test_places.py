@@ -15,7 +15,7 @@ from aed.geo import Datum, Position, distance_metres, from_wgs84
 from aed.lookup.arrival import Basis
 from aed.settings import Settings
 from tests import make
-from tests.incidents.asking import ask, chinese, english, get, ids, offered, place, shown, streets
+from tests.lookup.asking import ask, chinese, english, get, ids, offered, place, shown, streets
 from tests.make import PATIENT, east_of, north_of
 
 ALONG_THE_STREET = {1: (0, 0), 2: (600, 0), 3: (600, 2000)}
@@ -168,7 +168,7 @@ def test_where_there_is_no_device_the_walking_network_still_counts(
 def test_so_many_closed_devices_that_the_search_stops_are_owned_up_to(
     session: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aed.lookup.search.MOST_CANDIDATES", 12)
+    monkeypatch.setattr("aed.lookup.answer.MAX_CANDIDATES", 12)
     for number in range(20):
         make.device(session, at=north_of(PATIENT, metres=10 * number), opening_hours="off")
     make.device(session, at=north_of(PATIENT, metres=3_000))

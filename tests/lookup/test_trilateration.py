@@ -23,10 +23,9 @@ from aed.incidents.calls.actions.lifecycle import report_patient
 from aed.incidents.models import Alert
 from aed.incidents.rules import AlertReply
 from aed.incidents.schemas import PatientReportIn
-from aed.lookup.answer import Question
-from aed.lookup.responders import Precision
+from aed.lookup.answer import answer_lookup
+from aed.lookup.question import LookupQuestion, Precision
 from aed.lookup.schemas import answer_out
-from aed.lookup.search import nearest
 from aed.responders.models import ResponderPlace
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
@@ -82,8 +81,8 @@ def answered(
     precision: Precision = Precision.CELL,
 ) -> list[dict[str, Any]]:
     viewer = make.dispatcher(make.region(session))
-    question = Question(here, NOW, limit=1, precision=precision)
-    answer = nearest(session.connection(), viewer, question, network=network, settings=settings)
+    question = LookupQuestion(here, NOW, limit=1, precision=precision)
+    answer = answer_lookup(session.connection(), viewer, question, network=network, settings=settings)
     told = answer_out(answer, viewer, settings=settings)["responders"]
     if precision is Precision.EXACT:  # what was once told
         assert answer.responders is not None

@@ -18,9 +18,11 @@ from aed.accounts.permissions import Audience, TokenRole, Viewer
 from aed.database.geometry import position_of
 from aed.geo import Position, distance_metres
 from aed.hours.evaluation import HolidayCalendar, Opening, hours_at
-from aed.lookup.answer import Answer, NearbyDevice, Question
+from aed.lookup.answer import LookupAnswer
 from aed.lookup.arrival import chance_of, chance_reachable, fetch
-from aed.lookup.buildings import SAME_DOOR_METRES
+from aed.lookup.candidates import NearbyDevice
+from aed.lookup.places import SAME_DOOR_METRES
+from aed.lookup.question import LookupQuestion
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.reachability import hour_band, place_class
 from aed.registry.devices.rules import ConsumableState, DeviceState, access_at, readiness_on
@@ -112,7 +114,7 @@ def gates_as_they_stand(
     session: Session,
     network: WalkingNetwork,
     viewer: Viewer,
-    question: Question,
+    question: LookupQuestion,
     settings: Settings,
     *,
     local: Known | None,
@@ -166,7 +168,7 @@ def gates_as_they_stand(
 def all_devices(
     session: Session,
     viewer: Viewer,
-    question: Question,
+    question: LookupQuestion,
     *,
     network: WalkingNetwork | None,
     settings: Settings,
@@ -234,7 +236,7 @@ def all_devices(
 
 def judged(
     known: Known,
-    question: Question,
+    question: LookupQuestion,
     settings: Settings,
     *,
     way: Leg | None,
@@ -305,7 +307,7 @@ def judged(
     )
 
 
-def same(answer: Answer, slow: Sequence[Found], *, settings: Settings) -> None:
+def same(answer: LookupAnswer, slow: Sequence[Found], *, settings: Settings) -> None:
     """The answer is the one of the slow search.
 
     Devices that are expected at the same moment, to a millionth of a second, may change places.

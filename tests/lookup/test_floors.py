@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import ANYONE
 from aed.settings import Settings
 from tests import make
-from tests.incidents.asking import ask, chinese, english, fetched, ids, shown
+from tests.lookup.asking import ask, chinese, english, fetched, ids, shown
 from tests.make import PATIENT, north_of
 
 SAME_DOOR, OTHER_BUILDING = 8.0, 200.0

@@ -16,7 +16,7 @@ from aed.registry.devices.rules import Access, ConsumableKind, Readiness
 from aed.registry.devices.schemas import ConsumableIn
 from aed.settings import Settings
 from tests import make
-from tests.incidents.asking import ask, chinese, english, get, ids, shown
+from tests.lookup.asking import ask, chinese, english, get, ids, shown
 from tests.make import NOW, PATIENT, east_of, north_of
 
 OFFICE = "Mo-Fr 08:30-17:30; PH off"

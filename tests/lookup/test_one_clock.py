@@ -17,7 +17,7 @@ from aed.responders.models import ResponderPlace
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 from tests import make
-from tests.incidents.asking import ask, place, streets
+from tests.lookup.asking import ask, place, streets
 from tests.make import NOW, PATIENT, east_of, north_of
 
 CLOSED_SECONDS = 180.0

@@ -1,11 +1,11 @@
-"""Lookups that are answered on the event loop: the same answers, and nobody else is kept waiting."""
+"""Lookups at the same time, and lookups that wait for the database."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,9 @@ import httpx2
 import psycopg
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import TokenRole
-from aed.geo import Position
-from aed.registry.holidays.actions import delete_holiday_year
-from aed.registry.holidays.models import HolidayCalendar
 from aed.settings import Settings
 from aed.walking.file import save_network
 from tests import make
@@ -29,7 +25,7 @@ from tests.waiting import eventually
 from tests.walking.grids import grid_position, street_grid
 
 on_postgis = pytest.mark.parametrize("database_url", ["postgis"], indirect=True)
-"""SQLite answers at once or not at all: there is nothing to wait for."""
+"""SQLite locks whole files, not tables."""
 on_spatialite = pytest.mark.parametrize("database_url", ["spatialite"], indirect=True)
 """PostgreSQL has no file that a program could lock."""
 
@@ -37,18 +33,15 @@ HERE = {"lat": str(PATIENT.lat), "lon": str(PATIENT.lon), "at": NOW.isoformat()}
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings, *, at_hand: int) -> AsyncIterator[tuple[httpx2.AsyncClient, FastAPI]]:
-    """The application on the test's own event loop, somebody having asked around here before."""
+async def serving(settings: Settings) -> AsyncIterator[tuple[httpx2.AsyncClient, FastAPI]]:
+    """The application on the test's own event loop, after a first lookup here."""
     app = app_on(settings)
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://aed") as client:
         try:
             assert (await client.get("/v1/nearest", params=HERE)).status_code == 200
-            for _ in range(at_hand):
-                await asyncio.to_thread(app.state.at_hand.open_one)
             yield client, app
         finally:
-            app.state.at_hand.close()
             app.state.database.close()
 
 
@@ -56,15 +49,6 @@ def as_many_as_are_asked_for(session: Session) -> None:
     """With fewer the whole country is searched, which is for a thread."""
     for i in range(6):
         make.device(session, at=north_of(PATIENT, metres=50 * i))
-
-
-@contextlib.contextmanager
-def no_connection_for_threads(app: FastAPI) -> Iterator[None]:
-    """Whoever asks in a thread gets none meanwhile, and 503."""
-    with contextlib.ExitStack() as held:
-        for _ in range(app.state.settings.threads + 4):
-            held.enter_context(app.state.database.engine.connect())
-        yield
 
 
 @contextlib.contextmanager
@@ -99,70 +83,11 @@ def patiently(settings: Settings) -> Settings:
     return settings.model_copy(update={"lock_timeout_ms": 20_000, "statement_timeout_ms": 30_000})
 
 
-# --- what is answered there -----------------------------------------------------------------------------
-
-
-def test_what_is_soon_answered_needs_no_thread_and_all_else_does(
-    session: Session, settings: Settings, database_url: str
-) -> None:
-    as_many_as_are_asked_for(session)
-    token = make.key(session, TokenRole.DISPATCHER, region=make.region(session))
-    session.commit()
-
-    async def run() -> None:
-        hurried = settings.model_copy(update={"lock_timeout_ms": 100})
-        async with serving(hurried, at_hand=1) as (client, app):
-
-            async def status(more: Mapping[str, str], headers: Mapping[str, str] | None = None) -> int:
-                return (await client.get("/v1/nearest", params=HERE | more, headers=headers)).status_code
-
-            with no_connection_for_threads(app):
-                assert await status({}) == 200
-                assert await status({"floor": "3"}) == 200
-                assert await status({"route": "true"}) == 503, "the lines of ways take their time"
-                assert await status({}, token) == 503
-                if database_url.startswith("sqlite"):
-                    assert await status({"limit": "6"}) == 503, "it is not known how far so many are"
-                    assert await status({"lat": "31.0"}) == 503, "nor there"
-            for more in ({"route": "true"}, {"limit": "6"}, {"lat": "31.0"}):
-                assert await status(more) == 200
-            assert await status({}, token) == 200
-            with no_connection_for_threads(app):
-                assert await status({"limit": "6"}) == 200, "it is known now"
-
-    asyncio.run(run())
-
-
-@on_postgis
-def test_a_new_place_is_looked_at_on_the_event_loop_unless_there_turns_out_to_be_much_to_look_at(
-    session: Session, settings: Settings
-) -> None:
-    crowd = north_of(PATIENT, metres=3_000)
-    for i in range(260):
-        make.device(session, at=east_of(crowd, metres=2 * i), opening_hours="24/7" if i > 220 else "off")
-    as_many_as_are_asked_for(session)
-    session.commit()
-
-    async def run() -> list[int]:
-        async with serving(settings.model_copy(update={"lock_timeout_ms": 100}), at_hand=1) as (client, app):
-
-            async def status(place: Position, limit: int) -> int:
-                where = {"lat": str(place.lat), "lon": str(place.lon)}
-                asked = {**HERE, **where, "limit": str(limit)}
-                return (await client.get("/v1/nearest", params=asked)).status_code
-
-            with no_connection_for_threads(app):
-                found = [await status(PATIENT, 3), await status(crowd, 3)]
-            return [*found, await status(crowd, 3)]
-
-    assert asyncio.run(run()) == [200, 503, 200]
-
-
 @pytest.mark.parametrize("walking", [False, True])
-def test_many_at_once_are_answered_as_one_after_the_other(
+def test_lookups_at_the_same_time_are_answered_as_one_after_the_other(
     session: Session, settings: Settings, *, walking: bool
 ) -> None:
-    """The questions take turns while the database looks, on connections and a network that they share."""
+    """Threads share the pool of connections and the walking network."""
     middle = PATIENT
     if walking:
         network = street_grid(900)
@@ -190,12 +115,8 @@ def test_many_at_once_are_answered_as_one_after_the_other(
     ]
 
     async def run() -> tuple[list[bytes], list[bytes]]:
-        async with serving(settings, at_hand=4) as (client, app):
+        async with serving(settings) as (client, _app):
             alone = [(await client.get("/v1/nearest", params=each)).content for each in questions]
-            alone = [(await client.get("/v1/nearest", params=each)).content for each in questions]
-            with no_connection_for_threads(app):
-                some = [await client.get("/v1/nearest", params=each) for each in questions]
-            assert {each.status_code for each in some} == {200}, "none of these needs a thread"
             at_once = await asyncio.gather(*(client.get("/v1/nearest", params=each) for each in questions))
             return alone, [each.content for each in at_once]
 
@@ -204,43 +125,16 @@ def test_many_at_once_are_answered_as_one_after_the_other(
     assert len(set(alone)) > 30
 
 
-def test_a_calendar_that_is_not_known_yet_is_read_in_a_thread(session: Session, settings: Settings) -> None:
-    as_many_as_are_asked_for(session)
-    session.commit()
-
-    async def run() -> list[int]:
-        async with serving(settings.model_copy(update={"lock_timeout_ms": 100}), at_hand=1) as (client, app):
-
-            async def status() -> int:
-                return (await client.get("/v1/nearest", params=HERE)).status_code
-
-            with no_connection_for_threads(app):
-                before = await status()
-            calendar = session.get_one(HolidayCalendar, "CN")
-            delete_holiday_year(session, make.ADMINISTRATOR, "CN", 2024, version=calendar.version, at=NOW)
-            session.commit()
-            with no_connection_for_threads(app):
-                amended = await status()
-            read = await status()
-            with no_connection_for_threads(app):
-                return [before, amended, read, await status()]
-
-    assert asyncio.run(run()) == [200, 503, 200, 200]
-
-
-# --- what they wait for ---------------------------------------------------------------------------------
-
-
 @on_postgis
-def test_a_lookup_that_waits_for_the_database_keeps_nobody_else_waiting(
+def test_a_lookup_that_waits_for_the_database_delays_no_other_request(
     session: Session, settings: Settings, database_url: str
 ) -> None:
     as_many_as_are_asked_for(session)
     session.commit()
 
     async def run() -> list[int]:
-        async with serving(patiently(settings), at_hand=2) as (client, app):
-            with no_connection_for_threads(app), devices_locked(database_url) as other:
+        async with serving(patiently(settings)) as (client, _app):
+            with devices_locked(database_url) as other:
                 lookups = [asyncio.create_task(client.get("/v1/nearest", params=HERE)) for _ in range(2)]
                 await so_many_wait(other, 2)
                 assert (await client.get("/healthz")).status_code == 200
@@ -259,32 +153,30 @@ def test_a_lookup_that_waits_too_long_is_answered_503_and_the_next_one_is_answer
     session.commit()
 
     async def run() -> None:
-        async with serving(settings.model_copy(update={"lock_timeout_ms": 200}), at_hand=1) as (client, app):
+        async with serving(settings.model_copy(update={"lock_timeout_ms": 200})) as (client, _app):
             with devices_locked(database_url):
                 refused = await client.get("/v1/nearest", params=HERE)
             assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
             for _ in range(2):
                 assert len((await client.get("/v1/nearest", params=HERE)).json()["devices"]) == 5
-            with no_connection_for_threads(app):
-                assert (await client.get("/v1/nearest", params=HERE)).status_code == 200
 
     asyncio.run(run())
 
 
 @on_postgis
-def test_a_connection_that_dies_while_a_lookup_waits_or_before_it_costs_no_answer(
+def test_a_connection_that_dies_during_or_before_a_lookup_costs_no_answer(
     session: Session, settings: Settings, database_url: str
 ) -> None:
     as_many_as_are_asked_for(session)
     session.commit()
 
     async def run() -> None:
-        async with serving(patiently(settings), at_hand=2) as (client, app):
+        async with serving(patiently(settings)) as (client, _app):
             with devices_locked(database_url) as other:
                 lookup = asyncio.create_task(client.get("/v1/nearest", params=HERE))
                 (pid,) = await so_many_wait(other, 1)
                 other.execute("SELECT pg_terminate_backend(%s)", [pid])
-                assert await so_many_wait(other, 1, but=pid), "now the thread that took over waits"
+                assert await so_many_wait(other, 1, but=pid), "it was tried once more on a new connection"
             assert len((await lookup).json()["devices"]) == 5
             session.execute(
                 text(
@@ -294,23 +186,21 @@ def test_a_connection_that_dies_while_a_lookup_waits_or_before_it_costs_no_answe
             )
             for _ in range(3):
                 assert len((await client.get("/v1/nearest", params=HERE)).json()["devices"]) == 5
-            with no_connection_for_threads(app):
-                assert (await client.get("/v1/nearest", params=HERE)).status_code == 200
 
     asyncio.run(run())
 
 
 @on_postgis
-def test_a_lookup_that_nobody_waits_for_any_more_leaves_nothing_behind(
+def test_a_cancelled_lookup_does_not_disturb_the_next_one(
     session: Session, settings: Settings, database_url: str
 ) -> None:
-    """What its statement brings would be taken for the answer of the next one."""
+    """The rows of its statement must not become those of the next lookup."""
     here, there = make.device(session), make.device(session, at=north_of(PATIENT, metres=300))
     session.commit()
     near_there = HERE | {"lat": str(PATIENT.lat + 300 / make.METRES_PER_DEGREE), "limit": "1"}
 
     async def run() -> list[int]:
-        async with serving(patiently(settings), at_hand=1) as (client, _app):
+        async with serving(patiently(settings)) as (client, _app):
             for _ in range(2):
                 await client.get("/v1/nearest", params=HERE | {"limit": "1"})
                 await client.get("/v1/nearest", params=near_there)
@@ -329,12 +219,8 @@ def test_a_lookup_that_nobody_waits_for_any_more_leaves_nothing_behind(
     assert asyncio.run(run()) == [there.id, here.id, there.id]
 
 
-def journal_deleted(connection: Connection) -> object:
-    return connection.exec_driver_sql("PRAGMA journal_mode=DELETE").scalar()
-
-
 @on_spatialite
-def test_a_file_that_is_locked_is_waited_for_in_a_thread(
+def test_a_locked_file_delays_no_other_request(
     session: Session, settings: Settings, database_url: str
 ) -> None:
     """Only without a write-ahead log can readers be locked out: then for as long as the settings say."""
@@ -345,11 +231,10 @@ def test_a_file_that_is_locked_is_waited_for_in_a_thread(
     path = Path(make_url(database_url).database or "")
 
     async def run() -> None:
-        async with serving(settings.model_copy(update={"lock_timeout_ms": 300}), at_hand=1) as (client, app):
+        async with serving(settings.model_copy(update={"lock_timeout_ms": 300})) as (client, app):
             app.state.database.engine.dispose()
-            mode = await app.state.at_hand.ask(journal_deleted)
-            assert mode == "delete"
             with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+                assert other.execute("PRAGMA journal_mode=DELETE").fetchone() == ("delete",)
                 other.execute("BEGIN EXCLUSIVE")
                 lookup = asyncio.create_task(client.get("/v1/nearest", params=HERE))
                 assert (await client.get("/healthz")).status_code == 200

@@ -1,0 +1,256 @@
+"""Which candidates can be at the patient soonest, and how far a device that is not known yet could still win.
+
+A device is ranked by the seconds in which it is expected to be there (`arrival`). Two bounds make the search
+exact, whatever was not fetched or walked to yet:
+
+- no walk is shorter than the straight line, so a device beyond `max_useful_metres` cannot win;
+- a walk that was not found within `reach_metres` costs at least that much.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from collections.abc import Sequence
+from typing import Final
+
+from aed.lookup.arrival import (
+    Basis,
+    bringing,
+    estimated_walk_metres,
+    expected_seconds,
+    fetch,
+    is_too_far,
+    max_cost_in_time,
+    metres_that_can_beat,
+)
+from aed.lookup.candidates import Candidates, NearbyDevice
+from aed.lookup.question import LookupQuestion
+from aed.lookup.walks import WalksFromPatient
+from aed.settings import Settings
+from aed.walking.footing import Footing, Footings
+from aed.walking.travel import Leg, fetch_seconds, least_leg_seconds, leg_seconds
+
+MAX_UNUSABLE: Final = 5
+_NO_SHORTER_THAN_STRAIGHT: Final = 1.001
+"""Streets are measured on planes and in 32 bits: a straight street may come out this much too short."""
+_ROUNDING_METRES: Final = 0.001
+
+type _WalkTo = tuple[float, int, Basis, bool, bool]
+"""What is known of one walk: its cost in metres (waits counted as metres), the device's number, the basis,
+whether it is measured, whether a closed gate has to be opened for it."""
+
+
+class Ranking:
+    """Ranks the candidates so far by walks of up to `reach_metres`; without streets, by straight lines."""
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        walks: WalksFromPatient | None,
+        question: LookupQuestion,
+        settings: Settings,
+    ) -> None:
+        self._candidates, self._walks = candidates, walks
+        self._question, self._settings = question, settings
+        self._footings: list[Footing | None] = []
+        """Of the candidates' rows."""
+
+    @property
+    def basis(self) -> Basis:
+        """What distances mostly follow from."""
+        return Basis.STRAIGHT_LINE if self._walks is None else Basis.WALKING_NETWORK
+
+    # --- ranking ------------------------------------------------------------------------------------------
+
+    def rank(self) -> list[NearbyDevice]:
+        """Return the candidates, soonest expected first; those that cannot be used come last.
+
+        Leaves out those whose walk is too long to beat the last of those asked for.
+        """
+        numbers, limit = self._settings.arrival, self._question.limit
+        best: list[tuple[bool, float]] = []
+        last, can_beat = (True, math.inf), math.inf
+        found: list[NearbyDevice] = []
+        for cost, number, basis, is_measured, by_closed_gate in self._walks_so_far():
+            if cost > can_beat:
+                break
+            near = self._candidates.device(number)
+            near.basis, near.is_measured, near.by_closed_gate = basis, is_measured, by_closed_gate
+            if is_measured:
+                near.way = self._way(number, cost, basis, by_closed_gate=by_closed_gate)
+                leg = leg_seconds(near.way, near.floors, near.pace, numbers)
+            else:
+                near.way = Leg(cost)
+                leg = least_leg_seconds(cost, near.pace, numbers) + near.floors
+            near.fetch_seconds = fetch_seconds(leg, leg, near.pace)
+            chance = near.chance * numbers.chance_closed_gate if by_closed_gate else near.chance
+            expected = near.expected_seconds = expected_seconds(near.fetch_seconds, chance, numbers)
+            near.is_too_far = self._is_too_far(near)
+            found.append(near)
+            if near.is_usable and (near.is_too_far, expected) < last:
+                insort(best, (near.is_too_far, expected))
+                if len(best) >= limit:
+                    last = best[limit - 1]
+                    can_beat = self._cost_that_can_beat(last[1], is_too_far=last[0]) + _ROUNDING_METRES
+        found.sort(key=_by_expected)
+        return found
+
+    def unusable(self, ranked: list[NearbyDevice]) -> list[NearbyDevice]:
+        """Return devices that would be sooner than the last usable one asked for, if they could be used."""
+        usable = [near for near in ranked if near.is_usable][: self._question.limit]
+        latest = usable[-1].fetch_seconds if len(usable) >= self._question.limit else math.inf
+        sooner = [near for near in ranked if not near.is_usable and near.fetch_seconds <= latest]
+        return sorted(sooner, key=lambda near: (near.fetch_seconds, near.row.id))[:MAX_UNUSABLE]
+
+    def _walks_so_far(self) -> list[_WalkTo]:
+        """Return what is known of the walk to each candidate, shortest first."""
+        order, straight = self._candidates.nearest_first, self._candidates.straight_metres
+        detour, walks = self._settings.arrival.detour_factor, self._walks
+        if walks is None or not order:
+            return [(straight[each] * detour, each, Basis.STRAIGHT_LINE, True, False) for each in order]
+        within = walks.within_metres
+        is_last = within >= self._settings.walking_reach_metres
+        self._footings += walks.footings_of_devices(self._candidates.rows[len(self._footings) :])
+        costs = walks.costs(self._footings)
+        opened = walks.costs_if_opened(self._footings) or costs
+        found: list[_WalkTo] = []
+        for number in order:
+            cost = costs[number]
+            if cost != math.inf:
+                walk = (cost, number, Basis.WALKING_NETWORK, True, False)
+            elif self._footings[number] is None:
+                walk = (straight[number] * detour, number, Basis.STRAIGHT_LINE, True, False)
+            elif opened[number] != math.inf:
+                walk = (opened[number], number, Basis.WALKING_NETWORK, is_last, is_last)
+            else:
+                metres = max(straight[number], within)
+                if is_last:
+                    metres = estimated_walk_metres(straight[number], self._settings.arrival, at_least=within)
+                walk = (metres, number, Basis.STRAIGHT_LINE, is_last, False)
+            found.append(walk)
+        found.sort()
+        return found
+
+    def _way(self, number: int, cost: float, basis: Basis, *, by_closed_gate: bool) -> Leg:
+        """Return the way with this cost: how far, and how long one waits at gates."""
+        place = self._footings[number] if basis is Basis.WALKING_NETWORK else None
+        if place is None or self._walks is None:
+            return Leg(cost)
+        return self._walks.leg(place, cost, by_closed_gate=by_closed_gate)
+
+    def _is_too_far(self, near: NearbyDevice) -> bool:
+        if self._question.is_for_plan:
+            return False
+        return is_too_far(
+            near.way.metres,
+            near.fetch_seconds,
+            ambulance_seconds=self._ambulance_seconds(near),
+            numbers=self._settings.arrival,
+        )
+
+    def _ambulance_seconds(self, near: NearbyDevice) -> float:
+        planning = self._settings.planning
+        return planning.ambulance_seconds_by_region.get(near.row.region_code, planning.ambulance_seconds)
+
+    # --- how far to look ----------------------------------------------------------------------------------
+
+    def max_useful_metres(self, ranked: Sequence[NearbyDevice]) -> float:
+        """Return the straight-line metres beyond which no device can be among those asked for."""
+        usable = [near for near in ranked if near.is_usable]
+        if len(usable) < self._question.limit:
+            return math.inf
+        last = usable[self._question.limit - 1]
+        cost = self._cost_that_can_beat(last.expected_seconds, is_too_far=last.is_too_far)
+        if self._walks is None:
+            return cost / self._settings.arrival.detour_factor
+        return cost * _NO_SHORTER_THAN_STRAIGHT
+
+    def first_reach_metres(self) -> float | None:
+        """Return how far to walk before ranking; None without streets or candidates.
+
+        At first that is a bit more than the usual detour to the last device asked for.
+        """
+        walks, candidates = self._walks, self._candidates
+        if walks is None or not candidates.nearest_first:
+            return None
+        if walks.within_metres:
+            return walks.within_metres
+        straight = candidates.usable_within_metres(self._question.limit)
+        usual = straight * 1.1 * self._settings.arrival.detour_factor + 50.0
+        return min(usual, self._settings.walking_reach_metres)
+
+    def next_reach_metres(self, ranked: list[NearbyDevice]) -> float | None:
+        """Return how far to walk next; None once all walks that the answer shows are measured.
+
+        A device that is not within reach yet is at least as far as the reach, or as the way through closed
+        gates: while it is not among the first, its true walk does not matter. Nor does any walk too long to
+        beat the last of those whose walks are known: the reach need go no farther.
+        """
+        if self._walks is None or not self._candidates.nearest_first:
+            return None
+        within, limit = self._walks.within_metres, self._question.limit
+        usable = [near for near in ranked if near.is_usable]
+        shown = [*usable[:limit], *self.unusable(ranked)]
+        if within >= self._settings.walking_reach_metres or all(near.is_measured for near in shown):
+            return None
+        known = [near for near in usable if near.is_measured][:limit]
+        enough = math.inf
+        if len(known) == limit:
+            last = known[-1]
+            enough = self._cost_that_can_beat(last.expected_seconds, is_too_far=last.is_too_far) + 1.0
+        further = enough if within < enough < 2.0 * within else 2.0 * within
+        return min(max(further, within), self._settings.walking_reach_metres)
+
+    def _cost_that_can_beat(self, expected_seconds: float, *, is_too_far: bool) -> float:
+        """Return the largest cost of a way, in metres, that can still beat that, wherever the device is.
+
+        Any device that is in time beats one that is too far.
+        """
+        numbers, quickest = self._settings.arrival, self._candidates.quickest
+        sooner = metres_that_can_beat(expected_seconds, quickest, numbers)
+        if not is_too_far:
+            return sooner
+        planning = self._settings.planning
+        latest = max(planning.ambulance_seconds, *planning.ambulance_seconds_by_region.values(), 0.0)
+        return max(sooner, max_cost_in_time(latest, quickest, numbers))
+
+    # --- what the answer says of the chosen ---------------------------------------------------------------
+
+    def describe(self, chosen: Sequence[NearbyDevice]) -> None:
+        """Fill in how the chosen devices are fetched or brought, the gates passed, and routes if wanted."""
+        for near in chosen:
+            self._describe_times(near)
+        walks, with_routes = self._walks, self._question.with_routes
+        walked = [near for near in chosen if near.basis is Basis.WALKING_NETWORK]
+        if walks is None or not walked or not (with_routes or walks.has_gates_to_mention):
+            return
+        footings = Footings.of([self._footings[near.number] for near in walked])
+        for i, (near, may_meet) in enumerate(zip(walked, walks.may_meet_gates(footings), strict=True)):
+            if with_routes or may_meet or near.by_closed_gate:
+                walk, near.gates = walks.walk_to(
+                    footings, i, by_closed_gate=near.by_closed_gate, with_line=with_routes
+                )
+                near.route = walk if with_routes else None
+
+    def _describe_times(self, near: NearbyDevice) -> None:
+        numbers, pace = self._settings.arrival, near.pace
+        chance = near.chance * numbers.chance_closed_gate if near.by_closed_gate else near.chance
+        near.fetch = fetch(near.way, floors_seconds=near.floors, chance=chance, pace=pace, numbers=numbers)
+        if not near.is_usable or self._question.is_for_plan:
+            return
+        near.bringing = bringing(
+            near.row.guard_phone,
+            near.access.access,
+            near.way,
+            near.floors,
+            chance=near.chance,
+            pace=pace,
+            numbers=numbers,
+        )
+        is_brought = near.bringing is not None and near.bringing.seconds <= self._ambulance_seconds(near)
+        near.is_too_far = near.is_too_far and not is_brought
+
+
+def _by_expected(near: NearbyDevice) -> tuple[bool, bool, float, float, int]:
+    return not near.is_usable, near.is_too_far, near.expected_seconds, near.straight_metres, near.row.id
