@@ -65,15 +65,15 @@ from aed.responders.queries import Offer
 from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, Trust, current_wording
 from aed.responders.schemas.offers import OfferIn
 from aed.settings import Reminding, Returns, Settings
-from aed.training.actions import courses as course_actions
-from aed.training.actions import enrolling
-from aed.training.actions import sessions as session_actions
-from aed.training.actions.calendars import create_address
+from aed.training.calendars.actions import create_address
+from aed.training.courses import actions as course_actions
+from aed.training.courses.schemas import CourseIn
+from aed.training.enrolments import actions as enrolling
+from aed.training.enrolments.schemas import EnrolmentIn
 from aed.training.models import Course, Enrolment, TrainingSession
-from aed.training.rules.calendar import CalendarKind
-from aed.training.schemas.courses import CourseIn
-from aed.training.schemas.enrolments import EnrolmentIn
-from aed.training.schemas.sessions import SessionIn
+from aed.training.rules import CalendarKind
+from aed.training.sessions import actions as session_actions
+from aed.training.sessions.schemas import SessionIn
 from aed.upkeep.checks import actions as check_actions
 from aed.upkeep.checks import actions as photo_actions
 from aed.upkeep.checks import actions as policy_actions

@@ -17,7 +17,10 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from aed import __version__, schedule
 from aed.accounts import api as accounts_api
-from aed.certificates import api as certificates_api
+from aed.certificates.awards import api as awards_api
+from aed.certificates.duplicates import api as duplicates_api
+from aed.certificates.issuer_rosters import api as issuer_rosters_api
+from aed.certificates.verification import api as verification_api
 from aed.database.dependencies import DatabaseDep
 from aed.database.session import database_now, open_database, read_session
 from aed.debrief.outcomes import api as outcomes_api
@@ -56,7 +59,13 @@ from aed.responders import api as responders_api
 from aed.responders.api.intake import Intake
 from aed.responders.live import close_live_places, live_places
 from aed.settings import Settings, load_settings
-from aed.training import api as training_api
+from aed.training.attendance import api as attendance_api
+from aed.training.calendars import api as calendars_api
+from aed.training.courses import api as courses_api
+from aed.training.enrolments import api as enrolments_api
+from aed.training.gaps import api as gaps_api
+from aed.training.rosters import api as rosters_api
+from aed.training.sessions import api as sessions_api
 from aed.upkeep.checks import api as checks_api
 from aed.upkeep.confirmations import api as confirmations_api
 from aed.upkeep.due import api as due_api
@@ -128,8 +137,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         accounts_api,
         issuers_api,
         personal_data_api,
-        training_api,
-        certificates_api,
+        courses_api,
+        sessions_api,
+        enrolments_api,
+        attendance_api,
+        rosters_api,
+        awards_api,
+        calendars_api,
+        gaps_api,
+        issuer_rosters_api,
+        verification_api,
+        duplicates_api,
         checks_api,
         faults_api,
         due_api,

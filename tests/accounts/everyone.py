@@ -22,9 +22,9 @@ from aed.notifications.enqueue import Notice, enqueue_to_endpoint
 from aed.notifications.rules import Channel
 from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate, Responder
-from aed.training.actions import results
 from aed.training.models import TrainingSession
-from aed.training.rules.enrolment import AttendanceState, MarkedBy
+from aed.training.rosters import actions as results
+from aed.training.rules import AttendanceState, MarkedBy
 from aed.upkeep.due import calendars
 from aed.upkeep.due.schemas import DueCalendarIn
 from tests import make

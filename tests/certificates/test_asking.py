@@ -15,16 +15,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
 
-from aed.certificates.actions.answers import claim
-from aed.certificates.actions.linking import begin_checks
 from aed.certificates.models import CertificateCheck, IssuerLine
-from aed.certificates.rules.checking import (
-    FAILURES_IN_A_ROW,
-    LEFT_ALONE,
-    LONGEST_PAUSE,
-    CheckState,
-    pause_after,
-)
+from aed.certificates.rules import FAILURES_IN_A_ROW, LEFT_ALONE, LONGEST_PAUSE, CheckState, pause_after
+from aed.certificates.verification.actions import begin_checks, claim
 from aed.database.session import Database, transaction
 from aed.http.outbound_urls import refusal_reason
 from aed.imports.feeds.fetching import Fetching

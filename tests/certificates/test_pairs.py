@@ -15,11 +15,17 @@ from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Account, Person, PersonChange
 from aed.accounts.permissions import Role, TokenRole, Viewer
 from aed.accounts.roles.models import RoleGrant
-from aed.certificates.actions.joining import BY_HAND, STAYS, _columns_that_name_people
-from aed.certificates.actions.pairs import decide_pair, find_pairs
+from aed.certificates.duplicates.actions import (
+    BY_HAND,
+    STAYS,
+    _columns_that_name_people,
+    decide_pair,
+    find_pairs,
+)
+from aed.certificates.duplicates.queries import pairs
+from aed.certificates.duplicates.rules import LIKELY, Somebody, likeness
 from aed.certificates.models import PersonPair
-from aed.certificates.queries.pairs import pairs
-from aed.certificates.rules.likeness import LIKELY, PairDecision, Somebody, likeness
+from aed.certificates.rules import PairDecision
 from aed.database.types import Table
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.lookup.responders import NearbyResponder
@@ -30,7 +36,7 @@ from aed.responders.queries import consents_in_force
 from aed.responders.rules import ConsentKind, ResponderState, Trust, centre_of_cell
 from aed.settings import Settings
 from aed.training.models import CalendarAddress, Enrolment, TrainingSession
-from aed.training.rules.enrolment import EnrolmentState
+from aed.training.rules import EnrolmentState
 from tests import make
 from tests.accounts.everyone import signed_in
 from tests.lookup.asking import ask

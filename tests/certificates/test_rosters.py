@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.permissions import ANYONE, Role, TokenRole
-from aed.certificates.actions.linking import begin_checks
 from aed.certificates.models import CertificateCheck, IssuerEntry
-from aed.certificates.rules.checking import CheckState
+from aed.certificates.rules import CheckState
+from aed.certificates.verification.actions import begin_checks
 from aed.errors import InvalidInput, NotAllowed, NotSignedIn
 from aed.imports.actions.issuer_rosters import IssuerRosterReport, import_issuer_roster
 from aed.responders.models import Certificate

@@ -19,7 +19,7 @@ from aed.incidents.messages import alert_text
 from aed.incidents.rules import IncidentKind, Task
 from aed.notifications.enqueue import enqueue
 from aed.notifications.models import OutboxMessage
-from aed.training.rules.notice import Notice, Occasion, words
+from aed.training.rules import Notice, Occasion, notice_words
 from aed.upkeep.faults.actions import report_device
 from aed.upkeep.faults.schemas import ReportIn
 from aed.upkeep.reminders.rules import Reminded
@@ -87,7 +87,7 @@ def texts(lure: str) -> Iterator[str]:
     """Every message that is put together from words of others, with that for each of them."""
     occasion = Occasion(lure, lure, lure, lure, NOW, "Asia/Shanghai", cancelled_why=lure)
     for notice in Notice:
-        yield from words(notice, occasion, until=NOW)
+        yield from notice_words(notice, occasion, until=NOW)
     lines = [Reminded("3F", lure, lure, matter, date(2026, 9, 22), 0) for matter in Matter]
     yield from reminder_words(lines, link=PAGE)
     for task in Task:

@@ -18,6 +18,7 @@ from aed.accounts.people.schemas import PersonAmend
 from aed.accounts.permissions import ANYONE, Viewer
 from aed.accounts.sessions import SignIn
 from aed.accounts.sign_in.models import SignInAttempts, SignInCode
+from aed.certificates.awards import queries as certificates
 from aed.database.encryption.columns import Encrypted, EncryptedFields
 from aed.database.types import Table
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
@@ -40,9 +41,8 @@ from aed.personal_data.schemas import OwnDataOut
 from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
 from aed.responders.models import Consent, Responder, ResponderPlace
-from aed.training.actions import enrolling
+from aed.training.enrolments import actions as enrolling
 from aed.training.models import Assessment, Attendance, Enrolment, TrainingSession
-from aed.training.queries import certificates
 from tests import make
 from tests.accounts.conftest import Browser
 from tests.encryption.test_columns import everything

@@ -21,7 +21,7 @@ from aed.accounts.sign_in.rules import FactorKind
 from aed.accounts.sign_in.throttling import account_keys
 from aed.accounts.tokens import hash_key
 from aed.certificates.models import CertificateCheck, IssuerEntry, PersonPair
-from aed.certificates.rules.checking import CheckState
+from aed.certificates.rules import CheckState
 from aed.database.encryption.columns import keyring_of
 from aed.debrief.outcomes.actions import record_outcome
 from aed.debrief.outcomes.rules import CoreItems
@@ -37,9 +37,9 @@ from aed.registry.devices.models import Device
 from aed.responders.live import live_places_of
 from aed.responders.models import Certificate
 from aed.responders.rules import live_location
-from aed.training.actions import results
 from aed.training.models import Enrolment, PresenceCodeUsed
-from aed.training.rules.enrolment import AttendanceState, MarkedBy
+from aed.training.rosters import actions as results
+from aed.training.rules import AttendanceState, MarkedBy
 from aed.upkeep.models import CallOut, Confirmed, DueCalendar, Errand, ReminderPreference
 from aed.upkeep.rules import Fact
 from tests import make

@@ -17,15 +17,14 @@ from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import ANYONE, Role
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
-from aed.training.actions import calendars as actions
-from aed.training.actions import enrolling
-from aed.training.actions import sessions as session_actions
-from aed.training.formats.calendar import calendar_of
+from aed.training.calendars import actions, queries
+from aed.training.calendars.ics import calendar_of
+from aed.training.enrolments import actions as enrolling
+from aed.training.enrolments.schemas import EnrolmentIn
 from aed.training.models import CalendarAddress, TrainingSession
-from aed.training.queries import calendars as queries
-from aed.training.rules.calendar import CalendarKind
-from aed.training.schemas.enrolments import EnrolmentIn
-from aed.training.schemas.sessions import SessionAmend
+from aed.training.rules import CalendarKind
+from aed.training.sessions import actions as session_actions
+from aed.training.sessions.schemas import SessionAmend
 from tests import make
 from tests.accounts.everyone import signed_in
 from tests.make import ADMINISTRATOR, NOW

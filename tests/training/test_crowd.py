@@ -17,11 +17,12 @@ from sqlalchemy.orm import Session
 from aed.database.session import Database, open_database, transaction
 from aed.errors import ChangedMeanwhile, Conflict
 from aed.settings import Settings
-from aed.training.actions import enrolling
+from aed.training import queries as sessions
+from aed.training.enrolments import actions as enrolling
+from aed.training.enrolments import queries as rosters
+from aed.training.enrolments.schemas import EnrolmentIn
 from aed.training.models import Enrolment
-from aed.training.queries import rosters, sessions
-from aed.training.rules.enrolment import EnrolmentState
-from aed.training.schemas.enrolments import EnrolmentIn
+from aed.training.rules import EnrolmentState
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 from tests.registry.conftest import Desk

@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Scope, Viewer
 from aed.errors import ChangedMeanwhile, Conflict, NotAllowed, NotFound, NotSignedIn
-from aed.training.actions import enrolling
-from aed.training.actions.sessions import amend_session, cancel_session
+from aed.training import queries as sessions
+from aed.training.enrolments import actions as enrolling
+from aed.training.enrolments import queries as rosters
 from aed.training.models import Enrolment, TrainingSession
-from aed.training.queries import rosters, sessions
-from aed.training.rules.enrolment import EnrolmentState
-from aed.training.rules.session import OFFER_LASTS
-from aed.training.schemas.sessions import SessionAmend
+from aed.training.rules import OFFER_LASTS, EnrolmentState
+from aed.training.sessions.actions import amend_session, cancel_session
+from aed.training.sessions.schemas import SessionAmend
 from tests import make
 from tests.make import ADMINISTRATOR, ANYONE, NOW
 

@@ -23,11 +23,8 @@ from aed.registry.holidays.queries import holiday_calendar
 from aed.responders.models import Responder
 from aed.responders.rules import ResponderState
 from aed.settings import Settings
-from aed.training.actions import results
-from aed.training.queries import gaps as queries
-from aed.training.queries.gap_table import gap_table, gap_walk_metres
-from aed.training.rules.enrolment import AttendanceState, MarkedBy
-from aed.training.rules.gaps import (
+from aed.training.gaps import queries
+from aed.training.gaps.rules import (
     ASSUMED,
     BuildingGaps,
     EstateGaps,
@@ -38,8 +35,11 @@ from aed.training.rules.gaps import (
     expected_responders,
     presence,
 )
-from aed.training.rules.suggestion import Around, _lifted, suggest
-from aed.training.rules.week import AWAY, HOURS, NOT_KNOWN, THERE, Week, hour_states, name_en, name_zh
+from aed.training.gaps.suggestion import Around, _lifted, suggest
+from aed.training.gaps.table import gap_table, gap_walk_metres
+from aed.training.gaps.week import AWAY, HOURS, NOT_KNOWN, THERE, Week, hour_states, name_en, name_zh
+from aed.training.rosters import actions as results
+from aed.training.rules import AttendanceState, MarkedBy
 from aed.walking.basis import Basis
 from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork
@@ -425,7 +425,7 @@ def test_many_estates_are_counted_as_each_by_itself(
             session, at=_near(chance, 900), availability=chance.choice(["24/7", None, "Mo-Fr 08:00-18:00"])
         )
     one_by_one = gaps_of(session, *estates)
-    monkeypatch.setattr("aed.training.queries.gap_table.READ_ONE_BY_ONE", 0)  # as if they were many
+    monkeypatch.setattr("aed.training.gaps.table.READ_ONE_BY_ONE", 0)  # as if they were many
     together = gaps_of(session, *estates)
 
     assert sum(int(each.fewest.sum()) for each in one_by_one) > 0

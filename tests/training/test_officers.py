@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.permissions import Role
+from aed.certificates.awards import queries as certificates
 from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate
-from aed.training.queries import certificates
 from tests import make
 from tests.accounts.everyone import signed_in
 from tests.make import NOW

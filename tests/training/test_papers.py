@@ -16,16 +16,17 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role
+from aed.certificates.awards.pdf import certificate_pdf
+from aed.certificates.awards.queries import OnPaper
 from aed.errors import InvalidInput, PaperNotMade, SigningKeysUnusable
 from aed.files import typesetting
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind
 from aed.settings import Settings
-from aed.training.formats.papers import SheetOf, certificate_pdf, sheet_pdf
-from aed.training.formats.signed import Purpose, SigningKeys, add_key, opened, signed, signing_keys
+from aed.training.attendance.sheet import SheetOf, sheet_pdf
+from aed.training.enrolments import queries as rosters
 from aed.training.models import TrainingSession
-from aed.training.queries import rosters
-from aed.training.queries.certificates import OnPaper
+from aed.training.signatures import Purpose, SigningKeys, add_key, opened, signed, signing_keys
 from tests import make
 from tests.accounts.everyone import awarded, signed_in
 from tests.make import ADMINISTRATOR, NOW

@@ -16,14 +16,14 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import ANYONE, Role, Viewer
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotSignedIn
 from aed.settings import Settings
-from aed.training.actions import presence
-from aed.training.actions import sessions as session_actions
-from aed.training.actions.results import Result, open_for_results, put_results
-from aed.training.formats.signed import Purpose, opened, signed, signing_keys
+from aed.training.attendance import actions as presence
+from aed.training.attendance.rules import CHANGES_EVERY, VALID_FOR, PresenceCode, read_code
+from aed.training.enrolments.schemas import EnrolmentIn
 from aed.training.models import Attendance, Enrolment, PresenceCodeUsed, TrainingSession
-from aed.training.rules.enrolment import AttendanceState, EnrolmentState, MarkedBy
-from aed.training.rules.presence import CHANGES_EVERY, VALID_FOR, PresenceCode, read_code
-from aed.training.schemas.enrolments import EnrolmentIn
+from aed.training.rosters.actions import Result, open_for_results, put_results
+from aed.training.rules import AttendanceState, EnrolmentState, MarkedBy
+from aed.training.sessions import actions as session_actions
+from aed.training.signatures import Purpose, opened, signed, signing_keys
 from tests import make
 from tests.accounts.everyone import signed_in
 from tests.make import ADMINISTRATOR, NOW

@@ -8,12 +8,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
+from aed.certificates.awards.actions import revoke_awarded
+from aed.certificates.awards.queries import lapsing, to_refresh
+from aed.certificates.rules import Refresher
 from aed.responders.models import Certificate
-from aed.training.actions.results import Result, open_for_results, put_results, revoke
 from aed.training.models import Course, TrainingSession
-from aed.training.queries.certificates import lapsing, to_refresh
-from aed.training.rules.enrolment import AttendanceState, MarkedBy
-from aed.training.rules.refresher import Refresher
+from aed.training.rosters.actions import Result, open_for_results, put_results
+from aed.training.rules import AttendanceState, MarkedBy
 from tests import make
 from tests.make import ADMINISTRATOR, ANYONE, NOW
 
@@ -73,7 +74,7 @@ def test_a_revoked_card_does_not_lapse_and_is_no_renewal(session: Session) -> No
     assert lapsing(session, ADMINISTRATOR, today=TODAY, within_days=90) == []
 
     number = session.scalar(select(Certificate.number).where(Certificate.is_awarded)) or ""
-    revoke(session, ADMINISTRATOR, number, why="Mistaken.", at=NOW)
+    revoke_awarded(session, ADMINISTRATOR, number, why="Mistaken.", at=NOW)
 
     (lapses,) = lapsing(session, ADMINISTRATOR, today=TODAY, within_days=90)
     assert (lapses.name, lapses.valid_until) == (name, date(2026, 10, 1))

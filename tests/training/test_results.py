@@ -10,17 +10,17 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
+from aed.certificates.awards.actions import revoke_awarded
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.registry.changes import PutOutcome
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind, ResponderState
-from aed.training.actions import enrolling
-from aed.training.actions.results import Result, open_for_results, put_results, revoke
-from aed.training.actions.sessions import cancel_session
+from aed.training.enrolments import actions as enrolling
+from aed.training.enrolments import queries as rosters
 from aed.training.models import Assessment, TrainingSession
-from aed.training.queries import rosters
-from aed.training.rules.enrolment import AttendanceState, MarkedBy
-from aed.training.rules.session import SIGN_IN_BEFORE, SessionState
+from aed.training.rosters.actions import Result, open_for_results, put_results
+from aed.training.rules import SIGN_IN_BEFORE, AttendanceState, MarkedBy, SessionState
+from aed.training.sessions.actions import cancel_session
 from tests import make
 from tests.make import ADMINISTRATOR, ANYONE, NOW
 
@@ -174,11 +174,11 @@ def test_a_revoked_certificate_is_revoked_once_by_those_who_awarded_it(session: 
     number = certificate.number or ""
 
     with pytest.raises(NotAllowed):
-        revoke(session, make.member(other, writes=True), number, why="Envy.", at=NOW)
+        revoke_awarded(session, make.member(other, writes=True), number, why="Envy.", at=NOW)
     with pytest.raises(NotFound):
-        revoke(session, ADMINISTRATOR, number + "0", why="Nothing.", at=NOW)
-    revoke(session, make.member(home, writes=True), number, why="The wrong person.", at=NOW)
-    revoke(session, ADMINISTRATOR, number, why="Again.", at=NOW + timedelta(days=1))
+        revoke_awarded(session, ADMINISTRATOR, number + "0", why="Nothing.", at=NOW)
+    revoke_awarded(session, make.member(home, writes=True), number, why="The wrong person.", at=NOW)
+    revoke_awarded(session, ADMINISTRATOR, number, why="Again.", at=NOW + timedelta(days=1))
 
     assert (certificate.revoked_at, certificate.revoked_why) == (NOW, "The wrong person.")
     session.commit()

@@ -20,10 +20,9 @@ from aed.imports.formats.roster import EXPLANATIONS, RosterLine
 from aed.imports.formats.table import LINT_COLUMN
 from aed.imports.schemas import RosterRow, columns
 from aed.responders.models import Certificate
+from aed.training.enrolments import queries as rosters
 from aed.training.models import TrainingSession
-from aed.training.queries import rosters
-from aed.training.rules.enrolment import EnrolmentState
-from aed.training.rules.session import SessionState
+from aed.training.rules import EnrolmentState, SessionState
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 

@@ -22,8 +22,8 @@ from aed.imports.formats.marked import write_marked
 from aed.imports.formats.table import LINT_COLUMN
 from aed.imports.rules import day_written
 from aed.responders.models import Certificate
+from aed.training.enrolments import queries as rosters
 from aed.training.models import TrainingSession
-from aed.training.queries import rosters
 from tests import make
 from tests.make import ADMINISTRATOR
 from tests.registry.conftest import Desk

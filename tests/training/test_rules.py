@@ -8,11 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aed.training.rules.certificate import is_valid, masked
-from aed.training.rules.course import last_valid_day, months_after
-from aed.training.rules.enrolment import EnrolmentState, places_to_offer, state_on_arrival
-from aed.training.rules.refresher import Refresher, refresher
-from aed.training.rules.session import OFFER_LASTS, offer_until
+from aed.certificates.rules import Refresher, is_valid, mask_name, refresher
+from aed.training.rules import (
+    OFFER_LASTS,
+    EnrolmentState,
+    last_valid_day,
+    months_after,
+    offer_until,
+    places_to_offer,
+    state_on_arrival,
+)
 
 DAYS = st.dates(date(2000, 1, 1), date(2090, 12, 31))
 
@@ -100,7 +105,7 @@ def test_a_term_of_less_than_three_months_is_due_at_once() -> None:
     ],
 )
 def test_a_name_is_masked_but_for_its_beginnings(name: str, shown: str) -> None:
-    assert masked(name) == shown
+    assert mask_name(name) == shown
 
 
 def test_a_certificate_is_valid_on_its_last_day_unless_revoked() -> None:

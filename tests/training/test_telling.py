@@ -19,13 +19,12 @@ from aed.notifications.channels import spool
 from aed.notifications.jobs import Sent, send_waiting
 from aed.notifications.models import OutboxMessage
 from aed.notifications.rules import Channel, Delivery
-from aed.training.actions import enrolling
-from aed.training.actions.sessions import amend_session, cancel_session
+from aed.training.enrolments import actions as enrolling
 from aed.training.jobs import end_offers
 from aed.training.models import Enrolment, TrainingSession
-from aed.training.rules.enrolment import EnrolmentState
-from aed.training.rules.session import OFFER_LASTS
-from aed.training.schemas.sessions import SessionAmend
+from aed.training.rules import OFFER_LASTS, EnrolmentState
+from aed.training.sessions.actions import amend_session, cancel_session
+from aed.training.sessions.schemas import SessionAmend
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 

@@ -26,11 +26,11 @@ from sqlalchemy.orm import Session
 from aed.database.session import Database
 from aed.errors import Conflict
 from aed.registry.changes import RegistryChange
-from aed.training.actions import enrolling
-from aed.training.actions.sessions import amend_session
+from aed.training.enrolments import actions as enrolling
 from aed.training.models import Enrolment
-from aed.training.rules.enrolment import EnrolmentState
-from aed.training.schemas.sessions import SessionAmend
+from aed.training.rules import EnrolmentState
+from aed.training.sessions.actions import amend_session
+from aed.training.sessions.schemas import SessionAmend
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 

@@ -10,9 +10,10 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role, Viewer
 from aed.errors import NotAllowed, NotFound
 from aed.registry.estates.models import Estate
+from aed.training import queries as sessions
+from aed.training.enrolments import queries as rosters
 from aed.training.models import TrainingSession
-from aed.training.queries import rosters, sessions
-from aed.training.rules.who import runs_training
+from aed.training.permissions import runs_training
 from tests import make
 from tests.make import ADMINISTRATOR
 

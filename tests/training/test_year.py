@@ -31,8 +31,8 @@ from aed.notifications.models import OutboxMessage
 from aed.registry.changes import RegistryChange
 from aed.registry.estates.models import Building, Estate
 from aed.registry.holidays.queries import holiday_calendar
-from aed.training.rules.course import last_valid_day, months_after
-from aed.training.rules.week import AWAY, HOURS, NOT_KNOWN, THERE, Week, hour_states
+from aed.training.gaps.week import AWAY, HOURS, NOT_KNOWN, THERE, Week, hour_states
+from aed.training.rules import last_valid_day, months_after
 from tests import make
 from tests.accounts.everyone import signed_in
 from tests.cli.conftest import Aed, aed, run

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from aed.certificates.actions.pairs import find_pairs
+from aed.certificates.duplicates.actions import find_pairs
 
 
 def look_for_duplicates(session: Session, *, now: datetime) -> int:

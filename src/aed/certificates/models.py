@@ -9,8 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.people.models import Person
-from aed.certificates.rules.checking import CheckState
-from aed.certificates.rules.likeness import PairDecision
+from aed.certificates.rules import CheckState, PairDecision
 from aed.database.encryption.columns import Encrypted, EncryptedFields
 from aed.database.types import BigIntId, Table, enum_column
 from aed.issuers.rules import CertificateKind

@@ -10,9 +10,8 @@ from aed import clock
 from aed.cli.context import operator, reading, writing
 from aed.cli.screen import say, table
 from aed.settings import load_settings
-from aed.training.actions import calendars as actions
-from aed.training.queries import calendars as queries
-from aed.training.rules.calendar import CalendarKind
+from aed.training.calendars import actions, queries
+from aed.training.rules import CalendarKind
 
 calendars = typer.Typer(
     no_args_is_help=True, help="Private addresses at which calendar programs read sessions."

@@ -9,16 +9,16 @@ from zoneinfo import ZoneInfo
 import typer
 
 from aed import clock
+from aed.certificates.awards import actions as awards
+from aed.certificates.awards import queries
+from aed.certificates.awards.pdf import certificate_pdf
+from aed.certificates.rules import is_valid, mask_name
 from aed.cli.context import operator, reading, writing
 from aed.cli.files import write_whole
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
 from aed.settings import load_settings
-from aed.training.actions import results
-from aed.training.formats.papers import certificate_pdf
-from aed.training.formats.signed import Purpose, add_key, opened, signed, signing_keys
-from aed.training.queries import certificates as queries
-from aed.training.rules.certificate import is_valid, masked
+from aed.training.signatures import Purpose, add_key, opened, signed, signing_keys
 
 certificates = typer.Typer(no_args_is_help=True)
 Number = Annotated[str, typer.Argument(help="Its number")]
@@ -31,14 +31,14 @@ def verify(number: Number) -> None:
         found = queries.by_number(session, number)
     today = clock.now().astimezone(ZoneInfo(found.time_zone)).date()
     valid = is_valid(today=today, valid_until=found.valid_until, revoked_at=found.revoked_at)
-    say(f"{number}: {'valid' if valid else 'NOT VALID'}, {masked(found.name)}, until {found.valid_until}.")
+    say(f"{number}: {'valid' if valid else 'NOT VALID'}, {mask_name(found.name)}, until {found.valid_until}.")
 
 
 @certificates.command("revoke")
 def revoke(number: Number, why: Annotated[str, typer.Option(help="Kept, and shown to nobody else")]) -> None:
     """From now on it is not valid."""
     with writing() as session:
-        results.revoke(session, operator(), number, why=why, at=clock.now())
+        awards.revoke_awarded(session, operator(), number, why=why, at=clock.now())
     say(f"{number} is revoked.")
 
 

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.certificates.actions.pairs import decide_pair, find_pairs
-from aed.certificates.queries import pairs as queries
-from aed.certificates.rules.likeness import PairDecision
+from aed.certificates.duplicates import queries
+from aed.certificates.duplicates.actions import decide_pair, find_pairs
+from aed.certificates.rules import PairDecision
 from aed.cli.context import operator, reading, writing, writing_much
 from aed.cli.register.rows import SHOWN, After
 from aed.cli.screen import say, table

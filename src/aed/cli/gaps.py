@@ -18,11 +18,11 @@ from aed.cli.lookup import network_if_any
 from aed.cli.screen import counting, heading, say, table, warn
 from aed.errors import InvalidInput, NotFound
 from aed.settings import load_settings
-from aed.training.formats.gaps import GapFormat, csv_of, geojson_of, json_of, xlsx_of
-from aed.training.queries import gaps as queries
-from aed.training.queries.gap_table import gap_table
-from aed.training.rules.gaps import EstateGaps
-from aed.training.rules.week import DAYS_EN, DAYS_ZH, HOURS, name_en
+from aed.training.gaps import queries
+from aed.training.gaps.export import GapFormat, csv_of, geojson_of, json_of, xlsx_of
+from aed.training.gaps.rules import EstateGaps
+from aed.training.gaps.table import gap_table
+from aed.training.gaps.week import DAYS_EN, DAYS_ZH, HOURS, name_en
 
 SHOWN: Final = 20
 PATIENT_MS: Final = 600_000

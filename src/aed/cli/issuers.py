@@ -9,8 +9,8 @@ import typer
 
 from aed import clock
 from aed.accounts.regions import region_by_code
-from aed.certificates.queries import checks as check_queries
-from aed.certificates.rules.checking import CheckState
+from aed.certificates.rules import CheckState
+from aed.certificates.verification import queries as check_queries
 from aed.cli.context import opened, operator, reading, trying_much, writing, writing_much
 from aed.cli.imports import BadRows, File, Strict, tell_bad_rows, write_bad_rows
 from aed.cli.register.fields import Fields, fields_in

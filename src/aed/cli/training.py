@@ -21,18 +21,18 @@ from aed.cli.screen import counting, say, table
 from aed.imports.actions.rosters import export_roster, import_roster
 from aed.imports.formats.files import GB18030
 from aed.imports.formats.marked import write_marked
-from aed.training.actions import courses as course_actions
-from aed.training.actions import enrolling
-from aed.training.actions import sessions as session_actions
-from aed.training.formats.papers import SheetOf, sheet_pdf
+from aed.training import queries as session_queries
+from aed.training.attendance.sheet import SheetOf, sheet_pdf
+from aed.training.courses import actions as course_actions
+from aed.training.courses import queries as course_queries
+from aed.training.courses.schemas import CourseAmend, CourseIn, CourseOut
+from aed.training.enrolments import actions as enrolling
+from aed.training.enrolments import queries as rosters
+from aed.training.enrolments.schemas import EnrolmentIn, EnrolmentOut
 from aed.training.models import TrainingSession
-from aed.training.queries import courses as course_queries
-from aed.training.queries import rosters
-from aed.training.queries import sessions as session_queries
-from aed.training.rules.enrolment import EnrolmentState
-from aed.training.schemas.courses import CourseAmend, CourseIn, CourseOut
-from aed.training.schemas.enrolments import EnrolmentIn, EnrolmentOut
-from aed.training.schemas.sessions import SessionAmend, SessionIn, SessionOut
+from aed.training.rules import EnrolmentState
+from aed.training.sessions import actions as session_actions
+from aed.training.sessions.schemas import SessionAmend, SessionIn, SessionOut
 
 SHOWN = 100
 

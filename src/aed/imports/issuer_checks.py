@@ -20,12 +20,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from standardwebhooks import Webhook
 
 from aed import __version__
-from aed.certificates.actions.answers import NoAnswer, claim, give_back, record_answer, record_no_answer
-from aed.certificates.actions.linking import begin_checks
-from aed.certificates.queries import checks
-from aed.certificates.queries.checks import ToAsk
-from aed.certificates.rules.comparing import Facts, Holder, Said
-from aed.certificates.rules.identity import masked, written
+from aed.certificates.rules import Facts, Holder, Said, mask_holder_id, written
+from aed.certificates.verification import queries as checks
+from aed.certificates.verification.actions import (
+    NoAnswer,
+    begin_checks,
+    claim,
+    give_back,
+    record_answer,
+    record_no_answer,
+)
+from aed.certificates.verification.queries import ToAsk
 from aed.database.session import Database, read_session, transaction
 from aed.errors import InvalidInput
 from aed.http.outbound_urls import Target, target_of
@@ -66,7 +71,9 @@ class Answered(BaseModel):
 
     def said(self) -> Said:
         return Said(
-            Holder(self.name, self.phone, masked(written(self.holder_id)) if self.holder_id else None),
+            Holder(
+                self.name, self.phone, mask_holder_id(written(self.holder_id)) if self.holder_id else None
+            ),
             Facts(self.kind, self.issued_on, self.valid_until),
             self.is_revoked,
         )

@@ -17,7 +17,7 @@ from aed.registry.devices.rules import Cabinet, DeviceState, EntryMode
 from aed.registry.estates.rules import Passage
 from aed.registry.fields import Day, Floor, Label, OpeningHours, Ref, Source, Storey
 from aed.responders.rules import CertificateKind, PlaceKind, Trust
-from aed.training.rules.enrolment import AttendanceState
+from aed.training.rules import AttendanceState
 
 
 def _written_as_a_date(given: object) -> object:

@@ -20,6 +20,7 @@ from aed.accounts.roles.models import RoleGrant
 from aed.accounts.security_log import SecurityEvent
 from aed.accounts.sign_in.models import SignInAttempts, SignInCode
 from aed.accounts.sign_in.throttling import account_keys
+from aed.certificates.rules import mask_name
 from aed.database.encryption.columns import keyring_of
 from aed.database.types import Table
 from aed.errors import Conflict
@@ -29,11 +30,9 @@ from aed.personal_data.rules import MASKED, PERSONAL_TABLES, Erasure, PersonalTa
 from aed.registry.changes import RegistryChange, record_amendment
 from aed.registry.devices.models import Device
 from aed.responders.actions import consents
-from aed.training.actions import enrolling
+from aed.training.enrolments import actions as enrolling
 from aed.training.models import Enrolment, TrainingSession
-from aed.training.rules.certificate import masked
-from aed.training.rules.enrolment import STANDS
-from aed.training.rules.session import SessionState
+from aed.training.rules import STANDS, SessionState
 
 
 def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> bool:
@@ -72,7 +71,7 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
     session.expire_all()
     for each in entries:
         _blank_history(session, each.id)
-        each.name = masked(each.name)
+        each.name = mask_name(each.name)
         each.phone, each.erased_at = None, at
         each.language, each.channel = Language.ZH, PhoneChannel.SMS
         session.add(PersonChange(person_id=each.id, at=at, who=who.name, fields={"erased": [None, "all"]}))

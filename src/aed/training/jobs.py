@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from aed.database.session import Database, transaction
-from aed.training.actions.enrolling import expire_offers
+from aed.training.enrolments.actions import expire_offers
 
 
 def end_offers(database: Database, now: datetime) -> int:

@@ -15,10 +15,15 @@ from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate
 from aed.responders.rules import CertificateKind
-from aed.training.rules.calendar import CalendarKind
-from aed.training.rules.course import CourseState
-from aed.training.rules.enrolment import AttendanceState, EnrolmentState, MarkedBy
-from aed.training.rules.session import SessionAudience, SessionState
+from aed.training.rules import (
+    AttendanceState,
+    CalendarKind,
+    CourseState,
+    EnrolmentState,
+    MarkedBy,
+    SessionAudience,
+    SessionState,
+)
 
 
 class Course(Versioned, Table):

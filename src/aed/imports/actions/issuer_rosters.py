@@ -11,10 +11,10 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.certificates.actions.linking import link_to_issuer
-from aed.certificates.actions.rosters import Effects, Line, take_lines
-from aed.certificates.queries import rosters as queries
-from aed.certificates.rules import identity
+from aed.certificates import rules as identity
+from aed.certificates.issuer_rosters import queries
+from aed.certificates.issuer_rosters.actions import Effects, Line, take_lines
+from aed.certificates.verification.actions import link_to_issuer
 from aed.database.session import exclusive_lock
 from aed.errors import InvalidInput
 from aed.imports.batches import ImportReport, Progress, finished, take, without_duplicates
@@ -26,7 +26,7 @@ from aed.issuers import queries as issuers
 from aed.issuers.models import IssuerCourse
 from aed.issuers.rules import CertificateKind, plain_name
 from aed.registry.changes import PutOutcome
-from aed.training.rules.course import last_valid_day
+from aed.training.rules import last_valid_day
 
 LONGEST: Final = {"name": 200, "number": 100, "holder_id_hash": 128, "phone": 32, "course": 64}
 REVOKED: Final = frozenset(
@@ -118,7 +118,7 @@ def _without_identity(record: Record) -> Record:
     written = identity.written(str(record.fields.get("holder_id", "")))
     if not written:
         return record
-    fields = {**record.fields, "holder_id": identity.masked(written)}
+    fields = {**record.fields, "holder_id": identity.mask_holder_id(written)}
     return Record(record.unit, record.number, fields, record.wrong)
 
 
@@ -186,12 +186,12 @@ def _holder_id(cell: str) -> str | None:
             raise InvalidInput(
                 "holder_id: its check digit is wrong, so one of its digits is: compare it with the card"
             )
-        return identity.masked(number)
+        return identity.mask_holder_id(number)
     if identity.SHOWN.fullmatch(number) is None:
         raise InvalidInput(
             "holder_id: is no identity number: 18 digits, or masked such as 330106********1234"
         )
-    return identity.masked(number)
+    return identity.mask_holder_id(number)
 
 
 def _is_revoked(cell: str) -> bool:

@@ -20,10 +20,11 @@ from aed.imports.formats.records import Record
 from aed.imports.formats.roster import RosterLine, write_roster
 from aed.imports.schemas import RosterRow, columns, needed_columns
 from aed.registry.changes import PutOutcome
-from aed.training.actions.results import Result, open_for_results, put_results
-from aed.training.queries import rosters, sessions
-from aed.training.rules.enrolment import STANDS, MarkedBy
-from aed.training.rules.who import may_run_training
+from aed.training import queries as sessions
+from aed.training.enrolments import queries as rosters
+from aed.training.permissions import may_run_training
+from aed.training.rosters.actions import Result, open_for_results, put_results
+from aed.training.rules import STANDS, MarkedBy
 
 COLUMNS = {"enrolment_id": "enrolment", "passed": "result"}
 """What a field of a result is called in the sheet."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Viewer
-from aed.certificates.rules.checking import CheckState
+from aed.certificates.rules import CheckState
 from aed.database.dependencies import DatabaseDep
 from aed.database.session import dry_run, open_database, read_session, transaction
 from aed.errors import NotSignedIn

@@ -25,8 +25,8 @@ from aed.imports.formats.table import TEMPLATES, TemplateFormat
 from aed.imports.responders import import_responders
 from aed.imports.uploads import FILE_BODY, MOST_SHOWN, PATIENT_MS, SentFile, SetAsideOut, sent_file
 from aed.settings import Settings
-from aed.training.queries import sessions
-from aed.training.rules.who import may_run_training, may_write
+from aed.training import queries as sessions
+from aed.training.permissions import may_run_training, may_write
 
 router = APIRouter()
 

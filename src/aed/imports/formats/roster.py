@@ -12,7 +12,7 @@ from aed.errors import InvalidInput
 from aed.files.formula_escaping import escape_formula
 from aed.files.workbooks import workbook
 from aed.imports.formats.files import UTF_8
-from aed.training.rules.enrolment import AttendanceState
+from aed.training.rules import AttendanceState
 
 SHEET: Final = "roster"
 

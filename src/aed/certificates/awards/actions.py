@@ -1,0 +1,24 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Viewer
+from aed.certificates.awards import queries as certificates
+from aed.responders.actions import revoke_certificate
+from aed.responders.models import Certificate
+from aed.training.permissions import may_run_training
+
+
+def revoke_awarded(session: Session, who: Viewer, number: str, *, why: str, at: datetime) -> Certificate:
+    """The certificate with that number is valid no more; for who runs the training that awarded it.
+
+    Revoking twice changes nothing. Raises NotFound, NotSignedIn, NotAllowed.
+    """
+    found = certificates.awarded(session, number)
+    may_run_training(who, found.estate_id, found.region_id)
+    revoke_certificate(session, who, found.certificate, why=why, at=at)
+    return found.certificate

@@ -1,0 +1,213 @@
+"""Routes of papers: certificates and attendance sheets as PDF, and the check that anyone can make."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import HTMLResponse
+
+from aed import clock
+from aed.accounts.authentication import ViewerDep
+from aed.certificates.awards import actions, queries
+from aed.certificates.awards.page import certificate_page
+from aed.certificates.awards.pdf import certificate_pdf
+from aed.certificates.awards.schemas import (
+    CertificateOut,
+    LapsingOut,
+    LapsingPage,
+    PublicCertificateOut,
+    PublicKeysOut,
+    RefresherOut,
+    RefresherPage,
+)
+from aed.certificates.rules import is_valid, mask_name
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.errors import InvalidInput, NotFound
+from aed.http.pages import PAGE_RESPONSE, WantsPage
+from aed.http.parameters import Limit
+from aed.training.parameters import PDF, PublicAddress, SettingsDep, Why, pdf_response
+from aed.training.permissions import may_write
+from aed.training.signatures import Purpose, opened, public_keys, signed, signing_keys
+
+router = APIRouter(tags=["training"])
+
+
+CHECK: str = "/v1/check/"
+PrintedNumber = Annotated[
+    str,
+    Path(min_length=1, max_length=100, pattern="^[A-Za-z0-9._:-]+$", examples=["CPR-AED-2026-0A1B2C3D4E"]),
+]
+_NOTHING = PublicCertificateOut(is_valid=False, holder=None, valid_until=None)
+
+
+@router.get("/certificates/{number}.pdf", response_class=Response, responses=PDF)
+def get_certificate_pdf(
+    session: ReadSession,
+    viewer: ViewerDep,
+    settings: SettingsDep,
+    address: PublicAddress,
+    number: PrintedNumber,
+) -> Response:
+    """The certificate to print, in Chinese and English, with a code by which anyone can check it. For its
+    holder, and for those who run the training that awarded it."""
+    paper = queries.on_paper(session, viewer, number)
+    token = signed(signing_keys(settings), Purpose.CERTIFICATE, paper.number)
+    return pdf_response(certificate_pdf(paper, address=f"{address}{CHECK}{token}"), f"{paper.number}.pdf")
+
+
+@router.get("/check/{token}", response_model=PublicCertificateOut, responses=PAGE_RESPONSE)
+def check_certificate(
+    session: ReadSession,
+    settings: SettingsDep,
+    wants_page: WantsPage,
+    token: Annotated[
+        str, Path(max_length=1000, description="From the code on the certificate", examples=["eyJhbGc…"])
+    ],
+    response: Response,
+) -> PublicCertificateOut | Response:
+    """Whether the certificate with this code is valid today, whose it is (masked), and until when: for anyone
+    who scans it, as a page for a browser. A code that is forged or was altered is not valid."""
+    checked = _checked(session, settings, token)
+    if wants_page:
+        page = certificate_page(
+            is_valid=checked.is_valid, holder=checked.holder, valid_until=checked.valid_until
+        )
+        return HTMLResponse(page.html, headers=page.headers)
+    response.headers["Cache-Control"] = "no-store"  # a revocation shows at once
+    response.headers["Vary"] = "Accept"
+    return checked
+
+
+def _checked(session: ReadSession, settings: SettingsDep, token: str) -> PublicCertificateOut:
+    number = opened(signing_keys(settings), Purpose.CERTIFICATE, token)
+    if number is None:
+        return _NOTHING
+    try:
+        found = queries.by_number(session, number)
+    except NotFound:  # signed by us, and yet gone, such as after a backup from before was restored
+        return _NOTHING
+    today = clock.now().astimezone(ZoneInfo(found.time_zone)).date()
+    return PublicCertificateOut(
+        is_valid=is_valid(today=today, valid_until=found.valid_until, revoked_at=found.revoked_at),
+        holder=mask_name(found.name),
+        valid_until=found.valid_until,
+    )
+
+
+@router.get("/certificates/jwks.json")
+def get_signing_keys(settings: SettingsDep) -> PublicKeysOut:
+    """The public keys of the codes on certificates, for who wants to check that they are of this network
+    without asking it. Whether one was revoked is known only here."""
+    return PublicKeysOut.model_validate(public_keys(signing_keys(settings)))
+
+
+Number = Annotated[
+    str,
+    Path(min_length=1, max_length=100, pattern="^[A-Za-z0-9._:-]+$", examples=["CPR-AED-2026-0A1B2C3D4E"]),
+]
+
+
+LapsingCursor = Annotated[
+    str | None,
+    Query(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\.[0-9]{1,18}\.[a-z_]{1,32}$",
+        description="The `next` of the page before",
+    ),
+]
+RefresherCursor = Annotated[
+    str | None,
+    Query(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\.[0-9]{1,18}\.[A-Za-z0-9._:-]{1,32}$",
+        description="The `next` of the page before",
+    ),
+]
+
+
+@router.get("/certificates/lapsing")
+def list_lapsing_certificates(
+    session: ReadSession,
+    viewer: ViewerDep,
+    days: Annotated[int, Query(ge=0, le=3650, description="Within so many days from today")] = 90,
+    limit: Limit = 100,
+    cursor: LapsingCursor = None,
+) -> LapsingPage:
+    """Whose certificate runs out soon and was not renewed, the first first. Of those whom you may enrol or
+    train, and your own."""
+    may_write(viewer)
+    today = clock.now().date()
+    after = None
+    if cursor is not None:
+        day, responder_id, kind = cursor.split(".")
+        after = queries.AfterLapsing(_day_in(day), int(responder_id), kind)
+    found = queries.lapsing(session, viewer, today=today, within_days=days, limit=limit + 1, after=after)
+    last = found[limit - 1] if len(found) > limit else None
+    return LapsingPage(
+        certificates=[
+            LapsingOut(
+                name=each.name,
+                phone=each.phone,
+                estate_id=each.estate_id,
+                kind=each.kind,
+                valid_until=each.valid_until,
+                days_left=(each.valid_until - today).days,
+            )
+            for each in found[:limit]
+        ],
+        next=f"{last.valid_until}.{last.responder_id}.{last.kind}" if last is not None else None,
+    )
+
+
+@router.get("/certificates/refreshers")
+def list_refreshers(
+    session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: RefresherCursor = None
+) -> RefresherPage:
+    """Who should practise again, the longest without practice first: skills fade after three to six months,
+    whatever the card says. Of those whom you may enrol or train, and yourself."""
+    may_write(viewer)
+    after = None
+    if cursor is not None:
+        day, person_id, course = cursor.split(".", 2)
+        after = queries.AfterRefresh(_day_in(day), int(person_id), course)
+    found = queries.to_refresh(session, viewer, today=clock.now().date(), limit=limit + 1, after=after)
+    last = found[limit - 1] if len(found) > limit else None
+    return RefresherPage(
+        refreshers=[RefresherOut(**each._asdict()) for each in found[:limit]],
+        next=f"{last.practised_on}.{last.person_id}.{last.course}" if last is not None else None,
+    )
+
+
+def _day_in(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput("cursor is the `next` of the page before.", field="cursor") from None
+
+
+@router.get("/certificates/{number}")
+def verify_certificate(session: ReadSession, number: Number, response: Response) -> CertificateOut:
+    """Whether the certificate with this number is valid today, whose it is (masked), and until when. The same
+    for everyone who has the number, and nothing more."""
+    found = queries.by_number(session, number)
+    today = clock.now().astimezone(ZoneInfo(found.time_zone)).date()
+    response.headers["Cache-Control"] = "no-store"  # a revocation shows at once
+    return CertificateOut(
+        number=found.number,
+        is_valid=is_valid(today=today, valid_until=found.valid_until, revoked_at=found.revoked_at),
+        holder=mask_name(found.name),
+        valid_until=found.valid_until,
+    )
+
+
+@router.delete("/certificates/{number}", status_code=204)
+def revoke_certificate(
+    session: WriteSession,
+    viewer: ViewerDep,
+    number: Number,
+    why: Annotated[Why, Query(description="Kept, and told to nobody else")] = "Awarded by mistake.",
+) -> None:
+    """Revokes a certificate; for those who run the training that awarded it."""
+    may_write(viewer)
+    actions.revoke_awarded(session, viewer, number, why=why, at=clock.now())

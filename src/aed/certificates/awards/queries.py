@@ -1,0 +1,289 @@
+"""Certificates: whether one is valid, which run out soon, and who should practise again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import and_, func, or_, select, union_all
+from sqlalchemy.orm import Session
+
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region
+from aed.certificates.rules import Refresher, refresher
+from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
+from aed.responders.models import Certificate, Responder
+from aed.responders.rules import CertificateKind
+from aed.training.enrolments import queries as rosters
+from aed.training.models import Assessment, Attendance, Course, Enrolment, Prerequisite, TrainingSession
+from aed.training.permissions import runs_training
+from aed.training.queries import on_rosters_of
+from aed.training.rules import AttendanceState
+
+
+class Shown(NamedTuple):
+    """A certificate with whose it is, and the time zone in which its days are counted."""
+
+    number: str
+    name: str
+    valid_until: date
+    revoked_at: datetime | None
+    time_zone: str
+
+
+def by_number(session: Session, number: str) -> Shown:
+    """The certificate that was awarded with that number. Raises NotFound.
+
+    visibility: for anyone who holds the number, which cannot be made up; masked before it is told.
+    """
+    found = session.execute(
+        select(
+            Person.name,
+            Certificate.valid_until,
+            Certificate.revoked_at,
+            Region.time_zone,
+        )
+        .join(Responder, Responder.id == Certificate.responder_id)
+        .join(Person, Person.id == Responder.person_id)
+        .join(Region, Region.id == Responder.region_id)
+        .where(Certificate.number == number, Certificate.is_awarded)
+    ).one_or_none()
+    if found is None:
+        raise NotFound("No certificate with this number was awarded here.", field="number")
+    return Shown(number, *found)
+
+
+class Awarded(NamedTuple):
+    certificate: Certificate
+    estate_id: int | None
+    region_id: int
+
+
+def awarded(session: Session, number: str) -> Awarded:
+    """The same to be revoked, with whose training awarded it. Raises NotFound.
+
+    visibility: for `actions`, which asks whether the caller ran that training.
+    """
+    found = session.execute(
+        select(Certificate, TrainingSession.estate_id, TrainingSession.region_id)
+        .join(Assessment, Assessment.certificate_id == Certificate.id)
+        .join(Enrolment, Enrolment.id == Assessment.enrolment_id)
+        .join(TrainingSession, TrainingSession.id == Enrolment.session_id)
+        .where(Certificate.number == number, Certificate.is_awarded)
+    ).one_or_none()
+    if found is None:
+        raise NotFound("No certificate with this number was awarded here.", field="number")
+    return Awarded(*found)
+
+
+class OnPaper(NamedTuple):
+    """What a certificate says on paper, and for whom it is."""
+
+    number: str
+    name: str
+    person_id: int
+    kind: CertificateKind
+    issuer: str
+    issued_on: date | None
+    valid_until: date
+    revoked_at: datetime | None
+    course_zh: str
+    course_en: str
+    hours: float
+    emergency_number: str
+
+
+def on_paper(session: Session, viewer: Viewer, number: str) -> OnPaper:
+    """The certificate that was awarded with that number, for its holder and for who runs the training that
+    awarded it. Raises NotFound, NotSignedIn, NotAllowed, and Conflict for one that was revoked.
+
+    visibility: asked of the viewer once it is known whose it is.
+    """
+    if not viewer.is_signed_in:
+        raise NotSignedIn("A certificate on paper is for its holder: sign in, or send a token.")
+    found = session.execute(
+        select(
+            Certificate.number,
+            Person.name,
+            Person.id,
+            Certificate.kind,
+            Certificate.issuer,
+            Certificate.issued_on,
+            Certificate.valid_until,
+            Certificate.revoked_at,
+            Course.name_zh,
+            Course.name_en,
+            Course.hours,
+            Region.emergency_number,
+            TrainingSession.estate_id,
+            TrainingSession.region_id,
+        )
+        .join(Responder, Responder.id == Certificate.responder_id)
+        .join(Person, Person.id == Responder.person_id)
+        .join(Assessment, Assessment.certificate_id == Certificate.id)
+        .join(Enrolment, Enrolment.id == Assessment.enrolment_id)
+        .join(TrainingSession, TrainingSession.id == Enrolment.session_id)
+        .join(Course, Course.id == TrainingSession.course_id)
+        .join(Region, Region.id == TrainingSession.region_id)
+        .where(Certificate.number == number, Certificate.is_awarded)
+    ).one_or_none()
+    if found is None:
+        raise NotFound("No certificate with this number was awarded here.", field="number")
+    *said, estate_id, region_id = found
+    paper = OnPaper(*said)
+    if viewer.person_id != paper.person_id and not runs_training(viewer, estate_id, region_id):
+        raise NotAllowed("A certificate on paper is for its holder and for who runs the training.")
+    if paper.revoked_at is not None:
+        raise Conflict("This certificate was revoked, and is not printed any more.", field="number")
+    return paper
+
+
+class Lapsing(NamedTuple):
+    """The last certificate of its kind that a person holds, and it runs out soon."""
+
+    responder_id: int
+    name: str
+    phone: str | None
+    estate_id: int | None
+    kind: CertificateKind
+    valid_until: date
+
+
+class AfterLapsing(NamedTuple):
+    """The last of the page before."""
+
+    valid_until: date
+    responder_id: int
+    kind: str
+
+
+def lapsing(
+    session: Session,
+    viewer: Viewer,
+    *,
+    today: date,
+    within_days: int,
+    limit: int | None = None,
+    after: AfterLapsing | None = None,
+) -> Sequence[Lapsing]:
+    """Whose last certificate of a kind runs out from today on within so many days, the first first.
+
+    Whoever renewed it already is not among them; nor are certificates that ran out before.
+    """
+    last = func.max(Certificate.valid_until)
+    statement = (
+        select(
+            Responder.id,
+            Person.name,
+            Person.phone,
+            Responder.estate_id,
+            Certificate.kind,
+            last,
+        )
+        .join(Responder, Responder.id == Certificate.responder_id)
+        .join(Person, Person.id == Responder.person_id)
+        .where(
+            Certificate.revoked_at.is_(None),
+            on_rosters_of(
+                viewer, Responder.estate_id, region_id=Responder.region_id, person_id=Responder.person_id
+            ),
+        )
+        .group_by(Responder.id, Person.id, Certificate.kind)
+        .having(last.between(today, today + timedelta(days=within_days)))
+        .order_by(last, Responder.id, Certificate.kind)
+        .limit(limit)
+    )
+    if after is not None:
+        follows = and_(Responder.id == after.responder_id, Certificate.kind > after.kind)
+        follows = or_(Responder.id > after.responder_id, follows)
+        statement = statement.having(or_(last > after.valid_until, and_(last == after.valid_until, follows)))
+    return [Lapsing(*row) for row in session.execute(statement)]
+
+
+class ToRefresh(NamedTuple):
+    """Somebody whose skills fade."""
+
+    person_id: int
+    name: str
+    phone: str | None
+    course: str
+    practised_on: date
+    refresher: Refresher
+
+
+class AfterRefresh(NamedTuple):
+    """The last of the page before."""
+
+    practised_on: date
+    person_id: int
+    course: str
+
+
+def to_refresh(
+    session: Session,
+    viewer: Viewer,
+    *,
+    today: date,
+    limit: int | None = None,
+    after: AfterRefresh | None = None,
+) -> list[ToRefresh]:
+    """Who passed a course with a refresher term and has not practised since, the longest first.
+
+    Attending the course again counts as practice, and so does attending one that builds on it. The day is
+    that of the session's end in UTC.
+    """
+    counts_for = union_all(
+        select(Course.id.label("course_id"), Course.id.label("by_id")),
+        select(Prerequisite.needs_id, Prerequisite.course_id),
+    ).subquery("counts_for")
+    last = func.max(TrainingSession.ends_at)
+    practised = (
+        select(Enrolment.person_id, counts_for.c.course_id, last.label("ended_at"))
+        .join(Attendance, Attendance.enrolment_id == Enrolment.id)
+        .join(TrainingSession, TrainingSession.id == Enrolment.session_id)
+        .join(counts_for, counts_for.c.by_id == TrainingSession.course_id)
+        .where(Attendance.state == AttendanceState.ATTENDED)
+        .group_by(Enrolment.person_id, counts_for.c.course_id)
+        .subquery("practised")
+    )
+    passed = (
+        select(Enrolment.person_id, TrainingSession.course_id)
+        .join(Assessment, Assessment.enrolment_id == Enrolment.id)
+        .join(TrainingSession, TrainingSession.id == Enrolment.session_id)
+        .where(
+            Assessment.passed,
+            rosters.seen_by(viewer),
+        )
+        .distinct()
+        .subquery("passed")
+    )
+    statement = (
+        select(
+            Person.id, Person.name, Person.phone, Course.code, practised.c.ended_at, Course.refresher_months
+        )
+        .select_from(passed)
+        .join(
+            practised,
+            (practised.c.person_id == passed.c.person_id) & (practised.c.course_id == passed.c.course_id),
+        )
+        .join(Person, Person.id == passed.c.person_id)
+        .join(Course, Course.id == passed.c.course_id)
+        .where(Course.refresher_months.is_not(None))
+        .order_by(practised.c.ended_at, Person.id)
+    )
+    if after is not None:  # those of its day are told apart below
+        statement = statement.where(practised.c.ended_at >= datetime.combine(after.practised_on, time(), UTC))
+    found = []
+    for person_id, name, phone, course, ended_at, months in session.execute(statement):
+        practised_on = ended_at.date()
+        suggested = refresher(practised_on=practised_on, refresher_months=months, today=today)
+        if suggested is not None:
+            found.append(ToRefresh(person_id, name, phone, course, practised_on, suggested))
+    found.sort(key=_in_order)
+    return [each for each in found if after is None or _in_order(each) > after][:limit]
+
+
+def _in_order(each: ToRefresh) -> AfterRefresh:
+    return AfterRefresh(each.practised_on, each.person_id, each.course)

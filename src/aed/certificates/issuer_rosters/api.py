@@ -1,0 +1,33 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from aed.accounts.authentication import ViewerDep
+from aed.certificates.issuer_rosters import queries as roster_queries
+from aed.certificates.issuer_rosters.schemas import IssuerEntriesPage, IssuerEntryOut
+from aed.database.dependencies import ReadSession
+from aed.http.parameters import Cursor, Limit, cursor_id
+from aed.issuers import queries as issuers
+
+router = APIRouter(tags=["verification"])
+
+
+IssuerId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+
+
+@router.get("/issuers/{issuer_id}/entries")
+def list_issuer_entries(
+    session: ReadSession, viewer: ViewerDep, issuer_id: IssuerId, limit: Limit = 100, cursor: Cursor = None
+) -> IssuerEntriesPage:
+    """What the issuer's rosters say, a page at a time. For those who look after it."""
+    issuer = issuers.issuer(session, issuer_id)
+    issuers.require_can_look_after(viewer, issuer.region_id)
+    found = roster_queries.entries_page(session, issuer.id, limit=limit + 1, after_id=cursor_id(cursor))
+    page = IssuerEntriesPage(entries=[IssuerEntryOut.of(each) for each in found[:limit]])
+    if len(found) > limit:
+        page.next = str(page.entries[-1].id)
+    return page

@@ -1,0 +1,229 @@
+"""Asking an issuer about certificates one by one: what is due is claimed, and each answer is recorded.
+
+The question itself is put by `aed.imports.issuer_checks`, outside of any transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import SCHEDULER
+from aed.certificates.issuer_rosters import queries as rosters
+from aed.certificates.issuer_rosters.actions import Checked, Effects, follow, put_checks
+from aed.certificates.models import CertificateCheck, IssuerLine
+from aed.certificates.rules import LEFT_ALONE, CheckState, Facts, Holder, Said, is_left_alone, pause_after
+from aed.certificates.verification import queries
+from aed.certificates.verification.queries import ToAsk
+from aed.issuers.models import Issuer, IssuerName
+from aed.issuers.rules import IssuerState, VerifiedBy, plain_name
+from aed.responders.models import Certificate
+from aed.responders.rules import Trust
+
+LEASE: Final = timedelta(minutes=10)
+"""Whoever claimed a question and died: so long nobody else asks it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """The issuer could not be asked, or what came is no answer."""
+
+    why: str
+    """A sentence."""
+    asked_to_wait: timedelta | None = None
+
+
+def claim(session: Session, issuer_id: int, now: datetime, *, limit: int) -> Sequence[ToAsk]:
+    """What is due of that issuer, and is now this caller's to ask: a second one finds none of it.
+
+    visibility: for the timetable.
+    """
+    due = queries.to_ask(session, issuer_id, now, limit=limit)
+    claimed = set(
+        session.scalars(
+            update(CertificateCheck)
+            .where(
+                CertificateCheck.certificate_id.in_([each.certificate_id for each in due]),
+                CertificateCheck.state == CheckState.WAITING,
+                CertificateCheck.next_try_at <= now,
+            )
+            .values(next_try_at=now + LEASE)
+            .returning(CertificateCheck.certificate_id)
+            .execution_options(synchronize_session=False)
+        )
+    )
+    return [each for each in due if each.certificate_id in claimed]
+
+
+def record_answer(
+    session: Session, issuer: Issuer, asked: ToAsk, answer: Said | None, *, at: datetime
+) -> CheckState:
+    """The certificate is as the issuer says; None: it knows none with that number.
+
+    visibility: for the timetable.
+    """
+    _line_is_good(session, issuer.id)
+    if answer is None:
+        said = f"{issuer.name_en} knows no certificate with this number: compare it with the card."
+        put_checks(session, [Checked(asked.certificate_id, issuer.id, CheckState.UNKNOWN, said)], at=at)
+        return CheckState.UNKNOWN
+    effects = Effects()
+    known = rosters.held(session, issuer.id, [asked.number])
+    pairs = [(each, answer) for each in known if each.id == asked.certificate_id]
+    follow(session, SCHEDULER, issuer, pairs, effects, at=at)
+    return next(iter(effects.counts), CheckState.WAITING)
+
+
+def record_no_answer(
+    session: Session, issuer: Issuer, asked: ToAsk, failed: NoAnswer, *, at: datetime
+) -> bool:
+    """It goes on waiting, and says why. True when the issuer is left alone from now on for a while."""
+    tries = asked.tries + 1
+    again_at = at + pause_after(tries, failed.asked_to_wait)
+    said = f"{failed.why} It is asked again at {again_at:%Y-%m-%d %H:%M} UTC."
+    put_checks(
+        session,
+        [Checked(asked.certificate_id, issuer.id, CheckState.WAITING, said, tries, again_at)],
+        at=at,
+    )
+    line = session.get(IssuerLine, issuer.id)
+    if line is None:
+        line = IssuerLine(issuer_id=issuer.id, failures=0)
+        session.add(line)
+    line.failures += 1
+    line.said, line.changed_at = failed.why, at
+    is_closed = is_left_alone(line.failures)
+    wait = max(LEFT_ALONE if is_closed else timedelta(), failed.asked_to_wait or timedelta())
+    line.closed_until = at + wait if wait else None
+    session.flush()
+    return bool(wait)
+
+
+def give_back(session: Session, issuer: Issuer, asked: Sequence[ToAsk], *, at: datetime) -> None:
+    """Those that were claimed and not asked wait as before, until the issuer is asked again.
+
+    visibility: for the timetable.
+    """
+    line = session.get(IssuerLine, issuer.id)
+    until = line.closed_until if line is not None and line.closed_until is not None else at
+    why = line.said if line is not None else ""
+    said = f"{issuer.name_en} is left alone until {until:%Y-%m-%d %H:%M} UTC: {why}"
+    put_checks(
+        session,
+        [
+            Checked(each.certificate_id, issuer.id, CheckState.WAITING, said, each.tries, until)
+            for each in asked
+        ],
+        at=at,
+    )
+
+
+def _line_is_good(session: Session, issuer_id: int) -> None:
+    session.execute(delete(IssuerLine).where(IssuerLine.issuer_id == issuer_id))
+
+
+FOLLOWED_AT_ONCE = 500
+
+
+def link_to_issuer(session: Session, issuer: Issuer) -> int:
+    """The certificates on which it is written are the issuer's; how many were linked.
+
+    An issuer may have become known, or got a further name, after they came.
+
+    visibility: for whoever looks after the issuer, who has asked; and for the timetable.
+    """
+    if issuer.state is not IssuerState.ACTIVE:
+        return 0
+    names = set(session.scalars(select(IssuerName.plain).where(IssuerName.issuer_id == issuer.id)))
+    unlinked = select(Certificate.issuer).where(Certificate.issuer_id.is_(None)).distinct()
+    written = [text for text in session.scalars(unlinked) if plain_name(text) in names]
+    if not written:
+        return 0
+    linked = session.scalars(
+        update(Certificate)
+        .where(Certificate.issuer_id.is_(None), Certificate.issuer.in_(written))
+        .values(issuer_id=issuer.id)
+        .returning(Certificate.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    return len(linked)
+
+
+def begin_checks(session: Session, now: datetime) -> int:
+    """Every certificate of an issuer that can be asked or sends rosters, and that is not verified, waits for
+    it; those that stand in a roster that came before are settled at once. How many began to wait.
+
+    visibility: for the timetable.
+    """
+    begun = 0
+    asked = select(Issuer).where(Issuer.verified_by != VerifiedBy.NOTHING, Issuer.state == IssuerState.ACTIVE)
+    for issuer in session.scalars(asked.order_by(Issuer.id)).all():
+        link_to_issuer(session, issuer)
+        begun += _begin(session, issuer, now)
+    return begun
+
+
+def _begin(session: Session, issuer: Issuer, now: datetime) -> int:
+    """visibility: for the timetable."""
+    unchecked = (
+        select(Certificate.id, Certificate.number)
+        .outerjoin(CertificateCheck, CertificateCheck.certificate_id == Certificate.id)
+        .where(
+            Certificate.issuer_id == issuer.id,
+            Certificate.trust != Trust.VERIFIED,
+            Certificate.revoked_at.is_(None),
+            CertificateCheck.certificate_id.is_(None),
+        )
+        .order_by(Certificate.id)
+    )
+    is_query = issuer.verified_by is VerifiedBy.QUERY
+    begun = 0
+    found = session.execute(unchecked).all()
+    for start in range(0, len(found), FOLLOWED_AT_ONCE):
+        batch = found[start : start + FOLLOWED_AT_ONCE]
+        put_checks(
+            session,
+            [
+                Checked(
+                    row.id,
+                    issuer.id,
+                    CheckState.WAITING,
+                    _waits_for(issuer, has_number=row.number is not None),
+                    next_try_at=now if is_query and row.number is not None else None,
+                )
+                for row in batch
+            ],
+            at=now,
+        )
+        begun += len(batch)
+        _settle_by_roster(session, issuer, [row.number for row in batch if row.number is not None], now)
+    return begun
+
+
+def _waits_for(issuer: Issuer, *, has_number: bool) -> str:
+    if not has_number:
+        return "It has no number, and nobody can be asked about it: give the number on the card."
+    if issuer.verified_by is VerifiedBy.QUERY:
+        return f"{issuer.name_en} is going to be asked."
+    return f"It waits for the next roster of {issuer.name_en}."
+
+
+def _settle_by_roster(session: Session, issuer: Issuer, numbers: list[str], now: datetime) -> None:
+    """visibility: for the timetable."""
+    entries = rosters.entries(session, issuer.id, numbers)
+    known = rosters.held(session, issuer.id, entries)
+    pairs = []
+    for each in known:
+        entry = entries[each.number]
+        said = Said(
+            Holder(entry.name, entry.phone, entry.holder_id),
+            Facts(entry.kind, entry.issued_on, entry.valid_until),
+            entry.is_revoked,
+        )
+        pairs.append((each, said))
+    follow(session, SCHEDULER, issuer, pairs, Effects(), at=now)

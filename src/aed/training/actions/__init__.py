@@ -1,1 +1,0 @@
-"""Planning courses and sessions, enrolling, and what comes of it."""

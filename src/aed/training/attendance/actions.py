@@ -1,0 +1,141 @@
+"""Signing in at a session by the code on the trainer's screen."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import SCHEDULER, Viewer
+from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
+from aed.registry.changes import flush_or_conflict
+from aed.training import queries as sessions
+from aed.training.attendance import queries
+from aed.training.attendance.rules import PresenceCode, can_sign_in_until, why_over
+from aed.training.enrolments import queries as rosters
+from aed.training.models import Enrolment, PresenceCodeUsed, TrainingSession
+from aed.training.permissions import may_run_training
+from aed.training.rosters.actions import Result, put_results
+from aed.training.rules import AttendanceState, EnrolmentState, MarkedBy, SessionState, can_sign_in
+
+NO_CODE: Final = (
+    "这不是签到码，或已损坏；请扫描培训现场屏幕上的二维码。"
+    "This is no code of a session, or was altered: scan the one on the trainer's screen."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A person who is there; `is_new`: and was not known to be."""
+
+    enrolment_id: int
+    session_id: int
+    is_new: bool
+
+
+def new_code(
+    session: Session, who: Viewer, session_id: int, *, at: datetime
+) -> tuple[TrainingSession, PresenceCode]:
+    """A code to show now, for who runs the session. Nothing is kept of it until somebody uses it.
+
+    Raises NotFound, NotSignedIn, NotAllowed, Conflict.
+    """
+    training = sessions.training_session(session, who, session_id)
+    may_run_training(who, training.estate_id, training.region_id)
+    _open(training, at=at)
+    return training, PresenceCode(training.id, at.replace(microsecond=0), secrets.token_urlsafe(9))
+
+
+def sign_in(session: Session, who: Viewer, code: PresenceCode | None, *, at: datetime) -> SignedIn:
+    """The person who is signed in is marked as having attended. Once more changes nothing.
+
+    1. Who scans is a person who is signed in; a program is nobody's presence.
+    2. The code is one of ours, of this minute, of a session that goes on.
+    3. The person has a place in it. Whoever is there already is told so.
+    4. Nobody has used this code: one that was sent on was used by who sent it.
+
+    Raises NotSignedIn, NotAllowed, InvalidInput, Conflict; each says what to do.
+    """
+    person = _person(session, who)
+    if code is None:
+        raise InvalidInput(NO_CODE, field="token")
+    training = sessions.locked(session, SCHEDULER, code.session_id)
+    over = why_over(code, at=at, time_zone=training.time_zone)
+    if over is not None:
+        raise Conflict(over, field="token")
+    _open(training, at=at)
+    enrolment = _with_a_place(session, training, person)
+    _, attendance, _ = rosters.results(session, [enrolment.id])[enrolment.id]
+    if attendance is not None and attendance.state is AttendanceState.ATTENDED:
+        return SignedIn(enrolment.id, training.id, is_new=False)
+    if queries.is_used(session, code.nonce):
+        raise Conflict(
+            "此码已被他人使用，请扫描屏幕上的新二维码。"
+            "Somebody else has used this code: scan the one that is on the screen now.",
+            field="token",
+        )
+    session.add(PresenceCodeUsed(nonce=code.nonce, enrolment_id=enrolment.id, used_at=at))
+    flush_or_conflict(
+        session,
+        "此码正被他人使用，请扫描屏幕上的新二维码。"
+        "Somebody else uses this code at this moment: scan the one on the screen now.",
+        "token",
+    )
+    result = Result(enrolment.id, attendance=AttendanceState.ATTENDED)
+    put_results(session, who, training, [result], how=MarkedBy.CODE, at=at)
+    return SignedIn(enrolment.id, training.id, is_new=True)
+
+
+def _person(session: Session, who: Viewer) -> Person:
+    """visibility: everyone sees themselves."""
+    if not who.is_signed_in:
+        raise NotSignedIn(
+            "请先登录，再扫描屏幕上的二维码。Sign in first, then scan the code on the screen again."
+        )
+    if who.person_id is None:
+        raise NotAllowed("Attendance is of a person: sign in as the one who is enrolled, not with a token.")
+    return session.get_one(Person, who.person_id)
+
+
+def _open(training: TrainingSession, *, at: datetime) -> None:
+    if training.state is SessionState.CANCELLED:
+        raise Conflict("场次已取消。The session was cancelled.", field="session_id")
+    if not can_sign_in(at, training.starts_at):
+        begins = training.starts_at.astimezone(ZoneInfo(training.time_zone))
+        raise Conflict(
+            f"培训于 {begins:%Y-%m-%d %H:%M} 开始，开始前两小时起可以签到。"
+            f"It begins at {begins:%Y-%m-%d %H:%M}: one signs in from two hours before.",
+            field="session_id",
+        )
+    if at > can_sign_in_until(training.ends_at):
+        raise Conflict(
+            "培训已结束，请联系讲师补登。The session is over: ask the trainer to mark you on the list.",
+            field="session_id",
+        )
+
+
+def _with_a_place(session: Session, training: TrainingSession, person: Person) -> Enrolment:
+    found = rosters.standing_of(session, training.id, person.id)
+    if found is None:
+        found = queries.standing_by_number(session, training.id, person, country=training.region.country)
+    if found is None:
+        raise NotAllowed(
+            "您未报名此场次，请联系讲师。You are not enrolled in this session: ask the trainer.",
+            field="session_id",
+        )
+    if found.state is EnrolmentState.WAITING:
+        raise Conflict(
+            "您仍在候补名单上，请联系讲师。You are on the waiting list still: ask the trainer.",
+            field="session_id",
+        )
+    if found.state is EnrolmentState.OFFERED:
+        raise Conflict(
+            "已为您保留名额，请先确认，再扫码。A place is kept for you: take it first, then scan again.",
+            field="session_id",
+        )
+    return found

@@ -1,0 +1,161 @@
+"""Routes of attendance by the code on the trainer's screen, which a phone scans."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Path, Response
+from fastapi.responses import HTMLResponse
+
+from aed import clock
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import SCHEDULER
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.errors import AedError, Conflict, InvalidInput
+from aed.files.typesetting import qr_svg
+from aed.http.pages import PAGE_RESPONSE, WantsPage
+from aed.settings import Settings
+from aed.training import queries as sessions
+from aed.training.attendance import actions, queries
+from aed.training.attendance.pages import presence_page, refusal_page, screen_page, sign_in_page
+from aed.training.attendance.rules import CHANGES_EVERY, PresenceCode, read_code, why_over
+from aed.training.attendance.schemas import PresenceCodeOut, PresenceOut, SignedInAtSessionOut
+from aed.training.attendance.sheet import SheetOf, sheet_pdf
+from aed.training.enrolments import queries as rosters
+from aed.training.models import TrainingSession
+from aed.training.parameters import PDF, PublicAddress, SessionId, SettingsDep, pdf_response
+from aed.training.permissions import may_run_training
+from aed.training.signatures import Purpose, opened, signed, signing_keys
+
+router = APIRouter(tags=["training"])
+
+
+SCAN: Final = "/v1/attendance/"
+_SCREEN_TITLE: Final = "签到码 Attendance code"
+Token = Annotated[
+    str, Path(max_length=1000, description="From the code on the trainer's screen", examples=["eyJhbGc…"])
+]
+
+
+@router.get("/sessions/{session_id}/attendance-code", response_model=PresenceCodeOut, responses=PAGE_RESPONSE)
+def get_attendance_code(
+    session: ReadSession,
+    viewer: ViewerDep,
+    settings: SettingsDep,
+    address: PublicAddress,
+    wants_page: WantsPage,
+    session_id: SessionId,
+    response: Response,
+) -> PresenceCodeOut | Response:
+    """A new code for the trainer's screen, from two hours before the session: it is good for a minute, and
+    for one person. For a browser: the page that shows one after the other. For those who run the session."""
+    path, every = f"/v1/sessions/{session_id}/attendance-code", int(CHANGES_EVERY.total_seconds())
+    try:
+        training, code = actions.new_code(session, viewer, session_id, at=clock.now())
+    except AedError as error:
+        if not wants_page:
+            raise
+        is_nobody = not viewer.is_signed_in
+        page = sign_in_page(path=path) if is_nobody else refusal_page(_SCREEN_TITLE, error.detail)
+        return HTMLResponse(page.html, status_code=error.status, headers=page.headers)
+    if wants_page:
+        page = screen_page(
+            course_zh=training.course.name_zh,
+            course_en=training.course.name_en,
+            when=_when(training),
+            path=path,
+            every_seconds=every,
+        )
+        return HTMLResponse(page.html, headers=page.headers)
+    scan = address + SCAN + signed(signing_keys(settings), Purpose.PRESENCE, code.written())
+    here = queries.here(session, training.id)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Vary"] = "Accept"
+    return PresenceCodeOut(
+        address=scan,
+        svg=qr_svg(scan),
+        valid_until=code.valid_until,
+        changes_every_seconds=every,
+        attended=here.attended,
+        enrolled=here.enrolled,
+    )
+
+
+@router.get("/attendance/{token}", response_model=PresenceOut, responses=PAGE_RESPONSE)
+def get_check_in(
+    session: ReadSession, settings: SettingsDep, wants_page: WantsPage, token: Token, response: Response
+) -> PresenceOut | Response:
+    """Which session a scanned code is of; for a browser the page on which the person confirms. It tells no
+    more than that there is this session."""
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Vary"] = "Accept"
+    try:
+        training = _session_of(session, _read(settings, token))
+    except AedError as error:
+        if not wants_page:
+            raise
+        page = refusal_page(_SCREEN_TITLE, error.detail)
+        return HTMLResponse(page.html, status_code=error.status, headers=page.headers)
+    if wants_page:
+        page = presence_page(
+            course_zh=training.course.name_zh,
+            course_en=training.course.name_en,
+            when=_when(training),
+            path=f"{SCAN}{token}",
+        )
+        return HTMLResponse(page.html, headers=page.headers)
+    return PresenceOut(
+        session_id=training.id,
+        course_en=training.course.name_en,
+        course_zh=training.course.name_zh,
+        begins_at=training.starts_at,
+        time_zone=training.time_zone,
+    )
+
+
+@router.post("/attendance/{token}")
+def check_in_to_session(
+    session: WriteSession, viewer: ViewerDep, settings: SettingsDep, token: Token
+) -> SignedInAtSessionOut:
+    """Marks the person who is signed in as having attended, by the code on the trainer's screen. A code is
+    good for a minute and for one person; doing it again changes nothing."""
+    done = actions.sign_in(session, viewer, _read(settings, token), at=clock.now())
+    return SignedInAtSessionOut(
+        session_id=done.session_id,
+        enrolment_id=done.enrolment_id,
+        is_new=done.is_new,
+        said_en="You are signed in." if done.is_new else "You were signed in already.",
+        said_zh="签到成功。" if done.is_new else "您已签到，无需重复扫码。",
+    )
+
+
+def _read(settings: Settings, token: str) -> PresenceCode | None:
+    said = opened(signing_keys(settings), Purpose.PRESENCE, token)
+    return read_code(said) if said is not None else None
+
+
+def _session_of(session: ReadSession, code: PresenceCode | None) -> TrainingSession:
+    """The session of a code that is good now."""
+    if code is None:
+        raise InvalidInput(actions.NO_CODE, field="token")
+    training = sessions.training_session(session, SCHEDULER, code.session_id)
+    over = why_over(code, at=clock.now(), time_zone=training.time_zone)
+    if over is not None:
+        raise Conflict(over, field="token")
+    return training
+
+
+def _when(training: TrainingSession) -> str:
+    zone = ZoneInfo(training.time_zone)
+    begins, ends = training.starts_at.astimezone(zone), training.ends_at.astimezone(zone)
+    return f"{begins:%Y-%m-%d %H:%M}–{ends:%H:%M}"
+
+
+@router.get("/sessions/{session_id}/sheet.pdf", response_class=Response, responses=PDF)
+def get_attendance_sheet(session: ReadSession, viewer: ViewerDep, session_id: SessionId) -> Response:
+    """The people of a session with a line for each to sign. For those who run it."""
+    training = sessions.training_session(session, viewer, session_id)
+    may_run_training(viewer, training.estate_id, training.region_id)
+    people = rosters.roster(session, viewer, training.id)
+    return pdf_response(sheet_pdf(SheetOf(training, people)), f"session-{training.id}.pdf")

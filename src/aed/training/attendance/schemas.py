@@ -1,0 +1,40 @@
+"""What is said of a code: the one on a certificate, and the one on the trainer's screen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from aed.accounts.fields import Id
+
+
+class PresenceCodeOut(BaseModel):
+    """What the trainer's screen shows now."""
+
+    address: str = Field(description="What the code says")
+    svg: str
+    valid_until: datetime
+    changes_every_seconds: int
+    attended: int
+    enrolled: int
+
+
+class PresenceOut(BaseModel):
+    """The session whose code this is."""
+
+    session_id: Id
+    course_en: str
+    course_zh: str
+    begins_at: datetime
+    time_zone: str
+
+
+class SignedInAtSessionOut(BaseModel):
+    """The person is there."""
+
+    session_id: Id
+    enrolment_id: Id
+    is_new: bool = Field(description="False: it was known already")
+    said_en: str
+    said_zh: str

@@ -1,0 +1,107 @@
+"""Private addresses of calendars: made, renewed, revoked.
+
+The row itself says who did so and when; the record of changes would only repeat the key's hash.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
+from aed.accounts.tokens import hash_key
+from aed.errors import InvalidInput, NotAllowed, NotFound
+from aed.registry.changes import flush_or_conflict
+from aed.registry.estates import queries as estate_queries
+from aed.training.calendars import queries
+from aed.training.enrolments import queries as rosters
+from aed.training.models import CalendarAddress
+from aed.training.permissions import may_run_training, may_write, runs_training
+from aed.training.rules import CalendarKind
+
+KEY_PREFIX: Final = "cal_"
+
+
+def create_address(
+    session: Session,
+    who: Viewer,
+    kind: CalendarKind,
+    *,
+    person_id: int | None = None,
+    estate_id: int | None = None,
+    at: datetime,
+) -> tuple[CalendarAddress, str]:
+    """A new address, with its key, which is stored nowhere. A person's is for that person alone, an estate's
+    for those who run its training.
+
+    Raises NotSignedIn, NotAllowed, NotFound, InvalidInput, and Conflict where one stands already.
+    """
+    may_write(who)
+    if (kind is CalendarKind.ESTATE) != (estate_id is not None):
+        raise InvalidInput("An estate's calendar names its estate, and no other does.", field="estate_id")
+    if kind is not CalendarKind.ESTATE:
+        person_id = person_id if person_id is not None else who.person_id
+        if person_id is None:
+            raise InvalidInput("Whose calendar? A program has none: name the person.", field="person_id")
+    _may_have(session, who, person_id=person_id, estate_id=estate_id)
+    return _made(session, who, kind, person_id=person_id, estate_id=estate_id, at=at)
+
+
+def renew_address(
+    session: Session, who: Viewer, address_id: int, *, at: datetime
+) -> tuple[CalendarAddress, str]:
+    """Another address in its place: the one before is good no more."""
+    before = revoke_address(session, who, address_id, at=at)
+    return _made(session, who, before.kind, person_id=before.person_id, estate_id=before.estate_id, at=at)
+
+
+def revoke_address(session: Session, who: Viewer, address_id: int, *, at: datetime) -> CalendarAddress:
+    """Nobody reads the calendar there any more. Revoking twice changes nothing."""
+    may_write(who)
+    found = queries.address(session, who, address_id)
+    _may_have(session, who, person_id=found.person_id, estate_id=found.estate_id)
+    if found.revoked_at is None:
+        found.revoked_at, found.revoked_by = at, who.name
+        session.flush()
+    return found
+
+
+def _may_have(session: Session, who: Viewer, *, person_id: int | None, estate_id: int | None) -> None:
+    """visibility: one's own, an estate's training's, or an administrator's."""
+    if estate_id is not None:
+        region_id = rosters.region_of_estate(session, estate_id)
+        if region_id is None or not runs_training(who, estate_id, region_id):
+            estate = estate_queries.estate(session, who, estate_id)  # whoever may not see it is told of none
+            may_run_training(who, estate.id, estate.region_id)
+        return
+    if not who.is_administrator and who.person_id != person_id:
+        raise NotAllowed("A calendar is for the person whose sessions it shows.")
+    if session.get(Person, person_id) is None:
+        raise NotFound(f"There is no person {person_id}.", field="person_id")
+
+
+def _made(
+    session: Session,
+    who: Viewer,
+    kind: CalendarKind,
+    *,
+    person_id: int | None,
+    estate_id: int | None,
+    at: datetime,
+) -> tuple[CalendarAddress, str]:
+    key = KEY_PREFIX + secrets.token_urlsafe(32)
+    made = CalendarAddress(
+        kind=kind,
+        person_id=person_id,
+        estate_id=estate_id,
+        key_hash=hash_key(key),
+        created_at=at,
+        created_by=who.name,
+    )
+    session.add(made)
+    flush_or_conflict(session, "There is such a calendar already: renew it to have another address.", "kind")
+    return made, key

@@ -1,0 +1,142 @@
+"""Routes of calendars: private addresses, and what is read there."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Path, Query, Response
+
+from aed import clock
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.tokens import hash_key
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.errors import NotFound
+from aed.http.parameters import Cursor, Limit, cursor_id
+from aed.training.calendars import actions, queries
+from aed.training.calendars.ics import calendar_of, changed_last
+from aed.training.calendars.schemas import CalendarIn, CalendarOut, CalendarPage, NewCalendarOut
+from aed.training.models import CalendarAddress
+from aed.training.parameters import PublicAddress
+from aed.training.permissions import may_write
+
+router = APIRouter(tags=["training"])
+
+
+READ: Final = "/v1/calendar.ics?key="
+"""The key stands in the query, which no log of this program or of the web servers before it keeps."""
+CalendarId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+_ICS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "iCalendar", "content": {"text/calendar": {"schema": {"type": "string"}}}},
+    304: {"description": "It is as it was"},
+}
+
+
+@router.get("/calendars")
+def list_calendars(
+    session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
+) -> CalendarPage:
+    """Your own calendars, and those of estates whose training you run; never their addresses. `cursor`: the
+    `next` of the page before."""
+    may_write(viewer)
+    found = queries.addresses(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
+    return CalendarPage(
+        calendars=[CalendarOut.of(each) for each in found[:limit]],
+        next=str(found[limit - 1].id) if len(found) > limit else None,
+    )
+
+
+@router.get("/calendars/{calendar_id}")
+def get_calendar(session: ReadSession, viewer: ViewerDep, calendar_id: CalendarId) -> CalendarOut:
+    """One calendar, without its address."""
+    may_write(viewer)
+    return CalendarOut.of(queries.address(session, viewer, calendar_id))
+
+
+@router.post("/calendars", status_code=201)
+def create_calendar(
+    session: WriteSession, viewer: ViewerDep, address: PublicAddress, new: CalendarIn, response: Response
+) -> NewCalendarOut:
+    """A private address at which a calendar program reads your sessions, those that you give as a trainer, or
+    those of an estate. It is told this once."""
+    made, key = actions.create_address(
+        session, viewer, new.kind, person_id=new.person_id, estate_id=new.estate_id, at=clock.now()
+    )
+    return _told(made, key, address, response)
+
+
+@router.post("/calendars/{calendar_id}/renewal", status_code=201)
+def renew_calendar(
+    session: WriteSession,
+    viewer: ViewerDep,
+    address: PublicAddress,
+    calendar_id: CalendarId,
+    response: Response,
+) -> NewCalendarOut:
+    """Another address in place of this one, which is good no more."""
+    made, key = actions.renew_address(session, viewer, calendar_id, at=clock.now())
+    return _told(made, key, address, response)
+
+
+@router.delete("/calendars/{calendar_id}", status_code=204)
+def revoke_calendar(session: WriteSession, viewer: ViewerDep, calendar_id: CalendarId) -> None:
+    """Nobody reads the calendar at its address any more."""
+    actions.revoke_address(session, viewer, calendar_id, at=clock.now())
+
+
+@router.get("/calendar.ics", response_class=Response, responses=_ICS)
+def read_calendar(
+    session: ReadSession,
+    address: PublicAddress,
+    key: Annotated[str, Query(max_length=100, description="From the private address", examples=["cal_…"])],
+    if_none_match: Annotated[str | None, Header()] = None,
+    if_modified_since: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The sessions, for a calendar program that has the private address. Ask with the ETag to be told only
+    what is new."""
+    now = clock.now()
+    found = queries.by_key_hash(session, hash_key(key))
+    if found is None:
+        raise NotFound("There is no calendar at this address: it was revoked, or renewed.", field="key")
+    events = queries.events(session, found, now=now)
+    written = calendar_of(
+        events,
+        calendar_id=found.id,
+        title=queries.title(session, found),
+        public_address=address,
+        today=now.date(),
+    )
+    etag = f'"{hashlib.sha256(written).hexdigest()[:32]}"'
+    changed = changed_last(events, found.created_at)
+    headers = {
+        "ETag": etag,
+        "Last-Modified": format_datetime(changed.astimezone(UTC), usegmt=True),
+        "Cache-Control": "private, no-cache",
+    }
+    if _is_known(etag, changed, if_none_match, if_modified_since):
+        return Response(status_code=304, headers=headers)
+    headers["Content-Disposition"] = 'inline; filename="training.ics"'
+    return Response(written, media_type="text/calendar; charset=utf-8", headers=headers)
+
+
+def _is_known(etag: str, changed: datetime, if_none_match: str | None, if_modified_since: str | None) -> bool:
+    """RFC 9110: the tag decides where there is one; a date that is none is passed over."""
+    if if_none_match is not None:
+        known = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]
+        return etag in known or "*" in known
+    if if_modified_since is None:
+        return False
+    try:
+        since = parsedate_to_datetime(if_modified_since)
+    except ValueError:
+        return False
+    return since.tzinfo is not None and changed <= since
+
+
+def _told(made: CalendarAddress, key: str, address: str, response: Response) -> NewCalendarOut:
+    response.headers["Location"] = f"/v1/calendars/{made.id}"
+    response.headers["Cache-Control"] = "no-store"
+    known = CalendarOut.of(made).model_dump()
+    return NewCalendarOut(**known, address=f"{address}{READ}{key}")

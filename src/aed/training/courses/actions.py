@@ -1,0 +1,100 @@
+"""Offering, amending and withdrawing courses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Viewer, require_administrator
+from aed.errors import Conflict, InvalidInput
+from aed.issuers.actions import own_issuer
+from aed.registry.changes import (
+    flush_or_conflict,
+    record_amendment,
+    record_creation,
+    record_note,
+    require_not_null,
+    require_version,
+)
+from aed.training.courses import queries
+from aed.training.courses.schemas import CourseAmend, CourseIn
+from aed.training.models import Course, Prerequisite
+from aed.training.rules import CourseState
+
+
+def create_course(session: Session, who: Viewer, new: CourseIn, *, at: datetime) -> Course:
+    require_administrator(who)
+    course = Course(
+        **new.model_dump(exclude={"prerequisites"}),
+        state=CourseState.OFFERED,
+    )
+    if new.issuer is not None:
+        course.issuer_id = own_issuer(session, who, new.issuer, at=at).id
+    session.add(course)
+    flush_or_conflict(session, f"There is a course '{new.code}' already.", "code")
+    record_creation(session, who, course, at=at)
+    if new.prerequisites:
+        _put_prerequisites(session, who, course, new.prerequisites, at=at)
+    return course
+
+
+def amend_course(
+    session: Session, who: Viewer, course_id: int, change: CourseAmend, *, version: int, at: datetime
+) -> Course:
+    require_administrator(who)
+    course = queries.course(session, course_id)
+    require_version(course, version)
+    given = change.model_fields_set
+    require_not_null(course, change, given)
+    for name in ("issuer", "validity_months"):
+        if name in given and (getattr(change, name) is None) != (course.certificate_kind is None):
+            raise InvalidInput(
+                "A course with a certificate has an issuer and validity_months, and no other has.", field=name
+            )
+    if "prerequisites" in given:
+        _put_prerequisites(session, who, course, change.prerequisites or [], at=at)
+    for name in given - {"prerequisites"}:
+        setattr(course, name, getattr(change, name))
+    if change.issuer is not None:
+        course.issuer_id = own_issuer(session, who, change.issuer, at=at).id
+    record_amendment(session, who, course, at=at)
+    flush_or_conflict(session, "The course cannot be amended so.", None)
+    return course
+
+
+def withdraw_course(session: Session, who: Viewer, course_id: int, *, version: int, at: datetime) -> Course:
+    """No new sessions of it; those that are planned are held, and certificates stay valid."""
+    require_administrator(who)
+    course = queries.course(session, course_id)
+    require_version(course, version)
+    course.state = CourseState.WITHDRAWN
+    record_amendment(session, who, course, at=at)
+    flush_or_conflict(session, "The course cannot be withdrawn.", None)
+    return course
+
+
+def _put_prerequisites(
+    session: Session, who: Viewer, course: Course, codes: Sequence[str], *, at: datetime
+) -> None:
+    """The course needs exactly these. Raises NotFound, Conflict for one that would need itself."""
+    before = queries.prerequisite_codes(session, course.id)
+    needed = {code: queries.course_by_code(session, code) for code in codes}
+    if sorted(needed) == before:
+        return
+    for code, each in needed.items():
+        if course.id in _all_needed_by(session, each.id):
+            raise Conflict(f"{code} itself needs {course.code}: nobody could begin.", field="prerequisites")
+    session.execute(delete(Prerequisite).where(Prerequisite.course_id == course.id))
+    session.add_all(Prerequisite(course_id=course.id, needs_id=each.id) for each in needed.values())
+    record_note(session, who, course, {"prerequisites": [before or None, sorted(needed) or None]}, at=at)
+    flush_or_conflict(session, "The course cannot need these.", "prerequisites")
+
+
+def _all_needed_by(session: Session, course_id: int) -> set[int]:
+    """The course and all that must be passed before it, at any remove."""
+    needed = select(Course.id).where(Course.id == course_id).cte("needed", recursive=True)
+    needed = needed.union(select(Prerequisite.needs_id).join(needed, Prerequisite.course_id == needed.c.id))
+    return set(session.scalars(select(needed.c.id)))

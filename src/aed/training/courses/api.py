@@ -1,0 +1,74 @@
+"""Routes of courses."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.authentication import ViewerDep
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.http.parameters import Cursor, IfMatch, Limit, cursor_id, set_etag, version_from_if_match
+from aed.training.courses import actions, queries
+from aed.training.courses.schemas import CourseAmend, CourseIn, CourseOut
+from aed.training.models import Course
+
+router = APIRouter(tags=["training"])
+
+
+CourseId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+
+
+@router.get("/courses")
+def list_courses(session: ReadSession, limit: Limit = 100, cursor: Cursor = None) -> list[CourseOut]:
+    """The courses in order of id, withdrawn ones too; the same for everyone. `cursor`: the last id before."""
+    found = queries.courses(session, limit=limit, after_id=cursor_id(cursor))
+    needed = queries.prerequisites(session, [each.id for each in found])
+    return [CourseOut.of(each, [course.code for course in needed.get(each.id, [])]) for each in found]
+
+
+@router.get("/courses/{course_id}")
+def get_course(session: ReadSession, course_id: CourseId, response: Response) -> CourseOut:
+    """One course."""
+    return _shown(session, queries.course(session, course_id), response)
+
+
+@router.post("/courses", status_code=201)
+def create_course(session: WriteSession, viewer: ViewerDep, new: CourseIn, response: Response) -> CourseOut:
+    """Offers a course. For administrators."""
+    created = actions.create_course(session, viewer, new, at=clock.now())
+    response.headers["Location"] = f"/v1/courses/{created.id}"
+    return _shown(session, created, response)
+
+
+@router.patch("/courses/{course_id}")
+def amend_course(
+    session: WriteSession,
+    viewer: ViewerDep,
+    course_id: CourseId,
+    change: CourseAmend,
+    response: Response,
+    if_match: IfMatch = None,
+) -> CourseOut:
+    """Amends what is given; refused (412) when somebody else amended it since it was read."""
+    course = actions.amend_course(
+        session, viewer, course_id, change, version=version_from_if_match(if_match), at=clock.now()
+    )
+    return _shown(session, course, response)
+
+
+@router.delete("/courses/{course_id}", status_code=204)
+def withdraw_course(
+    session: WriteSession, viewer: ViewerDep, course_id: CourseId, if_match: IfMatch = None
+) -> None:
+    """No new sessions of it; what was awarded stays valid."""
+    actions.withdraw_course(
+        session, viewer, course_id, version=version_from_if_match(if_match), at=clock.now()
+    )
+
+
+def _shown(session: Session, course: Course, response: Response) -> CourseOut:
+    set_etag(response, course.version)
+    return CourseOut.of(course, queries.prerequisite_codes(session, course.id))

@@ -1,0 +1,109 @@
+"""Courses, in and out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from aed.accounts.fields import Code, Id, Name
+from aed.responders.rules import CertificateKind
+from aed.training.models import Course
+from aed.training.rules import CourseState
+
+Hours = Annotated[float, Field(gt=0, le=400, allow_inf_nan=False, description="Of teaching")]
+Validity = Annotated[int, Field(ge=1, le=120, description="Of the certificate; 36 for most Red Cross cards")]
+Refreshing = Annotated[
+    int, Field(ge=1, le=60, description="After so many months skills should be refreshed; mostly 3 to 6")
+]
+Prerequisites = Annotated[
+    list[Code], Field(max_length=20, description="Codes of courses that must have been passed before")
+]
+
+
+class CourseIn(BaseModel):
+    """A course that is offered from now on."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "code": "CPR-AED",
+                    "name_en": "Resuscitation with a defibrillator",
+                    "name_zh": "心肺复苏与除颤",
+                    "hours": 4,
+                    "certificate_kind": "cpr_aed",
+                    "issuer": "West Lake training office",
+                    "validity_months": 24,
+                    "refresher_months": 6,
+                }
+            ]
+        },
+    )
+
+    code: Code
+    name_en: Name
+    name_zh: Name
+    hours: Hours
+    certificate_kind: CertificateKind | None = Field(None, description="What passing entitles to")
+    issuer: Name | None = Field(None, description="Who says so on the certificate")
+    validity_months: Validity | None = None
+    refresher_months: Refreshing | None = None
+    prerequisites: Prerequisites = []
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        given = [self.certificate_kind, self.issuer, self.validity_months]
+        if any(each is None for each in given) and any(each is not None for each in given):
+            raise ValueError(
+                "a course with a certificate has a certificate_kind, an issuer and validity_months; "
+                "one without has none of them"
+            )
+        return self
+
+
+class CourseAmend(BaseModel):
+    """Only what is given is amended. What was awarded stays as it is."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"refresher_months": 4}]})
+
+    name_en: Name | None = None
+    name_zh: Name | None = None
+    hours: Hours | None = None
+    issuer: Name | None = None
+    validity_months: Validity | None = None
+    refresher_months: Refreshing | None = None
+    prerequisites: Prerequisites | None = None
+
+
+class CourseOut(BaseModel):
+    id: Id
+    code: str
+    name_en: str
+    name_zh: str
+    hours: float
+    certificate_kind: CertificateKind | None
+    issuer: str | None
+    validity_months: int | None
+    refresher_months: int | None
+    prerequisites: list[str]
+    state: CourseState
+    version: int
+
+    @classmethod
+    def of(cls, course: Course, prerequisites: list[str]) -> CourseOut:
+        return cls(
+            id=course.id,
+            code=course.code,
+            name_en=course.name_en,
+            name_zh=course.name_zh,
+            hours=course.hours,
+            certificate_kind=course.certificate_kind,
+            issuer=course.issuer,
+            validity_months=course.validity_months,
+            refresher_months=course.refresher_months,
+            prerequisites=prerequisites,
+            state=course.state,
+            version=course.version,
+        )

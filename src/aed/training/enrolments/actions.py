@@ -1,0 +1,329 @@
+"""Enrolling, the waiting list, offers, withdrawing and moving.
+
+A session's roster changes under one lock, that of the session's row (`queries.sessions.locked`): however many
+come in the same second, each finds the places as the one before left them. Under the lock the order of
+`Enrolment.id` is the order of arrival.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.people import actions as people_actions
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import SCHEDULER, Viewer
+from aed.errors import Conflict, NotAllowed, NotFound
+from aed.registry.changes import flush_or_conflict, record_amendment, record_creation, require_version
+from aed.training import queries as sessions
+from aed.training.courses import queries as course_queries
+from aed.training.enrolments import queries as rosters
+from aed.training.enrolments.schemas import EnrolmentIn
+from aed.training.messages import tell
+from aed.training.models import Enrolment, TrainingSession
+from aed.training.permissions import may_enrol, may_run_training, may_write, runs_training
+from aed.training.rules import (
+    HOLDS_A_PLACE,
+    STANDS,
+    EnrolmentState,
+    Notice,
+    SessionAudience,
+    SessionState,
+    offer_until,
+    places_to_offer,
+    state_on_arrival,
+)
+
+
+def enrol(session: Session, who: Viewer, session_id: int, new: EnrolmentIn, *, at: datetime) -> Enrolment:
+    """The person has a place, or is the last on the waiting list.
+
+    1. The session's row is locked. Whether `who` runs it, or may enrol people of that estate.
+    2. Offers that are over are settled.
+    3. Whether it can be enrolled in, and whether this person can.
+    4. A place where one is free and nobody waits; else the end of the waiting list.
+
+    Raises NotFound, NotSignedIn, NotAllowed, and Conflict with what could be done instead.
+    """
+    of_estate = new.estate_id if new.estate_id is not None else who.estate_id
+    may_write(who)
+    training = sessions.locked(session, who, session_id)
+    person = _self(session, who, new)
+    region_id = rosters.region_of_estate(session, of_estate)
+    if not runs_training(who, training.estate_id, training.region_id):
+        may_enrol(who, of_estate, region_id=region_id, is_self=person is not None)
+    settle(session, who, training, at=at)
+    _open_to_enrolment(training, at=at)
+    if person is None:
+        person = people_actions.find_or_add_person(
+            session, name=new.name, phone=new.phone, language=new.language
+        )
+    known = rosters.estate_of_person(session, person.id)
+    if new.estate_id is not None and region_id is None:
+        raise NotFound(f"There is no estate {new.estate_id}.", field="estate_id")
+    _fits(session, training, person, of_estate if of_estate is not None else known, known=known)
+    made = _add(session, who, training, person, of_estate if of_estate is not None else known, at=at)
+    if made.state is EnrolmentState.ENROLLED:
+        tell(session, [made], training, Notice.ENROLLED, at=at)
+    return made
+
+
+def accept(session: Session, who: Viewer, enrolment_id: int, *, version: int, at: datetime) -> Enrolment:
+    """The place that was offered is the person's. Accepting twice changes nothing."""
+    enrolment, training = _locked(session, who, enrolment_id, at=at)
+    match enrolment.state:
+        case EnrolmentState.ENROLLED:
+            return enrolment
+        case EnrolmentState.OFFERED:
+            require_version(enrolment, version)
+            _become(session, who, enrolment, EnrolmentState.ENROLLED, at=at)
+            tell(session, [enrolment], training, Notice.ENROLLED, at=at)
+            return enrolment
+        case EnrolmentState.WAITING:
+            raise Conflict("No place is free yet: it is offered as soon as one is.", field="state")
+        case EnrolmentState.LAPSED:
+            raise Conflict(
+                f"The place was not taken in time and went on; enrol again in session {training.id}.",
+                field="state",
+            )
+        case _:
+            raise Conflict(f"This enrolment is {enrolment.state}; enrol again.", field="state")
+
+
+def withdraw(session: Session, who: Viewer, enrolment_id: int, *, version: int, at: datetime) -> Enrolment:
+    """The person gives up the place, which is offered to the next. Withdrawing twice changes nothing."""
+    enrolment, training = _locked(session, who, enrolment_id, at=at)
+    if enrolment.state is EnrolmentState.WITHDRAWN:
+        return enrolment
+    _still_leaves(session, enrolment, training, at=at)
+    require_version(enrolment, version)
+    _become(session, who, enrolment, EnrolmentState.WITHDRAWN, at=at)
+    offer_free_places(session, who, training, at=at)
+    return enrolment
+
+
+def move(
+    session: Session, who: Viewer, enrolment_id: int, *, to_session_id: int, version: int, at: datetime
+) -> Enrolment:
+    """The person is on the other session's roster, by the same rules as if enrolling there; returns that.
+
+    Whoever has a place moves only to a free one, so that nobody ends with none by moving.
+    """
+    enrolment, training = _locked(session, who, enrolment_id, at=at, also=to_session_id)
+    if to_session_id == training.id:
+        raise Conflict("The person is in this session already.", field="session_id")
+    _still_leaves(session, enrolment, training, at=at)
+    require_version(enrolment, version)
+    other = sessions.locked(session, who, to_session_id)
+    settle(session, who, other, at=at)
+    _open_to_enrolment(other, at=at)
+    known = rosters.estate_of_person(session, enrolment.person_id)
+    _fits(session, other, enrolment.person, enrolment.estate_id, known=known)
+    arrived = _add(session, who, other, enrolment.person, enrolment.estate_id, at=at)
+    if enrolment.state in HOLDS_A_PLACE and arrived.state is EnrolmentState.WAITING:
+        raise Conflict(
+            "That session is full. Keep this place and enrol there too, on its waiting list.",
+            field="session_id",
+        )
+    enrolment.moved_to_id = arrived.id
+    _become(session, who, enrolment, EnrolmentState.MOVED, at=at)
+    if arrived.state is EnrolmentState.ENROLLED:
+        tell(session, [arrived], other, Notice.MOVED, at=at)
+    offer_free_places(session, who, training, at=at)
+    return arrived
+
+
+def expire_offers(session: Session, now: datetime) -> int:
+    """Every place that was offered and not taken in time is offered to the next. How many offers ended.
+
+    For the timetable; it may run beside people who enrol, and beside itself.
+    """
+    ended = 0
+    for session_id in sessions.with_offers_over(session, at=now):  # by id, so two of these never cross
+        ended += settle(session, SCHEDULER, sessions.locked(session, SCHEDULER, session_id), at=now)
+    return ended
+
+
+def settle(session: Session, who: Viewer, training: TrainingSession, *, at: datetime) -> int:
+    """Offers of a locked session that are over end, and their places go on. How many ended."""
+    over = [
+        each
+        for each in rosters.standing(session, training.id, EnrolmentState.OFFERED)
+        if each.offer_expires_at is not None and each.offer_expires_at <= at
+    ]
+    for each in over:
+        _become(session, who, each, EnrolmentState.LAPSED, at=at)
+    if over:
+        tell(session, over, training, Notice.LAPSED, at=at)
+        offer_free_places(session, who, training, at=at)
+    return len(over)
+
+
+def offer_free_places(session: Session, who: Viewer, training: TrainingSession, *, at: datetime) -> None:
+    """Free places of a locked session are offered to those who wait, in the order in which they came.
+
+    Once it has begun nobody is asked any more: who came is then the trainer's to say.
+    """
+    until = offer_until(at, training.starts_at)
+    if until is None or training.state is not SessionState.PLANNED:
+        return
+    held, waiting = sessions.places_of(session, training.id)
+    count = places_to_offer(capacity=training.capacity, places_held=held, waiting=waiting)
+    if count == 0:
+        return
+    next_ones = rosters.standing(session, training.id, EnrolmentState.WAITING, limit=count)
+    for each in next_ones:
+        each.offer_expires_at = until
+        _become(session, who, each, EnrolmentState.OFFERED, at=at)
+    tell(session, next_ones, training, Notice.OFFERED, at=at)
+
+
+def tell_of_change(session: Session, who: Viewer, training: TrainingSession, *, at: datetime) -> None:
+    """Everybody on the roster or waiting knows when and where a locked session is now, and no offer outlives
+    its beginning."""
+    until = offer_until(at, training.starts_at)
+    found = rosters.standing(session, training.id)
+    for each in found:
+        ends = each.offer_expires_at
+        if until is not None and ends is not None and ends > until:
+            each.offer_expires_at = until
+            _become(session, who, each, EnrolmentState.OFFERED, at=at)
+    tell(session, found, training, Notice.CHANGED, at=at)
+
+
+def end_all(
+    session: Session, who: Viewer, training: TrainingSession, *, why: str, at: datetime
+) -> Sequence[Enrolment]:
+    """Everybody's enrolment in a locked session ends, since it is cancelled; returns whose."""
+    found = rosters.standing(session, training.id)
+    for each in found:
+        _become(session, who, each, EnrolmentState.CANCELLED, at=at)
+    tell(session, found, training, Notice.CANCELLED, why=why, at=at)
+    return found
+
+
+# --- the parts ------------------------------------------------------------------------------------------
+
+
+def _locked(
+    session: Session, who: Viewer, enrolment_id: int, *, at: datetime, also: int | None = None
+) -> tuple[Enrolment, TrainingSession]:
+    """The enrolment and its session, locked and settled. `also`: another session that will be locked, in the
+    order of the ids, so that two who move past each other do not wait for one another."""
+    may_write(who)
+    found = rosters.enrolment(session, who, enrolment_id)
+    _may_change(session, who, found)
+    if also is not None and also < found.session_id:
+        sessions.locked(session, who, also)
+    # As an administrator: people sent to another estate's session are still theirs who sent them.
+    training = sessions.locked(session, SCHEDULER, found.session_id)
+    settle(session, who, training, at=at)
+    return rosters.enrolment(session, who, enrolment_id), training
+
+
+def _self(session: Session, who: Viewer, new: EnrolmentIn) -> Person | None:
+    """Who is signed in, if it is the own name and number that is given.
+
+    visibility: everyone sees themselves.
+    """
+    person = session.get(Person, who.person_id) if who.person_id is not None else None
+    is_own = person is not None and (person.name, person.phone) == (new.name, new.phone)
+    return person if is_own else None
+
+
+def _may_change(session: Session, who: Viewer, enrolment: Enrolment) -> None:
+    """Who sent the person, or who runs the session."""
+    training = sessions.training_session(session, SCHEDULER, enrolment.session_id)
+    try:
+        may_enrol(
+            who,
+            enrolment.estate_id,
+            region_id=rosters.region_of_estate(session, enrolment.estate_id),
+            is_self=who.person_id is not None and who.person_id == enrolment.person_id,
+        )
+    except NotAllowed:
+        may_run_training(who, training.estate_id, training.region_id)
+
+
+def _open_to_enrolment(training: TrainingSession, *, at: datetime) -> None:
+    if training.state is SessionState.CANCELLED:
+        raise Conflict(f"The session was cancelled: {training.cancelled_why}", field="session_id")
+    if training.state is SessionState.HELD or at >= training.starts_at:
+        raise Conflict("The session has begun already. Look for a later one.", field="session_id")
+    if at >= training.enrolment_closes_at:
+        raise Conflict(
+            f"Enrolment closed at {training.enrolment_closes_at:%Y-%m-%d %H:%M} UTC. Look for a later one.",
+            field="session_id",
+        )
+
+
+def _fits(
+    session: Session, training: TrainingSession, person: Person, estate_id: int | None, *, known: int | None
+) -> None:
+    """Raises Conflict for someone of another estate, who is on the roster, or who lacks what is needed."""
+    if training.audience is SessionAudience.ESTATE:
+        if estate_id is None:
+            raise Conflict(
+                "This session is for people of its estate: say which estate the person belongs to.",
+                field="estate_id",
+            )
+        if training.estate_id != estate_id or known not in (None, training.estate_id):
+            raise Conflict(
+                "This session is for people of its estate only. Look for a public one.", field="estate_id"
+            )
+    standing = rosters.standing_of(session, training.id, person.id)
+    if standing is not None:
+        where = "waiting list" if standing.state is EnrolmentState.WAITING else "roster"
+        raise Conflict(f"This person is on the {where} already (enrolment {standing.id}).", field="name")
+    needed = course_queries.prerequisites(session, [training.course_id]).get(training.course_id, [])
+    on = training.starts_at.astimezone(ZoneInfo(training.time_zone)).date()
+    missing = rosters.lacking(session, person.id, needed, on=on)
+    if missing:
+        codes = " and ".join(each.code for each in missing)
+        raise Conflict(f"This course needs {codes} first, valid on the day.", field="session_id")
+
+
+def _still_leaves(session: Session, enrolment: Enrolment, training: TrainingSession, *, at: datetime) -> None:
+    if enrolment.state not in STANDS:
+        raise Conflict(f"This enrolment is {enrolment.state} already.", field="state")
+    if at >= training.starts_at:
+        raise Conflict("The session has begun: mark whether the person came instead.", field="state")
+    _, attendance, _ = rosters.results(session, [enrolment.id])[enrolment.id]
+    if attendance is not None:
+        raise Conflict("It is marked already whether the person came.", field="state")
+
+
+def _add(
+    session: Session,
+    who: Viewer,
+    training: TrainingSession,
+    person: Person,
+    estate_id: int | None,
+    *,
+    at: datetime,
+) -> Enrolment:
+    held, waiting = sessions.places_of(session, training.id)
+    enrolment = Enrolment(
+        session_id=training.id,
+        person_id=person.id,
+        estate_id=estate_id,
+        state=state_on_arrival(capacity=training.capacity, places_held=held, waiting=waiting),
+        enrolled_at=at,
+    )
+    session.add(enrolment)
+    flush_or_conflict(session, "This person is on the roster already.", "name")
+    record_creation(session, who, enrolment, at=at)
+    return enrolment
+
+
+def _become(
+    session: Session, who: Viewer, enrolment: Enrolment, state: EnrolmentState, *, at: datetime
+) -> None:
+    enrolment.state = state
+    if state is not EnrolmentState.OFFERED:
+        enrolment.offer_expires_at = None
+    record_amendment(session, who, enrolment, at=at)
+    flush_or_conflict(session, "The enrolment cannot be changed so.", None)

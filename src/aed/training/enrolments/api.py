@@ -1,0 +1,112 @@
+"""Routes of enrolments, attendance and assessments."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import Viewer
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.http.parameters import Cursor, IfMatch, Limit, cursor_id, set_etag, version_from_if_match
+from aed.registry.changes import RegistryChangeOut, changes_of
+from aed.training import queries as sessions
+from aed.training.enrolments import actions as enrolling
+from aed.training.enrolments import queries as rosters
+from aed.training.enrolments.schemas import EnrolmentAmend, EnrolmentIn, EnrolmentOut, EnrolmentPage
+from aed.training.parameters import Link, SessionId
+from aed.training.permissions import may_write
+
+router = APIRouter(tags=["training"])
+
+
+EnrolmentId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+
+
+@router.get("/sessions/{session_id}/enrolments")
+def list_enrolments(
+    request: Request,
+    session: ReadSession,
+    viewer: ViewerDep,
+    session_id: SessionId,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> EnrolmentPage:
+    """The roster and its waiting list in order of arrival, with those who left. Whoever runs the session sees
+    all, another estate those whom it enrolled."""
+    may_write(viewer)
+    training = sessions.training_session(session, viewer, session_id)
+    found = rosters.roster(session, viewer, training.id, limit=limit + 1, after_id=cursor_id(cursor))
+    page = EnrolmentPage(enrolments=[EnrolmentOut.of(row) for row in found[:limit]])
+    if len(found) > limit:
+        following = request.url.include_query_params(cursor=found[limit - 1].id)
+        page.links.append(Link(rel="next", href=f"{following.path}?{following.query}"))
+    return page
+
+
+@router.post("/sessions/{session_id}/enrolments", status_code=201)
+def enrol(
+    session: WriteSession,
+    viewer: ViewerDep,
+    session_id: SessionId,
+    new: EnrolmentIn,
+    response: Response,
+) -> EnrolmentOut:
+    """Enrols a person: a place where one is free, else the end of the waiting list."""
+    made = enrolling.enrol(session, viewer, session_id, new, at=clock.now())
+    response.headers["Location"] = f"/v1/enrolments/{made.id}"
+    return _shown(session, viewer, made.id, response)
+
+
+@router.get("/enrolments/{enrolment_id}")
+def get_enrolment(
+    session: ReadSession, viewer: ViewerDep, enrolment_id: EnrolmentId, response: Response
+) -> EnrolmentOut:
+    """One enrolment, for those who run the session and those who enrolled the person."""
+    may_write(viewer)
+    return _shown(session, viewer, enrolment_id, response)
+
+
+@router.patch("/enrolments/{enrolment_id}")
+def amend_enrolment(
+    session: WriteSession,
+    viewer: ViewerDep,
+    enrolment_id: EnrolmentId,
+    change: EnrolmentAmend,
+    response: Response,
+    if_match: IfMatch = None,
+) -> EnrolmentOut:
+    """Takes the place that was offered (enrolled), gives one up (withdrawn), or moves to another session, and
+    then the answer is the enrolment there."""
+    version, at = version_from_if_match(if_match), clock.now()
+    if change.session_id is not None:
+        moved = enrolling.move(
+            session, viewer, enrolment_id, to_session_id=change.session_id, version=version, at=at
+        )
+        response.headers["Content-Location"] = f"/v1/enrolments/{moved.id}"
+        return _shown(session, viewer, moved.id, response)
+    do = enrolling.accept if change.state == "enrolled" else enrolling.withdraw
+    do(session, viewer, enrolment_id, version=version, at=at)
+    return _shown(session, viewer, enrolment_id, response)
+
+
+@router.get("/enrolments/{enrolment_id}/history")
+def list_enrolment_history(
+    session: ReadSession, viewer: ViewerDep, enrolment_id: EnrolmentId
+) -> list[RegistryChangeOut]:
+    """Who changed what and when, newest first; for those who see the enrolment."""
+    may_write(viewer)
+    row = rosters.roster_row(session, viewer, enrolment_id)
+    return [
+        RegistryChangeOut.of(change)
+        for change in changes_of(session, subject="enrolments", subject_id=str(row.id))
+    ]
+
+
+def _shown(session: Session, viewer: Viewer, enrolment_id: int, response: Response) -> EnrolmentOut:
+    row = rosters.roster_row(session, viewer, enrolment_id)
+    set_etag(response, row.version)
+    return EnrolmentOut.of(row)

@@ -1,0 +1,230 @@
+"""Who is enrolled, who came, who passed: for those who run the training, and who sent the person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy.orm import Session, aliased, joinedload
+
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
+from aed.errors import NotFound
+from aed.registry.estates.models import Estate
+from aed.responders.models import Certificate, Responder
+from aed.training.models import Assessment, Attendance, Course, Enrolment, TrainingSession
+from aed.training.queries import on_rosters_of
+from aed.training.rules import STANDS, AttendanceState, EnrolmentState
+
+
+class RosterRow(NamedTuple):
+    """One person of a roster or of its waiting list, as it is shown."""
+
+    id: int
+    session_id: int
+    name: str
+    phone: str | None
+    estate_id: int | None
+    state: EnrolmentState
+    enrolled_at: datetime
+    waiting_place: int | None
+    offer_expires_at: datetime | None
+    moved_to_id: int | None
+    attendance: AttendanceState | None
+    passed: bool | None
+    note: str | None
+    certificate: str | None
+    version: int
+
+
+def _rows(viewer: Viewer) -> Select[*tuple[Any, ...]]:
+    """The columns of RosterRow, in its order."""
+    before = aliased(Enrolment)
+    ahead = (
+        select(func.count())
+        .select_from(before)
+        .where(
+            before.session_id == Enrolment.session_id,
+            before.state == EnrolmentState.WAITING,
+            before.id <= Enrolment.id,
+        )
+        .correlate(Enrolment)
+        .scalar_subquery()
+    )
+    return (
+        select(
+            Enrolment.id,
+            Enrolment.session_id,
+            Person.name,
+            Person.phone,
+            Enrolment.estate_id,
+            Enrolment.state,
+            Enrolment.enrolled_at,
+            case((Enrolment.state == EnrolmentState.WAITING, ahead)),
+            Enrolment.offer_expires_at,
+            Enrolment.moved_to_id,
+            Attendance.state,
+            Assessment.passed,
+            Assessment.note,
+            Certificate.number,
+            Enrolment.version,
+        )
+        .join(Person, Person.id == Enrolment.person_id)
+        .join(TrainingSession, TrainingSession.id == Enrolment.session_id)
+        .outerjoin(Attendance, Attendance.enrolment_id == Enrolment.id)
+        .outerjoin(Assessment, Assessment.enrolment_id == Enrolment.id)
+        .outerjoin(Certificate, Certificate.id == Assessment.certificate_id)
+        .where(seen_by(viewer))
+        .order_by(Enrolment.id)
+    )
+
+
+def seen_by(viewer: Viewer) -> ColumnElement[bool]:
+    """The enrolments of sessions that the viewer sees."""
+    return on_rosters_of(
+        viewer,
+        TrainingSession.estate_id,
+        Enrolment.estate_id,
+        region_id=TrainingSession.region_id,
+        person_id=Enrolment.person_id,
+    )
+
+
+def roster_row(session: Session, viewer: Viewer, enrolment_id: int) -> RosterRow:
+    """Raises NotFound when there is none, or none for this viewer."""
+    found = session.execute(_rows(viewer).where(Enrolment.id == enrolment_id)).one_or_none()
+    if found is None:
+        raise _no_enrolment(enrolment_id)
+    return RosterRow(*found)
+
+
+def roster(
+    session: Session, viewer: Viewer, session_id: int, *, limit: int | None = None, after_id: int = 0
+) -> list[RosterRow]:
+    """A session's people in order of arrival, those who left too. One statement, whatever it holds."""
+    statement = _rows(viewer).where(Enrolment.session_id == session_id, Enrolment.id > after_id)
+    return [RosterRow(*row) for row in session.execute(statement.limit(limit))]
+
+
+def enrolment(session: Session, viewer: Viewer, enrolment_id: int) -> Enrolment:
+    """Raises NotFound when there is none, or none for this viewer. What was loaded before is read again."""
+    found = session.scalar(
+        select(Enrolment)
+        .join(TrainingSession, TrainingSession.id == Enrolment.session_id)
+        .where(
+            Enrolment.id == enrolment_id,
+            seen_by(viewer),
+        )
+        .options(joinedload(Enrolment.person))
+        .execution_options(populate_existing=True)
+    )
+    if found is None:
+        raise _no_enrolment(enrolment_id)
+    return found
+
+
+def _no_enrolment(enrolment_id: int) -> NotFound:
+    return NotFound(f"There is no enrolment {enrolment_id} that you may see.", field="enrolment_id")
+
+
+def standing(
+    session: Session, session_id: int, *states: EnrolmentState, limit: int | None = None
+) -> Sequence[Enrolment]:
+    """The enrolments of a session in these states (none given: all that stand), in order of arrival.
+
+    visibility: for actions, which ask who may before they come here.
+    """
+    return session.scalars(
+        select(Enrolment)
+        .where(Enrolment.session_id == session_id, Enrolment.state.in_(states or STANDS))
+        .order_by(Enrolment.id)
+        .limit(limit)
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def standing_of(session: Session, session_id: int, person_id: int) -> Enrolment | None:
+    """The enrolment of a person that stands in that session.
+
+    visibility: for who enrols the person.
+    """
+    return session.scalar(
+        select(Enrolment).where(
+            Enrolment.session_id == session_id,
+            Enrolment.person_id == person_id,
+            Enrolment.state.in_(STANDS),
+        )
+    )
+
+
+def results(
+    session: Session, enrolment_ids: Sequence[int]
+) -> dict[int, tuple[Enrolment, Attendance | None, Assessment | None]]:
+    """Those enrolments with what is known of each; in one statement.
+
+    visibility: for actions, which ask who may before they come here.
+    """
+    found = session.execute(
+        select(Enrolment, Attendance, Assessment)
+        .outerjoin(Attendance, Attendance.enrolment_id == Enrolment.id)
+        .outerjoin(Assessment, Assessment.enrolment_id == Enrolment.id)
+        .where(Enrolment.id.in_(enrolment_ids))
+        .options(joinedload(Enrolment.person))
+    )
+    return {each.id: (each, attendance, assessment) for each, attendance, assessment in found}
+
+
+def estate_of_person(session: Session, person_id: int) -> int | None:
+    """The estate that a person is known to belong to, as a responder.
+
+    visibility: for who enrols the person, to whom it is not shown.
+    """
+    return session.scalar(
+        select(Responder.estate_id)
+        .where(Responder.person_id == person_id, Responder.estate_id.is_not(None))
+        .order_by(Responder.id)
+        .limit(1)
+    )
+
+
+def lacking(session: Session, person_id: int, needed: Sequence[Course], *, on: date) -> list[Course]:
+    """Which of these courses the person has not behind it on that day.
+
+    One that entitles to a certificate counts while a certificate of that kind is valid, whoever issued it;
+    one that entitles to none counts once it was passed.
+
+    visibility: for who enrols the person.
+    """
+    if not needed:
+        return []
+    held = set(
+        session.scalars(
+            select(Certificate.kind)
+            .join(Responder, Responder.id == Certificate.responder_id)
+            .where(
+                Responder.person_id == person_id,
+                Certificate.valid_until >= on,
+                Certificate.revoked_at.is_(None),
+            )
+        )
+    )
+    passed = set(
+        session.scalars(
+            select(TrainingSession.course_id)
+            .join(Enrolment, Enrolment.session_id == TrainingSession.id)
+            .join(Assessment, Assessment.enrolment_id == Enrolment.id)
+            .where(Enrolment.person_id == person_id, Assessment.passed)
+        )
+    )
+    return [
+        each
+        for each in needed
+        if (each.certificate_kind not in held if each.certificate_kind else each.id not in passed)
+    ]
+
+
+def region_of_estate(session: Session, estate_id: int | None) -> int | None:
+    """visibility: the region alone, by which it is decided who may do something."""
+    return session.scalar(select(Estate.region_id).where(Estate.id == estate_id)) if estate_id else None

@@ -1,0 +1,69 @@
+"""Enrolments, attendance and assessments, in and out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from aed.accounts.fields import Id, Name, Phone
+from aed.training.enrolments.queries import RosterRow
+from aed.training.parameters import Language, Link
+from aed.training.rules import AttendanceState, EnrolmentState
+
+
+class EnrolmentIn(BaseModel):
+    """A person who wants a place."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"name": "Wang Xiaoming", "phone": "+86 571 5550 3000"}]},
+    )
+
+    name: Name
+    phone: Phone = Field(description="So that the person can be told of a place")
+    language: Language = "zh"
+    estate_id: Id | None = Field(None, description="Where the person belongs to; left out: your own estate")
+
+
+class EnrolmentAmend(BaseModel):
+    """One of the two: take the place that is offered or give one up, or move to another session."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "withdrawn"}]})
+
+    state: Literal["enrolled", "withdrawn"] | None = None
+    session_id: Id | None = Field(None, description="The session to move to")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.state is None) == (self.session_id is None):
+            raise ValueError("give state, or session_id to move")
+        return self
+
+
+class EnrolmentOut(BaseModel):
+    id: Id
+    session_id: Id
+    name: str
+    phone: str | None
+    estate_id: Id | None
+    state: EnrolmentState
+    enrolled_at: datetime
+    waiting_place: int | None = Field(description="1 is the next to be offered a place")
+    offer_expires_at: datetime | None
+    moved_to_id: Id | None
+    attendance: AttendanceState | None
+    passed: bool | None
+    note: str | None
+    certificate: str | None = Field(description="Its number")
+    version: int
+
+    @classmethod
+    def of(cls, row: RosterRow) -> EnrolmentOut:
+        return cls(**row._asdict())
+
+
+class EnrolmentPage(BaseModel):
+    enrolments: list[EnrolmentOut]
+    links: list[Link] = Field([], description="rel=next: the page that follows")

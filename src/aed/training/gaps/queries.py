@@ -1,0 +1,326 @@
+"""What the gap table is made of: estates and buildings, the people around them, lapses, planned sessions.
+
+Set-based: a statement each for all the estates asked about, whatever their number.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Row, and_, exists, func, select
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region
+from aed.database.boxes import inside_box
+from aed.database.geometry import latitude, longitude, shape_of
+from aed.geo import Position
+from aed.registry.devices.queries import BoundingBox
+from aed.registry.estates.models import Building, Estate
+from aed.registry.estates.rules import EstateState
+from aed.responders.models import Certificate, Responder, ResponderPlace
+from aed.responders.queries import counts_for_calling
+from aed.responders.rules import CertificateKind, ResponderState
+from aed.training.gaps.rules import LAPSES_WITHIN_DAYS, Outcomes, PlannedSession
+from aed.training.models import Assessment, Course, Enrolment, TrainingSession
+from aed.training.queries import run_by
+from aed.training.rules import HOLDS_A_PLACE, EnrolmentState, SessionState
+
+
+class EstateAsked(NamedTuple):
+    """An estate whose training the viewer runs."""
+
+    id: int
+    name_en: str
+    name_zh: str
+    region: str
+    time_zone: str
+    holiday_calendar: str | None
+
+
+def estates_run_by(
+    session: Session,
+    viewer: Viewer,
+    *,
+    estate_id: int | None = None,
+    region_ids: Collection[int] | None = None,
+    after_id: int = 0,
+    limit: int | None = None,
+) -> list[EstateAsked]:
+    """The standing estates whose training the viewer runs, in order of id."""
+    statement = (
+        select(
+            Estate.id,
+            Estate.name_en,
+            Estate.name_zh,
+            Region.code,
+            func.coalesce(Estate.time_zone, Region.time_zone),
+            Region.holiday_calendar,
+        )
+        .join(Region, Region.id == Estate.region_id)
+        .where(
+            run_by(viewer, estate_id=Estate.id, region_id=Estate.region_id),
+            Estate.state == EstateState.STANDING,
+            Estate.id > after_id,
+        )
+        .order_by(Estate.id)
+        .limit(limit)
+    )
+    if estate_id is not None:
+        statement = statement.where(Estate.id == estate_id)
+    if region_ids is not None:
+        statement = statement.where(Estate.region_id.in_(region_ids))
+    return [EstateAsked(*row) for row in session.execute(statement)]
+
+
+class House(NamedTuple):
+    """Where people live: a building, or the middle of an estate whose buildings are not known (no id)."""
+
+    id: int | None
+    name_en: str
+    name_zh: str
+    position: Position
+
+
+def houses(session: Session, estates: Sequence[EstateAsked]) -> dict[int, list[House]]:
+    """The buildings of each estate; of one without any, its middle.
+
+    visibility: of estates that the viewer was found to run.
+    """
+    ids = [estate.id for estate in estates]
+    found: dict[int, list[House]] = defaultdict(list)
+    for row in session.execute(
+        select(
+            Building.estate_id,
+            Building.id,
+            Building.name_en,
+            Building.name_zh,
+            latitude(Building.position),
+            longitude(Building.position),
+        )
+        .where(_among(Building.estate_id, ids))
+        .order_by(Building.estate_id, Building.id)
+    ):
+        found[row[0]].append(House(row[1], row[2], row[3], Position(row[4], row[5])))
+    named = {estate.id: estate for estate in estates if estate.id not in found}
+    if not named:
+        return found
+    for estate_id, boundary in session.execute(
+        select(Estate.id, Estate.boundary).where(_among(Estate.id, list(named)))
+    ):
+        if estate_id not in named:
+            continue
+        middle = shape_of(boundary).representative_point()
+        estate = named[estate_id]
+        found[estate_id].append(House(None, estate.name_en, estate.name_zh, Position(middle.y, middle.x)))
+    return found
+
+
+_MOST_NAMED = 500
+"""Beyond it the range of ids is asked for, and the rest left out afterwards: statements have an end."""
+
+
+def _among(column: Any, ids: Sequence[int]) -> ColumnElement[bool]:
+    if len(ids) <= _MOST_NAMED:
+        found: ColumnElement[bool] = column.in_(ids)
+        return found
+    between: ColumnElement[bool] = column.between(min(ids), max(ids))
+    return between
+
+
+def _last_valid_day() -> Any:
+    """visibility: a part of statements that choose the people."""
+    return (
+        select(Certificate.responder_id, func.max(Certificate.valid_until).label("valid_until"))
+        .join(Responder, Responder.id == Certificate.responder_id)
+        .join(Region, Region.id == Responder.region_id)
+        .where(counts_for_calling())
+        .group_by(Certificate.responder_id)
+        .subquery("last_valid")
+    )
+
+
+def places_around(
+    session: Session, *, box: BoundingBox | None, valid_from: date
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The places of everybody who may be called within a box (None: everywhere): the person's key, where and
+    when, and until when the certificate is valid.
+
+    visibility: to be counted only: no name is asked for, and no place of a person is told to anyone.
+    """
+    last_valid = _last_valid_day()
+    statement = (
+        select(
+            Responder.person_id,
+            latitude(ResponderPlace.position).label("lat"),
+            longitude(ResponderPlace.position).label("lon"),
+            ResponderPlace.hours,
+            Responder.availability,
+            Responder.paused_until,
+            last_valid.c.valid_until,
+        )
+        .join(Responder, Responder.id == ResponderPlace.responder_id)
+        .join(last_valid, last_valid.c.responder_id == Responder.id)
+        .where(Responder.state == ResponderState.ACTIVE, last_valid.c.valid_until >= valid_from)
+    )
+    if box is not None:
+        statement = statement.where(
+            inside_box(
+                session,
+                ResponderPlace.position,
+                west=box.west,
+                south=box.south,
+                east=box.east,
+                north=box.north,
+            )
+        )
+    return session.execute(statement).all()
+
+
+class Lapsing(NamedTuple):
+    estate_id: int
+    valid_until: date
+    kind: CertificateKind
+    certificates: int
+
+
+def lapsing_counts(
+    session: Session, estates: Sequence[EstateAsked], *, at: datetime
+) -> dict[int, list[Lapsing]]:
+    """By estate, how many certificates by which its people may be called run out on which of its days within
+    the time looked at: of each person the last one of its kind.
+
+    visibility: counts, of estates that the viewer was found to run.
+    """
+    today = {estate.id: at.astimezone(ZoneInfo(estate.time_zone)).date() for estate in estates}
+    last = (
+        select(
+            Responder.estate_id,
+            Certificate.kind,
+            func.max(Certificate.valid_until).label("valid_until"),
+        )
+        .join(Responder, Responder.id == Certificate.responder_id)
+        .join(Region, Region.id == Responder.region_id)
+        .where(
+            counts_for_calling(),
+            Responder.state == ResponderState.ACTIVE,
+            _among(Responder.estate_id, list(today)),
+        )
+        .group_by(Responder.id, Responder.estate_id, Certificate.kind)
+        .having(
+            func.max(Certificate.valid_until).between(
+                min(today.values()), max(today.values()) + timedelta(days=LAPSES_WITHIN_DAYS)
+            )
+        )
+        .subquery("last")
+    )
+    counted = (
+        select(last.c.estate_id, last.c.valid_until, last.c.kind, func.count())
+        .group_by(last.c.estate_id, last.c.valid_until, last.c.kind)
+        .order_by(last.c.estate_id, last.c.valid_until, last.c.kind)
+    )
+    found: dict[int, list[Lapsing]] = defaultdict(list)
+    for row in session.execute(counted):
+        each = Lapsing(*row)
+        day = today.get(each.estate_id)
+        if day is not None and day <= each.valid_until <= day + timedelta(days=LAPSES_WITHIN_DAYS):
+            found[each.estate_id].append(each)
+    return found
+
+
+def planned(session: Session, *, at: datetime) -> tuple[list[PlannedSession], set[int]]:
+    """The sessions that end within the time looked at and award a certificate, with how many learn there;
+    and the keys of all who have a place in one, who may renew what they hold.
+
+    visibility: counts; the keys are told to nobody.
+    """
+    until = at + timedelta(days=LAPSES_WITHIN_DAYS)
+    sessions = session.execute(
+        select(TrainingSession.id, TrainingSession.estate_id, TrainingSession.capacity)
+        .join(Course, Course.id == TrainingSession.course_id)
+        .where(
+            TrainingSession.state == SessionState.PLANNED,
+            TrainingSession.starts_at > at,
+            TrainingSession.ends_at <= until,
+            Course.certificate_kind.is_not(None),
+        )
+        .order_by(TrainingSession.id)
+    ).all()
+    wanted = select(TrainingSession.id).join(Course, Course.id == TrainingSession.course_id)
+    wanted = wanted.where(
+        TrainingSession.state == SessionState.PLANNED,
+        TrainingSession.starts_at > at,
+        TrainingSession.ends_at <= until,
+        Course.certificate_kind.is_not(None),
+    )
+    held: dict[int, int] = defaultdict(int)
+    learners: dict[int, dict[int | None, int]] = defaultdict(lambda: defaultdict(int))
+    people: set[int] = set()
+    for session_id, estate_id, person_id, is_callable in session.execute(
+        select(
+            Enrolment.session_id,
+            Enrolment.estate_id,
+            Enrolment.person_id,
+            _is_callable(Enrolment.person_id, on=at.date()),
+        ).where(Enrolment.session_id.in_(wanted), Enrolment.state.in_(HOLDS_A_PLACE))
+    ):
+        held[session_id] += 1
+        people.add(person_id)
+        if not is_callable:
+            learners[session_id][estate_id] += 1
+    found = [
+        PlannedSession(row.id, row.estate_id, row.capacity, held[row.id], dict(learners[row.id]))
+        for row in sessions
+    ]
+    return found, people
+
+
+def _is_callable(person_id: Any, *, on: date) -> ColumnElement[bool]:
+    """visibility: a part of statements that choose the people."""
+    return exists().where(
+        Responder.person_id == person_id,
+        Responder.state == ResponderState.ACTIVE,
+        Region.id == Responder.region_id,
+        Certificate.responder_id == Responder.id,
+        Certificate.valid_until >= on,
+        counts_for_calling(),
+    )
+
+
+HISTORY_DAYS = 730
+
+
+def outcomes(session: Session, *, at: datetime) -> Outcomes:
+    """What became of the network's sessions of two years that award a certificate.
+
+    visibility: counts of the whole network, from which shares are made.
+    """
+    held = and_(
+        TrainingSession.state == SessionState.HELD,
+        TrainingSession.ends_at.between(at - timedelta(days=HISTORY_DAYS), at),
+        Course.certificate_kind.is_not(None),
+    )
+    sessions, places = session.execute(
+        select(func.count(), func.coalesce(func.sum(TrainingSession.capacity), 0))
+        .select_from(TrainingSession)
+        .join(Course, Course.id == TrainingSession.course_id)
+        .where(held)
+    ).one()
+    passed = Assessment.passed
+    taken, passing, serving = session.execute(
+        select(
+            func.count(Enrolment.id),
+            func.count().filter(passed),
+            func.count().filter(and_(passed, _is_callable(Enrolment.person_id, on=at.date()))),
+        )
+        .select_from(Enrolment)
+        .join(TrainingSession, TrainingSession.id == Enrolment.session_id)
+        .join(Course, Course.id == TrainingSession.course_id)
+        .outerjoin(Assessment, Assessment.enrolment_id == Enrolment.id)
+        .where(held, Enrolment.state == EnrolmentState.ENROLLED)
+    ).one()
+    return Outcomes(sessions, int(places), taken, passing, serving)

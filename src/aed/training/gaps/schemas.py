@@ -1,0 +1,143 @@
+"""The gap table, out."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from aed.accounts.fields import Id
+from aed.registry.fields import PositionOut
+from aed.responders.rules import CertificateKind
+from aed.training.gaps.rules import BuildingGaps, EstateGaps, Lapse, Suggestion
+from aed.training.gaps.week import HOURS
+from aed.training.parameters import Link
+from aed.walking.basis import Basis
+
+_HOURS = "One number an hour from Monday 00:00 on, 168 in all; one alone where an hour was asked for"
+
+
+class BuildingGapsOut(BaseModel):
+    """How many people can come to one building."""
+
+    id: Id | None = Field(description="null: the estate's middle, its buildings are not known")
+    name_en: str
+    name_zh: str
+    position: PositionOut
+    basis: Basis = Field(description="What the walk was measured on")
+    now: list[int] = Field(description=f"Valid and available for certain. {_HOURS}")
+    unknown: list[int] = Field(description=f"Valid, whose hours are not known. {_HOURS}")
+    after: list[float] = Field(
+        description=f"Expected, when the planned sessions have been and certificates have lapsed. {_HOURS}"
+    )
+    hours_below: int = Field(description="Of 168, in which fewer than the target can come")
+    hours_below_after: int
+
+    @classmethod
+    def of(cls, building: BuildingGaps, *, target: int, hour: int | None) -> BuildingGapsOut:
+        shown = slice(0, HOURS) if hour is None else slice(hour, hour + 1)
+        return cls(
+            id=building.building_id,
+            name_en=building.name_en,
+            name_zh=building.name_zh,
+            position=PositionOut(lat=building.position.lat, lon=building.position.lon),
+            basis=building.basis,
+            now=building.now[shown].tolist(),
+            unknown=building.unknown[shown].tolist(),
+            after=[round(each, 2) for each in building.after[shown].tolist()],
+            hours_below=building.hours_below(target),
+            hours_below_after=building.hours_below_after(target),
+        )
+
+
+class LapseOut(BaseModel):
+    valid_until: date
+    kind: CertificateKind
+    count: int
+
+    @classmethod
+    def of(cls, lapse: Lapse) -> LapseOut:
+        return cls(valid_until=lapse.valid_until, kind=lapse.kind, count=lapse.count)
+
+
+class SuggestionOut(BaseModel):
+    """Where and when the next session would help most."""
+
+    building_id: Id | None = Field(description="Near which it is missed most")
+    starts_on: date
+    hour: int = Field(description="Of the week, in which it would begin")
+    places: int
+    expected_responders: float
+    hours_lifted: float = Field(description="Building-hours that are expected to reach the target by it")
+    because_en: list[str]
+    because_zh: list[str]
+
+    @classmethod
+    def of(cls, suggestion: Suggestion) -> SuggestionOut:
+        return cls(
+            building_id=suggestion.building_id,
+            starts_on=suggestion.starts_on,
+            hour=suggestion.hour,
+            places=suggestion.places,
+            expected_responders=round(suggestion.expected_responders, 2),
+            hours_lifted=round(suggestion.hours_lifted, 1),
+            because_en=list(suggestion.because_en),
+            because_zh=list(suggestion.because_zh),
+        )
+
+
+class EstateGapsOut(BaseModel):
+    """One estate's coming week."""
+
+    estate_id: Id
+    name_en: str
+    name_zh: str
+    region: str
+    week_begins: date = Field(description="A Monday")
+    time_zone: str
+    hours_below: int = Field(description="Building-hours of the week in which fewer than the target can come")
+    hours_below_after: int
+    lapsing: list[LapseOut] = Field(description="Certificates that run out within 90 days")
+    sessions_planned: int = Field(description="Within 90 days, of or for people of this estate")
+    responders_expected: float = Field(description="More, when these have been")
+    suggestion: SuggestionOut | None = Field(description="null: nothing is missing")
+    buildings: list[BuildingGapsOut]
+
+    @classmethod
+    def of(cls, estate: EstateGaps, *, target: int, hour: int | None) -> EstateGapsOut:
+        return cls(
+            estate_id=estate.estate_id,
+            name_en=estate.name_en,
+            name_zh=estate.name_zh,
+            region=estate.region,
+            week_begins=estate.week.monday,
+            time_zone=estate.week.time_zone,
+            hours_below=estate.hours_below(target),
+            hours_below_after=estate.hours_below_after(target),
+            lapsing=[LapseOut.of(each) for each in estate.lapses],
+            sessions_planned=estate.sessions_planned,
+            responders_expected=round(estate.responders_expected, 2),
+            suggestion=SuggestionOut.of(estate.suggestion) if estate.suggestion is not None else None,
+            buildings=[BuildingGapsOut.of(each, target=target, hour=hour) for each in estate.buildings],
+        )
+
+
+class GapsOut(BaseModel):
+    """The gap table, a page of estates at a time."""
+
+    target: int = Field(description="So many should be able to come")
+    walk_seconds: float = Field(description="Within this")
+    walk_metres: float
+    estates: list[EstateGapsOut]
+    links: list[Link] = Field([], description="rel=next: the page that follows")
+
+
+class GapFeature(BaseModel):
+    """A building on the map, with its counts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["Feature"] = "Feature"
+    geometry: dict[str, Any]
+    properties: dict[str, Any]

@@ -1,0 +1,324 @@
+"""The gap table: of each building, how many people can come in time in each hour of a week.
+
+1. Everybody who may be called and has a place is read once, as arrays; so are buildings, lapses and sessions.
+2. From each building one walks as far as one gets in three minutes, on the walking network; without one, or
+   where it has no street, in a straight line, than which the walk is taken to be half as long again. Gates
+   stand open for who comes to help a neighbour, but locked ones.
+3. Who is met is counted, hour by hour, and once whatever the places.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Row
+from sqlalchemy.orm import Session
+
+from aed.database.types import as_date, as_datetime
+from aed.geo import Position, distances_metres
+from aed.hours.evaluation import HolidayCalendar
+from aed.registry.devices.queries import BoundingBox
+from aed.registry.holidays import queries as holiday_queries
+from aed.settings import Settings
+from aed.training.gaps import queries
+from aed.training.gaps.queries import EstateAsked, House
+from aed.training.gaps.rules import (
+    LAPSES_WITHIN_DAYS,
+    BuildingGaps,
+    EstateGaps,
+    Floats,
+    Lapse,
+    Places,
+    counted,
+    expectation,
+    expected_responders,
+    presence,
+)
+from aed.training.gaps.suggestion import Around, suggest
+from aed.training.gaps.week import Week, hour_states
+from aed.walking.basis import Basis
+from aed.walking.footing import Footings
+from aed.walking.network import WalkingNetwork
+from aed.walking.travel import estate_pace, metres_walked_in
+
+type Progress = Callable[[int], None]
+type Chosen = NDArray[np.intp]
+
+READ_ONE_BY_ONE: Final = 50
+"""Of so many estates the people around each are read for themselves; of more, everybody at once."""
+_METRES_PER_DEGREE: Final = 111_195.0
+_PLANE_ERROR: Final = 1.015
+"""A plane of that scale is off by at most 0.6 per cent over such distances."""
+
+
+def gap_walk_metres(settings: Settings) -> float:
+    """How far people walk in an estate in the time that counts, from receipt of a call."""
+    seconds = settings.gap_walk_seconds - settings.arrival.reaction_seconds
+    return metres_walked_in(seconds, estate_pace(settings.arrival), settings.arrival)
+
+
+def gap_table(
+    session: Session,
+    asked: Sequence[EstateAsked],
+    *,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+    target: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[EstateGaps]:
+    """The coming week of each of these estates, in their order. `progress` hears how many buildings are done.
+
+    visibility: the estates are those of `queries.estates_run_by`; the answer holds counts only.
+    """
+    if not asked:
+        return
+    target = target if target is not None else settings.gap_target
+    metres = gap_walk_metres(settings)
+    houses = queries.houses(session, asked)
+    sessions, learners = queries.planned(session, at=at)
+    usual = expectation(queries.outcomes(session, at=at))
+    expected = expected_responders(sessions, usual)
+    lapses: dict[int, list[Lapse]] = defaultdict(list)
+    for estate_id, found in queries.lapsing_counts(session, asked, at=at).items():
+        lapses[estate_id] = [Lapse(row.valid_until, row.kind, row.certificates) for row in found]
+    calendars = {
+        name: holiday_queries.holiday_calendar(session, name)
+        for name in {estate.holiday_calendar for estate in asked}
+        if name is not None
+    }
+    everybody = None
+    if len(asked) > READ_ONE_BY_ONE:
+        everybody = _People(queries.places_around(session, box=None, valid_from=_eve(at)))
+    done = 0
+    for estate in asked:
+        those = houses[estate.id]
+        box = _box_around([house.position for house in those], metres)
+        people = everybody or _People(queries.places_around(session, box=box, valid_from=_eve(at)))
+        calendar = calendars.get(estate.holiday_calendar or "")
+        week, today = Week.coming(at, estate.time_zone), at.astimezone(ZoneInfo(estate.time_zone)).date()
+        places = people.within(box, week, calendar, today=today, renewing=learners, passes=usual.passes)
+        walks = _Walks(network, those, places, metres=metres, detour=settings.arrival.detour_factor)
+        met = [walks.from_house(number) for number in range(len(those))]
+        around = np.unique(np.concatenate([each.people for each in met]))
+        states, _ = places.take(around).states()
+        near = np.array([each.houses / len(those) for each in met])
+        more = expected.get(estate.id, 0.0) * near[:, None] * presence(states)
+        buildings = []
+        for house, each, arriving in zip(those, met, more, strict=True):
+            can_come = counted(places.take(each.people))
+            buildings.append(
+                BuildingGaps(
+                    house.id,
+                    house.name_en,
+                    house.name_zh,
+                    house.position,
+                    each.basis,
+                    can_come.now,
+                    can_come.unknown,
+                    can_come.staying + arriving,
+                )
+            )
+            done += 1
+            if progress is not None:
+                progress(done)
+        yield EstateGaps(
+            estate_id=estate.id,
+            name_en=estate.name_en,
+            name_zh=estate.name_zh,
+            region=estate.region,
+            week=week,
+            buildings=tuple(buildings),
+            lapses=tuple(lapses[estate.id]),
+            sessions_planned=sum(
+                each.estate_id == estate.id or estate.id in each.learners for each in sessions
+            ),
+            responders_expected=expected.get(estate.id, 0.0),
+            suggestion=suggest(
+                Around(estate.id, week, buildings, near, states, lapses[estate.id]),
+                usual,
+                target=target,
+                today=today,
+                holidays=calendar.holidays if calendar is not None else (),
+            ),
+        )
+
+
+def _eve(at: datetime) -> date:
+    """A day on which it is not yet today anywhere."""
+    return at.date() - timedelta(days=1)
+
+
+def _box_around(positions: Sequence[Position], metres: float) -> BoundingBox:
+    lats, lons = [each.lat for each in positions], [each.lon for each in positions]
+    north = metres * _PLANE_ERROR / _METRES_PER_DEGREE
+    widest = max(math.cos(math.radians(min(89.0, max(map(abs, lats)) + north))), 1e-3)
+    east = north / widest
+    return BoundingBox(
+        west=max(-180.0, min(lons) - east),
+        south=max(-90.0, min(lats) - north),
+        east=min(180.0, max(lons) + east),
+        north=min(90.0, max(lats) + north),
+    )
+
+
+# --- the people -----------------------------------------------------------------------------------------
+
+
+class _People:
+    """Rows of `places_around` as arrays, from south to north."""
+
+    def __init__(self, rows: Sequence[Row[*tuple[Any, ...]]]) -> None:
+        kinds: dict[tuple[str | None, str | None], int] = {}
+        self._kind = np.array(
+            [kinds.setdefault((row.availability, row.hours), len(kinds)) for row in rows], dtype=np.int32
+        )
+        self._kinds = list(kinds)
+        self._person = np.array([row.person_id for row in rows], dtype=np.int64)
+        self._lats = np.array([row.lat for row in rows], dtype=np.float64)
+        self._lons = np.array([row.lon for row in rows], dtype=np.float64)
+        self._valid_until = np.array([as_date(row.valid_until) for row in rows], dtype="datetime64[D]")
+        self._paused_until = {
+            number: row.paused_until for number, row in enumerate(rows) if row.paused_until is not None
+        }
+        self._order = np.argsort(self._lats, kind="stable")
+        self._sorted_lats = self._lats[self._order]
+        self._weeks: dict[tuple[Week, HolidayCalendar | None], _InAWeek] = {}
+
+    def within(
+        self,
+        box: BoundingBox,
+        week: Week,
+        calendar: HolidayCalendar | None,
+        *,
+        today: date,
+        renewing: Collection[int],
+        passes: float,
+    ) -> Places:
+        """Those in the box, as they are in that week. `passes`: of those who renew, the share expected to."""
+        first, end = np.searchsorted(self._sorted_lats, [box.south, box.north])
+        chosen = self._order[first:end]
+        chosen = chosen[(self._lons[chosen] >= box.west) & (self._lons[chosen] <= box.east)]
+        known = self._weeks.get((week, calendar))
+        if known is None:
+            known = self._weeks[week, calendar] = self._in_week(week, calendar)
+        lapses = self._valid_until[chosen] <= np.datetime64(today + timedelta(days=LAPSES_WITHIN_DAYS))
+        stays = np.where(lapses, 0.0, 1.0)
+        for number in np.flatnonzero(lapses):
+            if int(self._person[chosen[number]]) in renewing:
+                stays[number] = passes
+        return Places(
+            self._person[chosen],
+            self._lats[chosen],
+            self._lons[chosen],
+            self._kind[chosen],
+            known.patterns,
+            known.valid_hours[chosen],
+            known.paused_hours[chosen],
+            stays,
+        )
+
+    def _in_week(self, week: Week, calendar: HolidayCalendar | None) -> _InAWeek:
+        each: dict[str | None, NDArray[np.uint8]] = {
+            text: hour_states(text, week, calendar)
+            for text in {text for pair in self._kinds for text in pair}
+        }
+        patterns = np.zeros((len(self._kinds), 168), dtype=np.uint8)
+        for number, (availability, hours) in enumerate(self._kinds):
+            np.minimum(each[availability], each[hours], out=patterns[number])
+        days = (self._valid_until - np.datetime64(week.monday)).astype(np.int64) + 1
+        paused = np.zeros(len(self._kind), dtype=np.int16)
+        for number, until in self._paused_until.items():
+            moment = as_datetime(until)
+            paused[number] = week.hours_before(moment) if moment is not None else 0
+        return _InAWeek(patterns, np.clip(days * 24, 0, 168).astype(np.int16), paused)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _InAWeek:
+    patterns: NDArray[np.uint8]
+    valid_hours: NDArray[np.int16]
+    paused_hours: NDArray[np.int16]
+
+
+# --- the walks ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Met:
+    """Who is within the walk of a house."""
+
+    people: Chosen
+    houses: int
+    """Of the same estate, itself counted."""
+    basis: Basis
+
+
+@dataclass(slots=True, eq=False)
+class _Walks:
+    """Walks of so many metres from the houses of an estate."""
+
+    network: WalkingNetwork | None
+    those: Sequence[House]
+    people: Places
+    metres: float
+    detour: float
+    _lats: Floats = field(init=False)
+    _lons: Floats = field(init=False)
+    _footings: Footings | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        """Where people and, behind them, houses are."""
+        self._lats = np.concatenate([self.people.lats, [house.position.lat for house in self.those]])
+        self._lons = np.concatenate([self.people.lons, [house.position.lon for house in self.those]])
+        if self.network is not None:
+            self._footings = self.network.footings(self._lats, self._lons)
+
+    def from_house(self, number: int) -> _Met:
+        here, itself = self.those[number].position, len(self.people) + number
+        reached, basis = self._reached(here, itself)
+        is_person = reached < len(self.people)
+        return _Met(reached[is_person], int((~is_person).sum()), basis)
+
+    def _reached(self, here: Position, itself: int) -> tuple[Chosen, Basis]:
+        network, standing = self.network, self._footings
+        if network is None or standing is None or (start := standing.one(itself, network.chains)) is None:
+            return self._straight(here, self.metres / self.detour), Basis.STRAIGHT_LINE
+        closed = [barrier.crossing for barrier in network.barriers_near(here, self.metres) if barrier.locked]
+        reach = network.reach(start, within_metres=self.metres, closed=closed)
+        assert reach is not None
+        around = self._about(here, self.metres * _PLANE_ERROR)[0]
+        footings = standing.take(around)
+        by_street = around[np.isfinite(reach.costs(footings))]
+        beside = around[footings.edge < 0]
+        if len(beside):  # no street near them: their walk is estimated, as the lookup does
+            near = self._straight(here, self.metres / self.detour)
+            beside = np.intersect1d(beside, near)
+        itself_too = np.array([itself], dtype=np.intp)
+        return np.unique(np.concatenate([by_street, beside, itself_too])), Basis.WALKING_NETWORK
+
+    def _about(self, here: Position, metres: float) -> tuple[Chosen, Floats]:
+        """Whatever is that near on a plane, and how near."""
+        north = (self._lats - here.lat) * _METRES_PER_DEGREE
+        east = (self._lons - here.lon) * (_METRES_PER_DEGREE * math.cos(math.radians(here.lat)))
+        away = np.hypot(north, east)
+        near = np.flatnonzero(away <= metres)
+        return near, away[near]
+
+    def _straight(self, here: Position, metres: float) -> Chosen:
+        """Whatever is that near on the spheroid: where the plane is not sure, it is measured."""
+        near, away = self._about(here, metres * _PLANE_ERROR)
+        is_within = away <= metres / _PLANE_ERROR
+        doubtful = np.flatnonzero(~is_within)
+        if len(doubtful):
+            chosen = near[doubtful]
+            is_within[doubtful] = distances_metres(here, self._lats[chosen], self._lons[chosen]) <= metres
+        return near[is_within]

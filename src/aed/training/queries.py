@@ -1,0 +1,244 @@
+"""Sessions, and how many places of each are held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, true
+from sqlalchemy.orm import Session, joinedload
+
+from aed.accounts.permissions import Scope, TokenRole, Viewer
+from aed.accounts.regions import Region
+from aed.accounts.visibility import estate_visible_to
+from aed.database.boxes import inside_box
+from aed.errors import NotFound
+from aed.registry.devices.queries import BoundingBox
+from aed.registry.estates.models import Estate
+from aed.training.models import Course, Enrolment, TrainingSession
+from aed.training.permissions import ENROL, RUN_IN_ESTATES, RUN_IN_REGIONS
+from aed.training.rules import HOLDS_A_PLACE, EnrolmentState, SessionAudience
+
+
+class Places(NamedTuple):
+    """How many of a session's places are held (taken, or offered to somebody), and how many people wait."""
+
+    held: int = 0
+    waiting: int = 0
+
+
+class After(NamedTuple):
+    """The last session of the page before."""
+
+    starts_at: datetime
+    id: int
+
+
+def training_session(session: Session, viewer: Viewer, session_id: int) -> TrainingSession:
+    """One session with its course, trainer, estate and region.
+
+    Raises NotFound when there is none, or none for this viewer.
+    """
+    return _one(session, _whole(viewer).where(TrainingSession.id == session_id), session_id)
+
+
+def locked(session: Session, viewer: Viewer, session_id: int) -> TrainingSession:
+    """The same as it is now, and nobody else changes it or its roster until this transaction ends.
+
+    On PostgreSQL the row is locked; SQLite has one writer. What was loaded before is read again.
+    """
+    statement = _whole(viewer).where(TrainingSession.id == session_id).with_for_update(of=TrainingSession)
+    return _one(session, statement.execution_options(populate_existing=True), session_id)
+
+
+def _one(session: Session, statement: Select[TrainingSession], session_id: int) -> TrainingSession:
+    found = session.scalar(statement)
+    if found is None:
+        raise NotFound(f"There is no session {session_id} that you may see.", field="session_id")
+    return found
+
+
+def _whole(viewer: Viewer) -> Select[TrainingSession]:
+    return (
+        select(TrainingSession)
+        .where(told_of(viewer))
+        .options(
+            joinedload(TrainingSession.course),
+            joinedload(TrainingSession.trainer),
+            joinedload(TrainingSession.estate),
+            joinedload(TrainingSession.region),
+        )
+    )
+
+
+def training_sessions(
+    session: Session,
+    viewer: Viewer,
+    *,
+    limit: int,
+    after: After | None = None,
+    starts_from: datetime | None = None,
+    starts_before: datetime | None = None,
+    box: BoundingBox | None = None,
+    estate_id: int | None = None,
+    region: str | None = None,
+    language: str | None = None,
+    course: str | None = None,
+) -> Sequence[TrainingSession]:
+    """A page of sessions in order of their beginning: one statement, whatever the page holds."""
+    statement = _whole(viewer).order_by(TrainingSession.starts_at, TrainingSession.id).limit(limit)
+    if after is not None:
+        statement = statement.where(
+            or_(
+                TrainingSession.starts_at > after.starts_at,
+                and_(TrainingSession.starts_at == after.starts_at, TrainingSession.id > after.id),
+            )
+        )
+    if starts_from is not None:
+        statement = statement.where(TrainingSession.starts_at >= starts_from)
+    if starts_before is not None:
+        statement = statement.where(TrainingSession.starts_at < starts_before)
+    if box is not None:
+        position = TrainingSession.position
+        statement = statement.where(
+            inside_box(session, position, west=box.west, south=box.south, east=box.east, north=box.north)
+        )
+    if estate_id is not None:
+        statement = statement.where(TrainingSession.estate_id == estate_id)
+    if region is not None:
+        named = select(Region.id).where(Region.code == region)
+        statement = statement.where(TrainingSession.region_id.in_(named))
+    if language is not None:
+        statement = statement.where(TrainingSession.language == language)
+    if course is not None:
+        statement = statement.where(
+            TrainingSession.course_id.in_(select(Course.id).where(Course.code == course))
+        )
+    return session.scalars(statement).all()
+
+
+def places(session: Session, session_ids: Sequence[int]) -> dict[int, Places]:
+    """How many places of each of these sessions are held; in one statement.
+
+    visibility: only how many, of sessions that the caller was told of.
+    """
+    counted = (
+        select(
+            Enrolment.session_id,
+            func.count().filter(Enrolment.state.in_(HOLDS_A_PLACE)),
+            func.count().filter(Enrolment.state == EnrolmentState.WAITING),
+        )
+        .where(
+            Enrolment.session_id.in_(session_ids),
+            Enrolment.state.in_([*HOLDS_A_PLACE, EnrolmentState.WAITING]),
+        )
+        .group_by(Enrolment.session_id)
+    )
+    found = {session_id: Places(held, waiting) for session_id, held, waiting in session.execute(counted)}
+    return {session_id: found.get(session_id, Places()) for session_id in session_ids}
+
+
+def places_of(session: Session, session_id: int) -> Places:
+    return places(session, [session_id])[session_id]
+
+
+def with_offers_over(session: Session, *, at: datetime) -> Sequence[int]:
+    """The sessions in which a place was offered and not taken in time.
+
+    visibility: for the timetable, which tells nobody.
+    """
+    over = select(Enrolment.session_id).where(
+        Enrolment.state == EnrolmentState.OFFERED, Enrolment.offer_expires_at <= at
+    )
+    return session.scalars(over.distinct().order_by(Enrolment.session_id)).all()
+
+
+def told_of(viewer: Viewer) -> ColumnElement[bool]:
+    """The sessions that the viewer may know of. Cancelled ones too: whoever meant to come must see it.
+
+    Anyone knows of public ones; members besides of those of their own estates, dispatchers and whoever holds
+    a role on a region of all there; an administrator of the network of all.
+    """
+    if viewer.is_administrator:
+        return true()
+    found: list[ColumnElement[bool]] = [TrainingSession.audience == SessionAudience.PUBLIC]
+    if viewer.own_estate_ids:
+        found.append(TrainingSession.estate_id.in_(viewer.own_estate_ids))
+    officers = (each.region_ids for each in viewer.role_assignments if each.role in RUN_IN_ESTATES)
+    regions = {*viewer.region_ids, *(region for ids in officers for region in ids)}
+    if regions:
+        found.append(TrainingSession.region_id.in_(sorted(regions)))
+    return or_(*found)
+
+
+def run_by(viewer: Viewer, *, estate_id: Any, region_id: Any) -> ColumnElement[bool]:
+    """The estates whose training the viewer runs: `runs_training` in SQL. (Any: see on_rosters_of.)"""
+    if Scope.WRITE not in viewer.scopes or not viewer.is_signed_in:
+        return false()
+    if viewer.is_administrator:
+        return true()
+    if viewer.person_id is None:
+        is_of_one = viewer.role is TokenRole.MEMBER and viewer.estate_id is not None
+        return estate_id == viewer.estate_id if is_of_one else false()
+    found: list[ColumnElement[bool]] = []
+    for holding in viewer.role_assignments:
+        if holding.role not in RUN_IN_ESTATES:
+            continue
+        if holding.estate_id is not None:
+            found.append(estate_id == holding.estate_id)
+        elif holding.region_ids:
+            found.append(region_id.in_(holding.region_ids))
+        else:
+            return true()
+    return or_(false(), *found)
+
+
+def on_rosters_of(viewer: Viewer, *estate_ids: Any, region_id: Any, person_id: Any) -> ColumnElement[bool]:
+    """People whom the viewer sees on rosters: what `runs_training` and `may_enrol` say, in SQL. Names and
+    telephones are told to nobody else.
+
+    Given the columns of a session's estate and of where the person belongs: who runs the session sees all of
+    its people, another estate only those whom it sent there; and everyone sees themselves. (Any: a mapped
+    column of one of several tables.)
+    """
+    if Scope.WRITE not in viewer.scopes:
+        return false()
+    if viewer.is_administrator:
+        return true()
+    if viewer.person_id is None:
+        if viewer.role is TokenRole.MEMBER and viewer.estate_id is not None:
+            return or_(*(column == viewer.estate_id for column in estate_ids))
+        return false()
+    found: list[ColumnElement[bool]] = [person_id == viewer.person_id]
+    for holding in viewer.role_assignments:
+        if holding.estate_id is not None and holding.role in RUN_IN_ESTATES:
+            found += [column == holding.estate_id for column in estate_ids]
+        elif holding.estate_id is not None and holding.role in ENROL:
+            found.append(estate_ids[-1] == holding.estate_id)
+        elif holding.region_ids and holding.role in RUN_IN_REGIONS:
+            found.append(region_id.in_(holding.region_ids))
+        elif holding.region_ids and holding.role in RUN_IN_ESTATES:
+            found.append(and_(region_id.in_(holding.region_ids), estate_ids[0].is_not(None)))
+    return or_(*found)
+
+
+def estate(session: Session, viewer: Viewer, estate_id: int) -> Estate:
+    """One estate that the viewer knows, or whose training the viewer runs: an officer of a region all there.
+
+    Raises NotFound when there is none, or none for this viewer.
+    """
+    found = session.scalar(
+        select(Estate).where(
+            Estate.id == estate_id,
+            or_(
+                estate_visible_to(
+                    viewer, estate_id=Estate.id, region_id=Estate.region_id, state=Estate.state
+                ),
+                run_by(viewer, estate_id=Estate.id, region_id=Estate.region_id),
+            ),
+        )
+    )
+    if found is None:
+        raise NotFound(f"There is no estate {estate_id} that you may see.", field="estate_id")
+    return found

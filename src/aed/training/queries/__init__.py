@@ -1,1 +1,0 @@
-"""Reading courses, sessions, rosters, and what should be learnt next."""

@@ -1,0 +1,208 @@
+"""What came of a session: who attended, who passed, and the certificates that are awarded for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Viewer
+from aed.errors import Conflict, NotFound
+from aed.issuers.actions import own_issuer
+from aed.registry.changes import PutOutcome, flush_or_conflict, record_amendment, record_creation
+from aed.responders.actions import Award, award_certificate
+from aed.responders.models import Certificate
+from aed.training import queries as sessions
+from aed.training.enrolments import queries as rosters
+from aed.training.models import Assessment, Attendance, Enrolment, TrainingSession
+from aed.training.permissions import may_run_training
+from aed.training.rules import (
+    AttendanceState,
+    EnrolmentState,
+    MarkedBy,
+    SessionState,
+    can_sign_in,
+    last_valid_day,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What is said of one person; what is None is not said."""
+
+    enrolment_id: int
+    attendance: AttendanceState | None = None
+    passed: bool | None = None
+    note: str | None = None
+
+
+def open_for_results(session: Session, who: Viewer, session_id: int, *, at: datetime) -> TrainingSession:
+    """The session, locked, once it can be said who came. Raises NotFound, NotAllowed, Conflict."""
+    training = sessions.locked(session, who, session_id)
+    may_run_training(who, training.estate_id, training.region_id)
+    if training.state is SessionState.CANCELLED:
+        raise Conflict("The session was cancelled: nobody attended it.", field="session_id")
+    if not can_sign_in(at, training.starts_at):
+        raise Conflict(
+            f"It begins at {training.starts_at:%Y-%m-%d %H:%M} UTC: attendance can be marked from two hours "
+            "before.",
+            field="session_id",
+        )
+    return training
+
+
+def put_results(
+    session: Session,
+    who: Viewer,
+    training: TrainingSession,
+    given: Sequence[Result],
+    *,
+    how: MarkedBy,
+    at: datetime,
+) -> list[PutOutcome]:
+    """What is said of each person is recorded, in that order; `training` is from `open_for_results`.
+
+    1. Attendance, of who is enrolled. Somebody who attended makes the session one that was held.
+    2. The assessment, of who attended. Passing awards what the course entitles to.
+
+    Raises NotFound for an enrolment of another session, Conflict; then nothing of it may stay, and the
+    caller's transaction or savepoint is the border.
+    """
+    known = rosters.results(session, [each.enrolment_id for each in given])
+    outcomes = []
+    for number, each in enumerate(given):
+        found = known.get(each.enrolment_id)
+        if found is None or found[0].session_id != training.id:
+            raise NotFound(
+                f"This session has no enrolment {each.enrolment_id}.", field=f"rows.{number}.enrolment_id"
+            )
+        enrolment, attendance, assessment = found
+        said = f"rows.{number}"
+        before = (
+            attendance.state if attendance is not None else None,
+            (assessment.passed, assessment.note) if assessment is not None else None,
+        )
+        if each.attendance is not None:
+            attendance = _attended(
+                session, who, training, enrolment, attendance, assessment, each.attendance, how, said, at=at
+            )
+        if each.passed is not None:
+            assessment = _assessed(
+                session, who, training, enrolment, attendance, assessment, each, said, at=at
+            )
+        known[each.enrolment_id] = (enrolment, attendance, assessment)
+        after = (
+            attendance.state if attendance is not None else None,
+            (assessment.passed, assessment.note) if assessment is not None else None,
+        )
+        is_new = before == (None, None)
+        outcomes.append(PutOutcome.of(None if before == after else is_new))
+    return outcomes
+
+
+def _attended(
+    session: Session,
+    who: Viewer,
+    training: TrainingSession,
+    enrolment: Enrolment,
+    attendance: Attendance | None,
+    assessment: Assessment | None,
+    state: AttendanceState,
+    how: MarkedBy,
+    said: str,
+    *,
+    at: datetime,
+) -> Attendance:
+    if enrolment.state is not EnrolmentState.ENROLLED:
+        raise Conflict(
+            f"{enrolment.person.name} has no place in this session: the enrolment is {enrolment.state}.",
+            field=f"{said}.enrolment_id",
+        )
+    if attendance is not None and attendance.state is state:
+        return attendance
+    if assessment is not None and state is AttendanceState.NO_SHOW:
+        raise Conflict(f"{enrolment.person.name} was assessed, and so was there.", field=f"{said}.attendance")
+    is_new = attendance is None
+    if attendance is None:
+        attendance = Attendance(enrolment_id=enrolment.id)
+        session.add(attendance)
+    attendance.state, attendance.how = state, how
+    attendance.marked_at, attendance.marked_by = at, who.name
+    _keep(session, who, attendance, is_new=is_new, at=at)
+    if state is AttendanceState.ATTENDED and training.state is SessionState.PLANNED:
+        training.state = SessionState.HELD
+        record_amendment(session, who, training, at=at)
+        flush_or_conflict(session, "The session cannot be held.", None)
+    return attendance
+
+
+def _assessed(
+    session: Session,
+    who: Viewer,
+    training: TrainingSession,
+    enrolment: Enrolment,
+    attendance: Attendance | None,
+    assessment: Assessment | None,
+    given: Result,
+    said: str,
+    *,
+    at: datetime,
+) -> Assessment:
+    if attendance is None or attendance.state is not AttendanceState.ATTENDED:
+        raise Conflict(
+            f"{enrolment.person.name} is not marked as having attended: do that first.",
+            field=f"{said}.passed",
+        )
+    if assessment is not None and (assessment.passed, assessment.note) == (given.passed, given.note):
+        return assessment
+    if assessment is not None and assessment.passed and not given.passed:
+        raise Conflict(
+            f"{enrolment.person.name} passed, and what was awarded may be in use: revoke the certificate.",
+            field=f"{said}.passed",
+        )
+    is_new = assessment is None
+    if assessment is None:
+        assessment = Assessment(enrolment_id=enrolment.id)
+        session.add(assessment)
+    assessment.passed, assessment.note = given.passed is True, given.note
+    assessment.assessed_at, assessment.assessed_by = at, who.name
+    if given.passed and assessment.certificate_id is None:
+        awarded = _award(session, who, training, enrolment, at=at)
+        assessment.certificate_id = awarded.id if awarded is not None else None
+    _keep(session, who, assessment, is_new=is_new, at=at)
+    return assessment
+
+
+def _award(
+    session: Session, who: Viewer, training: TrainingSession, enrolment: Enrolment, *, at: datetime
+) -> Certificate | None:
+    """What the course entitles to, from the day on which the session ended where it was held."""
+    course = training.course
+    if course.certificate_kind is None or course.issuer is None or course.validity_months is None:
+        return None
+    issued_on = training.ends_at.astimezone(ZoneInfo(training.time_zone)).date()
+    award = Award(
+        person_id=enrolment.person_id,
+        region_id=training.region_id,
+        estate_id=enrolment.estate_id,
+        kind=course.certificate_kind,
+        issuer=course.issuer,
+        issuer_id=course.issuer_id or own_issuer(session, who, course.issuer, at=at).id,
+        number_begins=course.code,
+        issued_on=issued_on,
+        valid_until=last_valid_day(issued_on, course.validity_months),
+    )
+    return award_certificate(session, who, award, at=at)
+
+
+def _keep(session: Session, who: Viewer, row: Attendance | Assessment, *, is_new: bool, at: datetime) -> None:
+    taken = "Somebody else marks this person at this moment. Read it again."
+    if is_new:
+        flush_or_conflict(session, taken, None)
+        record_creation(session, who, row, at=at)
+    else:
+        record_amendment(session, who, row, at=at)
+        flush_or_conflict(session, taken, None)

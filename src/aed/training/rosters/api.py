@@ -1,0 +1,48 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import Viewer
+from aed.database.dependencies import WriteSession
+from aed.http.parameters import set_etag
+from aed.registry.changes import PutOutcome
+from aed.training.parameters import SessionId
+from aed.training.rosters import actions as results
+from aed.training.rosters.schemas import AssessmentIn, AttendanceIn, MarkedOut
+from aed.training.rules import MarkedBy
+
+router = APIRouter(tags=["training"])
+
+
+@router.post("/sessions/{session_id}/attendance")
+def record_attendance(
+    session: WriteSession, viewer: ViewerDep, session_id: SessionId, given: AttendanceIn, response: Response
+) -> MarkedOut:
+    """Who came and who did not, from two hours before it begins; saying it again changes nothing."""
+    rows = [results.Result(row.enrolment_id, attendance=row.attendance) for row in given.rows]
+    return _marked(session, viewer, session_id, rows, response)
+
+
+@router.post("/sessions/{session_id}/assessments")
+def record_assessments(
+    session: WriteSession, viewer: ViewerDep, session_id: SessionId, given: AssessmentIn, response: Response
+) -> MarkedOut:
+    """Who passed and who did not, of those who attended. Passing awards what the course entitles to."""
+    rows = [results.Result(row.enrolment_id, passed=row.passed, note=row.note) for row in given.rows]
+    return _marked(session, viewer, session_id, rows, response)
+
+
+def _marked(
+    session: Session, viewer: Viewer, session_id: int, rows: list[results.Result], response: Response
+) -> MarkedOut:
+    at = clock.now()
+    training = results.open_for_results(session, viewer, session_id, at=at)
+    outcomes = results.put_results(session, viewer, training, rows, how=MarkedBy.HAND, at=at)
+    set_etag(response, training.version)
+    unchanged = outcomes.count(PutOutcome.UNCHANGED)
+    return MarkedOut(changed=len(outcomes) - unchanged, unchanged=unchanged)

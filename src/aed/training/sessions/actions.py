@@ -1,0 +1,154 @@
+"""Planning, amending and cancelling sessions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.people import actions as people_actions
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import region_by_code
+from aed.database.geometry import point, position_of
+from aed.errors import Conflict, InvalidInput
+from aed.registry.changes import (
+    amended_fields,
+    flush_or_conflict,
+    record_amendment,
+    record_creation,
+    require_not_null,
+    require_version,
+)
+from aed.training import queries
+from aed.training import queries as estate_queries
+from aed.training.courses import queries as course_queries
+from aed.training.enrolments.actions import end_all, offer_free_places, settle, tell_of_change
+from aed.training.models import TrainingSession
+from aed.training.permissions import may_run_training
+from aed.training.rules import CourseState, SessionAudience, SessionState
+from aed.training.sessions.schemas import SessionAmend, SessionIn, TrainerIn
+
+TOLD: Final = frozenset({"starts_at", "ends_at", "position", "place_en", "place_zh"})
+"""What people have to know of when it changes."""
+
+
+def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetime) -> TrainingSession:
+    """A session is planned, and can be enrolled in from now on."""
+    estate = estate_queries.estate(session, who, new.estate_id) if new.estate_id is not None else None
+    region_id = estate.region_id if estate is not None else region_by_code(session, new.region or "").id
+    may_run_training(who, new.estate_id, region_id)
+    course = course_queries.course_by_code(session, new.course)
+    if course.state is CourseState.WITHDRAWN:
+        raise Conflict(f"The course {course.code} is no longer offered.", field="course")
+    if new.starts_at <= at:
+        raise InvalidInput(
+            "A session is planned before it begins: starts_at lies in the past.", field="starts_at"
+        )
+    training = TrainingSession(
+        course_id=course.id,
+        trainer_id=_trainer(session, new.trainer),
+        region_id=region_id,
+        estate_id=new.estate_id,
+        audience=new.audience,
+        position=point(new.position.position()),
+        place_en=new.place_en,
+        place_zh=new.place_zh,
+        language=new.language,
+        starts_at=new.starts_at,
+        ends_at=new.ends_at,
+        enrolment_closes_at=new.enrolment_closes_at or new.starts_at,
+        capacity=new.capacity,
+        minimum=new.minimum,
+        state=SessionState.PLANNED,
+    )
+    _in_order(training)
+    session.add(training)
+    flush_or_conflict(session, "The session cannot be planned so.", None)
+    record_creation(session, who, training, at=at)
+    return queries.training_session(session, who, training.id)
+
+
+def amend_session(
+    session: Session, who: Viewer, session_id: int, change: SessionAmend, *, version: int, at: datetime
+) -> TrainingSession:
+    """What is given is amended. More places are offered at once to those who wait; of another time or place
+    everybody is told.
+
+    Raises Conflict for fewer places than are held, and for a session that is over or cancelled; InvalidInput
+    for one that would be over before anybody hears of it.
+    """
+    training = queries.locked(session, who, session_id)
+    may_run_training(who, training.estate_id, training.region_id)
+    require_version(training, version)
+    _planned(training)
+    given = change.model_fields_set
+    require_not_null(training, change, given)
+    settle(session, who, training, at=at)
+    if change.audience is SessionAudience.ESTATE and training.audience is SessionAudience.PUBLIC:
+        raise Conflict("A public session stays public: others may have enrolled.", field="audience")
+    if change.capacity is not None and change.capacity < queries.places_of(session, training.id).held:
+        raise Conflict("More places than that are taken or offered already.", field="capacity")
+    trainer_id = _trainer(session, change.trainer) if "trainer" in given else training.trainer_id
+    for name in given - {"position", "trainer"}:
+        setattr(training, name, getattr(change, name))
+    training.trainer_id = trainer_id
+    if change.starts_at is not None and change.starts_at <= at and "starts_at" in amended_fields(training):
+        raise InvalidInput(
+            "It cannot be moved into the past: give a starts_at that is still to come, or cancel it.",
+            field="starts_at",
+        )
+    if change.starts_at is not None and "enrolment_closes_at" not in given:
+        training.enrolment_closes_at = min(training.enrolment_closes_at, training.starts_at)
+    if change.position is not None:
+        here = change.position.position()
+        if position_of(training.position) != here:
+            training.position = point(here)
+    _in_order(training)
+    is_told = not TOLD.isdisjoint(amended_fields(training))
+    record_amendment(session, who, training, at=at)
+    flush_or_conflict(session, "The session cannot be amended so.", None)
+    if is_told:
+        tell_of_change(session, who, training, at=at)
+    offer_free_places(session, who, training, at=at)
+    session.expire(training, ["trainer"])
+    return queries.training_session(session, who, training.id)
+
+
+def cancel_session(
+    session: Session, who: Viewer, session_id: int, *, why: str, version: int, at: datetime
+) -> TrainingSession:
+    """It is not held, and everybody's enrolment ends with it."""
+    training = queries.locked(session, who, session_id)
+    may_run_training(who, training.estate_id, training.region_id)
+    require_version(training, version)
+    _planned(training)
+    end_all(session, who, training, why=why, at=at)
+    training.state, training.cancelled_why = SessionState.CANCELLED, why
+    record_amendment(session, who, training, at=at)
+    flush_or_conflict(session, "The session cannot be cancelled.", None)
+    return training
+
+
+def _trainer(session: Session, given: TrainerIn | None) -> int | None:
+    return (
+        people_actions.find_or_add_person(session, name=given.name, phone=given.phone).id
+        if given is not None
+        else None
+    )
+
+
+def _planned(training: TrainingSession) -> None:
+    if training.state is not SessionState.PLANNED:
+        raise Conflict(f"The session is {training.state} already.", field="session_id")
+
+
+def _in_order(training: TrainingSession) -> None:
+    if training.ends_at <= training.starts_at:
+        raise InvalidInput("A session ends after it starts.", field="ends_at")
+    if training.enrolment_closes_at > training.starts_at:
+        raise InvalidInput(
+            "Enrolment closes when the session starts, or before.", field="enrolment_closes_at"
+        )
+    if training.minimum > training.capacity:
+        raise InvalidInput("The minimum is not more than the capacity.", field="minimum")

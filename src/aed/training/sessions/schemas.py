@@ -1,0 +1,171 @@
+"""Sessions, in and out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from aed.accounts.fields import Code, FreeText, Id, Name, Phone
+from aed.accounts.permissions import Viewer
+from aed.database.geometry import position_of
+from aed.registry.fields import PositionIn, PositionOut
+from aed.training.models import TrainingSession
+from aed.training.parameters import Language, Link, Moment
+from aed.training.permissions import runs_training
+from aed.training.queries import Places
+from aed.training.rules import SessionAudience, SessionState
+
+Place = Annotated[FreeText, Field(min_length=1, max_length=500)]
+Capacity = Annotated[int, Field(ge=1, le=1000)]
+
+
+class TrainerIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+    phone: Phone | None = None
+
+
+class SessionIn(BaseModel):
+    """A session to plan: of an estate, or of a region and no estate."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "course": "FIRST-AID",
+                    "region": "CN-33",
+                    "audience": "public",
+                    "trainer": {"name": "Lin Hua", "phone": "+86 571 5550 2000"},
+                    "position": {"lat": 30.2895, "lon": 120.1024},
+                    "place_en": "Community hall, ground floor",
+                    "place_zh": "社区活动室一楼",
+                    "language": "zh",
+                    "starts_at": "2030-05-04T09:00:00+08:00",
+                    "ends_at": "2030-05-04T13:00:00+08:00",
+                    "enrolment_closes_at": "2030-05-02T18:00:00+08:00",
+                    "capacity": 20,
+                    "minimum": 6,
+                }
+            ]
+        },
+    )
+
+    course: Code = Field(description="Its code")
+    estate_id: Id | None = Field(None, description="Whose training it is; left out: the region's")
+    region: Code | None = Field(None, description="Left out: the estate's")
+    audience: SessionAudience = SessionAudience.ESTATE
+    trainer: TrainerIn | None = None
+    position: PositionIn
+    place_en: Place
+    place_zh: Place
+    language: Language = "zh"
+    starts_at: Moment
+    ends_at: Moment
+    enrolment_closes_at: Moment | None = Field(None, description="Left out: when it starts")
+    capacity: Capacity
+    minimum: Capacity = 1
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.estate_id is None) == (self.region is None):
+            raise ValueError("give estate_id, or region for a session of no estate")
+        if self.estate_id is None and self.audience is SessionAudience.ESTATE:
+            raise ValueError("a session of no estate is for the public: give audience public")
+        return self
+
+
+class SessionAmend(BaseModel):
+    """Only what is given is amended."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"capacity": 24}]})
+
+    audience: SessionAudience | None = None
+    trainer: TrainerIn | None = None
+    position: PositionIn | None = None
+    place_en: Place | None = None
+    place_zh: Place | None = None
+    language: Language | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+    enrolment_closes_at: Moment | None = None
+    capacity: Capacity | None = None
+    minimum: Capacity | None = None
+
+
+class CourseOfSession(BaseModel):
+    id: Id
+    code: str
+    name_en: str
+    name_zh: str
+
+
+class TrainerOut(BaseModel):
+    name: str
+    phone: str | None
+
+
+class SessionOut(BaseModel):
+    """A session as the viewer may know it; the trainer for those only who run the training there."""
+
+    id: Id
+    course: CourseOfSession
+    estate_id: Id | None
+    region: str
+    audience: SessionAudience
+    trainer: TrainerOut | None
+    position: PositionOut
+    place_en: str
+    place_zh: str
+    language: str
+    starts_at: datetime
+    ends_at: datetime
+    enrolment_closes_at: datetime
+    time_zone: str
+    capacity: int
+    minimum: int
+    places_free: int = Field(description="That nobody holds; whoever waits has them first")
+    waiting: int
+    state: SessionState
+    cancelled_why: str | None
+    version: int
+
+    @classmethod
+    def of(cls, training: TrainingSession, places: Places, viewer: Viewer) -> SessionOut:
+        here = position_of(training.position)
+        is_run_by = runs_training(viewer, training.estate_id, training.region_id)
+        trainer = training.trainer if is_run_by else None
+        course = training.course
+        return cls(
+            id=training.id,
+            course=CourseOfSession(
+                id=course.id, code=course.code, name_en=course.name_en, name_zh=course.name_zh
+            ),
+            estate_id=training.estate_id,
+            region=training.region.code,
+            audience=training.audience,
+            trainer=TrainerOut(name=trainer.name, phone=trainer.phone) if trainer is not None else None,
+            position=PositionOut(lat=here.lat, lon=here.lon),
+            place_en=training.place_en,
+            place_zh=training.place_zh,
+            language=training.language,
+            starts_at=training.starts_at,
+            ends_at=training.ends_at,
+            enrolment_closes_at=training.enrolment_closes_at,
+            time_zone=training.time_zone,
+            capacity=training.capacity,
+            minimum=training.minimum,
+            places_free=max(0, training.capacity - places.held),
+            waiting=places.waiting,
+            state=training.state,
+            cancelled_why=training.cancelled_why,
+            version=training.version,
+        )
+
+
+class SessionPage(BaseModel):
+    sessions: list[SessionOut]
+    links: list[Link] = Field([], description="rel=next: the page that follows")
