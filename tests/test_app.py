@@ -504,6 +504,7 @@ LATE = {
     "authlib",
     "icalendar",
     "mapbox_vector_tile",
+    "opentelemetry.sdk",
     "osmium",
     "PIL",
     "redis",
