@@ -69,7 +69,7 @@ docs: ## build the documentation in English and Chinese into docs/_build; warnin
 docs-catalogues: ## bring docs/locale up to date with the English text of the translated folders
 	@$(SETUP)
 	$(BIN)/sphinx-build -q -b gettext docs $(DOCS)/gettext
-	cd $(DOCS)/gettext && rm -f connect.pot decide.pot work.pot reference.pot
+	cd $(DOCS)/gettext && rm -f decide.pot work.pot reference.pot
 	$(BIN)/sphinx-intl update --line-width 110 -p $(DOCS)/gettext -d docs/locale -l zh_CN
 
 release: ## build wheel, source distribution and SBOM into dist/, the same bytes for the same commit

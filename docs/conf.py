@@ -31,7 +31,8 @@ gettext_uuid = False
 
 html_theme = "furo"
 html_title = project
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 templates_path = ["_templates"]
 html_sidebars = {
     "**": [

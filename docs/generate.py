@@ -105,11 +105,11 @@ def settings_page() -> str:
     groups = dict(_settings(Settings, "AED_"))
     intro = (
         "Settings are environment variables with the prefix `AED_`; the name of a nested setting has two "
-        "underscores. An invalid value stops the start with one sentence that names the setting."
+        "underscores. The source or reason of a default is in italics. An invalid value stops the start with "
+        "one sentence that names the setting."
     )
     sections = [
-        f"## {title}\n\n" + table(["setting", "default", "unit", "meaning", "source or reason"], body)
-        for title, body in groups.items()
+        f"## {title}\n\n" + table(["setting", "default", "meaning"], body) for title, body in groups.items()
     ]
     return page("Settings", intro, *sections)
 
@@ -126,7 +126,10 @@ def _settings(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, list[l
         default = _default(field)
         unit = next((unit for word, unit in UNITS.items() if _has_word(name, word)), "")
         meaning = plain(field.description or "")
-        own.append([code(prefix + name.upper()), code(default), unit, meaning, plain(sources.get(name, ""))])
+        default = f"{code(default)} {unit}" if default else ""
+        if source := sources.get(name):
+            meaning += f"<br>*{plain(source)}*"
+        own.append([code(prefix + name.upper()), default, meaning])
     yield (f"`{prefix}…`: {plain((model.__doc__ or '').strip().split(chr(10) * 2)[0])}", own)
     for kind, deeper in nested:
         yield from _settings(kind, deeper)

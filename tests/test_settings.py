@@ -41,7 +41,7 @@ def test_every_setting_stands_in_the_documentation_with_its_start_value() -> Non
     assert set(documented) == {name for name, _, _ in knobs()}
     for name, start, described in knobs():
         if start not in ("None", ""):
-            assert f"| `{start}` |" in documented[name]
+            assert f"| `{start}` " in documented[name]
         assert plain(described).replace("|", r"\|") in documented[name]
 
 
