@@ -992,7 +992,7 @@ def estate_device_place(drawing: Drawing, device: EstateDevice) -> tuple[dict[st
         "estate": device.estate, "region": None, "place_en": f"{estate.name_en}: {place_en}",
         "place_zh": f"{estate.name_zh}{place_zh}", "floor": setting.floor,
         "opening_hours": setting.opening_hours, "entry": setting.entry,
-        "how_to_get_in_en": setting.how_en, "how_to_get_in_zh": setting.how_zh,
+        "access_instructions_en": setting.how_en, "access_instructions_zh": setting.how_zh,
         "cabinet": setting.cabinet, "audience": device.audience,
     }  # fmt: skip
     return row, at
@@ -1003,8 +1003,8 @@ def public_place(drawing: Drawing, place: PublicPlace) -> tuple[dict[str, object
     row: dict[str, object] = {
         "estate": None, "region": CITY, "place_en": f"{premises.name_en}: {place.place_en}",
         "place_zh": f"{premises.name_zh}{place.place_zh}", "floor": place.floor,
-        "opening_hours": place.opening_hours, "entry": place.entry, "how_to_get_in_en": place.how_en,
-        "how_to_get_in_zh": place.how_zh, "cabinet": place.cabinet, "audience": place.audience,
+        "opening_hours": place.opening_hours, "entry": place.entry, "access_instructions_en": place.how_en,
+        "access_instructions_zh": place.how_zh, "cabinet": place.cabinet, "audience": place.audience,
     }  # fmt: skip
     return row, drawing.buildings[place.premises, 1].inside
 
@@ -1182,7 +1182,8 @@ def write_streets(path: Path, drawing: Drawing) -> None:
 
 DEVICE_COLUMNS = (
     "source", "source_id", "lat", "lon", "datum", "estate", "region", "place_en", "place_zh", "floor",
-    "opening_hours", "entry", "how_to_get_in_en", "how_to_get_in_zh", "cabinet", "maker", "model", "serial",
+    "opening_hours", "entry", "access_instructions_en", "access_instructions_zh", "cabinet", "maker", "model",
+    "serial",
     "keeper_name", "keeper_phone", "audience", "state", "out_of_service_reason", "pads_expire_on",
     "battery_expires_on", "last_checked_on",
 )  # fmt: skip

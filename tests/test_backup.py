@@ -91,7 +91,7 @@ def a_whole_register(session: Session) -> None:
             of=estate if number % 2 else None,
             pads_expire_on=date(2027, 1, 1),
             place_zh="一楼大厅\n保安亭旁\t左侧",
-            how_to_get_in_en="\\.",
+            access_instructions_en="\\.",
             keeper={"name": "王芳", "phone": "+86 571 0555 0100"},
         )
     make.responder(session, also_at=[north_of(PATIENT, metres=500)], estate_id=estate.id)
@@ -153,7 +153,7 @@ def test_a_backup_restored_into_an_empty_database_is_the_same_row_by_row(
 def _is_known(name: str) -> bool:
     """Of the contexts that `a_whole_register` fills."""
     return name in {
-        *("regions", "people", "tokens", "estates", "gates", "devices", "consumables", "changes"),
+        *("regions", "people", "tokens", "estates", "gates", "devices", "consumables", "registry_changes"),
         *("holiday_calendars", "holiday_years", "holiday_days"),
         *("responders", "certificates", "responder_places"),
     }
@@ -244,7 +244,7 @@ def test_a_backup_shows_one_moment_though_others_write_all_the_time(
     assert len(devices) % 2 == 0
     with opened(elsewhere) as other, other.engine.connect() as connection:
         names = set(connection.scalars(select(Device.source_id)))
-        changed = connection.scalar(text("SELECT count(*) FROM changes WHERE subject = 'devices'"))
+        changed = connection.scalar(text("SELECT count(*) FROM registry_changes WHERE subject = 'devices'"))
     assert names == {
         f"{which} {number}" for which in ("first", "second") for number in range(len(devices) // 2)
     }

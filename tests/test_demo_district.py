@@ -117,7 +117,7 @@ def test_every_name_is_in_english_and_chinese() -> None:
     named = [properties for kind in ("region", "estate", "gate") for properties in listed(kind)]
     pairs = [(p["name_en"], p["name_zh"]) for p in [*named, *questions()]]
     pairs += [(row["place_en"], row["place_zh"]) for row in rows("devices.csv")]
-    pairs += [(row["how_to_get_in_en"], row["how_to_get_in_zh"]) for row in rows("devices.csv")]
+    pairs += [(row["access_instructions_en"], row["access_instructions_zh"]) for row in rows("devices.csv")]
     for tags, _ in demo.read_streets(demo.HERE / "streets.osm.pbf").ways:
         if "name" in tags:
             assert tags["name"] == tags["name:zh"]

@@ -108,14 +108,14 @@ def test_what_is_recorded_survives_an_upgrade_that_is_run_again(session: Session
     estate = make.estate(session, name_zh="春风里")
     device = make.device(session, of=estate, serial="SN-1")
     session.commit()
-    before = session.execute(text("SELECT * FROM changes ORDER BY id")).all()
+    before = session.execute(text("SELECT * FROM registry_changes ORDER BY id")).all()
     session.commit()
 
     bring_up_to_date(database)
     bring_up_to_date(database)
 
     session.expire_all()
-    assert session.execute(text("SELECT * FROM changes ORDER BY id")).all() == before
+    assert session.execute(text("SELECT * FROM registry_changes ORDER BY id")).all() == before
     assert session.scalar(select(Estate.name_zh)) == "春风里"
     assert session.scalar(select(Device.serial)) == "SN-1"
     assert session.scalar(select(Device.id)) == device.id

@@ -36,7 +36,7 @@ GUARDED = {
     "Gate": "gates",
     "Building": "buildings",
     "Consumable": "consumables",
-    "RegistryChange": "changes",
+    "RegistryChange": "registry_changes",
     "Person": "people",
     "Responder": "responders",
     "ResponderPlace": "responder_places",
@@ -116,7 +116,7 @@ OPEN_TO_ALL = {
     "audit_log",  # asked by the command line; it names nobody
     "audit_keys",  # asked by who signs and verifies; sealed
     "sign_in_codes",  # asked by the hash of a number that the caller gives, and answered to nobody
-    "sign_in_tries",  # counts, answered to nobody
+    "sign_in_attempts",  # counts, answered to nobody
 }
 PREDICATES = {
     "visible_to",

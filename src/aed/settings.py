@@ -140,7 +140,9 @@ class Arrival(BaseModel):
     bring_call_seconds: float = Field(
         45.0, ge=0, description="Ringing whoever is with a device, and until they set out with it"
     )  # Not known: a guard's post answers at once and needs the address; drills replace it.
-    lost_seconds: float = Field(600.0, ge=0, description="What a fetch that finds nothing costs")
+    failed_fetch_penalty_seconds: float = Field(
+        600.0, ge=0, description="What a fetch that finds nothing costs"
+    )
     # Until the next chance, about an urban ambulance's response.
 
     @model_validator(mode="after")
@@ -165,26 +167,28 @@ class Drills(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    enough: int = Field(10, ge=5, le=200, description="So many drills make an estate's own speed")
+    min_drills: int = Field(
+        10, ge=5, le=200, description="Drills that an estate needs before its own walking pace is used"
+    )
     # Two of ten may be mistimed by anything, and the line stays.
     spread_metres: float = Field(100.0, gt=0, description="By so much their walks differ at least, one way")
     # Two walks of much the same length say nothing of the speed.
-    newest: int = Field(200, ge=5, le=1000, description="Of more drills only so many, the newest, count")
+    max_drills: int = Field(200, ge=5, le=1000, description="Use only this many of the latest drills")
     # An estate changes: a new gate, a new path.
     quickest_seconds_per_metre: float = Field(0.15, gt=0, description="What nobody can beat: 6.7 m/s")
     slowest_seconds_per_metre: float = Field(1.5, gt=0, description="What nobody needs: 0.7 m/s")
     # Between a good runner and a slow walk; an estimate beyond is of something else than walking.
-    least_pick_up_seconds: float = Field(10.0, ge=0, description="The overhead is not below this")
-    most_pick_up_seconds: float = Field(600.0, gt=0, description="Nor above this")
+    min_pick_up_seconds: float = Field(10.0, ge=0, description="The overhead is not below this")
+    max_pick_up_seconds: float = Field(600.0, gt=0, description="Nor above this")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.quickest_seconds_per_metre > self.slowest_seconds_per_metre:
             raise ValueError("quickest_seconds_per_metre must not exceed slowest_seconds_per_metre")
-        if self.least_pick_up_seconds > self.most_pick_up_seconds:
-            raise ValueError("least_pick_up_seconds must not exceed most_pick_up_seconds")
-        if self.enough > self.newest:
-            raise ValueError("enough must not exceed newest")
+        if self.min_pick_up_seconds > self.max_pick_up_seconds:
+            raise ValueError("min_pick_up_seconds must not exceed max_pick_up_seconds")
+        if self.min_drills > self.max_drills:
+            raise ValueError("min_drills must not exceed max_drills")
         return self
 
 
@@ -391,7 +395,7 @@ class Reminding(BaseModel):
         min_length=1,
         description="Days before the last day, the most first; the last is 0",
     )  # practice; a service from 30, a check from 7
-    again_days: int = Field(7, ge=1, le=90, description="And then every so many days")
+    repeat_days: int = Field(7, ge=1, le=90, description="And then every so many days")
     manager_from_days: int = Field(7, description="From here on estate managers hear of it too")
     region_from_days: int = Field(
         -7, description="And from here on the region's administrators; - is overdue"
@@ -679,7 +683,7 @@ class Settings(BaseSettings):
     statement_timeout_ms: int = Field(5_000, gt=0, description="PostgreSQL ends a statement after this")
     lock_timeout_ms: int = Field(4_000, gt=0, description="And a wait for a lock; SQLite's busy timeout too")
     arrival: Arrival = Field(default_factory=Arrival, description="The expected-time arithmetic")
-    talk_contact: str | None = Field(
+    support_contact: str | None = Field(
         None, max_length=200, description="Whom those who were called may talk to afterwards, name and number"
     )
     patient_keep_days: int = Field(

@@ -69,5 +69,5 @@ def codes_sent(session: Session) -> list[str]:
 
 def forget_tries(session: Session) -> None:
     session.rollback()
-    session.execute(text("DELETE FROM sign_in_tries"))
+    session.execute(text("DELETE FROM sign_in_attempts"))
     session.commit()

@@ -288,7 +288,7 @@ def test_every_cell_holds(asking: tuple[TestClient, Everyone], document: dict[st
         found[who] = answered(client, made, document, route, who)
         if "sign-in" in route:  # it has transactions of its own: who signs in again is signed out before
             with app.state.database.write_sessions.begin() as session:
-                session.execute(text("DELETE FROM sign_in_tries"))
+                session.execute(text("DELETE FROM sign_in_attempts"))
                 session.execute(text("UPDATE sign_ins SET ended_at = NULL"))
     differs = [f"{who}: {cell}, not {expected[who]}" for who, cell in found.items() if cell != expected[who]]
     assert not differs, "\n".join([*differs, "", "As the app has it:", "", as_table({route: found})])

@@ -575,7 +575,7 @@ def test_a_key_is_stored_only_as_its_hash_and_a_code_only_until_it_is_sent(
     own.ask_for_code(PHONE)
     (code,) = codes_sent(session)
 
-    for table in ("sign_ins", "sign_in_codes", "sign_in_tries", "accounts", "person_changes"):
+    for table in ("sign_ins", "sign_in_codes", "sign_in_attempts", "accounts", "person_changes"):
         rows = str(session.execute(text(f"SELECT * FROM {table}")).all())  # noqa: S608 - the test's own names
         assert own.client.cookies[SESSION_COOKIE] not in rows
         assert PASSWORD not in rows
@@ -594,4 +594,4 @@ def test_what_is_over_is_forgotten(browser: Browsers, person_id: int, session: S
     sign_in.delete_expired(session, at=clock.now() + timedelta(days=100))
     for model in (SignIn, SignInCode):
         assert session.scalar(select(func.count()).select_from(model)) == 0
-    assert session.execute(text("SELECT count(*) FROM sign_in_tries")).scalar_one() == 0
+    assert session.execute(text("SELECT count(*) FROM sign_in_attempts")).scalar_one() == 0

@@ -29,7 +29,7 @@ SECONDS_BETWEEN_SAMPLES = 0.02
 BEFORE = ("regions", "estates", "people")
 """What stands before the devices come."""
 HEADER = [
-    name for name in DeviceRow.model_fields if name not in ("datum", "hours_as_written", "estate_source")
+    name for name in DeviceRow.model_fields if name not in ("datum", "opening_hours_raw", "estate_source")
 ]
 
 

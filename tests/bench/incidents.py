@@ -147,8 +147,8 @@ def _bare(bare: psycopg.Connection, people: Sequence[tuple[int, str, int | None]
             [(number, person, task, device, uuid.uuid4().hex * 2) for person, task, device in people],
         )
         cursor.executemany(
-            "INSERT INTO outbox (key, person_id, channel, recipient, lane, language, text_en, text_zh, "
-            "is_secret, created_at, due_at, tries, sent_at) "
+            "INSERT INTO outbox (key, person_id, channel, recipient, ordering_key, language, text_en, "
+            "text_zh, is_secret, created_at, due_at, tries, sent_at) "
             "VALUES (%s, %s, 'sms', %s, %s, 'zh', %s, %s, true, now(), now(), 0, now())",
             [
                 (uuid.uuid4().hex, person, "x" * 80, f"sms/bench/{person}", "x" * 200, "x" * 200)

@@ -54,7 +54,7 @@ COLUMNS: dict[str, str] = {
     "buildings": "id,estate_id,source,source_id,name_en,name_zh,floors,position",
     "people": "id,name,phone,language",
     "devices": "id,region_id,estate_id,source,source_id,origin_datum,origin_lat,origin_lon,place_en,place_zh,"
-    "floor,opening_hours,entry,how_to_get_in_en,how_to_get_in_zh,cabinet,maker,model,serial,keeper_id,"
+    "floor,opening_hours,entry,access_instructions_en,access_instructions_zh,cabinet,maker,model,serial,keeper_id,"
     "audience,state,out_of_service_reason,last_checked_on,version,position",
     "consumables": "id,device_id,kind,lot,expires_on,state,version",
     "responders": "id,person_id,region_id,estate_id,source,source_id,availability,state",
@@ -169,7 +169,7 @@ class _City:
             boundary = _square(lat - half_lat, lat + half_lat, lon - half_lon, lon + half_lon)
             yield (
                 *(n, self.region, "bench", f"e{n}", f"Garden Estate {n}", f"花园小区{n}", f"n{n // 4}"),
-                *(f"0571-8{n:07}", "standing", 1, boundary),
+                *(f"0571-8{n:07}", "active", 1, boundary),
             )
 
     def gates(self) -> Iterator[Row]:
@@ -186,7 +186,7 @@ class _City:
                 *(n, self.estate + i // 2, "bench", f"g{n}", f"Gate {1 + i % 2}", f"{1 + i % 2}号门"),
                 ("open", "guarded", "residents")[kind[i]],
                 "Mo-Su 06:00-23:00" if closed_at_night[i] else ALWAYS,
-                *("standing", 1, _point(float(north[0]), float(east[0]))),
+                *("active", 1, _point(float(north[0]), float(east[0]))),
             )
 
     def buildings(self) -> Iterator[Row]:

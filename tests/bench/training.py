@@ -122,7 +122,7 @@ class TrainingNetwork:
             boundary = _square(lat - 0.0012, lat + 0.0012, lon - 0.0014, lon + 0.0014)
             yield (
                 *(i + 1, self._region(i), "bench", f"e{i + 1}", f"Garden Estate {i + 1}", f"花园小区{i + 1}"),
-                *(f"n{i // ESTATES_EACH}", f"0571-8{i:07}", "standing", 1, boundary),
+                *(f"n{i // ESTATES_EACH}", f"0571-8{i:07}", "active", 1, boundary),
             )
 
     def _buildings(self) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from tests import make
 from tests.cli.conftest import Aed, Said
 from tests.make import PATIENT, north_of
 
-ENOUGH = Settings().drills.enough
+ENOUGH = Settings().drills.min_drills
 
 
 def test_the_command_line_does_all_of_it(aed: Aed, session: Session) -> None:

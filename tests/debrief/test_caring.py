@@ -25,7 +25,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def talk(settings: Settings) -> Settings:
-    return settings.model_copy(update={"talk_contact": "Red Cross +86 571 5550 1234"})
+    return settings.model_copy(update={"support_contact": "Red Cross +86 571 5550 1234"})
 
 
 def over(session: Session, settings: Settings, kind: str) -> dict[str, list[int]]:

@@ -246,10 +246,10 @@ def _full_register(session: Session) -> None:
         place_zh="'大堂；－1",
         floor=-2,
         opening_hours="Mo-Fr 08:30-17:30; PH off",
-        hours_as_written="8.30 – 17.30",
+        opening_hours_raw="8.30 – 17.30",
         entry="assisted",
-        how_to_get_in_en="@guard <ask> & wait",
-        how_to_get_in_zh="\u3000请问门岗",
+        access_instructions_en="@guard <ask> & wait",
+        access_instructions_zh="\u3000请问门岗",
         cabinet="alarmed",
         maker="+Maker",
         model="-2",
@@ -264,7 +264,7 @@ def _full_register(session: Session) -> None:
         new = ConsumableIn(kind=kind, expires_on=date(2028, 5, 31))
         device_actions.fit_consumable(session, ADMINISTRATOR, full.id, new, at=NOW)
     make.device(
-        session, source="list", source_id="2", opening_hours=None, hours_as_written="ask", entry="unknown"
+        session, source="list", source_id="2", opening_hours=None, opening_hours_raw="ask", entry="unknown"
     )
     make.device(
         session, source="list", source_id="_x0041_", place_en="_x0041_ 1e5", place_zh="007", model="TRUE"
@@ -418,7 +418,7 @@ def test_an_osm_change_modifies_what_osm_knows_and_creates_the_rest(
 
 def test_geodae_says_days_and_spans_in_its_own_words(session: Session, database: Database) -> None:
     for hours in ("24/7", "Mo-Fr 08:00-18:00", "Mo-Fr 08:00-18:00; PH off", None):
-        make.device(session, opening_hours=hours, hours_as_written=None if hours else "sur demande")
+        make.device(session, opening_hours=hours, opening_hours_raw=None if hours else "sur demande")
     session.commit()
 
     text = _whole(database, ExportFormat.GEODAE).decode()

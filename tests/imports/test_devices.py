@@ -145,7 +145,7 @@ def test_hours_that_were_understood_and_no_longer_are_become_unknown(
 
     assert (counts(report), report.hours_not_understood) == ((0, 1, 0, 0), 1)
     found = device(session, "node/1")
-    assert (found.opening_hours, found.hours_as_written) == (None, "ask at the counter")
+    assert (found.opening_hours, found.opening_hours_raw) == (None, "ask at the counter")
 
 
 def test_what_somebody_amended_by_hand_stays_whatever_the_list_says(session: Session, tmp_path: Path) -> None:

@@ -264,14 +264,14 @@ def every_day(start: str, end: str) -> dict[str, str]:
 def test_the_structured_hours_of_taiwan(tmp_path: Path, cells: Given, hours: str | None) -> None:
     record, device = taiwanese(tmp_path, **cells)
     assert device.opening_hours == hours
-    assert device.hours_as_written
+    assert device.opening_hours_raw
     if hours is None:
         assert FindingKind.HOURS_NOT_UNDERSTOOD in kinds(record)
 
 
 def test_taiwan_keeps_line_breaks_and_reads_floors(tmp_path: Path) -> None:
     record, device = taiwanese(tmp_path)
-    assert (device.source_id, device.floor, device.how_to_get_in_zh) == ("281", 0, "門口\n右側")
+    assert (device.source_id, device.floor, device.access_instructions_zh) == ("281", 0, "門口\n右側")
     assert device.keeper_phone == "02-12345678"
     assert record.where == "line 2"
 
@@ -291,7 +291,7 @@ def test_the_older_copy_without_a_header(tmp_path: Path) -> None:
     device = ROW.validate_python(dict(records[1].fields))
     assert (device.lat, device.lon, device.floor) == (25.02, 121.52, 1)
     assert device.opening_hours == "Mo-Fr 08:00-17:00"
-    assert device.hours_as_written == "周一至周五\n08:00-17:00"
+    assert device.opening_hours_raw == "周一至周五\n08:00-17:00"
     assert device.place_zh is not None
     assert "2號館" in device.place_zh
     assert [record.number for record in records] == [1, 2, 3, 4, 5]
@@ -382,7 +382,7 @@ def test_french_arrays_of_days_and_hours(
 
 def test_working_hours_that_are_not_said_are_never_open(tmp_path: Path) -> None:
     _, device = french(tmp_path, c_disp_j="{lundi}", c_disp_h="{heures ouvrables}")
-    assert device.hours_as_written == "lundi · heures ouvrables"
+    assert device.opening_hours_raw == "lundi · heures ouvrables"
     assert device.opening_hours is None or "unknown" in device.opening_hours
 
 
@@ -478,7 +478,7 @@ def test_hong_kong_without_ids_and_with_entities_encoded_twice(tmp_path: Path) -
     assert (reading.form, reading.country) == ("hongkong", "HK")
     assert device.place_en == "Tom & Co · 1 Queen's Road · 2/F lift lobby"
     assert (device.floor, device.entry, device.opening_hours) == (2, "assisted", "24/7")
-    assert device.how_to_get_in_en == "Guard\nTrained staff"
+    assert device.access_instructions_en == "Guard\nTrained staff"
 
 
 # --- OpenStreetMap ---

@@ -64,7 +64,7 @@ def test_a_list_that_nobody_has_seen(tmp_path: Path) -> None:
     device = ROW.validate_python(one)
     assert (device.source, device.source_id, device.lat, device.lon) == ("gemeente", "1", 52.37, 4.89)
     assert (device.floor, device.state, str(device.pads_expire_on)) == (2, "in_service", "2027-05-31")
-    assert (device.place_en, device.how_to_get_in_en) == ("Stadhuis · Plein 1", "sleutel: bij de balie")
+    assert (device.place_en, device.access_instructions_en) == ("Stadhuis · Plein 1", "sleutel: bij de balie")
     assert ROW.validate_python(two).place_en == "Café · Straat 2"
     assert "state" not in two
     assert three["state"] == "withdrawn"

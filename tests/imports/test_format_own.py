@@ -88,7 +88,7 @@ devices = st.fixed_dictionaries(
         "place_en": words,
         "floor": st.integers(-20, 200),
         "opening_hours": st.sampled_from(["24/7", "Mo-Fr 08:30-17:30; PH off"]),
-        "hours_as_written": words,
+        "opening_hours_raw": words,
         "entry": st.sampled_from(EntryMode),
         "cabinet": st.sampled_from(Cabinet),
         "maker": labels,

@@ -87,7 +87,7 @@ def test_hours_of_the_taiwanese_sample_are_understood_or_kept() -> None:
     said = findings(records)
     not_understood = [record for record in records if "opening_hours" not in record.fields]
     assert said[FindingKind.HOURS_NOT_UNDERSTOOD] == len(
-        [record for record in not_understood if "hours_as_written" in record.fields]
+        [record for record in not_understood if "opening_hours_raw" in record.fields]
     )
     assert all(record.raw["場所名稱"] for record in records)
     assert records[0].columns["lat"] == "地點LAT"

@@ -456,10 +456,10 @@ def test_a_date_that_is_written_otherwise_is_given_as_it_is_to_be_written(tmp_pa
 
 
 def test_hours_that_contradict_their_words(tmp_path: Path) -> None:
-    other = changed(3, opening_hours="Mo-Fr 08:00-18:00", hours_as_written="Mo-Fr 20:00-23:00")
+    other = changed(3, opening_hours="Mo-Fr 08:00-18:00", opening_hours_raw="Mo-Fr 20:00-23:00")
     finding = only(found_in(tmp_path, other))
-    same = changed(3, opening_hours="Mo-Fr 08:00-18:00", hours_as_written="Monday to Friday 8:00 - 18:00")
-    vague = changed(3, opening_hours="Mo-Fr 08:00-18:00", hours_as_written="ask the guard")
+    same = changed(3, opening_hours="Mo-Fr 08:00-18:00", opening_hours_raw="Monday to Friday 8:00 - 18:00")
+    vague = changed(3, opening_hours="Mo-Fr 08:00-18:00", opening_hours_raw="ask the guard")
 
     assert (finding.kind, finding.severity) == (K.HOURS_CONTRADICT, Severity.WARNING)
     assert found_in(tmp_path, same) == []

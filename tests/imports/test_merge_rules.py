@@ -63,7 +63,7 @@ class Register:
 
 
 hours = st.sampled_from(["24/7", "Mo-Fr 08:00-17:00", None]).map(
-    lambda text: {"opening_hours": text, "hours_as_written": "as written"}
+    lambda text: {"opening_hours": text, "opening_hours_raw": "as written"}
 )
 positions = st.floats(-200, 200).map(
     lambda metres: {
@@ -212,9 +212,9 @@ def test_words_agree_whatever_their_width_case_and_punctuation() -> None:
 
 
 def test_hours_agree_when_they_are_the_same_expression() -> None:
-    known = {"opening_hours": "24/7", "hours_as_written": "24h"}
-    assert agree("opening_hours", known, {"opening_hours": "24/7", "hours_as_written": "always"})
-    assert not agree("opening_hours", known, {"opening_hours": "Mo 08:00-09:00", "hours_as_written": "24h"})
+    known = {"opening_hours": "24/7", "opening_hours_raw": "24h"}
+    assert agree("opening_hours", known, {"opening_hours": "24/7", "opening_hours_raw": "always"})
+    assert not agree("opening_hours", known, {"opening_hours": "Mo 08:00-09:00", "opening_hours_raw": "24h"})
 
 
 def test_the_digest_is_of_what_is_said_not_of_its_order() -> None:

@@ -44,9 +44,9 @@ def test_place_in_words_in_two_languages(
     assert (found.place_en, found.place_zh) == (en, zh)
 
 
-def test_how_to_get_in_comes_from_the_description(tmp_path: Path) -> None:
+def test_access_instructions_comes_from_the_description(tmp_path: Path) -> None:
     found = row(tmp_path, {"description": "ring twice", "description:zh": "按铃两次"})
-    assert (found.how_to_get_in_en, found.how_to_get_in_zh) == ("ring twice", "按铃两次")
+    assert (found.access_instructions_en, found.access_instructions_zh) == ("ring twice", "按铃两次")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_hours_are_understood_or_kept_as_written(
 ) -> None:
     found = row(tmp_path, {"opening_hours": written})
     assert found.opening_hours == understood
-    assert (found.hours_as_written or "") == written.strip("\x00\x07 ")[:2000]
+    assert (found.opening_hours_raw or "") == written.strip("\x00\x07 ")[:2000]
 
 
 @pytest.mark.parametrize(

@@ -374,9 +374,9 @@ def _holds(session: Session, incident: Incident, accepted: set[int], *, stopped:
     assert all(by_id[each].state in COMING_STATES for each in accepted), "no acceptance is lost"
     if stopped:
         assert not any(each.state in LIVE_STATES for each in alerts)
-        lanes = [f"sms/call/{each.id}" for each in alerts]
+        ordering_keys = [f"sms/call/{each.id}" for each in alerts]
         waiting = select(func.count()).where(
-            OutboxMessage.lane.in_(lanes),
+            OutboxMessage.ordering_key.in_(ordering_keys),
             OutboxMessage.sent_at.is_(None),
             OutboxMessage.given_up_at.is_(None),
         )

@@ -27,7 +27,7 @@ from tests.lookup.asking import ask, chinese, english, ids, place, shown, street
 from tests.make import NOW, PATIENT, north_of
 from tests.registry.conftest import Desk
 
-ENOUGH = Settings().drills.enough
+ENOUGH = Settings().drills.min_drills
 
 
 def timed(

@@ -94,7 +94,7 @@ def test_whoever_can_be_there_in_time_is_called_and_somebody_fetches_the_device(
 def test_nobody_is_told_where_the_patient_is_before_accepting(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
-    make.device(session, at=east_of(PATIENT, metres=80), how_to_get_in_en="Ring twice")
+    make.device(session, at=east_of(PATIENT, metres=80), access_instructions_en="Ring twice")
     incident = report(session, settings, address="Flat 501", door_code="4711#", floor=4)
 
     alerts = queries.alerts(session, incident.id)

@@ -124,7 +124,7 @@ def gates_as_they_stand(
     waits: list[tuple[Crossing, float]] = []
     wait = metres_of_wait(settings.arrival.guarded_gate_seconds, settings.arrival)
     registered: set[int] = set()
-    for gate in session.scalars(select(Gate).where(Gate.state == GateState.STANDING)):
+    for gate in session.scalars(select(Gate).where(Gate.state == GateState.ACTIVE)):
         crossing = network.crossing_at(position_of(gate.position))
         if crossing is None:
             continue

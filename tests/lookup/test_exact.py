@@ -169,7 +169,7 @@ def gate_row(estate: Estate, position: Position, passage: Passage, opening_hours
         position=point(position),
         passage=passage,
         opening_hours=opening_hours,
-        state=GateState.STANDING,
+        state=GateState.ACTIVE,
         version=1,
     )
 

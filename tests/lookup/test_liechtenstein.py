@@ -38,7 +38,7 @@ def test_every_device_of_the_country_is_taken(session: Session) -> None:
     assert (again.new, again.changed, again.unchanged) == (0, 0, 148)
     known = [each.device for each in whole_register(session)]
     assert sum(device.opening_hours is not None for device in known) > 100
-    assert all(device.hours_as_written for device in known if device.opening_hours)
+    assert all(device.opening_hours_raw for device in known if device.opening_hours)
     private = [device for device in known if device.audience is Audience.DISPATCH]
     assert len(private) == 33
     assert all(device.entry is EntryMode.ASSISTED for device in private)

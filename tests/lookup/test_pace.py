@@ -12,7 +12,7 @@ from aed.settings import Arrival, Drills
 from aed.walking.travel import slow_start_seconds
 
 NUMBERS, ARRIVAL = Drills(), Arrival()
-METRES = st.lists(st.integers(0, 600).map(float), min_size=NUMBERS.enough, max_size=25, unique=True)
+METRES = st.lists(st.integers(0, 600).map(float), min_size=NUMBERS.min_drills, max_size=25, unique=True)
 SPEEDS, OVERHEADS = st.floats(0.16, 1.4), st.floats(15.0, 500.0)
 ANYTHING = st.builds(Timed, st.floats(0.0, 3_000.0), st.floats(0.0, 600.0), st.floats(10.0, 3_600.0))
 
@@ -62,15 +62,15 @@ def test_whatever_was_timed_the_pace_is_a_possible_one_within_its_interval(drill
     found = estimate(drills, NUMBERS, ARRIVAL)
 
     assert found.drills == len(drills)
-    assert not found.is_enough or len(drills) >= NUMBERS.enough
+    assert not found.is_enough or len(drills) >= NUMBERS.min_drills
     if found.seconds_per_metre is None or found.pick_up_seconds is None:
         assert not found.is_enough
         return
     speed, pick_up = found.seconds_per_metre, found.pick_up_seconds
     assert NUMBERS.quickest_seconds_per_metre <= speed.low <= speed.value <= speed.high
     assert speed.high <= NUMBERS.slowest_seconds_per_metre
-    assert NUMBERS.least_pick_up_seconds <= pick_up.low <= pick_up.value <= pick_up.high
-    assert pick_up.high <= NUMBERS.most_pick_up_seconds
+    assert NUMBERS.min_pick_up_seconds <= pick_up.low <= pick_up.value <= pick_up.high
+    assert pick_up.high <= NUMBERS.max_pick_up_seconds
 
 
 @pytest.mark.parametrize("count", [10, 20])

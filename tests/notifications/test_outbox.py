@@ -672,7 +672,7 @@ def with_link(session: Session, **given: object) -> OutboxMessage:
 
 def test_a_link_is_gone_once_it_was_sent(session: Session, database: Database) -> None:
     sent, to = with_link(session), endpoint(session, Channel.WEBHOOK)
-    posted = enqueue_body(session, to, f'{{"link":"{LINK}","n":1}}', NOW, lane="x")
+    posted = enqueue_body(session, to, f'{{"link":"{LINK}","n":1}}', NOW, ordering_key="x")
     session.commit()
     deliver = Deliveries()
 

@@ -29,10 +29,10 @@ FULL: dict[str, Any] = {
     "place_zh": "大堂",
     "floor": -1,
     "opening_hours": "Mo-Fr 08:00-18:00",
-    "hours_as_written": "工作日八点到六点",
+    "opening_hours_raw": "工作日八点到六点",
     "entry": "assisted",
-    "how_to_get_in_en": "Ask the guard",
-    "how_to_get_in_zh": "找保安",
+    "access_instructions_en": "Ask the guard",
+    "access_instructions_zh": "找保安",
     "cabinet": "alarmed",
     "maker": "Mindray",
     "model": "C1A",
@@ -160,12 +160,12 @@ def test_an_amendment_changes_what_it_names_and_nothing_else(office: Desk) -> No
     created = office.post("/v1/devices", FULL)
     path, before = created.headers["Location"], created.json()
 
-    amended = office.patch(path, {"floor": 2, "keeper": None, "hours_as_written": None})
+    amended = office.patch(path, {"floor": 2, "keeper": None, "opening_hours_raw": None})
 
     assert amended.status_code == 200
     assert amended.headers["ETag"] == '"2"'
     third = {"en": "storey 3 (floor 2)", "zh": "3楼（floor 2）"}
-    changed = {"floor": 2, "storey": third, "keeper": None, "hours_as_written": None, "version": 2}
+    changed = {"floor": 2, "storey": third, "keeper": None, "opening_hours_raw": None, "version": 2}
     origins = amended.json()["origins"]
     assert amended.json() == before | changed | {"origins": origins}
     assert {name for name, origin in origins.items() if origin["source"] == "registry"} == {
@@ -452,8 +452,8 @@ def test_text_holds_no_control_characters(office: Desk) -> None:
     for field in (
         "place_en",
         "place_zh",
-        "hours_as_written",
-        "how_to_get_in_en",
+        "opening_hours_raw",
+        "access_instructions_en",
         "maker",
         "model",
         "serial",

@@ -135,7 +135,7 @@ def test_an_estate_in_which_devices_stand_cannot_be_withdrawn(session: Session, 
 
     assert office.get(path).json()["state"] == "withdrawn"
     assert office.get(gate_path).json()["state"] == "withdrawn"
-    assert office.get(f"{path}/history").json()[0]["fields"] == {"state": ["standing", "withdrawn"]}
+    assert office.get(f"{path}/history").json()[0]["fields"] == {"state": ["active", "withdrawn"]}
 
 
 def test_nothing_new_is_registered_in_an_estate_that_is_withdrawn(

@@ -94,7 +94,7 @@ def test_amending_how_one_gets_in_settles_the_doubt_and_a_closed_device_stays_cl
     device = make.device(session)
     make.check(session, device, answers={"access_as_described": False})
 
-    change = DeviceAmend(how_to_get_in_en="By the side door")
+    change = DeviceAmend(access_instructions_en="By the side door")
     amend_device(session, ADMINISTRATOR, device.id, change, version=device.version, at=LATER)
     assert access(session, device) is Access.OPEN
 

@@ -110,8 +110,8 @@ def test_a_due_moment_is_run_once(session: Session) -> None:
     assert run is not None
     assert begun(session, NOW, by="two") is None, "it is going on"
     assert begun(session, NOW + HOUR, by="two") is None, "and no other of this job begins"
-    assert not end_run(session, run, token="two", result=RunState.DONE, said=None, counts=None, at=NOW)
-    assert end_run(session, run, token="one", result=RunState.DONE, said=None, counts={"told": 3}, at=NOW)
+    assert not end_run(session, run, token="two", result=RunState.DONE, error=None, counts=None, at=NOW)
+    assert end_run(session, run, token="one", result=RunState.DONE, error=None, counts={"told": 3}, at=NOW)
 
     assert begun(session, NOW, by="two") is None, "it was done"
     assert begun(session, NOW + HOUR, by="two") is not None
@@ -143,7 +143,7 @@ def test_old_runs_are_forgotten_but_for_the_last_of_each_job(session: Session) -
     for number in range(3):
         run = begun(session, NOW + number * HOUR)
         assert run is not None
-        end_run(session, run, token="one", result=RunState.DONE, said=None, counts=None, at=NOW)
+        end_run(session, run, token="one", result=RunState.DONE, error=None, counts=None, at=NOW)
 
     assert delete_runs(session, before=NOW + HOUR) == 2
     assert session.scalars(select(JobRun.due_at)).one() == NOW + 2 * HOUR
@@ -168,7 +168,7 @@ def test_runs_that_were_missed_are_caught_up_once_and_shown(
         now = database_now(writing)
         old = begun(writing, now - timedelta(days=7), at=now - timedelta(days=7), job="feeds")
         assert old is not None
-        end_run(writing, old, token="one", result=RunState.DONE, said=None, counts=None, at=now)
+        end_run(writing, old, token="one", result=RunState.DONE, error=None, counts=None, at=now)
     hourly = Job("feeds", every(hours=1), sweep, "A sweep under the name of a real one")
 
     with schedule.working(settings, [hourly]):
@@ -217,16 +217,16 @@ def test_a_run_that_fails_is_kept_with_its_reason_and_another_job_goes_on(
     jobs = [Job(each.__name__, every(hours=1), each, "") for each in (refuses, breaks, goes)]
     with schedule.working(settings, jobs):
         assert eventually(lambda: len(_said(database)) == 3)
-    said = _said(database)
-    assert said["refuses"] == (RunState.FAILED, "The list is being written.")
-    assert said["breaks"] == (RunState.FAILED, "A mistake of this program: ZeroDivisionError. See the log.")
-    assert said["goes"] == (RunState.DONE, None)
+    error = _said(database)
+    assert error["refuses"] == (RunState.FAILED, "The list is being written.")
+    assert error["breaks"] == (RunState.FAILED, "A mistake of this program: ZeroDivisionError. See the log.")
+    assert error["goes"] == (RunState.DONE, None)
 
 
 def _said(database: Database) -> dict[str, tuple[RunState, str | None]]:
     with database.read_sessions() as session:
         ended = session.scalars(select(JobRun).where(JobRun.ended_at.is_not(None)))
-        return {run.job: (run.result, run.said) for run in ended}
+        return {run.job: (run.result, run.error) for run in ended}
 
 
 def test_who_has_lost_the_lease_commits_nothing(database: Database) -> None:
@@ -257,7 +257,7 @@ def test_a_run_by_hand_that_fails_is_kept_too(database: Database, settings: Sett
         Job("sweep", every(hours=1), refuses, ""), database, settings, at=NOW, who="me"
     )
 
-    assert (ended.result, ended.said) == (RunState.FAILED, "The list is being written.")
+    assert (ended.result, ended.error) == (RunState.FAILED, "The list is being written.")
     assert seconds >= 0
     assert _said(database)["sweep"] == (RunState.FAILED, "The list is being written.")
 
@@ -275,7 +275,7 @@ def test_a_job_that_is_tried_out_sees_what_it_wrote_and_leaves_nothing(
                 raise Conflict("This one is not kept.")
         except Conflict:
             pass
-        with given.reading() as session:
+        with given.read_sessions() as session:
             return {"people": session.scalar(text("SELECT count(*) FROM people")) or 0, "year": now().year}
 
     ended = dry_run_job(

@@ -17,7 +17,7 @@ SEEDED = frozenset(
         "alembic_version",
         "audit_keys",
         "audit_log",
-        "changes",
+        "registry_changes",
         "holiday_calendars",
         "holiday_days",
         "holiday_years",
@@ -69,7 +69,7 @@ def is_as_new(connection: Connection) -> bool:
     rows = count_rows(connection, own_tables(connection))
     if any(count for name, count in rows.items() if name not in SEEDED):
         return False
-    return rows.get("changes", 0) == 0 or _only_seeded(connection, rows)
+    return rows.get("registry_changes", 0) == 0 or _only_seeded(connection, rows)
 
 
 def _only_seeded(connection: Connection, rows: Mapping[str, int]) -> bool:
@@ -77,5 +77,11 @@ def _only_seeded(connection: Connection, rows: Mapping[str, int]) -> bool:
 
     visibility: for whoever restores, on the machine itself; it only counts.
     """
-    others = connection.scalar(text("SELECT count(*) FROM changes WHERE subject <> 'holiday_calendars'"))
-    return others == 0 and rows.get("holiday_calendars") == 1 and rows["changes"] == rows.get("holiday_years")
+    others = connection.scalar(
+        text("SELECT count(*) FROM registry_changes WHERE subject <> 'holiday_calendars'")
+    )
+    return (
+        others == 0
+        and rows.get("holiday_calendars") == 1
+        and rows["registry_changes"] == rows.get("holiday_years")
+    )

@@ -141,7 +141,7 @@ def show_pace(estate_id: Id) -> None:
     else:
         numbers = settings.drills
         say(
-            f"The lookup reckons with the general pace until there are {numbers.enough} drills "
+            f"The lookup reckons with the general pace until there are {numbers.min_drills} drills "
             f"whose walks differ by {numbers.spread_metres:.0f} m."
         )
 

@@ -68,7 +68,7 @@ def _last(run: JobRun | None) -> tuple[str, str, str]:
     if run is None:
         return "", "", "not run yet"
     counted = ", ".join(f"{count} {name}" for name, count in (run.counts or {}).items())
-    said = " ".join(part for part in (run.result.replace("_", " "), counted, run.said) if part)
+    said = " ".join(part for part in (run.result.replace("_", " "), counted, run.error) if part)
     return _moment(run.started_at), _took(run.seconds), said
 
 
@@ -122,7 +122,7 @@ def run(
         else:
             ended, seconds = run_by_hand(job, database, settings, at=moment, who=operator().name)
     if ended.result is not RunState.DONE:
-        raise Conflict(f"{name}: {ended.said or ended.result}")
+        raise Conflict(f"{name}: {ended.error or ended.result}")
     counted = ", ".join(f"{count} {what}" for what, count in (ended.counts or {}).items())
     done = f"{name}: tried out, nothing is kept." if seconds is None else f"{name}: done in {_took(seconds)}."
     say(done + (f" {counted}." if counted else ""))

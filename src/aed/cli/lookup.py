@@ -203,7 +203,7 @@ def _entry(number: str, near: NearbyDevice, at: datetime, viewer: Viewer) -> Ent
         [
             *_brought(near),
             *_place(near),
-            *_once(row.how_to_get_in_zh, row.how_to_get_in_en),
+            *_once(row.access_instructions_zh, row.access_instructions_en),
             *(_through(gate) for gate in near.gates),
             *_to_ring(near, viewer),
         ],

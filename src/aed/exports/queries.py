@@ -60,10 +60,10 @@ class _Row(NamedTuple):
     floor: int
     counts_ground_as_one: bool
     opening_hours: str | None
-    hours_as_written: str | None
+    opening_hours_raw: str | None
     entry: EntryMode
-    how_to_get_in_en: str | None
-    how_to_get_in_zh: str | None
+    access_instructions_en: str | None
+    access_instructions_zh: str | None
     cabinet: Cabinet
     maker: str | None
     model: str | None
@@ -180,10 +180,10 @@ def _columns(viewer: Viewer) -> Select[*tuple[Any, ...]]:
         Device.floor,
         Region.counts_ground_as_one,
         Device.opening_hours,
-        Device.hours_as_written,
+        Device.opening_hours_raw,
         Device.entry,
-        Device.how_to_get_in_en,
-        Device.how_to_get_in_zh,
+        Device.access_instructions_en,
+        Device.access_instructions_zh,
         Device.cabinet,
         Device.maker,
         Device.model,
@@ -342,7 +342,7 @@ def count_gates(session: Session, viewer: Viewer, around: Around) -> int:
 def _estates_chosen(session: Session, viewer: Viewer, around: Around) -> list[ColumnElement[bool]]:
     conditions = [
         estate_visible_to(viewer, estate_id=Estate.id, region_id=Estate.region_id, state=Estate.state),
-        Estate.state == EstateState.STANDING,
+        Estate.state == EstateState.ACTIVE,
     ]
     if around.bounds is not None:
         boxes = [
@@ -360,7 +360,7 @@ def _estates_chosen(session: Session, viewer: Viewer, around: Around) -> list[Co
 def _gates_chosen(session: Session, viewer: Viewer, around: Around) -> list[ColumnElement[bool]]:
     conditions = [
         estate_visible_to(viewer, estate_id=Gate.estate_id, region_id=Estate.region_id, state=Gate.state),
-        Gate.state == GateState.STANDING,
+        Gate.state == GateState.ACTIVE,
     ]
     if around.bounds is not None:
         boxes = [

@@ -171,7 +171,7 @@ def import_buildings(
     """
     report = begin_import(session, who, BuildingReport())
     estates = session.execute(
-        select(Estate.id, Estate.boundary).where(Estate.state == EstateState.STANDING).order_by(Estate.id)
+        select(Estate.id, Estate.boundary).where(Estate.state == EstateState.ACTIVE).order_by(Estate.id)
     ).all()
     if not estates:
         raise InvalidInput("No estate is registered yet: aed import estates comes first.", field="file")

@@ -92,10 +92,10 @@ class DeviceRow(PlacedRow):
     floor: Floor = 0
     storey: Storey | None = None
     opening_hours: OpeningHours | None = None
-    hours_as_written: FreeText | None = None
+    opening_hours_raw: FreeText | None = None
     entry: EntryMode = EntryMode.FREE
-    how_to_get_in_en: FreeText | None = None
-    how_to_get_in_zh: FreeText | None = None
+    access_instructions_en: FreeText | None = None
+    access_instructions_zh: FreeText | None = None
     cabinet: Cabinet = Cabinet.UNKNOWN
     maker: Label | None = None
     model: Label | None = None

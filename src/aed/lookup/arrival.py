@@ -52,7 +52,7 @@ def fetch(way: Leg, *, floors_seconds: float, chance: float, pace: Pace, numbers
 
 def expected_seconds(seconds: float, chance: float, numbers: Arrival) -> float:
     """A fetch weighed by the chance that it brings a device."""
-    return seconds + (1 - chance) * numbers.lost_seconds
+    return seconds + (1 - chance) * numbers.failed_fetch_penalty_seconds
 
 
 def chance_reachable(access: AccessAt, place: PlaceClass, band: HourBand, numbers: Arrival) -> float:
@@ -110,7 +110,11 @@ def metres_that_can_beat(expected_seconds: float, quickest: Pace, numbers: Arriv
     quick as any (`quickest`). A way never costs less than the straight line, so this is also where the
     search may stop.
     """
-    left = expected_seconds - quickest.pick_up_seconds - (1 - best_chance(numbers)) * numbers.lost_seconds
+    left = (
+        expected_seconds
+        - quickest.pick_up_seconds
+        - (1 - best_chance(numbers)) * numbers.failed_fetch_penalty_seconds
+    )
     return metres_walked_in(left / 2, quickest, numbers)
 
 

@@ -156,7 +156,7 @@ class Candidates:
         self.quickest = quickest_pace(
             self._settings.arrival,
             seconds_per_metre=rows[0].least_seconds_per_metre,
-            pick_up_seconds=rows[0].least_pick_up_seconds,
+            pick_up_seconds=rows[0].min_pick_up_seconds,
         )
         first, radius, straight = len(self.rows), self._settings.search_radius_metres, self.straight_metres
         self.rows += rows

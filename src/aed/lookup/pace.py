@@ -59,7 +59,7 @@ class Estimate(NamedTuple):
 
 def estimate(drills: Sequence[Timed], numbers: Drills, arrival: Arrival) -> Estimate:
     """The estate's own speed and overhead, within what the settings take for possible. Their order is no
-    matter. O(n^2) of at most `numbers.newest` drills."""
+    matter. O(n^2) of at most `numbers.max_drills` drills."""
     count = len(drills)
     walked = [2.0 * each.walk_metres for each in drills]
     taken = [
@@ -80,7 +80,7 @@ def estimate(drills: Sequence[Timed], numbers: Drills, arrival: Arrival) -> Esti
         return min(max(slope, numbers.quickest_seconds_per_metre), numbers.slowest_seconds_per_metre)
 
     def overheads(slope: float) -> list[float]:
-        least, most = numbers.least_pick_up_seconds, numbers.most_pick_up_seconds
+        least, most = numbers.min_pick_up_seconds, numbers.max_pick_up_seconds
         pairs = zip(walked, taken, strict=True)
         return sorted(min(max(each - slope * metres, least), most) for metres, each in pairs)
 
@@ -93,7 +93,7 @@ def estimate(drills: Sequence[Timed], numbers: Drills, arrival: Arrival) -> Esti
         min(left[below], median(overheads(speed.high))),
         max(left[above], median(overheads(speed.low))),
     )
-    is_enough = count >= numbers.enough and spread >= numbers.spread_metres
+    is_enough = count >= numbers.min_drills and spread >= numbers.spread_metres
     return Estimate(count, spread, speed, pick_up, is_enough)
 
 

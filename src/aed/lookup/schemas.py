@@ -124,7 +124,7 @@ class NearbyDeviceOut(Strict):
     basis: Basis
     access: AccessOut
     readiness: Readiness
-    how_to_get_in: MaybeWordsOut
+    access_instructions: MaybeWordsOut
     cabinet: Cabinet
     ring: RingOut
     route: RouteOut | None
@@ -263,7 +263,7 @@ def _device(near: NearbyDevice, answer: LookupAnswer, viewer: Viewer, settings: 
         "basis": near.basis,
         "access": {"state": near.access.access, "until": moment(until)},
         "readiness": near.readiness,
-        "how_to_get_in": {"en": row.how_to_get_in_en, "zh": row.how_to_get_in_zh},
+        "access_instructions": {"en": row.access_instructions_en, "zh": row.access_instructions_zh},
         "cabinet": row.cabinet,
         "ring": ring,
         "route": None

@@ -39,7 +39,7 @@ LINK_RETENTION: Final = timedelta(days=7)
 NO_LONGER_WANTED: Final = "Nobody wanted it any longer."
 
 _WAITING: Final = (OutboxMessage.sent_at.is_(None), OutboxMessage.given_up_at.is_(None))
-_InLane = aliased(OutboxMessage)  # visibility: only a name
+_SameKey = aliased(OutboxMessage)  # visibility: only a name
 
 
 def _due(at: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -69,7 +69,7 @@ def due_channels(session: Session, *, at: datetime) -> list[Channel]:
 class _Found:
     id: int
     endpoint_id: int | None
-    lane: str | None
+    ordering_key: str | None
 
 
 def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: int) -> list[Delivery]:
@@ -86,23 +86,27 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
     """
     found: list[_Found] = []
     # As a value, and not as a join: without statistics PostgreSQL walks the whole outbox for each message.
-    first_of_lane = (
-        select(_InLane.id)
-        .where(_InLane.lane == OutboxMessage.lane, _InLane.sent_at.is_(None), _InLane.given_up_at.is_(None))
-        .order_by(_InLane.id)
+    first_with_key = (
+        select(_SameKey.id)
+        .where(
+            _SameKey.ordering_key == OutboxMessage.ordering_key,
+            _SameKey.sent_at.is_(None),
+            _SameKey.given_up_at.is_(None),
+        )
+        .order_by(_SameKey.id)
         .limit(1)
         .correlate(OutboxMessage)
         .scalar_subquery()
     )
     for is_secret in (True, False):
         asked = (
-            select(OutboxMessage.id, OutboxMessage.endpoint_id, OutboxMessage.lane)
+            select(OutboxMessage.id, OutboxMessage.endpoint_id, OutboxMessage.ordering_key)
             .where(
                 OutboxMessage.channel == channel,
                 OutboxMessage.is_secret.is_(is_secret),
                 *_due(at),
                 or_(OutboxMessage.expires_at.is_(None), OutboxMessage.expires_at > at),
-                or_(OutboxMessage.lane.is_(None), OutboxMessage.id == first_of_lane),
+                or_(OutboxMessage.ordering_key.is_(None), OutboxMessage.id == first_with_key),
             )
             .order_by(OutboxMessage.due_at, OutboxMessage.id)
             .limit(most - len(found))
@@ -142,7 +146,7 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
                 expires_at=row.expires_at,
                 tries=row.tries,
                 endpoint=endpoints.get(row.endpoint_id),
-                lane=row.lane,
+                ordering_key=row.ordering_key,
                 is_secret=row.is_secret,
                 body=row.body,
             )
@@ -172,7 +176,7 @@ _LETTER: Final = (
     OutboxMessage.expires_at,
     OutboxMessage.tries,
     OutboxMessage.endpoint_id,
-    OutboxMessage.lane,
+    OutboxMessage.ordering_key,
     OutboxMessage.is_secret,
     OutboxMessage.body,
 )
@@ -194,22 +198,29 @@ def _that_follow(session: Session, firsts: Sequence[_Found], *, at: datetime, mo
 
     visibility: for the worker.
     """
-    lanes = {each.lane for each in firsts if each.lane is not None}
+    ordering_keys = {each.ordering_key for each in firsts if each.ordering_key is not None}
     is_ready = and_(*_due(at), or_(OutboxMessage.expires_at.is_(None), OutboxMessage.expires_at > at))
     rows = session.execute(
-        select(OutboxMessage.id, OutboxMessage.endpoint_id, OutboxMessage.lane, is_ready.label("is_ready"))
-        .where(
-            OutboxMessage.lane.in_(lanes), *_WAITING, OutboxMessage.id.not_in([each.id for each in firsts])
+        select(
+            OutboxMessage.id,
+            OutboxMessage.endpoint_id,
+            OutboxMessage.ordering_key,
+            is_ready.label("is_ready"),
         )
-        .order_by(OutboxMessage.lane, OutboxMessage.id)
+        .where(
+            OutboxMessage.ordering_key.in_(ordering_keys),
+            *_WAITING,
+            OutboxMessage.id.not_in([each.id for each in firsts]),
+        )
+        .order_by(OutboxMessage.ordering_key, OutboxMessage.id)
         .limit(most)
     )
     found = []
     for row in rows:
         if not row.is_ready:
-            lanes.discard(row.lane)
-        elif row.lane in lanes:
-            found.append(_Found(row.id, row.endpoint_id, row.lane))
+            ordering_keys.discard(row.ordering_key)
+        elif row.ordering_key in ordering_keys:
+            found.append(_Found(row.id, row.endpoint_id, row.ordering_key))
     return found
 
 

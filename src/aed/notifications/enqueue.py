@@ -40,8 +40,8 @@ def enqueue(session: Session, message: PersonMessage, at: datetime) -> OutboxMes
 
     Codes for signing in have a lane of their own: they wait behind no reminder.
     """
-    lane = f"p{message.person_id}" + ("/secret" if message.is_secret else "")
-    outgoing = _to_number(session, message, at, lane=lane)
+    ordering_key = f"p{message.person_id}" + ("/secret" if message.is_secret else "")
+    outgoing = _to_number(session, message, at, ordering_key=ordering_key)
     session.add(outgoing)
     session.flush()
     return outgoing
@@ -51,14 +51,14 @@ def enqueue_to_endpoint(
     session: Session, endpoint: EndpointRow, notice: Notice, at: datetime
 ) -> OutboxMessage:
     """The same to an endpoint: a bot, a program, a mailbox, a browser."""
-    outgoing = _to_endpoint(session, endpoint, notice, at, lane=f"e{endpoint.id}", is_secret=False)
+    outgoing = _to_endpoint(session, endpoint, notice, at, ordering_key=f"e{endpoint.id}", is_secret=False)
     session.add(outgoing)
     session.flush()
     return outgoing
 
 
 def enqueue_body(
-    session: Session, endpoint: EndpointRow, body: str, at: datetime, *, lane: str
+    session: Session, endpoint: EndpointRow, body: str, at: datetime, *, ordering_key: str
 ) -> OutboxMessage:
     """JSON that a program gets as it is, in the order of its lane; tried as long as any other message.
 
@@ -69,7 +69,7 @@ def enqueue_body(
         endpoint_id=endpoint.id,
         channel=endpoint.channel,
         recipient=endpoint.name,
-        lane=f"{endpoint.channel}/{lane}",
+        ordering_key=f"{endpoint.channel}/{ordering_key}",
         language=endpoint.language,
         body=body,
         is_secret=False,
@@ -82,13 +82,13 @@ def enqueue_body(
     return outgoing
 
 
-def _to_number(session: Session, message: PersonMessage, at: datetime, *, lane: str) -> OutboxMessage:
+def _to_number(session: Session, message: PersonMessage, at: datetime, *, ordering_key: str) -> OutboxMessage:
     channel = Channel(message.channel)
     return OutboxMessage(
         person_id=message.person_id,
         channel=channel,
         recipient=message.phone,
-        lane=f"{channel}/{lane}",
+        ordering_key=f"{channel}/{ordering_key}",
         language=message.language,
         text_en=one_line(message.text_en),
         text_zh=one_line(message.text_zh),
@@ -101,14 +101,20 @@ def _to_number(session: Session, message: PersonMessage, at: datetime, *, lane: 
 
 
 def _to_endpoint(
-    session: Session, endpoint: EndpointRow, notice: Notice, at: datetime, *, lane: str, is_secret: bool
+    session: Session,
+    endpoint: EndpointRow,
+    notice: Notice,
+    at: datetime,
+    *,
+    ordering_key: str,
+    is_secret: bool,
 ) -> OutboxMessage:
     return OutboxMessage(
         person_id=endpoint.person_id,
         endpoint_id=endpoint.id,
         channel=endpoint.channel,
         recipient=endpoint.address if endpoint.channel is Channel.EMAIL else endpoint.name,
-        lane=f"{endpoint.channel}/{lane}",
+        ordering_key=f"{endpoint.channel}/{ordering_key}",
         language=endpoint.language,
         subject_en=notice.subject_en,
         subject_zh=notice.subject_zh,
@@ -156,7 +162,7 @@ class AlertMessage:
     """What a person is called for. The lane is that call's alone: by it the call is taken back."""
 
     person_id: int
-    lane: str
+    ordering_key: str
     notice: Notice
     country: str
     """Where a number without a country code is at home."""
@@ -176,7 +182,11 @@ def alert_people(session: Session, calls: Sequence[AlertMessage], at: datetime) 
     for each in calls:
         person = people.get(each.person_id)
         for endpoint in endpoints.get(each.person_id, ()):
-            made.append(_to_endpoint(session, endpoint, each.notice, at, lane=each.lane, is_secret=True))
+            made.append(
+                _to_endpoint(
+                    session, endpoint, each.notice, at, ordering_key=each.ordering_key, is_secret=True
+                )
+            )
         if person is not None and person.phone:
             message = PersonMessage(
                 person_id=person.id,
@@ -188,7 +198,7 @@ def alert_people(session: Session, calls: Sequence[AlertMessage], at: datetime) 
                 expires_at=each.notice.expires_at,
                 is_secret=True,
             )
-            made.append(_to_number(session, message, at, lane=each.lane))
+            made.append(_to_number(session, message, at, ordering_key=each.ordering_key))
     insert_many(session, OutboxMessage, [_as_row(each) for each in made])
     return unreachable - {each.person_id for each in made if each.person_id is not None}
 
@@ -203,7 +213,7 @@ _COLUMNS: Final = tuple(
 )
 
 
-def cancel(session: Session, lanes: Collection[str], at: datetime) -> int:
+def cancel(session: Session, ordering_keys: Collection[str], at: datetime) -> int:
     """What `call` put into these lanes and was not sent yet is not sent any more; how many there were.
 
     One that a worker holds already is not sent either, unless it is on its way at this very moment: before
@@ -212,7 +222,9 @@ def cancel(session: Session, lanes: Collection[str], at: datetime) -> int:
     done = session.execute(
         update(OutboxMessage)
         .where(
-            OutboxMessage.lane.in_([f"{channel}/{lane}" for lane in lanes for channel in Channel]),
+            OutboxMessage.ordering_key.in_(
+                [f"{channel}/{ordering_key}" for ordering_key in ordering_keys for channel in Channel]
+            ),
             OutboxMessage.sent_at.is_(None),
             OutboxMessage.given_up_at.is_(None),
         )

@@ -207,19 +207,19 @@ def _send_batch(
             return _mistake(letter, error)
         return True
 
-    def one_after_the_other(lane: Sequence[Delivery]) -> None:
+    def one_after_the_other(ordering_key: Sequence[Delivery]) -> None:
         """None is tried after one that failed."""
         lane_until = time.monotonic() + ORDERING_KEY_SECONDS
         is_held_up = False
-        for letter in lane:
+        for letter in ordering_key:
             result = False if is_held_up else one(letter)
             results.put((letter, result))
             is_held_up = is_held_up or result is not True or time.monotonic() > lane_until
 
     total, batch, recorded_at = Sent(), _Batch(database, now, by), time.monotonic()
     with _all_recorded(batch):
-        for lane in _lanes(letters):
-            pool.submit(one_after_the_other, lane)
+        for ordering_key in _by_ordering_key(letters):
+            pool.submit(one_after_the_other, ordering_key)
         for _ in letters:
             letter, result = results.get()
             match result:
@@ -251,12 +251,12 @@ def _is_still_wanted(database: Database, letter: Delivery, by: str) -> bool:
         return False
 
 
-def _lanes(letters: Sequence[Delivery]) -> list[list[Delivery]]:
+def _by_ordering_key(letters: Sequence[Delivery]) -> list[list[Delivery]]:
     """By lane, in order; what has no order to keep is a lane of its own."""
-    lanes: dict[str, list[Delivery]] = {}
+    ordering_keys: dict[str, list[Delivery]] = {}
     for letter in letters:
-        lanes.setdefault(letter.lane or f"/{letter.id}", []).append(letter)
-    return list(lanes.values())
+        ordering_keys.setdefault(letter.ordering_key or f"/{letter.id}", []).append(letter)
+    return list(ordering_keys.values())
 
 
 def _mistake(letter: Delivery, error: Exception) -> TemporaryFailure:

@@ -35,7 +35,9 @@ class OutboxMessage(Table):
             postgresql_where=_WAITING,
             sqlite_where=_WAITING,
         ),
-        Index("ix_outbox_lane", "lane", "id", postgresql_where=_WAITING, sqlite_where=_WAITING),
+        Index(
+            "ix_outbox_ordering_key", "ordering_key", "id", postgresql_where=_WAITING, sqlite_where=_WAITING
+        ),
         Index("ix_outbox_dead", "id", postgresql_where=_DEAD, sqlite_where=_DEAD),
         Index("ix_outbox_tried", "endpoint_id", "tried_at", postgresql_where=_TRIED, sqlite_where=_TRIED),
         Index("ix_outbox_sent", "channel", "sent_at", postgresql_where=_SENT, sqlite_where=_SENT),
@@ -49,7 +51,7 @@ class OutboxMessage(Table):
     channel: Mapped[Channel] = mapped_column(enum_column(Channel))
     recipient: Mapped[str] = mapped_column(Encrypted("outbox.recipient"))
     """E.164; an endpoint's e-mail address, or its name."""
-    lane: Mapped[str | None] = mapped_column(String(80))
+    ordering_key: Mapped[str | None] = mapped_column(String(80))
     """Messages of one lane are sent one after the other. None: with no order to keep."""
     language: Mapped[Language] = mapped_column(enum_column(Language))
     subject_en: Mapped[str | None] = mapped_column(String(200))

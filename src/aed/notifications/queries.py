@@ -79,13 +79,13 @@ def waiting_reasons(
     waiting = [each for each in rows if each.sent_at is None and each.given_up_at is None]
     if not waiting:
         return {}
-    lanes = {each.lane for each in waiting if each.lane is not None}
+    ordering_keys = {each.ordering_key for each in waiting if each.ordering_key is not None}
     first = {
         row[0]: row[1]
         for row in session.execute(
-            select(OutboxMessage.lane, func.min(OutboxMessage.id))
-            .where(OutboxMessage.lane.in_(lanes), *_STATES[OutboxState.WAITING])
-            .group_by(OutboxMessage.lane)
+            select(OutboxMessage.ordering_key, func.min(OutboxMessage.id))
+            .where(OutboxMessage.ordering_key.in_(ordering_keys), *_STATES[OutboxState.WAITING])
+            .group_by(OutboxMessage.ordering_key)
         )
     }
     down = _down(session, {each.channel for each in waiting})
@@ -95,7 +95,7 @@ def waiting_reasons(
     def wait(row: OutboxMessage) -> WaitingFor:
         if row.claimed_until is not None and row.claimed_until > at:
             return WaitingFor(WaitReason.BEING_SENT, until=row.claimed_until)
-        before = first.get(row.lane, row.id) if row.lane is not None else row.id
+        before = first.get(row.ordering_key, row.id) if row.ordering_key is not None else row.id
         if before < row.id:
             return WaitingFor(WaitReason.EARLIER_MESSAGE, behind_id=before)
         tried_again = down.get(_server(row))

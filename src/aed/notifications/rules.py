@@ -72,7 +72,7 @@ class Delivery:
     tries: int
     """This one counted."""
     endpoint: Endpoint | None = None
-    lane: str | None = None
+    ordering_key: str | None = None
     """Messages of one lane are sent one after the other. None: with no order to keep."""
     is_secret: bool = False
     """It may have been taken back since it was claimed: it is asked once more before it is sent."""

@@ -261,7 +261,7 @@ DONE_BY: Final = (
     ("calendar_addresses", "revoked_by"),
     ("call_outs", "closed_by"),
     ("call_outs", "told_by"),
-    ("changes", "who"),
+    ("registry_changes", "who"),
     ("consents", "given_by"),
     ("consents", "withdrawn_by"),
     ("drills", "withdrawn_by"),

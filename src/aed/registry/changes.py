@@ -38,8 +38,8 @@ from aed.errors import ChangedMeanwhile, Conflict, InvalidInput
 class RegistryChange(Table):
     """One change of one row: who, when, what it was and what it became. Never amended, never deleted."""
 
-    __tablename__ = "changes"
-    __table_args__ = (Index("ix_changes_subject", "subject", "subject_id"),)
+    __tablename__ = "registry_changes"
+    __table_args__ = (Index("ix_registry_changes_subject", "subject", "subject_id"),)
 
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     subject: Mapped[str] = mapped_column(String(32))

@@ -52,8 +52,8 @@ class DeviceNearby(NamedTuple):
     floor: int
     opening_hours: str | None
     entry: str
-    how_to_get_in_en: str | None
-    how_to_get_in_zh: str | None
+    access_instructions_en: str | None
+    access_instructions_zh: str | None
     place_en: str | None
     place_zh: str | None
     cabinet: str
@@ -76,7 +76,7 @@ class DeviceNearby(NamedTuple):
     pick_up_seconds: float | None
     least_seconds_per_metre: float | None
     """Of all estates; so the next."""
-    least_pick_up_seconds: float | None
+    min_pick_up_seconds: float | None
     out_alert: int | None
     """The call because of which the device is out; None when it is in its place."""
     keeper_name: str | None
@@ -134,8 +134,8 @@ def nearest_devices(
         Device.floor,
         Device.opening_hours,
         entry_in_force().label("entry"),
-        Device.how_to_get_in_en,
-        Device.how_to_get_in_zh,
+        Device.access_instructions_en,
+        Device.access_instructions_zh,
         Device.place_en,
         Device.place_zh,
         Device.cabinet,
@@ -167,7 +167,7 @@ def nearest_devices(
                 select(func.min(AnyPace.seconds_per_metre))
                 .scalar_subquery()
                 .label("least_seconds_per_metre"),
-                select(func.min(AnyPace.pick_up_seconds)).scalar_subquery().label("least_pick_up_seconds"),
+                select(func.min(AnyPace.pick_up_seconds)).scalar_subquery().label("min_pick_up_seconds"),
                 out_on_call(near.c.id).label("out_alert"),
             )
             .select_from(near)
@@ -269,7 +269,7 @@ def gates_around(dialect: Dialect) -> Compiled[GateNearby]:
         .join(Estate, Estate.id == Gate.estate_id)
         .join(Region, Region.id == Estate.region_id)
         .outerjoin(HolidayCalendar, HolidayCalendar.name == Region.holiday_calendar)
-        .where(Gate.state == inline_text(GateState.STANDING))
+        .where(Gate.state == inline_text(GateState.ACTIVE))
         .order_by(Gate.id)
     )
     return box_query(dialect, statement, Gate.position, row=GateNearby)

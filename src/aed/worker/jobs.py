@@ -83,7 +83,7 @@ def fenced(database: Database, token: str) -> Database:
 @dataclass(frozen=True, slots=True)
 class RunResult:
     result: RunState
-    said: str | None = None
+    error: str | None = None
     counts: Counts | None = None
 
 
@@ -93,15 +93,15 @@ def run_job(job: Job, database: Database, settings: Settings, now: Now) -> RunRe
         return RunResult(RunState.DONE, counts=job.run(database, settings, now))
     except AedError as error:
         log.warning("job failed", job=job.name, why=error.detail)
-        return RunResult(RunState.FAILED, said=error.detail[:MAX_ERROR_LENGTH])
+        return RunResult(RunState.FAILED, error=error.detail[:MAX_ERROR_LENGTH])
     except DBAPIError as error:
         why = str(error.orig).strip().splitlines()
         log.warning("job failed", job=job.name, why=why[0] if why else type(error).__name__)
-        return RunResult(RunState.FAILED, said=f"The database refused ({type(error.orig).__name__}).")
+        return RunResult(RunState.FAILED, error=f"The database refused ({type(error.orig).__name__}).")
     except Exception as error:  # one job's mistake ends no other job: it is logged whole, and kept as failed
         log.error("job failed", job=job.name, exc_info=error)
         return RunResult(
-            RunState.FAILED, said=f"A mistake of this program: {type(error).__name__}. See the log."
+            RunState.FAILED, error=f"A mistake of this program: {type(error).__name__}. See the log."
         )
 
 
@@ -146,7 +146,7 @@ def run_by_hand(
             run_id,
             token=token,
             result=ended.result,
-            said=ended.said,
+            error=ended.error,
             counts=ended.counts,
             at=ended_at,
         )

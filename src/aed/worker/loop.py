@@ -137,7 +137,7 @@ class Worker:
                 self._renew()
             except AedError as error:
                 log.warning("lease not renewed", why=error.detail)
-            except Exception as error:  # a thread that ended would lose the lease for good: said, and again
+            except Exception as error:  # a thread that ended would lose the lease for good: logged, and again
                 log.error("lease not renewed", exc_info=error)
             if self._stopping.wait(pause):
                 if not self._going_on or _seconds() > self._stop_at:
@@ -230,7 +230,7 @@ class Worker:
                         run_id,
                         token=token,
                         result=ended.result,
-                        said=ended.said,
+                        error=ended.error,
                         counts=ended.counts,
                         at=self.now(),
                     )

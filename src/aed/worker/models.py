@@ -62,7 +62,7 @@ class JobRun(Table):
     """A run that is not held any longer was cut off."""
     ended_at: Mapped[datetime | None]
     result: Mapped[RunState] = mapped_column(enum_column(RunState))
-    said: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(Text)
     counts: Mapped[dict[str, int] | None] = mapped_column(JSON)
 
     @property

@@ -50,7 +50,7 @@ def begin_run(
     run = found or JobRun(job=job, due_at=due_at, is_by_hand=is_by_hand, tries=0)
     run.worker, run.token, run.tries = worker, token, run.tries + 1
     run.started_at, run.held_until = at, at + lasts
-    run.result, run.ended_at, run.said, run.counts = RunState.RUNNING, None, None, None
+    run.result, run.ended_at, run.error, run.counts = RunState.RUNNING, None, None, None
     try:
         with session.begin_nested():
             session.add(run)
@@ -66,12 +66,12 @@ def end_run(
     *,
     token: str,
     result: RunState,
-    said: str | None,
+    error: str | None,
     counts: Counts | None,
     at: datetime,
 ) -> bool:
     """How it ended is kept; False where it is not this token's any longer."""
-    values = {"result": result, "said": said, "counts": dict(counts) if counts else None, "ended_at": at}
+    values = {"result": result, "error": error, "counts": dict(counts) if counts else None, "ended_at": at}
     return _changed(session, update(JobRun).where(*_mine(run_id, token)).values(values))
 
 
@@ -88,7 +88,7 @@ def end_interrupted_runs(session: Session, job: str, *, at: datetime) -> None:
     session.execute(
         update(JobRun)
         .where(JobRun.job == job, JobRun.ended_at.is_(None), JobRun.held_until <= at)
-        .values(result=RunState.CUT_OFF, ended_at=at, said="Its worker ended before it did."),
+        .values(result=RunState.CUT_OFF, ended_at=at, error="Its worker ended before it did."),
         execution_options=UNSYNCHRONIZED,
     )
 
@@ -98,7 +98,7 @@ def end_runs_of(session: Session, token: str, *, at: datetime) -> None:
     session.execute(
         update(JobRun)
         .where(JobRun.token == token, JobRun.ended_at.is_(None))
-        .values(result=RunState.CUT_OFF, ended_at=at, said="Its worker ended before it did."),
+        .values(result=RunState.CUT_OFF, ended_at=at, error="Its worker ended before it did."),
         execution_options=UNSYNCHRONIZED,
     )
 

@@ -23,7 +23,7 @@ class RunOut(BaseModel):
     ended_at: datetime | None
     seconds: float | None
     result: RunState
-    said: str | None
+    error: str | None
     counts: dict[str, int] | None
 
     @classmethod
@@ -38,7 +38,7 @@ class RunOut(BaseModel):
             ended_at=run.ended_at,
             seconds=run.seconds,
             result=run.result,
-            said=run.said,
+            error=run.error,
             counts=run.counts,
         )
 

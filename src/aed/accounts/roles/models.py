@@ -24,7 +24,7 @@ class RoleGrant(Table):
         CheckConstraint("(revoked_at IS NULL) = (revoked_by IS NULL)", name="revoked_by_somebody"),
         # One standing grant of a role for a place; 0 stands for no estate or no region.
         Index(
-            "uq_role_grants_standing",
+            "uq_role_grants_active",
             "person_id",
             "role",
             text("coalesce(region_id, 0)"),

@@ -89,7 +89,7 @@ class ProviderRequest(Table):
 class SignInAttempts(Table):
     """How often something was tried since a moment, for one account or one address, within one limit."""
 
-    __tablename__ = "sign_in_tries"
+    __tablename__ = "sign_in_attempts"
 
     what: Mapped[str] = mapped_column(String(128), primary_key=True)
     since: Mapped[datetime] = mapped_column(index=True)

@@ -153,9 +153,9 @@ def _count(
 # One row for each limit; a count that began too long ago begins anew. Counting and looking are one statement,
 # so that of several at once each sees another count.
 _COUNT_ONE: Final = text(
-    "INSERT INTO sign_in_tries (what, since, count) VALUES (:what, :at, 1) ON CONFLICT (what) DO UPDATE SET "
-    "count = CASE WHEN sign_in_tries.since <= :over THEN 1 ELSE sign_in_tries.count + 1 END, "
-    "since = CASE WHEN sign_in_tries.since <= :over THEN excluded.since ELSE sign_in_tries.since END "
+    "INSERT INTO sign_in_attempts (what, since, count) VALUES (:what, :at, 1) ON CONFLICT (what) DO UPDATE "
+    "SET count = CASE WHEN sign_in_attempts.since <= :over THEN 1 ELSE sign_in_attempts.count + 1 END, "
+    "since = CASE WHEN sign_in_attempts.since <= :over THEN excluded.since ELSE sign_in_attempts.since END "
     "RETURNING count"
 ).bindparams(bindparam("at", type_=UtcDateTime), bindparam("over", type_=UtcDateTime))
 

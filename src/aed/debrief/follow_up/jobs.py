@@ -148,7 +148,7 @@ def _debrief(
         words = caring.thank_you_text(
             incident.kind,
             incident.outcome,
-            settings.talk_contact,
+            settings.support_contact,
             set_out=alert.accepted_at is not None,
         )
         _send(session, incident, alert, words, at)
@@ -164,7 +164,7 @@ def _follow_up(session: Session, incident: Incident, at: datetime, settings: Set
         if caring.needs_follow_up(incident.kind, each.there_at)
     ]
     for alert in alerts:
-        _send(session, incident, alert, caring.follow_up_text(settings.talk_contact), at)
+        _send(session, incident, alert, caring.follow_up_text(settings.support_contact), at)
     append_entry(
         session, incident, "asked_again", "timetable", at, people=[each.person_id for each in alerts]
     )

@@ -53,7 +53,7 @@ def geodae_csv(pages: Pages) -> Iterator[bytes]:
 
 def _row(device: PublishedDevice) -> list[Cell]:
     row = device.row
-    days, span, remark = _hours(row.opening_hours, row.hours_as_written)
+    days, span, remark = _hours(row.opening_hours, row.opening_hours_raw)
     place = row.place_en or row.place_zh
     fields: dict[str, Cell] = {
         "c_gid": row.id,
@@ -62,7 +62,7 @@ def _row(device: PublishedDevice) -> list[Cell]:
         "c_long_coor1": row.lon,
         "c_acc_lib": _FREE[row.entry],
         "c_acc_etg": row.floor,
-        "c_acc_complt": row.how_to_get_in_en or row.how_to_get_in_zh,
+        "c_acc_complt": row.access_instructions_en or row.access_instructions_zh,
         "c_disp_j": days,
         "c_disp_h": span,
         "c_disp_complt": remark,

@@ -69,7 +69,7 @@ def _row(device: PublishedDevice) -> list[Cell]:
         "設置位置": _where(device),
         "小児対応設備の有無": "有" if device.child_pads_expire_on is not None else None,
         "備考": f"使用不可 {row.out_of_service_reason}" if row.state is DeviceState.OUT_OF_SERVICE else None,
-        **_hours(row.opening_hours, row.hours_as_written),
+        **_hours(row.opening_hours, row.opening_hours_raw),
     }
     return [fields.get(column) for column in COLUMNS]
 
@@ -82,7 +82,7 @@ def _where(device: PublishedDevice) -> str | None:
         else f"{floor + 1}階"
         if floor > 0
         else None,  # 1階 is the ground floor
-        device.row.how_to_get_in_zh or device.row.how_to_get_in_en,
+        device.row.access_instructions_zh or device.row.access_instructions_en,
     ]
     return " ".join(word for word in words if word) or None
 

@@ -152,7 +152,7 @@ def _once(
             else:
                 first.append((record, row))
         for record, row in storeys.with_floors(first, report):
-            report.hours_not_understood += row.opening_hours is None and row.hours_as_written is not None
+            report.hours_not_understood += row.opening_hours is None and row.opening_hours_raw is not None
             yield (record,), entry_of(row, record.where)
 
 

@@ -175,8 +175,8 @@ def _present(device: Standing, expiry: Mapping[ConsumableKind, Sequence[date]]) 
         "place_zh": device.place_zh,
         "floor": device.floor,
         "entry": str(device.entry),
-        "how_to_get_in_en": device.how_to_get_in_en,
-        "how_to_get_in_zh": device.how_to_get_in_zh,
+        "access_instructions_en": device.access_instructions_en,
+        "access_instructions_zh": device.access_instructions_zh,
         "cabinet": str(device.cabinet),
         "maker": device.maker,
         "model": device.model,
@@ -184,10 +184,10 @@ def _present(device: Standing, expiry: Mapping[ConsumableKind, Sequence[date]]) 
         "audience": str(device.audience),
         "last_checked_on": checked.isoformat() if checked is not None else None,
     }
-    if device.opening_hours is not None or device.hours_as_written is not None:
+    if device.opening_hours is not None or device.opening_hours_raw is not None:
         present["opening_hours"] = {
             "opening_hours": device.opening_hours,
-            "hours_as_written": device.hours_as_written,
+            "opening_hours_raw": device.opening_hours_raw,
         }
     if device.keeper_name is not None:
         present["keeper"] = {"keeper_name": device.keeper_name}

@@ -247,10 +247,10 @@ class Standing(NamedTuple):
     place_zh: str | None
     floor: int
     opening_hours: str | None
-    hours_as_written: str | None
+    opening_hours_raw: str | None
     entry: EntryMode
-    how_to_get_in_en: str | None
-    how_to_get_in_zh: str | None
+    access_instructions_en: str | None
+    access_instructions_zh: str | None
     cabinet: Cabinet
     maker: str | None
     model: str | None

@@ -27,14 +27,14 @@ SAME_WORDS: Final = 0.6
 """Descriptions with this share of their letter pairs in common say the same."""
 _METRES_PER_DEGREE: Final = 111_195.0
 
-_DESCRIPTIONS: Final = frozenset(("place_en", "place_zh", "how_to_get_in_en", "how_to_get_in_zh"))
+_DESCRIPTIONS: Final = frozenset(("place_en", "place_zh", "access_instructions_en", "access_instructions_zh"))
 _PLAIN: Final = (
     "place_en",
     "place_zh",
     "floor",
     "entry",
-    "how_to_get_in_en",
-    "how_to_get_in_zh",
+    "access_instructions_en",
+    "access_instructions_zh",
     "cabinet",
     "maker",
     "model",
@@ -46,7 +46,7 @@ _PLAIN: Final = (
     "battery_expires_on",
 )
 _TOGETHER: Final[Mapping[str, tuple[str, ...]]] = {
-    "opening_hours": ("opening_hours", "hours_as_written"),
+    "opening_hours": ("opening_hours", "opening_hours_raw"),
     "keeper": ("keeper_name", "keeper_phone"),
     "state": ("state", "out_of_service_reason"),
 }
@@ -104,7 +104,7 @@ def agree(attribute: str, one: Any, other: Any) -> bool:
             mine, theirs = one.get("opening_hours"), other.get("opening_hours")
             if mine is not None or theirs is not None:
                 return bool(mine == theirs)
-            return _said_alike(one.get("hours_as_written") or "", other.get("hours_as_written") or "")
+            return _said_alike(one.get("opening_hours_raw") or "", other.get("opening_hours_raw") or "")
         case "keeper":
             return _agree_on_keeper(one, other)
         case "state":

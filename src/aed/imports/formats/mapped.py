@@ -170,7 +170,7 @@ class _Row:
     def keep(self, others: Iterable[str], mapping: Mapping) -> None:
         kept = [f"{name}: {self.cells[name]}" for name in others if self.cells.get(name)]
         if kept:
-            name = _in_language("how_to_get_in", "\n".join(kept), mapping)
+            name = _in_language("access_instructions", "\n".join(kept), mapping)
             before = self.fields.get(name)
             self._put_words(name, "\n".join([before, *kept] if before else kept), None)
 
@@ -317,7 +317,7 @@ class _Row:
         columns = [header.column(names) for names in mapping.hours.all_columns()]
         column = next((name for name in columns if name and self.cells.get(name)), None)
         if said.written:
-            self._put("hours_as_written", said.written[:LONGEST_WORDS], column)
+            self._put("opening_hours_raw", said.written[:LONGEST_WORDS], column)
         if said.expression is not None:
             self._put("opening_hours", said.expression, column)
         doubt = said.doubt()

@@ -28,7 +28,7 @@ MOST_BYTES_OF_A_MAPPING: Final = 200_000
 DEEPEST: Final = 12
 MOST_NODES: Final = 20_000
 
-WORDS: Final = ("place", "how_to_get_in")
+WORDS: Final = ("place", "access_instructions")
 """Fields with a twin for each language: the mapping's `words` says which of the two is meant."""
 
 
@@ -257,7 +257,7 @@ class Mapping(_Part):
     hours: HoursRule | None = None
     flags: list[FlagRule] = []
     other_columns: Literal["report", "ignore", "keep"] = "report"
-    """Columns that nothing above reads: told once, passed over, or kept with `how_to_get_in`."""
+    """Columns that nothing above reads: told once, passed over, or kept with `access_instructions`."""
     ignored_columns: _Strings = []
 
     @model_validator(mode="after")
@@ -290,7 +290,7 @@ class Mapping(_Part):
 
 
 _NOT_FROM_COLUMNS: Final = {
-    *("lat", "lon", "datum", "source", "source_id", "opening_hours", "hours_as_written"),
+    *("lat", "lon", "datum", "source", "source_id", "opening_hours", "opening_hours_raw"),
     "storey",  # a mapping reads storeys as `floor`, with `ground`
 }
 FIELDS: Final = [*WORDS, *(name for name in DeviceRow.model_fields if name not in _NOT_FROM_COLUMNS)]

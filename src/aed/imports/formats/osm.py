@@ -54,7 +54,7 @@ def device_fields(tags: Mapping[str, str], identity: str | None) -> dict[str, An
         **_hours(tags.get("opening_hours")),
     }
     _put_words(fields, "place", tags, "defibrillator:location")
-    _put_words(fields, "how_to_get_in", tags, "description")
+    _put_words(fields, "access_instructions", tags, "description")
     named: dict[str, Any] = {}
     _put_words(named, "place", tags, "name")
     return {name: value for name, value in (named | fields).items() if value is not None}
@@ -80,11 +80,11 @@ def findings_of(tags: Mapping[str, str], fields: Mapping[str, Any], where: str) 
 COLUMNS: Final = {
     "floor": "level",
     "opening_hours": "opening_hours",
-    "hours_as_written": "opening_hours",
+    "opening_hours_raw": "opening_hours",
     "entry": "access",
     "audience": "access",
     "place_en": "defibrillator:location",
-    "how_to_get_in_en": "description",
+    "access_instructions_en": "description",
     "maker": "manufacturer",
 }
 """Which tag a field comes from, for what is said about it."""
@@ -151,7 +151,7 @@ def _hours(written: str | None) -> dict[str, Any]:
     if written is None or not written.strip():
         return {}
     said = understood(written)
-    return {"opening_hours": said.expression, "hours_as_written": _cut(written, _LONGEST_WORDS)}
+    return {"opening_hours": said.expression, "opening_hours_raw": _cut(written, _LONGEST_WORDS)}
 
 
 def _access(access: str | None) -> dict[str, Any]:

@@ -176,13 +176,13 @@ EXPLANATIONS: Final[dict[str, tuple[str, str]]] = {
         "When it can be reached, such as Mo-Fr 08:30-17:30; PH off, or 24/7; empty: not known",
         "何时可取用，如 Mo-Fr 08:30-17:30; PH off 或 24/7；留空表示未知",
     ),
-    "hours_as_written": ("The hours in the words of who gave them", "提供者原文所写的时间"),
+    "opening_hours_raw": ("The hours in the words of who gave them", "提供者原文所写的时间"),
     "entry": (
         "free: anyone can get at it; assisted: somebody must let you in; unknown",
         "free 可直接取用；assisted 需有人开门；unknown 未知",
     ),
-    "how_to_get_in_en": ("How to get in, in English", "如何进入（英文）"),
-    "how_to_get_in_zh": ("How to get in, in Chinese", "如何进入（中文）"),
+    "access_instructions_en": ("How to get in, in English", "如何进入（英文）"),
+    "access_instructions_zh": ("How to get in, in Chinese", "如何进入（中文）"),
     "cabinet": (
         "Its cabinet: none, unlocked, alarmed, locked or unknown",
         "箱柜：none 无、unlocked 未锁、alarmed 开启报警、locked 上锁、unknown 未知",

@@ -187,7 +187,7 @@ class _RowChecks:
         if self._hours is not None:
             found = self._hours.contradiction(record)
         elif self._is_own:
-            hours, words = record.fields.get("opening_hours"), record.fields.get("hours_as_written")
+            hours, words = record.fields.get("opening_hours"), record.fields.get("opening_hours_raw")
             if isinstance(hours, str) and isinstance(words, str) and hours.strip() and words.strip():
                 found = hours_contradiction(
                     hours,

@@ -226,7 +226,7 @@ def _place(place: PatientLocation, alert: AlertDetailsOut) -> str:
 
 def _device(device: DeviceToFetch) -> str:
     place = " ".join(each for each in (device.place_zh, device.place_en) if each)
-    way = " ".join(each for each in (device.how_to_get_in_zh, device.how_to_get_in_en) if each)
+    way = " ".join(each for each in (device.access_instructions_zh, device.access_instructions_en) if each)
     rows = [("位置 Place", place or "-"), _floor(device.storey)]
     if way:
         rows.append(("进入 Way in", way))

@@ -40,8 +40,8 @@ class DeviceToFetch(BaseModel):
     place_zh: str | None
     floor: int
     storey: StoreyOut
-    how_to_get_in_en: str | None
-    how_to_get_in_zh: str | None
+    access_instructions_en: str | None
+    access_instructions_zh: str | None
     cabinet_code: str | None
     child_pads: ChildPads | None = Field(
         None, description="What is known of pads for children; null where the patient is none"
@@ -146,8 +146,8 @@ def _place(
             place_zh=alert.device.place_zh,
             floor=alert.device.floor,
             storey=StoreyOut.spoken(alert.device.floor, incident.region),
-            how_to_get_in_en=alert.device.how_to_get_in_en,
-            how_to_get_in_zh=alert.device.how_to_get_in_zh,
+            access_instructions_en=alert.device.access_instructions_en,
+            access_instructions_zh=alert.device.access_instructions_zh,
             cabinet_code=cabinet_code,
             child_pads=child_pads if incident.age_group in NEEDS_CHILD_PADS else None,
             links=map_links(there, label="AED"),

@@ -181,7 +181,7 @@ def estimate_estate_pace(session: Session, estate_id: int, settings: Settings) -
 
     visibility: of an estate that the caller has found for the viewer.
     """
-    drills = queries.timed_fetches(session, estate_id, newest=settings.drills.newest)
+    drills = queries.timed_fetches(session, estate_id, newest=settings.drills.max_drills)
     return estimate(drills, settings.drills, settings.arrival)
 
 

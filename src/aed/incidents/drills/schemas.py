@@ -128,7 +128,7 @@ class PaceOut(BaseModel):
         return cls(
             estate_id=estate_id,
             drills=found.drills,
-            drills_needed=settings.drills.enough,
+            drills_needed=settings.drills.min_drills,
             spread_metres=round(found.spread_metres),
             spread_needed_metres=round(settings.drills.spread_metres),
             seconds_per_metre=None if speed is None else IntervalEstimateOut.of(speed, digits=4),

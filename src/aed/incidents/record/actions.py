@@ -156,8 +156,8 @@ def notify_centres(
         }
     ).decode()
     for endpoint in endpoints:
-        lane = f"e{endpoint.id}/incident/{incident.id}"
-        putting_actions.enqueue_body(session, endpoint, body, entry.at, lane=lane)
+        ordering_key = f"e{endpoint.id}/incident/{incident.id}"
+        putting_actions.enqueue_body(session, endpoint, body, entry.at, ordering_key=ordering_key)
     return len(endpoints)
 
 
@@ -184,5 +184,5 @@ def anchor_heads(session: Session, *, at: datetime) -> int:
         .order_by(EndpointRow.id)
     ).all()
     for endpoint in endpoints:
-        putting_actions.enqueue_body(session, endpoint, body, at, lane=f"e{endpoint.id}/audit")
+        putting_actions.enqueue_body(session, endpoint, body, at, ordering_key=f"e{endpoint.id}/audit")
     return len(endpoints)

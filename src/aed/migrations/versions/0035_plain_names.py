@@ -18,7 +18,30 @@ down_revision = "0034"
 branch_labels = None
 depends_on = None
 
-ACCOUNTS_AND_REGISTRY: Final = Renames()
+_DEVICE_FIELDS: Final = {
+    "hours_as_written": "opening_hours_raw",
+    "how_to_get_in_en": "access_instructions_en",
+    "how_to_get_in_zh": "access_instructions_zh",
+}
+ACCOUNTS_AND_REGISTRY: Final = Renames(
+    tables={"changes": "registry_changes", "sign_in_tries": "sign_in_attempts"},
+    columns={
+        "devices": _DEVICE_FIELDS,
+        "holiday_calendar_notices": {"told_at": "notified_at"},
+        "job_runs": {"said": "error"},
+        "outbox": {"lane": "ordering_key"},
+    },
+    values={
+        "estates": {"state": {"standing": "active"}},
+        "gates": {"state": {"standing": "active"}},
+    },
+    json_keys={
+        "changes": {"fields": _DEVICE_FIELDS},
+        "devices": {"origins": _DEVICE_FIELDS},
+        "source_records": {"fields": _DEVICE_FIELDS},
+    },
+    names={"uq_role_grants_standing": "uq_role_grants_active"},
+)
 
 UPKEEP_AND_TRAINING: Final = Renames()
 

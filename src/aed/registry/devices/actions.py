@@ -73,7 +73,7 @@ def _where_it_belongs(session: Session, who: Viewer, new: DeviceIn) -> tuple[Est
 
 
 _HOW_ONE_GETS_IN: Final = frozenset(
-    {"entry", "opening_hours", "how_to_get_in_en", "how_to_get_in_zh", "cabinet"}
+    {"entry", "opening_hours", "access_instructions_en", "access_instructions_zh", "cabinet"}
 )
 """Amending one of these settles a doubt about access."""
 

@@ -39,7 +39,7 @@ def patient_place(session: Session, estate: Estate | None) -> PatientPlace:
         select(Estate.id).where(
             Estate.neighbourhood == estate.neighbourhood,
             Estate.id != estate.id,
-            Estate.state == EstateState.STANDING,
+            Estate.state == EstateState.ACTIVE,
         )
     )
     return PatientPlace(estate.id, tuple(sorted(neighbours)))

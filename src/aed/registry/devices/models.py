@@ -52,11 +52,11 @@ class Device(Versioned, Table):
     """0 is the ground floor, -1 the one below."""
     opening_hours: Mapped[str | None] = mapped_column(Text)
     """Normalised OSM expression; None: not known."""
-    hours_as_written: Mapped[str | None] = mapped_column(Text)
+    opening_hours_raw: Mapped[str | None] = mapped_column(Text)
     """What the source says, kept when it is not (yet) understood."""
     entry: Mapped[EntryMode] = mapped_column(enum_column(EntryMode), default=EntryMode.FREE)
-    how_to_get_in_en: Mapped[str | None] = mapped_column(Text)
-    how_to_get_in_zh: Mapped[str | None] = mapped_column(Text)
+    access_instructions_en: Mapped[str | None] = mapped_column(Text)
+    access_instructions_zh: Mapped[str | None] = mapped_column(Text)
     cabinet: Mapped[Cabinet] = mapped_column(enum_column(Cabinet), default=Cabinet.UNKNOWN)
     maker: Mapped[str | None] = mapped_column(String(100))
     model: Mapped[str | None] = mapped_column(String(100))

@@ -21,8 +21,8 @@ ATTRIBUTES: Final = (
     "floor",
     "opening_hours",
     "entry",
-    "how_to_get_in_en",
-    "how_to_get_in_zh",
+    "access_instructions_en",
+    "access_instructions_zh",
     "cabinet",
     "maker",
     "model",
@@ -36,10 +36,10 @@ ATTRIBUTES: Final = (
     "battery_expires_on",
 )
 """What of a device comes from a source of its own. Some are told in several fields: `opening_hours` with
-`hours_as_written`, `state` with its reason, `belongs_to` an estate or a region."""
+`opening_hours_raw`, `state` with its reason, `belongs_to` an estate or a region."""
 
 _TOLD_IN: Final = {
-    "hours_as_written": "opening_hours",
+    "opening_hours_raw": "opening_hours",
     "out_of_service_reason": "state",
     "estate_id": "belongs_to",
     "region_id": "belongs_to",

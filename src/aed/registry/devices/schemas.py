@@ -53,10 +53,10 @@ class DeviceFields(BaseModel):
     place_zh: FreeText | None = None
     floor: Floor = 0
     opening_hours: OpeningHours | None = Field(None, description="OSM opening_hours; null: not known")
-    hours_as_written: FreeText | None = None
+    opening_hours_raw: FreeText | None = None
     entry: EntryMode = EntryMode.FREE
-    how_to_get_in_en: FreeText | None = None
-    how_to_get_in_zh: FreeText | None = None
+    access_instructions_en: FreeText | None = None
+    access_instructions_zh: FreeText | None = None
     cabinet: Cabinet = Cabinet.UNKNOWN
     maker: Label | None = None
     model: Label | None = None
@@ -81,8 +81,8 @@ class DeviceIn(DeviceFields):
                     "place_zh": "2号楼大堂，电梯左侧",
                     "opening_hours": "Mo-Fr 08:30-17:30; PH off",
                     "entry": "assisted",
-                    "how_to_get_in_en": "Ask at the front desk",
-                    "how_to_get_in_zh": "请前台带入",
+                    "access_instructions_en": "Ask at the front desk",
+                    "access_instructions_zh": "请前台带入",
                     "cabinet": "alarmed",
                     "audience": "public",
                     "last_checked_on": "2026-09-01",
@@ -114,10 +114,10 @@ class DeviceAmend(BaseModel):
     floor: Floor | None = None
     storey: Storey | None = None
     opening_hours: OpeningHours | None = None
-    hours_as_written: FreeText | None = None
+    opening_hours_raw: FreeText | None = None
     entry: EntryMode | None = None
-    how_to_get_in_en: FreeText | None = None
-    how_to_get_in_zh: FreeText | None = None
+    access_instructions_en: FreeText | None = None
+    access_instructions_zh: FreeText | None = None
     cabinet: Cabinet | None = None
     maker: Label | None = None
     model: Label | None = None
@@ -195,10 +195,10 @@ class DeviceOut(BaseModel):
     floor: int
     storey: StoreyOut
     opening_hours: str | None
-    hours_as_written: str | None
+    opening_hours_raw: str | None
     entry: EntryMode
-    how_to_get_in_en: str | None
-    how_to_get_in_zh: str | None
+    access_instructions_en: str | None
+    access_instructions_zh: str | None
     cabinet: Cabinet
     maker: str | None
     model: str | None
@@ -237,10 +237,10 @@ class DeviceOut(BaseModel):
             floor=device.floor,
             storey=StoreyOut.of(device.floor, device.region),
             opening_hours=device.opening_hours,
-            hours_as_written=device.hours_as_written,
+            opening_hours_raw=device.opening_hours_raw,
             entry=device.entry,
-            how_to_get_in_en=device.how_to_get_in_en,
-            how_to_get_in_zh=device.how_to_get_in_zh,
+            access_instructions_en=device.access_instructions_en,
+            access_instructions_zh=device.access_instructions_zh,
             cabinet=device.cabinet,
             maker=device.maker,
             model=device.model,

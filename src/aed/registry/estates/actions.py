@@ -55,7 +55,7 @@ def create_estate(session: Session, who: Viewer, new: EstateIn, *, at: datetime)
         guard_phone=new.guard_phone,
         boundary=area(parse_boundary(new.boundary)),
         emergency_override=new.emergency_override,
-        state=EstateState.STANDING,
+        state=EstateState.ACTIVE,
     )
     session.add(estate)
     flush_or_conflict(
@@ -81,7 +81,7 @@ def put_estate(session: Session, who: Viewer, given: EstateIn, *, at: datetime) 
     boundary = parse_boundary(given.boundary)
     if not shape_of(estate.boundary).equals(boundary):
         estate.boundary = area(boundary)
-    estate.state = EstateState.STANDING
+    estate.state = EstateState.ACTIVE
     outcome = record_amendment(session, who, estate, at=at)
     flush_or_conflict(session, "The estate cannot be amended so.", None)
     return estate, outcome
@@ -150,7 +150,7 @@ def create_gate(session: Session, who: Viewer, estate_id: int, new: GateIn, *, a
         position=point(here),
         passage=new.passage,
         opening_hours=new.opening_hours,
-        state=GateState.STANDING,
+        state=GateState.ACTIVE,
     )
     session.add(gate)
     flush_or_conflict(
@@ -173,7 +173,7 @@ def put_gate(session: Session, who: Viewer, estate_id: int, given: GateIn, *, at
         return PutOutcome.NEW
     here = given.position.position()
     require_near_estate(estate_queries.estate(session, who, estate_id), here, given.position)
-    gate.estate_id, gate.state = estate_id, GateState.STANDING
+    gate.estate_id, gate.state = estate_id, GateState.ACTIVE
     if position_of(gate.position) != here:
         gate.position = point(here)
     for name in given.model_fields_set & set(GateAmend.model_fields) - {"position"}:

@@ -30,7 +30,7 @@ class Estate(Versioned, Table):
     """None: the region's."""
     guard_phone: Mapped[str | None] = mapped_column(String(32))
     boundary: Mapped[WKBElement | WKTElement] = mapped_column(area_type())
-    state: Mapped[EstateState] = mapped_column(enum_column(EstateState), default=EstateState.STANDING)
+    state: Mapped[EstateState] = mapped_column(enum_column(EstateState), default=EstateState.ACTIVE)
     emergency_override: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether its devices may be fetched for a patient of any estate, whatever is agreed on each device.
 
@@ -72,7 +72,7 @@ class Gate(Versioned, Table):
     position: Mapped[WKBElement | WKTElement] = mapped_column(point_type())
     passage: Mapped[Passage] = mapped_column(enum_column(Passage))
     opening_hours: Mapped[str | None] = mapped_column(Text)
-    state: Mapped[GateState] = mapped_column(enum_column(GateState), default=GateState.STANDING)
+    state: Mapped[GateState] = mapped_column(enum_column(GateState), default=GateState.ACTIVE)
 
     estate: Mapped[Estate] = relationship(lazy="raise")
 

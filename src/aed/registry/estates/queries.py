@@ -99,7 +99,7 @@ def estate_at(session: Session, here: Position) -> Estate | None:
     box = overlapping_box(
         session, Estate.boundary, west=here.lon, south=here.lat, east=here.lon, north=here.lat
     )
-    near = session.scalars(select(Estate).where(box, Estate.state == EstateState.STANDING)).all()
+    near = session.scalars(select(Estate).where(box, Estate.state == EstateState.ACTIVE)).all()
     shapes = [(shape_of(each.boundary), each) for each in near]
     inside = [
         (shape.area, each.id, each) for shape, each in shapes if shape.covers(Point(here.lon, here.lat))

@@ -14,7 +14,7 @@ from aed.hours.evaluation import Opening
 
 
 class EstateState(StrEnum):
-    STANDING = "standing"
+    ACTIVE = "active"
     WITHDRAWN = "withdrawn"
 
 
@@ -29,7 +29,7 @@ class Passage(StrEnum):
 
 
 class GateState(StrEnum):
-    STANDING = "standing"
+    ACTIVE = "active"
     WITHDRAWN = "withdrawn"
 
 

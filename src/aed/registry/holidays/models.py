@@ -46,4 +46,4 @@ class HolidayCalendarNotice(Table):
     calendar_name: Mapped[str] = mapped_column(ForeignKey("holiday_calendars.name"), primary_key=True)
     ends_on: Mapped[date] = mapped_column(primary_key=True)
     threshold_days: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    told_at: Mapped[datetime]
+    notified_at: Mapped[datetime]

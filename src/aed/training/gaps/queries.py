@@ -64,7 +64,7 @@ def estates_run_by(
         .join(Region, Region.id == Estate.region_id)
         .where(
             run_by(viewer, estate_id=Estate.id, region_id=Estate.region_id),
-            Estate.state == EstateState.STANDING,
+            Estate.state == EstateState.ACTIVE,
             Estate.id > after_id,
         )
         .order_by(Estate.id)

@@ -93,7 +93,7 @@ def find_due(
     new = []
     for due in dues:
         days = threshold(
-            (due.due_on - today).days, thresholds_before(due.matter, by), again_days=by.again_days
+            (due.due_on - today).days, thresholds_before(due.matter, by), repeat_days=by.repeat_days
         )
         if days is not None and (due.device_id, due.matter, due.due_on, days) not in there:
             new.append((due.device_id, due.matter, due.due_on, days))

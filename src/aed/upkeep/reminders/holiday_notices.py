@@ -68,7 +68,7 @@ def tell_of_ending_calendars(session: Session, *, at: datetime, by: Reminding) -
             continue
         session.add(
             HolidayCalendarNotice(
-                calendar_name=end.name, ends_on=end.ends_on, threshold_days=threshold, told_at=at
+                calendar_name=end.name, ends_on=end.ends_on, threshold_days=threshold, notified_at=at
             )
         )
         session.flush()

@@ -94,7 +94,7 @@ def expiring(*, today: date, zone: str | None, by: Reminding) -> Select[int, Mat
         .subquery()
     )
     over = days_between(literal(today), first.c.due_on)
-    again = by.again_days
+    again = by.repeat_days
     threshold = case(
         (first.c.due_on < today, -(over // again * again)),
         *((first.c.due_on <= today + timedelta(days=days), days) for days in sorted(before)),

@@ -203,7 +203,7 @@ def address(session: Session, who_hears: WhoHears, *, at: datetime, by: Remindin
     ids = [each.id for each in found]
     said = said_before(session, found)
     known = addressed_already(session, ids)
-    week = at - timedelta(days=by.again_days)
+    week = at - timedelta(days=by.repeat_days)
     nobody = 0
     rows = []
     for each in found:

@@ -58,13 +58,13 @@ def thresholds_before(matter: Matter, by: Reminding) -> tuple[int, ...]:
             return (0,)
 
 
-def threshold(days_left: int, before: Sequence[int], *, again_days: int) -> int | None:
+def threshold(days_left: int, before: Sequence[int], *, repeat_days: int) -> int | None:
     """The latest threshold that was passed: days before the last day, negative after it; None: too early.
 
     One who was not there for a month hears once, not of each threshold that went by.
     """
     if days_left < 0:
-        return -(-days_left // again_days * again_days)
+        return -(-days_left // repeat_days * repeat_days)
     return min((days for days in before if days >= days_left), default=None)
 
 

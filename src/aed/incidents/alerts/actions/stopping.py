@@ -168,8 +168,8 @@ def stop_alerts(
     calls = []
     for alert in alerts:
         if incident.kind is not IncidentKind.TEST:
-            lane = ordering_key(alert, f"{reason}/{at.timestamp():.0f}")
-            calls.append(AlertMessage(alert.person_id, lane, notice, incident.region.country))
+            key = ordering_key(alert, f"{reason}/{at.timestamp():.0f}")
+            calls.append(AlertMessage(alert.person_id, key, notice, incident.region.country))
         alert.state, alert.ended_at, alert.stop_reason = AlertState.STOPPED, at, reason
         append_entry(session, incident, "stopped", "plan", at, alert=alert.id, because=reason)
     putting_actions.alert_people(session, calls, at)
