@@ -76,7 +76,7 @@ def tell(session: Session, incident_id: int, items: CoreItems, *, version: int =
 # --- who tells, and what --------------------------------------------------------------------------------
 
 
-def test_a_stranger_learns_nothing_and_tells_nothing(session: Session) -> None:
+def test_strangers_can_neither_read_nor_record_outcomes(session: Session) -> None:
     incident = make.incident(session)
     with pytest.raises(NotFound):
         tell(session, incident.id, SHE_LIVES, who=dispatcher(session, "CN-44"))
@@ -87,7 +87,7 @@ def test_a_stranger_learns_nothing_and_tells_nothing(session: Session) -> None:
         tell(session, incident.id, SHE_LIVES, who=reads_only)
 
 
-def test_what_was_told_is_read_back_and_more_is_told_as_it_is_known(session: Session) -> None:
+def test_an_outcome_is_read_back_and_extended(session: Session) -> None:
     incident = make.incident(session)
     at_first = replace(UNKNOWN, arrest=YesNo.YES, age_years=67)
     told = tell(session, incident.id, at_first)
@@ -100,7 +100,7 @@ def test_what_was_told_is_read_back_and_more_is_told_as_it_is_known(session: Ses
     assert tell(session, incident.id, SHE_LIVES, version=2).version == 2, "the same again changes nothing"
 
 
-def test_two_who_tell_at_once_do_not_overwrite_each_other(session: Session) -> None:
+def test_simultaneous_changes_do_not_overwrite_each_other(session: Session) -> None:
     incident = make.incident(session)
     tell(session, incident.id, SHE_LIVES)
     for version in (0, 2):
@@ -108,7 +108,7 @@ def test_two_who_tell_at_once_do_not_overwrite_each_other(session: Session) -> N
             tell(session, incident.id, UNKNOWN, version=version)
 
 
-def test_the_record_says_which_items_changed_and_nothing_of_the_patient(session: Session) -> None:
+def test_the_record_names_changed_items_without_values(session: Session) -> None:
     incident = make.incident(session)
     tell(session, incident.id, SHE_LIVES)
     tell(session, incident.id, replace(SHE_LIVES, age_years=68, survived=YesNo.NO, cpc=5), version=1)
@@ -122,7 +122,7 @@ def test_the_record_says_which_items_changed_and_nothing_of_the_patient(session:
         assert not any(word in said for word in ("67", "68", "female", "shockable", '"yes"', '"no"'))
 
 
-def test_age_and_sex_are_sealed_in_the_database(session: Session) -> None:
+def test_age_and_sex_are_encrypted_in_the_database(session: Session) -> None:
     incident = make.incident(session)
     tell(session, incident.id, SHE_LIVES)
     age, sex = session.execute(text("SELECT age, sex FROM patient_outcomes")).one()
@@ -143,13 +143,13 @@ def test_age_and_sex_are_sealed_in_the_database(session: Session) -> None:
         (CoreItems(cpc=5, mrs=2), "mrs"),
     ],
 )
-def test_what_cannot_all_be_true_is_refused(items: CoreItems, field: str) -> None:
+def test_contradicting_items_are_refused(items: CoreItems, field: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         require_consistent(items)
     assert refused.value.field == field
 
 
-def test_a_shock_that_cannot_have_been_then_is_refused(session: Session) -> None:
+def test_an_impossible_shock_time_is_refused(session: Session) -> None:
     incident = make.incident(session)
     for at in (NOW - timedelta(hours=7), NOW + timedelta(hours=25), NOW + timedelta(days=3)):
         with pytest.raises(InvalidInput) as refused:
@@ -159,7 +159,7 @@ def test_a_shock_that_cannot_have_been_then_is_refused(session: Session) -> None
         tell(session, incident.id, CoreItems(arrest=YesNo.NO, rosc=YesNo.YES))
 
 
-def test_it_was_no_arrest_but_somebody_pressed_all_the_same(session: Session) -> None:
+def test_cpr_can_be_recorded_without_an_arrest(session: Session) -> None:
     incident = make.incident(session)
     told = CoreItems(arrest=YesNo.NO, bystander_cpr=BystanderCpr.COMPRESSIONS, age_years=30)
     assert items_in(tell(session, incident.id, told)) == told
@@ -183,14 +183,14 @@ def test_a_test_of_the_line_has_no_patient_and_an_exercise_may_have_one(session:
         (CoreItems(), None),
     ],
 )
-def test_a_brain_that_works_well_is_cpc_1_or_2_or_mrs_0_to_3(items: CoreItems, says: bool | None) -> None:
+def test_favourable_is_cpc_1_or_2_or_mrs_0_to_3(items: CoreItems, says: bool | None) -> None:
     assert is_favourable(items) is says
 
 
 # --- forgetting -----------------------------------------------------------------------------------------
 
 
-def test_after_two_years_nobody_knows_who_the_patient_was_and_the_rest_is_still_counted(
+def test_after_two_years_age_and_sex_are_deleted_and_the_rest_is_counted(
     session: Session, database: Database, settings: Settings
 ) -> None:
     old, new = make.incident(session), make.incident(session, kind="exercise", at=NOW + timedelta(days=9))
@@ -215,7 +215,7 @@ def test_after_two_years_nobody_knows_who_the_patient_was_and_the_rest_is_still_
         assert first_broken_entry(events) is None
 
 
-def test_what_was_forgotten_is_not_told_again_but_the_rest_may_be(
+def test_deleted_items_are_refused_and_others_can_be_changed(
     session: Session, database: Database, settings: Settings
 ) -> None:
     incident = make.incident(session)
@@ -247,7 +247,7 @@ def called(session: Session) -> list[Alert]:
     return list(incidents.alerts(session, incident.id))
 
 
-def test_the_record_itself_knows_when_things_happened_and_nothing_told_later_changes_that(
+def test_recorded_times_are_not_changed_by_later_outcomes(
     session: Session, settings: Settings, called: list[Alert]
 ) -> None:
     straight = next(each for each in called if each.task is Task.DIRECT)
@@ -280,7 +280,7 @@ def test_the_record_itself_knows_when_things_happened_and_nothing_told_later_cha
     assert known.seconds("shock_at") == 300
 
 
-def test_compressions_are_known_from_the_call_when_the_caller_says_so_or_since_a_dispatcher_hears(
+def test_compressions_start_with_the_report_or_the_dispatchers_update(
     session: Session, settings: Settings
 ) -> None:
     from_the_call = make.incident(session, has_cpr=True)
@@ -299,9 +299,7 @@ def test_compressions_are_known_from_the_call_when_the_caller_says_so_or_since_a
 # --- over HTTP ------------------------------------------------------------------------------------------
 
 
-def test_a_dispatcher_reads_amends_and_is_told_of_others_who_did(
-    client: TestClient, session: Session
-) -> None:
+def test_outcomes_over_http_with_etags(client: TestClient, session: Session) -> None:
     incident = make.incident(session)
     headers = make.key(session, TokenRole.DISPATCHER, writes=True, region=make.region(session))
     session.commit()

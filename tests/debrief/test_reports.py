@@ -70,7 +70,7 @@ def close(session: Session, settings: Settings, incident_id: int) -> None:
     session.commit()
 
 
-def test_the_report_says_what_was_planned_what_was_done_and_what_came_of_it(
+def test_the_report_shows_plan_actions_and_results(
     session: Session, database: Database, settings: Settings
 ) -> None:
     incident_id = run(session, settings)
@@ -98,7 +98,7 @@ def test_the_report_says_what_was_planned_what_was_done_and_what_came_of_it(
     assert "Not closed yet" not in said
 
 
-def test_nobody_who_was_called_is_named_and_nothing_tells_who_the_patient_was(
+def test_the_report_identifies_neither_responders_nor_the_patient(
     session: Session, settings: Settings
 ) -> None:
     incident_id = run(session, settings)
@@ -115,9 +115,7 @@ def test_nobody_who_was_called_is_named_and_nothing_tells_who_the_patient_was(
     assert "67" not in said.replace(incidents.events(session, incident_id)[-1].hash, "").split(" ")
 
 
-def test_the_same_again_is_the_same_bytes_until_more_is_in_the_record(
-    session: Session, settings: Settings
-) -> None:
+def test_the_report_is_byte_identical_until_the_record_grows(session: Session, settings: Settings) -> None:
     incident_id = run(session, settings)
     session.commit()
     first = report_pdf(after_action(session, ADMINISTRATOR, incident_id))
@@ -127,9 +125,7 @@ def test_the_same_again_is_the_same_bytes_until_more_is_in_the_record(
     assert report_pdf(after_action(session, ADMINISTRATOR, incident_id)) != first
 
 
-def test_an_exercise_says_so_on_every_page_and_what_is_still_open_says_so(
-    session: Session, settings: Settings
-) -> None:
+def test_exercises_and_open_incidents_are_marked_on_every_page(session: Session, settings: Settings) -> None:
     incident = make.incident(session, kind="exercise")
     for number in range(60):
         alert = make.alert(session, incident, make.person(session), key=f"call_{number}")
@@ -143,7 +139,7 @@ def test_an_exercise_says_so_on_every_page_and_what_is_still_open_says_so(
     assert "Asked" in pages[1], "the head of the table again"
 
 
-def test_a_false_alarm_outside_of_any_estate_to_which_nobody_could_come_is_reported_too(
+def test_a_false_alarm_without_estate_or_responders_is_reported(
     session: Session,
 ) -> None:
     incident = make.incident(session)
@@ -157,14 +153,14 @@ def test_a_false_alarm_outside_of_any_estate_to_which_nobody_could_come_is_repor
     assert "Nothing has been recorded" in said
 
 
-def test_a_record_that_was_amended_is_not_called_whole(session: Session, settings: Settings) -> None:
+def test_a_changed_record_is_reported_as_broken(session: Session, settings: Settings) -> None:
     incident_id = run(session, settings)
     entry = session.scalars(select(IncidentEvent).where(IncidentEvent.number == 2)).one()
     entry.who = "somebody else"
     assert "NOT AS WRITTEN from entry 2 on" in report(session, incident_id)
 
 
-def test_dispatchers_of_the_region_get_it_and_nobody_else(client: TestClient, session: Session) -> None:
+def test_only_dispatchers_of_the_region_get_the_report(client: TestClient, session: Session) -> None:
     incident = make.incident(session)
     theirs = make.key(session, TokenRole.DISPATCHER, writes=False, region=make.region(session))
     elsewhere = make.key(session, TokenRole.DISPATCHER, writes=False, region=make.region(session, "CN-44"))

@@ -114,7 +114,7 @@ def test_the_comparator_group_is_bystander_witnessed_and_shockable(
     assert group(found, "utstein_comparator").patients == int(counts)
 
 
-def test_survival_is_of_those_of_whom_it_is_known_and_of_nobody_it_is_no_number() -> None:
+def test_survival_percentages_exclude_unknowns() -> None:
     lost = replace(SHE_LIVES, survived=YesNo.UNKNOWN, cpc=None)
     no_cpr = replace(SHE_LIVES, bystander_cpr=BystanderCpr.NONE)
     found = statistics_of([case(SHE_LIVES), case(lost), case(no_cpr)], is_coarse=False)
@@ -139,13 +139,13 @@ def test_a_false_alarm_that_was_an_arrest_after_all_is_one() -> None:
     assert (found.false_alarms, counted(found, "arrest"), group(found, "all").patients) == (0, {"yes": 1}, 1)
 
 
-def test_a_shock_of_the_record_and_one_told_later_stand_beside_each_other() -> None:
+def test_recorded_and_later_reported_shocks_are_separate_intervals() -> None:
     found = statistics_of([case(SHE_LIVES, shock_at=300)], is_coarse=False)
     medians = {each.until: each.median for each in found.intervals}
     assert (medians["shock_at"], medians["first_shock_told"]) == (300, 360)
 
 
-def test_what_is_missing_is_said_item_by_item() -> None:
+def test_missing_items_are_counted_by_item() -> None:
     cases = [
         case(SHE_LIVES),
         case(replace(SHE_LIVES, age_years=None, cpc=None)),
@@ -170,11 +170,11 @@ def test_people_who_were_called_are_counted_by_task_and_by_incident() -> None:
 @pytest.mark.parametrize(
     ("years", "band"), [(0, "0-17"), (17, "0-17"), (18, "18-34"), (80, "80+"), (130, "80+")]
 )
-def test_ages_are_told_in_bands(years: int, band: str) -> None:
+def test_ages_are_shown_in_bands(years: int, band: str) -> None:
     assert age_band(years) == band
 
 
-def test_nothing_that_is_passed_on_counts_fewer_than_five_and_no_difference_tells_them() -> None:
+def test_coarsened_counts_hide_fewer_than_five_also_by_differences() -> None:
     cases = [case(SHE_LIVES)] * 12 + [case(HE_DIES)] * 3
     found = statistics_of(cases, is_coarse=True)
     assert found.incidents == 15
@@ -215,7 +215,7 @@ def incidents_of(session: Session, viewer: Viewer, year: int = 2026, **asked: An
     return year_in_numbers(session, viewer, YearQuery(year, kind, region)).statistics.incidents
 
 
-def test_real_ones_and_exercises_are_never_in_one_number_and_tests_in_none(session: Session) -> None:
+def test_real_incidents_and_exercises_are_counted_apart_and_tests_never(session: Session) -> None:
     for number, kind in enumerate(("real", "real", "exercise", "test")):
         make.incident(session, kind=kind, at=NOW + timedelta(hours=number))
     assert incidents_of(session, ADMINISTRATOR) == 2
@@ -235,7 +235,7 @@ def test_a_year_begins_at_midnight_where_the_patient_is(session: Session) -> Non
     assert [incidents_of(session, ADMINISTRATOR, year) for year in (2024, 2025, 2026, 2027)] == [0, 1, 2, 1]
 
 
-def test_dispatchers_are_told_every_count_of_their_region_and_others_no_small_one(session: Session) -> None:
+def test_dispatchers_see_every_count_and_others_coarsened_ones(session: Session) -> None:
     make.region(session, "CN")
     make.region(session, "CN-33", parent="CN")
     elsewhere = dispatcher(session, "CN-44")
@@ -259,9 +259,7 @@ def test_dispatchers_are_told_every_count_of_their_region_and_others_no_small_on
         incidents_of(session, own, region="CN-99")
 
 
-def test_however_many_incidents_there_are_the_same_statements_are_asked(
-    session: Session, database: Database
-) -> None:
+def test_the_number_of_statements_does_not_grow_with_incidents(session: Session, database: Database) -> None:
     asked, counts = YearQuery(2026, CountedKind.REAL, None), []
     for more in (1, 5):
         for number in range(more):
@@ -273,7 +271,7 @@ def test_however_many_incidents_there_are_the_same_statements_are_asked(
     assert counts == [5, 5]
 
 
-def test_a_case_tells_no_name_no_place_but_the_region_and_no_day(session: Session) -> None:
+def test_a_case_row_has_no_name_place_or_day(session: Session) -> None:
     make.responder(session, at=north_of(PATIENT, metres=50), name="王小明")
     incident = told(session, SHE_LIVES, address="Flat 501")
     (found,) = [

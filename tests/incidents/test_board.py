@@ -37,7 +37,7 @@ def in_region(session: Session, code: str, metres: float) -> Incident:
     return make.incident(session, at=clock.now(), where=north_of(PATIENT, metres=metres), region=code)
 
 
-def test_a_dispatcher_sees_the_open_incidents_of_the_own_region_and_what_was_missed(
+def test_a_dispatcher_sees_open_incidents_of_their_region_and_missed_entries(
     session: Session, client: TestClient
 ) -> None:
     here, elsewhere = in_region(session, "CN-33", 0), in_region(session, "CN-44", 9_000)
@@ -83,7 +83,7 @@ class Counting(LiveBoard):
         return super()._since(since)
 
 
-def test_an_entry_reaches_those_of_its_region_once_and_is_read_once_for_all(
+def test_an_entry_reaches_watchers_of_its_region_once_and_is_read_once(
     session: Session, database: Database
 ) -> None:
     known = in_region(session, "CN-33", 0)

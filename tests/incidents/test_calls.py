@@ -60,7 +60,7 @@ def place(metres: float = 0.0) -> dict[str, float]:
     return {"lat": here.lat, "lon": here.lon}
 
 
-def test_from_the_centres_post_to_the_flat_and_the_end(
+def test_an_incident_from_the_centres_report_to_its_close(
     session: Session, settings: Settings, client_on: Callable[[Settings], TestClient]
 ) -> None:
     estate = make.estate(session, name_zh="湖畔苑", name_en="Lake Court")
@@ -122,7 +122,7 @@ def test_from_the_centres_post_to_the_flat_and_the_end(
     assert "链接已失效" in client.get("/v1/alerts/x", headers={"Accept": "text/html"}).text
 
 
-def test_nobody_is_called_after_the_stop_though_a_worker_holds_the_message(
+def test_no_alert_is_sent_after_the_stop_even_if_a_worker_has_claimed_it(
     session: Session, settings: Settings, database: Database
 ) -> None:
     """The stop comes while a whole batch has been claimed, and its first message is on its way."""
@@ -156,7 +156,7 @@ def test_nobody_is_called_after_the_stop_though_a_worker_holds_the_message(
         assert own.scalar(waiting) == 0
 
 
-def test_with_the_text_gateway_down_whoever_has_another_way_is_called_and_nobody_later(
+def test_with_the_sms_gateway_down_other_channels_are_used_and_no_alert_is_sent_late(
     session: Session, settings: Settings, database: Database
 ) -> None:
     """Each has a telephone; one has a program besides. The gateway comes back after the end."""
@@ -217,7 +217,7 @@ def at_once(*each: Callable[[], Any]) -> list[Any]:
         return list(pool.map(go, each))
 
 
-def test_eight_who_tell_of_one_patient_in_the_same_moment_open_one_incident(
+def test_eight_simultaneous_reports_of_one_patient_open_one_incident(
     session: Session, settings: Settings, busy: Database
 ) -> None:
     for number in range(1, 7):
@@ -237,7 +237,7 @@ def test_eight_who_tell_of_one_patient_in_the_same_moment_open_one_incident(
     assert len(people) == len(set(people)) > 0
 
 
-def test_two_patients_in_the_same_moment_never_call_one_person_both(
+def test_two_simultaneous_patients_never_alert_the_same_person(
     session: Session, settings: Settings, busy: Database
 ) -> None:
     for number in range(1, 13):
@@ -300,7 +300,7 @@ _STEPS = st.one_of(
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # each sequence is elsewhere
 )
 @given(st.lists(_STEPS, min_size=1, max_size=14))
-def test_whatever_happens_in_whatever_order(
+def test_invariants_hold_after_any_sequence_of_events(
     session: Session, settings: Settings, database: Database, steps: list[tuple[Any, ...]]
 ) -> None:
     """Each sequence has an estate of its own, far from the others, with a dozen people, two devices and a

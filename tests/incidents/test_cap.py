@@ -154,7 +154,7 @@ def refused(content: bytes) -> InvalidInput:
     ("status", "kind"),
     [("Actual", IncidentKind.REAL), ("Exercise", IncidentKind.EXERCISE), ("Test", IncidentKind.TEST)],
 )
-def test_an_alert_calls_people_and_its_status_says_what_kind_it_is(
+def test_a_cap_alert_opens_an_incident_of_the_kind_in_its_status(
     session: Session, settings: Settings, status: str, kind: IncidentKind
 ) -> None:
     for number in range(1, 4):
@@ -174,7 +174,7 @@ def test_an_alert_calls_people_and_its_status_says_what_kind_it_is(
     assert all(text.startswith("EXERCISE") for _, text in told(session) if kind is IncidentKind.EXERCISE)
 
 
-def test_the_same_message_again_is_one_incident_and_two_centres_have_cases_of_their_own(
+def test_a_repeated_message_is_one_incident_and_case_numbers_are_per_centre(
     session: Session, settings: Settings
 ) -> None:
     first = take(session, settings, alert())
@@ -189,7 +189,7 @@ def test_the_same_message_again_is_one_incident_and_two_centres_have_cases_of_th
     assert len(session.scalars(select(Incident)).all()) == 2
 
 
-def test_an_update_tells_of_the_ambulance_and_a_cancel_closes(session: Session, settings: Settings) -> None:
+def test_a_cap_update_sets_the_ambulance_and_a_cancel_closes(session: Session, settings: Settings) -> None:
     first = take(session, settings, alert())
     later = NOW + timedelta(minutes=3)
     soon = follows(
@@ -219,7 +219,7 @@ def test_an_update_tells_of_the_ambulance_and_a_cancel_closes(session: Session, 
     assert (called_off.id, called_off.outcome) == (plain.id, IncidentOutcome.CALLED_OFF)
 
 
-def test_an_update_with_another_area_corrects_the_place_and_one_that_repeats_it_does_not(
+def test_a_cap_update_corrects_the_location_only_if_the_area_differs(
     session: Session, settings: Settings
 ) -> None:
     first = take(session, settings, alert())
@@ -238,9 +238,7 @@ def test_an_update_with_another_area_corrects_the_place_and_one_that_repeats_it_
     assert abs(kept.position.lat - here.lat) < 1e-6, "what a dispatcher corrected by hand stays"
 
 
-def test_a_storey_is_read_as_the_region_counts_and_written_beside_the_floor(
-    session: Session, settings: Settings
-) -> None:
+def test_a_cap_storey_is_read_as_the_region_counts(session: Session, settings: Settings) -> None:
     first = take(session, settings, alert(parameters={"storey": "3楼"}))
     assert first.floor == 2
     far = north_of(PATIENT, metres=300)
@@ -257,7 +255,7 @@ def test_a_storey_is_read_as_the_region_counts_and_written_beside_the_floor(
         assert text.count(f"<valueName>storey</valueName><value>{storey}</value>".replace("><", ">\n<")) == 2
 
 
-def test_what_is_refused_and_why(session: Session, settings: Settings) -> None:
+def test_unusable_cap_messages_are_refused_with_a_reason(session: Session, settings: Settings) -> None:
     take(session, settings, alert())
     ambulance = {"ambulance_seconds": 60}
     for content, error, field in (
@@ -288,7 +286,7 @@ def test_what_is_refused_and_why(session: Session, settings: Settings) -> None:
     assert [each.state for each in session.scalars(select(Incident))] == [IncidentState.OPEN]
 
 
-def test_who_may_send_one(session: Session, settings: Settings) -> None:
+def test_who_may_send_cap_messages(session: Session, settings: Settings) -> None:
     home = make.estate(session)
     for who, refusal in ((ANYONE, NotSignedIn), (make.member(home), NotAllowed)):
         with pytest.raises(refusal):
@@ -311,7 +309,7 @@ def test_who_may_send_one(session: Session, settings: Settings) -> None:
 POLYGON = "30.29,120.10 30.29,120.101 30.291,120.101 30.291,120.10 30.29,120.10"
 
 
-def test_a_polygon_stands_for_a_point_in_it() -> None:
+def test_a_polygon_is_read_as_a_point_inside_it() -> None:
     both = read_cap(alert(area=f"<polygon>{POLYGON}</polygon>{CIRCLE}"))
     assert both.position == PATIENT, "a circle says it better"
     here = read_cap(alert(area=f"<polygon>{POLYGON}</polygon><geocode><valueName>x</valueName></geocode>"))
@@ -337,7 +335,7 @@ def test_a_polygon_stands_for_a_point_in_it() -> None:
         ("<place>here</place>", "info.area.place"),
     ],
 )
-def test_a_place_that_is_none_is_refused_by_name(area: str, field: str) -> None:
+def test_an_invalid_area_is_refused_naming_the_element(area: str, field: str) -> None:
     assert refused(alert(area=area)).field == field
 
 
@@ -378,13 +376,13 @@ def test_a_place_that_is_none_is_refused_by_name(area: str, field: str) -> None:
         ({"parameters": {"outcome": "well"}}, "outcome"),
     ],
 )
-def test_each_mistake_is_named(given: dict[str, Any], field: str) -> None:
+def test_each_mistake_names_its_element(given: dict[str, Any], field: str) -> None:
     error = refused(alert(**given))
     assert error.field == field, error.detail
     assert field.rpartition(".")[2] in error.detail
 
 
-def test_what_stands_twice_or_is_not_of_the_standard_is_refused_and_signatures_are_passed_over() -> None:
+def test_duplicate_and_unknown_elements_are_refused_and_signatures_ignored() -> None:
     twice = alert().replace(b"<status>", b"<status>Test</status><status>")
     assert refused(twice).field == "status"
     assert refused(alert().replace(b"<info>", b"<tel>1</tel><info>")).field == "tel"
@@ -395,7 +393,7 @@ def test_what_stands_twice_or_is_not_of_the_standard_is_refused_and_signatures_a
     assert read_cap(alert().replace(b"</alert>", signature)) == read_cap(alert())
 
 
-def test_utc_is_written_with_a_minus() -> None:
+def test_cap_writes_utc_as_minus_zero() -> None:
     assert read_cap(alert(sent="2026-11-27T00:00:00-00:00")).sent == datetime(2026, 11, 27, tzinfo=UTC)
     assert read_cap(alert(sent="2026-11-27T08:00:00+08:00")).sent == datetime(2026, 11, 27, tzinfo=UTC)
 
@@ -422,13 +420,13 @@ LAUGHS = b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;"><!ENTITY c 
         alert().replace(b"Court", b"\x00"),
     ],
 )
-def test_xml_that_is_broken_or_means_harm_is_refused_in_a_sentence(content: bytes) -> None:
+def test_broken_or_malicious_xml_is_refused(content: bytes) -> None:
     error = refused(content)
     assert error.field == "body"
     assert "passwd" not in error.detail
 
 
-def test_a_file_that_is_too_large_is_refused_unread() -> None:
+def test_an_oversized_file_is_refused_unparsed() -> None:
     with pytest.raises(AedError) as refusal:
         read_cap(b" " * (MAX_BYTES + 1))
     assert refusal.value.status == 413
@@ -445,7 +443,7 @@ def test_an_older_cap_is_named(version: str) -> None:
 # No deadline: the machine's other work is no error. No database: each run is of examples of its own.
 @settings(max_examples=40, deadline=None, database=None)
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode), st.integers(0, 800))
-def test_whatever_comes_is_read_or_refused(noise: bytes, at: int) -> None:
+def test_any_input_is_parsed_or_refused(noise: bytes, at: int) -> None:
     whole = alert()
     for content in (noise, whole[:at] + noise[:4] + whole[at:]):
         with contextlib.suppress(InvalidInput):  # a refusal is an answer; anything else fails
@@ -495,7 +493,7 @@ def messages(draw: st.DrawFn) -> CapMessage:
 # As above.
 @settings(max_examples=80, deadline=None, database=None)
 @given(messages(), TEXTS, TEXTS)
-def test_what_is_written_is_read_as_the_same_and_is_of_the_standard(
+def test_a_written_cap_message_is_valid_and_reads_back_the_same(
     message: CapMessage, en: str, zh: str
 ) -> None:
     content = write_cap(message, CapPlace(en or "x", zh or "x", en or "x", "120"))
@@ -553,7 +551,7 @@ def out(session: Session, settings: Settings, incident_id: int) -> tuple[CapMess
 
 
 @pytest.mark.parametrize("kind", list(IncidentKind))
-def test_an_incident_goes_out_and_comes_in_elsewhere_as_the_same_case(
+def test_an_exported_incident_imports_elsewhere_as_the_same_case(
     session: Session, settings: Settings, kind: IncidentKind
 ) -> None:
     make.responder(session, at=north_of(PATIENT, metres=60), name="Wang Li")

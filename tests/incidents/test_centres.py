@@ -108,7 +108,7 @@ def _signature(secret: str, posted: Posted) -> str:
 # --- what a centre tells ----------------------------------------------------------------------------------
 
 
-def test_a_centre_tells_of_a_patient_and_of_what_follows(
+def test_a_centre_reports_updates_and_closes_by_signed_messages(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     secret = make.centre(session)
@@ -135,7 +135,7 @@ def test_a_centre_tells_of_a_patient_and_of_what_follows(
     assert {each.who for each in queries.events(session, first.id)} == {"centre:lake-120", "plan"}
 
 
-def test_a_message_that_comes_again_is_answered_the_same_and_does_nothing(
+def test_a_repeated_message_gets_the_same_answer_and_changes_nothing(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     secret = make.centre(session)
@@ -155,7 +155,7 @@ def test_a_message_that_comes_again_is_answered_the_same_and_does_nothing(
     assert len(session.scalars(select(Incident)).all()) == 1
 
 
-def test_what_was_told_long_ago_is_forgotten(session: Session, settings: Settings) -> None:
+def test_old_messages_are_deleted(session: Session, settings: Settings) -> None:
     take(session, settings, signed(make.centre(session), "report", **patient()))
 
     assert delete_old_messages(session, before=NOW - timedelta(seconds=1)) == 0
@@ -163,7 +163,7 @@ def test_what_was_told_long_ago_is_forgotten(session: Session, settings: Setting
     assert session.scalars(select(IncidentMessage)).all() == []
 
 
-def test_what_was_refused_is_done_once_it_can_be(session: Session, settings: Settings) -> None:
+def test_a_refused_message_is_processed_when_sent_again(session: Session, settings: Settings) -> None:
     secret = make.centre(session)
     early = signed(secret, "ambulance", id_="msg_2", seconds=100)
     with pytest.raises(NotFound, match="report it first"):
@@ -173,7 +173,7 @@ def test_what_was_refused_is_done_once_it_can_be(session: Session, settings: Set
     assert len(queries.reports(session, opened.id)) == 1
 
 
-def test_seconds_count_from_when_it_was_said(session: Session, settings: Settings) -> None:
+def test_seconds_count_from_the_messages_timestamp(session: Session, settings: Settings) -> None:
     secret, said = make.centre(session), NOW - timedelta(minutes=3)
     opened = take(
         session, settings, signed(secret, "report", timestamp=said, **patient(ambulance_seconds=600))
@@ -192,7 +192,7 @@ def test_seconds_count_from_when_it_was_said(session: Session, settings: Setting
     assert opened.collapsed_at == said
 
 
-def test_a_wrong_signature_says_only_that(session: Session, settings: Settings) -> None:
+def test_a_wrong_signature_reveals_nothing_else(session: Session, settings: Settings) -> None:
     secret = make.centre(session)
     other = make.centre(session, "river-120", in_region="CN-44")
     right = signed(secret, "report", **patient())
@@ -226,7 +226,9 @@ def test_a_wrong_signature_says_only_that(session: Session, settings: Settings) 
 
 
 @pytest.mark.parametrize("minutes", [-6, 6])
-def test_a_message_of_another_time_is_refused(session: Session, settings: Settings, minutes: int) -> None:
+def test_a_message_with_an_old_or_future_timestamp_is_refused(
+    session: Session, settings: Settings, minutes: int
+) -> None:
     secret = make.centre(session)
     with pytest.raises(WrongSignature, match="five minutes"):
         take(
@@ -238,7 +240,7 @@ def test_a_message_of_another_time_is_refused(session: Session, settings: Settin
     take(session, settings, signed(secret, "report", at=near, **patient()))
 
 
-def test_what_is_signed_and_says_nothing_known_is_told_where(session: Session, settings: Settings) -> None:
+def test_a_signed_message_with_an_unknown_body_names_the_field(session: Session, settings: Settings) -> None:
     secret = make.centre(session)
     for kind, given, field in (
         ("report", patient(position={"lat": 91, "lon": 0}), "data.position"),
@@ -254,9 +256,7 @@ def test_what_is_signed_and_says_nothing_known_is_told_where(session: Session, s
         assert refused.value.field == field
 
 
-def test_a_centre_dispatches_its_region_and_what_is_below_and_nothing_else(
-    session: Session, settings: Settings
-) -> None:
+def test_a_centre_dispatches_only_its_region_and_those_below(session: Session, settings: Settings) -> None:
     make.region(session, "CN-33")
     make.region(session, "CN-3301", parent="CN-33")
     secret = make.centre(session, "city-120", in_region="CN-3301")
@@ -273,7 +273,7 @@ def test_a_centre_dispatches_its_region_and_what_is_below_and_nothing_else(
     assert own.region == "CN-3301"
 
 
-def test_while_a_secret_is_changed_both_are_good(
+def test_both_secrets_are_valid_while_one_is_rotated(
     session: Session, settings: Settings, database: Database, sink: Sink
 ) -> None:
     old = make.centre(session, to=sink.url())
@@ -300,7 +300,7 @@ def test_while_a_secret_is_changed_both_are_good(
     take(session, settings, signed(newest, "signs", at=later, has_cpr=False), at=later)
 
 
-def test_who_connects_centres(session: Session) -> None:
+def test_only_network_administrators_connect_centres(session: Session) -> None:
     secret = make.centre(session)
     row = session.scalars(select(EndpointRow)).one()
     stored = session.connection().exec_driver_sql("SELECT secret, address FROM endpoints").one()
@@ -332,7 +332,7 @@ def test_who_connects_centres(session: Session) -> None:
 # --- what a centre is told --------------------------------------------------------------------------------
 
 
-def test_a_centre_is_told_what_happens_in_order_and_nobodys_name(
+def test_a_centre_is_notified_in_order_and_without_names(
     session: Session, settings: Settings, database: Database, neighbours: list[int], sink: Sink
 ) -> None:
     secret = make.centre(session, to=sink.url("/aed"))
@@ -373,7 +373,7 @@ def test_a_centre_is_told_what_happens_in_order_and_nobodys_name(
     assert {posted.path for posted in sink.posted} == {"/aed"}
 
 
-def test_only_centres_of_the_region_and_above_are_told_and_of_what_kind_it_is(
+def test_only_centres_of_the_region_and_above_are_notified_with_the_kind(
     session: Session, settings: Settings, database: Database, sink: Sink
 ) -> None:
     make.region(session, "CN")
@@ -398,7 +398,7 @@ def _down_until(moment: list[bool]) -> Callable[[Posted], Any]:
     return lambda posted: (ok if moment[0] else says(503))(posted)
 
 
-def test_a_centre_that_is_down_gets_everything_afterwards_and_keeps_no_other_waiting(
+def test_an_unreachable_centre_gets_everything_later_and_delays_no_other(
     session: Session, settings: Settings, database: Database
 ) -> None:
     up = [False]
@@ -430,7 +430,7 @@ def test_a_centre_that_is_down_gets_everything_afterwards_and_keeps_no_other_wai
         assert tried <= {posted.headers["webhook-id"] for posted in slow.posted}, "under the same ids"
 
 
-def test_a_centre_that_is_gone_is_tried_as_long_as_others_and_then_shows(
+def test_notifications_to_a_lost_centre_are_given_up_and_listed(
     session: Session, settings: Settings, database: Database
 ) -> None:
     with receiving(says(410)) as sink:
@@ -460,7 +460,7 @@ def test_a_centre_that_is_gone_is_tried_as_long_as_others_and_then_shows(
     take(session, settings, signed(secret, "report", **patient())), "its own messages are believed still"
 
 
-def test_neither_the_record_nor_the_message_is_there_without_the_other(
+def test_the_record_entry_and_its_message_are_written_together(
     session: Session, settings: Settings, database: Database, sink: Sink
 ) -> None:
     secret = make.centre(session, to=sink.url())
@@ -486,7 +486,7 @@ def test_neither_the_record_nor_the_message_is_there_without_the_other(
 # --- over HTTP, and at the desk ---------------------------------------------------------------------------
 
 
-def test_over_http_the_bytes_are_what_is_signed(
+def test_the_signature_covers_the_raw_body_over_http(
     session: Session, client: TestClient, settings: Settings
 ) -> None:
     secret = make.centre(session)
@@ -514,7 +514,7 @@ def test_over_http_the_bytes_are_what_is_signed(
     assert post(b" " * (settings.body_limit_bytes + 1)).status_code == 413
 
 
-def test_a_message_that_comes_six_times_at_once_is_one_incident(session: Session, client: TestClient) -> None:
+def test_six_simultaneous_copies_of_a_message_are_one_incident(session: Session, client: TestClient) -> None:
     secret = make.centre(session)
     session.commit()
     sent = signed(secret, "report", at=clock.now(), **patient())

@@ -42,7 +42,7 @@ def timed(
         make.drill(session, device, start=start, seconds=seconds, **given)
 
 
-def test_enough_drills_make_the_estates_own_pace(session: Session, settings: Settings) -> None:
+def test_enough_drills_give_the_estate_its_own_pace(session: Session, settings: Settings) -> None:
     """The estate's device is farther away, and is fetched sooner; others are fetched as before."""
     home, other = make.estate(session), make.estate(session)
     near = make.device(session, at=north_of(PATIENT, metres=100), of=other)
@@ -68,7 +68,7 @@ def test_enough_drills_make_the_estates_own_pace(session: Session, settings: Set
     assert pace.drills == ENOUGH
 
 
-def test_a_drill_that_is_taken_back_does_not_count(session: Session, settings: Settings) -> None:
+def test_a_withdrawn_drill_does_not_count(session: Session, settings: Settings) -> None:
     device = make.device(session, of=make.estate(session))
     timed(session, device, speed=0.5, overhead=90.0, count=ENOUGH - 1)
     last = make.drill(session, device, start=north_of(PATIENT, metres=400), seconds=600)
@@ -83,7 +83,7 @@ def test_a_drill_that_is_taken_back_does_not_count(session: Session, settings: S
     assert ask(session, settings).devices[0].fetch.fetch_seconds == pytest.approx(60, abs=1)
 
 
-def test_a_pace_of_a_former_formula_is_estimated_again_by_the_timetable(
+def test_a_job_estimates_paces_of_a_former_formula_again(
     session: Session, settings: Settings, database: Database
 ) -> None:
     stale, enough, few = (make.estate(session) for _ in range(3))
@@ -107,9 +107,7 @@ def test_a_pace_of_a_former_formula_is_estimated_again_by_the_timetable(
     assert session.get(EstatePace, few.id) is None, "too few drills"
 
 
-def test_on_streets_the_walk_is_measured_and_not_mixed_with_estimates(
-    session: Session, settings: Settings
-) -> None:
+def test_walks_on_the_network_are_not_mixed_with_estimated_ones(session: Session, settings: Settings) -> None:
     """Round the corner: 200 m on foot, 141 m straight."""
     network = streets(settings, {1: (0, 0), 2: (100, 0), 3: (100, 100)}, [1, 2, 3])
     device = make.device(session, at=place(100, 100), of=make.estate(session))
@@ -126,7 +124,7 @@ def test_on_streets_the_walk_is_measured_and_not_mixed_with_estimates(
     assert session.get(EstatePace, device.estate_id) is None, "only one was measured on the streets"
 
 
-def test_who_told_of_it_or_who_leads_there_takes_a_drill_back(session: Session, settings: Settings) -> None:
+def test_the_reporter_or_the_estates_lead_can_withdraw_a_drill(session: Session, settings: Settings) -> None:
     estate = make.estate(session)
     device = make.device(session, of=estate)
     one, other, lead = (
@@ -151,7 +149,7 @@ def test_who_told_of_it_or_who_leads_there_takes_a_drill_back(session: Session, 
         ({"ran_at": NOW + timedelta(days=1)}, InvalidInput, "ran_at"),
     ],
 )
-def test_what_cannot_have_been_is_refused(
+def test_impossible_drills_are_refused(
     session: Session, given: dict[str, Any], error: type[AedError], field: str
 ) -> None:
     device = make.device(session, of=make.estate(session))
@@ -160,7 +158,7 @@ def test_what_cannot_have_been_is_refused(
     assert refused.value.field == field
 
 
-def test_a_device_of_no_estate_times_none(session: Session) -> None:
+def test_a_device_without_an_estate_takes_no_drills(session: Session) -> None:
     with pytest.raises(Conflict):
         make.drill(session, make.device(session))
     withdrawn = make.device(session, of=make.estate(session))
@@ -177,7 +175,7 @@ def a_drill(**given: Any) -> dict[str, Any]:
     } | given
 
 
-def test_a_drill_is_told_once_over_http(
+def test_a_drill_is_recorded_once_over_http(
     session: Session, office: Desk, nobody: Desk, desk_of: Callable[..., Desk]
 ) -> None:
     estate: Estate = make.estate(session)

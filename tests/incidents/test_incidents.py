@@ -75,7 +75,7 @@ def neighbours(session: Session) -> list[int]:
 # --- opening --------------------------------------------------------------------------------------------
 
 
-def test_whoever_can_be_there_in_time_is_called_and_somebody_fetches_the_device(
+def test_people_in_time_are_alerted_and_one_fetches_the_device(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     device = make.device(session, at=east_of(PATIENT, metres=150))
@@ -91,7 +91,7 @@ def test_whoever_can_be_there_in_time_is_called_and_somebody_fetches_the_device(
     assert all("Suspected cardiac arrest near you" in text for _, text in told(session))
 
 
-def test_nobody_is_told_where_the_patient_is_before_accepting(
+def test_the_patients_location_is_hidden_until_accepted(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     make.device(session, at=east_of(PATIENT, metres=80), access_instructions_en="Ring twice")
@@ -117,7 +117,7 @@ def test_nobody_is_told_where_the_patient_is_before_accepting(
         assert (patient.device is not None) is (alert.task is Task.FETCH)
 
 
-def test_the_same_report_again_and_another_of_the_same_patient_are_one_incident(
+def test_a_repeated_report_and_one_of_the_same_patient_are_one_incident(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     key = str(uuid.uuid4())
@@ -150,14 +150,14 @@ def test_the_same_report_again_and_another_of_the_same_patient_are_one_incident(
         {"kind": "test"},
     ],
 )
-def test_another_place_time_floor_or_kind_is_another_patient(
+def test_a_report_with_another_place_time_floor_or_kind_is_another_patient(
     session: Session, settings: Settings, other: dict[str, Any]
 ) -> None:
     first = report(session, settings, floor=2)
     assert report(session, settings, **other).id != first.id
 
 
-def test_an_exercise_says_so_and_a_test_calls_nobody(
+def test_an_exercise_is_marked_and_a_test_alerts_nobody(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     exercise = report(session, settings, kind="exercise")
@@ -175,7 +175,7 @@ def test_an_exercise_says_so_and_a_test_calls_nobody(
     assert told(session) == []
 
 
-def test_who_may_open_one(session: Session, settings: Settings) -> None:
+def test_who_may_report_a_patient(session: Session, settings: Settings) -> None:
     home, other = make.estate(session), make.estate(session, around=north_of(PATIENT, metres=5_000))
     for who, refusal in (
         (ANYONE, NotSignedIn),
@@ -204,7 +204,7 @@ def test_who_may_open_one(session: Session, settings: Settings) -> None:
         ({"region": "XX-1"}, NotFound),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_impossible_reports_are_refused(
     session: Session, settings: Settings, given: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
@@ -214,7 +214,7 @@ def test_what_cannot_be_is_refused(
 # --- answers --------------------------------------------------------------------------------------------
 
 
-def test_a_phone_that_sends_it_fifty_times_accepts_once(
+def test_a_phone_that_sends_a_reply_fifty_times_accepts_once(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     incident = report(session, settings)
@@ -227,7 +227,7 @@ def test_a_phone_that_sends_it_fifty_times_accepts_once(
     assert session.get_one(Alert, alert.id).state is AlertState.ACCEPTED
 
 
-def test_older_news_changes_nothing_and_who_cannot_come_after_all_is_replaced(
+def test_older_replies_change_nothing_and_a_later_decline_is_replaced(
     session: Session, settings: Settings
 ) -> None:
     for each in range(1, 30):
@@ -245,7 +245,7 @@ def test_older_news_changes_nothing_and_who_cannot_come_after_all_is_replaced(
     assert len(after) > len(before), "more are asked when all have said no"
 
 
-def test_an_answer_after_the_stop_is_recorded_and_changes_nothing(
+def test_a_reply_after_the_stop_is_recorded_and_changes_nothing(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     incident = report(session, settings)
@@ -262,7 +262,7 @@ def test_an_answer_after_the_stop_is_recorded_and_changes_nothing(
     assert (shown.is_over, shown.patient) == (True, None)
 
 
-def test_when_the_ambulance_is_there_nobody_is_called_any_longer(
+def test_after_the_ambulances_arrival_nobody_is_alerted(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     incident = report(session, settings)
@@ -284,7 +284,7 @@ def test_when_the_ambulance_is_there_nobody_is_called_any_longer(
     assert incident.replan_at is None
 
 
-def test_who_is_out_to_one_patient_is_not_called_to_another(
+def test_a_person_at_one_patient_is_not_alerted_to_another(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     first = report(session, settings)
@@ -293,9 +293,7 @@ def test_who_is_out_to_one_patient_is_not_called_to_another(
     assert not busy & {each.person_id for each in queries.alerts(session, second.id)}
 
 
-def test_a_neighbour_opens_the_gate_where_the_patient_is_in_an_estate(
-    session: Session, settings: Settings
-) -> None:
+def test_a_neighbour_is_asked_to_guide_in_an_estate(session: Session, settings: Settings) -> None:
     estate = make.estate(session)
     lead = make.somebody(session, Role.LEAD, estate=estate)
     make.agrees_to_be_called(session, lead.person_id)
@@ -312,7 +310,7 @@ def test_a_neighbour_opens_the_gate_where_the_patient_is_in_an_estate(
 # --- plans and the record -------------------------------------------------------------------------------
 
 
-def test_what_was_planned_is_planned_again_from_what_was_kept(
+def test_a_stored_plan_is_reproduced_from_its_inputs(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     make.device(session, at=east_of(PATIENT, metres=80))
@@ -327,7 +325,7 @@ def test_what_was_planned_is_planned_again_from_what_was_kept(
         assert again == load_plan(each.outcome)
 
 
-def test_the_record_shows_where_it_was_amended(
+def test_a_changed_record_entry_is_detected(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     incident = report(session, settings)
@@ -350,7 +348,7 @@ def test_the_record_shows_where_it_was_amended(
     assert first_broken_entry(queries.events(session, incident.id)) == 3
 
 
-def test_closing_is_said_once(session: Session, settings: Settings, neighbours: list[int]) -> None:
+def test_closing_twice_changes_nothing(session: Session, settings: Settings, neighbours: list[int]) -> None:
     incident, who = report(session, settings), dispatcher(session)
     lifecycle.close_incident(session, who, incident.id, IncidentOutcome.FALSE_ALARM, None, at=NOW)
     count = len(told(session))
@@ -374,6 +372,6 @@ def test_closing_is_said_once(session: Session, settings: Settings, neighbours: 
         )
 
 
-def test_the_kind_is_told_from_the_start(session: Session, settings: Settings) -> None:
+def test_an_incidents_kind_never_changes(session: Session, settings: Settings) -> None:
     assert report(session, settings, kind="exercise").kind is IncidentKind.EXERCISE
     assert report(session, settings).kind is IncidentKind.REAL

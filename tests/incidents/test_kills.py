@@ -191,7 +191,7 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def test_whatever_is_killed_each_is_called_once_and_nobody_after_the_stop(
+def test_after_kills_each_person_is_alerted_once_and_nobody_after_the_stop(
     world: tuple[str, Database, Server | None], tmp_path: Path
 ) -> None:
     url, database, server = world

@@ -106,7 +106,7 @@ _OTHERS = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # each example is elsewhere
 )
 @given(_OTHERS)
-def test_a_real_plan_is_the_plan_without_tests_exercises_and_what_is_over(
+def test_a_real_plan_ignores_tests_exercises_and_lapsed_incidents(
     session: Session, settings: Settings, others: list[Other]
 ) -> None:
     number = session.scalar(select(func.count()).select_from(Incident)) or 0
@@ -139,7 +139,7 @@ def test_a_real_plan_is_the_plan_without_tests_exercises_and_what_is_over(
     session.commit()
 
 
-def test_people_who_were_asked_elsewhere_are_free_after_three_minutes_and_those_who_come_are_not(
+def test_silent_people_are_free_after_three_minutes_and_accepted_ones_are_not(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     first = report(session, settings)
@@ -158,7 +158,7 @@ def test_people_who_were_asked_elsewhere_are_free_after_three_minutes_and_those_
     assert late & {each.person_id for each in silent}
 
 
-def test_an_exercise_calls_nobody_who_is_called_to_a_real_patient_whenever_that_was(
+def test_an_exercise_alerts_nobody_who_is_alerted_to_a_real_patient(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     real = report(session, settings)
@@ -168,7 +168,7 @@ def test_an_exercise_calls_nobody_who_is_called_to_a_real_patient_whenever_that_
     assert not people_of(session, exercise) & called
 
 
-def test_somebody_in_an_exercise_is_called_to_the_real_patient_and_told_that_it_is_real(
+def test_a_real_alert_takes_people_out_of_an_exercise_and_says_so(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     exercise = report(session, settings, kind="exercise")
@@ -209,7 +209,7 @@ def test_people_who_accept_two_calls_go_to_the_one_they_accepted_last(
     assert one.state is AlertState.ACCEPTED
 
 
-def test_forty_who_are_out_do_not_hide_who_is_free(session: Session, settings: Settings) -> None:
+def test_forty_busy_people_do_not_hide_free_ones(session: Session, settings: Settings) -> None:
     settings = settings.model_copy(
         update={"planning": settings.planning.model_copy(update={"people": 3, "max_alerts_per_wave": 3})}
     )
@@ -224,7 +224,9 @@ def test_forty_who_are_out_do_not_hide_who_is_free(session: Session, settings: S
 # --- how many reports one may have open -------------------------------------------------------------------
 
 
-def test_a_resident_may_have_two_open_and_is_told_to_call(session: Session, settings: Settings) -> None:
+def test_a_resident_may_have_two_open_reports_and_is_referred_to_the_emergency_number(
+    session: Session, settings: Settings
+) -> None:
     home = make.estate(session)
     who = resident(session, home)
 
@@ -245,7 +247,7 @@ def test_a_resident_may_have_two_open_and_is_told_to_call(session: Session, sett
     assert tell(180, at=later(hours=5)).id, "what is over does not count"
 
 
-def test_an_estate_may_have_five_open_and_a_dispatcher_any_number(
+def test_an_estate_may_have_five_open_reports_and_a_dispatcher_any_number(
     session: Session, settings: Settings
 ) -> None:
     home = make.estate(session, boundary=make.square(PATIENT, metres=2_000))
@@ -261,7 +263,7 @@ def test_an_estate_may_have_five_open_and_a_dispatcher_any_number(
         tell(-150.0 * (each + 1), dispatcher(session))
 
 
-def test_invented_reports_leave_a_dispatchers_patient_nobody_less(
+def test_unconfirmed_reports_take_nobody_from_a_confirmed_patient(
     session: Session, settings: Settings
 ) -> None:
     """Twelve by six residents of three estates, all around the place where somebody really lies."""
@@ -286,7 +288,7 @@ def test_invented_reports_leave_a_dispatchers_patient_nobody_less(
     assert asked(session, report(session, settings, floor=1)) == alone
 
 
-def test_what_a_dispatcher_reports_is_confirmed_and_what_a_resident_does_is_not(
+def test_a_dispatchers_report_is_confirmed_and_a_residents_is_not(
     session: Session, settings: Settings
 ) -> None:
     home = make.estate(session)
@@ -307,7 +309,7 @@ def test_what_a_dispatcher_reports_is_confirmed_and_what_a_resident_does_is_not(
         ("real", timedelta(hours=4, minutes=9), timedelta(hours=4, minutes=10)),
     ],
 )
-def test_what_nobody_closes_closes_itself(
+def test_an_incident_that_nobody_closes_lapses(
     session: Session,
     settings: Settings,
     database: Database,
@@ -332,7 +334,7 @@ def test_what_nobody_closes_closes_itself(
     assert [each.kind for each in queries.events(session, incident.id)][-1] == "closed"
 
 
-def test_while_the_job_is_late_what_is_over_counts_as_closed(
+def test_a_lapsed_incident_counts_as_closed_before_the_job_runs(
     session: Session, settings: Settings, database: Database, neighbours: list[int]
 ) -> None:
     incident = report(session, settings, case_number="47")
@@ -369,7 +371,7 @@ def test_two_workers_close_and_remind_once(
         assert [each.kind for each in queries.events(own, real.id)].count("reminded") == 1
 
 
-def test_dispatchers_are_reminded_of_what_nobody_closed_and_again_after_a_new_estimate(
+def test_dispatchers_are_reminded_of_open_incidents_once_per_estimate(
     session: Session, settings: Settings, database: Database
 ) -> None:
     region = make.region(session)
@@ -394,7 +396,7 @@ def test_dispatchers_are_reminded_of_what_nobody_closed_and_again_after_a_new_es
     assert remind(later(minutes=31)) == 1
 
 
-def test_where_no_dispatcher_reported_it_all_of_the_region_are_reminded(
+def test_without_a_reporting_dispatcher_all_of_the_region_are_reminded(
     session: Session, settings: Settings, database: Database
 ) -> None:
     region, home = make.region(session), make.estate(session)
@@ -408,7 +410,7 @@ def test_where_no_dispatcher_reported_it_all_of_the_region_are_reminded(
     assert reminded == {each.person_id for each in dispatchers}
 
 
-def test_a_dispatcher_says_afterwards_how_what_lapsed_ended_and_lapsed_is_nobodys_word(
+def test_a_lapsed_incident_can_get_its_outcome_later(
     session: Session, settings: Settings, database: Database
 ) -> None:
     incident, who = report(session, settings), dispatcher(session)
@@ -425,7 +427,7 @@ def test_a_dispatcher_says_afterwards_how_what_lapsed_ended_and_lapsed_is_nobody
 
 
 @pytest.mark.parametrize("ended", ["closed", "over"])
-def test_a_case_number_or_key_of_what_is_over_is_a_conflict(
+def test_a_case_number_or_key_of_a_closed_incident_is_a_conflict(
     session: Session, settings: Settings, neighbours: list[int], ended: str
 ) -> None:
     key = "7d0a8f2e-8d3b-4b63-9c0e-2f9f2a5f6a10"
@@ -443,7 +445,7 @@ def test_a_case_number_or_key_of_what_is_over_is_a_conflict(
     assert report(session, settings, case_number="48", at=at).id != incident.id
 
 
-def test_a_late_ambulance_does_not_keep_people_from_being_asked(
+def test_people_are_alerted_even_if_the_ambulance_is_late(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     """The only one who came declines two minutes after the ambulance was expected: others are asked."""

@@ -28,7 +28,9 @@ def entries(text: str) -> list[dict[str, str]]:
     return [dict(line.split(": ", 1) for line in lines) for lines in blocks]
 
 
-def test_a_watcher_gets_what_there_is_and_resumes_where_it_was(session: Session, client: TestClient) -> None:
+def test_a_watcher_gets_existing_entries_and_resumes_where_it_was(
+    session: Session, client: TestClient
+) -> None:
     incident = make.incident(session)
     centre = make.key(session, TokenRole.DISPATCHER, region=make.region(session))
     elsewhere = make.key(session, TokenRole.DISPATCHER, region=make.region(session, "CN-44"))
@@ -96,10 +98,10 @@ def test_an_entry_reaches_hundreds_of_watchers_within_a_second_and_is_read_once(
     assert asked < 40, "not once for each who watches"
 
 
-def test_a_watcher_that_takes_nothing_is_let_go(
+def test_a_watcher_that_reads_nothing_is_disconnected(
     session: Session, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "MOST_WAITING", 3)  # five hundred entries would show the same, later
+    monkeypatch.setattr(live, "MAX_QUEUED_EVENTS", 3)  # five hundred entries would show the same, later
     incident_id = make.incident(session).id
     session.commit()
 
@@ -114,7 +116,7 @@ def test_a_watcher_that_takes_nothing_is_let_go(
     assert asyncio.run(watch()) is None
 
 
-def test_a_database_that_is_gone_for_a_while_ends_no_stream(session: Session, database: Database) -> None:
+def test_a_database_outage_ends_no_stream(session: Session, database: Database) -> None:
     """What is asked fails once; the next look finds what came meanwhile."""
     incident_id = make.incident(session).id
     session.commit()

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aed.incidents.plan.rules import search as arrangement
+from aed.incidents.plan.rules import search
 from aed.incidents.plan.rules.offers import Offer
 from aed.incidents.plan.rules.planner import NotAskedReason, Plan, PlanCase, Purpose, plan, useful_offers
 from aed.incidents.plan.rules.survival import Patient, expected_score
@@ -157,9 +157,7 @@ SOME = (
 
 @pytest.mark.parametrize("planning", SOME, ids=("value", "half", "few", "usual"))
 @pytest.mark.parametrize(("people", "devices"), [(1, 1), (3, 2), (4, 3), (6, 1)])
-def test_small_cases_are_planned_as_well_as_they_can_be(
-    people: int, devices: int, planning: Planning
-) -> None:
+def test_small_cases_are_planned_optimally(people: int, devices: int, planning: Planning) -> None:
     for seed in range(20):
         case = scattered(seed, people, devices)
         made = plan(case, planning=planning, survival=SURVIVAL)
@@ -169,11 +167,13 @@ def test_small_cases_are_planned_as_well_as_they_can_be(
 
 @pytest.mark.parametrize("planning", SOME, ids=("value", "half", "few", "usual"))
 @pytest.mark.parametrize(("people", "devices"), [(5, 2), (5, 3), (6, 2), (7, 1)])
-def test_the_search_of_larger_ones_is_within_a_hundredth_of_a_point(
+def test_the_search_is_within_a_hundredth_of_a_point_of_the_optimum(
     people: int, devices: int, planning: Planning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Made to search where it would try all."""
-    monkeypatch.setattr(arrangement, "FEW", 0)  # cases of which all is tried would not show the search
+    monkeypatch.setattr(
+        search, "MAX_EXHAUSTIVE_ARRANGEMENTS", 0
+    )  # cases of which all is tried would not show the search
     for seed in range(12):
         case = scattered(seed, people, devices)
         made = plan(case, planning=planning, survival=SURVIVAL)
@@ -184,7 +184,7 @@ def test_the_search_of_larger_ones_is_within_a_hundredth_of_a_point(
 
 @given(st.integers(0, 10_000), st.integers(1, 25), st.integers(0, 8), st.sampled_from(SOME), st.randoms())
 @settings(max_examples=80, deadline=None)  # how long a plan takes is for `make bench`
-def test_what_holds_of_every_plan(
+def test_invariants_of_every_plan(
     seed: int, people: int, devices: int, planning: Planning, rng: random.Random
 ) -> None:
     case = scattered(seed, people, devices)
@@ -228,7 +228,7 @@ def test_one_more_person_near_never_makes_the_promise_worse(
 # --- cases whose answer one sees --------------------------------------------------------------------------
 
 
-def test_who_is_alone_goes_direct_though_a_device_is_near() -> None:
+def test_a_single_person_goes_direct_even_near_a_device() -> None:
     assert tasks(planned(direct(1, 60), fetch(1, 90))) == {1: (Task.DIRECT, None)}
 
 
@@ -249,7 +249,7 @@ def test_nobody_is_asked_when_the_ambulance_is_at_the_door() -> None:
     assert planned(direct(1, 30), patient=Patient(600.0, 10.0)).steps == ()
 
 
-def test_once_a_device_is_on_its_way_no_later_one_is_sent_for() -> None:
+def test_no_device_is_sent_for_that_arrives_after_one_on_its_way() -> None:
     asked = (fetch(9, 200, chance=0.71), direct(8, 100))
     offers = (direct(1, 150), fetch(1, 260, device=2))
     assert tasks(planned(*offers, asked=asked))[1] == (Task.FETCH, 2), "as long as nobody has said yes"
@@ -330,7 +330,7 @@ def test_not_more_than_two_are_sent_to_one_device() -> None:
     assert {each.why for each in only_there.left} == {NotAskedReason.TWO_TO_THIS_DEVICE}
 
 
-def test_who_has_been_asked_is_not_asked_again() -> None:
+def test_people_who_were_asked_are_not_asked_again() -> None:
     made = planned(direct(1, 60), direct(2, 90), asked=(direct(1, 60, chance=0.1),))
     assert tasks(made) == {2: (Task.DIRECT, None)}
 

@@ -42,7 +42,7 @@ def _offers(draw: st.DrawFn) -> list[Offer]:
 
 
 @given(_offers(), st.integers(1, 3))
-def test_the_chances_are_those_of_every_way_it_can_turn_out(coming: list[Offer], at_least: int) -> None:
+def test_probabilities_match_enumeration(coming: list[Offer], at_least: int) -> None:
     somebody = several = device = 0.0
     for comes in product((True, False), repeat=len(coming)):
         for works in product((True, False), repeat=len(WORKS)):
@@ -72,7 +72,7 @@ def accepted(count: int, *, seconds: float = 300.0, device: int | None = None) -
     return [Offer(person, task, seconds, ACCEPTED, device, 0.93) for person in range(count)]
 
 
-def test_enough_have_accepted_once_two_are_there_with_the_promised_chance() -> None:
+def test_the_promise_is_kept_once_two_arrive_with_its_probability() -> None:
     numbers = Planning()
     assert not is_promise_kept(accepted(3), ambulance_seconds=600, planning=numbers)
     assert is_promise_kept(accepted(4), ambulance_seconds=600, planning=numbers)

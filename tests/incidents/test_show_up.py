@@ -109,7 +109,7 @@ def call(session: Session, *, kind: str = "real", at: datetime = NOW, comes: int
     return incident
 
 
-def test_a_region_where_nobody_comes_at_noon_asks_more_and_its_plan_is_planned_again_the_same(
+def test_a_region_with_low_show_up_at_noon_asks_more_reproducibly(
     session: Session,
 ) -> None:
     for each in range(1, 31):

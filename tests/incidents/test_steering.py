@@ -47,7 +47,7 @@ def kinds(session: Session, incident: Incident) -> list[str]:
     return [each.kind for each in queries.events(session, incident.id)]
 
 
-def test_while_it_is_held_nobody_is_asked_and_resumed_it_goes_on(
+def test_on_hold_nobody_is_alerted_until_resumed(
     session: Session, settings: Settings, database: Database, neighbours: list[int]
 ) -> None:
     incident, who = report(session, settings), dispatcher(session)
@@ -70,7 +70,7 @@ def test_while_it_is_held_nobody_is_asked_and_resumed_it_goes_on(
 
 
 @pytest.mark.parametrize("is_held", [False, True])
-def test_more_are_asked_once_for_a_key_also_while_it_is_held(
+def test_asking_for_more_works_once_per_key_also_on_hold(
     session: Session, settings: Settings, neighbours: list[int], is_held: bool
 ) -> None:
     incident, who = report(session, settings), dispatcher(session)
@@ -89,7 +89,7 @@ def test_more_are_asked_once_for_a_key_also_while_it_is_held(
     assert (again.asked, live(session, incident)) == (0, after)
 
 
-def test_somebody_who_is_excluded_is_told_and_comes_back_when_it_is_lifted(
+def test_an_excluded_person_is_notified_and_alerted_again_when_lifted(
     session: Session, settings: Settings
 ) -> None:
     make.responder(session, at=north_of(PATIENT, metres=60))
@@ -118,7 +118,7 @@ def test_somebody_who_is_excluded_is_told_and_comes_back_when_it_is_lifted(
         steering.exclude(session, who, incident.id, ExclusionIn(person_id=999), now=now(settings, 8))
 
 
-def test_a_device_that_is_excluded_is_fetched_by_nobody(
+def test_an_excluded_device_is_not_fetched(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     device = make.device(session, at=east_of(PATIENT, metres=60))
@@ -132,7 +132,7 @@ def test_a_device_that_is_excluded_is_fetched_by_nobody(
     assert not any(each.device_id == device.id for each in now_live)
 
 
-def test_people_farther_away_are_found_when_it_is_widened(session: Session, settings: Settings) -> None:
+def test_a_larger_radius_finds_people_farther_away(session: Session, settings: Settings) -> None:
     far = settings.responder_radius_metres + 300
     make.responder(session, at=north_of(PATIENT, metres=far))
     incident, who = report(session, settings, ambulance_seconds=3_000), dispatcher(session)
@@ -142,7 +142,7 @@ def test_people_farther_away_are_found_when_it_is_widened(session: Session, sett
     assert incident.radius_metres == far + 100
 
 
-def test_nobody_is_sent_into_danger_and_people_are_called_again_when_it_is_over(
+def test_nobody_is_sent_into_a_hazard_and_alerts_resume_when_it_is_lifted(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     incident, who = report(session, settings), dispatcher(session)
@@ -165,7 +165,7 @@ def test_nobody_is_sent_into_danger_and_people_are_called_again_when_it_is_over(
     assert live(session, incident) & before
 
 
-def test_people_who_were_called_hear_of_a_hazard_and_the_note_is_behind_the_link(
+def test_alerted_people_are_warned_of_a_hazard_with_the_note_behind_the_link(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     incident, who = report(session, settings), dispatcher(session)
@@ -178,7 +178,7 @@ def test_people_who_were_called_hear_of_a_hazard_and_the_note_is_behind_the_link
     assert not any("smell" in text for _, text in told(session))
 
 
-def test_an_ambulance_that_is_not_there_after_all_has_the_people_called_again(
+def test_people_are_alerted_again_if_the_ambulance_has_not_arrived_after_all(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     incident, who = report(session, settings), dispatcher(session)
@@ -193,7 +193,7 @@ def test_an_ambulance_that_is_not_there_after_all_has_the_people_called_again(
     assert live(session, incident) & before
 
 
-def test_nobody_under_18_is_called(session: Session, settings: Settings) -> None:
+def test_people_under_18_are_not_alerted(session: Session, settings: Settings) -> None:
     home = make.estate(session)
     adult, minor, unknown = (make.responder(session, at=north_of(PATIENT, metres=m)) for m in (60, 30, 90))
     lead = make.somebody(session, Role.LEAD, estate=home)
@@ -214,7 +214,7 @@ def test_nobody_under_18_is_called(session: Session, settings: Settings) -> None
     assert live(session, report(session, strict)) == {session.get_one(Responder, adult).person_id}
 
 
-def test_only_dispatchers_of_the_region_have_a_hand_in_it(session: Session, settings: Settings) -> None:
+def test_only_dispatchers_of_the_region_can_steer(session: Session, settings: Settings) -> None:
     home = make.estate(session)
     resident = make.somebody(session, Role.RESIDENT, estate=home)
     incident = report(session, settings, resident)
@@ -241,7 +241,7 @@ def opened(client: TestClient, desk: dict[str, str], **given: Any) -> dict[str, 
     return found
 
 
-def test_opening_answers_how_many_are_called_and_when_the_first_is_expected(
+def test_reporting_returns_how_many_are_alerted_and_the_first_arrival(
     session: Session, client: TestClient, desk: dict[str, str], neighbours: list[int]
 ) -> None:
     make.device(session, at=east_of(PATIENT, metres=60))
@@ -255,7 +255,7 @@ def test_opening_answers_how_many_are_called_and_when_the_first_is_expected(
     assert opened(client, desk, case_number="48")["is_new"] is False
 
 
-def test_a_plan_has_names_and_says_why_nobody_fetches(
+def test_a_shown_plan_gives_the_reason_why_nobody_fetches(
     session: Session, client: TestClient, desk: dict[str, str], neighbours: list[int]
 ) -> None:
     session.commit()
@@ -280,7 +280,7 @@ def test_a_plan_has_names_and_says_why_nobody_fetches(
         ({}, 60, 600, None),
     ],
 )
-def test_why_nobody_fetches(
+def test_each_reason_why_nobody_fetches(
     session: Session,
     client: TestClient,
     desk: dict[str, str],
@@ -296,7 +296,7 @@ def test_why_nobody_fetches(
     assert (why["code"] if why else None) == code
 
 
-def test_the_dispatchers_hand_over_http(
+def test_steering_over_http(
     session: Session, client: TestClient, desk: dict[str, str], neighbours: list[int]
 ) -> None:
     device = make.device(session, at=east_of(PATIENT, metres=60))
@@ -327,7 +327,7 @@ def test_the_dispatchers_hand_over_http(
     assert client.put(f"{path}/hold", json={"held": True}).status_code == 404
 
 
-def test_the_page_of_who_fetches_for_a_child_says_what_is_known_of_pads(
+def test_the_page_for_a_child_shows_what_is_known_of_child_pads(
     session: Session, settings: Settings, client: TestClient
 ) -> None:
     person = make.person(session)
@@ -352,7 +352,7 @@ def make_child_pads(session: Session, device_id: int) -> None:
     session.commit()
 
 
-def test_old_age_and_hazard_join(session: Session, settings: Settings) -> None:
+def test_a_second_report_fills_in_age_group_and_hazard(session: Session, settings: Settings) -> None:
     first = report(session, settings)
     report(session, settings, age_group="infant", hazard="inform")
     assert (first.age_group, first.hazard) == (AgeGroup.INFANT, Hazard.INFORM)

@@ -62,7 +62,7 @@ def test_by_hand() -> None:
     assert expected_survival(Patient(0.0, 600.0), coming, NUMBERS) == pytest.approx(28.55)
 
 
-def test_nobody_is_worth_what_the_ambulance_does_alone() -> None:
+def test_without_people_survival_is_that_of_the_ambulance_alone() -> None:
     assert expected_survival(Patient(60.0, 300.0), [], NUMBERS) == pytest.approx(67 - 6 * 5.5 - 1.5 * 1.1)
     assert expected_survival(Patient(0.0, 1200.0), [], NUMBERS) == 0.0
 
@@ -82,7 +82,7 @@ def _coming(draw: st.DrawFn) -> Coming:
     st.builds(Patient, st.floats(0, 300), st.floats(60, 1500), st.booleans()),
     st.lists(_coming(), max_size=6),
 )
-def test_the_expectation_is_that_of_every_way_it_can_turn_out(patient: Patient, coming: list[Coming]) -> None:
+def test_expected_survival_matches_enumeration(patient: Patient, coming: list[Coming]) -> None:
     assert expected_survival(patient, coming, NUMBERS) == pytest.approx(enumerated(patient, coming), abs=1e-9)
 
 
@@ -91,7 +91,7 @@ def test_the_expectation_is_that_of_every_way_it_can_turn_out(patient: Patient, 
     st.lists(_coming(), max_size=5),
     st.sampled_from((0.0, 0.2, 0.5)),
 )
-def test_the_score_is_the_formula_without_its_floor_over_every_way_it_can_turn_out(
+def test_expected_score_matches_enumeration_without_the_floor(
     patient: Patient, coming: list[Coming], spread: float
 ) -> None:
     """However early or late the ambulance is."""
@@ -117,9 +117,7 @@ def test_the_moments_of_the_ambulance_have_the_mean_and_the_variance_of_its_erro
 
 @example(1.0, 29.5, 5.0)
 @given(st.floats(0.01, 1.0), st.floats(0, 1e6), st.floats(5, 120))
-def test_the_longer_the_silence_the_less_is_left_of_a_chance(
-    chance: float, waited: float, mean: float
-) -> None:
+def test_probability_falls_with_silence(chance: float, waited: float, mean: float) -> None:
     left = probability_after_silence(chance, waited, mean)
     assert 0.0 <= left <= min(1.0, chance + 1e-12)
     assert probability_after_silence(chance, waited + 30, mean) <= left + 1e-12

@@ -130,7 +130,7 @@ def ids(told: Sequence[NearbyResponder]) -> list[int]:
 # --- what is kept, and for how long ---------------------------------------------------------------------
 
 
-def test_a_place_holds_for_fifteen_minutes_by_the_clock_that_is_told(
+def test_a_live_location_is_valid_for_fifteen_minutes(
     session: Session, settings: Settings, kept: LivePlaces
 ) -> None:
     responder = on_duty(session, at=FAR)
@@ -149,7 +149,7 @@ def test_a_place_holds_for_fifteen_minutes_by_the_clock_that_is_told(
         assert ids(found(session, settings, FAR, at=at)) == ([] if holds else [responder]), at
 
 
-def test_a_cell_is_kept_and_nothing_finer(session: Session, settings: Settings, kept: LivePlaces) -> None:
+def test_only_the_cell_is_stored(session: Session, settings: Settings, kept: LivePlaces) -> None:
     responder = on_duty(session, at=FAR)
     put(session, kept, responder, PATIENT)
 
@@ -163,7 +163,7 @@ def test_a_cell_is_kept_and_nothing_finer(session: Session, settings: Settings, 
 
 
 @pytest.mark.parametrize("way", [north_of(PATIENT, metres=2_500), FAR], ids=["next cells", "far away"])
-def test_who_moves_is_found_there_and_no_longer_here(
+def test_a_moved_responder_is_found_at_the_new_location_only(
     session: Session, settings: Settings, kept: LivePlaces, way: Position
 ) -> None:
     responder = on_duty(session, at=Position(31.5, 119.0))
@@ -177,7 +177,7 @@ def test_who_moves_is_found_there_and_no_longer_here(
     assert ids(found(session, settings, way, at=later)) == [responder]
 
 
-def test_what_is_forgotten_is_nowhere(
+def test_a_deleted_location_is_not_found(
     session: Session, settings: Settings, kept: LivePlaces, request: pytest.FixtureRequest
 ) -> None:
     one, other = on_duty(session, at=FAR), on_duty(session, at=FAR)
@@ -200,7 +200,7 @@ def test_what_is_forgotten_is_nowhere(
 
 
 @pytest.mark.parametrize("far", [north_of(PATIENT, metres=3_000), FAR], ids=["next cells", "far away"])
-def test_of_two_phones_the_newest_word_counts_whichever_comes_last(
+def test_of_two_phones_the_latest_location_counts(
     session: Session, settings: Settings, kept: LivePlaces, far: Position
 ) -> None:
     responder = on_duty(session, at=Position(31.5, 119.0))
@@ -240,7 +240,7 @@ def test_two_phones_of_one_person_at_the_same_time_leave_one_place(
         assert [ids(found(session, settings, way, at=later)) for way in ways] == [[], [responder], [], []]
 
 
-def test_expired_places_are_deleted_by_the_timetable_or_go_by_themselves(
+def test_expired_locations_are_deleted_by_a_job_or_expire(
     session: Session,
     database: Database,
     settings: Settings,
@@ -350,7 +350,7 @@ def test_ten_thousand_at_once_are_found_as_a_slow_search_finds_them(
     assert compared > 1_000
 
 
-def test_the_responders_told_are_those_of_a_search_over_live_and_default_places(
+def test_lookup_responders_match_a_brute_force_search_over_live_and_default_places(
     session: Session, settings: Settings, kept: LivePlaces
 ) -> None:
     """By straight lines: the place of the phone of those on duty, and every default place of the others."""
@@ -416,7 +416,9 @@ def take(
     return why
 
 
-def test_without_the_consent_nothing_is_kept(session: Session, settings: Settings, kept: LivePlaces) -> None:
+def test_without_consent_no_location_is_stored(
+    session: Session, settings: Settings, kept: LivePlaces
+) -> None:
     responder = make.responder(session, at=FAR)
     person = session.get_one(Responder, responder).person_id
 
@@ -457,7 +459,7 @@ def test_who_is_not_signed_in_offers_nothing_or_pauses_shares_no_place(
 
 
 @pytest.mark.parametrize("kind", [ConsentKind.LIVE_PLACE, ConsentKind.BEING_CALLED])
-def test_withdrawing_forgets_at_once_and_nothing_is_kept_afterwards(
+def test_withdrawing_consent_deletes_the_location_at_once(
     session: Session, settings: Settings, kept: LivePlaces, kind: ConsentKind
 ) -> None:
     responder = on_duty(session, at=north_of(PATIENT, metres=100))
@@ -473,7 +475,7 @@ def test_withdrawing_forgets_at_once_and_nothing_is_kept_afterwards(
     assert ids(found(session, settings)) == ([responder] if at_home else [])
 
 
-def test_another_consent_withdrawn_forgets_nothing(session: Session, kept: LivePlaces) -> None:
+def test_withdrawing_another_consent_keeps_the_location(session: Session, kept: LivePlaces) -> None:
     responder = on_duty(session)
     person = session.get_one(Responder, responder).person_id
     assert take(session, person) is None
@@ -483,7 +485,7 @@ def test_another_consent_withdrawn_forgets_nothing(session: Session, kept: LiveP
     assert set(kept.held(session.connection(), [responder], at=NOW)) == {responder}
 
 
-def test_pausing_going_off_duty_and_erasing_forget(session: Session, kept: LivePlaces) -> None:
+def test_pausing_going_off_duty_and_erasing_delete_the_location(session: Session, kept: LivePlaces) -> None:
     def pause(person: Person) -> None:
         change = OfferAmend(paused_until=NOW + timedelta(hours=1))
         offering.amend_offer(session, ADMINISTRATOR, person.id, change, at=NOW)
@@ -507,7 +509,7 @@ def test_pausing_going_off_duty_and_erasing_forget(session: Session, kept: LiveP
         assert kept.held(session.connection(), [entry.id], at=NOW) == {}
 
 
-def test_the_own_data_hold_what_is_kept(session: Session, kept: LivePlaces) -> None:
+def test_the_data_export_includes_the_live_location(session: Session, kept: LivePlaces) -> None:
     responder = on_duty(session)
     person = session.get_one(Person, session.get_one(Responder, responder).person_id)
     put(session, kept, responder, PATIENT)
@@ -521,7 +523,7 @@ def test_the_own_data_hold_what_is_kept(session: Session, kept: LivePlaces) -> N
     assert row["cell"] == h3.str_to_int(h3.latlng_to_cell(PATIENT.lat, PATIENT.lon, 9))
 
 
-def test_the_moment_of_a_place_is_lately_and_not_to_come() -> None:
+def test_a_locations_time_must_be_recent_and_not_in_the_future() -> None:
     assert location_moment(None, now=NOW) == NOW
     assert location_moment(NOW - timedelta(minutes=14), now=NOW) == NOW - timedelta(minutes=14)
     assert location_moment(NOW + MAX_CLOCK_SKEW, now=NOW) == NOW, "the phone's clock is a little ahead"
@@ -550,7 +552,7 @@ def http(settings: Settings) -> Iterator[TestClient]:
         yield client
 
 
-def test_a_phone_on_duty_says_where_it_is_and_takes_it_back(session: Session, http: TestClient) -> None:
+def test_a_phone_on_duty_shares_and_deletes_its_location(session: Session, http: TestClient) -> None:
     mine = phone(session, make.shares_live_place(session, make.responder(session)))
     assert http.get("/v1/location", headers=mine).json() == {"held": None}
 
@@ -658,7 +660,7 @@ def test_the_place_of_a_phone_stands_in_no_log(
 
 
 @pytest.mark.skipif(PROGRAM is None, reason=MISSING)
-def test_without_the_cluster_the_lookup_tells_default_places_and_phones_are_asked_to_come_again(
+def test_without_the_cluster_default_places_are_used_and_phones_get_503(
     database_url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with throwaway_cluster() as cluster:

@@ -110,7 +110,7 @@ def amend(session: Session, person: Person, **change: Any) -> None:
 # --- who may --------------------------------------------------------------------------------------------
 
 
-def test_nobody_offers_for_somebody_else_but_the_office(session: Session) -> None:
+def test_only_the_office_can_offer_for_somebody_else(session: Session) -> None:
     person, stranger = make.person(session), make.person(session)
     estate = make.estate(session)
     make.role(session, person, Role.RESIDENT, estate=estate)
@@ -131,9 +131,7 @@ def test_nobody_offers_for_somebody_else_but_the_office(session: Session) -> Non
 # --- offering -------------------------------------------------------------------------------------------
 
 
-def test_who_offers_to_help_is_called_with_a_certificate_and_never_without(
-    session: Session, settings: Settings
-) -> None:
+def test_an_offer_is_called_only_with_a_certificate(session: Session, settings: Settings) -> None:
     person = wu(session)
     make.offer(session, person)
     assert called(session, settings) == []
@@ -161,7 +159,7 @@ def test_an_award_is_called_only_once_its_holder_offers(session: Session, settin
     assert enrolment.person_id != person.id
 
 
-def test_without_the_consent_or_in_other_words_nobody_offers(session: Session) -> None:
+def test_an_offer_requires_consent_to_the_current_wording(session: Session) -> None:
     person = make.person(session)
     for given in ({}, {"place_on_duty": DUTY_IN_FORCE}, {"being_called": "1999-01"}):
         with pytest.raises(InvalidInput) as refused:
@@ -174,7 +172,7 @@ def test_without_the_consent_or_in_other_words_nobody_offers(session: Session) -
         make.offer(session, person)
 
 
-def test_a_place_of_duty_is_kept_only_with_the_consent_to_that(session: Session) -> None:
+def test_a_place_of_duty_requires_its_consent(session: Session) -> None:
     person = make.person(session)
     work = {"kind": "work", "position": {"lat": 30.3, "lon": 120.1}}
     home = {"kind": "home", "position": {"lat": 30.29, "lon": 120.1}}
@@ -216,7 +214,7 @@ def ask_at(session: Session, settings: Settings, *, days: int) -> list[NearbyRes
     return answer.responders or []
 
 
-def test_who_leaves_is_not_called_and_nothing_of_where_is_kept(session: Session, settings: Settings) -> None:
+def test_leaving_deactivates_and_deletes_all_places(session: Session, settings: Settings) -> None:
     from_a_list(session)
     person = session.scalars(select(Person)).one()
     make.offer(session, person)
@@ -254,7 +252,7 @@ def test_a_list_states_the_consents_of_its_people(session: Session, settings: Se
 
 @pytest.mark.parametrize("name", ["Wu", "Wu Er"])
 @pytest.mark.parametrize("source", ["red-cross", "another"])
-def test_no_list_calls_back_who_withdrew(
+def test_a_list_does_not_reactivate_people_who_withdrew(
     session: Session, settings: Settings, name: str, source: str
 ) -> None:
     from_a_list(session)
@@ -268,7 +266,7 @@ def test_no_list_calls_back_who_withdrew(
     assert len(session.scalars(select(Person)).all()) == 1
 
 
-def test_no_list_amends_where_and_when_of_who_spoke_but_the_certificate(
+def test_a_list_changes_only_the_certificate_of_people_who_spoke(
     session: Session, settings: Settings
 ) -> None:
     from_a_list(session, valid_until=date(2026, 1, 1))
@@ -293,7 +291,7 @@ STEPS = ("list", "another list", "of work", "offer", "leave", "duty", "no duty",
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @these(steps=st.lists(st.sampled_from(STEPS), max_size=8))
-def test_whatever_happens_only_who_agreed_is_called(
+def test_only_people_who_agreed_are_called_after_any_sequence(
     session: Session, settings: Settings, steps: list[str]
 ) -> None:
     """The state that the lookup asks for and the consents are in step, in any order of events."""

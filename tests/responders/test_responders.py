@@ -56,9 +56,7 @@ def ids(people: Iterable[NearbyResponder]) -> list[int]:
 # --- who sees them --------------------------------------------------------------------------------------
 
 
-def test_nobody_but_dispatchers_and_administrators_is_told_of_any(
-    session: Session, settings: Settings
-) -> None:
+def test_only_dispatchers_and_administrators_see_responders(session: Session, settings: Settings) -> None:
     estate = make.estate(session)
     responder = make.responder(session, estate_id=estate.id)
 
@@ -72,7 +70,7 @@ def test_nobody_but_dispatchers_and_administrators_is_told_of_any(
         assert ids(answer.responders) == [responder]
 
 
-def test_another_regions_dispatcher_is_told_of_none(session: Session, settings: Settings) -> None:
+def test_another_regions_dispatcher_sees_no_responders(session: Session, settings: Settings) -> None:
     make.responder(session)
 
     answer = ask(session, settings, dispatcher(session, "CN-31"))
@@ -80,7 +78,7 @@ def test_another_regions_dispatcher_is_told_of_none(session: Session, settings: 
     assert answer.responders == []
 
 
-def test_a_dispatcher_of_the_province_is_told_of_those_of_its_city_over_http(
+def test_a_provinces_dispatcher_sees_its_citys_responders_over_http(
     session: Session, client: TestClient
 ) -> None:
     province, city = make.region(session), make.region(session, "CN-3301", parent="CN-33")
@@ -102,9 +100,7 @@ def test_a_dispatcher_of_the_province_is_told_of_those_of_its_city_over_http(
     assert [[person["id"] for person in people] for people in told[3:]] == [[responder]] * 3
 
 
-def test_a_cell_and_a_rounded_time_are_told_and_never_a_point_a_name_or_a_phone(
-    session: Session, settings: Settings
-) -> None:
+def test_responders_are_shown_as_cell_and_rounded_time_only(session: Session, settings: Settings) -> None:
     homes = [Position(30.2913571, 120.1012468), Position(30.2887654, 120.0987651)]
     for home in homes:
         make.responder(session, at=home)
@@ -326,7 +322,7 @@ def test_many_who_live_nearer_do_not_hide_the_one_who_is_there_first(
     assert ids(found(session, settings, network=network, responders=1)) == [down_the_road]
 
 
-def test_somebody_far_beyond_the_reach_does_not_pass_for_near(session: Session, settings: Settings) -> None:
+def test_a_responder_beyond_the_reach_is_not_near(session: Session, settings: Settings) -> None:
     """The network knows that there is no short way: the straight line must not undercut it."""
     network = streets(
         settings, {1: (0, 0), 2: (0, 3000), 3: (80, 3000), 4: (80, 0), 5: (-900, 0)}, [1, 2, 3, 4], [1, 5]
@@ -341,9 +337,7 @@ def test_somebody_far_beyond_the_reach_does_not_pass_for_near(session: Session, 
     assert people[1].direct_seconds >= direct(1500 * 1.5)
 
 
-def test_somebody_behind_a_closed_gate_comes_when_it_has_been_opened(
-    session: Session, settings: Settings
-) -> None:
+def test_a_responder_behind_a_closed_gate_waits_for_it(session: Session, settings: Settings) -> None:
     network = streets(settings, {1: (0, 0), 2: (50, 0), 3: (150, 0)}, [1, 2, 3])
     estate = make.estate(session)
     make.gate(session, estate, at=place(50, 0), passage="open", opening_hours="off")
@@ -364,9 +358,7 @@ def test_floors_are_climbed_once_at_each_end(session: Session, settings: Setting
     assert person.direct_seconds == pytest.approx(direct(1.5 * 100) + 45 + 2 * 12, rel=0.01)
 
 
-def test_no_more_are_told_than_asked_for_and_none_beyond_the_radius(
-    session: Session, settings: Settings
-) -> None:
+def test_responders_are_limited_by_number_and_radius(session: Session, settings: Settings) -> None:
     near = [make.responder(session, at=north_of(PATIENT, metres=50 * number)) for number in range(1, 7)]
     make.responder(session, at=north_of(PATIENT, metres=1_600))
 

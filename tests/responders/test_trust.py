@@ -48,9 +48,7 @@ def certificate_of(session: Session, responder_id: int) -> Certificate:
     return session.scalars(select(Certificate).where(Certificate.responder_id == responder_id)).one()
 
 
-def test_only_verified_certificates_are_called_where_nobody_says_otherwise(
-    session: Session, settings: Settings
-) -> None:
+def test_by_default_only_verified_certificates_are_called(session: Session, settings: Settings) -> None:
     verified, *_others = (make.responder(session, trust=trust) for trust in reversed(TRUST_LEVELS))
 
     assert called(session, settings) == [verified]

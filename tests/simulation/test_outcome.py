@@ -14,7 +14,7 @@ from tests.simulation.worlds import NUMBERS, OPENING, scene, walking
 PADS = 90.0
 
 
-def test_who_is_next_door_is_there_when_he_has_answered() -> None:
+def test_a_next_door_responder_arrives_once_they_have_answered() -> None:
     told = scene([0.0, 0.0], [0.0], answers=[20.0, 30.0])
 
     found = outcome(told, [AskedResponder(0), AskedResponder(1, device=0)], NUMBERS)
@@ -37,7 +37,7 @@ def test_walks_are_those_of_the_streets_by_way_of_the_device() -> None:
     assert later.cpr_seconds == pytest.approx(55 + walking(230))
 
 
-def test_who_does_not_come_changes_nothing() -> None:
+def test_people_who_do_not_come_change_nothing() -> None:
     nobody = outcome(scene([0.0], [0.0]), [], NUMBERS)
     told = scene([0.0], [0.0], luck=[0.28])
 
@@ -65,7 +65,7 @@ def test_only_the_first_at_a_device_has_it() -> None:
     assert found.wasted == 1, "the second found it taken"
 
 
-def test_who_comes_after_the_ambulance_or_with_a_second_device_came_for_nothing() -> None:
+def test_people_after_the_ambulance_or_with_a_second_device_are_wasted() -> None:
     told = scene([0.0, 0.0, 2300.0], [0.0, 100.0], answers=[0.0, 0.0, 0.0])
 
     found = outcome(
@@ -82,7 +82,7 @@ def test_a_bystander_has_begun_already() -> None:
     )
 
 
-def test_nobody_there_before_the_ambulance_is_alone_unless_a_bystander_helps() -> None:
+def test_without_arrivals_the_patient_is_alone_unless_a_bystander_helps() -> None:
     nobody = outcome(scene([0.0], luck=[0.9]), [AskedResponder(0)], NUMBERS)
     too_late = outcome(scene([0.0], answers=[601.0]), [AskedResponder(0)], NUMBERS)
     somebody = outcome(scene([0.0], answers=[599.0]), [AskedResponder(0)], NUMBERS)

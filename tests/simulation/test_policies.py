@@ -56,13 +56,13 @@ def test_the_fixed_split_sends_two_direct_for_each_who_fetches_another_device() 
     assert [each.device for each in without] == [None] * 9, "where there is no device all go direct"
 
 
-def test_nobody_near_is_nobody_asked() -> None:
+def test_without_people_near_nobody_is_asked() -> None:
     for way in policies(NUMBERS).values():
         assert way(scene([], [10.0], np.zeros((0, 1)).tolist())) == []  # type: ignore[arg-type] # no row at all
         assert way(scene([np.inf], [10.0], [[np.inf]])) == [], "no way leads there"
 
 
-def test_private_devices_that_are_closed_are_told_to_nobody() -> None:
+def test_closed_private_devices_are_not_offered() -> None:
     told = scene(
         [100.0, 120.0, 140.0], [10.0, 60.0], [[20.0, 80.0]] * 3, private=[True, False]
     ).without_private_devices()
@@ -88,7 +88,7 @@ def test_where_everybody_declines_the_next_wave_asks_others() -> None:
     assert len({each.person for each in asked}) == len(asked), "nobody is asked twice"
 
 
-def test_where_the_device_is_there_nobody_else_is_asked() -> None:
+def test_nobody_is_asked_once_the_device_has_arrived() -> None:
     people = [5.0] * 12
     told = scene(people, [5.0], [[0.0]] * 12, answers=[1.0] * 12, ambulance=900.0)
     first = plan_in_waves(told, NUMBERS, waves=1)
@@ -122,7 +122,7 @@ def test_a_device_that_is_not_there_has_another_fetched_from_the_moment_that_is_
     assert {each.at_seconds % 45.0 for each in anew} == {0.0}, "nothing is missing"
 
 
-def test_who_else_is_sent_to_a_device_that_is_not_there_brings_nothing() -> None:
+def test_a_second_fetcher_of_a_missing_device_brings_nothing() -> None:
     told = scene([150.0] * 9, [100.0, 400.0], [[50.0, 500.0]] * 9, chance=[0.4, 0.9], answers=[1.0, 60.0] * 5)
     asked = [AskedResponder(0, 0), AskedResponder(1, 0)]
     at = journey(told, asked[0], NUMBERS).at_device_seconds

@@ -140,7 +140,7 @@ def test_walks_are_longer_than_lines() -> None:
         assert (walk >= line * 0.999).all()
 
 
-def test_hearts_stop_as_often_by_day_as_was_published() -> None:
+def test_incidents_follow_the_published_hours() -> None:
     night, *others = (sum(WEIGHTS_OF_HOURS[first : first + 6]) for first in (0, 6, 12, 18))
     assert [other / night for other in others] == pytest.approx([2.02, 2.01, 1.73])
     assert 8 <= WEIGHTS_OF_HOURS.index(max(WEIGHTS_OF_HOURS)) <= 11
@@ -200,7 +200,7 @@ def test_by_hand() -> None:
     ],
     ids=str,
 )
-def test_assumptions_that_cannot_be_meant_are_refused(wrong: dict[str, float]) -> None:
+def test_impossible_assumptions_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InvalidInput, match=next(iter(wrong))):
         Assumptions(**wrong)  # type: ignore[arg-type] # one of them
 
@@ -210,7 +210,7 @@ def test_assumptions_that_cannot_be_meant_are_refused(wrong: dict[str, float]) -
     [{"incidents": 0}, {"responders": 0}, {"responders": -3}, {"seed": -1}, {"private_share": 1.5}],
     ids=str,
 )
-def test_numbers_that_cannot_be_meant_are_refused(wrong: dict[str, float]) -> None:
+def test_impossible_numbers_are_refused(wrong: dict[str, float]) -> None:
     usual = {"incidents": 1, "seed": 1, "responders": 5}
     with pytest.raises(InvalidInput):
         simulate(grid_world(), numbers=NUMBERS, **(usual | wrong))  # type: ignore[arg-type] # one of them

@@ -44,7 +44,7 @@ def enough(*accepted: Offer, having: set[int] = frozenset(), device: bool = Fals
     )
 
 
-def test_direct_is_enough_once_the_promise_holds_by_those_who_accepted() -> None:
+def test_direct_is_sufficient_once_the_accepted_keep_the_promise() -> None:
     three = [direct(person, 60.0 * person) for person in (1, 2, 3)]
     assert enough(*three) == Sufficiency(), "two of three, each with 71 %, are there in 79 of 100 cases"
     four = enough(*three, direct(4, 240))
@@ -55,7 +55,7 @@ def test_direct_is_enough_once_the_promise_holds_by_those_who_accepted() -> None
     assert enough(*three, direct(4, AMBULANCE + 1)) == Sufficiency(), "after the ambulance nobody counts"
 
 
-def test_nobody_is_stood_down_while_a_device_could_come_and_nobody_fetches_it() -> None:
+def test_nobody_is_stood_down_while_a_reachable_device_is_not_fetched() -> None:
     four = [direct(person, 60.0 * person) for person in (1, 2, 3, 4)]
     assert enough(*four, device=True) == Sufficiency()
     with_fetch = enough(*four, fetch(5, 400), device=True)
@@ -83,9 +83,7 @@ def by_state(session: Session, incident: Incident, state: AlertState) -> list[Al
     return [each for each in queries.alerts(session, incident.id) if each.state is state]
 
 
-def test_the_silent_are_stood_down_and_those_who_accepted_never_are(
-    session: Session, incident: Incident
-) -> None:
+def test_only_silent_people_are_stood_down(session: Session, incident: Incident) -> None:
     alerts = queries.alerts(session, incident.id)
     assert len(alerts) >= 7
     accepting = alerts[:4]
@@ -115,7 +113,7 @@ def test_the_silent_are_stood_down_and_those_who_accepted_never_are(
     assert len(queries.alerts(session, incident.id)) == called, "and nobody else is asked"
 
 
-def test_when_others_drop_out_those_stood_down_are_called_again_or_come_by_a_late_word(
+def test_people_who_were_stood_down_are_needed_again_when_others_drop_out(
     session: Session, incident: Incident
 ) -> None:
     alerts = queries.alerts(session, incident.id)

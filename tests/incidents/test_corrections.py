@@ -42,7 +42,7 @@ def neighbours(session: Session) -> list[int]:
     return [make.responder(session, at=each) for each in places]
 
 
-def test_a_place_is_corrected_planned_again_and_everybody_is_told(
+def test_a_corrected_location_is_planned_again_and_everybody_notified(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     incident, who = report(session, settings, address="Flat 1"), dispatcher(session)
@@ -75,7 +75,7 @@ def test_a_place_is_corrected_planned_again_and_everybody_is_told(
     assert len(queries.events(session, incident.id)) == count, "the same again changes nothing"
 
 
-def test_somebody_whose_phone_says_where_it_is_is_expected_from_there(
+def test_after_a_correction_arrival_is_computed_from_the_phones_location(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     incident, who = report(session, settings, ambulance_seconds=3_000), dispatcher(session)
@@ -93,7 +93,7 @@ def test_somebody_whose_phone_says_where_it_is_is_expected_from_there(
     assert alert.due_at < NOW + timedelta(seconds=60)
 
 
-def test_somebody_who_stands_at_the_wrong_place_is_told_and_an_estate_follows_the_place(
+def test_after_a_correction_arrived_people_are_notified_and_the_estate_is_updated(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     home = make.estate(session, around=ELSEWHERE)
@@ -107,7 +107,9 @@ def test_somebody_who_stands_at_the_wrong_place_is_told_and_an_estate_follows_th
     assert f"It is at {home.name_en}." in text
 
 
-def test_who_may_correct_and_what(session: Session, settings: Settings, neighbours: list[int]) -> None:
+def test_who_may_correct_a_location_and_which_fields(
+    session: Session, settings: Settings, neighbours: list[int]
+) -> None:
     home = make.estate(session)
     resident = make.somebody(session, Role.RESIDENT, estate=home)
     incident = report(session, settings)
@@ -152,7 +154,7 @@ def joined(session: Session, settings: Settings) -> tuple[Incident, int]:
     return first, queries.reports(session, first.id)[1].id
 
 
-def test_another_patient_has_an_incident_of_its_own_and_stays_apart(
+def test_a_split_report_gets_its_own_incident_and_is_never_joined_again(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     first, report_id = joined(session, settings)
@@ -176,7 +178,7 @@ def test_another_patient_has_an_incident_of_its_own_and_stays_apart(
     assert case.id == second.id, "the case is found where it is now"
 
 
-def test_the_only_report_and_one_of_another_incident_are_not_split(
+def test_the_only_report_and_a_foreign_report_cannot_be_split(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     only = report(session, settings)
@@ -192,9 +194,7 @@ def test_the_only_report_and_one_of_another_incident_are_not_split(
         )
 
 
-def test_a_dispatcher_says_from_the_start_that_it_is_another_patient(
-    session: Session, settings: Settings
-) -> None:
+def test_a_dispatchers_report_can_be_marked_as_another_patient(session: Session, settings: Settings) -> None:
     home = make.estate(session)
     first = report(session, settings)
     second = report(session, settings, is_another_patient=True)
@@ -203,7 +203,7 @@ def test_a_dispatcher_says_from_the_start_that_it_is_another_patient(
     assert report(session, settings, resident, is_another_patient=True).id in (first.id, second.id)
 
 
-def test_over_http_and_on_the_page(
+def test_corrections_over_http_and_on_the_alert_page(
     session: Session, settings: Settings, client: TestClient, neighbours: list[int]
 ) -> None:
     incident, report_id = joined(session, settings)

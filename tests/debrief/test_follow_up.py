@@ -66,7 +66,7 @@ def twice(database: Database, at: datetime, settings: Settings) -> None:
         debrief_incidents(database, at, network_of=lambda: None, settings=settings)
 
 
-def test_everyone_who_was_called_is_thanked_and_whoever_was_there_is_asked_again_after_a_night(
+def test_everyone_alerted_is_thanked_and_those_who_arrived_are_followed_up(
     session: Session, database: Database, talk: Settings
 ) -> None:
     people = over(session, talk, "real")
@@ -88,7 +88,7 @@ def test_everyone_who_was_called_is_thanked_and_whoever_was_there_is_asked_again
     assert told(database) == []
 
 
-def test_who_is_thanked_late_is_not_asked_in_the_same_hour(
+def test_follow_up_waits_a_night_after_late_thanks(
     session: Session, database: Database, settings: Settings
 ) -> None:
     over(session, settings, "real")
@@ -135,9 +135,7 @@ def test_a_fetch_in_an_exercise_times_its_estate_once(
     assert drill.note == "exercise, incident 1"
 
 
-def test_a_device_that_somebody_set_out_to_fetch_is_asked_after_once(
-    session: Session, database: Database, settings: Settings
-) -> None:
+def test_a_fetched_device_gets_one_question(session: Session, database: Database, settings: Settings) -> None:
     people = over(session, settings, "real")
     twice(database, NOW + timedelta(minutes=5), settings)
 
@@ -149,7 +147,7 @@ def test_a_device_that_somebody_set_out_to_fetch_is_asked_after_once(
     assert (call_out.sent_at, call_out.reference) == (NOW, "incident 1")
 
 
-def test_a_device_whose_pads_were_used_is_offered_no_more_until_it_is_checked(
+def test_a_used_device_is_not_offered_until_checked(
     session: Session, database: Database, settings: Settings
 ) -> None:
     make.responder(session, at=north_of(PATIENT, metres=30))
@@ -174,7 +172,7 @@ def test_a_device_whose_pads_were_used_is_offered_no_more_until_it_is_checked(
         assert own.scalars(select(CallOut.outcome)).all() == ["used"]
 
 
-def test_after_an_exercise_nobody_is_asked_how_they_are_and_after_a_test_nobody_hears_anything(
+def test_no_follow_up_after_an_exercise_and_no_messages_after_a_test(
     session: Session, database: Database, settings: Settings
 ) -> None:
     over(session, settings, "exercise")
@@ -186,9 +184,7 @@ def test_after_an_exercise_nobody_is_asked_how_they_are_and_after_a_test_nobody_
     assert told(database) == []
 
 
-def test_after_a_test_of_the_line_nobody_hears_anything(
-    session: Session, database: Database, settings: Settings
-) -> None:
+def test_no_messages_after_a_line_test(session: Session, database: Database, settings: Settings) -> None:
     over(session, settings, "test")
     twice(database, NOW + DAY, settings)
     assert told(database) == []

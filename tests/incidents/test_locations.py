@@ -46,7 +46,7 @@ def fetching(session: Session, device_at: Position) -> Alert:
     return alert
 
 
-def test_where_somebody_is_is_asked_after_accepting_and_told_to_dispatchers_alone(
+def test_locations_are_taken_after_accepting_and_shown_only_to_dispatchers(
     session: Session, client: TestClient
 ) -> None:
     alert = called(session, state=AlertState.ASKED)
@@ -105,7 +105,7 @@ def test_what_cannot_be_a_place_is_refused_by_its_name(
     assert (answer.status_code, field in str(answer.json())) == (422, True), answer.text
 
 
-def test_a_place_says_when_somebody_will_be_there(session: Session, settings: Settings) -> None:
+def test_a_location_updates_the_arrival_time(session: Session, settings: Settings) -> None:
     alert = called(session)
 
     def walked(metres: float) -> float:
@@ -124,7 +124,7 @@ def test_a_place_says_when_somebody_will_be_there(session: Session, settings: Se
     assert alert.due_at == due, "older news"
 
 
-def test_the_walk_is_that_on_the_streets_with_their_gates(session: Session, settings: Settings) -> None:
+def test_arrival_is_computed_on_the_network_with_its_gates(session: Session, settings: Settings) -> None:
     """300 m up a street, 100 m along, and 300 m down to the next house; a guarded gate half-way."""
     network = streets(settings, {1: (0, 0), 2: (0, 300), 3: (100, 300), 4: (100, 0)}, [1, 2, 3, 4])
     alert = called(session)
@@ -140,7 +140,7 @@ def test_the_walk_is_that_on_the_streets_with_their_gates(session: Session, sett
     assert (alert.due_at - at).total_seconds() == pytest.approx(slower + 30, abs=2)
 
 
-def test_who_fetches_goes_by_the_device_until_he_was_there(session: Session, settings: Settings) -> None:
+def test_a_fetcher_goes_by_the_device_until_they_reached_it(session: Session, settings: Settings) -> None:
     device_at = east_of(PATIENT, metres=300)
     alert = fetching(session, device_at)
     opening = settings.arrival.open_cabinet_seconds
@@ -160,7 +160,7 @@ def test_who_fetches_goes_by_the_device_until_he_was_there(session: Session, set
     assert left(east_of(PATIENT, metres=200), 120) == pytest.approx(walked(200), rel=0.01)
 
 
-def test_the_exact_place_is_gone_after_a_day_and_the_rough_one_after_ninety(
+def test_exact_locations_are_deleted_after_a_day_and_rough_ones_after_ninety(
     session: Session, settings: Settings
 ) -> None:
     alert = called(session)
@@ -178,7 +178,7 @@ def test_the_exact_place_is_gone_after_a_day_and_the_rough_one_after_ninety(
     assert session.scalars(select(AlertLocation)).all() == []
 
 
-def test_what_is_kept_after_a_day_is_shown_as_rough(
+def test_a_coarsened_location_is_shown_as_rough(
     session: Session, client: TestClient, settings: Settings
 ) -> None:
     alert = called(session)

@@ -84,7 +84,7 @@ def why_out(session: Session, device: Device) -> list[str]:
     ]
 
 
-def test_what_becomes_of_an_alert() -> None:
+def test_each_reply_gives_the_expected_situation() -> None:
     fetching = AlertSituation(AlertState.ACCEPTED, Task.FETCH, has_accepted=True)
     empty = apply_reply(fetching, AlertReply.DEVICE_NOT_THERE)
 
@@ -116,7 +116,7 @@ def test_what_becomes_of_an_alert() -> None:
         (AlertReply.DEVICE_NOT_THERE, {IncidentKind.REAL, IncidentKind.EXERCISE}),
     ],
 )
-def test_only_what_is_really_gone_is_out_because_of_an_exercise_and_nothing_because_of_a_test(
+def test_an_exercise_blocks_only_devices_really_taken_and_a_test_none(
     kind: IncidentKind, said: AlertReply, kinds: set[IncidentKind]
 ) -> None:
     assert is_device_unavailable(apply_reply(AlertSituation(AlertState.ASKED, Task.FETCH), said), kind) is (
@@ -124,7 +124,7 @@ def test_only_what_is_really_gone_is_out_because_of_an_exercise_and_nothing_beca
     )
 
 
-def test_a_device_is_out_on_call_from_acceptance_and_released_when_it_is_declined(
+def test_a_device_is_out_on_call_from_acceptance_until_declined(
     session: Session, neighbours: list[int], device: Device, client: TestClient
 ) -> None:
     far = make.device(session, at=east_of(PATIENT, metres=200))
@@ -149,7 +149,7 @@ def test_a_device_is_out_on_call_from_acceptance_and_released_when_it_is_decline
     assert set(usable(client)) == {device.id, far.id}
 
 
-def test_not_there_sends_straight_to_the_patient_and_plans_again_without_the_device(
+def test_a_missing_device_sends_the_person_direct_and_plans_without_it(
     session: Session, neighbours: list[int], device: Device, client: TestClient, database: Database
 ) -> None:
     incident = make.incident(session)
@@ -187,7 +187,7 @@ def test_not_there_sends_straight_to_the_patient_and_plans_again_without_the_dev
     assert device.id in usable(client, minutes=61), "a check brings it back"
 
 
-def test_a_cabinet_that_cannot_be_opened_is_out_until_somebody_gets_in(
+def test_a_cabinet_that_cannot_be_opened_is_out_until_it_is_opened(
     session: Session, neighbours: list[int], device: Device, database: Database
 ) -> None:
     incident = make.incident(session)
@@ -198,7 +198,7 @@ def test_a_cabinet_that_cannot_be_opened_is_out_until_somebody_gets_in(
     assert why_out(session, device) == ["cannot_open"]
 
 
-def test_who_has_it_lets_the_second_go_straight_to_the_patient(
+def test_once_one_person_has_the_device_the_second_goes_direct(
     session: Session, neighbours: list[int], device: Device
 ) -> None:
     incident = make.incident(session)
@@ -218,7 +218,7 @@ def test_who_has_it_lets_the_second_go_straight_to_the_patient(
     assert texts == ["AED已由他人取到。请不要再去取AED，立即直接前往患者处。路线见呼叫页面。"]
 
 
-def test_who_accepts_a_device_that_another_call_has_goes_straight_to_the_patient(
+def test_accepting_a_device_taken_by_another_incident_goes_direct(
     session: Session, neighbours: list[int], device: Device
 ) -> None:
     one = make.incident(session)
@@ -232,7 +232,7 @@ def test_who_accepts_a_device_that_another_call_has_goes_straight_to_the_patient
     assert (late.state, late.task) == (AlertState.ACCEPTED, Task.DIRECT)
 
 
-def test_pads_on_quarantine_the_device_at_once_while_the_call_goes_on(
+def test_attached_pads_quarantine_the_device_at_once(
     session: Session, neighbours: list[int], device: Device, database: Database
 ) -> None:
     incident = make.incident(session)
@@ -251,7 +251,7 @@ def test_pads_on_quarantine_the_device_at_once_while_the_call_goes_on(
     assert session.scalars(select(CallOut.outcome)).all() == ["used"]
 
 
-def test_two_hours_of_silence_after_the_end_take_a_fetched_device_out(
+def test_a_fetched_device_is_quarantined_after_two_hours_of_silence(
     session: Session, neighbours: list[int], device: Device, database: Database, client: TestClient
 ) -> None:
     incident = make.incident(session)
@@ -281,7 +281,7 @@ def test_two_hours_of_silence_after_the_end_take_a_fetched_device_out(
     assert why_out(session, device) == ["not_returned"]
 
 
-def test_a_device_that_is_back_is_offered_again(
+def test_a_returned_device_is_offered_again(
     session: Session, neighbours: list[int], device: Device, database: Database, client: TestClient
 ) -> None:
     incident = make.incident(session)
@@ -298,7 +298,7 @@ def test_a_device_that_is_back_is_offered_again(
     assert why_out(session, device) == []
 
 
-def test_an_exercise_takes_a_device_out_of_real_lookups_only_while_it_is_in_somebodys_hands(
+def test_an_exercise_hides_a_device_from_lookups_only_while_it_is_taken(
     session: Session, neighbours: list[int], device: Device, database: Database, client: TestClient
 ) -> None:
     incident = make.incident(session, kind="exercise")
@@ -315,7 +315,7 @@ def test_an_exercise_takes_a_device_out_of_real_lookups_only_while_it_is_in_some
     assert usable(client, minutes=12) == [device.id]
 
 
-def test_a_tap_counts_once_whatever_came_in_between(
+def test_a_reply_key_counts_once_whatever_came_in_between(
     session: Session, neighbours: list[int], device: Device
 ) -> None:
     incident = make.incident(session)
@@ -335,7 +335,7 @@ def test_a_tap_counts_once_whatever_came_in_between(
         answer(session, fetch, AlertReply.DECLINE, key=key)
 
 
-def test_over_http_by_link_and_by_a_dispatcher(
+def test_replies_over_http_by_link_and_by_a_dispatcher(
     session: Session, neighbours: list[int], device: Device, client: TestClient
 ) -> None:
     incident = make.incident(session)

@@ -84,7 +84,7 @@ def all_that_stands(session: Session) -> list[Any]:
     )
 
 
-def test_a_list_at_once_leaves_what_its_rows_leave_one_by_one(session: Session) -> None:
+def test_bulk_registration_gives_the_same_result_as_row_by_row(session: Session) -> None:
     issuer = make.issuer(session, "known-rc")
     base = [given(session, number) for number in range(8)]
     put_one_by_one(session, base)
@@ -134,7 +134,7 @@ def test_a_list_at_once_leaves_what_its_rows_leave_one_by_one(session: Session) 
     assert put_at_once(session, rows) == [None] * len(rows), "and again nothing"
 
 
-def test_who_was_erased_is_refused_in_a_sentence(session: Session) -> None:
+def test_an_erased_person_is_refused(session: Session) -> None:
     row = given(session, 1)
     put_at_once(session, [row])
     session.get_one(Person, session.scalars(select(Responder.person_id)).one()).erased_at = NOW
@@ -143,13 +143,13 @@ def test_who_was_erased_is_refused_in_a_sentence(session: Session) -> None:
         put_at_once(session, [given(session, 2), row])
 
 
-def test_it_is_for_administrators(session: Session) -> None:
+def test_registration_requires_an_administrator(session: Session) -> None:
     for who, refusal in ((make.ANYONE, NotSignedIn), (make.member(make.estate(session)), NotAllowed)):
         with pytest.raises(refusal):
             put_responders(session, who, [given(session, 1)], at=LATER)
 
 
-def test_ten_times_as_many_cost_the_same_statements(session: Session) -> None:
+def test_the_number_of_statements_does_not_grow_with_rows(session: Session) -> None:
     counts = []
     for rows in ([given(session, n) for n in range(10)], [given(session, n) for n in range(100, 200)]):
         for _ in range(2):  # new, and as they stand
