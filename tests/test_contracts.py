@@ -1,0 +1,68 @@
+"""The import contracts refuse modules and imports that break them, planted in a copy of the source."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import aed
+
+SOURCE = Path(aed.__file__).parent
+PROJECT = Path(__file__).parent.parent
+
+
+def broken_contracts(folder: Path) -> str:
+    """Run lint-imports on the copy in `folder`; return what it says about broken contracts."""
+    program = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run(
+        [program, "--config", folder / "pyproject.toml", "--no-cache"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder / "src"), "NO_COLOR": "1", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert (done.returncode == 0) == ("Broken contracts" not in said), said
+    return said.partition("Broken contracts")[2]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the source and its contracts."""
+    kept_out = shutil.ignore_patterns("__pycache__", "swagger_ui", "demo_district")
+    shutil.copytree(SOURCE, tmp_path / "src" / "aed", ignore=kept_out)
+    shutil.copy(PROJECT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_the_source_keeps_its_contracts(copy: Path) -> None:
+    assert broken_contracts(copy) == ""
+
+
+def test_intruders_are_refused(copy: Path) -> None:
+    """All at once, since each run builds the graph of all imports."""
+    source = copy / "src" / "aed"
+    rules = source / "registry" / "devices" / "rules.py"
+    rules.write_text(rules.read_text() + "\nimport sqlalchemy\n")
+    (source / "walking" / "utils.py").write_text("")
+    command = source / "cli" / "tokens.py"
+    command.write_text(command.read_text() + "\nfrom aed.worker import api\n")
+    package_of_rules = source / "incidents" / "plan" / "rules"
+    (package_of_rules / "helpers.py").write_text("")
+    (source / "registry" / "devices" / "helpers.py").write_text("")
+    (source / "helpers.py").write_text("")
+
+    said = broken_contracts(copy)
+
+    assert "aed.registry.devices.rules -> sqlalchemy" in said
+    assert "aed.cli.tokens -> aed.worker.api" in said
+    helpers = ".".join((package_of_rules / "helpers").relative_to(copy / "src").parts)
+    for module in ("aed.walking.utils", helpers, "aed.registry.devices.helpers", "aed.helpers"):
+        assert module in said, said
