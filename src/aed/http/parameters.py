@@ -1,15 +1,16 @@
-"""What the routes of every context have in common: versions, pages, boxes of degrees, taking turns."""
+"""Parameters and headers that routes of every package share: If-Match, pages, boxes, settings."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any, Protocol
 
-from fastapi import Header, Path, Query, Response
+from fastapi import Depends, Header, Path, Query, Request, Response
 
 from aed.errors import InvalidInput, TooBusy, VersionNeeded
+from aed.settings import Settings
 
 IfMatch = Annotated[
     str | None, Header(alias="If-Match", description='The ETag that was read, such as "3"', examples=['"3"'])
@@ -29,8 +30,21 @@ OfRegion = Annotated[str | None, Query(max_length=32, pattern=r"^[A-Za-z0-9._:-]
 RowId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 
 
+async def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+SettingsDep = Annotated[Settings, Depends(_settings)]
+
+
+class HasId(Protocol):
+    @property
+    def id(self) -> Any: ...
+
+
 def version_from_if_match(if_match: str | None) -> int:
-    """The version that If-Match names. Raises VersionNeeded without one."""
+    """Return the version that the If-Match header names. Raises VersionNeeded if there is none."""
     if if_match is None:
         raise VersionNeeded("Send the ETag that you read in If-Match, so that nobody's change is lost.")
     bare = if_match.strip().removeprefix("W/").strip('"')
@@ -43,13 +57,24 @@ def set_etag(response: Response, version: int) -> None:
     response.headers["ETag"] = f'"{version}"'
 
 
+def set_created(response: Response, path: str, *, version: int) -> None:
+    """Set Location and ETag of a resource that was created."""
+    response.headers["Location"] = path
+    set_etag(response, version)
+
+
 def cursor_id(cursor: str | None) -> int:
-    """The id after which a page begins."""
+    """Return the id after which a page begins; 0 for the first page."""
     return min(int(cursor), 2**63 - 1) if cursor else 0
 
 
+def next_cursor(found: Sequence[HasId], limit: int) -> str | None:
+    """Return the cursor of the following page: `found` holds one row more than `limit` if there is one."""
+    return str(found[limit - 1].id) if len(found) > limit else None
+
+
 def parse_bbox(bbox: str) -> tuple[float, float, float, float]:
-    """west,south,east,north."""
+    """Return west, south, east and north in degrees. Raises InvalidInput."""
     parts = bbox.split(",")
     try:
         west, south, east, north = (float(part) for part in parts)
@@ -59,11 +84,11 @@ def parse_bbox(bbox: str) -> tuple[float, float, float, float]:
 
 
 @contextmanager
-def one_at_a_time(place: threading.BoundedSemaphore, otherwise: str) -> Iterator[None]:
-    """There is a place for this. Raises TooBusy with the sentence `otherwise`."""
-    if not place.acquire(blocking=False):
+def one_at_a_time(semaphore: threading.BoundedSemaphore, otherwise: str) -> Iterator[None]:
+    """Hold a place of the semaphore. Raises TooBusy with the sentence `otherwise` if none is free."""
+    if not semaphore.acquire(blocking=False):
         raise TooBusy(otherwise)
     try:
         yield
     finally:
-        place.release()
+        semaphore.release()

@@ -12,7 +12,16 @@ from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions import region_by_code
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Cursor, IfMatch, Limit, OfRegion, cursor_id, set_etag, version_from_if_match
+from aed.http.parameters import (
+    Cursor,
+    IfMatch,
+    Limit,
+    OfRegion,
+    cursor_id,
+    next_cursor,
+    set_etag,
+    version_from_if_match,
+)
 from aed.issuers import actions, queries
 from aed.issuers.models import Issuer
 from aed.issuers.schemas import IssuerAmend, IssuerIn, IssuerOut, IssuersPage
@@ -34,10 +43,7 @@ def list_issuers(
     """Who issues certificates, with their courses, a page at a time; the same for everyone."""
     region_id = region_by_code(session, region).id if region is not None else None
     found = queries.issuers(session, limit=limit + 1, after_id=cursor_id(cursor), region_id=region_id)
-    page = IssuersPage(issuers=_out(session, viewer, *found[:limit]))
-    if len(found) > limit:
-        page.next = str(page.issuers[-1].id)
-    return page
+    return IssuersPage(issuers=_out(session, viewer, *found[:limit]), next=next_cursor(found, limit))
 
 
 @router.post("/issuers", status_code=201)

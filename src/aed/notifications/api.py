@@ -7,7 +7,7 @@ from typing import Annotated
 
 import orjson
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Response
 from py_vapid import Vapid02
 from py_vapid.utils import b64urlencode
 
@@ -16,7 +16,7 @@ from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotAllowed, NotFound, NotSignedIn
-from aed.http.parameters import Cursor, Limit, cursor_id
+from aed.http.parameters import Cursor, Limit, SettingsDep, cursor_id, next_cursor
 from aed.notifications import endpoints as endpoint_actions
 from aed.notifications import queries
 from aed.notifications.claims import cancel_waiting, send_now
@@ -36,12 +36,6 @@ from aed.settings import Settings
 router = APIRouter(tags=["notifications"])
 
 
-async def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
-
-
-SettingsDep = Annotated[Settings, Depends(_settings)]
 MessageId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 EndpointName = Annotated[str, Path(max_length=64, pattern="^[a-z0-9][a-z0-9_.-]*$", examples=["gate-group"])]
 
@@ -60,10 +54,10 @@ def list_outbox_messages(
         session, viewer, state=state, channel=channel, limit=limit + 1, after_id=cursor_id(cursor)
     )
     waits = queries.waiting_reasons(session, found[:limit], at=clock.now())
-    page = OutboxPage(messages=[OutboxMessageOut.of(each, waits.get(each.id)) for each in found[:limit]])
-    if len(found) > limit:
-        page.next = str(page.messages[-1].id)
-    return page
+    return OutboxPage(
+        messages=[OutboxMessageOut.of(each, waits.get(each.id)) for each in found[:limit]],
+        next=next_cursor(found, limit),
+    )
 
 
 @router.get("/outbox/{message_id}")
@@ -94,10 +88,9 @@ def list_endpoints(
 ) -> EndpointsPage:
     """Bots, programs, mailboxes and browsers that messages go to, without their addresses."""
     found = queries.endpoints(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
-    page = EndpointsPage(endpoints=[EndpointOut.of(each) for each in found[:limit]])
-    if len(found) > limit:
-        page.next = str(page.endpoints[-1].id)
-    return page
+    return EndpointsPage(
+        endpoints=[EndpointOut.of(each) for each in found[:limit]], next=next_cursor(found, limit)
+    )
 
 
 @router.post("/endpoints", status_code=201)

@@ -9,15 +9,7 @@ from fastapi import Depends, Path, Request, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from aed.accounts.fields import FreeText
-from aed.settings import Settings
-
-
-async def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
-
-
-SettingsDep = Annotated[Settings, Depends(_settings)]
+from aed.http.parameters import SettingsDep
 
 
 async def _public_address(request: Request, settings: SettingsDep) -> str:

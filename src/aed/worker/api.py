@@ -13,7 +13,7 @@ from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession
 from aed.database.session import database_now
 from aed.errors import NotFound
-from aed.http.parameters import Cursor, Limit
+from aed.http.parameters import Cursor, Limit, next_cursor
 from aed.notifications.queries import require_can_see_outbox
 from aed.worker import queries
 from aed.worker.metrics import metrics_text
@@ -87,10 +87,7 @@ def list_job_runs(
         raise NotFound(f"There is no job '{job}'.", field="job")
     before = min(int(cursor), 2**63 - 1) if cursor else None
     found = queries.runs(session, job, limit=limit + 1, before_id=before)
-    page = RunsPage(runs=[RunOut.of(each) for each in found[:limit]])
-    if len(found) > limit:
-        page.next = str(page.runs[-1].id)
-    return page
+    return RunsPage(runs=[RunOut.of(each) for each in found[:limit]], next=next_cursor(found, limit))
 
 
 @monitoring.get("/metrics", response_class=Response)

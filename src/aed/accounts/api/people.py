@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from aed import clock
-from aed.accounts.api.requests import PersonId, SettingsDep
+from aed.accounts.api.requests import PersonId
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people import queries as people_queries
@@ -13,7 +13,17 @@ from aed.accounts.people.schemas import PeoplePage, PersonAmend, PersonChangeOut
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotSignedIn
-from aed.http.parameters import Cursor, IfMatch, Limit, cursor_id, set_etag, version_from_if_match
+from aed.http.parameters import (
+    Cursor,
+    IfMatch,
+    Limit,
+    SettingsDep,
+    cursor_id,
+    next_cursor,
+    set_created,
+    set_etag,
+    version_from_if_match,
+)
 
 router = APIRouter()
 
@@ -30,10 +40,10 @@ def list_people(
     """The people that you answer for, and yourself, a page at a time."""
     _signed_in(viewer)
     found = people_queries.people(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
-    page = PeoplePage(people=[PersonOut.of(*each) for each in found[:limit]])
-    if len(found) > limit:
-        page.next = str(page.people[-1].id)
-    return page
+    return PeoplePage(
+        people=[PersonOut.of(*each) for each in found[:limit]],
+        next=next_cursor([person for person, _account in found], limit),
+    )
 
 
 @router.post("/people", status_code=201)
@@ -42,8 +52,7 @@ def add_person(
 ) -> PersonOut:
     """Adds a person with an account and, if given, a role."""
     person = people_actions.add_person(session, viewer, new, country=settings.phone_country, at=clock.now())
-    response.headers["Location"] = f"/v1/people/{person.id}"
-    set_etag(response, person.version)
+    set_created(response, f"/v1/people/{person.id}", version=person.version)
     return PersonOut.of(person, people_queries.account_of(session, person.id))
 
 

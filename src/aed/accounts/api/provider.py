@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from aed import clock
-from aed.accounts.api.requests import TOO_MANY_SIGN_INS, PersonId, SettingsDep, put_sign_in_cookie
+from aed.accounts.api.requests import TOO_MANY_SIGN_INS, PersonId, put_sign_in_cookie
 from aed.accounts.authentication import ViewerDep, client_address, session_key_in_cookie
 from aed.accounts.people.queries import identities_of
 from aed.accounts.people.schemas import IdentityOut
@@ -22,7 +22,7 @@ from aed.accounts.sign_in.schemas import SignedInOut
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.database.session import transaction
 from aed.errors import NotSignedIn
-from aed.http.parameters import one_at_a_time
+from aed.http.parameters import SettingsDep, one_at_a_time
 from aed.http.query import ANY_PARAMETER
 
 router = APIRouter()

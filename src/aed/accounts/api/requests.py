@@ -11,7 +11,6 @@ from fastapi import Depends, Path, Request, Response
 from aed.accounts.authentication import client_address
 from aed.accounts.sign_in.rules import SESSION_COOKIE, address_key
 from aed.http.concurrency_limits import QueueLimits, wait_for_turn
-from aed.settings import Settings
 
 PersonId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 GrantId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
@@ -28,14 +27,6 @@ async def _turn(request: Request) -> AsyncIterator[None]:
 
 SIGN_IN_TURN: Final = Depends(_turn, scope="function")
 """For `dependencies` of routes by which people sign in. Raises TooBusy where too many do at this moment."""
-
-
-async def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
-
-
-SettingsDep = Annotated[Settings, Depends(_settings)]
 
 
 def put_sign_in_cookie(response: Response, key: str, *, lasts: timedelta) -> None:

@@ -18,7 +18,7 @@ from aed.accounts.roles.models import RoleGrant
 from aed.accounts.roles.schemas import RoleIn, RoleOut, RolesPage
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotSignedIn
-from aed.http.parameters import Cursor, Limit, cursor_id, set_etag
+from aed.http.parameters import Cursor, Limit, cursor_id, next_cursor, set_etag
 
 router = APIRouter()
 
@@ -53,10 +53,7 @@ def list_roles(
         region_id=region_id,
         also_revoked=also_revoked,
     )
-    page = RolesPage(roles=_out(session, *found[:limit]))
-    if len(found) > limit:
-        page.next = str(page.roles[-1].id)
-    return page
+    return RolesPage(roles=_out(session, *found[:limit]), next=next_cursor(found, limit))
 
 
 @router.post("/people/{person_id}/roles", status_code=201)

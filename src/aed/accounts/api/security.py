@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.api.requests import TOO_MANY_SIGN_INS, SettingsDep
+from aed.accounts.api.requests import TOO_MANY_SIGN_INS
 from aed.accounts.authentication import OwnSessionDep, ViewerDep, client_address
 from aed.accounts.people import queries as people_queries
 from aed.accounts.security_log import SecurityEventKind, log_event, security_events
@@ -38,7 +38,7 @@ from aed.accounts.sign_in.throttling import count_attempt, known_browser_id
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.database.session import Database, read_session, transaction
 from aed.errors import NotSignedIn
-from aed.http.parameters import Cursor, Limit, cursor_id, one_at_a_time
+from aed.http.parameters import Cursor, Limit, SettingsDep, cursor_id, next_cursor, one_at_a_time
 
 router = APIRouter()
 
@@ -229,7 +229,6 @@ def list_security_events(
         kind=kind,
         person_id=person_id,
     )
-    page = SecurityEventsPage(events=[SecurityEventOut.of(each) for each in found[:limit]])
-    if len(found) > limit:
-        page.next = str(page.events[-1].id)
-    return page
+    return SecurityEventsPage(
+        events=[SecurityEventOut.of(each) for each in found[:limit]], next=next_cursor(found, limit)
+    )

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from aed import clock
 from aed.accounts import sessions as accounts_sessions
-from aed.accounts.api.requests import SIGN_IN_TURN, SettingsDep, put_cookie, put_sign_in_cookie
+from aed.accounts.api.requests import SIGN_IN_TURN, put_cookie, put_sign_in_cookie
 from aed.accounts.authentication import ViewerDep, client_address, session_key_in_cookie
 from aed.accounts.people.rules import e164
 from aed.accounts.sessions import end_sessions
@@ -36,6 +36,7 @@ from aed.accounts.sign_in.schemas import (
 from aed.accounts.sign_in.throttling import known_browser_id, remember_browser
 from aed.database.dependencies import DatabaseDep, WriteSession
 from aed.database.session import Database, transaction
+from aed.http.parameters import SettingsDep
 
 router = APIRouter()
 

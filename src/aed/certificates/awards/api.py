@@ -27,8 +27,8 @@ from aed.certificates.rules import is_valid, mask_name
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import InvalidInput, NotFound
 from aed.http.pages import PAGE_RESPONSE, WantsPage
-from aed.http.parameters import Limit
-from aed.training.parameters import PDF, PublicAddress, SettingsDep, Why, pdf_response
+from aed.http.parameters import Limit, SettingsDep
+from aed.training.parameters import PDF, PublicAddress, Why, pdf_response
 from aed.training.permissions import may_write
 from aed.training.signatures import Purpose, opened, public_keys, signed, signing_keys
 

@@ -12,7 +12,7 @@ from aed.certificates.duplicates import actions
 from aed.certificates.duplicates import queries as pair_queries
 from aed.certificates.duplicates.schemas import PairDecisionIn, PersonPairOut, PersonPairsPage
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Cursor, Limit, cursor_id
+from aed.http.parameters import Cursor, Limit, cursor_id, next_cursor
 from aed.training.permissions import may_write
 
 router = APIRouter(tags=["verification"])
@@ -34,10 +34,9 @@ def list_duplicate_people(
     found = pair_queries.pairs(
         session, viewer, limit=limit + 1, after_id=cursor_id(cursor), also_decided=also_decided
     )
-    page = PersonPairsPage(pairs=[PersonPairOut.of(each) for each in found[:limit]])
-    if len(found) > limit:
-        page.next = str(page.pairs[-1].id)
-    return page
+    return PersonPairsPage(
+        pairs=[PersonPairOut.of(each) for each in found[:limit]], next=next_cursor(found, limit)
+    )
 
 
 @router.get("/person-pairs/{pair_id}")

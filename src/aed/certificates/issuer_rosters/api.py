@@ -10,7 +10,7 @@ from aed.accounts.authentication import ViewerDep
 from aed.certificates.issuer_rosters import queries as roster_queries
 from aed.certificates.issuer_rosters.schemas import IssuerEntriesPage, IssuerEntryOut
 from aed.database.dependencies import ReadSession
-from aed.http.parameters import Cursor, Limit, cursor_id
+from aed.http.parameters import Cursor, Limit, cursor_id, next_cursor
 from aed.issuers import queries as issuers
 
 router = APIRouter(tags=["verification"])
@@ -27,7 +27,6 @@ def list_issuer_entries(
     issuer = issuers.issuer(session, issuer_id)
     issuers.require_can_look_after(viewer, issuer.region_id)
     found = roster_queries.entries_page(session, issuer.id, limit=limit + 1, after_id=cursor_id(cursor))
-    page = IssuerEntriesPage(entries=[IssuerEntryOut.of(each) for each in found[:limit]])
-    if len(found) > limit:
-        page.next = str(page.entries[-1].id)
-    return page
+    return IssuerEntriesPage(
+        entries=[IssuerEntryOut.of(each) for each in found[:limit]], next=next_cursor(found, limit)
+    )

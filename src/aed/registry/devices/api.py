@@ -18,6 +18,7 @@ from aed.http.parameters import (
     RowId,
     cursor_id,
     parse_bbox,
+    set_created,
     set_etag,
     version_from_if_match,
 )
@@ -86,8 +87,7 @@ def get_device(session: ReadSession, viewer: ViewerDep, device_id: DeviceId, res
 def create_device(session: WriteSession, viewer: ViewerDep, new: DeviceIn, response: Response) -> DeviceOut:
     """Registers a device."""
     created = actions.create_device(session, viewer, new, at=clock.now())
-    response.headers["Location"] = f"/v1/devices/{created.id}"
-    set_etag(response, created.version)
+    set_created(response, f"/v1/devices/{created.id}", version=created.version)
     return DeviceOut.of(device_queries.device(session, viewer, created.id), viewer)
 
 
@@ -140,8 +140,7 @@ def fit_consumable(
 ) -> ConsumableOut:
     """Pads or a battery are fitted."""
     fitted = actions.fit_consumable(session, viewer, device_id, new, at=clock.now())
-    response.headers["Location"] = f"/v1/consumables/{fitted.id}"
-    set_etag(response, fitted.version)
+    set_created(response, f"/v1/consumables/{fitted.id}", version=fitted.version)
     return ConsumableOut.of(fitted)
 
 

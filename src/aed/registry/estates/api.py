@@ -8,7 +8,16 @@ from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import require_estate_manager
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Cursor, IfMatch, Limit, RowId, cursor_id, set_etag, version_from_if_match
+from aed.http.parameters import (
+    Cursor,
+    IfMatch,
+    Limit,
+    RowId,
+    cursor_id,
+    set_created,
+    set_etag,
+    version_from_if_match,
+)
 from aed.registry.changes import RegistryChangeOut, changes_of
 from aed.registry.estates import actions as estate_actions
 from aed.registry.estates import queries as estate_queries
@@ -41,8 +50,7 @@ def get_estate(session: ReadSession, viewer: ViewerDep, estate_id: RowId, respon
 def create_estate(session: WriteSession, viewer: ViewerDep, new: EstateIn, response: Response) -> EstateOut:
     """Registers an estate."""
     estate = estate_actions.create_estate(session, viewer, new, at=clock.now())
-    response.headers["Location"] = f"/v1/estates/{estate.id}"
-    set_etag(response, estate.version)
+    set_created(response, f"/v1/estates/{estate.id}", version=estate.version)
     return EstateOut.of(estate)
 
 
@@ -97,8 +105,7 @@ def create_gate(
 ) -> GateOut:
     """Registers a gate."""
     gate = estate_actions.create_gate(session, viewer, estate_id, new, at=clock.now())
-    response.headers["Location"] = f"/v1/gates/{gate.id}"
-    set_etag(response, gate.version)
+    set_created(response, f"/v1/gates/{gate.id}", version=gate.version)
     return GateOut.of(gate)
 
 

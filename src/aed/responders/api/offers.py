@@ -7,7 +7,16 @@ from fastapi import APIRouter, Response
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Cursor, IfMatch, Limit, RowId, cursor_id, set_etag, version_from_if_match
+from aed.http.parameters import (
+    Cursor,
+    IfMatch,
+    Limit,
+    RowId,
+    cursor_id,
+    next_cursor,
+    set_etag,
+    version_from_if_match,
+)
 from aed.responders import queries
 from aed.responders.actions import offering as actions
 from aed.responders.schemas.offers import ConsentOut, ConsentsPage, OfferAmend, OfferIn, OfferOut, WordingOut
@@ -28,10 +37,9 @@ def list_consents(
     """List all consents that a person ever gave, page by page. For the person and the office."""
     actions.require_offer_access(session, viewer, person_id)
     found = queries.consents(session, person_id, limit=limit + 1, after_id=cursor_id(cursor))
-    page = ConsentsPage(consents=[ConsentOut.of(each) for each in found[:limit]])
-    if len(found) > limit:
-        page.next = str(page.consents[-1].id)
-    return page
+    return ConsentsPage(
+        consents=[ConsentOut.of(each) for each in found[:limit]], next=next_cursor(found, limit)
+    )
 
 
 @router.get("/people/{person_id}/offer")

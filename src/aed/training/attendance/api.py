@@ -15,6 +15,7 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError, Conflict, InvalidInput
 from aed.files.typesetting import qr_svg
 from aed.http.pages import PAGE_RESPONSE, WantsPage
+from aed.http.parameters import SettingsDep
 from aed.settings import Settings
 from aed.training import queries as sessions
 from aed.training.attendance import actions, queries
@@ -24,7 +25,7 @@ from aed.training.attendance.schemas import PresenceCodeOut, PresenceOut, Signed
 from aed.training.attendance.sheet import SheetOf, sheet_pdf
 from aed.training.enrolments import queries as rosters
 from aed.training.models import TrainingSession
-from aed.training.parameters import PDF, PublicAddress, SessionId, SettingsDep, pdf_response
+from aed.training.parameters import PDF, PublicAddress, SessionId, pdf_response
 from aed.training.permissions import may_run_training
 from aed.training.signatures import Purpose, opened, signed, signing_keys
 

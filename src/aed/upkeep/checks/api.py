@@ -20,7 +20,16 @@ from aed.database.dependencies import ReadSession, WriteSession, database_of
 from aed.database.session import Database, read_session
 from aed.errors import NotSignedIn
 from aed.http.concurrency_limits import QueueLimits, wait_for_turn
-from aed.http.parameters import Cursor, IfMatch, Limit, RowId, cursor_id, set_etag, version_from_if_match
+from aed.http.parameters import (
+    Cursor,
+    IfMatch,
+    Limit,
+    RowId,
+    cursor_id,
+    set_created,
+    set_etag,
+    version_from_if_match,
+)
 from aed.registry.changes import RegistryChangeOut, changes_of
 from aed.registry.devices import queries as device_queries
 from aed.registry.estates import queries as estate_queries
@@ -207,8 +216,7 @@ def get_policy(session: ReadSession, viewer: ViewerDep, policy_id: RowId, respon
 def create_policy(session: WriteSession, viewer: ViewerDep, new: PolicyIn, response: Response) -> PolicyOut:
     """Puts a policy into force. An estate's is its manager's to make, any other an administrator's."""
     policy = actions.create_policy(session, viewer, new, at=clock.now())
-    response.headers["Location"] = f"/v1/policies/{policy.id}"
-    set_etag(response, policy.version)
+    set_created(response, f"/v1/policies/{policy.id}", version=policy.version)
     return PolicyOut.of(policy)
 
 

@@ -9,7 +9,16 @@ from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Cursor, IfMatch, Limit, RowId, cursor_id, set_etag, version_from_if_match
+from aed.http.parameters import (
+    Cursor,
+    IfMatch,
+    Limit,
+    RowId,
+    cursor_id,
+    set_created,
+    set_etag,
+    version_from_if_match,
+)
 from aed.upkeep.models import Recall
 from aed.upkeep.recalls import actions, queries
 from aed.upkeep.recalls.schemas import RecallClose, RecalledOut, RecalledPage, RecallIn, RecallOut, RecallPage
@@ -55,8 +64,7 @@ def announce_recall(session: WriteSession, viewer: ViewerDep, new: RecallIn, res
     """Enters a recall: every device that it means is quarantined at once, and whoever keeps one is told. For
     administrators."""
     recall = actions.announce_recall(session, viewer, new, at=clock.now())
-    response.headers["Location"] = f"/v1/recalls/{recall.id}"
-    set_etag(response, recall.version)
+    set_created(response, f"/v1/recalls/{recall.id}", version=recall.version)
     return _out(session, viewer, recall)
 
 
