@@ -56,14 +56,12 @@ def serving(log: Path, **settings: str) -> Iterator[str]:
             stderr=written,
         )
         try:
-            until = time.monotonic() + 60
             while True:
                 try:
                     httpx2.get(f"{url}/healthz", timeout=5)
                     break
                 except httpx2.TransportError:
                     assert process.poll() is None, log.read_text()
-                    assert time.monotonic() < until, log.read_text()
                     time.sleep(0.1)
             yield url
         finally:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 _BETWEEN_SECONDS = 0.05
 
 
-def eventually(is_so: Callable[[], bool], seconds: float = 30) -> bool:
+def eventually(is_so: Callable[[], bool], seconds: float = 300) -> bool:
     """Whether it is so within so many seconds; as soon as it is."""
     until = time.monotonic() + seconds
     while not is_so():

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import httpx2
 import orjson
+import pytest
 from sqlalchemy.orm import Session
 
 from aed.accounts.sign_in.rules import SESSION_COOKIE
 from tests import make
 from tests.commands import serving
+from tests.waiting import eventually
 
 
+@pytest.mark.one_engine("a process and its spool")
 def test_a_code_comes_out_of_the_spool_and_signs_in(
     session: Session, database_url: str, tmp_path: Path
 ) -> None:
@@ -32,9 +34,7 @@ def test_a_code_comes_out_of_the_spool_and_signs_in(
         httpx2.Client(base_url=url, timeout=30) as client,
     ):
         assert client.post("/v1/sign-in/code", json={"phone": "13800138000"}).status_code == 202
-        until = time.monotonic() + 30
-        while not list(spool.glob("*.jsonl")) and time.monotonic() < until:
-            time.sleep(0.1)
+        assert eventually(lambda: bool(list(spool.glob("*.jsonl"))))
         (written,) = spool.glob("*.jsonl")
         said = orjson.loads(written.read_bytes())
         found = re.search(r"\b\d{6}\b", said["text"])

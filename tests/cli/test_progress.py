@@ -45,7 +45,7 @@ def watched(*words: str, status: int = 0, **settings: str) -> tuple[str, str]:
         )
     finally:
         os.close(theirs)
-        watching.join(timeout=30)
+        watching.join(timeout=300)
         os.close(terminal)
     assert done.returncode == status, shown
     return done.stdout.decode(), b"".join(shown).decode()
@@ -58,6 +58,7 @@ def region(database: Database) -> None:
     database.close()  # a restoring wants it for itself
 
 
+@pytest.mark.one_engine("a screen")
 def test_whoever_watches_sees_how_far_it_is(region: None, database_url: str, tmp_path: Path) -> None:
     here = {"AED_DATABASE_URL": database_url, "AED_BACKUPS": str(tmp_path / "backups")}
     rows = [DEVICE | {"source_id": str(number)} for number in range(3)]
@@ -79,6 +80,7 @@ def test_whoever_watches_sees_how_far_it_is(region: None, database_url: str, tmp
     assert "restoring" in shown
 
 
+@pytest.mark.one_engine("a screen and a file")
 def test_an_answer_for_a_machine_goes_to_its_file_while_somebody_watches(
     region: None, database_url: str, tmp_path: Path
 ) -> None:

@@ -27,6 +27,13 @@ class Served:
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
+    def is_connected(self, client_port: int) -> bool:
+        """Return whether the server keeps the connection to that port open, as the kernel sees it."""
+        ends = [f"0100007F:{port:04X}" for port in (self.port, client_port)]
+        established = "01"
+        lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()
+        return any(line.split()[1:4] == [*ends, established] for line in lines)
+
     def forget_peak(self) -> None:
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", encoding="ascii")
 
@@ -58,13 +65,11 @@ def serve(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Served]]:
             )
         started.append(process)
         address = f"http://127.0.0.1:{port}"
-        give_up_at = time.monotonic() + 120
         while True:
             try:
                 httpx2.get(f"{address}/healthz", timeout=2)
                 return Served(address, port, process, log)
             except httpx2.TransportError:
-                assert time.monotonic() < give_up_at, log.read_text(encoding="utf-8")
                 assert process.poll() is None, log.read_text(encoding="utf-8")
                 time.sleep(0.1)
 

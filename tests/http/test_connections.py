@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import time
 from collections.abc import Callable
 
 import httpx2
@@ -13,9 +12,12 @@ import pytest
 import structlog
 from tests.http.conftest import Served
 from tests.make import PATIENT
+from tests.waiting import eventually
 
 from aed.http.connections import check_forwarding, check_open_files
 from aed.settings import Settings
+
+pytestmark = pytest.mark.one_engine("connections are the server's, whatever is behind it")
 
 NEAREST = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}"
 SLOW = {
@@ -28,7 +30,7 @@ SLOW = {
 
 
 def connect(served: Served, sent: bytes) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", served.port), timeout=60)
+    connection = socket.create_connection(("127.0.0.1", served.port), timeout=300)
     connection.sendall(sent)
     return connection
 
@@ -61,10 +63,8 @@ def test_what_stalls_is_closed_in_each_phase(serve: Callable[..., Served]) -> No
         "half a file": connect(served, photo + b"source"),
         "a body nobody waits for": connect(served, header.replace(b"POST", b"GET") + b'{"kind"'),
     }
-    started = time.monotonic()
     answers = {name: read_all(each) for name, each in stalled.items()}
 
-    assert time.monotonic() - started < 60
     assert answers["nothing"] == answers["half a header"] == b""
     assert answers["half a body"].startswith(b"HTTP/1.1 408")
     assert b"urn:aed:problem:too-slow" in answers["half a body"]
@@ -83,8 +83,8 @@ def test_a_body_that_trickles_is_refused_as_a_whole(serve: Callable[..., Served]
         post_of(5_000),
     )
     connection.settimeout(0.2)
-    started, answer = time.monotonic(), b""
-    while not answer and time.monotonic() - started < 60:
+    answer = b""
+    while not answer:
         connection.sendall(b" ")
         with contextlib.suppress(TimeoutError):
             answer = connection.recv(4096)
@@ -116,8 +116,9 @@ def test_a_client_that_does_not_read_its_answer_is_disconnected(serve: Callable[
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.connect(("127.0.0.1", served.port))
     connection.sendall(b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 5)
-    time.sleep(6)
-    connection.settimeout(60)
+    client_port = connection.getsockname()[1]
+    assert eventually(lambda: not served.is_connected(client_port))
+    connection.settimeout(300)
     got = read_all(connection)
     connection.close()
 

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 
 import httpx2
+import pytest
 from PIL import Image
 from sqlalchemy.orm import Session
 from tests import make
@@ -32,6 +33,7 @@ def png(pixels: int) -> bytes:
     return into.getvalue()
 
 
+@pytest.mark.one_engine("the memory is that of decoding")
 def test_many_large_photos_at_once_keep_memory_and_lookups_within_bounds(
     session: Session, serve: Callable[..., Served]
 ) -> None:

@@ -118,12 +118,12 @@ def test_the_shape_of_the_largest_list_is_soon_known() -> None:
     """Within what its parsing takes: no string makes the search go back."""
     hostile = [b'"\\' * 500_000, b'"' * 1_000_000, b"[" * 1_000_000, b'\\"' * 500_000, b":" * 1_000_000]
     typed = json.dumps([{"note": "x" * 50}] * 15_000).encode()
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(3):
         json.loads(typed)
-    parsing = (time.perf_counter() - started) / 3
+    parsing = (time.process_time() - started) / 3
     for body in hostile:
-        started = time.perf_counter()
+        started = time.process_time()
         with contextlib.suppress(InvalidInput):
             check_json_shape(body)
-        assert time.perf_counter() - started < 50 * max(parsing, 0.002), body[:10]
+        assert time.process_time() - started < 50 * max(parsing, 0.002), body[:10]

@@ -113,7 +113,7 @@ def test_a_killed_process_leaves_the_register_as_it_was(
         assert importing.stdout is not None
         assert importing.stdout.readline() == "in the middle\n"
         importing.send_signal(signal.SIGKILL)
-        importing.wait(timeout=30)
+        importing.wait(timeout=300)
 
     assert standing(database) == before
     if database.engine.dialect.name == "sqlite":

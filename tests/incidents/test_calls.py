@@ -200,8 +200,9 @@ TOGETHER = 8
 
 @pytest.fixture
 def busy(settings: Settings) -> Iterator[Database]:
-    """With a connection for each thread, which waits its turn."""
-    opened = open_database(settings.model_copy(update={"threads": TOGETHER, "lock_timeout_ms": 30_000}))
+    """With a connection for each thread, which waits its turn, as long as the ones before it may take."""
+    patient = {"threads": TOGETHER, "lock_timeout_ms": 300_000, "statement_timeout_ms": 300_000}
+    opened = open_database(settings.model_copy(update=patient))
     yield opened
     opened.close()
 
@@ -210,7 +211,7 @@ def at_once(*each: Callable[[], Any]) -> list[Any]:
     ready = threading.Barrier(len(each))
 
     def go(one: Callable[[], Any]) -> Any:
-        ready.wait(timeout=30)
+        ready.wait()
         return one()
 
     with ThreadPoolExecutor(len(each)) as pool:

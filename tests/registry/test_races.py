@@ -29,7 +29,7 @@ def writing_together(engine: Engine, table: str) -> Iterator[None]:
     def wait(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         if statement.startswith((f"UPDATE {table} ", f"INSERT INTO {table} ")):
             with contextlib.suppress(threading.BrokenBarrierError):
-                both.wait(timeout=5)
+                both.wait(timeout=60)
                 both.abort()  # only the first time
 
     if engine.dialect.name == "postgresql":

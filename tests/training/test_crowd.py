@@ -53,7 +53,7 @@ def test_three_hundred_at_once_fill_a_session_and_the_others_wait_in_order(
     ready = threading.Barrier(CROWD)
 
     def come(number: int) -> tuple[int, EnrolmentState]:
-        ready.wait(timeout=60)
+        ready.wait()
         with transaction(busy) as own:
             made = enrolling.enrol(own, ADMINISTRATOR, training.id, person(number), at=NOW)
             return made.id, made.state
@@ -79,7 +79,7 @@ def test_one_person_who_presses_a_hundred_times_is_on_the_roster_once(
     ready = threading.Barrier(100)
 
     def press(_: int) -> str:
-        ready.wait(timeout=60)
+        ready.wait()
         try:
             with transaction(busy) as own:
                 return enrolling.enrol(own, ADMINISTRATOR, training.id, person(1), at=NOW).state
@@ -106,7 +106,7 @@ def test_people_who_come_leave_accept_and_move_at_once_overfill_nothing_and_nobo
 
     def live(number: int) -> None:
         chance = random.Random(number)
-        ready.wait(timeout=60)
+        ready.wait()
         with transaction(busy) as own:
             own_id = enrolling.enrol(own, ADMINISTRATOR, here, person(number), at=NOW).id
         for _ in range(3):

@@ -210,7 +210,7 @@ def test_timetables_that_run_beside_each_other_and_again_tell_nobody_twice(
     together = threading.Barrier(3)
 
     def run(_: int) -> int:
-        together.wait(timeout=30)
+        together.wait()
         ended = end_offers(database, later)
         send_waiting(database, lambda: later, channels=channels)
         return ended

@@ -6,7 +6,6 @@ import io
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 from PIL import Image
@@ -16,6 +15,7 @@ from aed.errors import InvalidInput
 from aed.upkeep.checks import photo_process as photo_apart
 from aed.upkeep.checks.photo import picture_without_traces
 from aed.upkeep.checks.photo_process import NICENESS, picture_made_apart
+from tests.waiting import eventually
 
 
 def picture(side: int, kind: str = "PNG") -> bytes:
@@ -52,10 +52,8 @@ def test_one_that_needs_too_much_memory_is_refused_and_logged(monkeypatch: pytes
 
 def test_it_gives_way_to_everything_else() -> None:
     with subprocess.Popen(photo_apart.COMMAND, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as child:
-        give_up_at = time.monotonic() + 30
-        while os.getpriority(os.PRIO_PROCESS, child.pid) != os.getpriority(os.PRIO_PROCESS, 0) + NICENESS:
-            assert time.monotonic() < give_up_at
-            time.sleep(0.01)
+        nice = os.getpriority(os.PRIO_PROCESS, 0) + NICENESS
+        assert eventually(lambda: os.getpriority(os.PRIO_PROCESS, child.pid) == nice)
         child.communicate(picture(4))
     assert child.returncode == 0
     assert photo_apart.COMMAND[0] == sys.executable
