@@ -19,7 +19,7 @@ from aed.upkeep.confirmations.actions import confirm_fact
 from aed.upkeep.confirmations.schemas import ConfirmIn
 from aed.upkeep.faults.queries import standing_quarantines
 from aed.upkeep.rules import Fact, Reason
-from aed.upkeep.rules import LookupQuestion as Asked
+from aed.upkeep.rules import Question as Asked
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT
 
