@@ -1,6 +1,6 @@
-"""What a way of choosing whom to ask is worth: incidents that never were, on a real street network.
+"""Simulate incidents on a real street network to compare ways of choosing whom to ask.
 
-rules/    who lives where, what happens to a patient, the ways of choosing, what comes of each, the figures
-queries   a world out of files: a map and a list of devices; there is no database in it
+rules/    where people live, what happens to a patient, the strategies, their outcomes, the figures
+queries   a world read from files: a map and a list of devices; no database
 formats/  the curves as a picture, the figures as JSON
 """

@@ -1,4 +1,4 @@
-"""A world out of files: a map, and a list of devices."""
+"""Read a world from files: a map, and a list of devices."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from aed.walking.network import WalkingNetwork
 
 @dataclass(frozen=True, slots=True)
 class ReadDevices:
-    """The devices of a list, and how many of its rows could not be taken."""
+    """The devices of a list, and how many of its rows could not be read."""
 
     devices: tuple[SimulatedDevice, ...]
     bad: int
@@ -34,10 +34,11 @@ class ReadDevices:
 def read_world(
     map_file: Path, devices: tuple[SimulatedDevice, ...], *, time_zone: str, network: WalkingNetwork | None
 ) -> World:
-    """The streets, houses and residential areas of an OpenStreetMap extract, with these devices.
+    """Build a world from the streets, houses and residential areas of an OpenStreetMap extract, with these
+    devices.
 
-    `network`: one that was saved, in place of building it. Raises InvalidInput where the map lacks any of
-    these, and NetworkFileUnusable where it cannot be read.
+    `network` is a saved one, to use instead of building it. Raises InvalidInput if the map lacks any of
+    these, NetworkFileUnusable if it cannot be read.
     """
     _check_time_zone(time_zone)
     if not map_file.is_file():
@@ -72,8 +73,10 @@ def read_world(
 
 
 def read_list_of_devices(path: Path) -> ReadDevices:
-    """The devices in service of a list in any format that can be imported; one that not everyone may use is
-    private. Raises InvalidInput for a list without one."""
+    """Read the devices in service from a list in any format that can be imported.
+
+    Devices that not everyone may use are private. Raises InvalidInput for a list without devices.
+    """
     if not path.is_file():
         raise InvalidInput(f"There is no file {path}.", field="devices")
     reading, report = read_devices(path), ImportReport()

@@ -1,1 +1,1 @@
-"""What a simulation is written as."""
+"""Output formats of a simulation."""

@@ -1,4 +1,4 @@
-"""The curves of a simulation: what share has compressions, and a shock, by each minute."""
+"""Draw the share of patients with compressions, and with a shock, by minute."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _OPEN: Final = {
 
 
 def _lines() -> list[_Line]:
-    """Each way with private devices open; this plan with them closed too."""
+    """Return a line for each strategy with private devices open, and the plan with them closed too."""
     found = [
         _Line(way.value, colour, dashes, Compared(way, Sharing.OPEN))
         for way, (colour, dashes) in _OPEN.items()
@@ -50,7 +50,9 @@ def _lines() -> list[_Line]:
 
 
 def curves(found: Simulated) -> str:
-    """An SVG with two pictures: compressions (where nobody did them already), and the first shock."""
+    """Return an SVG with two charts: compressions (of patients without a bystander's), and the first
+    shock.
+    """
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         'font-family="sans-serif" font-size="12">',

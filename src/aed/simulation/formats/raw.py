@@ -1,4 +1,4 @@
-"""All that a simulation found, as JSON: the figures of each way of choosing, and each incident's numbers."""
+"""Write a simulation as JSON: the figures of each strategy, and the numbers of each incident."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aed.simulation.rules.figures import Compared, Sharing, Simulated, gained_by
 
 
 def raw(found: Simulated, assumptions: Assumptions, *, seed: int) -> bytes:
-    """One object; the lists are in the order of the incidents, times in seconds from the alert."""
+    """Return one object; lists are in the order of the incidents, times in seconds from the alert."""
     return orjson.dumps(
         {
             "seed": seed,

@@ -1,13 +1,13 @@
-"""Decisions and arithmetic: no files, no clock; chance only from a seed.
+"""Rules of the simulation: no files, no clock; randomness only from a seed.
 
-assumptions.py  what is taken to be so, with where it comes from
+assumptions.py  assumed numbers with their sources
 areas.py        places spread over areas
 world.py        streets, places, devices, responders
-incident.py     what happens once: a patient, and everybody's luck
-scene.py        one incident with all walks; what is known of it, and what is true
-policies.py     the ways of choosing whom to ask
+incident.py     one patient, and everybody's luck
+scene.py        one incident with all walks: what is known, and what is true
+policies.py     strategies of choosing whom to ask
 waves.py        the plan, made again as answers come in
-outcome.py      what comes of it
+outcome.py      the outcome of one incident
 figures.py      many outcomes: quantiles, means, differences with their confidence
 running.py      all of it, incident by incident
 """

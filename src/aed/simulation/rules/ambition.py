@@ -1,7 +1,7 @@
-"""The plan at several levels of ambition, so that it can be compared with rules that ask as many.
+"""Run the plan at several levels of ambition, to compare it with rules that ask as many people.
 
-The plan asks as many as it takes, and a rule as many as it is told. What the plan is worth shows at equal
-mean alerts: `matched` finds for each rule the level that asks at most as many.
+The plan decides how many to ask, while a rule is given a number. They are compared at equal mean alerts:
+`matched` finds for each rule the level that asks at most as many.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aed.simulation.rules.waves import plan_in_waves
 
 
 class Ambition(NamedTuple):
-    """One level: a promise, and what everybody beyond it has to add."""
+    """A level: a promise, and what everybody beyond it has to add."""
 
     promise_chance: float
     min_gain_percent: float
@@ -35,13 +35,13 @@ LEVELS: Final = (
     Ambition(0.9, 0.02),
     Ambition(0.99, 0.0001),
 )
-"""From few to everybody who can be there before the ambulance."""
+"""From few people to everybody who can be there before the ambulance."""
 COUNTS: Final = (5, 9, 15, 30)
 EVERYONE: Final = "everyone within 1 km"
 
 
 def sweep_policies(numbers: Numbers) -> Mapping[str, Policy]:
-    """The rules with each number of people, and the plan at each level."""
+    """Return the rules with each number of people, and the plan at each level."""
     found: dict[str, Policy] = {}
     for count in COUNTS:
         found[f"line {count}"] = partial(nearest_by_line, count=count)
@@ -55,20 +55,22 @@ def sweep_policies(numbers: Numbers) -> Mapping[str, Policy]:
 
 
 def with_ambition(numbers: Numbers, level: Ambition) -> Numbers:
-    """The same numbers with a plan of that ambition."""
+    """Return the numbers with a plan of that ambition."""
     planning = numbers.settings.planning.model_copy(update=level._asdict())
     return replace(numbers, settings=numbers.settings.model_copy(update={"planning": planning}))
 
 
 class Matched(NamedTuple):
-    """Rules that ask about as many, and the plan that asks at most as many (None: every level asks more)."""
+    """Rules that ask about as many people, and the plan that asks at most as many (None: every level asks
+    more).
+    """
 
     rules: tuple[str, ...]
     plan: str | None
 
 
 def matched(found: Simulated) -> list[Matched]:
-    """The table at equal alerts: by how many the rules ask, and everyone within 1 km."""
+    """Return the table at equal alerts, by how many people the rules ask, and everyone within 1 km."""
 
     def alerts(name: str) -> float:
         return float(found.by[Compared(name, Sharing.OPEN)].alerts.mean())

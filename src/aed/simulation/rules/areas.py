@@ -17,14 +17,14 @@ _WGS84 = Geod(ellps="WGS84")
 
 
 def shares_of(areas: Sequence[BaseGeometry]) -> Floats:
-    """What part of the whole each area is (areas of one place: in degrees, which is the same there)."""
+    """Return each area's share of the whole (in degrees, for areas near each other)."""
     sizes = np.array([area.area for area in areas])
     shares: Floats = sizes / sizes.sum()
     return shares
 
 
 def somewhere_in(area: BaseGeometry, random: Generator) -> Position:
-    """A place in the area, any as likely as another."""
+    """Return a uniformly distributed place in the area."""
     west, south, east, north = area.bounds
     while True:
         lon, lat = random.uniform((west, south), (east, north)).tolist()

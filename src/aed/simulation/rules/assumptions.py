@@ -1,7 +1,7 @@
-"""What is taken to be so of patients, bystanders, ambulances and responders, with where it comes from.
+"""Assumptions about patients, bystanders, ambulances and responders, with their sources.
 
-How many of those who are asked see it, accept and come, how fast they walk and what a delay costs are
-settings of the program (`aed.settings.Planning`, `Arrival`, `Survival`), and the same here.
+How many of those asked see it, accept and come, how fast they walk and what a delay costs are settings of the
+program (`aed.settings.Planning`, `Arrival`, `Survival`), and the same here.
 """
 
 from __future__ import annotations
@@ -30,41 +30,46 @@ Brooks 2010, Resuscitation 81:175 (9,667 cases): against 0-6 h, 2.02 times as ma
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """The numbers of a simulation. Raises InvalidInput for what cannot be meant."""
+    """The numbers of a simulation. Raises InvalidInput for impossible ones."""
 
     share_at_home: float = 0.7
-    """Of patients, in a house of a residential area; the others in any other house. CARES: about 70 %."""
+    """Share of patients in a house of a residential area; the others are in any other house. CARES: about
+    70 %.
+    """
     share_with_cpr: float = 0.4
-    """Of patients, where somebody does compressions already. CARES: about 40 %."""
+    """Share of patients with somebody doing compressions already. CARES: about 40 %."""
     since_seconds: float = 120.0
-    """Median, from the arrest to the alert: finding the patient, ringing, answering. Not known: about a
-    minute to the call and one until the arrest is recognised."""
+    """Median time from the arrest to the alert: finding the patient, calling, answering. Not known: about a
+    minute to the call, and one until the arrest is recognised.
+    """
     since_spread: float = 0.5
     """Standard deviation of its logarithm."""
     ambulance_seconds: float = 426.0
-    """Median, from the alert to the patient's side: 7.1 minutes in Virginia Beach, 2017-2019 (2,330 cardiac
-    arrests; doi 10.5281/zenodo.4079985)."""
+    """Median time from the alert to the patient's side: 7.1 minutes in Virginia Beach, 2017-2019 (2,330
+    cardiac arrests; doi 10.5281/zenodo.4079985).
+    """
     ambulance_spread: float = 0.47
     """Standard deviation of its logarithm: same source."""
     estimate_spread: float = 0.2
-    """The same of the error with which a dispatch centre knows it beforehand. Not known."""
+    """The same for the error of the dispatch centre's estimate. Not known."""
     answer_seconds: float = 30.0
-    """Mean, exponential, from being asked to having answered and set off: the reaction that the speeds of the
-    program hold already (`Arrival.reaction_seconds`), nothing on top. Not known; drills replace it."""
+    """Mean of the exponential time from being asked to setting off: the reaction that the program's speeds
+    include already (`Arrival.reaction_seconds`), nothing on top. Not known; drills replace it.
+    """
     show_up: float | None = None
-    """Of those asked, how many truly come; None: as many as the plan believes. Fewer accept, and fewer
-    see it, in the same ratio: whoever has accepted is as likely to come as the plan believes."""
+    """Share of people asked who really come; None: as many as the plan expects. Fewer accept and fewer see it
+    in the same ratio: a person who accepted is as likely to come as the plan expects.
+    """
     next_wave_seconds: float = 45.0
-    """After so long the plan is made again with what is known by then."""
+    """The plan is made again after this long, with what is known by then."""
     waves: int = 4
-    """So many times at most."""
+    """At most this many times."""
     asked: int = 9
-    """So many are asked by the ways that always ask as many: of nine, six direct and three for a device."""
+    """Number asked by strategies that always ask as many: of nine, six direct and three for a device."""
     floors: int = 0
-    """The highest floor on which patients and responders are, any as likely as another; devices hang on the
-    ground floor."""
+    """Highest floor of patients and responders, uniformly distributed; devices are on the ground floor."""
     year: int = 2026
-    """Whose days and hours of opening: the last whose Chinese holidays are known."""
+    """Year of the opening hours: the last whose Chinese holidays are known."""
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -83,7 +88,7 @@ class Assumptions:
 
 
 class Funnel(NamedTuple):
-    """Of those who are asked: the shares who see it, accept, and come."""
+    """Shares of people asked who see it, accept, and come."""
 
     seen: float
     accepted: float
@@ -92,14 +97,14 @@ class Funnel(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """All numbers that a simulation goes by."""
+    """All numbers of a simulation."""
 
     assumptions: Assumptions
     settings: Settings
 
     @property
     def truly(self) -> Funnel:
-        """How many of those who are asked truly see it, accept, and come."""
+        """Return the true shares of people asked who see it, accept, and come."""
         planning = self.settings.planning
         ratio = 1.0
         if self.assumptions.show_up is not None:
@@ -112,14 +117,14 @@ class Numbers:
 
     @property
     def pace(self) -> Pace:
-        """A list of devices says nothing of estates: the general one."""
+        """Return the general pace, because a list of devices does not name estates."""
         return general_pace(self.settings.arrival)
 
     @property
     def opening_seconds(self) -> float:
-        """What a fetch takes besides reacting and walking."""
+        """Return what a fetch takes besides reacting and walking."""
         return opening_seconds(self.pace, self.settings.arrival)
 
     def walking_seconds(self, metres: float) -> float:
-        """One way on foot, without the reaction before it."""
+        """Return the seconds one way on foot, without the reaction before it."""
         return walk_seconds(metres, self.pace, self.settings.arrival)

@@ -1,4 +1,4 @@
-"""Many outcomes in a few numbers."""
+"""Summarise many outcomes in a few numbers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Sharing(StrEnum):
 
 
 class Compared(NamedTuple):
-    """A way of choosing, by name, and with which devices."""
+    """A strategy by name, and which devices it may use."""
 
     way: str
     sharing: Sharing
@@ -34,7 +34,7 @@ class Compared(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """Of one way of choosing, an entry for each incident; the incidents are the same for all ways."""
+    """Outcomes of one strategy, one entry per incident; the incidents are the same for all strategies."""
 
     cpr_seconds: Floats
     shock_seconds: Floats
@@ -42,7 +42,7 @@ class Outcomes:
     alerts: Floats
     wasted: Floats
     survival: Floats
-    """Larsen."""
+    """By Larsen's formula."""
     valenzuela: Floats
     is_alone: Flags
 
@@ -63,15 +63,15 @@ def outcomes(found: Sequence[SimulatedOutcome]) -> Outcomes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Simulated:
-    """All that a simulation found."""
+    """Results of a simulation."""
 
     by: Mapping[Compared, Outcomes]
     had_cpr: Flags
-    """Where a bystander did compressions already; times to compressions are told of the others."""
+    """True where a bystander did compressions already; times to compressions are those of the others."""
     responders: int
     devices: int
     private: int
-    """Of the devices."""
+    """Number of private devices."""
 
     @property
     def incidents(self) -> int:
@@ -79,14 +79,14 @@ class Simulated:
 
 
 class Difference(NamedTuple):
-    """A mean of differences, incident by incident, and its 95 % confidence interval: within so much of it."""
+    """Mean of paired differences, and the half-width of its 95 % confidence interval."""
 
     mean: float
     within: float
 
 
 def difference(one: Floats, other: Floats) -> Difference:
-    """How much more `one` is than `other`, which met the same luck."""
+    """Return how much larger `one` is than `other`, incident by incident."""
     differences = one - other
     if len(differences) < 2:
         return Difference(float(differences.mean()), math.inf)
@@ -95,22 +95,22 @@ def difference(one: Floats, other: Floats) -> Difference:
 
 
 class Summary(NamedTuple):
-    """One line of the table."""
+    """One row of the table."""
 
     cpr_median_seconds: float
     cpr_late_seconds: float
-    """Nine of ten have compressions by then."""
+    """Nine of ten patients have compressions by then."""
     shock_median_seconds: float
     shock_late_seconds: float
     share_shock_before_ambulance: float
     alerts: float
     wasted: float
     share_alone: float
-    """Of patients without a bystander's compressions: nobody is there before the ambulance."""
+    """Share of patients without a bystander's compressions for whom nobody arrives before the ambulance."""
     survival: float
     valenzuela: float
     gains: Difference
-    """In survival, against the nearest on foot with the same devices (0 where that is not compared)."""
+    """Gain in survival over the nearest on foot with the same devices (0 where that is not compared)."""
 
 
 def summary(found: Simulated, which: Compared) -> Summary:
@@ -136,7 +136,7 @@ def summary(found: Simulated, which: Compared) -> Summary:
 
 
 def gained_by_opening(found: Simulated, way: str) -> Difference:
-    """What it is worth that private devices are open to strangers, in survival."""
+    """Return the gain in survival if private devices are open to strangers."""
     return difference(
         found.by[Compared(way, Sharing.OPEN)].survival, found.by[Compared(way, Sharing.CLOSED)].survival
     )

@@ -1,7 +1,7 @@
-"""What happens once: a patient somewhere at some hour, an ambulance, and the luck of everybody around.
+"""Draw one incident: a patient somewhere at some hour, an ambulance, and the luck of everybody around.
 
-All of it is drawn before anybody is asked, so every way of choosing meets the same luck, and the differences
-between two of them are those of the choosing.
+All of it is drawn before anybody is asked, so that every strategy meets the same luck, and differences
+between two of them come from the choice alone.
 """
 
 from __future__ import annotations
@@ -27,30 +27,32 @@ class SimulatedIncident:
     """One patient. Times count from the alert."""
 
     place: Footings
-    """A single one."""
+    """A single place."""
     at: datetime
     since_seconds: float
     has_cpr: bool
     ambulance_seconds: float
-    """When it comes."""
+    """When it arrives."""
     ambulance_expected_seconds: float
-    """When the dispatch centre thinks it does."""
+    """When the dispatch centre expects it."""
     luck: Floats
-    """Of each responder, 0 to 1: below the chances of seeing it, accepting, coming, he does."""
+    """Of each responder, uniform in 0..1: if it is below the probability of seeing, accepting or coming, they
+    do.
+    """
     answers_after_seconds: Floats
-    """Of each responder: from being asked to having answered, and set off."""
+    """Of each responder: from being asked to having answered and set off."""
     device_luck: Floats
-    """Of each device: below its chance it can be had and works."""
+    """Of each device: if it is below its probability, the device is available and works."""
     floor: int
-    """Of the patient; 0 is the ground."""
+    """Floor of the patient; 0 is the ground floor."""
     responder_floors: Floats
-    """Of each responder, at that moment."""
+    """Floor of each responder at that moment."""
 
 
 def draw_incident(
     number: int, world: World, responders: int, numbers: Assumptions, *, seed: int
 ) -> SimulatedIncident:
-    """Incident `number` of a seed: the same whatever others are drawn."""
+    """Draw incident `number` of a seed: the same whatever others are drawn."""
     random = np.random.default_rng((seed, _SEED_OF_INCIDENTS, number))
     is_at_home = random.random() < numbers.share_at_home or not len(world.elsewhere)
     houses = world.homes if is_at_home else world.elsewhere
@@ -78,7 +80,7 @@ def _about(random: Generator, median: float, spread: float) -> float:
 
 
 def _moment(random: Generator, year: int, time_zone: str) -> datetime:
-    """Any day of the year, at an hour of the pattern."""
+    """Draw any day of the year, at an hour of the pattern."""
     days = (date(year + 1, 1, 1) - date(year, 1, 1)).days
     day = date(year, 1, 1) + timedelta(days=int(random.integers(days)))
     weights = np.array(WEIGHTS_OF_HOURS)

@@ -1,4 +1,4 @@
-"""What comes of having asked these people: by true walks, true hours, and everybody's luck."""
+"""Compute the outcome of asking these people: by true walks, true hours, and everybody's luck."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from aed.simulation.rules.valenzuela import valenzuela_survival
 
 
 class Journey(NamedTuple):
-    """When somebody who was asked is where, if he comes. Seconds from the alert."""
+    """When a person who was asked is where, if they come. Seconds from the alert."""
 
     sets_off_seconds: float
     at_device_seconds: float
-    """Of one who goes direct: when he sets off."""
+    """For a person who goes direct: when they set off."""
     arrives_seconds: float
 
 
 def journey(scene: Scene, asked: AskedResponder, numbers: Numbers) -> Journey:
-    """By the walking network, however he was chosen."""
+    """Compute a journey on the walking network, regardless of how the person was chosen."""
     off = asked.at_seconds + float(scene.truth.answers_after_seconds[asked.person])
     down, up = float(scene.people_floor_seconds[asked.person]), scene.floor_seconds
     if asked.device is None:
@@ -34,27 +34,28 @@ def journey(scene: Scene, asked: AskedResponder, numbers: Numbers) -> Journey:
 
 
 class SimulatedOutcome(NamedTuple):
-    """What became of one patient. Seconds from the alert."""
+    """Outcome of one patient. Seconds from the alert."""
 
     cpr_seconds: float
-    """0 where somebody did compressions already."""
+    """0 if somebody did compressions already."""
     shock_seconds: float
     is_shock_before_ambulance: bool
-    """A device was there before it."""
+    """A device arrived before it."""
     alerts: int
     wasted: int
-    """Of those who came: who arrived after the ambulance, or was sent for a device and found none, found it
-    taken, or brought it after another was there."""
+    """Number of people who came after the ambulance, or were sent for a device and found none, found it
+    taken, or brought it after another.
+    """
     survival: float
     """By Larsen's formula with what really happened, in per cent."""
     valenzuela: float
-    """The same by Valenzuela's."""
+    """By Valenzuela's formula."""
     is_alone: bool
-    """Nobody was there before the ambulance, neither a bystander who does compressions."""
+    """Nobody arrived before the ambulance, and no bystander did compressions."""
 
 
 class _There(NamedTuple):
-    """Somebody who came, as the formula has it (`survival.Coming`)."""
+    """A person who came, for the formula (`survival.ComingPerson`)."""
 
     seconds: float
     chance: float
@@ -63,11 +64,11 @@ class _There(NamedTuple):
 
 
 def outcome(scene: Scene, asked: Sequence[AskedResponder], numbers: Numbers) -> SimulatedOutcome:
-    """What became of it.
+    """Compute the outcome.
 
-    1. Who comes, by his luck; when, by the streets.
-    2. Whoever is first at a device takes it, if it can be had and works; the others come without.
-    3. The formula, with who came as certain.
+    1. Decide who comes, by their luck; when, by the streets.
+    2. The first at a device takes it if it is available and works; the others come without.
+    3. Apply the formula with those who came as certain.
     """
     there_if_asked, ambulance = numbers.truly.there, scene.truth.ambulance_seconds
     came = [

@@ -1,7 +1,7 @@
-"""The ways of choosing whom to ask for what.
+"""Strategies of choosing whom to ask for what.
 
-Each is a function of a scene, and looks at nothing of its truth but what has become known by then. Those
-here always ask as many as they are told, whenever the ambulance is expected; the plan is in `waves`.
+Each is a function of a scene, and uses nothing of its truth but what has become known by then. Those here
+always ask a given number of people, whenever the ambulance is expected; the plan is in `waves`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from aed.simulation.rules.world import Flags
 
 
 class AskedResponder(NamedTuple):
-    """One who is asked, by his number in the scene: to go to the patient, or to bring a device."""
+    """A person who is asked, by their index in the scene: to go to the patient, or to bring a device."""
 
     person: int
     device: int | None = None
@@ -29,7 +29,7 @@ type Policy = Callable[[Scene], list[AskedResponder]]
 
 
 class Strategy(StrEnum):
-    """The ways that are compared, in the order of the table."""
+    """The strategies that are compared, in the order of the table."""
 
     LINE = "straight line"
     LINE_AND_HOURS = "line, with hours"
@@ -43,12 +43,12 @@ class Strategy(StrEnum):
 
 
 def nearest_by_line(scene: Scene, count: int) -> list[AskedResponder]:
-    """A map with pins: the nearest people and devices by the straight line, whatever the devices' hours."""
+    """A map with pins: the nearest people and devices by the straight line, regardless of opening hours."""
     return _nearest(scene.line, np.ones(len(scene.chance), dtype=bool), count)
 
 
 def nearest_by_line_and_hours(scene: Scene, count: int) -> list[AskedResponder]:
-    """The same without the devices that are closed."""
+    """The same without closed devices."""
     return _nearest(scene.line, scene.chance > 0, count)
 
 
@@ -58,8 +58,9 @@ def nearest_on_foot(scene: Scene, count: int) -> list[AskedResponder]:
 
 
 def _nearest(lengths: Lengths, is_usable: Flags, count: int) -> list[AskedResponder]:
-    """The nearest so many are asked. Whoever of them is soonest there by way of a device brings it, the
-    others go direct; one who is alone goes direct."""
+    """Ask the nearest people: the one who is soonest there by way of a device brings it, the others go
+    direct. A single person goes direct.
+    """
     return _with_one_fetch(lengths, is_usable, _in_order(lengths, count))
 
 
@@ -72,11 +73,13 @@ def _with_one_fetch(lengths: Lengths, is_usable: Flags, people: list[int]) -> li
 
 
 NEAR_METRES: Final = 1_000.0
-"""By straight line: the radius of Stockholm's and Zurich's first systems, and of many others."""
+"""Straight line: the radius of Stockholm's and Zurich's first systems, and of many others."""
 
 
 def everyone_near(scene: Scene) -> list[AskedResponder]:
-    """Everyone within a kilometre, one of them for the device that is soonest there; the others go direct."""
+    """Ask everyone within a kilometre, one of them for the device that is soonest there; the others go
+    direct.
+    """
     near = np.flatnonzero(scene.line.people <= NEAR_METRES)
     people = near[np.argsort(scene.walk.people[near], kind="stable")].tolist()
     return _with_one_fetch(
@@ -101,14 +104,14 @@ def fixed_split(scene: Scene, count: int) -> list[AskedResponder]:
 
 
 def one_fetch_only(scene: Scene) -> list[AskedResponder]:
-    """A single person is asked: who can be there with a device soonest on foot."""
+    """Ask a single person: the one who can be there with a device soonest on foot."""
     people = _in_order(scene.walk, scene.people_count)
     best = _best_fetch(np.where(scene.chance > 0, scene.walk.by_device, np.inf), people)
     return [] if best is None else [AskedResponder(*best)]
 
 
 def _in_order(lengths: Lengths, count: int) -> list[int]:
-    """The people, nearest first; nobody from whom there is no way."""
+    """Return the people, nearest first, without those who have no way to the patient."""
     order = np.argsort(lengths.people, kind="stable")
     found: list[int] = order[np.isfinite(lengths.people[order])][:count].tolist()
     return found
@@ -117,7 +120,7 @@ def _in_order(lengths: Lengths, count: int) -> list[int]:
 def _best_fetch(
     by_device: np.ndarray[tuple[int, ...], np.dtype[np.float64]], people: list[int]
 ) -> tuple[int, int] | None:
-    """Who of these and which device are there soonest; None where no device can be had."""
+    """Return the (person, device) that are soonest there; None if no device is available."""
     some = by_device[people]
     if not np.isfinite(some).any():
         return None

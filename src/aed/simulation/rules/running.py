@@ -1,4 +1,4 @@
-"""A simulation, incident by incident."""
+"""Run a simulation, incident by incident."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ RESPONDERS_PER_SQUARE_KILOMETRE: Final = 10.0
 """Stieglis 2020."""
 _SEED_OF_PEOPLE: Final = 0
 _SEED_OF_LOTS: Final = 2
-"""Beside that of the incidents: whatever share is private, the people and the incidents are the same."""
+"""A seed apart from that of the incidents: people and incidents are the same whatever share is private."""
 
 
 def policies(numbers: Numbers) -> Mapping[str, Policy]:
-    """The ways of choosing, with their numbers."""
+    """Return the strategies with their numbers."""
     count = numbers.assumptions.asked
     return {
         Strategy.LINE: partial(nearest_by_line, count=count),
@@ -63,12 +63,12 @@ def simulate(
     sharings: Sequence[Sharing] = tuple(Sharing),
     progress: Callable[[int], None] | None = None,
 ) -> Simulated:
-    """So many incidents, each under every way of choosing (`policies`, or those given), with private devices
-    open and closed.
+    """Simulate incidents under every strategy (`policies`, or those given), with private devices open and
+    closed.
 
-    The same for the same seed. `responders`: so many in all, `RESPONDERS_PER_SQUARE_KILOMETRE` of the
-    residential areas when left out; `private_share`: see `with_private_share`. Raises InvalidInput for
-    numbers that cannot be meant.
+    The same seed gives the same result. `responders` is their total number, by default
+    `RESPONDERS_PER_SQUARE_KILOMETRE` of the residential areas; `private_share`: see `with_private_share`.
+    Raises InvalidInput for impossible numbers.
     """
     if incidents < 1:
         raise InvalidInput("There must be an incident at least.", field="incidents")

@@ -26,7 +26,7 @@ type Indexes = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lengths:
-    """Metres between people, devices and the patient, measured in one way. Infinite: there is none."""
+    """Distances in metres between people, devices and the patient, in one metric. Infinite: no way."""
 
     people: Floats
     """From each person to the patient."""
@@ -37,7 +37,7 @@ class Lengths:
 
     @property
     def by_device(self) -> Floats:
-        """From each person over each device to the patient."""
+        """From each person by way of each device to the patient."""
         return self.between + self.devices
 
     def of_devices(self, kept: Flags) -> Lengths:
@@ -46,7 +46,7 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """What nobody knows beforehand; in the order of the scene's people and devices."""
+    """What nobody knows beforehand, in the order of the scene's people and devices."""
 
     ambulance_seconds: float
     luck: Floats
@@ -58,33 +58,33 @@ class Truth:
 class Scene:
     """What can be known when the alert comes in, and the truth beside it.
 
-    People and devices are those within the radius of a straight line, and are numbered from 0 here.
+    People and devices are those within the radius of a straight line, indexed from 0 here.
     """
 
     patient: Patient
     line: Lengths
     walk: Lengths
     chance: Floats
-    """That each device can be reached and works, by its hours at that moment; 0 where it is closed."""
+    """Probability that each device is reachable and works, by its hours at that moment; 0 if it is closed."""
     is_private: Flags
     devices: Indexes
-    """Their numbers in the world."""
+    """Their indexes in the world."""
     truth: Truth
     floor_seconds: float
-    """Between the patient's floor and the ground, where all devices are."""
+    """Between the patient's floor and the ground floor, where all devices are."""
     people_floor_seconds: Floats
-    """Between each person's floor and the ground."""
+    """Between each person's floor and the ground floor."""
 
     @property
     def people_count(self) -> int:
         return len(self.line.people)
 
     def is_there(self, device: int) -> bool:
-        """Whether it truly can be had, and works."""
+        """True if the device is really available and works."""
         return bool(self.truth.device_luck[device] < self.chance[device])
 
     def without_private_devices(self) -> Scene:
-        """The same where private devices are closed to strangers: nobody is told of them."""
+        """Return the scene with private devices closed to strangers."""
         kept = ~self.is_private
         return replace(
             self,
@@ -98,7 +98,7 @@ class Scene:
 
 
 class Surroundings:
-    """Looks around places of one world. Walks from a device are searched once, and kept."""
+    """Finds what is around places of one world. Walks from a device are searched once, and cached."""
 
     def __init__(self, world: World, people: Footings, numbers: Numbers) -> None:
         self._world, self._people, self._numbers = world, people, numbers
@@ -110,7 +110,7 @@ class Surroundings:
         self._from_device: dict[int, tuple[Floats, Floats]] = {}
 
     def scene(self, incident: SimulatedIncident) -> Scene:
-        """The scene of an incident."""
+        """Return the scene of an incident."""
         here, arrival = _position(incident.place, 0), self._numbers.settings.arrival
         people_line = distances_metres(here, self._people.lats, self._people.lons)
         devices_line = distances_metres(here, self._devices.lats, self._devices.lons)
@@ -149,7 +149,7 @@ class Surroundings:
         return np.full(len(to), np.inf) if reach is None else reach.costs(to)
 
     def _of_device(self, device: int) -> tuple[Floats, Floats]:
-        """By line and on foot to every responder: streets are walked both ways."""
+        """Return distances to every responder, by line and on foot: streets are walked both ways."""
         if device not in self._from_device:
             start = self._devices.take([device])
             line = distances_metres(_position(start, 0), self._people.lats, self._people.lons)
@@ -157,7 +157,7 @@ class Surroundings:
         return self._from_device[device]
 
     def _chance(self, device: int, incident: SimulatedIncident) -> float:
-        """By its hours, and by how many of those that nobody is known to have checked are ready."""
+        """Return a device's probability, by its hours and the share of unchecked devices that are ready."""
         one = self._world.devices[device]
         hours = hours_at(
             one.opening_hours, incident.at, time_zone=self._world.time_zone, calendar=self._calendars[device]

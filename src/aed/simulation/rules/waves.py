@@ -1,4 +1,4 @@
-"""The plan (`incidents.plan.rules.planner`), made again every so often with what has become known by then."""
+"""The plan (`incidents.plan.rules.planner`), made again regularly with what has become known by then."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from aed.simulation.rules.scene import Scene
 from aed.walking.travel import direct_seconds, fetch_seconds, walk_seconds
 
 DEVICES_EACH: Final = 3
-"""Each person may bring one of so many devices, the soonest first: the others are hardly ever worth it."""
+"""Devices considered for each person, the soonest first: others are hardly ever worth it."""
 
 
 def plan_in_waves(scene: Scene, numbers: Numbers, *, waves: int) -> list[AskedResponder]:
-    """Whom the plan asks, and when.
+    """Return whom the plan asks, and when.
 
-    1. What is known at that moment: who has declined, who is on the way, who is silent, who has arrived, and
-       which device was not to be had.
-    2. The plan with that; whom it names is asked.
-    3. Again after a while, and whenever somebody stands before a device that cannot be had and says so: until
-       the ambulance is there, or is thought to be, or a device is.
+    1. Collect what is known at that moment: who has declined, is on the way, is silent or has arrived, and
+       which device was not available.
+    2. Make the plan with that, and ask the people in it.
+    3. Repeat after a while, and whenever somebody reports an unavailable device, until the ambulance has
+       arrived or is thought to have, or a device has.
 
     With a single wave the plan is made once, whatever happens.
     """
@@ -62,7 +62,7 @@ def plan_in_waves(scene: Scene, numbers: Numbers, *, waves: int) -> list[AskedRe
 
 
 def _finds_nothing(scene: Scene, asked: list[AskedResponder], numbers: Numbers) -> Iterator[float]:
-    """When each of those who come stands before a device that cannot be had."""
+    """Return when each of those who come stands before an unavailable device."""
     for each in asked:
         comes = scene.truth.luck[each.person] < numbers.truly.there
         if comes and each.device is not None and not scene.is_there(each.device):
@@ -70,7 +70,7 @@ def _finds_nothing(scene: Scene, asked: list[AskedResponder], numbers: Numbers) 
 
 
 def _offers(scene: Scene, numbers: Numbers, busy: set[int], useless: frozenset[int]) -> list[Offer]:
-    """What people who have not been asked could do, each going direct or by one of a few devices."""
+    """Return what people who were not asked could do, each going direct or by one of a few devices."""
     arrival, chance = numbers.settings.arrival, numbers.settings.planning.chance_there
     usable = [device for device in np.flatnonzero(scene.chance > 0).tolist() if device not in useless]
     by_device, pace = scene.walk.by_device, numbers.pace
@@ -96,10 +96,10 @@ def _offers(scene: Scene, numbers: Numbers, busy: set[int], useless: frozenset[i
 
 
 class _Known(NamedTuple):
-    """What is known of those who were asked, at a moment."""
+    """What is known at a moment of people who were asked."""
 
     asked: tuple[Offer, ...]
-    """Who has not declined; who has arrived, as one who is there at once."""
+    """People who have not declined; those who have arrived, as being there at once."""
     on_the_way: frozenset[int]
     has_cpr: bool
     has_device: bool

@@ -1,4 +1,4 @@
-"""What a simulation takes place in: streets, places where people are, devices, responders."""
+"""The world of a simulation: streets, places where people are, devices, responders."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ _TRIES_AT_MOST = 50
 
 @dataclass(frozen=True, slots=True)
 class SimulatedDevice:
-    """One device of a list, as far as its list says."""
+    """A device of a list, as far as its list says."""
 
     position: Position
     opening_hours: str | None = None
     entry: EntryMode = EntryMode.FREE
     is_private: bool = False
-    """Not for everyone: a stranger may use it only where its keeper has opened it."""
+    """Not for everyone: strangers may use it only where its keeper has opened it."""
     place: PlaceClass = PlaceClass.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class World:
-    """All that stays the same from incident to incident."""
+    """Everything that is the same for all incidents."""
 
     network: WalkingNetwork
     areas: tuple[BaseGeometry, ...]
-    """Where people live: responders are spread over these."""
+    """Residential areas; responders are spread over these."""
     homes: Footings
-    """Houses in them."""
+    """Houses in residential areas."""
     elsewhere: Footings
     """Other houses."""
     devices: tuple[SimulatedDevice, ...]
@@ -60,7 +60,7 @@ class World:
         return np.array([device.is_private for device in self.devices], dtype=bool)
 
     def closed_gates(self) -> list[Crossing]:
-        """Where a stranger does not pass: gates that the map calls locked or private, whatever the hour."""
+        """Return the gates that strangers cannot pass: those the map calls locked or private, at any hour."""
         return [
             barrier.crossing
             for barrier in self.network.barriers
@@ -69,7 +69,7 @@ class World:
 
 
 def on_streets(network: WalkingNetwork, places: Sequence[Position]) -> Footings:
-    """Those of the places that have a street near."""
+    """Return the places that have a street near."""
     found = _footings(network, places)
     return found.take(np.flatnonzero(found.edge >= 0))
 
@@ -79,9 +79,9 @@ def _footings(network: WalkingNetwork, places: Sequence[Position]) -> Footings:
 
 
 def spread_responders(world: World, count: int, random: Generator) -> Footings:
-    """So many people, evenly over the areas, each with a street near.
+    """Spread that many people evenly over the areas, each with a street near.
 
-    Raises InvalidInput where hardly any place of the areas has one.
+    Raises InvalidInput if hardly any place of the areas has one.
     """
     if count < 1:
         raise InvalidInput("There must be a responder at least.", field="responders")
@@ -97,9 +97,10 @@ def spread_responders(world: World, count: int, random: Generator) -> Footings:
 
 
 def with_private_share(world: World, share: float | None, random: Generator) -> World:
-    """The world with that share of private devices: first those that the list calls so, then by lot.
+    """Return the world with that share of private devices: first those that the list calls private, then
+    random ones.
 
-    None: as the list has it. Raises InvalidInput for what is no share.
+    None: as in the list. Raises InvalidInput for an invalid share.
     """
     if share is None:
         return world
