@@ -1,4 +1,4 @@
-"""What can go wrong on purpose: each error says what would be right, and which HTTP status it is."""
+"""Expected errors: each has a sentence for the person who caused it, and an HTTP status."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from typing import ClassVar
 
 
 class AedError(Exception):
-    """An expected failure. `detail` is a sentence for the person who caused it.
-
-    `field` names the part of the input that is wrong, where one is.
-    """
+    """An expected failure. `detail` says what to do; `field` names the part of the input that is wrong."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "error"
     title: ClassVar[str] = "Something went wrong"
     errors: Sequence[Mapping[str, str]] = ()
-    """{field, detail} of each of several things that are wrong."""
+    """{field, detail} of each of several errors."""
 
     def __init__(self, detail: str, *, field: str | None = None) -> None:
         super().__init__(detail)
@@ -26,7 +23,7 @@ class AedError(Exception):
 
 
 class InvalidInput(AedError):
-    """A value that cannot be meant."""
+    """A value is not valid."""
 
     status = 422
     code = "invalid-input"
@@ -34,13 +31,13 @@ class InvalidInput(AedError):
 
 
 class InvalidQuery(InvalidInput):
-    """The same where a standard asks for 400."""
+    """A query is not valid, where a standard requires the status 400."""
 
     status = 400
 
 
 class NotSignedIn(AedError):
-    """No token, or one that is wrong, revoked or expired."""
+    """There is no token or session, or it is wrong, revoked or expired."""
 
     status = 401
     code = "not-signed-in"
@@ -48,18 +45,18 @@ class NotSignedIn(AedError):
 
 
 class TokenExpired(NotSignedIn):
-    """A token that was good until its last day."""
+    """The token has expired."""
 
 
 class CodeNeeded(NotSignedIn):
-    """A password is not enough at this moment: a code that is sent to the number is."""
+    """Signing in with a password is suspended: use a code that is sent to the phone number."""
 
     code = "code-needed"
     title = "A code is needed"
 
 
 class NotAllowed(AedError):
-    """A valid token that may not do this."""
+    """The caller is known, but not permitted to do this."""
 
     status = 403
     code = "not-allowed"
@@ -67,7 +64,7 @@ class NotAllowed(AedError):
 
 
 class NotFound(AedError):
-    """There is no such thing, or the viewer may not see it: the two are told apart for nobody."""
+    """There is no such thing, or the viewer may not see it; the response is the same."""
 
     status = 404
     code = "not-found"
@@ -75,7 +72,7 @@ class NotFound(AedError):
 
 
 class Conflict(AedError):
-    """The same thing exists already, or its state forbids this."""
+    """It exists already, or its state does not permit this."""
 
     status = 409
     code = "conflict"
@@ -83,7 +80,7 @@ class Conflict(AedError):
 
 
 class TooLarge(AedError):
-    """A body over the limit of its path."""
+    """The request body exceeds the limit of its route."""
 
     status = 413
     code = "too-large"
@@ -91,7 +88,7 @@ class TooLarge(AedError):
 
 
 class TooSlow(AedError):
-    """A body that did not arrive in time."""
+    """The request body did not arrive in time."""
 
     status = 408
     code = "too-slow"
@@ -99,7 +96,7 @@ class TooSlow(AedError):
 
 
 class ChangedMeanwhile(AedError):
-    """Someone else amended it since it was read."""
+    """It was amended by somebody else after it was read."""
 
     status = 412
     code = "changed-meanwhile"
@@ -107,7 +104,7 @@ class ChangedMeanwhile(AedError):
 
 
 class VersionNeeded(AedError):
-    """An amendment without saying which version it amends."""
+    """An amendment lacks If-Match, the version that it amends."""
 
     status = 428
     code = "version-needed"
@@ -115,7 +112,7 @@ class VersionNeeded(AedError):
 
 
 class TooBusy(AedError):
-    """Enough of this is being done at this moment; asking again later will succeed."""
+    """Too many requests of this kind at once; a later attempt will succeed."""
 
     status = 429
     code = "too-busy"
@@ -129,7 +126,7 @@ class TooBusy(AedError):
 
 
 class TooManyOpen(AedError):
-    """The caller, or the caller's estate, has as many open reports as it may have."""
+    """The caller, or their estate, has reached the limit of open reports."""
 
     status = 429
     code = "too-many-open"

@@ -1,4 +1,4 @@
-"""Who is calling: from the Authorization header, or the cookie of a page, to a Viewer."""
+"""Authenticate requests: turn the Authorization header or the session cookie into a Viewer."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from aed.http.headers import EXPIRED_TOKEN
 
 log = structlog.get_logger("aed")
 RECHECK_SECONDS: Final = 2.0
-"""How often it is asked whether whoever watches a stream still may."""
+"""How often the permissions of a stream's reader are checked again."""
 
 
 def viewer_of_token(session: Session, token: Token) -> Viewer:
-    """The viewer that a valid token stands for."""
+    """Return the viewer of a valid token."""
     estate_ids: tuple[int, ...] = ()
     region_ids: tuple[int, ...] = ()
     if token.role is TokenRole.MEMBER and token.estate_id is not None:
@@ -53,7 +53,10 @@ def viewer_of_token(session: Session, token: Token) -> Viewer:
 
 
 def viewer_by_key(session: Session, key: str, *, at: datetime) -> Viewer:
-    """Raises TokenExpired for a token that has expired, NotSignedIn for one that is unknown or revoked."""
+    """Return the viewer of the token with this key.
+
+    Raises TokenExpired for a token that has expired, NotSignedIn for one that is unknown or revoked.
+    """
     token = valid_token(session, hash_key(key), at=at)
     if token is None and expired_token(session, hash_key(key), at=at) is not None:
         raise TokenExpired("The token has expired. A network administrator makes new ones.")
@@ -63,7 +66,7 @@ def viewer_by_key(session: Session, key: str, *, at: datetime) -> Viewer:
 
 
 def _note_expired(database: Database, key: str, address: str) -> None:
-    """In the log of security events. The answer is the same whether that succeeds or not."""
+    """Log the use of an expired token as a security event; a failure to do so is only logged."""
     at = clock.now()
     try:
         with transaction(database) as session:
@@ -75,11 +78,11 @@ def _note_expired(database: Database, key: str, address: str) -> None:
 
 
 def viewer_of_person(session: Session, person_id: int) -> Viewer:
-    """The person as the register sees them, by the roles that are held at this moment.
+    """Return the viewer of a person, by the roles that they hold now.
 
-    1. An administrator of the network is one; of a region, a dispatcher there who may also amend.
-    2. Everyone else is a member: of the estates on which any role is held, and their neighbourhoods.
-    3. Whoever holds nothing is signed in, and sees what everyone sees.
+    1. An administrator of the network is an administrator; one of a region, a dispatcher who may also amend.
+    2. Everyone else is a member of the estates on which they hold a role, and of their neighbourhoods.
+    3. A person without any role is signed in, and sees what everyone sees.
     """
     role_assignments = role_queries.role_assignments_of(session, person_id)
     dispatching = (Role.DISPATCHER, Role.ADMINISTRATOR)
@@ -106,9 +109,10 @@ def viewer_of_person(session: Session, person_id: int) -> Viewer:
 
 
 def viewer_by_cookie(session: Session, key: str, *, at: datetime) -> Viewer:
-    """ANYONE for a cookie that is over: a browser sends it by itself, and a lookup must still be answered.
+    """Return the viewer of a session cookie.
 
-    So it is for one whose owner has to give a second factor first.
+    ANYONE for a session that has ended, or that still waits for its second factor: browsers send cookies by
+    themselves, and a lookup must be answered all the same.
     """
     found = active_session(session, hash_key(key), at=at)
     if found is None or (found.is_limited and found.second_factor_at is None):
@@ -122,7 +126,7 @@ def viewer_by_cookie(session: Session, key: str, *, at: datetime) -> Viewer:
 
 
 def _viewer_and_last_seen(session: Session, key: str, *, at: datetime) -> tuple[Viewer, bool]:
-    """The same, and whether it is time to note that the session is used."""
+    """Return the viewer of a session cookie, and whether its `last_seen_at` needs an update."""
     viewer = viewer_by_cookie(session, key, at=at)
     if not viewer.is_signed_in:
         return viewer, False
@@ -131,7 +135,7 @@ def _viewer_and_last_seen(session: Session, key: str, *, at: datetime) -> tuple[
 
 
 def _note_seen(database: Database, key: str, at: datetime) -> None:
-    """For a session that is used. No answer waits for it."""
+    """Update `last_seen_at` of the session. No response waits for this."""
     try:
         with transaction(database) as session:
             session.execute(update(SignIn).where(SignIn.key_hash == hash_key(key)).values(last_seen_at=at))
@@ -140,7 +144,7 @@ def _note_seen(database: Database, key: str, at: datetime) -> None:
 
 
 def viewer_now(session: Session, request: Request, *, at: datetime) -> Viewer:
-    """Who the caller of a request that goes on is by now. Raises NotSignedIn for a token that is over."""
+    """Return the viewer of a long request as of now. Raises NotSignedIn if its token is no longer valid."""
     cookie = session_key_in_cookie(request)
     if cookie is not None:
         return viewer_by_cookie(session, cookie, at=at)
@@ -149,15 +153,15 @@ def viewer_now(session: Session, request: Request, *, at: datetime) -> Viewer:
 
 
 _closing: Final[set[asyncio.Future[None]]] = set()
-"""Streams that are being closed: a task that nobody holds may vanish."""
+"""Tasks that close streams; asyncio keeps only weak references to tasks."""
 
 
 async def stop_when_viewer_changes(
     stream: AsyncGenerator[bytes], request: Request, viewer: Viewer
 ) -> AsyncIterator[bytes]:
-    """Pass a stream on for as long as its caller is who they were when it began.
+    """Yield from `stream` until the viewer of the request changes.
 
-    A session that was ended, a token that was revoked, a role that was taken back: it ends within seconds.
+    The stream ends within seconds after its session ended, its token was revoked or a role was revoked.
     """
     database = database_of(request)
 
@@ -168,8 +172,8 @@ async def stop_when_viewer_changes(
         except NotSignedIn:
             return False
         except AedError as error:
-            log.warning("watcher not looked at", why=error.detail)
-            return True  # a database that restarts cuts nobody off
+            log.warning("permissions of a stream not checked", why=error.detail)
+            return True  # a restart of the database ends no stream
 
     async def item() -> bytes | None:
         return await anext(stream, None)
@@ -200,20 +204,17 @@ async def stop_when_viewer_changes(
 
 
 def session_key_in_cookie(request: Request) -> str | None:
-    """The key of the sign-in that the browser sends along, unless a token is sent too."""
+    """Return the key in the session cookie; None if a token is sent too, which takes precedence."""
     if "cookie" not in request.headers or "authorization" in request.headers:
         return None
     return request.cookies.get(SESSION_COOKIE)
 
 
 async def current_viewer(request: Request) -> Viewer:
-    """Who calls, by token or cookie. Raises NotSignedIn for a token that is not valid.
+    """Return the viewer of a request, by token or session cookie.
 
-    One that has expired reads as anybody does: a lookup must not fail because a date has passed.
-
-    Async, so that a caller without a token costs no change of threads.
-
-    A browser sends its cookie whoever makes it ask, so a change needs the page's own word too.
+    Raises NotSignedIn for a token that is not valid. An expired token reads as an anonymous caller does: a
+    lookup must not fail because a date has passed. A change by cookie needs the CSRF token too.
     """
     header = request.headers.get("authorization")
     if header is None:
@@ -227,7 +228,7 @@ async def current_viewer(request: Request) -> Viewer:
             loop.run_in_executor(None, _note_seen, database_of(request), cookie, now)
         is_change = request.method not in ("GET", "HEAD", "OPTIONS")
         if viewer.is_signed_in and is_change:
-            _has_the_pages_word(request, cookie)
+            _require_csrf_token(request, cookie)
         return viewer
     kind, _, key = header.partition(" ")
     if kind.lower() != "bearer" or not key.strip():
@@ -238,16 +239,16 @@ async def current_viewer(request: Request) -> Viewer:
         await run_in_threadpool(_note_expired, database_of(request), key.strip(), client_address(request))
         if request.method not in ("GET", "HEAD"):
             raise
-        # What everybody may know is answered all the same, and the answer says that the token is over.
+        # Answered as an anonymous caller; a header of the response says that the token has expired.
         setattr(request.state, EXPIRED_TOKEN, True)
         return ANYONE
 
 
 async def require_own_session(request: Request, sentence: str) -> str:
-    """The key of the sign-in with which a person's own browser or phone changes something of the person's.
+    """Return the session key of a request that changes the person's own data.
 
-    Whether it is still good, whoever takes the change asks: here nothing is read. Raises NotSignedIn with the
-    sentence, and NotAllowed for a token, which is nobody's own, and for a change without the page's word.
+    The caller checks that the session is still valid: nothing is read here. Raises NotSignedIn with
+    `sentence`; NotAllowed for a token, which belongs to no person, and without the CSRF token.
     """
     cookie = session_key_in_cookie(request)
     if cookie is None:
@@ -255,24 +256,26 @@ async def require_own_session(request: Request, sentence: str) -> str:
         if viewer.is_signed_in:
             raise NotAllowed(sentence)
         raise NotSignedIn(sentence)
-    _has_the_pages_word(request, cookie)
+    _require_csrf_token(request, cookie)
     return cookie
 
 
 async def own_session_key(request: Request) -> str:
-    """The key of the browser's own session, which may be limited. Raises NotSignedIn, and NotAllowed for a
-    change without the page's own word."""
+    """Return the key of the browser's session, which may still wait for its second factor.
+
+    Raises NotSignedIn; NotAllowed for a change without the CSRF token.
+    """
     cookie = session_key_in_cookie(request)
     if cookie is None:
         raise NotSignedIn("Sign in first.")
     if request.method not in ("GET", "HEAD", "OPTIONS"):
-        _has_the_pages_word(request, cookie)
+        _require_csrf_token(request, cookie)
     return cookie
 
 
-def _has_the_pages_word(request: Request, cookie: str) -> None:
+def _require_csrf_token(request: Request, cookie: str) -> None:
     if not is_csrf_token(request.headers.get(CSRF_HEADER), cookie):
-        raise NotAllowed(f"Send the csrf_token of your sign-in in {CSRF_HEADER}: GET /v1/me tells it.")
+        raise NotAllowed(f"Send the csrf_token of your sign-in in {CSRF_HEADER}: GET /v1/me returns it.")
 
 
 async def _ask[Answer](request: Request, question: Callable[[Session], Answer]) -> Answer:
@@ -281,9 +284,9 @@ async def _ask[Answer](request: Request, question: Callable[[Session], Answer]) 
 
 ViewerDep = Annotated[Viewer, Depends(current_viewer)]
 OwnSessionDep = Annotated[str, Depends(own_session_key)]
-"""The key of the browser's own session, limited or not."""
+"""The key of the browser's session, which may still wait for its second factor."""
 
 
 def client_address(request: Request) -> str:
-    """Where the question comes from; behind a proxy that is trusted, as it says."""
+    """Return the IP address of the client; behind a trusted proxy, the one that the proxy forwards."""
     return request.client.host if request.client is not None else "unknown"

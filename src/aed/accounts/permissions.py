@@ -11,7 +11,7 @@ from aed.errors import NotAllowed, NotSignedIn
 
 
 class Role(StrEnum):
-    """What a person is to an estate or a region."""
+    """A role that a person holds on an estate, on a region, or on the whole network."""
 
     RESIDENT = "resident"
     RESPONDER = "responder"
@@ -37,12 +37,12 @@ REGION_ROLES: Final = frozenset(
 NETWORK_ROLES: Final = frozenset({Role.ADMINISTRATOR})
 
 GRANTED_BY_MANAGERS: Final = frozenset({Role.RESIDENT, Role.KEEPER, Role.LEAD})
-"""An estate manager gives these on what the manager covers; an administrator gives every role there."""
+"""Roles that an estate manager may grant on their estates. An administrator may grant any role."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoleAssignment:
-    """A role as it is held now: on one estate, on a region with all below it, or on the whole network."""
+    """A role that a person holds now: on an estate, a region with all below it, or the whole network."""
 
     role: Role
     estate_id: int | None = None
@@ -54,7 +54,7 @@ class RoleAssignment:
         return self.estate_id is None and not self.region_ids
 
     def covers(self, *, estate_id: int | None, region_id: int | None) -> bool:
-        """Whether it reaches that estate, which lies in that region (None, None: the network itself)."""
+        """Return True if the role covers the estate, which lies in the region (None, None: the network)."""
         if self.is_everywhere:
             return True
         if self.estate_id is not None:
@@ -69,7 +69,7 @@ def has_role(
     estate_id: int | None,
     region_id: int | None,
 ) -> bool:
-    """Whether one of the roles is held on that estate or region, or above it."""
+    """Return True if one of the roles is held on that estate or region, or above it."""
     return any(
         holding.role in roles and holding.covers(estate_id=estate_id, region_id=region_id)
         for holding in role_assignments
@@ -79,10 +79,10 @@ def has_role(
 def can_grant_role(
     role_assignments: Collection[RoleAssignment], role: Role, *, estate_id: int | None, region_id: int | None
 ) -> bool:
-    """Whether whoever holds these may give (and take back) that role there.
+    """Return True if a person with these roles may grant and revoke `role` there.
 
-    1. A covering administrator: every role.
-    2. A covering estate manager: residents, keepers and leads of an estate.
+    1. An administrator who covers the place: every role.
+    2. An estate manager who covers the estate: resident, keeper and lead.
     """
     if has_role(role_assignments, {Role.ADMINISTRATOR}, estate_id=estate_id, region_id=region_id):
         return True
@@ -93,17 +93,14 @@ def can_grant_role(
 
 
 class TokenRole(StrEnum):
-    """What a token stands for, and as what a person is seen by the register.
-
-    Nobody is anonymous by a token: that is having none.
-    """
+    """The role of a token. People are mapped to one of these too, by the roles that they hold."""
 
     MEMBER = "member"
-    """Someone of an estate."""
+    """Belongs to one estate."""
     DISPATCHER = "dispatcher"
     """A dispatch centre, for a region and all below it."""
     ADMINISTRATOR = "administrator"
-    """Whoever runs the network."""
+    """Runs the network."""
 
 
 class Scope(StrEnum):
@@ -113,28 +110,27 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who is asking. `ANYONE` for a caller without a token who is not signed in.
+    """The caller of a request; `ANYONE` without a token or a session.
 
-    Two who see the same of the register are equal, so that the lookup's statements, which are compiled once
-    for a viewer, are compiled once for all residents of an estate. What is kept by viewer must therefore not
-    depend on the name, the person and what the person holds.
+    Viewers who may see the same are equal: name, person and role assignments are left out of the comparison.
+    So statements that are cached by viewer are compiled once for all residents of an estate.
     """
 
     role: TokenRole | None = None
     name: str = field(default="anyone", compare=False)
-    """For the record of changes."""
+    """Written into histories and logs."""
     scopes: frozenset[Scope] = field(default=frozenset({Scope.READ}))
     estate_id: int | None = None
     estate_ids: tuple[int, ...] = ()
-    """The estate and those of its neighbourhood."""
+    """The estate, and the estates of its neighbourhood."""
     region_ids: tuple[int, ...] = ()
-    """The dispatcher's region and all below it; an administrator's of a region too."""
+    """Regions of a dispatcher or of a region's administrator, with all below them."""
     person_id: int | None = field(default=None, compare=False)
-    """None for a token: what a person may do comes from what is held, not from the scopes."""
+    """None for a token. A person's permissions follow from their roles, not from scopes."""
     other_estate_ids: tuple[int, ...] = ()
-    """Further estates that a person is of."""
+    """Further estates on which the person holds a role."""
     managed_region_ids: tuple[int, ...] = ()
-    """Regions all of whose estates the person manages."""
+    """Regions in which the person manages every estate."""
     role_assignments: tuple[RoleAssignment, ...] = field(default=(), compare=False)
 
     @property
@@ -143,7 +139,7 @@ class Viewer:
 
     @property
     def is_administrator(self) -> bool:
-        """Of the whole network; an administrator of a region is not."""
+        """True for an administrator of the whole network, not for one of a region."""
         return self.role is TokenRole.ADMINISTRATOR
 
     @property
@@ -158,29 +154,32 @@ class Viewer:
         return estate_id is not None and estate_id in self.own_estate_ids
 
     def has_role(self, roles: Collection[Role], *, estate_id: int | None, region_id: int | None) -> bool:
-        """Whether the person has one of the roles on that estate or region, or above it."""
+        """Return True if the person holds one of the roles on that estate or region, or above it."""
         return has_role(self.role_assignments, roles, estate_id=estate_id, region_id=region_id)
 
 
 ANYONE = Viewer()
 SCHEDULER: Final = Viewer(role=TokenRole.ADMINISTRATOR, name="timetable", scopes=frozenset(Scope))
-"""Who does what nobody asked for at that moment."""
+"""The viewer of scheduled jobs."""
 
 _AMENDS_ESTATES: Final = frozenset({Role.ESTATE_MANAGER, Role.ADMINISTRATOR})
 _AMENDS_DEVICES: Final = _AMENDS_ESTATES | {Role.KEEPER}
 
 
 def require_estate_manager(viewer: Viewer, estate_id: int | None, *, region_id: int | None = None) -> None:
-    """Passes when the viewer may amend what belongs to that estate (None: to no estate) in that region.
+    """Require that the viewer may amend what belongs to the estate (None: to no estate) in the region.
 
-    Raises NotSignedIn for anyone, NotAllowed for a token without the write scope or of another estate, and
-    for a person who neither manages the estate nor administers its region.
+    Raises NotSignedIn without a token or session. Raises NotAllowed for a token without the write scope or of
+    another estate, and for a person who neither manages the estate nor administers its region.
     """
     _may_write(viewer, _AMENDS_ESTATES, estate_id=estate_id, region_id=region_id)
 
 
 def require_keeper(viewer: Viewer, estate_id: int | None, *, region_id: int | None = None) -> None:
-    """The same for devices and what is fitted in them: a keeper may amend those of the own estate."""
+    """Require that the viewer may amend devices and consumables there: also the keepers of the estate.
+
+    Raises NotSignedIn and NotAllowed, as `require_estate_manager` does.
+    """
     _may_write(viewer, _AMENDS_DEVICES, estate_id=estate_id, region_id=region_id)
 
 
@@ -188,13 +187,15 @@ def _may_write(
     viewer: Viewer, roles: Collection[Role], *, estate_id: int | None, region_id: int | None
 ) -> None:
     if not viewer.is_signed_in:
-        raise NotSignedIn("Amending the register needs a token: send Authorization: Bearer …, or sign in.")
+        raise NotSignedIn(
+            "Amending the register needs a token or a session: send Authorization: Bearer …, or sign in."
+        )
     if Scope.WRITE not in viewer.scopes:
         raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
     if viewer.is_administrator:
         return
     if viewer.person_id is not None:
-        # What belongs to no estate is nobody's but the region's.
+        # Without an estate, only the administrators of the region may amend it.
         those = roles if estate_id is not None else {Role.ADMINISTRATOR}
         if viewer.has_role(those, estate_id=estate_id, region_id=region_id):
             return
@@ -205,7 +206,10 @@ def _may_write(
 
 
 def require_administrator(viewer: Viewer, *, region_id: int | None = None) -> None:
-    """Passes for a network administrator with the write scope, and for who administers that region."""
+    """Require a network administrator with the write scope, or an administrator of the region.
+
+    Raises NotSignedIn, NotAllowed.
+    """
     if not viewer.is_signed_in:
         raise NotSignedIn("This needs a network administrator: send a token, or sign in.")
     if region_id is not None and viewer.has_role({Role.ADMINISTRATOR}, estate_id=None, region_id=region_id):
@@ -215,7 +219,7 @@ def require_administrator(viewer: Viewer, *, region_id: int | None = None) -> No
 
 
 def require_role_granter(viewer: Viewer, role: Role, *, estate_id: int | None, region_id: int | None) -> None:
-    """Passes for whoever may give that role on that estate or region, and take it back."""
+    """Require that the viewer may grant and revoke the role there. Raises NotSignedIn, NotAllowed."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Giving roles needs an administrator: send a token, or sign in.")
     if viewer.is_administrator and Scope.WRITE in viewer.scopes:
@@ -225,7 +229,7 @@ def require_role_granter(viewer: Viewer, role: Role, *, estate_id: int | None, r
 
 
 class Audience(StrEnum):
-    """共享范围: from the estate alone to everyone."""
+    """Who may see a device (共享范围): each step of the sharing ladder includes the ones before it."""
 
     ESTATE = "estate"
     NEIGHBOURS = "neighbours"
@@ -234,7 +238,7 @@ class Audience(StrEnum):
 
 
 def is_insider(viewer: Viewer, estate_id: int | None, region_id: int) -> bool:
-    """Whether the viewer may know what is no stranger's business: serials, keepers, guards' phones."""
+    """Return True if the viewer may read internal data: serial numbers, keepers, guards' phones."""
     if viewer.is_administrator:
         return True
     is_managed = estate_id is not None and region_id in viewer.managed_region_ids

@@ -28,13 +28,13 @@ from aed.database.types import BigIntId, Table
 from aed.errors import NotFound
 
 LAST_SEEN_PRECISION: Final = timedelta(minutes=15)
-"""How exactly it is known when a session was last used: more would be a write with every request."""
+"""`last_seen_at` is updated at most this often: else every request would write."""
 
 
 def active_sessions(session: Session, person_id: int, *, at: datetime) -> Sequence[SignIn]:
-    """The person's sessions that are neither ended nor over, the newest first.
+    """Return the person's active sessions, newest first.
 
-    visibility: for the person, and for who may administer.
+    visibility: for the person and for administrators.
     """
     return session.scalars(
         select(SignIn)
@@ -44,7 +44,10 @@ def active_sessions(session: Session, person_id: int, *, at: datetime) -> Sequen
 
 
 def is_active_session(session: Session, at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """visibility: it is a predicate itself."""
+    """Select sessions that have not ended, expired or become idle.
+
+    visibility: it is a predicate itself.
+    """
     return (
         SignIn.ended_at.is_(None),
         SignIn.expires_at > at,
@@ -53,7 +56,7 @@ def is_active_session(session: Session, at: datetime) -> tuple[ColumnElement[boo
 
 
 class SignIn(Table):
-    """A browser that is signed in, by the hash of its cookie's key."""
+    """A browser session, by the hash of the key in its cookie."""
 
     __tablename__ = "sign_ins"
 
@@ -64,29 +67,29 @@ class SignIn(Table):
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     last_seen_at: Mapped[datetime | None]
-    """Within a quarter of an hour; None: not since it began. One that is idle for too long is over."""
+    """Updated every 15 minutes at most; None: not used since it began. An idle session expires."""
     user_agent: Mapped[str | None] = mapped_column(String(200))
-    """What the browser calls itself, for the person's own list."""
+    """User-Agent of the browser, shown in the person's own list."""
     address: Mapped[str | None] = mapped_column(Encrypted("sign_ins.address"))
-    """From where it was signed in."""
+    """IP address at sign-in."""
     is_limited: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
-    """When it began a second factor was due: until that is given, it is good for nothing else."""
+    """The session needs a second factor, and permits nothing else until it is given."""
     second_factor_at: Mapped[datetime | None]
     challenge: Mapped[str | None] = mapped_column(String(128))
-    """What a passkey is to sign, once, before `challenge_until`."""
+    """The WebAuthn challenge, valid once until `challenge_until`."""
     challenge_until: Mapped[datetime | None]
 
 
 def idle_since(session: Session, at: datetime) -> datetime:
-    """A session that was not used since then is over."""
+    """Return the moment before which a session must have been used last to count as idle."""
     hours: int = session.info[SETTINGS].sign_in_idle_hours
     return at - timedelta(hours=hours)
 
 
 def active_session(session: Session, key_hash: str, *, at: datetime) -> SignIn | None:
-    """The sign-in with that hash, unless ended, over or idle for too long at `at`.
+    """Return the session with that key hash; None if it ended, expired or was idle for too long at `at`.
 
-    It may be limited: then it is good for nothing but giving a second factor.
+    It may be limited: then it permits nothing but giving a second factor.
     """
     found = session.scalar(select(SignIn).where(SignIn.key_hash == key_hash))
     if found is None or found.ended_at is not None or found.expires_at <= at:
@@ -95,7 +98,7 @@ def active_session(session: Session, key_hash: str, *, at: datetime) -> SignIn |
 
 
 def people_by_session(session: Session, key_hashes: Collection[str], *, at: datetime) -> dict[str, int]:
-    """The same of many: whose sign-ins these are, of those that hold at `at`."""
+    """Return {key hash: person id} of those sessions that are active at `at` and not limited."""
     found = session.execute(
         select(SignIn.key_hash, SignIn.person_id).where(
             SignIn.key_hash.in_(key_hashes),
@@ -109,7 +112,7 @@ def people_by_session(session: Session, key_hashes: Collection[str], *, at: date
 
 
 def end_sessions(session: Session, person_id: int, *, at: datetime) -> int:
-    """Signed out everywhere; how many sign-ins that were."""
+    """End all sessions of a person; return how many there were."""
     ended = session.execute(
         update(SignIn).where(SignIn.person_id == person_id, SignIn.ended_at.is_(None)).values(ended_at=at)
     )
@@ -118,7 +121,7 @@ def end_sessions(session: Session, person_id: int, *, at: datetime) -> int:
 
 
 def touch_sessions(session: Session, key_hashes: Collection[str], *, at: datetime) -> None:
-    """These sessions are used: none is idle, or written to more often than is needed to know that."""
+    """Update `last_seen_at` of the active ones among these sessions."""
     session.execute(
         update(SignIn)
         .where(
@@ -133,7 +136,7 @@ def touch_sessions(session: Session, key_hashes: Collection[str], *, at: datetim
 
 
 def end_session(session: Session, person_id: int, session_id: int, *, at: datetime) -> None:
-    """End one of the person's own sessions. Raises NotFound."""
+    """End one session of the person. Raises NotFound."""
     found = session.get(SignIn, session_id)
     if found is None or found.person_id != person_id or found.ended_at is not None:
         raise NotFound("You have no such session.", field="session_id")
@@ -144,7 +147,7 @@ def end_session(session: Session, person_id: int, session_id: int, *, at: dateti
 
 
 def sign_out(session: Session, key: str, *, at: datetime) -> None:
-    """The cookie with that key opens nothing from now on. An unknown key changes nothing."""
+    """End the session with that key. An unknown key changes nothing."""
     session.execute(
         update(SignIn).where(SignIn.key_hash == hash_key(key), SignIn.ended_at.is_(None)).values(ended_at=at)
     )

@@ -1,6 +1,6 @@
-"""Who sees what, as SQL predicates. Every read of the register carries one of these.
+"""Who may see what, as SQL predicates. Every query of the register uses one of these.
 
-`tests/test_visibility.py` reads the source and fails on a select that does not.
+`tests/test_visibility.py` reads the source and fails on a query without one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aed.database.compiled import inline_ints, inline_text
 
 
 class SharedTable(Protocol):
-    """A table of things that are shared up the ladder."""
+    """A table whose rows have an audience."""
 
     audience: Any
     estate_id: Any
@@ -25,23 +25,23 @@ class SharedTable(Protocol):
 
 
 class OfAnEstate(Protocol):
-    """A table of what an estate and its region's dispatchers know of."""
+    """A table whose rows belong to an estate."""
 
     state: Any
 
 
 def visible_to(viewer: Viewer, device: type[SharedTable]) -> ColumnElement[bool]:
-    """The devices that the viewer may know of. The one definition.
+    """Select the devices that the viewer may see. This is the only definition.
 
-    Branches on "signed in" first: comparing with an absent estate would compile to IS NULL and leak.
-
-    1. Anyone: public ones.
-    2. A member: public ones, those of the own estates, those that neighbouring estates share with them
-       (a step of the ladder includes the ones before it, so `dispatch` too).
-    3. A dispatcher, and whoever administers a region: every device there, public ones elsewhere.
-       Who manages a region's estates: those of the estates.
+    1. Everyone: public devices.
+    2. A member: also those of their own estates, and those that neighbouring estates share with them
+       (audience `neighbours` or `dispatch`).
+    3. A dispatcher, or the administrator of a region: also every device of the region.
+       The manager of a region's estates: also every device of those estates.
     4. An administrator of the network: all, withdrawn ones too.
-    A person may be several of these, and sees what each of them sees.
+
+    A person with several roles sees what each of them may see. Callers without a session are answered
+    first, since comparing with an absent estate would compile to IS NULL and match.
     """
     if viewer.is_administrator:
         return true()
@@ -63,7 +63,7 @@ def visible_to(viewer: Viewer, device: type[SharedTable]) -> ColumnElement[bool]
 
 
 def managed_by(viewer: Viewer, device: type[SharedTable]) -> ColumnElement[bool]:
-    """The devices whose upkeep is the viewer's business: what `rules.is_of_the_house` says, in SQL."""
+    """Select the devices that the viewer keeps, manages or dispatches: `permissions.is_insider` in SQL."""
     if viewer.is_administrator:
         return true()
     theirs = []
@@ -83,10 +83,10 @@ def estate_visible_to(
     region_id: InstrumentedAttribute[int],
     state: InstrumentedAttribute[Any],
 ) -> ColumnElement[bool]:
-    """Estates and their gates: a member knows those of the neighbourhood, a dispatcher those of the region,
-    and so does whoever administers or manages a region.
+    """Select the estates or gates that the viewer may see.
 
-    Guard phones and ways in are part of them, so anyone else knows none.
+    A member sees those of the neighbourhood; dispatchers, administrators and managers of a region those of
+    the region. They include guards' phone numbers and ways in, so nobody else sees any.
     """
     if viewer.is_administrator:
         return true()
@@ -100,7 +100,7 @@ def estate_visible_to(
 
 
 def responder_visible_to(viewer: Viewer, *, region_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
-    """Responders: a dispatcher's of the region, all for an administrator, nobody for anyone else."""
+    """Select the responders that the viewer may see: a dispatcher's region; all for administrators."""
     if viewer.is_administrator:
         return true()
     if viewer.role is TokenRole.DISPATCHER:
@@ -109,6 +109,6 @@ def responder_visible_to(viewer: Viewer, *, region_id: InstrumentedAttribute[int
 
 
 def _one_of(column: Any, keys: Sequence[int]) -> ColumnElement[bool]:
-    """No key, no row: an IN without members cannot stand in a statement that is compiled once."""
+    """Return `column IN keys`, or false without keys: a cached statement cannot hold an empty IN."""
     found: ColumnElement[bool] = column.in_(inline_ints(keys)) if keys else false()
     return found

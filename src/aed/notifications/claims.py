@@ -1,4 +1,4 @@
-"""Taking messages out of the outbox under a claim, and recording how each ended."""
+"""Claim messages of the outbox, and record the outcome of each attempt."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from aed.notifications.rules import (
 )
 
 LEASE: Final = timedelta(minutes=2)
-"""How long a claim holds; what has not been tried by then is anybody's again."""
+"""How long a claim lasts; a message that was not tried by then can be claimed again."""
 LINK_RETENTION: Final = timedelta(days=7)
-"""So long a dead letter without an end of its own keeps its links: it may be sent again within a week."""
+"""How long a dead message without an expiry keeps its links: it can be resent until then."""
 NO_LONGER_WANTED: Final = "Nobody wanted it any longer."
 
 _WAITING: Final = (OutboxMessage.sent_at.is_(None), OutboxMessage.given_up_at.is_(None))
@@ -51,9 +51,9 @@ def _due(at: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def due_channels(session: Session, *, at: datetime) -> list[Channel]:
-    """The channels that have something to send.
+    """Return the channels that have messages due.
 
-    visibility: for the worker; whether there is one, no more.
+    visibility: for the worker; only whether there are any.
     """
     asked = select(
         *(
@@ -73,9 +73,9 @@ class _Found:
 
 
 def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: int) -> list[Delivery]:
-    """Messages of the channel that are `by`'s to send until LEASE is over; none where there are none.
+    """Claim messages of the channel for `by` until LEASE has passed.
 
-    1. Codes first, then what has been due for longest.
+    1. Sign-in codes first, then the messages that have been due for longest.
     2. Of each lane the first that is not done with; where lanes are fewer than `most`, what follows it there
        as well. Whoever gets them sends those of a lane one after the other, and none after one that failed.
     3. What a bot may not send yet is put off until it may.
@@ -155,7 +155,10 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
 
 
 def is_still_wanted(session: Session, letter: Delivery, *, by: str) -> bool:
-    """Whether it is `by`'s to send, and was neither sent nor taken back. visibility: for the worker."""
+    """Return True if `by` still holds the claim, and the message was neither sent nor cancelled.
+
+    visibility: for the worker.
+    """
     asked = select(OutboxMessage.id).where(
         OutboxMessage.id == letter.id, OutboxMessage.claim == by, *_WAITING
     )
@@ -194,7 +197,7 @@ def _endpoints(session: Session, ids: Collection[int], *, at: datetime) -> dict[
 
 
 def _that_follow(session: Session, firsts: Sequence[_Found], *, at: datetime, most: int) -> list[_Found]:
-    """What is due behind these in their lanes, up to the first that is not, in order of id.
+    """Return the messages due behind these with the same ordering keys, up to the first that is not due.
 
     visibility: for the worker.
     """
@@ -225,7 +228,7 @@ def _that_follow(session: Session, firsts: Sequence[_Found], *, at: datetime, mo
 
 
 def _may_be_sent(session: Session, found: _Found, *, channel: Channel, at: datetime) -> bool:
-    """Whether the bot's rate leaves room at this moment; if not, the message is due when there is.
+    """Return True if the rate limit of the bot permits a message now; if not, postpone the message.
 
     visibility: for the worker.
     """
@@ -246,7 +249,7 @@ def _may_be_sent(session: Session, found: _Found, *, channel: Channel, at: datet
 
 
 def sent(session: Session, letters: Sequence[Delivery], *, by: str, at: datetime) -> int:
-    """They were delivered; secrets are forgotten here. How many were still `by`'s to record."""
+    """Record deliveries and delete secret texts; return how many `by` still held."""
     if not letters:
         return 0
     ids = [letter.id for letter in letters]
@@ -262,9 +265,9 @@ def sent(session: Session, letters: Sequence[Delivery], *, by: str, at: datetime
 
 
 def failed(session: Session, letter: Delivery, error: DeliveryFailed, *, by: str, at: datetime) -> None:
-    """It is tried again later, or given up: at once when it was refused, else after enough tries.
+    """Record a failed attempt: retry later, or give up after a permanent failure or MAX_TRIES.
 
-    An endpoint that is gone gets nothing any longer.
+    An endpoint that no longer exists is closed.
     """
     mine = update(OutboxMessage).where(OutboxMessage.id == letter.id, OutboxMessage.claim == by, *_WAITING)
     free = {"claim": None, "claimed_until": None, "why": error.detail[:300]}
@@ -284,7 +287,7 @@ def failed(session: Session, letter: Delivery, error: DeliveryFailed, *, by: str
 
 
 def _put_off(session: Session, endpoint_id: int, *, until: datetime) -> None:
-    """What else waits for that server is not tried before: one that is down keeps nobody else waiting."""
+    """Postpone the other messages to the same server, so that they do not delay other recipients."""
     _change(
         session,
         update(OutboxMessage)
@@ -294,7 +297,7 @@ def _put_off(session: Session, endpoint_id: int, *, until: datetime) -> None:
 
 
 def release(session: Session, letters: Sequence[Delivery], *, by: str) -> None:
-    """They were claimed and not tried: as if they had not been claimed."""
+    """Release messages that were claimed and not tried."""
     if letters:
         _change(
             session,
@@ -307,7 +310,7 @@ def release(session: Session, letters: Sequence[Delivery], *, by: str) -> None:
 
 
 def release_claims_of(session: Session, by: str) -> int:
-    """What a worker that is no more had claimed is anybody's again, without waiting; how many there were."""
+    """Release the claims of a worker that has ended; return how many there were."""
     return _change(
         session,
         update(OutboxMessage)
@@ -317,7 +320,7 @@ def release_claims_of(session: Session, by: str) -> int:
 
 
 def give_up_expired(session: Session, *, at: datetime) -> int:
-    """What nobody wants any longer is not sent, and its secrets are forgotten. How many there were.
+    """Give up messages that have expired, and delete their secret texts; return how many there were.
 
     visibility: for the worker.
     """
@@ -337,10 +340,10 @@ def give_up_expired(session: Session, *, at: datetime) -> int:
 
 
 def remove_dead_links(session: Session, *, at: datetime) -> int:
-    """Take the links out of dead letters that have expired, or were given up long ago; how many there were.
+    """Remove the links from dead messages that expired or were given up long ago; return how many.
 
-    Until then an administrator can send them again as they were.
-    visibility: for the timetable.
+    Until then an administrator can resend them as they were.
+    visibility: for scheduled jobs.
     """
     return _remove_links(
         session,
@@ -350,7 +353,10 @@ def remove_dead_links(session: Session, *, at: datetime) -> int:
 
 
 def _remove_links(session: Session, *which: ColumnElement[bool]) -> int:
-    """visibility: what stays tells less."""
+    """Remove links from the texts of these messages.
+
+    visibility: what remains reveals less.
+    """
     has_link = or_(
         *(
             column.like("%://%")
@@ -368,7 +374,7 @@ def _remove_links(session: Session, *which: ColumnElement[bool]) -> int:
 
 
 def send_now(session: Session, who: Viewer, outgoing_id: int, *, at: datetime) -> OutboxMessage:
-    """A dead message is tried again from now on, with the same key: a receiver that has it keeps one.
+    """Resend a dead message, with the same key, by which receivers detect duplicates.
 
     Raises NotFound, and Conflict for one that is not dead or whose text is forgotten.
     visibility: an administrator's.
@@ -394,7 +400,7 @@ def send_now(session: Session, who: Viewer, outgoing_id: int, *, at: datetime) -
 
 
 def cancel_waiting(session: Session, who: Viewer, outgoing_id: int, *, at: datetime) -> OutboxMessage:
-    """Give up a message that waits, so that it is not sent; what waits behind it goes on.
+    """Cancel a waiting message; messages behind it are sent.
 
     Raises NotFound, and Conflict for one that was sent or given up, or is being sent at this moment.
     visibility: an administrator's.

@@ -20,7 +20,7 @@ _TRIED = text("endpoint_id IS NOT NULL")
 
 
 class OutboxMessage(Table):
-    """A message that is to be sent, or was. Written in the transaction that has the reason for it."""
+    """A message to send, or that was sent. It is written in the transaction that gives rise to it."""
 
     __tablename__ = "outbox"
     __table_args__ = (
@@ -45,14 +45,14 @@ class OutboxMessage(Table):
 
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     key: Mapped[str] = mapped_column(String(32), unique=True, default=lambda: uuid4().hex)
-    """By which a receiver knows a second copy."""
+    """Idempotency key: receivers detect duplicates by it."""
     person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     endpoint_id: Mapped[int | None] = mapped_column(ForeignKey("endpoints.id"))
     channel: Mapped[Channel] = mapped_column(enum_column(Channel))
     recipient: Mapped[str] = mapped_column(Encrypted("outbox.recipient"))
     """E.164; an endpoint's e-mail address, or its name."""
     ordering_key: Mapped[str | None] = mapped_column(String(80))
-    """Messages of one lane are sent one after the other. None: with no order to keep."""
+    """Messages with the same key are sent one after the other. None: in any order."""
     language: Mapped[Language] = mapped_column(enum_column(Language))
     subject_en: Mapped[str | None] = mapped_column(String(200))
     subject_zh: Mapped[str | None] = mapped_column(String(200))
@@ -61,29 +61,29 @@ class OutboxMessage(Table):
     body: Mapped[str | None] = mapped_column(Text)
     """JSON for a program, sent as it is in place of the texts."""
     is_secret: Mapped[bool]
-    """Then its texts are emptied as soon as it is sent or given up."""
+    """Its texts are deleted as soon as it is sent or given up."""
     created_at: Mapped[datetime]
     due_at: Mapped[datetime] = mapped_column(server_default=text("CURRENT_TIMESTAMP"))
-    """Not before that; later with every try that fails."""
+    """It is not sent before this moment, which moves with each failed attempt."""
     expires_at: Mapped[datetime | None]
-    """Nobody wants it after that."""
+    """It is not sent after this moment."""
     claim: Mapped[str | None] = mapped_column(String(64))
-    """Who is sending it, until `claimed_until`."""
+    """The worker that is sending it, until `claimed_until`."""
     claimed_until: Mapped[datetime | None]
     tries: Mapped[int]
     tried_at: Mapped[datetime | None]
     why: Mapped[str | None] = mapped_column(String(300))
-    """What the last try that failed said."""
+    """The reason of the last failed attempt."""
     is_channel_down: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
-    """The last try failed as every other message of its channel would have."""
+    """The last attempt failed for a reason that concerns the whole channel."""
     sent_at: Mapped[datetime | None]
     given_up_at: Mapped[datetime | None]
 
 
 class EndpointRow(Table):
-    """Where messages go that need more than a number: a group, a program, a person's mailbox or browser.
+    """A recipient without a phone number: a chat group, a webhook, a mailbox or a browser.
 
-    Its address and secret are shown to nobody.
+    Its address and secret are never shown.
     """
 
     __tablename__ = "endpoints"
@@ -102,18 +102,18 @@ class EndpointRow(Table):
     name: Mapped[str] = mapped_column(String(64))
     channel: Mapped[Channel] = mapped_column(enum_column(Channel))
     person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
-    """Whose it is, where it is one person's."""
+    """The person that it belongs to, if any."""
     language: Mapped[Language] = mapped_column(enum_column(Language))
     address: Mapped[str] = mapped_column(Encrypted("endpoints.address"))
     secret: Mapped[str | None] = mapped_column(Encrypted("endpoints.secret"))
     old_secret: Mapped[str | None] = mapped_column(Encrypted("endpoints.old_secret"))
-    """The one before: good besides the new one until `old_secret_until`."""
+    """The previous secret, valid beside the new one until `old_secret_until`."""
     old_secret_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
-    """Nothing is sent there any longer."""
+    """No message is sent there after this moment."""
 
     def old_secret_at(self, at: datetime) -> str | None:
-        """The secret before this one, where it is still good."""
+        """Return the previous secret if it is still valid."""
         is_good = self.old_secret_until is not None and at < self.old_secret_until
         return self.old_secret if is_good else None

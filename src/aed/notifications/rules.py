@@ -1,4 +1,4 @@
-"""Ways that messages take, what can go wrong on them, and when a message is tried again."""
+"""Channels, delivery failures, retries and rate limits of messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aed.errors import AedError
 
 
 class Channel(StrEnum):
-    """The way that a message takes. The first two need no more than a telephone."""
+    """A channel of delivery. The first two need only a phone number."""
 
     SMS = "sms"
     VOICE = "voice"
@@ -30,21 +30,21 @@ class Channel(StrEnum):
 
 
 PHONE_CHANNELS: Final = (Channel.SMS, Channel.VOICE)
-"""These go to a telephone number; all others to an endpoint."""
+"""Channels to a phone number; all others go to an endpoint."""
 CHANNELS_WITH_SECRET: Final = (Channel.WEBHOOK, Channel.WEB_PUSH)
-"""A webhook without a signature could be anybody's, and a push message is encrypted to its browser."""
+"""Webhooks are signed, and push messages encrypted to the browser, with the endpoint's secret."""
 
 
 class OutboxState(StrEnum):
     WAITING = "waiting"
     SENT = "sent"
     DEAD = "dead"
-    """Given up: by too many tries, for good reason at once, or because nobody wants it any longer."""
+    """Given up: after too many attempts, after a permanent failure, or because it expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the messages of a channel go that need more than a number."""
+    """The recipient of a message on a channel that needs more than a phone number."""
 
     id: int
     name: str
@@ -52,16 +52,16 @@ class Endpoint:
     """An e-mail address, or a URL; a bot's and Apprise's hold their secrets."""
     secret: str | None
     old_secret: str | None = None
-    """The one before, as long as the other side may still know that alone."""
+    """The previous secret, while receivers may not know the new one yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message that was claimed, in the recipient's language."""
+    """A claimed message, in the recipient's language."""
 
     id: int
     key: str
-    """The same for every try of this message, and no other's: by it a receiver knows a second copy."""
+    """The same for every attempt of this message: receivers detect duplicates by it."""
     channel: Channel
     recipient: str
     language: Language
@@ -70,19 +70,18 @@ class Delivery:
     created_at: datetime
     expires_at: datetime | None
     tries: int
-    """This one counted."""
+    """Attempts, including this one."""
     endpoint: Endpoint | None = None
     ordering_key: str | None = None
-    """Messages of one lane are sent one after the other. None: with no order to keep."""
+    """Messages with the same key are sent one after the other. None: in any order."""
     is_secret: bool = False
-    """It may have been taken back since it was claimed: it is asked once more before it is sent."""
+    """It may have been cancelled since it was claimed, so this is checked again before it is sent."""
     body: str | None = None
-    """JSON for a program, sent as it is in place of the text."""
+    """JSON for a webhook, sent as it is in place of the text."""
 
     @property
     def server(self) -> int | None:
-        """What is down when this cannot be sent now: each webhook is a server of its own, by its endpoint.
-        None: what all messages of the channel go through."""
+        """The id of a webhook's endpoint, since each is a server of its own; None for shared servers."""
         return self.endpoint.id if self.channel is Channel.WEBHOOK and self.endpoint is not None else None
 
 
@@ -90,7 +89,7 @@ class Delivery:
 
 
 class DeliveryFailed(AedError):
-    """A try that failed. The sentence is kept, and shown to administrators: it holds no secret."""
+    """A failed attempt. `detail` is stored and shown to administrators, so it holds no secrets."""
 
     status: ClassVar[int] = 502
     code: ClassVar[str] = "not-delivered"
@@ -98,9 +97,9 @@ class DeliveryFailed(AedError):
 
 
 class PermanentFailure(DeliveryFailed):
-    """For good: another try would be refused as well.
+    """Another attempt would fail too.
 
-    `is_endpoint_gone`: and so would every other message that goes there.
+    `is_endpoint_gone`: every message to this endpoint would fail.
     """
 
     def __init__(self, detail: str, *, is_endpoint_gone: bool = False) -> None:
@@ -109,10 +108,10 @@ class PermanentFailure(DeliveryFailed):
 
 
 class TemporaryFailure(DeliveryFailed):
-    """For now: it is tried again, by itself.
+    """The message is retried later.
 
-    `wait`: as the other side asks. `is_channel_down`: every other message of this channel would fail now too,
-    and of webhooks those to the same server.
+    `wait`: the delay that the server asks for. `is_channel_down`: every other message of this channel (for
+    webhooks: to the same server) would fail now too.
     """
 
     def __init__(self, detail: str, *, wait: timedelta | None = None, is_channel_down: bool = False) -> None:
@@ -131,9 +130,9 @@ JITTER: Final = 0.2
 
 
 def wait_after(tries: int, *, chance: float) -> timedelta:
-    """How long after the `tries`-th try the next one is: doubling, and up to a fifth less or more.
+    """Return the delay after the `tries`-th attempt: exponential backoff with 20 % jitter.
 
-    `chance` is from 0 to 1; with it as random, what failed together does not come back together.
+    `chance` is a random number from 0 to 1, so that messages that failed together are retried apart.
     """
     doubled = min(FIRST_WAIT * 2.0 ** min(tries - 1, 30), MAX_WAIT)
     return doubled * (1 + JITTER * (2 * chance - 1))
@@ -162,7 +161,7 @@ class WaitReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WaitingFor:
-    """Why a message waits, until when if that is known, and behind which other message."""
+    """Why a message waits, until when (if known), and behind which message."""
 
     reason: WaitReason
     until: datetime | None = None
@@ -192,7 +191,7 @@ class WaitingFor:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most so many within so long."""
+    """A rate limit: at most `most` messages within `within`."""
 
     most: int
     within: timedelta
@@ -203,12 +202,12 @@ RATES: Final[Mapping[Channel, Sequence[Rate]]] = {
     Channel.WECOM: (Rate(20, timedelta(minutes=1)),),
     Channel.FEISHU: (Rate(5, timedelta(seconds=1)), Rate(100, timedelta(minutes=1))),
 }
-"""What a bot may send, as its platform says."""
+"""Rate limits of bots, as their platforms document them."""
 MAX_RATE_PERIOD: Final = max(rate.within for rates in RATES.values() for rate in rates)
 
 
 def next_free_at(tried: Sequence[datetime], rates: Sequence[Rate], *, at: datetime) -> datetime:
-    """The moment from which one more may be sent, when these were tried, the newest first; `at` if now."""
+    """Return when one more message may be sent. `tried`: earlier attempts, newest first; `at`: now."""
     free = at
     for rate in rates:
         if len(tried) >= rate.most:

@@ -36,7 +36,7 @@ from aed.errors import ChangedMeanwhile, Conflict, InvalidInput
 
 
 class RegistryChange(Table):
-    """One change of one row: who, when, what it was and what it became. Never amended, never deleted."""
+    """One change of one row: who, when, and each field before and after. Never amended or deleted."""
 
     __tablename__ = "registry_changes"
     __table_args__ = (Index("ix_registry_changes_subject", "subject", "subject_id"),)
@@ -52,7 +52,7 @@ class RegistryChange(Table):
 
 
 class PutOutcome(StrEnum):
-    """What putting a row did."""
+    """Whether putting a row created it, changed it, or left it as it was."""
 
     NEW = "new"
     CHANGED = "changed"
@@ -65,13 +65,13 @@ class PutOutcome(StrEnum):
 
 
 class VersionedRow(Protocol):
-    """A row whose version is counted."""
+    """A row with a version."""
 
     version: Any  # Any: a mapped column, which is an int when it is read
 
 
 class RecordedRow(Protocol):
-    """A row whose every change is kept: one with a key of its own."""
+    """A row with an id, whose changes are recorded."""
 
     __tablename__: Any  # Any: what SQLAlchemy says of it too
     id: Any  # Any: see version
@@ -85,7 +85,7 @@ def require_version(row: VersionedRow, version: int | None) -> None:
 
 
 def flush_or_conflict(session: Session, taken: str, field: str | None) -> None:
-    """Flushes; a clash with another writer is said as what it is."""
+    """Flush the session. Raises ChangedMeanwhile for a stale version, Conflict(`taken`) for a duplicate."""
     try:
         session.flush()
     except StaleDataError:
@@ -102,7 +102,7 @@ def require_not_null(row: RecordedRow, given: BaseModel, names: Iterable[str]) -
 
 
 def record_creation(session: Session, who: Viewer, row: RecordedRow, *, at: datetime) -> None:
-    """Keeps every field of a row that was just flushed for the first time."""
+    """Record all fields of a row that was flushed for the first time."""
     fields = {name: [None, now] for name in _recorded(row) if (now := _plain(getattr(row, name))) is not None}
     _keep(session, who, row, fields, at=at)
 
@@ -115,7 +115,7 @@ def record_creations(
     *,
     at: datetime,
 ) -> None:
-    """The same for many rows that were just inserted, by column."""
+    """Record all fields of many rows that were just inserted, each given as {column: value}."""
     said = who.name
     insert_many(
         session,
@@ -138,7 +138,7 @@ def record_creations(
 
 
 def record_amendment(session: Session, who: Viewer, row: RecordedRow, *, at: datetime) -> PutOutcome:
-    """Keeps what is different in `row` from what is stored, if anything is. To be called before the flush."""
+    """Record the fields of `row` that differ from the database, if any. Call this before the flush."""
     fields = amended_fields(row)
     if not fields:
         return PutOutcome.UNCHANGED
@@ -149,12 +149,12 @@ def record_amendment(session: Session, who: Viewer, row: RecordedRow, *, at: dat
 def record_note(
     session: Session, who: Viewer, row: RecordedRow, fields: dict[str, Any], *, at: datetime
 ) -> None:
-    """What is to be known of a change and is no field of the row."""
+    """Record a change that is not one of the row's columns, as {name: [before, after]}."""
     _keep(session, who, row, fields, at=at)
 
 
 def amended_fields(row: RecordedRow) -> dict[str, Any]:
-    """{column: [before, now]} of what is different in `row` from what is stored."""
+    """Return {column: [before, now]} for the fields of `row` that differ from the database."""
     fields: dict[str, Any] = {}
     state = instance_state(row)
     for name in _recorded(row):
@@ -181,7 +181,7 @@ def _keep(session: Session, who: Viewer, row: RecordedRow, fields: dict[str, Any
 
 
 def _plain(value: object) -> object:
-    """A value as JSON keeps it: points as [lat, lon], areas as WKT."""
+    """Convert a value to JSON: points as [lat, lon], areas as WKT, dates as ISO 8601."""
     if value is None or type(value) in (str, int, float):
         return value
     if isinstance(value, WKTElement) and value.data.startswith("POINT("):
@@ -200,7 +200,7 @@ def _plain(value: object) -> object:
 def changes_of(
     session: Session, *, subject: str, subject_id: str, limit: int = 200
 ) -> Sequence[RegistryChange]:
-    """The history of one row, newest first.
+    """Return the changes of one row, newest first.
 
     visibility: the caller has made sure that the viewer may see the row, and its history.
     """

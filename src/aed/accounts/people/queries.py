@@ -15,7 +15,7 @@ from aed.errors import NotAllowed, NotFound, NotSignedIn
 
 
 def people_visible_to(viewer: Viewer) -> ColumnElement[bool]:
-    """The people that the viewer may read of: oneself, and who holds or held a role that one may know of.
+    """Select the people that the viewer may see: themselves, and holders of roles that the viewer may see.
 
     visibility: it is a predicate itself.
     """
@@ -28,7 +28,7 @@ def people_visible_to(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def person(session: Session, viewer: Viewer, person_id: int) -> tuple[Person, Account | None]:
-    """One person, with the account if there is one. Raises NotFound when there is none for this viewer."""
+    """Return one person, and their account if any. Raises NotFound if the viewer may not see them."""
     row = session.execute(
         select(Person, Account)
         .outerjoin(Account, Account.person_id == Person.id)
@@ -40,9 +40,9 @@ def person(session: Session, viewer: Viewer, person_id: int) -> tuple[Person, Ac
 
 
 def require_self_or_administrator(session: Session, viewer: Viewer, person_id: int) -> Person:
-    """The person, for themselves and for the network's administrator.
+    """Return the person, if the viewer is that person or an administrator of the network.
 
-    Raises NotSignedIn, NotAllowed, and NotFound where the viewer may not even know of the person.
+    Raises NotSignedIn, NotAllowed; NotFound if the viewer may not see the person at all.
     """
     if not viewer.is_signed_in:
         raise NotSignedIn("Sign in: this is for the person alone.")
@@ -56,7 +56,7 @@ def require_self_or_administrator(session: Session, viewer: Viewer, person_id: i
 def people(
     session: Session, viewer: Viewer, *, limit: int, after_id: int = 0
 ) -> Sequence[tuple[Person, Account | None]]:
-    """A page of people in order of id; an entry that was joined to another is not one."""
+    """Return a page of people in order of id, without those merged into another person."""
     found = session.execute(
         select(Person, Account)
         .outerjoin(Account, Account.person_id == Person.id)
@@ -68,7 +68,7 @@ def people(
 
 
 def person_history(session: Session, person_id: int, *, limit: int = 200) -> Sequence[PersonChange]:
-    """Newest first.
+    """Return the changes of a person, newest first.
 
     visibility: the caller has made sure that the viewer may see the person.
     """
@@ -81,9 +81,9 @@ def person_history(session: Session, person_id: int, *, limit: int = 200) -> Seq
 
 
 def account_by_phone(session: Session, phone: str) -> tuple[Account, Person] | None:
-    """The account of an E.164 number.
+    """Return the account of an E.164 number, and its person.
 
-    visibility: whoever signs in says the number; what is answered tells no stranger whether there is one.
+    visibility: used by sign-in, whose responses never reveal whether an account exists.
     """
     row = session.execute(
         select(Account, Person).join(Person, Person.id == Account.person_id).where(Account.phone == phone)
@@ -92,9 +92,9 @@ def account_by_phone(session: Session, phone: str) -> tuple[Account, Person] | N
 
 
 def account_by_email(session: Session, email: str) -> tuple[Account, Person] | None:
-    """The account of an address, in small letters.
+    """Return the account of an e-mail address in lower case, and its person.
 
-    visibility: an identity provider has verified that it is the asker's own.
+    visibility: an identity provider has verified that the address is the caller's own.
     """
     row = session.execute(
         select(Account, Person).join(Person, Person.id == Account.person_id).where(Account.email == email)
@@ -103,9 +103,9 @@ def account_by_email(session: Session, email: str) -> tuple[Account, Person] | N
 
 
 def person_by_identity(session: Session, provider: str, subject: str) -> Person | None:
-    """Who that is here to whom the provider gave that subject.
+    """Return the person linked to a provider's subject.
 
-    visibility: the provider vouches that it is the asker.
+    visibility: the provider has authenticated the caller.
     """
     return session.scalar(
         select(Person)
@@ -115,11 +115,14 @@ def person_by_identity(session: Session, provider: str, subject: str) -> Person 
 
 
 def identities_of(session: Session, viewer: Viewer, person_id: int) -> Sequence[Identity]:
-    """By which providers' word the person signs in, in order of time. Raises NotFound."""
+    """Return the linked identity-provider accounts of a person, oldest first. Raises NotFound."""
     known, _account = person(session, viewer, person_id)
     return session.scalars(select(Identity).where(Identity.person_id == known.id).order_by(Identity.id)).all()
 
 
 def account_of(session: Session, person_id: int) -> Account | None:
-    """visibility: for the person's own password and sign-ins, and for whoever may amend the person."""
+    """Return the account of a person.
+
+    visibility: for the person's own password and sessions, and for those who may amend the person.
+    """
     return session.get(Account, person_id)

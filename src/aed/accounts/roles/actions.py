@@ -1,4 +1,4 @@
-"""Giving roles and taking them back. What was held stays on record."""
+"""Grant and revoke roles. Revoked grants stay on record."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
 
 
 def require_can_grant(session: Session, who: Viewer, new: RoleIn) -> tuple[int | None, int | None]:
-    """(estate_id, region_id) of the role's place, if the viewer may give it there.
+    """Return (estate_id, region_id) of the role's place, if the viewer may grant the role there.
 
-    Whoever gives no role anywhere learns nothing of which estates there are.
-    Raises InvalidInput for a role that is not held on such a place, NotFound for an unknown one.
+    Permissions are checked before the place is looked up, so that a viewer who grants no roles cannot find
+    out which estates exist. Raises InvalidInput for a role that is not held on such a place, NotFound for an
+    unknown place, NotSignedIn, NotAllowed.
     """
     if not who.is_signed_in:
         raise NotSignedIn("Giving roles needs an administrator: send a token, or sign in.")
@@ -60,7 +61,7 @@ def _held_on(role: Role, allowed: frozenset[Role], what: str, *, field: str) -> 
 
 
 def grant_role(session: Session, who: Viewer, person_id: int, new: RoleIn, *, at: datetime) -> RoleGrant:
-    """The person holds the role from now on. Raises Conflict when it is held already."""
+    """Grant the role to the person. Raises Conflict if they hold it already."""
     estate_id, region_id = require_can_grant(session, who, new)
     grant = RoleGrant(
         person_id=person_id,
@@ -93,7 +94,7 @@ def grant_role(session: Session, who: Viewer, person_id: int, new: RoleIn, *, at
 
 
 def revoke_role(session: Session, who: Viewer, grant_id: int, *, at: datetime) -> RoleGrant:
-    """From the next request on the person no longer holds it. Revoking twice changes nothing."""
+    """Revoke a role from the next request on. Revoking twice changes nothing."""
     if not who.is_signed_in:
         raise NotSignedIn("Taking roles back needs an administrator: send a token, or sign in.")
     grant = role_queries.role_grant(session, who, grant_id)

@@ -16,12 +16,12 @@ _estates = table("estates", column("id"), column("region_id"))
 
 
 def role_grants_visible_to(viewer: Viewer) -> ColumnElement[bool]:
-    """The grants, standing or not, that the viewer may know of.
+    """Select the role grants, active or revoked, that the viewer may see.
 
-    1. The network's administrator: all.
-    2. The administrator of a region: those on it, below it, and on the estates there.
-    3. The manager of an estate, or of a region's: those on the estates alone.
-    4. Everyone: the own ones.
+    1. An administrator of the network: all.
+    2. An administrator of a region: those on the region, below it, and on its estates.
+    3. A manager of an estate, or of a region's estates: those on these estates.
+    4. Everyone: their own.
 
     visibility: it is a predicate itself.
     """
@@ -48,9 +48,9 @@ def role_grants_visible_to(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def role_assignments_of(session: Session, person_id: int) -> tuple[RoleAssignment, ...]:
-    """The roles that the person holds now, in the order in which they were given.
+    """Return the roles that the person holds now, in the order in which they were granted.
 
-    visibility: it is what a viewer is made of.
+    visibility: viewers are built from it.
     """
     grants = session.execute(
         select(RoleGrant.role, RoleGrant.estate_id, RoleGrant.region_id)
@@ -73,7 +73,7 @@ def role_assignments_of(session: Session, person_id: int) -> tuple[RoleAssignmen
 
 
 def role_grant(session: Session, viewer: Viewer, grant_id: int) -> RoleGrant:
-    """Raises NotFound when there is none, or none for this viewer."""
+    """Return one role grant. Raises NotFound if there is none that the viewer may see."""
     found = session.scalar(select(RoleGrant).where(RoleGrant.id == grant_id, role_grants_visible_to(viewer)))
     if found is None:
         raise NotFound(f"There is no role {grant_id} that you may see.", field="grant_id")
@@ -91,7 +91,7 @@ def role_grants(
     region_id: int | None = None,
     also_revoked: bool = False,
 ) -> Sequence[RoleGrant]:
-    """A page of roles in order of id; those that stand, unless the revoked ones are asked for too."""
+    """Return a page of role grants in order of id; active ones only, unless `also_revoked`."""
     conditions = [RoleGrant.id > after_id, role_grants_visible_to(viewer)]
     if person_id is not None:
         conditions.append(RoleGrant.person_id == person_id)

@@ -18,7 +18,10 @@ from aed.registry.devices.rules import DeviceState
 
 
 def cabinet_code(session: Session, device_id: int) -> CabinetCode | None:
-    """visibility: the caller has made sure that the viewer keeps the device, or fetches it."""
+    """Return the code of the cabinet, if there is one.
+
+    visibility: the caller has checked that the viewer keeps the device, or fetches it.
+    """
     return session.get(CabinetCode, device_id)
 
 
@@ -47,10 +50,10 @@ class CabinetCodeOut(BaseModel):
 def set_cabinet_code(
     session: Session, who: Viewer, device_id: int, code: str | None, *, at: datetime
 ) -> None:
-    """The code holds from now on; None: there is none. The history says that it was set, and not to what.
+    """Set or remove (None) the code of a cabinet. The history records that it was set, without the code.
 
-    Raises NotFound, NotSignedIn, NotAllowed; Conflict for a device that is not there any longer.
-    visibility: of a device that the writer keeps.
+    Raises NotFound, NotSignedIn, NotAllowed; Conflict for a withdrawn device.
+    visibility: the viewer keeps the device.
     """
     device = device_queries.device(session, who, device_id)
     require_keeper(who, device.estate_id, region_id=device.region_id)
@@ -66,7 +69,7 @@ def set_cabinet_code(
         kept.code, kept.set_at, kept.set_by = code or "", at, who.name
     else:
         session.add(CabinetCode(device_id=device.id, code=code, set_at=at, set_by=who.name))
-    told = {True: "set", False: None}
-    fields = {"cabinet_code": [told[before is not None], told[code is not None]]}
+    shown = {True: "set", False: None}
+    fields = {"cabinet_code": [shown[before is not None], shown[code is not None]]}
     record_note(session, who, device, fields, at=at)
     session.flush()

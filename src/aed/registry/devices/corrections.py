@@ -1,4 +1,4 @@
-"""Writing into the register what a check found. Whether whoever checked may do so, the caller has asked."""
+"""Update the register from the findings of a check. The caller has checked the permissions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aed.registry.devices.schemas import ConsumableIn, DeviceAmend
 def replace_consumable(
     session: Session, who: Viewer, device: Device, new: ConsumableIn, *, at: datetime
 ) -> Consumable:
-    """The new one is fitted, and what was fitted of its kind is not any longer."""
+    """Fit a new consumable in place of the fitted ones of its kind."""
     for old in device.consumables:
         if old.kind is new.kind and old.state is ConsumableState.FITTED:
             old.state = ConsumableState.WITHDRAWN
@@ -43,7 +43,7 @@ def replace_consumable(
 def amend_from_check(
     session: Session, who: Viewer, device: Device, change: DeviceAmend, *, at: datetime
 ) -> None:
-    """What is given in `change` was found so."""
+    """Amend the device with the fields that a check found."""
     put_fields(session, device, change, set(change.model_fields_set), device.estate)
     amended = amended_fields(device)
     record_amendment(session, who, device, at=at)
@@ -52,12 +52,12 @@ def amend_from_check(
 
 
 def doubt_access(session: Session, who: Viewer, device: Device, *, at: datetime) -> None:
-    """Take access for unknown from now on, until somebody confirms or amends how one gets in."""
+    """Mark access as doubtful: it counts as unknown until it is confirmed or amended."""
     _set_doubt(session, who, device, device.access_doubted_at or at, at=at)
 
 
 def confirm_access(session: Session, who: Viewer, device: Device, *, at: datetime) -> None:
-    """Settle what was doubted before this moment: one gets in as described."""
+    """Clear doubts about access that were raised before `at`."""
     if device.access_doubted_at is not None and device.access_doubted_at <= at:
         _set_doubt(session, who, device, None, at=at)
 
@@ -73,6 +73,6 @@ def _set_doubt(
 
 
 def local_day(device: Device, at: datetime) -> date:
-    """The date at the device, whose estate and region are loaded."""
+    """Return the date in the device's time zone. Its estate and region must be loaded."""
     zone = device.estate.time_zone if device.estate is not None else None
     return at.astimezone(ZoneInfo(zone or device.region.time_zone)).date()

@@ -18,18 +18,18 @@ from aed.registry.estates.rules import EstateState
 
 @dataclass(frozen=True, slots=True)
 class PatientPlace:
-    """Where a patient is, as far as it decides which devices may be sent for."""
+    """The estate of a patient and its neighbours: they decide which devices may be fetched."""
 
     estate_id: int | None
-    """The estate within whose boundary the patient is; None: none."""
+    """The estate that contains the patient; None: outside of every estate."""
     neighbour_ids: tuple[int, ...] = ()
     """The other estates of its neighbourhood."""
 
 
 def patient_place(session: Session, estate: Estate | None) -> PatientPlace:
-    """Return the place of a patient in that estate.
+    """Return the place of a patient in that estate (None: in none).
 
-    visibility: numbers, for which devices may be sent for.
+    visibility: ids only, to decide which devices may be fetched.
     """
     if estate is None:
         return PatientPlace(None)
@@ -46,14 +46,14 @@ def patient_place(session: Session, estate: Estate | None) -> PatientPlace:
 
 
 def dispatchable_to(place: PatientPlace) -> ColumnElement[bool]:
-    """Select the devices that somebody may be sent for, for a patient there.
+    """Select the devices that may be fetched for a patient there.
 
-    1. What is shared with dispatch or with everyone, and what belongs to no estate.
-    2. Everything of the patient's own estate.
-    3. What an estate shares with its neighbours, for a patient of theirs.
-    4. Everything of an estate that has opened its devices to emergencies (`emergency_override`).
+    1. Devices with the audience `dispatch` or `public`, and devices of no estate.
+    2. All devices of the patient's own estate.
+    3. Devices that neighbouring estates share with their neighbours.
+    4. All devices of estates with `emergency_override`.
 
-    visibility: for the plan; people are only told of the device that they are to fetch.
+    visibility: for the plan; responders are only shown the device that they are to fetch.
     """
     shared = [inline_text(step) for step in (Audience.DISPATCH, Audience.PUBLIC)]
     opened = select(Estate.id).where(Estate.emergency_override.is_(true()))
@@ -78,9 +78,9 @@ can ask it. `aed.incidents.alerts.rules.is_device_unavailable` says which alerts
 
 
 def out_on_call(device_id: ColumnElement[int]) -> ScalarSelect[int | None]:
-    """The latest alert because of which the device is not offered; NULL when there is none.
+    """Return a subquery for the latest alert that keeps the device out on a call; NULL if there is none.
 
-    visibility: that it is out; of the call nothing else is told.
+    visibility: only that it is out, and nothing of the call.
     """
     return (
         select(func.max(_ALERTS.c.id))

@@ -37,7 +37,7 @@ _devices = table(
 
 
 def create_estate(session: Session, who: Viewer, new: EstateIn, *, at: datetime) -> Estate:
-    """A new estate, by who administers its region. Raises Conflict when its source knows it already."""
+    """Create an estate, as an administrator of its region. Raises Conflict if its source id is taken."""
     if not who.role_assignments:
         require_administrator(who)
     region = region_by_code(session, new.region)
@@ -66,7 +66,7 @@ def create_estate(session: Session, who: Viewer, new: EstateIn, *, at: datetime)
 
 
 def put_estate(session: Session, who: Viewer, given: EstateIn, *, at: datetime) -> tuple[Estate, PutOutcome]:
-    """The source's estate is as given: created, amended, or left alone when it is so already."""
+    """Create or amend the estate with this source id, so that it is as given."""
     require_administrator(who)
     estate = session.scalar(
         select(Estate).where(  # visibility: an administrator's
@@ -108,7 +108,7 @@ def amend_estate(
 
 
 def withdraw_estate(session: Session, who: Viewer, estate_id: int, *, version: int, at: datetime) -> Estate:
-    """The estate is no longer served. Refused while devices stand in it; its gates go with it."""
+    """Withdraw an estate with its gates. Raises Conflict while it has devices."""
     if not who.role_assignments:
         require_administrator(who)
     estate = estate_queries.estate(session, who, estate_id)
@@ -161,7 +161,7 @@ def create_gate(session: Session, who: Viewer, estate_id: int, new: GateIn, *, a
 
 
 def put_gate(session: Session, who: Viewer, estate_id: int, given: GateIn, *, at: datetime) -> PutOutcome:
-    """The source's gate is as given: created, amended, or left alone when it is so already."""
+    """Create or amend the gate with this source id, so that it is as given."""
     require_administrator(who)
     gate = session.scalar(
         select(Gate).where(  # visibility: an administrator's
@@ -225,7 +225,7 @@ class ImportedBuilding:
 
 
 def put_buildings(session: Session, who: Viewer, given: Sequence[ImportedBuilding]) -> list[PutOutcome]:
-    """Each source's buildings are as given: added, amended, or left alone; in few statements for many.
+    """Create or amend buildings by their source ids, in few statements for many.
 
     visibility: an administrator's.
     """
@@ -262,7 +262,7 @@ def put_buildings(session: Session, who: Viewer, given: Sequence[ImportedBuildin
 def delete_missing_buildings(
     session: Session, who: Viewer, *, source: str, of_estates: Iterable[int], but: Collection[str]
 ) -> int:
-    """The source's buildings in these estates are gone, but those named; how many were.
+    """Delete the source's buildings in these estates, except the source ids in `but`; return how many.
 
     visibility: an administrator's.
     """

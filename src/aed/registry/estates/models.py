@@ -13,7 +13,7 @@ from aed.registry.estates.rules import EstateState, GateState, Passage
 
 
 class Estate(Versioned, Table):
-    """A managed compound with a boundary, gates and an operator."""
+    """A managed compound (小区) with a boundary, gates and an operator."""
 
     __tablename__ = "estates"
     __table_args__ = (UniqueConstraint("source", "source_id"),)
@@ -25,24 +25,24 @@ class Estate(Versioned, Table):
     name_en: Mapped[str] = mapped_column(String(200))
     name_zh: Mapped[str] = mapped_column(String(200))
     neighbourhood: Mapped[str | None] = mapped_column(String(64), index=True)
-    """Estates with the same word share with each other."""
+    """Estates of the same neighbourhood share devices with each other."""
     time_zone: Mapped[str | None] = mapped_column(String(64))
     """None: the region's."""
     guard_phone: Mapped[str | None] = mapped_column(String(32))
     boundary: Mapped[WKBElement | WKTElement] = mapped_column(area_type())
     state: Mapped[EstateState] = mapped_column(enum_column(EstateState), default=EstateState.ACTIVE)
     emergency_override: Mapped[bool] = mapped_column(default=False, server_default=false())
-    """Whether its devices may be fetched for a patient of any estate, whatever is agreed on each device.
+    """Its devices may be fetched for a patient of any estate, whatever their audience.
 
-    Off unless the estate's manager says so: a step of the ladder is a promise to the owner, and a stranger
-    before a gate that is not opened costs the patient minutes.
+    Off unless the estate's manager turns it on: the audience is a promise to the owner, and a responder who
+    stands before a closed gate costs the patient minutes.
     """
 
     region: Mapped[Region] = relationship(lazy="raise")
 
 
 class EstatePace(Table):
-    """How fast a device is fetched at an estate, where enough drills have said so.
+    """How fast devices are fetched at an estate, estimated from its drills.
 
     Written by `aed.incidents.drills.actions` with each drill; the lookup reckons with it.
     """
@@ -51,9 +51,9 @@ class EstatePace(Table):
 
     estate_id: Mapped[int] = mapped_column(ForeignKey("estates.id"), primary_key=True, autoincrement=False)
     seconds_per_metre: Mapped[float] = mapped_column(Double, index=True)
-    """Of the way there and back. Indexed, as the next: the lookup asks for the least of all."""
+    """Of the walk there and back. Indexed like the next: the lookup asks for the minimum."""
     pick_up_seconds: Mapped[float] = mapped_column(Double, index=True)
-    """What a fetch takes besides walking."""
+    """Time of a fetch beside walking."""
     drills: Mapped[int]
 
 
@@ -78,9 +78,10 @@ class Gate(Versioned, Table):
 
 
 class Building(Table):
-    """A house of an estate, where people live or work.
+    """A building of an estate.
 
-    Taken from a map or a list again and again, so it has no history: what they no longer hold is gone.
+    Imported repeatedly from a map or a list, so it has no history: buildings that these no longer list are
+    deleted.
     """
 
     __tablename__ = "buildings"
@@ -96,6 +97,6 @@ class Building(Table):
     name_en: Mapped[str] = mapped_column(String(200))
     name_zh: Mapped[str] = mapped_column(String(200))
     floors: Mapped[int | None]
-    """Above the ground, the ground floor counted; None: not known."""
+    """Storeys above ground including the ground floor; None: unknown."""
     position: Mapped[WKBElement | WKTElement] = mapped_column(point_type())
     """WGS-84: its entrance, where that is known."""

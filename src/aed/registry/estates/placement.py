@@ -13,17 +13,20 @@ from aed.registry.estates.rules import EstateState
 from aed.registry.fields import PositionIn
 
 MAX_METRES_OUTSIDE = 200.0
-"""Farther than this from the boundary is taken for a mistake in the coordinates (a datum slip is 500 m)."""
+"""A position farther outside is taken for a mistake. (A wrong datum shifts by about 500 m.)"""
 
 
 def require_active_estate(estate: Estate) -> None:
-    """Passes unless the estate is withdrawn: nothing new is registered in such a one."""
+    """Require that the estate is not withdrawn. Raises Conflict."""
     if estate.state is EstateState.WITHDRAWN:
         raise Conflict(f"The estate {estate.name_en} is withdrawn.", field="estate_id")
 
 
 def require_near_estate(estate: Estate, here: Position, given: PositionIn) -> None:
-    """Passes when `here` lies in the estate or near it; else names the datum that would put it there."""
+    """Require that `here` lies in the estate or near it.
+
+    Raises InvalidInput, which names the datum (or the swapped order) that would put it there.
+    """
     away = _metres_outside(estate, here)
     if away <= MAX_METRES_OUTSIDE:
         return

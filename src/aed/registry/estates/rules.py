@@ -23,7 +23,7 @@ class Passage(StrEnum):
 
     OPEN = "open"
     GUARDED = "guarded"
-    """A guard lets others in, after a moment."""
+    """A guard lets outsiders in, after a short wait."""
     RESIDENTS = "residents"
     """Members of the estate only."""
 
@@ -34,7 +34,7 @@ class GateState(StrEnum):
 
 
 class GatePassing(StrEnum):
-    """What a gate means for one traveller at one moment."""
+    """How one person passes a gate at one moment."""
 
     FREELY = "freely"
     AFTER_A_WAIT = "after_a_wait"
@@ -42,9 +42,9 @@ class GatePassing(StrEnum):
 
 
 def passing(passage: Passage, hours: Opening, *, is_member: bool, guard_can_be_rung: bool) -> GatePassing:
-    """A closed gate stops everyone. Hours that are not known stop nobody: they are said in the reasons.
+    """Return how a person passes the gate. A closed gate stops everyone; unknown hours stop nobody.
 
-    A dispatcher can ring the guard (`guard_can_be_rung`), who opens a residents' gate too.
+    `guard_can_be_rung`: a dispatcher can call the guard, who opens a residents' gate too.
     """
     if hours is Opening.CLOSED:
         return GatePassing.NOT
