@@ -26,7 +26,7 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import ANYONE, Scope, TokenRole, Viewer
-from aed.cli.lookup import print_answer
+from aed.cli.nearest import print_answer
 from aed.cli.screen import say
 from aed.cli.server import bring_up_to_date
 from aed.database.session import open_database

@@ -364,7 +364,9 @@ def _rosters(
     run_command(url, "issuers", "add", f"code={ISSUER_CODE}", *named)
     takings: dict[str, Callable[[], Run]] = {
         "aed import responders": lambda: run_import(url, people, "responders"),
-        "aed issuers read": lambda: run_command(url, "issuers", "read", ISSUER_CODE, str(cards)),
+        "aed issuers import-roster": lambda: run_command(
+            url, "issuers", "import-roster", ISSUER_CODE, str(cards)
+        ),
     }
     for what, take in takings.items():
         run = take()

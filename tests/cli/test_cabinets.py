@@ -34,14 +34,14 @@ def test_a_device_is_labelled_trusted_sent_for_and_answered_for(
     aed("trust", "confirm", id_, "hours", "--no", "--note", "closed at noon")
     assert "no_access" in aed("reports", "list").out
 
-    assert "asked after from" in aed("call-outs", "add", id_, "--reference", "120-7").out
-    (number,) = re.findall(r"^ *(\d+) .*120-7", aed("call-outs", "list").out, re.M)
-    assert "is found, not said" in aed("call-outs", "close", number, "checked", fails=True).err
-    closed = aed("call-outs", "close", number, "used").out
+    assert "asked after from" in aed("retrievals", "add", id_, "--reference", "120-7").out
+    (number,) = re.findall(r"^ *(\d+) .*120-7", aed("retrievals", "list").out, re.M)
+    assert "is found, not said" in aed("retrievals", "close", number, "checked", fails=True).err
+    closed = aed("retrievals", "close", number, "used").out
     assert "已使用 used" in closed
     assert "NOT usable" in closed
-    assert "No device is asked after" in aed("call-outs", "list").out
-    assert "used" in aed("call-outs", "list", "--all").out
+    assert "No device is asked after" in aed("retrievals", "list").out
+    assert "used" in aed("retrievals", "list", "--all").out
     assert "更换电极片逾期1台" in aed("due", "--matter", "pads").out
 
 

@@ -18,7 +18,7 @@ def test_a_centre_is_connected_given_a_new_secret_and_withdrawn(aed: Aed, sessio
     listed = aed("centres", "list").out
     assert "lake-120" in listed
     assert secret not in listed
-    changed = aed("centres", "rotate", "lake-120", "--overlap-hours", "2").out.strip()
+    changed = aed("centres", "rotate-secret", "lake-120", "--overlap-hours", "2").out.strip()
     assert changed.startswith("whsec_")
     assert changed != secret
     aed("centres", "withdraw", "lake-120")

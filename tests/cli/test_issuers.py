@@ -56,10 +56,10 @@ def test_a_chapter_from_its_first_roster_to_questions_over_http(
     assert "lake" in aed("issuers", "list").out
     assert "also_called" in aed("issuers", "history", "lake").out
 
-    tried = aed("issuers", "read", "lake", str(roster), "--dry-run").out
+    tried = aed("issuers", "import-roster", "lake", str(roster), "--dry-run").out
     assert "Nothing was written" in tried
     assert trust_of(session, "RC-1") == (Trust.DOCUMENTED, "2028-01-01")
-    read = aed("issuers", "read", "lake", str(roster))
+    read = aed("issuers", "import-roster", "lake", str(roster))
     assert "1 corrected" in read.out
     assert "1 set aside" in read.out
     assert "'not a day' is no date" in read.out + read.err
@@ -69,12 +69,12 @@ def test_a_chapter_from_its_first_roster_to_questions_over_http(
     says = {"found": True, "number": "RC-2", "name": "李华", "kind": "cpr_aed", "valid_until": "2028-01-01"}
     with serving(answers(json.dumps(says))) as source:
         aed("issuers", "amend", "lake", "verified_by=query", f"query_url={source.url('/verify')}")
-        refused = aed("issuers", "ask").out
+        refused = aed("issuers", "verify").out
         assert refused.startswith("lake: 0 answered, 1 not.")
         assert "this machine itself" in aed("issuers", "checks", "lake", "--state", "waiting").out
     assert trust_of(session, "RC-2") == (Trust.DOCUMENTED, "2028-01-01")
     aed("issuers", "withdraw", "lake")
-    assert aed("issuers", "ask").out == "Nothing is due.\n"
+    assert aed("issuers", "verify").out == "Nothing is due.\n"
 
 
 def test_people_entered_twice_and_an_identity_that_is_no_longer_good(aed: Aed, session: Session) -> None:
@@ -90,9 +90,9 @@ def test_people_entered_twice_and_an_identity_that_is_no_longer_good(aed: Aed, s
     found = aed("people", "duplicates").out
     assert "王小明" in found
     assert "李华" in found
-    assert aed("people", "same", "1").out.startswith("Person ")
-    assert aed("people", "different", "2").out == "They are kept apart.\n"
-    assert aed("people", "duplicates").out == "Nobody seems to be entered twice.\n"
+    assert aed("people", "duplicates", "merge", "1").out.startswith("Person ")
+    assert aed("people", "duplicates", "reject", "2").out == "They are kept apart.\n"
+    assert aed("people", "duplicates").out == "No possible duplicates.\n"
     assert "same" in aed("people", "duplicates", "--no-look", "--decided").out
     assert len(session.scalars(select(Person).where(Person.joined_into_id.is_not(None))).all()) == 1
     session.rollback()
@@ -112,7 +112,7 @@ def test_people_entered_twice_and_an_identity_that_is_no_longer_good(aed: Aed, s
     shown = aed("people", "show", str(person_id)).out
     assert "fang@estate.example" in shown
     assert "https://id.example" in shown
-    assert aed("people", "unlink", str(person_id)).out == "Links to identity providers ended: 1.\n"
+    assert aed("people", "unlink-identity", str(person_id)).out == "Links to identity providers ended: 1.\n"
     assert "https://id.example" not in aed("people", "show", str(person_id)).out.partition("History")[0]
     aed("people", "amend", str(person_id), "email=null")
     assert session.scalars(select(Account.email).where(Account.person_id == person_id)).one() is None

@@ -131,11 +131,11 @@ def test_two_devices_are_joined_by_hand(aed: Aed, region: None, tmp_path: Path) 
     aed("import", "devices", table(tmp_path, OURS))
     aed("import", "devices", table(tmp_path, far))
 
-    assert aed("devices", "join", 1, 2).out == "Device 2 is withdrawn: it is device 1.\n"
+    assert aed("devices", "merge", 1, 2).out == "Device 2 is withdrawn: it is device 1.\n"
 
     assert "maker: Mindray\n" in aed("devices", "show", 1).out
     assert "same_device_as: None → 1" in aed("devices", "history", 2).out
     assert "same" in aed("reviews", "list", "--all").out
     assert "a person said so" in aed("reviews", "show", 1).out
-    assert "is withdrawn" in aed("devices", "join", 1, 2, fails=True).err
-    assert "name two" in aed("devices", "join", 1, 1, fails=True).err
+    assert "is withdrawn" in aed("devices", "merge", 1, 2, fails=True).err
+    assert "name two" in aed("devices", "merge", 1, 1, fails=True).err

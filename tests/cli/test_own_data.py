@@ -20,7 +20,7 @@ def test_the_office_tells_corrects_and_erases(
     person, file = somebody(session).id, tmp_path / "own.json"
     session.commit()
 
-    aed("people", "correct", person, "language=zh")
+    aed("people", "amend", person, "language=zh")
     aed("people", "export", person, "--to", file)
     assert json.loads(file.read_text())["person_id"] == person
     assert file.stat().st_mode & 0o077 == 0

@@ -15,7 +15,7 @@ def test_somebody_offers_pauses_and_leaves_at_the_desk(aed: Aed, session: Sessio
     make.region(session)
     person = make.person(session).id
     session.commit()
-    words = aed("responders", "words").out
+    words = aed("responders", "consent-texts").out
     assert all(each[-1].zh in words and each[-1].en in words for each in WORDINGS.values())
 
     def state() -> str:
@@ -23,7 +23,7 @@ def test_somebody_offers_pauses_and_leaves_at_the_desk(aed: Aed, session: Sessio
         assert found is not None
         return found[1]
 
-    offer = ("responders", "offer", person, "30.29", "120.1", "--region", "CN-33")
+    offer = ("responders", "register", person, "30.29", "120.1", "--region", "CN-33")
     assert "being_called" in aed(*offer, "--agreed", "place_on_duty", fails=True).err
     at_work = (*offer, "--place", "work", "--availability", "Mo-Fr 08:00-22:00")
     assert "place_on_duty" in aed(*at_work, "--agreed", "being_called", fails=True).err
@@ -44,11 +44,11 @@ def test_somebody_offers_pauses_and_leaves_at_the_desk(aed: Aed, session: Sessio
     aed("responders", "pause", person, "2099-01-01T00:00:00+08:00")
     assert "2098-12-31" in aed("responders", "show", person).out
     aed("responders", "resume", person)
-    aed("responders", "withdraw", person, "place_on_duty")
+    aed("responders", "withdraw-consent", person, "place_on_duty")
     shown = aed("responders", "show", person).out
     assert "place (work)" not in shown
     assert "2098-12-31" not in shown
-    aed("responders", "agree", person, "place_on_duty")
+    aed("responders", "add-consent", person, "place_on_duty")
     aed("responders", "leave", person)
     assert state() == "withdrawn"
     assert "make one" in aed("responders", "resume", person, fails=True).err

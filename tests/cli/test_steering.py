@@ -124,7 +124,7 @@ def test_each_command_is_said_and_done(aed: Aed, session: Session, incident: int
         (("exclude", 1, "--device", 999), "no device 999"),
         (("include", 1, 7), "no exclusion 7"),
         (("place", 1, "floor"), "'floor' is not NAME=VALUE"),
-        (("place", 1, "stairs=3"), "Known: position, floor, storey, room, address, door_code"),
+        (("place", 1, "stairs=3"), "Known: lat, lon, datum, floor, storey, room, address, door_code"),
         (("place", 1, "lat=91", "lon=0"), "position"),
         (("place", 1, "floor=3", "storey=3楼"), "These contradict each other"),
         (("place", 1, "storey=夹层"), "“夹层” is not understood"),

@@ -39,5 +39,5 @@ def test_what_is_no_table_is_refused(run: Aed, tmp_path: Path) -> None:
 def test_what_is_filled_in_already_is_not_written_over(run: Aed, tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("mine", "utf-8")
-    assert "is there already" in run("template", "devices", "-o", path, fails=True).err
+    assert "exists already" in run("template", "devices", "-o", path, fails=True).err
     assert path.read_text("utf-8") == "mine"

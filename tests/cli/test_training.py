@@ -71,12 +71,12 @@ def test_from_the_course_to_the_certificate(aed: Aed, session_id: str, tmp_path:
     number = re.search(r"CPR-\d{4}-\w{10}", aed("enrolments", "show", 2).out)
     assert number
     assert "valid, 李*, until" in aed("certificates", "verify", number[0]).out
-    assert "李华" in aed("certificates", "lapsing", "--days", 40).out
-    assert "No certificate" in aed("certificates", "lapsing", "--days", 3).out
+    assert "李华" in aed("certificates", "expiring", "--days", 40).out
+    assert "No certificate" in aed("certificates", "expiring", "--days", 3).out
     assert "Nobody" in aed("certificates", "refreshers").out
     aed("certificates", "revoke", number[0], "--why", "A mistake")
     assert "NOT VALID" in aed("certificates", "verify", number[0]).out
-    assert "No certificate" in aed("certificates", "lapsing", "--days", 40).out
+    assert "No certificate" in aed("certificates", "expiring", "--days", 40).out
     assert "state: waiting → offered" in aed("enrolments", "history", 3).out
 
 

@@ -316,7 +316,7 @@ def correct_by_roster(year: Year) -> None:
     lines.append(f"外地人,{ISSUER_CODE}-1,,cpr_aed,2029-01-01,有效")
     file = year.folder / "chapter.csv"
     file.write_bytes("\n".join(lines).encode("cp936"))
-    tried = year.aed("issuers", "read", ISSUER_CODE, file, "--dry-run").out
+    tried = year.aed("issuers", "import-roster", ISSUER_CODE, file, "--dry-run").out
     issuer_id = year.get("/v1/issuers")["issuers"][0]["id"]
     answer = year.client.post(
         f"/v1/imports/issuer-roster?issuer_id={issuer_id}&name=chapter.csv",
@@ -328,7 +328,7 @@ def correct_by_roster(year: Year) -> None:
     assert (done["set_aside"], done["disputed"], done["revoked"], done["not_held"]) == (0, 0, 0, 1)
     assert (done["confirmed"], done["corrected"]) == (len(of) - 20, 20)
     assert f"{len(of) - 20} confirmed, 20 corrected, 0 revoked, 0 disputed" in " ".join(tried.split())
-    assert "20 corrected" not in year.aed("issuers", "read", ISSUER_CODE, file).out, "a second time"
+    assert "20 corrected" not in year.aed("issuers", "import-roster", ISSUER_CODE, file).out, "a second time"
 
 
 def cancel_one(year: Year) -> None:
@@ -532,7 +532,7 @@ def certificates_are_valid_as_awarded_corrected_and_revoked(year: Year, record: 
 
 
 def lapses_are_those_of_the_last_cards(year: Year, last: dict[str, date], today: date) -> None:
-    said = year.aed("certificates", "lapsing", "--days", 90).out
+    said = year.aed("certificates", "expiring", "--days", 90).out
     shown = {
         name: date.fromisoformat(day) for day, name in re.findall(r"([0-9-]{10}) +\d+ +(居民\d{3})", said)
     }

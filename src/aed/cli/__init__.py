@@ -23,26 +23,26 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "serve": ("server.serve", "Start the API, and the timetable beside it (AED_RUN_JOBS)."),
     "work": ("jobs.work", "Run the timetable and send messages until SIGTERM; of several workers one acts."),
     "nearest": (
-        "lookup.nearest_command",
+        "nearest.nearest_command",
         "Find the devices that can be at a patient soonest.",
     ),
-    "export": ("exports.export_command", "Write the register to a file, with the rights of --as."),
+    "export": ("export.export_command", "Write the register to a file, with the rights of --as."),
     "lint": (
-        "linting.lint",
+        "lint.lint",
         "Check a list of devices before importing it.",
     ),
     "demo": (
         "demo.demo",
         "Make a demo database and street network, and look up one patient.",
     ),
-    "backup": ("backups.backup", "Back up the database into one file, also while the API runs."),
-    "restore": ("backups.restore", "Restore a backup into an empty database, and upgrade its schema."),
+    "backup": ("backup.backup", "Back up the database into one file, also while the API runs."),
+    "restore": ("backup.restore", "Restore a backup into an empty database, and upgrade its schema."),
     "gaps": (
         "gaps.gaps",
         "Show where and when first-aiders are missing in the coming week.",
     ),
     "simulate": ("simulate.simulate", "Compare ways to alert responders, on invented incidents."),
-    "enrol": ("training.enrol", "Enrol a person in a session."),
+    "enrol": ("training.enrolling_group", "Enrol a person in a session."),
     "due": ("upkeep.due", "List the work that is due on devices, the longest overdue first."),
     "replacements": ("upkeep.replacements", "List the pads and batteries to order, by month and model."),
     "labels": ("trust.labels", "Print QR-code labels for devices, ten to a sheet of A4."),
@@ -50,7 +50,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "jobs": ("jobs.jobs", "List the jobs of the timetable and their runs; run one now."),
     "outbox": ("outbox.outbox", "List, cancel and resend messages of the outbox."),
     "endpoints": ("outbox.endpoints", "Manage the bots, programs and mailboxes that messages go to."),
-    "walking": ("lookup.walking", "Build and inspect the street network."),
+    "walking": ("nearest.walking", "Build and inspect the street network."),
     "import": ("imports.imports", "Import devices, estates, buildings and responders from files."),
     "issuers": ("issuers.issuers", "Manage the issuers of certificates, and verify certificates with them."),
     "template": ("templates.templates", "Write empty lists to fill in."),
@@ -66,12 +66,12 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "responders": ("responders.responders", "Manage responders: places, hours, consents, pauses."),
     "people": ("people.people", "Manage people and their accounts; export and erase personal data."),
     "roles": ("people.roles", "Grant, revoke and list roles."),
-    "regions": ("register.regions.regions", "Manage provinces and cities."),
-    "estates": ("register.estates.estates_group", "Manage estates."),
-    "gates": ("register.estates.gates_group", "Manage the gates of estates."),
-    "devices": ("register.devices.devices_group", "Manage devices."),
-    "consumables": ("register.devices.consumables_group", "Manage the pads and batteries in devices."),
-    "holidays": ("register.holidays.holidays_group", "Manage holiday calendars."),
+    "regions": ("regions.regions", "Manage provinces and cities."),
+    "estates": ("estates.estates_group", "Manage estates."),
+    "gates": ("estates.gates_group", "Manage the gates of estates."),
+    "devices": ("devices.devices_group", "Manage devices."),
+    "consumables": ("devices.consumables_group", "Manage the pads and batteries in devices."),
+    "holidays": ("holidays.holidays_group", "Manage holiday calendars."),
     "courses": ("training.courses", "Manage courses."),
     "sessions": ("training.sessions", "Manage sessions of courses, their rosters and results."),
     "enrolments": ("training.enrolments", "Manage enrolments and waiting lists."),
@@ -93,12 +93,12 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "reports": ("upkeep.reports", "List, confirm and dismiss fault reports of passers-by."),
     "reminders": ("reminders.reminders", "List reminders and their answers; set reminder preferences."),
     "trust": ("trust.trust", "Show and confirm the position, hours and readiness of devices."),
-    "call-outs": ("trust.call_outs", "Follow up on devices that somebody was sent to fetch."),
+    "retrievals": ("trust.call_outs", "Follow up on devices that somebody was sent to fetch."),
     "drills": ("drills.drills", "Record timed fetches of devices, and show the pace of an estate."),
     "incidents": ("incidents.incidents", "Open, steer, answer and close incidents."),
     "audit": ("audit.audit", "Verify that the audit log and the records of incidents are unchanged."),
     "statistics": (
-        "afterwards.statistics",
+        "statistics.statistics",
         "Summarise a year of incidents (Utstein 2014).",
     ),
     "centres": ("centres.centres", "Connect dispatch centres."),
@@ -107,6 +107,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 _CONTEXT_SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
     "nearest": {"ignore_unknown_options": True}  # a negative longitude is no option
 }
+_SINGLE: Final = frozenset({"enrol"})
+"""Names whose Typer holds a single command, and no group."""
 
 type Command = TyperCommand | TyperGroup
 
@@ -140,6 +142,11 @@ def _load(name: str) -> Command:
     path, line = COMMANDS[name]
     module, _, attribute = path.rpartition(".")
     found = getattr(import_module(f"aed.cli.{module}"), attribute)
+    if name in _SINGLE:
+        command = get_command(found)
+        assert isinstance(command, TyperCommand)
+        command.name = name
+        return command
     if isinstance(found, typer.Typer):
         group = get_group(found)
         group.name, group.help = name, line

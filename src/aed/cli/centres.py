@@ -63,7 +63,7 @@ def show_all() -> None:
     table(None, columns, rows, right=("waiting", "dead"))
 
 
-@centres.command("rotate")
+@centres.command("rotate-secret")
 def rotate(
     name: Name,
     overlap_hours: Annotated[

@@ -15,6 +15,7 @@ from aed.certificates.awards.pdf import certificate_pdf
 from aed.certificates.rules import is_valid, mask_name
 from aed.cli.context import operator, reading, writing
 from aed.cli.files import write_whole
+from aed.cli.language import either
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
 from aed.settings import load_settings
@@ -42,7 +43,7 @@ def revoke(number: Number, why: Annotated[str, typer.Option(help="Kept, and show
     say(f"{number} is revoked.")
 
 
-@certificates.command("lapsing")
+@certificates.command("expiring")
 def lapsing(
     days: Annotated[int, typer.Option(min=0, max=3650, help="Within so many days from today")] = 90,
 ) -> None:
@@ -92,7 +93,7 @@ def pdf(
         say(f"Its code leads to {address}: set AED_PUBLIC_URL, and print it again, for others to reach it.")
 
 
-@certificates.command("check")
+@certificates.command("verify-code")
 def check(
     code: Annotated[str, typer.Argument(help="What the code on a certificate says: an address or its end")],
 ) -> None:
@@ -100,7 +101,11 @@ def check(
     number = opened(signing_keys(load_settings()), Purpose.CERTIFICATE, code.rpartition("/")[2])
     if number is None:
         raise InvalidInput(
-            "NOT VALID: this code is of no certificate of this network, or was altered.", field="code"
+            either(
+                "NOT VALID: this code is of no certificate of this network, or was altered.",
+                "无效：此验证码不属于本网络的任何证书，或已被改动。",
+            ),
+            field="code",
         )
     verify(number)
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import ANYONE, Scope, TokenRole, Viewer
+from aed.cli.language import either
 from aed.database.session import Database, dry_run, open_database, read_session, transaction
 from aed.errors import InvalidInput
 from aed.settings import Settings, load_settings
@@ -84,7 +85,10 @@ def viewer_as(session: Session, text: str) -> Viewer:
     if kind == "estate" and rest:
         return _member(session, rest)
     raise InvalidInput(
-        "--as is anonymous, administrator, estate:ID, estate:SOURCE/SOURCE_ID or dispatcher:REGION.",
+        either(
+            "--as is anonymous, administrator, estate:ID, estate:SOURCE/SOURCE_ID or dispatcher:REGION.",
+            "--as 须为 anonymous、administrator、estate:ID、estate:SOURCE/SOURCE_ID 或 dispatcher:REGION。",
+        ),
         field="as",
     )
 
@@ -99,7 +103,13 @@ def _member(session: Session, which: str) -> Viewer:
     else:
         estate_id = int(which) if which.isascii() and which.isdecimal() and len(which) < 19 else None
     if estate_id is None:
-        raise InvalidInput(f"There is no estate '{which}': see aed estates list.", field="as")
+        raise InvalidInput(
+            either(
+                f"There is no estate '{which}': see aed estates list.",
+                f"没有小区“{which}”：见 aed estates list。",
+            ),
+            field="as",
+        )
     estate = estate_queries.estate(session, operator(), estate_id)
     return Viewer(
         role=TokenRole.MEMBER,

@@ -12,7 +12,8 @@ import typer
 
 from aed import clock
 from aed.cli.context import opened, operator, viewer_as
-from aed.cli.lookup import print_answer
+from aed.cli.language import either
+from aed.cli.nearest import print_answer
 from aed.cli.screen import say
 from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, read_session, transaction
@@ -39,7 +40,13 @@ def demo(
 ) -> None:
     """Make a demo database and street network, and look up one patient."""
     if not (folder / "devices.csv").is_file():
-        raise InvalidInput(f"There is no demo district in {folder}: it holds no devices.csv.", field="folder")
+        raise InvalidInput(
+            either(
+                f"There is no demo district in {folder}: it holds no devices.csv.",
+                f"{folder} 中没有演示数据：缺少 devices.csv。",
+            ),
+            field="folder",
+        )
     settings = load_settings()
     with opened(settings) as database:
         bring_up_to_date(database)

@@ -6,15 +6,14 @@ import uuid
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from aed import clock
 from aed.accounts.regions import Region
 from aed.cli.context import operator, reading, writing
-from aed.cli.lookup import network_if_any
-from aed.cli.register.rows import After, Id
+from aed.cli.fields import validated
+from aed.cli.nearest import network_if_any
+from aed.cli.rows import After, Id
 from aed.cli.screen import say, table, warn
-from aed.errors import InvalidInput
 from aed.geo import Datum
 from aed.incidents.drills import queries
 from aed.incidents.drills.actions import estimate_estate_pace, report_drill, withdraw_drill
@@ -22,7 +21,6 @@ from aed.incidents.drills.schemas import DrillIn
 from aed.lookup.pace import Between
 from aed.lookup.question import parse_moment
 from aed.registry.devices import queries as device_queries
-from aed.registry.fields import PositionIn
 from aed.registry.storeys import storey_label
 from aed.settings import load_settings
 from aed.walking.travel import estate_pace
@@ -47,21 +45,17 @@ def add(
     key: Annotated[str | None, typer.Option(help="The same key twice is the same drill")] = None,
 ) -> None:
     """Somebody has fetched the device, and timed it."""
-    try:
-        new = DrillIn(
-            key=uuid.UUID(key) if key is not None else uuid.uuid4(),
-            start=PositionIn(lat=lat, lon=lon, datum=datum),
-            floor=floor,
-            seconds=seconds,
-            ran_at=parse_moment(at) if at is not None else None,
-            note=note,
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "start"
-        raise InvalidInput(f"{field}: {first['msg']}", field=field) from None
-    except ValueError:
-        raise InvalidInput("key is a UUID, such as uuidgen makes.", field="key") from None
+    new = validated(
+        DrillIn,
+        {
+            "key": key or uuid.uuid4(),
+            "start": {"lat": lat, "lon": lon, "datum": datum},
+            "floor": floor,
+            "seconds": seconds,
+            "ran_at": parse_moment(at) if at is not None else None,
+            "note": note,
+        },
+    )
     settings = load_settings()
     network, why_none = network_if_any(settings)
     with writing() as session:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from aed.cli.language import either
 from aed.errors import AedError, DatabaseUnavailable
 
 
@@ -20,17 +21,17 @@ def exit_on_failure() -> Iterator[None]:
     except AedError as error:
         _fail(error.detail)
     except UnicodeEncodeError:
-        _fail("what was given holds characters that are no text.")
+        _fail(either("the input has characters that are not text.", "输入中有不是文字的字符。"))
     except OSError as error:
-        _fail(f"{error.filename or 'a file'}: {error.strerror or error}.")
+        _fail(f"{error.filename or either('a file', '文件')}: {error.strerror or error}.")
     except KeyboardInterrupt:
-        sys.stderr.write("aed: stopped\n")
+        sys.stderr.write(either("aed: stopped\n", "aed：已停止\n"))
         sys.exit(130)
     except Exception as error:
         message = _database_message(error)
         if message is None:
             raise
-        _fail(f"the database refused: {message}")
+        _fail(either(f"the database refused: {message}", f"数据库拒绝了操作：{message}"))
 
 
 def _database_message(error: BaseException | None) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from aed.cli.language import either
 from aed.errors import InvalidInput
 
 
@@ -21,7 +22,10 @@ def whole(to: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         unfinished.replace(to)
     except OSError as error:
-        raise InvalidInput(f"{to} cannot be written: {error.strerror}.", field="to") from None
+        raise InvalidInput(
+            either(f"{to} cannot be written: {error.strerror}.", f"{to} 无法写入：{error.strerror}。"),
+            field="to",
+        ) from None
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -14,7 +14,7 @@ from aed import clock
 from aed.accounts.regions import region_by_code, regions_below
 from aed.cli.context import operator, reading
 from aed.cli.files import whole, write_whole
-from aed.cli.lookup import network_if_any
+from aed.cli.nearest import network_if_any
 from aed.cli.screen import counting, heading, say, table, warn
 from aed.errors import InvalidInput, NotFound
 from aed.settings import load_settings

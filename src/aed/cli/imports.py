@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.cli.context import operator, trying_much, writing_much
-from aed.cli.differences import tell_what_became
+from aed.cli.import_report import tell_what_became
 from aed.cli.screen import counting, say, table
 from aed.errors import InvalidInput
 from aed.files.formula_escaping import escape_formula

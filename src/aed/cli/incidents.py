@@ -11,11 +11,12 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.cli import afterwards, steering
+from aed.cli import statistics as afterwards
+from aed.cli import steering
 from aed.cli.context import operator, reading, writing
-from aed.cli.lookup import network_if_any
-from aed.cli.register.fields import Fields, fields_in
-from aed.cli.register.rows import After
+from aed.cli.fields import Fields, fields_in, taking
+from aed.cli.nearest import network_if_any
+from aed.cli.rows import After
 from aed.cli.screen import heading, say, table, warn
 from aed.errors import AedError, InvalidInput
 from aed.incidents import queries
@@ -56,11 +57,9 @@ afterwards.add_commands(incidents)
 steering.add_commands(incidents)
 
 
-@incidents.command("open")
+@incidents.command("open", cls=taking(PatientReportIn))
 def open_incident(given: Fields) -> None:
-    """Tell of a patient: NAME=VALUE … with lat, lon, storey, room or floor (0: the ground),
-    kind=exercise|test|real, address, door_code,
-    case_number, ambulance_seconds, has_cpr, note, region, key. Call the emergency number first."""
+    """Open an incident for a patient, and alert responders. Call the emergency number first."""
     words = list(given)
     if not any(word.startswith("key=") for word in words):
         words.append(f"key={uuid.uuid4()}")
@@ -86,7 +85,7 @@ def list_incidents(
     kind: Annotated[IncidentKind | None, typer.Option(help="Only these")] = None,
     after: After = 0,
 ) -> None:
-    """The newest first."""
+    """List incidents, the newest first."""
     with reading() as session:
         found = queries.incidents(
             session, operator(), state=state, kind=kind, limit=SHOWN, before_id=after or None
@@ -107,7 +106,7 @@ def list_incidents(
 
 @incidents.command("show")
 def show(incident_id: IncidentId) -> None:
-    """An incident, whom it called, and how they stand."""
+    """Show an incident, and the people and devices it called."""
     with reading() as session:
         found = queries.incident(session, operator(), incident_id)
         alerts = queries.alerts(session, found.id)
@@ -174,7 +173,7 @@ def say_for(
     alert_id: Annotated[int, typer.Argument(min=1, help="As `show` has it", metavar="ALERT")],
     said: AlertReply,
 ) -> None:
-    """What somebody who was called has said, by telephone or radio."""
+    """Record an answer that a responder gave by telephone or radio."""
     settings = load_settings()
     network, _ = network_if_any(settings)
     with writing() as session:
@@ -198,7 +197,7 @@ def ambulance(
     incident_id: IncidentId,
     seconds: Annotated[float, typer.Argument(min=0, max=14_400, help="From now; 0: it is there")],
 ) -> None:
-    """When the ambulance will be there."""
+    """Set when the ambulance is expected, in seconds from now."""
     settings = load_settings()
     network, _ = network_if_any(settings)
     with writing() as session:
@@ -212,7 +211,7 @@ def ambulance(
 def close(
     incident_id: IncidentId, outcome: IncidentOutcome, note: Annotated[str | None, typer.Option()] = None
 ) -> None:
-    """It is over: everybody is called off."""
+    """Close the incident, and notify everyone who was called."""
     with writing() as session:
         lifecycle.close_incident(session, operator(), incident_id, outcome, note, at=clock.now())
     show(incident_id)

@@ -12,9 +12,9 @@ from aed.accounts.regions import region_by_code
 from aed.certificates.rules import CheckState
 from aed.certificates.verification import queries as check_queries
 from aed.cli.context import opened, operator, reading, trying_much, writing, writing_much
+from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.imports import BadRows, File, Strict, tell_bad_rows, write_bad_rows
-from aed.cli.register.fields import Fields, fields_in
-from aed.cli.register.rows import SHOWN, After, Version, show_all, show_history
+from aed.cli.rows import SHOWN, After, Version, show_all, show_history
 from aed.cli.screen import counting, say, table
 from aed.imports.actions.issuer_rosters import IssuerRosterReport, import_issuer_roster
 from aed.imports.batches import NothingTaken, refuse_bad_rows
@@ -28,7 +28,7 @@ issuers = typer.Typer(no_args_is_help=True)
 Code = Annotated[str, typer.Argument(help="The issuer's code")]
 
 
-@issuers.command("add")
+@issuers.command("add", cls=taking(IssuerIn))
 def add(given: Fields) -> None:
     """Add an issuer. Lists come as JSON from a file: courses=@FILE, also_called=@FILE."""
     with writing() as session:
@@ -37,7 +37,7 @@ def add(given: Fields) -> None:
     say(said)
 
 
-@issuers.command("amend")
+@issuers.command("amend", cls=taking(IssuerAmend))
 def amend(code: Code, given: Fields, version: Version = None) -> None:
     """Amend what is given; courses=@FILE and also_called=@FILE are replaced as a whole."""
     with writing() as session:
@@ -120,7 +120,7 @@ def show_list(
         say(f"There may be more: --after {rows[-1][0]}")
 
 
-@issuers.command("read")
+@issuers.command("import-roster")
 def read(
     code: Code,
     file: File,
@@ -170,7 +170,7 @@ def _read(
     return report
 
 
-@issuers.command("ask")
+@issuers.command("verify")
 def ask() -> None:
     """Ask now about every certificate that is due, as the timetable does every five minutes."""
     settings = load_settings()

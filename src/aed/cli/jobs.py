@@ -9,6 +9,7 @@ import typer
 
 from aed import schedule
 from aed.cli.context import opened, operator, reading
+from aed.cli.language import either
 from aed.cli.process import share_heaps
 from aed.cli.screen import say, table
 from aed.database.session import database_now, read_session
@@ -116,7 +117,13 @@ def run(
         with read_session(database) as session:
             is_to_come = moment is not None and moment > database_now(session)
         if for_real and not is_to_come:
-            raise InvalidInput("--for-real goes with --at and a day to come.", field="for_real")
+            raise InvalidInput(
+                either(
+                    "--for-real needs --at with a day in the future.",
+                    "--for-real 须与将来日期的 --at 一起使用。",
+                ),
+                field="for_real",
+            )
         if moment is not None and is_to_come and not for_real:
             ended, seconds = dry_run_job(job, database, settings, at=moment), None
         else:
@@ -134,11 +141,17 @@ def _moment_in(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise InvalidInput(
-            "--at is a day or a moment, such as 2027-03-01 or 2027-03-01T08:00:00+08:00.", field="at"
+            either(
+                "--at is a day or a moment, such as 2027-03-01 or 2027-03-01T08:00:00+08:00.",
+                "--at 须为日期或时间，如 2027-03-01 或 2027-03-01T08:00:00+08:00。",
+            ),
+            field="at",
         ) from None
     moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     if not 1970 <= moment.year <= 2199:
-        raise InvalidInput("--at lies between 1970 and 2199.", field="at")
+        raise InvalidInput(
+            either("--at must be between 1970 and 2199.", "--at 须在 1970 至 2199 年之间。"), field="at"
+        )
     return moment.astimezone(UTC)
 
 

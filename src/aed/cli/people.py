@@ -26,9 +26,10 @@ from aed.accounts.roles.schemas import RoleIn
 from aed.accounts.sessions import end_sessions
 from aed.accounts.sign_in import passwords
 from aed.cli.context import operator, reading, writing, writing_much
-from aed.cli.duplicates import add_commands
-from aed.cli.register.fields import Fields, fields_in
-from aed.cli.register.rows import SHOWN, After, Id, Version
+from aed.cli.fields import Fields, fields_in, taking
+from aed.cli.language import either
+from aed.cli.person_duplicates import duplicates
+from aed.cli.rows import SHOWN, After, Id, Version
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput, NotFound
 from aed.personal_data import actions as privacy
@@ -57,7 +58,7 @@ def person_id_of(session: Session, person: str) -> int:
         return int(person)
     found = people_queries.account_by_phone(session, e164(person, country=load_settings().phone_country))
     if found is None:
-        raise NotFound("Nobody signs in with this telephone number.")
+        raise NotFound(either("Nobody signs in with this phone number.", "没有使用此手机号登录的人员。"))
     return found[0].person_id
 
 
@@ -156,8 +157,7 @@ def _said(fields: dict[str, list[str | None]]) -> str:
     return "; ".join(f"{name}: {before or '-'} → {now}" for name, (before, now) in fields.items())
 
 
-@people.command("correct")
-@people.command("amend")
+@people.command("amend", cls=taking(PersonAmend))
 def amend(person_id: Id, fields: Fields, version: Version = None) -> None:
     """Correct name, phone, email, language or channel. A phone opens an account where there was none."""
     change = fields_in(PersonAmend, fields)
@@ -199,7 +199,7 @@ def set_password(person: PersonArgument) -> None:
     if sys.stdin.isatty():
         given = getpass.getpass("Password: ")
         if getpass.getpass("Again: ") != given:
-            raise InvalidInput("The two are not the same.", field="password")
+            raise InvalidInput(either("The two passwords differ.", "两次输入的密码不同。"), field="password")
     else:
         given = sys.stdin.readline().rstrip("\r\n")
     with writing() as session:
@@ -218,7 +218,7 @@ def sign_out(person: PersonArgument) -> None:
     say(f"Sign-ins ended: {ended}.")
 
 
-@people.command("unlink")
+@people.command("unlink-identity")
 def unlink(person_id: Id) -> None:
     """No identity provider signs the person in any more, until it is linked anew. Every sign-in ends."""
     with writing() as session:
@@ -264,7 +264,7 @@ def erase(
                 f"Erase all that is held about person {person_id}, {person.name}? It cannot be taken back."
             )
         if not typer.confirm(question):
-            raise InvalidInput("Nothing was erased.", field="yes")
+            raise InvalidInput(either("Nothing was erased.", "未删除任何内容。"), field="yes")
     with writing() as session:
         is_done = privacy.erase(session, operator(), person_id, at=clock.now())
     say(f"Person {person_id} is erased." if is_done else f"Person {person_id} was erased before.")
@@ -342,4 +342,4 @@ def list_roles(
         say(f"There may be more: --after {rows[-1][0]}")
 
 
-add_commands(people)
+people.add_typer(duplicates, name="duplicates")

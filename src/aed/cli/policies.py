@@ -11,8 +11,8 @@ import typer
 
 from aed import clock
 from aed.cli.context import operator, reading, writing, writing_much
-from aed.cli.register.fields import Fields, fields_in
-from aed.cli.register.rows import After, Id, Version, show_all, show_history
+from aed.cli.fields import Fields, fields_in, taking
+from aed.cli.rows import After, Id, Version, show_all, show_history
 from aed.cli.screen import say, table
 from aed.upkeep.checks import actions as policy_actions
 from aed.upkeep.checks import queries as policy_queries
@@ -34,7 +34,7 @@ Asks = Annotated[
 ]
 
 
-@policies.command("add")
+@policies.command("add", cls=taking(PolicyIn))
 def add_policy(given: Fields, asks: Asks = None) -> None:
     """Put one into force: for estate_id=…, maker=… or maker=… model=…; for all devices without them."""
     with writing() as session:
@@ -45,7 +45,7 @@ def add_policy(given: Fields, asks: Asks = None) -> None:
         say(f"Policy {policy.id} is in force.")
 
 
-@policies.command("amend")
+@policies.command("amend", cls=taking(PolicyAmend))
 def amend_policy(
     policy_id: Id,
     given: Annotated[list[str] | None, typer.Argument(help="NAME=VALUE …", metavar="NAME=VALUE…")] = None,
@@ -120,7 +120,7 @@ def _in_short(terms: Terms) -> tuple[str, ...]:
 recalls = typer.Typer(no_args_is_help=True)
 
 
-@recalls.command("add")
+@recalls.command("add", cls=taking(RecallIn))
 def announce_recall(given: Fields) -> None:
     """Enter a recall: every device that it means is quarantined, and whoever keeps one is told."""
     with writing_much() as session:

@@ -8,7 +8,7 @@ import typer
 
 from aed.accounts.people import queries as people_queries
 from aed.cli.context import operator, reading, writing
-from aed.cli.register.rows import After
+from aed.cli.rows import After
 from aed.cli.screen import say, table
 from aed.cli.upkeep import OfEstate, OfRegion
 from aed.errors import InvalidInput

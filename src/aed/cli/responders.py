@@ -10,8 +10,9 @@ import typer
 from aed import clock
 from aed.accounts.regions import Region
 from aed.cli.context import operator, reading, writing
-from aed.cli.register.fields import validated
-from aed.cli.register.rows import SHOWN, After, Id
+from aed.cli.fields import validated
+from aed.cli.language import either
+from aed.cli.rows import SHOWN, After, Id
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
 from aed.geo import Datum
@@ -27,7 +28,7 @@ responders = typer.Typer(
 
 Agreed = Annotated[
     list[ConsentKind],
-    typer.Option("--agreed", help="What the person agreed to, in the words of `aed responders words`"),
+    typer.Option("--agreed", help="What the person agreed to: see aed responders consent-texts"),
 ]
 Kind = Annotated[PlaceKind, typer.Option("--place", help="What kind of place that is")]
 Floor = Annotated[int | None, typer.Option(help="On this floor, 0 the ground: 3楼 in China is 2")]
@@ -51,7 +52,7 @@ def _place(
     return {"kind": kind, "position": here, **on, "storey": storey, "hours": hours}
 
 
-@responders.command("words")
+@responders.command("consent-texts")
 def words() -> None:
     """The words of the consents, which a person must have read or heard."""
     for kind in WORDINGS:
@@ -61,7 +62,7 @@ def words() -> None:
         say(f"  {now.zh}")
 
 
-@responders.command("offer", context_settings={"ignore_unknown_options": True})
+@responders.command("register", context_settings={"ignore_unknown_options": True})
 def offer(
     person_id: Id,
     lat: Annotated[float, typer.Argument(help="Where the person can be called")],
@@ -181,7 +182,13 @@ def pause(
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise InvalidInput("UNTIL must be a moment with an offset: 2026-12-31T00:00:00+08:00.", field="until")
+        raise InvalidInput(
+            either(
+                "UNTIL must be a moment with an offset: 2026-12-31T00:00:00+08:00.",
+                "UNTIL 必须是带时区的时间，如 2026-12-31T00:00:00+08:00。",
+            ),
+            field="until",
+        )
     _amend(person_id, OfferAmend(paused_until=moment))
     say(f"Person {person_id} is not called until {moment.isoformat()}.")
 
@@ -193,14 +200,14 @@ def resume(person_id: Id) -> None:
     say(f"Person {person_id} may be called.")
 
 
-@responders.command("agree")
+@responders.command("add-consent")
 def agree(person_id: Id, consent: ConsentKind) -> None:
     """One more consent, of somebody who offers to help."""
     _amend(person_id, OfferAmend(consents={consent: current_wording(consent).version}))
     say(f"Person {person_id} agreed to {consent}.")
 
 
-@responders.command("withdraw")
+@responders.command("withdraw-consent")
 def withdraw(person_id: Id, consent: ConsentKind) -> None:
     """The person withdraws a consent; what was kept because of it is deleted."""
     _amend(person_id, OfferAmend(consents={consent: None}))

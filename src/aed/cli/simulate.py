@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from aed.cli.files import write_whole
-from aed.cli.lookup import minutes
+from aed.cli.language import either
+from aed.cli.nearest import minutes
 from aed.cli.screen import counting, heading, say, table, warn
 from aed.errors import InvalidInput
 from aed.settings import load_settings
@@ -80,9 +81,18 @@ def simulate(
     Estimated survival compares them, and is no prognosis.
     """
     if to is not None and equal_alerts:
-        raise InvalidInput("The curves are of the usual comparison: leave out --equal-alerts.", field="to")
+        raise InvalidInput(
+            either(
+                "--to draws the usual comparison: leave out --equal-alerts.",
+                "--to 绘制常规比较：请去掉 --equal-alerts。",
+            ),
+            field="to",
+        )
     if to is not None and to.suffix.lower() != ".svg":
-        raise InvalidInput(f"{to.name}: the curves are an .svg.", field="to")
+        raise InvalidInput(
+            either(f"{to.name}: the file name must end in .svg.", f"{to.name}：文件扩展名须为 .svg。"),
+            field="to",
+        )
     assumptions = Assumptions(
         asked=asked,
         waves=waves,

@@ -9,8 +9,8 @@ import typer
 
 from aed import clock
 from aed.cli.context import operator, reading, writing
-from aed.cli.lookup import network_if_any
-from aed.cli.register.fields import Fields, fields_in
+from aed.cli.fields import Fields, fields_in, taking
+from aed.cli.nearest import network_if_any
 from aed.cli.screen import say, table
 from aed.incidents import queries
 from aed.incidents.calls.actions import corrections, steering
@@ -25,8 +25,11 @@ from aed.settings import load_settings
 _Incident = Annotated[int, typer.Argument(min=1, help="The incident's number", metavar="INCIDENT")]
 
 
+_WITH_FIELDS = {"place": taking(LocationCorrection), "split": taking(SplitReportIn)}
+
+
 def add_commands(group: typer.Typer) -> None:
-    """`aed incidents` has these commands too."""
+    """Add these commands to `aed incidents`."""
     for name, command in (
         ("hold", hold),
         ("resume", resume),
@@ -40,7 +43,7 @@ def add_commands(group: typer.Typer) -> None:
         ("place", place),
         ("split", split),
     ):
-        group.command(name)(command)
+        group.command(name, cls=_WITH_FIELDS.get(name))(command)
 
 
 def _now() -> PlanningContext:
@@ -58,14 +61,14 @@ def _storey(incident: Incident) -> str:
 
 
 def hold(incident_id: _Incident) -> None:
-    """Ask nobody more until `resume`."""
+    """Call nobody else until `resume`."""
     with writing() as session:
         steering.hold_calling(session, operator(), incident_id, held=True, now=_now())
-    say(f"Incident {incident_id} is held: nobody more is asked.")
+    say(f"Incident {incident_id} is on hold: nobody else is called.")
 
 
 def resume(incident_id: _Incident) -> None:
-    """Ask more people again, by the plan."""
+    """Call more people again, as planned."""
     with writing() as session:
         _say(steering.hold_calling(session, operator(), incident_id, held=False, now=_now()))
 
@@ -73,14 +76,14 @@ def resume(incident_id: _Incident) -> None:
 def more(
     incident_id: _Incident, people: Annotated[int, typer.Argument(min=1, max=20, help="How many")]
 ) -> None:
-    """Ask so many more now, the best of those whom the plan leaves."""
+    """Call more people now: the best of those not yet called."""
     told = AskMoreIn(key=uuid.uuid4(), people=people)
     with writing() as session:
         _say(steering.ask_more(session, operator(), incident_id, told, now=_now()))
 
 
 def radius(incident_id: _Incident, metres: Annotated[float, typer.Argument(min=100, max=5_000)]) -> None:
-    """Look for people within so many metres from now on."""
+    """Set the radius in metres within which people are called."""
     with writing() as session:
         _say(steering.set_radius(session, operator(), incident_id, metres, now=_now()))
 
@@ -108,7 +111,7 @@ def exclude(
     person: Annotated[int | None, typer.Option(min=1, help="A person's number")] = None,
     device: Annotated[int | None, typer.Option(min=1, help="Or a device's")] = None,
 ) -> None:
-    """Take a person or a device out of the plan; somebody who was asked is told."""
+    """Exclude a person or a device from the plan; notify a person who was called."""
     given = fields_in(
         ExclusionIn,
         [
@@ -132,7 +135,7 @@ def include(
 
 
 def excluded(incident_id: _Incident) -> None:
-    """List the people and devices that are taken out of the plan."""
+    """List the excluded people and devices."""
     with reading() as session:
         found = queries.incident(session, operator(), incident_id)
         rows = [
@@ -143,8 +146,7 @@ def excluded(incident_id: _Incident) -> None:
 
 
 def place(incident_id: _Incident, given: Fields) -> None:
-    """Correct where the patient is: NAME=VALUE … with lat, lon, datum, storey, room or floor (0: the ground),
-    address, door_code.    Everybody who was called is told."""
+    """Correct where the patient is, and notify everyone who was called."""
     told = fields_in(LocationCorrection, given)
     with writing() as session:
         found = corrections.correct_location(session, operator(), incident_id, told, now=_now())
@@ -156,10 +158,10 @@ def split(
     report_id: Annotated[int, typer.Argument(min=1, help="As `show` has it", metavar="REPORT")],
     given: Annotated[
         list[str] | None,
-        typer.Argument(help="As for place; has_cpr, ambulance_seconds", metavar="NAME=VALUE…"),
+        typer.Argument(help="The fields, listed below", metavar="NAME=VALUE…"),
     ] = None,
 ) -> None:
-    """The report is of another patient: it makes an incident of its own."""
+    """Make a report an incident of its own, since it is about another patient."""
     told = fields_in(SplitReportIn, given or [])
     with writing() as session:
         made = corrections.split_report(session, operator(), incident_id, report_id, told, now=_now())

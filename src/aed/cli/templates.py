@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from aed.cli.language import either
 from aed.cli.screen import say
 from aed.errors import InvalidInput
 from aed.imports.formats.table import TEMPLATES, TemplateFormat
@@ -27,12 +28,19 @@ def devices(
     ending = to.suffix.lower().removeprefix(".")
     if ending not in TemplateFormat:
         endings = " or ".join(f".{each}" for each in TemplateFormat)
-        raise InvalidInput(f"{to} must end in {endings}.", field="to")
+        raise InvalidInput(
+            either(f"{to} must end in {endings}.", f"{to} 的扩展名须为 {endings}。"), field="to"
+        )
     try:
         with to.open("xb") as file:
             file.write(TEMPLATES[TemplateFormat(ending)].made())
     except FileExistsError:
-        raise InvalidInput(f"{to} is there already: name a new file.", field="to") from None
+        raise InvalidInput(
+            either(f"{to} exists already: name a new file.", f"{to} 已存在：请指定新文件。"), field="to"
+        ) from None
     except OSError as error:
-        raise InvalidInput(f"{to} cannot be written: {error.strerror}.", field="to") from None
+        raise InvalidInput(
+            either(f"{to} cannot be written: {error.strerror}.", f"{to} 无法写入：{error.strerror}。"),
+            field="to",
+        ) from None
     say(f"{to}: fill it in, then aed lint {to.name}, then aed import devices {to.name}.")

@@ -13,6 +13,7 @@ from aed.accounts.permissions import Scope, TokenRole
 from aed.accounts.regions import region_by_code
 from aed.accounts.tokens import create_token, revoke_token
 from aed.cli.context import operator, reading, writing
+from aed.cli.language import either
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
 from aed.settings import load_settings
@@ -34,9 +35,17 @@ def create(
 ) -> None:
     """Make a token. Its key is printed once and stored nowhere. It expires, unless --no-expiry is given."""
     if not name.strip() or len(name) > 100 or not name.isprintable():
-        raise InvalidInput("A token needs a name of at most 100 printable characters.", field="name")
+        raise InvalidInput(
+            either(
+                "The name of a token has 1 to 100 printable characters.", "令牌名称为 1 至 100 个可显示字符。"
+            ),
+            field="name",
+        )
     if no_expiry and days is not None:
-        raise InvalidInput("Give --days or --no-expiry, not both.", field="days")
+        raise InvalidInput(
+            either("Give --days or --no-expiry, not both.", "--days 与 --no-expiry 只能二选一。"),
+            field="days",
+        )
     now, settings = clock.now(), load_settings()
     expires_at = None if no_expiry else now + timedelta(days=days or settings.token_days)
     with writing() as session:

@@ -14,9 +14,9 @@ import typer
 
 from aed import clock
 from aed.cli.context import operator, reading, writing, writing_much
+from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.files import write_whole
-from aed.cli.register.fields import Fields, fields_in
-from aed.cli.register.rows import Id, Version, show_all, show_history
+from aed.cli.rows import Id, Version, show_all, show_history
 from aed.cli.screen import counting, say, table
 from aed.imports.actions.rosters import export_roster, import_roster
 from aed.imports.formats.files import GB18030
@@ -46,7 +46,7 @@ Needs = Annotated[
 ]
 
 
-@courses.command("add")
+@courses.command("add", cls=taking(CourseIn))
 def add_course(given: Fields, needs: Needs = None) -> None:
     """Offer a course."""
     with writing() as session:
@@ -55,7 +55,7 @@ def add_course(given: Fields, needs: Needs = None) -> None:
         say(f"Course {course.id} is offered as {course.code}.")
 
 
-@courses.command("amend")
+@courses.command("amend", cls=taking(CourseAmend))
 def amend_course(
     course_id: Id,
     given: Annotated[list[str] | None, typer.Argument(help="NAME=VALUE …", metavar="NAME=VALUE…")] = None,
@@ -134,7 +134,7 @@ def list_courses() -> None:
 sessions = typer.Typer(no_args_is_help=True)
 
 
-@sessions.command("add")
+@sessions.command("add", cls=taking(SessionIn))
 def add_session(given: Fields) -> None:
     """Plan a session."""
     with writing() as session:
@@ -144,7 +144,7 @@ def add_session(given: Fields) -> None:
         say(f"Session {training.id} is planned: {_when(training)}.")
 
 
-@sessions.command("amend")
+@sessions.command("amend", cls=taking(SessionAmend))
 def amend_session(session_id: Id, given: Fields, version: Version = None) -> None:
     """Amend what is given. More places are offered at once to those who wait."""
     with writing() as session:
@@ -291,8 +291,11 @@ def _when(training: TrainingSession) -> str:
 # --- enrolments -----------------------------------------------------------------------------------------
 
 enrolments = typer.Typer(no_args_is_help=True)
+enrolling_group = typer.Typer(add_completion=False)
+"""Holds `aed enrol` alone."""
 
 
+@enrolling_group.command("enrol", cls=taking(EnrolmentIn))
 def enrol(session_id: Id, given: Fields) -> None:
     """Enrol a person in a session.
 

@@ -10,10 +10,12 @@ import typer
 
 from aed import clock
 from aed.cli.context import operator, reading, writing
+from aed.cli.devices import show_readiness
 from aed.cli.files import write_whole
-from aed.cli.register.rows import After, Id
+from aed.cli.language import either
+from aed.cli.rows import After, Id
 from aed.cli.screen import say, table
-from aed.cli.upkeep import SHOWN, show_readiness
+from aed.cli.upkeep import SHOWN
 from aed.errors import InvalidInput
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.rules import probability_ready
@@ -63,7 +65,12 @@ def confirm(
 ) -> None:
     """The device is where the register says, or can be had as it says."""
     if fact is Fact.READINESS:
-        raise InvalidInput("Readiness is confirmed by a check: aed checks add.", field="fact")
+        raise InvalidInput(
+            either(
+                "Readiness is confirmed by a check: aed checks add.", "设备状态由检查确认：aed checks add。"
+            ),
+            field="fact",
+        )
     with writing() as session:
         new = ConfirmIn(fact=fact, is_so=not no, note=note)
         confirm_fact(session, operator(), device_id, new, at=clock.now())
@@ -96,7 +103,10 @@ def add_call_out(
     try:
         made_up = uuid.UUID(key) if key is not None else uuid.uuid4()
     except ValueError:
-        raise InvalidInput("key is a UUID, such as uuidgen makes.", field="key") from None
+        raise InvalidInput(
+            either("key must be a UUID, such as uuidgen prints.", "key 必须是 UUID（可用 uuidgen 生成）。"),
+            field="key",
+        ) from None
     new = CallOutIn(key=made_up, device_id=device_id, person_id=person, reference=reference)
     numbers = load_settings().returns
     with writing() as session:
@@ -171,14 +181,17 @@ def labels(
     A label's code leads to the page of its device; its short number is printed beside the code.
     """
     if to.suffix.lower() != ".pdf":
-        raise InvalidInput(f"{to.name}: the labels are a .pdf.", field="to")
+        raise InvalidInput(
+            either(f"{to.name}: the file name must end in .pdf.", f"{to.name}：文件扩展名须为 .pdf。"),
+            field="to",
+        )
     settings = load_settings()
     address = (url or settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
     with reading() as session:
         whose = Whose(estate_id=estate, region=region)
         chosen = to_be_labelled(session, operator(), whose, device_ids=device or ())
     if not chosen:
-        raise InvalidInput("There is no such device.", field="device")
+        raise InvalidInput(either("There is no such device.", "没有这台设备。"), field="device")
     write_whole(to, label_sheets(chosen, public_url=address))
     say(f"{len(chosen)} labels are in {to}.")
     if url is None and settings.public_url is None:

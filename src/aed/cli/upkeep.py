@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.cli.context import operator, reading, writing
+from aed.cli.devices import show_readiness
+from aed.cli.fields import fields_in, taking, validated
 from aed.cli.files import write_whole
-from aed.cli.register.fields import fields_in
-from aed.cli.register.rows import After, Id
+from aed.cli.language import either
+from aed.cli.rows import After, Id
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
 from aed.registry.devices import queries as device_queries
-from aed.settings import load_settings
 from aed.upkeep.checks import actions as photo_actions
 from aed.upkeep.checks import queries as check_queries
 from aed.upkeep.checks.actions import take_check
@@ -34,8 +34,6 @@ from aed.upkeep.due import sheets
 from aed.upkeep.due.rules import DUE_WORDS
 from aed.upkeep.faults import actions as report_actions
 from aed.upkeep.faults import queries as fault_queries
-from aed.upkeep.faults.queries import readiness_of
-from aed.upkeep.faults.schemas import ReadinessOut
 from aed.upkeep.rules import QUARANTINE_WORDS as WHY_WORDS
 from aed.upkeep.rules import CheckKind, Matter, Question, ReportState, short_number
 
@@ -63,15 +61,12 @@ def show_form(device_id: Id, kind: CheckKind = CheckKind.CHECK) -> None:
         say(f"It is out: {WHY_WORDS[reason][0]} {WHY_WORDS[reason][1]}")
 
 
-@checks.command("add")
+@checks.command("add", cls=taking(CheckIn))
 def add_check(
     device_id: Id,
     given: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="NAME=VALUE …: kind, answered_at, is_there, was_used, recall_is_done, note, key",
-            metavar="NAME=VALUE…",
-        ),
+        typer.Argument(help="The fields, listed below", metavar="NAME=VALUE…"),
     ] = None,
     yes: Annotated[list[Question] | None, typer.Option("--yes", help="All is well; repeated")] = None,
     no: Annotated[list[Question] | None, typer.Option("--no", help="Something is wrong; repeated")] = None,
@@ -84,7 +79,7 @@ def add_check(
         typer.Option("--photo", exists=True, dir_okay=False, help="JPEG, PNG or WebP; repeated"),
     ] = None,
 ) -> None:
-    """Tell of a check; the same key twice is the same check."""
+    """Record a check of a device. The same key twice is the same check."""
     with writing() as session:
         bare = given or []
         if not any(word.startswith("key=") for word in bare):
@@ -95,7 +90,7 @@ def add_check(
         fields = {**new.model_dump(exclude_unset=True), "answers": answers}
         if replaced:
             fields["replaced"] = [_replaced(word) for word in replaced]
-        taken = take_check(session, operator(), device_id, _valid(fields), at=clock.now())
+        taken = take_check(session, operator(), device_id, validated(CheckIn, fields), at=clock.now())
         for path in photo or []:
             sent = path.read_bytes()
             photo_actions.add_photo(
@@ -121,15 +116,6 @@ def _replaced(word: str) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def _valid(fields: dict[str, object]) -> CheckIn:
-    try:
-        return CheckIn.model_validate(fields)
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        field = ".".join(str(part) for part in wrong["loc"])
-        raise InvalidInput(f"{field or 'check'}: {wrong['msg']}.", field=field or None) from None
-
-
 @checks.command("list")
 def list_checks(device_id: Id) -> None:
     """The checks of a device, the last to arrive first."""
@@ -152,19 +138,6 @@ def list_checks(device_id: Id) -> None:
         say("Nobody has told of a check of it.")
         return
     table(None, ["id", "answered", "kind", "by", "", "wrong", "replaced", "note"], rows, right=["id"])
-
-
-@checks.command("ready")
-def show_readiness(device_id: Id) -> None:
-    """Whether the device would be offered now, and why not."""
-    within = load_settings().arrival.checked_within_days
-    with reading() as session:
-        device = device_queries.device(session, operator(), device_id)
-        found = readiness_of(session, device, at=clock.now(), checked_within_days=within)
-        ready = ReadinessOut.of(found)
-    say(f"Device {ready.number} is {'usable' if ready.is_usable else 'NOT usable'} ({ready.readiness}).")
-    for why in ready.why_not:
-        say(f"    {why.en}{'' if why.zh == why.en else f' {why.zh}'}")
 
 
 # --- quarantines ----------------------------------------------------------------------------------------
@@ -356,5 +329,11 @@ def _write(path: Path, ways: Mapping[str, Callable[[], bytes]]) -> None:
     """Raises InvalidInput for a file of another kind."""
     way = ways.get(path.suffix.lower())
     if way is None:
-        raise InvalidInput(f"{path.name}: the file's name ends in {' or '.join(ways)}.", field="to")
+        raise InvalidInput(
+            either(
+                f"{path.name}: the file name must end in {' or '.join(ways)}.",
+                f"{path.name}：文件扩展名须为 {' 或 '.join(ways)}。",
+            ),
+            field="to",
+        )
     write_whole(path, way())

@@ -110,9 +110,12 @@ async def import_issuer_roster_list(
     strict: Annotated[bool, Query(description="Take nothing when any row is bad")] = False,
     dry_run: Annotated[bool, Query(description="Say what would be done; write nothing")] = False,
 ) -> IssuerRosterOut:
-    """Take a roster of certificates from their issuer, as `aed issuers read` does: it confirms, corrects and
-    revokes what is held here. The body is the file: CSV (UTF-8 or GBK) or XLSX. For those who look after the
-    issuer. The same file again changes nothing; bad rows are set aside with their line and reason."""
+    """Import a roster of certificates from their issuer, as `aed issuers import-roster` does.
+
+    It confirms, corrects and revokes the certificates held here. The body is the file: CSV (UTF-8 or GBK) or
+    XLSX. Only for the people of the issuer. Importing the same file again changes nothing; bad rows are set
+    aside with their line and reason.
+    """
     await run_in_threadpool(_may, database, viewer, issuer_id)
     async with sent_file(request, name=name) as sent:
         with one_at_a_time(_place, "Another roster is being read now. Try again when it has ended."):

@@ -6,8 +6,8 @@ import typer
 
 from aed import clock
 from aed.cli.context import operator, reading, writing
-from aed.cli.register.fields import Fields, fields_in
-from aed.cli.register.rows import SHOWN, After, Id, Kind, add_commands
+from aed.cli.fields import Fields, fields_in, taking
+from aed.cli.rows import SHOWN, After, Id, Kind, add_commands
 from aed.cli.screen import say, table
 from aed.registry.estates import actions as estate_actions
 from aed.registry.estates import queries as estate_queries
@@ -43,7 +43,7 @@ add_commands(
 )
 
 
-@estates_group.command("add")
+@estates_group.command("add", cls=taking(EstateIn))
 def add_estate(given: Fields) -> None:
     """Register an estate; boundary=@FILE holds GeoJSON."""
     with writing() as session:
@@ -70,7 +70,7 @@ def list_estates(after: After = 0) -> None:
     table(None, ["id", "name", "名称", "region", "neighbourhood", "guard", "state"], rows)
 
 
-@gates_group.command("add")
+@gates_group.command("add", cls=taking(GateIn))
 def add_gate(estate_id: Id, given: Fields) -> None:
     """Register a gate of an estate."""
     with writing() as session:

@@ -12,6 +12,7 @@ import typer
 from aed import clock
 from aed.cli.context import opened, viewer_as
 from aed.cli.files import write_whole
+from aed.cli.language import either
 from aed.cli.screen import counting, warn
 from aed.database.session import read_session
 from aed.errors import InvalidInput
@@ -34,7 +35,13 @@ def export_command(
     `--as administrator` writes everything.
     """
     if to is None and sys.stdout.isatty() and form in (ExportFormat.XLSX, ExportFormat.GEOPACKAGE):
-        raise InvalidInput(f"{form.value} is no text for a screen: name a file with --to.", field="to")
+        raise InvalidInput(
+            either(
+                f"{form.value} cannot be shown on a screen: name a file with --to.",
+                f"{form.value} 不能显示在屏幕上：请用 --to 指定文件。",
+            ),
+            field="to",
+        )
     what = "estates and gates" if form is ExportFormat.ESTATES else "devices"
     with opened() as database, counting(what) as progress:
         with read_session(database) as session:

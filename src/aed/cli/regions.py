@@ -9,14 +9,14 @@ import typer
 from aed.accounts import regions as accounts_regions
 from aed.accounts.regions import RegionIn, region_by_code
 from aed.cli.context import reading, writing
-from aed.cli.register.fields import Fields, fields_in
-from aed.cli.register.rows import show_all
+from aed.cli.fields import Fields, fields_in, taking
+from aed.cli.rows import show_all
 from aed.cli.screen import say, table
 
 regions = typer.Typer(no_args_is_help=True)
 
 
-@regions.command("put")
+@regions.command("put", cls=taking(RegionIn))
 def put_region(given: Fields) -> None:
     """Add a region, or amend the one with that code."""
     with writing() as session:

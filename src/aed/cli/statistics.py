@@ -10,8 +10,8 @@ import typer
 
 from aed import clock
 from aed.cli.context import operator, reading, writing
+from aed.cli.fields import fields_in, taking
 from aed.cli.files import write_whole
-from aed.cli.register.fields import fields_in
 from aed.cli.screen import heading, say, table, warn
 from aed.debrief.labels import ITEM_LABELS, MOMENT_LABELS, TASK_LABELS, VALUE_LABELS, Label
 from aed.debrief.outcomes import queries
@@ -35,7 +35,7 @@ LONGEST_MS: Final = 600_000
 def add_commands(group: typer.Typer) -> None:
     """`aed incidents` has these commands too."""
     group.command("report")(report)
-    group.command("outcome")(outcome)
+    group.command("outcome", cls=taking(PatientOutcomeIn))(outcome)
 
 
 def report(
@@ -51,10 +51,14 @@ def report(
 
 def outcome(
     incident_id: _Incident,
-    given: Annotated[list[str] | None, typer.Argument(help="NAME=VALUE …", metavar="NAME=VALUE…")] = None,
+    given: Annotated[
+        list[str] | None, typer.Argument(help="The fields, listed below", metavar="NAME=VALUE…")
+    ] = None,
 ) -> None:
-    """What became of the patient; with NAME=VALUE … what is known now (arrest=yes survived=no cpc=5; unknown,
-    or null for a number and a moment, where it is not known), all else stays."""
+    """Show what became of the patient; with NAME=VALUE, record it.
+
+    Fields that are not given stay as they are. Give `unknown`, or null for a number or a moment, for what is
+    not known."""
     if given:
         told = fields_in(PatientOutcomeIn, given)
         with writing() as session:

@@ -9,8 +9,8 @@ import typer
 from aed import clock
 from aed.accounts.regions import region_by_code
 from aed.cli.context import operator, reading, writing
-from aed.cli.register.fields import Fields, fields_in
-from aed.cli.register.rows import LARGEST_ID, SHOWN, After, Id, Kind, add_commands
+from aed.cli.fields import Fields, fields_in, taking
+from aed.cli.rows import LARGEST_ID, SHOWN, After, Id, Kind, add_commands
 from aed.cli.screen import say, table
 from aed.registry.devices import actions as devices
 from aed.registry.devices import queries as device_queries
@@ -56,7 +56,7 @@ add_commands(
 )
 
 
-@devices_group.command("add")
+@devices_group.command("add", cls=taking(DeviceIn))
 def add_device(given: Fields) -> None:
     """Register a device: lat=… lon=… and estate_id=… or region=…"""
     with writing() as session:
@@ -64,7 +64,7 @@ def add_device(given: Fields) -> None:
         say(f"Device {device.id} is registered.")
 
 
-@devices_group.command("join")
+@devices_group.command("merge")
 def join_devices(
     kept_id: Annotated[int, typer.Argument(help="The one that stays", min=1, max=LARGEST_ID)],
     other_id: Annotated[
@@ -79,7 +79,7 @@ def join_devices(
         say(f"Device {other_id} is withdrawn: it is device {kept_id}.")
 
 
-@devices_group.command("cabinet-code")
+@devices_group.command("cabinet-code", cls=taking(CabinetCodeIn))
 def cabinet_code(device_id: Id, given: Fields) -> None:
     """Say what opens the cabinet, code=4711#; code=null: nothing any longer. It is told to who keeps the
     device, and to who has accepted to fetch it."""
@@ -115,7 +115,7 @@ def list_devices(
     table(None, ["id", "where", "storey", "hours", "for", "state", "expires", "position"], rows, right=["id"])
 
 
-@consumables_group.command("fit")
+@consumables_group.command("fit", cls=taking(ConsumableIn))
 def fit_consumable(device_id: Id, given: Fields) -> None:
     """Pads or a battery are in the device: kind=pads expires_on=2028-05-31"""
     with writing() as session:
@@ -123,3 +123,20 @@ def fit_consumable(device_id: Id, given: Fields) -> None:
             session, operator(), device_id, fields_in(ConsumableIn, given), at=clock.now()
         )
         say(f"Consumable {fitted.id} is fitted.")
+
+
+@devices_group.command("readiness")
+def show_readiness(device_id: Id) -> None:
+    """Show whether a device would be offered now, and if not, why."""
+    from aed.settings import load_settings
+    from aed.upkeep.faults.queries import readiness_of
+    from aed.upkeep.faults.schemas import ReadinessOut
+
+    within = load_settings().arrival.checked_within_days
+    with reading() as session:
+        device = device_queries.device(session, operator(), device_id)
+        found = readiness_of(session, device, at=clock.now(), checked_within_days=within)
+        ready = ReadinessOut.of(found)
+    say(f"Device {ready.number} is {'usable' if ready.is_usable else 'NOT usable'} ({ready.readiness}).")
+    for why in ready.why_not:
+        say(f"    {why.en}{'' if why.zh == why.en else f' {why.zh}'}")

@@ -9,6 +9,7 @@ import typer
 
 from aed import clock
 from aed.cli.context import operator, reading, writing
+from aed.cli.language import either
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
 from aed.registry.holidays import actions as holidays
@@ -59,7 +60,7 @@ def put_holidays(
         say(f"{name} holds {len(days)} special days for {year}.")
 
 
-@holidays_group.command("drop")
+@holidays_group.command("remove")
 def drop_holidays(name: Name, year: Year) -> None:
     """The calendar no longer holds that year: what depends on it becomes unknown."""
     with writing() as session:
@@ -76,4 +77,6 @@ def _days(given: list[str] | None, kind: str) -> list[SpecialDay]:
             SpecialDay.model_validate({"day": date.fromisoformat(day), "kind": kind}) for day in given or []
         ]
     except ValueError:
-        raise InvalidInput("A day must read like 2027-10-01.", field=kind) from None
+        raise InvalidInput(
+            either("A day must be written like 2027-10-01.", "日期须写作 2027-10-01。"), field=kind
+        ) from None

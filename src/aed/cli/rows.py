@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.permissions import Viewer
 from aed.cli.context import operator, reading, writing
-from aed.cli.register.fields import Fields, fields_in
+from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.screen import say
 from aed.registry.changes import RecordedRow, changes_of
 
@@ -77,7 +77,7 @@ def add_commands[RowT: Row, AmendT: BaseModel](group: typer.Typer, kind: Kind[Ro
     """The group has the commands amend, withdraw, show and history."""
     name = kind.name.capitalize()
 
-    @group.command("amend", help=kind.amending)
+    @group.command("amend", help=kind.amending, cls=taking(kind.shape))
     def amend(row_id: RowId, given: Fields, version: Version = None) -> None:
         with writing() as session:
             change = fields_in(kind.shape, given)

@@ -13,6 +13,7 @@ import typer
 
 from aed import clock
 from aed.cli.context import operator, reading
+from aed.cli.language import either
 from aed.cli.screen import counted, counting, say, table, warn
 from aed.errors import AedError, InvalidInput
 from aed.imports.findings import CHINESE_SEVERITY, Finding, FindingKind, Severity, shown
@@ -87,7 +88,13 @@ def _country(code: str | None) -> str | None:
     if code is None:
         return None
     if not (len(code) == 2 and code.isascii() and code.isalpha()):
-        raise InvalidInput("--country is the two letters of a country, such as CN.", field="country")
+        raise InvalidInput(
+            either(
+                "--country is a two-letter country code, such as CN.",
+                "--country 须为两个字母的国家代码，如 CN。",
+            ),
+            field="country",
+        )
     return code.upper()
 
 

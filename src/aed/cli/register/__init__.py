@@ -1,1 +1,0 @@
-"""The register by hand: regions, estates, gates, devices, consumables, holiday calendars."""
