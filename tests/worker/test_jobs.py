@@ -219,7 +219,7 @@ def test_a_run_that_fails_is_kept_with_its_reason_and_another_job_goes_on(
         assert eventually(lambda: len(_said(database)) == 3)
     error = _said(database)
     assert error["refuses"] == (RunState.FAILED, "The list is being written.")
-    assert error["breaks"] == (RunState.FAILED, "A mistake of this program: ZeroDivisionError. See the log.")
+    assert error["breaks"] == (RunState.FAILED, "An error of this program: ZeroDivisionError. See the log.")
     assert error["goes"] == (RunState.DONE, None)
 
 

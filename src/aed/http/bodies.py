@@ -1,4 +1,4 @@
-"""Bounds on request bodies: how large, how long they may take to arrive, how deep JSON is nested."""
+"""Limits on request bodies: size, time to arrive, and nesting of JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_NESTING: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How many keys and how many commas the JSON of a body has at most, strings aside.
+    """Limits on the keys and commas of a JSON body, outside of strings.
 
     Each can become an error that validation makes on the event loop, while every lookup waits.
     """
@@ -37,7 +37,7 @@ SMALL: Final = Shape(keys=500, commas=1_000)
 LIST: Final = Shape(keys=5_000, commas=35_000)
 """1,000 rows of attendance have 3,000 keys; a boundary of 10,000 vertices has 30,000 commas."""
 MAX_COLLECTED_BYTES: Final = 64_000_000
-"""All bodies together that are being collected: sixty large lists, or a thousand small bodies."""
+"""Limit on all bodies being received together: sixty large lists, or a thousand small bodies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class FileLimit:
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """Bytes and seconds of a body, by its path.
+    """Limits of a body in bytes and seconds, by path.
 
     `lists` are by the template of their route, `files` by its path. A file goes to its route as it arrives;
     any other body is collected first.
@@ -118,7 +118,7 @@ class BodyLimit:
 
 
 def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:
-    """The same until the body is whole: raises TooLarge beyond `limit` bytes and TooSlow after `seconds`."""
+    """Receive a whole body. Raises TooLarge beyond `limit` bytes, TooSlow after `seconds`."""
     taken, ends_at, is_whole = 0, time.monotonic() + seconds, False
 
     async def bounded() -> Message:

@@ -1,4 +1,4 @@
-"""Work that takes turns, so that lookups always have a thread and the processor.
+"""Queues for expensive work, so that lookups always have a thread and the processor.
 
 Signing in, reports of strangers and photos take the processor, or the database's lock, for tens of
 milliseconds and more. However many arrive, little of each is done at once; a few wait, in no thread; the rest
@@ -19,12 +19,12 @@ from fastapi import Request
 from aed.errors import TooBusy
 
 RETRY_AFTER_SECONDS: Final = 2
-"""A queue is worked off within a second or two."""
+"""A queue is processed within a second or two."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """How much of one class of work is done at once, and how much may wait for it.
+    """How many requests of one kind run at once, and how many may wait.
 
     `each` is how much of either one caller may have: one who floods is refused, and others find room.
     """
@@ -34,12 +34,12 @@ class QueueLimits:
     waiting: int
     each: int
     otherwise: str
-    """What is said where there is no room."""
+    """The message of TooBusy when the queue is full."""
 
 
 @dataclass
 class Queue:
-    """Who has a turn, or waits for one, in this process. For one event loop."""
+    """The requests that run or wait in this process. Used from one event loop."""
 
     places: anyio.Semaphore
     callers: Counter[str] = field(default_factory=Counter)
@@ -47,7 +47,7 @@ class Queue:
 
 @asynccontextmanager
 async def wait_for_turn(request: Request, turns: QueueLimits, caller: str) -> AsyncIterator[None]:
-    """Wait for a turn, and keep it for the block. Raises TooBusy at once where there is no room to wait."""
+    """Wait for a turn and hold it for the block. Raises TooBusy at once if the queue is full."""
     held: dict[str, Queue] = request.app.state.queues
     queue = held.setdefault(turns.name, Queue(anyio.Semaphore(turns.at_once)))
     if queue.callers[caller] >= turns.each or queue.callers.total() >= turns.at_once + turns.waiting:

@@ -1,4 +1,4 @@
-"""Bounds on connections: what stalls is closed, and cannot keep a lookup from being answered.
+"""Limits on connections: stalled ones are closed, so that lookups are always answered.
 
 uvicorn waits for a request as long as its sender likes. Here each phase has a deadline, and where there are
 too many connections those that wait for their sender longest are closed, never one that is being answered.
@@ -20,7 +20,7 @@ from aed.settings import Settings
 log = structlog.get_logger("aed")
 
 FILES_BESIDE: Final = 150
-"""What a process opens besides connections: the database's, the network's, those of jobs."""
+"""Files a process opens beside connections: the database, the walking network, jobs."""
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 FORWARDED: Final = "FORWARDED_ALLOW_IPS"
 
@@ -41,7 +41,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     waiting_since: float | None = None
-    """Since when there is no whole request to answer."""
+    """Since when the connection has waited for a complete request."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
@@ -112,7 +112,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def protocol_for(settings: Settings) -> type[BoundedProtocol]:
-    """The protocol with the settings' deadlines."""
+    """Return the protocol class with the deadlines of the settings."""
     deadlines = {
         "header_seconds": settings.header_seconds,
         "body_seconds": settings.file_seconds,
@@ -122,7 +122,7 @@ def protocol_for(settings: Settings) -> type[BoundedProtocol]:
 
 
 def check_open_files(settings: Settings) -> None:
-    """Warn where the process may not open as many files as it may have connections."""
+    """Warn if the limit of open files is below the limit of connections."""
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     needed = settings.connections + FILES_BESIDE
     if allowed != resource.RLIM_INFINITY and allowed < needed:
@@ -130,7 +130,7 @@ def check_open_files(settings: Settings) -> None:
 
 
 def check_forwarding(host: str) -> None:
-    """Warn where the address of everybody who asks would be the web server's, or what anybody claims.
+    """Warn if client addresses would all be the proxy's, or could be forged.
 
     Limits per address, such as that of signing in, then count everybody together, or nobody.
     """

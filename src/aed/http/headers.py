@@ -1,4 +1,4 @@
-"""Headers of every answer: who may keep it, what a browser may do with it, who may read it from elsewhere."""
+"""Headers of every response: caching, Content-Security-Policy, and CORS."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 NO_STORE: Final = "private, no-store"
 DEFAULT_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""Of what is no page, or says nothing of its own: nothing is loaded, run, sent, or shown in a frame."""
+"""Policy of responses that set none: nothing is loaded, run, sent or framed."""
 DEFAULT_HEADERS: Final[dict[str, str]] = {
     "Cache-Control": NO_STORE,
     "Content-Security-Policy": DEFAULT_POLICY,
@@ -17,17 +17,17 @@ DEFAULT_HEADERS: Final[dict[str, str]] = {
     "Referrer-Policy": "no-referrer",
 }
 EXPIRED_TOKEN: Final = "expired_token"
-"""Set in a request's state where its token has expired, and it is answered as anybody's."""
+"""Key in the state of a request whose token has expired, and which is answered as an anonymous one."""
 CHALLENGE: Final = 'Bearer realm="aed"'
 EXPIRED_CHALLENGE: Final = (
     f'{CHALLENGE}, error="invalid_token", '
     'error_description="The token has expired; what anybody may read is answered"'
 )
-"""RFC 9110 11.6.1 allows it in an answer that is no refusal, RFC 6750 3.1 has the words."""
+"""RFC 9110 11.6.1 permits it in a response that is no refusal; RFC 6750 3.1 defines the terms."""
 
 
 class DefaultHeaders:
-    """Give each answer the headers of DEFAULTS, unless its route set them itself.
+    """Add DEFAULT_HEADERS to each response, unless its route set them.
 
     An answer to a token that has expired says so, and is kept by nobody.
     """
@@ -58,7 +58,7 @@ class DefaultHeaders:
 
 
 class PublicReads(CORSMiddleware):
-    """Let pages of other sites read what anybody may read: GET, without the cookie and without a token."""
+    """CORS: pages of other sites may read public data by GET, without cookie or token."""
 
     def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""Where this program may connect to when somebody else says where: public addresses, over HTTP or HTTPS."""
+"""Which URLs given by users the server may connect to (SSRF guard): public addresses, HTTP or HTTPS."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PRIVATE: Final[Mapping[IPv4Network | IPv6Network, str]] = {
     IPv4Network("100.64.0.0/10"): "a provider's inner network",
     IPv6Network("fc00::/7"): "a private network",
 }
-"""What an operator may open: networks of one's own."""
+"""Private networks, which an operator may permit."""
 _NEVER: Final[Mapping[IPv4Network | IPv6Network, str]] = {
     IPv4Network("0.0.0.0/8"): "no address of a server",
     IPv4Network("169.254.0.0/16"): "a link-local address, where machines keep their secrets",
@@ -37,12 +37,12 @@ _NEVER: Final[Mapping[IPv4Network | IPv6Network, str]] = {
     IPv6Network("2001::/32"): "an IPv4 address in disguise",
 }
 _IPV4_BEHIND_IPV6: Final = IPv6Network("64:ff9b::/96")
-"""How a network without IPv4 reaches an IPv4 server (RFC 6052): as good as that server's own address."""
+"""NAT64 prefix (RFC 6052): such an address counts as the IPv4 address in it."""
 _GLOBAL_IPV6: Final = ip_network("2000::/3")
 
 
 def refusal_reason(address: Address, *, is_private_allowed: bool = False) -> str | None:
-    """What an address is that nothing is asked of; None for one that is public.
+    """Return why an address is refused; None if it is public.
 
     `is_private_allowed` opens the machine itself and private networks, and nothing else.
     """
@@ -61,7 +61,7 @@ def refusal_reason(address: Address, *, is_private_allowed: bool = False) -> str
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server's name and port, and what is asked of it."""
+    """The host, port and path of a URL."""
 
     url: str
     scheme: str
@@ -70,7 +70,7 @@ class Target:
 
     @property
     def address(self) -> Address | None:
-        """Where the URL names an address in place of a name."""
+        """The IP address, if the URL has one in place of a name."""
         try:
             return ip_address(self.host)
         except ValueError:
@@ -78,7 +78,7 @@ class Target:
 
 
 def target_of(url: str) -> Target:
-    """What a URL points at. Raises InvalidInput for one that is refused whatever its address."""
+    """Parse a URL. Raises InvalidInput for one that is refused whatever its address."""
     if len(url) > MAX_URL_LENGTH:
         raise InvalidInput(f"A URL has at most {MAX_URL_LENGTH} characters.", field="url")
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
@@ -105,7 +105,7 @@ def target_of(url: str) -> Target:
 
 
 def redirected(target: Target, location: str) -> Target:
-    """Where a redirect leads. Raises InvalidInput for one that leads nowhere, or from HTTPS to HTTP."""
+    """Return the target of a redirect. Raises InvalidInput for an invalid one, or one from HTTPS to HTTP."""
     try:
         there = target_of(urljoin(target.url, location))
     except ValueError:

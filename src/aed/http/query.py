@@ -1,4 +1,4 @@
-"""Unknown query parameters are refused.
+"""Refuse unknown query parameters.
 
 A parameter that is passed over in silence gives a wrong answer: `Datum=gcj02` in place of `datum=gcj02` moves
 a patient by 500 m.
@@ -20,12 +20,12 @@ from aed.errors import InvalidInput, InvalidQuery
 from aed.http.pages import wants_page
 
 STANDARD_PARAMETERS: Final = "/ogc"
-"""OGC API Features asks for 400 in place of 422."""
+"""OGC API Features requires 400 in place of 422."""
 MAX_SHOWN: Final = 40
 
 
 def _any_parameter() -> None:
-    """Marks a route to which others add parameters of their own."""
+    """Mark a route whose callers may add parameters."""
 
 
 ANY_PARAMETER: Final = Depends(_any_parameter)
@@ -56,7 +56,7 @@ async def refuse_unknown_parameters(request: Request) -> None:
 
 
 def known_parameters(route: APIRoute) -> dict[str, bool] | None:
-    """The query parameters of a route, and of each whether it may be repeated; None if it takes any."""
+    """Return {parameter: is repeatable} of a route; None if it takes any."""
     if not hasattr(route, "known_parameters"):
         route.known_parameters = _known_parameters(route.dependant)  # type: ignore[attr-defined]  # kept there
     found: dict[str, bool] | None = route.known_parameters  # type: ignore[attr-defined]

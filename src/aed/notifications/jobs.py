@@ -262,7 +262,7 @@ def _by_ordering_key(letters: Sequence[Delivery]) -> list[list[Delivery]]:
 def _mistake(letter: Delivery, error: Exception) -> TemporaryFailure:
     """A mistake in a channel is ours, and stops no other message; it is in the log, without the message."""
     log.error("channel failed", channel=str(letter.channel), message=letter.id, error=type(error).__name__)
-    return TemporaryFailure(f"A mistake of this program: {type(error).__name__}.")
+    return TemporaryFailure(f"An error of this program: {type(error).__name__}.")
 
 
 @contextmanager

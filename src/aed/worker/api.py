@@ -1,4 +1,4 @@
-"""Routes of the timetable: what is run when, what came of it, and figures for a monitor."""
+"""Routes of scheduled jobs and their runs, and metrics for monitoring."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ monitoring = APIRouter(tags=["health"])
 
 
 class ListedJob(Protocol):
-    """What a route needs to know of a job."""
+    """A scheduled job, as far as the routes need it."""
 
     @property
     def name(self) -> str: ...
@@ -46,7 +46,7 @@ JobName = Annotated[str, Path(max_length=64, pattern="^[a-z0-9-]+$", examples=["
 
 @router.get("/jobs")
 def list_jobs(session: ReadSession, viewer: ViewerDep, timetable: TimetableDep) -> JobsOut:
-    """Every job, when it is next due, how its last run ended, and which worker acts."""
+    """List scheduled jobs: next due time, last run, and the active worker."""
     require_can_see_outbox(viewer)
     now, last, lease = database_now(session), queries.last_runs(session), queries.lease(session)
     worker = None
@@ -81,7 +81,7 @@ def list_job_runs(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> RunsPage:
-    """The runs of a job, the newest first, a page at a time."""
+    """List the runs of a job, newest first."""
     require_can_see_outbox(viewer)
     if job not in {each.name for each in timetable}:
         raise NotFound(f"There is no job '{job}'.", field="job")

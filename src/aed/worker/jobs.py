@@ -1,4 +1,4 @@
-"""What a job is, and one run of it, recorded whatever comes of it."""
+"""Jobs and pollers, and running one job: on schedule, by hand, or as a dry run."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from aed.worker.runs import begin_run, end_run, hold_run
 log = structlog.get_logger("aed")
 
 type Now = Callable[[], datetime]
-"""Asked again by whatever takes long. With `--at` it stands still."""
+"""Returns the current time; long jobs call it again. With `--at` it is fixed."""
 
 MAX_ERROR_LENGTH: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something that is done again and again.
+    """A job that runs on a schedule.
 
     It may be cut off at any moment and begun anew: what it does is done once all the same.
     """
@@ -44,14 +44,14 @@ class Job:
     when: BaseTrigger
     run: Callable[[Database, Settings, Now], Counts | None]
     what: str
-    """One line for people."""
+    """A one-line description."""
     asks_others: bool = False
-    """It asks other servers: that cannot be tried out, and is of today whatever the moment."""
+    """It calls other servers, so it cannot run as a dry run or for another moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Poller:
-    """Something that cannot wait for a timetable: it is looked after every second, and no run is recorded.
+    """A task that runs every second while the worker holds its lease; its runs are not recorded.
 
     As a job it may be cut off at any moment.
     """
@@ -69,7 +69,7 @@ def new_token() -> str:
 
 
 def fenced(database: Database, token: str) -> Database:
-    """The same database, on which nothing is committed once another worker holds the lease."""
+    """Return the database with commits refused (LeaseLost) once another worker holds the lease."""
     writing = sessionmaker(database.engine, expire_on_commit=False, info=database.write_sessions.kw["info"])
 
     def look(session: Session) -> None:
@@ -88,7 +88,7 @@ class RunResult:
 
 
 def run_job(job: Job, database: Database, settings: Settings, now: Now) -> RunResult:
-    """The job was run, and what came of it; no failure passes, but every one is told."""
+    """Run a job. Errors are logged and returned in the result, never raised."""
     try:
         return RunResult(RunState.DONE, counts=job.run(database, settings, now))
     except AedError as error:
@@ -101,7 +101,7 @@ def run_job(job: Job, database: Database, settings: Settings, now: Now) -> RunRe
     except Exception as error:  # one job's mistake ends no other job: it is logged whole, and kept as failed
         log.error("job failed", job=job.name, exc_info=error)
         return RunResult(
-            RunState.FAILED, error=f"A mistake of this program: {type(error).__name__}. See the log."
+            RunState.FAILED, error=f"An error of this program: {type(error).__name__}. See the log."
         )
 
 
@@ -113,7 +113,7 @@ HELD_FOR: Final = timedelta(seconds=20)
 def run_by_hand(
     job: Job, database: Database, settings: Settings, *, at: datetime | None, who: str
 ) -> tuple[RunResult, float]:
-    """One run at a person's wish, and its seconds. `at`: as if it were that moment.
+    """Run a job by hand; return the result and its seconds. `at`: as if it were that moment.
 
     It changes nothing about when the timetable runs it. Messages that a later day puts into the outbox are
     due at once: one that waited for that day would keep back everything behind it. Raises Conflict while the
@@ -154,7 +154,7 @@ def run_by_hand(
 
 
 def dry_run_job(job: Job, database: Database, settings: Settings, *, at: datetime) -> RunResult:
-    """What the job would do at that moment. Nothing of it stays, and no run is recorded.
+    """Run a job as of `at` and roll everything back; no run is recorded.
 
     Raises Conflict for a job that asks other servers.
     """
@@ -177,7 +177,7 @@ def _now_of(database: Database) -> Now:
 
 @contextmanager
 def _held(database: Database, run_id: int, token: str) -> Iterator[None]:
-    """The run is kept from being taken for one that was cut off."""
+    """Renew the hold on a run, so that it does not count as interrupted."""
     over = threading.Event()
 
     def keep() -> None:

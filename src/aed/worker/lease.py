@@ -1,4 +1,4 @@
-"""The worker's lease: one acts at a time, and a dead one is replaced when its lease is over.
+"""The lease of the worker: one worker is active at a time; a dead one is replaced when its lease expires.
 
 Every moment is the database's: what a worker believes the time to be decides nothing.
 """
@@ -28,16 +28,16 @@ _TAKE: Final = text(
 
 @dataclass(frozen=True, slots=True)
 class TakenLease:
-    """The lease is ours, for as long as was asked from `at` on."""
+    """The lease that this worker holds, from `at` on."""
 
     at: datetime
-    """By the database."""
+    """By the database's clock."""
     before: str | None
-    """The token that held it before, where that was another one."""
+    """The token that held it before, if another one."""
 
 
 def take_lease(session: Session, *, token: str, holder: str, lasts: timedelta) -> TakenLease | None:
-    """The lease is this token's, for the first time or once more; None while it is another's.
+    """Take or renew the lease for this token; None while another token holds it.
 
     One conditional statement, so that of two who find it free one gets it. The time is read before it waits
     for anybody's lock: a wait can only make the lease seem to end sooner.
@@ -54,7 +54,7 @@ def take_lease(session: Session, *, token: str, holder: str, lasts: timedelta) -
 
 
 def holds_lease(session: Session, token: str) -> bool:
-    """Whether nobody else took the lease; on PostgreSQL nobody can until this transaction has ended.
+    """Return True if this token holds the lease; on PostgreSQL it is locked until the transaction ends.
 
     visibility: for the worker.
     """
@@ -63,5 +63,5 @@ def holds_lease(session: Session, token: str) -> bool:
 
 
 def release_lease(session: Session, *, token: str) -> None:
-    """Another may take it at once."""
+    """Release the lease, so that another worker can take it at once."""
     session.execute(delete(Lease).where(Lease.name == WORKER, Lease.token == token))

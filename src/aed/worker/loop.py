@@ -1,4 +1,4 @@
-"""The worker: keeps its lease, runs what is due, sends what waits. Two of them never both act."""
+"""The worker: renews its lease, runs due jobs, and sends the outbox. Only one worker is active at a time."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from aed.worker.runs import begin_run, end_run, end_runs_of, hold_run
 log = structlog.get_logger("aed")
 
 POLL_SECONDS: Final = 1.0
-"""How often it is asked which jobs are due; in memory, by the database's clock."""
+"""How often due jobs are looked for, in memory, by the database's clock."""
 DELIVERY_POLL_SECONDS: Final = 0.5
 PATIENT_MS: Final = 600_000
-"""What a job does may take longer than what somebody waits for."""
+"""Statement timeout of jobs, which may take longer than requests."""
 STOP_SECONDS: Final = 20.0
 KEPT_CONNECTIONS: Final = 3
 """Between the jobs, which begin together and then wait: one of SpatiaLite takes 2 to 10 MB."""
@@ -46,7 +46,7 @@ def _seconds() -> float:
 
 
 class Worker:
-    """Runs the timetable and delivers the outbox, while it holds the lease.
+    """Run scheduled jobs and deliver the outbox while holding the lease.
 
     1. The lease is taken and renewed by the database's clock; what time it is, is learned there too, so that
        a machine whose clock is wrong is as good as any other.
@@ -78,10 +78,10 @@ class Worker:
         self._outages = Outages()
         self._lock = threading.Lock()
         self._going_on: dict[str, str] = {}
-        """What is under way, and under which token."""
+        """Jobs that are running, by name, with their tokens."""
         self._runs: dict[int, str] = {}
         self._settled: dict[str, datetime] = {}
-        """The due moments that need no further look."""
+        """Due moments that are done."""
         self._stopping, self._stop_at = threading.Event(), float("inf")
         self._keeper = threading.Thread(target=self._keep, name="aed-lease", daemon=True)
         self._scheduler = BackgroundScheduler(
@@ -102,7 +102,7 @@ class Worker:
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Nothing begins any longer; what is going on has a while to end; then another may act at once."""
+        """Stop: start nothing new, wait a while for running jobs, then release the lease."""
         self._stop_at = _seconds() + STOP_SECONDS
         self._stopping.set()
         self._scheduler.shutdown(wait=False)
@@ -120,11 +120,11 @@ class Worker:
 
     @property
     def acts(self) -> bool:
-        """Whether the lease is held."""
+        """True while the lease is held."""
         return _seconds() < self._held_until and not self._stopping.is_set()
 
     def now(self) -> datetime:
-        """The time by the database's clock, as it was told last."""
+        """The time by the database's clock, as last read."""
         told, at = self._clock
         return told + timedelta(seconds=_seconds() - at)
 
@@ -172,7 +172,7 @@ class Worker:
     # --- jobs --------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """Begins every job whose latest due moment was not seen to yet: one that was missed, once."""
+        """Start every job whose latest due moment has not run yet; a missed one runs once."""
         if not self.acts:
             return
         now, token = self.now(), self._token
@@ -282,7 +282,7 @@ class Worker:
     # --- both --------------------------------------------------------------------------------------------
 
     def _begin(self, what: str, token: str, executor: str, run: Callable[[], None]) -> None:
-        """It runs on a thread of its own, unless it is under way already."""
+        """Run it on a thread of its own, unless it is running already."""
         with self._lock:
             if what in self._going_on:
                 return

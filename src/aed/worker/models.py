@@ -1,4 +1,4 @@
-"""Who may act, and the runs of jobs."""
+"""The worker's lease, and the runs of jobs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from aed.worker.rules import RunState
 
 
 class Lease(Table):
-    """The right to act, held by one worker at a time. All moments are by the database's clock."""
+    """A lease held by one worker at a time. All times are by the database's clock."""
 
     __tablename__ = "leases"
 
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
     token: Mapped[str] = mapped_column(String(64))
-    """Another one each time that it is taken."""
+    """A new one each time the lease is taken."""
     holder: Mapped[str] = mapped_column(String(200))
-    """Machine and process, for people."""
+    """Machine and process, for display."""
     taken_at: Mapped[datetime]
     expires_at: Mapped[datetime]
 
@@ -55,11 +55,11 @@ class JobRun(Table):
     is_by_hand: Mapped[bool]
     worker: Mapped[str] = mapped_column(String(200))
     token: Mapped[str] = mapped_column(String(64))
-    """Of whoever runs it: nobody else may record its end."""
+    """Identifies the worker that runs it: only that one may record its end."""
     tries: Mapped[int]
     started_at: Mapped[datetime]
     held_until: Mapped[datetime]
-    """A run that is not held any longer was cut off."""
+    """A running run whose hold has expired was interrupted."""
     ended_at: Mapped[datetime | None]
     result: Mapped[RunState] = mapped_column(enum_column(RunState))
     error: Mapped[str | None] = mapped_column(Text)

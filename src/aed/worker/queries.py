@@ -1,4 +1,4 @@
-"""Reading runs of jobs and who acts. For network administrators."""
+"""Read runs of jobs and the worker's lease. For network administrators."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aed.worker.rules import WORKER, RunState
 
 
 def last_runs(session: Session) -> Mapping[str, JobRun]:
-    """The newest run of each job.
+    """Return the newest run of each job.
 
     visibility: the caller has made sure that it is an administrator who asks, or the worker.
     """
@@ -22,7 +22,7 @@ def last_runs(session: Session) -> Mapping[str, JobRun]:
 
 
 def completed_due_times(session: Session, job: str) -> JobRun | None:
-    """The run of the job's latest due moment, those by hand not counted.
+    """Return the run of a job's latest due moment, without runs by hand.
 
     visibility: for the worker.
     """
@@ -32,7 +32,7 @@ def completed_due_times(session: Session, job: str) -> JobRun | None:
 
 
 def runs(session: Session, job: str, *, limit: int, before_id: int | None = None) -> Sequence[JobRun]:
-    """A page of a job's runs, the newest first.
+    """Return a page of a job's runs, newest first.
 
     visibility: the caller has made sure that it is an administrator who asks.
     """
@@ -43,7 +43,7 @@ def runs(session: Session, job: str, *, limit: int, before_id: int | None = None
 
 
 def count_runs(session: Session) -> Sequence[tuple[str, RunState, int]]:
-    """How many runs of each job ended how, of those that are kept.
+    """Count the stored runs of each job by result.
 
     visibility: the caller has made sure that it is an administrator who asks.
     """

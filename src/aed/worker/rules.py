@@ -1,4 +1,4 @@
-"""When a job is due, and what becomes of one that fails."""
+"""When jobs are due, and when a failed run is retried."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ WORKER: Final = "worker"
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 MAX_PERIOD: Final = timedelta(days=366)
 MAX_TRIES: Final = 5
-"""Of one due moment; then it is left for the next."""
+"""Attempts for one due moment; after these, the job waits for its next due moment."""
 FIRST_WAIT: Final = timedelta(seconds=30)
 
 type Counts = Mapping[str, int]
-"""What a run did, by name."""
+"""What a run did: {name: number}."""
 
 
 class LeaseLost(AedError):
-    """Another worker acts now: what this one was about to commit is not committed."""
+    """Another worker holds the lease now, so the transaction is rolled back."""
 
     status = 503
     code = "lease-lost"
@@ -38,22 +38,22 @@ class RunState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CUT_OFF = "cut_off"
-    """Its worker ended before it did."""
+    """The worker ended before the run did."""
 
 
 def every(**period: float) -> BaseTrigger:
-    """Again and again, at the same moments whoever asks: `every(minutes=5)` is at :00, :05, and so on."""
+    """Return a trigger at fixed intervals since the epoch: `every(minutes=5)` is at :00, :05, and so on."""
     return IntervalTrigger(seconds=timedelta(**period).total_seconds(), start_date=EPOCH, timezone=UTC)
 
 
 def daily(at: str, *, zone: str = "UTC") -> BaseTrigger:
-    """Each day at that time there: `daily("02:30", zone="Asia/Shanghai")`."""
+    """Return a daily trigger at a local time: `daily("02:30", zone="Asia/Shanghai")`."""
     hour, _, minute = at.partition(":")
     return CronTrigger(hour=int(hour), minute=int(minute), timezone=zone)
 
 
 def last_due(trigger: BaseTrigger, now: datetime) -> datetime | None:
-    """The latest moment, not after `now`, at which the trigger was due. However many were missed: one."""
+    """Return the latest due moment up to `now`; earlier missed ones are skipped."""
     if isinstance(trigger, IntervalTrigger):
         period: timedelta = trigger.interval
         return EPOCH + (now - EPOCH) // period * period
@@ -68,7 +68,7 @@ def last_due(trigger: BaseTrigger, now: datetime) -> datetime | None:
 
 
 def next_due(trigger: BaseTrigger, now: datetime) -> datetime | None:
-    """The first moment after `now`.
+    """Return the first due moment after `now`.
 
     Asked within the hour that a clock shows twice in autumn, or just after the one that it leaves out in
     spring, APScheduler (3.11) repeats or forgets a moment: so it is asked from before, and minute by minute.
@@ -87,14 +87,14 @@ def _asked(trigger: BaseTrigger, start: datetime) -> datetime | None:
 
 
 def again_at(result: RunState, tries: int, ended_at: datetime | None) -> datetime | None:
-    """From when on the same due moment is run once more; None for one that is done with."""
+    """Return when the same due moment is retried; None if it is not."""
     if tries >= MAX_TRIES or result in (RunState.DONE, RunState.RUNNING) or ended_at is None:
         return None
     return ended_at if result is RunState.CUT_OFF else ended_at + FIRST_WAIT * 2 ** (tries - 1)
 
 
 def schedule_words(trigger: BaseTrigger) -> str:
-    """How often, for people: every 5 min, daily at 19:10 UTC."""
+    """Return the schedule in words, such as `every 5 min` or `daily at 19:10 UTC`."""
     if isinstance(trigger, IntervalTrigger):
         seconds = int(trigger.interval.total_seconds())
         for unit, length in (("h", 3600), ("min", 60)):

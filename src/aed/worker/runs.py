@@ -1,4 +1,4 @@
-"""Runs of jobs: each due moment once, each job by one at a time."""
+"""Record runs of jobs: each due moment once, and one run of a job at a time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def begin_run(
     lasts: timedelta,
     is_by_hand: bool = False,
 ) -> int | None:
-    """The id of a run that is this token's to do, for now; None where there is nothing to do.
+    """Begin a run for this token and return its id; None if it already ran or is running.
 
     1. A run that nobody holds any longer was cut off.
     2. While one is going on, no other begins.
@@ -70,13 +70,13 @@ def end_run(
     counts: Counts | None,
     at: datetime,
 ) -> bool:
-    """How it ended is kept; False where it is not this token's any longer."""
+    """Record how the run ended; return False if it no longer belongs to this token."""
     values = {"result": result, "error": error, "counts": dict(counts) if counts else None, "ended_at": at}
     return _changed(session, update(JobRun).where(*_mine(run_id, token)).values(values))
 
 
 def hold_run(session: Session, run_id: int, *, token: str, at: datetime, lasts: timedelta) -> bool:
-    """It goes on; False where it is not this token's any longer."""
+    """Extend the hold on a run; return False if it no longer belongs to this token."""
     return _changed(session, update(JobRun).where(*_mine(run_id, token)).values(held_until=at + lasts))
 
 
@@ -94,7 +94,7 @@ def end_interrupted_runs(session: Session, job: str, *, at: datetime) -> None:
 
 
 def end_runs_of(session: Session, token: str, *, at: datetime) -> None:
-    """What a worker that is no more had begun was cut off, and is begun again without waiting."""
+    """Mark the runs of a worker that has ended as interrupted, so that they are retried at once."""
     session.execute(
         update(JobRun)
         .where(JobRun.token == token, JobRun.ended_at.is_(None))
@@ -104,7 +104,7 @@ def end_runs_of(session: Session, token: str, *, at: datetime) -> None:
 
 
 def delete_runs(session: Session, *, before: datetime) -> int:
-    """Older runs are gone, but for the last of each job; how many.
+    """Delete older runs except the last of each job; return how many.
 
     visibility: for the worker.
     """

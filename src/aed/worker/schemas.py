@@ -1,4 +1,4 @@
-"""Jobs and their runs as they cross HTTP."""
+"""Jobs and runs in responses."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RunOut(BaseModel):
 
 
 class JobOut(BaseModel):
-    """A job of the timetable, and its last run."""
+    """A scheduled job and its last run."""
 
     name: str
     what: str
@@ -54,7 +54,7 @@ class JobOut(BaseModel):
 
 
 class WorkerOut(BaseModel):
-    """Who acts."""
+    """The active worker."""
 
     holder: str
     taken_at: datetime

@@ -1,4 +1,4 @@
-"""Creating, amending and withdrawing devices and their consumables."""
+"""Create, amend and withdraw devices and their consumables."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from aed.registry.storeys import floor_meant
 
 
 def create_device(session: Session, who: Viewer, new: DeviceIn, *, at: datetime) -> Device:
-    """A new device. Raises Conflict when its source knows it already."""
+    """Create a device. Raises Conflict if its source id is taken."""
     estate, region_id = _where_it_belongs(session, who, new)
     device = Device(
         source=new.source,
@@ -55,7 +55,7 @@ def create_device(session: Session, who: Viewer, new: DeviceIn, *, at: datetime)
 
 
 def _where_it_belongs(session: Session, who: Viewer, new: DeviceIn) -> tuple[Estate | None, int]:
-    """The estate, if any, and the region of a new device, if the viewer may register one there."""
+    """Return the estate (if any) and the region of a new device. Raises NotAllowed, NotFound."""
     if who.person_id is None:
         require_keeper(who, new.estate_id)  # before a stranger learns which estates and regions there are
     elif not who.role_assignments:
@@ -75,13 +75,13 @@ def _where_it_belongs(session: Session, who: Viewer, new: DeviceIn) -> tuple[Est
 _HOW_ONE_GETS_IN: Final = frozenset(
     {"entry", "opening_hours", "access_instructions_en", "access_instructions_zh", "cabinet"}
 )
-"""Amending one of these settles a doubt about access."""
+"""Amending one of these fields clears a doubt about access."""
 
 
 def amend_device(
     session: Session, who: Viewer, device_id: int, change: DeviceAmend, *, version: int, at: datetime
 ) -> Device:
-    """What is given in `change` holds from now on.
+    """Amend a device with the given fields.
 
     Raises ChangedMeanwhile when `version` is not the present one.
     """
@@ -108,7 +108,7 @@ def amend_device(
 
 
 def _with_floor[Given: (DeviceIn, DeviceAmend)](session: Session, given: Given, region_id: int) -> Given:
-    """Return what is given with the floor that its storey means. Raises InvalidInput if they contradict."""
+    """Return the input with `floor` set from `storey`. Raises InvalidInput if they contradict."""
     if given.storey is None:
         return _without_storey(given)
     floor = floor_meant(
@@ -127,7 +127,7 @@ def _without_storey[Given: (DeviceIn, DeviceAmend)](given: Given) -> Given:
 
 
 def withdraw_device(session: Session, who: Viewer, device_id: int, *, version: int, at: datetime) -> Device:
-    """The device is no longer there. Its history stays."""
+    """Withdraw a device; its history stays."""
     device = device_queries.device(session, who, device_id)
     require_estate_manager(who, device.estate_id, region_id=device.region_id)
     require_version(device, version)
@@ -141,7 +141,7 @@ def withdraw_device(session: Session, who: Viewer, device_id: int, *, version: i
 def put_fields(
     session: Session, device: Device, given: DeviceIn | DeviceAmend, names: set[str], estate: Estate | None
 ) -> None:
-    """Puts the named fields of `given` on the device."""
+    """Set the named fields of the device from `given`."""
     if "keeper" in names:
         # First of all: asking for the person would flush what is amended already, past the record.
         _put_keeper(session, device, given.keeper)
@@ -158,7 +158,7 @@ def put_fields(
 
 
 def checked_reason(state: DeviceState, reason: str | None) -> str | None:
-    """The reason of a device in that state. Raises InvalidInput where one lacks, or is too much."""
+    """Return the reason for that state. Raises InvalidInput if it is missing, or given for another state."""
     if state is DeviceState.OUT_OF_SERVICE:
         if not reason:
             raise InvalidInput("Say why it is out of service.", field="out_of_service_reason")
@@ -187,7 +187,7 @@ def _put_keeper(session: Session, device: Device, keeper: KeeperIn | None) -> No
 def fit_consumable(
     session: Session, who: Viewer, device_id: int, new: ConsumableIn, *, at: datetime
 ) -> Consumable:
-    """Pads or a battery are in the device from now on."""
+    """Add a consumable to a device."""
     device = device_queries.device(session, who, device_id)
     require_keeper(who, device.estate_id, region_id=device.region_id)
     consumable = Consumable(
@@ -222,7 +222,7 @@ def amend_consumable(
 def withdraw_consumable(
     session: Session, who: Viewer, consumable_id: int, *, version: int, at: datetime
 ) -> Consumable:
-    """It is no longer in the device."""
+    """Withdraw a consumable from its device."""
     consumable, device = device_queries.consumable(session, who, consumable_id)
     require_keeper(who, device.estate_id, region_id=device.region_id)
     require_version(consumable, version)

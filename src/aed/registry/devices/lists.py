@@ -1,4 +1,4 @@
-"""Devices as lists tell of them: many at once, in few statements."""
+"""Create and amend many devices from imported lists, in few statements."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ from aed.registry.estates.placement import require_active_estate, require_near_e
 
 @dataclass(frozen=True, slots=True)
 class ImportedDevice:
-    """A device as lists tell of it. What is not given in `device` stays as it is."""
+    """A device of an imported list. Fields that are not set in `device` stay as they are."""
 
     device: DeviceIn
     expiry: Mapping[ConsumableKind, date]
-    """When what is fitted expires."""
+    """Expiry dates of the fitted consumables."""
     is_withdrawn: bool = False
     device_id: int | None = None
-    """Which device is meant; None: one that is not registered yet."""
+    """The id of the device; None: a new one."""
     origins: Origins | None = None
-    """Where its attributes come from; None: those that are given from `device.source`, now."""
+    """Origins of its attributes; None: all given ones come from `device.source`, now."""
 
 
 def put_devices(
@@ -59,7 +59,7 @@ def put_devices(
     region: str | None = None,
     at: datetime,
 ) -> list[tuple[int, PutOutcome]]:
-    """The devices are as given: each created, amended, or left alone; their ids in the order of `given`.
+    """Create or amend devices; return (id, outcome) in the order of `given`.
 
     `given` names no device twice. Where a device belongs (`estate_id`, `region`) is one thing: given, it is
     replaced as a whole; `region` is where new ones belong that say neither. Raises what `create_device`
@@ -77,17 +77,17 @@ def put_devices(
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """What stands of a list of devices, and what they refer to."""
+    """The registered devices of a list, with the rows that they refer to."""
 
     devices: Mapping[int, Device]
     estates: Mapping[int, Estate]
     region_ids: Mapping[str, int]
     default_region_id: int | None
-    """Where new devices belong that do not say."""
+    """The region of new devices that name none."""
     keepers: Mapping[tuple[str, str | None], Person]
 
     def belonging(self, given: DeviceIn, device: Device | None) -> tuple[int, Estate | None]:
-        """The region and the estate; as before, of a device that stands, where none is given."""
+        """Return the region and the estate; those of the registered device if none are given."""
         if given.estate_id is not None:
             estate = self.estates.get(given.estate_id)
             if estate is None:
@@ -138,7 +138,7 @@ def _standing(session: Session, given: Sequence[ImportedDevice], region: str | N
 
 
 def _is_kept(device: Device | None, keeper: KeeperIn) -> bool:
-    """Whether the device has that keeper already, of whom no phone is given now."""
+    """Return True if the device has that keeper already, and no phone number is given."""
     return (
         keeper.phone is None
         and device is not None
@@ -148,7 +148,7 @@ def _is_kept(device: Device | None, keeper: KeeperIn) -> bool:
 
 
 def withdraw_as_same(session: Session, who: Viewer, device_id: int, *, same_as: int, at: datetime) -> None:
-    """The device is withdrawn: it is another one, told a second time. Its history says which."""
+    """Withdraw a device as a duplicate of another, which its history names."""
     require_administrator(who)
     superfluous = session.get_one(Device, device_id)  # visibility: for an administrator
     superfluous.state, superfluous.out_of_service_reason = DeviceState.WITHDRAWN, None
@@ -180,7 +180,7 @@ def mark_distinct(session: Session, who: Viewer, device_id: int, *, at: datetime
 def _add(
     session: Session, who: Viewer, given: Sequence[ImportedDevice], standing: _Standing, at: datetime
 ) -> list[int]:
-    """The devices, what is fitted in them, and the record of both; without the ORM, which is slow."""
+    """Insert devices, consumables and their changes in bulk, without the ORM."""
     ids = reserve_ids(session, Device, len(given)) if given else []
     rows = [_row(device_id, each, standing, at) for device_id, each in zip(ids, given, strict=True)]
     fitted = [
@@ -215,7 +215,7 @@ def _add(
 _PLAIN = sorted(
     set(DeviceAmend.model_fields) - {"position", "storey", "keeper", "state", "out_of_service_reason"}
 )
-"""Fields that a device keeps by the same name, as they are given."""
+"""Fields that are stored under the same name, unchanged."""
 
 
 def _row(device_id: int, given: ImportedDevice, standing: _Standing, at: datetime) -> dict[str, Any]:
@@ -314,7 +314,7 @@ def _put_expiry(
 def fitted_consumables(
     session: Session, device_ids: Sequence[int]
 ) -> dict[tuple[int, ConsumableKind], list[Consumable]]:
-    """What is fitted in these devices, by kind, soonest to expire first.
+    """Return the fitted consumables of these devices by kind, soonest to expire first.
 
     visibility: for an administrator, see put_devices.
     """

@@ -21,7 +21,7 @@ from aed.registry.estates.models import Estate
 
 
 class Device(Versioned, Table):
-    """One defibrillator in one place."""
+    """A defibrillator at one place."""
 
     __tablename__ = "devices"
     __table_args__ = (
@@ -45,15 +45,15 @@ class Device(Versioned, Table):
     origin_datum: Mapped[Datum] = mapped_column(enum_column(Datum))
     origin_lat: Mapped[float]
     origin_lon: Mapped[float]
-    """What was given, in the datum it was given in."""
+    """The coordinates as entered, in `origin_datum`."""
     place_en: Mapped[str | None] = mapped_column(Text)
     place_zh: Mapped[str | None] = mapped_column(Text)
     floor: Mapped[int] = mapped_column(default=0)
     """0 is the ground floor, -1 the one below."""
     opening_hours: Mapped[str | None] = mapped_column(Text)
-    """Normalised OSM expression; None: not known."""
+    """Normalised OSM opening_hours expression; None: unknown."""
     opening_hours_raw: Mapped[str | None] = mapped_column(Text)
-    """What the source says, kept when it is not (yet) understood."""
+    """The text of the source, kept if it cannot be parsed."""
     entry: Mapped[EntryMode] = mapped_column(enum_column(EntryMode), default=EntryMode.FREE)
     access_instructions_en: Mapped[str | None] = mapped_column(Text)
     access_instructions_zh: Mapped[str | None] = mapped_column(Text)
@@ -66,13 +66,13 @@ class Device(Versioned, Table):
     state: Mapped[DeviceState] = mapped_column(enum_column(DeviceState), default=DeviceState.IN_SERVICE)
     out_of_service_reason: Mapped[str | None] = mapped_column(Text)
     is_quarantined: Mapped[bool] = mapped_column(default=False, server_default=false())
-    """By upkeep, which keeps it in step with its quarantines: only a check brings the device back."""
+    """Kept in step with `quarantines` by upkeep; only a check ends a quarantine."""
     last_checked_on: Mapped[date | None]
     access_doubted_at: Mapped[datetime | None]
-    """When somebody by name found that one does not get in as described: until that is confirmed or amended,
-    access is unknown."""
+    """When a named person reported that access is not as described. Access counts as unknown until it is
+    confirmed or amended."""
     origins: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
-    """Which source each attribute comes from, and when: see `rules.origin`. Empty: all from `source`."""
+    """The source of each attribute, see `origins`. Empty: all come from `source`."""
 
     keeper: Mapped[Person | None] = relationship(lazy="raise")
     estate: Mapped[Estate | None] = relationship(lazy="raise")
@@ -86,8 +86,8 @@ class Device(Versioned, Table):
 
 
 class CabinetCode(Table):
-    """What opens the cabinet of a device: for its keepers, and for who fetches it. Its history is that of the
-    device, without the code."""
+    """The code of a device's cabinet, for its keepers and the responder who fetches it. Changes are in the
+    device's history, without the code."""
 
     __tablename__ = "cabinet_codes"
 
@@ -98,7 +98,7 @@ class CabinetCode(Table):
 
 
 class Consumable(Versioned, Table):
-    """Pads or a battery: what expires."""
+    """Pads or a battery, with an expiry date."""
 
     __tablename__ = "consumables"
     __table_args__ = (

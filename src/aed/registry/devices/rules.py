@@ -14,19 +14,19 @@ from aed.settings import Arrival
 class DeviceState(StrEnum):
     IN_SERVICE = "in_service"
     OUT_OF_SERVICE = "out_of_service"
-    """Quarantined: must not be offered, and says why."""
+    """Not offered by the lookup; `out_of_service_reason` says why."""
     WITHDRAWN = "withdrawn"
-    """No longer there; kept for its history."""
+    """No longer exists; kept for its history."""
 
 
 class EntryMode(StrEnum):
-    """How one gets at a device while its hours say open."""
+    """Whether a device is accessible while its hours say open."""
 
     FREE = "free"
     ASSISTED = "assisted"
-    """Somebody lets you in: a guard, a keeper, a receptionist."""
+    """A guard, a keeper or a receptionist lets people in."""
     UNKNOWN = "unknown"
-    """Whether one may go to it is not known, whatever its hours."""
+    """It is unknown whether people are let in, whatever the hours."""
 
 
 class Cabinet(StrEnum):
@@ -48,10 +48,10 @@ EXPIRY = {
     ConsumableKind.CHILD_PADS: "child_pads_expire_on",
     ConsumableKind.BATTERY: "battery_expires_on",
 }
-"""What lists call the day on which each expires."""
+"""Names of the expiry dates in lists."""
 
 NEEDED_KINDS = (ConsumableKind.PADS, ConsumableKind.BATTERY)
-"""Without these a device is of no use."""
+"""A device is not usable without these."""
 
 
 class ConsumableState(StrEnum):
@@ -69,7 +69,7 @@ class Readiness(StrEnum):
     EXPIRED = "expired"
     """The battery has expired: not usable."""
     OUT_ON_CALL = "out_on_call"
-    """Somebody was sent for it, or found that it cannot be had: not usable until it is known to be back."""
+    """A responder was sent for it, or could not get it: not usable until its return is confirmed."""
     OUT_OF_SERVICE = "out_of_service"
     """Not usable."""
 
@@ -87,7 +87,7 @@ def readiness_on(
     last_checked_on: date | None,
     checked_within_days: int,
 ) -> Readiness:
-    """Whether a device is ready on `day` (a date in its own time zone).
+    """Return whether a device is ready on `day` (a date in its own time zone).
 
     What expires on a date may be used on that date and no longer.
     """
@@ -103,7 +103,7 @@ def readiness_on(
 
 
 class Access(StrEnum):
-    """Whether one can get at a device at a moment."""
+    """Whether a device is accessible at a moment."""
 
     OPEN = "open"
     ASSISTED = "assisted"
@@ -115,12 +115,12 @@ class AccessAt(NamedTuple):
     access: Access
     until: datetime | None
     is_entry_unknown: bool = False
-    """The hours say open; only whether one may go to it is not known."""
+    """The hours say open, but it is unknown whether people are let in."""
 
 
 @lru_cache(maxsize=4_096)
 def access_at(hours: HoursAt, entry: EntryMode) -> AccessAt:
-    """Only hours that were really given make open (or assisted) or closed. Remembered: few come often."""
+    """Return access at a moment from the opening hours; unknown hours never give open or closed."""
     if hours.state is Opening.CLOSED:
         return AccessAt(Access.CLOSED, hours.until)
     if hours.state is Opening.UNKNOWN:
@@ -131,7 +131,7 @@ def access_at(hours: HoursAt, entry: EntryMode) -> AccessAt:
 
 
 def confidence(days: float | None, *, half_life_days: float) -> float:
-    """1 for what was confirmed today, half of it after each half-life, 0 for what nobody ever confirmed.
+    """Return 1 for data confirmed today, halved with each half-life; 0 if never confirmed.
 
     `days` since then; less than 0: it was confirmed only after the moment that is asked about.
     """
@@ -141,7 +141,7 @@ def confidence(days: float | None, *, half_life_days: float) -> float:
 
 
 def probability_ready(confidence_in_readiness: float, numbers: Arrival) -> float:
-    """That a device works, from what audits find of any device up to what they find of one just checked."""
+    """Return the probability that a device works, between audits of any device and of checked ones."""
     return numbers.chance_ready + (numbers.chance_ready_checked - numbers.chance_ready) * (
         confidence_in_readiness
     )
