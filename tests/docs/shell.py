@@ -75,6 +75,7 @@ class Shell:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
+                errors="replace",  # what curl reports stands amid what it fetches
                 timeout=120,
                 check=False,
             )
