@@ -21,9 +21,9 @@ from aed.debrief.follow_up.jobs import anonymise_patients, debrief_incidents, se
 from aed.errors import InvalidInput
 from aed.http.outbound_urls import refusal_reason
 from aed.imports.devices.rules import thresholds_in
-from aed.imports.feeds.fetching import Fetching
+from aed.imports.feeds.fetching import FetchLimits
 from aed.imports.feeds.jobs import run_feeds
-from aed.imports.issuer_checks import Asking, verify_certificates
+from aed.imports.issuer_checks import IssuerAccessSettings, verify_certificates
 from aed.incidents.alerts.actions.answers import delete_old_reply_keys, prune_locations
 from aed.incidents.centres.actions import delete_old_messages
 from aed.incidents.jobs import close_lapsed_incidents, estimate_paces, replan_due_incidents
@@ -305,23 +305,23 @@ def job_called(name: str) -> Job:
     raise InvalidInput(f"There is no job '{name}': {', '.join(job.name for job in TIMETABLE)}.", field="name")
 
 
-def fetching(settings: Settings) -> Fetching:
+def fetching(settings: Settings) -> FetchLimits:
     """The limits of fetching, as they are set."""
-    return Fetching(
+    return FetchLimits(
         most_bytes=settings.feed_limit_bytes,
         most_seconds=settings.feed_seconds,
         why_refused=partial(refusal_reason, is_private_allowed=settings.feed_allow_private),
     )
 
 
-def asking(settings: Settings) -> Asking:
+def asking(settings: Settings) -> IssuerAccessSettings:
     """How issuers are asked, as it is set."""
-    limits = Fetching(
+    limits = FetchLimits(
         most_bytes=settings.feed_limit_bytes,
         most_seconds=settings.issuer_seconds,
         why_refused=partial(refusal_reason, is_private_allowed=settings.feed_allow_private),
     )
-    return Asking(limits, settings.issuer_access)
+    return IssuerAccessSettings(limits, settings.issuer_access)
 
 
 # --- who runs it ----------------------------------------------------------------------------------------

@@ -20,8 +20,8 @@ from aed.certificates.rules import FAILURES_IN_A_ROW, LEFT_ALONE, LONGEST_PAUSE,
 from aed.certificates.verification.actions import begin_checks, claim
 from aed.database.session import Database, transaction
 from aed.http.outbound_urls import refusal_reason
-from aed.imports.feeds.fetching import Fetching
-from aed.imports.issuer_checks import MOST_ANSWER_BYTES, Asking, IssuerRun, verify_certificates
+from aed.imports.feeds.fetching import FetchLimits
+from aed.imports.issuer_checks import MAX_ANSWER_BYTES, IssuerAccessSettings, IssuerRun, verify_certificates
 from aed.responders.models import Certificate
 from aed.responders.rules import CertificateKind, Trust
 from aed.settings import IssuerAccess
@@ -49,9 +49,9 @@ def source() -> Iterator[Source]:
         yield opened
 
 
-def by(seconds: float = 5.0, **access: IssuerAccess) -> Asking:
-    limits = Fetching(most_bytes=1_000_000, most_seconds=seconds, why_refused=LOOPBACK_TOO)
-    return Asking(limits, access)
+def by(seconds: float = 5.0, **access: IssuerAccess) -> IssuerAccessSettings:
+    limits = FetchLimits(most_bytes=1_000_000, most_seconds=seconds, why_refused=LOOPBACK_TOO)
+    return IssuerAccessSettings(limits, access)
 
 
 @pytest.fixture
@@ -66,7 +66,9 @@ def card(session: Session, source: Source) -> int:
     return found
 
 
-def run(database: Database, at: datetime = NOW, *, how: Asking | None = None) -> IssuerRun | None:
+def run(
+    database: Database, at: datetime = NOW, *, how: IssuerAccessSettings | None = None
+) -> IssuerRun | None:
     runs = verify_certificates(database, lambda: at, by=how or by())
     return runs[0] if runs else None
 
@@ -149,7 +151,7 @@ NO_ANSWERS = {
     "a date that is none": (says(valid_until="soon"), "answers otherwise than agreed: valid_until"),
     "a kind of nobody": (says(kind="doctor"), "answers otherwise than agreed: kind"),
     "about another number": (says(number="RC-2"), "answers about another number than was asked"),
-    "too much": (answers("x" * (MOST_ANSWER_BYTES + 1)), "that is no answer"),
+    "too much": (answers("x" * (MAX_ANSWER_BYTES + 1)), "that is no answer"),
     "a deep nest": (answers("[" * 60_000), "answers with what is no JSON"),
     "500": (answers("", status=500), "answered 500 in place of an answer"),
     "a redirect": (answers("", status=302, Location="http://127.0.0.1:1/"), "answered 302"),
@@ -219,7 +221,7 @@ def test_a_connection_that_breaks_once_is_tried_again_at_once(
 def test_an_address_inside_is_not_asked_where_that_is_not_allowed(
     database: Database, session: Session, source: Source, card: int
 ) -> None:
-    strict = Asking(Fetching(most_bytes=1000, most_seconds=1), {})
+    strict = IssuerAccessSettings(FetchLimits(most_bytes=1000, most_seconds=1), {})
 
     run(database, how=strict)
 

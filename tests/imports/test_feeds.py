@@ -32,8 +32,8 @@ from aed.imports.devices.models import Review
 from aed.imports.devices.rules import ReviewKind
 from aed.imports.feeds import actions as feed_actions
 from aed.imports.feeds import jobs
-from aed.imports.feeds.actions import LEASE, FeedGiven, claim_feed, put_feed, remove_feed
-from aed.imports.feeds.fetching import FetchFailed, Fetching, Validators, fetch
+from aed.imports.feeds.actions import LEASE, FeedIn, claim_feed, put_feed, remove_feed
+from aed.imports.feeds.fetching import FetchFailed, FetchLimits, Validators, fetch
 from aed.imports.feeds.models import Feed, FeedResult, next_due
 from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
@@ -60,7 +60,7 @@ from tests.make import ADMINISTRATOR, NOW
 from tests.waiting import eventually
 
 PRIVATE_TOO = partial(refusal_reason, is_private_allowed=True)
-BY = Fetching(most_bytes=100_000, most_seconds=5, why_refused=PRIVATE_TOO)
+BY = FetchLimits(most_bytes=100_000, most_seconds=5, why_refused=PRIVATE_TOO)
 HURRIED = replace(BY, most_seconds=0.4)
 UNKNOWN = Validators()
 
@@ -252,7 +252,7 @@ def test_a_redirect_to_an_address_that_is_refused_is_not_followed(
 def test_a_name_with_a_private_address_among_its_own_is_not_connected_to(
     source: Source, tmp_path: Path, addresses: list[str]
 ) -> None:
-    by = Fetching(most_bytes=1000, most_seconds=5, resolve=lambda host, port: addresses)
+    by = FetchLimits(most_bytes=1000, most_seconds=5, resolve=lambda host, port: addresses)
 
     with pytest.raises(FetchFailed, match=r"feed\.example is .*: nothing is fetched from there"):
         fetch(source.url(host="feed.example"), tmp_path / "file", known=UNKNOWN, by=by)
@@ -411,7 +411,7 @@ def now() -> Clock:
 def follow(database: Database, url: str, name: str = "example", **given: Any) -> None:
     with transaction(database) as session:
         make.region(session)
-        put_feed(session, ADMINISTRATOR, FeedGiven(name, url, **given), by=BY, at=NOW)
+        put_feed(session, ADMINISTRATOR, FeedIn(name, url, **given), by=BY, at=NOW)
 
 
 def feed(database: Database, name: str = "example") -> Feed:
@@ -486,8 +486,8 @@ def test_whatever_its_server_does_the_register_is_untouched_and_recovers(
     assert len(run.said.splitlines()) == 1
     assert register(database) == before
     kept = feed(database)
-    assert (kept.last_tried_at, kept.last_said, kept.failures) == (now.at, run.said, 1)
-    assert kept.last_taken_at == NOW
+    assert (kept.last_tried_at, kept.last_message, kept.failures) == (now.at, run.said, 1)
+    assert kept.last_imported_at == NOW
     assert kept.next_due_at == now.at + timedelta(minutes=15)
     assert kept.claim is None
 
@@ -663,7 +663,7 @@ def test_a_run_whose_claim_was_lost_leaves_nothing(
             if what == "removed":
                 remove_feed(session, ADMINISTRATOR, "example")
             elif what == "moved":
-                moved = FeedGiven("example", source.url("/new.csv"))
+                moved = FeedIn("example", source.url("/new.csv"))
                 put_feed(session, ADMINISTRATOR, moved, by=BY, at=NOW)
             else:
                 late = NOW + LEASE + timedelta(seconds=1)
@@ -697,7 +697,7 @@ def test_one_feed_that_fails_keeps_no_other_from_its_turn(
 
 
 def test_a_stranger_and_a_reader_follow_nothing(session: Session) -> None:
-    given = FeedGiven("example", "https://feed.example/list.csv")
+    given = FeedIn("example", "https://feed.example/list.csv")
     reader = Viewer(role=ADMINISTRATOR.role, name="reads")
     for who, refused in ((ANYONE, NotSignedIn), (reader, NotAllowed)):
         with pytest.raises(refused):
@@ -729,9 +729,9 @@ def test_a_stranger_and_a_reader_follow_nothing(session: Session) -> None:
 def test_a_feed_that_cannot_be_meant_is_refused_by_the_field(
     session: Session, given: dict[str, Any], field: str
 ) -> None:
-    asked = replace(FeedGiven("example", "https://feed.example/list.csv"), **given)
+    asked = replace(FeedIn("example", "https://feed.example/list.csv"), **given)
     with pytest.raises((InvalidInput, NotFound)) as refused:
-        put_feed(session, ADMINISTRATOR, asked, by=Fetching(1000, 1), at=NOW)
+        put_feed(session, ADMINISTRATOR, asked, by=FetchLimits(1000, 1), at=NOW)
     assert refused.value.field == field
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from aed.errors import InvalidInput
 from aed.imports.formats.mapping import built_in_mappings, mapping_from
 from aed.imports.formats.recognise import DeviceFormat, read_devices
-from aed.imports.formats.workbook import MOST_CELLS
+from aed.imports.formats.workbook import MAX_CELLS
 from tests.imports.lists import DEVICE
 
 HEADER = ",".join(DEVICE)
@@ -232,7 +232,7 @@ def test_a_cell_in_the_far_corner(tmp_path: Path, sheet: bytes, says: str) -> No
 
 
 def test_more_cells_than_fit_without_saying_where_they_stand(tmp_path: Path) -> None:
-    row = b"<row>" + b"<c><v>1</v></c>" * (MOST_CELLS + 2_000) + b"</row>"
+    row = b"<row>" + b"<c><v>1</v></c>" * (MAX_CELLS + 2_000) + b"</row>"
     path = archive(tmp_path / "list.xlsx", {"xl/workbook.xml": b"<workbook/>", "xl/s": sheet_of(row)})
     with pytest.raises(InvalidInput, match="reaches to row"):
         read_devices(path)

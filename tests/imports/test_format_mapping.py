@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from aed.errors import InvalidInput
 from aed.imports.findings import FindingKind
-from aed.imports.formats.mapping import MOST_BYTES_OF_A_MAPPING, built_in_mappings, mapping_from, mapping_of
+from aed.imports.formats.mapping import MAX_MAPPING_BYTES, built_in_mappings, mapping_from, mapping_of
 from aed.imports.formats.recognise import DeviceFormat, read_devices
 from aed.imports.schemas import DeviceRow
 
@@ -155,7 +155,7 @@ def test_a_bad_mapping_file_says_which_key_and_what_would_be_right(change: str, 
 
 def test_mapping_files_that_are_none(tmp_path: Path) -> None:
     large, binary = tmp_path / "large.yaml", tmp_path / "binary.yaml"
-    large.write_bytes(b"#" * (MOST_BYTES_OF_A_MAPPING + 1))
+    large.write_bytes(b"#" * (MAX_MAPPING_BYTES + 1))
     binary.write_bytes(b"\xff\xfe\x00")
     for path, says in [
         (tmp_path / "nothing.yaml", "There is no mapping file"),

@@ -14,7 +14,7 @@ from aed.accounts.permissions import TokenRole
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 from aed.imports.devices import queries
 from aed.imports.devices.actions import DeviceReport, import_devices
-from aed.imports.devices.decisions import decide, join_devices
+from aed.imports.devices.decisions import decide, merge_two_devices
 from aed.imports.devices.rules import Decision, ReviewKind, Thresholds
 from aed.registry.changes import changes_of
 from aed.registry.devices.actions import withdraw_device
@@ -43,7 +43,7 @@ def devices(session: Session) -> list[Device]:
 
 
 def join(session: Session, kept_id: int, other_id: int) -> None:
-    join_devices(session, ADMINISTRATOR, kept_id, other_id, at=NOW)
+    merge_two_devices(session, ADMINISTRATOR, kept_id, other_id, at=NOW)
     session.commit()
 
 
@@ -145,7 +145,7 @@ def test_what_cannot_be_joined_is_refused(session: Session) -> None:
     session.commit()
 
     with pytest.raises(NotSignedIn):
-        join_devices(session, ANYONE, one.id, other.id, at=NOW)
+        merge_two_devices(session, ANYONE, one.id, other.id, at=NOW)
     with pytest.raises(InvalidInput, match="name two"):
         join(session, one.id, one.id)
     for pair in ((one.id, gone.id), (gone.id, one.id)):

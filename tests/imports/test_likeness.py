@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from aed.imports.devices.likeness import FAR_METRES, Entry, likeness
-from aed.imports.devices.matching import entry_of
+from aed.imports.devices.likeness import FAR_METRES, ComparedEntry, likeness
+from aed.imports.devices.matching import compared_entry
 from aed.imports.devices.rules import Thresholds, claims_of, metres_apart
 from aed.imports.formats.recognise import read_devices
 from aed.imports.schemas import DeviceRow
 from tests.imports.test_real_lists import published
 
 SURE, MAYBE = Thresholds().same_device_score, Thresholds().maybe_same_score
-LOBBY = Entry(place_zh="图书馆一楼大堂服务台旁", maker="Mindray")
+LOBBY = ComparedEntry(place_zh="图书馆一楼大堂服务台旁", maker="Mindray")
 
 
-def score(one: Entry, other: Entry, metres: float) -> float:
+def score(one: ComparedEntry, other: ComparedEntry, metres: float) -> float:
     return likeness(one, other, metres=metres).score
 
 
@@ -31,14 +31,14 @@ def test_the_same_words_a_few_metres_apart_are_one_device() -> None:
 
 
 def test_nearness_alone_is_a_question_and_distance_alone_none() -> None:
-    assert MAYBE <= score(LOBBY, Entry(), 8) < SURE
-    assert score(LOBBY, Entry(), 60) < MAYBE
+    assert MAYBE <= score(LOBBY, ComparedEntry(), 8) < SURE
+    assert score(LOBBY, ComparedEntry(), 60) < MAYBE
     assert score(LOBBY, LOBBY, 100) < SURE
 
 
 def test_a_serial_number_decides() -> None:
     numbered = replace(LOBBY, serial="SN-0001")
-    assert score(numbered, Entry(serial="sn0001", place_zh="别处"), 60) >= SURE
+    assert score(numbered, ComparedEntry(serial="sn0001", place_zh="别处"), 60) >= SURE
     assert score(numbered, replace(LOBBY, serial="SN-2"), 0) < MAYBE
 
 
@@ -46,9 +46,9 @@ def test_neighbours_of_one_building_are_not_one_device() -> None:
     second = replace(LOBBY, place_zh="图书馆大堂", floor=2)
     assert score(second, replace(second, floor=5), 10) < SURE
     assert score(replace(second, serial="1"), replace(second, floor=5, serial="1"), 10) >= MAYBE
-    two = [Entry(place_zh=f"{number}号楼大堂电梯左侧") for number in (2, 5)]
+    two = [ComparedEntry(place_zh=f"{number}号楼大堂电梯左侧") for number in (2, 5)]
     assert score(*two, 10) < SURE
-    spots = [Entry(place_zh=f"市图书馆 中山路100号 {spot}") for spot in ("管理中心", "游客服务台")]
+    spots = [ComparedEntry(place_zh=f"市图书馆 中山路100号 {spot}") for spot in ("管理中心", "游客服务台")]
     assert score(*spots, 0) < SURE
 
 
@@ -59,11 +59,15 @@ def test_every_score_is_explained() -> None:
 
 
 texts = st.none() | st.text(max_size=20)
-entries = st.builds(Entry, texts, texts, st.none() | st.integers(-20, 200), texts, texts, texts, texts, texts)
+entries = st.builds(
+    ComparedEntry, texts, texts, st.none() | st.integers(-20, 200), texts, texts, texts, texts, texts
+)
 
 
 @given(entries, entries, st.floats(0, FAR_METRES))
-def test_it_is_a_share_and_the_same_either_way(one: Entry, other: Entry, metres: float) -> None:
+def test_it_is_a_share_and_the_same_either_way(
+    one: ComparedEntry, other: ComparedEntry, metres: float
+) -> None:
     there, back = score(one, other, metres), score(other, one, metres)
     assert 0.0 <= there <= 1.0
     assert there == pytest.approx(back, abs=1e-9)
@@ -96,7 +100,7 @@ def test_neighbours_in_a_published_list_are_not_taken_for_one_device(path: str, 
     for number, one in enumerate(found):
         for other in found[number + 1 :]:
             metres = metres_apart(one["position"], other["position"])
-            if metres <= FAR_METRES and score(entry_of(one), entry_of(other), metres) >= SURE:
+            if metres <= FAR_METRES and score(compared_entry(one), compared_entry(other), metres) >= SURE:
                 taken.append((one, other))
     assert len(taken) <= most, taken
 
@@ -104,7 +108,7 @@ def test_neighbours_in_a_published_list_are_not_taken_for_one_device(path: str, 
 @pytest.mark.parametrize("path", LISTS)
 def test_a_device_that_is_told_again_is_asked_about_or_taken(path: str) -> None:
     for said in entries_of(path):
-        entry = entry_of(said)
+        entry = compared_entry(said)
         assert score(entry, entry, 0) >= SURE
         assert score(entry, entry, 10) >= MAYBE
         assert score(entry, replace(entry, place_en=None, place_zh=None, serial=None), 10) >= MAYBE

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aed.imports.devices.rules import (
-    Conflict,
-    Listed,
-    Merged,
-    Said,
-    Settled,
-    agree,
+    ClaimConflict,
+    DecidedConflict,
+    ListedRecord,
+    MergedClaims,
+    SourceClaim,
+    claims_agree,
     claims_of,
     digest_of,
     merge,
@@ -33,19 +33,19 @@ class Register:
 
     def __init__(self, ranks: Mapping[str, int]) -> None:
         self.ranks = ranks
-        self.listed: dict[str, Listed] = {}
+        self.listed: dict[str, ListedRecord] = {}
         self.present: dict[str, Any] = {}
         self.origins: Origins | None = None
-        self.conflicts: tuple[Conflict, ...] = ()
-        self.settled: list[Settled] = []
+        self.conflicts: tuple[ClaimConflict, ...] = ()
+        self.settled: list[DecidedConflict] = []
 
-    def says(self, source: str, claims: Mapping[str, Any]) -> Merged:
-        self.listed[source] = Listed(source, "1", claims)
+    def says(self, source: str, claims: Mapping[str, Any]) -> MergedClaims:
+        self.listed[source] = ListedRecord(source, "1", claims)
         if self.origins is None:
             self.origins = Origins({}, Origin(source, NOW))
         return self.hold()
 
-    def hold(self) -> Merged:
+    def hold(self) -> MergedClaims:
         assert self.origins is not None
         merged = merge(
             list(self.listed.values()),
@@ -134,7 +134,7 @@ def test_a_decision_ends_its_conflict_and_holds_in_any_order(
     conflict = data.draw(st.sampled_from(register.conflicts))
     takes = data.draw(st.booleans())
     right, wrong = (conflict.offered, conflict.present) if takes else (conflict.present, conflict.offered)
-    register.settled = [Settled(conflict.attribute, right, wrong)]
+    register.settled = [DecidedConflict(conflict.attribute, right, wrong)]
     register.hold()
 
     pairs = {
@@ -144,7 +144,8 @@ def test_a_decision_ends_its_conflict_and_holds_in_any_order(
     }
     assert frozenset((right.source, wrong.source)) not in pairs
     assert (
-        not agree(conflict.attribute, register.present[conflict.attribute], wrong.value) or len(SOURCES) > 2
+        not claims_agree(conflict.attribute, register.present[conflict.attribute], wrong.value)
+        or len(SOURCES) > 2
     )
 
 
@@ -162,8 +163,8 @@ def test_with_ranks_of_their_own_only_a_device_out_of_service_is_disputed(
 # --- One attribute at a time ----------------------------------------------------------------------------
 
 
-def held(*listed: tuple[str, Any], attribute: str = "maker", **given: Any) -> Merged:
-    said = [Listed(source, "1", {attribute: value}) for source, value in listed]
+def held(*listed: tuple[str, Any], attribute: str = "maker", **given: Any) -> MergedClaims:
+    said = [ListedRecord(source, "1", {attribute: value}) for source, value in listed]
     nothing: dict[str, Any] = {"present": {}, "origins": NOBODY, "gone": frozenset(), "ranks": {}}
     return merge(said, **nothing | given)
 
@@ -186,7 +187,7 @@ def test_a_source_that_no_longer_lists_the_device_is_believed_only_if_nobody_els
 
 def test_what_a_person_emptied_stays_empty() -> None:
     origins = Origins({"maker": Origin(BY_HAND, NOW)}, Origin("a", NOW))
-    assert held(("a", "Schiller"), origins=origins).holds["maker"] == Said(BY_HAND, "", None)
+    assert held(("a", "Schiller"), origins=origins).holds["maker"] == SourceClaim(BY_HAND, "", None)
 
 
 def test_the_latest_check_counts_whoever_tells_of_it() -> None:
@@ -200,21 +201,23 @@ def test_the_latest_check_counts_whoever_tells_of_it() -> None:
 def test_positions_agree_up_to_thirty_metres() -> None:
     here = {"lat": PATIENT.lat, "lon": PATIENT.lon}
     for metres, same in ((25, True), (35, False)):
-        assert agree("position", here, {**here, "lat": north_of(PATIENT, metres=metres).lat}) is same
+        assert claims_agree("position", here, {**here, "lat": north_of(PATIENT, metres=metres).lat}) is same
 
 
 def test_words_agree_whatever_their_width_case_and_punctuation() -> None:
-    assert agree("place_zh", "２号楼大堂，电梯旁", "2号楼大堂 电梯旁")
-    assert agree("place_en", "Lobby", "LOBBY of building 2")
-    assert not agree("place_en", "Lobby", "Swimming pool")
-    assert agree("serial", "SN-0001", "sn 0001")
-    assert not agree("serial", "SN-0001", "SN-0002")
+    assert claims_agree("place_zh", "２号楼大堂，电梯旁", "2号楼大堂 电梯旁")
+    assert claims_agree("place_en", "Lobby", "LOBBY of building 2")
+    assert not claims_agree("place_en", "Lobby", "Swimming pool")
+    assert claims_agree("serial", "SN-0001", "sn 0001")
+    assert not claims_agree("serial", "SN-0001", "SN-0002")
 
 
 def test_hours_agree_when_they_are_the_same_expression() -> None:
     known = {"opening_hours": "24/7", "opening_hours_raw": "24h"}
-    assert agree("opening_hours", known, {"opening_hours": "24/7", "opening_hours_raw": "always"})
-    assert not agree("opening_hours", known, {"opening_hours": "Mo 08:00-09:00", "opening_hours_raw": "24h"})
+    assert claims_agree("opening_hours", known, {"opening_hours": "24/7", "opening_hours_raw": "always"})
+    assert not claims_agree(
+        "opening_hours", known, {"opening_hours": "Mo 08:00-09:00", "opening_hours_raw": "24h"}
+    )
 
 
 def test_the_digest_is_of_what_is_said_not_of_its_order() -> None:

@@ -15,7 +15,7 @@ from aed.accounts.permissions import TokenRole
 from aed.errors import InvalidInput, NotSignedIn
 from aed.imports.devices import queries
 from aed.imports.devices.actions import DeviceReport, import_devices
-from aed.imports.devices.decisions import decide, put_source
+from aed.imports.devices.decisions import decide, update_source
 from aed.imports.devices.models import Review, SourceRecord
 from aed.imports.devices.rules import Decision, ReviewKind, Thresholds
 from aed.registry.changes import RegistryChange, changes_of
@@ -266,7 +266,7 @@ def test_a_conflict_that_is_none_any_more_is_not_asked(session: Session, tmp_pat
 def test_a_list_that_is_ranked_higher_is_believed_and_one_ranked_lower_is_not(
     session: Session, tmp_path: Path
 ) -> None:
-    put_source(session, ADMINISTRATOR, "theirs", rank=60, at=NOW)
+    update_source(session, ADMINISTRATOR, "theirs", rank=60, at=NOW)
     take(session, tmp_path, OURS | SAYS)
     assert counts(take(session, tmp_path, THEIRS | DENIES)) == (0, 1, 0, 0)
     (device,) = devices(session)
@@ -279,7 +279,7 @@ def test_a_list_that_is_ranked_higher_is_believed_and_one_ranked_lower_is_not(
 def test_another_rank_holds_at_once(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS | SAYS)
     take(session, tmp_path, THEIRS | DENIES)
-    put_source(session, ADMINISTRATOR, "theirs", rank=60, at=LATER)
+    update_source(session, ADMINISTRATOR, "theirs", rank=60, at=LATER)
     session.commit()
     assert (devices(session)[0].opening_hours, open_reviews(session)) == ("24/7", [])
 
@@ -391,7 +391,7 @@ def test_rows_put_right_are_a_part_of_their_list(session: Session, tmp_path: Pat
 
 def test_what_another_list_has_stays_and_is_as_that_says(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS | SAYS, *several(3, source="ours")[2:])
-    put_source(session, ADMINISTRATOR, "theirs", rank=40, at=NOW)
+    update_source(session, ADMINISTRATOR, "theirs", rank=40, at=NOW)
     take(session, tmp_path, THEIRS | DENIES)
     assert devices(session)[0].opening_hours == "Mo-Fr 08:00-17:00"
 
@@ -457,7 +457,7 @@ def test_a_stranger_decides_nothing(session: Session, tmp_path: Path) -> None:
     with pytest.raises(NotSignedIn):
         decide(session, ANYONE, review.id, Decision.SAME, thresholds=Thresholds(), at=NOW)
     with pytest.raises(NotSignedIn):
-        put_source(session, ANYONE, "theirs", rank=99, at=NOW)
+        update_source(session, ANYONE, "theirs", rank=99, at=NOW)
 
 
 def test_what_is_no_answer_is_refused_with_those_that_are(session: Session, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def join_devices(
     from aed.imports.devices import decisions as joining  # late: the rest of the group does without imports
 
     with writing() as session:
-        joining.join_devices(session, operator(), kept_id, other_id, at=clock.now())
+        joining.merge_two_devices(session, operator(), kept_id, other_id, at=clock.now())
         say(f"Device {other_id} is withdrawn: it is device {kept_id}.")
 
 

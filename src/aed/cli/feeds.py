@@ -15,8 +15,8 @@ from aed.errors import Conflict
 from aed.imports.devices.rules import thresholds_in
 from aed.imports.feeds import actions as feed_actions
 from aed.imports.feeds import jobs
-from aed.imports.feeds.actions import FeedGiven, put_feed, remove_feed
-from aed.imports.feeds.models import MOST_HOURS, FeedResult
+from aed.imports.feeds.actions import FeedIn, put_feed, remove_feed
+from aed.imports.feeds.models import MAX_HOURS, FeedResult
 from aed.imports.formats.mapping import text_of_mapping
 from aed.imports.formats.recognise import DeviceFormat
 from aed.schedule import fetching, is_run_here
@@ -32,7 +32,7 @@ Name = Annotated[str, typer.Argument(help="What it is called, such as its source
 def add(
     name: Name,
     url: Annotated[str, typer.Argument(help="Where the list is: https://…")],
-    every: Annotated[int, typer.Option(min=1, max=MOST_HOURS, help="In hours")] = 24,
+    every: Annotated[int, typer.Option(min=1, max=MAX_HOURS, help="In hours")] = 24,
     form: Annotated[DeviceFormat | None, typer.Option("--format", help="Recognised when left out")] = None,
     mapping: Annotated[
         Path | None, typer.Option(help="A mapping file, which is kept with the feed: read by that")
@@ -46,7 +46,7 @@ def add(
 ) -> None:
     """Follow a list of devices from now on; one of that name is changed."""
     settings = load_settings()
-    given = FeedGiven(
+    given = FeedIn(
         name=name,
         url=url,
         every_hours=every,
@@ -70,11 +70,12 @@ def show_all() -> None:
             (
                 feed.name,
                 f"{feed.every_hours} h",
-                _moment(feed.last_taken_at),
+                _moment(feed.last_imported_at),
                 _moment(feed.next_due_at),
                 f"{feed.last_result or 'not tried yet'}"
                 + (f" {feed.failures}x" if feed.failures > 1 else ""),
-                (f"{_moment(feed.last_tried_at)}: {feed.last_said}\n" if feed.last_said else "") + feed.url,
+                (f"{_moment(feed.last_tried_at)}: {feed.last_message}\n" if feed.last_message else "")
+                + feed.url,
             )
             for feed in feed_actions.feeds(session)
         ]

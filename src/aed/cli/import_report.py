@@ -7,7 +7,7 @@ from typing import Any
 
 from aed.cli.screen import say, table
 from aed.imports.devices.actions import DeviceReport
-from aed.imports.devices.import_rows import Taken
+from aed.imports.devices.import_rows import ImportedRow
 
 SHOWN = 20
 
@@ -67,7 +67,7 @@ def _tables(report: DeviceReport) -> None:
     _table("No longer listed", ["source", "id", ""], gone, count)
 
 
-def _row(taken: Taken) -> tuple[str, str, str]:
+def _row(taken: ImportedRow) -> tuple[str, str, str]:
     return taken.entry.where, taken.entry.source, taken.entry.source_id
 
 

@@ -17,7 +17,7 @@ from aed.cli.import_report import tell_what_became
 from aed.cli.screen import counting, say, table
 from aed.errors import InvalidInput
 from aed.files.formula_escaping import escape_formula
-from aed.imports.batches import BadRow, ImportReport, NothingTaken, Progress, refuse_bad_rows
+from aed.imports.batches import BadRow, ImportReport, NothingImported, Progress, refuse_bad_rows
 from aed.imports.devices.actions import DeviceReport, import_devices
 from aed.imports.devices.rules import thresholds_in
 from aed.imports.estates import import_buildings, import_estates
@@ -146,7 +146,7 @@ def _import[ReportT: ImportReport](
             if bad_rows is not None:
                 write_bad_rows(report.bad, bad_rows)
             refuse_bad_rows(report, file.name, is_strict=strict)
-    except NothingTaken as refused:
+    except NothingImported as refused:
         tell_bad_rows(refused.bad)
         raise
     say(

@@ -17,7 +17,7 @@ from aed.cli.imports import BadRows, File, Strict, tell_bad_rows, write_bad_rows
 from aed.cli.rows import SHOWN, After, Version, show_all, show_history
 from aed.cli.screen import counting, say, table
 from aed.imports.actions.issuer_rosters import IssuerRosterReport, import_issuer_roster
-from aed.imports.batches import NothingTaken, refuse_bad_rows
+from aed.imports.batches import NothingImported, refuse_bad_rows
 from aed.imports.issuer_checks import verify_certificates
 from aed.issuers import actions, queries
 from aed.issuers.schemas import IssuerAmend, IssuerIn, IssuerOut
@@ -164,7 +164,7 @@ def _read(
             if bad_rows is not None:
                 write_bad_rows(report.bad, bad_rows)
             refuse_bad_rows(report, file.name, is_strict=strict)
-    except NothingTaken as refused:
+    except NothingImported as refused:
         tell_bad_rows(refused.bad)
         raise
     return report

@@ -11,7 +11,7 @@ from aed import clock
 from aed.cli.context import operator, reading, writing_much
 from aed.cli.screen import counting, say, table
 from aed.imports.devices import queries
-from aed.imports.devices.decisions import decide, put_source
+from aed.imports.devices.decisions import decide, update_source
 from aed.imports.devices.models import Review
 from aed.imports.devices.rules import DECISIONS, HAND_RANK, Decision, ReviewKind, rank_of, thresholds_in
 from aed.settings import load_settings
@@ -141,7 +141,7 @@ def set_source(
 ) -> None:
     """Say whom to believe: of two lists that disagree, the one ranked higher."""
     with writing_much() as session, counting("devices") as progress:
-        source = put_source(
+        source = update_source(
             session,
             operator(),
             name,

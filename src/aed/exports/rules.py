@@ -152,9 +152,9 @@ BUFFER = CELL
 """What of the neighbouring tiles is repeated: exactly one row of squares, as those tiles show them."""
 CLUSTERED_BELOW_ZOOM = 14
 DEEPEST_ZOOM = 22
-MOST_SINGLE_DEVICES = 2_000
+MAX_SINGLE_DEVICES = 2_000
 """A tile with more shows them gathered at any zoom: a million devices in one house stay one tile."""
-FARTHEST_NORTH = 85.0511287798066
+MAX_MERCATOR_LATITUDE = 85.0511287798066
 """Web Mercator ends here, where the world is a square."""
 
 

@@ -14,7 +14,7 @@ from aed.database.boxes import inside_box
 from aed.database.compiled import inline_text
 from aed.database.geometry import latitude, longitude
 from aed.database.vector_tile import vector_tile
-from aed.exports.rules import BUFFER, CELL, CLUSTERED_BELOW_ZOOM, EXTENT, MOST_SINGLE_DEVICES, Tile
+from aed.exports.rules import BUFFER, CELL, CLUSTERED_BELOW_ZOOM, EXTENT, MAX_SINGLE_DEVICES, Tile
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
 
@@ -28,9 +28,9 @@ def device_tile(session: Session, viewer: Viewer, tile: Tile) -> bytes:
     (and the `id` of one that is alone). Near: a point for each device with what a map says of it.
     """
     if tile.zoom >= CLUSTERED_BELOW_ZOOM:
-        single = _single(session, viewer, tile).limit(MOST_SINGLE_DEVICES + 1)
+        single = _single(session, viewer, tile).limit(MAX_SINGLE_DEVICES + 1)
         number, shown = vector_tile(session, single, layer=LAYER, extent=EXTENT, buffer=BUFFER)
-        if number <= MOST_SINGLE_DEVICES:
+        if number <= MAX_SINGLE_DEVICES:
             return shown
     return vector_tile(session, _gathered(session, viewer, tile), layer=LAYER, extent=EXTENT, buffer=BUFFER)[
         1

@@ -21,17 +21,17 @@ from aed.registry.changes import PutOutcome
 from aed.registry.estates import queries as estate_queries
 
 ROWS_AT_ONCE = 500
-MOST_TOLD = 1_000
-"""So many bad rows are told in a refusal."""
-MOST_BAD_ROWS = 100_000
-"""That are remembered of a file that has hardly any others."""
+MAX_REPORTED_ROWS = 1_000
+"""Bad rows that a refusal lists."""
+MAX_BAD_ROWS = 100_000
+"""Bad rows that are kept in memory before a file of mostly bad rows is refused."""
 
 type Progress = Callable[[int], None]
-"""Is told how many have been done up to now."""
+"""Called with the number of rows done so far."""
 
 
-def further(progress: Progress | None, *, after: int) -> Progress:
-    """The same for what is done after so many, counted from nothing again."""
+def offset_progress(progress: Progress | None, *, after: int) -> Progress:
+    """Return a progress callback for a second phase, which counts from `after`."""
 
     def count(done: int) -> None:
         if progress is not None:
@@ -42,7 +42,7 @@ def further(progress: Progress | None, *, after: int) -> Progress:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that was set aside: where it stands, what is wrong with it, and what it holds."""
+    """A row that was set aside: where it is in the file, what is wrong, and its cells."""
 
     where: str
     reason: str
@@ -52,13 +52,13 @@ class BadRow:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What an import did."""
+    """The result of an import."""
 
     new: int = 0
     changed: int = 0
     unchanged: int = 0
     hours_not_understood: int = 0
-    """Devices whose hours are kept as written and count as unknown."""
+    """Devices whose hours could not be parsed: kept as written, and unknown."""
     bad: list[BadRow] = field(default_factory=list)
     """In the order of the file."""
 
@@ -76,8 +76,8 @@ class ImportReport:
                 self.unchanged += 1
 
     def set_aside(self, record: Record, reason: str) -> None:
-        """Raises InvalidInput for a file of bad rows, which would fill the memory."""
-        if len(self.bad) >= MOST_BAD_ROWS and len(self.bad) > self.taken:
+        """Set a row aside. Raise InvalidInput for a file of mostly bad rows, which would fill the memory."""
+        if len(self.bad) >= MAX_BAD_ROWS and len(self.bad) > self.taken:
             raise InvalidInput(
                 f"More than {len(self.bad):,} rows cannot be taken, and that is most of them; the first, "
                 f"{self.bad[0].where}: {self.bad[0].reason}. Is this the list that is meant?",
@@ -86,8 +86,8 @@ class ImportReport:
         self.bad.append(BadRow(record.where, printable(reason), record.number, record.fields))
 
 
-class NothingTaken(InvalidInput):
-    """A file of which nothing is taken, because of its bad rows."""
+class NothingImported(InvalidInput):
+    """Nothing of the file was imported, because of its bad rows."""
 
     code = "nothing-taken"
     title = "Nothing of the file was taken"
@@ -95,31 +95,31 @@ class NothingTaken(InvalidInput):
     def __init__(self, detail: str, bad: Sequence[BadRow]) -> None:
         super().__init__(detail, field="file")
         self.bad = bad
-        self.errors = [{"field": row.where, "detail": row.reason} for row in bad[:MOST_TOLD]]
+        self.errors = [{"field": row.where, "detail": row.reason} for row in bad[:MAX_REPORTED_ROWS]]
 
 
 def refuse_bad_rows(report: ImportReport, file: str, *, is_strict: bool = False) -> None:
-    """Raises NothingTaken where every row is bad; where one is enough to take nothing (`is_strict`), for one.
+    """Raise NothingImported if every row is bad, or, with `is_strict`, if any row is.
 
-    The caller's transaction must end with it.
+    The caller must roll back its transaction.
     """
     if not report.bad or (report.taken and not is_strict):
         return
     first = f"{len(report.bad)} bad rows, first {report.bad[0].where}: {report.bad[0].reason}"
     if report.taken == 0:
-        raise NothingTaken(f"{file} holds no row that can be taken: {first}", report.bad)
-    raise NothingTaken(f"Nothing was taken: {first}", report.bad)
+        raise NothingImported(f"{file} holds no row that can be taken: {first}", report.bad)
+    raise NothingImported(f"Nothing was taken: {first}", report.bad)
 
 
 def begin_import[ReportT: ImportReport](session: Session, who: Viewer, report: ReportT) -> ReportT:
-    """An import by an administrator, and no other one beside it."""
+    """Require an administrator, and exclude other imports until commit."""
     require_administrator(who)
     exclusive_lock(session, "import")
     return report
 
 
-def finished[ReportT: ImportReport](report: ReportT) -> ReportT:
-    """The report with its bad rows in order. Raises InvalidInput for a file that held no row at all."""
+def finish_import[ReportT: ImportReport](report: ReportT) -> ReportT:
+    """Return the report with its bad rows in file order. Raise InvalidInput for a file without rows."""
     if report.taken == 0 and not report.bad:
         raise InvalidInput("The file holds no rows below its first line.", field="file")
     report.bad.sort(key=lambda bad: bad.number)
@@ -136,9 +136,9 @@ def valid_rows[RowT](
     is_of_others: bool = False,
     country: str | None = None,
 ) -> Iterator[tuple[Record, RowT]]:
-    """The rows that can be meant; the others are set aside. `country`: where the whole list lies.
+    """Yield the valid rows; set the others aside. `country`: where the whole list lies.
 
-    What the register itself gave out comes back as it was, so only lists of others are doubted.
+    Rows exported from this register are not checked for implausible positions.
     """
     for done, record in enumerate(records, start=1):
         if progress is not None:
@@ -168,7 +168,7 @@ def valid_rows[RowT](
 def without_duplicates[RowT](
     rows: Iterable[tuple[Record, RowT]], identity: Callable[[RowT], tuple[str, ...]], report: ImportReport
 ) -> Iterator[tuple[Record, RowT]]:
-    """The first row of each identity; a later one is set aside: which of the two is right, nobody knows."""
+    """Yield the first row of each identity; set later ones aside, since either could be right."""
     seen: dict[tuple[str, ...], str] = {}
     for record, row in rows:
         key = identity(row)
@@ -179,20 +179,21 @@ def without_duplicates[RowT](
             report.set_aside(record, f"{' '.join(key)} stands in {first} already: a duplicate")
 
 
-def take[RowT, DoneT](
+def import_in_batches[RowT, DoneT](
     session: Session,
     rows: Iterable[tuple[Sequence[Record], RowT]],
     put: Callable[[Sequence[RowT]], Sequence[DoneT]],
     report: ImportReport,
     count: Callable[[DoneT], None],
 ) -> None:
-    """Takes the rows in batches, each with the records that it was read from, and counts what was done. Of a
-    batch that cannot be taken as a whole, the bad rows are looked for."""
+    """Import rows in batches, with the records they were read from, and count the outcomes.
+
+    If a batch fails, import its rows one by one, and set the bad ones aside."""
     for batch in batched(rows, ROWS_AT_ONCE):
-        _take_batch(session, batch, put, report, count)
+        _import_batch(session, batch, put, report, count)
 
 
-def _take_batch[RowT, DoneT](
+def _import_batch[RowT, DoneT](
     session: Session,
     batch: Sequence[tuple[Sequence[Record], RowT]],
     put: Callable[[Sequence[RowT]], Sequence[DoneT]],
@@ -208,8 +209,8 @@ def _take_batch[RowT, DoneT](
                 report.set_aside(record, row_reason(error))
             return
         middle = len(batch) // 2
-        _take_batch(session, batch[:middle], put, report, count)
-        _take_batch(session, batch[middle:], put, report, count)
+        _import_batch(session, batch[:middle], put, report, count)
+        _import_batch(session, batch[middle:], put, report, count)
     else:
         for outcome in outcomes:
             count(outcome)
@@ -224,19 +225,19 @@ _COLUMNS: Mapping[str, str] = {"position.datum": "datum", "position": "lat, lon"
 """What a field of the register is called in a file."""
 
 
-_MOST_ESTATES = 20_000
+_MAX_ESTATES = 20_000
 
 
-class Estates:
-    """The estates of a source by its own id, asked once each (of a long list now and then again)."""
+class EstateIds:
+    """Look up estates by the ids of a source; cached."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._known: dict[tuple[str, str], int] = {}
 
     def load(self, named: Iterable[tuple[str, str]]) -> None:
-        """These will be asked for, and are read at once."""
-        if len(self._known) > _MOST_ESTATES:
+        """Read these estates in one query."""
+        if len(self._known) > _MAX_ESTATES:
             self._known.clear()
         unknown: dict[str, set[str]] = {}
         for source, source_id in named:

@@ -18,7 +18,7 @@ from aed.imports.rules import printable
 
 NEARLY_ZERO_DEGREES: Final = 0.01
 POLE_DEGREES: Final = 89.9
-MOST_DIGITS_BEFORE: Final = 12
+MAX_DIGITS_BEFORE_POINT: Final = 12
 """A number that had more digits before its lost decimal point was no coordinate."""
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
@@ -192,7 +192,7 @@ def _signed(value: float, letter: str | None) -> float:
 
 def points_put_back(value: float, *, most: float) -> Iterator[float]:
     """What a number may be with its decimal point put back: 3435.12 and 34351234 may be 34.35…, and 3.43…"""
-    for power in range(1, MOST_DIGITS_BEFORE):
+    for power in range(1, MAX_DIGITS_BEFORE_POINT):
         moved = value / 10**power
         if abs(moved) <= most and abs(moved) >= 1.0:
             yield moved

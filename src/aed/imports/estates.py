@@ -19,12 +19,12 @@ from aed.accounts.regions import RegionIn, put_region
 from aed.database.geometry import shape_of
 from aed.errors import InvalidInput
 from aed.imports.batches import (
-    Estates,
+    EstateIds,
     ImportReport,
     Progress,
     begin_import,
-    finished,
-    take,
+    finish_import,
+    import_in_batches,
     valid_rows,
     without_duplicates,
 )
@@ -51,12 +51,12 @@ _COLUMNS = columns(RegionRow, EstateRow, GateRow, BuildingRow)
 def import_estates(
     session: Session, who: Viewer, path: Path, *, at: datetime, progress: Progress | None = None
 ) -> ImportReport:
-    """Regions, estates, gates and buildings from a file, whatever their order in it.
+    """Import regions, estates, gates and buildings from a file, in any order.
 
-    All good rows or, when this raises, none: the caller's transaction is the border.
+    Imports all good rows, or raises and the caller rolls back.
     """
     report = begin_import(session, who, ImportReport())
-    estates = Estates(session)
+    estates = EstateIds(session)
 
     def put(rows: Sequence[Row]) -> list[PutOutcome]:
         return [_put(session, who, row, estates, at=at) for row in rows]
@@ -69,8 +69,8 @@ def import_estates(
         progress=progress,
     )
     once = without_duplicates(rows, _identity, report)
-    take(session, (((record,), row) for record, row in once), put, report, report.count)
-    return finished(report)
+    import_in_batches(session, (((record,), row) for record, row in once), put, report, report.count)
+    return finish_import(report)
 
 
 def _records(path: Path) -> Iterator[Record]:
@@ -79,7 +79,7 @@ def _records(path: Path) -> Iterator[Record]:
 
 
 def _parents_first(records: Iterable[Record]) -> list[Record]:
-    """Regions, each after the one above it, then estates, then what stands in them; else as in the file."""
+    """Sort: regions (parents first), estates, then gates and buildings; otherwise in file order."""
     found = list(records)
     parents = {
         str(record.fields.get("code")): str(record.fields.get("parent"))
@@ -111,7 +111,7 @@ def _identity(row: Row) -> tuple[str, ...]:
     return row.kind, row.source, row.source_id
 
 
-def _put(session: Session, who: Viewer, row: Row, estates: Estates, *, at: datetime) -> PutOutcome:
+def _put(session: Session, who: Viewer, row: Row, estates: EstateIds, *, at: datetime) -> PutOutcome:
     match row:
         case RegionRow():
             given = RegionIn.model_validate(row.model_dump(exclude={"kind"}, exclude_unset=True))
@@ -125,7 +125,7 @@ def _put(session: Session, who: Viewer, row: Row, estates: Estates, *, at: datet
             return _put_building(session, who, row, estates)
 
 
-def _put_gate(session: Session, who: Viewer, row: GateRow, estates: Estates, *, at: datetime) -> PutOutcome:
+def _put_gate(session: Session, who: Viewer, row: GateRow, estates: EstateIds, *, at: datetime) -> PutOutcome:
     given = GateIn.model_validate(
         {
             **row.model_dump(
@@ -139,7 +139,7 @@ def _put_gate(session: Session, who: Viewer, row: GateRow, estates: Estates, *, 
     )
 
 
-def _put_building(session: Session, who: Viewer, row: BuildingRow, estates: Estates) -> PutOutcome:
+def _put_building(session: Session, who: Viewer, row: BuildingRow, estates: EstateIds) -> PutOutcome:
     estate_id = estates.id_of(row.estate_source or row.source, row.estate)
     given = PositionIn(lat=row.lat, lon=row.lon, datum=row.datum)
     require_near_estate(estate_queries.estate(session, who, estate_id), given.position(), given)
@@ -155,7 +155,7 @@ AT_ONCE: Final = 1_000
 
 @dataclass(slots=True)
 class BuildingReport(ImportReport):
-    """What an import of buildings did."""
+    """The result of an import of buildings."""
 
     gone: int = 0
     outside: int = 0
@@ -165,7 +165,9 @@ class BuildingReport(ImportReport):
 def import_buildings(
     session: Session, who: Viewer, path: Path, *, progress: Progress | None = None
 ) -> BuildingReport:
-    """The estates that the extract shows have the buildings that it shows, and no others of OpenStreetMap.
+    """Import the buildings of registered estates from an OpenStreetMap extract.
+
+    Buildings that came from OpenStreetMap and are no longer in the extract are withdrawn.
 
     visibility: an administrator's.
     """

@@ -37,10 +37,10 @@ from aed.http.outbound_urls import Target, target_of
 from aed.imports.feeds.fetching import (
     Deadline,
     FetchFailed,
-    Fetching,
+    FetchLimits,
     addresses_of,
     asked_to_wait,
-    said_of,
+    failure_message,
     within,
 )
 from aed.imports.feeds.jobs import Now
@@ -49,12 +49,12 @@ from aed.issuers import queries as issuers
 from aed.issuers.rules import CertificateKind
 from aed.settings import IssuerAccess
 
-MOST_ANSWER_BYTES: Final = 64_000
+MAX_ANSWER_BYTES: Final = 64_000
 TRIES_AT_ONCE: Final = 2
 """A connection that breaks once is tried again at once; more often is for the timetable."""
 
 
-class Answered(BaseModel):
+class IssuerAnswer(BaseModel):
     """What an issuer answers. What it sends besides is passed over."""
 
     model_config = ConfigDict(strict=True)
@@ -80,14 +80,16 @@ class Answered(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class IssuerAccessSettings:
     """How issuers are asked: the limits, and the keys by the issuer's code."""
 
-    fetching: Fetching
+    fetching: FetchLimits
     access: Mapping[str, IssuerAccess]
 
 
-def ask(url: str, code: str, asked: ToAsk, *, by: Asking, at: datetime) -> Said | NoAnswer | None:
+def ask_issuer(
+    url: str, code: str, asked: ToAsk, *, by: IssuerAccessSettings, at: datetime
+) -> Said | NoAnswer | None:
     """What the issuer says of the certificate; None: it knows none with that number.
 
     Everything that a server can do wrong is a NoAnswer with a sentence; nothing is raised for it.
@@ -109,7 +111,7 @@ class _Broken(FetchFailed):
     """A failure that may be gone at once."""
 
 
-def _asked_once(url: str, code: str, asked: ToAsk, *, by: Asking, at: datetime) -> Said | None:
+def _asked_once(url: str, code: str, asked: ToAsk, *, by: IssuerAccessSettings, at: datetime) -> Said | None:
     target = target_of(url)
     body = json.dumps(
         {
@@ -148,12 +150,12 @@ def _asked_once(url: str, code: str, asked: ToAsk, *, by: Asking, at: datetime) 
             finally:
                 answer.close()
         except (httpx2.ConnectError, httpx2.RemoteProtocolError, httpx2.ReadError) as error:
-            said = said_of(error, target.host, deadline, what="answer")
+            said = failure_message(error, target.host, deadline, what="answer")
             if deadline.is_over:
                 raise said from error
             raise _Broken(said.detail) from error
         except httpx2.HTTPError as error:
-            raise said_of(error, target.host, deadline, what="answer") from error
+            raise failure_message(error, target.host, deadline, what="answer") from error
     return _understood(answer, content, target, asked)
 
 
@@ -173,13 +175,13 @@ def _authorization(access: IssuerAccess | None, body: str, at: datetime) -> Mapp
     }
 
 
-def _content(answer: httpx2.Response, target: Target, by: Fetching, deadline: Deadline) -> bytes:
+def _content(answer: httpx2.Response, target: Target, by: FetchLimits, deadline: Deadline) -> bytes:
     content = bytearray()
     for chunk in answer.iter_raw():
         deadline.check(target.host, "answer")
         content += chunk
-        if len(content) > min(MOST_ANSWER_BYTES, by.most_bytes):
-            raise FetchFailed(f"{target.host} sends more than {MOST_ANSWER_BYTES} bytes: that is no answer.")
+        if len(content) > min(MAX_ANSWER_BYTES, by.most_bytes):
+            raise FetchFailed(f"{target.host} sends more than {MAX_ANSWER_BYTES} bytes: that is no answer.")
     deadline.check(target.host, "answer")
     return bytes(content)
 
@@ -208,7 +210,7 @@ def _understood(answer: httpx2.Response, content: bytes, target: Target, asked: 
     if isinstance(given, dict) and given.get("found") is False:
         return None
     try:
-        answered = Answered.model_validate(given)
+        answered = IssuerAnswer.model_validate(given)
     except ValidationError as error:
         wrong = error.errors()[0]
         where = ".".join(str(part) for part in wrong["loc"]) or "the whole"
@@ -223,7 +225,7 @@ def _understood(answer: httpx2.Response, content: bytes, target: Target, asked: 
 # --- certificates ---------------------------------------------------------------------------------------
 
 ASKED_AT_ONCE: Final = 20
-MOST_A_RUN: Final = 200
+MAX_CHECKS_PER_RUN: Final = 200
 """Of one issuer; the next run goes on."""
 
 
@@ -237,7 +239,7 @@ class IssuerRun:
     is_left_alone: bool
 
 
-def verify_certificates(database: Database, now: Now, *, by: Asking) -> list[IssuerRun]:
+def verify_certificates(database: Database, now: Now, *, by: IssuerAccessSettings) -> list[IssuerRun]:
     """Certificates that are not verified wait for their issuers; those that can be asked have been, as far as
     they answer. It may run in several processes: each question is asked by one.
 
@@ -254,9 +256,11 @@ def verify_certificates(database: Database, now: Now, *, by: Asking) -> list[Iss
     return [_ask_issuer(database, issuer_id, code, now, by) for issuer_id, code in due]
 
 
-def _ask_issuer(database: Database, issuer_id: int, code: str, now: Now, by: Asking) -> IssuerRun:
+def _ask_issuer(
+    database: Database, issuer_id: int, code: str, now: Now, by: IssuerAccessSettings
+) -> IssuerRun:
     answered = unanswered = 0
-    while answered + unanswered < MOST_A_RUN:
+    while answered + unanswered < MAX_CHECKS_PER_RUN:
         with transaction(database) as session:
             url = issuers.issuer(session, issuer_id).query_url
             claimed = claim(session, issuer_id, now(), limit=ASKED_AT_ONCE)
@@ -274,10 +278,10 @@ def _ask_issuer(database: Database, issuer_id: int, code: str, now: Now, by: Ask
 
 
 def _ask_once(
-    database: Database, issuer_id: int, code: str, url: str, asked: ToAsk, now: Now, by: Asking
+    database: Database, issuer_id: int, code: str, url: str, asked: ToAsk, now: Now, by: IssuerAccessSettings
 ) -> tuple[bool, bool]:
     """Whether an answer came, and whether the issuer is to be left alone."""
-    answer = ask(url, code, asked, by=by, at=now())
+    answer = ask_issuer(url, code, asked, by=by, at=now())
     with transaction(database) as session:
         issuer = issuers.issuer(session, issuer_id)
         if isinstance(answer, NoAnswer):

@@ -12,7 +12,15 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions import region_by_code
-from aed.imports.batches import Estates, ImportReport, Progress, begin_import, finished, take, valid_rows
+from aed.imports.batches import (
+    EstateIds,
+    ImportReport,
+    Progress,
+    begin_import,
+    finish_import,
+    import_in_batches,
+    valid_rows,
+)
 from aed.imports.formats.recognise import read_table_or_own
 from aed.imports.formats.records import Record
 from aed.imports.schemas import ResponderRef, ResponderRow, columns, needed_columns
@@ -26,15 +34,15 @@ type Person = Sequence[ResponderRow]
 def import_responders(
     session: Session, who: Viewer, path: Path, *, at: datetime, progress: Progress | None = None
 ) -> ImportReport:
-    """People who may be called; the rows of one person are taken together or set aside together.
+    """Import responders. The rows of a person are imported together, or set aside together.
 
-    All good rows or, when this raises, none: the caller's transaction is the border.
+    Imports all good rows, or raises and the caller rolls back.
 
-    1. The file is read for how many rows each person has: most have one, which need not wait for others.
-    2. It is read again: a person is taken once the last of their rows has been read, with many others.
+    1. Read the file to count the rows of each person; most have one.
+    2. Read it again; import a person, in a batch, once the last of their rows has been read.
     """
     report = begin_import(session, who, ImportReport())
-    region_ids, estates = _RegionIds(session), Estates(session)
+    region_ids, estates = _RegionIds(session), EstateIds(session)
     together = _Together(report, _several(_records(path)))
     rows = valid_rows(
         _records(path),
@@ -49,8 +57,8 @@ def import_responders(
         given = [_given(rows, region_ids, estates) for rows in batch]
         return [PutOutcome.of(each) for each in put_responders(session, who, given, at=at)]
 
-    take(session, together.people(rows), put, report, report.count)
-    return finished(report)
+    import_in_batches(session, together.people(rows), put, report, report.count)
+    return finish_import(report)
 
 
 def _records(path: Path) -> Iterator[Record]:
@@ -63,7 +71,7 @@ def _records(path: Path) -> Iterator[Record]:
 
 
 def _ref_in(fields: Mapping[str, Any]) -> ResponderRef | None:
-    """Which person a row is of, whatever else is wrong with it; None: it does not say."""
+    """Return the person whom a row is about, even if the row is bad; None if it names none."""
     try:
         return ResponderRef.model_validate({name: fields.get(name) for name in ResponderRef.model_fields})
     except ValidationError:
@@ -71,10 +79,10 @@ def _ref_in(fields: Mapping[str, Any]) -> ResponderRef | None:
 
 
 def _several(records: Iterable[Record]) -> dict[ResponderRef, int]:
-    """How many rows they have, of the people who have more than one.
+    """Count the rows of people who have more than one.
 
-    Of each person a hash alone is kept. Somebody whose hash another person had before is counted once too
-    often, and is taken at the end of the file.
+    Only a hash of each person is kept. A person whose hash collides is counted once too often, and is
+    imported at the end of the file.
     """
     met: set[int] = set()
     several: dict[ResponderRef, int] = {}
@@ -89,12 +97,12 @@ def _several(records: Iterable[Record]) -> dict[ResponderRef, int]:
 
 
 class _Together:
-    """The rows of each person, which may stand anywhere in the file, together."""
+    """Gather the rows of each person, which may be anywhere in the file."""
 
     def __init__(self, report: ImportReport, several: dict[ResponderRef, int]) -> None:
         self._report = report
         self._left = several
-        """Rows still to be read, of people who have several."""
+        """Rows yet to be read, of people with several."""
         self._rows: dict[ResponderRef, list[tuple[Record, ResponderRow]]] = {}
         self._spoilt_by: dict[ResponderRef, str] = {}
         self._bad_rows_seen = 0
@@ -102,8 +110,7 @@ class _Together:
     def people(
         self, rows: Iterable[tuple[Record, ResponderRow]]
     ) -> Iterator[tuple[Sequence[Record], Person]]:
-        """Those who can be taken, each when the last of their rows has been read; the rows of the others are
-        set aside."""
+        """Yield each valid person once the last of their rows has been read; set the others aside."""
         for record, row in rows:
             yield from self._without_bad_rows()
             ref = ResponderRef(source=row.source, source_id=row.source_id)
@@ -123,7 +130,7 @@ class _Together:
             yield from self._settled(ref)
 
     def _without_bad_rows(self) -> Iterator[tuple[Sequence[Record], Person]]:
-        """A row that cannot be taken spoils the others of its person."""
+        """Set aside all rows of a person who has a bad one."""
         while self._bad_rows_seen < len(self._report.bad):
             bad = self._report.bad[self._bad_rows_seen]
             self._bad_rows_seen += 1
@@ -138,7 +145,7 @@ class _Together:
             yield from self._settled(ref)
 
     def _settled(self, ref: ResponderRef) -> Iterator[tuple[Sequence[Record], Person]]:
-        """The person, or each of their rows is set aside."""
+        """Return the person, or set each of their rows aside."""
         del self._left[ref]
         found = self._rows.pop(ref, [])
         if not found:
@@ -166,7 +173,7 @@ def _why_not(found: Sequence[tuple[Record, ResponderRow]], spoilt_by: str | None
 
 
 class _RegionIds:
-    """The regions by their codes, asked once each."""
+    """Look up regions by code; cached."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -178,7 +185,7 @@ class _RegionIds:
         return self._known[code]
 
 
-def _given(rows: Person, region_ids: _RegionIds, estates: Estates) -> ResponderGiven:
+def _given(rows: Person, region_ids: _RegionIds, estates: EstateIds) -> ResponderGiven:
     person = rows[0]
     return ResponderGiven(
         source=person.source,

@@ -13,9 +13,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-MOST_REASONS = 3
-LONGEST_REASON = 400
-LONGEST_VALUE = 40
+MAX_REASONS = 3
+MAX_REASON_LENGTH = 400
+MAX_VALUE_LENGTH = 40
 
 _WRITTEN: Mapping[str, str] = {
     "source": "letters, digits and . _ : - only",
@@ -77,7 +77,7 @@ def reasons_of(error: ValidationError, *, known: Collection[str]) -> list[tuple[
     ]
 
 
-def printable(text: str, length: int = LONGEST_REASON) -> str:
+def printable(text: str, length: int = MAX_REASON_LENGTH) -> str:
     """One line that any terminal and any file takes."""
     one_line = " ".join(text.split())
     shown = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in one_line)
@@ -85,7 +85,7 @@ def printable(text: str, length: int = LONGEST_REASON) -> str:
 
 
 def _joined(said: list[str]) -> str:
-    return printable("; ".join(said[:MOST_REASONS]))
+    return printable("; ".join(said[:MAX_REASONS]))
 
 
 def _said(wrong: list[ErrorDetails], known: Collection[str]) -> list[str]:
@@ -99,10 +99,10 @@ def _one(wrong: ErrorDetails, known: Collection[str]) -> str:
     if wrong["type"] == "extra_forbidden":
         near = difflib.get_close_matches(column, known, n=1)
         hint = f": did you mean {near[0]}?" if near else ""
-        return f"{printable(column, LONGEST_VALUE)}: is not a known name{hint}"
+        return f"{printable(column, MAX_VALUE_LENGTH)}: is not a known name{hint}"
     said = _right(wrong, column)
     if wrong["type"] != "missing" and isinstance(wrong["input"], str | int | float):
-        said += f" (it is '{printable(str(wrong['input']), LONGEST_VALUE)}')"
+        said += f" (it is '{printable(str(wrong['input']), MAX_VALUE_LENGTH)}')"
     return f"{column}: {said}" if column else said
 
 

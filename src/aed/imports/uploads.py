@@ -19,8 +19,8 @@ from starlette.requests import ClientDisconnect
 from aed.errors import InvalidInput, NoRoom
 from aed.imports.formats.mapping import Mapping, mapping_from
 
-MOST_MAPPING_BYTES: Final = 100_000
-MOST_NAME_BYTES: Final = 200
+MAX_MAPPING_BYTES: Final = 100_000
+MAX_NAME_BYTES: Final = 200
 """File systems take 255."""
 BYTES_AT_ONCE: Final = 1 << 20
 """So many are written to the disk together."""
@@ -50,14 +50,14 @@ FILE_BODY: Final[dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class SentFile:
-    """A file that has come whole, in a folder of its own."""
+class UploadedFile:
+    """An uploaded file, complete, in a temporary folder of its own."""
 
     path: Path
     mapping_text: bytes | None
 
     def mapping(self) -> Mapping | None:
-        """The mapping that came beside it. Raises InvalidInput for one that cannot be meant."""
+        """Return the mapping sent with the file. Raise InvalidInput for an invalid one."""
         if self.mapping_text is None or not self.mapping_text.strip():
             return None
         try:
@@ -67,11 +67,11 @@ class SentFile:
 
 
 @asynccontextmanager
-async def sent_file(request: Request, *, name: str | None) -> AsyncIterator[SentFile]:
-    """The file that the request sends, until the end of the block; it is never whole in memory.
+async def uploaded_file(request: Request, *, name: str | None) -> AsyncIterator[UploadedFile]:
+    """Store the uploaded file in a temporary folder for the block, without holding it in memory.
 
-    It is called `name`, else as the form calls it. Raises InvalidInput for a form that is none, has no part
-    `file`, or breaks off, and NoRoom where the disk takes no more.
+    Its name is `name`, or the form's. Raise InvalidInput for a malformed or truncated form or one without
+    `file`, and NoRoom if the disk is full.
     """
     with ExitStack() as kept:
         try:
@@ -85,7 +85,7 @@ async def sent_file(request: Request, *, name: str | None) -> AsyncIterator[Sent
         yield sent
 
 
-async def _saved(request: Request, folder: Path, *, name: str | None) -> SentFile:
+async def _saved(request: Request, folder: Path, *, name: str | None) -> UploadedFile:
     coming = folder / ".coming"
     kind, options = parse_options_header(request.headers.get("content-type"))
     given_name: str | None = None
@@ -99,19 +99,19 @@ async def _saved(request: Request, folder: Path, *, name: str | None) -> SentFil
         else:
             async for piece in request.stream():
                 file.write(piece)
-    return SentFile(coming.rename(folder / _file_name(name or given_name)), mapping_text)
+    return UploadedFile(coming.rename(folder / _file_name(name or given_name)), mapping_text)
 
 
 def _file_name(given: str | None) -> str:
-    """A name for a file in a folder of its own, as near to the given one as is safe."""
+    """Return a safe file name, as close to the given one as possible."""
     last = re.split(r"[/\\]", given or "")[-1]
     safe = re.sub(r"[^\w. ()-]", "_", last).strip(". ")
-    return safe.encode()[:MOST_NAME_BYTES].decode(errors="ignore") or "list"
+    return safe.encode()[:MAX_NAME_BYTES].decode(errors="ignore") or "list"
 
 
 class _Form:
-    """A form that comes piece by piece: the first part `file` goes to the disk, the first part `mapping` is
-    kept, others are passed over."""
+    """Parse a multipart form as it arrives: write the first `file` to disk, keep the first `mapping`, ignore
+    other parts."""
 
     def __init__(self, boundary: bytes, file: BinaryIO) -> None:
         self._file = file
@@ -143,7 +143,7 @@ class _Form:
             raise self._none() from None
 
     def ended(self) -> tuple[str | None, bytes | None]:
-        """What the form calls the file, and the mapping."""
+        """Return the file's name in the form, and the mapping."""
         if not self._is_whole:
             raise self._none()
         if not self._has_file:
@@ -178,9 +178,9 @@ class _Form:
             self._file.write(more)
         elif self._part == b"mapping" and self._mapping is not None:
             self._mapping.extend(more)
-            if len(self._mapping) > MOST_MAPPING_BYTES:
+            if len(self._mapping) > MAX_MAPPING_BYTES:
                 raise InvalidInput(
-                    f"A mapping file has at most {MOST_MAPPING_BYTES // 1000} kB.", field="mapping"
+                    f"A mapping file has at most {MAX_MAPPING_BYTES // 1000} kB.", field="mapping"
                 )
 
     def _end_part(self) -> None:
@@ -190,9 +190,9 @@ class _Form:
         self._is_whole = True
 
 
-MOST_SHOWN: Final = 1_000
-"""So many rows of each kind are answered at most; the counts are of all."""
-PATIENT_MS: Final = 600_000
+MAX_SHOWN: Final = 1_000
+"""Rows of each kind that an answer lists; the counts are of all rows."""
+LONG_STATEMENT_MS: Final = 600_000
 """A statement of an import may take longer than one that somebody waits for."""
 
 

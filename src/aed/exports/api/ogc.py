@@ -49,7 +49,7 @@ router = APIRouter(prefix="/ogc")
 
 GEOJSON = "application/geo+json"
 JSON = "application/json"
-MOST_ITEMS = 10_000
+MAX_ITEMS = 10_000
 CONFORMS_TO = [
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
@@ -272,7 +272,7 @@ def list_items(
     limit: Annotated[
         str,
         Query(
-            description=f"Features a page; more than {MOST_ITEMS} are never answered at once",
+            description=f"Features a page; more than {MAX_ITEMS} are never answered at once",
             json_schema_extra={"type": "integer", "minimum": 1, "default": 100},
         ),
     ] = "100",
@@ -343,7 +343,7 @@ def _asked(kind: _Kind, bbox: str | None, days: str | None) -> Asked:
 def _limit(limit: str) -> int:
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 18 and int(limit) >= 1):
         raise InvalidQuery("limit must be a whole number, 1 or more.", field="limit")
-    return min(int(limit), MOST_ITEMS)
+    return min(int(limit), MAX_ITEMS)
 
 
 def _place(cursor: str | None) -> tuple[int, int | None]:

@@ -18,7 +18,7 @@ from aed.files.xml_text import xml_attribute
 from aed.registry.devices.rules import Cabinet, DeviceState, EntryMode
 
 OSM = "osm"
-LONGEST_VALUE = 255
+MAX_VALUE_LENGTH = 255
 _BEGINS = """<?xml version="1.0" encoding="UTF-8"?>
 <osmChange version="0.6" generator="aed">
 <!-- A proposal. A person must review every line before any of it is uploaded: fetch each modified object as
@@ -80,4 +80,4 @@ def osm_tags(device: PublishedDevice) -> dict[str, str]:
         "check_date": row.last_checked_on.isoformat() if row.last_checked_on is not None else None,
         "operational_status": "out_of_order" if row.state is DeviceState.OUT_OF_SERVICE else None,
     }
-    return {key: value[:LONGEST_VALUE] for key, value in tags.items() if value}
+    return {key: value[:MAX_VALUE_LENGTH] for key, value in tags.items() if value}

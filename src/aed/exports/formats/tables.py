@@ -15,7 +15,7 @@ from aed.files.workbooks import workbook
 from aed.imports.schemas import DeviceRow, columns
 from aed.registry.storeys import storey_sign
 
-MOST_ROWS_OF_A_SHEET = 1_048_575
+MAX_ROWS_OF_A_SHEET = 1_048_575
 """Below the header: what XLSX can hold."""
 
 type Pages = Iterable[Sequence[PublishedDevice]]
@@ -62,9 +62,9 @@ def own_xlsx(pages: Pages, to: Path) -> None:
         for page in pages:
             for device in page:
                 at += 1
-                if at > MOST_ROWS_OF_A_SHEET:
+                if at > MAX_ROWS_OF_A_SHEET:
                     raise InvalidInput(
-                        f"XLSX holds at most {MOST_ROWS_OF_A_SHEET} rows: take CSV, or a part with bbox or "
+                        f"XLSX holds at most {MAX_ROWS_OF_A_SHEET} rows: take CSV, or a part with bbox or "
                         "region.",
                         field="format",
                     )

@@ -17,7 +17,7 @@ from aed.certificates.issuer_rosters.actions import Effects, Line, take_lines
 from aed.certificates.verification.actions import link_to_issuer
 from aed.database.session import exclusive_lock
 from aed.errors import InvalidInput
-from aed.imports.batches import ImportReport, Progress, finished, take, without_duplicates
+from aed.imports.batches import ImportReport, Progress, finish_import, import_in_batches, without_duplicates
 from aed.imports.formats.issuer_roster import read_issuer_roster, roster_date
 from aed.imports.formats.records import Record
 from aed.imports.formats.values import EARLIEST, LATEST, clean
@@ -78,9 +78,9 @@ def import_issuer_roster(
             PutOutcome.of(each) for each in take_lines(session, who, issuer, batch, report.effects, at=at)
         ]
 
-    take(session, (([record], line) for record, line in once), put, report, report.count)
+    import_in_batches(session, (([record], line) for record, line in once), put, report, report.count)
     report.missing = queries.not_in_the_last_roster(session, issuer.id, read_at=at)
-    return finished(report)
+    return finish_import(report)
 
 
 type Courses = Mapping[str, tuple[CertificateKind, int | None]]

@@ -13,7 +13,14 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer
 from aed.errors import AedError, Conflict
 from aed.files.formula_escaping import unescape_formula
-from aed.imports.batches import ImportReport, Progress, finished, take, valid_rows, without_duplicates
+from aed.imports.batches import (
+    ImportReport,
+    Progress,
+    finish_import,
+    import_in_batches,
+    valid_rows,
+    without_duplicates,
+)
 from aed.imports.formats.marked import Mark
 from aed.imports.formats.recognise import read_table_or_own
 from aed.imports.formats.records import Record
@@ -123,8 +130,8 @@ def import_roster(
             column = (error.field or "").rpartition(".")[2]
             raise type(error)(error.detail, field=COLUMNS.get(column, column)) from None
 
-    take(session, (([record], row) for record, row in once), put, report, report.count)
-    return finished(report)
+    import_in_batches(session, (([record], row) for record, row in once), put, report, report.count)
+    return finish_import(report)
 
 
 def _of_this(

@@ -19,7 +19,7 @@ from aed.errors import NotSignedIn
 from aed.http.parameters import one_at_a_time
 from aed.imports.actions.issuer_rosters import IssuerRosterReport, import_issuer_roster
 from aed.imports.batches import refuse_bad_rows
-from aed.imports.uploads import MOST_SHOWN, PATIENT_MS, SentFile, SetAsideOut, sent_file
+from aed.imports.uploads import LONG_STATEMENT_MS, MAX_SHOWN, SetAsideOut, UploadedFile, uploaded_file
 from aed.issuers import queries as issuers
 from aed.settings import Settings
 
@@ -92,10 +92,10 @@ class IssuerRosterOut(BaseModel):
                     said=each.said,
                     changes={name: list(pair) for name, pair in each.changes.items()},
                 )
-                for each in report.effects.told[:MOST_SHOWN]
+                for each in report.effects.told[:MAX_SHOWN]
             ],
             rows_set_aside=[
-                SetAsideOut(where=row.where, reason=row.reason) for row in report.bad[:MOST_SHOWN]
+                SetAsideOut(where=row.where, reason=row.reason) for row in report.bad[:MAX_SHOWN]
             ],
         )
 
@@ -117,7 +117,7 @@ async def import_issuer_roster_list(
     aside with their line and reason.
     """
     await run_in_threadpool(_may, database, viewer, issuer_id)
-    async with sent_file(request, name=name) as sent:
+    async with uploaded_file(request, name=name) as sent:
         with one_at_a_time(_place, "Another roster is being read now. Try again when it has ended."):
             return await run_in_threadpool(
                 _imported,
@@ -139,10 +139,16 @@ def _may(database: DatabaseDep, viewer: Viewer, issuer_id: int) -> None:
 
 
 def _imported(
-    settings: Settings, viewer: Viewer, sent: SentFile, issuer_id: int, *, is_strict: bool, is_dry_run: bool
+    settings: Settings,
+    viewer: Viewer,
+    sent: UploadedFile,
+    issuer_id: int,
+    *,
+    is_strict: bool,
+    is_dry_run: bool,
 ) -> IssuerRosterOut:
     """On a connection of its own, which is more patient than those that lookups wait for."""
-    patient = {"statement_timeout_ms": PATIENT_MS, "threads": 1}
+    patient = {"statement_timeout_ms": LONG_STATEMENT_MS, "threads": 1}
     database = open_database(settings.model_copy(update=patient))
     try:
         with dry_run(database) if is_dry_run else transaction(database) as session:

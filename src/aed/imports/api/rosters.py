@@ -23,7 +23,14 @@ from aed.imports.formats.files import GB18030
 from aed.imports.formats.marked import write_marked
 from aed.imports.formats.table import TEMPLATES, TemplateFormat
 from aed.imports.responders import import_responders
-from aed.imports.uploads import FILE_BODY, MOST_SHOWN, PATIENT_MS, SentFile, SetAsideOut, sent_file
+from aed.imports.uploads import (
+    FILE_BODY,
+    LONG_STATEMENT_MS,
+    MAX_SHOWN,
+    SetAsideOut,
+    UploadedFile,
+    uploaded_file,
+)
 from aed.settings import Settings
 from aed.training import queries as sessions
 from aed.training.permissions import may_run_training, may_write
@@ -69,7 +76,7 @@ class RosterOut(BaseModel):
     changed: int
     unchanged: int
     not_taken: int
-    rows_not_taken: list[SetAsideOut] = Field(description=f"At most {MOST_SHOWN}")
+    rows_not_taken: list[SetAsideOut] = Field(description=f"At most {MAX_SHOWN}")
 
     @classmethod
     def of(cls, report: ImportReport, *, file: str) -> RosterOut:
@@ -80,7 +87,7 @@ class RosterOut(BaseModel):
             unchanged=report.unchanged,
             not_taken=len(report.bad),
             rows_not_taken=[
-                SetAsideOut(where=row.where, reason=row.reason) for row in report.bad[:MOST_SHOWN]
+                SetAsideOut(where=row.where, reason=row.reason) for row in report.bad[:MAX_SHOWN]
             ],
         )
 
@@ -118,7 +125,7 @@ async def import_session_roster(
     sessions results` takes them. What is right is taken, whatever else is wrong; the same again changes
     nothing. For those who run the session."""
     await run_in_threadpool(_may_take, database, viewer, session_id)
-    async with sent_file(request, name=name) as sent:
+    async with uploaded_file(request, name=name) as sent:
         return await run_in_threadpool(_taken, database, viewer, session_id, sent, marked)
 
 
@@ -131,7 +138,7 @@ def _may_take(database: Database, viewer: Viewer, session_id: int) -> None:
 
 
 def _taken(
-    database: Database, viewer: Viewer, session_id: int, sent: SentFile, marked: TemplateFormat | None
+    database: Database, viewer: Viewer, session_id: int, sent: UploadedFile, marked: TemplateFormat | None
 ) -> RosterOut | Response:
     with transaction(database) as session:
         report = import_roster(session, viewer, session_id, sent.path, at=clock.now())
@@ -170,7 +177,7 @@ async def import_responder_list(
     """People who may be called, from a table (XLSX; CSV in UTF-8 or GB18030) or GeoJSON, as `aed import
     responders` takes them. Bad rows are set aside with their line and reason. For administrators."""
     require_administrator(viewer)
-    async with sent_file(request, name=name) as sent:
+    async with uploaded_file(request, name=name) as sent:
         with one_at_a_time(_place, "Another list is being imported now. Try again when it has ended."):
             return await run_in_threadpool(
                 _imported, request.app.state.settings, viewer, sent, strict, dry_run
@@ -178,10 +185,10 @@ async def import_responder_list(
 
 
 def _imported(
-    settings: Settings, viewer: Viewer, sent: SentFile, is_strict: bool, is_dry_run: bool
+    settings: Settings, viewer: Viewer, sent: UploadedFile, is_strict: bool, is_dry_run: bool
 ) -> RosterOut:
     """On a connection of its own, which is more patient than those that lookups wait for."""
-    patient = {"statement_timeout_ms": PATIENT_MS, "threads": 1}
+    patient = {"statement_timeout_ms": LONG_STATEMENT_MS, "threads": 1}
     database = open_database(settings.model_copy(update=patient))
     try:
         with dry_run(database) if is_dry_run else transaction(database) as session:

@@ -18,20 +18,20 @@ from aed.errors import AedError, InvalidInput
 from aed.imports.batches import (
     ROWS_AT_ONCE,
     BadRow,
-    Estates,
+    EstateIds,
     ImportReport,
     Progress,
     begin_import,
-    finished,
-    further,
+    finish_import,
+    import_in_batches,
+    offset_progress,
     row_reason,
-    take,
     valid_rows,
 )
 from aed.imports.devices import queries
 from aed.imports.devices.decisions import check_name
-from aed.imports.devices.import_rows import Before, Entry, Merging, Taken, entry_of
-from aed.imports.devices.missing import Gone, Listed, mark_missing
+from aed.imports.devices.import_rows import ImportedRow, ListEntry, RegisterBefore, RowImporter, list_entry
+from aed.imports.devices.missing import ListedDevices, MissingDevices, mark_missing
 from aed.imports.devices.rules import Thresholds
 from aed.imports.formats.mapping import Mapping
 from aed.imports.formats.recognise import DeviceFormat, read_devices
@@ -57,29 +57,30 @@ def import_devices(
     thresholds: Thresholds | None = None,
     progress: Progress | None = None,
 ) -> DeviceReport:
-    """Devices from a file. `region` is for new ones whose row names neither an estate nor a region; `source`
-    is who keeps the list, where its format is one that several bodies publish each for themselves.
+    """Import devices from a file.
 
-    All good rows or, when this raises, none: the caller's transaction is the border.
+    `region`: of new devices whose row names neither estate nor region. `source`: who keeps the list, for
+    formats that several bodies publish.
 
-    1. Rows that cannot be meant, and all but the first of each device, are set aside.
-    2. The others are taken in batches: see `Merging`.
-    3. What a list held before and this file, which is whole, does not, is gone. Nothing is where the file is
-       a part of the list (`is_partial`; so are rows that were set aside and put right), or where a row does
-       not say which device it is.
+    Imports all good rows, or raises and the caller rolls back.
 
-    Counted are the rows, and then what is gone.
+    1. Set aside invalid rows, and all but the first row of each device.
+    2. Import the others in batches: see `RowImporter`.
+    3. Mark as gone what the list held before and this file lacks; but not if the file is a part of its list
+       (`is_partial`, or corrected rows that were set aside), nor if a row does not name its device.
+
+    Progress counts the rows, then the gone devices.
     """
     thresholds = thresholds or Thresholds()
     report = begin_import(session, who, DeviceReport())
     if source is not None:
         check_name(source, field="source")
     records = _filed_under(source, read_devices(path, form, mapping, source=source))
-    listed = Listed(session)
-    ranks, estates = queries.ranks(session), Estates(session)
+    listed = ListedDevices(session)
+    ranks, estates = queries.ranks(session), EstateIds(session)
     if region is not None:
         region_by_code(session, region)
-    merging = Merging(
+    merging = RowImporter(
         session=session,
         who=who,
         at=at,
@@ -87,7 +88,7 @@ def import_devices(
         ranks=ranks,
         thresholds=thresholds,
         region=region,
-        before=Before.now(session),
+        before=RegisterBefore.now(session),
     )
     parts = _Parts()
     rows = valid_rows(
@@ -100,7 +101,7 @@ def import_devices(
         country=records.country,
     )
     storeys = Storeys(session, estates, region)
-    take(session, _once(rows, listed, storeys, report), merging.put, report, report.count_row)
+    import_in_batches(session, _once(rows, listed, storeys, report), merging.put, report, report.count_row)
     _list_bad_rows(listed, report.bad, report)
     if not is_partial and not parts.is_put_right and not report.unnamed:
         report.gone += mark_missing(
@@ -112,14 +113,14 @@ def import_devices(
             ranks=ranks,
             estates=estates,
             at=at,
-            progress=further(progress, after=report.taken + len(report.bad)),
+            progress=offset_progress(progress, after=report.taken + len(report.bad)),
         )
     listed.close()
-    return finished(report)
+    return finish_import(report)
 
 
 def _filed_under(source: str | None, reading: Reading) -> Reading:
-    """Raises InvalidInput for a `source` that the format does not leave to be said."""
+    """Return the source. Raise InvalidInput if the format already says its source."""
     if source is None or reading.source == source:
         return reading
     said = "each row says so in its column 'source'" if reading.source is None else f"'{reading.source}' does"
@@ -127,7 +128,7 @@ def _filed_under(source: str | None, reading: Reading) -> Reading:
 
 
 class _Parts:
-    """Whether the file is a list of rows that were set aside: a part of another, put right."""
+    """Notice whether the file holds corrected rows that were set aside: a part of another file."""
 
     is_put_right = False
 
@@ -139,9 +140,9 @@ class _Parts:
 
 
 def _once(
-    rows: Iterable[tuple[Record, DeviceRow]], listed: Listed, storeys: Storeys, report: DeviceReport
-) -> Iterator[tuple[Sequence[Record], Entry]]:
-    """The first row of each device; a later one is set aside: which of the two is right, nobody knows."""
+    rows: Iterable[tuple[Record, DeviceRow]], listed: ListedDevices, storeys: Storeys, report: DeviceReport
+) -> Iterator[tuple[Sequence[Record], ListEntry]]:
+    """Yield the first row of each device; set later ones aside, since either could be right."""
     for batch in batched(rows, ROWS_AT_ONCE):
         before = listed.add([((row.source, row.source_id), record.where) for record, row in batch])
         first = []
@@ -153,11 +154,11 @@ def _once(
                 first.append((record, row))
         for record, row in storeys.with_floors(first, report):
             report.hours_not_understood += row.opening_hours is None and row.opening_hours_raw is not None
-            yield (record,), entry_of(row, record.where)
+            yield (record,), list_entry(row, record.where)
 
 
-def _list_bad_rows(listed: Listed, bad: Sequence[BadRow], report: DeviceReport) -> None:
-    """A device whose row was set aside is listed all the same."""
+def _list_bad_rows(listed: ListedDevices, bad: Sequence[BadRow], report: DeviceReport) -> None:
+    """Count devices whose rows were set aside as listed."""
     for some in batched(bad, ROWS_AT_ONCE):
         named = []
         for row in some:
@@ -169,13 +170,13 @@ def _list_bad_rows(listed: Listed, bad: Sequence[BadRow], report: DeviceReport) 
         listed.add(named)
 
 
-MOST_KEPT: Final = 1_000
+MAX_ROWS_IN_REPORT: Final = 1_000
 """So many rows of each kind are kept to be shown; all are counted."""
 
 
 @dataclass(slots=True)
 class DeviceReport(ImportReport):
-    """What an import of devices did. The lists are in the order of the file, and not longer than is shown."""
+    """The result of an import of devices: counts, and the first rows of each kind in file order."""
 
     joined: int = 0
     """Rows that were taken for a device which another list has registered."""
@@ -185,22 +186,22 @@ class DeviceReport(ImportReport):
     """Rows about which a person is asked because another source says otherwise."""
     unnamed: int = 0
     """Bad rows that do not say which device they are."""
-    added: list[Taken] = field(default_factory=list)
-    amended: list[Taken] = field(default_factory=list)
-    matched: list[Taken] = field(default_factory=list)
+    added: list[ImportedRow] = field(default_factory=list)
+    amended: list[ImportedRow] = field(default_factory=list)
+    matched: list[ImportedRow] = field(default_factory=list)
     """Joined or waiting."""
-    disputed: list[Taken] = field(default_factory=list)
-    gone: list[Gone] = field(default_factory=list)
+    disputed: list[ImportedRow] = field(default_factory=list)
+    gone: list[MissingDevices] = field(default_factory=list)
 
     @property
     def gone_count(self) -> int:
         return sum(len(each.source_ids) for each in self.gone if not each.is_held_back)
 
     @property
-    def held_back(self) -> list[Gone]:
+    def held_back(self) -> list[MissingDevices]:
         return [each for each in self.gone if each.is_held_back]
 
-    def count_row(self, row: Taken) -> None:
+    def count_row(self, row: ImportedRow) -> None:
         self.count(row.outcome)
         self.joined += row.match is not None and row.device_id is not None
         self.waiting += row.device_id is None
@@ -215,17 +216,17 @@ class DeviceReport(ImportReport):
             _keep(self.disputed, row)
 
 
-def _keep(rows: list[Taken], row: Taken) -> None:
-    if len(rows) < MOST_KEPT:
+def _keep(rows: list[ImportedRow], row: ImportedRow) -> None:
+    if len(rows) < MAX_ROWS_IN_REPORT:
         rows.append(row)
 
 
 @dataclass
 class Storeys:
-    """How storeys are counted where the rows of an import belong."""
+    """Convert storeys to floors, as the region of each row counts them."""
 
     session: Session
-    estates: Estates
+    estates: EstateIds
     region: str | None
     """Of new devices whose row names neither an estate nor a region."""
     _ways: dict[object, bool] = field(default_factory=dict)
@@ -236,7 +237,7 @@ class Storeys:
     ) -> Iterator[tuple[Record, DeviceRow]]:
         """Yield the rows with the floors that their storeys mean; set aside what is contradictory or unclear.
 
-        What a row says is kept as a floor: a list that says the same in other words has not changed.
+        Floors are stored, so that a list that words the same storey differently has not changed.
         """
         unplaced = [
             (row.source, row.source_id)
@@ -268,7 +269,7 @@ class Storeys:
         return found
 
     def _counts(self, row: DeviceRow) -> bool:
-        """Raises InvalidInput, NotFound where no region says how it counts."""
+        """Return the row with its floor. Raise InvalidInput or NotFound if no region says how it counts."""
         if row.estate is not None:
             estate_id = self.estates.id_of(row.estate_source or row.source, row.estate)
             if estate_id not in self._ways:

@@ -22,14 +22,21 @@ from aed.http.parameters import one_at_a_time
 from aed.imports.batches import refuse_bad_rows
 from aed.imports.devices import queries
 from aed.imports.devices.actions import DeviceReport, import_devices
-from aed.imports.devices.decisions import decide, join_devices
-from aed.imports.devices.import_rows import Taken
-from aed.imports.devices.missing import Gone
+from aed.imports.devices.decisions import decide, merge_two_devices
+from aed.imports.devices.import_rows import ImportedRow
+from aed.imports.devices.missing import MissingDevices
 from aed.imports.devices.models import Review
 from aed.imports.devices.rules import Decision, ReviewKind, thresholds_in
 from aed.imports.formats.recognise import DeviceFormat
 from aed.imports.formats.table import TEMPLATES, TemplateFormat
-from aed.imports.uploads import FILE_BODY, MOST_SHOWN, PATIENT_MS, SentFile, SetAsideOut, sent_file
+from aed.imports.uploads import (
+    FILE_BODY,
+    LONG_STATEMENT_MS,
+    MAX_SHOWN,
+    SetAsideOut,
+    UploadedFile,
+    uploaded_file,
+)
 from aed.registry.changes import PutOutcome
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.schemas import DeviceOut
@@ -37,7 +44,7 @@ from aed.settings import Settings
 
 
 class ReviewOut(BaseModel):
-    """A question to a person, and its answer."""
+    """An open question about imported lists, and its decision."""
 
     id: Id
     kind: ReviewKind
@@ -56,8 +63,8 @@ class ReviewOut(BaseModel):
         return cls.model_validate(review, from_attributes=True)
 
 
-class JoinIn(BaseModel):
-    """The device that is the same as another."""
+class MergeIn(BaseModel):
+    """The device to merge into the one in the path."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"other_id": 2}]})
 
@@ -86,7 +93,7 @@ class AttributeChangeOut(BaseModel):
 
 
 class MatchOut(BaseModel):
-    """A device that another list has registered, which a row tells of or may tell of."""
+    """A registered device that a row matches or may match."""
 
     device_id: Id
     score: float
@@ -94,8 +101,8 @@ class MatchOut(BaseModel):
     because: list[str]
 
 
-class TakenOut(BaseModel):
-    """A row that was taken."""
+class ImportedRowOut(BaseModel):
+    """An imported row."""
 
     where: str = Field(examples=["line 12"])
     source: str
@@ -106,7 +113,7 @@ class TakenOut(BaseModel):
     match: MatchOut | None
 
     @classmethod
-    def of(cls, taken: Taken, *, is_dry_run: bool) -> TakenOut:
+    def of(cls, taken: ImportedRow, *, is_dry_run: bool) -> ImportedRowOut:
         is_there = not (is_dry_run and taken.outcome is PutOutcome.NEW)
         return cls(
             where=taken.entry.where,
@@ -129,26 +136,26 @@ class TakenOut(BaseModel):
         )
 
 
-class GoneOut(BaseModel):
-    """What a list no longer holds."""
+class MissingDevicesOut(BaseModel):
+    """Devices that a list no longer holds."""
 
     source: str
     count: int
     is_held_back: bool = Field(description="So many that a person must say first whether they are gone")
-    source_ids: list[str] = Field(description=f"At most {MOST_SHOWN}")
+    source_ids: list[str] = Field(description=f"At most {MAX_SHOWN}")
 
     @classmethod
-    def of(cls, gone: Gone) -> GoneOut:
+    def of(cls, gone: MissingDevices) -> MissingDevicesOut:
         return cls(
             source=gone.source,
             count=len(gone.source_ids),
             is_held_back=gone.is_held_back,
-            source_ids=list(gone.source_ids[:MOST_SHOWN]),
+            source_ids=list(gone.source_ids[:MAX_SHOWN]),
         )
 
 
 class ImportOut(BaseModel):
-    """What an import did, or would do. The counts are of all rows, the lists hold the first of each kind."""
+    """The result of an import or of a dry run. Counts are of all rows; lists hold the first."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -194,24 +201,26 @@ class ImportOut(BaseModel):
     changed: int
     unchanged: int
     set_aside: int
-    hours_not_understood: int = Field(description="Kept as written, and unknown")
-    joined: int = Field(description="Taken for a device that another list has registered")
-    waiting: int = Field(description="May be such a device: a person is asked")
-    conflicting: int = Field(description="Say otherwise than another list: a person is asked")
+    hours_not_understood: int = Field(
+        description="Opening hours that could not be parsed: kept as written, and unknown"
+    )
+    joined: int = Field(description="Matched with a device that another list has registered")
+    waiting: int = Field(description="May match such a device: a person must decide")
+    conflicting: int = Field(description="Contradict another list: a person must decide")
     gone: int = Field(description="No longer listed, and out of service")
-    held_back: int = Field(description="No longer listed, but so many that a person is asked")
-    unnamed: int = Field(description="Set aside and not saying which device they are: then nothing is gone")
+    held_back: int = Field(description="No longer listed, but so many that a person must decide")
+    unnamed: int = Field(description="Rows set aside that name no device: then no device is marked as gone")
     rows_set_aside: list[SetAsideOut]
-    rows_new: list[TakenOut]
-    rows_changed: list[TakenOut]
-    rows_matched: list[TakenOut] = Field(description="Joined or waiting")
-    rows_conflicting: list[TakenOut]
-    no_longer_listed: list[GoneOut]
+    rows_new: list[ImportedRowOut]
+    rows_changed: list[ImportedRowOut]
+    rows_matched: list[ImportedRowOut] = Field(description="Joined or waiting")
+    rows_conflicting: list[ImportedRowOut]
+    no_longer_listed: list[MissingDevicesOut]
 
     @classmethod
     def of(cls, report: DeviceReport, *, file: str, is_dry_run: bool) -> ImportOut:
-        def shown(rows: Iterable[Taken]) -> list[TakenOut]:
-            return [TakenOut.of(row, is_dry_run=is_dry_run) for row in rows]
+        def shown(rows: Iterable[ImportedRow]) -> list[ImportedRowOut]:
+            return [ImportedRowOut.of(row, is_dry_run=is_dry_run) for row in rows]
 
         return cls(
             file=file,
@@ -228,13 +237,13 @@ class ImportOut(BaseModel):
             held_back=sum(len(each.source_ids) for each in report.held_back),
             unnamed=report.unnamed,
             rows_set_aside=[
-                SetAsideOut(where=row.where, reason=row.reason) for row in report.bad[:MOST_SHOWN]
+                SetAsideOut(where=row.where, reason=row.reason) for row in report.bad[:MAX_SHOWN]
             ],
             rows_new=shown(report.added),
             rows_changed=shown(report.amended),
             rows_matched=shown(report.matched),
             rows_conflicting=shown(report.disputed),
-            no_longer_listed=[GoneOut.of(each) for each in report.gone],
+            no_longer_listed=[MissingDevicesOut.of(each) for each in report.gone],
         )
 
 
@@ -243,7 +252,7 @@ class ImportOut(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """How a file is to be taken."""
+    """The options of an import."""
 
     form: DeviceFormat | None
     region: str | None
@@ -258,32 +267,32 @@ class _Asked:
 async def import_device_list(
     request: Request,
     viewer: ViewerDep,
-    form: Annotated[DeviceFormat | None, Query(alias="format", description="Recognised if left out")] = None,
+    form: Annotated[DeviceFormat | None, Query(alias="format", description="Detected if left out")] = None,
     region: Annotated[
         str | None,
-        Query(max_length=32, description="For new devices whose row names neither estate nor region"),
+        Query(max_length=32, description="Region of new devices whose row names neither estate nor region"),
     ] = None,
     source: Annotated[
         str | None,
         Query(
             max_length=64,
             pattern="^[A-Za-z0-9._:-]+$",
-            description="Who keeps this list, where its format is one that several bodies publish",
+            description="Who keeps this list, for formats that several bodies publish",
         ),
     ] = None,
-    name: Annotated[str | None, Query(max_length=200, description="What the file is called")] = None,
+    name: Annotated[str | None, Query(max_length=200, description="The file's name")] = None,
     partial: Annotated[
-        bool, Query(description="The file is a part of its list: what it lacks is not gone")
+        bool, Query(description="A part of its list: devices that it lacks are not marked as gone")
     ] = False,
-    accept_shrink: Annotated[bool, Query(description="What is missing is gone, however much it is")] = False,
-    strict: Annotated[bool, Query(description="Take nothing when any row is bad")] = False,
-    dry_run: Annotated[bool, Query(description="Say what would be done; write nothing")] = False,
+    accept_shrink: Annotated[bool, Query(description="Mark missing devices as gone, however many")] = False,
+    strict: Annotated[bool, Query(description="Import nothing if any row is bad")] = False,
+    dry_run: Annotated[bool, Query(description="Report what would be done; write nothing")] = False,
 ) -> ImportOut:
-    """Take a list of devices into the register, as `aed import devices` does. For administrators.
+    """Import a list of devices, as `aed import devices` does. Requires an administrator.
 
-    The body is the file itself, or a form with the parts `file` and (optional) `mapping`. A file is taken for
-    the whole list of its source, and is taken whole or not at all; the same again changes nothing. Bad rows
-    are set aside with their line and reason; where nothing is taken, the problem's `errors` tell them.
+    The body is the file, or a form with the parts `file` and (optional) `mapping`. A file counts as the
+    whole list of its source, and is imported in full or not at all; importing it again changes nothing. Bad
+    rows are set aside with their line and reason; if nothing is imported, they are in the problem's `errors`.
     """
     require_administrator(viewer)
     asked = _Asked(
@@ -295,15 +304,15 @@ async def import_device_list(
         is_strict=strict,
         is_dry_run=dry_run,
     )
-    async with sent_file(request, name=name) as sent:
+    async with uploaded_file(request, name=name) as sent:
         with one_at_a_time(_place, "Another list is being imported now. Try again when it has ended."):
             return await run_in_threadpool(_imported, request.app.state.settings, viewer, sent, asked)
 
 
-def _imported(settings: Settings, viewer: Viewer, sent: SentFile, asked: _Asked) -> ImportOut:
-    """On a connection of its own, which is more patient than those that lookups wait for."""
+def _imported(settings: Settings, viewer: Viewer, sent: UploadedFile, asked: _Asked) -> ImportOut:
+    """Import on a connection of its own, with a longer statement timeout than lookups have."""
     mapping = sent.mapping()
-    patient = {"statement_timeout_ms": PATIENT_MS, "threads": 1}
+    patient = {"statement_timeout_ms": LONG_STATEMENT_MS, "threads": 1}
     database = open_database(settings.model_copy(update=patient))
     try:
         with dry_run(database) if asked.is_dry_run else transaction(database) as session:
@@ -337,7 +346,7 @@ def list_reviews(
     after: Annotated[int, Query(ge=0, le=2**63 - 1, description="Only those with a higher id")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many at most")] = 100,
 ) -> list[ReviewOut]:
-    """What a person must decide about imported lists, the oldest first. For administrators."""
+    """List the open questions about imported lists, the oldest first. Requires an administrator."""
     require_administrator(viewer)
     found = queries.reviews(session, is_open=not decided, limit=limit, after_id=after)
     return [ReviewOut.of(each) for each in found]
@@ -345,7 +354,7 @@ def list_reviews(
 
 @router.get("/reviews/{review_id}")
 def get_review(session: ReadSession, viewer: ViewerDep, review_id: ReviewId, response: Response) -> ReviewOut:
-    """One of them with its evidence. For administrators."""
+    """Return a question about imported lists with its evidence. Requires an administrator."""
     require_administrator(viewer)
     return _tagged(response, ReviewOut.of(queries.review(session, review_id)))
 
@@ -359,7 +368,7 @@ def decide_review(
     given: DecisionIn,
     response: Response,
 ) -> ReviewOut:
-    """Decide: it is carried out at once and remembered. Another decision later is carried out too."""
+    """Decide a question. The decision takes effect at once, is remembered, and can be changed later."""
     thresholds = thresholds_in(request.app.state.settings)
     review = decide(session, viewer, review_id, given.decision, thresholds=thresholds, at=clock.now())
     return _tagged(response, ReviewOut.of(review))
@@ -370,14 +379,14 @@ def merge_devices(
     session: WriteSession,
     viewer: ViewerDep,
     device_id: Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])],
-    given: JoinIn,
+    given: MergeIn,
     response: Response,
 ) -> DeviceOut:
-    """Say that another device is this one: it is withdrawn, and what is told of it is told of this one.
+    """Merge another device into this one, and withdraw the other; its lists now refer to this one.
 
-    That is remembered as a review, which another decision changes. For administrators.
+    The merge is remembered as a review, whose decision can be changed. Requires an administrator.
     """
-    join_devices(session, viewer, device_id, given.other_id, at=clock.now())
+    merge_two_devices(session, viewer, device_id, given.other_id, at=clock.now())
     session.expire_all()  # what a list says was put beside the ORM
     device = device_queries.device(session, viewer, device_id)
     response.headers["ETag"] = f'"{device.version}"'
@@ -402,7 +411,7 @@ _ANSWER: Final[dict[int | str, dict[str, Any]]] = {
 def get_device_template(
     ending: Annotated[TemplateFormat, Path(description="csv, or xlsx for a spreadsheet")],
 ) -> Response:
-    """An empty list of devices to fill in and import, each column explained in Chinese and English."""
+    """Return an empty list of devices to fill in and import, explained in Chinese and English."""
     template = TEMPLATES[ending]
     return Response(
         template.made(),

@@ -14,13 +14,13 @@ from aed.accounts.permissions import Viewer, require_administrator
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.imports.batches import ROWS_AT_ONCE as AT_ONCE
-from aed.imports.batches import Estates, Progress, further
+from aed.imports.batches import EstateIds, Progress, offset_progress
 from aed.imports.devices import queries
-from aed.imports.devices.import_rows import Before, Entry, Merging
-from aed.imports.devices.merging import ask, hold
+from aed.imports.devices.import_rows import ListEntry, RegisterBefore, RowImporter
+from aed.imports.devices.merging import apply_claims, open_review
 from aed.imports.devices.missing import mark_gone
 from aed.imports.devices.models import ListSource, Review, SourceRecord
-from aed.imports.devices.queries import Record
+from aed.imports.devices.queries import StoredRecord
 from aed.imports.devices.rules import (
     DECISIONS,
     DEFAULT_RANK,
@@ -46,10 +46,10 @@ def decide(
     at: datetime,
     progress: Progress | None = None,
 ) -> Review:
-    """It is decided, and so it is in the register. A decision may be changed by another. Counted is what is
-    marked as gone.
+    """Decide a review and apply the decision; a later decision may change it. Progress counts gone devices.
 
-    Raises NotFound, InvalidInput for what is no answer to the question, and what `put_devices` raises.
+    Raise NotFound, InvalidInput for a decision that this kind of review does not have, and what `put_devices`
+    raises.
     """
     require_administrator(who)
     exclusive_lock(session, "import")
@@ -63,14 +63,14 @@ def decide(
         raise Conflict("They are marked as gone already; those that are listed again come back.")
     review.decision, review.decided_at, review.decided_by = decision, at, who.name
     session.flush()
-    ranks, estates = queries.ranks(session), Estates(session)
+    ranks, estates = queries.ranks(session), EstateIds(session)
     match review.kind, decision:
         case ReviewKind.DUPLICATE, Decision.SAME:
             _join(session, who, review, ranks, estates, at)
         case ReviewKind.DUPLICATE, _:
             _part(session, who, review, ranks, estates, thresholds, at)
         case ReviewKind.CONFLICT, _:
-            hold(session, who, _device(review), ranks=ranks, estates=estates, at=at)
+            apply_claims(session, who, _device(review), ranks=ranks, estates=estates, at=at)
         case ReviewKind.SHRINK, Decision.ACCEPT:
             missing = queries.missing_records(session, review.source)
             mark_gone(
@@ -84,15 +84,15 @@ def _device(review: Review) -> set[int]:
 
 
 def _join(
-    session: Session, who: Viewer, review: Review, ranks: dict[str, int], estates: Estates, at: datetime
+    session: Session, who: Viewer, review: Review, ranks: dict[str, int], estates: EstateIds, at: datetime
 ) -> None:
-    """The record tells of the device; one that was registered from it meanwhile is withdrawn."""
+    """Link the record to the device; withdraw a device that was registered from it meanwhile."""
     record = queries.record(session, (review.source, review.source_id))
     own, device_id = record.device_id, review.device_id
     if device_id is None or own == device_id:
         return
     if own is not None:
-        merge_into(session, who, own, device_id, ranks=ranks, estates=estates, at=at)
+        merge_device_into(session, who, own, device_id, ranks=ranks, estates=estates, at=at)
         return
     session.execute(
         update(SourceRecord)
@@ -100,7 +100,7 @@ def _join(
         .values(device_id=device_id)
         .execution_options(synchronize_session=False)
     )
-    hold(session, who, {device_id}, ranks=ranks, estates=estates, at=at)
+    apply_claims(session, who, {device_id}, ranks=ranks, estates=estates, at=at)
 
 
 def _part(
@@ -108,16 +108,15 @@ def _part(
     who: Viewer,
     review: Review,
     ranks: dict[str, int],
-    estates: Estates,
+    estates: EstateIds,
     thresholds: Thresholds,
     at: datetime,
 ) -> None:
-    """The record does not tell of the device: it is the one that was registered from it, the next most like
-    it, or a new one."""
+    """Unlink the record from the device; link it to its own device, the next best match, or a new one."""
     record = queries.record(session, (review.source, review.source_id))
     if record.device_id not in (None, review.device_id):
         return
-    (device,) = queries.standing_devices(session, _device(review)).values()
+    (device,) = queries.registered_devices(session, _device(review)).values()
     if (device.source, device.source_id) == (record.source, record.source_id):
         raise Conflict("The device was registered from this very entry: withdraw the device instead.")
     session.execute(
@@ -126,11 +125,11 @@ def _part(
         .values(device_id=None)
         .execution_options(synchronize_session=False)
     )
-    hold(session, who, {device.id}, ranks=ranks, estates=estates, at=at)
+    apply_claims(session, who, {device.id}, ranks=ranks, estates=estates, at=at)
     for own in queries.device_ids(session, [(record.source, record.source_id)]).values():
         mark_distinct(session, who, own, at=at)
     if record.gone_since is None:
-        merging = Merging(
+        merging = RowImporter(
             session=session,
             who=who,
             at=at,
@@ -138,20 +137,20 @@ def _part(
             ranks=ranks,
             thresholds=thresholds,
             region=device.region,
-            before=Before.now(session),
+            before=RegisterBefore.now(session),
         )
         merging.settle([_entry(record)])
 
 
-def _entry(record: Record) -> Entry:
-    return Entry(record.source, record.source_id, "", record.fields, record.digest)
+def _entry(record: StoredRecord) -> ListEntry:
+    return ListEntry(record.source, record.source_id, "", record.fields, record.digest)
 
 
 _NAME: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 def check_name(name: str, *, field: str) -> None:
-    """Raises InvalidInput for what no list can be called."""
+    """Raise InvalidInput for an invalid name of a list."""
     if not _NAME.fullmatch(name):
         raise InvalidInput("A source's name is of letters, digits and . _ : -, at most 64.", field=field)
     if name == BY_HAND:
@@ -160,7 +159,7 @@ def check_name(name: str, *, field: str) -> None:
         )
 
 
-def put_source(
+def update_source(
     session: Session,
     who: Viewer,
     name: str,
@@ -171,8 +170,9 @@ def put_source(
     at: datetime,
     progress: Progress | None = None,
 ) -> ListSource:
-    """What is given of the source holds from now on, and what follows for devices that others list too; those
-    are counted."""
+    """Set the rank, title or country of a source, and merge again the devices it shares with others.
+
+    Progress counts these devices."""
     require_administrator(who)
     exclusive_lock(session, "import")
     check_name(name, field="name")
@@ -190,10 +190,10 @@ def put_source(
     session.add(source)
     session.flush()
     if rank is not None:
-        ranks, estates = queries.ranks(session), Estates(session)
-        count = further(progress, after=0)
+        ranks, estates = queries.ranks(session), EstateIds(session)
+        count = offset_progress(progress, after=0)
         for number, some in enumerate(batched(queries.shared_devices(session, name), AT_ONCE)):
-            hold(session, who, some, ranks=ranks, estates=estates, at=at)
+            apply_claims(session, who, some, ranks=ranks, estates=estates, at=at)
             count(number * AT_ONCE + len(some))
     return source
 
@@ -201,11 +201,11 @@ def put_source(
 UNASKED: Final = [{"what": "person", "weight": 0.0, "said": "a person said so without being asked"}]
 
 
-def join_devices(session: Session, who: Viewer, kept_id: int, other_id: int, *, at: datetime) -> None:
-    """The two are one device: `other_id` is withdrawn, and whoever lists it tells of `kept_id` from now on.
+def merge_two_devices(session: Session, who: Viewer, kept_id: int, other_id: int, *, at: datetime) -> None:
+    """Merge two devices: withdraw `other_id`, and link its records to `kept_id`.
 
-    It is remembered as if it had been asked, for each entry of a list that told of the other. Raises
-    NotFound, InvalidInput for one and the same device, Conflict for one that is withdrawn.
+    The merge is stored as a decided review for each record of the other. Raise NotFound, InvalidInput if both
+    are the same device, Conflict if one is withdrawn.
     """
     require_administrator(who)
     exclusive_lock(session, "import")
@@ -220,7 +220,7 @@ def join_devices(session: Session, who: Viewer, kept_id: int, other_id: int, *, 
     known = queries.reviews_of_records(session, identities, ReviewKind.DUPLICATE)
     for record in records:
         evidence: dict[str, Any] = {"score": 1.0, "signs": UNASKED, "record": record.fields}
-        asked = ask(
+        asked = open_review(
             session,
             ReviewKind.DUPLICATE,
             source=record.source,
@@ -232,21 +232,21 @@ def join_devices(session: Session, who: Viewer, kept_id: int, other_id: int, *, 
         )
         asked.decision, asked.decided_at, asked.decided_by = Decision.SAME, at, who.name
     session.flush()
-    ranks, estates = queries.ranks(session), Estates(session)
-    merge_into(session, who, other_id, kept_id, ranks=ranks, estates=estates, at=at)
+    ranks, estates = queries.ranks(session), EstateIds(session)
+    merge_device_into(session, who, other_id, kept_id, ranks=ranks, estates=estates, at=at)
 
 
-def merge_into(
+def merge_device_into(
     session: Session,
     who: Viewer,
     other_id: int,
     kept_id: int,
     *,
     ranks: Ranks,
-    estates: Estates,
+    estates: EstateIds,
     at: datetime,
 ) -> None:
-    """What was said of the other device is said of the kept one; the other is withdrawn, and says why."""
+    """Link the records of the other device to the kept one; withdraw the other, with the reason."""
     session.execute(
         update(SourceRecord)
         .where(SourceRecord.device_id == other_id)
@@ -258,11 +258,11 @@ def merge_into(
         if review.decision is None:
             session.delete(review)
     _ask_about_the_kept_one(session, other_id, kept_id)
-    hold(session, who, {kept_id}, ranks=ranks, estates=estates, at=at)
+    apply_claims(session, who, {kept_id}, ranks=ranks, estates=estates, at=at)
 
 
 def _ask_about_the_kept_one(session: Session, other_id: int, kept_id: int) -> None:
-    """What may be the other device may be the kept one. Asked about both, it is asked once."""
+    """Move open reviews about the other device to the kept one, without duplicates."""
     of_kept = {
         (review.source, review.source_id): review
         for review in queries.reviews_of_devices(session, [kept_id], ReviewKind.DUPLICATE)

@@ -12,12 +12,19 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.database.bulk import insert_many
-from aed.imports.batches import Estates
+from aed.imports.batches import EstateIds
 from aed.imports.devices import queries
-from aed.imports.devices.matching import Match, matches
-from aed.imports.devices.merging import Held, ask, given_anew, hold, likeness_as_json, resolved_claims
+from aed.imports.devices.matching import Match, match_entries
+from aed.imports.devices.merging import (
+    MergeResult,
+    apply_claims,
+    claims_given_again,
+    likeness_as_json,
+    open_review,
+    resolved_claims,
+)
 from aed.imports.devices.models import SourceRecord
-from aed.imports.devices.queries import Identity, Kept
+from aed.imports.devices.queries import Identity, RecordState
 from aed.imports.devices.rules import Decision, Ranks, ReviewKind, Thresholds, digest_of
 from aed.imports.schemas import DeviceRow
 from aed.registry.changes import PutOutcome
@@ -25,8 +32,8 @@ from aed.registry.devices.lists import put_devices
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A row of a list: who says it, what, and where in the file."""
+class ListEntry:
+    """A row of a list: its source, its fields, and where it is in the file."""
 
     source: str
     source_id: str
@@ -39,19 +46,19 @@ class Entry:
         return self.source, self.source_id
 
 
-def entry_of(row: DeviceRow, where: str) -> Entry:
+def list_entry(row: DeviceRow, where: str) -> ListEntry:
     fields = row.model_dump(mode="json", exclude_unset=True, exclude={"source", "source_id"})
-    return Entry(row.source, row.source_id, where, fields, digest_of(fields))
+    return ListEntry(row.source, row.source_id, where, fields, digest_of(fields))
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What became of a row."""
+class ImportedRow:
+    """The outcome of a row."""
 
     outcome: PutOutcome
-    entry: Entry
+    entry: ListEntry
     device_id: int | None = None
-    """None: it waits for a person."""
+    """None: it waits for a decision."""
     changes: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     """{attribute: (before, now)} of the device."""
     conflicts: tuple[str, ...] = ()
@@ -61,49 +68,50 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
-    """What was registered when the import began. Entries of one file are never taken for one device, of
-    whatever sources they are: a whole register comes back as it went."""
+class RegisterBefore:
+    """The state of the register when the import began.
+
+    Rows of one file are never matched with each other, even from different sources, so that an exported
+    register can be imported again."""
 
     sources: frozenset[str]
     last_device_id: int
 
     @classmethod
-    def now(cls, session: Session) -> Before:
+    def now(cls, session: Session) -> RegisterBefore:
         sources = frozenset(queries.sources_of_devices(session))
         return cls(sources, queries.last_device_id(session))
 
 
 @dataclass(frozen=True)
-class Merging:
-    """An import that is going on."""
+class RowImporter:
+    """Imports the rows of a file in batches."""
 
     session: Session
     who: Viewer
     at: datetime
-    estates: Estates
+    estates: EstateIds
     ranks: Ranks
     thresholds: Thresholds
     region: str | None
-    before: Before
+    before: RegisterBefore
 
-    def put(self, entries: Sequence[Entry]) -> list[Taken]:
-        """The register knows what the lists say. Raises what `put_devices` raises; then nothing of it may be
-        kept.
+    def put(self, entries: Sequence[ListEntry]) -> list[ImportedRow]:
+        """Import entries. Raise what `put_devices` raises; the caller must then roll back.
 
-        1. Who says the same as before is done: nothing is written, nothing is asked.
-        2. What is not registered is looked for among the devices of other lists nearby.
-        3. What is like none of them is a new device.
-        4. The others are kept, and decided about together with what else is said of their device.
+        1. Skip entries that are unchanged.
+        2. Match entries that are not registered with nearby devices of other lists.
+        3. Register a new device for each entry without a match.
+        4. Store the other entries, and merge them with the claims of other sources about their device.
         """
-        known = queries.kept_records(self.session, [entry.identity for entry in entries])
+        known = queries.record_states(self.session, [entry.identity for entry in entries])
         self._read_estates(entries, known)
-        done: dict[Identity, Taken] = {}
+        done: dict[Identity, ImportedRow] = {}
         claims: dict[Identity, dict[str, Any]] = {}
         for entry in entries:
             kept = known.get(entry.identity)
             if kept is not None and kept.digest == entry.digest and kept.gone_since is None:
-                done[entry.identity] = Taken(PutOutcome.UNCHANGED, entry, kept.device_id)
+                done[entry.identity] = ImportedRow(PutOutcome.UNCHANGED, entry, kept.device_id)
             else:
                 claims[entry.identity] = resolved_claims(entry.fields, entry.source, self.estates)
         self._found_again([known[identity] for identity in done])
@@ -112,13 +120,13 @@ class Merging:
             done |= self._put_rest(rest, claims, known)
         return [done[entry.identity] for entry in entries]
 
-    def settle(self, entries: Sequence[Entry]) -> None:
-        """The same for entries that are known, whatever they said before."""
+    def settle(self, entries: Sequence[ListEntry]) -> None:
+        """Import known entries again, whatever they said before."""
         claims = {each.identity: resolved_claims(each.fields, each.source, self.estates) for each in entries}
-        known = queries.kept_records(self.session, list(claims))
+        known = queries.record_states(self.session, list(claims))
         self._put_rest(entries, claims, known)
 
-    def _read_estates(self, entries: Sequence[Entry], known: Mapping[Identity, Kept]) -> None:
+    def _read_estates(self, entries: Sequence[ListEntry], known: Mapping[Identity, RecordState]) -> None:
         self.estates.load(
             (entry.fields.get("estate_source") or entry.source, entry.fields["estate"])
             for entry in entries
@@ -126,7 +134,7 @@ class Merging:
             and (entry.identity not in known or known[entry.identity].digest != entry.digest)
         )
 
-    def _found_again(self, records: Sequence[Kept]) -> None:
+    def _found_again(self, records: Sequence[RecordState]) -> None:
         missing = [record.id for record in records if record.missing_since is not None]
         if missing:
             self.session.execute(
@@ -135,10 +143,10 @@ class Merging:
 
     def _put_rest(
         self,
-        entries: Sequence[Entry],
+        entries: Sequence[ListEntry],
         claims: Mapping[Identity, dict[str, Any]],
-        known: Mapping[Identity, Kept],
-    ) -> dict[Identity, Taken]:
+        known: Mapping[Identity, RecordState],
+    ) -> dict[Identity, ImportedRow]:
         devices = {
             identity: record.device_id for identity, record in known.items() if record.device_id is not None
         }
@@ -151,7 +159,7 @@ class Merging:
             self.session,
             self.who,
             [
-                given_anew(claims[entry.identity], source=entry.source, source_id=entry.source_id)
+                claims_given_again(claims[entry.identity], source=entry.source, source_id=entry.source_id)
                 for entry in new
             ],
             region=self.region,
@@ -159,7 +167,7 @@ class Merging:
         )
         new_ids = {entry.identity: device_id for entry, (device_id, _) in zip(new, made, strict=True)}
         keep(self.session, entries, known, {**devices, **new_ids}, at=self.at)
-        held = hold(
+        held = apply_claims(
             self.session,
             self.who,
             {devices[entry.identity] for entry in entries if entry.identity in devices},
@@ -174,23 +182,27 @@ class Merging:
         }
 
     def _matches(self, claims: Mapping[Identity, dict[str, Any]]) -> dict[Identity, Match]:
-        """Those that other lists have registered, or may have."""
+        """Match entries with devices that other lists have registered."""
         others = {each: said for each, said in claims.items() if self.before.sources - {each[0]}}
         if not others:
             return {}
         last = self.before.last_device_id
-        return matches(self.session, others, thresholds=self.thresholds, up_to_id=last)
+        return match_entries(self.session, others, thresholds=self.thresholds, up_to_id=last)
 
     def _ask_about(
-        self, found: Mapping[Identity, Match], entries: Sequence[Entry], known: Mapping[Identity, Kept]
+        self,
+        found: Mapping[Identity, Match],
+        entries: Sequence[ListEntry],
+        known: Mapping[Identity, RecordState],
     ) -> None:
-        """A row that may be a registered device waits; one that no longer may be does not. What was decided
-        by the score is kept as a decision too, which a person may change."""
+        """Open reviews for rows that may match a registered device, and close those that no longer do.
+
+        A match that was decided by its score is stored as a decision too, which a person may change."""
         fields = {entry.identity: entry.fields for entry in entries}
         waited = {each for each, record in known.items() if record.device_id is None and each in fields}
         among = queries.reviews_of_records(self.session, found.keys() | waited, ReviewKind.DUPLICATE)
         for (source, source_id), match in found.items():
-            asked = ask(
+            asked = open_review(
                 self.session,
                 ReviewKind.DUPLICATE,
                 source=source,
@@ -211,16 +223,16 @@ class Merging:
 
     def _taken(
         self,
-        entry: Entry,
+        entry: ListEntry,
         new_ids: Mapping[Identity, int],
         devices: Mapping[Identity, int],
-        held: Mapping[int, Held],
+        held: Mapping[int, MergeResult],
         match: Match | None,
-    ) -> Taken:
+    ) -> ImportedRow:
         if entry.identity in new_ids:
-            return Taken(PutOutcome.NEW, entry, new_ids[entry.identity])
+            return ImportedRow(PutOutcome.NEW, entry, new_ids[entry.identity])
         if entry.identity not in devices:
-            return Taken(PutOutcome.UNCHANGED, entry, None, match=match)
+            return ImportedRow(PutOutcome.UNCHANGED, entry, None, match=match)
         device_id = devices[entry.identity]
         became = held[device_id]
         mine = tuple(
@@ -228,18 +240,18 @@ class Merging:
             for each in became.conflicts
             if (each.offered.source, each.offered.source_id) == entry.identity
         )
-        return Taken(became.outcome, entry, device_id, became.changes, mine, match)
+        return ImportedRow(became.outcome, entry, device_id, became.changes, mine, match)
 
 
 def keep(
     session: Session,
-    entries: Sequence[Entry],
-    known: Mapping[Identity, Kept],
+    entries: Sequence[ListEntry],
+    known: Mapping[Identity, RecordState],
     devices: Mapping[Identity, int],
     *,
     at: datetime,
 ) -> None:
-    """What each says is kept, with the device that it says it of."""
+    """Store each record with its device."""
     insert_many(
         session,
         SourceRecord,

@@ -30,7 +30,7 @@ _UP_TO_METRES: Final = ((0.5, 2.8), (1.0, 2.0), (10.0, 1.6), (30.0, 0.6), (75.0,
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ComparedEntry:
     """What of an entry tells it from another, apart from where it is."""
 
     place_en: str | None = None
@@ -59,7 +59,7 @@ class Likeness:
     signs: tuple[Sign, ...]
 
 
-def likeness(one: Entry, other: Entry, *, metres: float) -> Likeness:
+def likeness(one: ComparedEntry, other: ComparedEntry, *, metres: float) -> Likeness:
     """Weighs the signs as log-odds and turns their sum into a score.
 
     A serial number that is the same decides nearly alone, one that differs nearly rules it out; nearness and
@@ -91,7 +91,7 @@ def _distance(metres: float) -> float:
     return high
 
 
-def _words(one: Entry, other: Entry) -> Iterable[Sign]:
+def _words(one: ComparedEntry, other: ComparedEntry) -> Iterable[Sign]:
     """The language in which they say the most alike; and that no two doors have one number."""
     compared = [
         _compared(mine, theirs)

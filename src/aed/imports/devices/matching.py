@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from aed.geo import Position
 from aed.imports.devices import queries
-from aed.imports.devices.likeness import FAR_METRES, Entry, Likeness, likeness
-from aed.imports.devices.queries import Identity, Standing
+from aed.imports.devices.likeness import FAR_METRES, ComparedEntry, Likeness, likeness
+from aed.imports.devices.queries import Identity, RegisteredDevice
 from aed.imports.devices.rules import Decision, ReviewKind, Thresholds, metres_apart
 
 CLEARLY: Final = 0.05
@@ -20,7 +20,7 @@ CLEARLY: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A registered device that an entry may be."""
+    """A registered device that an entry may refer to."""
 
     device_id: int
     likeness: Likeness
@@ -28,21 +28,22 @@ class Match:
     """It is taken for that device; else a person is asked."""
 
 
-def matches(
+def match_entries(
     session: Session,
     entries: Mapping[Identity, Mapping[str, Any]],
     *,
     thresholds: Thresholds,
     up_to_id: int,
 ) -> dict[Identity, Match]:
-    """The best match of each entry that has one; `entries` are claims by identity. Only devices up to that id
-    are looked at.
+    """Return the best match of each entry that has one; `entries` are claims by identity.
 
-    Where two devices are nearly as like an entry, or two entries of a list as like a device, a person is
-    asked. What a person has called different is not looked at again.
+    Only devices up to `last_device_id` are considered.
+
+    A match is not sure, so a person decides, if two devices are nearly equally like an entry, or two entries
+    of a list like a device. Pairs that a person has called different are not considered again.
     """
     near = _near(session, entries, up_to_id)
-    devices = queries.standing_devices(session, {device_id for _, device_id in near})
+    devices = queries.registered_devices(session, {device_id for _, device_id in near})
     different = {
         (review.source, review.source_id, review.device_id)
         for review in queries.reviews_of_records(session, entries, ReviewKind.DUPLICATE)
@@ -99,17 +100,17 @@ def _place(claims: Mapping[str, Any]) -> Position:
     return Position(claims["position"]["lat"], claims["position"]["lon"])
 
 
-def _likeness(claims: Mapping[str, Any], device: Standing) -> Likeness | None:
+def _likeness(claims: Mapping[str, Any], device: RegisteredDevice) -> Likeness | None:
     metres = metres_apart(claims["position"], {"lat": device.lat, "lon": device.lon})
     if metres > FAR_METRES:
         return None
-    return likeness(entry_of(claims), _entry_of_device(device), metres=metres)
+    return likeness(compared_entry(claims), _entry_of_device(device), metres=metres)
 
 
-def entry_of(claims: Mapping[str, Any]) -> Entry:
-    """What of a record's claims tells it from another."""
+def compared_entry(claims: Mapping[str, Any]) -> ComparedEntry:
+    """Return the claims by which two records are compared."""
     keeper = claims.get("keeper", {})
-    return Entry(
+    return ComparedEntry(
         place_en=claims.get("place_en"),
         place_zh=claims.get("place_zh"),
         floor=claims.get("floor"),
@@ -121,8 +122,8 @@ def entry_of(claims: Mapping[str, Any]) -> Entry:
     )
 
 
-def _entry_of_device(device: Standing) -> Entry:
-    return Entry(
+def _entry_of_device(device: RegisteredDevice) -> ComparedEntry:
+    return ComparedEntry(
         place_en=device.place_en,
         place_zh=device.place_zh,
         floor=device.floor,

@@ -11,20 +11,20 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.errors import InvalidInput
-from aed.imports.batches import Estates
+from aed.imports.batches import EstateIds
 from aed.imports.devices import queries
 from aed.imports.devices.likeness import Likeness
 from aed.imports.devices.models import Review
-from aed.imports.devices.queries import Record, Standing
+from aed.imports.devices.queries import RegisteredDevice, StoredRecord
 from aed.imports.devices.rules import (
-    Conflict,
+    ClaimConflict,
+    DecidedConflict,
     Decision,
-    Listed,
-    Merged,
+    ListedRecord,
+    MergedClaims,
     Ranks,
     ReviewKind,
-    Said,
-    Settled,
+    SourceClaim,
     claims_of,
     merge,
 )
@@ -42,34 +42,34 @@ _KINDS: Final = {name: kind for kind, name in EXPIRY.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What became of a device."""
+class MergeResult:
+    """The outcome of merging claims into a device."""
 
     outcome: PutOutcome
     changes: Mapping[str, tuple[Any, Any]]
     """{attribute: (before, now)}."""
-    conflicts: tuple[Conflict, ...]
+    conflicts: tuple[ClaimConflict, ...]
 
 
-def hold(
+def apply_claims(
     session: Session,
     who: Viewer,
     device_ids: Collection[int],
     *,
     ranks: Ranks,
-    estates: Estates,
+    estates: EstateIds,
     at: datetime,
-) -> dict[int, Held]:
-    """These devices are as those who list them say, and what must be decided is asked.
+) -> dict[int, MergeResult]:
+    """Merge the claims of all sources into these devices; open reviews about conflicts.
 
-    One that nobody lists any more stays as it is.
+    A device that no source lists any more stays as it is.
     """
-    devices = queries.standing_devices(session, device_ids)
+    devices = queries.registered_devices(session, device_ids)
     records = _by_device(queries.records_of(session, device_ids))
     expiry = queries.fitted_expiry(session, device_ids)
-    settled = settled_of(session, device_ids)
+    settled = decided_conflicts(session, device_ids)
     given: dict[int, ImportedDevice] = {}
-    found: dict[int, tuple[Merged, dict[str, tuple[Any, Any]]]] = {}
+    found: dict[int, tuple[MergedClaims, dict[str, tuple[Any, Any]]]] = {}
     for device_id in sorted(device_ids):
         device, said = devices[device_id], records.get(device_id, [])
         listed = [_listed(each, estates) for each in said if each.gone_since is None]
@@ -88,17 +88,17 @@ def hold(
         given[device_id] = _given(device, changes, _origins(merged, origins, changes, at))
         found[device_id] = merged, changes
     put = put_devices(session, who, list(given.values()), at=at)
-    ask_about_conflicts(
+    open_conflict_reviews(
         session, {device_id: merged.conflicts for device_id, (merged, _) in found.items()}, at=at
     )
     return {
-        device_id: Held(outcome, found[device_id][1], found[device_id][0].conflicts)
+        device_id: MergeResult(outcome, found[device_id][1], found[device_id][0].conflicts)
         for device_id, outcome in put
     }
 
 
-def given_anew(claims: Mapping[str, Any], *, source: str, source_id: str) -> ImportedDevice:
-    """A device that is not registered yet, as its only source tells of it."""
+def claims_given_again(claims: Mapping[str, Any], *, source: str, source_id: str) -> ImportedDevice:
+    """Return the fields of a new device from its only source."""
     return ImportedDevice(
         device=DeviceIn(source=source, source_id=source_id, **_fields(claims)),
         expiry=_expiry(claims),
@@ -106,8 +106,8 @@ def given_anew(claims: Mapping[str, Any], *, source: str, source_id: str) -> Imp
     )
 
 
-def resolved_claims(fields: Mapping[str, Any], source: str, estates: Estates) -> dict[str, Any]:
-    """The claims of a record, its estate by the register's own id. Raises InvalidInput for none such."""
+def resolved_claims(fields: Mapping[str, Any], source: str, estates: EstateIds) -> dict[str, Any]:
+    """Return a record's claims with the register's id of its estate; raise InvalidInput for none."""
     claims = claims_of(fields)
     named = claims.get("belongs_to", {})
     if "estate" in named:
@@ -117,8 +117,8 @@ def resolved_claims(fields: Mapping[str, Any], source: str, estates: Estates) ->
     return claims
 
 
-def is_out_by_absence(device: Standing) -> bool:
-    """Whether it is out of service for no other reason than that nobody listed it."""
+def is_out_by_absence(device: RegisteredDevice) -> bool:
+    """Return whether the device is out of service only because no list has it."""
     reason = device.out_of_service_reason or ""
     return device.state is DeviceState.OUT_OF_SERVICE and reason.startswith(NO_LONGER_LISTED)
 
@@ -126,30 +126,30 @@ def is_out_by_absence(device: Standing) -> bool:
 # --- What is said ---------------------------------------------------------------------------------------
 
 
-def _by_device(records: Iterable[Record]) -> dict[int, list[Record]]:
-    found: dict[int, list[Record]] = {}
+def _by_device(records: Iterable[StoredRecord]) -> dict[int, list[StoredRecord]]:
+    found: dict[int, list[StoredRecord]] = {}
     for record in records:
         found.setdefault(record.device_id or 0, []).append(record)
     return found
 
 
-def _listed(record: Record, estates: Estates) -> Listed:
+def _listed(record: StoredRecord, estates: EstateIds) -> ListedRecord:
     try:
         claims = resolved_claims(record.fields, record.source, estates)
     except InvalidInput:  # an estate that the register no longer knows
         claims = claims_of({name: value for name, value in record.fields.items() if name != "estate"})
-    return Listed(record.source, record.source_id, claims)
+    return ListedRecord(record.source, record.source_id, claims)
 
 
 def _merged(
-    device: Standing,
-    listed: Sequence[Listed],
-    said: Sequence[Record],
+    device: RegisteredDevice,
+    listed: Sequence[ListedRecord],
+    said: Sequence[StoredRecord],
     expiry: Mapping[ConsumableKind, Sequence[date]],
     *,
     ranks: Ranks,
-    settled: Sequence[Settled],
-) -> tuple[Merged, dict[str, Any], Origins]:
+    settled: Sequence[DecidedConflict],
+) -> tuple[MergedClaims, dict[str, Any], Origins]:
     origins = origins_in(device.origins, device.source)
     present = _present(device, expiry)
     live = {each.source for each in listed}
@@ -161,8 +161,8 @@ def _merged(
     return merged, present, origins
 
 
-def _present(device: Standing, expiry: Mapping[ConsumableKind, Sequence[date]]) -> dict[str, Any]:
-    """What stands of the device, as claims; not that it is out of service because nobody listed it."""
+def _present(device: RegisteredDevice, expiry: Mapping[ConsumableKind, Sequence[date]]) -> dict[str, Any]:
+    """Return the device's current values as claims, except out of service for not being listed."""
     checked = device.last_checked_on
     present: dict[str, Any] = {
         "position": {
@@ -204,7 +204,7 @@ def _present(device: Standing, expiry: Mapping[ConsumableKind, Sequence[date]]) 
 def _stands(
     name: str, value: Any, present: Mapping[str, Any], expiry: Mapping[ConsumableKind, Sequence[date]]
 ) -> bool:
-    """Whether it is so already. A part that is not told, such as a phone, stays as it is."""
+    """Return whether the value is current already. Omitted parts, such as a phone, stay as they are."""
     stands = present.get(name)
     if name in ("keeper", "state") and stands is not None:
         is_same_person = name == "state" or value.get("keeper_name") == stands.get("keeper_name")
@@ -217,9 +217,9 @@ def _stands(
 
 
 def _origins(
-    merged: Merged, origins: Origins, changes: Mapping[str, tuple[Any, Any]], at: datetime
+    merged: MergedClaims, origins: Origins, changes: Mapping[str, tuple[Any, Any]], at: datetime
 ) -> Origins:
-    """A value that is said by the same source as before comes from when it was first taken."""
+    """Return where each value comes from; the same source as before keeps its first time."""
     for name, said in merged.holds.items():
         if name in changes or origins.of(name).source != said.source:
             origins = origins.with_([name], Origin(said.source, at))
@@ -229,7 +229,9 @@ def _origins(
 # --- What is put ----------------------------------------------------------------------------------------
 
 
-def _given(device: Standing, changes: Mapping[str, tuple[Any, Any]], origins: Origins) -> ImportedDevice:
+def _given(
+    device: RegisteredDevice, changes: Mapping[str, tuple[Any, Any]], origins: Origins
+) -> ImportedDevice:
     claims = {name: now for name, (_, now) in changes.items()}
     given = [device.origin_lat, device.origin_lon, str(device.origin_datum)]
     return ImportedDevice(
@@ -246,7 +248,7 @@ def _given(device: Standing, changes: Mapping[str, tuple[Any, Any]], origins: Or
 
 
 def _fields(claims: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a DeviceIn."""
+    """Return the fields of a DeviceIn."""
     fields: dict[str, Any] = {}
     for name, value in claims.items():
         match name:
@@ -273,7 +275,7 @@ def _is_withdrawn(claims: Mapping[str, Any]) -> bool:
     return bool(claims.get("state", {}).get("state") == DeviceState.WITHDRAWN)
 
 
-def ask(
+def open_review(
     session: Session,
     kind: ReviewKind,
     *,
@@ -285,7 +287,7 @@ def ask(
     among: Sequence[Review],
     at: datetime,
 ) -> Review:
-    """The question is open, with this evidence. `among` are those that were asked before."""
+    """Open or update a review with this evidence. `among`: earlier reviews."""
     for known in among:
         if (known.source, known.source_id, known.device_id, known.attribute) == (
             source,
@@ -315,15 +317,15 @@ def ask(
 # --- Conflicts ------------------------------------------------------------------------------------------
 
 
-def ask_about_conflicts(
-    session: Session, conflicts: Mapping[int, Sequence[Conflict]], *, at: datetime
+def open_conflict_reviews(
+    session: Session, conflicts: Mapping[int, Sequence[ClaimConflict]], *, at: datetime
 ) -> None:
-    """These are the open conflicts of these devices: what is no longer one is not asked any more."""
+    """Open reviews about these conflicts, and close those about conflicts that no longer exist."""
     known = queries.reviews_of_devices(session, list(conflicts), ReviewKind.CONFLICT)
     still_open: set[int] = set()
     for device_id, found in conflicts.items():
         for conflict in found:
-            asked = ask(
+            asked = open_review(
                 session,
                 ReviewKind.CONFLICT,
                 source=conflict.offered.source,
@@ -341,31 +343,31 @@ def ask_about_conflicts(
     session.flush()
 
 
-def settled_of(session: Session, device_ids: Collection[int]) -> dict[int, list[Settled]]:
-    """What people have decided about the attributes of these devices."""
-    found: dict[int, list[Settled]] = {}
+def decided_conflicts(session: Session, device_ids: Collection[int]) -> dict[int, list[DecidedConflict]]:
+    """Return people's decisions about attributes of these devices."""
+    found: dict[int, list[DecidedConflict]] = {}
     for review in queries.reviews_of_devices(session, device_ids, ReviewKind.CONFLICT):
         if review.decision is None:
             continue
         present, offered = _said(review.evidence["present"]), _said(review.evidence["offered"])
         right, wrong = (offered, present) if review.decision is Decision.TAKE else (present, offered)
-        found.setdefault(review.device_id or 0, []).append(Settled(review.attribute, right, wrong))
+        found.setdefault(review.device_id or 0, []).append(DecidedConflict(review.attribute, right, wrong))
     return found
 
 
-def _as_json(said: Said) -> dict[str, Any]:
+def _as_json(said: SourceClaim) -> dict[str, Any]:
     return {"source": said.source, "source_id": said.source_id, "value": said.value}
 
 
-def _said(evidence: Mapping[str, Any]) -> Said:
-    return Said(evidence["source"], evidence["source_id"], evidence["value"])
+def _said(evidence: Mapping[str, Any]) -> SourceClaim:
+    return SourceClaim(evidence["source"], evidence["source_id"], evidence["value"])
 
 
 # --- Likeness -------------------------------------------------------------------------------------------
 
 
 def likeness_as_json(found: Likeness, record: Mapping[str, Any]) -> dict[str, Any]:
-    """The evidence for a duplicate; `record` is what the list says."""
+    """Return the evidence for a duplicate as JSON; `record` holds the list's fields."""
     return {
         "score": found.score,
         "signs": [{"what": sign.what, "weight": sign.weight, "said": sign.said} for sign in found.signs],

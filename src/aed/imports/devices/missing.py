@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.database.bulk import in_array, insert_many
-from aed.imports.batches import Estates, Progress, further
+from aed.imports.batches import EstateIds, Progress, offset_progress
 from aed.imports.devices import queries
-from aed.imports.devices.merging import NO_LONGER_LISTED, ask, hold
+from aed.imports.devices.merging import NO_LONGER_LISTED, apply_claims, open_review
 from aed.imports.devices.models import Review, SourceRecord
 from aed.imports.devices.queries import Identity
 from aed.imports.devices.rules import Decision, Ranks, ReviewKind, Thresholds
@@ -41,8 +41,8 @@ _LISTED = Table(
 )
 
 
-class Listed:
-    """The devices that a file lists, and where in it. They are kept in the database: a file has no end."""
+class ListedDevices:
+    """The devices that a file lists, and where. Kept in a temporary table, since files may be huge."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -55,7 +55,7 @@ class Listed:
         self._session.connection().execute(text("DROP TABLE IF EXISTS listed_now"))
 
     def add(self, found: Sequence[tuple[Identity, str]]) -> dict[int, str]:
-        """They are listed. Of those that were listed before: {number in `found`: where}."""
+        """Add devices. Return {index in `found`: where} of those that were listed before."""
         known = self._known([identity for identity, _ in found])
         before: dict[int, str] = {}
         new: dict[Identity, str] = {}
@@ -88,7 +88,7 @@ class Listed:
         return found
 
     def missing(self, source: str) -> list[tuple[int, str, int | None]]:
-        """(id, the source's id, device) of the records that the file does not list, and that are not gone.
+        """Yield (id, source_id, device_id) of live records that the file does not list.
 
         visibility: for an administrator's import.
         """
@@ -107,8 +107,8 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """What a list no longer holds."""
+class MissingDevices:
+    """Records that a list no longer holds."""
 
     source: str
     source_ids: Sequence[str]
@@ -119,17 +119,17 @@ class Gone:
 def mark_missing(
     session: Session,
     who: Viewer,
-    listed: Listed,
+    listed: ListedDevices,
     *,
     thresholds: Thresholds,
     is_shrink_accepted: bool,
     ranks: Ranks,
-    estates: Estates,
+    estates: EstateIds,
     at: datetime,
     progress: Progress | None = None,
-) -> list[Gone]:
-    """What the lists of this file, which are whole, do not hold any more is gone, or held back."""
-    found: list[Gone] = []
+) -> list[MissingDevices]:
+    """Mark records that these complete lists no longer hold as gone, or hold them back for a person."""
+    found: list[MissingDevices] = []
     done = 0
     for source in sorted(listed.sources):
         missing = listed.missing(source)
@@ -145,12 +145,12 @@ def mark_missing(
             _hold_back(session, source, missing, live, known, at=at)
         else:
             ids = [record_id for record_id, _, _ in missing]
-            more = further(progress, after=done)
+            more = offset_progress(progress, after=done)
             mark_gone(session, who, source, ids, ranks=ranks, estates=estates, at=at, progress=more)
             done += len(ids)
             if known is not None and known.decision is None:
                 session.delete(known)
-        found.append(Gone(source, source_ids, is_held_back))
+        found.append(MissingDevices(source, source_ids, is_held_back))
     session.flush()
     return found
 
@@ -177,7 +177,7 @@ def _hold_back(
     }
     if known is not None and known.decision is Decision.REFUSE and known.evidence == evidence:
         return  # a person has said already that these are not gone
-    ask(
+    open_review(
         session,
         ReviewKind.SHRINK,
         source=source,
@@ -194,23 +194,23 @@ def mark_gone(
     record_ids: Collection[int],
     *,
     ranks: Ranks,
-    estates: Estates,
+    estates: EstateIds,
     at: datetime,
     progress: Progress | None = None,
 ) -> None:
-    """These records are gone. A device that nobody lists any more goes out of service and says why; one
-    that others list is as those say.
+    """Mark records as gone. A device that no source lists any more goes out of service, with the reason; one
+    that others list is merged from those.
 
     visibility: for an administrator, see put_devices.
     """
-    count = further(progress, after=0)
+    count = offset_progress(progress, after=0)
     for number, some in enumerate(batched(sorted(record_ids), AT_ONCE)):
         session.execute(
             update(SourceRecord).where(SourceRecord.id.in_(some)).values(gone_since=at, missing_since=None)
         )
         left, kept = queries.devices_left(session, some)
         _take_out(session, who, source, left, at=at)
-        hold(session, who, kept, ranks=ranks, estates=estates, at=at)
+        apply_claims(session, who, kept, ranks=ranks, estates=estates, at=at)
         for review in queries.open_reviews_raised_by(session, some):
             session.delete(review)
         session.flush()
@@ -222,7 +222,7 @@ def _take_out(
 ) -> None:
     reason = f"{NO_LONGER_LISTED}{source} since {at:%Y-%m-%d}"
     given = []
-    for device in queries.standing_devices(session, device_ids).values():
+    for device in queries.registered_devices(session, device_ids).values():
         if device.state is DeviceState.IN_SERVICE and device.source != BY_HAND:
             where = PositionIn(lat=device.origin_lat, lon=device.origin_lon, datum=device.origin_datum)
             given.append(

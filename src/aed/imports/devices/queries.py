@@ -27,12 +27,12 @@ type Identity = tuple[str, str]
 
 
 def ranks(session: Session) -> dict[str, int]:
-    """Of the sources that have one of their own."""
+    """Return the ranks of sources that have one of their own."""
     return {row.name: row.rank for row in session.execute(select(ListSource.name, ListSource.rank))}
 
 
 class SourceCounts(NamedTuple):
-    """A source, and how many records of it there are."""
+    """A source and its number of records."""
 
     source: str
     live: int
@@ -42,7 +42,7 @@ class SourceCounts(NamedTuple):
 
 
 def sources(session: Session) -> list[SourceCounts]:
-    """Every source that lists devices.
+    """List every source of devices.
 
     visibility: counts, for the command line.
     """
@@ -61,8 +61,8 @@ def sources(session: Session) -> list[SourceCounts]:
     return [SourceCounts(*row) for row in session.execute(statement)]
 
 
-class Kept(NamedTuple):
-    """What is kept of a record, without what it says."""
+class RecordState(NamedTuple):
+    """A stored record without its fields."""
 
     id: int
     source: str
@@ -73,12 +73,12 @@ class Kept(NamedTuple):
     gone_since: datetime | None
 
 
-def kept_records(session: Session, identities: Iterable[Identity]) -> dict[Identity, Kept]:
-    """The records of these (source, id of the source).
+def record_states(session: Session, identities: Iterable[Identity]) -> dict[Identity, RecordState]:
+    """Return the stored records of these identities (source, source_id).
 
     visibility: for an administrator's import.
     """
-    found: dict[Identity, Kept] = {}
+    found: dict[Identity, RecordState] = {}
     for source, source_ids in by_source(identities).items():
         statement = select(
             SourceRecord.id,
@@ -90,7 +90,7 @@ def kept_records(session: Session, identities: Iterable[Identity]) -> dict[Ident
             SourceRecord.gone_since,
         ).where(SourceRecord.source == source, in_array(session, SourceRecord.source_id, source_ids))
         for row in session.execute(statement):
-            found[row.source, row.source_id] = Kept(*row)
+            found[row.source, row.source_id] = RecordState(*row)
     return found
 
 
@@ -101,8 +101,8 @@ def by_source(identities: Iterable[Identity]) -> dict[str, list[str]]:
     return found
 
 
-class Record(NamedTuple):
-    """What is kept of a record, with what it says."""
+class StoredRecord(NamedTuple):
+    """A stored record with its fields."""
 
     id: int
     source: str
@@ -113,11 +113,11 @@ class Record(NamedTuple):
     gone_since: datetime | None
 
 
-_RECORD = tuple(getattr(SourceRecord, name) for name in Record._fields)
+_RECORD = tuple(getattr(SourceRecord, name) for name in StoredRecord._fields)
 
 
-def records_of(session: Session, device_ids: Collection[int]) -> list[Record]:
-    """What is said of these devices, gone records too.
+def records_of(session: Session, device_ids: Collection[int]) -> list[StoredRecord]:
+    """List the records of these devices, gone ones included.
 
     visibility: for an administrator's import.
     """
@@ -128,10 +128,10 @@ def records_of(session: Session, device_ids: Collection[int]) -> list[Record]:
         .where(SourceRecord.device_id.in_(device_ids))
         .order_by(SourceRecord.source, SourceRecord.source_id)
     )
-    return [Record(*row) for row in session.execute(statement)]
+    return [StoredRecord(*row) for row in session.execute(statement)]
 
 
-def record(session: Session, identity: Identity) -> Record:
+def record(session: Session, identity: Identity) -> StoredRecord:
     """Raises NotFound.
 
     visibility: for an administrator's decision.
@@ -141,11 +141,11 @@ def record(session: Session, identity: Identity) -> Record:
     row = session.execute(statement).first()
     if row is None:
         raise NotFound(f"The source '{source}' is not known to list '{source_id}'.", field="source_id")
-    return Record(*row)
+    return StoredRecord(*row)
 
 
 def count_live(session: Session, source: str) -> int:
-    """How many records of a source are not gone.
+    """Count the live records of a source.
 
     visibility: for an administrator's import.
     """
@@ -156,7 +156,7 @@ def count_live(session: Session, source: str) -> int:
 
 
 def missing_records(session: Session, source: str) -> Sequence[int]:
-    """Those about which a person is asked whether they are gone.
+    """List the records of a source that are held back as missing.
 
     visibility: for an administrator's decision.
     """
@@ -170,7 +170,7 @@ def missing_records(session: Session, source: str) -> Sequence[int]:
 
 
 def shared_devices(session: Session, source: str) -> Sequence[int]:
-    """The devices that this source lists and another one too.
+    """List the devices that this source shares with another.
 
     visibility: for an administrator, see put_source.
     """
@@ -181,7 +181,7 @@ def shared_devices(session: Session, source: str) -> Sequence[int]:
 
 
 def devices_left(session: Session, record_ids: Collection[int]) -> tuple[set[int], set[int]]:
-    """The devices of these records that nobody lists any more, and the others.
+    """Return the devices of these records that no source lists any more, and the others.
 
     visibility: for an administrator's import.
     """
@@ -196,7 +196,7 @@ def devices_left(session: Session, record_ids: Collection[int]) -> tuple[set[int
 
 
 def device_ids(session: Session, identities: Iterable[Identity]) -> dict[Identity, int]:
-    """The devices that were registered from these.
+    """Return the ids of devices registered from these identities.
 
     visibility: for an administrator's import.
     """
@@ -230,8 +230,8 @@ def sources_of_devices(session: Session) -> set[str]:
     return set(session.scalars(select(Device.source).distinct()))
 
 
-class Standing(NamedTuple):
-    """A device as it stands, in plain columns."""
+class RegisteredDevice(NamedTuple):
+    """The current values of a device."""
 
     id: int
     source: str
@@ -264,8 +264,8 @@ class Standing(NamedTuple):
     origins: dict[str, Any]
 
 
-def standing_devices(session: Session, device_ids: Collection[int]) -> dict[int, Standing]:
-    """These devices as they stand.
+def registered_devices(session: Session, device_ids: Collection[int]) -> dict[int, RegisteredDevice]:
+    """Return the current values of these devices.
 
     visibility: for an administrator's import.
     """
@@ -273,7 +273,7 @@ def standing_devices(session: Session, device_ids: Collection[int]) -> dict[int,
         return {}
     columns = [
         _STANDING[name] if name in _STANDING else getattr(Device, name).label(name)
-        for name in Standing._fields
+        for name in RegisteredDevice._fields
     ]
     statement = (
         select(*columns)
@@ -281,7 +281,7 @@ def standing_devices(session: Session, device_ids: Collection[int]) -> dict[int,
         .outerjoin(Person, Person.id == Device.keeper_id)
         .where(Device.id.in_(device_ids))
     )
-    return {row.id: Standing(*row) for row in session.execute(statement)}
+    return {row.id: RegisteredDevice(*row) for row in session.execute(statement)}
 
 
 _STANDING: Mapping[str, ColumnElement[Any]] = {
@@ -296,7 +296,7 @@ _STANDING: Mapping[str, ColumnElement[Any]] = {
 def fitted_expiry(
     session: Session, device_ids: Collection[int]
 ) -> dict[int, dict[ConsumableKind, list[date]]]:
-    """When what is fitted in these devices expires, soonest first.
+    """Return expiry dates of the consumables in these devices, soonest first.
 
     visibility: for an administrator's import.
     """
@@ -313,7 +313,7 @@ def fitted_expiry(
 
 
 def last_device_id(session: Session) -> int:
-    """Those that are registered from now on have higher ids.
+    """Return the highest id of a device; later ones are higher.
 
     visibility: for an administrator's import.
     """
@@ -323,7 +323,7 @@ def last_device_id(session: Session) -> int:
 def devices_near(
     session: Session, places: Sequence[Position], *, within_metres: float, not_of: str, up_to_id: int
 ) -> list[tuple[int, int]]:
-    """(number of the place, id) of devices there that are not withdrawn and not of that source.
+    """Yield (index of the place, id) of devices nearby that are not withdrawn and not of that source.
 
     visibility: for an administrator's import.
     """
@@ -340,9 +340,9 @@ def devices_near(
 
 
 def reviews(session: Session, *, is_open: bool, limit: int, after_id: int = 0) -> Sequence[Review]:
-    """A page of them in the order in which they were first asked.
+    """List a page of reviews, the oldest first.
 
-    visibility: for an administrator, whom the caller has made sure of.
+    visibility: for an administrator; the caller has checked.
     """
     statement = select(Review).where(Review.id > after_id).order_by(Review.id).limit(limit)
     if is_open:
@@ -353,7 +353,7 @@ def reviews(session: Session, *, is_open: bool, limit: int, after_id: int = 0) -
 def review(session: Session, review_id: int) -> Review:
     """Raises NotFound.
 
-    visibility: for an administrator, whom the caller has made sure of.
+    visibility: for an administrator; the caller has checked.
     """
     found = session.get(Review, review_id)
     if found is None:

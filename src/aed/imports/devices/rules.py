@@ -55,12 +55,12 @@ _UNSAID: Final[Mapping[str, Any]] = {"floor": 0, "cabinet": "unknown", "entry": 
 
 
 def digest_of(fields: Mapping[str, Any]) -> str:
-    """The same for the same fields, whatever their order: SHA-256 in hexadecimal."""
+    """Return a SHA-256 in hexadecimal of the fields, independent of their order."""
     return hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def claims_of(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The claims of a record: of the fields of a row, as JSON, that were given."""
+    """Return the claims of a record from the given fields of its row."""
     claims: dict[str, Any] = {name: fields[name] for name in _PLAIN if fields.get(name) is not None}
     datum = Datum(fields.get("datum") or Datum.WGS84)
     here = to_wgs84(fields["lat"], fields["lon"], datum)
@@ -82,8 +82,8 @@ def claims_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     return claims
 
 
-def is_weak(attribute: str, value: Any) -> bool:
-    """Whether it is what lists say that do not know: it yields to what any other of the same rank says."""
+def is_weak_claim(attribute: str, value: Any) -> bool:
+    """Return whether the claim means "unknown": it yields to any other claim of the same rank."""
     if attribute == "opening_hours":
         return value.get("opening_hours") is None
     if attribute == "belongs_to":
@@ -91,8 +91,8 @@ def is_weak(attribute: str, value: Any) -> bool:
     return attribute in _UNSAID and value == _UNSAID[attribute]
 
 
-def agree(attribute: str, one: Any, other: Any) -> bool:
-    """Whether two claims say the same in substance."""
+def claims_agree(attribute: str, one: Any, other: Any) -> bool:
+    """Return whether two claims agree in substance."""
     if one == other:
         return True
     if one is None or other is None:
@@ -133,14 +133,14 @@ def _said_alike(one: str, other: str) -> bool:
 
 
 def metres_apart(one: Mapping[str, float], other: Mapping[str, float]) -> float:
-    """Between two positions {lat, lon}, roughly: for telling "the same place" from "another"."""
+    """Return the approximate distance of two positions {lat, lon}."""
     dy = one["lat"] - other["lat"]
     dx = (one["lon"] - other["lon"]) * math.cos(math.radians((one["lat"] + other["lat"]) / 2))
     return math.hypot(dx, dy) * _METRES_PER_DEGREE
 
 
 def plain_words(text: str) -> str:
-    """Without what does not matter: width, case, accents, punctuation, spaces."""
+    """Normalise width, case, accents, punctuation and spaces."""
     folded = unicodedata.normalize("NFKD", text).casefold()
     return "".join(character for character in folded if character.isalnum())
 
@@ -150,7 +150,7 @@ def digits(text: str) -> str:
 
 
 def similarity(one: str, other: str) -> float:
-    """The share of letter pairs that two texts have in common (Dice), 0 to 1; works for any script."""
+    """Return the Dice similarity of two texts by letter pairs, 0 to 1; works for any script."""
     if one == other:
         return 1.0
     pairs, others = _pairs(one), _pairs(other)
@@ -164,14 +164,14 @@ def _pairs(text: str) -> set[str]:
 
 
 HAND_RANK: Final = 100
-"""What people amend by hand outranks every list."""
+"""The rank of amendments by hand: above every list."""
 DEFAULT_RANK: Final = 50
 type Ranks = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a source says of one attribute. `value` None: a person has emptied it."""
+class SourceClaim:
+    """A source's value of one attribute. None: a person has emptied it."""
 
     source: str
     source_id: str
@@ -179,34 +179,34 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
-    """Two that are ranked alike disagree about an attribute: what is offered does not stand."""
+class ClaimConflict:
+    """Two sources of equal rank disagree about an attribute; the present value stays."""
 
     attribute: str
-    present: Said
-    offered: Said
+    present: SourceClaim
+    offered: SourceClaim
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """A person has decided between two."""
+class DecidedConflict:
+    """A person's decision between two claims."""
 
     attribute: str
-    right: Said
-    wrong: Said
+    right: SourceClaim
+    wrong: SourceClaim
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
-    """What holds of the attributes that somebody says something of, and what a person must decide."""
+class MergedClaims:
+    """The winning claim of each attribute, and the conflicts that a person must decide."""
 
-    holds: Mapping[str, Said]
-    conflicts: tuple[Conflict, ...]
+    holds: Mapping[str, SourceClaim]
+    conflicts: tuple[ClaimConflict, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """One source's record of the device, as it is listed now."""
+class ListedRecord:
+    """A source's current record of the device."""
 
     source: str
     source_id: str
@@ -214,15 +214,15 @@ class Listed:
 
 
 def merge(
-    listed: Sequence[Listed],
+    listed: Sequence[ListedRecord],
     *,
     present: Claims,
     origins: Origins,
     gone: frozenset[str],
     ranks: Ranks,
-    settled: Sequence[Settled] = (),
-) -> Merged:
-    """Decides attribute by attribute.
+    settled: Sequence[DecidedConflict] = (),
+) -> MergedClaims:
+    """Decide, for each attribute, which claim wins.
 
     `listed` are all that list the device now. `present` is what stands, from where `origins` says; `gone` are
     the sources that no longer list it: what stands of theirs is believed only where nobody else says
@@ -236,8 +236,8 @@ def merge(
     5. If not, what stands stays, in its source's newest words; the others are conflicts. So is one that is
        ranked lower and says that the device is not in service: nobody is overruled in silence who does.
     """
-    holds: dict[str, Said] = {}
-    conflicts: list[Conflict] = []
+    holds: dict[str, SourceClaim] = {}
+    conflicts: list[ClaimConflict] = []
     for attribute in sorted({name for each in listed for name in each.claims}):
         all_said = _not_overruled(
             attribute,
@@ -246,25 +246,25 @@ def merge(
         )
         rank = max(rank_of(said.source, ranks) for said in all_said)
         best = [said for said in all_said if rank_of(said.source, ranks) == rank]
-        sure = [said for said in best if said.value is None or not is_weak(attribute, said.value)]
+        sure = [said for said in best if said.value is None or not is_weak_claim(attribute, said.value)]
         left = sure or best
         chosen = _chosen(attribute, left, standing=origins.of(attribute).source)
         holds[attribute] = chosen
         alarms = [said for said in all_said if _is_alarm(attribute, said) and said not in left]
         conflicts += [
-            Conflict(attribute, chosen, said)
+            ClaimConflict(attribute, chosen, said)
             for said in [*left, *alarms]
-            if not agree(attribute, said.value, chosen.value)
+            if not claims_agree(attribute, said.value, chosen.value)
             and not _is_settled(attribute, chosen, said, settled)
         ]
-    return Merged(holds, tuple(conflicts))
+    return MergedClaims(holds, tuple(conflicts))
 
 
 def _all_said(
-    attribute: str, listed: Sequence[Listed], *, present: Claims, origins: Origins, gone: frozenset[str]
-) -> list[Said]:
+    attribute: str, listed: Sequence[ListedRecord], *, present: Claims, origins: Origins, gone: frozenset[str]
+) -> list[SourceClaim]:
     said = [
-        Said(each.source, each.source_id, each.claims[attribute])
+        SourceClaim(each.source, each.source_id, each.claims[attribute])
         for each in listed
         if each.claims.get(attribute) is not None
     ]
@@ -276,22 +276,22 @@ def _all_said(
     )
     if origin == BY_HAND and is_amended:
         said = [each for each in said if each.source != BY_HAND]
-        said.append(Said(BY_HAND, "", stands))
+        said.append(SourceClaim(BY_HAND, "", stands))
     elif is_not_said_any_more:
-        said.append(Said(origin, "", stands))
+        said.append(SourceClaim(origin, "", stands))
     return sorted(said, key=lambda each: (each.source, each.source_id))
 
 
-def _chosen(attribute: str, left: Sequence[Said], *, standing: str) -> Said:
+def _chosen(attribute: str, left: Sequence[SourceClaim], *, standing: str) -> SourceClaim:
     if attribute == "last_checked_on":
         return max(left, key=lambda said: said.value or "")
-    agreeing = all(agree(attribute, one.value, other.value) for one in left for other in left)
+    agreeing = all(claims_agree(attribute, one.value, other.value) for one in left for other in left)
     if agreeing:
         return left[0]
     return next((said for said in left if said.source == standing), left[0])
 
 
-def _is_alarm(attribute: str, said: Said) -> bool:
+def _is_alarm(attribute: str, said: SourceClaim) -> bool:
     return (
         attribute == "state"
         and said.value is not None
@@ -299,7 +299,9 @@ def _is_alarm(attribute: str, said: Said) -> bool:
     )
 
 
-def _not_overruled(attribute: str, said: Sequence[Said], settled: Sequence[Settled]) -> list[Said]:
+def _not_overruled(
+    attribute: str, said: Sequence[SourceClaim], settled: Sequence[DecidedConflict]
+) -> list[SourceClaim]:
     """Without those that a person found wrong beside another that is there; all, if none would be left."""
     left = [
         each
@@ -313,7 +315,9 @@ def _not_overruled(attribute: str, said: Sequence[Said], settled: Sequence[Settl
     return left or list(said)
 
 
-def _is_settled(attribute: str, one: Said, other: Said, settled: Sequence[Settled]) -> bool:
+def _is_settled(
+    attribute: str, one: SourceClaim, other: SourceClaim, settled: Sequence[DecidedConflict]
+) -> bool:
     return any(
         (_means(attribute, each.right, one) and _means(attribute, each.wrong, other))
         or (_means(attribute, each.right, other) and _means(attribute, each.wrong, one))
@@ -322,9 +326,9 @@ def _is_settled(attribute: str, one: Said, other: Said, settled: Sequence[Settle
     )
 
 
-def _means(attribute: str, decided: Said, said: Said) -> bool:
-    """Whether a source still says what was decided about."""
-    return decided.source == said.source and agree(attribute, decided.value, said.value)
+def _means(attribute: str, decided: SourceClaim, said: SourceClaim) -> bool:
+    """Return whether a source still makes the claim that was decided about."""
+    return decided.source == said.source and claims_agree(attribute, decided.value, said.value)
 
 
 def rank_of(source: str, ranks: Ranks) -> int:
@@ -344,7 +348,7 @@ class Decision(StrEnum):
     SAME = "same"
     DIFFERENT = "different"
     TAKE = "take"
-    """What was offered is right."""
+    """The offered value is right."""
     KEEP = "keep"
     """What stands is right."""
     ACCEPT = "accept"
@@ -364,18 +368,18 @@ DECISIONS: Final = {
 @dataclass(frozen=True, slots=True)
 class Thresholds:
     same_device_score: float = 0.9
-    """From this score on, an entry of another list is taken for the registered device."""
+    """From this score on, an entry is linked to the registered device."""
     maybe_same_score: float = 0.6
     """From this score on, a person is asked; below, it is a new device."""
     shrink_share: float = 0.2
     """When more than this share of a list is missing (and more than a few), a person is asked."""
 
     def holds_back(self, missing: int, of: int) -> bool:
-        return missing > FEW and missing > self.shrink_share * of
+        return missing > MAX_MISSING_UNASKED and missing > self.shrink_share * of
 
 
-FEW = 5
-"""So many may go from the shortest list."""
+MAX_MISSING_UNASKED = 5
+"""Devices that may go missing from a list without asking a person."""
 
 
 def thresholds_in(settings: Settings) -> Thresholds:

@@ -17,8 +17,8 @@ from aed.accounts.regions import region_by_code
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.http.outbound_urls import target_of
 from aed.imports.devices.decisions import check_name
-from aed.imports.feeds.fetching import Fetched, Fetching, Validators
-from aed.imports.feeds.models import MOST_HOURS, Feed, FeedResult, next_due
+from aed.imports.feeds.fetching import FetchedFile, FetchLimits, Validators
+from aed.imports.feeds.models import MAX_HOURS, Feed, FeedResult, next_due
 from aed.imports.formats.mapping import mapping_from
 from aed.imports.formats.recognise import DeviceFormat
 
@@ -28,8 +28,8 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class FeedGiven:
-    """What a feed is to be."""
+class FeedIn:
+    """The settings of a feed."""
 
     name: str
     url: str
@@ -42,10 +42,10 @@ class FeedGiven:
     """Who keeps the list: of two in one format, each would else take the other's devices for gone."""
 
 
-def put_feed(session: Session, who: Viewer, given: FeedGiven, *, by: Fetching, at: datetime) -> bool:
-    """The feed is followed from now on, and due at once; True when there was none of that name.
+def put_feed(session: Session, who: Viewer, given: FeedIn, *, by: FetchLimits, at: datetime) -> bool:
+    """Add a feed or replace its settings, due now. Return True if it is new.
 
-    One that comes from elsewhere or is read in another way than before is fetched anew.
+    A feed with another URL or another way to read it is fetched again in full.
     """
     require_administrator(who)
     _check(session, given, by)
@@ -65,13 +65,13 @@ def put_feed(session: Session, who: Viewer, given: FeedGiven, *, by: Fetching, a
 
 
 def remove_feed(session: Session, who: Viewer, name: str) -> None:
-    """The feed is no longer followed. The devices stay as they are."""
+    """Remove a feed. Its devices stay."""
     require_administrator(who)
     session.delete(feed(session, name))
     session.flush()
 
 
-def _check(session: Session, given: FeedGiven, by: Fetching) -> None:
+def _check(session: Session, given: FeedIn, by: FetchLimits) -> None:
     if not _NAME.fullmatch(given.name):
         raise InvalidInput(
             "A feed's name is of a-z, 0-9, '-', '_' and '.', at most 64, such as the name of its source.",
@@ -81,8 +81,8 @@ def _check(session: Session, given: FeedGiven, by: Fetching) -> None:
     why = by.why_refused(target.address) if target.address is not None else None
     if why is not None:
         raise InvalidInput(f"{target.host} is {why}: nothing is fetched from there.", field="url")
-    if not 1 <= given.every_hours <= MOST_HOURS:
-        raise InvalidInput(f"A feed is followed every 1 to {MOST_HOURS} hours.", field="every")
+    if not 1 <= given.every_hours <= MAX_HOURS:
+        raise InvalidInput(f"A feed is followed every 1 to {MAX_HOURS} hours.", field="every")
     if given.mapping is not None:
         if given.form is not None:
             raise InvalidInput("A mapping is a format of its own: give one of the two.", field="format")
@@ -97,8 +97,8 @@ def _check(session: Session, given: FeedGiven, by: Fetching) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """The right to run a feed, and what is to be run."""
+class FeedClaim:
+    """A lease on a feed, and what to fetch."""
 
     name: str
     claim: str
@@ -113,11 +113,11 @@ class Claim:
     digest: str | None
 
 
-def claim_feed(session: Session, name: str, *, at: datetime, is_asked_for: bool) -> Claim | None:
-    """The feed is this caller's to run, for as long as a lease; None where it is not due, or another's.
+def claim_feed(session: Session, name: str, *, at: datetime, is_asked_for: bool) -> FeedClaim | None:
+    """Claim a feed for a lease's time. Return None if it is not due or claimed by another.
 
-    One conditional UPDATE: of two callers, one changes the row. To be committed before anything is fetched.
-    `is_asked_for`: whether it is due or not. Raises NotFound, and then Conflict for another's.
+    A single conditional UPDATE is the claim, so two workers cannot both win. Commit before fetching.
+    `is_asked_for`: run it even if not due; then raise NotFound, or Conflict if another has claimed it.
     """
     claim = secrets.token_hex(16)
     conditions = [Feed.name == name, or_(Feed.claimed_until.is_(None), Feed.claimed_until < at)]
@@ -139,7 +139,7 @@ def claim_feed(session: Session, name: str, *, at: datetime, is_asked_for: bool)
             )
         return None
     claimed = feed(session, name)
-    return Claim(
+    return FeedClaim(
         name=claimed.name,
         claim=claim,
         url=claimed.url,
@@ -155,20 +155,21 @@ def claim_feed(session: Session, name: str, *, at: datetime, is_asked_for: bool)
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a try ended."""
+class FeedOutcome:
+    """The outcome of a run."""
 
     result: FeedResult
     said: str
     asked_to_wait: timedelta | None = None
 
 
-def end_feed(session: Session, claim: Claim, ended: Ended, *, fetched: Fetched | None, at: datetime) -> None:
-    """The try is recorded, the claim given back, and the feed due again.
+def end_feed(
+    session: Session, claim: FeedClaim, ended: FeedOutcome, *, fetched: FetchedFile | None, at: datetime
+) -> None:
+    """Record a run, release the claim, and set when the feed is due again.
 
-    The version that was `fetched` is remembered when it was taken whole, so that it is not taken again; one
-    that was held back is taken again, since a person may have decided by then.
-    Raises Conflict where the claim is no longer this caller's: what it did must then be rolled back.
+    A version that was imported in full is remembered and not imported again; one that was held back is, since
+    a person may have decided by then. Raise Conflict if the claim was lost: the caller must roll back.
     """
     has_failed = ended.result is FeedResult.FAILED
     failures = claim.failures + 1 if has_failed else 0
@@ -178,13 +179,13 @@ def end_feed(session: Session, claim: Claim, ended: Ended, *, fetched: Fetched |
         "failures": failures,
         "last_tried_at": at,
         "last_result": ended.result,
-        "last_said": ended.said,
+        "last_message": ended.said,
         "next_due_at": next_due(
             at, every_hours=claim.every_hours, failures=failures, asked_to_wait=ended.asked_to_wait
         ),
     }
     if ended.result in (FeedResult.TAKEN, FeedResult.UNCHANGED):
-        values["last_taken_at"] = at
+        values["last_imported_at"] = at
         if fetched is not None:
             values |= {
                 "etag": fetched.validators.etag,
@@ -208,12 +209,12 @@ def end_feed(session: Session, claim: Claim, ended: Ended, *, fetched: Fetched |
 
 
 def feeds(session: Session) -> Sequence[Feed]:
-    """Every feed, by name."""
+    """List every feed by name."""
     return session.scalars(select(Feed).order_by(Feed.name)).all()
 
 
 def feed(session: Session, name: str) -> Feed:
-    """Raises NotFound with the names that there are."""
+    """Return a feed. Raise NotFound that lists the known names."""
     found = session.get(Feed, name)
     if found is None:
         known = session.scalars(select(Feed.name).order_by(Feed.name).limit(20)).all()
@@ -223,7 +224,7 @@ def feed(session: Session, name: str) -> Feed:
 
 
 def feeds_due(session: Session, *, at: datetime) -> Sequence[str]:
-    """The names of those that are due and that nobody runs at this moment, the longest due first."""
+    """List the names of feeds that are due and not claimed, the longest due first."""
     is_free = Feed.claimed_until.is_(None) | (Feed.claimed_until < at)
     statement = select(Feed.name).where(Feed.next_due_at <= at, is_free)
     return session.scalars(statement.order_by(Feed.next_due_at, Feed.name)).all()

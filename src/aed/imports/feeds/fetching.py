@@ -25,11 +25,11 @@ from aed.errors import AedError, InvalidInput
 from aed.http.outbound_urls import Address, Target, redirected, refusal_reason, target_of
 from aed.imports.rules import printable
 
-MOST_REDIRECTS: Final = 3
+MAX_REDIRECTS: Final = 3
 CONNECT_SECONDS: Final = 10.0
 SILENT_SECONDS: Final = 30.0
 """A server that sends nothing for so long is given up."""
-LONGEST_VALIDATOR: Final = 512
+MAX_VALIDATOR_LENGTH: Final = 512
 """A longer ETag is not kept; the next answer is then compared by its content."""
 _BYTES_AT_ONCE: Final = 1 << 16
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
@@ -48,17 +48,17 @@ class FetchFailed(AedError):
 
 
 type Resolve = Callable[[str, int], Sequence[str]]
-"""The addresses of a name. Raises OSError for one that is not known."""
+"""Resolves a host name to addresses. Raises OSError for an unknown one."""
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses that this machine knows a name by, each once, best first."""
+    """Resolve a host name with the system's resolver, best address first."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for _, _, _, _, address in found))
 
 
 @dataclass(frozen=True, slots=True)
-class Fetching:
+class FetchLimits:
     """The limits of fetching."""
 
     most_bytes: int
@@ -72,7 +72,7 @@ class Fetching:
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What a server knows a version of a file by."""
+    """ETag and Last-Modified of a version of a file."""
 
     etag: str | None = None
     last_modified: str | None = None
@@ -84,8 +84,8 @@ class Validators:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
-    """A file that came whole."""
+class FetchedFile:
+    """A file that was fetched completely."""
 
     validators: Validators
     digest: str
@@ -93,16 +93,16 @@ class Fetched:
     size_bytes: int
 
 
-def fetch(url: str, to: Path, *, known: Validators, by: Fetching) -> Fetched | None:
-    """The file is at `to`, whole; None when the server says that it still has the version `known`.
+def fetch(url: str, to: Path, *, known: Validators, by: FetchLimits) -> FetchedFile | None:
+    """Fetch a file to `to`. Return None if the server still has the version `known`.
 
-    1. The name is resolved, and each of its addresses must be one that may be fetched from.
-    2. The connection goes to such an address itself, so that a second answer about the name cannot lead
-       elsewhere; the certificate is still that of the name. No proxy is asked.
-    3. A redirect, of which there may be three, is treated in the same way.
-    4. What comes is counted as it comes, and as it is unpacked; the time is limited as a whole.
+    1. Resolve the name; refuse it if any of its addresses may not be fetched from.
+    2. Connect to that address itself, so that a second DNS answer cannot redirect the request; verify the
+       certificate against the name. Use no proxy.
+    3. Treat up to three redirects in the same way.
+    4. Limit the bytes as sent and as decompressed, and the total time.
 
-    Raises FetchFailed with a sentence for a server that is down, slow, or answers anything but the file.
+    Raise FetchFailed with a sentence if the server is down, slow, or sends anything but the file.
     """
     packed = to.with_name(to.name + ".packed")
     with (
@@ -110,7 +110,7 @@ def fetch(url: str, to: Path, *, known: Validators, by: Fetching) -> Fetched | N
         httpx2.Client(verify=httpx2.create_ssl_context(), trust_env=False, follow_redirects=False) as client,
     ):
         target = _target(url)
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             with _answer(client, target, known, by, deadline) as answer:
                 if answer.status_code not in _REDIRECTS:
                     return _taken(answer, target, packed, to, known, by, deadline)
@@ -118,7 +118,7 @@ def fetch(url: str, to: Path, *, known: Validators, by: Fetching) -> Fetched | N
                 if location is None:
                     raise FetchFailed(f"{target.host} redirects without saying where to.")
                 target = _redirected(target, location)
-    raise FetchFailed(f"{target.host} redirects more than {MOST_REDIRECTS} times.")
+    raise FetchFailed(f"{target.host} redirects more than {MAX_REDIRECTS} times.")
 
 
 # --- Where to -------------------------------------------------------------------------------------------
@@ -138,8 +138,8 @@ def _redirected(target: Target, location: str) -> Target:
         raise FetchFailed(error.detail) from None
 
 
-def addresses_of(target: Target, by: Fetching) -> list[Address]:
-    """Every address of the target, all of them checked."""
+def addresses_of(target: Target, by: FetchLimits) -> list[Address]:
+    """Return every address of the target, all checked."""
     try:
         found = [ip_address(each) for each in by.resolve(target.host, target.port)]
     except (OSError, UnicodeError, ValueError):  # a name that is too long for DNS is a UnicodeError
@@ -159,8 +159,9 @@ def addresses_of(target: Target, by: Fetching) -> list[Address]:
 
 
 class Deadline:
-    """Ends the connection that is open when the time is over: a server that sends a byte now and then, in
-    its headers too, would otherwise never be silent for long enough."""
+    """Close the open connection when the time is over.
+
+    A server that sends a byte now and then would never hit a read timeout."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -210,9 +211,9 @@ def within(seconds: float) -> Iterator[Deadline]:
 
 @contextmanager
 def _answer(
-    client: httpx2.Client, target: Target, known: Validators, by: Fetching, deadline: Deadline
+    client: httpx2.Client, target: Target, known: Validators, by: FetchLimits, deadline: Deadline
 ) -> Iterator[httpx2.Response]:
-    """The head of the target's answer, from the first of its addresses that can be reached."""
+    """Return the response headers, from the first address that can be reached."""
     addresses = addresses_of(target, by)
     try:
         for address in addresses[:-1]:
@@ -224,7 +225,7 @@ def _answer(
         with contextlib.closing(answer):
             yield answer
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise said_of(error, target.host, deadline) from error
+        raise failure_message(error, target.host, deadline) from error
 
 
 def _asked(
@@ -250,8 +251,8 @@ def _asked(
     return client.send(request, stream=True)
 
 
-def said_of(error: Exception, host: str, deadline: Deadline, *, what: str = "file") -> FetchFailed:
-    """What went wrong, as a sentence. `what` was asked for."""
+def failure_message(error: Exception, host: str, deadline: Deadline, *, what: str = "file") -> FetchFailed:
+    """Describe what went wrong in a sentence. `what` was requested."""
     why = printable(str(error), 150) or type(error).__name__
     if deadline.is_over:
         return deadline.too_slow(host, what)
@@ -284,9 +285,9 @@ def _taken(
     packed: Path,
     to: Path,
     known: Validators,
-    by: Fetching,
+    by: FetchLimits,
     deadline: Deadline,
-) -> Fetched | None:
+) -> FetchedFile | None:
     if answer.status_code == 304 and known.headers:
         return None
     if answer.status_code != 200:
@@ -313,10 +314,10 @@ def _taken(
     except OSError as error:
         raise FetchFailed(f"The file cannot be kept on this machine: {error.strerror or error}.") from error
     validators = Validators(_kept(answer.headers.get("ETag")), _kept(answer.headers.get("Last-Modified")))
-    return Fetched(validators, digest, size_bytes)
+    return FetchedFile(validators, digest, size_bytes)
 
 
-def _save(chunks: Iterator[bytes], path: Path, host: str, by: Fetching, deadline: Deadline) -> None:
+def _save(chunks: Iterator[bytes], path: Path, host: str, by: FetchLimits, deadline: Deadline) -> None:
     taken = 0
     with path.open("wb") as opened:
         for chunk in chunks:
@@ -329,7 +330,7 @@ def _save(chunks: Iterator[bytes], path: Path, host: str, by: Fetching, deadline
 
 
 def _unpacked(path: Path, host: str) -> Iterator[bytes]:
-    """Piece by piece, and only if it is whole: gzip has a checksum at its end."""
+    """Decompress in pieces; fail if truncated (gzip ends with a checksum)."""
     try:
         with gzip.open(path) as opened:
             while chunk := opened.read(_BYTES_AT_ONCE):
@@ -338,7 +339,7 @@ def _unpacked(path: Path, host: str) -> Iterator[bytes]:
         raise FetchFailed(f"{host} sends a packed file that is cut short or damaged.") from error
 
 
-def _too_large(host: str, by: Fetching) -> FetchFailed:
+def _too_large(host: str, by: FetchLimits) -> FetchFailed:
     return FetchFailed(
         f"{host} sends more than {by.most_bytes} bytes: it is no list of devices, or AED_FEED_LIMIT_BYTES "
         "is too small."
@@ -346,9 +347,12 @@ def _too_large(host: str, by: Fetching) -> FetchFailed:
 
 
 def _kept(value: str | None) -> str | None:
-    """A validator that can be sent back as it is."""
+    """Return a validator that can be sent back unchanged, or None."""
     fits = (
-        value is not None and 0 < len(value) <= LONGEST_VALIDATOR and value.isascii() and value.isprintable()
+        value is not None
+        and 0 < len(value) <= MAX_VALIDATOR_LENGTH
+        and value.isascii()
+        and value.isprintable()
     )
     return value if fits else None
 

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from aed.database.types import Table, enum_column
 
 FIRST_RETRY: Final = timedelta(minutes=15)
-LONGEST_WAIT: Final = timedelta(days=1)
+MAX_RETRY_WAIT: Final = timedelta(days=1)
 """After failures; a feed that is followed less often than that waits no longer than always."""
-MOST_HOURS: Final = 24 * 31
+MAX_HOURS: Final = 24 * 31
 
 
 class FeedResult(StrEnum):
@@ -40,7 +40,7 @@ def next_due(
     every = timedelta(hours=every_hours)
     if failures == 0:
         return at + every
-    longest = max(every, LONGEST_WAIT)
+    longest = max(every, MAX_RETRY_WAIT)
     wait = min(min(FIRST_RETRY, every) * (1 << min(failures - 1, 20)), longest)
     return at + min(max(wait, asked_to_wait or wait), longest)
 
@@ -73,9 +73,9 @@ class Feed(Table):
     """One after the other, up to now."""
     last_tried_at: Mapped[datetime | None]
     last_result: Mapped[FeedResult | None] = mapped_column(enum_column(FeedResult))
-    last_said: Mapped[str | None] = mapped_column(Text)
+    last_message: Mapped[str | None] = mapped_column(Text)
     """A sentence about the last try."""
-    last_taken_at: Mapped[datetime | None]
+    last_imported_at: Mapped[datetime | None]
     """When the register was last known to hold what the feed says."""
     etag: Mapped[str | None] = mapped_column(String(512))
     """Of the version that was taken whole; so are the next two."""

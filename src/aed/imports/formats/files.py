@@ -12,7 +12,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 from aed.errors import InvalidInput
 
-MOST_BYTES: Final = 1_000_000_000
+MAX_BYTES: Final = 1_000_000_000
 HEAD_BYTES: Final = 65_536
 """How much of a file is looked at to find out what it is."""
 BYTES_AT_ONCE: Final = 1 << 18
@@ -42,8 +42,8 @@ def head_of(path: Path) -> bytes:
         if not path.is_file():
             raise InvalidInput(f"There is no file {path}.", field="file")
         size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise InvalidInput(f"{path.name} is larger than {MOST_BYTES // 1_000_000} MB.", field="file")
+        if size > MAX_BYTES:
+            raise InvalidInput(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB.", field="file")
         with path.open("rb") as opened:
             head = opened.read(HEAD_BYTES)
             if not head.removeprefix(codecs.BOM_UTF8).strip() and not opened.read(HEAD_BYTES).strip():
@@ -184,10 +184,10 @@ def head_text(head: bytes, encoding: str) -> str | None:
         return None
 
 
-LONGEST_ROW: Final = 1_000_000
+MAX_ROW_LENGTH: Final = 1_000_000
 """Characters of one row, with all its lines."""
-LONGEST_CELL: Final = 100_000
-MOST_COLUMNS: Final = 1_000
+MAX_CELL_LENGTH: Final = 100_000
+MAX_COLUMNS: Final = 1_000
 
 
 class Row(NamedTuple):
@@ -212,13 +212,13 @@ def csv_rows(path: Path, *, encoding: str, delimiter: str = ",", strict: bool = 
                 lines.row_ends()
                 if not any(cell.strip() for cell in cells):
                     continue
-                if len(cells) > MOST_COLUMNS:
+                if len(cells) > MAX_COLUMNS:
                     raise InvalidInput(
-                        f"{path.name}: line {number} has {len(cells):,} cells; at most {MOST_COLUMNS:,} are "
+                        f"{path.name}: line {number} has {len(cells):,} cells; at most {MAX_COLUMNS:,} are "
                         "read. Is this the list that is meant?",
                         field="file",
                     )
-                if max(map(len, cells)) > LONGEST_CELL:
+                if max(map(len, cells)) > MAX_CELL_LENGTH:
                     raise _cell_too_long(path.name, number)
                 yield Row(number, cells)
         except csv.Error as error:
@@ -226,7 +226,7 @@ def csv_rows(path: Path, *, encoding: str, delimiter: str = ",", strict: bool = 
                 raise _cell_too_long(path.name, begins) from None
             raise InvalidInput(
                 f"{path.name}: the row that begins in line {begins} is not CSV ({error}). "
-                "Is a quotation mark not closed? One inside a cell is written twice.",
+                "characters. Is a quotation mark not closed? One inside a cell is written twice.",
                 field="file",
             ) from None
         except UnicodeError:
@@ -255,15 +255,15 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._text.readline(LONGEST_ROW + 1)
+        line = self._text.readline(MAX_ROW_LENGTH + 1)
         if not line:
             raise StopIteration
         self._line += 1
         self._characters += len(line)
-        if self._characters > LONGEST_ROW:
+        if self._characters > MAX_ROW_LENGTH:
             raise InvalidInput(
-                f"{self._name}: the row that begins in line {self._row_begins} has more than {LONGEST_ROW:,} "
-                "characters. Is it a table? Is a quotation mark not closed?",
+                f"{self._name}: the row that begins in line {self._row_begins} has more than "
+                f"{MAX_ROW_LENGTH:,} characters. Is it a table? Is a quotation mark not closed?",
                 field="file",
             )
         return line
@@ -271,7 +271,7 @@ class _Lines:
 
 def _cell_too_long(name: str, number: int) -> InvalidInput:
     return InvalidInput(
-        f"{name}: the row that begins in line {number} has a cell of more than {LONGEST_CELL:,} characters. "
-        "Is a quotation mark not closed? One inside a cell is written twice.",
+        f"{name}: the row that begins in line {number} has a cell of more than {MAX_CELL_LENGTH:,} "
+        "characters. Is a quotation mark not closed? One inside a cell is written twice.",
         field="file",
     )

@@ -20,7 +20,7 @@ import ijson
 from aed.errors import InvalidInput
 from aed.imports.formats.files import encoding_of, head_of, opened
 
-LONGEST_OBJECT: Final = 8_000_000
+MAX_OBJECT_BYTES: Final = 8_000_000
 """Bytes of one feature, element or row, and of what stands between two of them. A boundary may be long."""
 DEEPEST: Final = 64
 SMALL_ENOUGH_TO_LOOK_CLOSER: Final = 20_000_000
@@ -36,7 +36,7 @@ _HALF_CHARACTER: Final = re.compile(
     rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
 """An escaped backslash, a whole pair of surrogates, or (in a group) half of one, which is no character."""
-_LONGEST_NUMBER: Final = 450
+_MAX_NUMBER_LENGTH: Final = 450
 _BEGUN: Final = re.compile(rb"(?:[-+0-9.eEINfinityNa]+|(?:\\+[^\\\"]{0,6}){1,4})\Z")
 """At the end of a chunk: a number or an escape that may go on in the next one."""
 _RECORD_SEPARATOR: Final = b"\x1e"
@@ -128,7 +128,7 @@ class _Checked:
     """The bytes of a file, as the parser reads them. Raises InvalidInput before the parser is given what is
     nested too deeply or has too much between two objects."""
 
-    def __init__(self, stream: BinaryIO, path: Path, *, longest: float = LONGEST_OBJECT) -> None:
+    def __init__(self, stream: BinaryIO, path: Path, *, longest: float = MAX_OBJECT_BYTES) -> None:
         self._stream = stream
         self._path = path
         self._longest = longest
@@ -150,15 +150,15 @@ class _Checked:
         if self._is_first:
             self._is_first = False
             chunk = chunk.removeprefix(codecs.BOM_UTF8)
-        if len(chunk) >= size and (begun := _BEGUN.search(chunk[-_LONGEST_NUMBER:])):
-            rest = max(len(chunk) - _LONGEST_NUMBER, 0) + begun.start()
+        if len(chunk) >= size and (begun := _BEGUN.search(chunk[-_MAX_NUMBER_LENGTH:])):
+            rest = max(len(chunk) - _MAX_NUMBER_LENGTH, 0) + begun.start()
             if rest > 0:
                 self._held_back, chunk = chunk[rest:], chunk[:rest]
         self.since += len(chunk)
-        if self.since > self._longest + len(chunk) or self._characters_of_string > LONGEST_OBJECT:
+        if self.since > self._longest + len(chunk) or self._characters_of_string > MAX_OBJECT_BYTES:
             raise InvalidInput(
-                f"{self._path.name} has more than {LONGEST_OBJECT // 1_000_000} MB in one object (near line "
-                f"{self.lines:,}), or between two: this is no list of devices.",
+                f"{self._path.name} has more than {MAX_OBJECT_BYTES // 1_000_000} MB in one object (near "
+                f"line {self.lines:,}), or between two: this is no list of devices.",
                 field="file",
             )
         chunk = self._without_odd_numbers(chunk)

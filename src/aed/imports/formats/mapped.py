@@ -19,9 +19,16 @@ from aed.imports.formats.values import hours_of
 from aed.imports.rules import printable
 from aed.registry.devices.rules import EntryMode
 
-LONGEST: Final = {"maker": 100, "model": 100, "serial": 100, "keeper_name": 200, "estate": 128, "region": 32}
-LONGEST_WORDS: Final = 2_000
-LONGEST_ID: Final = 128
+MAX_LENGTHS: Final = {
+    "maker": 100,
+    "model": 100,
+    "serial": 100,
+    "keeper_name": 200,
+    "estate": 128,
+    "region": 32,
+}
+MAX_TEXT_LENGTH: Final = 2_000
+MAX_ID_LENGTH: Final = 128
 
 type Unit = Literal["line", "row", "feature"]
 
@@ -48,14 +55,14 @@ def read_objects(
         names = tuple(members)
         reader = readers.get(names)
         if reader is None:
-            if len(readers) >= _MOST_KINDS_OF_OBJECTS:
+            if len(readers) >= _MAX_KINDS_OF_OBJECTS:
                 readers.clear()
             reader = _Reader(header_of(names), mapping, source or mapping.source, ids)
             readers[names] = reader
         yield reader.record(unit, number, list(members.values()))
 
 
-_MOST_KINDS_OF_OBJECTS: Final = 1_000
+_MAX_KINDS_OF_OBJECTS: Final = 1_000
 
 
 @dataclass(slots=True)
@@ -250,7 +257,7 @@ class _Row:
         self._put(name, self._cut(name, text, column), column)
 
     def _cut(self, name: str, text: str, column: str | None) -> str:
-        longest = LONGEST.get(name, LONGEST_WORDS)
+        longest = MAX_LENGTHS.get(name, MAX_TEXT_LENGTH)
         if len(text) <= longest:
             return text
         self.find(
@@ -317,7 +324,7 @@ class _Row:
         columns = [header.column(names) for names in mapping.hours.all_columns()]
         column = next((name for name in columns if name and self.cells.get(name)), None)
         if said.written:
-            self._put("opening_hours_raw", said.written[:LONGEST_WORDS], column)
+            self._put("opening_hours_raw", said.written[:MAX_TEXT_LENGTH], column)
         if said.expression is not None:
             self._put("opening_hours", said.expression, column)
         doubt = said.doubt()
@@ -331,7 +338,7 @@ class _Row:
         within = [self._cell(header, rule.within)] if rule.within else []
         if found and all(cell for cell, _ in [*found, *within]):
             parts = [" ".join(cell.split()) for cell, _ in [*within, *found]]
-            self._put("source_id", "-".join(parts)[:LONGEST_ID], found[0][1])
+            self._put("source_id", "-".join(parts)[:MAX_ID_LENGTH], found[0][1])
             return
         content = [self._cell(header, names)[0] for names in rule.content]
         self.fields["source_id"] = ids.made_from([*(cell for cell, _ in found), *content])

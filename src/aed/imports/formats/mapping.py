@@ -24,9 +24,9 @@ from aed.imports.rules import printable
 from aed.imports.schemas import DeviceRow
 from aed.registry.fields import Source
 
-MOST_BYTES_OF_A_MAPPING: Final = 200_000
+MAX_MAPPING_BYTES: Final = 200_000
 DEEPEST: Final = 12
-MOST_NODES: Final = 20_000
+MAX_NODES: Final = 20_000
 
 WORDS: Final = ("place", "access_instructions")
 """Fields with a twin for each language: the mapping's `words` says which of the two is meant."""
@@ -318,9 +318,9 @@ def text_of_mapping(path: Path) -> str:
     try:
         if not path.is_file():
             raise InvalidInput(f"There is no mapping file {path}.", field="mapping")
-        if path.stat().st_size > MOST_BYTES_OF_A_MAPPING:
+        if path.stat().st_size > MAX_MAPPING_BYTES:
             raise InvalidInput(
-                f"{path.name} is larger than {MOST_BYTES_OF_A_MAPPING // 1000} kB: this is no mapping file.",
+                f"{path.name} is larger than {MAX_MAPPING_BYTES // 1000} kB: this is no mapping file.",
                 field="mapping",
             )
         return path.read_bytes().decode("utf-8-sig")
@@ -382,7 +382,7 @@ def _refuse_bombs(text: str, name: str) -> None:
             )
         documents += isinstance(event, yaml.DocumentStartEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST or count > MOST_NODES or documents > 1:
+        if depth > DEEPEST or count > MAX_NODES or documents > 1:
             raise InvalidInput(
                 f"{name} is nested too deeply, too long or has several documents: this is no mapping file.",
                 field="mapping",

@@ -34,8 +34,8 @@ DELIMITERS: Final = (",", ";", "\t", "|")
 ENCODINGS: Final = (UTF_8, "cp932", "cp949", "big5hkscs", "gb18030", "cp1252")
 TABLES: Final = (".csv", ".xlsx")
 JSONS: Final = (".geojson", ".json")
-MOST_SHEET_ROWS: Final = 1_048_576
-LONGEST_SHEET_CELL: Final = 32_767
+MAX_SHEET_ROWS: Final = 1_048_576
+MAX_SHEET_CELL_LENGTH: Final = 32_767
 
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 
@@ -111,7 +111,7 @@ def _write_workbook(
             sheet = book.add_worksheet(name)
             lines = _marked(rows, first, marks) if is_list else (row.cells for row in rows)
             for number, cells in enumerate(lines):
-                if number >= MOST_SHEET_ROWS or max(map(len, cells), default=0) > LONGEST_SHEET_CELL:
+                if number >= MAX_SHEET_ROWS or max(map(len, cells), default=0) > MAX_SHEET_CELL_LENGTH:
                     raise InvalidInput(
                         f"{path.name} has more rows or a longer cell than a workbook can hold: name a .csv.",
                         field="marked",

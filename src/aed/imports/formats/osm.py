@@ -26,7 +26,7 @@ ID_COLUMNS: Final = ("@id", "osm_id", "id", "full_id")
 TYPE_COLUMNS: Final = ("@type", "osm_type", "type")
 
 _KINDS: Final = {"n": "node", "w": "way", "r": "relation"}
-_LONGEST_WORDS: Final = 2000
+_MAX_TEXT_LENGTH: Final = 2000
 
 
 def is_defibrillator(tags: Mapping[str, str]) -> bool:
@@ -151,7 +151,7 @@ def _hours(written: str | None) -> dict[str, Any]:
     if written is None or not written.strip():
         return {}
     said = understood(written)
-    return {"opening_hours": said.expression, "opening_hours_raw": _cut(written, _LONGEST_WORDS)}
+    return {"opening_hours": said.expression, "opening_hours_raw": _cut(written, _MAX_TEXT_LENGTH)}
 
 
 def _access(access: str | None) -> dict[str, Any]:
@@ -193,10 +193,10 @@ def _put_words(fields: dict[str, Any], name: str, tags: Mapping[str, str], key: 
     """`key:en` and `key:zh`; words in no said language stand where they can be read, by their script."""
     for language in ("en", "zh"):
         if tags.get(f"{key}:{language}"):
-            fields[f"{name}_{language}"] = _cut(tags[f"{key}:{language}"], _LONGEST_WORDS)
+            fields[f"{name}_{language}"] = _cut(tags[f"{key}:{language}"], _MAX_TEXT_LENGTH)
     plain = tags.get(key)
     if plain:
-        fields.setdefault(f"{name}_zh" if is_chinese(plain) else f"{name}_en", _cut(plain, _LONGEST_WORDS))
+        fields.setdefault(f"{name}_zh" if is_chinese(plain) else f"{name}_en", _cut(plain, _MAX_TEXT_LENGTH))
 
 
 def _cut(text: str | None, length: int) -> str | None:

@@ -40,7 +40,7 @@ NOBODY_LIVES_IN: Final = frozenset(
     }
 )
 """Values of `building`."""
-MOST_FLOORS: Final = 200
+MAX_FLOORS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def _floors(levels: str | None) -> int | None:
         count = int(float(levels)) if levels is not None else 0
     except (ValueError, OverflowError):
         return None
-    return count if 1 <= count <= MOST_FLOORS else None
+    return count if 1 <= count <= MAX_FLOORS else None
 
 
 _TAG: Final = ("landuse", "residential")

@@ -23,8 +23,8 @@ LATEST: Final = date(2100, 12, 31)
 
 _UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _CHINESE: Final = re.compile("[\u3400-\u9fff]")
-_MOST_ENCODINGS: Final = 4
-LONGEST_ARRAY: Final = 2_000
+_MAX_ENCODINGS: Final = 4
+MAX_ARRAY_LENGTH: Final = 2_000
 
 
 def clean(text: str) -> str:
@@ -37,7 +37,7 @@ def clean(text: str) -> str:
 
 def without_entities(text: str) -> str:
     """&amp;amp; and the like as the character that is meant, however often it was encoded."""
-    for _ in range(_MOST_ENCODINGS):
+    for _ in range(_MAX_ENCODINGS):
         decoded = html.unescape(text)
         if decoded == text:
             break
@@ -63,7 +63,7 @@ def is_chinese(text: str) -> bool:
 
 def array_items(text: str) -> list[str]:
     """The items of an array written in braces, `{lundi,"jours fériés"}`; of other text, itself."""
-    inner = text[:LONGEST_ARRAY].strip()
+    inner = text[:MAX_ARRAY_LENGTH].strip()
     if inner.startswith("{") and inner.endswith("}"):
         inner = inner[1:-1]
     quoted = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,"]+)')

@@ -18,12 +18,12 @@ from typing import BinaryIO, Final
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
 from aed.errors import InvalidInput
-from aed.imports.formats.files import LONGEST_CELL, MOST_COLUMNS, Row, head_of, opened
+from aed.imports.formats.files import MAX_CELL_LENGTH, MAX_COLUMNS, Row, head_of, opened
 
-MOST_MERGED: Final = 10_000
-MOST_ROWS_TOLD: Final = 200_000
+MAX_MERGED: Final = 10_000
+MAX_ROWS_REPORTED: Final = 200_000
 _SHEET_BYTES_AT_ONCE: Final = 1 << 20
-_LONGEST_CELL_BYTES: Final = 1 << 16
+_MAX_CELL_BYTES: Final = 1 << 16
 
 _SHEET: Final = re.compile(rb"<(?:\w+:)?sheet\s[^>]*>")
 _RELATION: Final = re.compile(rb"<(?:\w+:)?Relationship\s[^>]*>")
@@ -47,13 +47,13 @@ def merged_rows(sheet: CalamineSheet) -> dict[int, str]:
     """By the number of the row, which cells are merged there."""
     ranges = sheet.merged_cell_ranges or []
     found: dict[int, str] = {}
-    for (first_row, first_column), (last_row, last_column) in ranges[:MOST_MERGED]:
+    for (first_row, first_column), (last_row, last_column) in ranges[:MAX_MERGED]:
         name = f"{_letters(first_column)}{first_row + 1}:{_letters(last_column)}{last_row + 1}"
-        for row in range(first_row, min(last_row, first_row + MOST_ROWS_TOLD) + 1):
+        for row in range(first_row, min(last_row, first_row + MAX_ROWS_REPORTED) + 1):
             found.setdefault(row + 1, name)
-    if len(ranges) > MOST_MERGED:
+    if len(ranges) > MAX_MERGED:
         raise InvalidInput(
-            f"The sheet has more than {MOST_MERGED:,} merged cells: take the merging away.", field="file"
+            f"The sheet has more than {MAX_MERGED:,} merged cells: take the merging away.", field="file"
         )
     return found
 
@@ -74,7 +74,7 @@ def formulas_without_value(path: Path, sheet_name: str) -> dict[int, str]:
                     found.setdefault(int(cell[2]), _NEVER.format((cell[1] + cell[2]).decode()))
                 for cell in _ERROR.finditer(text):
                     found.setdefault(int(cell[2]), _WENT_WRONG.format((cell[1] + cell[2]).decode()))
-                kept = text[max(text.rfind(b"<c ", -_LONGEST_CELL_BYTES), len(text) - _LONGEST_CELL_BYTES) :]
+                kept = text[max(text.rfind(b"<c ", -_MAX_CELL_BYTES), len(text) - _MAX_CELL_BYTES) :]
     return found
 
 
@@ -117,13 +117,13 @@ def _letters(column: int) -> str:
     return letters
 
 
-MOST_WORKBOOK_BYTES: Final = 50_000_000
+MAX_WORKBOOK_BYTES: Final = 50_000_000
 LARGE_WORKBOOK_BYTES: Final = 1_000_000
-MOST_PARTS: Final = 2_000
-MOST_INFLATED_BYTES: Final = 150_000_000
-MOST_CELLS: Final = 3_000_000
+MAX_PARTS: Final = 2_000
+MAX_UNCOMPRESSED_BYTES: Final = 150_000_000
+MAX_CELLS: Final = 3_000_000
 """Of the rectangle from A1 to a sheet's last cell, which is what opening a sheet takes."""
-MOST_SHEETS: Final = 50
+MAX_SHEETS: Final = 50
 
 _BYTES_AT_ONCE: Final = 1 << 16
 _PLACE: Final = re.compile(rb"""\br\s*=\s*["']([A-Za-z]{0,3})([0-9]{1,7})["']""")
@@ -144,7 +144,7 @@ def sheets(path: Path) -> Iterator[tuple[str, Iterator[Row]]]:
     _refuse_bombs(path)
     try:
         with opened(path) as stream, CalamineWorkbook.from_filelike(stream) as workbook:
-            for name in workbook.sheet_names[:MOST_SHEETS]:
+            for name in workbook.sheet_names[:MAX_SHEETS]:
                 sheet = workbook.get_sheet_by_name(name)
                 if sheet.start is not None:
                     yield name, _rows(sheet)
@@ -187,7 +187,7 @@ def _table_rows(path: Path) -> Iterator[Row]:
     _refuse_bombs(path)
     try:
         with opened(path) as stream, CalamineWorkbook.from_filelike(stream) as workbook:
-            for name in workbook.sheet_names[:MOST_SHEETS]:
+            for name in workbook.sheet_names[:MAX_SHEETS]:
                 sheet = workbook.get_sheet_by_name(name)
                 if sheet.start is None:
                     continue
@@ -210,7 +210,7 @@ def _wrong_with(row: Row, merged: Mapping[int, str], formulas: Mapping[int, str]
 
 def _rows(sheet: CalamineSheet) -> Iterator[Row]:
     for number, row in enumerate(sheet.iter_rows(), start=1):
-        cells = [_text(cell)[:LONGEST_CELL] for cell in row]
+        cells = [_text(cell)[:MAX_CELL_LENGTH] for cell in row]
         if any(cells):
             yield Row(number, cells)
 
@@ -239,27 +239,27 @@ def _text(cell: object) -> str:
 
 def _refuse_bombs(path: Path) -> None:
     head_of(path)
-    if path.stat().st_size > MOST_WORKBOOK_BYTES:
+    if path.stat().st_size > MAX_WORKBOOK_BYTES:
         raise InvalidInput(
-            f"{path.name} is larger than {MOST_WORKBOOK_BYTES // 1_000_000} MB, too large for a workbook: "
+            f"{path.name} is larger than {MAX_WORKBOOK_BYTES // 1_000_000} MB, too large for a workbook: "
             "save the sheet as 'CSV UTF-8'.",
             field="file",
         )
     try:
         with opened(path) as stream, zipfile.ZipFile(stream) as archive:
             parts = archive.infolist()
-            if len(parts) > MOST_PARTS:
+            if len(parts) > MAX_PARTS:
                 raise _too_large(path, f"it has {len(parts):,} parts")
             if not any(part.filename.lower() == "xl/workbook.xml" for part in parts):
                 raise InvalidInput(
                     f"{path.name} is a zip archive but not an Excel workbook: unpack it and name the list.",
                     field="file",
                 )
-            if sum(part.file_size for part in parts) > MOST_INFLATED_BYTES:
-                raise _too_large(path, "unpacked it is larger than " + _megabytes(MOST_INFLATED_BYTES))
+            if sum(part.file_size for part in parts) > MAX_UNCOMPRESSED_BYTES:
+                raise _too_large(path, "unpacked it is larger than " + _megabytes(MAX_UNCOMPRESSED_BYTES))
             inflated = 0
             for part in parts:
-                inflated += _count(path, stream, part, MOST_INFLATED_BYTES - inflated)
+                inflated += _count(path, stream, part, MAX_UNCOMPRESSED_BYTES - inflated)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError) as error:
         raise _damaged(path, str(error)) from None
 
@@ -276,7 +276,7 @@ def _count(path: Path, stream: BinaryIO, part: zipfile.ZipInfo, at_most: int) ->
     for chunk in _inflated(stream, part):
         size += len(chunk)
         if size > at_most:
-            raise _too_large(path, "unpacked it is larger than " + _megabytes(MOST_INFLATED_BYTES))
+            raise _too_large(path, "unpacked it is larger than " + _megabytes(MAX_UNCOMPRESSED_BYTES))
         chunk = kept + chunk
         if any(word in chunk for word in _ENTITIES):
             raise InvalidInput(f"{path.name} holds XML entities, which no Excel workbook has.", field="file")
@@ -284,9 +284,9 @@ def _count(path: Path, stream: BinaryIO, part: zipfile.ZipInfo, at_most: int) ->
         cells += len(_CELL.findall(chunk))
         columns = max([columns, *(_column_number(letters) for letters in {place[0] for place in places})])
         rows = max([rows, *(int(place[1]) for place in places)])
-        if columns > MOST_COLUMNS:
-            raise _too_large(path, f"a sheet has more than {MOST_COLUMNS:,} columns")
-        if rows * max(columns, 1) > MOST_CELLS or cells > MOST_CELLS:
+        if columns > MAX_COLUMNS:
+            raise _too_large(path, f"a sheet has more than {MAX_COLUMNS:,} columns")
+        if rows * max(columns, 1) > MAX_CELLS or cells > MAX_CELLS:
             raise _too_large(path, f"a sheet reaches to row {rows:,} and column {columns:,}")
         kept = chunk[-40:]
     return size

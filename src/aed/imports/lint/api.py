@@ -21,11 +21,11 @@ from aed.imports.formats.recognise import DeviceFormat
 from aed.imports.lint.linting import lint_list
 from aed.imports.lint.register import may_compare
 from aed.imports.lint.report import Linted, finding_as_json, summary_as_json
-from aed.imports.uploads import FILE_BODY, SentFile, sent_file
+from aed.imports.uploads import FILE_BODY, UploadedFile, uploaded_file
 
 router = APIRouter(tags=["lists"])
 
-MOST_FINDINGS = 20_000
+MAX_FINDINGS = 20_000
 """So many are answered at most; the counts are of all."""
 _place = threading.BoundedSemaphore(1)
 """One list at a time: it takes the time of one processor, which lookups need more."""
@@ -78,7 +78,7 @@ async def lint_device_list(
         raise NotSignedIn("Looking a list over needs a token: send Authorization: Bearer ….")
     if register:
         may_compare(viewer)
-    async with sent_file(request, name=name) as sent:
+    async with uploaded_file(request, name=name) as sent:
         with one_at_a_time(
             _place, "Another list is being looked over at this moment. Try again when it has ended."
         ):
@@ -90,7 +90,7 @@ async def lint_device_list(
 def _linted(
     database: Database,
     viewer: Viewer | None,
-    sent: SentFile,
+    sent: UploadedFile,
     form: DeviceFormat | None,
     country: str | None,
 ) -> LintOut:
@@ -110,7 +110,7 @@ def _linted(
 def _answer(linted: Linted) -> LintOut:
     found: list[dict[str, Any]] = []
     for finding in linted.findings():
-        if len(found) == MOST_FINDINGS:
+        if len(found) == MAX_FINDINGS:
             break
         found.append(finding_as_json(finding))
     summary = summary_as_json(linted)

@@ -20,13 +20,13 @@ from pyproj import Transformer
 
 from aed.geo import Datum, to_wgs84
 
-LEAST_METRES: Final = 150.0
+MIN_SHIFT_METRES: Final = 150.0
 """Nearer than that is where two lists put one device."""
-MOST_METRES: Final = 2_000.0
+MAX_SHIFT_METRES: Final = 2_000.0
 FIT_METRES: Final = 60.0
 FIT_SHARE: Final = 0.2
 """What is left between the two must also be so small a part of what was between them."""
-LEAST_PAIRS: Final = 3
+MIN_PAIRS: Final = 3
 SHARE_THAT_AGREES: Final = 0.6
 TOKYO_EPSG, WGS84_EPSG = 4301, 4326
 _METRES_PER_DEGREE: Final = 111_195.0
@@ -138,10 +138,10 @@ def _slip_of(declared: Reading, batch: Sequence[Pair]) -> Slip | None:
     fitting: dict[Reading, dict[tuple[int, int], Slipped]] = {}
     for pair in batch:
         before = pair.metres_off(*read_as(pair.lat, pair.lon, declared))
-        if before < LEAST_METRES:
+        if before < MIN_SHIFT_METRES:
             as_given.add(pair.asks)
             continue
-        if before > MOST_METRES:
+        if before > MAX_SHIFT_METRES:
             continue
         apart.add(pair.asks)
         for reading in Reading:
@@ -160,7 +160,7 @@ def _slip_of(declared: Reading, batch: Sequence[Pair]) -> Slip | None:
     right, votes = max(fitting.items(), key=lambda each: len(each[1].keys() & apart))
     rows = {slipped.row: slipped for asks, slipped in votes.items() if asks in apart}
     agreeing = len(votes.keys() & apart)
-    if len(rows) < LEAST_PAIRS or agreeing < SHARE_THAT_AGREES * len(apart):
+    if len(rows) < MIN_PAIRS or agreeing < SHARE_THAT_AGREES * len(apart):
         return None
     compared = len({pair.asks for pair in batch})
     return Slip(declared, right, tuple(rows[row] for row in sorted(rows)), compared, len(as_given))

@@ -32,11 +32,11 @@ SAME_DEVICE_SCORE: Final = 0.9
 NO_HASH: Final = 0
 SKETCH_WORDS: Final = 4
 """Of 64 bits: which pairs of letters a text has, roughly."""
-LEAST_ALIKE: Final = 0.7
+MIN_SIMILARITY: Final = 0.7
 NEIGHBOURS: Final = 6
 PAIRS_AT_ONCE: Final = 200_000
 ROWS_OF_A_PLACE: Final = 4
-MOST_ROWS_OF_A_SERIAL: Final = 3
+MAX_ROWS_OF_A_SERIAL: Final = 3
 """What more rows have in common is no serial number but a word for none."""
 SHORTEST_SERIAL: Final = 4
 SHORTEST_WORDS: Final = 5
@@ -123,7 +123,7 @@ def _alike_pairs(pairs: Pairs, numbers: Hashes, sketches: Hashes) -> Pairs:
         some = pairs[start : start + PAIRS_AT_ONCE]
         some = some[(some >= 0).all(axis=1)]
         some = some[numbers[some[:, 0]] == numbers[some[:, 1]]]
-        found.append(some[_alike(sketches[some[:, 0]], sketches[some[:, 1]]) >= LEAST_ALIKE])
+        found.append(some[_alike(sketches[some[:, 0]], sketches[some[:, 1]]) >= MIN_SIMILARITY])
     return np.vstack(found)
 
 
@@ -133,7 +133,7 @@ def same_words_pairs(words: Hashes, *, at_most: int) -> Pairs:
 
 
 def same_serial_pairs(serials: Hashes) -> Pairs:
-    return _same(serials, at_most=MOST_ROWS_OF_A_SERIAL)
+    return _same(serials, at_most=MAX_ROWS_OF_A_SERIAL)
 
 
 def repeats(ids: Hashes) -> Pairs:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer
 from aed.errors import InvalidInput
 from aed.hours.text import understand_hours
-from aed.imports.batches import Progress, further
+from aed.imports.batches import Progress, offset_progress
 from aed.imports.coordinates import read_pair, wgs84_of
 from aed.imports.devices.likeness import FAR_METRES, likeness
 from aed.imports.findings import Finding, FindingKind, Severity
@@ -39,7 +39,7 @@ from aed.imports.lint.duplicates import (
     same_words_pairs,
 )
 from aed.imports.lint.notes import ListNotes
-from aed.imports.lint.places import Places, look_at_places, metres_apart
+from aed.imports.lint.places import Places, check_places, metres_apart
 from aed.imports.lint.register import Registered, compared_with_register
 from aed.imports.lint.report import Linted
 from aed.imports.lint.rows import DATE_COLUMNS, date_findings, hours_contradiction, town_of
@@ -47,9 +47,9 @@ from aed.imports.rules import printable, reasons_of
 from aed.imports.schemas import DeviceRow, columns
 
 WHOLE_FILE: Final = "file"
-MOST_ALIKE: Final = 4
+MAX_ALIKE: Final = 4
 """Words that more rows have than these do not tell one place from another."""
-MOST_COMPARED: Final = 400_000
+MAX_COMPARED: Final = 400_000
 """Pairs of rows that are compared in full; a list with more is full of repetitions anyway."""
 SURE_SCORE: Final = 0.97
 """A row that is so like an earlier one is not compared with more."""
@@ -102,7 +102,7 @@ def lint_list(
             notes.numbers_of("lon"),
             np.array(notes.town, dtype=np.int64),
         )
-        look_at_places(places, country=country or reading.country)
+        check_places(places, country=country or reading.country)
         linted = Linted(
             path.name,
             reading.form,
@@ -112,7 +112,7 @@ def lint_list(
             first or Record("row", 0, {}),
             tuple(mapping.encodings) if mapping is not None else (),
         )
-        _compare_rows(linted, further(progress, after=len(notes)))
+        _compare_rows(linted, offset_progress(progress, after=len(notes)))
         if register is not None:
             _compare_with_register(linted, *register)
         for finding in linted.findings():
@@ -284,7 +284,7 @@ def _compare_rows(linted: Linted, progress: Progress) -> None:
             f"The id {printable(other.source_id, 60)} stands in {one.where} already.",
             "An id of its own, or one of the two rows.",
         )
-    by_words = same_words_pairs(words, at_most=MOST_ALIKE)
+    by_words = same_words_pairs(words, at_most=MAX_ALIKE)
     by_serial = same_serial_pairs(serials)
     near = near_pairs(
         places.lat,
@@ -296,7 +296,7 @@ def _compare_rows(linted: Linted, progress: Progress) -> None:
     _tell_slips(linted, _pairs_of_rows(linted, [*by_words.tolist(), *by_serial.tolist()]), "another row")
     seen: set[tuple[int, int]] = set()
     best: dict[int, tuple[float, int, str]] = {}
-    pairs = [*by_serial.tolist(), *near.tolist(), *by_words.tolist()][:MOST_COMPARED]
+    pairs = [*by_serial.tolist(), *near.tolist(), *by_words.tolist()][:MAX_COMPARED]
     for done, (first, later) in enumerate(pairs, start=1):
         progress(done)
         if (first, later) in seen or best.get(later, (0.0,))[0] >= SURE_SCORE:

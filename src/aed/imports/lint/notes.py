@@ -16,7 +16,7 @@ from typing import IO, Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from aed.imports.devices.likeness import Entry
+from aed.imports.devices.likeness import ComparedEntry
 from aed.imports.devices.rules import plain_words
 from aed.imports.findings import Finding, FindingKind, Severity
 from aed.imports.formats.records import Record
@@ -24,11 +24,11 @@ from aed.imports.lint.datum import Reading
 from aed.imports.lint.duplicates import SKETCH_WORDS, hashed, numbers_hash, serial_hash, sketch_of
 
 ENTRY_FIELDS: Final = ("place_en", "place_zh", "opening_hours", "maker", "model", "serial")
-MOST_TOWNS: Final = 50_000
+MAX_TOWNS: Final = 50_000
 """A list that has more is not asked about its towns beyond these."""
 ROWS_REMEMBERED: Final = 500
 """Of those asked for last."""
-MOST_SOURCES: Final = 10_000
+MAX_SOURCES: Final = 10_000
 _READINGS: Final = tuple(Reading)
 
 
@@ -55,9 +55,9 @@ class RowNote:
         return " ".join(self.said[name] for name in ("place_zh", "place_en") if name in self.said)
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> ComparedEntry:
         said: dict[str, Any] = self.said
-        return Entry(floor=self.floor, **said)
+        return ComparedEntry(floor=self.floor, **said)
 
 
 class ListNotes:
@@ -108,8 +108,8 @@ class ListNotes:
         self.lat.append(position[0])
         self.lon.append(position[1])
         self.datum.append(_READINGS.index(datum))
-        self.town.append(_number_in(self._towns, town, MOST_TOWNS) if town else -1)
-        self.source.append(_number_in(self._sources, source, MOST_SOURCES))
+        self.town.append(_number_in(self._towns, town, MAX_TOWNS) if town else -1)
+        self.source.append(_number_in(self._sources, source, MAX_SOURCES))
         plain = plain_words(words)
         self.words.append(hashed(plain))
         self.numbers.append(numbers_hash(words))

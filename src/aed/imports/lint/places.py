@@ -27,10 +27,10 @@ type Numbers = NDArray[np.int64]
 
 EARTH_METRES: Final = 6_371_008.8
 
-LEAST_ROWS_OF_A_LIST: Final = 20
+MIN_ROWS_OF_A_LIST: Final = 20
 SHARE_OF_ITS_COUNTRY: Final = 0.95
 """A list that names no country has one when so many of its rows, and as many as that, lie in it."""
-LEAST_ROWS_OF_A_TOWN: Final = 6
+MIN_ROWS_OF_A_TOWN: Final = 6
 SHARE_OF_A_TOWN: Final = 0.2
 """When more rows than that lie far from the middle of a town, it has no middle."""
 TOWN_METRES: Final = 15_000.0
@@ -42,11 +42,11 @@ SHARE_ALONE, FEW_ALONE = 0.03, 2
 """When more rows than that are far from all others, the list is a scattered one."""
 NEIGHBOUR: Final = 3
 """A row is alone when its third neighbour is far: two rows with one mistake are alone together."""
-LEAST_ROWS_FOR_A_SURROUNDING: Final = 5
+MIN_NEIGHBOURING_ROWS: Final = 5
 _MAD_TO_DEVIATION: Final = 1.4826
 
 
-class Doubt(IntEnum):
+class PlaceDoubt(IntEnum):
     """About the place of a row."""
 
     NONE = 0
@@ -61,14 +61,14 @@ class Doubt(IntEnum):
 
 
 KIND_OF: Final = {
-    Doubt.SWAPPED: FindingKind.COORDINATES_SWAPPED,
-    Doubt.POINT_LOST: FindingKind.DECIMAL_POINT_LOST,
-    Doubt.OUT_OF_RANGE: FindingKind.COORDINATES_OUT_OF_RANGE,
-    Doubt.OTHER_COUNTRY: FindingKind.OUTSIDE_COUNTRY,
-    Doubt.OUTSIDE_AT_SEA: FindingKind.IN_THE_SEA,
-    Doubt.AT_SEA: FindingKind.IN_THE_SEA,
-    Doubt.FAR_FROM_TOWN: FindingKind.FAR_FROM_ITS_TOWN,
-    Doubt.ALONE: FindingKind.FAR_FROM_ITS_TOWN,
+    PlaceDoubt.SWAPPED: FindingKind.COORDINATES_SWAPPED,
+    PlaceDoubt.POINT_LOST: FindingKind.DECIMAL_POINT_LOST,
+    PlaceDoubt.OUT_OF_RANGE: FindingKind.COORDINATES_OUT_OF_RANGE,
+    PlaceDoubt.OTHER_COUNTRY: FindingKind.OUTSIDE_COUNTRY,
+    PlaceDoubt.OUTSIDE_AT_SEA: FindingKind.IN_THE_SEA,
+    PlaceDoubt.AT_SEA: FindingKind.IN_THE_SEA,
+    PlaceDoubt.FAR_FROM_TOWN: FindingKind.FAR_FROM_ITS_TOWN,
+    PlaceDoubt.ALONE: FindingKind.FAR_FROM_ITS_TOWN,
 }
 
 
@@ -99,13 +99,13 @@ class Places:
         self.doubt = np.zeros(rows, dtype=np.uint8)
         self.right_lat, self.right_lon, self.metres = (np.full(rows, np.nan) for _ in range(3))
 
-    def mark(self, row: int, doubt: Doubt, right: tuple[float, float] | None = None) -> None:
+    def mark(self, row: int, doubt: PlaceDoubt, right: tuple[float, float] | None = None) -> None:
         self.doubt[row] = doubt
         if right is not None:
             self.right_lat[row], self.right_lon[row] = right
 
 
-def look_at_places(places: Places, *, country: str | None) -> None:
+def check_places(places: Places, *, country: str | None) -> None:
     """Marks the doubtful rows. `country` is the one that the list says of itself, or the person of it."""
     if country is not None and not outlines().knows(country):
         country = None
@@ -130,7 +130,7 @@ def _country_of_most(places: Places) -> tuple[str | None, float]:
     found = countries_of(places.lat, places.lon)
     located = np.isfinite(places.lat)
     owners = found[located & (found != NOWHERE)]
-    if not len(owners) or int(located.sum()) < LEAST_ROWS_OF_A_LIST:
+    if not len(owners) or int(located.sum()) < MIN_ROWS_OF_A_LIST:
         return None, 0.0
     numbers, counts = np.unique(owners, return_counts=True)
     code = outlines().codes[int(numbers[np.argmax(counts)])]
@@ -148,7 +148,7 @@ class _Surrounding:
     def __init__(self, places: Places) -> None:
         self.country = places.country
         good = np.isfinite(places.lat)
-        self.is_known = self.country is not None or int(good.sum()) >= LEAST_ROWS_FOR_A_SURROUNDING
+        self.is_known = self.country is not None or int(good.sum()) >= MIN_NEIGHBOURING_ROWS
         self.middle = (float("nan"), float("nan"))
         self.reach = float("nan")
         if good.any():
@@ -177,7 +177,7 @@ class _Surrounding:
         return None
 
 
-MOST_LOOKED_AT_ONE_BY_ONE: Final = 5_000
+MAX_CHECKED_SINGLY: Final = 5_000
 """For how many rows that lie wrong it is looked for what would be right; a list with more is no list of
 this country at all."""
 
@@ -190,20 +190,20 @@ def _look_at_range(places: Places, surrounding: _Surrounding) -> None:
     )
     for count, row in enumerate(bad.tolist()):
         lat, lon = float(lats[row]), float(lons[row])
-        looks_closer = surrounding.is_known and count < MOST_LOOKED_AT_ONE_BY_ONE
+        looks_closer = surrounding.is_known and count < MAX_CHECKED_SINGLY
         can_be_swapped = abs(lon) <= 90.0 and abs(lat) <= 180.0
         if can_be_swapped and (not looks_closer or surrounding.holds(lon, lat)):
-            places.mark(row, Doubt.SWAPPED, (lon, lat))
+            places.mark(row, PlaceDoubt.SWAPPED, (lon, lat))
             continue
         right = surrounding.first_that_fits(_with_points_put_back(lat, lon)) if looks_closer else None
         if right is not None:
-            places.mark(row, Doubt.POINT_LOST, right)
+            places.mark(row, PlaceDoubt.POINT_LOST, right)
         elif can_be_swapped:
-            places.mark(row, Doubt.SWAPPED, (lon, lat))
+            places.mark(row, PlaceDoubt.SWAPPED, (lon, lat))
         elif not surrounding.is_known and (usual := _usual(lat, lon)) is not None:
-            places.mark(row, Doubt.POINT_LOST, usual)
+            places.mark(row, PlaceDoubt.POINT_LOST, usual)
         else:
-            places.mark(row, Doubt.OUT_OF_RANGE)
+            places.mark(row, PlaceDoubt.OUT_OF_RANGE)
 
 
 def _with_points_put_back(lat: float, lon: float) -> Iterator[tuple[float, float]]:
@@ -235,7 +235,7 @@ def _look_at_country(places: Places, surrounding: _Surrounding) -> None:
     outside = good[~is_in(places.country, places.lat[good], places.lon[good])]
     swapped = is_in(places.country, places.given_lon[outside], places.given_lat[outside], within_metres=0.0)
     for row in outside[swapped].tolist():
-        places.mark(row, Doubt.SWAPPED, (float(places.given_lon[row]), float(places.given_lat[row])))
+        places.mark(row, PlaceDoubt.SWAPPED, (float(places.given_lon[row]), float(places.given_lat[row])))
     outside = outside[~swapped]
     in_no_country = countries_of(places.lat[outside], places.lon[outside]) == NOWHERE
     # What is no land of the outlines, and not far from some, may be a small island or a pier.
@@ -243,18 +243,18 @@ def _look_at_country(places: Places, surrounding: _Surrounding) -> None:
     outside, in_no_country = outside[is_doubtful], in_no_country[is_doubtful]
     for count, (row, is_nowhere) in enumerate(zip(outside.tolist(), in_no_country.tolist(), strict=True)):
         lat, lon = float(places.given_lat[row]), float(places.given_lon[row])
-        doubt, right = Doubt.OTHER_COUNTRY, None
-        if count < MOST_LOOKED_AT_ONE_BY_ONE:
+        doubt, right = PlaceDoubt.OTHER_COUNTRY, None
+        if count < MAX_CHECKED_SINGLY:
             places.metres[row] = metres_from(places.country, float(places.lat[row]), float(places.lon[row]))
             doubt, right = _what_was_meant(lat, lon, surrounding)
-        if doubt is Doubt.OTHER_COUNTRY and is_nowhere:
-            doubt = Doubt.OUTSIDE_AT_SEA
+        if doubt is PlaceDoubt.OTHER_COUNTRY and is_nowhere:
+            doubt = PlaceDoubt.OUTSIDE_AT_SEA
         places.mark(row, doubt, right)
 
 
 def _what_was_meant(
     lat: float, lon: float, surrounding: _Surrounding
-) -> tuple[Doubt, tuple[float, float] | None]:
+) -> tuple[PlaceDoubt, tuple[float, float] | None]:
     """Why a row lies outside of its list's country: a decimal point, a sign, or nobody knows."""
     moved = [
         *((each, lon) for each in points_moved(lat, most=90.0)),
@@ -262,16 +262,16 @@ def _what_was_meant(
     ]
     fitting = [pair for pair in moved if surrounding.holds(*pair)]
     if len(fitting) == 1 and surrounding.metres(*fitting[0]) <= surrounding.reach:
-        return Doubt.POINT_LOST, fitting[0]
+        return PlaceDoubt.POINT_LOST, fitting[0]
     signs = [pair for pair in ((-lat, lon), (lat, -lon), (-lat, -lon)) if surrounding.holds(*pair)]
-    return Doubt.OTHER_COUNTRY, signs[0] if len(signs) == 1 else None
+    return PlaceDoubt.OTHER_COUNTRY, signs[0] if len(signs) == 1 else None
 
 
 def _look_at_sea(places: Places) -> None:
     if places.country is not None:
         return  # outside of the country, said already
     good = np.flatnonzero(_good(places))
-    places.doubt[good[is_at_sea(places.lat[good], places.lon[good])]] = Doubt.AT_SEA
+    places.doubt[good[is_at_sea(places.lat[good], places.lon[good])]] = PlaceDoubt.AT_SEA
 
 
 def _look_at_towns(places: Places) -> None:
@@ -282,7 +282,7 @@ def _look_at_towns(places: Places) -> None:
     order = good[np.argsort(places.town[good], kind="stable")]
     edges = np.flatnonzero(np.diff(places.town[order])) + 1
     for rows in np.split(order, edges):
-        if len(rows) < LEAST_ROWS_OF_A_TOWN:
+        if len(rows) < MIN_ROWS_OF_A_TOWN:
             continue
         lats, lons = places.lat[rows], places.lon[rows]
         middle = float(np.median(lats)), float(np.median(lons))
@@ -291,7 +291,7 @@ def _look_at_towns(places: Places) -> None:
         limit = max(TOWN_METRES, median + TOWN_DEVIATIONS * deviation, TOWN_TIMES_MEDIAN * median)
         far = apart > limit
         if far.any() and far.mean() <= SHARE_OF_A_TOWN:
-            places.doubt[rows[far]] = Doubt.FAR_FROM_TOWN
+            places.doubt[rows[far]] = PlaceDoubt.FAR_FROM_TOWN
             places.metres[rows[far]] = apart[far]
             places.right_lat[rows[far]], places.right_lon[rows[far]] = middle
 
@@ -299,7 +299,7 @@ def _look_at_towns(places: Places) -> None:
 def _look_for_the_alone(places: Places, surrounding: _Surrounding) -> None:
     """Rows far from all others, where less than half of the list says its towns."""
     good = np.flatnonzero(_good(places))
-    if len(good) < LEAST_ROWS_OF_A_LIST or np.mean(places.town[good] >= 0) >= 0.5:
+    if len(good) < MIN_ROWS_OF_A_LIST or np.mean(places.town[good] >= 0) >= 0.5:
         return
     points = on_the_globe(places.lat[good], places.lon[good])
     places_of, inverse = np.unique(np.round(points, 0), axis=0, return_inverse=True)
@@ -314,9 +314,9 @@ def _look_for_the_alone(places: Places, surrounding: _Surrounding) -> None:
         lat, lon = float(places.given_lat[row]), float(places.given_lon[row])
         places.metres[row] = metres
         if surrounding.country is None and surrounding.holds(lon, lat) and not surrounding.holds(lat, lon):
-            places.mark(row, Doubt.SWAPPED, (lon, lat))
+            places.mark(row, PlaceDoubt.SWAPPED, (lon, lat))
         else:
-            places.mark(row, Doubt.ALONE)
+            places.mark(row, PlaceDoubt.ALONE)
 
 
 def _median_and_deviation(values: Degrees) -> tuple[float, float]:
@@ -353,10 +353,10 @@ def metres_apart(lat: float, lon: float, lats: Degrees, lons: Degrees) -> Degree
 # --- In words ---
 
 
-def severity_of(doubt: Doubt, places: Places) -> Severity:
-    if doubt is Doubt.OTHER_COUNTRY:
+def severity_of(doubt: PlaceDoubt, places: Places) -> Severity:
+    if doubt is PlaceDoubt.OTHER_COUNTRY:
         return Severity.ERROR if places.country_is_said else Severity.WARNING
-    is_sure = doubt in (Doubt.SWAPPED, Doubt.POINT_LOST, Doubt.OUT_OF_RANGE)
+    is_sure = doubt in (PlaceDoubt.SWAPPED, PlaceDoubt.POINT_LOST, PlaceDoubt.OUT_OF_RANGE)
     return Severity.ERROR if is_sure else Severity.WARNING
 
 
@@ -364,8 +364,8 @@ def place_finding(
     places: Places, row: int, *, where: str, columns: tuple[str, str], read: str, town: str | None
 ) -> Finding | None:
     """What is said about the place of a row; None where nothing is."""
-    doubt = Doubt(int(places.doubt[row]))
-    if doubt is Doubt.NONE:
+    doubt = PlaceDoubt(int(places.doubt[row]))
+    if doubt is PlaceDoubt.NONE:
         return None
     right_lat, right_lon = float(places.right_lat[row]), float(places.right_lon[row])
     right = f"{right_lat:.10g}, {right_lon:.10g}" if np.isfinite(right_lat) else None
@@ -375,36 +375,42 @@ def place_finding(
 
 
 def _said(
-    doubt: Doubt, places: Places, row: int, *, columns: tuple[str, str], right: str | None, town: str | None
+    doubt: PlaceDoubt,
+    places: Places,
+    row: int,
+    *,
+    columns: tuple[str, str],
+    right: str | None,
+    town: str | None,
 ) -> tuple[str, str | None]:
     far = _kilometres(float(places.metres[row]))
     match doubt:
-        case Doubt.SWAPPED:
+        case PlaceDoubt.SWAPPED:
             return "Latitude and longitude are swapped.", right
-        case Doubt.POINT_LOST:
+        case PlaceDoubt.POINT_LOST:
             return "The decimal point is lost, or in the wrong place.", right
-        case Doubt.OUT_OF_RANGE:
+        case PlaceDoubt.OUT_OF_RANGE:
             return (
                 "There is no such place: latitude is from -90 to 90, longitude from -180 to 180.",
                 "Degrees; metres of a national grid must be turned into degrees first."
                 if max(abs(places.given_lat[row]), abs(places.given_lon[row])) >= 1000.0
                 else None,
             )
-        case Doubt.OTHER_COUNTRY:
+        case PlaceDoubt.OTHER_COUNTRY:
             code = outlines().codes[
                 int(countries_of(places.lat[row : row + 1], places.lon[row : row + 1])[0])
             ]
             there = f"in {outlines().name_of(code)}" if code else "elsewhere"
             return f"This lies {there}{far and ', ' + far} from {_of_the_list(places)}.", right
-        case Doubt.OUTSIDE_AT_SEA:
+        case PlaceDoubt.OUTSIDE_AT_SEA:
             return f"This lies in the sea{far and ', ' + far} from {_of_the_list(places)}.", right
-        case Doubt.AT_SEA:
+        case PlaceDoubt.AT_SEA:
             return (
                 f"This lies in the sea, more than {COAST_METRES / 1000:.0f} km from any coast (small islands "
                 "are not known here).",
                 None,
             )
-        case Doubt.FAR_FROM_TOWN:
+        case PlaceDoubt.FAR_FROM_TOWN:
             named = f"of {town}" if town else "of its town"
             return f"This lies {far} from the middle of the other rows {named}.", f"Near {right}."
         case _:

@@ -16,9 +16,9 @@ from aed.accounts.visibility import visible_to
 from aed.database.boxes import inside_box
 from aed.database.geometry import latitude, longitude, shape_of
 from aed.errors import NotAllowed, NotSignedIn
-from aed.imports.devices.likeness import FAR_METRES, Entry, likeness
+from aed.imports.devices.likeness import FAR_METRES, ComparedEntry, likeness
 from aed.imports.devices.rules import plain_words
-from aed.imports.lint.datum import MOST_METRES, Pair
+from aed.imports.lint.datum import MAX_SHIFT_METRES, Pair
 from aed.imports.lint.duplicates import (
     NO_HASH,
     SAME_DEVICE_SCORE,
@@ -41,8 +41,8 @@ DEVICES_AT_ONCE: Final = 2_000
 ESTATES_AT_ONCE: Final = 500
 NEIGHBOURS: Final = 4
 MARGIN_DEGREES: Final = 0.03
-MOST_PAIRS: Final = 50_000
-MOST_ROWS_OF_AN_ESTATE: Final = 200
+MAX_PAIRS: Final = 50_000
+MAX_ROWS_OF_AN_ESTATE: Final = 200
 SHORTEST_NAME: Final = {"zh": 3, "en": 8}
 """An estate's name that is shorter stands in too many addresses."""
 
@@ -86,8 +86,8 @@ class _Device(NamedTuple):
         return " ".join(each for each in (self.place_zh, self.place_en) if each)
 
     @property
-    def entry(self) -> Entry:
-        return Entry(
+    def entry(self) -> ComparedEntry:
+        return ComparedEntry(
             place_en=self.place_en,
             place_zh=self.place_zh,
             floor=self.floor,
@@ -212,7 +212,7 @@ def _find_twins(found: Registered, notes: ListNotes, places: Places, device: _De
 
 def _find_pairs(found: Registered, notes: ListNotes, places: Places, device: _Device, rows: set[int]) -> None:
     for row in rows:
-        if len(found.pairs) < MOST_PAIRS and _metres(places, row, device.lat, device.lon) <= MOST_METRES:
+        if len(found.pairs) < MAX_PAIRS and _metres(places, row, device.lat, device.lon) <= MAX_SHIFT_METRES:
             found.pairs.append(
                 Pair(
                     row,
@@ -245,12 +245,12 @@ def _find_estates(
             boundary = shape_of(estate.boundary)
             middle = boundary.representative_point()
             around = tree.query_ball_point(
-                on_the_globe(np.array([middle.y]), np.array([middle.x]))[0], MOST_METRES
+                on_the_globe(np.array([middle.y]), np.array([middle.x]))[0], MAX_SHIFT_METRES
             )
-            near = [int(good[each]) for each in around[:MOST_ROWS_OF_AN_ESTATE]]
+            near = [int(good[each]) for each in around[:MAX_ROWS_OF_AN_ESTATE]]
             rows |= {row for row in near if not notes.estates[row] and _names(estate, notes.row(row).words)}
             for row in rows:
-                if len(found.pairs) < MOST_PAIRS and np.isfinite(places.lat[row]):
+                if len(found.pairs) < MAX_PAIRS and np.isfinite(places.lat[row]):
                     found.pairs.append(
                         Pair(
                             row,

@@ -10,7 +10,7 @@ from typing import Any
 from aed.imports.findings import Finding, FindingKind, Severity
 from aed.imports.formats.records import Record
 from aed.imports.lint.notes import ListNotes, RowNote
-from aed.imports.lint.places import Doubt, Places, place_finding
+from aed.imports.lint.places import PlaceDoubt, Places, place_finding
 from aed.imports.rules import printable
 
 
@@ -65,7 +65,7 @@ class Linted:
         """Every row with its findings, which most rows have none of."""
         for row, note in enumerate(self.notes.rows()):
             found = list(note.findings)
-            if self.places.doubt[row] != Doubt.NONE:
+            if self.places.doubt[row] != PlaceDoubt.NONE:
                 place = place_finding(
                     self.places, row, where=note.where, columns=note.columns, read=note.read, town=note.town
                 )

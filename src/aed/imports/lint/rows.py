@@ -37,7 +37,7 @@ FIRST_YEAR: Final = 2000
 
 _ISO: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _A_WEEK: Final = tuple(date(2001, 1, 1) + timedelta(days=day) for day in range(7))
-_LEAST_MINUTES: Final = 60
+_MIN_MINUTES: Final = 60
 """By how much hours of one day must differ to contradict each other."""
 
 
@@ -153,7 +153,7 @@ def day_of_contradiction(structured: str, words: str, *, may_narrow: bool) -> st
     for day in _A_WEEK:
         minutes, others = (_open_minutes(table.day(day, None)) for table in (first, second))
         differing = others - minutes if may_narrow else others ^ minutes
-        if minutes and others and len(differing) >= _LEAST_MINUTES:
+        if minutes and others and len(differing) >= _MIN_MINUTES:
             return f"{day:%A}"
     return None
 
@@ -212,7 +212,7 @@ _NO_TOWNS: Final = (
     "果市",
     "早市",
 )
-_LONGEST: Final = 60
+_MAX_LENGTH: Final = 60
 
 
 def town_of(raw: Mapping[str, str], words: str) -> str | None:
@@ -220,11 +220,11 @@ def town_of(raw: Mapping[str, str], words: str) -> str | None:
     for names in _columns(tuple(raw)):
         parts = [raw[name].strip() for name in names]
         if all(parts):
-            return unicodedata.normalize("NFKC", " ".join(parts))[:_LONGEST]
+            return unicodedata.normalize("NFKC", " ".join(parts))[:_MAX_LENGTH]
     for found in _ADDRESS.finditer(words[:300]):
         town = found["town"]
         if not any(each in town for each in _NO_TOWNS):
-            return unicodedata.normalize("NFKC", town)[:_LONGEST]
+            return unicodedata.normalize("NFKC", town)[:_MAX_LENGTH]
     return None
 
 

@@ -68,7 +68,9 @@ INCIDENTS_AND_RESPONDERS: Final = Renames(
     },
 )
 
-IMPORTS: Final = Renames()
+IMPORTS: Final = Renames(
+    columns={"feeds": {"last_said": "last_message", "last_taken_at": "last_imported_at"}},
+)
 
 ALL: Final = (ACCOUNTS_AND_REGISTRY, UPKEEP_AND_TRAINING, INCIDENTS_AND_RESPONDERS, IMPORTS)
 
