@@ -21,8 +21,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain
+from itertools import chain, cycle, islice
 from pathlib import Path
+from statistics import median
 from urllib.parse import urlencode
 
 import psycopg
@@ -73,6 +74,9 @@ QUESTIONS = 400
 JOBS_SECONDS = 8.0
 """In which all jobs have begun, and those that find nothing to do have ended."""
 ROUNDS, A_ROUND = 15, 40
+MAX_RATIO = 3.0
+"""Of a lookup over HTTP to the same bytes unread, the bare statement, and one Dijkstra."""
+CLIENTS, LOAD_ROUNDS, LOAD_SECONDS = 32, 5, 3.0
 VADUZ = Position(47.14, 9.52)
 LIECHTENSTEIN = Path(__file__).parents[3] / "shared/data/liechtenstein/liechtenstein.osm.pbf"
 
@@ -152,24 +156,43 @@ def clients_own_cost(size: int) -> float:
         return by_turns({"echo": (line.exchange, [message])}, rounds=5, a_round=200)["echo"].micros
 
 
-def requests_a_second(server: Running, places: Sequence[Position], *, lines: int, seconds: float) -> float:
-    """Lookups answered a second on that many connections."""
-    messages = [request(target(here)) for here in places]
-    done = [0] * lines
+@dataclass(frozen=True)
+class Load:
+    """What a server did with many clients at once."""
+
+    a_second: float
+    p50_ms: float
+    p99_ms: float
+
+
+def under_load(server: Running, messages: Sequence[bytes], *, lines: int, seconds: float) -> Load:
+    """Send these requests on that many connections, each as soon as the one before it is answered."""
+    taken: list[float] = []
     give_up_at = time.monotonic() + seconds
 
     def ask(number: int) -> None:
         with contextlib.closing(server.line()) as line:
-            while time.monotonic() < give_up_at:
-                line.exchange(messages[(number * 37 + done[number]) % len(messages)])
-                done[number] += 1
+            for message in islice(cycle(messages), number * 37, None):
+                if time.monotonic() >= give_up_at:
+                    return
+                start = time.perf_counter()
+                line.exchange(message)
+                taken.append(time.perf_counter() - start)
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(lines)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(done) / seconds
+    taken.sort()
+    p50, p99 = (taken[int(share * len(taken))] * 1e3 for share in (0.5, 0.99))
+    return Load(len(taken) / seconds, p50, p99)
+
+
+def requests_a_second(server: Running, places: Sequence[Position], *, lines: int, seconds: float) -> float:
+    """Lookups answered a second on that many connections."""
+    messages = [request(target(here)) for here in places]
+    return under_load(server, messages, lines=lines, seconds=seconds).a_second
 
 
 # --- databases ------------------------------------------------------------------------------------------
@@ -282,12 +305,16 @@ def straight_lines(scene: Scene) -> Iterator[Ratio]:
     prepared = nearest_on_postgis(scene.many, LIMIT)
     with serving(scene.environment(scene.many, walking=False)) as server:
         bare: Bare = {"nearest 10 in psycopg": [prepared(here) for here in places]}
-        yield lookup_ratio("lookup, straight line, PostGIS", against_the_least(server, places, bare), 2.0)
+        yield lookup_ratio(
+            "lookup, straight line, PostGIS", against_the_least(server, places, bare), MAX_RATIO
+        )
     places = questions(scene.centres[:FEW_CITIES], QUESTIONS, seed=3)
     prepared = nearest_on_spatialite(scene.spatialite, LIMIT)
     with serving(scene.environment(f"sqlite:///{scene.spatialite}", walking=False)) as server:
         bare = {"nearest 10 in sqlite3": [prepared(here) for here in places]}
-        yield lookup_ratio("lookup, straight line, SpatiaLite", against_the_least(server, places, bare), 2.0)
+        yield lookup_ratio(
+            "lookup, straight line, SpatiaLite", against_the_least(server, places, bare), MAX_RATIO
+        )
 
 
 def walks(scene: Scene) -> Iterator[Ratio]:
@@ -312,7 +339,7 @@ def walks(scene: Scene) -> Iterator[Ratio]:
                 "Dijkstra": [dijkstra(here, metres) for here, metres in zip(places, farthest, strict=True)],
             }
             timings = against_the_least(server, places, bare)
-        yield lookup_ratio(f"lookup with walking, {what}", timings, 2.0)
+        yield lookup_ratio(f"lookup with walking, {what}", timings, MAX_RATIO)
 
 
 def growth(scene: Scene, many_devices: int) -> Iterator[Ratio]:
@@ -336,6 +363,40 @@ def growth(scene: Scene, many_devices: int) -> Iterator[Ratio]:
         many_micros / few_micros,
         1.25,
         f"{many_micros:.0f} us : {few_micros:.0f} us, PostGIS, the same answers",
+    )
+
+
+def many_clients(scene: Scene) -> Iterator[Ratio]:
+    """The lookup with many clients at once, by turns with a plain endpoint over the same rows."""
+    places = questions(scene.centres, QUESTIONS, seed=5)
+    environment = scene.environment(scene.many, walking=False)
+    plain = [request(f"/nearest?lat={here.lat:.6f}&lon={here.lon:.6f}&limit={LIMIT}") for here in places]
+    lookups = [request(target(here)) for here in places]
+    loads: list[tuple[Load, Load]] = []
+    with (
+        serving(environment) as server,
+        serving(environment, module="tests.bench.plain_orm") as other,
+    ):
+        for number in range(LOAD_ROUNDS + 1):
+            both = [
+                under_load(each, messages, lines=CLIENTS, seconds=LOAD_SECONDS)
+                for each, messages in ((server, lookups), (other, plain))
+            ]
+            if number:  # the first is for warming up
+                loads.append((both[0], both[1]))
+    ours, theirs = (median(each[which].a_second for each in loads) for which in (0, 1))
+    yield Ratio(
+        f"plain ORM endpoint : lookup, a second, {CLIENTS} clients",
+        theirs / ours,
+        0.5,
+        f"{theirs:.0f} : {ours:.0f} a second, PostGIS, straight line",
+    )
+    p50, p99 = median(each.p50_ms for each, _ in loads), median(each.p99_ms for each, _ in loads)
+    yield Ratio(
+        f"lookup, {CLIENTS} clients, p99 : p50",
+        median(each.p99_ms / each.p50_ms for each, _ in loads),
+        10.0,
+        f"{p99:.1f} ms : {p50:.1f} ms, PostGIS, straight line",
     )
 
 
@@ -562,6 +623,7 @@ def lookup(server_url: str) -> None:
             straight_lines(scene),
             walks(scene),
             growth(scene, large.devices),
+            many_clients(scene),
             walking_search(network),
             memory(scene, folder),
             tiles(scene.environment(scene.many, walking=False), centres, f"{large.devices:,} on PostGIS"),

@@ -33,7 +33,7 @@ def nearest_on_postgis(url: str, limit: int) -> Prepared:
     connection = psycopg.connect(plain, autocommit=True, options="-c jit=off -c timezone=UTC")
     nearest = nearby_queries.nearest_devices(PGDialect_psycopg(), ANYONE)  # type: ignore[no-untyped-call] # as SQLAlchemy has it
 
-    statement = nearest.limited(limit)
+    statement = nearest.sql.replace("nearest_limit", str(limit))
 
     def prepared(here: Position) -> Callable[[], object]:
         x, y = mercator_degrees(here)

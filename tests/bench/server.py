@@ -23,6 +23,7 @@ from fastapi import Request, Response
 from aed import schedule
 from aed.app import create_app, make_routes_ready
 from aed.cli.process import share_heaps, spare_the_collector
+from aed.http.query import ANY_PARAMETER
 from aed.logs import set_up_logs
 from aed.settings import load_settings
 from tests.bench.client import Line
@@ -49,7 +50,7 @@ def main(arguments: list[str]) -> None:
         kept["body"] = await request.body()
         return Response(status_code=204)
 
-    @app.get(SAME_BYTES)
+    @app.get(SAME_BYTES, dependencies=[ANY_PARAMETER])
     def same_bytes() -> Response:
         return Response(kept["body"], media_type="application/json")
 
@@ -89,11 +90,13 @@ class Running:
 
 
 @contextlib.contextmanager
-def serving(environment: Mapping[str, str], *arguments: str) -> Iterator[Running]:
-    """A server in a process of its own while the block runs."""
+def serving(
+    environment: Mapping[str, str], *arguments: str, module: str = "tests.bench.server"
+) -> Iterator[Running]:
+    """Run a server in a process of its own while the block lasts."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        command = [sys.executable, "-m", "tests.bench.server", str(listening.fileno()), *arguments]
+        command = [sys.executable, "-m", module, str(listening.fileno()), *arguments]
         process = subprocess.Popen(
             command,
             pass_fds=[listening.fileno()],
