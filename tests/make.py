@@ -77,18 +77,28 @@ from aed.training.sessions.schemas import SessionIn
 from aed.upkeep.checks import actions as check_actions
 from aed.upkeep.checks import actions as photo_actions
 from aed.upkeep.checks import actions as policy_actions
-from aed.upkeep.checks.actions import Taken
+from aed.upkeep.checks.actions import RecordedCheck
 from aed.upkeep.checks.photo import picture_without_traces
 from aed.upkeep.checks.schemas import CheckIn, PolicyIn
 from aed.upkeep.faults import actions as report_actions
 from aed.upkeep.faults.schemas import ReportIn
-from aed.upkeep.models import CallOut, Check, Errand, Photo, Policy, Recall, Reminder, ReminderFor, Report
+from aed.upkeep.models import (
+    Check,
+    ConfirmationRequest,
+    FaultReport,
+    Photo,
+    Policy,
+    Recall,
+    Reminder,
+    ReminderRecipient,
+    Retrieval,
+)
 from aed.upkeep.recalls import actions as recall_actions
 from aed.upkeep.recalls.schemas import RecallIn
 from aed.upkeep.reminders import actions as reminding
-from aed.upkeep.retrievals import actions as call_out_actions
-from aed.upkeep.retrievals.schemas import CallOutIn
-from aed.upkeep.rules import Fact, Level, Matter, ReportKind
+from aed.upkeep.retrievals import actions as retrieval_actions
+from aed.upkeep.retrievals.schemas import RetrievalIn
+from aed.upkeep.rules import DueKind, Fact, FaultKind, ReminderLevel
 from aed.walking.network import WalkingNetwork
 
 NOW = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
@@ -401,7 +411,7 @@ def check(
     answers: Mapping[str, bool] | None = None,
     only: Mapping[str, bool] | None = None,
     **given: Any,
-) -> Taken:
+) -> RecordedCheck:
     """A check in which all is well, answered now, unless said otherwise. `only`: nothing else was asked."""
     is_there = given.get("is_there", True)
     well = {"status_light": True, "pads_in_date": True, "battery_in_date": True, "access_as_described": True}
@@ -411,7 +421,7 @@ def check(
     }
     session.flush()
     session.expire(of, ["consumables"])  # as a request of its own would see them
-    return check_actions.take_check(session, who, of.id, CheckIn.model_validate(fields | given), at=at)
+    return check_actions.record_check(session, who, of.id, CheckIn.model_validate(fields | given), at=at)
 
 
 def drill(
@@ -521,7 +531,7 @@ def photo(session: Session, *, of: Check, who: Viewer = ADMINISTRATOR, sent: byt
     return photo_actions.add_photo(session, who, of.key, sent, picture_without_traces(sent), at=NOW)
 
 
-def report(session: Session, of: Device, kind: ReportKind = ReportKind.BEEPING) -> Report:
+def report(session: Session, of: Device, kind: FaultKind = FaultKind.BEEPING) -> FaultReport:
     """What the office says of a device."""
     new = ReportIn(kind=kind)
     return report_actions.report_device(session, ADMINISTRATOR, of.id, new, from_key=None, at=NOW)
@@ -541,15 +551,17 @@ def recall(session: Session, *, at: datetime = NOW, **given: Any) -> Recall:
     )
 
 
-def call_out(session: Session, of: Device, *, at: datetime = NOW, **given: Any) -> CallOut:
+def retrieval(session: Session, of: Device, *, at: datetime = NOW, **given: Any) -> Retrieval:
     """Somebody was sent for the device, unless said otherwise now."""
-    new = CallOutIn.model_validate({"key": str(UUID(int=next(_numbers))), "device_id": of.id} | given)
-    return call_out_actions.tell_of_call_out(session, ADMINISTRATOR, new, numbers=Returns(), at=at)
+    new = RetrievalIn.model_validate({"key": str(UUID(int=next(_numbers))), "device_id": of.id} | given)
+    return retrieval_actions.create_retrieval(session, ADMINISTRATOR, new, numbers=Returns(), at=at)
 
 
-def errand(session: Session, of: Device, person: Person, *, fact: Fact = Fact.POSITION) -> Errand:
+def confirmation_request(
+    session: Session, of: Device, person: Person, *, fact: Fact = Fact.POSITION
+) -> ConfirmationRequest:
     """The person is asked of the device; the key is `ask_` and the person's id."""
-    made = Errand(
+    made = ConfirmationRequest(
         key_hash=hash_key(f"ask_{person.id}"),
         device_id=of.id,
         person_id=person.id,
@@ -570,14 +582,14 @@ def clock_today() -> date:
 def reminded(session: Session, person: Person, of: Device, *, at: datetime) -> tuple[str, int]:
     """The person is told at that moment that the device's pads are due: the message's key, the reminder."""
     reminder = Reminder(
-        device_id=of.id, matter=Matter.PADS, due_on=at.date(), threshold_days=0, found_at=at, addressed_at=at
+        device_id=of.id, matter=DueKind.PADS, due_on=at.date(), threshold_days=0, found_at=at, addressed_at=at
     )
     session.add(reminder)
     session.flush()
-    session.add(ReminderFor(reminder_id=reminder.id, person_id=person.id, level=Level.KEEPER))
+    session.add(ReminderRecipient(reminder_id=reminder.id, person_id=person.id, level=ReminderLevel.KEEPER))
     session.flush()
     always = Reminding(from_hour=0, until_hour=24)
-    reminding.tell(
+    reminding.send_messages(
         session, after_id=person.id - 1, at=at, by=always, public_url="https://aed.example", most=1
     )
     text = session.scalars(

@@ -638,7 +638,7 @@ SECRET = "call_Xb9Qm2Lr7Tz4Kc1Vn8Wd"
 def test_there_are_paths_with_secrets() -> None:
     paths = secret_paths()
 
-    assert {f"/v1/alerts/{SECRET}", f"/c/{SECRET}", f"/v1/errands/{SECRET}"} <= set(paths)
+    assert {f"/v1/alerts/{SECRET}", f"/c/{SECRET}", f"/v1/confirmation-requests/{SECRET}"} <= set(paths)
     assert f"/v1/reminders/told/{SECRET}/7" in paths
 
 

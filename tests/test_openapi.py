@@ -195,8 +195,8 @@ def make_known(session: Session) -> dict[str, int | str]:
         "photo_id": make.photo(session, of=check).id,
         "report_id": make.report(session, other).id,
         "recall_id": make.recall(session).id,
-        "call_out_id": make.call_out(session, other).id,
-        "errand": f"ask_{make.errand(session, other, person).person_id}",
+        "retrieval_id": make.retrieval(session, other).id,
+        "confirmation_request": f"ask_{make.confirmation_request(session, other, person).person_id}",
     }
     incident = make.incident(session)
     made |= {
@@ -228,7 +228,7 @@ def filled(path: str, known: dict[str, int | str]) -> str:
 SIGNING_IN = {"POST /v1/sign-in", "POST /v1/sign-in/code", "DELETE /v1/sign-in"}
 """What somebody does who is nobody yet, or no longer somebody."""
 BY_KEY = {
-    "POST /v1/errands/{errand}",
+    "POST /v1/confirmation-requests/{confirmation_request}",
     "PUT /v1/reminders/told/{message_key}/{reminder_id}",
     "POST /v1/alerts/{alert_key}",
     "PUT /v1/alerts/{alert_key}/location",
@@ -250,9 +250,9 @@ WITHOUT_VERSION = {
     "POST /v1/devices/{device_id}/reports": 202,
     "POST /v1/reports": 202,
     "PATCH /v1/reports/{report_id}": 200,
-    "POST /v1/call-outs": 200,
-    "POST /v1/call-outs/{call_out_id}/outcome": 200,
-    "POST /v1/errands/{errand}": 200,
+    "POST /v1/retrievals": 200,
+    "POST /v1/retrievals/{retrieval_id}/outcome": 200,
+    "POST /v1/confirmation-requests/{confirmation_request}": 200,
     "POST /v1/incidents": 200,
     "POST /v1/centres": 201,
     "POST /v1/centres/{centre}/secret": 200,

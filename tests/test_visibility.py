@@ -76,14 +76,14 @@ GUARDED = {
     "IncidentMessage": "incident_messages",
     "Photo": "photos",
     "Quarantine": "quarantines",
-    "Report": "reports",
+    "FaultReport": "fault_reports",
     "Policy": "policies",
-    "CallOut": "call_outs",
-    "Confirmed": "confirmed",
-    "Errand": "errands",
+    "Retrieval": "retrievals",
+    "Confirmation": "confirmations",
+    "ConfirmationRequest": "confirmation_requests",
     "DueCalendar": "due_calendars",
     "Reminder": "reminders",
-    "ReminderFor": "reminders_for",
+    "ReminderRecipient": "reminder_recipients",
     "ReminderMessage": "reminder_messages",
     "ReminderPreference": "reminder_preferences",
     "Identity": "identities",
@@ -395,7 +395,7 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
         "photo_id": [1],
         "report_id": [1],
         "recall_id": [recall.id],
-        "errand": ["ask_made_up"],
+        "confirmation_request": ["ask_made_up"],
         "incident_id": [incident.id],
         "alert_key": ["call_made_up"],
         "centre": ["lake-120"],
@@ -444,7 +444,7 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
     assert len(of_devices) >= 6
     for statement in of_devices:
         if re.search(
-            r"FROM (call_outs|checks|photos|quarantines|remind\w+|reports|consumables) .*"
+            r"FROM (retrievals|checks|photos|quarantines|remind\w+|fault_reports|consumables) .*"
             r"WHERE .*(false|0 = 1)",
             statement,
         ):

@@ -38,13 +38,13 @@ from aed.settings import Settings
 from aed.training.jobs import end_offers
 from aed.upkeep.jobs import (
     ASKED_EVERY_HOURS,
-    ask_after_devices,
+    apply_recalls,
     confirm_nearby,
-    look_after,
+    follow_up_retrievals,
     remind_of_checks,
     remind_of_expiry,
+    send_calendar_notices,
     send_reminders,
-    tell_of_calendars,
 )
 from aed.walking.file import network_at
 from aed.worker.jobs import Job, Now, Poller
@@ -68,7 +68,7 @@ def _offers(database: Database, _settings: Settings, now: Now) -> Counts:
 
 
 def _upkeep(database: Database, _settings: Settings, now: Now) -> Counts:
-    return {"recalled": look_after(database, now())}
+    return {"recalled": apply_recalls(database, now())}
 
 
 def _expiry_reminders(database: Database, settings: Settings, now: Now) -> Counts:
@@ -85,7 +85,7 @@ def _reminder_messages(database: Database, settings: Settings, now: Now) -> Coun
 
 
 def _calendar_notices(database: Database, settings: Settings, now: Now) -> Counts:
-    return {"told": tell_of_calendars(database, now(), by=settings.reminding)}
+    return {"told": send_calendar_notices(database, now(), by=settings.reminding)}
 
 
 def _forget_sign_ins(database: Database, settings: Settings, now: Now) -> Counts:
@@ -154,8 +154,8 @@ def _duplicates(database: Database, _settings: Settings, now: Now) -> Counts:
         return {"found": look_for_duplicates(session, now=now())}
 
 
-def _call_outs(database: Database, settings: Settings, now: Now) -> Counts:
-    asked, given_up = ask_after_devices(
+def _retrievals(database: Database, settings: Settings, now: Now) -> Counts:
+    asked, given_up = follow_up_retrievals(
         database, now(), numbers=settings.returns, public_url=settings.public_url
     )
     return {"asked": asked, "given_up": given_up}
@@ -226,7 +226,7 @@ TIMETABLE: Final = (
         _devices_of_calls,
         "Takes devices out that calls used or could not get, and offers again what is back",
     ),
-    Job("call-outs", every(minutes=5), _call_outs, "Asks after devices that somebody was sent for"),
+    Job("retrievals", every(minutes=5), _retrievals, "Asks after devices that somebody was sent for"),
     Job(
         "confirmations",
         every(hours=ASKED_EVERY_HOURS),

@@ -125,7 +125,7 @@ def build(session: Session) -> Everyone:
     number = awarded(session, make.training(session, course, estate=estate))
     policy = make.policy(session, of=estate)
     check = make.check(session, device).check
-    make.errand(session, device, resident)
+    make.confirmation_request(session, device, resident)
     whose = viewer_of_person(session, resident.id)
     calendar, due_key = calendars.make_calendar(session, whose, DueCalendarIn(), at=NOW)
     message_key, reminder_id = make.reminded(session, resident, device, at=clock.now())
@@ -151,8 +151,8 @@ def build(session: Session) -> Everyone:
         "photo_id": make.photo(session, of=check).id,
         "report_id": make.report(session, device).id,
         "recall_id": make.recall(session).id,
-        "call_out_id": make.call_out(session, device).id,
-        "errand": f"ask_{resident.id}",
+        "retrieval_id": make.retrieval(session, device).id,
+        "confirmation_request": f"ask_{resident.id}",
         "due_calendar_id": calendar.id,
         "due_key": due_key,
         "course_id": course.id,

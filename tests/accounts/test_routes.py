@@ -109,7 +109,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/devices/{device_id}/checks (a service)": {
         "json": {"key": "0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a12", "kind": "service"}
     },
-    "POST /v1/call-outs": {"json": {"key": "5f0c8a52-7a8e-4f0f-b7d5-0a0d9c1b7a31", "device_id": "device_id"}},
+    "POST /v1/retrievals": {
+        "json": {"key": "5f0c8a52-7a8e-4f0f-b7d5-0a0d9c1b7a31", "device_id": "device_id"}
+    },
     "POST /v1/devices/{device_id}/reports (it was used)": {"json": {"kind": "used"}},
     "POST /v1/people/{person_id}/roles (administrator)": {"json": {"role": "administrator"}},
 }

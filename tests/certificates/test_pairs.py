@@ -23,7 +23,7 @@ from aed.certificates.duplicates.actions import (
     find_pairs,
 )
 from aed.certificates.duplicates.queries import pairs
-from aed.certificates.duplicates.rules import LIKELY, Somebody, likeness
+from aed.certificates.duplicates.rules import LIKELY, DuplicateCandidate, likeness
 from aed.certificates.models import PersonPair
 from aed.certificates.rules import PairDecision
 from aed.database.types import Table
@@ -46,8 +46,8 @@ from tests.responders.test_trust import again
 NAME, PHONE = "王小明", "+86 138 0013 8000"
 
 
-def somebody(name: str = NAME, phone: str | None = PHONE, **given: Any) -> Somebody:
-    return Somebody(name, phone, **given)
+def somebody(name: str = NAME, phone: str | None = PHONE, **given: Any) -> DuplicateCandidate:
+    return DuplicateCandidate(name, phone, **given)
 
 
 LIKELY_ONES = {
@@ -76,7 +76,7 @@ UNLIKELY_ONES = {
 
 
 @pytest.mark.parametrize(("one", "other"), LIKELY_ONES.values(), ids=LIKELY_ONES.keys())
-def test_these_are_likely_one_person(one: Somebody, other: Somebody) -> None:
+def test_these_are_likely_one_person(one: DuplicateCandidate, other: DuplicateCandidate) -> None:
     found = likeness(one, other)
     assert found.score >= LIKELY
     assert found.reasons
@@ -84,7 +84,7 @@ def test_these_are_likely_one_person(one: Somebody, other: Somebody) -> None:
 
 
 @pytest.mark.parametrize(("one", "other"), UNLIKELY_ONES.values(), ids=UNLIKELY_ONES.keys())
-def test_these_are_likely_two(one: Somebody, other: Somebody) -> None:
+def test_these_are_likely_two(one: DuplicateCandidate, other: DuplicateCandidate) -> None:
     assert likeness(one, other).score < LIKELY
 
 

@@ -1,4 +1,4 @@
-"""Labels, codes, trust and call-outs on the command line."""
+"""Labels, codes, trust and retrievals on the command line."""
 
 from __future__ import annotations
 

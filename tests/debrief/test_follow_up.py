@@ -16,7 +16,7 @@ from aed.incidents.models import Alert, Drill
 from aed.incidents.rules import AlertReply, IncidentOutcome, Task
 from aed.notifications.models import OutboxMessage
 from aed.settings import Settings
-from aed.upkeep.models import CallOut, Quarantine
+from aed.upkeep.models import Quarantine, Retrieval
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 
@@ -140,11 +140,11 @@ def test_a_fetched_device_gets_one_question(session: Session, database: Database
     twice(database, NOW + timedelta(minutes=5), settings)
 
     with read_session(database) as own:
-        (call_out,) = own.scalars(select(CallOut)).all()
+        (retrieval,) = own.scalars(select(Retrieval)).all()
         fetched = own.scalars(select(Alert.device_id).where(Alert.accepted_at.is_not(None))).all()
-    assert call_out.device_id in fetched
-    assert call_out.person_id in people["set out"]
-    assert (call_out.sent_at, call_out.reference) == (NOW, "incident 1")
+    assert retrieval.device_id in fetched
+    assert retrieval.person_id in people["set out"]
+    assert (retrieval.sent_at, retrieval.reference) == (NOW, "incident 1")
 
 
 def test_a_used_device_is_not_offered_until_checked(
@@ -169,7 +169,7 @@ def test_a_used_device_is_not_offered_until_checked(
         assert own.scalars(select(Quarantine.reason).where(Quarantine.device_id == device.id)).all() == [
             "used"
         ]
-        assert own.scalars(select(CallOut.outcome)).all() == ["used"]
+        assert own.scalars(select(Retrieval.outcome)).all() == ["used"]
 
 
 def test_no_follow_up_after_an_exercise_and_no_messages_after_a_test(
@@ -189,4 +189,4 @@ def test_no_messages_after_a_line_test(session: Session, database: Database, set
     twice(database, NOW + DAY, settings)
     assert told(database) == []
     with read_session(database) as own:
-        assert own.scalars(select(CallOut)).all() == []
+        assert own.scalars(select(Retrieval)).all() == []

@@ -25,8 +25,8 @@ from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import Readiness
 from aed.settings import Settings
-from aed.upkeep.jobs import ask_after_devices
-from aed.upkeep.models import CallOut, Quarantine, Report
+from aed.upkeep.jobs import follow_up_retrievals
+from aed.upkeep.models import FaultReport, Quarantine, Retrieval
 from tests import make
 from tests.lookup.asking import get
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
@@ -180,7 +180,7 @@ def test_a_missing_device_sends_the_person_direct_and_plans_without_it(
     settle_devices(database, NOW + 3 * MINUTE, settings=Settings())
     settle_devices(database, NOW + 3 * MINUTE, settings=Settings())
     assert why_out(session, device) == ["missing"]
-    reports = session.scalars(select(Report.kind).where(Report.device_id == device.id)).all()
+    reports = session.scalars(select(FaultReport.kind).where(FaultReport.device_id == device.id)).all()
     assert [str(each) for each in reports] == ["not_fetched"], "one failed fetch is recorded"
     make.check(session, device, at=NOW + 60 * MINUTE)
     session.commit()
@@ -248,7 +248,7 @@ def test_attached_pads_quarantine_the_device_at_once(
     session.commit()
     debrief_incidents(database, NOW + 15 * MINUTE, network_of=lambda: None, settings=Settings())
     assert why_out(session, device) == ["used"]
-    assert session.scalars(select(CallOut.outcome)).all() == ["used"]
+    assert session.scalars(select(Retrieval.outcome)).all() == ["used"]
 
 
 def test_a_fetched_device_is_quarantined_after_two_hours_of_silence(
@@ -265,7 +265,7 @@ def test_a_fetched_device_is_quarantined_after_two_hours_of_silence(
         session.commit()
         at = end + minutes * MINUTE
         settle_devices(database, at, settings=Settings())
-        ask_after_devices(database, at, numbers=Settings().returns, public_url="https://aed.example.org")
+        follow_up_retrievals(database, at, numbers=Settings().returns, public_url="https://aed.example.org")
         settle_devices(database, at, settings=Settings())
         return usable(client, minutes=20 + minutes)
 
@@ -294,7 +294,7 @@ def test_a_returned_device_is_offered_again(
     session.commit()
     settle_devices(database, NOW + 16 * MINUTE, settings=Settings())
     assert usable(client, minutes=17) == [device.id]
-    assert session.scalars(select(CallOut.outcome)).all() == ["returned"]
+    assert session.scalars(select(Retrieval.outcome)).all() == ["returned"]
     assert why_out(session, device) == []
 
 

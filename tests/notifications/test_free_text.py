@@ -19,12 +19,12 @@ from aed.incidents.messages import alert_text
 from aed.incidents.rules import IncidentKind, Task
 from aed.notifications.enqueue import enqueue
 from aed.notifications.models import OutboxMessage
-from aed.training.rules import Notice, Occasion, notice_words
+from aed.training.rules import EnrolmentNotice, Occasion, notice_words
 from aed.upkeep.faults.actions import report_device
 from aed.upkeep.faults.schemas import ReportIn
-from aed.upkeep.reminders.rules import Reminded
-from aed.upkeep.reminders.rules import words as reminder_words
-from aed.upkeep.rules import Matter, ReportKind
+from aed.upkeep.reminders.rules import MessageLine
+from aed.upkeep.reminders.rules import message_text as reminder_words
+from aed.upkeep.rules import DueKind, FaultKind
 from tests import make
 from tests.make import NOW
 
@@ -86,9 +86,9 @@ def test_what_people_call_places_stays(plain: str) -> None:
 def texts(lure: str) -> Iterator[str]:
     """Every message that is put together from words of others, with that for each of them."""
     occasion = Occasion(lure, lure, lure, lure, NOW, "Asia/Shanghai", cancelled_why=lure)
-    for notice in Notice:
+    for notice in EnrolmentNotice:
         yield from notice_words(notice, occasion, until=NOW)
-    lines = [Reminded("3F", lure, lure, matter, date(2026, 9, 22), 0) for matter in Matter]
+    lines = [MessageLine("3F", lure, lure, matter, date(2026, 9, 22), 0) for matter in DueKind]
     yield from reminder_words(lines, link=PAGE)
     for task in Task:
         yield from alert_text(IncidentKind.REAL, task, (lure, lure), PAGE)
@@ -108,7 +108,7 @@ def test_no_keeper_is_sent_what_a_stranger_wrote_of_a_device(session: Session) -
         device = make.device(
             session, of=estate, place_en=lure[:100], place_zh=lure[:100], maker=f"Maker {number}"
         )
-        told = ReportIn(kind=ReportKind.OTHER, note=f"SECRETWORD {lure}"[:500])
+        told = ReportIn(kind=FaultKind.OTHER, note=f"SECRETWORD {lure}"[:500])
         report_device(session, ANYONE, device.id, told, from_key=f"{number:064}", at=NOW)
         make.recall(session, maker=f"Maker {number}", text_en=lure[:300], text_zh=lure[:300])
     texts_told = (

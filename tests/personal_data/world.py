@@ -40,7 +40,7 @@ from aed.responders.rules import live_location
 from aed.training.models import Enrolment, PresenceCodeUsed
 from aed.training.rosters import actions as results
 from aed.training.rules import AttendanceState, MarkedBy
-from aed.upkeep.models import CallOut, Confirmed, DueCalendar, Errand, ReminderPreference
+from aed.upkeep.models import Confirmation, ConfirmationRequest, DueCalendar, ReminderPreference, Retrieval
 from aed.upkeep.rules import Fact
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT
@@ -121,16 +121,18 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
     name = f"person:{person.id}"
     checked = make.check(session, device).check
     checked.by_id, checked.by_name = person.id, name
-    session.merge(Confirmed(device_id=device.id, fact=Fact.HOURS, at=NOW, by_id=person.id, by_name=name))
+    session.merge(Confirmation(device_id=device.id, fact=Fact.HOURS, at=NOW, by_id=person.id, by_name=name))
     ran = make.drill(session, device)
     ran.by_id, ran.by_name = person.id, name
     reported = make.report(session, device)
     reported.by_id, reported.by_name = person.id, name
     sent = {"key": "a" * 36, "device_id": device.id, "sent_at": NOW, "ask_at": NOW}
-    session.add(CallOut(**sent, person_id=person.id, told_by="token:centre"))
+    session.add(Retrieval(**sent, person_id=person.id, told_by="token:centre"))
     asked = {"asked_at": NOW, "lapses_at": NOW + timedelta(days=1)}
     session.add(
-        Errand(key_hash="e" * 64, device_id=device.id, person_id=person.id, fact=Fact.POSITION, **asked)
+        ConfirmationRequest(
+            key_hash="e" * 64, device_id=device.id, person_id=person.id, fact=Fact.POSITION, **asked
+        )
     )
     incident = make.incident(session)
     alert = make.alert(session, incident, person)

@@ -35,7 +35,7 @@ from aed.training.gaps.rules import (
     expected_responders,
     presence,
 )
-from aed.training.gaps.suggestion import Around, _lifted, suggest
+from aed.training.gaps.suggestion import NearbyPeople, _lifted, suggest
 from aed.training.gaps.table import gap_table, gap_walk_metres
 from aed.training.gaps.week import AWAY, HOURS, NOT_KNOWN, THERE, Week, hour_states, name_en, name_zh
 from aed.training.rosters import actions as results
@@ -168,7 +168,7 @@ def test_what_is_lifted_is_the_chance_that_enough_come(cells: list[tuple[int, fl
     assert _lifted(missing, more) == pytest.approx(expected, abs=1e-9)
 
 
-def around(after: float, *, night_only: bool = False, states: list[str] | None = None) -> Around:
+def around(after: float, *, night_only: bool = False, states: list[str] | None = None) -> NearbyPeople:
     hours = np.full(HOURS, after)
     if night_only:
         hours[(np.arange(HOURS) % 24 >= 6)] = 9.0
@@ -183,7 +183,7 @@ def around(after: float, *, night_only: bool = False, states: list[str] | None =
         hours,
     )
     people = [hour_states(text, WEEK, None) for text in states or ["24/7"]]
-    return Around(1, WEEK, [building], np.array([1.0]), np.array(people), [])
+    return NearbyPeople(1, WEEK, [building], np.array([1.0]), np.array(people), [])
 
 
 def test_the_best_slot_is_one_in_which_those_are_free_who_are_there_when_it_is_missed() -> None:

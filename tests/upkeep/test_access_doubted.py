@@ -17,8 +17,8 @@ from aed.settings import Settings
 from aed.upkeep.checks.rules import DEFAULT_ASKS, asked_of
 from aed.upkeep.confirmations.actions import confirm_fact
 from aed.upkeep.confirmations.schemas import ConfirmIn
-from aed.upkeep.faults.queries import standing_quarantines
-from aed.upkeep.rules import Fact, Reason
+from aed.upkeep.faults.queries import active_quarantines
+from aed.upkeep.rules import Fact, QuarantineReason
 from aed.upkeep.rules import Question as Asked
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT
@@ -34,8 +34,8 @@ def access(session: Session, device: Device) -> Access | None:
     return next((near.access.access for near in found.devices if near.row.id == device.id), None)
 
 
-def why(session: Session, device: Device) -> list[Reason]:
-    return [each.reason for each in standing_quarantines(session, device.id)]
+def why(session: Session, device: Device) -> list[QuarantineReason]:
+    return [each.reason for each in active_quarantines(session, device.id)]
 
 
 def test_a_cabinet_that_does_not_open_takes_the_device_out_until_a_check_opens_it(session: Session) -> None:
@@ -44,10 +44,10 @@ def test_a_cabinet_that_does_not_open_takes_the_device_out_until_a_check_opens_i
     taken = make.check(session, device, answers={"cabinet": False})
 
     assert not taken.check.is_passed
-    assert why(session, device) == [Reason.CANNOT_OPEN]
+    assert why(session, device) == [QuarantineReason.CANNOT_OPEN]
     assert device.state is DeviceState.OUT_OF_SERVICE
     assert access(session, device) is None, "it is offered to nobody"
-    assert Asked.CABINET in asked_of((Asked.STATUS_LIGHT, Asked.PADS_IN_DATE), [Reason.CANNOT_OPEN])
+    assert Asked.CABINET in asked_of((Asked.STATUS_LIGHT, Asked.PADS_IN_DATE), [QuarantineReason.CANNOT_OPEN])
 
     make.check(session, device, at=LATER, only={"status_light": True, "pads_in_date": True, "cabinet": True})
 

@@ -12,10 +12,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Role
-from aed.upkeep.faults.actions import MOST_FROM_ONE
+from aed.upkeep.faults.actions import MAX_REPORTS_PER_ADDRESS
 from aed.upkeep.labels.pdf import check_address, label_sheets
 from aed.upkeep.labels.queries import Labelled
-from aed.upkeep.models import Report
+from aed.upkeep.models import FaultReport
 from aed.upkeep.rules import device_id_of, short_number
 from tests import make
 from tests.accounts.everyone import signed_in
@@ -92,11 +92,11 @@ def test_who_reads_the_number_reports_whatever_the_device_is(session: Session, n
     known, unknown = report(short_number(hidden.id)), report(short_number(hidden.id + 1_000))
     assert known == unknown, "whether there is such a device is not told"
     assert known[0] == 202
-    assert [each.device_id for each in session.scalars(select(Report))] == [hidden.id]
+    assert [each.device_id for each in session.scalars(select(FaultReport))] == [hidden.id]
     session.commit()
     mistyped = short_number(hidden.id)[:-1] + str((int(short_number(hidden.id)[-1]) + 1) % 10)
     assert report(mistyped)[0] == 422
-    for _ in range(MOST_FROM_ONE - 1):
+    for _ in range(MAX_REPORTS_PER_ADDRESS - 1):
         assert report(short_number(hidden.id))[0] == 202
     assert report(short_number(hidden.id))[0] == 429
     used = nobody.post("/v1/reports", {"number": short_number(hidden.id), "kind": "used"})

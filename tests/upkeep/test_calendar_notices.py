@@ -16,13 +16,13 @@ from aed.notifications.models import OutboxMessage
 from aed.registry.holidays.actions import delete_holiday_year, seed_china
 from aed.registry.holidays.models import HolidayCalendar, HolidayYear
 from aed.settings import Settings
-from aed.upkeep.reminders.holiday_notices import tell_of_ending_calendars
+from aed.upkeep.reminders.holiday_notices import notify_of_ending_calendars
 from tests import make
 
 
 def told(session: Session, settings: Settings, at: datetime) -> list[tuple[int | None, str | None]]:
     before = set(session.scalars(select(OutboxMessage.id)))
-    tell_of_ending_calendars(session, at=at, by=settings.reminding)
+    notify_of_ending_calendars(session, at=at, by=settings.reminding)
     rows = session.scalars(select(OutboxMessage).order_by(OutboxMessage.id)).all()
     return [(row.person_id, row.text_zh) for row in rows if row.id not in before]
 

@@ -16,13 +16,13 @@ from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
 from aed.settings import Returns
-from aed.upkeep.confirmations.actions import answer_errand
-from aed.upkeep.faults.queries import standing_quarantines
-from aed.upkeep.jobs import ask_after_devices
-from aed.upkeep.models import CallOut
-from aed.upkeep.retrievals.actions import close_call_out, tell_of_call_out
-from aed.upkeep.retrievals.schemas import CallOutIn
-from aed.upkeep.rules import Reason, RetrievalOutcome
+from aed.upkeep.confirmations.actions import answer_request
+from aed.upkeep.faults.queries import active_quarantines
+from aed.upkeep.jobs import follow_up_retrievals
+from aed.upkeep.models import Retrieval
+from aed.upkeep.retrievals.actions import close_retrieval, create_retrieval
+from aed.upkeep.retrievals.schemas import RetrievalIn
+from aed.upkeep.rules import QuarantineReason, RetrievalOutcome
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 
@@ -32,13 +32,13 @@ URL = "https://aed.example.org"
 
 def asked(session: Session, database: Database, *, hours: float) -> tuple[int, int]:
     session.commit()
-    found = ask_after_devices(database, NOW + hours * HOUR, numbers=Returns(), public_url=URL)
+    found = follow_up_retrievals(database, NOW + hours * HOUR, numbers=Returns(), public_url=URL)
     session.expire_all()
     return found
 
 
-def why(session: Session, device: Device) -> list[Reason]:
-    return [each.reason for each in standing_quarantines(session, device.id)]
+def why(session: Session, device: Device) -> list[QuarantineReason]:
+    return [each.reason for each in active_quarantines(session, device.id)]
 
 
 def letters(session: Session) -> list[tuple[int, str]]:
@@ -57,7 +57,7 @@ def test_silence_chases_and_then_takes_the_device_out(session: Session, database
     device = make.device(
         session, of=make.estate(session), keeper={"name": "Chen", "phone": "+86 138 0013 8222"}
     )
-    make.call_out(session, device, person_id=sent.id)
+    make.retrieval(session, device, person_id=sent.id)
 
     assert asked(session, database, hours=0.2) == (0, 0)
     assert asked(session, database, hours=0.25) == (1, 0)
@@ -70,9 +70,9 @@ def test_silence_chases_and_then_takes_the_device_out(session: Session, database
     assert why(session, device) == []
     assert asked(session, database, hours=2) == (0, 1)
 
-    call_out = session.scalars(select(CallOut)).one()
-    assert (call_out.outcome, call_out.asked, call_out.ask_at) == (RetrievalOutcome.SILENT, 3, None)
-    assert why(session, device) == [Reason.NOT_RETURNED]
+    retrieval = session.scalars(select(Retrieval)).one()
+    assert (retrieval.outcome, retrieval.asked, retrieval.ask_at) == (RetrievalOutcome.SILENT, 3, None)
+    assert why(session, device) == [QuarantineReason.NOT_RETURNED]
     assert asked(session, database, hours=48) == (0, 0)
     make.check(session, device, at=NOW + 49 * HOUR)
     assert why(session, device) == [], "whoever finds it ready brings it back"
@@ -82,77 +82,77 @@ def test_silence_counts_from_the_end_of_the_call_where_that_is_known(
     session: Session, database: Database
 ) -> None:
     device = make.device(session)
-    told = CallOutIn(key=uuid.uuid4(), device_id=device.id)
-    tell_of_call_out(session, ADMINISTRATOR, told, numbers=Returns(), at=NOW, over_at=NOW + HOUR)
+    told = RetrievalIn(key=uuid.uuid4(), device_id=device.id)
+    create_retrieval(session, ADMINISTRATOR, told, numbers=Returns(), at=NOW, over_at=NOW + HOUR)
 
     assert asked(session, database, hours=1.2) == (0, 0)
     assert asked(session, database, hours=2.9) == (1, 0)
     assert asked(session, database, hours=3) == (0, 1)
-    assert why(session, device) == [Reason.NOT_RETURNED]
+    assert why(session, device) == [QuarantineReason.NOT_RETURNED]
 
 
 @pytest.mark.parametrize(
     ("outcome", "reasons"),
     [
         (RetrievalOutcome.RETURNED, []),
-        (RetrievalOutcome.USED, [Reason.USED]),
-        (RetrievalOutcome.NOT_RETURNED, [Reason.NOT_RETURNED]),
+        (RetrievalOutcome.USED, [QuarantineReason.USED]),
+        (RetrievalOutcome.NOT_RETURNED, [QuarantineReason.NOT_RETURNED]),
         (RetrievalOutcome.NOT_NEEDED, []),
     ],
 )
 def test_whoever_was_sent_answers_with_a_tap(
-    session: Session, database: Database, outcome: RetrievalOutcome, reasons: list[Reason]
+    session: Session, database: Database, outcome: RetrievalOutcome, reasons: list[QuarantineReason]
 ) -> None:
     sent = make.person(session)
     device = make.device(session)
-    make.call_out(session, device, person_id=sent.id)
+    make.retrieval(session, device, person_id=sent.id)
     asked(session, database, hours=0.5)
     key = key_in(letters(session)[0][1])
 
     with pytest.raises(NotFound):
-        answer_errand(session, ANYONE, "ask_made_up", outcome, None, at=NOW + 3 * HOUR)
+        answer_request(session, ANYONE, "ask_made_up", outcome, None, at=NOW + 3 * HOUR)
     with pytest.raises(InvalidInput, match="answer is one of returned"):
-        answer_errand(session, ANYONE, key, "yes", None, at=NOW + 3 * HOUR)
-    answer_errand(session, ANYONE, key, outcome, None, at=NOW + 3 * HOUR)
-    again = answer_errand(session, ANYONE, key, outcome, None, at=NOW + 3 * HOUR)
+        answer_request(session, ANYONE, key, "yes", None, at=NOW + 3 * HOUR)
+    answer_request(session, ANYONE, key, outcome, None, at=NOW + 3 * HOUR)
+    again = answer_request(session, ANYONE, key, outcome, None, at=NOW + 3 * HOUR)
 
     assert again.answer == outcome
     assert why(session, device) == reasons
-    assert session.scalars(select(CallOut.closed_by)).one() == f"person:{sent.id}"
+    assert session.scalars(select(Retrieval.closed_by)).one() == f"person:{sent.id}"
     assert asked(session, database, hours=30) == (0, 0)
     with pytest.raises(Conflict, match="answered meanwhile"):
-        answer_errand(session, ANYONE, key, RetrievalOutcome.NOT_FETCHED, None, at=NOW + 4 * HOUR)
+        answer_request(session, ANYONE, key, RetrievalOutcome.NOT_FETCHED, None, at=NOW + 4 * HOUR)
 
 
 def test_two_who_could_not_have_it_take_it_out(session: Session) -> None:
     device = make.device(session)
     for _ in range(2):
         assert why(session, device) == []
-        call_out = make.call_out(session, device)
-        close_call_out(session, ADMINISTRATOR, call_out.id, RetrievalOutcome.NOT_FETCHED, "locked", at=NOW)
-    assert why(session, device) == [Reason.FAILED_FETCHES]
+        retrieval = make.retrieval(session, device)
+        close_retrieval(session, ADMINISTRATOR, retrieval.id, RetrievalOutcome.NOT_FETCHED, "locked", at=NOW)
+    assert why(session, device) == [QuarantineReason.FAILED_FETCHES]
 
 
 def test_a_check_since_then_answers_for_it(session: Session, database: Database) -> None:
     device = make.device(session)
-    before = make.call_out(session, device)
-    after = make.call_out(session, device, at=NOW + 2 * HOUR, sent_at=(NOW + 2 * HOUR).isoformat())
+    before = make.retrieval(session, device)
+    after = make.retrieval(session, device, at=NOW + 2 * HOUR, sent_at=(NOW + 2 * HOUR).isoformat())
 
     make.check(session, device, at=NOW + HOUR, was_used=True)
 
     assert (before.outcome, after.outcome) == (RetrievalOutcome.CHECKED, None)
-    assert why(session, device) == [Reason.USED]
+    assert why(session, device) == [QuarantineReason.USED]
     with pytest.raises(Conflict, match="已巡检"):
-        close_call_out(session, ADMINISTRATOR, before.id, RetrievalOutcome.RETURNED, None, at=NOW)
+        close_retrieval(session, ADMINISTRATOR, before.id, RetrievalOutcome.RETURNED, None, at=NOW)
 
 
-def test_who_may_tell_of_a_call_out(session: Session) -> None:
+def test_who_may_tell_of_a_retrieval(session: Session) -> None:
     home = make.estate(session)
     device = make.device(session, of=home)
-    told = CallOutIn(key=uuid.uuid4(), device_id=device.id)
+    told = RetrievalIn(key=uuid.uuid4(), device_id=device.id)
 
-    def tell(who: make.Viewer, new: CallOutIn = told) -> CallOut:
-        return tell_of_call_out(session, who, new, numbers=Returns(), at=NOW)
+    def tell(who: make.Viewer, new: RetrievalIn = told) -> Retrieval:
+        return create_retrieval(session, who, new, numbers=Returns(), at=NOW)
 
     with pytest.raises(NotSignedIn):
         tell(ANYONE)
@@ -162,6 +162,6 @@ def test_who_may_tell_of_a_call_out(session: Session) -> None:
     assert tell(make.somebody(session, Role.RESIDENT, estate=home)).id == first.id, "told twice, one"
     other = make.device(session, of=home)
     with pytest.raises(Conflict, match="make up a new one"):
-        tell(ADMINISTRATOR, CallOutIn(key=told.key, device_id=other.id))
+        tell(ADMINISTRATOR, RetrievalIn(key=told.key, device_id=other.id))
     with pytest.raises(InvalidInput, match="last 60 days"):
-        tell(ADMINISTRATOR, CallOutIn(key=uuid.uuid4(), device_id=other.id, sent_at=NOW - 1500 * HOUR))
+        tell(ADMINISTRATOR, RetrievalIn(key=uuid.uuid4(), device_id=other.id, sent_at=NOW - 1500 * HOUR))

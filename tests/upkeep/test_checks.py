@@ -14,9 +14,9 @@ from aed.errors import Conflict, InvalidInput
 from aed.registry.devices.actions import withdraw_device
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.origins import BY_HAND, origins_in
-from aed.upkeep.faults.queries import standing_quarantines
+from aed.upkeep.faults.queries import active_quarantines
 from aed.upkeep.models import Check
-from aed.upkeep.rules import Reason
+from aed.upkeep.rules import QuarantineReason
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of
 
@@ -29,8 +29,8 @@ def count(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Check)) or 0
 
 
-def why(session: Session, device: Device) -> list[Reason]:
-    return [each.reason for each in standing_quarantines(session, device.id)]
+def why(session: Session, device: Device) -> list[QuarantineReason]:
+    return [each.reason for each in active_quarantines(session, device.id)]
 
 
 def test_a_check_that_is_sent_again_is_the_same_check(session: Session) -> None:
@@ -89,7 +89,7 @@ def test_an_older_check_that_arrives_later_does_not_undo_the_newer_one(session: 
     make.check(session, device, at=NOW + 3 * HOUR, is_there=False)
     late = make.check(session, device, at=NOW + 4 * HOUR, answered_at=NOW + HOUR / 2)
     assert late.check.is_late
-    assert why(session, device) == [Reason.MISSING]
+    assert why(session, device) == [QuarantineReason.MISSING]
 
 
 def test_what_an_older_check_replaced_holds_unless_a_newer_one_replaced_it_too(session: Session) -> None:

@@ -19,7 +19,7 @@ from aed.registry.devices.models import Device
 from aed.registry.devices.rules import ConsumableKind
 from aed.registry.devices.schemas import ConsumableIn
 from aed.upkeep.due.calendars import due_calendar
-from aed.upkeep.due.queries import Duties, Whose, duties, replacements
+from aed.upkeep.due.queries import DeviceFilter, Duties, duties, replacements
 from aed.upkeep.due.sheets import due_sheet, replacement_sheet
 from aed.upkeep.rules import months_after
 from tests import make
@@ -32,7 +32,7 @@ DAY = timedelta(days=1)
 
 def due(session: Session, viewer: Viewer = ADMINISTRATOR, *, days: int = 800, **whose: Any) -> Duties:
     session.flush()
-    return duties(session, viewer, Whose(**whose), at=NOW, within_days=days)
+    return duties(session, viewer, DeviceFilter(**whose), at=NOW, within_days=days)
 
 
 def of(found: Duties, device: Device) -> dict[str, date]:
@@ -122,7 +122,7 @@ def test_dates_are_those_at_the_device(session: Session) -> None:
     here = make.device(session, last_checked_on=None)
     midnight = datetime(2026, 9, 22, 17, 0, tzinfo=UTC)
 
-    found = duties(session, ADMINISTRATOR, Whose(), at=midnight, within_days=0)
+    found = duties(session, ADMINISTRATOR, DeviceFilter(), at=midnight, within_days=0)
 
     assert (found.today[there.id], found.today[here.id]) == (date(2026, 9, 22), date(2026, 9, 23))
 
@@ -144,14 +144,14 @@ def test_the_year_ahead_says_what_to_order_by_model_and_month(session: Session) 
     fit(session, make.device(session), ConsumableKind.PADS, date(2027, 9, 1))
     session.flush()
 
-    found = replacements(session, ADMINISTRATOR, Whose(), today=TODAY, months=12)
+    found = replacements(session, ADMINISTRATOR, DeviceFilter(), today=TODAY, months=12)
 
     assert [(each.month, each.maker, each.model, str(each.kind), each.quantity) for each in found] == [
         (date(2026, 9, 1), "Heartline", "H1", "battery", 3),
         (date(2027, 3, 1), "Heartline", "H1", "pads", 3),
         (date(2027, 8, 1), "", "", "child_pads", 1),
     ]
-    assert replacements(session, ANYONE, Whose(), today=TODAY, months=12) == []
+    assert replacements(session, ANYONE, DeviceFilter(), today=TODAY, months=12) == []
     book = load_workbook(io.BytesIO(replacement_sheet(found, today=TODAY, months=12)))
     rows = list(book.active.iter_rows(values_only=True))  # type: ignore[union-attr] # a book has a sheet
     assert rows[0][3:5] == ("2026-09", "2026-10")

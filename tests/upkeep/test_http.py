@@ -15,7 +15,7 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from aed.registry.devices.models import Device
-from aed.upkeep.checks.photo import LONGEST_SIDE, MAX_PIXELS
+from aed.upkeep.checks.photo import MAX_PIXELS, MAX_SIDE
 from tests import make
 from tests.registry.conftest import Desk
 
@@ -231,7 +231,7 @@ def test_a_photo_is_kept_upright_smaller_and_without_a_trace_of_where_it_was_tak
     assert (first.status_code, first.json()["id"]) == (200, again.json()["id"])
     kept = office.get(f"/v1/photos/{first.json()['id']}")
     picture = Image.open(io.BytesIO(kept.content))
-    assert (picture.format, picture.size) == ("JPEG", (LONGEST_SIDE // 2, LONGEST_SIDE))
+    assert (picture.format, picture.size) == ("JPEG", (MAX_SIDE // 2, MAX_SIDE))
     assert not picture.getexif()
     assert set(picture.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
     for trace in (b"Camera", b"Chen", b"Exif"):

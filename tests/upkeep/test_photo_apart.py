@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from aed.errors import InvalidInput
 from aed.upkeep.checks import photo_process as photo_apart
 from aed.upkeep.checks.photo import picture_without_traces
-from aed.upkeep.checks.photo_process import NICENESS, picture_made_apart
+from aed.upkeep.checks.photo_process import NICENESS, picture_in_subprocess
 from tests.waiting import eventually
 
 
@@ -28,15 +28,15 @@ def picture(side: int, kind: str = "PNG") -> bytes:
 def test_the_picture_is_the_one_that_is_made_here(kind: str) -> None:
     sent = picture(40, kind)
 
-    assert picture_made_apart(sent) == picture_without_traces(sent)
+    assert picture_in_subprocess(sent) == picture_without_traces(sent)
 
 
 def test_who_sent_it_is_told_what_is_wrong() -> None:
     with pytest.raises(InvalidInput, match="no whole JPEG") as refused:
-        picture_made_apart(b"no picture")
+        picture_in_subprocess(b"no picture")
     assert refused.value.field == "photo"
     with pytest.raises(InvalidInput, match="25 million pixels"):
-        picture_made_apart(picture(5_001))
+        picture_in_subprocess(picture(5_001))
 
 
 def test_one_that_needs_too_much_memory_is_refused_and_logged(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +45,7 @@ def test_one_that_needs_too_much_memory_is_refused_and_logged(monkeypatch: pytes
     monkeypatch.setattr(photo_apart, "COMMAND", (*photo_apart.COMMAND, str(least)))
 
     with pytest.raises(InvalidInput, match="cannot be read"), capture_logs() as logs:
-        picture_made_apart(picture(5_000))
+        picture_in_subprocess(picture(5_000))
 
     assert [each["event"] for each in logs] == ["photo not decoded"]
 

@@ -15,7 +15,7 @@ from aed.accounts.permissions import ANYONE
 from aed.errors import Conflict, NotAllowed, NotSignedIn
 from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
-from aed.upkeep.jobs import look_after
+from aed.upkeep.jobs import apply_recalls
 from aed.upkeep.models import Quarantine, Recall
 from aed.upkeep.recalls.actions import announce_recall, apply_open_recalls, close_recall
 from aed.upkeep.recalls.queries import Progress, progress, recalled_devices
@@ -171,7 +171,7 @@ def test_the_timetable_applies_open_recalls_and_forgets_addresses(session: Sessi
     device = make.device(session, maker="Heartline")
     session.commit()
 
-    assert look_after(database, LATER) == 1
+    assert apply_recalls(database, LATER) == 1
 
     session.expire_all()
     assert session.get_one(Device, device.id).is_quarantined

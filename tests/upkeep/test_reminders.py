@@ -21,7 +21,7 @@ from aed.settings import Reminding
 from aed.upkeep import jobs
 from aed.upkeep.models import Reminder
 from aed.upkeep.reminders import actions as reminding
-from aed.upkeep.rules import Answer, Matter
+from aed.upkeep.rules import DueKind, ReminderAnswer
 from tests import make
 
 BY = Reminding()
@@ -30,7 +30,7 @@ MORNING = datetime(2026, 9, 22, 1, 0, tzinfo=UTC)
 TODAY = date(2026, 9, 22)
 
 
-def run(database: Database, at: datetime, *, checks: bool = False) -> jobs.Told:
+def run(database: Database, at: datetime, *, checks: bool = False) -> jobs.ReminderRun:
     jobs.remind_of_expiry(database, at, by=BY)
     if checks:
         jobs.remind_of_checks(database, at, by=BY)
@@ -215,7 +215,7 @@ def test_a_level_without_anybody_is_passed_over(database: Database) -> None:
     assert [name for name, _, _ in letters(database)] == ["Region"]
 
 
-def answered(database: Database, name: str, said: Answer, *, at: datetime) -> None:
+def answered(database: Database, name: str, said: ReminderAnswer, *, at: datetime) -> None:
     """As by a tap on the link of that person's latest message."""
     with read_session(database) as session:
         text = session.scalars(
@@ -227,7 +227,7 @@ def answered(database: Database, name: str, said: Answer, *, at: datetime) -> No
     assert text is not None
     key = make.key_in(text)
     with transaction(database) as session:
-        for told in reminding.told_by(session, key, at=at):
+        for told in reminding.lines_behind_link(session, key, at=at):
             reminding.answer(session, key, reminder_id=told.reminder_id, said=said, at=at)
 
 
@@ -235,7 +235,7 @@ def test_not_me_goes_one_level_up_at_once_and_leaves_the_first_alone(
     database: Database, cast: tuple[int, int]
 ) -> None:
     run(database, MORNING)
-    answered(database, "Keeper", Answer.NOT_ME, at=MORNING)
+    answered(database, "Keeper", ReminderAnswer.NOT_ME, at=MORNING)
     run(database, MORNING + timedelta(hours=1))
     run(database, MORNING + timedelta(days=30))
 
@@ -249,7 +249,7 @@ def test_not_me_goes_one_level_up_at_once_and_leaves_the_first_alone(
 def test_later_gives_a_week_but_not_over_the_last_day(database: Database, cast: tuple[int, int]) -> None:
     at = MORNING + timedelta(days=83)  # 7 days left
     run(database, at)
-    answered(database, "Keeper", Answer.LATER, at=at + timedelta(days=2))
+    answered(database, "Keeper", ReminderAnswer.LATER, at=at + timedelta(days=2))
     run(database, at + timedelta(days=7))
 
     assert [name for name, _, _ in letters(database)] == ["Keeper", "Manager", "Keeper", "Manager"]
@@ -260,7 +260,7 @@ def test_done_keeps_it_from_climbing_for_a_week_and_no_longer(
 ) -> None:
     at = MORNING + timedelta(days=90)
     run(database, at)
-    answered(database, "Keeper", Answer.DONE, at=at + timedelta(days=1))
+    answered(database, "Keeper", ReminderAnswer.DONE, at=at + timedelta(days=1))
     run(database, at + timedelta(days=7))
     assert [name for name, _, _ in letters(database)][2:] == ["Keeper"]
 
@@ -276,7 +276,7 @@ def test_checks_are_reminded_of_a_week_before_and_after(database: Database, cast
     with read_session(database) as session:
         found = session.execute(
             select(Reminder.due_on, Reminder.threshold_days)
-            .where(Reminder.matter == Matter.CHECK)
+            .where(Reminder.matter == DueKind.CHECK)
             .order_by(Reminder.id)
         ).all()
     assert [tuple(each) for each in found] == [

@@ -21,7 +21,7 @@ from aed.notifications.rules import Channel
 from aed.registry.estates.models import Estate
 from aed.settings import Reminding, Settings
 from aed.upkeep import jobs
-from aed.upkeep.reminders.actions import prefer
+from aed.upkeep.reminders.actions import set_preference
 from aed.upkeep.reminders.rules import Hours
 from tests import make
 from tests.accounts.everyone import signed_in
@@ -142,7 +142,7 @@ def test_who_wants_to_hear_late_and_in_the_evening_does(database: Database) -> N
         keeper = make.person(session, name="Keeper")
         make.role(session, keeper, Role.KEEPER, estate=estate)
         make.device(session, of=estate, pads_expire_on=date(2026, 12, 21))
-        prefer(session, keeper.id, hours=Hours(18, 20), days_before=30)
+        set_preference(session, keeper.id, hours=Hours(18, 20), days_before=30)
     heard = []
     for day in (date(2026, 9, 22), date(2026, 11, 21)):
         for hour in (8, 12, 18, 19):

@@ -12,18 +12,18 @@ from aed.accounts.permissions import ANYONE, Role, Viewer
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn, TooBusy
 from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
-from aed.upkeep.device_filter import Whose
+from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.faults.actions import (
-    MOST_FROM_ONE,
-    MOST_OF_A_DEVICE,
+    MAX_REPORTS_PER_ADDRESS,
+    MAX_REPORTS_PER_DEVICE,
     close_report,
     forget_addresses,
     report_device,
 )
-from aed.upkeep.faults.queries import reports, standing_quarantines
+from aed.upkeep.faults.queries import active_quarantines, reports
 from aed.upkeep.faults.schemas import ReportIn
-from aed.upkeep.models import Report
-from aed.upkeep.rules import Reason, ReportKind, ReportState
+from aed.upkeep.models import FaultReport
+from aed.upkeep.rules import FaultKind, FaultReportState, QuarantineReason
 from tests import make
 from tests.make import NOW
 
@@ -33,58 +33,58 @@ HOUR = timedelta(hours=1)
 def say(
     session: Session,
     device: Device,
-    kind: ReportKind,
+    kind: FaultKind,
     *,
     who: Viewer = ANYONE,
     hours: float = 0,
     address: str = "a",
-) -> Report:
+) -> FaultReport:
     new = ReportIn(kind=kind)
     return report_device(session, who, device.id, new, from_key=address, at=NOW + hours * HOUR)
 
 
-def why(session: Session, device: Device) -> list[Reason]:
-    return [each.reason for each in standing_quarantines(session, device.id)]
+def why(session: Session, device: Device) -> list[QuarantineReason]:
+    return [each.reason for each in active_quarantines(session, device.id)]
 
 
 def test_strangers_alone_take_nothing_out_however_many_they_are(session: Session) -> None:
     device = make.device(session, keeper={"name": "Chen", "phone": "+86 138 0013 8222"})
 
-    for number in range(MOST_OF_A_DEVICE):
-        say(session, device, ReportKind.MISSING, address=f"address {number}")
+    for number in range(MAX_REPORTS_PER_DEVICE):
+        say(session, device, FaultKind.MISSING, address=f"address {number}")
 
     assert why(session, device) == []
     assert len(session.scalars(select(OutboxMessage)).all()) == 1, "the keeper is told of the first"
     with pytest.raises(TooBusy):
-        say(session, device, ReportKind.MISSING, address="one more")
-    say(session, device, ReportKind.MISSING, address="one more", hours=25)
+        say(session, device, FaultKind.MISSING, address="one more")
+    say(session, device, FaultKind.MISSING, address="one more", hours=25)
 
 
 def test_one_address_is_heard_five_times_an_hour(session: Session) -> None:
-    devices = [make.device(session) for _ in range(MOST_FROM_ONE + 1)]
+    devices = [make.device(session) for _ in range(MAX_REPORTS_PER_ADDRESS + 1)]
     for device in devices[:-1]:
-        say(session, device, ReportKind.BEEPING)
+        say(session, device, FaultKind.BEEPING)
 
     with pytest.raises(TooBusy, match="hour"):
-        say(session, devices[-1], ReportKind.BEEPING)
-    say(session, devices[-1], ReportKind.BEEPING, address="b")
-    say(session, devices[-1], ReportKind.BEEPING, hours=1.1)
+        say(session, devices[-1], FaultKind.BEEPING)
+    say(session, devices[-1], FaultKind.BEEPING, address="b")
+    say(session, devices[-1], FaultKind.BEEPING, hours=1.1)
 
 
 def test_whoever_signs_in_from_elsewhere_is_a_stranger_here(session: Session) -> None:
-    devices = [make.device(session, of=make.estate(session)) for _ in range(MOST_FROM_ONE + 1)]
+    devices = [make.device(session, of=make.estate(session)) for _ in range(MAX_REPORTS_PER_ADDRESS + 1)]
     elsewhere = make.somebody(session, Role.RESIDENT, estate=make.estate(session))
     for device in devices[:-1]:
-        say(session, device, ReportKind.BEEPING, who=elsewhere)
+        say(session, device, FaultKind.BEEPING, who=elsewhere)
 
     with pytest.raises(TooBusy):
-        say(session, devices[-1], ReportKind.BEEPING, who=elsewhere)
+        say(session, devices[-1], FaultKind.BEEPING, who=elsewhere)
 
 
 def test_a_stranger_reports_only_what_a_stranger_may_see(session: Session) -> None:
     hidden = make.device(session, of=make.estate(session), audience="estate")
     with pytest.raises(NotFound):
-        say(session, hidden, ReportKind.MISSING)
+        say(session, hidden, FaultKind.MISSING)
 
 
 def test_somebody_of_the_house_confirms_what_a_stranger_said_or_dismisses_it(session: Session) -> None:
@@ -92,34 +92,34 @@ def test_somebody_of_the_house_confirms_what_a_stranger_said_or_dismisses_it(ses
     device = make.device(session, of=home)
     lead = make.somebody(session, Role.LEAD, estate=home)
     resident = make.somebody(session, Role.RESIDENT, estate=home)
-    first, second = say(session, device, ReportKind.MISSING), say(session, device, ReportKind.DAMAGED)
-    state, at = ReportState.CONFIRMED, NOW + HOUR
+    first, second = say(session, device, FaultKind.MISSING), say(session, device, FaultKind.DAMAGED)
+    state, at = FaultReportState.CONFIRMED, NOW + HOUR
 
     for stranger in (ANYONE, make.member(other, writes=True)):
         with pytest.raises(NotFound):
             close_report(session, stranger, first.id, state=state, at=at)
     with pytest.raises(NotAllowed):
         close_report(session, resident, first.id, state=state, at=at)
-    close_report(session, lead, second.id, state=ReportState.DISMISSED, at=at)
+    close_report(session, lead, second.id, state=FaultReportState.DISMISSED, at=at)
     assert why(session, device) == []
     close_report(session, lead, first.id, state=state, at=at)
 
-    assert why(session, device) == [Reason.MISSING]
-    assert (first.state, first.closed_by) == (ReportState.CONFIRMED, lead.name)
+    assert why(session, device) == [QuarantineReason.MISSING]
+    assert (first.state, first.closed_by) == (FaultReportState.CONFIRMED, lead.name)
     with pytest.raises(Conflict, match="confirmed already"):
         close_report(session, lead, first.id, state=state, at=at)
 
 
 def test_a_check_answers_what_was_reported_before_it(session: Session) -> None:
     device = make.device(session)
-    before, after = say(session, device, ReportKind.BEEPING), say(session, device, ReportKind.OTHER, hours=2)
+    before, after = say(session, device, FaultKind.BEEPING), say(session, device, FaultKind.OTHER, hours=2)
 
     make.check(session, device, at=NOW + 3 * HOUR, answered_at=NOW + HOUR)
 
-    assert (before.state, after.state) == (ReportState.ANSWERED, ReportState.OPEN)
-    assert reports(session, make.ADMINISTRATOR, Whose(), limit=10) == [after]
-    assert reports(session, make.ADMINISTRATOR, Whose(), limit=10, also_closed=True) == [before, after]
-    assert reports(session, ANYONE, Whose(), limit=10, also_closed=True) == []
+    assert (before.state, after.state) == (FaultReportState.ANSWERED, FaultReportState.OPEN)
+    assert reports(session, make.ADMINISTRATOR, DeviceFilter(), limit=10) == [after]
+    assert reports(session, make.ADMINISTRATOR, DeviceFilter(), limit=10, also_closed=True) == [before, after]
+    assert reports(session, ANYONE, DeviceFilter(), limit=10, also_closed=True) == []
 
 
 def test_two_who_could_not_fetch_it_take_a_device_out(session: Session) -> None:
@@ -128,27 +128,29 @@ def test_two_who_could_not_fetch_it_take_a_device_out(session: Session) -> None:
     one, two = (make.somebody(session, Role.RESIDENT, estate=home) for _ in range(2))
 
     with pytest.raises(NotSignedIn):
-        say(session, device, ReportKind.NOT_FETCHED)
+        say(session, device, FaultKind.NOT_FETCHED)
     elsewhere = make.somebody(session, Role.RESIDENT, estate=make.estate(session))
     with pytest.raises(NotAllowed):
-        say(session, device, ReportKind.NOT_FETCHED, who=elsewhere)
-    say(session, device, ReportKind.NOT_FETCHED, who=one)
+        say(session, device, FaultKind.NOT_FETCHED, who=elsewhere)
+    say(session, device, FaultKind.NOT_FETCHED, who=one)
     assert why(session, device) == []
-    say(session, device, ReportKind.NOT_FETCHED, who=two, hours=1)
-    assert why(session, device) == [Reason.FAILED_FETCHES]
+    say(session, device, FaultKind.NOT_FETCHED, who=two, hours=1)
+    assert why(session, device) == [QuarantineReason.FAILED_FETCHES]
 
     make.check(session, device, at=NOW + 2 * HOUR, answers={"access_as_described": False})
-    assert why(session, device) == [Reason.FAILED_FETCHES], "one still does not get in as the register says"
+    assert why(session, device) == [QuarantineReason.FAILED_FETCHES], (
+        "one still does not get in as the register says"
+    )
     make.check(session, device, at=NOW + 3 * HOUR)
     assert why(session, device) == []
 
 
 def test_failed_fetches_are_counted_from_the_last_check(session: Session) -> None:
     device = make.device(session)
-    say(session, device, ReportKind.NOT_FETCHED, who=make.ADMINISTRATOR)
+    say(session, device, FaultKind.NOT_FETCHED, who=make.ADMINISTRATOR)
     make.check(session, device, at=NOW + HOUR)
 
-    say(session, device, ReportKind.NOT_FETCHED, who=make.ADMINISTRATOR, hours=2)
+    say(session, device, FaultKind.NOT_FETCHED, who=make.ADMINISTRATOR, hours=2)
 
     assert why(session, device) == []
 
@@ -157,14 +159,14 @@ def test_a_device_that_was_used_is_out_at_once(session: Session) -> None:
     device = make.device(session)
     dispatcher = make.somebody(session, Role.DISPATCHER, region=make.region(session))
 
-    say(session, device, ReportKind.USED, who=dispatcher)
+    say(session, device, FaultKind.USED, who=dispatcher)
 
-    assert why(session, device) == [Reason.USED]
+    assert why(session, device) == [QuarantineReason.USED]
 
 
 def test_a_strangers_address_is_forgotten_after_a_day(session: Session) -> None:
     device = make.device(session)
-    old, new = say(session, device, ReportKind.OTHER), say(session, device, ReportKind.OTHER, hours=20)
+    old, new = say(session, device, FaultKind.OTHER), say(session, device, FaultKind.OTHER, hours=20)
 
     forget_addresses(session, at=NOW + 25 * HOUR)
     session.refresh(old)

@@ -20,14 +20,14 @@ from aed.registry.devices.models import Device
 from aed.registry.devices.rules import confidence, probability_ready
 from aed.responders.models import Responder
 from aed.settings import Arrival, Trust
-from aed.upkeep.confirmations.actions import answer_errand, confirm_fact
+from aed.upkeep.confirmations.actions import answer_request, confirm_fact
 from aed.upkeep.confirmations.curve import trust_curve
 from aed.upkeep.confirmations.queries import Trusted, trust_of
 from aed.upkeep.confirmations.rules import FactAnswer
 from aed.upkeep.confirmations.schemas import ConfirmIn
 from aed.upkeep.jobs import confirm_nearby
-from aed.upkeep.models import Confirmed, Errand, Report
-from aed.upkeep.rules import Fact, ReportKind
+from aed.upkeep.models import Confirmation, ConfirmationRequest, FaultReport
+from aed.upkeep.rules import Fact, FaultKind
 from tests import make
 from tests.make import NOW, PATIENT, north_of
 from tests.registry.conftest import Desk
@@ -111,9 +111,9 @@ def test_whoever_passes_by_confirms_or_tells_that_it_is_not_so(session: Session)
     confirm_fact(session, resident, device.id, new, at=NOW)
     confirm_fact(session, resident, device.id, ConfirmIn(fact=Fact.POSITION, is_so=False), at=NOW)
 
-    assert [each.fact for each in session.scalars(select(Confirmed))] == [Fact.HOURS]
-    report = session.scalars(select(Report)).one()
-    assert (report.kind, report.by_name) == (ReportKind.MISSING, resident.name)
+    assert [each.fact for each in session.scalars(select(Confirmation))] == [Fact.HOURS]
+    report = session.scalars(select(FaultReport)).one()
+    assert (report.kind, report.by_name) == (FaultKind.MISSING, resident.name)
     assert not device.is_quarantined
 
 
@@ -137,20 +137,20 @@ def test_the_nearest_person_is_asked_once_and_answers_with_a_tap(
     assert asked(session, database) == 0, "one at a time"
     assert asked(session, database, days=0.5) == 0, "nobody by night"
 
-    errand = session.scalars(select(Errand)).one()
+    confirmation_request = session.scalars(select(ConfirmationRequest)).one()
     (letter,) = session.scalars(select(OutboxMessage)).all()
     assert (letter.text_zh or "").startswith("AED ")
     assert "AED还在原处吗？您就在附近" in (letter.text_zh or "")
     key = (letter.text_en or "").rpartition("/c/")[2]
-    assert errand.person_id == letter.person_id
+    assert confirmation_request.person_id == letter.person_id
     assert letter.recipient == "+8613800138090"
-    answer_errand(session, ANYONE, key, FactAnswer.YES, None, at=NOW + DAY)
-    assert trusted(session, device, days=1)[Fact.POSITION].by == f"person:{errand.person_id}"
+    answer_request(session, ANYONE, key, FactAnswer.YES, None, at=NOW + DAY)
+    assert trusted(session, device, days=1)[Fact.POSITION].by == f"person:{confirmation_request.person_id}"
 
     assert asked(session, database, days=1) == 1, "now of its hours, and another person"
-    hours = session.scalars(select(Errand).order_by(Errand.id.desc())).first()
+    hours = session.scalars(select(ConfirmationRequest).order_by(ConfirmationRequest.id.desc())).first()
     assert hours is not None
-    assert (hours.fact, hours.person_id == errand.person_id) == (Fact.HOURS, False)
+    assert (hours.fact, hours.person_id == confirmation_request.person_id) == (Fact.HOURS, False)
     assert asked(session, database, days=2) == 0
     assert asked(session, database, days=9) == 0, "it lapsed, and who is near was asked this fortnight"
     assert asked(session, database, days=16) == 1
@@ -168,4 +168,4 @@ def test_nobody_is_asked_about_a_device_that_is_not_theirs_to_see(
     lead = make.person(session)
     make.role(session, lead, Role.LEAD, estate=home)
     assert asked(session, database) == 1
-    assert session.scalars(select(Errand.person_id)).all() == [lead.id]
+    assert session.scalars(select(ConfirmationRequest.person_id)).all() == [lead.id]

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from aed.registry.devices.rules import NEEDED_KINDS, ConsumableKind
-from aed.upkeep.rules import Matter, Reason
+from aed.upkeep.rules import DueKind, QuarantineReason
 
 DAY = timedelta(days=1)
 CHECK_DAYS: Final = 180
@@ -35,7 +35,7 @@ class Fitted:
 class Out:
     """A reason not to offer the device, from the afternoon of one day to that of another."""
 
-    reason: Reason
+    reason: QuarantineReason
     since: date
     until: date | None = None
 
@@ -53,7 +53,7 @@ class Story:
     out: list[Out] = field(default_factory=list)
 
 
-type Told = tuple[int, Matter, date, int, date]
+type Told = tuple[int, DueKind, date, int, date]
 """(device, matter, last day, threshold, the day on which it was found)."""
 
 
@@ -73,18 +73,18 @@ class Ledger:
             fitted[-1].until = on
         fitted.append(Fitted(expires_on, on))
 
-    def begin(self, device_id: int, reason: Reason, *, on: date) -> None:
+    def begin(self, device_id: int, reason: QuarantineReason, *, on: date) -> None:
         if reason not in self.reasons(device_id):
             self.stories[device_id].out.append(Out(reason, on))
 
-    def end(self, device_id: int, reason: Reason, *, on: date) -> None:
+    def end(self, device_id: int, reason: QuarantineReason, *, on: date) -> None:
         for each in self.stories[device_id].out:
             if each.reason is reason and each.until is None:
                 each.until = on
 
     # --- how it stands ----------------------------------------------------------------------------------
 
-    def reasons(self, device_id: int) -> set[Reason]:
+    def reasons(self, device_id: int) -> set[QuarantineReason]:
         return {each.reason for each in self.stories[device_id].out if each.until is None}
 
     def expires_on(self, device_id: int, kind: ConsumableKind) -> date:
@@ -113,7 +113,7 @@ class Ledger:
                 yield from self._told(device_id, matter, due_on, since, until)
 
     def _told(
-        self, device_id: int, matter: Matter, due_on: date, since: date | None, until: date | None
+        self, device_id: int, matter: DueKind, due_on: date, since: date | None, until: date | None
     ) -> Iterator[Told]:
         """In the mornings after `since`, up to that of `until`, at each threshold that is passed: once."""
         before = _BEFORE[matter]
@@ -133,21 +133,21 @@ class Ledger:
 
 
 _BEFORE = {
-    Matter.PADS: (90, 60, 30, 7, 0),
-    Matter.CHILD_PADS: (90, 60, 30, 7, 0),
-    Matter.BATTERY: (90, 60, 30, 7, 0),
-    Matter.SERVICE: (30, 7, 0),
-    Matter.CHECK: (7, 0),
-    Matter.RETURN: (0,),
+    DueKind.PADS: (90, 60, 30, 7, 0),
+    DueKind.CHILD_PADS: (90, 60, 30, 7, 0),
+    DueKind.BATTERY: (90, 60, 30, 7, 0),
+    DueKind.SERVICE: (30, 7, 0),
+    DueKind.CHECK: (7, 0),
+    DueKind.RETURN: (0,),
 }
-type Episode = tuple[Matter, date, date | None, date | None]
+type Episode = tuple[DueKind, date, date | None, date | None]
 """(matter, last day, known since the afternoon of, until that of)."""
 
 
 def _expiring(story: Story) -> Iterator[Episode]:
     for kind, all_fitted in story.fitted.items():
         for each in all_fitted:
-            yield Matter(kind.value), each.expires_on, each.since, each.until
+            yield DueKind(kind.value), each.expires_on, each.since, each.until
 
 
 def _checks(story: Story) -> Iterator[Episode]:
@@ -158,14 +158,14 @@ def _checks(story: Story) -> Iterator[Episode]:
             known.append((day, arrived))
     for number, (day, arrived) in enumerate(known):
         until = known[number + 1][1] if number + 1 < len(known) else None
-        yield Matter.CHECK, day + timedelta(days=CHECK_DAYS), arrived, until
+        yield DueKind.CHECK, day + timedelta(days=CHECK_DAYS), arrived, until
 
 
 def _services(story: Story) -> Iterator[Episode]:
     days: list[date | None] = [None, *sorted(story.services)]
     for number, day in enumerate(days):
         until = days[number + 1] if number + 1 < len(days) else None
-        yield Matter.SERVICE, _a_year_after(day or story.registered), day, until
+        yield DueKind.SERVICE, _a_year_after(day or story.registered), day, until
 
 
 def _a_year_after(day: date) -> date:
@@ -188,6 +188,6 @@ def _returns(story: Story, last_day: date) -> Iterator[Episode]:
         now = min(standing, default=None) if morning <= last_day else None
         if now != since:
             if since is not None:
-                yield Matter.RETURN, since, begun - DAY, morning - DAY
+                yield DueKind.RETURN, since, begun - DAY, morning - DAY
             since, begun = now, morning
         morning += DAY

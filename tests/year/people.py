@@ -14,15 +14,15 @@ from sqlalchemy.orm import Session
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.permissions import Viewer
 from aed.registry.devices.rules import ConsumableKind
-from aed.upkeep.checks.actions import take_check
+from aed.upkeep.checks.actions import record_check
 from aed.upkeep.checks.schemas import CheckIn, ReplacedIn
 from aed.upkeep.faults.actions import report_device
 from aed.upkeep.faults.schemas import ReportIn
 from aed.upkeep.recalls.actions import announce_recall
 from aed.upkeep.recalls.schemas import RecallIn
 from aed.upkeep.reminders.actions import answer
-from aed.upkeep.reminders.message_lines import Told
-from aed.upkeep.rules import Answer, CheckKind, Matter, Question, Reason, ReportKind
+from aed.upkeep.reminders.message_lines import ReminderLine
+from aed.upkeep.rules import CheckKind, DueKind, FaultKind, QuarantineReason, Question, ReminderAnswer
 from tests import make
 from tests.year.ledger import CHECK_DAYS
 from tests.year.world import LIVES, Somebody, World, moment
@@ -32,9 +32,9 @@ WAITS: Final = {"prompt": (3, 21), "slow": (15, 80)}
 SOON: Final = timedelta(days=45)
 """What expires within this is replaced along with what the visit is for."""
 KINDS: Final = {
-    Matter.PADS: ConsumableKind.PADS,
-    Matter.CHILD_PADS: ConsumableKind.CHILD_PADS,
-    Matter.BATTERY: ConsumableKind.BATTERY,
+    DueKind.PADS: ConsumableKind.PADS,
+    DueKind.CHILD_PADS: ConsumableKind.CHILD_PADS,
+    DueKind.BATTERY: ConsumableKind.BATTERY,
 }
 
 
@@ -53,7 +53,7 @@ class People:
     def __init__(self, world: World) -> None:
         self.world, self.random, self.counts = world, Random(world.size.seed + 1), Counter[str]()
         self._plans: dict[date, dict[int, Visit]] = defaultdict(dict)
-        self._planned: dict[tuple[int, Matter], date] = {}
+        self._planned: dict[tuple[int, DueKind], date] = {}
         self._late: dict[date, list[tuple[int, Somebody, date, dict[str, Any]]]] = defaultdict(list)
         self._viewers: dict[int, Viewer] = {}
         self._numbers = iter(range(1, 10_000_000))
@@ -68,25 +68,29 @@ class People:
 
     # --- in the morning ---------------------------------------------------------------------------------
 
-    def read(self, session: Session, person_id: int, key: str, told: list[Told], today: date) -> None:
+    def read(self, session: Session, person_id: int, key: str, told: list[ReminderLine], today: date) -> None:
         """Somebody reads a message, plans what it asks for, and may answer with a tap."""
         who = self.world.somebody[person_id]
         if who.diligence == "gone":
             if self.random.random() < 0.05:
-                self._answer(session, key, self.random.choice(told), Answer.NOT_ME, today)
+                self._answer(session, key, self.random.choice(told), ReminderAnswer.NOT_ME, today)
             return
         for each in told:
             is_new = self._planned.get((each.device_id, each.matter), date.min) < today
             if is_new and self.random.random() < (0.9 if who.diligence == "prompt" else 0.5):
                 self._plan(who, each.device_id, each.matter, today)
             if self.random.random() < 0.03:
-                self._answer(session, key, each, self.random.choice((Answer.LATER, Answer.DONE)), today)
+                self._answer(
+                    session, key, each, self.random.choice((ReminderAnswer.LATER, ReminderAnswer.DONE)), today
+                )
 
-    def _answer(self, session: Session, key: str, told: Told, said: Answer, today: date) -> None:
+    def _answer(
+        self, session: Session, key: str, told: ReminderLine, said: ReminderAnswer, today: date
+    ) -> None:
         answer(session, key, reminder_id=told.reminder_id, said=said, at=moment(today, 9))
         self.counts[f"answered {said}"] += 1
 
-    def _plan(self, who: Somebody, device_id: int, matter: Matter, today: date) -> None:
+    def _plan(self, who: Somebody, device_id: int, matter: DueKind, today: date) -> None:
         if matter in KINDS:
             wait = self.random.randint(*WAITS[who.diligence])
         else:
@@ -96,7 +100,7 @@ class People:
         visit = self._plans[on].setdefault(device_id, Visit(who))
         if matter in KINDS:
             visit.kinds.add(KINDS[matter])
-        visit.is_service |= matter is Matter.SERVICE
+        visit.is_service |= matter is DueKind.SERVICE
 
     # --- in the afternoon -------------------------------------------------------------------------------
 
@@ -131,7 +135,7 @@ class People:
         kinds = set(visit.kinds)
         if kinds:
             kinds |= {kind for kind in LIVES if ledger.expires_on(device_id, kind) <= today + SOON}
-        if Reason.USED in reasons:
+        if QuarantineReason.USED in reasons:
             kinds |= {ConsumableKind.PADS}
         new = {kind: today + timedelta(days=LIVES[kind] - self.random.randrange(60)) for kind in kinds}
         expires = {kind: new.get(kind) or ledger.expires_on(device_id, kind) for kind in LIVES}
@@ -148,7 +152,7 @@ class People:
             "kind": CheckKind.SERVICE if visit.is_service else CheckKind.CHECK,
             "answers": answers,
             "replaced": [ReplacedIn(kind=kind, expires_on=day) for kind, day in sorted(new.items())],
-            "recall_is_done": Reason.RECALL in reasons,
+            "recall_is_done": QuarantineReason.RECALL in reasons,
         }
         well = answers[Question.STATUS_LIGHT] and answers[Question.PADS_IN_DATE]
         well &= answers[Question.BATTERY_IN_DATE]
@@ -169,7 +173,7 @@ class People:
             for reason in reasons:
                 ledger.end(device_id, reason, on=today)
         else:
-            ledger.begin(device_id, Reason.FAILED_CHECK, on=today)
+            ledger.begin(device_id, QuarantineReason.FAILED_CHECK, on=today)
 
     def _arrives(
         self, session: Session, device_id: int, who: Somebody, day: date, sent: dict[str, Any], today: date
@@ -184,10 +188,10 @@ class People:
         self, session: Session, who: Somebody, device_id: int, sent: dict[str, Any], today: date
     ) -> None:
         new = CheckIn.model_validate(sent)
-        take_check(session, self._viewer(session, who), device_id, new, at=moment(today, 15.5))
+        record_check(session, self._viewer(session, who), device_id, new, at=moment(today, 15.5))
         self.counts["checks"] += 1
         if self.random.random() < 0.01:  # the phone was not answered, and sends it again
-            again = take_check(session, self._viewer(session, who), device_id, new, at=moment(today, 15.6))
+            again = record_check(session, self._viewer(session, who), device_id, new, at=moment(today, 15.6))
             assert not again.is_new
 
     # --- what befalls devices ---------------------------------------------------------------------------
@@ -201,17 +205,17 @@ class People:
         house, office = self.world.house_of[device_id], self.world.office
         match what:
             case "used":
-                self._report(session, device_id, ReportKind.USED, today)
-                ledger.begin(device_id, Reason.USED, on=today)
+                self._report(session, device_id, FaultKind.USED, today)
+                ledger.begin(device_id, QuarantineReason.USED, on=today)
             case "failed fetches":
-                self._report(session, device_id, ReportKind.NOT_FETCHED, today)
-                self._report(session, device_id, ReportKind.NOT_FETCHED, today)
-                ledger.begin(device_id, Reason.FAILED_FETCHES, on=today)
+                self._report(session, device_id, FaultKind.NOT_FETCHED, today)
+                self._report(session, device_id, FaultKind.NOT_FETCHED, today)
+                ledger.begin(device_id, QuarantineReason.FAILED_FETCHES, on=today)
             case "missing":
                 sent = {"key": str(UUID(int=next(self._numbers))), "is_there": False}
                 self._take(session, house.manager or office, device_id, sent, today)
                 ledger.stories[device_id].checks.append((today, today))
-                ledger.begin(device_id, Reason.MISSING, on=today)
+                ledger.begin(device_id, QuarantineReason.MISSING, on=today)
             case "fault":
                 sent = {
                     "key": str(UUID(int=next(self._numbers))),
@@ -219,9 +223,9 @@ class People:
                     "answers": {Question.STATUS_LIGHT: False},
                 }
                 self._take(session, house.keeper, device_id, sent, today)
-                ledger.begin(device_id, Reason.FAILED_CHECK, on=today)
+                ledger.begin(device_id, QuarantineReason.FAILED_CHECK, on=today)
 
-    def _report(self, session: Session, device_id: int, kind: ReportKind, today: date) -> None:
+    def _report(self, session: Session, device_id: int, kind: FaultKind, today: date) -> None:
         who = self._viewer(session, self.world.office)
         report_device(session, who, device_id, ReportIn(kind=kind), from_key=None, at=moment(today, 15.5))
 
@@ -243,7 +247,7 @@ class People:
         for device_id, story in self.world.ledger.stories.items():
             maker, model, serial = story.make
             if (maker, model) == ("Heartline", "H1") and 20_000 <= int(serial[1:]) <= 24_999:
-                self.world.ledger.begin(device_id, Reason.RECALL, on=today)
+                self.world.ledger.begin(device_id, QuarantineReason.RECALL, on=today)
                 self.world.touched[today].add(device_id)
                 self.counts["recalled"] += 1
 

@@ -21,7 +21,7 @@ from aed.lookup.question import LookupQuestion
 from aed.notifications.jobs import send_waiting
 from aed.notifications.rules import Channel, Delivery
 from aed.settings import Settings
-from aed.upkeep.reminders.actions import told_by
+from aed.upkeep.reminders.actions import lines_behind_link
 from tests.year.ledger import DAY
 from tests.year.people import People
 from tests.year.world import DEVICES_AN_ESTATE, Size, World, build, moment
@@ -79,7 +79,7 @@ def run(
         with transaction(database) as session:
             for each in received:
                 if each.key is not None:
-                    told = told_by(session, each.key, at=moment(today, 9))
+                    told = lines_behind_link(session, each.key, at=moment(today, 9))
                     people.read(session, person_by_number[each.recipient], each.key, told, today)
         _noon(database, settings, year, today)
         with transaction(database) as session:

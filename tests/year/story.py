@@ -13,14 +13,14 @@ from sqlalchemy.orm import Session
 from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Consumable
 from aed.registry.devices.rules import ConsumableState
-from aed.upkeep.models import Quarantine, Reminder, ReminderFor, ReminderMessage
-from aed.upkeep.rules import Answer, Level, Matter, short_number
+from aed.upkeep.models import Quarantine, Reminder, ReminderMessage, ReminderRecipient
+from aed.upkeep.rules import DueKind, ReminderAnswer, ReminderLevel, short_number
 from tests.year.ledger import DAY
 from tests.year.run import Year
 from tests.year.world import CHINA
 
 _SHOWN: Final = 5
-EXPIRING: Final = (Matter.PADS, Matter.CHILD_PADS, Matter.BATTERY)
+EXPIRING: Final = (DueKind.PADS, DueKind.CHILD_PADS, DueKind.BATTERY)
 
 
 def contradictions(session: Session, year: Year) -> list[str]:
@@ -63,15 +63,15 @@ def _messages(session: Session, year: Year) -> Iterator[str]:
     """Each reminder reached somebody on its day, in one message a person; each message came out once."""
     rows = session.execute(
         select(Reminder.id, Reminder.device_id, Reminder.matter, Reminder.found_at, ReminderMessage.put_at)
-        .outerjoin(ReminderFor, ReminderFor.reminder_id == Reminder.id)
-        .outerjoin(ReminderMessage, ReminderMessage.id == ReminderFor.message_id)
+        .outerjoin(ReminderRecipient, ReminderRecipient.reminder_id == Reminder.id)
+        .outerjoin(ReminderMessage, ReminderMessage.id == ReminderRecipient.message_id)
     )
     told = defaultdict(list)
     for reminder_id, device_id, matter, found_at, put_at in rows:
         told[reminder_id, device_id, matter, found_at.astimezone(CHINA).date()].append(
             put_at.astimezone(CHINA).date() if put_at is not None else None
         )
-    later = _answers(session, Answer.LATER)
+    later = _answers(session, ReminderAnswer.LATER)
     untold = [
         each
         for each, days in told.items()
@@ -103,14 +103,14 @@ def _messages(session: Session, year: Year) -> Iterator[str]:
     )
 
 
-def _answers(session: Session, said: Answer | None = None) -> dict[tuple[int, Matter], list[date]]:
+def _answers(session: Session, said: ReminderAnswer | None = None) -> dict[tuple[int, DueKind], list[date]]:
     asked = (
-        select(Reminder.device_id, Reminder.matter, ReminderFor.answered_at)
-        .join(Reminder, Reminder.id == ReminderFor.reminder_id)
-        .where(ReminderFor.answer.is_not(None))
+        select(Reminder.device_id, Reminder.matter, ReminderRecipient.answered_at)
+        .join(Reminder, Reminder.id == ReminderRecipient.reminder_id)
+        .where(ReminderRecipient.answer.is_not(None))
     )
     if said is not None:
-        asked = asked.where(ReminderFor.answer == said)
+        asked = asked.where(ReminderRecipient.answer == said)
     found = defaultdict(list)
     for device_id, matter, at in session.execute(asked):
         if at is not None:
@@ -121,11 +121,11 @@ def _answers(session: Session, said: Answer | None = None) -> dict[tuple[int, Ma
 def _levels(session: Session, year: Year) -> Iterator[str]:
     """Where nobody answers, it climbs: the manager from 7 days before, the region from a week after."""
     answered = _answers(session)
-    heard: dict[tuple[int, Matter, int, int], set[Level]] = defaultdict(set)
+    heard: dict[tuple[int, DueKind, int, int], set[ReminderLevel]] = defaultdict(set)
     rows = session.execute(
         select(
-            Reminder.device_id, Reminder.matter, Reminder.threshold_days, Reminder.id, ReminderFor.level
-        ).join(ReminderFor, ReminderFor.reminder_id == Reminder.id)
+            Reminder.device_id, Reminder.matter, Reminder.threshold_days, Reminder.id, ReminderRecipient.level
+        ).join(ReminderRecipient, ReminderRecipient.reminder_id == Reminder.id)
     )
     for device_id, matter, days, reminder_id, level in rows:
         heard[device_id, matter, days, reminder_id].add(level)
@@ -133,11 +133,11 @@ def _levels(session: Session, year: Year) -> Iterator[str]:
     for (device_id, matter, days, reminder_id), levels in heard.items():
         if (device_id, matter) in answered:
             continue
-        expected = {Level.KEEPER}
+        expected = {ReminderLevel.KEEPER}
         if days <= 7 and year.world.house_of[device_id].manager is not None:
-            expected.add(Level.MANAGER)
+            expected.add(ReminderLevel.MANAGER)
         if days <= -7:
-            expected.add(Level.REGION)
+            expected.add(ReminderLevel.REGION)
         if levels != expected:
             wrong.append((reminder_id, matter, days, sorted(levels)))
     yield from _some("reminders at the wrong level", wrong)
@@ -187,8 +187,8 @@ def _fitted(session: Session, year: Year) -> Iterator[str]:
 def table(session: Session, year: Year) -> list[tuple[str, str]]:
     """The year in rows: what, how many."""
     world, counts = year.world, year.counts
-    reminders: Counter[Matter] = Counter(session.scalars(select(Reminder.matter)))
-    levels = Counter(session.scalars(select(ReminderFor.level)))
+    reminders: Counter[DueKind] = Counter(session.scalars(select(Reminder.matter)))
+    levels = Counter(session.scalars(select(ReminderRecipient.level)))
     reasons = Counter(session.scalars(select(Quarantine.reason)))
     ended = [
         (each, kind)
@@ -220,20 +220,23 @@ def table(session: Session, year: Year) -> list[tuple[str, str]]:
                 f"{n:,}"
                 for n in (
                     sum(reminders[each] for each in EXPIRING),
-                    reminders[Matter.CHECK],
-                    reminders[Matter.SERVICE],
-                    reminders[Matter.RETURN],
+                    reminders[DueKind.CHECK],
+                    reminders[DueKind.SERVICE],
+                    reminders[DueKind.RETURN],
                 )
             ),
         ),
         (
             "Heard by keepers, managers, regions",
-            ", ".join(f"{levels[each]:,}" for each in (Level.KEEPER, Level.MANAGER, Level.REGION)),
+            ", ".join(
+                f"{levels[each]:,}"
+                for each in (ReminderLevel.KEEPER, ReminderLevel.MANAGER, ReminderLevel.REGION)
+            ),
         ),
         ("Messages in which they heard it", f"{sum(each.key is not None for each in year.received):,}"),
         (
             "Answers: done, not me, later",
-            ", ".join(f"{counts[f'answered {each}']:,}" for each in Answer),
+            ", ".join(f"{counts[f'answered {each}']:,}" for each in ReminderAnswer),
         ),
         (
             "Quarantines",

@@ -121,7 +121,7 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class IssuerStatement:
     """What the issuer says of a number."""
 
     holder: Holder
@@ -139,7 +139,7 @@ class Finding:
     """The facts that were wrong."""
 
 
-def compare(holder: Holder, facts: Facts, said: Said) -> Finding:
+def compare(holder: Holder, facts: Facts, said: IssuerStatement) -> Finding:
     """What becomes of the certificate with that number.
 
     1. Somebody else's: disputed, and nothing of it is believed. The names must agree; identity numbers, where

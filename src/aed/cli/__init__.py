@@ -93,7 +93,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "reports": ("upkeep.reports", "List, confirm and dismiss fault reports of passers-by."),
     "reminders": ("reminders.reminders", "List reminders and their answers; set reminder preferences."),
     "trust": ("trust.trust", "Show and confirm the position, hours and readiness of devices."),
-    "retrievals": ("trust.call_outs", "Follow up on devices that somebody was sent to fetch."),
+    "retrievals": ("trust.retrievals", "Follow up on devices that somebody was sent to fetch."),
     "drills": ("drills.drills", "Record timed fetches of devices, and show the pace of an estate."),
     "incidents": ("incidents.incidents", "Open, steer, answer and close incidents."),
     "audit": ("audit.audit", "Verify that the audit log and the records of incidents are unchanged."),

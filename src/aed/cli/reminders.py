@@ -12,12 +12,12 @@ from aed.cli.rows import After
 from aed.cli.screen import say, table
 from aed.cli.upkeep import OfEstate, OfRegion
 from aed.errors import InvalidInput
-from aed.upkeep.device_filter import Whose
+from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.models import ReminderPreference
 from aed.upkeep.reminders import queries
-from aed.upkeep.reminders.actions import prefer
+from aed.upkeep.reminders.actions import set_preference
 from aed.upkeep.reminders.message_lines import preference_of
-from aed.upkeep.reminders.queries import Listed
+from aed.upkeep.reminders.queries import ReminderWithRecipients
 from aed.upkeep.reminders.rules import Hours
 from aed.upkeep.rules import short_number
 
@@ -37,7 +37,7 @@ def list_reminders(
         found = queries.reminders(
             session,
             operator(),
-            Whose(estate_id=estate, region=region),
+            DeviceFilter(estate_id=estate, region=region),
             limit=SHOWN + 1,
             after_id=after,
             also_closed=closed,
@@ -53,7 +53,7 @@ def list_reminders(
         say(f"More follow: --after {last_id}.")
 
 
-def _row(each: Listed) -> tuple[object, ...]:
+def _row(each: ReminderWithRecipients) -> tuple[object, ...]:
     told = ", ".join(
         f"{one.level}"
         + (f" {one.told_at:%m-%d}" if one.told_at is not None else " waits")
@@ -94,7 +94,7 @@ def preferences(
         person, _ = people_queries.person(session, operator(), person_id)
         found = preference_of(session, person.id)
         if clear or hours is not None or days_before is not None:
-            found = prefer(session, person.id, hours=hours, days_before=days_before)
+            found = set_preference(session, person.id, hours=hours, days_before=days_before)
         said = _in_words(found)
     say(f"Person {person_id} is reminded {said}.")
 

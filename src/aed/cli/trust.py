@@ -1,4 +1,4 @@
-"""aed trust, call-outs, labels: how far the register is trusted, what was sent for, what goes on cabinets."""
+"""aed trust, retrievals, labels: trust in the register, fetched devices, labels for cabinets."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from aed.upkeep.confirmations.actions import confirm_fact
 from aed.upkeep.confirmations.curve import trust_curve
 from aed.upkeep.confirmations.queries import trust_of
 from aed.upkeep.confirmations.schemas import ConfirmIn
-from aed.upkeep.device_filter import Whose
+from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.labels.pdf import label_sheets
 from aed.upkeep.labels.queries import to_be_labelled
-from aed.upkeep.retrievals import actions as call_out_actions
-from aed.upkeep.retrievals import queries as call_out_queries
+from aed.upkeep.retrievals import actions as retrieval_actions
+from aed.upkeep.retrievals import queries as retrieval_queries
 from aed.upkeep.retrievals.rules import OUTCOME_WORDS
-from aed.upkeep.retrievals.schemas import CallOutIn, ClosedAsIn
+from aed.upkeep.retrievals.schemas import ClosedAsIn, RetrievalIn
 from aed.upkeep.rules import Fact, RetrievalOutcome
 
 # --- trust ----------------------------------------------------------------------------------------------
@@ -87,17 +87,17 @@ def draw_curve(
     say(f"The curves are in {to}.")
 
 
-# --- call-outs ------------------------------------------------------------------------------------------
+# --- retrievals ------------------------------------------------------------------------------------------
 
-call_outs = typer.Typer(no_args_is_help=True)
+retrievals = typer.Typer(no_args_is_help=True)
 
 
-@call_outs.command("add")
-def add_call_out(
+@retrievals.command("add")
+def add_retrieval(
     device_id: Id,
     person: Annotated[int | None, typer.Option("--person", min=1, help="Who was sent, by id")] = None,
     reference: Annotated[str | None, typer.Option(help="The centre's own number")] = None,
-    key: Annotated[str | None, typer.Option(help="The same key twice is the same call-out")] = None,
+    key: Annotated[str | None, typer.Option(help="The same key twice is the same retrieval")] = None,
 ) -> None:
     """Somebody was sent for a device: it is asked after."""
     try:
@@ -107,17 +107,17 @@ def add_call_out(
             either("key must be a UUID, such as uuidgen prints.", "key 必须是 UUID（可用 uuidgen 生成）。"),
             field="key",
         ) from None
-    new = CallOutIn(key=made_up, device_id=device_id, person_id=person, reference=reference)
+    new = RetrievalIn(key=made_up, device_id=device_id, person_id=person, reference=reference)
     numbers = load_settings().returns
     with writing() as session:
-        made = call_out_actions.tell_of_call_out(session, operator(), new, numbers=numbers, at=clock.now())
-        said = f"Call-out {made.id}: asked after from {made.ask_at:%Y-%m-%d %H:%MZ} on."
+        made = retrieval_actions.create_retrieval(session, operator(), new, numbers=numbers, at=clock.now())
+        said = f"Retrieval {made.id}: asked after from {made.ask_at:%Y-%m-%d %H:%MZ} on."
     say(said)
 
 
-@call_outs.command("close")
-def close_call_out(
-    call_out_id: Id,
+@retrievals.command("close")
+def close_retrieval(
+    retrieval_id: Id,
     outcome: Annotated[RetrievalOutcome, typer.Argument(help="What became of it")],
     note: Annotated[str | None, typer.Option(help="What was said")] = None,
 ) -> None:
@@ -126,23 +126,28 @@ def close_call_out(
         raise InvalidInput(f"'{outcome}' is found, not said: tell of a check instead.", field="outcome")
     given = ClosedAsIn(outcome=outcome, note=note)
     with writing() as session:
-        device_id = call_out_actions.close_call_out(
-            session, operator(), call_out_id, given.outcome, given.note, at=clock.now()
+        device_id = retrieval_actions.close_retrieval(
+            session, operator(), retrieval_id, given.outcome, given.note, at=clock.now()
         ).device_id
-    say(f"Call-out {call_out_id}: {' '.join(reversed(OUTCOME_WORDS[outcome]))}.")
+    say(f"Retrieval {retrieval_id}: {' '.join(reversed(OUTCOME_WORDS[outcome]))}.")
     show_readiness(device_id)
 
 
-@call_outs.command("list")
-def list_call_outs(
+@retrievals.command("list")
+def list_retrievals(
     device: Annotated[int | None, typer.Option("--device", min=1, help="Only of this one")] = None,
     closed: Annotated[bool, typer.Option("--all", help="Those that are closed too")] = False,
     after: After = 0,
 ) -> None:
     """Of which devices nobody has said what became of them."""
     with reading() as session:
-        found = call_out_queries.call_outs(
-            session, operator(), Whose(device_id=device), limit=SHOWN + 1, after_id=after, also_closed=closed
+        found = retrieval_queries.retrievals(
+            session,
+            operator(),
+            DeviceFilter(device_id=device),
+            limit=SHOWN + 1,
+            after_id=after,
+            also_closed=closed,
         )
     rows = [
         (
@@ -188,7 +193,7 @@ def labels(
     settings = load_settings()
     address = (url or settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
     with reading() as session:
-        whose = Whose(estate_id=estate, region=region)
+        whose = DeviceFilter(estate_id=estate, region=region)
         chosen = to_be_labelled(session, operator(), whose, device_ids=device or ())
     if not chosen:
         raise InvalidInput(either("There is no such device.", "没有这台设备。"), field="device")

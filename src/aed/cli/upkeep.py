@@ -22,12 +22,12 @@ from aed.errors import InvalidInput
 from aed.registry.devices import queries as device_queries
 from aed.upkeep.checks import actions as photo_actions
 from aed.upkeep.checks import queries as check_queries
-from aed.upkeep.checks.actions import take_check
+from aed.upkeep.checks.actions import record_check
 from aed.upkeep.checks.photo import picture_without_traces
 from aed.upkeep.checks.queries import policy_for, terms_of
 from aed.upkeep.checks.rules import GLANCE_ASKS, QUESTION_WORDS, asked_of
 from aed.upkeep.checks.schemas import CheckIn, CheckOut
-from aed.upkeep.device_filter import Whose
+from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.due import calendars as calendar
 from aed.upkeep.due import queries as due_queries
 from aed.upkeep.due import sheets
@@ -35,7 +35,7 @@ from aed.upkeep.due.rules import DUE_WORDS
 from aed.upkeep.faults import actions as report_actions
 from aed.upkeep.faults import queries as fault_queries
 from aed.upkeep.rules import QUARANTINE_WORDS as WHY_WORDS
-from aed.upkeep.rules import CheckKind, Matter, Question, ReportState, short_number
+from aed.upkeep.rules import CheckKind, DueKind, FaultReportState, Question, short_number
 
 SHOWN = 100
 
@@ -53,7 +53,7 @@ def show_form(device_id: Id, kind: CheckKind = CheckKind.CHECK) -> None:
     """What a check of the device asks today."""
     with reading() as session:
         device = device_queries.device(session, operator(), device_id)
-        standing = [each.reason for each in fault_queries.standing_quarantines(session, device.id)]
+        standing = [each.reason for each in fault_queries.active_quarantines(session, device.id)]
         asks = asked_of(terms_of(policy_for(session, device)).asks, standing)
     for question in GLANCE_ASKS if kind is CheckKind.GLANCE else asks:
         say(f"{question}: {QUESTION_WORDS[question][1]} {QUESTION_WORDS[question][0]}")
@@ -90,7 +90,7 @@ def add_check(
         fields = {**new.model_dump(exclude_unset=True), "answers": answers}
         if replaced:
             fields["replaced"] = [_replaced(word) for word in replaced]
-        taken = take_check(session, operator(), device_id, validated(CheckIn, fields), at=clock.now())
+        taken = record_check(session, operator(), device_id, validated(CheckIn, fields), at=clock.now())
         for path in photo or []:
             sent = path.read_bytes()
             photo_actions.add_photo(
@@ -104,7 +104,7 @@ def add_check(
 
 def _all_well(session: Session, device_id: int, kind: CheckKind) -> dict[Question, bool]:
     device = device_queries.device(session, operator(), device_id)
-    standing = [each.reason for each in fault_queries.standing_quarantines(session, device.id)]
+    standing = [each.reason for each in fault_queries.active_quarantines(session, device.id)]
     asks = asked_of(terms_of(policy_for(session, device)).asks, standing)
     return dict.fromkeys(GLANCE_ASKS if kind is CheckKind.GLANCE else asks, True)
 
@@ -155,7 +155,7 @@ def list_quarantines(
 ) -> None:
     """What stands; a check that answers the reason ends it."""
     with reading() as session:
-        whose = Whose(device_id=device, estate_id=estate, region=region)
+        whose = DeviceFilter(device_id=device, estate_id=estate, region=region)
         found = fault_queries.quarantines(
             session, operator(), whose, limit=SHOWN + 1, after_id=after, also_lifted=lifted
         )
@@ -164,7 +164,7 @@ def list_quarantines(
             each.device_id,
             f"{each.since:%Y-%m-%d %H:%MZ}",
             " ".join(reversed(WHY_WORDS[each.reason])),
-            each.said,
+            each.note,
             f"{each.lifted_at:%Y-%m-%d %H:%MZ}" if each.lifted_at else None,
         )
         for each in found[:SHOWN]
@@ -194,7 +194,7 @@ def list_reports(
         found = fault_queries.reports(
             session,
             operator(),
-            Whose(estate_id=estate, region=region),
+            DeviceFilter(estate_id=estate, region=region),
             limit=SHOWN + 1,
             after_id=after,
             also_closed=closed,
@@ -223,16 +223,16 @@ def list_reports(
 @reports.command("confirm")
 def confirm_report(report_id: Id) -> None:
     """It is so: what follows from it holds."""
-    _close(report_id, ReportState.CONFIRMED)
+    _close(report_id, FaultReportState.CONFIRMED)
 
 
 @reports.command("dismiss")
 def dismiss_report(report_id: Id) -> None:
     """It is not so."""
-    _close(report_id, ReportState.DISMISSED)
+    _close(report_id, FaultReportState.DISMISSED)
 
 
-def _close(report_id: int, state: ReportState) -> None:
+def _close(report_id: int, state: FaultReportState) -> None:
     with writing() as session:
         device_id = report_actions.close_report(
             session, operator(), report_id, state=state, at=clock.now()
@@ -249,15 +249,15 @@ def due(
     region: OfRegion = None,
     keeper: OfKeeper = None,
     days: Annotated[int, typer.Option(min=0, max=800, help="Due within so many days, or overdue")] = 30,
-    matter: Annotated[list[Matter] | None, typer.Option(help="Only these; may be repeated")] = None,
+    matter: Annotated[list[DueKind] | None, typer.Option(help="Only these; may be repeated")] = None,
     glances: Annotated[bool, typer.Option(help="With the daily glances")] = False,
     to: Annotated[
         Path | None, typer.Option("--to", help="Write all into this file instead: .xlsx or .ics")
     ] = None,
 ) -> None:
     """List the work that is due on devices, the longest overdue first."""
-    whose = Whose(estate_id=estate, region=region, keeper_id=keeper)
-    wanted = matter or [each for each in Matter if glances or each is not Matter.GLANCE]
+    whose = DeviceFilter(estate_id=estate, region=region, keeper_id=keeper)
+    wanted = matter or [each for each in DueKind if glances or each is not DueKind.GLANCE]
     now = clock.now()
     with reading() as session:
         found = due_queries.duties(session, operator(), whose, at=now, within_days=days, matters=wanted)
@@ -303,7 +303,7 @@ def replacements(
     today = clock.now().date()
     with reading() as session:
         found = due_queries.replacements(
-            session, operator(), Whose(estate_id=estate, region=region), today=today, months=months
+            session, operator(), DeviceFilter(estate_id=estate, region=region), today=today, months=months
         )
     if to is not None:
         _write(to, {".xlsx": lambda: sheets.replacement_sheet(found, today=today, months=months)})

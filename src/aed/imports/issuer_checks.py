@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from standardwebhooks import Webhook
 
 from aed import __version__
-from aed.certificates.rules import Facts, Holder, Said, mask_holder_id, written
+from aed.certificates.rules import Facts, Holder, IssuerStatement, mask_holder_id, written
 from aed.certificates.verification import queries as checks
 from aed.certificates.verification.actions import (
     NoAnswer,
@@ -69,8 +69,8 @@ class IssuerAnswer(BaseModel):
     phone: str | None = Field(None, max_length=32)
     is_revoked: bool = False
 
-    def said(self) -> Said:
-        return Said(
+    def said(self) -> IssuerStatement:
+        return IssuerStatement(
             Holder(
                 self.name, self.phone, mask_holder_id(written(self.holder_id)) if self.holder_id else None
             ),
@@ -89,7 +89,7 @@ class IssuerAccessSettings:
 
 def ask_issuer(
     url: str, code: str, asked: ToAsk, *, by: IssuerAccessSettings, at: datetime
-) -> Said | NoAnswer | None:
+) -> IssuerStatement | NoAnswer | None:
     """What the issuer says of the certificate; None: it knows none with that number.
 
     Everything that a server can do wrong is a NoAnswer with a sentence; nothing is raised for it.
@@ -111,7 +111,9 @@ class _Broken(FetchFailed):
     """A failure that may be gone at once."""
 
 
-def _asked_once(url: str, code: str, asked: ToAsk, *, by: IssuerAccessSettings, at: datetime) -> Said | None:
+def _asked_once(
+    url: str, code: str, asked: ToAsk, *, by: IssuerAccessSettings, at: datetime
+) -> IssuerStatement | None:
     target = target_of(url)
     body = json.dumps(
         {
@@ -186,7 +188,9 @@ def _content(answer: httpx2.Response, target: Target, by: FetchLimits, deadline:
     return bytes(content)
 
 
-def _understood(answer: httpx2.Response, content: bytes, target: Target, asked: ToAsk) -> Said | None:
+def _understood(
+    answer: httpx2.Response, content: bytes, target: Target, asked: ToAsk
+) -> IssuerStatement | None:
     """Raises FetchFailed for what is no answer to that question."""
     host = target.host
     if answer.status_code == 404:

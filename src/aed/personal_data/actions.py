@@ -32,7 +32,7 @@ from aed.registry.devices.models import Device
 from aed.responders.actions import consents
 from aed.training.enrolments import actions as enrolling
 from aed.training.models import Enrolment, TrainingSession
-from aed.training.rules import STANDS, SessionState
+from aed.training.rules import ACTIVE_STATES, SessionState
 
 
 def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> bool:
@@ -93,7 +93,7 @@ def _leave_rosters(session: Session, office: Viewer, person_id: int, *, at: date
         .join(TrainingSession, TrainingSession.id == Enrolment.session_id)
         .where(
             Enrolment.person_id == person_id,
-            Enrolment.state.in_(STANDS),
+            Enrolment.state.in_(ACTIVE_STATES),
             TrainingSession.starts_at > at,
         )
         .order_by(Enrolment.session_id)

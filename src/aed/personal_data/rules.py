@@ -147,9 +147,13 @@ PERSONAL_TABLES: Final = (
     PersonalTable(
         "reminder_messages", "person_id", Erasure.DELETED, "reminding the person", hidden=("key_hash",)
     ),
-    PersonalTable("reminders_for", "person_id", Erasure.DELETED, "reminding the person"),
+    PersonalTable("reminder_recipients", "person_id", Erasure.DELETED, "reminding the person"),
     PersonalTable(
-        "errands", "person_id", Erasure.KEPT, "what was asked and answered of a device", hidden=("key_hash",)
+        "confirmation_requests",
+        "person_id",
+        Erasure.KEPT,
+        "what was asked and answered of a device",
+        hidden=("key_hash",),
     ),
     PersonalTable(
         "checks",
@@ -159,7 +163,7 @@ PERSONAL_TABLES: Final = (
         shown=("id", "device_id", "kind", "answered_at", "answers", "replaced", "note", "is_passed"),
     ),
     PersonalTable(
-        "confirmed",
+        "confirmations",
         "by_id",
         Erasure.KEPT,
         "since when a fact of a device is sure",
@@ -173,7 +177,7 @@ PERSONAL_TABLES: Final = (
         shown=("id", "device_id", "start_lat", "start_lon", "start_floor", "seconds", "ran_at", "note"),
     ),
     PersonalTable(
-        "reports",
+        "fault_reports",
         "by_id",
         Erasure.KEPT,
         "what was said of a device",
@@ -216,7 +220,7 @@ PERSONAL_TABLES: Final = (
         hidden=("key", "digest"),
     ),
     PersonalTable(
-        "call_outs",
+        "retrievals",
         "person_id",
         Erasure.KEPT,
         "what became of a device that was fetched",
@@ -246,7 +250,7 @@ ALSO_THEIRS: Final = frozenset(
         ("outbox", "endpoint_id"),
         ("people", "joined_into_id"),
         ("person_pairs", "kept_id"),
-        ("reminders_for", "message_id"),
+        ("reminder_recipients", "message_id"),
         ("responders", "joined_into_id"),
     }
 )
@@ -259,8 +263,8 @@ DONE_BY: Final = (
     ("cabinet_codes", "set_by"),
     ("calendar_addresses", "created_by"),
     ("calendar_addresses", "revoked_by"),
-    ("call_outs", "closed_by"),
-    ("call_outs", "told_by"),
+    ("retrievals", "closed_by"),
+    ("retrievals", "reported_by"),
     ("registry_changes", "who"),
     ("consents", "given_by"),
     ("consents", "withdrawn_by"),
@@ -275,7 +279,7 @@ DONE_BY: Final = (
     ("patient_outcomes", "reported_by"),
     ("person_changes", "who"),
     ("person_pairs", "decided_by"),
-    ("reports", "closed_by"),
+    ("fault_reports", "closed_by"),
     ("reviews", "decided_by"),
     ("role_grants", "granted_by"),
     ("role_grants", "revoked_by"),

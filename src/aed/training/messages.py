@@ -13,14 +13,14 @@ from sqlalchemy.orm import Session
 
 from aed.notifications import enqueue as putting_actions
 from aed.training.models import Enrolment, TrainingSession
-from aed.training.rules import Notice, Occasion, notice_words
+from aed.training.rules import EnrolmentNotice, Occasion, notice_words
 
 
-def tell(
+def notify(
     session: Session,
     enrolments: Sequence[Enrolment],
     training: TrainingSession,
-    notice: Notice,
+    notice: EnrolmentNotice,
     *,
     at: datetime,
     why: str | None = None,
@@ -48,9 +48,11 @@ def tell(
         putting_actions.notify_person(session, each.person_id, told, at, country=training.region.country)
 
 
-def _unwanted_from(enrolment: Enrolment, training: TrainingSession, notice: Notice) -> datetime | None:
-    if notice is Notice.CANCELLED:  # even afterwards, by who stood before a closed door
+def _unwanted_from(
+    enrolment: Enrolment, training: TrainingSession, notice: EnrolmentNotice
+) -> datetime | None:
+    if notice is EnrolmentNotice.CANCELLED:  # even afterwards, by who stood before a closed door
         return None
-    if notice is Notice.CHANGED:
+    if notice is EnrolmentNotice.CHANGED:
         return training.starts_at
     return enrolment.offer_expires_at or training.starts_at

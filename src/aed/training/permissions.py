@@ -30,23 +30,25 @@ def runs_training(viewer: Viewer, estate_id: int | None, region_id: int) -> bool
     return viewer.role is TokenRole.MEMBER and estate_id is not None and estate_id == viewer.estate_id
 
 
-def may_run_training(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
+def require_trainer(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
     """Passes for who runs the training there.
 
     Raises NotSignedIn for anyone, NotAllowed for a token that only reads or is of another place, and for a
     person without such a role there.
     """
-    may_write(viewer)
+    require_write(viewer)
     if not runs_training(viewer, estate_id, region_id):
         raise NotAllowed("Training is run by the training officer or manager of its estate or region.")
 
 
-def may_enrol(viewer: Viewer, of_estate_id: int | None, *, region_id: int | None, is_self: bool) -> None:
+def require_enroller(
+    viewer: Viewer, of_estate_id: int | None, *, region_id: int | None, is_self: bool
+) -> None:
     """Passes for who may put people of that estate (None: of none) on a roster, and take them off it.
 
     Everyone may enrol themselves. `region_id` is the estate's.
     """
-    may_write(viewer)
+    require_write(viewer)
     if viewer.is_administrator or is_self:
         return
     if viewer.person_id is not None:
@@ -58,7 +60,7 @@ def may_enrol(viewer: Viewer, of_estate_id: int | None, *, region_id: int | None
     raise NotAllowed("This token may enrol only people of its own estate.")
 
 
-def may_write(viewer: Viewer) -> None:
+def require_write(viewer: Viewer) -> None:
     """Passes for whoever may write at all: nobody else has to do with rosters, which name people."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Rosters and enrolments need a token: send Authorization: Bearer …, or sign in.")
@@ -66,12 +68,12 @@ def may_write(viewer: Viewer) -> None:
         raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
 
 
-def may_see_gaps(viewer: Viewer) -> None:
+def require_gap_viewer(viewer: Viewer) -> None:
     """Passes for who runs the training of some estate; which, the queries say.
 
     Raises NotSignedIn for anyone, NotAllowed for who runs none: small counts tell of people.
     """
-    may_write(viewer)
+    require_write(viewer)
     if viewer.is_administrator:
         return
     if viewer.person_id is not None:

@@ -21,7 +21,7 @@ from aed.training.permissions import ENROL, RUN_IN_ESTATES, RUN_IN_REGIONS
 from aed.training.rules import HOLDS_A_PLACE, EnrolmentState, SessionAudience
 
 
-class Places(NamedTuple):
+class SessionPlaces(NamedTuple):
     """How many of a session's places are held (taken, or offered to somebody), and how many people wait."""
 
     held: int = 0
@@ -62,7 +62,7 @@ def _one(session: Session, statement: Select[TrainingSession], session_id: int) 
 def _whole(viewer: Viewer) -> Select[TrainingSession]:
     return (
         select(TrainingSession)
-        .where(told_of(viewer))
+        .where(visible_sessions(viewer))
         .options(
             joinedload(TrainingSession.course),
             joinedload(TrainingSession.trainer),
@@ -118,7 +118,7 @@ def training_sessions(
     return session.scalars(statement).all()
 
 
-def places(session: Session, session_ids: Sequence[int]) -> dict[int, Places]:
+def places(session: Session, session_ids: Sequence[int]) -> dict[int, SessionPlaces]:
     """How many places of each of these sessions are held; in one statement.
 
     visibility: only how many, of sessions that the caller was told of.
@@ -135,11 +135,13 @@ def places(session: Session, session_ids: Sequence[int]) -> dict[int, Places]:
         )
         .group_by(Enrolment.session_id)
     )
-    found = {session_id: Places(held, waiting) for session_id, held, waiting in session.execute(counted)}
-    return {session_id: found.get(session_id, Places()) for session_id in session_ids}
+    found = {
+        session_id: SessionPlaces(held, waiting) for session_id, held, waiting in session.execute(counted)
+    }
+    return {session_id: found.get(session_id, SessionPlaces()) for session_id in session_ids}
 
 
-def places_of(session: Session, session_id: int) -> Places:
+def places_of(session: Session, session_id: int) -> SessionPlaces:
     return places(session, [session_id])[session_id]
 
 
@@ -154,7 +156,7 @@ def with_offers_over(session: Session, *, at: datetime) -> Sequence[int]:
     return session.scalars(over.distinct().order_by(Enrolment.session_id)).all()
 
 
-def told_of(viewer: Viewer) -> ColumnElement[bool]:
+def visible_sessions(viewer: Viewer) -> ColumnElement[bool]:
     """The sessions that the viewer may know of. Cancelled ones too: whoever meant to come must see it.
 
     Anyone knows of public ones; members besides of those of their own estates, dispatchers and whoever holds

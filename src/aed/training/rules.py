@@ -46,7 +46,7 @@ class EnrolmentState(StrEnum):
 
 
 HOLDS_A_PLACE: Final = (EnrolmentState.ENROLLED, EnrolmentState.OFFERED)
-STANDS: Final = (EnrolmentState.ENROLLED, EnrolmentState.WAITING, EnrolmentState.OFFERED)
+ACTIVE_STATES: Final = (EnrolmentState.ENROLLED, EnrolmentState.WAITING, EnrolmentState.OFFERED)
 """On the roster or its waiting list."""
 
 
@@ -122,7 +122,7 @@ class CalendarKind(StrEnum):
     """The sessions of the estate."""
 
 
-class Notice(StrEnum):
+class EnrolmentNotice(StrEnum):
     ENROLLED = "enrolled"
     OFFERED = "offered"
     """A place is kept for the person until a moment."""
@@ -149,7 +149,7 @@ class Occasion:
     cancelled_why: str | None = None
 
 
-def notice_words(notice: Notice, of: Occasion, *, until: datetime | None = None) -> tuple[str, str]:
+def notice_words(notice: EnrolmentNotice, of: Occasion, *, until: datetime | None = None) -> tuple[str, str]:
     """English and Chinese. `until`: when an offered place goes on. Times are those of the place."""
     when = _local(of.starts_at, of.time_zone)
     course_en, course_zh, place_en, place_zh = (
@@ -159,12 +159,12 @@ def notice_words(notice: Notice, of: Occasion, *, until: datetime | None = None)
     what_en = f"{course_en}, {when}, {place_en}"
     what_zh = f"{course_zh}（{when}，{place_zh}）"
     match notice:
-        case Notice.ENROLLED:
+        case EnrolmentNotice.ENROLLED:
             return (
                 f"You have a place: {what_en}. If you cannot come, give it up for the next.",
                 f"您已报上名：{what_zh}。如不能参加，请尽早取消，把名额留给下一位。",
             )
-        case Notice.OFFERED:
+        case EnrolmentNotice.OFFERED:
             assert until is not None
             ends = _local(until, of.time_zone)
             return (
@@ -172,21 +172,21 @@ def notice_words(notice: Notice, of: Occasion, *, until: datetime | None = None)
                 "accept it before then, or it goes to the next.",
                 f"候补有名额了：{what_zh}。为您保留至{ends}，请在此之前确认，逾期将让给下一位。",
             )
-        case Notice.LAPSED:
+        case EnrolmentNotice.LAPSED:
             return (
                 f"The place that was kept for you was not taken in time and went on: {what_en}. "
                 "You may enrol again.",
                 f"为您保留的名额逾期未确认，已让给下一位：{what_zh}。您可以重新报名。",
             )
-        case Notice.MOVED:
+        case EnrolmentNotice.MOVED:
             return f"You have been moved. You now have: {what_en}.", f"您的报名已改到：{what_zh}。"
-        case Notice.CHANGED:
+        case EnrolmentNotice.CHANGED:
             return (
                 f"Time or place has changed. It is now: {what_en}. "
                 "If you cannot come, withdraw, so that the next can.",
                 f"时间或地点有变，现为：{what_zh}。如不能参加，请尽早取消，让给下一位。",
             )
-        case Notice.CANCELLED:
+        case EnrolmentNotice.CANCELLED:
             why = quote(of.cancelled_why or "", limit=MAX_REASON_CHARACTERS)
             return f"It is not held: {what_en}. {why}".rstrip(), f"本场次已取消：{what_zh}。{why}"
 

@@ -18,7 +18,7 @@ from aed.registry.devices.models import Device
 
 
 @dataclass(frozen=True, slots=True)
-class Whose:
+class DeviceFilter:
     """Whose devices are asked for; None: whosever."""
 
     estate_id: int | None = None
@@ -27,7 +27,7 @@ class Whose:
     device_id: int | None = None
 
 
-def narrowed(session: Session, whose: Whose) -> Iterator[ColumnElement[bool]]:
+def filter_conditions(session: Session, whose: DeviceFilter) -> Iterator[ColumnElement[bool]]:
     """What must hold of a device that is asked for. Raises NotFound for a region that there is not.
 
     visibility: it narrows what somebody may see, and shows nothing.
@@ -46,18 +46,18 @@ async def _asked(
     estate_id: OfEstate = None,
     region: OfRegion = None,
     device_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
-) -> Whose:
-    return Whose(estate_id=estate_id, region=region, device_id=device_id)
+) -> DeviceFilter:
+    return DeviceFilter(estate_id=estate_id, region=region, device_id=device_id)
 
 
-WhoseDep = Annotated[Whose, Depends(_asked)]
+DeviceFilterDep = Annotated[DeviceFilter, Depends(_asked)]
 
 
 async def _due(
     viewer: ViewerDep,
-    whose: WhoseDep,
+    whose: DeviceFilterDep,
     mine: Annotated[bool, Query(description="Only the devices that you keep yourself")] = False,
-) -> Whose:
+) -> DeviceFilter:
     """Raises NotSignedIn for anyone: what is due is told to those who do it."""
     if not viewer.is_signed_in:
         raise NotSignedIn("What is due is told to a device's own people: send a token, or sign in.")
@@ -68,4 +68,4 @@ async def _due(
     return replace(whose, keeper_id=viewer.person_id)
 
 
-DueDep = Annotated[Whose, Depends(_due)]
+DueFilterDep = Annotated[DeviceFilter, Depends(_due)]

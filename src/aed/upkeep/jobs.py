@@ -14,23 +14,23 @@ from aed.accounts.permissions import SCHEDULER
 from aed.database.session import Database, exclusive_lock, read_session, transaction
 from aed.registry.devices.models import Device
 from aed.settings import Reminding, Returns, Trust
-from aed.upkeep.confirmations.actions import ask_nearby
+from aed.upkeep.confirmations.actions import ask_people_nearby
 from aed.upkeep.due.queries import duties_of
 from aed.upkeep.faults.actions import forget_addresses
 from aed.upkeep.recalls.actions import apply_open_recalls
 from aed.upkeep.reminders import actions as reminders
 from aed.upkeep.reminders import actions as reminding
 from aed.upkeep.reminders import recipients as addressing
-from aed.upkeep.reminders.holiday_notices import tell_of_ending_calendars
+from aed.upkeep.reminders.holiday_notices import notify_of_ending_calendars
 from aed.upkeep.reminders.queries import kept_devices
-from aed.upkeep.reminders.recipients import WhoHears
+from aed.upkeep.reminders.recipients import RecipientFinder
 from aed.upkeep.reminders.rules import EXPIRING, REMINDED, thresholds_before
-from aed.upkeep.retrievals.actions import ask_after
-from aed.upkeep.retrievals.queries import to_be_asked_after
-from aed.upkeep.rules import Matter, RetrievalOutcome
+from aed.upkeep.retrievals.actions import follow_up
+from aed.upkeep.retrievals.queries import due_for_follow_up
+from aed.upkeep.rules import DueKind, RetrievalOutcome
 
 ASKED_EVERY_HOURS: Final = 1
-_CALL_OUTS: Final = 500
+_RETRIEVALS: Final = 500
 _DEVICES: Final = 2_000
 _REMINDERS: Final = 5_000
 _PEOPLE: Final = 200
@@ -46,7 +46,7 @@ def remind_of_expiry(database: Database, now: datetime, *, by: Reminding) -> int
 
 def remind_of_checks(database: Database, now: datetime, *, by: Reminding) -> int:
     """The same of checks, services, and devices that wait to be brought back."""
-    matters: frozenset[Matter] = REMINDED - EXPIRING
+    matters: frozenset[DueKind] = REMINDED - EXPIRING
     within_days = max(thresholds_before(matter, by)[0] for matter in matters)
     found = last_id = 0
     while True:
@@ -72,7 +72,7 @@ def remind_of_checks(database: Database, now: datetime, *, by: Reminding) -> int
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ReminderRun:
     """What came of a run."""
 
     messages: int = 0
@@ -84,16 +84,18 @@ class Told:
     unreachable: int = 0
 
 
-def send_reminders(database: Database, now: datetime, *, by: Reminding, public_url: str | None) -> Told:
+def send_reminders(
+    database: Database, now: datetime, *, by: Reminding, public_url: str | None
+) -> ReminderRun:
     """Everyone for whom something waits is told, once a day, by day. Run twice, it tells nobody twice."""
-    told = Told()
+    told = ReminderRun()
     with transaction(database) as session:
         exclusive_lock(session, "reminder run")
-        reminders.close_what_is_over(session, at=now)
+        reminders.close_finished(session, at=now)
     while True:
         with transaction(database) as session:
             exclusive_lock(session, "reminder run")
-            one = addressing.address(session, WhoHears(session), at=now, by=by, most=_REMINDERS)
+            one = addressing.address(session, RecipientFinder(session), at=now, by=by, most=_REMINDERS)
         told = replace(told, addressed=told.addressed + one.reminders, nobody=told.nobody + one.nobody)
         if one.reminders < _REMINDERS:
             break
@@ -101,7 +103,7 @@ def send_reminders(database: Database, now: datetime, *, by: Reminding, public_u
     while True:
         with transaction(database) as session:
             exclusive_lock(session, "reminder run")
-            some = reminding.tell(
+            some = reminding.send_messages(
                 session, after_id=last_id, at=now, by=by, public_url=public_url, most=_PEOPLE
             )
         if some.last_id == 0:
@@ -115,14 +117,14 @@ def send_reminders(database: Database, now: datetime, *, by: Reminding, public_u
         )
 
 
-def tell_of_calendars(database: Database, now: datetime, *, by: Reminding) -> int:
+def send_calendar_notices(database: Database, now: datetime, *, by: Reminding) -> int:
     """Tell administrators of holiday calendars that end soon; return how many people. Idempotent."""
     with transaction(database) as session:
         exclusive_lock(session, "holiday calendar notices")
-        return tell_of_ending_calendars(session, at=now, by=by)
+        return notify_of_ending_calendars(session, at=now, by=by)
 
 
-def look_after(database: Database, now: datetime) -> int:
+def apply_recalls(database: Database, now: datetime) -> int:
     """How many devices fell under open recalls that did not before. It may run in several processes: a device
     falls under a recall once."""
     with transaction(database) as session:
@@ -130,18 +132,18 @@ def look_after(database: Database, now: datetime) -> int:
         return apply_open_recalls(session, SCHEDULER, at=now)
 
 
-def ask_after_devices(
+def follow_up_retrievals(
     database: Database, now: datetime, *, numbers: Returns, public_url: str | None
 ) -> tuple[int, int]:
     """How many devices that were sent for were asked after, and how many given up. Each in a transaction of
     its own, whose lock on the device sees to it that of two processes one asks."""
     asked = given_up = 0
     with read_session(database) as session:
-        waiting = to_be_asked_after(session, at=now, limit=_CALL_OUTS)
-    for call_out_id in waiting:
+        waiting = due_for_follow_up(session, at=now, limit=_RETRIEVALS)
+    for retrieval_id in waiting:
         with transaction(database) as session:
-            outcome = ask_after(
-                session, SCHEDULER, call_out_id, numbers=numbers, public_url=public_url, at=now
+            outcome = follow_up(
+                session, SCHEDULER, retrieval_id, numbers=numbers, public_url=public_url, at=now
             )
         given_up += outcome is RetrievalOutcome.SILENT
         asked += outcome is None
@@ -156,4 +158,4 @@ def confirm_nearby(database: Database, now: datetime, *, numbers: Trust, public_
     with transaction(database) as session:
         exclusive_lock(session, "asking nearby")
         run = int(now.timestamp() // (ASKED_EVERY_HOURS * 3600))
-        return ask_nearby(session, at=now, numbers=numbers, public_url=public_url, run=run)
+        return ask_people_nearby(session, at=now, numbers=numbers, public_url=public_url, run=run)

@@ -26,7 +26,7 @@ _NAMED = 3
 """So many devices are named in a message; of more it says how many."""
 
 
-def tell_keepers(
+def notify_keepers(
     session: Session, who: Viewer, devices: Sequence[Device], *, en: str, zh: str, at: datetime
 ) -> int:
     """One message to each who keeps one of the devices (or manages its estate), but not to whoever did it.
@@ -35,13 +35,13 @@ def tell_keepers(
     regions are loaded.
     """
     told = 0
-    for person, theirs in told_of_devices(session, devices):
+    for person, theirs in keepers_of_devices(session, devices):
         if person.id != who.person_id:
-            told += tell_person(session, person, theirs, en=en, zh=zh, at=at)
+            told += notify_person(session, person, theirs, en=en, zh=zh, at=at)
     return told
 
 
-def tell_person(
+def notify_person(
     session: Session, person: Person, devices: Sequence[Device], *, en: str, zh: str, at: datetime
 ) -> bool:
     """One message about the devices. False, and a line in the log, where there is no way to the person."""
@@ -75,7 +75,7 @@ def _name(device: Device, language: Language) -> str:
 _AT_ONCE = 1_000
 
 
-def told_of_devices(session: Session, devices: Sequence[Device]) -> list[tuple[Person, list[Device]]]:
+def keepers_of_devices(session: Session, devices: Sequence[Device]) -> list[tuple[Person, list[Device]]]:
     """Each person once, with the devices that are theirs: the keeper's, else those of the estate's managers.
 
     Nobody is told of a device that has neither.

@@ -11,16 +11,16 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.registry.devices.models import Device
 from aed.upkeep.rules import (
-    Answer,
     CheckKind,
+    DueKind,
     Fact,
-    Level,
-    Matter,
+    FaultKind,
+    FaultReportState,
     PolicyState,
-    Reason,
+    QuarantineReason,
     RecallState,
-    ReportKind,
-    ReportState,
+    ReminderAnswer,
+    ReminderLevel,
     RetrievalOutcome,
 )
 
@@ -123,7 +123,7 @@ class Quarantine(Table):
     __table_args__ = (
         CheckConstraint("lifted_at IS NULL OR lifted_at >= since", name="in_order"),
         Index(  # once for each reason; a device may be under two recalls
-            "uq_quarantines_standing",
+            "uq_quarantines_active",
             "device_id",
             "reason",
             text("coalesce(recall_id, 0)"),
@@ -136,11 +136,11 @@ class Quarantine(Table):
 
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
-    reason: Mapped[Reason] = mapped_column(enum_column(Reason))
+    reason: Mapped[QuarantineReason] = mapped_column(enum_column(QuarantineReason, name="reason"))
     since: Mapped[datetime]
-    said: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str | None] = mapped_column(Text)
     by_check_id: Mapped[int | None] = mapped_column(ForeignKey("checks.id"))
-    by_report_id: Mapped[int | None] = mapped_column(ForeignKey("reports.id"))
+    by_report_id: Mapped[int | None] = mapped_column(ForeignKey("fault_reports.id"))
     recall_id: Mapped[int | None] = mapped_column(ForeignKey("recalls.id"), index=True)
     reason_before: Mapped[str | None] = mapped_column(Text)
     """Why the device was out of service already, by hand: it is so again when this ends."""
@@ -150,20 +150,20 @@ class Quarantine(Table):
     device: Mapped[Device] = relationship(lazy="raise")
 
 
-class Report(Table):
+class FaultReport(Table):
     """What somebody said of a device in passing. A stranger's quarantines nothing by itself."""
 
-    __tablename__ = "reports"
+    __tablename__ = "fault_reports"
     __table_args__ = (
-        Index("ix_reports_of_device", "device_id", "at"),
-        Index("ix_reports_from", "from_key", "at"),
+        Index("ix_fault_reports_of_device", "device_id", "at"),
+        Index("ix_fault_reports_from", "from_key", "at"),
         CheckConstraint("(closed_at IS NULL) = (closed_by IS NULL)", name="closed_by_somebody"),
         CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="open_until_closed"),
     )
 
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
-    kind: Mapped[ReportKind] = mapped_column(enum_column(ReportKind))
+    kind: Mapped[FaultKind] = mapped_column(enum_column(FaultKind, name="reportkind"))
     note: Mapped[str | None] = mapped_column(Text)
     at: Mapped[datetime]
     by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
@@ -172,7 +172,9 @@ class Report(Table):
     from_key: Mapped[str | None] = mapped_column(String(64))
     """The address of whoever is not of the house, as sign-ins count it, so that nobody reports without end;
     gone after a day."""
-    state: Mapped[ReportState] = mapped_column(enum_column(ReportState), default=ReportState.OPEN)
+    state: Mapped[FaultReportState] = mapped_column(
+        enum_column(FaultReportState, name="reportstate"), default=FaultReportState.OPEN
+    )
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[str | None] = mapped_column(String(200))
 
@@ -199,16 +201,16 @@ class Recall(Versioned, Table):
     state: Mapped[RecallState] = mapped_column(enum_column(RecallState), default=RecallState.OPEN)
 
 
-class CallOut(Table):
+class Retrieval(Table):
     """Somebody was sent for a device: it is asked after until somebody tells what became of it."""
 
-    __tablename__ = "call_outs"
+    __tablename__ = "retrievals"
     __table_args__ = (
         CheckConstraint("(outcome IS NULL) = (closed_at IS NULL)", name="closed_with_an_outcome"),
         CheckConstraint("(outcome IS NULL) = (ask_at IS NOT NULL)", name="asked_while_open"),
-        Index("ix_call_outs_of_device", "device_id", "sent_at"),
+        Index("ix_retrievals_of_device", "device_id", "sent_at"),
         Index(
-            "ix_call_outs_open",
+            "ix_retrievals_open",
             "ask_at",
             postgresql_where=text("outcome IS NULL"),
             sqlite_where=text("outcome IS NULL"),
@@ -217,7 +219,7 @@ class CallOut(Table):
 
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     key: Mapped[str] = mapped_column(String(36), unique=True)
-    """Made up by whoever sent: the same call-out told again is the same."""
+    """Made up by whoever sent: the same retrieval told again is the same."""
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
     person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     """Who was sent, if it is known."""
@@ -226,22 +228,22 @@ class CallOut(Table):
     sent_at: Mapped[datetime]
     over_at: Mapped[datetime | None]
     """When the call was over for which it was sent: silence counts from then; None: from when it was sent."""
-    told_by: Mapped[str] = mapped_column(String(200))
+    reported_by: Mapped[str] = mapped_column(String(200))
     asked: Mapped[int] = mapped_column(default=0)
     """How often it was asked after."""
     ask_at: Mapped[datetime | None]
     """When it is asked after next, or given up."""
-    outcome: Mapped[RetrievalOutcome | None] = mapped_column(enum_column(RetrievalOutcome))
+    outcome: Mapped[RetrievalOutcome | None] = mapped_column(enum_column(RetrievalOutcome, name="outcome"))
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[str | None] = mapped_column(String(200))
 
     device: Mapped[Device] = relationship(lazy="raise")
 
 
-class Confirmed(Table):
+class Confirmation(Table):
     """When somebody last said that what the register says of a device is so, and who."""
 
-    __tablename__ = "confirmed"
+    __tablename__ = "confirmations"
 
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), primary_key=True, autoincrement=False)
     fact: Mapped[Fact] = mapped_column(enum_column(Fact), primary_key=True)
@@ -250,22 +252,22 @@ class Confirmed(Table):
     by_name: Mapped[str] = mapped_column(String(200))
 
 
-class Errand(Table):
+class ConfirmationRequest(Table):
     """A small question to one person, who answers it with a tap; whoever holds the key need not sign in."""
 
-    __tablename__ = "errands"
+    __tablename__ = "confirmation_requests"
     __table_args__ = (
-        CheckConstraint("(fact IS NULL) <> (call_out_id IS NULL)", name="one_question"),
+        CheckConstraint("(fact IS NULL) <> (retrieval_id IS NULL)", name="one_question"),
         CheckConstraint("(answered_at IS NULL) = (answer IS NULL)", name="answered"),
         Index(  # one person at a time is asked of each fact of a device
-            "uq_errands_asked",
+            "uq_confirmation_requests_asked",
             "device_id",
             "fact",
             unique=True,
             postgresql_where=text("closed_at IS NULL AND fact IS NOT NULL"),
             sqlite_where=text("closed_at IS NULL AND fact IS NOT NULL"),
         ),
-        Index("ix_errands_of_person", "person_id", "asked_at"),
+        Index("ix_confirmation_requests_of_person", "person_id", "asked_at"),
     )
 
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
@@ -273,12 +275,12 @@ class Errand(Table):
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), index=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
     fact: Mapped[Fact | None] = mapped_column(enum_column(Fact))
-    call_out_id: Mapped[int | None] = mapped_column(ForeignKey("call_outs.id"), index=True)
+    retrieval_id: Mapped[int | None] = mapped_column(ForeignKey("retrievals.id"), index=True)
     asked_at: Mapped[datetime]
     lapses_at: Mapped[datetime]
     answered_at: Mapped[datetime | None]
     answer: Mapped[str | None] = mapped_column(String(16))
-    """Of `facts.Answer` or `call_out.RetrievalOutcome`."""
+    """Of `facts.Answer` or `retrieval.RetrievalOutcome`."""
     closed_at: Mapped[datetime | None]
     """Answered, lapsed, or answered otherwise."""
 
@@ -322,7 +324,7 @@ class Reminder(Table):
 
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
-    matter: Mapped[Matter] = mapped_column(enum_column(Matter))
+    matter: Mapped[DueKind] = mapped_column(enum_column(DueKind, name="matter"))
     due_on: Mapped[date]
     threshold_days: Mapped[int]
     """Days before that date; negative: after it."""
@@ -367,28 +369,28 @@ class ReminderPreference(Table):
     """Not earlier than so many days before the last one; None: as early as anybody."""
 
 
-class ReminderFor(Table):
+class ReminderRecipient(Table):
     """Whom a reminder is for, in which message it was told, and what came back."""
 
-    __tablename__ = "reminders_for"
+    __tablename__ = "reminder_recipients"
     __table_args__ = (
         CheckConstraint("(answer IS NULL) = (answered_at IS NULL)", name="answered_at_a_moment"),
         Index(
-            "ix_reminders_for_untold",
+            "ix_reminder_recipients_untold",
             "person_id",
             postgresql_where=text("message_id IS NULL"),
             sqlite_where=text("message_id IS NULL"),
         ),
-        Index("ix_reminders_for_message_id", "message_id"),
+        Index("ix_reminder_recipients_message_id", "message_id"),
     )
 
     reminder_id: Mapped[int] = mapped_column(
         ForeignKey("reminders.id"), primary_key=True, autoincrement=False
     )
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True, autoincrement=False)
-    level: Mapped[Level] = mapped_column(enum_column(Level))
+    level: Mapped[ReminderLevel] = mapped_column(enum_column(ReminderLevel, name="level"))
     message_id: Mapped[int | None] = mapped_column(ForeignKey("reminder_messages.id"))
-    answer: Mapped[Answer | None] = mapped_column(enum_column(Answer))
+    answer: Mapped[ReminderAnswer | None] = mapped_column(enum_column(ReminderAnswer, name="answer"))
     answered_at: Mapped[datetime | None]
 
     reminder: Mapped[Reminder] = relationship(lazy="raise")

@@ -20,7 +20,7 @@ CHECKS: Final = SERVICES | {Role.LEAD, Role.RESPONDER}
 GLANCES: Final = CHECKS | {Role.RESIDENT}
 
 
-def may_decide_policy(viewer: Viewer, estate_id: int | None, region_id: int | None) -> None:
+def require_policy_editor(viewer: Viewer, estate_id: int | None, region_id: int | None) -> None:
     """Passes for an estate's manager, or an administrator of its region; where the policy is for no estate,
     for an administrator of the network. Raises NotSignedIn and NotAllowed."""
     if estate_id is None:
@@ -29,7 +29,7 @@ def may_decide_policy(viewer: Viewer, estate_id: int | None, region_id: int | No
         require_estate_manager(viewer, estate_id, region_id=region_id)
 
 
-def may_tell_of_a_fetch(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
+def require_retrieval_reporter(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
     """Passes for whoever may glance at the device, and for a dispatcher of its region.
 
     Raises NotSignedIn for anyone, NotAllowed for everybody else.
@@ -40,10 +40,10 @@ def may_tell_of_a_fetch(viewer: Viewer, estate_id: int | None, region_id: int) -
         and Scope.WRITE in viewer.scopes
     ):
         return
-    may_check(viewer, CheckKind.GLANCE, estate_id, region_id)
+    require_check_allowed(viewer, CheckKind.GLANCE, estate_id, region_id)
 
 
-def may_check(viewer: Viewer, kind: CheckKind, estate_id: int | None, region_id: int) -> None:
+def require_check_allowed(viewer: Viewer, kind: CheckKind, estate_id: int | None, region_id: int) -> None:
     """Passes for whoever may tell of a check of that kind there.
 
     A resident may glance, a lead or responder check, a keeper or manager service too. Raises NotSignedIn for

@@ -48,7 +48,7 @@ class RecallState(StrEnum):
     """No further devices fall under it."""
 
 
-class ReportState(StrEnum):
+class FaultReportState(StrEnum):
     OPEN = "open"
     CONFIRMED = "confirmed"
     """Somebody of the house says that it is so."""
@@ -84,7 +84,7 @@ class Question(StrEnum):
     PHOTO = "photo"
 
 
-class Matter(StrEnum):
+class DueKind(StrEnum):
     """What is due of a device."""
 
     GLANCE = "glance"
@@ -130,7 +130,7 @@ class RetrievalOutcome(StrEnum):
     """Nobody has answered."""
 
 
-class Level(StrEnum):
+class ReminderLevel(StrEnum):
     """How far up the word goes. Whoever was told before is told again."""
 
     KEEPER = "keeper"
@@ -138,11 +138,13 @@ class Level(StrEnum):
     REGION = "region"
 
     @property
-    def above(self) -> Level | None:
-        return {Level.KEEPER: Level.MANAGER, Level.MANAGER: Level.REGION}.get(self)
+    def above(self) -> ReminderLevel | None:
+        return {ReminderLevel.KEEPER: ReminderLevel.MANAGER, ReminderLevel.MANAGER: ReminderLevel.REGION}.get(
+            self
+        )
 
 
-class Answer(StrEnum):
+class ReminderAnswer(StrEnum):
     """What somebody says to a reminder with one tap."""
 
     DONE = "done"
@@ -153,13 +155,13 @@ class Answer(StrEnum):
     """Not before the next week, unless it is the last day."""
 
 
-MOST_AHEAD: Final = timedelta(minutes=10)
+MAX_CLOCK_AHEAD: Final = timedelta(minutes=10)
 """Phones' clocks are off by less."""
-MOST_LATE: Final = timedelta(days=60)
+MAX_DELAY: Final = timedelta(days=60)
 """How long answers may wait on a phone without a network."""
 
 
-class Reason(StrEnum):
+class QuarantineReason(StrEnum):
     USED = "used"
     """Sent for or found used: pads are single-use."""
     FAILED_CHECK = "failed_check"
@@ -174,17 +176,17 @@ class Reason(StrEnum):
 
 
 QUARANTINE_WORDS: Final = {
-    Reason.USED: ("used; its pads must be replaced", "已使用，须更换电极片"),
-    Reason.FAILED_CHECK: ("failed its last check", "上次巡检未通过"),
-    Reason.MISSING: ("not in its place", "不在原位"),
-    Reason.RECALL: ("recalled by its maker", "厂家召回"),
-    Reason.FAILED_FETCHES: ("could not be fetched twice", "两次未能取到"),
-    Reason.CANNOT_OPEN: ("could not be got out of its cabinet", "外箱柜体打不开，无法取出"),
-    Reason.NOT_RETURNED: ("taken and not returned", "取走后未归还"),
+    QuarantineReason.USED: ("used; its pads must be replaced", "已使用，须更换电极片"),
+    QuarantineReason.FAILED_CHECK: ("failed its last check", "上次巡检未通过"),
+    QuarantineReason.MISSING: ("not in its place", "不在原位"),
+    QuarantineReason.RECALL: ("recalled by its maker", "厂家召回"),
+    QuarantineReason.FAILED_FETCHES: ("could not be fetched twice", "两次未能取到"),
+    QuarantineReason.CANNOT_OPEN: ("could not be got out of its cabinet", "外箱柜体打不开，无法取出"),
+    QuarantineReason.NOT_RETURNED: ("taken and not returned", "取走后未归还"),
 }
 
 
-class ReportKind(StrEnum):
+class FaultKind(StrEnum):
     """What somebody says of a device in passing, or after fetching it."""
 
     MISSING = "missing"
@@ -198,33 +200,33 @@ class ReportKind(StrEnum):
 
 
 REPORT_WORDS: Final = {
-    ReportKind.MISSING: ("it is not there", "不在原位"),
-    ReportKind.BEEPING: ("it beeps", "设备报警"),
-    ReportKind.DAMAGED: ("it is damaged", "设备损坏"),
-    ReportKind.NO_ACCESS: ("one cannot get to it", "无法取用"),
-    ReportKind.OTHER: ("something else", "其他问题"),
-    ReportKind.USED: ("it was used", "已使用"),
-    ReportKind.NOT_FETCHED: ("it was sent for and could not be had", "未能取到"),
+    FaultKind.MISSING: ("it is not there", "不在原位"),
+    FaultKind.BEEPING: ("it beeps", "设备报警"),
+    FaultKind.DAMAGED: ("it is damaged", "设备损坏"),
+    FaultKind.NO_ACCESS: ("one cannot get to it", "无法取用"),
+    FaultKind.OTHER: ("something else", "其他问题"),
+    FaultKind.USED: ("it was used", "已使用"),
+    FaultKind.NOT_FETCHED: ("it was sent for and could not be had", "未能取到"),
 }
-BY_NAME_ONLY: Final = frozenset({ReportKind.USED, ReportKind.NOT_FETCHED})
+BY_NAME_ONLY: Final = frozenset({FaultKind.USED, FaultKind.NOT_FETCHED})
 """These quarantine by themselves, so they are taken only from people and tokens of the place, or from its
 dispatchers: strangers alone must not be able to take a network down."""
 FAILED_FETCHES_THAT_QUARANTINE: Final = 2
 WHEN_CONFIRMED: Final = {
-    ReportKind.MISSING: Reason.MISSING,
-    ReportKind.BEEPING: Reason.FAILED_CHECK,
-    ReportKind.DAMAGED: Reason.FAILED_CHECK,
+    FaultKind.MISSING: QuarantineReason.MISSING,
+    FaultKind.BEEPING: QuarantineReason.FAILED_CHECK,
+    FaultKind.DAMAGED: QuarantineReason.FAILED_CHECK,
 }
 """What a stranger's report comes to once somebody of the house says that it is so."""
 
 
-def follows_from(kind: ReportKind, *, failed_fetches: int) -> Reason | None:
+def follows_from(kind: FaultKind, *, failed_fetches: int) -> QuarantineReason | None:
     """What a report by name begins at once. `failed_fetches`: how many were told since the last check, this
     one too."""
-    if kind is ReportKind.USED:
-        return Reason.USED
-    if kind is ReportKind.NOT_FETCHED and failed_fetches >= FAILED_FETCHES_THAT_QUARANTINE:
-        return Reason.FAILED_FETCHES
+    if kind is FaultKind.USED:
+        return QuarantineReason.USED
+    if kind is FaultKind.NOT_FETCHED and failed_fetches >= FAILED_FETCHES_THAT_QUARANTINE:
+        return QuarantineReason.FAILED_FETCHES
     return None
 
 

@@ -10,7 +10,7 @@ from aed.accounts.permissions import Viewer
 from aed.certificates.awards import queries as certificates
 from aed.responders.actions import revoke_certificate
 from aed.responders.models import Certificate
-from aed.training.permissions import may_run_training
+from aed.training.permissions import require_trainer
 
 
 def revoke_awarded(session: Session, who: Viewer, number: str, *, why: str, at: datetime) -> Certificate:
@@ -19,6 +19,6 @@ def revoke_awarded(session: Session, who: Viewer, number: str, *, why: str, at: 
     Revoking twice changes nothing. Raises NotFound, NotSignedIn, NotAllowed.
     """
     found = certificates.awarded(session, number)
-    may_run_training(who, found.estate_id, found.region_id)
+    require_trainer(who, found.estate_id, found.region_id)
     revoke_certificate(session, who, found.certificate, why=why, at=at)
     return found.certificate

@@ -29,7 +29,7 @@ from aed.errors import InvalidInput, NotFound
 from aed.http.pages import PAGE_RESPONSE, WantsPage
 from aed.http.parameters import Limit, SettingsDep
 from aed.training.parameters import PDF, PublicAddress, Why, pdf_response
-from aed.training.permissions import may_write
+from aed.training.permissions import require_write
 from aed.training.signatures import Purpose, opened, public_keys, signed, signing_keys
 
 router = APIRouter(tags=["training"])
@@ -136,7 +136,7 @@ def list_lapsing_certificates(
 ) -> LapsingPage:
     """Whose certificate runs out soon and was not renewed, the first first. Of those whom you may enrol or
     train, and your own."""
-    may_write(viewer)
+    require_write(viewer)
     today = clock.now().date()
     after = None
     if cursor is not None:
@@ -166,7 +166,7 @@ def list_refreshers(
 ) -> RefresherPage:
     """Who should practise again, the longest without practice first: skills fade after three to six months,
     whatever the card says. Of those whom you may enrol or train, and yourself."""
-    may_write(viewer)
+    require_write(viewer)
     after = None
     if cursor is not None:
         day, person_id, course = cursor.split(".", 2)
@@ -209,5 +209,5 @@ def revoke_certificate(
     why: Annotated[Why, Query(description="Kept, and told to nobody else")] = "Awarded by mistake.",
 ) -> None:
     """Revokes a certificate; for those who run the training that awarded it."""
-    may_write(viewer)
+    require_write(viewer)
     actions.revoke_awarded(session, viewer, number, why=why, at=clock.now())

@@ -33,7 +33,7 @@ from aed.responders.rules import ResponderState
 from aed.training import queries as sessions
 from aed.training.enrolments import actions as enrolling
 from aed.training.models import Enrolment
-from aed.training.rules import STANDS, EnrolmentState
+from aed.training.rules import ACTIVE_STATES, EnrolmentState
 
 SCORED_AT_ONCE = 500
 
@@ -61,7 +61,7 @@ def find_pairs(session: Session, *, at: datetime) -> int:
     )
     found = 0
     for batch in batched(sorted(candidates), SCORED_AT_ONCE):
-        told = queries.told_of_people(session, {each for pair in batch for each in pair})
+        told = queries.visible_people(session, {each for pair in batch for each in pair})
         rows = []
         for first_id, second_id in batch:
             alike = likeness(told[first_id], told[second_id])
@@ -278,13 +278,13 @@ def _join_enrolments(session: Session, who: Viewer, kept: Person, other: Person,
     ).all()
     for enrolment in theirs:
         clash = None
-        if enrolment.state in STANDS:
+        if enrolment.state in ACTIVE_STATES:
             training = sessions.locked(session, SCHEDULER, enrolment.session_id)
             clash = session.scalar(
                 select(Enrolment).where(
                     Enrolment.session_id == enrolment.session_id,
                     Enrolment.person_id == kept.id,
-                    Enrolment.state.in_(STANDS),
+                    Enrolment.state.in_(ACTIVE_STATES),
                 )
             )
             if clash is not None:

@@ -13,7 +13,7 @@ from aed.certificates.duplicates import queries as pair_queries
 from aed.certificates.duplicates.schemas import PairDecisionIn, PersonPairOut, PersonPairsPage
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, Limit, cursor_id, next_cursor
-from aed.training.permissions import may_write
+from aed.training.permissions import require_write
 
 router = APIRouter(tags=["verification"])
 
@@ -30,7 +30,7 @@ def list_duplicate_people(
     cursor: Cursor = None,
 ) -> PersonPairsPage:
     """People who may be one person, and why, of those whose region's training you run."""
-    may_write(viewer)
+    require_write(viewer)
     found = pair_queries.pairs(
         session, viewer, limit=limit + 1, after_id=cursor_id(cursor), also_decided=also_decided
     )
@@ -42,7 +42,7 @@ def list_duplicate_people(
 @router.get("/person-pairs/{pair_id}")
 def get_duplicate_people(session: ReadSession, viewer: ViewerDep, pair_id: PairId) -> PersonPairOut:
     """One pair."""
-    may_write(viewer)
+    require_write(viewer)
     return PersonPairOut.of(pair_queries.pair(session, viewer, pair_id))
 
 
@@ -52,7 +52,7 @@ def decide_duplicate_people(
 ) -> PersonPairOut:
     """Says that the two are one person, or two. What is one's is then the other's: certificates, enrolments,
     roles, history. It is remembered, and never done without somebody who says so."""
-    may_write(viewer)
+    require_write(viewer)
     pair = actions.decide_pair(
         session, viewer, pair_id, given.decision, keep_id=given.keep_id, at=clock.now()
     )

@@ -15,7 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, joinedload
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Scope, Viewer
-from aed.certificates.duplicates.rules import Somebody
+from aed.certificates.duplicates.rules import DuplicateCandidate
 from aed.certificates.models import PersonPair
 from aed.certificates.rules import bare_phone, blocking_name
 from aed.errors import NotFound
@@ -109,7 +109,7 @@ def _pairs(keyed: Iterator[tuple[str, int]]) -> Iterator[Pair]:
             yield from combinations(sorted(block), 2)
 
 
-def told_of_people(session: Session, ids: Collection[int]) -> dict[int, Somebody]:
+def visible_people(session: Session, ids: Collection[int]) -> dict[int, DuplicateCandidate]:
     """What is known of each that another may share.
 
     visibility: for the timetable.
@@ -137,7 +137,7 @@ def told_of_people(session: Session, ids: Collection[int]) -> dict[int, Somebody
             holder_ids[row.person_id].append(row.holder_id)
     people = select(Person.id, Person.name, Person.phone).where(Person.id.in_(ids))
     return {
-        row.id: Somebody(
+        row.id: DuplicateCandidate(
             row.name,
             row.phone,
             tuple(dict.fromkeys(holder_ids[row.id])),

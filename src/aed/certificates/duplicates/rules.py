@@ -12,7 +12,7 @@ LIKELY: Final = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Somebody:
+class DuplicateCandidate:
     """What is known of a person that another entry may share."""
 
     name: str
@@ -30,7 +30,7 @@ class Likeness:
     reasons: tuple[str, ...]
 
 
-def likeness(one: Somebody, other: Somebody) -> Likeness:
+def likeness(one: DuplicateCandidate, other: DuplicateCandidate) -> Likeness:
     """How likely the two are one person, from 0 to 1, and why.
 
     The same number of a certificate is as good as certain. A name alone is not enough: in a city hundreds

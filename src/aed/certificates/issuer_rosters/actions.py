@@ -18,7 +18,7 @@ from aed.accounts.permissions import Viewer
 from aed.certificates.issuer_rosters import queries
 from aed.certificates.issuer_rosters.queries import Known
 from aed.certificates.models import CertificateCheck, IssuerEntry
-from aed.certificates.rules import CheckState, Facts, Finding, Holder, Said, compare
+from aed.certificates.rules import CheckState, Facts, Finding, Holder, IssuerStatement, compare
 from aed.database.bulk import insert_many
 from aed.issuers.models import Issuer
 from aed.issuers.rules import CertificateKind
@@ -45,8 +45,8 @@ class Line:
     valid_until: date
     is_revoked: bool
 
-    def said(self) -> Said:
-        return Said(
+    def said(self) -> IssuerStatement:
+        return IssuerStatement(
             Holder(self.name, self.phone, self.holder_id),
             Facts(self.kind, self.issued_on, self.valid_until),
             self.is_revoked,
@@ -54,7 +54,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class CheckNotice:
     """What a roster did to one certificate."""
 
     number: str
@@ -72,10 +72,10 @@ class Effects:
     counts: Counter[CheckState] = field(default_factory=Counter)
     not_held: int = 0
     """Entries of which nobody here holds the certificate; kept, for whoever comes with one."""
-    told: list[Told] = field(default_factory=list)
+    told: list[CheckNotice] = field(default_factory=list)
     """Those that were not simply confirmed, the first thousand."""
 
-    def add(self, told: Told) -> None:
+    def add(self, told: CheckNotice) -> None:
         self.counts[told.state] += 1
         if told.state is not CheckState.CONFIRMED and len(self.told) < _SHOWN:
             self.told.append(told)
@@ -116,7 +116,7 @@ def follow(
     session: Session,
     who: Viewer,
     issuer: Issuer,
-    pairs: Sequence[tuple[Known, Said]],
+    pairs: Sequence[tuple[Known, IssuerStatement]],
     effects: Effects,
     *,
     at: datetime,
@@ -148,7 +148,7 @@ def follow(
                 }
             )
         checks.append(Checked(known.id, issuer.id, finding.state, finding.said))
-        effects.add(Told(known.number, known.id, finding.state, finding.said, fields))
+        effects.add(CheckNotice(known.number, known.id, finding.state, finding.said, fields))
     if amended:
         session.execute(update(Certificate), amended)
     insert_many(session, RegistryChange, changes)
@@ -163,7 +163,7 @@ def _ends_of_ids(fields: Mapping[str, Sequence[object]]) -> dict[str, list[str |
     }
 
 
-def _as_said(known: Known, said: Said, finding: Finding, at: datetime) -> dict[str, Any]:
+def _as_said(known: Known, said: IssuerStatement, finding: Finding, at: datetime) -> dict[str, Any]:
     """The columns of a certificate as they are from now on."""
     columns: dict[str, Any] = {
         "trust": known.trust,

@@ -72,7 +72,7 @@ def held(session: Session, issuer_id: int, numbers: Collection[str]) -> Sequence
     return [Known._make(row) for row in found]
 
 
-class Entry(NamedTuple):
+class RosterEntry(NamedTuple):
     """An entry as the roster before had it."""
 
     id: int
@@ -89,18 +89,18 @@ class Entry(NamedTuple):
     before: list[dict[str, object]] | None
 
 
-def entries(session: Session, issuer_id: int, numbers: Collection[str]) -> dict[str, Entry]:
+def entries(session: Session, issuer_id: int, numbers: Collection[str]) -> dict[str, RosterEntry]:
     """By number.
 
     visibility: for whoever looks after the issuer, who has asked.
     """
     table = IssuerEntry.__table__.c
     found = session.execute(
-        select(*(table[name] for name in Entry._fields)).where(
+        select(*(table[name] for name in RosterEntry._fields)).where(
             IssuerEntry.issuer_id == issuer_id, in_array(session, IssuerEntry.number, numbers)
         )
     )
-    return {row.number: Entry(*row) for row in found}
+    return {row.number: RosterEntry(*row) for row in found}
 
 
 def entries_page(session: Session, issuer_id: int, *, limit: int, after_id: int = 0) -> Sequence[IssuerEntry]:

@@ -17,7 +17,15 @@ from aed.accounts.permissions import SCHEDULER
 from aed.certificates.issuer_rosters import queries as rosters
 from aed.certificates.issuer_rosters.actions import Checked, Effects, follow, put_checks
 from aed.certificates.models import CertificateCheck, IssuerLine
-from aed.certificates.rules import LEFT_ALONE, CheckState, Facts, Holder, Said, is_left_alone, pause_after
+from aed.certificates.rules import (
+    LEFT_ALONE,
+    CheckState,
+    Facts,
+    Holder,
+    IssuerStatement,
+    is_left_alone,
+    pause_after,
+)
 from aed.certificates.verification import queries
 from aed.certificates.verification.queries import ToAsk
 from aed.issuers.models import Issuer, IssuerName
@@ -61,7 +69,7 @@ def claim(session: Session, issuer_id: int, now: datetime, *, limit: int) -> Seq
 
 
 def record_answer(
-    session: Session, issuer: Issuer, asked: ToAsk, answer: Said | None, *, at: datetime
+    session: Session, issuer: Issuer, asked: ToAsk, answer: IssuerStatement | None, *, at: datetime
 ) -> CheckState:
     """The certificate is as the issuer says; None: it knows none with that number.
 
@@ -220,7 +228,7 @@ def _settle_by_roster(session: Session, issuer: Issuer, numbers: list[str], now:
     pairs = []
     for each in known:
         entry = entries[each.number]
-        said = Said(
+        said = IssuerStatement(
             Holder(entry.name, entry.phone, entry.holder_id),
             Facts(entry.kind, entry.issued_on, entry.valid_until),
             entry.is_revoked,

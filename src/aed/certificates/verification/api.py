@@ -12,7 +12,7 @@ from aed.certificates.verification import queries as check_queries
 from aed.certificates.verification.schemas import CertificateCheckOut, ChecksPage
 from aed.database.dependencies import ReadSession
 from aed.http.parameters import Cursor, Limit, cursor_id
-from aed.training.permissions import may_write
+from aed.training.permissions import require_write
 
 router = APIRouter(tags=["verification"])
 
@@ -28,7 +28,7 @@ def list_certificate_checks(
 ) -> ChecksPage:
     """How the verification of certificates stands, and why, of the people whose training you run; and of your
     own."""
-    may_write(viewer)
+    require_write(viewer)
     found = check_queries.checks(
         session, viewer, limit=limit + 1, after_id=cursor_id(cursor), issuer_id=issuer_id, state=state
     )

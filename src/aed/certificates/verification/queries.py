@@ -20,7 +20,7 @@ from aed.responders.rules import Trust
 from aed.training.queries import on_rosters_of
 
 
-class Check(NamedTuple):
+class CertificateCheckRow(NamedTuple):
     """A certificate and how its verification stands."""
 
     certificate_id: int
@@ -45,7 +45,7 @@ def checks(
     after_id: int = 0,
     issuer_id: int | None = None,
     state: CheckState | None = None,
-) -> Sequence[Check]:
+) -> Sequence[CertificateCheckRow]:
     """A page of them in order of the certificate's id."""
     statement = (
         select(
@@ -77,7 +77,10 @@ def checks(
         statement = statement.where(CertificateCheck.issuer_id == issuer_id)
     if state is not None:
         statement = statement.where(CertificateCheck.state == state)
-    return [Check._make(row) for row in session.execute(statement.order_by(Certificate.id).limit(limit))]
+    return [
+        CertificateCheckRow._make(row)
+        for row in session.execute(statement.order_by(Certificate.id).limit(limit))
+    ]
 
 
 class ToAsk(NamedTuple):

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from aed.accounts.fields import Id
 from aed.certificates.rules import CheckState
-from aed.certificates.verification.queries import Check
+from aed.certificates.verification.queries import CertificateCheckRow
 from aed.issuers.rules import CertificateKind
 from aed.responders.rules import Trust
 
@@ -30,7 +30,7 @@ class CertificateCheckOut(BaseModel):
     changed_at: datetime
 
     @classmethod
-    def of(cls, check: Check) -> CertificateCheckOut:
+    def of(cls, check: CertificateCheckRow) -> CertificateCheckOut:
         return cls(**check._asdict())
 
 

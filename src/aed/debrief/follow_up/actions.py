@@ -15,23 +15,23 @@ from aed.incidents.rules import AlertState, FetchFailure, IncidentState
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.rules import DeviceState
 from aed.settings import Settings
-from aed.upkeep.faults import actions as quarantines
-from aed.upkeep.faults.actions import keep_report
+from aed.upkeep.faults import actions as fault_actions
+from aed.upkeep.faults.actions import store_report
 from aed.upkeep.faults.schemas import ReportIn
 from aed.upkeep.labels.queries import labelled_device
-from aed.upkeep.models import CallOut
-from aed.upkeep.retrievals.actions import close_call_out, tell_of_call_out
-from aed.upkeep.retrievals.queries import call_out_by_key
-from aed.upkeep.retrievals.schemas import CallOutIn
-from aed.upkeep.rules import Reason, ReportKind, RetrievalOutcome
+from aed.upkeep.models import Retrieval
+from aed.upkeep.retrievals.actions import close_retrieval, create_retrieval
+from aed.upkeep.retrievals.queries import retrieval_by_key
+from aed.upkeep.retrievals.schemas import RetrievalIn
+from aed.upkeep.rules import FaultKind, QuarantineReason, RetrievalOutcome
 
 _FAILED: Final = {
     FetchFailure.NOT_THERE: (
-        Reason.MISSING,
+        QuarantineReason.MISSING,
         "Somebody who was called stood before it: it is not there. 前往取用者在现场确认：AED不在原位。",
     ),
     FetchFailure.CANNOT_OPEN: (
-        Reason.CANNOT_OPEN,
+        QuarantineReason.CANNOT_OPEN,
         "Somebody who was called stood before it: it cannot be got out. 前往取用者在现场确认：无法取出。",
     ),
 }
@@ -59,9 +59,9 @@ def settle_device(
     if alert.fetch_failure is not None:
         reason, note = _FAILED[alert.fetch_failure]
         device = device_queries.device(session, SCHEDULER, device.id, for_update=True)
-        failed = ReportIn(kind=ReportKind.NOT_FETCHED, note=note)
-        report = keep_report(session, SCHEDULER, device, failed, from_key=None, at=at)
-        quarantines.begin(session, SCHEDULER, device, [reason], at=at, said=note, report=report)
+        failed = ReportIn(kind=FaultKind.NOT_FETCHED, note=note)
+        report = store_report(session, SCHEDULER, device, failed, from_key=None, at=at)
+        fault_actions.begin_quarantines(session, SCHEDULER, device, [reason], at=at, note=note, report=report)
         release_device(session, alert, at=at)
         return True
     is_over = incident.state is IncidentState.CLOSED or alert.state in (
@@ -86,17 +86,17 @@ def settle_device(
 
 def open_device_question(
     session: Session, incident: Incident, alert: Alert, *, settings: Settings, at: datetime
-) -> CallOut:
+) -> Retrieval:
     """Open the question what became of the device; the same alert always has the same one.
 
     visibility: for a job.
     """
-    known = call_out_by_key(session, str(caring.fetch_key(alert.id)))
+    known = retrieval_by_key(session, str(caring.fetch_key(alert.id)))
     if known is not None:
         return known
     device_id = alert.device_id if alert.device_id is not None else alert.out_device_id
     assert device_id is not None
-    new = CallOutIn(
+    new = RetrievalIn(
         key=caring.fetch_key(alert.id),
         device_id=device_id,
         person_id=alert.person_id,
@@ -104,10 +104,10 @@ def open_device_question(
         sent_at=alert.accepted_at,
     )
     over_at = alert.ended_at or incident.closed_at
-    return tell_of_call_out(session, SCHEDULER, new, numbers=settings.returns, at=at, over_at=over_at)
+    return create_retrieval(session, SCHEDULER, new, numbers=settings.returns, at=at, over_at=over_at)
 
 
-def _answer(session: Session, question: CallOut, outcome: RetrievalOutcome, at: datetime) -> None:
+def _answer(session: Session, question: Retrieval, outcome: RetrievalOutcome, at: datetime) -> None:
     """visibility: for a job."""
     if question.outcome is None:
-        close_call_out(session, SCHEDULER, question.id, outcome, None, at=at)
+        close_retrieval(session, SCHEDULER, question.id, outcome, None, at=at)

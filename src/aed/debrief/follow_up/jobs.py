@@ -26,7 +26,7 @@ from aed.incidents.rules import IncidentKind
 from aed.notifications import enqueue as putting_actions
 from aed.notifications.enqueue import Notice
 from aed.settings import Settings
-from aed.upkeep.retrievals.actions import close_call_out
+from aed.upkeep.retrievals.actions import close_retrieval
 from aed.upkeep.rules import RetrievalOutcome
 from aed.walking.network import WalkingNetwork
 
@@ -140,7 +140,7 @@ def _debrief(
             if alert.id in used or caring.may_have_taken_device(alert, incident.kind):
                 question = open_device_question(session, incident, alert, settings=settings, at=at)
                 if alert.id in used and question.outcome is None:
-                    close_call_out(session, SCHEDULER, question.id, RetrievalOutcome.USED, None, at=at)
+                    close_retrieval(session, SCHEDULER, question.id, RetrievalOutcome.USED, None, at=at)
             if incident.kind is IncidentKind.EXERCISE:
                 time_exercise(session, incident, alert, network=network, settings=settings, at=at)
     thanked = called if incident.kind is IncidentKind.REAL else alerts

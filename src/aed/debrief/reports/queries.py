@@ -20,7 +20,7 @@ from aed.incidents.plan.rules.planner import NotAskedReason
 from aed.incidents.plan.schemas import load_inputs, shown_record
 from aed.incidents.record.actions import first_broken_entry
 from aed.incidents.rules import Task
-from aed.upkeep.models import CallOut
+from aed.upkeep.models import Retrieval
 from aed.upkeep.rules import RetrievalOutcome as Returned
 
 
@@ -122,5 +122,5 @@ def after_action(session: Session, viewer: Viewer, incident_id: int) -> AfterAct
 def _returned(session: Session, alerts: Sequence[Alert]) -> dict[int, Returned | None]:
     """visibility: of an incident that the caller has found for the viewer, whose devices they sent for."""
     keys = {str(fetch_key(each.id)): each.id for each in alerts if each.task is Task.FETCH}
-    rows = session.execute(select(CallOut.key, CallOut.outcome).where(CallOut.key.in_(keys)))
+    rows = session.execute(select(Retrieval.key, Retrieval.outcome).where(Retrieval.key.in_(keys)))
     return {keys[row.key]: row.outcome for row in rows}

@@ -29,9 +29,9 @@ from aed.imports.schemas import RosterRow, columns, needed_columns
 from aed.registry.changes import PutOutcome
 from aed.training import queries as sessions
 from aed.training.enrolments import queries as rosters
-from aed.training.permissions import may_run_training
+from aed.training.permissions import require_trainer
 from aed.training.rosters.actions import Result, open_for_results, put_results
-from aed.training.rules import STANDS, MarkedBy
+from aed.training.rules import ACTIVE_STATES, MarkedBy
 
 COLUMNS = {"enrolment_id": "enrolment", "passed": "result"}
 """What a field of a result is called in the sheet."""
@@ -56,8 +56,8 @@ def export_roster(session: Session, who: Viewer, session_id: int, path: Path) ->
     For those who run it. Raises NotFound, NotSignedIn, NotAllowed, InvalidInput.
     """
     training = sessions.training_session(session, who, session_id)
-    may_run_training(who, training.estate_id, training.region_id)
-    people = [row for row in rosters.roster(session, who, training.id) if row.state in STANDS]
+    require_trainer(who, training.estate_id, training.region_id)
+    people = [row for row in rosters.roster(session, who, training.id) if row.state in ACTIVE_STATES]
     write_roster(path, [_line(row) for row in people])
     return len(people)
 

@@ -33,7 +33,7 @@ from aed.imports.uploads import (
 )
 from aed.settings import Settings
 from aed.training import queries as sessions
-from aed.training.permissions import may_run_training, may_write
+from aed.training.permissions import require_trainer, require_write
 
 router = APIRouter()
 
@@ -131,10 +131,10 @@ async def import_session_roster(
 
 def _may_take(database: Database, viewer: Viewer, session_id: int) -> None:
     """Before the file is kept."""
-    may_write(viewer)
+    require_write(viewer)
     with read_session(database) as session:
         training = sessions.training_session(session, viewer, session_id)
-        may_run_training(viewer, training.estate_id, training.region_id)
+        require_trainer(viewer, training.estate_id, training.region_id)
 
 
 def _taken(

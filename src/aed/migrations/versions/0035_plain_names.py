@@ -43,7 +43,21 @@ ACCOUNTS_AND_REGISTRY: Final = Renames(
     names={"uq_role_grants_standing": "uq_role_grants_active"},
 )
 
-UPKEEP_AND_TRAINING: Final = Renames()
+UPKEEP_AND_TRAINING: Final = Renames(
+    tables={
+        "call_outs": "retrievals",
+        "confirmed": "confirmations",
+        "errands": "confirmation_requests",
+        "reminders_for": "reminder_recipients",
+        "reports": "fault_reports",
+    },
+    columns={
+        "call_outs": {"told_by": "reported_by"},
+        "errands": {"call_out_id": "retrieval_id"},
+        "quarantines": {"said": "note"},
+    },
+    names={"uq_quarantines_standing": "uq_quarantines_active"},
+)
 
 INCIDENTS_AND_RESPONDERS: Final = Renames(
     columns={

@@ -19,7 +19,7 @@ from aed.training.attendance import queries
 from aed.training.attendance.rules import PresenceCode, can_sign_in_until, why_over
 from aed.training.enrolments import queries as rosters
 from aed.training.models import Enrolment, PresenceCodeUsed, TrainingSession
-from aed.training.permissions import may_run_training
+from aed.training.permissions import require_trainer
 from aed.training.rosters.actions import Result, put_results
 from aed.training.rules import AttendanceState, EnrolmentState, MarkedBy, SessionState, can_sign_in
 
@@ -46,7 +46,7 @@ def new_code(
     Raises NotFound, NotSignedIn, NotAllowed, Conflict.
     """
     training = sessions.training_session(session, who, session_id)
-    may_run_training(who, training.estate_id, training.region_id)
+    require_trainer(who, training.estate_id, training.region_id)
     _open(training, at=at)
     return training, PresenceCode(training.id, at.replace(microsecond=0), secrets.token_urlsafe(9))
 
@@ -120,7 +120,7 @@ def _open(training: TrainingSession, *, at: datetime) -> None:
 
 
 def _with_a_place(session: Session, training: TrainingSession, person: Person) -> Enrolment:
-    found = rosters.standing_of(session, training.id, person.id)
+    found = rosters.active_enrolment_of(session, training.id, person.id)
     if found is None:
         found = queries.standing_by_number(session, training.id, person, country=training.region.country)
     if found is None:

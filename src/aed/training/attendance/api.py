@@ -26,7 +26,7 @@ from aed.training.attendance.sheet import SheetOf, sheet_pdf
 from aed.training.enrolments import queries as rosters
 from aed.training.models import TrainingSession
 from aed.training.parameters import PDF, PublicAddress, SessionId, pdf_response
-from aed.training.permissions import may_run_training
+from aed.training.permissions import require_trainer
 from aed.training.signatures import Purpose, opened, signed, signing_keys
 
 router = APIRouter(tags=["training"])
@@ -157,6 +157,6 @@ def _when(training: TrainingSession) -> str:
 def get_attendance_sheet(session: ReadSession, viewer: ViewerDep, session_id: SessionId) -> Response:
     """The people of a session with a line for each to sign. For those who run it."""
     training = sessions.training_session(session, viewer, session_id)
-    may_run_training(viewer, training.estate_id, training.region_id)
+    require_trainer(viewer, training.estate_id, training.region_id)
     people = rosters.roster(session, viewer, training.id)
     return pdf_response(sheet_pdf(SheetOf(training, people)), f"session-{training.id}.pdf")

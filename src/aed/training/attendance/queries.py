@@ -11,7 +11,7 @@ from aed.accounts.people.models import Account, Person
 from aed.accounts.people.rules import e164
 from aed.errors import InvalidInput
 from aed.training.models import Attendance, Enrolment, PresenceCodeUsed
-from aed.training.rules import STANDS, AttendanceState, EnrolmentState
+from aed.training.rules import ACTIVE_STATES, AttendanceState, EnrolmentState
 
 
 def is_used(session: Session, nonce: str) -> bool:
@@ -55,7 +55,9 @@ def standing_by_number(
     found = session.execute(
         select(Enrolment, Person.phone)
         .join(Person, Person.id == Enrolment.person_id)
-        .where(Enrolment.session_id == session_id, Enrolment.state.in_(STANDS), Person.name == person.name)
+        .where(
+            Enrolment.session_id == session_id, Enrolment.state.in_(ACTIVE_STATES), Person.name == person.name
+        )
         .order_by(Enrolment.id)
     )
     for enrolment, phone in found:

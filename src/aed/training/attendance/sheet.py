@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from aed.files.typesetting import pdf_of
 from aed.training.enrolments.queries import RosterRow
 from aed.training.models import TrainingSession
-from aed.training.rules import HOLDS_A_PLACE, STANDS
+from aed.training.rules import ACTIVE_STATES, HOLDS_A_PLACE
 
 BLANK_LINES: Final = 3
 """For who comes and is not on the list."""
@@ -31,7 +31,7 @@ def sheet_pdf(sheet: SheetOf) -> bytes:
     zone = ZoneInfo(training.time_zone)
     begins, ends = training.starts_at.astimezone(zone), training.ends_at.astimezone(zone)
     until = f"{ends:%H:%M}" if ends.date() == begins.date() else f"{ends:%Y-%m-%d %H:%M}"
-    standing = [each for each in sheet.people if each.state in STANDS]
+    standing = [each for each in sheet.people if each.state in ACTIVE_STATES]
     given = {
         "course_zh": training.course.name_zh,
         "course_en": training.course.name_en,

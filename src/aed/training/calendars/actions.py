@@ -20,7 +20,7 @@ from aed.registry.estates import queries as estate_queries
 from aed.training.calendars import queries
 from aed.training.enrolments import queries as rosters
 from aed.training.models import CalendarAddress
-from aed.training.permissions import may_run_training, may_write, runs_training
+from aed.training.permissions import require_trainer, require_write, runs_training
 from aed.training.rules import CalendarKind
 
 KEY_PREFIX: Final = "cal_"
@@ -40,7 +40,7 @@ def create_address(
 
     Raises NotSignedIn, NotAllowed, NotFound, InvalidInput, and Conflict where one stands already.
     """
-    may_write(who)
+    require_write(who)
     if (kind is CalendarKind.ESTATE) != (estate_id is not None):
         raise InvalidInput("An estate's calendar names its estate, and no other does.", field="estate_id")
     if kind is not CalendarKind.ESTATE:
@@ -61,7 +61,7 @@ def renew_address(
 
 def revoke_address(session: Session, who: Viewer, address_id: int, *, at: datetime) -> CalendarAddress:
     """Nobody reads the calendar there any more. Revoking twice changes nothing."""
-    may_write(who)
+    require_write(who)
     found = queries.address(session, who, address_id)
     _may_have(session, who, person_id=found.person_id, estate_id=found.estate_id)
     if found.revoked_at is None:
@@ -76,7 +76,7 @@ def _may_have(session: Session, who: Viewer, *, person_id: int | None, estate_id
         region_id = rosters.region_of_estate(session, estate_id)
         if region_id is None or not runs_training(who, estate_id, region_id):
             estate = estate_queries.estate(session, who, estate_id)  # whoever may not see it is told of none
-            may_run_training(who, estate.id, estate.region_id)
+            require_trainer(who, estate.id, estate.region_id)
         return
     if not who.is_administrator and who.person_id != person_id:
         raise NotAllowed("A calendar is for the person whose sessions it shows.")

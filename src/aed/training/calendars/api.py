@@ -20,7 +20,7 @@ from aed.training.calendars.ics import calendar_of, changed_last
 from aed.training.calendars.schemas import CalendarIn, CalendarOut, CalendarPage, NewCalendarOut
 from aed.training.models import CalendarAddress
 from aed.training.parameters import PublicAddress
-from aed.training.permissions import may_write
+from aed.training.permissions import require_write
 
 router = APIRouter(tags=["training"])
 
@@ -40,7 +40,7 @@ def list_calendars(
 ) -> CalendarPage:
     """Your own calendars, and those of estates whose training you run; never their addresses. `cursor`: the
     `next` of the page before."""
-    may_write(viewer)
+    require_write(viewer)
     found = queries.addresses(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
     return CalendarPage(
         calendars=[CalendarOut.of(each) for each in found[:limit]],
@@ -51,7 +51,7 @@ def list_calendars(
 @router.get("/calendars/{calendar_id}")
 def get_calendar(session: ReadSession, viewer: ViewerDep, calendar_id: CalendarId) -> CalendarOut:
     """One calendar, without its address."""
-    may_write(viewer)
+    require_write(viewer)
     return CalendarOut.of(queries.address(session, viewer, calendar_id))
 
 

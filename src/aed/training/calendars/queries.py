@@ -16,7 +16,7 @@ from aed.registry.changes import RegistryChange
 from aed.registry.estates.models import Estate
 from aed.training.models import CalendarAddress, Enrolment, TrainingSession
 from aed.training.queries import on_rosters_of
-from aed.training.rules import LOOKS_BACK, STANDS, CalendarKind, EnrolmentState, SessionState
+from aed.training.rules import ACTIVE_STATES, LOOKS_BACK, CalendarKind, EnrolmentState, SessionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def events(session: Session, of: CalendarAddress, *, now: datetime) -> list[Even
                 TrainingSession.id.in_(
                     select(Enrolment.session_id).where(
                         Enrolment.person_id == of.person_id,
-                        Enrolment.state.in_([*STANDS, EnrolmentState.CANCELLED]),
+                        Enrolment.state.in_([*ACTIVE_STATES, EnrolmentState.CANCELLED]),
                     )
                 )
             )

@@ -22,14 +22,14 @@ from aed.training import queries as sessions
 from aed.training.courses import queries as course_queries
 from aed.training.enrolments import queries as rosters
 from aed.training.enrolments.schemas import EnrolmentIn
-from aed.training.messages import tell
+from aed.training.messages import notify
 from aed.training.models import Enrolment, TrainingSession
-from aed.training.permissions import may_enrol, may_run_training, may_write, runs_training
+from aed.training.permissions import require_enroller, require_trainer, require_write, runs_training
 from aed.training.rules import (
+    ACTIVE_STATES,
     HOLDS_A_PLACE,
-    STANDS,
+    EnrolmentNotice,
     EnrolmentState,
-    Notice,
     SessionAudience,
     SessionState,
     offer_until,
@@ -49,12 +49,12 @@ def enrol(session: Session, who: Viewer, session_id: int, new: EnrolmentIn, *, a
     Raises NotFound, NotSignedIn, NotAllowed, and Conflict with what could be done instead.
     """
     of_estate = new.estate_id if new.estate_id is not None else who.estate_id
-    may_write(who)
+    require_write(who)
     training = sessions.locked(session, who, session_id)
     person = _self(session, who, new)
     region_id = rosters.region_of_estate(session, of_estate)
     if not runs_training(who, training.estate_id, training.region_id):
-        may_enrol(who, of_estate, region_id=region_id, is_self=person is not None)
+        require_enroller(who, of_estate, region_id=region_id, is_self=person is not None)
     settle(session, who, training, at=at)
     _open_to_enrolment(training, at=at)
     if person is None:
@@ -67,7 +67,7 @@ def enrol(session: Session, who: Viewer, session_id: int, new: EnrolmentIn, *, a
     _fits(session, training, person, of_estate if of_estate is not None else known, known=known)
     made = _add(session, who, training, person, of_estate if of_estate is not None else known, at=at)
     if made.state is EnrolmentState.ENROLLED:
-        tell(session, [made], training, Notice.ENROLLED, at=at)
+        notify(session, [made], training, EnrolmentNotice.ENROLLED, at=at)
     return made
 
 
@@ -80,7 +80,7 @@ def accept(session: Session, who: Viewer, enrolment_id: int, *, version: int, at
         case EnrolmentState.OFFERED:
             require_version(enrolment, version)
             _become(session, who, enrolment, EnrolmentState.ENROLLED, at=at)
-            tell(session, [enrolment], training, Notice.ENROLLED, at=at)
+            notify(session, [enrolment], training, EnrolmentNotice.ENROLLED, at=at)
             return enrolment
         case EnrolmentState.WAITING:
             raise Conflict("No place is free yet: it is offered as soon as one is.", field="state")
@@ -131,7 +131,7 @@ def move(
     enrolment.moved_to_id = arrived.id
     _become(session, who, enrolment, EnrolmentState.MOVED, at=at)
     if arrived.state is EnrolmentState.ENROLLED:
-        tell(session, [arrived], other, Notice.MOVED, at=at)
+        notify(session, [arrived], other, EnrolmentNotice.MOVED, at=at)
     offer_free_places(session, who, training, at=at)
     return arrived
 
@@ -151,13 +151,13 @@ def settle(session: Session, who: Viewer, training: TrainingSession, *, at: date
     """Offers of a locked session that are over end, and their places go on. How many ended."""
     over = [
         each
-        for each in rosters.standing(session, training.id, EnrolmentState.OFFERED)
+        for each in rosters.active_enrolments(session, training.id, EnrolmentState.OFFERED)
         if each.offer_expires_at is not None and each.offer_expires_at <= at
     ]
     for each in over:
         _become(session, who, each, EnrolmentState.LAPSED, at=at)
     if over:
-        tell(session, over, training, Notice.LAPSED, at=at)
+        notify(session, over, training, EnrolmentNotice.LAPSED, at=at)
         offer_free_places(session, who, training, at=at)
     return len(over)
 
@@ -174,34 +174,34 @@ def offer_free_places(session: Session, who: Viewer, training: TrainingSession, 
     count = places_to_offer(capacity=training.capacity, places_held=held, waiting=waiting)
     if count == 0:
         return
-    next_ones = rosters.standing(session, training.id, EnrolmentState.WAITING, limit=count)
+    next_ones = rosters.active_enrolments(session, training.id, EnrolmentState.WAITING, limit=count)
     for each in next_ones:
         each.offer_expires_at = until
         _become(session, who, each, EnrolmentState.OFFERED, at=at)
-    tell(session, next_ones, training, Notice.OFFERED, at=at)
+    notify(session, next_ones, training, EnrolmentNotice.OFFERED, at=at)
 
 
-def tell_of_change(session: Session, who: Viewer, training: TrainingSession, *, at: datetime) -> None:
+def notify_of_change(session: Session, who: Viewer, training: TrainingSession, *, at: datetime) -> None:
     """Everybody on the roster or waiting knows when and where a locked session is now, and no offer outlives
     its beginning."""
     until = offer_until(at, training.starts_at)
-    found = rosters.standing(session, training.id)
+    found = rosters.active_enrolments(session, training.id)
     for each in found:
         ends = each.offer_expires_at
         if until is not None and ends is not None and ends > until:
             each.offer_expires_at = until
             _become(session, who, each, EnrolmentState.OFFERED, at=at)
-    tell(session, found, training, Notice.CHANGED, at=at)
+    notify(session, found, training, EnrolmentNotice.CHANGED, at=at)
 
 
 def end_all(
     session: Session, who: Viewer, training: TrainingSession, *, why: str, at: datetime
 ) -> Sequence[Enrolment]:
     """Everybody's enrolment in a locked session ends, since it is cancelled; returns whose."""
-    found = rosters.standing(session, training.id)
+    found = rosters.active_enrolments(session, training.id)
     for each in found:
         _become(session, who, each, EnrolmentState.CANCELLED, at=at)
-    tell(session, found, training, Notice.CANCELLED, why=why, at=at)
+    notify(session, found, training, EnrolmentNotice.CANCELLED, why=why, at=at)
     return found
 
 
@@ -213,7 +213,7 @@ def _locked(
 ) -> tuple[Enrolment, TrainingSession]:
     """The enrolment and its session, locked and settled. `also`: another session that will be locked, in the
     order of the ids, so that two who move past each other do not wait for one another."""
-    may_write(who)
+    require_write(who)
     found = rosters.enrolment(session, who, enrolment_id)
     _may_change(session, who, found)
     if also is not None and also < found.session_id:
@@ -238,14 +238,14 @@ def _may_change(session: Session, who: Viewer, enrolment: Enrolment) -> None:
     """Who sent the person, or who runs the session."""
     training = sessions.training_session(session, SCHEDULER, enrolment.session_id)
     try:
-        may_enrol(
+        require_enroller(
             who,
             enrolment.estate_id,
             region_id=rosters.region_of_estate(session, enrolment.estate_id),
             is_self=who.person_id is not None and who.person_id == enrolment.person_id,
         )
     except NotAllowed:
-        may_run_training(who, training.estate_id, training.region_id)
+        require_trainer(who, training.estate_id, training.region_id)
 
 
 def _open_to_enrolment(training: TrainingSession, *, at: datetime) -> None:
@@ -274,7 +274,7 @@ def _fits(
             raise Conflict(
                 "This session is for people of its estate only. Look for a public one.", field="estate_id"
             )
-    standing = rosters.standing_of(session, training.id, person.id)
+    standing = rosters.active_enrolment_of(session, training.id, person.id)
     if standing is not None:
         where = "waiting list" if standing.state is EnrolmentState.WAITING else "roster"
         raise Conflict(f"This person is on the {where} already (enrolment {standing.id}).", field="name")
@@ -287,7 +287,7 @@ def _fits(
 
 
 def _still_leaves(session: Session, enrolment: Enrolment, training: TrainingSession, *, at: datetime) -> None:
-    if enrolment.state not in STANDS:
+    if enrolment.state not in ACTIVE_STATES:
         raise Conflict(f"This enrolment is {enrolment.state} already.", field="state")
     if at >= training.starts_at:
         raise Conflict("The session has begun: mark whether the person came instead.", field="state")

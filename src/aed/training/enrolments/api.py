@@ -18,7 +18,7 @@ from aed.training.enrolments import actions as enrolling
 from aed.training.enrolments import queries as rosters
 from aed.training.enrolments.schemas import EnrolmentAmend, EnrolmentIn, EnrolmentOut, EnrolmentPage
 from aed.training.parameters import Link, SessionId
-from aed.training.permissions import may_write
+from aed.training.permissions import require_write
 
 router = APIRouter(tags=["training"])
 
@@ -37,7 +37,7 @@ def list_enrolments(
 ) -> EnrolmentPage:
     """The roster and its waiting list in order of arrival, with those who left. Whoever runs the session sees
     all, another estate those whom it enrolled."""
-    may_write(viewer)
+    require_write(viewer)
     training = sessions.training_session(session, viewer, session_id)
     found = rosters.roster(session, viewer, training.id, limit=limit + 1, after_id=cursor_id(cursor))
     page = EnrolmentPage(enrolments=[EnrolmentOut.of(row) for row in found[:limit]])
@@ -66,7 +66,7 @@ def get_enrolment(
     session: ReadSession, viewer: ViewerDep, enrolment_id: EnrolmentId, response: Response
 ) -> EnrolmentOut:
     """One enrolment, for those who run the session and those who enrolled the person."""
-    may_write(viewer)
+    require_write(viewer)
     return _shown(session, viewer, enrolment_id, response)
 
 
@@ -98,7 +98,7 @@ def list_enrolment_history(
     session: ReadSession, viewer: ViewerDep, enrolment_id: EnrolmentId
 ) -> list[RegistryChangeOut]:
     """Who changed what and when, newest first; for those who see the enrolment."""
-    may_write(viewer)
+    require_write(viewer)
     row = rosters.roster_row(session, viewer, enrolment_id)
     return [
         RegistryChangeOut.of(change)

@@ -16,7 +16,7 @@ from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate, Responder
 from aed.training.models import Assessment, Attendance, Course, Enrolment, TrainingSession
 from aed.training.queries import on_rosters_of
-from aed.training.rules import STANDS, AttendanceState, EnrolmentState
+from aed.training.rules import ACTIVE_STATES, AttendanceState, EnrolmentState
 
 
 class RosterRow(NamedTuple):
@@ -129,7 +129,7 @@ def _no_enrolment(enrolment_id: int) -> NotFound:
     return NotFound(f"There is no enrolment {enrolment_id} that you may see.", field="enrolment_id")
 
 
-def standing(
+def active_enrolments(
     session: Session, session_id: int, *states: EnrolmentState, limit: int | None = None
 ) -> Sequence[Enrolment]:
     """The enrolments of a session in these states (none given: all that stand), in order of arrival.
@@ -138,14 +138,14 @@ def standing(
     """
     return session.scalars(
         select(Enrolment)
-        .where(Enrolment.session_id == session_id, Enrolment.state.in_(states or STANDS))
+        .where(Enrolment.session_id == session_id, Enrolment.state.in_(states or ACTIVE_STATES))
         .order_by(Enrolment.id)
         .limit(limit)
         .execution_options(populate_existing=True)
     ).all()
 
 
-def standing_of(session: Session, session_id: int, person_id: int) -> Enrolment | None:
+def active_enrolment_of(session: Session, session_id: int, person_id: int) -> Enrolment | None:
     """The enrolment of a person that stands in that session.
 
     visibility: for who enrols the person.
@@ -154,7 +154,7 @@ def standing_of(session: Session, session_id: int, person_id: int) -> Enrolment 
         select(Enrolment).where(
             Enrolment.session_id == session_id,
             Enrolment.person_id == person_id,
-            Enrolment.state.in_(STANDS),
+            Enrolment.state.in_(ACTIVE_STATES),
         )
     )
 

@@ -20,7 +20,7 @@ from aed.training.gaps.schemas import EstateGapsOut, GapsOut
 from aed.training.gaps.table import gap_table, gap_walk_metres
 from aed.training.gaps.week import HOURS
 from aed.training.parameters import Link
-from aed.training.permissions import may_see_gaps
+from aed.training.permissions import require_gap_viewer
 
 router = APIRouter(tags=["training"])
 
@@ -64,7 +64,7 @@ def list_gaps(
     For who runs the training of the estates: counts only, nobody is named. A page holds whole estates; in the
     other formats its next one is in the Link header.
     """
-    may_see_gaps(viewer)
+    require_gap_viewer(viewer)
     region_ids = None
     if region is not None:
         region_ids = regions_below(session, region_by_code(session, region).id)

@@ -77,7 +77,7 @@ def estates_run_by(
     return [EstateAsked(*row) for row in session.execute(statement)]
 
 
-class House(NamedTuple):
+class CoveredBuilding(NamedTuple):
     """Where people live: a building, or the middle of an estate whose buildings are not known (no id)."""
 
     id: int | None
@@ -86,13 +86,13 @@ class House(NamedTuple):
     position: Position
 
 
-def houses(session: Session, estates: Sequence[EstateAsked]) -> dict[int, list[House]]:
+def covered_buildings(session: Session, estates: Sequence[EstateAsked]) -> dict[int, list[CoveredBuilding]]:
     """The buildings of each estate; of one without any, its middle.
 
     visibility: of estates that the viewer was found to run.
     """
     ids = [estate.id for estate in estates]
-    found: dict[int, list[House]] = defaultdict(list)
+    found: dict[int, list[CoveredBuilding]] = defaultdict(list)
     for row in session.execute(
         select(
             Building.estate_id,
@@ -105,7 +105,7 @@ def houses(session: Session, estates: Sequence[EstateAsked]) -> dict[int, list[H
         .where(_among(Building.estate_id, ids))
         .order_by(Building.estate_id, Building.id)
     ):
-        found[row[0]].append(House(row[1], row[2], row[3], Position(row[4], row[5])))
+        found[row[0]].append(CoveredBuilding(row[1], row[2], row[3], Position(row[4], row[5])))
     named = {estate.id: estate for estate in estates if estate.id not in found}
     if not named:
         return found
@@ -116,7 +116,9 @@ def houses(session: Session, estates: Sequence[EstateAsked]) -> dict[int, list[H
             continue
         middle = shape_of(boundary).representative_point()
         estate = named[estate_id]
-        found[estate_id].append(House(None, estate.name_en, estate.name_zh, Position(middle.y, middle.x)))
+        found[estate_id].append(
+            CoveredBuilding(None, estate.name_en, estate.name_zh, Position(middle.y, middle.x))
+        )
     return found
 
 

@@ -23,7 +23,7 @@ type Counts = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Places:
+class PlaceCounts:
     """Where people are who may be called, in parallel arrays: an entry for each place of a person."""
 
     person: NDArray[np.int64]
@@ -44,8 +44,8 @@ class Places:
     def __len__(self) -> int:
         return len(self.person)
 
-    def take(self, which: NDArray[np.intp]) -> Places:
-        return Places(
+    def take(self, which: NDArray[np.intp]) -> PlaceCounts:
+        return PlaceCounts(
             self.person[which],
             self.lats[which],
             self.lons[which],
@@ -72,7 +72,7 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Counted:
+class GapCounts:
     """How many people can come in each hour of the week."""
 
     now: Counts
@@ -83,11 +83,11 @@ class Counted:
     """What is expected to be left of `now` when the certificates that lapse have lapsed."""
 
 
-def counted(people: Places) -> Counted:
+def counted(people: PlaceCounts) -> GapCounts:
     """Everybody once, whatever the places."""
     states, stays = people.states()
     is_there = states == THERE
-    return Counted(
+    return GapCounts(
         now=is_there.sum(axis=0, dtype=np.int32),
         unknown=(states == NOT_KNOWN).sum(axis=0, dtype=np.int32),
         staying=stays @ is_there,

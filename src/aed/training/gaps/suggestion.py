@@ -40,7 +40,7 @@ _PARTS: Final[tuple[tuple[NDArray[np.bool_], str, str], ...]] = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Around:
+class NearbyPeople:
     """What is known of an estate when a session for it is thought of."""
 
     estate_id: int
@@ -54,7 +54,7 @@ class Around:
 
 
 def suggest(
-    around: Around, usual: Expectation, *, target: int, today: date, holidays: Collection[date] = ()
+    around: NearbyPeople, usual: Expectation, *, target: int, today: date, holidays: Collection[date] = ()
 ) -> Suggestion | None:
     """The best session; None where every building has enough in every hour.
 
@@ -119,7 +119,7 @@ def _first_day(earliest: date, weekday: int, holidays: Collection[date]) -> date
 
 
 def _because(
-    around: Around,
+    around: NearbyPeople,
     below: NDArray[np.bool_],
     most_missed: BuildingGaps,
     slot: int,

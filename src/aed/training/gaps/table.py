@@ -29,20 +29,20 @@ from aed.registry.devices.queries import BoundingBox
 from aed.registry.holidays import queries as holiday_queries
 from aed.settings import Settings
 from aed.training.gaps import queries
-from aed.training.gaps.queries import EstateAsked, House
+from aed.training.gaps.queries import CoveredBuilding, EstateAsked
 from aed.training.gaps.rules import (
     LAPSES_WITHIN_DAYS,
     BuildingGaps,
     EstateGaps,
     Floats,
     Lapse,
-    Places,
+    PlaceCounts,
     counted,
     expectation,
     expected_responders,
     presence,
 )
-from aed.training.gaps.suggestion import Around, suggest
+from aed.training.gaps.suggestion import NearbyPeople, suggest
 from aed.training.gaps.week import Week, hour_states
 from aed.walking.basis import Basis
 from aed.walking.footing import Footings
@@ -83,7 +83,7 @@ def gap_table(
         return
     target = target if target is not None else settings.gap_target
     metres = gap_walk_metres(settings)
-    houses = queries.houses(session, asked)
+    houses = queries.covered_buildings(session, asked)
     sessions, learners = queries.planned(session, at=at)
     usual = expectation(queries.outcomes(session, at=at))
     expected = expected_responders(sessions, usual)
@@ -143,7 +143,7 @@ def gap_table(
             ),
             responders_expected=expected.get(estate.id, 0.0),
             suggestion=suggest(
-                Around(estate.id, week, buildings, near, states, lapses[estate.id]),
+                NearbyPeople(estate.id, week, buildings, near, states, lapses[estate.id]),
                 usual,
                 target=target,
                 today=today,
@@ -202,7 +202,7 @@ class _People:
         today: date,
         renewing: Collection[int],
         passes: float,
-    ) -> Places:
+    ) -> PlaceCounts:
         """Those in the box, as they are in that week. `passes`: of those who renew, the share expected to."""
         first, end = np.searchsorted(self._sorted_lats, [box.south, box.north])
         chosen = self._order[first:end]
@@ -215,7 +215,7 @@ class _People:
         for number in np.flatnonzero(lapses):
             if int(self._person[chosen[number]]) in renewing:
                 stays[number] = passes
-        return Places(
+        return PlaceCounts(
             self._person[chosen],
             self._lats[chosen],
             self._lons[chosen],
@@ -267,8 +267,8 @@ class _Walks:
     """Walks of so many metres from the houses of an estate."""
 
     network: WalkingNetwork | None
-    those: Sequence[House]
-    people: Places
+    those: Sequence[CoveredBuilding]
+    people: PlaceCounts
     metres: float
     detour: float
     _lats: Floats = field(init=False)

@@ -18,7 +18,7 @@ from aed.responders.models import Certificate
 from aed.training import queries as sessions
 from aed.training.enrolments import queries as rosters
 from aed.training.models import Assessment, Attendance, Enrolment, TrainingSession
-from aed.training.permissions import may_run_training
+from aed.training.permissions import require_trainer
 from aed.training.rules import (
     AttendanceState,
     EnrolmentState,
@@ -42,7 +42,7 @@ class Result:
 def open_for_results(session: Session, who: Viewer, session_id: int, *, at: datetime) -> TrainingSession:
     """The session, locked, once it can be said who came. Raises NotFound, NotAllowed, Conflict."""
     training = sessions.locked(session, who, session_id)
-    may_run_training(who, training.estate_id, training.region_id)
+    require_trainer(who, training.estate_id, training.region_id)
     if training.state is SessionState.CANCELLED:
         raise Conflict("The session was cancelled: nobody attended it.", field="session_id")
     if not can_sign_in(at, training.starts_at):

@@ -23,9 +23,9 @@ from aed.registry.changes import (
 from aed.training import queries
 from aed.training import queries as estate_queries
 from aed.training.courses import queries as course_queries
-from aed.training.enrolments.actions import end_all, offer_free_places, settle, tell_of_change
+from aed.training.enrolments.actions import end_all, notify_of_change, offer_free_places, settle
 from aed.training.models import TrainingSession
-from aed.training.permissions import may_run_training
+from aed.training.permissions import require_trainer
 from aed.training.rules import CourseState, SessionAudience, SessionState
 from aed.training.sessions.schemas import SessionAmend, SessionIn, TrainerIn
 
@@ -37,7 +37,7 @@ def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetim
     """A session is planned, and can be enrolled in from now on."""
     estate = estate_queries.estate(session, who, new.estate_id) if new.estate_id is not None else None
     region_id = estate.region_id if estate is not None else region_by_code(session, new.region or "").id
-    may_run_training(who, new.estate_id, region_id)
+    require_trainer(who, new.estate_id, region_id)
     course = course_queries.course_by_code(session, new.course)
     if course.state is CourseState.WITHDRAWN:
         raise Conflict(f"The course {course.code} is no longer offered.", field="course")
@@ -79,7 +79,7 @@ def amend_session(
     for one that would be over before anybody hears of it.
     """
     training = queries.locked(session, who, session_id)
-    may_run_training(who, training.estate_id, training.region_id)
+    require_trainer(who, training.estate_id, training.region_id)
     require_version(training, version)
     _planned(training)
     given = change.model_fields_set
@@ -109,7 +109,7 @@ def amend_session(
     record_amendment(session, who, training, at=at)
     flush_or_conflict(session, "The session cannot be amended so.", None)
     if is_told:
-        tell_of_change(session, who, training, at=at)
+        notify_of_change(session, who, training, at=at)
     offer_free_places(session, who, training, at=at)
     session.expire(training, ["trainer"])
     return queries.training_session(session, who, training.id)
@@ -120,7 +120,7 @@ def cancel_session(
 ) -> TrainingSession:
     """It is not held, and everybody's enrolment ends with it."""
     training = queries.locked(session, who, session_id)
-    may_run_training(who, training.estate_id, training.region_id)
+    require_trainer(who, training.estate_id, training.region_id)
     require_version(training, version)
     _planned(training)
     end_all(session, who, training, why=why, at=at)

@@ -27,7 +27,7 @@ from aed.registry.devices.queries import BoundingBox
 from aed.training import queries
 from aed.training.models import TrainingSession
 from aed.training.parameters import Link, Moment, SessionId, Why
-from aed.training.permissions import may_run_training
+from aed.training.permissions import require_trainer
 from aed.training.sessions import actions
 from aed.training.sessions.schemas import SessionAmend, SessionIn, SessionOut, SessionPage
 
@@ -146,7 +146,7 @@ def list_session_history(
 ) -> list[RegistryChangeOut]:
     """Who changed what and when, newest first; for those who run it."""
     training = queries.training_session(session, viewer, session_id)
-    may_run_training(viewer, training.estate_id, training.region_id)
+    require_trainer(viewer, training.estate_id, training.region_id)
     found = changes_of(session, subject="training_sessions", subject_id=str(training.id))
     return [RegistryChangeOut.of(change) for change in found]
 

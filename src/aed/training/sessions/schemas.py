@@ -14,7 +14,7 @@ from aed.registry.fields import PositionIn, PositionOut
 from aed.training.models import TrainingSession
 from aed.training.parameters import Language, Link, Moment
 from aed.training.permissions import runs_training
-from aed.training.queries import Places
+from aed.training.queries import SessionPlaces
 from aed.training.rules import SessionAudience, SessionState
 
 Place = Annotated[FreeText, Field(min_length=1, max_length=500)]
@@ -134,7 +134,7 @@ class SessionOut(BaseModel):
     version: int
 
     @classmethod
-    def of(cls, training: TrainingSession, places: Places, viewer: Viewer) -> SessionOut:
+    def of(cls, training: TrainingSession, places: SessionPlaces, viewer: Viewer) -> SessionOut:
         here = position_of(training.position)
         is_run_by = runs_training(viewer, training.estate_id, training.region_id)
         trainer = training.trainer if is_run_by else None

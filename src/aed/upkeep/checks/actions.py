@@ -31,19 +31,26 @@ from aed.upkeep.checks.photo import Picture
 from aed.upkeep.checks.queries import policy_for, terms_of
 from aed.upkeep.checks.rules import PROBLEMS, Answered, Terms, check_moment, consequences
 from aed.upkeep.checks.schemas import CheckIn, PolicyAmend, PolicyIn, ReplacedIn
-from aed.upkeep.confirmations.actions import put_confirmed
+from aed.upkeep.confirmations.actions import record_confirmations
 from aed.upkeep.confirmations.rules import confirmed_by_check
 from aed.upkeep.faults import actions as quarantines
-from aed.upkeep.faults.queries import open_reports, pads_are_new_since, standing_quarantines
-from aed.upkeep.messages import tell_keepers
+from aed.upkeep.faults.queries import active_quarantines, open_reports, pads_are_new_since
+from aed.upkeep.messages import notify_keepers
 from aed.upkeep.models import Check, Photo, Policy
-from aed.upkeep.permissions import may_check, may_decide_policy
-from aed.upkeep.retrievals.actions import answered_by_check
-from aed.upkeep.rules import CheckKind, PolicyState, Question, Reason, ReportState, months_after
+from aed.upkeep.permissions import require_check_allowed, require_policy_editor
+from aed.upkeep.retrievals.actions import close_by_check
+from aed.upkeep.rules import (
+    CheckKind,
+    FaultReportState,
+    PolicyState,
+    QuarantineReason,
+    Question,
+    months_after,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class RecordedCheck:
     """A check that was taken in: now, or when it was sent before."""
 
     check: Check
@@ -51,28 +58,30 @@ class Taken:
     is_new: bool
 
 
-def take_check(session: Session, who: Viewer, device_id: int, new: CheckIn, *, at: datetime) -> Taken:
+def record_check(
+    session: Session, who: Viewer, device_id: int, new: CheckIn, *, at: datetime
+) -> RecordedCheck:
     """The check is kept, and what follows from it holds.
 
     1. One that was sent before under its key is answered as it was then.
     2. What was replaced and where the device was put is written into the register.
     3. What it says begins quarantines, and lifts those that it answers (`rules.consequences`).
     4. What passers-by reported before it was answered is closed.
-    5. What it confirms is written down, and a call-out before it is asked after no longer.
+    5. What it confirms is written down, and a retrieval before it is asked after no longer.
     6. One that arrives after a later check was answered is kept, and of what it says only that holds which no
        later one has overtaken: what was replaced.
 
     Raises Conflict for another check under a key that is taken.
     """
     device = device_queries.device(session, who, device_id, for_update=True)
-    may_check(who, new.kind, device.estate_id, device.region_id)
+    require_check_allowed(who, new.kind, device.estate_id, device.region_id)
     said = new.model_dump_json(exclude={"answered_at"})  # when it is sent again it may say so otherwise
     digest = hashlib.sha256(f"{device_id} {said}".encode()).hexdigest()
     known = queries.check_by_key(session, str(new.key))
     if known is not None:
         if known.digest != digest:
             raise Conflict("Another check was sent under this key: make up a new one.", field="key")
-        return Taken(known, device, is_new=False)
+        return RecordedCheck(known, device, is_new=False)
     answered_at = new.answered_at or at
     check_moment(answered_at, now=at)
     if device.state is DeviceState.WITHDRAWN:
@@ -80,8 +89,8 @@ def take_check(session: Session, who: Viewer, device_id: int, new: CheckIn, *, a
     policy = policy_for(session, device)
     fitted = _fitted(new.replaced, terms_of(policy), day=local_day(device, answered_at))
     later = queries.later_checks(session, device.id, answered_at=answered_at)
-    standing = [each for each in standing_quarantines(session, device.id) if each.since <= answered_at]
-    used = next((each for each in standing if each.reason is Reason.USED), None)
+    standing = [each for each in active_quarantines(session, device.id) if each.since <= answered_at]
+    used = next((each for each in standing if each.reason is QuarantineReason.USED), None)
     follows = consequences(
         Answered(
             kind=new.kind,
@@ -122,24 +131,24 @@ def take_check(session: Session, who: Viewer, device_id: int, new: CheckIn, *, a
             replace_consumable(session, who, device, each, at=at)
     if not later:
         _write_into_register(session, who, device, new, check, at=at)
-        quarantines.begin(
-            session, who, device, follows.quarantines, at=at, since=answered_at, said=new.note, check=check
+        quarantines.begin_quarantines(
+            session, who, device, follows.quarantines, at=at, since=answered_at, note=new.note, check=check
         )
-        quarantines.lift(session, who, device, follows.lifts, check=check, at=at)
-        _tell_of(session, who, device, follows.to_be_told, new.note, at=at)
+        quarantines.lift_quarantines(session, who, device, follows.lifts, check=check, at=at)
+        _notify_of_check(session, who, device, follows.to_be_told, new.note, at=at)
         confirmed = confirmed_by_check(
             new.kind, is_there=new.is_there, is_passed=follows.is_passed, answers=new.answers
         )
-        put_confirmed(session, who, device, confirmed, at=min(answered_at, at))
+        record_confirmations(session, who, device, confirmed, at=min(answered_at, at))
         if new.answers.get(Question.ACCESS_AS_DESCRIBED) is False:
             doubt_access(session, who, device, at=min(answered_at, at))
         if new.kind is not CheckKind.GLANCE:
-            answered_by_check(session, who, device, check, at=at)
+            close_by_check(session, who, device, check, at=at)
     if new.kind is not CheckKind.GLANCE and new.is_there:
         for report in open_reports(session, device.id, until=answered_at):
-            report.state, report.closed_at, report.closed_by = ReportState.ANSWERED, at, who.name
+            report.state, report.closed_at, report.closed_by = FaultReportState.ANSWERED, at, who.name
     session.flush()
-    return Taken(check, device, is_new=True)
+    return RecordedCheck(check, device, is_new=True)
 
 
 def _fitted(replaced: Sequence[ReplacedIn], terms: Terms, *, day: date) -> list[ConsumableIn]:
@@ -195,7 +204,7 @@ def _write_into_register(
         amend_from_check(session, who, device, found, at=at)
 
 
-def _tell_of(
+def _notify_of_check(
     session: Session,
     who: Viewer,
     device: Device,
@@ -209,7 +218,7 @@ def _tell_of(
         return
     words = [PROBLEMS[question] for question in wrong]
     added = f" ({quote(note, limit=MAX_REASON_CHARACTERS)})" if note else ""
-    tell_keepers(
+    notify_keepers(
         session,
         who,
         [device],
@@ -219,7 +228,7 @@ def _tell_of(
     )
 
 
-MOST_OF_A_CHECK: Final = 5
+MAX_PHOTOS_PER_CHECK: Final = 5
 
 
 def add_photo(
@@ -262,7 +271,7 @@ def _check_to_show(session: Session, who: Viewer, check_key: str, *, for_update:
     if check is None:
         raise NotFound("There is no check under this key: send the check first.", field="check")
     device = device_queries.device(session, who, check.device_id, for_update=for_update)
-    may_check(who, check.kind, device.estate_id, device.region_id)
+    require_check_allowed(who, check.kind, device.estate_id, device.region_id)
     return check
 
 
@@ -272,8 +281,8 @@ def _same(session: Session, check: Check, digest: str) -> Photo | None:
     for each in known:
         if each.sent_sha256 == digest:
             return each
-    if len(known) >= MOST_OF_A_CHECK:
-        raise Conflict(f"A check has at most {MOST_OF_A_CHECK} photos.", field="check")
+    if len(known) >= MAX_PHOTOS_PER_CHECK:
+        raise Conflict(f"A check has at most {MAX_PHOTOS_PER_CHECK} photos.", field="check")
     return None
 
 
@@ -327,7 +336,7 @@ def _may_decide(session: Session, who: Viewer, estate_id: int | None) -> None:
         if who.person_id is None:
             require_estate_manager(who, estate_id)  # before a stranger learns which estates there are
         region_id = estate_queries.estate(session, who, estate_id).region_id
-    may_decide_policy(who, estate_id, region_id)
+    require_policy_editor(who, estate_id, region_id)
 
 
 def _scope(estate_id: int | None, maker: str | None, model: str | None) -> str:

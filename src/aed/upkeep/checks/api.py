@@ -34,9 +34,9 @@ from aed.registry.changes import RegistryChangeOut, changes_of
 from aed.registry.devices import queries as device_queries
 from aed.registry.estates import queries as estate_queries
 from aed.upkeep.checks import actions, queries
-from aed.upkeep.checks.actions import add_photo, require_photo, take_check
+from aed.upkeep.checks.actions import add_photo, record_check, require_photo
 from aed.upkeep.checks.photo import Picture
-from aed.upkeep.checks.photo_process import picture_made_apart
+from aed.upkeep.checks.photo_process import picture_in_subprocess
 from aed.upkeep.checks.rules import GLANCE_ASKS, asked_of
 from aed.upkeep.checks.schemas import (
     CheckIn,
@@ -51,10 +51,10 @@ from aed.upkeep.checks.schemas import (
     PolicyOut,
     PolicyPage,
 )
-from aed.upkeep.faults.queries import readiness_of, standing_quarantines
+from aed.upkeep.faults.queries import active_quarantines, readiness_of
 from aed.upkeep.faults.schemas import ReadinessOut
-from aed.upkeep.permissions import may_decide_policy
-from aed.upkeep.rules import CheckKind, Reason
+from aed.upkeep.permissions import require_policy_editor
+from aed.upkeep.rules import CheckKind, QuarantineReason
 
 router = APIRouter(tags=["upkeep"])
 
@@ -66,7 +66,7 @@ def check_device(
     """Tells of a check. The same one sent again changes nothing and is answered alike, so a phone without a
     network may try until it is answered."""
     now = clock.now()
-    taken = take_check(session, viewer, device_id, new, at=now)
+    taken = record_check(session, viewer, device_id, new, at=now)
     device = device_queries.device(session, viewer, taken.device.id)
     ready = readiness_of(
         session, device, at=now, checked_within_days=request.app.state.settings.arrival.checked_within_days
@@ -144,7 +144,7 @@ async def _sent_photo(
     async with wait_for_turn(request, PHOTOS, viewer.name):
         sent = await request.body()
         await run_in_threadpool(require, sent)
-        picture = await asyncio.get_running_loop().run_in_executor(_decoder, picture_made_apart, sent)
+        picture = await asyncio.get_running_loop().run_in_executor(_decoder, picture_in_subprocess, sent)
         yield sent, picture
 
 
@@ -254,7 +254,7 @@ def list_policy_history(session: ReadSession, viewer: ViewerDep, policy_id: RowI
     estate = (
         estate_queries.estate(session, viewer, policy.estate_id) if policy.estate_id is not None else None
     )
-    may_decide_policy(viewer, policy.estate_id, estate.region_id if estate is not None else None)
+    require_policy_editor(viewer, policy.estate_id, estate.region_id if estate is not None else None)
     return [
         RegistryChangeOut.of(each)
         for each in changes_of(session, subject="policies", subject_id=str(policy.id))
@@ -268,7 +268,7 @@ def get_check_form(
     """What a check of this device asks today, by the policy in force; for everyone who may see the device."""
     device = device_queries.device(session, viewer, device_id)
     policy = queries.policy_for(session, device)
-    standing = {each.reason for each in standing_quarantines(session, device.id)}
+    standing = {each.reason for each in active_quarantines(session, device.id)}
     terms = queries.terms_of(policy)
     asks = GLANCE_ASKS if kind is CheckKind.GLANCE else asked_of(terms.asks, standing)
     return FormOut(
@@ -277,8 +277,8 @@ def get_check_form(
         policy_id=policy.id if policy is not None else None,
         policy_version=policy.version if policy is not None else None,
         asks=[FormQuestionOut.of(question) for question in asks],
-        asks_about_recall=Reason.RECALL in standing,
-        needs_new_pads=Reason.USED in standing,
+        asks_about_recall=QuarantineReason.RECALL in standing,
+        needs_new_pads=QuarantineReason.USED in standing,
     )
 
 

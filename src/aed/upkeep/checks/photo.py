@@ -12,7 +12,7 @@ from aed.errors import InvalidInput
 if TYPE_CHECKING:
     from PIL import Image
 
-LONGEST_SIDE: Final = 1_600
+MAX_SIDE: Final = 1_600
 MAX_PIXELS: Final = 25_000_000
 """A phone's photos have 12 million, unless told otherwise; decoded, so many take 100 MB."""
 MAX_PIXELS_OF_WEBP: Final = 12_500_000
@@ -46,8 +46,8 @@ def picture_without_traces(sent: bytes) -> Picture:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # told by MAX_PIXELS
             _check_size(opened.width, opened.height)
             # Smaller before anything else is made of it: a JPEG already as it is decoded.
-            opened.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
-            opened.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+            opened.draft("RGB", (MAX_SIDE, MAX_SIDE))
+            opened.thumbnail((MAX_SIDE, MAX_SIDE))
             plain = _on_white(ImageOps.exif_transpose(opened))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InvalidInput("This is no whole JPEG, PNG or WebP picture.", field="photo") from error

@@ -32,7 +32,7 @@ _REFUSED: Final = 3
 """The exit status where the sentence on stderr is for whoever sent the photo."""
 
 
-def picture_made_apart(sent: bytes) -> Picture:
+def picture_in_subprocess(sent: bytes) -> Picture:
     """Call `photo.picture_without_traces` in another process. Raises InvalidInput, and TooBusy."""
     try:
         made = subprocess.run(

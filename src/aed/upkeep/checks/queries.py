@@ -19,7 +19,7 @@ from aed.upkeep.models import Check, Photo, Policy
 from aed.upkeep.rules import CheckKind, PolicyState, Question
 
 
-def device_of_the_house(session: Session, viewer: Viewer, device_id: int) -> Device:
+def managed_device(session: Session, viewer: Viewer, device_id: int) -> Device:
     """A device whose upkeep is the viewer's business.
 
     Raises NotFound when the viewer may not see it at all, else NotSignedIn or NotAllowed.
@@ -59,7 +59,7 @@ def checks(
 
     visibility: through `device_of_the_house`.
     """
-    device = device_of_the_house(session, viewer, device_id)
+    device = managed_device(session, viewer, device_id)
     statement = select(Check).where(Check.device_id == device.id)
     if before_id is not None:
         statement = statement.where(Check.id < before_id)
@@ -104,7 +104,7 @@ def photo(session: Session, viewer: Viewer, photo_id: int) -> tuple[Photo, bytes
     return row[0], row[1]
 
 
-def _told_to(viewer: Viewer) -> ColumnElement[bool]:
+def _readable_by(viewer: Viewer) -> ColumnElement[bool]:
     """Policies of makers and models are for everyone to read, an estate's for whoever knows the estate."""
     known = estate_visible_to(viewer, estate_id=Estate.id, region_id=Estate.region_id, state=Estate.state)
     return or_(Policy.estate_id.is_(None), Policy.estate_id.in_(select(Estate.id).where(known)))
@@ -112,7 +112,7 @@ def _told_to(viewer: Viewer) -> ColumnElement[bool]:
 
 def policy(session: Session, viewer: Viewer, policy_id: int) -> Policy:
     """Raises NotFound."""
-    found = session.scalar(select(Policy).where(Policy.id == policy_id, _told_to(viewer)))
+    found = session.scalar(select(Policy).where(Policy.id == policy_id, _readable_by(viewer)))
     if found is None:
         raise NotFound(f"There is no policy {policy_id} that you may see.", field="policy_id")
     return found
@@ -120,7 +120,7 @@ def policy(session: Session, viewer: Viewer, policy_id: int) -> Policy:
 
 def policies(session: Session, viewer: Viewer, *, limit: int, after_id: int = 0) -> Sequence[Policy]:
     """A page of policies in order of id, withdrawn ones too."""
-    statement = select(Policy).where(_told_to(viewer), Policy.id > after_id).order_by(Policy.id)
+    statement = select(Policy).where(_readable_by(viewer), Policy.id > after_id).order_by(Policy.id)
     return session.scalars(statement.limit(limit)).all()
 
 

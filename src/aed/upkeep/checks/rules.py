@@ -9,7 +9,7 @@ from typing import Final
 
 from aed.errors import InvalidInput
 from aed.registry.devices.rules import ConsumableKind
-from aed.upkeep.rules import MOST_AHEAD, MOST_LATE, CheckKind, Question, Reason
+from aed.upkeep.rules import MAX_CLOCK_AHEAD, MAX_DELAY, CheckKind, QuarantineReason, Question
 
 QUESTION_WORDS: Final = {
     Question.STATUS_LIGHT: ("Does the status light say that it is ready?", "状态指示灯显示正常吗？"),
@@ -132,15 +132,15 @@ class Answered:
 class Consequences:
     """What a check brings about."""
 
-    quarantines: tuple[Reason, ...]
-    lifts: frozenset[Reason]
+    quarantines: tuple[QuarantineReason, ...]
+    lifts: frozenset[QuarantineReason]
     is_passed: bool
     """All of what must be yes was asked and is yes: the device counts as checked on that day."""
     to_be_told: tuple[Question, ...]
     """What is wrong and no reason to quarantine."""
 
 
-def consequences(check: Answered, *, standing: Collection[Reason]) -> Consequences:
+def consequences(check: Answered, *, standing: Collection[QuarantineReason]) -> Consequences:
     """What follows from a check of a device that is quarantined for the reasons in `standing`.
 
     1. Not in its place: missing, and nothing else is known of it.
@@ -155,29 +155,29 @@ def consequences(check: Answered, *, standing: Collection[Reason]) -> Consequenc
     A glance lifts nothing: it sees a light through a window.
     """
     if not check.is_there:
-        return Consequences((Reason.MISSING,), frozenset(), False, ())
+        return Consequences((QuarantineReason.MISSING,), frozenset(), False, ())
     noes = [question for question, is_well in check.answers.items() if not is_well]
     fails = [question for question in noes if question in MUST_BE_YES]
     has_new_pads = ConsumableKind.PADS in check.replaced
-    quarantines: list[Reason] = []
+    quarantines: list[QuarantineReason] = []
     if check.was_used and not has_new_pads:
-        quarantines.append(Reason.USED)
+        quarantines.append(QuarantineReason.USED)
     if fails:
-        quarantines.append(Reason.FAILED_CHECK)
+        quarantines.append(QuarantineReason.FAILED_CHECK)
     if Question.CABINET in noes:
-        quarantines.append(Reason.CANNOT_OPEN)
+        quarantines.append(QuarantineReason.CANNOT_OPEN)
     is_passed = check.kind is not CheckKind.GLANCE and not quarantines and _answers_all(check)
-    lifts: set[Reason] = set()
+    lifts: set[QuarantineReason] = set()
     if is_passed:
-        lifts = {Reason.MISSING, Reason.NOT_RETURNED, Reason.FAILED_CHECK}
+        lifts = {QuarantineReason.MISSING, QuarantineReason.NOT_RETURNED, QuarantineReason.FAILED_CHECK}
         if check.answers.get(Question.ACCESS_AS_DESCRIBED):
-            lifts |= {Reason.FAILED_FETCHES, Reason.CANNOT_OPEN}
+            lifts |= {QuarantineReason.FAILED_FETCHES, QuarantineReason.CANNOT_OPEN}
         if check.answers.get(Question.CABINET):
-            lifts.add(Reason.CANNOT_OPEN)
+            lifts.add(QuarantineReason.CANNOT_OPEN)
         if has_new_pads or check.has_had_new_pads:
-            lifts.add(Reason.USED)
+            lifts.add(QuarantineReason.USED)
         if check.recall_is_done:
-            lifts.add(Reason.RECALL)
+            lifts.add(QuarantineReason.RECALL)
     return Consequences(
         quarantines=tuple(quarantines),
         lifts=frozenset(lifts & set(standing)),
@@ -186,12 +186,12 @@ def consequences(check: Answered, *, standing: Collection[Reason]) -> Consequenc
     )
 
 
-def asked_of(asks: Sequence[Question], standing: Collection[Reason]) -> tuple[Question, ...]:
+def asked_of(asks: Sequence[Question], standing: Collection[QuarantineReason]) -> tuple[Question, ...]:
     """What a form asks: what its policy says, and what answers the reasons for which a device is out."""
-    could_not_be_had = {Reason.FAILED_FETCHES, Reason.CANNOT_OPEN} & set(standing)
+    could_not_be_had = {QuarantineReason.FAILED_FETCHES, QuarantineReason.CANNOT_OPEN} & set(standing)
     if could_not_be_had and Question.ACCESS_AS_DESCRIBED not in asks:
         asks = (*asks, Question.ACCESS_AS_DESCRIBED)
-    if Reason.CANNOT_OPEN in standing and Question.CABINET not in asks:
+    if QuarantineReason.CANNOT_OPEN in standing and Question.CABINET not in asks:
         asks = (*asks, Question.CABINET)
     return tuple(asks)
 
@@ -206,13 +206,13 @@ def _answers_all(check: Answered) -> bool:
 
 def check_moment(answered_at: datetime, *, now: datetime) -> None:
     """Raises InvalidInput for a check of the future, or of long ago."""
-    if answered_at > now + MOST_AHEAD:
+    if answered_at > now + MAX_CLOCK_AHEAD:
         raise InvalidInput(
             "answered_at lies in the future: set the clock of the phone, or leave it out.",
             field="answered_at",
         )
-    if answered_at < now - MOST_LATE:
+    if answered_at < now - MAX_DELAY:
         raise InvalidInput(
-            f"answered_at is more than {MOST_LATE.days} days ago: check the device again.",
+            f"answered_at is more than {MAX_DELAY.days} days ago: check the device again.",
             field="answered_at",
         )

@@ -23,18 +23,18 @@ from aed.upkeep.confirmations import queries
 from aed.upkeep.confirmations.queries import lapse
 from aed.upkeep.confirmations.rules import FACT_QUESTIONS, FactAnswer
 from aed.upkeep.confirmations.schemas import ConfirmIn
-from aed.upkeep.faults.actions import keep_report
+from aed.upkeep.faults.actions import store_report
 from aed.upkeep.faults.schemas import ReportIn
 from aed.upkeep.labels.queries import labelled_device
-from aed.upkeep.messages import tell_person
-from aed.upkeep.models import Confirmed, Errand
-from aed.upkeep.permissions import may_check
-from aed.upkeep.retrievals.actions import close_call_out_as
-from aed.upkeep.retrievals.queries import open_errands_of
-from aed.upkeep.retrievals.rules import OUTCOMES_TO_ANSWER
-from aed.upkeep.rules import CheckKind, Fact, ReportKind, RetrievalOutcome
+from aed.upkeep.messages import notify_person
+from aed.upkeep.models import Confirmation, ConfirmationRequest
+from aed.upkeep.permissions import require_check_allowed
+from aed.upkeep.retrievals.actions import close_retrieval_as
+from aed.upkeep.retrievals.queries import open_requests
+from aed.upkeep.retrievals.rules import ANSWERABLE_OUTCOMES
+from aed.upkeep.rules import CheckKind, Fact, FaultKind, RetrievalOutcome
 
-_IF_NOT = {Fact.POSITION: ReportKind.MISSING, Fact.HOURS: ReportKind.NO_ACCESS}
+_IF_NOT = {Fact.POSITION: FaultKind.MISSING, Fact.HOURS: FaultKind.NO_ACCESS}
 """What a no comes to: somebody of the house looks."""
 
 
@@ -44,16 +44,16 @@ def confirm_fact(session: Session, who: Viewer, device_id: int, new: ConfirmIn, 
     For whoever may glance at it. Raises NotFound, NotSignedIn, NotAllowed, and Conflict for a withdrawn one.
     """
     device = device_queries.device(session, who, device_id, for_update=True)
-    may_check(who, CheckKind.GLANCE, device.estate_id, device.region_id)
+    require_check_allowed(who, CheckKind.GLANCE, device.estate_id, device.region_id)
     if device.state is DeviceState.WITHDRAWN:
         raise Conflict("This device has been withdrawn from the register.", field="device_id")
-    put_answer(
+    record_answer(
         session, who, device, new.fact, FactAnswer.YES if new.is_so else FactAnswer.NO, new.note, at=at
     )
     return device
 
 
-def put_answer(
+def record_answer(
     session: Session,
     who: Viewer,
     device: Device,
@@ -65,15 +65,15 @@ def put_answer(
 ) -> None:
     """What somebody says to one of the questions, with what follows. The device was read for update."""
     if answer is FactAnswer.YES:
-        put_confirmed(session, who, device, [fact], at=at)
+        record_confirmations(session, who, device, [fact], at=at)
     elif answer is FactAnswer.NO:
         if fact is Fact.HOURS:
             doubt_access(session, who, device, at=at)
         new = ReportIn(kind=_IF_NOT[fact], note=note)
-        keep_report(session, who, device, new, from_key=None, at=at)
+        store_report(session, who, device, new, from_key=None, at=at)
 
 
-def put_confirmed(
+def record_confirmations(
     session: Session, who: Viewer, device: Device, facts: Collection[Fact], *, at: datetime
 ) -> None:
     """These are confirmed as of `at`, unless somebody confirmed them later; whoever was asked is asked no
@@ -82,24 +82,24 @@ def put_confirmed(
     visibility: for whoever may confirm it.
     """
     for fact in facts:
-        row = session.get(Confirmed, (device.id, fact))
+        row = session.get(Confirmation, (device.id, fact))
         if row is None:
-            row = Confirmed(device_id=device.id, fact=fact, at=at, by_id=who.person_id, by_name=who.name)
+            row = Confirmation(device_id=device.id, fact=fact, at=at, by_id=who.person_id, by_name=who.name)
             session.add(row)
         elif row.at <= at:
             row.at, row.by_id, row.by_name = at, who.person_id, who.name
     if Fact.HOURS in facts:
         confirm_access(session, who, device, at=at)
-    for errand in open_errands_of(session, device.id):
-        if errand.fact in facts:
-            errand.closed_at = at
+    for confirmation_request in open_requests(session, device.id):
+        if confirmation_request.fact in facts:
+            confirmation_request.closed_at = at
     session.flush()
 
 
 KEY_PREFIX: Final = "ask_"
 
 
-def ask_of_fact(
+def send_request(
     session: Session,
     person: Person,
     device: Device,
@@ -114,7 +114,7 @@ def ask_of_fact(
     key = KEY_PREFIX + secrets.token_urlsafe(24)
     en, zh = FACT_QUESTIONS[fact]
     link = f"{public_url}/c/{key}"
-    if not tell_person(
+    if not notify_person(
         session,
         person,
         [device],
@@ -124,7 +124,7 @@ def ask_of_fact(
     ):
         return False
     session.add(
-        Errand(
+        ConfirmationRequest(
             key_hash=hash_key(key),
             device_id=device.id,
             person_id=person.id,
@@ -137,34 +137,37 @@ def ask_of_fact(
     return True
 
 
-def answer_errand(
+def answer_request(
     session: Session, viewer: Viewer, which: str, answer: str, note: str | None, *, at: datetime
-) -> Errand:
+) -> ConfirmationRequest:
     """The question is answered, with all that follows. The same answer again changes nothing.
 
     Raises NotFound, InvalidInput for what is no answer to it, Conflict where it is closed.
     """
-    found = queries.errand(session, viewer, which)
+    found = queries.confirmation_request(session, viewer, which)
     device = labelled_device(session, found.device_id)  # the device first, as everybody locks it
     if device is None:
-        raise NotFound("There is no such question.", field="errand")
+        raise NotFound("There is no such question.", field="confirmation_request")
     session.refresh(found, with_for_update=True)
     if found.answer == answer:
         return found
     if found.closed_at is not None or at >= found.lapses_at or device.state is DeviceState.WITHDRAWN:
-        raise Conflict("Thank you. This has been answered meanwhile, or is no longer asked.", field="errand")
-    allowed = tuple(FactAnswer) if found.fact is not None else OUTCOMES_TO_ANSWER
+        raise Conflict(
+            "Thank you. This has been answered meanwhile, or is no longer asked.",
+            field="confirmation_request",
+        )
+    allowed = tuple(FactAnswer) if found.fact is not None else ANSWERABLE_OUTCOMES
     if answer not in allowed:
         raise InvalidInput(f"answer is one of {', '.join(allowed)}.", field="answer")
     who = Viewer(name=f"person:{found.person_id}", person_id=found.person_id)
     found.answer, found.answered_at, found.closed_at = answer, at, at
     session.flush()
     if found.fact is not None:
-        put_answer(session, who, device, found.fact, FactAnswer(answer), note, at=at)
+        record_answer(session, who, device, found.fact, FactAnswer(answer), note, at=at)
     else:
-        call_out = queries.call_out_of(session, found)
-        assert call_out is not None
-        close_call_out_as(session, who, device, call_out, RetrievalOutcome(answer), note, at=at)
+        retrieval = queries.retrieval_of(session, found)
+        assert retrieval is not None
+        close_retrieval_as(session, who, device, retrieval, RetrievalOutcome(answer), note, at=at)
     return found
 
 
@@ -174,7 +177,7 @@ FROM_HOUR, UNTIL_HOUR = 9, 20
 """Nobody is asked by night."""
 
 
-def ask_nearby(session: Session, *, at: datetime, numbers: Trust, public_url: str, run: int) -> int:
+def ask_people_nearby(session: Session, *, at: datetime, numbers: Trust, public_url: str, run: int) -> int:
     """How many were asked. Of each device one thing, of each person one in `ask_every_days`, by day.
 
     `run` counts the runs: which part of the register is looked at follows from it.
@@ -199,7 +202,7 @@ def ask_nearby(session: Session, *, at: datetime, numbers: Trust, public_url: st
             if person is None:
                 continue
             busy.add(person_id)
-            if ask_of_fact(
+            if send_request(
                 session,
                 person,
                 each.device,

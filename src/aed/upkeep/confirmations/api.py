@@ -19,10 +19,16 @@ from aed.registry.devices.models import Device
 from aed.registry.devices.rules import probability_ready
 from aed.settings import Settings
 from aed.upkeep.confirmations import queries
-from aed.upkeep.confirmations.actions import answer_errand, confirm_fact
+from aed.upkeep.confirmations.actions import answer_request, confirm_fact
 from aed.upkeep.confirmations.queries import places_of, trust_of
-from aed.upkeep.confirmations.schemas import AnsweredIn, ConfirmIn, ErrandOut, TrustedOut, TrustOut
-from aed.upkeep.models import Errand
+from aed.upkeep.confirmations.schemas import (
+    AnsweredIn,
+    ConfirmationRequestOut,
+    ConfirmIn,
+    TrustedOut,
+    TrustOut,
+)
+from aed.upkeep.models import ConfirmationRequest
 from aed.upkeep.rules import Fact
 
 router = APIRouter(tags=["upkeep"])
@@ -68,34 +74,42 @@ def _trust_out(
     )
 
 
-@router.get("/errands")
+@router.get("/confirmation-requests")
 def list_confirmation_requests(
     session: ReadSession, viewer: ViewerDep, limit: Limit = 100
-) -> list[ErrandOut]:
+) -> list[ConfirmationRequestOut]:
     """The small questions that you are asked, the newest first."""
     now = clock.now()
-    return _errands_out(session, queries.errands_of(session, viewer, at=now, limit=limit), at=now)
+    return _requests_out(session, queries.requests_of(session, viewer, at=now, limit=limit), at=now)
 
 
-@router.get("/errands/{errand}")
-def get_confirmation_request(session: ReadSession, viewer: ViewerDep, errand: Which) -> ErrandOut:
+@router.get("/confirmation-requests/{confirmation_request}")
+def get_confirmation_request(
+    session: ReadSession, viewer: ViewerDep, confirmation_request: Which
+) -> ConfirmationRequestOut:
     """The question that was sent."""
-    return _errands_out(session, [queries.errand(session, viewer, errand)], at=clock.now())[0]
+    return _requests_out(
+        session, [queries.confirmation_request(session, viewer, confirmation_request)], at=clock.now()
+    )[0]
 
 
-@router.post("/errands/{errand}")
+@router.post("/confirmation-requests/{confirmation_request}")
 def answer_confirmation_request(
-    session: WriteSession, viewer: ViewerDep, errand: Which, given: AnsweredIn
-) -> ErrandOut:
+    session: WriteSession, viewer: ViewerDep, confirmation_request: Which, given: AnsweredIn
+) -> ConfirmationRequestOut:
     """Answers it. Whoever holds the key that was sent need not sign in."""
     now = clock.now()
-    found = answer_errand(session, viewer, errand, given.answer, given.note, at=now)
-    return _errands_out(session, [found], at=now)[0]
+    found = answer_request(session, viewer, confirmation_request, given.answer, given.note, at=now)
+    return _requests_out(session, [found], at=now)[0]
 
 
-def _errands_out(session: Session, found: Sequence[Errand], *, at: datetime) -> list[ErrandOut]:
+def _requests_out(
+    session: Session, found: Sequence[ConfirmationRequest], *, at: datetime
+) -> list[ConfirmationRequestOut]:
     places = places_of(session, [each.device_id for each in found])
     return [
-        ErrandOut.of(each, call_out=queries.call_out_of(session, each), where=places[each.device_id], at=at)
+        ConfirmationRequestOut.of(
+            each, retrieval=queries.retrieval_of(session, each), where=places[each.device_id], at=at
+        )
         for each in found
     ]

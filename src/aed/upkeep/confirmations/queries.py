@@ -24,29 +24,35 @@ from aed.responders.models import Responder, ResponderPlace
 from aed.responders.rules import ResponderState
 from aed.settings import Trust
 from aed.upkeep.confirmations.rules import ASKED, half_life_days
-from aed.upkeep.models import CallOut, Confirmed, Errand
+from aed.upkeep.models import Confirmation, ConfirmationRequest, Retrieval
 from aed.upkeep.rules import Fact
 
 
-def errand(session: Session, viewer: Viewer, which: str, *, for_update: bool = False) -> Errand:
+def confirmation_request(
+    session: Session, viewer: Viewer, which: str, *, for_update: bool = False
+) -> ConfirmationRequest:
     """By its key, whoever holds it; by its id only for the person who was asked. Raises NotFound.
 
     visibility: the key is known to whoever was sent it.
     """
-    statement = select(Errand).where(Errand.key_hash == hash_key(which))
+    statement = select(ConfirmationRequest).where(ConfirmationRequest.key_hash == hash_key(which))
     if which.isascii() and which.isdecimal() and len(which) < 19:
         if viewer.person_id is None:
-            raise NotFound("There is no such question.", field="errand")
-        statement = select(Errand).where(Errand.id == int(which), Errand.person_id == viewer.person_id)
+            raise NotFound("There is no such question.", field="confirmation_request")
+        statement = select(ConfirmationRequest).where(
+            ConfirmationRequest.id == int(which), ConfirmationRequest.person_id == viewer.person_id
+        )
     if for_update:
         statement = statement.with_for_update()
     found = session.scalar(statement)
     if found is None:
-        raise NotFound("There is no such question.", field="errand")
+        raise NotFound("There is no such question.", field="confirmation_request")
     return found
 
 
-def errands_of(session: Session, viewer: Viewer, *, at: datetime, limit: int) -> Sequence[Errand]:
+def requests_of(
+    session: Session, viewer: Viewer, *, at: datetime, limit: int
+) -> Sequence[ConfirmationRequest]:
     """What the person who is signed in is asked, the newest first. Raises NotSignedIn.
 
     visibility: a person's own.
@@ -54,9 +60,13 @@ def errands_of(session: Session, viewer: Viewer, *, at: datetime, limit: int) ->
     if viewer.person_id is None:
         raise NotSignedIn("Sign in as a person to see what you are asked.")
     return session.scalars(
-        select(Errand)
-        .where(Errand.person_id == viewer.person_id, Errand.closed_at.is_(None), Errand.lapses_at > at)
-        .order_by(Errand.id.desc())
+        select(ConfirmationRequest)
+        .where(
+            ConfirmationRequest.person_id == viewer.person_id,
+            ConfirmationRequest.closed_at.is_(None),
+            ConfirmationRequest.lapses_at > at,
+        )
+        .order_by(ConfirmationRequest.id.desc())
         .limit(limit)
     ).all()
 
@@ -67,13 +77,19 @@ def lapse(session: Session, *, at: datetime) -> None:
     visibility: for the timetable.
     """
     session.execute(
-        update(Errand).where(Errand.closed_at.is_(None), Errand.lapses_at <= at).values(closed_at=at)
+        update(ConfirmationRequest)
+        .where(ConfirmationRequest.closed_at.is_(None), ConfirmationRequest.lapses_at <= at)
+        .values(closed_at=at)
     )
 
 
-def call_out_of(session: Session, errand: Errand) -> CallOut | None:
+def retrieval_of(session: Session, confirmation_request: ConfirmationRequest) -> Retrieval | None:
     """visibility: of a question that the caller holds."""
-    return session.get(CallOut, errand.call_out_id) if errand.call_out_id is not None else None
+    return (
+        session.get(Retrieval, confirmation_request.retrieval_id)
+        if confirmation_request.retrieval_id is not None
+        else None
+    )
 
 
 _DAY = timedelta(days=1)
@@ -110,9 +126,9 @@ def trust_of(session: Session, device: Device, *, at: datetime, numbers: Trust) 
     return found
 
 
-def confirmations_of(session: Session, device_id: int) -> Sequence[Confirmed]:
+def confirmations_of(session: Session, device_id: int) -> Sequence[Confirmation]:
     """visibility: of a device that the caller may see."""
-    return session.scalars(select(Confirmed).where(Confirmed.device_id == device_id)).all()
+    return session.scalars(select(Confirmation).where(Confirmation.device_id == device_id)).all()
 
 
 LOOKS: Collection[Role] = (Role.LEAD, Role.KEEPER, Role.RESPONDER)
@@ -145,16 +161,16 @@ def fading(session: Session, *, after_id: int, limit: int, at: datetime, numbers
         .options(joinedload(Device.estate), joinedload(Device.region))
         .order_by(Device.id)
     ).all()
-    span = (Confirmed.device_id > after_id, Confirmed.device_id <= after_id + limit)
-    for row in session.scalars(select(Confirmed).where(*span)):
+    span = (Confirmation.device_id > after_id, Confirmation.device_id <= after_id + limit)
+    for row in session.scalars(select(Confirmation).where(*span)):
         told.setdefault(row.device_id, {})[row.fact] = row.at
     asked = set(
         session.scalars(
-            select(Errand.device_id).where(
-                Errand.device_id > after_id,
-                Errand.device_id <= after_id + limit,
-                Errand.closed_at.is_(None),
-                Errand.fact.is_not(None),
+            select(ConfirmationRequest.device_id).where(
+                ConfirmationRequest.device_id > after_id,
+                ConfirmationRequest.device_id <= after_id + limit,
+                ConfirmationRequest.closed_at.is_(None),
+                ConfirmationRequest.fact.is_not(None),
             )
         )
     )
@@ -257,8 +273,10 @@ def asked_lately(session: Session, person_ids: Collection[int], *, since: dateti
     """
     return set(
         session.scalars(
-            select(Errand.person_id).where(
-                Errand.person_id.in_(person_ids), Errand.asked_at > since, Errand.fact.is_not(None)
+            select(ConfirmationRequest.person_id).where(
+                ConfirmationRequest.person_id.in_(person_ids),
+                ConfirmationRequest.asked_at > since,
+                ConfirmationRequest.fact.is_not(None),
             )
         )
     )

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from aed.accounts.fields import FreeText, Id
 from aed.upkeep.confirmations.queries import Trusted
 from aed.upkeep.confirmations.rules import FACT_QUESTIONS, FactAnswer
-from aed.upkeep.models import CallOut, Errand
-from aed.upkeep.retrievals.rules import OUTCOME_WORDS, OUTCOMES_TO_ANSWER
+from aed.upkeep.models import ConfirmationRequest, Retrieval
+from aed.upkeep.retrievals.rules import ANSWERABLE_OUTCOMES, OUTCOME_WORDS
 from aed.upkeep.rules import Fact, short_number
 
 Note = Annotated[FreeText, Field(max_length=500)]
@@ -68,7 +68,7 @@ class AnswerOut(BaseModel):
     zh: str
 
 
-class ErrandOut(BaseModel):
+class ConfirmationRequestOut(BaseModel):
     """A small question to one person about one device."""
 
     id: Id
@@ -84,27 +84,32 @@ class ErrandOut(BaseModel):
 
     @classmethod
     def of(
-        cls, errand: Errand, *, call_out: CallOut | None, where: tuple[str | None, str | None], at: datetime
-    ) -> ErrandOut:
+        cls,
+        confirmation_request: ConfirmationRequest,
+        *,
+        retrieval: Retrieval | None,
+        where: tuple[str | None, str | None],
+        at: datetime,
+    ) -> ConfirmationRequestOut:
         words: list[tuple[str, tuple[str, str]]]
-        if errand.fact is not None:
-            en, zh = FACT_QUESTIONS[errand.fact]
+        if confirmation_request.fact is not None:
+            en, zh = FACT_QUESTIONS[confirmation_request.fact]
             words = [(str(each), said) for each, said in _ANSWER_WORDS.items()]
         else:
-            sent = f"{call_out.sent_at:%Y-%m-%d %H:%MZ}" if call_out is not None else ""
+            sent = f"{retrieval.sent_at:%Y-%m-%d %H:%MZ}" if retrieval is not None else ""
             en = f"The AED was sent for ({sent}). Is it back, and was it used?"
             zh = f"该AED曾被派人取用（{sent}）。已归还吗？使用过吗？"
-            words = [(str(each), OUTCOME_WORDS[each]) for each in OUTCOMES_TO_ANSWER]
+            words = [(str(each), OUTCOME_WORDS[each]) for each in ANSWERABLE_OUTCOMES]
         return cls(
-            id=errand.id,
-            number=short_number(errand.device_id),
+            id=confirmation_request.id,
+            number=short_number(confirmation_request.device_id),
             en=en,
             zh=zh,
             where_en=where[0],
             where_zh=where[1],
-            asked_at=errand.asked_at,
-            is_open=errand.closed_at is None and at < errand.lapses_at,
-            answer=errand.answer,
+            asked_at=confirmation_request.asked_at,
+            is_open=confirmation_request.closed_at is None and at < confirmation_request.lapses_at,
+            answer=confirmation_request.answer,
             answers=[AnswerOut(answer=each, en=said[0], zh=said[1]) for each, said in words],
         )
 

@@ -14,7 +14,7 @@ from aed.accounts.authentication import ViewerDep, viewer_of_person
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Limit, RowId
-from aed.upkeep.device_filter import DueDep, Whose
+from aed.upkeep.device_filter import DeviceFilter, DueFilterDep
 from aed.upkeep.due import calendars as actions
 from aed.upkeep.due import calendars as calendar
 from aed.upkeep.due import queries, sheets
@@ -30,7 +30,7 @@ from aed.upkeep.due.schemas import (
     ReplacementOut,
 )
 from aed.upkeep.public_address import public_address
-from aed.upkeep.rules import Matter
+from aed.upkeep.rules import DueKind
 
 router = APIRouter(tags=["upkeep"])
 
@@ -38,7 +38,7 @@ _FILE: Final = {"schema": {"type": "string", "format": "binary"}}
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _SHEET: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The file", "content": {_XLSX: _FILE}}}
 Days = Annotated[int, Query(ge=0, le=800, description="Due within so many days; what is overdue always")]
-Matters = Annotated[list[Matter] | None, Query(description="Only these; may be repeated", alias="matter")]
+Matters = Annotated[list[DueKind] | None, Query(description="Only these; may be repeated", alias="matter")]
 DueAfter = Annotated[str | None, Query(pattern="^[0-9]{1,6}$", description="The `next` of the page before")]
 Months = Annotated[int, Query(ge=1, le=60, description="So many months, the present one first")]
 
@@ -47,7 +47,7 @@ Months = Annotated[int, Query(ge=1, le=60, description="So many months, the pres
 def list_due(
     session: ReadSession,
     viewer: ViewerDep,
-    whose: DueDep,
+    whose: DueFilterDep,
     days: Days = 30,
     matter: Matters = None,
     limit: Limit = 100,
@@ -69,7 +69,7 @@ def list_due(
 def get_due_sheet(
     session: ReadSession,
     viewer: ViewerDep,
-    whose: DueDep,
+    whose: DueFilterDep,
     days: Days = 30,
     matter: Matters = None,
 ) -> Response:
@@ -87,7 +87,7 @@ def get_due_sheet(
 def get_due_calendar(
     session: ReadSession,
     viewer: ViewerDep,
-    whose: DueDep,
+    whose: DueFilterDep,
     days: Days = 366,
 ) -> Response:
     """The same as a calendar of whole days, without the daily glances."""
@@ -95,8 +95,8 @@ def get_due_calendar(
     return _calendar(session, viewer, whose, at=at, days=days)
 
 
-def _calendar(session: Session, viewer: Viewer, whose: Whose, *, at: datetime, days: int) -> Response:
-    matters = [each for each in Matter if each is not Matter.GLANCE]
+def _calendar(session: Session, viewer: Viewer, whose: DeviceFilter, *, at: datetime, days: int) -> Response:
+    matters = [each for each in DueKind if each is not DueKind.GLANCE]
     duties = _duties(session, viewer, whose, at=at, days=days, matters=matters)
     return Response(
         calendar.due_calendar(duties, at=at),
@@ -143,7 +143,7 @@ def read_due_calendar(
     found, region = calendar_by_key(session, due_key)
     viewer = viewer_of_person(session, found.person_id)
     keeper_id = found.person_id if found.is_mine else None
-    whose = Whose(estate_id=found.estate_id, region=region, keeper_id=keeper_id)
+    whose = DeviceFilter(estate_id=found.estate_id, region=region, keeper_id=keeper_id)
     return _calendar(session, viewer, whose, at=at, days=366)
 
 
@@ -151,7 +151,7 @@ def read_due_calendar(
 def list_replacements(
     session: ReadSession,
     viewer: ViewerDep,
-    whose: DueDep,
+    whose: DueFilterDep,
     months: Months = 12,
 ) -> list[ReplacementOut]:
     """What to order for the year ahead: how many pads and batteries expire in each month, by model. What has
@@ -165,7 +165,7 @@ def list_replacements(
 def get_replacement_sheet(
     session: ReadSession,
     viewer: ViewerDep,
-    whose: DueDep,
+    whose: DueFilterDep,
     months: Months = 12,
 ) -> Response:
     """The same as a spreadsheet: a row for each model and kind, a column for each month."""
@@ -178,13 +178,13 @@ def get_replacement_sheet(
 def _duties(
     session: Session,
     viewer: Viewer,
-    whose: Whose,
+    whose: DeviceFilter,
     *,
     at: datetime,
     days: int,
-    matters: Sequence[Matter] | None,
+    matters: Sequence[DueKind] | None,
 ) -> Duties:
-    return queries.duties(session, viewer, whose, at=at, within_days=days, matters=matters or tuple(Matter))
+    return queries.duties(session, viewer, whose, at=at, within_days=days, matters=matters or tuple(DueKind))
 
 
 def _attached(made: bytes, media_type: str, name: str) -> Response:

@@ -56,7 +56,7 @@ def own_person_id(viewer: Viewer) -> int:
     return viewer.person_id
 
 
-MOST_OF_ONE: Final = 20
+MAX_CALENDARS: Final = 20
 KEY_PREFIX: Final = "due_"
 
 
@@ -69,8 +69,8 @@ def make_calendar(
     Raises NotSignedIn, NotFound for an estate that the person may not see, Conflict for too many.
     """
     person_id = own_person_id(who)
-    if len(calendars_of(session, who)) >= MOST_OF_ONE:
-        raise Conflict(f"One person has at most {MOST_OF_ONE} addresses: revoke one.")
+    if len(calendars_of(session, who)) >= MAX_CALENDARS:
+        raise Conflict(f"One person has at most {MAX_CALENDARS} addresses: revoke one.")
     if new.estate_id is not None:
         estate_queries.estate(session, who, new.estate_id)
     region = region_by_code(session, new.region) if new.region is not None else None

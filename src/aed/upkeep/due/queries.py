@@ -23,17 +23,17 @@ from aed.registry.devices.rules import ConsumableKind, ConsumableState, DeviceSt
 from aed.registry.estates.models import Estate
 from aed.upkeep.checks.queries import all_in_force
 from aed.upkeep.checks.rules import DEFAULT, Scope, Terms, closest
-from aed.upkeep.device_filter import Whose, narrowed
+from aed.upkeep.device_filter import DeviceFilter, filter_conditions
 from aed.upkeep.due.rules import Due, in_one_line, next_by_days, next_by_months
 from aed.upkeep.models import Check, Quarantine
-from aed.upkeep.rules import CheckKind, Matter
+from aed.upkeep.rules import CheckKind, DueKind
 
-MOST_DEVICES = 20_000
+MAX_DEVICES = 20_000
 """Of more devices at once nobody makes a list."""
 MATTERS = {
-    ConsumableKind.PADS: Matter.PADS,
-    ConsumableKind.CHILD_PADS: Matter.CHILD_PADS,
-    ConsumableKind.BATTERY: Matter.BATTERY,
+    ConsumableKind.PADS: DueKind.PADS,
+    ConsumableKind.CHILD_PADS: DueKind.CHILD_PADS,
+    ConsumableKind.BATTERY: DueKind.BATTERY,
 }
 
 
@@ -81,11 +81,11 @@ class Duties:
 def duties(
     session: Session,
     viewer: Viewer,
-    whose: Whose,
+    whose: DeviceFilter,
     *,
     at: datetime,
     within_days: int,
-    matters: Iterable[Matter] = tuple(Matter),
+    matters: Iterable[DueKind] = tuple(DueKind),
 ) -> Duties:
     """All that is overdue, and due within so many days, of devices whose upkeep is the viewer's business.
 
@@ -102,7 +102,7 @@ def duties_of(
     *,
     at: datetime,
     within_days: int,
-    matters: Iterable[Matter] = tuple(Matter),
+    matters: Iterable[DueKind] = tuple(DueKind),
 ) -> Duties:
     """The same of the devices whose ids `chosen` answers. Six statements, whatever their number."""
     devices = _devices(session, viewer, chosen)
@@ -142,24 +142,24 @@ def _looks(device_id: int, terms: Terms, last: dict[CheckKind, date], since: dat
     found = []
     if terms.glance_days is not None:
         seen = max(last.values(), default=None)
-        found.append(Due(device_id, Matter.GLANCE, next_by_days(seen, terms.glance_days, since=since)))
+        found.append(Due(device_id, DueKind.GLANCE, next_by_days(seen, terms.glance_days, since=since)))
     if terms.check_days is not None:
         checked = max((day for kind, day in last.items() if kind is not CheckKind.GLANCE), default=None)
-        found.append(Due(device_id, Matter.CHECK, next_by_days(checked, terms.check_days, since=since)))
+        found.append(Due(device_id, DueKind.CHECK, next_by_days(checked, terms.check_days, since=since)))
     if terms.service_months is not None:
         serviced = last.get(CheckKind.SERVICE)
         due_on = next_by_months(serviced, terms.service_months, since=since)
-        found.append(Due(device_id, Matter.SERVICE, due_on))
+        found.append(Due(device_id, DueKind.SERVICE, due_on))
     return found
 
 
-def _chosen(session: Session, viewer: Viewer, whose: Whose) -> Select[int]:
+def _chosen(session: Session, viewer: Viewer, whose: DeviceFilter) -> Select[int]:
     """The ids of the devices that are asked for, as a part of other statements."""
     return select(Device.id).where(
         visible_to(viewer, Device),
         managed_by(viewer, Device),
         Device.state != DeviceState.WITHDRAWN,
-        *narrowed(session, whose),
+        *filter_conditions(session, whose),
     )
 
 
@@ -184,11 +184,11 @@ def _devices(session: Session, viewer: Viewer, chosen: Select[int]) -> dict[int,
         .outerjoin(Estate, Estate.id == Device.estate_id)
         .where(visible_to(viewer, Device), Device.id.in_(chosen))
         .order_by(Device.id)
-        .limit(MOST_DEVICES + 1)
+        .limit(MAX_DEVICES + 1)
     ).all()
-    if len(rows) > MOST_DEVICES:
+    if len(rows) > MAX_DEVICES:
         raise InvalidInput(
-            f"These are more than {MOST_DEVICES} devices: ask for a region or an estate.", field="region"
+            f"These are more than {MAX_DEVICES} devices: ask for a region or an estate.", field="region"
         )
     return {row[0]: DueDevice(*row) for row in rows}
 
@@ -257,7 +257,9 @@ def _to_be_brought_back(session: Session, devices: dict[int, DueDevice], chosen:
         .where(Quarantine.device_id.in_(chosen), Quarantine.lifted_at.is_(None))
         .group_by(Quarantine.device_id)
     )
-    return [Due(device_id, Matter.RETURN, _local_day(since, devices[device_id])) for device_id, since in rows]
+    return [
+        Due(device_id, DueKind.RETURN, _local_day(since, devices[device_id])) for device_id, since in rows
+    ]
 
 
 # --- what to order --------------------------------------------------------------------------------------
@@ -276,7 +278,7 @@ class Replacement:
 
 
 def replacements(
-    session: Session, viewer: Viewer, whose: Whose, *, today: date, months: int
+    session: Session, viewer: Viewer, whose: DeviceFilter, *, today: date, months: int
 ) -> list[Replacement]:
     """What to order for the months to come, the present one first: what expires in each, by model. Makers and
     models that lists write in several ways are counted under the commonest.

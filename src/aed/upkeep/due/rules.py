@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from aed.upkeep.rules import Matter, months_after
+from aed.upkeep.rules import DueKind, months_after
 
 DUE_WORDS: Final = {
-    Matter.GLANCE: ("look at its light", "查看指示灯"),
-    Matter.CHECK: ("check", "巡检"),
-    Matter.SERVICE: ("service", "维保"),
-    Matter.PADS: ("replace pads", "更换电极片"),
-    Matter.CHILD_PADS: ("replace child pads", "更换儿童电极片"),
-    Matter.BATTERY: ("replace battery", "更换电池"),
-    Matter.RETURN: ("bring back into service", "恢复使用"),
+    DueKind.GLANCE: ("look at its light", "查看指示灯"),
+    DueKind.CHECK: ("check", "巡检"),
+    DueKind.SERVICE: ("service", "维保"),
+    DueKind.PADS: ("replace pads", "更换电极片"),
+    DueKind.CHILD_PADS: ("replace child pads", "更换儿童电极片"),
+    DueKind.BATTERY: ("replace battery", "更换电池"),
+    DueKind.RETURN: ("bring back into service", "恢复使用"),
 }
 
 
@@ -26,7 +26,7 @@ class Due:
     """One thing to do: on `due_on` at the latest, a date in the device's time zone."""
 
     device_id: int
-    matter: Matter
+    matter: DueKind
     due_on: date
 
     def overdue_days(self, today: date) -> int:
@@ -45,7 +45,7 @@ def next_by_months(last: date | None, every_months: int, *, since: date) -> date
     return months_after(last or since, every_months)
 
 
-def in_one_line(late: Mapping[Matter, int], soon: Mapping[Matter, int]) -> tuple[str, str]:
+def in_one_line(late: Mapping[DueKind, int], soon: Mapping[DueKind, int]) -> tuple[str, str]:
     """What is overdue of how many devices, and what is due, in one line: English, Chinese."""
     if not any(late.values()) and not any(soon.values()):
         return "Nothing is due.", "暂无到期事项。"
@@ -53,7 +53,7 @@ def in_one_line(late: Mapping[Matter, int], soon: Mapping[Matter, int]) -> tuple
     return f"AED: {en}.", f"AED：{zh}。"
 
 
-def counted(late: Mapping[Matter, int], soon: Mapping[Matter, int]) -> tuple[str, str]:
+def counted(late: Mapping[DueKind, int], soon: Mapping[DueKind, int]) -> tuple[str, str]:
     """Of how many devices a matter is overdue, and of how many due; the one with most overdue comes first."""
     late, soon = Counter(late), Counter(soon)
     matters = sorted(DUE_WORDS, key=lambda matter: (-late[matter], -soon[matter]))

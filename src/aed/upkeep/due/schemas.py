@@ -11,7 +11,7 @@ from aed.registry.devices.rules import ConsumableKind
 from aed.upkeep.due.queries import Duties, Replacement
 from aed.upkeep.due.rules import DUE_WORDS, Due
 from aed.upkeep.models import DueCalendar
-from aed.upkeep.rules import Matter, short_number
+from aed.upkeep.rules import DueKind, short_number
 
 
 class DueOut(BaseModel):
@@ -22,7 +22,7 @@ class DueOut(BaseModel):
     estate_zh: str | None
     place_en: str | None
     place_zh: str | None
-    matter: Matter
+    matter: DueKind
     en: str
     zh: str
     due_on: date = Field(description="The last day on which it is in time, at the device")

@@ -12,7 +12,7 @@ from aed.files.workbooks import workbook
 from aed.registry.devices.rules import ConsumableKind
 from aed.upkeep.due.queries import Duties, Replacement
 from aed.upkeep.due.rules import DUE_WORDS
-from aed.upkeep.rules import Matter, months_after, short_number
+from aed.upkeep.rules import DueKind, months_after, short_number
 
 _DUE_COLUMNS: Final = (
     ("到期 due on", 12),
@@ -51,7 +51,7 @@ def due_sheet(duties: Duties) -> bytes:
             if days:
                 sheet.write_number(row, 1, days, late)
             words = [
-                _both(*DUE_WORDS[Matter(due.matter)]),
+                _both(*DUE_WORDS[DueKind(due.matter)]),
                 short_number(due.device_id),
                 _either(device.estate_zh, device.estate_en),
                 _either(device.place_zh, device.place_en),

@@ -19,40 +19,40 @@ from aed.registry.devices.rules import DeviceState
 from aed.upkeep.faults import queries
 from aed.upkeep.faults.schemas import ReportIn
 from aed.upkeep.labels.queries import labelled_device
-from aed.upkeep.messages import tell_keepers
-from aed.upkeep.models import Check, Quarantine, Recall, Report
-from aed.upkeep.permissions import may_check, may_tell_of_a_fetch
+from aed.upkeep.messages import notify_keepers
+from aed.upkeep.models import Check, FaultReport, Quarantine, Recall
+from aed.upkeep.permissions import require_check_allowed, require_retrieval_reporter
 from aed.upkeep.rules import (
     BY_NAME_ONLY,
     QUARANTINE_WORDS,
     REPORT_WORDS,
     WHEN_CONFIRMED,
     CheckKind,
-    Reason,
-    ReportState,
+    FaultReportState,
+    QuarantineReason,
     device_id_of,
     follows_from,
 )
 
 
-def begin(
+def begin_quarantines(
     session: Session,
     who: Viewer,
     device: Device,
-    reasons: Collection[Reason],
+    reasons: Collection[QuarantineReason],
     *,
     at: datetime,
     since: datetime | None = None,
-    said: str | None = None,
+    note: str | None = None,
     check: Check | None = None,
-    report: Report | None = None,
+    report: FaultReport | None = None,
 ) -> None:
     """The device is not offered from now on, for these reasons, and whoever keeps it is told.
 
     A reason that stands already goes on standing. `since`: when it was so, where that was before it was told.
     `device` was read for update, with its estate and region: of two who begin, one waits for the other.
     """
-    standing = list(queries.standing_quarantines(session, device.id))
+    standing = list(queries.active_quarantines(session, device.id))
     known = {each.reason for each in standing}
     new = [reason for reason in reasons if reason not in known]
     for reason in new:
@@ -60,7 +60,7 @@ def begin(
             device_id=device.id,
             reason=reason,
             since=min(since or at, at),
-            said=said,
+            note=note,
             by_check_id=check.id if check is not None else None,
             by_report_id=report.id if report is not None else None,
             reason_before=_by_hand(device, standing),
@@ -72,7 +72,7 @@ def begin(
     session.flush()
     _show(session, who, device, standing, at=at)
     en, zh = _in_words(new)
-    tell_keepers(
+    notify_keepers(
         session,
         who,
         [device],
@@ -95,9 +95,9 @@ def begin_recall(
     others = list(standing)
     quarantine = Quarantine(
         device_id=device.id,
-        reason=Reason.RECALL,
+        reason=QuarantineReason.RECALL,
         since=at,
-        said=recall.reference,
+        note=recall.reference,
         recall_id=recall.id,
         reason_before=_by_hand(device, others),
     )
@@ -106,18 +106,18 @@ def begin_recall(
     _show(session, who, device, [*others, quarantine], at=at)
 
 
-def lift(
+def lift_quarantines(
     session: Session,
     who: Viewer,
     device: Device,
-    reasons: Collection[Reason],
+    reasons: Collection[QuarantineReason],
     *,
     check: Check,
     at: datetime,
 ) -> None:
     """The check answers these reasons, as far as they stood when it was answered. The device is offered again
     when none is left, unless somebody had taken it out of service by hand before."""
-    standing = queries.standing_quarantines(session, device.id)
+    standing = queries.active_quarantines(session, device.id)
     ended = [each for each in standing if each.reason in reasons and each.since <= check.answered_at]
     if not ended:
         return
@@ -157,23 +157,23 @@ def _show(
     flush_or_conflict(session, "The device cannot be quarantined so.", None)
 
 
-def _in_words(reasons: Iterable[Reason]) -> tuple[str, str]:
+def _in_words(reasons: Iterable[QuarantineReason]) -> tuple[str, str]:
     words = [QUARANTINE_WORDS[reason] for reason in dict.fromkeys(reasons)]
     return ", ".join(en for en, _ in words), "、".join(zh for _, zh in words)
 
 
 log = structlog.get_logger("aed")
 
-MOST_FROM_ONE: Final = 5
+MAX_REPORTS_PER_ADDRESS: Final = 5
 """Strangers' reports from one address within an hour."""
-MOST_OF_A_DEVICE: Final = 20
+MAX_REPORTS_PER_DEVICE: Final = 20
 """Strangers' reports of one device within a day, whoever they come from: after so many its keeper knows."""
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def report_device(
     session: Session, who: Viewer, device_id: int, new: ReportIn, *, from_key: str | None, at: datetime
-) -> Report:
+) -> FaultReport:
     """The report is kept, and whoever keeps the device is told of the first of its kind.
 
     A stranger's quarantines nothing: strangers alone could otherwise take a network down. Somebody of the
@@ -184,15 +184,15 @@ def report_device(
     """
     device = device_queries.device(session, who, device_id, for_update=True)
     if new.kind in BY_NAME_ONLY:
-        may_tell_of_a_fetch(who, device.estate_id, device.region_id)
+        require_retrieval_reporter(who, device.estate_id, device.region_id)
     if device.state is DeviceState.WITHDRAWN:
         raise Conflict("This device has been withdrawn from the register.", field="device_id")
     is_stranger = not is_insider(who, device.estate_id, device.region_id)
     if is_stranger:
-        _not_too_many_from(session, from_key, at=at)
+        _require_few_reports_from(session, from_key, at=at)
         if _has_enough(session, device, at=at):
             raise TooBusy("Thank you. Whoever keeps this device has been told of it many times today.")
-    return keep_report(session, who, device, new, from_key=from_key if is_stranger else None, at=at)
+    return store_report(session, who, device, new, from_key=from_key if is_stranger else None, at=at)
 
 
 def report_by_number(
@@ -210,29 +210,31 @@ def report_by_number(
     device = labelled_device(session, device_id)
     is_stranger = device is None or not is_insider(who, device.estate_id, device.region_id)
     if is_stranger:
-        _not_too_many_from(session, from_key, at=at)
+        _require_few_reports_from(session, from_key, at=at)
     if device is None or device.state is DeviceState.WITHDRAWN:
         log.info("report of no device", number=number)
     elif not (is_stranger and _has_enough(session, device, at=at)):
-        keep_report(session, who, device, new, from_key=from_key if is_stranger else None, at=at)
+        store_report(session, who, device, new, from_key=from_key if is_stranger else None, at=at)
 
 
-def _not_too_many_from(session: Session, from_key: str | None, *, at: datetime) -> None:
-    if queries.reports_lately(session, since=at - _HOUR, from_key=from_key) >= MOST_FROM_ONE:
+def _require_few_reports_from(session: Session, from_key: str | None, *, at: datetime) -> None:
+    if queries.count_recent_reports(session, since=at - _HOUR, from_key=from_key) >= MAX_REPORTS_PER_ADDRESS:
         raise TooBusy("Thank you. You have reported several devices: wait an hour before the next.")
 
 
 def _has_enough(session: Session, device: Device, *, at: datetime) -> bool:
-    return queries.reports_lately(session, since=at - _DAY, device_id=device.id) >= MOST_OF_A_DEVICE
+    return (
+        queries.count_recent_reports(session, since=at - _DAY, device_id=device.id) >= MAX_REPORTS_PER_DEVICE
+    )
 
 
-def keep_report(
+def store_report(
     session: Session, who: Viewer, device: Device, new: ReportIn, *, from_key: str | None, at: datetime
-) -> Report:
+) -> FaultReport:
     """The report is kept, with all that follows; whether it may be taken the caller has asked. The device was
     read for update, with its estate and region."""
     is_first = all(each.kind is not new.kind for each in queries.open_reports(session, device.id, until=at))
-    report = Report(
+    report = FaultReport(
         device_id=device.id,
         kind=new.kind,
         note=new.note,
@@ -240,17 +242,17 @@ def keep_report(
         by_id=who.person_id,
         by_name=who.name if who.is_signed_in else None,
         from_key=from_key,
-        state=ReportState.OPEN,
+        state=FaultReportState.OPEN,
     )
     session.add(report)
     session.flush()
-    reason = follows_from(new.kind, failed_fetches=queries.failed_fetches(session, device.id))
+    reason = follows_from(new.kind, failed_fetches=queries.count_failed_fetches(session, device.id))
     if reason is not None:
-        begin(session, who, device, [reason], at=at, said=new.note, report=report)
+        begin_quarantines(session, who, device, [reason], at=at, note=new.note, report=report)
     elif is_first:
         en, zh = REPORT_WORDS[new.kind]
         said_en, said_zh = (" (with a note)", "（附有说明）") if new.note else ("", "")  # a stranger's words
-        tell_keepers(
+        notify_keepers(
             session,
             who,
             [device],
@@ -262,28 +264,34 @@ def keep_report(
 
 
 def close_report(
-    session: Session, who: Viewer, report_id: int, *, state: ReportState, at: datetime
-) -> Report:
+    session: Session, who: Viewer, report_id: int, *, state: FaultReportState, at: datetime
+) -> FaultReport:
     """It is confirmed, and what follows from it holds; or dismissed. For whoever may check the device.
 
     Raises Conflict for one that is closed already.
     """
     found = queries.report(session, who, report_id)
     device = device_queries.device(session, who, found.device_id, for_update=True)
-    may_check(who, CheckKind.CHECK, device.estate_id, device.region_id)
+    require_check_allowed(who, CheckKind.CHECK, device.estate_id, device.region_id)
     session.refresh(found, with_for_update=True)
-    if found.state is not ReportState.OPEN:
+    if found.state is not FaultReportState.OPEN:
         raise Conflict(f"The report is {found.state} already.", field="state")
     found.state, found.closed_at, found.closed_by = state, at, who.name
     session.flush()
     reason = WHEN_CONFIRMED.get(found.kind)
-    if state is ReportState.CONFIRMED and reason is not None and device.state is not DeviceState.WITHDRAWN:
-        begin(session, who, device, [reason], at=at, said=found.note, report=found)
+    if (
+        state is FaultReportState.CONFIRMED
+        and reason is not None
+        and device.state is not DeviceState.WITHDRAWN
+    ):
+        begin_quarantines(session, who, device, [reason], at=at, note=found.note, report=found)
     return found
 
 
 def forget_addresses(session: Session, *, at: datetime) -> None:
     """Addresses are kept for a day, as long as they are counted."""
     session.execute(
-        update(Report).where(Report.at <= at - _DAY, Report.from_key.is_not(None)).values(from_key=None)
+        update(FaultReport)
+        .where(FaultReport.at <= at - _DAY, FaultReport.from_key.is_not(None))
+        .values(from_key=None)
     )

@@ -12,7 +12,7 @@ from aed.accounts.sign_in.rules import address_key
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, Limit, RowId, cursor_id
 from aed.registry.devices import queries as device_queries
-from aed.upkeep.device_filter import WhoseDep
+from aed.upkeep.device_filter import DeviceFilterDep
 from aed.upkeep.faults import actions, queries
 from aed.upkeep.faults.queries import readiness_of
 from aed.upkeep.faults.schemas import (
@@ -26,7 +26,7 @@ from aed.upkeep.faults.schemas import (
     ReportPage,
     ThanksOut,
 )
-from aed.upkeep.rules import Reason
+from aed.upkeep.rules import QuarantineReason
 
 router = APIRouter(tags=["upkeep"])
 
@@ -59,7 +59,7 @@ def report_device_by_number(
 def list_reports(
     session: ReadSession,
     viewer: ViewerDep,
-    whose: WhoseDep,
+    whose: DeviceFilterDep,
     closed: Annotated[bool, Query(description="Those that are closed too")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
@@ -95,8 +95,8 @@ def get_readiness(
 def list_quarantines(
     session: ReadSession,
     viewer: ViewerDep,
-    whose: WhoseDep,
-    reason: Reason | None = None,
+    whose: DeviceFilterDep,
+    reason: QuarantineReason | None = None,
     lifted: Annotated[bool, Query(description="Those that are over too")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,

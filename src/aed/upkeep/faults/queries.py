@@ -18,14 +18,14 @@ from aed.errors import NotFound
 from aed.registry.devices.dispatchable import out_on_call
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import NEEDED_KINDS, ConsumableKind, Readiness, readiness_on
-from aed.upkeep.device_filter import Whose, narrowed
-from aed.upkeep.models import Check, Quarantine, Report
-from aed.upkeep.rules import CheckKind, Reason, ReportKind, ReportState
+from aed.upkeep.device_filter import DeviceFilter, filter_conditions
+from aed.upkeep.models import Check, FaultReport, Quarantine
+from aed.upkeep.rules import CheckKind, FaultKind, FaultReportState, QuarantineReason
 
 _AT_ONCE = 1_000
 
 
-def standing_quarantines(session: Session, device_id: int) -> Sequence[Quarantine]:
+def active_quarantines(session: Session, device_id: int) -> Sequence[Quarantine]:
     """Why a device is not offered now, the oldest reason first.
 
     visibility: of a device that the viewer may see; that it must not be used is for everyone to know.
@@ -37,7 +37,7 @@ def standing_quarantines(session: Session, device_id: int) -> Sequence[Quarantin
     ).all()
 
 
-def standing_of(session: Session, device_ids: Sequence[int]) -> dict[int, list[Quarantine]]:
+def active_quarantines_of(session: Session, device_ids: Sequence[int]) -> dict[int, list[Quarantine]]:
     """The same of many.
 
     visibility: for actions on devices that are theirs to quarantine.
@@ -57,18 +57,18 @@ def standing_of(session: Session, device_ids: Sequence[int]) -> dict[int, list[Q
 def quarantines(
     session: Session,
     viewer: Viewer,
-    whose: Whose,
+    whose: DeviceFilter,
     *,
     limit: int,
     after_id: int = 0,
-    reason: Reason | None = None,
+    reason: QuarantineReason | None = None,
     also_lifted: bool = False,
 ) -> Sequence[Quarantine]:
     """A page of quarantines in order of id, of devices whose upkeep is the viewer's business."""
     statement = (
         select(Quarantine)
         .join(Device, Device.id == Quarantine.device_id)
-        .where(visible_to(viewer, Device), managed_by(viewer, Device), *narrowed(session, whose))
+        .where(visible_to(viewer, Device), managed_by(viewer, Device), *filter_conditions(session, whose))
         .where(Quarantine.id > after_id)
         .order_by(Quarantine.id)
         .limit(limit)
@@ -127,7 +127,7 @@ def readiness_of(
     return DeviceReadiness(
         device=device,
         readiness=readiness,
-        standing=standing_quarantines(session, device.id),
+        standing=active_quarantines(session, device.id),
         first_expiry=first_expiry,
         is_expired=first_expiry is not None and first_expiry < today,
     )
@@ -136,12 +136,12 @@ def readiness_of(
 # --- reports --------------------------------------------------------------------------------------------
 
 
-def report(session: Session, viewer: Viewer, report_id: int) -> Report:
+def report(session: Session, viewer: Viewer, report_id: int) -> FaultReport:
     """Raises NotFound when there is none, or none of a device whose upkeep is the viewer's business."""
     found = session.scalar(
-        select(Report)
-        .join(Device, Device.id == Report.device_id)
-        .where(Report.id == report_id, visible_to(viewer, Device), managed_by(viewer, Device))
+        select(FaultReport)
+        .join(Device, Device.id == FaultReport.device_id)
+        .where(FaultReport.id == report_id, visible_to(viewer, Device), managed_by(viewer, Device))
     )
     if found is None:
         raise NotFound(f"There is no report {report_id} that you may see.", field="report_id")
@@ -151,39 +151,41 @@ def report(session: Session, viewer: Viewer, report_id: int) -> Report:
 def reports(
     session: Session,
     viewer: Viewer,
-    whose: Whose,
+    whose: DeviceFilter,
     *,
     limit: int,
     after_id: int = 0,
     also_closed: bool = False,
-) -> Sequence[Report]:
+) -> Sequence[FaultReport]:
     """A page of what was reported, in order of id, of devices whose upkeep is the viewer's business."""
     statement = (
-        select(Report)
-        .join(Device, Device.id == Report.device_id)
-        .where(visible_to(viewer, Device), managed_by(viewer, Device), *narrowed(session, whose))
-        .where(Report.id > after_id)
-        .order_by(Report.id)
+        select(FaultReport)
+        .join(Device, Device.id == FaultReport.device_id)
+        .where(visible_to(viewer, Device), managed_by(viewer, Device), *filter_conditions(session, whose))
+        .where(FaultReport.id > after_id)
+        .order_by(FaultReport.id)
         .limit(limit)
     )
     if not also_closed:
-        statement = statement.where(Report.state == ReportState.OPEN)
+        statement = statement.where(FaultReport.state == FaultReportState.OPEN)
     return session.scalars(statement).all()
 
 
-def open_reports(session: Session, device_id: int, *, until: datetime) -> Sequence[Report]:
+def open_reports(session: Session, device_id: int, *, until: datetime) -> Sequence[FaultReport]:
     """What was reported up to a moment and is not closed.
 
     visibility: for a check of a device that the viewer may check.
     """
     return session.scalars(
-        select(Report).where(
-            Report.device_id == device_id, Report.state == ReportState.OPEN, Report.at <= until
+        select(FaultReport).where(
+            FaultReport.device_id == device_id,
+            FaultReport.state == FaultReportState.OPEN,
+            FaultReport.at <= until,
         )
     ).all()
 
 
-def failed_fetches(session: Session, device_id: int) -> int:
+def count_failed_fetches(session: Session, device_id: int) -> int:
     """How many told that they could not have the device, since it was checked last.
 
     visibility: how many there are, no more.
@@ -191,18 +193,18 @@ def failed_fetches(session: Session, device_id: int) -> int:
     return (
         session.scalar(
             select(func.count())
-            .select_from(Report)
+            .select_from(FaultReport)
             .where(
-                Report.device_id == device_id,
-                Report.kind == ReportKind.NOT_FETCHED,
-                Report.state == ReportState.OPEN,
+                FaultReport.device_id == device_id,
+                FaultReport.kind == FaultKind.NOT_FETCHED,
+                FaultReport.state == FaultReportState.OPEN,
             )
         )
         or 0
     )
 
 
-def reports_lately(
+def count_recent_reports(
     session: Session, *, since: datetime, device_id: int | None = None, from_key: str | None = None
 ) -> int:
     """How many strangers' reports came since a moment, of one device or from one address.
@@ -210,10 +212,12 @@ def reports_lately(
     visibility: how many there are, no more.
     """
     statement = (
-        select(func.count()).select_from(Report).where(Report.at > since, Report.from_key.is_not(None))
+        select(func.count())
+        .select_from(FaultReport)
+        .where(FaultReport.at > since, FaultReport.from_key.is_not(None))
     )
     if device_id is not None:
-        statement = statement.where(Report.device_id == device_id)
+        statement = statement.where(FaultReport.device_id == device_id)
     if from_key is not None:
-        statement = statement.where(Report.from_key == from_key)
+        statement = statement.where(FaultReport.from_key == from_key)
     return session.scalar(statement) or 0

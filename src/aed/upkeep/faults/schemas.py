@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from aed.accounts.fields import FreeText, Id
 from aed.registry.devices.rules import DeviceState, Readiness
 from aed.upkeep.faults.queries import DeviceReadiness
-from aed.upkeep.models import Quarantine, Report
+from aed.upkeep.models import FaultReport, Quarantine
 from aed.upkeep.rules import (
     QUARANTINE_WORDS,
-    Reason,
-    ReportKind,
-    ReportState,
+    FaultKind,
+    FaultReportState,
+    QuarantineReason,
     short_number,
 )
 
@@ -25,11 +25,11 @@ class QuarantineOut(BaseModel):
 
     id: Id
     device_id: Id
-    reason: Reason
+    reason: QuarantineReason
     en: str
     zh: str
     since: datetime
-    said: str | None
+    note: str | None
     recall_id: Id | None
     lifted_at: datetime | None
 
@@ -43,7 +43,7 @@ class QuarantineOut(BaseModel):
             en=en,
             zh=zh,
             since=quarantine.since,
-            said=quarantine.said,
+            note=quarantine.note,
             recall_id=quarantine.recall_id,
             lifted_at=quarantine.lifted_at,
         )
@@ -52,7 +52,7 @@ class QuarantineOut(BaseModel):
 class WhyOut(BaseModel):
     """One reason why a device must not be used."""
 
-    reason: Reason | Literal["expired", "out_of_service", "withdrawn"]
+    reason: QuarantineReason | Literal["expired", "out_of_service", "withdrawn"]
     en: str
     zh: str
     since: datetime | None = None
@@ -107,7 +107,7 @@ class ReportIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"kind": "beeping"}]})
 
-    kind: ReportKind
+    kind: FaultKind
     note: Annotated[FreeText, Field(max_length=500)] | None = None
 
 
@@ -124,16 +124,16 @@ class ReportByNumberIn(ReportIn):
 class ReportOut(BaseModel):
     id: Id
     device_id: Id
-    kind: ReportKind
+    kind: FaultKind
     note: str | None
     at: datetime
     by: str | None = Field(description="null: a stranger")
-    state: ReportState
+    state: FaultReportState
     closed_at: datetime | None
     closed_by: str | None
 
     @classmethod
-    def of(cls, report: Report) -> ReportOut:
+    def of(cls, report: FaultReport) -> ReportOut:
         return cls(
             id=report.id,
             device_id=report.device_id,
@@ -159,7 +159,7 @@ class ClosedIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "confirmed"}]})
 
-    state: Literal[ReportState.CONFIRMED, ReportState.DISMISSED]
+    state: Literal[FaultReportState.CONFIRMED, FaultReportState.DISMISSED]
 
 
 class QuarantinePage(BaseModel):

@@ -10,9 +10,9 @@ from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession
 from aed.errors import InvalidInput, NotFound, NotSignedIn
 from aed.http.parameters import OfEstate, OfRegion
-from aed.upkeep.device_filter import Whose
+from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.labels.pdf import label_sheets
-from aed.upkeep.labels.queries import MOST_LABELS, to_be_labelled
+from aed.upkeep.labels.queries import MAX_LABELS, to_be_labelled
 from aed.upkeep.public_address import public_address
 
 router = APIRouter(tags=["upkeep"])
@@ -34,7 +34,7 @@ def get_labels(
     viewer: ViewerDep,
     device_id: Annotated[
         list[Annotated[int, Query(ge=1, le=2**63 - 1)]] | None,
-        Query(max_length=MOST_LABELS, description="Only these; may be repeated"),
+        Query(max_length=MAX_LABELS, description="Only these; may be repeated"),
     ] = None,
     estate_id: OfEstate = None,
     region: OfRegion = None,
@@ -45,7 +45,7 @@ def get_labels(
         raise NotSignedIn("Labels are for a device's own people: send a token, or sign in.")
     if not device_id and estate_id is None and region is None:
         raise InvalidInput("Say which devices: device_id, estate_id or region.", field="device_id")
-    whose = Whose(estate_id=estate_id, region=region)
+    whose = DeviceFilter(estate_id=estate_id, region=region)
     chosen = to_be_labelled(session, viewer, whose, device_ids=device_id or ())
     if not chosen:
         raise NotFound("There is no such device whose upkeep is yours.", field="device_id")

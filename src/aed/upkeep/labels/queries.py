@@ -15,9 +15,9 @@ from aed.errors import InvalidInput
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
 from aed.registry.estates.models import Estate
-from aed.upkeep.device_filter import Whose, narrowed
+from aed.upkeep.device_filter import DeviceFilter, filter_conditions
 
-MOST_LABELS = 2_000
+MAX_LABELS = 2_000
 """A box of paper; of more they are made estate by estate."""
 
 
@@ -37,7 +37,7 @@ class Labelled:
 def to_be_labelled(
     session: Session,
     viewer: Viewer,
-    whose: Whose,
+    whose: DeviceFilter,
     *,
     device_ids: Sequence[int] = (),
 ) -> list[Labelled]:
@@ -61,16 +61,16 @@ def to_be_labelled(
             visible_to(viewer, Device),
             managed_by(viewer, Device),
             Device.state != DeviceState.WITHDRAWN,
-            *narrowed(session, whose),
+            *filter_conditions(session, whose),
         )
         .order_by(Device.estate_id, Device.id)
-        .limit(MOST_LABELS + 1)
+        .limit(MAX_LABELS + 1)
     )
     if device_ids:
         statement = statement.where(Device.id.in_(device_ids))
     found = [Labelled(*row) for row in session.execute(statement)]
-    if len(found) > MOST_LABELS:
-        raise InvalidInput(f"These are more than {MOST_LABELS} labels: ask estate by estate.", field="region")
+    if len(found) > MAX_LABELS:
+        raise InvalidInput(f"These are more than {MAX_LABELS} labels: ask estate by estate.", field="region")
     return found
 
 

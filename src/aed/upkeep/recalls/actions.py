@@ -16,8 +16,8 @@ from aed.errors import Conflict
 from aed.registry.changes import flush_or_conflict, record_amendment, record_creation, require_version
 from aed.registry.devices.models import Device
 from aed.upkeep.faults import actions as quarantines
-from aed.upkeep.faults.queries import standing_of
-from aed.upkeep.messages import tell_keepers
+from aed.upkeep.faults.queries import active_quarantines_of
+from aed.upkeep.messages import notify_keepers
 from aed.upkeep.models import Recall
 from aed.upkeep.recalls import queries
 from aed.upkeep.recalls.schemas import RecallIn
@@ -50,11 +50,11 @@ def apply_recall(session: Session, who: Viewer, recall: Recall, *, at: datetime)
     if not meant:
         return 0
     devices = _devices(session, meant)
-    standing = standing_of(session, meant)
+    standing = active_quarantines_of(session, meant)
     for device in devices:
         quarantines.begin_recall(session, who, device, recall, standing.get(device.id, []), at=at)
     reference = quote(recall.reference, limit=MAX_PLACE_CHARACTERS)
-    tell_keepers(
+    notify_keepers(
         session,
         who,
         devices,

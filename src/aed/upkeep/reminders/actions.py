@@ -23,21 +23,21 @@ from aed.notifications import enqueue as putting_actions
 from aed.notifications.enqueue import Notice
 from aed.settings import Reminding
 from aed.upkeep.due.rules import Due, counted
-from aed.upkeep.models import Reminder, ReminderFor, ReminderMessage, ReminderPreference
+from aed.upkeep.models import Reminder, ReminderMessage, ReminderPreference, ReminderRecipient
 from aed.upkeep.reminders import message_lines, queries
-from aed.upkeep.reminders.message_lines import Open, Told, Waiting
+from aed.upkeep.reminders.message_lines import OpenCount, ReminderLine, WaitingPerson
 from aed.upkeep.reminders.rules import (
     Hours,
-    Reminded,
+    MessageLine,
     hours_of,
     is_by_day,
     is_written_out,
+    message_text,
     subject,
     threshold,
     thresholds_before,
-    words,
 )
-from aed.upkeep.rules import Answer, Matter, short_number
+from aed.upkeep.rules import DueKind, ReminderAnswer, short_number
 
 
 def find_expiring(session: Session, *, at: datetime, by: Reminding) -> int:
@@ -63,7 +63,7 @@ def find_expiring(session: Session, *, at: datetime, by: Reminding) -> int:
     return new
 
 
-def close_what_is_over(session: Session, *, at: datetime) -> None:
+def close_finished(session: Session, *, at: datetime) -> None:
     """Nobody hears any longer of what was done since, nor twice of what was found again.
 
     visibility: for the timetable.
@@ -122,11 +122,11 @@ _WANTED_FOR: Final = timedelta(days=3)
 """A reminder that was not delivered by then is not worth a message: the next threshold makes a new one."""
 _ANSWERED_FOR: Final = timedelta(days=120)
 """So long the link of a message takes answers."""
-TOLD: Final = "/v1/reminders/told/"
+MESSAGE_PATH: Final = "/v1/reminders/told/"
 
 
 @dataclass(frozen=True, slots=True)
-class Letters:
+class SentMessages:
     """What came of telling some people."""
 
     put: int
@@ -139,32 +139,32 @@ class Letters:
     """The last person that was looked at; 0 when there is none left."""
 
 
-def tell(
+def send_messages(
     session: Session, *, after_id: int, at: datetime, by: Reminding, public_url: str | None, most: int
-) -> Letters:
+) -> SentMessages:
     """Some people are told all that waits for them: one message each, at most one a day, not at night.
 
     Day and night are those at their devices; the hours may be a person's own.
     visibility: for messages to these very people.
     """
-    waiting = message_lines.people_to_tell(session, after_id=after_id, limit=most)
+    waiting = message_lines.people_waiting(session, after_id=after_id, limit=most)
     if not waiting:
-        return Letters(0, 0, 0, 0)
+        return SentMessages(0, 0, 0, 0)
     days = {each.id: at.astimezone(ZoneInfo(each.time_zone)).date() for each in waiting}
-    heard = message_lines.told_on(session, list(days.items()))
+    heard = message_lines.notified_on(session, list(days.items()))
     now = {
         each.id: each
         for each in waiting
         if is_by_day(at, each.time_zone, _hours(each, by)) and (each.id, days[each.id]) not in heard
     }
     lines, still_open = (
-        message_lines.waiting_for(session, list(now)),
-        message_lines.open_for(session, list(now)),
+        message_lines.lines_waiting_for(session, list(now)),
+        message_lines.count_open_for(session, list(now)),
     )
     people = session.scalars(select(Person).where(Person.id.in_(list(now))).order_by(Person.id)).all()
     put = 0
     for person in people:
-        put += _tell_one(
+        put += _send_message(
             session,
             person,
             lines[person.id],
@@ -174,18 +174,18 @@ def tell(
             at=at,
             public_url=public_url,
         )
-    return Letters(put, len(waiting) - len(now), len(people) - put, waiting[-1].id)
+    return SentMessages(put, len(waiting) - len(now), len(people) - put, waiting[-1].id)
 
 
-def _hours(each: Waiting, by: Reminding) -> Hours:
+def _hours(each: WaitingPerson, by: Reminding) -> Hours:
     return hours_of(by, own=each.hours)
 
 
-def _tell_one(
+def _send_message(
     session: Session,
     person: Person,
-    lines: Sequence[Told],
-    still_open: Sequence[Open],
+    lines: Sequence[ReminderLine],
+    still_open: Sequence[OpenCount],
     *,
     country: str,
     day: date,
@@ -193,9 +193,9 @@ def _tell_one(
     public_url: str | None,
 ) -> bool:
     key = secrets.token_urlsafe(16)
-    text_en, text_zh = words(
+    text_en, text_zh = message_text(
         [
-            Reminded(
+            MessageLine(
                 short_number(each.device_id),
                 each.where_en,
                 each.where_zh,
@@ -206,7 +206,7 @@ def _tell_one(
             for each in lines
         ],
         in_all=_in_all(lines, still_open, day),
-        link=f"{public_url}{TOLD}{key}" if public_url is not None else None,
+        link=f"{public_url}{MESSAGE_PATH}{key}" if public_url is not None else None,
     )
     subject_en, subject_zh = subject(len(lines))
     notice = Notice(text_en, text_zh, subject_en, subject_zh, expires_at=at + _WANTED_FOR)
@@ -217,10 +217,10 @@ def _tell_one(
     session.add(message)
     session.flush()
     session.execute(
-        update(ReminderFor)
+        update(ReminderRecipient)
         .where(
-            ReminderFor.person_id == person.id,
-            ReminderFor.reminder_id.in_([each.reminder_id for each in lines]),
+            ReminderRecipient.person_id == person.id,
+            ReminderRecipient.reminder_id.in_([each.reminder_id for each in lines]),
         )
         .values(message_id=message.id)
         .execution_options(synchronize_session=False)
@@ -228,12 +228,14 @@ def _tell_one(
     return True
 
 
-def _in_all(lines: Sequence[Told], still_open: Sequence[Open], day: date) -> tuple[str, str] | None:
+def _in_all(
+    lines: Sequence[ReminderLine], still_open: Sequence[OpenCount], day: date
+) -> tuple[str, str] | None:
     """What is open for the person, counted; None where each of it is a line of the message."""
     if is_written_out(sum(each.devices for each in still_open), told=len(lines)):
         return None
-    late: Counter[Matter] = Counter()
-    soon: Counter[Matter] = Counter()
+    late: Counter[DueKind] = Counter()
+    soon: Counter[DueKind] = Counter()
     for each in still_open:
         (late if each.due_on < day else soon)[each.matter] += each.devices
     return counted(late, soon)
@@ -242,29 +244,33 @@ def _in_all(lines: Sequence[Told], still_open: Sequence[Open], day: date) -> tup
 # --- what comes back ------------------------------------------------------------------------------------
 
 
-def told_by(session: Session, key: str, *, at: datetime) -> list[Told]:
+def lines_behind_link(session: Session, key: str, *, at: datetime) -> list[ReminderLine]:
     """What the message with that key told of, the longest overdue first. Raises NotFound for a key that no
     message has, or one of long ago."""
-    return message_lines.told_in(session, _message(session, key, at=at))
+    return message_lines.lines_of_message(session, _message(session, key, at=at))
 
 
-def answer(session: Session, key: str, *, reminder_id: int, said: Answer, at: datetime) -> Told:
+def answer(
+    session: Session, key: str, *, reminder_id: int, said: ReminderAnswer, at: datetime
+) -> ReminderLine:
     """The answer is kept; a later one takes its place. "Not me" goes one level up with the next run.
 
     Raises NotFound for a key that no message has, and for a reminder that it does not tell of.
     visibility: whoever has the key was sent it.
     """
     message = _message(session, key, at=at)
-    told = session.get(ReminderFor, (reminder_id, message.person_id), with_for_update=True)
+    told = session.get(ReminderRecipient, (reminder_id, message.person_id), with_for_update=True)
     if told is None or told.message_id != message.id:
         raise NotFound(f"Your message tells of no reminder {reminder_id}.", field="reminder_id")
     told.answer, told.answered_at = said, at
-    if said is Answer.NOT_ME:
+    if said is ReminderAnswer.NOT_ME:
         reminder = session.get_one(Reminder, reminder_id)
         if reminder.closed_at is None:
             reminder.addressed_at = None
     session.flush()
-    return next(each for each in message_lines.told_in(session, message) if each.reminder_id == reminder_id)
+    return next(
+        each for each in message_lines.lines_of_message(session, message) if each.reminder_id == reminder_id
+    )
 
 
 def _message(session: Session, key: str, *, at: datetime) -> ReminderMessage:
@@ -278,7 +284,7 @@ def _hash(key: str) -> str:
 # --- how somebody wants to hear -------------------------------------------------------------------------
 
 
-def prefer(
+def set_preference(
     session: Session, person_id: int, *, hours: Hours | None, days_before: int | None
 ) -> ReminderPreference:
     """From now on the person is reminded within these hours (None: those of the network), and of nothing
@@ -297,7 +303,7 @@ def prefer(
     return found
 
 
-def the_own(viewer: Viewer) -> int:
+def require_person_id(viewer: Viewer) -> int:
     """Whose preferences are meant. Raises NotSignedIn for anyone, and for a token: nobody reminds a token."""
     if viewer.person_id is None:
         raise NotSignedIn("Reminders go to people: sign in as the one whom they are for.")

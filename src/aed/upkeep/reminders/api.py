@@ -13,10 +13,10 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotFound
 from aed.http.pages import PAGE_RESPONSE, WantsPage
 from aed.http.parameters import Cursor, Limit, RowId, cursor_id
-from aed.upkeep.device_filter import WhoseDep
+from aed.upkeep.device_filter import DeviceFilterDep
 from aed.upkeep.reminders import actions, queries
 from aed.upkeep.reminders.message_lines import preference_of
-from aed.upkeep.reminders.page import refusal_page, told_page
+from aed.upkeep.reminders.page import message_page, refusal_page
 from aed.upkeep.reminders.schemas import (
     AnsweredOut,
     AnswerIn,
@@ -46,7 +46,7 @@ MessageKey = Annotated[
 def list_reminders(
     session: ReadSession,
     viewer: ViewerDep,
-    whose: WhoseDep,
+    whose: DeviceFilterDep,
     closed: Annotated[bool, Query(description="Those that are closed too")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
@@ -64,7 +64,7 @@ def list_reminders(
 @router.get("/reminders/preferences")
 def get_reminder_preferences(session: ReadSession, viewer: ViewerDep) -> PreferencesOut:
     """How you want to be reminded."""
-    return PreferencesOut.of(preference_of(session, actions.the_own(viewer)))
+    return PreferencesOut.of(preference_of(session, actions.require_person_id(viewer)))
 
 
 @router.put("/reminders/preferences")
@@ -73,8 +73,8 @@ def put_reminder_preferences(
 ) -> PreferencesOut:
     """From now on you are reminded so: within these hours, not earlier than so many days before. In which
     language and on which channel is with the person and the endpoints."""
-    person_id = actions.the_own(viewer)
-    found = actions.prefer(session, person_id, hours=given.hours, days_before=given.days_before)
+    person_id = actions.require_person_id(viewer)
+    found = actions.set_preference(session, person_id, hours=given.hours, days_before=given.days_before)
     return PreferencesOut.of(found)
 
 
@@ -85,14 +85,14 @@ def get_reminder_message(
     """What the message with this link told of, for whoever was sent it; as a page with buttons for a browser.
     Nothing is answered by opening it."""
     try:
-        told = actions.told_by(session, message_key, at=clock.now())
+        told = actions.lines_behind_link(session, message_key, at=clock.now())
     except NotFound as error:
         if not wants_page:
             raise
         page = refusal_page(f"链接已失效，请使用最新消息中的链接。{error.detail}")
         return HTMLResponse(page.html, status_code=404, headers=page.headers)
     if wants_page:
-        page = told_page(told)
+        page = message_page(told)
         return HTMLResponse(page.html, headers=page.headers)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept"

@@ -17,14 +17,14 @@ from aed.notifications.enqueue import Notice
 from aed.registry.holidays.models import HolidayCalendarNotice
 from aed.registry.holidays.queries import calendar_ends
 from aed.settings import Reminding
-from aed.upkeep.reminders.recipients import WhoHears
+from aed.upkeep.reminders.recipients import RecipientFinder
 from aed.upkeep.reminders.rules import hours_of, is_by_day
 
 log = structlog.get_logger("aed")
 _WANTED_FOR: Final = timedelta(days=14)
 
 
-def tell_of_ending_calendars(session: Session, *, at: datetime, by: Reminding) -> int:
+def notify_of_ending_calendars(session: Session, *, at: datetime, by: Reminding) -> int:
     """Enqueue a notice to the administrators concerned for each threshold passed; return how many people.
 
     1. Take the calendars that regions use. Days are counted where the first of these regions is.
@@ -33,7 +33,7 @@ def tell_of_ending_calendars(session: Session, *, at: datetime, by: Reminding) -
     4. Tell the administrators of the network and of each region that uses the calendar, once each. If there
        is a way to nobody, keep the threshold open and log it.
     """
-    who: WhoHears | None = None
+    who: RecipientFinder | None = None
     told = 0
     for end in _ends(session, at):
         threshold = notice_threshold(end.days_left)
@@ -43,7 +43,7 @@ def tell_of_ending_calendars(session: Session, *, at: datetime, by: Reminding) -
         regions = _regions(session, end.name)
         if not is_by_day(at, regions[0].time_zone, hours_of(by, own=None)):
             continue
-        who = who or WhoHears(session)
+        who = who or RecipientFinder(session)
         people = {
             person_id: region.country
             for region in reversed(regions)

@@ -14,14 +14,14 @@ from aed.accounts.regions import Region
 from aed.errors import NotFound
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
-from aed.upkeep.models import Reminder, ReminderFor, ReminderMessage, ReminderPreference
+from aed.upkeep.models import Reminder, ReminderMessage, ReminderPreference, ReminderRecipient
 from aed.upkeep.reminders.queries import time_zone
 from aed.upkeep.reminders.rules import Hours
-from aed.upkeep.rules import Answer, Matter
+from aed.upkeep.rules import DueKind, ReminderAnswer
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingPerson:
     """Somebody for whom something waits, and where."""
 
     id: int
@@ -31,35 +31,35 @@ class Waiting:
     """The own hours in which to be written to."""
 
 
-def people_to_tell(session: Session, *, after_id: int, limit: int) -> Sequence[Waiting]:
+def people_waiting(session: Session, *, after_id: int, limit: int) -> Sequence[WaitingPerson]:
     """In order of id; of whoever keeps devices in two time zones, one of them holds.
 
     visibility: for messages to these very people.
     """
     rows = session.execute(
         select(
-            ReminderFor.person_id,
+            ReminderRecipient.person_id,
             func.min(time_zone()),
             func.min(Region.country),
             func.min(ReminderPreference.from_hour),
             func.min(ReminderPreference.until_hour),
         )
-        .join(Reminder, Reminder.id == ReminderFor.reminder_id)
+        .join(Reminder, Reminder.id == ReminderRecipient.reminder_id)
         .join(Device, Device.id == Reminder.device_id)
         .join(Region, Region.id == Device.region_id)
         .outerjoin(Estate, Estate.id == Device.estate_id)
-        .outerjoin(ReminderPreference, ReminderPreference.person_id == ReminderFor.person_id)
+        .outerjoin(ReminderPreference, ReminderPreference.person_id == ReminderRecipient.person_id)
         .where(
-            ReminderFor.message_id.is_(None),
+            ReminderRecipient.message_id.is_(None),
             Reminder.closed_at.is_(None),
-            ReminderFor.person_id > after_id,
+            ReminderRecipient.person_id > after_id,
         )
-        .group_by(ReminderFor.person_id)
-        .order_by(ReminderFor.person_id)
+        .group_by(ReminderRecipient.person_id)
+        .order_by(ReminderRecipient.person_id)
         .limit(limit)
     )
     return [
-        Waiting(
+        WaitingPerson(
             id_,
             zone,
             country,
@@ -69,7 +69,7 @@ def people_to_tell(session: Session, *, after_id: int, limit: int) -> Sequence[W
     ]
 
 
-def told_on(session: Session, days: Collection[tuple[int, date]]) -> set[tuple[int, date]]:
+def notified_on(session: Session, days: Collection[tuple[int, date]]) -> set[tuple[int, date]]:
     """Those (person, day) on which there was a message already.
 
     visibility: for messages to these very people.
@@ -83,60 +83,60 @@ def told_on(session: Session, days: Collection[tuple[int, date]]) -> set[tuple[i
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ReminderLine:
     """One reminder that a person hears or heard, with the device in words."""
 
     reminder_id: int
     person_id: int
     device_id: int
-    matter: Matter
+    matter: DueKind
     due_on: date
     where_en: str
     where_zh: str
-    answer: Answer | None
+    answer: ReminderAnswer | None
     is_open: bool
 
 
-def waiting_for(session: Session, person_ids: Sequence[int]) -> dict[int, list[Told]]:
+def lines_waiting_for(session: Session, person_ids: Sequence[int]) -> dict[int, list[ReminderLine]]:
     """By person what is to be told and has not been.
 
     visibility: for messages to these very people.
     """
-    found: dict[int, list[Told]] = defaultdict(list)
-    waits = and_(ReminderFor.message_id.is_(None), Reminder.closed_at.is_(None))
-    for told in _told(session, and_(ReminderFor.person_id.in_(person_ids), waits)):
+    found: dict[int, list[ReminderLine]] = defaultdict(list)
+    waits = and_(ReminderRecipient.message_id.is_(None), Reminder.closed_at.is_(None))
+    for told in _lines(session, and_(ReminderRecipient.person_id.in_(person_ids), waits)):
         found[told.person_id].append(told)
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenCount:
     """Of so many devices the person was told, or is, that a matter is due on a day; nothing has been done."""
 
-    matter: Matter
+    matter: DueKind
     due_on: date
     devices: int
 
 
-def open_for(session: Session, person_ids: Sequence[int]) -> dict[int, list[Open]]:
+def count_open_for(session: Session, person_ids: Sequence[int]) -> dict[int, list[OpenCount]]:
     """By person all that is open, whether told before or yet to be told.
 
     visibility: for messages to these very people.
     """
-    found: dict[int, list[Open]] = defaultdict(list)
+    found: dict[int, list[OpenCount]] = defaultdict(list)
     rows = session.execute(
         select(
-            ReminderFor.person_id,
+            ReminderRecipient.person_id,
             Reminder.matter,
             Reminder.due_on,
             func.count(Reminder.device_id.distinct()),
         )
-        .join(Reminder, Reminder.id == ReminderFor.reminder_id)
-        .where(ReminderFor.person_id.in_(person_ids), Reminder.closed_at.is_(None))
-        .group_by(ReminderFor.person_id, Reminder.matter, Reminder.due_on)
+        .join(Reminder, Reminder.id == ReminderRecipient.reminder_id)
+        .where(ReminderRecipient.person_id.in_(person_ids), Reminder.closed_at.is_(None))
+        .group_by(ReminderRecipient.person_id, Reminder.matter, Reminder.due_on)
     )
     for person_id, matter, due_on, devices in rows:
-        found[person_id].append(Open(matter, due_on, devices))
+        found[person_id].append(OpenCount(matter, due_on, devices))
     return found
 
 
@@ -153,21 +153,21 @@ def message_by_key(session: Session, key_hash: str, *, since: datetime) -> Remin
     return found
 
 
-def told_in(session: Session, message: ReminderMessage) -> list[Told]:
+def lines_of_message(session: Session, message: ReminderMessage) -> list[ReminderLine]:
     """What the message told of, the longest overdue first.
 
     visibility: whoever has the key was sent it.
     """
-    told = _told(session, ReminderFor.message_id == message.id)
+    told = _lines(session, ReminderRecipient.message_id == message.id)
     return sorted(told, key=lambda each: (each.due_on, each.device_id, each.matter))
 
 
-def _told(session: Session, asked: ColumnElement[bool]) -> list[Told]:
+def _lines(session: Session, asked: ColumnElement[bool]) -> list[ReminderLine]:
     """visibility: the caller says of whom."""
     rows = session.execute(
         select(
             Reminder.id,
-            ReminderFor.person_id,
+            ReminderRecipient.person_id,
             Reminder.device_id,
             Reminder.matter,
             Reminder.due_on,
@@ -175,16 +175,16 @@ def _told(session: Session, asked: ColumnElement[bool]) -> list[Told]:
             Estate.name_zh,
             Device.place_en,
             Device.place_zh,
-            ReminderFor.answer,
+            ReminderRecipient.answer,
             Reminder.closed_at.is_(None),
         )
-        .join(Reminder, Reminder.id == ReminderFor.reminder_id)
+        .join(Reminder, Reminder.id == ReminderRecipient.reminder_id)
         .join(Device, Device.id == Reminder.device_id)
         .outerjoin(Estate, Estate.id == Device.estate_id)
         .where(asked)
     )
     return [
-        Told(
+        ReminderLine(
             reminder_id,
             person_id,
             device_id,

@@ -8,7 +8,7 @@ from typing import Final
 
 from aed.http.pages import Page, page
 from aed.upkeep.due.rules import DUE_WORDS
-from aed.upkeep.reminders.message_lines import Told
+from aed.upkeep.reminders.message_lines import ReminderLine
 from aed.upkeep.reminders.rules import ANSWERS
 from aed.upkeep.rules import short_number
 
@@ -37,7 +37,7 @@ for (const part of document.querySelectorAll("section")) {
 """
 
 
-def told_page(told: Sequence[Told]) -> Page:
+def message_page(told: Sequence[ReminderLine]) -> Page:
     """In Chinese and English; what is done already has no buttons."""
     body = "<h1>AED 待办<br>What is due</h1>" + "".join(_section(each) for each in told)
     return page("AED 待办 What is due", body, script=_SCRIPT, style=_STYLE)
@@ -47,7 +47,7 @@ def refusal_page(detail: str) -> Page:
     return page("AED 待办 What is due", f"<h1>AED 待办</h1><p>{escape(detail)}</p>")
 
 
-def _section(each: Told) -> str:
+def _section(each: ReminderLine) -> str:
     en, zh = DUE_WORDS[each.matter]
     words = (
         f'<section data-id="{each.reminder_id}"><p><b>{escape(zh)}</b> · {each.due_on.isoformat()}<br>'

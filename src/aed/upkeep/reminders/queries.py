@@ -28,10 +28,10 @@ from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import ConsumableState, DeviceState
 from aed.registry.estates.models import Estate
 from aed.settings import Reminding
-from aed.upkeep.device_filter import Whose, narrowed
-from aed.upkeep.models import Check, Quarantine, Reminder, ReminderFor, ReminderMessage
+from aed.upkeep.device_filter import DeviceFilter, filter_conditions
+from aed.upkeep.models import Check, Quarantine, Reminder, ReminderMessage, ReminderRecipient
 from aed.upkeep.reminders.rules import EXPIRING, thresholds_before
-from aed.upkeep.rules import Answer, CheckKind, Level, Matter
+from aed.upkeep.rules import CheckKind, DueKind, ReminderAnswer, ReminderLevel
 
 
 def is_kept() -> ColumnElement[bool]:
@@ -73,7 +73,7 @@ def lies_in(zone: str) -> ColumnElement[bool]:
     return or_(by_region, Device.estate_id.in_(estates))
 
 
-def expiring(*, today: date, zone: str | None, by: Reminding) -> Select[int, Matter, date, int]:
+def expiring(*, today: date, zone: str | None, by: Reminding) -> Select[int, DueKind, date, int]:
     """(device, matter, last day, threshold) of what is fitted in a time zone (None: in all), is near its last
     day, and was not reminded of at that threshold.
 
@@ -83,7 +83,7 @@ def expiring(*, today: date, zone: str | None, by: Reminding) -> Select[int, Mat
     3. Of the few, those whose device is kept, and lies there.
     visibility: for the timetable, which tells those who keep the devices.
     """
-    before = thresholds_before(Matter.PADS, by)
+    before = thresholds_before(DueKind.PADS, by)
     first = (
         select(Consumable.device_id, Consumable.kind, func.min(Consumable.expires_on).label("due_on"))
         .where(
@@ -135,9 +135,9 @@ def is_done(reminder: type[Reminder]) -> ColumnElement[bool]:
     is_out = exists().where(Quarantine.device_id == reminder.device_id, Quarantine.lifted_at.is_(None))
     return or_(
         and_(reminder.matter.in_(sorted(EXPIRING)), ~is_fitted),
-        and_(reminder.matter == Matter.CHECK, exists().where(since, Check.kind != CheckKind.GLANCE)),
-        and_(reminder.matter == Matter.SERVICE, exists().where(since, Check.kind == CheckKind.SERVICE)),
-        and_(reminder.matter == Matter.RETURN, ~is_out),
+        and_(reminder.matter == DueKind.CHECK, exists().where(since, Check.kind != CheckKind.GLANCE)),
+        and_(reminder.matter == DueKind.SERVICE, exists().where(since, Check.kind == CheckKind.SERVICE)),
+        and_(reminder.matter == DueKind.RETURN, ~is_out),
         ~exists().where(Device.id == reminder.device_id, is_kept()),
     )
 
@@ -181,40 +181,40 @@ def reminders_of(session: Session, device_ids: Sequence[int]) -> Sequence[Remind
 
 
 @dataclass(frozen=True, slots=True)
-class ToldOne:
+class RecipientState:
     """One who was told, or is to be."""
 
-    level: Level
+    level: ReminderLevel
     told_at: datetime | None
-    answer: Answer | None
+    answer: ReminderAnswer | None
     answered_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ReminderWithRecipients:
     """A reminder with the device in words, and what came of it."""
 
     reminder: Reminder
     estate: Estate | None
     device: Device
-    told: list[ToldOne]
+    told: list[RecipientState]
 
 
 def reminders(
     session: Session,
     viewer: Viewer,
-    whose: Whose,
+    whose: DeviceFilter,
     *,
     limit: int,
     after_id: int = 0,
     also_closed: bool = False,
-) -> list[Listed]:
+) -> list[ReminderWithRecipients]:
     """A page in order of id, of devices whose upkeep is the viewer's business. Two statements."""
     asked = (
         select(Reminder, Estate, Device)
         .join(Device, Device.id == Reminder.device_id)
         .outerjoin(Estate, Estate.id == Device.estate_id)
-        .where(visible_to(viewer, Device), managed_by(viewer, Device), *narrowed(session, whose))
+        .where(visible_to(viewer, Device), managed_by(viewer, Device), *filter_conditions(session, whose))
         .where(Reminder.id > after_id)
         .order_by(Reminder.id)
         .limit(limit)
@@ -222,25 +222,28 @@ def reminders(
     if not also_closed:
         asked = asked.where(Reminder.closed_at.is_(None))
     rows = session.execute(asked).all()
-    told = _told_of(session, [reminder.id for reminder, _, _ in rows])
-    return [Listed(reminder, estate, device, told[reminder.id]) for reminder, estate, device in rows]
+    told = _recipients_of(session, [reminder.id for reminder, _, _ in rows])
+    return [
+        ReminderWithRecipients(reminder, estate, device, told[reminder.id])
+        for reminder, estate, device in rows
+    ]
 
 
-def _told_of(session: Session, reminder_ids: Sequence[int]) -> dict[int, list[ToldOne]]:
+def _recipients_of(session: Session, reminder_ids: Sequence[int]) -> dict[int, list[RecipientState]]:
     """visibility: of reminders that the viewer may read; by level, without names."""
-    found: dict[int, list[ToldOne]] = defaultdict(list)
+    found: dict[int, list[RecipientState]] = defaultdict(list)
     rows = session.execute(
         select(
-            ReminderFor.reminder_id,
-            ReminderFor.level,
+            ReminderRecipient.reminder_id,
+            ReminderRecipient.level,
             ReminderMessage.put_at,
-            ReminderFor.answer,
-            ReminderFor.answered_at,
+            ReminderRecipient.answer,
+            ReminderRecipient.answered_at,
         )
-        .outerjoin(ReminderMessage, ReminderMessage.id == ReminderFor.message_id)
-        .where(ReminderFor.reminder_id.in_(reminder_ids))
-        .order_by(ReminderFor.reminder_id, ReminderFor.person_id)
+        .outerjoin(ReminderMessage, ReminderMessage.id == ReminderRecipient.message_id)
+        .where(ReminderRecipient.reminder_id.in_(reminder_ids))
+        .order_by(ReminderRecipient.reminder_id, ReminderRecipient.person_id)
     )
     for reminder_id, level, told_at, answer, answered_at in rows:
-        found[reminder_id].append(ToldOne(level, told_at, answer, answered_at))
+        found[reminder_id].append(RecipientState(level, told_at, answer, answered_at))
     return found

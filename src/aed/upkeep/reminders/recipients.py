@@ -19,9 +19,9 @@ from aed.database.bulk import insert_many
 from aed.notifications.queries import reachable_people
 from aed.registry.devices.models import Device
 from aed.settings import Reminding
-from aed.upkeep.models import Reminder, ReminderFor, ReminderPreference
+from aed.upkeep.models import Reminder, ReminderPreference, ReminderRecipient
 from aed.upkeep.reminders.rules import level
-from aed.upkeep.rules import Answer, Level, Matter
+from aed.upkeep.rules import DueKind, ReminderAnswer, ReminderLevel
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Unaddressed:
 
     id: int
     device_id: int
-    matter: Matter
+    matter: DueKind
     due_on: date
     threshold_days: int
     keeper_id: int | None
@@ -65,16 +65,18 @@ def unaddressed(session: Session, *, limit: int) -> list[Unaddressed]:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class PastAnswer:
     """What somebody answered to an earlier reminder of the same matter."""
 
     person_id: int
-    answer: Answer
+    answer: ReminderAnswer
     answered_at: datetime
     due_on: date
 
 
-def said_before(session: Session, found: Collection[Unaddressed]) -> dict[tuple[int, Matter], list[Said]]:
+def past_answers(
+    session: Session, found: Collection[Unaddressed]
+) -> dict[tuple[int, DueKind], list[PastAnswer]]:
     """By device and matter what was answered until now.
 
     visibility: for the timetable.
@@ -83,21 +85,21 @@ def said_before(session: Session, found: Collection[Unaddressed]) -> dict[tuple[
         select(
             Reminder.device_id,
             Reminder.matter,
-            ReminderFor.person_id,
-            ReminderFor.answer,
-            ReminderFor.answered_at,
+            ReminderRecipient.person_id,
+            ReminderRecipient.answer,
+            ReminderRecipient.answered_at,
             Reminder.due_on,
         )
-        .join(Reminder, Reminder.id == ReminderFor.reminder_id)
+        .join(Reminder, Reminder.id == ReminderRecipient.reminder_id)
         .where(
             Reminder.device_id.in_(sorted({each.device_id for each in found})),
-            ReminderFor.answer.is_not(None),
+            ReminderRecipient.answer.is_not(None),
         )
     )
-    said: dict[tuple[int, Matter], list[Said]] = defaultdict(list)
+    said: dict[tuple[int, DueKind], list[PastAnswer]] = defaultdict(list)
     for device_id, matter, person_id, answer, answered_at, due_on in rows:
         if answer is not None and answered_at is not None:
-            said[device_id, matter].append(Said(person_id, answer, answered_at, due_on))
+            said[device_id, matter].append(PastAnswer(person_id, answer, answered_at, due_on))
     return said
 
 
@@ -107,14 +109,14 @@ def addressed_already(session: Session, reminder_ids: Sequence[int]) -> set[tupl
     visibility: for the timetable.
     """
     rows = session.execute(
-        select(ReminderFor.reminder_id, ReminderFor.person_id).where(
-            ReminderFor.reminder_id.in_(reminder_ids)
+        select(ReminderRecipient.reminder_id, ReminderRecipient.person_id).where(
+            ReminderRecipient.reminder_id.in_(reminder_ids)
         )
     )
     return {(reminder_id, person_id) for reminder_id, person_id in rows}
 
 
-class WhoHears:
+class RecipientFinder:
     """Who is to be told of devices, by level. Read once for all of them: three statements."""
 
     def __init__(self, session: Session) -> None:
@@ -155,19 +157,19 @@ class WhoHears:
         return days is not None and threshold_days > days
 
     def at(
-        self, level: Level, *, keeper_id: int | None, estate_id: int | None, region_id: int
+        self, level: ReminderLevel, *, keeper_id: int | None, estate_id: int | None, region_id: int
     ) -> Sequence[int]:
         """Of the level itself, in order; nobody where nobody holds the role."""
         match level:
-            case Level.KEEPER:
+            case ReminderLevel.KEEPER:
                 if keeper_id is not None:
                     return [keeper_id]
                 return self._on_estates[Role.KEEPER, estate_id] if estate_id is not None else []
-            case Level.MANAGER:
+            case ReminderLevel.MANAGER:
                 if estate_id is not None and (theirs := self._on_estates[Role.ESTATE_MANAGER, estate_id]):
                     return theirs
                 return self._nearest(Role.ESTATE_MANAGER, region_id)
-            case Level.REGION:
+            case ReminderLevel.REGION:
                 return self._nearest(Role.ADMINISTRATOR, region_id) or self._everywhere
 
     def administrators(self, region_id: int) -> set[int]:
@@ -190,7 +192,9 @@ class Addressed:
     """For so many there is nobody to tell: no keeper, manager or administrator with a number."""
 
 
-def address(session: Session, who_hears: WhoHears, *, at: datetime, by: Reminding, most: int) -> Addressed:
+def address(
+    session: Session, who_hears: RecipientFinder, *, at: datetime, by: Reminding, most: int
+) -> Addressed:
     """It is decided whom the oldest reminders are for.
 
     1. The level follows from the threshold, and holds all below it.
@@ -201,7 +205,7 @@ def address(session: Session, who_hears: WhoHears, *, at: datetime, by: Remindin
     """
     found = unaddressed(session, limit=most)
     ids = [each.id for each in found]
-    said = said_before(session, found)
+    said = past_answers(session, found)
     known = addressed_already(session, ids)
     week = at - timedelta(days=by.repeat_days)
     nobody = 0
@@ -221,7 +225,7 @@ def address(session: Session, who_hears: WhoHears, *, at: datetime, by: Remindin
             for person_id, at_level in (people or {}).items()
             if (each.id, person_id) not in known
         ]
-    insert_many(session, ReminderFor, rows)
+    insert_many(session, ReminderRecipient, rows)
     session.execute(
         update(Reminder)
         .where(Reminder.id.in_(ids))
@@ -231,22 +235,31 @@ def address(session: Session, who_hears: WhoHears, *, at: datetime, by: Remindin
     return Addressed(len(found), nobody)
 
 
-_ORDER: Final = [Level.KEEPER, Level.MANAGER, Level.REGION]
+_ORDER: Final = [ReminderLevel.KEEPER, ReminderLevel.MANAGER, ReminderLevel.REGION]
 
 
 def _chosen(
-    who_hears: WhoHears, each: Unaddressed, said: Sequence[Said], *, week: datetime, by: Reminding
-) -> dict[int, Level] | None:
+    who_hears: RecipientFinder,
+    each: Unaddressed,
+    said: Sequence[PastAnswer],
+    *,
+    week: datetime,
+    by: Reminding,
+) -> dict[int, ReminderLevel] | None:
     """Each person with the level at which; None where there is nobody to tell."""
-    not_they = {one.person_id for one in said if one.answer is Answer.NOT_ME and one.due_on == each.due_on}
+    not_they = {
+        one.person_id for one in said if one.answer is ReminderAnswer.NOT_ME and one.due_on == each.due_on
+    }
     lately = [one for one in said if one.answered_at > week]
-    later = {one.person_id for one in lately if one.answer is Answer.LATER and each.threshold_days != 0}
+    later = {
+        one.person_id for one in lately if one.answer is ReminderAnswer.LATER and each.threshold_days != 0
+    }
     highest = _ORDER.index(level(each.threshold_days, by))
     if not_they:
-        highest = max(highest, _ORDER.index(Level.MANAGER))
-    if any(one.answer is Answer.DONE for one in lately):
+        highest = max(highest, _ORDER.index(ReminderLevel.MANAGER))
+    if any(one.answer is ReminderAnswer.DONE for one in lately):
         highest = 0
-    people: dict[int, Level] = {}
+    people: dict[int, ReminderLevel] = {}
     for height, at_level in enumerate(_ORDER):
         if height > highest and people:
             break

@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 from aed.accounts.free_text import MAX_PLACE_CHARACTERS, quote
 from aed.settings import Reminding
 from aed.upkeep.due.rules import DUE_WORDS
-from aed.upkeep.rules import Answer, Level, Matter
+from aed.upkeep.rules import DueKind, ReminderAnswer, ReminderLevel
 
-EXPIRING: Final = frozenset({Matter.PADS, Matter.CHILD_PADS, Matter.BATTERY})
-REMINDED: Final = EXPIRING | {Matter.CHECK, Matter.SERVICE, Matter.RETURN}
+EXPIRING: Final = frozenset({DueKind.PADS, DueKind.CHILD_PADS, DueKind.BATTERY})
+REMINDED: Final = EXPIRING | {DueKind.CHECK, DueKind.SERVICE, DueKind.RETURN}
 """A missed glance is due again tomorrow: it stands in the list of what is due, and nobody is written to."""
 
 
@@ -29,11 +29,13 @@ class AnswerWords:
 
 
 ANSWERS: Final = {
-    Answer.DONE: AnswerWords(
+    ReminderAnswer.DONE: AnswerWords(
         "Done", "已完成", ("Thank you. A check of the device will confirm it.", "谢谢，巡检设备后即可确认。")
     ),
-    Answer.NOT_ME: AnswerWords("Not me", "不归我管", ("The next in charge is told.", "将转告上一级负责人。")),
-    Answer.LATER: AnswerWords(
+    ReminderAnswer.NOT_ME: AnswerWords(
+        "Not me", "不归我管", ("The next in charge is told.", "将转告上一级负责人。")
+    ),
+    ReminderAnswer.LATER: AnswerWords(
         "Later",
         "稍后",
         ("You hear nothing for a week, but on the last day.", "一周内不再提醒，到期当天除外。"),
@@ -41,20 +43,20 @@ ANSWERS: Final = {
 }
 
 
-def thresholds_before(matter: Matter, by: Reminding) -> tuple[int, ...]:
+def thresholds_before(matter: DueKind, by: Reminding) -> tuple[int, ...]:
     """Days before the last day on which somebody is reminded, the longest first; the last one is 0.
 
     What expires has to be ordered: from 90 days on. A service is booked a month ahead, a check needs a week;
     a quarantined device is late from the first day.
     """
     match matter:
-        case Matter.PADS | Matter.CHILD_PADS | Matter.BATTERY:
+        case DueKind.PADS | DueKind.CHILD_PADS | DueKind.BATTERY:
             return by.days_before
-        case Matter.SERVICE:
+        case DueKind.SERVICE:
             return tuple(days for days in by.days_before if days <= 30)
-        case Matter.CHECK:
+        case DueKind.CHECK:
             return tuple(days for days in by.days_before if days <= 7)
-        case Matter.RETURN | Matter.GLANCE:
+        case DueKind.RETURN | DueKind.GLANCE:
             return (0,)
 
 
@@ -68,11 +70,11 @@ def threshold(days_left: int, before: Sequence[int], *, repeat_days: int) -> int
     return min((days for days in before if days >= days_left), default=None)
 
 
-def level(days: int, by: Reminding) -> Level:
+def level(days: int, by: Reminding) -> ReminderLevel:
     """Who else hears at a threshold, since nothing has happened until then."""
     if days <= by.region_from_days:
-        return Level.REGION
-    return Level.MANAGER if days <= by.manager_from_days else Level.KEEPER
+        return ReminderLevel.REGION
+    return ReminderLevel.MANAGER if days <= by.manager_from_days else ReminderLevel.KEEPER
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +96,14 @@ def is_by_day(at: datetime, time_zone: str, hours: Hours) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Reminded:
+class MessageLine:
     """One line of a message."""
 
     number: str
     """The device's short number."""
     where_en: str
     where_zh: str
-    matter: Matter
+    matter: DueKind
     due_on: date
     days_left: int
 
@@ -110,8 +112,8 @@ _LINES: Final = 5
 """So many are written out in a message; of the others it says how many."""
 
 
-def words(
-    reminded: Collection[Reminded], *, in_all: tuple[str, str] | None = None, link: str | None
+def message_text(
+    reminded: Collection[MessageLine], *, in_all: tuple[str, str] | None = None, link: str | None
 ) -> tuple[str, str]:
     """One message for all that a person is to hear that day, the longest overdue first: English, Chinese.
 
@@ -154,16 +156,16 @@ def subject(count: int) -> tuple[str, str]:
     return "AED: 1 thing is due" if count == 1 else f"AED: {count} things are due", f"AED：{count}项待办"
 
 
-def _when_en(each: Reminded) -> str:
-    if each.matter is Matter.RETURN:
+def _when_en(each: MessageLine) -> str:
+    if each.matter is DueKind.RETURN:
         return f", out since {each.due_on}"
     if each.days_left < 0:
         return f", overdue since {each.due_on}"
     return ", today" if each.days_left == 0 else f" by {each.due_on}"
 
 
-def _when_zh(each: Reminded) -> str:
-    if each.matter is Matter.RETURN:
+def _when_zh(each: MessageLine) -> str:
+    if each.matter is DueKind.RETURN:
         return f"（自{each.due_on}停用）"
     if each.days_left < 0:
         return f"（{each.due_on}已逾期）"

@@ -9,18 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from aed.accounts.fields import Id
 from aed.upkeep.due.rules import DUE_WORDS
 from aed.upkeep.models import ReminderPreference
-from aed.upkeep.reminders.message_lines import Told
-from aed.upkeep.reminders.queries import Listed
+from aed.upkeep.reminders.message_lines import ReminderLine
+from aed.upkeep.reminders.queries import ReminderWithRecipients
 from aed.upkeep.reminders.rules import ANSWERS, Hours
-from aed.upkeep.rules import Answer, Level, Matter, short_number
+from aed.upkeep.rules import DueKind, ReminderAnswer, ReminderLevel, short_number
 
 
-class ToldOneOut(BaseModel):
+class ReminderRecipientOut(BaseModel):
     """One who was told; nobody is named."""
 
-    level: Level
+    level: ReminderLevel
     told_at: datetime | None = Field(description="When it went into the outbox; null: not yet")
-    answer: Answer | None
+    answer: ReminderAnswer | None
     answered_at: datetime | None
 
 
@@ -33,17 +33,17 @@ class ReminderOut(BaseModel):
     estate_zh: str | None
     place_en: str | None
     place_zh: str | None
-    matter: Matter
+    matter: DueKind
     en: str
     zh: str
     due_on: date = Field(description="The last day on which it is in time, at the device")
     threshold_days: int = Field(description="So many days before it, negative: after it, it was found")
     found_at: datetime
     closed_at: datetime | None = Field(description="When it was done, or a later reminder took its place")
-    told: list[ToldOneOut]
+    told: list[ReminderRecipientOut]
 
     @classmethod
-    def of(cls, found: Listed) -> ReminderOut:
+    def of(cls, found: ReminderWithRecipients) -> ReminderOut:
         reminder, device, estate = found.reminder, found.device, found.estate
         en, zh = DUE_WORDS[reminder.matter]
         return cls(
@@ -63,7 +63,7 @@ class ReminderOut(BaseModel):
             found_at=reminder.found_at,
             closed_at=reminder.closed_at,
             told=[
-                ToldOneOut(
+                ReminderRecipientOut(
                     level=each.level,
                     told_at=each.told_at,
                     answer=each.answer,
@@ -88,15 +88,15 @@ class ReminderLineOut(BaseModel):
     number: str
     where_en: str
     where_zh: str
-    matter: Matter
+    matter: DueKind
     en: str
     zh: str
     due_on: date
     is_open: bool = Field(description="Whether it is still to be done, as far as this network knows")
-    answer: Answer | None
+    answer: ReminderAnswer | None
 
     @classmethod
-    def of(cls, told: Told) -> ReminderLineOut:
+    def of(cls, told: ReminderLine) -> ReminderLineOut:
         en, zh = DUE_WORDS[told.matter]
         return cls(
             id=told.reminder_id,
@@ -121,7 +121,7 @@ class ReminderMessageOut(BaseModel):
 class AnswerIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"answer": "later"}]})
 
-    answer: Answer = Field(
+    answer: ReminderAnswer = Field(
         description="done: a check will say so; not_me: the next level hears at once; later: in a week"
     )
 
@@ -132,7 +132,7 @@ class AnsweredOut(BaseModel):
     said_zh: str
 
     @classmethod
-    def of(cls, told: Told, answer: Answer) -> AnsweredOut:
+    def of(cls, told: ReminderLine, answer: ReminderAnswer) -> AnsweredOut:
         said_en, said_zh = ANSWERS[answer].said
         return cls(reminder=ReminderLineOut.of(told), said_en=said_en, said_zh=said_zh)
 

@@ -19,106 +19,106 @@ from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
 from aed.settings import Returns
 from aed.upkeep.faults import actions as quarantines
-from aed.upkeep.faults.actions import keep_report
+from aed.upkeep.faults.actions import store_report
 from aed.upkeep.faults.schemas import ReportIn
 from aed.upkeep.labels.queries import labelled_device
-from aed.upkeep.messages import tell_person, told_of_devices
-from aed.upkeep.models import CallOut, Check, Errand
-from aed.upkeep.permissions import may_tell_of_a_fetch
+from aed.upkeep.messages import keepers_of_devices, notify_person
+from aed.upkeep.models import Check, ConfirmationRequest, Retrieval
+from aed.upkeep.permissions import require_retrieval_reporter
 from aed.upkeep.retrievals import queries
-from aed.upkeep.retrievals.queries import open_errands_of
+from aed.upkeep.retrievals.queries import open_requests
 from aed.upkeep.retrievals.rules import (
     OUTCOME_WORDS,
-    first_asked_at,
+    first_follow_up_at,
     follows_from_outcome,
     is_given_up,
-    next_asked_at,
+    next_follow_up_at,
 )
-from aed.upkeep.retrievals.schemas import CallOutIn
-from aed.upkeep.rules import MOST_AHEAD, MOST_LATE, ReportKind, RetrievalOutcome
+from aed.upkeep.retrievals.schemas import RetrievalIn
+from aed.upkeep.rules import MAX_CLOCK_AHEAD, MAX_DELAY, FaultKind, RetrievalOutcome
 
 KEY_PREFIX: Final = "ask_"
 
 
-def tell_of_call_out(
+def create_retrieval(
     session: Session,
     who: Viewer,
-    new: CallOutIn,
+    new: RetrievalIn,
     *,
     numbers: Returns,
     at: datetime,
     over_at: datetime | None = None,
-) -> CallOut:
+) -> Retrieval:
     """Somebody was sent for a device: it will be asked after. Told again under its key it is the same.
 
     `over_at`: when the call was over, if it is known; silence counts from then.
 
     For whoever may glance at the device, and for its dispatchers. Raises NotFound for a device or a person
-    that there is not, Conflict for another call-out under the key.
+    that there is not, Conflict for another retrieval under the key.
     visibility: whether there is a person of that id, no more.
     """
     device = device_queries.device(session, who, new.device_id, for_update=True)
-    may_tell_of_a_fetch(who, device.estate_id, device.region_id)
-    known = queries.call_out_by_key(session, str(new.key))
+    require_retrieval_reporter(who, device.estate_id, device.region_id)
+    known = queries.retrieval_by_key(session, str(new.key))
     if known is not None:
         if known.device_id != device.id or known.person_id != new.person_id:
-            raise Conflict("Another call-out was told under this key: make up a new one.", field="key")
+            raise Conflict("Another retrieval was told under this key: make up a new one.", field="key")
         return known
     if device.state is DeviceState.WITHDRAWN:
         raise Conflict("This device has been withdrawn from the register.", field="device_id")
     sent_at = new.sent_at or at
-    if not at - MOST_LATE <= sent_at <= at + MOST_AHEAD:
-        raise InvalidInput(f"sent_at lies within the last {MOST_LATE.days} days.", field="sent_at")
+    if not at - MAX_DELAY <= sent_at <= at + MAX_CLOCK_AHEAD:
+        raise InvalidInput(f"sent_at lies within the last {MAX_DELAY.days} days.", field="sent_at")
     if new.person_id is not None and session.get(Person, new.person_id) is None:
         raise NotFound(f"There is no person {new.person_id}.", field="person_id")
-    made = CallOut(
+    made = Retrieval(
         key=str(new.key),
         device_id=device.id,
         person_id=new.person_id,
         reference=new.reference,
         sent_at=sent_at,
         over_at=over_at,
-        told_by=who.name,
+        reported_by=who.name,
         asked=0,
-        ask_at=first_asked_at(over_at or sent_at, numbers),
+        ask_at=first_follow_up_at(over_at or sent_at, numbers),
     )
     session.add(made)
-    flush_or_conflict(session, "This call-out arrived twice in the same moment: send it again.", "key")
+    flush_or_conflict(session, "This retrieval arrived twice in the same moment: send it again.", "key")
     return made
 
 
-def close_call_out(
+def close_retrieval(
     session: Session,
     who: Viewer,
-    call_out_id: int,
+    retrieval_id: int,
     outcome: RetrievalOutcome,
     note: str | None,
     *,
     at: datetime,
-) -> CallOut:
+) -> Retrieval:
     """What became of the device, by somebody of the house or a dispatcher. The same again changes nothing.
 
     Raises Conflict where it was closed otherwise.
-    visibility: through `queries.call_out`.
+    visibility: through `queries.retrieval`.
     """
-    found = queries.call_out(session, who, call_out_id)
+    found = queries.retrieval(session, who, retrieval_id)
     device = device_queries.device(session, who, found.device_id, for_update=True)
-    may_tell_of_a_fetch(who, device.estate_id, device.region_id)
+    require_retrieval_reporter(who, device.estate_id, device.region_id)
     session.refresh(found, with_for_update=True)
     if found.outcome is outcome:
         return found
     if found.outcome is not None:
         en, zh = OUTCOME_WORDS[found.outcome]
         raise Conflict(f"It is closed already: {en} {zh}. A check tells how the device is.", field="outcome")
-    close_call_out_as(session, who, device, found, outcome, note, at=at)
+    close_retrieval_as(session, who, device, found, outcome, note, at=at)
     return found
 
 
-def close_call_out_as(
+def close_retrieval_as(
     session: Session,
     who: Viewer,
     device: Device,
-    call_out: CallOut,
+    retrieval: Retrieval,
     outcome: RetrievalOutcome,
     note: str | None,
     *,
@@ -129,33 +129,33 @@ def close_call_out_as(
 
     visibility: for whoever may tell what became of the device.
     """
-    call_out.outcome, call_out.closed_at, call_out.closed_by = outcome, at, who.name
-    call_out.ask_at = None
-    for errand in open_errands_of(session, device.id):
-        if errand.call_out_id == call_out.id:
-            errand.closed_at = at
+    retrieval.outcome, retrieval.closed_at, retrieval.closed_by = outcome, at, who.name
+    retrieval.ask_at = None
+    for confirmation_request in open_requests(session, device.id):
+        if confirmation_request.retrieval_id == retrieval.id:
+            confirmation_request.closed_at = at
     session.flush()
     if device.state is DeviceState.WITHDRAWN:
         return
     reason = follows_from_outcome(outcome)
     if reason is not None:
         said = note or f"{OUTCOME_WORDS[outcome][1]} {OUTCOME_WORDS[outcome][0]}"
-        quarantines.begin(session, who, device, [reason], at=at, said=said)
+        quarantines.begin_quarantines(session, who, device, [reason], at=at, note=said)
     elif outcome is RetrievalOutcome.NOT_FETCHED:
-        told = ReportIn(kind=ReportKind.NOT_FETCHED, note=note)
-        keep_report(session, who, device, told, from_key=None, at=at)
+        told = ReportIn(kind=FaultKind.NOT_FETCHED, note=note)
+        store_report(session, who, device, told, from_key=None, at=at)
 
 
-def answered_by_check(session: Session, who: Viewer, device: Device, check: Check, *, at: datetime) -> None:
+def close_by_check(session: Session, who: Viewer, device: Device, check: Check, *, at: datetime) -> None:
     """Whoever checked the device since says how it is: nobody is asked after it any longer."""
-    for call_out in queries.open_call_outs_of(session, device.id, until=check.answered_at):
-        close_call_out_as(session, who, device, call_out, RetrievalOutcome.CHECKED, None, at=at)
+    for retrieval in queries.open_retrievals(session, device.id, until=check.answered_at):
+        close_retrieval_as(session, who, device, retrieval, RetrievalOutcome.CHECKED, None, at=at)
 
 
-def ask_after(
+def follow_up(
     session: Session,
     who: Viewer,
-    call_out_id: int,
+    retrieval_id: int,
     *,
     numbers: Returns,
     public_url: str | None,
@@ -168,7 +168,7 @@ def ask_after(
 
     What came of it: SILENT, or None. One that was answered meanwhile, or asked by another, is left alone.
     """
-    found = session.get(CallOut, call_out_id)
+    found = session.get(Retrieval, retrieval_id)
     device = labelled_device(session, found.device_id) if found is not None else None
     if found is None or device is None:
         return None
@@ -177,11 +177,11 @@ def ask_after(
         return None
     since = found.over_at or found.sent_at
     if is_given_up(since, at, numbers):
-        close_call_out_as(session, who, device, found, RetrievalOutcome.SILENT, None, at=at)
+        close_retrieval_as(session, who, device, found, RetrievalOutcome.SILENT, None, at=at)
         return RetrievalOutcome.SILENT
     found.asked += 1
-    found.ask_at = next_asked_at(since, at, numbers)
-    people = {person.id: person for person, _ in told_of_devices(session, [device])}
+    found.ask_at = next_follow_up_at(since, at, numbers)
+    people = {person.id: person for person, _ in keepers_of_devices(session, [device])}
     if found.person_id is not None:
         sent = session.get(Person, found.person_id)
         if sent is not None:
@@ -191,7 +191,7 @@ def ask_after(
     for person in people.values():
         key = KEY_PREFIX + secrets.token_urlsafe(24)
         link = f" {public_url}/c/{key}" if public_url is not None else ""
-        if tell_person(
+        if notify_person(
             session,
             person,
             [device],
@@ -200,13 +200,13 @@ def ask_after(
             at=at,
         ):
             session.add(
-                Errand(
+                ConfirmationRequest(
                     key_hash=hash_key(key),
                     device_id=device.id,
                     person_id=person.id,
-                    call_out_id=found.id,
+                    retrieval_id=found.id,
                     asked_at=at,
-                    lapses_at=at + MOST_LATE,
+                    lapses_at=at + MAX_DELAY,
                 )
             )
     session.flush()

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from aed.settings import Returns
-from aed.upkeep.rules import Reason, RetrievalOutcome
+from aed.upkeep.rules import QuarantineReason, RetrievalOutcome
 
-OUTCOMES_TO_ANSWER: Final = (
+ANSWERABLE_OUTCOMES: Final = (
     RetrievalOutcome.RETURNED,
     RetrievalOutcome.USED,
     RetrievalOutcome.NOT_RETURNED,
@@ -27,16 +27,16 @@ OUTCOME_WORDS: Final = {
 }
 
 
-def follows_from_outcome(outcome: RetrievalOutcome) -> Reason | None:
+def follows_from_outcome(outcome: RetrievalOutcome) -> QuarantineReason | None:
     """Why the device is not offered any longer. One that could not be had counts as a failed fetch."""
     return {
-        RetrievalOutcome.USED: Reason.USED,
-        RetrievalOutcome.NOT_RETURNED: Reason.NOT_RETURNED,
-        RetrievalOutcome.SILENT: Reason.NOT_RETURNED,
+        RetrievalOutcome.USED: QuarantineReason.USED,
+        RetrievalOutcome.NOT_RETURNED: QuarantineReason.NOT_RETURNED,
+        RetrievalOutcome.SILENT: QuarantineReason.NOT_RETURNED,
     }.get(outcome)
 
 
-def first_asked_at(since: datetime, numbers: Returns) -> datetime:
+def first_follow_up_at(since: datetime, numbers: Returns) -> datetime:
     """`since`: the end of the call, or when somebody was sent where that is not known; so the next two."""
     return since + timedelta(minutes=min(numbers.ask_after_minutes, numbers.quarantine_after_minutes))
 
@@ -46,7 +46,7 @@ def is_given_up(since: datetime, now: datetime, numbers: Returns) -> bool:
     return now >= since + timedelta(minutes=numbers.quarantine_after_minutes)
 
 
-def next_asked_at(since: datetime, now: datetime, numbers: Returns) -> datetime:
+def next_follow_up_at(since: datetime, now: datetime, numbers: Returns) -> datetime:
     """When it is asked again, or given up if that comes first."""
     again = now + timedelta(minutes=numbers.ask_again_minutes)
     return min(again, since + timedelta(minutes=numbers.quarantine_after_minutes))

@@ -10,12 +10,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from aed.accounts.fields import FreeText, Id
 from aed.registry.fields import Label
-from aed.upkeep.models import CallOut
+from aed.upkeep.models import Retrieval
 from aed.upkeep.rules import RetrievalOutcome
 
 
-class CallOutIn(BaseModel):
-    """Somebody was sent for a device. Told again under the same key it is the same call-out."""
+class RetrievalIn(BaseModel):
+    """Somebody was sent for a device. Told again under the same key it is the same retrieval."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -44,14 +44,14 @@ class ClosedAsIn(BaseModel):
     note: Annotated[FreeText, Field(max_length=500)] | None = None
 
 
-class CallOutOut(BaseModel):
+class RetrievalOut(BaseModel):
     id: Id
     key: str
     device_id: Id
     person_id: Id | None
     reference: str | None
     sent_at: datetime
-    told_by: str
+    reported_by: str
     asked: int = Field(description="How often it was asked after")
     asked_next_at: datetime | None
     outcome: RetrievalOutcome | None = Field(description="null: open")
@@ -59,7 +59,7 @@ class CallOutOut(BaseModel):
     closed_by: str | None
 
     @classmethod
-    def of(cls, found: CallOut) -> CallOutOut:
+    def of(cls, found: Retrieval) -> RetrievalOut:
         return cls(
             id=found.id,
             key=found.key,
@@ -67,7 +67,7 @@ class CallOutOut(BaseModel):
             person_id=found.person_id,
             reference=found.reference,
             sent_at=found.sent_at,
-            told_by=found.told_by,
+            reported_by=found.reported_by,
             asked=found.asked,
             asked_next_at=found.ask_at,
             outcome=found.outcome,
@@ -76,8 +76,8 @@ class CallOutOut(BaseModel):
         )
 
 
-class CallOutPage(BaseModel):
+class RetrievalPage(BaseModel):
     """More follows when `next` is not null: send it as `cursor`."""
 
-    call_outs: list[CallOutOut]
+    retrievals: list[RetrievalOut]
     next: str | None

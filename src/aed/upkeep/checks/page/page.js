@@ -126,7 +126,7 @@ async function ask(method, path, {body, type = "application/json", csrf = ""} = 
 // --- state ------------------------------------------------------------------------------------------------
 
 const state = {
-  id: null, ready: null, isHidden: false, form: null, errand: null, me: null, csrf: "", isOffline: false,
+  id: null, ready: null, isHidden: false, form: null, confirmation_request: null, me: null, csrf: "", isOffline: false,
   kind: "check", given: fresh(), said: "", saidAs: "good",
 };
 function fresh() {
@@ -152,16 +152,16 @@ function newKey() {
 }
 
 async function load() {
-  if (HERE.startsWith("ask_")) await loadErrand();
+  if (HERE.startsWith("ask_")) await loadConfirmationRequest();
   else state.id = deviceIdOf(HERE);
   if (state.id !== null) await loadDevice();
   render();
   await send();
 }
-async function loadErrand() {
+async function loadConfirmationRequest() {
   try {
-    const {ok, told} = await ask("GET", `/errands/${encodeURIComponent(HERE)}`);
-    if (ok) { state.errand = told; state.id = deviceIdOf(told.number); }
+    const {ok, told} = await ask("GET", `/confirmation-requests/${encodeURIComponent(HERE)}`);
+    if (ok) { state.confirmation_request = told; state.id = deviceIdOf(told.number); }
   } catch (error) {
     if (!(error instanceof NoNetwork)) throw error;
     state.isOffline = true;
@@ -292,13 +292,13 @@ async function addPhoto(file) {
 function render() {
   document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
   $("language").textContent = t("other");
-  const number = state.errand ? state.errand.number : state.id !== null ? HERE : "";
+  const number = state.confirmation_request ? state.confirmation_request.number : state.id !== null ? HERE : "";
   $("number").textContent = number;
   document.title = `AED ${number}`;
   const focused = document.activeElement && document.activeElement.id;
   const parts = [];
   if (state.said) parts.push(el("p", {className: `state ${state.saidAs}`, role: "status"}, state.said));
-  if (HERE.startsWith("ask_")) parts.push(errandPart());
+  if (HERE.startsWith("ask_")) parts.push(confirmation_requestPart());
   else if (state.id === null) parts.push(openPart());
   if (state.id !== null) {
     parts.push(statePart());
@@ -335,15 +335,15 @@ function openPart() {
     el("p", {}), el("button", {type: "button", className: "main", on: {click: go}}, t("open")));
 }
 
-function errandPart() {
-  const asked = state.errand;
+function confirmation_requestPart() {
+  const asked = state.confirmation_request;
   if (!asked) return el("section", {}, el("p", {}, t(state.isOffline ? "offline" : "closed")));
   const where = language === "zh" ? asked.where_zh || asked.where_en : asked.where_en || asked.where_zh;
   if (!asked.is_open) return el("section", {}, el("p", {className: "state good"}, t(asked.answer ? "answered" : "closed")));
   const answer = async chosen => {
     try {
-      const {ok, told} = await ask("POST", `/errands/${encodeURIComponent(HERE)}`, {body: JSON.stringify({answer: chosen}), csrf: state.csrf});
-      if (ok) state.errand = told;
+      const {ok, told} = await ask("POST", `/confirmation-requests/${encodeURIComponent(HERE)}`, {body: JSON.stringify({answer: chosen}), csrf: state.csrf});
+      if (ok) state.confirmation_request = told;
       tell(ok ? t("answered") : told.detail, ok ? "good" : "bad");
     } catch (error) {
       if (!(error instanceof NoNetwork)) throw error;
