@@ -27,19 +27,19 @@ NOTHING_BEFORE: Final = "0" * 64
 
 
 class AuditSubject(StrEnum):
-    """What an entry of the audit log is about."""
+    """The subject of an audit entry."""
 
     ROLE = "role"
     PERSON = "person"
     TOKEN = "token"
     AGREEMENT = "agreement"
-    """Who opened what to whom."""
+    """Which estate shares what with which other."""
     LOG = "log"
-    """The log itself: its beginning, and how the records of incidents stood at a moment."""
+    """The log itself: its first entry, and checkpoints of incident records."""
 
 
 def keyed_hash(key: bytes, before: str, *parts: str) -> str:
-    """Return the hash of an entry. Each part goes in with its length, so that no two entries look alike."""
+    """Return the HMAC of an entry. Each part is prefixed with its length, so that entries are unambiguous."""
     told = "".join(f"{len(part)}:{part}" for part in (before, *parts))
     return hmac.digest(key, told.encode("utf-8", "surrogatepass"), "sha256").hex()
 
@@ -49,7 +49,7 @@ def moment_text(at: datetime) -> str:
 
 
 class AuditEntry(Table):
-    """One change of a role, a person or a token. Never amended: each is signed together with the one before.
+    """One change of a role, a person or a token. Never amended: each entry is signed with the one before.
 
     Nothing in it tells who a person is, so that it stays whole when a person's data is erased.
     """
@@ -67,12 +67,12 @@ class AuditEntry(Table):
     details: Mapped[str] = mapped_column(Text)
     """JSON."""
     hash: Mapped[str] = mapped_column(String(64))
-    """HMAC-SHA256 over the hash of the one before and all of this one."""
+    """HMAC-SHA256 over the previous entry's hash and this entry."""
     key_id: Mapped[str] = mapped_column(String(8))
 
 
 class AuditKey(Table):
-    """A key with which records were signed. It is kept, sealed, when the key that it was made from goes."""
+    """A key that signed entries, stored encrypted: it outlives the encryption key it was derived from."""
 
     __tablename__ = "audit_keys"
 
@@ -83,7 +83,7 @@ class AuditKey(Table):
 
 
 def last_audit_entry(session: Session) -> tuple[int, str] | None:
-    """The number and the hash of the last entry.
+    """Return (number, hash) of the last entry.
 
     visibility: they tell nothing.
     """
@@ -94,26 +94,29 @@ def last_audit_entry(session: Session) -> tuple[int, str] | None:
 
 
 def entry_hash(session: Session, number: int) -> str | None:
-    """visibility: it tells nothing."""
+    """Return the hash of an entry.
+
+    visibility: a hash reveals nothing.
+    """
     return session.scalar(select(AuditEntry.hash).where(AuditEntry.number == number))
 
 
 @dataclass
 class AuditReplay:
-    """What the audit log says, entry by entry."""
+    """The state of roles and tokens according to the audit log."""
 
     entries: int = 0
     first_broken: int | None = None
-    """The number of the first entry that is not what was written, or that follows a gap."""
+    """Number of the first entry that was altered or follows a gap."""
     began: dict[str, Any] | None = None
     """Details of the first entry."""
     roles: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
-    """By id of the grant, the last action and its details."""
+    """By grant id: the last action and its details."""
     tokens: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
 
 
 def replay_audit_log(session: Session, expected_hash: Callable[[str, AuditEntry], str]) -> AuditReplay:
-    """Go through the log, and look whether each entry is as it was written.
+    """Verify each entry of the log and collect what it records.
 
     visibility: for who verifies, on the machine itself.
     """
@@ -150,7 +153,7 @@ def _entries(session: Session) -> Iterator[AuditEntry]:
 
 
 def last_ids(session: Session) -> dict[str, int]:
-    """The newest role and token, as of now.
+    """Return the highest ids of role grants and tokens.
 
     visibility: numbers.
     """
@@ -177,9 +180,9 @@ def add_audit_entry(
     at: datetime,
     **details: Any,
 ) -> AuditEntry:
-    """Add an entry to the audit log, in the transaction that makes the change. One at a time.
+    """Append an entry to the audit log, in the transaction of the change, under an exclusive lock.
 
-    `details` must tell nobody's name or number: the entry is never changed.
+    `details` must not contain names or phone numbers: entries are never changed.
     """
     exclusive_lock(session, "audit log")
     session.flush()
@@ -234,7 +237,7 @@ def _entry(
 
 
 def hash_of_entry(key: bytes, before: str, entry: AuditEntry) -> str:
-    """Return the hash that the entry has, if nobody has changed it."""
+    """Return the hash that an unaltered entry must have."""
     return keyed_hash(
         key,
         before,
@@ -250,7 +253,7 @@ def hash_of_entry(key: bytes, before: str, entry: AuditEntry) -> str:
 
 
 def legacy_entries_digest(session: Session) -> dict[str, Any]:
-    """Return how many entries of incidents' records are of the old form, without a key, and their digest.
+    """Return the count and digest of incident entries that were written before entries were signed.
 
     visibility: a count and a digest.
     """
@@ -272,7 +275,7 @@ def legacy_entries_digest(session: Session) -> dict[str, Any]:
 
 
 def signing_key(session: Session, *, used_before: str | None) -> tuple[str, bytes]:
-    """Return the id of the key that signs now, and the key; kept sealed in the database from its first use.
+    """Return (id, key) of the current signing key; it is stored encrypted on first use.
 
     `used_before`: the id of the key that signed the entry before, which is kept already.
     """
@@ -289,7 +292,7 @@ def signing_key(session: Session, *, used_before: str | None) -> tuple[str, byte
 
 
 def audit_keys(session: Session) -> Callable[[str], bytes]:
-    """Return what gives the audit key of an id, of the ring or as it was kept. Raises KeysUnusable."""
+    """Return a function from key id to audit key, from the keyring or the database. Raises KeysUnusable."""
     ring, known = keyring_of(session.get_bind().dialect), dict[str, bytes]()
 
     def key(key_id: str) -> bytes:

@@ -21,12 +21,12 @@ COUNTRIES_WITH_GROUND_AS_ONE: Final = frozenset({"CN", "TW", "JP", "KR", "US", "
 
 
 def counts_ground_as_one(country: str) -> bool:
-    """Return what a region of that country does unless it says otherwise. Hong Kong counts from G."""
+    """Return True if the ground floor is storey 1 by default in that country. (Hong Kong counts from G.)"""
     return country in COUNTRIES_WITH_GROUND_AS_ONE
 
 
 class Region(Versioned, Table):
-    """A province or city above estates; a tree. Roles are held on one and cover what is below."""
+    """A province or city, in a tree above estates. Roles on a region cover all below it."""
 
     __tablename__ = "regions"
 
@@ -44,8 +44,8 @@ class Region(Versioned, Table):
     the database count from 0 everywhere."""
     holiday_calendar: Mapped[str | None] = mapped_column(ForeignKey("holiday_calendars.name"))
     trust_needed: Mapped[Trust | None] = mapped_column(enum_column(Trust, name="trust_needed"))
-    """How far a certificate must be believed before its holder is called; None: as in the region above, and
-    verified where there is none."""
+    """The trust that a certificate needs before its holder is alerted; None: that of the region above, or
+    `verified`."""
     needs_second_factor: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     """Administrators and dispatchers here and below must give a second factor when they sign in."""
     trust_in_force: Mapped[Trust] = mapped_column(
@@ -53,8 +53,8 @@ class Region(Versioned, Table):
         default=Trust.VERIFIED,
         server_default=text("'verified'"),
     )
-    """The same for every region, so that the lookup need not climb. Kept in step by
-    `actions.regions.put_region`, which alone changes the tree."""
+    """The effective `trust_needed`, stored so that the lookup need not climb the tree. Kept in step by
+    `put_region`, which alone changes the tree."""
 
 
 class RegionIn(BaseModel):
@@ -97,14 +97,14 @@ _estates = table("estates", column("id"), column("neighbourhood"), column("regio
 
 
 def regions_below(session: Session, region_id: int) -> tuple[int, ...]:
-    """The region and every region under it."""
+    """Return the ids of the region and of every region below it."""
     below = select(Region.id).where(Region.id == region_id).cte("below", recursive=True)
     below = below.union_all(select(Region.id).join(below, Region.parent_id == below.c.id))
     return tuple(session.scalars(select(below.c.id).order_by(below.c.id)))
 
 
 def estates_sharing(session: Session, *estate_ids: int) -> tuple[int, ...]:
-    """The estates and those of their neighbourhoods. Their table lies above this floor: asked for by name.
+    """Return the estates and those of their neighbourhoods. (Their model is on a higher layer.)
 
     visibility: it is what the predicates are made of, and answers ids alone.
     """
@@ -114,7 +114,7 @@ def estates_sharing(session: Session, *estate_ids: int) -> tuple[int, ...]:
 
 
 def region_of_estate(session: Session, estate_id: int) -> int:
-    """Where the estate lies. Raises NotFound when there is none.
+    """Return the region id of an estate. Raises NotFound.
 
     visibility: roles are given by those who know the estate by its id; it answers the region's id alone.
     """
@@ -125,7 +125,7 @@ def region_of_estate(session: Session, estate_id: int) -> int:
 
 
 def region_by_code(session: Session, code: str) -> Region:
-    """Raises NotFound with the codes that exist, when they are few."""
+    """Return the region with this code. Raises NotFound, which lists the known codes."""
     region = session.scalar(select(Region).where(Region.code == code))
     if region is None:
         known = list(session.scalars(select(Region.code).order_by(Region.code).limit(20)))
@@ -144,7 +144,7 @@ def codes_of_regions(session: Session, region_ids: Iterable[int]) -> dict[int, s
 
 
 def put_region(session: Session, region: RegionIn) -> tuple[Region, bool | None]:
-    """The region with that code is as given; beside it True when new, False when changed, else None.
+    """Create or amend the region with that code; return it, and True if new, False if changed, else None.
 
     What is not given stays as it is.
     """
@@ -185,7 +185,7 @@ def put_region(session: Session, region: RegionIn) -> tuple[Region, bool | None]
 
 
 def is_amended(region: Region, *names: str) -> bool:
-    """Whether one of these columns is different from what is stored."""
+    """Return True if one of these columns differs from the database."""
     state = instance_state(region)
     return any(state.attrs[name].history.has_changes() for name in names)
 
@@ -201,7 +201,7 @@ _IN_STEP: Final = text(
 
 
 def keep_trust_in_step(session: Session) -> None:
-    """Every region has the trust that it says, else that of the nearest region above that says one."""
+    """Set `trust_in_force` of every region to its `trust_needed`, or that of the nearest region above."""
     session.execute(_IN_STEP)
     for region in session.identity_map.values():
         if isinstance(region, Region):

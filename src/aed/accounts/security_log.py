@@ -25,7 +25,7 @@ class SecurityEventKind(StrEnum):
     SIGN_IN = "sign_in"
     SIGN_IN_FAILED = "sign_in_failed"
     LOCKED_OUT = "locked_out"
-    """Too many tries: an address, or all strangers together, have to wait."""
+    """Too many attempts from an address, or from all unknown browsers together."""
     SIGN_OUT = "sign_out"
     """Sessions were ended by the person or an administrator."""
     PASSWORD_SET = "password_set"
@@ -42,7 +42,7 @@ class SecurityEventKind(StrEnum):
 
 
 class SecurityEvent(Table):
-    """Something that matters to whoever looks for misuse. It holds no telephone number."""
+    """A security event. It holds no phone number."""
 
     __tablename__ = "security_events"
     __table_args__ = (Index("ix_security_events_account_key", "account_key"),)
@@ -52,7 +52,7 @@ class SecurityEvent(Table):
     kind: Mapped[SecurityEventKind] = mapped_column(enum_column(SecurityEventKind))
     person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     account_key: Mapped[str | None] = mapped_column(String(64))
-    """A keyed hash of the number that was tried, whether there is an account or not."""
+    """Keyed hash of the phone number, with or without an account."""
     address: Mapped[str | None] = mapped_column(Encrypted("security_events.address"))
     detail: Mapped[str | None] = mapped_column(String(200))
     """A token's name, a role, who did it."""
@@ -67,7 +67,7 @@ def security_events(
     kind: SecurityEventKind | None = None,
     person_id: int | None = None,
 ) -> Sequence[SecurityEvent]:
-    """A page of the log, the newest first. Raises NotSignedIn, NotAllowed.
+    """Return a page of security events, newest first. Raises NotSignedIn, NotAllowed.
 
     visibility: only for a network administrator.
     """
@@ -95,7 +95,7 @@ def log_event(
     address: str | None = None,
     detail: str | None = None,
 ) -> None:
-    """Write one event. Nobody's number is in it: an account is known by its keyed hash."""
+    """Log a security event. Accounts are identified by a keyed hash, never by their number."""
     session.add(
         SecurityEvent(
             at=at,
@@ -109,7 +109,7 @@ def log_event(
 
 
 def log_expired_token(session: Session, name: str, *, address: str, at: datetime) -> None:
-    """Write that an expired token was used; once an hour is enough.
+    """Log the use of an expired token, at most once an hour.
 
     visibility: only whether it was written already.
     """
@@ -124,5 +124,5 @@ def log_expired_token(session: Session, name: str, *, address: str, at: datetime
 
 
 def delete_events(session: Session, *, before: datetime) -> None:
-    """Delete what is older."""
+    """Delete events before a moment."""
     session.execute(delete(SecurityEvent).where(SecurityEvent.at < before))

@@ -42,7 +42,7 @@ class Token(Table):
 
 
 def valid_token(session: Session, key_hash: str, *, at: datetime) -> Token | None:
-    """The token with that hash, unless revoked or expired at `at`."""
+    """Return the token with that hash; None if revoked or expired at `at`."""
     token = session.scalar(select(Token).where(Token.key_hash == key_hash))
     if token is None or token.revoked_at is not None:
         return None
@@ -50,7 +50,7 @@ def valid_token(session: Session, key_hash: str, *, at: datetime) -> Token | Non
 
 
 def expired_token(session: Session, key_hash: str, *, at: datetime) -> Token | None:
-    """The token with that hash, if it has expired and was not revoked."""
+    """Return the token with that hash if it has expired and was not revoked."""
     token = session.scalar(select(Token).where(Token.key_hash == key_hash))
     is_expired = token is not None and token.expires_at is not None and token.expires_at <= at
     return token if token is not None and is_expired and token.revoked_at is None else None
@@ -61,7 +61,7 @@ def tokens(session: Session) -> Sequence[Token]:
 
 
 KEY_PREFIX = "aed_"
-"""So that a key lying about is recognised for what it is."""
+"""A recognisable prefix, for secret scanners."""
 
 
 def hash_key(key: str) -> str:
@@ -80,7 +80,7 @@ def create_token(
     expires_at: datetime | None = None,
     who: str = "program",
 ) -> str:
-    """A new token; returns its key, which is stored nowhere."""
+    """Create a token and return its key, of which only the hash is stored."""
     scopes = list(scopes)
     if (role is TokenRole.MEMBER) != (estate_id is not None):
         raise InvalidInput("A member's token names its estate, and no other token does.", field="estate")
@@ -124,7 +124,7 @@ def create_token(
 
 
 def revoke_token(session: Session, *, name: str, at: datetime, who: str = "program") -> Token:
-    """From now on the token opens nothing. Revoking twice changes nothing."""
+    """Revoke a token. Revoking twice changes nothing."""
     token = session.scalar(select(Token).where(Token.name == name))
     if token is None:
         raise NotFound(f"There is no token named '{name}'.", field="name")

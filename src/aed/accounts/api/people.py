@@ -37,7 +37,7 @@ def _signed_in(viewer: Viewer) -> None:
 def list_people(
     session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
 ) -> PeoplePage:
-    """The people that you answer for, and yourself, a page at a time."""
+    """List the people whose roles you administer or manage, and yourself."""
     _signed_in(viewer)
     found = people_queries.people(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
     return PeoplePage(
@@ -50,7 +50,7 @@ def list_people(
 def add_person(
     session: WriteSession, viewer: ViewerDep, settings: SettingsDep, new: PersonIn, response: Response
 ) -> PersonOut:
-    """Adds a person with an account and, if given, a role."""
+    """Add a person with an account and, if given, a role."""
     person = people_actions.add_person(session, viewer, new, country=settings.phone_country, at=clock.now())
     set_created(response, f"/v1/people/{person.id}", version=person.version)
     return PersonOut.of(person, people_queries.account_of(session, person.id))
@@ -58,7 +58,7 @@ def add_person(
 
 @router.get("/people/{person_id}")
 def get_person(session: ReadSession, viewer: ViewerDep, person_id: PersonId, response: Response) -> PersonOut:
-    """One person."""
+    """Get one person."""
     _signed_in(viewer)
     person, account = people_queries.person(session, viewer, person_id)
     set_etag(response, person.version)
@@ -75,7 +75,7 @@ def amend_person(
     response: Response,
     if_match: IfMatch = None,
 ) -> PersonOut:
-    """Corrects what is given; refused (412) when somebody else amended it since it was read."""
+    """Amend a person; 412 if the person was changed after it was read."""
     _signed_in(viewer)
     person, account = people_actions.amend_person(
         session,
@@ -94,7 +94,7 @@ def amend_person(
 def list_person_history(
     session: ReadSession, viewer: ViewerDep, person_id: PersonId
 ) -> list[PersonChangeOut]:
-    """Who changed what and when, newest first."""
+    """List the changes of a person, newest first."""
     _signed_in(viewer)
     people_queries.person(session, viewer, person_id)
     return [PersonChangeOut.of(change) for change in people_queries.person_history(session, person_id)]

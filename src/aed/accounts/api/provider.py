@@ -29,7 +29,7 @@ router = APIRouter()
 
 AT_ONCE: Final = 2
 _places = threading.BoundedSemaphore(AT_ONCE)
-"""A provider that is slow keeps so many waiting, and never those who look something up."""
+"""A slow provider occupies at most this many threads."""
 # A page of this site: neither another host (//…) nor a scheme.
 OWN_PAGE: Final = r"^/([A-Za-z0-9._~-][A-Za-z0-9._~/?=&%-]*)?$"
 _ELSEWHERE: Final[dict[int | str, dict[str, Any]]] = {
@@ -47,12 +47,12 @@ def start_provider_sign_in(
         Query(
             max_length=500,
             pattern=OWN_PAGE,
-            description="The page of this site to which the browser goes once it is signed in",
+            description="Path of the page to go to after sign-in",
             examples=["/"],
         ),
     ] = None,
 ) -> RedirectResponse:
-    """Sends the browser to the operator's identity provider; 404 where none is set up."""
+    """Redirect the browser to the identity provider; 404 if none is configured."""
     actions.require_configured(settings.sign_in_provider)
     with one_at_a_time(_places, TOO_MANY_SIGN_INS):
         sent = actions.start_sign_in(
@@ -89,10 +89,9 @@ def complete_provider_sign_in(
     state: Annotated[str | None, Query(max_length=200)] = None,
     code: Annotated[str | None, Query(max_length=4000)] = None,
     error: Annotated[str | None, Query(max_length=1000)] = None,
-    iss: Annotated[str | None, Query(max_length=500, description="Who says so (RFC 9207)")] = None,
+    iss: Annotated[str | None, Query(max_length=500, description="Issuer of the response (RFC 9207)")] = None,
 ) -> SignedInOut | RedirectResponse:
-    """Where the provider sends the browser back to: signs it in as whom the provider vouches for, and goes on
-    to the page that it came from, if it named one."""
+    """Complete a sign-in after the redirect back, and go on to the page given at the start, if any."""
     provider, lasts = settings.sign_in_provider, timedelta(hours=settings.sign_in_hours)
     actions.require_configured(provider)
     came = ProviderCallback(
@@ -127,7 +126,7 @@ def complete_provider_sign_in(
 
 @router.get("/people/{person_id}/identities")
 def list_identities(session: ReadSession, viewer: ViewerDep, person_id: PersonId) -> list[IdentityOut]:
-    """By which identity providers the person signs in."""
+    """List the identity providers linked to a person."""
     if not viewer.is_signed_in:
         raise NotSignedIn("This is for who answers for the person: send a token, or sign in.")
     return [IdentityOut.of(each) for each in identities_of(session, viewer, person_id)]
@@ -135,5 +134,5 @@ def list_identities(session: ReadSession, viewer: ViewerDep, person_id: PersonId
 
 @router.delete("/people/{person_id}/identities", status_code=204)
 def unlink_identities(session: WriteSession, viewer: ViewerDep, person_id: PersonId) -> None:
-    """No provider signs this person in any more until it is linked anew; every sign-in ends."""
+    """Unlink all identity providers of a person, and end their sessions."""
     actions.unlink(session, viewer, person_id, at=clock.now())

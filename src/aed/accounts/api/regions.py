@@ -12,7 +12,7 @@ router = APIRouter()
 
 @router.get("/regions")
 def list_regions(session: ReadSession) -> list[RegionOut]:
-    """The regions, with their emergency numbers; the same for everyone."""
+    """List the regions with their emergency numbers."""
     found = regions(session)
     codes = {region.id: region.code for region in found}
     return [region_out(region, parent=codes.get(region.parent_id or 0)) for region in found]

@@ -1,4 +1,4 @@
-"""What the routes of people and roles have in common: whom paths name, and where numbers are at home."""
+"""Path parameters, the sign-in queue and cookies of the accounts routes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GrantId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 TOO_MANY_SIGN_INS: Final = "Many are signing in at this moment. Try again in a few seconds."
 
 SIGN_IN_QUEUE: Final = QueueLimits("sign-in", at_once=1, waiting=10, each=3, otherwise=TOO_MANY_SIGN_INS)
-"""A hash takes 19 MiB and 20-40 ms of a core: ten who wait are signed in within a second."""
+"""A hash takes 19 MiB and 20-40 ms of a core: a queue of ten is processed within a second."""
 
 
 async def _turn(request: Request) -> AsyncIterator[None]:
@@ -26,17 +26,17 @@ async def _turn(request: Request) -> AsyncIterator[None]:
 
 
 SIGN_IN_TURN: Final = Depends(_turn, scope="function")
-"""For `dependencies` of routes by which people sign in. Raises TooBusy where too many do at this moment."""
+"""For `dependencies` of sign-in routes. Raises TooBusy if too many people sign in at once."""
 
 
 def put_sign_in_cookie(response: Response, key: str, *, lasts: timedelta) -> None:
-    """The browser is signed in by that key from now on."""
+    """Set the session cookie."""
     put_cookie(response, SESSION_COOKIE, key, lasts=lasts)
     response.headers["Cache-Control"] = "no-store"
 
 
 def put_cookie(response: Response, name: str, value: str, *, lasts: timedelta) -> None:
-    """Set a cookie that only this site's pages send back, and no script reads."""
+    """Set a cookie with Secure, HttpOnly and SameSite=Lax."""
     response.set_cookie(
         name,
         value,

@@ -35,11 +35,11 @@ def list_roles(
     person_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
     estate_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
     region: Annotated[str | None, Query(max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")] = None,
-    also_revoked: Annotated[bool, Query(description="Those that were held, too")] = False,
+    also_revoked: Annotated[bool, Query(description="Include revoked roles")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> RolesPage:
-    """The roles held where you administer or manage, and your own, a page at a time."""
+    """List the roles that you administer or manage, and your own."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Roles are shown to those who answer for them: send a token, or sign in.")
     region_id = region_by_code(session, region).id if region is not None else None
@@ -60,7 +60,7 @@ def list_roles(
 def grant_role(
     session: WriteSession, viewer: ViewerDep, person_id: PersonId, new: RoleIn, response: Response
 ) -> RoleOut:
-    """Gives the person a role."""
+    """Grant a role to a person."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Giving roles needs an administrator: send a token, or sign in.")
     person, _account = people_queries.person(session, viewer, person_id)
@@ -72,7 +72,7 @@ def grant_role(
 
 @router.get("/roles/{grant_id}")
 def get_role(session: ReadSession, viewer: ViewerDep, grant_id: GrantId, response: Response) -> RoleOut:
-    """One role that somebody holds, or held."""
+    """Get one role grant, active or revoked."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Roles are shown to those who answer for them: send a token, or sign in.")
     grant = role_queries.role_grant(session, viewer, grant_id)
@@ -82,10 +82,10 @@ def get_role(session: ReadSession, viewer: ViewerDep, grant_id: GrantId, respons
 
 @router.delete("/roles/{grant_id}", status_code=204)
 def revoke_role(session: WriteSession, viewer: ViewerDep, grant_id: GrantId) -> None:
-    """Takes the role back; that it was held stays on record."""
+    """Revoke a role; the grant stays on record."""
     actions.revoke_role(session, viewer, grant_id, at=clock.now())
 
 
 def _version(grant: RoleGrant) -> int:
-    """It changes once."""
+    """A grant changes once: when it is revoked."""
     return 1 if grant.revoked_at is None else 2

@@ -52,7 +52,7 @@ FactorId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 
 
 def _whole(session: Session, key: str, *, at: datetime) -> SignIn:
-    """The browser's own session. Raises NotSignedIn for one in which a second factor is due."""
+    """Return the browser's session. Raises NotSignedIn if it needs a second factor."""
     found = actions.sign_in_by_key(session, key, at=at)
     if found.is_limited and found.second_factor_at is None:
         raise NotSignedIn("Give your second factor first: POST /v1/sign-in/second-factor.")
@@ -61,7 +61,7 @@ def _whole(session: Session, key: str, *, at: datetime) -> SignIn:
 
 @router.get("/sign-in/sessions")
 def list_sign_ins(session: ReadSession, key: OwnSessionDep) -> list[SignInOut]:
-    """The browsers in which you are signed in, the newest first."""
+    """List your sessions, newest first."""
     own = _whole(session, key, at=clock.now())
     found = active_sessions(session, own.person_id, at=clock.now())
     return [SignInOut.of(each, own_id=own.id) for each in found]
@@ -69,7 +69,7 @@ def list_sign_ins(session: ReadSession, key: OwnSessionDep) -> list[SignInOut]:
 
 @router.delete("/sign-in/sessions/{sign_in_id}", status_code=204)
 def end_sign_in(session: WriteSession, key: OwnSessionDep, sign_in_id: SignInId) -> None:
-    """Signs one of your browsers out; what it watches ends within seconds."""
+    """End one of your sessions; its live streams end within seconds."""
     own = _whole(session, key, at=clock.now())
     end_session(session, own.person_id, sign_in_id, at=clock.now())
 
@@ -79,7 +79,7 @@ def end_sign_in(session: WriteSession, key: OwnSessionDep, sign_in_id: SignInId)
 
 @router.get("/sign-in/second-factor")
 def get_second_factors(session: ReadSession, key: OwnSessionDep) -> SecondFactorsOut:
-    """Your second factors, and whether this session waits for one."""
+    """Get your second factors, and whether this session needs one."""
     own = actions.sign_in_by_key(session, key, at=clock.now())
     is_demanded = own.is_limited or sign_in_queries.needs_second_factor(session, own.person_id)
     return SecondFactorsOut(
@@ -94,7 +94,7 @@ def get_second_factors(session: ReadSession, key: OwnSessionDep) -> SecondFactor
 def sign_in_with_second_factor(
     request: Request, database: DatabaseDep, key: OwnSessionDep, given: SecondFactorIn
 ) -> None:
-    """Takes an app's code or a recovery code; the session is whole from then on."""
+    """Give the code of an authenticator app, or a recovery code."""
     code, address = given.code.get_secret_value(), client_address(request)
 
     def give(session: Session, own: SignIn, at: datetime) -> bool:
@@ -107,7 +107,7 @@ def sign_in_with_second_factor(
 def get_passkey_sign_in_options(
     session: WriteSession, settings: SettingsDep, key: OwnSessionDep
 ) -> OptionsOut:
-    """What the browser asks your passkey with; good for five minutes, once."""
+    """Get the options for signing with a passkey, valid once within five minutes."""
     own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
     made = passkeys.passkey_sign_in_options(session, own, public_url=settings.public_url, at=clock.now())
     return OptionsOut(public_key=made)
@@ -117,7 +117,7 @@ def get_passkey_sign_in_options(
 def sign_in_with_passkey(
     request: Request, database: DatabaseDep, settings: SettingsDep, key: OwnSessionDep, given: PasskeyGivenIn
 ) -> None:
-    """Takes what your passkey has signed; the session is whole from then on."""
+    """Give the assertion of a passkey as the second factor."""
     address = client_address(request)
 
     def give(session: Session, own: SignIn, at: datetime) -> bool:
@@ -131,7 +131,7 @@ def sign_in_with_passkey(
 def _give(
     request: Request, database: Database, key: str, give: Callable[[Session, SignIn, datetime], bool]
 ) -> None:
-    """Count the try first, in a transaction of its own; then compare. A failure is kept, and logged."""
+    """Count the attempt in its own transaction, then verify it. Failures are counted and logged."""
     at = clock.now()
     with read_session(database) as session:
         own = actions.sign_in_by_key(session, key, at=at)
@@ -156,7 +156,7 @@ def _give(
 
 @router.post("/me/second-factors/app", status_code=201)
 def add_authenticator_app(session: WriteSession, key: OwnSessionDep, new: AppIn) -> AppOut:
-    """Begins to add an authenticator app: show it the URI as a QR code, then send its first code."""
+    """Begin to add an authenticator app: show its URI as a QR code, then confirm with its first code."""
     own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
     made = actions.add_app(session, own, new.name, at=clock.now())
     return AppOut(id=made.factor_id, secret=made.secret, uri=made.uri)
@@ -166,7 +166,7 @@ def add_authenticator_app(session: WriteSession, key: OwnSessionDep, new: AppIn)
 def confirm_authenticator_app(
     session: WriteSession, key: OwnSessionDep, factor_id: FactorId, given: SecondFactorIn
 ) -> RecoveryCodesOut:
-    """Takes the app into use by its first code. With your first factor you get recovery codes."""
+    """Confirm an authenticator app by its first code. Your first factor comes with recovery codes."""
     own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
     codes = actions.confirm_app(session, own, factor_id, given.code.get_secret_value(), at=clock.now())
     return RecoveryCodesOut(recovery_codes=codes)
@@ -176,7 +176,7 @@ def confirm_authenticator_app(
 def get_passkey_creation_options(
     session: WriteSession, settings: SettingsDep, key: OwnSessionDep
 ) -> OptionsOut:
-    """What the browser makes a passkey with; good for five minutes, once."""
+    """Get the options for creating a passkey, valid once within five minutes."""
     own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
     made = passkeys.passkey_creation_options(session, own, public_url=settings.public_url, at=clock.now())
     return OptionsOut(public_key=made)
@@ -186,7 +186,7 @@ def get_passkey_creation_options(
 def add_passkey(
     session: WriteSession, settings: SettingsDep, key: OwnSessionDep, new: PasskeyIn
 ) -> RecoveryCodesOut:
-    """Takes a passkey into use. With your first factor you get recovery codes."""
+    """Add a passkey. Your first factor comes with recovery codes."""
     own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
     codes = passkeys.add_passkey(
         session, own, new.name, new.credential, public_url=settings.public_url, at=clock.now()
@@ -196,14 +196,14 @@ def add_passkey(
 
 @router.post("/me/recovery-codes", status_code=201)
 def create_recovery_codes(session: WriteSession, key: OwnSessionDep) -> RecoveryCodesOut:
-    """New recovery codes in place of those before."""
+    """Create new recovery codes; the previous ones become invalid."""
     own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
     return RecoveryCodesOut(recovery_codes=actions.new_recovery_codes(session, own))
 
 
 @router.delete("/me/second-factors/{factor_id}", status_code=204)
 def remove_second_factor(session: WriteSession, key: OwnSessionDep, factor_id: FactorId) -> None:
-    """Removes one of your second factors."""
+    """Remove one of your second factors."""
     own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
     actions.remove_factor(session, own, factor_id, at=clock.now())
 
@@ -220,7 +220,7 @@ def list_security_events(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> SecurityEventsPage:
-    """Sign-ins, failures, second factors, roles and tokens, the newest first. For network administrators."""
+    """List security events, newest first. For network administrators."""
     found = security_events(
         session,
         viewer,

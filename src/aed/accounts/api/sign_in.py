@@ -48,7 +48,7 @@ async def _send(request: Request) -> SendMessage:
 
 @router.get("/me")
 def get_own_account(request: Request, viewer: ViewerDep) -> SignedInViewerOut | ViewerOut:
-    """Who this token or this sign-in stands for."""
+    """Get the caller of this token or session."""
     known = ViewerOut(
         role=viewer.role or "anyone",
         name=viewer.name,
@@ -74,7 +74,7 @@ def get_own_account(request: Request, viewer: ViewerDep) -> SignedInViewerOut | 
 def sign_in(
     request: Request, response: Response, database: DatabaseDep, settings: SettingsDep, given: SignInIn
 ) -> SignedInOut:
-    """Signs a browser in, by password or by the code that was sent; sets its cookie."""
+    """Sign in by password or code; sets the session cookie."""
     phone = e164(given.phone, country=settings.phone_country)
     lasts, at = timedelta(hours=settings.sign_in_hours), clock.now()
     browser = _browser(request, database, phone, at=at)
@@ -96,7 +96,7 @@ def sign_in(
 
 
 def _browser(request: Request, database: Database, phone: str, *, at: datetime) -> Browser:
-    """What the browser brings along for the account of that number."""
+    """Return the browser of a request, as the account of that number knows it."""
     return Browser(
         address=client_address(request),
         known_as=known_browser_id(database.keys, request.cookies.get(KNOWN_BROWSER_COOKIE), phone, at=at),
@@ -138,9 +138,9 @@ def request_sign_in_code(
     send: Annotated[SendMessage, Depends(_send)],
     given: CodeIn,
 ) -> CodeOut:
-    """Sends a code to the number, if it has an account. The answer is the same if it has none.
+    """Send a code to the phone number, if it has an account. The response is the same if it has none.
 
-    It sets a cookie: the code has tries of its own in the browser that asked for it."""
+    Sets a cookie: the code has separate tries in the browser that requested it."""
     phone, at = e164(given.phone, country=settings.phone_country), clock.now()
     browser = _browser(request, database, phone, at=at)
     code_key = actions.request_code(database, phone=phone, browser=browser, send=send, at=at)
@@ -157,9 +157,9 @@ def sign_out(
     response: Response,
     session: WriteSession,
     viewer: ViewerDep,
-    everywhere: Annotated[bool, Query(description="On every other device too")] = False,
+    everywhere: Annotated[bool, Query(description="Sign out on all devices")] = False,
 ) -> None:
-    """Signs this browser out. Without a sign-in nothing happens."""
+    """Sign this browser out. Does nothing without a session."""
     key = session_key_in_cookie(request)
     if key is None:
         return

@@ -30,7 +30,7 @@ from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, Not
 
 
 def add_person(session: Session, who: Viewer, new: PersonIn, *, country: str, at: datetime) -> Person:
-    """A person with an account and, if given, a role.
+    """Add a person with an account and, if given, a role.
 
     `country`: where a number is at home that has no country code and comes without a region.
     Raises Conflict when somebody has that number, NotAllowed for who may not give the role.
@@ -70,7 +70,7 @@ def amend_person(
     country: str,
     at: datetime,
 ) -> tuple[Person, Account | None]:
-    """What is given in `change` holds from now on; a number opens the account where there was none.
+    """Amend a person with the given fields; a phone number opens an account if there is none.
 
     Anyone corrects the own name, language and channel. Number and e-mail address are the network's
     administrator's to change: whoever holds them can sign in. With them every sign-in ends.
@@ -126,7 +126,7 @@ def amend_person(
 
 
 def _put_email(session: Session, account: Account, written: str | None, fields: dict[str, Any]) -> bool:
-    """Whether that is another address than before. Raises Conflict for one that somebody has."""
+    """Set the e-mail address; return True if it changed. Raises Conflict if it is taken."""
     email = plain_email(written) if written is not None else None
     if email == account.email:
         return False
@@ -139,23 +139,23 @@ def _put_email(session: Session, account: Account, written: str | None, fields: 
 
 
 def _masked_email(email: str | None) -> str | None:
-    """Enough to recognise, and not to write to."""
+    """Mask an e-mail address: recognisable, but not usable."""
     return f"{email[0]}***@{email.rpartition('@')[2]}" if email is not None else None
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedAccounts:
-    """How many people of lists got an account, and why others did not."""
+    """How many accounts were opened, and why others were not."""
 
     opened: int
     shared: int
-    """Several people have the number, or somebody signs in with it already: a person must say whose it is."""
+    """Numbers of several people, or of an existing account: they must be assigned by hand."""
     unusable: int
-    """There is no number that can be rung."""
+    """No valid phone number."""
 
 
 def open_accounts(session: Session, who: Viewer, *, country: str, at: datetime) -> OpenedAccounts:
-    """Everyone who came with a list, and whose number is nobody else's, can sign in by codes from now on.
+    """Open accounts for all imported people whose phone number is valid and unique.
 
     visibility: for the network's administrator.
     """
@@ -207,7 +207,7 @@ def _open_account(session: Session, person: Person, phone: str, *, at: datetime)
 
 
 def _not_taken(session: Session, phone: str) -> None:
-    """Raises Conflict where somebody has the number.
+    """Require that no account has the number. Raises Conflict.
 
     While keys are being changed, the index alone would not know of one that is sealed with another key.
     """
@@ -244,7 +244,7 @@ def _keep(session: Session, who: Viewer, person: Person, fields: Mapping[str, An
 def find_or_add_people(
     session: Session, wanted: Iterable[tuple[str, str | None]]
 ) -> dict[tuple[str, str | None], Person]:
-    """The people with these names and phones, those added that are unknown. In few statements for many.
+    """Find people by (name, phone) and add the unknown ones, in few statements.
 
     visibility: whoever gives a name and a phone knows both already.
     """
@@ -276,12 +276,12 @@ def find_or_add_people(
 
 
 def _as_known(name: str, phone: str | None) -> tuple[str, str | None]:
-    """By which people are told from each other: it does not matter how a number is written."""
+    """Return the key by which people are compared: the name, and the number in canonical form."""
     return name, normalized(phone, EncryptedKind.PHONE) if phone is not None else None
 
 
 def find_or_add_person(session: Session, *, name: str, phone: str | None, language: str = "zh") -> Person:
-    """The person with that name and phone, added when unknown.
+    """Find a person by name and phone, or add them.
 
     visibility: whoever gives a name and a phone knows both already.
     """
@@ -296,7 +296,7 @@ def find_or_add_person(session: Session, *, name: str, phone: str | None, langua
 
 
 def _stands_for(session: Session, person: Person) -> Person:
-    """The person, or whom a person said that this entry is the same as.
+    """Return the person, or the person that this entry was merged into.
 
     visibility: whoever gives a name and a phone knows both already.
     """

@@ -15,7 +15,7 @@ from aed.database.types import BigIntId, Table, Versioned, enum_column
 
 
 class Person(Versioned, Table):
-    """Somebody: a keeper, a responder, a resident."""
+    """A person: a keeper, a responder, a resident."""
 
     __tablename__ = "people"
     __table_args__ = (Index("ix_people_phone", text(f"substr(phone, 1, {BLIND_INDEX_LENGTH})")),)
@@ -23,17 +23,17 @@ class Person(Versioned, Table):
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     phone: Mapped[str | None] = mapped_column(Encrypted("people.phone", EncryptedKind.PHONE))
-    """As a list or a register gave it; E.164 for whoever has an account."""
+    """As imported; E.164 for people with an account."""
     language: Mapped[str] = mapped_column(String(8), default="zh")
     channel: Mapped[PhoneChannel] = mapped_column(
         enum_column(PhoneChannel), default=PhoneChannel.SMS, server_default=text("'sms'")
     )
     version: Mapped[int] = mapped_column(server_default=text("1"))
     joined_into_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
-    """Who stands for this person, after somebody said that two entries are one. What a list says of this name
-    and number then counts for that one."""
+    """The person that this entry was merged into. Imported rows with this name and number then refer to that
+    person."""
     erased_at: Mapped[datetime | None]
-    """Since then nothing here tells who it was."""
+    """When the personal data was erased."""
 
 
 class Account(Table):
@@ -49,15 +49,15 @@ class Account(Table):
     phone: Mapped[str] = mapped_column(Encrypted("accounts.phone", EncryptedKind.PHONE))
     """E.164."""
     password_hash: Mapped[str | None] = mapped_column(String(255))
-    """argon2id, with its parameters and salt; None for whoever signs in by codes alone."""
+    """argon2id with parameters and salt; None for accounts that sign in by code only."""
     opened_at: Mapped[datetime]
     password_set_at: Mapped[datetime | None]
     email: Mapped[str | None] = mapped_column(Encrypted("accounts.email", EncryptedKind.EMAIL))
-    """By which an operator's identity provider may name the person; in small letters."""
+    """By which the identity provider may identify the person; in lower case."""
 
 
 class Identity(Table):
-    """Who a person is to an identity provider."""
+    """A person's identity at an identity provider."""
 
     __tablename__ = "identities"
     __table_args__ = (Index("uq_identities_subject", "provider", "subject", unique=True),)
@@ -69,11 +69,11 @@ class Identity(Table):
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
     linked_at: Mapped[datetime]
     linked_by: Mapped[str] = mapped_column(String(200))
-    """The claim by which it was found whose it is."""
+    """The claim by which it was linked."""
 
 
 class PersonChange(Table):
-    """Who changed what of a person, and when. Numbers are masked in it."""
+    """A change of a person. Numbers are masked."""
 
     __tablename__ = "person_changes"
 

@@ -13,11 +13,11 @@ from aed.errors import InvalidInput
 
 
 class PhoneChannel(StrEnum):
-    """The way that a message takes; both need no more than a telephone."""
+    """A channel to a phone number."""
 
     SMS = "sms"
     VOICE = "voice"
-    """A call that reads it out."""
+    """A call that reads the text aloud."""
 
 
 class Language(StrEnum):
@@ -26,7 +26,7 @@ class Language(StrEnum):
 
 
 def e164(written: str, *, country: str) -> str:
-    """The number as E.164, such as +8613800138000.
+    """Return a phone number as E.164, such as +8613800138000.
 
     `country` (ISO 3166-1 alpha-2) is where a number without a country code is at home. Full-width digits,
     0086, brackets and dashes are understood. Raises InvalidInput for what is no number that can be rung.
@@ -49,7 +49,7 @@ def e164(written: str, *, country: str) -> str:
 
 
 def mask_phone(phone: str) -> str:
-    """What may stand in a record: the beginning and the last two digits, never enough to ring."""
+    """Mask a phone number for records: the beginning and the last two digits."""
     return f"{phone[:3]}{'*' * max(len(phone) - 5, 3)}{phone[-2:]}" if len(phone) > 7 else "***"
 
 
@@ -64,9 +64,9 @@ class PersonMessage:
     text_zh: str
     expires_at: datetime | None = None
     is_secret: bool = False
-    """Then nobody keeps its text once it is sent."""
+    """Its text is deleted once it is sent."""
 
 
 def plain_email(written: str) -> str:
-    """As it is kept and compared."""
+    """Return an e-mail address in the form in which it is stored and compared."""
     return written.strip().casefold()

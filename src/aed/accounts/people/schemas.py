@@ -17,7 +17,7 @@ WrittenPhone = Annotated[
     Field(
         min_length=3,
         max_length=64,
-        description="As people write it; without a country code it is taken for one of the region's country",
+        description="In any common form; without a country code, the region's country is assumed",
     ),
 ]
 
@@ -27,13 +27,13 @@ Email = Annotated[
         min_length=3,
         max_length=254,
         pattern=r"^[^@\s]+@[^@\s]+$",
-        description="By which the operator's identity provider may name the person",
+        description="By which the operator's identity provider may identify the person",
     ),
 ]
 
 
 class PersonIn(BaseModel):
-    """A person to add, who may sign in by codes from then on."""
+    """A person to add, who can then sign in by code."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -58,13 +58,13 @@ class PersonIn(BaseModel):
     language: Language = Language.ZH
     channel: PhoneChannel = PhoneChannel.SMS
     role: RoleIn | None = Field(
-        None, description="Given with it; only the network's administrator may leave it out"
+        None, description="A role to grant; only an administrator of the network may leave it out"
     )
 
 
 class PersonAmend(BaseModel):
-    """What is to be corrected. By number and e-mail address one signs in: the network's administrator alone
-    changes them."""
+    """Fields to amend. Phone and e-mail address are used to sign in: only an administrator of the network may
+    change them."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"name": "王芳芳", "language": "en"}]}
@@ -73,13 +73,13 @@ class PersonAmend(BaseModel):
     name: Name | None = None
     phone: WrittenPhone | None = None
     region: Code | None = Field(None, description="Where a number without a country code is at home")
-    email: Email | None = Field(None, description="null takes it away")
+    email: Email | None = Field(None, description="null removes it")
     language: Language | None = None
     channel: PhoneChannel | None = None
 
 
 class PersonOut(BaseModel):
-    """A person, for whoever may know of them."""
+    """A person."""
 
     id: Id
     name: str
@@ -114,7 +114,7 @@ class PeoplePage(BaseModel):
 
 
 class PersonChangeOut(BaseModel):
-    """One change of a person. Numbers are masked."""
+    """A change of a person. Numbers are masked."""
 
     at: datetime
     who: str
@@ -126,11 +126,11 @@ class PersonChangeOut(BaseModel):
 
 
 class IdentityOut(BaseModel):
-    """An identity provider by whose word the person signs in."""
+    """An identity provider through which the person signs in."""
 
     provider: str
     linked_at: datetime
-    linked_by: str = Field(description="What it was found by: phone_number, email, or added")
+    linked_by: str = Field(description="The claim by which it was linked: phone_number, email, or added")
 
     @classmethod
     def of(cls, identity: Identity) -> IdentityOut:

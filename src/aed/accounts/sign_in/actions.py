@@ -1,4 +1,4 @@
-"""Signing in by password or one-time code, and out again.
+"""Sign in by password or one-time code.
 
 What a stranger sees does not depend on whether there is an account: the same answer, after the same counting
 and the same hashing. Tries are counted in a transaction of their own, before anything is compared, so that
@@ -45,7 +45,7 @@ from aed.database.types import UtcDateTime
 from aed.errors import NotSignedIn
 
 type SendMessage = Callable[[Session, PersonMessage, datetime], object]
-"""Puts a message where it is sent from, within the transaction. What sends it lies on a floor above."""
+"""Enqueues a message within the transaction. It is passed in, since the outbox is on a higher layer."""
 
 WRONG_CREDENTIALS: Final = (
     "The number, the password or the code is not right, or the code is no longer good. Ask for a new code."
@@ -54,20 +54,23 @@ WRONG_CREDENTIALS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A new sign-in. The key is stored nowhere."""
+    """A new session. Its key is not stored."""
 
     key: str
     person_id: int
     name: str
     expires_at: datetime
     needs_second_factor: bool
-    """Until it is given the session is good for nothing else."""
+    """The session permits nothing else until it is given."""
 
 
 def sign_in_by_password(
     database: Database, *, phone: str, password: str, browser: Browser, lasts: timedelta, at: datetime
 ) -> SignedIn:
-    """Raises NotSignedIn, in one sentence for every reason; TooBusy, and CodeNeeded, after too many tries."""
+    """Sign in with a password.
+
+    Raises NotSignedIn with the same sentence for every reason; TooBusy and CodeNeeded after too many tries.
+    """
     count_attempt(database, SignInMethod.PASSWORD, phone=phone, browser=browser, at=at)
     with read_session(database) as session:
         found = people_queries.account_by_phone(session, phone)
@@ -91,7 +94,7 @@ def sign_in_by_code(
     at: datetime,
     new_password: str | None = None,
 ) -> SignedIn:
-    """The same with a code: good for ten minutes, for five tries, and once.
+    """Sign in with a one-time code, valid for ten minutes, five tries and one use.
 
     With a new password, which counts from now on, every other sign-in ends: so it is set the first time,
     changed, and set again when it was forgotten.
@@ -128,7 +131,7 @@ def sign_in_by_code(
 
 
 def _wrong(database: Database, phone: str, browser: Browser, *, at: datetime) -> NotSignedIn:
-    """Log that somebody failed to sign in, in the same way whether there is such an account or not."""
+    """Log a failed sign-in, in the same way whether the account exists or not."""
     account = account_keys(database.keys, phone)[0]
     with transaction(database) as session:
         kind = SecurityEventKind.SIGN_IN_FAILED
@@ -137,7 +140,7 @@ def _wrong(database: Database, phone: str, browser: Browser, *, at: datetime) ->
 
 
 def _good(keys: KeyRing, phone: str, at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """The codes that an account may still be signed in with."""
+    """Select the unused, unexpired codes of an account."""
     return (
         SignInCode.account_key.in_(account_keys(keys, phone)),
         SignInCode.used_at.is_(None),
@@ -148,7 +151,7 @@ def _good(keys: KeyRing, phone: str, at: datetime) -> tuple[ColumnElement[bool],
 def _take_own_try(
     session: Session, keys: KeyRing, phone: str, code_key: str | None, *, at: datetime
 ) -> str | None:
-    """The hash of the code that this browser asked for, if it has a try left."""
+    """Return the hash of the code that this browser requested, if it has a try left."""
     if code_key is None:
         return None
     return session.scalar(
@@ -166,7 +169,7 @@ def _take_own_try(
 def _take_others_try(
     session: Session, keys: KeyRing, phone: str, code_key: str | None, *, at: datetime
 ) -> str | None:
-    """The hash of the newest code of another browser, if others than that one have a try left."""
+    """Return the hash of the newest code that another browser requested, if others have a try left."""
     newest = session.scalar(
         select(SignInCode.browser_hash)
         .where(*_good(keys, phone, at), SignInCode.browser_hash != hash_key(code_key or ""))
@@ -186,7 +189,7 @@ def _take_others_try(
 
 
 def request_code(database: Database, *, phone: str, browser: Browser, send: SendMessage, at: datetime) -> str:
-    """Send a new code, if there is an account, and return the key of the browser that asked for it.
+    """Send a new code if the account exists; return the key for the cookie of the requesting browser.
 
     The code that this browser asked for before is no longer good. Without an account a code is made and kept
     all the same, which nobody learns. Raises TooBusy.
@@ -247,7 +250,7 @@ def _signed_in(
 def open_session(
     session: Session, person: Person, *, browser: Browser, lasts: timedelta, at: datetime
 ) -> SignedIn:
-    """Open a session of somebody who has proved who they are; a limited one where a second factor is due."""
+    """Open a session for an authenticated person; a limited one if a second factor is needed."""
     key = secrets.token_urlsafe(32)
     is_limited = sign_in_queries.needs_second_factor(session, person.id)
     session.add(
@@ -275,7 +278,7 @@ def open_session(
 
 
 def delete_expired(session: Session, *, at: datetime) -> None:
-    """Counts, codes, sign-ins and visits to a provider that matter to nobody any longer are gone."""
+    """Delete expired attempt counts, codes, sessions and identity-provider requests."""
     session.execute(delete(SignInAttempts).where(SignInAttempts.since <= at - MAX_LIMIT_PERIOD))
     session.execute(delete(SignInCode).where(SignInCode.expires_at <= at - MAX_LIMIT_PERIOD))
     session.execute(delete(SignIn).where(SignIn.expires_at <= at))

@@ -1,4 +1,4 @@
-"""Signing in by an operator's identity provider: who left for it, who comes back, and whom that is here."""
+"""Sign in through the operator's identity provider: redirect, callback, and linking to a person."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ BEGIN_AGAIN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ProviderRedirect:
-    """A browser that is to go to the provider."""
+    """The redirect of a browser to the provider."""
 
     url: str
     browser_key: str
-    """For its cookie: nobody else comes back in its place."""
+    """Key for the browser's cookie: only this browser can complete the sign-in."""
 
 
 def start_sign_in(
     database: Database, provider: SignInProvider, *, address: str, return_to: str | None, at: datetime
 ) -> ProviderRedirect:
-    """The browser is expected back for ten minutes. Raises NotFound where no provider is set up, TooBusy,
-    ProviderFailed."""
+    """Begin a sign-in, valid for ten minutes. Raises NotFound if no provider is configured, TooBusy,
+    IdentityProviderFailed."""
     require_configured(provider)
     count_attempt_from_address(database, SignInMethod.PROVIDER, address=address, at=at)
     state, nonce, browser_key = (secrets.token_urlsafe(32) for _ in range(3))
@@ -73,7 +73,7 @@ def require_configured(provider: SignInProvider) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ProviderCallback:
-    """What the provider sent the browser back with (RFC 6749 4.1.2, RFC 9207)."""
+    """The parameters of the provider's callback (RFC 6749 4.1.2, RFC 9207)."""
 
     browser_key: str | None
     state: str | None
@@ -92,7 +92,7 @@ def complete_sign_in(
     lasts: timedelta,
     at: datetime,
 ) -> tuple[SignedIn, str | None]:
-    """The sign-in of whom the provider vouches for, and the page that the browser wants to go to.
+    """Complete a sign-in; return the session and the page to go to.
 
     1. What was noted when it left is taken, once, by the same browser.
     2. The provider is asked who that is, outside of any transaction.
@@ -136,7 +136,7 @@ def complete_sign_in(
 
 
 def _whose(session: Session, found: ProviderIdentity, *, adds_people: bool, at: datetime) -> Person:
-    """Who that is here; the link is kept, so that a changed number or address changes nothing."""
+    """Return the person of the identity. The link is stored, so that it survives a new number or address."""
     known = people_queries.person_by_identity(session, found.provider, found.subject)
     if known is not None:
         return known
@@ -199,7 +199,7 @@ def _link(
 
 
 def unlink(session: Session, who: Viewer, person_id: int, *, at: datetime) -> int:
-    """No provider's word signs this person in any more, until a number or an address does so again; every
+    """Unlink all identity providers of a person, until a number or an address links one again; every
     sign-in ends. How many links that were.
 
     For oneself, and for the network's administrator. Raises NotSignedIn, NotFound, NotAllowed.

@@ -13,7 +13,7 @@ from aed.database.types import BigIntId, Table, enum_column
 
 
 class SecondFactor(Table):
-    """What a person gives at sign-in besides the password or the code: an app's code, or a passkey."""
+    """A second factor of a person: an authenticator app or a passkey."""
 
     __tablename__ = "second_factors"
     __table_args__ = (
@@ -24,21 +24,21 @@ class SecondFactor(Table):
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
     kind: Mapped[FactorKind] = mapped_column(enum_column(FactorKind))
     name: Mapped[str] = mapped_column(String(100))
-    """What the person calls it."""
+    """The name that the person gave it."""
     secret: Mapped[str] = mapped_column(Encrypted("second_factors.secret"))
     """The app's shared secret (base32), or the passkey's public key (base64url)."""
     credential_id: Mapped[str | None] = mapped_column(Text, unique=True)
     sign_count: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     last_step: Mapped[int | None]
-    """The time step of the app's last code that was taken: no code is taken twice."""
+    """Time step of the last accepted code: no code is accepted twice."""
     added_at: Mapped[datetime]
     confirmed_at: Mapped[datetime | None]
-    """When it was first used; before that it counts for nothing."""
+    """When it was first used. An unconfirmed factor does not count."""
     last_used_at: Mapped[datetime | None]
 
 
 class RecoveryCode(Table):
-    """A code on paper that stands in for a lost second factor, once."""
+    """A recovery code that replaces a lost second factor, once."""
 
     __tablename__ = "recovery_codes"
 
@@ -50,8 +50,8 @@ class RecoveryCode(Table):
 
 
 class SignInCode(Table):
-    """A code that is good for an account, by the browser that asked for it: so a stranger who asks for one
-    neither replaces nor uses up somebody's own. There are rows where there is no account too."""
+    """A one-time code of an account and of the browser that requested it, so that a stranger who requests one
+    neither replaces nor uses up the owner's. Rows exist for numbers without an account too."""
 
     __tablename__ = "sign_in_codes"
     __table_args__ = (
@@ -62,32 +62,32 @@ class SignInCode(Table):
     account_key: Mapped[str] = mapped_column(String(64), primary_key=True)
     browser_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     code_hash: Mapped[str] = mapped_column(String(255))
-    """argon2id: a copy of the table does not give a code away within the minutes that it is good for."""
+    """argon2id: a leaked table does not reveal a code while it is valid."""
     expires_at: Mapped[datetime]
     tries: Mapped[int]
     others_tries: Mapped[int]
-    """From other browsers than the one that asked for it."""
+    """Tries from browsers other than the requesting one."""
     used_at: Mapped[datetime | None]
 
 
 class ProviderRequest(Table):
-    """A browser that was sent to the identity provider and is not back yet, by the hash of its state."""
+    """A browser that was redirected to the identity provider, by the hash of its state."""
 
     __tablename__ = "provider_requests"
 
     state_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     browser_hash: Mapped[str] = mapped_column(String(64))
-    """Of the key in that browser's cookie: nobody finishes in another one what was begun here."""
+    """Hash of the key in the browser's cookie: another browser cannot complete the sign-in."""
     nonce: Mapped[str] = mapped_column(String(64))
     verifier: Mapped[str] = mapped_column(String(128))
-    """PKCE's."""
+    """PKCE code verifier."""
     return_to: Mapped[str | None] = mapped_column(String(500))
-    """The page, of this site, to which the browser goes once it is signed in."""
+    """Path of the page to go to after sign-in."""
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class SignInAttempts(Table):
-    """How often something was tried since a moment, for one account or one address, within one limit."""
+    """Attempts since a moment, for one account or address and one limit."""
 
     __tablename__ = "sign_in_attempts"
 

@@ -1,4 +1,4 @@
-"""Asking an operator's identity provider over HTTP (OpenID Connect Core 1.0, code flow with PKCE).
+"""Client of the operator's identity provider (OpenID Connect Core 1.0, code flow with PKCE).
 
 Its word is law for who somebody is, and for nothing else: it may be down, slow, or answer garbage.
 """
@@ -26,14 +26,14 @@ from aed.settings import SignInProvider, is_private_from_others
 SCOPE: Final = "openid profile email phone"
 MAX_RESPONSE_BYTES: Final = 200_000
 LEEWAY_SECONDS: Final = 60
-"""By which the provider's clock may be wrong."""
+"""Tolerated difference of the provider's clock."""
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
-"""Of signatures that only the provider can make: none, and those with a shared secret, are not among them."""
+"""Accepted signatures: asymmetric ones only, not `none` or those with a shared secret."""
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
 
 class IdentityProviderFailed(AedError):
-    """The identity provider could not be asked, or what it answers cannot be believed."""
+    """The identity provider did not respond, or its response is invalid."""
 
     status: ClassVar[int] = 503
     code: ClassVar[str] = "identity-provider-failed"
@@ -44,7 +44,7 @@ class IdentityProviderFailed(AedError):
 
 
 class ProviderMetadata(BaseModel):
-    """What a provider tells of itself (OpenID Connect Discovery 1.0), as far as it matters here."""
+    """Metadata of a provider (OpenID Connect Discovery 1.0), as far as it is used."""
 
     issuer: str
     authorization_endpoint: str
@@ -57,12 +57,12 @@ class ProviderMetadata(BaseModel):
 
     @property
     def algorithms(self) -> list[str]:
-        """In which its signatures are believed."""
+        """Signature algorithms that are accepted from the provider."""
         return [each for each in ALGORITHMS if each in self.id_token_signing_alg_values_supported]
 
 
 def authorization_url(provider: SignInProvider, *, state: str, nonce: str, verifier: str) -> str:
-    """The provider's page to which the browser goes. Raises ProviderFailed."""
+    """Return the URL of the provider's sign-in page. Raises IdentityProviderFailed."""
     with _talking(provider) as client:
         metadata = _metadata(client, provider)
         url, _state = client.create_authorization_url(
@@ -81,7 +81,7 @@ def fetch_identity(
     country: str,
     at: datetime,
 ) -> ProviderIdentity:
-    """For whom the provider vouches.
+    """Exchange the code of a callback for the identity of the person.
 
     1. Its own address is asked for what it is; `said_by`, who says that the browser comes from there, must
        be the same (RFC 9207).
@@ -134,7 +134,7 @@ def fetch_identity(
 
 
 class _Bounded(httpx2.BaseTransport):
-    """Whole answers, of a size and within a time, however slowly they come."""
+    """Read whole responses, limited in size and in time."""
 
     def __init__(self, seconds: float) -> None:
         self._inner = httpx2.HTTPTransport(
@@ -166,7 +166,7 @@ class _Bounded(httpx2.BaseTransport):
 
 @contextmanager
 def _talking(provider: SignInProvider) -> Iterator[Any]:
-    """authlib's client, which ships no types. What goes wrong with the other side is a ProviderFailed."""
+    """Return authlib's (untyped) client. Failures of the provider raise IdentityProviderFailed."""
     from authlib.integrations.httpx_client import OAuth2Client
 
     client = OAuth2Client(
@@ -231,7 +231,7 @@ def _json(client: Any, url: str, *, withhold_token: bool = True) -> Any:
 
 
 def _way_of_knowing_us(provider: SignInProvider, metadata: ProviderMetadata) -> str:
-    """How the token endpoint knows this program."""
+    """Return how this client authenticates at the token endpoint."""
     if not provider.client_secret.get_secret_value():
         return "none"
     known = metadata.token_endpoint_auth_methods_supported
@@ -251,7 +251,7 @@ def _believed(
     nonce: str,
     at: datetime,
 ) -> dict[str, Any]:
-    """The claims of its ID token (OpenID Connect Core 3.1.3.7). Raises ProviderFailed."""
+    """Return the claims of a valid ID token (OpenID Connect Core 3.1.3.7). Raises IdentityProviderFailed."""
     from authlib.oidc.core import CodeIDToken
 
     if not isinstance(token.get("id_token"), str):
@@ -283,7 +283,7 @@ def _believed(
 
 
 def _more(client: Any, url: str, claims: Mapping[str, Any]) -> dict[str, Any]:
-    """The claims, and what else the provider says of the same person. Raises ProviderFailed."""
+    """Return the claims with those of the userinfo endpoint. Raises IdentityProviderFailed."""
     said = _json(client, url, withhold_token=False)
     if not isinstance(said, dict) or said.get("sub") != claims["sub"]:
         raise IdentityProviderFailed("The identity provider tells of somebody else than who signed in.")
@@ -291,5 +291,5 @@ def _more(client: Any, url: str, claims: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _short(said: object) -> str:
-    """Fit for a sentence: what others send may be long, or no text."""
+    """Shorten a value from outside for an error message."""
     return "".join(each if each.isprintable() else " " for each in str(said)[:100]).strip().rstrip(".")

@@ -28,11 +28,11 @@ from aed.accounts.sign_in.second_factors import (
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 
 type PasskeyOptions = dict[str, Any]
-"""JSON as the library has it, for `navigator.credentials`."""
+"""Options for `navigator.credentials`, as JSON of the library."""
 
 
 def _site(public_url: str | None) -> tuple[str, str]:
-    """The site's name and origin, for which alone a passkey is good. Raises NotFound where there is none."""
+    """Return the site's name and origin, to which passkeys are bound. Raises NotFound if there is none."""
     if public_url is None:
         raise NotFound("Passkeys are bound to the address of the site: set AED_PUBLIC_URL, or use an app.")
     parts = urlsplit(public_url)
@@ -58,7 +58,7 @@ def _put_challenge(sign_in: SignIn, challenge: bytes, at: datetime) -> None:
 
 
 def _take_challenge(sign_in: SignIn, at: datetime) -> bytes:
-    """Once; raises NotSignedIn for one that is over."""
+    """Take the challenge, which is valid once. Raises NotSignedIn if it has expired."""
     challenge, until = sign_in.challenge, sign_in.challenge_until
     sign_in.challenge = sign_in.challenge_until = None
     if challenge is None or until is None or until <= at:
@@ -99,7 +99,7 @@ def add_passkey(
     public_url: str | None,
     at: datetime,
 ) -> list[str]:
-    """Take the passkey that the browser has made into use; new recovery codes if it is the first factor.
+    """Add the passkey that the browser created; return new recovery codes if it is the first factor.
 
     Raises InvalidInput for one that is not for this site or not for this moment.
     """
@@ -136,7 +136,7 @@ def add_passkey(
 def passkey_sign_in_options(
     session: Session, sign_in: SignIn, *, public_url: str | None, at: datetime
 ) -> PasskeyOptions:
-    """Return what `navigator.credentials.get` needs. Raises NotFound where there is no passkey."""
+    """Return what `navigator.credentials.get` needs. Raises NotFound if the person has no passkey."""
     site, _origin = _site(public_url)
     passkeys = _passkeys(session, sign_in.person_id)
     if not passkeys:
@@ -160,7 +160,7 @@ def verify_passkey(
     address: str,
     at: datetime,
 ) -> bool:
-    """Take what a passkey has signed; False for a wrong one. The session is whole from then on."""
+    """Verify the assertion of a passkey and lift the session's limit; return False if it is wrong."""
     site, origin = _site(public_url)
     challenge = _take_challenge(sign_in, at)
     known = {each.credential_id: each for each in _passkeys(session, sign_in.person_id)}

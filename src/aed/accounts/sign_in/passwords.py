@@ -1,4 +1,4 @@
-"""Passwords: how they are hashed, set, and what ends with an old one."""
+"""Hash, verify, judge and set passwords."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ LOCAL_COMMON_PASSWORDS: Final = (
     "hongshizi",
 )
 # fmt: on
-"""Common in Chinese passwords, or obvious here; zxcvbn's lists are of English."""
+"""Common in Chinese passwords, or obvious here; zxcvbn's own lists are English."""
 MAX_JUDGED_CHARACTERS: Final = 72
-"""So many characters are looked at: judging takes longer the more there are, and these are enough."""
+"""Only so many characters are judged, since judging takes longer for long passwords."""
 DUMMY_HASH: Final = (
     "$argon2id$v=19$m=19456,t=2,p=1$gfk/zpCI7TXlW1GxG6l84w$6poY1cot+lYpzh4R7+rLNOrMU1ly4wyJqA+QeEGqW5c"
 )
-"""The hash of something random, with the same parameters: an unknown number costs the same work."""
+"""Hash of a random secret with the same parameters, so that an unknown number takes the same time."""
 
 
 def is_correct_password(given: str, kept: str | None) -> bool:
-    """Whether `given` is what `kept` is the hash of; the same work where nothing is kept."""
+    """Return True if `kept` is the hash of `given`; takes the same time if `kept` is None."""
     matches = HASHER.verify(given.encode("utf-8", "surrogatepass"), kept if kept is not None else DUMMY_HASH)
     return matches and kept is not None
 
@@ -49,7 +49,7 @@ def hash_password(secret: str) -> str:
 
 
 def set_password(session: Session, who: Viewer, person_id: int, password: str, *, at: datetime) -> None:
-    """The person signs in with this password from now on; every sign-in ends.
+    """Set a person's password and end their sessions.
 
     Raises InvalidInput for one that is too short, Conflict for a person without an account.
     """
@@ -65,7 +65,7 @@ def set_password(session: Session, who: Viewer, person_id: int, password: str, *
 
 
 def require_strong_password(password: str, *, field: str, about: Collection[str] = ()) -> None:
-    """Raise InvalidInput for a password that is too short, or easily guessed.
+    """Require a password that is long enough and hard to guess. Raises InvalidInput.
 
     One on a list of common ones, a pattern on the keyboard, a date, or one made of what others know `about`
     the person is guessed in far fewer tries than its length promises (zxcvbn).
@@ -89,7 +89,7 @@ def require_strong_password(password: str, *, field: str, about: Collection[str]
 
 
 def store_password(session: Session, account: Account, kept: str, *, who: str, at: datetime) -> None:
-    """The account has the password of that hash from now on; every sign-in ends."""
+    """Store the hash as the account's password and end all sessions."""
     account.password_hash, account.password_set_at = kept, at
     change = PersonChange(person_id=account.person_id, at=at, who=who, fields={"password": [None, "set"]})
     session.add(change)

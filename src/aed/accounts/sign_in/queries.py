@@ -15,7 +15,7 @@ from aed.accounts.sign_in.rules import ROLES_NEEDING_SECOND_FACTOR
 
 
 def second_factors(session: Session, person_id: int) -> Sequence[SecondFactor]:
-    """The confirmed ones, in order of time.
+    """Return the confirmed second factors of a person, oldest first.
 
     visibility: for the person alone.
     """
@@ -27,13 +27,16 @@ def second_factors(session: Session, person_id: int) -> Sequence[SecondFactor]:
 
 
 def recovery_codes_left(session: Session, person_id: int) -> int:
-    """visibility: for the person alone; a number."""
+    """Count the unused recovery codes of a person.
+
+    visibility: for the person; only a number.
+    """
     asked = select(func.count()).where(RecoveryCode.person_id == person_id, RecoveryCode.used_at.is_(None))
     return session.scalar(asked) or 0
 
 
 def needs_second_factor(session: Session, person_id: int) -> bool:
-    """True for who has a second factor, and for who holds a role that needs one where it is demanded.
+    """Return True if the person has a second factor, or a role for which their region demands one.
 
     visibility: for the person's own sign-in.
     """
@@ -43,7 +46,7 @@ def needs_second_factor(session: Session, person_id: int) -> bool:
 
 
 def is_second_factor_demanded(session: Session, role_assignments: Collection[RoleAssignment]) -> bool:
-    """Whether a region in which such a role is held, or one above it, demands a second factor.
+    """Return True if a region of such a role, or one above it, demands a second factor.
 
     Who administers the whole network needs one as soon as any region does.
     """

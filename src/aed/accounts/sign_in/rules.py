@@ -22,21 +22,21 @@ MAX_EMAIL_LENGTH = 254
 
 @dataclass(frozen=True, slots=True)
 class ProviderIdentity:
-    """Somebody for whom a provider vouches. A number or an address that it has not verified is not here."""
+    """An identity from a provider. Unverified numbers and addresses are left out."""
 
     provider: str
     """Its issuer identifier."""
     subject: str
-    """Who it is there; never given to anybody else."""
+    """Subject identifier, never reassigned by the provider."""
     name: str | None
     phone: str | None
     """E.164."""
     email: str | None
-    """In small letters."""
+    """In lower case."""
 
 
 def identity_from_claims(claims: Mapping[str, object], *, country: str) -> ProviderIdentity | None:
-    """What the claims (OpenID Connect Core 5.1) say; None where they name nobody.
+    """Read the identity from claims (OpenID Connect Core 5.1); None if they lack a subject.
 
     `country`: where a number without a country code is at home.
     """
@@ -76,11 +76,11 @@ class FactorKind(StrEnum):
     TOTP = "totp"
     """Six digits from an authenticator app (RFC 6238)."""
     PASSKEY = "passkey"
-    """A key in a telephone, computer or security key (WebAuthn)."""
+    """A key in a phone, computer or security key (WebAuthn)."""
 
 
 ROLES_NEEDING_SECOND_FACTOR: Final = frozenset({Role.ADMINISTRATOR, Role.DISPATCHER})
-"""Who holds one of these in a region that demands a second factor must give one."""
+"""Roles that need a second factor in regions that demand one."""
 RECOVERY_CODE_COUNT: Final = 10
 MAX_FACTORS: Final = 10
 CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
@@ -97,21 +97,21 @@ SESSION_COOKIE: Final = "__Host-aed"
 """The prefix makes browsers refuse it unless Secure, with Path=/ and without Domain."""
 CSRF_HEADER: Final = "X-CSRF-Token"
 KNOWN_BROWSER_COOKIE: Final = "__Host-aed-device"
-"""By it a browser is known in which somebody signed in."""
+"""Identifies a browser in which accounts were signed in before."""
 KNOWN_BROWSER_LIFETIME: Final = timedelta(days=180)
-"""A browser in which an account was not signed in for so long is a stranger to it."""
+"""After this time without a sign-in, a browser is unknown to the account again."""
 MAX_ACCOUNTS_PER_BROWSER: Final = 5
-"""So many of the accounts used in one browser know it, as on the computer of an estate's office."""
+"""Accounts that can know one browser, such as the computer of an estate office."""
 CODE_COOKIE: Final = "__Host-aed-code"
-"""Of the browser that asked for a code: nobody elsewhere uses up its tries."""
+"""Identifies the browser that requested a code, which has tries of its own."""
 PROVIDER_COOKIE: Final = "__Host-aed-provider"
-"""Of a browser that is with the identity provider."""
+"""Identifies a browser that was redirected to the identity provider."""
 PROVIDER_TIMEOUT: Final = timedelta(minutes=10)
-"""From leaving for the provider until coming back: a password, a second factor, a lost phone."""
+"""Time for signing in at the provider."""
 
 
 class SignInMethod(StrEnum):
-    """What is counted, each apart: who is locked out of one way has the other."""
+    """Ways to sign in, with separate attempt counts: a lock-out of one leaves the others."""
 
     PASSWORD = "password"
     CODE = "code"
@@ -122,7 +122,7 @@ class SignInMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AttemptLimit:
-    """At most so many within a time that begins with the first."""
+    """At most `most` attempts within a period that begins with the first."""
 
     most: int
     within: timedelta
@@ -157,7 +157,7 @@ LIMITS_PER_KNOWN_BROWSER: Final = {
     SignInMethod.SECOND_FACTOR: (AttemptLimit(10, QUARTER), AttemptLimit(60, DAY)),
 }
 SLOWDOWN_THRESHOLD: Final = AttemptLimit(30, HOUR)
-"""After so many passwords from anywhere, an address that is unknown has only `SLOWED_TO` tries."""
+"""After so many passwords from anywhere, each unknown address has only MAX_TRIES_WHEN_SLOWED."""
 MAX_TRIES_WHEN_SLOWED: Final = 3
 # An estate's office, or a whole mobile network, may share one address.
 LIMITS_PER_ADDRESS: Final = {
@@ -172,19 +172,19 @@ MAX_LIMIT_PERIOD: Final = DAY
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """What a browser that wants to sign in brings along."""
+    """A browser that signs in: its address, cookies and name."""
 
     address: str
     known_as: str | None = None
-    """By what it is known for this account: somebody signed in to it there, not long ago."""
+    """The id by which the account knows this browser; None for an unknown one."""
     code_key: str | None = None
-    """The key that it was given when it asked for a code."""
+    """The key from its cookie, set when it requested a code."""
     user_agent: str | None = None
-    """What it calls itself."""
+    """The User-Agent header."""
 
 
 def address_key(address: str) -> str:
-    """What an address is counted under: an IPv6 customer has a whole /64."""
+    """Return the key by which an address is counted; IPv6 addresses by their /64 network."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
@@ -195,7 +195,7 @@ def address_key(address: str) -> str:
 
 
 def csrf_token(key: str) -> str:
-    """What a page sends back with every change: only who was told it, or holds the cookie's key, knows it."""
+    """Return the CSRF token of a session key; pages send it with every change."""
     return hmac.new(key.encode("utf-8", "surrogatepass"), b"csrf", hashlib.sha256).hexdigest()
 
 

@@ -19,7 +19,7 @@ OneTimeCode = Annotated[SecretStr, Field(min_length=1, max_length=20)]
 
 
 class SignInIn(BaseModel):
-    """A number, and either its password or the code that was sent to it."""
+    """A phone number, with its password or with a code."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -30,7 +30,7 @@ class SignInIn(BaseModel):
     password: Password | None = None
     code: OneTimeCode | None = None
     new_password: Password | None = Field(
-        None, description="With a code: the password from now on; every other sign-in ends"
+        None, description="With a code: a new password; all other sessions end"
     )
 
     @model_validator(mode="after")
@@ -43,7 +43,7 @@ class SignInIn(BaseModel):
 
 
 class CodeIn(BaseModel):
-    """A number that wants a code."""
+    """A phone number that requests a code."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"phone": "138 0013 8000"}]})
 
@@ -51,26 +51,26 @@ class CodeIn(BaseModel):
 
 
 class CodeOut(BaseModel):
-    """The same for every number, whether an account has it or not."""
+    """The response for every number, with or without an account."""
 
     detail: str
     good_for_minutes: int
 
 
 class SignedInOut(BaseModel):
-    """Who is signed in now, by a cookie. `csrf_token` goes into X-CSRF-Token of every change."""
+    """A new session. Send `csrf_token` as X-CSRF-Token with every change."""
 
     person_id: Id
     name: str
     csrf_token: str
     expires_at: datetime
     needs_second_factor: bool = Field(
-        description="Until it is given (/v1/sign-in/second-factor) this sign-in is good for nothing else"
+        description="Give a second factor (/v1/sign-in/second-factor) before anything else"
     )
 
 
 class HeldRoleOut(BaseModel):
-    """A role as it is held now."""
+    """A role that the person holds now."""
 
     role: str
     estate_id: Id | None
@@ -78,7 +78,7 @@ class HeldRoleOut(BaseModel):
 
 
 class ViewerOut(BaseModel):
-    """Who the caller is, as the server understands it."""
+    """The caller of the request."""
 
     role: str = Field(examples=["anyone", "member", "dispatcher", "administrator"])
     name: str
@@ -88,11 +88,11 @@ class ViewerOut(BaseModel):
 
 
 class SignedInViewerOut(ViewerOut):
-    """The same of a person, with what is held now."""
+    """The signed-in person, with their roles."""
 
     person_id: Id
     roles: list[HeldRoleOut]
-    csrf_token: str = Field(description="For X-CSRF-Token of every change")
+    csrf_token: str = Field(description="Send it as X-CSRF-Token with every change")
 
 
 FactorName = Annotated[str, Field(min_length=1, max_length=100, examples=["my telephone"])]
@@ -104,11 +104,11 @@ class SignInOut(BaseModel):
 
     id: Id
     signed_in_at: datetime
-    last_seen_at: datetime = Field(description="Within a quarter of an hour")
+    last_seen_at: datetime = Field(description="To within 15 minutes")
     expires_at: datetime
-    address: str | None = Field(description="From where it was signed in")
-    user_agent: str | None = Field(description="What the browser calls itself")
-    is_this: bool = Field(description="The one that asks")
+    address: str | None = Field(description="IP address at sign-in")
+    user_agent: str | None = Field(description="User-Agent of the browser")
+    is_this: bool = Field(description="True for the session of this request")
 
     @classmethod
     def of(cls, row: SignIn, *, own_id: int) -> Self:
@@ -142,14 +142,14 @@ class FactorOut(BaseModel):
 class SecondFactorsOut(BaseModel):
     """Which second factors you have, and whether this session waits for one."""
 
-    is_needed: bool = Field(description="This session is good for nothing else until one is given")
+    is_needed: bool = Field(description="This session permits nothing else until one is given")
     factors: list[FactorOut]
     recovery_codes_left: int
-    csrf_token: str = Field(description="For X-CSRF-Token of every change")
+    csrf_token: str = Field(description="Send it as X-CSRF-Token with every change")
 
 
 class SecondFactorIn(BaseModel):
-    """An app's code, or a recovery code."""
+    """A code of an authenticator app, or a recovery code."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "123 456"}]})
 
@@ -165,7 +165,7 @@ class AppIn(BaseModel):
 
 
 class AppOut(BaseModel):
-    """What the app is given. It is shown once; the app counts after its first code."""
+    """The secret of the app, shown once. The app is active after its first code."""
 
     id: Id
     secret: str
@@ -173,13 +173,13 @@ class AppOut(BaseModel):
 
 
 class RecoveryCodesOut(BaseModel):
-    """Codes that stand in for a lost second factor, each once. They are shown once: print them."""
+    """Recovery codes for a lost second factor, each valid once. They are shown only now: print them."""
 
     recovery_codes: list[str]
 
 
 class PasskeyIn(BaseModel):
-    """What `navigator.credentials.create` answered, as JSON."""
+    """The result of `navigator.credentials.create`, as JSON."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"credential": {"id": "AQI"}}]})
 
@@ -188,7 +188,7 @@ class PasskeyIn(BaseModel):
 
 
 class PasskeyGivenIn(BaseModel):
-    """What `navigator.credentials.get` answered, as JSON."""
+    """The result of `navigator.credentials.get`, as JSON."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"credential": {"id": "AQI"}}]})
 
@@ -196,7 +196,7 @@ class PasskeyGivenIn(BaseModel):
 
 
 class OptionsOut(BaseModel):
-    """What the browser is asked with: `navigator.credentials.create({publicKey})`, or `get`."""
+    """Options for `navigator.credentials.create({publicKey})` or `get`."""
 
     public_key: dict[str, Any]
 
