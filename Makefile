@@ -16,7 +16,7 @@ COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --univ
 
 DOCS := docs/_build
 
-.PHONY: help demo serve test bench soak attack year clients check docs docs-catalogues release lock clean
+.PHONY: help demo serve test quick mutants bench soak attack year clients check docs docs-catalogues release lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s%s\n", $$1, $$2 }'
@@ -33,6 +33,18 @@ test: ## run the checks and the whole suite on both databases (starts its own Po
 	@$(SETUP) test
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest --numprocesses logical --dist worksteal
+
+IN ?= registry sharing http
+
+quick: ## check, and run the tests of packages on SpatiaLite without the slow ones (IN=incidents; default: a few)
+	@$(SETUP)
+	$(BIN)/ruff check $(wildcard $(IN:%=src/aed/%) $(IN:%=tests/%))
+	$(BIN)/mypy
+	$(BIN)/pytest -q --numprocesses logical --dist worksteal -k "not postgis" -m "not slow" $(IN:%=tests/%)
+
+mutants: ## change the rules at random, and print what no test notices (SEED, COUNT)
+	@$(SETUP)
+	$(BIN)/python -m tests.mutants
 
 bench: ## measure, and print ratios
 	@$(SETUP) test

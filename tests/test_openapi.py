@@ -425,6 +425,7 @@ PARTS = 6
 """Of the operations, so that several processes share them."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_whatever_is_asked_the_answer_is_as_documented_and_never_our_mistake(
     worlds: list[World], document: dict[str, Any], tmp_path: Path, part: int

@@ -18,6 +18,8 @@ from tests import make
 from tests.accounts.conftest import codes_sent
 from tests.commands import serving
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "four words are enough"
 WRONG = "not these four words"
 NUMBER = re.compile(r"138\D{0,3}0013\D{0,3}[89]\d{3}")

@@ -35,6 +35,8 @@ from tests.accounts.everyone import PASSWORD, PHONE, Everyone
 from tests.make import PATIENT
 from tests.throwaway_postgres import copy_database, drop_database
 
+pytestmark = pytest.mark.slow
+
 TABLE = Path(__file__).with_name("routes.txt")
 NOT_OURS = {"/v1/openapi.json", "/docs", "/docs/start.js", "/docs/{name}"}
 """The documentation: the same for everyone."""

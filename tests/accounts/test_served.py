@@ -15,6 +15,8 @@ from tests import make
 from tests.commands import serving
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.one_engine("a process and its spool")
 def test_a_code_comes_out_of_the_spool_and_signs_in(

@@ -17,7 +17,7 @@ from tests.waiting import eventually
 from aed.http.connections import check_forwarding, check_open_files
 from aed.settings import Settings
 
-pytestmark = pytest.mark.one_engine("connections are the server's, whatever is behind it")
+pytestmark = [pytest.mark.slow, pytest.mark.one_engine("connections are the server's, whatever is behind it")]
 
 NEAREST = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}"
 SLOW = {

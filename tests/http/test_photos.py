@@ -21,6 +21,8 @@ from tests.make import PATIENT
 from aed.accounts.permissions import TokenRole
 from aed.upkeep.checks.photo import MAX_PIXELS
 
+pytestmark = pytest.mark.slow
+
 NEAREST = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}"
 AT_ONCE = 9
 

@@ -87,6 +87,8 @@ from aed.cli.context import operator, writing
 
 from tests.make import NOW
 
+pytestmark = pytest.mark.slow
+
 def halt(done):
     if done == 1_050:
         print("in the middle", flush=True)

@@ -41,6 +41,8 @@ from tests.throwaway_postgres import Server
 from tests.waiting import eventually
 from tests.worker.processes import database_of_its_own, end, settings_of, start_server, start_worker
 
+pytestmark = pytest.mark.slow
+
 KILLS = int(os.environ.get("KILLS", "3"))
 INCIDENTS = 2 + KILLS
 PEOPLE = 6

@@ -34,6 +34,8 @@ from tests import make
 from tests.make import NOW
 from tests.walking.grids import grid_position, street_grid
 
+pytestmark = pytest.mark.slow
+
 TOWN = street_grid(1600, seed=9)
 HOME = grid_position(1600, 0.5, 0.5)
 CELL = h3.latlng_to_cell(HOME.lat, HOME.lon, 9)

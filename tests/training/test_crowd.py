@@ -27,6 +27,8 @@ from tests import make
 from tests.make import ADMINISTRATOR, NOW
 from tests.registry.conftest import Desk
 
+pytestmark = pytest.mark.slow
+
 CROWD, CAPACITY = 300, 20
 TOGETHER = 40
 """As many at once have a connection of their own; the others queue for one, as they do at the API."""

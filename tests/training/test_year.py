@@ -38,6 +38,8 @@ from tests.accounts.everyone import signed_in
 from tests.cli.conftest import Aed, aed, run
 from tests.make import PATIENT, east_of, north_of, square
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["aed", "run"]
 
 CHINA = ZoneInfo("Asia/Shanghai")

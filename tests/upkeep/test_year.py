@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
+
 from aed.database.session import Database, read_session
 from aed.settings import Settings
 from tests.year.run import run
 from tests.year.story import contradictions
 from tests.year.world import Size
+
+pytestmark = pytest.mark.slow
 
 
 def test_every_devices_story_is_consistent(database: Database, settings: Settings) -> None:

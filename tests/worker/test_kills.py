@@ -32,6 +32,8 @@ from tests.throwaway_postgres import Server
 from tests.waiting import eventually
 from tests.worker.processes import database_of_its_own, end, make_matters, settings_of, start_worker
 
+pytestmark = pytest.mark.slow
+
 KILLS = int(os.environ.get("KILLS", "3"))
 MATTERS = 15 * KILLS
 PEOPLE = 10
