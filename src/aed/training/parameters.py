@@ -1,12 +1,11 @@
-"""What the routes of papers, codes and calendars have in common: who wants a page, where we are reached."""
+"""Parameters and answers that several routes of training share."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Path, Request, Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import Field
 
 from aed.accounts.fields import FreeText
 from aed.http.parameters import SettingsDep
@@ -36,20 +35,4 @@ def pdf_response(content: bytes, name: str) -> Response:
     return Response(content, media_type="application/pdf", headers=headers)
 
 
-def _in_utc(given: datetime) -> datetime:
-    return given.astimezone(UTC)
-
-
-Moment = Annotated[
-    AwareDatetime,
-    Field(ge=datetime(1990, 1, 1, tzinfo=UTC), le=datetime(2100, 12, 31, tzinfo=UTC)),
-    AfterValidator(_in_utc),
-]
-"""With an offset, such as 2030-05-04T09:00:00+08:00; in UTC from here on."""
-Language = Literal["zh", "en"]
 Why = Annotated[FreeText, Field(min_length=1, max_length=500)]
-
-
-class Link(BaseModel):
-    rel: str
-    href: str

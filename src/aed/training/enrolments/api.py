@@ -17,7 +17,8 @@ from aed.training import queries as sessions
 from aed.training.enrolments import actions as enrolling
 from aed.training.enrolments import queries as rosters
 from aed.training.enrolments.schemas import EnrolmentAmend, EnrolmentIn, EnrolmentOut, EnrolmentPage
-from aed.training.parameters import Link, SessionId
+from aed.training.fields import Link
+from aed.training.parameters import SessionId
 from aed.training.permissions import require_write
 
 router = APIRouter(tags=["training"])

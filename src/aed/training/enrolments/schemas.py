@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aed.accounts.fields import Id, Name, Phone
 from aed.training.enrolments.queries import RosterRow
-from aed.training.parameters import Language, Link
+from aed.training.fields import Language, Link
 from aed.training.rules import AttendanceState, EnrolmentState
 
 

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from aed.accounts.fields import Id
 from aed.registry.fields import PositionOut
 from aed.responders.rules import CertificateKind
+from aed.training.fields import Link
 from aed.training.gaps.rules import BuildingGaps, EstateGaps, Lapse, Suggestion
 from aed.training.gaps.week import HOURS
-from aed.training.parameters import Link
 from aed.walking.basis import Basis
 
 _HOURS = "One number an hour from Monday 00:00 on, 168 in all; one alone where an hour was asked for"

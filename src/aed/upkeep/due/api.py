@@ -14,7 +14,7 @@ from aed.accounts.authentication import ViewerDep, viewer_of_person
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Limit, RowId
-from aed.upkeep.device_filter import DeviceFilter, DueFilterDep
+from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.due import calendars as actions
 from aed.upkeep.due import calendars as calendar
 from aed.upkeep.due import queries, sheets
@@ -29,6 +29,7 @@ from aed.upkeep.due.schemas import (
     NewDueCalendarOut,
     ReplacementOut,
 )
+from aed.upkeep.filter_parameters import DueFilterDep
 from aed.upkeep.public_address import public_address
 from aed.upkeep.rules import DueKind
 

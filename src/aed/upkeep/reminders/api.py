@@ -13,7 +13,7 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotFound
 from aed.http.pages import PAGE_RESPONSE, WantsPage
 from aed.http.parameters import Cursor, Limit, RowId, cursor_id
-from aed.upkeep.device_filter import DeviceFilterDep
+from aed.upkeep.filter_parameters import DeviceFilterDep
 from aed.upkeep.reminders import actions, queries
 from aed.upkeep.reminders.message_lines import preference_of
 from aed.upkeep.reminders.page import message_page, refusal_page

@@ -1,0 +1,26 @@
+"""Fields that several schemas of training share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+
+
+def _in_utc(given: datetime) -> datetime:
+    return given.astimezone(UTC)
+
+
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(1990, 1, 1, tzinfo=UTC), le=datetime(2100, 12, 31, tzinfo=UTC)),
+    AfterValidator(_in_utc),
+]
+"""With an offset, such as 2030-05-04T09:00:00+08:00; in UTC from here on."""
+Language = Literal["zh", "en"]
+
+
+class Link(BaseModel):
+    rel: str
+    href: str
