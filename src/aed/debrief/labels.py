@@ -23,7 +23,7 @@ ITEM_LABELS: Final[dict[str, Label]] = {
     "dispatcher_cpr": ("CPR with the dispatcher's help", "调度员指导心肺复苏"),
     "bystander_aed": ("AED used by bystanders", "旁观者使用AED"),
     "first_rhythm": ("First monitored rhythm", "首次监测心律"),
-    "first_shock_at": ("First shock, as told later", "首次除颤（事后告知）"),
+    "first_shock_at": ("First shock, as recorded later", "首次除颤（事后告知）"),
     "rosc": ("Return of circulation", "自主循环恢复"),
     "survived_event": ("Survived the event", "存活入院"),
     "survived": ("Survived to discharge or 30 days", "存活出院或30天存活"),
@@ -91,7 +91,7 @@ MOMENT_LABELS: Final[dict[str, Label]] = {
     "device_there_at": ("First device there", "首台AED到场"),
     "attached_at": ("Pads attached", "贴上电极片"),
     "shock_at": ("First shock", "首次除颤"),
-    "first_shock_told": ("First shock, as told later", "首次除颤（事后告知）"),
+    "first_shock_told": ("First shock, as recorded later", "首次除颤（事后告知）"),
     "ambulance_there_at": ("Ambulance there", "救护车到场"),
     "closed_at": ("Closed", "结束"),
 }

@@ -180,7 +180,7 @@ def about_year(found: StatisticsOut) -> list[tuple[str, Label, Cell]]:
     ]
     if found.is_coarse:
         words = (
-            f"counts below {MIN_SHOWN_COUNT} are not told, others are to the nearest {MIN_SHOWN_COUNT}",
+            f"counts below {MIN_SHOWN_COUNT} are hidden, others are rounded to {MIN_SHOWN_COUNT}",
             f"少于{MIN_SHOWN_COUNT}者不公布，其余取最近的{MIN_SHOWN_COUNT}的倍数",
         )
         said.append(("is_coarse", words, "yes"))

@@ -208,7 +208,7 @@ def answer_alert_on_behalf(
     alert_id: RowId,
     reply: AlertReplyIn,
 ) -> IncidentFull:
-    """Reply to an alert for a person who told the dispatcher by telephone or radio."""
+    """Reply to an alert for a person who called the dispatcher by telephone or radio."""
     found = queries.incident(session, viewer, incident_id)
     require_dispatcher(viewer, found.region_id)
     alert = queries.alert_of(session, found.id, alert_id)

@@ -101,7 +101,7 @@ class LiveRecords:
         """Poll as long as anybody watches."""
         try:
             while self._watchers:
-                await asyncio.sleep(POLL_SECONDS)  # nothing tells of an entry of another process
+                await asyncio.sleep(POLL_SECONDS)  # other processes write entries too
                 try:
                     found = await run_in_threadpool(self._after, dict(self._seen))
                     places = await run_in_threadpool(self._places_after, list(self._seen), self._last_place)
@@ -262,7 +262,7 @@ class LiveBoard:
         """Poll as long as anybody watches."""
         try:
             while self._watchers:
-                await asyncio.sleep(POLL_SECONDS)  # nothing tells of an entry of another process
+                await asyncio.sleep(POLL_SECONDS)  # other processes write entries too
                 try:
                     new = await self._look_once()
                 except AedError as error:

@@ -91,8 +91,8 @@ def simulate(
         scene = surroundings.scene(incident)
         scenes = {Sharing.OPEN: scene, Sharing.CLOSED: scene.without_private_devices()}
         for each, kept in found.items():
-            told = scenes[each.sharing]
-            kept.append(outcome(told, ways[each.way](told), numbers))
+            scene = scenes[each.sharing]
+            kept.append(outcome(scene, ways[each.way](scene), numbers))
         if progress is not None:
             progress(number + 1)
     return Simulated(

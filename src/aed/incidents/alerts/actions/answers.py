@@ -15,9 +15,9 @@ from aed.incidents import queries
 from aed.incidents.alerts.actions.calling import lock_for_planning, plan_and_alert
 from aed.incidents.alerts.actions.devices import go_direct_if_device_taken, situation_of, update_device_state
 from aed.incidents.alerts.actions.stopping import (
-    _lane,
     is_needed_again,
     leave_other_incidents,
+    ordering_key,
 )
 from aed.incidents.alerts.queries import has_reached_device, remaining_seconds
 from aed.incidents.alerts.rules import apply_reply
@@ -117,7 +117,7 @@ def take_reply(
     _set_timestamps(alert, new, at)
     append_entry(session, incident, "said", by, at, alert=alert.id, person=alert.person_id, said=reply)
     if new is AlertState.DECLINED:
-        putting_actions.cancel(session, [_lane(alert)], at)
+        putting_actions.cancel(session, [ordering_key(alert, "call")], at)
     if new is AlertState.THERE and alert.task is not Task.GUIDE and not incident.has_cpr:
         incident.has_cpr = True
     if new in COMING_STATES and before not in COMING_STATES:

@@ -15,9 +15,9 @@ from aed.database.session import exclusive_lock
 from aed.errors import Conflict
 from aed.incidents import queries
 from aed.incidents.alerts.actions.stopping import (
-    _lane,
     current_offer,
     leave_exercises,
+    ordering_key,
     people_with_device,
     stand_down,
 )
@@ -214,7 +214,9 @@ def _call(
             leaves_exercise=alert.person_id in in_exercise,
         )
         notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
-        calls.append(AlertMessage(alert.person_id, _lane(alert), notice, incident.region.country))
+        calls.append(
+            AlertMessage(alert.person_id, ordering_key(alert, "call"), notice, incident.region.country)
+        )
     for person_id in sorted(putting_actions.alert_people(session, calls, at)):
         log.warning("person cannot be called", person=person_id)
 

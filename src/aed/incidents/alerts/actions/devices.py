@@ -11,6 +11,7 @@ from aed.database.geometry import position_of
 from aed.geo import Position
 from aed.incidents import queries as incidents
 from aed.incidents.alerts import queries
+from aed.incidents.alerts.actions.stopping import ordering_key
 from aed.incidents.alerts.queries import latest_locations, remaining_seconds
 from aed.incidents.alerts.rules import AlertSituation, is_device_unavailable
 from aed.incidents.messages import GoDirectReason, go_direct_text
@@ -171,7 +172,7 @@ def go_direct(
     if is_told and incident.kind is not IncidentKind.TEST:
         text_en, text_zh = go_direct_text(incident.kind, why)
         notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
-        call = AlertMessage(alert.person_id, f"call/{alert.id}", notice, incident.region.country)
+        call = AlertMessage(alert.person_id, ordering_key(alert, "call"), notice, incident.region.country)
         putting_actions.alert_people(session, [call], at)
 
 

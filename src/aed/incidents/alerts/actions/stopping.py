@@ -46,14 +46,16 @@ def stand_down(
     ]
     if not unneeded:
         return 0
-    putting_actions.cancel(session, [f"call/{each.id}" for each in unneeded], at)
+    putting_actions.cancel(session, [ordering_key(each, "call") for each in unneeded], at)
     text_en, text_zh = stood_down_text(incident.kind)
     notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at + timedelta(minutes=5)))
     for each in unneeded:
         each.state, each.ended_at = AlertState.STOOD_DOWN, at
     if incident.kind is not IncidentKind.TEST:
         country = incident.region.country
-        calls = [AlertMessage(each.person_id, f"over/{each.id}", notice, country) for each in unneeded]
+        calls = [
+            AlertMessage(each.person_id, ordering_key(each, "over"), notice, country) for each in unneeded
+        ]
         putting_actions.alert_people(session, calls, at)
     append_entry(session, incident, "stood_down", "plan", at, alerts=[each.id for each in unneeded])
     session.flush()
@@ -112,10 +114,6 @@ def is_needed_again(
     return not enough.is_unneeded(current_offer(alert, at, settings).offer)
 
 
-def _lane(alert: Alert) -> str:
-    return f"call/{alert.id}"
-
-
 # --- the stop -------------------------------------------------------------------------------------------
 
 
@@ -126,14 +124,16 @@ def stop_all(session: Session, incident: Incident, *, at: datetime) -> int:
     who were alerted.
     """
     called = queries.alerts(session, incident.id)
-    putting_actions.cancel(session, [_lane(each) for each in called], at)
+    putting_actions.cancel(session, [ordering_key(each, "call") for each in called], at)
     alerts = [each for each in called if each.state in LIVE_STATES]
     text_en, text_zh = over_text(incident.kind)
     notice = Notice(text_en, text_zh, expires_at=at + timedelta(hours=1))
     calls = []
     for alert in alerts:
         if incident.kind is not IncidentKind.TEST and alert.state is not AlertState.THERE:
-            calls.append(AlertMessage(alert.person_id, f"over/{alert.id}", notice, incident.region.country))
+            calls.append(
+                AlertMessage(alert.person_id, ordering_key(alert, "over"), notice, incident.region.country)
+            )
         alert.state, alert.ended_at, alert.stop_reason = AlertState.STOPPED, at, StopReason.OVER
     putting_actions.alert_people(session, calls, at)
     incident.replan_at = None
@@ -218,7 +218,7 @@ def _leave(session: Session, found: Sequence[tuple[int, int]], reason: StopReaso
         other = queries.lock_incident(session, incident_id)
         for alert_id in by_incident[incident_id]:
             alert = session.get_one(Alert, alert_id)
-            putting_actions.cancel(session, [f"call/{alert.id}"], at)
+            putting_actions.cancel(session, [ordering_key(alert, "call")], at)
             alert.state, alert.ended_at, alert.stop_reason = AlertState.STOPPED, at, reason
             append_entry(
                 session, other, "left", "plan", at, alert=alert.id, person=alert.person_id, because=reason
