@@ -294,7 +294,7 @@ def test_who_may_send_cap_messages(session: Session, settings: Settings) -> None
     first = take(session, settings, alert(), who=make.member(home, writes=True))
     assert first.estate_id == home.id
     elsewhere = Viewer(
-        role=make.Role.DISPATCHER,
+        role=make.TokenRole.DISPATCHER,
         name="far",
         scopes=frozenset(make.Scope),
         region_ids=(make.region(session, "CN-44").id,),
@@ -582,7 +582,7 @@ def test_an_exported_incident_imports_elsewhere_as_the_same_case(
 
     there_too = make.region(session, "CN-44")
     who = Viewer(
-        role=make.Role.DISPATCHER, name="far", scopes=frozenset(make.Scope), region_ids=(there_too.id,)
+        role=make.TokenRole.DISPATCHER, name="far", scopes=frozenset(make.Scope), region_ids=(there_too.id,)
     )
     taken = [take(session, settings, text.encode(), who=who) for text in (alert_xml, update_xml, cancel_xml)]
     assert len({each.id for each in taken}) == 1
@@ -598,7 +598,7 @@ def test_an_exported_incident_imports_elsewhere_as_the_same_case(
 def test_over_http(session: Session, client: TestClient) -> None:
     region = make.region(session)
     reads, writes = (
-        make.key(session, make.Role.DISPATCHER, writes=writes, region=region) for writes in (False, True)
+        make.key(session, make.TokenRole.DISPATCHER, writes=writes, region=region) for writes in (False, True)
     )
     session.commit()
     now = clock.now()

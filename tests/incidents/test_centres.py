@@ -538,7 +538,7 @@ def test_an_administrator_connects_a_centre_over_http(
     session: Session, client_on: Callable[[Settings], TestClient], settings: Settings
 ) -> None:
     make.region(session)
-    headers = make.key(session, make.Role.ADMINISTRATOR, writes=True)
+    headers = make.key(session, make.TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     client = client_on(settings)
     new = {"name": "lake-120", "region": "CN-33", "address": "https://120.example.org/hook"}

@@ -140,7 +140,7 @@ def test_the_file_is_for_the_person_and_the_office_alone(session: Session) -> No
         (oneself(stranger), NotFound),
         (oneself(colleague), NotFound),
         (make.dispatcher(make.region(session)), NotFound),
-        (Viewer(role=make.Role.ADMINISTRATOR, name="reading"), NotAllowed),
+        (Viewer(role=make.TokenRole.ADMINISTRATOR, name="reading"), NotAllowed),
     ):
         with pytest.raises(refusal):
             require_self_or_administrator(session, who, person.id)

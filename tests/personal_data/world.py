@@ -274,7 +274,10 @@ def _told_by_lists(session: Session, kept: Device) -> None:
 
 def oneself(person: Person) -> Viewer:
     return Viewer(
-        name=f"person:{person.id}", person_id=person.id, role=make.Role.MEMBER, scopes=frozenset(make.Scope)
+        name=f"person:{person.id}",
+        person_id=person.id,
+        role=make.TokenRole.MEMBER,
+        scopes=frozenset(make.Scope),
     )
 
 

@@ -338,7 +338,7 @@ def test_ten_thousand_at_once_are_found_as_a_slow_search_finds_them(
     for number in range(20):
         here = somewhere(0.1)
         within = [300.0, 1_500.0, 4_000.0][number % 3]
-        places = kept.near(session.connection(), here, within_metres=within, at=at)()
+        places = kept.near(session.connection(), here, within_metres=within, at=at)
         assert len({place.responder_id for place in places}) == len(places)
         told = {
             place.responder_id: place for place in places if distance_metres(here, place.position) <= within

@@ -84,7 +84,10 @@ def wu(session: Session) -> Person:
 
 def oneself(person: Person) -> Viewer:
     return Viewer(
-        name=f"person:{person.id}", person_id=person.id, role=make.Role.MEMBER, scopes=frozenset(make.Scope)
+        name=f"person:{person.id}",
+        person_id=person.id,
+        role=make.TokenRole.MEMBER,
+        scopes=frozenset(make.Scope),
     )
 
 
@@ -119,7 +122,7 @@ def test_only_the_office_can_offer_for_somebody_else(session: Session) -> None:
         (oneself(stranger), NotFound),
         (make.dispatcher(make.region(session)), NotFound),
         (make.member(estate, writes=True), NotFound),
-        (Viewer(role=make.Role.ADMINISTRATOR, name="reading"), NotAllowed),
+        (Viewer(role=make.TokenRole.ADMINISTRATOR, name="reading"), NotAllowed),
     ):
         with pytest.raises(refusal):
             offering.withdraw_offer(session, who, person.id, at=NOW)

@@ -51,8 +51,7 @@ class LivePlaces(Protocol):
     def near(
         self, connection: Connection, here: Position, *, within_metres: float, at: datetime
     ) -> list[LiveLocation]:
-        """Start reading the locations within the distance that are valid at that moment; call the result to
-        finish.
+        """Return the locations within the distance that are valid at that moment.
 
         May return some that are slightly farther; each responder once. visibility: the caller checks which of
         these responders the viewer may call.
