@@ -1,4 +1,4 @@
-"""The time. Asked only at the edges: endpoints, commands and jobs; everything below is told the moment."""
+"""The current time. Only routes, commands and jobs call it; others take the time as an argument."""
 
 from __future__ import annotations
 

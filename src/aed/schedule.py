@@ -239,9 +239,9 @@ TIMETABLE: Final = (
         "calendar-notices",
         every(hours=1),
         _calendar_notices,
-        "Tells administrators 90, 60 and 30 days before a holiday calendar ends, by day",
+        "Notify administrators 90, 60 and 30 days before a holiday calendar ends, by day",
     ),
-    Job("reminder-messages", every(hours=1), _reminder_messages, "Tells people what waits for them, by day"),
+    Job("reminder-messages", every(hours=1), _reminder_messages, "Send due reminders, by day"),
     Job(
         "forget-sign-ins", every(hours=1), _forget_sign_ins, "Sign-ins and codes that are over are forgotten"
     ),

@@ -40,8 +40,8 @@ class AuditSubject(StrEnum):
 
 def keyed_hash(key: bytes, before: str, *parts: str) -> str:
     """Return the HMAC of an entry. Each part is prefixed with its length, so that entries are unambiguous."""
-    told = "".join(f"{len(part)}:{part}" for part in (before, *parts))
-    return hmac.digest(key, told.encode("utf-8", "surrogatepass"), "sha256").hex()
+    text = "".join(f"{len(part)}:{part}" for part in (before, *parts))
+    return hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
 def moment_text(at: datetime) -> str:

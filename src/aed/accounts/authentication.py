@@ -189,10 +189,10 @@ async def stop_when_viewer_changes(
                 look_at = time.monotonic() + RECHECK_SECONDS
             if not pending.done():
                 continue
-            told = pending.result()
-            if told is None:
+            chunk = pending.result()
+            if chunk is None:
                 return
-            yield told
+            yield chunk
             pending = asyncio.ensure_future(item())
     finally:
         if pending.done():  # the stream stands at a `yield`, and is closed beside what goes on here

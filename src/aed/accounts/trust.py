@@ -12,7 +12,7 @@ class Trust(StrEnum):
     SELF_DECLARED = "self_declared"
     """Its holder."""
     DOCUMENTED = "documented"
-    """Somebody who saw it, or the list of whoever answers for these people."""
+    """A person who saw it, or the list of an organisation that is responsible for its people."""
     VERIFIED = "verified"
     """Who issued it: by a roster, by an answer, or because it was awarded here."""
 

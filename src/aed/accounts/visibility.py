@@ -46,9 +46,9 @@ def visible_to(viewer: Viewer, device: type[SharedTable]) -> ColumnElement[bool]
     if viewer.is_administrator:
         return true()
     public = device.audience == inline_text(Audience.PUBLIC)
-    standing: ColumnElement[bool] = device.state != inline_text("withdrawn")
+    active: ColumnElement[bool] = device.state != inline_text("withdrawn")
     if not viewer.is_signed_in:
-        return and_(standing, public)
+        return and_(active, public)
     seen = [public]
     if viewer.region_ids:
         seen.append(_one_of(device.region_id, viewer.region_ids))
@@ -59,7 +59,7 @@ def visible_to(viewer: Viewer, device: type[SharedTable]) -> ColumnElement[bool]
     if neighbours := [estate for estate in viewer.estate_ids if estate not in own]:
         steps = [inline_text(step) for step in (Audience.NEIGHBOURS, Audience.DISPATCH)]
         seen.append(device.audience.in_(steps) & _one_of(device.estate_id, neighbours))
-    return and_(standing, or_(*seen))
+    return and_(active, or_(*seen))
 
 
 def managed_by(viewer: Viewer, device: type[SharedTable]) -> ColumnElement[bool]:
@@ -90,13 +90,13 @@ def estate_visible_to(
     """
     if viewer.is_administrator:
         return true()
-    standing: ColumnElement[bool] = state != inline_text("withdrawn")
+    active: ColumnElement[bool] = state != inline_text("withdrawn")
     known = []
     if regions := sorted({*viewer.region_ids, *viewer.managed_region_ids}):
         known.append(_one_of(region_id, regions))
     if viewer.estate_ids:
         known.append(_one_of(estate_id, viewer.estate_ids))
-    return and_(standing, or_(*known)) if known else false()
+    return and_(active, or_(*known)) if known else false()
 
 
 def responder_visible_to(viewer: Viewer, *, region_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:

@@ -294,7 +294,7 @@ def _program(name: str, at_least: int, *, newest: bool = False) -> Path:
 
 def _major_of(program: Path) -> int | None:
     try:
-        told = subprocess.run(
+        answer = subprocess.run(
             [program, "--version"],
             capture_output=True,
             text=True,
@@ -304,8 +304,8 @@ def _major_of(program: Path) -> int | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    version = _VERSION.search(told.stdout)
-    return int(version[1]) if version and told.returncode == 0 else None
+    version = _VERSION.search(answer.stdout)
+    return int(version[1]) if version and answer.returncode == 0 else None
 
 
 def _server_major(connection: Connection) -> int:

@@ -286,7 +286,9 @@ def _more(client: Any, url: str, claims: Mapping[str, Any]) -> dict[str, Any]:
     """Return the claims with those of the userinfo endpoint. Raises IdentityProviderFailed."""
     said = _json(client, url, withhold_token=False)
     if not isinstance(said, dict) or said.get("sub") != claims["sub"]:
-        raise IdentityProviderFailed("The identity provider tells of somebody else than who signed in.")
+        raise IdentityProviderFailed(
+            "The identity provider returned another person than the one who signed in."
+        )
     return {**said, **claims}
 
 

@@ -202,7 +202,7 @@ class OptionsOut(BaseModel):
 
 
 class SecurityEventOut(BaseModel):
-    """Something that matters to whoever looks for misuse. No telephone number is in it."""
+    """A security event. It holds no phone number."""
 
     id: Id
     at: datetime

@@ -1,6 +1,6 @@
 """Second factors: added, confirmed, given at sign-in, removed; and recovery codes for when one is lost.
 
-Whoever changes factors must have given one in that session, but for the first.
+Changing factors needs a session in which one was given, except for the first.
 """
 
 from __future__ import annotations

@@ -66,9 +66,9 @@ def put_devices(
     raises, and then nothing of `given` may be kept.
     """
     require_administrator(who)
-    standing = _standing(session, given, region)
-    amended = iter(_amend(session, who, [each for each in given if each.device_id is not None], standing, at))
-    added = iter(_add(session, who, [each for each in given if each.device_id is None], standing, at))
+    known = _find_known(session, given, region)
+    amended = iter(_amend(session, who, [each for each in given if each.device_id is not None], known, at))
+    added = iter(_add(session, who, [each for each in given if each.device_id is None], known, at))
     return [
         (next(added), PutOutcome.NEW) if each.device_id is None else (each.device_id, next(amended))
         for each in given
@@ -76,7 +76,7 @@ def put_devices(
 
 
 @dataclass(frozen=True, slots=True)
-class _Standing:
+class _Known:
     """The registered devices of a list, with the rows that they refer to."""
 
     devices: Mapping[int, Device]
@@ -104,7 +104,7 @@ class _Standing:
         return self.default_region_id, None
 
 
-def _standing(session: Session, given: Sequence[ImportedDevice], region: str | None) -> _Standing:
+def _find_known(session: Session, given: Sequence[ImportedDevice], region: str | None) -> _Known:
     ids = [each.device_id for each in given if each.device_id is not None]
     devices: dict[int, Device] = {}
     if ids:
@@ -120,7 +120,7 @@ def _standing(session: Session, given: Sequence[ImportedDevice], region: str | N
         # visibility: for an administrator, see put_devices
         estates = session.scalars(select(Estate).where(Estate.id.in_(estate_ids))).all()
     regions = sorted({each.device.region for each in given if each.device.region is not None})
-    return _Standing(
+    return _Known(
         devices=devices,
         estates={estate.id: estate for estate in estates},
         region_ids={code: region_by_code(session, code).id for code in regions},
@@ -178,11 +178,11 @@ def mark_distinct(session: Session, who: Viewer, device_id: int, *, at: datetime
 
 
 def _add(
-    session: Session, who: Viewer, given: Sequence[ImportedDevice], standing: _Standing, at: datetime
+    session: Session, who: Viewer, given: Sequence[ImportedDevice], known: _Known, at: datetime
 ) -> list[int]:
     """Insert devices, consumables and their changes in bulk, without the ORM."""
     ids = reserve_ids(session, Device, len(given)) if given else []
-    rows = [_row(device_id, each, standing, at) for device_id, each in zip(ids, given, strict=True)]
+    rows = [_row(device_id, each, known, at) for device_id, each in zip(ids, given, strict=True)]
     fitted = [
         (device_id, kind, day)
         for device_id, each in zip(ids, given, strict=True)
@@ -218,13 +218,13 @@ _PLAIN = sorted(
 """Fields that are stored under the same name, unchanged."""
 
 
-def _row(device_id: int, given: ImportedDevice, standing: _Standing, at: datetime) -> dict[str, Any]:
+def _row(device_id: int, given: ImportedDevice, known: _Known, at: datetime) -> dict[str, Any]:
     new = given.device
-    region_id, estate = standing.belonging(new, None)
+    region_id, estate = known.belonging(new, None)
     here = new.position.position()
     if estate is not None:
         require_near_estate(estate, here, new.position)
-    keeper = standing.keepers[new.keeper.name, new.keeper.phone] if new.keeper is not None else None
+    keeper = known.keepers[new.keeper.name, new.keeper.phone] if new.keeper is not None else None
     state = DeviceState.WITHDRAWN if given.is_withdrawn else new.state
     origins = given.origins or Origins({}, Origin(new.source, at))
     return {
@@ -250,12 +250,12 @@ def _row(device_id: int, given: ImportedDevice, standing: _Standing, at: datetim
 
 
 def _amend(
-    session: Session, who: Viewer, given: Sequence[ImportedDevice], standing: _Standing, at: datetime
+    session: Session, who: Viewer, given: Sequence[ImportedDevice], known: _Known, at: datetime
 ) -> list[PutOutcome]:
-    devices = [standing.devices[each.device_id or 0] for each in given]
+    devices = [known.devices[each.device_id or 0] for each in given]
     outcomes: list[PutOutcome] = []
     for each, device in zip(given, devices, strict=True):
-        _put_again(session, device, each.device, standing)
+        _put_again(session, device, each.device, known)
         if each.is_withdrawn:
             device.state, device.out_of_service_reason = DeviceState.WITHDRAWN, None
         outcomes.append(record_amendment(session, who, device, at=at))
@@ -270,15 +270,15 @@ def _amend(
     return outcomes
 
 
-def _put_again(session: Session, device: Device, given: DeviceIn, standing: _Standing) -> None:
-    device.region_id, estate = standing.belonging(given, device)
+def _put_again(session: Session, device: Device, given: DeviceIn, known: _Known) -> None:
+    device.region_id, estate = known.belonging(given, device)
     device.estate_id = estate.id if estate is not None else None
     names = given.model_fields_set & set(DeviceAmend.model_fields) - {"keeper"}
     put_fields(session, device, given, names, estate)
     if "keeper" in given.model_fields_set and given.keeper is None:
         device.keeper, device.keeper_id = None, None
     elif given.keeper is not None and not _is_kept(device, given.keeper):
-        device.keeper = standing.keepers[given.keeper.name, given.keeper.phone]
+        device.keeper = known.keepers[given.keeper.name, given.keeper.phone]
         device.keeper_id = device.keeper.id
 
 

@@ -114,13 +114,13 @@ def withdraw_estate(session: Session, who: Viewer, estate_id: int, *, version: i
     estate = estate_queries.estate(session, who, estate_id)
     require_administrator(who, region_id=estate.region_id)
     require_version(estate, version)
-    standing = session.scalar(
+    remaining = session.scalar(
         select(_devices.c.id)
         # visibility: an administrator's own act, and only whether there is one
         .where(_devices.c.estate_id == estate.id, _devices.c.state != "withdrawn")
         .limit(1)
     )
-    if standing is not None:
+    if remaining is not None:
         raise Conflict("Devices still stand in this estate; withdraw them first.", field="estate_id")
     for gate in estate_queries.gates(session, who, estate_id=estate.id):
         gate.state = GateState.WITHDRAWN
@@ -267,12 +267,12 @@ def delete_missing_buildings(
     visibility: an administrator's.
     """
     require_administrator(who)
-    standing = session.execute(
+    remaining = session.execute(
         select(Building.id, Building.source_id).where(
             Building.source == source, Building.estate_id.in_(sorted(set(of_estates)))
         )
     )
-    gone = [row.id for row in standing if row.source_id not in but]
+    gone = [row.id for row in remaining if row.source_id not in but]
     if gone:
         session.execute(delete(Building).where(Building.id.in_(gone)))
     return len(gone)

@@ -39,7 +39,7 @@ class HolidayDay(Table):
 
 
 class HolidayCalendarNotice(Table):
-    """A threshold before a calendar's end that administrators were told of: each is told once."""
+    """A threshold before a calendar's end of which administrators were notified, once each."""
 
     __tablename__ = "holiday_calendar_notices"
 
