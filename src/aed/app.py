@@ -114,6 +114,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.intake = Intake(app.state.database, resolution=settings.responder_cell_resolution)
     app.state.live = LiveRecords(app.state.database)
     app.state.board = LiveBoard(app.state.database)
+    app.state.lookup_limiter = anyio.CapacityLimiter(lookup_api.MAX_AT_ONCE)
     app.state.responder_lookups = lookup_api.ResponderLookups(settings.responder_lookups_per_hour)
     app.state.request_metrics = RequestMetrics()
     app.state.queues = {}  # of aed.http.concurrency_limits

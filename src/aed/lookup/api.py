@@ -12,8 +12,8 @@ from typing import Annotated, Final
 import h3
 import orjson
 import structlog
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
@@ -39,6 +39,11 @@ _LOGGED_RESOLUTION: Final = 7
 _COUNTED_OVER: Final = timedelta(hours=1)
 
 
+MAX_AT_ONCE: Final = 4
+"""So many threads answer lookups; more would only take the interpreter's lock from each other. No other
+request takes them: a flood of uploads or sign-ins leaves lookups theirs."""
+
+
 class _LookupRoute(APIRoute):
     """Answers GET without FastAPI's resolving of dependencies, which takes 0.35 ms of the lookup's 1.5.
 
@@ -51,7 +56,9 @@ class _LookupRoute(APIRoute):
         request = Request(scope, receive, send)
         await refuse_unknown_parameters(request)
         viewer = await current_viewer(request)
-        response = await run_in_threadpool(find_nearest, request, viewer, _parsed(request))
+        response = await to_thread.run_sync(
+            find_nearest, request, viewer, _parsed(request), limiter=request.app.state.lookup_limiter
+        )
         return await response(scope, receive, send)
 
 
