@@ -127,7 +127,7 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
     reported = make.report(session, device)
     reported.by_id, reported.by_name = person.id, name
     sent = {"key": "a" * 36, "device_id": device.id, "sent_at": NOW, "ask_at": NOW}
-    session.add(Retrieval(**sent, person_id=person.id, told_by="token:centre"))
+    session.add(Retrieval(**sent, person_id=person.id, reported_by="token:centre"))
     asked = {"asked_at": NOW, "lapses_at": NOW + timedelta(days=1)}
     session.add(
         ConfirmationRequest(
@@ -142,7 +142,7 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
         )
     )
     session.add(AlertLocation(alert_id=alert.id, cell=617700169958293503, lat=30.29, lon=120.1, at=NOW))
-    session.add(StoredReply(alert_id=alert.id, key="e" * 36, said=AlertReply.SEEN, at=NOW))
+    session.add(StoredReply(alert_id=alert.id, key="e" * 36, reply=AlertReply.SEEN, at=NOW))
     told = record_outcome(
         session, make.ADMINISTRATOR, incident.id, CoreItems(age_years=67), version=0, at=NOW
     )
