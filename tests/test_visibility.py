@@ -124,7 +124,7 @@ PREDICATES = {
     "responder_visible_to",
     "people_visible_to",
     "role_grants_visible_to",
-    "told_of",
+    "visible_sessions",
     "on_rosters_of",
     "answers_for",  # the same for people who may be one
     "run_by",
