@@ -287,14 +287,14 @@ def test_old_entries_stay_verifiable_when_the_key_has_gone(
     both = opened(f"{fresh} {KEY}")
     try:
         rotation.rotate(both, progress=lambda _: None)
-        with both.writing() as own:
+        with both.write_sessions() as own:
             make.role(own, make.person(own), Role.RESIDENT, estate=make.estate(own))
             own.commit()
     finally:
         both.close()
     alone = opened(fresh)
     try:
-        with alone.writing() as own:
+        with alone.write_sessions() as own:
             said = verified(own)
             assert said.first_broken is None
             assert first_broken_entry(incidents.events(own, incident_id)) is None

@@ -258,7 +258,7 @@ WRONG_WORDS: Final = {
     "over": (claims(exp=1_700_000_000), "expired"),
     "never over": (claims(exp=None), "exp"),
     "of nobody": (claims(sub=None), "sub"),
-    "of somebody else than userinfo tells of": (claims(sub="u-18"), "somebody else"),
+    "of somebody else than userinfo tells of": (claims(sub="u-18"), "another person"),
     "signed by somebody else": (sign_with_another_key, "bad_signature"),
     "signed with what everybody knows": (sign_with_what_everybody_knows, "HS256"),
 }
