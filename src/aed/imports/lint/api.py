@@ -1,4 +1,4 @@
-"""Route: lint a list."""
+"""The route that lints a device list."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from aed.imports.uploads import FILE_BODY, UploadedFile, uploaded_file
 router = APIRouter(tags=["lists"])
 
 MAX_FINDINGS = 20_000
-"""So many are answered at most; the counts are of all."""
+"""Maximum number of findings in a response; the counts cover all findings."""
 _place = threading.BoundedSemaphore(1)
-"""One list at a time: it takes the time of one processor, which lookups need more."""
+"""Lints one list at a time: linting occupies a whole processor, and lookups take precedence."""
 
 
 class FindingOut(BaseModel):
-    """One doubt about one row, or about the file."""
+    """A finding about one row, or about the file as a whole."""
 
     kind: FindingKind
     severity: Severity
@@ -46,7 +46,7 @@ class FindingOut(BaseModel):
 
 
 class LintOut(BaseModel):
-    """What was found about a list."""
+    """The result of linting a list."""
 
     file: str
     format: str
@@ -70,9 +70,11 @@ async def lint_device_list(
     name: Annotated[str | None, Query(max_length=200, description="What the file is called")] = None,
     register: Annotated[bool, Query(description="Compare with the register too (administrators)")] = False,
 ) -> LintOut:
-    """Look a list of devices over: every doubt, by row and column, with what would be right.
+    """Lint a device list.
 
-    The body is the file itself, or a form with the parts `file` and (optional) `mapping`. Nothing is kept.
+    Report every doubtful value by row and column, with a suggested correction where there is one.
+
+    The body is the file itself, or a form with the parts `file` and (optional) `mapping`. Nothing is stored.
     """
     if not viewer.is_signed_in:
         raise NotSignedIn("Looking a list over needs a token: send Authorization: Bearer ….")

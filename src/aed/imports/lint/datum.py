@@ -1,9 +1,9 @@
-"""Whether a batch of positions was read in the wrong datum: by the same places known from elsewhere.
+"""Detect batches of positions that were read in the wrong geodetic datum.
 
-A pair is one place, once as the list gives it and once as it is known: from the register, or from another row
-of the list with the same words or serial number. Read in the right datum, the list's position must fall on
-the known one. One pair may do so by chance (about one in fifty does, of those that are apart at all), so it
-takes several that agree.
+A pair holds one place twice: its position in the list, and its known position, taken from the register or
+from another row with the same words or serial number. Read in the right datum, the list's position must
+coincide with the known one. About one in fifty distant pairs coincides by chance, so several pairs must
+agree.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pyproj import Transformer
 from aed.geo import Datum, to_wgs84
 
 MIN_SHIFT_METRES: Final = 150.0
-"""Nearer than that is where two lists put one device."""
+"""Minimum distance in metres of a datum shift; two lists often place one device less than this apart."""
 MAX_SHIFT_METRES: Final = 2_000.0
 FIT_METRES: Final = 60.0
 FIT_SHARE: Final = 0.2
-"""What is left between the two must also be so small a part of what was between them."""
+"""Maximum share of the original distance that may remain after the position is read in another datum."""
 MIN_PAIRS: Final = 3
 SHARE_THAT_AGREES: Final = 0.6
 TOKYO_EPSG, WGS84_EPSG = 4301, 4326
@@ -33,18 +33,18 @@ _METRES_PER_DEGREE: Final = 111_195.0
 
 
 class Reading(StrEnum):
-    """How a pair of numbers may be meant."""
+    """The datum in which a pair of coordinates is interpreted."""
 
     WGS84 = "wgs84"
     GCJ02 = "gcj02"
     BD09 = "bd09"
     TOKYO = "tokyo"
-    """Japan's before 2002, about 450 m from WGS-84."""
+    """The Japanese datum used before 2002, about 450 m from WGS-84."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One place as the list gives it, and as it is known."""
+    """One place: its position in the list and its known position."""
 
     row: int
     lat: float
@@ -53,17 +53,17 @@ class Pair:
     known_lat: float = math.nan
     known_lon: float = math.nan
     known_area: shapely.Geometry | None = None
-    """In place of a point: the area in which the place is, such as its estate."""
+    """The area that contains the place, such as its estate; replaces the known point."""
     question: tuple[int, int] | None = None
-    """Of two rows that are compared with each other, both ways: which two. One of them being explained
-    explains the other."""
+    """The two rows, if rows are compared with each other in both directions. Explaining one explains the
+    other."""
 
     @property
     def asks(self) -> tuple[int, int]:
         return self.question or (self.row, self.row)
 
     def metres_off(self, lat: float, lon: float) -> float:
-        """Between that position and where the place is known to be."""
+        """Return the distance in metres from a WGS-84 position to the known place."""
         if self.known_area is None:
             return _metres(lat, lon, self.known_lat, self.known_lon)
         here = shapely.Point(lon, lat)
@@ -75,27 +75,27 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Slipped:
-    """A row that falls on its known place when it is read in another datum."""
+    """A row that coincides with its known place when it is read in another datum."""
 
     row: int
     lat: float
     lon: float
-    """Read so, in WGS-84."""
+    """WGS-84, converted from the other datum."""
     metres_before: float
     metres_after: float
 
 
 @dataclass(frozen=True, slots=True)
 class Slip:
-    """A batch that was read in the wrong datum."""
+    """A batch of rows that was read in the wrong datum."""
 
     declared: Reading
     right: Reading
     rows: tuple[Slipped, ...]
     compared: int
-    """Places with rows declared alike that could be compared at all."""
+    """Number of places that could be compared, among the rows declared in this datum."""
     as_given: int
-    """Of these, those that fit as they were given."""
+    """Number of these places that fit as given."""
 
     @property
     def metres_before(self) -> float:
@@ -107,7 +107,7 @@ class Slip:
 
 
 def read_as(lat: float, lon: float, reading: Reading) -> tuple[float, float]:
-    """Where the numbers lie in WGS-84 when they are meant so."""
+    """Convert coordinates from the given datum to WGS-84; return latitude and longitude."""
     if reading is Reading.TOKYO:
         return _from_tokyo(lat, lon)
     position = to_wgs84(lat, lon, Datum(reading.value))
@@ -115,11 +115,11 @@ def read_as(lat: float, lon: float, reading: Reading) -> tuple[float, float]:
 
 
 def slips(pairs: Iterable[Pair]) -> list[Slip]:
-    """The batches that slipped, by the datum that they were declared in.
+    """Return the batches that were read in the wrong datum, grouped by their declared datum.
 
-    1. Of each row, which readings bring it onto its known place, and whether it is there as given.
-    2. A reading is right for the batch when at least 3 rows say so, and more than half of those that do not
-       fit as they are.
+    1. For each row, find the datums that bring it onto its known place, and whether it fits as given.
+    2. Accept a datum for the batch if at least 3 rows agree, and at least 60 % of the rows that do not fit as
+       given.
     """
     by_declared: dict[Reading, list[Pair]] = {}
     for pair in pairs:
@@ -167,7 +167,7 @@ def _slip_of(declared: Reading, batch: Sequence[Pair]) -> Slip | None:
 
 
 def reading_of(datum: object) -> Reading:
-    """What a list says of its datum; nothing is WGS-84."""
+    """Return the datum that a list declares; WGS-84 if it declares none."""
     return Reading(str(datum)) if datum in (Reading.GCJ02, Reading.BD09) else Reading.WGS84
 
 
@@ -184,6 +184,6 @@ def _from_tokyo(lat: float, lon: float) -> tuple[float, float]:
 
 
 def _metres(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
-    """Good enough for some hundred metres."""
+    """Return the distance in metres by a flat approximation, accurate for a few hundred metres."""
     east = (lon - other_lon) * math.cos(math.radians((lat + other_lat) / 2))
     return math.hypot(lat - other_lat, east) * _METRES_PER_DEGREE

@@ -1,8 +1,8 @@
-"""Which rows of a list may be one device: candidates by arrays, so that a long list stays cheap.
+"""Find rows of a list that may describe the same device, with array operations that stay fast for long lists.
 
-Two rows are compared in full when they stand near each other and their words may be alike, or when they have
-the same serial number. A list names most devices once and often several in one house, so rows whose words
-differ in a number (floor 1, floor 2) are two devices, and the score that is asked for is high.
+Two rows are compared in full if they are near each other and their words may be similar, or if they share a
+serial number. Most lists contain each device once and often several in one building. Rows whose words differ
+in a number (floor 1, floor 2) are therefore different devices, and the required score is high.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from aed.imports.lint.places import on_the_globe, tree_of
 
 type Hashes = NDArray[np.uint64]
 type Pairs = NDArray[np.int64]
-"""Two columns: an earlier row and a later one."""
+"""Array of shape (n, 2): the index of an earlier row and of a later one."""
 
 SAME_ROW_SCORE: Final = 0.95
-"""From this likeness on two rows of one list are called one device."""
+"""Minimum likeness at which two rows of one list count as the same device."""
 SAME_DEVICE_SCORE: Final = 0.9
-"""The same for rows of different sources."""
+"""Minimum likeness at which entries of different sources count as the same device."""
 NO_HASH: Final = 0
 SKETCH_WORDS: Final = 4
-"""Of 64 bits: which pairs of letters a text has, roughly."""
+"""Number of 64-bit words in a sketch, which approximates the letter pairs of a text."""
 MIN_SIMILARITY: Final = 0.7
 NEIGHBOURS: Final = 6
 PAIRS_AT_ONCE: Final = 200_000
 ROWS_OF_A_PLACE: Final = 4
 MAX_ROWS_OF_A_SERIAL: Final = 3
-"""What more rows have in common is no serial number but a word for none."""
+"""A value shared by more rows than this is a placeholder, not a serial number."""
 SHORTEST_SERIAL: Final = 4
 SHORTEST_WORDS: Final = 5
 
@@ -47,14 +47,14 @@ _DIGITS: Final = re.compile(
 
 
 def hashed(text: str) -> int:
-    """64 bits of a text; NO_HASH for an empty one."""
+    """Return a 64-bit hash of a text; NO_HASH for an empty one."""
     if not text:
         return NO_HASH
     return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "big") or 1
 
 
 def serial_hash(serial: str | None) -> int:
-    """NO_HASH for what is too short or has no digit: it is a word for none."""
+    """Return the hash of a serial number; NO_HASH if it is too short or has no digit."""
     if not serial:
         return NO_HASH
     plain = plain_words(serial)
@@ -63,13 +63,13 @@ def serial_hash(serial: str | None) -> int:
 
 
 def numbers_hash(words: str) -> int:
-    """Of the numbers and single letters in the words: those that tell two doors or floors apart."""
+    """Return a hash of the numbers and single letters in the words, which distinguish doors and floors."""
     folded = unicodedata.normalize("NFKC", words).casefold()
     return hashed("|".join(_DIGITS.findall(folded))) if words else NO_HASH
 
 
 def sketch_of(plain: str) -> tuple[int, ...]:
-    """Which pairs of letters plain words have, in 256 bits."""
+    """Return a 256-bit sketch of the letter pairs in normalised words."""
     bits = 0
     for one, other in pairwise(map(ord, plain)):
         bits |= 1 << ((one * 31 + other) & 0xFF)
@@ -84,17 +84,20 @@ def near_pairs(
     numbers: Hashes,
     sketches: Hashes,
 ) -> Pairs:
-    """Rows near each other whose words may be alike: a few of each row's neighbours."""
+    """Return pairs of rows that are near each other and may have similar words.
+
+    Only a few neighbours of each row are considered.
+    """
     good = np.flatnonzero(np.isfinite(lats) & np.isfinite(lons))
     if len(good) < 2:
         return np.empty((0, 2), dtype=np.int64)
     points = np.round(on_the_globe(lats[good], lons[good]), 0)
     places, inverse = np.unique(points, axis=0, return_inverse=True)
     inverse = inverse.ravel()
-    # Within a place: neighbours in the order of their words, so that those with the same come together.
+    # Within a place, sort by words so that equal words are adjacent.
     order = np.lexsort((good, words[good], inverse))
     groups = _in_groups(good[order], inverse[order], reach=ROWS_OF_A_PLACE)
-    # Between places: the first rows of each.
+    # Between places, compare the first rows of each.
     firsts = _first_rows(good[order], inverse[order], len(places), most=3)
 
     def alike(pairs: Pairs) -> Pairs:
@@ -116,8 +119,11 @@ def near_pairs(
 
 
 def _alike_pairs(pairs: Pairs, numbers: Hashes, sketches: Hashes) -> Pairs:
-    """Those of rows that there are, with the same numbers and words that may be alike; some at a time, since
-    a long list has far more pairs than rows."""
+    """Return the pairs with equal numbers and possibly similar words.
+
+    Pairs with a missing row (-1) are dropped. The pairs are processed in batches, because a long list has far
+    more pairs than rows.
+    """
     found = [np.empty((0, 2), dtype=np.int64)]
     for start in range(0, len(pairs), PAIRS_AT_ONCE):
         some = pairs[start : start + PAIRS_AT_ONCE]
@@ -128,7 +134,7 @@ def _alike_pairs(pairs: Pairs, numbers: Hashes, sketches: Hashes) -> Pairs:
 
 
 def same_words_pairs(words: Hashes, *, at_most: int) -> Pairs:
-    """Rows with the same words; none of words that more rows than that have."""
+    """Return pairs of rows with the same words; skip words shared by more than `at_most` rows."""
     return _same(words, at_most=at_most)
 
 
@@ -137,7 +143,7 @@ def same_serial_pairs(serials: Hashes) -> Pairs:
 
 
 def repeats(ids: Hashes) -> Pairs:
-    """Each row that has the id of an earlier one, with the first."""
+    """Return pairs of the first row with an id and each later row that repeats it."""
     rows = np.flatnonzero(ids != NO_HASH)
     order = rows[np.argsort(ids[rows], kind="stable")]
     _, starts, inverse = np.unique(ids[order], return_index=True, return_inverse=True)
@@ -155,7 +161,7 @@ def _same(hashes: Hashes, *, at_most: int) -> Pairs:
 
 
 def _in_groups(rows: Pairs, groups: Pairs, *, reach: int) -> Pairs:
-    """Pairs of rows of one group that stand no farther apart in it than `reach`."""
+    """Return pairs of rows of the same group that are less than `reach` positions apart."""
     found = [np.empty((0, 2), dtype=np.int64)]
     for step in range(1, reach):
         same = groups[step:] == groups[:-step]
@@ -166,7 +172,7 @@ def _in_groups(rows: Pairs, groups: Pairs, *, reach: int) -> Pairs:
 
 
 def _first_rows(rows: Pairs, groups: Pairs, count: int, *, most: int) -> Pairs:
-    """The first rows of each group, -1 where it has fewer."""
+    """Return the first `most` rows of each group, padded with -1."""
     firsts = np.full((count, most), -1, dtype=np.int64)
     starts = np.searchsorted(groups, np.arange(count))
     ends = np.searchsorted(groups, np.arange(count), side="right")
@@ -177,7 +183,8 @@ def _first_rows(rows: Pairs, groups: Pairs, count: int, *, most: int) -> Pairs:
 
 
 def _alike(one: Hashes, other: Hashes) -> NDArray[np.float64]:
-    """At least the share of letter pairs that the words have in common, as far as the sketches tell."""
+    """Return an upper estimate of the share of letter pairs that two texts have in common, from their
+    sketches."""
     common = np.bitwise_count(one & other).sum(axis=1)
     both = np.bitwise_count(one).sum(axis=1).astype(np.float64) + np.bitwise_count(other).sum(axis=1)
     shares: NDArray[np.float64] = np.where(both > 0, 2.0 * common / np.maximum(both, 1), 0.0)
@@ -189,10 +196,10 @@ def _unique(pairs: Pairs) -> Pairs:
 
 
 def same_door(one: str, other: str) -> bool:
-    """Whether the words of two rows of one list leave no doubt that one door is meant.
+    """Return whether the words of two rows of one list clearly describe the same door.
 
-    Rows of one house share most of their words, its name and address: what tells them apart is a part of
-    them. So each part of the one must have its like in the other.
+    Rows in one building share most of their words, such as its name and address; only a part distinguishes
+    them. Each part of one text must therefore have a similar part in the other.
     """
     parts, others = _parts(one), _parts(other)
     return _all_found(parts, others) and _all_found(others, parts)
@@ -212,7 +219,8 @@ _PART_ALIKE: Final = 0.7
 
 
 def because(found: Likeness, *, least: float) -> str:
-    """Why two entries are taken for one device, strongest first, and what score is asked for."""
+    """Return the reasons why two entries count as one device, strongest first, with the score and its
+    threshold."""
     signs: Iterable[str] = (
         sign.said
         for sign in sorted(found.signs, key=lambda sign: -abs(sign.weight))

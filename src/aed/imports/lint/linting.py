@@ -1,4 +1,4 @@
-"""Lint a list of devices: find every doubtful row; compare with the register if asked to."""
+"""Lint a device list: find doubtful rows, and optionally compare the list with the register."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ from aed.imports.schemas import DeviceRow, columns
 
 WHOLE_FILE: Final = "file"
 MAX_ALIKE: Final = 4
-"""Words that more rows have than these do not tell one place from another."""
+"""Words shared by more rows than this do not identify a place."""
 MAX_COMPARED: Final = 400_000
-"""Pairs of rows that are compared in full; a list with more is full of repetitions anyway."""
+"""Maximum number of row pairs compared in full; a list with more consists mostly of repetitions."""
 SURE_SCORE: Final = 0.97
-"""A row that is so like an earlier one is not compared with more."""
+"""A row this similar to an earlier one is not compared with further rows."""
 ROWS_NAMED: Final = 10
-"""In a sentence about many rows."""
+"""Maximum number of rows named in one finding."""
 _ROW: Final = TypeAdapter(DeviceRow)
 _KNOWN: Final = columns(DeviceRow)
 _OWN: Final = (DeviceFormat.CSV, DeviceFormat.XLSX, DeviceFormat.GEOJSON)
@@ -71,15 +71,16 @@ def lint_list(
     register: tuple[Session, Viewer] | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Linted]:
-    """Looks at a list as it is on the day `on`.
+    """Lint a device list as of the day `on`.
 
-    1. Every row by itself: can it be read, can it be meant, its dates, its hours.
-    2. All positions against each other and the map (`rules.lint_places`).
-    3. Rows against each other, and against the register where one is given: duplicates, the datum.
+    1. Check each row by itself: whether it can be read, its position, its dates, its opening hours.
+    2. Compare all positions with each other and with the map (`places.check_places`).
+    3. Compare the rows with each other and, if given, with the register: duplicates, the datum.
 
-    Counted are the rows that were read, and then those that were compared.
+    The progress callback receives the number of rows read, then the number compared.
 
-    `country` overrides what the list says of itself. Raises InvalidInput for a file that is none of a list.
+    `country` overrides the country that the list declares. Raises InvalidInput if the file is not a device
+    list.
     """
     with ListNotes() as notes:
         reading = read_devices(path, form, mapping)
@@ -124,7 +125,7 @@ def lint_list(
 
 
 class _RowChecks:
-    """What is asked of each row, for one list."""
+    """The checks of a single row, configured for one list."""
 
     def __init__(self, reading: Reading, mapping: Mapping | None, on: date) -> None:
         self._is_own = reading.form in _OWN
@@ -163,7 +164,7 @@ class _RowChecks:
         )
 
     def _invalid(self, record: Record) -> Iterator[Finding]:
-        """What the register would refuse."""
+        """Yield the values that the register would reject."""
         fields = record.fields
         try:
             _ROW.validate_python(dict(fields))
@@ -219,7 +220,7 @@ def _refused(record: Record, name: str, kind: str, said: str) -> Finding:
 
 
 class _HoursTwice:
-    """Lists that say hours in columns and in a note."""
+    """Find contradictions in lists that give opening hours both in columns and in a note."""
 
     def __init__(self, mapping: Mapping) -> None:
         self._language = mapping.language
@@ -362,7 +363,7 @@ def _about(
 
 
 def _pairs_of_rows(linted: Linted, rows: Sequence[Sequence[int]]) -> Iterator[Pair]:
-    """Both ways: which of two rows slipped is not known before."""
+    """Yield both directions of each pair, because either row may be in the wrong datum."""
     notes, places = linted.notes, linted.places
     for first, later in rows:
         metres = _metres_between(places, first, later)

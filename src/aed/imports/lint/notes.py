@@ -1,6 +1,6 @@
-"""What the linter remembers of a list: some numbers a row in memory, the rest in a temporary file.
+"""What the linter stores about a list: a few numbers per row in memory, the rest in a temporary file.
 
-So a list of a million rows takes a few hundred bytes a row and not the rows.
+A list of a million rows thus needs a few hundred bytes per row in memory.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from aed.imports.lint.duplicates import SKETCH_WORDS, hashed, numbers_hash, seri
 
 ENTRY_FIELDS: Final = ("place_en", "place_zh", "opening_hours", "maker", "model", "serial")
 MAX_TOWNS: Final = 50_000
-"""A list that has more is not asked about its towns beyond these."""
+"""Maximum number of distinct towns; rows of further towns are not checked against their town."""
 ROWS_REMEMBERED: Final = 500
-"""Of those asked for last."""
+"""Number of recently read rows kept in memory."""
 MAX_SOURCES: Final = 10_000
 _READINGS: Final = tuple(Reading)
 
 
 @dataclass(frozen=True, slots=True)
 class RowNote:
-    """What is known of one row."""
+    """The stored facts about one row."""
 
     where: str
     number: int
     columns: tuple[str, str]
-    """What the file calls latitude and longitude."""
+    """The file's own names of the latitude and longitude columns."""
     read: str
-    """Both, as they stand there."""
+    """Latitude and longitude as written in the file."""
     town: str | None
     source: str
     source_id: str
     floor: int | None
     said: dict[str, str]
-    """Of `ENTRY_FIELDS`."""
+    """The values of the fields in `ENTRY_FIELDS`."""
     findings: tuple[Finding, ...]
 
     @property
@@ -61,7 +61,7 @@ class RowNote:
 
 
 class ListNotes:
-    """Filled row by row; then asked for arrays, and for single rows."""
+    """Stored facts about all rows: added row by row, then read as arrays or as single rows."""
 
     def __init__(self) -> None:
         self.given_lat, self.given_lon, self.lat, self.lon = (array("d") for _ in range(4))
@@ -98,7 +98,8 @@ class ListNotes:
         town: str | None,
         findings: list[Finding],
     ) -> None:
-        """One row more. `given` as it stands in the file, `position` in WGS-84; NaN where there is none."""
+        """Add a row; `given` is its position as written in the file, `position` is in WGS-84; NaN if
+        missing."""
         fields = record.fields
         said = {name: str(value) for name in ENTRY_FIELDS if (value := fields.get(name)) not in (None, "")}
         words = " ".join(said[name] for name in ("place_zh", "place_en") if name in said)
@@ -146,7 +147,7 @@ class ListNotes:
         return self._lately[number]
 
     def rows(self) -> Iterator[RowNote]:
-        """All in the order of the file; the file may be asked for other rows meanwhile."""
+        """Yield all rows in the order of the file; other rows may be read meanwhile."""
         place = 0
         while place < self._end:
             self._file.seek(place)
@@ -155,11 +156,11 @@ class ListNotes:
             yield from map(_note, lines)
 
     def reading(self, number: int) -> Reading:
-        """The datum that a row is declared in."""
+        """Return the datum that a row is declared in."""
         return _READINGS[self.datum[number]]
 
     def numbers_of(self, name: str) -> NDArray[np.float64]:
-        """An array of degrees, to be changed at will."""
+        """Return a writable copy of a column of degrees."""
         return np.array(getattr(self, name), dtype=np.float64)
 
     def hashes_of(self, name: str) -> NDArray[np.uint64]:

@@ -1,8 +1,8 @@
-"""Positions of a list against each other and against the map: the country, the sea, the town, lost points.
+"""Check the positions of a list against each other and against the map.
 
-Each row gets at most one doubt about its place, the most telling first: what lies on no earth, what lies in
-another country, in the sea, far from the rows of its town. A row that has one does not count when the others
-are looked at.
+Each row gets at most one doubt about its place, the most significant first: out of range, in another country,
+in the sea, far from the other rows of its town, isolated. A row with a doubt is ignored when the others are
+checked.
 """
 
 from __future__ import annotations
@@ -29,25 +29,28 @@ EARTH_METRES: Final = 6_371_008.8
 
 MIN_ROWS_OF_A_LIST: Final = 20
 SHARE_OF_ITS_COUNTRY: Final = 0.95
-"""A list that names no country has one when so many of its rows, and as many as that, lie in it."""
+"""Minimum share of rows in one country for it to count as the country of a list that declares none."""
 MIN_ROWS_OF_A_TOWN: Final = 6
 SHARE_OF_A_TOWN: Final = 0.2
-"""When more rows than that lie far from the middle of a town, it has no middle."""
+"""Maximum share of rows far from a town's centre; above it, the town counts as having no centre."""
 TOWN_METRES: Final = 15_000.0
 TOWN_DEVIATIONS: Final = 8.0
 TOWN_TIMES_MEDIAN: Final = 4.0
 ALONE_METRES: Final = 50_000.0
 ALONE_DEVIATIONS: Final = 20.0
 SHARE_ALONE, FEW_ALONE = 0.03, 2
-"""When more rows than that are far from all others, the list is a scattered one."""
+"""Limits (share, number) on isolated rows; above both, the list counts as scattered and none is reported."""
 NEIGHBOUR: Final = 3
-"""A row is alone when its third neighbour is far: two rows with one mistake are alone together."""
+"""Which nearest neighbour decides whether a row is isolated.
+
+The third, because two rows with the same mistake are near each other.
+"""
 MIN_NEIGHBOURING_ROWS: Final = 5
 _MAD_TO_DEVIATION: Final = 1.4826
 
 
 class PlaceDoubt(IntEnum):
-    """About the place of a row."""
+    """A doubt about the place of a row."""
 
     NONE = 0
     SWAPPED = 1
@@ -74,24 +77,24 @@ KIND_OF: Final = {
 
 @dataclass(slots=True)
 class Places:
-    """Arrays with a value for each row."""
+    """Positions and doubts of all rows, as arrays with one value per row."""
 
     given_lat: Degrees
     given_lon: Degrees
-    """As given, NaN where there is no number."""
+    """As given; NaN where there is no number."""
     lat: Degrees
     lon: Degrees
-    """In WGS-84; NaN for what is no position, or was found to be none."""
+    """In WGS-84; NaN where there is no valid position."""
     town: Numbers
-    """A number for its town; -1 where none is said."""
+    """The index of the row's town; -1 if it names none."""
     doubt: NDArray[np.uint8] = field(init=False)
     right_lat: Degrees = field(init=False)
     right_lon: Degrees = field(init=False)
     metres: Degrees = field(init=False)
     country: str | None = None
-    """The list's own."""
+    """The country of the list."""
     country_is_said: bool = False
-    """By the list or the person; else most rows lie in it."""
+    """Whether the list or the user declared the country; otherwise it is the country of most rows."""
     share_in_country: float = 0.0
 
     def __post_init__(self) -> None:
@@ -106,7 +109,10 @@ class Places:
 
 
 def check_places(places: Places, *, country: str | None) -> None:
-    """Marks the doubtful rows. `country` is the one that the list says of itself, or the person of it."""
+    """Mark the rows with doubtful positions.
+
+    `country` is declared by the list or by the user; if None or unknown, the country of most rows is used.
+    """
     if country is not None and not outlines().knows(country):
         country = None
     if country is None:
@@ -138,12 +144,12 @@ def _country_of_most(places: Places) -> tuple[str | None, float]:
         return None, 0.0
     inside = is_in(code, places.lat[located], places.lon[located])
     share = float(inside.mean())
-    # One row of twenty is 95 %: of a short list one row may lie elsewhere.
+    # At 95 %, a list of twenty rows may have one row elsewhere.
     return (code, share) if share >= SHARE_OF_ITS_COUNTRY else (None, 0.0)
 
 
 class _Surrounding:
-    """Where the list lies: its country, or else around the middle of its rows."""
+    """The area of a list: its country, or else a circle around the median of its rows."""
 
     def __init__(self, places: Places) -> None:
         self.country = places.country
@@ -167,7 +173,7 @@ class _Surrounding:
         return float(metres_apart(*self.middle, np.array([lat]), np.array([lon]))[0])
 
     def first_that_fits(self, pairs: Iterator[tuple[float, float]]) -> tuple[float, float] | None:
-        """The one that lies where the list lies; None where none does, or several that are far apart do."""
+        """Return the candidate inside the list's area; None if there is none, or if several are far apart."""
         fitting = [pair for pair in pairs if self.holds(*pair)]
         if not fitting:
             return None
@@ -178,12 +184,12 @@ class _Surrounding:
 
 
 MAX_CHECKED_SINGLY: Final = 5_000
-"""For how many rows that lie wrong it is looked for what would be right; a list with more is no list of
-this country at all."""
+"""Maximum number of misplaced rows for which a correction is sought; beyond it, the country itself is
+wrong."""
 
 
 def _look_at_range(places: Places, surrounding: _Surrounding) -> None:
-    """Rows whose numbers lie on no earth: swapped, without their decimal point, or neither."""
+    """Mark rows whose coordinates are out of range: swapped, without their decimal point, or unexplained."""
     lats, lons = places.given_lat, places.given_lon
     bad = np.flatnonzero(
         np.isfinite(lats) & np.isfinite(lons) & ((np.abs(lats) > 90.0) | (np.abs(lons) > 180.0))
@@ -213,8 +219,11 @@ def _with_points_put_back(lat: float, lon: float) -> Iterator[tuple[float, float
 
 
 def _usual(lat: float, lon: float) -> tuple[float, float] | None:
-    """With nothing to compare: two digits before a latitude's point; three before a longitude's that begins
-    with 1, else two. None for numbers that are not so large that a point must be missing."""
+    """Return the usual position of lost decimal points, without other rows to compare with.
+
+    A latitude gets two digits before the point; a longitude three if it begins with 1, else two. Returns None
+    if the numbers are too small for a point to be missing.
+    """
     if min(abs(lat), abs(lon)) < 1.0 or max(abs(lat), abs(lon)) < 1000.0:
         return None
     lats = (
@@ -238,7 +247,7 @@ def _look_at_country(places: Places, surrounding: _Surrounding) -> None:
         places.mark(row, PlaceDoubt.SWAPPED, (float(places.given_lon[row]), float(places.given_lat[row])))
     outside = outside[~swapped]
     in_no_country = countries_of(places.lat[outside], places.lon[outside]) == NOWHERE
-    # What is no land of the outlines, and not far from some, may be a small island or a pier.
+    # A point near land but outside the outlines may be a small island or a pier.
     is_doubtful = ~in_no_country | is_at_sea(places.lat[outside], places.lon[outside])
     outside, in_no_country = outside[is_doubtful], in_no_country[is_doubtful]
     for count, (row, is_nowhere) in enumerate(zip(outside.tolist(), in_no_country.tolist(), strict=True)):
@@ -255,7 +264,8 @@ def _look_at_country(places: Places, surrounding: _Surrounding) -> None:
 def _what_was_meant(
     lat: float, lon: float, surrounding: _Surrounding
 ) -> tuple[PlaceDoubt, tuple[float, float] | None]:
-    """Why a row lies outside of its list's country: a decimal point, a sign, or nobody knows."""
+    """Explain why a row lies outside the list's country: a shifted decimal point, a wrong sign, or
+    unknown."""
     moved = [
         *((each, lon) for each in points_moved(lat, most=90.0)),
         *((lat, each) for each in points_moved(lon, most=180.0)),
@@ -269,13 +279,13 @@ def _what_was_meant(
 
 def _look_at_sea(places: Places) -> None:
     if places.country is not None:
-        return  # outside of the country, said already
+        return  # Points outside the country were checked in `_look_at_country`.
     good = np.flatnonzero(_good(places))
     places.doubt[good[is_at_sea(places.lat[good], places.lon[good])]] = PlaceDoubt.AT_SEA
 
 
 def _look_at_towns(places: Places) -> None:
-    """Rows far from the middle of their town's other rows, by median and median deviation."""
+    """Mark rows far from the centre of their town, using the median and the median absolute deviation."""
     good = np.flatnonzero(_good(places) & (places.town >= 0))
     if not len(good):
         return
@@ -297,7 +307,7 @@ def _look_at_towns(places: Places) -> None:
 
 
 def _look_for_the_alone(places: Places, surrounding: _Surrounding) -> None:
-    """Rows far from all others, where less than half of the list says its towns."""
+    """Mark rows far from all others, if fewer than half of the rows name their towns."""
     good = np.flatnonzero(_good(places))
     if len(good) < MIN_ROWS_OF_A_LIST or np.mean(places.town[good] >= 0) >= 0.5:
         return
@@ -325,7 +335,8 @@ def _median_and_deviation(values: Degrees) -> tuple[float, float]:
 
 
 def on_the_globe(lats: Degrees, lons: Degrees) -> Degrees:
-    """Points in space, in metres: near each other there when they are on the ground, everywhere."""
+    """Convert degrees to points in space, in metres, so that neighbours on the ground are neighbours in
+    space."""
     phi, theta = np.radians(lats), np.radians(lons)
     points: Degrees = EARTH_METRES * np.column_stack(
         [np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)]
@@ -334,14 +345,14 @@ def on_the_globe(lats: Degrees, lons: Degrees) -> Degrees:
 
 
 def tree_of(points: Degrees) -> cKDTree:
-    """In which the neighbours of points are found."""
-    from scipy.spatial import cKDTree  # late: 8 MB
+    """Return a tree for nearest-neighbour queries on points."""
+    from scipy.spatial import cKDTree  # imported here to save 8 MB of memory
 
     return cKDTree(points)
 
 
 def metres_apart(lat: float, lon: float, lats: Degrees, lons: Degrees) -> Degrees:
-    """On a globe: right to 0.5 %."""
+    """Return great-circle distances in metres, accurate to 0.5 %."""
     phi, phis = np.radians(lat), np.radians(lats)
     half = (
         np.sin((phis - phi) / 2) ** 2 + np.cos(phi) * np.cos(phis) * np.sin(np.radians(lons - lon) / 2) ** 2
@@ -350,7 +361,7 @@ def metres_apart(lat: float, lon: float, lats: Degrees, lons: Degrees) -> Degree
     return metres
 
 
-# --- In words ---
+# --- Findings ---
 
 
 def severity_of(doubt: PlaceDoubt, places: Places) -> Severity:
@@ -363,7 +374,7 @@ def severity_of(doubt: PlaceDoubt, places: Places) -> Severity:
 def place_finding(
     places: Places, row: int, *, where: str, columns: tuple[str, str], read: str, town: str | None
 ) -> Finding | None:
-    """What is said about the place of a row; None where nothing is."""
+    """Return the finding about the place of a row; None if there is no doubt."""
     doubt = PlaceDoubt(int(places.doubt[row]))
     if doubt is PlaceDoubt.NONE:
         return None

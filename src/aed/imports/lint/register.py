@@ -1,4 +1,4 @@
-"""A list against the register: what is registered already, where its places are known to be. Only reads."""
+"""Compare a list with the register: devices already registered, and known positions. Read-only."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ MARGIN_DEGREES: Final = 0.03
 MAX_PAIRS: Final = 50_000
 MAX_ROWS_OF_AN_ESTATE: Final = 200
 SHORTEST_NAME: Final = {"zh": 3, "en": 8}
-"""An estate's name that is shorter stands in too many addresses."""
+"""Minimum length of an estate's name, by language; a shorter name occurs in too many addresses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """A registered device that a row most likely is."""
+    """A registered device that a row most likely describes."""
 
     device_id: int
     source: str
@@ -60,11 +60,11 @@ class Twin:
 
 @dataclass(slots=True)
 class Registered:
-    """What the register says to the rows of a list."""
+    """The registered devices and positions that match rows of the list."""
 
     twins: dict[int, Twin] = field(default_factory=dict)
     pairs: list[Pair] = field(default_factory=list)
-    """Places that both know."""
+    """Places that occur in both the list and the register."""
 
 
 class _Device(NamedTuple):
@@ -99,7 +99,10 @@ class _Device(NamedTuple):
 
 
 def may_compare(viewer: Viewer) -> None:
-    """Passes for an administrator: a comparison tells of every device, with its serial number."""
+    """Require a network administrator: a comparison reveals every device, with its serial number.
+
+    Raises NotSignedIn or NotAllowed.
+    """
     if not viewer.is_signed_in:
         raise NotSignedIn("Comparing with the register needs a network administrator's token.")
     if not viewer.is_administrator:
@@ -107,7 +110,7 @@ def may_compare(viewer: Viewer) -> None:
 
 
 def compared_with_register(session: Session, viewer: Viewer, notes: ListNotes, places: Places) -> Registered:
-    """Looks at the registered devices around the list, a page at a time, and at the estates."""
+    """Compare the list with the registered devices around it, one page at a time, and with the estates."""
     may_compare(viewer)
     found = Registered()
     good = np.flatnonzero(np.isfinite(places.lat) & np.isfinite(places.lon))
@@ -134,14 +137,15 @@ def compared_with_register(session: Session, viewer: Viewer, notes: ListNotes, p
 
 
 class _Finder:
-    """Rows by a hash."""
+    """An index of rows by hash."""
 
     def __init__(self, hashes: NDArray[np.uint64]) -> None:
         self._order = np.argsort(hashes, kind="stable")
         self._hashes = hashes[self._order]
 
     def rows(self, asked: int, *, at_most: int = 4) -> list[int]:
-        """None of a hash that more rows have: it tells no place from another."""
+        """Return the rows with a hash; none if more than `at_most` rows share it, since it then identifies no
+        place."""
         if asked == NO_HASH:
             return []
         key = np.uint64(asked)
@@ -197,7 +201,7 @@ def _devices(
 
 
 def _find_twins(found: Registered, notes: ListNotes, places: Places, device: _Device, rows: set[int]) -> None:
-    """Rows of another list than the device's that are most likely it."""
+    """Record the rows from other sources that most likely describe this device."""
     for row in rows:
         note = notes.row(row)
         if note.source == device.source:
@@ -234,7 +238,7 @@ def _find_estates(
     good: NDArray[np.int64],
     tree: cKDTree,
 ) -> None:
-    """Rows that say which estate they are in, by its id or its name, with the estate's boundary."""
+    """Pair each row that names its estate, by id or by name, with the estate's boundary."""
     by_estate = _Finder(notes.hashes_of("estates"))
     after_id = 0
     while True:

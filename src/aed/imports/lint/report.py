@@ -1,4 +1,4 @@
-"""The result of linting: the findings, their counts, and both as JSON."""
+"""The result of linting: findings and their counts, in Python and as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aed.imports.rules import printable
 
 @dataclass(slots=True)
 class Linted:
-    """A list that was looked at. Its findings are read from a temporary file, which `lint_list` closes."""
+    """A linted list. Its findings are read from a temporary file, which `lint_list` closes."""
 
     file: str
     form: str
@@ -24,11 +24,11 @@ class Linted:
     notes: ListNotes
     places: Places
     first: Record
-    """The first row, by which `formats.marked` knows the file again."""
+    """The first row, by which `formats.marked` recognises the file again."""
     encodings: Sequence[str] = ()
-    """Of its format."""
+    """The encodings that the list's format allows."""
     about_rows: dict[int, list[Finding]] = field(default_factory=dict)
-    """What came out of comparing rows with each other and with the register."""
+    """Findings from comparing rows with each other and with the register, by row."""
     about_file: list[Finding] = field(default_factory=list)
     counts: Counter[tuple[FindingKind, Severity]] = field(default_factory=Counter)
 
@@ -51,18 +51,18 @@ class Linted:
         return found
 
     def marks(self) -> Iterator[tuple[int, str]]:
-        """Of every row its number in the file and what is found about it, in one line."""
+        """Yield each row's number in the file, and its findings as one line."""
         for note, found in self.by_row():
             yield note.number, " | ".join(map(in_one_line, found))
 
     def findings(self) -> Iterator[Finding]:
-        """All of them, about the file as a whole first, then in the order of the rows."""
+        """Yield all findings: first those about the file as a whole, then by row in file order."""
         yield from self.about_file
         for _, found in self.by_row():
             yield from found
 
     def by_row(self) -> Iterator[tuple[RowNote, list[Finding]]]:
-        """Every row with its findings, which most rows have none of."""
+        """Yield every row with its findings; most rows have none."""
         for row, note in enumerate(self.notes.rows()):
             found = list(note.findings)
             if self.places.doubt[row] != PlaceDoubt.NONE:
@@ -73,7 +73,7 @@ class Linted:
             yield note, found + self.about_rows.get(row, [])
 
 
-# --- What is told ---
+# --- JSON ---
 
 
 def in_one_line(finding: Finding) -> str:
@@ -84,7 +84,7 @@ def in_one_line(finding: Finding) -> str:
 
 
 def summary_as_json(linted: Linted) -> dict[str, Any]:
-    """What the machine-readable answer says beside the findings."""
+    """Return the summary part of the JSON result: everything except the findings."""
     severities = linted.severities()
     kinds: dict[str, dict[str, int]] = {}
     for (kind, severity), count in sorted(linted.counts.items()):
@@ -103,7 +103,7 @@ def summary_as_json(linted: Linted) -> dict[str, Any]:
 
 
 def finding_as_json(finding: Finding) -> dict[str, Any]:
-    """A finding in the machine-readable answer: these members, always all of them."""
+    """Return a finding as JSON; all members are always present."""
     unit, _, number = finding.where.partition(" ")
     return {
         "kind": finding.kind.value,

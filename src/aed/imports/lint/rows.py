@@ -22,7 +22,7 @@ STAND_FOR_NO_DATE: Final = frozenset(
         "2099-12-31", "2100-12-31", "2999-12-31", "9999-12-31", "0000-00-00", "0001-01-01",
     }
 )  # fmt: skip
-"""The first days of spreadsheets and computers, and the last ones that people type for "never"."""
+"""Dates that mean "no date": the epochs of spreadsheets and computers, and dates typed for "never"."""
 EXPIRY_COLUMNS: Final = {
     "pads_expire_on": "pads",
     "child_pads_expire_on": "child pads",
@@ -31,20 +31,24 @@ EXPIRY_COLUMNS: Final = {
 CHECK_COLUMN: Final = "last_checked_on"
 DATE_COLUMNS: Final = (*EXPIRY_COLUMNS, CHECK_COLUMN)
 LASTS_YEARS: Final = 15
-"""No pads and no battery last longer: makers say 2 to 5, batteries in stand-by up to 10."""
+"""Maximum plausible lifetime of pads and batteries in years.
+
+Makers state 2 to 5 years, and up to 10 for batteries in standby.
+"""
 FIRST_YEAR: Final = 2000
-"""No pads of before then are in use, nor is a check of before then worth knowing."""
+"""The earliest plausible year: older pads are no longer in use, and older checks are irrelevant."""
 
 _ISO: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _A_WEEK: Final = tuple(date(2001, 1, 1) + timedelta(days=day) for day in range(7))
 _MIN_MINUTES: Final = 60
-"""By how much hours of one day must differ to contradict each other."""
+"""Minimum difference in minutes for two opening hours of one day to contradict each other."""
 
 
 def date_findings(
     fields: Mapping[str, object], columns: Mapping[str, str], *, where: str, on: date
 ) -> Iterator[Finding]:
-    """What is to be said of a row's dates on the day `on`. What is no date is left to the row's schema."""
+    """Return the findings about a row's dates as of the day `on`. Unreadable dates are left to the row's
+    schema."""
     for name in DATE_COLUMNS:
         given = fields.get(name)
         text = str(given).strip() if given is not None else ""
@@ -114,7 +118,7 @@ def _expiry(day: date, what: str, *, where: str, column: str, on: date) -> Itera
 
 
 def _century(day: date, on: date) -> str | None:
-    """The same day in this century, where its last two digits make sense there: 1926 for 2026."""
+    """Return the same day in this century if it is plausible there: 2026 for 1926."""
     if day.year < FIRST_YEAR and 2000 + day.year % 100 <= on.year + LASTS_YEARS:
         return f"{2000 + day.year % 100}-{day:%m-%d}, perhaps."
     return None
@@ -123,9 +127,10 @@ def _century(day: date, on: date) -> str | None:
 def hours_contradiction(
     expression: str, words: str, *, language: str | None, is_note: bool, where: str, column: str | None
 ) -> Finding | None:
-    """Hours said twice, once so and once so. None where they agree, or one of the two is not certain.
+    """Return how two statements of the opening hours contradict each other.
 
-    `is_note`: the words stand beside the structured hours, and may say that it is closed at some of them.
+    Returns None if they agree or if either is uncertain. `is_note`: the words accompany the structured hours,
+    and may state that the place is closed during some of them.
     """
     said = understand_hours(words, language=language)
     if not said.certain or said.expression is None:
@@ -146,7 +151,7 @@ def hours_contradiction(
 
 @lru_cache(maxsize=5_000)
 def day_of_contradiction(structured: str, words: str, *, may_narrow: bool) -> str | None:
-    """The first day of a week on which both are open, an hour or more of it not at the same time."""
+    """Return the first day of the week on which both are open but differ by an hour or more."""
     first, second = timetable_of(structured), timetable_of(words)
     if first is None or second is None:
         return None
@@ -159,7 +164,7 @@ def day_of_contradiction(structured: str, words: str, *, may_narrow: bool) -> st
 
 
 def _open_minutes(spans: tuple[tuple[int, Opening, str | None], ...]) -> frozenset[int]:
-    """The minutes of a day that are surely open; none where any are not known."""
+    """Return the minutes of a day that are certainly open; empty if any part is unknown."""
     if any(state is Opening.UNKNOWN for _, state, _ in spans):
         return frozenset()
     ends = [*(minute for minute, _, _ in spans[1:]), 24 * 60]
@@ -192,7 +197,7 @@ TOWN_COLUMNS: Final = (
     ("city",),
     ("town",),
 )
-"""What lists call it; the first of these whose columns a file has, and that the row fills, is taken."""
+"""Names of town columns in lists, by priority; the first group that a file has and the row fills is used."""
 
 _ADDRESS: Final = re.compile(
     r"(?:^|[\s·,，、])(?P<town>(?:[一-龥]{2,3}[都道府県縣省])?[一-龥ァ-ヶ]{1,5}?[市縣郡](?!場|场|民|立|營|営|役|内|民)"
@@ -216,7 +221,7 @@ _MAX_LENGTH: Final = 60
 
 
 def town_of(raw: Mapping[str, str], words: str) -> str | None:
-    """The town, as text to compare by; None where the row does not say it."""
+    """Return the row's town, normalised for comparison; None if the row does not name one."""
     for names in _columns(tuple(raw)):
         parts = [raw[name].strip() for name in names]
         if all(parts):
@@ -230,7 +235,7 @@ def town_of(raw: Mapping[str, str], words: str) -> str | None:
 
 @lru_cache(maxsize=256)
 def _columns(header: tuple[str, ...]) -> Sequence[tuple[str, ...]]:
-    """The groups of columns that a header has, by its own names."""
+    """Return the groups of town columns that a header contains, under the header's own names."""
     named = {unicodedata.normalize("NFKC", name).strip().casefold(): name for name in header}
     return tuple(
         tuple(named[name.casefold()] for name in names)
