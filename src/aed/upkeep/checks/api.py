@@ -1,4 +1,4 @@
-"""Routes of checks, and of whether a device is ready."""
+"""Routes for checks, photos, policies, check forms and the check page."""
 
 from __future__ import annotations
 
@@ -63,8 +63,11 @@ router = APIRouter(tags=["upkeep"])
 def check_device(
     request: Request, session: WriteSession, viewer: ViewerDep, device_id: RowId, new: CheckIn
 ) -> CheckResultOut:
-    """Tells of a check. The same one sent again changes nothing and is answered alike, so a phone without a
-    network may try until it is answered."""
+    """Record a check of a device.
+
+    Sending the same check again under the same `key` changes nothing and returns the same answer, so a phone
+    without a network can retry until it gets a response.
+    """
     now = clock.now()
     taken = record_check(session, viewer, device_id, new, at=now)
     device = device_queries.device(session, viewer, taken.device.id)
@@ -78,7 +81,10 @@ def check_device(
 def list_device_checks(
     session: ReadSession, viewer: ViewerDep, device_id: RowId, limit: Limit = 100, cursor: Cursor = None
 ) -> CheckPage:
-    """The checks of a device, the last to arrive first; for its own people and its dispatchers."""
+    """List the checks of a device, the last received first.
+
+    For people who have a role at the device and for dispatchers of its region.
+    """
     before = cursor_id(cursor) or None
     found = queries.checks(session, viewer, device_id, limit=limit + 1, before_id=before)
     return CheckPage(
@@ -89,7 +95,10 @@ def list_device_checks(
 
 @router.get("/checks/{check_id}")
 def get_check(session: ReadSession, viewer: ViewerDep, check_id: RowId) -> CheckOut:
-    """One check; for the device's own people and its dispatchers."""
+    """Return one check.
+
+    For people who have a role at the device and for dispatchers of its region.
+    """
     return CheckOut.of(queries.check(session, viewer, check_id))
 
 
@@ -119,21 +128,21 @@ PHOTOS: Final = QueueLimits(
     each=3,
     otherwise="Several photos are being received. Try again in a moment.",
 )
-"""So many are read at once, each up to AED_PHOTO_LIMIT_BYTES; phones try again by themselves."""
+"""Limits on concurrent uploads, each of up to AED_PHOTO_LIMIT_BYTES. Phones retry by themselves."""
 
 
 _decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="photo")
-"""It waits for one photo at a time to be decoded, and takes none of the threads that answer requests."""
+"""A single thread that waits for the decoding subprocess, so that decoding takes no request thread."""
 
 
 async def _sent_photo(
     request: Request, viewer: ViewerDep, check: CheckKey
 ) -> AsyncIterator[tuple[bytes, Picture]]:
-    """What was sent, and the picture made from it: before the transaction, for it takes a while.
+    """Yield the uploaded bytes and the decoded picture, before a transaction is opened, as decoding is slow.
 
-    1. Refuse whoever may not send a photo of this check before the body is read.
-    2. Read the body, a few at once.
-    3. Refuse one photo too many before it is decoded.
+    1. Refuse a viewer who may not add a photo to this check before reading the body.
+    2. Read the body, a few at a time.
+    3. Refuse a photo beyond the limit per check before decoding it.
     4. Decode it, one at a time.
     """
     if not viewer.is_signed_in:
@@ -160,14 +169,20 @@ def upload_photo(
     session: WriteSession,
     check: CheckKey,
 ) -> PhotoOut:
-    """A photo of a check that was sent: JPEG, PNG or WebP, by whoever sent the check. What it says of place,
-    time and camera is not kept. The same file sent again is the same photo."""
+    """Add a photo to a check.
+
+    Accepts JPEG, PNG or WebP from a viewer who may check the device and knows the key of the check. Metadata
+    (location, time, camera) is removed. Uploading the same file again returns the existing photo.
+    """
     return PhotoOut.of(add_photo(session, viewer, check.lower(), *sent, at=clock.now()))
 
 
 @router.get("/checks/{check_id}/photos")
 def list_photos(session: ReadSession, viewer: ViewerDep, check_id: RowId) -> list[PhotoOut]:
-    """The photos of a check; for the device's own people and its dispatchers."""
+    """List the photos of a check.
+
+    For people who have a role at the device and for dispatchers of its region.
+    """
     check = queries.check(session, viewer, check_id)
     return [PhotoOut.of(each) for each in queries.photos_of(session, check.id)]
 
@@ -178,7 +193,10 @@ def list_photos(session: ReadSession, viewer: ViewerDep, check_id: RowId) -> lis
     responses={200: {"description": "The picture", "content": {"image/jpeg": _PICTURE}}},
 )
 def get_photo(session: ReadSession, viewer: ViewerDep, photo_id: RowId) -> Response:
-    """The picture itself, as JPEG; for the device's own people and its dispatchers."""
+    """Return a photo as JPEG.
+
+    For people who have a role at the device and for dispatchers of its region.
+    """
     photo, jpeg = queries.photo(session, viewer, photo_id)
     return Response(
         jpeg,
@@ -195,8 +213,11 @@ def get_photo(session: ReadSession, viewer: ViewerDep, photo_id: RowId) -> Respo
 def list_policies(
     session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
 ) -> PolicyPage:
-    """How often devices are looked at, and what a check asks: makers' and models' policies for everyone, an
-    estate's for whoever knows the estate. Withdrawn ones too."""
+    """List check policies, including withdrawn ones.
+
+    A policy says how often devices are checked and which questions a check asks. Policies for makers and
+    models are public; those for an estate are shown to viewers who may see the estate.
+    """
     found = queries.policies(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
     return PolicyPage(
         policies=[PolicyOut.of(each) for each in found[:limit]],
@@ -206,7 +227,7 @@ def list_policies(
 
 @router.get("/policies/{policy_id}")
 def get_policy(session: ReadSession, viewer: ViewerDep, policy_id: RowId, response: Response) -> PolicyOut:
-    """One policy."""
+    """Return one policy."""
     policy = queries.policy(session, viewer, policy_id)
     set_etag(response, policy.version)
     return PolicyOut.of(policy)
@@ -214,7 +235,10 @@ def get_policy(session: ReadSession, viewer: ViewerDep, policy_id: RowId, respon
 
 @router.post("/policies", status_code=201)
 def create_policy(session: WriteSession, viewer: ViewerDep, new: PolicyIn, response: Response) -> PolicyOut:
-    """Puts a policy into force. An estate's is its manager's to make, any other an administrator's."""
+    """Create a policy and put it in force.
+
+    For managers of the policy's estate; a policy without an estate is for administrators.
+    """
     policy = actions.create_policy(session, viewer, new, at=clock.now())
     set_created(response, f"/v1/policies/{policy.id}", version=policy.version)
     return PolicyOut.of(policy)
@@ -229,7 +253,10 @@ def amend_policy(
     response: Response,
     if_match: IfMatch = None,
 ) -> PolicyOut:
-    """Amends what is given; refused (412) when somebody else amended it since it was read."""
+    """Amend the given fields of a policy.
+
+    Refused with 412 if the policy was amended since it was read.
+    """
     policy = actions.amend_policy(
         session, viewer, policy_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
@@ -241,7 +268,10 @@ def amend_policy(
 def withdraw_policy(
     session: WriteSession, viewer: ViewerDep, policy_id: RowId, if_match: IfMatch = None
 ) -> None:
-    """The next wider policy holds from now on, or the default."""
+    """Withdraw a policy.
+
+    From then on the next wider policy applies, or the default.
+    """
     actions.withdraw_policy(
         session, viewer, policy_id, version=version_from_if_match(if_match), at=clock.now()
     )
@@ -249,7 +279,10 @@ def withdraw_policy(
 
 @router.get("/policies/{policy_id}/history")
 def list_policy_history(session: ReadSession, viewer: ViewerDep, policy_id: RowId) -> list[RegistryChangeOut]:
-    """Every version of it, newest first: who changed what and when. For those who may amend it."""
+    """List every version of a policy, newest first, with who changed what and when.
+
+    For viewers who may amend the policy.
+    """
     policy = queries.policy(session, viewer, policy_id)
     estate = (
         estate_queries.estate(session, viewer, policy.estate_id) if policy.estate_id is not None else None
@@ -265,7 +298,10 @@ def list_policy_history(session: ReadSession, viewer: ViewerDep, policy_id: RowI
 def get_check_form(
     session: ReadSession, viewer: ViewerDep, device_id: RowId, kind: CheckKind = CheckKind.CHECK
 ) -> FormOut:
-    """What a check of this device asks today, by the policy in force; for everyone who may see the device."""
+    """Return the questions that a check of this device asks, according to the policy in force.
+
+    For everyone who may see the device.
+    """
     device = device_queries.device(session, viewer, device_id)
     policy = queries.policy_for(session, device)
     standing = {each.reason for each in active_quarantines(session, device.id)}
@@ -295,7 +331,7 @@ _HTML: Final[dict[int | str, dict[str, Any]]] = {
 
 @cache
 def _file(name: str) -> tuple[bytes, str]:
-    """A file of the page, and its ETag."""
+    """Return a static file of the check page and its ETag."""
     found = resources.files("aed.upkeep.checks").joinpath("page", name).read_bytes()
     return found, f'"{sha256(found).hexdigest()[:32]}"'
 
@@ -317,25 +353,25 @@ def _answer(request: Request, name: str, media_type: str) -> Response:
 
 @pages_router.get("/page.js", response_class=Response)
 def get_page_script(request: Request) -> Response:
-    """What the page does."""
+    """Return the script of the check page."""
     return _answer(request, "page.js", "text/javascript")
 
 
 @pages_router.get("/page.css", response_class=Response)
 def get_page_style(request: Request) -> Response:
-    """How the page looks."""
+    """Return the stylesheet of the check page."""
     return _answer(request, "page.css", "text/css")
 
 
 @pages_router.get("/worker.js", response_class=Response)
 def get_page_worker(request: Request) -> Response:
-    """What keeps the page on the phone, so that it opens without a network."""
+    """Return the service worker, which lets the page open without a network."""
     return _answer(request, "worker.js", "text/javascript")
 
 
 @pages_router.get("/app.webmanifest", response_class=Response)
 def get_page_manifest(request: Request) -> Response:
-    """How the page is called on a phone's home screen."""
+    """Return the web app manifest, used when the page is added to a home screen."""
     return _answer(request, "app.webmanifest", "application/manifest+json")
 
 
@@ -347,5 +383,5 @@ def get_device_page(
         Path(max_length=64, description="The short number, or the key of a question", examples=["1234-4"]),
     ],
 ) -> Response:
-    """The page behind the code on a cabinet, and that of one small question that was sent."""
+    """Return the page that a QR code on a cabinet or the link of a confirmation request opens."""
     return _answer(request, "page.html", "text/html")

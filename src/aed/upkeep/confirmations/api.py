@@ -1,4 +1,4 @@
-"""Routes of trust: what was confirmed when, and the small questions that confirm it anew."""
+"""Routes for confirmed facts about devices and for confirmation requests."""
 
 from __future__ import annotations
 
@@ -44,8 +44,10 @@ Which = Annotated[
 
 @router.get("/devices/{device_id}/trust")
 def get_trust(request: Request, session: ReadSession, viewer: ViewerDep, device_id: RowId) -> TrustOut:
-    """When position, hours and readiness were last confirmed, and how much of that still holds; for everyone
-    who may see the device."""
+    """Return when position, hours and readiness were last confirmed, and the confidence left in each.
+
+    For everyone who may see the device.
+    """
     device = device_queries.device(session, viewer, device_id)
     return _trust_out(session, viewer, device, settings=request.app.state.settings, at=clock.now())
 
@@ -54,8 +56,11 @@ def get_trust(request: Request, session: ReadSession, viewer: ViewerDep, device_
 def confirm_device_fact(
     request: Request, session: WriteSession, viewer: ViewerDep, device_id: RowId, new: ConfirmIn
 ) -> TrustOut:
-    """It is where the register says, or can be had as it says; or not, and then whoever keeps it is told. For
-    whoever may glance at it."""
+    """Confirm or deny the registered position or access hours of a device.
+
+    Denying a fact files a report and notifies the device's keepers. For viewers who may glance at the
+    device.
+    """
     now = clock.now()
     device = confirm_fact(session, viewer, device_id, new, at=now)
     return _trust_out(session, viewer, device, settings=request.app.state.settings, at=now)
@@ -78,7 +83,7 @@ def _trust_out(
 def list_confirmation_requests(
     session: ReadSession, viewer: ViewerDep, limit: Limit = 100
 ) -> list[ConfirmationRequestOut]:
-    """The small questions that you are asked, the newest first."""
+    """List the open confirmation requests sent to you, newest first."""
     now = clock.now()
     return _requests_out(session, queries.requests_of(session, viewer, at=now, limit=limit), at=now)
 
@@ -87,7 +92,7 @@ def list_confirmation_requests(
 def get_confirmation_request(
     session: ReadSession, viewer: ViewerDep, confirmation_request: Which
 ) -> ConfirmationRequestOut:
-    """The question that was sent."""
+    """Return a confirmation request by its key, or by its id for the person who was asked."""
     return _requests_out(
         session, [queries.confirmation_request(session, viewer, confirmation_request)], at=clock.now()
     )[0]
@@ -97,7 +102,10 @@ def get_confirmation_request(
 def answer_confirmation_request(
     session: WriteSession, viewer: ViewerDep, confirmation_request: Which, given: AnsweredIn
 ) -> ConfirmationRequestOut:
-    """Answers it. Whoever holds the key that was sent need not sign in."""
+    """Answer a confirmation request.
+
+    The key in the link is sufficient; signing in is not required.
+    """
     now = clock.now()
     found = answer_request(session, viewer, confirmation_request, given.answer, given.note, at=now)
     return _requests_out(session, [found], at=now)[0]

@@ -1,4 +1,4 @@
-"""Routes of what is due, and of what to order for the year ahead."""
+"""Routes for due upkeep, calendar feeds and the yearly order of pads and batteries."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def list_due(
     limit: Limit = 100,
     cursor: DueAfter = None,
 ) -> DuePage:
-    """What is to be done on the devices whose upkeep is yours, the longest overdue first."""
+    """List due upkeep of the devices that you help maintain, the longest overdue first."""
     duties = _duties(session, viewer, whose, at=clock.now(), days=days, matters=matter)
     first = int(cursor or 0)
     page = duties.dues[first : first + limit]
@@ -74,7 +74,7 @@ def get_due_sheet(
     days: Days = 30,
     matter: Matters = None,
 ) -> Response:
-    """The same as a spreadsheet."""
+    """Download due upkeep as a spreadsheet."""
     at = clock.now()
     duties = _duties(session, viewer, whose, at=at, days=days, matters=matter)
     return _attached(sheets.due_sheet(duties), _XLSX, f"aed-due-{at:%Y%m%d}.xlsx")
@@ -91,7 +91,7 @@ def get_due_calendar(
     whose: DueFilterDep,
     days: Days = 366,
 ) -> Response:
-    """The same as a calendar of whole days, without the daily glances."""
+    """Download due upkeep as an iCalendar file of whole-day events, without daily glances."""
     at = clock.now()
     return _calendar(session, viewer, whose, at=at, days=days)
 
@@ -110,8 +110,11 @@ def _calendar(session: Session, viewer: Viewer, whose: DeviceFilter, *, at: date
 def create_due_calendar(
     request: Request, session: WriteSession, viewer: ViewerDep, new: DueCalendarIn, response: Response
 ) -> NewDueCalendarOut:
-    """An address that a calendar program reads by itself: what is due of devices whose upkeep is yours at the
-    time when it is read. Whoever knows the address reads it; it is told once, and can be revoked."""
+    """Create a secret address from which a calendar program can read due upkeep.
+
+    The feed covers the devices that you help maintain at the time it is read. Anyone who knows the address
+    can read it. The address is returned only once and can be revoked.
+    """
     made, key = actions.make_calendar(session, viewer, new, at=clock.now())
     path = f"/v1/due/calendars/{key}.ics"
     response.headers["Location"] = path
@@ -121,13 +124,13 @@ def create_due_calendar(
 
 @router.get("/due/calendars")
 def list_due_calendars(session: ReadSession, viewer: ViewerDep) -> list[DueCalendarOut]:
-    """Your addresses that stand, without their keys."""
+    """List your active calendar addresses, without their keys."""
     return [DueCalendarOut.of(each) for each in calendars_of(session, viewer)]
 
 
 @router.delete("/due/calendars/{due_calendar_id}", status_code=204)
 def revoke_due_calendar(session: WriteSession, viewer: ViewerDep, due_calendar_id: RowId) -> None:
-    """Nobody reads it any longer."""
+    """Revoke a calendar address. It can no longer be read."""
     actions.revoke_calendar(session, viewer, due_calendar_id, at=clock.now())
 
 
@@ -139,7 +142,7 @@ def revoke_due_calendar(session: WriteSession, viewer: ViewerDep, due_calendar_i
 def read_due_calendar(
     session: ReadSession, due_key: Annotated[str, Path(max_length=64, examples=["due_key"])]
 ) -> Response:
-    """What a calendar program reads, by the key alone: a year ahead, without the daily glances."""
+    """Return a calendar feed by its key: due upkeep for a year ahead, without daily glances."""
     at = clock.now()
     found, region = calendar_by_key(session, due_key)
     viewer = viewer_of_person(session, found.person_id)
@@ -155,8 +158,10 @@ def list_replacements(
     whose: DueFilterDep,
     months: Months = 12,
 ) -> list[ReplacementOut]:
-    """What to order for the year ahead: how many pads and batteries expire in each month, by model. What has
-    expired already is needed in the present month."""
+    """List how many pads and batteries expire in each month, by model.
+
+    Items that have already expired count for the current month.
+    """
     today = clock.now().date()
     found = queries.replacements(session, viewer, whose, today=today, months=months)
     return [ReplacementOut.of(each) for each in found]
@@ -169,7 +174,9 @@ def get_replacement_sheet(
     whose: DueFilterDep,
     months: Months = 12,
 ) -> Response:
-    """The same as a spreadsheet: a row for each model and kind, a column for each month."""
+    """Download the pads and batteries to order as a spreadsheet, with a row per model and kind and a column
+    per month.
+    """
     today = clock.now().date()
     found = queries.replacements(session, viewer, whose, today=today, months=months)
     sheet = sheets.replacement_sheet(found, today=today, months=months)

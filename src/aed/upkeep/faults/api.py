@@ -1,4 +1,4 @@
-"""Routes of what people report in passing."""
+"""Routes for fault reports, readiness and quarantines."""
 
 from __future__ import annotations
 
@@ -35,9 +35,12 @@ router = APIRouter(tags=["upkeep"])
 def report_device(
     request: Request, session: WriteSession, viewer: ViewerDep, device_id: RowId, new: ReportIn
 ) -> ThanksOut:
-    """Something is wrong with a device: missing, beeping, damaged. Anyone may say so of a device that they
-    may see; whoever keeps it is told and confirms it. That it was used, or could not be had twice, is taken
-    from people and tokens of the place and from its dispatchers, and takes it out of what is offered."""
+    """Report a problem with a device: missing, beeping, damaged and so on.
+
+    Anyone who can see the device may report; its keepers are notified and confirm or dismiss the report. The
+    kinds `used` and `not_fetched` are accepted only from people and tokens of the estate and from
+    dispatchers, because they can quarantine the device at once.
+    """
     from_key = address_key(client_address(request))
     actions.report_device(session, viewer, device_id, new, from_key=from_key, at=clock.now())
     return ThanksOut()
@@ -47,8 +50,11 @@ def report_device(
 def report_device_by_number(
     request: Request, session: WriteSession, viewer: ViewerDep, new: ReportByNumberIn
 ) -> ThanksOut:
-    """The same by the number on the label: whoever reads it stands before the device, which may be an
-    estate's alone. Whether there is a device of that number the answer does not tell."""
+    """Report a problem using the number on the device's label.
+
+    Works for private devices too, as someone who reads the label stands in front of the device. The response
+    does not reveal whether a device with that number exists.
+    """
     from_key = address_key(client_address(request))
     told = ReportIn(kind=new.kind, note=new.note)
     actions.report_by_number(session, viewer, new.number, told, from_key=from_key, at=clock.now())
@@ -64,7 +70,7 @@ def list_reports(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ReportPage:
-    """What was reported and nobody has looked at yet, of devices whose upkeep is yours."""
+    """List open fault reports of the devices that you help maintain."""
     found = queries.reports(
         session, viewer, whose, limit=limit + 1, after_id=cursor_id(cursor), also_closed=closed
     )
@@ -76,7 +82,10 @@ def list_reports(
 
 @router.patch("/reports/{report_id}")
 def close_report(session: WriteSession, viewer: ViewerDep, report_id: RowId, given: ClosedIn) -> ReportOut:
-    """Confirms a report, and then the device is quarantined, or dismisses it. For whoever may check it."""
+    """Confirm or dismiss a fault report.
+
+    Confirming a report may quarantine the device. For viewers who may check the device.
+    """
     found = actions.close_report(session, viewer, report_id, state=given.state, at=clock.now())
     return ReportOut.of(found)
 
@@ -85,7 +94,10 @@ def close_report(session: WriteSession, viewer: ViewerDep, report_id: RowId, giv
 def get_readiness(
     request: Request, session: ReadSession, viewer: ViewerDep, device_id: RowId
 ) -> ReadinessOut:
-    """Whether the device would be offered now, and why not; for everyone who may see it."""
+    """Return whether a device can be offered now and, if not, why.
+
+    For everyone who may see the device.
+    """
     device = device_queries.device(session, viewer, device_id)
     within = request.app.state.settings.arrival.checked_within_days
     return ReadinessOut.of(readiness_of(session, device, at=clock.now(), checked_within_days=within))
@@ -101,7 +113,7 @@ def list_quarantines(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> QuarantinePage:
-    """Which devices must not be offered, and why, of those whose upkeep is yours."""
+    """List quarantined devices and the reasons, among the devices that you help maintain."""
     found = queries.quarantines(
         session,
         viewer,

@@ -1,4 +1,4 @@
-"""Routes of the labels that are stuck on cabinets."""
+"""Routes for printable cabinet labels."""
 
 from __future__ import annotations
 
@@ -39,8 +39,11 @@ def get_labels(
     estate_id: OfEstate = None,
     region: OfRegion = None,
 ) -> Response:
-    """Sheets of A4 with ten labels each, to be stuck on cabinets: the code leads to the device's page, the
-    short number under it is for those without a phone. Of devices whose upkeep is yours."""
+    """Download cabinet labels as a PDF, ten labels to an A4 sheet.
+
+    Each label has a QR code that opens the device's page, and the device's short number. Covers the devices
+    that you help maintain.
+    """
     if not viewer.is_signed_in:
         raise NotSignedIn("Labels are for a device's own people: send a token, or sign in.")
     if not device_id and estate_id is None and region is None:

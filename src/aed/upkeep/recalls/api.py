@@ -1,4 +1,4 @@
-"""Routes of makers' recalls."""
+"""Routes for makers' recalls."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ router = APIRouter(tags=["upkeep"])
 def list_recalls(
     session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
 ) -> RecallPage:
-    """Makers' recalls, closed ones too, and how far each is among the devices that you may see."""
+    """List recalls, including closed ones, with their progress among the devices that you may see."""
     found = queries.recalls(session, limit=limit + 1, after_id=cursor_id(cursor))
     return RecallPage(
         recalls=[_out(session, viewer, each) for each in found[:limit]],
@@ -40,7 +40,7 @@ def list_recalls(
 
 @router.get("/recalls/{recall_id}")
 def get_recall(session: ReadSession, viewer: ViewerDep, recall_id: RowId, response: Response) -> RecallOut:
-    """One recall, and how far it is among the devices that you may see."""
+    """Return a recall and its progress among the devices that you may see."""
     recall = queries.recall(session, recall_id)
     set_etag(response, recall.version)
     return _out(session, viewer, recall)
@@ -50,7 +50,10 @@ def get_recall(session: ReadSession, viewer: ViewerDep, recall_id: RowId, respon
 def list_recalled_devices(
     session: ReadSession, viewer: ViewerDep, recall_id: RowId, limit: Limit = 100, cursor: Cursor = None
 ) -> RecalledPage:
-    """The devices that it means, of those whose upkeep is yours, and which are dealt with."""
+    """List the devices affected by a recall and whether each has been dealt with.
+
+    Covers the devices that you help maintain.
+    """
     recall = queries.recall(session, recall_id)
     found = queries.recalled_devices(session, viewer, recall, limit=limit + 1, after_id=cursor_id(cursor))
     return RecalledPage(
@@ -61,8 +64,10 @@ def list_recalled_devices(
 
 @router.post("/recalls", status_code=201)
 def announce_recall(session: WriteSession, viewer: ViewerDep, new: RecallIn, response: Response) -> RecallOut:
-    """Enters a recall: every device that it means is quarantined at once, and whoever keeps one is told. For
-    administrators."""
+    """Announce a recall.
+
+    Every affected device is quarantined at once and its keepers are notified. For administrators.
+    """
     recall = actions.announce_recall(session, viewer, new, at=clock.now())
     set_created(response, f"/v1/recalls/{recall.id}", version=recall.version)
     return _out(session, viewer, recall)
@@ -77,7 +82,11 @@ def close_recall(
     response: Response,
     if_match: IfMatch = None,
 ) -> RecallOut:
-    """No further device falls under it; those that do wait for a check. For administrators."""
+    """Close a recall.
+
+    No further devices are quarantined for it; those already quarantined stay so until they pass a check. For
+    administrators.
+    """
     recall = actions.close_recall(
         session, viewer, recall_id, version=version_from_if_match(if_match), at=clock.now()
     )

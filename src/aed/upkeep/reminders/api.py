@@ -1,4 +1,4 @@
-"""Routes of reminders: what was told to whom, what comes back, and how one wants to be told."""
+"""Routes for reminders, their answers and personal reminder preferences."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def list_reminders(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ReminderPage:
-    """What somebody was reminded of, at which level, and what came back; of devices whose upkeep is yours."""
+    """List reminders of the devices that you help maintain, with the level of each recipient and their
+    answers.
+    """
     found = queries.reminders(
         session, viewer, whose, limit=limit + 1, after_id=cursor_id(cursor), also_closed=closed
     )
@@ -63,7 +65,7 @@ def list_reminders(
 
 @router.get("/reminders/preferences")
 def get_reminder_preferences(session: ReadSession, viewer: ViewerDep) -> PreferencesOut:
-    """How you want to be reminded."""
+    """Return your reminder preferences."""
     return PreferencesOut.of(preference_of(session, actions.require_person_id(viewer)))
 
 
@@ -71,8 +73,10 @@ def get_reminder_preferences(session: ReadSession, viewer: ViewerDep) -> Prefere
 def put_reminder_preferences(
     session: WriteSession, viewer: ViewerDep, given: PreferencesIn
 ) -> PreferencesOut:
-    """From now on you are reminded so: within these hours, not earlier than so many days before. In which
-    language and on which channel is with the person and the endpoints."""
+    """Set your reminder preferences: the hours of the day, and how many days before the due date.
+
+    The language is set on the person and the channel on their endpoints.
+    """
     person_id = actions.require_person_id(viewer)
     found = actions.set_preference(session, person_id, hours=given.hours, days_before=given.days_before)
     return PreferencesOut.of(found)
@@ -82,8 +86,10 @@ def put_reminder_preferences(
 def get_reminder_message(
     session: ReadSession, wants_page: WantsPage, message_key: MessageKey, response: Response
 ) -> ReminderMessageOut | Response:
-    """What the message with this link told of, for whoever was sent it; as a page with buttons for a browser.
-    Nothing is answered by opening it."""
+    """Return the reminders listed in a message, by the key in its link.
+
+    Browsers get a page with answer buttons. Opening the link does not answer anything.
+    """
     try:
         told = actions.lines_behind_link(session, message_key, at=clock.now())
     except NotFound as error:
@@ -103,6 +109,9 @@ def get_reminder_message(
 def answer_reminder(
     session: WriteSession, message_key: MessageKey, reminder_id: RowId, given: AnswerIn
 ) -> AnsweredOut:
-    """Answers one thing of the message with one tap: done, not me, later. A later answer takes its place."""
+    """Answer one reminder of a message: done, not me, or later.
+
+    A later answer replaces an earlier one.
+    """
     told = actions.answer(session, message_key, reminder_id=reminder_id, said=given.answer, at=clock.now())
     return AnsweredOut.of(told, given.answer)

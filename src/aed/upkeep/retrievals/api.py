@@ -1,4 +1,4 @@
-"""Routes of devices that somebody was sent for."""
+"""Routes for retrievals: devices that someone was sent to fetch."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ router = APIRouter(tags=["upkeep"])
 def create_retrieval(
     request: Request, session: WriteSession, viewer: ViewerDep, new: RetrievalIn
 ) -> RetrievalOut:
-    """Somebody was sent for a device: it is asked after until somebody says what became of it; after long
-    silence it is offered no more. For its dispatchers, and for people and tokens of the place."""
+    """Record that someone was sent to fetch a device.
+
+    The person sent and the device's keepers are asked for the outcome. Without an answer, the device is
+    eventually quarantined. For dispatchers, and for people and tokens of the device's estate.
+    """
     numbers = request.app.state.settings.returns
     return RetrievalOut.of(actions.create_retrieval(session, viewer, new, numbers=numbers, at=clock.now()))
 
@@ -36,8 +39,7 @@ def list_retrievals(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> RetrievalPage:
-    """Devices that were sent for and of which nobody has said what became of them, of those whose upkeep is
-    yours."""
+    """List retrievals without an outcome, of the devices that you help maintain."""
     found = queries.retrievals(
         session, viewer, whose, limit=limit + 1, after_id=cursor_id(cursor), also_closed=closed
     )
@@ -51,7 +53,9 @@ def list_retrievals(
 def close_retrieval(
     session: WriteSession, viewer: ViewerDep, retrieval_id: RowId, given: ClosedAsIn
 ) -> RetrievalOut:
-    """Returned, used, not back, could not be had, or nobody took it. Used or not back: the device is offered
-    no more until a check brings it back."""
+    """Record the outcome of a retrieval: returned, used, not returned, not fetched or not needed.
+
+    A device that was used or not returned is quarantined until it passes a check.
+    """
     found = actions.close_retrieval(session, viewer, retrieval_id, given.outcome, given.note, at=clock.now())
     return RetrievalOut.of(found)
