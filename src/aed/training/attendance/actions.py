@@ -1,4 +1,4 @@
-"""Signing in at a session by the code on the trainer's screen."""
+"""Check-in at a training session with the QR code on the trainer's screen."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NO_CODE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A person who is there; `is_new`: and was not known to be."""
+    """A recorded check-in; `is_new` is False if the attendance was already recorded."""
 
     enrolment_id: int
     session_id: int
@@ -41,9 +41,10 @@ class SignedIn:
 def new_code(
     session: Session, who: Viewer, session_id: int, *, at: datetime
 ) -> tuple[TrainingSession, PresenceCode]:
-    """A code to show now, for who runs the session. Nothing is kept of it until somebody uses it.
+    """Return the session and a new code for the trainer's screen. The code is stored only once it is used.
 
-    Raises NotFound, NotSignedIn, NotAllowed, Conflict.
+    Raises NotFound, NotSignedIn or NotAllowed for viewers who do not run the session, and Conflict if
+    check-in is closed.
     """
     training = sessions.training_session(session, who, session_id)
     require_trainer(who, training.estate_id, training.region_id)
@@ -52,14 +53,14 @@ def new_code(
 
 
 def sign_in(session: Session, who: Viewer, code: PresenceCode | None, *, at: datetime) -> SignedIn:
-    """The person who is signed in is marked as having attended. Once more changes nothing.
+    """Record the signed-in person's attendance with a scanned code. Repeating it changes nothing.
 
-    1. Who scans is a person who is signed in; a program is nobody's presence.
-    2. The code is one of ours, of this minute, of a session that goes on.
-    3. The person has a place in it. Whoever is there already is told so.
-    4. Nobody has used this code: one that was sent on was used by who sent it.
+    1. Require a signed-in person; an API token alone cannot attend.
+    2. Check that the code is authentic and unexpired, and that check-in to its session is open.
+    3. Require an enrolment with a place. Return early if the attendance is already recorded.
+    4. Refuse a code that another person has used, so that a forwarded code does not work twice.
 
-    Raises NotSignedIn, NotAllowed, InvalidInput, Conflict; each says what to do.
+    Raises NotSignedIn, NotAllowed, InvalidInput or Conflict, each with a message that says what to do.
     """
     person = _person(session, who)
     if code is None:
@@ -92,7 +93,10 @@ def sign_in(session: Session, who: Viewer, code: PresenceCode | None, *, at: dat
 
 
 def _person(session: Session, who: Viewer) -> Person:
-    """visibility: everyone sees themselves."""
+    """Return the signed-in person.
+
+    visibility: people can always see themselves.
+    """
     if not who.is_signed_in:
         raise NotSignedIn(
             "请先登录，再扫描屏幕上的二维码。Sign in first, then scan the code on the screen again."
@@ -103,6 +107,7 @@ def _person(session: Session, who: Viewer) -> Person:
 
 
 def _open(training: TrainingSession, *, at: datetime) -> None:
+    """Raise Conflict unless check-in to the session is open at `at`."""
     if training.state is SessionState.CANCELLED:
         raise Conflict("场次已取消。The session was cancelled.", field="session_id")
     if not can_sign_in(at, training.starts_at):
@@ -120,6 +125,7 @@ def _open(training: TrainingSession, *, at: datetime) -> None:
 
 
 def _with_a_place(session: Session, training: TrainingSession, person: Person) -> Enrolment:
+    """Return the person's enrolment with a place. Raise NotAllowed if there is none, Conflict if it waits."""
     found = rosters.active_enrolment_of(session, training.id, person.id)
     if found is None:
         found = queries.standing_by_number(session, training.id, person, country=training.region.country)

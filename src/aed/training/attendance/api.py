@@ -1,4 +1,4 @@
-"""Routes of attendance by the code on the trainer's screen, which a phone scans."""
+"""Routes for check-in with the QR code on the trainer's screen, and for the printed attendance sheet."""
 
 from __future__ import annotations
 
@@ -49,8 +49,11 @@ def get_attendance_code(
     session_id: SessionId,
     response: Response,
 ) -> PresenceCodeOut | Response:
-    """A new code for the trainer's screen, from two hours before the session: it is good for a minute, and
-    for one person. For a browser: the page that shows one after the other. For those who run the session."""
+    """Get a new check-in code for the trainer's screen.
+
+    Available from two hours before the session to those who run it. Each code is valid for one minute and
+    for one person. Browsers get a page that keeps showing new codes.
+    """
     path, every = f"/v1/sessions/{session_id}/attendance-code", int(CHANGES_EVERY.total_seconds())
     try:
         training, code = actions.new_code(session, viewer, session_id, at=clock.now())
@@ -87,8 +90,11 @@ def get_attendance_code(
 def get_check_in(
     session: ReadSession, settings: SettingsDep, wants_page: WantsPage, token: Token, response: Response
 ) -> PresenceOut | Response:
-    """Which session a scanned code is of; for a browser the page on which the person confirms. It tells no
-    more than that there is this session."""
+    """Show the session of a scanned code.
+
+    Browsers get the page on which the person confirms the check-in. The response reveals only that the
+    session exists.
+    """
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept"
     try:
@@ -119,8 +125,11 @@ def get_check_in(
 def check_in_to_session(
     session: WriteSession, viewer: ViewerDep, settings: SettingsDep, token: Token
 ) -> SignedInAtSessionOut:
-    """Marks the person who is signed in as having attended, by the code on the trainer's screen. A code is
-    good for a minute and for one person; doing it again changes nothing."""
+    """Check in to a session with the scanned code.
+
+    Records that the signed-in person attended. A code is valid for one minute and for one person; repeating
+    the request changes nothing.
+    """
     done = actions.sign_in(session, viewer, _read(settings, token), at=clock.now())
     return SignedInAtSessionOut(
         session_id=done.session_id,
@@ -132,12 +141,13 @@ def check_in_to_session(
 
 
 def _read(settings: Settings, token: str) -> PresenceCode | None:
+    """Return the presence code in a token; None if its signature is not valid."""
     said = opened(signing_keys(settings), Purpose.PRESENCE, token)
     return read_code(said) if said is not None else None
 
 
 def _session_of(session: ReadSession, code: PresenceCode | None) -> TrainingSession:
-    """The session of a code that is good now."""
+    """Return the session of a code that is valid now. Raise InvalidInput or Conflict otherwise."""
     if code is None:
         raise InvalidInput(actions.NO_CODE, field="token")
     training = sessions.training_session(session, SCHEDULER, code.session_id)
@@ -148,6 +158,7 @@ def _session_of(session: ReadSession, code: PresenceCode | None) -> TrainingSess
 
 
 def _when(training: TrainingSession) -> str:
+    """Format the session's start and end in its own time zone."""
     zone = ZoneInfo(training.time_zone)
     begins, ends = training.starts_at.astimezone(zone), training.ends_at.astimezone(zone)
     return f"{begins:%Y-%m-%d %H:%M}–{ends:%H:%M}"
@@ -155,7 +166,10 @@ def _when(training: TrainingSession) -> str:
 
 @router.get("/sessions/{session_id}/sheet.pdf", response_class=Response, responses=PDF)
 def get_attendance_sheet(session: ReadSession, viewer: ViewerDep, session_id: SessionId) -> Response:
-    """The people of a session with a line for each to sign. For those who run it."""
+    """Download the attendance sheet of a session as PDF.
+
+    Lists the enrolled people with a line for each signature. For those who run the session.
+    """
     training = sessions.training_session(session, viewer, session_id)
     require_trainer(viewer, training.estate_id, training.region_id)
     people = rosters.roster(session, viewer, training.id)

@@ -1,6 +1,7 @@
-"""The pages that a phone or the trainer's screen shows: one file each, nothing fetched from anywhere else.
+"""HTML pages for phones and the trainer's screen. Each page is one file that loads no other resource.
 
-Whatever a person gave is escaped; scripts and styles run by a nonce, so that nothing else would."""
+User-provided text is escaped. Scripts and styles carry a nonce, so that the browser runs no injected ones.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ centred_page: Final = partial(page, style=_STYLE)
 
 
 def presence_page(*, course_zh: str, course_en: str, when: str, path: str) -> Page:
-    """What a phone shows that scanned the code: who is signed in confirms with one touch; others sign in."""
+    """Return the page that a scanned code opens: one button to check in, or a sign-in form."""
     body = f"""
 <h1>培训签到<br>Attendance</h1>
 <p><b>{escape(course_zh)}</b><br><span class="en">{escape(course_en)}</span></p><p>{escape(when)}</p>
@@ -84,7 +85,7 @@ here.onclick = () => { here.disabled = true;
 
 
 def sign_in_page(*, path: str) -> Page:
-    """What the trainer's screen shows to somebody who is not signed in; afterwards the page at `path`."""
+    """Return the sign-in page for the trainer's screen; after sign-in it reloads the page at `path`."""
     body = f"""
 <h1>签到码<br>Attendance code</h1>
 {_FORM.format(then="然后显示签到码", then_en="then the code is shown")}
@@ -94,7 +95,7 @@ def sign_in_page(*, path: str) -> Page:
 
 
 def screen_page(*, course_zh: str, course_en: str, when: str, path: str, every_seconds: int) -> Page:
-    """The trainer's screen: the code, which changes every few seconds, and how many are there."""
+    """Return the page for the trainer's screen: the changing QR code and the number of people checked in."""
     body = f"""
 <h1>{escape(course_zh)}</h1><p class="en">{escape(course_en)}</p><p>{escape(when)}</p>
 <div id="code" aria-label="QR"></div>
@@ -123,7 +124,7 @@ next(); setInterval(next, EVERY);
 
 
 def refusal_page(title: str, detail: str) -> Page:
-    """What is wrong with a code, in a sentence."""
+    """Return a page that explains why a code was refused."""
     by_language = "<br>".join(escape(each) for each in _LANGUAGES_MEET.split(detail))
     return centred_page(title, f'<h1>{escape(title)}</h1><p class="mark no said">{by_language}</p>')
 

@@ -1,4 +1,4 @@
-"""Which codes were used, and how many are there."""
+"""Used check-in codes and attendance counts."""
 
 from __future__ import annotations
 
@@ -15,19 +15,24 @@ from aed.training.rules import ACTIVE_STATES, AttendanceState, EnrolmentState
 
 
 def is_used(session: Session, nonce: str) -> bool:
-    """visibility: of a code that the caller holds."""
+    """Return True if the code with this nonce has been used.
+
+    visibility: the caller already holds the code.
+    """
     return session.get(PresenceCodeUsed, nonce) is not None
 
 
 class Here(NamedTuple):
+    """Counts for the trainer's screen: people marked as attending, and people enrolled."""
+
     attended: int
     enrolled: int
 
 
 def here(session: Session, session_id: int) -> Here:
-    """How many of those with a place are there.
+    """Return how many enrolled people are marked as attending, and how many are enrolled.
 
-    visibility: numbers alone, for who runs the session.
+    visibility: counts only, shown to those who run the session.
     """
     counted = (
         select(
@@ -44,10 +49,12 @@ def here(session: Session, session_id: int) -> Here:
 def standing_by_number(
     session: Session, session_id: int, person: Person, *, country: str
 ) -> Enrolment | None:
-    """The enrolment of somebody of the same name whose number, however it was written, is the one with which
-    the person signs in: a lead who sent the list need not have written it as the account has it.
+    """Return an active enrolment that matches the person's name and account phone number, or None.
 
-    visibility: for the person, who proved to have that number.
+    The person who submitted the list may have written the number differently, for example without the
+    country code.
+
+    visibility: for the person, who has proved that the number is theirs.
     """
     account = session.get(Account, person.id)
     if account is None:
@@ -67,6 +74,7 @@ def standing_by_number(
 
 
 def _as_account(phone: str, country: str) -> str | None:
+    """Return the number in E.164 format, as accounts store it; None if it is not valid."""
     try:
         return e164(phone, country=country)
     except InvalidInput:

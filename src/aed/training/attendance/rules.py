@@ -1,4 +1,4 @@
-"""The code on the trainer's screen: what it says, how long it is good, and why one is refused."""
+"""The check-in code on the trainer's screen: its content, its validity, and why one is refused."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 VALID_FOR: Final = timedelta(minutes=1)
-"""Long enough to raise a phone; a picture that is sent to somebody at home comes too late."""
+"""Long enough to scan; too short for a photo forwarded to someone who is absent to be of use."""
 CHANGES_EVERY: Final = timedelta(seconds=3)
-"""Each code is good for one person: so two who scan one after the other find different ones."""
+"""Each code is valid for one person, so people who scan in turn need different codes."""
 AHEAD: Final = timedelta(seconds=30)
-"""A second machine's clock may be so much ahead."""
+"""Tolerated clock difference between servers."""
 SIGN_IN_AFTER: Final = timedelta(hours=2)
-"""After the session's end; later the trainer's list says who came."""
+"""How long after the end people can still check in. After that the trainer records attendance by hand."""
 
 _WRITTEN: Final = re.compile(r"([0-9]{1,18})\.([0-9]{1,12})\.([A-Za-z0-9_-]{8,32})")
 
 
 @dataclass(frozen=True, slots=True)
 class PresenceCode:
-    """Shown at that moment for that session; `nonce` tells it from every other."""
+    """A check-in code: its session, when it was shown, and a nonce that makes it unique."""
 
     session_id: int
     shown_at: datetime
     nonce: str
 
     def written(self) -> str:
+        """Return the code as text; `read_code` parses it."""
         return f"{self.session_id}.{int(self.shown_at.timestamp())}.{self.nonce}"
 
     @property
@@ -37,6 +38,7 @@ class PresenceCode:
 
 
 def read_code(written: str) -> PresenceCode | None:
+    """Parse a code written by `PresenceCode.written`; None if the text is malformed."""
     found = _WRITTEN.fullmatch(written)
     if found is None:
         return None
@@ -44,7 +46,7 @@ def read_code(written: str) -> PresenceCode | None:
 
 
 def why_over(code: PresenceCode, *, at: datetime, time_zone: str) -> str | None:
-    """Why the code is good no more, and what to do; None while it is good."""
+    """Return why the code is no longer valid, and what to do; None while it is valid."""
     if code.shown_at - AHEAD <= at <= code.valid_until:
         return None
     zone = ZoneInfo(time_zone)

@@ -1,4 +1,4 @@
-"""What is said of a code: the one on a certificate, and the one on the trainer's screen."""
+"""Response schemas for check-in codes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aed.accounts.fields import Id
 
 
 class PresenceCodeOut(BaseModel):
-    """What the trainer's screen shows now."""
+    """The check-in code to show on the trainer's screen."""
 
     address: str = Field(description="What the code says")
     svg: str
@@ -21,7 +21,7 @@ class PresenceCodeOut(BaseModel):
 
 
 class PresenceOut(BaseModel):
-    """The session whose code this is."""
+    """The session that a check-in code belongs to."""
 
     session_id: Id
     course_en: str
@@ -31,7 +31,7 @@ class PresenceOut(BaseModel):
 
 
 class SignedInAtSessionOut(BaseModel):
-    """The person is there."""
+    """The result of a check-in."""
 
     session_id: Id
     enrolment_id: Id

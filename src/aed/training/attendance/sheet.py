@@ -1,4 +1,4 @@
-"""Certificates and attendance sheets as PDF, in Chinese and English. How they look: *.typ beside this."""
+"""The attendance sheet of a session as PDF, in Chinese and English. The layout is in `sheet.typ`."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from aed.training.models import TrainingSession
 from aed.training.rules import ACTIVE_STATES, HOLDS_A_PLACE
 
 BLANK_LINES: Final = 3
-"""For who comes and is not on the list."""
+"""For people who come without being on the roster."""
 
 
 @dataclass(frozen=True, slots=True)
 class SheetOf:
-    """A session and who is on its roster, to be signed."""
+    """A session and its roster, for a sheet to sign."""
 
     training: TrainingSession
     people: Sequence[RosterRow]
 
 
 def sheet_pdf(sheet: SheetOf) -> bytes:
-    """The people of a session who have a place, then those who wait, each with a line to sign; and some lines
-    more. Raises PaperNotMade."""
+    """Return the attendance sheet as PDF: people with a place, the waiting list, and blank lines.
+
+    Raises PaperNotMade if typesetting fails.
+    """
     training = sheet.training
     zone = ZoneInfo(training.time_zone)
     begins, ends = training.starts_at.astimezone(zone), training.ends_at.astimezone(zone)

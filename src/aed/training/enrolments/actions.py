@@ -1,8 +1,8 @@
-"""Enrolling, the waiting list, offers, withdrawing and moving.
+"""Enrolment, the waiting list, offers, withdrawal and moves between sessions.
 
-A session's roster changes under one lock, that of the session's row (`queries.sessions.locked`): however many
-come in the same second, each finds the places as the one before left them. Under the lock the order of
-`Enrolment.id` is the order of arrival.
+Every change to a roster locks the row of its session (`training.queries.locked`), so that concurrent
+requests see the places that earlier ones took. Under the lock, the order of `Enrolment.id` is the order of
+arrival.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from aed.training.rules import (
 
 
 def enrol(session: Session, who: Viewer, session_id: int, new: EnrolmentIn, *, at: datetime) -> Enrolment:
-    """The person has a place, or is the last on the waiting list.
+    """Enrol a person: give them a free place, or add them to the end of the waiting list.
 
-    1. The session's row is locked. Whether `who` runs it, or may enrol people of that estate.
-    2. Offers that are over are settled.
-    3. Whether it can be enrolled in, and whether this person can.
-    4. A place where one is free and nobody waits; else the end of the waiting list.
+    1. Lock the session. Check that `who` runs it or may enrol people of that estate.
+    2. Settle expired offers.
+    3. Check that the session is open for enrolment and that the person is eligible.
+    4. Assign a place if one is free and nobody waits; otherwise append to the waiting list.
 
-    Raises NotFound, NotSignedIn, NotAllowed, and Conflict with what could be done instead.
+    Raises NotFound, NotSignedIn or NotAllowed, and Conflict with a suggested alternative.
     """
     of_estate = new.estate_id if new.estate_id is not None else who.estate_id
     require_write(who)
@@ -72,7 +72,10 @@ def enrol(session: Session, who: Viewer, session_id: int, new: EnrolmentIn, *, a
 
 
 def accept(session: Session, who: Viewer, enrolment_id: int, *, version: int, at: datetime) -> Enrolment:
-    """The place that was offered is the person's. Accepting twice changes nothing."""
+    """Accept an offered place. Accepting twice changes nothing.
+
+    Raises Conflict if no place is offered.
+    """
     enrolment, training = _locked(session, who, enrolment_id, at=at)
     match enrolment.state:
         case EnrolmentState.ENROLLED:
@@ -94,7 +97,7 @@ def accept(session: Session, who: Viewer, enrolment_id: int, *, version: int, at
 
 
 def withdraw(session: Session, who: Viewer, enrolment_id: int, *, version: int, at: datetime) -> Enrolment:
-    """The person gives up the place, which is offered to the next. Withdrawing twice changes nothing."""
+    """Withdraw an enrolment and offer the place to the next person. Withdrawing twice changes nothing."""
     enrolment, training = _locked(session, who, enrolment_id, at=at)
     if enrolment.state is EnrolmentState.WITHDRAWN:
         return enrolment
@@ -108,9 +111,9 @@ def withdraw(session: Session, who: Viewer, enrolment_id: int, *, version: int, 
 def move(
     session: Session, who: Viewer, enrolment_id: int, *, to_session_id: int, version: int, at: datetime
 ) -> Enrolment:
-    """The person is on the other session's roster, by the same rules as if enrolling there; returns that.
+    """Move an enrolment to another session, by the same rules as a new enrolment, and return the new one.
 
-    Whoever has a place moves only to a free one, so that nobody ends with none by moving.
+    Someone who has a place can move only to a free place. Raises Conflict otherwise.
     """
     enrolment, training = _locked(session, who, enrolment_id, at=at, also=to_session_id)
     if to_session_id == training.id:
@@ -137,18 +140,20 @@ def move(
 
 
 def expire_offers(session: Session, now: datetime) -> int:
-    """Every place that was offered and not taken in time is offered to the next. How many offers ended.
+    """End all expired offers, offer their places to the next people, and return the number of offers ended.
 
-    For the timetable; it may run beside people who enrol, and beside itself.
+    Run by the scheduler. It is safe to run concurrently with enrolments and with itself.
     """
     ended = 0
-    for session_id in sessions.with_offers_over(session, at=now):  # by id, so two of these never cross
+    for session_id in sessions.with_offers_over(session, at=now):  # in order of id, to avoid deadlocks
         ended += settle(session, SCHEDULER, sessions.locked(session, SCHEDULER, session_id), at=now)
     return ended
 
 
 def settle(session: Session, who: Viewer, training: TrainingSession, *, at: datetime) -> int:
-    """Offers of a locked session that are over end, and their places go on. How many ended."""
+    """End the expired offers of a locked session, offer the places again, and return the number of offers
+    ended.
+    """
     over = [
         each
         for each in rosters.active_enrolments(session, training.id, EnrolmentState.OFFERED)
@@ -163,9 +168,9 @@ def settle(session: Session, who: Viewer, training: TrainingSession, *, at: date
 
 
 def offer_free_places(session: Session, who: Viewer, training: TrainingSession, *, at: datetime) -> None:
-    """Free places of a locked session are offered to those who wait, in the order in which they came.
+    """Offer the free places of a locked session to the waiting list, in order of arrival.
 
-    Once it has begun nobody is asked any more: who came is then the trainer's to say.
+    Does nothing once the session has begun; the trainer then records who attended.
     """
     until = offer_until(at, training.starts_at)
     if until is None or training.state is not SessionState.PLANNED:
@@ -182,8 +187,10 @@ def offer_free_places(session: Session, who: Viewer, training: TrainingSession, 
 
 
 def notify_of_change(session: Session, who: Viewer, training: TrainingSession, *, at: datetime) -> None:
-    """Everybody on the roster or waiting knows when and where a locked session is now, and no offer outlives
-    its beginning."""
+    """Notify everyone on the roster and waiting list of a locked session of its new time or place.
+
+    Offers that would last longer than the new start allows are shortened.
+    """
     until = offer_until(at, training.starts_at)
     found = rosters.active_enrolments(session, training.id)
     for each in found:
@@ -197,7 +204,7 @@ def notify_of_change(session: Session, who: Viewer, training: TrainingSession, *
 def end_all(
     session: Session, who: Viewer, training: TrainingSession, *, why: str, at: datetime
 ) -> Sequence[Enrolment]:
-    """Everybody's enrolment in a locked session ends, since it is cancelled; returns whose."""
+    """Cancel all enrolments of a locked session, notify the people, and return the enrolments."""
     found = rosters.active_enrolments(session, training.id)
     for each in found:
         _become(session, who, each, EnrolmentState.CANCELLED, at=at)
@@ -205,29 +212,32 @@ def end_all(
     return found
 
 
-# --- the parts ------------------------------------------------------------------------------------------
+# --- steps ----------------------------------------------------------------------------------------------
 
 
 def _locked(
     session: Session, who: Viewer, enrolment_id: int, *, at: datetime, also: int | None = None
 ) -> tuple[Enrolment, TrainingSession]:
-    """The enrolment and its session, locked and settled. `also`: another session that will be locked, in the
-    order of the ids, so that two who move past each other do not wait for one another."""
+    """Return the enrolment and its session, locked and settled.
+
+    `also` is another session that the caller locks afterwards. Sessions are locked in order of id, to avoid
+    deadlocks between concurrent moves.
+    """
     require_write(who)
     found = rosters.enrolment(session, who, enrolment_id)
     _may_change(session, who, found)
     if also is not None and also < found.session_id:
         sessions.locked(session, who, also)
-    # As an administrator: people sent to another estate's session are still theirs who sent them.
+    # Not as the viewer: people enrolled in another estate's session stay in the care of their own estate.
     training = sessions.locked(session, SCHEDULER, found.session_id)
     settle(session, who, training, at=at)
     return rosters.enrolment(session, who, enrolment_id), training
 
 
 def _self(session: Session, who: Viewer, new: EnrolmentIn) -> Person | None:
-    """Who is signed in, if it is the own name and number that is given.
+    """Return the signed-in person if the given name and phone number are theirs, else None.
 
-    visibility: everyone sees themselves.
+    visibility: people can always see themselves.
     """
     person = session.get(Person, who.person_id) if who.person_id is not None else None
     is_own = person is not None and (person.name, person.phone) == (new.name, new.phone)
@@ -235,7 +245,7 @@ def _self(session: Session, who: Viewer, new: EnrolmentIn) -> Person | None:
 
 
 def _may_change(session: Session, who: Viewer, enrolment: Enrolment) -> None:
-    """Who sent the person, or who runs the session."""
+    """Raise NotAllowed unless the viewer may enrol people of that estate or runs the session."""
     training = sessions.training_session(session, SCHEDULER, enrolment.session_id)
     try:
         require_enroller(
@@ -249,6 +259,7 @@ def _may_change(session: Session, who: Viewer, enrolment: Enrolment) -> None:
 
 
 def _open_to_enrolment(training: TrainingSession, *, at: datetime) -> None:
+    """Raise Conflict unless people can enrol in the session at `at`."""
     if training.state is SessionState.CANCELLED:
         raise Conflict(f"The session was cancelled: {training.cancelled_why}", field="session_id")
     if training.state is SessionState.HELD or at >= training.starts_at:
@@ -263,7 +274,7 @@ def _open_to_enrolment(training: TrainingSession, *, at: datetime) -> None:
 def _fits(
     session: Session, training: TrainingSession, person: Person, estate_id: int | None, *, known: int | None
 ) -> None:
-    """Raises Conflict for someone of another estate, who is on the roster, or who lacks what is needed."""
+    """Raise Conflict if the person is of another estate, already enrolled, or lacks a prerequisite."""
     if training.audience is SessionAudience.ESTATE:
         if estate_id is None:
             raise Conflict(
@@ -287,6 +298,7 @@ def _fits(
 
 
 def _still_leaves(session: Session, enrolment: Enrolment, training: TrainingSession, *, at: datetime) -> None:
+    """Raise Conflict unless the enrolment is active, the session has not begun and attendance is unmarked."""
     if enrolment.state not in ACTIVE_STATES:
         raise Conflict(f"This enrolment is {enrolment.state} already.", field="state")
     if at >= training.starts_at:
@@ -305,6 +317,7 @@ def _add(
     *,
     at: datetime,
 ) -> Enrolment:
+    """Add the enrolment to a locked session, with a place or on the waiting list."""
     held, waiting = sessions.places_of(session, training.id)
     enrolment = Enrolment(
         session_id=training.id,
@@ -322,6 +335,7 @@ def _add(
 def _become(
     session: Session, who: Viewer, enrolment: Enrolment, state: EnrolmentState, *, at: datetime
 ) -> None:
+    """Set the state of an enrolment, clear its offer unless it is offered, and record the change."""
     enrolment.state = state
     if state is not EnrolmentState.OFFERED:
         enrolment.offer_expires_at = None

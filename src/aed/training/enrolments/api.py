@@ -1,4 +1,4 @@
-"""Routes of enrolments, attendance and assessments."""
+"""Routes for enrolments."""
 
 from __future__ import annotations
 
@@ -36,8 +36,11 @@ def list_enrolments(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> EnrolmentPage:
-    """The roster and its waiting list in order of arrival, with those who left. Whoever runs the session sees
-    all, another estate those whom it enrolled."""
+    """List the enrolments of a session.
+
+    Returns the roster and the waiting list in order of arrival, including people who left. Those who run the
+    session see everyone; other estates see the people whom they enrolled.
+    """
     require_write(viewer)
     training = sessions.training_session(session, viewer, session_id)
     found = rosters.roster(session, viewer, training.id, limit=limit + 1, after_id=cursor_id(cursor))
@@ -56,7 +59,7 @@ def enrol(
     new: EnrolmentIn,
     response: Response,
 ) -> EnrolmentOut:
-    """Enrols a person: a place where one is free, else the end of the waiting list."""
+    """Enrol a person: a place if one is free, otherwise the end of the waiting list."""
     made = enrolling.enrol(session, viewer, session_id, new, at=clock.now())
     response.headers["Location"] = f"/v1/enrolments/{made.id}"
     return _shown(session, viewer, made.id, response)
@@ -66,7 +69,7 @@ def enrol(
 def get_enrolment(
     session: ReadSession, viewer: ViewerDep, enrolment_id: EnrolmentId, response: Response
 ) -> EnrolmentOut:
-    """One enrolment, for those who run the session and those who enrolled the person."""
+    """Get an enrolment. For those who run the session and those who enrolled the person."""
     require_write(viewer)
     return _shown(session, viewer, enrolment_id, response)
 
@@ -80,8 +83,11 @@ def amend_enrolment(
     response: Response,
     if_match: IfMatch = None,
 ) -> EnrolmentOut:
-    """Takes the place that was offered (enrolled), gives one up (withdrawn), or moves to another session, and
-    then the answer is the enrolment there."""
+    """Accept an offered place, withdraw, or move to another session.
+
+    Set `state` to `enrolled` to accept or to `withdrawn` to withdraw. Set `session_id` to move; the response
+    is then the new enrolment.
+    """
     version, at = version_from_if_match(if_match), clock.now()
     if change.session_id is not None:
         moved = enrolling.move(
@@ -98,7 +104,7 @@ def amend_enrolment(
 def list_enrolment_history(
     session: ReadSession, viewer: ViewerDep, enrolment_id: EnrolmentId
 ) -> list[RegistryChangeOut]:
-    """Who changed what and when, newest first; for those who see the enrolment."""
+    """List the changes of an enrolment, newest first. For those who can see the enrolment."""
     require_write(viewer)
     row = rosters.roster_row(session, viewer, enrolment_id)
     return [
@@ -108,6 +114,7 @@ def list_enrolment_history(
 
 
 def _shown(session: Session, viewer: Viewer, enrolment_id: int, response: Response) -> EnrolmentOut:
+    """Return the enrolment as a response, with its ETag."""
     row = rosters.roster_row(session, viewer, enrolment_id)
     set_etag(response, row.version)
     return EnrolmentOut.of(row)

@@ -1,4 +1,4 @@
-"""Who is enrolled, who came, who passed: for those who run the training, and who sent the person."""
+"""Rosters with attendance and results, for those who run the training or enrolled the people."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aed.training.rules import ACTIVE_STATES, AttendanceState, EnrolmentState
 
 
 class RosterRow(NamedTuple):
-    """One person of a roster or of its waiting list, as it is shown."""
+    """A person on a roster or waiting list, with attendance and result."""
 
     id: int
     session_id: int
@@ -40,7 +40,7 @@ class RosterRow(NamedTuple):
 
 
 def _rows(viewer: Viewer) -> Select[*tuple[Any, ...]]:
-    """The columns of RosterRow, in its order."""
+    """Select the columns of RosterRow, in its order, restricted to what the viewer may see."""
     before = aliased(Enrolment)
     ahead = (
         select(func.count())
@@ -82,7 +82,7 @@ def _rows(viewer: Viewer) -> Select[*tuple[Any, ...]]:
 
 
 def seen_by(viewer: Viewer) -> ColumnElement[bool]:
-    """The enrolments of sessions that the viewer sees."""
+    """Return a condition: the viewer may see the enrolment. The statement must join TrainingSession."""
     return on_rosters_of(
         viewer,
         TrainingSession.estate_id,
@@ -93,7 +93,7 @@ def seen_by(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def roster_row(session: Session, viewer: Viewer, enrolment_id: int) -> RosterRow:
-    """Raises NotFound when there is none, or none for this viewer."""
+    """Return one enrolment as a roster row. Raise NotFound if none is visible to the viewer."""
     found = session.execute(_rows(viewer).where(Enrolment.id == enrolment_id)).one_or_none()
     if found is None:
         raise _no_enrolment(enrolment_id)
@@ -103,13 +103,19 @@ def roster_row(session: Session, viewer: Viewer, enrolment_id: int) -> RosterRow
 def roster(
     session: Session, viewer: Viewer, session_id: int, *, limit: int | None = None, after_id: int = 0
 ) -> list[RosterRow]:
-    """A session's people in order of arrival, those who left too. One statement, whatever it holds."""
+    """Return the enrolments of a session in order of arrival, including people who left.
+
+    One SQL statement, whatever the size of the roster.
+    """
     statement = _rows(viewer).where(Enrolment.session_id == session_id, Enrolment.id > after_id)
     return [RosterRow(*row) for row in session.execute(statement.limit(limit))]
 
 
 def enrolment(session: Session, viewer: Viewer, enrolment_id: int) -> Enrolment:
-    """Raises NotFound when there is none, or none for this viewer. What was loaded before is read again."""
+    """Return the enrolment with its person, reloaded from the database.
+
+    Raises NotFound if none is visible to the viewer.
+    """
     found = session.scalar(
         select(Enrolment)
         .join(TrainingSession, TrainingSession.id == Enrolment.session_id)
@@ -132,9 +138,9 @@ def _no_enrolment(enrolment_id: int) -> NotFound:
 def active_enrolments(
     session: Session, session_id: int, *states: EnrolmentState, limit: int | None = None
 ) -> Sequence[Enrolment]:
-    """The enrolments of a session in these states (none given: all that stand), in order of arrival.
+    """Return the enrolments of a session in these states (default: all active ones), in order of arrival.
 
-    visibility: for actions, which ask who may before they come here.
+    visibility: for actions, which check permission first.
     """
     return session.scalars(
         select(Enrolment)
@@ -146,9 +152,9 @@ def active_enrolments(
 
 
 def active_enrolment_of(session: Session, session_id: int, person_id: int) -> Enrolment | None:
-    """The enrolment of a person that stands in that session.
+    """Return the person's active enrolment in the session, or None.
 
-    visibility: for who enrols the person.
+    visibility: for those who enrol the person.
     """
     return session.scalar(
         select(Enrolment).where(
@@ -162,9 +168,9 @@ def active_enrolment_of(session: Session, session_id: int, person_id: int) -> En
 def results(
     session: Session, enrolment_ids: Sequence[int]
 ) -> dict[int, tuple[Enrolment, Attendance | None, Assessment | None]]:
-    """Those enrolments with what is known of each; in one statement.
+    """Return enrolments by id, each with its attendance and assessment, in one SQL statement.
 
-    visibility: for actions, which ask who may before they come here.
+    visibility: for actions, which check permission first.
     """
     found = session.execute(
         select(Enrolment, Attendance, Assessment)
@@ -177,9 +183,9 @@ def results(
 
 
 def estate_of_person(session: Session, person_id: int) -> int | None:
-    """The estate that a person is known to belong to, as a responder.
+    """Return the estate of the person's responder entry, or None.
 
-    visibility: for who enrols the person, to whom it is not shown.
+    visibility: used when the person is enrolled; not shown to the caller.
     """
     return session.scalar(
         select(Responder.estate_id)
@@ -190,12 +196,12 @@ def estate_of_person(session: Session, person_id: int) -> int | None:
 
 
 def lacking(session: Session, person_id: int, needed: Sequence[Course], *, on: date) -> list[Course]:
-    """Which of these courses the person has not behind it on that day.
+    """Return the courses among `needed` that the person has not completed by that day.
 
-    One that entitles to a certificate counts while a certificate of that kind is valid, whoever issued it;
-    one that entitles to none counts once it was passed.
+    A course that awards a certificate counts while a certificate of that kind is valid, whoever issued it.
+    Any other course counts once it was passed.
 
-    visibility: for who enrols the person.
+    visibility: for those who enrol the person.
     """
     if not needed:
         return []
@@ -226,5 +232,8 @@ def lacking(session: Session, person_id: int, needed: Sequence[Course], *, on: d
 
 
 def region_of_estate(session: Session, estate_id: int | None) -> int | None:
-    """visibility: the region alone, by which it is decided who may do something."""
+    """Return the region of an estate, or None.
+
+    visibility: the region id only, used for permission checks.
+    """
     return session.scalar(select(Estate.region_id).where(Estate.id == estate_id)) if estate_id else None

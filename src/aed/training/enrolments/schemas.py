@@ -1,4 +1,4 @@
-"""Enrolments, attendance and assessments, in and out."""
+"""Request and response schemas of enrolments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aed.training.rules import AttendanceState, EnrolmentState
 
 
 class EnrolmentIn(BaseModel):
-    """A person who wants a place."""
+    """A person to enrol."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -28,7 +28,7 @@ class EnrolmentIn(BaseModel):
 
 
 class EnrolmentAmend(BaseModel):
-    """One of the two: take the place that is offered or give one up, or move to another session."""
+    """A change to an enrolment: either a new state or a session to move to."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "withdrawn"}]})
 
@@ -43,6 +43,8 @@ class EnrolmentAmend(BaseModel):
 
 
 class EnrolmentOut(BaseModel):
+    """An enrolment with attendance, result and certificate."""
+
     id: Id
     session_id: Id
     name: str
@@ -65,5 +67,7 @@ class EnrolmentOut(BaseModel):
 
 
 class EnrolmentPage(BaseModel):
+    """A page of enrolments."""
+
     enrolments: list[EnrolmentOut]
     links: list[Link] = Field([], description="rel=next: the page that follows")

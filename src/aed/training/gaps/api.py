@@ -1,4 +1,4 @@
-"""The route of the gap table."""
+"""The route of the training gap table."""
 
 from __future__ import annotations
 
@@ -58,11 +58,14 @@ def list_gaps(
     limit: Annotated[int, Query(ge=1, le=50, description="How many estates at most")] = 10,
     cursor: Cursor = None,
 ) -> Response:
-    """How many valid, available responders are within three minutes' walk of each building in each hour of
-    the coming week, now and after the planned sessions; what lapses; the session that would help most.
+    """List coverage gaps by building and hour of the week.
 
-    For who runs the training of the estates: counts only, nobody is named. A page holds whole estates; in the
-    other formats its next one is in the Link header.
+    Counts the responders with a valid certificate who are available within three minutes' walk of each
+    building in each hour of the coming week, now and after the planned sessions. Also returns the
+    certificates that expire soon and the most useful next session for each estate.
+
+    For those who run the training of the estates; returns counts only, no names. Pages hold whole estates.
+    CSV, XLSX and GeoJSON responses give the next page in the Link header.
     """
     require_gap_viewer(viewer)
     region_ids = None

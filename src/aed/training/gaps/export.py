@@ -1,4 +1,4 @@
-"""The gap table as CSV, XLSX and GeoJSON: a row, or a point, for each building."""
+"""The gap table as CSV, XLSX and GeoJSON, with a row or point for each building."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ type Cell = str | int | float | None
 
 
 class GapFormat(StrEnum):
+    """Output formats of the gap table."""
+
     JSON = "json"
     CSV = "csv"
     XLSX = "xlsx"
@@ -54,7 +56,7 @@ _EACH_HOUR: Final = tuple(name_en(hour) for hour in range(HOURS))
 
 
 def summary(estate: EstateGaps, building: BuildingGaps, target: int) -> list[Cell]:
-    """The cells of SUMMARY."""
+    """Return the values of the `SUMMARY` columns for one building."""
     worst = building.worst_hour
     return [
         estate.estate_id,
@@ -76,7 +78,10 @@ def summary(estate: EstateGaps, building: BuildingGaps, target: int) -> list[Cel
 
 
 def csv_of(estates: Iterable[EstateGaps], target: int) -> Iterator[bytes]:
-    """UTF-8 with a byte order mark: the summary, then each hour now, then each hour after."""
+    """Yield the table as CSV in UTF-8 with a byte order mark.
+
+    Columns: the summary, each hour now, each hour after the planned sessions.
+    """
     header = [*SUMMARY, *(f"now {hour}" for hour in _EACH_HOUR), *(f"after {hour}" for hour in _EACH_HOUR)]
     yield _lines([header], "\ufeff")
     for estate in estates:
@@ -91,6 +96,7 @@ def csv_of(estates: Iterable[EstateGaps], target: int) -> Iterator[bytes]:
 
 
 def _lines(rows: Iterable[Sequence[Cell]], begins: str = "") -> bytes:
+    """Return rows as CSV bytes, with text escaped against spreadsheet formulas."""
     written = io.StringIO(begins)
     written.seek(0, io.SEEK_END)
     csv.writer(written).writerows(
@@ -100,7 +106,10 @@ def _lines(rows: Iterable[Sequence[Cell]], begins: str = "") -> bytes:
 
 
 def xlsx_of(estates: Iterable[EstateGaps], target: int, to: Path) -> None:
-    """Sheets `now` and `after` with a row for each building, and `lapses`. A row at a time goes to disk."""
+    """Write a workbook with the sheets `now` and `after` (a row for each building) and `lapses`.
+
+    Rows are written to disk one at a time, to limit memory use.
+    """
     with workbook(to, is_row_by_row=True) as book:
         bold, below = book.add_format({"bold": True}), book.add_format({"bg_color": "#F8CBAD"})
         sheets = {name: book.add_worksheet(name) for name in ("now", "after", "lapses")}
@@ -130,7 +139,7 @@ def xlsx_of(estates: Iterable[EstateGaps], target: int, to: Path) -> None:
 
 
 def geojson_of(estates: Iterable[EstateGaps], target: int, *, hour: int | None = None) -> Iterator[bytes]:
-    """A FeatureCollection of points in WGS-84, each a building with its counts."""
+    """Yield a FeatureCollection of points in WGS-84, one for each building."""
     yield b'{"type":"FeatureCollection","features":['
     begun = False
     for estate in estates:
@@ -154,6 +163,6 @@ def geojson_of(estates: Iterable[EstateGaps], target: int, *, hour: int | None =
 
 
 def json_of(estates: Iterable[EstateGaps], target: int) -> Iterator[bytes]:
-    """One JSON document a line, an estate each."""
+    """Yield JSON Lines, one estate per line."""
     for estate in estates:
         yield EstateGapsOut.of(estate, target=target, hour=None).model_dump_json().encode() + b"\n"

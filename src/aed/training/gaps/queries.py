@@ -1,6 +1,6 @@
-"""What the gap table is made of: estates and buildings, the people around them, lapses, planned sessions.
+"""Database input of the gap table: estates, buildings, responders, expiring certificates, planned sessions.
 
-Set-based: a statement each for all the estates asked about, whatever their number.
+Each function runs a fixed number of SQL statements, however many estates are requested.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def estates_run_by(
     after_id: int = 0,
     limit: int | None = None,
 ) -> list[EstateAsked]:
-    """The standing estates whose training the viewer runs, in order of id."""
+    """Return the active estates whose training the viewer runs, in order of id."""
     statement = (
         select(
             Estate.id,
@@ -78,7 +78,7 @@ def estates_run_by(
 
 
 class CoveredBuilding(NamedTuple):
-    """Where people live: a building, or the middle of an estate whose buildings are not known (no id)."""
+    """A building, or (with `id` None) the centre of an estate whose buildings are not registered."""
 
     id: int | None
     name_en: str
@@ -87,9 +87,9 @@ class CoveredBuilding(NamedTuple):
 
 
 def covered_buildings(session: Session, estates: Sequence[EstateAsked]) -> dict[int, list[CoveredBuilding]]:
-    """The buildings of each estate; of one without any, its middle.
+    """Return the buildings of each estate by estate id; for an estate without any, its centre.
 
-    visibility: of estates that the viewer was found to run.
+    visibility: the caller has checked that the viewer runs these estates.
     """
     ids = [estate.id for estate in estates]
     found: dict[int, list[CoveredBuilding]] = defaultdict(list)
@@ -123,10 +123,13 @@ def covered_buildings(session: Session, estates: Sequence[EstateAsked]) -> dict[
 
 
 _MOST_NAMED = 500
-"""Beyond it the range of ids is asked for, and the rest left out afterwards: statements have an end."""
+"""With more ids, select their whole range and filter in Python, because SQL statements have a maximum
+length.
+"""
 
 
 def _among(column: Any, ids: Sequence[int]) -> ColumnElement[bool]:
+    """Return a condition on ids that may match more rows than asked for; the caller filters the rest."""
     if len(ids) <= _MOST_NAMED:
         found: ColumnElement[bool] = column.in_(ids)
         return found
@@ -135,7 +138,10 @@ def _among(column: Any, ids: Sequence[int]) -> ColumnElement[bool]:
 
 
 def _last_valid_day() -> Any:
-    """visibility: a part of statements that choose the people."""
+    """Return a subquery of the latest `valid_until` of each responder.
+
+    visibility: part of statements that restrict the people themselves.
+    """
     return (
         select(Certificate.responder_id, func.max(Certificate.valid_until).label("valid_until"))
         .join(Responder, Responder.id == Certificate.responder_id)
@@ -149,10 +155,12 @@ def _last_valid_day() -> Any:
 def places_around(
     session: Session, *, box: BoundingBox | None, valid_from: date
 ) -> Sequence[Row[*tuple[Any, ...]]]:
-    """The places of everybody who may be called within a box (None: everywhere): the person's key, where and
-    when, and until when the certificate is valid.
+    """Return the registered places of active responders inside a box (None: everywhere).
 
-    visibility: to be counted only: no name is asked for, and no place of a person is told to anyone.
+    Each row holds the person's id, the position and hours of the place, the person's availability and pause,
+    and the last valid day of their certificate.
+
+    visibility: for counting only; the rows hold no names, and no position is returned to anyone.
     """
     last_valid = _last_valid_day()
     statement = (
@@ -184,6 +192,8 @@ def places_around(
 
 
 class Lapsing(NamedTuple):
+    """How many certificates of one kind expire on one day in an estate."""
+
     estate_id: int
     valid_until: date
     kind: CertificateKind
@@ -193,10 +203,11 @@ class Lapsing(NamedTuple):
 def lapsing_counts(
     session: Session, estates: Sequence[EstateAsked], *, at: datetime
 ) -> dict[int, list[Lapsing]]:
-    """By estate, how many certificates by which its people may be called run out on which of its days within
-    the time looked at: of each person the last one of its kind.
+    """Return, by estate, how many certificates expire on each day of the next `LAPSES_WITHIN_DAYS` days.
 
-    visibility: counts, of estates that the viewer was found to run.
+    Only the latest certificate of each kind counts for each person.
+
+    visibility: counts only, of estates that the viewer runs.
     """
     today = {estate.id: at.astimezone(ZoneInfo(estate.time_zone)).date() for estate in estates}
     last = (
@@ -235,10 +246,12 @@ def lapsing_counts(
 
 
 def planned(session: Session, *, at: datetime) -> tuple[list[PlannedSession], set[int]]:
-    """The sessions that end within the time looked at and award a certificate, with how many learn there;
-    and the keys of all who have a place in one, who may renew what they hold.
+    """Return the planned sessions that award a certificate, and the ids of people with a place in one.
 
-    visibility: counts; the keys are told to nobody.
+    Sessions count if they end within `LAPSES_WITHIN_DAYS` days. The people may renew their certificates
+    there.
+
+    visibility: counts only; the ids are for internal use and are not returned to anyone.
     """
     until = at + timedelta(days=LAPSES_WITHIN_DAYS)
     sessions = session.execute(
@@ -282,7 +295,10 @@ def planned(session: Session, *, at: datetime) -> tuple[list[PlannedSession], se
 
 
 def _is_callable(person_id: Any, *, on: date) -> ColumnElement[bool]:
-    """visibility: a part of statements that choose the people."""
+    """Return a condition: the person is an active responder with a valid certificate on that day.
+
+    visibility: part of statements that restrict the people themselves.
+    """
     return exists().where(
         Responder.person_id == person_id,
         Responder.state == ResponderState.ACTIVE,
@@ -294,12 +310,13 @@ def _is_callable(person_id: Any, *, on: date) -> ColumnElement[bool]:
 
 
 HISTORY_DAYS = 730
+"""How far back `outcomes` looks."""
 
 
 def outcomes(session: Session, *, at: datetime) -> Outcomes:
-    """What became of the network's sessions of two years that award a certificate.
+    """Return the results of all sessions of the last two years that award a certificate.
 
-    visibility: counts of the whole network, from which shares are made.
+    visibility: network-wide counts, used as rates.
     """
     held = and_(
         TrainingSession.state == SessionState.HELD,

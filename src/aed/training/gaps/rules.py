@@ -1,4 +1,4 @@
-"""How many people can come to a building in each hour of a week, and where and when they are too few."""
+"""How many people can reach a building in each hour of a week, and where and when they are too few."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aed.training.gaps.week import AWAY, HOURS, NOT_KNOWN, THERE, Week
 from aed.walking.basis import Basis
 
 LAPSES_WITHIN_DAYS: Final = 90
-"""Also how far ahead sessions count: who learns by then replaces who lapses by then."""
+"""The same horizon applies to planned sessions: new responders replace those whose certificates expire."""
 
 type Floats = NDArray[np.float64]
 type Counts = NDArray[np.int32]
@@ -24,27 +24,29 @@ type Counts = NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlaceCounts:
-    """Where people are who may be called, in parallel arrays: an entry for each place of a person."""
+    """Places of responders as parallel arrays, with one element for each place of each person."""
 
     person: NDArray[np.int64]
     lats: Floats
     lons: Floats
     pattern: NDArray[np.int32]
-    """Which row of `patterns` says when the person can be called there."""
+    """Index of the row in `patterns` that holds the person's hours at this place."""
     patterns: NDArray[np.uint8]
-    """HourStates, one below the other."""
+    """Array of shape (patterns, 168); each row is an HourStates."""
     valid_hours: NDArray[np.int16]
-    """So many hours of the week the certificate is valid: its last day included."""
+    """Number of hours of the week in which the certificate is valid, its last day included."""
     paused_hours: NDArray[np.int16]
-    """So many hours from its beginning the person pauses."""
+    """Number of hours from the start of the week in which the person has paused alerts."""
     stays: Floats
-    """The share of the person that is expected to hold a certificate when the sessions have been: 1 where it
-    does not lapse by then."""
+    """Probability that the person still holds a certificate after the planned sessions; 1 if it does not
+    expire by then.
+    """
 
     def __len__(self) -> int:
         return len(self.person)
 
     def take(self, which: NDArray[np.intp]) -> PlaceCounts:
+        """Return the places at these indexes."""
         return PlaceCounts(
             self.person[which],
             self.lats[which],
@@ -57,7 +59,10 @@ class PlaceCounts:
         )
 
     def states(self) -> tuple[NDArray[np.uint8], Floats]:
-        """Of each person the best that holds at any of the places, and what stays of the person."""
+        """Return the best state of each person over all of their places, and each person's `stays`.
+
+        Shapes: (people, 168) and (people,).
+        """
         order = np.argsort(self.person, kind="stable")
         person = self.person[order]
         found = self.patterns[self.pattern[order]]
@@ -76,15 +81,15 @@ class GapCounts:
     """How many people can come in each hour of the week."""
 
     now: Counts
-    """Who said so."""
+    """People whose registered hours say that they are there."""
     unknown: Counts
-    """And who may be there: their hours are not known. They are called too, but nobody counts on them."""
+    """People whose hours are not known. They are alerted too, but are not counted as available."""
     staying: Floats
-    """What is expected to be left of `now` when the certificates that lapse have lapsed."""
+    """Expected value of `now` after the expiring certificates have expired."""
 
 
 def counted(people: PlaceCounts) -> GapCounts:
-    """Everybody once, whatever the places."""
+    """Count each person once, however many places they have."""
     states, stays = people.states()
     is_there = states == THERE
     return GapCounts(
@@ -94,24 +99,24 @@ def counted(people: PlaceCounts) -> GapCounts:
     )
 
 
-# --- what is expected of sessions -----------------------------------------------------------------------
+# --- expected results of sessions -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What became of the sessions that were held: how many places there were, were taken, and so on."""
+    """Results of past sessions: how many places were offered and taken, and how many people passed."""
 
     sessions: int = 0
     places: int = 0
     taken: int = 0
     passed: int = 0
     serving: int = 0
-    """Of those who passed: who may be called now."""
+    """People who passed and are active responders now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What is expected of a session, as shares, and how many places one has."""
+    """Expected rates of a session, and its expected number of places."""
 
     filled: float
     passes: float
@@ -120,17 +125,17 @@ class Expectation:
 
     @property
     def responders_a_place(self) -> float:
-        """Of a place that is open still."""
+        """Expected new responders for each place that is still free."""
         return self.filled * self.passes * self.serves
 
 
 ASSUMED: Final = Expectation(filled=0.8, passes=0.8, serves=0.5, places=20.0)
-"""Until there is a history. It counts as much as ten places (for `places`: one session) of it."""
+"""Prior for the rates. It weighs as much as ten observations (for `places`: as one session)."""
 _ASSUMED_WEIGHT: Final = 10
 
 
 def expectation(of: Outcomes) -> Expectation:
-    """From what has been, with the assumption counted in as if it had been seen on ten places."""
+    """Estimate the rates from past results, with `ASSUMED` as the prior."""
 
     def share(done: int, of_all: int, assumed: float) -> float:
         return (done + assumed * _ASSUMED_WEIGHT) / (of_all + _ASSUMED_WEIGHT)
@@ -145,7 +150,7 @@ def expectation(of: Outcomes) -> Expectation:
 
 @dataclass(frozen=True, slots=True)
 class PlannedSession:
-    """A session that ends within the time looked at, and awards a certificate."""
+    """A planned session that awards a certificate and ends within `LAPSES_WITHIN_DAYS` days."""
 
     session_id: int
     estate_id: int | None
@@ -153,15 +158,16 @@ class PlannedSession:
     held: int
     """Places taken or offered."""
     learners: Mapping[int | None, int]
-    """Of who holds a place and cannot be called yet: how many belong to which estate."""
+    """Number of enrolled people who are not responders yet, by estate."""
 
 
 def expected_responders(sessions: list[PlannedSession], usual: Expectation) -> dict[int, float]:
-    """How many more people each estate can count on when these sessions have been.
+    """Return how many new responders each estate can expect from the planned sessions.
 
-    1. Whoever has a place and cannot be called yet: passes, and offers to be called, by the usual shares.
-    2. Places that are open still fill up to the usual share; by people of the estate whose session it is.
-    What belongs to no estate is counted nowhere: nobody knows where these people live.
+    1. Enrolled people who are not responders yet pass and register at the usual rates.
+    2. Free places fill up to the usual rate, with people of the session's estate.
+
+    People and sessions without an estate are not counted, because it is not known where the people live.
     """
     found: dict[int, float] = {}
     for each in sessions:
@@ -182,10 +188,11 @@ _PRESENCE_WEIGHT: Final = 4.0
 
 
 def presence(states: NDArray[np.uint8], *, among_those_there_at: int | None = None) -> Floats:
-    """The share of people who are there in each hour, of those whose hours are known: what is expected of
-    more people like them. With an hour given, of those who are there then: they can come to a course in it.
+    """Return the expected share of people who are there in each hour, among those with known hours.
 
-    A half is counted in as if seen of four people, so that few say little.
+    With `among_those_there_at`, use only people who are there in that hour, such as those who can attend a
+    course in it. A share of one half, weighted as four people, is added as a prior. The result has shape
+    (168,).
     """
     people = states
     if among_those_there_at is not None:
@@ -201,7 +208,7 @@ def presence(states: NDArray[np.uint8], *, among_those_there_at: int | None = No
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BuildingGaps:
-    """Who can come to one building. `building_id` None: the estate's middle, its buildings are not known."""
+    """Coverage of one building; with `building_id` None, of the centre of an estate."""
 
     building_id: int | None
     name_en: str
@@ -211,23 +218,25 @@ class BuildingGaps:
     now: Counts
     unknown: Counts
     after: Floats
-    """Expected, when the planned sessions have been and certificates have lapsed."""
+    """Expected number of people after the planned sessions and the expiring certificates."""
 
     def hours_below(self, target: int) -> int:
+        """Return the number of hours of the week in which fewer than `target` people can come."""
         return int((self.now < target).sum())
 
     def hours_below_after(self, target: int) -> int:
+        """Return the number of hours in which fewer than `target` people are expected later."""
         return int((self.after < target).sum())
 
     @property
     def worst_hour(self) -> int:
-        """The first of those in which the fewest can come."""
+        """The first hour of the week in which the fewest people can come."""
         return int(self.now.argmin())
 
 
 @dataclass(frozen=True, slots=True)
 class Lapse:
-    """So many certificates of a kind have this as their last day, and were not renewed."""
+    """How many certificates of one kind expire on one day without having been renewed."""
 
     valid_until: date
     kind: CertificateKind
@@ -236,24 +245,26 @@ class Lapse:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """The session that would help the estate most."""
+    """The session that would improve the estate's coverage most."""
 
     estate_id: int
     building_id: int | None
-    """Near which it is missed most."""
+    """The building with the largest gap, near which to hold the session."""
     starts_on: date
     hour: int
-    """Of the week, in which it begins."""
+    """Hour of the week at which the session begins: 0 is Monday 00:00."""
     places: int
     expected_responders: float
     hours_lifted: float
-    """Building-hours that are expected to be at the target then, and would not be without."""
+    """Expected number of building-hours that reach the target because of the session."""
     because_en: tuple[str, ...]
     because_zh: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EstateGaps:
+    """Coverage of one estate for one week."""
+
     estate_id: int
     name_en: str
     name_zh: str
@@ -262,22 +273,27 @@ class EstateGaps:
     buildings: tuple[BuildingGaps, ...]
     lapses: tuple[Lapse, ...]
     sessions_planned: int
-    """That end within the time looked at and award a certificate; the estate's own, or with people of it."""
+    """Sessions that award a certificate and end within `LAPSES_WITHIN_DAYS` days: those of the estate and
+    those with people of the estate.
+    """
     responders_expected: float
     suggestion: Suggestion | None
 
     @property
     def lapsing(self) -> int:
+        """The number of certificates that expire within `LAPSES_WITHIN_DAYS` days."""
         return sum(each.count for each in self.lapses)
 
     def hours_below(self, target: int) -> int:
+        """Return the number of building-hours in which fewer than `target` people can come."""
         return sum(each.hours_below(target) for each in self.buildings)
 
     def hours_below_after(self, target: int) -> int:
+        """Return the number of building-hours in which fewer than `target` are expected later."""
         return sum(each.hours_below_after(target) for each in self.buildings)
 
     @property
     def fewest(self) -> Counts:
-        """Of each hour, how many can come to the building that has the fewest."""
+        """For each hour, the number of people who can come to the least covered building."""
         fewest: Counts = np.array([each.now for each in self.buildings]).min(axis=0)
         return fewest

@@ -1,4 +1,4 @@
-"""The gap table, out."""
+"""Response schemas of the gap table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HOURS = "One number an hour from Monday 00:00 on, 168 in all; one alone where a
 
 
 class BuildingGapsOut(BaseModel):
-    """How many people can come to one building."""
+    """How many people can reach one building."""
 
     id: Id | None = Field(description="null: the estate's middle, its buildings are not known")
     name_en: str
@@ -52,6 +52,8 @@ class BuildingGapsOut(BaseModel):
 
 
 class LapseOut(BaseModel):
+    """How many certificates of one kind expire on one day."""
+
     valid_until: date
     kind: CertificateKind
     count: int
@@ -62,7 +64,7 @@ class LapseOut(BaseModel):
 
 
 class SuggestionOut(BaseModel):
-    """Where and when the next session would help most."""
+    """The session that would improve coverage most."""
 
     building_id: Id | None = Field(description="Near which it is missed most")
     starts_on: date
@@ -88,7 +90,7 @@ class SuggestionOut(BaseModel):
 
 
 class EstateGapsOut(BaseModel):
-    """One estate's coming week."""
+    """Coverage of one estate for the coming week."""
 
     estate_id: Id
     name_en: str
@@ -124,7 +126,7 @@ class EstateGapsOut(BaseModel):
 
 
 class GapsOut(BaseModel):
-    """The gap table, a page of estates at a time."""
+    """A page of the gap table; each page holds whole estates."""
 
     target: int = Field(description="So many should be able to come")
     walk_seconds: float = Field(description="Within this")
@@ -134,7 +136,7 @@ class GapsOut(BaseModel):
 
 
 class GapFeature(BaseModel):
-    """A building on the map, with its counts."""
+    """A building as a GeoJSON feature, with its counts."""
 
     model_config = ConfigDict(extra="forbid")
 

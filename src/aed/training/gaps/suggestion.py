@@ -23,10 +23,10 @@ from aed.training.gaps.rules import BuildingGaps, Expectation, Floats, Lapse, Su
 from aed.training.gaps.week import DAYS_EN, DAYS_ZH, HOURS, Week
 
 STARTS: Final = (9, 14, 18)
-"""Morning, afternoon, evening: a course of four hours fits after each."""
+"""Morning, afternoon and evening; each leaves room for a course of four hours."""
 COURSE_HOURS: Final = 4
 LEAD_DAYS: Final = 14
-"""Until people have heard of a session and enrolled."""
+"""Time for people to hear of a session and enrol."""
 
 _HOUR: Final = np.arange(HOURS) % 24
 _IS_WEEKEND: Final = np.arange(HOURS) >= 5 * 24
@@ -41,25 +41,27 @@ _PARTS: Final[tuple[tuple[NDArray[np.bool_], str, str], ...]] = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NearbyPeople:
-    """What is known of an estate when a session for it is thought of."""
+    """Input of `suggest` for one estate."""
 
     estate_id: int
     week: Week
     buildings: Sequence[BuildingGaps]
     near: Floats
-    """Of each building, the share of the estate's buildings that are within the walk of it; itself is one."""
+    """For each building, the share of the estate's buildings within walking distance, itself included."""
     states: NDArray[np.uint8]
-    """HourStates of the people around, one below the other."""
+    """HourStates of the people nearby; shape (people, 168)."""
     lapses: Sequence[Lapse]
 
 
 def suggest(
     around: NearbyPeople, usual: Expectation, *, target: int, today: date, holidays: Collection[date] = ()
 ) -> Suggestion | None:
-    """The best session; None where every building has enough in every hour.
+    """Return the most useful session; None if no building misses the target in any hour.
 
-    1. Weigh each slot of the week by how many building-hours it is expected to lift; of equals the first.
-    2. It is held near the building that misses most, on the first such day in two weeks that is no holiday.
+    1. Score each slot of the week by the building-hours that it is expected to lift to the target. The first
+       of equal slots wins.
+    2. Hold the session near the building with the largest gap, on the first such weekday at least two weeks
+       ahead that is not a holiday.
     """
     after = np.array([each.after for each in around.buildings])
     missing = np.ceil(np.maximum(0.0, target - after) - 1e-9).astype(np.int64)
@@ -97,7 +99,7 @@ def suggest(
 
 
 def _lifted(missing: NDArray[np.int64], more: Floats) -> float:
-    """How many cells with something missing are expected to miss nothing, when Poisson(more) come to each."""
+    """Return the expected number of cells whose gap is closed when Poisson(more) people are added to each."""
     below = missing > 0
     wanted, mean = missing[below], more[below]
     term = np.exp(-mean)
@@ -112,6 +114,7 @@ def _lifted(missing: NDArray[np.int64], more: Floats) -> float:
 
 
 def _first_day(earliest: date, weekday: int, holidays: Collection[date]) -> date:
+    """Return the first day with that weekday, not before `earliest`, that is not a holiday."""
     day = earliest + timedelta(days=(weekday - earliest.weekday()) % 7)
     while day in holidays:
         day += timedelta(days=7)
@@ -128,6 +131,7 @@ def _because(
     lifted: float,
     target: int,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the reasons for the suggestion as sentences, in English and in Chinese."""
     cells = int(below.sum())
     part = max(_PARTS, key=lambda each: int(below[:, each[0]].sum()))
     in_part = int(below[:, part[0]].sum())

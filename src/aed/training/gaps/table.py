@@ -1,10 +1,11 @@
-"""The gap table: of each building, how many people can come in time in each hour of a week.
+"""The gap table: how many people can reach each building in time, for each hour of a week.
 
-1. Everybody who may be called and has a place is read once, as arrays; so are buildings, lapses and sessions.
-2. From each building one walks as far as one gets in three minutes, on the walking network; without one, or
-   where it has no street, in a straight line, than which the walk is taken to be half as long again. Gates
-   stand open for who comes to help a neighbour, but locked ones.
-3. Who is met is counted, hour by hour, and once whatever the places.
+1. Read all responders with a registered place once, as arrays, with buildings, expiring certificates and
+   sessions.
+2. From each building, search the walking network as far as people walk in three minutes. Without a network,
+   or without a street nearby, use the straight line, with walks assumed to be half as long again. Gates
+   count as open unless they are locked.
+3. Count the people within that walk for each hour, each person once.
 """
 
 from __future__ import annotations
@@ -53,14 +54,14 @@ type Progress = Callable[[int], None]
 type Chosen = NDArray[np.intp]
 
 READ_ONE_BY_ONE: Final = 50
-"""Of so many estates the people around each are read for themselves; of more, everybody at once."""
+"""Up to this many estates, read the people around each one separately; beyond it, read all people at once."""
 _METRES_PER_DEGREE: Final = 111_195.0
 _PLANE_ERROR: Final = 1.015
-"""A plane of that scale is off by at most 0.6 per cent over such distances."""
+"""The flat projection at that scale is off by at most 0.6 per cent over such distances."""
 
 
 def gap_walk_metres(settings: Settings) -> float:
-    """How far people walk in an estate in the time that counts, from receipt of a call."""
+    """Return how far people walk in an estate within the target time, counted from the alert."""
     seconds = settings.gap_walk_seconds - settings.arrival.reaction_seconds
     return metres_walked_in(seconds, estate_pace(settings.arrival), settings.arrival)
 
@@ -75,9 +76,11 @@ def gap_table(
     target: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[EstateGaps]:
-    """The coming week of each of these estates, in their order. `progress` hears how many buildings are done.
+    """Yield the coming week of each estate, in the given order.
 
-    visibility: the estates are those of `queries.estates_run_by`; the answer holds counts only.
+    `progress` is called with the number of finished buildings.
+
+    visibility: the estates come from `queries.estates_run_by`; the results hold counts only.
     """
     if not asked:
         return
@@ -153,11 +156,12 @@ def gap_table(
 
 
 def _eve(at: datetime) -> date:
-    """A day on which it is not yet today anywhere."""
+    """Return yesterday's UTC date, which is not after today's date in any time zone."""
     return at.date() - timedelta(days=1)
 
 
 def _box_around(positions: Sequence[Position], metres: float) -> BoundingBox:
+    """Return a bounding box that contains every point within `metres` of the positions."""
     lats, lons = [each.lat for each in positions], [each.lon for each in positions]
     north = metres * _PLANE_ERROR / _METRES_PER_DEGREE
     widest = max(math.cos(math.radians(min(89.0, max(map(abs, lats)) + north))), 1e-3)
@@ -170,11 +174,11 @@ def _box_around(positions: Sequence[Position], metres: float) -> BoundingBox:
     )
 
 
-# --- the people -----------------------------------------------------------------------------------------
+# --- people ---------------------------------------------------------------------------------------------
 
 
 class _People:
-    """Rows of `places_around` as arrays, from south to north."""
+    """Rows of `places_around` as arrays, with an index by latitude."""
 
     def __init__(self, rows: Sequence[Row[*tuple[Any, ...]]]) -> None:
         kinds: dict[tuple[str | None, str | None], int] = {}
@@ -203,7 +207,10 @@ class _People:
         renewing: Collection[int],
         passes: float,
     ) -> PlaceCounts:
-        """Those in the box, as they are in that week. `passes`: of those who renew, the share expected to."""
+        """Return the places inside the box, with their hours in that week.
+
+        `passes` is the expected share of people in `renewing` who pass and renew their certificate.
+        """
         first, end = np.searchsorted(self._sorted_lats, [box.south, box.north])
         chosen = self._order[first:end]
         chosen = chosen[(self._lons[chosen] >= box.west) & (self._lons[chosen] <= box.east)]
@@ -227,6 +234,7 @@ class _People:
         )
 
     def _in_week(self, week: Week, calendar: HolidayCalendar | None) -> _InAWeek:
+        """Evaluate all distinct hours for that week, and the validity and pause of each place."""
         each: dict[str | None, NDArray[np.uint8]] = {
             text: hour_states(text, week, calendar)
             for text in {text for pair in self._kinds for text in pair}
@@ -244,27 +252,29 @@ class _People:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _InAWeek:
+    """The parts of PlaceCounts that depend on the week."""
+
     patterns: NDArray[np.uint8]
     valid_hours: NDArray[np.int16]
     paused_hours: NDArray[np.int16]
 
 
-# --- the walks ------------------------------------------------------------------------------------------
+# --- walks ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Met:
-    """Who is within the walk of a house."""
+    """The people within walking distance of a building."""
 
     people: Chosen
     houses: int
-    """Of the same estate, itself counted."""
+    """Number of buildings of the same estate within the walk, itself included."""
     basis: Basis
 
 
 @dataclass(slots=True, eq=False)
 class _Walks:
-    """Walks of so many metres from the houses of an estate."""
+    """Walks of at most `metres` from the buildings of an estate."""
 
     network: WalkingNetwork | None
     those: Sequence[CoveredBuilding]
@@ -276,19 +286,21 @@ class _Walks:
     _footings: Footings | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        """Where people and, behind them, houses are."""
+        """Combine the positions of people and, after them, of buildings."""
         self._lats = np.concatenate([self.people.lats, [house.position.lat for house in self.those]])
         self._lons = np.concatenate([self.people.lons, [house.position.lon for house in self.those]])
         if self.network is not None:
             self._footings = self.network.footings(self._lats, self._lons)
 
     def from_house(self, number: int) -> _Met:
+        """Return the people within the walk of building `number`."""
         here, itself = self.those[number].position, len(self.people) + number
         reached, basis = self._reached(here, itself)
         is_person = reached < len(self.people)
         return _Met(reached[is_person], int((~is_person).sum()), basis)
 
     def _reached(self, here: Position, itself: int) -> tuple[Chosen, Basis]:
+        """Return the indexes of the positions within the walk, and the basis of the measurement."""
         network, standing = self.network, self._footings
         if network is None or standing is None or (start := standing.one(itself, network.chains)) is None:
             return self._straight(here, self.metres / self.detour), Basis.STRAIGHT_LINE
@@ -299,14 +311,14 @@ class _Walks:
         footings = standing.take(around)
         by_street = around[np.isfinite(reach.costs(footings))]
         beside = around[footings.edge < 0]
-        if len(beside):  # no street near them: their walk is estimated, as the lookup does
+        if len(beside):  # no street nearby: estimate the walk, as the lookup does
             near = self._straight(here, self.metres / self.detour)
             beside = np.intersect1d(beside, near)
         itself_too = np.array([itself], dtype=np.intp)
         return np.unique(np.concatenate([by_street, beside, itself_too])), Basis.WALKING_NETWORK
 
     def _about(self, here: Position, metres: float) -> tuple[Chosen, Floats]:
-        """Whatever is that near on a plane, and how near."""
+        """Return the indexes within `metres` in the flat projection, and their distances."""
         north = (self._lats - here.lat) * _METRES_PER_DEGREE
         east = (self._lons - here.lon) * (_METRES_PER_DEGREE * math.cos(math.radians(here.lat)))
         away = np.hypot(north, east)
@@ -314,7 +326,10 @@ class _Walks:
         return near, away[near]
 
     def _straight(self, here: Position, metres: float) -> Chosen:
-        """Whatever is that near on the spheroid: where the plane is not sure, it is measured."""
+        """Return the indexes within `metres` on the ellipsoid.
+
+        Only distances that are close to the limit are measured exactly.
+        """
         near, away = self._about(here, metres * _PLANE_ERROR)
         is_within = away <= metres / _PLANE_ERROR
         doubtful = np.flatnonzero(~is_within)
