@@ -189,16 +189,6 @@ def set_signs(
     )
 
 
-@router.post("/incidents/{incident_id}/close")
-def close_incident(
-    session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: CloseIn
-) -> IncidentOut:
-    """Close an incident; everybody who was alerted is notified."""
-    return IncidentOut.of(
-        lifecycle.close_incident(session, viewer, incident_id, body.outcome, body.note, at=clock.now())
-    )
-
-
 @router.post("/incidents/{incident_id}/alerts/{alert_id}")
 def answer_alert_on_behalf(
     request: Request,
@@ -328,3 +318,13 @@ def delete_exclusion(
 ) -> SteeringResultOut:
     """Lift an exclusion. For dispatchers of the region."""
     return _out(steering.lift_exclusion(session, viewer, incident_id, exclusion_id, now=_now(request)))
+
+
+@router.post("/incidents/{incident_id}/close")
+def close_incident(
+    session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: CloseIn
+) -> IncidentOut:
+    """Close an incident; everybody who was alerted is notified."""
+    return IncidentOut.of(
+        lifecycle.close_incident(session, viewer, incident_id, body.outcome, body.note, at=clock.now())
+    )
