@@ -1,4 +1,4 @@
-"""Taking in a check with all that follows from it."""
+"""Recording checks and their photos, and maintaining check policies."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from aed.upkeep.rules import (
 
 @dataclass(frozen=True, slots=True)
 class RecordedCheck:
-    """A check that was taken in: now, or when it was sent before."""
+    """A recorded check and its device; `is_new` is false if the same check had been sent before."""
 
     check: Check
     device: Device
@@ -61,17 +61,20 @@ class RecordedCheck:
 def record_check(
     session: Session, who: Viewer, device_id: int, new: CheckIn, *, at: datetime
 ) -> RecordedCheck:
-    """The check is kept, and what follows from it holds.
+    """Record a check and apply its consequences.
 
-    1. One that was sent before under its key is answered as it was then.
-    2. What was replaced and where the device was put is written into the register.
-    3. What it says begins quarantines, and lifts those that it answers (`rules.consequences`).
-    4. What passers-by reported before it was answered is closed.
-    5. What it confirms is written down, and a retrieval before it is asked after no longer.
-    6. One that arrives after a later check was answered is kept, and of what it says only that holds which no
-       later one has overtaken: what was replaced.
+    1. Return the stored check if the same one was sent before under its key.
+    2. Write replaced consumables and a changed position into the register.
+    3. Begin the quarantines that follow from the answers, and lift those that the check resolves (see
+       `rules.consequences`).
+    4. Close the fault reports made before the check was answered.
+    5. Store the facts that it confirms, and close earlier open retrievals of the device.
+    6. If a later check was answered already, store this one as late and apply only replacements that no
+       later check has superseded.
 
-    Raises Conflict for another check under a key that is taken.
+    Raises Conflict if another check was sent under the same key, if the device is withdrawn, or if two
+    copies arrive at once; InvalidInput for an implausible `answered_at` or consumable; NotFound, NotSignedIn
+    or NotAllowed if the viewer may not check the device.
     """
     device = device_queries.device(session, who, device_id, for_update=True)
     require_check_allowed(who, new.kind, device.estate_id, device.region_id)
@@ -152,9 +155,10 @@ def record_check(
 
 
 def _fitted(replaced: Sequence[ReplacedIn], terms: Terms, *, day: date) -> list[ConsumableIn]:
-    """What is in the device now. What says no date itself lasts as long as the policy says.
+    """Return the replaced consumables with their expiry dates.
 
-    Raises InvalidInput for what may not be used any longer, and where no date is to be had.
+    A consumable without a date lasts as long as the policy says, counted from `day`. Raises InvalidInput for
+    one that has expired, and for one without a date if the policy sets no lifetime.
     """
     lives = {ConsumableKind.BATTERY: terms.battery_months}
     fitted = []
@@ -176,7 +180,7 @@ def _fitted(replaced: Sequence[ReplacedIn], terms: Terms, *, day: date) -> list[
 
 
 def _replaced(device: Device, fitted: Sequence[ConsumableIn]) -> dict[str, Any]:
-    """Old and new, as the check keeps it."""
+    """Return each replaced consumable with its lot and expiry before and after, for `Check.replaced`."""
     before = {item.kind: item for item in reversed(device.consumables)}  # of several the first to expire
     kept: dict[str, Any] = {}
     for each in fitted:
@@ -193,7 +197,7 @@ def _replaced(device: Device, fitted: Sequence[ConsumableIn]) -> dict[str, Any]:
 def _write_into_register(
     session: Session, who: Viewer, device: Device, new: CheckIn, check: Check, *, at: datetime
 ) -> None:
-    """Where the device is, and when it was last found in order."""
+    """Update the device's position and, if the check passed, the day on which it was last checked."""
     found = (
         DeviceAmend(**new.moved.model_dump(exclude_unset=True)) if new.moved is not None else DeviceAmend()
     )
@@ -213,7 +217,7 @@ def _notify_of_check(
     *,
     at: datetime,
 ) -> None:
-    """What is wrong and no reason to quarantine, to whoever keeps it."""
+    """Notify the device's keepers of problems that do not quarantine it."""
     if not wrong:
         return
     words = [PROBLEMS[question] for question in wrong]
@@ -234,11 +238,11 @@ MAX_PHOTOS_PER_CHECK: Final = 5
 def add_photo(
     session: Session, who: Viewer, check_key: str, sent: bytes, picture: Picture, *, at: datetime
 ) -> Photo:
-    """The picture, which was made anew from what was sent, is kept with its check. The same file again is the
-    same photo.
+    """Store a photo of a check; return the existing photo if the same file was sent before.
 
-    For whoever may check the device, and holds the key of the check: nobody else was told it. Raises NotFound
-    for no such check, Conflict for too many.
+    `picture` is the re-encoded image of the uploaded bytes `sent`. For viewers who may check the device and
+    know the key of the check. Raises NotFound for an unknown key, and Conflict if the check has the maximum
+    number of photos.
     """
     check = _check_to_show(session, who, check_key, for_update=True)
     digest = hashlib.sha256(sent).hexdigest()
@@ -260,13 +264,16 @@ def add_photo(
 
 
 def require_photo(session: Session, who: Viewer, check_key: str, sent: bytes | None = None) -> None:
-    """Refuse what `add_photo` would refuse, before a photo is read (without `sent`), or decoded."""
+    """Raise what `add_photo` would raise, before the upload is read (`sent` is None) or decoded."""
     check = _check_to_show(session, who, check_key)
     if sent is not None:
         _same(session, check, hashlib.sha256(sent).hexdigest())
 
 
 def _check_to_show(session: Session, who: Viewer, check_key: str, *, for_update: bool = False) -> Check:
+    """Return the check with that key. Raises NotFound, or NotSignedIn or NotAllowed if `who` may not check
+    the device.
+    """
     check = queries.check_by_key(session, check_key)
     if check is None:
         raise NotFound("There is no check under this key: send the check first.", field="check")
@@ -276,7 +283,9 @@ def _check_to_show(session: Session, who: Viewer, check_key: str, *, for_update:
 
 
 def _same(session: Session, check: Check, digest: str) -> Photo | None:
-    """The photo that was made of the same file. Raises Conflict where there is none, nor room for another."""
+    """Return the photo made from the same file, or None. Raises Conflict if there is none and the check is
+    full.
+    """
     known = queries.photos_of(session, check.id)
     for each in known:
         if each.sent_sha256 == digest:
@@ -287,9 +296,10 @@ def _same(session: Session, check: Check, digest: str) -> Photo | None:
 
 
 def create_policy(session: Session, who: Viewer, new: PolicyIn, *, at: datetime) -> Policy:
-    """It is in force from now on. An estate's own is its manager's to make, any other an administrator's.
+    """Create a policy and put it in force.
 
-    Raises Conflict where one is in force for the same already.
+    A manager may do so for their estate; any other policy needs an administrator. Raises Conflict if a
+    policy for the same estate, maker and model is already in force.
     """
     _may_decide(session, who, new.estate_id)
     policy = Policy(
@@ -308,6 +318,7 @@ def create_policy(session: Session, who: Viewer, new: PolicyIn, *, at: datetime)
 def amend_policy(
     session: Session, who: Viewer, policy_id: int, change: PolicyAmend, *, version: int, at: datetime
 ) -> Policy:
+    """Amend the given fields of a policy. Raises Conflict if `version` is not the current one."""
     policy = queries.policy(session, who, policy_id)
     _may_decide(session, who, policy.estate_id)
     require_version(policy, version)
@@ -320,7 +331,7 @@ def amend_policy(
 
 
 def withdraw_policy(session: Session, who: Viewer, policy_id: int, *, version: int, at: datetime) -> Policy:
-    """The next wider policy holds from now on, or the default."""
+    """Withdraw a policy; the next wider policy, or the default, applies from then on."""
     policy = queries.policy(session, who, policy_id)
     _may_decide(session, who, policy.estate_id)
     require_version(policy, version)
@@ -331,6 +342,7 @@ def withdraw_policy(session: Session, who: Viewer, policy_id: int, *, version: i
 
 
 def _may_decide(session: Session, who: Viewer, estate_id: int | None) -> None:
+    """Raise NotSignedIn, NotAllowed or NotFound if the viewer may not decide on policies of this estate."""
     region_id = None
     if estate_id is not None:
         if who.person_id is None:
@@ -340,5 +352,7 @@ def _may_decide(session: Session, who: Viewer, estate_id: int | None) -> None:
 
 
 def _scope(estate_id: int | None, maker: str | None, model: str | None) -> str:
-    """One word for what a policy is for, whatever the case of maker and model."""
+    """Return the estate, maker and model as one key, case-insensitive, for the unique index of policies in
+    force.
+    """
     return "|".join((str(estate_id or ""), (maker or "").casefold(), (model or "").casefold()))

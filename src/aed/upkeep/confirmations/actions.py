@@ -1,4 +1,4 @@
-"""Writing down that what the register says of a device is so."""
+"""Confirming facts about devices, and asking people nearby to confirm them."""
 
 from __future__ import annotations
 
@@ -35,13 +35,14 @@ from aed.upkeep.retrievals.rules import ANSWERABLE_OUTCOMES
 from aed.upkeep.rules import CheckKind, Fact, FaultKind, RetrievalOutcome
 
 _IF_NOT = {Fact.POSITION: FaultKind.MISSING, Fact.HOURS: FaultKind.NO_ACCESS}
-"""What a no comes to: somebody of the house looks."""
+"""The kind of fault report that a denied fact becomes."""
 
 
 def confirm_fact(session: Session, who: Viewer, device_id: int, new: ConfirmIn, *, at: datetime) -> Device:
-    """Where the device is, or when it can be had, is confirmed; a no is a report to whoever keeps it.
+    """Confirm or deny the position or access hours of a device; a denial becomes a fault report.
 
-    For whoever may glance at it. Raises NotFound, NotSignedIn, NotAllowed, and Conflict for a withdrawn one.
+    For viewers who may glance at the device. Raises NotFound, NotSignedIn or NotAllowed, and Conflict for a
+    withdrawn device.
     """
     device = device_queries.device(session, who, device_id, for_update=True)
     require_check_allowed(who, CheckKind.GLANCE, device.estate_id, device.region_id)
@@ -63,7 +64,10 @@ def record_answer(
     *,
     at: datetime,
 ) -> None:
-    """What somebody says to one of the questions, with what follows. The device was read for update."""
+    """Store a person's answer about a fact and apply its consequences.
+
+    YES confirms the fact, NO files a fault report, NOT_NOW does nothing. The device was read for update.
+    """
     if answer is FactAnswer.YES:
         record_confirmations(session, who, device, [fact], at=at)
     elif answer is FactAnswer.NO:
@@ -76,10 +80,11 @@ def record_answer(
 def record_confirmations(
     session: Session, who: Viewer, device: Device, facts: Collection[Fact], *, at: datetime
 ) -> None:
-    """These are confirmed as of `at`, unless somebody confirmed them later; whoever was asked is asked no
-    more.
+    """Store that these facts were confirmed at `at`, unless a later confirmation exists.
 
-    visibility: for whoever may confirm it.
+    Closes the open confirmation requests about them.
+
+    visibility: for viewers who may confirm the device.
     """
     for fact in facts:
         row = session.get(Confirmation, (device.id, fact))
@@ -109,8 +114,10 @@ def send_request(
     lapses_at: datetime,
     public_url: str,
 ) -> bool:
-    """The person is asked whether it is so. False where no message can reach the person; then nothing is
-    kept. The device is read with its estate and region."""
+    """Ask a person to confirm a fact; return False, and store nothing, if no message can reach them.
+
+    The device was read with its estate and region.
+    """
     key = KEY_PREFIX + secrets.token_urlsafe(24)
     en, zh = FACT_QUESTIONS[fact]
     link = f"{public_url}/c/{key}"
@@ -140,9 +147,10 @@ def send_request(
 def answer_request(
     session: Session, viewer: Viewer, which: str, answer: str, note: str | None, *, at: datetime
 ) -> ConfirmationRequest:
-    """The question is answered, with all that follows. The same answer again changes nothing.
+    """Store the answer to a confirmation request and apply its consequences.
 
-    Raises NotFound, InvalidInput for what is no answer to it, Conflict where it is closed.
+    Giving the same answer again changes nothing. Raises NotFound, InvalidInput if the answer does not fit
+    the request, and Conflict if the request is closed or has lapsed.
     """
     found = queries.confirmation_request(session, viewer, which)
     device = labelled_device(session, found.device_id)  # the device first, as everybody locks it
@@ -172,16 +180,18 @@ def answer_request(
 
 
 DEVICES: Final = 2_000
-"""So many are looked at in a run; each run goes on where the one before ended, round the register."""
+"""Number of device ids examined per run. Each run continues where the previous one ended, in a cycle."""
 FROM_HOUR, UNTIL_HOUR = 9, 20
-"""Nobody is asked by night."""
+"""Local hours during which people are asked, from the first up to and excluding the second."""
 
 
 def ask_people_nearby(session: Session, *, at: datetime, numbers: Trust, public_url: str, run: int) -> int:
-    """How many were asked. Of each device one thing, of each person one in `ask_every_days`, by day.
+    """Ask people nearby to confirm facts whose confidence has faded; return how many were asked.
 
-    `run` counts the runs: which part of the register is looked at follows from it.
-    visibility: for the timetable.
+    Asks about one fact per device, and each person at most once in `ask_every_days`, during the day at the
+    device. `run` counts the runs and selects which part of the register is examined.
+
+    visibility: for the scheduler.
     """
     lapse(session, at=at)
     highest = queries.highest_device_id(session)
@@ -217,4 +227,5 @@ def ask_people_nearby(session: Session, *, at: datetime, numbers: Trust, public_
 
 
 def _is_by_day(time_zone: str, at: datetime) -> bool:
+    """Return whether the local hour lies between FROM_HOUR and UNTIL_HOUR."""
     return FROM_HOUR <= at.astimezone(ZoneInfo(time_zone)).hour < UNTIL_HOUR

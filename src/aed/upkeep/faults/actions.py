@@ -1,4 +1,4 @@
-"""Taking a device out of what is offered, and bringing it back."""
+"""Beginning and lifting quarantines, and handling fault reports."""
 
 from __future__ import annotations
 
@@ -47,10 +47,11 @@ def begin_quarantines(
     check: Check | None = None,
     report: FaultReport | None = None,
 ) -> None:
-    """The device is not offered from now on, for these reasons, and whoever keeps it is told.
+    """Quarantine a device for each of these reasons and notify its keepers.
 
-    A reason that stands already goes on standing. `since`: when it was so, where that was before it was told.
-    `device` was read for update, with its estate and region: of two who begin, one waits for the other.
+    Skips reasons for which the device is already quarantined. `since` is when the reason arose, if earlier
+    than `at`. The device must have been read for update, with its estate and region, so that concurrent
+    calls wait for each other.
     """
     standing = list(queries.active_quarantines(session, device.id))
     known = {each.reason for each in standing}
@@ -91,7 +92,11 @@ def begin_recall(
     *,
     at: datetime,
 ) -> None:
-    """The same for a recall. `standing` are the device's quarantines; its keeper is told of all at once."""
+    """Quarantine a device because of a recall, without notifying its keepers.
+
+    `standing` holds the device's active quarantines. The caller notifies each keeper once for all of their
+    devices.
+    """
     others = list(standing)
     quarantine = Quarantine(
         device_id=device.id,
@@ -115,8 +120,11 @@ def lift_quarantines(
     check: Check,
     at: datetime,
 ) -> None:
-    """The check answers these reasons, as far as they stood when it was answered. The device is offered again
-    when none is left, unless somebody had taken it out of service by hand before."""
+    """Lift the quarantines for these reasons that began before the check was answered.
+
+    The device returns to service when none is left, unless it was taken out of service manually before the
+    first quarantine.
+    """
     standing = queries.active_quarantines(session, device.id)
     ended = [each for each in standing if each.reason in reasons and each.since <= check.answered_at]
     if not ended:
@@ -133,7 +141,10 @@ def lift_quarantines(
 
 
 def _by_hand(device: Device, standing: Collection[Quarantine]) -> str | None:
-    """Why the device is out of service already by somebody's word: it is so again when the last one ends."""
+    """Return why the device was taken out of service manually, or None.
+
+    That reason is restored when the last quarantine is lifted.
+    """
     was_out = not standing and device.state is DeviceState.OUT_OF_SERVICE
     return device.out_of_service_reason if was_out else None
 
@@ -147,7 +158,7 @@ def _show(
     at: datetime,
     by_hand: str | None = None,
 ) -> None:
-    """Keeps the device's own state in step: it is what lookups and lists ask."""
+    """Update the device's state, which lookups and lists read, from its active quarantines."""
     device.is_quarantined = bool(standing)
     if device.state is not DeviceState.WITHDRAWN:
         why = "; ".join(_in_words(each.reason for each in standing)) if standing else by_hand
@@ -158,6 +169,7 @@ def _show(
 
 
 def _in_words(reasons: Iterable[QuarantineReason]) -> tuple[str, str]:
+    """Return the reasons in words: English, Chinese."""
     words = [QUARANTINE_WORDS[reason] for reason in dict.fromkeys(reasons)]
     return ", ".join(en for en, _ in words), "、".join(zh for _, zh in words)
 
@@ -165,22 +177,23 @@ def _in_words(reasons: Iterable[QuarantineReason]) -> tuple[str, str]:
 log = structlog.get_logger("aed")
 
 MAX_REPORTS_PER_ADDRESS: Final = 5
-"""Strangers' reports from one address within an hour."""
+"""Maximum number of reports per hour from one address that has no role at the device."""
 MAX_REPORTS_PER_DEVICE: Final = 20
-"""Strangers' reports of one device within a day, whoever they come from: after so many its keeper knows."""
+"""Maximum number of reports per day of one device from strangers, from all addresses together."""
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def report_device(
     session: Session, who: Viewer, device_id: int, new: ReportIn, *, from_key: str | None, at: datetime
 ) -> FaultReport:
-    """The report is kept, and whoever keeps the device is told of the first of its kind.
+    """Store a fault report and notify the device's keepers of the first open one of its kind.
 
-    A stranger's quarantines nothing: strangers alone could otherwise take a network down. Somebody of the
-    house confirms it, or checks the device. That it was used, or could not be had twice, is taken from those
-    who have a role there and from its dispatchers, and takes the device out at once.
+    A stranger's report quarantines nothing, so that strangers cannot take a network down: someone with a
+    role at the device confirms it or checks the device. The kinds in `BY_NAME_ONLY` can quarantine at once
+    and are accepted only from people with a role there and from dispatchers.
 
-    Raises TooBusy for more than a stranger would send, NotFound for a device that the viewer may not see.
+    Raises TooBusy if a stranger sends too many reports, NotFound for a device that the viewer may not see,
+    Conflict for a withdrawn one, and NotSignedIn or NotAllowed for a kind that the viewer may not report.
     """
     device = device_queries.device(session, who, device_id, for_update=True)
     if new.kind in BY_NAME_ONLY:
@@ -198,10 +211,10 @@ def report_device(
 def report_by_number(
     session: Session, who: Viewer, number: str, new: ReportIn, *, from_key: str | None, at: datetime
 ) -> None:
-    """The same by the number on the label, of whatever device bears it, also of one that is its estate's
-    alone: whoever reads the label stands before it.
+    """Store a fault report for the device with that label number, even a private one.
 
-    Whether there is such a device the answer does not tell. Raises InvalidInput for a mistyped number.
+    Someone who reads the label stands in front of the device. The response does not reveal whether the
+    device exists. Raises InvalidInput for a mistyped number and TooBusy for too many reports.
     """
     device_id = device_id_of(number)
     if new.kind in BY_NAME_ONLY:
@@ -218,11 +231,13 @@ def report_by_number(
 
 
 def _require_few_reports_from(session: Session, from_key: str | None, *, at: datetime) -> None:
+    """Raise TooBusy if the address has reached MAX_REPORTS_PER_ADDRESS."""
     if queries.count_recent_reports(session, since=at - _HOUR, from_key=from_key) >= MAX_REPORTS_PER_ADDRESS:
         raise TooBusy("Thank you. You have reported several devices: wait an hour before the next.")
 
 
 def _has_enough(session: Session, device: Device, *, at: datetime) -> bool:
+    """Return whether the device has reached MAX_REPORTS_PER_DEVICE."""
     return (
         queries.count_recent_reports(session, since=at - _DAY, device_id=device.id) >= MAX_REPORTS_PER_DEVICE
     )
@@ -231,8 +246,10 @@ def _has_enough(session: Session, device: Device, *, at: datetime) -> bool:
 def store_report(
     session: Session, who: Viewer, device: Device, new: ReportIn, *, from_key: str | None, at: datetime
 ) -> FaultReport:
-    """The report is kept, with all that follows; whether it may be taken the caller has asked. The device was
-    read for update, with its estate and region."""
+    """Store a fault report, begin the quarantine that follows from it, or else notify the keepers.
+
+    The caller has checked permissions and read the device for update, with its estate and region.
+    """
     is_first = all(each.kind is not new.kind for each in queries.open_reports(session, device.id, until=at))
     report = FaultReport(
         device_id=device.id,
@@ -266,9 +283,9 @@ def store_report(
 def close_report(
     session: Session, who: Viewer, report_id: int, *, state: FaultReportState, at: datetime
 ) -> FaultReport:
-    """It is confirmed, and what follows from it holds; or dismissed. For whoever may check the device.
+    """Confirm or dismiss a fault report; a confirmed one may quarantine the device.
 
-    Raises Conflict for one that is closed already.
+    For viewers who may check the device. Raises Conflict if the report is already closed.
     """
     found = queries.report(session, who, report_id)
     device = device_queries.device(session, who, found.device_id, for_update=True)
@@ -289,7 +306,7 @@ def close_report(
 
 
 def forget_addresses(session: Session, *, at: datetime) -> None:
-    """Addresses are kept for a day, as long as they are counted."""
+    """Erase reporters' address keys after one day, when the rate limits no longer need them."""
     session.execute(
         update(FaultReport)
         .where(FaultReport.at <= at - _DAY, FaultReport.from_key.is_not(None))

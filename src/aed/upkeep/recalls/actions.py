@@ -1,4 +1,4 @@
-"""Makers' recalls: entered once, every device that is meant is quarantined and its keeper told."""
+"""Announcing and closing makers' recalls: every affected device is quarantined and its keepers notified."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ RECALL_CHARACTERS: Final = 300
 
 
 def announce_recall(session: Session, who: Viewer, new: RecallIn, *, at: datetime) -> Recall:
-    """The recall is entered, and every device that it means is not offered from now on.
+    """Create a recall and quarantine every affected device.
 
-    Raises Conflict for a reference that is entered already.
+    For administrators. Raises Conflict if a recall with that reference exists.
     """
     require_administrator(who)
     recall = Recall(**new.model_dump(), state=RecallState.OPEN)
@@ -42,9 +42,9 @@ def announce_recall(session: Session, who: Viewer, new: RecallIn, *, at: datetim
 
 
 def apply_recall(session: Session, who: Viewer, recall: Recall, *, at: datetime) -> int:
-    """How many devices fell under it that did not before: registered or corrected since.
+    """Quarantine devices newly affected by a recall, and return how many.
 
-    Each keeper gets one message, however many devices it means.
+    Sends each keeper one message, however many devices are affected.
     """
     meant = queries.devices_meant(session, recall)
     if not meant:
@@ -66,7 +66,10 @@ def apply_recall(session: Session, who: Viewer, recall: Recall, *, at: datetime)
 
 
 def _devices(session: Session, ids: Sequence[int]) -> list[Device]:
-    """visibility: for the quarantine alone, see `queries.devices_meant`."""
+    """Lock and return these devices, in order of id.
+
+    visibility: only for quarantining, see `queries.devices_meant`.
+    """
     found: list[Device] = []
     for some in batched(ids, _AT_ONCE):
         found += session.scalars(
@@ -80,12 +83,17 @@ def _devices(session: Session, ids: Sequence[int]) -> list[Device]:
 
 
 def apply_open_recalls(session: Session, who: Viewer, *, at: datetime) -> int:
-    """How many devices fell under open recalls that did not before. The timetable's."""
+    """Apply every open recall to devices registered or corrected since, and return how many are newly
+    affected.
+    """
     return sum(apply_recall(session, who, each, at=at) for each in queries.open_recalls(session))
 
 
 def close_recall(session: Session, who: Viewer, recall_id: int, *, version: int, at: datetime) -> Recall:
-    """No further device falls under it. Those that do stay quarantined until a check says it is done."""
+    """Close a recall; devices already quarantined remain so until they pass a check.
+
+    For administrators. Raises Conflict if it is already closed or if `version` is not the current one.
+    """
     require_administrator(who)
     recall = queries.recall(session, recall_id)
     require_version(recall, version)

@@ -1,4 +1,4 @@
-"""Finding what somebody is to be reminded of, deciding who, and telling them once a day."""
+"""Finding what is due, sending each person at most one reminder message a day, and storing answers."""
 
 from __future__ import annotations
 
@@ -41,12 +41,13 @@ from aed.upkeep.rules import DueKind, ReminderAnswer, short_number
 
 
 def find_expiring(session: Session, *, at: datetime, by: Reminding) -> int:
-    """There is a reminder for each threshold that was passed of what expires; how many are new.
+    """Create a reminder for each threshold passed by an expiring consumable; return how many are new.
 
-    1. For each time zone, whose day it is: one SELECT finds all for which no row is there. It stands alone,
-       since PostgreSQL puts no second process to a SELECT within an INSERT.
-    2. What it found is written, all at once.
-    visibility: for the timetable.
+    1. For each time zone and its local date, select everything that has no reminder yet. This SELECT is a
+       statement of its own, because PostgreSQL does not parallelise a SELECT inside an INSERT.
+    2. Insert all the rows found at once.
+
+    visibility: for the scheduler.
     """
     zones = queries.time_zones(session)
     new = 0
@@ -64,9 +65,9 @@ def find_expiring(session: Session, *, at: datetime, by: Reminding) -> int:
 
 
 def close_finished(session: Session, *, at: datetime) -> None:
-    """Nobody hears any longer of what was done since, nor twice of what was found again.
+    """Close reminders whose task has been done, and those superseded by a newer reminder.
 
-    visibility: for the timetable.
+    visibility: for the scheduler.
     """
     for is_over in (queries.was_found_again(Reminder), queries.is_done(Reminder)):
         session.execute(
@@ -86,7 +87,11 @@ def find_due(
     at: datetime,
     by: Reminding,
 ) -> int:
-    """The same for checks, services and returns: `dues` are all that are due of these devices now."""
+    """Create reminders for checks, services and returns, and close those no longer due; return how many are
+    new.
+
+    `dues` holds everything now due for the devices `device_ids`, whose local date is `today`.
+    """
     known = queries.reminders_of(session, device_ids)
     there = {(each.device_id, each.matter, each.due_on, each.threshold_days) for each in known}
     standing = {(due.device_id, due.matter, due.due_on) for due in dues}
@@ -119,33 +124,35 @@ def find_due(
 
 log = structlog.get_logger("aed")
 _WANTED_FOR: Final = timedelta(days=3)
-"""A reminder that was not delivered by then is not worth a message: the next threshold makes a new one."""
+"""A reminder that is not delivered within this time is dropped; the next threshold creates a new one."""
 _ANSWERED_FOR: Final = timedelta(days=120)
-"""So long the link of a message takes answers."""
+"""How long the link in a message accepts answers."""
 MESSAGE_PATH: Final = "/v1/reminders/told/"
 
 
 @dataclass(frozen=True, slots=True)
 class SentMessages:
-    """What came of telling some people."""
+    """The result of sending reminder messages to one batch of people."""
 
     put: int
-    """So many were told."""
+    """Messages enqueued."""
     not_now: int
-    """So many people hear later: it is night there, or they have heard today."""
+    """People to be notified later: it is night there, or they have already had a message today."""
     unreachable: int
-    """To so many there is no way any longer."""
+    """People who no longer have a working address."""
     last_id: int
-    """The last person that was looked at; 0 when there is none left."""
+    """The last person id of the batch; 0 if nobody was waiting."""
 
 
 def send_messages(
     session: Session, *, after_id: int, at: datetime, by: Reminding, public_url: str | None, most: int
 ) -> SentMessages:
-    """Some people are told all that waits for them: one message each, at most one a day, not at night.
+    """Enqueue one message with all waiting reminders for each of the next `most` people after `after_id`.
 
-    Day and night are those at their devices; the hours may be a person's own.
-    visibility: for messages to these very people.
+    Sends at most one message per person and day, and not at night. The day and the hours are local to their
+    devices; a person may have set hours of their own.
+
+    visibility: for messages to the recipients themselves.
     """
     waiting = message_lines.people_waiting(session, after_id=after_id, limit=most)
     if not waiting:
@@ -178,6 +185,7 @@ def send_messages(
 
 
 def _hours(each: WaitingPerson, by: Reminding) -> Hours:
+    """Return the hours in which this person may be notified."""
     return hours_of(by, own=each.hours)
 
 
@@ -192,6 +200,7 @@ def _send_message(
     at: datetime,
     public_url: str | None,
 ) -> bool:
+    """Enqueue one message for a person and link its reminders to it; return False if that is impossible."""
     key = secrets.token_urlsafe(16)
     text_en, text_zh = message_text(
         [
@@ -231,7 +240,7 @@ def _send_message(
 def _in_all(
     lines: Sequence[ReminderLine], still_open: Sequence[OpenCount], day: date
 ) -> tuple[str, str] | None:
-    """What is open for the person, counted; None where each of it is a line of the message."""
+    """Return the person's open reminders, counted by kind; None if the message lists all of them."""
     if is_written_out(sum(each.devices for each in still_open), told=len(lines)):
         return None
     late: Counter[DueKind] = Counter()
@@ -245,18 +254,22 @@ def _in_all(
 
 
 def lines_behind_link(session: Session, key: str, *, at: datetime) -> list[ReminderLine]:
-    """What the message with that key told of, the longest overdue first. Raises NotFound for a key that no
-    message has, or one of long ago."""
+    """Return the reminders listed in the message with that key, the longest overdue first.
+
+    Raises NotFound for an unknown or expired key.
+    """
     return message_lines.lines_of_message(session, _message(session, key, at=at))
 
 
 def answer(
     session: Session, key: str, *, reminder_id: int, said: ReminderAnswer, at: datetime
 ) -> ReminderLine:
-    """The answer is kept; a later one takes its place. "Not me" goes one level up with the next run.
+    """Store a person's answer to a reminder, replacing an earlier one.
 
-    Raises NotFound for a key that no message has, and for a reminder that it does not tell of.
-    visibility: whoever has the key was sent it.
+    NOT_ME passes the reminder to the next level on the next run. Raises NotFound for an unknown key and for
+    a reminder that is not in its message.
+
+    visibility: for the holder of the key, to whom the message was sent.
     """
     message = _message(session, key, at=at)
     told = session.get(ReminderRecipient, (reminder_id, message.person_id), with_for_update=True)
@@ -274,10 +287,12 @@ def answer(
 
 
 def _message(session: Session, key: str, *, at: datetime) -> ReminderMessage:
+    """Return the message with that key. Raises NotFound for an unknown or expired key."""
     return message_lines.message_by_key(session, _hash(key), since=at - _ANSWERED_FOR)
 
 
 def _hash(key: str) -> str:
+    """Return the hex SHA-256 of a key."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -287,10 +302,11 @@ def _hash(key: str) -> str:
 def set_preference(
     session: Session, person_id: int, *, hours: Hours | None, days_before: int | None
 ) -> ReminderPreference:
-    """From now on the person is reminded within these hours (None: those of the network), and of nothing
-    that is due in more days than that (None: of all). The last day is never left out.
+    """Set the hours and the earliest threshold (days before the due date) at which a person is reminded.
 
-    visibility: one's own, or the operator's.
+    None means the network's default. The reminder on the last day is always sent.
+
+    visibility: for the person themselves, or the operator.
     """
     found = session.get(ReminderPreference, person_id, with_for_update=True)
     if found is None:
@@ -304,7 +320,7 @@ def set_preference(
 
 
 def require_person_id(viewer: Viewer) -> int:
-    """Whose preferences are meant. Raises NotSignedIn for anyone, and for a token: nobody reminds a token."""
+    """Return the id of the signed-in person. Raises NotSignedIn for anonymous viewers and tokens."""
     if viewer.person_id is None:
         raise NotSignedIn("Reminders go to people: sign in as the one whom they are for.")
     return viewer.person_id

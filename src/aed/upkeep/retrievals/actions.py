@@ -1,4 +1,4 @@
-"""Devices that somebody was sent for: told of, asked after, answered, given up."""
+"""Recording retrievals, following them up, and storing their outcome."""
 
 from __future__ import annotations
 
@@ -49,13 +49,16 @@ def create_retrieval(
     at: datetime,
     over_at: datetime | None = None,
 ) -> Retrieval:
-    """Somebody was sent for a device: it will be asked after. Told again under its key it is the same.
+    """Record that someone was sent to fetch a device; return the stored retrieval if the same one was sent
+    before.
 
-    `over_at`: when the call was over, if it is known; silence counts from then.
+    `over_at` is when the call ended, if known; follow-ups are timed from then, otherwise from `sent_at`.
 
-    For whoever may glance at the device, and for its dispatchers. Raises NotFound for a device or a person
-    that there is not, Conflict for another retrieval under the key.
-    visibility: whether there is a person of that id, no more.
+    For viewers who may glance at the device and for dispatchers. Raises NotFound for an unknown device or
+    person, Conflict for a withdrawn device or another retrieval under the same key, and InvalidInput for an
+    implausible `sent_at`.
+
+    visibility: reveals only whether a person with that id exists.
     """
     device = device_queries.device(session, who, new.device_id, for_update=True)
     require_retrieval_reporter(who, device.estate_id, device.region_id)
@@ -96,9 +99,11 @@ def close_retrieval(
     *,
     at: datetime,
 ) -> Retrieval:
-    """What became of the device, by somebody of the house or a dispatcher. The same again changes nothing.
+    """Store the outcome of a retrieval. Storing the same outcome again changes nothing.
 
-    Raises Conflict where it was closed otherwise.
+    For viewers who may glance at the device and for dispatchers. Raises NotFound, and Conflict if it was
+    closed with another outcome.
+
     visibility: through `queries.retrieval`.
     """
     found = queries.retrieval(session, who, retrieval_id)
@@ -124,10 +129,12 @@ def close_retrieval_as(
     *,
     at: datetime,
 ) -> None:
-    """It is closed, with all that follows: used or not back, the device is not offered any longer; one that
-    could not be had counts as a failed fetch. Of an open one; the device was read for update.
+    """Close an open retrieval with an outcome and apply its consequences.
 
-    visibility: for whoever may tell what became of the device.
+    Used or not returned quarantines the device; NOT_FETCHED is stored as a fault report. Closes the
+    confirmation requests about it. The device was read for update.
+
+    visibility: for viewers who may report the outcome.
     """
     retrieval.outcome, retrieval.closed_at, retrieval.closed_by = outcome, at, who.name
     retrieval.ask_at = None
@@ -147,7 +154,7 @@ def close_retrieval_as(
 
 
 def close_by_check(session: Session, who: Viewer, device: Device, check: Check, *, at: datetime) -> None:
-    """Whoever checked the device since says how it is: nobody is asked after it any longer."""
+    """Close the device's retrievals that began before this check was answered."""
     for retrieval in queries.open_retrievals(session, device.id, until=check.answered_at):
         close_retrieval_as(session, who, device, retrieval, RetrievalOutcome.CHECKED, None, at=at)
 
@@ -161,12 +168,13 @@ def follow_up(
     public_url: str | None,
     at: datetime,
 ) -> RetrievalOutcome | None:
-    """Whoever was sent and whoever keeps the device are asked whether it is back; after long silence it is
-    given up, and not offered any longer. The timetable's.
+    """Ask the person sent and the device's keepers for the outcome, or give the retrieval up after long
+    silence.
 
-    visibility: for the timetable.
+    Giving up quarantines the device. Does nothing if the retrieval was answered or followed up meanwhile.
+    Returns SILENT if it was given up, otherwise None.
 
-    What came of it: SILENT, or None. One that was answered meanwhile, or asked by another, is left alone.
+    visibility: for the scheduler.
     """
     found = session.get(Retrieval, retrieval_id)
     device = labelled_device(session, found.device_id) if found is not None else None
