@@ -1,16 +1,16 @@
-"""Find the devices that can be at a patient soonest, and the people who can come.
+"""Find the devices and responders that can be at a patient soonest.
 
 In reading order:
 
-question.py    what is asked
-candidates.py  the devices around, nearest first, with their state at the moment
-walks.py       how far it is on foot, with the gates as they are for this viewer at this moment
-ranking.py     which can be there soonest, and how far the search has to look
-responders.py  the people who can come
+question.py    parameters of a lookup
+candidates.py  nearby devices, nearest first, with hours and readiness evaluated
+walks.py       walking distances, with gates evaluated for the viewer and moment
+ranking.py     ranking by expected time, and how far the search must look
+responders.py  nearby responders
 answer.py      the search from question to answer
-schemas.py     the answer as JSON; reasons.py its sentences in English and Chinese
+schemas.py     the answer as JSON; reasons.py has its sentences in English and Chinese
 api.py         the route
 
-arrival.py is the arithmetic, places.py what the register knows of a place, and pace.py learns an estate's
-pace from drills.
+arrival.py computes times and probabilities, places.py looks up building, pace and storey numbering at a
+place, and pace.py estimates an estate's pace from drills.
 """

@@ -1,4 +1,4 @@
-"""Answering a lookup: the search from candidates to ranked devices, and what comes of it."""
+"""Answer a lookup: search for devices and responders and assemble the result."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
 MAX_CANDIDATES: Final = 5_000
-"""Beyond this many the answer is what has been found, and says that it may not be complete."""
+"""Maximum number of candidates; if it is reached, the answer may be incomplete and says so."""
 MORE_THAN_ASKED: Final = 4
-"""So many candidates more than asked for are fetched first, since some cannot be used."""
+"""Number of extra candidates in the first fetch, since some will be unusable."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookupAnswer:
-    """The answer of one lookup."""
+    """The result of one lookup."""
 
     question: LookupQuestion
     basis: Basis
     emergency_number: str
     devices: list[NearbyDevice]
-    """Usable now: first those that can be there in time, then those too far, each soonest first."""
+    """Devices usable now: those in time first, then those too far, each soonest first."""
     unusable: list[NearbyDevice]
-    """Nearer than the last of `devices`, but closed or not ready."""
+    """Devices sooner than the last of `devices`, but closed or not ready."""
     quarantined: list[QuarantinedDevice]
-    """Out of service and near, nearest first."""
+    """Nearby devices out of service, nearest first."""
     responders: list[NearbyResponder] | None
-    """None for a viewer who sees none."""
+    """None if the viewer may not see responders or did not ask for any."""
     is_complete: bool
 
     @property
@@ -50,12 +50,12 @@ class LookupAnswer:
 
     @property
     def too_far(self) -> list[NearbyDevice]:
-        """Usable devices that nobody beside the patient should leave for."""
+        """Usable devices that are too far to be fetched or brought in time."""
         return [near for near in self.devices if near.is_too_far]
 
     @property
     def last_resort(self) -> list[NearbyDevice]:
-        """Devices whose pads alone have expired, and that can be reached."""
+        """Devices whose expired pads are the only reason not to use them."""
         return [near for near in self.unusable if near.is_last_resort]
 
 
@@ -69,7 +69,7 @@ def answer_lookup(
 ) -> LookupAnswer:
     """Find the devices that can be at the patient soonest by expected time.
 
-    The answer is exact, as if every device had been walked to: see docs/decide/exactness.md.
+    The answer is the same as if the walk to every device had been computed: see docs/decide/exactness.md.
 
     1. Fetch devices that the viewer may see, ring by ring outwards.
     2. Walk from the patient, with the gates as they are for this viewer at the moment.
@@ -80,7 +80,7 @@ def answer_lookup(
     candidates = Candidates(connection, viewer, question, settings)
     walks = _walks_from(connection, viewer, question, network, settings)
     ranking = Ranking(candidates, walks, question, settings)
-    # Walks are longer than straight lines: the last of those kept is about the 25th on the straight line.
+    # Rank by walk and rank by straight line differ, so that more candidates are needed on a network.
     about = question.limit + MORE_THAN_ASKED if network is None else 3 * question.limit
     to_metres = math.inf
     while True:
@@ -129,7 +129,7 @@ def _walks_from(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> WalksFromPatient | None:
-    """Return walks from the patient's place; None without a network, or with no street near."""
+    """Return walks from the patient's place; None without a network or without a street nearby."""
     start = network.start_at(question.here) if network is not None else None
     if network is None or start is None:
         return None

@@ -1,13 +1,12 @@
-"""The arithmetic of the lookup: how soon a device can be at the patient, and how sure that is.
+"""The arithmetic of the lookup: how soon a device can be at the patient, and how probably.
 
     expected = fetch + (1 - chance reachable * chance ready) * lost
 
-`fetch` is the time of `aed.walking.travel` for a person beside the patient: there and back. Devices are
-ranked by `expected`. All numbers are settings (`aed.settings.Arrival`), each with its source.
+`fetch` is the time to the device and back for a person beside the patient (`aed.walking.travel`). Devices are
+ranked by `expected`. All parameters are settings (`aed.settings.Arrival`), each with its source.
 
-A person who leaves a patient to fetch a device must be back before the ambulance, or the patient has lost
-compressions for nothing: other devices are too far. Gramm 2025: only devices 200 m away one way beat the
-ambulance, at 400 m few did.
+A device is too far if it cannot be fetched before the ambulance arrives, since leaving the patient costs
+compressions. Gramm 2025: devices 200 m away, one way, beat the ambulance; few at 400 m did.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import NamedTuple
 from aed.registry.devices.reachability import HourBand, PlaceClass, probability_reachable
 from aed.registry.devices.rules import Access, AccessAt, Readiness, probability_ready
 from aed.settings import Arrival
-from aed.walking.basis import Basis as Basis  # the lookup's own word
+from aed.walking.basis import Basis as Basis  # re-exported
 from aed.walking.travel import (
     Leg,
     Pace,
@@ -30,20 +29,20 @@ from aed.walking.travel import (
 
 
 class Fetch(NamedTuple):
-    """How long fetching one device and coming back takes."""
+    """The time to fetch one device and return to the patient."""
 
     fetch_seconds: float
     floor_seconds: float
-    """Of these, on stairs and in lifts."""
+    """The part of `fetch_seconds` on stairs and in lifts."""
     chance: float
-    """That it can be reached and is ready; 0 when it cannot be used."""
+    """Probability that it can be reached and is ready; 0 if it cannot be used."""
     expected_seconds: float
 
 
 def fetch(way: Leg, *, floors_seconds: float, chance: float, pace: Pace, numbers: Arrival) -> Fetch:
-    """The fetch of one device by somebody beside the patient: out and back by the same way.
+    """Return the time for a person beside the patient to fetch a device and return by the same way.
 
-    `floors_seconds` is one way; `pace` the device's (`pace_at`); `chance` as `chance_of` has it.
+    `floors_seconds` is one way, `pace` comes from `pace_at` and `chance` from `chance_of`.
     """
     leg = leg_seconds(way, floors_seconds, pace, numbers)
     seconds = fetch_seconds(leg, leg, pace)
@@ -51,12 +50,12 @@ def fetch(way: Leg, *, floors_seconds: float, chance: float, pace: Pace, numbers
 
 
 def expected_seconds(seconds: float, chance: float, numbers: Arrival) -> float:
-    """A fetch weighed by the chance that it brings a device."""
+    """Return `seconds` plus the penalty for a failed fetch, weighted by its probability (1 - `chance`)."""
     return seconds + (1 - chance) * numbers.failed_fetch_penalty_seconds
 
 
 def chance_reachable(access: AccessAt, place: PlaceClass, band: HourBand, numbers: Arrival) -> float:
-    """That one can get at a device; 0 when it is closed."""
+    """Return the probability that a device is accessible; 0 if it is closed."""
     match access.access:
         case Access.CLOSED:
             return 0.0
@@ -78,11 +77,11 @@ def chance_of(
     *,
     by_closed_gate: bool = False,
 ) -> float:
-    """That a device can be reached and is ready; 0 when it cannot be used, not even as a last resort.
+    """Return the probability that a device can be reached and is ready.
 
-    `reachable` as `chance_reachable` has it.
-    `confidence` in its readiness: what is left of its last check (`registry.rules.trust.confidence`).
-    `by_closed_gate`: no way leads there unless somebody opens a gate that is closed for this viewer.
+    Returns 0 if it cannot be used even as a last resort. `reachable` comes from `chance_reachable`.
+    `confidence` in its readiness decays with time since the last check (`registry.rules.trust.confidence`).
+    `by_closed_gate` is true if every way passes a gate that is closed for the viewer.
     """
     is_last_resort = readiness is Readiness.PADS_EXPIRED
     if not (readiness.is_usable or is_last_resort):
@@ -93,7 +92,7 @@ def chance_of(
 
 
 def best_chance(numbers: Arrival) -> float:
-    """No device is surer than this."""
+    """Return the upper bound of `chance_of` over all devices."""
     reachable = max(
         numbers.chance_open,
         numbers.chance_assisted,
@@ -104,11 +103,10 @@ def best_chance(numbers: Arrival) -> float:
 
 
 def metres_that_can_beat(expected_seconds: float, quickest: Pace, numbers: Arrival) -> float:
-    """A device whose way costs more metres than this cannot be expected sooner, whatever else it is.
+    """Return the largest cost of a way, in metres, with which a device can still be expected sooner.
 
-    The inverse of `fetch` for the best device there can be: open, checked, on the ground, at an estate as
-    quick as any (`quickest`). A way never costs less than the straight line, so this is also where the
-    search may stop.
+    The inverse of `fetch` for the best possible device: open, checked, on the ground floor, at the pace
+    `quickest`. A way costs at least the straight line, so this also bounds the search radius.
     """
     left = (
         expected_seconds
@@ -119,34 +117,37 @@ def metres_that_can_beat(expected_seconds: float, quickest: Pace, numbers: Arriv
 
 
 def estimated_walk_metres(straight_metres: float, numbers: Arrival, *, at_least: float = 0.0) -> float:
-    """A walk where no network is known, or where the network knows that it is longer than `at_least`."""
+    """Estimate a walk from the straight line, where streets give no distance.
+
+    `at_least` is a lower bound, such as the distance within which streets were searched.
+    """
     return max(straight_metres * numbers.detour_factor, at_least)
 
 
 def is_too_far(
     walk_metres: float, fetch_seconds: float, *, ambulance_seconds: float, numbers: Arrival
 ) -> bool:
-    """Return whether fetching it takes longer than the ambulance, or leads farther than it is worth."""
+    """Return whether a fetch takes longer than the ambulance, or the walk exceeds `max_fetch_metres`."""
     return walk_metres > numbers.max_fetch_metres or fetch_seconds > ambulance_seconds
 
 
 def max_cost_in_time(ambulance_seconds: float, quickest: Pace, numbers: Arrival) -> float:
-    """Return the cost in metres, waits included, beyond which nothing is back before the ambulance."""
+    """Return the largest cost, in metres, with which a device can be fetched before the ambulance arrives."""
     return most_cost_metres((ambulance_seconds - quickest.pick_up_seconds) / 2, quickest, numbers)
 
 
 class Bringing(NamedTuple):
-    """A device that somebody who is there brings when they are rung up: one way instead of two."""
+    """A device that staff on site bring when they are phoned, so that the way counts once, not twice."""
 
     phone: str
     seconds: float
-    """From now until it is at the patient's side."""
+    """Seconds from now until it is at the patient's side."""
     expected_seconds: float
-    """The same, weighed by the chance that it can be had."""
+    """`seconds` plus the penalty for failure, weighted by its probability."""
 
     @property
     def link(self) -> str:
-        """What a phone dials when it is tapped."""
+        """The phone number as a `tel:` link."""
         return "tel:" + "".join(each for each in self.phone if each in "+0123456789")
 
 
@@ -160,10 +161,10 @@ def bringing(
     pace: Pace,
     numbers: Arrival,
 ) -> Bringing | None:
-    """Return how a device is brought by those who would let one in; None where nobody is known to be there.
+    """Return how staff on site bring a device; None if nobody is known to be there.
 
-    Only *assisted* says that somebody is there at this moment: a telephone alone says nothing of the hours.
-    They know where it is and need not come back: the call, the cabinet, and the way once.
+    Only `Access.ASSISTED` means that staff are there now; a phone number alone does not. The time is the sum
+    of the call, opening the cabinet, and the way to the patient.
     """
     if phone is None or access is not Access.ASSISTED:
         return None

@@ -1,4 +1,4 @@
-"""The devices that a lookup chooses from, nearest by straight line first, with their state at the moment."""
+"""Candidate devices of a lookup, by straight-line distance, with their hours and readiness evaluated."""
 
 from __future__ import annotations
 
@@ -39,84 +39,83 @@ from aed.walking.way import Walk
 
 MAX_QUARANTINED: Final = 5
 _ENTRIES: Final = {entry.value: entry for entry in EntryMode}
-"""Looking a member up takes a tenth of the time of `EntryMode(value)`."""
+"""Members by value; a dictionary lookup takes a tenth of the time of `EntryMode(value)`."""
 _NOT_YET: Final = Fetch(math.inf, 0.0, 0.0, math.inf)
 
 type _Hours = tuple[str | None, str, str, str | None, int | None]
-"""What access follows from: expression, time zone, entry, calendar and its version."""
+"""Cache key of access: opening hours, time zone, entry mode, holiday calendar and calendar version."""
 
 
 @dataclass(slots=True)
 class NearbyDevice:
-    """A candidate: the device, its state at the moment, and what the ranking finds out about its walk."""
+    """A candidate device, its state at the moment of the lookup, and the walk that the ranking computes."""
 
     number: int
-    """Its place among the candidates' rows."""
+    """Index in `Candidates.rows`."""
     row: DeviceNearby
     straight_metres: float
     access: AccessAt
     readiness: Readiness
     confidence: float
-    """In its readiness; fades since the last check."""
+    """Confidence in its readiness, from 0 to 1; it decays with the days since the last check."""
     is_usable: bool
     floors: float
-    """Seconds one way on stairs and in lifts."""
+    """Seconds on stairs and in lifts, one way."""
     place: PlaceClass
     band: HourBand
     reachable: float
-    """The chance that one can get at it: by its hours, else by the class of its place and the hour."""
+    """Probability that the device is accessible, by its hours; if unknown, by kind of place and hour."""
     chance: float
-    """The chance that it can be reached, if no closed gate is on the way, and is ready."""
+    """Probability that it is accessible and ready, not counting closed gates on the way."""
     pace: Pace
-    """The estate's own, that of estates, or the general one."""
+    """The pace learned from the estate's drills, the default for estates, or the general default."""
     way: Leg = NO_WAY
-    """Estimated where it is not measured yet, or not within reach."""
+    """The way on foot, one way; estimated if it is not measured yet or out of reach."""
     fetch_seconds: float = math.inf
     expected_seconds: float = math.inf
-    """What it is ranked by."""
+    """The key by which devices are ranked."""
     fetch: Fetch = _NOT_YET
-    """Only of devices in the answer."""
+    """Set only for devices in the answer."""
     basis: Basis = Basis.STRAIGHT_LINE
     is_too_far: bool = False
-    """Too far to be fetched in time (`arrival.is_too_far`)."""
+    """True if it cannot be fetched in time (`arrival.is_too_far`)."""
     bringing: Bringing | None = None
-    """How a person who is with it brings it. Only of devices in the answer."""
+    """How staff on site bring it to the patient. Set only for devices in the answer."""
     is_measured: bool = True
     by_closed_gate: bool = False
-    """No way leads there unless a gate is opened that is closed for this viewer."""
+    """True if every way passes a gate that is closed for this viewer."""
     gates: tuple[GatePassed, ...] = ()
     route: Walk | None = None
 
     @property
     def walk_metres(self) -> float:
-        """One way, without waits."""
+        """Metres on foot, one way, without waits at gates."""
         return self.way.metres
 
     @property
     def is_last_resort(self) -> bool:
-        """Its pads have expired and nothing else is against it."""
+        """True if expired pads are the only reason not to use the device."""
         return self.readiness is Readiness.PADS_EXPIRED and self.access.access is not Access.CLOSED
 
     @property
     def soonest_expected_seconds(self) -> float:
-        """Fetched or brought, whichever is sooner."""
+        """Expected seconds until it is at the patient, fetched or brought, whichever is sooner."""
         brought = self.bringing.expected_seconds if self.bringing is not None else math.inf
         return min(self.expected_seconds, brought)
 
 
 class QuarantinedDevice(NamedTuple):
-    """A device that is out of service, listed so that nobody runs to it."""
+    """A device that is out of service, listed so that people do not try to fetch it."""
 
     row: OutOfService
     straight_metres: float
 
 
 class Candidates:
-    """Devices in service around the patient that the viewer may see, fetched ring by ring outwards.
+    """Devices in service around the patient that the viewer may see, fetched in rings of growing radius.
 
-    `rows` and `straight_metres` are in the order in which they were fetched; `nearest_first` has the numbers
-    of those within the search radius. Hours and readiness are evaluated once for each device that is asked
-    for (`device`).
+    `rows` and `straight_metres` are in fetch order; `nearest_first` holds the indices of those within the
+    search radius, nearest first. `device` evaluates hours and readiness on first use and caches them.
     """
 
     def __init__(
@@ -133,23 +132,23 @@ class Candidates:
         self.straight_metres: list[float] = []
         self.nearest_first: list[int] = []
         self.quickest = quickest_pace(settings.arrival, seconds_per_metre=None, pick_up_seconds=None)
-        """No device is reached at a quicker pace."""
+        """Lower bound on the pace to any device."""
         self._known: dict[int, NearbyDevice] = {}
         self._today: dict[str, date] = {}
-        """By time zone."""
+        """Local dates, by time zone."""
         self._bands: dict[tuple[str, str | None, int | None], HourBand] = {}
-        """By time zone, calendar and its version."""
+        """Hour bands, by time zone, holiday calendar and calendar version."""
         self._accesses: dict[_Hours, AccessAt] = {}
         self._paces: dict[tuple[bool, float | None, float | None], Pace] = {}
         self._buildings = Buildings(connection, settings.arrival)
 
     @property
     def complete_within_metres(self) -> float:
-        """Every device nearer than this on the straight line is among the rows."""
+        """Straight-line distance within which every device has been fetched."""
         return self._search.complete_within_metres
 
     def widen(self, *, about: int, to_metres: float = math.inf) -> None:
-        """Fetch the next ring: then about `about` devices are there in all, or all within `to_metres`."""
+        """Fetch the next ring, until there are about `about` devices in total or all within `to_metres`."""
         rows = self._search.widen(about=about, to_metres=to_metres)
         if not rows:
             return
@@ -165,19 +164,21 @@ class Candidates:
         self.nearest_first.sort(key=straight.__getitem__)
 
     def remember(self, metres: float) -> None:
-        """Note that the search had to look this far: the next one nearby begins with that."""
+        """Record how far this search had to look, as the first radius of the next search nearby."""
         self._search.remember(metres)
 
     def device(self, number: int) -> NearbyDevice:
-        """Return a device with its hours and readiness at the moment."""
+        """Return a device with its hours and readiness at the moment of the lookup, by index in `rows`."""
         near = self._known.get(number)
         if near is None:
             near = self._known[number] = self._evaluated(number)
         return near
 
     def usable_within_metres(self, limit: int) -> float:
-        """Return how far the `limit`-th usable device is on the straight line; if there are fewer, the
-        `limit`-th device, or the last."""
+        """Return the straight-line distance to the `limit`-th usable device.
+
+        With fewer usable devices, return that of the `limit`-th device of any state, or of the last one.
+        """
         usable = 0
         for number in self.nearest_first:
             usable += self.device(number).is_usable
@@ -186,7 +187,10 @@ class Candidates:
         return self.straight_metres[self.nearest_first[min(limit, len(self.nearest_first)) - 1]]
 
     def local_time(self) -> LocalTime | None:
-        """Return the nearest device's time zone and holidays: those of gates on the map, which have none."""
+        """Return the nearest device's time zone and holidays, which gates on the map are evaluated with.
+
+        Returns None if there is no device.
+        """
         if not self.nearest_first:
             return None
         row = self.rows[self.nearest_first[0]]
@@ -194,8 +198,11 @@ class Candidates:
         return LocalTime(row.time_zone, calendar)
 
     def emergency_number(self) -> str:
-        """Return the number of the region of the nearest device on the same side of China's border; else
-        mainland China's, or the one that any GSM phone knows."""
+        """Return the emergency number at the patient's place.
+
+        This is the number of the nearest device's region, counting only devices on the same side of mainland
+        China's border; without one, the number configured for mainland China or for elsewhere.
+        """
         is_in_china = in_mainland_china(self._question.here)
         for number in self.nearest_first:
             row = self.rows[number]
@@ -241,7 +248,7 @@ class Candidates:
         )
 
     def _access(self, hours: _Hours, row: DeviceNearby) -> AccessAt:
-        """Evaluate hours once for all devices with the same ones in the same place."""
+        """Evaluate opening hours, once for all devices with the same hours, entry, time zone and calendar."""
         at, zone = self._question.at, row.time_zone
         calendar = nearby_queries.calendar_of(self._connection, row.holiday_calendar, row.calendar_version)
         found = hours_at(row.opening_hours, at, time_zone=zone, calendar=calendar)
@@ -252,7 +259,7 @@ class Candidates:
         return access
 
     def _pace(self, row: DeviceNearby) -> Pace:
-        """Work a pace out once for all devices of an estate."""
+        """Return the pace to a device, computed once for all devices with the same parameters."""
         key = (row.estate_id is not None, row.seconds_per_metre, row.pick_up_seconds)
         if key not in self._paces:
             self._paces[key] = pace_at(
@@ -267,7 +274,7 @@ class Candidates:
 def quarantined_near(
     connection: Connection, viewer: Viewer, question: LookupQuestion, settings: Settings
 ) -> list[QuarantinedDevice]:
-    """Return the nearest devices out of service that this viewer may see, as far as one would fetch them."""
+    """Return the nearest devices out of service that the viewer may see, within `max_fetch_metres`."""
     within = settings.arrival.max_fetch_metres
     search = nearby_queries.nearest_out_of_service(connection.dialect, viewer).search(
         connection, question.here, at_least=MAX_QUARANTINED, within_metres=within
@@ -281,9 +288,9 @@ def quarantined_near(
 def _statement(
     connection: Connection, viewer: Viewer, question: LookupQuestion
 ) -> NearestQuery[DeviceNearby]:
-    """Return the one statement that is kept for such lookups.
+    """Return the cached nearest-devices statement for the viewer, and for a plan's place if there is one.
 
-    A cached function tells calls apart by their arguments: one that is left out is not its default.
+    Omit `sent_from` instead of passing None: `lru_cache` treats these two calls as different.
     """
     if question.sent_from is None:
         return nearby_queries.nearest_devices(connection.dialect, viewer)
@@ -299,8 +306,7 @@ def _readiness(
     checked_within_days: int,
     half_life_days: float,
 ) -> tuple[Readiness, float]:
-    """Return whether a device is ready on a day, and how far that can be trusted. Cached: many devices share
-    their dates."""
+    """Return a device's readiness on a day and the confidence in it. Cached, as many devices share dates."""
     checked_on = as_date(last_checked_on)
     readiness = readiness_on(
         today,

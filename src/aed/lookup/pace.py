@@ -1,16 +1,15 @@
-"""An estate's own speed and overhead, from drills: timed fetches by real people.
+"""Estimate an estate's walking pace and pick-up time from drills, which are timed fetches of a device.
 
     seconds = pick_up + 2 * (seconds_per_metre * walk + slow start + floors)
 
-is the lookup's own arithmetic (`aed.walking.travel`). What a drill took less its floors and slow starts is a
-point over the metres walked there and back. Through the points goes the line of Theil and Sen: its slope is
-the median of the slopes between all pairs, its height the median of what is left. Up to 29 in 100 drills may
-be wrong by anything (a stopwatch forgotten, a chat on the way) and the line stays; least squares would follow
-each one.
+is the model that the lookup uses (`aed.walking.travel`). The duration of each drill, less floors and slow
+starts, is regressed on the metres walked there and back with the Theil-Sen estimator: the slope is the median
+of the slopes between all pairs, the intercept the median of the residuals. Unlike least squares, it tolerates
+up to 29 % of outliers, such as a stopwatch stopped late.
 
-The interval of the slope is Sen's (1968, J. Am. Stat. Assoc. 63:1379), after Kendall's statistic, no ties.
-That of the overhead is what the slope's interval leaves open, and no narrower than the sign test's of a
-median. Both are meant to hold the true value in 95 of 100.
+The confidence interval of the slope is Sen's (1968, J. Am. Stat. Assoc. 63:1379), from Kendall's statistic
+without ties. That of the intercept follows from the slope's, and is at least as wide as the sign test's
+interval of a median. Both are nominal 95 % intervals.
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ _95_IN_100 = 1.959964
 
 
 class Timed(NamedTuple):
-    """What counts of one drill."""
+    """The measurements of one drill that the estimate uses."""
 
     walk_metres: float
-    """One way, from the start to the device."""
+    """Metres from the start to the device, one way."""
     floor_seconds: float
-    """There and back, on stairs and in lifts."""
+    """Seconds on stairs and in lifts, there and back."""
     seconds: float
-    """From the start to the device and back at the start."""
+    """Total seconds from the start to the device and back to the start."""
 
 
 class Between(NamedTuple):
-    """A number and the interval that it lies in."""
+    """An estimate with its confidence interval."""
 
     value: float
     low: float
@@ -46,20 +45,22 @@ class Between(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What the drills of one estate come to. Without two different walks nothing is known."""
+    """The pace of one estate; pace and pick-up time are None unless drills differ in length."""
 
     drills: int
     spread_metres: float
-    """By how much the shortest and the longest walk differ, one way."""
+    """Difference between the longest and the shortest walk, one way."""
     seconds_per_metre: Between | None
     pick_up_seconds: Between | None
     is_enough: bool
-    """The lookup reckons with it."""
+    """True if there is enough data for the lookup to use the estimate."""
 
 
 def estimate(drills: Sequence[Timed], numbers: Drills, arrival: Arrival) -> Estimate:
-    """The estate's own speed and overhead, within what the settings take for possible. Their order is no
-    matter. O(n^2) of at most `numbers.max_drills` drills."""
+    """Estimate pace and pick-up time, clamped to the limits of the settings.
+
+    Takes O(n^2) time for n drills (at most `numbers.max_drills`); their order does not matter.
+    """
     count = len(drills)
     walked = [2.0 * each.walk_metres for each in drills]
     taken = [
@@ -98,7 +99,10 @@ def estimate(drills: Sequence[Timed], numbers: Drills, arrival: Arrival) -> Esti
 
 
 def _places(count: int, deviation: float) -> tuple[int, int]:
-    """Which of that many numbers in order bound the interval of their median, whose place is off by that."""
+    """Return the indices of the sorted values that bound the 95 % interval of their median.
+
+    `deviation` is the standard deviation of the median's rank.
+    """
     apart = _95_IN_100 * deviation
     below = max(0, math.floor((count - 1) / 2 - apart))
     return below, count - 1 - below

@@ -1,9 +1,9 @@
-"""What the register knows of a place: its building, its estate's pace, and how its storeys are counted.
+"""Building, walking pace and storey numbering at a place, from the register.
 
-The register knows the buildings of estates by their entrances. A place is in the building whose entrance is
-nearest, if that is within `BUILDING_METRES`. Where the building of either place is unknown, only places at
-one door (`SAME_DOOR_METRES`) count as one building: two towers may stand a few steps apart, and a person who
-must go down and up again would arrive later than promised.
+The register stores buildings by their entrances. A place belongs to the building with the nearest entrance
+within `BUILDING_METRES`. If the building of either place is unknown, two places count as one building only
+within `SAME_DOOR_METRES`: two towers may be a few steps apart, and a person who must go down and up again
+would arrive later than estimated.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ SAME_DOOR_METRES: Final = 10.0
 
 
 class Spot(NamedTuple):
-    """A place and a floor; 0 is the ground floor."""
+    """A position and a floor; 0 is the ground floor."""
 
     position: Position
     floor: int
 
 
 class Buildings:
-    """The buildings of places. Each place is looked up once, and only where the answer matters."""
+    """A cache of the building at each place, looked up only when it makes a difference."""
 
     def __init__(self, connection: Connection, numbers: Arrival) -> None:
         self._connection, self._numbers = connection, numbers
         self._known: dict[Position, int | None] = {}
 
     def floor_seconds(self, one: Spot, other: Spot) -> float:
-        """Return the seconds one way on stairs and in lifts from one place to the other."""
-        # From the ground floor it is the same by either door.
+        """Return the seconds, one way, on stairs and in lifts from one place to the other."""
+        # If either place is on the ground floor, the building makes no difference.
         is_same = bool(one.floor and other.floor) and self.is_same(one.position, other.position)
         return floors_between(one.floor, other.floor, is_same_building=is_same, numbers=self._numbers)
 
     def is_same(self, one: Position, other: Position) -> bool:
-        """Return whether both places are in one building."""
+        """Return whether both places are in the same building."""
         metres = distance_metres(one, other)
         if metres > 2 * BUILDING_METRES:
             return False
@@ -58,7 +58,10 @@ class Buildings:
         return metres <= SAME_DOOR_METRES
 
     def _building_at(self, place: Position) -> int | None:
-        """visibility: whether two places are in one building."""
+        """Return the id of the building at a place, or None if it is unknown.
+
+        visibility: only used to compare the buildings of two places.
+        """
         if place not in self._known:
             around = buildings_around(self._connection.dialect)
             near = [
@@ -71,18 +74,18 @@ class Buildings:
 
 
 def pace_to(session: Session, place: Position, numbers: Arrival) -> Pace:
-    """Return the pace to a patient's place: of its estate's drills where there are enough.
+    """Return the pace to a patient's place, learned from its estate's drills if there are enough.
 
-    visibility: a number of an estate, for the plan.
+    visibility: only the pace of an estate, used by the plan.
     """
     estate = estate_at(session, place)
     return pace_in(session, estate.id if estate is not None else None, numbers)
 
 
 def pace_in(session: Session, estate_id: int | None, numbers: Arrival) -> Pace:
-    """Return the pace to a device of that estate (None: of no estate).
+    """Return the pace to a device of the estate; None means that the device belongs to no estate.
 
-    visibility: a number of an estate, for the plan.
+    visibility: only the pace of an estate, used by the plan.
     """
     learned = session.get(EstatePace, estate_id) if estate_id is not None else None
     return pace_at(
@@ -94,11 +97,11 @@ def pace_in(session: Session, estate_id: int | None, numbers: Arrival) -> Pace:
 
 
 def counts_ground_as_one_at(session: Session, viewer: Viewer, here: Position) -> bool:
-    """Return whether the ground floor is storey 1 at a place: the first of these that is certain.
+    """Return whether the ground floor is storey 1 at a place, from the first source that is unambiguous.
 
-    1. The region of the estate whose boundary holds the place.
-    2. All regions, if they count alike; else the viewer's own, if they do.
-    3. Whether the place is in mainland China.
+    1. The region of the estate whose boundary contains the place.
+    2. All regions, if they agree; else the viewer's regions, if they agree.
+    3. True in mainland China, false elsewhere.
     """
     estate = estate_at(session, here)
     if estate is not None:

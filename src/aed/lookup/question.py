@@ -1,4 +1,4 @@
-"""What a lookup asks: a patient's place and floor, a moment, and how many answers."""
+"""The question of a lookup: a patient's place and floor, a moment, and how many results."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ MAX_YEAR: Final = 2100
 
 
 class Precision(StrEnum):
-    """How exactly the places of responders are used."""
+    """The precision with which the places of responders are used."""
 
     CELL = "cell"
-    """The centre of their H3 cell: the answer is the same for every place in it."""
+    """Use the centre of the H3 cell, so that the answer is the same for every place in it."""
     EXACT = "exact"
-    """The exact place. Only for the plan of a real incident; `shown_seconds` is still the cell's."""
+    """Use the exact place; only for plans of real incidents. `shown_seconds` is still that of the cell."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookupQuestion:
-    """One lookup."""
+    """The parameters of one lookup."""
 
     here: Position
     at: datetime
     limit: int = 5
     floor: int = 0
     counts_ground_as_one: bool | None = None
-    """How storeys are counted at the patient, if the floor was given as a storey."""
+    """Whether the ground floor is storey 1 at the patient; None unless the floor was given as a storey."""
     with_routes: bool = False
     responders: int = 10
     precision: Precision = Precision.CELL
     sent_from: PatientPlace | None = None
-    """The patient's place in a plan: only devices that somebody may be sent for are candidates."""
+    """The patient's place in a plan; then only devices that people may be sent to fetch are candidates."""
     is_for_plan: bool = False
-    """People come from elsewhere: a device that is too far to fetch from the patient may be on their way."""
+    """True for plans, where people start elsewhere, so that no device is too far from the patient."""
 
 
 def require_valid_moment(at: datetime) -> datetime:
-    """Return `at`. Raises InvalidInput (field `at`) unless it has an offset and a year from 2000 to 2100."""
+    """Return `at`; raise InvalidInput (field `at`) unless it has an offset and a year from 2000 to 2100."""
     if at.utcoffset() is None:
         raise InvalidInput(
             "at needs an offset, such as 2026-10-01T10:00:00+08:00 (a plus in a URL is %2B).", field="at"
@@ -55,7 +55,7 @@ def require_valid_moment(at: datetime) -> datetime:
 
 
 def parse_moment(text: str) -> datetime:
-    """Parse a moment in ISO 8601. Raises InvalidInput (field `at`)."""
+    """Parse a moment in ISO 8601; raise InvalidInput (field `at`) if it is invalid."""
     try:
         return require_valid_moment(datetime.fromisoformat(text))
     except ValueError:

@@ -1,9 +1,9 @@
-"""Which candidates can be at the patient soonest, and how far a device that is not known yet could still win.
+"""Rank candidates by expected time, and bound how far the search must look to be exact.
 
-A device is ranked by the seconds in which it is expected to be there (`arrival`). Two bounds make the search
-exact, whatever was not fetched or walked to yet:
+Devices are ranked by the expected seconds until they are at the patient (`arrival`). Two lower bounds make
+the result exact although not every device is fetched or walked to:
 
-- no walk is shorter than the straight line, so a device beyond `max_useful_metres` cannot win;
+- a walk is at least as long as the straight line, so devices beyond `max_useful_metres` cannot win;
 - a walk that was not found within `reach_metres` costs at least that much.
 """
 
@@ -33,16 +33,16 @@ from aed.walking.travel import Leg, fetch_seconds, least_leg_seconds, leg_second
 
 MAX_UNUSABLE: Final = 5
 _NO_SHORTER_THAN_STRAIGHT: Final = 1.001
-"""Streets are measured on planes and in 32 bits: a straight street may come out this much too short."""
+"""Margin for street lengths, which planar 32-bit arithmetic may make too short by this factor."""
 _ROUNDING_METRES: Final = 0.001
 
 type _WalkTo = tuple[float, int, Basis, bool, bool]
-"""What is known of one walk: its cost in metres (waits counted as metres), the device's number, the basis,
-whether it is measured, whether a closed gate has to be opened for it."""
+"""One walk: cost in metres (waits converted to metres), index of the device, basis of the distance, whether
+it is measured, and whether it passes a closed gate."""
 
 
 class Ranking:
-    """Ranks the candidates so far by walks of up to `reach_metres`; without streets, by straight lines."""
+    """A ranking of the candidates fetched so far, by walks; without streets, by straight lines."""
 
     def __init__(
         self,
@@ -54,19 +54,19 @@ class Ranking:
         self._candidates, self._walks = candidates, walks
         self._question, self._settings = question, settings
         self._footings: list[Footing | None] = []
-        """Of the candidates' rows."""
+        """The position of each of the candidates' rows on the streets; None if no street is near."""
 
     @property
     def basis(self) -> Basis:
-        """What distances mostly follow from."""
+        """Whether distances are those of the walking network or estimates from straight lines."""
         return Basis.STRAIGHT_LINE if self._walks is None else Basis.WALKING_NETWORK
 
     # --- ranking ------------------------------------------------------------------------------------------
 
     def rank(self) -> list[NearbyDevice]:
-        """Return the candidates, soonest expected first; those that cannot be used come last.
+        """Return the candidates by expected seconds, unusable ones last.
 
-        Leaves out those whose walk is too long to beat the last of those asked for.
+        Omits candidates whose walk is too long to beat the last of the `limit` best usable ones.
         """
         numbers, limit = self._settings.arrival, self._question.limit
         best: list[tuple[bool, float]] = []
@@ -97,14 +97,14 @@ class Ranking:
         return found
 
     def unusable(self, ranked: list[NearbyDevice]) -> list[NearbyDevice]:
-        """Return devices that would be sooner than the last usable one asked for, if they could be used."""
+        """Return the unusable devices that would be in the answer if they were usable, soonest first."""
         usable = [near for near in ranked if near.is_usable][: self._question.limit]
         latest = usable[-1].fetch_seconds if len(usable) >= self._question.limit else math.inf
         sooner = [near for near in ranked if not near.is_usable and near.fetch_seconds <= latest]
         return sorted(sooner, key=lambda near: (near.fetch_seconds, near.row.id))[:MAX_UNUSABLE]
 
     def _walks_so_far(self) -> list[_WalkTo]:
-        """Return what is known of the walk to each candidate, shortest first."""
+        """Return the walk to each candidate as far as it is known, shortest first."""
         order, straight = self._candidates.nearest_first, self._candidates.straight_metres
         detour, walks = self._settings.arrival.detour_factor, self._walks
         if walks is None or not order:
@@ -133,7 +133,7 @@ class Ranking:
         return found
 
     def _way(self, number: int, cost: float, basis: Basis, *, by_closed_gate: bool) -> Leg:
-        """Return the way with this cost: how far, and how long one waits at gates."""
+        """Split the cost of a walk into metres on foot and seconds of waiting at gates."""
         place = self._footings[number] if basis is Basis.WALKING_NETWORK else None
         if place is None or self._walks is None:
             return Leg(cost)
@@ -156,7 +156,7 @@ class Ranking:
     # --- how far to look ----------------------------------------------------------------------------------
 
     def max_useful_metres(self, ranked: Sequence[NearbyDevice]) -> float:
-        """Return the straight-line metres beyond which no device can be among those asked for."""
+        """Return the straight-line distance beyond which no device can be among the `limit` best."""
         usable = [near for near in ranked if near.is_usable]
         if len(usable) < self._question.limit:
             return math.inf
@@ -167,9 +167,9 @@ class Ranking:
         return cost * _NO_SHORTER_THAN_STRAIGHT
 
     def first_reach_metres(self) -> float | None:
-        """Return how far to walk before ranking; None without streets or candidates.
+        """Return the walking distance to search before ranking; None without streets or candidates.
 
-        At first that is a bit more than the usual detour to the last device asked for.
+        The first search reaches slightly farther than the usual detour to the `limit`-th usable device.
         """
         walks, candidates = self._walks, self._candidates
         if walks is None or not candidates.nearest_first:
@@ -181,11 +181,11 @@ class Ranking:
         return min(usual, self._settings.walking_reach_metres)
 
     def next_reach_metres(self, ranked: list[NearbyDevice]) -> float | None:
-        """Return how far to walk next; None once all walks that the answer shows are measured.
+        """Return the walking distance to search next; None once all walks in the answer are measured.
 
-        A device that is not within reach yet is at least as far as the reach, or as the way through closed
-        gates: while it is not among the first, its true walk does not matter. Nor does any walk too long to
-        beat the last of those whose walks are known: the reach need go no farther.
+        The walk to a device out of reach is at least as long as the reach, or as the way through closed
+        gates. If that already keeps it out of the answer, its exact length is not needed. The search need
+        not go beyond the cost that can still beat the `limit`-th measured device.
         """
         if self._walks is None or not self._candidates.nearest_first:
             return None
@@ -203,9 +203,10 @@ class Ranking:
         return min(max(further, within), self._settings.walking_reach_metres)
 
     def _cost_that_can_beat(self, expected_seconds: float, *, is_too_far: bool) -> float:
-        """Return the largest cost of a way, in metres, that can still beat that, wherever the device is.
+        """Return the largest cost of a way, in metres, with which any device can beat a ranked device.
 
-        Any device that is in time beats one that is too far.
+        `expected_seconds` and `is_too_far` are those of the device to beat. Devices in time rank before
+        devices that are too far.
         """
         numbers, quickest = self._settings.arrival, self._candidates.quickest
         sooner = metres_that_can_beat(expected_seconds, quickest, numbers)
@@ -215,10 +216,10 @@ class Ranking:
         latest = max(planning.ambulance_seconds, *planning.ambulance_seconds_by_region.values(), 0.0)
         return max(sooner, max_cost_in_time(latest, quickest, numbers))
 
-    # --- what the answer says of the chosen ---------------------------------------------------------------
+    # --- details of the answer ----------------------------------------------------------------------------
 
     def describe(self, chosen: Sequence[NearbyDevice]) -> None:
-        """Fill in how the chosen devices are fetched or brought, the gates passed, and routes if wanted."""
+        """Set the fetch, bringing, gates and (if requested) routes of the chosen devices."""
         for near in chosen:
             self._describe_times(near)
         walks, with_routes = self._walks, self._question.with_routes

@@ -1,4 +1,4 @@
-"""The reasons of an answer in words, in English and Chinese."""
+"""Sentences of the lookup's answer, in English and Chinese."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _BANDS: dict[HourBand, tuple[str, str]] = {
 
 
 def access_words(told: AccessAt, at: datetime, time_zone: str) -> Words:
-    """ "open now, until 22:00"; with the date when that is not today."""
+    """Describe access and when it changes: "open now, until 22:00", with the date unless it is today."""
     access, until = told.access, told.until
     if told.is_entry_unknown:
         open_now = access_words(AccessAt(Access.OPEN, until), at, time_zone)
@@ -69,7 +69,7 @@ def access_words(told: AccessAt, at: datetime, time_zone: str) -> Words:
 
 @lru_cache(maxsize=4_096)
 def _access_until(access: Access, until: datetime, today: str, time_zone: str) -> Words:
-    """Remembered: most devices of a day's answers close at the same few moments."""
+    """Describe access until a moment. Cached, since most devices close at the same few moments."""
     words, local = _ACCESS[access], until.astimezone(ZoneInfo(time_zone))
     when = f"{local:%H:%M}" if day_there(until, time_zone) == today else f"{local:%Y-%m-%d %H:%M}"
     if access is Access.CLOSED:
@@ -79,13 +79,13 @@ def _access_until(access: Access, until: datetime, today: str, time_zone: str) -
 
 @lru_cache(maxsize=4_096)
 def day_there(moment: datetime, time_zone: str) -> str:
-    """The date as it is shown there."""
+    """Return the local date of a moment, as in 2026-10-01."""
     return f"{moment.astimezone(ZoneInfo(time_zone)):%Y-%m-%d}"
 
 
 @lru_cache(maxsize=256)
 def guess_words(place: PlaceClass, band: HourBand, chance: float) -> Words:
-    """What stands in for hours that are not known."""
+    """Describe the estimated chance of reaching a device whose hours are unknown."""
     (place_en, place_zh), (band_en, band_zh) = _PLACES[place], _BANDS[band]
     return {
         "en": f"guess for {place_en} {band_en}: {chance:.0%} can be reached",
@@ -108,7 +108,7 @@ def way_words(basis: Basis, walk_metres: float, straight_metres: float) -> Words
 
 
 def pace_words() -> Words:
-    """Said where the seconds are those of the estate's own drills."""
+    """Say that times are based on drills at the estate."""
     return {"en": "as fast as drills at this estate were", "zh": "用时按本小区演练推算"}
 
 
@@ -138,7 +138,11 @@ def gate_words(
 
 
 def out_of_service_words(reason: str) -> Words:
-    """Why a device is out of service. Upkeep writes the English, "; " and the Chinese; people write one."""
+    """Describe why a device is out of service.
+
+    Reasons written by upkeep are in English and Chinese, separated by "; "; others are in one language,
+    which is then used for both.
+    """
     en, separator, zh = reason.rpartition("; ")
     if not separator or not any("\u4e00" <= each <= "\u9fff" for each in zh):
         en = zh = reason
@@ -146,7 +150,7 @@ def out_of_service_words(reason: str) -> Words:
 
 
 def first_aid_words(number: str) -> Words:
-    """What to do before anybody reads on."""
+    """Return the first-aid instruction that is shown before everything else."""
     return {
         "en": f"Call {number} first, on speaker. Not responding and not breathing normally: start chest "
         "compressions now, hard and fast, and do not stop. If you are alone, stay with the patient; "

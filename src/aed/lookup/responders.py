@@ -1,4 +1,4 @@
-"""The search for the responders who can come."""
+"""Find the responders who can be at a patient soonest."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ from aed.walking.travel import (
 )
 
 MAX_PLACES: Final = 2_000
-"""Of default places and phones each; beyond this many the search stops."""
+"""Maximum number of places to examine (default places plus reporting phones) before the search stops."""
 
 
 @dataclass(frozen=True, slots=True)
 class NearbyResponder:
     """A responder who may be called.
 
-    `position`, `floor` and `direct_seconds` are exact only where the plan of a real incident asked for that
-    (`Precision.EXACT`): these never leave the program. `cell_centre` and `shown_seconds` may be shown: they
-    are the same for every place in the cell.
+    `position`, `floor` and `direct_seconds` are exact only in plans of real incidents (`Precision.EXACT`) and
+    are never returned by the API. `cell_centre` and `shown_seconds` may be shown: they are the same for every
+    place in the H3 cell.
     """
 
     responder_id: int
@@ -62,7 +62,7 @@ class NearbyResponder:
     position: Position
     floor: int
     direct_seconds: float
-    """From receipt of the call to the patient's side."""
+    """Seconds from receipt of the call to the patient's side."""
     cell_centre: Position
     shown_seconds: float
     basis: Basis
@@ -80,14 +80,12 @@ def nearest_responders(
 ) -> list[NearbyResponder]:
     """Return the responders within the radius who can be at the patient soonest, by `direct_seconds`.
 
-    1. Take those on duty, whose phones report where they are, and then default places of the others in order
-       of straight-line distance.
-    2. Keep those whom the rules allow to be called there now; of two places of a person the sooner one.
-    3. Stop when no place farther on the straight line could be sooner.
+    1. Take live locations of responders on duty, and default places of all others, by straight-line distance.
+    2. Keep those who may be called there now; of several places of one responder, keep the soonest.
+    3. Stop when no place farther on the straight line can be sooner.
 
-    By cell (the default precision) the radius, the order and the times are those of the cells' centres, so
-    that no number of lookups tells where in its cell a place is. The search then looks `slack` metres
-    farther.
+    With `Precision.CELL` (the default) radius, order and times are computed from the centres of H3 cells, so
+    that repeated lookups cannot locate a place within its cell. The search then looks `slack` metres farther.
     """
     here, at, limit = question.here, question.at, question.responders
     radius, numbers = settings.responder_radius_metres, settings.arrival
@@ -138,7 +136,7 @@ def nearest_responders(
 
 
 class _OnDuty:
-    """Responders whose phones report where they are, nearest first; their rows are fetched in batches."""
+    """Responders on duty with a live location, nearest first, whose rows are fetched in batches."""
 
     def __init__(
         self, connection: Connection, viewer: Viewer, here: Position, places: Sequence[LiveLocation]
@@ -151,14 +149,14 @@ class _OnDuty:
         order = sorted(range(len(places)), key=metres.__getitem__)
         self._nearest = [(metres[each], places[each].responder_id, where[each]) for each in order]
         self.count = 0
-        """How many of them were fetched."""
+        """Number of responders fetched so far."""
 
     @property
     def complete_within_metres(self) -> float:
         return self._nearest[self.count][0] if self.count < len(self._nearest) else math.inf
 
     def widen(self, *, about: int, to_metres: float) -> list[PlaceNearby]:
-        """Fetch the next ones: then about `about` are there in all, or all within `to_metres`."""
+        """Fetch and return more, until there are about `about` in total or all within `to_metres`."""
         first = self.count
         self.count = max(first, min(about, bisect_right(self._nearest, to_metres, key=lambda each: each[0])))
         where = {key: here for _metres, key, here in self._nearest[first : self.count]}
@@ -181,9 +179,9 @@ def _callable(
     *,
     settings: Settings,
 ) -> Iterator[NearbyResponder]:
-    """Yield those of these rows whom the rules allow to be called there; a person once for each place.
+    """Yield the responders who may be called at the places in `rows`, one for each place.
 
-    The person's own floor counts only where the exact place does: it would tell flats apart.
+    The floor of a place is used only with `Precision.EXACT`, since it would identify a flat.
     """
     if not rows:
         return
@@ -230,7 +228,7 @@ def _directs(
     pace: Pace,
     settings: Settings,
 ) -> list[_Direct]:
-    """Return how soon a responder who is called at each place can be at the patient's side."""
+    """Return the seconds, straight-line distance and basis for a responder called at each place."""
     numbers = settings.arrival
     lats = np.array([spot.position.lat for spot in spots], dtype=np.float64)
     lons = np.array([spot.position.lon for spot in spots], dtype=np.float64)
@@ -253,7 +251,7 @@ def _directs(
 
 
 def _is_of_age(of_age: bool | int | None, numbers: Planning) -> bool:
-    """Return whether the person may be called at their age; unknown ages as the settings say."""
+    """Return whether the responder is of age; the setting `call_age_unknown` decides if that is unknown."""
     return bool(of_age) if of_age is not None else numbers.call_age_unknown
 
 

@@ -1,8 +1,8 @@
-"""The answer of the lookup as it crosses the boundary.
+"""Request and response schemas of the lookup.
 
-The answer is written as plain dictionaries, straight to bytes: it is the question that saves a life, and
-validating what we have just made ourselves would cost more than making it. `NearestOut` documents the same
-shape for OpenAPI; tests hold each answer against it.
+`answer_out` builds plain dictionaries that are serialised without validation, because validating the response
+would take longer than computing it. `NearestOut` documents the same shape for OpenAPI; tests validate each
+response against it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Strict(BaseModel):
 
 
 class NearestIn(BaseModel):
-    """The question, as the query of the URL. One model: FastAPI takes longer over eight parameters."""
+    """Query parameters of the lookup, in one model because FastAPI resolves separate ones more slowly."""
 
     lat: float = Field(description="Degrees, in `datum`", examples=[30.2901])
     lon: float = Field(description="Degrees, in `datum`", examples=[120.1003])
@@ -75,7 +75,7 @@ class AccessOut(Strict):
 
 
 class RingOut(Strict):
-    """Whom to ring."""
+    """Phone numbers to call for access to the device."""
 
     guard: str | None
     keeper_name: str | None = None
@@ -83,14 +83,14 @@ class RingOut(Strict):
 
 
 class RouteOut(Strict):
-    """GeoJSON, from the patient to the device."""
+    """The way from the patient to the device as a GeoJSON LineString."""
 
     type: Literal["LineString"]
     coordinates: list[tuple[float, float]]
 
 
 class BringOut(WordsOut):
-    """Let them bring it: only where somebody is known to be there now."""
+    """How to have the device brought; present only if staff are known to be with the device now."""
 
     call: str = Field(examples=["tel:+8657155501000"])
     phone: str
@@ -99,7 +99,7 @@ class BringOut(WordsOut):
 
 
 class QuarantinedDeviceOut(Strict):
-    """Near, and out of service: nobody should go there."""
+    """A nearby device that is out of service and must not be fetched."""
 
     id: int
     position: PlaceOut
@@ -138,7 +138,10 @@ class UnusableDeviceOut(NearbyDeviceOut):
 
 
 class NearbyResponderOut(Strict):
-    """Coarse until they accept: a cell of about a tenth of a square kilometre, the time from its centre."""
+    """A nearby responder, located by H3 cell only.
+
+    Until they accept a call, their place is a cell of about 0.1 km2 and times are from its centre.
+    """
 
     id: int
     cell: str = Field(description="H3 index")
@@ -158,7 +161,7 @@ class LookupQueryOut(Strict):
 
 
 class NearestOut(Strict):
-    """Devices that can be at the patient soonest, best first."""
+    """The devices that can be at the patient soonest, best first, and what to do before fetching one."""
 
     first_aid: WordsOut = Field(description="What to do before anything else: show it first")
     emergency: EmergencyOut
@@ -190,7 +193,7 @@ class NearestOut(Strict):
 def answer_out(
     answer: LookupAnswer, viewer: Viewer, *, settings: Settings, responders_withheld: bool = False
 ) -> dict[str, Any]:
-    """The answer in the shape of `NearestOut`."""
+    """Return the answer as a dictionary in the shape of `NearestOut`."""
     asked = answer.question
     return {
         "first_aid": reasons.first_aid_words(answer.emergency_number),
@@ -228,7 +231,10 @@ def answer_out(
 
 
 def _counts_from_one(answer: LookupAnswer) -> bool:
-    """Whether storeys are counted from one at the patient: as it was asked, or as at the nearest device."""
+    """Return whether the ground floor is storey 1 at the patient's place.
+
+    Uses the convention of the question if it has one, else that of the nearest device, else the country's.
+    """
     asked = answer.question
     if asked.counts_ground_as_one is not None:
         return asked.counts_ground_as_one
@@ -238,7 +244,7 @@ def _counts_from_one(answer: LookupAnswer) -> bool:
 
 @lru_cache(maxsize=4_096)
 def moment(at: datetime | None) -> str | None:
-    """ISO 8601 in UTC with a Z."""
+    """Format a moment as ISO 8601 in UTC with the suffix Z; return None for None."""
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at is not None else None
 
 
@@ -302,7 +308,7 @@ def _quarantined(near: QuarantinedDevice) -> dict[str, Any]:
 
 @lru_cache(maxsize=8_192)
 def _links(lat: float, lon: float, label: str) -> dict[str, str]:
-    """Remembered, about 10 MB: a device stands still and is answered again and again."""
+    """Return map links for a device; cached (about 10 MB), as the same devices are returned repeatedly."""
     return map_links(Position(lat, lon), label=label)
 
 

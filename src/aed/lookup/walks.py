@@ -1,4 +1,4 @@
-"""How far it is on foot from a patient, with the gates as they are for one viewer at one moment."""
+"""Walking distances from a patient, with gates evaluated for one viewer at one moment."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from aed.walking.way import Walk
 
 _PRIVATE_ACCESS: Final = frozenset({"no", "private"})
 BESIDE_THE_STREET_METRES: Final = 15.0
-"""A registered gate stands on a street that is this near."""
+"""Maximum distance at which a registered gate is assigned to a street."""
 
 
 @dataclass(frozen=True, slots=True)
 class GatePassed:
-    """A gate on the way that the answer mentions: one waits there, it is closed, or its hours are unknown."""
+    """A gate on the way that the answer mentions: it has a wait, is closed, or its hours are unknown."""
 
     name_en: str
     name_zh: str
@@ -46,7 +46,7 @@ class GatePassed:
 
 @dataclass(frozen=True, slots=True)
 class LocalTime:
-    """Time zone and holidays for the gates on the map, which belong to no estate."""
+    """Time zone and holidays for gates from the map, which belong to no estate."""
 
     time_zone: str
     calendar: HolidayCalendar | None
@@ -54,14 +54,14 @@ class LocalTime:
 
 @dataclass(slots=True)
 class _Gates:
-    """The gates around, as they are for one viewer at one moment."""
+    """The gates nearby, evaluated for one viewer at one moment."""
 
     closed: list[Crossing]
     waits: list[tuple[Crossing, float]]
-    """In metres of walking that the wait is worth."""
+    """Waits, converted to metres of walking."""
     mentioned: dict[Crossing, GatePassed]
     estates: dict[Crossing, int]
-    """Of registered gates."""
+    """Estate ids of registered gates."""
 
     def add_closed(self, crossing: Crossing, name_en: str, name_zh: str, numbers: Arrival) -> None:
         self.closed.append(crossing)
@@ -72,16 +72,16 @@ class _Gates:
         self.mentioned[crossing] = gate
 
     def waits_if_opened(self, numbers: Arrival) -> list[tuple[Crossing, float]]:
-        """Return the waits if closed gates were opened on request."""
+        """Return all waits in metres, with closed gates as waits until someone opens them."""
         wait = metres_of_wait(numbers.closed_gate_seconds, numbers)
         return [*self.waits, *((crossing, wait) for crossing in self.closed)]
 
 
 class WalksFromPatient:
-    """Walks from one place, searched as far as `widen` was asked to.
+    """Walks from one place, up to the distance given to `widen`.
 
-    Costs are metres, with each wait at a gate counted as the metres it is worth (`metres_of_wait`). Where a
-    closed gate is around, walks are searched twice: as gates are, and as if closed ones were opened.
+    Costs are metres; waits at gates are converted to metres (`metres_of_wait`). If a closed gate is nearby,
+    walks are searched twice: with gates as they are, and with closed gates opened after a wait.
     """
 
     def __init__(
@@ -108,14 +108,14 @@ class WalksFromPatient:
         self._delays: Callable[[Footing], float] | None = None
         self._delays_if_opened: Callable[[Footing], float] | None = None
         self.local: LocalTime | None = None
-        """Set before the first search; without it, hours of gates on the map are unknown."""
+        """Set before the first search; if None, the hours of gates from the map are unknown."""
         self.within_metres = 0.0
-        """How far was searched."""
+        """Distance searched so far."""
 
     def look_for_gates(self, within_metres: float) -> None:
-        """Find the gates within that many metres or more, and whom they stop or keep waiting.
+        """Find and evaluate the gates within `within_metres`.
 
-        A registered gate counts in place of the one that the map has there.
+        A registered gate replaces the gate that the map has on the same street.
         """
         if self._gates is not None and self._gates_within >= within_metres:
             return
@@ -128,7 +128,7 @@ class WalksFromPatient:
         self._gates, self._gates_within = self._evaluated_gates(within_metres), within_metres
 
     def widen(self, within_metres: float) -> None:
-        """Search all walks of up to that many metres."""
+        """Search all walks of up to `within_metres`; do nothing if they were searched already."""
         if self.within_metres >= within_metres:
             return
         self.look_for_gates(within_metres)
@@ -144,38 +144,39 @@ class WalksFromPatient:
         self._delays_if_opened = None if self._opened is None else self._opened.delays()
 
     def footings(self, lats: NDArray[np.float64], lons: NDArray[np.float64]) -> Footings:
-        """Return where points stand on the streets."""
+        """Return the nearest positions on the streets for arrays of coordinates."""
         return self._network.footings(lats, lons)
 
     def footings_of_devices(self, rows: Sequence[Placed]) -> list[Footing | None]:
-        """Return where a few rows stand. Cached: devices do not move and are asked for again and again."""
+        """Return the nearest position on the streets for each row. Cached, since devices do not move."""
         return self._network.footings_of_places([(row.lat, row.lon) for row in rows])
 
     def costs(self, places: Sequence[Footing | None]) -> list[float]:
-        """Return the cost of the way to each place; infinite where that is not within reach."""
+        """Return the cost in metres of the way to each place; infinite if it is out of reach."""
         assert self._reach is not None
         return self._reach.metres_to(places)
 
     def costs_if_opened(self, places: Sequence[Footing | None]) -> list[float] | None:
-        """Return the costs if closed gates were opened on request; None if there is no closed gate around."""
+        """Return the costs with closed gates opened after a wait; None if no closed gate is nearby."""
         return None if self._opened is None else self._opened.metres_to(places)
 
     def leg(self, place: Footing, cost_metres: float, *, by_closed_gate: bool) -> Leg:
-        """Return the way to a place within reach that has this cost (`costs`, `costs_if_opened`)."""
+        """Split a cost from `costs` or `costs_if_opened` into metres on foot and seconds of waiting."""
         delay = self._delays_if_opened if by_closed_gate else self._delays
         assert delay is not None
         waits = delay(place)
         return Leg(max(0.0, cost_metres - waits), seconds_of_wait(waits, self._numbers))
 
     def legs(self, footings: Footings) -> list[Leg]:
-        """Return the way to each point as the gates are; where there is none within reach, the way if closed
-        gates were opened on request; else `NO_WAY`."""
+        """Return the way to each point: as gates are, else with closed gates opened, else `NO_WAY`."""
         assert self._reach is not None
         return _legs(self._reach, self._opened, footings, self._numbers)
 
     def legs_from(self, other: Position, footings: Footings, *, within_metres: float) -> list[Leg] | None:
-        """Return the way from another place to each point, by the gates that `look_for_gates` found around
-        this one; None if no street is near the other place."""
+        """Return the way from another place to each point, with the gates that `look_for_gates` found here.
+
+        Returns None if no street is near the other place.
+        """
         assert self._gates is not None
         gates = self._gates
         reach = self._network.reach(
@@ -187,7 +188,10 @@ class WalksFromPatient:
         return _legs(reach, opened, footings, self._numbers)
 
     def legs_if_guided(self, footings: Footings, estate_id: int) -> list[Leg] | None:
-        """Return the way to each point if a guide opened that estate's gates; None if none matters."""
+        """Return the way to each point if a guide opens the estate's gates.
+
+        Returns None if that makes no difference because no gate of the estate stops or delays anyone.
+        """
         assert self._reach is not None
         assert self._gates is not None
         gates = self._gates
@@ -199,12 +203,12 @@ class WalksFromPatient:
 
     @property
     def has_gates_to_mention(self) -> bool:
-        """Whether any gate around may have to be mentioned."""
+        """Whether any gate nearby would be mentioned in the answer."""
         assert self._gates is not None
         return bool(self._gates.mentioned)
 
     def may_meet_gates(self, footings: Footings) -> list[bool]:
-        """Return whether the way to each point may pass a gate to mention; then its walk is not its cost."""
+        """Return, for each point, whether the way to it may pass a gate that the answer mentions."""
         assert self._reach is not None
         if not self.has_gates_to_mention:
             return [False] * len(footings)
@@ -213,7 +217,7 @@ class WalksFromPatient:
     def walk_to(
         self, footings: Footings, i: int, *, by_closed_gate: bool, with_line: bool
     ) -> tuple[Walk, tuple[GatePassed, ...]]:
-        """Return the way to a point within reach, and the gates on it to mention."""
+        """Return the walk to point `i`, which must be within reach, and the gates on it to mention."""
         reach = self._opened if by_closed_gate else self._reach
         assert reach is not None
         assert self._gates is not None
@@ -243,7 +247,7 @@ class WalksFromPatient:
         return gates
 
     def _add_barrier(self, barrier: Barrier, gates: _Gates) -> None:
-        """Add a gate that only the map knows: locked and private ones stop people; others by their hours."""
+        """Add a gate from the map: locked and private gates stop people; others do so outside their hours."""
         if barrier.locked:
             gates.add_closed(barrier.crossing, "a locked gate", "一处上锁的出入口", self._numbers)
             return
@@ -271,7 +275,7 @@ class WalksFromPatient:
 
 
 def passing_of(connection: Connection, row: GateNearby, viewer: Viewer, at: datetime) -> GatePassing:
-    """Return what a registered gate means for that viewer at that moment."""
+    """Return whether the viewer can pass a registered gate at a moment: freely, after a wait, or not."""
     return _passing(row, _hours_of(connection, row, at), viewer)
 
 
@@ -291,12 +295,12 @@ def _passing(row: GateNearby, hours: Opening, viewer: Viewer) -> GatePassing:
 
 @lru_cache(maxsize=100_000)
 def _crossing_at(network: WalkingNetwork, lat: float, lon: float) -> Crossing | None:
-    """Return where a registered gate stands on the network. Cached: neither ever moves."""
+    """Return the position of a registered gate on the network. Cached, since neither moves."""
     return network.crossing_at(Position(lat, lon), within_metres=BESIDE_THE_STREET_METRES)
 
 
 def _legs(reach: Reach, opened: Reach | None, footings: Footings, numbers: Arrival) -> list[Leg]:
-    """Return the way to each point: within reach, else within `opened`, else `NO_WAY`."""
+    """Return the way to each point by `reach`, else by `opened`, else `NO_WAY`."""
     legs = [NO_WAY] * len(footings)
     for each in (reach, opened):
         if each is None:
