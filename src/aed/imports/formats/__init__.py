@@ -1,1 +1,1 @@
-"""The formats of lists, each read in bounded memory."""
+"""File formats of lists, each read in bounded memory."""

@@ -14,7 +14,7 @@ from aed.errors import InvalidInput
 
 MAX_BYTES: Final = 1_000_000_000
 HEAD_BYTES: Final = 65_536
-"""How much of a file is looked at to find out what it is."""
+"""Number of bytes at the start of a file that are used to detect its format."""
 BYTES_AT_ONCE: Final = 1 << 18
 
 UTF_8: Final = "utf-8-sig"
@@ -30,12 +30,14 @@ OTHER_FILES: Final = {
     b"\xff\xfe": "UTF-16 ('Unicode text'): save it as 'CSV UTF-8'",
     b"\xfe\xff": "UTF-16 ('Unicode text'): save it as 'CSV UTF-8'",
 }
-"""What files that are no text begin with, and what to do with them."""
+"""The first bytes of unsupported file types, and advice on what to do with them."""
 
 
 def head_of(path: Path) -> bytes:
-    """The beginning of a file. Raises InvalidInput for one that is missing, a folder, empty or over the
-    limit."""
+    """Return the first bytes of a file.
+
+    Raises InvalidInput if it is missing, a directory, empty or over the size limit.
+    """
     try:
         if path.is_dir():
             raise InvalidInput(f"{path} is a folder: name a file in it.", field="file")
@@ -50,14 +52,14 @@ def head_of(path: Path) -> bytes:
                 raise InvalidInput(f"{path.name} is empty.", field="file")
     except OSError as error:
         raise InvalidInput(f"{path.name} cannot be read: {error.strerror}.", field="file") from None
-    except ValueError:  # a name with a NUL
+    except ValueError:  # the name contains a NUL
         raise InvalidInput("This is not a file name.", field="file") from None
     return head
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """The file's bytes; one that cannot be read says so."""
+    """Open a file for reading bytes. Raises InvalidInput if it cannot be read."""
     try:
         with path.open("rb") as stream:
             yield stream
@@ -66,7 +68,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def refuse_other_files(path: Path, head: bytes) -> None:
-    """Raises InvalidInput for what is no text, or a web page, and says what it looks like and what to do."""
+    """Raise InvalidInput for a binary file, a web page or XML, with advice on what to do."""
     for beginning, what in OTHER_FILES.items():
         if head.startswith(beginning):
             raise InvalidInput(f"{path.name} is {what}.", field="file")
@@ -85,10 +87,10 @@ def refuse_other_files(path: Path, head: bytes) -> None:
 
 
 def encoding_of(path: Path, encodings: Sequence[str] = (UTF_8,)) -> str:
-    """The first of the encodings in which the whole file is text.
+    """Return the first encoding in which the whole file can be decoded.
 
-    Raises InvalidInput for a file that is text in none, with the line and what it looks like; and for one
-    with a NUL character.
+    Raises InvalidInput if there is none, with the line of the first error and a likely explanation, or if the
+    file contains a NUL character.
     """
     refuse_other_files(path, head_of(path))
     first_bad: tuple[int, bytes] | None = None
@@ -110,13 +112,16 @@ def encoding_of(path: Path, encodings: Sequence[str] = (UTF_8,)) -> str:
 
 
 GB18030: Final = "gb18030"
-"""Holds CP936 (GBK) and GB2312."""
+"""A superset of CP936 (GBK) and GB2312."""
 _COMMON_SHARE: Final = 0.6
-"""Nearly all that is written in Chinese is of GB2312; accented Latin letters, taken for Chinese, are not."""
+"""Minimum share of characters from GB2312, which covers nearly all Chinese text.
+
+Accented Latin text decoded as Chinese falls below this share.
+"""
 
 
 def encoding_or_chinese(path: Path) -> str:
-    """UTF-8, or else GB18030, where the whole file is text in it and reads like Chinese.
+    """Return UTF-8, or else GB18030 if the whole file decodes to plausible Chinese.
 
     Raises InvalidInput as `encoding_of` does.
     """
@@ -141,7 +146,8 @@ def _reads_like_chinese(around: bytes) -> bool:
 
 
 def _first_undecodable(path: Path, encoding: str) -> tuple[int, bytes] | None:
-    """The line of the first byte that is no text in the encoding, and the bytes around it."""
+    """Return the line of the first byte that cannot be decoded, with the bytes around it; None if all can
+    be."""
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     lines = 1
     kept = b""
@@ -177,7 +183,7 @@ def _hint(around: bytes) -> str:
 
 
 def head_text(head: bytes, encoding: str) -> str | None:
-    """The head as text, without what is cut off at its end; None where it is none in that encoding."""
+    """Decode the start of a file, ignoring a character cut off at its end; None if it cannot be decoded."""
     try:
         return codecs.getincrementaldecoder(encoding)("strict").decode(head, final=False)
     except UnicodeDecodeError:
@@ -185,22 +191,24 @@ def head_text(head: bytes, encoding: str) -> str | None:
 
 
 MAX_ROW_LENGTH: Final = 1_000_000
-"""Characters of one row, with all its lines."""
+"""Maximum number of characters in a row, including line breaks within cells."""
 MAX_CELL_LENGTH: Final = 100_000
 MAX_COLUMNS: Final = 1_000
 
 
 class Row(NamedTuple):
     number: int
-    """The line on which it begins, or its row in a sheet."""
+    """The line on which the row begins, or its row number in a sheet."""
     cells: list[str]
     wrong: str | None = None
-    """What keeps it from being read as it looks."""
+    """Why the row cannot be read reliably."""
 
 
 def csv_rows(path: Path, *, encoding: str, delimiter: str = ",", strict: bool = True) -> Generator[Row]:
-    """The rows that are not blank. Raises InvalidInput for a quotation mark that is not closed (the rest of
-    the file would be lost in one cell), and for rows, cells and numbers of columns that no list has.
+    """Yield the rows that are not blank.
+
+    Raises InvalidInput for an unclosed quotation mark, which would swallow the rest of the file, and for
+    rows, cells or numbers of columns that are too large for a list.
     """
     with opened(path) as stream, io.TextIOWrapper(stream, encoding=encoding, newline="") as text:
         lines = _Lines(text, path.name)
@@ -237,7 +245,10 @@ def csv_rows(path: Path, *, encoding: str, delimiter: str = ",", strict: bool = 
 
 
 class _Lines:
-    """The lines of a text, none longer than a row may be: what has no line ends is not read to its end."""
+    """The lines of a text file, with a limit on the length of a row.
+
+    A file without line ends is thus not read to its end.
+    """
 
     def __init__(self, text: io.TextIOWrapper, name: str) -> None:
         self._text = text
@@ -247,7 +258,7 @@ class _Lines:
         self._characters = 0
 
     def row_ends(self) -> None:
-        """The lines given so far were whole rows."""
+        """Reset the row length; all lines so far belong to complete rows."""
         self._row_begins = self._line + 1
         self._characters = 0
 

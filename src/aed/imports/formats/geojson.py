@@ -1,4 +1,4 @@
-"""GeoJSON: the features of a file, and the project's own."""
+"""Read the features of GeoJSON files, including the project's own format."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from aed.imports.rules import printable
 
 
 def features(path: Path, shape: Shape | None = None) -> Iterator[object]:
-    """The features of a file, one at a time. Raises InvalidInput for anything that is not a FeatureCollection
-    with some, or several of them one after the other, or features one after the other."""
+    """Yield the features of a file.
+
+    The file holds one or more FeatureCollections, or a sequence of features. Raises InvalidInput for anything
+    else, or if there is no feature.
+    """
     shape = shape or shape_of(path)
     if not may_be_features(shape):
         raise not_geojson(path, shape)
@@ -35,11 +38,14 @@ def features(path: Path, shape: Shape | None = None) -> Iterator[object]:
 _AS_WGS84: Final = frozenset(
     {"crs84", "crs84h", "4326", "4979", "4258", "4269", "4490", "4612", "4737", "6668"}
 )
-"""Degrees within a few metres of WGS-84's: ETRS89, NAD83, CGCS2000, JGD2000 and 2011, Korea 2000."""
+"""Coordinate reference systems within a few metres of WGS-84.
+
+ETRS89, NAD83, CGCS2000, JGD2000, JGD2011 and Korea 2000.
+"""
 
 
 def _refuse_other_coordinates(path: Path, shape: Shape) -> None:
-    """Raises InvalidInput where the file says that its coordinates are others than RFC 7946 has."""
+    """Raise InvalidInput if the file declares a coordinate system other than that of RFC 7946."""
     said = next((str(shape.members[name]) for name in CRS if shape.members.get(name) is not None), None)
     if said is None or re.split(r"[:/#]", said.strip())[-1].casefold() in _AS_WGS84:
         return
@@ -58,7 +64,7 @@ def may_be_features(shape: Shape) -> bool:
 
 
 def not_geojson(path: Path, shape: Shape) -> InvalidInput:
-    """Why a JSON file cannot be read, with what it says of itself where it is an error."""
+    """Return the error for a JSON file that is not GeoJSON, quoting its own error message if it has one."""
     says = next(
         (
             f" It says: {' '.join(value.split())[:200]}"
@@ -75,7 +81,8 @@ def not_geojson(path: Path, shape: Shape) -> InvalidInput:
 
 
 def point_of(feature: Mapping[str, Any]) -> dict[str, Any]:
-    """lat and lon of a Point, as fields; nothing where it has none, which the row's schema then says."""
+    """Return the coordinates of a Point as `lat` and `lon`; empty if there are none, for the schema to
+    report."""
     geometry = json_object(feature.get("geometry"))
     coordinates = geometry.get("coordinates")
     if geometry.get("type") == "Point" and isinstance(coordinates, list):
@@ -84,13 +91,13 @@ def point_of(feature: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def raw_of(feature: Mapping[str, Any]) -> dict[str, str]:
-    """The feature as a row: its properties and the coordinates of its point, as text."""
+    """Return the feature as a row of text: its properties and the coordinates of its point."""
     point = {f"geometry.{name}": value for name, value in point_of(feature).items()}
     return members_of(json_object(feature.get("properties")) | point)
 
 
 def members_of(found: Mapping[str, Any]) -> dict[str, str]:
-    """The members of an object as text; those of an object in it by both names."""
+    """Return the members of an object as text; a member of a nested object is named `outer.inner`."""
     members: dict[str, str] = {}
     for name, value in found.items():
         if isinstance(value, dict):
@@ -115,9 +122,10 @@ def _text(value: object) -> str:
 
 
 def read_own(found: Iterable[object]) -> Iterator[Record]:
-    """The project's own GeoJSON: properties are the fields; a Point is lat and lon, an area the boundary.
+    """Yield the records of the project's own GeoJSON.
 
-    `lat`, `lon` and `datum` among the properties are what was given; the Point is then for maps, in WGS-84.
+    Properties are the fields; a Point gives lat and lon, a Polygon or MultiPolygon the boundary. If the
+    properties include `lat`, `lon` and `datum`, they are the position as given, and the Point is ignored.
     """
     for number, feature in enumerate(found, start=1):
         if not isinstance(feature, dict):

@@ -1,4 +1,4 @@
-"""Headers of tables: which row is the header, and which columns a mapping knows."""
+"""Find the header row of a table, and match its columns with a mapping."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from aed.imports.formats.mapping import Looks, Mapping
 from aed.imports.rules import printable
 
 ROWS_BEFORE_THE_HEADER: Final = 30
-"""How far down the header is looked for."""
+"""Maximum number of rows searched for the header."""
 ROWS_LOOKED_AT: Final = 50
-"""Of a file without a header, to see what its columns are."""
+"""Number of rows inspected to identify the columns of a file without a header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The columns of a file: their names as written (a repeated one numbered), and where each stands."""
+    """The columns of a file: their names as written, duplicates numbered, and their positions."""
 
     names: tuple[str, ...]
     places: Map[str, int]
-    """By `spelled` names."""
+    """Column positions by normalised name (see `spelled`)."""
     rows_before: int
-    """Rows up to and with the header."""
+    """Number of rows up to and including the header."""
     _found: dict[tuple[str, ...], str | None] = field(default_factory=dict, compare=False)
 
     def column(self, names: Sequence[str]) -> str | None:
-        """The first of the synonyms that the file has, as it writes it."""
+        """Return the first of these synonyms that the file has, as the file writes it."""
         asked = tuple(names)
         if asked not in self._found:
             places = (self.places.get(spelled(name)) for name in asked)
@@ -45,7 +45,7 @@ class Header:
 
 @lru_cache(maxsize=5_000)
 def spelled(name: str) -> str:
-    """A column's name without what varies: width, case, spaces, marks, the web address in front of it."""
+    """Normalise a column name: ignore width, case, spaces, punctuation and a URL prefix."""
     text = unicodedata.normalize("NFKC", unquote(name)).strip().strip("\ufeff\"'*").strip()
     if re.match(r"https?://", text):
         text = re.split(r"[#/]", text.rstrip("#/"))[-1]
@@ -65,10 +65,10 @@ def header_of(cells: Sequence[str], *, rows_before: int = 0) -> Header:
 
 
 def header_among(rows: Sequence[Row], mapping: Mapping, *, is_named: bool) -> Header | None:
-    """The header in the first rows of a file; None where there is none of this list.
+    """Find the header of a list among the first rows of a file; return None if there is none.
 
-    A file that is to be recognised must have every column that the list is recognised by; of a named one,
-    the row with a position that has the most known columns is taken.
+    To recognise a list, the header must contain every column in `recognised_by`. If the format is named, the
+    position columns suffice. Of several candidates, the row with the most known columns is used.
     """
     best: tuple[int, Header] | None = None
     for count, row in enumerate(rows[:ROWS_BEFORE_THE_HEADER], start=1):
@@ -87,7 +87,7 @@ def header_among(rows: Sequence[Row], mapping: Mapping, *, is_named: bool) -> He
 
 
 def how_much_is_known(header: Header, mapping: Mapping) -> int:
-    """How many of the columns that a mapping reads or passes over on purpose the file has."""
+    """Return how many of the file's columns the mapping reads or deliberately ignores."""
     known = [*mapping.read_columns(), *([name] for name in mapping.ignored_columns)]
     return len({column for names in known if (column := header.column(names))})
 
@@ -140,7 +140,7 @@ def _looking_so(cells: Sequence[Sequence[str]], free: Sequence[int], looks: Look
 
 
 def no_header(name: str, mapping: Mapping, rows: Sequence[Row]) -> InvalidInput:
-    """Why a named list cannot be read: which columns are missing, and what its first line holds."""
+    """Return the error for a named list without a header: the missing columns, and the file's first line."""
     position = mapping.position
     needed = " and ".join(names[0] for names in (position.lat, position.lon, position.text) if names)
     first = printable(", ".join(rows[0].cells), 150) if rows else "nothing"
@@ -152,6 +152,6 @@ def no_header(name: str, mapping: Mapping, rows: Sequence[Row]) -> InvalidInput:
 
 
 def peeked(rows: Iterator[Row], count: int = ROWS_LOOKED_AT) -> tuple[list[Row], Iterator[Row]]:
-    """The first rows, and all of them again."""
+    """Return the first rows, and an iterator over all rows including them."""
     first = list(islice(rows, count))
     return first, chain(first, rows)

@@ -1,6 +1,7 @@
-"""An issuer's roster of certificates: CSV in UTF-8 or in the encoding of Chinese Windows, or a workbook.
+"""Read an issuer's roster of certificates: a CSV file or a workbook.
 
-The header may stand below a title; its columns are called as chapters call them, in Chinese or English.
+A CSV file is in UTF-8 or in the encoding of Chinese Windows. A title may precede the header. Column names are
+those that chapters use, in Chinese or English.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from aed.imports.formats.workbook import is_workbook, sheets
 from aed.imports.rules import printable
 
 ENCODINGS: Final = (UTF_8, "gb18030")
-"""GB 18030 holds all of CP936."""
+"""GB 18030 is a superset of CP936."""
 DELIMITERS: Final = (",", "\t", ";")
 HEADER_WITHIN: Final = 15
-"""Rows: above the header there may be a title, a date, a note."""
+"""Maximum number of rows searched for the header, which may follow a title, a date or a note."""
 
 CALLED: Final = {
     "name": ("name", "姓名", "学员姓名", "持证人", "holder"),
@@ -38,7 +39,7 @@ CALLED: Final = {
     "valid_until": ("valid_until", "有效期至", "有效期", "有效期限", "到期日期", "失效日期", "valid until"),
     "state": ("state", "状态", "证书状态", "status"),
 }
-"""What the columns are called, by field."""
+"""Accepted column names by field."""
 NEEDED: Final = ("name", "number", "course")
 EXPLAINED: Final = (
     "name (姓名), number (证书编号), course (课程), and valid_until (有效期至) or issued_on (发证日期)"
@@ -46,7 +47,7 @@ EXPLAINED: Final = (
 
 
 def read_issuer_roster(path: Path) -> Iterator[Record]:
-    """The rows below the header, by field. Raises InvalidInput for a file that is no such roster."""
+    """Yield the rows below the header as records. Raises InvalidInput if the file is not such a roster."""
     if is_workbook(head_of(path)):
         yield from _of_workbook(path)
         return
@@ -63,7 +64,7 @@ def read_issuer_roster(path: Path) -> Iterator[Record]:
 
 
 class _NoHeader(Exception):
-    """Nothing in the first rows looks like the header of a roster."""
+    """No row among the first ones is the header of a roster."""
 
 
 def _no_header(name: str) -> InvalidInput:
@@ -100,7 +101,7 @@ def _records(rows: Iterator[Row], name: str, unit: Unit) -> Iterator[Record]:
 
 
 def _header(first: Iterable[Row], name: str) -> dict[int, str]:
-    """The fields by their place in a row."""
+    """Return the field names by column position."""
     for row in first:
         columns: dict[int, str] = {}
         for place, cell in enumerate(row.cells):
@@ -138,9 +139,9 @@ _FIRST_SERIAL: Final = date(1899, 12, 30)
 
 
 def roster_date(cell: str) -> date | None:
-    """The date in a cell, in the styles in which chapters write one; a spreadsheet's own day number too.
+    """Parse the date in a cell, in any style that chapters use, including a spreadsheet's serial day number.
 
-    None where there is none, or where two could be meant (05/06/2027).
+    Returns None if there is no date, or if it is ambiguous (05/06/2027).
     """
     if _SERIAL.fullmatch(cell):
         return _FIRST_SERIAL + timedelta(days=int(cell))

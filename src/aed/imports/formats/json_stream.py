@@ -1,7 +1,7 @@
-"""Objects out of JSON files, one at a time: a list in a document, or documents one after the other.
+"""Stream objects from JSON files: the items of a list in a document, or a sequence of documents.
 
-The parser builds one object at a time, but its memory grows with how deeply they are nested and how long one
-is. So the bytes are looked at before the parser gets them.
+The parser builds one object at a time, but its memory grows with nesting depth and object size. The bytes are
+therefore checked before they reach the parser.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from aed.errors import InvalidInput
 from aed.imports.formats.files import encoding_of, head_of, opened
 
 MAX_OBJECT_BYTES: Final = 8_000_000
-"""Bytes of one feature, element or row, and of what stands between two of them. A boundary may be long."""
+"""Maximum size of one object, and of the gap between two; large because boundaries may be long."""
 DEEPEST: Final = 64
 SMALL_ENOUGH_TO_LOOK_CLOSER: Final = 20_000_000
 
@@ -35,38 +35,38 @@ _NUMBER_OR_STRING: Final = re.compile(
 _HALF_CHARACTER: Final = re.compile(
     rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
-"""An escaped backslash, a whole pair of surrogates, or (in a group) half of one, which is no character."""
+"""Matches an escaped backslash, a surrogate pair, or (in group 1) a lone surrogate, which is invalid."""
 _MAX_NUMBER_LENGTH: Final = 450
 _BEGUN: Final = re.compile(rb"(?:[-+0-9.eEINfinityNa]+|(?:\\+[^\\\"]{0,6}){1,4})\Z")
-"""At the end of a chunk: a number or an escape that may go on in the next one."""
+"""Matches a number or escape sequence at the end of a chunk that may continue in the next one."""
 _RECORD_SEPARATOR: Final = b"\x1e"
-"""Stands between the documents of a GeoJSON text sequence (RFC 8142)."""
+"""Separates the documents of a GeoJSON text sequence (RFC 8142)."""
 
 
 CRS: Final = ("crs.properties.name", "crs.properties.code")
-"""Where GeoJSON of before 2016 says what its coordinates are."""
+"""Paths of the coordinate reference system in GeoJSON files that predate RFC 7946 (2016)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a JSON file is made of. `prefix` is where its objects are, as ijson says it."""
+    """The structure of a JSON file. `prefix` is the ijson path of its objects."""
 
     prefix: str
     members: dict[str, object] = field(default_factory=dict)
-    """The members of its first document that are no lists or objects and stand before the objects; CRS."""
+    """Scalar members of the first document that precede the objects, and the members in `CRS`."""
     names: frozenset[str] = frozenset()
-    """The names of all members of its first document that were seen."""
+    """The names of all members of the first document that were read."""
 
 
 def is_json(head: bytes, path: Path) -> bool:
-    """By its first character; what is called .json or .geojson is to be JSON."""
+    """Return whether the file is JSON, judging by its first character or its suffix (.json, .geojson)."""
     beginning = head.removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n\x1e")[:1]
     return beginning in (b"{", b"[") or path.suffix.lower() in (".json", ".geojson")
 
 
 def shape_of(path: Path) -> Shape:
-    """Where the objects of a file are: in the list `features` or `elements`, else in the first list of
-    objects, else the documents themselves."""
+    """Find the objects of a file: in `features` or `elements`, else the first list of objects, else the
+    documents."""
     encoding_of(path)
     members: dict[str, object] = {}
     names: set[str] = set()
@@ -97,8 +97,11 @@ def shape_of(path: Path) -> Shape:
 
 
 def objects(path: Path, prefix: str) -> Iterator[object]:
-    """The objects at `prefix` of every document. Raises InvalidInput for what is not JSON, is cut off,
-    nested too deeply or holds an object that is too long."""
+    """Yield the objects at `prefix` of every document.
+
+    Raises InvalidInput if the file is not JSON, is truncated or nested too deeply, or has an object that is
+    too large.
+    """
     with opened(path) as stream:
         bytes_in = _Checked(stream, path)
         try:
@@ -112,7 +115,7 @@ def objects(path: Path, prefix: str) -> Iterator[object]:
 
 
 def first_value(path: Path, member: str) -> object:
-    """The value of a member at the top of any document, None where there is none: looks at the whole file."""
+    """Return the value of a top-level member of any document, or None; scans the whole file."""
     with opened(path) as stream:
         bytes_in = _Checked(stream, path, longest=math.inf)
         try:
@@ -125,8 +128,11 @@ def first_value(path: Path, member: str) -> object:
 
 
 class _Checked:
-    """The bytes of a file, as the parser reads them. Raises InvalidInput before the parser is given what is
-    nested too deeply or has too much between two objects."""
+    """A byte stream for the JSON parser that enforces limits.
+
+    Raises InvalidInput before the parser receives input that is nested too deeply, or has too much data in
+    one object or between two.
+    """
 
     def __init__(self, stream: BinaryIO, path: Path, *, longest: float = MAX_OBJECT_BYTES) -> None:
         self._stream = stream
@@ -134,13 +140,13 @@ class _Checked:
         self._longest = longest
         self._held_back = b""
         self._open_string = b""
-        """What stands for the string in which the last chunk ended."""
+        """A short equivalent of the unfinished string at the end of the last chunk."""
         self._characters_of_string = 0
         self._depth = 0
         self._is_first = True
         self.lines = 1
         self.since = 0
-        """Bytes since the last object; set to 0 by who takes the objects."""
+        """Bytes read since the last object; the consumer resets it to 0."""
 
     def read(self, size: int) -> bytes:
         chunk = self._held_back + self._stream.read(size)
@@ -169,7 +175,7 @@ class _Checked:
         return chunk.replace(_RECORD_SEPARATOR, b" ")
 
     def _without_odd_numbers(self, chunk: bytes) -> bytes:
-        """NaN and numbers that no computer holds, which some programs write, as null."""
+        """Replace NaN, infinities and numbers with huge exponents, which some programs write, with null."""
         if _ODD_NUMBERS.search(chunk) is None:
             return chunk
         begun = self._open_string
@@ -183,7 +189,7 @@ class _Checked:
         begun = outside.find(b'"')
         self._open_string = b""
         if begun >= 0:
-            # What is in the string so far does not matter, but whether its last character is escaped does.
+            # Of the unfinished string, only whether its last character is an escape matters.
             so_far = outside[begun:]
             escaped = (len(so_far) - len(so_far.rstrip(b"\\"))) % 2
             self._open_string = b'"\\' if escaped else b'"'
@@ -213,7 +219,7 @@ def _not_json(path: Path, bytes_in: _Checked, error: Exception) -> InvalidInput:
         try:
             json.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
         except json.JSONDecodeError as exact:
-            if exact.msg != "Extra data":  # documents one after the other are read
+            if exact.msg != "Extra data":  # a sequence of documents is allowed
                 where, why = f"line {exact.lineno}", exact.msg
         except RecursionError:
             pass
@@ -225,5 +231,5 @@ def _not_json(path: Path, bytes_in: _Checked, error: Exception) -> InvalidInput:
 
 
 def json_object(value: object) -> dict[str, Any]:
-    """An object, or an empty one for what is none."""
+    """Return the value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""Reading a table by a mapping: which row is the header, which column means what, what a row says."""
+"""Read a table with a mapping: find its header, match its columns, and convert its rows to records."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ type Unit = Literal["line", "row", "feature"]
 def read_mapped(
     rows: Iterable[Row], header: Header, mapping: Mapping, *, unit: Unit, source: str | None = None
 ) -> Iterator[Record]:
-    """The records of the rows below the header."""
+    """Yield a record for each row below the header."""
     reader = _Reader(header, mapping, source or mapping.source)
     for row in islice(rows, header.rows_before, None):
         yield reader.record(unit, row.number, row.cells)
@@ -48,7 +48,7 @@ def read_mapped(
 def read_objects(
     found: Iterable[tuple[int, Map[str, str]]], mapping: Mapping, *, unit: Unit, source: str | None = None
 ) -> Iterator[Record]:
-    """The records of objects, each with its members as text: a row whose header is its own."""
+    """Yield a record for each object; its members serve as the header and cells of a row."""
     readers: dict[tuple[str, ...], _Reader] = {}
     ids = _Ids()
     for number, members in found:
@@ -67,7 +67,7 @@ _MAX_KINDS_OF_OBJECTS: Final = 1_000
 
 @dataclass(slots=True)
 class _Ids:
-    """Ids made from content: the second row with the same content is another device."""
+    """Generates ids from content; rows with identical content get different ids."""
 
     seen: dict[int, int] = field(default_factory=dict)
     told: bool = False
@@ -81,7 +81,7 @@ class _Ids:
 
 
 class _Reader:
-    """A mapping, applied to one header."""
+    """A mapping applied to the header of one table."""
 
     def __init__(self, header: Header, mapping: Mapping, source: str, ids: _Ids | None = None) -> None:
         self._header = header
@@ -127,7 +127,7 @@ class _Reader:
 
 
 class _Row:
-    """One row, as it is being read."""
+    """The state of reading one row."""
 
     def __init__(self, reader: _Reader, where: str, cells: dict[str, str], raw: Map[str, str]) -> None:
         self._where = where
@@ -363,7 +363,8 @@ class _Row:
 
 
 def _in_language(name: str, text: str, mapping: Mapping) -> str:
-    """`place` as place_en or place_zh; other names as they are."""
+    """Return `place` with the suffix of its language (place_en, place_zh); other field names are
+    unchanged."""
     if name not in WORDS:
         return name
     language = mapping.words

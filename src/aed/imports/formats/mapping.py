@@ -1,7 +1,7 @@
-"""Mapping files: what a list is called, how it is recognised and which of its columns means what, as data.
+"""Mapping files: how to recognise a list and read its columns, as data.
 
-The built-in formats are such files (`*.yaml` beside this module); an operator writes another one for a list
-that nobody has seen. `japan.yaml` is commented to learn from; the classes below are every key that there is.
+The built-in formats are mapping files (`*.yaml` beside this module); operators can write their own for other
+lists. See `japan.yaml` for a commented example; the classes below define all keys.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DEEPEST: Final = 12
 MAX_NODES: Final = 20_000
 
 WORDS: Final = ("place", "access_instructions")
-"""Fields with a twin for each language: the mapping's `words` says which of the two is meant."""
+"""Fields with one variant per language; the mapping's `words` decides which variant is filled."""
 
 
 class Kind(StrEnum):
@@ -40,7 +40,7 @@ class Kind(StrEnum):
 
 
 class Transform(StrEnum):
-    """What is done with the text of a cell."""
+    """The conversion applied to the text of a cell."""
 
     TEXT = "text"
     DATE = "date"
@@ -50,7 +50,7 @@ class Transform(StrEnum):
 
 
 class Looks(StrEnum):
-    """What the cells of a column look like, for files without a header."""
+    """The appearance of a column's cells, used for files without a header."""
 
     COORDINATES = "coordinates"
     HTML = "html"
@@ -71,11 +71,11 @@ Names = Annotated[
     BeforeValidator(_list),
     Field(min_length=1, max_length=60),
 ]
-"""What a column may be called: the first one that the file has is read."""
+"""Synonyms of a column; the first one that the file has is read."""
 
 
 def _columns(given: object) -> object:
-    """`name`, `[name, synonym]` or `[[name, synonym], [another column]]`, as the last of these."""
+    """Normalise `name`, `[name, synonym]` and `[[name, synonym], [other]]` to the last form."""
     names = _list(given)
     if isinstance(names, list) and not any(isinstance(name, list) for name in names):
         return [names]
@@ -91,26 +91,26 @@ class _Part(BaseModel):
 
 
 class FieldRule(_Part):
-    """Where a field comes from and what is done with it."""
+    """The columns that a field is read from, and how their text is converted."""
 
     columns: Columns
     join: str = " · "
-    """Between the cells of several columns."""
+    """Separator between the cells of several columns."""
     transform: Transform = Transform.TEXT
     choices: dict[str, str] = {}
-    """Of a CHOICE: what is written, and what it means."""
+    """For a CHOICE: the meaning of each word."""
     otherwise: str | None = None
-    """Of a CHOICE: what a word that is not listed means; left out, it is reported and not taken."""
+    """For a CHOICE: the meaning of unlisted words; if omitted, such words are reported and ignored."""
     empty: str | None = None
-    """What an empty cell means; left out, nothing."""
+    """The meaning of an empty cell; if omitted, none."""
     placeholders: _Strings = []
-    """Of a DATE: dates that mean that there is none."""
+    """For a DATE: dates that mean "no date"."""
     day_first: bool = True
-    """Of a DATE: 03/04/2026 is the third of April."""
+    """For a DATE: whether 03/04/2026 is 3 April."""
     ground: Annotated[int, Field(ge=0, le=1)] | None = None
-    """Of a FLOOR: what the floor at street level is called, 0 or 1."""
+    """For a FLOOR: the number of the floor at street level, 0 or 1."""
     among_words: bool = False
-    """Of a FLOOR: the column says where the device is; a floor may be among its words."""
+    """For a FLOOR: whether the column describes the place in words that may include a floor."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -129,7 +129,10 @@ type FieldRuleIn = Annotated[FieldRule, BeforeValidator(_field_rule)]
 
 
 class PositionRule(_Part):
-    """Two columns; or one text with both numbers, such as `(121.5,25.0)` or `POINT (121.5 25.0)`."""
+    """Where to read the position: two columns, or one text with both numbers.
+
+    Examples of such a text are `(121.5,25.0)` and `POINT (121.5 25.0)`.
+    """
 
     lat: Names | None = None
     lon: Names | None = None
@@ -147,10 +150,11 @@ class PositionRule(_Part):
 
 
 class IdRule(_Part):
-    """What a device is known by.
+    """How to identify a device.
 
-    The cells of `columns`, joined by -. Where one of them is empty, or `within` is (an id that counts from 1
-    in each town, and the town is not said), the id is made from the content of the `content` columns.
+    The id consists of the cells of `within` and `columns`, joined by "-". `within` names, for example, the
+    town if ids restart from 1 in each town. If any of these cells is empty, the id is a hash of the `content`
+    columns.
     """
 
     columns: Columns | None = None
@@ -167,18 +171,19 @@ class SpanRule(_Part):
 
 
 class HoursRule(_Part):
-    """How the hours of a row are said."""
+    """How to read the opening hours of a row."""
 
     how: Literal["text", "weekly", "days_and_times", "days_and_words"]
     text: Columns | None = None
-    """`text`: columns with words, the first that is not empty. Else: notes, which the hours are kept with."""
+    """For `text`: columns with hours in words; the non-empty ones are joined. Otherwise: notes on the
+    hours."""
     days: dict[str, SpanRule] = {}
-    """`weekly`: for days such as Mo-Fr, the columns in which they start and end."""
+    """For `weekly`: the columns with the opening and closing times, by days such as Mo-Fr."""
     always: Names | None = None
-    """`weekly`: a column that says that it is always open."""
+    """For `weekly`: a column that marks places that are always open."""
     always_words: _Strings = []
     which_days: Names | None = None
-    """`days_and_times`, `days_and_words`."""
+    """For `days_and_times` and `days_and_words`: the column that names the days."""
     start: Names | None = None
     end: Names | None = None
     which_hours: Names | None = None
@@ -214,7 +219,7 @@ def _is_days(text: str) -> bool:
 
 
 class FlagRule(_Part):
-    """Rows that a person should look at: where a column has one of the words."""
+    """Marks rows for review by a person: those in which a column contains one of the words."""
 
     columns: Columns
     words: _Strings
@@ -228,7 +233,7 @@ class HeaderColumn(_Part):
 
 
 class Mapping(_Part):
-    """One kind of list."""
+    """How to recognise and read one kind of list."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,39}$")]
     title: Annotated[str, Field(min_length=1, max_length=200)]
@@ -237,19 +242,19 @@ class Mapping(_Part):
     delimiters: Annotated[_Strings, Field(min_length=1, max_length=6)] = [",", ";", "\t"]
     country: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
     language: Annotated[str, Field(pattern="^[a-z]{2}$")] | None = None
-    """Of its free text, for the hours."""
+    """Language of the free text, used to interpret the opening hours."""
     words: Literal["en", "zh", "by_script"] = "by_script"
-    """Which of the two languages of the register its free text stands under."""
+    """The register's language in which the free text is stored."""
     source: Source
     datum: Datum = Datum.WGS84
     recognised_by: list[Names] = []
-    """Columns, with synonyms, that a file must all have to be taken for this list without being told."""
+    """Columns, with synonyms, that must all be present for a file to be recognised as this list."""
     no_header: Annotated[list[HeaderColumn], Field(max_length=60)] = []
-    """For a file without a header: its columns in order, or by what their cells look like."""
+    """For a file without a header: its columns, in order or by the appearance of their cells."""
     blank_words: _Strings = []
-    """What counts as an empty cell."""
+    """Cell values that count as empty."""
     html_entities: bool = False
-    """Cells hold &amp; and the like, encoded once or more."""
+    """Whether cells contain HTML entities such as &amp;, possibly encoded repeatedly."""
     position: PositionRule
     id: IdRule
     fields: dict[str, FieldRuleIn] = {}
@@ -257,7 +262,8 @@ class Mapping(_Part):
     hours: HoursRule | None = None
     flags: list[FlagRule] = []
     other_columns: Literal["report", "ignore", "keep"] = "report"
-    """Columns that nothing above reads: told once, passed over, or kept with `access_instructions`."""
+    """What to do with unread columns: report them once, ignore them, or keep them in
+    `access_instructions`."""
     ignored_columns: _Strings = []
 
     @model_validator(mode="after")
@@ -281,7 +287,7 @@ class Mapping(_Part):
         return self
 
     def read_columns(self) -> list[list[str]]:
-        """Every column that the mapping reads, each with its synonyms."""
+        """Return every column that the mapping reads, each with its synonyms."""
         position = [names for names in (self.position.lat, self.position.lon, self.position.text) if names]
         fields = [names for rule in self.fields.values() for names in rule.columns]
         flags = [names for flag in self.flags for names in flag.columns]
@@ -291,14 +297,14 @@ class Mapping(_Part):
 
 _NOT_FROM_COLUMNS: Final = {
     *("lat", "lon", "datum", "source", "source_id", "opening_hours", "opening_hours_raw"),
-    "storey",  # a mapping reads storeys as `floor`, with `ground`
+    "storey",  # mappings fill storeys through `floor` with `ground`
 }
 FIELDS: Final = [*WORDS, *(name for name in DeviceRow.model_fields if name not in _NOT_FROM_COLUMNS)]
 
 
 @cache
 def built_in_mappings() -> tuple[Mapping, ...]:
-    """The mappings that the program has, by name."""
+    """Return the built-in mappings, by name."""
     folder = resources.files("aed.imports.formats")
     found = [
         mapping_from(entry.read_text("utf-8"), entry.name)
@@ -309,12 +315,12 @@ def built_in_mappings() -> tuple[Mapping, ...]:
 
 
 def mapping_of(path: Path) -> Mapping:
-    """The mapping in a file. Raises InvalidInput naming the key that is wrong and what would be right."""
+    """Load a mapping from a file. Raises InvalidInput with the wrong key and a correction."""
     return mapping_from(text_of_mapping(path), path.name)
 
 
 def text_of_mapping(path: Path) -> str:
-    """The text of a mapping file, whatever it says."""
+    """Return the text of a mapping file without validating it."""
     try:
         if not path.is_file():
             raise InvalidInput(f"There is no mapping file {path}.", field="mapping")
@@ -328,15 +334,15 @@ def text_of_mapping(path: Path) -> str:
         raise InvalidInput(f"{path.name} cannot be read: {error.strerror}.", field="mapping") from None
     except UnicodeDecodeError:
         raise InvalidInput(f"{path.name} is not UTF-8.", field="mapping") from None
-    except ValueError:  # a name with a NUL
+    except ValueError:  # the name contains a NUL
         raise InvalidInput("This is not a file name.", field="mapping") from None
 
 
 def mapping_from(text: str, name: str) -> Mapping:
-    """The mapping in a text; `name` is what the text is called in what goes wrong."""
+    """Parse a mapping; `name` identifies the text in error messages."""
     try:
         _refuse_bombs(text, name)
-        content = yaml.load(text, Loader=_Loader)  # makes lists, dicts and strings only
+        content = yaml.load(text, Loader=_Loader)  # this loader creates lists, dicts and strings only
     except yaml.MarkedYAMLError as error:
         line = f" (line {error.problem_mark.line + 1})" if error.problem_mark is not None else ""
         why = printable(error.problem or "it cannot be read", 100)
@@ -354,7 +360,10 @@ def mapping_from(text: str, name: str) -> Mapping:
 
 
 class _Loader(yaml.BaseLoader):
-    """Everything is text: a country NO is no `false`, a date no date. A key may stand once."""
+    """A YAML loader that keeps every scalar as text and rejects duplicate keys.
+
+    The country code NO is thus not read as false, and a date stays text.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
         seen: set[str] = set()

@@ -1,8 +1,8 @@
-"""A list back as it was, with a column of what was found about each row.
+"""Write a copy of a list with an added column of findings.
 
-The rows stand in the same order and nothing of them is lost: what the reader passed over (a preamble, rows of
-other things, comments, rows that cannot be read) is there too. A table keeps its delimiter and is written in
-UTF-8; cells that a spreadsheet would execute are neutralised, numbers left alone.
+The rows keep their order and none is lost, including rows that the reader skips: a preamble, comments, other
+kinds of rows and unreadable rows. A table keeps its delimiter and is written in UTF-8. Formulas are escaped;
+numbers are unchanged.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from aed.imports.formats.table import LINT_COLUMN
 from aed.imports.formats.workbook import is_workbook, sheets
 
 type Mark = tuple[int, str]
-"""The number of a row in its file, and what is said about it."""
+"""A row's number in its file, and the findings about it."""
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 ENCODINGS: Final = (UTF_8, "cp932", "cp949", "big5hkscs", "gb18030", "cp1252")
@@ -43,10 +43,11 @@ _NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 def write_marked(
     path: Path, out: Path, marks: Iterable[Mark], *, first: Record, encodings: Sequence[str] = ()
 ) -> None:
-    """The list in `path` with its marks, at `out`, which is there once it is whole.
+    """Write a copy of the list in `path` with its findings to `out`, atomically.
 
-    `first` is the first row that was read, by which the header and the encoding are known again; `encodings`
-    are those of its format. Raises InvalidInput for an `out` of a kind that the list cannot be written as.
+    `first` is the first row that was read, which identifies the header and the encoding; `encodings` are
+    those of the list's format. Raises InvalidInput if `out` is of a type that the list cannot be written as,
+    is the list itself, or cannot be written.
     """
     suffix = out.suffix.lower()
     head = head_of(path)
@@ -97,7 +98,7 @@ def _write_csv(
 def _write_workbook(
     target: Path, path: Path, head: bytes, first: Record, marks: Iterable[Mark], encodings: Sequence[str]
 ) -> None:
-    """All cells as text: what looks like a number may be a telephone's or have a zero in front."""
+    """Write all cells as text, because apparent numbers may be phone numbers or have leading zeros."""
     found: Iterator[tuple[str, Iterator[Row], bool]]
     if is_workbook(head):
         found = _sheets(path, first)
@@ -128,13 +129,13 @@ def _write_workbook(
 
 
 def _column_of(said: str, names: Sequence[str]) -> int | None:
-    """The place of the column that what is said begins with, where it begins with one."""
+    """Return the position of the column that a finding begins with, or None."""
     column, colon, _ = said.partition(":")
     return names.index(column) if colon and column in names else None
 
 
 def _marked(rows: Iterable[Row], first: Record, marks: Iterable[Mark]) -> Iterator[list[str]]:
-    """The rows, each with its mark in the column behind the header's last."""
+    """Yield the rows, each with its finding in an extra column after the last one of the header."""
     names = tuple(first.raw)
     width = len(names)
     pending = iter(marks)
@@ -156,14 +157,14 @@ def _is_header(cells: Sequence[str], names: tuple[str, ...]) -> bool:
 
 
 def _sheets(path: Path, first: Record) -> Iterator[tuple[str, Iterator[Row], bool]]:
-    """The sheets of a workbook, each with whether it is the one with the list."""
+    """Yield the sheets of a workbook: name, rows, and whether it holds the list."""
     chosen = next((name for name, rows in sheets(path) if _holds(rows, first)), None)
     for name, rows in sheets(path):
         yield name, rows, name == chosen
 
 
 def _written_in(path: Path, first: Record, encodings: Sequence[str]) -> tuple[str, str]:
-    """The encoding and the delimiter in which the first row that was read stands where it was."""
+    """Return the encoding and the delimiter with which the first row is found at its original place."""
     for encoding in dict.fromkeys([UTF_8, *encodings, *ENCODINGS]):
         for delimiter in DELIMITERS:
             rows = csv_rows(path, encoding=encoding, delimiter=delimiter, strict=False)
@@ -195,7 +196,7 @@ def _safe(cell: str) -> str:
 
 
 def _write_features(target: TextIO, path: Path, head: bytes, marks: Iterable[Mark]) -> None:
-    """GeoJSON, whatever the list was: its features, or its objects as features."""
+    """Write GeoJSON: the features of the list, or its objects converted to features."""
     pending = iter(marks)
     number, mark = next(pending, (0, ""))
     members, found = _features(path, head)

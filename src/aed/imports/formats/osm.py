@@ -1,4 +1,4 @@
-"""Read defibrillators from OpenStreetMap: extracts (.osm.pbf) and answers of Overpass."""
+"""Read defibrillators from OpenStreetMap: extracts (.osm.pbf), tables, GeoJSON and Overpass responses."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def is_defibrillator(tags: Mapping[str, str]) -> bool:
 
 
 def tags_of(given: Mapping[str, object]) -> dict[str, str]:
-    """The tags, without the odd character that is no text: it should not cost a defibrillator."""
+    """Return the tags as text, without invalid characters, so that these do not make a device unreadable."""
     return {
         str(key): text for key, value in given.items() if value is not None and (text := clean(str(value)))
     }
 
 
 def device_fields(tags: Mapping[str, str], identity: str | None) -> dict[str, Any]:
-    """The fields, apart from the position."""
+    """Convert tags to device fields, except for the position."""
     fields: dict[str, Any] = {
         "source": SOURCE,
         "source_id": identity,
@@ -61,7 +61,7 @@ def device_fields(tags: Mapping[str, str], identity: str | None) -> dict[str, An
 
 
 def findings_of(tags: Mapping[str, str], fields: Mapping[str, Any], where: str) -> tuple[Finding, ...]:
-    """What of the tags was not understood."""
+    """Return findings about the tags that were not understood."""
     found: list[Finding] = []
     hours = tags.get("opening_hours", "")
     said = understood(hours)
@@ -87,11 +87,11 @@ COLUMNS: Final = {
     "access_instructions_en": "description",
     "maker": "manufacturer",
 }
-"""Which tag a field comes from, for what is said about it."""
+"""The OSM tag that each field comes from, for use in findings."""
 
 
 def identity_of(given: object, kind: str | None = None) -> str | None:
-    """node/123 from an id in any of the forms that exporters write."""
+    """Normalise an id as exporters write it to the form node/123; None if it is not an OSM id."""
     text = str(given) if given is not None else ""
     parts = re.fullmatch(r"(?:(n|w|r|node|way|relation)/?)?([0-9]{1,20})", text.strip())
     if parts is None:
@@ -101,7 +101,7 @@ def identity_of(given: object, kind: str | None = None) -> str | None:
 
 
 def read_osm_rows(rows: Iterable[Row], header: Header, *, unit: Unit = "line") -> Iterator[Record]:
-    """Rows whose columns are tags; rows of other things are passed over."""
+    """Yield records of rows whose columns are tags; skip rows that are not defibrillators."""
     lat, lon = header.column(LAT_COLUMNS), header.column(LON_COLUMNS)
     identity, kind = header.column(ID_COLUMNS), header.column(TYPE_COLUMNS)
     is_tagged = header.column(["emergency"]) is not None
@@ -127,7 +127,7 @@ def read_osm_rows(rows: Iterable[Row], header: Header, *, unit: Unit = "line") -
 
 
 def number_of(text: str) -> float | str:
-    """The number, or the text where it is none."""
+    """Return the text as a number, or unchanged if it is not one."""
     try:
         return float(text)
     except ValueError:
@@ -135,7 +135,7 @@ def number_of(text: str) -> float | str:
 
 
 def read_osm_features(found: Iterable[object]) -> Iterator[Record]:
-    """Every feature tagged emergency=defibrillator; others are passed over: an extract holds all sorts."""
+    """Yield a record for every feature tagged emergency=defibrillator; skip all others."""
     for number, feature in enumerate(found, start=1):
         given = json_object(feature)
         tags = tags_of(json_object(given.get("properties")))
@@ -147,7 +147,8 @@ def read_osm_features(found: Iterable[object]) -> Iterator[Record]:
 
 
 def _hours(written: str | None) -> dict[str, Any]:
-    """Understood hours, or none and the original kept: never guessed."""
+    """Return the opening hours as understood, with the original text; no expression if they are not
+    understood."""
     if written is None or not written.strip():
         return {}
     said = understood(written)
@@ -155,7 +156,10 @@ def _hours(written: str | None) -> dict[str, Any]:
 
 
 def _access(access: str | None) -> dict[str, Any]:
-    """Who may go to it. Private ones are for dispatch; a word that is not known makes the access unknown."""
+    """Convert an access tag to mode of entry and audience.
+
+    Private devices are visible to dispatch only; an unknown value makes the mode of entry unknown.
+    """
     match access:
         case None | "yes" | "public" | "permissive" | "customers" | "destination":
             return {"entry": EntryMode.FREE, "audience": Audience.PUBLIC}
@@ -180,7 +184,7 @@ def _cabinet(cabinet: str | None) -> Cabinet:
 
 
 def _floor(level: str | None) -> int:
-    """The first whole level of `level`; the ground floor where there is none."""
+    """Return the first whole level of `level`; the ground floor if there is none."""
     return _whole_level(level or "") or 0
 
 
@@ -190,7 +194,7 @@ def _whole_level(level: str) -> int | None:
 
 
 def _put_words(fields: dict[str, Any], name: str, tags: Mapping[str, str], key: str) -> None:
-    """`key:en` and `key:zh`; words in no said language stand where they can be read, by their script."""
+    """Store `key:en` and `key:zh`; text without a language is assigned by its script."""
     for language in ("en", "zh"):
         if tags.get(f"{key}:{language}"):
             fields[f"{name}_{language}"] = _cut(tags[f"{key}:{language}"], _MAX_TEXT_LENGTH)
@@ -211,9 +215,11 @@ def is_pbf(head: bytes) -> bool:
 
 
 def read_pbf(path: Path) -> Iterator[Record]:
-    """The devices in the order of the file. A way stands in the middle of its nodes, an area of its outer
-    rings."""
-    import osmium  # late: 4 MB
+    """Yield the devices of an extract in file order.
+
+    The position of a way is the centre of its nodes, that of an area the centre of its outer rings.
+    """
+    import osmium  # imported here to save 4 MB of memory
 
     head_of(path)
     number = found = 0
@@ -250,7 +256,7 @@ def read_pbf(path: Path) -> Iterator[Record]:
 
 
 def _place(each: object) -> tuple[str | None, float | None, float | None] | None:
-    """Identity, latitude and longitude; None for what is given a second time: an area made of a way."""
+    """Return id, latitude and longitude; None for an area made from a way, which is read as a way already."""
     from osmium.osm import Area, Node, Way
 
     match each:
@@ -281,10 +287,10 @@ PREFIX = "elements.item"
 
 
 def read_overpass(path: Path) -> Iterator[Record]:
-    """The elements tagged emergency=defibrillator; a way or relation stands at its `center`.
+    """Yield the elements tagged emergency=defibrillator; the position of a way or relation is its `center`.
 
-    Raises InvalidInput for an answer that Overpass broke off, which it says in a remark at the end, and for
-    one without any device: it is more likely an error than a country without a defibrillator.
+    Raises InvalidInput if the response is incomplete, as stated in a remark at its end, or contains no
+    device, which more likely indicates an error than a region without any.
     """
     remark = first_value(path, "remark")
     if remark is not None:
@@ -319,7 +325,7 @@ def read_overpass(path: Path) -> Iterator[Record]:
 
 
 def _position(element: dict[str, Any]) -> dict[str, Any]:
-    """lat and lon of a node, of the centre, or of the middle of the bounds."""
+    """Return lat and lon of a node, of the centre, or of the middle of the bounds."""
     for at in (element, json_object(element.get("center"))):
         if "lat" in at and "lon" in at:
             return {"lat": at["lat"], "lon": at["lon"]}

@@ -39,25 +39,25 @@ NOBODY_LIVES_IN: Final = frozenset(
         "construction",
     }
 )
-"""Values of `building`."""
+"""Values of the tag `building` that mean that it is not inhabited."""
 MAX_FLOORS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class MappedBuilding:
-    """A house as the map has it."""
+    """A building as mapped in OpenStreetMap."""
 
     source_id: str
     name_en: str
     name_zh: str
     floors: int | None
     position: Position
-    """The main entrance, any entrance, or else the middle."""
+    """The main entrance, else any entrance, else the centre."""
 
 
 def read_buildings(path: Path) -> Iterator[MappedBuilding]:
-    """In the order of the file. Raises InvalidInput for a file that cannot be read, or lacks the nodes."""
-    import osmium  # late: 4 MB
+    """Yield the buildings in file order. Raises InvalidInput if the file is unreadable or lacks the nodes."""
+    import osmium  # imported here to save 4 MB of memory
     from osmium.osm import Area, Node, Way
 
     doors: dict[int, tuple[bool, Position]] = {}
@@ -122,7 +122,7 @@ def _building(
 
 
 def _floors(levels: str | None) -> int | None:
-    """Whole floors; what is no number of them is not known."""
+    """Return the number of whole floors, or None if it is not a number."""
     try:
         count = int(float(levels)) if levels is not None else 0
     except (ValueError, OverflowError):
@@ -134,9 +134,9 @@ _TAG: Final = ("landuse", "residential")
 
 
 def read_residential_areas(path: Path) -> Iterator[BaseGeometry]:
-    """In the order of the file, with their holes; one that the extract cuts off is passed over.
+    """Yield residential areas in file order, with their holes; skip those that the extract cuts off.
 
-    Raises InvalidInput for a file that cannot be read.
+    Raises InvalidInput if the file cannot be read.
     """
     tagged = osmium.filter.TagFilter(_TAG)
     as_wkb = WKBFactory()

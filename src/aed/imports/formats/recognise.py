@@ -1,4 +1,4 @@
-"""Which format a file is in, and its records."""
+"""Recognise the format of a file and read its records."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DELIMITERS: Final = (",", ";", "\t", "|")
 
 
 class DeviceFormat(StrEnum):
-    """The formats of device lists that are read. Those of the last group are mapping files, `*.yaml`."""
+    """The supported formats of device lists. The last group is defined by mapping files, `*.yaml`."""
 
     CSV = "csv"
     XLSX = "xlsx"
@@ -73,10 +73,10 @@ def read_devices(
     *,
     source: str | None = None,
 ) -> Reading:
-    """A list of devices, in the named format, by the given mapping, or in the recognised format.
+    """Read a list of devices, in the given format, with the given mapping, or in the format recognised.
 
-    `source` takes the place of the one that a mapping names, for a list that several bodies publish each for
-    themselves. Raises InvalidInput for a file in none of the formats.
+    `source` overrides the source that a mapping names, for a list format that several publishers share.
+    Raises InvalidInput if the file matches no format.
     """
     head = head_of(path)
     if mapping is None and form is not None:
@@ -96,9 +96,9 @@ def read_devices(
 def read_table_or_own(
     path: Path, *, known: Collection[str], needed: Collection[str], may_be_chinese: bool = False
 ) -> Iterator[Record]:
-    """The records of a list that has only the project's own formats.
+    """Read a list that exists only in the project's own formats.
 
-    `may_be_chinese`: a CSV may be in the encoding that Chinese Windows writes, where it is no UTF-8.
+    `may_be_chinese`: a CSV that is not UTF-8 may be in the encoding of Chinese Windows.
     """
     head = head_of(path)
     if is_workbook(head):
@@ -109,7 +109,7 @@ def read_table_or_own(
 
 
 def is_json(path: Path) -> bool:
-    """By its first character; what is called .json or .geojson is to be JSON."""
+    """Return whether the file is JSON, judging by its first character or its suffix (.json, .geojson)."""
     return json_stream.is_json(head_of(path), path)
 
 
@@ -168,7 +168,7 @@ def _osm_table(path: Path, head: bytes) -> Reading:
 
 
 class _Found(NamedTuple):
-    """A mapping that fits a file, and how it is to be read."""
+    """A mapping that matches a file, and the encoding and delimiter to read it with."""
 
     known: int
     mapping: Mapping
@@ -210,8 +210,11 @@ def _records_of_table(
 
 
 def _refused_table(path: Path) -> Reading:
-    """A table in no format: as the project's own if its first line looks a little like that, which says what
-    is wrong with it; else all formats are named."""
+    """Handle a table in no known format.
+
+    If its first line resembles the project's own format, read it as such to get a specific error; otherwise
+    raise InvalidInput with all formats.
+    """
     first = _first_rows(path, ",", UTF_8)
     names = {cell.strip().casefold() for cell in first[0].cells} if first else set()
     looks_own = len(names & set(columns(DeviceRow))) >= 2 or len(names) == 1
@@ -236,7 +239,7 @@ def _all_encodings(mappings: Sequence[Mapping]) -> list[str]:
 
 
 def _first_rows(path: Path, delimiter: str, encoding: str) -> list[Row]:
-    """The first rows of a table; none where it cannot be read that way."""
+    """Return the first rows of a table; stop at a row that cannot be read."""
     rows = csv_rows(path, encoding=encoding, delimiter=delimiter, strict=False)
     first: list[Row] = []
     try:
@@ -264,7 +267,8 @@ def _is_osm(rows: Sequence[Row], *, is_named: bool = False) -> bool:
 def _some_devices(
     path: Path, records: Iterator[Record], unit: Literal["row", "feature"], seen: list[int] | None = None
 ) -> Iterator[Record]:
-    """The records, of which there must be one: an extract without a device is an error, not zero devices."""
+    """Yield the records; raise InvalidInput if there are none, since an extract without devices is an
+    error."""
     first = next(records, None)
     if first is None:
         among = f" among {seen[0]}" if seen else ""
@@ -356,7 +360,10 @@ def _osm_features(path: Path, shape: Shape) -> Iterator[Record]:
 
 
 def _recognised(path: Path, shape: Shape) -> DeviceFormat | Mapping | None:
-    """By the first feature that says it: an own one has a `source_id`, OpenStreetMap's an `emergency`."""
+    """Return the format of the first feature that reveals it, or None.
+
+    The project's own features have a `source_id`, those of OpenStreetMap an `emergency` tag.
+    """
     known = [each for each in built_in_mappings() if Kind.JSON in each.kinds]
     for number, feature in enumerate(features(path, shape), start=1):
         properties = json_object(json_object(feature).get("properties"))
@@ -368,7 +375,7 @@ def _recognised(path: Path, shape: Shape) -> DeviceFormat | Mapping | None:
             fitting = _fitting(list(raw_of(json_object(feature))), known)
             if fitting is not None:
                 return fitting
-    # A single feature that says nothing is not taken for a list.
+    # A single feature without any evidence is not accepted as a list.
     return DeviceFormat.GEOJSON if shape.prefix or number > 1 else None
 
 

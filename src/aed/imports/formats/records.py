@@ -1,4 +1,4 @@
-"""What every format reads a file into."""
+"""The records that every format is read into."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any, Literal
 from aed.imports.findings import Finding
 
 type Unit = Literal["line", "row", "feature", "element"]
-"""What a file counts in."""
+"""The unit in which rows of a file are numbered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row: where it stands in the file, and its fields by name."""
+    """One row: its place in the file, and its fields by name."""
 
     unit: Unit
     number: int
-    """Of a line: the one on which the row begins, as an editor counts."""
+    """For a line: the one on which the row begins, counted from 1 as in an editor."""
     fields: Mapping[str, Any]
     wrong: str | None = None
-    """Why it cannot be read at all."""
+    """Why the row cannot be read at all."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """The column of the file that a field came from; a field that is not in it has the column's own name."""
+    """The file's column for each field; a field not listed here comes from the column of the same name."""
     raw: Mapping[str, str] = field(default_factory=dict)
-    """The row as it was in the file, by the file's own column names; empty where a format has no rows."""
+    """The row as it is in the file, by the file's column names; empty if the format has no rows."""
     findings: tuple[Finding, ...] = ()
-    """What the reader itself noticed."""
+    """Findings of the reader."""
 
     @property
     def where(self) -> str:
@@ -36,17 +36,19 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Reading(Iterator[Record]):
-    """A list of devices that is being read: the records, once. What is wrong with the file as a whole is
-    raised as InvalidInput on the way, wherever in the file it stands."""
+    """A list of devices being read: an iterator over its records.
+
+    It raises InvalidInput during iteration if the file as a whole is found to be invalid.
+    """
 
     form: str
-    """The format's name."""
+    """The name of the format."""
     title: str
     records: Iterator[Record]
     country: str | None = None
-    """ISO 3166-1 code of the country that the whole list lies in, where it lies in one."""
+    """The ISO 3166-1 code of the country of the whole list, if it has one."""
     source: str | None = None
-    """Of all its devices; None where each says its own."""
+    """The source of all its devices; None if each row names its own."""
 
     def __next__(self) -> Record:
         return next(self.records)

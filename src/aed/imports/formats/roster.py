@@ -1,4 +1,4 @@
-"""The roster of a session as a table to take along, to fill in by hand, and to read again."""
+"""The roster of a training session as a table to print, to fill in by hand, and to read again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHEET: Final = "roster"
 
 
 class RosterLine(NamedTuple):
-    """A person of the roster, in the words of its columns. Empty: not known yet, or nothing to say."""
+    """A person on the roster, as text per column; empty if unknown or not applicable."""
 
     enrolment: int
     name: str
@@ -50,9 +50,9 @@ WIDTHS: Final = {"name": 22, "phone": 20, "note": 40, "certificate": 28}
 
 
 def write_roster(path: Path, lines: Sequence[RosterLine]) -> None:
-    """The roster at `path`, as its ending says: .csv or .xlsx. It is there once it is whole.
+    """Write the roster to `path` as .csv or .xlsx, atomically.
 
-    Raises InvalidInput for another ending, or a place that cannot be written to.
+    Raises InvalidInput for another suffix, or if the file cannot be written.
     """
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".xlsx"):
@@ -83,7 +83,7 @@ def _write_csv(path: Path, lines: Sequence[RosterLine]) -> None:
 
 
 def _write_workbook(path: Path, lines: Sequence[RosterLine]) -> None:
-    """All cells as text, which no program executes; a telephone keeps its plus and its zeros."""
+    """Write all cells as text, so that no formula is executed and phone numbers keep their plus and zeros."""
     with workbook(path) as book:
         bold, text = book.add_format({"bold": True, "bottom": 1}), book.add_format({"num_format": "@"})
         sheet = book.add_worksheet(SHEET)

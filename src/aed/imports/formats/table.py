@@ -1,4 +1,4 @@
-"""The project's own tables, CSV and XLSX, and empty templates of them."""
+"""Read the project's own tables, CSV and XLSX, and create empty templates of them."""
 
 from __future__ import annotations
 
@@ -26,22 +26,24 @@ from aed.imports.schemas import DeviceRow, columns, needed_columns
 from aed.registry.devices.rules import Cabinet, DeviceState, EntryMode
 
 SET_ASIDE_COLUMNS = ("set_aside_at", "set_aside_why")
-"""In a list of rows that were set aside. Passed over, so that such a list can be put right and read."""
+"""Extra columns in a list of rejected rows; ignored, so that a corrected list can be imported."""
 
 LINT_COLUMN = "lint_findings"
-"""In a list that `aed lint --marked` wrote. Passed over too."""
+"""The column added by `aed lint --marked`; ignored."""
 PASSED_OVER = (*SET_ASIDE_COLUMNS, LINT_COLUMN)
 
 COMMENT = "#"
-"""A row that begins with it explains the columns and is passed over."""
+"""A row that begins with this character explains the columns and is skipped."""
 
 
 def read_table(
     path: Path, *, known: Collection[str], needed: Collection[str], may_be_chinese: bool = False
 ) -> Iterator[Record]:
-    """The rows of a CSV. A header that lacks a needed column, or has one that is not known, is refused:
-    a misspelt column would otherwise be lost in silence. So is a quotation mark that is not closed: the rest
-    of the file would be lost in one cell.
+    """Yield the rows of a CSV as records.
+
+    Raises InvalidInput if the header lacks a required column or has an unknown one, since a misspelt column
+    would otherwise be lost silently, and for an unclosed quotation mark, which would swallow the rest of the
+    file.
     """
     encoding = encoding_or_chinese(path) if may_be_chinese else encoding_of(path)
     rows = csv_rows(path, encoding=encoding)
@@ -56,7 +58,7 @@ def read_own_rows(
     needed: Collection[str],
     unit: Literal["line", "row"],
 ) -> Iterator[Record]:
-    """The rows below a header with the names of the fields. In a CSV, what was neutralised is as it was."""
+    """Yield the rows below a header of field names; in a CSV, undo the escaping of formulas."""
     header: list[str] | None = None
     for row in rows:
         if header is None:
@@ -112,7 +114,7 @@ def _check(header: list[str], known: Collection[str], needed: Collection[str], n
 
 
 def with_boundary(record: Record) -> Record:
-    """The boundary of a table's row, WKT or GeoJSON, as GeoJSON."""
+    """Convert the boundary of a row, WKT or GeoJSON, to GeoJSON."""
     text = record.fields.get("boundary")
     if not isinstance(text, str) or not text.strip():
         return record
@@ -130,7 +132,7 @@ def with_boundary(record: Record) -> Record:
 SHEET: Final = "devices"
 EXPLANATION_SHEET: Final = "说明 explanation"
 ROWS_WITH_CHOICES: Final = 10_000
-"""How far down the drop-down lists reach."""
+"""Number of rows of the template with drop-down lists."""
 
 CHOICES: Final[dict[str, type[StrEnum]]] = {
     "datum": Datum,
@@ -212,7 +214,7 @@ EXPLANATIONS: Final[dict[str, tuple[str, str]]] = {
 
 
 def template_csv() -> bytes:
-    """A CSV with all columns and a row that explains each; that row is passed over when the file is read."""
+    """Return a CSV template: all columns, and a row that explains each and is skipped on import."""
     written = io.StringIO("\ufeff")
     written.seek(0, io.SEEK_END)
     writer = csv.writer(written)
@@ -224,8 +226,8 @@ def template_csv() -> bytes:
 
 
 def template_xlsx() -> bytes:
-    """A workbook with a sheet to fill in, drop-down lists where only some words are right, and a sheet that
-    explains the columns."""
+    """Return a workbook template: a sheet to fill in, with drop-down lists, and one that explains the
+    columns."""
     written = io.BytesIO()
     names, needed = columns(DeviceRow), needed_columns(DeviceRow)
     with workbook(written) as book:
@@ -271,7 +273,7 @@ def template_xlsx() -> bytes:
 
 
 class TemplateFormat(StrEnum):
-    """The kinds of file that there is an empty table in."""
+    """The file types of an empty template."""
 
     CSV = "csv"
     XLSX = "xlsx"
@@ -279,7 +281,7 @@ class TemplateFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """An empty table: how it is made, and what it is called over HTTP."""
+    """A template: how to create it, and its media type and name over HTTP."""
 
     made: Callable[[], bytes]
     media_type: str

@@ -1,4 +1,4 @@
-"""Read the value of a cell: understood or refused, never guessed."""
+"""Parse cell values; return None or the reason for whatever is not clearly understood, never a guess."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aed.imports.rules import printable
 
 EARLIEST: Final = date(1990, 1, 1)
 LATEST: Final = date(2100, 12, 31)
-"""What the register takes for a date."""
+"""The latest date that the register accepts."""
 
 _UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _CHINESE: Final = re.compile("[\u3400-\u9fff]")
@@ -28,7 +28,7 @@ MAX_ARRAY_LENGTH: Final = 2_000
 
 
 def clean(text: str) -> str:
-    """A cell without what is no text, its line breaks as one kind."""
+    """Return a cell without control characters, and with uniform line breaks."""
     if text.isascii() and text.isprintable():
         return text.strip()
     one_kind = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u3000", " ")
@@ -36,7 +36,7 @@ def clean(text: str) -> str:
 
 
 def without_entities(text: str) -> str:
-    """&amp;amp; and the like as the character that is meant, however often it was encoded."""
+    """Decode HTML entities such as &amp;amp;, including those encoded up to four times."""
     for _ in range(_MAX_ENCODINGS):
         decoded = html.unescape(text)
         if decoded == text:
@@ -46,14 +46,14 @@ def without_entities(text: str) -> str:
 
 
 def without_tags(text: str) -> str:
-    """The words of a bit of HTML, a line for each of its blocks."""
+    """Return the text of an HTML fragment, one line per block element."""
     lines = re.sub(r"<\s*/?\s*(?:br|p|div|li|ul|ol|tr|table|h[1-6])\b[^<>]{0,500}>", "\n", text, flags=re.I)
     words = without_entities(re.sub(r"<[^<>]{0,500}>", " ", lines))
     return "\n".join(line for each in words.split("\n") if (line := " ".join(each.split())))
 
 
 def plain(text: str) -> str:
-    """For comparing words: without width, case and spaces around."""
+    """Normalise text for comparison: ignore width, case and surrounding spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
@@ -62,7 +62,7 @@ def is_chinese(text: str) -> bool:
 
 
 def array_items(text: str) -> list[str]:
-    """The items of an array written in braces, `{lundi,"jours fériés"}`; of other text, itself."""
+    """Return the items of an array in braces, `{lundi,"jours fériés"}`; for other text, the text itself."""
     inner = text[:MAX_ARRAY_LENGTH].strip()
     if inner.startswith("{") and inner.endswith("}"):
         inner = inner[1:-1]
@@ -75,13 +75,13 @@ def array_items(text: str) -> list[str]:
 
 
 def degrees(text: str) -> str:
-    """A number of degrees as a computer writes it: full-width digits, a decimal comma, a degree sign."""
+    """Normalise a number of degrees: full-width digits, a decimal comma, a degree sign."""
     written = unicodedata.normalize("NFKC", text).strip().strip("°'\"").strip()
     return re.sub(r"^([+-]?[0-9]+),([0-9]+)$", r"\1.\2", written)
 
 
 def pair(text: str) -> tuple[str, str] | None:
-    """The two numbers of `(121.5,25.0)`, `POINT (121.5 25.0)` and the like, in their order."""
+    """Return the two numbers of `(121.5,25.0)`, `POINT (121.5 25.0)` and the like, in their order."""
     numbers = re.findall(r"[+-]?[0-9]{1,4}(?:\.[0-9]{1,20})?", unicodedata.normalize("NFKC", text[:200]))
     return (numbers[0], numbers[1]) if len(numbers) == 2 else None
 
@@ -98,7 +98,7 @@ _ERAS: Final = {"令和": 2018, "平成": 1988, "民國": 1911, "民国": 1911, 
 
 
 def date_of(text: str, *, day_first: bool = True) -> date | None:
-    """The date that is written; None where none is, or more than one could be meant."""
+    """Parse a date; return None if there is none, or if it is ambiguous."""
     written = unicodedata.normalize("NFKC", text).strip()[:40]
     if found := _ISO.fullmatch(written) or _COMPACT.fullmatch(written):
         year, month, day = (int(part) for part in found.groups())
@@ -141,10 +141,11 @@ _SOME_FLOOR: Final = re.compile(r"地下|지하|地庫|sous[\s-]*sol|basement|un
 
 
 def floor_of(text: str, *, ground: int) -> int | str | None:
-    """The floor that is written, 0 at street level; None where none is; words why where it is not clear.
+    """Parse a floor; 0 is at street level.
 
-    `ground` is what the floor at street level is called there: 1 where 1F is it (East Asia, North America),
-    0 where it is not (most of Europe). B1 and 地下1階 are one below it everywhere.
+    Returns None if no floor is named, or a sentence with the reason if it is ambiguous. `ground` is the local
+    number of the floor at street level: 1 where it is called 1F (East Asia, North America), else 0 (most of
+    Europe). B1 and 地下1階 are always one floor below it.
     """
     written = unicodedata.normalize("NFKC", text).casefold().strip()[:300]
     if re.fullmatch(r"[+-]?[0-9]{1,3}", written):
@@ -185,7 +186,7 @@ def _number(text: str) -> int:
 
 
 def choice_of(text: str, choices: Mapping[str, str]) -> str | None:
-    """What a word means; `choices` by their `plain` words."""
+    """Return the meaning of a word; the keys of `choices` are normalised with `plain`."""
     return choices.get(plain(text))
 
 
@@ -193,7 +194,7 @@ _PHONE: Final = re.compile(r"\+?[0-9][0-9 ()/.\-]{0,30}[0-9]|\([0-9]{1,5}\)[0-9 
 
 
 def phone_of(text: str) -> str | None:
-    """The first telephone number in a text."""
+    """Return the first telephone number in a text, or None."""
     found = _PHONE.search(unicodedata.normalize("NFKC", text).replace("\u2010", "-")[:200])
     return found[0].strip()[:32] if found else None
 
@@ -205,15 +206,15 @@ _TAIWAN = {"Mo-Fr", "Sa", "Su"}
 
 @dataclass(frozen=True, slots=True)
 class SaidHours:
-    """What was understood, beside what was written."""
+    """Opening hours as understood, with the original text."""
 
     expression: str | None
     written: str | None
     rest: str | None = None
-    """The words that were not understood, or that made it uncertain."""
+    """The part of the text that was not understood or is ambiguous."""
 
     def doubt(self) -> tuple[FindingKind, Severity, str] | None:
-        """What is to be said of them; None where all that was written is in the expression."""
+        """Return the finding about the hours; None if the expression covers the whole text."""
         if self.written is None:
             return None
         if self.expression is None:
@@ -228,7 +229,7 @@ class SaidHours:
 
 
 def hours_of(rule: HoursRule, cell: Cell, *, language: str | None) -> SaidHours:
-    """The hours that a row gives, by the way its list says them."""
+    """Parse the opening hours of a row according to the rule of its list."""
     notes = _notes(rule, cell)
     match rule.how:
         case "text":
@@ -251,7 +252,7 @@ def hours_of(rule: HoursRule, cell: Cell, *, language: str | None) -> SaidHours:
 
 
 def understood(text: str, language: str | None = None) -> SaidHours:
-    """Hours in words, in a language or in any."""
+    """Parse opening hours in words, in the given language or in any."""
     return _said(understand_hours(text, language=language), text.strip())
 
 

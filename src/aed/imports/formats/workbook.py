@@ -1,4 +1,4 @@
-"""Read rows of Excel workbooks (.xlsx), which are inspected before they are opened."""
+"""Read the rows of Excel workbooks (.xlsx), which are checked before they are opened."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _WENT_WRONG: Final = "the formula in the cell {} went wrong (#N/A and the like):
 
 
 def merged_rows(sheet: CalamineSheet) -> dict[int, str]:
-    """By the number of the row, which cells are merged there."""
+    """Return the range of merged cells for each affected row, by row number."""
     ranges = sheet.merged_cell_ranges or []
     found: dict[int, str] = {}
     for (first_row, first_column), (last_row, last_column) in ranges[:MAX_MERGED]:
@@ -59,8 +59,10 @@ def merged_rows(sheet: CalamineSheet) -> dict[int, str]:
 
 
 def formulas_without_value(path: Path, sheet_name: str) -> dict[int, str]:
-    """By the number of the row, what is wrong with a formula in it, whose cell would be read as empty. The
-    file was looked over before."""
+    """Return an error for each row with an uncalculated or failed formula, by row number.
+
+    Such cells would otherwise be read as empty. The workbook must already have been checked.
+    """
     found: dict[int, str] = {}
     with opened(path) as stream, zipfile.ZipFile(stream) as archive:
         part = _part_of(archive, sheet_name)
@@ -122,12 +124,12 @@ LARGE_WORKBOOK_BYTES: Final = 1_000_000
 MAX_PARTS: Final = 2_000
 MAX_UNCOMPRESSED_BYTES: Final = 150_000_000
 MAX_CELLS: Final = 3_000_000
-"""Of the rectangle from A1 to a sheet's last cell, which is what opening a sheet takes."""
+"""Maximum number of cells from A1 to a sheet's last cell, which determines the memory needed."""
 MAX_SHEETS: Final = 50
 
 _BYTES_AT_ONCE: Final = 1 << 16
 _PLACE: Final = re.compile(rb"""\br\s*=\s*["']([A-Za-z]{0,3})([0-9]{1,7})["']""")
-"""Where a row or a cell says that it stands. Any part of a workbook may be a sheet, whatever its name."""
+"""Matches the reference of a row or cell; any part of a workbook may be a sheet, whatever its name."""
 _CELL: Final = re.compile(rb"<(?:[A-Za-z0-9]+:)?c[\s>/]")
 _ENTITIES: Final = (b"<!DOCTYPE", b"<!ENTITY")
 
@@ -137,9 +139,9 @@ def is_workbook(head: bytes) -> bool:
 
 
 def sheets(path: Path) -> Iterator[tuple[str, Iterator[Row]]]:
-    """The sheets that hold something, each with its rows that are not blank.
+    """Yield the sheets that are not empty, each with its rows that are not blank.
 
-    Raises InvalidInput for what is no workbook or would not fit into memory.
+    Raises InvalidInput if the file is not a workbook or would not fit into memory.
     """
     _refuse_bombs(path)
     try:
@@ -153,11 +155,13 @@ def sheets(path: Path) -> Iterator[tuple[str, Iterator[Row]]]:
 
 
 def table_rows(path: Path) -> Iterator[Row]:
-    """The rows of the first sheet that holds something; each says what keeps it from being read as it looks:
-    merged cells, a formula without a value or with an error. Raises InvalidInput as `sheets` does.
+    """Yield the rows of the first sheet that is not empty.
 
-    An open workbook is thirty times as large as its file: a large one is opened by a process of its own, and
-    the rows wait in a file.
+    Each row states why it cannot be read reliably: merged cells, or a formula without a value or with an
+    error. Raises InvalidInput as `sheets` does.
+
+    An open workbook needs thirty times the memory of its file. A large one is therefore opened in a separate
+    process that writes the rows to a temporary file.
     """
     if path.stat().st_size <= LARGE_WORKBOOK_BYTES:
         yield from _table_rows(path)
@@ -175,7 +179,7 @@ def table_rows(path: Path) -> Iterator[Row]:
 
 
 def _tell_rows(path: Path) -> None:
-    """What the process of its own does: a line of JSON for each row, or one that says what is wrong."""
+    """Print the rows as JSON lines, or a line with the error; the main function of the separate process."""
     try:
         for row in _table_rows(path):
             sys.stdout.write(json.dumps(row) + "\n")
@@ -216,7 +220,7 @@ def _rows(sheet: CalamineSheet) -> Iterator[Row]:
 
 
 def _text(cell: object) -> str:
-    """A cell as it would be written in a CSV."""
+    """Return a cell as text, as it would be written in a CSV."""
     match cell:
         case bool():
             return "true" if cell else "false"
@@ -265,8 +269,10 @@ def _refuse_bombs(path: Path) -> None:
 
 
 def _count(path: Path, stream: BinaryIO, part: zipfile.ZipInfo, at_most: int) -> int:
-    """How many bytes a part really inflates to, whatever it declares; refused where that is too much, or
-    where a sheet reaches too far."""
+    """Return the actual decompressed size of a part, whatever the archive declares.
+
+    Raises InvalidInput if it exceeds `at_most`, or if a sheet extends too far.
+    """
     if part.flag_bits & 1:
         raise InvalidInput(f"{path.name} has a password: save it without one.", field="file")
     if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -293,7 +299,7 @@ def _count(path: Path, stream: BinaryIO, part: zipfile.ZipInfo, at_most: int) ->
 
 
 def _inflated(stream: BinaryIO, part: zipfile.ZipInfo) -> Iterator[bytes]:
-    """The bytes of a part, by what is there and not by what the directory of the archive declares."""
+    """Decompress a part, trusting its actual data and not the archive's directory."""
     stream.seek(part.header_offset)
     header = stream.read(30)
     if len(header) < 30 or header[:4] != b"PK\x03\x04":
