@@ -1,4 +1,4 @@
-"""Fields that several schemas of training share."""
+"""Fields shared by several training schemas."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ Moment = Annotated[
     Field(ge=datetime(1990, 1, 1, tzinfo=UTC), le=datetime(2100, 12, 31, tzinfo=UTC)),
     AfterValidator(_in_utc),
 ]
-"""With an offset, such as 2030-05-04T09:00:00+08:00; in UTC from here on."""
+"""A time with a UTC offset, such as 2030-05-04T09:00:00+08:00, converted to UTC."""
 Language = Literal["zh", "en"]
 
 
 class Link(BaseModel):
+    """A link to a related resource, such as the next page."""
+
     rel: str
     href: str

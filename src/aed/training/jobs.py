@@ -1,4 +1,4 @@
-"""What the timetable runs: offered places that nobody took go to the next."""
+"""Scheduled job: end expired offers and offer the places to the next people."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from aed.training.enrolments.actions import expire_offers
 
 
 def end_offers(database: Database, now: datetime) -> int:
-    """How many offers were over. It may run in several processes: each offer ends once."""
+    """End expired offers and return their number. Safe to run in several processes at once."""
     with transaction(database) as session:
         return expire_offers(session, now)

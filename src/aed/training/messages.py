@@ -1,7 +1,6 @@
-"""Telling people of their enrolments, through the outbox: in the transaction in which it happens.
+"""Notices about enrolments, enqueued in the transaction that changes the enrolment.
 
-So whoever is told is told once, and of nothing that did not happen: what is rolled back takes its message
-with it, and a job that starts again finds nothing left to tell.
+A rollback therefore discards its notices too, and each notice is sent only once.
 """
 
 from __future__ import annotations
@@ -25,11 +24,10 @@ def notify(
     at: datetime,
     why: str | None = None,
 ) -> None:
-    """Each of these people is told, in the own language; whoever there is no way to cannot be.
+    """Notify each person in their own language; skip those without an address.
 
-    Nobody wants to hear of a place once the session has begun, nor of an offer that is over.
-
-    Everyone may be told of the own enrolment; it is told to nobody else.
+    Notices expire when they are no longer useful: when the session begins, or when an offer ends. The
+    enrolments must be of `training`. Each person is notified of their own enrolment only.
     """
     if not enrolments:
         return
@@ -51,7 +49,8 @@ def notify(
 def _unwanted_from(
     enrolment: Enrolment, training: TrainingSession, notice: EnrolmentNotice
 ) -> datetime | None:
-    if notice is EnrolmentNotice.CANCELLED:  # even afterwards, by who stood before a closed door
+    """Return when the notice is no longer useful; None if it always is."""
+    if notice is EnrolmentNotice.CANCELLED:  # useful even after the start
         return None
     if notice is EnrolmentNotice.CHANGED:
         return training.starts_at

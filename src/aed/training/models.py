@@ -1,4 +1,4 @@
-"""Courses, sessions, who is enrolled in them, who came, who passed."""
+"""Tables for courses, sessions, enrolments, attendance, assessments and calendar addresses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from aed.training.rules import (
 
 
 class Course(Versioned, Table):
-    """What is taught, and what passing it entitles to."""
+    """A course, and the certificate that it awards."""
 
     __tablename__ = "courses"
     __table_args__ = (
@@ -47,18 +47,18 @@ class Course(Versioned, Table):
     name_zh: Mapped[str] = mapped_column(String(200))
     hours: Mapped[float]
     certificate_kind: Mapped[CertificateKind | None] = mapped_column(enum_column(CertificateKind))
-    """What passing entitles to; None: to nothing, such as a refresher."""
+    """The certificate awarded for passing; None if there is none, as for a refresher."""
     issuer: Mapped[str | None] = mapped_column(String(200))
-    """Who says so on the certificate, as it is written there."""
+    """Name of the issuer as printed on the certificate."""
     issuer_id: Mapped[int | None] = mapped_column(ForeignKey("issuers.id"), index=True)
     validity_months: Mapped[int | None]
     refresher_months: Mapped[int | None]
-    """After so many months skills should be refreshed; None: nothing to refresh."""
+    """Months after which skills should be refreshed; None if no refresher applies."""
     state: Mapped[CourseState] = mapped_column(enum_column(CourseState), default=CourseState.OFFERED)
 
 
 class Prerequisite(Table):
-    """A course that must have been passed before another."""
+    """A course that must be passed before another."""
 
     __tablename__ = "course_prerequisites"
     __table_args__ = (CheckConstraint("course_id <> needs_id", name="not_itself"),)
@@ -68,7 +68,7 @@ class Prerequisite(Table):
 
 
 class TrainingSession(Versioned, Table):
-    """A course held at a place and a time."""
+    """A course held at a place and time."""
 
     __tablename__ = "training_sessions"
     __table_args__ = (
@@ -85,7 +85,7 @@ class TrainingSession(Versioned, Table):
     trainer_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
-    """Whose training it is; None: the region's."""
+    """The estate that holds the session; None if the region does."""
     audience: Mapped[SessionAudience] = mapped_column(enum_column(SessionAudience))
     position: Mapped[WKBElement | WKTElement] = mapped_column(point_type())
     """WGS-84."""
@@ -107,14 +107,14 @@ class TrainingSession(Versioned, Table):
 
     @property
     def time_zone(self) -> str:
-        """The estate's, else the region's; both must be loaded."""
+        """The time zone of the estate, or else of the region. Both relationships must be loaded."""
         return (self.estate.time_zone if self.estate is not None else None) or self.region.time_zone
 
 
 class Enrolment(Versioned, Table):
-    """A person on the roster of a session, or on its waiting list. Their ids are the order of arrival.
+    """A person on the roster or waiting list of a session. Ids follow the order of arrival.
 
-    The row of the session is locked while one is added or changes, see `actions.enrolling`.
+    Lock the session's row before adding or changing one; see `training.enrolments.actions`.
     """
 
     __tablename__ = "enrolments"
@@ -122,7 +122,7 @@ class Enrolment(Versioned, Table):
         CheckConstraint("(state = 'offered') = (offer_expires_at IS NOT NULL)", name="offer_ends"),
         Index("ix_enrolments_in_order", "session_id", "state", "id"),
         Index("ix_enrolments_offers", "state", "offer_expires_at"),
-        Index(  # nobody is on one roster twice
+        Index(  # at most one active enrolment per person and session
             "uq_enrolments_standing",
             "session_id",
             "person_id",
@@ -136,10 +136,10 @@ class Enrolment(Versioned, Table):
     session_id: Mapped[int] = mapped_column(ForeignKey("training_sessions.id"))
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
-    """Where the person belongs to; None: to no estate, or it is not known."""
+    """The person's estate; None if they have none or it is not known."""
     state: Mapped[EnrolmentState] = mapped_column(enum_column(EnrolmentState))
     enrolled_at: Mapped[datetime]
-    """When the person arrived at the roster or the waiting list."""
+    """When the person was added to the roster or waiting list."""
     offer_expires_at: Mapped[datetime | None]
     moved_to_id: Mapped[int | None] = mapped_column(ForeignKey("enrolments.id"))
 
@@ -148,7 +148,7 @@ class Enrolment(Versioned, Table):
 
 
 class Attendance(Versioned, Table):
-    """Whether an enrolled person came."""
+    """Whether an enrolled person attended."""
 
     __tablename__ = "attendances"
 
@@ -161,7 +161,7 @@ class Attendance(Versioned, Table):
 
 
 class Assessment(Versioned, Table):
-    """Whether a person who came passed."""
+    """Whether a person who attended passed."""
 
     __tablename__ = "assessments"
 
@@ -172,13 +172,13 @@ class Assessment(Versioned, Table):
     assessed_at: Mapped[datetime]
     assessed_by: Mapped[str] = mapped_column(String(200))
     certificate_id: Mapped[int | None] = mapped_column(ForeignKey("certificates.id"), index=True)
-    """What passing was awarded with."""
+    """The certificate awarded for passing."""
 
     certificate: Mapped[Certificate | None] = relationship(lazy="raise")
 
 
 class PresenceCodeUsed(Table):
-    """A code of the trainer's screen that somebody has used: it is good for nobody else."""
+    """A check-in code that has been used. It is not valid for anyone else."""
 
     __tablename__ = "presence_codes_used"
 
@@ -188,13 +188,16 @@ class PresenceCodeUsed(Table):
 
 
 class CalendarAddress(Table):
-    """A private address at which sessions are read as iCalendar. Only its hash is stored; rows stay."""
+    """A private address that serves sessions as iCalendar. Only the key's hash is stored.
+
+    Revoked rows are kept.
+    """
 
     __tablename__ = "calendar_addresses"
     __table_args__ = (
         CheckConstraint("(person_id IS NULL) = (kind = 'estate')", name="person_or_estate"),
         CheckConstraint("(estate_id IS NULL) = (kind <> 'estate')", name="estate_or_person"),
-        # One that stands of each: to have another, it is renewed. 0 stands for no person or no estate.
+        # At most one active address for each kind and owner. 0 replaces NULL in the index.
         Index(
             "uq_calendar_addresses_standing",
             "kind",
@@ -211,7 +214,7 @@ class CalendarAddress(Table):
     person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    """SHA-256 in hexadecimal of a key of 256 random bits."""
+    """Hexadecimal SHA-256 of a 256-bit random key."""
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(String(200))
     revoked_at: Mapped[datetime | None]

@@ -1,4 +1,4 @@
-"""Parameters and answers that several routes of training share."""
+"""Parameters and responses shared by several training routes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ async def _public_address(request: Request, settings: SettingsDep) -> str:
 
 
 PublicAddress = Annotated[str, Depends(_public_address)]
-"""Of this network, as people reach it, without a slash at its end."""
+"""Public base URL of this network, without a trailing slash."""
 
 
 PDF: Final[dict[int | str, dict[str, Any]]] = {
@@ -31,6 +31,7 @@ SessionId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 
 
 def pdf_response(content: bytes, name: str) -> Response:
+    """Return a PDF response, shown inline under the file name `name`."""
     headers = {"Content-Disposition": f'inline; filename="{name}"', "Cache-Control": "private, no-store"}
     return Response(content, media_type="application/pdf", headers=headers)
 

@@ -1,4 +1,4 @@
-"""Who may run the training of an estate or region, and who may enrol people in it."""
+"""Who can run the training of an estate or region, and who can enrol people in it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from aed.accounts.permissions import Role, Scope, TokenRole, Viewer
 from aed.errors import NotAllowed, NotSignedIn
 
 RUN_IN_REGIONS: Final = frozenset({Role.TRAINING_OFFICER, Role.ADMINISTRATOR})
-"""Who holds one of these runs the training there, sessions outside any estate included."""
+"""Roles that run all training in their region, including sessions outside any estate."""
 RUN_IN_ESTATES: Final = RUN_IN_REGIONS | {Role.ESTATE_MANAGER}
+"""Roles that run the sessions of an estate."""
 ENROL: Final = RUN_IN_ESTATES | {Role.LEAD}
-"""And these send the people of the estate to it."""
+"""Roles that can enrol people of an estate."""
 
 
 def runs_training(viewer: Viewer, estate_id: int | None, region_id: int) -> bool:
-    """Whether the viewer runs the training of that estate (None: of the region, in no estate).
+    """Return True if the viewer runs the training of that estate (None: the region's sessions outside
+    estates).
 
-    An administrator of the network everywhere; a person by the roles that are held; an estate's token there.
-    A token that only reads does not: it may be anybody's of the estate, and a roster has names and numbers.
+    Administrators run all training, people run it according to their roles, and an estate's token runs it
+    for that estate. Read-only tokens do not, because rosters hold names and phone numbers and such a token
+    may be shared by the whole estate.
     """
     if Scope.WRITE not in viewer.scopes:
         return False
@@ -31,10 +34,10 @@ def runs_training(viewer: Viewer, estate_id: int | None, region_id: int) -> bool
 
 
 def require_trainer(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
-    """Passes for who runs the training there.
+    """Raise unless the viewer runs the training of that estate or region.
 
-    Raises NotSignedIn for anyone, NotAllowed for a token that only reads or is of another place, and for a
-    person without such a role there.
+    Raises NotSignedIn for anonymous viewers; NotAllowed for read-only tokens, tokens of other places, and
+    people without a suitable role.
     """
     require_write(viewer)
     if not runs_training(viewer, estate_id, region_id):
@@ -44,9 +47,9 @@ def require_trainer(viewer: Viewer, estate_id: int | None, region_id: int) -> No
 def require_enroller(
     viewer: Viewer, of_estate_id: int | None, *, region_id: int | None, is_self: bool
 ) -> None:
-    """Passes for who may put people of that estate (None: of none) on a roster, and take them off it.
+    """Raise unless the viewer may enrol and withdraw people of that estate (None: of no estate).
 
-    Everyone may enrol themselves. `region_id` is the estate's.
+    Everyone may enrol themselves. `region_id` is the region of the estate. Raises NotSignedIn or NotAllowed.
     """
     require_write(viewer)
     if viewer.is_administrator or is_self:
@@ -61,7 +64,10 @@ def require_enroller(
 
 
 def require_write(viewer: Viewer) -> None:
-    """Passes for whoever may write at all: nobody else has to do with rosters, which name people."""
+    """Raise unless the viewer is signed in and has the write scope.
+
+    Rosters hold personal data, so that reading them needs that scope too. Raises NotSignedIn or NotAllowed.
+    """
     if not viewer.is_signed_in:
         raise NotSignedIn("Rosters and enrolments need a token: send Authorization: Bearer …, or sign in.")
     if Scope.WRITE not in viewer.scopes:
@@ -69,9 +75,10 @@ def require_write(viewer: Viewer) -> None:
 
 
 def require_gap_viewer(viewer: Viewer) -> None:
-    """Passes for who runs the training of some estate; which, the queries say.
+    """Raise unless the viewer runs the training of at least one estate; queries restrict which.
 
-    Raises NotSignedIn for anyone, NotAllowed for who runs none: small counts tell of people.
+    Raises NotSignedIn for anonymous viewers and NotAllowed for everyone else, because small counts can
+    identify people.
     """
     require_write(viewer)
     if viewer.is_administrator:

@@ -1,4 +1,4 @@
-"""Sessions, and how many places of each are held."""
+"""Training sessions, their places, and which of them a viewer can see."""
 
 from __future__ import annotations
 
@@ -22,31 +22,32 @@ from aed.training.rules import HOLDS_A_PLACE, EnrolmentState, SessionAudience
 
 
 class SessionPlaces(NamedTuple):
-    """How many of a session's places are held (taken, or offered to somebody), and how many people wait."""
+    """Places of a session that are held (taken or offered), and the number of people waiting."""
 
     held: int = 0
     waiting: int = 0
 
 
 class After(NamedTuple):
-    """The last session of the page before."""
+    """Cursor: the last session of the previous page."""
 
     starts_at: datetime
     id: int
 
 
 def training_session(session: Session, viewer: Viewer, session_id: int) -> TrainingSession:
-    """One session with its course, trainer, estate and region.
+    """Return a session with its course, trainer, estate and region.
 
-    Raises NotFound when there is none, or none for this viewer.
+    Raises NotFound if none is visible to the viewer.
     """
     return _one(session, _whole(viewer).where(TrainingSession.id == session_id), session_id)
 
 
 def locked(session: Session, viewer: Viewer, session_id: int) -> TrainingSession:
-    """The same as it is now, and nobody else changes it or its roster until this transaction ends.
+    """Return the session, reloaded and locked against changes of it and its roster until commit.
 
-    On PostgreSQL the row is locked; SQLite has one writer. What was loaded before is read again.
+    PostgreSQL locks the row; SQLite already serialises writers. Raises NotFound if none is visible to the
+    viewer.
     """
     statement = _whole(viewer).where(TrainingSession.id == session_id).with_for_update(of=TrainingSession)
     return _one(session, statement.execution_options(populate_existing=True), session_id)
@@ -60,6 +61,7 @@ def _one(session: Session, statement: Select[TrainingSession], session_id: int) 
 
 
 def _whole(viewer: Viewer) -> Select[TrainingSession]:
+    """Select visible sessions with their course, trainer, estate and region loaded."""
     return (
         select(TrainingSession)
         .where(visible_sessions(viewer))
@@ -86,7 +88,7 @@ def training_sessions(
     language: str | None = None,
     course: str | None = None,
 ) -> Sequence[TrainingSession]:
-    """A page of sessions in order of their beginning: one statement, whatever the page holds."""
+    """Return a page of sessions in order of their start, in one SQL statement."""
     statement = _whole(viewer).order_by(TrainingSession.starts_at, TrainingSession.id).limit(limit)
     if after is not None:
         statement = statement.where(
@@ -119,9 +121,9 @@ def training_sessions(
 
 
 def places(session: Session, session_ids: Sequence[int]) -> dict[int, SessionPlaces]:
-    """How many places of each of these sessions are held; in one statement.
+    """Return the held places and the waiting-list length of each session, in one SQL statement.
 
-    visibility: only how many, of sessions that the caller was told of.
+    visibility: counts only, of sessions that the caller has been shown.
     """
     counted = (
         select(
@@ -142,13 +144,14 @@ def places(session: Session, session_ids: Sequence[int]) -> dict[int, SessionPla
 
 
 def places_of(session: Session, session_id: int) -> SessionPlaces:
+    """Return the held places and the waiting-list length of one session."""
     return places(session, [session_id])[session_id]
 
 
 def with_offers_over(session: Session, *, at: datetime) -> Sequence[int]:
-    """The sessions in which a place was offered and not taken in time.
+    """Return the ids of sessions with expired offers.
 
-    visibility: for the timetable, which tells nobody.
+    visibility: for the scheduler, which shows them to nobody.
     """
     over = select(Enrolment.session_id).where(
         Enrolment.state == EnrolmentState.OFFERED, Enrolment.offer_expires_at <= at
@@ -157,10 +160,10 @@ def with_offers_over(session: Session, *, at: datetime) -> Sequence[int]:
 
 
 def visible_sessions(viewer: Viewer) -> ColumnElement[bool]:
-    """The sessions that the viewer may know of. Cancelled ones too: whoever meant to come must see it.
+    """Return a condition: the viewer may see the session, cancelled ones included.
 
-    Anyone knows of public ones; members besides of those of their own estates, dispatchers and whoever holds
-    a role on a region of all there; an administrator of the network of all.
+    Everyone can see public sessions. Members can also see those of their own estates; dispatchers and people
+    with a role on a region can see all in the region; network administrators can see all.
     """
     if viewer.is_administrator:
         return true()
@@ -175,7 +178,10 @@ def visible_sessions(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def run_by(viewer: Viewer, *, estate_id: Any, region_id: Any) -> ColumnElement[bool]:
-    """The estates whose training the viewer runs: `runs_training` in SQL. (Any: see on_rosters_of.)"""
+    """Return a condition: the viewer runs the training of the estate. SQL version of `runs_training`.
+
+    The arguments are column expressions (`Any`: see `on_rosters_of`).
+    """
     if Scope.WRITE not in viewer.scopes or not viewer.is_signed_in:
         return false()
     if viewer.is_administrator:
@@ -197,12 +203,12 @@ def run_by(viewer: Viewer, *, estate_id: Any, region_id: Any) -> ColumnElement[b
 
 
 def on_rosters_of(viewer: Viewer, *estate_ids: Any, region_id: Any, person_id: Any) -> ColumnElement[bool]:
-    """People whom the viewer sees on rosters: what `runs_training` and `may_enrol` say, in SQL. Names and
-    telephones are told to nobody else.
+    """Return a condition: the viewer may see the person on a roster, with name and phone number.
 
-    Given the columns of a session's estate and of where the person belongs: who runs the session sees all of
-    its people, another estate only those whom it sent there; and everyone sees themselves. (Any: a mapped
-    column of one of several tables.)
+    SQL version of `runs_training` and `require_enroller`. `estate_ids` are the columns of the session's
+    estate and of the person's estate. Those who run the session see everyone on it; other estates see the
+    people whom they enrolled; people see themselves. (`Any`, because the columns come from different
+    tables.)
     """
     if Scope.WRITE not in viewer.scopes:
         return false()
@@ -226,9 +232,9 @@ def on_rosters_of(viewer: Viewer, *estate_ids: Any, region_id: Any, person_id: A
 
 
 def estate(session: Session, viewer: Viewer, estate_id: int) -> Estate:
-    """One estate that the viewer knows, or whose training the viewer runs: an officer of a region all there.
+    """Return an estate that the viewer can see or whose training they run.
 
-    Raises NotFound when there is none, or none for this viewer.
+    Raises NotFound if there is none for this viewer.
     """
     found = session.scalar(
         select(Estate).where(

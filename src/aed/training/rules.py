@@ -1,4 +1,4 @@
-"""Courses: how long what they entitle to is valid."""
+"""Rules of training: states, certificate validity, places and offers, and the texts of notices."""
 
 from __future__ import annotations
 
@@ -13,50 +13,59 @@ from aed.accounts.free_text import MAX_PLACE_CHARACTERS, MAX_REASON_CHARACTERS, 
 
 
 class CourseState(StrEnum):
+    """Whether new sessions of a course can be planned."""
+
     OFFERED = "offered"
     WITHDRAWN = "withdrawn"
-    """No new sessions; what was awarded stays."""
+    """No new sessions. Certificates that were awarded stay valid."""
 
 
 def months_after(day: date, months: int) -> date:
-    """The same day of the month so many months later, or that month's last: 31 January + 1 is 28 February."""
+    """Return the same day of the month `months` later, or the last day of a shorter month."""
     year, month = divmod(day.month - 1 + months, 12)
     year, month = day.year + year, month + 1
     return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
 
 
 def last_valid_day(issued_on: date, validity_months: int) -> date:
-    """36 months from 22 September 2026 end with 21 September 2029."""
+    """Return the last day of validity.
+
+    A certificate issued on 22 September 2026 for 36 months is valid until 21 September 2029.
+    """
     return months_after(issued_on, validity_months) - timedelta(days=1)
 
 
 class EnrolmentState(StrEnum):
+    """The state of an enrolment."""
+
     ENROLLED = "enrolled"
     WAITING = "waiting"
     OFFERED = "offered"
-    """A place was set free and is kept for the person until a moment."""
+    """A free place is reserved for the person until `offer_expires_at`."""
     WITHDRAWN = "withdrawn"
-    """By the person, or for the person."""
+    """Withdrawn by the person or on their behalf."""
     LAPSED = "lapsed"
-    """A place was offered and not taken in time."""
+    """An offered place was not accepted in time."""
     CANCELLED = "cancelled"
-    """The session was."""
+    """The session was cancelled."""
     MOVED = "moved"
-    """To another session, where there is an enrolment of its own."""
+    """The person moved to another session, in which they have a separate enrolment."""
 
 
 HOLDS_A_PLACE: Final = (EnrolmentState.ENROLLED, EnrolmentState.OFFERED)
 ACTIVE_STATES: Final = (EnrolmentState.ENROLLED, EnrolmentState.WAITING, EnrolmentState.OFFERED)
-"""On the roster or its waiting list."""
+"""On the roster or the waiting list."""
 
 
 class AttendanceState(StrEnum):
+    """Whether a person attended."""
+
     ATTENDED = "attended"
     NO_SHOW = "no_show"
 
 
 class MarkedBy(StrEnum):
-    """How attendance became known."""
+    """How attendance was recorded."""
 
     HAND = "hand"
     LIST = "list"
@@ -65,40 +74,47 @@ class MarkedBy(StrEnum):
 
 
 def state_on_arrival(*, capacity: int, places_held: int, waiting: int) -> EnrolmentState:
-    """Nobody passes those who wait, even where a place is free."""
+    """Return the state of a new enrolment. While people wait, new arrivals wait too, even if a place is
+    free.
+    """
     if places_held < capacity and waiting == 0:
         return EnrolmentState.ENROLLED
     return EnrolmentState.WAITING
 
 
 def places_to_offer(*, capacity: int, places_held: int, waiting: int) -> int:
-    """How many of those who wait are offered a place now, first come first."""
+    """Return how many places to offer to the waiting list now."""
     return max(0, min(capacity - places_held, waiting))
 
 
 class SessionState(StrEnum):
+    """The state of a session."""
+
     PLANNED = "planned"
     CANCELLED = "cancelled"
     HELD = "held"
-    """Somebody attended."""
+    """At least one person attended."""
 
 
 class SessionAudience(StrEnum):
+    """Who can enrol in a session."""
+
     ESTATE = "estate"
-    """For people of its estate."""
+    """Only people of its estate."""
     PUBLIC = "public"
 
 
 OFFER_LASTS: Final = timedelta(hours=24)
-"""One evening and one morning to read a message and answer it."""
+"""Long enough to include an evening and a morning in which to read the message and reply."""
 SIGN_IN_BEFORE: Final = timedelta(hours=2)
-"""Attendance can be marked from then on: the trainer is there early, and so are some who come."""
+"""How long before the start attendance can be recorded: trainers and some participants arrive early."""
 
 
 def offer_until(at: datetime, starts_at: datetime) -> datetime | None:
-    """Until when a place that is offered at `at` is kept; None: it is too late to offer one.
+    """Return when an offer made at `at` expires; None if the session has begun.
 
-    A day, or half of the time that is left: so one who does not answer leaves time for the next.
+    An offer lasts 24 hours, or half of the remaining time if that is shorter, to leave time for the next
+    person.
     """
     if at >= starts_at:
         return None
@@ -106,39 +122,44 @@ def offer_until(at: datetime, starts_at: datetime) -> datetime | None:
 
 
 def can_sign_in(at: datetime, starts_at: datetime) -> bool:
+    """Return True from two hours before the start of the session."""
     return at >= starts_at - SIGN_IN_BEFORE
 
 
 LOOKS_BACK: Final = timedelta(days=365)
-"""What is over for longer leaves the calendar, so that it does not grow for ever."""
+"""Sessions that ended longer ago are left out of calendars, to limit their size."""
 
 
 class CalendarKind(StrEnum):
+    """Which sessions a calendar holds."""
+
     PERSON = "person"
-    """The sessions in which the person has a place, is offered one, or waits for one."""
+    """Sessions in which the person has a place, an offer, or a waiting-list entry."""
     TRAINER = "trainer"
-    """The sessions that the person gives."""
+    """Sessions that the person teaches."""
     ESTATE = "estate"
-    """The sessions of the estate."""
+    """Sessions of the estate."""
 
 
 class EnrolmentNotice(StrEnum):
+    """Notices about an enrolment."""
+
     ENROLLED = "enrolled"
     OFFERED = "offered"
-    """A place is kept for the person until a moment."""
+    """A place is reserved for the person for a limited time."""
     LAPSED = "lapsed"
-    """It was, and was not taken."""
+    """The reserved place was not accepted in time."""
     MOVED = "moved"
-    """To this session, from another."""
+    """The person was moved to this session from another."""
     CHANGED = "changed"
-    """The session's time or place was."""
+    """The time or place of the session changed."""
     CANCELLED = "cancelled"
-    """The session was."""
+    """The session was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """The session that a notice is about, as people speak of it."""
+    """The session that a notice is about, as texts for the message."""
 
     course_en: str
     course_zh: str
@@ -150,7 +171,10 @@ class Occasion:
 
 
 def notice_words(notice: EnrolmentNotice, of: Occasion, *, until: datetime | None = None) -> tuple[str, str]:
-    """English and Chinese. `until`: when an offered place goes on. Times are those of the place."""
+    """Return the notice in English and in Chinese.
+
+    `until` is when an offer expires. Times are in the time zone of the session.
+    """
     when = _local(of.starts_at, of.time_zone)
     course_en, course_zh, place_en, place_zh = (
         quote(each, limit=MAX_PLACE_CHARACTERS)
@@ -192,4 +216,5 @@ def notice_words(notice: EnrolmentNotice, of: Occasion, *, until: datetime | Non
 
 
 def _local(moment: datetime, time_zone: str) -> str:
+    """Format a moment in the given time zone."""
     return f"{moment.astimezone(ZoneInfo(time_zone)):%Y-%m-%d %H:%M}"

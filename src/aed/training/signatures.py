@@ -1,7 +1,7 @@
-"""Short texts that only this network can have written (JWS, Ed25519), and the keys that sign them.
+"""Signed short texts (JWS with Ed25519), and the keys that sign them.
 
-The keys are a JWK set: the first signs, all verify. So a new one is put in front (`add_key`), and what was
-printed with the old ones is still good.
+The keys are a JWK set: the first one signs, all of them verify. `add_key` puts a new key first, so that
+texts signed with older keys stay valid.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from aed.settings import Settings
 
 ALGORITHM: Final = "Ed25519"
 LONGEST: Final = 1_000
+"""Longest accepted token, in characters."""
 _ID_LENGTH: Final = 12
-"""72 bits of the key's thumbprint (RFC 7638): enough to tell a network's keys apart, and a smaller code."""
+"""72 bits of the key's thumbprint (RFC 7638): enough to tell keys apart, and short, for a smaller QR code."""
 
 
 class Purpose(StrEnum):
-    """What a text was signed for: one is never taken for the other."""
+    """What a text was signed for. A token for one purpose is not valid for another."""
 
     CERTIFICATE = "aed-cert"
     PRESENCE = "aed-here"
@@ -39,24 +40,25 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SigningKeys:
-    """At least one; the first signs."""
+    """One or more signing keys; the first one signs."""
 
     keys: tuple[OKPKey, ...]
 
     @property
     def ids(self) -> tuple[str, ...]:
+        """The ids (`kid`) of the keys."""
         return tuple(str(each.kid) for each in self.keys)
 
 
 def signed(keys: SigningKeys, purpose: Purpose, said: str) -> str:
-    """The text in a form that `opened` takes back; it can be read by anyone."""
+    """Sign the text and return a token, which `opened` verifies. The text is not encrypted."""
     key = keys.keys[0]
     header = {"alg": ALGORITHM, "kid": str(key.kid), "typ": purpose.value}
     return jws.serialize_compact(header, said.encode(), key, algorithms=[ALGORITHM])
 
 
 def opened(keys: SigningKeys, purpose: Purpose, token: str) -> str | None:
-    """What was signed for this purpose by one of the keys; None for everything else."""
+    """Return the text of a token signed for this purpose by one of the keys; None for anything else."""
     if len(token) > LONGEST or not _is_canonical(token):
         return None
     try:
@@ -69,7 +71,10 @@ def opened(keys: SigningKeys, purpose: Purpose, token: str) -> str | None:
 
 
 def _is_canonical(token: str) -> bool:
-    """Each part as it would be written again: else some altered letters would make no difference."""
+    """Return True if each part is canonical Base64.
+
+    Otherwise some altered characters would not change the decoded token.
+    """
     if not token.isascii():
         return False
     try:
@@ -80,17 +85,17 @@ def _is_canonical(token: str) -> bool:
 
 
 def public_keys(keys: SigningKeys) -> dict[str, Any]:
-    """The JWK set by which others verify (RFC 7517), without what is secret."""
+    """Return the public keys as a JWK set (RFC 7517), for third parties to verify tokens with."""
     return {"keys": [each.as_dict(private=False) for each in keys.keys]}
 
 
-# --- where they are kept --------------------------------------------------------------------------------
+# --- storage of the keys --------------------------------------------------------------------------------
 
 
 def signing_keys(settings: Settings) -> SigningKeys:
-    """The keys that the settings name. Where there is no file yet, one is made with a new key.
+    """Return the configured keys. Create the file with a new key if it does not exist.
 
-    Raises SigningKeysUnusable for what is no set of such keys, or cannot be read or written.
+    Raises SigningKeysUnusable if the content is not a JWK set of private Ed25519 keys, or on an I/O error.
     """
     if settings.signing_key_set is not None:
         return _read(settings.signing_key_set.get_secret_value(), "AED_SIGNING_KEY_SET")
@@ -105,7 +110,10 @@ def signing_keys(settings: Settings) -> SigningKeys:
 
 
 def add_key(settings: Settings) -> SigningKeys:
-    """A new key signs from now on; those before still verify."""
+    """Add a new key that signs from now on; older keys still verify.
+
+    Raises InvalidInput if the keys come from the environment, and SigningKeysUnusable on an I/O error.
+    """
     if settings.signing_key_set is not None:
         raise InvalidInput(
             "The keys come from AED_SIGNING_KEY_SET: put a new one first in it and keep the others.",
@@ -121,11 +129,12 @@ def add_key(settings: Settings) -> SigningKeys:
 
 @lru_cache(maxsize=8)
 def _read_file(path: Path, changed_ns: int, inode: int) -> SigningKeys:
-    """Kept until the file is another: a new key signs without a restart."""
+    """Read the keys. Cached until the file changes, so that a new key takes effect without a restart."""
     return _read(path.read_text(encoding="utf-8"), str(path))
 
 
 def _read(text: str, where: str) -> SigningKeys:
+    """Parse a JWK set. Raise SigningKeysUnusable if it is not a set of private Ed25519 keys."""
     try:
         found = tuple(_key_in(each) for each in json.loads(text)["keys"])
     except (JoseError, ValueError, KeyError, TypeError) as error:
@@ -152,7 +161,10 @@ def _new_key() -> OKPKey:
 
 
 def _write(path: Path, keys: list[OKPKey], *, replacing: bool) -> None:
-    """The file is there whole, for its owner alone. Not `replacing`: of two who make it, one does."""
+    """Write the file atomically, readable by its owner only.
+
+    Without `replacing`, an existing file is kept: if two processes create it at once, the first one wins.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     text = json.dumps({"keys": [each.as_dict(private=True) for each in keys]}, indent=1) + "\n"
@@ -167,7 +179,7 @@ def _write(path: Path, keys: list[OKPKey], *, replacing: bool) -> None:
             try:
                 path.hardlink_to(unfinished)
             except FileExistsError:
-                return  # somebody else was first, and that one is used
+                return  # another process created the file first; use that one
     finally:
         unfinished.unlink(missing_ok=True)
 

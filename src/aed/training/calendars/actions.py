@@ -1,6 +1,6 @@
-"""Private addresses of calendars: made, renewed, revoked.
+"""Create, renew and revoke private calendar addresses.
 
-The row itself says who did so and when; the record of changes would only repeat the key's hash.
+The row itself holds who did so and when, so that there is no separate change record.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ def create_address(
     estate_id: int | None = None,
     at: datetime,
 ) -> tuple[CalendarAddress, str]:
-    """A new address, with its key, which is stored nowhere. A person's is for that person alone, an estate's
-    for those who run its training.
+    """Create an address and return it with its key, which is not stored.
 
-    Raises NotSignedIn, NotAllowed, NotFound, InvalidInput, and Conflict where one stands already.
+    People create addresses for themselves; those who run an estate's training create the estate's.
+
+    Raises NotSignedIn, NotAllowed, NotFound or InvalidInput, and Conflict if an active address exists.
     """
     require_write(who)
     if (kind is CalendarKind.ESTATE) != (estate_id is not None):
@@ -54,13 +55,13 @@ def create_address(
 def renew_address(
     session: Session, who: Viewer, address_id: int, *, at: datetime
 ) -> tuple[CalendarAddress, str]:
-    """Another address in its place: the one before is good no more."""
+    """Revoke the address and return a new one in its place, with its key."""
     before = revoke_address(session, who, address_id, at=at)
     return _made(session, who, before.kind, person_id=before.person_id, estate_id=before.estate_id, at=at)
 
 
 def revoke_address(session: Session, who: Viewer, address_id: int, *, at: datetime) -> CalendarAddress:
-    """Nobody reads the calendar there any more. Revoking twice changes nothing."""
+    """Revoke an address, which then stops working. Revoking twice changes nothing."""
     require_write(who)
     found = queries.address(session, who, address_id)
     _may_have(session, who, person_id=found.person_id, estate_id=found.estate_id)
@@ -71,11 +72,14 @@ def revoke_address(session: Session, who: Viewer, address_id: int, *, at: dateti
 
 
 def _may_have(session: Session, who: Viewer, *, person_id: int | None, estate_id: int | None) -> None:
-    """visibility: one's own, an estate's training's, or an administrator's."""
+    """Raise unless the viewer may hold this calendar address.
+
+    visibility: people for themselves, those who run an estate's training for the estate, and administrators.
+    """
     if estate_id is not None:
         region_id = rosters.region_of_estate(session, estate_id)
         if region_id is None or not runs_training(who, estate_id, region_id):
-            estate = estate_queries.estate(session, who, estate_id)  # whoever may not see it is told of none
+            estate = estate_queries.estate(session, who, estate_id)  # NotFound if the viewer may not see it
             require_trainer(who, estate.id, estate.region_id)
         return
     if not who.is_administrator and who.person_id != person_id:
@@ -93,6 +97,7 @@ def _made(
     estate_id: int | None,
     at: datetime,
 ) -> tuple[CalendarAddress, str]:
+    """Create an address with a new random key. Raise Conflict if an active one exists."""
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     made = CalendarAddress(
         kind=kind,

@@ -1,4 +1,4 @@
-"""Routes of calendars: private addresses, and what is read there."""
+"""Routes for private calendar addresses and the calendars that they serve."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ router = APIRouter(tags=["training"])
 
 
 READ: Final = "/v1/calendar.ics?key="
-"""The key stands in the query, which no log of this program or of the web servers before it keeps."""
+"""The key is in the query string, which neither this program nor the web servers before it log."""
 CalendarId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 _ICS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "iCalendar", "content": {"text/calendar": {"schema": {"type": "string"}}}},
@@ -38,8 +38,10 @@ _ICS: Final[dict[int | str, dict[str, Any]]] = {
 def list_calendars(
     session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
 ) -> CalendarPage:
-    """Your own calendars, and those of estates whose training you run; never their addresses. `cursor`: the
-    `next` of the page before."""
+    """List your calendars and those of estates whose training you run, without their addresses.
+
+    `cursor` is the `next` of the previous page.
+    """
     require_write(viewer)
     found = queries.addresses(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
     return CalendarPage(
@@ -50,7 +52,7 @@ def list_calendars(
 
 @router.get("/calendars/{calendar_id}")
 def get_calendar(session: ReadSession, viewer: ViewerDep, calendar_id: CalendarId) -> CalendarOut:
-    """One calendar, without its address."""
+    """Get a calendar, without its address."""
     require_write(viewer)
     return CalendarOut.of(queries.address(session, viewer, calendar_id))
 
@@ -59,8 +61,11 @@ def get_calendar(session: ReadSession, viewer: ViewerDep, calendar_id: CalendarI
 def create_calendar(
     session: WriteSession, viewer: ViewerDep, address: PublicAddress, new: CalendarIn, response: Response
 ) -> NewCalendarOut:
-    """A private address at which a calendar program reads your sessions, those that you give as a trainer, or
-    those of an estate. It is told this once."""
+    """Create a private calendar address.
+
+    A calendar program can subscribe to it for your sessions, the sessions that you teach, or those of an
+    estate. The address is returned only once.
+    """
     made, key = actions.create_address(
         session, viewer, new.kind, person_id=new.person_id, estate_id=new.estate_id, at=clock.now()
     )
@@ -75,14 +80,14 @@ def renew_calendar(
     calendar_id: CalendarId,
     response: Response,
 ) -> NewCalendarOut:
-    """Another address in place of this one, which is good no more."""
+    """Replace a calendar address with a new one. The old address stops working."""
     made, key = actions.renew_address(session, viewer, calendar_id, at=clock.now())
     return _told(made, key, address, response)
 
 
 @router.delete("/calendars/{calendar_id}", status_code=204)
 def revoke_calendar(session: WriteSession, viewer: ViewerDep, calendar_id: CalendarId) -> None:
-    """Nobody reads the calendar at its address any more."""
+    """Revoke a calendar address, which then stops working."""
     actions.revoke_address(session, viewer, calendar_id, at=clock.now())
 
 
@@ -94,8 +99,10 @@ def read_calendar(
     if_none_match: Annotated[str | None, Header()] = None,
     if_modified_since: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """The sessions, for a calendar program that has the private address. Ask with the ETag to be told only
-    what is new."""
+    """Download a calendar as iCalendar, by its private address.
+
+    For calendar programs. Send the ETag in If-None-Match to download only changes.
+    """
     now = clock.now()
     found = queries.by_key_hash(session, hash_key(key))
     if found is None:
@@ -122,7 +129,9 @@ def read_calendar(
 
 
 def _is_known(etag: str, changed: datetime, if_none_match: str | None, if_modified_since: str | None) -> bool:
-    """RFC 9110: the tag decides where there is one; a date that is none is passed over."""
+    """Return True if the client's copy is current (RFC 9110). The ETag takes precedence; ignore invalid
+    dates.
+    """
     if if_none_match is not None:
         known = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]
         return etag in known or "*" in known
@@ -136,6 +145,7 @@ def _is_known(etag: str, changed: datetime, if_none_match: str | None, if_modifi
 
 
 def _told(made: CalendarAddress, key: str, address: str, response: Response) -> NewCalendarOut:
+    """Return the new calendar with its address, which is shown only this once."""
     response.headers["Location"] = f"/v1/calendars/{made.id}"
     response.headers["Cache-Control"] = "no-store"
     known = CalendarOut.of(made).model_dump()

@@ -1,4 +1,4 @@
-"""Sessions as iCalendar (RFC 5545), for the calendars that people use."""
+"""Training sessions as iCalendar (RFC 5545)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 PRODUCT: Final = "-//AED and first-aid network//training//ZH"
 ASK_AGAIN_AFTER: Final = timedelta(hours=1)
-"""What a calendar is asked to do; most ask less often."""
+"""Refresh interval suggested to calendar programs; most refresh less often."""
 
 
 def calendar_of(
     events: Sequence[Event], *, calendar_id: int, title: str, public_address: str, today: date
 ) -> bytes:
-    """The sessions, each in the time of its place, with the time zones that they are in.
+    """Return the calendar as bytes, with each session in its local time and the time zones it needs.
 
-    A session has the same UID in every calendar of this network. A cancelled one stays and says so: one that
-    vanished would be left in some calendars for ever.
+    A session has the same UID in every calendar of this network. Cancelled sessions stay, marked as
+    cancelled, because some calendar programs keep events that disappear.
     """
-    from icalendar import Calendar, vDuration  # late: 3 MB
+    from icalendar import Calendar, vDuration  # imported here because it needs 3 MB of memory
 
     home = urlsplit(public_address).hostname or "localhost"
     calendar = Calendar.new(
@@ -78,5 +78,5 @@ def _event(each: Event, home: str) -> CalendarEvent:
 
 
 def changed_last(events: Sequence[Event], otherwise: datetime) -> datetime:
-    """When the calendar changed for the last time, to the second."""
+    """Return when the calendar last changed, truncated to seconds; `otherwise` if it has no events."""
     return max((each.changed_at for each in events), default=otherwise).replace(microsecond=0)

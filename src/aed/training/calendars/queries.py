@@ -1,4 +1,4 @@
-"""Private addresses of calendars, and the sessions that one shows."""
+"""Private calendar addresses and the sessions that they show."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class Event:
 
     training: TrainingSession
     is_certain: bool
-    """False: the person waits for a place, or was offered one."""
+    """False if the person is on the waiting list or has an offer that is not accepted yet."""
     is_cancelled: bool
     sequence: int
-    """Grows with every change of the session, and of the person's enrolments in it."""
+    """Increases with every change to the session or to the person's enrolments in it."""
     changed_at: datetime
 
 
 def by_key_hash(session: Session, key_hash: str) -> CalendarAddress | None:
-    """The address that stands and has this key.
+    """Return the active address with this key hash, or None.
 
-    visibility: for who holds the key.
+    visibility: the caller holds the key.
     """
     return session.scalar(
         select(CalendarAddress).where(
@@ -47,7 +47,9 @@ def by_key_hash(session: Session, key_hash: str) -> CalendarAddress | None:
 def addresses(
     session: Session, viewer: Viewer, *, limit: int, after_id: int = 0
 ) -> Sequence[CalendarAddress]:
-    """A page of addresses in order of id, revoked ones too: one's own, and those of estates."""
+    """Return a page of addresses, revoked ones included, in order of id: the viewer's and those of their
+    estates.
+    """
     statement = (
         select(CalendarAddress)
         .outerjoin(Estate, Estate.id == CalendarAddress.estate_id)
@@ -67,7 +69,7 @@ def addresses(
 
 
 def address(session: Session, viewer: Viewer, address_id: int) -> CalendarAddress:
-    """Raises NotFound when there is none, or none for this viewer."""
+    """Return an address. Raise NotFound if none is visible to the viewer."""
     found = addresses(session, viewer, limit=1, after_id=address_id - 1)
     if not found or found[0].id != address_id:
         raise NotFound(f"There is no calendar {address_id} that you may see.", field="calendar_id")
@@ -75,9 +77,9 @@ def address(session: Session, viewer: Viewer, address_id: int) -> CalendarAddres
 
 
 def title(session: Session, of: CalendarAddress) -> str:
-    """What the calendar is called.
+    """Return the display name of the calendar.
 
-    visibility: for who holds its key.
+    visibility: the caller holds the key.
     """
     if of.estate_id is not None:
         estate = session.get_one(Estate, of.estate_id)
@@ -89,9 +91,12 @@ def title(session: Session, of: CalendarAddress) -> str:
 
 
 def events(session: Session, of: CalendarAddress, *, now: datetime) -> list[Event]:
-    """The sessions of the calendar from a year ago on, in order of their beginning; in three statements.
+    """Return the sessions of the calendar that ended less than a year ago or are to come, in order of their
+    start.
 
-    visibility: for who holds its key. What an estate's calendar tells, its residents are told anyway.
+    Runs at most three SQL statements.
+
+    visibility: the caller holds the key. An estate's calendar shows only what its residents may see anyway.
     """
     statement = (
         select(TrainingSession)
@@ -145,9 +150,9 @@ def _changed_at(
     found: Sequence[TrainingSession],
     own: dict[int, list[tuple[EnrolmentState, int, int]]],
 ) -> dict[int, datetime]:
-    """When each of the sessions, or an enrolment of the person in it, changed for the last time.
+    """Return when each session, or an enrolment of the person in it, last changed.
 
-    visibility: of what the calendar shows.
+    visibility: only of sessions in the calendar.
     """
     of_session = {str(each.id): each.id for each in found}
     of_enrolment = {

@@ -1,4 +1,4 @@
-"""Private addresses of calendars, in and out."""
+"""Request and response schemas of private calendar addresses."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class CalendarIn(BaseModel):
 
 
 class CalendarOut(BaseModel):
+    """A calendar address, without its key."""
+
     id: Id
     kind: CalendarKind
     person_id: Id | None
@@ -37,9 +39,13 @@ class CalendarOut(BaseModel):
 
 
 class NewCalendarOut(CalendarOut):
+    """A new calendar address, with its key. Returned only once."""
+
     address: str = Field(description="Told this once; whoever has it reads the calendar")
 
 
 class CalendarPage(BaseModel):
+    """A page of calendar addresses."""
+
     calendars: list[CalendarOut]
     next: str | None = Field(description="The cursor of the page that follows")

@@ -1,4 +1,4 @@
-"""Offering, amending and withdrawing courses."""
+"""Create, amend and withdraw courses."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from aed.training.rules import CourseState
 
 
 def create_course(session: Session, who: Viewer, new: CourseIn, *, at: datetime) -> Course:
+    """Create a course. Raise NotSignedIn, NotAllowed, NotFound for a prerequisite, or Conflict."""
     require_administrator(who)
     course = Course(
         **new.model_dump(exclude={"prerequisites"}),
@@ -44,6 +45,7 @@ def create_course(session: Session, who: Viewer, new: CourseIn, *, at: datetime)
 def amend_course(
     session: Session, who: Viewer, course_id: int, change: CourseAmend, *, version: int, at: datetime
 ) -> Course:
+    """Amend the given fields of a course. Certificates that were awarded stay as they are."""
     require_administrator(who)
     course = queries.course(session, course_id)
     require_version(course, version)
@@ -66,7 +68,10 @@ def amend_course(
 
 
 def withdraw_course(session: Session, who: Viewer, course_id: int, *, version: int, at: datetime) -> Course:
-    """No new sessions of it; those that are planned are held, and certificates stay valid."""
+    """Withdraw a course: no new sessions can be planned.
+
+    Planned sessions are still held, and certificates stay valid.
+    """
     require_administrator(who)
     course = queries.course(session, course_id)
     require_version(course, version)
@@ -79,7 +84,10 @@ def withdraw_course(session: Session, who: Viewer, course_id: int, *, version: i
 def _put_prerequisites(
     session: Session, who: Viewer, course: Course, codes: Sequence[str], *, at: datetime
 ) -> None:
-    """The course needs exactly these. Raises NotFound, Conflict for one that would need itself."""
+    """Replace the prerequisites of a course.
+
+    Raises NotFound for an unknown code, and Conflict for a cycle.
+    """
     before = queries.prerequisite_codes(session, course.id)
     needed = {code: queries.course_by_code(session, code) for code in codes}
     if sorted(needed) == before:
@@ -94,7 +102,7 @@ def _put_prerequisites(
 
 
 def _all_needed_by(session: Session, course_id: int) -> set[int]:
-    """The course and all that must be passed before it, at any remove."""
+    """Return the ids of the course and of all its direct and indirect prerequisites."""
     needed = select(Course.id).where(Course.id == course_id).cte("needed", recursive=True)
     needed = needed.union(select(Prerequisite.needs_id).join(needed, Prerequisite.course_id == needed.c.id))
     return set(session.scalars(select(needed.c.id)))

@@ -1,4 +1,4 @@
-"""Routes of courses."""
+"""Routes for courses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ CourseId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 
 @router.get("/courses")
 def list_courses(session: ReadSession, limit: Limit = 100, cursor: Cursor = None) -> list[CourseOut]:
-    """The courses in order of id, withdrawn ones too; the same for everyone. `cursor`: the last id before."""
+    """List courses in order of id, including withdrawn ones.
+
+    The result is the same for everyone. `cursor` is the last id of the previous page.
+    """
     found = queries.courses(session, limit=limit, after_id=cursor_id(cursor))
     needed = queries.prerequisites(session, [each.id for each in found])
     return [CourseOut.of(each, [course.code for course in needed.get(each.id, [])]) for each in found]
@@ -31,13 +34,13 @@ def list_courses(session: ReadSession, limit: Limit = 100, cursor: Cursor = None
 
 @router.get("/courses/{course_id}")
 def get_course(session: ReadSession, course_id: CourseId, response: Response) -> CourseOut:
-    """One course."""
+    """Get a course."""
     return _shown(session, queries.course(session, course_id), response)
 
 
 @router.post("/courses", status_code=201)
 def create_course(session: WriteSession, viewer: ViewerDep, new: CourseIn, response: Response) -> CourseOut:
-    """Offers a course. For administrators."""
+    """Create a course. For administrators."""
     created = actions.create_course(session, viewer, new, at=clock.now())
     response.headers["Location"] = f"/v1/courses/{created.id}"
     return _shown(session, created, response)
@@ -52,7 +55,7 @@ def amend_course(
     response: Response,
     if_match: IfMatch = None,
 ) -> CourseOut:
-    """Amends what is given; refused (412) when somebody else amended it since it was read."""
+    """Amend a course. Refused with 412 if it has changed since it was read. For administrators."""
     course = actions.amend_course(
         session, viewer, course_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
@@ -63,12 +66,16 @@ def amend_course(
 def withdraw_course(
     session: WriteSession, viewer: ViewerDep, course_id: CourseId, if_match: IfMatch = None
 ) -> None:
-    """No new sessions of it; what was awarded stays valid."""
+    """Withdraw a course. For administrators.
+
+    No new sessions can be planned; certificates that were awarded stay valid.
+    """
     actions.withdraw_course(
         session, viewer, course_id, version=version_from_if_match(if_match), at=clock.now()
     )
 
 
 def _shown(session: Session, course: Course, response: Response) -> CourseOut:
+    """Return the course as a response, with its ETag."""
     set_etag(response, course.version)
     return CourseOut.of(course, queries.prerequisite_codes(session, course.id))

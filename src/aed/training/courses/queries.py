@@ -1,4 +1,4 @@
-"""Courses: the same for everyone."""
+"""Courses, which are visible to everyone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aed.training.rules import CourseState
 
 
 def course(session: Session, course_id: int) -> Course:
-    """Raises NotFound."""
+    """Return the course. Raise NotFound if there is none."""
     found = session.get(Course, course_id)
     if found is None:
         raise NotFound(f"There is no course {course_id}.", field="course_id")
@@ -22,7 +22,7 @@ def course(session: Session, course_id: int) -> Course:
 
 
 def course_by_code(session: Session, code: str) -> Course:
-    """Raises NotFound with the codes that exist, when they are few."""
+    """Return the course. Raise NotFound with up to 20 codes of offered courses."""
     found = session.scalar(select(Course).where(Course.code == code))
     if found is None:
         offered = select(Course.code).where(Course.state == CourseState.OFFERED)
@@ -34,12 +34,13 @@ def course_by_code(session: Session, code: str) -> Course:
 
 
 def courses(session: Session, *, limit: int, after_id: int = 0) -> Sequence[Course]:
+    """Return a page of courses in order of id."""
     statement = select(Course).where(Course.id > after_id).order_by(Course.id).limit(limit)
     return session.scalars(statement).all()
 
 
 def prerequisites(session: Session, course_ids: Sequence[int]) -> dict[int, list[Course]]:
-    """What must have been passed before each of these courses, by code; in one statement."""
+    """Return the prerequisites of each course, in order of code, in one SQL statement."""
     found: dict[int, list[Course]] = defaultdict(list)
     needed = (
         select(Prerequisite.course_id, Course)
@@ -53,4 +54,5 @@ def prerequisites(session: Session, course_ids: Sequence[int]) -> dict[int, list
 
 
 def prerequisite_codes(session: Session, course_id: int) -> list[str]:
+    """Return the codes of the course's prerequisites, sorted."""
     return [each.code for each in prerequisites(session, [course_id]).get(course_id, [])]

@@ -1,4 +1,4 @@
-"""Courses, in and out."""
+"""Request and response schemas of courses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Prerequisites = Annotated[
 
 
 class CourseIn(BaseModel):
-    """A course that is offered from now on."""
+    """A course to create."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -64,7 +64,7 @@ class CourseIn(BaseModel):
 
 
 class CourseAmend(BaseModel):
-    """Only what is given is amended. What was awarded stays as it is."""
+    """Changes to a course; fields that are left out stay as they are, and so do awarded certificates."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"refresher_months": 4}]})
 
@@ -78,6 +78,8 @@ class CourseAmend(BaseModel):
 
 
 class CourseOut(BaseModel):
+    """A course with the codes of its prerequisites."""
+
     id: Id
     code: str
     name_en: str

@@ -1,12 +1,12 @@
-"""Where and when the next session would help an estate most.
+"""Where and when to hold the next session so that it improves an estate's coverage most.
 
     lifted(slot) = sum over buildings b and hours h below the target of
                    P(Poisson(more[b, h]) >= missing[b, h])
 
-`more` is what a session in that slot is expected to bring to the building in that hour: the responders that
-come out of it, times the share of the estate's buildings from which one is at `b` in time (nobody knows in
-which of them the learners live), times how many of those who are free in the slot are there in that hour.
-Fewer come to a slot in which fewer are free. The best slot is the one that lifts most building-hours.
+`more` is the expected number of additional people for building `b` in hour `h` after a session in that slot:
+the expected new responders, times the share of the estate's buildings from which people reach `b` in time (it
+is not known where the learners live), times the share of people free in the slot who are there in that hour.
+Slots in which fewer people are free yield fewer responders. The best slot lifts the most building-hours.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What came of a session: who attended, who passed, and the certificates that are awarded for it."""
+"""Record the results of a session: attendance, assessments and awarded certificates."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from aed.training.rules import (
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What is said of one person; what is None is not said."""
+    """The result of one person; None leaves a value unchanged."""
 
     enrolment_id: int
     attendance: AttendanceState | None = None
@@ -40,7 +40,11 @@ class Result:
 
 
 def open_for_results(session: Session, who: Viewer, session_id: int, *, at: datetime) -> TrainingSession:
-    """The session, locked, once it can be said who came. Raises NotFound, NotAllowed, Conflict."""
+    """Return the session, locked, if attendance can be recorded.
+
+    Raises NotFound, NotSignedIn or NotAllowed; Conflict if it was cancelled or begins in more than two
+    hours.
+    """
     training = sessions.locked(session, who, session_id)
     require_trainer(who, training.estate_id, training.region_id)
     if training.state is SessionState.CANCELLED:
@@ -63,13 +67,13 @@ def put_results(
     how: MarkedBy,
     at: datetime,
 ) -> list[PutOutcome]:
-    """What is said of each person is recorded, in that order; `training` is from `open_for_results`.
+    """Record attendance and assessments, in the given order. `training` comes from `open_for_results`.
 
-    1. Attendance, of who is enrolled. Somebody who attended makes the session one that was held.
-    2. The assessment, of who attended. Passing awards what the course entitles to.
+    1. Record attendance of enrolled people. The first person who attended marks the session as held.
+    2. Record the assessment of people who attended. Passing awards the certificate of the course.
 
-    Raises NotFound for an enrolment of another session, Conflict; then nothing of it may stay, and the
-    caller's transaction or savepoint is the border.
+    Raises NotFound for an enrolment of another session, or Conflict. The caller must then roll back its
+    transaction or savepoint, so that either all results are stored or none.
     """
     known = rosters.results(session, [each.enrolment_id for each in given])
     outcomes = []
@@ -116,6 +120,7 @@ def _attended(
     *,
     at: datetime,
 ) -> Attendance:
+    """Record attendance. Raise Conflict if the person has no place, or was assessed but is marked absent."""
     if enrolment.state is not EnrolmentState.ENROLLED:
         raise Conflict(
             f"{enrolment.person.name} has no place in this session: the enrolment is {enrolment.state}.",
@@ -151,6 +156,7 @@ def _assessed(
     *,
     at: datetime,
 ) -> Assessment:
+    """Record the assessment. Raise Conflict if the person did not attend, or has passed already."""
     if attendance is None or attendance.state is not AttendanceState.ATTENDED:
         raise Conflict(
             f"{enrolment.person.name} is not marked as having attended: do that first.",
@@ -179,7 +185,9 @@ def _assessed(
 def _award(
     session: Session, who: Viewer, training: TrainingSession, enrolment: Enrolment, *, at: datetime
 ) -> Certificate | None:
-    """What the course entitles to, from the day on which the session ended where it was held."""
+    """Award the certificate of the course, issued on the local day of the session's end; None if there is
+    none.
+    """
     course = training.course
     if course.certificate_kind is None or course.issuer is None or course.validity_months is None:
         return None
@@ -199,6 +207,7 @@ def _award(
 
 
 def _keep(session: Session, who: Viewer, row: Attendance | Assessment, *, is_new: bool, at: datetime) -> None:
+    """Save the row and record the change. Raise Conflict if another request changed it at the same time."""
     taken = "Somebody else marks this person at this moment. Read it again."
     if is_new:
         flush_or_conflict(session, taken, None)

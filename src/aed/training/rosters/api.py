@@ -1,4 +1,4 @@
-"""TODO."""
+"""Routes to record attendance and assessments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ router = APIRouter(tags=["training"])
 def record_attendance(
     session: WriteSession, viewer: ViewerDep, session_id: SessionId, given: AttendanceIn, response: Response
 ) -> MarkedOut:
-    """Who came and who did not, from two hours before it begins; saying it again changes nothing."""
+    """Record who attended and who did not.
+
+    Possible from two hours before the session begins. Repeating the request changes nothing.
+    """
     rows = [results.Result(row.enrolment_id, attendance=row.attendance) for row in given.rows]
     return _marked(session, viewer, session_id, rows, response)
 
@@ -32,7 +35,10 @@ def record_attendance(
 def record_assessments(
     session: WriteSession, viewer: ViewerDep, session_id: SessionId, given: AssessmentIn, response: Response
 ) -> MarkedOut:
-    """Who passed and who did not, of those who attended. Passing awards what the course entitles to."""
+    """Record who passed and who did not.
+
+    The people must have attended. Passing awards the certificate of the course.
+    """
     rows = [results.Result(row.enrolment_id, passed=row.passed, note=row.note) for row in given.rows]
     return _marked(session, viewer, session_id, rows, response)
 
@@ -40,6 +46,7 @@ def record_assessments(
 def _marked(
     session: Session, viewer: Viewer, session_id: int, rows: list[results.Result], response: Response
 ) -> MarkedOut:
+    """Record the results and return how many changed."""
     at = clock.now()
     training = results.open_for_results(session, viewer, session_id, at=at)
     outcomes = results.put_results(session, viewer, training, rows, how=MarkedBy.HAND, at=at)

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Request and response schemas of attendance and assessments."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ Note = Annotated[FreeText, Field(max_length=500)]
 
 
 class AttendanceRow(BaseModel):
+    """Attendance of one person."""
+
     model_config = ConfigDict(extra="forbid")
 
     enrolment_id: Id
@@ -20,7 +22,7 @@ class AttendanceRow(BaseModel):
 
 
 class AttendanceIn(BaseModel):
-    """Who came and who did not. All of it is taken, or nothing."""
+    """Attendance of several people. Either all rows are stored or none."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -31,6 +33,8 @@ class AttendanceIn(BaseModel):
 
 
 class AssessmentRow(BaseModel):
+    """Assessment of one person."""
+
     model_config = ConfigDict(extra="forbid")
 
     enrolment_id: Id
@@ -39,7 +43,7 @@ class AssessmentRow(BaseModel):
 
 
 class AssessmentIn(BaseModel):
-    """Who passed and who did not. All of it is taken, or nothing."""
+    """Assessments of several people. Either all rows are stored or none."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -50,7 +54,7 @@ class AssessmentIn(BaseModel):
 
 
 class MarkedOut(BaseModel):
-    """What became of it."""
+    """How many results changed and how many were already recorded."""
 
     changed: int
     unchanged: int

@@ -1,4 +1,4 @@
-"""Planning, amending and cancelling sessions."""
+"""Plan, amend and cancel sessions."""
 
 from __future__ import annotations
 
@@ -30,11 +30,15 @@ from aed.training.rules import CourseState, SessionAudience, SessionState
 from aed.training.sessions.schemas import SessionAmend, SessionIn, TrainerIn
 
 TOLD: Final = frozenset({"starts_at", "ends_at", "position", "place_en", "place_zh"})
-"""What people have to know of when it changes."""
+"""Fields whose changes are announced to everyone enrolled."""
 
 
 def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetime) -> TrainingSession:
-    """A session is planned, and can be enrolled in from now on."""
+    """Plan a session, which is then open for enrolment.
+
+    Raises NotFound, NotSignedIn, NotAllowed, Conflict for a withdrawn course, or InvalidInput for times out
+    of order or in the past.
+    """
     estate = estate_queries.estate(session, who, new.estate_id) if new.estate_id is not None else None
     region_id = estate.region_id if estate is not None else region_by_code(session, new.region or "").id
     require_trainer(who, new.estate_id, region_id)
@@ -72,11 +76,10 @@ def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetim
 def amend_session(
     session: Session, who: Viewer, session_id: int, change: SessionAmend, *, version: int, at: datetime
 ) -> TrainingSession:
-    """What is given is amended. More places are offered at once to those who wait; of another time or place
-    everybody is told.
+    """Amend the given fields. Offer added places to the waiting list, and announce a new time or place.
 
-    Raises Conflict for fewer places than are held, and for a session that is over or cancelled; InvalidInput
-    for one that would be over before anybody hears of it.
+    Raises Conflict for fewer places than are held and for sessions that are held or cancelled; InvalidInput
+    if the new start is in the past.
     """
     training = queries.locked(session, who, session_id)
     require_trainer(who, training.estate_id, training.region_id)
@@ -118,7 +121,10 @@ def amend_session(
 def cancel_session(
     session: Session, who: Viewer, session_id: int, *, why: str, version: int, at: datetime
 ) -> TrainingSession:
-    """It is not held, and everybody's enrolment ends with it."""
+    """Cancel a session and all of its enrolments, and notify the people.
+
+    Raises Conflict unless the session is still planned.
+    """
     training = queries.locked(session, who, session_id)
     require_trainer(who, training.estate_id, training.region_id)
     require_version(training, version)
@@ -131,6 +137,7 @@ def cancel_session(
 
 
 def _trainer(session: Session, given: TrainerIn | None) -> int | None:
+    """Return the id of the trainer's person entry, creating it if needed; None without a trainer."""
     return (
         people_actions.find_or_add_person(session, name=given.name, phone=given.phone).id
         if given is not None
@@ -139,11 +146,13 @@ def _trainer(session: Session, given: TrainerIn | None) -> int | None:
 
 
 def _planned(training: TrainingSession) -> None:
+    """Raise Conflict unless the session is still planned."""
     if training.state is not SessionState.PLANNED:
         raise Conflict(f"The session is {training.state} already.", field="session_id")
 
 
 def _in_order(training: TrainingSession) -> None:
+    """Raise InvalidInput unless times, enrolment close and capacities are consistent."""
     if training.ends_at <= training.starts_at:
         raise InvalidInput("A session ends after it starts.", field="ends_at")
     if training.enrolment_closes_at > training.starts_at:

@@ -1,4 +1,4 @@
-"""Routes of sessions."""
+"""Routes for training sessions."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def list_sessions(
     limit: Limit = 100,
     cursor: PageAfter = None,
 ) -> SessionPage:
-    """The sessions that you may know of, the next one first, a page at a time."""
+    """List training sessions visible to you, earliest first, one page at a time."""
     found = queries.training_sessions(
         session,
         viewer,
@@ -87,6 +87,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def _after(cursor: str | None) -> queries.After | None:
+    """Parse a page cursor."""
     if cursor is None:
         return None
     microseconds, _, id_ = cursor.partition("-")
@@ -97,7 +98,7 @@ def _after(cursor: str | None) -> queries.After | None:
 def get_session(
     session: ReadSession, viewer: ViewerDep, session_id: SessionId, response: Response
 ) -> SessionOut:
-    """One session."""
+    """Get a training session."""
     return _shown(session, viewer, queries.training_session(session, viewer, session_id), response)
 
 
@@ -105,7 +106,7 @@ def get_session(
 def create_session(
     session: WriteSession, viewer: ViewerDep, new: SessionIn, response: Response
 ) -> SessionOut:
-    """Plans a session. For those who run the training of its estate."""
+    """Plan a session. For those who run the training of its estate or region."""
     created = actions.create_session(session, viewer, new, at=clock.now())
     response.headers["Location"] = f"/v1/sessions/{created.id}"
     return _shown(session, viewer, created, response)
@@ -120,7 +121,7 @@ def amend_session(
     response: Response,
     if_match: IfMatch = None,
 ) -> SessionOut:
-    """Amends what is given; refused (412) when somebody else amended it since it was read."""
+    """Amend a session. Refused with 412 if it has changed since it was read."""
     training = actions.amend_session(
         session, viewer, session_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
@@ -135,7 +136,7 @@ def cancel_session(
     why: Annotated[Why, Query(description="What those who enrolled are told")] = "It cannot be held.",
     if_match: IfMatch = None,
 ) -> None:
-    """Cancels a session; everybody's enrolment ends with it."""
+    """Cancel a session and all of its enrolments. The people are notified."""
     actions.cancel_session(
         session, viewer, session_id, why=why, version=version_from_if_match(if_match), at=clock.now()
     )
@@ -145,7 +146,7 @@ def cancel_session(
 def list_session_history(
     session: ReadSession, viewer: ViewerDep, session_id: SessionId
 ) -> list[RegistryChangeOut]:
-    """Who changed what and when, newest first; for those who run it."""
+    """List the changes of a session, newest first. For those who run it."""
     training = queries.training_session(session, viewer, session_id)
     require_trainer(viewer, training.estate_id, training.region_id)
     found = changes_of(session, subject="training_sessions", subject_id=str(training.id))
@@ -153,5 +154,6 @@ def list_session_history(
 
 
 def _shown(session: Session, viewer: Viewer, training: TrainingSession, response: Response) -> SessionOut:
+    """Return the session as a response, with its ETag."""
     set_etag(response, training.version)
     return SessionOut.of(training, queries.places_of(session, training.id), viewer)

@@ -1,4 +1,4 @@
-"""Sessions, in and out."""
+"""Request and response schemas of training sessions."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ Capacity = Annotated[int, Field(ge=1, le=1000)]
 
 
 class TrainerIn(BaseModel):
+    """The trainer of a session."""
+
     model_config = ConfigDict(extra="forbid")
 
     name: Name
@@ -29,7 +31,7 @@ class TrainerIn(BaseModel):
 
 
 class SessionIn(BaseModel):
-    """A session to plan: of an estate, or of a region and no estate."""
+    """A session to plan, either of an estate or of a region outside any estate."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -79,7 +81,7 @@ class SessionIn(BaseModel):
 
 
 class SessionAmend(BaseModel):
-    """Only what is given is amended."""
+    """Changes to a session; fields that are left out stay as they are."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"capacity": 24}]})
 
@@ -97,6 +99,8 @@ class SessionAmend(BaseModel):
 
 
 class CourseOfSession(BaseModel):
+    """The course of a session."""
+
     id: Id
     code: str
     name_en: str
@@ -104,12 +108,14 @@ class CourseOfSession(BaseModel):
 
 
 class TrainerOut(BaseModel):
+    """The trainer of a session."""
+
     name: str
     phone: str | None
 
 
 class SessionOut(BaseModel):
-    """A session as the viewer may know it; the trainer for those only who run the training there."""
+    """A session. The trainer is shown only to those who run the training there."""
 
     id: Id
     course: CourseOfSession
@@ -167,5 +173,7 @@ class SessionOut(BaseModel):
 
 
 class SessionPage(BaseModel):
+    """A page of sessions."""
+
     sessions: list[SessionOut]
     links: list[Link] = Field([], description="rel=next: the page that follows")
