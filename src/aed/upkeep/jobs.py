@@ -56,7 +56,7 @@ def remind_of_checks(database: Database, now: datetime, *, by: Reminding) -> int
             if not ids:
                 return found
             last_id = ids[-1]
-            chosen = select(Device.id).where(Device.id.in_(ids))  # visibility: the timetable's
+            chosen = select(Device.id).where(Device.id.in_(ids))  # visibility: for the scheduler
             duties = duties_of(session, SCHEDULER, chosen, at=now, within_days=within_days, matters=matters)
             days = sorted(ids, key=lambda id_: duties.today[id_])
             for today, theirs in groupby(days, key=lambda id_: duties.today[id_]):

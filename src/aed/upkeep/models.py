@@ -122,7 +122,7 @@ class Quarantine(Table):
     __tablename__ = "quarantines"
     __table_args__ = (
         CheckConstraint("lifted_at IS NULL OR lifted_at >= since", name="in_order"),
-        Index(  # once for each reason; a device may be under two recalls
+        Index(  # one per reason, except that several recalls may apply
             "uq_quarantines_active",
             "device_id",
             "reason",
@@ -259,7 +259,7 @@ class ConfirmationRequest(Table):
     __table_args__ = (
         CheckConstraint("(fact IS NULL) <> (retrieval_id IS NULL)", name="one_question"),
         CheckConstraint("(answered_at IS NULL) = (answer IS NULL)", name="answered"),
-        Index(  # one person at a time is asked of each fact of a device
+        Index(  # only one open request per device and fact
             "uq_confirmation_requests_asked",
             "device_id",
             "fact",

@@ -78,7 +78,7 @@ def record_check(
     """
     device = device_queries.device(session, who, device_id, for_update=True)
     require_check_allowed(who, new.kind, device.estate_id, device.region_id)
-    said = new.model_dump_json(exclude={"answered_at"})  # when it is sent again it may say so otherwise
+    said = new.model_dump_json(exclude={"answered_at"})  # may differ when the check is resent
     digest = hashlib.sha256(f"{device_id} {said}".encode()).hexdigest()
     known = queries.check_by_key(session, str(new.key))
     if known is not None:
@@ -181,7 +181,9 @@ def _fitted(replaced: Sequence[ReplacedIn], terms: Terms, *, day: date) -> list[
 
 def _replaced(device: Device, fitted: Sequence[ConsumableIn]) -> dict[str, Any]:
     """Return each replaced consumable with its lot and expiry before and after, for `Check.replaced`."""
-    before = {item.kind: item for item in reversed(device.consumables)}  # of several the first to expire
+    before = {
+        item.kind: item for item in reversed(device.consumables)
+    }  # keep the first to expire of each kind
     kept: dict[str, Any] = {}
     for each in fitted:
         old = before.get(each.kind)
@@ -346,7 +348,7 @@ def _may_decide(session: Session, who: Viewer, estate_id: int | None) -> None:
     region_id = None
     if estate_id is not None:
         if who.person_id is None:
-            require_estate_manager(who, estate_id)  # before a stranger learns which estates there are
+            require_estate_manager(who, estate_id)  # before revealing whether the estate exists
         region_id = estate_queries.estate(session, who, estate_id).region_id
     require_policy_editor(who, estate_id, region_id)
 

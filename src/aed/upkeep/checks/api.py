@@ -340,7 +340,7 @@ def _answer(request: Request, name: str, media_type: str) -> Response:
     found, etag = _file(name)
     headers = {
         "ETag": etag,
-        "Cache-Control": "no-cache",  # asked each time, answered by 304
+        "Cache-Control": "no-cache",  # revalidated on every request
         "Content-Security-Policy": _POLICY,
         "Permissions-Policy": "camera=(self), geolocation=(self)",
         "Referrer-Policy": "no-referrer",

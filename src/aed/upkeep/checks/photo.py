@@ -36,16 +36,16 @@ def picture_without_traces(sent: bytes) -> Picture:
 
     Raises InvalidInput for what is no whole JPEG, PNG or WebP, or is too large.
     """
-    from PIL import Image, ImageOps  # late: 2 MB
+    from PIL import Image, ImageOps  # imported late to save 2 MB
 
     _check_webp_size(sent)
     if sent.startswith(b"\xff\xd8") and sent.count(b"\xff\xda") > MAX_SCANS:
         raise InvalidInput(f"A JPEG has at most {MAX_SCANS} scans.", field="photo")
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(sent), formats=KINDS) as opened:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # told by MAX_PIXELS
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is checked below
             _check_size(opened.width, opened.height)
-            # Smaller before anything else is made of it: a JPEG already as it is decoded.
+            # Shrink before any other processing; a JPEG is shrunk while it is decoded.
             opened.draft("RGB", (MAX_SIDE, MAX_SIDE))
             opened.thumbnail((MAX_SIDE, MAX_SIDE))
             plain = _on_white(ImageOps.exif_transpose(opened))

@@ -56,7 +56,7 @@ def picture_in_subprocess(sent: bytes) -> Picture:
 
 def main(memory_bytes: int = MAX_MEMORY_BYTES) -> int:
     """Read a photo from stdin, and write width, height and the JPEG made from it to stdout."""
-    with contextlib.suppress(OSError):  # forbidden by aed.service: the priority is the parent's then
+    with contextlib.suppress(OSError):  # aed.service forbids it; the parent's priority then applies
         os.nice(NICENESS)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))

@@ -1,4 +1,7 @@
-"""Reading checks, photos and reports. All of them are the device's own people's, and its dispatchers'."""
+"""Queries for checks, photos and policies.
+
+Checks and photos are visible to people who have a role at the device and to dispatchers of its region.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ from aed.upkeep.rules import CheckKind, PolicyState, Question
 
 
 def managed_device(session: Session, viewer: Viewer, device_id: int) -> Device:
-    """A device whose upkeep is the viewer's business.
+    """Return a device that the viewer helps maintain.
 
-    Raises NotFound when the viewer may not see it at all, else NotSignedIn or NotAllowed.
+    Raises NotFound if the viewer may not see it at all, else NotSignedIn or NotAllowed.
     """
     device = device_queries.device(session, viewer, device_id)
     if not is_insider(viewer, device.estate_id, device.region_id):
@@ -36,12 +39,18 @@ def managed_device(session: Session, viewer: Viewer, device_id: int) -> Device:
 
 
 def check_by_key(session: Session, key: str) -> Check | None:
-    """visibility: the key is known to whoever made it up, and to nobody else."""
+    """Return the check with that key, or None.
+
+    visibility: the key is known only to the client that generated it.
+    """
     return session.scalar(select(Check).where(Check.key == key))
 
 
 def check(session: Session, viewer: Viewer, check_id: int) -> Check:
-    """Raises NotFound when there is none, or none of a device whose upkeep is the viewer's business."""
+    """Return a check.
+
+    Raises NotFound if it does not exist or the viewer does not help maintain its device.
+    """
     found = session.scalar(
         select(Check)
         .join(Device, Device.id == Check.device_id)
@@ -55,9 +64,9 @@ def check(session: Session, viewer: Viewer, check_id: int) -> Check:
 def checks(
     session: Session, viewer: Viewer, device_id: int, *, limit: int, before_id: int | None = None
 ) -> Sequence[Check]:
-    """The checks of a device, the last to arrive first.
+    """Return a page of the checks of a device, the last received first.
 
-    visibility: through `device_of_the_house`.
+    visibility: through `managed_device`.
     """
     device = managed_device(session, viewer, device_id)
     statement = select(Check).where(Check.device_id == device.id)
@@ -67,7 +76,7 @@ def checks(
 
 
 def later_checks(session: Session, device_id: int, *, answered_at: datetime) -> Sequence[Check]:
-    """The checks (no mere glances) of the device that were answered after that moment.
+    """Return the device's checks and services (not glances) answered after `answered_at`.
 
     visibility: for a check of a device that the viewer may check.
     """
@@ -84,7 +93,7 @@ def later_checks(session: Session, device_id: int, *, answered_at: datetime) -> 
 
 
 def photos_of(session: Session, check_id: int) -> Sequence[Photo]:
-    """Without the pictures themselves.
+    """Return the photos of a check, without the image data.
 
     visibility: of a check that the viewer may see.
     """
@@ -92,7 +101,10 @@ def photos_of(session: Session, check_id: int) -> Sequence[Photo]:
 
 
 def photo(session: Session, viewer: Viewer, photo_id: int) -> tuple[Photo, bytes]:
-    """Raises NotFound when there is none, or none of a device whose upkeep is the viewer's business."""
+    """Return a photo and its JPEG data.
+
+    Raises NotFound if it does not exist or the viewer does not help maintain its device.
+    """
     row = session.execute(
         select(Photo, Photo.jpeg)
         .join(Check, Check.id == Photo.check_id)
@@ -105,13 +117,16 @@ def photo(session: Session, viewer: Viewer, photo_id: int) -> tuple[Photo, bytes
 
 
 def _readable_by(viewer: Viewer) -> ColumnElement[bool]:
-    """Policies of makers and models are for everyone to read, an estate's for whoever knows the estate."""
+    """Return the predicate for policies that the viewer may read.
+
+    Policies without an estate are public; those of an estate are for viewers who may see the estate.
+    """
     known = estate_visible_to(viewer, estate_id=Estate.id, region_id=Estate.region_id, state=Estate.state)
     return or_(Policy.estate_id.is_(None), Policy.estate_id.in_(select(Estate.id).where(known)))
 
 
 def policy(session: Session, viewer: Viewer, policy_id: int) -> Policy:
-    """Raises NotFound."""
+    """Return a policy. Raises NotFound if it does not exist or the viewer may not read it."""
     found = session.scalar(select(Policy).where(Policy.id == policy_id, _readable_by(viewer)))
     if found is None:
         raise NotFound(f"There is no policy {policy_id} that you may see.", field="policy_id")
@@ -119,15 +134,15 @@ def policy(session: Session, viewer: Viewer, policy_id: int) -> Policy:
 
 
 def policies(session: Session, viewer: Viewer, *, limit: int, after_id: int = 0) -> Sequence[Policy]:
-    """A page of policies in order of id, withdrawn ones too."""
+    """Return a page of policies in order of id, including withdrawn ones."""
     statement = select(Policy).where(_readable_by(viewer), Policy.id > after_id).order_by(Policy.id)
     return session.scalars(statement.limit(limit)).all()
 
 
 def policy_for(session: Session, device: Device) -> Policy | None:
-    """The policy in force for a device that the caller may see; None: the default holds.
+    """Return the policy in force for a device, or None if the default applies.
 
-    visibility: of a device that the caller may see, whose form it is.
+    visibility: of a device that the caller may see.
     """
     in_force = session.scalars(
         select(Policy).where(
@@ -142,11 +157,12 @@ def policy_for(session: Session, device: Device) -> Policy | None:
 
 
 def scope_of(policy: Policy) -> Scope:
+    """Return the estate, maker and model that a policy applies to."""
     return Scope(policy.estate_id, policy.maker, policy.model)
 
 
 def terms_of(policy: Policy | None) -> Terms:
-    """What a policy says; without one the default."""
+    """Return the terms of a policy, or the default terms without one."""
     if policy is None:
         return DEFAULT
     return Terms(
@@ -160,9 +176,9 @@ def terms_of(policy: Policy | None) -> Terms:
 
 
 def all_in_force(session: Session) -> list[tuple[Scope, Terms]]:
-    """Every policy in force.
+    """Return the scope and terms of every policy in force.
 
-    visibility: for what is due, which is told of devices that the viewer may see.
+    visibility: for computing what is due, which is shown only for devices that the viewer may see.
     """
     found = session.scalars(select(Policy).where(Policy.state == PolicyState.IN_FORCE))
     return [(scope_of(each), terms_of(each)) for each in found]

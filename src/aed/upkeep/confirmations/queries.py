@@ -1,4 +1,4 @@
-"""Reading small questions to people."""
+"""Queries for confirmations, confirmation requests and the people to ask."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ from aed.upkeep.rules import Fact
 def confirmation_request(
     session: Session, viewer: Viewer, which: str, *, for_update: bool = False
 ) -> ConfirmationRequest:
-    """By its key, whoever holds it; by its id only for the person who was asked. Raises NotFound.
+    """Return a confirmation request by its key, or by its id if the viewer is the person who was asked.
 
-    visibility: the key is known to whoever was sent it.
+    Raises NotFound otherwise.
+
+    visibility: the key is known only to the person it was sent to.
     """
     statement = select(ConfirmationRequest).where(ConfirmationRequest.key_hash == hash_key(which))
     if which.isascii() and which.isdecimal() and len(which) < 19:
@@ -53,7 +55,7 @@ def confirmation_request(
 def requests_of(
     session: Session, viewer: Viewer, *, at: datetime, limit: int
 ) -> Sequence[ConfirmationRequest]:
-    """What the person who is signed in is asked, the newest first. Raises NotSignedIn.
+    """Return the signed-in person's open confirmation requests, newest first. Raises NotSignedIn.
 
     visibility: a person's own.
     """
@@ -72,9 +74,9 @@ def requests_of(
 
 
 def lapse(session: Session, *, at: datetime) -> None:
-    """Nobody answers any longer what has lapsed: somebody else is asked.
+    """Close confirmation requests that have lapsed, so that other people can be asked.
 
-    visibility: for the timetable.
+    visibility: for the scheduler.
     """
     session.execute(
         update(ConfirmationRequest)
@@ -84,7 +86,10 @@ def lapse(session: Session, *, at: datetime) -> None:
 
 
 def retrieval_of(session: Session, confirmation_request: ConfirmationRequest) -> Retrieval | None:
-    """visibility: of a question that the caller holds."""
+    """Return the retrieval that a confirmation request asks about, or None if it asks about a fact.
+
+    visibility: of a request that the caller may read.
+    """
     return (
         session.get(Retrieval, confirmation_request.retrieval_id)
         if confirmation_request.retrieval_id is not None
@@ -97,18 +102,21 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
+    """When a fact about a device was last confirmed, by whom, and the confidence left in it."""
+
     fact: Fact
     at: datetime | None
-    """None: nobody ever confirmed it."""
+    """None if it was never confirmed."""
     by: str | None
-    """As the record of changes names them; None where it is a list's word, or nobody's."""
+    """The name as in the history of changes; None if never confirmed, or taken from an imported list."""
     confidence: float
 
 
 def trust_of(session: Session, device: Device, *, at: datetime, numbers: Trust) -> list[Trusted]:
-    """Position, hours and readiness of a device, each with its confidence at a moment.
+    """Return position, hours and readiness of a device, each with its confidence at a moment.
 
-    That it was checked on a day may be a list's word too: then nobody is named.
+    A newer `last_checked_on` from an imported list counts as a confirmation of readiness without a name.
+
     visibility: of a device that the caller may see.
     """
     told = {each.fact: each for each in confirmations_of(session, device.id)}
@@ -127,32 +135,39 @@ def trust_of(session: Session, device: Device, *, at: datetime, numbers: Trust) 
 
 
 def confirmations_of(session: Session, device_id: int) -> Sequence[Confirmation]:
-    """visibility: of a device that the caller may see."""
+    """Return the stored confirmations of a device.
+
+    visibility: of a device that the caller may see.
+    """
     return session.scalars(select(Confirmation).where(Confirmation.device_id == device_id)).all()
 
 
 LOOKS: Collection[Role] = (Role.LEAD, Role.KEEPER, Role.RESPONDER)
-"""Who of an estate is asked where no responder lives nearby."""
+"""Roles on the device's estate that are asked after the responders who live nearby."""
 
 
 def highest_device_id(session: Session) -> int:
-    """visibility: how far the register goes, no more."""
+    """Return the highest device id, or 0.
+
+    visibility: reveals only the size of the register.
+    """
     return session.scalar(select(func.max(Device.id))) or 0
 
 
 @dataclass(frozen=True, slots=True)
 class Fading:
-    """A fact of a device in which little confidence is left."""
+    """A fact about a device whose confidence has fallen below the threshold for asking."""
 
     device: Device
     fact: Fact
 
 
 def fading(session: Session, *, after_id: int, limit: int, at: datetime, numbers: Trust) -> list[Fading]:
-    """Of the next `limit` devices after `after_id` those facts, one for each device, in which confidence has
-    fallen below what is asked for, and of which nobody is asked now.
+    """Return at most one fading fact per device, for ids in (`after_id`, `after_id + limit`].
 
-    visibility: for the timetable, which asks people about devices that they may see.
+    Skips devices with an open request about a fact, and devices that are not in service.
+
+    visibility: for the scheduler, which asks people about devices that they may see.
     """
     told: dict[int, dict[Fact, datetime]] = {}
     devices = session.scalars(
@@ -182,7 +197,7 @@ def fading(session: Session, *, after_id: int, limit: int, at: datetime, numbers
         known = told.get(device.id, {})
         for fact in ASKED:
             if fact is Fact.HOURS and device.opening_hours is None:
-                continue  # there is nothing to confirm
+                continue  # no hours to confirm
             if fact not in known or known[fact] < before[fact]:
                 found.append(Fading(device, fact))
                 break
@@ -190,7 +205,7 @@ def fading(session: Session, *, after_id: int, limit: int, at: datetime, numbers
 
 
 def _fades_in(fact: Fact, numbers: Trust) -> timedelta:
-    """How long it takes until confidence has fallen to what is asked for."""
+    """Return the time after which confidence in a fact falls to `ask_below`."""
     if numbers.ask_below <= 0:
         return timedelta(days=36_500)
     return timedelta(days=half_life_days(fact, numbers) * -math.log2(numbers.ask_below))
@@ -199,12 +214,12 @@ def _fades_in(fact: Fact, numbers: Trust) -> timedelta:
 def people_near(
     session: Session, devices: Sequence[Device], *, at: datetime, numbers: Trust
 ) -> dict[int, list[int]]:
-    """By device the ids of people who may be asked about it, the nearest first: responders by their places,
-    then those who have a role on its estate.
+    """Return, by device id, the ids of people who may be asked about it, the nearest first.
 
-    Responders who are paused are left alone. A device that is not public is shown to people of its estate
-    only.
-    visibility: for the timetable, which tells nobody who they are.
+    Responders within `ask_within_metres` come first, then people with a role on the device's estate. Paused
+    responders are left out. For a device that is not public, only people of its estate are returned.
+
+    visibility: for the scheduler, which discloses these people to nobody.
     """
     places: list[Position] = [position_of(each.position) for each in devices]
     free = and_(
@@ -237,7 +252,10 @@ def people_near(
 
 
 def _places(session: Session, ids: Collection[int]) -> Mapping[int, tuple[Position, int, int | None]]:
-    """visibility: see `people_near`."""
+    """Return the position, person and estate of each responder place, by its id.
+
+    visibility: see `people_near`.
+    """
     rows = session.execute(
         select(
             ResponderPlace.id,
@@ -253,7 +271,10 @@ def _places(session: Session, ids: Collection[int]) -> Mapping[int, tuple[Positi
 
 
 def _of_estates(session: Session, ids: Collection[int]) -> dict[int, list[int]]:
-    """visibility: see `people_near`."""
+    """Return the ids of people with one of the roles LOOKS, by estate id.
+
+    visibility: see `people_near`.
+    """
     rows = session.execute(
         select(RoleGrant.estate_id, RoleGrant.person_id)
         .where(RoleGrant.estate_id.in_(ids), RoleGrant.role.in_(LOOKS), RoleGrant.revoked_at.is_(None))
@@ -267,9 +288,9 @@ def _of_estates(session: Session, ids: Collection[int]) -> dict[int, list[int]]:
 
 
 def asked_lately(session: Session, person_ids: Collection[int], *, since: datetime) -> set[int]:
-    """Who of them was asked to confirm something since then.
+    """Return those of these people who were asked to confirm a fact after `since`.
 
-    visibility: for the timetable.
+    visibility: for the scheduler.
     """
     return set(
         session.scalars(
@@ -283,9 +304,9 @@ def asked_lately(session: Session, person_ids: Collection[int], *, since: dateti
 
 
 def places_of(session: Session, device_ids: Collection[int]) -> dict[int, tuple[str | None, str | None]]:
-    """Estate and place of each, in English and Chinese.
+    """Return the estate and place of each device in words, by device id: English, Chinese.
 
-    visibility: of devices about which the caller was asked a question.
+    visibility: of devices about which the caller was asked.
     """
     rows = session.execute(
         select(Device.id, Estate.name_en, Device.place_en, Estate.name_zh, Device.place_zh)

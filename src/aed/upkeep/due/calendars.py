@@ -102,7 +102,7 @@ def due_calendar(duties: Duties, *, at: datetime) -> bytes:
 
     The same matter keeps its UID from one fetch to the next, so that a calendar moves it.
     """
-    from icalendar import Calendar, Event  # late: 3 MB
+    from icalendar import Calendar, Event  # imported late to save 3 MB
 
     calendar = Calendar()
     calendar.add("prodid", "-//AED network//upkeep//ZH")

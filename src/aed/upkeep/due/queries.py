@@ -1,4 +1,4 @@
-"""What is due, derived from policies, checks and consumables."""
+"""Queries for due upkeep and the consumables to order, derived from policies, checks and consumables."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from aed.upkeep.models import Check, Quarantine
 from aed.upkeep.rules import CheckKind, DueKind
 
 MAX_DEVICES = 20_000
-"""Of more devices at once nobody makes a list."""
+"""Maximum number of devices in one list."""
 MATTERS = {
     ConsumableKind.PADS: DueKind.PADS,
     ConsumableKind.CHILD_PADS: DueKind.CHILD_PADS,
@@ -39,7 +39,7 @@ MATTERS = {
 
 @dataclass(frozen=True, slots=True)
 class DueDevice:
-    """A device of which something is due, in words for a list."""
+    """A device in a list of due upkeep, with its estate and place in words."""
 
     id: int
     region: str
@@ -58,7 +58,7 @@ class DueDevice:
 
 @dataclass(frozen=True, slots=True)
 class Duties:
-    """What is due of which devices, the longest overdue first, and the date at each device."""
+    """Due upkeep, the longest overdue first, with the devices by id and the local date at each device."""
 
     dues: list[Due]
     devices: dict[int, DueDevice]
@@ -66,12 +66,13 @@ class Duties:
 
     @property
     def line(self) -> tuple[str, str]:
-        """All of it in one line: English, Chinese."""
+        """A one-line summary: English, Chinese."""
         late = Counter(due.matter for due in self.dues if self._is_late(due))
         return in_one_line(late, Counter(due.matter for due in self.dues) - late)
 
     @property
     def overdue(self) -> int:
+        """The number of overdue items."""
         return sum(map(self._is_late, self.dues))
 
     def _is_late(self, due: Due) -> bool:
@@ -87,9 +88,9 @@ def duties(
     within_days: int,
     matters: Iterable[DueKind] = tuple(DueKind),
 ) -> Duties:
-    """All that is overdue, and due within so many days, of devices whose upkeep is the viewer's business.
+    """Return what is overdue, or due within `within_days`, of devices that the viewer helps maintain.
 
-    Dates are those at each device. Raises InvalidInput for more than MOST_DEVICES devices.
+    Dates are local to each device. Raises InvalidInput for more than MAX_DEVICES devices.
     """
     chosen = _chosen(session, viewer, whose)
     return duties_of(session, viewer, chosen, at=at, within_days=within_days, matters=matters)
@@ -104,7 +105,10 @@ def duties_of(
     within_days: int,
     matters: Iterable[DueKind] = tuple(DueKind),
 ) -> Duties:
-    """The same of the devices whose ids `chosen` answers. Six statements, whatever their number."""
+    """Return the duties of the devices whose ids the statement `chosen` selects.
+
+    Runs six statements, whatever the number of devices.
+    """
     devices = _devices(session, viewer, chosen)
     if not devices:
         return Duties([], {}, {})
@@ -137,8 +141,10 @@ def duties_of(
 
 
 def _looks(device_id: int, terms: Terms, last: dict[CheckKind, date], since: date) -> list[Due]:
-    """When a device is to be looked at next. Whoever checks it has glanced at it, and whoever services it has
-    checked it."""
+    """Return when the next glance, check and service of a device are due.
+
+    A check also counts as a glance, and a service as a check.
+    """
     found = []
     if terms.glance_days is not None:
         seen = max(last.values(), default=None)
@@ -154,7 +160,7 @@ def _looks(device_id: int, terms: Terms, last: dict[CheckKind, date], since: dat
 
 
 def _chosen(session: Session, viewer: Viewer, whose: DeviceFilter) -> Select[int]:
-    """The ids of the devices that are asked for, as a part of other statements."""
+    """Return a statement for the ids of the requested devices, for use in other statements."""
     return select(Device.id).where(
         visible_to(viewer, Device),
         managed_by(viewer, Device),
@@ -164,6 +170,7 @@ def _chosen(session: Session, viewer: Viewer, whose: DeviceFilter) -> Select[int
 
 
 def _devices(session: Session, viewer: Viewer, chosen: Select[int]) -> dict[int, DueDevice]:
+    """Return the chosen devices by id. Raises InvalidInput for more than MAX_DEVICES."""
     rows: Sequence[Row[*tuple[Any, ...]]] = session.execute(
         select(
             Device.id,
@@ -196,10 +203,12 @@ def _devices(session: Session, viewer: Viewer, chosen: Select[int]) -> dict[int,
 def _last_done(
     session: Session, devices: dict[int, DueDevice], chosen: Select[int]
 ) -> dict[int, dict[CheckKind, date]]:
-    """By device and kind the last day of one that was told of; a check counts whether or not it passed, and
-    so does the day that a list says it was checked on.
+    """Return the last day of each kind of check, by device and kind.
 
-    visibility: through `chosen`, which holds the viewer's predicates.
+    A check counts whether or not it passed; `last_checked_on`, which may come from an imported list, counts
+    too.
+
+    visibility: through `chosen`, which applies the viewer's predicates.
     """
     done: dict[int, dict[CheckKind, date]] = defaultdict(dict)
     told = session.execute(
@@ -217,9 +226,9 @@ def _last_done(
 
 
 def _registered(session: Session, devices: dict[int, DueDevice], chosen: Select[int]) -> dict[int, date]:
-    """The day on which the register first heard of each device.
+    """Return the local date on which each device was first registered, by device id.
 
-    visibility: through `chosen`, which holds the viewer's predicates.
+    visibility: through `chosen`, which applies the viewer's predicates.
     """
     written = select(cast(Device.id, String)).where(Device.id.in_(chosen))
     rows = session.execute(
@@ -235,9 +244,9 @@ def _local_day(at: datetime, device: DueDevice) -> date:
 
 
 def _expiring(session: Session, chosen: Select[int]) -> list[Due]:
-    """What is fitted is to be replaced on the last day on which it may be used.
+    """Return the replacement of each kind of fitted consumable, due on its earliest expiry date.
 
-    visibility: through `chosen`, which holds the viewer's predicates.
+    visibility: through `chosen`, which applies the viewer's predicates.
     """
     rows = session.execute(
         select(Consumable.device_id, Consumable.kind, func.min(Consumable.expires_on))
@@ -248,9 +257,9 @@ def _expiring(session: Session, chosen: Select[int]) -> list[Due]:
 
 
 def _to_be_brought_back(session: Session, devices: dict[int, DueDevice], chosen: Select[int]) -> list[Due]:
-    """A quarantined device has been due since it was quarantined.
+    """Return the return to service of each quarantined device, due since the day it was quarantined.
 
-    visibility: through `chosen`, which holds the viewer's predicates.
+    visibility: through `chosen`, which applies the viewer's predicates.
     """
     rows = session.execute(
         select(Quarantine.device_id, func.min(Quarantine.since))
@@ -267,10 +276,10 @@ def _to_be_brought_back(session: Session, devices: dict[int, DueDevice], chosen:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Replacement:
-    """So many of a kind are to be there in a month, for the devices of a model."""
+    """The number of consumables of a kind that the devices of one model need in a month."""
 
     month: date
-    """Its first day. What has expired already is needed in the present month."""
+    """The first day of the month. Items that have already expired count for the current month."""
     maker: str
     model: str
     kind: ConsumableKind
@@ -280,10 +289,10 @@ class Replacement:
 def replacements(
     session: Session, viewer: Viewer, whose: DeviceFilter, *, today: date, months: int
 ) -> list[Replacement]:
-    """What to order for the months to come, the present one first: what expires in each, by model. Makers and
-    models that lists write in several ways are counted under the commonest.
+    """Return the consumables to order for `months` months, starting with the current one.
 
-    One statement that answers a row for each model, kind and day.
+    Counts fitted items by the month in which they expire, by model and kind. Different capitalisations of a
+    maker and model are counted together, under the most common one. Runs one statement.
     """
     last = _first_of_month(today, months)
     rows = session.execute(
@@ -313,5 +322,6 @@ def replacements(
 
 
 def _first_of_month(day: date, months: int) -> date:
+    """Return the first day of the month that is `months` months after `day`."""
     years, month = divmod(day.month - 1 + months, 12)
     return date(day.year + years, month + 1, 1)

@@ -268,7 +268,9 @@ def store_report(
         begin_quarantines(session, who, device, [reason], at=at, note=new.note, report=report)
     elif is_first:
         en, zh = REPORT_WORDS[new.kind]
-        said_en, said_zh = (" (with a note)", "（附有说明）") if new.note else ("", "")  # a stranger's words
+        said_en, said_zh = (
+            (" (with a note)", "（附有说明）") if new.note else ("", "")
+        )  # the note may be a stranger's
         notify_keepers(
             session,
             who,

@@ -1,4 +1,4 @@
-"""Reading quarantines."""
+"""Queries for quarantines, readiness and fault reports."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _AT_ONCE = 1_000
 
 
 def active_quarantines(session: Session, device_id: int) -> Sequence[Quarantine]:
-    """Why a device is not offered now, the oldest reason first.
+    """Return the active quarantines of a device, the oldest first.
 
-    visibility: of a device that the viewer may see; that it must not be used is for everyone to know.
+    visibility: of a device that the viewer may see; that it must not be used is public.
     """
     return session.scalars(
         select(Quarantine)
@@ -38,9 +38,9 @@ def active_quarantines(session: Session, device_id: int) -> Sequence[Quarantine]
 
 
 def active_quarantines_of(session: Session, device_ids: Sequence[int]) -> dict[int, list[Quarantine]]:
-    """The same of many.
+    """Return the active quarantines of many devices, by device id, the oldest first.
 
-    visibility: for actions on devices that are theirs to quarantine.
+    visibility: for actions on devices that the caller may quarantine.
     """
     found: dict[int, list[Quarantine]] = defaultdict(list)
     for some in batched(device_ids, _AT_ONCE):
@@ -64,7 +64,7 @@ def quarantines(
     reason: QuarantineReason | None = None,
     also_lifted: bool = False,
 ) -> Sequence[Quarantine]:
-    """A page of quarantines in order of id, of devices whose upkeep is the viewer's business."""
+    """Return a page of quarantines in order of id, of devices that the viewer helps maintain."""
     statement = (
         select(Quarantine)
         .join(Device, Device.id == Quarantine.device_id)
@@ -81,7 +81,7 @@ def quarantines(
 
 
 def pads_are_new_since(session: Session, device_id: int, since: datetime) -> bool:
-    """Whether a check told of new pads, as of that moment or later.
+    """Return whether a check or service answered at or after `since` replaced the pads.
 
     visibility: for a check of a device that the viewer may check.
     """
@@ -95,6 +95,8 @@ def pads_are_new_since(session: Session, device_id: int, since: datetime) -> boo
 
 @dataclass(frozen=True, slots=True)
 class DeviceReadiness:
+    """Whether a device can be offered now and the reasons if not."""
+
     device: Device
     readiness: Readiness
     standing: Sequence[Quarantine]
@@ -105,7 +107,10 @@ class DeviceReadiness:
 def readiness_of(
     session: Session, device: Device, *, at: datetime, checked_within_days: int
 ) -> DeviceReadiness:
-    """The device has been read with its estate, region and consumables, by who may see it."""
+    """Return the readiness of a device at a moment, on its local date.
+
+    The device was read, with its estate, region and consumables, by a viewer who may see it.
+    """
     zone = device.estate.time_zone if device.estate is not None else None
     today = at.astimezone(ZoneInfo(zone or device.region.time_zone)).date()
     first_expiry = min(
@@ -137,7 +142,10 @@ def readiness_of(
 
 
 def report(session: Session, viewer: Viewer, report_id: int) -> FaultReport:
-    """Raises NotFound when there is none, or none of a device whose upkeep is the viewer's business."""
+    """Return a fault report.
+
+    Raises NotFound if it does not exist or the viewer does not help maintain its device.
+    """
     found = session.scalar(
         select(FaultReport)
         .join(Device, Device.id == FaultReport.device_id)
@@ -157,7 +165,7 @@ def reports(
     after_id: int = 0,
     also_closed: bool = False,
 ) -> Sequence[FaultReport]:
-    """A page of what was reported, in order of id, of devices whose upkeep is the viewer's business."""
+    """Return a page of fault reports in order of id, of devices that the viewer helps maintain."""
     statement = (
         select(FaultReport)
         .join(Device, Device.id == FaultReport.device_id)
@@ -172,7 +180,7 @@ def reports(
 
 
 def open_reports(session: Session, device_id: int, *, until: datetime) -> Sequence[FaultReport]:
-    """What was reported up to a moment and is not closed.
+    """Return the open fault reports of a device made no later than `until`.
 
     visibility: for a check of a device that the viewer may check.
     """
@@ -186,9 +194,9 @@ def open_reports(session: Session, device_id: int, *, until: datetime) -> Sequen
 
 
 def count_failed_fetches(session: Session, device_id: int) -> int:
-    """How many told that they could not have the device, since it was checked last.
+    """Return the number of open NOT_FETCHED reports of a device. A check closes them.
 
-    visibility: how many there are, no more.
+    visibility: returns only a count.
     """
     return (
         session.scalar(
@@ -207,9 +215,9 @@ def count_failed_fetches(session: Session, device_id: int) -> int:
 def count_recent_reports(
     session: Session, *, since: datetime, device_id: int | None = None, from_key: str | None = None
 ) -> int:
-    """How many strangers' reports came since a moment, of one device or from one address.
+    """Return the number of strangers' reports after `since`, optionally of one device or from one address.
 
-    visibility: how many there are, no more.
+    visibility: returns only a count.
     """
     statement = (
         select(func.count())

@@ -1,4 +1,4 @@
-"""Which devices get labels, and which device a label is on."""
+"""Queries for the devices to print labels for, and for the device behind a label."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from aed.registry.estates.models import Estate
 from aed.upkeep.device_filter import DeviceFilter, filter_conditions
 
 MAX_LABELS = 2_000
-"""A box of paper; of more they are made estate by estate."""
+"""Maximum number of labels in one PDF."""
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """What a label says of its device."""
+    """The text on the label of a device."""
 
     device_id: int
     estate_en: str | None
@@ -41,9 +41,9 @@ def to_be_labelled(
     *,
     device_ids: Sequence[int] = (),
 ) -> list[Labelled]:
-    """The devices that are chosen, of those whose upkeep is the viewer's business, estate by estate.
+    """Return the labels of the requested devices that the viewer helps maintain, ordered by estate.
 
-    Raises InvalidInput for more than MOST_LABELS.
+    Raises InvalidInput for more than MAX_LABELS.
     """
     statement = (
         select(
@@ -75,9 +75,9 @@ def to_be_labelled(
 
 
 def labelled_device(session: Session, device_id: int) -> Device | None:
-    """The device whose label somebody reads, for update, with its estate, region and consumables.
+    """Return a device by id, locked for update, with its keeper, estate, region and consumables, or None.
 
-    visibility: for a report of it, which tells nothing back, and for whoever was sent a question about it.
+    visibility: for a fault report, which reveals nothing, and for people who were asked about the device.
     """
     return session.scalar(
         select(Device)

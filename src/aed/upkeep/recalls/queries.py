@@ -1,4 +1,4 @@
-"""Reading recalls, and which devices they mean."""
+"""Queries for recalls and the devices they affect."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from aed.upkeep.rules import RecallState, in_range
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a recall has been dealt with, among the devices that a viewer may see."""
+    """The progress of a recall among the devices that a viewer may see."""
 
     found: int
     dealt_with: int
@@ -30,7 +30,7 @@ class Progress:
 
 
 def recall(session: Session, recall_id: int) -> Recall:
-    """Recalls are public: their makers announce them. Raises NotFound."""
+    """Return a recall. Recalls are public. Raises NotFound."""
     found = session.get(Recall, recall_id)
     if found is None:
         raise NotFound(f"There is no recall {recall_id}.", field="recall_id")
@@ -38,17 +38,18 @@ def recall(session: Session, recall_id: int) -> Recall:
 
 
 def recalls(session: Session, *, limit: int, after_id: int = 0) -> Sequence[Recall]:
-    """A page of recalls in order of id, closed ones too."""
+    """Return a page of recalls in order of id, including closed ones."""
     statement = select(Recall).where(Recall.id > after_id).order_by(Recall.id).limit(limit)
     return session.scalars(statement).all()
 
 
 def open_recalls(session: Session) -> Sequence[Recall]:
+    """Return the open recalls in order of id."""
     return session.scalars(select(Recall).where(Recall.state == RecallState.OPEN).order_by(Recall.id)).all()
 
 
 def progress(session: Session, viewer: Viewer, recall: Recall) -> Progress:
-    """Two statements."""
+    """Return the progress of a recall among the devices that the viewer may see. Runs two statements."""
     row = session.execute(
         select(func.count(), func.count(Quarantine.lifted_at))
         .select_from(Quarantine)
@@ -67,7 +68,7 @@ def progress(session: Session, viewer: Viewer, recall: Recall) -> Progress:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """A device that a recall means, and how far it is."""
+    """A device affected by a recall, and whether it has been dealt with."""
 
     quarantine_id: int
     device_id: int
@@ -84,8 +85,10 @@ class Recalled:
 def recalled_devices(
     session: Session, viewer: Viewer, recall: Recall, *, limit: int, after_id: int = 0
 ) -> list[Recalled]:
-    """A page of the devices that a recall means, those that wait and those that are dealt with, of which the
-    upkeep is the viewer's business."""
+    """Return a page of the devices affected by a recall that the viewer helps maintain.
+
+    Includes both quarantined devices and those dealt with.
+    """
     rows: Sequence[Row[*tuple[Any, ...]]] = session.execute(
         select(
             Quarantine.id,
@@ -114,7 +117,7 @@ def recalled_devices(
 
 
 def _of_the_model(recall: Recall) -> list[ColumnElement[bool]]:
-    """Makers and models are compared whatever their case."""
+    """Return the predicates for active devices of the recalled maker and model, ignoring case."""
     found = [Device.state != DeviceState.WITHDRAWN, func.lower(Device.maker) == recall.maker.lower()]
     if recall.model is not None:
         found.append(func.lower(Device.model) == recall.model.lower())
@@ -122,9 +125,9 @@ def _of_the_model(recall: Recall) -> list[ColumnElement[bool]]:
 
 
 def devices_meant(session: Session, recall: Recall) -> list[int]:
-    """The ids of devices that fall under a recall and are not, and were never, quarantined for it.
+    """Return the ids of devices affected by a recall that have never been quarantined for it.
 
-    visibility: for the quarantine alone, which every device gets whoever may see it.
+    visibility: only for quarantining, which applies to every device regardless of the viewer.
     """
     known = select(Quarantine.device_id).where(Quarantine.recall_id == recall.id)
     rows = session.execute(

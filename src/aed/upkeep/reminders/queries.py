@@ -1,4 +1,4 @@
-"""Whom to remind of what: reads of the timetable, and of whoever answers."""
+"""Queries that find what to remind people of, and list reminders."""
 
 from __future__ import annotations
 
@@ -35,9 +35,11 @@ from aed.upkeep.rules import CheckKind, DueKind, ReminderAnswer, ReminderLevel
 
 
 def is_kept() -> ColumnElement[bool]:
-    """Devices that somebody answers for; other people's lists have upkeep of their own.
+    """Return the predicate for active devices that have a keeper or an estate.
 
-    visibility: it is a predicate itself.
+    Devices known only from other organisations' lists are maintained there.
+
+    visibility: a predicate, returns no rows.
     """
     return and_(
         Device.state != DeviceState.WITHDRAWN,
@@ -46,23 +48,25 @@ def is_kept() -> ColumnElement[bool]:
 
 
 def time_zone() -> ColumnElement[str]:
-    """A device's, in a statement that joins its region and its estate."""
+    """Return the time zone of a device, for a statement that joins its region and estate."""
     return func.coalesce(Estate.time_zone, Region.time_zone)
 
 
 def time_zones(session: Session) -> Sequence[str]:
-    """All that devices lie in.
+    """Return the names of all time zones in use, sorted.
 
-    visibility: for the timetable; the names of time zones.
+    visibility: for the scheduler; only names of time zones.
     """
     zones = select(Region.time_zone).union(select(Estate.time_zone).where(Estate.time_zone.is_not(None)))
     return sorted(zone for zone in session.scalars(zones) if zone is not None)
 
 
 def lies_in(zone: str) -> ColumnElement[bool]:
-    """Whether a device's day is that of the time zone; on its own row alone, so that many are found at once.
+    """Return the predicate for devices in a time zone.
 
-    visibility: it is a predicate itself.
+    It needs only the device's own row and small subqueries, so it is fast for many devices.
+
+    visibility: a predicate, returns no rows.
     """
     regions = select(Region.id).where(Region.time_zone == zone)
     estates = select(Estate.id).where(Estate.time_zone == zone)
@@ -74,14 +78,15 @@ def lies_in(zone: str) -> ColumnElement[bool]:
 
 
 def expiring(*, today: date, zone: str | None, by: Reminding) -> Select[int, DueKind, date, int]:
-    """(device, matter, last day, threshold) of what is fitted in a time zone (None: in all), is near its last
-    day, and was not reminded of at that threshold.
+    """Return a statement for (device, matter, last day, threshold) of expiring items without a reminder.
 
-    The set-based part of the sweep, one statement:
-    1. The first of each kind to expire, from an index of what is fitted by day.
-    2. Without those that have their reminder: all but a few, on any night but the first.
-    3. Of the few, those whose device is kept, and lies there.
-    visibility: for the timetable, which tells those who keep the devices.
+    Limited to one time zone, unless `zone` is None. Works on sets, in one statement:
+
+    1. Find the first consumable of each kind to expire, using the index of fitted consumables by date.
+    2. Drop those that already have a reminder for the threshold: nearly all, except on the first night.
+    3. Keep those whose device is kept and lies in the time zone.
+
+    visibility: for the scheduler, which notifies the people who keep the devices.
     """
     before = thresholds_before(DueKind.PADS, by)
     first = (
@@ -109,7 +114,7 @@ def expiring(*, today: date, zone: str | None, by: Reminding) -> Select[int, Due
         select(first.c.device_id, first.c.kind, first.c.due_on, threshold.label("threshold_days"))
         .where(~is_there)
         .cte("new")
-        .prefix_with("MATERIALIZED")  # else PostgreSQL, which expects many, reads every device
+        .prefix_with("MATERIALIZED")  # otherwise PostgreSQL overestimates the rows and scans all devices
     )
     device = select(Device.id).where(Device.id == new.c.device_id, is_kept())
     if zone is not None:
@@ -120,10 +125,12 @@ def expiring(*, today: date, zone: str | None, by: Reminding) -> Select[int, Due
 
 
 def is_done(reminder: type[Reminder]) -> ColumnElement[bool]:
-    """Whether nobody need be told any longer: what expires was replaced, it was checked or serviced since, it
-    is back, or the device is kept by nobody.
+    """Return the predicate for reminders that are no longer needed.
 
-    visibility: it is a predicate itself.
+    True if the consumable was replaced, the device was checked or serviced since, it returned to service, or
+    nobody keeps it any longer.
+
+    visibility: a predicate, returns no rows.
     """
     is_fitted = exists().where(
         Consumable.device_id == reminder.device_id,
@@ -143,11 +150,11 @@ def is_done(reminder: type[Reminder]) -> ColumnElement[bool]:
 
 
 def was_found_again(reminder: type[Reminder]) -> ColumnElement[bool]:
-    """Whether a later reminder of the matter waits to be told in its place.
+    """Return the predicate for reminders superseded by a newer, unaddressed one about the same matter.
 
-    visibility: it is a predicate itself.
+    visibility: a predicate, returns no rows.
     """
-    later = aliased(Reminder)  # visibility: a part of the predicate
+    later = aliased(Reminder)  # visibility: part of the predicate
     return exists().where(
         later.closed_at.is_(None),
         later.addressed_at.is_(None),
@@ -158,9 +165,9 @@ def was_found_again(reminder: type[Reminder]) -> ColumnElement[bool]:
 
 
 def kept_devices(session: Session, *, after_id: int, limit: int) -> Sequence[int]:
-    """Ids, in order.
+    """Return a page of the ids of kept devices, in order.
 
-    visibility: for the timetable, which tells those who keep the devices.
+    visibility: for the scheduler, which notifies the people who keep the devices.
     """
     return session.scalars(
         select(Device.id).where(is_kept(), Device.id > after_id).order_by(Device.id).limit(limit)
@@ -168,9 +175,9 @@ def kept_devices(session: Session, *, after_id: int, limit: int) -> Sequence[int
 
 
 def reminders_of(session: Session, device_ids: Sequence[int]) -> Sequence[Reminder]:
-    """All of what does not expire: checks, services, returns.
+    """Return the reminders of these devices about checks, services and returns.
 
-    visibility: for the timetable.
+    visibility: for the scheduler.
     """
     return session.scalars(
         select(Reminder).where(Reminder.device_id.in_(device_ids), Reminder.matter.not_in(sorted(EXPIRING)))
@@ -182,7 +189,7 @@ def reminders_of(session: Session, device_ids: Sequence[int]) -> Sequence[Remind
 
 @dataclass(frozen=True, slots=True)
 class RecipientState:
-    """One who was told, or is to be."""
+    """The level of a recipient, when they were notified, and their answer. Contains no name."""
 
     level: ReminderLevel
     told_at: datetime | None
@@ -192,7 +199,7 @@ class RecipientState:
 
 @dataclass(frozen=True, slots=True)
 class ReminderWithRecipients:
-    """A reminder with the device in words, and what came of it."""
+    """A reminder with its device, estate and recipients."""
 
     reminder: Reminder
     estate: Estate | None
@@ -209,7 +216,10 @@ def reminders(
     after_id: int = 0,
     also_closed: bool = False,
 ) -> list[ReminderWithRecipients]:
-    """A page in order of id, of devices whose upkeep is the viewer's business. Two statements."""
+    """Return a page of reminders in order of id, of devices that the viewer helps maintain.
+
+    Runs two statements.
+    """
     asked = (
         select(Reminder, Estate, Device)
         .join(Device, Device.id == Reminder.device_id)
@@ -230,7 +240,10 @@ def reminders(
 
 
 def _recipients_of(session: Session, reminder_ids: Sequence[int]) -> dict[int, list[RecipientState]]:
-    """visibility: of reminders that the viewer may read; by level, without names."""
+    """Return the recipients of each reminder, by reminder id.
+
+    visibility: of reminders that the viewer may read; by level, without names.
+    """
     found: dict[int, list[RecipientState]] = defaultdict(list)
     rows = session.execute(
         select(

@@ -1,4 +1,4 @@
-"""Reading retrievals: which devices were sent for, and what became of them."""
+"""Queries for retrievals: devices that someone was sent to fetch, and their outcome."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from aed.upkeep.models import ConfirmationRequest, Retrieval
 
 
 def retrieval(session: Session, viewer: Viewer, retrieval_id: int) -> Retrieval:
-    """Raises NotFound when there is none, or none of a device whose upkeep is the viewer's business."""
+    """Return a retrieval.
+
+    Raises NotFound if it does not exist or the viewer does not help maintain its device.
+    """
     found = session.scalar(
         select(Retrieval)
         .join(Device, Device.id == Retrieval.device_id)
@@ -29,7 +32,10 @@ def retrieval(session: Session, viewer: Viewer, retrieval_id: int) -> Retrieval:
 
 
 def retrieval_by_key(session: Session, key: str) -> Retrieval | None:
-    """visibility: the key is known to whoever made it up."""
+    """Return the retrieval with that key, or None.
+
+    visibility: the key is known only to the client that generated it.
+    """
     return session.scalar(select(Retrieval).where(Retrieval.key == key))
 
 
@@ -42,7 +48,7 @@ def retrievals(
     after_id: int = 0,
     also_closed: bool = False,
 ) -> Sequence[Retrieval]:
-    """A page in order of id, of devices whose upkeep is the viewer's business."""
+    """Return a page of retrievals in order of id, of devices that the viewer helps maintain."""
     statement = (
         select(Retrieval)
         .join(Device, Device.id == Retrieval.device_id)
@@ -57,7 +63,7 @@ def retrievals(
 
 
 def open_retrievals(session: Session, device_id: int, *, until: datetime) -> Sequence[Retrieval]:
-    """Those that began up to a moment.
+    """Return the open retrievals of a device that began no later than `until`.
 
     visibility: for a check of a device that the viewer may check.
     """
@@ -69,9 +75,9 @@ def open_retrievals(session: Session, device_id: int, *, until: datetime) -> Seq
 
 
 def due_for_follow_up(session: Session, *, at: datetime, limit: int) -> Sequence[int]:
-    """The ids of those that are to be asked after now, the longest silent first.
+    """Return the ids of open retrievals whose follow-up is due, the longest waiting first.
 
-    visibility: for the timetable.
+    visibility: for the scheduler.
     """
     return session.scalars(
         select(Retrieval.id)
@@ -82,7 +88,10 @@ def due_for_follow_up(session: Session, *, at: datetime, limit: int) -> Sequence
 
 
 def open_requests(session: Session, device_id: int) -> Sequence[ConfirmationRequest]:
-    """visibility: for whoever answers a question about the device, so that it is closed."""
+    """Return the open confirmation requests about a device.
+
+    visibility: for closing the requests once one is answered.
+    """
     return session.scalars(
         select(ConfirmationRequest)
         .where(ConfirmationRequest.device_id == device_id, ConfirmationRequest.closed_at.is_(None))
