@@ -1,4 +1,4 @@
-"""Of which devices something is asked."""
+"""A filter for choosing devices by estate, region, keeper or id."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aed.registry.devices.models import Device
 
 @dataclass(frozen=True, slots=True)
 class DeviceFilter:
-    """Whose devices are asked for; None: whosever."""
+    """Which devices to include. None means no restriction."""
 
     estate_id: int | None = None
     region: str | None = None
@@ -23,9 +23,9 @@ class DeviceFilter:
 
 
 def filter_conditions(session: Session, whose: DeviceFilter) -> Iterator[ColumnElement[bool]]:
-    """What must hold of a device that is asked for. Raises NotFound for a region that there is not.
+    """Yield the predicates of the filter. Raises NotFound for an unknown region.
 
-    visibility: it narrows what somebody may see, and shows nothing.
+    visibility: narrows a query that applies the viewer's predicates; returns no rows.
     """
     if whose.estate_id is not None:
         yield Device.estate_id == whose.estate_id

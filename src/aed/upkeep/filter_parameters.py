@@ -18,6 +18,7 @@ async def _asked(
     region: OfRegion = None,
     device_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
 ) -> DeviceFilter:
+    """Return the filter given by the query parameters."""
     return DeviceFilter(estate_id=estate_id, region=region, device_id=device_id)
 
 
@@ -29,7 +30,10 @@ async def _due(
     whose: DeviceFilterDep,
     mine: Annotated[bool, Query(description="Only the devices that you keep yourself")] = False,
 ) -> DeviceFilter:
-    """Raises NotSignedIn for anyone: what is due is told to those who do it."""
+    """Return the filter for due upkeep, restricted to the viewer's own devices if `mine` is set.
+
+    Raises NotSignedIn for anonymous viewers, and for a token with `mine`.
+    """
     if not viewer.is_signed_in:
         raise NotSignedIn("What is due is told to a device's own people: send a token, or sign in.")
     if not mine:

@@ -1,5 +1,4 @@
-"""What the timetable runs: what is due is found, people are told by day, recalls reach what is new, devices
-that were sent for are asked after, people nearby are asked to confirm."""
+"""Scheduled jobs of upkeep: reminders, recalls, follow-ups of retrievals, and confirmation requests."""
 
 from __future__ import annotations
 
@@ -34,18 +33,18 @@ _RETRIEVALS: Final = 500
 _DEVICES: Final = 2_000
 _REMINDERS: Final = 5_000
 _PEOPLE: Final = 200
-"""So many in a transaction: others write between them."""
+"""Batch sizes per transaction, kept small so that other writers can run in between."""
 
 
 def remind_of_expiry(database: Database, now: datetime, *, by: Reminding) -> int:
-    """How many thresholds were passed of what expires since the last run. Run twice, it finds none."""
+    """Create reminders for consumables that expire; return how many are new. Idempotent."""
     with transaction(database) as session:
         exclusive_lock(session, "reminder run")
         return reminders.find_expiring(session, at=now, by=by)
 
 
 def remind_of_checks(database: Database, now: datetime, *, by: Reminding) -> int:
-    """The same of checks, services, and devices that wait to be brought back."""
+    """Create reminders for checks, services and returns to service; return how many are new. Idempotent."""
     matters: frozenset[DueKind] = REMINDED - EXPIRING
     within_days = max(thresholds_before(matter, by)[0] for matter in matters)
     found = last_id = 0
@@ -73,21 +72,21 @@ def remind_of_checks(database: Database, now: datetime, *, by: Reminding) -> int
 
 @dataclass(frozen=True, slots=True)
 class ReminderRun:
-    """What came of a run."""
+    """The result of a run of `send_reminders`."""
 
     messages: int = 0
     addressed: int = 0
     nobody: int = 0
-    """Reminders that nobody can be told of: the device has neither keeper, manager nor administrator."""
+    """Reminders without a recipient: the device has no reachable keeper, manager or administrator."""
     not_now: int = 0
-    """People who hear later: it is night there, or they have heard today."""
+    """People to be notified later: it is night there, or they have already had a message today."""
     unreachable: int = 0
 
 
 def send_reminders(
     database: Database, now: datetime, *, by: Reminding, public_url: str | None
 ) -> ReminderRun:
-    """Everyone for whom something waits is told, once a day, by day. Run twice, it tells nobody twice."""
+    """Send each person their waiting reminders, at most once a day and by day. Idempotent."""
     told = ReminderRun()
     with transaction(database) as session:
         exclusive_lock(session, "reminder run")
@@ -118,15 +117,18 @@ def send_reminders(
 
 
 def send_calendar_notices(database: Database, now: datetime, *, by: Reminding) -> int:
-    """Tell administrators of holiday calendars that end soon; return how many people. Idempotent."""
+    """Notify administrators of holiday calendars that end soon; return how many people. Idempotent."""
     with transaction(database) as session:
         exclusive_lock(session, "holiday calendar notices")
         return notify_of_ending_calendars(session, at=now, by=by)
 
 
 def apply_recalls(database: Database, now: datetime) -> int:
-    """How many devices fell under open recalls that did not before. It may run in several processes: a device
-    falls under a recall once."""
+    """Quarantine devices newly affected by open recalls; return how many.
+
+    Also erases expired reporter addresses. Safe to run concurrently, as a device is quarantined once per
+    recall.
+    """
     with transaction(database) as session:
         forget_addresses(session, at=now)
         return apply_open_recalls(session, SCHEDULER, at=now)
@@ -135,8 +137,10 @@ def apply_recalls(database: Database, now: datetime) -> int:
 def follow_up_retrievals(
     database: Database, now: datetime, *, numbers: Returns, public_url: str | None
 ) -> tuple[int, int]:
-    """How many devices that were sent for were asked after, and how many given up. Each in a transaction of
-    its own, whose lock on the device sees to it that of two processes one asks."""
+    """Follow up retrievals without an outcome; return how many were asked about and given up.
+
+    Each runs in its own transaction, whose lock on the device prevents two processes from asking twice.
+    """
     asked = given_up = 0
     with read_session(database) as session:
         waiting = due_for_follow_up(session, at=now, limit=_RETRIEVALS)
@@ -151,8 +155,10 @@ def follow_up_retrievals(
 
 
 def confirm_nearby(database: Database, now: datetime, *, numbers: Trust, public_url: str | None) -> int:
-    """How many people nearby were asked to confirm something. Without a public address nobody could answer,
-    and nobody is asked."""
+    """Ask people nearby to confirm fading facts about devices; return how many were asked.
+
+    Does nothing without a public address, because nobody could answer.
+    """
     if public_url is None:
         return 0
     with transaction(database) as session:

@@ -1,4 +1,4 @@
-"""Telling whoever keeps devices of what happened to them, through the outbox."""
+"""Notifications to the people who keep devices."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from aed.upkeep.rules import short_number
 
 log = structlog.get_logger("aed")
 _NAMED = 3
-"""So many devices are named in a message; of more it says how many."""
+"""Maximum number of devices named in a message; the rest are counted."""
 
 
 def notify_keepers(
     session: Session, who: Viewer, devices: Sequence[Device], *, en: str, zh: str, at: datetime
 ) -> int:
-    """One message to each who keeps one of the devices (or manages its estate), but not to whoever did it.
+    """Enqueue one message for each keeper of the devices, except `who`; return the number of people.
 
-    How many were told. A keeper to whom there is no way is a line in the log. The devices' estates and
-    regions are loaded.
+    Managers of the estate stand in for a device without a keeper. People who cannot be reached are logged.
+    The devices were read with their estates and regions.
     """
     told = 0
     for person, theirs in keepers_of_devices(session, devices):
@@ -44,7 +44,7 @@ def notify_keepers(
 def notify_person(
     session: Session, person: Person, devices: Sequence[Device], *, en: str, zh: str, at: datetime
 ) -> bool:
-    """One message about the devices. False, and a line in the log, where there is no way to the person."""
+    """Enqueue a message about the devices; return False, and log it, if the person cannot be reached."""
     notice = Notice(
         text_en=f"{_named(devices, Language.EN)}: {en}", text_zh=f"{_named(devices, Language.ZH)}：{zh}"
     )
@@ -55,6 +55,7 @@ def notify_person(
 
 
 def _named(devices: Sequence[Device], language: Language) -> str:
+    """Return the devices in words, for the start of a message."""
     first = [_name(device, language) for device in devices[:_NAMED]]
     more = len(devices) - len(first)
     if language is Language.ZH:
@@ -63,6 +64,7 @@ def _named(devices: Sequence[Device], language: Language) -> str:
 
 
 def _name(device: Device, language: Language) -> str:
+    """Return the short number of a device with its estate and place."""
     estate = device.estate
     if language is Language.ZH:
         where = [estate.name_zh if estate is not None else None, device.place_zh or device.place_en]
@@ -76,10 +78,11 @@ _AT_ONCE = 1_000
 
 
 def keepers_of_devices(session: Session, devices: Sequence[Device]) -> list[tuple[Person, list[Device]]]:
-    """Each person once, with the devices that are theirs: the keeper's, else those of the estate's managers.
+    """Return each person to notify once, with their devices: the keeper's, else the estate's managers'.
 
-    Nobody is told of a device that has neither.
-    visibility: for messages to these very people.
+    Devices with neither are omitted.
+
+    visibility: for messages to the recipients themselves.
     """
     theirs: dict[int, list[Device]] = defaultdict(list)
     by_estate: dict[int, list[Device]] = defaultdict(list)

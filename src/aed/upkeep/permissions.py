@@ -1,4 +1,4 @@
-"""Who may check a device, and who may know of it."""
+"""Permissions of upkeep: who may check a device, report its retrieval, or edit a policy."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ GLANCES: Final = CHECKS | {Role.RESIDENT}
 
 
 def require_policy_editor(viewer: Viewer, estate_id: int | None, region_id: int | None) -> None:
-    """Passes for an estate's manager, or an administrator of its region; where the policy is for no estate,
-    for an administrator of the network. Raises NotSignedIn and NotAllowed."""
+    """Require a manager of the estate or an administrator of its region.
+
+    For a policy without an estate, require an administrator of the network. Raises NotSignedIn or
+    NotAllowed.
+    """
     if estate_id is None:
         require_administrator(viewer)
     else:
@@ -30,9 +33,9 @@ def require_policy_editor(viewer: Viewer, estate_id: int | None, region_id: int 
 
 
 def require_retrieval_reporter(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
-    """Passes for whoever may glance at the device, and for a dispatcher of its region.
+    """Require a viewer who may glance at the device, or a dispatcher of its region with the scope 'write'.
 
-    Raises NotSignedIn for anyone, NotAllowed for everybody else.
+    Raises NotSignedIn for anonymous viewers and NotAllowed for others.
     """
     if (
         viewer.role is TokenRole.DISPATCHER
@@ -44,10 +47,11 @@ def require_retrieval_reporter(viewer: Viewer, estate_id: int | None, region_id:
 
 
 def require_check_allowed(viewer: Viewer, kind: CheckKind, estate_id: int | None, region_id: int) -> None:
-    """Passes for whoever may tell of a check of that kind there.
+    """Require a viewer who may record a check of that kind at the device.
 
-    A resident may glance, a lead or responder check, a keeper or manager service too. Raises NotSignedIn for
-    anyone, NotAllowed for a token that only reads or is of another estate, and for a person without a role.
+    Residents may glance; leads and responders may also check; keepers and managers may also service. Raises
+    NotSignedIn for anonymous viewers, and NotAllowed for a read-only token, a token of another estate, or a
+    person without a suitable role.
     """
     if not viewer.is_signed_in:
         raise NotSignedIn("A check needs a name: sign in. Without an account you may report what you saw.")

@@ -1,4 +1,4 @@
-"""Where people reach this."""
+"""The public address of this service."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from aed.settings import Settings
 
 
 def public_address(request: Request) -> str:
-    """As it is set, else as the question came; without a slash at its end."""
+    """Return the configured public URL, or else the base URL of the request, without a trailing slash."""
     settings: Settings = request.app.state.settings
     return settings.public_url or str(request.base_url).rstrip("/")

@@ -1,4 +1,4 @@
-"""A device's short number: what stands under the QR code, to be read out or typed."""
+"""Rules shared by all of upkeep: label numbers, enumerations, report kinds and serial number ranges."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from aed.errors import InvalidInput
 
 
 def short_number(device_id: int) -> str:
-    """The device's id and a check digit, such as 1234-4: one wrong digit, or two swapped, names no device."""
+    """Return the device's id with a check digit, such as 1234-4, as printed on its label.
+
+    The check digit detects one wrong digit and nearly all swaps of two adjacent digits.
+    """
     return f"{device_id}-{_check_digit(device_id)}"
 
 
 def device_id_of(number: str) -> int:
-    """The id behind a short number, with or without the hyphen. Raises InvalidInput for a mistyped one."""
+    """Return the device id of a short number, with or without the hyphen. Raises InvalidInput if mistyped."""
     digits = number.strip().replace("-", "").replace(" ", "")
     if digits.isascii() and digits.isdecimal() and 2 <= len(digits) <= 19:
         device_id = int(digits[:-1])
@@ -29,7 +32,7 @@ def device_id_of(number: str) -> int:
 
 
 def _check_digit(device_id: int) -> int:
-    """By Luhn's rule (ISO/IEC 7812-1, annex B)."""
+    """Return the Luhn check digit (ISO/IEC 7812-1, annex B)."""
     total = 0
     for place, digit in enumerate(reversed(str(device_id))):
         doubled = int(digit) * (2 if place % 2 == 0 else 1)
@@ -38,41 +41,49 @@ def _check_digit(device_id: int) -> int:
 
 
 class PolicyState(StrEnum):
+    """Whether a check policy applies."""
+
     IN_FORCE = "in_force"
     WITHDRAWN = "withdrawn"
 
 
 class RecallState(StrEnum):
+    """Whether a recall still applies to further devices."""
+
     OPEN = "open"
     CLOSED = "closed"
-    """No further devices fall under it."""
+    """No further devices are quarantined for it."""
 
 
 class FaultReportState(StrEnum):
+    """Whether a fault report is open, or how it was closed."""
+
     OPEN = "open"
     CONFIRMED = "confirmed"
-    """Somebody of the house says that it is so."""
+    """Someone who may check the device confirmed it."""
     DISMISSED = "dismissed"
-    """Somebody of the house says that it is not so."""
+    """Someone who may check the device found it wrong."""
     ANSWERED = "answered"
-    """The device was checked since."""
+    """The device was checked after the report."""
 
 
 class CheckKind(StrEnum):
+    """How thorough an inspection is."""
+
     GLANCE = "glance"
-    """In passing: is it there, is its light green."""
+    """In passing: the device is there and its status light is green."""
     CHECK = "check"
-    """With the cabinet open, against the form."""
+    """With the cabinet open, following the form."""
     SERVICE = "service"
-    """By whoever is trained for it, as its maker says."""
+    """By a trained person, following the maker's instructions."""
 
 
 class Question(StrEnum):
-    """What a check may ask. The answer to each is yes when all is well."""
+    """A question that a check may ask. The answer is yes when all is well."""
 
     STATUS_LIGHT = "status_light"
     CABINET = "cabinet"
-    """That it opens: a no takes the device out."""
+    """Whether the cabinet opens; a no quarantines the device."""
     CABINET_WHOLE = "cabinet_whole"
     SEAL = "seal"
     SIGN = "sign"
@@ -85,7 +96,7 @@ class Question(StrEnum):
 
 
 class DueKind(StrEnum):
-    """What is due of a device."""
+    """A kind of upkeep that can be due on a device."""
 
     GLANCE = "glance"
     CHECK = "check"
@@ -94,44 +105,46 @@ class DueKind(StrEnum):
     CHILD_PADS = "child_pads"
     BATTERY = "battery"
     RETURN = "return"
-    """It is quarantined: a check that answers the reason brings it back."""
+    """The device is quarantined; a check that resolves the reason returns it to service."""
 
 
 def months_after(day: date, months: int) -> date:
-    """The same day of a later month; a day that the month does not have is its last."""
+    """Return the same day `months` months later, or the last day of a shorter month."""
     years, month = divmod(day.month - 1 + months, 12)
     year = day.year + years
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 class Fact(StrEnum):
+    """A registered fact about a device that people confirm from time to time."""
+
     POSITION = "position"
     HOURS = "hours"
-    """Its hours, and how one gets in."""
+    """Opening hours and how to get in."""
     READINESS = "readiness"
-    """Only a check that passes confirms it."""
+    """Confirmed only by a passed check."""
 
 
 class RetrievalOutcome(StrEnum):
-    """What became of a device that somebody was sent for."""
+    """The outcome of sending someone to fetch a device."""
 
     RETURNED = "returned"
-    """It is back in its place, and was not used."""
+    """Back in its place and not used."""
     USED = "used"
     NOT_RETURNED = "not_returned"
-    """It is not back."""
+    """Not back in its place."""
     NOT_FETCHED = "not_fetched"
-    """It could not be had."""
+    """It could not be fetched."""
     NOT_NEEDED = "not_needed"
     """Nobody took it."""
     CHECKED = "checked"
-    """A check tells how it is."""
+    """A later check shows its condition."""
     SILENT = "silent"
-    """Nobody has answered."""
+    """Nobody answered in time."""
 
 
 class ReminderLevel(StrEnum):
-    """How far up the word goes. Whoever was told before is told again."""
+    """The level to which a reminder has escalated. Lower levels continue to be notified."""
 
     KEEPER = "keeper"
     MANAGER = "manager"
@@ -139,40 +152,43 @@ class ReminderLevel(StrEnum):
 
     @property
     def above(self) -> ReminderLevel | None:
+        """The next level, or None at the top."""
         return {ReminderLevel.KEEPER: ReminderLevel.MANAGER, ReminderLevel.MANAGER: ReminderLevel.REGION}.get(
             self
         )
 
 
 class ReminderAnswer(StrEnum):
-    """What somebody says to a reminder with one tap."""
+    """A one-tap answer to a reminder."""
 
     DONE = "done"
-    """It is done, and a check will say so: nobody higher is told for a week."""
+    """Done, and a check will confirm it; the matter does not escalate for a week."""
     NOT_ME = "not_me"
-    """It goes to the next level at once."""
+    """Not responsible; escalate to the next level at once."""
     LATER = "later"
-    """Not before the next week, unless it is the last day."""
+    """Do not remind for a week, except on the last day."""
 
 
 MAX_CLOCK_AHEAD: Final = timedelta(minutes=10)
-"""Phones' clocks are off by less."""
+"""How far a client's clock may run ahead."""
 MAX_DELAY: Final = timedelta(days=60)
 """How long answers may wait on a phone without a network."""
 
 
 class QuarantineReason(StrEnum):
+    """Why a device must not be offered."""
+
     USED = "used"
-    """Sent for or found used: pads are single-use."""
+    """Used; pads are for single use and must be replaced."""
     FAILED_CHECK = "failed_check"
     MISSING = "missing"
     RECALL = "recall"
     FAILED_FETCHES = "failed_fetches"
-    """Two who were sent for it did not get it."""
+    """Two people who were sent for it could not fetch it."""
     CANNOT_OPEN = "cannot_open"
-    """Somebody stood before it and could not get it out."""
+    """A check found that the cabinet does not open."""
     NOT_RETURNED = "not_returned"
-    """Taken, and nobody says that it is back."""
+    """Taken, and not reported as returned."""
 
 
 QUARANTINE_WORDS: Final = {
@@ -187,7 +203,7 @@ QUARANTINE_WORDS: Final = {
 
 
 class FaultKind(StrEnum):
-    """What somebody says of a device in passing, or after fetching it."""
+    """What a person may report about a device, in passing or after trying to fetch it."""
 
     MISSING = "missing"
     BEEPING = "beeping"
@@ -196,7 +212,7 @@ class FaultKind(StrEnum):
     OTHER = "other"
     USED = "used"
     NOT_FETCHED = "not_fetched"
-    """Sent for, and could not be had."""
+    """Someone was sent for it and could not fetch it."""
 
 
 REPORT_WORDS: Final = {
@@ -209,20 +225,25 @@ REPORT_WORDS: Final = {
     FaultKind.NOT_FETCHED: ("it was sent for and could not be had", "未能取到"),
 }
 BY_NAME_ONLY: Final = frozenset({FaultKind.USED, FaultKind.NOT_FETCHED})
-"""These quarantine by themselves, so they are taken only from people and tokens of the place, or from its
-dispatchers: strangers alone must not be able to take a network down."""
+"""Kinds that can quarantine at once, so strangers may not report them.
+
+They are accepted only from people and tokens of the estate and from dispatchers. Otherwise strangers could
+take a network down.
+"""
 FAILED_FETCHES_THAT_QUARANTINE: Final = 2
 WHEN_CONFIRMED: Final = {
     FaultKind.MISSING: QuarantineReason.MISSING,
     FaultKind.BEEPING: QuarantineReason.FAILED_CHECK,
     FaultKind.DAMAGED: QuarantineReason.FAILED_CHECK,
 }
-"""What a stranger's report comes to once somebody of the house says that it is so."""
+"""The quarantine that a report leads to once it is confirmed."""
 
 
 def follows_from(kind: FaultKind, *, failed_fetches: int) -> QuarantineReason | None:
-    """What a report by name begins at once. `failed_fetches`: how many were told since the last check, this
-    one too."""
+    """Return the reason to quarantine at once because of a report, or None.
+
+    `failed_fetches` is the number of NOT_FETCHED reports since the last check, including this one.
+    """
     if kind is FaultKind.USED:
         return QuarantineReason.USED
     if kind is FaultKind.NOT_FETCHED and failed_fetches >= FAILED_FETCHES_THAT_QUARANTINE:
@@ -231,23 +252,24 @@ def follows_from(kind: FaultKind, *, failed_fetches: int) -> QuarantineReason | 
 
 
 def serial_key(serial: str) -> tuple[tuple[int, int, str], ...]:
-    """Serial numbers in the order in which makers count: digits by their value, letters whatever their case.
+    """Return a sort key for serial numbers: digit runs by value, letters case-insensitively.
 
-    `B-9` comes before `b10`; spaces and hyphens do not count.
+    `B-9` sorts before `b10`; spaces and hyphens are ignored.
     """
     parts = re.findall(r"\d+|[^\W\d_]+", serial.casefold())
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)
 
 
 def in_range(serial: str, first: str, last: str) -> bool:
-    """Whether a serial number lies in a range of which both ends are in it.
+    """Return whether a serial number lies between `first` and `last`, inclusive.
 
-    Only one that is built alike does: as many runs of digits and letters, so that `X1200` is not taken for
-    one of `1000` to `2000`.
+    It must have the same pattern of digit and letter runs as both ends, so `X1200` is not between `1000` and
+    `2000`.
     """
     key, low, high = serial_key(serial), serial_key(first), serial_key(last)
     return _shape(key) == _shape(low) == _shape(high) and low <= key <= high
 
 
 def _shape(key: tuple[tuple[int, int, str], ...]) -> tuple[int, ...]:
+    """Return the pattern of a serial number: 0 for a run of digits, 1 for a run of letters."""
     return tuple(part[0] for part in key)

@@ -181,9 +181,7 @@ def _fitted(replaced: Sequence[ReplacedIn], terms: Terms, *, day: date) -> list[
 
 def _replaced(device: Device, fitted: Sequence[ConsumableIn]) -> dict[str, Any]:
     """Return each replaced consumable with its lot and expiry before and after, for `Check.replaced`."""
-    before = {
-        item.kind: item for item in reversed(device.consumables)
-    }  # keep the first to expire of each kind
+    before = {item.kind: item for item in reversed(device.consumables)}  # keep the first to expire
     kept: dict[str, Any] = {}
     for each in fitted:
         old = before.get(each.kind)

@@ -153,9 +153,7 @@ def answer_request(
     the request, and Conflict if the request is closed or has lapsed.
     """
     found = queries.confirmation_request(session, viewer, which)
-    device = labelled_device(
-        session, found.device_id
-    )  # lock the device first, as everywhere, to avoid deadlocks
+    device = labelled_device(session, found.device_id)  # locked first, to avoid deadlocks
     if device is None:
         raise NotFound("There is no such question.", field="confirmation_request")
     session.refresh(found, with_for_update=True)

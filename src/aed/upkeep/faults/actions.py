@@ -270,7 +270,7 @@ def store_report(
         en, zh = REPORT_WORDS[new.kind]
         said_en, said_zh = (
             (" (with a note)", "（附有说明）") if new.note else ("", "")
-        )  # the note may be a stranger's
+        )  # notes may be strangers'
         notify_keepers(
             session,
             who,
