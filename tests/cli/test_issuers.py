@@ -87,13 +87,13 @@ def test_people_entered_twice_and_an_identity_that_is_no_longer_good(aed: Aed, s
         make.responder(session, name=name, phone=phone)
     session.commit()
 
-    found = aed("people", "duplicates").out
+    found = aed("people", "duplicates", "list").out
     assert "王小明" in found
     assert "李华" in found
     assert aed("people", "duplicates", "merge", "1").out.startswith("Person ")
     assert aed("people", "duplicates", "reject", "2").out == "They are kept apart.\n"
-    assert aed("people", "duplicates").out == "No possible duplicates.\n"
-    assert "same" in aed("people", "duplicates", "--no-look", "--decided").out
+    assert aed("people", "duplicates", "list").out == "No possible duplicates.\n"
+    assert "same" in aed("people", "duplicates", "list", "--no-search", "--decided").out
     assert len(session.scalars(select(Person).where(Person.joined_into_id.is_not(None))).all()) == 1
     session.rollback()
 

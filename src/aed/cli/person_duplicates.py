@@ -13,7 +13,7 @@ from aed.cli.screen import say, table
 
 duplicates = typer.Typer(help="Find people who were entered twice; merge them, or keep them apart.")
 
-Pair = Annotated[int, typer.Argument(help="The pair's number, from aed people duplicates", min=1)]
+Pair = Annotated[int, typer.Argument(help="The pair's number, from aed people duplicates list", min=1)]
 
 
 @duplicates.callback(invoke_without_command=True)
