@@ -1,1 +1,1 @@
-"""Export the register: files, OGC API Features and vector tiles, always with the viewer's rights."""
+"""Export the register as files, OGC API Features and vector tiles, with the viewer's permissions."""

@@ -1,4 +1,4 @@
-"""Read what is exported, a page at a time, always with the viewer's rights."""
+"""Queries of exports: devices, regions, estates and gates, in pages, with the viewer's permissions."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ DEVICES_AT_ONCE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which of the devices that the viewer may see."""
+    """A filter on the devices that the viewer may see."""
 
     bounds: Bounds | None = None
     region_ids: Sequence[int] | None = None
     checked: Days | None = None
-    """Last checked on one of these days."""
+    """Only devices last checked on one of these days."""
 
 
 EVERYTHING = Choice()
@@ -79,14 +79,14 @@ class _Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PublishedDevice:
-    """A device as its viewer may know it: serial and keeper are None to who is not of the house."""
+    """A device as the viewer may see it; serial and keeper are None for viewers outside its organisation."""
 
     row: _Row
     serial: str | None
     keeper_name: str | None
     keeper_phone: str | None
     expiry: Mapping[ConsumableKind, date] = field(default_factory=dict)
-    """The first to expire of each kind that is fitted."""
+    """The earliest expiry date per kind of fitted consumable."""
 
     @property
     def pads_expire_on(self) -> date | None:
@@ -108,10 +108,10 @@ class PublishedDevice:
 def every_device(
     database: Database, viewer: Viewer, choice: Choice, *, at_once: int = DEVICES_AT_ONCE
 ) -> Iterator[Sequence[PublishedDevice]]:
-    """Pages of devices in order of id until there are no more.
+    """Yield pages of devices in order of id.
 
-    Each page is a short read of its own: however long the taker takes, no connection, lock or snapshot is
-    held. So each device is as it was at some moment of the export, not all of them at the same.
+    Each page is a separate short transaction, so that a slow client holds no connection, lock or snapshot.
+    The devices of one export may therefore show states of different moments.
     """
     after_id = 0
     while True:
@@ -127,7 +127,7 @@ def every_device(
 def devices(
     session: Session, viewer: Viewer, choice: Choice, *, after_id: int, limit: int
 ) -> list[PublishedDevice]:
-    """A page in order of id: two statements, whatever it holds."""
+    """Return a page of devices in order of id, in two SQL statements."""
     statement = (
         _columns(viewer)
         .where(Device.id > after_id, *_chosen(session, viewer, choice))
@@ -138,20 +138,20 @@ def devices(
 
 
 def device(session: Session, viewer: Viewer, device_id: int) -> PublishedDevice | None:
-    """One device, or None when there is none for this viewer."""
+    """Return a device, or None if it does not exist or the viewer may not see it."""
     statement = _columns(viewer).where(Device.id == device_id, visible_to(viewer, Device))
     found = _published(session, viewer, [_Row(*row) for row in session.execute(statement)])
     return found[0] if found else None
 
 
 def count(session: Session, viewer: Viewer, choice: Choice) -> int:
-    """How many devices the choice holds."""
+    """Count the devices that match the filter."""
     statement = select(func.count()).select_from(Device).where(*_chosen(session, viewer, choice))
     return session.scalar(statement) or 0
 
 
 def extent(session: Session, viewer: Viewer) -> Bounds | None:
-    """The box around all devices that the viewer may see."""
+    """Return the bounding box of all devices that the viewer may see; None if there are none."""
     lon, lat = longitude(Device.position), latitude(Device.position)
     west, south, east, north = session.execute(
         select(func.min(lon), func.min(lat), func.max(lon), func.max(lat)).where(visible_to(viewer, Device))
@@ -160,7 +160,7 @@ def extent(session: Session, viewer: Viewer) -> Bounds | None:
 
 
 def _columns(viewer: Viewer) -> Select[*tuple[Any, ...]]:
-    """A stranger's statement does not even ask for serials, keepers and estates."""
+    """Select the columns of a device; for anonymous viewers, omit serials, keepers and estates."""
     statement = select(
         Device.id,
         latitude(Device.position),
@@ -242,9 +242,10 @@ def _published(session: Session, viewer: Viewer, rows: Sequence[_Row]) -> list[P
 
 
 def _expiry(session: Session, rows: Sequence[_Row]) -> Mapping[int, Mapping[ConsumableKind, date]]:
-    """What is fitted in the devices of a page.
+    """Return the earliest expiry dates of what is fitted in the devices of a page, by device id.
 
-    visibility: of a page whose devices the viewer may see; what else lies between its ids is passed over.
+    visibility: the rows are devices that the viewer may see; other devices in the same range of ids are
+    ignored.
     """
     if not rows:
         return {}
@@ -267,7 +268,7 @@ def _expiry(session: Session, rows: Sequence[_Row]) -> Mapping[int, Mapping[Cons
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """Which of the estates or gates that the viewer knows."""
+    """A filter on the estates or gates that the viewer may see."""
 
     bounds: Bounds | None = None
     region_ids: Sequence[int] | None = None
@@ -277,7 +278,7 @@ EVERYWHERE = Around()
 
 
 def regions(session: Session) -> Sequence[tuple[Region, str | None]]:
-    """Every region with the code of the one above it: the same for everyone."""
+    """List every region with the code of its parent; the same for all viewers."""
     codes = {region.id: region.code for region in session.scalars(select(Region))}
     return [
         (region, codes.get(region.parent_id) if region.parent_id is not None else None)
@@ -288,7 +289,7 @@ def regions(session: Session) -> Sequence[tuple[Region, str | None]]:
 def estates(
     session: Session, viewer: Viewer, around: Around, *, after_id: int, limit: int
 ) -> Sequence[Estate]:
-    """A page of standing estates in order of id."""
+    """Return a page of active estates in order of id."""
     return session.scalars(
         select(Estate)
         .where(Estate.id > after_id, *_estates_chosen(session, viewer, around))
@@ -309,7 +310,7 @@ def count_estates(session: Session, viewer: Viewer, around: Around) -> int:
 
 
 def gates(session: Session, viewer: Viewer, around: Around, *, after_id: int, limit: int) -> Sequence[Gate]:
-    """A page of standing gates in order of id."""
+    """Return a page of active gates in order of id."""
     return session.scalars(
         select(Gate)
         .join(Estate, Estate.id == Gate.estate_id)

@@ -1,4 +1,4 @@
-"""Pure rules of exports: areas and date ranges, formats, hours in plain words, tile arithmetic."""
+"""Rules of exports: bounding boxes and date ranges, formats, simple opening hours, tile arithmetic."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aed.errors import InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A box of degrees; one over the antimeridian has west > east."""
+    """A bounding box in degrees; if it crosses the antimeridian, west > east."""
 
     west: float
     south: float
@@ -21,7 +21,7 @@ class Bounds:
     north: float
 
     def without_antimeridian(self) -> tuple[Bounds, ...]:
-        """The same as one or two boxes with west <= east."""
+        """Return the box as one or two boxes with west <= east."""
         if self.west <= self.east:
             return (self,)
         return (
@@ -32,14 +32,14 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """From a day to a day, both included; None: no end on that side."""
+    """A range of days, both ends included; None leaves an end open."""
 
     first: date | None
     last: date | None
 
 
 def parse_bounds(bbox: str) -> Bounds:
-    """west,south,east,north; or six numbers with heights, which are passed over."""
+    """Parse a bounding box: west,south,east,north, or six numbers whose heights are ignored."""
     try:
         numbers = [float(part) for part in bbox.split(",")]
     except ValueError:
@@ -57,7 +57,7 @@ def parse_bounds(bbox: str) -> Bounds:
 
 
 def parse_days(text: str) -> Days:
-    """A date or a moment, or an interval of two with a slash between; an open end is empty or two dots."""
+    """Parse a date or date-time, or an interval of two with a slash; an open end is empty or ".."."""
     first, slash, last = text.partition("/")
     if not slash:
         day = _day(first)
@@ -89,14 +89,15 @@ def _not_understood() -> InvalidInput:
 
 
 class ExportFormat(StrEnum):
-    """A new one is a module in `formats/` and a line in its table."""
+    """Formats of exported files. To add one, add a module to `formats/` and list it in
+    `formats/writing.py`."""
 
     CSV = "csv"
-    """The project's own, which `aed import devices` reads back without loss. So are the next two."""
+    """The project's own CSV; like XLSX and GeoJSON, `aed import devices` reads it back without loss."""
     XLSX = "xlsx"
     GEOJSON = "geojson"
     ESTATES = "estates"
-    """Regions, estates and gates in the project's own GeoJSON, for those who know them."""
+    """Regions, estates and gates as the project's own GeoJSON, for viewers who may see them."""
     OSM_CHANGE = "osm-change"
     GEODAE = "geodae"
     JAPAN = "japan"
@@ -112,7 +113,7 @@ _PLAIN = re.compile(rf"(?:(?P<days>{_PART}(?:,{_PART})*) )?(?P<opens>\d\d:\d\d)-
 
 @dataclass(frozen=True, slots=True)
 class PlainHours:
-    """The same span of the clock on some days of the week."""
+    """The same opening hours on some days of the week."""
 
     days: tuple[int, ...]
     """0 is Monday."""
@@ -125,7 +126,7 @@ class PlainHours:
 
 
 def plain_hours(expression: str | None) -> PlainHours | None:
-    """What can be said as one span on some days; None for anything that is more than that, or not known."""
+    """Parse hours that are the same on some days; return None for anything more complex or unknown."""
     if expression is None:
         return None
     if expression == "24/7":
@@ -142,25 +143,25 @@ def plain_hours(expression: str | None) -> PlainHours | None:
 
 
 EXTENT = 4096
-"""Steps along a tile's side."""
+"""Number of units along a tile's side."""
 CELL = 256
-"""Devices in a square of so many steps are shown as one: 16 squares along a side.
+"""Side in units of a grid square whose devices are clustered to one point; a tile has 16 by 16 squares.
 
-A square belongs to one tile, so that two tiles never count a device twice.
+Each square belongs to exactly one tile, so that no device is counted twice.
 """
 BUFFER = CELL
-"""What of the neighbouring tiles is repeated: exactly one row of squares, as those tiles show them."""
+"""Width in units of the overlap with neighbouring tiles: one row of squares, as in those tiles."""
 CLUSTERED_BELOW_ZOOM = 14
 DEEPEST_ZOOM = 22
 MAX_SINGLE_DEVICES = 2_000
-"""A tile with more shows them gathered at any zoom: a million devices in one house stay one tile."""
+"""A tile with more devices shows clusters at any zoom, which bounds its size."""
 MAX_MERCATOR_LATITUDE = 85.0511287798066
-"""Web Mercator ends here, where the world is a square."""
+"""The northern limit of Web Mercator, at which the world is a square."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A square of the Web Mercator world; 0/0/0 is all of it, x counts eastward and y southward."""
+    """A square of the Web Mercator world; 0/0/0 covers it all, x counts eastward and y southward."""
 
     zoom: int
     x: int
@@ -176,7 +177,7 @@ class Tile:
         return 2.0**self.zoom * EXTENT / 360.0
 
     def bounds(self) -> tuple[float, float, float, float]:
-        """West, south, east, north in degrees, with the buffer; never beyond the world."""
+        """Return west, south, east and north in degrees, including the overlap, clipped to the world."""
         around = BUFFER / self.steps_per_degree
         degrees = 360.0 / 2**self.zoom
         west, top = self.x * degrees - 180.0 - around, 180.0 - self.y * degrees + around

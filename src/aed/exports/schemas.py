@@ -1,4 +1,4 @@
-"""What OGC API Features (Part 1) answers: the shapes of its documents."""
+"""Document schemas of OGC API Features (Part 1)."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ type Json = dict[str, Any]
 
 
 def device_feature(device: PublishedDevice, viewer: Viewer) -> Json:
-    """A device as GeoJSON; serial and keeper are not even named to a stranger."""
+    """Return a device as GeoJSON; for anonymous viewers, without the members for serial and keeper."""
     row = device.row
     properties: Json = {
         "source": row.source,
@@ -128,7 +128,7 @@ def device_feature(device: PublishedDevice, viewer: Viewer) -> Json:
 
 
 def estate_feature(estate: Estate) -> Json:
-    """An estate with its boundary."""
+    """Return an estate as GeoJSON, with its boundary."""
     properties = {
         "source": estate.source,
         "source_id": estate.source_id,
@@ -144,7 +144,7 @@ def estate_feature(estate: Estate) -> Json:
 
 
 def gate_feature(gate: Gate) -> Json:
-    """A gate."""
+    """Return a gate as GeoJSON."""
     here = position_of(gate.position)
     properties = {
         "source": gate.source,

@@ -1,4 +1,4 @@
-"""Devices as vector tiles."""
+"""Vector tiles of devices."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ LAYER = "devices"
 
 
 def device_tile(session: Session, viewer: Viewer, tile: Tile) -> bytes:
-    """The tile of the devices that the viewer may see; no bytes where there are none.
+    """Return a tile of the devices that the viewer may see; empty bytes if there are none.
 
-    Far out: a point for the devices of each square of a grid, at their middle, with `count` and `in_service`
-    (and the `id` of one that is alone). Near: a point for each device with what a map says of it.
+    At low zoom, each grid square has one point at the mean position of its devices, with `count` and
+    `in_service` (and `id` if it is a single device). At high zoom, each device has a point with its map
+    fields.
     """
     if tile.zoom >= CLUSTERED_BELOW_ZOOM:
         single = _single(session, viewer, tile).limit(MAX_SINGLE_DEVICES + 1)
@@ -96,7 +97,7 @@ def _shown(session: Session, viewer: Viewer, tile: Tile) -> list[Any]:
 
 
 def _steps(tile: Tile) -> tuple[Any, Any]:
-    """Steps eastward and southward from the tile's north-western corner."""
+    """Return SQL expressions of a device's units eastward and southward of the tile's north-west corner."""
     scale = tile.steps_per_degree
     north: ColumnElement[float] = func.ln(
         func.tan(math.pi / 4 + latitude(Device.position) * (math.pi / 360)), type_=Double()

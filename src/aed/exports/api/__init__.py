@@ -1,6 +1,6 @@
-"""Routes of what leaves the register.
+"""Routes of exports.
 
-exports.py   /v1/export/{format}
+files.py     /v1/export/{format}
 ogc.py       /ogc: OGC API Features
 tiles.py     /tiles/{z}/{x}/{y}.mvt
 """

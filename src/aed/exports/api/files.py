@@ -22,7 +22,7 @@ from aed.exports.rules import ExportFormat
 router = APIRouter()
 
 AT_ONCE = 2
-"""So many exports run at the same time: each takes the time of one processor, which lookups need more."""
+"""Maximum number of simultaneous exports; each occupies a processor, and lookups take precedence."""
 _places = threading.BoundedSemaphore(AT_ONCE)
 
 _FILE = {"schema": {"type": "string", "format": "binary"}}
@@ -55,18 +55,19 @@ def export_register(
         ),
     ] = None,
 ) -> Response:
-    """The devices that you may know of as one file; of serials and keepers only your own house's.
+    """Export devices as a file.
 
-    It comes as it is read. An answer that breaks off half-way is not the whole file.
+    Contains the devices that you may see; serials and keepers only for devices of your own organisation. The
+    file is streamed; a response that ends prematurely is incomplete.
     """
     now = clock.now()
     pieces = exported(database, viewer, form, chosen(database, bbox=bbox, region=region), at=now)
     if not _places.acquire(blocking=False):
         raise TooBusy(f"{AT_ONCE} exports are running at this moment. Try again when one has ended.")
     try:
-        # The beginning and the first page: what goes wrong with them is a problem document, no broken file.
+        # Read the header and the first page now, so that early errors become a problem document.
         begun = list(itertools.islice(pieces, 2))
-    except BaseException:  # whatever ends it, the place is given back; nothing is swallowed
+    except BaseException:  # release the slot whatever happens, then raise again
         _places.release()
         raise
     kind = FORMS[form]
@@ -82,7 +83,7 @@ def export_register(
 
 
 class ExportResponse(StreamingResponse):
-    """The pieces one after the other; then, or when the taker has hung up, its place is given back."""
+    """Streams the export; releases its slot at the end or when the client disconnects."""
 
     def __init__(
         self, begun: Sequence[bytes], rest: Iterator[bytes], *, media_type: str, headers: Mapping[str, str]
@@ -95,15 +96,15 @@ class ExportResponse(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             if isinstance(self._rest, Generator):
-                self._rest.close()  # a file on the disk is removed now, not some time
+                self._rest.close()  # delete the temporary file now
             _places.release()
 
 
 PUBLIC_SECONDS = 60
-"""A device that is no longer public is gone from every cache within a minute."""
+"""Cache lifetime: a device that is no longer public disappears from all caches within a minute."""
 
 
 def caching(viewer: Viewer) -> Mapping[str, str]:
-    """Anyone may keep a stranger's answer for a little; one for a token only its holder, who asks anew."""
+    """Return caching headers: public for anonymous viewers, private and revalidated for signed-in ones."""
     kept = "private, no-cache" if viewer.is_signed_in else f"public, max-age={PUBLIC_SECONDS}"
     return {"Cache-Control": kept, "Vary": "Authorization"}

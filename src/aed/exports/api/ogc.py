@@ -1,9 +1,8 @@
-"""OGC API Features, Part 1 (core, GeoJSON): so that QGIS and GDAL read the register live.
+"""OGC API Features, Part 1 (core, GeoJSON), with which QGIS and GDAL read the register live.
 
-The viewer's rights are those of the token in the Authorization header, as everywhere. `datetime` asks for the
-day on which a device was last checked; estates and gates have no time and are answered whatever it says.
-Pages are walked by the links with rel=next, whose cursor carries the number of all that match, so that it is
-counted once.
+The viewer's permissions are those of the token in the Authorization header. `datetime` filters devices by the
+day of their last check; it has no effect on estates and gates. Pages are linked by rel=next; its cursor
+carries the total number of matches, so that they are counted only once.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ WORLD = Bounds(-180.0, -90.0, 180.0, 90.0)
 
 
 class GeoJson(JSONResponse):
-    """For OpenAPI: of no other response does FastAPI say what it holds."""
+    """A GeoJSON response; a class of its own so that OpenAPI names the media type."""
 
     media_type = GEOJSON
 
@@ -68,7 +67,7 @@ CollectionId = Annotated[str, Path(max_length=32, examples=["devices"])]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What of a collection is asked for."""
+    """The filters of a request for features."""
 
     bounds: Bounds | None = None
     days: Days | None = None
@@ -76,7 +75,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One collection: what it is called, and how it is read."""
+    """One collection: its description, and how it is queried."""
 
     title: str
     description: str
@@ -153,7 +152,7 @@ _ESTATES: Mapping[str, _Kind] = {
 
 
 def _kinds(viewer: Viewer) -> Mapping[str, _Kind]:
-    """What there is for this viewer: a stranger knows of no estates."""
+    """Return the collections for this viewer; anonymous viewers have no access to estates and gates."""
     return {**_DEVICES, **_ESTATES} if viewer.is_signed_in else _DEVICES
 
 
@@ -167,12 +166,12 @@ def _kind(viewer: Viewer, collection_id: str) -> _Kind:
     return found
 
 
-# --- the documents before the data ----------------------------------------------------------------------
+# --- Metadata -------------------------------------------------------------------------------------------
 
 
 @router.get("", response_model=Landing)
 def get_ogc_landing_page(request: Request, viewer: ViewerDep) -> Response:
-    """Where everything is."""
+    """Return the OGC API landing page."""
     here = _root(request)
     links = [
         OgcLink(href=str(here), rel="self", type=JSON, title="This document"),
@@ -196,13 +195,16 @@ def get_ogc_landing_page(request: Request, viewer: ViewerDep) -> Response:
 
 @router.get("/conformance", response_model=Conformance)
 def get_ogc_conformance(viewer: ViewerDep) -> Response:
-    """The conformance classes that hold."""
+    """List the OGC API conformance classes."""
     return _answer({"conformsTo": CONFORMS_TO}, viewer)
 
 
 @router.get("/api")
 def get_ogc_definition(request: Request, viewer: ViewerDep) -> Response:
-    """The definition of the paths under /ogc: OpenAPI 3.1, as the plain JSON that GDAL reads."""
+    """Return the OpenAPI 3.1 definition of the paths under /ogc.
+
+    It has the media type of plain JSON, as GDAL requires.
+    """
     whole: Json = request.app.openapi()
     paths = {path: each for path, each in whole["paths"].items() if path.startswith(router.prefix)}
     servers = [{"url": str(request.base_url).rstrip("/")}]
@@ -211,7 +213,7 @@ def get_ogc_definition(request: Request, viewer: ViewerDep) -> Response:
 
 @router.get("/collections", response_model=Collections)
 def list_collections(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
-    """The collections that there are for you."""
+    """List the collections that you may read."""
     here = _root(request)
     found = Collections(
         links=[OgcLink(href=f"{here}/collections", rel="self", type=JSON)],
@@ -224,7 +226,7 @@ def list_collections(request: Request, session: ReadSession, viewer: ViewerDep) 
 def get_collection(
     request: Request, session: ReadSession, viewer: ViewerDep, collection_id: CollectionId
 ) -> Response:
-    """One collection."""
+    """Get a collection."""
     kind = _kind(viewer, collection_id)
     found = _collection(_root(request), session, viewer, collection_id, kind)
     return _answer(found.model_dump(exclude_none=True, by_alias=True), viewer)
@@ -247,7 +249,7 @@ def _collection(here: str, session: Session, viewer: Viewer, name: str, kind: _K
     )
 
 
-# --- features -------------------------------------------------------------------------------------------
+# --- Features -------------------------------------------------------------------------------------------
 
 _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 
@@ -280,7 +282,10 @@ def list_items(
         str | None, Query(pattern="^[0-9]{1,18}-[0-9]{1,18}$", description="From the link rel=next")
     ] = None,
 ) -> Response:
-    """A page of features; the next one is where `links` says, while there is one."""
+    """List the features of a collection.
+
+    If there are more, `links` contains the next page.
+    """
     kind = _kind(viewer, collection_id)
     asked, size = _asked(kind, bbox, days), _limit(limit)
     after_id, matched = _place(cursor)
@@ -319,7 +324,7 @@ def get_item(
     collection_id: CollectionId,
     feature_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
 ) -> Response:
-    """One feature."""
+    """Get a feature."""
     found = _kind(viewer, collection_id).one(session, viewer, feature_id)
     if found is None:
         raise NotFound(f"There is no feature {feature_id} that you may see.", field="feature_id")
@@ -347,7 +352,7 @@ def _limit(limit: str) -> int:
 
 
 def _place(cursor: str | None) -> tuple[int, int | None]:
-    """The id after which the page begins, and how many match in all, where that has been counted."""
+    """Parse a cursor; return the id after which the page begins, and the number of matches if known."""
     if cursor is None:
         return 0, None
     found = _CURSOR.fullmatch(cursor)
@@ -357,7 +362,7 @@ def _place(cursor: str | None) -> tuple[int, int | None]:
 
 
 def _outside(request: Request) -> URL:
-    """The address that was asked, as it is seen from outside."""
+    """Return the requested URL as clients see it, outside a proxy."""
     path = request.url.path.removeprefix(request.scope.get("root_path", ""))
     return URL(f"{str(request.base_url).rstrip('/')}{path}").replace(query=request.url.query)
 

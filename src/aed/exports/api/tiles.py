@@ -1,4 +1,4 @@
-"""Vector tiles."""
+"""Routes: vector tiles."""
 
 from __future__ import annotations
 
@@ -41,7 +41,11 @@ def get_tile(
     y: Place,
     if_none_match: Annotated[str | None, Header(description="The ETag of the tile that you have")] = None,
 ) -> Response:
-    """The devices that you may know of, as a tile of the Web Mercator world, y counted from the north."""
+    """Get a vector tile of devices.
+
+    The tile follows the Web Mercator scheme, with y counted from the north, and contains the devices that you
+    may see.
+    """
     tile = Tile(z, x, y)
     if not tile.exists:
         raise InvalidInput(f"At zoom {z}, x and y go from 0 to {2**z - 1}.", field="x" if x >= 2**z else "y")
@@ -58,7 +62,7 @@ def get_tile(
 
 
 def _names(if_none_match: str, tag: str) -> bool:
-    """Whether the header names this tag, weakly compared."""
+    """Return whether an If-None-Match header contains this ETag, by weak comparison."""
     return "*" in if_none_match or tag in {
         part.strip().removeprefix("W/") for part in if_none_match.split(",")
     }

@@ -1,1 +1,1 @@
-"""The export formats, a module each; each writes a page of devices at a time."""
+"""Export formats, one module each; each writes devices page by page."""

@@ -1,4 +1,4 @@
-"""France's national schema (GeoDAE) as CSV: the columns that the register can fill, empty where it cannot."""
+"""France's national schema (GeoDAE) as CSV; columns that the register cannot fill are empty."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _FREE = {EntryMode.FREE: "t", EntryMode.ASSISTED: "f", EntryMode.UNKNOWN: ""}
 
 
 def geodae_csv(pages: Pages) -> Iterator[bytes]:
-    """Semicolons between the cells, as the published file has them."""
+    """Yield the CSV with semicolons, like the published file."""
     return csv_of(COLUMNS, pages, _row, separator=";", begins="")
 
 
@@ -80,7 +80,7 @@ def _row(device: PublishedDevice) -> list[Cell]:
 
 
 def _hours(expression: str | None, written: str | None) -> tuple[str | None, str, str | None]:
-    """Days, span and remark. The schema knows the whole day; any other span is said in the remark."""
+    """Return days, hours and remark. The schema only knows whole days; other hours go into the remark."""
     plain = plain_hours(expression)
     if plain is None:
         return None, "{non renseigné}", expression or written

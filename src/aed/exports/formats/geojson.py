@@ -1,4 +1,4 @@
-"""GeoJSON as the project reads it: devices; and regions, estates and gates."""
+"""The project's own GeoJSON: devices; and regions, estates and gates."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _ENDS = b"\n]}\n"
 
 
 def own_geojson(pages: Pages) -> Iterator[bytes]:
-    """A FeatureCollection of devices; RFC 7946, so the geometry is WGS-84.
+    """Yield a FeatureCollection of devices; the geometry is WGS-84, as RFC 7946 requires.
 
-    Where coordinates were given in another datum, they stand among the properties and are what is read back.
+    Coordinates given in another datum are kept among the properties, which an import reads in preference.
     """
     return collection_of([_device_feature(device) for device in page] for page in pages)
 
 
 def collection_of(batches: Iterable[Sequence[dict[str, Any]]]) -> Iterator[bytes]:
-    """The features as one document, written a batch at a time."""
+    """Yield a FeatureCollection in chunks, one per batch of features."""
     yield _BEGINS
     is_first = True
     for batch in batches:

@@ -1,4 +1,4 @@
-"""GeoPackage 1.3: one layer `devices`, in an SQLite file of its own."""
+"""GeoPackage 1.3: an SQLite file with one layer, `devices`."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _KINDS = {"floor": "INTEGER", "lat": "DOUBLE", "lon": "DOUBLE"} | {
 
 
 def geopackage(pages: Pages, to: Path, *, at: datetime) -> None:
-    """Writes the file; `at` is when it says that its content was last changed."""
+    """Write a GeoPackage; `at` is stored as the time of its last change."""
     with closing(sqlite3.connect(to, isolation_level=None)) as file:
-        # A file that is thrown away when anything fails needs no journal.
+        # No journal: the file is discarded if anything fails.
         file.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA)
         file.execute("BEGIN")
         file.executemany(
@@ -62,7 +62,7 @@ def geopackage(pages: Pages, to: Path, *, at: datetime) -> None:
         values = ", ".join("?" * (2 + len(COLUMNS)))
         for page in pages:
             file.executemany(
-                f"INSERT INTO devices VALUES ({values})",  # noqa: S608 - question marks
+                f"INSERT INTO devices VALUES ({values})",  # noqa: S608 - only question marks
                 [(device.row.id, _point(device), *own_row(device).values()) for device in page],
             )
             west, east = (
@@ -82,5 +82,5 @@ def geopackage(pages: Pages, to: Path, *, at: datetime) -> None:
 
 
 def _point(device: PublishedDevice) -> bytes:
-    """GeoPackage's header (little-endian, no envelope, EPSG 4326), then WKB."""
+    """Return a point as a GeoPackage blob: header (little-endian, no envelope, EPSG 4326), then WKB."""
     return struct.pack("<2sBBiBIdd", b"GP", 0, 1, 4326, 1, 1, device.row.lon, device.row.lat)

@@ -1,4 +1,4 @@
-"""Japan's national schema for lists of AEDs as CSV (the newer one, 39 columns)."""
+"""Japan's national AED list schema as CSV (the newer version, 39 columns)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _DAYS = "月火水木金土日"
 
 
 def japan_csv(pages: Pages) -> Iterator[bytes]:
-    """UTF-8 with a byte order mark."""
+    """Yield the CSV as UTF-8 with a byte order mark."""
     return csv_of(COLUMNS, pages, _row)
 
 

@@ -1,4 +1,4 @@
-"""KML: a placemark a device, for maps on a desk."""
+"""KML with one placemark per device, for desktop maps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ENDS = "</Document></kml>\n"
 
 
 def kml(pages: Pages) -> Iterator[bytes]:
-    """WGS-84, longitude first; every field as ExtendedData."""
+    """Yield a KML document: WGS-84, longitude first, with every field as ExtendedData."""
     yield _BEGINS.encode()
     for page in pages:
         yield "".join(_placemark(device) for device in page).encode()

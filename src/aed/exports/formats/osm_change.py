@@ -1,9 +1,8 @@
-"""OpenStreetMap tags as an osmChange file, to be looked at by a person before it is uploaded.
+"""OpenStreetMap tags as an osmChange file, for review by a person before it is uploaded.
 
-Only public devices: a map for everyone is no place for others. No serials, no people. An object of OSM is
-known by its id, not by its version or its other tags: so a modification states no version, and the reviewer
-fetches the object as it stands and merges. Ways and relations have members that are not known here: they are
-named in a comment.
+Only public devices are included, without serials and people. Of an existing OSM object only the id is known,
+not its version or other tags: modifications state no version, and the reviewer must fetch the current object
+and merge. Ways and relations are left out with a comment, because their members are unknown.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _CABINETS = {
 
 
 def osm_change(pages: Pages) -> Iterator[bytes]:
-    """Devices whose source is OSM are modified, all others created."""
+    """Yield an osmChange file: modify devices whose source is OSM, and create all others."""
     yield _BEGINS.encode()
     for page in pages:
         yield "".join(
@@ -61,7 +60,7 @@ def _device(device: PublishedDevice) -> str:
 
 
 def osm_tags(device: PublishedDevice) -> dict[str, str]:
-    """What OSM says of a device, in its own words."""
+    """Return the OSM tags of a device."""
     row = device.row
     tags = {
         "emergency": "defibrillator",

@@ -1,4 +1,4 @@
-"""The project's own CSV and XLSX."""
+"""The project's own CSV and XLSX formats."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from aed.imports.schemas import DeviceRow, columns
 from aed.registry.storeys import storey_sign
 
 MAX_ROWS_OF_A_SHEET = 1_048_575
-"""Below the header: what XLSX can hold."""
+"""Maximum number of rows in an XLSX sheet, below the header."""
 
 type Pages = Iterable[Sequence[PublishedDevice]]
 type RowOf = Callable[[PublishedDevice], Sequence[Cell]]
 
 
 def own_csv(pages: Pages) -> Iterator[bytes]:
-    """UTF-8 with a byte order mark, which Excel needs, and a header with the names of the fields."""
+    """Yield a CSV of all fields, as UTF-8 with the byte order mark that Excel needs."""
     return csv_of(COLUMNS, pages, lambda device: list(own_row(device).values()))
 
 
 def csv_of(
     header: Sequence[str], pages: Pages, row: RowOf, *, separator: str = ",", begins: str = "\ufeff"
 ) -> Iterator[bytes]:
-    """A CSV with one row a device; text that a spreadsheet would execute is neutralised."""
+    """Yield a CSV with one row per device; formulas are escaped."""
     yield _lines([header], separator, begins)
     for page in pages:
         yield _lines((row(device) for device in page), separator)
@@ -50,8 +50,11 @@ def _number(cell: int | float | None) -> str:
 
 
 def own_xlsx(pages: Pages, to: Path) -> None:
-    """One sheet named `devices`. Text is written as text, and marked as such where a formula would begin
-    the same (Excel's own hidden apostrophe, no part of the value). A row at a time goes to the disk."""
+    """Write a workbook with one sheet, `devices`, row by row to disk.
+
+    Text that looks like a formula is marked as text with Excel's hidden apostrophe, which is not part of the
+    value.
+    """
     with workbook(to, is_row_by_row=True) as book:
         bold, as_text = book.add_format({"bold": True}), book.add_format({"quote_prefix": True})
         sheet = book.add_worksheet("devices")
@@ -73,7 +76,7 @@ def own_xlsx(pages: Pages, to: Path) -> None:
                         continue
                     if isinstance(cell, int | float) and float(f"{cell:.16G}") == cell:
                         sheet.write_number(at, number, cell)
-                    else:  # a sheet keeps 16 digits of a number, and a coordinate may have 17
+                    else:  # write as text: a sheet keeps 16 digits of a number, a coordinate may have 17
                         text = str(cell)
                         sheet.write_string(
                             at, number, text, as_text if escape_formula(text) != text else None
@@ -86,8 +89,11 @@ type Cell = str | int | float | None
 
 
 def own_row(device: PublishedDevice) -> dict[str, Cell]:
-    """The row of a device by column. The position is the one that was given, in the datum it was given in,
-    so that reading it back gives the same device to the last digit. No words are as good as none."""
+    """Return the row of a device by column.
+
+    The position is the one originally given, in its original datum, so that importing it restores the same
+    device to the last digit. An empty text counts as missing.
+    """
     row = device.row
     fields: dict[str, Cell] = {
         "lat": row.origin_lat,

@@ -1,4 +1,4 @@
-"""Write an export: choose the format and name the file, for `aed export` and for HTTP."""
+"""Write exports in any format, for `aed export` and for HTTP."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a format is to the one who takes it."""
+    """The media type and the file suffix of a format."""
 
     media_type: str
     suffix: str
@@ -65,11 +65,11 @@ STREAMED: Mapping[ExportFormat, Callable[[Pages], Iterator[bytes]]] = {
     ExportFormat.JAPAN: japan_csv,
     ExportFormat.KML: kml,
 }
-"""Written from the first page on."""
+"""Formats that are streamed from the first page on."""
 
 
 def write_whole(form: ExportFormat, pages: Pages, to: Path, *, at: datetime) -> None:
-    """The formats that are a file only once they are finished."""
+    """Write a format that cannot be streamed (XLSX or GeoPackage) to a file."""
     if form is ExportFormat.XLSX:
         own_xlsx(pages, to)
     else:
@@ -83,9 +83,9 @@ type Progress = Callable[[int], None]
 
 
 def chosen(database: Database, *, bbox: str | None, region: str | None) -> Choice:
-    """The devices in a box, in a region and all below it, or in both.
+    """Return the filter for a box, for a region and all below it, or for both.
 
-    Raises InvalidInput for a box that is none, NotFound for a region that is not there.
+    Raises InvalidInput for an invalid box and NotFound for an unknown region.
     """
     bounds = parse_bounds(bbox) if bbox is not None else None
     if region is None:
@@ -103,9 +103,10 @@ def exported(
     at: datetime,
     progress: Progress | None = None,
 ) -> Iterator[bytes]:
-    """The file in pieces, of what the viewer may know. Memory does not grow with the register.
+    """Yield the exported file in chunks, with the viewer's permissions and in bounded memory.
 
-    Raises NotSignedIn for a stranger's question for estates. XLSX and GeoPackage are made on the disk first.
+    XLSX and GeoPackage are written to a temporary file first. Raises NotSignedIn if an anonymous viewer
+    requests estates.
     """
     if form is ExportFormat.ESTATES:
         if not viewer.is_signed_in:
@@ -141,7 +142,7 @@ def _from_disk(
 def _estates_and_gates(
     database: Database, viewer: Viewer, around: Around
 ) -> Iterator[Sequence[dict[str, Any]]]:
-    """Regions first, then estates, then gates: each after what it belongs to."""
+    """Yield regions, then estates, then gates, so that each follows the one it refers to."""
     with read_session(database) as session:
         yield [region_feature(region, parent) for region, parent in estate_queries.regions(session)]
 
