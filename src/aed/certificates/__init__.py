@@ -1,1 +1,1 @@
-"""Whether certificates are what they say, by whoever issued them; and whether two people are one."""
+"""Certificates: awards, verification with issuers, and detection of duplicate people."""

@@ -1,4 +1,4 @@
-"""What the timetable runs: looking for people who may be one."""
+"""Scheduled job: find duplicate people."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from aed.certificates.duplicates.actions import find_pairs
 
 
 def look_for_duplicates(session: Session, *, now: datetime) -> int:
-    """How many pairs were found that nobody has been asked about."""
+    """Find new pairs of likely duplicates and return their number."""
     return find_pairs(session, at=now)

@@ -1,4 +1,4 @@
-"""What issuers say of certificates, what they were asked, and people who may be one."""
+"""Tables for issuers' roster entries, certificate checks and possible duplicate people."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from aed.issuers.rules import CertificateKind
 
 
 class IssuerEntry(Table):
-    """A certificate as its issuer's last roster has it, whether anybody here holds it or not."""
+    """A certificate as in the issuer's latest roster, whether or not anyone here holds it."""
 
     __tablename__ = "issuer_entries"
     __table_args__ = (
         Index("uq_issuer_entries_number", "issuer_id", "number", unique=True),
-        # The moment first: while a first roster is read PostgreSQL has not counted an issuer's entries yet,
-        # and would go through all of them by this index for every batch.
+        # read_at comes first: during the first import of a roster PostgreSQL has no statistics for the issuer
+        # yet, and with issuer_id first it would scan all of its entries through this index for every batch.
         Index("ix_issuer_entries_read", "read_at", "issuer_id"),
     )
 
@@ -31,28 +31,28 @@ class IssuerEntry(Table):
     number: Mapped[str] = mapped_column(String(100))
     name: Mapped[str] = mapped_column(String(200))
     holder_id: Mapped[str | None] = mapped_column(Encrypted("issuer_entries.holder_id"))
-    """Masked; a whole one is never stored."""
+    """Masked; the complete number is never stored."""
     holder_id_hash: Mapped[str | None] = mapped_column(Encrypted("issuer_entries.holder_id_hash"))
-    """As the roster gives it: of numbers that few dates tell apart, so that a hash alone hides none."""
+    """As in the roster. Encrypted, because so few numbers are possible that a hash can be reversed."""
     phone: Mapped[str | None] = mapped_column(Encrypted("issuer_entries.phone"))
     course: Mapped[str] = mapped_column(String(64))
-    """As the roster writes it."""
+    """As written in the roster."""
     kind: Mapped[CertificateKind] = mapped_column(enum_column(CertificateKind))
     issued_on: Mapped[date | None]
     valid_until: Mapped[date]
     is_revoked: Mapped[bool]
     first_read_at: Mapped[datetime]
     read_at: Mapped[datetime]
-    """When the last roster came that holds it."""
+    """When the latest roster that contains the entry was read."""
     changed_at: Mapped[datetime]
     before: Mapped[list[dict[str, Any]] | None] = mapped_column(
         EncryptedFields("issuer_entries.before", "holder_id", "holder_id_hash", "phone")
     )
-    """What earlier rosters said, where a later one says otherwise: [{field: [before, now], "at": …}, …]."""
+    """Differences to earlier rosters: [{field: [before, now], "at": …}, …]."""
 
 
 class CertificateCheck(Table):
-    """What is known of a certificate's verification: what it waits for, or why it failed."""
+    """The verification state of a certificate, with the reason."""
 
     __tablename__ = "certificate_checks"
     __table_args__ = (
@@ -67,27 +67,27 @@ class CertificateCheck(Table):
     issuer_id: Mapped[int] = mapped_column(ForeignKey("issuers.id"))
     state: Mapped[CheckState] = mapped_column(enum_column(CheckState))
     said: Mapped[str] = mapped_column(Text)
-    """A sentence: why it waits, or what the issuer said."""
+    """A sentence: why it waits, or what the issuer answered."""
     tries: Mapped[int] = mapped_column(server_default=text("0"))
     next_try_at: Mapped[datetime | None]
     changed_at: Mapped[datetime]
 
 
 class IssuerLine(Table):
-    """How asking an issuer went lately: after too many failures it is left alone for a while."""
+    """Recent failures of requests to an issuer. After too many, requests pause for a while."""
 
     __tablename__ = "issuer_lines"
 
     issuer_id: Mapped[int] = mapped_column(ForeignKey("issuers.id"), primary_key=True, autoincrement=False)
     failures: Mapped[int]
-    """One after another, until an answer came."""
+    """Consecutive failures since the last answer."""
     closed_until: Mapped[datetime | None]
     said: Mapped[str] = mapped_column(Text)
     changed_at: Mapped[datetime]
 
 
 class PersonPair(Table):
-    """Two entries of people who may be one person, and what a person decided."""
+    """Two person entries that may be the same person, and the decision about them."""
 
     __tablename__ = "person_pairs"
     __table_args__ = (
@@ -111,7 +111,7 @@ class PersonPair(Table):
     decided_at: Mapped[datetime | None]
     decided_by: Mapped[str | None] = mapped_column(String(200))
     kept_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
-    """Who stands for both."""
+    """The entry into which the other was merged."""
 
     first: Mapped[Person] = relationship(lazy="raise", foreign_keys=first_id)
     second: Mapped[Person] = relationship(lazy="raise", foreign_keys=second_id)

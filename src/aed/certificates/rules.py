@@ -1,4 +1,4 @@
-"""How a certificate's verification stands, when an issuer is asked again, and when it is left alone."""
+"""Rules of certificates: verification states, retries, comparison with the issuer's data, refreshers."""
 
 from __future__ import annotations
 
@@ -14,63 +14,76 @@ from aed.training.rules import months_after
 
 
 class CheckState(StrEnum):
+    """The state of a certificate's verification with its issuer."""
+
     WAITING = "waiting"
-    """To be asked, or to be asked again."""
+    """Waiting to be checked, for the first time or again."""
     CONFIRMED = "confirmed"
     CORRECTED = "corrected"
-    """Right but for some of it, which is now as the issuer has it."""
+    """Confirmed, with some fields corrected to the issuer's data."""
     DISPUTED = "disputed"
-    """The issuer knows the number, and says that it is somebody else's: a person must look."""
+    """The issuer has the number for someone else. A person must review it."""
     UNKNOWN = "unknown"
-    """The issuer knows no such certificate."""
+    """The issuer has no certificate with this number."""
     REVOKED = "revoked"
 
 
 FIRST_PAUSE: Final = timedelta(minutes=5)
 LONGEST_PAUSE: Final = timedelta(days=1)
 FAILURES_IN_A_ROW: Final = 5
-"""After so many the issuer is left alone."""
+"""Consecutive failures after which requests to the issuer are paused."""
 LEFT_ALONE: Final = timedelta(minutes=15)
+"""How long requests to a failing issuer are paused."""
 
 
 def pause_after(tries: int, asked_to_wait: timedelta | None = None) -> timedelta:
-    """5, 10, 20, 40 minutes … a day; longer where the server asks for it, but no longer than a day."""
+    """Return the delay before the next try: 5, 10, 20, 40 minutes, and so on up to one day.
+
+    The delay that the server asks for counts if it is longer, also up to one day.
+    """
     doubled = FIRST_PAUSE * (1 << min(max(tries - 1, 0), 12))
     return min(max(doubled, asked_to_wait or timedelta()), LONGEST_PAUSE)
 
 
 def is_left_alone(failures: int) -> bool:
-    """Whether an issuer that failed so often in a row is not asked for a while. Each failure after that while
-    closes the line again: the first question is a trial."""
+    """Return True if requests to the issuer should pause after that many consecutive failures.
+
+    After the pause one more failure is enough to pause again (a circuit breaker).
+    """
     return failures >= FAILURES_IN_A_ROW
 
 
 _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECK: Final = "10X98765432"
-"""GB 11643: the last character by the weighted sum of the others, modulo 11."""
+"""GB 11643: the check character is the weighted sum of the other digits, modulo 11."""
 _STARS: Final = re.compile("[*＊×•●#?_]")
 SHOWN: Final = re.compile(r"[A-Z]{0,3}[0-9*]{3,28}[0-9X*]")
 LAST_SHOWN: Final = 4
 
 
 def written(text: str) -> str:
-    """An identity number as it is compared: no spaces, small x as X, every kind of mask a star."""
+    """Normalise an identity number for comparison: no spaces or hyphens, uppercase X, every mask as `*`."""
     bare = "".join(unicodedata.normalize("NFKC", _STARS.sub("*", text)).upper().split())
     return bare.replace("-", "")
 
 
 def is_whole(number: str) -> bool:
+    """Return True for an unmasked Chinese identity number of 18 characters."""
     return re.fullmatch(r"[0-9]{17}[0-9X]", number) is not None
 
 
 def has_right_check_digit(number: str) -> bool:
-    """Of a whole Chinese identity number of 18 characters."""
+    """Return True if the check character of an 18-character Chinese identity number is correct."""
     total = sum(int(digit) * weight for digit, weight in zip(number[:17], _WEIGHTS, strict=True))
     return _CHECK[total % 11] == number[17]
 
 
 def mask_holder_id(number: str) -> str:
-    """The first six, where somebody was registered, and the last four; never the date of birth whole."""
+    """Mask an identity number, so that it does not show the date of birth.
+
+    A complete Chinese number keeps its first six characters (place of registration) and its last four; any
+    other number keeps its last four. Numbers that are masked already are returned unchanged.
+    """
     if is_whole(number):
         return f"{number[:6]}{'*' * 8}{number[-LAST_SHOWN:]}"
     if "*" in number:
@@ -79,10 +92,10 @@ def mask_holder_id(number: str) -> str:
 
 
 def ids_agree(one: str | None, other: str | None) -> bool | None:
-    """Whether two masked numbers may be one; None where that cannot be said.
+    """Return whether two masked identity numbers can be the same; None if that cannot be decided.
 
-    1. Of the same length: wherever both show something, it is the same, in three places at least.
-    2. Of other lengths: their last four are the same, where both show them.
+    1. Numbers of the same length: all positions visible in both must match; at least three must be visible.
+    2. Numbers of different lengths: the last four must match; all four must be visible in both.
     """
     if one is None or other is None:
         return None
@@ -98,12 +111,12 @@ def ids_agree(one: str | None, other: str | None) -> bool | None:
 _CHINESE: Final = re.compile("[\u3400-\u9fff*＊]+")
 _HAN: Final = re.compile("[\u3400-\u9fff]")
 _PHONE_DIGITS: Final = 11
-"""Of a Chinese mobile; the country code before them is written or not."""
+"""Length of a Chinese mobile number without country code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a card says."""
+    """The data of a certificate that its issuer can confirm."""
 
     kind: CertificateKind
     issued_on: date | None
@@ -112,17 +125,17 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Whose it is."""
+    """The holder of a certificate."""
 
     name: str
     phone: str | None
     holder_id: str | None
-    """Masked."""
+    """Masked identity number."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssuerStatement:
-    """What the issuer says of a number."""
+    """What the issuer states about a certificate number."""
 
     holder: Holder
     facts: Facts
@@ -131,21 +144,21 @@ class IssuerStatement:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What becomes of a certificate by what its issuer says."""
+    """The result of comparing a certificate with the issuer's statement."""
 
     state: CheckState
     said: str
     corrections: tuple[str, ...] = ()
-    """The facts that were wrong."""
+    """Names of the fields in Facts that were wrong."""
 
 
 def compare(holder: Holder, facts: Facts, said: IssuerStatement) -> Finding:
-    """What becomes of the certificate with that number.
+    """Compare a certificate with the issuer's statement about its number.
 
-    1. Somebody else's: disputed, and nothing of it is believed. The names must agree; identity numbers, where
-       both are shown, too. Another telephone is no contradiction: numbers change.
-    2. Revoked there: revoked here.
-    3. The facts as the issuer has them; what was different is told.
+    1. If names or (where both are known) identity numbers do not match, the certificate is disputed and no
+       data is taken over. Different phone numbers do not matter, because people change them.
+    2. If the issuer revoked it, it is revoked.
+    3. Otherwise it is confirmed, and fields that differ are corrected to the issuer's data.
     """
     if not names_agree(holder.name, said.holder.name):
         return Finding(
@@ -176,7 +189,7 @@ def compare(holder: Holder, facts: Facts, said: IssuerStatement) -> Finding:
 
 
 def names_agree(one: str, other: str) -> bool:
-    """Whether two names may be one person's: 墨闻笛 and 墨闻笛 Mo Wendi, 王小明 and 王*明."""
+    """Return True if two names can belong to one person: 墨闻笛 and 墨闻笛 Mo Wendi, 王小明 and 王*明."""
     mine, theirs = _parts(one), _parts(other)
     if mine[0] and theirs[0]:
         return _fits(mine[0], theirs[0])
@@ -184,13 +197,13 @@ def names_agree(one: str, other: str) -> bool:
 
 
 def blocking_name(name: str) -> str:
-    """What two names that agree have in common, masked ones apart: for looking up many at once."""
+    """Return a key that is equal for names that agree (except masked ones), for bulk lookups."""
     chinese, latin = _parts(name)
     return chinese or " ".join(latin)
 
 
 def _parts(name: str) -> tuple[str, tuple[str, ...]]:
-    """The Chinese characters in their order, and the Latin words, sorted."""
+    """Return the Chinese characters in order, and the Latin words sorted."""
     plain = unicodedata.normalize("NFKC", name).casefold()
     chinese = "".join(_CHINESE.findall(plain))
     if _HAN.search(chinese) is None:
@@ -200,6 +213,7 @@ def _parts(name: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _fits(one: str, other: str) -> bool:
+    """Return True if two Chinese names match; `*` matches any character."""
     if "*" not in one + other:
         return one == other
     if len(one) != len(other):
@@ -209,12 +223,13 @@ def _fits(one: str, other: str) -> bool:
 
 
 def bare_phone(phone: str) -> str:
-    """The digits that a number is known by, whether its country code is written or not."""
+    """Return the last 11 digits of a phone number, without the country code of a Chinese mobile number."""
     digits = "".join(character for character in phone if character.isdigit())
     return digits[-_PHONE_DIGITS:]
 
 
 def phones_agree(one: str | None, other: str | None) -> bool:
+    """Return True if both numbers have the same digits, with or without a country code."""
     if one is None or other is None:
         return False
     mine, theirs = bare_phone(one), bare_phone(other)
@@ -222,14 +237,16 @@ def phones_agree(one: str | None, other: str | None) -> bool:
 
 
 class PairDecision(StrEnum):
+    """Whether two entries are the same person."""
+
     SAME = "same"
     DIFFERENT = "different"
 
 
 def mask_name(name: str) -> str:
-    """A name that its holder recognises and nobody else can look up: 王小明 is 王**, Anna Berg is A*** B***.
+    """Mask a name so that only its holder recognises it: 王小明 becomes 王**, Anna Berg becomes A*** B***.
 
-    The number of asterisks of a Latin name says nothing of its length.
+    The number of asterisks does not show the length of a Latin name.
     """
     words = name.split()
     return " ".join(
@@ -239,25 +256,27 @@ def mask_name(name: str) -> str:
 
 
 def is_valid(*, today: date, valid_until: date, revoked_at: datetime | None) -> bool:
-    """Its last day included; a revoked one never."""
+    """Return True until the end of the last valid day, unless the certificate is revoked."""
     return revoked_at is None and today <= valid_until
 
 
 WORTHWHILE_AFTER_MONTHS: Final = 3
-"""IFRC guidelines; PAD trial: skills are worse after 3 months and poor after 6."""
+"""IFRC guidelines and the PAD trial: skills decline after 3 months and are poor after 6."""
 
 
 class Refresher(StrEnum):
+    """How urgently a person should practise again."""
+
     SUGGESTED = "suggested"
-    """It would do good, and there is still time."""
+    """Practice would help, but the course's refresher term has not ended."""
     DUE = "due"
-    """The course's own term is over."""
+    """The course's refresher term has ended."""
 
 
 def refresher(*, practised_on: date, refresher_months: int, today: date) -> Refresher | None:
-    """What is suggested to somebody who last practised then; None: nothing yet.
+    """Return which refresher to suggest for someone who last practised on that day; None for none.
 
-    The card's validity is another matter: it is not asked.
+    The validity of the certificate does not matter.
     """
     if today >= months_after(practised_on, refresher_months):
         return Refresher.DUE

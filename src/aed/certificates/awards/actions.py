@@ -1,4 +1,4 @@
-"""TODO."""
+"""Revoke certificates awarded here."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from aed.training.permissions import require_trainer
 
 
 def revoke_awarded(session: Session, who: Viewer, number: str, *, why: str, at: datetime) -> Certificate:
-    """The certificate with that number is valid no more; for who runs the training that awarded it.
+    """Revoke a certificate by its number; for those who run the training that awarded it.
 
-    Revoking twice changes nothing. Raises NotFound, NotSignedIn, NotAllowed.
+    Revoking twice changes nothing. Raises NotFound, NotSignedIn or NotAllowed.
     """
     found = certificates.awarded(session, number)
     require_trainer(who, found.estate_id, found.region_id)

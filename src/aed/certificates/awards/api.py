@@ -1,4 +1,4 @@
-"""Routes of papers: certificates and attendance sheets as PDF, and the check that anyone can make."""
+"""Routes for certificates: PDF, public check, expiry, refreshers and revocation."""
 
 from __future__ import annotations
 
@@ -51,8 +51,11 @@ def get_certificate_pdf(
     address: PublicAddress,
     number: PrintedNumber,
 ) -> Response:
-    """The certificate to print, in Chinese and English, with a code by which anyone can check it. For its
-    holder, and for those who run the training that awarded it."""
+    """Download a certificate as PDF, in Chinese and English.
+
+    It carries a QR code with which anyone can check it. For its holder and those who run the training that
+    awarded it.
+    """
     paper = queries.on_paper(session, viewer, number)
     token = signed(signing_keys(settings), Purpose.CERTIFICATE, paper.number)
     return pdf_response(certificate_pdf(paper, address=f"{address}{CHECK}{token}"), f"{paper.number}.pdf")
@@ -68,8 +71,11 @@ def check_certificate(
     ],
     response: Response,
 ) -> PublicCertificateOut | Response:
-    """Whether the certificate with this code is valid today, whose it is (masked), and until when: for anyone
-    who scans it, as a page for a browser. A code that is forged or was altered is not valid."""
+    """Check a certificate by its QR code.
+
+    Returns whether it is valid today, the masked holder, and the last valid day. Public; browsers get a
+    page. A forged or altered code is reported as not valid.
+    """
     checked = _checked(session, settings, token)
     if wants_page:
         page = certificate_page(
@@ -82,12 +88,15 @@ def check_certificate(
 
 
 def _checked(session: ReadSession, settings: SettingsDep, token: str) -> PublicCertificateOut:
+    """Return the public data of the certificate in a token; not valid if the token or certificate is
+    unknown.
+    """
     number = opened(signing_keys(settings), Purpose.CERTIFICATE, token)
     if number is None:
         return _NOTHING
     try:
         found = queries.by_number(session, number)
-    except NotFound:  # signed by us, and yet gone, such as after a backup from before was restored
+    except NotFound:  # correctly signed but missing, for example after an older backup was restored
         return _NOTHING
     today = clock.now().astimezone(ZoneInfo(found.time_zone)).date()
     return PublicCertificateOut(
@@ -99,8 +108,10 @@ def _checked(session: ReadSession, settings: SettingsDep, token: str) -> PublicC
 
 @router.get("/certificates/jwks.json")
 def get_signing_keys(settings: SettingsDep) -> PublicKeysOut:
-    """The public keys of the codes on certificates, for who wants to check that they are of this network
-    without asking it. Whether one was revoked is known only here."""
+    """Get the public keys that sign certificate codes.
+
+    Third parties can verify codes with them offline. Revocation can only be checked online.
+    """
     return PublicKeysOut.model_validate(public_keys(signing_keys(settings)))
 
 
@@ -134,8 +145,10 @@ def list_lapsing_certificates(
     limit: Limit = 100,
     cursor: LapsingCursor = None,
 ) -> LapsingPage:
-    """Whose certificate runs out soon and was not renewed, the first first. Of those whom you may enrol or
-    train, and your own."""
+    """List certificates that expire soon and have not been renewed, soonest first.
+
+    Covers your own and those of people whom you may enrol or train.
+    """
     require_write(viewer)
     today = clock.now().date()
     after = None
@@ -164,8 +177,11 @@ def list_lapsing_certificates(
 def list_refreshers(
     session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: RefresherCursor = None
 ) -> RefresherPage:
-    """Who should practise again, the longest without practice first: skills fade after three to six months,
-    whatever the card says. Of those whom you may enrol or train, and yourself."""
+    """List people who should practise again, longest without practice first.
+
+    Skills decline within three to six months, even while the certificate is valid. Covers you and the people
+    whom you may enrol or train.
+    """
     require_write(viewer)
     after = None
     if cursor is not None:
@@ -180,6 +196,7 @@ def list_refreshers(
 
 
 def _day_in(text: str) -> date:
+    """Parse a date in a cursor. Raise InvalidInput if it is malformed."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -188,8 +205,11 @@ def _day_in(text: str) -> date:
 
 @router.get("/certificates/{number}")
 def verify_certificate(session: ReadSession, number: Number, response: Response) -> CertificateOut:
-    """Whether the certificate with this number is valid today, whose it is (masked), and until when. The same
-    for everyone who has the number, and nothing more."""
+    """Check a certificate by its number.
+
+    Returns whether it is valid today, the masked holder, and the last valid day. Public, for anyone who has
+    the number.
+    """
     found = queries.by_number(session, number)
     today = clock.now().astimezone(ZoneInfo(found.time_zone)).date()
     response.headers["Cache-Control"] = "no-store"  # a revocation shows at once
@@ -208,6 +228,6 @@ def revoke_certificate(
     number: Number,
     why: Annotated[Why, Query(description="Kept, and told to nobody else")] = "Awarded by mistake.",
 ) -> None:
-    """Revokes a certificate; for those who run the training that awarded it."""
+    """Revoke a certificate. For those who run the training that awarded it."""
     require_write(viewer)
     actions.revoke_awarded(session, viewer, number, why=why, at=clock.now())

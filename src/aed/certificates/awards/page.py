@@ -1,4 +1,4 @@
-"""TODO."""
+"""The HTML page that shows the result of a certificate check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aed.training.attendance.pages import centred_page
 
 
 def certificate_page(*, is_valid: bool, holder: str | None, valid_until: date | None) -> Page:
-    """Valid or not valid; whose it is, masked, and until when, unless nothing is known of it."""
+    """Return the page: valid or not, and if known the masked holder and the last valid day."""
     mark = '<p class="mark yes">有效 Valid</p>' if is_valid else '<p class="mark no">无效 Not valid</p>'
     rest = (
         "<p>此码不是本网络签发的证书，或已被改动。</p>"

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Certificates as PDF, in Chinese and English. The layout is in `certificate.typ`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ TITLES: Final[Mapping[CertificateKind, tuple[str, str]]] = {
 
 
 def certificate_pdf(about: OnPaper, *, address: str) -> bytes:
-    """The certificate, with `address` as the code by which anyone checks it. Asked again: the same bytes.
+    """Return the certificate as PDF, with `address` as the QR code for checking it.
 
-    Raises PaperNotMade.
+    The same input gives the same bytes. Raises PaperNotMade if typesetting fails.
     """
     title_zh, title_en = TITLES[about.kind]
     issued_on = about.issued_on or about.valid_until
@@ -55,4 +55,4 @@ _MONTHS: Final = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
-"""strftime would ask the machine's language."""
+"""English names, because strftime depends on the locale."""

@@ -1,4 +1,4 @@
-"""Certificates: whether one is valid, which run out soon, and who should practise again."""
+"""Certificates: validity, upcoming expiry, and refreshers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from aed.training.rules import AttendanceState
 
 
 class Shown(NamedTuple):
-    """A certificate with whose it is, and the time zone in which its days are counted."""
+    """A certificate, its holder, and the time zone in which its days count."""
 
     number: str
     name: str
@@ -34,9 +34,9 @@ class Shown(NamedTuple):
 
 
 def by_number(session: Session, number: str) -> Shown:
-    """The certificate that was awarded with that number. Raises NotFound.
+    """Return the certificate awarded here with that number. Raise NotFound if there is none.
 
-    visibility: for anyone who holds the number, which cannot be made up; masked before it is told.
+    visibility: for anyone who has the number, which cannot be guessed; the caller masks the name.
     """
     found = session.execute(
         select(
@@ -56,15 +56,17 @@ def by_number(session: Session, number: str) -> Shown:
 
 
 class Awarded(NamedTuple):
+    """A certificate, with the estate and region of the session that awarded it."""
+
     certificate: Certificate
     estate_id: int | None
     region_id: int
 
 
 def awarded(session: Session, number: str) -> Awarded:
-    """The same to be revoked, with whose training awarded it. Raises NotFound.
+    """Return the certificate with the estate and region that awarded it. Raise NotFound if there is none.
 
-    visibility: for `actions`, which asks whether the caller ran that training.
+    visibility: for `actions`, which checks that the caller runs that training.
     """
     found = session.execute(
         select(Certificate, TrainingSession.estate_id, TrainingSession.region_id)
@@ -79,7 +81,7 @@ def awarded(session: Session, number: str) -> Awarded:
 
 
 class OnPaper(NamedTuple):
-    """What a certificate says on paper, and for whom it is."""
+    """The content of a printed certificate, and its holder."""
 
     number: str
     name: str
@@ -96,10 +98,11 @@ class OnPaper(NamedTuple):
 
 
 def on_paper(session: Session, viewer: Viewer, number: str) -> OnPaper:
-    """The certificate that was awarded with that number, for its holder and for who runs the training that
-    awarded it. Raises NotFound, NotSignedIn, NotAllowed, and Conflict for one that was revoked.
+    """Return the printed content of a certificate, for its holder and those who run the training.
 
-    visibility: asked of the viewer once it is known whose it is.
+    Raises NotFound, NotSignedIn or NotAllowed, and Conflict for a revoked certificate.
+
+    visibility: checked in this function once the holder is known.
     """
     if not viewer.is_signed_in:
         raise NotSignedIn("A certificate on paper is for its holder: sign in, or send a token.")
@@ -141,7 +144,7 @@ def on_paper(session: Session, viewer: Viewer, number: str) -> OnPaper:
 
 
 class Lapsing(NamedTuple):
-    """The last certificate of its kind that a person holds, and it runs out soon."""
+    """A person's last certificate of one kind, which expires soon."""
 
     responder_id: int
     name: str
@@ -152,7 +155,7 @@ class Lapsing(NamedTuple):
 
 
 class AfterLapsing(NamedTuple):
-    """The last of the page before."""
+    """Cursor: the last row of the previous page."""
 
     valid_until: date
     responder_id: int
@@ -168,9 +171,9 @@ def lapsing(
     limit: int | None = None,
     after: AfterLapsing | None = None,
 ) -> Sequence[Lapsing]:
-    """Whose last certificate of a kind runs out from today on within so many days, the first first.
+    """Return people whose last certificate of a kind expires within that many days, soonest first.
 
-    Whoever renewed it already is not among them; nor are certificates that ran out before.
+    Excludes certificates that have been renewed and those that expired before today.
     """
     last = func.max(Certificate.valid_until)
     statement = (
@@ -203,7 +206,7 @@ def lapsing(
 
 
 class ToRefresh(NamedTuple):
-    """Somebody whose skills fade."""
+    """A person who should practise again."""
 
     person_id: int
     name: str
@@ -214,7 +217,7 @@ class ToRefresh(NamedTuple):
 
 
 class AfterRefresh(NamedTuple):
-    """The last of the page before."""
+    """Cursor: the last row of the previous page."""
 
     practised_on: date
     person_id: int
@@ -229,10 +232,10 @@ def to_refresh(
     limit: int | None = None,
     after: AfterRefresh | None = None,
 ) -> list[ToRefresh]:
-    """Who passed a course with a refresher term and has not practised since, the longest first.
+    """Return people who passed a course and should practise again, longest without practice first.
 
-    Attending the course again counts as practice, and so does attending one that builds on it. The day is
-    that of the session's end in UTC.
+    Attending the course again counts as practice, and so does attending a course that requires it. The date
+    is that of the session's end in UTC.
     """
     counts_for = union_all(
         select(Course.id.label("course_id"), Course.id.label("by_id")),
@@ -273,7 +276,7 @@ def to_refresh(
         .where(Course.refresher_months.is_not(None))
         .order_by(practised.c.ended_at, Person.id)
     )
-    if after is not None:  # those of its day are told apart below
+    if after is not None:  # rows of the same day are filtered below
         statement = statement.where(practised.c.ended_at >= datetime.combine(after.practised_on, time(), UTC))
     found = []
     for person_id, name, phone, course, ended_at, months in session.execute(statement):
@@ -286,4 +289,5 @@ def to_refresh(
 
 
 def _in_order(each: ToRefresh) -> AfterRefresh:
+    """Return the sort key of a row."""
     return AfterRefresh(each.practised_on, each.person_id, each.course)

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Response schemas of certificates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aed.responders.rules import CertificateKind
 
 
 class LapsingOut(BaseModel):
-    """The last certificate of its kind that somebody holds, and it runs out soon."""
+    """A person's last certificate of one kind, which expires soon."""
 
     name: str
     phone: str | None
@@ -24,12 +24,14 @@ class LapsingOut(BaseModel):
 
 
 class LapsingPage(BaseModel):
+    """A page of certificates that expire soon."""
+
     certificates: list[LapsingOut]
     next: str | None = Field(description="The cursor of the page that follows")
 
 
 class RefresherOut(BaseModel):
-    """Somebody whose skills fade, whatever the card says."""
+    """A person who should practise again, whether or not their certificate is valid."""
 
     person_id: Id
     name: str
@@ -40,12 +42,14 @@ class RefresherOut(BaseModel):
 
 
 class RefresherPage(BaseModel):
+    """A page of people who should practise again."""
+
     refreshers: list[RefresherOut]
     next: str | None = Field(description="The cursor of the page that follows")
 
 
 class CertificateOut(BaseModel):
-    """All that a stranger is told who holds its number."""
+    """The public data of a certificate, for anyone who has its number."""
 
     number: str
     is_valid: bool
@@ -54,7 +58,7 @@ class CertificateOut(BaseModel):
 
 
 class PublicCertificateOut(BaseModel):
-    """All that anyone is told who scans the code of a certificate."""
+    """The public data of a certificate, for anyone who scans its code."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -1,4 +1,4 @@
-"""Finding people who may be one, and doing what a person decided about two of them."""
+"""Find possible duplicate people, and apply the decision about a pair."""
 
 from __future__ import annotations
 
@@ -36,16 +36,18 @@ from aed.training.models import Enrolment
 from aed.training.rules import ACTIVE_STATES, EnrolmentState
 
 SCORED_AT_ONCE = 500
+"""Batch size."""
 
 
 def find_pairs(session: Session, *, at: datetime) -> int:
-    """Likely pairs that nobody has been asked about wait for a person from now on; how many they are.
+    """Find new likely duplicates, queue them for a decision, and return their number.
 
-    1. Candidates: two people who share a number, a certificate, an estate and a name, or a name and the end
-       of an identity number.
-    2. The likely ones among them, by `rules.likeness`. A pair that was decided is never asked about again.
+    1. Collect candidates: two people who share a phone number, a certificate number, an estate and a name,
+       or a name and the end of an identity number.
+    2. Keep the likely ones, scored by `rules.likeness`. Pairs that are known already, decided or not, are
+       skipped.
 
-    visibility: for the timetable, and the network's administrator.
+    visibility: for the scheduler and network administrators.
     """
     known = queries.known_pairs(session)
     candidates = (
@@ -89,11 +91,13 @@ def decide_pair(
     keep_id: int | None = None,
     at: datetime,
 ) -> PersonPair:
-    """The two are one person, for whom `keep_id` (else the older entry) stands; or they are two, and nobody
-    is asked about it again. Deciding the same twice changes nothing.
+    """Decide whether a pair is one person or two. Repeating the same decision changes nothing.
 
-    Raises NotSignedIn, NotFound, InvalidInput for somebody who is neither, Conflict for a pair that was
-    decided otherwise or whose people are no longer two.
+    For the same person, merge the other entry into `keep_id` (default: the older entry). For different
+    people, the pair is not suggested again.
+
+    Raises NotSignedIn or NotFound; InvalidInput if `keep_id` is not in the pair; Conflict if the pair was
+    decided otherwise, or if one of them has been merged into another entry.
     """
     if not who.is_signed_in:
         raise NotSignedIn("This is for who runs the training of both people: send a token, or sign in.")
@@ -118,7 +122,7 @@ def decide_pair(
     session.flush()
     if decision is PairDecision.SAME:
         gone = pair.second_id if kept_id == pair.first_id else pair.first_id
-        session.execute(  # whether the other is a third one is asked of the kept one, when it is found again
+        session.execute(  # the next search compares third people with the kept entry
             delete(PersonPair).where(
                 PersonPair.decision.is_(None), or_(PersonPair.first_id == gone, PersonPair.second_id == gone)
             )
@@ -129,37 +133,36 @@ def decide_pair(
 STAYS: Final = frozenset(
     {
         ("people", "joined_into_id"),
-        ("person_changes", "person_id"),  # a history is of the entry that it happened to; both are shown
+        ("person_changes", "person_id"),  # history stays with its entry; both are shown
         ("person_pairs", "first_id"),
         ("person_pairs", "second_id"),
         ("person_pairs", "kept_id"),
         ("sign_ins", "person_id"),  # they have ended
     }
 )
-"""Columns that go on naming the entry that was joined."""
+"""Columns that keep naming the merged entry."""
 BY_HAND: Final = frozenset(
     {("accounts", "person_id"), ("role_grants", "person_id"), ("enrolments", "person_id")}
 )
-"""Where two rows may clash, see below. Every other column that names a person is given to the kept one."""
+"""Columns in which rows of both entries can conflict, with a function each below. In all other columns that
+name a person, the kept entry replaces the merged one.
+"""
 
 
 def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, at: datetime) -> None:
-    """`kept` stands for both from now on; the other's entry stays, and says so.
+    """Merge `other` into `kept`. The other entry remains, marked as merged.
 
-    1. The account: the other's where the kept one has none; else the kept one's remains, and every sign-in of
-       the other ends. Its number stands in the history, masked.
-    2. Roles: each once. Enrolments: where both are on one roster, the earlier place remains, and the later is
-       withdrawn, so that it goes to whoever waits.
-    3. Everything else that names the other names the kept one; what there can be once of a person, such as
-       a calendar's address, stays with the other's entry where the kept one has it too. Of consents one word
-       counts, see there.
-    4. Somebody may be called once: of two entries of responders the kept person's remains, with the
-       certificates and places of both.
+    1. Account: take over the other's if `kept` has none; otherwise delete it. All sign-ins of the other end.
+       The history holds its masked number.
+    2. Roles: keep one of each. Enrolments: if both are on one roster, keep the earlier place, withdraw the
+       later and offer its place to the waiting list.
+    3. Other rows that name `other`: name `kept` instead. Where only one row per person is allowed and `kept`
+       has one, the other's row stays as it is. Consents are merged by `merge_consents`.
+    4. Responder entries: keep one, with the certificates and places of both.
 
-    Raises Conflict where one of them has been joined to somebody meanwhile. Whoever calls has seen to it that
-    `who` may.
+    Raises Conflict if either entry has already been merged. The caller must have checked permission.
 
-    visibility: for whoever answers for both.
+    visibility: for those responsible for both people.
     """
     for person in (kept, other):
         if person.joined_into_id is not None:
@@ -175,7 +178,7 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
     for each in _columns_that_name_people():
         _hand_over(session, each, kept, other)
     other.joined_into_id = kept.id
-    session.execute(  # who was joined to the other before is the kept one too
+    session.execute(  # entries merged into the other before now point to the kept one
         update(Person).where(Person.joined_into_id == other.id).values(joined_into_id=kept.id)
     )
     _join_responders(session, who, kept, at=at)
@@ -190,7 +193,7 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
 
 
 def _columns_that_name_people() -> Iterator[Column[Any]]:
-    """Foreign keys to people that are moved as they are, of every table there is: none is forgotten."""
+    """Yield every foreign key to people, in all tables, that is not in STAYS or BY_HAND."""
     for found in Table.metadata.sorted_tables:
         for key in found.foreign_keys:
             name = (found.name, key.parent.name)
@@ -199,9 +202,9 @@ def _columns_that_name_people() -> Iterator[Column[Any]]:
 
 
 def _hand_over(session: Session, column: Column[Any], kept: Person, other: Person) -> None:
-    """The rows that name the other name the kept one.
+    """Make the rows that name `other` in this column name `kept`.
 
-    visibility: for whoever answers for both.
+    visibility: for those responsible for both people.
     """
     everything = update(column.table).values({column.name: kept.id})
     everything = everything.execution_options(synchronize_session=False)
@@ -213,12 +216,12 @@ def _hand_over(session: Session, column: Column[Any], kept: Person, other: Perso
     keys = list(table.primary_key.columns)
     for row in session.execute(select(*keys).where(column == other.id)).all():
         this = and_(*(key == value for key, value in zip(keys, row, strict=True)))
-        with suppress(IntegrityError), session.begin_nested():  # the kept one has it: this one stays
+        with suppress(IntegrityError), session.begin_nested():  # on a conflict the row stays as it is
             session.execute(everything.where(this))
 
 
 def _is_once(column: Column[Any]) -> bool:
-    """Whether the database holds some rows to one for each person."""
+    """Return True if a unique constraint or index includes the column."""
     table = column.table
     assert isinstance(table, SqlTable)
     unique = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
@@ -237,7 +240,10 @@ def _is_once(column: Column[Any]) -> bool:
 def _join_accounts(
     session: Session, kept: Person, other: Person, fields: dict[str, Any], *, at: datetime
 ) -> None:
-    """visibility: for whoever answers for both."""
+    """Merge the accounts, and end all sign-ins of `other`.
+
+    visibility: for those responsible for both people.
+    """
     end_sessions(session, other.id, at=at)
     theirs = session.get(Account, other.id)
     if theirs is None:
@@ -255,7 +261,10 @@ def _join_accounts(
 
 
 def _join_roles(session: Session, who: Viewer, kept: Person, other: Person, *, at: datetime) -> None:
-    """visibility: for whoever answers for both."""
+    """Give the roles of `other` to `kept`; revoke those that `kept` has already.
+
+    visibility: for those responsible for both people.
+    """
     mine = {
         (each.role, each.region_id, each.estate_id)
         for each in session.scalars(
@@ -272,7 +281,10 @@ def _join_roles(session: Session, who: Viewer, kept: Person, other: Person, *, a
 
 
 def _join_enrolments(session: Session, who: Viewer, kept: Person, other: Person, *, at: datetime) -> None:
-    """visibility: for whoever answers for both."""
+    """Give the enrolments of `other` to `kept`; withdraw the later one of two in the same session.
+
+    visibility: for those responsible for both people.
+    """
     theirs = session.scalars(
         select(Enrolment).where(Enrolment.person_id == other.id).order_by(Enrolment.session_id, Enrolment.id)
     ).all()
@@ -301,7 +313,10 @@ def _join_enrolments(session: Session, who: Viewer, kept: Person, other: Person,
 
 
 def _join_responders(session: Session, who: Viewer, kept: Person, *, at: datetime) -> None:
-    """visibility: for whoever answers for both."""
+    """Merge several responder entries of one person into one, preferring an active one.
+
+    visibility: for those responsible for both people.
+    """
     mine = session.scalars(
         select(Responder)
         .where(Responder.person_id == kept.id, Responder.joined_into_id.is_(None))
@@ -317,9 +332,7 @@ def _join_responders(session: Session, who: Viewer, kept: Person, *, at: datetim
         ).all():
             certificate.responder_id = stays.id
             record_amendment(session, who, certificate, at=at)
-        if (
-            each.state is ResponderState.ACTIVE
-        ):  # where a person may be found; of one who left it counts no more
+        if each.state is ResponderState.ACTIVE:  # places of withdrawn responders are not used
             session.execute(
                 update(ResponderPlace)
                 .where(ResponderPlace.responder_id == each.id)

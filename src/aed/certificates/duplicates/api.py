@@ -1,4 +1,4 @@
-"""TODO."""
+"""Routes for possible duplicate people."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def list_duplicate_people(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> PersonPairsPage:
-    """People who may be one person, and why, of those whose region's training you run."""
+    """List possible duplicates, with reasons, among people of the regions whose training you run."""
     require_write(viewer)
     found = pair_queries.pairs(
         session, viewer, limit=limit + 1, after_id=cursor_id(cursor), also_decided=also_decided
@@ -41,7 +41,7 @@ def list_duplicate_people(
 
 @router.get("/person-pairs/{pair_id}")
 def get_duplicate_people(session: ReadSession, viewer: ViewerDep, pair_id: PairId) -> PersonPairOut:
-    """One pair."""
+    """Get a pair of possible duplicates."""
     require_write(viewer)
     return PersonPairOut.of(pair_queries.pair(session, viewer, pair_id))
 
@@ -50,8 +50,11 @@ def get_duplicate_people(session: ReadSession, viewer: ViewerDep, pair_id: PairI
 def decide_duplicate_people(
     session: WriteSession, viewer: ViewerDep, pair_id: PairId, given: PairDecisionIn
 ) -> PersonPairOut:
-    """Says that the two are one person, or two. What is one's is then the other's: certificates, enrolments,
-    roles, history. It is remembered, and never done without somebody who says so."""
+    """Decide whether two entries are the same person.
+
+    If so, they are merged: certificates, enrolments, roles and history. The decision is stored. Entries are
+    never merged automatically.
+    """
     require_write(viewer)
     pair = actions.decide_pair(
         session, viewer, pair_id, given.decision, keep_id=given.keep_id, at=clock.now()

@@ -1,6 +1,6 @@
-"""People who may be one: candidates from what two of them share, and the pairs that a person is asked about.
+"""Possible duplicate people: candidates by shared data, and the pairs for which a decision is needed.
 
-What is compared of a telephone stands in `by_phone` and `told_of_people` alone.
+Only `by_phone` and `visible_people` read phone numbers.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from aed.training.models import Enrolment, TrainingSession
 from aed.training.permissions import RUN_IN_REGIONS
 
 LARGEST_BLOCK: Final = 50
-"""More people than that with one number share an office's, not a person's."""
+"""If more people share a key, such as the phone number of an office, it is ignored."""
 
 type Pair = tuple[int, int]
-"""Two people's ids, the smaller first."""
+"""Two person ids, the smaller one first."""
 
 
 def is_somebody() -> ColumnElement[bool]:
-    """An entry of its own: neither joined to another, nor erased.
+    """Return a condition: the entry is neither merged into another nor erased.
 
-    visibility: it is a predicate itself.
+    visibility: this is itself a condition.
     """
     return and_(Person.joined_into_id.is_(None), Person.erased_at.is_(None))
 
 
 def by_phone(session: Session) -> Iterator[Pair]:
-    """People whose numbers have the same digits.
+    """Yield pairs of people whose phone numbers have the same digits.
 
-    visibility: for the timetable; pairs of ids alone.
+    visibility: for the scheduler; ids only.
     """
     people = select(Person.id, Person.phone).where(Person.phone.is_not(None), is_somebody())
     yield from _pairs((bare_phone(row.phone), row.id) for row in session.execute(people).yield_per(10_000))
 
 
 def by_certificate(session: Session) -> Iterator[Pair]:
-    """People with a certificate of the same issuer and number.
+    """Yield pairs of people with a certificate of the same issuer and number.
 
-    visibility: for the timetable; pairs of ids alone.
+    visibility: for the scheduler; ids only.
     """
     mine, other = aliased(Certificate), aliased(Certificate)
     of_mine, of_other = aliased(Responder), aliased(Responder)
@@ -70,9 +70,9 @@ def by_certificate(session: Session) -> Iterator[Pair]:
 
 
 def by_name_at_home(session: Session) -> Iterator[Pair]:
-    """People of one estate with names that may be one.
+    """Yield pairs of people of one estate whose names agree.
 
-    visibility: for the timetable; pairs of ids alone.
+    visibility: for the scheduler; ids only.
     """
     called, learning = (
         select(of.estate_id, Person.name, Person.id)
@@ -85,9 +85,9 @@ def by_name_at_home(session: Session) -> Iterator[Pair]:
 
 
 def by_holder_id(session: Session) -> Iterator[Pair]:
-    """People whose certificates show the same end of an identity number, and whose names may be one.
+    """Yield pairs of people whose names agree and whose identity numbers have the same last four characters.
 
-    visibility: for the timetable; pairs of ids alone.
+    visibility: for the scheduler; ids only.
     """
     people = (
         select(Certificate.holder_id, Person.name, Person.id)
@@ -100,6 +100,7 @@ def by_holder_id(session: Session) -> Iterator[Pair]:
 
 
 def _pairs(keyed: Iterator[tuple[str, int]]) -> Iterator[Pair]:
+    """Yield all pairs of people with the same key; ignore keys that are very short or very common."""
     blocks: dict[str, set[int]] = defaultdict(set)
     for key, person_id in keyed:
         if len(key.strip()) >= 4:
@@ -110,9 +111,9 @@ def _pairs(keyed: Iterator[tuple[str, int]]) -> Iterator[Pair]:
 
 
 def visible_people(session: Session, ids: Collection[int]) -> dict[int, DuplicateCandidate]:
-    """What is known of each that another may share.
+    """Return the data of each person that is compared, by id.
 
-    visibility: for the timetable.
+    visibility: for the scheduler.
     """
     certificates: dict[int, set[tuple[str, str]]] = defaultdict(set)
     holder_ids: dict[int, list[str]] = defaultdict(list)
@@ -149,7 +150,10 @@ def visible_people(session: Session, ids: Collection[int]) -> dict[int, Duplicat
 
 
 def known_pairs(session: Session) -> set[Pair]:
-    """visibility: for the timetable; pairs of ids alone."""
+    """Return all stored pairs, decided or not.
+
+    visibility: for the scheduler; ids only.
+    """
     return {
         (row.first_id, row.second_id)
         for row in session.execute(select(PersonPair.first_id, PersonPair.second_id))
@@ -157,11 +161,12 @@ def known_pairs(session: Session) -> set[Pair]:
 
 
 def answers_for(viewer: Viewer, person_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
-    """People for whom the viewer answers: an administrator of the network for all; who runs the training of a
-    region, or administers it, for those who may be called or learn there. Names and numbers are compared, so
-    nobody else is asked.
+    """Return a condition: the viewer is responsible for the person.
 
-    visibility: it is a predicate itself.
+    Network administrators are responsible for everyone; training officers and administrators of a region for
+    its responders and learners. Others are excluded, because deciding shows names and phone numbers.
+
+    visibility: this is itself a condition.
     """
     if Scope.WRITE not in viewer.scopes:
         return false()
@@ -189,8 +194,10 @@ def answers_for(viewer: Viewer, person_id: InstrumentedAttribute[int]) -> Column
 def pairs(
     session: Session, viewer: Viewer, *, limit: int, after_id: int = 0, also_decided: bool = False
 ) -> Sequence[PersonPair]:
-    """A page of pairs in order of id, both people loaded; those that wait, unless decided ones are asked for
-    too."""
+    """Return a page of pairs in order of id, with both people loaded.
+
+    Decided pairs are included only with `also_decided`.
+    """
     statement = (
         select(PersonPair)
         .options(joinedload(PersonPair.first), joinedload(PersonPair.second))
@@ -206,7 +213,7 @@ def pairs(
 
 
 def pair(session: Session, viewer: Viewer, pair_id: int) -> PersonPair:
-    """One pair, both people loaded. Raises NotFound when there is none for this viewer."""
+    """Return a pair with both people loaded. Raise NotFound if none is visible to the viewer."""
     found = session.scalar(
         select(PersonPair)
         .options(joinedload(PersonPair.first), joinedload(PersonPair.second))

@@ -1,4 +1,4 @@
-"""Whether two entries of people are likely one person: what speaks for it, what against, and how much."""
+"""Score how likely two person entries are the same person."""
 
 from __future__ import annotations
 
@@ -8,33 +8,36 @@ from typing import Final
 from aed.certificates.rules import ids_agree, names_agree, phones_agree
 
 LIKELY: Final = 0.6
-"""From this score on a person is asked."""
+"""Minimum score of a pair that is submitted for a decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicateCandidate:
-    """What is known of a person that another entry may share."""
+    """The data of a person that is compared."""
 
     name: str
     phone: str | None
     holder_ids: tuple[str, ...] = ()
-    """Masked, as issuers show them."""
+    """Masked identity numbers, as issuers give them."""
     estate_id: int | None = None
     certificates: frozenset[tuple[str, str]] = frozenset()
-    """Issuer and number of each."""
+    """Issuer and number of each certificate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
+    """A score from 0 to 1, with the reasons for it."""
+
     score: float
     reasons: tuple[str, ...]
 
 
 def likeness(one: DuplicateCandidate, other: DuplicateCandidate) -> Likeness:
-    """How likely the two are one person, from 0 to 1, and why.
+    """Return how likely the two are the same person, with reasons.
 
-    The same number of a certificate is as good as certain. A name alone is not enough: in a city hundreds
-    have the same. Two identity numbers that cannot be one are, whatever else agrees, two people.
+    A shared certificate number and matching identity numbers weigh most. A name alone is not enough, because
+    hundreds of people in a city share it. Identity numbers that do not match count strongly against it,
+    whatever else agrees.
     """
     score = 0.0
     reasons: list[str] = []

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Request and response schemas of possible duplicate people."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OneOfTwoOut(BaseModel):
 
 
 class PersonPairOut(BaseModel):
-    """Two entries that may be one person, and what was decided."""
+    """Two entries that may be the same person, and the decision."""
 
     id: Id
     first: OneOfTwoOut
@@ -55,14 +55,14 @@ class PersonPairOut(BaseModel):
 
 
 class PersonPairsPage(BaseModel):
-    """Pairs in order of id; `next` is the cursor of the following page."""
+    """Pairs in order of id; `next` is the cursor of the next page."""
 
     pairs: list[PersonPairOut]
     next: str | None = None
 
 
 class PairDecisionIn(BaseModel):
-    """Whether the two are one person, and who stands for both."""
+    """Whether the two are the same person, and which entry to keep."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"decision": "different"}]})
 

@@ -1,6 +1,6 @@
-"""What an issuer's roster says, taken in batches: its entries are kept, and certificates follow them.
+"""Import an issuer's roster in batches: store its entries and update the certificates that match.
 
-The statements are set-based: of 100,000 rows none is read or written by itself.
+All statements are set-based, so that a roster of 100,000 rows needs no statement per row.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ REVOKED_WHY: Final = "Revoked by its issuer."
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A certificate as a roster tells of it."""
+    """One certificate in a roster file."""
 
     number: str
     name: str
@@ -46,6 +46,7 @@ class Line:
     is_revoked: bool
 
     def said(self) -> IssuerStatement:
+        """Return the line as the issuer's statement."""
         return IssuerStatement(
             Holder(self.name, self.phone, self.holder_id),
             Facts(self.kind, self.issued_on, self.valid_until),
@@ -55,7 +56,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class CheckNotice:
-    """What a roster did to one certificate."""
+    """What a roster changed about one certificate."""
 
     number: str
     certificate_id: int
@@ -67,15 +68,16 @@ class CheckNotice:
 
 @dataclass(slots=True)
 class Effects:
-    """What a roster did to the certificates that are held here."""
+    """What a roster changed about the certificates held here."""
 
     counts: Counter[CheckState] = field(default_factory=Counter)
     not_held: int = 0
-    """Entries of which nobody here holds the certificate; kept, for whoever comes with one."""
+    """Number of entries whose certificate nobody here holds. They are kept for later."""
     told: list[CheckNotice] = field(default_factory=list)
-    """Those that were not simply confirmed, the first thousand."""
+    """The certificates that were not simply confirmed, limited to the first thousand."""
 
     def add(self, told: CheckNotice) -> None:
+        """Count the notice, and keep it unless the certificate was simply confirmed."""
         self.counts[told.state] += 1
         if told.state is not CheckState.CONFIRMED and len(self.told) < _SHOWN:
             self.told.append(told)
@@ -97,12 +99,13 @@ _COMPARED: Final = (
 def take_lines(
     session: Session, who: Viewer, issuer: Issuer, lines: Sequence[Line], effects: Effects, *, at: datetime
 ) -> list[bool | None]:
-    """The lines are kept as the issuer's entries, and the certificates with their numbers follow them.
+    """Store the lines as the issuer's entries, and update the certificates with their numbers.
 
-    For each: True where it is new, False where it says otherwise than the roster before, None where the same.
-    Each number stands once among the lines; the issuer's certificates are linked to it (`link_to_issuer`).
+    Return for each line: True if it is new, False if it differs from the previous roster, None if it is
+    unchanged. Each number occurs once among the lines, and the certificates are linked to the issuer (see
+    `link_to_issuer`).
 
-    visibility: for whoever looks after the issuer; the caller has asked.
+    visibility: for those who manage the issuer; the caller checks.
     """
     outcomes = _keep_entries(session, issuer, lines, at=at)
     by_number = {line.number: line for line in lines}
@@ -121,7 +124,9 @@ def follow(
     *,
     at: datetime,
 ) -> None:
-    """Each certificate is as its issuer says, with what changed kept. Of a disputed one nothing is believed.
+    """Update each certificate to the issuer's statement, and record the changes and checks.
+
+    Disputed certificates take over no data.
 
     visibility: as for `take_lines`.
     """
@@ -156,7 +161,7 @@ def follow(
 
 
 def _ends_of_ids(fields: Mapping[str, Sequence[object]]) -> dict[str, list[str | None]]:
-    """Of identity numbers the history keeps no more than the end; what is known of them lies sealed."""
+    """Return the identity-number changes with only the last two characters, for the change history."""
     return {
         name: [f"…{str(each)[-2:]}" if each is not None else None for each in fields[name]]
         for name in fields.keys() & {"holder_id"}
@@ -164,7 +169,7 @@ def _ends_of_ids(fields: Mapping[str, Sequence[object]]) -> dict[str, list[str |
 
 
 def _as_said(known: Known, said: IssuerStatement, finding: Finding, at: datetime) -> dict[str, Any]:
-    """The columns of a certificate as they are from now on."""
+    """Return the new column values of a certificate."""
     columns: dict[str, Any] = {
         "trust": known.trust,
         "kind": known.kind,
@@ -178,7 +183,7 @@ def _as_said(known: Known, said: IssuerStatement, finding: Finding, at: datetime
         case CheckState.CONFIRMED | CheckState.CORRECTED:
             columns |= {"trust": Trust.VERIFIED, "holder_id": said.holder.holder_id or known.holder_id}
             columns |= {name: getattr(said.facts, name) for name in finding.corrections}
-            if known.revoked_why == REVOKED_WHY:  # which its issuer has taken back
+            if known.revoked_why == REVOKED_WHY:  # the issuer withdrew the revocation
                 columns |= {"revoked_at": None, "revoked_why": None}
         case CheckState.REVOKED if known.revoked_at is None:
             columns |= {"revoked_at": at, "revoked_why": REVOKED_WHY}
@@ -190,6 +195,7 @@ def _as_said(known: Known, said: IssuerStatement, finding: Finding, at: datetime
 def _keep_entries(
     session: Session, issuer: Issuer, lines: Sequence[Line], *, at: datetime
 ) -> list[bool | None]:
+    """Insert or update the entries. Return the outcome of each line as in `take_lines`."""
     before = queries.entries(session, issuer.id, [line.number for line in lines])
     outcomes: list[bool | None] = []
     new: list[dict[str, Any]] = []
@@ -229,12 +235,13 @@ def _keep_entries(
 
 
 def _plain(value: object) -> object:
+    """Return the value in a form that JSON can store."""
     return value.isoformat() if isinstance(value, date) else value if value is None else str(value)
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """How a certificate stands from now on, and why, in a sentence."""
+    """The new verification state of a certificate, with the reason as a sentence."""
 
     certificate_id: int
     issuer_id: int
@@ -245,9 +252,9 @@ class Checked:
 
 
 def put_checks(session: Session, checks: Sequence[Checked], *, at: datetime) -> None:
-    """Each stands as is said; what was said before is gone (the certificate's own history stays).
+    """Replace the checks of these certificates. Their change history is not affected.
 
-    visibility: written, not read.
+    visibility: only writes.
     """
     if not checks:
         return

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The route for the entries of an issuer's rosters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IssuerId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 def list_issuer_entries(
     session: ReadSession, viewer: ViewerDep, issuer_id: IssuerId, limit: Limit = 100, cursor: Cursor = None
 ) -> IssuerEntriesPage:
-    """What the issuer's rosters say, a page at a time. For those who look after it."""
+    """List the entries of an issuer's rosters, one page at a time. For those who manage the issuer."""
     issuer = issuers.issuer(session, issuer_id)
     issuers.require_can_look_after(viewer, issuer.region_id)
     found = roster_queries.entries_page(session, issuer.id, limit=limit + 1, after_id=cursor_id(cursor))

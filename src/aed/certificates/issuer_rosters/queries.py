@@ -1,4 +1,4 @@
-"""What is known of an issuer's certificates: its entries, and who here holds one."""
+"""Entries of issuers' rosters, and the certificates held here that they describe."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aed.responders.rules import Trust
 
 
 class Known(NamedTuple):
-    """A certificate that somebody here holds."""
+    """A certificate held by someone here."""
 
     id: int
     number: str
@@ -43,10 +43,11 @@ class Known(NamedTuple):
 
 
 def held(session: Session, issuer_id: int, numbers: Collection[str]) -> Sequence[Known]:
-    """The certificates with these numbers of that issuer; those too that were awarded here in its name, of
-    which it has the last word.
+    """Return the issuer's certificates with these numbers, including those awarded here in its name.
 
-    visibility: for whoever looks after the issuer, who has asked.
+    The issuer's data takes precedence for those too.
+
+    visibility: for those who manage the issuer; the caller checks.
     """
     found = session.execute(
         select(
@@ -73,7 +74,7 @@ def held(session: Session, issuer_id: int, numbers: Collection[str]) -> Sequence
 
 
 class RosterEntry(NamedTuple):
-    """An entry as the roster before had it."""
+    """A stored roster entry."""
 
     id: int
     number: str
@@ -90,9 +91,9 @@ class RosterEntry(NamedTuple):
 
 
 def entries(session: Session, issuer_id: int, numbers: Collection[str]) -> dict[str, RosterEntry]:
-    """By number.
+    """Return the issuer's entries with these numbers, by number.
 
-    visibility: for whoever looks after the issuer, who has asked.
+    visibility: for those who manage the issuer; the caller checks.
     """
     table = IssuerEntry.__table__.c
     found = session.execute(
@@ -104,9 +105,9 @@ def entries(session: Session, issuer_id: int, numbers: Collection[str]) -> dict[
 
 
 def entries_page(session: Session, issuer_id: int, *, limit: int, after_id: int = 0) -> Sequence[IssuerEntry]:
-    """A page of an issuer's entries in order of id.
+    """Return a page of an issuer's entries in order of id.
 
-    visibility: for whoever looks after the issuer, who has asked.
+    visibility: for those who manage the issuer; the caller checks.
     """
     return session.scalars(
         select(IssuerEntry)
@@ -117,10 +118,11 @@ def entries_page(session: Session, issuer_id: int, *, limit: int, after_id: int 
 
 
 def not_in_the_last_roster(session: Session, issuer_id: int, *, read_at: datetime) -> int:
-    """How many certificates that are believed verified the roster of that moment did not hold. They stay as
-    they are: a roster may be of one year only.
+    """Return how many verified certificates are missing from the roster read at `read_at`.
 
-    visibility: for whoever looks after the issuer, who has asked; a count.
+    They stay verified, because a roster may cover only one year.
+
+    visibility: a count, for those who manage the issuer; the caller checks.
     """
     in_it = select(IssuerEntry.number).where(
         IssuerEntry.issuer_id == issuer_id, IssuerEntry.read_at == read_at

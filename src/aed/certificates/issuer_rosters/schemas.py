@@ -1,4 +1,4 @@
-"""TODO."""
+"""Response schemas of roster entries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aed.issuers.rules import CertificateKind
 
 
 class IssuerEntryOut(BaseModel):
-    """A certificate as its issuer's last roster has it."""
+    """A certificate as in its issuer's latest roster."""
 
     id: Id
     number: str
@@ -36,7 +36,7 @@ class IssuerEntryOut(BaseModel):
 
 
 class IssuerEntriesPage(BaseModel):
-    """Entries in order of id; `next` is the cursor of the following page."""
+    """Entries in order of id; `next` is the cursor of the next page."""
 
     entries: list[IssuerEntryOut]
     next: str | None = None

@@ -1,6 +1,6 @@
-"""Asking an issuer about certificates one by one: what is due is claimed, and each answer is recorded.
+"""Check certificates with issuers one by one: claim those that are due, and record each answer.
 
-The question itself is put by `aed.imports.issuer_checks`, outside of any transaction.
+`aed.imports.issuer_checks` sends the requests, outside any transaction.
 """
 
 from __future__ import annotations
@@ -34,22 +34,23 @@ from aed.responders.models import Certificate
 from aed.responders.rules import Trust
 
 LEASE: Final = timedelta(minutes=10)
-"""Whoever claimed a question and died: so long nobody else asks it."""
+"""How long a claim lasts: if its owner crashes, another process can claim the check after that."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """The issuer could not be asked, or what came is no answer."""
+    """A failed request, or an invalid response of the issuer."""
 
     why: str
-    """A sentence."""
+    """The reason, as a sentence."""
     asked_to_wait: timedelta | None = None
+    """The delay that the server asked for."""
 
 
 def claim(session: Session, issuer_id: int, now: datetime, *, limit: int) -> Sequence[ToAsk]:
-    """What is due of that issuer, and is now this caller's to ask: a second one finds none of it.
+    """Claim the issuer's checks that are due. Concurrent callers never claim the same check.
 
-    visibility: for the timetable.
+    visibility: for the scheduler.
     """
     due = queries.to_ask(session, issuer_id, now, limit=limit)
     claimed = set(
@@ -71,9 +72,11 @@ def claim(session: Session, issuer_id: int, now: datetime, *, limit: int) -> Seq
 def record_answer(
     session: Session, issuer: Issuer, asked: ToAsk, answer: IssuerStatement | None, *, at: datetime
 ) -> CheckState:
-    """The certificate is as the issuer says; None: it knows none with that number.
+    """Apply the issuer's answer to the certificate and return its new state.
 
-    visibility: for the timetable.
+    An `answer` of None means that the issuer has no certificate with that number.
+
+    visibility: for the scheduler.
     """
     _line_is_good(session, issuer.id)
     if answer is None:
@@ -90,7 +93,10 @@ def record_answer(
 def record_no_answer(
     session: Session, issuer: Issuer, asked: ToAsk, failed: NoAnswer, *, at: datetime
 ) -> bool:
-    """It goes on waiting, and says why. True when the issuer is left alone from now on for a while."""
+    """Record a failed request and schedule the next try.
+
+    Return True if requests to the issuer are paused from now on.
+    """
     tries = asked.tries + 1
     again_at = at + pause_after(tries, failed.asked_to_wait)
     said = f"{failed.why} It is asked again at {again_at:%Y-%m-%d %H:%M} UTC."
@@ -113,9 +119,9 @@ def record_no_answer(
 
 
 def give_back(session: Session, issuer: Issuer, asked: Sequence[ToAsk], *, at: datetime) -> None:
-    """Those that were claimed and not asked wait as before, until the issuer is asked again.
+    """Release claimed checks that were not sent, until requests to the issuer resume.
 
-    visibility: for the timetable.
+    visibility: for the scheduler.
     """
     line = session.get(IssuerLine, issuer.id)
     until = line.closed_until if line is not None and line.closed_until is not None else at
@@ -132,18 +138,20 @@ def give_back(session: Session, issuer: Issuer, asked: Sequence[ToAsk], *, at: d
 
 
 def _line_is_good(session: Session, issuer_id: int) -> None:
+    """Reset the failure count of the issuer."""
     session.execute(delete(IssuerLine).where(IssuerLine.issuer_id == issuer_id))
 
 
 FOLLOWED_AT_ONCE = 500
+"""Batch size."""
 
 
 def link_to_issuer(session: Session, issuer: Issuer) -> int:
-    """The certificates on which it is written are the issuer's; how many were linked.
+    """Link certificates that name the issuer in free text, and return the number linked.
 
-    An issuer may have become known, or got a further name, after they came.
+    An issuer may have been added, or given another name, after the certificates were entered.
 
-    visibility: for whoever looks after the issuer, who has asked; and for the timetable.
+    visibility: for those who manage the issuer (the caller checks), and for the scheduler.
     """
     if issuer.state is not IssuerState.ACTIVE:
         return 0
@@ -163,10 +171,11 @@ def link_to_issuer(session: Session, issuer: Issuer) -> int:
 
 
 def begin_checks(session: Session, now: datetime) -> int:
-    """Every certificate of an issuer that can be asked or sends rosters, and that is not verified, waits for
-    it; those that stand in a roster that came before are settled at once. How many began to wait.
+    """Queue a check for every unverified certificate of an issuer that can be queried or sends rosters.
 
-    visibility: for the timetable.
+    Certificates that a past roster contains are settled at once. Return the number of checks queued.
+
+    visibility: for the scheduler.
     """
     begun = 0
     asked = select(Issuer).where(Issuer.verified_by != VerifiedBy.NOTHING, Issuer.state == IssuerState.ACTIVE)
@@ -177,7 +186,10 @@ def begin_checks(session: Session, now: datetime) -> int:
 
 
 def _begin(session: Session, issuer: Issuer, now: datetime) -> int:
-    """visibility: for the timetable."""
+    """Queue checks for the unverified certificates of one issuer, and return their number.
+
+    visibility: for the scheduler.
+    """
     unchecked = (
         select(Certificate.id, Certificate.number)
         .outerjoin(CertificateCheck, CertificateCheck.certificate_id == Certificate.id)
@@ -214,6 +226,7 @@ def _begin(session: Session, issuer: Issuer, now: datetime) -> int:
 
 
 def _waits_for(issuer: Issuer, *, has_number: bool) -> str:
+    """Return a sentence that says what the check waits for."""
     if not has_number:
         return "It has no number, and nobody can be asked about it: give the number on the card."
     if issuer.verified_by is VerifiedBy.QUERY:
@@ -222,7 +235,10 @@ def _waits_for(issuer: Issuer, *, has_number: bool) -> str:
 
 
 def _settle_by_roster(session: Session, issuer: Issuer, numbers: list[str], now: datetime) -> None:
-    """visibility: for the timetable."""
+    """Settle the certificates with these numbers that are in the issuer's stored roster.
+
+    visibility: for the scheduler.
+    """
     entries = rosters.entries(session, issuer.id, numbers)
     known = rosters.held(session, issuer.id, entries)
     pairs = []

@@ -1,4 +1,4 @@
-"""Routes of what issuers say, and of people who may be one."""
+"""Routes for certificate checks."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ def list_certificate_checks(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ChecksPage:
-    """How the verification of certificates stands, and why, of the people whose training you run; and of your
-    own."""
+    """List the verification state of certificates, with the reason.
+
+    Covers your own certificates and those of people whose training you run.
+    """
     require_write(viewer)
     found = check_queries.checks(
         session, viewer, limit=limit + 1, after_id=cursor_id(cursor), issuer_id=issuer_id, state=state

@@ -1,4 +1,4 @@
-"""How the verification of certificates stands, for those who run the training of their holders."""
+"""Certificate checks: their state for viewers, and those that are due for the scheduler."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from aed.training.queries import on_rosters_of
 
 
 class CertificateCheckRow(NamedTuple):
-    """A certificate and how its verification stands."""
+    """A certificate and its verification state."""
 
     certificate_id: int
     issuer: str
@@ -46,7 +46,7 @@ def checks(
     issuer_id: int | None = None,
     state: CheckState | None = None,
 ) -> Sequence[CertificateCheckRow]:
-    """A page of them in order of the certificate's id."""
+    """Return a page of checks visible to the viewer, in order of certificate id."""
     statement = (
         select(
             Certificate.id,
@@ -84,7 +84,7 @@ def checks(
 
 
 class ToAsk(NamedTuple):
-    """A certificate that an issuer is to be asked about."""
+    """A certificate that is due for a check with its issuer."""
 
     certificate_id: int
     number: str
@@ -95,9 +95,9 @@ class ToAsk(NamedTuple):
 
 
 def issuers_to_ask(session: Session, now: datetime) -> Sequence[Issuer]:
-    """Those that can be asked, are not left alone at the moment, and of which something is due.
+    """Return the issuers that can be queried, are not paused, and have checks due.
 
-    visibility: for the timetable.
+    visibility: for the scheduler.
     """
     due = select(CertificateCheck.issuer_id).where(
         CertificateCheck.state == CheckState.WAITING, CertificateCheck.next_try_at <= now
@@ -116,9 +116,9 @@ def issuers_to_ask(session: Session, now: datetime) -> Sequence[Issuer]:
 
 
 def to_ask(session: Session, issuer_id: int, now: datetime, *, limit: int) -> Sequence[ToAsk]:
-    """Those that are due, the first first.
+    """Return the issuer's checks that are due, longest due first.
 
-    visibility: for the timetable.
+    visibility: for the scheduler.
     """
     found = session.execute(
         select(

@@ -1,4 +1,4 @@
-"""What issuers say of certificates, and pairs of people, as they cross the boundary."""
+"""Response schemas of certificate checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aed.responders.rules import Trust
 
 
 class CertificateCheckOut(BaseModel):
-    """A certificate, and how its verification stands."""
+    """A certificate and its verification state."""
 
     certificate_id: Id
     issuer: str
@@ -35,7 +35,7 @@ class CertificateCheckOut(BaseModel):
 
 
 class ChecksPage(BaseModel):
-    """In order of the certificate's id; `next` is the cursor of the following page."""
+    """Checks in order of certificate id; `next` is the cursor of the next page."""
 
     checks: list[CertificateCheckOut]
     next: str | None = None
