@@ -58,9 +58,7 @@ class Policy(Versioned, Table):
     check_days: Mapped[int | None]
     service_months: Mapped[int | None]
     pads_months: Mapped[int | None]
-    """Lifetime of pads without an expiry date; None requires a date. `battery_months` is the same for
-    batteries.
-    """
+    """Lifetime of pads without an expiry date (None requires a date), as `battery_months` for batteries."""
     battery_months: Mapped[int | None]
     asks: Mapped[list[str]]
     """Values of `Question`, in the order in which they are asked."""
@@ -304,9 +302,7 @@ class DueCalendar(Table):
 
 
 class Reminder(Table):
-    """Something that was due on a device when a threshold was passed. Unique, so that the job is
-    idempotent.
-    """
+    """Something that was due on a device when a threshold was passed; created at most once for each."""
 
     __tablename__ = "reminders"
     __table_args__ = (

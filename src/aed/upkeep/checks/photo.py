@@ -1,4 +1,4 @@
-"""Photos as they are kept: of a bounded size, and without what a camera writes into them."""
+"""Re-encoding of uploaded photos: bounded in size and without metadata."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ if TYPE_CHECKING:
 
 MAX_SIDE: Final = 1_600
 MAX_PIXELS: Final = 25_000_000
-"""A phone's photos have 12 million, unless told otherwise; decoded, so many take 100 MB."""
+"""Phone photos usually have 12 million pixels; decoding 25 million takes 100 MB."""
 MAX_PIXELS_OF_WEBP: Final = 12_500_000
-"""Its decoder keeps several pictures of the whole size."""
+"""The WebP decoder holds several full-size copies of the picture."""
 MAX_SCANS: Final = 50
-"""A progressive JPEG has about 10; each is a pass over all pixels, and a file has room for a million."""
+"""A progressive JPEG has about 10 scans; each is a pass over all pixels, and a file could hold a million."""
 QUALITY: Final = 80
 KINDS: Final = ("JPEG", "PNG", "WEBP")
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
+    """A re-encoded photo, with its size in pixels."""
+
     jpeg: bytes
     width: int
     height: int
 
 
 def picture_without_traces(sent: bytes) -> Picture:
-    """The picture painted anew as JPEG, at most LONGEST_SIDE on a side, upright: of place, time, camera and
-    owner nothing is left, nor anything else that was in the file beside the pixels.
+    """Return the photo re-encoded as JPEG, upright, at most MAX_SIDE pixels on each side.
 
-    Raises InvalidInput for what is no whole JPEG, PNG or WebP, or is too large.
+    Only pixels are kept: location, time, camera, owner and all other metadata are dropped. Raises
+    InvalidInput if the file is not a complete JPEG, PNG or WebP, or is too large.
     """
     from PIL import Image, ImageOps  # imported late to save 2 MB
 
@@ -57,7 +59,7 @@ def picture_without_traces(sent: bytes) -> Picture:
 
 
 def _on_white(picture: Image.Image) -> Image.Image:
-    """New pixels, with nothing attached; what was transparent is white."""
+    """Return a copy of the pixels without metadata, with transparent areas made white."""
     from PIL import Image
 
     seen = picture.convert("RGBA")
@@ -67,12 +69,13 @@ def _on_white(picture: Image.Image) -> Image.Image:
 
 
 def _check_size(width: int, height: int, *, most: int = MAX_PIXELS) -> None:
+    """Raise InvalidInput if the picture has more than `most` pixels."""
     if width * height > most:
         raise InvalidInput(f"Such a photo has at most {most // 1_000_000} million pixels.", field="photo")
 
 
 def _check_webp_size(sent: bytes) -> None:
-    """Judge a WebP by its first bytes: its decoder makes room for two whole pictures when it is opened."""
+    """Check the size of a WebP from its header, because opening it allocates two full-size pictures."""
     if sent[:4] != b"RIFF" or sent[8:12] != b"WEBP":
         return
     kind, bits = sent[12:16], int.from_bytes(sent[21:25], "little")

@@ -1,8 +1,8 @@
-"""Photos are decoded in a process of their own, which gives way to everything else.
+"""Decoding of photos in a separate, low-priority process.
 
-A decoder holds Python's interpreter while it makes room for 100 MB and gives it back, for up to 0.1 s at
-once, in which no lookup is answered. Apart, it holds up nobody; nor does one that crashes, or runs out of
-memory.
+The decoder holds Python's global interpreter lock while it allocates and frees 100 MB, for up to 0.1 s at a
+time, during which no lookup is answered. In a separate process it blocks no request, even if it crashes or
+runs out of memory.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ from aed.upkeep.checks.photo import Picture, picture_without_traces
 log = structlog.get_logger("aed")
 
 MAX_SECONDS: Final = 60
-"""The largest photo takes 1 s; at its priority, on a machine that is busy, ten times that."""
+"""Timeout. The largest photo takes 1 s, or about 10 s at low priority on a busy machine."""
 MAX_MEMORY_BYTES: Final = 1_000_000_000
-"""Of addresses, for the largest photo twice over; measured: 450 MB."""
+"""Address space limit: about twice the 450 MB measured for the largest photo."""
 NICENESS: Final = 10
-"""Beside other processes that compute it gets a tenth of a core; at 19 it would starve."""
+"""Gives the process a tenth of a core next to busy processes; at 19 it would get almost none."""
 COMMAND: Final = (sys.executable, "-m", "aed.upkeep.checks.photo_process")
 _REFUSED: Final = 3
-"""The exit status where the sentence on stderr is for whoever sent the photo."""
+"""Exit status meaning that stderr holds the message of an InvalidInput."""
 
 
 def picture_in_subprocess(sent: bytes) -> Picture:
-    """Call `photo.picture_without_traces` in another process. Raises InvalidInput, and TooBusy."""
+    """Run `photo.picture_without_traces` in a subprocess and return its picture.
+
+    Raises InvalidInput if the photo is refused or crashes the decoder, and TooBusy on timeout.
+    """
     try:
         made = subprocess.run(
             COMMAND,
@@ -55,7 +58,10 @@ def picture_in_subprocess(sent: bytes) -> Picture:
 
 
 def main(memory_bytes: int = MAX_MEMORY_BYTES) -> int:
-    """Read a photo from stdin, and write width, height and the JPEG made from it to stdout."""
+    """Read a photo from stdin; write its width, height and re-encoded JPEG to stdout.
+
+    Returns the exit status.
+    """
     with contextlib.suppress(OSError):  # aed.service forbids it; the parent's priority then applies
         os.nice(NICENESS)
     with contextlib.suppress(OSError, ValueError):

@@ -1,4 +1,4 @@
-"""How often a device is looked at, and what a check asks: a policy's words, and what holds by default."""
+"""Rules of checks: policies, questions, and the consequences of the answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ QUESTION_WORDS: Final = {
     Question.ACCESS_AS_DESCRIBED: ("Does one get in as the register says?", "取用方式与登记的一致吗？"),
     Question.PHOTO: ("Take a photo of the front.", "请拍一张正面照片。"),
 }
-"""Each question in English and Chinese."""
+"""Each question: English, Chinese."""
 
 PROBLEMS: Final = {
     Question.STATUS_LIGHT: ("status light", "状态指示灯"),
@@ -39,11 +39,11 @@ PROBLEMS: Final = {
     Question.ACCESS_AS_DESCRIBED: ("how one gets in", "取用方式"),
     Question.PHOTO: ("photo", "照片"),
 }
-"""What is wrong where the answer is no."""
+"""The problem that a no indicates: English, Chinese."""
 GLANCE_ASKS: Final = (Question.STATUS_LIGHT,)
-"""A glance asks no more, whatever the policy."""
+"""The only questions of a glance, whatever the policy."""
 MUST_ASK: Final = frozenset({Question.STATUS_LIGHT, Question.PADS_IN_DATE})
-"""Without these a check cannot say that a device is ready, so every policy asks them."""
+"""Questions that every policy includes, because a check cannot be passed without them."""
 DEFAULT_ASKS: Final = (
     Question.STATUS_LIGHT,
     Question.CABINET,
@@ -58,34 +58,36 @@ DEFAULT_ASKS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How often each kind of check is due (None: never), and how long what is fitted may be used."""
+    """The terms of a policy: check intervals (None means never), questions and consumable lifetimes."""
 
     glance_days: int | None
     check_days: int | None
     service_months: int | None
     asks: tuple[Question, ...]
     pads_months: int | None
-    """For pads and batteries that say no date themselves; None: then one must be given."""
+    """Lifetime of pads without an expiry date (None requires a date), as `battery_months` for batteries."""
     battery_months: int | None
 
 
 DEFAULT: Final = Terms(
     glance_days=1, check_days=30, service_months=12, asks=DEFAULT_ASKS, pads_months=24, battery_months=48
 )
-"""Where no policy is in force: glance daily, check monthly (HartslagNu; Guangzhou), service yearly. Makers
-give pads two to five years and batteries four to five: the shortest of each."""
+"""Terms without a policy: glance daily, check monthly (HartslagNu; Guangzhou), service yearly.
+
+Makers rate pads for two to five years and batteries for four to five; these are the shortest.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a policy is for: an estate, a maker, a maker's model; all None: every device."""
+    """The devices that a policy applies to: an estate, a maker, or a maker's model; by default all."""
 
     estate_id: int | None = None
     maker: str | None = None
     model: str | None = None
 
     def covers(self, other: Scope) -> bool:
-        """Whether a device of `other` falls under it. Makers and models are compared whatever their case."""
+        """Return whether the policy applies to devices of `other`. Ignores the case of maker and model."""
         return (
             self.estate_id in (None, other.estate_id)
             and (self.maker is None or _same(self.maker, other.maker))
@@ -94,8 +96,7 @@ class Scope:
 
     @property
     def closeness(self) -> int:
-        """Of two policies that cover a device the closer one holds: an estate's own word goes first, then the
-        model's, then the maker's."""
+        """The precedence of a policy that covers a device: estate before model before maker."""
         return 4 * (self.estate_id is not None) + 2 * (self.model is not None) + (self.maker is not None)
 
 
@@ -104,18 +105,18 @@ def _same(one: str, other: str | None) -> bool:
 
 
 def closest[P](policies: Iterable[tuple[Scope, P]], device: Scope) -> P | None:
-    """Of the policies that cover the device the closest; None where none does."""
+    """Return the policy with the highest precedence that covers the device, or None."""
     covering = [(scope.closeness, policy) for scope, policy in policies if scope.covers(device)]
     return max(covering, key=lambda pair: pair[0])[1] if covering else None
 
 
 MUST_BE_YES: Final = frozenset({Question.STATUS_LIGHT, Question.PADS_IN_DATE, Question.BATTERY_IN_DATE})
-"""A no to one of these, and the device must not be offered. A no to another is told to its keeper."""
+"""A no to one of these quarantines the device; a no to most others notifies its keepers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A check as it was answered. A question that is not among the answers was not looked at."""
+    """A check as answered. A question without an answer was not examined."""
 
     kind: CheckKind
     answered_at: datetime
@@ -125,34 +126,32 @@ class Answered:
     replaced: frozenset[ConsumableKind]
     recall_is_done: bool = False
     has_had_new_pads: bool = False
-    """Since the device was used last, by an earlier check."""
+    """True if an earlier check has replaced the pads since the device was used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Consequences:
-    """What a check brings about."""
+    """What follows from a check."""
 
     quarantines: tuple[QuarantineReason, ...]
     lifts: frozenset[QuarantineReason]
     is_passed: bool
-    """All of what must be yes was asked and is yes: the device counts as checked on that day."""
+    """True if every required question was asked and answered yes; the device then counts as checked."""
     to_be_told: tuple[Question, ...]
-    """What is wrong and no reason to quarantine."""
+    """Problems to notify keepers of that do not quarantine the device."""
 
 
 def consequences(check: Answered, *, standing: Collection[QuarantineReason]) -> Consequences:
-    """What follows from a check of a device that is quarantined for the reasons in `standing`.
+    """Return what follows from a check of a device quarantined for the reasons `standing`.
 
-    1. Not in its place: missing, and nothing else is known of it.
-    2. Used, unless the pads were replaced on the spot: its pads are gone.
-    3. A no to what must be yes fails the check. A cabinet that does not open is a reason of its own, which a
-       check lifts that opens it.
-    4. A check (no mere glance) that passes lifts what it answers: missing and not returned because it is
-       there, a failed check because it passes now, failed fetches and a cabinet that did not open where one
-       gets in as the register says,
-       used where pads were replaced with this or an earlier check, a recall where what it asks for has been
-       done.
-    A glance lifts nothing: it sees a light through a window.
+    1. A device that is not in its place is quarantined as missing; nothing else follows.
+    2. A used device is quarantined unless its pads were replaced during the check.
+    3. A no to a question in MUST_BE_YES fails the check. A cabinet that does not open is a separate reason.
+    4. A passed check or service lifts: missing, not returned and failed check; failed fetches and a stuck
+       cabinet if access is as described; a stuck cabinet if it opens; used if the pads were replaced by this
+       or an earlier check; a recall if its remedy was done.
+
+    A glance lifts nothing, because it only sees the status light through a window.
     """
     if not check.is_there:
         return Consequences((QuarantineReason.MISSING,), frozenset(), False, ())
@@ -187,7 +186,7 @@ def consequences(check: Answered, *, standing: Collection[QuarantineReason]) -> 
 
 
 def asked_of(asks: Sequence[Question], standing: Collection[QuarantineReason]) -> tuple[Question, ...]:
-    """What a form asks: what its policy says, and what answers the reasons for which a device is out."""
+    """Return the policy's questions, plus those needed to resolve the device's quarantines."""
     could_not_be_had = {QuarantineReason.FAILED_FETCHES, QuarantineReason.CANNOT_OPEN} & set(standing)
     if could_not_be_had and Question.ACCESS_AS_DESCRIBED not in asks:
         asks = (*asks, Question.ACCESS_AS_DESCRIBED)
@@ -197,7 +196,7 @@ def asked_of(asks: Sequence[Question], standing: Collection[QuarantineReason]) -
 
 
 def _answers_all(check: Answered) -> bool:
-    """Whether what makes a device ready was looked at: its light, and its pads unless they are new."""
+    """Return whether the status light, and the pads unless replaced, were examined."""
     asked = set(check.answers)
     return Question.STATUS_LIGHT in asked and (
         Question.PADS_IN_DATE in asked or ConsumableKind.PADS in check.replaced
@@ -205,7 +204,7 @@ def _answers_all(check: Answered) -> bool:
 
 
 def check_moment(answered_at: datetime, *, now: datetime) -> None:
-    """Raises InvalidInput for a check of the future, or of long ago."""
+    """Raise InvalidInput if the check was answered in the future or more than MAX_DELAY ago."""
     if answered_at > now + MAX_CLOCK_AHEAD:
         raise InvalidInput(
             "answered_at lies in the future: set the clock of the phone, or leave it out.",

@@ -1,4 +1,4 @@
-"""Checks, quarantines and reports, in and out."""
+"""Request and response schemas of checks, photos, policies and check forms."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from aed.upkeep.rules import (
 
 
 class ReplacedIn(BaseModel):
-    """New pads or a new battery: what was fitted of that kind is taken out."""
+    """New pads or a new battery, replacing the fitted ones of that kind."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,7 +32,7 @@ class ReplacedIn(BaseModel):
 
 
 class MovedIn(BaseModel):
-    """The device was found, or put, elsewhere. What is not given stays."""
+    """The new position of a device that was found or put elsewhere. Omitted fields stay unchanged."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,7 +43,7 @@ class MovedIn(BaseModel):
 
 
 class CheckIn(BaseModel):
-    """One check, as it was answered. Sent again under the same key it is the same check."""
+    """A check as answered. Sending it again under the same key is idempotent."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -84,7 +84,7 @@ class CheckIn(BaseModel):
 
 
 class ReplacedOut(BaseModel):
-    """What was fitted, and what it took the place of."""
+    """A replaced consumable, before and after."""
 
     lot: str | None
     expires_on: date
@@ -93,6 +93,8 @@ class ReplacedOut(BaseModel):
 
 
 class CheckOut(BaseModel):
+    """A recorded check."""
+
     id: Id
     key: str
     device_id: Id
@@ -132,13 +134,15 @@ class CheckOut(BaseModel):
 
 
 class CheckResultOut(BaseModel):
-    """What a check brought about."""
+    """A recorded check and the resulting readiness of the device."""
 
     check: CheckOut
     device: ReadinessOut
 
 
 class PhotoOut(BaseModel):
+    """A photo of a check, without the image data."""
+
     id: Id
     check_id: Id
     width: int
@@ -159,7 +163,7 @@ class PhotoOut(BaseModel):
 
 
 class CheckPage(BaseModel):
-    """The last to arrive first. More follows when `next` is not null: send it as `cursor`."""
+    """A page of checks, the last received first. If `next` is not null, send it as `cursor` for more."""
 
     checks: list[CheckOut]
     next: str | None
@@ -177,6 +181,7 @@ Asks = Annotated[list[Question], Field(min_length=1, max_length=len(Question))]
 
 
 def _asks_enough(asks: list[Question] | None) -> None:
+    """Raise ValueError if a question is repeated or one of MUST_ASK is missing."""
     if asks is None:
         return
     if len(set(asks)) < len(asks):
@@ -186,7 +191,7 @@ def _asks_enough(asks: list[Question] | None) -> None:
 
 
 class PolicyIn(BaseModel):
-    """In force from now on for the estate, maker or model that it names; of all if none."""
+    """A new policy for the given estate, maker or model; for all devices if none is given."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -226,7 +231,7 @@ class PolicyIn(BaseModel):
 
 
 class PolicyAmend(BaseModel):
-    """Only what is given is amended; null: never."""
+    """The fields of a policy to change. A null interval means never."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"check_days": 14}]})
 
@@ -246,6 +251,8 @@ class PolicyAmend(BaseModel):
 
 
 class PolicyOut(BaseModel):
+    """A check policy."""
+
     id: Id
     estate_id: Id | None
     maker: str | None
@@ -282,7 +289,7 @@ class PolicyOut(BaseModel):
 
 
 class FormQuestionOut(BaseModel):
-    """One question of the form, in both languages."""
+    """A question of a check form, in English and Chinese."""
 
     question: Question
     en: str
@@ -295,7 +302,7 @@ class FormQuestionOut(BaseModel):
 
 
 class FormOut(BaseModel):
-    """What a check of a device asks, by the policy in force."""
+    """The questions that a check of a device asks, according to the policy in force."""
 
     device_id: Id
     kind: CheckKind
@@ -307,7 +314,7 @@ class FormOut(BaseModel):
 
 
 class PolicyPage(BaseModel):
-    """More follows when `next` is not null: send it as `cursor`."""
+    """A page of policies. If `next` is not null, send it as `cursor` for more."""
 
     policies: list[PolicyOut]
     next: str | None

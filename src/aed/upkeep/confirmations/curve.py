@@ -1,4 +1,4 @@
-"""The curves of trust as a picture for the documentation, drawn from the function that the lookup uses."""
+"""An SVG chart of how confidence fades, drawn for the documentation with the lookup's functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STEP: Final = 5
 
 
 def trust_curve(trust: Trust, arrival: Arrival) -> str:
-    """An SVG: a year of confidence in readiness, hours and position, and the chance of ready that follows."""
+    """Return an SVG of confidence in readiness, hours and position over a year, and the chance of ready."""
     lines = (
         ("chance ready", "#b00020", [_chance(day, trust, arrival) for day in _days()]),
         ("readiness", "#0b6b3a", [_trusted(day, trust.readiness_half_life_days) for day in _days()]),
@@ -42,20 +42,25 @@ def trust_curve(trust: Trust, arrival: Arrival) -> str:
 
 
 def _days() -> range:
+    """Return the days at which the curves are drawn."""
     return range(0, DAYS + 1, _STEP)
 
 
 def _trusted(day: int, half_life_days: float) -> float:
+    """Return the confidence left `day` days after a confirmation."""
     return confidence(day, half_life_days=half_life_days)
 
 
 def _chance(day: int, trust: Trust, arrival: Arrival) -> float:
+    """Return the probability that a device is ready `day` days after a confirmation."""
     return probability_ready(_trusted(day, trust.readiness_half_life_days), arrival)
 
 
 def _x(day: int) -> float:
+    """Return the horizontal coordinate of a day."""
     return round(_LEFT + (_RIGHT - _LEFT) * day / DAYS, 1)
 
 
 def _y(share: float) -> float:
+    """Return the vertical coordinate of a share from 0 to 1."""
     return round(_BOTTOM - (_BOTTOM - _TOP) * share, 1)

@@ -1,4 +1,4 @@
-"""What is confirmed of a device now and then: where it is, when it can be had, whether it is ready."""
+"""Rules of the facts confirmed from time to time: position, access hours and readiness."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aed.settings import Trust
 from aed.upkeep.rules import CheckKind, Fact, Question
 
 ASKED: Final = (Fact.POSITION, Fact.HOURS)
-"""What anyone can see in passing."""
+"""Facts that anyone can verify in passing, so that people nearby are asked about them."""
 FACT_QUESTIONS: Final = {
     Fact.POSITION: ("Is the AED still there?", "AED还在原处吗？"),
     Fact.HOURS: ("Can one get to the AED as described?", "能按登记的时间和方式取到AED吗？"),
@@ -19,15 +19,16 @@ FACT_QUESTIONS: Final = {
 
 
 class FactAnswer(StrEnum):
-    """What somebody nearby says to a small task."""
+    """An answer to a confirmation request about a fact."""
 
     YES = "yes"
     NO = "no"
     NOT_NOW = "not_now"
-    """Somebody else is asked."""
+    """The person cannot say; someone else may be asked."""
 
 
 def half_life_days(fact: Fact, numbers: Trust) -> float:
+    """Return the number of days in which confidence in a fact halves."""
     return {
         Fact.POSITION: numbers.position_half_life_days,
         Fact.HOURS: numbers.hours_half_life_days,
@@ -38,7 +39,7 @@ def half_life_days(fact: Fact, numbers: Trust) -> float:
 def confirmed_by_check(
     kind: CheckKind, *, is_there: bool, is_passed: bool, answers: Mapping[Question, bool]
 ) -> frozenset[Fact]:
-    """What a check of any kind confirms."""
+    """Return the facts that a check confirms."""
     found = set()
     if is_there:
         found.add(Fact.POSITION)

@@ -1,4 +1,4 @@
-"""What is trusted of a device, and small questions to people, in and out."""
+"""Request and response schemas of confirmations and confirmation requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ANSWER_WORDS = {
 
 
 class TrustedOut(BaseModel):
-    """One fact of a device: when it was last confirmed, by whom, and how much of that still holds."""
+    """A fact about a device: when it was last confirmed, by whom, and the confidence left in it."""
 
     fact: Fact
     confirmed_at: datetime | None
@@ -41,6 +41,8 @@ class TrustedOut(BaseModel):
 
 
 class TrustOut(BaseModel):
+    """The confidence in each fact about a device, and the resulting probability that it is ready."""
+
     device_id: Id
     facts: list[TrustedOut]
     chance_ready: float = Field(
@@ -49,7 +51,7 @@ class TrustOut(BaseModel):
 
 
 class ConfirmIn(BaseModel):
-    """What somebody saw: it is so, or it is not."""
+    """Whether a fact about a device is as registered."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"fact": "position", "is_so": True}]}
@@ -61,7 +63,7 @@ class ConfirmIn(BaseModel):
 
 
 class AnswerOut(BaseModel):
-    """One of the answers that may be given."""
+    """A possible answer to a confirmation request."""
 
     answer: str
     en: str
@@ -69,7 +71,7 @@ class AnswerOut(BaseModel):
 
 
 class ConfirmationRequestOut(BaseModel):
-    """A small question to one person about one device."""
+    """A question to one person about one device."""
 
     id: Id
     number: str = Field(description="What stands on the device's label", examples=["1234-4"])
@@ -115,6 +117,8 @@ class ConfirmationRequestOut(BaseModel):
 
 
 class AnsweredIn(BaseModel):
+    """The answer to a confirmation request."""
+
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"answer": "yes"}]})
 
     answer: str = Field(max_length=16, description="One of the question's `answers`")

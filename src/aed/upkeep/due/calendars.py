@@ -1,4 +1,4 @@
-"""Reading the addresses at which calendars ask what is due."""
+"""Calendar feeds of due upkeep: secret addresses and the iCalendar file."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from aed.upkeep.rules import short_number
 
 
 def calendar_by_key(session: Session, key: str) -> tuple[DueCalendar, str | None]:
-    """With the code of its region. Raises NotFound for a key that is unknown or revoked.
+    """Return an active calendar feed and the code of its region. Raises NotFound if unknown or revoked.
 
-    visibility: the key is known to whoever made it, and to the calendar that asks.
+    visibility: the key is known only to the person who created it and to their calendar program.
     """
     row = session.execute(
         select(DueCalendar, Region.code)
@@ -38,7 +38,7 @@ def calendar_by_key(session: Session, key: str) -> tuple[DueCalendar, str | None
 
 
 def calendars_of(session: Session, viewer: Viewer) -> Sequence[DueCalendar]:
-    """The person's own that stand. Raises NotSignedIn for anyone else.
+    """Return the signed-in person's active calendar feeds. Raises NotSignedIn for other viewers.
 
     visibility: a person's own.
     """
@@ -50,7 +50,7 @@ def calendars_of(session: Session, viewer: Viewer) -> Sequence[DueCalendar]:
 
 
 def own_person_id(viewer: Viewer) -> int:
-    """Raises NotSignedIn for whoever is not signed in as a person."""
+    """Return the id of the signed-in person. Raises NotSignedIn for other viewers."""
     if viewer.person_id is None:
         raise NotSignedIn("A calendar is a person's: sign in as one.")
     return viewer.person_id
@@ -63,10 +63,10 @@ KEY_PREFIX: Final = "due_"
 def make_calendar(
     session: Session, who: Viewer, new: DueCalendarIn, *, at: datetime
 ) -> tuple[DueCalendar, str]:
-    """A new address, and the key in it, which is stored nowhere. It tells what the person may know when it is
-    read, not when it was made.
+    """Create a calendar feed; return it with its key, of which only a hash is stored.
 
-    Raises NotSignedIn, NotFound for an estate that the person may not see, Conflict for too many.
+    The feed covers what the person may see when it is read. Raises NotSignedIn, NotFound for an estate that
+    the person may not see or an unknown region, and Conflict if they have MAX_CALENDARS feeds.
     """
     person_id = own_person_id(who)
     if len(calendars_of(session, who)) >= MAX_CALENDARS:
@@ -89,7 +89,7 @@ def make_calendar(
 
 
 def revoke_calendar(session: Session, who: Viewer, calendar_id: int, *, at: datetime) -> None:
-    """Nobody reads it any longer. Raises NotFound where it is not the person's own, or was revoked."""
+    """Revoke a calendar feed. Raises NotFound if the person has no active feed with that id."""
     own = {each.id: each for each in calendars_of(session, who)}
     if calendar_id not in own:
         raise NotFound(f"You have no calendar {calendar_id}.", field="calendar_id")
@@ -98,9 +98,10 @@ def revoke_calendar(session: Session, who: Viewer, calendar_id: int, *, at: date
 
 
 def due_calendar(duties: Duties, *, at: datetime) -> bytes:
-    """One whole day for each thing that is due: what is overdue stands on today, so that it is seen.
+    """Return an iCalendar file with one whole-day event per due task.
 
-    The same matter keeps its UID from one fetch to the next, so that a calendar moves it.
+    Overdue tasks are shown on the current day. Each task keeps its UID between fetches, so that calendar
+    programs move the event instead of duplicating it.
     """
     from icalendar import Calendar, Event  # imported late to save 3 MB
 

@@ -271,7 +271,7 @@ def _to_be_brought_back(session: Session, devices: dict[int, DueDevice], chosen:
     ]
 
 
-# --- what to order --------------------------------------------------------------------------------------
+# --- replacements ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,4 +1,4 @@
-"""What must be done by when. Derived from policies, checks and consumables, never stored."""
+"""Rules of due dates, which are derived from policies, checks and consumables and never stored."""
 
 from __future__ import annotations
 
@@ -23,30 +23,32 @@ DUE_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """One thing to do: on `due_on` at the latest, a date in the device's time zone."""
+    """A task on a device, due on `due_on` at the latest, a date in the device's time zone."""
 
     device_id: int
     matter: DueKind
     due_on: date
 
     def overdue_days(self, today: date) -> int:
-        """How many days late; 0 when not."""
+        """Return the number of days by which it is overdue, or 0."""
         return max(0, (today - self.due_on).days)
 
 
 def next_by_days(last: date | None, every_days: int, *, since: date) -> date:
-    """When it is due again; one that was never done has been due since the device was registered."""
+    """Return when a task repeated every `every_days` days is next due: on `since` if it was never done."""
     return since if last is None else last + timedelta(days=every_days)
 
 
 def next_by_months(last: date | None, every_months: int, *, since: date) -> date:
-    """The same by months. One that was never done is due as if it had been done when the device was
-    registered: a new device comes serviced."""
+    """Return when a task repeated every `every_months` months is next due.
+
+    If it was never done, counts from `since`, the day of registration, because a new device comes serviced.
+    """
     return months_after(last or since, every_months)
 
 
 def in_one_line(late: Mapping[DueKind, int], soon: Mapping[DueKind, int]) -> tuple[str, str]:
-    """What is overdue of how many devices, and what is due, in one line: English, Chinese."""
+    """Return a sentence with the number of devices overdue and due, by kind: English, Chinese."""
     if not any(late.values()) and not any(soon.values()):
         return "Nothing is due.", "暂无到期事项。"
     en, zh = counted(late, soon)
@@ -54,7 +56,7 @@ def in_one_line(late: Mapping[DueKind, int], soon: Mapping[DueKind, int]) -> tup
 
 
 def counted(late: Mapping[DueKind, int], soon: Mapping[DueKind, int]) -> tuple[str, str]:
-    """Of how many devices a matter is overdue, and of how many due; the one with most overdue comes first."""
+    """Return the number of devices overdue and due, by kind, the most overdue first: English, Chinese."""
     late, soon = Counter(late), Counter(soon)
     matters = sorted(DUE_WORDS, key=lambda matter: (-late[matter], -soon[matter]))
     parts_en, parts_zh = [], []

@@ -1,4 +1,4 @@
-"""What is due, out."""
+"""Request and response schemas of due upkeep, calendar feeds and replacements."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from aed.upkeep.rules import DueKind, short_number
 
 
 class DueOut(BaseModel):
+    """A task that is due on a device."""
+
     device_id: Id
     number: str = Field(description="What stands on the device's label")
     estate_id: Id | None
@@ -49,6 +51,8 @@ class DueOut(BaseModel):
 
 
 class LineOut(BaseModel):
+    """A one-line summary of due upkeep."""
+
     en: str
     zh: str
 
@@ -59,7 +63,10 @@ class LineOut(BaseModel):
 
 
 class DuePage(BaseModel):
-    """The longest overdue first. More follows when `next` is not null: send it as `cursor`."""
+    """A page of due upkeep, the longest overdue first.
+
+    If `next` is not null, send it as `cursor` for more.
+    """
 
     due: list[DueOut]
     overdue: int = Field(description="How many are overdue in all")
@@ -68,7 +75,7 @@ class DuePage(BaseModel):
 
 
 class DueCalendarIn(BaseModel):
-    """Which devices a calendar is about; all left out: all whose upkeep is yours."""
+    """The devices in a calendar feed. Without any field, all devices that you help maintain."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"mine": True}]})
 
@@ -78,7 +85,7 @@ class DueCalendarIn(BaseModel):
 
 
 class DueCalendarOut(BaseModel):
-    """An address at which a calendar reads what is due."""
+    """A calendar feed of due upkeep."""
 
     id: Id
     estate_id: Id | None
@@ -98,13 +105,13 @@ class DueCalendarOut(BaseModel):
 
 
 class NewDueCalendarOut(DueCalendarOut):
-    """Told once: whoever knows the address reads the calendar."""
+    """A new calendar feed with its secret address, which is returned only once."""
 
     address: str = Field(examples=["https://aed.example.org/v1/due/calendars/due_….ics"])
 
 
 class ReplacementOut(BaseModel):
-    """So many of a kind are needed in a month, for devices of a model."""
+    """The number of consumables of a kind that devices of a model need in a month."""
 
     month: str = Field(
         description="What has expired already is needed in the present month", examples=["2027-03"]

@@ -1,4 +1,4 @@
-"""What is due, and what to order, as spreadsheets."""
+"""Spreadsheets of due upkeep and of consumables to order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CONSUMABLE_WORDS: Final = {
 
 
 def due_sheet(duties: Duties) -> bytes:
-    """A row for each thing that is due, the longest overdue first; what is overdue stands out."""
+    """Return an XLSX with a row per due task, the longest overdue first; overdue days are highlighted."""
     into = io.BytesIO()
     with workbook(into) as book:
         sheet = book.add_worksheet("due")
@@ -65,7 +65,7 @@ def due_sheet(duties: Duties) -> bytes:
 
 
 def replacement_sheet(found: Sequence[Replacement], *, today: date, months: int) -> bytes:
-    """A row for each model and kind, a column for each month, and sums."""
+    """Return an XLSX with a row per model and kind, a column per month, and row totals."""
     first = today.replace(day=1)
     columns = [months_after(first, month) for month in range(months)]
     rows: dict[tuple[str, str, ConsumableKind], dict[date, int]] = defaultdict(dict)
@@ -91,8 +91,10 @@ def replacement_sheet(found: Sequence[Replacement], *, today: date, months: int)
 
 
 def _both(en: str, zh: str) -> str:
+    """Return Chinese and English text together."""
     return f"{zh} {en}"
 
 
 def _either(zh: str | None, en: str | None) -> str:
+    """Return the Chinese text, else the English, else an empty string."""
     return zh or en or ""

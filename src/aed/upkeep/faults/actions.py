@@ -268,9 +268,8 @@ def store_report(
         begin_quarantines(session, who, device, [reason], at=at, note=new.note, report=report)
     elif is_first:
         en, zh = REPORT_WORDS[new.kind]
-        said_en, said_zh = (
-            (" (with a note)", "（附有说明）") if new.note else ("", "")
-        )  # notes may be strangers'
+        # Leave out the note itself, because a stranger may have written it.
+        said_en, said_zh = (" (with a note)", "（附有说明）") if new.note else ("", "")
         notify_keepers(
             session,
             who,

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Request and response schemas of fault reports, quarantines and readiness."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from aed.upkeep.rules import (
 
 
 class QuarantineOut(BaseModel):
-    """Why a device is not offered, and since when."""
+    """A quarantine: why a device must not be offered, and since when."""
 
     id: Id
     device_id: Id
@@ -50,7 +50,7 @@ class QuarantineOut(BaseModel):
 
 
 class WhyOut(BaseModel):
-    """One reason why a device must not be used."""
+    """A reason why a device must not be used."""
 
     reason: QuarantineReason | Literal["expired", "out_of_service", "withdrawn"]
     en: str
@@ -59,7 +59,7 @@ class WhyOut(BaseModel):
 
 
 class ReadinessOut(BaseModel):
-    """Whether a device would be offered today, and why not. For everyone who may see the device."""
+    """Whether a device can be offered today, and why not. For everyone who may see the device."""
 
     device_id: Id
     number: str = Field(description="What stands on its label", examples=["1234-4"])
@@ -103,7 +103,7 @@ class ReadinessOut(BaseModel):
 
 
 class ReportIn(BaseModel):
-    """What somebody saw in passing."""
+    """A problem with a device."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"kind": "beeping"}]})
 
@@ -112,7 +112,7 @@ class ReportIn(BaseModel):
 
 
 class ReportByNumberIn(ReportIn):
-    """The same, by the number on the label."""
+    """A problem with a device, identified by the number on its label."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"number": "1234-4", "kind": "beeping"}]}
@@ -122,6 +122,8 @@ class ReportByNumberIn(ReportIn):
 
 
 class ReportOut(BaseModel):
+    """A fault report."""
+
     id: Id
     device_id: Id
     kind: FaultKind
@@ -148,14 +150,14 @@ class ReportOut(BaseModel):
 
 
 class ThanksOut(BaseModel):
-    """What a passer-by is told."""
+    """The reply to a person who reported a problem."""
 
     en: str = "Thank you. Whoever keeps this device has been told."
     zh: str = "谢谢！已通知该设备的AED管理员。"
 
 
 class ClosedIn(BaseModel):
-    """Whether what was reported is so."""
+    """Whether the report is confirmed or dismissed."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "confirmed"}]})
 
@@ -163,14 +165,14 @@ class ClosedIn(BaseModel):
 
 
 class QuarantinePage(BaseModel):
-    """More follows when `next` is not null: send it as `cursor`."""
+    """A page of quarantines. If `next` is not null, send it as `cursor` for more."""
 
     quarantines: list[QuarantineOut]
     next: str | None
 
 
 class ReportPage(BaseModel):
-    """More follows when `next` is not null: send it as `cursor`."""
+    """A page of fault reports. If `next` is not null, send it as `cursor` for more."""
 
     reports: list[ReportOut]
     next: str | None

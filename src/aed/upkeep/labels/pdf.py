@@ -1,4 +1,4 @@
-"""Labels for cabinets as PDF sheets: a QR code and the device's short number. How they look: labels.typ."""
+"""Cabinet labels as PDF, with a QR code and the device's short number. The layout is in labels.typ."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from aed.upkeep.rules import short_number
 
 
 def check_address(public_url: str, device_id: int) -> str:
-    """What the code on the label says: the page of that device."""
+    """Return the URL of the device's page, which the QR code on the label contains."""
     return f"{public_url}/c/{short_number(device_id)}"
 
 
 def label_sheets(labels: Sequence[Labelled], *, public_url: str) -> bytes:
-    """Ten labels to a sheet of A4. Raises PaperNotMade."""
+    """Return a PDF with ten labels to an A4 sheet. Raises PaperNotMade if typesetting fails."""
     given = [
         {
             "number": short_number(each.device_id),
@@ -32,4 +32,5 @@ def label_sheets(labels: Sequence[Labelled], *, public_url: str) -> bytes:
 
 
 def _words(*parts: str | None) -> str:
+    """Return the parts that are not empty, joined by spaces."""
     return " ".join(each for each in parts if each)

@@ -1,4 +1,4 @@
-"""Makers' recalls, in and out."""
+"""Request and response schemas of makers' recalls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Text = Annotated[FreeText, Field(min_length=1)]
 
 
 class RecallIn(BaseModel):
-    """Every matching device is quarantined, also one that is registered later, until the recall is closed."""
+    """A new recall. Matching devices are quarantined until it is closed, including ones registered later."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -49,6 +49,7 @@ class RecallIn(BaseModel):
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
+        """Check that both ends of the serial range are given or neither, and that they form a range."""
         if (self.serial_from is None) != (self.serial_to is None):
             raise ValueError("serial_from and serial_to: give both, or neither")
         if (
@@ -61,6 +62,8 @@ class RecallIn(BaseModel):
 
 
 class RecallOut(BaseModel):
+    """A recall and its progress."""
+
     id: Id
     maker: str
     model: str | None
@@ -99,7 +102,7 @@ class RecallOut(BaseModel):
 
 
 class RecallClose(BaseModel):
-    """No further device falls under it."""
+    """A request to close a recall."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "closed"}]})
 
@@ -107,14 +110,14 @@ class RecallClose(BaseModel):
 
 
 class RecallPage(BaseModel):
-    """More follows when `next` is not null: send it as `cursor`."""
+    """A page of recalls. If `next` is not null, send it as `cursor` for more."""
 
     recalls: list[RecallOut]
     next: str | None
 
 
 class RecalledOut(BaseModel):
-    """A device that a recall means."""
+    """A device affected by a recall."""
 
     device_id: Id
     estate_id: Id | None
@@ -142,7 +145,7 @@ class RecalledOut(BaseModel):
 
 
 class RecalledPage(BaseModel):
-    """More follows when `next` is not null: send it as `cursor`."""
+    """A page of affected devices. If `next` is not null, send it as `cursor` for more."""
 
     devices: list[RecalledOut]
     next: str | None

@@ -250,7 +250,7 @@ def _in_all(
     return counted(late, soon)
 
 
-# --- what comes back ------------------------------------------------------------------------------------
+# --- answers --------------------------------------------------------------------------------------------
 
 
 def lines_behind_link(session: Session, key: str, *, at: datetime) -> list[ReminderLine]:
@@ -296,7 +296,7 @@ def _hash(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-# --- how somebody wants to hear -------------------------------------------------------------------------
+# --- preferences ----------------------------------------------------------------------------------------
 
 
 def set_preference(

@@ -1,4 +1,4 @@
-"""Telling administrators, 90, 60 and 30 days before, that a holiday calendar ends."""
+"""Notices to administrators, 90, 60 and 30 days before a holiday calendar ends."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _WANTED_FOR: Final = timedelta(days=14)
 def notify_of_ending_calendars(session: Session, *, at: datetime, by: Reminding) -> int:
     """Enqueue a notice to the administrators concerned for each threshold passed; return how many people.
 
-    1. Take the calendars that regions use. Days are counted where the first of these regions is.
-    2. Skip a threshold that was told of before. Of several that were passed only the last counts.
-    3. At night do nothing: the next run finds the same.
-    4. Tell the administrators of the network and of each region that uses the calendar, once each. If there
-       is a way to nobody, keep the threshold open and log it.
+    1. Take the calendars that regions use. Days are counted in the time zone of the first such region.
+    2. Skip thresholds already notified. If several have passed, use only the latest.
+    3. Do nothing at night; the next run finds the same thresholds.
+    4. Notify once each administrator of the network and of the regions that use the calendar. If nobody can
+       be reached, log it and retry on the next run.
     """
     who: RecipientFinder | None = None
     told = 0
@@ -77,7 +77,7 @@ def notify_of_ending_calendars(session: Session, *, at: datetime, by: Reminding)
 
 
 def _ends(session: Session, at: datetime) -> list[CalendarEnd]:
-    """When each calendar ends, the day being that of the first region that uses it."""
+    """Return when each calendar ends, counting days in the time zone of the first region that uses it."""
     ends = []
     for end in calendar_ends(session, today=at.date()):
         today = at.astimezone(ZoneInfo(_regions(session, end.name)[0].time_zone)).date()
@@ -86,6 +86,9 @@ def _ends(session: Session, at: datetime) -> list[CalendarEnd]:
 
 
 def _regions(session: Session, calendar_name: str) -> list[Region]:
-    """visibility: for the timetable."""
+    """Return the regions that use a calendar, in order of id.
+
+    visibility: for the scheduler.
+    """
     statement = select(Region).where(Region.holiday_calendar == calendar_name).order_by(Region.id)
     return list(session.scalars(statement))

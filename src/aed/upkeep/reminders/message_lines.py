@@ -1,4 +1,4 @@
-"""What people are to be told, and what they were: reads of the timetable, and of whoever answers."""
+"""Queries for reminder messages: people waiting, their lines, and messages already sent."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ from aed.upkeep.rules import DueKind, ReminderAnswer
 
 @dataclass(frozen=True, slots=True)
 class WaitingPerson:
-    """Somebody for whom something waits, and where."""
+    """A person with reminders waiting to be sent, with the time zone and country of their devices."""
 
     id: int
     time_zone: str
     country: str
     hours: Hours | None
-    """The own hours in which to be written to."""
+    """The person's own hours for notifications; None means the network's."""
 
 
 def people_waiting(session: Session, *, after_id: int, limit: int) -> Sequence[WaitingPerson]:
-    """In order of id; of whoever keeps devices in two time zones, one of them holds.
+    """Return the next people with waiting reminders, in order of id.
 
-    visibility: for messages to these very people.
+    For a person with devices in several time zones, one of the zones is used.
+
+    visibility: for messages to the recipients themselves.
     """
     rows = session.execute(
         select(
@@ -70,9 +72,9 @@ def people_waiting(session: Session, *, after_id: int, limit: int) -> Sequence[W
 
 
 def notified_on(session: Session, days: Collection[tuple[int, date]]) -> set[tuple[int, date]]:
-    """Those (person, day) on which there was a message already.
+    """Return those of these (person, day) pairs for which a message already exists.
 
-    visibility: for messages to these very people.
+    visibility: for messages to the recipients themselves.
     """
     rows = session.execute(
         select(ReminderMessage.person_id, ReminderMessage.day).where(
@@ -84,7 +86,7 @@ def notified_on(session: Session, days: Collection[tuple[int, date]]) -> set[tup
 
 @dataclass(frozen=True, slots=True)
 class ReminderLine:
-    """One reminder that a person hears or heard, with the device in words."""
+    """A reminder line: the device, what is due, and the person's answer."""
 
     reminder_id: int
     person_id: int
@@ -98,9 +100,9 @@ class ReminderLine:
 
 
 def lines_waiting_for(session: Session, person_ids: Sequence[int]) -> dict[int, list[ReminderLine]]:
-    """By person what is to be told and has not been.
+    """Return the reminders not yet sent to each person, by person id.
 
-    visibility: for messages to these very people.
+    visibility: for messages to the recipients themselves.
     """
     found: dict[int, list[ReminderLine]] = defaultdict(list)
     waits = and_(ReminderRecipient.message_id.is_(None), Reminder.closed_at.is_(None))
@@ -111,7 +113,7 @@ def lines_waiting_for(session: Session, person_ids: Sequence[int]) -> dict[int, 
 
 @dataclass(frozen=True, slots=True)
 class OpenCount:
-    """Of so many devices the person was told, or is, that a matter is due on a day; nothing has been done."""
+    """The number of devices with open reminders for a person about one matter and due date."""
 
     matter: DueKind
     due_on: date
@@ -119,9 +121,9 @@ class OpenCount:
 
 
 def count_open_for(session: Session, person_ids: Sequence[int]) -> dict[int, list[OpenCount]]:
-    """By person all that is open, whether told before or yet to be told.
+    """Return the open reminders of each person, sent or not, counted by matter and date.
 
-    visibility: for messages to these very people.
+    visibility: for messages to the recipients themselves.
     """
     found: dict[int, list[OpenCount]] = defaultdict(list)
     rows = session.execute(
@@ -141,9 +143,9 @@ def count_open_for(session: Session, person_ids: Sequence[int]) -> dict[int, lis
 
 
 def message_by_key(session: Session, key_hash: str, *, since: datetime) -> ReminderMessage:
-    """Raises NotFound for a key that no message of that time has.
+    """Return the message with that key, sent after `since`. Raises NotFound.
 
-    visibility: whoever has the key was sent it.
+    visibility: for the holder of the key, to whom the message was sent.
     """
     found = session.scalar(
         select(ReminderMessage).where(ReminderMessage.key_hash == key_hash, ReminderMessage.put_at > since)
@@ -154,16 +156,19 @@ def message_by_key(session: Session, key_hash: str, *, since: datetime) -> Remin
 
 
 def lines_of_message(session: Session, message: ReminderMessage) -> list[ReminderLine]:
-    """What the message told of, the longest overdue first.
+    """Return the reminders listed in a message, the longest overdue first.
 
-    visibility: whoever has the key was sent it.
+    visibility: for the holder of the key, to whom the message was sent.
     """
     told = _lines(session, ReminderRecipient.message_id == message.id)
     return sorted(told, key=lambda each: (each.due_on, each.device_id, each.matter))
 
 
 def _lines(session: Session, asked: ColumnElement[bool]) -> list[ReminderLine]:
-    """visibility: the caller says of whom."""
+    """Return the reminder lines that match a predicate.
+
+    visibility: the caller restricts the recipients.
+    """
     rows = session.execute(
         select(
             Reminder.id,
@@ -212,5 +217,8 @@ def _lines(session: Session, asked: ColumnElement[bool]) -> list[ReminderLine]:
 
 
 def preference_of(session: Session, person_id: int) -> ReminderPreference | None:
-    """visibility: one's own, or the operator's."""
+    """Return a person's reminder preferences, or None.
+
+    visibility: for the person themselves, or the operator.
+    """
     return session.get(ReminderPreference, person_id)

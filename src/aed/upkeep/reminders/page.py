@@ -1,4 +1,4 @@
-"""The page behind the link of a message: each thing that is due, with a button for each answer."""
+"""The HTML page behind the link in a reminder message, with answer buttons for each reminder."""
 
 from __future__ import annotations
 
@@ -38,16 +38,18 @@ for (const part of document.querySelectorAll("section")) {
 
 
 def message_page(told: Sequence[ReminderLine]) -> Page:
-    """In Chinese and English; what is done already has no buttons."""
+    """Return the page in Chinese and English; reminders that are done have no buttons."""
     body = "<h1>AED 待办<br>What is due</h1>" + "".join(_section(each) for each in told)
     return page("AED 待办 What is due", body, script=_SCRIPT, style=_STYLE)
 
 
 def refusal_page(detail: str) -> Page:
+    """Return the page shown for an invalid or expired link."""
     return page("AED 待办 What is due", f"<h1>AED 待办</h1><p>{escape(detail)}</p>")
 
 
 def _section(each: ReminderLine) -> str:
+    """Return the HTML of one reminder."""
     en, zh = DUE_WORDS[each.matter]
     words = (
         f'<section data-id="{each.reminder_id}"><p><b>{escape(zh)}</b> · {each.due_on.isoformat()}<br>'

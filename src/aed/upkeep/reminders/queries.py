@@ -184,7 +184,7 @@ def reminders_of(session: Session, device_ids: Sequence[int]) -> Sequence[Remind
     ).all()
 
 
-# --- for whoever looks after them -----------------------------------------------------------------------
+# --- listing --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

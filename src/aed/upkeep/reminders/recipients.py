@@ -1,4 +1,4 @@
-"""Whom reminders are for: who holds which role, and what they answered before."""
+"""Choosing the recipients of reminders, from roles and earlier answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from aed.upkeep.rules import DueKind, ReminderAnswer, ReminderLevel
 
 @dataclass(frozen=True, slots=True)
 class Unaddressed:
-    """A reminder of which it has not been decided whom it is for."""
+    """A reminder whose recipients have not been chosen yet."""
 
     id: int
     device_id: int
@@ -34,15 +34,15 @@ class Unaddressed:
     due_on: date
     threshold_days: int
     keeper_id: int | None
-    """Where there is a way to the keeper."""
+    """None if the device has no keeper or the keeper cannot be reached."""
     estate_id: int | None
     region_id: int
 
 
 def unaddressed(session: Session, *, limit: int) -> list[Unaddressed]:
-    """The oldest first.
+    """Return the oldest open reminders without recipients.
 
-    visibility: for the timetable, which tells those who keep the devices.
+    visibility: for the scheduler, which notifies the people who keep the devices.
     """
     rows = session.execute(
         select(
@@ -66,7 +66,7 @@ def unaddressed(session: Session, *, limit: int) -> list[Unaddressed]:
 
 @dataclass(frozen=True, slots=True)
 class PastAnswer:
-    """What somebody answered to an earlier reminder of the same matter."""
+    """A person's answer to an earlier reminder about the same matter."""
 
     person_id: int
     answer: ReminderAnswer
@@ -77,9 +77,9 @@ class PastAnswer:
 def past_answers(
     session: Session, found: Collection[Unaddressed]
 ) -> dict[tuple[int, DueKind], list[PastAnswer]]:
-    """By device and matter what was answered until now.
+    """Return the answers given so far, by device and matter.
 
-    visibility: for the timetable.
+    visibility: for the scheduler.
     """
     rows = session.execute(
         select(
@@ -104,9 +104,9 @@ def past_answers(
 
 
 def addressed_already(session: Session, reminder_ids: Sequence[int]) -> set[tuple[int, int]]:
-    """(reminder, person) of whom these are for already.
+    """Return the existing (reminder, person) pairs of these reminders.
 
-    visibility: for the timetable.
+    visibility: for the scheduler.
     """
     rows = session.execute(
         select(ReminderRecipient.reminder_id, ReminderRecipient.person_id).where(
@@ -117,10 +117,13 @@ def addressed_already(session: Session, reminder_ids: Sequence[int]) -> set[tupl
 
 
 class RecipientFinder:
-    """Who is to be told of devices, by level. Read once for all of them: three statements."""
+    """Finds the people at each level of a device. Reads all roles once, in three statements."""
 
     def __init__(self, session: Session) -> None:
-        """visibility: for messages to these very people; whoever there is no way to can be told nothing."""
+        """Read the roles of reachable people, the regions, and reminder preferences.
+
+        visibility: for messages to the recipients themselves.
+        """
         self._above = {
             region.id: region.parent_id for region in session.execute(select(Region.id, Region.parent_id))
         }
@@ -152,14 +155,14 @@ class RecipientFinder:
         self._days_before = {each.person_id: each.days_before for each in own}
 
     def is_too_early(self, person_id: int, threshold_days: int) -> bool:
-        """Whether the person wants to hear nothing that long before the last day."""
+        """Return whether the person does not want to be reminded that many days before the due date."""
         days = self._days_before.get(person_id)
         return days is not None and threshold_days > days
 
     def at(
         self, level: ReminderLevel, *, keeper_id: int | None, estate_id: int | None, region_id: int
     ) -> Sequence[int]:
-        """Of the level itself, in order; nobody where nobody holds the role."""
+        """Return the people at exactly this level, in order; empty if nobody holds the role."""
         match level:
             case ReminderLevel.KEEPER:
                 if keeper_id is not None:
@@ -173,10 +176,11 @@ class RecipientFinder:
                 return self._nearest(Role.ADMINISTRATOR, region_id) or self._everywhere
 
     def administrators(self, region_id: int) -> set[int]:
-        """Return the administrators of the network, and of a region or those above it."""
+        """Return the administrators of the network and the nearest ones of the region or those above it."""
         return {*self._everywhere, *self._nearest(Role.ADMINISTRATOR, region_id)}
 
     def _nearest(self, role: Role, region_id: int) -> Sequence[int]:
+        """Return the holders of a role on the region, or on the nearest region above that has any."""
         here: int | None = region_id
         while here is not None:
             if theirs := self._on_regions[role, here]:
@@ -187,21 +191,23 @@ class RecipientFinder:
 
 @dataclass(frozen=True, slots=True)
 class Addressed:
+    """The result of choosing recipients for one batch of reminders."""
+
     reminders: int
     nobody: int
-    """For so many there is nobody to tell: no keeper, manager or administrator with a number."""
+    """Reminders without any recipient: no keeper, manager or administrator can be reached."""
 
 
 def address(
     session: Session, who_hears: RecipientFinder, *, at: datetime, by: Reminding, most: int
 ) -> Addressed:
-    """It is decided whom the oldest reminders are for.
+    """Choose the recipients of the oldest `most` reminders without any.
 
-    1. The level follows from the threshold, and holds all below it.
-    2. Whoever says "done" keeps it from climbing for a week; "not me" sends it one level up at once.
-    3. Whoever said "later" is left alone for a week, but for the last day.
-    4. Where a level has nobody, the next one hears.
-    5. Nobody hears earlier than they want to.
+    1. The threshold determines the level; all lower levels are included.
+    2. "Done" keeps the matter from escalating for a week; "not me" escalates it one level at once.
+    3. A person who answered "later" is skipped for a week, except on the last day.
+    4. If a level has nobody, the next level is used.
+    5. Nobody is reminded earlier than their preference allows.
     """
     found = unaddressed(session, limit=most)
     ids = [each.id for each in found]
@@ -246,7 +252,7 @@ def _chosen(
     week: datetime,
     by: Reminding,
 ) -> dict[int, ReminderLevel] | None:
-    """Each person with the level at which; None where there is nobody to tell."""
+    """Return the recipients with their levels, or None if nobody can be notified."""
     not_they = {
         one.person_id for one in said if one.answer is ReminderAnswer.NOT_ME and one.due_on == each.due_on
     }

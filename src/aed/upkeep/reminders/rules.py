@@ -1,4 +1,4 @@
-"""When somebody is reminded of what is due, who, and in which words."""
+"""Rules of reminders: thresholds, escalation levels, hours and message texts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from aed.upkeep.rules import DueKind, ReminderAnswer, ReminderLevel
 
 EXPIRING: Final = frozenset({DueKind.PADS, DueKind.CHILD_PADS, DueKind.BATTERY})
 REMINDED: Final = EXPIRING | {DueKind.CHECK, DueKind.SERVICE, DueKind.RETURN}
-"""A missed glance is due again tomorrow: it stands in the list of what is due, and nobody is written to."""
+"""What people are reminded of. Glances are left out: a missed one is due again the next day."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerWords:
-    """What stands on its button, and what is said to whoever taps it."""
+    """The text of an answer button, and the reply shown after it is tapped."""
 
     en: str
     zh: str
@@ -44,10 +44,10 @@ ANSWERS: Final = {
 
 
 def thresholds_before(matter: DueKind, by: Reminding) -> tuple[int, ...]:
-    """Days before the last day on which somebody is reminded, the longest first; the last one is 0.
+    """Return the days before the due date at which to remind, the longest first; the last is 0.
 
-    What expires has to be ordered: from 90 days on. A service is booked a month ahead, a check needs a week;
-    a quarantined device is late from the first day.
+    Consumables have to be ordered, so their reminders start earliest (by default 90 days). A service is
+    booked a month ahead and a check needs a week. A quarantined device is due at once.
     """
     match matter:
         case DueKind.PADS | DueKind.CHILD_PADS | DueKind.BATTERY:
@@ -61,9 +61,9 @@ def thresholds_before(matter: DueKind, by: Reminding) -> tuple[int, ...]:
 
 
 def threshold(days_left: int, before: Sequence[int], *, repeat_days: int) -> int | None:
-    """The latest threshold that was passed: days before the last day, negative after it; None: too early.
+    """Return the latest threshold passed: days before the due date, negative after it; None if too early.
 
-    One who was not there for a month hears once, not of each threshold that went by.
+    Earlier thresholds that were missed are skipped, so one reminder is sent instead of several.
     """
     if days_left < 0:
         return -(-days_left // repeat_days * repeat_days)
@@ -71,7 +71,7 @@ def threshold(days_left: int, before: Sequence[int], *, repeat_days: int) -> int
 
 
 def level(days: int, by: Reminding) -> ReminderLevel:
-    """Who else hears at a threshold, since nothing has happened until then."""
+    """Return the level to which a reminder escalates at this threshold."""
     if days <= by.region_from_days:
         return ReminderLevel.REGION
     return ReminderLevel.MANAGER if days <= by.manager_from_days else ReminderLevel.KEEPER
@@ -79,25 +79,25 @@ def level(days: int, by: Reminding) -> ReminderLevel:
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Of a day: from the first minute of `since` to the first of `until`."""
+    """Hours of a day, from the start of hour `since` up to the start of hour `until`."""
 
     since: int
     until: int
 
 
 def hours_of(by: Reminding, *, own: Hours | None) -> Hours:
-    """When somebody may be written to: within the own hours, where there are any."""
+    """Return the hours in which a person may be notified: their own, or else the network's."""
     return own or Hours(by.from_hour, by.until_hour)
 
 
 def is_by_day(at: datetime, time_zone: str, hours: Hours) -> bool:
-    """Whether people there may be written to at that moment: not at night."""
+    """Return whether the local hour lies within `hours`."""
     return hours.since <= at.astimezone(ZoneInfo(time_zone)).hour < hours.until
 
 
 @dataclass(frozen=True, slots=True)
 class MessageLine:
-    """One line of a message."""
+    """One line of a reminder message."""
 
     number: str
     """The device's short number."""
@@ -109,15 +109,15 @@ class MessageLine:
 
 
 _LINES: Final = 5
-"""So many are written out in a message; of the others it says how many."""
+"""Maximum number of lines in a message; the rest are counted."""
 
 
 def message_text(
     reminded: Collection[MessageLine], *, in_all: tuple[str, str] | None = None, link: str | None
 ) -> tuple[str, str]:
-    """One message for all that a person is to hear that day, the longest overdue first: English, Chinese.
+    """Return the text of a person's daily message, the longest overdue first: English, Chinese.
 
-    `in_all` counts what is open, told before or not; None where that is what the message tells.
+    `in_all` is a summary of all open reminders, or None if the message lists them all.
     """
     lines = sorted(reminded, key=lambda each: (each.due_on, each.number, each.matter))
     more = len(lines) - _LINES
@@ -143,20 +143,22 @@ def message_text(
 
 
 def _place(where: str) -> str:
+    """Return a place shortened and made safe for a message."""
     return quote(where, limit=MAX_PLACE_CHARACTERS)
 
 
 def is_written_out(count: int, *, told: int) -> bool:
-    """Whether a message that tells of so many things has a line for each of `count` that are open."""
+    """Return whether a message with `told` reminders lists all of the `count` open ones."""
     return count <= told <= _LINES
 
 
 def subject(count: int) -> tuple[str, str]:
-    """What stands over a message of so many things: English, Chinese."""
+    """Return the subject of a message with `count` reminders: English, Chinese."""
     return "AED: 1 thing is due" if count == 1 else f"AED: {count} things are due", f"AED：{count}项待办"
 
 
 def _when_en(each: MessageLine) -> str:
+    """Return when a task is due, in English."""
     if each.matter is DueKind.RETURN:
         return f", out since {each.due_on}"
     if each.days_left < 0:
@@ -165,6 +167,7 @@ def _when_en(each: MessageLine) -> str:
 
 
 def _when_zh(each: MessageLine) -> str:
+    """Return when a task is due, in Chinese."""
     if each.matter is DueKind.RETURN:
         return f"（自{each.due_on}停用）"
     if each.days_left < 0:

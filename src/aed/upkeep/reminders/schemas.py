@@ -1,4 +1,4 @@
-"""Reminders out, and what comes back."""
+"""Request and response schemas of reminders, answers and preferences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aed.upkeep.rules import DueKind, ReminderAnswer, ReminderLevel, short_numbe
 
 
 class ReminderRecipientOut(BaseModel):
-    """One who was told; nobody is named."""
+    """A recipient of a reminder, without their name."""
 
     level: ReminderLevel
     told_at: datetime | None = Field(description="When it went into the outbox; null: not yet")
@@ -25,6 +25,8 @@ class ReminderRecipientOut(BaseModel):
 
 
 class ReminderOut(BaseModel):
+    """A reminder with its device and recipients."""
+
     id: Id
     device_id: Id
     number: str = Field(description="What stands on the device's label")
@@ -75,14 +77,14 @@ class ReminderOut(BaseModel):
 
 
 class ReminderPage(BaseModel):
-    """More follows when `next` is not null: send it as `cursor`."""
+    """A page of reminders. If `next` is not null, send it as `cursor` for more."""
 
     reminders: list[ReminderOut]
     next: str | None
 
 
 class ReminderLineOut(BaseModel):
-    """One thing of a message."""
+    """A reminder listed in a message."""
 
     id: Id
     number: str
@@ -113,12 +115,14 @@ class ReminderLineOut(BaseModel):
 
 
 class ReminderMessageOut(BaseModel):
-    """What a message told of, the longest overdue first."""
+    """The reminders listed in a message, the longest overdue first."""
 
     reminders: list[ReminderLineOut]
 
 
 class AnswerIn(BaseModel):
+    """An answer to a reminder."""
+
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"answer": "later"}]})
 
     answer: ReminderAnswer = Field(
@@ -127,6 +131,8 @@ class AnswerIn(BaseModel):
 
 
 class AnsweredOut(BaseModel):
+    """An answered reminder, and the reply to the person who answered."""
+
     reminder: ReminderLineOut
     said_en: str
     said_zh: str
@@ -138,7 +144,7 @@ class AnsweredOut(BaseModel):
 
 
 class PreferencesIn(BaseModel):
-    """How one wants to be reminded; what is null is as for everybody."""
+    """Reminder preferences. Null fields use the network's default."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -153,6 +159,7 @@ class PreferencesIn(BaseModel):
 
     @model_validator(mode="after")
     def _in_order(self) -> PreferencesIn:
+        """Check that both hours are given or neither, and that they are in order."""
         if (self.from_hour is None) != (self.until_hour is None):
             raise ValueError("from_hour and until_hour belong together: give both, or neither")
         if self.from_hour is not None and self.until_hour is not None and self.from_hour >= self.until_hour:
@@ -161,12 +168,15 @@ class PreferencesIn(BaseModel):
 
     @property
     def hours(self) -> Hours | None:
+        """The hours, or None for the network's default."""
         if self.from_hour is None or self.until_hour is None:
             return None
         return Hours(self.from_hour, self.until_hour)
 
 
 class PreferencesOut(BaseModel):
+    """A person's reminder preferences; null means the network's default."""
+
     from_hour: int | None
     until_hour: int | None
     days_before: int | None

@@ -1,4 +1,4 @@
-"""A device that was sent for is asked after: is it back, and was it used?"""
+"""Rules of retrievals: when to follow up, when to give up, and what follows from the outcome."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ANSWERABLE_OUTCOMES: Final = (
     RetrievalOutcome.NOT_FETCHED,
     RetrievalOutcome.NOT_NEEDED,
 )
-"""What somebody may answer; the others are found."""
+"""Outcomes that a person can report; the others are set automatically."""
 OUTCOME_WORDS: Final = {
     RetrievalOutcome.RETURNED: ("back, not used", "已归还，未使用"),
     RetrievalOutcome.USED: ("used", "已使用"),
@@ -28,7 +28,10 @@ OUTCOME_WORDS: Final = {
 
 
 def follows_from_outcome(outcome: RetrievalOutcome) -> QuarantineReason | None:
-    """Why the device is not offered any longer. One that could not be had counts as a failed fetch."""
+    """Return the reason to quarantine the device after this outcome, or None.
+
+    NOT_FETCHED is counted as a failed fetch instead.
+    """
     return {
         RetrievalOutcome.USED: QuarantineReason.USED,
         RetrievalOutcome.NOT_RETURNED: QuarantineReason.NOT_RETURNED,
@@ -37,16 +40,19 @@ def follows_from_outcome(outcome: RetrievalOutcome) -> QuarantineReason | None:
 
 
 def first_follow_up_at(since: datetime, numbers: Returns) -> datetime:
-    """`since`: the end of the call, or when somebody was sent where that is not known; so the next two."""
+    """Return when to follow up first.
+
+    `since` is the end of the call, or when the person was sent if that is unknown.
+    """
     return since + timedelta(minutes=min(numbers.ask_after_minutes, numbers.quarantine_after_minutes))
 
 
 def is_given_up(since: datetime, now: datetime, numbers: Returns) -> bool:
-    """Silence has lasted too long: where the device is nobody knows."""
+    """Return whether a retrieval has been without an answer long enough to give up."""
     return now >= since + timedelta(minutes=numbers.quarantine_after_minutes)
 
 
 def next_follow_up_at(since: datetime, now: datetime, numbers: Returns) -> datetime:
-    """When it is asked again, or given up if that comes first."""
+    """Return when to follow up next, or to give up if that comes first."""
     again = now + timedelta(minutes=numbers.ask_again_minutes)
     return min(again, since + timedelta(minutes=numbers.quarantine_after_minutes))

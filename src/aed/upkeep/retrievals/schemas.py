@@ -1,4 +1,4 @@
-"""Devices that somebody was sent for, in and out."""
+"""Request and response schemas of retrievals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aed.upkeep.rules import RetrievalOutcome
 
 
 class RetrievalIn(BaseModel):
-    """Somebody was sent for a device. Told again under the same key it is the same retrieval."""
+    """Someone was sent to fetch a device. Sending it again under the same key is idempotent."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -30,7 +30,7 @@ class RetrievalIn(BaseModel):
 
 
 class ClosedAsIn(BaseModel):
-    """What became of the device."""
+    """The outcome of a retrieval."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"outcome": "returned"}]})
 
@@ -45,6 +45,8 @@ class ClosedAsIn(BaseModel):
 
 
 class RetrievalOut(BaseModel):
+    """A retrieval, with its outcome if known."""
+
     id: Id
     key: str
     device_id: Id
@@ -77,7 +79,7 @@ class RetrievalOut(BaseModel):
 
 
 class RetrievalPage(BaseModel):
-    """More follows when `next` is not null: send it as `cursor`."""
+    """A page of retrievals. If `next` is not null, send it as `cursor` for more."""
 
     retrievals: list[RetrievalOut]
     next: str | None
