@@ -1,1 +1,1 @@
-"""Parse, evaluate and write opening hours, and keep the holiday calendars that they refer to."""
+"""Parse, evaluate and write OSM opening hours, and provide the holiday calendars that they refer to."""

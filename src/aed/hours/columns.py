@@ -1,8 +1,8 @@
-"""Hours that a list gives in columns, and the note that stands beside them.
+"""Convert opening hours from the columns of a list, with an optional free-text note, to `opening_hours`.
 
-A note may narrow the columns. One that says more than they do makes the difference unknown; one that is not
-understood makes all of it unknown, or, where it plainly restricts ("開所日のみ"), the times at which it would
-have been open. No note opens what the columns close.
+A note can only narrow the columns. If it claims longer hours, the difference is unknown. If it is not
+understood, all hours are unknown; if it clearly restricts ("開所日のみ"), only the open hours become unknown.
+A note never opens a time that the columns close.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ from aed.hours.week import (
 from aed.hours.words import Days, tidied
 
 type Times = tuple[str | None, str | None]
-"""The cells of opening and closing."""
+"""The cells with the opening and closing time."""
 
 
 def hours_of_week(
     times: Mapping[str, Times], *, note: str | None = None, language: str | None = None
 ) -> UnderstoodHours:
-    """Hours given by groups of days, as {"Mo-Fr": ("08:00", "17:00"), "Sa": ("", ""), "PH": ...}.
+    """Return the hours of groups of days, such as {"Mo-Fr": ("08:00", "17:00"), "Sa": ("", ""), "PH": ...}.
 
-    A day whose cells are empty, or the same time twice (`00:00-00:00`), may be settled by the note; otherwise
-    it is unknown. `00:00-23:59` is the whole day. Weekdays that no group names are closed; holidays that none
-    names are not spoken of. Raises InvalidInput only for a group that names no days.
+    If the cells of a day are empty or equal (`00:00-00:00`), the note decides; without one it is unknown.
+    `00:00-23:59` is the whole day. Weekdays that no group names are closed; holidays that no group names are
+    left out of the result. Raises InvalidInput only for a group name that is not a list of days.
     """
     given: dict[Day, Spans] = {}
     if not any(_filled(cell) for pair in times.values() for cell in pair):
@@ -73,9 +73,9 @@ def hours_of_week(
 def hours_of_taiwan(
     *, weekdays: Times, saturday: Times, sunday: Times, always: str | None = None, note: str | None = None
 ) -> UnderstoodHours:
-    """Hours of the national register (周一至周五起, 周一至周五迄, ..., 開放使用時間備註).
+    """Return the hours from Taiwan's national register (周一至周五起, 周一至周五迄, ..., 開放使用時間備註).
 
-    `always` (全年全天開放大眾使用) is Y where it is open to all the year round; X and blank say nothing.
+    `always` (全年全天開放大眾使用) is Y if the device is public at all times; X and blank carry no information.
     """
     flag = (always or "").strip().upper()
     times = {"Mo-Fr": weekdays, "Sa": saturday, "Su": sunday}
@@ -96,7 +96,7 @@ def hours_of_taiwan(
 def hours_of_japan(
     *, days: str | None, opens: str | None, closes: str | None, note: str | None = None
 ) -> UnderstoodHours:
-    """Hours of the national schema: 利用可能曜日, 開始時間, 終了時間, 利用可能日時特記事項."""
+    """Return the hours from Japan's national schema: 利用可能曜日, 開始時間, 終了時間, 利用可能日時特記事項."""
     timed = _filled(opens) or _filled(closes)
     if not timed and not _filled(days):
         return understand_hours(note or "", language="ja")
@@ -119,10 +119,10 @@ _VAGUE_HOURS: Final = frozenset({"heures ouvrables", "heures de nuit", "heures o
 
 @lru_cache(maxsize=MOST_REMEMBERED)
 def hours_of_geodae(*, days: str | None, hours: str | None, note: str | None = None) -> UnderstoodHours:
-    """Hours of the French register: c_disp_j and c_disp_h, arrays in braces, and c_disp_complt.
+    """Return the hours from the French register: arrays c_disp_j and c_disp_h in braces, and c_disp_complt.
 
-    `{heures ouvrables}` and `{heures de nuit}` are no hours: of `{lundi,mardi}` with them it is known only
-    that the other days are closed.
+    `{heures ouvrables}` and `{heures de nuit}` give no times: with the days `{lundi,mardi}` they only say
+    that all other days are closed.
     """
     named = _array(days)
     stated = _array(hours)
@@ -144,7 +144,7 @@ def hours_of_geodae(*, days: str | None, hours: str | None, note: str | None = N
 
 
 def _array(text: str | None) -> list[str]:
-    """The entries of `{lundi,"jours fériés"}`."""
+    """Return the entries of an array such as `{lundi,"jours fériés"}`."""
     entries = [each.strip(' "').lower() for each in (text or "").strip().strip("{}[]").split(",")]
     return [entry for entry in entries if entry not in _NOT_GIVEN]
 
@@ -170,7 +170,7 @@ def _minute(cell: str | None) -> int | None:
 
 
 def _spans(opens: str | None, closes: str | None) -> Spans | None:
-    """What two cells say of a day: its hours, or NOT_KNOWN if nothing certain; None if unreadable."""
+    """Return a day's hours from two cells: NOT_KNOWN if they are uncertain, None if they cannot be parsed."""
     if not _filled(opens) and not _filled(closes):
         return NOT_KNOWN
     start, end = _minute(opens), _minute(closes)
@@ -181,7 +181,7 @@ def _spans(opens: str | None, closes: str | None) -> Spans | None:
 
 
 def _group(name: str) -> Iterable[Day]:
-    """The days of "Mo-Fr", "Sa,Su" or "PH"; InvalidInput for any other name."""
+    """Yield the days of "Mo-Fr", "Sa,Su" or "PH"; raise InvalidInput for any other name."""
     for part in name.split(","):
         first, _, last = part.strip().partition("-")
         if first == "PH" and not last:
@@ -199,8 +199,8 @@ _OSM_NAMES: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 
 
 def _week_of_days(days: str, language: str) -> Week | None:
-    """A week that is open all day on the days of a cell: "月火水木金", "土日祝以外", "lundi, mardi"."""
-    listed = re.sub(r"[;；\n]", ",", days)  # in a cell of days a semicolon is between two of them
+    """Return a week that is open all day on the days in a cell: "月火水木金", "土日祝以外", "lundi, mardi"."""
+    listed = re.sub(r"[;；\n]", ",", days)  # in this column a semicolon separates days
     tidy = tidied(f"{listed} 00:00-24:00")
     statements = statements_of(tidy, language) if tidy else None
     return week_said(statements) if statements else None
@@ -254,11 +254,11 @@ _MAY_OPEN: Final = re.compile(
     r"\d\s?[:h時时點点시]|24|\b[ap]m\b|全天|全日|終日|常時|隨時|随時|警衛|守衛|警卫|保全|管理員|協助|協力|連絡|聯絡|電話|致電|洽"
     r"|guard|security|phone|\bcall\b|night|gardien|nuit|pförtner|nachts|ochron"
 )
-"""What a clause that restricts may say besides: how or when one gets in all the same."""
+"""Words that a restricting clause may also contain, about other ways or times to get in."""
 
 
 def _narrowed(week: Week, note: str, language: str | None) -> Week | None:
-    """The week with a tidied note; clause by clause if the note is not understood whole."""
+    """Return the week narrowed by a normalised note, clause by clause if it is not understood as a whole."""
     whole = _stated(note, language)
     if whole is not None:
         return _applied(week, whole)
@@ -280,7 +280,7 @@ def _narrowed(week: Week, note: str, language: str | None) -> Week | None:
 
 
 def _stated(text: str, language: str | None) -> tuple[Statement, ...] | None:
-    """What a text states, if it is understood in exactly one way."""
+    """Return the statements of a text; None unless it has exactly one interpretation."""
     readings = {
         statements
         for each in languages_of(text, language)
@@ -290,7 +290,7 @@ def _stated(text: str, language: str | None) -> tuple[Statement, ...] | None:
 
 
 def _clauses(note: str) -> list[str]:
-    """Sentences and lines, without the numbers in front of lines that are counted."""
+    """Split a note into sentences and lines, without the numbers of numbered lines."""
     lines = note.split("\n")
     if len(lines) > 1 and all(re.match(rf"{n}[.)]", line) for n, line in enumerate(lines, 1)):
         lines = [line.split(line[1], 1)[1] for line in lines]
@@ -299,7 +299,7 @@ def _clauses(note: str) -> list[str]:
 
 
 def _applied(week: Week, statements: Iterable[Statement]) -> Week | None:
-    """The week as the statements leave it; None where they cannot be true of it."""
+    """Return the week with the statements applied; None if they contradict it."""
     result: Week | None = week
     order = (Opens, Until, Closes, OnlyOn)
     for statement in sorted(statements, key=lambda each: order.index(type(each))):
@@ -316,7 +316,7 @@ def _applied(week: Week, statements: Iterable[Statement]) -> Week | None:
 
 
 def _only_on(week: Week, days: Days) -> Week | None:
-    """Closed on other weekdays than `days`; None where it would have to be open on one that is closed."""
+    """Return the week closed on all weekdays except `days`; None if it is closed on one of `days`."""
     if any(week.hours.get(day) == () or (day in EVERY_DAY and day not in week.hours) for day in days.certain):
         return None
     allowed = days.certain | days.perhaps

@@ -1,8 +1,8 @@
-"""The dates of an opening-hours rule: which are understood, written out, or refused with a reason.
+"""Validate and normalise the date selectors of opening-hours rules.
 
-Accepted is what the library evaluates as the specification says. Refused is what readers of the specification
-disagree on: a range of dates that runs backwards in some years only (`easter-Apr 10`), a year that may belong
-to one date or to all (`2026 Dec 24,Dec 31`), a range that mixes dates and months (`Jan 20-Feb`).
+Selectors are accepted if the library evaluates them as specified. Those that implementations interpret
+differently are refused: a range that runs backwards in some years only (`easter-Apr 10`), a year that may
+apply to one date or to all (`2026 Dec 24,Dec 31`), a range that mixes dates and months (`Jan 20-Feb`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ WEEKDAY: Final = "(?:Mo|Tu|We|Th|Fr|Sa|Su)"
 NTH_IN_MONTH: Final = rf"{MONTH}\s+{WEEKDAY}\s*\[\s*-?[1-5]\s*\]"
 EASTER_EARLIEST: Final = 82
 EASTER_LATEST: Final = 116
-"""Days of a leap year: 22 March and 25 April."""
+"""Days of a leap year: 22 March and 25 April, the range of Easter."""
 FURTHEST_EASTER_OFFSET_DAYS: Final = 80
-"""Far enough for every feast that is counted from Easter, and always within its year."""
+"""Covers every feast that is counted from Easter, and never leaves the year."""
 
 _OFFSET: Final = r"(?: ([-+]\d+) days?)?"
 _YEARS: Final = re.compile(r"(\d{4})(?:-(\d{4})(?:/(\d+))?|\+)?")
@@ -37,11 +37,11 @@ _HOURS: Final = re.compile(rf"(?:^|{MONTH}-{MONTH} )([01]?\d|2[0-4])-([01]?\d|2[
 
 
 class DatesRefused(Exception):
-    """Why dates cannot be taken, as the end of a sentence that begins with "The opening hours"."""
+    """Dates are refused; the message completes a sentence that begins with "The opening hours"."""
 
 
 class _Edge(NamedTuple):
-    """An end of a range: its year if one is given, and the days of a leap year on which it may fall."""
+    """One end of a range: its year, if given, and the earliest and latest day of a leap year it may be."""
 
     year: int | None
     earliest: int
@@ -50,10 +50,10 @@ class _Edge(NamedTuple):
 
 
 def written_out(selector: str) -> str:
-    """Return a date selector in the form in which it is stored; raise DatesRefused if it is not certain.
+    """Return a date selector in canonical form; raise DatesRefused if it is ambiguous.
 
-    Writes out what can be meant in one way only: `Dec 24,25` is `Dec 24,Dec 25`, and `Jan 01-31/8` is
-    `Jan 01,Jan 09,Jan 17,Jan 25`.
+    Expands abbreviations that have one meaning: `Dec 24,25` becomes `Dec 24,Dec 25`, and `Jan 01-31/8`
+    becomes `Jan 01,Jan 09,Jan 17,Jan 25`.
     """
     rest, _, weeks = selector.partition("week ")
     rest = rest.strip()
@@ -71,7 +71,7 @@ def written_out(selector: str) -> str:
 
 
 def _years_and_dates(text: str) -> tuple[str, str]:
-    """Divide `2026-2027,2030 Oct 01` into its years and its dates. A single year stays with its date."""
+    """Split `2026-2027,2030 Oct 01` into years and dates. A single year is left with its date."""
     found = re.match(r"((?:\d{4}(?:-\d{4}(?:/\d+)?|\+)?,?)+)(?: (.*))?$", text)
     if found is None:
         return "", text
@@ -88,7 +88,7 @@ def _year(text: str) -> str:
     first, last, step = int(found[1]), int(found[2] or found[1]), int(found[3] or 1)
     if last < first or step == 0:
         raise DatesRefused(f"have the years “{text}” the wrong way round")
-    # The library takes a step in a range of two for none.
+    # The library ignores a step in a range of two years.
     return found[1] if step > 1 and first + step > last else text
 
 
@@ -131,7 +131,7 @@ def _dates(text: str, *, after_years: bool) -> str:
 
 
 def _days_of(listed: re.Match[str]) -> list[str]:
-    """One date or range of a month; a range with a step day by day."""
+    """Return one date or range within a month; a range with a step is expanded to single days."""
     month, first, last, step = listed[1], int(listed[2]), int(listed[3] or listed[2]), listed[4]
     longest = LONGEST_MONTHS[month]
     if first == 0 and (hours := re.search(r"(\d\d)-(\d\d)$", listed[0])):
@@ -205,12 +205,12 @@ def _edge(groups: tuple[str | None, ...], *, fixed_only: bool) -> _Edge:
     if days_after or abs(int(nth)) == 5:
         raise DatesRefused("have a weekday of a month in a range that not every year has; write a date")
     first = 7 * (int(nth) - 1) + 1 if int(nth) > 0 else longest + 7 * int(nth) + 1
-    # The last seven days of a February that may be a day shorter.
+    # February may be a day shorter, so that its last seven days may begin a day earlier.
     return _Edge(of_year, before + first - (month == "Feb" and int(nth) < 0), before + first + 6, None)
 
 
 def _require_one_order(entry: str, first: _Edge, last: _Edge) -> None:
-    """Raise DatesRefused unless the same end comes first in every year."""
+    """Raise DatesRefused unless the first end of the range precedes the last in every year, or in none."""
     if first.year is not None and last.year is not None:
         if first.year > last.year:
             raise DatesRefused(f"have the range “{entry}” the wrong way round")
@@ -233,7 +233,7 @@ def _require_one_order(entry: str, first: _Edge, last: _Edge) -> None:
 
 
 def leaves_its_month(nth: frozenset[int], days_after: int) -> bool:
-    """True if the nth weekday of a month, so many days on, may lie in another month."""
+    """Return whether the day `days_after` days from the nth weekday of a month may be in another month."""
     first = min((7 * (n - 1) + 1 if n > 0 else 28 + 7 * n + 1 for n in nth), default=1)
     last = max((7 * n if n > 0 else 28 + 7 * (n + 1) for n in nth), default=28)
     return days_after != 0 and not (first + days_after >= 1 and last + days_after <= 28)

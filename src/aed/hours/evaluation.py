@@ -1,20 +1,20 @@
-"""Three-valued opening hours: open, closed or unknown at a moment, and until when.
+"""Evaluate opening hours with three values: open, closed or unknown at a moment, and until when.
 
-Expressions are OSM `opening_hours`. The library of that name owns the grammar, which dates a month, date or
-week selector means, and how the rules that hold on a day and on its eve make up that day. This module decides
-which rules hold on a day, because that is where holidays come in: the library knows no make-up workdays, has
-wrong holidays for China, and takes none from outside.
+Expressions are OSM `opening_hours`. The library of that name implements the grammar, selectors of months,
+dates and weeks, and how the rules of a day and of the day before combine. This module decides which rules
+apply on a day, since that depends on holidays: the library does not support make-up workdays, has wrong
+holidays for China, and accepts no calendar from the caller.
 
-The unit of work is a *reading* of a day: one bool per rule, does it hold? A day with one reading has one
-answer. A day that may be read in several ways (a year without a calendar, school holidays, an office on a
-holiday that it does not mention) is open or closed only where its readings agree, and unknown elsewhere.
+A *reading* of a day says, for each rule, whether it applies. A day may have several readings (a year without
+a calendar, school holidays, an office whose hours do not mention holidays). Times at which all readings agree
+are open or closed; all others are unknown.
 
-Where the library would answer without ground, this module does not follow it:
+Where the library's answer has no basis in the expression, this module differs from it:
 - sunrise and sunset without coordinates, open ends (`10:00+`), repetitions and bare comments are unknown;
-- a night that another rule cuts off at midnight (`22:00-06:00; Su off`: both its edges) is unknown;
+- a night that another rule cuts off at midnight (`22:00-06:00; Su off`, on both sides) is unknown;
 - `||` fills in at every moment at which the rules before it are closed, not only on days that have none;
-- `PH Mo-Fr` is the holidays on those weekdays, not any of both;
-- dates that do not exist (to the library, every day), spans of no length and blank text are refused.
+- `PH Mo-Fr` means holidays that fall on those weekdays, not holidays and those weekdays;
+- dates that do not exist (which the library treats as every day), empty spans and blank text are refused.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from aed.hours.timetable import NotEvaluable, Span, Timetable, timetable_of
 __all__ = ["HolidayCalendar", "HoursAt", "Opening", "china_calendar", "hours_at", "parse_hours"]
 
 REUSE_OF_UNCHANGING_DAYS: Final = 30
-"""How long "does not change within the horizon" is given again before it is looked at anew."""
+"""Days for which a cached answer without a change within the horizon is reused."""
 MOST_REMEMBERED: Final = 50_000
 FIRST_YEAR: Final = 1902
 LAST_YEAR: Final = 9990
-"""The years in which any day may be asked for; the library knows 1900 to 9999."""
+"""The years in which days can be evaluated; the library supports 1900 to 9999."""
 
 
 @lru_cache(maxsize=MOST_REMEMBERED)
 def parse_hours(text: str) -> str:
-    """The expression as it is to be stored, or InvalidInput that says what is wrong and what would be right.
+    """Return the expression in its canonical form; raise InvalidInput that says how to correct it.
 
-    Corrects what can be meant in one way only: spaces (`Mo - Fr`), full-width characters, dashes, capitals,
-    `7:00`, a list of days or times with spaces after its commas. The result parses to itself.
+    Corrects what has only one meaning: spaces (`Mo - Fr`), full-width characters, dashes, capitals, `7:00`,
+    and spaces after the commas of a list of days or times. Parsing the result again returns it unchanged.
     """
     rules = parsed(text)
     try:
@@ -60,19 +60,20 @@ def parse_hours(text: str) -> str:
 def hours_at(
     expression: str | None, at: datetime, *, time_zone: str, calendar: HolidayCalendar | None = None
 ) -> HoursAt:
-    """Open, closed or unknown at `at` on the clocks of `time_zone`, and when that changes.
+    """Return whether it is open, closed or unknown at `at` in `time_zone`, and when that changes.
 
-    Unknown without an end for no expression, one that does not parse, or a time zone that does not exist.
-    `until` is exact: the same state at every moment before it, another at it.
+    Unknown with no end if the expression is missing or invalid, or the time zone does not exist. `until` is
+    exact: the state is the same at every moment before it, and different at it. Raises ValueError if `at` is
+    naive.
 
-    Which readings a day has (`calendar.special` says which days are, or may be, special):
-    1. `PH` in the expression: a holiday as `PH`; a make-up workday as each of Mo to Fr; a day that may be
-       either, as that and as an ordinary day.
-    2. No `PH`, and the weekday makes a difference: a day that is or may be a holiday as it stands, and as
-       closed; a day that is or may be a make-up workday as it stands, and as each of Mo to Fr.
-    3. Otherwise as it stands. So is every day, without `PH`, where no calendar is given or it is of a country
-       whose festivals are not known.
-    `SH` (school holidays) doubles the readings: nobody knows them here.
+    The readings of a day (`holiday_calendar.special` says which days are, or may be, special):
+    1. With `PH` in the expression: a holiday is read as `PH`; a make-up workday as each of Mo to Fr; a day
+       that may be either is read as that and as an ordinary day.
+    2. Without `PH`, if the weekday makes a difference: a day that is or may be a holiday is read as its
+       weekday and as closed; one that is or may be a make-up workday as its weekday and as each of Mo to Fr.
+    3. Otherwise a day is read as its weekday. Without `PH` this also applies to every day if no calendar is
+       given or the festivals of its country are unknown.
+    `SH` doubles the readings, since school holidays are unknown.
     """
     key = (expression, time_zone, calendar)
     recent = _recent.get(key)
@@ -90,7 +91,7 @@ def hours_at(
 
 
 class _Stretch(NamedTuple):
-    """The answer for every moment from `start` and before `end`."""
+    """A cached answer that is valid from `start` (inclusive) to `end` (exclusive)."""
 
     start: datetime
     end: datetime
@@ -137,7 +138,7 @@ def _days(first: date, count: int) -> Iterator[date]:
     return takewhile(lambda day: day.year <= LAST_YEAR or day == first, days)
 
 
-# --- From a day on the wall to moments ------------------------------------------------------------
+# --- From local times to moments ------------------------------------------------------------------
 
 
 class _Moment(NamedTuple):
@@ -147,10 +148,10 @@ class _Moment(NamedTuple):
 
 
 def _moments(day: date, spans: tuple[Span, ...], zone: ZoneInfo) -> list[_Moment]:
-    """The moments (UTC) at which `day` changes on the clocks of `zone`, its beginning first.
+    """Return the moments (UTC) at which the state changes on `day` in `zone`, starting with midnight.
 
-    Hours are what the clock on the wall shows. Where the clock is put back an hour is lived twice, and has
-    the same states twice; where it is put forward the skipped time has none.
+    Hours are local time. An hour that is repeated when clocks go back has the same states twice; one that is
+    skipped when they go forward has none.
     """
     midnight = datetime.combine(day, time(), zone)
     starts, ends = midnight.astimezone(UTC), (midnight + timedelta(days=1)).astimezone(UTC)
@@ -170,7 +171,7 @@ def _moments(day: date, spans: tuple[Span, ...], zone: ZoneInfo) -> list[_Moment
 
 
 def _clock_change(starts: datetime, ends: datetime, zone: ZoneInfo) -> datetime:
-    """The second at which the clocks of `zone` are changed between two moments, by halving."""
+    """Find the second at which the UTC offset of `zone` changes between two moments, by bisection."""
     before = starts.astimezone(zone).utcoffset()
     low, high = 0, int((ends - starts).total_seconds())
     while high - low > 1:

@@ -1,6 +1,6 @@
-"""From the text of opening hours to rules: what is understood, tidied, or refused with a reason.
+"""Parse the text of opening hours into rules; normalise it, or refuse it with a reason.
 
-The library owns the grammar; what it would read without ground is refused here (see `hours`).
+The library implements the grammar. Input that it would interpret arbitrarily is refused (see `evaluation`).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ LONGEST_EXPRESSION: Final = 1_000
 MOST_RULES: Final = 50
 FURTHEST_OFFSET_DAYS: Final = 366
 OPEN_END_HOURS: Final = 10
-"""How long an open end may last after the time that is given, in the most generous reader of
-`opening_hours` (opening_hours.js: 8 hours from 22:00 on, 10 from 17:00 on)."""
+"""Longest duration of an open end, as in the most generous implementation of `opening_hours`
+(opening_hours.js: 8 hours from 22:00, 10 hours from 17:00)."""
 
 
 class Holiday(NamedTuple):
-    """`PH +1 day` is Holiday("PH", 1): the day after a public holiday."""
+    """A holiday selector; `PH +1 day`, the day after a public holiday, is Holiday("PH", 1)."""
 
     kind: str
     days_after: int
@@ -37,14 +37,14 @@ class Holiday(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Weekdays:
-    """`Mo-Fr`, `Su[1,3]`, `Mo[-1] +2 days`."""
+    """A selector of weekdays, such as `Mo-Fr`, `Su[1,3]` or `Mo[-1] +2 days`."""
 
     weekdays: frozenset[int]
     nth: frozenset[int]
     days_after: int
 
     def holds(self, day: date, weekday: int) -> bool:
-        """Whether it means `day`, were that day a `weekday`."""
+        """Return whether the selector matches `day`, treating it as the given `weekday`."""
         if (weekday - self.days_after) % 7 not in self.weekdays:
             return False
         if not self.nth:
@@ -56,7 +56,7 @@ class _Weekdays:
 
 @dataclass(frozen=True, slots=True)
 class _Days:
-    """A weekday selector: any of the weekdays or holidays, or with `both` (`PH Mo-Fr`) one of each."""
+    """A selector of days: any of the weekdays or holidays; with `both` (`PH Mo-Fr`), both must match."""
 
     weekdays: tuple[_Weekdays, ...]
     holidays: tuple[Holiday, ...]
@@ -70,7 +70,7 @@ class _Days:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule, in pieces. Of its times, `certain` are those of known extent, `vague` those of unknown."""
+    """A parsed rule. Times with a known extent are in `certain`, those with an unknown one in `vague`."""
 
     separator: str
     selector: str
@@ -93,10 +93,10 @@ class Rule:
 
     @property
     def separator_of_day(self) -> str:
-        """How the rule is joined to those before it on a day.
+        """The separator that joins the rule to those before it on a day.
 
-        `off` takes its times away and leaves the rest of the day. So must vague times to which `off` may
-        apply, although they are written as unknown.
+        `off` removes its times and keeps the rest of the day. Vague times that `off` may apply to are written
+        as unknown, and must keep the rest of the day as well.
         """
         return (
             ","
@@ -105,7 +105,7 @@ class Rule:
         )
 
     def on(self, dates: str) -> str:
-        """The rule as the library is to read it, on `dates` instead of on its own."""
+        """Return the rule as text for the library, with its dates replaced by `dates`."""
         modifier = self.modifier or ("unknown" if self.comment else "")
         parts = [(self.vague, "unknown")] if self.vague else []
         if self.certain or not self.vague:
@@ -160,7 +160,7 @@ _NTH: Final = re.compile(r"(-?[1-5])(?:-([1-5]))?")
 _FIXED_SPAN: Final = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
 _EXAMPLES: Final = 'for example "24/7" or "Mo-Fr 08:00-18:00; Sa 09:00-12:00; PH off"'
 
-# What people type for the characters of the grammar.
+# Characters that people type instead of those of the grammar.
 _TYPED_FOR: Final = str.maketrans(
     {"‐": "-", "‑": "-", "‒": "-", "–": "-", "—": "-", "−": "-", "~": "-", "〜": "-", "、": ",", "∶": ":"}
 )
@@ -186,7 +186,7 @@ _STAGES: Final = {
 
 @dataclass(slots=True)
 class _Draft:
-    """A rule being read: its tokens by stage."""
+    """A rule that is being parsed, with its tokens by stage."""
 
     separator: str
     stages: tuple[list[_Token], ...] = field(default_factory=lambda: ([], [], [], [], []))
@@ -195,7 +195,7 @@ class _Draft:
 
 
 def parsed(text: str) -> tuple[Rule, ...]:
-    """The rules of `text`, each understood here and all of them by the library; InvalidInput otherwise."""
+    """Parse `text` into rules; raise InvalidInput unless this module and the library accept all of them."""
     drafts = _drafts(_tokens(text), text)
     rules = tuple(_rule(draft, text) for draft in drafts)
     if not rules:
@@ -292,10 +292,10 @@ def _spelled(kind: str, text: str) -> str:
 
 
 def _drafts(tokens: list[_Token], text: str) -> list[_Draft]:
-    """Divides the tokens into rules, and each rule into its stages.
+    """Split tokens into rules, and each rule into stages.
 
-    A comma goes on with the list that it stands in, when what follows is of the same kind; after times, a
-    comma before days or dates begins an additional rule. Any other comma is not certain and is refused.
+    A comma continues a list if the next token is of the same kind. After times, a comma before days or dates
+    starts an additional rule. Any other comma is ambiguous and is refused.
     """
     drafts: list[_Draft] = []
     draft = _Draft("")
@@ -337,7 +337,7 @@ def _drafts(tokens: list[_Token], text: str) -> list[_Draft]:
 
 
 def _stage(token: _Token, following: _Token | None, draft: _Draft, in_brackets: bool) -> int:
-    """The stage of its rule to which a token belongs, or -1 if to none."""
+    """Return the stage of the rule that a token belongs to, or -1 if there is none."""
     last = draft.stages[draft.stage][-1].text if draft.stage >= 0 and draft.stages[draft.stage] else ""
     if token.text == "(":
         return _TIMES
@@ -387,7 +387,7 @@ def _rule(draft: _Draft, text: str) -> Rule:
 
 
 def _written(tokens: list[_Token]) -> str:
-    """The tokens with the spaces that belong between them: `2026 Oct 01-07`, `Mo[-1] +2 days`."""
+    """Join tokens with the canonical spaces: `2026 Oct 01-07`, `Mo[-1] +2 days`."""
     written = ""
     for n, token in enumerate(tokens):
         before = tokens[n - 1] if n else None
@@ -406,7 +406,7 @@ def _written(tokens: list[_Token]) -> str:
 
 
 def _days_meant(days: str, text: str) -> _Days:
-    """`PH Mo-Fr` is both at once, holidays on those weekdays; with commas it is any of them."""
+    """Parse a selector of days: `PH Mo-Fr` requires both, holidays on those weekdays; commas mean any."""
     entries = _DAYS_ENTRIES.fullmatch(days)
     if entries is None:
         _refuse(text, f"have the days “{days}”, which are not understood; write them like `Mo-Fr,PH`")
@@ -440,7 +440,7 @@ def _nth_meant(nth: str, text: str) -> frozenset[int]:
 
 
 def _certain_and_vague(times: str, text: str) -> tuple[str, str]:
-    """The spans that the clock decides, and for the others the longest time that they can last."""
+    """Split times into spans with fixed clock times, and the widest extents of all others."""
     certain: list[str] = []
     vague: list[str] = []
     for span in times.split(",") if times else ():
@@ -466,15 +466,15 @@ def _minute(hour: str, minute: str) -> int:
 
 
 def _open_end(start: int, end: int) -> str:
-    """From `start` to the latest end: six in the morning, or `OPEN_END_HOURS` after the end that is given."""
+    """Return the span from `start` to the later of 06:00 the next day and `OPEN_END_HOURS` after `end`."""
     latest = min(48 * 60, max(30 * 60, end + OPEN_END_HOURS * 60))
     return f"{start // 60:02}:{start % 60:02}-{latest // 60:02}:{latest % 60:02}"
 
 
 def _longest(span: str) -> str:
-    """The widest extent of a span with a sun event, an open end or repetitions.
+    """Return the widest extent of a span with a sun event, an open end or a repetition.
 
-    Without coordinates a sun event may be at any time of the day, except that the day is light at noon.
+    Without coordinates a sun event may be at any time, except that it is light at noon.
     """
     if re.search("dawn|sunrise|sunset|dusk", span):
         light = re.fullmatch(

@@ -1,4 +1,4 @@
-"""Holiday calendars: which days are holidays, which weekend days are worked, in the years that are known."""
+"""Holiday calendars: public holidays and make-up workdays of the years that are known."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from aed.hours.holiday_windows import windows_of
 class DayKind(StrEnum):
     HOLIDAY = "holiday"
     WORKDAY = "workday"
-    """A weekend day that is worked to make up for a holiday (调休)."""
+    """A weekend day that is worked to compensate for a holiday (调休)."""
 
 
 @dataclass(frozen=True)
 class HolidayCalendar:
-    """The public holidays of a country in the years that it holds completely.
+    """The public holidays of a country, complete for the years in `years`.
 
-    Equal by content; the hash is computed once, since a calendar is part of a key looked up for every device.
+    Calendars compare by content. The hash is cached because calendars are part of keys looked up per device.
     """
 
     name: str
@@ -39,22 +39,23 @@ class HolidayCalendar:
 
 
 class Special(NamedTuple):
-    """Whether a day is a holiday or a make-up workday; None: it may be."""
+    """Whether a day is a holiday or a make-up workday; None means that it is unknown."""
 
     holiday: bool | None
     workday: bool | None
     foreseen: bool
-    """Whether it is known which days of a year that is not held may be special."""
+    """True if the year is in the calendar, or the days of it that may be special are known."""
 
 
 def special(day: date, calendar: HolidayCalendar | None) -> Special:
-    """What is known about a day.
+    """Return what the calendar knows about a day.
 
-    1. Of a year that is held: what the calendar says; but the last days of December may belong to the next
-       New Year, if that year is not held.
-    2. Otherwise, in a country whose festivals are known: it may be special within their windows, and is an
-       ordinary day outside them.
-    3. Otherwise any day may be a holiday, and any weekend day worked. (No calendar: no make-up workdays.)
+    1. In a year of the calendar: what it says, except that the last days of December may belong to the next
+       New Year's holiday if the calendar does not have that year.
+    2. Otherwise, in a country whose festivals are known: the day may be special inside their windows, and is
+       an ordinary day outside them.
+    3. Otherwise any day may be a holiday and any weekend day a workday (without a calendar: no make-up
+       workdays).
     """
     if calendar is None:
         return Special(None, False, foreseen=False)
@@ -77,7 +78,7 @@ def special(day: date, calendar: HolidayCalendar | None) -> Special:
 
 
 def last_day_held(calendar: HolidayCalendar, today: date) -> date | None:
-    """Return the last day of the years held without a gap from this one on; None if not even this is held."""
+    """Return the last day covered without a gap from this year on; None if this year is not covered."""
     year = today.year
     while year in calendar.years:
         year += 1
@@ -86,31 +87,32 @@ def last_day_held(calendar: HolidayCalendar, today: date) -> date | None:
 
 @dataclass(frozen=True, slots=True)
 class CalendarEnd:
-    """A calendar that regions use, and its last day without a gap."""
+    """The end of a calendar that regions use: the last day that is covered without a gap."""
 
     name: str
     ends_on: date
-    """31 December of last year where not even this year is held."""
+    """31 December of last year if this year is not covered."""
     days_left: int
 
 
 NOTICE_DAYS: Final = (90, 60, 30)
-"""How long before a calendar's end administrators are told. China announces the next year in November."""
+"""Days before a calendar's end at which administrators are notified. China announces the next year in
+November."""
 
 
 def calendar_end(calendar: HolidayCalendar, today: date) -> CalendarEnd:
-    """Return when a calendar ends, and in how many days; fewer than 0 once it has."""
+    """Return when a calendar ends, and the days left until then (negative after the end)."""
     ends_on = last_day_held(calendar, today) or date(today.year - 1, 12, 31)
     return CalendarEnd(calendar.name, ends_on, (ends_on - today).days)
 
 
 def notice_threshold(days_left: int) -> int | None:
-    """Return the threshold that was passed last, None if the calendar's end is farther than all."""
+    """Return the smallest threshold in `NOTICE_DAYS` that was reached; None if none was."""
     return min((days for days in NOTICE_DAYS if days_left <= days), default=None)
 
 
 def ending_words(end: CalendarEnd) -> tuple[str, str]:
-    """Say in English and Chinese that a calendar ends, what follows, and what to do."""
+    """Return a notice, in English and Chinese, that a calendar ends, its effect, and what to do."""
     year = end.ends_on.year + 1
     if end.days_left < 0:
         when_en, when_zh = f"ended on {end.ends_on}", f"已于{end.ends_on}到期"
@@ -130,11 +132,11 @@ FIRST_YEAR_OF_CHINA: Final = 2024
 
 
 def china_calendar(years: Iterable[int] | None = None) -> HolidayCalendar:
-    """Mainland China's statutory holiday periods and make-up workdays, as the State Council arranged them.
+    """Return mainland China's statutory holidays and make-up workdays, as announced by the State Council.
 
-    Of every known year since 2024, unless `years` are given. Holidays are whole periods, with the weekend
-    days inside them. Raises InvalidInput for a year that is not known, so that no year without holidays is
-    taken for one that has none.
+    Covers all known years since 2024 unless `years` are given. Holidays are whole periods, including the
+    weekend days inside them. Raises InvalidInput for an unknown year, so that missing data is never mistaken
+    for a year without holidays.
     """
     import chinese_calendar  # type: ignore[import-untyped]  # ships no annotations; late: rarely needed
 

@@ -1,9 +1,9 @@
-"""The days that are, or may become, holidays and make-up workdays in a year that nobody has announced yet.
+"""The days that may become holidays or make-up workdays in a year that is not announced yet.
 
 China's State Council announces a year's holidays late in the year before. Until then only the festivals are
-known, not which days around them are free, nor which weekend days are worked for them (调休). A window is
-wider than anything that was announced for 2008 to 2026; a test holds it against every one of those years.
-Only a holiday proclaimed once (3 September 2015) cannot be foreseen.
+known, not which days around them are free or which weekend days are worked instead (调休). Each window covers
+everything that was announced for 2008 to 2026, which a test checks year by year. Only one-off holidays
+(3 September 2015) cannot be predicted.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Final, NamedTuple
 
 
 class Windows(NamedTuple):
-    """Of the festivals of one year. A make-up workday is a Saturday or Sunday."""
+    """Days of a year that may be holidays or make-up workdays; the latter are Saturdays or Sundays."""
 
     holidays: frozenset[date]
     make_up_workdays: frozenset[date]
 
 
 class _Window(NamedTuple):
-    """Days before and after a festival, both counted, in which a holiday or a make-up workday may lie."""
+    """Offsets in days from a festival, both inclusive, between which holidays and make-up workdays may be."""
 
     holidays: tuple[int, int]
     make_up_workdays: tuple[int, int]
@@ -30,7 +30,7 @@ class _Window(NamedTuple):
 
 _NEW_YEAR: Final = _Window((0, 3), (0, 8))
 _NEW_YEAR_AFTER_A_WEEKEND: Final = _Window((-3, 3), (-4, 8))
-"""Where 1 January is a Sunday to Wednesday, the weekend before it may be drawn in, as in 2018."""
+"""If 1 January is a Sunday to Wednesday, the weekend before it may be included, as in 2018."""
 _SPRING_FESTIVAL: Final = _Window((-3, 10), (-9, 14))
 _QINGMING: Final = _Window((-4, 4), (-8, 7))
 _LABOUR_DAY: Final = _Window((-3, 5), (-11, 14))
@@ -61,12 +61,12 @@ _LUNAR: Final = {
 }  # fmt: skip
 _LUNAR_EARLIEST: Final = ("01-21", "05-27", "09-07")
 _LUNAR_LATEST: Final = ("02-21", "06-25", "10-08")
-"""Between which days the same festivals lie in any year."""
+"""The earliest and latest dates of the same festivals in any year."""
 
 
 @lru_cache(maxsize=64)
 def windows_of(calendar_name: str, year: int) -> Windows | None:
-    """Return the windows of a year's festivals; None for a calendar whose festivals are not known here."""
+    """Return the windows of a year's festivals; None if the calendar's festivals are unknown."""
     if calendar_name != "CN":
         return None
     new_year = date(year, 1, 1)
@@ -97,7 +97,7 @@ def _around(day: date, window: tuple[int, int]) -> Iterable[date]:
 
 
 def _lunar_festivals(year: int) -> list[list[date]]:
-    """Of each moving festival, the days on which it may be: one where it is known."""
+    """Return the possible days of each lunar festival: one day if its date is known."""
     known = _LUNAR.get(year)
     if known is not None:
         return [[date.fromisoformat(f"{year}-{day}")] for day in known.split()]

@@ -15,7 +15,7 @@ class Opening(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HoursAt:
-    """What holds at a moment. `until` is when `state` changes next, None if not within about a year."""
+    """The state at a moment. `until` is when it changes next; None if not within about a year."""
 
     state: Opening
     until: datetime | None

@@ -1,4 +1,4 @@
-"""From the words of hours to statements: which times, closings and exceptions belong to which days."""
+"""Parse the words of a text about hours into statements: times, closings and exceptions with their days."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from aed.hours.week import (
 from aed.hours.words import Clock, Days, Doubt, Gap, Half, Mark, Style, Token, Word, words_of
 
 EARLIEST_BARE_HOUR: Final = 5
-"""Of a time that is a mere number: "1-5" is more likely days, floors or the afternoon."""
+"""Earliest hour written as a bare number; "1-5" is more likely days, floors or the afternoon."""
 EARLIEST_PLAIN: Final = 6 * 60
-"""Of a time such as 8:00 that nothing but its being early tells from one in the afternoon."""
+"""Earliest minute at which a time such as 8:00 is taken for the morning without further evidence."""
 LEAST_OF_A_WEEK: Final = 3
-"""Weekdays side by side that are named to say when it is open, not when it is closed."""
+"""Minimum number of adjacent weekdays that are taken for opening days, not for closed days."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opens:
-    """Open at these times on these days; None: no days are named. `loosely`: said with 全日."""
+    """Open at these times on these days (None if no days are named). `loosely` is true for 全日."""
 
     days: Days | None
     spans: Spans
@@ -39,19 +39,19 @@ class Opens:
 
 @dataclass(frozen=True, slots=True)
 class Closes:
-    """Closed on these days, dates, and days that cannot be named; or only at these times of the days."""
+    """Closed on these days, dates and doubtful days; if `spans` is not empty, only at those times."""
 
     days: Days | None
     dates: tuple[Dates, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     spans: Spans = ()
     clearly: bool = True
-    """Whether it may be concluded that it is open on the other days."""
+    """True if it follows that it is open on all other days."""
 
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """On these days it closes at `minute`, whenever it opens."""
+    """Closes at `minute` on these days; the opening time is unchanged."""
 
     days: Days
     minute: int
@@ -59,7 +59,7 @@ class Until:
 
 @dataclass(frozen=True, slots=True)
 class OnlyOn:
-    """On no other weekdays than these; where these are all: every day."""
+    """Open on no other weekdays than these; if these are all weekdays, open every day."""
 
     days: Days
 
@@ -85,11 +85,11 @@ _TO: Final = (Mark.TO, Mark.DASH)
 
 
 class _NotUnderstood(Exception):
-    """The words are known, and yet it cannot be told what is meant."""
+    """All words are known, but their meaning is ambiguous."""
 
 
 def statements_of(tidy: str, language: str) -> tuple[Statement, ...] | None:
-    """What a tidied text states in a language; None if not every word of it is understood."""
+    """Return the statements of a normalised text in a language; None if any word is not understood."""
     words = words_of(tidy, language)
     if words is None:
         return None
@@ -100,7 +100,7 @@ def statements_of(tidy: str, language: str) -> tuple[Statement, ...] | None:
 
 
 def _items(words: list[Word], language: str) -> list[_Item]:
-    """Words put together: days from one to another or side by side, times from one to another."""
+    """Combine words into items: ranges and lists of days, and ranges of times."""
     tokens = [word.token for word in words]
     of_24_hours = any(
         isinstance(token, Clock)
@@ -157,7 +157,7 @@ def _after_from(tokens: list[Token], place: int) -> Token | None:
 
 
 def _days(first: Days, words: list[Word], place: int) -> tuple[Days, int]:
-    """Days, or from one of them TO another. `place` is that of the token after the first."""
+    """Parse a day or range of days; return it and the next index. `place` follows the first day."""
     if place >= len(words) or words[place].token not in _TO:
         return first, place
     last_at = place + 1
@@ -167,7 +167,7 @@ def _days(first: Days, words: list[Word], place: int) -> tuple[Days, int]:
     if not isinstance(last, Days):
         return first, place
     if any(word.after in (Gap.COMMA, Gap.EMPTY) for word in words[place : last_at + 1]):
-        raise _NotUnderstood  # a stroke in place of hours: "Saturday -, Sunday 9-12"
+        raise _NotUnderstood  # a dash instead of hours: "Saturday -, Sunday 9-12"
     start, end = _weekday(first), _weekday(last)
     if start is None or end is None or start == end:
         raise _NotUnderstood
@@ -186,7 +186,7 @@ def _weekday(days: Days) -> int | None:
 
 
 def _time(tokens: list[Token], place: int, language: str, of_24_hours: bool) -> tuple[_Times | _EndsAt, int]:
-    """From one time to another, or until one; and the place after it."""
+    """Parse a range of times, or an end time ("until"); return it and the next index."""
     start, place = _clock(tokens, place)
     if place < len(tokens) and tokens[place] is Mark.UNTIL:
         return _EndsAt(_alone(start)), place + 1
@@ -218,7 +218,7 @@ def _clock(tokens: list[Token], place: int) -> tuple[Clock, int]:
 
 
 def _alone(clock: Clock) -> int:
-    """The minute of a time that stands by itself, if it can be only one."""
+    """Return the minute of day of a single time; raise _NotUnderstood if it is ambiguous."""
     minute = _minute(clock)
     sure = clock.half or clock.style is Style.WORD or clock.hour > 12
     if minute is None or not (sure or (clock.hour == 12 and clock.style is Style.COLON)):
@@ -227,7 +227,7 @@ def _alone(clock: Clock) -> int:
 
 
 def _minute(clock: Clock) -> int | None:
-    """Minutes from midnight: of a clock of 24 hours, or as the part of the day says."""
+    """Return minutes from midnight, by the part of the day if one is given, else by the 24-hour clock."""
     hour = clock.hour if clock.half is None else clock.half.of(clock.hour)
     return None if hour is None else hour * 60 + clock.minute
 
@@ -252,7 +252,10 @@ def _says_24_hours(clock: Clock) -> bool:
 
 
 def _span_from_a_half(first: int, start: Clock, end: Clock, language: str) -> Span | None:
-    """As in "午前9時〜11時" and "上午9點至17點": the second is of the same part of day, or of 24."""
+    """Return the span of "午前9時〜11時" or "上午9點至17點".
+
+    The second time is in the same part of the day, or on the 24-hour clock.
+    """
     if _says_24_hours(end) or end.style is Style.WORD:
         return span_of(first, _minute(end) or DAY_MINUTES)
     if language in ("zh", "ja", "ko") and first < DAY_MINUTES // 2 and end.hour == 12 and end.minute == 0:
@@ -265,7 +268,7 @@ def _span_from_a_half(first: int, start: Clock, end: Clock, language: str) -> Sp
 
 
 def _span_to_a_half(start: Clock, first: int, last: int) -> Span | None:
-    """As in "9-5pm": the first is of that half of the day in which it is the earlier, if only of one."""
+    """Return the span of "9-5pm"; None if the first time precedes the second both as a.m. and as p.m."""
     last = last or DAY_MINUTES
     if start.style is Style.WORD or _says_24_hours(start):
         return span_of(first, last)
@@ -275,7 +278,7 @@ def _span_to_a_half(start: Clock, first: int, last: int) -> Span | None:
 
 
 def _span_with_a_word(start: Clock, first: int, end: Clock, last: int) -> Span | None:
-    """As in "8:00 to noon" and "18:00 to midnight"."""
+    """Return the span of "8:00 to noon" or "18:00 to midnight"."""
     if start.style is Style.WORD and end.style is Style.WORD:
         return span_of(first, last or DAY_MINUTES) if first != last else None
     if end.style is Style.WORD:
@@ -289,10 +292,10 @@ def _span_with_a_word(start: Clock, first: int, end: Clock, last: int) -> Span |
 def _span_of_24_hours(
     start: Clock, first: int, end: Clock, last: int, language: str, of_24_hours: bool
 ) -> Span | None:
-    """Two plain times, where it is certain that they are of a clock of 24 hours.
+    """Return the span of two plain times; None unless they are certainly on a 24-hour clock.
 
-    "8-5", "8点到12点" and "1:00-5:00" may be of one of twelve. Certain are: an hour past twelve or with a
-    leading nought, here or elsewhere in the text; the words of a language that has no other clock.
+    "8-5", "8点到12点" and "1:00-5:00" may be on a 12-hour clock. Evidence of a 24-hour clock is an hour above
+    12 or with a leading zero, here or elsewhere in the text, or a language that only uses that clock.
     """
     styles = {start.style, end.style}
     if Style.FOUR_DIGITS in styles:
@@ -319,10 +322,10 @@ def _span_of_24_hours(
 
 
 def _statements(items: list[_Item]) -> Iterator[Statement]:
-    """Which times, closings and exceptions belong to which days.
+    """Yield statements that assign times, closings and exceptions to days.
 
-    Days wait for what is said of them; what is said of nothing that waits is of the days that follow. Where
-    both could be, or something is left waiting, nothing is understood.
+    Days are queued until times or a closing follow. Times or a closing with an empty queue belong to the days
+    after them. Raises _NotUnderstood if both are possible, or if days remain in the queue.
     """
     waiting: list[Days | Dates | Doubt] = []
     bracket = 0
@@ -352,7 +355,7 @@ def _statements(items: list[_Item]) -> Iterator[Statement]:
             case Mark.ONLY:
                 only = True
             case _Times() | _EndsAt() if 0 < before_break < len(waiting):
-                raise _NotUnderstood  # "Saturday; Sunday 9-12" says nothing of Saturday
+                raise _NotUnderstood  # "Saturday; Sunday 9-12" gives no hours for Saturday
             case _Times():
                 times, place = _times(item, items, place)
                 if place < len(items) and items[place] is Mark.OFF_BEFORE:
@@ -398,9 +401,9 @@ def _statements(items: list[_Item]) -> Iterator[Statement]:
 
 
 def _first_closed(run: list[Days | Dates | Doubt]) -> int:
-    """Which of the days side by side is the first that a word behind them closes.
+    """Return the index of the first day in a run that the closing word after it closes.
 
-    All, except in "Mo-Fr, holidays excepted".
+    The word closes all of them (index 0), except in "Mo-Fr, holidays excepted" (index 1).
     """
     first = run[0]
     others = [each for each in run[1:] if isinstance(each, Days)]
@@ -409,7 +412,7 @@ def _first_closed(run: list[Days | Dates | Doubt]) -> int:
 
 
 def _times(first: _Times, items: list[_Item], place: int) -> tuple[_Times, int]:
-    """Times that stand side by side, in order."""
+    """Collect adjacent times, in order; return them and the next index."""
     spans = [*first.spans]
     while place < len(items) and isinstance(item := items[place], _Times):
         spans += item.spans
@@ -421,7 +424,7 @@ def _times(first: _Times, items: list[_Item], place: int) -> tuple[_Times, int]:
 
 
 def _run(items: list[_Item], place: int) -> tuple[list[Days | Dates | Doubt], int]:
-    """The days that stand side by side from `place` on."""
+    """Collect adjacent days from index `place`; return them and the next index."""
     run: list[Days | Dates | Doubt] = []
     while place < len(items) and isinstance(item := items[place], Days | Dates | Doubt):
         run.append(item)
@@ -430,7 +433,10 @@ def _run(items: list[_Item], place: int) -> tuple[list[Days | Dates | Doubt], in
 
 
 def _days_behind(items: list[_Item], place: int) -> tuple[Days | None, int]:
-    """The days behind times that none precede: theirs, unless the next words close them."""
+    """Return the days after times that no days precede, and the next index.
+
+    Returns None if there are none, or if the following words close them.
+    """
     comma = place < len(items) and items[place] is Mark.COMMA
     begins = place + 1 if place < len(items) and items[place] in (Mark.COMMA, Mark.BRACKET) else place
     run, after = _run(items, begins)
@@ -448,7 +454,7 @@ def _days_behind(items: list[_Item], place: int) -> tuple[Days | None, int]:
 
 
 def _all_days(run: Iterable[Days | Dates | Doubt]) -> Days:
-    """Days side by side, together. "Daily Mo-Fr" is not daily: nobody knows what it is."""
+    """Return the union of adjacent days; raise _NotUnderstood for contradictions such as "Daily Mo-Fr"."""
     together: Days | None = None
     for each in run:
         if not isinstance(each, Days):
@@ -462,7 +468,7 @@ def _all_days(run: Iterable[Days | Dates | Doubt]) -> Days:
 
 
 def _only_holidays(one: Days, other: Days) -> bool:
-    """Whether that of the two which is not every day is holidays: "daily and on holidays"."""
+    """Return whether one of the two is every day and the other only holidays: "daily and on holidays"."""
     named = other.certain if one.every else one.certain
     return all(day.weekday == HOLIDAY for day in named)
 
@@ -481,9 +487,10 @@ def _closes(run: list[Days | Dates | Doubt], *, named_after: bool = False) -> Cl
 
 
 def _is_clear(run: list[Days | Dates | Doubt], named_after: bool) -> bool:
-    """Whether all of the run is closed for certain, so that all other days are not.
+    """Return whether all of the run is certainly closed, so that all other days are open.
 
-    "Sundays, holidays excepted" may be hours on Sundays, "except holidays, Monday to Friday" on weekdays.
+    "Sundays, holidays excepted" may mean open on Sundays, and "except holidays, Monday to Friday" open on
+    weekdays.
     """
     weekdays = [isinstance(each, Days) and not each.certain.isdisjoint(EVERY_DAY) for each in run]
     if named_after:

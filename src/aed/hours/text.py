@@ -1,8 +1,8 @@
-"""Hours as people write them, in the languages of AED lists, into `opening_hours`; or unknown, never guessed.
+"""Convert free-text hours, in the languages of AED lists, to `opening_hours` without guessing.
 
-A text is understood whole or not at all. What can be said only in part is said in part: on days that an
-expression cannot name (年末年始, 休館日) the hours are unknown and everything else stands; of times without
-days ("9:00-17:00") it is known that it is closed outside them, and nothing more.
+Every word of a text must be understood, or the result is unknown. If the meaning is only partly certain, the
+rest is unknown: the hours on days that an expression cannot name (年末年始, 休館日) are unknown; times
+without days ("9:00-17:00") only mean that it is closed outside them.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ MOST_REMEMBERED: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class UnderstoodHours:
-    """What a list says about hours, as far as it is certain.
+    """Hours from a list, as far as they are certain.
 
-    `expression` may hold `unknown` for the times at which it is not; None if nothing is known.
-    `rest`: the words that were not understood or that made it uncertain, for a person to read.
+    `expression` may contain `unknown` for uncertain times; it is None if nothing is known.
+    `rest` holds the words that were not understood or are uncertain, for a person to read.
     """
 
     expression: str | None
@@ -63,7 +63,7 @@ class UnderstoodHours:
 
     @property
     def certain(self) -> bool:
-        """Whether all that was written is in the expression."""
+        """Whether the expression covers everything that was written."""
         return self.expression is not None and self.rest is None
 
 
@@ -72,14 +72,14 @@ NOTHING_SAID: Final = UnderstoodHours(None, None)
 
 @lru_cache(maxsize=MOST_REMEMBERED)
 def understand_hours(text: str, *, language: str | None = None) -> UnderstoodHours:
-    """The hours that `text` states, in a language ("zh", "ja-JP", ...) or in any that it may be written in.
+    """Return the hours in `text`, in a given language ("zh", "ja-JP", ...) or in any that it may be in.
 
-    1. What is `opening_hours` already, with days, is taken as it stands. In the language "osm", that of its
-       tags, so are times without days: there, and only there, they are those of every day.
-    2. Otherwise it is read in every language whose letters it has. Readings that differ are no reading:
-       "Di" is Tuesday in German and Sunday in French, "Mar" is March to OpenStreetMap and Tuesday in French.
+    1. Text that is already `opening_hours` with days is used unchanged. In the language "osm" (OSM tags)
+       times without days are accepted too, and mean every day.
+    2. Other text is parsed in every language that uses its script. If results differ, the hours are unknown:
+       "Di" is Tuesday in German and Sunday in French, "Mar" is March in OpenStreetMap and Tuesday in French.
 
-    Never raises; the expression, if any, is one that the registry takes.
+    Never raises. The registry accepts every expression that is returned.
     """
     if not text.strip():
         return NOTHING_SAID
@@ -108,7 +108,7 @@ def understand_hours(text: str, *, language: str | None = None) -> UnderstoodHou
 
 
 def languages_of(tidy: str, language: str | None) -> tuple[str, ...]:
-    """The language that is named, or those that write in the letters of the text."""
+    """Return the given language if it is supported, else the languages that use the script of the text."""
     if language is not None:
         named = re.split("[-_]", language.lower())[0]
         if named in LANGUAGES:
@@ -127,9 +127,9 @@ _PLAIN_SPAN: Final = re.compile(r"(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)")
 
 
 def _expression_already(text: str, tidy: str, *, whole: bool) -> str | None:
-    """The text, if it is an expression that names days (or need not: `whole`) and cannot be anything else.
+    """Return the text if it is unambiguously an expression with days; with `whole`, days are optional.
 
-    Not taken for one: "open"; times alone; `9:00-5:00`.
+    Returns None for "open", times alone, and `9:00-5:00`.
     """
     if not (whole or _OSM_DAYS.search(tidy)):
         return None
@@ -153,9 +153,9 @@ _DAYS_ALONE: Final = re.compile(rf"{_A_DAY}(?:[-,]{_A_DAY})*")
 
 
 def _names_days_without_times(expression: str) -> bool:
-    """Whether a rule is of days only, such as `Tu` in `Mo 09:00-12:00; Tu; We 09:00-12:00`.
+    """Return whether a rule has days only, such as `Tu` in `Mo 09:00-12:00; Tu; We 09:00-12:00`.
 
-    To OpenStreetMap that is open all day. Who writes it has left a field empty, more likely on a day of rest.
+    In OpenStreetMap that means open all day, but more likely a field was left empty for a closed day.
     """
     rules = re.split(r";|\|\||, ", re.sub(r'"[^"]*"', '""', expression))
     return any(_DAYS_ALONE.fullmatch(rule.strip()) for rule in rules)
@@ -169,13 +169,13 @@ def _is_of_24_hours(*hours: str) -> bool:
     return any(hour[0] == "0" or int(hour) > 12 for hour in hours)  # 0:30, 09:00, 17:00
 
 
-# --- What the statements come to ------------------------------------------------------------------------
+# --- From statements to a week --------------------------------------------------------------------------
 
 
 def week_said(statements: Iterable[Statement]) -> Week | None:
-    """The week of which nothing else is known; None where the statements do not make one.
+    """Return the week that the statements describe; None if they contradict each other.
 
-    Of days named twice the second must narrow the first, or be about other times of the same days.
+    If days are named twice, the second statement must narrow the first, or be about other times.
     """
     statements = tuple(statements)
     openings = [each for each in statements if isinstance(each, Opens)]
@@ -235,7 +235,7 @@ def week_said(statements: Iterable[Statement]) -> Week | None:
 
 
 def _gives_holidays(statements: Iterable[Statement]) -> bool:
-    """Whether holidays have hours of their own: "Mo-Sa (holidays excepted) 8-22, Su and holidays 8-17"."""
+    """Return whether holidays have hours: "Mo-Sa (holidays excepted) 8-22, Su and holidays 8-17"."""
     return any(
         isinstance(each, Opens) and each.days is not None and PUBLIC_HOLIDAY in each.days.certain
         for each in statements
@@ -253,7 +253,7 @@ def _without_holidays(statement: Closes) -> Closes:
 
 
 def _is_an_exception(days: frozenset[Day], spans: Spans, hours: dict[Day, Spans]) -> bool:
-    """Whether hours of days that have some already are shorter ones, on a few days only.
+    """Return whether the hours only shorten hours that were given before, on few days.
 
     "Daily 9:00-21:00, Sunday to 17:00" has an exception; "always, Mo-Fr 9:00-17:00" contradicts itself.
     """
@@ -264,7 +264,10 @@ def _is_an_exception(days: frozenset[Day], spans: Spans, hours: dict[Day, Spans]
 
 
 def _of_no_days(spans: Spans, statements: tuple[Statement, ...]) -> tuple[dict[Day, Spans], list[str]]:
-    """Times without days: of all for "24 hours", or if the text says "daily" or which weekdays are closed."""
+    """Return the hours and doubts for times without days.
+
+    They apply to every day if they are "24 hours", or if the text says "daily" or names closed weekdays.
+    """
     days_are_clear = spans == WHOLE_DAY or any(
         (isinstance(each, OnlyOn) and each.days.every)
         or (
@@ -292,7 +295,7 @@ def _names(days: Iterable[Day]) -> str:
 
 
 def narrow(week: Week, statement: Closes | Until) -> Week | None:
-    """The week with less of it open; None where that cannot be said."""
+    """Return the week with a closing or an earlier end applied; None if that is ambiguous."""
     hours = dict(week.hours)
     match statement:
         case Closes(days, dates, doubts, spans):
@@ -327,7 +330,7 @@ def narrow(week: Week, statement: Closes | Until) -> Week | None:
 
 
 def _common(week: Week) -> Spans:
-    """The shortest hours of the weekdays, if all begin at the same time."""
+    """Return the shortest hours of the weekdays, if all start at the same time; else no hours."""
     given = [spans for day, spans in week.hours.items() if day.weekday != HOLIDAY and not day.nth and spans]
     if not given or len({(len(spans), spans[0].start) for spans in given}) > 1:
         return ()
@@ -335,11 +338,11 @@ def _common(week: Week) -> Spans:
 
 
 def brought_together(week: Week, statement: Opens) -> Week:
-    """The week of a table with what a note beside it says of some hours.
+    """Return the week of a table combined with the hours in its note.
 
-    1. A note that has no more than the table narrows it, if it names days.
-    2. A day of which the table says nothing certain is as the note says, if they do not differ elsewhere.
-    3. Where they differ otherwise it is open when both say so, closed when both say so, else unknown.
+    1. A note that names days and is within the table's hours narrows them.
+    2. A day without certain hours in the table takes those of the note, if the two agree on all other days.
+    3. Otherwise it is open when both are open, closed when both are closed, and unknown elsewhere.
     """
     hours = dict(week.hours)
     doubts = week.doubts

@@ -1,4 +1,4 @@
-"""Which rules of an expression hold on a day, and what that day then is. See `hours` for the ideas."""
+"""Determine which rules of an expression apply on a day, and the hours of that day (see `evaluation`)."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from aed.hours.opening import Opening
 
 HORIZON_DAYS: Final = 400
 TRIED_DAYS: Final = 366
-"""How many days an expression with dates is tried on before it is accepted."""
+"""Number of days on which an expression with dates is evaluated before it is accepted."""
 MOST_LOGGED: Final = 1_000
 MOST_HOLIDAYS: Final = 4
 MOST_READINGS: Final = 36
-"""Of a day with its eve. An expression that has more of either is not worked out: it is unknown."""
+"""Maximum readings of a day with the day before. With more holidays or readings the day is unknown."""
 MOST_DAYS_REMEMBERED: Final = 500
 WORKING_WEEK: Final = range(5)
 
 
 class Span(NamedTuple):
-    """From `minute` of the day on, until the next span of that day."""
+    """A state that lasts from `minute` of the day until the next span of that day."""
 
     minute: int
     state: Opening
@@ -41,8 +41,8 @@ class Span(NamedTuple):
 
 type _Reading = tuple[bool, ...]
 
-# A day in the library's terms: two dates stand for the day before and the day itself, one for any other.
-_DAY_BEFORE: Final = datetime(2001, 1, 1)  # noqa: DTZ001 - clocks on the wall, in no time zone
+# The library evaluates placeholder dates: one for the day before, one for the day, one for any other day.
+_DAY_BEFORE: Final = datetime(2001, 1, 1)  # noqa: DTZ001 - local time without a zone
 _THE_DAY: Final = datetime(2001, 1, 2)  # noqa: DTZ001 - the same
 _STANDS_FOR: Final = {
     (False, False): "1999 Jan 01",
@@ -56,10 +56,10 @@ _UNKNOWN_ALL_DAY: Final = (Span(0, Opening.UNKNOWN, None),)
 
 
 class Timetable:
-    """An expression ready to be asked about days, with the days that it has worked out."""
+    """A parsed expression that evaluates single days, with a cache of evaluated days."""
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
-        """Raises NotEvaluable for dates that the library does not parse by themselves."""
+        """Prepare the rules; raise NotEvaluable for date selectors that the library cannot parse alone."""
         self._rules = rules
         self._text = text_of(rules)
         with _library():
@@ -86,13 +86,14 @@ class Timetable:
         self._read: dict[tuple[_Reading, _Reading], tuple[Span, ...]] = {}
 
     def days_until_it_repeats(self, calendar: HolidayCalendar | None) -> int:
-        """How many days are to be looked at before nothing new can come."""
+        """Return the number of days after which the hours are certain to repeat."""
         weekly = self._repeats_weekly and (calendar is None or not self._names_weekdays)
         return 9 if weekly else HORIZON_DAYS
 
     def day(self, day: date, calendar: HolidayCalendar | None) -> tuple[Span, ...]:
-        """Return the spans of `day`, the first from midnight: unknown wherever two readings of it differ,
-        and all day if the library fails on it.
+        """Return the spans of `day`, starting at midnight.
+
+        Times at which readings differ are unknown; so is the whole day if the library fails on it.
         """
         try:
             return self._day(day, calendar)
@@ -101,7 +102,7 @@ class Timetable:
             return _UNKNOWN_ALL_DAY
 
     def require_evaluable(self) -> None:
-        """Raise NotEvaluable unless every day of a leap year can be worked out."""
+        """Raise NotEvaluable unless every day of a leap year can be evaluated."""
         first = date(2028, 1, 1)
         for n in range(TRIED_DAYS if any(self._selectors) else 9):
             self._day(first + timedelta(days=n), None)
@@ -124,7 +125,7 @@ class Timetable:
         return spans
 
     def _readings(self, day: date, calendar: HolidayCalendar | None) -> frozenset[_Reading | None]:
-        """Every way in which `day` may be read; None is closed, whatever the rules say."""
+        """Return all readings of `day` (see `evaluation`); None means closed regardless of the rules."""
         with _library():
             selected = tuple(
                 selector is None or selector.is_open(datetime.combine(day, time(12)))
@@ -155,7 +156,7 @@ class Timetable:
         )
 
     def _holidays_on(self, day: date, calendar: HolidayCalendar | None) -> Iterator[frozenset[Holiday]]:
-        """Each set of the expression's holidays that `day` may be."""
+        """Yield each possible set of the expression's holiday selectors that match `day`."""
         certain: set[Holiday] = set()
         uncertain: list[Holiday] = []
         for holiday in self._holidays:
@@ -170,7 +171,7 @@ class Timetable:
     def _tells_weekdays_apart(
         self, day: date, holidays: frozenset[Holiday], selected: tuple[bool, ...]
     ) -> bool:
-        """Whether `day` would have other hours were it another day of the week."""
+        """Return whether the hours of `day` depend on its day of the week."""
         if not self._names_weekdays:
             return False
         as_each = {self._reading(day, weekday, holidays, selected) for weekday in range(7)}
@@ -178,11 +179,11 @@ class Timetable:
         return len({self._spans(self._no_rule, reading) for reading in as_each}) > 1 or len(as_eve) > 1
 
     def _spans(self, before: _Reading | None, reading: _Reading | None) -> tuple[Span, ...]:
-        """The day on which the rules of `reading` hold, after one on which those of `before` held.
+        """Return the spans of a day with the rules of `reading`, after a day with the rules of `before`.
 
-        1. Ask the library.
-        2. Of a night that runs into this day: it may not have begun, if the evening was not open at its end;
-           and it may go on, if a rule of this day displaces it. Where that makes a difference it is unknown.
+        1. Evaluate the day with the library.
+        2. A night that continues from the day before may not have begun (if the evening was not open at its
+           end), or may continue although a rule of this day replaces it. Where that matters, it is unknown.
         """
         if reading is None:
             return _CLOSED_ALL_DAY
@@ -215,7 +216,7 @@ class Timetable:
 
 
 def _day_of(text: str) -> tuple[Span, ...]:
-    """The spans of the day that the library sees in an expression for `_THE_DAY`."""
+    """Return the spans of `_THE_DAY` as evaluated by the library."""
     spans: list[Span] = []
     with _library():
         for start, _, state, comment in OpeningHours(text).intervals(_THE_DAY, _THE_DAY + timedelta(days=1)):
@@ -247,7 +248,7 @@ def _agreed(readings: list[tuple[Span, ...]]) -> tuple[Span, ...]:
 
 
 def _side_by_side(days: list[tuple[Span, ...]]) -> Iterator[tuple[int, list[Span]]]:
-    """Each minute at which one of the days changes, and the spans in force then."""
+    """Yield each minute at which any of the days changes, with the spans in force at that minute."""
     for minute in sorted({span.minute for spans in days for span in spans}):
         yield minute, [max(span for span in spans if span.minute <= minute) for spans in days]
 
@@ -262,7 +263,7 @@ def _joined(spans: list[Span]) -> tuple[Span, ...]:
 
 @lru_cache(maxsize=5_000)
 def timetable_of(expression: str) -> Timetable | None:
-    """Return the timetable of an expression; None if it is not understood or cannot be evaluated."""
+    """Return the timetable of an expression; None if it is invalid or cannot be evaluated."""
     try:
         return Timetable(parsed(expression))
     except InvalidInput:
@@ -272,19 +273,19 @@ def timetable_of(expression: str) -> Timetable | None:
         return None
 
 
-# --- What the library cannot do -------------------------------------------------------------------
+# --- Failures of the library ----------------------------------------------------------------------
 
 
 class NotEvaluable(Exception):
-    """The library refuses, or fails on, what it parsed before."""
+    """The library cannot evaluate an expression that it was able to parse."""
 
 
 @contextmanager
 def _library() -> Iterator[None]:
-    """Raise NotEvaluable where the library refuses an expression or panics.
+    """Raise NotEvaluable if the library refuses an expression or panics.
 
-    A panic of its Rust code is a `PanicException`, which is no `Exception` and cannot be imported; it is
-    known by its name. Everything else goes through.
+    A panic of its Rust code is a `PanicException`, which does not inherit from `Exception` and cannot be
+    imported, so it is recognised by name. All other exceptions propagate.
     """
     try:
         yield

@@ -1,7 +1,7 @@
-"""The hours of a week as they are being pieced together from other people's words, and their expression.
+"""A week's hours as they are assembled from statements, and their conversion to an expression.
 
-Each day is open, unknown or closed at every minute. Two statements about the same day are brought together
-without ever opening what one of them closes: see `agreed`.
+Each day is open, unknown or closed at every minute. Combining two statements about a day never opens a time
+that one of them closes: see `agreed`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from aed.hours.evaluation import parse_hours
 
 DAY_MINUTES: Final = 24 * 60
 HOLIDAY: Final = 7
-"""What stands for a public holiday where weekdays are 0 (Monday) to 6."""
+"""The weekday number of public holidays; weekdays are 0 (Monday) to 6."""
 EARLIEST_CREDIBLE_EVENING: Final = 16 * 60
 LATEST_CREDIBLE_NIGHT: Final = 4 * 60
-"""Hours over midnight that neither begin after the one nor end before the other are taken for a slip."""
+"""Hours over midnight must start after the first or end before the second; otherwise they are rejected as a
+typing error."""
 LONGEST_COMMENT: Final = 60
 
 _NAMES: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su", "PH")
@@ -27,7 +28,7 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 
 
 class Day(NamedTuple):
-    """A weekday, the nth such weekday of a month, a public holiday, or a day beside one."""
+    """A weekday, the nth weekday of a month, a public holiday, or the day before or after one."""
 
     weekday: int
     nth: int = 0
@@ -42,12 +43,12 @@ PUBLIC_HOLIDAY: Final = Day(HOLIDAY)
 
 
 class Span(NamedTuple):
-    """Minutes from the midnight at which the day begins; past 1,440 in the following night."""
+    """A span in minutes from midnight; values above 1,440 are in the following night."""
 
     start: int
     end: int
     certain: bool = True
-    """Open if certain; unknown otherwise."""
+    """True if open; false if unknown."""
 
 
 type Spans = tuple[Span, ...]
@@ -56,7 +57,7 @@ NOT_KNOWN: Final[Spans] = (Span(0, DAY_MINUTES, certain=False),)
 
 
 class Dates(NamedTuple):
-    """From a month and day to another, both included, every year, over New Year where need be."""
+    """An annual range of dates, both ends included, which may extend over New Year."""
 
     month: int
     day: int
@@ -75,9 +76,9 @@ class Dates(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """What was said. A weekday that is missing is closed, a holiday that is missing was not spoken of.
+    """The hours of a week. Missing weekdays are closed; missing holidays were not mentioned.
 
-    In the `doubtful` dates nothing is certain; `doubts` are the words that say why.
+    Hours on the `doubtful` dates are unknown; `doubts` are the words that explain why.
     """
 
     hours: Mapping[Day, Spans]
@@ -87,10 +88,10 @@ class Week:
 
 
 def span_of(start: int, end: int) -> Span | None:
-    """From one time of day to another, over midnight where the second is the earlier.
+    """Return the span from one time of day to another, over midnight if the second is earlier.
 
-    None where that is not certain: two equal times are no time or a whole day, and "08:00-05:00" is more
-    likely a working day by a clock of twelve hours than 21 hours.
+    Returns None if it is ambiguous: two equal times may be an empty span or a whole day, and "08:00-05:00" is
+    more likely a working day on a 12-hour clock than 21 hours.
     """
     if start == 0 and end >= DAY_MINUTES - 1:
         return Span(0, DAY_MINUTES)
@@ -104,7 +105,7 @@ def span_of(start: int, end: int) -> Span | None:
 
 
 def in_order(spans: Iterable[Span]) -> Spans | None:
-    """The spans of a day one after the other; None where they overlap."""
+    """Return the spans of a day in order; None if they overlap."""
     ordered = tuple(sorted(spans))
     if any(before.end > after.start for before, after in pairwise(ordered)):
         return None
@@ -114,7 +115,7 @@ def in_order(spans: Iterable[Span]) -> Spans | None:
 
 
 def is_within(narrow: Spans, wide: Spans) -> bool:
-    """Whether each of `narrow` lies inside a certain one of `wide`: inside an unknown one nothing is sure."""
+    """Return whether each span of `narrow` is inside a certain span of `wide`."""
     return all(
         any(outer.certain and outer.start <= span.start and span.end <= outer.end for outer in wide)
         for span in narrow
@@ -122,17 +123,17 @@ def is_within(narrow: Spans, wide: Spans) -> bool:
 
 
 def agreed(one: Spans, other: Spans) -> Spans:
-    """Open where both are, closed where both are, unknown elsewhere."""
+    """Return spans that are open where both are, closed where both are, and unknown elsewhere."""
     return _by_the_minute(one, other, lambda mine, theirs: mine if mine == theirs else False)
 
 
 def without(spans: Spans, cut: Spans) -> Spans:
-    """`spans` less `cut`."""
+    """Return `spans` with the times of `cut` removed."""
     return _by_the_minute(spans, cut, lambda mine, theirs: None if theirs is not None else mine)
 
 
 def uncertain(spans: Spans) -> Spans:
-    """The same extent, nothing of it certain."""
+    """Return spans with the same extent, all of it unknown."""
     return _by_the_minute(spans, (), lambda mine, _: None if mine is None else False)
 
 
@@ -157,13 +158,13 @@ def _state(spans: Spans, minute: int) -> bool | None:
     return next((span.certain for span in spans if span.start <= minute < span.end), None)
 
 
-# --- Writing it down ------------------------------------------------------------------------------
+# --- Conversion to an expression ------------------------------------------------------------------
 
 
 def expression_of(week: Week) -> str | None:
-    """The week as `opening_hours`, valid as the registry wants it; None if nothing is known of it.
+    """Return the week as an `opening_hours` expression that the registry accepts; None if nothing is known.
 
-    In this order, since a later rule takes the place of an earlier one on the days that both hold:
+    Since a later rule replaces earlier ones on the days that it matches, rules are written in this order:
     weekdays, nth weekdays, doubtful dates, closed nth weekdays, holidays, closed dates.
     """
     weekdays = _groups(week, lambda day: day.weekday != HOLIDAY and not day.nth)
@@ -184,7 +185,7 @@ def expression_of(week: Week) -> str | None:
     text = "24/7" if rules == ["Mo-Su 00:00-24:00"] else "; ".join(rules)
     try:
         return parse_hours(text)
-    except InvalidInput:  # a day that its month does not have, more rules than can be kept
+    except InvalidInput:  # a date that does not exist, or too many rules
         return None
 
 
@@ -192,7 +193,7 @@ type _Group = tuple[str, Spans]
 
 
 def _groups(week: Week, belongs: Callable[[Day], bool]) -> list[_Group]:
-    """Days of the same hours together, in the order in which their first comes in the week."""
+    """Group days with equal hours, ordered by the first day of each group."""
     days_of: dict[Spans, list[Day]] = {}
     for day in sorted(day for day in week.hours if belongs(day)):
         if week.hours[day] or day.nth or day.weekday == HOLIDAY:

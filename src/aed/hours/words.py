@@ -1,8 +1,8 @@
-"""The words in which people write hours, language by language, and a text cut into them.
+"""The vocabulary of opening hours in each language, and a tokeniser for it.
 
-A text is cut completely or not at all: one word that is not here, and nothing of it is understood. So the
-lists hold only what can be meant in one way. Not in them, on purpose: "werktags", "jours ouvrables",
-"dni robocze" (with or without Saturday), "business hours" and its like, "durchgehend", "by appointment".
+A text with any unknown word is not understood at all. The lists contain only words with one meaning.
+Deliberately left out: "werktags", "jours ouvrables", "dni robocze" (with or without Saturday),
+"business hours" and similar, "durchgehend", "by appointment".
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONGEST_TEXT: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """Some days. `perhaps` are those that the word may mean as well; `except_holidays`: a working day."""
+    """A set of days. `perhaps` are days that the word may also mean; `except_holidays` means working days."""
 
     certain: frozenset[Day]
     perhaps: frozenset[Day] = frozenset()
@@ -45,21 +45,21 @@ class Days:
 
 
 class Style(Enum):
-    """How a time is written, which decides what it is evidence of."""
+    """How a time is written, which is evidence of a 12-hour or 24-hour clock."""
 
     COLON = auto()
     DOT = auto()
     UNIT = auto()
-    """With a word of the language: 9時, 9 Uhr, 9h."""
+    """With a unit: 9時, 9 Uhr, 9h."""
     BARE = auto()
     FOUR_DIGITS = auto()
     WORD = auto()
-    """noon, midnight."""
+    """A word: noon, midnight."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """A time of day as written. `half` says which hours (of a clock of twelve) are which (of 24)."""
+    """A time of day as written. `half` converts hours of a 12-hour clock to a 24-hour clock."""
 
     hour: int
     minute: int
@@ -70,7 +70,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Half:
-    """A part of the day, before or after a time: the hours that it may have, by those of 24."""
+    """A part of the day, such as a.m., that converts written hours to hours of a 24-hour clock."""
 
     hours: tuple[tuple[int, int], ...]
 
@@ -80,29 +80,29 @@ class Half:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Days that an expression cannot name: the longest time of year that they may fall in, or any day."""
+    """Days that an expression cannot name, with the widest range of dates they may be in (or any day)."""
 
     words: str
     dates: tuple[Dates, ...] = ()
 
 
 class Mark(Enum):
-    """The words that hold a statement together."""
+    """Words and signs that structure a statement."""
 
     TO = auto()
     FROM = auto()
     UNTIL = auto()
     OFF = auto()
-    """Closed, of what was just named, or else of what is named next: "Sunday closed", "closed on Sunday"."""
+    """Closes the days before it, or else the days after it: "Sunday closed", "closed on Sunday"."""
     OFF_BEFORE = auto()
-    """Closed or excepted, of what was just named and of nothing else: 休み, を除く."""
+    """Closes or excepts only the days before it: 休み, を除く."""
     OFF_NEXT = auto()
-    """Excepted is what is named next: "except", 除了; to the end of the word OFF_END, if there is one."""
+    """Excepts the days after it ("except", 除了), up to OFF_END if there is one."""
     OFF_END = auto()
     ONLY = auto()
     WHOLE_DAY = auto()
     LONG = auto()
-    """全日, also said of a day's opening hours: a whole day only where columns leave just that open."""
+    """全日, which may also mean a day's opening hours; a whole day only if columns allow nothing else."""
     ALWAYS = auto()
     BREAK = auto()
     """The end of a sentence or a line."""
@@ -110,13 +110,13 @@ class Mark(Enum):
     AND = auto()
     SPACE = auto()
     DASH = auto()
-    """TO, or a stroke between days and their times."""
+    """Means TO, or separates days from their times."""
     BRACKET = auto()
     BRACKET_END = auto()
     COLON = auto()
-    """What follows is said of what stands before it."""
+    """Joins the words after it to those before it."""
     NOTHING = auto()
-    """Says nothing about when: "open", "opening hours"."""
+    """A word without information about times: "open", "opening hours"."""
 
 
 type Token = Days | Clock | Half | Doubt | Dates | Mark
@@ -125,7 +125,7 @@ type Token = Days | Clock | Half | Doubt | Dates | Mark
 
 
 def _half(*ranges: tuple[int, int, int]) -> Half:
-    """Of each (first, last, shift): the hours first to last mean themselves plus shift."""
+    """Build a part of the day from (first, last, shift): hours first to last mean hour + shift."""
     return Half(
         tuple((hour, hour + shift) for first, last, shift in ranges for hour in range(first, last + 1))
     )
@@ -164,7 +164,7 @@ _HOLIDAYS_OR_WEEKENDS: Final = Days(frozenset({PUBLIC_HOLIDAY}), perhaps=WEEKEND
 
 
 def _named(*names: str) -> dict[str, Token]:
-    """Monday's names first, those of one day separated by blanks."""
+    """Map names of weekdays to days; Monday first, with the names of one day separated by spaces."""
     return {name: day for day, words in zip(_WEEK, names, strict=True) for name in words.split()}
 
 
@@ -408,7 +408,7 @@ _LATIN: Final = frozenset({"en", "fr", "de", "pl"})
 
 
 def _latin_clock(*words: str) -> re.Pattern[str]:
-    """Times as an alphabet writes them; `words` of its language may stand for `:` or behind the time."""
+    """Return the pattern of times in an alphabet; `words` may replace `:` or follow the time."""
     units = "|".join(("h", *words))
     return re.compile(
         rf"""(?<![0-9])(?<![0-9][:./])
@@ -497,9 +497,9 @@ _NEVER: Final = frozenset({"No", "Nl", "Cs", "Co", "Cn", "Cf", "Mn", "Me"})
 
 
 def tidied(text: str) -> str | None:
-    """The text with one way of writing each sign, in small letters; None where that could change its meaning.
+    """Return the text in lower case with normalised characters; None if that could change its meaning.
 
-    Digits in circles, powers and the like may number things: they are not the digits that they look like.
+    Circled digits, superscripts and similar may be enumerators, so they are not converted to digits.
     """
     if len(text) > LONGEST_TEXT:
         return None
@@ -516,24 +516,24 @@ def tidied(text: str) -> str | None:
 
 
 class Gap(Enum):
-    """What stands between two words."""
+    """The separator between two words."""
 
     NONE = auto()
-    """Nothing, or a word such as "and": what belongs to one belongs to the other."""
+    """Nothing, or a word such as "and"; the two words belong together."""
     SPACE = auto()
     COMMA = auto()
     EMPTY = auto()
-    """What should be said of the word before is left out: "Saturday: , Sunday", "Saturday open, Sunday"."""
+    """Information about the first word is missing: "Saturday: , Sunday", "Saturday open, Sunday"."""
 
 
 class Word(NamedTuple):
     token: Token
     after: Gap
-    """What stands between it and the word before."""
+    """The separator between this word and the one before."""
 
 
 def words_of(text: str, language: str) -> list[Word] | None:
-    """A tidied text cut into words, without those that say nothing; None if it holds any other than words."""
+    """Split a normalised text into words, omitting those without information; None if any is unknown."""
     if language not in _LATIN:
         text = _HAN_HOUR.sub(lambda found: _HAN_NUMERALS[found[1]], text)
     words: list[Word] = []
@@ -567,11 +567,11 @@ def _gap(before: Token | None, between: list[Token]) -> Gap:
 
 
 _STROKE_FOR_NOTHING: Final = re.compile(r"/\s*(?:[,;|]|$)", re.MULTILINE)
-"""In place of hours: "Saturday /, Sunday 9-12"."""
+"""A slash instead of hours: "Saturday /, Sunday 9-12"."""
 
 
 def _next(text: str, place: int, language: str) -> tuple[list[Token], int] | None:
-    """The longest word that begins at `place`, and where it ends."""
+    """Return the tokens of the longest word that starts at `place`, and the index where it ends."""
     best: tuple[list[Token], int] | None = None
     digit_before, digit_behind = text[place - 1 : place].isdigit(), text[place + 1 : place + 2].isdigit()
     word = _words(language).match(text, place)
@@ -592,7 +592,7 @@ def _next(text: str, place: int, language: str) -> tuple[list[Token], int] | Non
 
 
 def _is_of_a_time(word: str, text: str, place: int, digit_behind: bool) -> bool:
-    """Whether a sign is left over from a time that was not understood: `:30`, `10:00+`."""
+    """Return whether a sign is part of a time that was not understood: `:30`, `10:00+`."""
     before = text[place - 1 : place]
     return (word == "+" and before.isdigit()) or (
         word == ":" and (before.isdigit() or (digit_behind and not before.strip()))
@@ -601,7 +601,7 @@ def _is_of_a_time(word: str, text: str, place: int, digit_behind: bool) -> bool:
 
 @lru_cache(maxsize=len(LANGUAGES))
 def _words(language: str) -> re.Pattern[str]:
-    """The words of a language, the longest first; in an alphabet they begin and end where its words do."""
+    """Return a pattern of a language's words, longest first, with word boundaries in alphabetic scripts."""
     letter, ends = ("[a-zà-žß]", "[a-zà-žß0-9]") if language in _LATIN else ("[a-z]", "[a-z]")
     written: list[str] = []
     for word in sorted({**_EVERYWHERE, **_LEXICONS[language]}, key=len, reverse=True):
