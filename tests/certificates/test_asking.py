@@ -1,4 +1,4 @@
-"""Asking an issuer about certificates: a real server that is right, slow, down, wrong, or hostile."""
+"""Check certificates with an issuer: a real server that is correct, slow, down, wrong or hostile."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def by(seconds: float = 5.0, **access: IssuerAccess) -> IssuerAccessSettings:
 
 @pytest.fixture
 def card(session: Session, source: Source) -> int:
-    """The card RC-1 of 王小明, which nobody has verified, of a chapter that can be asked."""
+    """The unverified certificate RC-1 of 王小明, from a chapter that can be queried."""
     make.issuer(session, "rc", verified_by="query", query_url=source.url("/verify"), also_called=["Chapter"])
     responder_id = make.responder(
         session, name="王小明", number_on_card="RC-1", issuer="Chapter", trust=Trust.DOCUMENTED
@@ -74,7 +74,7 @@ def run(
 
 
 def check(session: Session, card: int) -> CertificateCheck:
-    session.rollback()  # SQLite has one writer, and is not to be kept waiting
+    session.rollback()  # release SQLite for other writers
     found = session.get_one(CertificateCheck, card)
     session.expunge_all()
     session.rollback()
@@ -229,7 +229,7 @@ def test_an_address_inside_is_not_asked_where_that_is_not_allowed(
     assert "nothing is fetched from there" in check(session, card).said
 
 
-# --- how often ------------------------------------------------------------------------------------------
+# --- retries and rate -----------------------------------------------------------------------------------
 
 
 def test_it_is_asked_less_and_less_often(
@@ -297,7 +297,7 @@ def test_what_one_has_claimed_another_does_not_ask(database: Database, session: 
         assert len(claim(one, issuer_id, NOW, limit=10)) == 1
     with transaction(database) as other:
         assert claim(other, issuer_id, NOW, limit=10) == []
-    with transaction(database) as later:  # whoever claimed it has died
+    with transaction(database) as later:  # the claim has expired
         assert len(claim(later, issuer_id, NOW + timedelta(minutes=10), limit=10)) == 1
 
 

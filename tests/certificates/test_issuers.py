@@ -1,4 +1,4 @@
-"""Issuers are data: who may add and amend them, and what stands of them."""
+"""Issuers: who can add and amend them, and what is public."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People entered twice: found by what two entries share, and joined by a person, never silently."""
+"""Duplicate people: found by shared data, and merged only when a person decides so."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def person_of(session: Session, responder_id: int) -> int:
 
 
 def twice(session: Session, **given: Any) -> tuple[int, int]:
-    """王小明 by two lists, with the number written in two ways; the two people's ids."""
+    """Return the ids of two entries of 王小明, with the number written in two ways."""
     one = make.responder(session, name=NAME, phone=PHONE)
     other = make.responder(
         session, name=f"{NAME} Wang Xiaoming", phone="13800138000", **({"number_on_card": "B"} | given)
@@ -186,7 +186,7 @@ def test_who_are_said_to_be_two_are_never_asked_about_again(session: Session) ->
 
 
 def joined(session: Session, *, keep_second: bool = False) -> tuple[int, int]:
-    """Finds the pair and joins it; who stays, and who was joined."""
+    """Find the pair and merge it; return the ids of the kept and the merged entry."""
     find_pairs(session, at=NOW)
     pair = only_pair(session)
     kept, other = (pair.second_id, pair.first_id) if keep_second else (pair.first_id, pair.second_id)
@@ -277,7 +277,7 @@ def test_who_offered_under_one_entry_is_called_where_they_said(
 
 
 def gone_with_a_card(session: Session) -> Responder:
-    """The entry that was joined to the other; a card has come to it since."""
+    """Return the merged responder entry, to which a certificate has been added since."""
     withdrawn = session.scalars(select(Responder).where(Responder.joined_into_id.is_not(None))).one()
     session.add(
         Certificate(
@@ -319,7 +319,7 @@ def test_the_list_that_told_of_the_other_goes_on_telling_of_the_one(
 
 
 def test_a_row_that_comes_to_tell_of_somebody_else_is_that_ones(session: Session, settings: Settings) -> None:
-    """Lists use numbers again."""
+    """Lists reuse external ids: a row for someone else creates a separate person again."""
     twice(session)
     joined(session)
     withdrawn = gone_with_a_card(session)
@@ -438,7 +438,7 @@ def test_what_there_is_once_of_a_person_stays_where_both_have_it(session: Sessio
 
 
 def test_every_column_that_names_a_person_is_thought_of() -> None:
-    """A new table is given to the kept person by itself, unless it says that it stays or is done by hand."""
+    """Columns of new tables are handed over by default, unless listed in STAYS or BY_HAND."""
     everywhere = {
         (table.name, key.parent.name)
         for table in Table.metadata.tables.values()

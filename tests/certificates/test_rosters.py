@@ -1,4 +1,4 @@
-"""An issuer's roster confirms, corrects and revokes; what cannot be taken is told, and nothing is lost."""
+"""Issuers' rosters confirm, correct and revoke certificates; errors are reported and no row is lost."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def row(name: str, number: str, **given: str) -> list[str]:
 
 @pytest.fixture
 def chapter(session: Session) -> int:
-    """The issuer's id."""
+    """Return the issuer's id."""
     return make.issuer(session, also_called=[ISSUER_IN_LISTS], region=make.region(session).code).id
 
 
 def holds(session: Session, name: str, number: str, **given: Any) -> int:
-    """Somebody of a list with that card of the chapter, which nobody verified; the certificate's id."""
+    """Return the id of an unverified certificate of the chapter for a person of a list."""
     responder_id = make.responder(
         session,
         name=name,

@@ -1,4 +1,4 @@
-"""Desks of those who have to do with training over HTTP."""
+"""HTTP clients for the roles that use training."""
 
 from __future__ import annotations
 

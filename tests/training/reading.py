@@ -1,4 +1,4 @@
-"""What people read: the words on papers, and what the camera of a phone makes of a code."""
+"""Read PDFs and QR codes in tests."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import zxingcpp
 
 
 def words_on(pdf: bytes) -> list[str]:
-    """The text of each page."""
+    """Return the text of each page."""
     with pypdfium2.PdfDocument(pdf) as document:
         return [page.get_textpage().get_text_bounded() for page in document]
 
 
 def codes_on(pdf: bytes) -> list[str]:
-    """What the codes on the first page say, as it is printed at 144 dots an inch."""
+    """Return the content of the QR codes on the first page, rendered at 144 dpi."""
     with pypdfium2.PdfDocument(pdf) as document:
         picture = document[0].render(scale=2, grayscale=True).to_numpy()
         return [found.text for found in zxingcpp.read_barcodes(picture)]
 
 
 def code_in(svg: str) -> str:
-    """What a phone reads off a screen that shows it 15 cm wide."""
+    """Return the content of a QR code in SVG, rendered 15 cm wide."""
     page = b'#set page(width: 15cm, height: 15cm, margin: 0pt)\n#image(bytes(sys.inputs.svg), format: "svg")'
     shown = typst.compile(page, sys_inputs={"svg": svg}, format="pdf")
     (found,) = codes_on(shown)

@@ -1,4 +1,4 @@
-"""Calendars at private addresses: what they show, to whom, and until when."""
+"""Private calendar addresses: what they show, to whom, and until when."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_times_are_those_of_the_place_with_its_time_zone(session: Session) -> No
     make.region(session, "AT-9", time_zone="Europe/Vienna", country="AT", holiday_calendar=None)
     vienna = make.estate(session, in_region="AT-9")
     before = datetime(2026, 10, 24, 7, tzinfo=UTC)
-    for starts_at in (before, before + timedelta(days=2)):  # summer time ends in between
+    for starts_at in (before, before + timedelta(days=2)):  # daylight saving time ends in between
         make.training(session, estate=vienna, starts_at=starts_at)
     _, key = actions.create_address(session, ADMINISTRATOR, CalendarKind.ESTATE, estate_id=vienna.id, at=NOW)
 
@@ -225,7 +225,7 @@ def test_only_a_hash_is_kept_of_the_address(session: Session) -> None:
 
 @pytest.fixture
 def mine(session: Session, client: TestClient) -> tuple[Desk, TrainingSession]:
-    """Somebody who is signed in and enrolled in a session."""
+    """Return a signed-in person who is enrolled in a session."""
     person = make.person(session)
     training = make.training(session, starts_at=LATER, planned_at=NOW)
     enrolled(session, training, person)

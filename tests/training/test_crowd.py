@@ -1,4 +1,4 @@
-"""Several hundred enrol in the same second: no session is overfull, and the waiting list is in order."""
+"""Several hundred people enrol at the same second: no overbooking, and a waiting list in order."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ pytestmark = pytest.mark.slow
 
 CROWD, CAPACITY = 300, 20
 TOGETHER = 40
-"""As many at once have a connection of their own; the others queue for one, as they do at the API."""
+"""Number of requests with their own connection; the others wait for one, as in the API."""
 
 
 @pytest.fixture
 def busy(database_url: str) -> Iterator[Database]:
-    """The database with many connections, each of which waits its turn."""
+    """The database with a pool of many connections."""
     settings = Settings(database_url=database_url, threads=TOGETHER, lock_timeout_ms=60_000)
     opened = open_database(settings.model_copy(update={"statement_timeout_ms": 60_000}))
     yield opened

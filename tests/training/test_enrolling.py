@@ -1,4 +1,4 @@
-"""Enrolling, the waiting list, offers, withdrawing, moving, cancelling."""
+"""Enrolment, the waiting list, offers, withdrawals, moves and cancellations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LAPSED, WITHDRAWN = EnrolmentState.LAPSED, EnrolmentState.WITHDRAWN
 
 
 def states(session: Session, of: TrainingSession) -> list[EnrolmentState]:
-    """Of everybody who ever enrolled, in order of arrival."""
+    """Return the states of all enrolments in order of arrival."""
     session.expire_all()
     return list(
         session.scalars(select(Enrolment.state).where(Enrolment.session_id == of.id).order_by(Enrolment.id))
@@ -45,7 +45,7 @@ def accept(session: Session, enrolment: Enrolment, *, at: datetime = NOW) -> Enr
     return enrolling.accept(session, ADMINISTRATOR, enrolment.id, version=version, at=at)
 
 
-# --- who ------------------------------------------------------------------------------------------------
+# --- permissions ----------------------------------------------------------------------------------------
 
 
 def test_a_stranger_is_asked_for_a_token(session: Session) -> None:
@@ -318,7 +318,7 @@ def test_who_only_waits_may_wait_elsewhere(session: Session) -> None:
         enrolling.move(session, ADMINISTRATOR, waits.id, to_session_id=there.id, version=2, at=NOW)
 
 
-# --- the record -----------------------------------------------------------------------------------------
+# --- change history -------------------------------------------------------------------------------------
 
 
 def test_every_step_is_kept_with_who_and_when(session: Session) -> None:

@@ -1,4 +1,4 @@
-"""The gap table: who can be at a building in three minutes, by the hour, now and after planned sessions."""
+"""The gap table: who can reach a building in three minutes, by hour, now and after the planned sessions."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from tests.walking.grids import grid_position, street_grid
 from tests.walking.osm_files import at, write_osm
 
 MONDAY = date(2026, 9, 28)
-"""Of the week that comes after NOW, a Tuesday; no holiday before Thursday."""
+"""The Monday after NOW, which is a Tuesday; the next holiday is on the Thursday."""
 WEEK = Week(MONDAY, "Asia/Shanghai")
 METRES = gap_walk_metres(Settings())
 
@@ -120,7 +120,7 @@ def test_hours_are_those_of_each_quarter_asked_by_itself(text: str, zone: str, w
     for number in range(0, HOURS, 5):
         begins = week.moment(number)
         if week.moment(number + 1) - begins != timedelta(hours=1):
-            continue  # the clocks are changed
+            continue  # daylight saving time begins or ends
         asked = [
             worth[hours_at(text, begins + timedelta(minutes=minute), time_zone=zone).state]
             for minute in (0, 15, 30, 45, 59)
@@ -128,7 +128,7 @@ def test_hours_are_those_of_each_quarter_asked_by_itself(text: str, zone: str, w
         assert states[number] == min(asked), (name_en(number), asked)
 
 
-# --- what is expected -----------------------------------------------------------------------------------
+# --- expected results -----------------------------------------------------------------------------------
 
 
 def test_what_has_been_counts_more_than_what_is_assumed_the_more_there_is_of_it() -> None:
@@ -187,7 +187,7 @@ def around(after: float, *, night_only: bool = False, states: list[str] | None =
 
 
 def test_the_best_slot_is_one_in_which_those_are_free_who_are_there_when_it_is_missed() -> None:
-    """It is missed at night: those who work nights and have Mondays free are no help, those at home are."""
+    """The gap is at night: night workers with free Mondays cannot close it, people who are at home can."""
     at_home_at_night = "Mo-Fr 00:00-08:00,18:00-24:00; Sa,Su 00:00-24:00"
     works_at_night = "Mo-Su 08:00-20:00"
     found = suggest(
@@ -266,7 +266,7 @@ def test_an_estate_without_buildings_is_counted_at_its_middle(session: Session) 
 
 
 def test_counts_are_those_of_asking_each_person_for_each_building_and_hour(session: Session) -> None:
-    """Straight lines, by brute force."""
+    """Compare with a brute-force count over straight lines."""
     chance = random.Random(7)
     estate = make.estate(session)
     houses = [make.building(session, estate, at=_near(chance, 150)) for _ in range(4)]
@@ -364,7 +364,7 @@ def test_after_the_sessions_those_who_lapse_are_gone_and_those_who_learn_are_exp
     (building,) = found.buildings
     assert (building.now == 4).all()
     assert found.sessions_planned == 1, "a course without a certificate makes nobody a responder"
-    # 4 learners, and 3 more places that usually fill: 0.8 of 10 less the 5 that are held.
+    # 4 learners, and 3 free places that are expected to fill: 0.8 of 10, minus the 5 that are held.
     expected = (4 + 3) * ASSUMED.passes * ASSUMED.serves
     assert found.responders_expected == pytest.approx(expected)
     there = (4 + 2) / (4 + 4)
@@ -425,7 +425,7 @@ def test_many_estates_are_counted_as_each_by_itself(
             session, at=_near(chance, 900), availability=chance.choice(["24/7", None, "Mo-Fr 08:00-18:00"])
         )
     one_by_one = gaps_of(session, *estates)
-    monkeypatch.setattr("aed.training.gaps.table.READ_ONE_BY_ONE", 0)  # as if they were many
+    monkeypatch.setattr("aed.training.gaps.table.READ_ONE_BY_ONE", 0)  # read all people at once
     together = gaps_of(session, *estates)
 
     assert sum(int(each.fewest.sum()) for each in one_by_one) > 0
@@ -437,7 +437,7 @@ def test_many_estates_are_counted_as_each_by_itself(
 
 
 def test_locked_gates_are_not_passed_and_others_are(session: Session, tmp_path: Path) -> None:
-    """A street of 200 m with a gate in the middle, and no way round."""
+    """A street of 200 m with a gate in the middle and no way around it."""
     counts = []
     for number, locked in enumerate(("yes", "no")):
         streets = write_osm(

@@ -1,4 +1,4 @@
-"""Who is told of gaps, and how: over HTTP, as files, on the command line. Counts only, and nobody by name."""
+"""Access to the gap table over HTTP, as files and on the command line. Counts only, no names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FAR = north_of(PATIENT, metres=5_000)
 
 
 def manned(session: Session, *, in_region: str = "CN-33", **given: object) -> Estate:
-    """An estate of two buildings with two who can always come to the first."""
+    """An estate of two buildings; two people can always come to the first."""
     estate = make.estate(session, in_region=in_region, **given)
     make.building(session, estate, at=PATIENT)
     make.building(session, estate, at=north_of(PATIENT, metres=180))
@@ -49,7 +49,7 @@ def desk(session: Session, client: TestClient, role: Role, **place: object) -> D
 
 @pytest.fixture
 def client(client: TestClient) -> TestClient:
-    """As a browser asks, whose cookies go over TLS only."""
+    """A client that uses TLS, because cookies are sent over TLS only."""
     client.base_url = client.base_url.copy_with(scheme="https")
     return client
 

@@ -1,4 +1,4 @@
-"""Training over HTTP: a stranger, a member, an estate's office, the office of the network."""
+"""Training over HTTP, as a stranger, a member, an estate's office and a network administrator."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def planned(session: Session, **given: Any) -> int:
 
 
 def soon(session: Session, **given: Any) -> int:
-    """A session in which one can enrol still and already sign in."""
+    """A session that is open both for enrolment and for check-in."""
     starts_at = datetime.now(UTC) + timedelta(hours=1)
     return planned(session, starts_at=starts_at, enrolment_closes_at=starts_at.isoformat(), **given)
 

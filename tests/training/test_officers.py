@@ -1,4 +1,4 @@
-"""A training officer of a region handles the estates of the regions below it, and no others."""
+"""A training officer of a region manages the estates of the regions below it, and no others."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tests.registry.conftest import Desk
 
 @pytest.fixture
 def client(client: TestClient) -> TestClient:
-    """As a browser asks, whose cookies go over TLS only."""
+    """A client that uses TLS, because cookies are sent over TLS only."""
     client.base_url = client.base_url.copy_with(scheme="https")
     return client
 
 
 @pytest.fixture
 def estates(session: Session) -> tuple[Estate, Estate]:
-    """One in CN-3301, two steps below CN; another in CN-44, which lies beside it."""
+    """One estate in CN-3301, two levels below CN, and another in CN-44, a sibling region."""
     make.region(session, "CN")
     make.region(session, "CN-33", parent="CN")
     make.region(session, "CN-3301", parent="CN-33")
@@ -47,7 +47,7 @@ def officer(session: Session, client: TestClient, region: str, role: Role) -> tu
 
 
 def begun(session: Session, estate: Estate) -> int:
-    """A session of the estate that begins within the hour, with somebody enrolled."""
+    """A session of the estate that begins within the hour, with one person enrolled."""
     starts_at = datetime.now(UTC) + timedelta(minutes=30)
     training = make.training(
         session,

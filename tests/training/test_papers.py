@@ -1,4 +1,4 @@
-"""Certificates on paper, and the check that anyone can make with the code on one."""
+"""Printed certificates, and the public check by QR code."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def keys(tmp_path: Path) -> SigningKeys:
 
 @pytest.fixture
 def number(session: Session) -> str:
-    """Awarded ten days ago, for two years, by the training of an estate."""
+    """A certificate that an estate's training awarded ten days ago for two years."""
     home = make.estate(session)
     training = make.training(session, make.course(session, "CPR"), estate=home, starts_at=LATELY)
     found = awarded(session, training)
@@ -74,11 +74,11 @@ def holder(session: Session, number: str) -> Person:
         .where(Certificate.number == number)
     ).one()
     session.expunge(found)
-    session.rollback()  # on SQLite a session that has read keeps others from writing
+    session.rollback()  # on SQLite an open read transaction blocks writers
     return found
 
 
-# --- what was signed ------------------------------------------------------------------------------------
+# --- signatures -----------------------------------------------------------------------------------------
 
 
 def test_what_was_signed_is_read_by_its_purpose_and_nothing_that_was_altered(keys: SigningKeys) -> None:
@@ -154,7 +154,7 @@ def test_a_public_key_alone_signs_nothing(tmp_path: Path, keys: SigningKeys) -> 
         signing_keys(Settings(signing_keys=tmp_path / "public.json"))
 
 
-# --- paper ----------------------------------------------------------------------------------------------
+# --- PDF ------------------------------------------------------------------------------------------------
 
 
 ADDRESS = "https://aed.example.org/v1/check/"
@@ -198,7 +198,7 @@ def test_a_sheet_has_a_line_for_everybody_who_stands(session: Session) -> None:
 
 
 def test_a_machine_without_a_chinese_font_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(typesetting, "FONT", "No Such Font")  # none is taken from this machine
+    monkeypatch.setattr(typesetting, "FONT", "No Such Font")  # no fonts from this machine
     typesetting._fonts.cache_clear()
     try:
         with pytest.raises(PaperNotMade, match="fonts-noto-cjk"):

@@ -1,4 +1,4 @@
-"""Signing in by the code on the trainer's screen: once, in time, by who is enrolled, and by nobody else."""
+"""Check-in with the code on the trainer's screen: once, in time, and only for enrolled people."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PHONE = "+86 138 0013 8000"
 
 @dataclass(frozen=True)
 class Room:
-    """A session that has just begun, and two who are enrolled in it and can sign in."""
+    """A session that has just begun, with two enrolled people who can sign in."""
 
     training: TrainingSession
     first: Viewer
@@ -228,7 +228,7 @@ class Here:
 
 @pytest.fixture
 def here(session: Session) -> Here:
-    """A session that begins within the hour by the real clock, and one who is enrolled and signed in."""
+    """A session that begins within the hour of real time, with one enrolled person who is signed in."""
     begins = datetime.now(UTC) + timedelta(minutes=50)
     training = make.training(session, starts_at=begins, enrolment_closes_at=begins.isoformat())
     person = make.person(session)

@@ -1,4 +1,4 @@
-"""Whose card runs out, and who should practise again."""
+"""Certificates that expire soon, and people who should practise again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TODAY = date(2026, 9, 22)
 def trained(
     session: Session, course: Course, name: str, *, on: datetime, passed: bool | None = True, **given: object
 ) -> TrainingSession:
-    """That person attended a session of the course on that day, and passed unless said otherwise."""
+    """Record that the person attended a session of the course on that day and, by default, passed."""
     training = make.training(session, course, starts_at=on, **given)
     enrolment = make.enrolment(session, training, name, at=on - timedelta(days=5))
     found = open_for_results(session, ADMINISTRATOR, training.id, at=training.ends_at)

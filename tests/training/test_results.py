@@ -1,4 +1,4 @@
-"""Who came, who passed, what was awarded, and what a revocation does."""
+"""Attendance, assessments, awarded certificates and revocations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A roster goes out as a sheet, is filled in by hand, and comes back."""
+"""Export a roster as a sheet, fill it in, and import it again."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def write(path: Path, rows: Table) -> None:
 
 
 def filled_in(path: Path, said: Mapping[str, Mapping[str, str]]) -> None:
-    """The sheet with these cells filled in, by the name of the person."""
+    """Return the sheet with these cells filled in, by person's name."""
     header, *rows = read(path)
     for row in rows:
         for column, cell in said.get(row[header.index("name")], {}).items():
@@ -65,7 +65,7 @@ def sheet(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def training(session: Session) -> TrainingSession:
-    """Three have a place, one waits, one left."""
+    """A session with three people enrolled, one waiting and one withdrawn."""
     made = make.training(session, make.course(session, "CPR"), capacity=3)
     for name in ("王小明", "李华", "=HYPERLINK(1)", "陈晨"):
         make.enrolment(session, made, name, phone="+86 571 5550 0001")

@@ -1,4 +1,4 @@
-"""What people send as a roster: sheets of other programs, other encodings, merged cells, formulas."""
+"""Rosters as people send them: other programs, other encodings, merged cells, formulas."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_what_is_in_no_encoding_that_is_read_says_what_to_do(
 
 
 def edited(path: Path, change: Callable[[Any], None]) -> None:
-    """As another program opens a workbook, changes it, and saves it."""
+    """Open a workbook, change it and save it, as another program does."""
     book = openpyxl.load_workbook(path)
     change(book.worksheets[0])
     book.save(path)

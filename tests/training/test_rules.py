@@ -1,4 +1,4 @@
-"""The arithmetic of months, offers, refreshers and names."""
+"""Month arithmetic, offers, refreshers and names."""
 
 from __future__ import annotations
 

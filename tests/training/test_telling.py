@@ -1,4 +1,4 @@
-"""People are told what becomes of their enrolments: once each, in their language, nothing that is undone."""
+"""Notices of enrolments: one per change, in the person's language, and none for rolled-back changes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.make import ADMINISTRATOR, NOW
 
 
 def told(session: Session, of: Enrolment | Person) -> list[str]:
-    """What a person was told, in the person's own language, oldest first."""
+    """Return the messages for a person, in their own language, oldest first."""
     person_id = of.person_id if isinstance(of, Enrolment) else of.id
     rows = session.scalars(
         select(OutboxMessage).where(OutboxMessage.person_id == person_id).order_by(OutboxMessage.id)
@@ -47,7 +47,7 @@ def withdraw(session: Session, enrolment: Enrolment, *, at: datetime = NOW) -> N
 
 
 def one_place(session: Session) -> tuple[TrainingSession, Enrolment, list[Enrolment]]:
-    """A session of one place, who has it, and two who wait; the first of them speaks English."""
+    """A session with one place that is taken, and two people waiting; the first of them speaks English."""
     training = make.training(session, make.course(session, "CPR", name_en="Resuscitation"), capacity=1)
     has = make.enrolment(session, training)
     waiting = [make.enrolment(session, training, language="en"), make.enrolment(session, training)]
@@ -134,7 +134,7 @@ def test_another_time_or_place_is_told_to_all_who_stand_and_no_offer_outlives_th
     earlier, was_told = NOW + timedelta(hours=8), len(told(session, has))
 
     for change in (
-        SessionAmend(minimum=1, language="en"),  # nobody's day is another for it
+        SessionAmend(minimum=1, language="en"),  # changes no date or place
         SessionAmend(starts_at=earlier, ends_at=earlier + timedelta(hours=2)),
         SessionAmend(starts_at=earlier, place_en="Hall B", place_zh="二号厅"),
     ):
@@ -188,7 +188,7 @@ def test_what_is_rolled_back_takes_its_message_with_it(session: Session, databas
     has, waits = make.enrolment(session, training), make.enrolment(session, training)
     session.commit()
 
-    with pytest.raises(Conflict, match="changed my mind"), transaction(database) as own:  # noqa: PT012 - the block is what is undone
+    with pytest.raises(Conflict, match="changed my mind"), transaction(database) as own:  # noqa: PT012 - the whole block is rolled back
         withdraw(own, has)
         assert len(told(own, waits)) == 1
         raise Conflict("changed my mind")

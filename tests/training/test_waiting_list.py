@@ -1,6 +1,6 @@
-"""Whatever happens in whatever order: no session is overfull, the order is fair, and nobody is lost.
+"""Random sequences of enrolment actions: no overbooking, a fair order, and no lost enrolments.
 
-Hypothesis makes up lives of a session; each is lived on both databases, beside a model of four lines.
+Hypothesis generates the sequences. Each runs on both databases and is compared with a model of four lines.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LIVES, STEPS = (100, 40) if os.environ.get("AED_TEST_PROFILE") == "deep" else (1
 
 
 class Life(RuleBasedStateMachine):
-    """A session of one place or two, planned for ten days from now."""
+    """A session with one or two places, ten days from now, and the actions on it."""
 
     database: Database
     enrolled = Bundle("enrolled")
@@ -48,9 +48,9 @@ class Life(RuleBasedStateMachine):
         self.session: Session = self.database.write_sessions()
         self.now: datetime = NOW
         self.arrived: list[int] = []
-        """In the order in which they came, as far as the test knows."""
+        """Enrolment ids in order of arrival, according to the model."""
         self.offered: list[int] = []
-        """In the order in which a place was offered."""
+        """Enrolment ids in the order of the offers."""
 
     def teardown(self) -> None:
         self.session.rollback()
@@ -170,7 +170,7 @@ def test_a_session_keeps_its_promises_whatever_happens(life: type[Life]) -> None
             deadline=None,
             derandomize=True,
             database=None,
-            phases=[Phase.generate],  # a life that goes wrong is told as it was: shortening it takes minutes
+            phases=[Phase.generate],  # no shrinking, which takes minutes
             suppress_health_check=list(HealthCheck),
         ),
     )
@@ -179,7 +179,7 @@ def test_a_session_keeps_its_promises_whatever_happens(life: type[Life]) -> None
 def test_the_life_of_a_session_finds_a_broken_promise(
     life: type[Life], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The machine itself is held against a list that asks the last who came first."""
+    """Check that the state machine detects a list that offers places to the last arrival first."""
     fair = enrolling.rosters.standing
 
     def unfair(

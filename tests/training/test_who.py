@@ -1,4 +1,4 @@
-"""What people may do with training, by the roles that they hold."""
+"""What people can do with training, by role."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.make import ADMINISTRATOR
 
 
 def holding(session: Session, *held: Role, estate: Estate, region: str | None = None) -> Viewer:
-    """A new person with these roles on the estate, or on a region."""
+    """Return a new person with these roles on the estate, or on a region."""
     person = make.person(session)
     for role in held:
         if region is None:

@@ -1,8 +1,8 @@
-"""A year of an invented estate, on the command line and over HTTP, lived by the calendar on both databases.
+"""A simulated year of one estate, on the command line and over HTTP, on both databases.
 
-240 people, 12 courses of which each has a waiting list that moves, no-shows, 180 certificates, a Red Cross
-roster that corrects 20 of them, a cancelled session, a refresher, certificates that run out. At the end every
-number that the reports say is worked out again from what happened: the record of changes, files that came in.
+240 people, 12 courses with waiting lists that move, no-shows, 180 certificates, a Red Cross roster that
+corrects 20 of them, a cancelled session, a refresher, and certificates that expire. At the end every
+reported number is recomputed from the change history and the imported files.
 """
 
 from __future__ import annotations
@@ -47,8 +47,10 @@ COURSES, PEOPLE, CAPACITY, PASSING = 12, 240, 18, 15
 BEGINS, ENDS = datetime(2027, 1, 4, 1, 0, tzinfo=UTC), datetime(2028, 1, 10, 1, 0, tzinfo=UTC)
 ISSUER, ISSUER_CODE = "Demo City Red Cross", "demo-red-cross"
 WALK_METRES = 259.1 / 1.5
-"""Three minutes from a call in an estate (docs/decide/arrival-times.md), as a straight line."""
-"""In a straight line: no walking network is loaded."""
+"""Three minutes from an alert in an estate (docs/decide/arrival-times.md), as a straight line.
+
+No walking network is loaded.
+"""
 HOURS_GIVEN = ("24/7", "Mo-Fr 18:00-23:00; Sa,Su 08:00-22:00", "Mo-Su 19:00-07:30", "")
 
 
@@ -62,7 +64,7 @@ def phone_of(number: int) -> str:
 
 @dataclass
 class Year:
-    """The desks, the calendar on the wall, and the files that came in."""
+    """The clients, the simulated clock and the imported files."""
 
     aed: Aed
     client: TestClient
@@ -73,9 +75,9 @@ class Year:
     estate_id: int = 0
     sessions: list[int] = field(default_factory=list)
     corrected: dict[str, date] = field(default_factory=dict)
-    """What the chapter's roster said: certificate number to its last day."""
+    """Corrections in the chapter's roster: certificate number to last valid day."""
     dated: dict[str, date] = field(default_factory=dict)
-    """The day before that: until when those certificates had been awarded."""
+    """The last valid days of those certificates before the correction."""
     enrolled_by: Counter[str] = field(default_factory=Counter)
 
     # --- HTTP -------------------------------------------------------------------------------------------
@@ -100,7 +102,7 @@ class Year:
         found: list[dict[str, Any]] = self.get(f"/v1/sessions/{session_id}/enrolments")["enrolments"]
         return found
 
-    # --- what is done at either desk --------------------------------------------------------------------
+    # --- actions of either client -----------------------------------------------------------------------
 
     def plan(self, course: str, starts_at: datetime, *, capacity: int, by_command: bool) -> int:
         fields: dict[str, Any] = {
@@ -131,7 +133,7 @@ class Year:
             self.post(f"/v1/sessions/{session_id}/enrolments", person)
 
     def say_who_came(self, session_id: int, absent: set[int], failed: set[int], *, by_command: bool) -> None:
-        """By the sheet that was taken along, or one list after the other over HTTP."""
+        """Record attendance, with the roster sheet or over HTTP."""
         rows = [row for row in self.roster(session_id) if row["state"] == "enrolled"]
         attended = {row["id"]: "no_show" if row["id"] in absent else "attended" for row in rows}
         passed = {row["id"]: row["id"] not in failed for row in rows if row["id"] not in absent}
@@ -166,7 +168,7 @@ class Year:
 def year(
     aed: Aed, client: TestClient, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Year:
-    """An estate of three buildings, its training officer, and forty neighbours who can be called already."""
+    """An estate with three buildings, a training officer, and forty neighbours who are responders already."""
     client.base_url = client.base_url.copy_with(scheme="https")
     make.region(session)
     session.commit()
@@ -227,9 +229,9 @@ def estates_file() -> dict[str, Any]:
 
 
 RESPONDERS = range(40)
-"""Of these people; their cards run out between March of the year and the September after it."""
+"""Indexes of the people with certificates that expire between March of the year and September of the next."""
 UNSEEN = range(1, 40, 5)
-"""Of these responders the list does not say that anybody verified the card: they are not called by it."""
+"""Indexes of the responders whose certificates are not verified, so that they are not alerted."""
 
 
 def old_card(number: int) -> date:
@@ -264,7 +266,7 @@ def responders_file() -> str:
 
 
 def live(year: Year) -> None:
-    """Month by month: enrolling a month ahead, giving places up, the day itself."""
+    """Simulate month by month: enrolments a month ahead, withdrawals, and the sessions."""
     for month in range(COURSES):
         by_command = month % 2 == 0
         starts_at = datetime(2027, month + 1, 16, 1, 0, tzinfo=UTC)
@@ -281,7 +283,7 @@ def live(year: Year) -> None:
             year.patch(row, {"state": "withdrawn"})
         first, second = (row for row in year.roster(session_id) if row["state"] == "offered")
         year.patch(first, {"state": "enrolled"})
-        if by_command:  # nobody answers
+        if by_command:  # the offer expires
             year.now += timedelta(days=1, hours=1)
             assert "1 offers ended" in year.aed("enrolments", "expire").out
             assert "0 offers ended" in year.aed("enrolments", "expire").out
@@ -302,7 +304,7 @@ def live(year: Year) -> None:
 
 
 def correct_by_roster(year: Year) -> None:
-    """The chapter sends its list of what was awarded in its name; of 20 it has another last day."""
+    """Import the chapter's roster of certificates awarded in its name, with 20 different last days."""
     of = {
         row["certificate"]: row for each in year.sessions for row in year.roster(each) if row["certificate"]
     }
@@ -334,7 +336,7 @@ def correct_by_roster(year: Year) -> None:
 
 
 def cancel_one(year: Year) -> None:
-    """A further session that three people had enrolled in is not held; one of them had moved there."""
+    """Cancel an additional session with three enrolled people, one of whom has moved there."""
     starts_at = year.now + timedelta(days=20)
     kept = year.plan("CPR", starts_at, capacity=5, by_command=False)
     session_id = year.plan("CPR", starts_at + timedelta(days=1), capacity=5, by_command=False)
@@ -348,7 +350,7 @@ def cancel_one(year: Year) -> None:
 
 
 def refresh(year: Year) -> None:
-    """Ten of those who passed in the winter practise again."""
+    """Ten people who passed in the winter practise again."""
     passed = [row for row in year.roster(year.sessions[0]) if row["passed"]][:10]
     starts_at = year.now + timedelta(days=5)
     session_id = year.plan("AGAIN", starts_at, capacity=10, by_command=True)
@@ -358,12 +360,12 @@ def refresh(year: Year) -> None:
     year.say_who_came(session_id, set(), set(), by_command=False)
 
 
-# --- what happened --------------------------------------------------------------------------------------
+# --- checks ---------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Record:
-    """The record of changes, folded: what each row is now, and each change of a state on the way."""
+    """The change history, replayed: the current state of each row, and each state change on the way."""
 
     rows: dict[str, dict[int, dict[str, Any]]]
     became: dict[str, list[tuple[int, str | None, str]]]
@@ -388,14 +390,17 @@ class Record:
         return {id_: row for id_, row in self.rows["enrolments"].items() if row["session_id"] == session_id}
 
     def of_enrolment(self, table: str, enrolment_id: int) -> dict[str, Any]:
-        """The attendance or assessment of an enrolment; empty where there is none."""
+        """Return the attendance or assessment of an enrolment, or an empty mapping."""
         found = (row for row in self.rows[table].values() if row["enrolment_id"] == enrolment_id)
         return next(found, {})
 
 
 def last_days(record: Record, names: dict[int, str], *, is_called_by: bool = False) -> dict[str, date]:
-    """Until when each person holds a certificate: the old cards of the file, what was awarded, what the
-    chapter's roster said otherwise, what was revoked. `is_called_by`: only such as are verified."""
+    """Return the last valid day of each person's certificates.
+
+    Combines imported certificates, awards, corrections of the chapter's roster, and revocations. With
+    `is_called_by`, only verified certificates count.
+    """
     found = {
         name_of(number): old_card(number) for number in RESPONDERS if not (is_called_by and number in UNSEEN)
     }
@@ -493,7 +498,7 @@ def sessions_are_what_was_recorded(year: Year, record: Record) -> None:
 
 
 def everybody_was_told_of_everything_once(year: Year, record: Record) -> None:
-    """Of each change of an enrolment that concerns its person, one message."""
+    """Check that each enrolment change that concerns its person produced one message."""
     moved_to = {row.get("moved_to_id") for row in record.rows["enrolments"].values()} - {None}
     happened: Counter[tuple[int, str]] = Counter()
     for id_, _, now in record.became["enrolments"]:
@@ -517,7 +522,7 @@ def everybody_was_told_of_everything_once(year: Year, record: Record) -> None:
 
 
 def certificates_are_valid_as_awarded_corrected_and_revoked(year: Year, record: Record, revoked: str) -> None:
-    """As anybody may ask who holds the number."""
+    """Check every certificate number as the public can."""
     today = ENDS.astimezone(CHINA).date()
     valid = 0
     for row in record.rows["certificates"].values():
