@@ -1,4 +1,4 @@
-"""Desks of those who have to do with upkeep over HTTP."""
+"""Fixtures for the tests of upkeep over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cabinet that does not open takes its device out; access that is not as described is unknown."""
+"""A stuck cabinet quarantines its device; access that is not as registered becomes unknown."""
 
 from __future__ import annotations
 

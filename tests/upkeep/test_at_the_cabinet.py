@@ -1,4 +1,4 @@
-"""What stands on the cabinet, and what a phone shows that reads it."""
+"""Cabinet labels, and the page that a phone opens from the QR code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Administrators are told 90, 60 and 30 days before a holiday calendar ends; so are monitors."""
+"""Administrators, and monitoring, are notified 90, 60 and 30 days before a holiday calendar ends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def told(session: Session, settings: Settings, at: datetime) -> list[tuple[int |
 
 @pytest.fixture
 def administrator(session: Session) -> int:
-    """Of the region, which uses the calendar CN up to 2026."""
+    """Return an administrator of the region, which uses the calendar CN until 2026."""
     seed_china(session, make.ADMINISTRATOR, at=make.NOW)
     return administrator_of_the_region(session)
 

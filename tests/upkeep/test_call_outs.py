@@ -1,4 +1,4 @@
-"""A device that was sent for is asked after; silence takes it out; whoever knows answers with a tap."""
+"""Retrievals are followed up and answered with a tap; a device without an answer is quarantined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A check arrives once, whatever the network did, and what it found is written down."""
+"""A check is recorded once, however often it is sent, and its findings are applied to the register."""
 
 from __future__ import annotations
 

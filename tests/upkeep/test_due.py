@@ -1,4 +1,4 @@
-"""What is due, by when, and what to order."""
+"""Due upkeep, its dates, and the consumables to order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Upkeep over HTTP: a stranger at the cabinet, an estate's office, the office of the network."""
+"""Upkeep over HTTP, as a stranger, an estate's manager and an administrator."""
 
 from __future__ import annotations
 
@@ -199,9 +199,9 @@ def test_what_is_due_comes_as_pages_a_spreadsheet_and_a_calendar(
 
 
 def with_place() -> bytes:
-    """A picture that says where and with what it was taken, lying on its side."""
+    """Return a rotated picture with location and camera metadata."""
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned to the right
+    exif[0x0112] = 6  # orientation: rotate right
     exif[0x010F] = "Camera Works"
     exif.get_ifd(0x8825)[1] = "N"
     return make.jpeg(width=2_400, height=1_200, exif=exif, comment=b"Chen's phone")
@@ -209,7 +209,7 @@ def with_place() -> bytes:
 
 @pytest.fixture
 def checked(session: Session, office: Desk) -> tuple[int, str]:
-    """A check that was told: its id and its key."""
+    """Record a check; return its id and key."""
     sent = a_check()
     told = office.post(f"/v1/devices/{in_service(session)}/checks", sent).json()
     return told["check"]["id"], sent["key"]

@@ -1,4 +1,4 @@
-"""Photos are decoded in a process of their own."""
+"""Photos are decoded in a separate process."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def test_who_sent_it_is_told_what_is_wrong() -> None:
 
 
 def test_one_that_needs_too_much_memory_is_refused_and_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limit is the child's own: this process, and lookups, are not touched by it."""
-    least = 60_000_000  # the interpreter itself, and no picture of 5,000 x 5,000
+    """The memory limit applies to the child process only, so this process is not affected."""
+    least = 60_000_000  # enough for the interpreter, too little for 5,000 x 5,000 pixels
     monkeypatch.setattr(photo_apart, "COMMAND", (*photo_apart.COMMAND, str(least)))
 
     with pytest.raises(InvalidInput, match="cannot be read"), capture_logs() as logs:

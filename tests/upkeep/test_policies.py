@@ -1,4 +1,4 @@
-"""Which policy is in force for a device, and the form that follows from it."""
+"""Which policy applies to a device, and the check form that follows from it."""
 
 from __future__ import annotations
 

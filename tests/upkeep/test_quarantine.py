@@ -1,4 +1,4 @@
-"""A device that must not be used takes itself out, and comes back only by a check that answers why."""
+"""A device that must not be used is quarantined until a check resolves the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recall is entered once: every device that it means is found, taken out, told of and followed."""
+"""A recall finds and quarantines every affected device, notifies its keepers and tracks progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody is told in time: at each threshold once, in the morning, and ever higher while nothing happens."""
+"""Reminders are sent once per threshold, in the morning, and escalate until the task is done."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(database: Database, at: datetime, *, checks: bool = False) -> jobs.Remin
 
 
 def letters(database: Database) -> list[tuple[str, date, str]]:
-    """(who, on which day in China, what they read), in order."""
+    """Return the messages sent, in order: (recipient, day in China, text)."""
     with read_session(database) as session:
         rows = session.execute(
             select(Person.name, OutboxMessage.created_at, OutboxMessage.text_zh)
@@ -50,7 +50,7 @@ def letters(database: Database) -> list[tuple[str, date, str]]:
 
 @pytest.fixture
 def cast(database: Database) -> tuple[int, int]:
-    """(estate, device): of an estate with a keeper, a manager, and an administrator of the region."""
+    """Return an estate and its device, with a keeper, a manager and an administrator of the region."""
     with transaction(database) as session:
         estate = make.estate(session)
         region = make.region(session)
@@ -62,7 +62,7 @@ def cast(database: Database) -> tuple[int, int]:
 
 
 def fit_pads(database: Database, device_id: int, *, expires_on: date, at: datetime) -> None:
-    """New pads in place of the old ones."""
+    """Replace the pads of a device."""
     with transaction(database) as session:
         device = session.get_one(Device, device_id)
         session.refresh(device, ["consumables"])
@@ -73,7 +73,7 @@ def fit_pads(database: Database, device_id: int, *, expires_on: date, at: dateti
 def test_each_threshold_is_told_once_and_climbs_while_nothing_happens(
     database: Database, cast: tuple[int, int]
 ) -> None:
-    """Each day on which somebody is told, and the days around it, each twice."""
+    """Runs the job twice on each day of a threshold, and on the days before and after it."""
     for told_on in (0, 30, 60, 83, 90, 97, 104, 111):
         for day in (told_on - 1, told_on, told_on + 1):
             run(database, MORNING + timedelta(days=max(day, 0)))
@@ -127,7 +127,7 @@ def test_all_that_a_person_hears_in_a_day_is_one_message(database: Database, cas
 
 
 def test_the_morning_message_counts_what_is_still_open(database: Database, cast: tuple[int, int]) -> None:
-    """Eight pads told of on the first day, and on the next another's: one line says how much waits in all."""
+    """Eight pads are due on the first day and one more on the next; its message counts them all."""
     estate_id, device_id = cast
     with transaction(database) as session:
         estate = session.get_one(Estate, estate_id)
@@ -167,7 +167,7 @@ def test_nobody_is_woken(database: Database, cast: tuple[int, int]) -> None:
 
 
 def test_a_day_begins_where_the_device_is(database: Database) -> None:
-    """At 20:00 UTC it is tomorrow in China: 7 days are left there, 8 in Lisbon."""
+    """At 20:00 UTC it is the next day in China: 7 days are left there, and 8 in Lisbon."""
     with transaction(database) as session:
         for code, zone in (("CN-33", "Asia/Shanghai"), ("PT-11", "Europe/Lisbon")):
             make.region(session, code, time_zone=zone)
@@ -186,7 +186,7 @@ def test_a_day_begins_where_the_device_is(database: Database) -> None:
 
 def test_devices_that_nobody_here_answers_for_remind_nobody(database: Database) -> None:
     with transaction(database) as session:
-        make.device(session, pads_expire_on=TODAY)  # of a list: neither keeper nor estate
+        make.device(session, pads_expire_on=TODAY)  # without keeper and estate
         estate = make.estate(session)
         gone = make.device(session, of=estate, pads_expire_on=TODAY)
         device_actions.withdraw_device(session, make.ADMINISTRATOR, gone.id, version=gone.version, at=MORNING)
@@ -216,7 +216,7 @@ def test_a_level_without_anybody_is_passed_over(database: Database) -> None:
 
 
 def answered(database: Database, name: str, said: ReminderAnswer, *, at: datetime) -> None:
-    """As by a tap on the link of that person's latest message."""
+    """Store an answer as if the person had tapped it in their latest message."""
     with read_session(database) as session:
         text = session.scalars(
             select(OutboxMessage.text_en)
@@ -269,7 +269,7 @@ def test_done_keeps_it_from_climbing_for_a_week_and_no_longer(
 
 
 def test_checks_are_reminded_of_a_week_before_and_after(database: Database, cast: tuple[int, int]) -> None:
-    """It was checked on the 21st of September: again by the 21st of October."""
+    """The device was checked on 21 September, so the next check is due on 21 October."""
     for day in (0, 21, 22, 23, 28, 29, 30, 35, 36, 37, 43, 44):
         jobs.remind_of_checks(database, MORNING + timedelta(days=day), by=BY)
 

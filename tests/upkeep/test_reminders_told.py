@@ -1,4 +1,4 @@
-"""What was told and what comes back, over HTTP and on the command line; each as they want to hear it."""
+"""Reminder messages, their answers and personal preferences, over HTTP and on the command line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 def told_today(session: Session) -> tuple[Estate, Person, str, int]:
-    """An estate, its keeper, the key of what the keeper was told today, and the reminder in it."""
+    """Return an estate, its keeper, the key of the keeper's message of today, and the reminder in it."""
     estate, today = make.estate(session), clock.now().date()
     device = make.device(session, of=estate, audience="estate", place_zh="<大堂>", pads_expire_on=today)
     keeper = make.person(session, name="Keeper")
@@ -136,7 +136,7 @@ def test_everyone_says_for_themselves_when_they_are_reminded(session: Session, c
 
 
 def test_who_wants_to_hear_late_and_in_the_evening_does(database: Database) -> None:
-    """Pads that expire on the 22nd of December: 90 days before nobody hears, 30 days before at six."""
+    """The pads expire on 22 December. Nothing is sent 90 days before; 30 days before, a message at six."""
     with transaction(database) as session:
         estate = make.estate(session)
         keeper = make.person(session, name="Keeper")

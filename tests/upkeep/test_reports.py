@@ -1,4 +1,4 @@
-"""What people say of a device in passing: strangers are heard, and take nothing out by themselves."""
+"""Fault reports: strangers may report, but their reports alone quarantine nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was confirmed fades, and people nearby are asked to confirm it anew."""
+"""Confidence in confirmed facts fades, and people nearby are asked to confirm them again."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_that_it_was_checked_may_be_a_lists_word(session: Session) -> None:
 
 
 def test_the_lookup_reckons_with_the_confidence_that_is_left(session: Session, nobody: Desk) -> None:
-    """Of two alike the one that was checked later is expected sooner, though both were checked lately."""
+    """Of two similar devices, the one checked more recently is preferred."""
     today = make.clock_today()
     long_ago = make.device(session, at=north_of(PATIENT, metres=100), last_checked_on=today - 30 * DAY)
     just_now = make.device(session, at=north_of(PATIENT, metres=-100), last_checked_on=today)

@@ -1,4 +1,4 @@
-"""A small network's year in miniature; the large one is `make year`."""
+"""A simulated year of a small network; the large one is `make year`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ pytestmark = pytest.mark.slow
 
 
 def test_every_devices_story_is_consistent(database: Database, settings: Settings) -> None:
-    """No day on which an expired device was offered, no expiry without its notices, no notice without cause.
+    """No expired device was offered, no expiry lacked its notices, and no notice lacked a cause.
 
-    What happened is kept apart from the program, and what must have followed is worked out from that alone.
+    The simulation records events apart from the program, and expectations are derived from those records
+    alone.
     """
     year = run(database, settings, Size(estates=5, first_day=date(2027, 1, 1), days=75))
 
@@ -30,7 +31,7 @@ def test_every_devices_story_is_consistent(database: Database, settings: Setting
 
 
 def test_a_notice_too_many_and_one_too_few_are_seen(database: Database, settings: Settings) -> None:
-    """The check itself: with a forged ledger it finds what does not hold."""
+    """The consistency check finds errors in a ledger with forged entries."""
     year = run(database, settings, Size(estates=1, first_day=date(2027, 1, 1), days=10))
     device_id = year.world.device_ids[0]
     year.world.ledger.stories[device_id].fitted.clear()
