@@ -23,7 +23,7 @@ from aed.upkeep.rules import CheckKind, PolicyState, Question
 
 
 def managed_device(session: Session, viewer: Viewer, device_id: int) -> Device:
-    """Return a device that the viewer helps maintain.
+    """Return a device that the viewer keeps, manages or dispatches.
 
     Raises NotFound if the viewer may not see it at all, else NotSignedIn or NotAllowed.
     """
@@ -49,7 +49,7 @@ def check_by_key(session: Session, key: str) -> Check | None:
 def check(session: Session, viewer: Viewer, check_id: int) -> Check:
     """Return a check.
 
-    Raises NotFound if it does not exist or the viewer does not help maintain its device.
+    Raises NotFound if it does not exist or the viewer does not keep, manage or dispatch its device.
     """
     found = session.scalar(
         select(Check)
@@ -103,7 +103,7 @@ def photos_of(session: Session, check_id: int) -> Sequence[Photo]:
 def photo(session: Session, viewer: Viewer, photo_id: int) -> tuple[Photo, bytes]:
     """Return a photo and its JPEG data.
 
-    Raises NotFound if it does not exist or the viewer does not help maintain its device.
+    Raises NotFound if it does not exist or the viewer does not keep, manage or dispatch its device.
     """
     row = session.execute(
         select(Photo, Photo.jpeg)

@@ -54,7 +54,7 @@ def list_due(
     limit: Limit = 100,
     cursor: DueAfter = None,
 ) -> DuePage:
-    """List due upkeep of the devices that you help maintain, the longest overdue first."""
+    """List due upkeep of the devices that you keep, manage or dispatch, the longest overdue first."""
     duties = _duties(session, viewer, whose, at=clock.now(), days=days, matters=matter)
     first = int(cursor or 0)
     page = duties.dues[first : first + limit]
@@ -112,8 +112,8 @@ def create_due_calendar(
 ) -> NewDueCalendarOut:
     """Create a secret address from which a calendar program can read due upkeep.
 
-    The feed covers the devices that you help maintain at the time it is read. Anyone who knows the address
-    can read it. The address is returned only once and can be revoked.
+    The feed covers the devices that you keep, manage or dispatch at the time it is read. Anyone who knows
+    the address can read it. The address is returned only once and can be revoked.
     """
     made, key = actions.make_calendar(session, viewer, new, at=clock.now())
     path = f"/v1/due/calendars/{key}.ics"

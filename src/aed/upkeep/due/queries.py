@@ -88,9 +88,10 @@ def duties(
     within_days: int,
     matters: Iterable[DueKind] = tuple(DueKind),
 ) -> Duties:
-    """Return what is overdue, or due within `within_days`, of devices that the viewer helps maintain.
+    """Return what is overdue, or due within `within_days`.
 
-    Dates are local to each device. Raises InvalidInput for more than MAX_DEVICES devices.
+    Covers the devices that the viewer keeps, manages or dispatches. Dates are local to each device. Raises
+    InvalidInput for more than MAX_DEVICES devices.
     """
     chosen = _chosen(session, viewer, whose)
     return duties_of(session, viewer, chosen, at=at, within_days=within_days, matters=matters)

@@ -75,7 +75,7 @@ class DuePage(BaseModel):
 
 
 class DueCalendarIn(BaseModel):
-    """The devices in a calendar feed. Without any field, all devices that you help maintain."""
+    """The devices in a calendar feed. Without any field, all devices that you keep, manage or dispatch."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"mine": True}]})
 

@@ -70,7 +70,7 @@ def list_reports(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ReportPage:
-    """List open fault reports of the devices that you help maintain."""
+    """List open fault reports of the devices that you keep, manage or dispatch."""
     found = queries.reports(
         session, viewer, whose, limit=limit + 1, after_id=cursor_id(cursor), also_closed=closed
     )
@@ -113,7 +113,7 @@ def list_quarantines(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> QuarantinePage:
-    """List quarantined devices and the reasons, among the devices that you help maintain."""
+    """List quarantined devices and the reasons, among the devices that you keep, manage or dispatch."""
     found = queries.quarantines(
         session,
         viewer,

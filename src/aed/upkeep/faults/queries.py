@@ -64,7 +64,9 @@ def quarantines(
     reason: QuarantineReason | None = None,
     also_lifted: bool = False,
 ) -> Sequence[Quarantine]:
-    """Return a page of quarantines in order of id, of devices that the viewer helps maintain."""
+    """Return a page of quarantines in order of id, of devices that the viewer keeps, manages or
+    dispatches.
+    """
     statement = (
         select(Quarantine)
         .join(Device, Device.id == Quarantine.device_id)
@@ -144,7 +146,7 @@ def readiness_of(
 def report(session: Session, viewer: Viewer, report_id: int) -> FaultReport:
     """Return a fault report.
 
-    Raises NotFound if it does not exist or the viewer does not help maintain its device.
+    Raises NotFound if it does not exist or the viewer does not keep, manage or dispatch its device.
     """
     found = session.scalar(
         select(FaultReport)
@@ -165,7 +167,9 @@ def reports(
     after_id: int = 0,
     also_closed: bool = False,
 ) -> Sequence[FaultReport]:
-    """Return a page of fault reports in order of id, of devices that the viewer helps maintain."""
+    """Return a page of fault reports in order of id, of devices that the viewer keeps, manages or
+    dispatches.
+    """
     statement = (
         select(FaultReport)
         .join(Device, Device.id == FaultReport.device_id)

@@ -42,7 +42,7 @@ def get_labels(
     """Download cabinet labels as a PDF, ten labels to an A4 sheet.
 
     Each label has a QR code that opens the device's page, and the device's short number. Covers the devices
-    that you help maintain.
+    that you keep, manage or dispatch.
     """
     if not viewer.is_signed_in:
         raise NotSignedIn("Labels are for a device's own people: send a token, or sign in.")

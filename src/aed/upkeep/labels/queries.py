@@ -41,9 +41,10 @@ def to_be_labelled(
     *,
     device_ids: Sequence[int] = (),
 ) -> list[Labelled]:
-    """Return the labels of the requested devices that the viewer helps maintain, ordered by estate.
+    """Return the labels of the requested devices, ordered by estate.
 
-    Raises InvalidInput for more than MAX_LABELS.
+    Covers the devices that the viewer keeps, manages or dispatches. Raises InvalidInput for more than
+    MAX_LABELS.
     """
     statement = (
         select(

@@ -52,7 +52,7 @@ def list_recalled_devices(
 ) -> RecalledPage:
     """List the devices affected by a recall and whether each has been dealt with.
 
-    Covers the devices that you help maintain.
+    Covers the devices that you keep, manage or dispatch.
     """
     recall = queries.recall(session, recall_id)
     found = queries.recalled_devices(session, viewer, recall, limit=limit + 1, after_id=cursor_id(cursor))

@@ -85,9 +85,9 @@ class Recalled:
 def recalled_devices(
     session: Session, viewer: Viewer, recall: Recall, *, limit: int, after_id: int = 0
 ) -> list[Recalled]:
-    """Return a page of the devices affected by a recall that the viewer helps maintain.
+    """Return a page of the devices affected by a recall, whether still quarantined or dealt with.
 
-    Includes both quarantined devices and those dealt with.
+    Covers the devices that the viewer keeps, manages or dispatches.
     """
     rows: Sequence[Row[*tuple[Any, ...]]] = session.execute(
         select(

@@ -51,8 +51,9 @@ def list_reminders(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ReminderPage:
-    """List reminders of the devices that you help maintain, with the level of each recipient and their
-    answers.
+    """List reminders, with the level and answer of each recipient.
+
+    Covers the devices that you keep, manage or dispatch.
     """
     found = queries.reminders(
         session, viewer, whose, limit=limit + 1, after_id=cursor_id(cursor), also_closed=closed

@@ -216,7 +216,7 @@ def reminders(
     after_id: int = 0,
     also_closed: bool = False,
 ) -> list[ReminderWithRecipients]:
-    """Return a page of reminders in order of id, of devices that the viewer helps maintain.
+    """Return a page of reminders in order of id, of devices that the viewer keeps, manages or dispatches.
 
     Runs two statements.
     """

@@ -39,7 +39,7 @@ def list_retrievals(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> RetrievalPage:
-    """List retrievals without an outcome, of the devices that you help maintain."""
+    """List retrievals without an outcome, of the devices that you keep, manage or dispatch."""
     found = queries.retrievals(
         session, viewer, whose, limit=limit + 1, after_id=cursor_id(cursor), also_closed=closed
     )

@@ -19,7 +19,7 @@ from aed.upkeep.models import ConfirmationRequest, Retrieval
 def retrieval(session: Session, viewer: Viewer, retrieval_id: int) -> Retrieval:
     """Return a retrieval.
 
-    Raises NotFound if it does not exist or the viewer does not help maintain its device.
+    Raises NotFound if it does not exist or the viewer does not keep, manage or dispatch its device.
     """
     found = session.scalar(
         select(Retrieval)
@@ -48,7 +48,7 @@ def retrievals(
     after_id: int = 0,
     also_closed: bool = False,
 ) -> Sequence[Retrieval]:
-    """Return a page of retrievals in order of id, of devices that the viewer helps maintain."""
+    """Return a page of retrievals in order of id, of devices that the viewer keeps, manages or dispatches."""
     statement = (
         select(Retrieval)
         .join(Device, Device.id == Retrieval.device_id)
