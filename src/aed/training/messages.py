@@ -26,8 +26,9 @@ def notify(
 ) -> None:
     """Notify each person in their own language; skip those without an address.
 
-    Notices expire when they are no longer useful: when the session begins, or when an offer ends. The
-    enrolments must be of `training`. Each person is notified of their own enrolment only.
+    Notices expire when they are no longer useful: when an offer ends or the session begins. Notices of
+    cancellation do not expire. The enrolments must be of `training`. Each person is notified of their own
+    enrolment only.
     """
     if not enrolments:
         return

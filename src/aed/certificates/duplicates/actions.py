@@ -221,7 +221,7 @@ def _hand_over(session: Session, column: Column[Any], kept: Person, other: Perso
 
 
 def _is_once(column: Column[Any]) -> bool:
-    """Return True if a unique constraint or index includes the column."""
+    """Return True if a primary key, unique constraint or unique index includes the column."""
     table = column.table
     assert isinstance(table, SqlTable)
     unique = [each for each in table.constraints if isinstance(each, UniqueConstraint)]

@@ -125,7 +125,11 @@ def _open(training: TrainingSession, *, at: datetime) -> None:
 
 
 def _with_a_place(session: Session, training: TrainingSession, person: Person) -> Enrolment:
-    """Return the person's enrolment with a place. Raise NotAllowed if there is none, Conflict if it waits."""
+    """Return the person's enrolment in the session.
+
+    Raises NotAllowed if there is none, and Conflict while it is on the waiting list or its offer is not
+    accepted.
+    """
     found = rosters.active_enrolment_of(session, training.id, person.id)
     if found is None:
         found = queries.standing_by_number(session, training.id, person, country=training.region.country)

@@ -34,6 +34,7 @@ class PresenceCode:
 
     @property
     def valid_until(self) -> datetime:
+        """When the code expires."""
         return self.shown_at + VALID_FOR
 
 
@@ -63,4 +64,5 @@ def why_over(code: PresenceCode, *, at: datetime, time_zone: str) -> str | None:
 
 
 def can_sign_in_until(ends_at: datetime) -> datetime:
+    """Return when check-in closes for a session that ends at `ends_at`."""
     return ends_at + SIGN_IN_AFTER

@@ -62,7 +62,7 @@ def name_en(hour: int) -> str:
 
 
 def name_zh(hour: int) -> str:
-    """Format an hour of the week in Chinese, for example 周一9时."""
+    """Format an hour of the week in Chinese, for example 周一09时."""
     return f"{DAYS_ZH[hour // 24]}{hour % 24:02}时"
 
 

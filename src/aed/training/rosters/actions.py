@@ -156,7 +156,7 @@ def _assessed(
     *,
     at: datetime,
 ) -> Assessment:
-    """Record the assessment. Raise Conflict if the person did not attend, or has passed already."""
+    """Record the assessment. Raise Conflict if the person did not attend, or a pass would become a fail."""
     if attendance is None or attendance.state is not AttendanceState.ATTENDED:
         raise Conflict(
             f"{enrolment.person.name} is not marked as having attended: do that first.",
