@@ -271,8 +271,9 @@ def require_photo(session: Session, who: Viewer, check_key: str, sent: bytes | N
 
 
 def _check_to_show(session: Session, who: Viewer, check_key: str, *, for_update: bool = False) -> Check:
-    """Return the check with that key. Raises NotFound, or NotSignedIn or NotAllowed if `who` may not check
-    the device.
+    """Return the check with that key.
+
+    Raises NotFound, or NotSignedIn or NotAllowed if `who` may not check the device.
     """
     check = queries.check_by_key(session, check_key)
     if check is None:
@@ -283,8 +284,9 @@ def _check_to_show(session: Session, who: Viewer, check_key: str, *, for_update:
 
 
 def _same(session: Session, check: Check, digest: str) -> Photo | None:
-    """Return the photo made from the same file, or None. Raises Conflict if there is none and the check is
-    full.
+    """Return the photo made from the same file, or None.
+
+    Raises Conflict if there is none and the check has MAX_PHOTOS_PER_CHECK photos.
     """
     known = queries.photos_of(session, check.id)
     for each in known:
@@ -352,7 +354,5 @@ def _may_decide(session: Session, who: Viewer, estate_id: int | None) -> None:
 
 
 def _scope(estate_id: int | None, maker: str | None, model: str | None) -> str:
-    """Return the estate, maker and model as one key, case-insensitive, for the unique index of policies in
-    force.
-    """
+    """Return the estate, maker and model as one case-insensitive key, for `Policy.scope`."""
     return "|".join((str(estate_id or ""), (maker or "").casefold(), (model or "").casefold()))

@@ -174,8 +174,9 @@ def get_replacement_sheet(
     whose: DueFilterDep,
     months: Months = 12,
 ) -> Response:
-    """Download the pads and batteries to order as a spreadsheet, with a row per model and kind and a column
-    per month.
+    """Download the pads and batteries to order as a spreadsheet.
+
+    It has a row per model and kind and a column per month.
     """
     today = clock.now().date()
     found = queries.replacements(session, viewer, whose, today=today, months=months)

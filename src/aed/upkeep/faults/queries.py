@@ -64,8 +64,9 @@ def quarantines(
     reason: QuarantineReason | None = None,
     also_lifted: bool = False,
 ) -> Sequence[Quarantine]:
-    """Return a page of quarantines in order of id, of devices that the viewer keeps, manages or
-    dispatches.
+    """Return a page of quarantines in order of id.
+
+    Covers the devices that the viewer keeps, manages or dispatches.
     """
     statement = (
         select(Quarantine)
@@ -167,8 +168,9 @@ def reports(
     after_id: int = 0,
     also_closed: bool = False,
 ) -> Sequence[FaultReport]:
-    """Return a page of fault reports in order of id, of devices that the viewer keeps, manages or
-    dispatches.
+    """Return a page of fault reports in order of id.
+
+    Covers the devices that the viewer keeps, manages or dispatches.
     """
     statement = (
         select(FaultReport)

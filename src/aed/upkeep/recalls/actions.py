@@ -83,9 +83,7 @@ def _devices(session: Session, ids: Sequence[int]) -> list[Device]:
 
 
 def apply_open_recalls(session: Session, who: Viewer, *, at: datetime) -> int:
-    """Apply every open recall to devices registered or corrected since, and return how many are newly
-    affected.
-    """
+    """Apply every open recall to devices registered or corrected since; return the number of devices."""
     return sum(apply_recall(session, who, each, at=at) for each in queries.open_recalls(session))
 
 

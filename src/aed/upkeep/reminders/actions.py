@@ -87,10 +87,10 @@ def find_due(
     at: datetime,
     by: Reminding,
 ) -> int:
-    """Create reminders for checks, services and returns, and close those no longer due; return how many are
-    new.
+    """Create reminders for checks, services and returns; return how many are new.
 
-    `dues` holds everything now due for the devices `device_ids`, whose local date is `today`.
+    Also closes those that are no longer due or superseded. `dues` holds everything now due for the devices
+    `device_ids`, whose local date is `today`.
     """
     known = queries.reminders_of(session, device_ids)
     there = {(each.device_id, each.matter, each.due_on, each.threshold_days) for each in known}

@@ -49,10 +49,10 @@ def create_retrieval(
     at: datetime,
     over_at: datetime | None = None,
 ) -> Retrieval:
-    """Record that someone was sent to fetch a device; return the stored retrieval if the same one was sent
-    before.
+    """Record that someone was sent to fetch a device.
 
-    `over_at` is when the call ended, if known; follow-ups are timed from then, otherwise from `sent_at`.
+    Returns the stored retrieval if the same one was sent before under its key. `over_at` is when the call
+    ended, if known; follow-ups are timed from then, otherwise from `sent_at`.
 
     For viewers who may glance at the device and for dispatchers. Raises NotFound for an unknown device or
     person, Conflict for a withdrawn device or another retrieval under the same key, and InvalidInput for an
@@ -168,11 +168,10 @@ def follow_up(
     public_url: str | None,
     at: datetime,
 ) -> RetrievalOutcome | None:
-    """Ask the person sent and the device's keepers for the outcome, or give the retrieval up after long
-    silence.
+    """Ask for the outcome of a retrieval, or give it up after long silence.
 
-    Giving up quarantines the device. Does nothing if the retrieval was answered or followed up meanwhile.
-    Returns SILENT if it was given up, otherwise None.
+    Asks the person sent and the device's keepers. Giving up quarantines the device. Does nothing if the
+    retrieval was answered or followed up meanwhile. Returns SILENT if it was given up, otherwise None.
 
     visibility: for the scheduler.
     """
