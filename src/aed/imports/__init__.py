@@ -1,10 +1,10 @@
-"""Import lists that others keep: devices, estates, buildings, responders.
+"""Import lists that others maintain: devices, estates, buildings, responders.
 
-An import is idempotent by source and id, whole or not at all; bad rows are set aside with their reason.
+An import is idempotent by source and id, and atomic; bad rows are set aside with their reason.
 
-devices/    match, merge, review       feeds/      lists fetched on a timetable
+devices/    match, merge, review       feeds/      lists fetched on a schedule
 lint/       check a list first         formats/    every file format that can be read
-estates.py  responders.py              issuer_checks.py  ask issuers about certificates
+estates.py  responders.py              issuer_checks.py  verify certificates with issuers
 batches.py  rows in batches            uploads.py        files sent over HTTP
 schemas.py  rules.py  findings.py  coordinates.py  outlines.py
 """

@@ -22,9 +22,9 @@ from aed.registry.estates import queries as estate_queries
 
 ROWS_AT_ONCE = 500
 MAX_REPORTED_ROWS = 1_000
-"""Bad rows that a refusal lists."""
+"""Maximum number of bad rows listed in a refusal."""
 MAX_BAD_ROWS = 100_000
-"""Bad rows that are kept in memory before a file of mostly bad rows is refused."""
+"""Maximum number of bad rows kept in memory; a file with more is refused."""
 
 type Progress = Callable[[int], None]
 """Called with the number of rows done so far."""
@@ -222,7 +222,7 @@ def row_reason(error: AedError) -> str:
 
 
 _COLUMNS: Mapping[str, str] = {"position.datum": "datum", "position": "lat, lon", "estate_id": "estate"}
-"""What a field of the register is called in a file."""
+"""Column names in a file of the register's fields."""
 
 
 _MAX_ESTATES = 20_000

@@ -1,4 +1,4 @@
-"""The coordinates of a row: present, numeric, possible, and what was probably meant where they are not."""
+"""Check the coordinates of a row: present, numeric, in range; suggest the intended values if not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aed.imports.rules import printable
 NEARLY_ZERO_DEGREES: Final = 0.01
 POLE_DEGREES: Final = 89.9
 MAX_DIGITS_BEFORE_POINT: Final = 12
-"""A number that had more digits before its lost decimal point was no coordinate."""
+"""A number with more digits before its lost decimal point is not a coordinate."""
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _SEXAGESIMAL: Final = re.compile(
@@ -33,7 +33,7 @@ _WITH_LETTER: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The pair of a row as it was given, and what is wrong with it by itself."""
+    """The coordinates of a row as given, and their errors."""
 
     lat: float
     lon: float
@@ -50,9 +50,9 @@ class Given:
 
 
 def read_pair(lat: object, lon: object, *, where: str, columns: tuple[str, str]) -> Given:
-    """The pair of a row, with the first thing that is wrong with it. `columns`: what the file calls them.
+    """Read the coordinates of a row, with the first error. `columns` are the file's names for them.
 
-    A pair that is out of range is left to `lint_places`, which knows where the rest of the list lies.
+    Coordinates out of range are left to `check_places`, which knows the area of the list.
     """
     missing = [name for value, name in zip((lat, lon), columns, strict=True) if is_blank(value)]
     if missing:
@@ -124,7 +124,7 @@ def is_blank(value: object) -> bool:
 
 
 def number_of(value: object) -> float | None:
-    """The number that a cell is; None for text, true and false, and what no computer can hold."""
+    """Return the number in a cell; None for text, booleans, and numbers that are too large."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
@@ -140,19 +140,22 @@ def number_of(value: object) -> float | None:
 
 
 def wgs84_of(lat: float, lon: float, datum: object) -> tuple[float, float]:
-    """Where a pair on the earth lies; a datum that is none counts as WGS-84."""
+    """Convert a valid pair to WGS-84; an unknown datum counts as WGS-84."""
     if datum in (Datum.GCJ02, Datum.BD09):
         position = to_wgs84(lat, lon, Datum(str(datum)))
         return position.lat, position.lon
     return lat, lon
 
 
-# --- What was meant ---
+# --- Suggestions ---
 
 
 def pair_meant(lat: str, lon: str) -> tuple[float, float] | None:
-    """The pair that the texts mean in degrees, where that is plain: degrees and minutes, letters for the
-    directions, a decimal comma, a point too many, both in one cell."""
+    """Return the pair in degrees that two texts clearly mean, or None.
+
+    Handles degrees and minutes, letters for directions, a decimal comma, an extra point, and both numbers in
+    one cell.
+    """
     both = re.findall(r"[+-]?[0-9]{1,3}\.[0-9]{2,}", lat)
     if len(both) == 2 and (lat == lon or number_of(lon) is None):
         first, second = map(float, both)
@@ -166,7 +169,7 @@ def pair_meant(lat: str, lon: str) -> tuple[float, float] | None:
 
 
 def degrees_meant(text: str) -> float | None:
-    """The degrees that one text means; None where that is not plain."""
+    """Return the degrees that a text clearly means, or None."""
     written = unicodedata.normalize("NFKC", text).strip().upper()[:60]
     number = number_of(written)
     if number is not None:
@@ -191,7 +194,7 @@ def _signed(value: float, letter: str | None) -> float:
 
 
 def points_put_back(value: float, *, most: float) -> Iterator[float]:
-    """What a number may be with its decimal point put back: 3435.12 and 34351234 may be 34.35…, and 3.43…"""
+    """Yield the values with a lost decimal point restored: for 3435.12 and 34351234, 34.35… and 3.43…"""
     for power in range(1, MAX_DIGITS_BEFORE_POINT):
         moved = value / 10**power
         if abs(moved) <= most and abs(moved) >= 1.0:
@@ -199,7 +202,7 @@ def points_put_back(value: float, *, most: float) -> Iterator[float]:
 
 
 def points_moved(value: float, *, most: float) -> Iterator[float]:
-    """What a number on the earth may be whose decimal point stands one or two places wrong."""
+    """Yield the values with the decimal point moved by one or two places."""
     for factor in (10.0, 0.1, 100.0, 0.01):
         moved = value * factor
         if 1.0 <= abs(moved) <= most:
@@ -207,10 +210,10 @@ def points_moved(value: float, *, most: float) -> Iterator[float]:
 
 
 def why_no_position(lat: float, lon: float, *, country: str | None) -> str | None:
-    """Why a pair on the earth cannot be meant as it stands; None where it can.
+    """Return why a pair in range cannot be a real position, or None.
 
-    `country`: where the whole list lies. A pair outside it that lies in it the other way round is swapped; of
-    one that lies outside both ways the linter tells, since an outline may lack an island.
+    `country` is the country of the whole list. A pair outside it that lies inside when exchanged is swapped.
+    A pair outside it either way is left to the linter, since an outline may lack an island.
     """
     if abs(lat) >= POLE_DEGREES:
         return f"lat: {lat:g} is a pole, which stands for no position"

@@ -159,7 +159,7 @@ class BuildingReport(ImportReport):
 
     gone: int = 0
     outside: int = 0
-    """In no estate of the register, and left alone."""
+    """Buildings outside all registered estates, which are ignored."""
 
 
 def import_buildings(
@@ -169,7 +169,7 @@ def import_buildings(
 
     Buildings that came from OpenStreetMap and are no longer in the extract are withdrawn.
 
-    visibility: an administrator's.
+    visibility: for an administrator's import.
     """
     report = begin_import(session, who, BuildingReport())
     estates = session.execute(

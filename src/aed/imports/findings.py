@@ -1,4 +1,4 @@
-"""Findings about a row of a list: kind, severity, place, and what would be right."""
+"""Findings about a row of a list: kind, severity, place and correction."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Final
 
 class Severity(StrEnum):
     ERROR = "error"
-    """The row cannot be taken, or says what cannot be true."""
+    """The row cannot be imported, or its data is impossible."""
     WARNING = "warning"
-    """The row can be taken; somebody should look."""
+    """The row can be imported, but a person should check it."""
     NOTE = "note"
-    """What was done with it, or what is not known."""
+    """Information on how the row was read, or on what is unknown."""
 
 
 class FindingKind(StrEnum):
-    """What is the matter: stable names, counted and filtered by."""
+    """The kind of a finding: a stable name for counts and filters."""
 
-    # noticed by the reader of a format
+    # from the reader of a format
     ROW_UNREADABLE = "row_unreadable"
     HOURS_NOT_UNDERSTOOD = "hours_not_understood"
     HOURS_AMBIGUOUS = "hours_ambiguous"
@@ -35,7 +35,7 @@ class FindingKind(StrEnum):
     NOT_AT_A_FIXED_PLACE = "not_at_a_fixed_place"
     ID_FROM_CONTENT = "id_from_content"
     COLUMN_NOT_READ = "column_not_read"
-    # noticed by the linter
+    # from the linter
     COORDINATES_MISSING = "coordinates_missing"
     COORDINATES_UNREADABLE = "coordinates_unreadable"
     COORDINATES_SWAPPED = "coordinates_swapped"
@@ -56,18 +56,18 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing about one row. `where` as in `Record.where`; `column` as the file calls it."""
+    """A finding about a row. `where` is as in `Record.where`; `column` is the file's own name."""
 
     kind: FindingKind
     severity: Severity
     where: str
     column: str | None
     read: str | None
-    """What stands there."""
+    """The value in the file."""
     wrong: str
-    """A sentence."""
+    """A sentence that describes the problem."""
     right: str | None = None
-    """What would be right: a value or a sentence."""
+    """The correction: a value or a sentence."""
 
 
 CHINESE: Final[Mapping[FindingKind, str]] = {
@@ -114,6 +114,6 @@ def english(kind: FindingKind) -> str:
 
 
 def shown(kind: FindingKind) -> str:
-    """In both languages."""
+    """Return the name of a kind in Chinese and English."""
     chinese = CHINESE.get(kind)
     return f"{english(kind)} {chinese}" if chinese else english(kind)

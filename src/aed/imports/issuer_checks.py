@@ -1,9 +1,9 @@
-"""Asking an issuer over HTTP whether it stands by a certificate. Its server may be down, slow, or wrong.
+"""Verify certificates with their issuers over HTTP. The server may be down, slow or wrong.
 
-The question is POST with a JSON body, `{"number": …, "name": …, "kind": …, "holder_id": … or null}`.
-The answer is 200 with `{"found": false}`, or with
-`{"found": true, "number": …, "name": …, "kind": …, "valid_until": …}` and, if it likes, `issued_on`,
-`holder_id` (masked), `phone`, `is_revoked`. 404 is an answer too: not found.
+The request is a POST with a JSON body, `{"number": …, "name": …, "kind": …, "holder_id": … or null}`. The
+response is 200 with `{"found": false}`, or with
+`{"found": true, "number": …, "name": …, "kind": …, "valid_until": …}` and optionally `issued_on`,
+`holder_id` (masked), `phone`, `is_revoked`. 404 also means not found.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ from aed.settings import IssuerAccess
 
 MAX_ANSWER_BYTES: Final = 64_000
 TRIES_AT_ONCE: Final = 2
-"""A connection that breaks once is tried again at once; more often is for the timetable."""
+"""Attempts per check: a broken connection is retried once at once; further retries are scheduled."""
 
 
 class IssuerAnswer(BaseModel):
-    """What an issuer answers. What it sends besides is passed over."""
+    """The response of an issuer. Additional members are ignored."""
 
     model_config = ConfigDict(strict=True)
 
@@ -81,7 +81,7 @@ class IssuerAnswer(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class IssuerAccessSettings:
-    """How issuers are asked: the limits, and the keys by the issuer's code."""
+    """How to contact issuers: the limits, and the credentials by issuer code."""
 
     fetching: FetchLimits
     access: Mapping[str, IssuerAccess]
@@ -90,9 +90,9 @@ class IssuerAccessSettings:
 def ask_issuer(
     url: str, code: str, asked: ToAsk, *, by: IssuerAccessSettings, at: datetime
 ) -> IssuerStatement | NoAnswer | None:
-    """What the issuer says of the certificate; None: it knows none with that number.
+    """Ask the issuer about a certificate; return None if it has none with that number.
 
-    Everything that a server can do wrong is a NoAnswer with a sentence; nothing is raised for it.
+    Returns a NoAnswer with a sentence for any failure of the server; never raises for one.
     """
     failed = NoAnswer("Nobody was asked.")
     for _ in range(TRIES_AT_ONCE):
@@ -108,7 +108,7 @@ def ask_issuer(
 
 
 class _Broken(FetchFailed):
-    """A failure that may be gone at once."""
+    """A failure that may be temporary."""
 
 
 def _asked_once(
@@ -162,7 +162,7 @@ def _asked_once(
 
 
 def _authorization(access: IssuerAccess | None, body: str, at: datetime) -> Mapping[str, str]:
-    """A token, or a signature by the rules of Standard Webhooks."""
+    """Return the authorization headers: a bearer token, or a signature according to Standard Webhooks."""
     if access is None:
         return {}
     if access.token is not None:
@@ -191,7 +191,7 @@ def _content(answer: httpx2.Response, target: Target, by: FetchLimits, deadline:
 def _understood(
     answer: httpx2.Response, content: bytes, target: Target, asked: ToAsk
 ) -> IssuerStatement | None:
-    """Raises FetchFailed for what is no answer to that question."""
+    """Parse and validate the response. Raises FetchFailed if it does not answer the request."""
     host = target.host
     if answer.status_code == 404:
         return None
@@ -226,16 +226,16 @@ def _understood(
     return answered.said()
 
 
-# --- certificates ---------------------------------------------------------------------------------------
+# --- Certificates ---------------------------------------------------------------------------------------
 
 ASKED_AT_ONCE: Final = 20
 MAX_CHECKS_PER_RUN: Final = 200
-"""Of one issuer; the next run goes on."""
+"""Maximum number of checks of one issuer per run; the next run continues."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssuerRun:
-    """How asking one issuer went."""
+    """The result of a run for one issuer."""
 
     code: str
     answered: int
@@ -244,14 +244,13 @@ class IssuerRun:
 
 
 def verify_certificates(database: Database, now: Now, *, by: IssuerAccessSettings) -> list[IssuerRun]:
-    """Certificates that are not verified wait for their issuers; those that can be asked have been, as far as
-    they answer. It may run in several processes: each question is asked by one.
+    """Verify pending certificates with their issuers. Several processes may run this at once.
 
-    1. What is new begins to wait; what stands in a roster already is settled.
-    2. Each issuer is asked about what is due, in batches that are claimed first. Nothing is asked within a
+    1. Enqueue new certificates; settle those that are already in a roster.
+    2. Ask each issuer about its due certificates, in batches that are claimed first; never within a
        transaction.
-    3. Each answer is recorded by itself. After too many failures in a row the issuer is left alone for a
-       while, and what was claimed is given back.
+    3. Record each answer separately. After too many consecutive failures, suspend the issuer for a while and
+       release the remaining claims.
     """
     with transaction(database) as session:
         begin_checks(session, now())
@@ -284,7 +283,7 @@ def _ask_issuer(
 def _ask_once(
     database: Database, issuer_id: int, code: str, url: str, asked: ToAsk, now: Now, by: IssuerAccessSettings
 ) -> tuple[bool, bool]:
-    """Whether an answer came, and whether the issuer is to be left alone."""
+    """Ask once and record the outcome; return whether an answer came, and whether to suspend the issuer."""
     answer = ask_issuer(url, code, asked, by=by, at=now())
     with transaction(database) as session:
         issuer = issuers.issuer(session, issuer_id)

@@ -1,7 +1,7 @@
-"""In which country points lie, or in which sea: from outlines that are good to some kilometres.
+"""Find the country or sea in which points lie, from outlines that are accurate to a few kilometres.
 
-`geodata/make_country_outlines.py` says where they come from. They are for doubts about a list, not for
-borders: nothing is said about a point that is nearer to a line than the outline is good.
+`geodata/make_country_outlines.py` creates the outlines. They serve to raise doubts about lists, not to define
+borders: a point closer to a border than the accuracy of the outline gets no finding.
 """
 
 from __future__ import annotations
@@ -25,11 +25,16 @@ type Degrees = NDArray[np.float64]
 type Numbers = NDArray[np.int64]
 
 BORDER_METRES: Final = 5_000.0
-"""How far beyond a border a point must lie to be called outside: Natural Earth's lines are good to 1-4 km,
-and they were simplified by up to 2 km."""
+"""Minimum distance beyond a border at which a point counts as outside.
+
+Natural Earth's lines are accurate to 1-4 km, and were simplified by up to 2 km.
+"""
 COAST_METRES: Final = 25_000.0
-"""The same for the sea, which the outline has where islands of some kilometres are: Wang'an in the Taiwan
-Strait, with 4,000 people, lies 19 km from the nearest coast in it."""
+"""Minimum distance from the coast at which a point counts as at sea.
+
+The outlines lack small islands: Wang'an in the Taiwan Strait, with 4,000 people, is 19 km from the nearest
+coast in them.
+"""
 NOWHERE: Final = -1
 HALF_ROUND: Final = 180.0
 
@@ -44,7 +49,7 @@ _TOGETHER: Final = {
     "NL": {"AW", "CW", "SX"},
     "US": {"AS", "GU", "MP", "PR", "UM", "VI"},
 }
-"""What a list of a country may hold beside its own outline, so that nobody is told off for it."""
+"""Territories that a list of a country may include, by country."""
 
 
 class _Named(TypedDict):
@@ -61,12 +66,12 @@ class _File(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Outlines:
-    """The land as polygons on the Mercator plane, where "near" means the same in all directions."""
+    """Land areas as polygons on the Mercator plane, which preserves shapes locally."""
 
     tree: shapely.STRtree
     parts: NDArray[np.object_]
     owners: Numbers
-    """Which country a part is of."""
+    """The index of each part's country."""
     codes: tuple[str, ...]
     names: tuple[str, ...]
 
@@ -79,7 +84,7 @@ class Outlines:
 
 @functools.cache
 def outlines() -> Outlines:
-    """Read on first use, which takes about 0.1 s."""
+    """Return the outlines; the first call loads them, in about 0.1 s."""
     content: _File = json.loads(resources.files("aed").joinpath("country_outlines.json").read_bytes())
     arcs = _arcs(_unpacked(content["arcs"]), content["units_per_degree"])
     numbers = iter(_unpacked(content["polygons"]).tolist())
@@ -109,15 +114,15 @@ def outlines() -> Outlines:
 
 
 def _polygons(rings: list[Degrees]) -> list[shapely.Geometry]:
-    """The polygon of an outer ring and its holes; cut in two where it crosses the antimeridian."""
+    """Return the polygon of an outer ring with its holes, cut in two if it crosses the antimeridian."""
     outer, *holes = [ring for ring in rings if len(ring) > 3] or [np.empty((0, 2))]
     if not outer.size:
-        return []  # an island smaller than the rounding
+        return []  # an island too small after rounding
     if np.abs(np.diff(outer[:, 0])).max() <= HALF_ROUND:
         return [shapely.Polygon(outer, holes)]
     x = np.unwrap(outer[:, 0], period=2 * HALF_ROUND)
     ring = np.column_stack([x, outer[:, 1]])
-    if abs(x[-1] - x[0]) > HALF_ROUND:  # around the pole
+    if abs(x[-1] - x[0]) > HALF_ROUND:  # around a pole
         pole = np.sign(outer[0, 1]) * _plane(np.array([_POLAR]), np.array([0.0]))[1][0]
         ring = np.vstack([ring, [x[-1], pole], [x[0], pole]])
     whole = shapely.make_valid(shapely.Polygon(ring))
@@ -130,8 +135,7 @@ def _polygons(rings: list[Degrees]) -> list[shapely.Geometry]:
 
 
 def countries_of(lats: Degrees, lons: Degrees) -> Numbers:
-    """Of each point the number of its country in `Outlines.codes`; NOWHERE for the sea, and for what is no
-    number."""
+    """Return each point's country as an index into `Outlines.codes`; NOWHERE at sea and for NaN."""
     known = outlines()
     x, y = _plane(lats, lons)
     found = np.full(len(lats), NOWHERE, dtype=np.int64)
@@ -141,11 +145,11 @@ def countries_of(lats: Degrees, lons: Degrees) -> Numbers:
 
 
 def _by_part(known: Outlines, x: Degrees, y: Degrees) -> list[tuple[int, Numbers]]:
-    """Of each part the points in it: the boxes of the parts first, then the parts."""
+    """Return the points in each part, pre-filtered by bounding boxes."""
     good = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     if not len(good):
         return []
-    # Points of a list lie in few parts: those whose boxes touch the box of a block of the list's points.
+    # The points of a list lie in few parts, so first select those that intersect the points' bounding box.
     found: list[tuple[int, Numbers]] = []
     area = shapely.box(x[good].min(), y[good].min(), x[good].max(), y[good].max())
     bounds = shapely.bounds(known.parts)
@@ -162,7 +166,7 @@ def _by_part(known: Outlines, x: Degrees, y: Degrees) -> list[tuple[int, Numbers
 def is_in(
     code: str, lats: Degrees, lons: Degrees, *, within_metres: float = BORDER_METRES
 ) -> NDArray[np.bool_]:
-    """Whether each point lies in the country or so near to it; what is no number does not."""
+    """Return whether each point lies in the country or within the distance of it; false for NaN."""
     known = outlines()
     codes = {code} | _TOGETHER.get(code, set())
     owners = [number for number, each in enumerate(known.codes) if each in codes]
@@ -179,7 +183,7 @@ def is_in(
 
 
 def is_at_sea(lats: Degrees, lons: Degrees, *, beyond_metres: float = COAST_METRES) -> NDArray[np.bool_]:
-    """Whether each point lies in no country and that far from the land of any."""
+    """Return whether each point lies in no country, and at least that far from any land."""
     found: NDArray[np.bool_] = (countries_of(lats, lons) == NOWHERE) & np.isfinite(lats) & np.isfinite(lons)
     left = np.flatnonzero(found)
     if len(left):
@@ -189,7 +193,8 @@ def is_at_sea(lats: Degrees, lons: Degrees, *, beyond_metres: float = COAST_METR
 
 
 def metres_from(code: str, lat: float, lon: float) -> float:
-    """How far a point lies from the country, by its outline; infinite for a country that is not known."""
+    """Return the distance in metres from a point to the country's outline; infinite for an unknown
+    country."""
     known = outlines()
     codes = {code} | _TOGETHER.get(code, set())
     owners = [number for number, each in enumerate(known.codes) if each in codes]
@@ -200,7 +205,7 @@ def metres_from(code: str, lat: float, lon: float) -> float:
 
 
 def _near(known: Outlines, lats: Degrees, lons: Degrees, metres: float) -> tuple[Numbers, Numbers]:
-    """Pairs of point and part that are no farther apart than that."""
+    """Return pairs of point and part that are at most this far apart."""
     x, y = _plane(lats, lons)
     reach = metres / _METRES_PER_DEGREE / np.cos(np.radians(np.clip(lats, -_POLAR, _POLAR)))
     found = known.tree.query(shapely.points(x, y), predicate="dwithin", distance=reach)
@@ -208,13 +213,13 @@ def _near(known: Outlines, lats: Degrees, lons: Degrees, metres: float) -> tuple
 
 
 def _plane(lats: Degrees, lons: Degrees) -> tuple[Degrees, Degrees]:
-    """The Mercator plane, in degrees at the equator; the poles stay on it."""
+    """Project to the Mercator plane, in degrees at the equator; latitudes near the poles are clipped."""
     y: Degrees = np.degrees(np.arcsinh(np.tan(np.radians(np.clip(lats, -_POLAR, _POLAR)))))
     return lons, y
 
 
 def _unpacked(text: str) -> Numbers:
-    """Variable-length numbers, all at once."""
+    """Decode a sequence of variable-length integers."""
     octets = np.frombuffer(zlib.decompress(base64.b85decode(text)), dtype=np.uint8)
     ends = np.flatnonzero(octets < 0x80)
     starts = np.concatenate([[0], ends[:-1] + 1])

@@ -28,7 +28,7 @@ from aed.registry.changes import PutOutcome
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responders
 
 type Person = Sequence[ResponderRow]
-"""The rows of one person: a place each."""
+"""The rows of one person; each row holds one place."""
 
 
 def import_responders(
@@ -67,7 +67,7 @@ def _records(path: Path) -> Iterator[Record]:
     )
 
 
-# --- whose rows they are --------------------------------------------------------------------------------
+# --- Grouping by person ---------------------------------------------------------------------------------
 
 
 def _ref_in(fields: Mapping[str, Any]) -> ResponderRef | None:
@@ -102,7 +102,7 @@ class _Together:
     def __init__(self, report: ImportReport, several: dict[ResponderRef, int]) -> None:
         self._report = report
         self._left = several
-        """Rows yet to be read, of people with several."""
+        """Number of rows yet to be read, for people with several."""
         self._rows: dict[ResponderRef, list[tuple[Record, ResponderRow]]] = {}
         self._spoilt_by: dict[ResponderRef, str] = {}
         self._bad_rows_seen = 0
@@ -123,7 +123,7 @@ class _Together:
                 known.append((record, row))
             else:
                 self._report.set_aside(record, f"says the same as {same.where}: a duplicate")
-                self._bad_rows_seen += 1  # it spoils nobody
+                self._bad_rows_seen += 1  # a duplicate must not set its person aside
             yield from self._one_less(ref)
         yield from self._without_bad_rows()
         for ref in list(self._left):
@@ -169,7 +169,7 @@ def _why_not(found: Sequence[tuple[Record, ResponderRow]], spoilt_by: str | None
     return None
 
 
-# --- what they say --------------------------------------------------------------------------------------
+# --- Regions --------------------------------------------------------------------------------------------
 
 
 class _RegionIds:

@@ -1,4 +1,4 @@
-"""Rules for every list: why a row is set aside, in words, and dates as people write them."""
+"""Rules for all lists: explain why a row is set aside, and parse dates as people write them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WRITTEN: Mapping[str, str] = {
     "keeper_phone": "digits, spaces and + ( ) / . - only",
     "guard_phone": "digits, spaces and + ( ) / . - only",
 }
-"""What a column that has a pattern holds."""
+"""What a column with a pattern contains."""
 
 _KINDS: Mapping[str, str] = {
     "missing": "is needed",
@@ -55,9 +55,9 @@ _KINDS: Mapping[str, str] = {
 
 
 def reason_of(error: ValidationError, *, known: Collection[str], is_feature: bool) -> str:
-    """Each wrong column with what would be right, at most three of them.
+    """Return the reason why a row is invalid: at most three wrong columns, each with a correction.
 
-    `known` are the columns that there are; `is_feature`: the row's position is a geometry.
+    `known` are the valid columns; `is_feature`: the position is a geometry.
     """
     wrong = error.errors(include_url=False)
     if is_feature and any(each["type"] == "missing" and each["loc"][-1:] == ("lat",) for each in wrong):
@@ -70,7 +70,7 @@ def reason_of(error: ValidationError, *, known: Collection[str], is_feature: boo
 
 
 def reasons_of(error: ValidationError, *, known: Collection[str]) -> list[tuple[str, str, str]]:
-    """Each wrong column, pydantic's word for what is wrong with it, and what would be right."""
+    """Return each wrong column with pydantic's error type and a correction."""
     return [
         (str(each["loc"][-1]) if each["loc"] else "", each["type"], _one(each, known))
         for each in error.errors(include_url=False)
@@ -78,7 +78,7 @@ def reasons_of(error: ValidationError, *, known: Collection[str]) -> list[tuple[
 
 
 def printable(text: str, length: int = MAX_REASON_LENGTH) -> str:
-    """One line that any terminal and any file takes."""
+    """Return the text as one printable line."""
     one_line = " ".join(text.split())
     shown = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in one_line)
     return shown if len(shown) <= length else shown[: length - 1] + "…"
@@ -126,9 +126,9 @@ def _right(wrong: ErrorDetails, column: str) -> str:
 
 
 FIRST_OF_SERIALS: Final = date(1899, 12, 30)
-"""Day 0 of a spreadsheet; what it takes for 29 February 1900 lies before every day that is meant here."""
+"""Day 0 of spreadsheets, correct for dates after their nonexistent 29 February 1900."""
 SERIALS: Final = range(32_874, 73_416)
-"""1990 to 2100: what is no such number is no day."""
+"""Serial numbers from 1990 to 2100; others are not read as dates."""
 
 _YEAR_FIRST: Final = re.compile(
     r"([0-9]{4})(?:([-/.])([0-9]{1,2})\2([0-9]{1,2})|年([0-9]{1,2})月([0-9]{1,2})[日号]?)"
@@ -146,10 +146,10 @@ _MONTHS: Final = (
 
 
 def day_written(text: str) -> date | str:
-    """The day; or why it is none, and what would be right.
+    """Parse a date; return a sentence with the reason and a correction if it is not one.
 
-    2026-03-01, 2026/3/1, 2026.3.1, 2026年3月1日, 20260301, 1 Mar 2026, March 1, 2026, and a spreadsheet's
-    number of a day (46082). 3/4/2026 may be two days, and is not guessed; 31/3/2026 can be only one.
+    Accepts 2026-03-01, 2026/3/1, 2026.3.1, 2026年3月1日, 20260301, 1 Mar 2026, March 1, 2026, and a
+    spreadsheet's serial day number (46082). 3/4/2026 is ambiguous and rejected; 31/3/2026 is not.
     """
     written = " ".join(unicodedata.normalize("NFKC", text).casefold().split())[:60]
     if found := _YEAR_FIRST.fullmatch(written):

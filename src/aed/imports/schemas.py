@@ -1,4 +1,4 @@
-"""Rows of files, as the program's own formats have them. Empty cells count as not given."""
+"""Rows of files in the project's own formats. Empty cells count as missing."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def _written_as_a_moment(given: object) -> object:
 
 Degrees = Annotated[float, Field(allow_inf_nan=False)]
 FileDay = Annotated[Day, BeforeValidator(_written_as_a_date)]
-"""A number is not taken for a date."""
+"""A day; numbers are rejected."""
 RosterDay = Annotated[Day, BeforeValidator(_written_by_a_person)]
-"""Rosters are filled in by hand: a day as people write it, where it can be only one."""
+"""A day in any unambiguous style, for rosters that are filled in by hand."""
 FileMoment = Annotated[datetime, BeforeValidator(_written_as_a_moment)]
 
 
 class FileRow(BaseModel):
-    """A row of a file: unknown columns are refused, empty cells dropped."""
+    """A row of a file: unknown columns are rejected, empty cells dropped."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, coerce_numbers_to_str=True)
 
@@ -60,7 +60,7 @@ class FileRow(BaseModel):
         if not isinstance(given, dict):
             return given
         return {
-            name: str(value).lower() if isinstance(value, bool) else value  # true is neither 1 nor 1.0
+            name: str(value).lower() if isinstance(value, bool) else value  # true is not 1
             for name, value in given.items()
             if value is not None and not (isinstance(value, str) and not value.strip())
         }
@@ -74,18 +74,18 @@ class PlacedRow(FileRow):
     datum: Datum = Datum.WGS84
 
     def position(self) -> Position:
-        """In WGS-84. Raises InvalidInput naming lat or lon."""
+        """Return the position in WGS-84. Raises InvalidInput naming lat or lon."""
         return position_from(self.lat, self.lon, self.datum)
 
 
 class DeviceRow(PlacedRow):
-    """One device of a devices file."""
+    """A device in a devices file."""
 
     source: Source
     source_id: Ref
     estate: Ref | None = None
     estate_source: Source | None = None
-    """Whose id `estate` is; the row's own `source` when left out."""
+    """The source of the id in `estate`; by default the row's own `source`."""
     region: Code | None = None
     place_en: FreeText | None = None
     place_zh: FreeText | None = None
@@ -152,11 +152,11 @@ class BuildingRow(PlacedRow):
 
 
 type EstatesFileRow = Annotated[RegionRow | EstateRow | GateRow | BuildingRow, Field(discriminator="kind")]
-"""A row of an estates file: its column `kind` says which."""
+"""A row of an estates file, distinguished by its column `kind`."""
 
 
 class ResponderRef(FileRow):
-    """Which person of a list a row is of."""
+    """The reference to a person of a list."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -165,7 +165,7 @@ class ResponderRef(FileRow):
 
 
 class ResponderRow(PlacedRow):
-    """One place of one person; rows of a person repeat what is the person's."""
+    """A place of a person; all rows of a person repeat the person's own columns."""
 
     source: Source
     source_id: Ref
@@ -180,7 +180,7 @@ class ResponderRow(PlacedRow):
     certificate_issued_on: RosterDay | None = None
     certificate_valid_until: RosterDay
     certificate_trust: Trust | None = None
-    """How far it is believed; as far as its issuer is in lists when left out."""
+    """How far the certificate is trusted; by default, as far as its issuer is for lists."""
     availability: OpeningHours | None = None
     paused_until: FileMoment | None = None
     place: PlaceKind
@@ -194,7 +194,7 @@ class ResponderRow(PlacedRow):
         return self
 
     def disagreeing(self, other: ResponderRow) -> str | None:
-        """The first column of the person in which another row of the person says otherwise."""
+        """Return the first of the person's columns in which another row differs, or None."""
         for name in PERSON_COLUMNS:
             if getattr(self, name) != getattr(other, name):
                 return name
@@ -214,8 +214,7 @@ _RESULTS = {"通过": "passed", "合格": "passed", "未通过": "failed", "不�
 
 
 class RosterRow(FileRow):
-    """One person of a session's roster, as it comes back filled in. `name` is there to be compared; what else
-    the sheet says of the person is not read."""
+    """A person on a filled-in roster of a session. `name` is only compared; other columns are ignored."""
 
     enrolment: Id
     name: Name | None = None
@@ -243,11 +242,11 @@ PERSON_COLUMNS = (
     "availability",
     "paused_until",
 )
-"""What must be the same in every row of a person."""
+"""Columns that must be equal in every row of a person."""
 
 
 def columns(*rows: type[FileRow]) -> list[str]:
-    """The columns that a file of such rows may have."""
+    """Return the columns that a file of such rows may have."""
     return list(dict.fromkeys(name for row in rows for name in row.model_fields))
 
 

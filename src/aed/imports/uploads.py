@@ -1,4 +1,4 @@
-"""Uploaded lists: a file as the body of a request or in a form beside a mapping, streamed to the disk."""
+"""Uploaded lists: a request body or a form with a mapping, streamed to disk."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from aed.imports.formats.mapping import Mapping, mapping_from
 
 MAX_MAPPING_BYTES: Final = 100_000
 MAX_NAME_BYTES: Final = 200
-"""File systems take 255."""
+"""Maximum length of a file name; file systems allow 255."""
 BYTES_AT_ONCE: Final = 1 << 20
-"""So many are written to the disk together."""
+"""Buffer size for writing to disk."""
 
 _EXAMPLE: Final = "source,source_id,lat,lon,region,place_en\ntown,1,30.2911,120.0998,CN-33,Library\n"
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}, "example": _EXAMPLE}
@@ -46,7 +46,7 @@ FILE_BODY: Final[dict[str, Any]] = {
         },
     }
 }
-"""What OpenAPI says of such a body."""
+"""The request body in OpenAPI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class _Form:
         self._part = b""
 
     def _add_to_header(self, which: int, more: bytes) -> None:
-        self._header[which].extend(more)  # the parser knows how much is too much
+        self._header[which].extend(more)  # the parser limits the size
 
     def _end_header(self) -> None:
         name, value = (bytes(each) for each in self._header)
@@ -191,12 +191,12 @@ class _Form:
 
 
 MAX_SHOWN: Final = 1_000
-"""Rows of each kind that an answer lists; the counts are of all rows."""
+"""Maximum number of rows of each kind in a response; counts are of all rows."""
 LONG_STATEMENT_MS: Final = 600_000
-"""A statement of an import may take longer than one that somebody waits for."""
+"""Statement timeout of imports, longer than that of interactive requests."""
 
 
-# --- What is answered -----------------------------------------------------------------------------------
+# --- Responses ------------------------------------------------------------------------------------------
 
 
 class SetAsideOut(BaseModel):

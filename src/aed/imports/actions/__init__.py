@@ -1,1 +1,1 @@
-"""Import rosters."""
+"""Actions: import rosters of issuers and of training sessions."""

@@ -1,4 +1,4 @@
-"""Reading an issuer's roster: it confirms, corrects and revokes the certificates that are held here."""
+"""Import an issuer's roster: confirm, correct and revoke the certificates registered here."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ VALID: Final = frozenset({"", "valid", "active", "有效", "正常", "在有效�
 
 @dataclass(slots=True)
 class IssuerRosterReport(ImportReport):
-    """What a roster did: its rows, and the certificates that are held here."""
+    """The result of importing an issuer's roster: its rows, and the effects on registered certificates."""
 
     effects: Effects = field(default_factory=Effects)
     linked: int = 0
-    """Certificates that were found to be this issuer's."""
+    """Number of certificates newly linked to this issuer."""
     missing: int = 0
-    """Certificates that are verified and do not stand in this roster; they stay so."""
+    """Number of verified certificates that are missing from this roster; they stay verified."""
 
 
 def import_issuer_roster(
@@ -58,11 +58,13 @@ def import_issuer_roster(
     at: datetime,
     progress: Progress | None = None,
 ) -> IssuerRosterReport:
-    """The issuer's entries are as the file has them, and certificates follow. Rows that cannot be taken are
-    set aside with what would be right; the others count all the same. The same file again changes nothing.
+    """Replace the issuer's entries by those in the file, and update the certificates accordingly.
 
-    All good rows or, when this raises, none: the caller's transaction is the border. Raises NotFound,
-    NotSignedIn, NotAllowed, InvalidInput for a file that is no roster.
+    Rows that cannot be imported are set aside with a correction; the others are imported. Importing the same
+    file again changes nothing.
+
+    Imports all good rows, or raises and the caller rolls back. Raises NotFound, NotSignedIn, NotAllowed, or
+    InvalidInput for a file that is not a roster.
     """
     issuer = issuers.issuer(session, issuer_id)
     issuers.require_can_look_after(who, issuer.region_id)
@@ -84,7 +86,7 @@ def import_issuer_roster(
 
 
 type Courses = Mapping[str, tuple[CertificateKind, int | None]]
-"""Kind and months of validity, by what a course is called."""
+"""Kind and months of validity by normalised course name."""
 
 
 def _courses(known: Sequence[IssuerCourse]) -> Courses:
@@ -114,7 +116,7 @@ def _lines(
 
 
 def _without_identity(record: Record) -> Record:
-    """A whole identity number is kept nowhere, not in the list of what was set aside either."""
+    """Mask the holder's identity number, which is never stored in full, not even for rows set aside."""
     written = identity.written(str(record.fields.get("holder_id", "")))
     if not written:
         return record
@@ -123,7 +125,7 @@ def _without_identity(record: Record) -> Record:
 
 
 def _line(fields: Mapping[str, str], courses: Courses) -> Line:
-    """A row as a line. Raises InvalidInput with what would be right."""
+    """Parse a row. Raises InvalidInput with a correction."""
     cells = {name: clean(cell) for name, cell in fields.items()}
     for name in ("name", "number", "course"):
         if not cells.get(name):

@@ -1,4 +1,4 @@
-"""Rosters out, and back with what was filled in by hand."""
+"""Export a session's roster as a sheet, and import it after it has been filled in."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ from aed.training.rosters.actions import Result, open_for_results, put_results
 from aed.training.rules import ACTIVE_STATES, MarkedBy
 
 COLUMNS = {"enrolment_id": "enrolment", "passed": "result"}
-"""What a field of a result is called in the sheet."""
+"""Column names of the fields of a result, where they differ."""
 
 
 @dataclass(slots=True)
 class RosterReport(ImportReport):
-    """What was taken of a roster, and where what was not taken stands."""
+    """The result of importing a roster, with the rows that were set aside."""
 
     first: Record | None = None
-    """By which the file's header is known again."""
+    """The first row, which identifies the file's header."""
 
     def marks(self) -> Iterator[Mark]:
-        """What is said beside each row of the sheet that goes back."""
+        """Yield the number and the reason of each bad row, for the sheet that is returned."""
         for bad in self.bad:
             yield bad.number, bad.reason
 
 
 def export_roster(session: Session, who: Viewer, session_id: int, path: Path) -> int:
-    """The people of a session who have a place or wait, in order of arrival, at `path`; how many.
+    """Write the people of a session who are enrolled or waiting to `path`, in order of enrolment.
 
-    For those who run it. Raises NotFound, NotSignedIn, NotAllowed, InvalidInput.
+    Returns their number. Requires a trainer. Raises NotFound, NotSignedIn, NotAllowed, InvalidInput.
     """
     training = sessions.training_session(session, who, session_id)
     require_trainer(who, training.estate_id, training.region_id)
@@ -85,10 +85,10 @@ def import_roster(
     at: datetime,
     progress: Progress | None = None,
 ) -> RosterReport:
-    """Attendance and results are recorded as the sheet has them; rows that cannot be taken are set aside, and
-    the others count all the same. An empty cell says nothing: it takes nothing back.
+    """Record attendance and results from a filled-in roster.
 
-    Raises InvalidInput for a file that is no roster, and what `open_for_results` raises.
+    Rows that cannot be imported are set aside; the others are imported. An empty cell leaves the stored value
+    unchanged. Raises InvalidInput for a file that is not a roster, and whatever `open_for_results` raises.
     """
     open_for_results(session, who, session_id, at=at)
     report = RosterReport()
@@ -106,7 +106,7 @@ def import_roster(
     once = without_duplicates(_of_this(rows, names, report), lambda row: (str(row.enrolment),), report)
 
     def put(batch: Sequence[RosterRow]) -> list[PutOutcome]:
-        # Locked and read anew for each try: a batch that was taken back took what was loaded with it.
+        # Lock and read again for each attempt, because a rolled-back batch also discards what it loaded.
         training = open_for_results(session, who, session_id, at=at)
         for row in batch:
             known = names.get(row.enrolment)
@@ -137,7 +137,10 @@ def import_roster(
 def _of_this(
     rows: Iterator[tuple[Record, RosterRow]], names: Mapping[int, str], report: RosterReport
 ) -> Iterator[tuple[Record, RosterRow]]:
-    """Those of the session; others are told at once, so that a long list of something else ends soon."""
+    """Yield the rows of this session's enrolments; set the others aside at once.
+
+    A long list of something else thus ends early.
+    """
     for record, row in rows:
         if row.enrolment in names:
             yield record, row
@@ -147,7 +150,7 @@ def _of_this(
 
 
 def _bare(cell: str) -> str:
-    """A sheet that came back marked was neutralised twice."""
+    """Undo the escaping of formulas, which a sheet returned with marks has twice."""
     return unescape_formula(cell)
 
 

@@ -1,4 +1,4 @@
-"""Routes of rosters.
+"""Routes: import and export rosters, and import responders.
 
 issuer_rosters.py  /v1/imports/issuer-roster
 rosters.py         /v1/sessions/{session_id}/roster, /v1/imports/responders

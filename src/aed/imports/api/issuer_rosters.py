@@ -1,4 +1,4 @@
-"""Taking an issuer's roster over HTTP."""
+"""Routes: import an issuer's roster."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _BODY: Final[dict[str, Any]] = {
 
 
 class RosterEntryOut(BaseModel):
-    """What became of a certificate that was not simply confirmed."""
+    """The outcome for a certificate that was not simply confirmed."""
 
     certificate_id: int
     number: str
@@ -51,7 +51,7 @@ class RosterEntryOut(BaseModel):
 
 
 class IssuerRosterOut(BaseModel):
-    """What a roster did, or would do. The counts are of all, the lists hold the first of each kind."""
+    """The result of an import or of a dry run. Counts are of all rows; lists hold the first of each kind."""
 
     file: str
     is_dry_run: bool
@@ -131,7 +131,7 @@ async def import_issuer_roster_list(
 
 
 def _may(database: DatabaseDep, viewer: Viewer, issuer_id: int) -> None:
-    """Before the file is taken."""
+    """Require permission before the file is received."""
     if not viewer.is_signed_in:
         raise NotSignedIn("A roster is taken from who looks after its issuer: send a token, or sign in.")
     with read_session(database) as session:
@@ -147,7 +147,7 @@ def _imported(
     is_strict: bool,
     is_dry_run: bool,
 ) -> IssuerRosterOut:
-    """On a connection of its own, which is more patient than those that lookups wait for."""
+    """Import on a connection of its own, with a longer statement timeout than lookups have."""
     patient = {"statement_timeout_ms": LONG_STATEMENT_MS, "threads": 1}
     database = open_database(settings.model_copy(update=patient))
     try:

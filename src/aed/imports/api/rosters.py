@@ -1,4 +1,4 @@
-"""Rosters out as a sheet, and back with what was filled in; lists of responders."""
+"""Routes: export a session's roster as a sheet, import the filled-in sheet, import responders."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ _AS_FILE: Final[dict[int | str, dict[str, Any]]] = {
 }
 SessionId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 SAID: Final = "AED-Report"
-"""The header that says in numbers what was taken, beside a sheet that goes back."""
+"""The response header with the counts of an import, sent with the returned sheet."""
 
 
 class RosterOut(BaseModel):
-    """What was taken of a roster; the counts are of all rows."""
+    """The result of importing a roster; counts are of all rows."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -96,8 +96,10 @@ class RosterOut(BaseModel):
 def get_session_roster(
     session: ReadSession, viewer: ViewerDep, session_id: SessionId, ending: TemplateFormat
 ) -> Response:
-    """The roster as a sheet to take along: filled in by hand, it is sent back to `POST …/roster`. For those
-    who run the session."""
+    """Download a session's roster.
+
+    The sheet is filled in by hand and sent back to `POST …/roster`. Requires a trainer of the session.
+    """
     with tempfile.TemporaryDirectory(prefix="aed-roster-") as folder:
         path = FilePath(folder) / f"roster.{ending.value}"
         export_roster(session, viewer, session_id, path)
@@ -121,16 +123,18 @@ async def import_session_roster(
         Query(description="Answer with the sheet itself, what is wrong beside each row and in its cell"),
     ] = None,
 ) -> RosterOut | Response:
-    """Attendance and results from the roster as it was filled in (XLSX; CSV in UTF-8 or GB18030), as `aed
-    sessions results` takes them. What is right is taken, whatever else is wrong; the same again changes
-    nothing. For those who run the session."""
+    """Import attendance and results from a filled-in roster, as `aed sessions results` does.
+
+    The body is XLSX, or CSV in UTF-8 or GB18030. Valid rows are imported even if others are not; importing
+    the same file again changes nothing. Requires a trainer of the session.
+    """
     await run_in_threadpool(_may_take, database, viewer, session_id)
     async with uploaded_file(request, name=name) as sent:
         return await run_in_threadpool(_taken, database, viewer, session_id, sent, marked)
 
 
 def _may_take(database: Database, viewer: Viewer, session_id: int) -> None:
-    """Before the file is kept."""
+    """Require permission before the file is stored."""
     require_write(viewer)
     with read_session(database) as session:
         training = sessions.training_session(session, viewer, session_id)
@@ -163,7 +167,7 @@ def _sheet(content: bytes, ending: TemplateFormat, name: str, headers: dict[str,
     return Response(content, media_type=_MEDIA[ending], headers=headers)
 
 
-# --- responders -----------------------------------------------------------------------------------------
+# --- Responders -----------------------------------------------------------------------------------------
 
 
 @router.post("/imports/responders", openapi_extra=FILE_BODY)
@@ -174,8 +178,11 @@ async def import_responder_list(
     strict: Annotated[bool, Query(description="Take nothing when any row is bad")] = False,
     dry_run: Annotated[bool, Query(description="Say what would be done; write nothing")] = False,
 ) -> RosterOut:
-    """People who may be called, from a table (XLSX; CSV in UTF-8 or GB18030) or GeoJSON, as `aed import
-    responders` takes them. Bad rows are set aside with their line and reason. For administrators."""
+    """Import responders, as `aed import responders` does. Requires an administrator.
+
+    The body is a table (XLSX; CSV in UTF-8 or GB18030) or GeoJSON. Bad rows are set aside with their line and
+    reason.
+    """
     require_administrator(viewer)
     async with uploaded_file(request, name=name) as sent:
         with one_at_a_time(_place, "Another list is being imported now. Try again when it has ended."):
@@ -187,7 +194,7 @@ async def import_responder_list(
 def _imported(
     settings: Settings, viewer: Viewer, sent: UploadedFile, is_strict: bool, is_dry_run: bool
 ) -> RosterOut:
-    """On a connection of its own, which is more patient than those that lookups wait for."""
+    """Import on a connection of its own, with a longer statement timeout than lookups have."""
     patient = {"statement_timeout_ms": LONG_STATEMENT_MS, "threads": 1}
     database = open_database(settings.model_copy(update=patient))
     try:

@@ -59,8 +59,8 @@ def import_devices(
 ) -> DeviceReport:
     """Import devices from a file.
 
-    `region`: of new devices whose row names neither estate nor region. `source`: who keeps the list, for
-    formats that several bodies publish.
+    `region`: region of new devices whose row names neither estate nor region. `source`: the publisher of the
+    list, for formats that several bodies publish.
 
     Imports all good rows, or raises and the caller rolls back.
 
@@ -120,7 +120,7 @@ def import_devices(
 
 
 def _filed_under(source: str | None, reading: Reading) -> Reading:
-    """Return the source. Raise InvalidInput if the format already says its source."""
+    """Return the reading with the given source. Raise InvalidInput if the format names its own source."""
     if source is None or reading.source == source:
         return reading
     said = "each row says so in its column 'source'" if reading.source is None else f"'{reading.source}' does"
@@ -128,7 +128,8 @@ def _filed_under(source: str | None, reading: Reading) -> Reading:
 
 
 class _Parts:
-    """Notice whether the file holds corrected rows that were set aside: a part of another file."""
+    """Detects whether the file contains corrected rows that were set aside, so that it is part of another
+    file."""
 
     is_put_right = False
 
@@ -171,7 +172,7 @@ def _list_bad_rows(listed: ListedDevices, bad: Sequence[BadRow], report: DeviceR
 
 
 MAX_ROWS_IN_REPORT: Final = 1_000
-"""So many rows of each kind are kept to be shown; all are counted."""
+"""Maximum number of rows of each kind kept in the report; all rows are counted."""
 
 
 @dataclass(slots=True)
@@ -179,17 +180,17 @@ class DeviceReport(ImportReport):
     """The result of an import of devices: counts, and the first rows of each kind in file order."""
 
     joined: int = 0
-    """Rows that were taken for a device which another list has registered."""
+    """Number of rows linked to a device that another list has registered."""
     waiting: int = 0
-    """Rows that wait for a person to say whether they are such a device."""
+    """Number of rows waiting for a person to decide whether they describe such a device."""
     conflicting: int = 0
-    """Rows about which a person is asked because another source says otherwise."""
+    """Number of rows that contradict another source, so that a person must decide."""
     unnamed: int = 0
-    """Bad rows that do not say which device they are."""
+    """Number of bad rows that do not identify their device."""
     added: list[ImportedRow] = field(default_factory=list)
     amended: list[ImportedRow] = field(default_factory=list)
     matched: list[ImportedRow] = field(default_factory=list)
-    """Joined or waiting."""
+    """Rows that are linked or waiting."""
     disputed: list[ImportedRow] = field(default_factory=list)
     gone: list[MissingDevices] = field(default_factory=list)
 
@@ -228,16 +229,16 @@ class Storeys:
     session: Session
     estates: EstateIds
     region: str | None
-    """Of new devices whose row names neither an estate nor a region."""
+    """The region of new devices whose row names neither an estate nor a region."""
     _ways: dict[object, bool] = field(default_factory=dict)
-    """By a region's code, or an estate's id."""
+    """Whether the ground floor counts as 1, by region code or estate id."""
 
     def with_floors(
         self, rows: Sequence[tuple[Record, DeviceRow]], report: DeviceReport
     ) -> Iterator[tuple[Record, DeviceRow]]:
-        """Yield the rows with the floors that their storeys mean; set aside what is contradictory or unclear.
+        """Yield the rows with the floors that their storeys mean; set aside contradictory or unclear ones.
 
-        Floors are stored, so that a list that words the same storey differently has not changed.
+        Floors are stored, so that a list that words the same storey differently counts as unchanged.
         """
         unplaced = [
             (row.source, row.source_id)

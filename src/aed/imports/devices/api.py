@@ -81,14 +81,14 @@ class DecisionIn(BaseModel):
 
 router = APIRouter(tags=["lists"])
 _place = threading.BoundedSemaphore(1)
-"""One at a time: the register takes no more, and another would wait with its file on the disk."""
+"""Imports one file at a time: the register runs one import at a time, and others would wait on disk."""
 
 
 class AttributeChangeOut(BaseModel):
     """An attribute of a device."""
 
     attribute: str
-    before: Any  # whatever kind of value the attribute has
+    before: Any  # Any: the value has the type of the attribute
     now: Any
 
 
@@ -247,7 +247,7 @@ class ImportOut(BaseModel):
         )
 
 
-# --- What is asked --------------------------------------------------------------------------------------
+# --- Options --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,7 +387,7 @@ def merge_devices(
     The merge is remembered as a review, whose decision can be changed. Requires an administrator.
     """
     merge_two_devices(session, viewer, device_id, given.other_id, at=clock.now())
-    session.expire_all()  # what a list says was put beside the ORM
+    session.expire_all()  # the source records were updated without the ORM
     device = device_queries.device(session, viewer, device_id)
     response.headers["ETag"] = f'"{device.version}"'
     return DeviceOut.of(device, viewer)

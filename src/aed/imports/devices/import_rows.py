@@ -58,13 +58,13 @@ class ImportedRow:
     outcome: PutOutcome
     entry: ListEntry
     device_id: int | None = None
-    """None: it waits for a decision."""
+    """None while the row waits for a decision."""
     changes: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
-    """{attribute: (before, now)} of the device."""
+    """Changes of the device: {attribute: (before, now)}."""
     conflicts: tuple[str, ...] = ()
-    """The attributes about which a person is asked."""
+    """The attributes that a person must decide about."""
     match: Match | None = None
-    """Of a row that was taken for a device which another list has registered, or may be one."""
+    """The device of another list that the row was linked to, or may describe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class RowImporter:
         return [done[entry.identity] for entry in entries]
 
     def settle(self, entries: Sequence[ListEntry]) -> None:
-        """Import known entries again, whatever they said before."""
+        """Import known entries again, even if they have not changed."""
         claims = {each.identity: resolved_claims(each.fields, each.source, self.estates) for each in entries}
         known = queries.record_states(self.session, list(claims))
         self._put_rest(entries, claims, known)

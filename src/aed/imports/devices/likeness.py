@@ -1,4 +1,4 @@
-"""How likely two entries of lists are the same device: a score, and its parts."""
+"""Score how likely two entries of lists describe the same device."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from typing import Final
 from aed.imports.devices.rules import digits, plain_words, similarity
 
 FAR_METRES: Final = 150.0
-"""Entries farther apart are not compared at all."""
+"""Entries farther apart are never compared."""
 
 LONG_SERIAL: Final = 5
-"""A shorter number is somebody's own count, and another one's too."""
+"""Minimum length of a significant serial number; shorter ones are local counters that occur in many lists."""
 UNLIKE: Final = 0.35
-"""What is said of two spots has less than this in common."""
+"""Descriptions of spots with a lower similarity are different."""
 
 _BEFORE: Final = -0.5
-"""The log-odds that two entries of two lists are one device, before anything is known but that they are near.
+"""The prior log-odds that two nearby entries of two lists describe one device.
 
-The weights below are log-odds too. They are set by hand so that devices that stand near each other in one
-list (305 pairs of neighbours in five published lists) are not joined, and the same device told a second time,
-a few metres off and with some of its fields missing, is at least asked about: see the tests."""
+The weights below are log-odds, too. They are set by hand so that neighbouring devices of one list (305 pairs
+in five published lists) are not merged, and so that a repeated device, a few metres off and with some fields
+missing, is at least referred to a person: see the tests.
+"""
 _UP_TO_METRES: Final = ((0.5, 2.8), (1.0, 2.0), (10.0, 1.6), (30.0, 0.6), (75.0, -1.5), (FAR_METRES, -3.0))
-"""Within half a metre one list has it from the other, or both from one address."""
+"""Weights by distance in metres. Within half a metre, one list copied the other or both used one address."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedEntry:
-    """What of an entry tells it from another, apart from where it is."""
+    """The fields of an entry by which it is compared, apart from its position."""
 
     place_en: str | None = None
     place_zh: str | None = None
@@ -45,7 +46,7 @@ class ComparedEntry:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """One thing that speaks for the same device (weight above 0) or against it."""
+    """One piece of evidence for the same device (weight above 0) or against it."""
 
     what: str
     weight: float
@@ -55,15 +56,15 @@ class Sign:
 @dataclass(frozen=True, slots=True)
 class Likeness:
     score: float
-    """0 to 1."""
+    """A probability, from 0 to 1."""
     signs: tuple[Sign, ...]
 
 
 def likeness(one: ComparedEntry, other: ComparedEntry, *, metres: float) -> Likeness:
-    """Weighs the signs as log-odds and turns their sum into a score.
+    """Sum the evidence as log-odds and convert it to a score.
 
-    A serial number that is the same decides nearly alone, one that differs nearly rules it out; nearness and
-    words in common make it likely together and not alone: two devices of one building have both.
+    An equal serial number nearly decides alone, and a different one nearly excludes. Distance and similar
+    words make a match likely together but not alone, because two devices in one building have both.
     """
     signs = (
         Sign("distance", _distance(metres), f"{metres:.0f} m apart"),
@@ -80,7 +81,7 @@ def likeness(one: ComparedEntry, other: ComparedEntry, *, metres: float) -> Like
 
 
 def _distance(metres: float) -> float:
-    """The weight of a distance: a broken line."""
+    """Return the weight of a distance by linear interpolation."""
     (near, high), *others = _UP_TO_METRES
     for far, low in others:
         if metres <= near:
@@ -92,7 +93,8 @@ def _distance(metres: float) -> float:
 
 
 def _words(one: ComparedEntry, other: ComparedEntry) -> Iterable[Sign]:
-    """The language in which they say the most alike; and that no two doors have one number."""
+    """Compare the descriptions in the language in which they are most similar, and any door numbers in
+    them."""
     compared = [
         _compared(mine, theirs)
         for mine, theirs in ((one.place_en, other.place_en), (one.place_zh, other.place_zh))
@@ -111,9 +113,10 @@ def _words(one: ComparedEntry, other: ComparedEntry) -> Iterable[Sign]:
 
 
 def _compared(one: str, other: str) -> tuple[float, str, str]:
-    """How much alike two descriptions are, and what each says that the other does not.
+    """Return the similarity of two descriptions, and the words that only the one or the other contains.
 
-    Half of it is what they do not share: devices of one house share its name and its address.
+    Half of the similarity is that of the words they do not share, because devices in one building share its
+    name and address.
     """
     parts, others = _parts(one), _parts(other)
     rest = " ".join(part for part in parts if part not in others)
@@ -135,7 +138,7 @@ def _numbers(words: str) -> set[str]:
 
 
 def _floor(one: int | None, other: int | None) -> Iterable[Sign]:
-    """The ground floor is also what lists say that do not know."""
+    """Compare the floors; a ground floor is weak evidence, since lists also state it if it is unknown."""
     if one is None or other is None or one == other == 0:
         return
     if one == other:

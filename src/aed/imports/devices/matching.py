@@ -15,7 +15,7 @@ from aed.imports.devices.queries import Identity, RegisteredDevice
 from aed.imports.devices.rules import Decision, ReviewKind, Thresholds, metres_apart
 
 CLEARLY: Final = 0.05
-"""By so much the best match is better than any other, or it is not sure."""
+"""The best match must be better than any other by this much to be sure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Match:
     device_id: int
     likeness: Likeness
     is_sure: bool
-    """It is taken for that device; else a person is asked."""
+    """If true, the entry is linked to this device; otherwise a person decides."""
 
 
 def match_entries(
@@ -72,7 +72,7 @@ def match_entries(
 
 
 def _is_clearly_best(score: float, scores: Sequence[float]) -> bool:
-    """`scores` holds it too."""
+    """Return whether the score exceeds all others by `CLEARLY`; `scores` includes it."""
     return sum(other > score - CLEARLY for other in scores) == 1
 
 

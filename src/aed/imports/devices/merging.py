@@ -36,7 +36,7 @@ from aed.registry.devices.schemas import DeviceIn, KeeperIn
 from aed.registry.fields import PositionIn
 
 NO_LONGER_LISTED: Final = "No longer listed by "
-"""How the reason of a device begins that went out of service because no list has it any more."""
+"""Prefix of the reason of devices that are out of service because no list contains them any more."""
 
 _KINDS: Final = {name: kind for kind, name in EXPIRY.items()}
 
@@ -123,7 +123,7 @@ def is_out_by_absence(device: RegisteredDevice) -> bool:
     return device.state is DeviceState.OUT_OF_SERVICE and reason.startswith(NO_LONGER_LISTED)
 
 
-# --- What is said ---------------------------------------------------------------------------------------
+# --- Claims ---------------------------------------------------------------------------------------------
 
 
 def _by_device(records: Iterable[StoredRecord]) -> dict[int, list[StoredRecord]]:
@@ -136,7 +136,7 @@ def _by_device(records: Iterable[StoredRecord]) -> dict[int, list[StoredRecord]]
 def _listed(record: StoredRecord, estates: EstateIds) -> ListedRecord:
     try:
         claims = resolved_claims(record.fields, record.source, estates)
-    except InvalidInput:  # an estate that the register no longer knows
+    except InvalidInput:  # an estate that is no longer registered
         claims = claims_of({name: value for name, value in record.fields.items() if name != "estate"})
     return ListedRecord(record.source, record.source_id, claims)
 
@@ -155,7 +155,7 @@ def _merged(
     live = {each.source for each in listed}
     known = {each.source for each in said}
     named = {origins.others.source, *(origin.source for origin in origins.named.values())}
-    # The device's own source may be older than its records are kept: it is believed to list it still.
+    # The device's own source may predate the stored records; assume that it still lists the device.
     gone = frozenset((named | known) - live - ({device.source} - known))
     merged = merge(listed, present=present, origins=origins, gone=gone, ranks=ranks, settled=settled)
     return merged, present, origins
@@ -204,7 +204,7 @@ def _present(device: RegisteredDevice, expiry: Mapping[ConsumableKind, Sequence[
 def _stands(
     name: str, value: Any, present: Mapping[str, Any], expiry: Mapping[ConsumableKind, Sequence[date]]
 ) -> bool:
-    """Return whether the value is current already. Omitted parts, such as a phone, stay as they are."""
+    """Return whether the value is already current. Omitted parts, such as a phone, stay as they are."""
     stands = present.get(name)
     if name in ("keeper", "state") and stands is not None:
         is_same_person = name == "state" or value.get("keeper_name") == stands.get("keeper_name")
@@ -219,14 +219,14 @@ def _stands(
 def _origins(
     merged: MergedClaims, origins: Origins, changes: Mapping[str, tuple[Any, Any]], at: datetime
 ) -> Origins:
-    """Return where each value comes from; the same source as before keeps its first time."""
+    """Return the origin of each value; a value from the same source keeps its first time."""
     for name, said in merged.holds.items():
         if name in changes or origins.of(name).source != said.source:
             origins = origins.with_([name], Origin(said.source, at))
     return origins
 
 
-# --- What is put ----------------------------------------------------------------------------------------
+# --- Writing --------------------------------------------------------------------------------------------
 
 
 def _given(
@@ -287,7 +287,7 @@ def open_review(
     among: Sequence[Review],
     at: datetime,
 ) -> Review:
-    """Open or update a review with this evidence. `among`: earlier reviews."""
+    """Open or update a review with this evidence; `among` are earlier reviews."""
     for known in among:
         if (known.source, known.source_id, known.device_id, known.attribute) == (
             source,

@@ -28,7 +28,7 @@ from aed.registry.fields import PositionIn
 AT_ONCE: Final = 500
 EXAMPLES: Final = 20
 
-# --- What the file lists --------------------------------------------------------------------------------
+# --- Listed devices -------------------------------------------------------------------------------------
 
 _LISTED = Table(
     "listed_now",
@@ -103,7 +103,7 @@ class ListedDevices:
         return [(found.id, found.source_id, found.device_id) for found in self._session.execute(statement)]
 
 
-# --- What is gone ---------------------------------------------------------------------------------------
+# --- Missing devices ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class MissingDevices:
     source: str
     source_ids: Sequence[str]
     is_held_back: bool = False
-    """So many that a person must say first whether they are gone."""
+    """True if there are so many that a person must confirm first."""
 
 
 def mark_missing(
@@ -176,7 +176,7 @@ def _hold_back(
         "examples": [source_id for _, source_id, _ in missing[:EXAMPLES]],
     }
     if known is not None and known.decision is Decision.REFUSE and known.evidence == evidence:
-        return  # a person has said already that these are not gone
+        return  # a person has already decided that these are not gone
     open_review(
         session,
         ReviewKind.SHRINK,

@@ -1,4 +1,4 @@
-"""Tables of sources, of their last records about devices, and of reviews."""
+"""Tables: sources of lists, their latest records, and reviews."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from aed.database.encryption.columns import EncryptedFields
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.imports.devices.rules import DEFAULT_RANK, HAND_RANK, Decision, ReviewKind
 
-# --- Sources and what they say --------------------------------------------------------------------------
+# --- Sources and their records --------------------------------------------------------------------------
 
 
 class ListSource(Versioned, Table):
-    """A source of devices that is known by more than its name. One without a row has the usual rank."""
+    """A source of devices with settings of its own. A source without a row has the default rank."""
 
     __tablename__ = "sources"
     __table_args__ = (CheckConstraint(f"rank BETWEEN 0 AND {HAND_RANK}", name="rank"),)
@@ -25,11 +25,11 @@ class ListSource(Versioned, Table):
     title: Mapped[str | None] = mapped_column(String(200))
     country: Mapped[str | None] = mapped_column(String(2))
     rank: Mapped[int] = mapped_column(default=DEFAULT_RANK)
-    """Of two sources that give an attribute, the one ranked higher is believed."""
+    """If two sources disagree about an attribute, the one with the higher rank wins."""
 
 
 class SourceRecord(Table):
-    """What a source last said of one device. One that says the same again is not touched at all."""
+    """The latest statement of a source about a device. A row is not written if the statement is unchanged."""
 
     __tablename__ = "source_records"
     __table_args__ = (
@@ -41,25 +41,24 @@ class SourceRecord(Table):
     source: Mapped[str] = mapped_column(String(64))
     source_id: Mapped[str] = mapped_column(String(128))
     device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
-    """None: a person must say first whether it is one that is registered already."""
+    """None until a person decides whether the record describes a registered device."""
     fields: Mapped[dict[str, Any]] = mapped_column(EncryptedFields("source_records.fields", "keeper_phone"))
-    """The fields of a `DeviceRow` that were given, as JSON."""
+    """The given fields of a `DeviceRow`, as JSON."""
     digest: Mapped[str] = mapped_column(String(64))
     """SHA-256 of `fields`."""
     first_seen_at: Mapped[datetime]
     changed_at: Mapped[datetime]
     missing_since: Mapped[datetime | None]
-    """The last whole list did not have it, and so many others were missing that a person must say whether
-    they are gone."""
+    """Set if the last complete list lacked the record, and so many others that a person must confirm."""
     gone_since: Mapped[datetime | None]
-    """The source no longer lists it."""
+    """Since when the source no longer lists it."""
 
 
 _OPEN = text("decision IS NULL")
 
 
 class Review(Table):
-    """A question to a person. Its answer is remembered: it is asked again only when what is asked changes."""
+    """A question to a person. The decision is stored; it is asked again only if the evidence changes."""
 
     __tablename__ = "reviews"
     __table_args__ = (
@@ -73,10 +72,10 @@ class Review(Table):
     kind: Mapped[ReviewKind] = mapped_column(enum_column(ReviewKind))
     source: Mapped[str] = mapped_column(String(64))
     source_id: Mapped[str] = mapped_column(String(128))
-    """Of the record that raised it; empty where it is about the whole list."""
+    """The id of the record that raised it; empty if it is about the whole list."""
     device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
     attribute: Mapped[str] = mapped_column(String(32))
-    """Which one they disagree about; empty where it is about the whole device."""
+    """The attribute in conflict; empty if it is about the whole device."""
     evidence: Mapped[dict[str, Any]] = mapped_column(EncryptedFields("reviews.evidence", "keeper_phone"))
     opened_at: Mapped[datetime]
     decision: Mapped[Decision | None] = mapped_column(enum_column(Decision))

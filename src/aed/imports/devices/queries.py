@@ -27,7 +27,7 @@ type Identity = tuple[str, str]
 
 
 def ranks(session: Session) -> dict[str, int]:
-    """Return the ranks of sources that have one of their own."""
+    """Return the ranks of the sources that have one set."""
     return {row.name: row.rank for row in session.execute(select(ListSource.name, ListSource.rank))}
 
 
@@ -132,7 +132,7 @@ def records_of(session: Session, device_ids: Collection[int]) -> list[StoredReco
 
 
 def record(session: Session, identity: Identity) -> StoredRecord:
-    """Raises NotFound.
+    """Return a record by source and id. Raises NotFound.
 
     visibility: for an administrator's decision.
     """
@@ -210,7 +210,7 @@ def device_ids(session: Session, identities: Iterable[Identity]) -> dict[Identit
 
 
 def counts_ground_as_one(session: Session, identities: Iterable[Identity]) -> dict[Identity, bool]:
-    """Return how storeys are counted where these devices are registered; without those that are not.
+    """Return whether the ground floor counts as 1 for each registered device; omit unknown devices.
 
     visibility: for an administrator's import.
     """
@@ -226,7 +226,10 @@ def counts_ground_as_one(session: Session, identities: Iterable[Identity]) -> di
 
 
 def sources_of_devices(session: Session) -> set[str]:
-    """visibility: for an administrator's import."""
+    """Return the names of all sources of devices.
+
+    visibility: for an administrator's import.
+    """
     return set(session.scalars(select(Device.source).distinct()))
 
 
@@ -313,7 +316,7 @@ def fitted_expiry(
 
 
 def last_device_id(session: Session) -> int:
-    """Return the highest id of a device; later ones are higher.
+    """Return the highest id of a device; devices added later have higher ids.
 
     visibility: for an administrator's import.
     """
@@ -351,7 +354,7 @@ def reviews(session: Session, *, is_open: bool, limit: int, after_id: int = 0) -
 
 
 def review(session: Session, review_id: int) -> Review:
-    """Raises NotFound.
+    """Return a review. Raises NotFound.
 
     visibility: for an administrator; the caller has checked.
     """
@@ -362,7 +365,10 @@ def review(session: Session, review_id: int) -> Review:
 
 
 def reviews_of_devices(session: Session, device_ids: Collection[int], kind: ReviewKind) -> Sequence[Review]:
-    """visibility: for an administrator's import."""
+    """List the reviews of one kind about these devices.
+
+    visibility: for an administrator's import.
+    """
     if not device_ids:
         return []
     return session.scalars(select(Review).where(Review.device_id.in_(device_ids), Review.kind == kind)).all()
@@ -371,7 +377,10 @@ def reviews_of_devices(session: Session, device_ids: Collection[int], kind: Revi
 def reviews_of_records(
     session: Session, identities: Iterable[Identity], kind: ReviewKind
 ) -> Sequence[Review]:
-    """visibility: for an administrator's import."""
+    """List the reviews of one kind about these records.
+
+    visibility: for an administrator's import.
+    """
     found: list[Review] = []
     for source, source_ids in by_source(identities).items():
         found += session.scalars(
@@ -383,14 +392,20 @@ def reviews_of_records(
 
 
 def shrink_review(session: Session, source: str) -> Review | None:
-    """visibility: for an administrator's import."""
+    """Return the review about missing devices of a source, or None.
+
+    visibility: for an administrator's import.
+    """
     return session.scalars(
         select(Review).where(Review.kind == ReviewKind.SHRINK, Review.source == source)
     ).first()
 
 
 def open_reviews_raised_by(session: Session, record_ids: Collection[int]) -> Sequence[Review]:
-    """visibility: for an administrator's import."""
+    """List the open reviews that these records raised.
+
+    visibility: for an administrator's import.
+    """
     record = (Review.source == SourceRecord.source) & (Review.source_id == SourceRecord.source_id)
     return session.scalars(
         select(Review)

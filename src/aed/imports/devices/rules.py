@@ -1,4 +1,4 @@
-"""Rules for merging lists: what each source claims, which claim holds, what a person must decide."""
+"""Rules for merging lists: the claims of each source, which claim wins, and what a person must decide."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from aed.registry.devices.rules import DeviceState
 from aed.settings import Settings
 
 type Claims = Mapping[str, Any]
-"""{attribute: what is said of it}, without the attributes of which nothing is said. Most are plain values;
-`position`, `belongs_to`, `opening_hours`, `keeper` and `state` are told in several fields and stay dicts."""
+"""{attribute: claimed value}, without attributes that are not given.
+
+Most values are scalars; `position`, `belongs_to`, `opening_hours`, `keeper` and `state` consist of several
+fields and stay dicts.
+"""
 
 SAME_PLACE_METRES: Final = 30.0
-"""Two sources that put a device this near each other agree on where it is."""
+"""Sources agree about the position up to this distance."""
 SAME_WORDS: Final = 0.6
-"""Descriptions with this share of their letter pairs in common say the same."""
+"""Descriptions with at least this share of letter pairs in common agree."""
 _METRES_PER_DEGREE: Final = 111_195.0
 
 _DESCRIPTIONS: Final = frozenset(("place_en", "place_zh", "access_instructions_en", "access_instructions_zh"))
@@ -51,7 +54,7 @@ _TOGETHER: Final[Mapping[str, tuple[str, ...]]] = {
     "state": ("state", "out_of_service_reason"),
 }
 _UNSAID: Final[Mapping[str, Any]] = {"floor": 0, "cabinet": "unknown", "entry": "unknown"}
-"""What lists say that do not know."""
+"""Values that lists also give if they do not know."""
 
 
 def digest_of(fields: Mapping[str, Any]) -> str:
@@ -112,7 +115,7 @@ def claims_agree(attribute: str, one: Any, other: Any) -> bool:
         case "belongs_to":
             return False
         case "last_checked_on":
-            return True  # each tells of a check of its own: the latest counts
+            return True  # both may have happened; the latest check counts
     if attribute in _DESCRIPTIONS:
         return _said_alike(one, other)
     if isinstance(one, str) and isinstance(other, str):
@@ -171,7 +174,7 @@ type Ranks = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class SourceClaim:
-    """A source's value of one attribute. None: a person has emptied it."""
+    """A source's value of one attribute; None if a person has emptied it."""
 
     source: str
     source_id: str
@@ -224,17 +227,17 @@ def merge(
 ) -> MergedClaims:
     """Decide, for each attribute, which claim wins.
 
-    `listed` are all that list the device now. `present` is what stands, from where `origins` says; `gone` are
-    the sources that no longer list it: what stands of theirs is believed only where nobody else says
-    anything.
+    `listed` are the current records of all sources. `present` are the current values, and `origins` their
+    sources; `gone` are sources that no longer list the device. A current value from a gone source counts only
+    if no other source has a value.
 
-    1. What people amended by hand is said by hand. What stands and its source does not say any more (an empty
-       cell), that source still says.
-    2. Whom a person has decided against, in favour of another that is there, is out.
-    3. The highest rank decides; within it, what only lists say that do not know yields.
-    4. If those left agree, the first by name holds; the latest, of dates on which it was checked.
-    5. If not, what stands stays, in its source's newest words; the others are conflicts. So is one that is
-       ranked lower and says that the device is not in service: nobody is overruled in silence who does.
+    1. A value edited by hand is a claim by hand. A current value that its source no longer gives (an empty
+       cell) remains a claim of that source.
+    2. A claim is dropped if a person has decided against it, in favour of another claim that is still made.
+    3. Only claims of the highest rank remain; among them, weak claims ("unknown") yield to others.
+    4. If the remaining claims agree, the first by source name wins; for dates of checks, the latest wins.
+    5. Otherwise the current source wins, with its newest value, and the others are conflicts. A claim that
+       the device is out of service is a conflict even at a lower rank, so that it is never ignored silently.
     """
     holds: dict[str, SourceClaim] = {}
     conflicts: list[ClaimConflict] = []
@@ -302,7 +305,8 @@ def _is_alarm(attribute: str, said: SourceClaim) -> bool:
 def _not_overruled(
     attribute: str, said: Sequence[SourceClaim], settled: Sequence[DecidedConflict]
 ) -> list[SourceClaim]:
-    """Without those that a person found wrong beside another that is there; all, if none would be left."""
+    """Drop the claims that a person rejected in favour of another one present; keep all if none would
+    remain."""
     left = [
         each
         for each in said
@@ -337,11 +341,11 @@ def rank_of(source: str, ranks: Ranks) -> int:
 
 class ReviewKind(StrEnum):
     DUPLICATE = "duplicate"
-    """Is this entry of a list a device that is registered already?"""
+    """Whether an entry of a list is an already registered device."""
     CONFLICT = "conflict"
-    """Two sources ranked alike disagree about an attribute: which is right?"""
+    """Which of two equally ranked sources is right about an attribute."""
     SHRINK = "shrink"
-    """A list has lost many of its devices: are they gone?"""
+    """Whether the many devices that a list has lost are gone."""
 
 
 class Decision(StrEnum):
@@ -350,11 +354,11 @@ class Decision(StrEnum):
     TAKE = "take"
     """The offered value is right."""
     KEEP = "keep"
-    """What stands is right."""
+    """The current value is right."""
     ACCEPT = "accept"
-    """They are gone."""
+    """The devices are gone."""
     REFUSE = "refuse"
-    """The list was wrong."""
+    """The list is wrong."""
 
 
 DECISIONS: Final = {
@@ -362,24 +366,24 @@ DECISIONS: Final = {
     ReviewKind.CONFLICT: (Decision.TAKE, Decision.KEEP),
     ReviewKind.SHRINK: (Decision.ACCEPT, Decision.REFUSE),
 }
-"""What can be answered to each."""
+"""The possible decisions for each kind of review."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
     same_device_score: float = 0.9
-    """From this score on, an entry is linked to the registered device."""
+    """At this score or above, an entry is linked to the registered device."""
     maybe_same_score: float = 0.6
-    """From this score on, a person is asked; below, it is a new device."""
+    """At this score or above, a person decides; below, it is a new device."""
     shrink_share: float = 0.2
-    """When more than this share of a list is missing (and more than a few), a person is asked."""
+    """If a larger share of a list (and more than a few devices) is missing, a person decides."""
 
     def holds_back(self, missing: int, of: int) -> bool:
         return missing > MAX_MISSING_UNASKED and missing > self.shrink_share * of
 
 
 MAX_MISSING_UNASKED = 5
-"""Devices that may go missing from a list without asking a person."""
+"""Maximum number of devices that may disappear from a list without a decision by a person."""
 
 
 def thresholds_in(settings: Settings) -> Thresholds:

@@ -1,1 +1,1 @@
-"""Feeds: lists of devices that are fetched on a timetable."""
+"""Feeds: lists of devices that are fetched on a schedule."""

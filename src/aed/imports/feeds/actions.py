@@ -23,7 +23,7 @@ from aed.imports.formats.mapping import mapping_from
 from aed.imports.formats.recognise import DeviceFormat
 
 LEASE: Final = timedelta(minutes=30)
-"""How long a claim holds. Fetching is limited to less; a process that was killed is waited for so long."""
+"""Duration of a claim; fetching must end sooner. The feed of a killed process is blocked this long."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
@@ -39,7 +39,8 @@ class FeedIn:
     """The text of a mapping file."""
     region: str | None = None
     source: str | None = None
-    """Who keeps the list: of two in one format, each would else take the other's devices for gone."""
+    """The publisher of the list; two lists of one format without it would mark each other's devices as
+    gone."""
 
 
 def put_feed(session: Session, who: Viewer, given: FeedIn, *, by: FetchLimits, at: datetime) -> bool:
@@ -56,7 +57,7 @@ def put_feed(session: Session, who: Viewer, given: FeedIn, *, by: FetchLimits, a
     if is_new or (feed.url, feed.form, feed.mapping, feed.region, feed.source) != what:
         feed.url, feed.form, feed.mapping, feed.region, feed.source = what
         feed.etag = feed.last_modified = feed.digest = None
-        # Whoever fetches the former one at this moment finds the claim gone, and takes nothing.
+        # A concurrent fetch of the former feed finds its claim lost and imports nothing.
         feed.claim = feed.claimed_until = None
     feed.every_hours, feed.next_due_at = given.every_hours, at
     session.add(feed)
@@ -93,7 +94,7 @@ def _check(session: Session, given: FeedIn, by: FetchLimits) -> None:
         check_name(given.source, field="source")
 
 
-# --- Whose turn it is -----------------------------------------------------------------------------------
+# --- Claims ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

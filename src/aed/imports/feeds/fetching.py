@@ -28,9 +28,9 @@ from aed.imports.rules import printable
 MAX_REDIRECTS: Final = 3
 CONNECT_SECONDS: Final = 10.0
 SILENT_SECONDS: Final = 30.0
-"""A server that sends nothing for so long is given up."""
+"""Read timeout: seconds without any data from the server."""
 MAX_VALIDATOR_LENGTH: Final = 512
-"""A longer ETag is not kept; the next answer is then compared by its content."""
+"""A longer ETag is not stored; the next response is then compared by content."""
 _BYTES_AT_ONCE: Final = 1 << 16
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 
@@ -62,11 +62,11 @@ class FetchLimits:
     """The limits of fetching."""
 
     most_bytes: int
-    """Of the file, as it is sent and unpacked."""
+    """Maximum size of the file, both as transferred and as decompressed."""
     most_seconds: float
-    """From the first question to the last byte."""
+    """Maximum duration, from the first connection to the last byte."""
     why_refused: Callable[[Address], str | None] = refusal_reason
-    """What an address is that nothing is fetched from."""
+    """Returns why an address may not be fetched from, or None."""
     resolve: Resolve = resolve
 
 
@@ -89,7 +89,7 @@ class FetchedFile:
 
     validators: Validators
     digest: str
-    """SHA-256 of it."""
+    """SHA-256 of the file."""
     size_bytes: int
 
 
@@ -121,7 +121,7 @@ def fetch(url: str, to: Path, *, known: Validators, by: FetchLimits) -> FetchedF
     raise FetchFailed(f"{target.host} redirects more than {MAX_REDIRECTS} times.")
 
 
-# --- Where to -------------------------------------------------------------------------------------------
+# --- Addresses ------------------------------------------------------------------------------------------
 
 
 def _target(url: str) -> Target:
@@ -142,7 +142,7 @@ def addresses_of(target: Target, by: FetchLimits) -> list[Address]:
     """Return every address of the target, all checked."""
     try:
         found = [ip_address(each) for each in by.resolve(target.host, target.port)]
-    except (OSError, UnicodeError, ValueError):  # a name that is too long for DNS is a UnicodeError
+    except (OSError, UnicodeError, ValueError):  # UnicodeError: a name that is too long for DNS
         found = []
     if not found:
         raise FetchFailed(f"There is no server of the name {printable(target.host, 100)}, or no DNS answers.")
@@ -155,13 +155,14 @@ def addresses_of(target: Target, by: FetchLimits) -> list[Address]:
     return found
 
 
-# --- The time -------------------------------------------------------------------------------------------
+# --- Deadline -------------------------------------------------------------------------------------------
 
 
 class Deadline:
-    """Close the open connection when the time is over.
+    """Closes the open connection when the time is over.
 
-    A server that sends a byte now and then would never hit a read timeout."""
+    A server that sends a byte now and then would never hit a read timeout.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -189,7 +190,7 @@ class Deadline:
 
     def cut(self) -> None:
         if self._stream is not None:
-            # Closed already: it was the end of a redirect, or of the whole.
+            # Already closed, after a redirect or at the end.
             with contextlib.suppress(OSError):
                 self._stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
@@ -206,7 +207,7 @@ def within(seconds: float) -> Iterator[Deadline]:
         timer.cancel()
 
 
-# --- The answer -----------------------------------------------------------------------------------------
+# --- Response -------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -252,7 +253,7 @@ def _asked(
 
 
 def failure_message(error: Exception, host: str, deadline: Deadline, *, what: str = "file") -> FetchFailed:
-    """Describe what went wrong in a sentence. `what` was requested."""
+    """Describe a failure in a sentence. `what` was requested."""
     why = printable(str(error), 150) or type(error).__name__
     if deadline.is_over:
         return deadline.too_slow(host, what)
@@ -326,7 +327,7 @@ def _save(chunks: Iterator[bytes], path: Path, host: str, by: FetchLimits, deadl
             if taken > by.most_bytes:
                 raise _too_large(host, by)
             opened.write(chunk)
-    deadline.check(host)  # a connection that was cut may look like the end of the file
+    deadline.check(host)  # a cut connection may look like the end of the file
 
 
 def _unpacked(path: Path, host: str) -> Iterator[bytes]:

@@ -28,7 +28,7 @@ from aed.imports.formats.mapping import mapping_from
 from aed.imports.rules import printable
 
 ENDINGS: Final = (".csv", ".json", ".geojson", ".xlsx", ".pbf", ".txt")
-"""A file that is called so keeps its ending, by which some formats are told from an error page."""
+"""Suffixes that a file keeps, because some formats use them to distinguish it from an error page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class FeedRun:
 
 
 type Now = Callable[[], datetime]
-"""The time is asked again for each feed: one may take minutes."""
+"""Returns the current time; called for each feed, since one may take minutes."""
 
 
 def run_feeds(
@@ -93,7 +93,7 @@ def run_feed(
 
 
 def _failed(database: Database, claim: FeedClaim, now: Now, ended: FeedOutcome) -> FeedOutcome:
-    # Removed or amended meanwhile: nobody waits for the record.
+    # The feed was removed or changed meanwhile, so there is nothing to record.
     with contextlib.suppress(Conflict), transaction(database) as session:
         end_feed(session, claim, ended, fetched=None, at=now())
     return ended

@@ -1,4 +1,4 @@
-"""Feeds: lists of devices that are fetched on a timetable, and when the next run is due."""
+"""Feeds: lists of devices that are fetched on a schedule, and when the next run is due."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from aed.database.types import Table, enum_column
 
 FIRST_RETRY: Final = timedelta(minutes=15)
 MAX_RETRY_WAIT: Final = timedelta(days=1)
-"""After failures; a feed that is followed less often than that waits no longer than always."""
+"""Maximum wait after failures; a feed with a longer interval keeps that interval."""
 MAX_HOURS: Final = 24 * 31
 
 
 class FeedResult(StrEnum):
-    """How the last try ended."""
+    """The result of the last run."""
 
     TAKEN = "taken"
     UNCHANGED = "unchanged"
     HELD_BACK = "held_back"
-    """Taken but for the devices that it no longer lists, which are too many to be believed."""
+    """Imported, except that too many devices were missing, so that a person must decide."""
     FAILED = "failed"
-    """Nothing was taken."""
+    """Nothing was imported."""
 
 
 def next_due(
     at: datetime, *, every_hours: int, failures: int, asked_to_wait: timedelta | None = None
 ) -> datetime:
-    """When a feed that was tried at `at` is tried again.
+    """Return when a feed that was tried at `at` is due again.
 
-    After a success as often as it is followed. After a failure sooner, in case that it was a hiccup; then
-    twice as long each time, up to `LONGEST_WAIT` (or as often as it is followed, where that is longer).
-    Never sooner than the server asked for, within that.
+    After a success, wait for the regular interval. After a failure, wait less at first, then double the wait
+    each time up to `MAX_RETRY_WAIT` or the regular interval, whichever is longer. Wait at least as long as
+    the server asked, within that limit.
     """
     every = timedelta(hours=every_hours)
     if failures == 0:
@@ -49,7 +49,7 @@ def next_due(
 
 
 class Feed(Table):
-    """A list of devices that is followed on a timetable."""
+    """A list of devices that is fetched on a schedule."""
 
     __tablename__ = "feeds"
     __table_args__ = (
@@ -60,27 +60,27 @@ class Feed(Table):
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     url: Mapped[str] = mapped_column(String(2000))
     form: Mapped[str | None] = mapped_column(String(32))
-    """The format; None: recognised."""
+    """The format; None to recognise it."""
     mapping: Mapped[str | None] = mapped_column(Text)
     """The text of a mapping file."""
     region: Mapped[str | None] = mapped_column(String(32))
     """The code of the region for new devices whose row names none."""
     source: Mapped[str | None] = mapped_column(String(64))
-    """Who keeps the list, where its format does not say so."""
+    """The publisher of the list, if its format does not name it."""
     every_hours: Mapped[int]
     next_due_at: Mapped[datetime]
     failures: Mapped[int] = mapped_column(default=0)
-    """One after the other, up to now."""
+    """Number of consecutive failures."""
     last_tried_at: Mapped[datetime | None]
     last_result: Mapped[FeedResult | None] = mapped_column(enum_column(FeedResult))
     last_message: Mapped[str | None] = mapped_column(Text)
-    """A sentence about the last try."""
+    """A sentence about the last run."""
     last_imported_at: Mapped[datetime | None]
-    """When the register was last known to hold what the feed says."""
+    """When the register last matched the feed."""
     etag: Mapped[str | None] = mapped_column(String(512))
-    """Of the version that was taken whole; so are the next two."""
+    """ETag, Last-Modified and digest describe the version that was last imported in full."""
     last_modified: Mapped[str | None] = mapped_column(String(512))
     digest: Mapped[str | None] = mapped_column(String(64))
     claim: Mapped[str | None] = mapped_column(String(32))
-    """Whoever holds it runs the feed, until then; nobody else does."""
+    """The token of the worker that runs the feed; exclusive until `claimed_until`."""
     claimed_until: Mapped[datetime | None]
