@@ -65,7 +65,7 @@ def test_an_estate_and_its_gate_from_adding_to_withdrawing(aed: Aed, estate: str
     who = f"cli:{getpass.getuser()}"
     history = aed("gates", "history", gate_id).out
     assert history.count(who) == 3
-    assert "state: standing → withdrawn" in history
+    assert "state: active → withdrawn" in history
     assert aed("estates", "history", estate).out.count(who) == 3
 
 

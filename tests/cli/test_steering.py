@@ -61,7 +61,7 @@ def test_each_command_is_said_and_done(aed: Aed, session: Session, incident: int
         assert len(called() - before) == int(said[1])
         return int(said[1])
 
-    assert "held: nobody more is asked" in aed("incidents", "hold", incident).out
+    assert "is on hold: nobody else is called" in aed("incidents", "hold", incident).out
     assert stands().calling_held_at is not None
     assert more_called("more", incident, 2) == 2, "asked for by name, also while it is held"
     more_called("resume", incident)
