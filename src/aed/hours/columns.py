@@ -75,7 +75,7 @@ def hours_of_taiwan(
 ) -> UnderstoodHours:
     """Return the hours from Taiwan's national register (周一至周五起, 周一至周五迄, ..., 開放使用時間備註).
 
-    `always` (全年全天開放大眾使用) is Y if the device is public at all times; X and blank carry no information.
+    `always` (全年全天開放大眾使用) is Y if the device is public at all times; X and blank mean nothing.
     """
     flag = (always or "").strip().upper()
     times = {"Mo-Fr": weekdays, "Sa": saturday, "Su": sunday}
@@ -96,7 +96,7 @@ def hours_of_taiwan(
 def hours_of_japan(
     *, days: str | None, opens: str | None, closes: str | None, note: str | None = None
 ) -> UnderstoodHours:
-    """Return the hours from Japan's national schema: 利用可能曜日, 開始時間, 終了時間, 利用可能日時特記事項."""
+    """Return the hours of Japan's schema: 利用可能曜日, 開始時間, 終了時間, 利用可能日時特記事項."""
     timed = _filled(opens) or _filled(closes)
     if not timed and not _filled(days):
         return understand_hours(note or "", language="ja")
@@ -199,7 +199,7 @@ _OSM_NAMES: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 
 
 def _week_of_days(days: str, language: str) -> Week | None:
-    """Return a week that is open all day on the days in a cell: "月火水木金", "土日祝以外", "lundi, mardi"."""
+    """Return a week open all day on the days in a cell: "月火水木金", "土日祝以外", "lundi, mardi"."""
     listed = re.sub(r"[;；\n]", ",", days)  # in this column a semicolon separates days
     tidy = tidied(f"{listed} 00:00-24:00")
     statements = statements_of(tidy, language) if tidy else None
