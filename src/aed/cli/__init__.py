@@ -1,6 +1,6 @@
-"""The commands. `aed --help` lists them.
+"""The `aed` commands. `aed --help` lists them.
 
-The module of a command is imported only when the command runs or prints its own help, so that `aed --help`
+The module of a command is imported only when the command runs or prints its own help. `aed --help` thus
 starts without the database, and each command without the rest of the program.
 """
 
@@ -105,16 +105,16 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Each command or group: `module.attribute` within this package, and its line in `aed --help`."""
 _CONTEXT_SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "nearest": {"ignore_unknown_options": True}  # a negative longitude is no option
+    "nearest": {"ignore_unknown_options": True}  # so that a negative longitude is not read as an option
 }
 _SINGLE: Final = frozenset({"enrol"})
-"""Names whose Typer holds a single command, and no group."""
+"""Names whose Typer app holds a single command instead of a group."""
 
 type Command = TyperCommand | TyperGroup
 
 
 class _LazyCommands(MutableMapping[str, Command]):
-    """Commands by name, each imported when it is first read."""
+    """A mapping of commands by name; each is imported when it is first accessed."""
 
     def __init__(self) -> None:
         self._loaded: dict[str, Command | None] = dict.fromkeys(COMMANDS)
@@ -201,7 +201,7 @@ def _common_options(
 def main() -> None:
     """Run `aed`: print an expected failure as a sentence and exit with status 1, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # print Chinese as escapes on a terminal that has none
+        if isinstance(stream, TextIOWrapper):  # on a terminal that cannot display Chinese, print escapes
             stream.reconfigure(errors="backslashreplace")
     with exit_on_failure():
         app(prog_name="aed")

@@ -1,4 +1,4 @@
-"""aed audit: whether records are as they were written."""
+"""Commands: `aed audit`, which verify that records are unchanged."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SHOWN: Final = 20
 
 
 class BrokenRecord(AedError):
-    """A record is not what was written."""
+    """A record was changed after it was written."""
 
 
 @audit.command("verify")
@@ -46,10 +46,10 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Whether the records of incidents, and the log of roles, people and tokens, are as they were written.
+    """Verify that the records of incidents, and the log of roles, people and tokens, are unchanged.
 
-    The keys sign each entry together with the one before. That nothing was cut off at the end is seen
-    `--against` a backup, or the message `audit.head` that dispatch centres get every six hours.
+    Each entry is signed together with the one before. To detect entries cut off at the end, compare with
+    `--against` a backup, or the message `audit.head` that dispatch centres receive every six hours.
     """
     kept = _head_in(against) if against is not None else None
     with reading() as session:
@@ -67,7 +67,7 @@ def verify(
 
 @audit.command("head")
 def head() -> None:
-    """How the records stand now, as JSON: kept elsewhere, `aed audit verify --against` compares with it."""
+    """Print the head of the records as JSON, to be stored elsewhere for `aed audit verify --against`."""
     with reading() as session:
         found = audit_head(session, at=clock.now())
     say(found.model_dump_json())
@@ -112,7 +112,8 @@ def _verify_log(session: Session) -> list[str]:
 
 
 def _head_in(file: Path) -> AuditHead:
-    """The head in a backup's manifest, in a centre's message, or alone. Raises InvalidInput."""
+    """Read the head from a backup's manifest, a message to a centre, or a file of its own. Raises
+    InvalidInput."""
     if file.suffix == ".zip":
         found = read_manifest(file).audit
         if found is None:

@@ -1,4 +1,4 @@
-"""aed backup, aed restore."""
+"""Commands: `aed backup` and `aed restore`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def backup(
 ) -> None:
     """Back up the database into one file, also while the API runs.
 
-    The walking network is not part of it.
+    The walking network is not included.
     """
     settings = load_settings()
     with opened(settings) as database, counting("backing up, in megabytes") as progress:
@@ -54,7 +54,7 @@ def restore(
     if restored.set_aside is not None:
         say(f"What was there before is {restored.set_aside}; remove it when you no longer need it.")
     with opened(settings) as database:
-        check_keys(database)  # what the backup was sealed with is known now, not when somebody is rung
+        check_keys(database)  # report missing encryption keys now, not at the first alert
 
 
 def _what_is_in(manifest: Manifest) -> str:

@@ -1,4 +1,4 @@
-"""aed calendars: private addresses at which calendar programs read sessions."""
+"""Commands: `aed calendars`, private URLs at which calendar programs read training sessions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add(
     kind: Annotated[CalendarKind, typer.Argument(help="Whose sessions it shows")],
     of: Of,
 ) -> None:
-    """Make an address; it is told this once."""
+    """Create a calendar and print its address, which is not shown again."""
     is_estate = kind is CalendarKind.ESTATE
     with writing() as session:
         made, key = actions.create_address(
@@ -50,7 +50,7 @@ def add(
 
 @calendars.command("renew")
 def renew(calendar_id: CalendarId) -> None:
-    """Another address in place of this one, which is good no more."""
+    """Replace a calendar's address by a new one; the old one becomes invalid."""
     with writing() as session:
         made, key = actions.renew_address(session, operator(), calendar_id, at=clock.now())
         said = f"Calendar {made.id}: {_address(key)}"
@@ -59,7 +59,7 @@ def renew(calendar_id: CalendarId) -> None:
 
 @calendars.command("revoke")
 def revoke(calendar_id: CalendarId) -> None:
-    """Nobody reads the calendar at its address any more."""
+    """Revoke a calendar; its address becomes invalid."""
     with writing() as session:
         actions.revoke_address(session, operator(), calendar_id, at=clock.now())
     say(f"Calendar {calendar_id} is revoked.")
@@ -69,7 +69,7 @@ def revoke(calendar_id: CalendarId) -> None:
 def show_all(
     after: Annotated[int, typer.Option(help="Those after this id", min=0)] = 0,
 ) -> None:
-    """The calendars in order of id, without their addresses."""
+    """List the calendars in order of id, without their addresses."""
     with reading() as session:
         rows = [
             (

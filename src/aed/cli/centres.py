@@ -1,4 +1,4 @@
-"""aed centres."""
+"""Commands: `aed centres`, the connected dispatch centres."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def add(
     region: Annotated[str, typer.Argument(help="Its code: the centre dispatches there and below")],
     address: Annotated[str, typer.Argument(help="Where it is told what happens: https://…")],
 ) -> None:
-    """Connect a dispatch centre. The secret that both sides sign with is printed once."""
+    """Connect a dispatch centre.
+
+    Prints the secret with which both sides sign; it is not shown again.
+    """
     settings = load_settings()
     with writing(settings) as session:
         _, secret = add_centre(
@@ -45,7 +48,8 @@ def add(
 
 @centres.command("list")
 def show_all() -> None:
-    """Those that are connected, without addresses and secrets; and what they have not taken yet."""
+    """List the connected centres, without addresses and secrets, and the messages that they have not
+    received."""
     with reading() as session:
         found = all_centres(session, operator())
         untold = backlog(session, [each.endpoint_id for each in found])
@@ -70,7 +74,7 @@ def rotate(
         float, typer.Option(min=0, max=720, help="For so long the secret before stays good")
     ] = 24,
 ) -> None:
-    """Make a new secret, printed once."""
+    """Make a new secret and print it; it is not shown again."""
     with writing() as session:
         overlap = timedelta(hours=overlap_hours)
         secret = rotate_secret(session, operator(), name, at=clock.now(), overlap=overlap)
@@ -79,7 +83,7 @@ def rotate(
 
 @centres.command("withdraw")
 def withdraw(name: Name) -> None:
-    """Believe and tell it nothing any longer."""
+    """Disconnect a centre: stop accepting its messages and sending it any."""
     with writing() as session:
         withdraw_centre(session, operator(), name, at=clock.now())
     say(f"{name} is no longer connected.")

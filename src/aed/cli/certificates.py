@@ -1,4 +1,4 @@
-"""aed certificates: what was awarded, on paper too; what runs out; who should practise."""
+"""Commands: `aed certificates`, awarded ones, including those on paper, expiring ones, and refreshers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Number = Annotated[str, typer.Argument(help="Its number")]
 
 @certificates.command("verify")
 def verify(number: Number) -> None:
-    """Whether a certificate that was awarded here is valid today."""
+    """Show whether a certificate that was awarded here is valid today."""
     with reading() as session:
         found = queries.by_number(session, number)
     today = clock.now().astimezone(ZoneInfo(found.time_zone)).date()
@@ -37,7 +37,7 @@ def verify(number: Number) -> None:
 
 @certificates.command("revoke")
 def revoke(number: Number, why: Annotated[str, typer.Option(help="Kept, and shown to nobody else")]) -> None:
-    """From now on it is not valid."""
+    """Revoke a certificate at once."""
     with writing() as session:
         awards.revoke_awarded(session, operator(), number, why=why, at=clock.now())
     say(f"{number} is revoked.")
@@ -47,7 +47,7 @@ def revoke(number: Number, why: Annotated[str, typer.Option(help="Kept, and show
 def lapsing(
     days: Annotated[int, typer.Option(min=0, max=3650, help="Within so many days from today")] = 90,
 ) -> None:
-    """Whose certificate runs out soon and was not renewed, the first first."""
+    """List certificates that expire soon and were not renewed, the earliest first."""
     with reading() as session:
         today = clock.now().date()
         found = queries.lapsing(session, operator(), today=today, within_days=days)
@@ -63,7 +63,8 @@ def lapsing(
 
 @certificates.command("refreshers")
 def refreshers() -> None:
-    """Who should practise again, whatever the card says; the longest without practice first."""
+    """List people who should practise again, whatever their certificate says; the longest without practice
+    first."""
     with reading() as session:
         found = queries.to_refresh(session, operator(), today=clock.now().date())
     if not found:
@@ -81,7 +82,7 @@ def pdf(
         str | None, typer.Option(help="Where people reach this network; AED_PUBLIC_URL if left out")
     ] = None,
 ) -> None:
-    """The certificate to print, in Chinese and English, with a code by which anyone can check it."""
+    """Write a certificate as PDF, in Chinese and English, with a code that anyone can verify."""
     settings = load_settings()
     with reading() as session:
         paper = queries.on_paper(session, operator(), number)
@@ -97,7 +98,7 @@ def pdf(
 def check(
     code: Annotated[str, typer.Argument(help="What the code on a certificate says: an address or its end")],
 ) -> None:
-    """Whether the code on a certificate is of this network, and the certificate valid today."""
+    """Verify the code on a certificate: whether this network issued it and it is valid today."""
     number = opened(signing_keys(load_settings()), Purpose.CERTIFICATE, code.rpartition("/")[2])
     if number is None:
         raise InvalidInput(
@@ -112,7 +113,7 @@ def check(
 
 @certificates.command("keys")
 def keys() -> None:
-    """The keys that sign certificates, by their ids; the first signs, all verify."""
+    """List the ids of the keys that sign certificates; the first signs, all verify."""
     ids = signing_keys(load_settings()).ids
     table(
         None, ["key", ""], [(each, "signs" if place == 0 else "verifies") for place, each in enumerate(ids)]
@@ -121,5 +122,5 @@ def keys() -> None:
 
 @certificates.command("new-key")
 def new_key() -> None:
-    """A new key signs from now on; what was printed before stays good."""
+    """Create a new signing key; certificates already printed stay valid."""
     say(f"Key {add_key(load_settings()).ids[0]} signs from now on. Keep a copy of the file in a safe place.")

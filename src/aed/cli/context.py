@@ -1,4 +1,4 @@
-"""What every command needs: settings, the database, and the viewer on whose behalf it acts."""
+"""Shared by all commands: settings, the database, and the viewer on whose behalf they act."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aed.settings import Settings, load_settings
 
 @contextmanager
 def opened(settings: Settings | None = None) -> Iterator[Database]:
-    """The database that the settings name."""
+    """Open the database named by the settings."""
     database = open_database(settings or load_settings())
     try:
         yield database
@@ -27,8 +27,8 @@ def opened(settings: Settings | None = None) -> Iterator[Database]:
 
 @contextmanager
 def writing(settings: Settings | None = None) -> Iterator[Session]:
-    """One transaction for one command."""
-    import aed.tables  # noqa: F401 - a row is written after the rows that it refers to
+    """Open one transaction for a command."""
+    import aed.tables  # noqa: F401 - so that rows are written after the rows they refer to
 
     with opened(settings) as database, transaction(database) as session:
         yield session
@@ -36,7 +36,7 @@ def writing(settings: Settings | None = None) -> Iterator[Session]:
 
 @contextmanager
 def writing_much() -> Iterator[Session]:
-    """One transaction for a long command, which waits its turn behind another such one."""
+    """Open one transaction for a long command, which waits for another such one to finish."""
     patient = {"lock_timeout_ms": 600_000, "statement_timeout_ms": 600_000}
     with writing(load_settings().model_copy(update=patient)) as session:
         yield session
@@ -44,7 +44,7 @@ def writing_much() -> Iterator[Session]:
 
 @contextmanager
 def trying_much() -> Iterator[Session]:
-    """The same, and nothing of it stays."""
+    """Like `writing_much`, but roll back at the end (dry run)."""
     import aed.tables  # noqa: F401 - as above
 
     patient = {"lock_timeout_ms": 600_000, "statement_timeout_ms": 600_000}
@@ -60,7 +60,7 @@ def reading(settings: Settings | None = None) -> Iterator[Session]:
 
 
 def operator() -> Viewer:
-    """Whoever runs a command on the machine of the database may do all; the record says who it was."""
+    """Return the viewer of commands: an administrator named after the system user, for the record."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):
@@ -69,7 +69,7 @@ def operator() -> Viewer:
 
 
 def viewer_as(session: Session, text: str) -> Viewer:
-    """anonymous, administrator, estate:ID, estate:SOURCE/SOURCE_ID, dispatcher:REGION."""
+    """Parse a viewer: anonymous, administrator, estate:ID, estate:SOURCE/SOURCE_ID or dispatcher:REGION."""
     kind, _, rest = text.partition(":")
     if kind == "anonymous" and not rest:
         return ANYONE

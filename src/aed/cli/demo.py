@@ -1,4 +1,4 @@
-"""aed demo: from nothing to the nearest device, on the invented district in demo_district/."""
+"""Command: `aed demo`, which finds the nearest device in the fictional district of `demo_district/`."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def demo(
 
 
 _WHO = {"dispatcher": "dispatcher:CN-33", "estate:inkstone": "estate:demo-district/inkstone"}
-"""How the district's questions call who asks, and how `aed nearest --as` does."""
+"""The district's names of viewers, and their names in `aed nearest --as`."""
 
 
 def _ask(
@@ -95,7 +95,7 @@ def _ask(
 
 
 def _load(database: Database, folder: Path) -> None:
-    """Imports the district; a second time changes nothing."""
+    """Import the district; idempotent."""
     now = clock.now()
     with transaction(database) as session:
         estates = import_estates(session, operator(), folder / "estates.geojson", at=now)
@@ -114,7 +114,8 @@ def _load(database: Database, folder: Path) -> None:
 
 
 def _network(streets: Path, target: Path) -> WalkingNetwork:
-    """The saved network, built again when the streets are newer or the file is one of an earlier release."""
+    """Return the saved network; rebuild it if the streets are newer or the file is from an earlier
+    release."""
     if target.exists() and target.stat().st_mtime >= streets.stat().st_mtime:
         try:
             return load_network(target)

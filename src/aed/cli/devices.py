@@ -1,4 +1,4 @@
-"""aed devices, aed consumables."""
+"""Commands: `aed devices` and `aed consumables`."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def join_devices(
         int, typer.Argument(help="The one that is the same, and is withdrawn", min=1, max=LARGEST_ID)
     ],
 ) -> None:
-    """Say that two devices are one: what lists tell of the other is told of the kept one from now on."""
-    from aed.imports.devices import decisions as joining  # late: the rest of the group does without imports
+    """Merge two devices: withdraw the other one, and apply its lists to the kept one from now on."""
+    from aed.imports.devices import decisions as joining  # only this command needs it
 
     with writing() as session:
         joining.merge_two_devices(session, operator(), kept_id, other_id, at=clock.now())
@@ -81,8 +81,10 @@ def join_devices(
 
 @devices_group.command("cabinet-code", cls=taking(CabinetCodeIn))
 def cabinet_code(device_id: Id, given: Fields) -> None:
-    """Say what opens the cabinet, code=4711#; code=null: nothing any longer. It is told to who keeps the
-    device, and to who has accepted to fetch it."""
+    """Set the code that opens the cabinet, code=4711#; remove it with code=null.
+
+    The code is shown to the device's keeper, and to a person who has accepted to fetch the device.
+    """
     new = fields_in(CabinetCodeIn, given)
     with writing() as session:
         set_cabinet_code(session, operator(), device_id, new.code, at=clock.now())
@@ -97,7 +99,7 @@ def list_devices(
     ] = None,
     region: Annotated[str | None, typer.Option(help="Of this region")] = None,
 ) -> None:
-    """The devices, a hundred at a time."""
+    """List the devices, a hundred at a time."""
     with reading() as session:
         if region is not None:
             region_by_code(session, region)
@@ -117,7 +119,7 @@ def list_devices(
 
 @consumables_group.command("fit", cls=taking(ConsumableIn))
 def fit_consumable(device_id: Id, given: Fields) -> None:
-    """Pads or a battery are in the device: kind=pads expires_on=2028-05-31"""
+    """Record pads or a battery fitted in a device: kind=pads expires_on=2028-05-31"""
     with writing() as session:
         fitted = devices.fit_consumable(
             session, operator(), device_id, fields_in(ConsumableIn, given), at=clock.now()

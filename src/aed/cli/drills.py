@@ -1,4 +1,4 @@
-"""aed drills: timed fetches, and how fast they say a device is fetched at an estate."""
+"""Commands: `aed drills`, timed fetches of devices, and the pace at an estate derived from them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def add(
     note: Annotated[str | None, typer.Option(help="What was seen")] = None,
     key: Annotated[str | None, typer.Option(help="The same key twice is the same drill")] = None,
 ) -> None:
-    """Somebody has fetched the device, and timed it."""
+    """Record a drill: a timed fetch of a device."""
     new = validated(
         DrillIn,
         {
@@ -72,7 +72,7 @@ def add(
 
 @drills.command("list")
 def list_drills(device_id: Id, before: After = 0) -> None:
-    """The drills of a device that count, the last told first."""
+    """List the valid drills of a device, the most recently recorded first."""
     with reading() as session:
         found = queries.drills(session, operator(), device_id, limit=SHOWN + 1, before_id=before or None)
         region_id = device_queries.device(session, operator(), device_id).region_id
@@ -100,7 +100,7 @@ def list_drills(device_id: Id, before: After = 0) -> None:
 
 @drills.command("withdraw")
 def withdraw(drill_id: Id) -> None:
-    """It was no such fetch after all: it does not count."""
+    """Withdraw a drill, so that it no longer counts."""
     with writing() as session:
         withdraw_drill(session, operator(), drill_id, settings=load_settings(), at=clock.now())
     say(f"Drill {drill_id} does not count.")
@@ -108,7 +108,7 @@ def withdraw(drill_id: Id) -> None:
 
 @drills.command("pace")
 def show_pace(estate_id: Id) -> None:
-    """How fast a device is fetched at an estate, by its drills, and whether the lookup reckons with it."""
+    """Show the pace of fetching a device at an estate, from its drills, and whether the lookup uses it."""
     settings = load_settings()
     with reading() as session:
         estate = queries.estate_of_insider(session, operator(), estate_id)

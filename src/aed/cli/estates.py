@@ -1,4 +1,4 @@
-"""aed estates, aed gates."""
+"""Commands: `aed estates` and `aed gates`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ add_commands(
 
 @estates_group.command("add", cls=taking(EstateIn))
 def add_estate(given: Fields) -> None:
-    """Register an estate; boundary=@FILE holds GeoJSON."""
+    """Register an estate; boundary=@FILE reads GeoJSON."""
     with writing() as session:
         estate = estate_actions.create_estate(session, operator(), fields_in(EstateIn, given), at=clock.now())
         say(f"Estate {estate.id} is registered.")
@@ -53,7 +53,7 @@ def add_estate(given: Fields) -> None:
 
 @estates_group.command("list")
 def list_estates(after: After = 0) -> None:
-    """The estates, a hundred at a time."""
+    """List the estates, a hundred at a time."""
     with reading() as session:
         rows = [
             (
@@ -82,7 +82,7 @@ def add_gate(estate_id: Id, given: Fields) -> None:
 
 @gates_group.command("list")
 def list_gates(estate_id: Id) -> None:
-    """The gates of an estate."""
+    """List the gates of an estate."""
     with reading() as session:
         estate_queries.estate(session, operator(), estate_id)
         rows = [

@@ -1,4 +1,4 @@
-"""aed export."""
+"""Command: `aed export`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expected failures as a sentence on standard error and an exit status."""
+"""Print expected failures as one sentence on standard error, and set the exit status."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def exit_on_failure() -> Iterator[None]:
 
 def _database_message(error: BaseException | None) -> str | None:
     """Return the first line of a database driver's message, or None for other errors."""
-    from sqlalchemy.exc import DBAPIError  # late: `aed --help` does without it
+    from sqlalchemy.exc import DBAPIError  # imported here so that `aed --help` does not load it
 
     if not isinstance(error, DBAPIError):
         return None

@@ -1,4 +1,4 @@
-"""aed feeds."""
+"""Commands: `aed feeds`, device lists fetched on a schedule."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def add(
         str | None, typer.Option(help="Who keeps it: for each of several lists in one format another")
     ] = None,
 ) -> None:
-    """Follow a list of devices from now on; one of that name is changed."""
+    """Add a feed, a list of devices that is fetched on a schedule, or change the one with that name."""
     settings = load_settings()
     given = FeedIn(
         name=name,
@@ -64,7 +64,7 @@ def add(
 
 @feeds.command("list")
 def show_all() -> None:
-    """Which are followed, how the last try ended, and when the next one is."""
+    """List the feeds: how the last run ended, and when the next one is due."""
     with reading() as session:
         rows = [
             (
@@ -87,7 +87,7 @@ def run(
     name: Annotated[str | None, typer.Argument(help="Its name; all that are due if left out")] = None,
     anew: Annotated[bool, typer.Option("--anew", help="Take the file even if it did not change")] = False,
 ) -> None:
-    """Fetch and import now."""
+    """Fetch and import feeds now."""
     settings = load_settings()
     patient = {"lock_timeout_ms": PATIENT_MS, "statement_timeout_ms": PATIENT_MS}
     failed = []
@@ -121,7 +121,7 @@ def run(
 
 @feeds.command("remove")
 def remove(name: Name) -> None:
-    """Follow it no longer. Its devices stay."""
+    """Remove a feed. Its devices stay."""
     with writing() as session:
         remove_feed(session, operator(), name)
     say(f"{name} is no longer followed; its devices stay.")

@@ -64,7 +64,7 @@ def validated[SchemaT: BaseModel](schema: type[SchemaT], values: Mapping[str, ob
 def invalid_fields(error: ValidationError, schema: type[BaseModel]) -> InvalidInput:
     """Return one error that names every wrong field and says what would be right."""
     wrong: dict[str, str] = {}
-    # Unknown names come first: a misspelled name is why the field it was meant for is missing.
+    # Report unknown names first: a misspelled name explains why the intended field is missing.
     for each in sorted(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden"):
         wrong.setdefault(_name(each), _problem(each, schema))
     sentence = "; ".join(f"{name}: {said}" if name else said for name, said in wrong.items()).rstrip(".。")

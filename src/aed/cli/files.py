@@ -1,4 +1,4 @@
-"""Files that a command writes: there once they are whole."""
+"""Write files atomically."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from aed.errors import InvalidInput
 
 @contextmanager
 def whole(to: Path) -> Iterator[Path]:
-    """A file beside `to`, to be written to, that takes its place once all went well; what breaks off leaves
-    what was there before. Raises InvalidInput for a place that cannot be written to."""
+    """Yield a temporary file beside `to` that replaces it at the end; on failure, `to` is unchanged.
+
+    Raises InvalidInput if `to` cannot be written.
+    """
     unfinished = to.with_name(f".{to.name}.unfinished")
     try:
         yield unfinished
@@ -31,7 +33,7 @@ def whole(to: Path) -> Iterator[Path]:
 
 
 def write_whole(to: Path, content: bytes | Iterable[bytes]) -> None:
-    """The content is at `to`. Raises what `whole` raises."""
+    """Write the content to `to` atomically. Raises the errors of `whole`."""
     with whole(to) as unfinished, unfinished.open("wb") as file:
         for piece in (content,) if isinstance(content, bytes) else content:
             file.write(piece)

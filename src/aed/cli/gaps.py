@@ -1,4 +1,4 @@
-"""aed gaps: where and when too few can come, and the session that would help most."""
+"""Command: `aed gaps`, where and when too few first-aiders can come, and which session would help most."""
 
 from __future__ import annotations
 
@@ -93,11 +93,11 @@ def _hour_in(text: str) -> int:
     return names[day.casefold()] * 24 + int(hour)
 
 
-# --- the screen -----------------------------------------------------------------------------------------
+# --- Screen ---------------------------------------------------------------------------------------------
 
 
 def _show_all(found: Sequence[EstateGaps], target: int) -> None:
-    """An estate a line, the worst first."""
+    """Print one line per estate, the worst first."""
     worst = sorted(found, key=lambda each: (-each.hours_below_after(target), each.estate_id))
     table(
         f"Building-hours of the week from {found[0].week.monday} in which fewer than {target} can come",
@@ -125,7 +125,8 @@ def _show_all(found: Sequence[EstateGaps], target: int) -> None:
 
 
 def _show_estate(found: EstateGaps, target: int) -> None:
-    """The buildings, the week of the building with the fewest in each hour, what lapses, what would help."""
+    """Print an estate: its buildings, the week of its worst building, lapsing certificates, and what would
+    help."""
     rows = [
         (
             each.building_id,
@@ -166,7 +167,7 @@ def _show_estate(found: EstateGaps, target: int) -> None:
 
 
 def _show_hour(found: Sequence[EstateGaps], hour: int, target: int) -> None:
-    """Each building in one hour, the fewest first."""
+    """Print each building in one hour, the fewest first-aiders first."""
     day = date.fromordinal(found[0].week.monday.toordinal() + hour // 24)
     rows = sorted(
         (
@@ -211,11 +212,11 @@ def _suggest(found: EstateGaps) -> None:
         say(f"  {sentence}")
 
 
-# --- files ----------------------------------------------------------------------------------------------
+# --- Files ----------------------------------------------------------------------------------------------
 
 
 class _Seen:
-    """How much has gone by."""
+    """Counts the estates and buildings that pass through."""
 
     def __init__(self) -> None:
         self.estates = self.buildings = 0

@@ -1,4 +1,4 @@
-"""aed holidays."""
+"""Commands: `aed holidays`, holiday calendars."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Year = Annotated[int, typer.Argument(min=1990, max=2100)]
 
 @holidays_group.command("list")
 def list_holidays() -> None:
-    """The calendars and the years that each holds."""
+    """List the calendars and the years that each covers."""
     with reading() as session:
         rows = [
             (calendar.name, " ".join(str(year) for year in years), calendar.version)
@@ -34,7 +34,7 @@ def list_holidays() -> None:
 
 @holidays_group.command("show")
 def show_holidays(name: Name, year: Year) -> None:
-    """The special days of a year."""
+    """Show the special days of a year."""
     with reading() as session:
         _, days = holiday_queries.holiday_year(session, name, year)
         rows = [(special.day, f"{special.day:%a}", special.kind) for special in days]
@@ -48,7 +48,7 @@ def put_holidays(
     holiday: Annotated[list[str] | None, typer.Option(help="A day off, 2027-10-01; may be repeated")] = None,
     workday: Annotated[list[str] | None, typer.Option(help="A make-up workday; may be repeated")] = None,
 ) -> None:
-    """The calendar holds exactly these special days for that year."""
+    """Replace the special days of a calendar for one year."""
     days = [*_days(holiday, "holiday"), *_days(workday, "workday")]
     with writing() as session:
         known = {
@@ -62,7 +62,7 @@ def put_holidays(
 
 @holidays_group.command("remove")
 def drop_holidays(name: Name, year: Year) -> None:
-    """The calendar no longer holds that year: what depends on it becomes unknown."""
+    """Delete a year from a calendar; opening hours that depend on it become unknown."""
     with writing() as session:
         calendar, _ = holiday_queries.holiday_year(session, name, year)
         holidays.delete_holiday_year(

@@ -1,4 +1,4 @@
-"""What an import of devices did to the register, or would do, for people."""
+"""Print the result of an import of devices, or of a dry run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN = 20
 
 
 def tell_what_became(report: DeviceReport, *, in_detail: bool) -> None:
-    """A sentence for each thing that is more than new, changed or unchanged; in detail, each row too."""
+    """Print a sentence for each result beyond new, changed and unchanged; in detail, each row too."""
     if report.joined:
         say(f"{report.joined} are devices that another list has registered: joined.")
     if in_detail:

@@ -1,4 +1,4 @@
-"""aed import."""
+"""Commands: `aed import`."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def devices(
     strict: Strict = False,
     bad_rows: BadRows = None,
 ) -> None:
-    """Devices: a list in any of the formats, or one that a mapping file explains.
+    """Import a list of devices, in any known format or with a mapping file.
 
-    A file is taken for the whole list of its source: what was listed before and is not any more goes out of
-    service, unless it is much: then a person is asked (aed reviews).
+    The file counts as the complete list of its source: devices that it no longer contains go out of service.
+    If they are many, a person must decide first (aed reviews).
     """
     by = mapping_of(mapping) if mapping is not None else None
 
@@ -92,7 +92,7 @@ def devices(
 
 @imports.command("estates")
 def estates(file: File, strict: Strict = False, bad_rows: BadRows = None) -> None:
-    """Regions, estates, gates and buildings: the project's own GeoJSON or CSV."""
+    """Import regions, estates, gates and buildings from the project's own GeoJSON or CSV."""
     _import(
         "rows",
         lambda session, progress: import_estates(
@@ -106,7 +106,7 @@ def estates(file: File, strict: Strict = False, bad_rows: BadRows = None) -> Non
 
 @imports.command("buildings")
 def buildings(file: File) -> None:
-    """Buildings of the registered estates, from an OpenStreetMap extract (.osm.pbf)."""
+    """Import the buildings of registered estates from an OpenStreetMap extract (.osm.pbf)."""
     with writing_much() as session, counting("buildings") as progress:
         report = import_buildings(session, operator(), file, progress=progress)
     say(
@@ -117,7 +117,7 @@ def buildings(file: File) -> None:
 
 @imports.command("responders")
 def responders(file: File, strict: Strict = False, bad_rows: BadRows = None) -> None:
-    """Responders: the project's own CSV or GeoJSON, a row for each place of a person."""
+    """Import responders from the project's own CSV or GeoJSON, with a row for each place of a person."""
     _import(
         "rows",
         lambda session, progress: import_responders(
@@ -138,8 +138,10 @@ def _import[ReportT: ImportReport](
     *,
     is_dry_run: bool = False,
 ) -> ReportT:
-    """Runs one import in one transaction, and tells. Nothing is taken when the list of bad rows, which was
-    asked for, cannot be written."""
+    """Run one import in one transaction and print its result.
+
+    If the requested list of bad rows cannot be written, nothing is imported.
+    """
     try:
         with trying_much() if is_dry_run else writing_much() as session, counting(what) as progress:
             report = run(session, progress)

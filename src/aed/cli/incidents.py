@@ -1,4 +1,4 @@
-"""aed incidents, audit: patients, who was called to them and why, and whether the record is whole."""
+"""Commands: `aed incidents`, patients, the people called to them, and the reasons."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ MOST_LEFT = 10
 
 
 class PlannedOtherwise(AedError):
-    """This release would have planned an incident otherwise than the one that did."""
+    """This release plans an incident differently from the release that planned it."""
 
 
 IncidentId = Annotated[int, typer.Argument(min=1, help="The incident's number", metavar="INCIDENT")]
@@ -142,7 +142,7 @@ def _show(found: Incident, alerts: Sequence[Alert], names: dict[int, str]) -> No
 
 
 def _show_reports(reports: Sequence[IncidentReport]) -> None:
-    """The reports that were taken for one patient, with the numbers that `split` takes."""
+    """Print the reports that were taken for one patient, with the numbers that `split` takes."""
     rows = [
         (
             each.id,
@@ -222,7 +222,7 @@ def replay(
     incident_id: IncidentId,
     number: Annotated[int | None, typer.Option("--plan", min=1, help="Only this plan")] = None,
 ) -> None:
-    """Plans again from what was kept, says whether it comes out the same, and shows why."""
+    """Plan an incident again from its stored inputs, compare the result, and show the reasons."""
     with reading() as session:
         found = queries.incident(session, operator(), incident_id)
         kept = [
@@ -272,7 +272,7 @@ def _offer(offer: Offer) -> tuple[str, str, str, str]:
 
 
 def _shown(offer: Offer) -> str:
-    """When they are there, reckoned from the centre of the cell that they are in."""
+    """Return the seconds to arrival, measured from the centre of the person's grid cell."""
     return "" if offer.shown_seconds is None else f"{offer.shown_seconds:.0f}"
 
 
@@ -283,8 +283,10 @@ def cap(
         typer.Argument(help="An incident's number: print it; a file: take it in", metavar="INCIDENT|FILE"),
     ],
 ) -> None:
-    """An incident as a message of CAP 1.2; or take in such a message: an Alert opens or joins an incident, an
-    Update tells of the ambulance and of CPR, a Cancel closes."""
+    """Print an incident as a CAP 1.2 message, or process such a message from a file.
+
+    An Alert opens or joins an incident, an Update reports on the ambulance and on CPR, a Cancel closes it.
+    """
     settings = load_settings()
     if what.isascii() and what.isdecimal() and len(what) < 19:
         with reading() as session:

@@ -1,4 +1,4 @@
-"""aed issuers: who issues certificates, what their rosters say, what waits for verification."""
+"""Commands: `aed issuers`, issuers of certificates, their rosters and the pending verifications."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Code = Annotated[str, typer.Argument(help="The issuer's code")]
 
 @issuers.command("add", cls=taking(IssuerIn))
 def add(given: Fields) -> None:
-    """Add an issuer. Lists come as JSON from a file: courses=@FILE, also_called=@FILE."""
+    """Add an issuer. JSON lists are read from files: courses=@FILE, also_called=@FILE."""
     with writing() as session:
         issuer = actions.create_issuer(session, operator(), fields_in(IssuerIn, given), at=clock.now())
         said = f"Issuer {issuer.id} is {issuer.code}: {issuer.name_en} {issuer.name_zh}."
@@ -39,7 +39,7 @@ def add(given: Fields) -> None:
 
 @issuers.command("amend", cls=taking(IssuerAmend))
 def amend(code: Code, given: Fields, version: Version = None) -> None:
-    """Amend what is given; courses=@FILE and also_called=@FILE are replaced as a whole."""
+    """Change the given fields of an issuer; courses=@FILE and also_called=@FILE replace the whole list."""
     with writing() as session:
         present = queries.issuer_by_code(session, code)
         issuer = actions.amend_issuer(
@@ -56,7 +56,7 @@ def amend(code: Code, given: Fields, version: Version = None) -> None:
 
 @issuers.command("withdraw")
 def withdraw(code: Code, version: Version = None) -> None:
-    """Nothing new is linked to it; what it issued stays as it is."""
+    """Withdraw an issuer: no new certificates are linked to it; issued ones stay as they are."""
     with writing() as session:
         present = queries.issuer_by_code(session, code)
         actions.withdraw_issuer(
@@ -67,7 +67,7 @@ def withdraw(code: Code, version: Version = None) -> None:
 
 @issuers.command("show")
 def show(code: Code) -> None:
-    """All of one issuer."""
+    """Show an issuer."""
     with reading() as session:
         issuer = queries.issuer_by_code(session, code)
         show_all(
@@ -82,7 +82,7 @@ def show(code: Code) -> None:
 
 @issuers.command("history")
 def history(code: Code) -> None:
-    """Who changed what and when, newest first."""
+    """List the changes of an issuer, newest first: who, what and when."""
     with reading() as session:
         show_history(session, "issuers", queries.issuer_by_code(session, code).id)
 
@@ -91,7 +91,7 @@ def history(code: Code) -> None:
 def show_list(
     region: Annotated[str | None, typer.Option(help="Of this region, by its code")] = None, after: After = 0
 ) -> None:
-    """The issuers, in order of id."""
+    """List the issuers in order of id."""
     with reading() as session:
         region_id = region_by_code(session, region).id if region is not None else None
         found = queries.issuers(session, limit=SHOWN, after_id=after, region_id=region_id)
@@ -128,7 +128,7 @@ def read(
     strict: Strict = False,
     bad_rows: BadRows = None,
 ) -> None:
-    """Read a roster of certificates: it confirms, corrects and revokes what is held here."""
+    """Import a roster of certificates: confirm, correct and revoke those registered here."""
     report = _read(code, file, strict, bad_rows, is_dry_run=dry_run)
     counts = report.effects.counts
     say(
@@ -172,7 +172,7 @@ def _read(
 
 @issuers.command("verify")
 def ask() -> None:
-    """Ask now about every certificate that is due, as the timetable does every five minutes."""
+    """Ask the issuers about every due certificate now, as is done every five minutes on schedule."""
     settings = load_settings()
     with opened(settings) as database:
         runs = verify_certificates(database, clock.now, by=asking(settings))
@@ -189,7 +189,7 @@ def checks(
     state: Annotated[CheckState | None, typer.Option(help="Those that stand so")] = None,
     after: After = 0,
 ) -> None:
-    """How the verification of certificates stands, and why."""
+    """List the verifications of certificates: the state of each, and why."""
     with reading() as session:
         issuer_id = queries.issuer_by_code(session, code).id if code is not None else None
         found = check_queries.checks(

@@ -1,4 +1,4 @@
-"""aed work, aed jobs."""
+"""Commands: `aed work` and `aed jobs`, scheduled jobs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def without_a_command(context: typer.Context) -> None:
 
 @jobs.command("list")
 def show_all() -> None:
-    """Every job, when it is next due, how its last run ended, and which worker acts."""
+    """List the jobs: when each is due next, how its last run ended, and which worker is active."""
     with reading() as session:
         now, last, lease = database_now(session), queries.last_runs(session), queries.lease(session)
         rows = [
@@ -75,7 +75,7 @@ def _last(run: JobRun | None) -> tuple[str, str, str]:
 
 @jobs.command("runs")
 def show_runs(name: Name, limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
-    """The last runs of a job, the newest first."""
+    """List the last runs of a job, the newest first."""
     schedule.job_called(name)
     with reading() as session:
         rows = [
@@ -107,8 +107,10 @@ def run(
         typer.Option("--for-real", help="With a day to come: keep what it does, and send its messages now"),
     ] = False,
 ) -> None:
-    """Run a job now, whenever the timetable would. Its effects are as real as the timetable's, but for a day
-    to come: that is tried out, unless --for-real says otherwise."""
+    """Run a job now, regardless of its schedule.
+
+    Its effects are real, except with --at in the future: then it is a dry run, unless --for-real is given.
+    """
     job = schedule.job_called(name)
     moment = _moment_in(at) if at is not None else None
     settings = load_settings()
@@ -136,7 +138,7 @@ def run(
 
 
 def _moment_in(text: str) -> datetime:
-    """A day is its first moment; without an offset it is UTC."""
+    """Parse a date (its first moment) or a date-time; without an offset, it is UTC."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

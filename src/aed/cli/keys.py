@@ -1,4 +1,4 @@
-"""aed keys."""
+"""Commands: `aed keys`, the keys of encrypted columns."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def new(
         bool, typer.Option("--first", help="Put it first into the key file, which a running server follows")
     ] = False,
 ) -> None:
-    """Make a key. It is printed and kept nowhere; with --first it goes into the key file."""
+    """Create a key: print it without storing it, or with --first, add it to the key file."""
     made = generate_key()
     if not first:
-        print(made)  # noqa: T201 - alone on standard output, for a pipe
+        print(made)  # noqa: T201 - alone on standard output, for pipes
         sys.stderr.write(
             f"Key {EncryptionKey.of(made).id}. Keep it where the database and its backups "
             "are not: without it nobody reads the numbers.\nTo begin: AED_ENCRYPTION_KEYS=KEY. "
@@ -53,7 +53,7 @@ def new(
 
 @keys.command("show")
 def show() -> None:
-    """Which keys there are, and how much is sealed with each."""
+    """List the keys, and how much is encrypted with each."""
     with opened() as database:
         ring = database.keys
         found = rotation.count_by_key(database)
@@ -75,10 +75,10 @@ def _role(key: str, known: Sequence[str]) -> str:
 
 @keys.command("rotate")
 def rotate() -> None:
-    """Seal everything anew with the first key, while the server runs. May be broken off and run again."""
+    """Re-encrypt everything with the first key, while the server runs. May be interrupted and run again."""
     with opened() as database:
         if database.keys.source != key_files.SETTING:
-            time.sleep(2 * key_files.FOLLOWED_AFTER_SECONDS)  # by then every process knows the first key
+            time.sleep(2 * key_files.FOLLOWED_AFTER_SECONDS)  # by then every process uses the first key
         with counting("sealing anew, values") as progress:
             done = rotation.rotate(database, progress=progress)
         ring = database.keys

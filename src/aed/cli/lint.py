@@ -1,4 +1,4 @@
-"""aed lint."""
+"""Command: `aed lint`."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def lint(
 ) -> None:
     """Check a list of devices before importing it.
 
-    Prints every doubt by row and column, and what would be right.
+    Prints every finding by row and column, with a suggested correction.
 
-    Ends with 0 where there are no errors, with 1 where there are, with 2 where it cannot be read.
+    Exit status: 0 without errors, 1 with errors, 2 if the file cannot be read.
     """
     try:
         with ExitStack() as stack:
@@ -99,7 +99,7 @@ def _country(code: str | None) -> str | None:
 
 
 def _write_json(linted: Linted) -> None:
-    """One object; the findings a line each."""
+    """Print the result as one JSON object, with one line per finding."""
     beginning = json.dumps(summary_as_json(linted), ensure_ascii=False)
     sys.stdout.write(f'{beginning[:-1]}, "findings": [')
     for count, finding in enumerate(linted.findings()):

@@ -1,4 +1,4 @@
-"""aed nearest, aed walking."""
+"""Commands: `aed nearest` and `aed walking`."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def nearest_command(
         if as_json:
             import orjson
 
-            from aed.lookup.schemas import answer_out  # late: only for --json
+            from aed.lookup.schemas import answer_out  # imported here: only --json needs it
 
             shown = answer_out(answer, viewer, settings=settings)
             say(json.dumps(json.loads(orjson.dumps(shown)), ensure_ascii=False, indent=2))
@@ -98,7 +98,7 @@ def nearest_command(
 
 
 def network_if_any(settings: Settings) -> tuple[WalkingNetwork | None, str | None]:
-    """The saved network, or None and why; the answer is then estimated."""
+    """Return the saved network, or None and the reason; lookups are then estimates."""
     try:
         return load_network(settings.walking_network), None
     except NetworkFileUnusable as error:
@@ -106,7 +106,7 @@ def network_if_any(settings: Settings) -> tuple[WalkingNetwork | None, str | Non
 
 
 def print_answer(answer: LookupAnswer, settings: Settings, viewer: Viewer = ANYONE) -> None:
-    """The answer as a dispatcher reads it."""
+    """Print the result of a lookup for a dispatcher."""
     asked = answer.question
     first_aid = first_aid_words(answer.emergency_number)
     paragraph(f"☎  {first_aid['zh']}")
@@ -188,13 +188,13 @@ _AVAILABILITIES: Mapping[Availability, str] = {
 
 
 def _entry(number: str, near: NearbyDevice, at: datetime, viewer: Viewer) -> Entry:
-    """First how soon and whether; below it where, how to get in, and whom to ring."""
+    """Return the lines about a device: time and certainty; below, the place, the access and whom to ring."""
     row = near.row
     whether = [
         access_words(near.access, at, row.time_zone)["en"],
         readiness_words(near.readiness)["en"],
     ]
-    if not near.readiness.is_usable:  # the reason comes first
+    if not near.readiness.is_usable:  # state the reason first
         whether.reverse()
     estimated = "" if near.basis is Basis.WALKING_NETWORK else "~"
     return Entry(
@@ -258,7 +258,7 @@ def _once(*texts: str | None) -> list[str]:
 
 
 def minutes(seconds: float) -> str:
-    """m:ss"""
+    """Format seconds as m:ss."""
     whole = round(seconds)
     return f"{whole // 60}:{whole % 60:02d}"
 
@@ -268,8 +268,8 @@ def build(
     source: Annotated[Path, typer.Argument(help="An OpenStreetMap extract, .osm.pbf")],
     to: Annotated[Path | None, typer.Option(help="Where to; AED_WALKING_NETWORK if left out")] = None,
 ) -> None:
-    """Make the walking network of an extract."""
-    from aed.walking.build import build_network  # late: only this command reads OpenStreetMap
+    """Build the walking network from an OpenStreetMap extract."""
+    from aed.walking.build import build_network  # imported here: only this command reads OpenStreetMap
 
     target = to or load_settings().walking_network
     network = build_network(source, progress=say)
@@ -282,7 +282,7 @@ def build(
 def show(
     file: Annotated[Path | None, typer.Argument(help="AED_WALKING_NETWORK if left out")] = None,
 ) -> None:
-    """What is in a network file."""
+    """Show the contents of a network file."""
     path = file or load_settings().walking_network
     network = load_network(path)
     say(f"{path}: {network.node_count} nodes, {network.edge_count} edges, {len(network.barriers)} gates.")

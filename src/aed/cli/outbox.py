@@ -1,4 +1,4 @@
-"""aed outbox, aed endpoints."""
+"""Commands: `aed outbox` and `aed endpoints`, outgoing messages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most")]
 
 @outbox.command("status")
 def status() -> None:
-    """How each channel stands."""
+    """Show the state of each channel."""
     with reading() as session:
         found = queries.outbox_backlogs(session, operator())
     rows = [
@@ -53,7 +53,7 @@ def show_all(
     after: After = 0,
     limit: Limit = 100,
 ) -> None:
-    """Messages in order of id, without their texts."""
+    """List messages in order of id, without their texts."""
     with reading() as session:
         found = queries.messages(
             session, operator(), state=state, channel=channel, limit=limit + 1, after_id=after
@@ -82,7 +82,7 @@ def show_all(
 
 
 def _why(said: str | None, wait: WaitingFor | None) -> str:
-    """What holds it back, and what the last try that failed said."""
+    """Return why a message is waiting, and the error of its last attempt."""
     return ". ".join(each for each in (str(wait).capitalize() if wait is not None else None, said) if each)
 
 
@@ -90,7 +90,7 @@ def _why(said: str | None, wait: WaitingFor | None) -> str:
 def cancel_messages(
     ids: Annotated[list[int], typer.Argument(help="Their ids: see aed outbox list --state waiting")],
 ) -> None:
-    """Give up messages that wait, so that they are not sent. What waits behind them goes on."""
+    """Cancel waiting messages. Messages behind them go on."""
     with writing() as session:
         for each in ids:
             cancel_waiting(session, operator(), each, at=database_now(session))
@@ -105,7 +105,7 @@ def resend(
     everything: Annotated[bool, typer.Option("--all", help="All that were given up")] = False,
     channel: Annotated[Channel | None, typer.Option(help="With --all: only on this one")] = None,
 ) -> None:
-    """Try messages again that were given up, with the same keys."""
+    """Retry dead messages, with the same keys."""
     if bool(ids) == everything:
         raise InvalidInput("Give ids, or --all.")
     done, kept = 0, []
@@ -131,7 +131,7 @@ def resend(
 
 @outbox.command("send")
 def send() -> None:
-    """Send now what is due, whether a worker acts or not: a message that it has claimed is left to it."""
+    """Send all due messages now, even without a worker; messages claimed by a worker are left to it."""
     settings = load_settings()
     with opened(settings) as database:
 
@@ -143,7 +143,7 @@ def send() -> None:
     say(f"{sent.sent} sent, {sent.postponed} postponed, {sent.refused} refused.")
 
 
-# --- endpoints ------------------------------------------------------------------------------------------
+# --- Endpoints ------------------------------------------------------------------------------------------
 
 
 @endpoints.command("add")
@@ -159,7 +159,10 @@ def add(
     language: Annotated[Language, typer.Option(help="Of its messages")] = Language.ZH,
     person: Annotated[int | None, typer.Option(min=1, help="Whose it is, by the id")] = None,
 ) -> None:
-    """Add an endpoint. A bot's address is a secret: `-` keeps it out of the history of the shell."""
+    """Add an endpoint.
+
+    A bot's address is a secret: `-` reads it from standard input, which keeps it out of the shell history.
+    """
     given = EndpointInput(
         name=name,
         channel=channel,
@@ -185,7 +188,7 @@ def _line(what: str) -> str:
 
 @endpoints.command("list")
 def show_endpoints(after: After = 0, limit: Limit = 100) -> None:
-    """The endpoints, without their addresses."""
+    """List the endpoints, without their addresses."""
     with reading() as session:
         rows = [
             (row.id, row.name, row.channel, row.language, row.person_id, _moment(row.created_at))
@@ -196,7 +199,7 @@ def show_endpoints(after: After = 0, limit: Limit = 100) -> None:
 
 @endpoints.command("remove")
 def remove(name: Annotated[str, typer.Argument(help="Its name")]) -> None:
-    """Send nothing there any longer; what waits for it is given up."""
+    """Remove an endpoint; its waiting messages are cancelled."""
     with writing() as session:
         remove_endpoint(session, operator(), name, at=clock.now())
     say(f"{name} is no longer an endpoint.")
@@ -204,7 +207,7 @@ def remove(name: Annotated[str, typer.Argument(help="Its name")]) -> None:
 
 @endpoints.command("test")
 def test(name: Annotated[str, typer.Argument(help="Its name")]) -> None:
-    """Put a message for it into the outbox. `aed outbox list` shows what came of it."""
+    """Enqueue a test message for an endpoint. `aed outbox list` shows the result."""
     notice = Notice(
         subject_en="Test of the AED network",
         subject_zh="AED 网络测试",
@@ -222,7 +225,7 @@ def test(name: Annotated[str, typer.Argument(help="Its name")]) -> None:
 
 @endpoints.command("push-key")
 def push_key() -> None:
-    """Make a key for messages to browsers. With another key, browsers must subscribe again."""
+    """Create a key for push messages. With another key, browsers must subscribe again."""
     key = ec.generate_private_key(ec.SECP256R1())
     number = key.private_numbers().private_value.to_bytes(32, "big")
     say(f"AED_WEB_PUSH__PRIVATE_KEY={b64urlencode(number)}")

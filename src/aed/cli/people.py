@@ -1,4 +1,4 @@
-"""aed people, aed roles."""
+"""Commands: `aed people` and `aed roles`."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def add(
         str | None, typer.Option(help="By which your identity provider may name the person")
     ] = None,
 ) -> None:
-    """Add a person, who can sign in by codes from then on. Says the id."""
+    """Add a person, who can sign in with codes from then on, and print the id."""
     given = [f"name={name}", f"phone={phone}", f"language={language}", f"channel={channel}"]
     further = {"region": region, "email": email}
     given += [f"{field}={value}" for field, value in further.items() if value is not None]
@@ -90,7 +90,7 @@ def add(
 
 @people.command("list")
 def show_all(after: After = 0) -> None:
-    """The people, in order of id."""
+    """List the people in order of id."""
     with reading() as session:
         rows = [
             (
@@ -110,7 +110,7 @@ def show_all(after: After = 0) -> None:
 
 @people.command("show")
 def show(person: PersonArgument) -> None:
-    """One person, with the roles held, and the history."""
+    """Show a person, with roles and history."""
     with reading() as session:
         person_id = person_id_of(session, person)
         found, account = people_queries.person(session, operator(), person_id)
@@ -159,7 +159,7 @@ def _said(fields: dict[str, list[str | None]]) -> str:
 
 @people.command("amend", cls=taking(PersonAmend))
 def amend(person_id: Id, fields: Fields, version: Version = None) -> None:
-    """Correct name, phone, email, language or channel. A phone opens an account where there was none."""
+    """Correct name, phone, email, language or channel. A new phone creates an account if there was none."""
     change = fields_in(PersonAmend, fields)
     with writing() as session:
         present, _account = people_queries.person(session, operator(), person_id)
@@ -182,7 +182,8 @@ def open_accounts(
         str | None, typer.Option(help="Where numbers without a country code are at home")
     ] = None,
 ) -> None:
-    """Let everyone sign in who came with a list and whose number is nobody else's."""
+    """Open accounts for all people from imported lists whose phone number is unique, so that they can sign
+    in."""
     with writing_much() as session:
         country = load_settings().phone_country
         if region is not None:
@@ -195,7 +196,7 @@ def open_accounts(
 
 @people.command("set-password")
 def set_password(person: PersonArgument) -> None:
-    """Set the password, asked for twice, or read as one line from standard input. Every sign-in ends."""
+    """Set a person's password, typed twice or read as a line from standard input. Ends all their sessions."""
     if sys.stdin.isatty():
         given = getpass.getpass("Password: ")
         if getpass.getpass("Again: ") != given:
@@ -210,7 +211,7 @@ def set_password(person: PersonArgument) -> None:
 
 @people.command("sign-out")
 def sign_out(person: PersonArgument) -> None:
-    """End every sign-in of the person."""
+    """End all sessions of a person."""
     with writing() as session:
         person_id = person_id_of(session, person)
         people_queries.person(session, operator(), person_id)
@@ -220,17 +221,17 @@ def sign_out(person: PersonArgument) -> None:
 
 @people.command("unlink-identity")
 def unlink(person_id: Id) -> None:
-    """No identity provider signs the person in any more, until it is linked anew. Every sign-in ends."""
+    """Unlink a person from all identity providers, until linked again. Ends all their sessions."""
     with writing() as session:
         from aed.accounts.sign_in import (
-            identity_provider as provider,  # late: an HTTP client and OpenID Connect
+            identity_provider as provider,  # imported here: it loads an HTTP client and OpenID Connect
         )
 
         ended = provider.unlink(session, operator(), person_id, at=clock.now())
     say(f"Links to identity providers ended: {ended}.")
 
 
-# --- the own data ----------------------------------------------------------------------------------------
+# --- Personal data ---------------------------------------------------------------------------------------
 
 
 @people.command("export")
@@ -238,7 +239,7 @@ def export(
     person_id: Id,
     to: Annotated[Path | None, typer.Option(help="A new file; left out: standard output")] = None,
 ) -> None:
-    """All that is held about the person, as JSON. A file is readable by its owner only."""
+    """Export all data about a person as JSON. A file is readable by its owner only."""
     with reading() as session:
         person = people_queries.require_self_or_administrator(session, operator(), person_id)
         told = OwnDataOut.of(session, person, at=clock.now()).model_dump_json(indent=2)
@@ -256,7 +257,7 @@ def erase(
     person_id: Id,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
 ) -> None:
-    """Erase what is held about the person. What the history needs stays, and names nobody. For good."""
+    """Erase the data about a person for good. What the history requires stays, without the name."""
     if not yes:
         with reading() as session:
             person = people_queries.require_self_or_administrator(session, operator(), person_id)
@@ -272,7 +273,7 @@ def erase(
         say("Backups from before hold the person still: erase again after restoring one.")
 
 
-# --- roles ----------------------------------------------------------------------------------------------
+# --- Roles ----------------------------------------------------------------------------------------------
 
 
 def _shown(grant: RoleGrant, codes: dict[int, str]) -> tuple[object, ...]:
@@ -292,7 +293,7 @@ def grant(
     estate: Estate = None,
     region: Region = None,
 ) -> None:
-    """Give a role on an estate or a region; an administrator's without either is for the whole network."""
+    """Grant a role on an estate or a region; an administrator's without either covers the whole network."""
     place = {"estate_id": estate, "region": region}
     new = fields_in(
         RoleIn, [f"role={role}", *(f"{name}={value}" for name, value in place.items() if value is not None)]
@@ -308,7 +309,7 @@ def grant(
 def revoke(
     grant_id: Annotated[int, typer.Argument(help="The role's id, from aed roles list", min=1)],
 ) -> None:
-    """Take a role back; that it was held stays on record."""
+    """Revoke a role; the record of it stays."""
     with writing() as session:
         taken = role_actions.revoke_role(session, operator(), grant_id, at=clock.now())
         said = f"Person {taken.person_id} is no longer {taken.role}."
@@ -323,7 +324,7 @@ def list_roles(
     revoked: Annotated[bool, typer.Option(help="Those that were held, too")] = False,
     after: After = 0,
 ) -> None:
-    """Who is what, and where."""
+    """List the roles: who holds which, and where."""
     with reading() as session:
         found = role_queries.role_grants(
             session,

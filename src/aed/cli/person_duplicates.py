@@ -1,4 +1,4 @@
-"""aed people duplicates: entries that may be the same person."""
+"""Commands: `aed people duplicates`, entries that may be the same person."""
 
 from __future__ import annotations
 

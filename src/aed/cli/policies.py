@@ -1,6 +1,6 @@
-"""aed policies, recalls: how often devices are looked at, and what makers take back.
+"""Commands: `aed policies`, how often devices are checked, and `aed recalls`, recalls by makers.
 
-Fields are given as NAME=VALUE, by the names that the API uses; what a policy asks is --ask QUESTION.
+Fields are given as NAME=VALUE, with the names of the API; the questions of a policy are --ask QUESTION.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from aed.upkeep.rules import PolicyState, Question
 
 SHOWN = 100
 
-# --- policies -------------------------------------------------------------------------------------------
+# --- Policies -------------------------------------------------------------------------------------------
 
 policies = typer.Typer(no_args_is_help=True)
 Asks = Annotated[
@@ -36,7 +36,7 @@ Asks = Annotated[
 
 @policies.command("add", cls=taking(PolicyIn))
 def add_policy(given: Fields, asks: Asks = None) -> None:
-    """Put one into force: for estate_id=…, maker=… or maker=… model=…; for all devices without them."""
+    """Add a policy for estate_id=…, for maker=… or for maker=… model=…; without them, for all devices."""
     with writing() as session:
         new = fields_in(PolicyIn, given)
         if asks:
@@ -52,7 +52,7 @@ def amend_policy(
     asks: Asks = None,
     version: Version = None,
 ) -> None:
-    """Amend what is given; null means never. --ask replaces all that is asked."""
+    """Change the given fields of a policy; null means never. --ask replaces all questions."""
     with writing() as session:
         change = fields_in(PolicyAmend, given or [])
         if asks:
@@ -66,7 +66,7 @@ def amend_policy(
 
 @policies.command("withdraw")
 def withdraw_policy(policy_id: Id, version: Version = None) -> None:
-    """The next wider policy holds, or the default."""
+    """Withdraw a policy; the next more general policy applies, or the default."""
     with writing() as session:
         present = policy_queries.policy(session, operator(), policy_id).version
         policy_actions.withdraw_policy(
@@ -77,14 +77,14 @@ def withdraw_policy(policy_id: Id, version: Version = None) -> None:
 
 @policies.command("show")
 def show_policy(policy_id: Id) -> None:
-    """All of one policy."""
+    """Show a policy."""
     with reading() as session:
         show_all(PolicyOut.of(policy_queries.policy(session, operator(), policy_id)))
 
 
 @policies.command("history")
 def policy_history(policy_id: Id) -> None:
-    """Every version of it, newest first."""
+    """List every version of a policy, newest first."""
     with reading() as session:
         show_history(session, "policies", policy_queries.policy(session, operator(), policy_id).id)
 
@@ -93,7 +93,7 @@ def policy_history(policy_id: Id) -> None:
 def list_policies(
     withdrawn: Annotated[bool, typer.Option("--all", help="Withdrawn ones too")] = False, after: After = 0
 ) -> None:
-    """The policies in force; where none is, the default holds."""
+    """List the policies in force; without one, the default applies."""
     with reading() as session:
         found = policy_queries.policies(session, operator(), limit=SHOWN + 1, after_id=after)
         rows: list[tuple[object, ...]] = [
@@ -109,20 +109,20 @@ def list_policies(
 
 
 def _in_short(terms: Terms) -> tuple[str, ...]:
-    """How often, and how long what is fitted lasts."""
+    """Return the intervals of checks and the lives of consumables as table cells."""
     days = [f"{each} d" if each else "never" for each in (terms.glance_days, terms.check_days)]
     lives = [f"{each} m" if each else "as dated" for each in (terms.pads_months, terms.battery_months)]
     return (*days, f"{terms.service_months} m" if terms.service_months else "never", *lives)
 
 
-# --- recalls --------------------------------------------------------------------------------------------
+# --- Recalls --------------------------------------------------------------------------------------------
 
 recalls = typer.Typer(no_args_is_help=True)
 
 
 @recalls.command("add", cls=taking(RecallIn))
 def announce_recall(given: Fields) -> None:
-    """Enter a recall: every device that it means is quarantined, and whoever keeps one is told."""
+    """Announce a recall: quarantine every device concerned, and notify its keepers."""
     with writing_much() as session:
         recall = recall_actions.announce_recall(
             session, operator(), fields_in(RecallIn, given), at=clock.now()
@@ -135,7 +135,7 @@ def announce_recall(given: Fields) -> None:
 
 @recalls.command("close")
 def close_recall(recall_id: Id, version: Version = None) -> None:
-    """No further device falls under it."""
+    """Close a recall; it applies to no further devices."""
     with writing() as session:
         present = recall_queries.recall(session, recall_id).version
         recall_actions.close_recall(
@@ -146,7 +146,7 @@ def close_recall(recall_id: Id, version: Version = None) -> None:
 
 @recalls.command("show")
 def show_recall(recall_id: Id) -> None:
-    """All of one recall, and how far it is."""
+    """Show a recall and its progress."""
     with reading() as session:
         recall = recall_queries.recall(session, recall_id)
         show_all(RecallOut.of(recall, recall_queries.progress(session, operator(), recall)))
@@ -154,7 +154,7 @@ def show_recall(recall_id: Id) -> None:
 
 @recalls.command("devices")
 def list_recalled(recall_id: Id, after: After = 0) -> None:
-    """The devices that it means, and which are dealt with."""
+    """List the devices of a recall, and which are dealt with."""
     with reading() as session:
         recall = recall_queries.recall(session, recall_id)
         found = recall_queries.recalled_devices(session, operator(), recall, limit=SHOWN + 1, after_id=after)
@@ -178,7 +178,7 @@ def list_recalled(recall_id: Id, after: After = 0) -> None:
 
 @recalls.command("list")
 def list_recalls(after: After = 0) -> None:
-    """The recalls, and how far each is."""
+    """List the recalls and their progress."""
     with reading() as session:
         found = recall_queries.recalls(session, limit=SHOWN + 1, after_id=after)
         rows = []

@@ -1,4 +1,4 @@
-"""What a process that stays (aed serve, aed work) is told about its memory and its threads."""
+"""Memory and thread settings of long-running processes (`aed serve`, `aed work`)."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ import sys
 from typing import Final
 
 _M_ARENA_MAX: Final = -8
-"""mallopt(3) of glibc."""
+"""The constant of glibc's mallopt(3)."""
 HEAPS: Final = 2
 SWITCH_SECONDS: Final = 0.0005
 
 
 def share_heaps() -> None:
-    """The threads share two heaps of the C library. Called before there are any.
+    """Limit the C library to two heaps shared by all threads. Call this before starting threads.
 
-    glibc gives them up to eight for each core, and each keeps what it once took: 20 MB more where the jobs
-    run beside the API. One thread works at a time (the GIL), so that nobody waits for a heap.
+    By default, glibc creates up to eight heaps per core and never releases them: 20 MB more if jobs run
+    beside the API. Because of the GIL only one thread runs at a time, so that threads do not compete for a
+    heap.
     """
     libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):  # glibc has it; others have heaps of another kind
+    if hasattr(libc, "mallopt"):  # only glibc has it
         libc.mallopt(_M_ARENA_MAX, HEAPS)
 
 
 def spare_the_collector() -> None:
-    """Python looks for garbage in cycles no longer among all that was made at the start, and less often.
+    """Exclude objects created at startup from garbage collection, and collect less often.
 
-    A request leaves next to none, and looking took a tenth of a lookup and, now and then, 20 ms at once.
+    Requests leave almost no reference cycles. Collecting took a tenth of a lookup's time and sometimes paused
+    it for 20 ms.
     """
     gc.collect()
     gc.freeze()
@@ -35,9 +37,9 @@ def spare_the_collector() -> None:
 
 
 def answer_lookups_first() -> None:
-    """A thread that computes gives way within half a millisecond, not within Python's 5 ms.
+    """Make computing threads yield within half a millisecond, instead of Python's 5 ms.
 
-    The event loop answers lookups, and lets go of the interpreter whenever it sends, receives or asks the
-    database: beside one thread that computes it would wait 5 ms each time to get it back.
+    The event loop, which answers lookups, releases the interpreter whenever it sends, receives or queries the
+    database. Beside one computing thread, it would otherwise wait 5 ms each time.
     """
     sys.setswitchinterval(SWITCH_SECONDS)

@@ -1,4 +1,4 @@
-"""aed regions."""
+"""Commands: `aed regions`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ regions = typer.Typer(no_args_is_help=True)
 
 @regions.command("put", cls=taking(RegionIn))
 def put_region(given: Fields) -> None:
-    """Add a region, or amend the one with that code."""
+    """Add a region, or change the one with that code."""
     with writing() as session:
         region, _ = accounts_regions.put_region(session, fields_in(RegionIn, given))
         say(f"Region {region.code} is {region.name_en} {region.name_zh}.")
@@ -26,7 +26,7 @@ def put_region(given: Fields) -> None:
 
 @regions.command("show")
 def show_region(code: Annotated[str, typer.Argument(help="Its code")]) -> None:
-    """All of one region."""
+    """Show a region."""
     with reading() as session:
         region = region_by_code(session, code)
         parent = next(
@@ -38,7 +38,7 @@ def show_region(code: Annotated[str, typer.Argument(help="Its code")]) -> None:
 
 @regions.command("list")
 def list_regions() -> None:
-    """The regions."""
+    """List the regions."""
     with reading() as session:
         rows = [
             (

@@ -1,4 +1,4 @@
-"""aed reminders: what people were reminded of, and how they want to hear it."""
+"""Commands: `aed reminders`, reminders sent to people, and their preferences."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def list_reminders(
     closed: Annotated[bool, typer.Option("--all", help="Those that are closed too")] = False,
     after: After = 0,
 ) -> None:
-    """What somebody was reminded of, at which level, and what came back."""
+    """List reminders: what a person was reminded of, at which level, and the answer."""
     with reading() as session:
         found = queries.reminders(
             session,
@@ -82,7 +82,7 @@ def preferences(
     ] = None,
     clear: Annotated[bool, typer.Option("--clear", help="As for everybody again")] = False,
 ) -> None:
-    """How a person is reminded; with options, from now on."""
+    """Show how a person is reminded; with options, change it."""
     if (from_hour is None) != (until_hour is None):
         raise InvalidInput("--from-hour and --until-hour belong together.", field="until_hour")
     hours = None

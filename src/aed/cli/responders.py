@@ -1,4 +1,4 @@
-"""aed responders: people who offer to help, and what they agreed to."""
+"""Commands: `aed responders`, people who offer to help, and their consents."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _place(
 
 @responders.command("consent-texts")
 def words() -> None:
-    """The words of the consents, which a person must have read or heard."""
+    """Print the wording of the consents, which a person must have read or heard."""
     for kind in WORDINGS:
         now = current_wording(kind)
         say(f"{kind} ({now.version})")
@@ -77,7 +77,7 @@ def offer(
     availability: Hours = None,
     place_hours: PlaceHours = None,
 ) -> None:
-    """A person offers to help, and may be called from now on with a valid certificate."""
+    """Register a person's offer to help; with a valid certificate, the person may be called from now on."""
     given = {
         "consents": {kind: current_wording(kind).version for kind in agreed},
         "estate_id": estate,
@@ -98,7 +98,7 @@ def offer(
 def hours(
     person_id: Id, availability: Annotated[str, typer.Argument(help='Such as "Mo-Fr 08:00-22:00"')]
 ) -> None:
-    """When the person can be called from now on."""
+    """Set the hours in which a person can be called."""
     _amend(person_id, validated(OfferAmend, {"availability": availability}))
     say(f"Person {person_id} can be called: {availability}.")
 
@@ -114,7 +114,7 @@ def place(
     datum: OfDatum = Datum.WGS84,
     place_hours: PlaceHours = None,
 ) -> None:
-    """The person's place of that kind is here from now on; those of other kinds stay."""
+    """Set a person's place of one kind; places of other kinds stay."""
     new = _place(lat, lon, kind, floor, datum, place_hours, storey)
     with writing() as session:
         known = queries.offer_of(session, person_id).places
@@ -130,7 +130,7 @@ def place(
 
 @responders.command("show")
 def show(person_id: Id, after: After = 0) -> None:
-    """What the person offers, and every consent that was ever given."""
+    """Show what a person offers, and all consents ever given."""
     with reading() as session:
         offering.require_offer_access(session, operator(), person_id)
         found = queries.offer_of(session, person_id)
@@ -176,7 +176,7 @@ def _until(moment: datetime | None) -> str:
 def pause(
     person_id: Id, until: Annotated[str, typer.Argument(help="Until then, such as 2026-12-31T00:00:00+08:00")]
 ) -> None:
-    """Nobody calls the person until then."""
+    """Pause calls to a person until the given time."""
     try:
         moment = datetime.fromisoformat(until)
     except ValueError:
@@ -195,28 +195,28 @@ def pause(
 
 @responders.command("resume")
 def resume(person_id: Id) -> None:
-    """The pause is over."""
+    """Resume calls to a person."""
     _amend(person_id, OfferAmend(paused_until=None))
     say(f"Person {person_id} may be called.")
 
 
 @responders.command("add-consent")
 def agree(person_id: Id, consent: ConsentKind) -> None:
-    """One more consent, of somebody who offers to help."""
+    """Record one more consent of a person who offers to help."""
     _amend(person_id, OfferAmend(consents={consent: current_wording(consent).version}))
     say(f"Person {person_id} agreed to {consent}.")
 
 
 @responders.command("withdraw-consent")
 def withdraw(person_id: Id, consent: ConsentKind) -> None:
-    """The person withdraws a consent; what was kept because of it is deleted."""
+    """Withdraw a consent of a person, and delete the data that depended on it."""
     _amend(person_id, OfferAmend(consents={consent: None}))
     say(f"Person {person_id} no longer agrees to {consent}.")
 
 
 @responders.command("leave")
 def leave(person_id: Id) -> None:
-    """The person leaves: every consent is withdrawn, the places are deleted, nobody calls."""
+    """End a person's offer: withdraw all consents, delete the places, and stop calls."""
     with writing() as session:
         offering.withdraw_offer(session, operator(), person_id, at=clock.now())
     say(f"Person {person_id} is not called any more.")

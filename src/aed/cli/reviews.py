@@ -1,4 +1,4 @@
-"""aed reviews, aed sources."""
+"""Commands: `aed reviews` and `aed sources`, decisions about imported lists."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def show_all(
     after: Annotated[int, typer.Option(min=0, help="Only those with a higher number")] = 0,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
 ) -> None:
-    """What is to be decided, the oldest first."""
+    """List the open reviews, the oldest first."""
     with reading() as session:
         found = queries.reviews(session, is_open=not decided, limit=limit + 1, after_id=after)
         rows = [(each.id, each.kind, _about(each), _in_short(each), each.decision) for each in found[:limit]]
@@ -42,7 +42,7 @@ def show_all(
 
 @reviews.command("show")
 def show(review_id: ReviewId) -> None:
-    """One with its evidence, and what can be answered."""
+    """Show a review with its evidence and the possible decisions."""
     with reading() as session:
         review = queries.review(session, review_id)
         say(f"{review.kind} {review.id}, asked {review.opened_at:%Y-%m-%d %H:%M} UTC: {_about(review)}")
@@ -59,7 +59,7 @@ def decide_one(
     review_id: ReviewId,
     decision: Annotated[Decision, typer.Argument(help="As aed reviews show says")],
 ) -> None:
-    """Answer one: same or different; take or keep; accept or refuse."""
+    """Decide a review: same or different; take or keep; accept or refuse."""
     with writing_much() as session, counting("devices") as progress:
         decide(
             session,
@@ -118,7 +118,7 @@ def _told(value: Any) -> str:
 
 @sources.command("list")
 def show_sources() -> None:
-    """Every source, the one that is believed first on top."""
+    """List the sources, the highest rank first."""
     with reading() as session:
         ranks = queries.ranks(session)
         rows = [
@@ -139,7 +139,7 @@ def set_source(
     title: Annotated[str | None, typer.Option(help="What people call it")] = None,
     country: Annotated[str | None, typer.Option(help="Two letters, such as CN")] = None,
 ) -> None:
-    """Say whom to believe: of two lists that disagree, the one ranked higher."""
+    """Set the rank, title or country of a source. If two lists disagree, the higher rank wins."""
     with writing_much() as session, counting("devices") as progress:
         source = update_source(
             session,

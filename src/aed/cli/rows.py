@@ -1,4 +1,4 @@
-"""What is done in the same way with whatever the register knows by an id."""
+"""Commands that are the same for all rows with an id: amend, withdraw, show and history."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from aed.registry.changes import RecordedRow, changes_of
 
 LARGEST_ID = 2**63 - 1
 SHOWN = 100
-"""So many rows make a page."""
+"""Number of rows on a page."""
 Id = Annotated[int, typer.Argument(help="Its id", min=1, max=LARGEST_ID, show_default=False)]
 RowId = Annotated[int, typer.Argument(help="Its id", min=1, max=LARGEST_ID, show_default=False, metavar="ID")]
 Version = Annotated[
@@ -36,13 +36,13 @@ After = Annotated[int, typer.Option(min=0, max=LARGEST_ID, help="Go on after thi
 
 
 class Row(RecordedRow, Protocol):
-    """A row of the register, which has a version."""
+    """A row of the register with a version."""
 
-    version: Any  # Any: a column, as SQLAlchemy declares it
+    version: Any  # Any: an SQLAlchemy column
 
 
 class Amend[RowT: Row, AmendT: BaseModel](Protocol):
-    """An action that amends a row."""
+    """An action that changes a row."""
 
     def __call__(
         self, session: Session, who: Viewer, row_id: int, change: AmendT, /, *, version: int, at: datetime
@@ -59,22 +59,22 @@ class Withdraw(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Kind[RowT: Row, AmendT: BaseModel]:
-    """A kind of row, and what is done with one."""
+    """A kind of row, and the functions of its commands."""
 
     name: str
     amending: str
-    """What the command `amend` says of itself; so the next."""
+    """Help text of the command `amend`; `withdrawing` is that of `withdraw`."""
     withdrawing: str
     read: Callable[[Session, Viewer, int], RowT]
     shown: Callable[[RowT], BaseModel]
     shape: type[AmendT]
-    """Of an amendment."""
+    """The schema of a change."""
     amend: Amend[RowT, AmendT]
     withdraw: Withdraw
 
 
 def add_commands[RowT: Row, AmendT: BaseModel](group: typer.Typer, kind: Kind[RowT, AmendT]) -> None:
-    """The group has the commands amend, withdraw, show and history."""
+    """Add the commands amend, withdraw, show and history to the group."""
     name = kind.name.capitalize()
 
     @group.command("amend", help=kind.amending, cls=taking(kind.shape))
@@ -105,7 +105,7 @@ def add_commands[RowT: Row, AmendT: BaseModel](group: typer.Typer, kind: Kind[Ro
 
 
 def show_all(shown: BaseModel) -> None:
-    """A field a line."""
+    """Print each field on a line."""
     for name, value in shown.model_dump(mode="json").items():
         if isinstance(value, dict | list):
             value = json.dumps(value, ensure_ascii=False)
@@ -113,7 +113,7 @@ def show_all(shown: BaseModel) -> None:
 
 
 def show_history(session: Session, subject: str, subject_id: int) -> None:
-    """Who changed what and when, newest first."""
+    """Print the changes of a row, newest first: who, what and when."""
     for change in changes_of(session, subject=subject, subject_id=str(subject_id)):
         say(f"{change.at:%Y-%m-%d %H:%M:%SZ}  {change.who}")
         for name, (before, after) in change.fields.items():

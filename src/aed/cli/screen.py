@@ -1,4 +1,4 @@
-"""Tables and sentences for people."""
+"""Print tables and sentences for people."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NARROWEST, WIDEST, UNKNOWN_WIDTH = 60, 120, 100
 
 
 def _console() -> Console:
-    """As wide as the terminal, within reason: lines longer than 120 columns are hard to follow."""
+    """Return a console as wide as the terminal, between 60 and 120 columns for readability."""
     if not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdecimal():
         return Console(width=UNKNOWN_WIDTH)
     wide = Console().width
@@ -33,17 +33,17 @@ errors = Console(stderr=True)
 
 
 def say(text: str = "") -> None:
-    """A line as it is: nothing in it is markup, nothing is broken (a key, JSON) to fit the screen."""
+    """Print a line verbatim: no markup, and no line breaks (in a key, in JSON) to fit the screen."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def paragraph(text: str) -> None:
-    """Print sentences for people, broken to fit the screen."""
+    """Print sentences, wrapped to fit the screen."""
     console.print(text, markup=False, highlight=False)
 
 
 def warn(text: str) -> None:
-    """A line beside the answer, not in it: what reads the answer as JSON does not meet it."""
+    """Print a line to standard error, so that it does not mix with output such as JSON."""
     errors.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -54,7 +54,7 @@ def heading(text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One of a list: figures in columns, then what is said beside them, then lines below that."""
+    """An item of a list: figures in columns, text beside them, and lines below the text."""
 
     figures: Sequence[str]
     said: str
@@ -62,7 +62,7 @@ class Entry:
 
 
 def entries(columns: Sequence[str], found: Sequence[Entry]) -> None:
-    """A list without rules: narrow columns of figures on the left, words with the rest of the width."""
+    """Print a list: narrow columns of figures on the left, text in the remaining width."""
     rows = [columns, *(each.figures for each in found)]
     widths = [max(cell_len(row[column]) for row in rows) for column in range(len(columns))]
     _beside(columns, widths, [], style="dim")
@@ -72,7 +72,7 @@ def entries(columns: Sequence[str], found: Sequence[Entry]) -> None:
 
 
 def _beside(figures: Sequence[str], widths: Sequence[int], words: Sequence[str], *, style: str) -> None:
-    """The figures, right-aligned, and beside them the words, each beginning on a line of its own."""
+    """Print right-aligned figures and, beside them, each of the texts on a line of its own."""
     left = "".join(
         " " * (width - cell_len(figure)) + figure + "  "
         for figure, width in zip(figures, widths, strict=True)
@@ -91,7 +91,7 @@ def _beside(figures: Sequence[str], widths: Sequence[int], words: Sequence[str],
 def table(
     title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()
 ) -> None:
-    """A table; the columns named in `right` hold numbers."""
+    """Print a table; the columns named in `right` hold numbers."""
     shown = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
         shown.add_column(column, justify="right" if column in right else "left", overflow="fold")
@@ -102,7 +102,7 @@ def table(
 
 @contextmanager
 def counting(what: str) -> Iterator[Count]:
-    """Shows how many have been done, where somebody watches."""
+    """Show a progress counter if standard error is a terminal."""
     if not errors.is_terminal:
         yield lambda _done: None
         return
@@ -122,14 +122,14 @@ def counting(what: str) -> Iterator[Count]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    # The answer goes where it always goes, and not through this display to the error output.
+    # Standard output must not be redirected through this display to standard error.
     with Progress(*columns, console=errors, transient=True, redirect_stdout=False) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done: progress.update(task, completed=done)
 
 
 def counted[ThingT](things: Iterable[ThingT], count: Count) -> Iterator[ThingT]:
-    """The things, each counted once it is done with."""
+    """Yield the items, counting each once it has been processed."""
     for done, thing in enumerate(things, start=1):
         yield thing
         count(done)

@@ -1,4 +1,4 @@
-"""aed security: who signed in and who tried, people's sessions, and lost second factors."""
+"""Commands: `aed security`, sign-ins and attempts, sessions, and lost second factors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def events(
     person: Annotated[int | None, typer.Option(min=1, help="Only of this person, by the id")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most")] = 50,
 ) -> None:
-    """The log of security events, the newest first."""
+    """List the log of security events, newest first."""
     with reading() as session:
         found = security_events(session, operator(), limit=limit, kind=kind, person_id=person)
         rows = [
@@ -44,7 +44,7 @@ def events(
 
 @security.command("sessions")
 def sessions(person_id: Person) -> None:
-    """The browsers in which a person is signed in."""
+    """List the browsers in which a person is signed in."""
     with reading() as session:
         people_queries.person(session, operator(), person_id)
         rows = [
@@ -66,7 +66,7 @@ def sign_out(
     person_id: Person,
     only: Annotated[int | None, typer.Option("--session", min=1, help="Only this one, by its id")] = None,
 ) -> None:
-    """End a person's sessions. What they watch ends within seconds."""
+    """End a person's sessions. Their live updates stop within seconds."""
     with writing() as session:
         people_queries.person(session, operator(), person_id)
         if only is not None:
@@ -79,7 +79,7 @@ def sign_out(
 
 @security.command("remove-factors")
 def remove_factors(person_id: Person) -> None:
-    """Remove the second factors of somebody who has lost them. Make sure first who is asking."""
+    """Remove the second factors of a person who has lost them. Verify the person's identity first."""
     with writing() as session:
         removed = second_factors.remove_all_factors(session, operator(), person_id, at=clock.now())
     say(f"{removed} second factors removed; person {person_id} is signed out everywhere.")

@@ -1,4 +1,4 @@
-"""aed serve, aed db."""
+"""Commands: `aed serve` and `aed db`."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=10,
             http=protocol_for(settings),
-            ws="none",  # there is no route for them, and they have no deadlines
+            ws="none",  # there is no WebSocket route, and WebSockets have no deadlines
             limit_concurrency=settings.connections,
         )
 
 
 @db.command()
 def upgrade(revision: Annotated[str, typer.Argument(help="Where to")] = "head") -> None:
-    """Make the schema, or bring it up to date; safe to run again."""
+    """Create or upgrade the database schema; safe to run again."""
     with opened() as database, translate_database_errors():
         bring_up_to_date(database, revision)
         say(f"The database is at schema {revision if revision != 'head' else migrations.head()}.")
@@ -69,14 +69,14 @@ def upgrade(revision: Annotated[str, typer.Argument(help="Where to")] = "head") 
 
 @db.command()
 def downgrade(revision: Annotated[str, typer.Argument(help="Where to; 'base' empties the database")]) -> None:
-    """Go back to an earlier schema. What it does not hold is lost."""
+    """Downgrade the database schema. Data that it cannot hold is lost."""
     with opened() as database, translate_database_errors():
         migrations.downgrade(database, revision)
         say(f"The database is at schema {revision}.")
 
 
 def make_embedded_schema(database: Database) -> None:
-    """Make the schema of a SQLite database that has none. One that has an older schema stays as it is."""
+    """Create the schema of an empty SQLite database; an older schema is left unchanged."""
     if database.engine.dialect.name != "sqlite":
         return
     with translate_database_errors():
@@ -88,7 +88,7 @@ def make_embedded_schema(database: Database) -> None:
 
 
 def bring_up_to_date(database: Database, revision: str = "head") -> None:
-    """The schema, and the holiday calendar that ships with the program."""
+    """Upgrade the schema, and load the holiday calendar that ships with the program."""
     migrations.upgrade(database, revision)
     if revision == "head":
         with transaction(database) as session:

@@ -1,4 +1,5 @@
-"""aed simulate: what a way of choosing whom to ask is worth, over thousands of incidents on a real map."""
+"""Command: `aed simulate`, which compares ways to choose whom to alert, over thousands of simulated
+incidents."""
 
 from __future__ import annotations
 
@@ -76,9 +77,9 @@ def simulate(
 ) -> None:
     """Compare ways to alert responders, on invented incidents.
 
-    Every way gets the same incidents. No database is read.
+    Every way gets the same incidents. No database is used.
 
-    Estimated survival compares them, and is no prognosis.
+    The estimated survival serves to compare them, and is not a prognosis.
     """
     if to is not None and equal_alerts:
         raise InvalidInput(
@@ -143,7 +144,7 @@ def _show(found: Simulated) -> None:
 
 
 def _show_matched(found: Simulated) -> None:
-    """The rules, and beside each number the plan at the level of ambition that asks at most as many."""
+    """Print the rules, each beside the most ambitious plan that alerts at most as many people."""
     _show_world(found)
     for group in matched(found):
         names = [*group.rules, *((group.plan,) if group.plan is not None else ())]

@@ -1,4 +1,4 @@
-"""aed incidents report, outcome; aed statistics: what is told, reported and counted after a call."""
+"""Commands: `aed incidents report`, `aed incidents outcome` and `aed statistics`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LONGEST_MS: Final = 600_000
 
 
 def add_commands(group: typer.Typer) -> None:
-    """`aed incidents` has these commands too."""
+    """Add these commands to `aed incidents`."""
     group.command("report")(report)
     group.command("outcome", cls=taking(PatientOutcomeIn))(outcome)
 
@@ -42,7 +42,7 @@ def report(
     incident_id: _Incident,
     out: Annotated[Path, typer.Option("--out", help="The PDF's file")],
 ) -> None:
-    """The after-action report as PDF: what was planned, who was asked and came, what came of it."""
+    """Write the after-action report as PDF: what was planned, who was alerted and came, and the outcome."""
     with reading() as session:
         content = report_pdf(after_action(session, operator(), incident_id))
     write_whole(out, content)
@@ -55,10 +55,11 @@ def outcome(
         list[str] | None, typer.Argument(help="The fields, listed below", metavar="NAME=VALUE…")
     ] = None,
 ) -> None:
-    """Show what became of the patient; with NAME=VALUE, record it.
+    """Show the outcome of the patient; with NAME=VALUE, record it.
 
-    Fields that are not given stay as they are. Give `unknown`, or null for a number or a moment, for what is
-    not known."""
+    Fields that are not given stay as they are. For a value that is not known, give `unknown`, or null for a
+    number or a moment.
+    """
     if given:
         told = fields_in(PatientOutcomeIn, given)
         with writing() as session:
@@ -115,7 +116,7 @@ def _clock(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}"
 
 
-# --- a year ---------------------------------------------------------------------------------------------
+# --- Yearly statistics ----------------------------------------------------------------------------------
 
 
 def statistics(
@@ -132,7 +133,7 @@ def statistics(
 ) -> None:
     """Summarise a year of incidents (Utstein 2014).
 
-    The Utstein update of 2024 is not followed yet.
+    The Utstein update of 2024 is not yet supported.
     """
     if cases and (out is None or to_pass_on):
         raise InvalidInput(
@@ -160,7 +161,7 @@ def _form_of(to: Path) -> TableFormat:
 
 
 def _show_year(shown: StatisticsOut) -> None:
-    """The tables; of items the values that somebody has."""
+    """Print the tables, leaving out values that do not occur."""
     for _, words, value in about_year(shown):
         say(f"{_both(words)}: {value or '-'}")
     for sheet in sheets_of(shown):

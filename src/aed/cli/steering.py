@@ -1,4 +1,7 @@
-"""aed incidents hold, resume, more, radius, patient, hazard, exclude, include, place, split."""
+"""Commands that steer an incident: `aed incidents hold` and others.
+
+They are hold, resume, more, radius, patient, hazard, exclude, include, excluded, place and split.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""aed template."""
+"""Commands: `aed template`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ templates = typer.Typer(no_args_is_help=True)
 
 @templates.callback()
 def _group() -> None:
-    """So that `devices` is a word of its own: Typer leaves out the name of an only command."""
+    """Keep `devices` as a subcommand: Typer omits the name of a single command."""
 
 
 @templates.command("devices")
 def devices(
     to: Annotated[Path, typer.Option("--to", "-o", help="A new file: .csv, or .xlsx for a spreadsheet")],
 ) -> None:
-    """An empty list of devices, each column explained; filled in, aed import devices takes it."""
+    """Write an empty list of devices with explained columns, to fill in for `aed import devices`."""
     ending = to.suffix.lower().removeprefix(".")
     if ending not in TemplateFormat:
         endings = " or ".join(f".{each}" for each in TemplateFormat)

@@ -1,4 +1,4 @@
-"""aed tokens."""
+"""Commands: `aed tokens`, the API tokens."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ def create(
     ] = None,
     no_expiry: Annotated[bool, typer.Option("--no-expiry", help="Valid until it is revoked")] = False,
 ) -> None:
-    """Make a token. Its key is printed once and stored nowhere. It expires, unless --no-expiry is given."""
+    """Create a token.
+
+    Prints its key, which is not stored and cannot be shown again. The token expires, unless --no-expiry is
+    given.
+    """
     if not name.strip() or len(name) > 100 or not name.isprintable():
         raise InvalidInput(
             either(
@@ -65,7 +69,7 @@ def create(
 
 @tokens.command("list")
 def show_all() -> None:
-    """Who has one. Keys are not shown: they are not known."""
+    """List the tokens, without their keys, which are not stored."""
     with reading() as session:
         rows = [
             (
@@ -85,7 +89,7 @@ def show_all() -> None:
 
 @tokens.command("revoke")
 def revoke(name: Annotated[str, typer.Argument(help="Its name")]) -> None:
-    """From now on it opens nothing."""
+    """Revoke a token at once."""
     with writing() as session:
         revoke_token(session, name=name, at=clock.now(), who=operator().name)
     say(f"{name} is revoked.")

@@ -1,6 +1,6 @@
-"""aed courses, sessions, enrol, enrolments: a year of training by hand.
+"""Commands: `aed courses`, `aed sessions`, `aed enrol` and `aed enrolments`.
 
-Fields are given as NAME=VALUE, by the names that the API uses; a trainer is trainer_name=… trainer_phone=….
+Fields are given as NAME=VALUE, with the names of the API; a trainer is trainer_name=… trainer_phone=….
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from aed.training.sessions.schemas import SessionAmend, SessionIn, SessionOut
 
 SHOWN = 100
 
-# --- courses --------------------------------------------------------------------------------------------
+# --- Courses --------------------------------------------------------------------------------------------
 
 courses = typer.Typer(no_args_is_help=True)
 
@@ -48,7 +48,7 @@ Needs = Annotated[
 
 @courses.command("add", cls=taking(CourseIn))
 def add_course(given: Fields, needs: Needs = None) -> None:
-    """Offer a course."""
+    """Add a course."""
     with writing() as session:
         new = fields_in(CourseIn, given).model_copy(update={"prerequisites": needs or []})
         course = course_actions.create_course(session, operator(), new, at=clock.now())
@@ -62,7 +62,7 @@ def amend_course(
     needs: Needs = None,
     version: Version = None,
 ) -> None:
-    """Amend what is given; --needs replaces what the course needs."""
+    """Change the given fields of a course; --needs replaces its requirements."""
     with writing() as session:
         change = fields_in(CourseAmend, given or [])
         if needs is not None:
@@ -76,7 +76,7 @@ def amend_course(
 
 @courses.command("withdraw")
 def withdraw_course(course_id: Id, version: Version = None) -> None:
-    """No new sessions of it; what was awarded stays valid."""
+    """Withdraw a course: no new sessions; awarded certificates stay valid."""
     with writing() as session:
         present = course_queries.course(session, course_id).version
         course_actions.withdraw_course(
@@ -87,7 +87,7 @@ def withdraw_course(course_id: Id, version: Version = None) -> None:
 
 @courses.command("show")
 def show_course(course_id: Id) -> None:
-    """All of one course."""
+    """Show a course."""
     with reading() as session:
         course = course_queries.course(session, course_id)
         show_all(CourseOut.of(course, course_queries.prerequisite_codes(session, course.id)))
@@ -95,14 +95,14 @@ def show_course(course_id: Id) -> None:
 
 @courses.command("history")
 def course_history(course_id: Id) -> None:
-    """Who changed what and when, newest first."""
+    """List the changes of a course, newest first: who, what and when."""
     with reading() as session:
         show_history(session, "courses", course_queries.course(session, course_id).id)
 
 
 @courses.command("list")
 def list_courses() -> None:
-    """The courses."""
+    """List the courses."""
     with reading() as session:
         found = course_queries.courses(session, limit=1000)
         needed = course_queries.prerequisites(session, [each.id for each in found])
@@ -129,14 +129,14 @@ def list_courses() -> None:
     )
 
 
-# --- sessions -------------------------------------------------------------------------------------------
+# --- Sessions -------------------------------------------------------------------------------------------
 
 sessions = typer.Typer(no_args_is_help=True)
 
 
 @sessions.command("add", cls=taking(SessionIn))
 def add_session(given: Fields) -> None:
-    """Plan a session."""
+    """Schedule a session."""
     with writing() as session:
         training = session_actions.create_session(
             session, operator(), fields_in(SessionIn, given), at=clock.now()
@@ -146,7 +146,7 @@ def add_session(given: Fields) -> None:
 
 @sessions.command("amend", cls=taking(SessionAmend))
 def amend_session(session_id: Id, given: Fields, version: Version = None) -> None:
-    """Amend what is given. More places are offered at once to those who wait."""
+    """Change the given fields of a session. Additional places are offered to the waiting list at once."""
     with writing() as session:
         change = fields_in(SessionAmend, given)
         present = session_queries.training_session(session, operator(), session_id).version
@@ -162,7 +162,7 @@ def cancel_session(
     why: Annotated[str, typer.Option(help="What those who enrolled are told")],
     version: Version = None,
 ) -> None:
-    """Cancel a session; everybody's enrolment ends with it."""
+    """Cancel a session and all its enrolments."""
     with writing() as session:
         present = session_queries.training_session(session, operator(), session_id).version
         session_actions.cancel_session(
@@ -173,7 +173,7 @@ def cancel_session(
 
 @sessions.command("show")
 def show_session(session_id: Id) -> None:
-    """All of one session."""
+    """Show a session."""
     with reading() as session:
         training = session_queries.training_session(session, operator(), session_id)
         places = session_queries.places_of(session, training.id)
@@ -182,7 +182,7 @@ def show_session(session_id: Id) -> None:
 
 @sessions.command("history")
 def session_history(session_id: Id) -> None:
-    """Who changed what and when, newest first."""
+    """List the changes of a session, newest first: who, what and when."""
     with reading() as session:
         found = session_queries.training_session(session, operator(), session_id)
         show_history(session, "training_sessions", found.id)
@@ -194,7 +194,7 @@ def list_sessions(
     estate: Annotated[int | None, typer.Option(help="Of this estate, by its id")] = None,
     course: Annotated[str | None, typer.Option(help="Of this course, by its code")] = None,
 ) -> None:
-    """The sessions, the next one first, a hundred at most; a * is beside those below their minimum."""
+    """List the sessions, the next one first, at most a hundred; * marks those below their minimum."""
     with reading() as session:
         found = session_queries.training_sessions(
             session,
@@ -236,7 +236,7 @@ def roster(
     session_id: Id,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="A .xlsx or .csv to fill in")] = None,
 ) -> None:
-    """The people of a session, on the screen or as a sheet to take along."""
+    """Show the people of a session, or write them to a sheet to print or fill in."""
     with reading() as session:
         if out is not None:
             count = export_roster(session, operator(), session_id, out)
@@ -251,7 +251,7 @@ def sheet(
     session_id: Id,
     out: Annotated[Path, typer.Option("-o", "--out", help="The PDF to write")],
 ) -> None:
-    """The list of a session to sign by hand, as a PDF in Chinese and English."""
+    """Write the sign-in sheet of a session as a PDF in Chinese and English."""
     with reading() as session:
         training = session_queries.training_session(session, operator(), session_id)
         people = rosters.roster(session, operator(), training.id)
@@ -267,7 +267,7 @@ def take_results(
         Path | None, typer.Option(help="Write the sheet back here, with what is wrong beside each row")
     ] = None,
 ) -> None:
-    """Take attendance and results from a roster. What is right is taken, whatever else is wrong."""
+    """Import attendance and results from a roster. Valid rows are imported even if others are not."""
     with writing_much() as session, counting("rows") as progress:
         report = import_roster(session, operator(), session_id, file, at=clock.now(), progress=progress)
     if marked is not None and report.first is not None:
@@ -282,17 +282,17 @@ def take_results(
 
 
 def _when(training: TrainingSession) -> str:
-    """In the time of the place."""
+    """Return the time of a session in its own time zone."""
     zone = ZoneInfo(training.time_zone)
     begins, ends = training.starts_at.astimezone(zone), training.ends_at.astimezone(zone)
     return f"{begins:%Y-%m-%d %H:%M}–{ends:%H:%M}"
 
 
-# --- enrolments -----------------------------------------------------------------------------------------
+# --- Enrolments -----------------------------------------------------------------------------------------
 
 enrolments = typer.Typer(no_args_is_help=True)
 enrolling_group = typer.Typer(add_completion=False)
-"""Holds `aed enrol` alone."""
+"""The Typer app of the single command `aed enrol`."""
 
 
 @enrolling_group.command("enrol", cls=taking(EnrolmentIn))
@@ -310,21 +310,21 @@ def enrol(session_id: Id, given: Fields) -> None:
 
 @enrolments.command("show")
 def show_enrolment(enrolment_id: Id) -> None:
-    """All of one enrolment."""
+    """Show an enrolment."""
     with reading() as session:
         show_all(EnrolmentOut.of(rosters.roster_row(session, operator(), enrolment_id)))
 
 
 @enrolments.command("history")
 def enrolment_history(enrolment_id: Id) -> None:
-    """Who changed what and when, newest first."""
+    """List the changes of an enrolment, newest first: who, what and when."""
     with reading() as session:
         show_history(session, "enrolments", rosters.roster_row(session, operator(), enrolment_id).id)
 
 
 @enrolments.command("accept")
 def accept(enrolment_id: Id) -> None:
-    """Take the place that is offered."""
+    """Accept the place that is offered."""
     with writing() as session:
         version = rosters.enrolment(session, operator(), enrolment_id).version
         enrolling.accept(session, operator(), enrolment_id, version=version, at=clock.now())
@@ -333,7 +333,7 @@ def accept(enrolment_id: Id) -> None:
 
 @enrolments.command("withdraw")
 def withdraw(enrolment_id: Id) -> None:
-    """Give up the place, which is offered to the next."""
+    """Withdraw an enrolment; its place is offered to the next person."""
     with writing() as session:
         version = rosters.enrolment(session, operator(), enrolment_id).version
         enrolling.withdraw(session, operator(), enrolment_id, version=version, at=clock.now())
@@ -344,7 +344,7 @@ def withdraw(enrolment_id: Id) -> None:
 def move(
     enrolment_id: Id, to: Annotated[int, typer.Option(help="The other session, by its id", min=1)]
 ) -> None:
-    """Move to another session."""
+    """Move an enrolment to another session."""
     with writing() as session:
         version = rosters.enrolment(session, operator(), enrolment_id).version
         arrived = enrolling.move(
@@ -355,7 +355,7 @@ def move(
 
 @enrolments.command("expire")
 def expire() -> None:
-    """Offers that were not taken in time go to the next; the timetable does so each minute."""
+    """Pass offers that were not accepted in time to the next person, as is done every minute on schedule."""
     with writing_much() as session:
         say(f"{enrolling.expire_offers(session, clock.now())} offers ended.")
 

@@ -1,4 +1,4 @@
-"""aed trust, retrievals, labels: trust in the register, fetched devices, labels for cabinets."""
+"""Commands: `aed trust`, `aed retrievals` and `aed labels`."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ from aed.upkeep.retrievals.rules import OUTCOME_WORDS
 from aed.upkeep.retrievals.schemas import ClosedAsIn, RetrievalIn
 from aed.upkeep.rules import Fact, RetrievalOutcome
 
-# --- trust ----------------------------------------------------------------------------------------------
+# --- Trust ----------------------------------------------------------------------------------------------
 
 trust = typer.Typer(no_args_is_help=True)
 
 
 @trust.command("show")
 def show_trust(device_id: Id) -> None:
-    """Position, hours and readiness of a device: when confirmed, by whom, and the confidence left."""
+    """Show position, hours and readiness of a device: when and by whom confirmed, and the remaining
+    confidence."""
     settings = load_settings()
     with reading() as session:
         device = device_queries.device(session, operator(), device_id)
@@ -63,7 +64,7 @@ def confirm(
     no: Annotated[bool, typer.Option("--no", help="It is not so: whoever keeps it is told")] = False,
     note: Annotated[str | None, typer.Option(help="What was seen")] = None,
 ) -> None:
-    """The device is where the register says, or can be had as it says."""
+    """Confirm that a device is where the register says, or is accessible as it says."""
     if fact is Fact.READINESS:
         raise InvalidInput(
             either(
@@ -81,13 +82,13 @@ def confirm(
 def draw_curve(
     to: Annotated[Path, typer.Option("--to", help="The picture: an .svg")],
 ) -> None:
-    """Draws how confidence fades with the settings as they are."""
+    """Draw how confidence decreases over time with the current settings."""
     settings = load_settings()
     to.write_text(trust_curve(settings.trust, settings.arrival), encoding="utf-8")
     say(f"The curves are in {to}.")
 
 
-# --- retrievals ------------------------------------------------------------------------------------------
+# --- Retrievals ------------------------------------------------------------------------------------------
 
 retrievals = typer.Typer(no_args_is_help=True)
 
@@ -99,7 +100,7 @@ def add_retrieval(
     reference: Annotated[str | None, typer.Option(help="The centre's own number")] = None,
     key: Annotated[str | None, typer.Option(help="The same key twice is the same retrieval")] = None,
 ) -> None:
-    """Somebody was sent for a device: it is asked after."""
+    """Record that a person was sent for a device, so that its return is followed up."""
     try:
         made_up = uuid.UUID(key) if key is not None else uuid.uuid4()
     except ValueError:
@@ -121,7 +122,7 @@ def close_retrieval(
     outcome: Annotated[RetrievalOutcome, typer.Argument(help="What became of it")],
     note: Annotated[str | None, typer.Option(help="What was said")] = None,
 ) -> None:
-    """returned, used, not_returned, not_fetched or not_needed."""
+    """Record the outcome of a retrieval: returned, used, not_returned, not_fetched or not_needed."""
     if outcome in (RetrievalOutcome.CHECKED, RetrievalOutcome.SILENT):
         raise InvalidInput(f"'{outcome}' is found, not said: tell of a check instead.", field="outcome")
     given = ClosedAsIn(outcome=outcome, note=note)
@@ -139,7 +140,7 @@ def list_retrievals(
     closed: Annotated[bool, typer.Option("--all", help="Those that are closed too")] = False,
     after: After = 0,
 ) -> None:
-    """Of which devices nobody has said what became of them."""
+    """List the retrievals whose outcome is not yet known."""
     with reading() as session:
         found = retrieval_queries.retrievals(
             session,
@@ -169,7 +170,7 @@ def list_retrievals(
         say(f"More follow: --after {found[SHOWN - 1].id}.")
 
 
-# --- labels ---------------------------------------------------------------------------------------------
+# --- Labels ---------------------------------------------------------------------------------------------
 
 
 def labels(

@@ -1,4 +1,4 @@
-"""aed checks, quarantines, reports, due, replacements, labels: looking after devices by hand."""
+"""Commands: `aed checks`, `quarantines`, `reports`, `due` and `replacements`, the maintenance of devices."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ OfEstate = Annotated[int | None, typer.Option("--estate", min=1, help="Only of t
 OfRegion = Annotated[str | None, typer.Option("--region", help="Only in it and the regions below it")]
 OfKeeper = Annotated[int | None, typer.Option("--keeper", min=1, help="Only what this person keeps")]
 
-# --- checks ---------------------------------------------------------------------------------------------
+# --- Checks ---------------------------------------------------------------------------------------------
 
 checks = typer.Typer(no_args_is_help=True)
 
 
 @checks.command("form")
 def show_form(device_id: Id, kind: CheckKind = CheckKind.CHECK) -> None:
-    """What a check of the device asks today."""
+    """Show the questions that a check of the device asks today."""
     with reading() as session:
         device = device_queries.device(session, operator(), device_id)
         standing = [each.reason for each in fault_queries.active_quarantines(session, device.id)]
@@ -79,7 +79,7 @@ def add_check(
         typer.Option("--photo", exists=True, dir_okay=False, help="JPEG, PNG or WebP; repeated"),
     ] = None,
 ) -> None:
-    """Record a check of a device. The same key twice is the same check."""
+    """Record a check of a device. A repeated key records nothing new."""
     with writing() as session:
         bare = given or []
         if not any(word.startswith("key=") for word in bare):
@@ -118,7 +118,7 @@ def _replaced(word: str) -> dict[str, str]:
 
 @checks.command("list")
 def list_checks(device_id: Id) -> None:
-    """The checks of a device, the last to arrive first."""
+    """List the checks of a device, the most recently recorded first."""
     with reading() as session:
         found = check_queries.checks(session, operator(), device_id, limit=SHOWN)
         rows = [
@@ -140,7 +140,7 @@ def list_checks(device_id: Id) -> None:
     table(None, ["id", "answered", "kind", "by", "", "wrong", "replaced", "note"], rows, right=["id"])
 
 
-# --- quarantines ----------------------------------------------------------------------------------------
+# --- Quarantines ----------------------------------------------------------------------------------------
 
 quarantines = typer.Typer(no_args_is_help=True)
 
@@ -153,7 +153,7 @@ def list_quarantines(
     lifted: Annotated[bool, typer.Option("--all", help="Those that are over too")] = False,
     after: After = 0,
 ) -> None:
-    """What stands; a check that answers the reason ends it."""
+    """List the active quarantines; a check that answers the reason lifts one."""
     with reading() as session:
         whose = DeviceFilter(device_id=device, estate_id=estate, region=region)
         found = fault_queries.quarantines(
@@ -177,7 +177,7 @@ def list_quarantines(
         say(f"More follow: --after {found[SHOWN - 1].id}.")
 
 
-# --- reports --------------------------------------------------------------------------------------------
+# --- Reports --------------------------------------------------------------------------------------------
 
 reports = typer.Typer(no_args_is_help=True)
 
@@ -189,7 +189,7 @@ def list_reports(
     closed: Annotated[bool, typer.Option("--all", help="Those that are closed too")] = False,
     after: After = 0,
 ) -> None:
-    """What was reported and nobody has looked at yet."""
+    """List the fault reports that nobody has reviewed yet."""
     with reading() as session:
         found = fault_queries.reports(
             session,
@@ -222,13 +222,13 @@ def list_reports(
 
 @reports.command("confirm")
 def confirm_report(report_id: Id) -> None:
-    """It is so: what follows from it holds."""
+    """Confirm a fault report, with all its consequences."""
     _close(report_id, FaultReportState.CONFIRMED)
 
 
 @reports.command("dismiss")
 def dismiss_report(report_id: Id) -> None:
-    """It is not so."""
+    """Dismiss a fault report as wrong."""
     _close(report_id, FaultReportState.DISMISSED)
 
 
@@ -241,7 +241,7 @@ def _close(report_id: int, state: FaultReportState) -> None:
     show_readiness(device_id)
 
 
-# --- due ------------------------------------------------------------------------------------------------
+# --- Due ------------------------------------------------------------------------------------------------
 
 
 def due(
@@ -298,7 +298,7 @@ def replacements(
 ) -> None:
     """List the pads and batteries to order, by month and model.
 
-    What expires in the year ahead, unless --months says otherwise.
+    Covers what expires in the coming year, unless --months is given.
     """
     today = clock.now().date()
     with reading() as session:
@@ -326,7 +326,7 @@ def replacements(
 
 
 def _write(path: Path, ways: Mapping[str, Callable[[], bytes]]) -> None:
-    """Raises InvalidInput for a file of another kind."""
+    """Write a file in the format of its suffix. Raises InvalidInput for an unknown one."""
     way = ways.get(path.suffix.lower())
     if way is None:
         raise InvalidInput(
