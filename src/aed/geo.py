@@ -1,22 +1,22 @@
 """Positions, datums and distances.
 
-Positions are WGS-84 everywhere inside the program. Chinese maps use two others, and a point read in the wrong
-one lies in the next street or the next district (in Hangzhou GCJ-02 is 517 m off, BD-09 1,152 m):
+Positions inside the program are always WGS-84. Chinese maps use two other datums. A point in the wrong datum
+is in another street or district (in Hangzhou GCJ-02 is off by 517 m, BD-09 by 1,152 m):
 
 - GCJ-02 (AMap, Tencent, and the street maps of mainland China by Apple and Google) shifts a point by 20 to
-  700 m. Here it does so in mainland China alone: inside a polygon of its land and 35 km of its sea
-  (`mainland_china.json`), not the usual box, which holds Taiwan, Hong Kong and Korea. Elsewhere a GCJ-02 pair
-  is the WGS-84 pair.
-- BD-09 (Baidu) shifts a GCJ-02 pair by 770 to 980 m more. Baidu says that it uses it in China with Hong
-  Kong, Macau and Taiwan, and plain WGS-84 abroad. So BD-09 is undone there, with the GCJ-02 beneath it, and
-  abroad a BD-09 pair is the WGS-84 pair.
+  700 m. This module applies it in mainland China only: inside a polygon of its land and 35 km of sea
+  (`mainland_china.json`), not the usual bounding box, which contains Taiwan, Hong Kong and Korea. Elsewhere
+  GCJ-02 equals WGS-84.
+- BD-09 (Baidu) shifts GCJ-02 by another 770 to 980 m. According to Baidu it applies in China including Hong
+  Kong, Macau and Taiwan, and WGS-84 is used abroad. So BD-09 and the underlying GCJ-02 are inverted there,
+  and elsewhere BD-09 equals WGS-84.
 
-Both are undone exactly, by iteration. One thing no arithmetic can undo: along the edge of such an area a pair
-may mean two places, one inside that is shifted out across the edge and one that stands there unshifted, up to
-700 m (BD-09: 1.5 km) apart; and on the other side of the country, inside the edge, some pairs mean none. The
-answer then is the place whose shift gives the pair: whoever says GCJ-02 or BD-09 took it from a Chinese map.
-Farther from the edge than that nothing is ambiguous. The edge is within 100 m along the land borders of Hong
-Kong and Macau, half-way at sea off Kinmen and Matsu, and good to 1-4 km along the other land borders.
+Both are inverted exactly, by iteration. Near the edge of such an area a pair can be ambiguous: it may be a
+place inside that is shifted across the edge, or an unshifted place outside, up to 700 m (BD-09: 1.5 km)
+apart. At the opposite edge some pairs correspond to no place. In these cases the result is the place whose
+shift gives the pair, since GCJ-02 and BD-09 pairs come from Chinese maps. Farther from the edge all pairs are
+unambiguous. The edge is accurate to 100 m along the land borders of Hong Kong and Macau, half-way at sea off
+Kinmen and Matsu, and accurate to 1-4 km along the other land borders.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 class Datum(StrEnum):
-    """Which datum a pair of coordinates was given in."""
+    """The datum of a pair of coordinates."""
 
     WGS84 = "wgs84"
     GCJ02 = "gcj02"
@@ -60,15 +60,14 @@ class Position:
     lon: float
 
 
-# --- From and to other datums ---
+# --- Conversion from and to other datums ---
 
 
 def position_from(lat: float, lon: float, datum: Datum = Datum.WGS84, *, field: str = "lat") -> Position:
-    """The position that a pair of degrees in `datum` means.
+    """Convert a pair of degrees in `datum` to a position.
 
-    `field` is what the latitude is called where it came from (`lat`, `latitude`, `from.lat`); the longitude's
-    name follows from it. Raises InvalidInput, naming the one that is wrong, for what is no number or out of
-    range.
+    `field` is the name of the latitude's input field (`lat`, `latitude`, `from.lat`), from which the
+    longitude's is derived. Raises InvalidInput with the field that is not a number or out of range.
     """
     if not (-90.0 <= lat <= 90.0 and -180.0 <= lon <= 180.0):  # NaN fails both
         raise _not_degrees(lat, lon, field=field)
@@ -78,7 +77,7 @@ def position_from(lat: float, lon: float, datum: Datum = Datum.WGS84, *, field: 
 
 
 def to_wgs84(lat: float, lon: float, datum: Datum) -> Position:
-    """The position of a pair that is known to be in range; right to 1e-8 m where the pair is unambiguous."""
+    """Convert a pair that is in range to a position; exact to 1e-8 m if the pair is unambiguous."""
     if datum is Datum.WGS84 or not _near_china(lat, lon):
         return Position(lat, lon)
     if datum is Datum.GCJ02:
@@ -93,7 +92,7 @@ def to_wgs84(lat: float, lon: float, datum: Datum) -> Position:
 
 
 def from_wgs84(position: Position, datum: Datum) -> tuple[float, float]:
-    """Latitude and longitude of `position` in `datum`."""
+    """Return the latitude and longitude of `position` in `datum`."""
     lat, lon = position.lat, position.lon
     if datum is Datum.GCJ02 and _in_mainland(lat, lon):
         return _to_gcj02(lat, lon)
@@ -103,12 +102,12 @@ def from_wgs84(position: Position, datum: Datum) -> tuple[float, float]:
 
 
 def in_mainland_china(position: Position) -> bool:
-    """Whether GCJ-02 shifts coordinates at `position`. It says nothing about whose land it is."""
+    """Return whether GCJ-02 shifts coordinates at `position`. This is not a statement about territory."""
     return _in_mainland(position.lat, position.lon)
 
 
 def _not_degrees(lat: float, lon: float, *, field: str) -> InvalidInput:
-    """Why the pair cannot be meant, said about the one that is wrong."""
+    """Return the error for a pair that is not valid, with the field that is wrong."""
     lon_field = field.removesuffix("lat") + "lon" if field.endswith("lat") else "lon"
     if field.endswith("latitude"):
         lon_field = field.removesuffix("latitude") + "longitude"
@@ -127,21 +126,21 @@ def _not_degrees(lat: float, lon: float, *, field: str) -> InvalidInput:
     return InvalidInput(f"Longitude is {lon:g}, but must be from -180 to 180 degrees.", field=lon_field)
 
 
-# The formula and constants that public converters share (on Krasovsky's spheroid of 1940): its makers never
-# published one. tests/test_geo.py checks it against 1,340 results of those converters.
+# The official formula is unpublished. This is the one that public converters share (on Krasovsky's spheroid
+# of 1940); tests/test_geo.py compares it with 1,340 of their results.
 _KRASOVSKY_METRES: Final = 6378245.0
 _KRASOVSKY_ECCENTRICITY_SQUARED: Final = 0.00669342162296594323
 _DEGREES: Final = 180.0 / math.pi
 
 _EXACT_DEGREES: Final = 1e-13
-"""1e-8 m: where an iteration stops. A double holds 120 degrees to 1.4e-14."""
+"""Tolerance of the iteration, 1e-8 m. A double represents 120 degrees to 1.4e-14."""
 
 _ROUNDS_AT_MOST: Final = 12
-"""Each inverse takes at most 6: a round leaves about 1 % of the error, and the last one only confirms."""
+"""Limit on iterations. Each inverse needs at most 6, since a round leaves about 1 % of the error."""
 
 
 def _to_gcj02(lat: float, lon: float) -> tuple[float, float]:
-    """The pair shifted by GCJ-02's formula, wherever it lies."""
+    """Shift a pair by the GCJ-02 formula, without checking where it is."""
     sin, pi = math.sin, math.pi
     x, y = lon - 105.0, lat - 35.0
     root, px, py = math.sqrt(abs(x)), pi * x, pi * y
@@ -172,7 +171,7 @@ def _to_gcj02(lat: float, lon: float) -> tuple[float, float]:
 
 
 def _from_gcj02(lat: float, lon: float) -> tuple[float, float]:
-    """The pair that `_to_gcj02` takes to this one."""
+    """Invert `_to_gcj02`."""
     guess_lat, guess_lon = lat, lon
     for _ in range(_ROUNDS_AT_MOST):
         there_lat, there_lon = _to_gcj02(guess_lat, guess_lon)
@@ -190,14 +189,14 @@ _BD09_LON: Final = 0.0065
 
 
 def _to_bd09(lat: float, lon: float) -> tuple[float, float]:
-    """A GCJ-02 pair shifted by Baidu's formula: a ripple in polar coordinates, then a constant."""
+    """Shift a GCJ-02 pair by Baidu's formula: sines in polar coordinates, then a constant offset."""
     radius = math.hypot(lon, lat) + 0.00002 * math.sin(lat * _BD09_WAVES)
     angle = math.atan2(lat, lon) + 0.000003 * math.cos(lon * _BD09_WAVES)
     return radius * math.sin(angle) + _BD09_LAT, radius * math.cos(angle) + _BD09_LON
 
 
 def _from_bd09(lat: float, lon: float) -> tuple[float, float]:
-    """The GCJ-02 pair that `_to_bd09` takes to this one; the inverse formula in use is 1-3 m off."""
+    """Invert `_to_bd09` exactly; the inverse formula that is commonly used is 1-3 m off."""
     guess_lat, guess_lon = lat - _BD09_LAT, lon - _BD09_LON
     for _ in range(_ROUNDS_AT_MOST):
         there_lat, there_lon = _to_bd09(guess_lat, guess_lon)
@@ -210,14 +209,14 @@ def _from_bd09(lat: float, lon: float) -> tuple[float, float]:
 
 
 def _near_china(lat: float, lon: float) -> bool:
-    """Whether it is worth asking at all: far away the formula's polynomials run wild."""
+    """Return whether a pair is near China; far away the formula's polynomials diverge."""
     return 10.0 <= lat <= 60.0 and 70.0 <= lon <= 140.0
 
 
 def _where_baidu_shifts(lat: float, lon: float) -> bool:
-    """Whether Baidu uses BD-09 there: mainland China, Hong Kong with Macau, Taiwan with its islands.
+    """Return whether Baidu uses BD-09 at a pair: in mainland China, Hong Kong, Macau and Taiwan.
 
-    The latter as two boxes, whose edges lie at sea or in the mainland.
+    The last three are two boxes, whose edges are at sea or in the mainland.
     """
     return (
         (22.05 <= lat <= 22.6 and 113.52 <= lon <= 114.51)
@@ -226,14 +225,14 @@ def _where_baidu_shifts(lat: float, lon: float) -> bool:
     )
 
 
-# --- The land polygon ---
+# --- Polygon of mainland China ---
 
 _INSIDE: Final = 1
 _BORDER: Final = 2
 _CLIP_MARGIN_DEGREES: Final = 1e-6
 
 _Edge = tuple[float, float, float, float]
-"""lon, lat of one end and of the other."""
+"""Longitude and latitude of both ends."""
 
 
 class _GridFile(TypedDict):
@@ -246,7 +245,7 @@ class _GridFile(TypedDict):
 
 
 class _MainlandFile(TypedDict):
-    """`mainland_china.json`; geodata/make_mainland_china.py says what is in it."""
+    """The content of `mainland_china.json`, described in geodata/make_mainland_china.py."""
 
     units_per_degree: int
     polygons: list[list[list[int]]]
@@ -255,9 +254,9 @@ class _MainlandFile(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class _Mainland:
-    """The polygon, and one byte for each cell of 0.1 degree: outside, inside or border.
+    """The polygon, and a grid with one byte for each cell of 0.1 degree: outside, inside or border.
 
-    The script that makes the file keeps the two in step.
+    Both are generated by the same script and must match.
     """
 
     area: shapely.MultiPolygon
@@ -271,7 +270,7 @@ class _Mainland:
 
 @functools.cache
 def _mainland() -> _Mainland:
-    """Read on first use, which takes 4 ms."""
+    """Load the polygon and grid on first use, which takes 4 ms."""
     text = resources.files("aed").joinpath("mainland_china.json").read_bytes()
     content: _MainlandFile = json.loads(text)
     units = content["units_per_degree"]
@@ -299,7 +298,7 @@ def _mainland() -> _Mainland:
 
 
 def _in_mainland(lat: float, lon: float) -> bool:
-    """Whether the WGS-84 pair is in the polygon; a pair of no numbers is not."""
+    """Return whether a WGS-84 pair is in the polygon; false if it is not a number."""
     if not _near_china(lat, lon):
         return False
     mainland = _mainland()
@@ -312,7 +311,7 @@ def _in_mainland(lat: float, lon: float) -> bool:
         return kind == _INSIDE
     inside = False
     for lon1, lat1, lon2, lat2 in _edges_in_cell(row, column):
-        # Even-odd rule: does the ray to the east cross this edge?
+        # Even-odd rule: count the edges that a ray to the east crosses.
         if (lat1 > lat) != (lat2 > lat) and lon < lon1 + (lat - lat1) / (lat2 - lat1) * (lon2 - lon1):
             inside = not inside
     return inside
@@ -320,12 +319,12 @@ def _in_mainland(lat: float, lon: float) -> bool:
 
 @functools.cache
 def _edges_in_cell(row: int, column: int) -> tuple[_Edge, ...]:
-    """The outline of the part of the polygon in one border cell, without horizontal edges: up to 33."""
+    """Return the edges (at most 33) of the polygon's part in a border cell, without horizontal ones."""
     mainland = _mainland()
     west = mainland.west + column / mainland.cells_per_degree
     south = mainland.south + row / mainland.cells_per_degree
     size = 1 / mainland.cells_per_degree
-    # A point on the cell's edge may be counted to it by rounding: take a little more.
+    # Rounding may assign a point on the cell's edge to the cell, so add a margin.
     part = shapely.clip_by_rect(
         mainland.area,
         west - _CLIP_MARGIN_DEGREES,
@@ -336,7 +335,7 @@ def _edges_in_cell(row: int, column: int) -> tuple[_Edge, ...]:
     edges: list[_Edge] = []
     for polygon in shapely.get_parts(part):
         if not isinstance(polygon, shapely.Polygon):
-            continue  # where the outline only touches the cell
+            continue  # the outline only touches the cell
         for ring in (polygon.exterior, *polygon.interiors):
             points: list[list[float]] = shapely.get_coordinates(ring).tolist()
             edges.extend(
@@ -352,26 +351,26 @@ def _edges_in_cell(row: int, column: int) -> tuple[_Edge, ...]:
 
 _EQUATOR_METRES: Final = 6378137.0
 _ECCENTRICITY_SQUARED: Final = 0.00669437999014133
-"""Of the WGS-84 spheroid, as pyproj has them."""
+"""Parameters of the WGS-84 spheroid, with the values of pyproj."""
 
 
 @functools.cache
 def _wgs84_spheroid() -> Geod:
-    from pyproj import Geod  # late: commands that measure nothing start without it
+    from pyproj import Geod  # imported late, so that commands without distances start faster
 
     return Geod(ellps="WGS84")
 
 
 def distance_metres(a: Position, b: Position) -> float:
-    """Along the WGS-84 spheroid (Karney's geodesic, right to nanometres)."""
+    """Return the distance along the WGS-84 spheroid (Karney's geodesic, accurate to nanometres)."""
     return float(_wgs84_spheroid().inv(a.lon, a.lat, b.lon, b.lat)[2])
 
 
 def distances_metres(
     here: Position, lats: NDArray[np.float64], lons: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The same from `here` to each of many points."""
-    # All four are written over: so pyproj makes no copies of its own, which takes longer than 20 distances.
+    """Return the distances from `here` to arrays of points along the WGS-84 spheroid."""
+    # Let pyproj overwrite the arrays: its copies would take longer than computing 20 distances.
     from_lon, from_lat, to_lon, to_lat = places = np.empty((4, len(lats)))
     places[0], places[1], places[2], places[3] = here.lon, here.lat, lons, lats
     metres: NDArray[np.float64] = _wgs84_spheroid().inv(
@@ -381,14 +380,17 @@ def distances_metres(
 
 
 def radii_of_curvature[Number: (float, NDArray[np.float64])](cosine: Number) -> tuple[Number, Number]:
-    """Metres: of the meridian and of the prime vertical, at the latitude (or at each) with this cosine."""
+    """Return the radii of curvature, in metres, of the meridian and the prime vertical.
+
+    `cosine` is that of the latitude, or an array of them.
+    """
     shrink = (1.0 - _ECCENTRICITY_SQUARED) + _ECCENTRICITY_SQUARED * cosine * cosine
     prime_vertical = _EQUATOR_METRES / shrink**0.5
     return prime_vertical * (1.0 - _ECCENTRICITY_SQUARED) / shrink, prime_vertical
 
 
 class Placed(Protocol):
-    """Whatever has a place, in degrees of WGS-84."""
+    """An object with a latitude and longitude in WGS-84 degrees."""
 
     @property
     def lat(self) -> float: ...
@@ -400,11 +402,10 @@ _CHORD_UP_TO_METRES: Final = 25_000.0
 
 
 def metres_to_each(here: Position, places: Sequence[Placed]) -> list[float]:
-    """The same to each of a few places, right to a thousandth of a millimetre: no arrays, which are made for
-    many. A tenth of the time in which the nearest devices are found by the straight line.
+    """Return the distances from `here` to a few places, accurate to a micrometre and without arrays.
 
-    The chord through the earth, and how much longer the arc above it is: a 24th of the square of chord over
-    radius, the radius being that of the direction (Euler). Farther away than 25 km by the geodesic.
+    Each is the chord through the earth, corrected for the longer arc: by 1/24 of the square of chord over
+    radius, with the radius of curvature in that direction (Euler). Beyond 25 km the geodesic is used.
     """
     sin, cos, sqrt, degree = math.sin, math.cos, math.sqrt, math.pi / 180.0
     lat0, lon0 = here.lat * degree, here.lon
@@ -435,9 +436,10 @@ def metres_to_each(here: Position, places: Sequence[Placed]) -> list[float]:
 
 
 def mercator_degrees(position: Position) -> tuple[float, float]:
-    """The position on the (spherical) Mercator plane, x and y in degrees at the equator.
+    """Return the position on the spherical Mercator plane; x and y in degrees at the equator.
 
-    Conformal: near a point the order of distances is that on the ground, which in plain degrees it is not.
+    The projection is conformal, so that near a point distances have the same order as on the ground, unlike
+    in plain degrees.
     """
     return position.lon, math.degrees(math.asinh(math.tan(math.radians(position.lat))))
 
@@ -446,17 +448,16 @@ def mercator_degrees(position: Position) -> tuple[float, float]:
 
 
 def map_links(position: Position, *, label: str) -> dict[str, str]:
-    """Links that open six maps at `position`, by `amap`, `baidu`, `tencent`, `apple`, `google` and `osm`.
+    """Return links that open maps at `position`: `amap`, `baidu`, `tencent`, `apple`, `google` and `osm`.
 
-    - AMap, Baidu and Tencent are told the datum in the link. In mainland China it is their own. Elsewhere it
-      is WGS-84, which each turns into what it uses there (Hong Kong and Macau are shifted too).
-    - Apple and Google draw the streets of mainland China in GCJ-02, take the numbers in a link as they stand,
-      and cannot be told a datum: so GCJ-02 there, WGS-84 elsewhere. Google's satellite view is WGS-84 in the
-      mainland too: the pin is right among the streets, with which the link opens, and some 500 m off on the
-      photographs.
-    - OpenStreetMap is WGS-84.
+    - Links to AMap, Baidu and Tencent name the datum: their own in mainland China, elsewhere WGS-84, which
+      they convert to the datum that they use there (Hong Kong and Macau are shifted too).
+    - Apple and Google draw the streets of mainland China in GCJ-02 and do not accept a datum in a link, so
+      that coordinates are GCJ-02 there and WGS-84 elsewhere. Google's satellite images are WGS-84 in the
+      mainland too: the pin is correct on the street map, which the link opens, but about 500 m off on images.
+    - OpenStreetMap uses WGS-84.
 
-    Six decimals: 0.1 m. Google and OpenStreetMap take no label.
+    Coordinates have six decimals (0.1 m). Google and OpenStreetMap do not accept a label.
     """
     lat, lon = f"{position.lat:.6f}", f"{position.lon:.6f}"
     if _in_mainland(position.lat, position.lon):
@@ -491,7 +492,7 @@ def map_links(position: Position, *, label: str) -> dict[str, str]:
 
 @functools.lru_cache(maxsize=4096)
 def _in_a_link(label: str) -> tuple[str, str]:
-    """The label as it stands in a query, and in Tencent's, where ; : | part the marker's attributes."""
-    label = label.strip() or "AED"  # Baidu and Tencent insist on one
+    """Escape a label for a query, and for Tencent's, where ; : | separate the marker's attributes."""
+    label = label.strip() or "AED"  # required by Baidu and Tencent
     tencent = label.translate({ord(";"): "；", ord(":"): "：", ord("|"): "｜"})
     return quote(label, safe="", errors="replace"), quote(tencent, safe="", errors="replace")

@@ -1,18 +1,19 @@
-"""The street network and how far it is on foot: no database, no HTTP.
+"""The street network and walking distances on it. Uses neither the database nor HTTP.
 
-walkable.py  what a person may walk on, which barriers are gates: decisions on OSM tags
-osm.py       reads an extract (the only file that needs osmium)
-build.py     from an extract to a network
-streets.py   the arrays, and the order they lie in
-chains.py    junctions, and the chains of edges between them: what is searched
-footing.py   where a point stands on the streets
-memory.py    where places stand that are asked for again and again
-window.py    part of a large network, cut out to be searched
+walkable.py  which OSM ways are walkable and which barriers are gates
+osm.py       reads an OSM extract (the only file that needs osmium)
+build.py     builds a network from an extract
+streets.py   arrays of streets, ordered by location
+chains.py    junctions and the chains of edges between them, which the search runs on
+footing.py   snaps points to the nearest street
+memory.py    a cache of snapped points
+window.py    the part of a large network that is searched
 blocks.py    gates as closures and delays
-search.py    the one search that all walks of a question come from
-reach.py     how far it is from one start
-way.py       and by which way
-network.py   what others use: the network, its gates, its questions
-basis.py     what a walk was measured on
-file.py      saved and loaded as one file
+search.py    the shortest-path search from one start
+reach.py     distances from one start
+way.py       paths from one start
+network.py   the public interface: the network, its gates and queries
+basis.py     whether a distance is measured on streets or estimated
+file.py      saves and loads a network as one file
+travel.py    travel times
 """

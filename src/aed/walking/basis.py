@@ -1,4 +1,4 @@
-"""What a walk was measured on."""
+"""The basis of a walking distance."""
 
 from __future__ import annotations
 

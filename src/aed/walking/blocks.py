@@ -1,4 +1,4 @@
-"""Gates on the streets, as closures and delays of edges."""
+"""Gates as closures and delays of edges."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from aed.walking.window import OUTSIDE, Window
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Closed crossings (infinite) and delays on one edge, in order along it."""
+    """The delays on one edge in metres, ordered along it; infinite for closed crossings."""
 
     along: tuple[float, ...]
     metres: tuple[float, ...]
     crossings: tuple[Crossing | None, ...]
 
     def between(self, one: float, other: float) -> float:
-        """What is paid for walking from one place on the edge to another.
+        """Return the delay in metres between two places on the edge.
 
-        Someone who stands in the gate itself is on both sides of it.
+        A place exactly at a gate counts as being on both sides of it.
         """
         low, high = min(one, other), max(one, other)
         return sum(cost for at, cost in zip(self.along, self.metres, strict=True) if low < at < high)
 
     def to_first_end(self, place: float) -> float:
-        """What is paid from a place to the edge's first end, including a gate at that very end."""
+        """Return the delay from a place to the edge's first end, including a gate at that end."""
         return sum(cost for at, cost in zip(self.along, self.metres, strict=True) if at < place)
 
     def to_last_end(self, place: float) -> float:
-        """What is paid from a place to the edge's last end, including a gate at that very end."""
+        """Return the delay from a place to the edge's last end, including a gate at that end."""
         return sum(cost for at, cost in zip(self.along, self.metres, strict=True) if at > place)
 
 
 class Blocks:
-    """Closures and delays of edges, and of the chains that these belong to."""
+    """Closures and delays, by edge and by chain."""
 
     def __init__(self, chains: Chains, by_edge: Mapping[int, Block]) -> None:
         self.by_edge = by_edge
         self._is_forward = chains.is_forward
         self._by_chain: dict[int, list[tuple[int, int, Block]]] = {}
-        """Of each chain the edges in order: which of its edges, the edge, what is on it."""
+        """For each chain, in order: the index of the edge in the chain, the edge, and its block."""
         for edge, block in by_edge.items():
             of_chain = self._by_chain.setdefault(int(chains.chain[edge]), [])
             insort(of_chain, (int(chains.order[edge]), edge, block), key=lambda each: each[0])
@@ -63,19 +63,19 @@ class Blocks:
 
     @property
     def chains(self) -> list[int]:
-        """Those with anything on them."""
+        """The chains with closures or delays."""
         return [*self._by_chain]
 
     def on_chain(self, chain: int) -> float:
-        """What is paid for walking through a chain."""
+        """Return the total delay of a chain in metres."""
         return sum(sum(block.metres) for _, _, block in self._by_chain.get(chain, ()))
 
     def to_first_end(self, place: Footing) -> float:
-        """From a place to the first end of its chain."""
+        """Return the delay from a place to the first end of its chain."""
         return self._to_an_end(place, is_first=True)
 
     def to_last_end(self, place: Footing) -> float:
-        """And to its last."""
+        """Return the delay from a place to the last end of its chain."""
         return self._to_an_end(place, is_first=False)
 
     def _to_an_end(self, place: Footing, *, is_first: bool) -> float:
@@ -90,7 +90,7 @@ class Blocks:
         return paid
 
     def between(self, one: Footing, other: Footing) -> float:
-        """From one place to another of the same chain, along it."""
+        """Return the delay between two places of the same chain, along the chain."""
         if one.edge == other.edge:
             block = self.by_edge.get(one.edge)
             return block.between(one.along_metres, other.along_metres) if block is not None else 0.0
@@ -110,7 +110,11 @@ class Blocks:
 
 
 def blocks_of(chains: Chains, closed: Sequence[Crossing], delays: Sequence[tuple[Crossing, float]]) -> Blocks:
-    """Closures and delays. A gate of several spokes is passed by two, at half the delay each."""
+    """Return closures and delays as blocks of edges.
+
+    A walk through a gate with several spokes uses two of them, so each has half the delay. Raises
+    InvalidInput for a crossing that is not on this network.
+    """
     streets = chains.streets
     found: dict[int, list[tuple[float, float, Crossing | None]]] = {}
     for crossing, metres, delayed in (
@@ -138,14 +142,14 @@ def blocks_of(chains: Chains, closed: Sequence[Crossing], delays: Sequence[tuple
 
 
 class _Paid(NamedTuple):
-    """What closures and delays add, and at which of a window's lengths."""
+    """The delays to add, and the indices of the window's lengths to add them to."""
 
     at: NDArray[np.intp]
     metres: Floats
 
 
 def paid_on(chains: Chains, window: Window, blocks: Blocks) -> _Paid:
-    """What is paid on the chains of a window, in both directions."""
+    """Return the delays on the chains of a window, in both directions."""
     blocked = np.array(blocks.chains, dtype=np.int32).repeat(2)
     paid = np.array([blocks.on_chain(chain) for chain in blocks.chains]).repeat(2)
     tails = chains.first_end[blocked]
@@ -155,7 +159,7 @@ def paid_on(chains: Chains, window: Window, blocks: Blocks) -> _Paid:
     blocked, paid, tails, local = blocked[inside], paid[inside], tails[inside], local[inside]
     first = chains.neighbour_start[tails]
     counts = chains.neighbour_start[tails + 1] - first
-    # The chains at each tail, one after the other; in network and window they lie in the same order.
+    # The chains at each tail, in the order that network and window share.
     which = np.arange(int(counts.sum())) - (counts.cumsum() - counts).repeat(counts)
     is_it = chains.neighbour_chain[first.repeat(counts) + which] == blocked.repeat(counts)
     at = (window.start[local].repeat(counts) + which)[is_it]

@@ -1,4 +1,4 @@
-"""From an OpenStreetMap extract to a walking network."""
+"""Build a walking network from an OpenStreetMap extract."""
 
 from __future__ import annotations
 
@@ -19,24 +19,23 @@ from aed.walking.network import Barrier, Crossing, WalkingNetwork
 from aed.walking.osm import Extract, GateNode, read_extract
 from aed.walking.streets import LONGEST_PIECE_METRES, UNITS_PER_DEGREE, Ints, Longs, lay_out, line_metres
 
-# A scrap of path that hangs together with nothing would catch the points beside it and lead nowhere.
+# Points would be snapped to an isolated piece of path that leads nowhere.
 _ISLAND_METRES = 200.0
 _ISLAND_SHARE = 0.01
 
 
 def build_network(source: Path, *, progress: Callable[[str], None] | None = None) -> WalkingNetwork:
-    """The walking network of an OpenStreetMap extract (.osm.pbf, .osm, .osm.gz, .osm.bz2).
+    """Build the walking network of an OpenStreetMap extract (.osm.pbf, .osm, .osm.gz, .osm.bz2).
 
-    1. Read the ways that may be walked on, and the gates on them.
-    2. Cut them where they meet, end, or pass a gate, and into pieces of at most 100 m (a straight step
-       longer than that gets points of its own).
-    3. Make each gate an edge without length between the sides of its node.
-    4. Leave out scraps of at most 200 m that hang together with nothing (never more than 1 % of the
-       largest part).
-    5. Order everything by place and index it.
+    1. Read walkable ways and the gates on them.
+    2. Split ways where they meet, end, or pass a gate, and into pieces of at most 100 m (adding points to
+       longer straight lines).
+    3. Turn each gate into an edge of zero length between the sides of its node.
+    4. Omit isolated pieces of at most 200 m (never more than 1 % of the largest component).
+    5. Sort everything by location and index it.
 
-    Says through `progress` what was left out. Raises NetworkFileUnusable when the file cannot be read and
-    InvalidInput when there is nothing in it to walk on.
+    Reports omissions through `progress`. Raises NetworkFileUnusable if the file cannot be read, and
+    InvalidInput if it contains no walkable ways.
     """
     say = progress if progress is not None else _say_nothing
     extract = read_extract(source, progress=say)
@@ -46,12 +45,12 @@ def build_network(source: Path, *, progress: Callable[[str], None] | None = None
 
 
 def _say_nothing(message: str) -> None:
-    """Where nobody wants to hear of progress."""
+    """Ignore a progress message."""
 
 
 @dataclass(slots=True)
 class _Pieces:
-    """Edges being made: end nodes, and lines one after another."""
+    """Edges under construction: end nodes and concatenated lines."""
 
     u: array[int] = field(default_factory=lambda: array("q"))
     v: array[int] = field(default_factory=lambda: array("q"))
@@ -59,7 +58,7 @@ class _Pieces:
     lat: array[int] = field(default_factory=lambda: array("i"))
     lon: array[int] = field(default_factory=lambda: array("i"))
     node_count: int = 0
-    # By gate's OSM id: the node given to each piece that ends there, with the line and the place on the line.
+    # By OSM id of the gate: the node of each piece that ends there, its line, and the position on the line.
     gate_ends: dict[int, list[tuple[int, int, int]]] = field(default_factory=lambda: defaultdict(list))
 
     def new_node(self) -> int:
@@ -74,18 +73,18 @@ class _Pieces:
 
 @dataclass(slots=True)
 class _Gates:
-    """Gate edges being made, those of one gate side by side; `first` says where in the lists its first is."""
+    """Gate edges under construction, those of one gate adjacent; `first` is the index of its first edge."""
 
     u: list[int] = field(default_factory=list)
     v: list[int] = field(default_factory=list)
     first: list[int] = field(default_factory=list)
     node: list[GateNode] = field(default_factory=list)
-    # Nodes of pieces that are one side of a gate, and the node that stands for both.
+    # Nodes that are on the same side of a gate, and the node that replaces them.
     same_node: dict[int, int] = field(default_factory=dict)
 
 
 def _cut(extract: Extract) -> _Pieces:
-    """The lines cut into pieces. At a gate every piece that ends there gets a node of its own."""
+    """Split lines into pieces. Each piece that ends at a gate gets a separate node there."""
     ids, index = np.unique(extract.node_ids, return_inverse=True)
     junction = np.bincount(index, minlength=len(ids)) > 1
     is_vertex = junction[index]
@@ -137,7 +136,7 @@ def _cut(extract: Extract) -> _Pieces:
 
 
 def _break_at(pieces: _Pieces, u: int, node: int, lat: int, lon: int, *, is_added: bool = False) -> int:
-    """Ends the piece at its last point and begins the next one there; the node where both meet."""
+    """End the piece at its last point, start the next one there, and return the node where they meet."""
     pieces.end_piece(u, node)
     pieces.lat.append(lat)
     pieces.lon.append(lon)
@@ -145,12 +144,12 @@ def _break_at(pieces: _Pieces, u: int, node: int, lat: int, lon: int, *, is_adde
 
 
 def _stand_gates(extract: Extract, pieces: _Pieces, say: Callable[[str], None]) -> _Gates:
-    """Gate edges that join the sides of each gate.
+    """Create the gate edges that join the sides of each gate.
 
-    Every piece that ends at the gate is a side of its own, with one exception: where a single way runs
-    through and others end (a drive whose gate was drawn on the street itself), the gate belongs to those
-    that end, and the way that runs through is one side. Two sides are joined by one edge; more by a star, so
-    that each way from side to side passes the gate. A gate at a dead end keeps nobody out and is left out.
+    Each piece that ends at a gate is a separate side, with one exception: if a single way passes through and
+    others end there (a drive whose gate was mapped on the street), both pieces of the way that passes through
+    are one side. Two sides are joined by one edge, more by a star, so that every path between sides passes
+    the gate. A gate at a dead end blocks nothing and is omitted.
     """
     gates = _Gates()
     dead_ends = 0
@@ -243,5 +242,5 @@ def _assemble(pieces: _Pieces, gates: _Gates, say: Callable[[str], None]) -> Wal
 
 
 def _numbered(used: Longs, nodes: Longs) -> Ints:
-    """The nodes renumbered without gaps."""
+    """Return the nodes renumbered without gaps, as indices into `used`."""
     return np.searchsorted(used, nodes).astype(np.int32)

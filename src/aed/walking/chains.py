@@ -1,8 +1,8 @@
-"""The streets as a search sees them: junctions, and between them chains of edges that nobody can leave.
+"""The search graph of the streets: junctions, and chains of edges without branches between them.
 
-Of the nodes of a map more than half join two edges only: places where two ways go on as one, or where a long
-one was cut. A search that settles junctions alone finds the same walks sooner: whoever enters a chain walks
-through, or ends on it. A dead end leads nowhere, so that nobody walks through it either.
+More than half of the nodes of a map join only two edges: two ways continue as one, or a long one was split. A
+search on junctions alone finds the same walks faster, since a walk that enters a chain either passes through
+or ends on it. Dead ends are never passed through.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ from scipy.sparse.csgraph import connected_components
 from aed.walking.streets import Floats, Ints, Longs, Streets
 
 NOWHERE: Final = -1
-"""In place of a junction: the end of a chain that leads no farther."""
+"""Replaces a junction at a dead end of a chain."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chains:
-    """Chains of edges between junctions, which have numbers of their own, in the order of the nodes.
+    """Chains of edges between junctions. Junctions are numbered separately, in the order of the nodes.
 
-    Gate edges are chains of their own: who stands at one side of a gate is not behind it.
+    Each gate edge is a separate chain, since a place on one side of a gate is not on the other.
     """
 
     streets: Streets
 
     chain: Ints
-    """By edge; so the next three."""
+    """The chain of each edge. This array and the next three are indexed by edge."""
     order: Ints
-    """Which edge of its chain it is, from 0."""
+    """Index of the edge in its chain, from 0."""
     is_forward: NDArray[np.bool_]
-    """Whether it runs from its first end to its last as the chain does."""
+    """True if the edge has the same direction as its chain."""
     before_metres: Floats
-    """Of the chain, from its first end to this edge."""
+    """Metres from the chain's first end to the edge."""
 
     first_end: Ints
-    """By chain, a junction or `NOWHERE`; so the next."""
+    """The junction at the first end of each chain, or `NOWHERE`; `last_end` has the same form."""
     last_end: Ints
     metres: Floats
     edge_start: Ints
-    """The edges of chain c are `edges[edge_start[c]:edge_start[c + 1]]`, in order."""
+    """Chain c consists of `edges[edge_start[c]:edge_start[c + 1]]`, in order."""
     edges: Ints
 
     node_key: Longs
-    """By junction, ascending: see `Streets`."""
+    """The location key of each junction, ascending: see `Streets`."""
     neighbour_start: Ints
-    """The neighbours of junction j are `neighbour[neighbour_start[j]:neighbour_start[j + 1]]`, over chains
-    `neighbour_chain` of `neighbour_metres`; a chain from a junction back to it is not among them."""
+    """The neighbours of junction j are `neighbour[neighbour_start[j]:neighbour_start[j + 1]]`, reached by the
+    chains `neighbour_chain` of length `neighbour_metres`. Loops from a junction to itself are omitted."""
     neighbour: Ints
     neighbour_chain: Ints
     neighbour_metres: Floats
@@ -61,23 +61,23 @@ class Chains:
         return len(self.node_key)
 
     def places(self, edge: Ints, along_metres: Floats) -> Floats:
-        """Metres from the first ends of their chains to places on edges."""
+        """Return the metres from the first ends of chains to places on their edges."""
         within = np.where(self.is_forward[edge], along_metres, self.streets.edge_lengths[edge] - along_metres)
         return self.before_metres[edge] + within
 
     def edges_of(self, chain: int) -> list[int]:
-        """In the order in which they lie between the chain's first end and its last."""
+        """Return the edges of a chain, ordered from its first end to its last."""
         found: list[int] = self.edges[self.edge_start[chain] : self.edge_start[chain + 1]].tolist()
         return found
 
 
 def chains_of(streets: Streets) -> Chains:
-    """The chains of these streets.
+    """Compute the chains of the streets.
 
-    1. A node of two edges, neither of them a gate nor from the node to itself, is within a chain; any other
-       is a junction, and of a ring without one, one node. Edges that meet within are of one chain.
-    2. From each edge, in both directions, to the end of its chain: by steps twice as long each time.
-    3. Number the junctions where anybody can walk on, and say which chains join them.
+    1. A node of two edges is inside a chain unless one is a gate or a loop. All other nodes are junctions,
+       and so is one node of a ring without junctions. Edges that meet inside a chain belong to it.
+    2. Follow each edge in both directions to the end of its chain, by pointer doubling.
+    3. Number the junctions that are not dead ends, and list the chains that join them.
     """
     u, v = streets.edge_u, streets.edge_v
     edges_at = np.bincount(np.concatenate([u, v]), minlength=streets.node_count)
@@ -91,7 +91,7 @@ def chains_of(streets: Streets) -> Chains:
     order = np.where(is_forward, ends.count[1::2], ends.count[0::2]).astype(np.int32)
     firsts = np.flatnonzero(order == 0)
     firsts = firsts[np.argsort(chain[firsts])]
-    """Of each chain the first edge."""
+    """The first edge of each chain."""
     head = np.empty(2 * len(u), dtype=np.int32)
     head[0::2], head[1::2] = v, u
 
@@ -127,7 +127,7 @@ def chains_of(streets: Streets) -> Chains:
 
 
 def _starts(numbers: Ints, count: int) -> Ints:
-    """Where each number's begin, when they are sorted."""
+    """Return the start index of each number in the sorted array."""
     starts = np.zeros(count + 1, dtype=np.int32)
     np.cumsum(np.bincount(numbers, minlength=count), out=starts[1:])
     return starts
@@ -135,7 +135,7 @@ def _starts(numbers: Ints, count: int) -> Ints:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Links:
-    """Where two edges meet within a chain: the node, and of each of the two whether it is its last end."""
+    """The nodes inside chains where two edges meet, and whether each edge meets there with its last end."""
 
     node: Longs
     one: Longs
@@ -145,7 +145,7 @@ class _Links:
 
 
 def _links(streets: Streets, edges_at: Longs) -> tuple[_Links, Ints]:
-    """And of each edge the number of its chain."""
+    """Return the links between edges inside chains, and the chain number of each edge."""
     u, v = streets.edge_u, streets.edge_v
     is_within = edges_at == 2
     is_within[u[streets.street_count :]] = is_within[v[streets.street_count :]] = False
@@ -159,7 +159,7 @@ def _links(streets: Streets, edges_at: Longs) -> tuple[_Links, Ints]:
     one, other = one % count, other % count
     joined = coo_matrix((np.ones(len(node), dtype=np.int8), (one, other)), shape=(count, count))
     _, chain = connected_components(joined, directed=False)
-    # A ring has as many links as edges. It is opened at one of them.
+    # A ring has as many links as edges; remove one of them.
     is_ring = np.bincount(chain[one], minlength=count) == np.bincount(chain, minlength=count)
     in_rings = np.flatnonzero(is_ring[chain[one]])
     kept = np.ones(len(node), dtype=np.bool_)
@@ -170,13 +170,13 @@ def _links(streets: Streets, edges_at: Longs) -> tuple[_Links, Ints]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ends:
-    """Of each edge in each direction where its chain ends. Number 2 e is edge e walked to its last end,
-    2 e + 1 to its first."""
+    """The end of the chain of each edge in each direction. Index 2 e is edge e towards its last end, 2 e + 1
+    towards its first."""
 
     last: Longs
-    """The number of the chain's last edge that way."""
+    """The index of the chain's last edge in that direction."""
     count: Longs
-    """How many edges come after this one; so the next."""
+    """The number of edges after this one; `metres` is their length."""
     metres: Floats
 
 

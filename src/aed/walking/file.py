@@ -1,8 +1,8 @@
-"""A walking network as one file.
+"""Save and load a walking network as one file.
 
 Layout, little-endian: 8 bytes of magic, version (uint32), length of the header (uint32), 32 bytes of BLAKE2b
-over all that follows, the header (JSON: number of streets, heights of the strips that they are ordered by,
-bytes of each array, barriers), the arrays.
+over the rest, the header (JSON: number of streets, heights of the strips that they are sorted by, bytes of
+each array, barriers), the arrays.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _ARRAY_COUNT: Final = 9
 
 
 def save_network(network: WalkingNetwork, path: Path) -> None:
-    """The network is in `path`, whole: a reader finds the old file or the new one, never half of one.
+    """Save the network to `path` atomically: a reader sees either the old file or the complete new one.
 
-    Raises NetworkFileUnusable when it cannot be written there.
+    Raises NetworkFileUnusable if the file cannot be written.
     """
     streets = network.streets
     arrays = [
@@ -89,9 +89,9 @@ def save_network(network: WalkingNetwork, path: Path) -> None:
 
 
 def network_at(path: Path) -> WalkingNetwork | None:
-    """The same, or None with a line in the log: then walks are estimated from straight lines.
+    """Load the network in `path`; log a warning and return None if it cannot be loaded.
 
-    Loaded once for all who ask in this process, and again when the file has changed.
+    Without it walks are estimated from straight lines. Cached in this process until the file changes.
     """
     try:
         is_now = path.stat() if path.exists() else None
@@ -111,9 +111,9 @@ def _loaded(path: Path, _changed_ns: int) -> WalkingNetwork:
 
 
 def load_network(path: Path) -> WalkingNetwork:
-    """The network saved in `path`.
+    """Load the network saved in `path`.
 
-    Raises NetworkFileUnusable when it is missing, cut short, damaged, something else, or of another version.
+    Raises NetworkFileUnusable if it is missing, truncated, damaged, of another version, or no network file.
     """
     try:
         with path.open("rb") as file:
@@ -123,7 +123,7 @@ def load_network(path: Path) -> WalkingNetwork:
                 raise _unusable(path, "is cut short")
             raw_header = file.read(header_bytes)
             header = _read_header(path, raw_header)
-            # Before the checksum can be taken, at least the size is right.
+            # Check the size first, since the checksum requires reading the arrays.
             if left - header_bytes != sum(header.array_bytes):
                 raise _unusable(path, "is cut short, or damaged")
             digest = hashlib.blake2b(raw_header, digest_size=32)
@@ -134,7 +134,7 @@ def load_network(path: Path) -> WalkingNetwork:
                 values = np.fromfile(file, dtype=stored, count=next(sizes) // stored.itemsize)
                 digest.update(values.data)
                 native = values.astype(kind, copy=False)
-                return native.view(kind)  # not only equal to it: else Python's memoryview cannot read it
+                return native.view(kind)  # this very type: memoryview cannot read an equal one
 
             streets = partial(  # the arrays in the order of `save_network`
                 Streets,
@@ -169,7 +169,7 @@ class _Header:
 
 
 def _read_preamble(path: Path, preamble: bytes) -> tuple[int, bytes]:
-    """The length of the header and the checksum."""
+    """Return the length of the header and the checksum."""
     if not preamble.startswith(_MAGIC):
         raise _unusable(path, "is not a walking network" if preamble else "is empty")
     if len(preamble) < _PREAMBLE.size:
@@ -214,7 +214,7 @@ def _unusable(path: Path, what: str) -> NetworkFileUnusable:
 
 
 def _write_whole(path: Path, parts: list[bytes | memoryview]) -> None:
-    """Writes beside `path` and renames, so that the name never stands for an unfinished file."""
+    """Write a temporary file beside `path` and rename it, so that `path` is never an unfinished file."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     unfinished = Path(name)
     try:

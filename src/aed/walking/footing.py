@@ -1,4 +1,4 @@
-"""Where points stand on the streets: the nearest place on the nearest edge."""
+"""Snap points to the streets: find the nearest place on the nearest edge."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ from aed.walking.streets import EDGE_STRIP_UNITS, UNITS_PER_DEGREE, Floats, Ints
 
 SNAP_METRES = 250.0
 
-# Most points have a street within this, so few are looked for in the whole limit.
+# Most points have a street within this distance, so that few need a search up to the limit.
 _FIRST_SEARCH_METRES = 60.0
-_SEARCHES_FOR_ONE_METRES = (25.0, 80.0)  # before the whole limit, for a single point
+_SEARCHES_FOR_ONE_METRES = (25.0, 80.0)  # tried before the limit, for a single point
 _POINTS_AT_ONCE = 4096
-_FARTHEST_NORTH = 89.0  # nearer to the poles a plane is no picture of the ground
+_FARTHEST_NORTH = 89.0  # nearer to the poles, planar approximation fails
 
 _UNIT = math.pi / 180 / UNITS_PER_DEGREE
-"""1e-7 degrees, as an angle."""
+"""1e-7 degrees in radians."""
 
 
 class Footing(NamedTuple):
-    """Where one point stands on the streets."""
+    """The place on the streets that one point is snapped to."""
 
     lat: float
     lon: float
-    """Of the point itself."""
+    """Latitude and longitude of the point itself."""
     edge: int
     along_metres: float
-    """From the edge's first end."""
+    """Metres from the edge's first end."""
     off_metres: float
-    """The straight leg from the point to the street."""
+    """Metres on the straight line from the point to the street."""
     chain: int
-    """Of the edge: see `Chains`."""
+    """The chain of the edge: see `Chains`."""
     order: int
-    """Which edge of the chain it is."""
+    """Index of the edge in the chain."""
     first_metres: float
-    """From where it stands to the chain's first end."""
+    """Metres to the chain's first end."""
     last_metres: float
-    """To its last end."""
+    """Metres to the chain's last end."""
     first_end: int
     last_end: int
-    """The junctions there, or `NOWHERE`."""
+    """The junctions at the ends of the chain, or `NOWHERE`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Footings:
-    """Where points stand on the streets, in parallel arrays.
+    """The places on the streets that points are snapped to, in parallel arrays.
 
-    `edge` is -1 for a point without a street within the limit; its other figures mean nothing then.
-    `along_metres` counts from the edge's first end, `off_metres` is the straight leg from the point to
+    `edge` is -1 for a point without a street within the limit; its other values are then undefined.
+    `along_metres` is measured from the edge's first end, `off_metres` on the straight line from the point to
     the street. `lats` and `lons` are the points themselves.
     """
 
@@ -70,7 +70,7 @@ class Footings:
         return len(self.edge)
 
     def take(self, which: Sequence[int] | NDArray[np.intp]) -> Footings:
-        """The footings of some of the points, in the order asked for."""
+        """Return the footings at the given indices, in that order."""
         chosen = np.asarray(which, dtype=np.intp)
         return Footings(
             self.lats[chosen],
@@ -82,7 +82,7 @@ class Footings:
 
     @staticmethod
     def of(places: Sequence[Footing | None]) -> Footings:
-        """The same in arrays."""
+        """Convert single footings to arrays; None becomes a point without a street."""
         known = [place or _NOWHERE for place in places]
         return Footings(
             np.array([place.lat for place in known], dtype=np.float64),
@@ -93,7 +93,7 @@ class Footings:
         )
 
     def one(self, i: int, chains: Chains) -> Footing | None:
-        """Point i alone, or None when it has no street near."""
+        """Return the footing of point i, or None if no street is near."""
         edge = int(self.edge[i])
         if edge < 0:
             return None
@@ -101,14 +101,14 @@ class Footings:
         return _standing(chains, lat, lon, edge, along, float(self.off_metres[i]))
 
     def followed_by(self, others: Footings) -> Footings:
-        """These, then those."""
+        """Return these footings followed by `others`."""
         return _joined([self, others])
 
 
 def find_footings(streets: Streets, lats: ArrayLike, lons: ArrayLike, *, within_metres: float) -> Footings:
-    """Where each point stands: on the edge nearest to it, and nowhere when that is farther than the limit.
+    """Snap each point to the nearest edge within `within_metres`; `edge` is -1 if there is none.
 
-    Looks in a small circle first and, for points without a street there, in one of the whole limit.
+    Searches a small circle first and, for points without a street there, the whole limit.
     """
     lat = np.atleast_1d(np.asarray(lats, dtype=np.float64))
     lon = np.atleast_1d(np.asarray(lons, dtype=np.float64))
@@ -134,10 +134,10 @@ def find_footings(streets: Streets, lats: ArrayLike, lons: ArrayLike, *, within_
 
 
 def find_footing(chains: Chains, lat: float, lon: float, *, within_metres: float) -> Footing | None:
-    """Where a single point stands; the same as `find_footings` says of it, None where that says nowhere.
+    """Snap a single point, with the same result as `find_footings`; None if no street is near.
 
-    Every walk begins with this. A hundred steps of lines are looked at, which takes a third of the time that
-    arrays need for so few.
+    Every lookup calls this once. It examines about a hundred line segments one by one, which takes a third of
+    the time of array operations.
     """
     streets = chains.streets
     for metres in _SEARCHES_FOR_ONE_METRES:
@@ -175,13 +175,13 @@ def _joined(parts: Sequence[Footings]) -> Footings:
 
 
 def _nearest(streets: Streets, lat: Floats, lon: Floats, radius_metres: float) -> tuple[Ints, Floats, Floats]:
-    """The nearest edge within the radius of each point (or -1), how far along it, and how far off.
+    """Return the nearest edge within the radius of each point (or -1), metres along it, and metres off it.
 
-    1. Take the edges whose middle is within the radius plus half the longest edge: a run of them in each
-       strip. No other edge comes within the radius.
-    2. Lay every step of their lines out in metres around its point, on the plane: over such distances it
-       differs from the spheroid by less than 1 in 10,000.
-    3. Find the nearest place on each step, and the best step of each point.
+    1. Take the edges whose middle is within the radius plus half the longest edge: one slice for each strip.
+       No other edge can be within the radius.
+    2. Project the segments of their lines to a plane around the point, in metres. Over such distances the
+       plane differs from the spheroid by less than 1 in 10,000.
+    3. Find the nearest place on each segment, and the best segment of each point.
     """
     count = len(lat)
     edge, along_metres = np.full(count, -1, dtype=np.int32), np.zeros(count)
@@ -224,7 +224,7 @@ def _nearest(streets: Streets, lat: Floats, lon: Floats, radius_metres: float) -
     is_best = (away[:total] == best.repeat(per_point)).nonzero()[0]
     near = ((best <= radius_metres * radius_metres) & (per_point > 0)).nonzero()[0]
     winner = is_best[is_best.searchsorted(starts[near])]
-    # Of the array's own type: otherwise the whole array would be converted for each search.
+    # Use the array's own type; otherwise numpy would convert the whole array for each search.
     edge[near] = streets.point_start.searchsorted(point[winner].astype(np.int32), side="right") - 1
     along_metres[near] = place[winner]
     off_metres[near] = np.sqrt(best[near])
@@ -234,7 +234,7 @@ def _nearest(streets: Streets, lat: Floats, lon: Floats, radius_metres: float) -
 def _nearest_to_one(
     streets: Streets, lat: float, lon: float, radius_metres: float
 ) -> tuple[int, float, float] | None:
-    """What `_nearest` finds for a single point, step by step and in the same order."""
+    """Return what `_nearest` returns for a single point, examining segments in the same order."""
     if not abs(lat) <= _FARTHEST_NORTH or not abs(lon) <= 180.0:
         return None
     north, east = _metres_per_unit(math.cos(math.radians(lat)))
@@ -274,16 +274,16 @@ def _nearest_to_one(
 
 
 def _box_metres(streets: Streets, radius_metres: float) -> float:
-    """How far from a point the middle of an edge may be that comes within the radius."""
+    """Return the maximum distance from a point to the middle of an edge that is within the radius."""
     return radius_metres * 1.001 + streets.longest_edge_metres / 2 + 0.1
 
 
 def _nearest_on_steps(y: Floats, x: Floats, along: Floats) -> tuple[Floats, Floats]:
-    """How near each step of a line comes to the origin (metres, squared), and at which place along its edge.
+    """Return each segment's squared distance to the origin (square metres) and the place along its edge.
 
-    Given are the points between which the steps go, at y metres north and x metres east. From one edge's
-    last point to the next one's first is no step (there `along` falls back to nought): infinitely far, like
-    what follows the last point, so that the answer is one longer than the points.
+    `y` and `x` are the end points of the segments in metres north and east. Between the last point of an edge
+    and the first of the next (where `along` returns to 0) there is no segment: the distance is infinite. One
+    infinite entry is appended at the end.
     """
     length = along[1:] - along[:-1]
     dy, dx = y[1:] - y[:-1], x[1:] - x[:-1]
@@ -302,7 +302,6 @@ def _nearest_on_steps(y: Floats, x: Floats, along: Floats) -> tuple[Floats, Floa
 
 
 def _metres_per_unit[Number: (float, Floats)](cosine: Number) -> tuple[Number, Number]:
-    """Metres to the north and to the east for 1e-7 degrees, by the radii of curvature at the latitude (or at
-    each) that has this cosine."""
+    """Return the metres north and east of 1e-7 degrees, at the latitude (or latitudes) with this cosine."""
     meridian, prime_vertical = radii_of_curvature(cosine)
     return meridian * _UNIT, prime_vertical * cosine * _UNIT

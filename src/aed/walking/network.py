@@ -1,4 +1,4 @@
-"""The walking network: where points and gates stand on it, and what is within reach of a start."""
+"""The walking network: snap points and gates to streets, and compute distances from a start."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHORTEST_DEGREE_METRES = 110_574.0  # of latitude, at the equator
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
-    """A gate on the map, and what the map says of it: who may pass on foot, whether locked, when open."""
+    """A gate from the map, with its tags: access on foot, whether it is locked, and opening hours."""
 
     osm_id: int
     position: Position
@@ -37,7 +37,7 @@ class Barrier:
 
 
 class WalkingNetwork:
-    """The streets of one extract with their gates. Never changes; any number of threads may ask at once."""
+    """The streets of one extract with their gates. Immutable and thread-safe."""
 
     def __init__(self, streets: Streets, barriers: Sequence[Barrier]) -> None:
         self.streets = streets
@@ -53,19 +53,19 @@ class WalkingNetwork:
 
     @property
     def edge_count(self) -> int:
-        """Streets and gates together; `Crossing.edge` and `Footings.edge` are below it."""
+        """Number of edges, streets and gates; `Crossing.edge` and `Footings.edge` are less than this."""
         return self.streets.edge_count
 
     def covers(self, position: Position) -> bool:
-        """Whether a street is near enough to walk from here."""
+        """Return whether a street is within `SNAP_METRES` of a position."""
         return self.start_at(position) is not None
 
     def start_at(self, position: Position) -> Footing | None:
-        """Where a walk from here begins, or None when no street is near enough."""
+        """Return where a walk from a position starts, or None if no street is within `SNAP_METRES`."""
         return find_footing(self.chains, position.lat, position.lon, within_metres=SNAP_METRES)
 
     def barriers_near(self, position: Position, within_metres: float) -> list[Barrier]:
-        """The gates on the map within a straight line of here, nearest first."""
+        """Return the gates from the map within a straight-line distance, nearest first."""
         degrees = within_metres / _SHORTEST_DEGREE_METRES
         first = bisect_left(self._barrier_lats, position.lat - degrees)
         end = bisect_right(self._barrier_lats, position.lat + degrees)
@@ -83,9 +83,9 @@ class WalkingNetwork:
         return [barrier for _, barrier in near]
 
     def crossing_at(self, position: Position, *, within_metres: float = 15.0) -> Crossing | None:
-        """Where a gate at this position stands, or None when there is no street that near.
+        """Return the place on the streets of a gate at this position, or None if no street is near.
 
-        A gate on the map that near is taken for the same gate; otherwise the gate stands on the nearest edge.
+        A gate from the map within the distance is taken for the same gate; otherwise uses the nearest edge.
         """
         for barrier in self.barriers_near(position, within_metres):
             return barrier.crossing
@@ -93,12 +93,14 @@ class WalkingNetwork:
         return Crossing(footing.edge, footing.along_metres) if footing is not None else None
 
     def footings(self, lats: ArrayLike, lons: ArrayLike, *, within_metres: float = SNAP_METRES) -> Footings:
-        """Where points stand: each on the nearest edge, if one is within `within_metres`."""
+        """Snap points to the nearest edge within `within_metres`."""
         return find_footings(self.streets, lats, lons, within_metres=within_metres)
 
     def footings_of_places(self, places: Sequence[tuple[float, float]]) -> list[Footing | None]:
-        """The same within `SNAP_METRES`, for places (latitude, longitude) that are asked for again and again:
-        remembered. None for a place without a street near."""
+        """Snap places (latitude, longitude) to the nearest edge within `SNAP_METRES`, with a cache.
+
+        Returns None for a place without a street nearby.
+        """
         return self._remembered.footings(places)
 
     def reach(
@@ -109,10 +111,10 @@ class WalkingNetwork:
         closed: Sequence[Crossing] = (),
         delays: Sequence[tuple[Crossing, float]] = (),
     ) -> Reach | None:
-        """All that is within `within_metres` on foot, or None when no street is near the start.
+        """Compute everything within `within_metres` on foot; return None if no street is near the start.
 
-        Nobody passes a `closed` crossing. A delay, in metres of walking that it is worth, is paid each time
-        its crossing is passed. Raises InvalidInput for a crossing of another network, or a number below 0.
+        `closed` crossings cannot be passed. A delay, in equivalent metres of walking, is added each time its
+        crossing is passed. Raises InvalidInput for a crossing of another network, or a negative number.
         """
         footing = self.start_at(start) if isinstance(start, Position) else start
         if footing is None:

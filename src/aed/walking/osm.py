@@ -1,4 +1,4 @@
-"""Reads what can be walked on out of an OpenStreetMap extract."""
+"""Read walkable ways and gates from an OpenStreetMap extract."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aed.walking.walkable import access_on_foot, is_gate, why_not_walkable
 
 @dataclass(frozen=True, slots=True)
 class GateNode:
-    """An OSM node at which a way can be closed; coordinates in 1e-7 degrees."""
+    """An OSM node with a gate; coordinates in 1e-7 degrees."""
 
     osm_id: int
     lat: int
@@ -32,10 +32,10 @@ class GateNode:
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """The walkable lines of an extract, end to end in three parallel arrays.
+    """The walkable lines of an extract, concatenated in three parallel arrays.
 
-    Line k is `node_ids[line_start[k]:line_start[k + 1]]`, at least two nodes; a way is one line, or several
-    where some of its nodes are not in the extract. Coordinates are in 1e-7 degrees.
+    Line k is `node_ids[line_start[k]:line_start[k + 1]]` and has at least two nodes. A way is one line, or
+    several if some of its nodes are missing from the extract. Coordinates are in 1e-7 degrees.
     """
 
     line_start: NDArray[np.int64]
@@ -46,10 +46,10 @@ class Extract:
 
 
 def read_extract(source: Path, *, progress: Callable[[str], None]) -> Extract:
-    """The walkable lines and gate nodes of `source` (.osm.pbf, .osm, .osm.gz, .osm.bz2).
+    """Read the walkable lines and gate nodes of `source` (.osm.pbf, .osm, .osm.gz, .osm.bz2).
 
-    What is left out is counted and reported through `progress`. Raises NetworkFileUnusable when the file
-    cannot be read, and InvalidInput when it can but holds nothing to walk on.
+    Counts omitted ways and reports them through `progress`. Raises NetworkFileUnusable if the file cannot be
+    read, and InvalidInput if it contains no walkable ways.
     """
     _look_at(source)
     left_out: Counter[str] = Counter()
@@ -117,7 +117,7 @@ def read_extract(source: Path, *, progress: Callable[[str], None]) -> Extract:
 
 
 def _look_at(source: Path) -> None:
-    """Raises NetworkFileUnusable when there is no file at `source`, or an empty one."""
+    """Raise NetworkFileUnusable if `source` is missing, empty or cannot be opened."""
     try:
         size = source.stat().st_size if source.is_file() else None
     except OSError as failure:
@@ -134,7 +134,7 @@ def _look_at(source: Path) -> None:
 
 
 def _end_line(line_start: array[int], node_ids: array[int], lat: array[int], lon: array[int]) -> None:
-    """Closes the line being read, or forgets it when it has a single node."""
+    """End the current line, or discard it if it has a single node."""
     if len(node_ids) - line_start[-1] == 1:
         node_ids.pop()
         lat.pop()

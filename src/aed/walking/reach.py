@@ -1,8 +1,8 @@
-"""How far it is from one start to anywhere within reach, and by which way.
+"""Distances and paths from one start to everything within reach.
 
-The cost follows what is reached. A network of up to `WHOLE_UP_TO_JUNCTIONS` is searched as it is; of a larger
-one the junctions within the straight-line radius are cut out (they lie in a few runs, one per strip of
-latitude) and the search runs on that window alone.
+The time grows with the area within reach, not with the network. A network of up to `WHOLE_UP_TO_JUNCTIONS` is
+searched as a whole. For a larger one, the junctions within the straight-line radius are copied to a window
+(they are a few slices, one per strip of latitude), and only that is searched.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from aed.walking.way import Walk, chain_between, leaves_by_first_end, way_to
 from aed.walking.window import OUTSIDE, ScratchPad, cut_out, whole
 
 WHOLE_UP_TO_JUNCTIONS = 100_000
-"""Up to here filling arrays of the network's size takes less than cutting a window out of it."""
+"""Up to this size, allocating arrays for the whole network is faster than copying a window."""
 
 
-_FARTHEST_METRES = 30_000_000.0  # beyond any two points on earth; a finite stand-in for "no limit"
+_FARTHEST_METRES = 30_000_000.0  # farther than any two points on earth; a finite value for "no limit"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reach:
-    """Everything within `within_metres` of a start, legs and delays counted.
+    """Everything within `within_metres` of a start, including legs to the street and delays.
 
-    It belongs to the thread that asked for it: what it was searched on is the thread's own.
+    Use it only in the thread that created it, since its working memory is thread-local.
     """
 
     found: Searched
@@ -46,17 +46,17 @@ class Reach:
     def with_gates(
         self, *, closed: Sequence[Crossing] = (), delays: Sequence[tuple[Crossing, float]] = ()
     ) -> Reach:
-        """The same reach, if the gates stood otherwise."""
+        """Return the reach from the same start with different closures and delays."""
         found = self.found
         blocks = blocks_of(found.chains, closed, delays)
         return Reach(searched(found.chains, found.window, found.start, found.within_metres, blocks))
 
     def costs(self, footings: Footings) -> Floats:
-        """Metres to each point with legs and delays, infinite where that is not within `within_metres`."""
+        """Return the metres to each point, including legs and delays; infinite beyond `within_metres`."""
         return self._best(footings)[0]
 
     def metres_to(self, places: Sequence[Footing | None]) -> list[float]:
-        """Return what `costs` does, for so few points that arrays would take longer; infinite for None."""
+        """Return the same as `costs`, for few points, without arrays; infinite for None."""
         found = self.found
         blocks, start_chain, within = found.blocks, found.start.chain, found.within_metres
         has_blocks, arrived, number = bool(blocks), memoryview(found.distance), found.window.numbers()
@@ -78,9 +78,9 @@ class Reach:
         return metres
 
     def delays(self) -> Callable[[Footing], float]:
-        """Return a function that says how much of a point's cost is delays, of a point within reach.
+        """Return a function that gives the part of a point's cost that is delays, for points within reach.
 
-        Remembers what is paid up to each junction that it meets, and is quick where there is no gate.
+        It caches the delays up to each junction, and is fast if there are no gates.
         """
         found = self.found
         blocks, start = found.blocks, found.start
@@ -125,15 +125,15 @@ class Reach:
         return delay
 
     def _along_the_chain(self, place: Footing) -> float:
-        """To the street at a place of the chain on which the start is, without leaving it."""
+        """Return the cost to a place on the chain of the start, along that chain, without the final leg."""
         start, blocks = self.found.start, self.found.blocks
         metres = abs(place.first_metres - start.first_metres) + start.off_metres
         return metres + blocks.between(start, place) if start.chain in blocks else metres
 
     def walk_to(self, footings: Footings, i: int, *, with_line: bool = True) -> Walk:
-        """The way to point i, on request without its line on the ground (no coordinates then).
+        """Return the walk to point i; without coordinates unless `with_line`.
 
-        Raises ValueError when it is not within reach (its cost is infinite).
+        Raises ValueError if the point is out of reach (its cost is infinite).
         """
         costs, by = self._best(footings.take([i]))
         target = footings.one(i, self.found.chains)
@@ -142,9 +142,9 @@ class Reach:
         return way_to(self.found, target, int(by[0]), with_line=with_line)
 
     def may_pass_crossings(self, footings: Footings) -> list[bool]:
-        """Whether the way to each point may pass a delayed place. False is certain, and quick to find out.
+        """Return, for each point, whether the way to it may pass a delayed crossing. False is certain.
 
-        Only then is a walk not simply its cost.
+        If it is false, the length of the walk equals its cost.
         """
         if not self.found.blocks:
             return [False] * len(footings)
@@ -174,11 +174,14 @@ class Reach:
         return found
 
     def crossings_to(self, footings: Footings, i: int) -> tuple[Crossing, ...]:
-        """The delayed places passed on the way to point i, in order."""
+        """Return the delayed crossings passed on the way to point i, in order."""
         return self.walk_to(footings, i).crossings
 
     def _best(self, footings: Footings) -> tuple[Floats, NDArray[np.intp]]:
-        """Cost to each point, and how it is reached: 0 by its chain's first end, 1 by its last, 2 along."""
+        """Return the cost to each point, and how it is reached.
+
+        0 means by the first end of its chain, 1 by the last end, 2 along the chain from the start.
+        """
         chains, start = self.found.chains, self.found.start
         edge = footings.edge
         count = len(edge)
@@ -224,12 +227,14 @@ def find_reach(
     closed: Sequence[Crossing],
     delays: Sequence[tuple[Crossing, float]],
 ) -> Reach:
-    """Everything that can be walked to from `start` within `within_metres`.
+    """Compute everything within `within_metres` on foot from `start`.
 
-    1. Of a large network, cut out the junctions within the straight-line radius: no way of that length
-       leaves it.
-    2. Join the start to both ends of its chain; close and delay chains.
-    3. One bounded Dijkstra.
+    1. For a large network, copy the junctions within the straight-line radius, which no way of that length
+       leaves.
+    2. Join the start to both ends of its chain; apply closures and delays.
+    3. Run one bounded Dijkstra search.
+
+    Raises InvalidInput if `within_metres` is negative or not a number.
     """
     if not within_metres >= 0:
         raise InvalidInput("The reach must be a number of metres, not below 0.", field="within_metres")
@@ -243,7 +248,7 @@ def find_reach(
 
 
 def _behind_blocks(found: Searched) -> set[int]:
-    """The local numbers of the junctions that are reached over a chain with a gate on it that counts."""
+    """Return the local numbers of the junctions that the search reached by a chain with a gate."""
     window, chains = found.window, found.chains
     blocked = np.array(found.blocks.chains, dtype=np.int32)
     one, other = window.local(chains.first_end[blocked]), window.local(chains.last_end[blocked])

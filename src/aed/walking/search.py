@@ -1,4 +1,4 @@
-"""The one search that all walks of a question come from."""
+"""The shortest-path search from one start that all walks of a lookup use."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _NOTHING_PAID: Final = nullcontext()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Searched:
-    """What a search of everything within `within_metres` of a start has found, legs and delays counted.
+    """The result of a search within `within_metres` of a start, including legs and delays.
 
-    `distance` and `predecessor` go by the window's local numbers.
+    `distance` and `predecessor` are indexed by the window's local junction numbers.
     """
 
     chains: Chains
@@ -32,17 +32,18 @@ class Searched:
     blocks: Blocks
     window: Window
     ends: tuple[int, int]
-    """The local numbers of the ends of the start's chain."""
+    """Local numbers of the junctions at the ends of the start's chain."""
     end_metres: tuple[float, float]
-    """From the start to each, with closures and delays."""
+    """Metres from the start to each end, including closures and delays."""
     distance: Floats
     predecessor: Ints
 
 
 def searched(chains: Chains, window: Window, start: Footing, limit: float, blocks: Blocks) -> Searched:
-    """One bounded Dijkstra over a window, with these closures and delays.
+    """Run one bounded Dijkstra search on a window, with closures and delays.
 
-    They are written into the window's lengths and taken out again: a copy would take longer than the search.
+    Delays are added to the window's lengths and removed afterwards, since copying would take longer than the
+    search.
     """
     number = window.numbers()
     first, last = number(start.first_end), number(start.last_end)
@@ -70,7 +71,7 @@ def searched(chains: Chains, window: Window, start: Footing, limit: float, block
 
 @contextmanager
 def _paid(chains: Chains, window: Window, blocks: Blocks) -> Iterator[None]:
-    """Within the block a window's lengths are those with closures and delays."""
+    """Add closures and delays to a window's lengths for the duration of the `with` block."""
     paid = paid_on(chains, window, blocks)
     without = window.metres[paid.at]
     window.metres[paid.at] += paid.metres

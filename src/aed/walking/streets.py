@@ -1,4 +1,4 @@
-"""The streets as arrays, and the order they lie in, so that what is near on the ground is near in memory."""
+"""Streets as arrays, sorted by location so that nearby streets are adjacent in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ type Ints = NDArray[np.int32]
 type Longs = NDArray[np.int64]
 type Floats = NDArray[np.float64]
 
-UNITS_PER_DEGREE = 10_000_000  # OSM's own precision, about a centimetre
+UNITS_PER_DEGREE = 10_000_000  # the precision of OSM, about a centimetre
 NODE_STRIP_UNITS = 100_000  # 1,110 m: a reach of 1,500 m takes four strips
 EDGE_STRIP_UNITS = 10_000  # 111 m: most points find their street within one or two strips
 LONGEST_PIECE_METRES = 100.0
@@ -22,7 +22,7 @@ _WGS84 = Geod(ellps="WGS84")
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """A place on an edge where a gate stands, counted in metres from the edge's first end."""
+    """The place of a gate on an edge, in metres from the edge's first end."""
 
     edge: int
     along_metres: float
@@ -30,17 +30,17 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Streets:
-    """Edges between nodes, each with its line on the ground.
+    """Edges between nodes, each with its geometry.
 
-    Edge e joins `edge_u[e]` and `edge_v[e]` and is walked both ways. Its line is points
-    `point_start[e]:point_start[e + 1]`, from u to v, with `point_along` metres on the spheroid from u (so the
-    last one is the edge's length). The first `street_count` edges are streets, ordered by strips of latitude
-    and by longitude within a strip; after them come gate edges, of no length and one point. A gate where two
-    sides meet is one edge; where more meet it is several (spokes of a star), and `gate_first` names the first
-    of them, which stands for the gate.
+    Edge e joins `edge_u[e]` and `edge_v[e]` and can be walked in both directions. Its line is the points
+    `point_start[e]:point_start[e + 1]`, from u to v; `point_along` is their distance from u in metres on the
+    spheroid (the last one is the edge's length). The first `street_count` edges are streets, sorted by strips
+    of latitude and by longitude within a strip. Gate edges follow, with zero length and one point each. A
+    gate between two sides is one edge, a gate between more sides several (the spokes of a star); `gate_first`
+    is the first of them, which identifies the gate.
 
-    Nodes are ordered like streets. `node_key` and `edge_key` hold strip and longitude in one ascending
-    number. Which nodes can be walked to from which is said by `Chains`.
+    Nodes are sorted like streets. `node_key` and `edge_key` combine strip and longitude in one ascending
+    number. `Chains` has the connections between nodes.
     """
 
     street_count: int
@@ -71,11 +71,11 @@ class Streets:
         return len(self.edge_u)
 
     def edge_metres(self, edge: int) -> float:
-        """The length of an edge."""
+        """Return the length of an edge."""
         return float(self.edge_lengths[edge])
 
     def gate_edges(self, edge: int) -> range:
-        """All edges that are closed when the gate of this gate edge is."""
+        """Return all edges of the gate that a gate edge belongs to."""
         first = int(self.gate_first[edge - self.street_count])
         end = first + 1
         while end < self.edge_count and self.gate_first[end - self.street_count] == first:
@@ -84,12 +84,12 @@ class Streets:
 
 
 def strip_key(lat: Longs, lon: Longs, *, strip_units: int) -> Longs:
-    """Strip of latitude and longitude in one ascending number; arguments in 1e-7 degrees."""
+    """Combine strip of latitude and longitude in one ascending number; arguments in 1e-7 degrees."""
     return ((lat + 90 * UNITS_PER_DEGREE) // strip_units << 32) + (lon + 180 * UNITS_PER_DEGREE)
 
 
 def line_metres(lat: NDArray[np.int32], lon: NDArray[np.int32]) -> Floats:
-    """The length of each step from one point to the next on the WGS-84 spheroid."""
+    """Return the metres from each point to the next on the WGS-84 spheroid."""
     if len(lat) < 2:
         return np.zeros(0)
     degrees_lat, degrees_lon = lat / UNITS_PER_DEGREE, lon / UNITS_PER_DEGREE
@@ -110,10 +110,10 @@ def lay_out(
     gate_lon: Ints,
     gate_first: Ints,
 ) -> Streets:
-    """Measures the given streets, numbers nodes and edges by where they lie, and indexes them.
+    """Measure streets, number nodes and edges by location, and index them.
 
-    Node numbers may be any, without gaps. Gate edges keep their order: the i-th is edge
-    `street_count + i` afterwards, and `gate_first` counts in that i.
+    Node numbers must have no gaps, in any order. Gate edges keep their order: the i-th becomes edge
+    `street_count + i`, and `gate_first` refers to i.
     """
     street_count = len(edge_u)
     steps = np.zeros(len(point_lat))
@@ -166,7 +166,7 @@ def _index(
     point_along: NDArray[np.float32],
     gate_first: Ints,
 ) -> Streets:
-    """Streets from arrays that are already in order: adds the keys."""
+    """Return streets from sorted arrays, with the keys added."""
     first, last = point_start[:-1], point_start[1:] - 1
     node_count = int(max(edge_u.max(), edge_v.max())) + 1
     node_key = np.zeros(node_count, dtype=np.int64)
@@ -193,8 +193,11 @@ def _index(
 
 
 def _edge_keys(point_start: Ints, point_lat: Ints, point_lon: Ints) -> Longs:
-    """The key of the middle of each edge's bounding box, from which no point of it is farther than half
-    its length (a line that touches all four sides of a box is at least as long as the diagonal)."""
+    """Return the key of the middle of each edge's bounding box.
+
+    No point of an edge is farther from it than half the edge's length, since a line that touches all four
+    sides of a box is at least as long as its diagonal.
+    """
     first = point_start[:-1]
     end = int(point_start[-1])
     if len(first) == 0:

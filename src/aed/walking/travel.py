@@ -1,13 +1,13 @@
-"""How long everything takes: the one clock of the lookup, plan, live arrival times and simulation.
+"""Travel times, shared by the lookup, plan, live arrival times and simulation.
 
     walk(d)  = seconds_per_metre * d + slow_start * min(1, d / slow_start_metres) + waits at gates
     direct   = reaction + walk + floors                     from receipt of the call to the patient's side
     fetch    = reaction + walk to the device + floors + opening the cabinet + walk to the patient + floors
 
-Waits and floors are seconds, and are never turned into metres, but for one purpose: to choose between two
-ways, the street search counts a wait as `metres_of_wait`. `seconds_of_wait` is its exact inverse.
+Waits and floors are seconds. Only the street search, to compare paths, converts a wait to `metres_of_wait`;
+`seconds_of_wait` is the exact inverse.
 
-`docs/decide/arrival-times.md` has the source of each number, and how well the formula fits the measurements.
+`docs/decide/arrival-times.md` gives the source of each parameter, and the fit to measurements.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from aed.settings import Arrival
 
 
 class Pace(NamedTuple):
-    """How fast people walk, and what a fetch takes besides: in general, or as the drills of an estate say."""
+    """Walking pace and pick-up time, either the defaults or those estimated from an estate's drills."""
 
     seconds_per_metre: float
-    """Once under way: the slow start comes on top."""
+    """Pace without the slow start, which is added separately."""
     pick_up_seconds: float
-    """Reaction and opening the cabinet."""
+    """Seconds for reaction and opening the cabinet."""
 
 
 class Leg(NamedTuple):
-    """One way between two places; infinite metres: there is none."""
+    """The way between two places; `metres` is infinite if there is none."""
 
     metres: float
-    """On foot, without waits."""
+    """Metres on foot, without waits."""
     wait_seconds: float = 0.0
-    """At gates."""
+    """Seconds of waiting at gates."""
 
 
 NO_WAY = Leg(math.inf)
 
 
 def general_pace(numbers: Arrival) -> Pace:
-    """The pace outside estates."""
+    """Return the default pace outside estates."""
     return _pace(numbers.responder_metres_per_second, numbers)
 
 
 def estate_pace(numbers: Arrival) -> Pace:
-    """The pace in and to an estate without enough drills of its own: dense, and slower."""
+    """Return the default pace, which is slower, in and to an estate without enough drills."""
     return _pace(numbers.estate_metres_per_second, numbers)
 
 
@@ -56,7 +56,7 @@ def pace_at(
     pick_up_seconds: float | None,
     numbers: Arrival,
 ) -> Pace:
-    """The pace to a place: of its estate's drills, else of estates, else the general one."""
+    """Return the pace to a place: from its estate's drills, else the default of estates, else the general."""
     if seconds_per_metre is not None and pick_up_seconds is not None:
         return Pace(seconds_per_metre, pick_up_seconds)
     return estate_pace(numbers) if is_in_estate else general_pace(numbers)
@@ -65,7 +65,7 @@ def pace_at(
 def quickest_pace(
     numbers: Arrival, *, seconds_per_metre: float | None, pick_up_seconds: float | None
 ) -> Pace:
-    """A pace that none beats; the numbers are the least that any estate's drills came to."""
+    """Return a lower bound on all paces; the arguments are the minima over the drills of all estates."""
     known = [general_pace(numbers), estate_pace(numbers)]
     if seconds_per_metre is not None and pick_up_seconds is not None:
         known.append(Pace(seconds_per_metre, pick_up_seconds))
@@ -73,8 +73,10 @@ def quickest_pace(
 
 
 def _pace(metres_per_second: float, numbers: Arrival) -> Pace:
-    """Speeds are measured from receipt of the call over a typical distance: reaction and slow start, which
-    they hold, are taken out."""
+    """Return the pace for a speed that was measured from receipt of the call over a typical distance.
+
+    Reaction and slow start, which such a speed includes, are subtracted.
+    """
     metres = numbers.speed_over_metres
     under_way = (
         metres / metres_per_second - numbers.reaction_seconds - slow_start_seconds(metres, numbers)
@@ -86,17 +88,17 @@ def _pace(metres_per_second: float, numbers: Arrival) -> Pace:
 
 
 def slow_start_seconds(metres: float, numbers: Arrival) -> float:
-    """What doors, crossings and finding the way add to a walk: it grows up to `slow_start_metres`."""
+    """Return the seconds that doors, crossings and orientation add; constant from `slow_start_metres` on."""
     return numbers.slow_start_seconds * min(1.0, metres / numbers.slow_start_metres)
 
 
 def walk_seconds(metres: float, pace: Pace, numbers: Arrival) -> float:
-    """One way on foot. Rises with the distance, and ever less steeply."""
+    """Return the seconds of a walk. The function is increasing and concave in the distance."""
     return pace.seconds_per_metre * metres + slow_start_seconds(metres, numbers)
 
 
 def metres_walked_in(seconds: float, pace: Pace, numbers: Arrival) -> float:
-    """The inverse of `walk_seconds`; 0 below 0."""
+    """Return the metres walked in that time, the inverse of `walk_seconds`; 0 for negative times."""
     whole = pace.seconds_per_metre * numbers.slow_start_metres + numbers.slow_start_seconds
     if seconds <= whole:
         return max(0.0, seconds) * numbers.slow_start_metres / whole
@@ -104,7 +106,7 @@ def metres_walked_in(seconds: float, pace: Pace, numbers: Arrival) -> float:
 
 
 def leg_seconds(leg: Leg, floors_seconds: float, pace: Pace, numbers: Arrival) -> float:
-    """One way on foot, with waits at gates, stairs and lifts."""
+    """Return the seconds of a way, including waits at gates, stairs and lifts."""
     return walk_seconds(leg.metres, pace, numbers) + leg.wait_seconds + floors_seconds
 
 
@@ -112,15 +114,15 @@ def leg_seconds(leg: Leg, floors_seconds: float, pace: Pace, numbers: Arrival) -
 
 
 def metres_of_wait(seconds: float, numbers: Arrival) -> float:
-    """The walk that a wait is worth when two ways are compared: at the general pace of the slow start.
+    """Convert a wait to equivalent metres, to compare paths, at the general pace including the slow start.
 
-    At no quicker pace is a metre worth more seconds, so a way's cost in metres bounds its time from below.
+    At any faster pace a metre is worth fewer seconds, so the cost in metres gives a lower bound on the time.
     """
     return seconds / _slowest_general(numbers)
 
 
 def seconds_of_wait(metres: float, numbers: Arrival) -> float:
-    """The inverse of `metres_of_wait`."""
+    """Convert equivalent metres back to a wait, the inverse of `metres_of_wait`."""
     return metres * _slowest_general(numbers)
 
 
@@ -130,12 +132,12 @@ def _slowest_general(numbers: Arrival) -> float:
 
 
 def least_leg_seconds(cost_metres: float, pace: Pace, numbers: Arrival) -> float:
-    """A way that costs so many metres, waits counted as metres, takes no less than this."""
+    """Return a lower bound on the seconds of a way, given its cost in metres (including waits)."""
     return min(walk_seconds(cost_metres, pace, numbers), seconds_of_wait(cost_metres, numbers))
 
 
 def most_cost_metres(seconds: float, pace: Pace, numbers: Arrival) -> float:
-    """The inverse of `least_leg_seconds`: no way that takes at most that long costs more metres."""
+    """Return the maximum cost in metres of a way that takes that long, the inverse of `least_leg_seconds`."""
     return max(metres_walked_in(seconds, pace, numbers), metres_of_wait(max(0.0, seconds), numbers))
 
 
@@ -143,9 +145,9 @@ def most_cost_metres(seconds: float, pace: Pace, numbers: Arrival) -> float:
 
 
 def floor_seconds(floors: int, numbers: Arrival, *, lift_held_seconds: float = 0.0) -> float:
-    """One way over that many floors, up or down: the stairs, or the lift where that is sooner.
+    """Return the seconds over that many floors, up or down, by stairs or lift, whichever is faster.
 
-    `lift_held_seconds`: of the wait for the lift, so much is saved by somebody who holds it.
+    `lift_held_seconds` is subtracted from the wait for the lift if a person holds it.
     """
     count = abs(floors)
     if not count:
@@ -155,7 +157,7 @@ def floor_seconds(floors: int, numbers: Arrival, *, lift_held_seconds: float = 0
 
 
 def floors_between(one: int, other: int, *, is_same_building: bool, numbers: Arrival) -> float:
-    """One way on stairs and in lifts between floors of one building, or of two by the ground floor."""
+    """Return the seconds, one way, between two floors: directly in one building, else by the ground floor."""
     if is_same_building:
         return floor_seconds(one - other, numbers)
     return floor_seconds(one, numbers) + floor_seconds(other, numbers)
@@ -165,15 +167,15 @@ def floors_between(one: int, other: int, *, is_same_building: bool, numbers: Arr
 
 
 def direct_seconds(to_patient: float, numbers: Arrival) -> float:
-    """From receipt of the call to the patient's side, by the leg's seconds. Nothing for answering on top."""
+    """Return the seconds from receipt of the call to the patient's side, given those of the leg."""
     return numbers.reaction_seconds + to_patient
 
 
 def fetch_seconds(to_device: float, to_patient: float, pace: Pace) -> float:
-    """From receipt of the call, by the device, to the patient's side with it, by the seconds of both legs."""
+    """Return the seconds from receipt of the call to the patient's side with the device, given both legs."""
     return pace.pick_up_seconds + to_device + to_patient
 
 
 def opening_seconds(pace: Pace, numbers: Arrival) -> float:
-    """Opening the cabinet, of somebody who has set out already."""
+    """Return the seconds to open the cabinet, for a person who is already on the way."""
     return max(0.0, pace.pick_up_seconds - numbers.reaction_seconds)

@@ -1,4 +1,4 @@
-"""What a person may walk on, and which barriers are gates: decisions on OpenStreetMap tags.
+"""Decide, from OpenStreetMap tags, which ways are walkable and which barriers are gates.
 
 Sources: the OSM wiki on `highway`, `barrier`, `access` and `foot`.
 """
@@ -28,18 +28,18 @@ _WALKABLE_HIGHWAYS = frozenset(
         "corridor",
         "elevator",
         "platform",
-        # Made for others, but a runner with a defibrillator takes them; foot=no still shuts them.
+        # Not made for walking, but usable in an emergency; foot=no still excludes them.
         "cycleway",
         "bridleway",
     }
 )
-# Walked on only where a tag says that people on foot may.
+# Walkable only if a tag permits it.
 _WALKABLE_BY_PERMISSION = frozenset({"trunk", "trunk_link", "busway"})
 
 _FOOT_REFUSED = frozenset({"no", "private"})
 _SIDEWALKS = frozenset({"both", "left", "right", "yes", "separate"})
 
-# Closed, these stop a person on foot.
+# Barriers that stop a person on foot when closed.
 _GATES = frozenset(
     {
         "gate",
@@ -56,17 +56,17 @@ _GATES = frozenset(
         "door",
     }
 )
-# A person walks past the end of these; they are gates only where the map says that they keep people out.
+# People can walk around these; they are gates only if the map says that they keep people out.
 _GATES_FOR_VEHICLES = frozenset({"lift_gate", "swing_gate", "kissing_gate", "entrance", "chain"})
 
 
 def why_not_walkable(tags: Mapping[str, str]) -> str | None:
-    """Why nobody may walk along a way with these tags (a short reason to count by), or None if one may.
+    """Return why a way with these tags is not walkable, as a short reason for statistics; None if it is.
 
-    `foot` outranks `access`: a private road with foot=permissive is walked on. Other values than `no` and
+    `foot` overrides `access`: a private road with foot=permissive is walkable. Values other than `no` and
     `private` (destination, customers, delivery, agricultural, forestry, permit ...) restrict vehicles or
-    purposes, and someone on the way to a patient has the purpose. An estate's inner streets that the map
-    calls private and gives no `foot` are left out, since the map does not say that a stranger may be there.
+    purposes, which does not exclude a person on the way to a patient. Private streets inside an estate
+    without `foot` are not walkable, since the map does not permit strangers there.
     """
     highway = tags.get("highway", "")
     foot = tags.get("foot")
@@ -85,11 +85,10 @@ def why_not_walkable(tags: Mapping[str, str]) -> str | None:
 
 
 def is_gate(tags: Mapping[str, str]) -> bool:
-    """Whether a node with these tags can be closed to someone on foot.
+    """Return whether a node with these tags is a gate that can be closed to people on foot.
 
-    Gates and turnstiles always; what only stops vehicles (lift gates, swing gates, chains) when it is locked
-    or private; anything else that is called a barrier (bollards, kerbs, stiles, cattle grids) only when it
-    says foot=no or foot=private.
+    Gates and turnstiles always are. Barriers to vehicles (lift gates, swing gates, chains) are if locked or
+    private. All others (bollards, kerbs, stiles, cattle grids) are only if foot=no or foot=private.
     """
     barrier = tags.get("barrier")
     if barrier is None:
@@ -105,5 +104,5 @@ def is_gate(tags: Mapping[str, str]) -> bool:
 
 
 def access_on_foot(tags: Mapping[str, str]) -> str | None:
-    """What the map says about who may pass on foot, or None where it is silent."""
+    """Return the access on foot according to the map (`foot`, else `access`), or None if there is no tag."""
     return tags.get("foot", tags.get("access"))

@@ -1,4 +1,4 @@
-"""The way that a search has found to one point."""
+"""Reconstruct the path to one point from the result of a search."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from aed.walking.streets import UNITS_PER_DEGREE, Crossing, Streets
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """A way from the start to a point.
+    """A path from the start to a point.
 
-    `metres` counts the legs to and from the street and no delays; `coordinates` are (lon, lat) from start to
-    point; `crossings` are the delayed places passed, in order, as they were given.
+    `metres` includes the legs to and from the street, without delays. `coordinates` are (lon, lat) from start
+    to point. `crossings` are the delayed crossings passed, in order.
     """
 
     metres: float
@@ -27,7 +27,7 @@ class Walk:
 
 
 def way_to(found: Searched, target: Footing, by: int, *, with_line: bool) -> Walk:
-    """The way to the point `target`, reached by its chain's first end, its last, or along it."""
+    """Return the walk to `target`, reached by its chain's first end (0), last end (1) or along it (2)."""
     chains, window, start = found.chains, found.window, found.start
     streets = chains.streets
     pieces: list[tuple[int, float, float]] = []  # edge, from metres, to metres
@@ -49,7 +49,7 @@ def way_to(found: Searched, target: Footing, by: int, *, with_line: bool) -> Wal
     metres = start.off_metres + target.off_metres
     coordinates = [(start.lon, start.lat)]
     crossings: list[Crossing] = []
-    gate = -1  # the gate whose first spoke was just passed
+    gate = -1  # the gate whose first spoke was passed last
     for number, (passed, begin, end) in enumerate(pieces):
         metres += abs(end - begin)
         for place in _line(streets, passed, begin, end) if with_line else ():
@@ -58,11 +58,11 @@ def way_to(found: Searched, target: Footing, by: int, *, with_line: bool) -> Wal
         block = found.blocks.by_edge.get(passed)
         if block is None:
             continue
-        whole_from = number > 0  # entered at an end of the edge, not at the start's footing
+        whole_from = number > 0  # entered at an end of the edge, not at the start
         whole_to = number < len(pieces) - 1
         if passed >= streets.street_count and len(streets.gate_edges(passed)) > 1:
             first = streets.gate_edges(passed)[0]
-            if gate == first:  # the second of the two spokes by which such a gate is passed
+            if gate == first:  # the second of the two spokes of this gate
                 gate = -1
                 continue
             gate = first
@@ -76,8 +76,10 @@ def way_to(found: Searched, target: Footing, by: int, *, with_line: bool) -> Wal
 def _pieces(
     chains: Chains, chain: int, one: Footing | None, other: Footing | None, *, forward: bool = True
 ) -> list[tuple[int, float, float]]:
-    """What is walked of each edge of a chain, from one place to another. Where one is None, from or to the
-    end of the chain: as it runs (`forward`), or against it."""
+    """Return the part of each edge of a chain that is walked from one place to another.
+
+    None stands for the end of the chain, in its direction (`forward`) or against it.
+    """
     edges = chains.edges_of(chain)
     if one is not None and other is not None:
         forward = (one.order, one.first_metres) <= (other.order, other.first_metres)
@@ -98,9 +100,9 @@ def _pieces(
 
 
 def chain_between(found: Searched, before: int, here: int, before_original: int) -> tuple[int, bool]:
-    """The cheapest chain from one local junction to the next, and whether it is walked from its first end.
+    """Return the cheapest chain from one local junction to the next, and whether it starts at its first end.
 
-    `before_original` is the network's number of the local junction `before`.
+    `before_original` is the number of junction `before` in the network.
     """
     window, chains = found.window, found.chains
     a, b = window.start[before : before + 2].tolist()
@@ -114,13 +116,13 @@ def chain_between(found: Searched, before: int, here: int, before_original: int)
 
 
 def leaves_by_first_end(found: Searched, here: int) -> bool:
-    """Whether the way from the start to its first junction goes to its chain's first end (else its last)."""
+    """Return whether the path leaves the start's chain by its first end to reach the junction `here`."""
     (first, last), (to_first, to_last) = found.ends, found.end_metres
     return first == here and (last != here or to_first <= to_last)
 
 
 def _passed(block: Block, start: float, end: float, *, from_end: bool, to_end: bool) -> list[Crossing]:
-    """The delayed crossings of an edge between two places on it, in the order walked."""
+    """Return the delayed crossings between two places on an edge, in walking order."""
     low, high = min(start, end), max(start, end)
     low_open, high_open = (from_end, to_end) if start <= end else (to_end, from_end)
     passed = [
@@ -134,7 +136,7 @@ def _passed(block: Block, start: float, end: float, *, from_end: bool, to_end: b
 
 
 def _line(streets: Streets, edge: int, start: float, end: float) -> list[tuple[float, float]]:
-    """The places (lon, lat) on an edge's line from one place on it to another, both included."""
+    """Return the coordinates (lon, lat) of an edge's line between two places on it, both included."""
     a, b = int(streets.point_start[edge]), int(streets.point_start[edge + 1])
     lats = streets.point_lat[a:b] / UNITS_PER_DEGREE
     lons = streets.point_lon[a:b] / UNITS_PER_DEGREE

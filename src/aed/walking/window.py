@@ -1,6 +1,6 @@
-"""Part of the network, or all of it, as a graph to be searched.
+"""Part of the network, or all of it, as a graph for the search.
 
-The nodes within a straight-line radius lie in a few runs, one per strip of latitude.
+The nodes within a straight-line radius are a few slices of the arrays, one per strip of latitude.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from aed.walking.chains import Chains
 from aed.walking.footing import Footing
 from aed.walking.streets import NODE_STRIP_UNITS, UNITS_PER_DEGREE, Floats, Ints, Longs
 
-OUTSIDE = 0  # local number of "somewhere beyond the window"; nothing leads on from there
+OUTSIDE = 0  # local number of all junctions outside the window; no edges lead away from it
 
 
 _SPHERE_METRES = 6_371_008.8
 
 
-_SPHERE_ERROR = 1.006  # a spheroid's distance is at most this many times shorter than the mean sphere's
+_SPHERE_ERROR = 1.006  # maximum ratio of the distance on the mean sphere to that on the spheroid
 
 
 class ScratchPad(local):
-    """What a thread keeps from search to search."""
+    """Thread-local working memory that is reused between searches."""
 
     def __init__(self) -> None:
         self.local_number: Ints = np.zeros(0, dtype=np.int32)
-        """One number a node, nought wherever it is not in use."""
+        """One number for each node, 0 when not in use."""
         self.whole: Window | None = None
-        """The whole network, where it is small."""
+        """The whole network, if it is small."""
 
     def of_size(self, count: int) -> Ints:
         if len(self.local_number) != count:
@@ -46,7 +46,7 @@ class ScratchPad(local):
 
 
 class _NeverBelowNought(np.ndarray[Any, np.dtype[np.float64]]):
-    """Lengths, which say so when scipy asks, at every search, whether any of the whole network is below 0."""
+    """Edge lengths that skip scipy's scan for negative weights."""
 
     def __lt__(self, other: Any) -> Any:
         return np.False_ if other == 0 else super().__lt__(other)
@@ -54,10 +54,10 @@ class _NeverBelowNought(np.ndarray[Any, np.dtype[np.float64]]):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Part of the network, its junctions renumbered: junction `low[k] + i` is `shift[k] + low[k] + i` here.
+    """Part of the network; junction `low[k] + i` has the local number `shift[k] + low[k] + i`.
 
-    The last node is the point of departure. Where it leads, and what closures and delays add, is written
-    into the arrays for the time of one search: see `searched`.
+    The last node is the start. Its edges, and closures and delays, are written to the arrays for the duration
+    of one search: see `searched`.
     """
 
     low: list[int]
@@ -66,18 +66,18 @@ class Window:
     start: Ints
     neighbour: Ints
     metres: Floats
-    """Without closures and delays."""
+    """Lengths without closures and delays."""
     source: int
-    """The local number of the point of departure, the last node; after it there may be rows without use."""
+    """The local number of the start, which is the last node; unused rows may follow."""
     is_whole: bool = False
-    """Every junction of the network is here: each has its own number plus 1."""
+    """True if the window is the whole network; local numbers are then the network's plus 1."""
 
     @contextmanager
     def graph(self) -> Iterator[csr_matrix]:
-        """Within the block the same three arrays as a matrix.
+        """Provide the three arrays as a sparse matrix for the duration of the `with` block.
 
-        scipy looks through what a new matrix is made of, which takes as long as cutting half of it out: so
-        each thread keeps one of each size, empty.
+        scipy validates each new matrix, which takes half as long as building the window, so each thread keeps
+        one empty matrix of each size.
         """
         size = len(self.start) - 1
         graph = _matrices.of_size.get(size)
@@ -92,7 +92,7 @@ class Window:
             graph.indptr, graph.indices, graph.data = empty
 
     def local(self, junctions: Ints) -> Longs:
-        """The local numbers of junctions, `OUTSIDE` for those beyond the window."""
+        """Return the local numbers of junctions; `OUTSIDE` for those not in the window."""
         if self.is_whole:
             return junctions.astype(np.int64) + 1
         if not self.low:
@@ -102,7 +102,7 @@ class Window:
         return np.where((run >= 0) & (junctions < high[run]), junctions + shift[run], OUTSIDE)
 
     def numbers(self) -> Callable[[int], int]:
-        """What says the local number of one junction after the other, `OUTSIDE` for one beyond the window."""
+        """Return a function from junction to local number, `OUTSIDE` for one not in the window."""
         if self.is_whole:
             return (1).__add__
         low, high, shift = self.low, self.high, self.shift
@@ -114,7 +114,7 @@ class Window:
         return number
 
     def originals(self, local_numbers: Sequence[int]) -> list[int]:
-        """The network's numbers of junctions of the window."""
+        """Return the junctions of the network for local numbers."""
         if self.is_whole:
             return [number - 1 for number in local_numbers]
         firsts = [low + shift for low, shift in zip(self.low, self.shift, strict=True)]
@@ -130,13 +130,13 @@ _matrices = _Matrices()
 
 
 def _rows_for(nodes: int) -> int:
-    """At least so many, and one of few sizes: 1,024, 1,280, 1,536, 1,792, 2,048, 2,560 …"""
+    """Round up to one of few matrix sizes: 1,024, 1,280, 1,536, 1,792, 2,048, 2,560 …"""
     step = max(256, 1 << max(0, nodes.bit_length() - 3))
     return -(-nodes // step) * step
 
 
 def whole(chains: Chains) -> Window:
-    """All of the network, and a node for the start."""
+    """Return a window of the whole network, with a node for the start."""
     nodes, joined = chains.junction_count, len(chains.neighbour)
     start = np.zeros(nodes + 3, dtype=np.int32)
     start[1 : nodes + 2] = chains.neighbour_start
@@ -149,15 +149,15 @@ def whole(chains: Chains) -> Window:
 
 
 def cut_out(chains: Chains, scratch: ScratchPad, start_at: Footing, radius_metres: float) -> Window:
-    """The window around the start, and a node for it."""
+    """Return the window around the start, with a node for the start."""
     centre = Position(start_at.lat, start_at.lon)
     low, high = _runs_within(chains, centre, radius_metres)
-    # Few runs: counted faster by hand than by array.
+    # For few slices, lists are faster than arrays.
     bounds = chains.neighbour_start.take([*low, *high]).tolist()
     runs = [slice(a, b) for a, b in zip(low, high, strict=True)]
     edge_runs = [slice(a, b) for a, b in zip(bounds[: len(low)], bounds[len(low) :], strict=True)]
     shift: list[int] = []
-    """Of the numbers of junctions; the next of places among the neighbours."""
+    """Shifts of the junction numbers; `edge_shift` has those of indices in the neighbours."""
     edge_shift: list[int] = []
     inside = joined = 0
     for run, edges in zip(runs, edge_runs, strict=True):
@@ -198,10 +198,10 @@ def cut_out(chains: Chains, scratch: ScratchPad, start_at: Footing, radius_metre
 
 
 def _runs_within(chains: Chains, centre: Position, radius_metres: float) -> tuple[list[int], list[int]]:
-    """Runs `low:high` of junctions, one per strip of latitude, that hold every one within the radius.
+    """Return slices `low:high` of junctions, one per strip of latitude, that contain all within the radius.
 
-    On a sphere sin^2(d/2) = sin^2(dlat/2) + cos lat1 cos lat2 sin^2(dlon/2) (haversine); in each strip the
-    longitudes allowed are widest for the latitude nearest to the centre and the smallest cosine.
+    On a sphere sin^2(d/2) = sin^2(dlat/2) + cos lat1 cos lat2 sin^2(dlon/2) (haversine). In each strip the
+    range of longitudes is widest for the latitude nearest to the centre and the smallest cosine.
     """
     angle = min(math.pi, (radius_metres * _SPHERE_ERROR + 1.0) / _SPHERE_METRES)
     strip_degrees = NODE_STRIP_UNITS / UNITS_PER_DEGREE
