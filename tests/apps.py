@@ -1,4 +1,4 @@
-"""Applications for tests."""
+"""Applications for tests, with routes prepared only once per process."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from aed.settings import Settings
 
 
 def app_on(settings: Settings) -> FastAPI:
-    """Return `create_app(settings)` with routes that an earlier app of this process has made ready.
+    """Return `create_app(settings)`, with routes that were prepared by an earlier app of this process.
 
-    FastAPI makes the routes of included routers ready when an app's first request is matched. For 250 routes
-    that takes 0.4 s, longer than most tests. The routes hold no settings and no database: handlers find both
-    through the app that a request came to. They do hold the first app's `dependency_overrides`, so use
-    `create_app` where a test overrides a dependency.
+    FastAPI prepares included routers when it matches an app's first request. For 250 routes this takes
+    0.4 s, longer than most tests. Routes hold neither settings nor a database: handlers find both through
+    the app of the request. They do hold the first app's `dependency_overrides`, so use `create_app` if a
+    test overrides a dependency.
     """
     app = create_app(settings)
     ready = _ready_app().routes
@@ -32,7 +32,7 @@ def app_on(settings: Settings) -> FastAPI:
 
 @cache
 def _ready_app() -> FastAPI:
-    """Return an app without a database, all of whose routes are ready."""
+    """Return an app without a database whose routes are all prepared."""
     app = create_app(
         Settings(
             database_url="postgresql+psycopg://nobody@127.0.0.1:1/none",

@@ -1,4 +1,4 @@
-"""The program as processes of their own."""
+"""Run the `aed` program in separate processes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import httpx2
 
 ROOT = Path(__file__).parent.parent
 KEY = "aedkey-dGhlIG9uZSBrZXkgb2YgdGVzdHM6IDMyIGJ5dGVzLi4"
-"""What numbers are sealed with in tests."""
+"""The encryption key for numbers in tests."""
 NOT_THEIRS = ("AED_", "PYTHONDONTWRITEBYTECODE", "COLUMNS", "FORCE_COLOR", "NO_COLOR")
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """The environment with these settings and none of the tester's own."""
+    """Return the environment with these settings and without any `AED_` setting of the developer."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_THEIRS)}
     return kept | {"AED_ENCRYPTION_KEYS": KEY} | settings
 
@@ -28,7 +28,7 @@ def environment(**settings: str) -> dict[str, str]:
 def aed(
     *arguments: str, cwd: Path = ROOT, within_seconds: float = 120, **settings: str
 ) -> subprocess.CompletedProcess[str]:
-    """`aed …` as a process, with what it said."""
+    """Run `aed …` in a process; return the completed process with its output."""
     return subprocess.run(
         [sys.executable, "-m", "aed", *arguments],
         cwd=cwd,
@@ -42,7 +42,7 @@ def aed(
 
 @contextmanager
 def serving(log: Path, **settings: str) -> Iterator[str]:
-    """`aed serve` as a process that answers at the URL; what it writes goes into `log`."""
+    """Run `aed serve` in a process; yield its URL and write its output to `log`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

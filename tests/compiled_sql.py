@@ -1,4 +1,4 @@
-"""SQL that SQLAlchemy compiled for one test's engine, kept for those of later tests."""
+"""A cache of compiled SQL statements, shared by the engines of all tests in a process."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from aed.database.encryption.keys import SETTING
 
 
 class SharedStatements(LRUCache[Any, Any]):
-    """Compiled statements of all engines of one kind that have the same encryption keys.
+    """Statements compiled for engines of the same kind and with the same encryption keys.
 
-    SQLAlchemy looks a statement up together with the engine's dialect. Each engine has a dialect of its own,
-    and each test an engine, so each test would compile all its statements anew: a quarter of its time.
+    SQLAlchemy caches statements per dialect, and each engine has a dialect of its own. Each test has an
+    engine, so without sharing it would compile all its statements again: a quarter of its time.
     """
 
     def get(self, key: Any, default: Any = None) -> Any:
@@ -28,7 +28,7 @@ class SharedStatements(LRUCache[Any, Any]):
 
 
 def kind_of(dialect: Dialect) -> object:
-    """Return what engines have in common whose compiled statements are the same."""
+    """Return a key that is equal for dialects that compile statements to the same SQL."""
     try:
         ring = keyring_of(dialect)
     except KeyError:
@@ -37,7 +37,7 @@ def kind_of(dialect: Dialect) -> object:
 
 
 def share_compiled_statements(patch: pytest.MonkeyPatch) -> None:
-    """Let all engines that `open_database` makes share what was compiled."""
+    """Make all engines from `open_database` share their compiled statements."""
     statements = SharedStatements(3_000)
 
     def create(*given: Any, **options: Any) -> Engine:

@@ -1,4 +1,4 @@
-"""Every test that takes `database` (or what is made from it) runs on both databases."""
+"""Fixtures for all tests; a test that uses `database` runs on SpatiaLite and on PostGIS."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from tests.throwaway_postgres import (
     throwaway_postgres,
 )
 
-# Modules compiled once and kept, whatever the environment says: each process starts 10 s of CPU time sooner.
+# Cache compiled modules whatever the environment says: it saves each process 10 s of CPU time.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["AED_ENCRYPTION_KEYS"] = KEY
-os.environ["AED_LIVE_SECONDS"] = "0.2"  # a test that asks every route waits for no stream to end
-screen.console.width = screen.UNKNOWN_WIDTH  # as in a file, in the processes of pytest-xdist too
+os.environ["AED_LIVE_SECONDS"] = "0.2"  # keep streams short in tests that call every route
+screen.console.width = screen.UNKNOWN_WIDTH  # as when writing to a file, also under pytest-xdist
 
 if has_room_in_memory():
-    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))  # a commit to SQLite there waits for no disk
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))  # in memory, commits don't wait for a disk
 
 ENGINES = ("spatialite", "postgis")
 
-# As `aed serve` logs for people: what structlog does unasked prints every local variable, and takes seconds.
+# Log as `aed serve` does: structlog's default prints all local variables, which takes seconds.
 structlog.configure(
     processors=[
         structlog.processors.add_log_level,
@@ -60,7 +60,7 @@ def _compiled_statements() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, on PostGIS, tests that say that nothing of them is up to the database."""
+    """Deselect, on PostGIS, tests marked as independent of the database."""
     kept, left_out = [], []
     for item in items:
         params = item.callspec.params.values() if hasattr(item, "callspec") else ()
@@ -71,24 +71,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """What is imported and collected stays: no need to look through it for garbage again and again."""
+    """Exclude imported modules and collected tests from garbage collection, which needn't scan them again."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """A PostgreSQL with PostGIS for the whole run, empty."""
+    """Yield the URL of an empty PostgreSQL database with PostGIS, shared by the whole run."""
     with throwaway_postgres() as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def postgis_template(postgres_url: str) -> str:
-    """A database with the schema and the holidays, to be copied.
+    """Return a PostGIS database with the schema and the holidays, used as a template for copies.
 
-    Of the 8,500 reference systems that PostGIS knows, the two that are asked for stay: the others are 7 MB,
-    and two thirds of the time that a copy takes.
+    Of PostGIS's 8,500 reference systems only the two in use are kept: the others are 7 MB and take two
+    thirds of the time of a copy.
     """
     _prepare(postgres_url)
     plain = make_url(postgres_url).set(drivername="postgresql").render_as_string(hide_password=False)
@@ -100,7 +100,7 @@ def postgis_template(postgres_url: str) -> str:
 
 @pytest.fixture(scope="session")
 def spatialite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same as a file."""
+    """Return a SpatiaLite file with the schema and the holidays, used as a template for copies."""
     path = tmp_path_factory.mktemp("spatialite") / "template.sqlite"
     _prepare(f"sqlite:///{path}")
     return path
@@ -116,7 +116,7 @@ def _prepare(url: str) -> None:
 
 @pytest.fixture(params=ENGINES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database of its own for each test, with the schema and the holidays, on each engine."""
+    """Yield the URL of a new database with the schema and the holidays, on each engine in turn."""
     if request.param == "spatialite":
         path = tmp_path / "aed.sqlite"
         shutil.copyfile(request.getfixturevalue("spatialite_template"), path)
@@ -132,7 +132,7 @@ _numbers = iter(range(1, 1_000_000))
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """No walking network is there unless a test builds one at `settings.walking_network`."""
+    """Return settings for the test's database; `settings.walking_network` does not exist yet."""
     return Settings(
         database_url=database_url,
         walking_network=tmp_path / "walking.npz",
@@ -151,21 +151,21 @@ def database(settings: Settings) -> Iterator[Database]:
 
 @pytest.fixture
 def session(database: Database) -> Iterator[Session]:
-    """A session whose work is committed only by the test."""
+    """Yield a session that commits only when the test does."""
     with database.write_sessions() as opened:
         yield opened
 
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[TestClient]:
-    """The application over HTTP, without a token."""
+    """Yield a client of the application, without a token."""
     with TestClient(app_on(settings), raise_server_exceptions=False) as opened:
         yield opened
 
 
 @pytest.fixture
 def client_on(database_url: str) -> Iterator[Callable[[Settings], TestClient]]:
-    """For a test that needs other settings, or the network that it has just built."""
+    """Yield a function that starts the application with other settings or a new walking network."""
     opened: list[TestClient] = []
 
     def make(settings: Settings) -> TestClient:

@@ -1,7 +1,7 @@
 """An independent evaluator of a part of `opening_hours`, minute by minute, with a generator of expressions.
 
-It shares no code with the application or its library, and never parses: an expression is generated as data,
-and both its text and its meaning are derived from that. Slow and simple. It knows no public holidays.
+It shares no code with the application or its library and parses nothing: an expression is generated as
+data, from which both its text and its meaning are derived. Slow and simple. Without public holidays.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ type Days = Callable[[date], bool]
 
 @dataclass(frozen=True)
 class Selector:
-    """Text, and which days it means."""
+    """A day selector: its text, and a predicate for the days it selects."""
 
     text: str
     means: Days
@@ -28,7 +28,7 @@ class Selector:
 
 @dataclass(frozen=True)
 class Times:
-    """Text, the minutes from midnight that are open (up to 48 hours), and those that may be."""
+    """A time selector: its text, and the minutes from midnight (0 to 48 hours) that are open or unknown."""
 
     text: str
     open: tuple[tuple[int, int], ...]
@@ -64,7 +64,7 @@ class Expression:
         return written
 
     def state(self, at: datetime) -> str:
-        """`open`, `closed`, or `unknown` where the specification leaves it open or readers of it differ."""
+        """Return `open`, `closed`, or `unknown` where the specification or its readers are ambiguous."""
         groups: list[list[Rule]] = [[]]
         for rule in self.rules:
             if rule.separator == "||":
@@ -78,9 +78,11 @@ class Expression:
 
 
 def _state(rules: list[Rule], at: datetime) -> str:
-    """1. The rules of the day itself: a later one displaces the earlier, unless it is additional or `off`.
-    2. The night of the day before. Where a later rule of the day displaces or closes anything, readers of the
-       specification do not agree on whether that night goes on: unknown.
+    """Return the state at `at` by these rules.
+
+    1. Apply the rules of the day: a later rule replaces earlier ones unless it is additional or `off`.
+    2. Apply the night of the previous day. Where a later rule of the day replaces or closes anything,
+       readers of the specification disagree on whether that night continues: unknown.
     """
     day, minute = at.date(), at.hour * 60 + at.minute
     today, today_of, displaced_before = _day(rules, day, minute)
@@ -105,8 +107,9 @@ def _is_in(spans: tuple[tuple[int, int], ...], minute: int) -> bool:
 
 
 def _day(rules: list[Rule], day: date, minute: int) -> tuple[str, int, int]:
-    """The state at a minute counted from the midnight of `day`; the number of the rule that decides it; and
-    the number of the last rule that may displace others.
+    """Return the state at a minute from midnight of `day`, and two rule numbers.
+
+    The first is the rule that decides the state; the second is the last rule that may replace others.
     """
     state, decides, displaces = "closed", -1, -1
     for number, rule in enumerate(rules):
@@ -130,11 +133,11 @@ def _day(rules: list[Rule], day: date, minute: int) -> tuple[str, int, int]:
     return state, decides, displaces
 
 
-# --- Which days -----------------------------------------------------------------------------------
+# --- Days -----------------------------------------------------------------------------------------
 
 
 def easter(year: int) -> date:
-    """Anonymous Gregorian algorithm (Meeus, Astronomical Algorithms, chapter 8)."""
+    """Return the date of Easter by the anonymous Gregorian algorithm (Meeus, Astronomical Algorithms, 8)."""
     a, b, c = year % 19, year // 100, year % 100
     d = (19 * a + b - b // 4 - ((b - (b + 8) // 25 + 1) // 3) + 15) % 30
     e = (32 + 2 * (b % 4) + 2 * (c // 4) - d - (c % 4)) % 7
@@ -150,7 +153,7 @@ def nth_weekday(year: int, month: int, weekday: int, nth: int) -> date | None:
 
 @dataclass(frozen=True)
 class Edge:
-    """A date of every year: the end of a range."""
+    """A start or end of a range of dates that recurs every year."""
 
     text: str
     of: Callable[[int], date | None]
@@ -249,7 +252,7 @@ def _years(random: Random) -> Selector:
 
 
 def _full_range(random: Random) -> Selector:
-    """A range of dates with a year at both ends."""
+    """Return a range of dates with a year at both ends."""
     first = date(random.randint(2024, 2028), random.randint(1, 12), random.randint(1, 28))
     last = first + timedelta(days=random.randint(1, 500))
     text = "-".join(f"{day.year} {MONTHS[day.month - 1]} {day.day:02}" for day in (first, last))
@@ -312,7 +315,7 @@ def _is_nth(day: date, weekday: int, nth: int) -> bool:
     return nth_weekday(day.year, day.month, weekday, nth) == day
 
 
-# --- Which times ----------------------------------------------------------------------------------
+# --- Times ----------------------------------------------------------------------------------------
 
 
 def clock(minute: int) -> str:
@@ -324,12 +327,12 @@ def _times(random: Random) -> Times:
     match random.randrange(6):
         case 0:
             return Times("00:00-24:00", ((0, 1440),))
-        case 1:  # a night
+        case 1:  # across midnight
             start = random.randrange(1080, 1440, 30)
             end = random.randrange(30, 600, 30)
             text = f"{clock(start)}-{clock(random.choice([end, end + 1440]))}"
             return Times(text, ((start, end + 1440),))
-        case 2:  # an open end; what follows may last, by any reader of the specification, ten hours
+        case 2:  # an open end; readers of the specification agree that ten hours may follow
             length = random.randrange(60, 600, 30)
             end = start + length
             shown = clock(end) if end <= 1440 else clock(random.choice([end, end - 1440]))
@@ -352,14 +355,14 @@ def _rule(random: Random, separator: str) -> Rule:
     weekdays = _ANY_DATE
     if random.random() < 0.5 or (
         separator == "," and dates is _ANY_DATE
-    ):  # without days it would go on with a list
+    ):  # without days it would continue a list
         weekdays = _weekdays(random)
     modifier = random.choices(["", "off", "unknown", "open"], [8, 3, 1, 1])[0]
     return Rule(separator, dates, weekdays, _times(random), modifier)
 
 
 def expressions(seed: int) -> Iterator[Expression]:
-    """Expressions of one to four rules, without end; the same for the same seed."""
+    """Yield expressions of one to four rules without end; the same seed yields the same expressions."""
     random = Random(seed)
     while True:
         count = random.choice([1, 1, 1, 2, 2, 3, 4])

@@ -1,8 +1,9 @@
-"""The streets and defibrillators of a whole country, and how wrong the straight line is there.
+"""Compare straight-line and walking distances to defibrillators over all of Liechtenstein.
 
-`python -m tests.liechtenstein` imports them into a database of its own and prints, as Markdown: how often the
-straight line would have named another device than the walking network, by how many metres of walking it was
-wrong, and one answer for a place in Vaduz. Needs ../shared/data/liechtenstein beside the project.
+`python -m tests.liechtenstein` imports the country's streets and devices into a new database. It prints, as
+Markdown: how often the straight line selects another device than the walking network, how many metres
+longer the walk to that device is, and the answer for one place in Vaduz. Needs ../shared/data/liechtenstein
+beside the project.
 
 Data (c) OpenStreetMap contributors, ODbL.
 """
@@ -55,7 +56,7 @@ WHY_NOT = "needs ../shared/data/liechtenstein beside the project"
 
 IN_VADUZ = Position(47.1375, 9.5225)
 NOON = datetime(2026, 9, 22, 10, 0, tzinfo=UTC)
-"""A Tuesday, 12:00 in Vaduz."""
+"""Tuesday, 12:00 in Vaduz."""
 NIGHT = datetime(2026, 9, 22, 1, 0, tzinfo=UTC)
 """The same Tuesday, 03:00."""
 POINTS = 1_000
@@ -65,7 +66,7 @@ type Floats = NDArray[np.float64]
 
 
 def import_country(session: Session) -> ImportReport:
-    """The region and its devices as OpenStreetMap has them; no holiday calendar is known."""
+    """Import the region and its devices from OpenStreetMap data, without a holiday calendar."""
     make.region(
         session,
         "LI",
@@ -80,14 +81,14 @@ def import_country(session: Session) -> ImportReport:
     return import_devices(session, who, DEVICES, at=make.NOW, region="LI")
 
 
-# --- the slow search ------------------------------------------------------------------------------------
+# --- exhaustive search ----------------------------------------------------------------------------------
 
 
 class WalksOfTheCountry:
-    """Walks between any place and all devices: one plain Dijkstra from each device over the whole network.
+    """Walks between any position and all devices: one Dijkstra search per device over the whole network.
 
-    The streets are walked both ways, so a way from a device is a way to it. Gates are those of the map, as
-    they stand for a stranger (or for a dispatcher, who has private ones opened).
+    Streets are walkable in both directions, so the way from a device is also the way to it. Gates are
+    those of the map, as they apply to a stranger (or to a dispatcher, who can have private gates opened).
     """
 
     def __init__(
@@ -113,14 +114,14 @@ class WalksOfTheCountry:
         free = [*waits, *((crossing, math.inf) for crossing in closed)]
         opened = [*waits, *((crossing, ring) for crossing in closed)]
         self._free, self._opened = self._distances(free), self._distances(opened)
-        # With all delays a little longer: by how much a way costs more tells how much of it is delays.
+        # With all delays slightly longer, the change in cost shows how much of it is delays.
         self._free_later, self._opened_later = (
             self._distances([(crossing, (1 + _LATER) * delay) for crossing, delay in delays])
             for delays in (free, opened)
         )
 
     def _distances(self, delays: Sequence[tuple[Crossing, float]]) -> Floats:
-        """Metres from each device to each node."""
+        """Return metres from each device to each node."""
         streets = self._network.streets
         metres = np.array([streets.edge_metres(edge) for edge in range(streets.edge_count)])
         for crossing, delay in delays:
@@ -134,7 +135,7 @@ class WalksOfTheCountry:
         tails = np.concatenate([streets.edge_u, streets.edge_v, devices, devices])
         heads = np.concatenate([streets.edge_v, streets.edge_u, streets.edge_u[on], streets.edge_v[on]])
         lengths = np.concatenate([metres, metres, along + off, np.maximum(metres[on] - along, 0.0) + off])
-        # Of several streets between two corners the shortest; scipy would add them up.
+        # Keep the shortest of parallel streets between two nodes; scipy would add them up.
         order = np.lexsort([lengths, heads, tails])
         pairs = np.stack([tails[order], heads[order]])
         is_first = np.ones(len(order), dtype=bool)
@@ -148,7 +149,7 @@ class WalksOfTheCountry:
         return found
 
     def costs(self, here: Position) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-        """Metres to each device, those with closed gates opened on asking, and which are on a street."""
+        """Return metres to each device, metres with closed gates opened, and whether each is on a street."""
         start = self._network.footings([here.lat], [here.lon])
         if start.edge[0] < 0:
             nowhere = np.full(len(self._known), np.inf)
@@ -157,7 +158,7 @@ class WalksOfTheCountry:
         return free, opened, self._targets.edge >= 0
 
     def _delays(self, here: Position) -> tuple[Floats, Floats]:
-        """How much of the costs are delays, with closed gates closed and opened."""
+        """Return the part of the costs that is delays, with closed gates closed and opened."""
         start = self._network.footings([here.lat], [here.lon])
         if start.edge[0] < 0:
             return np.zeros(len(self._known)), np.zeros(len(self._known))
@@ -169,9 +170,9 @@ class WalksOfTheCountry:
         return now, then
 
     def connected(self, here: Sequence[Position]) -> list[Position]:
-        """The places from which some device can be walked to.
+        """Return the positions from which some device is reachable on foot.
 
-        The residential areas reach across the border, where the extract has no streets.
+        Residential areas extend across the border, where the extract has no streets.
         """
         return [place for place in here if bool(np.isfinite(self.costs(place)[1]).any())]
 
@@ -187,7 +188,7 @@ class WalksOfTheCountry:
         return found
 
     def all_devices(self, viewer: Viewer, question: LookupQuestion) -> list[Found]:
-        """Every device that the viewer may see, usable ones first, soonest expected first."""
+        """Return every device the viewer may see: usable ones first, then by expected arrival."""
         reach = self._settings.walking_reach_metres
         costs, opened, on_street = self.costs(question.here)
         free = np.where(costs <= reach, costs, np.inf)
@@ -228,7 +229,7 @@ def residential_areas() -> list[BaseGeometry]:
 
 
 def places_where_people_live(count: int, *, seed: int, astray_metres: float = 0.0) -> list[Position]:
-    """Places spread evenly over the country's residential areas, or up to so many metres from one."""
+    """Return random positions, uniform over the residential areas, or up to `astray_metres` from one."""
     random = np.random.default_rng(seed)
     areas = residential_areas()
     found: list[Position] = []
@@ -245,15 +246,15 @@ def places_where_people_live(count: int, *, seed: int, astray_metres: float = 0.
 
 @dataclass(frozen=True)
 class Comparison:
-    """The nearest by the straight line against the nearest on foot, over many places."""
+    """The nearest device by straight line compared with the nearest on foot, over many positions."""
 
     what: str
     devices: int
     places: int
     metres_wrong: list[float]
-    """Of the places where the straight line names another device: how much longer the walk to that is."""
+    """How much longer the walk is, for each position where the straight line selects another device."""
     ratios: list[float]
-    """The walk to the nearest on foot over the straight line to it."""
+    """For each position, the walk to the nearest device on foot divided by the straight line to it."""
 
     def row(self) -> list[str]:
         wrong = np.array(self.metres_wrong)
@@ -283,7 +284,7 @@ HEADER = [
 def compare(
     what: str, walks: WalksOfTheCountry, known: Sequence[Known], usable: Sequence[bool], here: list[Position]
 ) -> Comparison:
-    """The nearest of the usable devices by line and on foot, in metres alone: no floors, no chances."""
+    """Compare the nearest usable device by line and on foot, by metres only (no floors, no probabilities)."""
     which = np.flatnonzero(usable)
     lats, lons = (
         np.array([getattr(each.position, name) for each in known])[which] for name in ("lat", "lon")
@@ -302,7 +303,7 @@ def compare(
 
 
 def is_reachable(known: Known, at: datetime) -> bool:
-    """Not closed at that moment; hours that are not known count as reachable."""
+    """Return whether the device is not closed at `at`; unknown hours count as reachable."""
     hours = hours_at(known.device.opening_hours, at, time_zone=known.time_zone, calendar=known.calendar)
     return access_at(hours, known.device.entry).access is not Access.CLOSED
 

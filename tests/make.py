@@ -1,4 +1,4 @@
-"""Things of the domain, made with as little as the test says: an estate, its neighbour, a stranger."""
+"""Factories of domain objects for tests; every value that a test doesn't give has a default."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ from aed.upkeep.rules import DueKind, Fact, FaultKind, ReminderLevel
 from aed.walking.network import WalkingNetwork
 
 NOW = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
-"""A Tuesday, 10:00 in China; no holiday."""
+"""Tuesday, 10:00 in China; not a holiday."""
 PATIENT = Position(30.29, 120.10)
 ADMINISTRATOR = Viewer(role=TokenRole.ADMINISTRATOR, name="test", scopes=frozenset(Scope))
 METRES_PER_DEGREE = 111_195.0
@@ -121,7 +121,7 @@ def east_of(place: Position, *, metres: float) -> Position:
 
 
 def region(session: Session, code: str = "CN-33", **given: Any) -> Region:
-    """The region with that code, added when it is not there; in China unless said otherwise."""
+    """Return the region with that code; add it (in China by default) if it doesn't exist."""
     found = session.scalar(select(Region).where(Region.code == code))
     if found is not None:
         return found
@@ -138,7 +138,7 @@ def region(session: Session, code: str = "CN-33", **given: Any) -> Region:
 
 
 def square(centre: Position, *, metres: float = 200.0) -> dict[str, Any]:
-    """A GeoJSON square with that half side."""
+    """Return a GeoJSON square around `centre` whose sides are twice `metres` long."""
     north, south = north_of(centre, metres=metres), north_of(centre, metres=-metres)
     east, west = east_of(centre, metres=metres), east_of(centre, metres=-metres)
     ring = [
@@ -196,7 +196,7 @@ def device(
     pads_expire_on: date | None = None,
     **given: Any,
 ) -> Device:
-    """A public device, always open, checked yesterday, unless said otherwise."""
+    """Register a device; by default public, always open and checked yesterday."""
     fields: dict[str, Any] = {
         "position": {"lat": at.lat, "lon": at.lon},
         "audience": "public",
@@ -233,7 +233,7 @@ def responder(
     phone: str | None = None,
     number_on_card: str | None = None,
 ) -> int:
-    """A responder who may be called at any hour, unless said otherwise; returns the id."""
+    """Register a responder, by default available at any hour; return the id."""
     number = next(_numbers)
     places = [at, *also_at]
     given = ResponderGiven(
@@ -258,7 +258,7 @@ def responder(
 
 
 def issuer(session: Session, code: str = "lake-rc", *, who: Viewer = ADMINISTRATOR, **given: Any) -> Issuer:
-    """A chapter of the Red Cross that sends rosters, with two courses of three years and of two."""
+    """Add a Red Cross chapter that sends rosters and has two courses, valid for three and for two years."""
     fields: dict[str, Any] = {
         "code": code,
         "name_en": f"Red Cross {code}",
@@ -286,7 +286,7 @@ def issuer(session: Session, code: str = "lake-rc", *, who: Viewer = ADMINISTRAT
 
 
 def review(session: Session, *, of: Device) -> Review:
-    """The question whether an entry of another list, a few metres off, is this device."""
+    """Add a review that asks whether an imported entry a few metres away is this device."""
     number = next(_numbers)
     here = position_of(of.position)
     fields = {"lat": north_of(here, metres=8).lat, "lon": here.lon}
@@ -313,7 +313,7 @@ def review(session: Session, *, of: Device) -> Review:
 
 
 def course(session: Session, code: str | None = None, **given: Any) -> Course:
-    """Four hours that entitle to a CPR and AED card of two years, to be refreshed after six months."""
+    """Add a four-hour course: a CPR and AED certificate valid for two years, refreshed after six months."""
     code = code or f"COURSE-{next(_numbers)}"
     fields: dict[str, Any] = {
         "code": code,
@@ -340,8 +340,10 @@ def training(
     planned_at: datetime | None = None,
     **given: Any,
 ) -> TrainingSession:
-    """A session of four hours for twenty in ten days, enrolment open until a day before; public unless it is
-    an estate's."""
+    """Add a four-hour session for twenty people in ten days; public unless `estate` is given.
+
+    Enrolment is open until one day before.
+    """
     region(session)
     fields: dict[str, Any] = {
         "course": (of or course(session)).code,
@@ -374,7 +376,7 @@ def enrolment(
     at: datetime = NOW,
     **given: Any,
 ) -> Enrolment:
-    """A person of that name, or somebody new, enrols; of the session's estate where it has one."""
+    """Enrol a new person of that name, from the session's estate if it has one."""
     number = next(_numbers)
     fields: dict[str, Any] = {
         "name": name or f"Learner {number}",
@@ -386,13 +388,13 @@ def enrolment(
 
 
 def calendar(session: Session, *, of: Person) -> tuple[int, str]:
-    """A private address of the person's calendar: its id, and its key."""
+    """Add a private calendar address for the person; return its id and its key."""
     made, key = create_address(session, ADMINISTRATOR, CalendarKind.PERSON, person_id=of.id, at=NOW)
     return made.id, key
 
 
 def policy(session: Session, *, of: Estate | None = None, **given: Any) -> Policy:
-    """In force from now on: for the estate, the maker and model, or all devices."""
+    """Add an upkeep policy that applies from now: to the estate, the maker and model, or all devices."""
     number = next(_numbers)
     fields: dict[str, Any] = {"name_en": f"Policy {number}", "name_zh": f"方案{number}"}
     if of is not None:
@@ -412,7 +414,7 @@ def check(
     only: Mapping[str, bool] | None = None,
     **given: Any,
 ) -> RecordedCheck:
-    """A check in which all is well, answered now, unless said otherwise. `only`: nothing else was asked."""
+    """Record a check, by default passed and answered now. `only`: the check had no other questions."""
     is_there = given.get("is_there", True)
     well = {"status_light": True, "pads_in_date": True, "battery_in_date": True, "access_as_described": True}
     fields: dict[str, Any] = {
@@ -420,7 +422,7 @@ def check(
         "answers": only or (well | dict(answers or {}) if is_there else {}),
     }
     session.flush()
-    session.expire(of, ["consumables"])  # as a request of its own would see them
+    session.expire(of, ["consumables"])  # as a separate request would see them
     return check_actions.record_check(session, who, of.id, CheckIn.model_validate(fields | given), at=at)
 
 
@@ -435,7 +437,7 @@ def drill(
     network: WalkingNetwork | None = None,
     **given: Any,
 ) -> Drill:
-    """A fetch of the device from the patient's place that somebody has timed."""
+    """Record a timed fetch of the device, starting at the patient's location."""
     session.flush()
     fields = {
         "key": str(UUID(int=next(_numbers))),
@@ -461,7 +463,7 @@ def incident(
     who: Viewer | None = None,
     **given: Any,
 ) -> Incident:
-    """A patient there of whom an administrator has told just now, planned by straight lines."""
+    """Open an incident that an administrator reported just now; plan it with straight-line distances."""
     here = region(session)
     fields = {
         "key": str(UUID(int=next(_numbers))),
@@ -476,7 +478,7 @@ HOOK = "http://127.0.0.1:9/hook"
 
 
 def centre(session: Session, name: str = "lake-120", *, in_region: str = "CN-33", to: str = HOOK) -> str:
-    """A dispatch centre is connected; its secret. `to`: where it is told."""
+    """Connect a dispatch centre whose messages go to the URL `to`; return its secret."""
     region(session, in_region)
     _, secret = add_centre(
         session, ADMINISTRATOR, name, region=in_region, address=to, at=NOW, is_private_allowed=True
@@ -485,13 +487,13 @@ def centre(session: Session, name: str = "lake-120", *, in_region: str = "CN-33"
 
 
 def patient_report_id(session: Session, of: Incident) -> int:
-    """The number of the first report of the incident."""
+    """Return the id of the incident's first report."""
     found = select(IncidentReport.id).where(IncidentReport.incident_id == of.id).order_by(IncidentReport.id)
     return session.scalars(found.limit(1)).one()
 
 
 def exclusion(session: Session, of: Device, to: Incident) -> IncidentExclusion:
-    """A dispatcher has taken the device out of the incident's plan."""
+    """Exclude the device from the incident's plan, as a dispatcher would."""
     made = IncidentExclusion(
         incident_id=to.id, device_id=of.id, excluded_at=NOW, excluded_by=ADMINISTRATOR.name
     )
@@ -501,7 +503,7 @@ def exclusion(session: Session, of: Device, to: Incident) -> IncidentExclusion:
 
 
 def alert(session: Session, to: Incident, person: Person, *, key: str = "call_key") -> Alert:
-    """The person has been called there, by the plan or else to go direct, and answers under the key."""
+    """Alert the person, as planned or else to go direct; `key` is the key of the answer link."""
     known = session.scalar(select(Alert).where(Alert.incident_id == to.id, Alert.person_id == person.id))
     made = known or Alert(
         incident_id=to.id,
@@ -519,26 +521,26 @@ def alert(session: Session, to: Incident, person: Person, *, key: str = "call_ke
 
 
 def jpeg(*, width: int = 40, height: int = 30, **given: Any) -> bytes:
-    """A picture of one colour, as a camera would send it; `exif` and the like as Pillow writes them."""
+    """Return a JPEG of one colour; `given` (such as `exif`) is passed to Pillow's `save`."""
     into = io.BytesIO()
     Image.new("RGB", (width, height), (200, 30, 30)).save(into, "JPEG", **given)
     return into.getvalue()
 
 
 def photo(session: Session, *, of: Check, who: Viewer = ADMINISTRATOR, sent: bytes | None = None) -> Photo:
-    """A photo of a check."""
+    """Add a photo to a check."""
     sent = sent or jpeg()
     return photo_actions.add_photo(session, who, of.key, sent, picture_without_traces(sent), at=NOW)
 
 
 def report(session: Session, of: Device, kind: FaultKind = FaultKind.BEEPING) -> FaultReport:
-    """What the office says of a device."""
+    """Add a fault report about the device."""
     new = ReportIn(kind=kind)
     return report_actions.report_device(session, ADMINISTRATOR, of.id, new, from_key=None, at=NOW)
 
 
 def recall(session: Session, *, at: datetime = NOW, **given: Any) -> Recall:
-    """Of the maker Heartline's devices, all of them unless said otherwise."""
+    """Start a recall of the maker Heartline, by default of all its devices."""
     fields: dict[str, Any] = {
         "maker": "Heartline",
         "reference": f"HL-{next(_numbers)}",
@@ -552,7 +554,7 @@ def recall(session: Session, *, at: datetime = NOW, **given: Any) -> Recall:
 
 
 def retrieval(session: Session, of: Device, *, at: datetime = NOW, **given: Any) -> Retrieval:
-    """Somebody was sent for the device, unless said otherwise now."""
+    """Record that a person was sent to fetch the device, by default now."""
     new = RetrievalIn.model_validate({"key": str(UUID(int=next(_numbers))), "device_id": of.id} | given)
     return retrieval_actions.create_retrieval(session, ADMINISTRATOR, new, numbers=Returns(), at=at)
 
@@ -560,7 +562,7 @@ def retrieval(session: Session, of: Device, *, at: datetime = NOW, **given: Any)
 def confirmation_request(
     session: Session, of: Device, person: Person, *, fact: Fact = Fact.POSITION
 ) -> ConfirmationRequest:
-    """The person is asked of the device; the key is `ask_` and the person's id."""
+    """Ask the person to confirm a fact about the device; the key is `ask_` followed by the person's id."""
     made = ConfirmationRequest(
         key_hash=hash_key(f"ask_{person.id}"),
         device_id=of.id,
@@ -575,12 +577,12 @@ def confirmation_request(
 
 
 def clock_today() -> date:
-    """The date now, at a device in China."""
+    """Return today's date in China."""
     return clock.now().astimezone(ZoneInfo("Asia/Shanghai")).date()
 
 
 def reminded(session: Session, person: Person, of: Device, *, at: datetime) -> tuple[str, int]:
-    """The person is told at that moment that the device's pads are due: the message's key, the reminder."""
+    """Remind the person at `at` that the device's pads are due; return the message key and reminder id."""
     reminder = Reminder(
         device_id=of.id, matter=DueKind.PADS, due_on=at.date(), threshold_days=0, found_at=at, addressed_at=at
     )
@@ -602,12 +604,12 @@ def reminded(session: Session, person: Person, of: Device, *, at: datetime) -> t
 
 
 def key_in(text: str) -> str:
-    """The key in the link of a message of reminders."""
+    """Return the key in the link of a reminder message."""
     return text.rpartition("/")[2].rstrip(".。")
 
 
 def member(of: Estate, *neighbours: Estate, writes: bool = False) -> Viewer:
-    """Someone of an estate, whose neighbourhood has these others."""
+    """Return a viewer who is a member of an estate whose neighbourhood includes `neighbours`."""
     scopes = frozenset(Scope) if writes else frozenset({Scope.READ})
     ids = tuple(sorted({of.id, *(each.id for each in neighbours)}))
     return Viewer(role=TokenRole.MEMBER, name="member", scopes=scopes, estate_id=of.id, estate_ids=ids)
@@ -620,7 +622,7 @@ def dispatcher(*regions: Region) -> Viewer:
 def person(
     session: Session, *, phone: str | None = None, password: str | None = None, **given: Any
 ) -> Person:
-    """Somebody with an account, who signs in by codes unless there is a password."""
+    """Add a person with an account, who signs in with codes unless a password is given."""
     number = next(_numbers)
     fields = {"name": f"Person {number}", "phone": phone or f"+86 138 0014 {number % 10000:04d}"}
     made = people_actions.add_person(
@@ -632,7 +634,7 @@ def person(
 
 
 def offer(session: Session, of: Person, *, at: Position = PATIENT, **given: Any) -> Offer:
-    """The person offers to help at that place, at any hour unless said otherwise."""
+    """Record the person's offer to respond at that position, by default at any hour."""
     region(session)
     fields = {
         "consents": {kind: current_wording(kind).version for kind in (ConsentKind.BEING_CALLED,)},
@@ -645,7 +647,7 @@ def offer(session: Session, of: Person, *, at: Position = PATIENT, **given: Any)
 
 
 def agrees_to_be_called(session: Session, person_id: int | None, *, at: datetime = NOW) -> None:
-    """The person has agreed to be called, and says nothing of hours."""
+    """Record the person's consent to be alerted, without availability hours."""
     assert person_id is not None
     kind = ConsentKind.BEING_CALLED
     consents.give_consent(
@@ -654,7 +656,7 @@ def agrees_to_be_called(session: Session, person_id: int | None, *, at: datetime
 
 
 def shares_live_place(session: Session, responder_id: int, *, at: datetime = NOW) -> int:
-    """The responder has agreed that the phone says where it is; returns whose phone it is."""
+    """Record the responder's consent to share the phone's location; return the person's id."""
     person_id = session.get_one(Responder, responder_id).person_id
     kind = ConsentKind.LIVE_PLACE
     consents.give_consent(
@@ -664,7 +666,7 @@ def shares_live_place(session: Session, responder_id: int, *, at: datetime = NOW
 
 
 def sign_in(session: Session, person_id: int) -> str:
-    """The key of a browser, or a phone, in which the person is signed in from now on."""
+    """Sign the person in; return the key of the session."""
     key = f"key {next(_numbers)} of {person_id}"
     expires_at = NOW.replace(year=2099)
     session.add(
@@ -688,7 +690,7 @@ def role(
     estate: Estate | None = None,
     region: Region | None = None,
 ) -> RoleGrant:
-    """A role that the person holds from now on: on an estate, on a region, or on the whole network."""
+    """Grant the person a role on an estate, on a region, or on the whole network."""
     given = RoleIn(
         role=held,
         estate_id=estate.id if estate is not None else None,
@@ -700,7 +702,7 @@ def role(
 def somebody(
     session: Session, held: Role, *, estate: Estate | None = None, region: Region | None = None
 ) -> Viewer:
-    """A new person who holds the role, as the register sees them."""
+    """Add a person with that role; return their viewer."""
     someone = person(session)
     role(session, someone, held, estate=estate, region=region)
     session.flush()
@@ -708,7 +710,7 @@ def somebody(
 
 
 def changes(session: Session, subject: str) -> list[RegistryChange]:
-    """What was kept of changes in that table, oldest first; the session holds nothing afterwards."""
+    """Return the recorded changes of that table, oldest first; clear the session."""
     session.rollback()
     found = list(
         session.scalars(
@@ -728,7 +730,7 @@ def key(
     region: Region | None = None,
     writes: bool = False,
 ) -> dict[str, str]:
-    """The Authorization header of a new token."""
+    """Return the Authorization header of a new token."""
     made = create_token(
         session,
         name=f"token {next(_numbers)}",

@@ -1,4 +1,4 @@
-"""What a request asks of the database, statement by statement."""
+"""Record the SQL statements that a block of code sends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event
 
 @contextmanager
 def statements_of(engine: Engine) -> Iterator[list[str]]:
-    """The statements that are sent while the block runs, each on one line; BEGIN is not one."""
+    """Yield a list that collects the statements sent in the block, one line each, without BEGIN."""
     sent: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:

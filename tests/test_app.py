@@ -1,4 +1,4 @@
-"""The application around the routes: problem documents, limits, health, and a database that is not there."""
+"""The application around the routes: problem documents, limits, health, and an unreachable database."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NEAREST = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}"
 
 
 def assert_problem(answer: Any, status: int, code: str, *, field: str | None = None) -> dict[str, Any]:
-    """The answer is a problem document (RFC 9457) as this program writes them."""
+    """Assert that the response is a problem document (RFC 9457) with this status and code."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = answer.json()
@@ -158,7 +158,7 @@ def test_every_expected_failure_has_a_status_a_code_and_a_title_of_its_own() -> 
 
 @pytest.fixture
 def office(session: Session, client: TestClient) -> TestClient:
-    """The application, asked by an administrator who may write; region CN-33 is there."""
+    """Return the application's client as an administrator with write access; region CN-33 exists."""
     make.region(session)
     client.headers.update(make.key(session, TokenRole.ADMINISTRATOR, writes=True))
     session.commit()
@@ -244,7 +244,7 @@ def test_a_body_just_under_the_limit_is_read(office: TestClient) -> None:
 
 
 def fail_at_commit(session: Session) -> None:
-    """From now on a transaction that registers a device fails when it is committed, and not before."""
+    """Make each transaction that registers a device fail at its commit, and not before."""
     session.execute(
         text("CREATE TABLE promises (region_id BIGINT REFERENCES regions (id) DEFERRABLE INITIALLY DEFERRED)")
     )
@@ -307,11 +307,11 @@ def test_a_connection_that_is_cut_while_committing_is_answered_503(
     assert written(office) == 0, "and the next request has a fresh connection"
 
 
-# --- a database that is not there: PostgreSQL -----------------------------------------------------------
+# --- unreachable database: PostgreSQL -------------------------------------------------------------------
 
 
 def down_everywhere(client: TestClient, key: dict[str, str]) -> None:
-    """Nothing works but the health of the process itself, and each answer says to come back."""
+    """Assert that only the liveness check succeeds and every other response asks the client to retry."""
     for path in (NEAREST, "/v1/devices", "/v1/devices/1", "/v1/estates", "/v1/holidays", "/readyz"):
         answer = client.get(path)
         assert_problem(answer, 503, "database-unavailable")
@@ -347,7 +347,7 @@ def test_a_server_that_stops_is_answered_503_and_one_that_comes_back_is_used_at_
             assert len(client.get(NEAREST).json()["devices"]) == 1
             assert client.post("/v1/devices", json=GOOD_DEVICE, headers=key).status_code == 201
 
-            # A restart between two requests: the pool's connections are dead, and nobody is told.
+            # A restart between two requests leaves dead connections in the pool.
             for path, method, who, expected in (
                 (NEAREST, "GET", {}, 200),
                 ("/v1/devices", "GET", {}, 200),
@@ -375,7 +375,7 @@ def test_a_server_that_was_never_there_is_answered_503(tmp_path: Path) -> None:
 def test_a_statement_that_waits_too_long_for_a_lock_is_answered_503(
     session: Session, database_url: str, tmp_path: Path, client_on: Callable[[Settings], TestClient]
 ) -> None:
-    """Another writer holds what this one needs; readers are not kept waiting."""
+    """Another transaction holds the lock that this write needs; readers don't wait."""
     device_id = make.device(session).id
     key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
@@ -445,7 +445,7 @@ def is_open(connection: Any) -> bool:
     return True
 
 
-# --- a database that is not there: SQLite ---------------------------------------------------------------
+# --- unreachable database: SQLite -----------------------------------------------------------------------
 
 
 def on_sqlite(path: Path) -> TestClient:
@@ -513,11 +513,11 @@ LATE = {
     "typst",
     "xlsxwriter",
 }
-"""Libraries that only some work needs, together 60 MB: those who use them import them when it comes."""
+"""Libraries that few tasks need, 60 MB together, imported on first use."""
 
 
 def test_a_server_loads_no_library_before_there_is_work_for_it(tmp_path: Path) -> None:
-    """So that one process with a country's network stays under 300 MB (`python -m tests.bench lookup`)."""
+    """Keeps one process with a country's network below 300 MB (`python -m tests.bench lookup`)."""
     started = (
         "import sys; from aed import schedule; from aed.app import create_app; "
         "from aed.settings import load_settings; app = create_app(); "
@@ -567,7 +567,7 @@ def test_the_threads_of_a_process_that_stays_share_two_heaps(*, shared: bool) ->
 
 
 def test_the_first_request_waits_for_nothing_to_be_made_ready(settings: Settings) -> None:
-    """What FastAPI makes of a route, an adapter for each of its parameters, is there before."""
+    """FastAPI's parameter adapters are created at start, not during the first request."""
     app = create_app(settings)
     make_routes_ready(app)
     client = TestClient(app)
@@ -607,7 +607,7 @@ with TestClient(app, raise_server_exceptions=False) as client:
 
 @pytest.mark.parametrize("form", [LogFormat.JSON, LogFormat.CONSOLE])
 def test_each_request_is_one_line_without_a_patients_place_or_a_key(tmp_path: Path, form: LogFormat) -> None:
-    """In a process of its own: how a process logs is settled once."""
+    """Runs in a separate process, because logging is configured once per process."""
     done = subprocess.run(
         [sys.executable, "-c", LOGGING, NEAREST, "/nothing", "/broken"],
         env={

@@ -1,4 +1,4 @@
-"""Backups: taken while others write, restored whole or not at all, on both databases."""
+"""Backups: taken during writes, restored completely or not at all, on both databases."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ LATER = NOW + timedelta(hours=1)
 
 
 def silent(_megabytes: int) -> None:
-    """Nobody watches."""
+    """Ignore progress."""
 
 
 @pytest.fixture
 def elsewhere(
     database_url: str, request: pytest.FixtureRequest, settings: Settings, tmp_path: Path
 ) -> Iterator[Settings]:
-    """An empty database of the same kind: no file at all, or one without even PostGIS."""
+    """Yield an empty target database of the same kind: a missing file, or a database without PostGIS."""
     if database_url.startswith("sqlite"):
         yield settings.model_copy(update={"database_url": f"sqlite:///{tmp_path}/an 100% other/aed.sqlite"})
         return
@@ -81,7 +81,7 @@ def restore(settings: Settings, backup: Path, *, replace: bool = False) -> whole
 
 
 def a_whole_register(session: Session) -> None:
-    """Rows in every table, with what databases like to lose: Chinese, line breaks, quotes, NULs of SQL."""
+    """Fill every table with values that are easily lost: Chinese, line breaks, quotes, SQL NULLs."""
     estate = make.estate(session, name_zh="春风里", name_en='O\'Brien "quoted" \\N Court')
     make.gate(session, estate, at=north_of(PATIENT, metres=60), opening_hours="08:00-20:00")
     for number in range(12):
@@ -100,7 +100,7 @@ def a_whole_register(session: Session) -> None:
 
 
 def everything(settings: Settings) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of every table, column by column; geometries as EWKB in hexadecimal."""
+    """Return every row of every table, column by column; geometries as hexadecimal EWKB."""
     with opened(settings) as database, database.engine.connect() as connection:
         names = {*Table.metadata.tables, "alembic_version"}
         assert names <= set(inspect(connection).get_table_names())
@@ -129,7 +129,7 @@ def nearest(settings: Settings) -> object:
     return [(each["id"], each["walk_metres"], each["fetch_seconds"]) for each in found["devices"]]
 
 
-# --- there and back -------------------------------------------------------------------------------------
+# --- backup and restore ---------------------------------------------------------------------------------
 
 
 def test_a_backup_restored_into_an_empty_database_is_the_same_row_by_row(
@@ -151,7 +151,7 @@ def test_a_backup_restored_into_an_empty_database_is_the_same_row_by_row(
 
 
 def _is_known(name: str) -> bool:
-    """Of the contexts that `a_whole_register` fills."""
+    """Return whether `a_whole_register` fills the tables of this context."""
     return name in {
         *("regions", "people", "tokens", "estates", "gates", "devices", "consumables", "registry_changes"),
         *("holiday_calendars", "holiday_years", "holiday_days"),
@@ -204,7 +204,7 @@ def _schema(settings: Settings) -> list[tuple[object, ...]]:
 def test_a_backup_shows_one_moment_though_others_write_all_the_time(
     session: Session, database: Database, settings: Settings, elsewhere: Settings, tmp_path: Path
 ) -> None:
-    """Each transaction adds two devices: a backup that shows one of a pair shows no moment."""
+    """Each transaction adds two devices, so a backup with an odd number is inconsistent."""
     make.region(session)
     session.commit()
     enough, pairs = threading.Event(), 0
@@ -267,7 +267,7 @@ def test_a_backup_of_an_older_schema_is_brought_up_to_date(
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == migrations.head()
 
 
-# --- the database it goes to ----------------------------------------------------------------------------
+# --- the target database --------------------------------------------------------------------------------
 
 
 def test_a_database_with_something_in_it_is_left_alone_unless_it_may_be_replaced(
@@ -349,7 +349,7 @@ def test_a_file_that_is_no_database_is_replaced_only_when_told_and_kept(
 def test_a_log_that_was_left_behind_is_not_mixed_into_what_is_restored(
     settings: Settings, session: Session, database: Database, tmp_path: Path
 ) -> None:
-    """The database's file was lost, its write-ahead log was not."""
+    """The database file was lost but its write-ahead log remained."""
     if not settings.database_url.startswith("sqlite"):
         pytest.skip("a log beside the file is SQLite's")
     a_whole_register(session)
@@ -391,7 +391,7 @@ def test_what_a_killed_restoring_left_behind_is_no_hindrance(
     assert not left.exists()
 
 
-# --- files that are not to be trusted ---------------------------------------------------------------------
+# --- untrusted files --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -423,7 +423,7 @@ def test_a_backup_that_was_cut_short_is_refused(
 
 
 def test_no_flipped_bit_gets_by(backup: Path, tmp_path: Path) -> None:
-    """Refused, or it was in a place that says nothing about the contents."""
+    """The backup is refused, or the bit was in a place that doesn't affect its contents."""
     good = backup.read_bytes()
     expected = read_manifest(backup)
     chance = random.Random(7)
@@ -461,7 +461,7 @@ def test_something_else_is_refused(elsewhere: Settings, tmp_path: Path, content:
 
 
 def rewritten(backup: Path, to: Path, **changed: object) -> Path:
-    """The backup with another manifest."""
+    """Copy the backup with a changed manifest to `to`."""
     with zipfile.ZipFile(backup) as old, zipfile.ZipFile(to, "w") as new:
         for name in old.namelist():
             content = old.read(name)
@@ -522,7 +522,7 @@ def test_a_backup_of_the_other_kind_is_refused(backup: Path, tmp_path: Path, set
 def test_what_fails_half_way_leaves_the_database_as_it_was(
     backup: Path, session: Session, database: Database, settings: Settings, tmp_path: Path
 ) -> None:
-    """A file that is whole, but whose contents are not: the sum is that of half a dump, or of no database."""
+    """The file's checksum is correct, but it contains half a dump or no database."""
     with zipfile.ZipFile(backup) as archive:
         manifest = read_manifest(backup)
         name = next(name for name in archive.namelist() if name != MANIFEST)
@@ -631,7 +631,7 @@ def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(database: Databas
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 kB."""
+    """Yield a file system of 64 kB."""
     mountpoint = tmp_path / "disk"
     mountpoint.mkdir()
     mounted = subprocess.run(
@@ -689,7 +689,7 @@ def test_the_password_stands_on_no_command_line_and_in_no_message(
 ) -> None:
     if database_url.startswith("sqlite"):
         pytest.skip("a file has no password")
-    # Enough that pg_dump is still writing while it is looked at.
+    # Enough that pg_dump is still writing when the test looks.
     session.execute(
         text(
             "INSERT INTO people (name, language) "

@@ -1,4 +1,4 @@
-"""Clients of the API that generators make, in Python and in TypeScript, compile."""
+"""Generated Python and TypeScript clients of the API compile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The import contracts refuse modules and imports that break them, planted in a copy of the source."""
+"""The import contracts reject modules and imports that break them, added to a copy of the source."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_source_keeps_its_contracts(copy: Path) -> None:
 
 
 def test_intruders_are_refused(copy: Path) -> None:
-    """All at once, since each run builds the graph of all imports."""
+    """All violations in one run, since each run builds the graph of all imports."""
     source = copy / "src" / "aed"
     rules = source / "registry" / "devices" / "rules.py"
     rules.write_text(rules.read_text() + "\nimport sqlalchemy\n")

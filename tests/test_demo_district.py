@@ -1,4 +1,4 @@
-"""The demo district is what its README says, and its script makes it again byte for byte."""
+"""The demo district matches its README, and its script reproduces it byte for byte."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ demo = importlib.import_module("make_demo_district")
 
 FILES = {"streets.osm.pbf", "estates.geojson", "devices.csv", "responders.csv", "questions.json", "map.svg"}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
-GUARD_PHONE = re.compile(r"\+86 571 0\d{3} \d{4}")  # no subscriber's number begins with 0
-PERSON_PHONE = re.compile(r"\+86 100 0000 \d{4}")  # no mobile number begins with 10
+GUARD_PHONE = re.compile(r"\+86 571 0\d{3} \d{4}")  # subscriber numbers never begin with 0
+PERSON_PHONE = re.compile(r"\+86 100 0000 \d{4}")  # mobile numbers never begin with 10
 
 
 def listed(kind: str) -> list[dict[str, str]]:
-    """The properties of all regions, estates or gates."""
+    """Return the properties of all regions, estates or gates."""
     collection = json.loads((demo.HERE / "estates.geojson").read_text(encoding="utf-8"))
     return [f["properties"] for f in collection["features"] if f["properties"]["kind"] == kind]
 

@@ -1,4 +1,4 @@
-"""What can be known of the deployment files without deploying them."""
+"""Checks of the deployment files that need no deployment."""
 
 import json
 import os
@@ -112,7 +112,7 @@ def test_the_program_in_a_composition_is_given_its_keys_and_the_database_is_not(
 
 
 def test_every_deployment_file_says_whose_word_about_addresses_is_taken() -> None:
-    """Else everybody has the web server's address, and one stranger locks all others out."""
+    """Otherwise all clients share the proxy's address, and one stranger locks all others out."""
     compose = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
     gateway = re.search(r"gateway: (\S+)", compose)
     assert gateway is not None
@@ -158,7 +158,7 @@ def test_the_image_runs_as_somebody_who_is_not_root_and_says_how_it_is() -> None
 
 
 def test_what_is_tested_is_what_is_deployed() -> None:
-    """The runtime's lock names the versions that the development's lock names."""
+    """The runtime lock file has the same versions as the development lock file."""
     deployed = PINNED.findall((ROOT / "requirements.lock").read_text(encoding="utf-8"))
     tested = PINNED.findall((ROOT / "requirements-dev.lock").read_text(encoding="utf-8"))
 
@@ -191,7 +191,7 @@ DROP_INS = {"with-postgresql.conf": ["aed", "aed-backup"], "with-compose.conf": 
 
 
 def copy_units(folder: Path) -> None:
-    """As they would be installed; systemd would complain that the programs are not on this machine."""
+    """Copy the units as installed, without programs that this machine lacks (systemd would complain)."""
     for name in UNITS:
         unit = (DEPLOY / name).read_text(encoding="utf-8")
         (folder / name).write_text(unit.replace("/opt/aed/.venv/bin/aed", "/bin/true"), encoding="utf-8")
@@ -242,12 +242,14 @@ def test_a_backup_is_made_every_night_where_the_unit_may_write() -> None:
     assert {"RandomizedDelaySec=30min", "Persistent=true"} <= set(timer.splitlines())
 
 
-# --- what stands before the API ---------------------------------------------------------------------------
+# --- the proxy before the API -----------------------------------------------------------------------------
 
 
 def body_limits() -> dict[str, int]:
-    """{path: bytes} as the settings start, and what counts for all others as `default`: that of lists, since
-    the API refuses by itself what may not be a list."""
+    """Return {path: bytes} by the default settings, with the limit of all other paths as `default`.
+
+    The default is the limit for lists, since the API itself refuses larger bodies that are not lists.
+    """
     from aed.settings import Settings
 
     fields = Settings.model_fields
@@ -311,7 +313,7 @@ def test_caddy_understands_its_file(tmp_path: Path) -> None:
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Stands for the API: answers with the headers that it was sent."""
+    """An HTTP server in place of the API that returns the headers it received."""
 
     wbufsize = 1 << 16
 
@@ -329,12 +331,12 @@ class Echo(BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815 - as http.server calls it
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name for it
-        """Says nothing."""
+        """Log nothing."""
 
 
 @dataclass(frozen=True)
 class Front:
-    """nginx as deployed, but on other ports, with a certificate of its own, before an echo."""
+    """nginx as deployed, on other ports and with its own certificate, before an echo server."""
 
     https: int
     http: int
@@ -342,7 +344,7 @@ class Front:
     api: ThreadingHTTPServer
 
     def ask(self, path: str, *options: str) -> list[str]:
-        """The answer's lines: status, headers, an empty one, the body."""
+        """Return the lines of the response: status, headers, an empty line, the body."""
         url = f"https://aed.example.org:{self.https}{path}"
         return self._curl(url, *options)
 
@@ -350,7 +352,7 @@ class Front:
         return self._curl(f"http://aed.example.org:{self.http}{path}")
 
     def know_this_machine(self) -> None:
-        """Name 127.0.0.1 among the known addresses, as an operator would a dispatch centre's, and reload."""
+        """Add 127.0.0.1 to the known addresses, as an operator adds a dispatch centre's, and reload."""
         site = self.folder / "site.conf"
         known = site.read_text(encoding="utf-8").replace("# 192.0.2.10   1;", "127.0.0.1 1;")
         assert "127.0.0.1 1;" in known
@@ -457,7 +459,7 @@ class Caddy:
 
 @pytest.fixture(scope="module")
 def caddy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caddy]:
-    """Caddy as deployed, but without TLS and on another port, before the API itself."""
+    """Yield Caddy as deployed, without TLS and on another port, before the real API."""
     for program in ("caddy", "curl"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
@@ -467,7 +469,7 @@ def caddy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caddy]:
     for given, here in {
         "aed.example.org {": f"http://127.0.0.1:{port} {{",
         "127.0.0.1:8000": f"127.0.0.1:{api_port}",
-        "{\n\tlog {": "{\n\tadmin off\n\tdebug\n\tlog {",  # it logs each request then
+        "{\n\tlog {": "{\n\tadmin off\n\tdebug\n\tlog {",  # log every request
     }.items():
         assert given in site
         site = site.replace(given, here)
@@ -512,7 +514,7 @@ def test_behind_caddy_the_api_says_what_is_too_large(caddy: Caddy, tmp_path: Pat
         return answer[0].split()[1], json.loads(answer[-1])["type"]
 
     assert told() == ("413", "urn:aed:problem:too-large")
-    # Of a size that is not said before: a list is taken only from who may send one, which is asked first.
+    # Without a Content-Length; only a client that may send lists is allowed a large body.
     untold = ("413", "too-large") if path == "default" else ("401", "not-signed-in")
     assert told("--header", "Transfer-Encoding: chunked") == (untold[0], f"urn:aed:problem:{untold[1]}")
 
@@ -613,7 +615,7 @@ def test_no_log_of_nginx_holds_a_patients_place(front: Front) -> None:
 
 
 def secret_paths() -> list[str]:
-    """The path of every route that has text in it, with a secret there, and some that no route has."""
+    """Return the path of every route with a text parameter, filled with a secret, and some unknown paths."""
     from aed.app import create_app
     from aed.settings import Settings
 
@@ -632,7 +634,7 @@ def secret_paths() -> list[str]:
 
 
 SECRET = "call_Xb9Qm2Lr7Tz4Kc1Vn8Wd"
-"""As keys of messages are: a prefix and at least 16 letters and digits."""
+"""A key like those in messages: a prefix and at least 16 letters and digits."""
 
 
 def test_there_are_paths_with_secrets() -> None:
@@ -660,7 +662,7 @@ def test_no_log_of_nginx_holds_a_secret_of_a_path(front: Front) -> None:
 
 
 def test_no_log_of_caddy_or_the_program_holds_a_secret_of_a_path(caddy: Caddy) -> None:
-    """The last that asks this Caddy: it stops the API behind it."""
+    """Runs last with this Caddy, because it stops the API behind it."""
     paths = secret_paths()
     for path in paths:
         run("curl", *QUIETLY, "--get", caddy.address + path)

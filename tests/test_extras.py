@@ -1,4 +1,4 @@
-"""Optional dependencies: what needs one says which, where it is not installed."""
+"""Optional dependencies: an error names the missing extra."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PYPROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read
 
 
 def uninstall(monkeypatch: pytest.MonkeyPatch, package: str, *importers: str) -> None:
-    """Make `import package` fail as if it were not installed, in modules that have imported it too."""
+    """Make `import package` fail as if it were not installed, also in modules that have imported it."""
     monkeypatch.setitem(sys.modules, package, None)  # type: ignore[arg-type]  # how Python marks it missing
     for each in importers:
         monkeypatch.delitem(sys.modules, each, raising=False)

@@ -33,7 +33,7 @@ from aed.geo import (
 HANGZHOU = Position(30.2741, 120.1551)
 VADUZ = Position(47.1410, 9.5209)
 EXACT_METRES = 2e-8
-"""Inverses stop at 1e-8 m; a double at these longitudes is worth 1.6e-9 m."""
+"""The error bound: inverses stop at 1e-8 m; a double at these longitudes resolves 1.6e-9 m."""
 
 VECTORS = Path(__file__).parents[2] / "shared" / "data" / "coordinates" / "vectors.csv"
 SHIFTED = [Datum.GCJ02, Datum.BD09]
@@ -188,7 +188,7 @@ def test_gcj02_leaves_other_places_untouched(place: str) -> None:
 def test_the_grid_of_cells_says_what_the_polygon_says(here: Position) -> None:
     area = geo._mainland().area
     point = shapely.Point(here.lon, here.lat)
-    assume(shapely.dwithin(area, point, 1e-9) == shapely.contains(area, point))  # not on the very outline
+    assume(shapely.dwithin(area, point, 1e-9) == shapely.contains(area, point))  # not exactly on the boundary
 
     assert in_mainland_china(here) == shapely.contains(area, point)
 
@@ -229,7 +229,7 @@ def test_conversions_agree_with_the_published_vectors() -> None:
         else:
             off = max(abs(lat - expected_lat), abs(lon - expected_lon))
         if "NOT a strict oracle" in row["note"]:
-            # Two results of an approximate inverse, 10 and 41 m off: this one does give the pair asked about.
+            # An approximate inverse returns results 10 m and 41 m off; this one is exact.
             there = Position(*from_wgs84(position, source))
             assert distance_metres(there, Position(float(row["in_lat"]), float(row["in_lon"]))) < EXACT_METRES
             assert off < 50
@@ -264,7 +264,7 @@ def test_a_position_comes_back_exactly_from_the_datum_of_its_place(here: Positio
 def test_a_position_comes_back_to_a_micrometre_where_the_formula_has_a_kink(lon: float, datum: Datum) -> None:
     here = Position(
         35.0, lon
-    )  # a square root of the distance to 105 E makes it fold back over 0.3 micrometres
+    )  # a square root of the distance to 105 E folds the mapping over 0.3 micrometres
 
     assert distance_metres(to_wgs84(*from_wgs84(here, datum), datum), here) < 1e-6
 
@@ -408,7 +408,7 @@ def test_mercator_keeps_the_order_of_distances(lat: float, lon: float, one: floa
 
 
 def places_opened(links: dict[str, str]) -> dict[str, Position]:
-    """Where each link puts its mark, read the way its map reads it."""
+    """Return the position of each link's marker, parsed by the rules of its map service."""
 
     def query(name: str) -> dict[str, str]:
         return {key: values[0] for key, values in parse_qs(urlsplit(links[name]).query).items()}

@@ -1,4 +1,4 @@
-"""The schema's way up, down and up again, on both databases."""
+"""Migrations upgrade, downgrade and upgrade again, on both databases."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from tests.throwaway_postgres import copy_database, drop_database
 
 @pytest.fixture(params=("spatialite", "postgis"))
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A database with nothing in it, not even PostGIS."""
+    """Yield an empty database, even without PostGIS."""
     if request.param == "spatialite":
-        # A path with characters that mean something elsewhere.
+        # A path with characters that are special in URLs.
         url = f"sqlite:///{tmp_path}/an 100% empty.sqlite"
     else:
         postgres = request.getfixturevalue("postgres_url")
@@ -126,7 +126,7 @@ def test_what_is_recorded_survives_an_upgrade_that_is_run_again(session: Session
 
 
 def test_the_models_and_the_migrations_agree(postgis_template: str) -> None:
-    """Compared on PostGIS alone: there the schema says everything that the models say."""
+    """Compared on PostGIS only, where the schema expresses everything in the models."""
     url = copy_database(postgis_template, "compared")
     database = open_database(Settings(database_url=url))
     try:
