@@ -1,4 +1,4 @@
-"""The person's own data: what is held, as a file; and erasing it.
+"""Personal data: export what is stored about a person, and erase it.
 
-rules.py    table by table: how a row is somebody's, and what becomes of it
+rules.py    for each table: how a row belongs to a person, and what happens to it on erasure
 """

@@ -1,4 +1,4 @@
-"""Erasing a person's data: what the history and the law need stays, and names nobody."""
+"""Erase a person's data. Rows that the history or the law requires stay, without identifying the person."""
 
 from __future__ import annotations
 
@@ -36,17 +36,18 @@ from aed.training.rules import ACTIVE_STATES, SessionState
 
 
 def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> bool:
-    """Nothing in the database tells who it was. False: it was erased before.
+    """Erase a person's data; return False if it was erased before.
 
-    1. Places on rosters go to whoever waits; nobody calls the person; roles are taken back; devices have no
-       keeper, sessions that are planned no trainer.
-    2. What lists and questions say of the person as a keeper is taken out of them.
-    3. Every table as `rules.HELD` says, and the same of what the history kept of it; what issuers' rosters
-       say of the certificates.
-    4. Codes and counts of signing in, which are kept under the number.
-    5. Of the name a mask stays.
+    1. Cancel enrolments in future sessions, withdraw consents, revoke roles, and remove the person as keeper
+       of devices and as trainer of planned sessions.
+    2. Remove the person as a keeper from imported lists and reviews.
+    3. Delete the entries of issuers' rosters that match the person's certificates.
+    4. Delete or blank the rows of each table as `rules.PERSONAL_TABLES` says, and blank the same columns in
+       the history.
+    5. Delete sign-in codes and attempts, which are stored by phone number.
+    6. Mask the name and delete the phone number.
 
-    Raises what `accounts.queries.own_or_office` raises.
+    Raises the errors of `people.queries.require_self_or_administrator`.
     """
     person = people_queries.require_self_or_administrator(session, who, person_id)
     if person.erased_at is not None:
@@ -81,7 +82,7 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
 
 
 def _those_that_refer_first() -> list[PersonalTable]:
-    """Rows go before those that they refer to."""
+    """Return the tables in an order in which rows are deleted before the rows that they refer to."""
     order = {table.name: number for number, table in enumerate(Table.metadata.sorted_tables)}
     return sorted(PERSONAL_TABLES, key=lambda held: -order[held.table])
 
@@ -102,11 +103,11 @@ def _leave_rosters(session: Session, office: Viewer, person_id: int, *, at: date
         try:
             enrolling.withdraw(session, office, enrolment_id, version=version, at=at)
         except Conflict:
-            continue  # marked before it began: then it is history
+            continue  # Attendance was marked before the session began, so the enrolment stays.
 
 
 def _give_back(session: Session, office: Viewer, person_id: int, *, at: datetime) -> None:
-    """Roles, devices, and sessions to come."""
+    """Revoke the person's roles, and remove them from their devices and planned sessions."""
     held = select(RoleGrant.id).where(RoleGrant.person_id == person_id, RoleGrant.revoked_at.is_(None))
     for grant_id in session.scalars(held.order_by(RoleGrant.id)).all():  # visibility: the person's own
         add_audit_entry(session, office.name, AuditSubject.ROLE, grant_id, "revoked", at=at)
@@ -129,7 +130,7 @@ def _give_back(session: Session, office: Viewer, person_id: int, *, at: datetime
 
 
 def _out_of_lists(session: Session, person: Person) -> None:
-    """The digest of a record stays: so a list that says the same again changes nothing."""
+    """Remove the person from lists. Digests of records stay, so that importing the same list changes nothing."""
     for each in mentions_in_lists(session, person):
         if isinstance(each.row, SourceRecord):
             each.row.fields = each.without
@@ -150,7 +151,7 @@ def _forget_sign_ins(session: Session, person: Person) -> None:
 
 
 def _blank(session: Session, held: PersonalTable, person_ids: Collection[int]) -> None:
-    """The rows, and what the history kept of those columns."""
+    """Blank columns of the rows of these people, and the same columns in the history."""
     table = table_of(held.table)
     (key,) = table.primary_key.columns
     columns = [table.c[name] for name in held.blank]
@@ -190,7 +191,7 @@ def _blank_changes(session: Session, held: PersonalTable, row_id: int) -> None:
 
 
 def _blank_history(session: Session, person_id: int) -> None:
-    """Who changed which field of the person, and when; not from what to what."""
+    """Keep who changed which field of the person and when, but delete the values."""
     # visibility: the person's own
     for change in session.scalars(select(PersonChange).where(PersonChange.person_id == person_id)):
         change.fields = {name: [None, None] for name in change.fields}

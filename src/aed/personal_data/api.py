@@ -1,4 +1,4 @@
-"""Routes of the person's own data. Correcting it is amending the person."""
+"""Routes of personal data. A person corrects their data through the routes of people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ router = APIRouter(tags=["own data"])
 def get_personal_data(
     session: ReadSession, viewer: ViewerDep, person_id: RowId, response: Response
 ) -> OwnDataOut:
-    """All that is held about the person, as a file. For the person, and the network's administrator."""
+    """Download all data stored about a person.
+
+    For the person and network administrators.
+    """
     person = people_queries.require_self_or_administrator(session, viewer, person_id)
     response.headers["Content-Disposition"] = f'attachment; filename="person-{person_id}.json"'
     response.headers["Cache-Control"] = "no-store"
@@ -28,8 +31,9 @@ def get_personal_data(
 
 @router.delete("/people/{person_id}", status_code=204)
 def erase_person(session: WriteSession, viewer: ViewerDep, person_id: RowId) -> None:
-    """Erases what is held about the person, but for what the history needs, which then names nobody.
+    """Erase the data stored about a person.
 
-    It cannot be taken back; twice changes nothing.
+    Rows that the history requires stay, but no longer identify the person. This cannot be undone. Repeating
+    the request changes nothing.
     """
     actions.erase(session, viewer, person_id, at=clock.now())

@@ -1,4 +1,4 @@
-"""Changing keys while others read and write: all that is sealed is sealed anew with the first key."""
+"""Rotate encryption keys: re-encrypt all values with the first key of the keyring while the service runs."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ from aed.database.types import Table
 
 BATCH: Final = 1_000
 UNENCRYPTED: Final = "none"
-"""What counts where a value is not sealed at all."""
+"""The key id under which unencrypted values are counted."""
 
 type Progress = Callable[[int], None]
-"""Told how many values were looked at so far."""
+"""Called with the number of values examined so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class RotatedKeys:
-    """How many values were sealed anew, and how many are with which key afterwards, by column."""
+    """The number of values re-encrypted, and for each column the number of values by key afterwards."""
 
     sealed: int
     standing: dict[str, dict[str, int]]
 
 
 def encrypted_columns(metadata: MetaData = Table.metadata) -> list[Column[Any]]:
-    """Every column that is sealed, in the order of the tables' names."""
+    """Return all encrypted columns, ordered by table name."""
     return [
         column
         for table in sorted(metadata.tables.values(), key=lambda table: table.name)
@@ -57,11 +57,13 @@ def encrypted_columns(metadata: MetaData = Table.metadata) -> list[Column[Any]]:
 
 
 def rotate(database: Database, *, progress: Progress) -> RotatedKeys:
-    """Every value is sealed with the first key. Broken off, it goes on where it was when run again.
+    """Re-encrypt all values with the first key of the keyring. If interrupted, run it again to continue.
 
-    A batch is a transaction of its own, and a value that somebody else changes meanwhile is left to the next
-    round: readers see the old or the new, both of which their keys open. Raises KeysUnusable for a value that
-    no key of the ring opens; what was sealed before stays.
+    Each batch is a transaction of its own. A value that another transaction changes in the meantime is
+    skipped. Readers see the old or the new value, and can decrypt both.
+
+    Raises KeysUnusable for a value that no key of the keyring decrypts; values re-encrypted before it stay
+    re-encrypted.
     """
     sealed = looked_at = 0
     for column in encrypted_columns():
@@ -73,7 +75,7 @@ def rotate(database: Database, *, progress: Progress) -> RotatedKeys:
 
 
 def _rounds(database: Database, column: Column[Any]) -> Iterator[tuple[int, int]]:
-    """For each batch: how many rows were looked at, and how many of them were sealed anew."""
+    """Yield for each batch the number of rows examined and the number of rows re-encrypted."""
     after = 0
     while True:
         with transaction(database) as session:
@@ -91,7 +93,7 @@ def _key_of(column: Column[Any]) -> Column[Any]:
 
 
 def _as_stored(column: Column[Any]) -> Any:
-    """The column's text, as it lies there."""
+    """Return an expression for the column's stored text, without decryption."""
     return type_coerce(column, Text) if isinstance(column.type, Encrypted) else cast(column, Text)
 
 
@@ -113,7 +115,7 @@ def _not_by_the_first(
 def _reencrypt(
     connection: Connection, column: Column[Any], ring: KeyRing, rows: Sequence[tuple[int, str]]
 ) -> int:
-    """How many of the rows were changed: whoever else changed one meanwhile is not written over."""
+    """Re-encrypt rows that have not changed since they were read; return how many need the first key."""
     kind, table = column.type, column.table
     assert isinstance(table, SqlTable)
     changes = [
@@ -133,7 +135,7 @@ def _reencrypt(
 
 
 def _reencrypted(kind: TypeEngine[Any], ring: KeyRing, stored: str) -> object:
-    """As the first key seals it; None where it has."""
+    """Return the value encrypted with the first key, or None if nothing in it has to change."""
     if isinstance(kind, Encrypted):
         return ring.encrypt(ring.decrypt(stored, place=kind.place), place=kind.place, kind=kind.kind)
     assert isinstance(kind, EncryptedFields)
@@ -143,12 +145,12 @@ def _reencrypted(kind: TypeEngine[Any], ring: KeyRing, stored: str) -> object:
 
 
 def _find(connection: Connection) -> Callable[..., ColumnElement[int]]:
-    """Where in a text another one begins, from 1; 0: nowhere."""
+    """Return the SQL function for the 1-based position of a substring; it returns 0 if there is none."""
     return func.instr if connection.dialect.name == "sqlite" else func.strpos
 
 
 def count_by_key(database: Database) -> dict[str, dict[str, int]]:
-    """How many values of each column are sealed with which key, by its id; `none` for those that are not."""
+    """Return for each column the number of values by key id; unencrypted values count as `none`."""
     found: dict[str, dict[str, int]] = {}
     with read_session(database) as session:
         for column in encrypted_columns():
@@ -179,9 +181,9 @@ def count_by_key(database: Database) -> dict[str, dict[str, int]]:
 
 
 def check_keys(database: Database) -> None:
-    """Passes where the ring opens what lies in the database, looking at one value of each key and column.
+    """Check that the keyring decrypts the database, by one value of each encrypted column.
 
-    Raises KeysUnusable in a sentence: sooner than when the first person is asked for.
+    Raises KeysUnusable, before the first request for personal data fails.
     """
     with read_session(database) as session:
         for column in encrypted_columns():

@@ -1,4 +1,4 @@
-"""All that is held about one person."""
+"""Queries for all data stored about one person."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from aed.responders.models import Certificate, LiveLocationRow, Responder
 
 @dataclass(frozen=True, slots=True)
 class HeldRows:
-    """Rows of one table, and why they are kept."""
+    """The rows of one table that belong to a person."""
 
     held: PersonalTable
     rows: Sequence[dict[str, Any]]
@@ -37,25 +37,25 @@ def table_of(name: str) -> SqlTable:
 
 
 def entries_of(session: Session, person: Person) -> list[Person]:
-    """The person's entry, and those of which a person said that they are the same one's.
+    """Return the person and the entries that were merged into it.
 
-    visibility: the caller has made sure that it is the person, or the office.
+    visibility: the caller has checked that the viewer is the person or an administrator.
     """
     joined = select(Person).where(Person.joined_into_id == person.id).order_by(Person.id)
     return [person, *session.scalars(joined)]
 
 
 def keys_of_rows(held: PersonalTable, person_ids: Collection[int]) -> Select[tuple[Any]]:
-    """The keys of the rows that are the person's.
+    """Return a query for the primary keys of the rows that belong to these people.
 
-    visibility: the caller has made sure that it is the person, or the office.
+    visibility: the caller has checked that the viewer is the person or an administrator.
     """
     (key,) = table_of(held.table).primary_key.columns
     return select(key).where(is_theirs(held, person_ids))
 
 
 def is_theirs(held: PersonalTable, person_ids: Collection[int]) -> ColumnElement[bool]:
-    """Whether a row is the person's, whose entries these are."""
+    """Return a condition that is true for the rows that belong to these people."""
     columns = [table_of(held.table).c[name] for name in (held.by, *held.also_by)]
     if held.through is None:
         return or_(*(each.in_(person_ids) for each in columns))
@@ -64,10 +64,11 @@ def is_theirs(held: PersonalTable, person_ids: Collection[int]) -> ColumnElement
 
 
 def held_about(session: Session, person_ids: Collection[int], *, at: datetime) -> list[HeldRows]:
-    """Every row that is the person's, as plain values; and of live places also what holds at `at` where they
-    are not kept in the database. Raises LivePlacesUnavailable.
+    """Return all rows that belong to these people, as JSON values, by table.
 
-    visibility: the caller has made sure that it is the person, or the office.
+    Includes live locations valid at `at` that are stored outside the database. Raises LivePlacesUnavailable.
+
+    visibility: the caller has checked that the viewer is the person or an administrator.
     """
     found = []
     for held in PERSONAL_TABLES:
@@ -81,7 +82,7 @@ def held_about(session: Session, person_ids: Collection[int], *, at: datetime) -
 def _live_places_elsewhere(
     session: Session, person_ids: Collection[int], *, at: datetime
 ) -> Iterator[dict[str, Any]]:
-    """As the table would have them.
+    """Yield live locations that are stored outside the database, with the columns of the table.
 
     visibility: as `held_about`.
     """
@@ -109,21 +110,23 @@ def _rows(session: Session, held: PersonalTable, person_ids: Collection[int]) ->
 
 
 def plain(value: object) -> Any:
-    """As JSON has it."""
+    """Convert a value to JSON: points as {lat, lon}, enumerations by value, dates as ISO 8601."""
     if isinstance(value, WKBElement):
         here = position_of(value)
         return {"lat": here.lat, "lon": here.lon}
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, date):  # and datetime
+    if isinstance(value, date):  # includes datetime
         return value.isoformat()
     return value
 
 
 def done_by(session: Session, person_ids: Collection[int], *, limit: int = 100_000) -> list[dict[str, Any]]:
-    """What the person did, by table, column and row; not what the row says, which is of others.
+    """Return the primary keys of rows that record an action of these people, by table and column.
 
-    visibility: the caller has made sure that it is the person, or the office.
+    The rows themselves are left out: they are about others.
+
+    visibility: the caller has checked that the viewer is the person or an administrator.
     """
     found: list[dict[str, Any]] = []
     names = [f"person:{each}" for each in person_ids]
@@ -139,7 +142,7 @@ def done_by(session: Session, person_ids: Collection[int], *, limit: int = 100_0
 
 @dataclass(frozen=True, slots=True)
 class ListMention:
-    """What a list says of the person as a keeper, and how it reads without."""
+    """A record or review that names the person as a keeper, with its content before and after removal."""
 
     row: SourceRecord | Review
     says: dict[str, Any]
@@ -147,10 +150,11 @@ class ListMention:
 
 
 def mentions_in_lists(session: Session, person: Person) -> list[ListMention]:
-    """Where lists of devices name the person as a keeper. By name and number; a number that is not told is
-    anybody's of that name.
+    """Return the records and reviews of imported lists that name the person as a keeper.
 
-    visibility: the caller has made sure that it is the person, or the office.
+    They match by name and phone number. A mention without a number matches everybody of that name.
+
+    visibility: the caller has checked that the viewer is the person or an administrator.
     """
     mine = normalized(person.phone, EncryptedKind.PHONE) if person.phone is not None else None
 
@@ -174,9 +178,9 @@ def mentions_in_lists(session: Session, person: Person) -> list[ListMention]:
 
 
 def mentions_by_issuers(session: Session, person_ids: Collection[int]) -> Sequence[IssuerEntry]:
-    """What issuers' rosters say of the person's certificates.
+    """Return the entries of issuers' rosters that match the person's certificates.
 
-    visibility: the caller has made sure that it is the person, or the office.
+    visibility: the caller has checked that the viewer is the person or an administrator.
     """
     of_theirs = (
         select(IssuerEntry)

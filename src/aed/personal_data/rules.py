@@ -1,6 +1,6 @@
-"""What is held about a person, table by table: how a row is theirs, what they are shown, what becomes of it.
+"""The tables that hold personal data: how a row belongs to a person, what they see, and how it is erased.
 
-A table that refers to people and is not here fails a test, so that none is forgotten.
+A test fails if a table refers to people and is missing here.
 """
 
 from __future__ import annotations
@@ -13,33 +13,36 @@ from typing import Final
 
 
 class Erasure(StrEnum):
-    """What becomes of the rows when the person's data is erased."""
+    """What happens to the rows when the person's data is erased."""
 
     DELETED = "deleted"
     BLANKED = "blanked"
-    """The row stays, without what names the person."""
+    """The row stays; columns that identify the person are blanked."""
     KEPT = "kept"
-    """Nothing in it names the person."""
+    """The row stays unchanged: nothing in it identifies the person."""
 
 
 @dataclass(frozen=True, slots=True)
 class PersonalTable:
-    """Rows of a table that are somebody's: `by` refers to the person, or to a row of `through`, which is; or
-    a column of `also_by` does."""
+    """A table with rows that belong to people.
+
+    A row belongs to a person if `by` or a column of `also_by` refers to the person, or to a row of the table
+    `through` that belongs to the person.
+    """
 
     table: str
     by: str
     erasure: Erasure
     why: str
-    """For the person: what it is kept for."""
+    """Why the data is kept, in words for the person."""
     through: str | None = None
     also_by: tuple[str, ...] = ()
     blank: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
-    """What these columns hold afterwards; `MASKED`: the beginning of what they held."""
+    """New values of columns on erasure; `MASKED` keeps the beginning of the old value."""
     hidden: tuple[str, ...] = ()
-    """What nobody is shown: hashes of secrets."""
+    """Columns that are never shown: hashes of secrets."""
     shown: tuple[str, ...] | None = None
-    """Of a row that is about something else: what of it is about the person; None: all."""
+    """The columns about the person, in a row about something else; None means all columns."""
 
 
 MASKED: Final = object()
@@ -254,7 +257,7 @@ ALSO_THEIRS: Final = frozenset(
         ("responders", "joined_into_id"),
     }
 )
-"""References between rows of one person, which are theirs by another column."""
+"""References between rows of one person that already belong to them by another column."""
 
 DONE_BY: Final = (
     ("attendances", "marked_by"),
@@ -284,10 +287,10 @@ DONE_BY: Final = (
     ("role_grants", "granted_by"),
     ("role_grants", "revoked_by"),
 )
-"""Columns that say who did something, as `person:7`. They stay: 7 tells nobody's name once it is erased."""
+"""Columns that say who did something, as `person:7`. They stay: after erasure, 7 leads to no name."""
 
 TELL_OF_KEEPERS: Final = (("source_records", "fields"), ("reviews", "evidence"))
-"""What lists say of devices, in which a keeper may stand by name and number."""
+"""Columns of imported lists of devices that may contain a keeper's name and phone number."""
 
 NAMES_NO_PERSON: Final = frozenset(
     {
@@ -297,7 +300,7 @@ NAMES_NO_PERSON: Final = frozenset(
         ("issuers", "verified_by"),
     }
 )
-"""Called alike, and say a program, a list, a claim and a way."""
+"""Columns whose names look like references to people, but that refer to other things."""
 
 OF_PATIENTS: Final = frozenset(
     {
@@ -310,26 +313,26 @@ OF_PATIENTS: Final = frozenset(
         ("patient_outcomes", "sex"),
     }
 )
-"""Sealed, and of somebody whom nobody here knows by name."""
+"""Encrypted columns about patients, who are not people of this database."""
 
 OF_THINGS: Final = frozenset({("audit_keys", "secret"), ("cabinet_codes", "code")})
-"""Sealed, and of nobody."""
+"""Encrypted columns that are not about people."""
 
 TELL_OF_HOLDERS: Final = "issuer_entries"
-"""What issuers' rosters say of certificates, found by a certificate's number."""
+"""The table of issuers' rosters, whose entries are matched by certificate number."""
 
 KEEPER: Final = ("keeper_name", "keeper_phone")
 
 
 def masked_number(number: str, row_id: int) -> str:
-    """What is left of a certificate's number: it finds no certificate, and is no other's."""
+    """Return a masked certificate number that matches no certificate and is unique to the row."""
     return f"{number[:3]}***{row_id}"
 
 
 def without_keeper(value: object, *, name: str, is_phone: Callable[[str], bool]) -> object:
-    """What a list says, without the keeper of that name whose number `is_phone` knows.
+    """Return the content of a list without the keeper of that name whose number satisfies `is_phone`.
 
-    A keeper of the same name with another number is somebody else.
+    A keeper of the same name with a different number stays.
     """
     if isinstance(value, Mapping):
         phone = value.get("keeper_phone")

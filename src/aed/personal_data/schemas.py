@@ -1,4 +1,4 @@
-"""What is held about a person, as a file."""
+"""Schemas of the export of personal data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aed.personal_data.rules import KEEPER, Erasure
 
 
 class TableRowsOut(BaseModel):
-    """The rows of one table that are about the person."""
+    """The rows of one table that belong to the person."""
 
     table: str
     kept_for: str
@@ -23,7 +23,7 @@ class TableRowsOut(BaseModel):
 
 
 class ActionDoneOut(BaseModel):
-    """What the person did: rows of a table, in which a column says who."""
+    """Rows that record an action of the person: the table, the column that names them, and the keys."""
 
     table: str
     column: str
@@ -31,7 +31,7 @@ class ActionDoneOut(BaseModel):
 
 
 class KeeperMentionOut(BaseModel):
-    """Where a list of devices names the person as a keeper."""
+    """A list of devices that names the person as a keeper."""
 
     source: str
     source_id: str
@@ -39,7 +39,7 @@ class KeeperMentionOut(BaseModel):
 
 
 class IssuerMentionOut(BaseModel):
-    """What an issuer's roster says of a certificate of the person's."""
+    """An entry of an issuer's roster for a certificate of the person."""
 
     issuer_id: int
     number: str
@@ -52,7 +52,7 @@ class IssuerMentionOut(BaseModel):
 
 
 class OwnDataOut(BaseModel):
-    """All that is held about a person."""
+    """All data stored about a person."""
 
     person_id: int
     made_at: datetime
@@ -63,7 +63,10 @@ class OwnDataOut(BaseModel):
 
     @classmethod
     def of(cls, session: Session, person: Person, *, at: datetime) -> OwnDataOut:
-        """visibility: the caller has made sure that it is the person, or the office."""
+        """Build the export.
+
+        visibility: the caller has checked that the viewer is the person or an administrator.
+        """
         entries = queries.entries_of(session, person)
         ids = [each.id for each in entries]
         return cls(
@@ -96,7 +99,7 @@ class OwnDataOut(BaseModel):
 
 
 def _found(said: object, name: str) -> Any:
-    """The first value of that name, however deep."""
+    """Return the first value under that key, at any depth; None if there is none."""
     if isinstance(said, dict):
         if name in said:
             return said[name]
