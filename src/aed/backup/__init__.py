@@ -1,9 +1,9 @@
-"""The whole database in one file, and back.
+"""Back up the whole database to one file, and restore it.
 
-archive.py   the file: what the database's own tool wrote, and a manifest that says what it must be
-folder.py    appearing whole or not at all, and making room for newer ones
-tables.py    which tables are the program's own, and how many rows they hold
-sqlite.py    one database: copied while it serves, put in place by renaming
-postgres.py  the other: pg_dump on a snapshot, pg_restore inside one transaction
+archive.py   the file: the output of the database's own tool, and a manifest
+folder.py    write files atomically, and delete old backups
+tables.py    the program's own tables, and their row counts
+sqlite.py    SpatiaLite: copy a database in use; restore by renaming
+postgres.py  PostGIS: pg_dump of a snapshot; pg_restore in one transaction
 whole.py     `take` and `restore`, for both
 """

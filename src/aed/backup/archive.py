@@ -1,6 +1,6 @@
-"""A backup's file: a ZIP of what the database's own tool wrote, and a manifest.
+"""The backup file: a ZIP archive of the output of the database's own tool, and a manifest.
 
-Nothing of it is ours alone: `unzip` takes it apart, and SQLite or pg_restore read what is inside.
+The format needs no tool of this project: `unzip` extracts it, and SQLite or pg_restore read the content.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CHUNK_BYTES = 1 << 20
 
 type Write = Callable[[bytes], object]
 type Progress = Callable[[int], None]
-"""Told how many megabytes have been moved so far."""
+"""Called with the number of megabytes processed so far."""
 
 
 class BackupKind(StrEnum):
@@ -46,18 +46,18 @@ PAYLOADS: Mapping[BackupKind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class BackupContents:
-    """What was in the database at the moment that the backup shows."""
+    """The contents of the database at the moment of the backup."""
 
     server: str
-    """The engine and its version, for people."""
+    """The engine and its version, for display."""
     server_major: int
     schema_revision: str
     rows: Mapping[str, int]
-    """Of each of the program's own tables."""
+    """Row counts of the program's own tables."""
 
 
 class Manifest(BaseModel):
-    """What a backup says of itself."""
+    """The manifest of a backup."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -85,11 +85,14 @@ def write_archive(
     pour: Callable[[Write], BackupContents],
     audit: Mapping[str, Any] | None = None,
 ) -> Manifest:
-    """`file` is a whole backup of what `pour` wrote. A dump of PostgreSQL comes compressed already."""
+    """Write a backup of what `pour` writes to `file`, and return its manifest.
+
+    Dumps of PostgreSQL are stored without further compression, because they are compressed already.
+    """
     digest = hashlib.sha256()
     size = 0
     method = zipfile.ZIP_DEFLATED if kind is BackupKind.SPATIALITE else zipfile.ZIP_STORED
-    # Level 1 is the fastest: a little larger than the slowest, in a fraction of its time.
+    # Level 1 is the fastest. Its output is only a little larger than that of the slowest level.
     with zipfile.ZipFile(file, "w", method, compresslevel=1) as archive:
         with archive.open(PAYLOADS[kind], "w", force_zip64=True) as payload:
 
@@ -120,7 +123,7 @@ def write_archive(
 
 
 def read_manifest(path: Path) -> Manifest:
-    """What the backup at `path` says of itself; BackupUnusable when it is none, or not whole."""
+    """Return the manifest of the backup at `path`. Raises BackupUnusable if it is not a complete backup."""
     with _opened(path) as archive:
         names = archive.namelist()
         if MANIFEST not in names:
@@ -152,7 +155,7 @@ def _manifest(path: Path, text: bytes) -> Manifest:
 
 
 def read_payload(path: Path, manifest: Manifest, progress: Progress) -> Iterator[bytes]:
-    """What the database's tool wrote, piece by piece. Raises BackupUnusable, at its end at the latest."""
+    """Yield the output of the database's tool in chunks. Raises BackupUnusable, at the latest at its end."""
     digest = hashlib.sha256()
     size = 0
     with _opened(path) as archive, archive.open(PAYLOADS[manifest.kind]) as payload:
@@ -167,7 +170,7 @@ def read_payload(path: Path, manifest: Manifest, progress: Progress) -> Iterator
 
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive; whatever is wrong with it becomes BackupUnusable."""
+    """Open the archive, and turn every error in reading it into BackupUnusable."""
     if not path.is_file():
         raise BackupUnusable(f"There is no file {path}.")
     try:

@@ -1,4 +1,4 @@
-"""A file that appears whole or not at all, is never written over, and makes room for newer ones."""
+"""Write backup files atomically, never overwrite one, and delete old ones."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from aed.errors import BackupFailed, Conflict, InvalidInput
 
 PARTIAL = ".partial"
 SCRATCH = ".sqlite"
-"""Added to a partial file's name: SQLite's copy before it is packed."""
+"""The suffix of SQLite's temporary copy, before it is compressed."""
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def backup_name(database: str, at: datetime) -> str:
-    """`aed-20260922T020000Z.zip`: sorted by name is sorted by time."""
+    """Return a file name such as `aed-20260922T020000Z.zip`; names sort by time."""
     return f"{database}-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}.zip"
 
 
@@ -31,11 +31,12 @@ def _is_backup_of(database: str, name: str) -> bool:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """A file that is at `path`, on disk, once the block has ended well; else nothing is there.
+    """Create the file `path` atomically: it exists, synced to disk, only if the block succeeds.
 
-    Also gives where scratch may be put meanwhile. Only its owner may read it: it holds people's telephones.
-    What a killed run left behind in the folder is removed: its lock went with it.
-    Raises Conflict when something is at `path`.
+    Yields the open file and a path for temporary data. Only the owner may read the file, since it contains
+    phone numbers. Files left in the folder by a process that was killed are removed: its lock is gone.
+
+    Raises Conflict if `path` exists.
     """
     if path.exists() or path.is_symlink():
         raise Conflict(f"{path} exists already, and a backup is never written over.")
@@ -64,7 +65,7 @@ def new_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
 
 def _appear(partial: Path, path: Path) -> None:
     try:
-        os.link(partial, path)  # unlike a rename, this fails when something is there
+        os.link(partial, path)  # unlike a rename, this fails if the target exists
     except FileExistsError:
         raise Conflict(f"{path} exists already, and a backup is never written over.") from None
     except OSError as error:
@@ -81,11 +82,11 @@ def _remove_leftovers(folder: Path) -> None:
                 partial.with_name(partial.name + SCRATCH).unlink(missing_ok=True)
                 partial.unlink(missing_ok=True)
         except (BlockingIOError, FileNotFoundError, PermissionError):
-            continue  # in use, gone, or another person's
+            continue  # in use, already removed, or owned by another user
 
 
 def sync_folder(folder: Path) -> None:
-    """The names in it are on disk."""
+    """Sync a directory, so that the names in it are on disk."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(opened)
@@ -94,7 +95,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def delete_old_backups(folder: Path, database: str, count: int) -> list[Path]:
-    """Only the newest `count` backups of that database are left; answers what was removed."""
+    """Delete all backups of that database except the newest `count`; return the deleted paths."""
     if count < 1:
         raise InvalidInput("At least one backup must be kept.", field="keep")
     found = sorted(path for path in folder.iterdir() if _is_backup_of(database, path.name))

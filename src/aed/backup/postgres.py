@@ -1,4 +1,4 @@
-"""PostGIS: pg_dump of one moment, and pg_restore's statements inside one transaction of ours."""
+"""Back up PostGIS with pg_dump on a snapshot; restore the statements of pg_restore in one transaction."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ LOCK_SECONDS = 10
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 _COPY = re.compile(rb"COPY .* FROM stdin;\n")
 _NOT_OURS = re.compile(r"\d+; \d+ \d+ (SCHEMA|EXTENSION|ACL|DEFAULT ACL|COMMENT - (SCHEMA|EXTENSION)) ")
-"""Lines of a dump's table of contents: what the database it goes to already has, or decides itself."""
+"""Entries of a dump's table of contents that are not restored: the target database has or decides them."""
 _COPY_BYTES = 1 << 18
 
 
-# --- taking ---------------------------------------------------------------------------------------------
+# --- backup ---------------------------------------------------------------------------------------------
 
 
 def pour(database: Database, write: Write) -> BackupContents:
-    """Writes a dump, in pg_dump's own format, of the database at one moment; writers go on meanwhile.
+    """Write a dump of the database at one moment, in pg_dump's custom format. Writers are not blocked.
 
-    The rows are counted in the very snapshot that pg_dump reads.
+    The rows are counted in the same snapshot that pg_dump reads.
     """
     engine = database.engine.execution_options(isolation_level="REPEATABLE READ")
     with translate_database_errors(), engine.connect() as connection, connection.begin():
@@ -78,23 +78,23 @@ def pour(database: Database, write: Write) -> BackupContents:
 
 
 def _exactly(name: str | None) -> str:
-    """A name as pg_dump's patterns take it: quoted, so that nothing in it is a wildcard."""
+    """Return a name quoted for pg_dump's patterns, so that it contains no wildcard."""
     doubled = (name or "public").replace('"', '""')
     return f'"{doubled}"'
 
 
-# --- restoring ------------------------------------------------------------------------------------------
+# --- restore --------------------------------------------------------------------------------------------
 
 
 def restore(
     database: Database, backup: Path, manifest: Manifest, *, replace: bool, progress: Progress
 ) -> None:
-    """The database holds what the backup holds, at the program's schema.
+    """Replace the contents of the database with the backup, and migrate them to the current schema.
 
-    1. Unpack the dump, and check its sum.
-    2. In one transaction: drop the program's own tables, make those of the dump, fill them, add keys and
-       indexes, compare the counts, migrate. Whatever goes wrong, the database is as it was.
-    3. Let the planner look at the new tables.
+    1. Unpack the dump, and verify its checksum.
+    2. In one transaction: drop the program's own tables, create and fill those of the dump, add keys and
+       indexes, compare the row counts, migrate. After an error, the database is unchanged.
+    3. Update the planner's statistics of the new tables.
 
     Raises Conflict, BackupUnusable, BackupFailed, DatabaseUnavailable.
     """
@@ -130,9 +130,10 @@ def restore(
 
 @contextmanager
 def _unpacked(backup: Path, manifest: Manifest, progress: Progress) -> Iterator[Path]:
-    """The dump as a file of its own, in which pg_restore can go back and forth; none is left when killed.
+    """Unpack the dump to a temporary file, in which pg_restore can seek. It is removed even if the process is
+    killed.
 
-    It is written where TMPDIR says, else beside the backup, else where temporary files go.
+    It is written to TMPDIR if set, else beside the backup, else to the default directory for temporary files.
     """
     folder = os.environ.get("TMPDIR") or (backup.parent if os.access(backup.parent, os.W_OK) else None)
     with tempfile.TemporaryFile(dir=folder) as file:
@@ -144,7 +145,7 @@ def _unpacked(backup: Path, manifest: Manifest, progress: Progress) -> Iterator[
 
 @dataclass(slots=True)
 class _Counting:
-    """Bytes that are loaded, after those that were unpacked; told in megabytes."""
+    """Count the bytes that are loaded, after those that were unpacked; report megabytes."""
 
     progress: Progress
     size: int
@@ -157,7 +158,7 @@ class _Counting:
 def _fill(connection: Connection, program: Path, dump: Path, loaded: _Counting) -> None:
     raw = connection.connection.driver_connection
     assert isinstance(raw, psycopg.Connection)
-    connection.exec_driver_sql("SET statement_timeout = 0")  # the settings' lock_timeout stays
+    connection.exec_driver_sql("SET statement_timeout = 0")  # the lock_timeout of the settings still applies
     prepare_database(connection)
     with raw.cursor() as cursor:
         _drop_own(cursor)
@@ -183,7 +184,7 @@ def _fill(connection: Connection, program: Path, dump: Path, loaded: _Counting) 
 
 @contextmanager
 def _contents_list(program: Path, dump: Path) -> Iterator[str]:
-    """The name of a file with the lines of the dump's table of contents that are to be restored."""
+    """Yield the name of a file that lists the entries of the dump's table of contents to restore."""
     with _running([str(program), "--list", str(dump)], None, "The dump cannot be read") as output:
         lines = output.read().decode().splitlines(keepends=True)
     with tempfile.NamedTemporaryFile("w", prefix="aed-restore-", encoding="utf-8") as file:
@@ -193,7 +194,7 @@ def _contents_list(program: Path, dump: Path) -> Iterator[str]:
 
 
 _OWN_OBJECTS: Mapping[str, sql.SQL] = {
-    # What is dropped, and what to look for: nothing that an extension brought.
+    # What to drop, and how to find it. Objects that belong to an extension are left out.
     "VIEW": sql.SQL("pg_class AS own WHERE relkind = 'v' AND relnamespace"),
     "MATERIALIZED VIEW": sql.SQL("pg_class AS own WHERE relkind = 'm' AND relnamespace"),
     "TABLE": sql.SQL("pg_class AS own WHERE relkind IN ('r', 'p') AND relnamespace"),
@@ -202,7 +203,7 @@ _OWN_OBJECTS: Mapping[str, sql.SQL] = {
     "TYPE": sql.SQL("pg_type AS own WHERE typtype IN ('e', 'd', 'r') AND typnamespace"),
 }
 _NAMES: Mapping[str, sql.SQL] = {
-    "ROUTINE": sql.SQL("oid::regprocedure::text"),  # with its arguments, and quoted
+    "ROUTINE": sql.SQL("oid::regprocedure::text"),  # with its arguments, quoted
     "TYPE": sql.SQL("quote_ident(typname)"),
 }
 
@@ -220,7 +221,7 @@ def _drop_own(cursor: psycopg.Cursor) -> None:
 
 
 def _is_for_psql(line: bytes) -> bool:
-    """Lines that keep psql from running programs; nothing here would."""
+    """Return True for the psql commands that keep it from running other programs; they are skipped."""
     return line.startswith((b"\\restrict ", b"\\unrestrict "))
 
 
@@ -229,7 +230,7 @@ def _run(cursor: psycopg.Cursor, statements: Iterable[bytes]) -> None:
 
 
 def _load(cursor: psycopg.Cursor, statements: Iterable[bytes], loaded: _Counting) -> None:
-    """Runs statements; after each COPY come its rows, up to a line of a backslash and a dot."""
+    """Run statements. Each COPY is followed by its rows, up to a line of a backslash and a dot."""
     pending: list[bytes] = []
     lines = iter(statements)
     for line in lines:
@@ -265,7 +266,7 @@ def _compare(connection: Connection, backup: Path, manifest: Manifest) -> None:
         raise BackupUnusable(f"{backup} does not hold what it says it holds; take an older one.")
 
 
-# --- the server's own programs --------------------------------------------------------------------------
+# --- PostgreSQL's client programs -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -275,7 +276,7 @@ class _Found:
 
 
 def _program(name: str, at_least: int, *, newest: bool = False) -> Path:
-    """pg_dump or pg_restore, of that version or newer; the nearest one unless the newest is wanted."""
+    """Return the path of pg_dump or pg_restore, of at least that version: the closest, or the newest."""
     candidates = [*PROGRAMS.glob(f"*/bin/{name}")]
     if on_path := shutil.which(name):
         candidates.append(Path(on_path))
@@ -318,7 +319,7 @@ def _without_timeouts(connection: Connection) -> None:
 
 
 def _how_to_connect(engine: Engine) -> tuple[str, dict[str, str]]:
-    """What libpq must be told: where to, for the command line, and the password, for the environment only."""
+    """Return libpq's connection string for the command line, and the environment with the password."""
     _, given = engine.dialect.create_connect_args(engine.url)
     parameters = {name: str(value) for name, value in given.items() if name != "context"}
     environment = _environment()
@@ -328,13 +329,13 @@ def _how_to_connect(engine: Engine) -> tuple[str, dict[str, str]]:
 
 
 def _environment() -> dict[str, str]:
-    """Messages in English; a database of the environment's would mislead Debian's wrapper."""
+    """Return an environment for English messages, without a database that would mislead Debian's wrapper."""
     return {**os.environ, "LC_ALL": "C"}
 
 
 @contextmanager
 def _running(command: list[str], environment: dict[str, str] | None, failing: str) -> Iterator[IO[bytes]]:
-    """What the program writes. Once the block is left it has ended, and well, or BackupFailed is raised."""
+    """Run a program and yield its output. Raises BackupFailed if it fails."""
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             command,

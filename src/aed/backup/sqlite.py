@@ -1,4 +1,4 @@
-"""SpatiaLite: a copy of one moment while others write, and a whole file put in the database's place."""
+"""Back up SpatiaLite while others write; restore it by replacing the database file."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ LOCK_SECONDS = 10.0
 _BESIDE = ("-wal", "-shm", "-journal")
 
 
-# --- taking ---------------------------------------------------------------------------------------------
+# --- backup ---------------------------------------------------------------------------------------------
 
 
 def pour(database: Path, write: Write, *, scratch: Path) -> BackupContents:
-    """Writes the database as it is at one moment, in a file that needs nothing beside it.
+    """Write the database as of one moment, as a single file.
 
-    1. Copy its pages within one reading transaction: writers go on, and the copy shows none of theirs.
-    2. Look the copy over: a damaged database is found out tonight, not on the day that the backup is needed.
+    1. Copy its pages within one read transaction. Writers are not blocked, and the copy contains none of
+       their changes.
+    2. Check the integrity of the copy, so that damage is found now, and not when the backup is needed.
     3. Count its rows, and write it.
     """
     if not database.is_file():
@@ -74,7 +75,7 @@ def _copy(database: Path, to: Path) -> None:
         contextlib.closing(sqlite3.connect(to, isolation_level=None)) as copy,
     ):
         copy.execute("PRAGMA synchronous = OFF")
-        # Held open, so that the copying never begins anew because of a writer.
+        # Kept open, so that a writer does not make the copy restart.
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()
         source.backup(copy, pages=PAGES_A_STEP)
@@ -88,7 +89,7 @@ def _uri(path: Path, mode: str) -> str:
 
 @contextlib.contextmanager
 def _plain(path: Path) -> Iterator[Connection]:
-    """The file as it is: nothing of it, and nothing beside it, changes by looking."""
+    """Open a file read-only, without changing it or creating files beside it."""
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(_uri(path, "ro"), uri=True, timeout=LOCK_SECONDS)
@@ -98,7 +99,7 @@ def _plain(path: Path) -> Iterator[Connection]:
         yield connection
 
 
-# --- restoring ------------------------------------------------------------------------------------------
+# --- restore --------------------------------------------------------------------------------------------
 
 
 def restore(
@@ -111,13 +112,13 @@ def restore(
     at: datetime,
     progress: Progress,
 ) -> Path | None:
-    """The database holds what the backup holds, at the program's schema; answers where the old one is now.
+    """Replace the database with the backup, migrated to the current schema; return the path of the old file.
 
-    1. Unpack beside the database, check sum and counts there, migrate it there.
-    2. Make sure that nobody has the database open; whoever did would mix the old into the new.
-    3. Keep the old file under another name, if it held anything, and rename the new one into its place.
+    1. Unpack beside the database; verify checksum and row counts, and migrate, there.
+    2. Check that no process has the database open: it would mix old and new data.
+    3. Rename the old file, if it contained anything, and rename the new one to its place.
 
-    Until the last step nothing of the database has changed. Raises Conflict, BackupUnusable, BackupFailed.
+    The database is unchanged until the last step. Raises Conflict, BackupUnusable, BackupFailed.
     """
     was = _look_at(database)
     if was is not _Was.NEW and not replace:
@@ -174,7 +175,7 @@ def _same_rows(unpacked: Path, backup: Path, manifest: Manifest) -> None:
 
 def _migrate(settings: Settings, unpacked: Path) -> None:
     url = URL.create("sqlite", database=str(unpacked)).render_as_string(hide_password=False)
-    # With the keys of the database whose place it takes, not with new ones beside the file here.
+    # Use the keys of the database that is replaced, and do not create new ones beside this file.
     keys = {"encryption_key_file": key_file_path(settings)}
     opened = open_database(settings.model_copy(update={"database_url": url, **keys}))
     try:
@@ -186,7 +187,7 @@ def _migrate(settings: Settings, unpacked: Path) -> None:
 
 
 def _own_as(unpacked: Path, database: Path) -> None:
-    """Restored by root, it must still be writable for the service: owned as what it replaces was."""
+    """Give the new file the owner of the file that it replaces, so that the service can write to it."""
     if database.exists():
         unpacked.chmod(database.stat().st_mode & 0o777)
     if os.geteuid() == 0:
@@ -200,16 +201,16 @@ def _swap(unpacked: Path, database: Path, *, was: _Was, at: datetime) -> Path | 
         raise Conflict(f"{aside} exists already; move it away first.")
     if was is _Was.DAMAGED:
         for name, kept in zip(_beside(database), _beside(aside), strict=True):
-            if name.exists():  # SQLite itself may remove it as soon as it opens the file
+            if name.exists():  # SQLite may remove it itself when it opens the file
                 shutil.copy2(name, kept)
     _refuse_if_open(database)
     for name in _beside(database):
-        # Of a file that was lost or damaged: it would be taken for the new one's.
+        # These belong to a lost or damaged file. SQLite would apply them to the new one.
         name.unlink(missing_ok=True)
     if was is not _Was.NEW:
         try:
             os.link(database, aside)
-        except OSError:  # no links there: for a moment there is no database
+        except OSError:  # hard links are not supported: for a moment there is no database
             database.rename(aside)
     unpacked.replace(database)
     sync_folder(database.parent)
@@ -217,7 +218,7 @@ def _swap(unpacked: Path, database: Path, *, was: _Was, at: datetime) -> Path | 
 
 
 def _refuse_if_open(database: Path) -> None:
-    """Only alone can the write-ahead log be given up; that also puts all of it into the file."""
+    """Raise Conflict if another process has the database open. Checkpoints the write-ahead log."""
     if not database.exists():
         return
     in_use = Conflict(f"{database} is in use: stop the service first (systemctl stop aed).")
@@ -230,7 +231,7 @@ def _refuse_if_open(database: Path) -> None:
             raise in_use from error
         raise BackupFailed(f"{database} cannot be replaced: {error}.") from error
     except sqlite3.DatabaseError:
-        return  # not a database any more: nobody is using it
+        return  # not a database any more, so no process uses it
 
 
 def _beside(database: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Which tables are the program's own, and how many rows they hold."""
+"""The program's own tables, and their row counts."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ SEEDED = frozenset(
         "security_events",
     }
 )
-"""What every new installation has rows in: it is seeded, and its worker works."""
+"""Tables that have rows in every new installation."""
 
-# What an extension brought is PostGIS's.
+# Tables that belong to an extension are those of PostGIS.
 _POSTGRES = text(
     """
     SELECT relname FROM pg_class
@@ -43,7 +43,7 @@ _SQLITE = text("SELECT name FROM pragma_table_list WHERE schema = 'main' AND typ
 
 
 def own_tables(connection: Connection) -> list[str]:
-    """By name; the catalogues of PostGIS and SpatiaLite, and the insides of their indexes, are not ours."""
+    """Return the names of the program's tables, without those of PostGIS, SpatiaLite and their indexes."""
     if connection.dialect.name == "postgresql":
         return sorted(connection.scalars(_POSTGRES))
     return sorted(name for name in connection.scalars(_SQLITE) if not _SPATIALITES.fullmatch(name))
@@ -57,7 +57,7 @@ def count_rows(connection: Connection, tables: Iterable[str]) -> dict[str, int]:
 
 
 def schema_revision(connection: Connection, tables: Iterable[str]) -> str | None:
-    """Where the schema's history stands, or None for a database that has none."""
+    """Return the revision of the schema; None for a database without one."""
     if "alembic_version" not in tables:
         return None
     found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -65,7 +65,7 @@ def schema_revision(connection: Connection, tables: Iterable[str]) -> str | None
 
 
 def is_as_new(connection: Connection) -> bool:
-    """Whether nobody has entered anything: no tables, or a schema with the holidays that ship with it."""
+    """Return True if nobody has entered data: no tables, or only the holidays that every installation has."""
     rows = count_rows(connection, own_tables(connection))
     if any(count for name, count in rows.items() if name not in SEEDED):
         return False
@@ -73,9 +73,9 @@ def is_as_new(connection: Connection) -> bool:
 
 
 def _only_seeded(connection: Connection, rows: Mapping[str, int]) -> bool:
-    """Each year of the one calendar was put once, and amended never.
+    """Return True if the only calendar is as installed: each year added once, and never amended.
 
-    visibility: for whoever restores, on the machine itself; it only counts.
+    visibility: for restores on the machine itself; it only counts.
     """
     others = connection.scalar(
         text("SELECT count(*) FROM registry_changes WHERE subject <> 'holiday_calendars'")

@@ -1,4 +1,4 @@
-"""Taking and restoring backups, whichever database it is."""
+"""Take and restore backups of either database."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class TakenBackup:
     path: Path
     manifest: Manifest
     removed: tuple[Path, ...]
-    """Older ones that made room."""
+    """Older backups that were deleted."""
 
 
 def take(database: Database, *, to: Path, keep: int | None, at: datetime, progress: Progress) -> TakenBackup:
-    """A backup of the whole database is on disk. `to` names a folder, or a new file ending in `.zip`.
+    """Write a backup of the whole database. `to` is a directory, or a new file ending in `.zip`.
 
-    In a folder it is named by database and moment, and of that database's only the newest `keep` stay.
-    Raises BackupFailed, Conflict, InvalidInput, DatabaseUnavailable; then nothing has been left behind.
+    In a directory, the file is named by database and time, and only the newest `keep` of that database are
+    kept. Raises BackupFailed, Conflict, InvalidInput, DatabaseUnavailable; then no file is left behind.
     """
     kind, name = _what_is_at(database.engine.url)
     is_file = to.suffix == ".zip" and not to.is_dir()
@@ -59,17 +59,19 @@ def take(database: Database, *, to: Path, keep: int | None, at: datetime, progre
                 return sqlite.pour(_file_of(database.engine.url), write, scratch=scratch)
             return postgres.pour(database, write)
 
-        audit = _audit_head(database, at=at)  # before: so all that it tells of is in the backup
+        audit = _audit_head(
+            database, at=at
+        )  # read before the backup, so that the backup contains all these entries
         manifest = write_archive(file, kind=kind, at=at, progress=progress, pour=pour, audit=audit)
     removed = delete_old_backups(to, name, keep) if keep is not None else []
     return TakenBackup(path, manifest, tuple(removed))
 
 
 def _audit_head(database: Database, *, at: datetime) -> dict[str, Any] | None:
-    """How the records stand; None for a database of a release before they were signed, or none at all."""
+    """Return the last entry of the audit log; None without a database, or before entries were signed."""
     kind, _ = _what_is_at(database.engine.url)
     if kind is BackupKind.SPATIALITE and not _file_of(database.engine.url).is_file():
-        return None  # to look would make one
+        return None  # connecting would create the file
     with read_session(database) as session:
         connection = session.connection()
         if schema_revision(connection, own_tables(connection)) != migrations.head():
@@ -78,7 +80,7 @@ def _audit_head(database: Database, *, at: datetime) -> dict[str, Any] | None:
 
 
 def check(backup: Path, *, progress: Progress) -> Manifest:
-    """What the backup says of itself, once its sum has been found right. Raises BackupUnusable."""
+    """Verify the checksum of a backup, and return its manifest. Raises BackupUnusable."""
     manifest = read_manifest(backup)
     for _ in read_payload(backup, manifest, progress):
         pass
@@ -89,17 +91,17 @@ def check(backup: Path, *, progress: Progress) -> Manifest:
 class RestoredBackup:
     manifest: Manifest
     set_aside: Path | None
-    """Where the replaced database is now, if it held anything (SpatiaLite only)."""
+    """The path of the replaced database, if it contained anything (SpatiaLite only)."""
 
 
 def restore(
     settings: Settings, database: Database, backup: Path, *, replace: bool, at: datetime, progress: Progress
 ) -> RestoredBackup:
-    """The database holds exactly what the backup holds, brought to the program's schema, or is as it was.
+    """Replace the contents of the database with the backup, migrated to the current schema.
 
-    A database in which somebody has entered something is refused unless `replace`. Raises BackupUnusable for
-    a file that is damaged, of the other kind of database, or of a schema that this program doesn't know;
-    Conflict, BackupFailed, DatabaseUnavailable.
+    After an error, the database is unchanged. A database with data is refused unless `replace`. Raises
+    BackupUnusable for a file that is damaged, of the other kind of database, or of a schema that this program
+    does not know; Conflict, BackupFailed, DatabaseUnavailable.
     """
     manifest = read_manifest(backup)
     kind, _ = _what_is_at(database.engine.url)
@@ -123,7 +125,7 @@ def restore(
 
 
 def _what_is_at(url: URL) -> tuple[BackupKind, str]:
-    """The kind of database, and a name for its backups."""
+    """Return the kind of database, and the name for its backups."""
     is_sqlite = url.get_backend_name() == "sqlite"
     name = Path(url.database or "").stem if is_sqlite else url.database or url.username or ""
     return (BackupKind.SPATIALITE if is_sqlite else BackupKind.POSTGIS), re.sub(
@@ -137,7 +139,7 @@ def _file_of(url: URL) -> Path:
 
 @contextmanager
 def _room_and_rights(path: Path) -> Iterator[None]:
-    """Says in a sentence what the operating system refuses."""
+    """Turn errors of the operating system (no space, no permission) into errors with an explanation."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Adding, amending and withdrawing issuers."""
+"""Add, amend and withdraw issuers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ from aed.registry.changes import (
 
 
 def create_issuer(session: Session, who: Viewer, new: IssuerIn, *, at: datetime) -> Issuer:
-    """Raises NotFound, NotSignedIn, NotAllowed, and Conflict for a code or name that another has."""
+    """Add an issuer.
+
+    Raises NotFound, NotSignedIn, NotAllowed, and Conflict for a code or name that is taken.
+    """
     region_id = region_by_code(session, new.region).id if new.region is not None else None
     require_can_look_after(who, region_id)
     _may_give(who, new.trust_in_lists, new.query_url)
@@ -53,7 +56,7 @@ def create_issuer(session: Session, who: Viewer, new: IssuerIn, *, at: datetime)
 def amend_issuer(
     session: Session, who: Viewer, issuer_id: int, change: IssuerAmend, *, version: int, at: datetime
 ) -> Issuer:
-    """What is given holds from now on. What was verified stays so."""
+    """Amend the given fields of an issuer. Certificates that were verified stay verified."""
     issuer = queries.issuer(session, issuer_id)
     require_can_look_after(who, issuer.region_id)
     require_version(issuer, version)
@@ -85,7 +88,7 @@ def amend_issuer(
 
 
 def withdraw_issuer(session: Session, who: Viewer, issuer_id: int, *, version: int, at: datetime) -> Issuer:
-    """Nothing new is linked to it and it is not asked any more; what it issued stays as it is."""
+    """Withdraw an issuer: nothing new is linked to it, and it is not queried. Its certificates stay valid."""
     issuer = queries.issuer(session, issuer_id)
     require_can_look_after(who, issuer.region_id)
     require_version(issuer, version)
@@ -96,9 +99,9 @@ def withdraw_issuer(session: Session, who: Viewer, issuer_id: int, *, version: i
 
 
 def own_issuer(session: Session, who: Viewer, name: str, *, at: datetime) -> Issuer:
-    """The issuer that training of this network awards in the name of, added when nobody is called so.
+    """Return the issuer in whose name this network awards certificates; add it if none has that name.
 
-    What it awards is known here, so it is verified by nothing else. Whoever calls has seen to it that `who`
+    Its certificates are recorded here, so they need no other verification. The caller has checked that `who`
     may offer courses.
     """
     found = queries.issuer_called(session, name)
@@ -122,18 +125,18 @@ def own_issuer(session: Session, who: Viewer, name: str, *, at: datetime) -> Iss
 
 
 def _may_give(who: Viewer, trust: Trust | None, url: str | None) -> None:
-    """Two things are the network's alone: whose word counts unseen, and where keys are sent."""
+    """Require a network administrator to set `trust_in_lists`, or the URL that receives keys."""
     if trust is Trust.VERIFIED or url is not None:
         require_administrator(who)
 
 
 def _touch(issuer: Issuer) -> None:
-    """A version more, where only what hangs on the issuer changes: ETags stand for that too."""
+    """Increase the version of the issuer when only its names or courses change: ETags depend on it."""
     issuer.version = issuer.version + 1
 
 
 def _put_names(session: Session, issuer: Issuer, further: Iterable[str]) -> None:
-    """It is called by its code, its names, and these. Raises Conflict where another is called so."""
+    """Store the issuer's code, own names and further names. Raises Conflict for a name that is taken."""
     names = {plain_name(name): name for name in (*further, issuer.name_en, issuer.name_zh, issuer.code)}
     taken = session.execute(
         select(IssuerName.name, Issuer.code)
@@ -150,7 +153,7 @@ def _put_names(session: Session, issuer: Issuer, further: Iterable[str]) -> None
 def _put_courses(
     session: Session, who: Viewer, issuer: Issuer, courses: Sequence[IssuerCourseIn], *, at: datetime
 ) -> None:
-    """Its courses are exactly these."""
+    """Replace the courses of the issuer."""
     before = [
         _said(IssuerCourseIn.of(each)) for each in queries.courses_of(session, [issuer.id]).get(issuer.id, [])
     ]

@@ -40,7 +40,10 @@ def list_issuers(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> IssuersPage:
-    """Who issues certificates, with their courses, a page at a time; the same for everyone."""
+    """List issuers of certificates, with their courses.
+
+    The list is the same for everyone.
+    """
     region_id = region_by_code(session, region).id if region is not None else None
     found = queries.issuers(session, limit=limit + 1, after_id=cursor_id(cursor), region_id=region_id)
     return IssuersPage(issuers=_out(session, viewer, *found[:limit]), next=next_cursor(found, limit))
@@ -48,8 +51,11 @@ def list_issuers(
 
 @router.post("/issuers", status_code=201)
 def create_issuer(session: WriteSession, viewer: ViewerDep, new: IssuerIn, response: Response) -> IssuerOut:
-    """Adds an issuer. For the training officers and administrators of its region; an address to ask, and
-    trust in every list that names it, are the network administrator's to give."""
+    """Add an issuer.
+
+    For the training officers and administrators of its region. Only a network administrator may set the
+    address to query, and the trust in lists that name the issuer.
+    """
     created = actions.create_issuer(session, viewer, new, at=clock.now())
     response.headers["Location"] = f"/v1/issuers/{created.id}"
     return _shown(session, viewer, created, response)
@@ -57,7 +63,7 @@ def create_issuer(session: WriteSession, viewer: ViewerDep, new: IssuerIn, respo
 
 @router.get("/issuers/{issuer_id}")
 def get_issuer(session: ReadSession, viewer: ViewerDep, issuer_id: IssuerId, response: Response) -> IssuerOut:
-    """One issuer."""
+    """Get an issuer."""
     return _shown(session, viewer, queries.issuer(session, issuer_id), response)
 
 
@@ -70,7 +76,10 @@ def amend_issuer(
     response: Response,
     if_match: IfMatch = None,
 ) -> IssuerOut:
-    """Amends what is given; refused (412) when somebody else amended it since it was read."""
+    """Amend the given fields of an issuer.
+
+    Returns 412 if the issuer was amended after it was read.
+    """
     issuer = actions.amend_issuer(
         session, viewer, issuer_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
@@ -81,7 +90,10 @@ def amend_issuer(
 def withdraw_issuer(
     session: WriteSession, viewer: ViewerDep, issuer_id: IssuerId, if_match: IfMatch = None
 ) -> None:
-    """Nothing new is linked to it; what it issued stays as it is."""
+    """Withdraw an issuer.
+
+    Nothing new is linked to it; its certificates stay as they are.
+    """
     actions.withdraw_issuer(
         session, viewer, issuer_id, version=version_from_if_match(if_match), at=clock.now()
     )
@@ -91,7 +103,10 @@ def withdraw_issuer(
 def list_issuer_history(
     session: ReadSession, viewer: ViewerDep, issuer_id: IssuerId
 ) -> list[RegistryChangeOut]:
-    """Who changed what and when, newest first. For those who look after it."""
+    """List the changes of an issuer, newest first.
+
+    For those who may amend it.
+    """
     issuer = queries.issuer(session, issuer_id)
     queries.require_can_look_after(viewer, issuer.region_id)
     return [

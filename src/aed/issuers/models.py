@@ -1,4 +1,4 @@
-"""Issuers of certificates, what they teach, and what they are called."""
+"""Issuers of certificates, their courses, and their names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aed.issuers.rules import CertificateKind, IssuerKind, IssuerState, Verified
 
 
 class Issuer(Versioned, Table):
-    """A chapter of the Red Cross, or another body that says who can help."""
+    """An issuer of certificates: a chapter of the Red Cross, or another organisation that trains people."""
 
     __tablename__ = "issuers"
     __table_args__ = (
@@ -25,9 +25,9 @@ class Issuer(Versioned, Table):
     name_zh: Mapped[str] = mapped_column(String(200))
     kind: Mapped[IssuerKind] = mapped_column(enum_column(IssuerKind))
     region_id: Mapped[int | None] = mapped_column(ForeignKey("regions.id"), index=True)
-    """Whose officers look after it; None: the network's administrators alone."""
+    """The region whose officers may amend it; None: network administrators only."""
     trust_in_lists: Mapped[Trust] = mapped_column(enum_column(Trust, name="trust_in_lists"))
-    """How far a certificate of this issuer is believed when somebody's list names it and says no more."""
+    """The trust in a certificate of this issuer when a list names it and gives no other evidence."""
     verified_by: Mapped[VerifiedBy] = mapped_column(enum_column(VerifiedBy))
     query_url: Mapped[str | None] = mapped_column(String(500))
     state: Mapped[IssuerState] = mapped_column(
@@ -38,26 +38,26 @@ class Issuer(Versioned, Table):
 
 
 class IssuerName(Table):
-    """A name by which lists call an issuer: its code, its own names, and others."""
+    """A name by which lists refer to an issuer: its code, its own names, and others."""
 
     __tablename__ = "issuer_names"
     __table_args__ = (Index("ix_issuer_names_issuer_id", "issuer_id"),)
 
     plain: Mapped[str] = mapped_column(String(250), primary_key=True)
-    """As `rules.plain_name` makes it: one name, one issuer."""
+    """The name as normalised by `rules.plain_name`; unique to one issuer."""
     name: Mapped[str] = mapped_column(String(200))
     issuer_id: Mapped[int] = mapped_column(ForeignKey("issuers.id"))
 
 
 class IssuerCourse(Table):
-    """A course of an issuer, and for how long its card is valid."""
+    """A course of an issuer, and how long its certificate is valid."""
 
     __tablename__ = "issuer_courses"
     __table_args__ = (CheckConstraint("validity_months BETWEEN 1 AND 120", name="validity_months"),)
 
     issuer_id: Mapped[int] = mapped_column(ForeignKey("issuers.id"), primary_key=True)
     code: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """As the issuer's rosters write it."""
+    """The code of the course in the issuer's rosters."""
     name_en: Mapped[str] = mapped_column(String(200))
     name_zh: Mapped[str] = mapped_column(String(200))
     kind: Mapped[CertificateKind] = mapped_column(enum_column(CertificateKind))

@@ -1,4 +1,4 @@
-"""Issuers and their courses: the same for everyone, but for the address at which one is asked."""
+"""Queries for issuers and their courses. They are public, except for the address at which one is queried."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOOKS_AFTER = frozenset({Role.TRAINING_OFFICER, Role.ADMINISTRATOR})
 
 
 def looks_after(viewer: Viewer, region_id: int | None) -> bool:
-    """Whether the viewer may amend an issuer of that region (None: of the network), and read its rosters."""
+    """Return True if the viewer may amend issuers of that region (None: of the network) and read rosters."""
     if Scope.WRITE not in viewer.scopes:
         return False
     return viewer.is_administrator or (
@@ -26,7 +26,7 @@ def looks_after(viewer: Viewer, region_id: int | None) -> bool:
 
 
 def require_can_look_after(viewer: Viewer, region_id: int | None) -> None:
-    """Passes for the network's administrator, and for who administers that region or runs its training.
+    """Require a network administrator, or an administrator or training officer of the region.
 
     Raises NotSignedIn, NotAllowed.
     """
@@ -39,7 +39,7 @@ def require_can_look_after(viewer: Viewer, region_id: int | None) -> None:
 
 
 def issuer(session: Session, issuer_id: int) -> Issuer:
-    """Raises NotFound."""
+    """Return an issuer. Raises NotFound."""
     found = session.scalar(select(Issuer).options(joinedload(Issuer.region)).where(Issuer.id == issuer_id))
     if found is None:
         raise NotFound(f"There is no issuer {issuer_id}.", field="issuer_id")
@@ -47,7 +47,7 @@ def issuer(session: Session, issuer_id: int) -> Issuer:
 
 
 def issuer_by_code(session: Session, code: str) -> Issuer:
-    """Raises NotFound with the codes that exist, when they are few."""
+    """Return the issuer with this code. Raises NotFound, which lists the existing codes if they are few."""
     found = session.scalar(select(Issuer).options(joinedload(Issuer.region)).where(Issuer.code == code))
     if found is None:
         known = list(session.scalars(select(Issuer.code).order_by(Issuer.code).limit(20)))
@@ -67,7 +67,7 @@ def issuers(
 
 
 def courses_of(session: Session, issuer_ids: Collection[int]) -> dict[int, list[IssuerCourse]]:
-    """By issuer, in order of code; in one statement."""
+    """Return the courses of each issuer, ordered by code, in one statement."""
     found: dict[int, list[IssuerCourse]] = defaultdict(list)
     statement = select(IssuerCourse).where(IssuerCourse.issuer_id.in_(issuer_ids)).order_by(IssuerCourse.code)
     for course in session.scalars(statement):
@@ -76,7 +76,7 @@ def courses_of(session: Session, issuer_ids: Collection[int]) -> dict[int, list[
 
 
 def further_names_of(session: Session, issuers_: Collection[Issuer]) -> dict[int, list[str]]:
-    """What they are called beside their codes and own names; in one statement."""
+    """Return the names of each issuer besides its code and own names, in one statement."""
     own = {
         each.id: {plain_name(name) for name in (each.code, each.name_en, each.name_zh)} for each in issuers_
     }
@@ -89,7 +89,7 @@ def further_names_of(session: Session, issuers_: Collection[Issuer]) -> dict[int
 
 
 def issuer_called(session: Session, name: str) -> Issuer | None:
-    """The issuer that is called that in lists."""
+    """Return the issuer that lists refer to by this name; None if there is none."""
     return session.scalar(
         select(Issuer)
         .join(IssuerName, IssuerName.issuer_id == Issuer.id)

@@ -1,4 +1,4 @@
-"""Who issues certificates, and how what they say can be verified."""
+"""Kinds of issuers of certificates, and how their certificates can be verified."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ class IssuerKind(StrEnum):
     """A chapter of the Red Cross."""
     AMBULANCE_SERVICE = "ambulance_service"
     TRAINING_OFFICE = "training_office"
-    """One that trains within this network: what it awards is verified by being awarded here."""
+    """An organisation that trains within this network; its certificates are verified by being awarded here.
+    """
     OTHER = "other"
 
 
 class VerifiedBy(StrEnum):
-    """How it is found out whether the issuer stands by a certificate."""
+    """How a certificate of the issuer is verified."""
 
     NOTHING = "nothing"
     ROSTER = "roster"
-    """A file of certificates that the issuer sends now and then."""
+    """By files of certificates that the issuer sends from time to time."""
     QUERY = "query"
-    """A question over HTTP about each certificate; rosters are read too."""
+    """By an HTTP request for each certificate; rosters are read too."""
 
 
 class IssuerState(StrEnum):
     ACTIVE = "active"
     WITHDRAWN = "withdrawn"
-    """Nothing new is linked to it; what it issued stays."""
+    """Nothing new is linked to it; its certificates stay valid."""
 
 
 def plain_name(name: str) -> str:
-    """For comparing names of issuers: without width, case and spaces."""
+    """Normalise the name of an issuer for comparison: without width, case and spaces."""
     return "".join(unicodedata.normalize("NFKC", name).casefold().split())

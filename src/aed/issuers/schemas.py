@@ -1,4 +1,4 @@
-"""Issuers, in and out."""
+"""Schemas of issuers in requests and responses."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class IssuerIn(BaseModel):
 
 
 class IssuerAmend(BaseModel):
-    """Only what is given is amended; the courses and further names are replaced as a whole."""
+    """An amendment of an issuer: only the given fields change; courses and further names are replaced."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"also_called": ["湖城急救培训中心"]}]}
@@ -147,7 +147,7 @@ class IssuerOut(BaseModel):
     def of(
         cls, issuer: Issuer, names: Sequence[str], courses: Sequence[IssuerCourse], *, is_url_told: bool
     ) -> IssuerOut:
-        """The issuer's region must be loaded."""
+        """Build the response. The issuer's region must be loaded."""
         return cls(
             id=issuer.id,
             code=issuer.code,
@@ -166,7 +166,7 @@ class IssuerOut(BaseModel):
 
 
 class IssuersPage(BaseModel):
-    """Issuers in order of id; `next` is the cursor of the following page."""
+    """A page of issuers, ordered by id; `next` is the cursor of the next page."""
 
     issuers: list[IssuerOut]
     next: str | None = None
