@@ -59,9 +59,7 @@ def take(database: Database, *, to: Path, keep: int | None, at: datetime, progre
                 return sqlite.pour(_file_of(database.engine.url), write, scratch=scratch)
             return postgres.pour(database, write)
 
-        audit = _audit_head(
-            database, at=at
-        )  # read before the backup, so that the backup contains all these entries
+        audit = _audit_head(database, at=at)  # first: the backup contains all of these
         manifest = write_archive(file, kind=kind, at=at, progress=progress, pour=pour, audit=audit)
     removed = delete_old_backups(to, name, keep) if keep is not None else []
     return TakenBackup(path, manifest, tuple(removed))

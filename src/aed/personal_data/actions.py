@@ -130,7 +130,7 @@ def _give_back(session: Session, office: Viewer, person_id: int, *, at: datetime
 
 
 def _out_of_lists(session: Session, person: Person) -> None:
-    """Remove the person from lists. Digests of records stay, so that importing the same list changes nothing."""
+    """Remove the person from lists; record digests stay, so that a repeated import changes nothing."""
     for each in mentions_in_lists(session, person):
         if isinstance(each.row, SourceRecord):
             each.row.fields = each.without
