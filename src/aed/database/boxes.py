@@ -1,4 +1,4 @@
-"""What lies in a box of degrees, by index on both databases."""
+"""Indexed queries for rows inside a box of degrees, on both databases."""
 
 from __future__ import annotations
 
@@ -34,25 +34,29 @@ METRES_PER_DEGREE = 6_371_008.8 * math.pi / 180  # mean sphere
 
 
 NO_MORE_THAN_SPHEROID = 0.99
-"""Mercator on a sphere is off by at most 0.7 per cent on the spheroid; a bound stays a bound with 1."""
+"""Safety factor of 1 % for bounds, since spherical Mercator differs by up to 0.7 % from the spheroid."""
 
 
 _FLOAT32_DEGREES = 5e-5
-"""What a degree may be off in an index: float32 steps by 1.5e-5 near 180, and R*Tree rounds outward twice."""
+"""Maximum error of a degree in an index: float32 has steps of 1.5e-5 near 180, and R*Tree rounds outward
+twice."""
 
 
 def inside_box(
     session: Session, place: GeometryColumn, *, west: float, south: float, east: float, north: float
 ) -> ColumnElement[bool]:
-    """Points within a box of degrees, by index on both databases. A box with west > east is refused."""
+    """Select points within a box of degrees, by index on both databases.
+
+    Raises InvalidInput if the box is out of range or west > east.
+    """
     if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
         raise InvalidInput(
             "bbox must be west,south,east,north in degrees, west not greater than east.", field="bbox"
         )
-    # Both indexes keep float32, rounded outward: they are asked for a little more, and the degrees decide.
+    # Both indexes store float32, rounded outward: search a slightly larger box, then compare the degrees.
     exact = latitude(place).between(south, north) & longitude(place).between(west, east)
     if session.get_bind().dialect.name == "sqlite":
-        index = index_table(place)  # values of its own: a statement may ask for two boxes
+        index = index_table(place)  # no shared parameters, since a statement may have two boxes
         rows = select(index.c.pkid).where(
             index.c.xmin >= west - _FLOAT32_DEGREES,
             index.c.xmax <= east + _FLOAT32_DEGREES,
@@ -66,7 +70,7 @@ def inside_box(
 def overlapping_box(
     session: Session, place: GeometryColumn, *, west: float, south: float, east: float, north: float
 ) -> ColumnElement[bool]:
-    """Areas whose own box meets a box of degrees, by index on both databases."""
+    """Select areas whose bounding box overlaps a box of degrees, by index on both databases."""
     if session.get_bind().dialect.name == "sqlite":
         index = index_table(place)
         rows = select(index.c.pkid).where(
@@ -87,9 +91,9 @@ def ids_near_each(
     within_metres: float,
     where: ColumnElement[bool],
 ) -> list[tuple[int, int]]:
-    """What lies near many places, by index, in one statement: (the number of the place, the id of the row).
+    """Return pairs (index of the place, id of the row) for rows near many places, in one statement.
 
-    Every row within the distance that `where` holds for, and some in the corners of its box.
+    Includes every row within the distance that matches `where`, and some in the corners of the box around it.
     """
     boxes = [window_around(here, within_metres) for here in places]
     sides = [[box[f"nearest_{side}"] for box in boxes] for side in ("west", "south", "east", "north")]
@@ -123,25 +127,27 @@ def _json_number(array: ColumnElement[Any], place: int) -> ColumnElement[float]:
 def box_query[R](
     dialect: Dialect, statement: Select[*tuple[Any, ...]], place: GeometryColumn, *, row: type[R]
 ) -> Compiled[R]:
-    """Compile `statement` with a box around a place as its last condition; `row` is a NamedTuple of it.
+    """Compile `statement` with a box around a place as its last condition; `row` is its NamedTuple.
 
-    Run it with the values of `window_around`: it returns every row within the circle, and some in the corners
-    of its box.
+    Run it with the values of `window_around`. It returns every row within the circle, and some in the corners
+    of the box.
     """
     if dialect.name == "sqlite":
         boxed = in_window(statement, place)
     else:
         edges = [late_param(f"nearest_{side}") for side in ("west", "south", "east", "north")]
-        # In a subquery the planner knows as little of the box with the degrees as without them. Otherwise it
-        # plans anew each time, which takes longer than the answer.
+        # The subquery hides the box from the planner, which would otherwise make a new plan each time; that
+        # takes longer than running the query.
         box = select(func.ST_MakeEnvelope(*edges, WGS84)).scalar_subquery()
         boxed = statement.where(place.bool_op("&&")(box))
     return compiled(dialect, boxed, row=row)
 
 
 def index_table(place: GeometryColumn, name: str | None = None) -> Any:
-    """SpatiaLite's own R*Tree of a geometry column, which it never uses by itself; or the partial one of that
-    name (`create_partial_window_index`)."""
+    """Return SpatiaLite's R*Tree of a geometry column, or the partial R*Tree called `name`.
+
+    SpatiaLite never uses its R*Tree automatically. `create_partial_window_index` creates partial ones.
+    """
     name = name or f"idx_{place.class_.__tablename__}_{place.key}"
     return table(name, *(column(part) for part in ("pkid", "xmin", "xmax", "ymin", "ymax")))
 
@@ -149,12 +155,12 @@ def index_table(place: GeometryColumn, name: str | None = None) -> Any:
 def in_window[Statement: Select[*tuple[Any, ...]]](
     statement: Statement, place: GeometryColumn, *, beyond: bool = False, window_index: str | None = None
 ) -> Statement:
-    """SpatiaLite: of the statement's rows those in a window; beyond an inner one only, on request.
+    """Restrict a SpatiaLite statement to a window; with `beyond`, exclude an inner window.
 
-    `window_index`: a partial index that holds every row of the statement.
+    `window_index` is a partial index that contains every row of the statement.
 
-    A window is the ellipse in a box of degrees, as `window_around` has it. In the box's corners, a fifth of
-    it, lies nothing of the circle that it was made for: that would be read for nothing.
+    A window is the ellipse in the box of `window_around`, since the corners, a fifth of the box, are outside
+    the circle and need not be read.
     """
     index = index_table(place, window_index)
 
@@ -172,15 +178,18 @@ def in_window[Statement: Select[*tuple[Any, ...]]](
             x * x * across + y * y * up <= 1.0,
         )
 
-    # With the plus the index can only be looked at first, whatever is known of how many rows there are.
+    # The unary plus forces SQLite to scan the index first, whatever its row estimates.
     found = literal_column(f"+{index.name}.pkid", Integer)
     chosen = statement.join(index, found == place.class_.id).where(inside(""))
     return chosen.where(not_(inside("_in"))) if beyond else chosen
 
 
 def window_around(here: Position, metres: float) -> dict[str, float]:
-    """The box around a circle, a little larger: the R*Tree keeps float32 (about a metre). And the ellipse in
-    it: its middle, and what makes a square of its half-axes 1."""
+    """Return parameters of the box around a circle, and of the ellipse in that box.
+
+    The box is slightly larger, since the R*Tree stores float32 (about a metre). The ellipse is given by its
+    centre and the reciprocal squares of its semi-axes.
+    """
     dlat = (metres + 5.0) / (METRES_PER_DEGREE * NO_MORE_THAN_SPHEROID)
     top = min(89.9, abs(here.lat) + dlat)
     dlon = dlat / math.cos(math.radians(top))

@@ -1,4 +1,4 @@
-"""Many new rows at once: COPY on PostgreSQL, one statement for all of them on SQLite."""
+"""Insert many rows at once: with COPY on PostgreSQL, in one statement on SQLite."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ from aed.database.types import Table
 
 
 def reserve_ids(session: Session, model: type[Table], count: int) -> list[int]:
-    """Keys for that many new rows; nobody else gets them as long as this transaction lasts."""
+    """Reserve keys for `count` new rows; no other transaction gets them until this one ends."""
     table = _table(model)
     if session.get_bind().dialect.name == "postgresql":
         sequence = func.nextval(func.pg_get_serial_sequence(table.name, "id"))
         numbers = func.generate_series(1, literal(count)).table_valued("number")
         return list(session.scalars(select(sequence).select_from(numbers)))
-    # SQLite has one writer, which this transaction is.
+    # SQLite has a single writer, which is this transaction.
     last = session.scalar(select(func.coalesce(func.max(table.c.id), 0))) or 0
     return list(range(last + 1, last + 1 + count))
 
 
 def insert_many(session: Session, model: type[Table] | SqlTable, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The rows, all with the same columns, are in the table. What is pending in the session is written first.
+    """Insert rows that all have the same columns, after flushing the session.
 
-    Raises SQLAlchemy's IntegrityError for a row that the table cannot hold.
+    Raises SQLAlchemy's IntegrityError for a row that violates a constraint.
     """
     session.flush()
     if not rows:
@@ -80,8 +80,10 @@ def in_array(
     column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None] | Column[str],
     values: Collection[str],
 ) -> ColumnElement[bool]:
-    """Whether the column holds one of many texts. PostgreSQL gets them as one array: hundreds of parameters
-    cost it and its driver more than the answer."""
+    """Select rows whose column is one of many texts.
+
+    PostgreSQL gets them as one array, since hundreds of parameters would take longer than the query.
+    """
     if session.get_bind().dialect.name == "postgresql":
         return column == any_(literal(list(values), ARRAY(String)))
     return column.in_(values)
@@ -94,7 +96,7 @@ def _table(model: type[Table]) -> SqlTable:
 
 
 def _as_copied(column: Column[Any], dialect: Dialect) -> Callable[[Any], object] | None:
-    """How a value of the column is written; None: the driver knows."""
+    """Return the function that converts values of the column for COPY; None if the driver converts them."""
     kind = column.type
     if isinstance(kind, Encrypted):
         return lambda value: kind.process_bind_param(value, dialect)

@@ -1,7 +1,7 @@
-"""Statements that are compiled once for a dialect and run often, with other values each time.
+"""Statements that are compiled once for a dialect and run many times with different values.
 
-They run on the driver's own cursor. SQLAlchemy's execution describes the columns of every result anew, which
-takes as long as finding the nearest devices.
+They run on the driver's cursor. SQLAlchemy processes the column descriptions of every result, which takes as
+long as finding the nearest devices.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ def inline_ints(values: Iterable[int]) -> list[ColumnElement[int]]:
 
 
 def inline_text(word: str) -> ColumnElement[str]:
-    """Return one of the program's own words as a literal, so that a partial index is recognised.
+    """Return a constant of the program as an SQL literal, so that the planner can use a partial index.
 
-    A bound parameter would hide it from the planner of a prepared statement. Raises ValueError for anything
-    but letters, digits and underscores.
+    The planner cannot see the value of a bound parameter. Raises ValueError unless `word` consists of
+    letters, digits and underscores.
     """
     if not word.replace("_", "").isalnum():
         raise ValueError("only the program's own words may be written into a statement")
@@ -59,7 +59,7 @@ def inline_text(word: str) -> ColumnElement[str]:
 
 
 def late_param(name: str, kind: TypeEngine[Any] | None = None) -> BindParameter[Any]:
-    """Return a parameter (by default a double) that gets its value each time the statement runs."""
+    """Return a parameter (by default a double) whose value is given each time the statement runs."""
     return bindparam(name, type_=kind or Double(), required=False)
 
 
@@ -71,7 +71,7 @@ def key_in_param(dialect: Dialect, key: InstrumentedAttribute[int], name: str) -
 
 
 def bind_keys(dialect: Dialect, keys: Iterable[int]) -> object:
-    """Return the value of a parameter of `key_in_param`."""
+    """Return the value to bind to a parameter of `key_in_param`."""
     return str([*keys]) if dialect.name == "sqlite" else [*keys]
 
 
@@ -85,14 +85,14 @@ def bind_moment(at: datetime) -> str:
 
 @dataclass(frozen=True)
 class Compiled[R]:
-    """A compiled statement whose rows become the NamedTuple `R`. Made by `compiled`."""
+    """A compiled statement with rows of the NamedTuple `R`, created by `compiled`."""
 
     sql: str
     constants: Mapping[str, object]
     row: Callable[[Sequence[Any]], R]
 
     def fetch(self, connection: Connection, values: Mapping[str, object]) -> list[R]:
-        """Return the rows for these values of its late parameters."""
+        """Return the rows for the given values of the late parameters."""
         return [*map(self.row, fetch_rows(connection, self.sql, {**self.constants, **values}))]
 
 
@@ -103,7 +103,7 @@ def compiled[R](dialect: Dialect, statement: Select[*tuple[Any, ...]], *, row: t
 
 
 def compiled_for(dialect: Dialect, statement: Select[*tuple[Any, ...]]) -> tuple[str, dict[str, object]]:
-    """Return the driver's own SQL, and the parameters whose values are known already."""
+    """Return SQL for the driver, and the parameters whose values are already known."""
     target: Dialect = (
         SQLiteDialect_pysqlite(paramstyle="named") if dialect.name == "sqlite" else PGDialect_psycopg()  # type: ignore[no-untyped-call] # SQLAlchemy gives its constructor no types
     )
@@ -117,10 +117,10 @@ def compiled_for(dialect: Dialect, statement: Select[*tuple[Any, ...]]) -> tuple
 
 
 def row_factory[R](row: type[R], statement: Select[*tuple[Any, ...]]) -> Callable[[Sequence[Any]], R]:
-    """Return a function that makes the NamedTuple `row` of a result's values.
+    """Return a function that converts a result row to the NamedTuple `row`.
 
-    Raises TypeError unless it has the statement's columns in their order. Uses `tuple.__new__`: calling the
-    class takes three times as long.
+    Raises TypeError unless its fields are the statement's columns in order. Uses `tuple.__new__`, because
+    calling the class takes three times as long.
     """
     names = tuple(item.name for item in statement.selected_columns)
     if names != getattr(row, "_fields", ()):
@@ -130,9 +130,9 @@ def row_factory[R](row: type[R], statement: Select[*tuple[Any, ...]]) -> Callabl
 
 
 def fetch_rows(connection: Connection, sql: str, parameters: Mapping[str, object]) -> Rows:
-    """Run the driver's own SQL and return all rows. Raises SQLAlchemy's errors.
+    """Run SQL on the driver's cursor and return all rows. Raises SQLAlchemy's errors.
 
-    An engine with a listener for statements (a test that counts them) runs it through SQLAlchemy.
+    If the engine has a listener for statements (as in tests that count them), SQLAlchemy runs it instead.
     """
     if connection.engine.dispatch.before_cursor_execute:
         return connection.exec_driver_sql(sql, parameters).fetchall()

@@ -1,4 +1,4 @@
-"""FastAPI dependencies: the session of a request, and the database itself."""
+"""FastAPI dependencies: the session of a request, and the database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aed.database.session import Database, read_session, transaction
 
 
 def database_of(request: Request) -> Database:
-    """The database that the app was made with."""
+    """Return the database of the application."""
     database: Database = request.app.state.database
     return database
 
@@ -32,13 +32,13 @@ def _reading(request: Request) -> Iterator[Session]:
         yield session
 
 
-# scope="function": the transaction ends before the answer leaves, so a failing commit cannot answer 201.
+# scope="function" ends the transaction before the response is sent, so a failed commit cannot return 201.
 WriteSession = Annotated[Session, Depends(_writing, scope="function")]
 ReadSession = Annotated[Session, Depends(_reading, scope="function")]
 
 
 async def _database(request: Request) -> Database:
-    return database_of(request)  # async, since FastAPI changes threads for a plain function
+    return database_of(request)  # async, since FastAPI runs plain functions in another thread
 
 
 DatabaseDep = Annotated[Database, Depends(_database)]

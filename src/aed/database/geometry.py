@@ -1,4 +1,4 @@
-"""Geometry columns: their types, and values on their way in and out."""
+"""Geometry columns: their types, and conversion of their values."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ type GeometryColumn = InstrumentedAttribute[WKBElement | WKTElement]
 
 
 def point_type() -> Geometry:
-    """A WGS-84 point. Its indexes are made by migrations, with `create_place_index`."""
+    """Return the type of a WGS-84 point. Migrations create its indexes (see `schema`)."""
     return Geometry("POINT", srid=WGS84, spatial_index=False)
 
 
 def area_type() -> Geometry:
-    """A WGS-84 multipolygon."""
+    """Return the type of a WGS-84 multipolygon."""
     return Geometry("MULTIPOLYGON", srid=WGS84, spatial_index=False)
 
 
 def point(position: Position) -> WKTElement:
-    """`position` as a value for a point column, to the last digit."""
+    """Convert a position to a value for a point column, without rounding."""
     return WKTElement(f"POINT({position.lon!r} {position.lat!r})", srid=WGS84)
 
 
 def position_of(value: WKBElement | WKTElement) -> Position:
-    """The position in a point column of a loaded row."""
+    """Return the position in a point column of a loaded row."""
     if isinstance(value, WKTElement):  # not flushed yet
         lon, lat = value.data[6:-1].split()
         return Position(float(lat), float(lon))
@@ -49,14 +49,14 @@ def position_of(value: WKBElement | WKTElement) -> Position:
 
 
 def area(shape: BaseGeometry) -> WKTElement:
-    """A shapely polygon or multipolygon as a value for an area column."""
+    """Convert a shapely polygon or multipolygon to a value for an area column."""
     if shape.geom_type == "Polygon":
         return WKTElement(f"MULTIPOLYGON({shape.wkt[len('POLYGON ') :]})", srid=WGS84)
     return WKTElement(shape.wkt, srid=WGS84)
 
 
 def shape_of(value: WKBElement | WKTElement) -> BaseGeometry:
-    """The shapely geometry in an area column."""
+    """Return the shapely geometry in an area column."""
     return to_shape(value)
 
 

@@ -1,11 +1,10 @@
-"""What is nearest to a place, ring by ring outwards, by index on both databases.
+"""Indexed nearest-neighbour queries in rings of growing radius, on both databases.
 
-PostGIS runs k-nearest statements over an index of Mercator points: what is surely complete is the farthest
-row's distance less what the projection may be off. SpatiaLite reads a window of its R*Tree, and widens it
-until enough rows lie inside.
+PostGIS runs k-nearest statements on an index of Mercator points. The result is complete up to the distance of
+the farthest row, less the error of the projection. SpatiaLite reads a window of its R*Tree, which grows until
+it contains enough rows.
 
-The map ends at the 180th meridian: what is nearer across it is not found. (It runs through the sea, Chukotka,
-Taveuni and Antarctica.)
+Rows across the 180th meridian are not found. (It runs through the sea, Chukotka, Taveuni and Antarctica.)
 """
 
 from __future__ import annotations
@@ -49,30 +48,30 @@ class Needed(NamedTuple):
 
 
 type _Cell = tuple[int, int, int]
-"""Latitude and longitude of a cell, and how many rows were asked for."""
+"""Latitude and longitude of a cell, and the number of rows requested."""
 
 _CELLS_PER_DEGREE: Final = 100
-"""A kilometre or so: the scale on which densities of devices change."""
+"""Size of cells, about 1 km, the scale on which the density of devices changes."""
 _MORE_THAN_NEARBY: Final = 1.12
-"""Look so much farther than earlier searches in the same cell: few then have to look a second time."""
+"""Factor on the radius of earlier searches in the same cell, so that few searches need a second ring."""
 _MAX_CELLS: Final = 20_000
 _COUNTS: Final = sorted(2**power * part // 4 for power in range(3, 13) for part in (4, 5, 6, 7))
-"""8, 10, 12, 14, 16, 20 …: how many rows are asked for. Few, since each is a statement to prepare."""
+"""Numbers of rows to request: 8, 10, 12, 14, 16, 20 …; few, since each is a separate prepared statement."""
 
 
 @dataclass(frozen=True)
 class NearestQuery[R: Located]:
-    """A compiled "nearest first" statement: made once by `nearest_first`, run often."""
+    """A compiled nearest-first statement, created once by `nearest_first` and run many times."""
 
     sql: str
-    """PostgreSQL: with the word `nearest_limit` in place of the number of rows."""
+    """The SQL of the first ring; on PostgreSQL, `nearest_limit` is a placeholder for the number of rows."""
     more_sql: str
-    """The same without what was fetched before: on PostgreSQL by ids, on SQLite by the window before."""
+    """The SQL of further rings, which excludes fetched rows: by id on PostgreSQL, by window on SQLite."""
     constants: Mapping[str, object]
     row: Callable[[Sequence[Any]], R]
     is_sqlite: bool
     _needed: dict[_Cell, Needed] = field(default_factory=dict)
-    """What the last searches in a cell needed. Only a hint for the first ring: it changes no answer."""
+    """What recent searches in a cell needed; only a hint for the first ring, without effect on results."""
 
     def search(
         self,
@@ -83,20 +82,22 @@ class NearestQuery[R: Located]:
         within_metres: float,
         values: Mapping[str, object] | None = None,
     ) -> ExpandingSearch[R]:
-        """Begin a search for `at_least` rows around a place; `values` are the statement's other late
-        parameters."""
+        """Start a search for `at_least` rows around a place.
+
+        `values` are the statement's other late parameters.
+        """
         kind: type[ExpandingSearch[R]] = _WindowSearch if self.is_sqlite else _KNearestSearch
         return kind(self, connection, here, at_least, within_metres, {**self.constants, **(values or {})})
 
     def needed_near(self, cell: _Cell) -> Needed | None:
-        """Return what a search from this cell probably needs; None where nobody searched before."""
+        """Return what a search from this cell probably needs; None if there was no search before."""
         known = self._needed.get(cell)
         if known is None:
             return None
         return Needed(_MORE_THAN_NEARBY * known.metres, _MORE_THAN_NEARBY**2 * known.rows)
 
     def remember(self, cell: _Cell, needed: Needed) -> None:
-        """Note what a search from this cell needed (a moving average)."""
+        """Record what a search from this cell needed, as a moving average."""
         if len(self._needed) >= _MAX_CELLS:
             self._needed.clear()
         last = self._needed.get(cell, needed)
@@ -106,10 +107,10 @@ class NearestQuery[R: Located]:
 
 
 class ExpandingSearch[R: Located]:
-    """Rows around one place, fetched ring by ring outwards, each once and in no promised order.
+    """Rows around one place, fetched in rings of growing radius, each row once and in no particular order.
 
-    `rows` are all so far; every eligible row nearer than `complete_within_metres` is among them (infinite
-    when there is none left). The first ring is as large as earlier searches nearby needed.
+    `rows` are all rows so far. They include every matching row nearer than `complete_within_metres`, which is
+    infinite when no rows are left. The first ring is as large as earlier searches nearby needed.
     """
 
     def __init__(
@@ -131,22 +132,22 @@ class ExpandingSearch[R: Located]:
     def widen(self, *, about: int, to_metres: float = math.inf) -> Sequence[R]:
         """Fetch the next ring and return its rows.
 
-        Then about `about` rows are there in all, or all within `to_metres` or `within_metres`, however few.
+        It contains about `about` rows in total, or all within `to_metres` or `within_metres` if fewer.
         """
         raise NotImplementedError
 
     def remember(self, metres: float) -> None:
-        """Note that the search had to look this far: the next one nearby begins with that."""
+        """Record how far this search had to look, as the first radius of the next search nearby."""
         self._query.remember(self._cell, Needed(metres, _count_within(self.rows, self._here, metres)))
 
     def _add(self, found: Sequence[Sequence[Any]]) -> None:
-        """Add rows that are not there yet: one that was just moved may come a second time."""
+        """Add new rows, omitting duplicates, which occur if a row is moved during the search."""
         known = {row.id for row in self.rows}
         self.rows += [row for row in map(self._query.row, found) if row.id not in known]
 
 
 class _WindowSearch[R: Located](ExpandingSearch[R]):
-    """SpatiaLite: windows of the R*Tree."""
+    """The search on SpatiaLite, by windows of the R*Tree."""
 
     _window_metres = 0.0
 
@@ -176,7 +177,7 @@ class _WindowSearch[R: Located](ExpandingSearch[R]):
 
 
 class _KNearestSearch[R: Located](ExpandingSearch[R]):
-    """PostGIS: the k nearest by the Mercator index."""
+    """The search on PostGIS, by k nearest neighbours in the Mercator index."""
 
     def widen(self, *, about: int, to_metres: float = math.inf) -> Sequence[R]:
         before, query = len(self.rows), self._query
@@ -193,8 +194,8 @@ class _KNearestSearch[R: Located](ExpandingSearch[R]):
             count, sql = _next_count(more), query.sql
             if self.rows:
                 sql, values["nearest_seen"] = query.more_sql, [row.id for row in self.rows]
-            # The number is part of the text. For a parameter the planner assumes a tenth of the table, finds
-            # that its general plan costs more than one for this number, and plans anew each time.
+            # The number is part of the text. For a parameter the planner assumes a tenth of the table, so
+            # that the generic plan looks expensive and it makes a new plan each time.
             found = fetch_rows(self._connection, sql.replace("nearest_limit", str(count)), values)
             self._add(found)
             if len(found) < count:
@@ -216,9 +217,9 @@ def nearest_first[R: Located](
 ) -> NearestQuery[R]:
     """Compile `inner` (which must select columns named `lat` and `lon`) into a nearest-first statement.
 
-    `joined(subquery)` adds what is joined to the few chosen rows only; it returns the outer Select.
-    `row` is a NamedTuple of the columns. `window_index`: SpatiaLite's partial index (PostgreSQL finds its own
-    by the statement) that holds every row of `inner`.
+    `joined(subquery)` returns the outer Select, with joins that apply to the few chosen rows only.
+    `row` is a NamedTuple of the columns. `window_index` names a partial index of SpatiaLite that contains
+    every row of `inner` (PostgreSQL chooses its index itself).
     """
     is_sqlite = dialect.name == "sqlite"
     if is_sqlite:
@@ -243,15 +244,14 @@ def nearest_first[R: Located](
 
 
 def _next_count(rows: int) -> int:
-    """Return the least of `_COUNTS` that holds so many rows."""
+    """Return the smallest of `_COUNTS` that is at least `rows`."""
     return next((count for count in _COUNTS if count >= rows), rows)
 
 
 def mercator_point(name: str) -> str:
-    """Return SQL of a PostgreSQL `point` in conformal degrees; index and ordering must use the same.
+    """Return SQL for a PostgreSQL `point` in Mercator degrees, to be used by both index and ordering.
 
-    Ordering in plain degrees names a wrong nearest device in 5-8 % of lookups. The poles themselves are not
-    on the map.
+    Ordering by plain degrees gives a wrong nearest device in 5-8 % of lookups. The poles are clamped.
     """
     return (
         f"point(ST_X({name}), "
@@ -261,10 +261,10 @@ def mercator_point(name: str) -> str:
 
 
 def _surely_complete_within(here: Position, rows: Sequence[Located]) -> float:
-    """Return the metres within which the k nearest in Mercator, which `rows` are, hold everything.
+    """Return the metres within which `rows`, the k nearest in Mercator, are certain to be complete.
 
-    The farthest of them on the map says how far the map was searched. Over a long distance the map's scale
-    changes with the latitude: the smaller one is taken.
+    The farthest row gives the radius in the projection. Its scale depends on the latitude, so the smallest
+    scale within the radius is used.
     """
     away = _degrees_squared(here, rows)
     far = rows[away.index(max(away))]
@@ -276,12 +276,12 @@ def _surely_complete_within(here: Position, rows: Sequence[Located]) -> float:
 
 
 def _count_within(rows: Sequence[Located], here: Position, metres: float) -> int:
-    """Return about how many rows are within the distance."""
+    """Return the approximate number of rows within the distance."""
     degrees_squared = (metres / METRES_PER_DEGREE) ** 2
     return sum([away <= degrees_squared for away in _degrees_squared(here, rows)])
 
 
 def _degrees_squared(here: Position, rows: Sequence[Located]) -> list[float]:
-    """Return about how far the rows are, in degrees of latitude, squared."""
+    """Return the approximate squared distance of each row, in degrees of latitude."""
     lat, lon, across = here.lat, here.lon, math.cos(math.radians(here.lat)) ** 2
     return [(row.lat - lat) ** 2 + (row.lon - lon) ** 2 * across for row in rows]

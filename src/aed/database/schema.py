@@ -1,4 +1,4 @@
-"""Geometry columns and their indexes as migrations make and drop them."""
+"""Create and drop geometry columns and their indexes, for migrations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aed.database.nearest import mercator_point
 
 
 def add_geometry_column(connection: Connection, table_name: str, column_: Column[Any]) -> None:
-    """Adds a NOT NULL geometry column with its index to an empty table, on either database."""
+    """Add a NOT NULL geometry column and its index to an empty table, on either database."""
     kind = column_.type
     assert isinstance(kind, Geometry)
     name = column_.name
@@ -33,7 +33,7 @@ def add_geometry_column(connection: Connection, table_name: str, column_: Column
 
 
 def drop_spatial_table(connection: Connection, table_name: str, geometry_columns: Sequence[str]) -> None:
-    """Drops a table with geometry columns; SpatiaLite keeps an index table and a catalogue row for each."""
+    """Drop a table with geometry columns, and SpatiaLite's index tables and catalogue rows for them."""
     if connection.dialect.name == "sqlite":
         for name in geometry_columns:
             connection.exec_driver_sql(f"SELECT DisableSpatialIndex('{table_name}', '{name}')")
@@ -45,8 +45,10 @@ def drop_spatial_table(connection: Connection, table_name: str, geometry_columns
 def create_nearest_index(
     connection: Connection, table_name: str, column_name: str, *, name: str, where: str | None = None
 ) -> None:
-    """PostgreSQL: the partial SP-GiST index behind `nearest_first`. SpatiaLite's R*Tree serves there, and for
-    some of a table's rows `create_partial_window_index`."""
+    """Create the SP-GiST index for `nearest_first` on PostgreSQL; do nothing on SQLite.
+
+    SpatiaLite uses its R*Tree, or a partial one created by `create_partial_window_index`.
+    """
     if connection.dialect.name == "postgresql":
         only = f" WHERE {where}" if where else ""
         expression = mercator_point(column_name)
@@ -56,10 +58,10 @@ def create_nearest_index(
 def create_partial_window_index(
     connection: Connection, table_name: str, column_name: str, *, name: str, where: Mapping[str, str]
 ) -> None:
-    """SpatiaLite: an R*Tree of those points only whose rows have these values, kept by triggers.
+    """Create a partial R*Tree on SpatiaLite for rows with the values in `where`, maintained by triggers.
 
-    Where few of them do, SpatiaLite's own names many rows that are read to be left out. PostgreSQL has its
-    partial index (`create_nearest_index`).
+    If few rows have these values, the full R*Tree would return many rows that are then discarded. Does
+    nothing on PostgreSQL, which uses the partial index of `create_nearest_index`.
     """
     if connection.dialect.name != "sqlite":
         return
@@ -70,7 +72,7 @@ def create_partial_window_index(
         return f"INSERT INTO {name} SELECT {row}.id, {x}, {x}, {y}, {y} {source} WHERE {conditions}"
 
     def forgotten(row: str) -> str:
-        return f"DELETE FROM {name} WHERE pkid = {row}.id"  # noqa: S608 - own words
+        return f"DELETE FROM {name} WHERE pkid = {row}.id"  # noqa: S608 - constant names
 
     connection.exec_driver_sql(f"CREATE VIRTUAL TABLE {name} USING rtree(pkid, xmin, xmax, ymin, ymax)")
     connection.exec_driver_sql(kept(table_name, f"FROM {table_name}"))
@@ -87,7 +89,7 @@ def create_partial_window_index(
 
 
 def drop_partial_window_index(connection: Connection, *, name: str) -> None:
-    """What `create_partial_window_index` made is gone."""
+    """Drop the index and triggers created by `create_partial_window_index`."""
     if connection.dialect.name == "sqlite":
         for moment in ("insert", "update", "delete"):
             connection.exec_driver_sql(f"DROP TRIGGER {name}_{moment}")
@@ -95,7 +97,7 @@ def drop_partial_window_index(connection: Connection, *, name: str) -> None:
 
 
 def prepare_database(connection: Connection) -> None:
-    """PostGIS extension, or SpatiaLite's catalogue, made when missing."""
+    """Create the PostGIS extension or SpatiaLite's catalogue if it is missing."""
     if connection.dialect.name == "sqlite":
         known = connection.exec_driver_sql(
             "SELECT count(*) FROM sqlite_master WHERE name = 'spatial_ref_sys'"

@@ -1,4 +1,4 @@
-"""The database: engine, sessions, and the one transaction that a request has."""
+"""Database engine, sessions, transactions and locks."""
 
 from __future__ import annotations
 
@@ -37,32 +37,32 @@ from aed.errors import DatabaseUnavailable, InvalidInput, TooBusy
 from aed.settings import Settings
 
 _LOCK_NOT_AVAILABLE, _UNDEFINED_TABLE = "55P03", "42P01"
-"""SQLSTATE codes of PostgreSQL, read without importing its driver."""
+"""SQLSTATE codes of PostgreSQL, defined here to avoid importing its driver."""
 SETTINGS: Final = "settings"
-"""Under this name a session's `info` has the settings with which its database was opened."""
+"""Key in a session's `info` of the settings with which the database was opened."""
 WALL_CLOCK: Final = "real_time"
-"""And under this one, where its work is dated to another day, the moment at which that really happens."""
+"""Key in a session's `info` of the real time, if the session's work is dated to another day."""
 _EACH_FOR_ITSELF = "each_for_itself"
-"""The execution option of a SQLite connection that does not begin a transaction."""
+"""Execution option of a SQLite connection in autocommit mode."""
 
 
 @dataclass(frozen=True)
 class Database:
-    """An engine and how sessions are made on it."""
+    """An engine with its session factories and encryption keys."""
 
     engine: Engine
     write_sessions: sessionmaker[Session]
     autocommit_engine: Engine
-    """The same engine, each statement for itself (autocommit): a lookup pays for no BEGIN and no ROLLBACK."""
+    """The same engine in autocommit mode, so that lookups need no BEGIN and ROLLBACK."""
     read_sessions: sessionmaker[Session]
-    """Sessions on that."""
+    """Factory of read-only sessions on `autocommit_engine`."""
     keys: KeyRing
-    """What the numbers in it are sealed with."""
+    """Keys of the encrypted columns."""
     write_slots: anyio.Semaphore
-    """How many requests write at once: one thread always is left.
+    """Limit on concurrent write requests, which keeps at least one thread free.
 
-    Writers wait for each other's locks, each in a thread. Whoever holds the lock needs a thread once more,
-    for its answer, before it commits: were they all taken by those who wait, nobody would get on.
+    Writers that wait for a lock occupy a thread. The writer that holds the lock needs another thread to
+    finish its response before it commits. If waiting writers occupied all threads, none could proceed.
     """
 
     def close(self) -> None:
@@ -70,21 +70,21 @@ class Database:
 
 
 def open_database(settings: Settings, *, kept: int | None = None) -> Database:
-    """A database by its URL. Nothing is connected to yet.
+    """Create the engine and sessions for the database URL in the settings, without connecting yet.
 
-    A thread each of `settings.threads` may ask; `kept` connections stay open when nobody does (default: all).
-
-    SQLite: WAL, full sync, foreign keys, busy timeout, SpatiaLite loaded. PostgreSQL: UTC and timeouts.
+    The pool has a connection for each of `settings.threads`; `kept` of them (default: all) stay open when
+    idle. SQLite connections use WAL, full sync, foreign keys, a busy timeout and SpatiaLite; PostgreSQL
+    connections use UTC and timeouts. Raises InvalidInput if the URL is invalid.
     """
     try:
         url = make_url(settings.database_url)
-    except (ArgumentError, ValueError) as error:  # a port that is no number is a ValueError
+    except (ArgumentError, ValueError) as error:  # ValueError: the port is not a number
         raise InvalidInput("AED_DATABASE_URL is not a database URL.", field="AED_DATABASE_URL") from error
     kept = settings.threads if kept is None else kept
     pool = {
         "pool_size": kept,
         "max_overflow": settings.threads - kept + 4,
-        "pool_use_lifo": True,  # the connection used last has its pages and plans warm
+        "pool_use_lifo": True,  # the connection used last has warm caches
         "pool_timeout": settings.lock_timeout_ms / 1000,
     }
     if url.get_backend_name() == "sqlite":
@@ -128,8 +128,8 @@ def open_database(settings: Settings, *, kept: int | None = None) -> Database:
     keys = keyring_from_settings(settings)
     register_keyring(engine.dialect, keys)
     if engine.dialect.name == "sqlite":
-        # Its connections are in autocommit until a BEGIN. Changing SQLAlchemy's isolation level there and
-        # back is a PRAGMA, after which SQLite prepares every statement anew: 200 us for the lookup's.
+        # SQLite connections are in autocommit mode until BEGIN. Changing SQLAlchemy's isolation level runs a
+        # PRAGMA, after which SQLite prepares every statement again: 200 us for the lookup's statement.
         autocommit = engine.execution_options(**{_EACH_FOR_ITSELF: True})
     else:
         autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -147,7 +147,7 @@ def open_database(settings: Settings, *, kept: int | None = None) -> Database:
 def _prepare_sqlite(connection: DBAPIConnection, *, busy_timeout_ms: int) -> None:
     raw = connection.driver_connection if hasattr(connection, "driver_connection") else connection
     assert isinstance(raw, sqlite3.Connection)
-    raw.isolation_level = None  # SQLAlchemy's "begin" event says when, see below
+    raw.isolation_level = None  # transactions start in the "begin" event, see below
     if not hasattr(raw, "enable_load_extension"):
         raise DatabaseUnavailable(
             "This Python's sqlite3 cannot load extensions, which SpatiaLite needs: "
@@ -162,12 +162,12 @@ def _prepare_sqlite(connection: DBAPIConnection, *, busy_timeout_ms: int) -> Non
         ) from error
     raw.enable_load_extension(False)
     for pragma in (
-        f"busy_timeout={busy_timeout_ms}",  # after SpatiaLite, which sets one of its own
+        f"busy_timeout={busy_timeout_ms}",  # after loading SpatiaLite, which changes it
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
         "trusted_schema=ON",
-        "cache_size=-8000",  # 8 MB, the places of a city: with SQLite's 2 MB a lookup takes 1.4 times as long
+        "cache_size=-8000",  # 8 MB, enough for a city; with the default 2 MB a lookup takes 1.4 times as long
     ):
         raw.execute(f"PRAGMA {pragma}")
 
@@ -175,11 +175,12 @@ def _prepare_sqlite(connection: DBAPIConnection, *, busy_timeout_ms: int) -> Non
 def _refuse_if_closed(
     connection: DBAPIConnection, _entry: ConnectionPoolEntry, _lent: PoolProxiedConnection
 ) -> None:
-    """Refuse a pooled connection that the server has closed, without asking the server.
+    """Reject a pooled connection that the server has closed, without a round trip.
 
-    Nothing arrives on an idle connection but its end (or a notice: then a new one is opened in vain).
+    On an idle connection, incoming data means that it was closed (or a notice, which is harmless: then a new
+    connection is opened needlessly).
     """
-    import psycopg  # late: not for SQLite
+    import psycopg  # imported late, since SQLite does not need it
 
     driver = connection.driver_connection if hasattr(connection, "driver_connection") else connection
     if not isinstance(driver, psycopg.Connection):
@@ -195,13 +196,13 @@ def _refuse_if_closed(
 def _begin_sqlite(connection: Connection) -> None:
     options = connection.get_execution_options()
     if not options.get(_EACH_FOR_ITSELF) and options.get("isolation_level") != "AUTOCOMMIT":
-        # Taking the write lock at once: two writers wait for each other instead of failing half-way.
+        # Take the write lock immediately, so that concurrent writers wait instead of failing later.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 @contextmanager
 def translate_database_errors() -> Iterator[None]:
-    """Turns "the database does not answer" into DatabaseUnavailable; other errors pass."""
+    """Translate connection errors and timeouts to DatabaseUnavailable; other errors propagate."""
     try:
         yield
     except PoolTimeout as error:
@@ -209,7 +210,7 @@ def translate_database_errors() -> Iterator[None]:
     except DBAPIError as error:
         if _has_no_schema(error):
             raise DatabaseUnavailable("The database has no schema yet: run `aed db upgrade`.") from error
-        # SQLite says DatabaseError itself of a file that is damaged or no database.
+        # SQLite raises plain DatabaseError for a file that is damaged or not a database.
         if (
             isinstance(error, OperationalError)
             or type(error) is DatabaseError
@@ -229,14 +230,14 @@ def _has_no_schema(error: DBAPIError) -> bool:
 
 @contextmanager
 def transaction(database: Database) -> Iterator[Session]:
-    """One transaction: committed at the end, rolled back when anything was raised."""
+    """Run a transaction: commit at the end, or roll back if an exception is raised."""
     with translate_database_errors(), database.write_sessions.begin() as session:
         yield session
 
 
 @contextmanager
 def dry_run(database: Database) -> Iterator[Session]:
-    """One transaction of which nothing stays."""
+    """Run a transaction and roll it back at the end."""
     with translate_database_errors(), database.write_sessions() as session:
         yield session
         session.rollback()
@@ -244,10 +245,10 @@ def dry_run(database: Database) -> Iterator[Session]:
 
 @contextmanager
 def dry_run_database(database: Database) -> Iterator[Database]:
-    """The same database, on which everything is rolled back at the end, whatever was committed meanwhile.
+    """Provide a copy of the database on which everything is rolled back at the end, including commits.
 
-    All sessions share one connection, so each sees what the ones before it wrote: a job of many transactions
-    runs as it would for real. For one thread; others who write on SQLite wait until it has ended.
+    All sessions share one connection, so that a job of many transactions sees its earlier writes as usual.
+    Use it in one thread only. On SQLite, other writers wait until it ends.
     """
     with translate_database_errors(), database.engine.connect() as connection:
         outer = connection.begin()
@@ -268,21 +269,21 @@ def dry_run_database(database: Database) -> Iterator[Database]:
 
 
 def with_wall_clock(database: Database, now: datetime) -> Database:
-    """The same database, whose sessions know the real time although they work on another day."""
+    """Return the database with sessions that know the real time while their work is dated to another day."""
     kept = {**database.write_sessions.kw["info"], WALL_CLOCK: now}
     return replace(database, write_sessions=sessionmaker(database.engine, expire_on_commit=False, info=kept))
 
 
 def not_after_wall_clock(session: Session, at: datetime) -> datetime:
-    """`at`, or the real time where the session works on a later day than today (`with_real_time`)."""
+    """Return the earlier of `at` and the session's real time (see `with_wall_clock`); `at` if it has none."""
     now = session.info.get(WALL_CLOCK)
     return at if now is None else min(at, now)
 
 
 def exclusive_lock(session: Session, what: str) -> None:
-    """No other transaction that asks for `what` goes on until this one has ended. SQLite has one writer.
+    """Hold an exclusive advisory lock on `what` until commit. (SQLite already serialises writers.)
 
-    Raises TooBusy where the settings' lock_timeout is over before the other one is.
+    Raises TooBusy if the lock is not available within the settings' lock timeout.
     """
     if session.get_bind().dialect.name != "postgresql":
         return
@@ -295,18 +296,18 @@ def exclusive_lock(session: Session, what: str) -> None:
 
 
 def shared_lock(session: Session, what: str) -> None:
-    """Nobody who asks for `what` `alone` goes on until this transaction has ended; others like this one do.
+    """Hold a shared advisory lock on `what` until the transaction ends; it excludes `exclusive_lock` only.
 
-    Raises DatabaseUnavailable within `answering` where the settings' lock_timeout is over before.
+    Within `translate_database_errors`, raises DatabaseUnavailable if the lock timeout expires.
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": zlib.crc32(what.encode())})
 
 
 def database_now(session: Session) -> datetime:
-    """The time by the database's clock, which all who work on it share; not that of the transaction's begin.
+    """Return the current time of the database's clock, which all its clients share.
 
-    With SQLite that is the machine's, to which they all belong.
+    This is not the start time of the transaction. On SQLite it is the machine's clock.
     """
     if session.get_bind().dialect.name == "postgresql":
         found = session.execute(text("SELECT clock_timestamp()")).scalar_one()
@@ -318,7 +319,7 @@ def database_now(session: Session) -> datetime:
 
 @contextmanager
 def read_session(database: Database) -> Iterator[Session]:
-    """A session that only reads, each statement for itself."""
+    """Open a read-only session in autocommit mode."""
     with translate_database_errors(), database.read_sessions() as session:
         yield session
 
@@ -326,10 +327,10 @@ def read_session(database: Database) -> Iterator[Session]:
 def retry_on_stale_connection[Opened, Answer](
     read: Callable[[Opened], Answer], opening: Callable[[], AbstractContextManager[Opened]]
 ) -> Answer:
-    """Return `read`'s answer; try once more on a new connection if the pooled one was dead.
+    """Return the result of `read`; retry once on a new connection if the pooled one was closed.
 
-    After a restart of the database the pool holds dead connections. `opening` is `read_sessions` or, without
-    the 30 microseconds of a Session, `autocommit_engine.connect` of a Database.
+    After a restart of the database the pool contains closed connections. `opening` is the `read_sessions` of
+    a Database, or its `autocommit_engine.connect`, which saves the 30 microseconds of a Session.
     """
     try:
         with opening() as opened:

@@ -29,7 +29,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware moment, stored in UTC; SQLite keeps no offset, so it is put back on reading."""
+    """A timezone-aware datetime, stored in UTC; SQLite stores no offset, so it is restored on reading."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -48,7 +48,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def enum_column(enumeration: type[StrEnum], *, name: str | None = None) -> Enum:
-    """A StrEnum column that stores values, not names, with a CHECK (`name`, where a table has two of one)."""
+    """Return the type of a StrEnum column that stores values, not names, with a CHECK.
+
+    `name` is the name of the CHECK, needed if a table has two columns of the same enumeration.
+    """
     return Enum(
         enumeration,
         values_callable=lambda members: [member.value for member in members],
@@ -62,11 +65,11 @@ def enum_column(enumeration: type[StrEnum], *, name: str | None = None) -> Enum:
 BigIntId = BigInteger().with_variant(Integer, "sqlite")
 
 
-"""A 64-bit key; SQLite's own row number where that is what it is called."""
+"""A 64-bit key; on SQLite an INTEGER, so that it is an alias of the rowid."""
 
 
 class Table(DeclarativeBase):
-    """What every table of the program derives from."""
+    """The declarative base class of all tables."""
 
     metadata = MetaData(
         naming_convention={
@@ -88,17 +91,17 @@ class Table(DeclarativeBase):
 
 
 class Versioned:
-    """A row whose version moves with every amendment; an amendment of an older one is refused."""
+    """A table with optimistic locking: each amendment increments the version, and stale ones are refused."""
 
     version: Mapped[int] = mapped_column()
 
     @declared_attr.directive
-    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 - a class, as SQLAlchemy calls it
+    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 - SQLAlchemy passes the class
         return {"version_id_col": cls.version}
 
 
-class days_between(FunctionElement[int]):  # noqa: N801 - a function of SQL
-    """How many days the first date is after the second: PostgreSQL subtracts, SQLite counts."""
+class days_between(FunctionElement[int]):  # noqa: N801 - an SQL function
+    """An SQL function: the number of days from the second date to the first."""
 
     type = Integer()
     inherit_cache = True
@@ -118,11 +121,11 @@ def _count(element: days_between, compiler: SQLCompiler, **asked: object) -> str
 
 
 def as_date(value: date | str | None) -> date | None:
-    """A date column of a compiled statement: SQLite's driver answers text."""
+    """Return the value of a date column of a compiled statement, which is text on SQLite, as a date."""
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 
 def as_datetime(value: datetime | str | None) -> datetime | None:
-    """A moment column of a compiled statement, aware."""
+    """Return the value of a datetime column of a compiled statement as a timezone-aware datetime."""
     found = datetime.fromisoformat(value) if isinstance(value, str) else value
     return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found

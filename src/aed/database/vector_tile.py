@@ -1,4 +1,4 @@
-"""Vector tiles, made by PostGIS itself, or by a library."""
+"""Encode vector tiles, with PostGIS or, on SQLite, with a library."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from sqlalchemy.types import NullType
 def vector_tile(
     session: Session, statement: Select[*tuple[Any, ...]], *, layer: str, extent: int, buffer: int
 ) -> tuple[int, bytes]:
-    """How many points `statement` answers, and a Mapbox Vector Tile (2.1) of them in one layer.
+    """Return the number of points that `statement` selects, and a Mapbox Vector Tile (2.1) with one layer.
 
-    Its columns: `id` (may be null), `across` and `down` in steps from the tile's north-western corner, and
-    then what each point says. PostGIS makes the tile itself; on SQLite a library does. No points: no bytes.
+    The columns are `id` (may be null), `across` and `down` in units from the tile's north-western corner, and
+    the attributes of the points. Without points the tile is empty bytes.
     """
     if session.get_bind().dialect.name == "sqlite":
         return _encoded_tile(session, statement, layer=layer, extent=extent)
@@ -31,7 +31,7 @@ def vector_tile(
     said = [each for each in points.c if each.name not in ("across", "down")]
     box = func.ST_MakeBox2D(func.ST_MakePoint(0, -extent), func.ST_MakePoint(extent, 0), type_=NullType())
     place = func.ST_MakePoint(points.c.across, -points.c.down, type_=NullType())
-    # Plain functions: GeoAlchemy2's own would turn the geometry into text on its way into the tile.
+    # Use plain functions, since those of GeoAlchemy2 would convert the geometry to text.
     geometry = Function("ST_AsMVTGeom", place, box, extent, buffer, True, type_=NullType())
     placed = select(geometry.label("geom"), *said).subquery("tile")
     whole = Function("ST_AsMVT", literal_column("tile.*"), layer, extent, "geom", "id", type_=LargeBinary())
@@ -42,7 +42,7 @@ def vector_tile(
 def _encoded_tile(
     session: Session, statement: Select[*tuple[Any, ...]], *, layer: str, extent: int
 ) -> tuple[int, bytes]:
-    import mapbox_vector_tile  # late: 2 MB
+    import mapbox_vector_tile  # imported late, since it takes 2 MB
 
     features = []
     for row in session.execute(statement).mappings():

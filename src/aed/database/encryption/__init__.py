@@ -1,6 +1,6 @@
-"""Numbers that only this program reads: sealed in the database, opened with keys that do not lie there.
+"""Encrypt personal data in the database, with keys that are stored elsewhere.
 
-keyring.py      keys, sealing and opening, the blind index by which equal numbers are found
-keys.py      where the keys come from: the environment, or a file
-columns.py   the types of columns that are sealed
+keyring.py   keys, encryption and decryption, and the blind index to find equal values
+keys.py      loads keys from the environment or a file
+columns.py   types of encrypted columns
 """

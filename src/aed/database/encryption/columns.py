@@ -1,4 +1,4 @@
-"""Columns that are sealed in the database and plain in the program."""
+"""Column types that are encrypted in the database and plain text in the program."""
 
 from __future__ import annotations
 
@@ -25,30 +25,32 @@ from sqlalchemy.sql.elements import SQLCoreOperations
 from aed.database.encryption.keyring import BLIND_INDEX_LENGTH, MAX_KEYS, EncryptedKind, KeyRing, key_id_of
 
 _rings: Final[WeakKeyDictionary[Dialect, KeyRing]] = WeakKeyDictionary()
-"""Each engine has a dialect of its own, which SQLAlchemy hands to the types."""
+"""Key rings by dialect. Each engine has a separate dialect, which SQLAlchemy passes to the column types."""
 
 
 def register_keyring(dialect: Dialect, ring: KeyRing) -> None:
-    """What goes through that engine is sealed and opened with these keys."""
+    """Use a key ring for all encrypted columns of the engine with this dialect."""
     _rings[dialect] = ring
 
 
 def keyring_of(dialect: Dialect) -> KeyRing:
-    """The keys of an engine that `aed.database.session.open_database` made."""
+    """Return the key ring of an engine created by `aed.database.session.open_database`."""
     return _rings[dialect]
 
 
 def blind_index(column: InstrumentedAttribute[Any] | ColumnElement[Any]) -> ColumnElement[str]:
-    """What equal values of a sealed column have in common, as long as one key sealed them: to group by, to
-    join on, to compare with `KeyRing.found_by`. It is what the column's index is on."""
+    """Return the prefix that equal values of an encrypted column share if one key encrypted them.
+
+    Use it to group, to join, and to compare with `KeyRing.blind_index_prefixes`. The column's index is on it.
+    """
     return func.substr(column, literal_column("1"), literal_column(str(BLIND_INDEX_LENGTH)), type_=Text())
 
 
 class Encrypted(TypeDecorator[str]):
-    """A number, sealed for its column: `place` is `table.column`.
+    """An encrypted text column; `place` is `table.column`, to which the ciphertext is bound.
 
-    With a `kind` it can be compared for equality, whatever key a row is sealed with: `Person.phone == "…"`
-    asks for the blind index. Nothing else can be asked of it.
+    With a `kind`, `Person.phone == "…"` compares the blind index, whichever key a row is encrypted with. No
+    other comparisons are supported.
     """
 
     impl = Text
@@ -66,7 +68,7 @@ class Encrypted(TypeDecorator[str]):
         return None if value is None else keyring_of(dialect).decrypt(value, place=self.place)
 
     class Comparator(TypeDecorator.Comparator[str]):
-        """Equality by the blind index."""
+        """Comparison for equality by the blind index."""
 
         def operate(self, op: operators.OperatorType, *other: Any, **kwargs: Any) -> ColumnElement[Any]:
             if op in (operators.is_, operators.is_not) or (other and other[0] is None):
@@ -99,7 +101,7 @@ def _found_by(value: str, kind: EncryptedKind, number: int) -> BindParameter[str
 
 
 class _FoundBy(TypeDecorator[str]):
-    """A value as its index under the ring's key of that number; the last key's where there are fewer."""
+    """A value as its blind index under the key with that number, or the last key if there are fewer."""
 
     impl = Text
     cache_ok = True
@@ -117,8 +119,7 @@ class _FoundBy(TypeDecorator[str]):
 
 
 class EncryptedFields(TypeDecorator[dict[str, Any]]):
-    """JSON in which the numbers are sealed: the texts under these `names`, and those in lists there, however
-    deep they lie."""
+    """A JSON column in which the texts under the given `names`, at any depth and in lists, are encrypted."""
 
     impl = JSON
     cache_ok = True
@@ -141,7 +142,7 @@ class EncryptedFields(TypeDecorator[dict[str, Any]]):
         return found
 
     def sealed(self, value: dict[str, Any], ring: KeyRing) -> dict[str, Any]:
-        """As it is stored; what the writing key has sealed already stays so."""
+        """Return the value with its texts encrypted; texts encrypted with the current key are unchanged."""
 
         def seal(text: str) -> str:
             if key_id_of(text) == ring.ids[0]:
@@ -153,7 +154,7 @@ class EncryptedFields(TypeDecorator[dict[str, Any]]):
 
 
 def map_named_texts(value: Any, names: Iterable[str], change: Callable[[str], str]) -> Any:
-    """The same value, each text under one of the names changed, and each in a list there."""
+    """Return a copy of the value with `change` applied to each text under the names, also in lists."""
     if isinstance(value, Mapping):
         return {
             name: _all_changed(each, names, change) if name in names else map_named_texts(each, names, change)

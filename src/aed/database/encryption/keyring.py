@@ -1,12 +1,12 @@
-"""Keys, what is sealed with them, and the index by which equal numbers are found without opening one.
+"""Encryption keys, encrypted values, and the blind index to find equal values without decrypting them.
 
-A sealed value is a text, `1:KEY:INDEX:SEALED`:
+An encrypted value is a text, `1:KEY:INDEX:SEALED`:
 
-KEY      8 characters, made from the key itself, so that a wrong key is known as such
-INDEX    22 characters, or none: a keyed hash (HMAC-SHA256, 128 bits of it) of the value as it is compared;
-         who has the database alone cannot try numbers out against it
-SEALED   AES-256-GCM under a random nonce; bound to the column and to what stands before it, so that a value
-         that was moved to another column, or another value's index, does not open
+KEY      8 characters derived from the key, to recognise a wrong key
+INDEX    22 characters, or none: a keyed hash (128 bits of HMAC-SHA256) of the normalised value; without the
+         keys, the database alone cannot be used to test guesses
+SEALED   AES-256-GCM with a random nonce; bound to the column and to the preceding parts, so that decryption
+         fails for a value moved from another column, or with the index of another value
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from aed.errors import InvalidInput, KeysUnusable
 FORM: Final = "1"
 KEY_BYTES: Final = 32
 KEY_PREFIX: Final = "aedkey-"
-"""What every key begins with, so that one in the wrong place is noticed."""
+"""Prefix of every key, which makes a misplaced key recognisable."""
 MAX_KEYS: Final = 3
-"""The one that is written with, and those that it follows."""
+"""Maximum number of keys: the current one and earlier ones."""
 ID_LENGTH: Final = 8
 INDEX_LENGTH: Final = 22
 BLIND_INDEX_LENGTH: Final = len(FORM) + 1 + ID_LENGTH + 1 + INDEX_LENGTH
-"""So many characters of a sealed value tell it from others: form, key and index."""
+"""Length of the prefix that identifies equal values: form, key and index."""
 _NONCE_BYTES: Final = 12
 _INDEX_BYTES: Final = 16
 _BETWEEN_DIGITS: Final = str.maketrans("", "", " ()/.-\t")
 
 
 class EncryptedKind(StrEnum):
-    """What a sealed value is, which decides when two of them are the same."""
+    """The kind of an encrypted value, which determines how it is normalised for comparison."""
 
     PHONE = "phone"
     EMAIL = "email"
@@ -54,7 +54,7 @@ class EncryptedKind(StrEnum):
 
 
 def normalized(value: str, kind: EncryptedKind) -> str:
-    """The value without what people write between its digits; letters of one case; half-width."""
+    """Return the value normalised for comparison: half-width, one case, no separators between digits."""
     if not value.isascii():
         value = unicodedata.normalize("NFKC", value)
     if kind is EncryptedKind.EMAIL:
@@ -64,17 +64,17 @@ def normalized(value: str, kind: EncryptedKind) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EncryptionKey:
-    """One key, and what is made from it: its id, the sealing, the index."""
+    """One key, with the id, cipher and hash keys that are derived from it."""
 
     id: str
     sealing: AESGCM
     index: bytes
     audit: bytes
-    """Signs the records of what happened; kept by those records, so that they outlive the key."""
+    """The key that signs audit records; stored with them, so that they can be verified after rotation."""
 
     @classmethod
     def of(cls, written: str) -> EncryptionKey:
-        """Raises InvalidInput, which does not repeat it, for what is no key."""
+        """Parse a key; raise InvalidInput, without repeating the text, if it is invalid."""
         given = written.strip().removeprefix(KEY_PREFIX)
         try:
             secret = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True)
@@ -95,7 +95,7 @@ class EncryptionKey:
         )
 
     def indexed(self, value: str, kind: EncryptedKind) -> str:
-        """INDEX of a value."""
+        """Return the INDEX part for a value."""
         told = hmac.digest(self.index, f"{kind}:{normalized(value, kind)}".encode(), "sha256")
         return _text(told[:_INDEX_BYTES])
 
@@ -109,12 +109,12 @@ def _text(raw: bytes) -> str:
 
 
 def generate_key() -> str:
-    """A new key, as it is written down."""
+    """Generate a new random key in its text form."""
     return KEY_PREFIX + _text(secrets.token_bytes(KEY_BYTES))
 
 
 def parse_keys(written: Iterable[str], *, field: str) -> tuple[EncryptionKey, ...]:
-    """The keys in their order. Raises InvalidInput for none, for too many, and for one that stands twice."""
+    """Parse keys, keeping their order; raise InvalidInput if there are none, too many, or duplicates."""
     try:
         found = tuple(EncryptionKey.of(each) for each in written if each.strip())
     except InvalidInput as error:
@@ -127,9 +127,9 @@ def parse_keys(written: Iterable[str], *, field: str) -> tuple[EncryptionKey, ..
 
 
 class KeyRing:
-    """The keys of a process: the first seals, all open.
+    """The keys of a process: the first one encrypts, all of them decrypt.
 
-    `keys` is asked each time, so that a ring on a file follows it; `source` is where they stand, for people.
+    `keys` is called each time, so that a key ring can follow a file; `source` names their origin in messages.
     """
 
     def __init__(self, keys: Callable[[], tuple[EncryptionKey, ...]], *, source: str) -> None:
@@ -141,11 +141,11 @@ class KeyRing:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The first one is that of the key that seals."""
+        """Ids of the keys; the first one is that of the key that encrypts."""
         return tuple(key.id for key in self._keys())
 
     def encrypt(self, value: str, *, place: str, kind: EncryptedKind | None = None) -> str:
-        """The sealed value for the column `place`; with a kind, one that is found by its index."""
+        """Encrypt a value for the column `place`; with a `kind`, include the blind index."""
         key = self._keys()[0]
         header = f"{FORM}:{key.id}:{key.indexed(value, kind) if kind is not None else ''}:"
         nonce = os.urandom(_NONCE_BYTES)
@@ -154,10 +154,10 @@ class KeyRing:
         )
 
     def decrypt(self, sealed: str, *, place: str) -> str:
-        """What was sealed. Raises KeysUnusable where the key is missing, or it was not sealed for there."""
+        """Decrypt a value; raise KeysUnusable if its key is missing or it belongs to another column."""
         key_id = key_id_of(sealed)
         if key_id is None:
-            return sealed  # written by the release before, and not sealed yet
+            return sealed  # written by the previous release, not encrypted yet
         key = next((each for each in self._keys() if each.id == key_id), None)
         if key is None:
             raise KeysUnusable(
@@ -177,24 +177,24 @@ class KeyRing:
         return opened.decode()
 
     def blind_index_prefixes(self, value: str, *, kind: EncryptedKind) -> tuple[str, ...]:
-        """How sealed values that are equal to it begin, under each key; the writing one's first."""
+        """Return the prefixes of encrypted values equal to `value`, one for each key, current key first."""
         return tuple(f"{FORM}:{key.id}:{key.indexed(value, kind)}" for key in self._keys())
 
     def audit_key(self, key_id: str | None = None) -> tuple[str, bytes] | None:
-        """Return id and audit key of the key with that id, or of the one that seals; None: it is not here."""
+        """Return id and audit key of the key with that id (default: the current key); None if missing."""
         keys = self._keys()
         key = keys[0] if key_id is None else next((each for each in keys if each.id == key_id), None)
         return None if key is None else (key.id, key.audit)
 
     def keyed_hashes(self, purpose: str, value: str) -> tuple[str, ...]:
-        """A keyed hash of a value that is kept nowhere, under each key; the writing one's first."""
+        """Return keyed hashes of a value that is not stored, one for each key, current key first."""
         return tuple(
             hmac.digest(key.index, f"{purpose}|{value}".encode(), "sha256").hex() for key in self._keys()
         )
 
 
 def key_id_of(stored: str) -> str | None:
-    """The id of the key that a stored value is sealed with; None: it is not sealed."""
+    """Return the id of the key that a stored value is encrypted with; None if it is not encrypted."""
     if stored.startswith(f"{FORM}:") and stored[len(FORM) + 1 + ID_LENGTH : len(FORM) + 2 + ID_LENGTH] == ":":
         return stored[len(FORM) + 1 : len(FORM) + 1 + ID_LENGTH]
     return None

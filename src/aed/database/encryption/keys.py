@@ -1,7 +1,7 @@
-"""Where the keys come from: AED_ENCRYPTION_KEYS, or a file.
+"""Load encryption keys from AED_ENCRYPTION_KEYS or a file.
 
-A database of its own on one machine (SQLite) makes itself a file beside it, so that nobody has to know of
-keys to begin. A server is given its keys, which then lie on no disk beside what they seal.
+For a SQLite database a key file is created beside it, so that no setup is needed. Servers get their keys from
+the environment, so that keys are not stored next to the data.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from aed.settings import Settings
 
 SETTING: Final = "AED_ENCRYPTION_KEYS"
 FOLLOWED_AFTER_SECONDS: Final = 1.0
-"""A running process knows of a changed file after so long at the latest."""
+"""Maximum time until a running process notices a changed key file."""
 
 
 def keyring_from_settings(settings: Settings) -> KeyRing:
-    """The keys that the settings name; a file beside a new SQLite database is made.
+    """Return the keys named in the settings; create a key file beside a new SQLite database.
 
-    Raises InvalidInput for what is no key, KeysUnusable where there is none and none may be made.
+    Raises InvalidInput for an invalid key, and KeysUnusable if there is none and none may be created.
     """
     given = settings.encryption_keys.get_secret_value().strip() if settings.encryption_keys else ""
     if given:
@@ -48,7 +48,7 @@ def keyring_from_settings(settings: Settings) -> KeyRing:
 
 
 def key_file_path(settings: Settings) -> Path | None:
-    """The file with the keys: the one that is set, or the one beside a SQLite database."""
+    """Return the path of the key file: the configured one, or the one beside a SQLite database."""
     if settings.encryption_key_file is not None:
         return settings.encryption_key_file
     url = make_url(settings.database_url)
@@ -58,7 +58,10 @@ def key_file_path(settings: Settings) -> Path | None:
 
 
 def _make(file: Path, database: Path) -> None:
-    """Of several processes that begin at once, one makes it. Not where a database is sealed already."""
+    """Create a key file, safely if several processes start at once.
+
+    Raises KeysUnusable if the database already contains encrypted values.
+    """
     if database.exists() and _holds_sealed(database):
         raise KeysUnusable(
             f"The numbers in {database} are sealed, and their key file {file} is missing. Put it there "
@@ -68,19 +71,22 @@ def _make(file: Path, database: Path) -> None:
 
 
 def _holds_sealed(database: Path) -> bool:
-    """visibility: nothing of it is answered, only whether there is any."""
+    """Return whether the database contains encrypted values.
+
+    visibility: only whether there are any, none of them are returned.
+    """
     with contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as raw:
         try:
             found = raw.execute(f"SELECT 1 FROM people WHERE phone LIKE '{FORM}:%' LIMIT 1").fetchone()  # noqa: S608 - a constant
         except sqlite3.DatabaseError:
-            return False  # no table yet, or no database: whoever opens it says so
+            return False  # no table yet, or not a database; opening it reports the error
     return found is not None
 
 
 def prepend_key(file: Path, key: str) -> tuple[EncryptionKey, ...]:
-    """The key stands first in the file, which only its owner may read; a file that was not there is made.
+    """Insert a key at the start of a key file, creating the file, readable by its owner only, if missing.
 
-    Raises InvalidInput where it would hold too many.
+    Raises InvalidInput if the file would have too many keys.
     """
     before = file.read_text().split() if file.exists() else []
     found = parse_keys([key, *before], field=str(file))
@@ -95,7 +101,7 @@ def prepend_key(file: Path, key: str) -> tuple[EncryptionKey, ...]:
         if before:
             scratch.replace(file)
         else:
-            with contextlib.suppress(FileExistsError):  # another process was first: its key is the one
+            with contextlib.suppress(FileExistsError):  # another process was first: use its key
                 file.hardlink_to(scratch)
     finally:
         scratch.unlink(missing_ok=True)
@@ -103,7 +109,7 @@ def prepend_key(file: Path, key: str) -> tuple[EncryptionKey, ...]:
 
 
 class _Following:
-    """The keys of a file, read again when it has changed: a running server follows it."""
+    """The keys of a file, reloaded when the file changes, so that a running server follows it."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -122,7 +128,7 @@ class _Following:
         return self._keys
 
     def _stamped(self) -> tuple[int, int] | None:
-        """None while it is not there: what was read counts on."""
+        """Return modification time and inode; None if the file is missing, which keeps the loaded keys."""
         try:
             found = self._file.stat()
         except FileNotFoundError:
