@@ -1,4 +1,4 @@
-"""The OpenAPI document, and the whole API held against it."""
+"""The OpenAPI document, and requests to the whole API validated against it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    """As it is answered; no database is asked for it."""
+    """Return the document as served; this needs no database."""
     app = create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False))
     with TestClient(app) as client:
         answer = client.get("/v1/openapi.json")
@@ -78,14 +78,14 @@ def resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]
 
 
 def test_operation_ids_are_the_names_of_functions(document: dict[str, Any]) -> None:
-    """Generated clients name their functions by them."""
+    """Generated clients name their functions after operation ids."""
     ids = [operation["operationId"] for _, operation in operations(document)]
     assert len(ids) > 200
     assert [each for each in ids if not re.fullmatch(r"[a-z]+(_[a-z0-9]+)*", each) or "_v1_" in each] == []
 
 
 def test_schemas_are_named_by_their_class_alone(document: dict[str, Any]) -> None:
-    """Of two classes with one name both would have their module's name before it."""
+    """Two classes with the same name would both get their module's name as a prefix."""
     assert [name for name in document["components"]["schemas"] if "__" in name] == []
 
 
@@ -97,7 +97,7 @@ def test_the_document_is_valid_and_names_the_program(document: dict[str, Any]) -
         assert jsonschema_rs.meta.is_valid(
             {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
         ), name
-    # The loader reads every operation, and resolves every reference.
+    # The loader reads every operation and resolves every reference.
     loaded = list(schemathesis.openapi.from_dict(document).get_all_operations())
     assert [each for each in loaded if not hasattr(each.ok(), "label")] == []
     assert len(loaded) == len(list(operations(document)))
@@ -152,7 +152,7 @@ def headers(session: Session) -> dict[str, str]:
 
 
 def make_known(session: Session) -> dict[str, int | str]:
-    """Make, and return, what path parameters may name, so that not every answer is 404."""
+    """Create objects for the path parameters, so that not every response is 404; return their ids."""
     estate = make.estate(session, around=PATIENT)
     device = make.device(session, of=estate, pads_expire_on=date(2027, 1, 1))
     other = make.device(session, of=estate)
@@ -171,7 +171,7 @@ def make_known(session: Session) -> dict[str, int | str]:
     made["person_id"] = person.id
     made["grant_id"] = make.role(session, person, Role.RESIDENT, estate=estate).id
     made["course_id"] = make.course(session, "FIRST-AID").id
-    soon = datetime.now(UTC) + timedelta(hours=1)  # one can enrol still, and already sign in
+    soon = datetime.now(UTC) + timedelta(hours=1)  # enrolment and sign-in are both open
     training = make.training(session, starts_at=soon, enrolment_closes_at=soon.isoformat())
     comes, leaves = make.enrolment(session, training), make.enrolment(session, training)
     assert comes.id == 1, "as the examples have it"
@@ -226,18 +226,18 @@ def filled(path: str, known: dict[str, int | str]) -> str:
 
 
 SIGNING_IN = {"POST /v1/sign-in", "POST /v1/sign-in/code", "DELETE /v1/sign-in"}
-"""What somebody does who is nobody yet, or no longer somebody."""
+"""Routes of the sign-in itself, which need no session."""
 BY_KEY = {
     "POST /v1/confirmation-requests/{confirmation_request}",
     "PUT /v1/reminders/told/{message_key}/{reminder_id}",
     "POST /v1/alerts/{alert_key}",
     "PUT /v1/alerts/{alert_key}/location",
 }
-"""Answered by whoever holds the key of a message, with one tap."""
+"""Routes opened by the key in a message, without a session."""
 WITHOUT_VERSION = {
     "POST /v1/sign-in": 200,
     "POST /v1/sign-in/code": 202,
-    "POST /v1/sign-in/second-factor": 401,  # a person's own session, as all that follows with a factor
+    "POST /v1/sign-in/second-factor": 401,  # needs a person's session, as do all routes of factors below
     "POST /v1/sign-in/second-factor/passkey": 401,
     "POST /v1/me/second-factors/app": 401,
     "POST /v1/me/second-factors/{factor_id}/confirm": 401,
@@ -256,7 +256,7 @@ WITHOUT_VERSION = {
     "POST /v1/incidents": 200,
     "POST /v1/centres": 201,
     "POST /v1/centres/{centre}/secret": 200,
-    "POST /v1/centres/{centre}/messages": 401,  # unsigned
+    "POST /v1/centres/{centre}/messages": 401,  # the request is not signed
     "PUT /v1/incidents/{incident_id}/hold": 200,
     "POST /v1/incidents/{incident_id}/ask-more": 200,
     "PUT /v1/incidents/{incident_id}/radius": 200,
@@ -265,28 +265,28 @@ WITHOUT_VERSION = {
     "POST /v1/incidents/{incident_id}/exclusions": 200,
     "DELETE /v1/incidents/{incident_id}/exclusions/{exclusion_id}": 200,
     "PATCH /v1/incidents/{incident_id}/location": 200,
-    "POST /v1/incidents/{incident_id}/reports/{patient_report_id}/split": 409,  # it has one report
+    "POST /v1/incidents/{incident_id}/reports/{patient_report_id}/split": 409,  # it has only one report
     "PUT /v1/incidents/{incident_id}/ambulance": 200,
     "PUT /v1/incidents/{incident_id}/signs": 200,
     "POST /v1/incidents/{incident_id}/close": 200,
     "POST /v1/incidents/{incident_id}/alerts/{alert_id}": 200,
     "POST /v1/alerts/{alert_key}": 200,
-    "PUT /v1/alerts/{alert_key}/location": 409,  # an example before has closed the incident
+    "PUT /v1/alerts/{alert_key}/location": 409,  # an earlier example has closed the incident
     "PUT /v1/devices/{device_id}/cabinet-code": 204,
-    "POST /v1/due/calendars": 401,  # a person's
+    "POST /v1/due/calendars": 401,  # needs a person
     "POST /v1/devices/{device_id}/drills": 200,
     "PUT /v1/reminders/told/{message_key}/{reminder_id}": 200,
-    "PUT /v1/reminders/preferences": 401,  # a person's
+    "PUT /v1/reminders/preferences": 401,  # needs a person
     "PUT /v1/location": 403,  # a token has no phone
-    "PUT /v1/me/push": 403,  # a token is nobody, and has no browser
+    "PUT /v1/me/push": 403,  # a token has neither a person nor a browser
 }
-"""Nothing is made that could be read again, and amended."""
+"""POST routes that create nothing which could be read or amended afterwards."""
 
 
 def test_the_documented_examples_work(
     client: TestClient, known: dict[str, int | str], headers: dict[str, str], document: dict[str, Any]
 ) -> None:
-    """Whoever copies them out of the document gets what the document promises."""
+    """Each example request in the document returns a response that the document allows."""
     tried = 0
     for path, item in document["paths"].items():
         for method in ("post", "put", "patch"):
@@ -294,7 +294,7 @@ def test_the_documented_examples_work(
                 continue
             bodies = item[method].get("requestBody", {"content": {}})["content"]
             if "application/json" not in bodies:
-                continue  # a file, or nothing
+                continue  # a file, or no body
             label = f"{method.upper()} {path}"
             schema = resolved(document, bodies["application/json"]["schema"])
             where = filled(path, known)
@@ -327,7 +327,7 @@ CHECKS = [
 
 @dataclass(frozen=True)
 class Asker:
-    """Asks what schemathesis makes up, and keeps what was answered."""
+    """A client that sends the requests schemathesis generates and records the responses."""
 
     name: str
     client: TestClient
@@ -342,9 +342,9 @@ class Asker:
         sent = case.as_transport_kwargs(headers=dict(self.headers))
         if version is not None and case.method in ("PATCH", "DELETE", "PUT"):
             sent["headers"]["If-Match"] = f'"{version}"'
-        sent.pop("cookies", None)  # there are none
+        sent.pop("cookies", None)  # the API takes no cookies here
         data, files = sent.pop("data", None), sent.pop("files", None)
-        if files:  # as schemathesis means them, which has numbers for files too
+        if files:  # schemathesis generates numbers for files too; send them as text
             form = requests.PreparedRequest()
             form.prepare_headers({})
             form.prepare_body(data, files)
@@ -358,10 +358,10 @@ class Asker:
 
 
 def ask_all_of(operation: APIOperation, askers: list[Asker]) -> None:
-    """Ask sensible questions and senseless ones, about what is there and what is not.
+    """Send valid and invalid requests, about objects that exist and objects that don't.
 
-    Making a question up takes longer than answering it, so each is asked of every asker. Whoever is refused
-    on one database for lack of a token is not asked on the other: no statement of the route has run.
+    Generating a request takes longer than answering it, so each is sent by every client. Clients without a
+    sufficient token are tried on one database only: their requests run no SQL of the route.
     """
     questions = operation.as_strategy(GenerationMode.POSITIVE)
     if operation.body or operation.query or operation.path_parameters or operation.headers:
@@ -391,7 +391,7 @@ def ask_all_of(operation: APIOperation, askers: list[Asker]) -> None:
 
 @dataclass(frozen=True)
 class World:
-    """A database to be copied, and what is in it."""
+    """A database template and the ids of its objects."""
 
     url: str
     known: dict[str, int | str]
@@ -409,7 +409,7 @@ class World:
 def worlds(
     spatialite_template: Path, postgis_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> list[World]:
-    """One on each database."""
+    """Return one world per database engine."""
     path = tmp_path_factory.mktemp("openapi") / "aed.sqlite"
     shutil.copyfile(spatialite_template, path)
     made = []
@@ -422,7 +422,7 @@ def worlds(
 
 
 PARTS = 6
-"""Of the operations, so that several processes share them."""
+"""The number of groups of operations, so that several processes share the work."""
 
 
 @pytest.mark.slow
@@ -460,5 +460,5 @@ def test_whatever_is_asked_the_answer_is_as_documented_and_never_our_mistake(
             assert sure & labels <= fine
         else:
             assert {label for label in fine if not label.startswith("GET")} <= SIGNING_IN | BY_KEY
-    for asker in askers[:2]:  # on the other database those are not asked again who were refused on this one
+    for asker in askers[:2]:  # clients that were refused need no second database
         assert asker.answered.keys() == labels

@@ -1,4 +1,4 @@
-"""The package as a user installs it: built, installed in an empty environment, run without a checkout."""
+"""The package as users install it: built, installed in an empty environment, run without a checkout."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(not UV.exists(), reason="uv is not in .state/uv:
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that `make release` fills."""
+    """Return the folder that `make release` fills."""
     folder = tmp_path_factory.mktemp("release") / "dist"
     run("sh", ROOT / "deploy/release.sh", folder)
     return folder
@@ -44,14 +44,14 @@ def wheel(release: Path) -> Path:
 
 @dataclass(frozen=True)
 class Installed:
-    """An environment that holds the wheel and what its metadata asks for, and a user's empty home."""
+    """An environment with the wheel and its dependencies, and an empty home directory."""
 
     python: Path
     home: Path
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """Nothing of the checkout, and no setting."""
+        """Return environment variables without the checkout and without settings."""
         return {"HOME": str(self.home), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 
     def aed(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -67,7 +67,7 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """The dependencies are those that the wheel names, without extras, at the versions of the lock."""
+    """Install the wheel with its required dependencies, without extras, at the locked versions."""
     folder = tmp_path_factory.mktemp("installed")
     python = folder / "venv/bin/python"
     run(UV, "venv", "--quiet", "--no-project", "--python", sys.executable, folder / "venv")
@@ -139,7 +139,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
 
 
 def test_an_installed_program_serves_and_shows_the_demo_without_a_checkout(installed: Installed) -> None:
-    """The first start of `aed serve` makes the schema of its embedded database, in the user's data folder."""
+    """The first `aed serve` creates the schema of its embedded database in the user's data folder."""
     with serving(installed) as address:
         ready = get(f"{address}/readyz")
         demo = installed.aed("demo")

@@ -47,9 +47,9 @@ SPECIAL: dict[str, dict[str, Any]] = {
         "estate_id": 1,
     },
 }
-"""Columns for which a CHECK over several wants another value than the first of its kind."""
+"""Values for columns whose multi-column CHECK rejects the first value of their type."""
 SPATIAL = ("_position", "_boundary", "_nearest")
-"""Ends of the names of spatial indexes, which aed.database makes by dialect."""
+"""Suffixes of spatial indexes, which aed.database names by dialect."""
 PLAIN_NAMES: tuple[Renames, ...] = importlib.import_module("aed.migrations.versions.0035_plain_names").ALL
 
 EXAMPLE = Renames(
@@ -107,7 +107,7 @@ def example_tables() -> sa.MetaData:
 
 
 def names(connection: Connection, table: str) -> set[str]:
-    """The constraints and indexes of a table."""
+    """Return the names of the table's constraints and indexes."""
     inspector = inspect(connection)
     found = {inspector.get_pk_constraint(table)["name"]}
     found |= {each["name"] for each in inspector.get_foreign_keys(table)}
@@ -183,7 +183,7 @@ def test_a_name_that_is_not_there_is_an_error(empty: Database) -> None:
 
 
 def value_of(column: Any, checks: list[str], number: int) -> Any:
-    """A value that the column takes: the first that a CHECK lists, or one of its type."""
+    """Return a value the column accepts: the first that a CHECK lists, or one of its type."""
     for check in checks if isinstance(column["type"], sa.String) else []:
         if re.search(rf"\b{column['name']}\b", check) and (found := re.findall(r"'([^']+)'", check)):
             return found[0]
@@ -207,7 +207,7 @@ def value_of(column: Any, checks: list[str], number: int) -> Any:
 
 
 def is_renamed(table: str, column: str) -> bool:
-    """Return whether a column, its values or the keys in it get new names."""
+    """Return whether the migration renames the column, its values or the keys in it."""
     return any(
         column in given.get(table, {})
         for renames in PLAIN_NAMES
@@ -216,7 +216,7 @@ def is_renamed(table: str, column: str) -> bool:
 
 
 def fill(connection: Connection, table: str) -> dict[str, Any]:
-    """Insert a row with what is needed and what is renamed; return it without its geometries."""
+    """Insert a row with all required and all renamed columns; return it without its geometries."""
     inspector = inspect(connection)
     checks = [str(each["sqltext"]) for each in inspector.get_check_constraints(table)]
     row: dict[str, Any] = {}
@@ -253,7 +253,7 @@ def test_rows_of_the_last_release_are_there_under_their_new_names(empty: Databas
         if connection.dialect.name == "postgresql":
             connection.execute(text("SET session_replication_role = replica"))
         else:
-            driver = connection.connection.driver_connection  # outside of a transaction, or it has no effect
+            driver = connection.connection.driver_connection  # the pragma has no effect inside a transaction
             assert driver is not None
             driver.execute("PRAGMA foreign_keys = OFF")
         tables = sorted(known & set(inspect(connection).get_table_names()))
@@ -290,7 +290,7 @@ def test_rows_of_the_last_release_are_there_under_their_new_names(empty: Databas
 
 
 def as_inserted(rows: Sequence[RowMapping]) -> list[dict[str, Any]]:
-    """Return rows with the moments in UTC: SQLite's carry no zone."""
+    """Return rows with their timestamps in UTC, since SQLite returns them without a zone."""
     return [
         {
             name: value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
@@ -312,6 +312,6 @@ def test_constraints_and_indexes_are_named_as_the_models_say(database: Database)
             found = {each for each in names(connection, name) if not each.endswith(SPATIAL)}
             expected = {each for each in expected if not each.endswith(SPATIAL)}
             missing = expected - found
-            if connection.dialect.name == "sqlite":  # ADD COLUMN takes a foreign key without a name there
+            if connection.dialect.name == "sqlite":  # SQLite's ADD COLUMN takes an unnamed foreign key
                 missing = {each for each in missing if not each.startswith("fk_")}
             assert (missing, found - expected) == (set(), set()), name

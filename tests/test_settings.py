@@ -1,4 +1,4 @@
-"""The knobs: each is described, documented, and refused in one sentence when it cannot be meant."""
+"""Settings: each is described, documented, and rejected with one sentence if its value is invalid."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def knobs(model: type[BaseModel] = Settings, prefix: str = "AED_") -> Iterator[tuple[str, str, str]]:
-    """(name in the environment, start value, description), nested ones by their full name."""
+    """Yield (environment variable, default, description) of each setting, also of nested ones."""
     for name, field in model.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -47,7 +47,7 @@ def test_every_setting_stands_in_the_documentation_with_its_start_value() -> Non
 
 def test_nothing_in_the_documentation_is_called_by_a_name_that_is_no_setting() -> None:
     known = {name for name, _, _ in knobs()}
-    # Of the setting-up, not of the program.
+    # Of the installation, not of the program.
     known |= {"AED_", "AED_PYTHON", "AED_TEST_PROFILE"}
     for path in (
         *ROOT.glob("*.md"),

@@ -1,4 +1,4 @@
-"""Words on screen are those of the trade: a grep over every text that people are shown."""
+"""Vocabulary of the interface: a search for wrong terms in every text that people see."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ FORBIDDEN: Final = {
     "AED管理员": r"责任人|保管人",
     "接应，并留住电梯": r"按住电梯",
 }
-"""By what is wrong, or what is said instead."""
+"""Patterns of wrong terms, by the reason or the term to use instead."""
 ALLOWED: Final = {"issuers/schemas.py": "救护员"}
-"""An issuer's own code for its certificate, as an example."""
+"""An example of an issuer's own certificate code."""
 
 
 @cache
 def texts() -> list[tuple[str, str]]:
-    """Each string of the program that is no docstring, and each page and template as a whole."""
+    """Return each string of the program except docstrings, and each page and template as one string."""
     found = []
     for path in sorted(SOURCES.rglob("*")):
         name = path.relative_to(SOURCES).as_posix()

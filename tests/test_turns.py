@@ -1,4 +1,4 @@
-"""Work that takes turns: how much is done at once, who waits, and who is refused."""
+"""Request queues: how many run at once, who waits, and who is refused."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def request_() -> Request:
 
 
 async def all_at_once(request: Request, callers: list[str]) -> tuple[list[str], int]:
-    """What becomes of each who comes in the same moment, and how many had a turn at once at most."""
+    """Enter all callers at the same moment; return each result and the greatest number that ran at once."""
     busy, most = 0, 0
 
     async def come(caller: str) -> str:
@@ -71,7 +71,7 @@ def test_one_who_floods_leaves_room_for_others(request_: Request) -> None:
 
 
 def test_a_turn_is_given_back_whatever_happens(request_: Request) -> None:
-    """To one that fails, one that is cancelled while it works, and one that is cancelled while it waits."""
+    """After a failure, a cancellation during the work, and a cancellation while waiting."""
 
     async def fail() -> None:
         async with wait_for_turn(request_, TURNS, "a"):
@@ -112,11 +112,11 @@ def test_classes_of_work_do_not_wait_for_each_other(request_: Request) -> None:
     asyncio.run(story())
 
 
-# --- routes that take turns -----------------------------------------------------------------------------
+# --- routes with a queue --------------------------------------------------------------------------------
 
 
 def full(client: TestClient, turns: QueueLimits) -> None:
-    """Others have all turns, and wait for them."""
+    """Occupy the queue: all its places are taken, and more callers are waiting."""
     callers = Counter({"others": turns.at_once + turns.waiting})
     client.app.state.queues[turns.name] = Queue(anyio.Semaphore(0), callers)  # type: ignore[attr-defined]
 
@@ -145,7 +145,7 @@ def test_a_dispatcher_opens_an_incident_while_strangers_flood(client: TestClient
 def test_many_reports_of_one_account_at_once_are_refused_and_none_is_left_waiting(
     client: TestClient, session: Session
 ) -> None:
-    """However many arrive, those that are taken are planned, and afterwards there is room again."""
+    """All accepted reports are planned, and afterwards the queue has free places again."""
     estate = make.estate(session, around=PATIENT)
     member = make.key(session, TokenRole.MEMBER, estate=estate, writes=True)
     session.commit()

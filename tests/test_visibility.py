@@ -1,4 +1,4 @@
-"""No read without the viewer's predicate: looked for in the source, and in what is sent to the database."""
+"""No read without the viewer's predicate: checked in the source, and in the SQL sent to the database."""
 
 from __future__ import annotations
 
@@ -91,32 +91,32 @@ GUARDED = {
     "CertificateCheck": "certificate_checks",
     "PersonPair": "person_pairs",
 }
-"""What not everyone may see: a model and its table."""
+"""Models that not everyone may see, with their tables."""
 OPEN_TO_ALL = {
     "regions",
     "holiday_calendars",
     "holiday_years",
     "holiday_days",
-    "holiday_calendar_notices",  # which warnings have been sent; asked by the timetable only
+    "holiday_calendar_notices",  # warnings sent; read by scheduled jobs only
     "courses",
     "course_prerequisites",
     "recalls",
-    "estate_paces",  # how fast devices are fetched shows in every answer of the lookup
+    "estate_paces",  # how fast devices are fetched; shows in every lookup result
     "sources",
     "issuers",
     "issuer_names",
     "issuer_courses",
-    "issuer_lines",  # that one was left alone for a while; asked by the timetable only
-    "provider_requests",  # asked by the hash of a key that the caller's browser holds
-    "feeds",  # asked by the command line and the timetable only
-    "tokens",  # asked by the hash of a key that the caller holds, and by the command line
-    "sign_ins",  # asked by the hash of a cookie's key that the caller holds
-    "second_factors",  # asked by the person's own session, and by the command line
+    "issuer_lines",  # pauses of an issuer's line; read by scheduled jobs only
+    "provider_requests",  # looked up by the hash of a key that the caller's browser holds
+    "feeds",  # read by the command line and scheduled jobs only
+    "tokens",  # looked up by the hash of the caller's key; read by the command line
+    "sign_ins",  # looked up by the hash of the key in the caller's cookie
+    "second_factors",  # read by the person's own session and the command line
     "recovery_codes",  # the same
-    "audit_log",  # asked by the command line; it names nobody
-    "audit_keys",  # asked by who signs and verifies; sealed
-    "sign_in_codes",  # asked by the hash of a number that the caller gives, and answered to nobody
-    "sign_in_attempts",  # counts, answered to nobody
+    "audit_log",  # read by the command line; contains no names
+    "audit_keys",  # read when signing and verifying; encrypted
+    "sign_in_codes",  # looked up by the hash of the caller's number; never returned
+    "sign_in_attempts",  # counts; never returned
 }
 PREDICATES = {
     "visible_to",
@@ -126,7 +126,7 @@ PREDICATES = {
     "role_grants_visible_to",
     "visible_sessions",
     "on_rosters_of",
-    "answers_for",  # the same for people who may be one
+    "answers_for",  # the same for people who may be the same person
     "run_by",
     "managed_by",
     "seen_by",  # the same for enrolments
@@ -153,12 +153,12 @@ SQL_FROM = re.compile(rf"\b(?:FROM|JOIN) +(?:{'|'.join(GUARDED.values())})\b")
 
 
 def unguarded_reads(source: str) -> list[str]:
-    """The functions (or lines outside of one) that read a guarded table without a predicate or a reason.
+    """Return functions (or top-level lines) that read a guarded table without a predicate or a reason.
 
-    1. A read is a call of one of `READING` with a guarded model in its arguments, `table("devices")`, or SQL
-       in a string. A name that was bound to one (an import under another name, an alias) counts as it.
-    2. It may stand in a function that calls a predicate, itself or through a function of its module, or that
-       says `visibility: why not`. A function inside another is part of it.
+    1. A read is a call to a function in `READING` with a guarded model in its arguments, `table("devices")`,
+       or SQL in a string. A name bound to a guarded model (import under another name, alias) counts as it.
+    2. A read is allowed in a function that calls a predicate, directly or through a function of its module,
+       or whose docstring has `visibility: why not`. Nested functions count as part of the outer one.
     """
     tree = ast.parse(source)
     lines = source.splitlines()
@@ -181,7 +181,7 @@ def unguarded_reads(source: str) -> list[str]:
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
-    """Functions and methods, without those inside of them."""
+    """Yield functions and methods without nested functions."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name, node
@@ -192,7 +192,7 @@ def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
 
 
 def _bound_names(tree: ast.Module) -> set[str]:
-    """Other names of guarded models in this module."""
+    """Return other names of guarded models in this module."""
     names = {
         alias.asname
         for node in ast.walk(tree)
@@ -209,7 +209,7 @@ def _bound_names(tree: ast.Module) -> set[str]:
 
 
 def _guarding(functions: dict[str, ast.AST]) -> set[str]:
-    """The functions that call a predicate, directly or through one of their module."""
+    """Return the functions that call a predicate, directly or through a function of their module."""
     called = {name: _called(function) for name, function in functions.items()}
     guarding = {name for name, calls in called.items() if calls & PREDICATES}
     while True:
@@ -273,7 +273,7 @@ def test_every_table_is_guarded_or_known_to_be_for_everyone() -> None:
 
 
 def test_the_check_sees_the_reads_that_there_are() -> None:
-    """Without their predicates the queries of the register would all be found."""
+    """Without their predicates, all queries of the registry are reported."""
     source = "\n".join(each.read_text() for each in (SOURCE / "registry").rglob("*.py"))
     for predicate in PREDICATES:
         source = source.replace(predicate, "anything")
@@ -354,7 +354,7 @@ def test_the_check_lets_a_guarded_read_pass(code: str) -> None:
     assert unguarded_reads(code) == []
 
 
-# --- what is sent to the database -----------------------------------------------------------------------
+# --- SQL sent to the database ---------------------------------------------------------------------------
 
 
 def paths_for_reading(client: TestClient) -> list[str]:
@@ -448,9 +448,9 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
             r"WHERE .*(false|0 = 1)",
             statement,
         ):
-            continue  # of upkeep a stranger is told nothing
+            continue  # strangers get no upkeep data
         if re.search(r"SELECT devices_1.id, consumables.* WHERE devices_1.id IN \(\S+\)", statement):
-            continue  # what is fitted in a device that was just read, by its key
+            continue  # parts of a device that was just read, by its key
         assert "devices.audience = 'public'" in statement
         assert "devices.state != 'withdrawn'" in statement
     of_sessions = [each for each in sent if re.search(r"\bFROM training_sessions\b", each)]
@@ -461,15 +461,15 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
         if re.search(r"\bFROM (estates|gates)\b", statement):
             assert re.search(r"\bWHERE\b.*(false|0 = 1)", statement), statement
         if re.search(r"FROM enrolments WHERE enrolments.session_id IN .* GROUP BY", statement):
-            continue  # how many places are held
+            continue  # the number of reserved places
         assert not re.search(r"\b(enrolments|attendances|assessments)\b", statement), statement
         if re.search(
             r"FROM certificates .*WHERE certificates.number = \S+ AND certificates.is_awarded", statement
         ):
-            continue  # whoever has the number may ask whether it is valid
+            continue  # anyone with the number may verify the certificate
         if "FROM training_sessions" in statement:
             statement = re.sub(r"LEFT OUTER JOIN people AS people_1 ON \S+ = \S+", "", statement)
-            statement = re.sub(r"people_1\.\w+", "", statement)  # the trainer, kept from the answer
+            statement = re.sub(r"people_1\.\w+", "", statement)  # the trainer, not in the response
         assert not re.search(r"\b(responders|responder_places|certificates|people|changes)\b", statement) or (
             "devices.audience = 'public'" in statement
         ), statement

@@ -1,4 +1,4 @@
-"""Workbooks: text stays text in all of them, and a large one does not fill the memory."""
+"""Workbooks: text cells stay text, and a large workbook takes little memory."""
 
 from __future__ import annotations
 

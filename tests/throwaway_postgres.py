@@ -1,4 +1,4 @@
-"""A PostgreSQL with PostGIS that exists only while it is needed.
+"""A temporary PostgreSQL server with PostGIS, removed after use.
 
 By hand: `python -m tests.throwaway_postgres` prints the URL of one and keeps it until interrupted.
 """
@@ -31,20 +31,20 @@ FOLDER_PREFIX = "aed-postgres-"
 MEMORY = Path("/dev/shm")
 ROOM_IN_MEMORY_BYTES = 3_000_000_000
 OWNED = "owned"
-"""A file in the folder that its owner keeps locked while it lives, however it dies."""
+"""The name of a file that the owner process keeps locked while it lives."""
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 LONGEST_SOCKET_FOLDER = 80
-"""Of the 107 bytes that a socket's path may have; the rest is for the socket's own name."""
+"""In bytes; a socket's path may have 107, and its own name needs the rest."""
 
 SETTINGS: Mapping[str, str] = {
-    # Nothing of it outlives the process, so nothing needs to reach the disk.
+    # The data doesn't outlive the process, so it needn't reach the disk.
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    # Plans as for data that is in memory; compiling them costs more than it brings.
+    # Plan for data in memory; JIT compilation costs more than it saves.
     "jit": "off",
     "random_page_cost": "1.1",
     "shared_buffers": "64MB",
@@ -52,25 +52,25 @@ SETTINGS: Mapping[str, str] = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "lc_messages": "C",
-    # Logging in is not what is tested: the smallest work factor that SCRAM takes.
+    # Log-in is not tested: use the smallest work factor of SCRAM.
     "scram_iterations": "1",
 }
 
 
 class PostgresMissingError(RuntimeError):
-    """PostgreSQL can't be started here; the sentence says what to do."""
+    """PostgreSQL can't be started here; the message says what to do."""
 
 
 @contextlib.contextmanager
 def throwaway_postgres(settings: Mapping[str, str] | None = None) -> Iterator[str]:
-    """The SQLAlchemy URL of an empty database with PostGIS, gone with its server when the block is left."""
+    """Yield the SQLAlchemy URL of an empty database with PostGIS; remove it and its server afterwards."""
     with throwaway_server(settings) as server:
         yield server.url
 
 
 @dataclass
 class Server:
-    """A server that can be stopped, and started again with what it held, on the same port."""
+    """A server that can be stopped and restarted with its data, on the same port."""
 
     folder: Path
     user: pwd.struct_passwd | None
@@ -84,7 +84,7 @@ class Server:
         return url.render_as_string(hide_password=False)
 
     def stop(self) -> None:
-        """In order, so that nothing is lost that was committed; whoever is connected is cut off."""
+        """Shut down cleanly, so that committed data is kept; connections are closed."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             self.process.wait(STOP_SECONDS)
@@ -95,14 +95,15 @@ class Server:
 
 @contextlib.contextmanager
 def throwaway_server(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """A server with an empty database with PostGIS, gone when the block is left.
+    """Start a server with an empty PostGIS database; remove it when the block ends.
 
-    `settings` are added to `SETTINGS` (a benchmark wants larger buffers than a test, and stays on the disk).
+    `settings` are added to `SETTINGS` (a benchmark wants larger buffers than a test, and a disk).
 
-    1. Remove what a run left behind that was killed with no time to clean up.
-    2. Make a cluster in a new folder, as another user when we are root: PostgreSQL refuses to run as root.
-    3. Start the server as our child, told to quit by the kernel when we die, whatever kills us.
-    4. On the way out, SIGTERM included, stop it at once and remove the folder.
+    1. Remove what a killed run left behind.
+    2. Create a cluster in a new folder; as another user if this process is root, because PostgreSQL refuses
+       to run as root.
+    3. Start the server as a child process that the kernel stops when this process dies for any reason.
+    4. On exit, including SIGTERM, stop the server immediately and remove the folder.
 
     Raises PostgresMissingError.
     """
@@ -130,10 +131,10 @@ def throwaway_server(settings: Mapping[str, str] | None = None) -> Iterator[Serv
 
 
 def copy_database(url: str, name: str) -> str:
-    """The URL of a new database `name` with all that the one at `url` holds.
+    """Copy the database at `url` to a new database `name`; return its URL.
 
-    Nobody may be connected to the original meanwhile: dispose of engines first. Copying the files
-    ("FILE_COPY") takes two checkpoints, which cost next to nothing without fsync.
+    The original must have no connections: dispose of engines first. Copying files ("FILE_COPY") takes two
+    checkpoints, which cost almost nothing without fsync.
     """
     original = make_url(url)
     with _maintenance(original) as connection:
@@ -146,7 +147,7 @@ def copy_database(url: str, name: str) -> str:
 
 
 def drop_database(url: str) -> None:
-    """The database is gone, and whoever was still connected to it has been cut off."""
+    """Drop the database and close its connections."""
     database = make_url(url)
     with _maintenance(database) as connection:
         connection.execute(
@@ -156,7 +157,7 @@ def drop_database(url: str) -> None:
 
 @contextlib.contextmanager
 def _maintenance(url: URL) -> Iterator[psycopg.Connection]:
-    """A connection beside the databases that are made and dropped."""
+    """Yield a connection to the maintenance database, from which others are created and dropped."""
     plain = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
     with psycopg.connect(plain, autocommit=True) as connection:
         yield connection
@@ -172,7 +173,7 @@ def _require_installed() -> None:
 
 
 def _server_user() -> pwd.struct_passwd | None:
-    """Whom the server runs as: ourselves (None), or when we are root somebody who is not."""
+    """Return the user that runs the server: None for the current one, or an unprivileged one for root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -184,9 +185,9 @@ def _server_user() -> pwd.struct_passwd | None:
 
 
 def _reachable_folder(user: pwd.struct_passwd | None, *, in_memory: bool) -> str:
-    """Return a folder for temporary files that the server's user can enter: root's own may be closed to it.
+    """Return a new temporary folder that the server's user can enter (root's own may be closed to it).
 
-    In memory if asked for and there is room: a database is copied in 0.02 s there, in 0.38 s on a disk.
+    With `in_memory`, it is in memory if there is room: copying a database takes 0.02 s there, 0.38 s on disk.
     """
     candidates = [Path(tempfile.gettempdir()).resolve(), Path("/tmp"), Path("/var/tmp")]
     if in_memory and has_room_in_memory():
@@ -200,7 +201,7 @@ def _reachable_folder(user: pwd.struct_passwd | None, *, in_memory: bool) -> str
 
 
 def has_room_in_memory() -> bool:
-    """Return whether temporary files may go to a file system in memory, where writing waits for no disk."""
+    """Return whether temporary files fit on a file system in memory, where writes don't wait for a disk."""
     return MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM_IN_MEMORY_BYTES
 
 
@@ -209,17 +210,17 @@ def _may_enter(folder: Path) -> bool:
 
 
 def _remove_leftovers() -> None:
-    """Folders are gone whose owner is: that run was killed outright, and its server quit with it."""
+    """Remove folders of runs that were killed; their servers have ended with them."""
     for temporary in {Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"), MEMORY}:
         for folder in temporary.glob(f"{FOLDER_PREFIX}*"):
-            # In use (BlockingIOError), another person's (PermissionError) or only just being made: it stays.
+            # Keep folders in use (BlockingIOError), another user's (PermissionError), or incomplete ones.
             with contextlib.suppress(OSError), (folder / OWNED).open("r+", encoding="ascii") as owned:
                 fcntl.flock(owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 def _as_user(user: pwd.struct_passwd | None) -> list[str]:
-    """What to put before a command so that `user` runs it, and it quits when this process dies."""
+    """Return a command prefix that runs as `user` and ends the command when this process dies."""
     become = [] if user is None else [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
     return ["setpriv", *become, "--pdeathsig=QUIT", "--"]
 
@@ -257,9 +258,9 @@ def _make_cluster(
 def _start(
     folder: Path, user: pwd.struct_passwd | None, password: str, *, port: int | None = None
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """The running server and its port: the one asked for, or one that is free.
+    """Start the server; return its process and port (`port`, or a free one).
 
-    A port that was free a moment ago may be taken by another process before the server has it: three tries.
+    Another process may take a free port before the server does, so this tries three times.
     """
     log_path = folder / "log"
     is_free_to_choose = port is None
@@ -286,7 +287,7 @@ def _start(
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C is for us; we then stop the server in order
+                start_new_session=True,  # Ctrl-C reaches only this process, which stops the server
             )
         try:
             if _answers(server, port, password):
@@ -300,7 +301,7 @@ def _start(
 
 
 def _answers(server: subprocess.Popen[bytes], port: int, password: str) -> bool:
-    """Whether the server takes connections, waiting until it does or has ended."""
+    """Wait until the server accepts connections or has ended; return whether it accepts them."""
     give_up_at = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < give_up_at:
         with (
@@ -313,7 +314,7 @@ def _answers(server: subprocess.Popen[bytes], port: int, password: str) -> bool:
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
-    """The server has ended: at once, without a checkpoint, and by force if need be."""
+    """Stop the server immediately, without a checkpoint; kill it if necessary."""
     if server.poll() is None:
         server.send_signal(signal.SIGQUIT)
         try:
@@ -325,7 +326,7 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def _sigterm_as_exit() -> Iterator[None]:
-    """Within the block SIGTERM unwinds the stack like an exception, unless somebody else handles it."""
+    """Make SIGTERM raise SystemExit within the block, unless another handler is installed."""
 
     def leave(_signal_number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + signal.SIGTERM)
@@ -334,7 +335,7 @@ def _sigterm_as_exit() -> Iterator[None]:
         ours = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
         if ours:
             signal.signal(signal.SIGTERM, leave)
-    except ValueError:  # not the main thread, which alone may set handlers
+    except ValueError:  # not the main thread, which alone can set handlers
         ours = False
     try:
         yield
@@ -357,13 +358,13 @@ def _conninfo(port: int, password: str, database: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Without PGDATA, PGPORT and the like, which would lead the server elsewhere."""
+    """Return the environment without PGDATA, PGPORT and the like, which would redirect the server."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return {**kept, "LC_ALL": "C"}
 
 
 if __name__ == "__main__":
     with throwaway_postgres() as database_url, contextlib.suppress(KeyboardInterrupt):
-        print(database_url, flush=True)  # noqa: T201 - a command by hand  # printing it is what this command is for
+        print(database_url, flush=True)  # noqa: T201 - the purpose of this command
         print("stops with Ctrl-C", file=sys.stderr)  # noqa: T201 - a command by hand
         signal.pause()

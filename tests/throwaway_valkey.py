@@ -1,4 +1,4 @@
-"""A Valkey (or Redis) Cluster of three nodes on loopback, gone when the block is left."""
+"""A temporary Valkey (or Redis) cluster of three nodes on loopback, removed after use."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ SLOTS = 16_384
 START_SECONDS = 30.0
 ATTEMPTS = 5
 ANSWER_SECONDS = 2.0
-"""Whoever else has taken the port may answer nothing at all."""
+"""A timeout, since another program on the port may not answer."""
 PROGRAM = shutil.which("valkey-server") or shutil.which("redis-server")
 MISSING = "neither valkey-server nor redis-server is installed"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Nodes that know of each other and have the slots among them."""
+    """Nodes that know each other and share the hash slots."""
 
     url: str
     nodes: Sequence[Any]
-    """A client of each, which the tests themselves ask."""
+    """One client per node, for the tests' own queries."""
     processes: Sequence[subprocess.Popen[bytes]]
 
     def empty(self) -> None:
@@ -40,7 +40,7 @@ class Cluster:
             node.flushall()
 
     def members(self) -> set[str]:
-        """What stands in any key."""
+        """Return the members of all keys."""
         found: set[bytes] = set()
         for node in self.nodes:
             for key in node.scan_iter():
@@ -49,13 +49,13 @@ class Cluster:
         return {each.decode() for each in found}
 
     def seconds_left(self) -> list[int]:
-        """Of each key, until it goes by itself."""
+        """Return the remaining time to live of each key, in seconds."""
         return [node.ttl(key) for node in self.nodes for key in node.scan_iter()]
 
 
 @contextlib.contextmanager
 def throwaway_cluster(nodes: int = 3) -> Iterator[Cluster]:
-    """Every slot is served when the block begins. Nothing is written to disk."""
+    """Yield a cluster that serves every slot; nothing is written to disk."""
     assert PROGRAM is not None, MISSING
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aed-valkey-")))
@@ -75,8 +75,7 @@ def throwaway_cluster(nodes: int = 3) -> Iterator[Cluster]:
 
 
 def _started(stack: ExitStack, program: str, folder: Path) -> tuple[subprocess.Popen[bytes], int, int, Any]:
-    """A node that answers, its two ports and a client. Ports that somebody else took meanwhile end it: then
-    with others."""
+    """Return a node that answers, its two ports and a client; choose other ports if these were taken."""
     for attempt in range(ATTEMPTS):
         port, bus = _free_ports()
         process = stack.enter_context(_node(program, folder.with_name(f"{folder.name}-{attempt}"), port, bus))
@@ -94,7 +93,7 @@ def _node(program: str, folder: Path, port: int, bus: int) -> Iterator[subproces
     command += ["--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "2000"]
     command += ["--save", "", "--appendonly", "no", "--daemonize", "no", "--logfile", ""]
     if (with_us := shutil.which("setpriv")) is not None:
-        command = [with_us, "--pdeathsig", "KILL", *command]  # it ends with us, however we end
+        command = [with_us, "--pdeathsig", "KILL", *command]  # ends when this process ends, for any reason
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield process
@@ -104,7 +103,7 @@ def _node(program: str, folder: Path, port: int, bus: int) -> Iterator[subproces
 
 
 def _is(process: subprocess.Popen[bytes], client: Any) -> bool:
-    """Whether it is that process that answers."""
+    """Return whether this process is the server that the client reaches."""
     return bool(client.info("server")["process_id"] == process.pid)
 
 
@@ -121,7 +120,7 @@ def _wait_for(what: Any) -> None:
         with contextlib.suppress(RedisError, OSError):
             if what():
                 return
-        time.sleep(0.02)  # a server that starts tells nobody when it has
+        time.sleep(0.02)
     raise RuntimeError("the cluster did not start")
 
 

@@ -1,4 +1,4 @@
-"""Waiting for what another process or thread does, which tells nobody when it is done."""
+"""Wait for another process or thread that doesn't signal when it is done."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _BETWEEN_SECONDS = 0.05
 
 
 def eventually(is_so: Callable[[], bool], seconds: float = 300) -> bool:
-    """Whether it is so within so many seconds; as soon as it is."""
+    """Return True as soon as `is_so()` holds, or False after `seconds`."""
     until = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > until:

@@ -1,4 +1,4 @@
-"""Who works at the register over HTTP, as there."""
+"""Fixtures of the registry's HTTP tests, reused for incidents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All incidents of a dispatcher's regions as they go on: for whom, from where one was, read once."""
+"""The live board of a dispatcher's regions: permissions, resuming a stream, one shared read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LIVE = "/v1/incidents/live"
 
 
 def events(text: str) -> list[tuple[str, str | None, Any]]:
-    """(event, id, data) of a stream, in order."""
+    """Return (event, id, data) of each event in a stream, in order."""
     blocks = [block.splitlines() for block in text.split("\n\n") if "data:" in block]
     fields = [dict(line.split(": ", 1) for line in lines) for lines in blocks]
     return [(each["event"], each.get("id"), json.loads(each["data"])) for each in fields]
@@ -72,7 +72,7 @@ def test_a_dispatcher_sees_open_incidents_of_their_region_and_missed_entries(
 
 
 class Counting(LiveBoard):
-    """Counts how often the database is asked."""
+    """Counts how often the database is read."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)

@@ -1,4 +1,4 @@
-"""Calls on their way: over HTTP and the outbox to a telephone, several at once, and in any order."""
+"""Alerts in transit: over HTTP and the outbox to a phone, concurrently, and in any order of events."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_an_incident_from_the_centres_report_to_its_close(
 def test_no_alert_is_sent_after_the_stop_even_if_a_worker_has_claimed_it(
     session: Session, settings: Settings, database: Database
 ) -> None:
-    """The stop comes while a whole batch has been claimed, and its first message is on its way."""
+    """The incident is stopped while a batch is claimed and its first message is being sent."""
     for number in range(1, 9):
         make.responder(session, at=north_of(PATIENT, metres=20.0 * number))
     incident = make.incident(session)
@@ -145,7 +145,7 @@ def test_no_alert_is_sent_after_the_stop_even_if_a_worker_has_claimed_it(
 
     send_waiting(database, lambda: NOW, channels=dict.fromkeys(Channel, deliver))
     calls = [text for text in sent if "心脏骤停" in text]
-    # Of those that went out at the same time as the first, the others may have passed the last look already.
+    # Messages sent in parallel with the first may already have passed the last check.
     assert 1 <= len(calls) <= 8
     send_waiting(database, lambda: NOW, channels=dict.fromkeys(Channel, deliver))
     assert len([text for text in sent if "心脏骤停" in text]) == len(calls)
@@ -159,7 +159,7 @@ def test_no_alert_is_sent_after_the_stop_even_if_a_worker_has_claimed_it(
 def test_with_the_sms_gateway_down_other_channels_are_used_and_no_alert_is_sent_late(
     session: Session, settings: Settings, database: Database
 ) -> None:
-    """Each has a telephone; one has a program besides. The gateway comes back after the end."""
+    """Each person has a phone, one also has an app; the gateway recovers after the incident has ended."""
     entry = make.responder(session, at=north_of(PATIENT, metres=30), phone="+8613800010001")
     make.responder(session, at=north_of(PATIENT, metres=60), phone="+8613800010002")
     person = session.get_one(Responder, entry).person_id
@@ -200,7 +200,7 @@ TOGETHER = 8
 
 @pytest.fixture
 def busy(settings: Settings) -> Iterator[Database]:
-    """With a connection for each thread, which waits its turn, as long as the ones before it may take."""
+    """Return a database with a connection per thread; threads wait for locks as long as needed."""
     patient = {"threads": TOGETHER, "lock_timeout_ms": 300_000, "statement_timeout_ms": 300_000}
     opened = open_database(settings.model_copy(update=patient))
     yield opened
@@ -296,16 +296,15 @@ _STEPS = st.one_of(
 
 @hypothesis_settings(
     max_examples=SEQUENCES,
-    deadline=None,  # a sequence takes as long as a dozen transactions
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # making it shorter takes longer than reading it
-    suppress_health_check=[HealthCheck.function_scoped_fixture],  # each sequence is elsewhere
+    deadline=None,  # a sequence takes a dozen transactions
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking takes longer than reading the sequence
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # each sequence uses another place
 )
 @given(st.lists(_STEPS, min_size=1, max_size=14))
 def test_invariants_hold_after_any_sequence_of_events(
     session: Session, settings: Settings, database: Database, steps: list[tuple[Any, ...]]
 ) -> None:
-    """Each sequence has an estate of its own, far from the others, with a dozen people, two devices and a
-    neighbour who could open the gate."""
+    """Each sequence has its own distant estate, with a dozen people, two devices and a neighbour as guide."""
     number = session.scalar(select(func.count()).select_from(Incident)) or 0
     origin = 3_000.0 * (number + 1)
     for each in range(1, 13):
@@ -313,7 +312,7 @@ def test_invariants_hold_after_any_sequence_of_events(
     for each in (1, 2):
         make.device(session, at=north_of(PATIENT, metres=origin + 80.0 * each))
     estate = make.estate(session, around=north_of(PATIENT, metres=origin))
-    lead = make.person(session, phone=f"+86137{number:08}")  # made up, one would be somebody's in the end
+    lead = make.person(session, phone=f"+86137{number:08}")  # unique: random numbers would collide eventually
     make.role(session, lead, Role.LEAD, estate=estate)
     now, who = NOW, dispatcher(session)
     incident = make.incident(session, where=north_of(PATIENT, metres=origin))

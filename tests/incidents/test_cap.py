@@ -1,4 +1,4 @@
-"""Incidents as messages of the Common Alerting Protocol (CAP 1.2): taken in, and written."""
+"""Incidents as Common Alerting Protocol (CAP 1.2) messages: received and published."""
 
 from __future__ import annotations
 
@@ -87,8 +87,7 @@ CIRCLE = f"<circle>{PATIENT.lat},{PATIENT.lon} 0.02</circle>"
 
 
 def alert(*, parameters: Mapping[str, object] | None = None, area: str = CIRCLE, **given: Any) -> bytes:
-    """An Alert as a centre writes it; `given` replaces an element of `alert` or of `info`, None leaves it
-    out."""
+    """Return an Alert from a centre; `given` replaces elements of `alert` or `info`, None omits them."""
     head: dict[str, Any] = {
         "identifier": "47",
         "sender": "120.example.org",
@@ -125,7 +124,7 @@ def _elements(values: Mapping[str, Any]) -> str:
 
 
 def follows(kind: str, identifier: str, *, of: str = "47", **given: Any) -> bytes:
-    """An Update or a Cancel."""
+    """Return an Update or Cancel message."""
     reference = f"120.example.org,{of},{written(NOW)}"
     return alert(**{"msgType": kind, "identifier": identifier, "references": reference} | given)
 
@@ -147,7 +146,7 @@ def refused(content: bytes) -> InvalidInput:
     return error.value
 
 
-# --- in ---------------------------------------------------------------------------------------------------
+# --- received ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -440,17 +439,17 @@ def test_an_older_cap_is_named(version: str) -> None:
     assert refused(alert().replace(f' xmlns="{CAP}"'.encode(), b"")).field == "alert"
 
 
-# No deadline: the machine's other work is no error. No database: each run is of examples of its own.
+# No deadline: a busy machine is no error. No example database: each run uses new examples.
 @settings(max_examples=40, deadline=None, database=None)
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode), st.integers(0, 800))
 def test_any_input_is_parsed_or_refused(noise: bytes, at: int) -> None:
     whole = alert()
     for content in (noise, whole[:at] + noise[:4] + whole[at:]):
-        with contextlib.suppress(InvalidInput):  # a refusal is an answer; anything else fails
+        with contextlib.suppress(InvalidInput):  # a rejection is fine; any other error fails
             read_cap(content)
 
 
-# --- out --------------------------------------------------------------------------------------------------
+# --- published --------------------------------------------------------------------------------------------
 
 MOMENTS = st.integers(1_577_836_800, 2_208_988_800).map(lambda each: datetime.fromtimestamp(each, UTC))
 NAMES = st.text(
@@ -514,7 +513,7 @@ def _at(message: CapMessage, position: Position) -> CapMessage:
 
 
 def _is_of_the_standard(content: bytes) -> None:
-    """Elements in the order of the standard's schema, required ones there, times without Z."""
+    """Assert the standard's order of elements, its required elements, and times without Z."""
     root = ET.fromstring(content)
     assert root.tag == f"{{{CAP}}}alert"
     _in_order(

@@ -1,4 +1,4 @@
-"""Dispatch centres: what they tell by signed messages, and what they are told."""
+"""Dispatch centres: the signed messages they send, and the webhooks they receive."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ CASE = "2026-112-0047"
 def signed(
     secret: str, kind: str, /, *, at: datetime = NOW, id_: str | None = None, **data: Any
 ) -> SignedMessage:
-    """As a centre signs it that has read the specification, and not our program."""
+    """Return a message signed as the specification says, without this program's code."""
     told: dict[str, Any] = {"type": kind, "data": {"case_number": CASE} | data}
     if "timestamp" in data:
         told["timestamp"] = told["data"].pop("timestamp").isoformat()
@@ -82,18 +82,18 @@ def sink() -> Iterator[Sink]:
 
 @pytest.fixture
 def neighbours(session: Session) -> list[int]:
-    """Five who may be called, 60 to 300 m away."""
+    """Add five responders, 60 to 300 m away."""
     return [make.responder(session, at=north_of(PATIENT, metres=60.0 * each)) for each in range(1, 6)]
 
 
 def deliver(database: Database, settings: Settings, at: datetime = NOW) -> Sent:
-    """What the worker does; people are told nothing here, for there is no gateway."""
+    """Run one delivery of the worker; without a gateway, no person is messaged."""
     channels = channels_of(settings.model_copy(update={"notify_allow_private": True}))
     return send_waiting(database, lambda: at, channels=channels)
 
 
 def told(sink: Sink, secret: str) -> list[dict[str, Any]]:
-    """What the centre was told, each with a signature that holds."""
+    """Return the payloads delivered to the centre, after verifying each signature."""
     for posted in sink.posted:
         expected = _signature(secret, posted)
         assert expected in posted.headers["webhook-signature"].split(" ")
@@ -105,7 +105,7 @@ def _signature(secret: str, posted: Posted) -> str:
     return Webhook(secret).sign(posted.headers["webhook-id"], moment, posted.body.decode())
 
 
-# --- what a centre tells ----------------------------------------------------------------------------------
+# --- messages from a centre -------------------------------------------------------------------------------
 
 
 def test_a_centre_reports_updates_and_closes_by_signed_messages(
@@ -146,7 +146,7 @@ def test_a_repeated_message_gets_the_same_answer_and_changes_nothing(
     count = len(queries.events(session, first.id))
 
     body = orjson.loads(sent.body)
-    retried = signed(secret, "report", at=later, id_="msg_1", **body["data"])  # signed anew, as retries are
+    retried = signed(secret, "report", at=later, id_="msg_1", **body["data"])  # signed again, as retries are
     assert retried.body == sent.body
     assert take(session, settings, retried, at=later) == first
     assert len(queries.events(session, first.id)) == count
@@ -249,7 +249,7 @@ def test_a_signed_message_with_an_unknown_body_names_the_field(session: Session,
         ("ambulance", {"seconds": -1}, "data.seconds"),
         ("close", {"outcome": "well"}, "data.outcome"),
         ("signs", {"has_cpr": True, "name": "Li Wei"}, "data.name"),
-        ("incident.opened", {}, "type"),  # our own, sent back to us
+        ("incident.opened", {}, "type"),  # our own event type, sent back to us
     ):
         with pytest.raises(InvalidInput) as refused:
             take(session, settings, signed(secret, kind, **given))
@@ -329,7 +329,7 @@ def test_only_network_administrators_connect_centres(session: Session) -> None:
             )
 
 
-# --- what a centre is told --------------------------------------------------------------------------------
+# --- webhooks to a centre ---------------------------------------------------------------------------------
 
 
 def test_a_centre_is_notified_in_order_and_without_names(
@@ -444,7 +444,7 @@ def test_notifications_to_a_lost_centre_are_given_up_and_listed(
     report(session, settings, kind="test", where=north_of(PATIENT, metres=900))
     session.commit()
     at = NOW
-    for _ in range(2):  # entries, each tried after the one before it was given up
+    for _ in range(2):  # two entries; the second is sent after the first is given up
         for tries in (1, MAX_TRIES - 1):
             waiting = OutboxMessage.given_up_at.is_(None)
             session.execute(OutboxMessage.__table__.update().where(waiting).values(tries=tries))
@@ -475,7 +475,7 @@ def test_the_record_entry_and_its_message_are_written_together(
     session.commit()
     deliver(database, settings)
     first = [posted.headers["webhook-id"] for posted in sink.posted]
-    session.execute(OutboxMessage.__table__.update().values(sent_at=None))  # killed before it was recorded
+    session.execute(OutboxMessage.__table__.update().values(sent_at=None))  # as if killed before recording it
     session.commit()
     deliver(database, settings)
     again = [posted.headers["webhook-id"] for posted in sink.posted[len(first) :]]
@@ -483,7 +483,7 @@ def test_the_record_entry_and_its_message_are_written_together(
     told(sink, secret)
 
 
-# --- over HTTP, and at the desk ---------------------------------------------------------------------------
+# --- over HTTP, and on the page ---------------------------------------------------------------------------
 
 
 def test_the_signature_covers_the_raw_body_over_http(

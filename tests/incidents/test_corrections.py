@@ -1,4 +1,4 @@
-"""The place of an open incident is corrected, and two patients who were taken for one are taken apart."""
+"""Correct the position of an open incident, and split two patients that were merged into one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def moved(here: Position = ELSEWHERE, **given: Any) -> LocationCorrection:
 
 @pytest.fixture
 def neighbours(session: Session) -> list[int]:
-    """Three at the first place, and three at the second."""
+    """Add three responders at the first position and three at the second."""
     places = [north_of(where, metres=40.0 * each) for where in (PATIENT, ELSEWHERE) for each in (1, 2, 3)]
     return [make.responder(session, at=each) for each in places]
 
@@ -137,7 +137,7 @@ def test_who_may_correct_a_location_and_which_fields(
 
 
 def joined(session: Session, settings: Settings) -> tuple[Incident, int]:
-    """Two reports that were taken for one patient; and the second one's number."""
+    """Return an incident with two merged reports, and the id of the second report."""
     first = report(session, settings, case_number="1", floor=2, address="Flat 201")
     where = north_of(PATIENT, metres=60)
     assert (

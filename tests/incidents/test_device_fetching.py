@@ -1,4 +1,4 @@
-"""Fetching a device: before the cabinet, on the way with it, and who else may have it meanwhile."""
+"""Fetching a device: at the cabinet, on the way back, and conflicts with others."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def fetchers(session: Session, incident: Incident) -> list[Alert]:
 
 
 def second_fetcher(session: Session, incident: Incident, device: Device) -> Alert:
-    """Somebody else who was called is to fetch the same device."""
+    """Alert another person to fetch the same device."""
     other = next(each for each in queries.alerts(session, incident.id) if each.task is Task.DIRECT)
     other.task, other.device_id = Task.FETCH, device.id
     session.flush()

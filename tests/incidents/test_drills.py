@@ -1,4 +1,4 @@
-"""Fetches that somebody has timed, and the lookup that reckons with them."""
+"""Timed fetches of devices, and their effect on the lookup."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ENOUGH = Settings().drills.min_drills
 def timed(
     session: Session, device: Device, *, speed: float, overhead: float, count: int, **given: Any
 ) -> None:
-    """So many drills over 50 to 500 m, as estimated where no streets are known."""
+    """Add `count` drills over 50 to 500 m, with straight-line estimates."""
     for number in range(count):
         metres = 50.0 + 450.0 * number / ENOUGH
         start = north_of(position_of(device.position), metres=metres)
@@ -43,7 +43,7 @@ def timed(
 
 
 def test_enough_drills_give_the_estate_its_own_pace(session: Session, settings: Settings) -> None:
-    """The estate's device is farther away, and is fetched sooner; others are fetched as before."""
+    """The estate's device is farther away but is fetched sooner; other devices keep the default pace."""
     home, other = make.estate(session), make.estate(session)
     near = make.device(session, at=north_of(PATIENT, metres=100), of=other)
     far = make.device(session, at=north_of(PATIENT, metres=-150), of=home)
@@ -108,7 +108,7 @@ def test_a_job_estimates_paces_of_a_former_formula_again(
 
 
 def test_walks_on_the_network_are_not_mixed_with_estimated_ones(session: Session, settings: Settings) -> None:
-    """Round the corner: 200 m on foot, 141 m straight."""
+    """A corner: 200 m on foot, 141 m in a straight line."""
     network = streets(settings, {1: (0, 0), 2: (100, 0), 3: (100, 100)}, [1, 2, 3])
     device = make.device(session, at=place(100, 100), of=make.estate(session))
     estimated = make.drill(session, device, floor=2)

@@ -1,4 +1,4 @@
-"""The lists of an answer: in time, brought, too far, last resort, quarantined; and what to do first."""
+"""Groups in a lookup result: in time, being fetched, too far, last resort, quarantined; and the advice."""
 
 from __future__ import annotations
 

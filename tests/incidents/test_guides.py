@@ -1,4 +1,4 @@
-"""Who opens the gate and holds the lift: asked where that saves those who come anything, and nowhere else."""
+"""Guides who open a gate and hold the lift: asked only where this saves responders time."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ SURVIVAL = Survival()
 GUIDE = Offer(900, Task.GUIDE, 120.0, 0.3)
 
 
-# --- what a guide is worth --------------------------------------------------------------------------------
+# --- value of a guide -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("seconds", "guide_seconds", "is_there_after"),
     [
-        (300.0, 60.0, 210.0),  # the guide is at the gate long before
-        (100.0, 200.0, 100.0),  # who has passed it already gains nothing
-        (300.0, 250.0, 250.0),  # the guide comes while one waits there
+        (300.0, 60.0, 210.0),  # the guide reaches the gate first
+        (100.0, 200.0, 100.0),  # the responder has already passed the gate
+        (300.0, 250.0, 250.0),  # the guide arrives while the responder waits
     ],
 )
 def test_whoever_comes_later_than_the_guide_waits_no_longer(
@@ -67,7 +67,7 @@ def test_whoever_comes_later_than_the_guide_waits_no_longer(
 
 
 def test_the_expectation_is_over_whether_the_guide_comes() -> None:
-    """Against the sum over both, written out."""
+    """Compared with the explicit sum over both cases."""
     patient = Patient(60.0, 500.0)
     coming = [direct(1, 200)._replace(saved=60.0), direct(2, 100)._replace(saved=0.0)]
     without = expected_survival(patient, coming, SURVIVAL)
@@ -82,7 +82,7 @@ def test_the_expectation_is_over_whether_the_guide_comes() -> None:
 
 
 def guided_case(seed: int, people: int, devices: int) -> PlanCase:
-    """As `scattered`, some of whom wait at a gate; and two who could open it."""
+    """Return a case as from `scattered`, with some people waiting at a gate and two possible guides."""
     case = scattered(seed, people, devices)
     waits = (0.0, 30.0, 180.0)
     offers = tuple(each._replace(saved=waits[(seed + each.person_id) % 3]) for each in case.offers)
@@ -126,7 +126,7 @@ def test_with_guides_it_is_within_a_hundredth_of_the_best_there_is(people: int, 
 
 
 def test_who_could_guide_does_where_that_is_worth_more_than_going_direct() -> None:
-    """A gate keeps five people waiting for three minutes, and only the sixth lives inside."""
+    """A gate delays five people by three minutes, and only the sixth lives inside."""
     outside = tuple(direct(person, 400.0 + person)._replace(saved=180.0) for person in range(5))
     inside = direct(GUIDE.person_id, 420.0)
     case = PlanCase(Patient(0.0, 600.0), (*outside, inside), guides=(GUIDE,), ambulance_saved=90.0)
@@ -138,7 +138,7 @@ def test_who_could_guide_does_where_that_is_worth_more_than_going_direct() -> No
 
 
 @given(st.integers(0, 10_000), st.integers(0, 12), st.integers(0, 4))
-@hypothesis_settings(max_examples=60, deadline=None)  # how long a plan takes is for `make bench`
+@hypothesis_settings(max_examples=60, deadline=None)  # planning time is measured by `make bench`
 def test_one_guides_where_it_adds_enough_and_nobody_twice(seed: int, people: int, devices: int) -> None:
     case = guided_case(seed, people, devices)
     made = plan(case, planning=PLANNING, survival=SURVIVAL)
@@ -181,7 +181,7 @@ def opened(session: Session, settings: Settings, network: WalkingNetwork | None,
 
 @pytest.fixture
 def estate(session: Session) -> Estate:
-    """With a lead; 200 m square around the patient."""
+    """Add a 200 m square estate around the patient, with a lead."""
     estate = make.estate(session)
     lead = make.somebody(session, Role.LEAD, estate=estate)
     make.agrees_to_be_called(session, lead.person_id)
@@ -190,7 +190,7 @@ def estate(session: Session) -> Estate:
 
 @pytest.fixture
 def street(settings: Settings) -> WalkingNetwork:
-    """Straight north, out of the estate."""
+    """Build a street straight north, out of the estate."""
     return streets(settings, {1: (0, 0), 2: (0, 50), 3: (0, 300)}, [1, 2, 3])
 
 
@@ -250,7 +250,7 @@ def test_high_up_the_lift_is_held(session: Session, settings: Settings, estate: 
     assert Task.GUIDE in [each.task for each in queries.alerts(session, incident.id)]
 
 
-# --- who may be asked -------------------------------------------------------------------------------------
+# --- eligible guides --------------------------------------------------------------------------------------
 
 
 def lead_of(session: Session, estate: Estate) -> Person:
@@ -265,7 +265,7 @@ def lead_of(session: Session, estate: Estate) -> Person:
     [
         ({}, True),
         ({"availability": None}, True),
-        ({"availability": "20:00-22:00"}, False),  # it is ten in the morning
+        ({"availability": "20:00-22:00"}, False),  # it is 10:00
         ({"paused_until": NOW + timedelta(hours=1)}, False),
         ({"paused_until": NOW - timedelta(hours=1)}, True),
     ],

@@ -1,4 +1,4 @@
-"""The life of an incident: reported, planned, called, answered, over. Through the actions."""
+"""The life of an incident through the actions: reported, planned, alerted, answered, closed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def answer(
 
 
 def told(session: Session) -> list[tuple[int | None, str]]:
-    """(person, text) of what waits to be sent, in order."""
+    """Return (person id, text) of unsent messages, in order."""
     rows = session.execute(
         select(OutboxMessage.person_id, OutboxMessage.text_en)
         .where(OutboxMessage.sent_at.is_(None), OutboxMessage.given_up_at.is_(None))
@@ -68,7 +68,7 @@ def told(session: Session) -> list[tuple[int | None, str]]:
 
 @pytest.fixture
 def neighbours(session: Session) -> list[int]:
-    """Five who may be called, 60 to 300 m away."""
+    """Add five responders, 60 to 300 m away."""
     return [make.responder(session, at=north_of(PATIENT, metres=60.0 * each)) for each in range(1, 6)]
 
 

@@ -1,7 +1,6 @@
-"""The server and the worker are killed, and PostgreSQL restarted, while people call for help, and while tests
-and exercises go on at the same places.
+"""Kill the server and the worker, and restart PostgreSQL, during reports, tests and exercises at one place.
 
-KILLS=200 kills so often; `make soak` does.
+The environment variable KILLS is the number of kills; `make soak` sets it to 200.
 """
 
 from __future__ import annotations
@@ -46,33 +45,33 @@ pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("KILLS", "3"))
 INCIDENTS = 2 + KILLS
 PEOPLE = 6
-"""Around each patient."""
+"""The number of people around each patient."""
 APART_METRES = 5_000.0
 LINK = re.compile(r"/v1/alerts/(call_[A-Za-z0-9_-]+)")
 AT_ONCE = 4
 OTHERS = ((), ("test",), ("exercise",), ("test", "exercise"))
-"""What goes on where a patient will be; nothing for each fourth."""
+"""Other incidents open at the patient's position, cycled through the patients."""
 SOMEBODY_COMES_SECONDS = 15.0
-"""So long a dispatcher waits for one who accepts, before the end."""
+"""How long a dispatcher waits for an acceptance before closing the incident."""
 UNDER_WAY_SECONDS = 1.0
-"""A message that a worker has begun to send cannot be called back; it is there by then."""
+"""A message being sent can't be recalled; it arrives within this time."""
 
 
 @dataclass
 class Called:
-    """What came to everybody's telephone, and what they say to it."""
+    """A phone gateway that records alerts and answers them."""
 
     answer: Callable[[str, int, bool], None]
-    """Given the key of the call, around which patient the telephone is, and whether it is an exercise."""
+    """Called with the alert key, the patient's number, and whether it is an exercise."""
     came_at: dict[str, float] = field(default_factory=dict)
-    """By the key of the call, the first time."""
+    """When each alert first arrived, by alert key."""
     ids: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """By the key of the call, the messages that tell of it."""
+    """Message ids of each alert, by alert key."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, posted: Posted) -> Reply:
         said = posted.json
-        time.sleep(0.02)  # as a gateway does: a kill finds messages that were taken and not recorded
+        time.sleep(0.02)  # as a gateway does: a kill then finds messages taken but not recorded
         link = LINK.search(said["text"])
         if link is not None:
             with self._lock:
@@ -87,16 +86,16 @@ class Called:
 
 @dataclass
 class Chaos:
-    """Everybody who talks to the server, and tries until it answers."""
+    """Clients that retry every request until the server answers."""
 
     base: str
     headers: dict[str, str]
     chance: random.Random
     pool: ThreadPoolExecutor
     accepted: dict[str, int] = field(default_factory=dict)
-    """By the key of the call, for which patient: those to whom the server said so."""
+    """The patient's number, by the key of each alert whose acceptance the server confirmed."""
     in_exercises: set[str] = field(default_factory=set)
-    """The same of exercises, by key alone."""
+    """Keys of accepted alerts in exercises."""
     kinds: dict[int, str] = field(default_factory=dict)
     closed_at: dict[int, float] = field(default_factory=dict)
     answers: list[Future[None]] = field(default_factory=list)
@@ -104,22 +103,22 @@ class Chaos:
     def send(
         self, method: str, path: str, body: dict[str, Any], headers: dict[str, str] | None = None
     ) -> Any:
-        """The answer, once there is one."""
+        """Send a request until there is a response; return its body."""
         until = time.monotonic() + 120
         while time.monotonic() < until:
             try:
                 answer = httpx2.request(method, self.base + path, json=body, headers=headers, timeout=10)
             except httpx2.HTTPError:
-                time.sleep(0.1)  # the server is being started again
+                time.sleep(0.1)  # the server is restarting
                 continue
             if answer.status_code < 500:
                 assert answer.status_code == 200, answer.text
                 return answer.json()
-            time.sleep(0.1)  # its database is
+            time.sleep(0.1)  # its database is restarting
         raise AssertionError(f"{method} {path} was never answered")
 
     def answer(self, key: str, number: int, is_exercise: bool) -> None:
-        """Somebody's telephone rings."""
+        """Answer an alert from a person's phone."""
         what = self.chance.random()
         if what < 0.6:
             self.answers.append(self.pool.submit(self._accept, key, number, is_exercise))
@@ -127,7 +126,7 @@ class Chaos:
             self.answers.append(self.pool.submit(self._decline, key))
 
     def _accept(self, key: str, number: int, is_exercise: bool) -> None:
-        for _ in range(3):  # a phone that does not believe it
+        for _ in range(3):  # a phone that retries
             told = self.send("POST", f"/v1/alerts/{key}", {"reply": "accept"})
         if is_exercise and not told["is_over"]:
             self.in_exercises.add(key)
@@ -138,7 +137,7 @@ class Chaos:
         self.send("POST", f"/v1/alerts/{key}", {"reply": "decline"})
 
     def live(self, number: int) -> int:
-        """One incident, by two dispatchers who know nothing of each other."""
+        """Run one incident, reported by two dispatchers independently."""
         where = north_of(PATIENT, metres=APART_METRES * number)
         others = [self._opened(number, kind) for kind in OTHERS[number % len(OTHERS)]]
 
@@ -155,7 +154,7 @@ class Chaos:
             first, second = desks.map(report, ("a", "b"))
         assert first == second, "one patient"
         somebody_comes = eventually(lambda: number in self.accepted.values(), SOMEBODY_COMES_SECONDS)
-        # The end comes at any moment of what goes on.
+        # Close the incident at a random moment.
         time.sleep(self.chance.uniform(0.0, 1.0 if somebody_comes else 0.1))
         self.send("POST", f"/v1/incidents/{first}/close", {"outcome": "handed_over"}, self.headers)
         self.closed_at[first] = time.monotonic()
@@ -166,7 +165,7 @@ class Chaos:
         return first
 
     def _opened(self, number: int, kind: str) -> int:
-        """Another incident where the patient will be, before anybody tells of the patient."""
+        """Open another incident at the patient's future position, before the patient is reported."""
         where = north_of(PATIENT, metres=APART_METRES * number + 20)
         body = {
             "key": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{number} {kind}")),
@@ -228,7 +227,7 @@ def test_after_kills_each_person_is_alerted_once_and_nobody_after_the_stop(
             try:
                 lives = [desks.submit(chaos.live, number) for number in range(INCIDENTS)]
                 while kills < KILLS or not all(each.done() for each in lives):
-                    time.sleep(chance.uniform(0.2, 0.9))  # so does the next kill
+                    time.sleep(chance.uniform(0.2, 0.9))
                     if kills >= KILLS:
                         continue
                     if server is not None and restarts * 6 < kills:
@@ -288,7 +287,7 @@ def _is_consistent(database: Database, chaos: Chaos, phones: Called, said: str) 
 
 
 def _called_fewer(database: Database, chaos: Chaos, said: str) -> tuple[int, int]:
-    """Count the patients whose first plan called fewer than where nothing else goes on, and all of them.
+    """Return how many patients' first plan alerted fewer people than without other incidents, and the total.
 
     All patients have the same people around, at the same distances.
     """

@@ -1,4 +1,4 @@
-"""The sharing ladder in the plan: which devices somebody is sent for."""
+"""The sharing ladder in plans: which devices are fetched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long incidents last, whom they keep busy, and what happens to those that nobody closes."""
+"""How long incidents last, whom they occupy, and how abandoned ones end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.incidents.test_incidents import answer, dispatcher, report, told
 from tests.make import NOW, PATIENT, east_of, north_of
 
 WHO_ELSE = 8
-"""People around each patient."""
+"""The number of people around each patient."""
 
 
 def later(**given: float) -> datetime:
@@ -49,7 +49,7 @@ def neighbours(session: Session) -> list[int]:
 
 
 def asked(session: Session, incident: Incident) -> list[tuple[int, str, int | None, datetime]]:
-    """Who is called to do what, when they are expected; in order."""
+    """Return (person, task, device, expected arrival) of each alert, in order."""
     return [
         (each.person_id, str(each.task), each.device_id, each.due_at)
         for each in queries.alerts(session, incident.id)
@@ -64,17 +64,17 @@ def resident(session: Session, of: object) -> Viewer:
     return make.somebody(session, Role.RESIDENT, estate=of)  # type: ignore[arg-type]  # an estate
 
 
-# --- whom an incident keeps busy --------------------------------------------------------------------------
+# --- people occupied by an incident -----------------------------------------------------------------------
 
 
 class Other(NamedTuple):
-    """An open incident that must not matter to a real patient."""
+    """An open incident that must not affect a real patient."""
 
     kind: str
     minutes_ago: int
     metres: int
     accepts: int
-    """So many of those who are called say that they come."""
+    """How many of the people alerted accept."""
 
 
 _OTHERS = st.lists(
@@ -103,7 +103,7 @@ _OTHERS = st.lists(
     max_examples=10,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],  # each example is elsewhere
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # each example uses another place
 )
 @given(_OTHERS)
 def test_a_real_plan_ignores_tests_exercises_and_lapsed_incidents(
@@ -123,7 +123,7 @@ def test_a_real_plan_ignores_tests_exercises_and_lapsed_incidents(
         at = NOW - timedelta(minutes=other.minutes_ago)
         where = north_of(here, metres=other.metres)
         opened = report(session, settings, where=where, kind=other.kind, at=at)
-        # Who accepts to fetch for a real patient takes the device out, whatever becomes of the incident.
+        # Accepting to fetch for a real patient takes the device, whatever becomes of the incident.
         takes_none = [
             each
             for each in queries.alerts(session, opened.id)
@@ -174,7 +174,7 @@ def test_a_real_alert_takes_people_out_of_an_exercise_and_says_so(
     exercise = report(session, settings, kind="exercise")
     for alert in queries.alerts(session, exercise.id):
         answer(session, settings, alert, AlertReply.ACCEPT, at=later(seconds=10))
-    alerts = queries.alerts(session, exercise.id)  # who was not needed has been stood down
+    alerts = queries.alerts(session, exercise.id)  # people no longer needed are stood down
     drilled = {each.person_id for each in alerts if each.state in LIVE_STATES}
 
     real = report(session, settings, where=north_of(PATIENT, metres=40), at=later(seconds=60))
@@ -221,7 +221,7 @@ def test_forty_busy_people_do_not_hide_free_ones(session: Session, settings: Set
     assert not first & second
 
 
-# --- how many reports one may have open -------------------------------------------------------------------
+# --- limits on open reports -------------------------------------------------------------------------------
 
 
 def test_a_resident_may_have_two_open_reports_and_is_referred_to_the_emergency_number(
@@ -266,7 +266,7 @@ def test_an_estate_may_have_five_open_reports_and_a_dispatcher_any_number(
 def test_unconfirmed_reports_take_nobody_from_a_confirmed_patient(
     session: Session, settings: Settings
 ) -> None:
-    """Twelve by six residents of three estates, all around the place where somebody really lies."""
+    """Six residents of three estates send twelve reports around a real patient."""
     homes = [make.estate(session, around=east_of(PATIENT, metres=800.0 * each)) for each in range(3)]
     for each in range(12):
         make.responder(session, at=north_of(PATIENT, metres=25.0 * each))
@@ -298,7 +298,7 @@ def test_a_dispatchers_report_is_confirmed_and_a_residents_is_not(
     assert incident.confirmed_at is not None
 
 
-# --- what nobody closes -----------------------------------------------------------------------------------
+# --- abandoned incidents ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -423,7 +423,7 @@ def test_a_lapsed_incident_can_get_its_outcome_later(
     assert incident.outcome is IncidentOutcome.HANDED_OVER
 
 
-# --- a case number of what is over ------------------------------------------------------------------------
+# --- case numbers of closed incidents ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ended", ["closed", "over"])
@@ -448,7 +448,7 @@ def test_a_case_number_or_key_of_a_closed_incident_is_a_conflict(
 def test_people_are_alerted_even_if_the_ambulance_is_late(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
-    """The only one who came declines two minutes after the ambulance was expected: others are asked."""
+    """The only responder declines two minutes after the ambulance was expected; others are alerted."""
     incident = report(session, settings, ambulance_seconds=300)
     early = people_of(session, incident)
     newcomer = make.responder(session, at=east_of(PATIENT, metres=40))

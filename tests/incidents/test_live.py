@@ -1,4 +1,4 @@
-"""The record of an incident as it grows: from where one was, for any number of watchers, read once."""
+"""The live record of an incident: resumed from an event, read once for any number of watchers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.make import ADMINISTRATOR, NOW
 
 
 def entries(text: str) -> list[dict[str, str]]:
-    """The events of a stream, field by field; what only keeps it alive is left out."""
+    """Return the fields of each event in a stream, without keep-alives."""
     blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("id:")]
     return [dict(line.split(": ", 1) for line in lines) for lines in blocks]
 
@@ -52,7 +52,7 @@ def test_a_watcher_gets_existing_entries_and_resumes_where_it_was(
 
 
 class Counting(LiveRecords):
-    """Counts how often the database is asked."""
+    """Counts how often the database is read."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -101,7 +101,7 @@ def test_an_entry_reaches_hundreds_of_watchers_within_a_second_and_is_read_once(
 def test_a_watcher_that_reads_nothing_is_disconnected(
     session: Session, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "MAX_QUEUED_EVENTS", 3)  # five hundred entries would show the same, later
+    monkeypatch.setattr(live, "MAX_QUEUED_EVENTS", 3)  # the default of 500 would take longer to reach
     incident_id = make.incident(session).id
     session.commit()
 
@@ -117,7 +117,7 @@ def test_a_watcher_that_reads_nothing_is_disconnected(
 
 
 def test_a_database_outage_ends_no_stream(session: Session, database: Database) -> None:
-    """What is asked fails once; the next look finds what came meanwhile."""
+    """One read fails; the next one finds the entries since then."""
     incident_id = make.incident(session).id
     session.commit()
 

@@ -1,4 +1,4 @@
-"""Those who come say where they are: to whom, from when on, for how long; and when they will be there."""
+"""Responders' shared locations: who sees them, from when and for how long; and the expected arrival."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXACT = {"lat": HERE.lat, "lon": HERE.lon, "accuracy_metres": 8}
 
 
 def called(session: Session, *, task: Task = Task.DIRECT, state: AlertState = AlertState.ACCEPTED) -> Alert:
-    """Somebody who has accepted."""
+    """Alert a person who has accepted."""
     alert = make.alert(session, make.incident(session, at=clock.now()), make.person(session))
     alert.state, alert.task = state, task
     session.flush()
@@ -64,7 +64,7 @@ def test_locations_are_taken_after_accepting_and_shown_only_to_dispatchers(
     assert client.post(told, json={"reply": "accept"}).status_code == 200
     assert 'class="en place"' in page()
 
-    for _ in range(50):  # a phone that sends all it has
+    for _ in range(50):  # a phone that sends every position
         assert client.put(f"{told}/location", json=EXACT).status_code == 204
 
     (shown,) = [
@@ -125,7 +125,7 @@ def test_a_location_updates_the_arrival_time(session: Session, settings: Setting
 
 
 def test_arrival_is_computed_on_the_network_with_its_gates(session: Session, settings: Settings) -> None:
-    """300 m up a street, 100 m along, and 300 m down to the next house; a guarded gate half-way."""
+    """300 m up a street, 100 m along, and 300 m down to the next house; a guarded gate halfway."""
     network = streets(settings, {1: (0, 0), 2: (0, 300), 3: (100, 300), 4: (100, 0)}, [1, 2, 3, 4])
     alert = called(session)
     walked = walk_seconds(700, general_pace(settings.arrival), settings.arrival)

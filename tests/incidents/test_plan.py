@@ -1,4 +1,4 @@
-"""Who is asked to do what: against every arrangement there is, and in cases whose answer one sees."""
+"""Plans compared with exhaustive search, and in cases with an obvious answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from aed.settings import Planning, Survival
 PLANNING = Planning(
     ambulance_spread=0.0, promise_chance=0.0, min_direct=1, min_gain_percent=0.1, max_alerts_per_wave=10
 )
-"""Value alone."""
+"""Settings that maximise value only, without promises."""
 SURVIVAL = Survival()
 PATIENT = Patient(0.0, 600.0)
 METRES_PER_SECOND = 2.3
@@ -48,7 +48,7 @@ def tasks(made: Plan) -> dict[int, tuple[Task, int | None]]:
 
 
 def scattered(seed: int, people: int, devices: int) -> PlanCase:
-    """People and devices around a patient, on foot as the crow flies with a detour."""
+    """Return random people and devices around a patient; walks are straight lines with a detour factor."""
     rng = random.Random(seed)
     half = rng.choice((300, 600, 1000))
 
@@ -77,7 +77,7 @@ def worth(case: PlanCase, chosen: list[Offer], planning: Planning = PLANNING) ->
 
 
 class Promised(NamedTuple):
-    """What a plan has to reach, done the slow way."""
+    """The promises a plan must meet, computed exhaustively."""
 
     direct: int
     in_time: float
@@ -127,7 +127,7 @@ def keeps(case: PlanCase, chosen: Sequence[Offer], what: Promised, planning: Pla
 
 
 def best_of_all(case: PlanCase, planning: Planning = PLANNING) -> float:
-    """What the best arrangement is worth, of all there are that keep the promise."""
+    """Return the value of the best arrangement that meets the promise, over all arrangements."""
     ways: dict[int, list[Offer | None]] = {}
     for offer in useful_offers(case, planning):
         ways.setdefault(offer.person_id, [None]).append(offer)
@@ -170,10 +170,10 @@ def test_small_cases_are_planned_optimally(people: int, devices: int, planning: 
 def test_the_search_is_within_a_hundredth_of_a_point_of_the_optimum(
     people: int, devices: int, planning: Planning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Made to search where it would try all."""
+    """Uses the search where exhaustive enumeration would be chosen."""
     monkeypatch.setattr(
         search, "MAX_EXHAUSTIVE_ARRANGEMENTS", 0
-    )  # cases of which all is tried would not show the search
+    )  # cases that are enumerated would not show the search
     for seed in range(12):
         case = scattered(seed, people, devices)
         made = plan(case, planning=planning, survival=SURVIVAL)
@@ -183,7 +183,7 @@ def test_the_search_is_within_a_hundredth_of_a_point_of_the_optimum(
 
 
 @given(st.integers(0, 10_000), st.integers(1, 25), st.integers(0, 8), st.sampled_from(SOME), st.randoms())
-@settings(max_examples=80, deadline=None)  # how long a plan takes is for `make bench`
+@settings(max_examples=80, deadline=None)  # planning time is measured by `make bench`
 def test_invariants_of_every_plan(
     seed: int, people: int, devices: int, planning: Planning, rng: random.Random
 ) -> None:
@@ -215,7 +215,7 @@ def test_invariants_of_every_plan(
 def test_one_more_person_near_never_makes_the_promise_worse(
     seed: int, people: int, devices: int, planning: Planning
 ) -> None:
-    """What is beyond the promise may come down: with somebody who surely comes, fewer others are asked."""
+    """Value beyond the promise may decrease: with a likely responder, fewer others are asked."""
     more = scattered(seed, people + 1, devices)
     fewer = replace(more, offers=tuple(each for each in more.offers if each.person_id != people))
     chances = [
@@ -225,7 +225,7 @@ def test_one_more_person_near_never_makes_the_promise_worse(
     assert more.patient.has_cpr or chances[1] >= chances[0] - 1e-9
 
 
-# --- cases whose answer one sees --------------------------------------------------------------------------
+# --- cases with an obvious answer -----------------------------------------------------------------------
 
 
 def test_a_single_person_goes_direct_even_near_a_device() -> None:
@@ -267,7 +267,7 @@ def test_more_are_asked_when_too_few_accept_and_nobody_when_enough_come() -> Non
 
 
 def test_people_are_asked_however_late_the_ambulance_is() -> None:
-    """Where the formula has come down to 0, and would see no use in anybody."""
+    """Where the survival formula is 0 and nobody would add value."""
     late = Patient(0.0, 1500.0)
     offers = tuple(direct(person, 500.0 + 10 * person, 0.27) for person in range(12))
     made = plan(PlanCase(late, offers), planning=Planning(min_gain_percent=9.0), survival=SURVIVAL)
@@ -288,7 +288,7 @@ def test_where_compressions_are_under_way_one_is_asked_to_relieve() -> None:
 
 
 def test_enough_go_direct_though_fetching_is_worth_more() -> None:
-    """Ten people beside ten devices: all of them would fetch, if value alone counted."""
+    """Ten people next to ten devices: by value alone, all of them would fetch."""
     offers = [offer for one in range(10) for offer in (direct(one, 290.0), fetch(one, 300.0, device=one))]
     value = planned(*offers)
     made = plan(PlanCase(PATIENT, tuple(offers)), planning=Planning(min_direct=4), survival=SURVIVAL)

@@ -1,4 +1,4 @@
-"""How likely it is that somebody, and that a device, is there in time: against every way it can turn out."""
+"""Probabilities that a person and a device arrive in time, compared with full enumeration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many of those who are asked come is learned from real calls, and the plan works with it."""
+"""Show-up rates are learned from real alerts, and plans use them."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_times_of_day(hour: int, when: TimeOfDay) -> None:
 
 
 def call(session: Session, *, kind: str = "real", at: datetime = NOW, comes: int = 0) -> Incident:
-    """Everybody who is asked sees it; so many come; then it is over."""
+    """Add an incident in which everyone sees the alert and `comes` people come; close it."""
     incident = make.incident(session, kind=kind, at=at, ambulance_seconds=1200)
     for number, alert in enumerate(queries.alerts(session, incident.id)):
         said = (AlertReply.ACCEPT, AlertReply.THERE) if number < comes else (AlertReply.SEEN,)

@@ -1,4 +1,4 @@
-"""The dispatcher's hand: hold, exclude, ask more, widen, the patient's age, a hazard; and what plans say."""
+"""Dispatcher control: hold, exclude, ask more, widen, patient's age, hazard; and explanations of plans."""
 
 from __future__ import annotations
 

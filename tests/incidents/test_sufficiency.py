@@ -1,4 +1,4 @@
-"""When enough people have accepted: who is stood down, who is not, and who is called again."""
+"""When enough people have accepted: who is stood down, who is not, and who is alerted again."""
 
 from __future__ import annotations
 

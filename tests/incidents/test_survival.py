@@ -1,4 +1,4 @@
-"""What an arrangement is worth: the formula, and its expectation over who comes."""
+"""The value of an arrangement: the formula, and its expectation over who comes."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Coming(NamedTuple):
 
 
 WORKS = (1.0, 0.5, 0.9)
-"""By device."""
+"""The probability that each device works."""
 
 
 def enumerated(patient: Patient, coming: list[Coming], *, floor: float = 0.0) -> float:
-    """The same by going through every way it can turn out."""
+    """Return the expected score by enumerating all outcomes."""
     total = 0.0
     for comes in product((True, False), repeat=len(coming)):
         for works in product((True, False), repeat=len(WORKS)):
@@ -94,7 +94,7 @@ def test_expected_survival_matches_enumeration(patient: Patient, coming: list[Co
 def test_expected_score_matches_enumeration_without_the_floor(
     patient: Patient, coming: list[Coming], spread: float
 ) -> None:
-    """However early or late the ambulance is."""
+    """For any arrival time of the ambulance."""
     expected, not_yet = 0.0, 1.0
     for moment in ambulance_moments(patient.ambulance_seconds, spread):
         at_that = patient._replace(ambulance_seconds=moment.seconds)
