@@ -1,4 +1,4 @@
-"""The HTTP application: mounts the routers, maps errors to problem documents, answers for its health."""
+"""The HTTP application: mount the routers, map errors to problem documents, report health."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ RETRY_AFTER_SECONDS = 5
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application on the database and network that the settings name."""
+    """Create the application for the database and the walking network of the settings."""
     settings = settings or load_settings()
 
     @asynccontextmanager
@@ -103,7 +103,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         dependencies=[Depends(refuse_unknown_parameters)],
         generate_unique_id_function=operation_id,
-        openapi_url=None,  # aed.http.docs serves the document, and the page
+        openapi_url=None,  # aed.http.docs serves the document and the page
         responses={
             "4XX": {"model": Problem, "description": "What is wrong and what would be right"},
             503: {"model": Problem, "description": "The database does not answer; see Retry-After"},
@@ -117,13 +117,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.lookup_limiter = anyio.CapacityLimiter(lookup_api.MAX_AT_ONCE)
     app.state.responder_lookups = lookup_api.ResponderLookups(settings.responder_lookups_per_hour)
     app.state.request_metrics = RequestMetrics()
-    app.state.queues = {}  # of aed.http.concurrency_limits
+    app.state.queues = {}  # see aed.http.concurrency_limits
     app.state.send = putting_actions.enqueue
     app.state.timetable = schedule.TIMETABLE
     app.state.calendar_days = days_until_calendars_end
     app.state.network = network_at(settings.walking_network)
-    live_places(settings)  # a cluster's client is loaded now, and not while somebody waits for an answer
-    for part in (  # the busiest first: routes are tried one after the other
+    live_places(settings)  # load a cluster's client now, and not during a request
+    for part in (  # the busiest first, since routes are tried in order
         lookup_api,
         drills_api,
         live_api,
@@ -192,15 +192,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def operation_id(route: APIRoute) -> str:
-    """Return a route's operation id: the name of its function, by which generated clients call it.
+    """Return a route's operation id: the name of its function, which generated clients use.
 
-    A test holds that no two routes have one name.
+    A test ensures that names are unique.
     """
     return route.name
 
 
 def body_limits(settings: Settings) -> BodyLimits:
-    """How large a body may be: small, unless its route is named here."""
+    """Return the limits of request bodies: a small one, except for the routes listed here."""
     lists = (
         "/v1/cap",
         "/v1/estates",
@@ -228,20 +228,20 @@ def body_limits(settings: Settings) -> BodyLimits:
 
 
 def make_routes_ready(app: FastAPI) -> None:
-    """FastAPI makes included routes ready when a request is first matched, which would wait 0.2 s for it.
+    """Prepare included routes before the server starts.
 
-    For a server before it serves.
+    FastAPI would do so during the first request, which would take 0.2 s longer.
     """
     nowhere = {"type": "http", "method": "GET", "path": "/\0", "root_path": "", "path_params": {}}
     for route in app.routes:
         route.matches(nowhere)
 
 
-# --- health ---------------------------------------------------------------------------------------------
+# --- Health ---------------------------------------------------------------------------------------------
 
 
 class Ready(BaseModel):
-    """That requests can be answered, and what will soon need somebody."""
+    """The service can answer requests; warnings of what needs attention soon."""
 
     status: Literal["ok"]
     version: str
@@ -253,14 +253,14 @@ class Ready(BaseModel):
 def _add_health(app: FastAPI) -> None:
     @app.get("/healthz", tags=["health"])
     def healthz() -> dict[str, str]:
-        """The process answers."""
+        """Check that the process answers."""
         return {"status": "ok"}
 
     @app.get("/readyz", tags=["health"])
     def readyz(request: Request, database: DatabaseDep) -> Ready:
-        """The database answers and has the schema that this program knows.
+        """Check that the database answers and has the schema of this version.
 
-        `warnings` names what will soon need somebody, such as a holiday calendar that ends.
+        `warnings` lists what needs attention soon, such as a holiday calendar that ends.
         """
         with read_session(database) as session:
             if not has_schema(session.connection()):
@@ -277,7 +277,7 @@ def _add_health(app: FastAPI) -> None:
         return Ready(status="ok", version=__version__, walking=walking, warnings=warnings)
 
 
-# --- problems -------------------------------------------------------------------------------------------
+# --- Problems -------------------------------------------------------------------------------------------
 
 
 def _add_problems(app: FastAPI) -> None:
@@ -349,7 +349,7 @@ def _add_problems(app: FastAPI) -> None:
             "Something went wrong here",
             "Something went wrong on our side. It has been logged.",
             None,
-            DEFAULT_HEADERS,  # it is sent from outside the middleware
+            DEFAULT_HEADERS,  # this response does not pass through the middleware
         )
 
 
@@ -362,7 +362,7 @@ _HEADERS_OF_THE_NEW = {
 
 
 def _describe(app: FastAPI) -> None:
-    """The document says what FastAPI cannot know: the content type of problems, headers, and the token."""
+    """Add to the OpenAPI document what FastAPI cannot know: problem documents, headers, and the token."""
     made_by_fastapi = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -372,7 +372,7 @@ def _describe(app: FastAPI) -> None:
         document["components"]["securitySchemes"] = {
             "token": {"type": "http", "scheme": "bearer", "description": "Made by `aed tokens create`"}
         }
-        document["security"] = [{}, {"token": []}]  # anonymous questions are answered too
+        document["security"] = [{}, {"token": []}]  # anonymous requests are answered too
         operations = [each for path in document["paths"].values() for each in path.values()]
         for status, answer in (each for one in operations for each in one["responses"].items()):
             if status == "4XX" or status.startswith("5"):
@@ -381,4 +381,4 @@ def _describe(app: FastAPI) -> None:
                 answer["headers"] = _HEADERS_OF_THE_NEW
         return document
 
-    app.openapi = openapi  # type: ignore[method-assign] # the way that FastAPI's guide shows
+    app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's documentation does

@@ -134,7 +134,7 @@ class TooManyOpen(AedError):
 
 
 class NoRoom(AedError):
-    """This machine cannot keep what was sent, though there is nothing wrong with it."""
+    """This machine has no room to store what was sent; the request itself is valid."""
 
     status = 507
     code = "no-room"
@@ -142,7 +142,7 @@ class NoRoom(AedError):
 
 
 class DatabaseUnavailable(AedError):
-    """The database does not answer; asking again soon may succeed."""
+    """The database does not answer; a later attempt may succeed."""
 
     status = 503
     code = "database-unavailable"
@@ -150,7 +150,7 @@ class DatabaseUnavailable(AedError):
 
 
 class LivePlacesUnavailable(AedError):
-    """Where live places are kept does not answer; asking again soon may succeed."""
+    """The store of live locations does not answer; a later attempt may succeed."""
 
     status = 503
     code = "live-places-unavailable"
@@ -166,7 +166,7 @@ class NetworkFileUnusable(AedError):
 
 
 class KeysUnusable(AedError):
-    """A key that is missing, or with which something was not sealed."""
+    """An encryption key is missing, or does not decrypt a value."""
 
     status = 500
     code = "keys-unusable"
@@ -174,7 +174,7 @@ class KeysUnusable(AedError):
 
 
 class BackupFailed(AedError):
-    """A backup or a restoring that could not be done; what was there before still is."""
+    """A backup or a restore failed; the previous data is unchanged."""
 
     status = 500
     code = "backup-failed"
@@ -182,7 +182,7 @@ class BackupFailed(AedError):
 
 
 class BackupUnusable(AedError):
-    """A backup that is missing, cut short, damaged, foreign, or of another kind or a newer version."""
+    """A backup is missing, incomplete, damaged, foreign, or of another kind or a newer version."""
 
     status = 422
     code = "backup-unusable"
@@ -198,7 +198,7 @@ class SigningKeysUnusable(AedError):
 
 
 class PaperNotMade(AedError):
-    """A PDF that cannot be made on this machine, such as for want of a Chinese font."""
+    """A PDF cannot be made on this machine, such as for lack of a Chinese font."""
 
     status = 500
     code = "paper-not-made"

@@ -1,4 +1,4 @@
-"""The timetable: every job, and when. Moments are the database's; messages go out all the time besides."""
+"""The schedule of all jobs. Times are by the database's clock; messages are sent all the time besides."""
 
 from __future__ import annotations
 
@@ -282,7 +282,7 @@ TIMETABLE: Final = (
     Job("paces", daily("19:40"), _paces, "Estimates each estate's own pace from its drills again"),
     Job("forget-runs", daily("19:20"), _forget_runs, "Runs of jobs that are long over are forgotten"),
 )
-"""19:10 UTC is ten past three at night in China."""
+"""19:10 UTC is 03:10 in China."""
 
 
 def _incidents(database: Database, settings: Settings, now: Now) -> None:
@@ -294,11 +294,11 @@ def _incidents(database: Database, settings: Settings, now: Now) -> None:
 
 
 WATCHES: Final = (Poller("incidents", _incidents),)
-"""More are called to a patient as soon as a wave is over."""
+"""Alerts the next people for a patient as soon as a wave is over."""
 
 
 def job_called(name: str) -> Job:
-    """Raises InvalidInput for a name that is none."""
+    """Return the job with that name. Raises InvalidInput for an unknown name."""
     for job in TIMETABLE:
         if job.name == name:
             return job
@@ -306,7 +306,7 @@ def job_called(name: str) -> Job:
 
 
 def fetching(settings: Settings) -> FetchLimits:
-    """The limits of fetching, as they are set."""
+    """Return the limits of downloads from the settings."""
     return FetchLimits(
         most_bytes=settings.feed_limit_bytes,
         most_seconds=settings.feed_seconds,
@@ -315,7 +315,7 @@ def fetching(settings: Settings) -> FetchLimits:
 
 
 def asking(settings: Settings) -> IssuerAccessSettings:
-    """How issuers are asked, as it is set."""
+    """Return how issuers are queried from the settings."""
     limits = FetchLimits(
         most_bytes=settings.feed_limit_bytes,
         most_seconds=settings.issuer_seconds,
@@ -324,11 +324,11 @@ def asking(settings: Settings) -> IssuerAccessSettings:
     return IssuerAccessSettings(limits, settings.issuer_access)
 
 
-# --- who runs it ----------------------------------------------------------------------------------------
+# --- Running --------------------------------------------------------------------------------------------
 
 
 def is_run_here(settings: Settings) -> bool:
-    """Whether `aed serve` is a worker too: as it is set, else where one machine is all there is."""
+    """Return True if `aed serve` runs a worker too: as configured, by default only with SQLite."""
     if settings.run_jobs is not None:
         return settings.run_jobs
     return settings.database_url.startswith("sqlite")
@@ -336,7 +336,7 @@ def is_run_here(settings: Settings) -> bool:
 
 @contextmanager
 def working(settings: Settings, timetable: Sequence[Job] = TIMETABLE) -> Iterator[Worker]:
-    """A worker beside what is done within. Of all that there are, one acts."""
+    """Run a worker during the block. Of all workers, only one is active."""
     worker = Worker(settings, timetable, channels_of(settings), WATCHES)
     worker.start()
     try:
@@ -347,7 +347,7 @@ def working(settings: Settings, timetable: Sequence[Job] = TIMETABLE) -> Iterato
 
 @contextmanager
 def running(settings: Settings, timetable: Sequence[Job] = TIMETABLE) -> Iterator[None]:
-    """The same beside `aed serve`, where it is to be one."""
+    """Run a worker beside `aed serve`, if configured."""
     if not is_run_here(settings):
         yield
         return
@@ -356,7 +356,7 @@ def running(settings: Settings, timetable: Sequence[Job] = TIMETABLE) -> Iterato
 
 
 def work_until_told_to_stop(settings: Settings, timetable: Sequence[Job] = TIMETABLE) -> None:
-    """`aed work`: until SIGTERM or SIGINT."""
+    """Run a worker until SIGTERM or SIGINT, for `aed work`."""
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())

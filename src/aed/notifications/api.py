@@ -1,4 +1,4 @@
-"""Routes of the outbox, its endpoints, and of browsers that want messages."""
+"""Routes of the outbox, of endpoints, and of push subscriptions of browsers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ def list_outbox_messages(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> OutboxPage:
-    """What is to be sent, was sent, or was given up; without the texts. For network administrators."""
+    """List messages of the outbox, without their texts.
+
+    Waiting, sent and dead messages, a page at a time. For network administrators.
+    """
     found = queries.messages(
         session, viewer, state=state, channel=channel, limit=limit + 1, after_id=cursor_id(cursor)
     )
@@ -62,20 +65,23 @@ def list_outbox_messages(
 
 @router.get("/outbox/{message_id}")
 def get_outbox_message(session: ReadSession, viewer: ViewerDep, message_id: MessageId) -> OutboxMessageOut:
-    """One message without its text."""
+    """Get a message, without its text."""
     found = queries.message(session, viewer, message_id)
     return OutboxMessageOut.of(found, queries.waiting_reasons(session, [found], at=clock.now()).get(found.id))
 
 
 @router.post("/outbox/{message_id}/resend")
 def resend_message(session: WriteSession, viewer: ViewerDep, message_id: MessageId) -> OutboxMessageOut:
-    """Tries a message again that was given up, with the same key."""
+    """Resend a dead message, with the same idempotency key."""
     return OutboxMessageOut.of(send_now(session, viewer, message_id, at=clock.now()))
 
 
 @router.post("/outbox/{message_id}/cancel")
 def cancel_message(session: WriteSession, viewer: ViewerDep, message_id: MessageId) -> OutboxMessageOut:
-    """Gives a waiting message up, so that it is not sent. What waits behind it goes on."""
+    """Cancel a waiting message.
+
+    It is not sent; messages behind it are.
+    """
     return OutboxMessageOut.of(cancel_waiting(session, viewer, message_id, at=clock.now()))
 
 
@@ -86,7 +92,10 @@ def cancel_message(session: WriteSession, viewer: ViewerDep, message_id: Message
 def list_endpoints(
     session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
 ) -> EndpointsPage:
-    """Bots, programs, mailboxes and browsers that messages go to, without their addresses."""
+    """List endpoints, without their addresses.
+
+    Endpoints are the bots, webhooks, mailboxes and browsers that receive messages.
+    """
     found = queries.endpoints(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
     return EndpointsPage(
         endpoints=[EndpointOut.of(each) for each in found[:limit]], next=next_cursor(found, limit)
@@ -97,7 +106,10 @@ def list_endpoints(
 def add_endpoint(
     session: WriteSession, viewer: ViewerDep, settings: SettingsDep, new: EndpointIn, response: Response
 ) -> EndpointOut:
-    """Adds an endpoint. Its address and its secret are shown to nobody again."""
+    """Add an endpoint.
+
+    Its address and its secret are never shown again.
+    """
     given = EndpointInput(
         name=new.name,
         channel=new.channel,
@@ -115,13 +127,16 @@ def add_endpoint(
 
 @router.get("/endpoints/{name}")
 def get_endpoint(session: ReadSession, viewer: ViewerDep, name: EndpointName) -> EndpointOut:
-    """One endpoint without its address."""
+    """Get an endpoint, without its address."""
     return EndpointOut.of(queries.open_endpoint(session, viewer, name))
 
 
 @router.delete("/endpoints/{name}", status_code=204)
 def remove_endpoint(session: WriteSession, viewer: ViewerDep, name: EndpointName) -> None:
-    """Sends nothing there any longer, and forgets its address."""
+    """Remove an endpoint, and delete its address.
+
+    Nothing is sent to it any more.
+    """
     endpoint_actions.remove_endpoint(session, viewer, name, at=clock.now())
 
 
@@ -130,7 +145,10 @@ def remove_endpoint(session: WriteSession, viewer: ViewerDep, name: EndpointName
 
 @router.get("/push-key")
 def get_push_key(settings: SettingsDep) -> PushKeyOut:
-    """The key that a browser subscribes with. 404 where messages to browsers are not set up."""
+    """Get the public key with which browsers subscribe to push messages.
+
+    Returns 404 if push messages are not configured.
+    """
     if settings.web_push.private_key is None:
         raise NotFound("Messages to browsers are not set up here.")
     key = Vapid02.from_string(settings.web_push.private_key.get_secret_value()).public_key
@@ -141,7 +159,10 @@ def get_push_key(settings: SettingsDep) -> PushKeyOut:
 def subscribe_to_push(
     session: WriteSession, viewer: ViewerDep, settings: SettingsDep, given: SubscriptionIn
 ) -> None:
-    """This browser gets your messages from now on; again with the same endpoint changes nothing."""
+    """Subscribe this browser to your messages.
+
+    Subscribing again with the same endpoint changes nothing.
+    """
     person_id = _person(viewer)
     endpoint_actions.subscribe(
         session,
@@ -158,7 +179,7 @@ def unsubscribe_from_push(
     viewer: ViewerDep,
     endpoint: Annotated[str, Query(max_length=2000, description="As the browser was told")] = "",
 ) -> None:
-    """This browser gets nothing any longer."""
+    """Unsubscribe this browser from your messages."""
     name = _name_of(endpoint, _person(viewer))
     endpoint_actions.unsubscribe(session, viewer, name, at=clock.now())
 
@@ -172,7 +193,7 @@ def _person(viewer: Viewer) -> int:
 
 
 def _name_of(endpoint: str, person_id: int) -> str:
-    """A name for the browser, which others cannot guess and that tells nothing."""
+    """Return a name for the browser that others cannot guess, and that reveals nothing."""
     digest = hashlib.sha256(f"{person_id} {endpoint}".encode()).hexdigest()
     return f"browser-{digest[:40]}"
 

@@ -39,7 +39,7 @@ LINK_RETENTION: Final = timedelta(days=7)
 NO_LONGER_WANTED: Final = "Nobody wanted it any longer."
 
 _WAITING: Final = (OutboxMessage.sent_at.is_(None), OutboxMessage.given_up_at.is_(None))
-_SameKey = aliased(OutboxMessage)  # visibility: only a name
+_SameKey = aliased(OutboxMessage)  # visibility: only an alias
 
 
 def _due(at: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -53,7 +53,7 @@ def _due(at: datetime) -> tuple[ColumnElement[bool], ...]:
 def due_channels(session: Session, *, at: datetime) -> list[Channel]:
     """Return the channels that have messages due.
 
-    visibility: for the worker; only whether there are any.
+    visibility: for the worker; it answers only whether there are any.
     """
     asked = select(
         *(
@@ -73,19 +73,20 @@ class _Found:
 
 
 def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: int) -> list[Delivery]:
-    """Claim messages of the channel for `by` until LEASE has passed.
+    """Claim due messages of the channel for `by`, until LEASE has passed.
 
-    1. Sign-in codes first, then the messages that have been due for longest.
-    2. Of each lane the first that is not done with; where lanes are fewer than `most`, what follows it there
-       as well. Whoever gets them sends those of a lane one after the other, and none after one that failed.
-    3. What a bot may not send yet is put off until it may.
-    4. The UPDATE is the claim. PostgreSQL passes over rows that another claims at this moment; SQLite has
-       one writer.
+    1. Sign-in codes come first, then the messages that have been due for longest.
+    2. Take the first unsent message of each ordering key; if these are fewer than `most`, also the messages
+       that follow. The caller sends those with the same ordering key one after the other, and none after a
+       failure.
+    3. Postpone messages that would exceed the rate limit of a bot.
+    4. The UPDATE is the claim. PostgreSQL skips rows that another worker is claiming; SQLite has a single
+       writer.
 
-    visibility: for the worker, which sends to the recipient alone.
+    visibility: for the worker, which sends each message only to its recipient.
     """
     found: list[_Found] = []
-    # As a value, and not as a join: without statistics PostgreSQL walks the whole outbox for each message.
+    # A scalar, not a join: without statistics, PostgreSQL would scan the whole outbox for each message.
     first_with_key = (
         select(_SameKey.id)
         .where(
@@ -245,7 +246,7 @@ def _may_be_sent(session: Session, found: _Found, *, channel: Channel, at: datet
     return free <= at
 
 
-# --- How it ended ---------------------------------------------------------------------------------------
+# --- Outcomes of attempts -------------------------------------------------------------------------------
 
 
 def sent(session: Session, letters: Sequence[Delivery], *, by: str, at: datetime) -> int:

@@ -1,4 +1,4 @@
-"""Endpoints: where messages go that need more than a number."""
+"""Endpoints: recipients of messages that have more than a phone number."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ HOSTS: Final = {
     Channel.WECOM: ("qyapi.weixin.qq.com",),
     Channel.FEISHU: ("open.feishu.cn", "open.larksuite.com"),
 }
-"""Where the platforms' bots are: nothing else is taken for one, unless private targets are allowed."""
+"""Hosts of the platforms' bots. A bot's address must have one of these, unless private targets are allowed.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointInput:
-    """What an endpoint is to be."""
+    """A new endpoint."""
 
     name: str
     channel: Channel
@@ -49,7 +50,10 @@ class EndpointInput:
 def put_endpoint(
     session: Session, who: Viewer, given: EndpointInput, *, at: datetime, is_private_allowed: bool = False
 ) -> EndpointRow:
-    """Messages can go there from now on. Raises InvalidInput, Conflict for a name that is taken, NotFound."""
+    """Add an endpoint.
+
+    Raises InvalidInput, NotFound for an unknown person, and Conflict for a name that is taken.
+    """
     require_administrator(who)
     _check(session, given, is_private_allowed=is_private_allowed)
     if queries.endpoint(session, given.name) is not None:
@@ -60,7 +64,7 @@ def put_endpoint(
 def subscribe(
     session: Session, who: Viewer, given: EndpointInput, *, at: datetime, is_private_allowed: bool = False
 ) -> EndpointRow:
-    """The person's own browser is an endpoint from now on; the same one again changes its keys."""
+    """Add the person's own browser as an endpoint; if it exists, replace its keys."""
     if who.person_id is None or given.person_id != who.person_id or given.channel is not Channel.WEB_PUSH:
         raise InvalidInput("A browser is subscribed by the person who is signed in there.")
     _check(session, given, is_private_allowed=is_private_allowed)
@@ -88,7 +92,7 @@ def _added(session: Session, given: EndpointInput, *, at: datetime) -> EndpointR
 
 
 def remove_endpoint(session: Session, who: Viewer, name: str, *, at: datetime) -> None:
-    """Nothing is sent there any longer; what waits for it is given up. Raises NotFound."""
+    """Remove an endpoint, and cancel the messages that wait for it. Raises NotFound."""
     require_administrator(who)
     found = queries.endpoint(session, name)
     if found is None:
@@ -97,14 +101,14 @@ def remove_endpoint(session: Session, who: Viewer, name: str, *, at: datetime) -
 
 
 def unsubscribe(session: Session, who: Viewer, name: str, *, at: datetime) -> None:
-    """The person's own browser gets nothing any longer. One that is not there changes nothing."""
+    """Remove the person's own browser; an unknown one changes nothing."""
     found = queries.endpoint(session, name)
     if found is not None and found.person_id is not None and found.person_id == who.person_id:
         close_endpoint(session, found.id, why="Its endpoint was removed.", at=at)
 
 
 def close_endpoint(session: Session, endpoint_id: int, *, why: str, at: datetime) -> None:
-    """Its keys are forgotten, and what waits for it is given up."""
+    """Close an endpoint: delete its address and keys, and cancel the messages that wait for it."""
     unsynchronized = {"synchronize_session": False}
     session.execute(
         update(EndpointRow)
@@ -128,13 +132,16 @@ def close_endpoint(session: Session, endpoint_id: int, *, why: str, at: datetime
 
 
 def new_secret() -> str:
-    """256 random bits, as standardwebhooks.com writes them."""
+    """Return a secret of 256 random bits, in the format of standardwebhooks.com."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def change_secret(session: Session, endpoint: EndpointRow, *, at: datetime, overlap: timedelta) -> str:
-    """A new secret, which is shown nowhere again. The one before is good besides it for as long as `overlap`;
-    what goes out meanwhile is signed with both. One that was before that is forgotten."""
+    """Replace the secret of an endpoint; return the new one, which is never shown again.
+
+    The previous secret stays valid for `overlap`: messages sent until then are signed with both. A secret
+    before that one is deleted.
+    """
     endpoint.old_secret, endpoint.old_secret_until = None, None
     if overlap > timedelta(0):
         endpoint.old_secret, endpoint.old_secret_until = endpoint.secret, at + overlap
@@ -143,11 +150,14 @@ def change_secret(session: Session, endpoint: EndpointRow, *, at: datetime, over
     return made
 
 
-# --- What is taken --------------------------------------------------------------------------------------
+# --- Validation -----------------------------------------------------------------------------------------
 
 
 def _check(session: Session, given: EndpointInput, *, is_private_allowed: bool) -> None:
-    """visibility: only whether the person is there."""
+    """Raise InvalidInput or Conflict if the endpoint cannot be added, NotFound if the person is unknown.
+
+    visibility: only whether the person exists.
+    """
     if not _NAME.fullmatch(given.name):
         raise InvalidInput(
             "An endpoint's name is of a-z, 0-9, '-', '_' and '.', at most 64, such as gate-group.",
@@ -166,7 +176,7 @@ def _check(session: Session, given: EndpointInput, *, is_private_allowed: bool) 
             if refusal is not None:
                 raise InvalidInput(refusal, field="address")
             with requires_extra("apprise", needed_by="The channel 'apprise'", field="channel"):
-                import apprise  # late: 6 MB
+                import apprise  # imported here because it takes 6 MB
 
             if not apprise.Apprise.instantiate(given.address, suppress_exceptions=True):
                 raise InvalidInput("Apprise does not know this address; see its guide.", field="address")

@@ -1,4 +1,4 @@
-"""What the worker does with the outbox: sends what waits, and forgets what is long done."""
+"""Send the messages of the outbox, and delete old ones."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ log = structlog.get_logger("aed")
 
 BATCH: Final = 100
 AT_ONCE: Final = 8
-"""Lanes of one batch are of different people, so they may go at the same time."""
+"""Ordering keys that are sent at the same time: they are of different recipients."""
 ORDERING_KEY_SECONDS: Final = 1.0
-"""After so long, what is left of a lane is given back: a slow one holds up no other for longer."""
+"""After this time, the rest of an ordering key is released, so that a slow one does not delay others."""
 RECORDED_WITHIN_SECONDS: Final = 0.05
-"""What was sent and is not recorded is sent again after a crash: so it is recorded soon."""
+"""Deliveries are recorded within this time: one that is not recorded is repeated after a crash."""
 _TRY_RECORDING_SECONDS: Final = 40.0
-"""For so long a database that is restarted is waited for; what was sent is known here and nowhere else."""
+"""How long to wait for a database that restarts: only this process knows what was sent."""
 _STOP_BEFORE_LEASE_SECONDS: Final = 45.0
-"""No try is begun so short before the claim ends: it might still be under way when another begins one."""
+"""No attempt begins so shortly before the claim ends: it could overlap with another worker's attempt."""
 
 type Now = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What came of it. Each message counts once for each try."""
+    """Results of sending. Each message counts once for each attempt."""
 
     sent: int = 0
     postponed: int = 0
@@ -55,7 +55,7 @@ class Sent:
 
 @dataclass
 class Outages:
-    """Which channels are left alone for a while, since nothing goes out there. Kept by one process."""
+    """Channels that are down and left alone for a while. Kept in the memory of one process."""
 
     first_seconds: float = 2.0
     longest_seconds: float = 60.0
@@ -66,7 +66,7 @@ class Outages:
         return time.monotonic() >= until
 
     def most(self, channel: Channel) -> int:
-        """A channel that was down is first asked with one message."""
+        """Return the batch size: one message for a channel that was down."""
         return 1 if channel in self._until else BATCH
 
     def down(self, channel: Channel) -> None:
@@ -86,7 +86,7 @@ def send_waiting(
     by: str | None = None,
     goes_on: Callable[[], bool] = lambda: True,
 ) -> Sent:
-    """All that is due at this moment has been tried, channel by channel. Raises DatabaseUnavailable."""
+    """Send all messages that are due now, channel by channel. Raises DatabaseUnavailable."""
     with read_session(database) as session:
         due = claiming.due_channels(session, at=now())
     by, outages, sent = by or f"hand:{uuid4().hex[:12]}", Outages(), Sent()
@@ -107,14 +107,14 @@ def send_channel(
     outages: Outages,
     goes_on: Callable[[], bool] = lambda: True,
 ) -> Sent:
-    """What is due on the channel has been tried; nothing is sent within a transaction.
+    """Send the messages that are due on the channel; nothing is sent within a transaction.
 
     1. Claim a batch, in a transaction of its own.
-    2. Deliver each, some at the same time.
-    3. Record what came of it, as it comes. What was delivered but could not be recorded is delivered again:
-       at least once, with the same key.
+    2. Deliver the messages, some at the same time.
+    3. Record each outcome as soon as it is known. A delivery that could not be recorded is repeated: at least
+       once, with the same idempotency key.
 
-    It ends early when the channel is down, or when `goes_on` says no.
+    Stops early if the channel is down, or if `goes_on` returns False.
     """
     total = Sent()
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"aed-{channel}") as pool:
@@ -136,7 +136,7 @@ def send_channel(
 
 @dataclass
 class _Batch:
-    """What has come of a batch and is not recorded yet."""
+    """Outcomes of a batch that are not recorded yet."""
 
     database: Database
     now: Now
@@ -156,7 +156,7 @@ class _Batch:
             except DatabaseUnavailable:
                 if time.monotonic() > until:
                     raise
-                time.sleep(0.5)  # a database that is being started: a process restarts in seconds
+                time.sleep(0.5)  # the database may be restarting, which takes seconds
             else:
                 break
         self.sent, self.failed, self.untried = [], [], []
@@ -172,7 +172,7 @@ class _Batch:
 
 
 type _Result = DeliveryFailed | bool
-"""What went wrong, or whether it was tried."""
+"""The failure, or whether an attempt was made."""
 
 
 def _send_batch(
@@ -188,7 +188,7 @@ def _send_batch(
 ) -> Sent:
     channel = letters[0].channel
     down: set[int | None] = set()
-    """Servers; None: the channel."""
+    """The servers that are down; None stands for the whole channel."""
     until = time.monotonic() + LEASE.total_seconds() - _STOP_BEFORE_LEASE_SECONDS
     results: SimpleQueue[tuple[Delivery, _Result]] = SimpleQueue()
 
@@ -203,12 +203,12 @@ def _send_batch(
             if isinstance(error, TemporaryFailure) and error.is_channel_down:
                 down.add(letter.server)
             return error
-        except Exception as error:  # noqa: BLE001 - told by its type: its words may hold an address
+        except Exception as error:  # noqa: BLE001 - logged by its type: its message may contain an address
             return _mistake(letter, error)
         return True
 
     def one_after_the_other(ordering_key: Sequence[Delivery]) -> None:
-        """None is tried after one that failed."""
+        """Send the messages in order; after a failure, the rest is not attempted."""
         lane_until = time.monotonic() + ORDERING_KEY_SECONDS
         is_held_up = False
         for letter in ordering_key:
@@ -243,7 +243,7 @@ def _send_batch(
 
 
 def _is_still_wanted(database: Database, letter: Delivery, by: str) -> bool:
-    """Nobody is called to a patient who has been helped already. What cannot be asked is not sent now."""
+    """Return True if the message has not been cancelled; False if the database does not answer."""
     try:
         with read_session(database) as session:
             return claiming.is_still_wanted(session, letter, by=by)
@@ -252,7 +252,7 @@ def _is_still_wanted(database: Database, letter: Delivery, by: str) -> bool:
 
 
 def _by_ordering_key(letters: Sequence[Delivery]) -> list[list[Delivery]]:
-    """By lane, in order; what has no order to keep is a lane of its own."""
+    """Group messages by ordering key, in order; a message without one is a group of its own."""
     ordering_keys: dict[str, list[Delivery]] = {}
     for letter in letters:
         ordering_keys.setdefault(letter.ordering_key or f"/{letter.id}", []).append(letter)
@@ -260,7 +260,7 @@ def _by_ordering_key(letters: Sequence[Delivery]) -> list[list[Delivery]]:
 
 
 def _mistake(letter: Delivery, error: Exception) -> TemporaryFailure:
-    """A mistake in a channel is ours, and stops no other message; it is in the log, without the message."""
+    """Log an unexpected error of a channel, without the message, and treat it as a temporary failure."""
     log.error("channel failed", channel=str(letter.channel), message=letter.id, error=type(error).__name__)
     return TemporaryFailure(f"An error of this program: {type(error).__name__}.")
 
@@ -274,9 +274,9 @@ def _all_recorded(batch: _Batch) -> Iterator[None]:
 
 
 def delete_messages(database: Database, now: datetime, *, keep_days: int) -> int:
-    """Messages that were sent or given up so long ago are gone; how many.
+    """Delete messages that were sent or given up more than `keep_days` ago; return how many.
 
-    visibility: for the timetable.
+    visibility: for scheduled jobs.
     """
     before, forgotten = now - timedelta(days=keep_days), 0
     over = or_(OutboxMessage.sent_at <= before, OutboxMessage.given_up_at <= before)

@@ -1,4 +1,4 @@
-"""Reading the outbox and its endpoints."""
+"""Queries for the outbox and its endpoints."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STATES: Final[dict[OutboxState, tuple[ColumnElement[bool], ...]]] = {
 
 
 def require_can_see_outbox(viewer: Viewer) -> None:
-    """Passes for a network administrator, who may only read too. Raises NotSignedIn, NotAllowed."""
+    """Require a network administrator; read-only is enough. Raises NotSignedIn, NotAllowed."""
     if not viewer.is_signed_in:
         raise NotSignedIn("This is for network administrators: send a token, or sign in.")
     if not viewer.is_administrator:
@@ -42,7 +42,7 @@ def messages(
     limit: int,
     after_id: int = 0,
 ) -> Sequence[OutboxMessage]:
-    """A page of the outbox in order of id.
+    """Return a page of the outbox, ordered by id.
 
     visibility: only for a network administrator, and without the texts.
     """
@@ -56,7 +56,10 @@ def messages(
 
 
 def message(session: Session, viewer: Viewer, outgoing_id: int) -> OutboxMessage:
-    """visibility: only for a network administrator, and without the texts."""
+    """Return a message of the outbox. Raises NotFound.
+
+    visibility: only for a network administrator, and without the texts.
+    """
     require_can_see_outbox(viewer)
     found = session.get(OutboxMessage, outgoing_id)
     if found is None:
@@ -67,14 +70,14 @@ def message(session: Session, viewer: Viewer, outgoing_id: int) -> OutboxMessage
 def waiting_reasons(
     session: Session, rows: Sequence[OutboxMessage], *, at: datetime
 ) -> dict[int, WaitingFor]:
-    """Why each of these messages waits, by id; those that were sent or given up are left out.
+    """Return why each of these messages has not been sent, by id, without those that were sent or given up.
 
-    1. A worker has it in hand.
-    2. An earlier message of its lane is not done with.
-    3. It is not due: dated to a later moment, to be tried again, or put off because its server is down.
-    4. It is due, and no worker acts, or its channel is down; else it goes out next.
+    1. A worker is sending it.
+    2. An earlier message with the same ordering key is not sent yet.
+    3. It is not due: scheduled for later, waiting for a retry, or postponed because its server is down.
+    4. It is due, and no worker is active, or its channel is down; otherwise it is sent next.
 
-    visibility: the caller has made sure that it is an administrator who asks; it tells no text.
+    visibility: the caller has checked that the viewer is an administrator; no text is returned.
     """
     waiting = [each for each in rows if each.sent_at is None and each.given_up_at is None]
     if not waiting:
@@ -116,14 +119,14 @@ _leases = table("leases", column("name"), column("expires_at", UtcDateTime))  # 
 
 
 def _server(row: OutboxMessage) -> tuple[Channel, int | None]:
-    """What is down when this cannot be sent: of webhooks each endpoint is a server of its own."""
+    """Return the server that is down if this message cannot be sent; each webhook has its own."""
     return row.channel, row.endpoint_id if row.channel is Channel.WEBHOOK else None
 
 
 def _down(session: Session, channels: Collection[Channel]) -> dict[tuple[Channel, int | None], datetime]:
-    """The servers where the last thing that was tried failed, and when it is tried again.
+    """Return the servers to which the last attempt failed, and when the next attempt is due.
 
-    visibility: moments alone.
+    visibility: times only.
     """
     failed = session.scalars(
         select(OutboxMessage)
@@ -152,7 +155,7 @@ def _down(session: Session, channels: Collection[Channel]) -> dict[tuple[Channel
 
 @dataclass(frozen=True, slots=True)
 class OutboxBacklog:
-    """How a channel stands."""
+    """The state of a channel."""
 
     channel: Channel
     waiting: int
@@ -162,7 +165,7 @@ class OutboxBacklog:
 
 
 def outbox_backlogs(session: Session, viewer: Viewer) -> list[OutboxBacklog]:
-    """How each channel stands, those with nothing in the outbox too. Counted on partial indexes.
+    """Return the state of every channel, including empty ones. Counted on partial indexes.
 
     visibility: only for a network administrator; counts.
     """
@@ -205,9 +208,9 @@ def outbox_backlogs(session: Session, viewer: Viewer) -> list[OutboxBacklog]:
 
 
 def backlog(session: Session, endpoint_ids: Collection[int]) -> dict[int, tuple[int, int]]:
-    """By endpoint how many messages wait for it, and how many were given up.
+    """Return for each endpoint how many messages wait for it, and how many were given up.
 
-    visibility: counts, for whoever administers the endpoint.
+    visibility: counts, for those who may administer the endpoint.
     """
     rows = session.execute(
         select(
@@ -221,18 +224,21 @@ def backlog(session: Session, endpoint_ids: Collection[int]) -> dict[int, tuple[
     return {each: (waiting, dead) for each, waiting, dead in rows if each is not None}
 
 
-# --- endpoints ------------------------------------------------------------------------------------------
+# --- Endpoints ------------------------------------------------------------------------------------------
 
 
 def endpoint(session: Session, name: str) -> EndpointRow | None:
-    """visibility: for whoever administers it or names its own; its address is shown to nobody."""
+    """Return the endpoint with that name; None if there is none.
+
+    visibility: for administrators and the owner; its address is never shown.
+    """
     return session.scalar(
         select(EndpointRow).where(EndpointRow.name == name, EndpointRow.closed_at.is_(None))
     )
 
 
 def open_endpoint(session: Session, viewer: Viewer, name: str) -> EndpointRow:
-    """The endpoint of that name. Raises NotFound.
+    """Return the open endpoint with that name. Raises NotFound.
 
     visibility: only for a network administrator.
     """
@@ -246,7 +252,7 @@ def open_endpoint(session: Session, viewer: Viewer, name: str) -> EndpointRow:
 def endpoints(
     session: Session, viewer: Viewer, *, limit: int = 1000, after_id: int = 0
 ) -> Sequence[EndpointRow]:
-    """A page of the endpoints that are open.
+    """Return a page of the open endpoints.
 
     visibility: only for a network administrator.
     """
@@ -260,7 +266,7 @@ def endpoints(
 
 
 def reachable_people() -> ColumnElement[bool]:
-    """Whether there is any way to a person, in a statement on people.
+    """Return a condition on people that is true if a person has a phone number or an endpoint.
 
     visibility: it is a predicate itself.
     """
@@ -269,7 +275,10 @@ def reachable_people() -> ColumnElement[bool]:
 
 
 def endpoints_of(session: Session, person_id: int) -> Sequence[EndpointRow]:
-    """visibility: for what is told to the person."""
+    """Return the open endpoints of a person.
+
+    visibility: for messages to the person.
+    """
     return session.scalars(
         select(EndpointRow)
         .where(EndpointRow.person_id == person_id, EndpointRow.closed_at.is_(None))
@@ -278,7 +287,10 @@ def endpoints_of(session: Session, person_id: int) -> Sequence[EndpointRow]:
 
 
 def endpoints_of_each(session: Session, person_ids: Collection[int]) -> dict[int, list[EndpointRow]]:
-    """By person. visibility: for what is told to these people."""
+    """Return the open endpoints of each person.
+
+    visibility: for messages to these people.
+    """
     found: dict[int, list[EndpointRow]] = defaultdict(list)
     rows = session.scalars(
         select(EndpointRow)

@@ -26,7 +26,7 @@ class Channel(StrEnum):
     FEISHU = "feishu"
     WEBHOOK = "webhook"
     APPRISE = "apprise"
-    """Whatever Apprise can reach."""
+    """Any service that Apprise supports."""
 
 
 PHONE_CHANNELS: Final = (Channel.SMS, Channel.VOICE)
@@ -85,7 +85,7 @@ class Delivery:
         return self.endpoint.id if self.channel is Channel.WEBHOOK and self.endpoint is not None else None
 
 
-# --- What can go wrong ----------------------------------------------------------------------------------
+# --- Failures -------------------------------------------------------------------------------------------
 
 
 class DeliveryFailed(AedError):
@@ -120,12 +120,12 @@ class TemporaryFailure(DeliveryFailed):
         self.is_channel_down = is_channel_down
 
 
-# --- When it is tried again -----------------------------------------------------------------------------
+# --- Retries --------------------------------------------------------------------------------------------
 
 FIRST_WAIT: Final = timedelta(seconds=15)
 MAX_WAIT: Final = timedelta(minutes=30)
 MAX_TRIES: Final = 50
-"""Seven tries within half an hour, then one each half hour: for nearly a day."""
+"""Seven attempts within half an hour, then one each half hour, for nearly a day."""
 JITTER: Final = 0.2
 
 
@@ -138,25 +138,25 @@ def wait_after(tries: int, *, chance: float) -> timedelta:
     return doubled * (1 + JITTER * (2 * chance - 1))
 
 
-# --- Why it waits ---------------------------------------------------------------------------------------
+# --- Reasons for waiting --------------------------------------------------------------------------------
 
 
 class WaitReason(StrEnum):
     """Why a message in the outbox has not been sent yet."""
 
     NOT_DUE = "not_due"
-    """It is not to be sent before a moment to come."""
+    """It is scheduled for later."""
     RETRY = "retry"
-    """The last try failed; the next one is at a moment to come."""
+    """The last attempt failed; the next one is scheduled."""
     EARLIER_MESSAGE = "earlier_message"
-    """Another message to the same recipient must go first."""
+    """An earlier message to the same recipient must be sent first."""
     CHANNEL_DOWN = "channel_down"
-    """Nothing goes out on its channel, or to its server."""
+    """Its channel or its server is down."""
     BEING_SENT = "being_sent"
     PAUSED = "paused"
     """No worker is running."""
     NEXT = "next"
-    """Nothing holds it back: it goes out with the next batch."""
+    """Nothing delays it: it is sent with the next batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ class WaitingFor:
                 return "goes out next"
 
 
-# --- How often ------------------------------------------------------------------------------------------
+# --- Rate limits ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ class Rate:
 
 
 RATES: Final[Mapping[Channel, Sequence[Rate]]] = {
-    Channel.DINGTALK: (Rate(20, timedelta(minutes=1)),),  # a bot that sends more is shut for ten minutes
+    Channel.DINGTALK: (Rate(20, timedelta(minutes=1)),),  # a bot that exceeds it is blocked for ten minutes
     Channel.WECOM: (Rate(20, timedelta(minutes=1)),),
     Channel.FEISHU: (Rate(5, timedelta(seconds=1)), Rate(100, timedelta(minutes=1))),
 }
@@ -226,14 +226,15 @@ APPRISE_SCHEMES: Final = frozenset({
     "wecombot", "workflows", "wxteams", "wxpusher", "xml", "xmls", "zulip",
 })
 # fmt: on
-"""Services for messages to people and groups. Apprise also has schemes that write to this machine's screen
-and log, run programs, and send e-mail and text messages past the settings here."""
+"""Services for messages to people and groups. Apprise also has schemes that write to the screen and log of
+this machine, run programs, and send e-mail and SMS without the limits set here.
+"""
 _OF_A_FILE: Final = frozenset({"attach", "ca", "cert", "certificate", "key", "keyfile", "pem", "template"})
 """Options by which some schemes read a file of this machine."""
 
 
 def apprise_refusal(address: str) -> str | None:
-    """Return why messages are not sent to an address of Apprise, or None: it may be one."""
+    """Return why messages are not sent to an Apprise address; None if they may be."""
     scheme, _, rest = address.strip().partition("://")
     if scheme.lower() not in APPRISE_SCHEMES:
         return "Messages through Apprise go to chat and push services only, such as ntfys://, slack://, tgram://."
@@ -254,15 +255,15 @@ _LINK: Final = re.compile(r"https?://[^\s\"<>\\\\，。；）]+")
 
 
 def without_links(text: str | None) -> str | None:
-    """Return the text with each link replaced: with one of ours anybody may act as its recipient."""
+    """Return the text with each link replaced: a link of this service lets anybody act as its recipient."""
     return text if text is None else _LINK.sub(LINK_REMOVED, text)
 
 
-# --- What is shown --------------------------------------------------------------------------------------
+# --- Display --------------------------------------------------------------------------------------------
 
 
 def mask_recipient(recipient: str) -> str:
-    """A recipient as lists show it: enough to know one's own again, too little to ring somebody up."""
+    """Mask a recipient for lists: recognisable by its owner, but not usable."""
     name, at_sign, domain = recipient.partition("@")
     if at_sign:
         return f"{name[:1]}…@{domain}"

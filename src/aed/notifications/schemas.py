@@ -1,4 +1,4 @@
-"""The outbox as it crosses HTTP: never a text, an address or a key."""
+"""Schemas of the outbox: they contain no text, address or secret."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class PushKeys(BaseModel):
 
 
 class SubscriptionIn(BaseModel):
-    """What a browser's PushSubscription says of itself (`toJSON()`)."""
+    """A push subscription, as returned by `toJSON()` of the browser's PushSubscription."""
 
     model_config = ConfigDict(
         json_schema_extra={

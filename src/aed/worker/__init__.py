@@ -1,1 +1,1 @@
-"""The worker: who may act, what was run when, and what came of it."""
+"""The worker: its lease, scheduled jobs, and their runs."""

@@ -96,7 +96,7 @@ def get_metrics(
 ) -> Response:
     """Get metrics in Prometheus's text format, with a network administrator's read-only token.
 
-    Those of requests and of the process are of the one process that answers.
+    Metrics of requests and of the process cover only the process that answers.
     """
     require_can_see_outbox(viewer)
     now = database_now(session)

@@ -37,7 +37,7 @@ MAX_ERROR_LENGTH: Final = 500
 class Job:
     """A job that runs on a schedule.
 
-    It may be cut off at any moment and begun anew: what it does is done once all the same.
+    It may be interrupted and restarted at any moment, so it must be idempotent.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Job:
 class Poller:
     """A task that runs every second while the worker holds its lease; its runs are not recorded.
 
-    As a job it may be cut off at any moment.
+    Like a job, it may be interrupted at any moment.
     """
 
     name: str
@@ -98,14 +98,14 @@ def run_job(job: Job, database: Database, settings: Settings, now: Now) -> RunRe
         why = str(error.orig).strip().splitlines()
         log.warning("job failed", job=job.name, why=why[0] if why else type(error).__name__)
         return RunResult(RunState.FAILED, error=f"The database refused ({type(error.orig).__name__}).")
-    except Exception as error:  # one job's mistake ends no other job: it is logged whole, and kept as failed
+    except Exception as error:  # an error in one job must not stop others; it is logged and recorded
         log.error("job failed", job=job.name, exc_info=error)
         return RunResult(
             RunState.FAILED, error=f"An error of this program: {type(error).__name__}. See the log."
         )
 
 
-# --- by hand --------------------------------------------------------------------------------------------
+# --- By hand --------------------------------------------------------------------------------------------
 
 HELD_FOR: Final = timedelta(seconds=20)
 
@@ -113,11 +113,10 @@ HELD_FOR: Final = timedelta(seconds=20)
 def run_by_hand(
     job: Job, database: Database, settings: Settings, *, at: datetime | None, who: str
 ) -> tuple[RunResult, float]:
-    """Run a job by hand; return the result and its seconds. `at`: as if it were that moment.
+    """Run a job by hand; return the result and its duration in seconds. `at`: as if it were that moment.
 
-    It changes nothing about when the timetable runs it. Messages that a later day puts into the outbox are
-    due at once: one that waited for that day would keep back everything behind it. Raises Conflict while the
-    job is going on elsewhere.
+    The schedule is unaffected. Messages enqueued for a simulated later day are due at once: otherwise they
+    would block the messages behind them. Raises Conflict while the job is running elsewhere.
     """
     token = new_token()
     with transaction(database) as session:
@@ -156,13 +155,13 @@ def run_by_hand(
 def dry_run_job(job: Job, database: Database, settings: Settings, *, at: datetime) -> RunResult:
     """Run a job as of `at` and roll everything back; no run is recorded.
 
-    Raises Conflict for a job that asks other servers.
+    Raises Conflict for a job that calls other servers.
     """
     if job.asks_others:
         raise Conflict(
             f"The job '{job.name}' asks other servers, so it cannot be tried out: run it without --at."
         )
-    here_alone = settings.model_copy(update={"live_places_url": ""})  # a cluster would not roll back
+    here_alone = settings.model_copy(update={"live_places_url": ""})  # a Redis cluster cannot be rolled back
     with dry_run_database(database) as tried:
         return run_job(job, tried, here_alone, lambda: at)
 

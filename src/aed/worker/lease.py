@@ -1,6 +1,6 @@
 """The lease of the worker: one worker is active at a time; a dead one is replaced when its lease expires.
 
-Every moment is the database's: what a worker believes the time to be decides nothing.
+All times are by the database's clock, so the clocks of workers do not matter.
 """
 
 from __future__ import annotations
@@ -28,20 +28,19 @@ _TAKE: Final = text(
 
 @dataclass(frozen=True, slots=True)
 class TakenLease:
-    """The lease that this worker holds, from `at` on."""
+    """A lease that this worker holds, from `at` on."""
 
     at: datetime
     """By the database's clock."""
     before: str | None
-    """The token that held it before, if another one."""
+    """The token of the previous holder, if it was another."""
 
 
 def take_lease(session: Session, *, token: str, holder: str, lasts: timedelta) -> TakenLease | None:
-    """Take or renew the lease for this token; None while another token holds it.
+    """Take or renew the lease for this token; return None while another token holds it.
 
-    One conditional statement, so that of two who find it free one gets it. The time is read before it waits
-    for anybody's lock: a wait can only make the lease seem to end sooner.
-    visibility: for the worker.
+    A single conditional statement, so that only one of two workers gets a free lease. The time is read before
+    any wait for a lock, so that a wait can only shorten the lease. visibility: for the worker.
     """
     before = session.scalar(select(Lease.token).where(Lease.name == WORKER))
     at = database_now(session)

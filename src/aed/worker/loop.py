@@ -31,14 +31,16 @@ from aed.worker.runs import begin_run, end_run, end_runs_of, hold_run
 log = structlog.get_logger("aed")
 
 POLL_SECONDS: Final = 1.0
-"""How often due jobs are looked for, in memory, by the database's clock."""
+"""How often due jobs are looked for, in memory."""
 DELIVERY_POLL_SECONDS: Final = 0.5
 PATIENT_MS: Final = 600_000
 """Statement timeout of jobs, which may take longer than requests."""
 STOP_SECONDS: Final = 20.0
 KEPT_CONNECTIONS: Final = 3
-"""Between the jobs, which begin together and then wait: one of SpatiaLite takes 2 to 10 MB."""
-_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on while the machine sleeps
+"""Pooled connections kept between jobs, which start together and then wait. SpatiaLite's take 2 to 10 MB
+each.
+"""
+_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # continues while the machine sleeps
 
 
 def _seconds() -> float:
@@ -48,11 +50,11 @@ def _seconds() -> float:
 class Worker:
     """Run scheduled jobs and deliver the outbox while holding the lease.
 
-    1. The lease is taken and renewed by the database's clock; what time it is, is learned there too, so that
-       a machine whose clock is wrong is as good as any other.
-    2. Without an answer for as long as the lease lasts, the worker takes itself for replaced, and begins
-       nothing. What is still going on cannot commit once another has the lease.
-    3. Who takes the lease from another frees what that one had claimed and begun.
+    1. The lease is taken and renewed by the database's clock, and the current time is read there too, so that
+       the clock of this machine does not matter.
+    2. If the database does not answer for the duration of the lease, the worker assumes that it was replaced,
+       and starts nothing. Jobs still running cannot commit once another worker has the lease.
+    3. A worker that takes over the lease releases the claims and runs of the previous holder.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class Worker:
         """Jobs that are running, by name, with their tokens."""
         self._runs: dict[int, str] = {}
         self._settled: dict[str, datetime] = {}
-        """Due moments that are done."""
+        """Due times that need no further run."""
         self._stopping, self._stop_at = threading.Event(), float("inf")
         self._keeper = threading.Thread(target=self._keep, name="aed-lease", daemon=True)
         self._scheduler = BackgroundScheduler(
@@ -95,7 +97,7 @@ class Worker:
         )
 
     def start(self) -> None:
-        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it tells of each look, each second
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it logs every poll
         self._keeper.start()
         for look, seconds in ((self._look, POLL_SECONDS), (self._look_at_the_outbox, DELIVERY_POLL_SECONDS)):
             self._scheduler.add_job(look, IntervalTrigger(seconds=seconds), name=look.__name__)
@@ -107,7 +109,7 @@ class Worker:
         self._stopping.set()
         self._scheduler.shutdown(wait=False)
         while self._going_on and _seconds() < self._stop_at:
-            time.sleep(0.05)  # what is going on tells nobody when it ends, and at most this much is lost
+            time.sleep(0.05)  # running jobs do not signal their end; this loses at most 0.05 s
         self._keeper.join()
         if not self._going_on:
             try:
@@ -128,7 +130,7 @@ class Worker:
         told, at = self._clock
         return told + timedelta(seconds=_seconds() - at)
 
-    # --- the lease ---------------------------------------------------------------------------------------
+    # --- Lease -------------------------------------------------------------------------------------------
 
     def _keep(self) -> None:
         pause = self._lasts.total_seconds() / 4
@@ -137,12 +139,12 @@ class Worker:
                 self._renew()
             except AedError as error:
                 log.warning("lease not renewed", why=error.detail)
-            except Exception as error:  # a thread that ended would lose the lease for good: logged, and again
+            except Exception as error:  # a thread that ended would lose the lease for good: log and retry
                 log.error("lease not renewed", exc_info=error)
             if self._stopping.wait(pause):
                 if not self._going_on or _seconds() > self._stop_at:
                     return
-                time.sleep(0.5)  # what is still going on keeps the lease
+                time.sleep(0.5)  # running jobs still need the lease
 
     def _renew(self) -> None:
         asked = _seconds()
@@ -151,7 +153,7 @@ class Worker:
             if taken is None:
                 lost = self._held_until > float("-inf")
                 self._held_until = float("-inf")
-                self._token = new_token()  # what the former one began stays without the right to commit
+                self._token = new_token()  # jobs started under the old token can no longer commit
                 if lost:
                     log.warning("lease lost", worker=self._name)
                 return
@@ -169,10 +171,10 @@ class Worker:
         if is_new:
             log.info("lease taken", worker=self._name)
 
-    # --- jobs --------------------------------------------------------------------------------------------
+    # --- Jobs --------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """Start every job whose latest due moment has not run yet; a missed one runs once."""
+        """Start every job whose latest due time has not run yet; a missed job runs once."""
         if not self.acts:
             return
         now, token = self.now(), self._token
@@ -219,8 +221,10 @@ class Worker:
             self._runs.pop(run_id, None)
 
     def _record(self, run_id: int, token: str, ended: RunResult) -> None:
-        """A database that is restarted is waited for. What cannot be recorded counts as cut off, and is run
-        again."""
+        """Record the result of a run; wait for a database that restarts.
+
+        A run that cannot be recorded counts as interrupted, and is repeated.
+        """
         until = _seconds() + 2 * self._lasts.total_seconds()
         while True:
             try:
@@ -238,13 +242,13 @@ class Worker:
                 if _seconds() > until:
                     log.warning("run not recorded", run=run_id, why=error.detail)
                     return
-                time.sleep(0.5)  # a database that is being started: a process restarts in seconds
+                time.sleep(0.5)  # the database may be restarting, which takes seconds
             else:
                 if not is_kept:
                     log.warning("run not recorded", run=run_id, why="Another worker has taken over.")
                 return
 
-    # --- messages ----------------------------------------------------------------------------------------
+    # --- Messages ----------------------------------------------------------------------------------------
 
     def _look_at_the_outbox(self) -> None:
         if not self.acts:
@@ -279,10 +283,10 @@ class Worker:
                 refused=sent.refused,
             )
 
-    # --- both --------------------------------------------------------------------------------------------
+    # --- Jobs and messages -------------------------------------------------------------------------------
 
     def _begin(self, what: str, token: str, executor: str, run: Callable[[], None]) -> None:
-        """Run it on a thread of its own, unless it is running already."""
+        """Run a task on a thread of its own, unless it is already running."""
         with self._lock:
             if what in self._going_on:
                 return
@@ -294,7 +298,7 @@ class Worker:
                     run()
             except AedError as error:
                 log.warning("not done", what=what, why=error.detail)
-            except Exception as error:  # the scheduler would tell of it in words of its own
+            except Exception as error:  # the scheduler would log it in its own format
                 log.error("not done", what=what, exc_info=error)
             finally:
                 with self._lock:
@@ -302,7 +306,7 @@ class Worker:
 
         try:
             self._scheduler.add_job(guarded, executor=executor, name=what)
-        except BaseException:  # what did not begin is not going on; nothing is swallowed
+        except BaseException:  # the task was not started, so it is not running; the error is raised again
             with self._lock:
                 self._going_on.pop(what, None)
             raise

@@ -23,7 +23,7 @@ def metrics_text(
 ) -> str:
     """Return the metrics that are read from the database. Raises NotSignedIn, NotAllowed.
 
-    visibility: only for a network administrator; counts and moments.
+    visibility: only for a network administrator; counts and times.
     """
     channels = outbox_backlogs(session, viewer)
     registry = CollectorRegistry()

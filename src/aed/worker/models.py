@@ -26,7 +26,7 @@ class Lease(Table):
 
 
 class JobRun(Table):
-    """One run of a job for one moment at which it was due."""
+    """One run of a job for one due time."""
 
     __tablename__ = "job_runs"
     __table_args__ = (

@@ -15,14 +15,14 @@ from aed.worker.rules import WORKER, RunState
 def last_runs(session: Session) -> Mapping[str, JobRun]:
     """Return the newest run of each job.
 
-    visibility: the caller has made sure that it is an administrator who asks, or the worker.
+    visibility: the caller has checked that the viewer is an administrator, or is the worker.
     """
     newest = select(func.max(JobRun.id)).group_by(JobRun.job)
     return {run.job: run for run in session.scalars(select(JobRun).where(JobRun.id.in_(newest)))}
 
 
 def completed_due_times(session: Session, job: str) -> JobRun | None:
-    """Return the run of a job's latest due moment, without runs by hand.
+    """Return the run of a job's latest due time, without runs by hand.
 
     visibility: for the worker.
     """
@@ -34,7 +34,7 @@ def completed_due_times(session: Session, job: str) -> JobRun | None:
 def runs(session: Session, job: str, *, limit: int, before_id: int | None = None) -> Sequence[JobRun]:
     """Return a page of a job's runs, newest first.
 
-    visibility: the caller has made sure that it is an administrator who asks.
+    visibility: the caller has checked that the viewer is an administrator.
     """
     asked = select(JobRun).where(JobRun.job == job)
     if before_id is not None:
@@ -45,7 +45,7 @@ def runs(session: Session, job: str, *, limit: int, before_id: int | None = None
 def count_runs(session: Session) -> Sequence[tuple[str, RunState, int]]:
     """Count the stored runs of each job by result.
 
-    visibility: the caller has made sure that it is an administrator who asks.
+    visibility: the caller has checked that the viewer is an administrator.
     """
     found = session.execute(
         select(JobRun.job, JobRun.result, func.count()).group_by(JobRun.job, JobRun.result)
@@ -54,7 +54,10 @@ def count_runs(session: Session) -> Sequence[tuple[str, RunState, int]]:
 
 
 def lease(session: Session) -> Lease | None:
-    """visibility: the caller has made sure that it is an administrator who asks."""
+    """Return the worker's lease; None if no worker has run yet.
+
+    visibility: the caller has checked that the viewer is an administrator.
+    """
     return session.get(Lease, WORKER)
 
 

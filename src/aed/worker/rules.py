@@ -18,11 +18,11 @@ WORKER: Final = "worker"
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 MAX_PERIOD: Final = timedelta(days=366)
 MAX_TRIES: Final = 5
-"""Attempts for one due moment; after these, the job waits for its next due moment."""
+"""Attempts for one due time; after these, the job waits for its next due time."""
 FIRST_WAIT: Final = timedelta(seconds=30)
 
 type Counts = Mapping[str, int]
-"""What a run did: {name: number}."""
+"""What a run did, as {name: number}."""
 
 
 class LeaseLost(AedError):
@@ -38,7 +38,7 @@ class RunState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CUT_OFF = "cut_off"
-    """The worker ended before the run did."""
+    """The worker stopped before the run ended."""
 
 
 def every(**period: float) -> BaseTrigger:
@@ -53,7 +53,7 @@ def daily(at: str, *, zone: str = "UTC") -> BaseTrigger:
 
 
 def last_due(trigger: BaseTrigger, now: datetime) -> datetime | None:
-    """Return the latest due moment up to `now`; earlier missed ones are skipped."""
+    """Return the latest due time up to `now`; earlier missed ones are skipped."""
     if isinstance(trigger, IntervalTrigger):
         period: timedelta = trigger.interval
         return EPOCH + (now - EPOCH) // period * period
@@ -68,10 +68,10 @@ def last_due(trigger: BaseTrigger, now: datetime) -> datetime | None:
 
 
 def next_due(trigger: BaseTrigger, now: datetime) -> datetime | None:
-    """Return the first due moment after `now`.
+    """Return the first due time after `now`.
 
-    Asked within the hour that a clock shows twice in autumn, or just after the one that it leaves out in
-    spring, APScheduler (3.11) repeats or forgets a moment: so it is asked from before, and minute by minute.
+    Within the repeated hour of autumn, and just after the skipped hour of spring, APScheduler (3.11) repeats
+    or skips a due time. So it is asked from an earlier time, minute by minute.
     """
     if not isinstance(trigger, CronTrigger):
         return _asked(trigger, now + timedelta(microseconds=1))
@@ -87,7 +87,7 @@ def _asked(trigger: BaseTrigger, start: datetime) -> datetime | None:
 
 
 def again_at(result: RunState, tries: int, ended_at: datetime | None) -> datetime | None:
-    """Return when the same due moment is retried; None if it is not."""
+    """Return when the same due time is retried; None if it is not."""
     if tries >= MAX_TRIES or result in (RunState.DONE, RunState.RUNNING) or ended_at is None:
         return None
     return ended_at if result is RunState.CUT_OFF else ended_at + FIRST_WAIT * 2 ** (tries - 1)

@@ -1,4 +1,4 @@
-"""Record runs of jobs: each due moment once, and one run of a job at a time."""
+"""Record runs of jobs: each due time once, and one run of a job at a time."""
 
 from __future__ import annotations
 
@@ -27,13 +27,12 @@ def begin_run(
 ) -> int | None:
     """Begin a run for this token and return its id; None if it already ran or is running.
 
-    1. A run that nobody holds any longer was cut off.
-    2. While one is going on, no other begins.
-    3. A due moment that was done is done; one that failed or was cut off is run again, a few times.
-    4. The unique rows decide between two who come this far at the same time.
+    1. A run whose hold has expired was interrupted.
+    2. While a run is going on, no other begins.
+    3. A due time that succeeded is not run again; one that failed or was interrupted is retried a few times.
+    4. Unique constraints decide between two workers at the same moment.
 
-    The commit of this comes before the run.
-    visibility: for the worker.
+    This is committed before the job runs. visibility: for the worker.
     """
     end_interrupted_runs(session, job, at=at)
     if session.scalar(select(JobRun.id).where(JobRun.job == job, JobRun.ended_at.is_(None)).limit(1)):

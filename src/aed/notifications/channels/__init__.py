@@ -1,7 +1,7 @@
-"""The ways out, a file each, all of one shape: `deliver` returns when the message was taken, or raises.
+"""Channels of delivery, one file each, all with a function `deliver` that sends a message or raises.
 
-posting.py  over HTTP, to an address that was checked
-bots.py     what the bots of groups have in common
+posting.py  HTTP requests to addresses that were checked
+bots.py     shared code of chat bots
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ NOISY_LOGGERS: Final = {
     "urllib3": logging.WARNING,
     "requests": logging.WARNING,
 }
-"""Libraries whose lines below these levels hold addresses, and so the secrets of bots."""
+"""Libraries whose log messages below these levels contain addresses, and so the secrets of bots."""
 
 
 class Deliver(Protocol):
     def __call__(self, letter: Delivery, *, at: datetime) -> None:
-        """The message was taken. Raises Refused for good, Postponed for now."""
+        """Send a message. Raises PermanentFailure or TemporaryFailure."""
 
 
 def channels_of(settings: Settings) -> Mapping[Channel, Deliver]:
-    """The ways out, as they are set. What goes to telephones and mailboxes is spooled where nothing is."""
+    """Return the configured channels. Unconfigured SMS, calls and e-mail are spooled to files."""
     for name, level in NOISY_LOGGERS.items():
         logging.getLogger(name).setLevel(level)
     post = Post(is_private_allowed=settings.notify_allow_private)

@@ -1,4 +1,4 @@
-"""What the bots of groups have in common: the text, and an answer in JSON whose code says how it went."""
+"""Shared code of chat bots: the text of a message, and the result code in a JSON response."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JSON: Final = {"Content-Type": "application/json; charset=utf-8"}
 
 
 def text_of(letter: Delivery, *, most_bytes: int) -> str:
-    """Subject and text, cut where the platform would refuse it; an ellipsis tells."""
+    """Return subject and text, truncated with an ellipsis to the platform's limit."""
     text = f"{letter.subject}\n{letter.text}" if letter.subject else letter.text
     whole = text.encode()
     if len(whole) <= most_bytes:
@@ -24,7 +24,7 @@ def text_of(letter: Delivery, *, most_bytes: int) -> str:
 
 
 def code_in(answer: HttpAnswer, field: str) -> int:
-    """The platform's code: 0 for a message that is in the group. Raises Postponed for what is no answer."""
+    """Return the platform's result code; 0 is success. Raises TemporaryFailure for an invalid response."""
     try:
         said: Any = orjson.loads(answer.body)
         return int(said[field])
@@ -35,7 +35,10 @@ def code_in(answer: HttpAnswer, field: str) -> int:
 def judge(
     code: int, *, platform: str, later: Collection[int], too_often: Collection[int], shut: timedelta
 ) -> None:
-    """Passes for 0. Raises Postponed for what may go later, Refused for every other code."""
+    """Check a result code; 0 is success.
+
+    Raises TemporaryFailure for a code in `later` or `too_often`, PermanentFailure for every other code.
+    """
     if code == 0:
         return
     said = f"{platform} answered with code {code}."

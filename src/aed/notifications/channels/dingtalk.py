@@ -1,4 +1,4 @@
-"""Custom bots of DingTalk groups 钉钉. The address holds the bot's token, the secret signs (加签)."""
+"""Custom bots of DingTalk groups 钉钉. The address contains the bot's token; messages are signed (加签)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from aed.notifications.channels.bots import JSON, code_in, judge, text_of
 from aed.notifications.channels.posting import Post
 from aed.notifications.rules import Delivery, PermanentFailure
 
-MAX_BYTES: Final = 18_000  # the platform takes 20,000 of the whole body
+MAX_BYTES: Final = 18_000  # the platform accepts 20,000 for the whole body
 TOO_OFTEN: Final = (130101, 130102, 90030, 90018)
 SHUT: Final = timedelta(minutes=10)
-"""For so long the platform takes nothing from a bot that sent more than 20 within a minute."""
+"""How long the platform blocks a bot that sent more than 20 messages within a minute."""
 LATER: Final = (-1, 130103, 460101)
 
 
 def deliver(letter: Delivery, post: Post, *, at: datetime) -> None:
-    """The text is in the group. A second copy is not known as such there."""
+    """Send the text to the group. The platform does not detect duplicates."""
     if letter.endpoint is None:
         raise PermanentFailure("It has no endpoint.")
     url = letter.endpoint.address
@@ -37,6 +37,6 @@ def deliver(letter: Delivery, post: Post, *, at: datetime) -> None:
 
 
 def signature(stamp_ms: int, secret: str) -> str:
-    """HMAC-SHA256 with the secret as key, of the moment in milliseconds and the secret."""
+    """Return the HMAC-SHA256 of the time in milliseconds and the secret, with the secret as the key."""
     signed = hmac.new(secret.encode(), f"{stamp_ms}\n{secret}".encode(), hashlib.sha256)
     return base64.b64encode(signed.digest()).decode()

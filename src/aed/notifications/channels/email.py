@@ -19,7 +19,7 @@ SECONDS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Mailer:
-    """The server that takes our mail, and as whom we come."""
+    """The SMTP server, and the sender of messages."""
 
     host: str
     port: int
@@ -28,11 +28,11 @@ class Mailer:
     password: str | None
     sender: str
     authorities: str | None = None
-    """A file of certificates that are trusted, in place of the system's."""
+    """A file of trusted CA certificates, in place of the system's."""
 
 
 def deliver(letter: Delivery, mailer: Mailer, *, at: datetime) -> None:
-    """The server has taken responsibility for it. Most mailboxes know a second copy by its Message-ID."""
+    """Send an e-mail. Most mailboxes detect duplicates by the Message-ID."""
     message = written(letter, mailer, at=at)
     try:
         with _connected(mailer) as server:
@@ -45,7 +45,7 @@ def written(letter: Delivery, mailer: Mailer, *, at: datetime) -> EmailMessage:
     message = EmailMessage(policy=SMTP)
     message["From"] = mailer.sender
     message["To"] = letter.recipient
-    # A line break in a header would begin another one.
+    # A line break in a header would begin another header.
     message["Subject"] = " ".join(letter.subject.split()) or next(iter(letter.text.splitlines()), "")[:78]
     message["Date"] = format_datetime(at.astimezone(UTC))
     message["Message-ID"] = f"<{letter.key}@{mailer.sender.rpartition('@')[2].rstrip('>')}>"
@@ -66,16 +66,17 @@ def _connected(mailer: Mailer) -> smtplib.SMTP:
             server.starttls(context=trusted)
         if mailer.user is not None:
             server.login(mailer.user, mailer.password or "")
-    except BaseException:  # whatever ends it, the connection does not stay open; nothing is swallowed
+    except BaseException:  # closes the connection after any error, which is raised again
         server.close()
         raise
     return server
 
 
 def _said(error: Exception, host: str) -> DeliveryFailed:
-    """4xx is for now, 5xx for good; but a password that is not taken is ours to mend, and no message's fault.
+    """Classify an SMTP error: 4xx is temporary, 5xx permanent, and a refused password temporary.
 
-    What the server said is left out: it may repeat the address.
+    A refused password is a mistake in the settings. The server's reply is left out, since it may repeat the
+    address.
     """
     match error:
         case smtplib.SMTPRecipientsRefused():

@@ -1,4 +1,4 @@
-"""Custom bots of Feishu and Lark groups 飞书. The address holds the bot's token, the secret signs."""
+"""Custom bots of Feishu and Lark groups 飞书. The address contains the bot's token; messages are signed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from aed.notifications.channels.bots import JSON, code_in, judge, text_of
 from aed.notifications.channels.posting import Post
 from aed.notifications.rules import Delivery, PermanentFailure
 
-MAX_BYTES: Final = 18_000  # the platform takes 20 KB of the whole body
+MAX_BYTES: Final = 18_000  # the platform accepts 20 KB for the whole body
 TOO_OFTEN: Final = (11232, 9499)
 SHUT: Final = timedelta(minutes=1)
 LATER: Final = (-1, 2200)
 
 
 def deliver(letter: Delivery, post: Post, *, at: datetime) -> None:
-    """The text is in the group. A second copy is not known as such there."""
+    """Send the text to the group. The platform does not detect duplicates."""
     if letter.endpoint is None:
         raise PermanentFailure("It has no endpoint.")
     body: dict[str, object] = {
@@ -36,6 +36,6 @@ def deliver(letter: Delivery, post: Post, *, at: datetime) -> None:
 
 
 def signature(stamp_seconds: int, secret: str) -> str:
-    """HMAC-SHA256 of nothing, with the moment in seconds and the secret as key."""
+    """Return the HMAC-SHA256 of an empty message, with the time in seconds and the secret as the key."""
     signed = hmac.new(f"{stamp_seconds}\n{secret}".encode(), b"", hashlib.sha256)
     return base64.b64encode(signed.digest()).decode()

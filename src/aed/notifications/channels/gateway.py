@@ -1,4 +1,4 @@
-"""Text messages and calls through a gateway of HTTP, which a provider or a few lines before one can be."""
+"""SMS and voice calls through an HTTP gateway: a provider's, or a small adapter in front of one."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _CONTENT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Where it is, and how it wants to be asked."""
+    """The URL of a gateway, and the format of its requests."""
 
     url: str
     secret: str | None
-    """It signs as webhooks are signed; None for a gateway that knows its callers by a header."""
+    """The secret that signs requests as webhooks are signed; None if a header authenticates them."""
     form: GatewayForm
     names: Mapping[str, str]
-    """What the gateway calls `id`, `to`, `text`, `language` and `channel`; an empty name leaves it out."""
+    """The gateway's names of `id`, `to`, `text`, `language` and `channel`; an empty name omits the field."""
     fixed: Mapping[str, str]
-    """What goes along each time, such as a signature's or a template's name."""
+    """Fields of every request, such as the name of a signature or a template."""
     headers: Mapping[str, str]
 
 
 def deliver(letter: Delivery, gateway: Gateway, post: Post, *, at: datetime) -> None:
-    """The gateway took it. Once and no more, if it looks at the id."""
+    """Send a message through the gateway, which can detect duplicates by the id."""
     given = {
         "id": letter.key,
         "to": letter.recipient,

@@ -1,4 +1,4 @@
-"""Posting to a server that somebody else named: only to public addresses, and to the one that was checked."""
+"""HTTP POST to servers that users configure: only to public addresses, and only to the checked one."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from aed.notifications.rules import PermanentFailure, TemporaryFailure
 CONNECT_SECONDS: Final = 5.0
 SILENT_SECONDS: Final = 15.0
 MAX_RESPONSE_BYTES: Final = 100_000
-"""Of an answer; nobody has more to say to a message."""
+"""The maximum size of a response."""
 _LATER: Final = (408, 409, 421, 423, 425, 429)
 
 type Resolve = Callable[[str, int], Sequence[str]]
-"""The addresses of a name. Raises OSError for one that is not known."""
+"""Resolves a host name to addresses. Raises OSError if the name is unknown."""
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
@@ -36,8 +36,10 @@ def resolve(host: str, port: int) -> Sequence[str]:
 def addresses(
     host: str, port: int, *, is_private_allowed: bool, resolve: Resolve = resolve
 ) -> Sequence[Address]:
-    """Where the server of that name is, at least one. Raises Postponed for a name that nobody knows, and
-    Refused when one of its addresses is not to be connected to."""
+    """Return the addresses of a server, at least one.
+
+    Raises TemporaryFailure for an unknown name, PermanentFailure if one of the addresses is not permitted.
+    """
     try:
         found = [ip_address(each) for each in resolve(host, port)]
     except (OSError, UnicodeError, ValueError):
@@ -58,8 +60,10 @@ class HttpAnswer:
 
 
 def _client() -> httpx2.Client:
-    """Each question has a connection of its own: kept ones are known by their address alone, whatever name
-    they were made for."""
+    """Return a client that makes a new connection for each request.
+
+    Kept connections are identified by address alone, whatever host name they were made for.
+    """
     return httpx2.Client(
         verify=httpx2.create_ssl_context(),
         trust_env=False,
@@ -71,11 +75,11 @@ def _client() -> httpx2.Client:
 
 @dataclass(frozen=True)
 class Post:
-    """Posts, and says what went wrong by what it means for the message.
+    """Send POST requests, and turn failures into permanent or temporary ones.
 
-    1. The name is resolved, and each of its addresses must be one that may be connected to.
-    2. The connection goes to such an address itself, so that a second answer about the name cannot lead
-       elsewhere; the certificate is still that of the name. No proxy is asked, no redirect followed.
+    1. Resolve the name; each of its addresses must be permitted.
+    2. Connect to that address, so that a second DNS answer cannot lead elsewhere. The certificate is still
+       verified against the name. No proxy is used, no redirect followed.
     """
 
     is_private_allowed: bool = False
@@ -85,10 +89,10 @@ class Post:
     def __call__(
         self, url: str, body: bytes, headers: Mapping[str, str], *, gone: Collection[int] = (410,)
     ) -> HttpAnswer:
-        """The server took it (2xx), and what it answered. A status in `gone` ends the endpoint.
+        """Send a POST request and return the response (2xx). A status in `gone` ends the endpoint.
 
-        Raises Refused for what the server will never take, Postponed for what it may take later. What is
-        said of it holds neither the path nor the query: those are the secrets of bots.
+        Raises PermanentFailure if the server will never accept the message, TemporaryFailure if it may later.
+        Error messages contain neither path nor query, which hold the secrets of bots.
         """
         try:
             target = target_of(url)
@@ -107,7 +111,7 @@ class Post:
         for address in others:
             with contextlib.suppress(
                 httpx2.ConnectError, httpx2.ConnectTimeout
-            ):  # nothing was sent: the next
+            ):  # nothing was sent: try the next address
                 return self._posted(target, address, body, headers)
         return self._posted(target, last, body, headers)
 

@@ -1,4 +1,4 @@
-"""A folder that another program empties: one JSON line for each message, in a file for each day."""
+"""Spool messages to a folder that another program processes: a JSON line each, one file a day."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from aed.notifications.rules import Delivery, TemporaryFailure
 
 
 def deliver(letter: Delivery, folder: Path, *, at: datetime) -> None:
-    """The line is in the file, on disc. Only the owner may read it: it holds numbers and codes.
+    """Append the message to today's file, synced to disk. Only the owner may read it: it contains codes.
 
-    The key tells a line that was written twice. Raises Postponed when it cannot be written.
+    Duplicates have the same key. Raises TemporaryFailure if the file cannot be written.
     """
     line = orjson.dumps(
         {

@@ -1,4 +1,4 @@
-"""Everything that Apprise can reach: one address for each, as its guide has them."""
+"""Any service that Apprise supports, by one address in Apprise's format."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 def deliver(letter: Delivery, *, at: datetime, is_private_allowed: bool) -> None:
-    """Apprise says that it was sent. It says no more than that when it was not, so that is for now.
+    """Send a message through Apprise. Every failure is temporary: Apprise does not report the reason.
 
-    Most of what it reaches knows no id; `at` goes nowhere either. A server that the address names is looked
-    up and checked before; Apprise looks it up again, so this keeps out mistakes, and not who rules its name.
-    Only administrators add endpoints.
+    Most services cannot detect duplicates, and `at` is not used. A server that the address names is resolved
+    and checked before Apprise resolves it again: this prevents mistakes, not attacks by the owner of the
+    name. Only administrators add endpoints.
     """
     try:
         with requires_extra("apprise", needed_by="The channel 'apprise'"):
-            import apprise  # late: 6 MB
+            import apprise  # imported here because it takes 6 MB
     except ExtraNotInstalled as error:
         raise TemporaryFailure(error.detail, is_channel_down=True) from error
     if letter.endpoint is None:
         raise PermanentFailure("It has no endpoint.")
     refusal = apprise_refusal(letter.endpoint.address)
-    if refusal is not None:  # one that was added before schemes were limited
+    if refusal is not None:  # an endpoint that was added before schemes were limited
         raise PermanentFailure(refusal)
     way = apprise.Apprise.instantiate(letter.endpoint.address, suppress_exceptions=True)
     if not isinstance(way, apprise.NotifyBase):
@@ -43,7 +43,7 @@ def deliver(letter: Delivery, *, at: datetime, is_private_allowed: bool) -> None
 
 
 def _servers(way: apprise.NotifyBase) -> Iterator[tuple[str, int]]:
-    """The servers that the address itself names: where no form of it has one, its `host` is a token."""
+    """Yield the servers that the address names; if its format has no server, `host` is a token."""
     forms: Sequence[str] = way.templates
     if any("{host}" in form for form in forms) and way.host:
         yield str(getattr(way, "smtp_host", None) or way.host).strip("[]"), way.port or 443

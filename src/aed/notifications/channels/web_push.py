@@ -1,4 +1,4 @@
-"""Messages to browsers (RFC 8030), encrypted to them (RFC 8291), signed by this installation (RFC 8292)."""
+"""Push messages to browsers (RFC 8030), encrypted (RFC 8291) and signed with VAPID (RFC 8292)."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from aed.notifications.channels.posting import Post
 from aed.notifications.rules import Delivery, PermanentFailure
 
 GOOD_FOR: Final = timedelta(days=1)
-"""For so long a push service keeps a message for a browser that is off."""
+"""How long a push service keeps a message for a browser that is offline."""
 SIGNED_FOR: Final = timedelta(hours=12)
 MAX_BYTES: Final = 3_000
-"""Of the text: a push service takes 4,096 of the whole."""
+"""The maximum size of the text: a push service accepts 4,096 bytes in all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pusher:
-    """As whom we come: the private key (base64url, 32 bytes) and whom a push service may write to."""
+    """The VAPID identity: the private key (base64url, 32 bytes) and a contact for push services."""
 
     private_key: str
     contact: str
-    """mailto:… or https://…"""
+    """A mailto: or https: URL."""
 
 
 def deliver(letter: Delivery, pusher: Pusher, post: Post, *, at: datetime) -> None:
-    """Send a message to a browser's push service; a copy of it that still waits there is replaced (Topic)."""
+    """Send a message to a browser's push service; it replaces an undelivered copy (Topic)."""
     if letter.endpoint is None or letter.endpoint.secret is None:
         raise PermanentFailure("It has no endpoint, or the endpoint has no keys.")
     content = {"id": letter.key, "subject": letter.subject, "text": _short(letter.text)}
@@ -47,21 +47,21 @@ def deliver(letter: Delivery, pusher: Pusher, post: Post, *, at: datetime) -> No
         "Urgency": "high",
         **authorization(letter.endpoint.address, pusher, at=at),
     }
-    # 404 and 410: the browser has ended its subscription.
+    # 404 and 410: the subscription has ended.
     post(letter.endpoint.address, body, headers, gone=(404, 410))
 
 
 def encrypt(content: bytes, *, keys: str) -> bytes:
     """Encrypt a message to a browser (RFC 8291, content encoding aes128gcm).
 
-    `keys` is the JSON object `keys` of the browser's PushSubscription: `p256dh` and `auth`, base64url.
-    Raises Refused if they are not usable.
+    `keys` is the JSON object `keys` of the browser's PushSubscription: `p256dh` and `auth`, base64url. Raises
+    PermanentFailure if they are not usable.
     """
     try:
         given = orjson.loads(keys)
         encrypted: bytes = http_ece.encrypt(
             content,
-            private_key=ec.generate_private_key(ec.SECP256R1()),  # a new one for each message
+            private_key=ec.generate_private_key(ec.SECP256R1()),  # a new key for each message
             dh=b64urldecode(given["p256dh"].encode()),
             auth_secret=b64urldecode(given["auth"].encode()),
             version="aes128gcm",
@@ -72,7 +72,7 @@ def encrypt(content: bytes, *, keys: str) -> bytes:
 
 
 def authorization(address: str, pusher: Pusher, *, at: datetime) -> dict[str, str]:
-    """Return the VAPID headers (RFC 8292): who sends to that push service, signed."""
+    """Return the VAPID headers (RFC 8292), which authenticate the sender to that push service."""
     parts = urlsplit(address)
     claims = {
         "aud": f"{parts.scheme}://{parts.netloc}",

@@ -1,4 +1,4 @@
-"""Webhooks as standardwebhooks.com has them: JSON, signed, with an id by which a second copy is known."""
+"""Webhooks as specified by standardwebhooks.com: JSON, signed, with an id to detect duplicates."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from aed.notifications.rules import Delivery, Endpoint, PermanentFailure
 
 
 def deliver(letter: Delivery, post: Post, *, at: datetime) -> None:
-    """The receiver took it. Once and no more, if it looks at `webhook-id`."""
+    """Send a message to a webhook, which can detect duplicates by `webhook-id`."""
     endpoint = letter.endpoint
     if endpoint is None or endpoint.secret is None:
         raise PermanentFailure("It has no endpoint, or the endpoint has no secret.")
     body = letter.body.encode() if letter.body is not None else _told(letter, endpoint)
     secrets = (endpoint.secret, endpoint.old_secret) if endpoint.old_secret else (endpoint.secret,)
-    # A dispatch centre that says it is gone stays connected: what it tells of patients is still believed.
+    # The endpoint of a dispatch centre is kept even after 410: its reports about patients still count.
     gone = (410,) if letter.body is None else ()
     post(endpoint.address, body, signed(secrets, letter.key, body, at=at), gone=gone)
 
@@ -41,7 +41,7 @@ def _told(letter: Delivery, endpoint: Endpoint) -> bytes:
 
 
 def signed(secrets: Sequence[str], key: str, body: bytes, *, at: datetime) -> dict[str, str]:
-    """The headers of a body: its id, the moment, the signature of both and of the body by each secret."""
+    """Return the headers of a body: id, time, and one signature of them and the body for each secret."""
     signatures = (Webhook(each).sign(msg_id=key, timestamp=at, data=body.decode()) for each in secrets)
     return {
         "Content-Type": "application/json",

@@ -1,4 +1,4 @@
-"""Bots of WeCom groups 企业微信. The address holds the bot's key; nothing is signed there."""
+"""Bots of WeCom groups 企业微信. The address contains the bot's key; messages are not signed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LATER: Final = (-1, 50001)
 
 
 def deliver(letter: Delivery, post: Post, *, at: datetime) -> None:
-    """The text is in the group. A second copy is not known as such there."""
+    """Send the text to the group. The platform does not detect duplicates."""
     if letter.endpoint is None:
         raise PermanentFailure("It has no endpoint.")
     body = {"msgtype": "text", "text": {"content": text_of(letter, most_bytes=MAX_BYTES)}}
