@@ -1,4 +1,4 @@
-"""A browser: it keeps its cookie, and sends back the token that it was told."""
+"""A browser for tests: it keeps its cookie and sends its CSRF token."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.apps import app_on
 
 @dataclass
 class Browser:
-    """One person's browser, on HTTPS as its cookie demands."""
+    """One person's browser, over HTTPS because the cookie requires it."""
 
     client: TestClient
     csrf: dict[str, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Browser:
 
 @pytest.fixture
 def browser(settings: Settings) -> Iterator[Callable[[], Browser]]:
-    """New browsers, all on one app."""
+    """Yield a function that opens new browsers, all on the same app."""
     app = app_on(settings)
     opened: list[TestClient] = []
 
@@ -57,9 +57,9 @@ def browser(settings: Settings) -> Iterator[Callable[[], Browser]]:
 
 
 def codes_sent(session: Session) -> list[str]:
-    """The codes in the outbox, oldest first.
+    """Return the sign-in codes in the outbox, oldest first.
 
-    A test reads them where the program that sends them would.
+    Tests read them from there, as the sending job does.
     """
     session.rollback()
     said = session.scalars(select(OutboxMessage.text_en).order_by(OutboxMessage.id)).all()

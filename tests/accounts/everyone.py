@@ -1,4 +1,4 @@
-"""One of each who may ask, in a small world: an estate, its neighbour, another one, and who is what there."""
+"""One caller of each kind: people with roles on or around an estate, its neighbour and another one."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ PHONE, PASSWORD = "+86 138 0013 8000", "a long pass phrase"
 
 @dataclass
 class Everyone:
-    """The headers of each who asks, and what paths may name."""
+    """The headers of each caller, and values for path parameters."""
 
     headers: dict[str, dict[str, str]] = field(default_factory=dict)
     known: dict[str, int | str] = field(default_factory=dict)
 
 
 def signed_in(session: Session, person: Person) -> dict[str, str]:
-    """The headers of a browser in which the person is signed in."""
+    """Sign the person in; return the headers of the browser."""
     key = f"key of {person.id}"
     session.add(
         SignIn(
@@ -61,7 +61,7 @@ def signed_in(session: Session, person: Person) -> dict[str, str]:
 def somebody(
     session: Session, held: Role | None, *, estate: Estate | None = None, region: Region | None = None
 ) -> dict[str, str]:
-    """The headers of a new person who holds the role."""
+    """Return the headers of a new person with that role."""
     person = make.person(session)
     if held is not None:
         make.role(session, person, held, estate=estate, region=region)
@@ -69,7 +69,7 @@ def somebody(
 
 
 def awarded(session: Session, training: TrainingSession) -> str:
-    """The number of the certificate of somebody who passed."""
+    """Pass a participant of the session; return the certificate number."""
     enrolment, at = make.enrolment(session, training), training.ends_at
     for result in (
         results.Result(enrolment.id, attendance=AttendanceState.ATTENDED),
@@ -81,7 +81,7 @@ def awarded(session: Session, training: TrainingSession) -> str:
 
 
 def pair(session: Session) -> int:
-    """Two responders of the region who may be one person."""
+    """Add two responders of the region who may be the same person; return the id of the pair."""
     people = [
         session.scalars(
             select(Responder.person_id).where(Responder.id == make.responder(session, name="王小明"))
@@ -97,9 +97,9 @@ def pair(session: Session) -> int:
 
 
 def build(session: Session) -> Everyone:
-    """Region CN-33 in CN; the estate lies in CN-33 and shares with a neighbour, another lies in CN-44.
+    """Build region CN-33 in CN with an estate that shares with a neighbour; another estate is in CN-44.
 
-    A device of the estate alone is what paths name, so that no stranger may read of it.
+    Paths name a device that only its estate sees, so that strangers may not read it.
     """
     country = make.region(session, "CN")
     region = make.region(session, "CN-33", parent="CN")

@@ -1,5 +1,4 @@
-"""A small OpenID provider on this machine: it signs in whoever is said to be there, as the specification has
-it, and does otherwise where a test says so."""
+"""A small OpenID provider for tests: it follows the specification except where a test changes it."""
 
 from __future__ import annotations
 
@@ -25,22 +24,22 @@ CLIENT_ID, CLIENT_SECRET = "aed at the estate", "s3cret: with a colon"
 
 @dataclass
 class SmallProvider:
-    """Who is there, what it has been asked, and in what it is wrong."""
+    """The provider's state: the signed-in person, the requests it received, and its deviations."""
 
     source: Source
     redirect_url: str
     person: dict[str, Any] = field(default_factory=dict)
-    """The claims of whoever sits at the browser: sub and more."""
+    """The claims of the person at the browser: `sub` and more."""
     in_token: frozenset[str] = frozenset()
-    """Which of them its ID token has; the rest is told by userinfo alone."""
+    """Names of the claims in the ID token; the others are returned by userinfo only."""
     key: ECKey | OctKey = field(default_factory=lambda: ECKey.generate_key("P-256", {"kid": "a"}))
     published: ECKey | OctKey | None = None
-    """The key that is told, where it is another one."""
+    """The published key, if it differs from the signing key."""
     wrong_claims: dict[str, Any] = field(default_factory=dict)
-    """What its ID token has in place of what is right."""
+    """Claims that replace the correct ones in the ID token."""
     algorithm: str = "ES256"
     instead: dict[str, Behave] = field(default_factory=dict)
-    """By path: how it behaves there, in place of the right way."""
+    """Handlers that replace the correct behaviour, by path."""
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
@@ -83,7 +82,7 @@ class SmallProvider:
         return 200, {"keys": [(self.published or self.key).as_dict(private=False)]}
 
     def _authorize(self, to: BaseHTTPRequestHandler) -> None:
-        """Whoever sits there has agreed."""
+        """Redirect back with a code, as after the person has agreed."""
         asked = {name: values[0] for name, values in parse_qs(urlsplit(to.path).query).items()}
         assert asked["client_id"] == CLIENT_ID
         assert asked["redirect_uri"] == self.redirect_url
@@ -95,7 +94,7 @@ class SmallProvider:
         answers("", status=302, Location=f"{self.redirect_url}?{query}")(to)
 
     def _token(self, to: BaseHTTPRequestHandler) -> tuple[int, Any]:
-        """Code for token: once, for this client, with what was hidden when the browser left."""
+        """Exchange a code for tokens: once, for this client, with the right PKCE verifier."""
         basic = base64.b64decode(to.headers.get("Authorization", "").partition(" ")[2]).decode()
         if basic != f"{CLIENT_ID}:{CLIENT_SECRET}":
             return 401, {"error": "invalid_client"}
@@ -136,7 +135,7 @@ class SmallProvider:
 
 @contextmanager
 def small_provider(redirect_url: str) -> Iterator[SmallProvider]:
-    """Until the end of the block."""
+    """Run the provider until the end of the block."""
     with serving(answers("")) as source:
         provider = SmallProvider(source, redirect_url)
         source.behave = provider.behave

@@ -1,4 +1,4 @@
-"""The audit log and records of incidents: by what somebody with the database, but no key, is found out."""
+"""The audit log and records of incidents: tampering without the key is detected."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PHONE = "+86 138 0013 8000"
 
 
 def a_world(session: Session) -> int:
-    """Somebody with two roles, one of them taken back, a token that was revoked, and a real patient."""
+    """Add a person with two roles, one revoked, a revoked token, and a real patient."""
     estate = make.estate(session)
     person = make.person(session, phone=PHONE, name="Ouyang Na")
     make.role(session, person, Role.RESIDENT, estate=estate)
@@ -157,7 +157,7 @@ def test_erasing_a_person_leaves_the_log_whole_and_names_nobody(session: Session
 
 
 def rechained(session: Session, incident_id: int, *, keyed: bool) -> None:
-    """What an attacker without the key can do: the whole record written anew, with another story."""
+    """Rewrite the whole record with another story, as an attacker without the key can."""
     before = NOTHING_BEFORE
     for each in incidents.events(session, incident_id):
         each.who = "person:666"

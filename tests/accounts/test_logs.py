@@ -1,4 +1,4 @@
-"""What is never in a log nor in an answer to a stranger: numbers, passwords, codes, keys of cookies."""
+"""Phone numbers, passwords, codes and cookie keys never appear in logs or in responses to strangers."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ NUMBER = re.compile(r"138\D{0,3}0013\D{0,3}[89]\d{3}")
 
 @dataclass
 class Told:
-    """What strangers were answered, and what nobody may read anywhere."""
+    """The responses to strangers, and the secrets that must appear nowhere."""
 
     public: str = ""
     secrets: list[str] = field(default_factory=list)
 
 
 def use(url: str, session: Session, person_id: int, office: dict[str, str]) -> Told:
-    """Everything is done that has to do with them, rightly and wrongly, until a table is gone."""
+    """Use every feature that handles secrets, correctly and incorrectly, and finally without a table."""
     told = Told(secrets=[PASSWORD, WRONG, "123456"])
     with httpx2.Client(base_url=url, timeout=30) as client:
 
@@ -57,14 +57,14 @@ def use(url: str, session: Session, person_id: int, office: dict[str, str]) -> T
         path = f"/v1/people/{person_id}"
         assert client.get(path, headers=own).json()["phone"] == "+8613800138000"
         told.public += "".join(client.get(each).text for each in ("/v1/people", path, "/v1/me", "/v1/roles"))
-        # The number of somebody else, by the office: a clash that the database finds.
+        # Another person's number, entered by the office: a conflict that the database detects.
         clash = client.post("/v1/people", json={"name": "x", "phone": "13800138000"}, headers=office)
         assert clash.status_code == 409
         told.public += clash.text
         etag = client.get(path, headers=office).headers["ETag"]
         moved = client.patch(path, json={"phone": "13800138002"}, headers={**office, "If-Match": etag})
         assert moved.status_code == 200
-        # A mistake of ours: stack traces are written, and PostgreSQL tells the row that it refused.
+        # An internal error: it logs a stack trace, and PostgreSQL's message contains the rejected row.
         session.execute(text("DELETE FROM outbox"))
         session.execute(text("CREATE UNIQUE INDEX one_each ON outbox (person_id)"))
         session.commit()
@@ -82,7 +82,7 @@ def test_no_log_and_no_public_answer_holds_a_number_a_password_or_a_code(
     office = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     log = tmp_path / "serve.log"
-    # The timetable is not run: the test reads the codes from the outbox.
+    # No scheduled jobs run: the test reads the codes from the outbox.
     settings = {"AED_DATABASE_URL": database_url, "AED_LOG_LEVEL": "debug", "AED_LOG_FORMAT": form}
 
     with serving(log, **settings, AED_RUN_JOBS="false") as url:

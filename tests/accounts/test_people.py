@@ -1,4 +1,4 @@
-"""People: numbers in any way people write them, corrections with history, and what is never in a log."""
+"""People: phone numbers in any notation, corrections with history, and nothing secret in logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in by an operator's own identity provider: a real small one, that is right, wrong, slow, down."""
+"""Sign-in with an operator's identity provider: a real small one, correct, incorrect, slow or down."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def provider() -> Iterator[SmallProvider]:
 
 
 def served(settings: Settings, provider: SmallProvider, **otherwise: Any) -> TestClient:
-    """A browser on the app, which knows the provider."""
+    """Return a browser on the app, which is configured for the provider."""
     known = {
         "url": provider.url,
         "client_id": CLIENT_ID,
@@ -83,7 +83,7 @@ def browser(settings: Settings, provider: SmallProvider) -> Iterator[TestClient]
 
 
 def sent_away(browser: TestClient, **query: str) -> str:
-    """Where the browser goes, having been at the provider: the way back."""
+    """Follow the redirect to the provider; return the URL to which it redirects back."""
     gone = browser.get("/v1/sign-in/provider", params=query)
     assert gone.status_code == 303, gone.text
     there = httpx2.get(gone.headers["Location"], follow_redirects=False, trust_env=False)
@@ -118,7 +118,7 @@ def test_somebody_whom_nobody_knows_is_not_signed_in(browser: TestClient, sessio
 def test_a_verified_number_signs_in_and_from_then_on_the_identity_does(
     browser: TestClient, provider: SmallProvider, session: Session
 ) -> None:
-    """Number and address are asked once: afterwards they may change, here and there."""
+    """Number and address are read once: afterwards they may change on both sides."""
     person_id = resident(session)
 
     answer = sign_in(browser)
@@ -205,7 +205,7 @@ def test_the_browser_goes_on_to_a_page_of_this_site_and_to_no_other(
 def test_a_way_back_is_open_once_in_the_browser_that_left_and_not_for_long(
     browser: TestClient, provider: SmallProvider, session: Session
 ) -> None:
-    """Else a stranger could have somebody signed in as the stranger, or use a copied address."""
+    """Otherwise a stranger could sign another person in as the stranger, or use a copied URL."""
     resident(session)
     back = sent_away(browser)
 
@@ -231,7 +231,7 @@ def test_a_way_back_is_open_once_in_the_browser_that_left_and_not_for_long(
 
 
 def claims(**wrong: Any) -> Callable[[SmallProvider], None]:
-    """Its ID token has these in place of what is right; None: it has none."""
+    """Return a change that replaces claims in the ID token; None removes a claim."""
 
     def be_wrong(provider: SmallProvider) -> None:
         provider.wrong_claims = wrong
@@ -244,7 +244,7 @@ def sign_with_another_key(provider: SmallProvider) -> None:
 
 
 def sign_with_what_everybody_knows(provider: SmallProvider) -> None:
-    """An attacker takes the published key for a shared secret."""
+    """Sign with the published key as if it were a shared secret, as an attacker would."""
     provider.published, provider.algorithm = provider.key, "HS256"
     provider.key = OctKey.import_key(json.dumps(provider.key.as_dict(private=False)))
 
@@ -334,7 +334,7 @@ FAILURES = {
 def test_a_provider_that_is_slow_down_or_wrong_is_told_and_signs_nobody_in(
     settings: Settings, provider: SmallProvider, session: Session
 ) -> None:
-    """One after the other, and afterwards it works as before."""
+    """Try each failure in turn; afterwards, sign-in works again."""
     resident(session)
     with served(settings, provider, seconds=0.5) as browser:
         for behave in (silent(3), drips(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" ", 3)):

@@ -1,4 +1,4 @@
-"""Roles: what each covers, who gives them, that a revoked one is worth nothing from the next request on."""
+"""Roles: what each covers, who grants it, and that a revoked role is void from the next request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PASSWORD = "four words are enough"
 type Browsers = Callable[[], Browser]
 
 
-# --- what is covered ------------------------------------------------------------------------------------
+# --- scope ----------------------------------------------------------------------------------------------
 
 
 def test_a_role_covers_its_place_and_what_is_below() -> None:
@@ -61,7 +61,7 @@ def test_a_manager_gives_residents_keepers_and_leads_alone() -> None:
 
 
 def held(session: Session, *roles_on: tuple[Role, dict[str, Any]]) -> Viewer:
-    """The viewer of a new person who holds these."""
+    """Return the viewer of a new person with these roles."""
     person = make.person(session)
     for role, place in roles_on:
         make.role(session, person, role, **place)
@@ -72,7 +72,7 @@ def test_whoever_holds_nothing_sees_what_everyone_sees(session: Session) -> None
     estate = make.estate(session)
     public = make.device(session, of=estate)
     make.device(session, of=estate, at=north_of(PATIENT, metres=20), audience="estate")
-    make.device(session, at=north_of(PATIENT, metres=40), audience="estate")  # of no estate
+    make.device(session, at=north_of(PATIENT, metres=40), audience="estate")  # belongs to no estate
     viewer = held(session)
 
     assert viewer.is_signed_in
@@ -81,7 +81,7 @@ def test_whoever_holds_nothing_sees_what_everyone_sees(session: Session) -> None
 
 
 def test_a_person_sees_what_each_of_the_roles_sees(session: Session) -> None:
-    """A resident of one estate who dispatches in another region, and keeps the devices of a third estate."""
+    """A resident of one estate, dispatcher in another region and keeper of a third estate's devices."""
     make.region(session, "CN-44")
     home = make.estate(session, in_region="CN-33")
     kept = make.estate(session, in_region="CN-33", around=east_of(PATIENT, metres=1_000))
@@ -133,7 +133,7 @@ def test_the_manager_of_a_region_knows_its_estates_and_not_what_stands_in_the_st
 def test_the_residents_of_an_estate_share_one_compiled_statement_and_no_more(
     session: Session, kept: Any
 ) -> None:
-    """What is kept by viewer depends on nothing in which two equal viewers differ."""
+    """Values cached by viewer depend only on fields that are equal for equal viewers."""
     estate = make.estate(session)
     other = make.estate(session, around=east_of(PATIENT, metres=2_000))
     one, two = (held(session, (Role.RESIDENT, {"estate": estate})) for _ in range(2))
@@ -156,7 +156,7 @@ def test_the_administrator_of_a_region_is_not_the_networks(session: Session) -> 
     assert held(session, (Role.ADMINISTRATOR, {})).is_administrator
 
 
-# --- who gives them -------------------------------------------------------------------------------------
+# --- granting -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_whoever_covers_nothing_gives_nothing_and_learns_of_no_estate(session: S
 
 
 def test_nobody_rises_by_an_own_gift(session: Session) -> None:
-    """A manager is no administrator of the region, a region's administrator none of the network or above."""
+    """A manager can't grant the region's administrator; a region's administrator none above the region."""
     make.region(session, "CN")
     region = make.region(session, "CN-33", parent="CN")
     estate = make.estate(session, in_region="CN-33")
@@ -263,7 +263,7 @@ def test_a_role_that_one_may_not_see_is_not_there_to_be_taken(session: Session) 
     assert grant.revoked_at is None
 
 
-# --- at once --------------------------------------------------------------------------------------------
+# --- concurrency ----------------------------------------------------------------------------------------
 
 
 def with_password(session: Session) -> tuple[Person, Estate]:

@@ -1,7 +1,7 @@
-"""Every route against everyone who may ask: `routes.txt` says what each is answered, and each cell is held.
+"""Every route with every kind of caller, compared with the table `routes.txt`.
 
-An answer is `yes`, or the status that refuses: 401, 403, 404. A route without a row fails. A route that
-answers otherwise to another body has a row for each, told apart in brackets.
+A cell is `yes`, or the status of the refusal: 401, 403, 404. A route without a row fails. A route whose
+response depends on the body has a row for each body, with a name in brackets.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ pytestmark = pytest.mark.slow
 
 TABLE = Path(__file__).with_name("routes.txt")
 NOT_OURS = {"/v1/openapi.json", "/docs", "/docs/start.js", "/docs/{name}"}
-"""The documentation: the same for everyone."""
+"""Documentation pages, the same for every caller."""
 BY_KEY = ("POST /v1/sign-in", "PUT /v1/reminders/told/", "POST /v1/alerts/", "PUT /v1/alerts/")
-"""Routes that no page's cookie opens: what they ask for is what a person types, or the key of a message."""
+"""Routes without a cookie: they require what a person types, or the key in a message."""
 ANSWERS = ("yes", "401", "403", "404")
 OTHERS = "everyone else"
 QUERIES = {
@@ -117,11 +117,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/devices/{device_id}/reports (it was used)": {"json": {"kind": "used"}},
     "POST /v1/people/{person_id}/roles (administrator)": {"json": {"role": "administrator"}},
 }
-"""Where the document's example is not enough, or another body is answered otherwise."""
+"""Bodies for routes whose documented example isn't enough, or whose response depends on the body."""
 
 
 def table(people: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Route to who asks to what is answered. Lines that begin with # are remarks."""
+    """Parse the table: {route: {caller: cell}}. Lines that begin with # are comments."""
     rows: dict[str, dict[str, str]] = {}
     others: dict[str, str] = {}
     for line in TABLE.read_text(encoding="utf-8").splitlines():
@@ -148,7 +148,7 @@ def table(people: Iterable[str]) -> dict[str, dict[str, str]]:
 
 
 def as_table(found: Mapping[str, Mapping[str, str]]) -> str:
-    """The same back: the commonest answer of a row, or the commonest refusal, is everyone else's."""
+    """Format the table: the most common answer (or refusal) of a row becomes the cell of all others."""
     lines = []
     for route, row in found.items():
         count = Counter(row.values())
@@ -167,7 +167,7 @@ def as_table(found: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def routes_of(app: FastAPI) -> set[str]:
-    """METHOD path of everything that is mounted, documented or not."""
+    """Return "METHOD path" of every mounted route, documented or not."""
     found: set[str] = set()
 
     def walk(routes: Any, prefix: str) -> None:
@@ -185,7 +185,7 @@ def routes_of(app: FastAPI) -> set[str]:
 def asking(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[TestClient, Everyone]]:
-    """The app on a world of its own, whose register forgets each change as soon as it has answered."""
+    """Yield the app with its own data; each request is rolled back after its response."""
     path = tmp_path_factory.mktemp("routes") / "aed.sqlite"
     if request.param == "spatialite":
         shutil.copyfile(request.getfixturevalue("spatialite_template"), path)
@@ -218,7 +218,7 @@ def rolled_back(request: Request) -> Iterator[Session]:
 
 
 def answered(client: TestClient, made: Everyone, document: dict[str, Any], route: str, who: str) -> str:
-    """What that one is answered, as a cell: whatever is wrong with the question itself counts as yes."""
+    """Send the request as this caller; return the cell. Errors in the request itself count as yes."""
     method, path = route.partition(" (")[0].split(" ", 1)
     headers = dict(made.headers[who])
     sent: dict[str, Any] = {}
@@ -244,7 +244,7 @@ def answered(client: TestClient, made: Everyone, document: dict[str, Any], route
 
 
 def _with_ids(body: Any, made: Everyone) -> Any:
-    """Where a body names what the world has, by its name, its id."""
+    """Replace placeholder names in a body by the ids of objects in the data."""
     if isinstance(body, dict):
         return {name: _with_ids(value, made) for name, value in body.items()}
     return made.known.get(body, body) if isinstance(body, str) else body
@@ -282,7 +282,7 @@ ROWS = [
 
 @pytest.mark.parametrize("route", ROWS)
 def test_every_cell_holds(asking: tuple[TestClient, Everyone], document: dict[str, Any], route: str) -> None:
-    """A row of the table: what differs is told, and how the table would have it."""
+    """Each row of the table; a failure shows the difference and the corrected row."""
     client, made = asking
     app = client.app
     assert isinstance(app, FastAPI)
@@ -290,7 +290,7 @@ def test_every_cell_holds(asking: tuple[TestClient, Everyone], document: dict[st
     found: dict[str, str] = {}
     for who in made.headers:
         found[who] = answered(client, made, document, route, who)
-        if "sign-in" in route:  # it has transactions of its own: who signs in again is signed out before
+        if "sign-in" in route:  # it has its own transactions, and ends earlier sessions
             with app.state.database.write_sessions.begin() as session:
                 session.execute(text("DELETE FROM sign_in_attempts"))
                 session.execute(text("UPDATE sign_ins SET ended_at = NULL"))
@@ -301,8 +301,10 @@ def test_every_cell_holds(asking: tuple[TestClient, Everyone], document: dict[st
 def test_no_route_changes_anything_for_a_page_that_does_not_send_its_word(
     asking: tuple[TestClient, Everyone],
 ) -> None:
-    """A cookie alone is what a form of another site would send. Signing in needs none: it has the secret; nor
-    does an answer to a message, which has the message's key and asks for no cookie."""
+    """A form on another site sends only the cookie.
+
+    Routes that require a secret need no CSRF token: sign-in, and answers with the key in a message.
+    """
     client, made = asking
     app = client.app
     assert isinstance(app, FastAPI)
@@ -312,7 +314,7 @@ def test_no_route_changes_anything_for_a_page_that_does_not_send_its_word(
     for route in sorted(changing):
         if route.startswith(BY_KEY):
             continue
-        if route == "POST /v1/centres/{centre}/messages":  # it is signed, and asks for no cookie
+        if route == "POST /v1/centres/{centre}/messages":  # it is signed and uses no cookie
             continue
         method, path = route.split(" ", 1)
         body = None if method == "DELETE" else {}

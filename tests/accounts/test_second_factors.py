@@ -1,4 +1,4 @@
-"""Second factors: who must give one, what a session is good for before, and what happens when it is lost."""
+"""Second factors: who needs one, what a session may do before it, and recovery after loss."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ type Browsers = Callable[[], Browser]
 
 
 def dispatcher(session: Session, *, demands: str | None = None) -> int:
-    """A dispatcher of CN-33 below CN; one of the two demands a second factor."""
+    """Add a dispatcher of CN-33 in CN; `demands` names the region that requires a second factor, if any."""
     above, here = make.region(session, "CN"), make.region(session, "CN-33", parent="CN")
     for region in (above, here):
         region.needs_second_factor = region.code == demands
@@ -71,7 +71,7 @@ def give(own: Browser, code: str) -> int:
 
 
 def next_code(session: Session, app: pyotp.TOTP) -> str:
-    """As if the last code had been given long ago: the test does not wait half a minute."""
+    """Return the next code as if the last one had been used long ago, without waiting half a minute."""
     session.rollback()
     session.execute(update(SecondFactor).values(last_step=None))
     session.commit()
@@ -210,7 +210,7 @@ def test_factors_are_changed_with_one_that_is_given_alone(browser: Browsers, ses
 
 
 class Authenticator:
-    """A security key in software: what a browser and a key do together (WebAuthn, "none" attestation)."""
+    """A security key in software: the part of browser and key (WebAuthn, "none" attestation)."""
 
     def __init__(self, site: str = SITE) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -256,7 +256,7 @@ class Authenticator:
 
 @pytest.fixture
 def on_site(settings: Settings) -> Iterator[Callable[[], Browser]]:
-    """New browsers at the address of the site."""
+    """Yield a function that opens new browsers at the site's address."""
     app = app_on(settings.model_copy(update={"public_url": SITE}))
     with TestClient(app, base_url=SITE):
         yield lambda: Browser(TestClient(app, base_url=SITE, raise_server_exceptions=False))

@@ -1,4 +1,4 @@
-"""The whole way, with the program as a process: asked for, spooled by the timetable, read, signed in."""
+"""Sign-in with `aed serve` as a process: request a code, send it by a scheduled job, read it, sign in."""
 
 from __future__ import annotations
 

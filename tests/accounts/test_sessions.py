@@ -1,4 +1,4 @@
-"""Sessions end: when idle, by hand, and with them what is watched. Tokens expire. What is logged of it."""
+"""Sessions end when idle or revoked, together with their streams; tokens expire; both are logged."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ type Browsers = Callable[[], Browser]
 
 @pytest.fixture
 def person_id(session: Session) -> int:
-    """A dispatcher with a password."""
+    """Add a dispatcher with a password; return the id."""
     person = make.person(session, phone=PHONE, password=PASSWORD)
     make.role(session, person, Role.DISPATCHER, region=make.region(session))
     session.commit()
@@ -59,7 +59,7 @@ def test_a_session_that_is_idle_for_too_long_is_over(
     assert own.me()["role"] == "dispatcher"
 
     def is_noted() -> bool:
-        with database.read_sessions() as reading:  # a writing session would hold SQLite's one lock
+        with database.read_sessions() as reading:  # a writing session would hold SQLite's only lock
             seen = reading.scalars(select(SignIn.last_seen_at)).one()
         return seen is not None and seen > clock.now() - timedelta(minutes=5)
 
@@ -102,7 +102,7 @@ def test_one_lists_the_own_sessions_and_ends_one(browser: Browsers, session: Ses
 def lines_until_end(
     client: TestClient, path: str, headers: dict[str, str], after: Callable[[], None]
 ) -> float:
-    """How long a stream goes on after that."""
+    """Open a stream and call `after`; return how many seconds later the stream ends."""
     ended: list[float] = []
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""Signing in by password and by code: what works, what it costs to guess, and what a stranger learns."""
+"""Sign-in by password and by code: success, limits on guessing, and what a stranger can learn."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ type Browsers = Callable[[], OwnBrowser]
 
 @pytest.fixture
 def person_id(session: Session) -> int:
-    """Somebody with a number and a password, who is a resident."""
+    """Add a resident with a phone number and a password; return the id."""
     person = make.person(session, phone=PHONE, password=PASSWORD)
     make.role(session, person, Role.RESIDENT, estate=make.estate(session))
     session.commit()
@@ -227,7 +227,7 @@ def test_with_a_code_one_sets_the_own_password_and_every_other_browser_is_signed
     assert browser().sign_in(PHONE, password=new).status_code == 200
 
 
-# --- what a stranger learns -----------------------------------------------------------------------------
+# --- information for strangers --------------------------------------------------------------------------
 
 
 def test_a_number_with_an_account_is_answered_like_one_without(
@@ -258,8 +258,7 @@ def test_a_number_with_an_account_is_answered_like_one_without(
 def test_an_unknown_number_costs_the_same_hashing(
     browser: Browsers, person_id: int, session: Session
 ) -> None:
-    """Of the processor's time, whatever else the machine does: a hash takes tens of milliseconds of it,
-    everything else a few."""
+    """Measured in CPU time, which doesn't depend on other load: a hash takes tens of milliseconds."""
     stranger = browser()
 
     def seconds(phone: str) -> float:
@@ -288,7 +287,7 @@ def test_whoever_has_no_password_is_answered_as_if_it_were_wrong(browser: Browse
         assert browser().sign_in(PHONE, password=given or "x").status_code == 401
 
 
-# --- how often ------------------------------------------------------------------------------------------
+# --- rate limits ----------------------------------------------------------------------------------------
 
 
 def test_after_ten_wrong_passwords_the_right_one_waits_and_a_code_still_works(
@@ -325,7 +324,7 @@ def by_password(
 
 
 def guess(database: Database, times: int, *, address: str, after_minutes: float = 0) -> list[type[Exception]]:
-    """What so many wrong passwords from one address are answered."""
+    """Send `times` wrong passwords from one address; return the error types."""
     answers: list[type[Exception]] = []
     for _ in range(times):
         with pytest.raises((NotSignedIn, TooBusy)) as answer:

@@ -1,4 +1,4 @@
-"""Tokens: what each opens, that its key is kept nowhere, and when it stops opening anything."""
+"""Tokens: what each grants, that its key is stored nowhere, and when it stops working."""
 
 from __future__ import annotations
 

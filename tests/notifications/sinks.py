@@ -1,4 +1,4 @@
-"""Servers on this machine that messages are sent to: each notes what came, and answers as it is told."""
+"""Local servers that receive messages: each records requests and replies as the test says."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 class Posted:
     path: str
     headers: Mapping[str, str]
-    """By their names in lower case."""
+    """The request headers, with names in lower case."""
     body: bytes
 
     @property
@@ -59,7 +59,7 @@ class Sink:
 
 @contextmanager
 def receiving(answer: Answer = ok, *, tls: ssl.SSLContext | None = None) -> Iterator[Sink]:
-    """A server that takes what is posted, until the end of the block."""
+    """Run a server that accepts POST requests until the end of the block."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -80,13 +80,13 @@ def receiving(answer: Answer = ok, *, tls: ssl.SSLContext | None = None) -> Iter
                 self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name for it
-            """Says nothing."""
+            """Log nothing."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """A client that goes away says nothing here."""
+            """Ignore clients that disconnect."""
 
     server = Server(("127.0.0.1", 0), Handler)
     if tls is not None:
@@ -112,7 +112,7 @@ class Mailbox:
     recipients: list[str] = field(default_factory=list)
     was_encrypted: list[bool] = field(default_factory=list)
     refuses: dict[str, str] = field(default_factory=dict)
-    """What the server says to a recipient that it does not take."""
+    """The server's reply to each recipient that it rejects."""
 
     async def handle_RCPT(  # noqa: N802 - as aiosmtpd calls it
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -140,7 +140,7 @@ def smtp_server(
     user: str | None = None,
     password: str | None = None,
 ) -> Iterator[Mailbox]:
-    """A real SMTP server; with `tls` it offers and wants STARTTLS, with `user` it wants to know who comes."""
+    """Run a real SMTP server; `tls` makes it require STARTTLS, `user` makes it require a login."""
 
     def who(_server: SMTP, _session: Session, _envelope: Envelope, _how: str, given: object) -> AuthResult:
         assert isinstance(given, LoginPassword)
@@ -148,7 +148,7 @@ def smtp_server(
             user.encode(),
             (password or "").encode(),
         )
-        return AuthResult(success=is_right, handled=False)  # the server answers
+        return AuthResult(success=is_right, handled=False)  # the server itself sends the reply
 
     options: dict[str, Any] = {}
     if tls is not None:

@@ -1,4 +1,4 @@
-"""Each channel against a real server of its protocol, which looks at signatures as its platform does."""
+"""Each channel with a local server of its protocol, which verifies signatures as the platform does."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def refusal(deliver: Callable[[], object]) -> DeliveryFailed:
 
 
 def dingtalks(posted: Posted) -> Reply:
-    """As DingTalk looks: the token, a moment within an hour, and the signature of it."""
+    """Verify as DingTalk does: the token, a time within an hour, and its signature."""
     query = {name: values[0] for name, values in parse_qs(urlsplit(posted.path).query).items()}
     is_late = abs(clock.now().timestamp() * 1000 - int(query["timestamp"])) > 3_600_000
     signed = f"{query['timestamp']}\n{BOT_SECRET}".encode()
@@ -114,7 +114,7 @@ def test_dingtalk_takes_what_is_signed_with_the_bots_secret() -> None:
 
 
 def feishus(posted: Posted) -> Reply:
-    """As Feishu looks."""
+    """Verify as Feishu does."""
     said = posted.json
     key = f"{said['timestamp']}\n{BOT_SECRET}".encode()
     sign = base64.b64encode(hmac.new(key, digestmod=hashlib.sha256).digest()).decode()
@@ -260,7 +260,7 @@ def test_a_webhook_whose_name_leads_into_a_private_network_is_refused(addresses:
 
 
 def test_the_address_that_was_looked_at_is_the_one_that_is_connected_to() -> None:
-    """A name whose second answer would lead elsewhere is asked after once."""
+    """A name is resolved only once, so a second answer can't redirect the connection."""
     asked: list[str] = []
 
     def rebinding(host: str, _port: int) -> list[str]:
@@ -366,7 +366,7 @@ def test_a_gateway_is_asked_in_its_own_words() -> None:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate of 127.0.0.1 that nobody signed but itself, and its key."""
+    """Return a self-signed certificate for 127.0.0.1 and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     here, now = x509.IPAddress(IPv4Address("127.0.0.1")), datetime.now(UTC)
@@ -477,7 +477,7 @@ def test_a_line_break_in_a_subject_makes_no_header() -> None:
 
 
 class Browser:
-    """A browser's subscription, and its push service, which decrypts as the browser would."""
+    """A browser's push subscription with its push service, which decrypts messages as the browser would."""
 
     def __init__(self, port: int, pusher: Vapid02) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
@@ -634,7 +634,7 @@ def test_apprise_is_not_asked_to_reach_this_machine_or_a_private_network(address
 
 
 def test_what_stands_where_others_have_a_host_is_not_looked_up() -> None:
-    """Discord's ids are numbers, which a resolver takes for addresses."""
+    """Discord's ids are numbers, which a resolver would take for IP addresses."""
     way = apprise.Apprise.instantiate("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js")
     assert list(through_apprise._servers(way)) == []
 

@@ -1,4 +1,4 @@
-"""What strangers write becomes no link, no number to ring and no second message in the network's own SMS."""
+"""Free text from strangers can't become a link, a phone number or a second message in the network's SMS."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from tests import make
 from tests.make import NOW
 
 PAGE = "https://aed.example.org/d/key"
-"""The network's own link, which stands in a message by right."""
+"""The network's own link, which messages may contain."""
 LINK = re.compile(r"\w:/|\bwww\.|[\w-]\.[A-Za-z\u4e00-\u9fff]|@")
-"""What a telephone makes a link of."""
+"""Patterns that phones turn into links."""
 TO_RING = re.compile(r"\d{7}")
 LURES = (
     "https://evil.example/x",
@@ -84,7 +84,7 @@ def test_what_people_call_places_stays(plain: str) -> None:
 
 
 def texts(lure: str) -> Iterator[str]:
-    """Every message that is put together from words of others, with that for each of them."""
+    """Yield every message that includes other people's words, with `lure` as those words."""
     occasion = Occasion(lure, lure, lure, lure, NOW, "Asia/Shanghai", cancelled_why=lure)
     for notice in EnrolmentNotice:
         yield from notice_words(notice, occasion, until=NOW)

@@ -1,4 +1,4 @@
-"""The outbox: claims, order, tries, dead letters, and who may look at it."""
+"""The outbox: claims, order, retries, dead letters, and permissions."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def endpoint(session: Session, channel: Channel = Channel.DINGTALK, name: str = 
 
 
 class Deliveries:
-    """A channel that takes everything, unless the test says otherwise."""
+    """A channel that accepts every message unless the test says otherwise."""
 
     def __init__(self, fail: Callable[[Delivery], Exception | None] = lambda _: None) -> None:
         self.said: list[str] = []
@@ -96,7 +96,7 @@ def state(session: Session, row: OutboxMessage) -> OutboxMessage:
     session.rollback()
     session.expire_all()
     found = session.scalars(select(OutboxMessage).where(OutboxMessage.id == row.id)).one()
-    session.commit()  # what is looked at holds no lock
+    session.commit()  # the read must hold no lock
     return found
 
 
@@ -192,7 +192,7 @@ def test_a_person_gets_messages_in_order_though_one_has_to_be_tried_again(
 
 
 def test_a_long_lane_is_claimed_at_once_and_sent_in_order(session: Session, database: Database) -> None:
-    """As of a program that is told everything: a claim for each message would take longer than sending it."""
+    """As for a webhook that receives all events: claiming each alone would cost more than sending it."""
     to = endpoint(session, Channel.WEBHOOK)
     for number in range(30):
         enqueue_to_endpoint(session, to, Notice(str(number), str(number)), NOW)
@@ -212,7 +212,7 @@ def test_a_long_lane_is_claimed_at_once_and_sent_in_order(session: Session, data
 def test_what_a_slow_lane_has_left_is_given_back_after_a_while(
     session: Session, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aed.notifications.jobs.ORDERING_KEY_SECONDS", -1.0)  # it has passed after the first
+    monkeypatch.setattr("aed.notifications.jobs.ORDERING_KEY_SECONDS", -1.0)  # ends after the first
     to = endpoint(session, Channel.WEBHOOK)
     rows = [enqueue_to_endpoint(session, to, Notice(str(number), str(number)), NOW) for number in range(3)]
     session.commit()
@@ -246,7 +246,7 @@ def test_a_dead_letter_holds_nobody_up(session: Session, database: Database) -> 
     assert deliver.said == ["good"]
 
 
-# --- tries ----------------------------------------------------------------------------------------------
+# --- retries --------------------------------------------------------------------------------------------
 
 
 @given(st.integers(1, 200), st.floats(0, 1))
@@ -318,7 +318,7 @@ def test_a_mistake_in_a_channel_stops_no_other_message(session: Session, databas
 
 @given(st.lists(st.floats(0, 120), max_size=60))
 def test_no_window_ever_holds_more_than_the_rate(asked_at: list[float]) -> None:
-    """Whenever somebody asks, what is sent keeps to 5 within 10 s and 12 within 60 s."""
+    """At any moment, messages stay within 5 in 10 s and 12 in 60 s."""
     rates = (Rate(5, timedelta(seconds=10)), Rate(12, timedelta(seconds=60)))
     sent: list[datetime] = []
     for seconds in sorted(asked_at):
@@ -400,7 +400,7 @@ def test_an_endpoint_that_is_gone_takes_what_waits_for_it_along(session: Session
     assert (closed.address, closed.secret) == ("", None)
     with pytest.raises(Conflict, match="endpoint"):
         claiming.send_now(session, ADMINISTRATOR, rows[0].id, at=NOW)
-    endpoint(session, Channel.WEBHOOK)  # the name is free again
+    endpoint(session, Channel.WEBHOOK)  # the name can be used again
 
 
 def test_what_was_sent_long_ago_is_forgotten_and_what_waits_is_not(
@@ -418,7 +418,7 @@ def test_what_was_sent_long_ago_is_forgotten_and_what_waits_is_not(
     assert session.scalars(select(OutboxMessage.id)).all() == [waiting.id]
 
 
-# --- whom, and where ------------------------------------------------------------------------------------
+# --- recipients and addresses ---------------------------------------------------------------------------
 
 
 def test_a_person_is_told_at_the_own_endpoints_else_by_telephone(
@@ -549,7 +549,7 @@ def test_the_standing_of_channels_is_counted(session: Session, database: Databas
         queries.outbox_backlogs(session, make.member(make.estate(session)))
 
 
-# --- cancelling, and why a message waits ----------------------------------------------------------------
+# --- cancelling, and reasons to wait --------------------------------------------------------------------
 
 
 def worker_acts(session: Session, *, until: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Whoever works at the register over HTTP: the office of the network, and people of estates."""
+"""Clients of the registry API: an administrator, and members of estates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aed.registry.estates.models import Estate
 
 @dataclass(frozen=True)
 class Desk:
-    """Someone with (or without) a token, amending as one should: read, then send the ETag back."""
+    """A client, with or without a token, that updates correctly: it reads, then sends the ETag back."""
 
     client: TestClient
     headers: dict[str, str]
@@ -48,7 +48,7 @@ def nobody(client: TestClient) -> Desk:
 
 @pytest.fixture
 def office(session: Session, client: TestClient) -> Desk:
-    """An administrator who may write; region CN-33 is there."""
+    """Return an administrator with write access; region CN-33 exists."""
     make.region(session)
     headers = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
@@ -57,7 +57,7 @@ def office(session: Session, client: TestClient) -> Desk:
 
 @pytest.fixture
 def desk_of(session: Session, client: TestClient) -> Callable[..., Desk]:
-    """Someone of an estate; who may write unless said otherwise."""
+    """Return a function that creates a member of an estate, by default with write access."""
 
     def make_desk(estate: Estate, *, writes: bool = True) -> Desk:
         headers = make.key(session, TokenRole.MEMBER, estate=estate, writes=writes)

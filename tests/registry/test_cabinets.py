@@ -1,4 +1,4 @@
-"""What opens a cabinet: told to its keepers and to who fetches the device, and kept nowhere in the clear."""
+"""Cabinet codes: shown to keepers and to the person fetching the device, and encrypted in storage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pads and batteries over HTTP: fitted, corrected, taken out."""
+"""Pads and batteries over HTTP: installed, corrected, removed."""
 
 from __future__ import annotations
 

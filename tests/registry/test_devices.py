@@ -1,4 +1,4 @@
-"""Registering, amending and withdrawing devices over HTTP."""
+"""Registering, updating and withdrawing devices over HTTP."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def registered(session: Session) -> int:
 
 
 def refused(answer: Any, status: int, field: str | None = None) -> str:
-    """The sentence of a problem document about that field."""
+    """Assert that the response is a problem document; return its message about the field."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
@@ -60,7 +60,7 @@ def refused(answer: Any, status: int, field: str | None = None) -> str:
     return str(body["detail"])
 
 
-# --- who may --------------------------------------------------------------------------------------------
+# --- permissions ----------------------------------------------------------------------------------------
 
 
 def test_anonymous_may_neither_register_nor_amend_nor_withdraw(session: Session, nobody: Desk) -> None:
@@ -326,7 +326,7 @@ def test_a_refused_amendment_leaves_no_trace(office: Desk) -> None:
     assert len(office.get(f"{path}/history").json()) == 1
 
 
-# --- places ---------------------------------------------------------------------------------------------
+# --- positions ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("datum", list(Datum))
@@ -344,7 +344,7 @@ def test_a_position_is_kept_as_it_was_given_and_shown_in_wgs84(
     stored = session.scalars(select(Device)).one()
     assert (stored.origin_datum, stored.origin_lat, stored.origin_lon) == (datum, lat, lon)
     session.rollback()
-    # The other datums are only another name for the same place.
+    # The other datums give other coordinates for the same place.
     again = office.patch(created.headers["Location"], {"position": {"lat": lat, "lon": lon, "datum": datum}})
     assert again.headers["ETag"] == '"1"'
 
@@ -400,7 +400,7 @@ def test_a_position_just_outside_the_boundary_is_taken(office: Desk, session: Se
     assert answer.status_code == 201
 
 
-# --- what cannot be meant -------------------------------------------------------------------------------
+# --- invalid input --------------------------------------------------------------------------------------
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"position": None}, "position"),

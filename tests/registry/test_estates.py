@@ -1,4 +1,4 @@
-"""Registering, amending and withdrawing estates and their gates over HTTP."""
+"""Registering, updating and withdrawing estates and their gates over HTTP."""
 
 from __future__ import annotations
 

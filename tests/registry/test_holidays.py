@@ -1,4 +1,4 @@
-"""Holiday calendars over HTTP: whole years, put and dropped, and what the lookup makes of them."""
+"""Holiday calendars over HTTP: whole years stored and deleted, and their effect on the lookup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening hours: what may be answered on holidays, make-up and ordinary days, and what nobody knows."""
+"""Opening hours on holidays, make-up days and ordinary days, and when they are unknown."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_calendars_with_the_same_days_are_the_same_key() -> None:
     assert china_calendar([2026]) != CHINA
 
 
-# Each day as the State Council's notices for 2024, 2025 and 2026 have it.
+# Each day as in the State Council's notices for 2024, 2025 and 2026.
 HOLIDAYS = [
     "2024-01-01", "2024-02-10", "2024-02-17", "2024-04-04", "2024-05-01", "2024-06-10", "2024-09-17",
     "2024-10-07", "2025-01-01", "2025-01-28", "2025-02-04", "2025-04-06", "2025-05-05", "2025-06-02",
@@ -123,7 +123,7 @@ def test_an_ordinary_weekend_is_read_as_written(day: str) -> None:
     assert state(OFFICE, f"{day}T10:00") is CLOSED
 
 
-# --- What may be answered ----------------------------------------------------------------------
+# --- Known and unknown states ------------------------------------------------------------------
 
 
 def test_a_make_up_workday_is_unknown_where_the_working_week_differs_in_itself() -> None:
@@ -137,7 +137,7 @@ def test_a_make_up_workday_is_unknown_where_the_working_week_differs_in_itself()
 def test_a_year_outside_the_calendar_is_unknown_where_a_holiday_would_matter() -> None:
     assert state(OFFICE_OFF_ON_HOLIDAYS, "2027-10-07T10:00") is UNKNOWN  # a Thursday
     assert state(OFFICE_OFF_ON_HOLIDAYS, "2027-10-07T03:00") is CLOSED
-    assert state(OFFICE_OFF_ON_HOLIDAYS, "2027-10-09T10:00") is UNKNOWN  # a Saturday: it may be made up for
+    assert state(OFFICE_OFF_ON_HOLIDAYS, "2027-10-09T10:00") is UNKNOWN  # a Saturday, possibly a make-up day
     assert state(OFFICE_OFF_ON_HOLIDAYS, "2027-10-09T10:00", None) is CLOSED  # no calendar: a plain Saturday
     assert state(OFFICE_OFF_ON_HOLIDAYS, "2026-09-30T10:00", None) is UNKNOWN
     assert state("24/7; PH 00:00-24:00", "2027-10-07T10:00") is OPEN
@@ -160,7 +160,7 @@ def test_hours_that_do_not_tell_weekdays_apart_hold_on_every_day(expression: str
     assert state(expression, f"{day}T10:00") is OPEN
 
 
-# The statutory days themselves, days around them that were free in other years, weekends that may be worked.
+# The statutory days, days around them that were free in other years, weekends that may be worked.
 MAY_BE_FREE_IN_2027 = [
     "2027-01-01", "2027-02-05", "2027-02-08", "2027-02-12", "2027-04-05", "2027-05-03", "2027-05-05",
     "2027-06-09", "2027-09-15", "2027-10-01", "2027-10-07", "2027-10-08",
@@ -307,7 +307,7 @@ def test_moments_beyond_every_calendar_are_unknown(at: datetime) -> None:
     assert hours_at("24/7", at.replace(tzinfo=UTC), time_zone=SHANGHAI).state is UNKNOWN
 
 
-# --- Hours whose end nobody gave ---------------------------------------------------------------
+# --- Open ends and sun times -------------------------------------------------------------------
 
 
 def test_a_comment_alone_is_unknown_and_with_open_it_is_open() -> None:
@@ -333,7 +333,7 @@ def test_the_sun_is_unknown_without_coordinates() -> None:
     assert state("Mo-Fr sunrise-sunset", "2026-09-27T12:00") is CLOSED  # a Sunday
     assert state("08:00-sunset", "2026-09-29T07:00") is CLOSED
     assert state("sunrise-18:00", "2026-09-29T19:00") is CLOSED
-    assert state("Mo sunset-sunrise", "2026-09-29T03:00") is UNKNOWN  # the night from Monday
+    assert state("Mo sunset-sunrise", "2026-09-29T03:00") is UNKNOWN  # the night after Monday
     assert state("24/7; (sunset+01:00)-sunrise off", "2026-09-29T12:00") is UNKNOWN
 
 
@@ -376,7 +376,7 @@ def test_a_fallback_holds_whenever_the_rules_before_it_are_closed() -> None:
     )
 
 
-# --- Nights and clocks -------------------------------------------------------------------------
+# --- Nights and daylight saving ----------------------------------------------------------------
 
 
 def test_a_night_runs_into_the_next_day() -> None:
@@ -427,7 +427,7 @@ def test_an_hour_that_the_clock_shows_twice_has_its_hours_twice() -> None:
     assert changes == [
         ("24 23:00", CLOSED),  # 01:00 CEST
         ("25 00:30", OPEN),  # 02:30 CEST
-        ("25 01:00", CLOSED),  # 02:00 CET, the clock was put back
+        ("25 01:00", CLOSED),  # 02:00 CET, after the clock went back
         ("25 01:30", OPEN),  # 02:30 CET
         ("26 00:00", CLOSED),  # 01:00 CET
     ]
@@ -524,7 +524,7 @@ def test_hours_that_cannot_be_meant_are_refused_with_what_is_wrong(typed: str, w
 
 def test_a_list_of_times_with_spaces_does_not_open_the_weekend() -> None:
     assert state("Mo-Fr 08:00-12:00, 13:30-17:00", "2026-11-08T14:00") is CLOSED  # a Sunday
-    assert state("Mo, We 09:00-17:00", "2026-11-09T03:00") is CLOSED  # a Monday, before nine
+    assert state("Mo, We 09:00-17:00", "2026-11-09T03:00") is CLOSED  # a Monday, before 9:00
 
 
 @pytest.mark.parametrize("where", ["liechtenstein/liechtenstein_aeds.geojson", "poland/aed_poland.csv"])
@@ -571,7 +571,7 @@ VAGUE = ["10:00+", "sunrise-sunset", "sunset-sunrise"]
 
 
 def expressions(days: list[str], times: list[str], separators: list[str]) -> st.SearchStrategy[str]:
-    """Expressions of one to four rules."""
+    """Return a strategy for expressions of one to four rules."""
     pieces = st.tuples(*map(st.sampled_from, (SELECTORS, days, times, MODIFIERS)))
     rule = pieces.map(lambda pieces: " ".join(piece for piece in pieces if piece) or "24/7")
     more = st.lists(st.tuples(st.sampled_from(separators), rule), max_size=3)
@@ -609,7 +609,7 @@ def test_the_state_holds_until_it_is_said_to_change_and_then_changes(
     expression: str, at: datetime, time_zone: str, calendar: HolidayCalendar | None, part: float
 ) -> None:
     def ask(moment: datetime, attempt: int) -> HoursAt:
-        """Worked out anew: what is remembered is remembered by the text, and the spaces mean nothing."""
+        """Evaluate without the cache: extra spaces change the text, its key, but not the meaning."""
         return hours_at(expression + " " * attempt, moment, time_zone=time_zone, calendar=calendar)
 
     now = ask(at, 0)

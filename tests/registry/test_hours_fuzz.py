@@ -1,4 +1,4 @@
-"""Opening hours against an independent evaluator, and stored texts that the library cannot evaluate."""
+"""Opening hours compared with an independent evaluator, and stored hours that the library can't evaluate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aed.hours.evaluation import Opening, china_calendar, hours_at, parse_hours
 from aed.hours.holiday_calendar import HolidayCalendar
 
 EXPRESSIONS = int(os.environ.get("AED_FUZZ_HOURS", "400"))
-"""AED_FUZZ_HOURS=20000 for a long run."""
+"""Set AED_FUZZ_HOURS=20000 for a long run."""
 MOMENTS = 25
 
 
@@ -77,7 +77,7 @@ def test_each_kind_of_date_means_the_days_of_the_independent_evaluator(kind: hou
     assert accepted > 3
 
 
-# What the library's own grammar has, put together without regard for sense.
+# Elements of the library's grammar, combined at random.
 EDGES = st.sampled_from(
     ["Jan 20", "Feb 29", "Dec 31", "easter", "easter -60 days", "easter +365 days", "Jan Su[-1]", "Mar Mo[5]",
      "2027 Jan 01", "2027 easter", "Feb", "2026 Oct Su[1]", "Jan 31 +40 days", "Dec 24 -30 days"]
@@ -126,7 +126,7 @@ def test_every_text_is_refused_or_answered_on_every_day_of_a_year(
     if not is_accepted(text):
         assert hours_at(text, at, time_zone="Asia/Shanghai", calendar=calendar).state is Opening.UNKNOWN
         return
-    for _ in range(40):  # changes, most of a year of them for hours by day
+    for _ in range(40):  # changes; for daily hours they cover most of a year
         now = hours_at(text, at, time_zone="Asia/Shanghai", calendar=calendar)
         if now.until is None or now.until > datetime(first.year + 1, first.month, first.day, tzinfo=UTC):
             break
@@ -135,11 +135,11 @@ def test_every_text_is_refused_or_answered_on_every_day_of_a_year(
         hours_at(text, at + timedelta(days=n), time_zone="Asia/Shanghai", calendar=calendar)
 
 
-# --- The library fails ---------------------------------------------------------------------------
+# --- Failures of the library ---------------------------------------------------------------------
 
 
 class PanicException(BaseException):
-    """Stands for the library's own, which no known text brings about any more."""
+    """A stand-in for the library's exception, which no known text raises any more."""
 
 
 PanicException.__module__ = "pyo3_runtime"

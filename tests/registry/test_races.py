@@ -1,4 +1,4 @@
-"""Two people amend the same thing at the same moment: one succeeds, the other is told, nothing is lost."""
+"""Two people update the same object at once: one succeeds, the other gets a conflict, no change is lost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from aed.registry.devices.models import Device
 
 @contextmanager
 def writing_together(engine: Engine, table: str) -> Iterator[None]:
-    """On PostgreSQL both have read before either writes to `table`. SQLite has one writer at a time."""
+    """On PostgreSQL, make both transactions read before either writes `table`; SQLite has one writer."""
     both = threading.Barrier(2)
 
     def wait(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
@@ -149,7 +149,7 @@ def test_of_two_first_years_of_a_new_calendar_exactly_one_wins(session: Session,
 
 
 def test_a_crowd_counting_up_loses_no_count(session: Session, office: Desk) -> None:
-    """Each reads, amends, and on a conflict reads again: every one of them gets through in the end."""
+    """Each client reads, updates, and retries on a conflict until it succeeds."""
     path = f"/v1/devices/{make.device(session, floor=0).id}"
     session.commit()
 

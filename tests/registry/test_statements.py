@@ -1,4 +1,4 @@
-"""How many statements an answer costs, whatever it holds."""
+"""The number of SQL statements per response, independent of its size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEAREST = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}&limit=10"
 
 @pytest.fixture
 def asked(session: Session, client: TestClient) -> Callable[..., int]:
-    """How many statements a request sends; each is asked before, so that what is kept in memory is there."""
+    """Return a function that counts a request's SQL statements, once the caches are filled."""
     engine = client.app.state.database.engine  # type: ignore[attr-defined] # it is a FastAPI
 
     def count(path: str, headers: dict[str, str] | None = None) -> int:
@@ -33,7 +33,7 @@ def asked(session: Session, client: TestClient) -> Callable[..., int]:
 
 
 def a_street_of(session: Session, count: int, **given: Any) -> int:
-    """Devices with all that can be shown of them; the id of the last."""
+    """Add devices with every displayed field; return the id of the last."""
     estate = make.estate(session, neighbourhood="lane")
     for number in range(count):
         made = make.device(
@@ -109,6 +109,6 @@ def test_a_lookup_where_nothing_is_near_costs_few_statements(
 ) -> None:
     a_street_of(session, 1)
 
-    # SpatiaLite looks in a window and widens it until it holds enough or reaches the search radius.
+    # SpatiaLite widens its search window until it holds enough devices or reaches the search radius.
     is_sqlite = session.get_bind().dialect.name == "sqlite"
-    assert asked("/v1/nearest?lat=-40&lon=-120") <= (8 if is_sqlite else 2)  # and what is out of service
+    assert asked("/v1/nearest?lat=-40&lon=-120") <= (8 if is_sqlite else 2)  # with devices out of service

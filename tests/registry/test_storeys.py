@@ -1,4 +1,4 @@
-"""Storeys in the words of a place, and floors of the API: never the one for the other."""
+"""Storeys as named locally and floors of the API: never confused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hours in the database that cannot be evaluated: unknown, and no list fails because of one row."""
+"""Stored hours that can't be evaluated count as unknown; one such row breaks no list."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FAILS_IN_THE_LIBRARY = "Feb 11-Dec 30 08:00-18:00"
 
 
 class PanicException(BaseException):
-    """As the library's Rust code raises it."""
+    """The exception as raised by the library's Rust code."""
 
 
 PanicException.__module__ = "pyo3_runtime"
@@ -33,7 +33,7 @@ PanicException.__module__ = "pyo3_runtime"
 @pytest.fixture
 def a_library_that_panics(monkeypatch: pytest.MonkeyPatch) -> None:
     class Panicking:
-        """The library, but for one expression."""
+        """The library, except that one expression raises."""
 
         def __init__(self, text: str) -> None:
             self._text, self._hours = text, OpeningHours(text)

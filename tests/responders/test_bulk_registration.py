@@ -1,4 +1,4 @@
-"""A long list does what its rows would do one by one, in few statements."""
+"""Importing a long list has the same result as importing its rows one by one, in few SQL statements."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def put_at_once(session: Session, rows: Sequence[ResponderGiven]) -> list[bool |
 
 
 def all_that_stands(session: Session) -> list[Any]:
-    """Everything about responders, without keys."""
+    """Return all stored data about responders, without primary keys."""
 
     def of(model: Any, **whose: int) -> list[Any]:
         names = [each.key for each in model.__table__.columns if each.key not in {"id", "position", *whose}]
@@ -152,7 +152,7 @@ def test_registration_requires_an_administrator(session: Session) -> None:
 def test_the_number_of_statements_does_not_grow_with_rows(session: Session) -> None:
     counts = []
     for rows in ([given(session, n) for n in range(10)], [given(session, n) for n in range(100, 200)]):
-        for _ in range(2):  # new, and as they stand
+        for _ in range(2):  # new, then unchanged
             with statements_of(session.get_bind()) as sent:  # type: ignore[arg-type] # it is an Engine
                 put_at_once(session, rows)
             counts.append(len(sent))

@@ -1,6 +1,6 @@
-"""Live places: sent by phones on duty, kept as coarse as was agreed, answered for as long as they hold.
+"""Live locations: sent by phones on duty, coarsened as agreed, used until they expire.
 
-Every test of what is kept runs on both databases, with the places in the database and in a cluster of Valkey.
+Tests of storage run on both databases, with locations in the database and in a Valkey cluster.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 from tests.throwaway_valkey import MISSING, PROGRAM, Cluster, throwaway_cluster
 
 FAR = Position(30.9, 121.9)
-"""In another large cell."""
+"""A position in another large cell."""
 A_MOMENT = timedelta(microseconds=1)
 
 
@@ -72,7 +72,7 @@ def cluster_of_the_run() -> Iterator[Cluster]:
 
 @pytest.fixture(params=("database", "cluster"))
 def settings(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> Iterator[Settings]:
-    """With the places kept in one way or the other."""
+    """Return settings for each storage of locations."""
     url = ""
     if request.param == "cluster":
         cluster = request.getfixturevalue("cluster_of_the_run")
@@ -95,7 +95,7 @@ def kept(settings: Settings) -> LivePlaces:
 
 
 def on_duty(session: Session, **given: Any) -> int:
-    """A responder who has agreed that the phone says where it is."""
+    """Add a responder who has agreed to share the phone's location; return the id."""
     made = make.responder(session, **given)
     make.shares_live_place(session, made)
     return made
@@ -116,7 +116,7 @@ def put(
 def found(
     session: Session, settings: Settings, here: Position = PATIENT, *, at: datetime = NOW
 ) -> list[NearbyResponder]:
-    """The responders that a dispatcher is told."""
+    """Return the nearby responders that a dispatcher sees."""
     viewer = make.dispatcher(make.region(session))
     answer = ask(session, settings, viewer, here=here, at=at, responders=50).responders
     assert answer is not None
@@ -127,7 +127,7 @@ def ids(told: Sequence[NearbyResponder]) -> list[int]:
     return sorted(each.responder_id for each in told)
 
 
-# --- what is kept, and for how long ---------------------------------------------------------------------
+# --- storage and expiry ---------------------------------------------------------------------------------
 
 
 def test_a_live_location_is_valid_for_fifteen_minutes(
@@ -265,11 +265,11 @@ def test_expired_locations_are_deleted_by_a_job_or_expire(
         assert len(session.scalars(select(LiveLocationRow.responder_id)).all()) == 1
 
 
-# --- many -----------------------------------------------------------------------------------------------
+# --- many responders ------------------------------------------------------------------------------------
 
 
 def crowd(session: Session, count: int) -> None:
-    """Responders 1 to `count`, who may be called at any hour, without a default place."""
+    """Add responders 1 to `count`, available at any hour, without a default location."""
     region = make.region(session).id
     numbers = range(1, count + 1)
     insert_many(
@@ -321,7 +321,7 @@ def test_ten_thousand_at_once_are_found_as_a_slow_search_finds_them(
         return Position(PATIENT.lat + lat, PATIENT.lon + lon)
 
     where = {}
-    for round_ in range(2):  # and all of them move, some of them far
+    for round_ in range(2):  # all of them move, some of them far
         at = NOW + timedelta(minutes=round_)
         where = {
             key: live_location(key, somewhere(0.1 if key % 3 else 2.0), at=at, resolution=9)
@@ -353,7 +353,7 @@ def test_ten_thousand_at_once_are_found_as_a_slow_search_finds_them(
 def test_lookup_responders_match_a_brute_force_search_over_live_and_default_places(
     session: Session, settings: Settings, kept: LivePlaces
 ) -> None:
-    """By straight lines: the place of the phone of those on duty, and every default place of the others."""
+    """By straight lines, from phone locations of those on duty and default locations of the others."""
     random = np.random.default_rng(7)
 
     def somewhere() -> Position:
@@ -387,7 +387,7 @@ def test_lookup_responders_match_a_brute_force_search_over_live_and_default_plac
 
 
 def test_every_place_within_the_distance_lies_in_one_of_the_cells_around() -> None:
-    """Where cells are as they should be, and about the twelve pentagons, where they are not."""
+    """Both for regular cells and near the twelve pentagons of the grid."""
     random = np.random.default_rng(11)
     pentagons = [h3.cell_to_latlng(cell) for cell in h3.get_pentagons(5)]
     for number in range(300):
@@ -404,13 +404,13 @@ def test_every_place_within_the_distance_lies_in_one_of_the_cells_around() -> No
                 assert h3.latlng_to_cell(there.lat, there.lon, resolution) in cells
 
 
-# --- who may share one ----------------------------------------------------------------------------------
+# --- permission to share --------------------------------------------------------------------------------
 
 
 def take(
     session: Session, person_id: int, *, at: datetime = NOW, here: Position = PATIENT
 ) -> AedError | None:
-    """Why the place of the person's phone is not kept; None: it is."""
+    """Store the location of the person's phone; return the error, or None if it was stored."""
     said = LocationReport(hash_key(make.sign_in(session, person_id)), here, at)
     (why,) = take_live_locations(session, [said], resolution=9, at=at)
     return why
@@ -539,7 +539,7 @@ HERE = {"lat": PATIENT.lat, "lon": PATIENT.lon}
 
 
 def phone(session: Session, person_id: int) -> dict[str, str]:
-    """The headers of a phone on which the person is signed in."""
+    """Sign the person in; return the headers of the phone."""
     key = make.sign_in(session, person_id)
     session.commit()
     return {"Cookie": f"{SESSION_COOKIE}={key}", CSRF_HEADER: csrf_token(key)}
@@ -569,7 +569,7 @@ def test_a_phone_on_duty_shares_and_deletes_its_location(session: Session, http:
 
 def test_a_place_in_another_datum_is_the_same_place(session: Session, http: TestClient) -> None:
     mine = phone(session, make.shares_live_place(session, make.responder(session)))
-    shifted = {"lat": 30.2875, "lon": 120.1045, "datum": "gcj02"}  # about what AMap says for the patient
+    shifted = {"lat": 30.2875, "lon": 120.1045, "datum": "gcj02"}  # roughly AMap's coordinates of the patient
 
     assert http.put("/v1/location", headers=mine, json=shifted).status_code == 204
 
@@ -656,7 +656,7 @@ def test_the_place_of_a_phone_stands_in_no_log(
     assert h3.latlng_to_cell(PATIENT.lat, PATIENT.lon, 9) not in said
 
 
-# --- when the cluster is gone ---------------------------------------------------------------------------
+# --- cluster outage -------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(PROGRAM is None, reason=MISSING)

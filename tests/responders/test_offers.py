@@ -1,4 +1,4 @@
-"""People who offer to help: what they agree to, where and when, leaving; and what lists say of them."""
+"""People who offer to respond: consent, places and hours, withdrawal, and entries in lists."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def from_a_list(
     valid_until: date = date(2028, 1, 1),
     availability: str | None = "24/7",
 ) -> None:
-    """A list tells of Wu, with a certificate."""
+    """Import a list with Wu, who has a certificate."""
     put_responder(
         session,
         ADMINISTRATOR,
@@ -78,7 +78,7 @@ def from_a_list(
 
 
 def wu(session: Session) -> Person:
-    """Wu, whom a list tells of too, with an account."""
+    """Add an account for Wu, who is also on a list."""
     return make.person(session, name="Wu", phone="+86 138 0013 8000")
 
 
@@ -110,7 +110,7 @@ def amend(session: Session, person: Person, **change: Any) -> None:
     )
 
 
-# --- who may --------------------------------------------------------------------------------------------
+# --- permissions ----------------------------------------------------------------------------------------
 
 
 def test_only_the_office_can_offer_for_somebody_else(session: Session) -> None:
@@ -139,7 +139,7 @@ def test_an_offer_is_called_only_with_a_certificate(session: Session, settings: 
     make.offer(session, person)
     assert called(session, settings) == []
 
-    from_a_list(session)  # tells of the certificate
+    from_a_list(session)  # contains the certificate
 
     (found,) = called(session, settings)
     assert session.get_one(Responder, found.responder_id).person_id == person.id
@@ -238,7 +238,7 @@ def test_leaving_deactivates_and_deletes_all_places(session: Session, settings: 
     assert len(called(session, settings)) == 1, "and may come back"
 
 
-# --- what lists say -------------------------------------------------------------------------------------
+# --- lists ----------------------------------------------------------------------------------------------
 
 
 def test_a_list_states_the_consents_of_its_people(session: Session, settings: Settings) -> None:
@@ -297,7 +297,7 @@ STEPS = ("list", "another list", "of work", "offer", "leave", "duty", "no duty",
 def test_only_people_who_agreed_are_called_after_any_sequence(
     session: Session, settings: Settings, steps: list[str]
 ) -> None:
-    """The state that the lookup asks for and the consents are in step, in any order of events."""
+    """The availability used by the lookup stays consistent with the consents, for any order of events."""
     session.rollback()
     person = wu(session)
     doing: dict[str, Callable[[], object]] = {

@@ -1,4 +1,4 @@
-"""Who may be called: by whom they are seen, when, and how much of them is told."""
+"""Responders: who sees them, when they are available, and how much of their data is shown."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ GENERAL = general_pace(NUMBERS)
 
 
 def direct(metres: float, *, pace: Pace = GENERAL) -> float:
-    """From receipt of the call, on foot alone."""
+    """Return the seconds from receipt of the alert to arrival, on foot."""
     return 30 + walk_seconds(metres, pace, NUMBERS)
 
 
@@ -43,7 +43,7 @@ def dispatcher(session: Session, code: str = "CN-33") -> Viewer:
 
 
 def found(session: Session, settings: Settings, **given: Any) -> list[NearbyResponder]:
-    """Whom the plan finds, by where they are exactly."""
+    """Return the responders that the plan finds, by their exact locations."""
     answer = ask(session, settings, dispatcher(session), **{"precision": Precision.EXACT, **given})
     assert answer.responders is not None
     return answer.responders
@@ -53,7 +53,7 @@ def ids(people: Iterable[NearbyResponder]) -> list[int]:
     return [person.responder_id for person in people]
 
 
-# --- who sees them --------------------------------------------------------------------------------------
+# --- visibility -----------------------------------------------------------------------------------------
 
 
 def test_only_dispatchers_and_administrators_see_responders(session: Session, settings: Settings) -> None:
@@ -145,13 +145,13 @@ def test_a_responder_who_has_withdrawn_is_not_called(session: Session, settings:
     assert found(session, settings) == []
 
 
-# --- when they may be called ----------------------------------------------------------------------------
+# --- availability ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("moment", "may_be_called"),
     [
-        ("2026-09-22T15:59:00", True),  # 23:59 on the last valid day there
+        ("2026-09-22T15:59:00", True),  # 23:59 local time on the last valid day
         ("2026-09-22T16:00:00", False),
         ("2026-09-21T16:00:00", True),
     ],
@@ -210,7 +210,7 @@ def test_who_is_paused_is_not_called_until_then(
     [
         ("24/7", "24/7", Availability.AVAILABLE),
         ("Mo-Fr 09:00-18:00", "24/7", Availability.AVAILABLE),
-        ("Sa-Su 09:00-18:00", "24/7", None),  # outside the hours that they gave
+        ("Sa-Su 09:00-18:00", "24/7", None),  # outside the hours they gave
         ("24/7", "19:00-08:00", None),  # elsewhere at this hour
         (None, "24/7", Availability.UNKNOWN),
         ("24/7", None, Availability.UNKNOWN),
@@ -269,7 +269,7 @@ def test_at_work_by_day_and_at_home_by_night(session: Session, settings: Setting
     assert at("2026-10-10T10:00") == [work], "a Saturday that is worked"
 
 
-# --- in which order -------------------------------------------------------------------------------------
+# --- order ----------------------------------------------------------------------------------------------
 
 
 def test_two_places_of_a_person_count_once_at_the_sooner(session: Session, settings: Settings) -> None:
@@ -323,7 +323,7 @@ def test_many_who_live_nearer_do_not_hide_the_one_who_is_there_first(
 
 
 def test_a_responder_beyond_the_reach_is_not_near(session: Session, settings: Settings) -> None:
-    """The network knows that there is no short way: the straight line must not undercut it."""
+    """The network has no short path, so the straight line must not replace the longer walk."""
     network = streets(
         settings, {1: (0, 0), 2: (0, 3000), 3: (80, 3000), 4: (80, 0), 5: (-900, 0)}, [1, 2, 3, 4], [1, 5]
     )

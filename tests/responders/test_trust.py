@@ -1,4 +1,4 @@
-"""How far a certificate is believed decides, region by region, who is called."""
+"""The required trust in certificates decides, per region, who is alerted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.make import ADMINISTRATOR, PATIENT
 
 
 def called(session: Session, settings: Settings, code: str = "CN-33", **given: Any) -> list[int]:
-    """Whom the region's dispatcher is told of."""
+    """Return the responders that the region's dispatcher sees."""
     region = make.region(session, code)
     ids = session.scalars(select(Region.id)).all()
     viewer = Viewer(role=make.dispatcher(region).role, name="dispatcher", region_ids=tuple(ids))
@@ -76,16 +76,16 @@ def test_what_a_region_above_says_holds_below_unless_one_says_otherwise(
 
     assert called(session, settings) == [in_the_province]
 
-    needs(session, "CN-3301", None)  # and now the city says nothing of its own
+    needs(session, "CN-3301", None)  # the city has no rule of its own any more
     assert len(called(session, settings)) == 2
     needs(session, "CN", Trust.DOCUMENTED)
     assert len(called(session, settings)) == 1
-    needs(session, "CN-330106", None, parent=None)  # out of the tree: the start value
+    needs(session, "CN-330106", None, parent=None)  # outside the tree: the default
     assert called(session, settings) == []
 
 
 def test_what_is_in_force_is_always_what_the_tree_says(session: Session) -> None:
-    """The stored column against climbing the tree, after many changes."""
+    """The stored column equals the value found by climbing the tree, after many changes."""
     codes = [f"R-{number}" for number in range(12)]
     for number, code in enumerate(codes):
         parent = codes[(number - 1) // 2] if number else None
@@ -110,7 +110,7 @@ def test_what_is_in_force_is_always_what_the_tree_says(session: Session) -> None
 def test_an_expired_certificate_is_not_called_from_midnight_where_the_estate_is(
     session: Session, settings: Settings
 ) -> None:
-    """The estate lies in a region of Shanghai's time and keeps Urumqi's, two hours later."""
+    """The estate is in a region with Shanghai time but uses Urumqi time, two hours behind."""
     western = make.estate(session, time_zone="Asia/Urumqi")
     eastern = make.estate(session)
     there = make.responder(session, estate_id=western.id, valid_until=date(2026, 9, 22))
@@ -154,7 +154,7 @@ def again(
     name: str = "Lin Yi",
     phone: str = "+86 100 0000 9999",
 ) -> bool | None:
-    """The list tells of the person again."""
+    """Import the person again from the list."""
     known = session.get_one(Responder, responder_id)
     certificate = certificate_of(session, responder_id)
     given = ResponderGiven(
