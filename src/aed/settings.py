@@ -1,4 +1,4 @@
-"""Every knob, with its start value and where that comes from. Read from the environment, prefix `AED_`.
+"""All settings, with their defaults and the sources of these. Read from environment variables `AED_…`.
 
 Nested values use two underscores: `AED_ARRIVAL__REACTION_SECONDS=30`.
 """
@@ -23,14 +23,14 @@ def is_checkout() -> bool:
 
 
 def state_folder() -> Path:
-    """Return the folder that holds what the program keeps: database, keys, walking network, messages.
+    """Return the folder of the program's data: database, keys, walking network, messages.
 
     `.state` in the working directory where the program runs from a checkout, otherwise the user's data folder
     (on Linux $XDG_DATA_HOME/aed, by default ~/.local/share/aed).
     """
     if is_checkout():
         return Path(".state")
-    import platformdirs  # a checkout does without
+    import platformdirs  # not needed in a checkout
 
     return platformdirs.user_data_path("aed", appauthor=False)
 
@@ -48,72 +48,75 @@ type ByHour = tuple[Chance, Chance, Chance, Chance]
 
 
 class UnknownHours(BaseModel):
-    """The chance that a device whose hours are not known can be reached, by class of place: by day (7-18),
-    in the evening (18-22), at night (22-7), on a day off (`aed.registry.devices.reachability`)."""
+    """The probability that a device with unknown hours can be reached, by class of place.
+
+    Four values each: by day (7-18), in the evening (18-22), at night (22-7), and on a day off
+    (`aed.registry.devices.reachability`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     staffed: ByHour = Field((0.8, 0.8, 0.8, 0.8), description="At a guard's post, hotel, hospital, police")
-    # An assumption: somebody is there, and has to be asked.
+    # Assumption: staff are there, but have to be asked.
     station: ByHour = Field((0.8, 0.8, 0.3, 0.8), description="At a station or an airport")
-    # An assumption: trains run from about 6 to 23.
+    # Assumption: trains run from about 6 to 23.
     school: ByHour = Field((0.7, 0.2, 0.09, 0.2), description="At a school or a university")
     shop: ByHour = Field((0.8, 0.6, 0.09, 0.7), description="In a shop, a mall, a restaurant")
     office: ByHour = Field((0.7, 0.33, 0.09, 0.2), description="In an office, a bank, a factory")
-    # Assumptions by day. At night the 9 % that are always open, Hansen 2013, Circulation 128:2224.
+    # By day an assumption. At night the 9 % that are always open (Hansen 2013, Circulation 128:2224).
     estate: ByHour = Field((0.7, 0.7, 0.5, 0.7), description="In an estate, nothing else being known")
-    # An assumption: people live there at all hours, and doors are locked at night.
+    # Assumption: people live there at all hours, and doors are locked at night.
     unknown: ByHour = Field((0.7, 0.33, 0.09, 0.33), description="Anywhere else")
     # Hansen 2013: coverage falls by 53 % outside working hours; 9 % are always open. By day an assumption.
 
     def of(self, place: str) -> ByHour:
-        """The chances at a class of place, by its name."""
+        """Return the probabilities for a class of place, by its name."""
         found: ByHour = getattr(self, place)
         return found
 
     @property
     def best(self) -> float:
-        """No chance is above this."""
+        """Return the highest of all probabilities."""
         return max(max(self.of(name)) for name in type(self).model_fields)
 
 
 class Arrival(BaseModel):
-    """The numbers of the expected-time arithmetic (`aed.lookup.arrival`)."""
+    """Parameters of expected times of arrival (`aed.lookup.arrival`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     reaction_seconds: float = Field(
         30.0, ge=0, description="From receipt of the call to being on the way, as part of the speeds below"
     )
-    # An assumption: Gramm 2025 and Jonsson 2020 both hold it, and neither reports it.
+    # Assumption: Gramm 2025 and Jonsson 2020 both assume it, and neither reports it.
     responder_metres_per_second: float = Field(
         2.3, gt=0, description="From receipt of the call to the patient, on foot over `speed_over_metres`"
     )
     # Jonsson 2020, Resuscitation 151:197.
     estate_metres_per_second: float = Field(1.8, gt=0, description="The same to a place in an estate")
-    # Same source, over 8,000 people/km2; an estate's own drills replace it.
+    # Same source, over 8,000 people/km2; replaced by the estate's own drills.
     speed_over_metres: float = Field(600.0, gt=0, description="The walk over which those speeds hold")
-    # The longest one way of Gramm 2025; there both sources agree (docs/decide/arrival-times.md).
+    # The longest distance one way in Gramm 2025, where both sources agree (docs/decide/arrival-times.md).
     slow_start_seconds: float = Field(
         44.0, ge=0, description="Doors, crossings and finding the way, on each walk: in full from"
     )
     slow_start_metres: float = Field(300.0, gt=0, description="this distance on, and less before it")
     # Fitted to Gramm 2025: 200/400/600 m there and back took 4.05/6.62/8.62 min.
     open_cabinet_seconds: float = Field(30.0, ge=0, description="Opening the cabinet, taking the device")
-    # 20-40 s; an assumption, which drills replace.
+    # Assumption: 20-40 s; replaced by drills.
     detour_factor: float = Field(1.5, ge=1, description="Walk over straight line where no network is known")
     # Karlsson 2021; Fan 2020 found 2.4 among podium towers.
     stairs_seconds_per_floor: float = Field(16.0, ge=0, description="One floor by the stairs, one way")
-    # About 0.2 m/s of climb over 3 m of storey; drills replace it.
+    # About 0.2 m/s of climb for storeys of 3 m; replaced by drills.
     lift_wait_seconds: float = Field(45.0, ge=0, description="Waiting for the lift, getting in and out")
     lift_seconds_per_floor: float = Field(2.0, ge=0, description="One floor by the lift, taken where sooner")
     # Drennan 2016, CMAJ 188:413: high floors cost about 120 s in all; 40 floors are 125 s here.
     guarded_gate_seconds: float = Field(30.0, ge=0, description="An outsider at a guarded gate, each passing")
-    # A guard's look and the bar going up; drills replace it.
+    # The guard looks and the barrier opens; replaced by drills.
     closed_gate_seconds: float = Field(180.0, ge=0, description="Getting a closed gate opened, each passing")
-    # Ringing the guard and waiting for the key; only asked where no other way leads; drills replace it.
+    # Calling the guard and waiting for the key, used only if there is no other way; replaced by drills.
     chance_closed_gate: float = Field(0.5, gt=0, le=1, description="That a closed gate is opened at all")
-    # Not known: worth as much as unknown hours.
+    # Unknown: the same as for unknown hours.
     chance_open: float = Field(0.98, gt=0, le=1, description="Reachable when its hours say open")
     chance_assisted: float = Field(0.9, gt=0, le=1, description="Reachable when somebody must let you in")
     chance_entry_unknown: float = Field(
@@ -122,7 +125,7 @@ class Arrival(BaseModel):
         le=1,
         description="Reachable when its hours say open, and not known whether one gets in",
     )
-    # An assumption, above all unknown hours: of the two things that may fail one is known to be right.
+    # Assumption: above all unknown hours, since one of the two possible failures is ruled out.
     chance_unknown: UnknownHours = Field(
         default_factory=UnknownHours,
         description="Reachable when its hours are not known: by day, in the evening, at night, on a day off",
@@ -130,20 +133,22 @@ class Arrival(BaseModel):
     chance_ready_checked: float = Field(0.95, gt=0, le=1, description="Ready when checked lately")
     chance_ready: float = Field(0.85, gt=0, le=1, description="Ready when not known to be checked lately")
     # Audits find about 85 % ready.
-    checked_within_days: int = Field(35, ge=1, description="How lately is lately")  # monthly check and grace
+    checked_within_days: int = Field(
+        35, ge=1, description="How lately is lately"
+    )  # a monthly check and its grace period
     chance_ready_pads_expired: float = Field(
         0.6, gt=0, le=1, description="Ready where only the pads are past their date"
-    )  # Not known: gel dries slowly in a closed bag; Resuscitation Council UK: benefit outweighs risk.
+    )  # Unknown: gel dries slowly in a closed bag; Resuscitation Council UK: benefit outweighs risk.
     max_fetch_metres: float = Field(
         400.0, gt=0, description="Nobody beside a patient is sent farther, one way, to fetch a device"
-    )  # Gramm 2025: 200 m one way beat the ambulance (6.9 min), 400 m took 8:37 at most.
+    )  # Gramm 2025: 200 m one way were faster than the ambulance (6.9 min); 400 m took at most 8:37.
     bring_call_seconds: float = Field(
         45.0, ge=0, description="Ringing whoever is with a device, and until they set out with it"
-    )  # Not known: a guard's post answers at once and needs the address; drills replace it.
+    )  # Unknown: a guard answers at once and needs the address; replaced by drills.
     failed_fetch_penalty_seconds: float = Field(
         600.0, ge=0, description="What a fetch that finds nothing costs"
     )
-    # Until the next chance, about an urban ambulance's response.
+    # About the response time of an urban ambulance, which is the next chance.
 
     @model_validator(mode="after")
     def _known_hours_are_worth_more(self) -> Self:
@@ -163,21 +168,21 @@ class Arrival(BaseModel):
 
 
 class Drills(BaseModel):
-    """What an estate's own speed is estimated by (`aed.lookup.pace`)."""
+    """Parameters of estimating the walking speed on an estate (`aed.lookup.pace`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     min_drills: int = Field(
         10, ge=5, le=200, description="Drills that an estate needs before its own walking pace is used"
     )
-    # Two of ten may be mistimed by anything, and the line stays.
+    # The estimate stays the same if two of ten drills are mistimed.
     spread_metres: float = Field(100.0, gt=0, description="By so much their walks differ at least, one way")
-    # Two walks of much the same length say nothing of the speed.
+    # Two walks of nearly the same length do not determine the speed.
     max_drills: int = Field(200, ge=5, le=1000, description="Use only this many of the latest drills")
-    # An estate changes: a new gate, a new path.
+    # Estates change: a new gate, a new path.
     quickest_seconds_per_metre: float = Field(0.15, gt=0, description="What nobody can beat: 6.7 m/s")
     slowest_seconds_per_metre: float = Field(1.5, gt=0, description="What nobody needs: 0.7 m/s")
-    # Between a good runner and a slow walk; an estimate beyond is of something else than walking.
+    # From a good runner to a slow walker; an estimate outside this range measures something else.
     min_pick_up_seconds: float = Field(10.0, ge=0, description="The overhead is not below this")
     max_pick_up_seconds: float = Field(600.0, gt=0, description="Nor above this")
 
@@ -193,7 +198,7 @@ class Drills(BaseModel):
 
 
 class IssuerAccess(BaseModel):
-    """How an issuer knows this program: by a token, or by a signature (Standard Webhooks, `whsec_…`)."""
+    """How to authenticate to an issuer: by a token, or by a signature (Standard Webhooks, `whsec_…`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -211,7 +216,7 @@ BACK_FROM_PROVIDER: Final = "/v1/sign-in/provider/back"
 
 
 class SignInProvider(BaseModel):
-    """An operator's own OpenID provider (`aed.accounts.sign_in.identity_provider`)."""
+    """An external OpenID provider (`aed.accounts.sign_in.identity_provider`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -243,7 +248,7 @@ class SignInProvider(BaseModel):
 
 
 def is_private_from_others(url: str) -> bool:
-    """Whether nobody on the way can read what is sent there."""
+    """Return True if nobody on the way can read what is sent to the URL."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -253,7 +258,7 @@ def is_private_from_others(url: str) -> bool:
 
 
 class Survival(BaseModel):
-    """What a delay costs, for comparing plans (`aed.incidents.plan.rules.survival`)."""
+    """The effect of delay on survival, for comparing plans (`aed.incidents.plan.rules.survival`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -267,63 +272,64 @@ class Survival(BaseModel):
 
 
 class Planning(BaseModel):
-    """Who is asked, and how many (`aed.incidents.plan.rules.planner`)."""
+    """Parameters of choosing whom to alert, and how many (`aed.incidents.plan.rules.planner`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     chance_seen: float = Field(0.76, gt=0, le=1, description="Of those asked, so many see it in time")
     chance_accepted: float = Field(0.38, gt=0, le=1, description="And so many accept")
     chance_there: float = Field(0.27, gt=0, le=1, description="And so many get there")
-    # Haskins 2021: asked -> seen -> accepted -> there 76 % -> 38 % -> 27 %.
+    # Haskins 2021: alerted -> seen -> accepted -> arrived 76 % -> 38 % -> 27 %.
     show_up_prior_people: float = Field(
         25.0,
         gt=0,
         description="The chances above weigh as much as so many people of a region's own real calls",
     )
-    # Studies differ from 17 to 47 % (Khalemsky 2023): a beta prior as wide as that weighs about 25 people.
+    # Studies range from 17 to 47 % (Khalemsky 2023): a beta prior of that width weighs about 25 people.
     show_up_days: int = Field(
         730, ge=1, description="Real calls of so many days count for how many of those asked come"
     )
-    # Two years: both halves of the year twice, and no longer than people stay.
+    # Two years cover each season twice, and residents seldom stay much longer.
     promise_chance: float = Field(
         0.9,
         ge=0,
         lt=1,
         description="People are asked until somebody is there before the ambulance with this chance",
     )
-    # A choice: nine of ten patients are not left alone. Eight people at 27 % reach it.
+    # A choice: nine of ten patients get help. Eight people at 27 % achieve it.
     promise_seconds: float = Field(
         360.0, gt=0, description="And within so long, where enough people are that near"
     )
-    # Larsen 1993: without compressions survival falls by 5.5 points a minute.
+    # Larsen 1993: without compressions, survival falls by 5.5 percentage points a minute.
     min_gain_percent: float = Field(
         0.02,
         ge=0,
         description="Beyond that, nobody is asked who adds less than this to survival, in per cent",
     )
-    # `aed simulate` on Liechtenstein: docs/decide/simulation.md.
+    # From `aed simulate` on Liechtenstein: docs/decide/simulation.md.
     min_direct: int = Field(
         3, ge=0, description="So many go direct where nobody does compressions, if there are so many"
     )
-    # HartslagNu sends two to the patient for each who fetches; two change over at compressions.
+    # HartslagNu sends two people to the patient for each who fetches a device; two take turns at
+    # compressions.
     max_alerts_per_wave: int = Field(30, ge=1, le=100, description="So many are asked in one wave at most")
-    # At a show-up rate of 10 % the promise takes 22 people.
+    # At a show-up rate of 10 %, the target takes 22 people.
     ambulance_spread: float = Field(
         0.2,
         ge=0,
         le=1,
         description="Error of an ambulance's expected time: standard deviation of its logarithm",
     )
-    # Not known; 0.2: one of six comes more than 22 per cent later than expected. 0: it comes when expected.
+    # Unknown. At 0.2, one in six arrives more than 22 % later than expected; at 0, all arrive as expected.
     wave_seconds: int = Field(45, ge=5, description="After so long it is planned again, and more are asked")
     answers_after_seconds: float = Field(
         30.0, gt=0, description="Whoever comes answers after so long on average, and sets out"
     )
-    # Not known before the first drills: most who answer an app's call do so within a minute.
+    # Unknown before the first drills: most people who answer an app's alert do so within a minute.
     ambulance_seconds: float = Field(
         600.0, gt=0, description="Until the ambulance is there, where the centre does not say"
     )
-    # Urban response times in China are 8-15 minutes; the centre's own estimate takes its place.
+    # Urban response times in China are 8-15 minutes; replaced by the dispatch centre's own estimate.
     ambulance_seconds_by_region: dict[str, float] = Field(
         default_factory=dict, description='JSON: the same by a region\'s code, such as {"CN-33": 540}'
     )
@@ -333,48 +339,51 @@ class Planning(BaseModel):
     overdue_seconds: float = Field(
         900.0, ge=0, description="For so long after it was expected; then it is taken to be there"
     )
-    # Assumptions: estimates miss by minutes; a crew that nobody reports is there within a quarter of an hour.
+    # Assumptions: estimates are off by minutes; an ambulance that nobody reports arrives within 15 minutes.
     guide_seconds: float = Field(
         90.0, ge=0, description="Until somebody who has answered is at the gate, to open it"
     )
-    # From a flat down to the gate of an estate; not known before the first drills.
+    # From a flat down to the gate of an estate; unknown before the first drills.
     lift_held_seconds: float = Field(
         30.0, ge=0, description="What a lift that is held saves, of the time above `high_floor`"
     )
-    # The wait for it to come; not known before the first drills.
+    # The wait for the lift; unknown before the first drills.
     people: int = Field(40, ge=1, le=500, description="So many of the nearest are thought of")
     devices: int = Field(12, ge=0, le=100, description="And so many devices")
     asked_elsewhere_seconds: float = Field(
         180.0, ge=0, description="Asked to another patient, a person is left alone for so long"
     )
-    # Most who answer an app's call do so within a minute (Haskins 2021); after three, silence means no.
+    # Most people who answer an app's alert do so within a minute (Haskins 2021); after three, silence means
+    # no.
     call_age_unknown: bool = Field(
         True, description="Call people of whom it is not known that they are 18 or older"
     )
-    # Certificates of first aid are given to adults almost everywhere; without, an upgrade would call nobody
-    # until each had declared it. Nobody who says to be younger is called, whatever this says.
+    # First aid certificates are given to adults almost everywhere. Without this default, nobody would be
+    # alerted after an upgrade until they had declared their age. Nobody who declares to be younger is alerted
+    # in any case.
     test_minutes: float = Field(10.0, gt=0, le=1_440, description="A test closes itself after so long")
-    # A test of the line is read within minutes.
+    # Test alerts are read within minutes.
     exercise_minutes: float = Field(
         120.0, gt=0, le=1_440, description="An exercise closes itself after so long"
     )
-    # The longest drills of an estate, with debriefing, take about two hours.
+    # The longest drills of an estate take about two hours, with debriefing.
     lapse_hours: float = Field(
         4.0, gt=0, le=48, description="A real incident lapses so long after the ambulance was expected"
     )
-    # Resuscitation on scene ends within about an hour; nobody is still on the way after four.
+    # Resuscitation on scene ends within about an hour; nobody is still on the way after four hours.
     remind_after_seconds: float = Field(
         300.0, ge=0, description="A dispatcher is reminded so long after the ambulance was expected"
     )
-    # Handing over takes some minutes; sooner, the reminder would interrupt it.
+    # The handover takes some minutes; an earlier reminder would interrupt it.
     open_per_person: int = Field(
         2, ge=1, description="So many open incidents of a kind per reporter who is no dispatcher"
     )
-    # A second patient near the first is possible; a third by the same person is the emergency number's.
+    # A second patient near the first is possible; a third report by the same person should be an emergency
+    # call.
     open_per_estate: int = Field(
         5, ge=1, description="And so many per estate that no dispatcher has confirmed"
     )
-    # Estates have some 1,000-3,000 households: about one arrest a year; five at once is no coincidence.
+    # Estates have 1,000-3,000 households: about one cardiac arrest a year, so five at once suggest misuse.
     same_patient_metres: float = Field(100.0, ge=0, description="Two reports this near are of one patient")
     same_patient_minutes: float = Field(30.0, ge=0, description="If they come within so long")
 
@@ -386,7 +395,7 @@ class Planning(BaseModel):
 
 
 class Reminding(BaseModel):
-    """When people are reminded of what is due (`aed.upkeep.reminders.rules`)."""
+    """When reminders of what is due are sent (`aed.upkeep.reminders.rules`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -394,7 +403,7 @@ class Reminding(BaseModel):
         (90, 60, 30, 7, 0),
         min_length=1,
         description="Days before the last day, the most first; the last is 0",
-    )  # practice; a service from 30, a check from 7
+    )  # common practice; a service from 30 days before, a check from 7
     repeat_days: int = Field(7, ge=1, le=90, description="And then every so many days")
     manager_from_days: int = Field(7, description="From here on estate managers hear of it too")
     region_from_days: int = Field(
@@ -420,7 +429,7 @@ class MailSecurity(StrEnum):
 
 
 class Smtp(BaseModel):
-    """The server that takes our mail (`aed.notifications.channels.email`)."""
+    """The SMTP server for outgoing mail (`aed.notifications.channels.email`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -441,7 +450,7 @@ class GatewayForm(StrEnum):
 
 
 class Sms(BaseModel):
-    """The gateway of text messages and calls (`aed.notifications.channels.gateway`)."""
+    """The gateway of SMS and voice calls (`aed.notifications.channels.gateway`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -462,7 +471,7 @@ class Sms(BaseModel):
 
 
 class WebPush(BaseModel):
-    """As whom we come to browsers' push services (`aed.notifications.channels.web_push`)."""
+    """The VAPID identity for browsers' push services (`aed.notifications.channels.web_push`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -475,17 +484,17 @@ class WebPush(BaseModel):
 
 
 class Trust(BaseModel):
-    """How fast what was confirmed fades (`aed.registry.rules.trust`), and who is asked to confirm it anew."""
+    """How fast trust in confirmed data decays (`aed.registry.rules.trust`), and whom to ask again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     readiness_half_life_days: float = Field(
         35.0, gt=0, description="After so many days half of what a check said of readiness still holds"
     )
-    # A monthly check and its grace: one that is missed halves what it said.
+    # A monthly check and its grace period: missing one halves the trust.
     position_half_life_days: float = Field(730.0, gt=0, description="The same of where a device is")
     hours_half_life_days: float = Field(365.0, gt=0, description="The same of its hours and the way in")
-    # Not known: cabinets move with a refurbishment, hours with a lease; answers to the tasks replace them.
+    # Unknown: cabinets move with a refurbishment, hours with a lease; replaced by the answers to tasks.
     ask_below: float = Field(0.5, ge=0, le=1, description="Below this confidence somebody nearby is asked")
     ask_within_metres: float = Field(500.0, gt=0, description="Nearby: a responder's place within this")
     ask_every_days: int = Field(14, ge=1, description="Nobody is asked twice within so many days")
@@ -494,21 +503,21 @@ class Trust(BaseModel):
 
 
 class Returns(BaseModel):
-    """How a device that was sent for is asked after (`aed.upkeep.retrievals.rules`)."""
+    """When to ask whether a device that was fetched is back (`aed.upkeep.retrievals.rules`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ask_after_minutes: int = Field(
         15, ge=1, description="So long after the end of the call it is asked whether it is back"
-    )  # people are home again, and still remember; the page of the call has a button for it besides
+    )  # people are home again and still remember; the page of the alert has a button for it too
     ask_again_minutes: int = Field(45, ge=1, description="And again after so long, as long as nobody answers")
     quarantine_after_minutes: int = Field(
         120, ge=1, description="After so long without an answer the device is quarantined as not returned"
-    )  # meanwhile it is offered to nobody either: until somebody answers nobody knows where it is
+    )  # until somebody answers, its place is unknown and it is not offered
 
 
 class Settings(BaseSettings):
-    """The process's settings."""
+    """The settings of the process."""
 
     model_config = SettingsConfigDict(
         env_prefix="AED_", env_nested_delimiter="__", frozen=True, extra="ignore", allow_inf_nan=False
@@ -546,7 +555,7 @@ class Settings(BaseSettings):
     )
     responder_radius_metres: float = Field(
         1_500.0, gt=0, description="Responders are looked for within this"
-    )  # Ringh 2015; Zijlstra 2014; HartslagNu: at most 1,500 m
+    )  # at most 1,500 m in Ringh 2015, Zijlstra 2014 and HartslagNu
     responder_cell_resolution: int = Field(
         9, ge=5, le=10, description="H3 resolution in which dispatchers see responders (9: about 0.1 km2)"
     )
@@ -561,15 +570,15 @@ class Settings(BaseSettings):
     )
     responder_lookups_per_hour: int = Field(
         240, ge=1, description="Lookups that show responders, of each token or person and process; then none"
-    )  # four a minute: a city of ten million has about one suspected cardiac arrest in ten minutes
+    )  # a city of ten million has about one suspected cardiac arrest in ten minutes
     gap_walk_seconds: float = Field(
         180.0, gt=0, le=900, description="In the gap table people count who are at a building within this"
     )
     gap_target: int = Field(
         3, ge=1, le=50, description="So many should be able to come; fewer are a gap"
-    )  # Haskins 2021: 27 % of those who are asked come, of three at least one in 61 %
+    )  # Haskins 2021: 27 % of those alerted arrive; of three, at least one in 61 % of cases
     body_limit_bytes: int = Field(64_000, gt=0, description="A larger request body is refused, but for")
-    # The largest body of one thing, a checked device with what was replaced, is under 10 kB.
+    # The largest body of a single object, a checked device with replaced parts, is under 10 kB.
     list_limit_bytes: int = Field(
         1_000_000, gt=0, description="Lists that are typed (rosters, attendance, boundaries, CAP): this"
     )  # a roster of 1,000 rows is 0.5 MB
@@ -580,16 +589,16 @@ class Settings(BaseSettings):
         600.0, gt=0, description="And a list as a file (`/v1/lint`, `/v1/imports/…`) that takes longer"
     )  # 200 MB at 2.7 Mbit/s
     photo_seconds: float = Field(90.0, gt=0, description="And a photo that takes longer")
-    # 5 MB, as phones make them, at 0.5 Mbit/s
+    # 5 MB, a photo of a phone, at 0.5 Mbit/s
     header_seconds: float = Field(
         10.0, gt=0, description="A connection that sends no whole request header within this is closed"
     )
     reading_seconds: float = Field(
         60.0, gt=0, description="A client that reads nothing of its answer for so long is disconnected"
-    )  # as nginx's send_timeout
+    )  # the same as nginx's send_timeout
     connections: int = Field(
         800, ge=10, description="Connections at once; beyond, those that stall longest are closed"
-    )  # Linux gives a process 1,024 files unless told otherwise; the database and streams need some
+    )  # Linux gives a process 1,024 files by default; the database and streams need some
     cors_origins: tuple[str, ...] = Field(
         (),
         description='JSON: sites whose pages may read public data, such as ["https://map.example"], or ["*"]',
@@ -627,10 +636,10 @@ class Settings(BaseSettings):
     )
     sign_in_hours: int = Field(
         168, ge=1, le=2160, description="After so many hours a browser signs in again"
-    )  # a week: a caretaker's phone
+    )  # a week, for a caretaker's phone
     sign_in_idle_hours: int = Field(
         72, ge=1, le=2160, description="A browser that was not used for so many hours signs in again sooner"
-    )  # a long weekend; a phone on duty is used whenever it says where it is
+    )  # a long weekend; a phone on duty is used whenever it reports its location
     token_days: int = Field(
         365,
         ge=1,
@@ -654,7 +663,7 @@ class Settings(BaseSettings):
     web_push: WebPush = Field(default_factory=WebPush, description="Messages to browsers")
     worker_lease_seconds: int = Field(
         20, ge=2, le=45, description="A worker that is silent for so long is replaced by another"
-    )  # a dead one is to be replaced within a minute: the lease, and a quarter of it until the next look
+    )  # a dead worker is replaced within a minute: the lease, and a quarter of it until the next attempt
     job_runs_keep_days: int = Field(
         30, ge=1, description="Runs of jobs older than this are forgotten, but for the last of each"
     )
@@ -662,7 +671,7 @@ class Settings(BaseSettings):
         None,
         pattern="^https?://[^/?#]+(/[^?#]*[^/?#])?$",
         description="Where people reach this, for what is printed; left out: as the question came",
-    )  # such as https://aed.example.org; it is in QR codes for years
+    )  # such as https://aed.example.org; it is printed in QR codes for years
     signing_keys: Path = Field(
         STATE / "signing-keys.json",
         description="The keys that sign certificates, made when needed; keep them: printed codes do",
@@ -688,13 +697,13 @@ class Settings(BaseSettings):
     )
     patient_keep_days: int = Field(
         730, ge=1, description="Age and sex of a patient are forgotten so many days after the call"
-    )  # the year that a call lies in, and another in which that year is reported
+    )  # the year of the alert, and the following year, in which it is reported
     live_seconds: float = Field(
         600.0,
         ge=0,
         le=3_600,
         description="A stream of an incident's record ends after so long, and is resumed",
-    )  # whoever may not see it any longer is let go then
+    )  # streams of viewers who lost permission end then
     planning: Planning = Field(default_factory=Planning, description="Who is asked to come, and how many")
     survival: Survival = Field(
         default_factory=Survival, description="What a delay costs, for comparing plans; never a prognosis"
@@ -708,7 +717,7 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """The settings as the environment has them. A value that cannot be meant raises InvalidInput by name."""
+    """Load the settings from the environment. Raises InvalidInput, which names the invalid value."""
     try:
         return Settings()
     except SettingsError as error:
