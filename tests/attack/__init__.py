@@ -1,1 +1,1 @@
-"""A bounded attack on a served process of one's own, with the lookup's times beside it."""
+"""A bounded attack on a local server process, with the times of lookups during it."""

@@ -1,13 +1,13 @@
-"""`python -m tests.attack`: attack a served process on loopback, and print how lookups fare beside it.
+"""`python -m tests.attack`: attack a server process on loopback and print lookup times meanwhile.
 
-1. Start `aed serve` on SQLite, then on PostGIS, each with a small register.
-2. Ask the lookup at a steady rate for SECONDS: alone, beside the first attack, alone, beside the second, and
-   so on; that is a round.
-3. Print medians over ROUNDS, and the ratios of those of p95 and p99 to the medians of all idle windows.
-4. Fail where the ratio of p99 is MAX_RATIO or more, or a lookup was not answered.
+1. Start `aed serve` on SQLite, then on PostGIS, each with a small registry.
+2. Send lookups at a constant rate for SECONDS: idle, during the first attack, idle, during the second, and
+   so on; this is one round.
+3. Print medians over ROUNDS, and the ratios of their p95 and p99 to the medians of all idle windows.
+4. Fail if a ratio of p99 is MAX_RATIO or more, or if a lookup failed.
 
-It stops by itself, and asks nothing but the process that it has started. Senders have the lowest priority: a
-real attacker has a machine of their own, and what their computing takes from the server is not the server's.
+It ends by itself and sends requests only to the process it started. Senders have the lowest priority: a real
+attacker uses another machine, so their CPU time must not slow the server down.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def attack(url: str, name: str, folder: Path, rounds: int, seconds: float) -> bool:
-    """Print the table of one database. True if every attack leaves the lookup within the bound."""
+    """Print the table of one database; return True if every attack keeps lookups within the bound."""
     settings = Settings(database_url=url, walking_network=folder / "none")
     database = open_database(settings)
     bring_up_to_date(database)
@@ -76,7 +76,7 @@ def attack(url: str, name: str, folder: Path, rounds: int, seconds: float) -> bo
     answers: dict[str, Counter[str]] = {attack: Counter() for attack in ATTACKS}
     with served(url, folder) as address:
         target = Target(address, known)
-        measure(address, 3)  # the first questions make statements and caches ready
+        measure(address, 3)  # the first requests fill statement caches
         for _ in range(rounds):
             idle.append(measure(address, seconds))
             for attack, senders in ATTACKS.items():
@@ -111,10 +111,10 @@ def median(found: list[Measured], which: str) -> float:
 
 
 def measure(address: str, seconds: float) -> Measured:
-    """Ask at a steady rate, each question when its turn comes.
+    """Send lookups at a constant rate.
 
-    What comes late because the answer before it did counts from its turn; what comes late because the machine
-    woke this client late counts from the asking.
+    A lookup delayed by the previous response is timed from its scheduled start; one delayed because the
+    machine woke this client late is timed from its actual start.
     """
     took: list[float] = []
     failed = 0
@@ -136,7 +136,7 @@ def measure(address: str, seconds: float) -> Measured:
 
 @contextmanager
 def served(url: str, folder: Path) -> Iterator[str]:
-    """`aed serve` on a port of its own; its log stays in the folder."""
+    """Run `aed serve` on a free port; its log stays in the folder."""
     environment = {
         **os.environ,
         "AED_DATABASE_URL": url,

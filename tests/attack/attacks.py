@@ -1,4 +1,4 @@
-"""The attacks, at the rates that one machine with an account, or a stranger, could keep up for hours."""
+"""Attacks at rates that one machine, with or without an account, could sustain for hours."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DEVICES: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What an attacker with an account of an estate has."""
+    """What an attacker with an account of an estate knows."""
 
     token: str
     check_key: str
@@ -44,7 +44,7 @@ class Target:
 
 
 def prepare(session: Session) -> Known:
-    """Make a register of a district, a token of an estate's member, a check, and a person who can sign in."""
+    """Add a district's registry, a token of an estate's member, a check, and a person who can sign in."""
     estate = make.estate(session, around=PATIENT)
     device = make.device(session, of=estate)
     for number in range(DEVICES):
@@ -66,7 +66,7 @@ def _bomb() -> bytes:
     into = io.BytesIO()
     side = int(BOMB_PIXELS**0.5)
     Image.new("RGBA", (side, side), (1, 2, 3, 100)).save(into, "PNG")
-    return into.getvalue()[:-2_000]  # cut short: it is decoded, refused, and never counts as one of five
+    return into.getvalue()[:-2_000]  # truncated: decoded, rejected, and never counted as one of five
 
 
 @lru_cache(maxsize=2)
@@ -75,7 +75,7 @@ def _keys(count: int) -> bytes:
 
 
 def send_photo(target: Target, number: int) -> str:
-    """A PNG of 0.1 MB that is 100 MB once it is decoded, each another file, and none of them whole."""
+    """Send a truncated PNG of 0.1 MB that decodes to 100 MB; each is a different file."""
     answer = _client(target.address).post(
         f"/v1/photos?check={target.known.check_key}",
         content=_bomb() + number.to_bytes(8),
@@ -90,7 +90,7 @@ def _bodies() -> None:
 
 
 def send_keys(target: Target, number: int) -> str:
-    """Every other one within 64 kB, and one of 75,000 keys."""
+    """Send keys: every other request within 64 kB, the others with 75,000 keys."""
     answer = _client(target.address).post(
         "/v1/reports",
         content=_keys(FEW_KEYS if number % 2 else MANY_KEYS),
@@ -100,7 +100,7 @@ def send_keys(target: Target, number: int) -> str:
 
 
 def stall(target: Target, number: int) -> str:
-    """A connection that sends half a header or half a body, and then waits."""
+    """Open a connection that sends half a header or half a body, then waits."""
     port = urlsplit(target.address).port or 80
     half = b"GET / HTTP/1.1\r\nHost: x\r\n"
     if number % 2:
@@ -108,7 +108,7 @@ def stall(target: Target, number: int) -> str:
     connection = socket.create_connection(("127.0.0.1", port), timeout=5)
     connection.sendall(half)
     _stalled.append(connection)
-    if len(_stalled) > 900:  # as many files as a process may open
+    if len(_stalled) > 900:  # the limit of open files per process
         _stalled.pop(0).close()
     return "held"
 
@@ -117,7 +117,7 @@ _stalled: list[socket.socket] = []
 
 
 def report_nobody(target: Target, number: int) -> str:
-    """A patient who is not there, each time elsewhere in the estate."""
+    """Report a patient who doesn't exist, each time elsewhere in the estate."""
     answer = _client(target.address).post(
         "/v1/incidents",
         headers={"Authorization": target.known.token},
@@ -131,7 +131,7 @@ def report_nobody(target: Target, number: int) -> str:
 
 
 def sign_in(target: Target, number: int) -> str:
-    """A wrong password, of somebody who is there and of others in turn, each from another address."""
+    """Sign in with a wrong password, as existing and other people in turn, each from another address."""
     phone = target.known.phone if number % 2 else f"+86138001{number % 100_000:05d}"
     answer = _client(target.address).post(
         "/v1/sign-in",

@@ -1,4 +1,4 @@
-"""Senders of an attack: processes of their own at a stated rate, which end with the block."""
+"""Senders of an attack: processes with a constant request rate that end with the block."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from typing import Any, Final
 import httpx2
 
 LOWEST_PRIORITY: Final = 19
-"""Of a sender: an attacker computes on a machine of their own, not on the cores that answer lookups."""
+"""The niceness of a sender: a real attacker doesn't use the cores that answer lookups."""
 LONGEST_SECONDS: Final = 300.0
-"""No sender goes on for longer, whatever becomes of the process that started it."""
+"""The time after which a sender ends, even if the process that started it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """What is sent `per_second` times a second by each of `at_once` threads in a process of its own."""
+    """A request sent `per_second` times a second by each of `at_once` threads in a separate process."""
 
     send: Callable[[Any, int], str]
     per_second: float
     at_once: int = 1
     prepare: Callable[[], object] | None = None
-    """Makes what is sent, before the attack begins."""
+    """Prepares the requests before the attack begins."""
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -38,7 +38,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 @contextmanager
 def running(sender: Sender, target: Any) -> Iterator[Counter[str]]:
-    """The attack goes on during the block; what is yielded has afterwards what it was answered."""
+    """Run the attack during the block; afterwards, the yielded counter holds the responses."""
     context = multiprocessing.get_context("spawn")
     stop, answers = context.Event(), context.SimpleQueue()
     process = context.Process(target=_attack, args=(sender, target, stop, answers), daemon=True)

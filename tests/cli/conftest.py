@@ -1,4 +1,4 @@
-"""The command line in this process: what it says, and how it ends."""
+"""Run the command line in this process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aed.cli import main
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a command said, and its exit status."""
+    """A command's output and exit status."""
 
     status: int
     out: str
@@ -26,7 +26,7 @@ type Aed = Callable[..., Said]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Aed:
-    """Runs `aed` with these words. A failure is one sentence on stderr, and never a stack trace."""
+    """Return a function that runs `aed`; it asserts that a failure is one sentence on stderr."""
 
     def run(*words: object, fails: bool = False, warns: bool = False) -> Said:
         monkeypatch.setattr(sys, "argv", ["aed", *map(str, words)])
@@ -50,7 +50,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.fixture
 def aed(run: Aed, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aed:
-    """`run`, with a database that has the schema; on each engine."""
+    """Return `run` with a database that has the schema; on each engine."""
     monkeypatch.setenv("AED_DATABASE_URL", database_url)
     monkeypatch.setenv("AED_WALKING_NETWORK", str(tmp_path / "walking.npz"))
     return run

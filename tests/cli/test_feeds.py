@@ -1,4 +1,4 @@
-"""`aed feeds`: lists that are followed."""
+"""`aed feeds`: subscribed lists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.imports.servers import Source, answers, serving
 
 @pytest.fixture
 def source() -> Iterator[Source]:
-    """A server with a list of twenty devices."""
+    """Yield a server with a list of twenty devices."""
     rows = [{**DEVICE, "source_id": str(number)} for number in range(20)]
     with serving(answers(text_of(rows))) as found:
         yield found

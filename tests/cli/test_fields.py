@@ -1,4 +1,4 @@
-"""NAME=VALUE arguments: what their help lists, and how wrong ones are refused."""
+"""NAME=VALUE arguments: what their help lists, and the errors for invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""aed import: the report, bad rows, --strict, and files that are none."""
+"""aed import: the report, rejected rows, --strict, and unreadable files."""
 
 from __future__ import annotations
 

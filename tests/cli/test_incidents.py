@@ -20,7 +20,7 @@ HERE = (f"lat={PATIENT.lat}", f"lon={PATIENT.lon}", "region=CN-33")
 
 @pytest.fixture
 def world(session: Session) -> int:
-    """A device and four who may be called."""
+    """Add a device and four available responders."""
     for number in range(1, 5):
         make.responder(session, at=north_of(PATIENT, metres=50.0 * number), name=f"急救员{number}")
     device = make.device(session, at=east_of(PATIENT, metres=60))
@@ -69,7 +69,7 @@ def test_a_plan_that_comes_out_otherwise_is_said_and_the_status_says_so(
     kept = session.scalars(select(IncidentPlan)).one()
     made = load_plan(kept.outcome)
 
-    for off, is_the_same in ((1e-9, True), (0.01, False)):  # a release may add up in another order
+    for off, is_the_same in ((1e-9, True), (0.01, False)):  # another release may add floats in another order
         kept.outcome = dump_plan(replace(made, survival=made.survival + off))
         session.commit()
         said = aed("incidents", "replay", 1, fails=not is_the_same)

@@ -1,4 +1,4 @@
-"""aed issuers, and aed people duplicates: from a chapter's roster to who is called, at the command line."""
+"""aed issuers, aed people duplicates: from a chapter's roster to the people alerted."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def test_a_job_is_run_by_hand_as_if_it_were_another_day(
         asked.append(now())
         return {"told": 2}
 
-    # A job that tells at which moment it was run; all else is as it is.
+    # Replace one job by one that prints the time it was run for.
     monkeypatch.setattr(schedule, "TIMETABLE", (Job("sweep", every(hours=1), sweep, "Sweeps"),))
     assert "not run yet" in aed("jobs", "list").out
 
@@ -57,10 +57,10 @@ def test_a_job_is_run_by_hand_as_if_it_were_another_day(
 def test_an_endpoint_is_added_tried_and_removed_and_a_dead_letter_sent_again(
     aed: Aed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As an administrator at the console would find out why a group hears nothing."""
+    """As an administrator would find out why a group receives no messages."""
     monkeypatch.setenv("AED_NOTIFY_ALLOW_PRIVATE", "true")
     with receiving(says(200, {"errcode": 93000, "errmsg": "invalid webhook url"})) as bot:
-        # What somebody types.
+        # Typed input.
         monkeypatch.setattr(sys, "stdin", io.StringIO(bot.url("/send?key=hidden") + "\n"))
         aed("endpoints", "add", "gate-group", "wecom")
         assert "hidden" not in aed("endpoints", "list").out

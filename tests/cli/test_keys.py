@@ -1,4 +1,4 @@
-"""aed keys; and what is said where a key is missing."""
+"""aed keys, and errors about a missing key."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_server_with_a_wrong_key_does_not_start(
 def test_one_estate_changes_its_key_while_it_serves(
     run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No key is given: the database makes itself a key file, and the server follows it."""
+    """Without a configured key, the database creates a key file, which the server reloads."""
     here = {"AED_DATABASE_URL": f"sqlite:///{tmp_path}/aed.sqlite", "AED_ENCRYPTION_KEYS": ""}
     for name, value in here.items():
         monkeypatch.setenv(name, value)

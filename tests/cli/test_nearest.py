@@ -1,4 +1,4 @@
-"""aed nearest, aed walking: each way of asking, and each wrong one."""
+"""aed nearest, aed walking: valid and invalid arguments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HERE = (PATIENT.lat, PATIENT.lon, "--at", "2026-09-22T10:00:00+08:00")
 
 @pytest.fixture
 def devices(database: Database) -> None:
-    """A public device, one of an estate, one far down below, and a responder."""
+    """Add a public device, one of an estate, one deep underground, and a responder."""
     with database.write_sessions.begin() as session:
         estate = make.estate(session, source="list", source_id="e")
         make.device(session, at=north_of(PATIENT, metres=100), place_zh="大堂", place_en="Lobby", maker="M")
@@ -32,7 +32,7 @@ def devices(database: Database) -> None:
 
 
 def asked(aed: Aed, *more: object, warns: bool = True) -> dict[str, object]:
-    """The answer; without a network a warning stands beside it."""
+    """Run the command and return its JSON; assert the warning about a missing network."""
     found = json.loads(aed("nearest", *HERE, "--json", *more, warns=warns).out)
     assert isinstance(found, dict)
     return found

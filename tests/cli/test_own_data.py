@@ -1,4 +1,4 @@
-"""aed people export, correct, erase: the office does it on the person's word."""
+"""aed people export, correct, erase: requests of the people concerned, entered by the office."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_office_tells_corrects_and_erases(
     assert "own.json" in again.err, "nothing is written over"
     assert NAME in aed("people", "export", person).out
 
-    # What somebody types.
+    # Typed input.
     monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
     assert "Nothing was erased" in aed("people", "erase", person, fails=True).err
     done = aed("people", "erase", person, "--yes").out

@@ -1,4 +1,4 @@
-"""aed people, aed roles: from nobody to an administrator who can sign in."""
+"""aed people, aed roles: from an empty database to an administrator who can sign in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def id_in(said: str) -> str:
 
 
 def set_password(aed: Aed, monkeypatch: pytest.MonkeyPatch, person: str, given: str, **how: bool) -> str:
-    """With the password on standard input, as a script would have it."""
+    """Set a password from standard input, as a script would."""
     monkeypatch.setattr("sys.stdin", io.StringIO(given + "\n"))
     said = aed("people", "set-password", person, **how)
     assert given not in said.out + said.err
@@ -55,7 +55,7 @@ def test_a_fresh_machine_gets_its_first_administrator(
 def test_a_person_may_be_named_by_the_number_they_sign_in_with(
     aed: Aed, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make.person(session)  # of a list: with the first id, and without an account
+    make.person(session)  # from a list: has the first id and no account
     session.commit()
     aed("people", "add", "王芳", "138 0013 8000")
 

@@ -1,4 +1,4 @@
-"""`aed` as a process: what a terminal sees, and what it sees when something is missing."""
+"""`aed` as a process: output on a terminal, also when something is missing."""
 
 from __future__ import annotations
 

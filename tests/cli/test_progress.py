@@ -1,4 +1,4 @@
-"""What takes long says how far it is to whoever watches, and the answer is not mixed with that."""
+"""Progress of long commands appears on a terminal only and never in the output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.imports.lists import DEVICE, table
 
 
 def watched(*words: str, status: int = 0, **settings: str) -> tuple[str, str]:
-    """What `aed` says on its output, a file, and on the error output, a terminal."""
+    """Run `aed` with output to a file and errors to a terminal; return both."""
     terminal, theirs = pty.openpty()
     shown: list[bytes] = []
 
@@ -27,7 +27,7 @@ def watched(*words: str, status: int = 0, **settings: str) -> tuple[str, str]:
         while True:
             try:
                 shown.append(os.read(terminal, 65_536))
-            except OSError:  # nobody has the other end any more
+            except OSError:  # the other end is closed
                 return
 
     watching = threading.Thread(target=watch)
@@ -55,7 +55,7 @@ def watched(*words: str, status: int = 0, **settings: str) -> tuple[str, str]:
 def region(database: Database) -> None:
     with database.write_sessions.begin() as session:
         make.region(session)
-    database.close()  # a restoring wants it for itself
+    database.close()  # a restore needs exclusive access
 
 
 @pytest.mark.one_engine("a screen")

@@ -1,4 +1,4 @@
-"""The register by hand: added, amended, withdrawn, shown, listed, and who did it."""
+"""The registry by hand: add, update, withdraw, show and list, with the author of each change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REGION = [
 
 @pytest.fixture
 def estate(aed: Aed, tmp_path: Path) -> str:
-    """The id of an estate in a region."""
+    """Add an estate in a region; return its id."""
     boundary = tmp_path / "boundary.json"
     boundary.write_text(json.dumps(square(PATIENT)), encoding="utf-8")
     aed("regions", "put", *REGION, "name_zh=浙江")

@@ -1,4 +1,4 @@
-"""aed responders: the office puts down what people say at its desk."""
+"""aed responders: records that the office enters for people."""
 
 from __future__ import annotations
 

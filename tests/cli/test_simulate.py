@@ -1,4 +1,4 @@
-"""aed simulate: the table, the picture, the numbers, and what cannot be simulated."""
+"""aed simulate: the table, the chart, the figures, and inputs that can't be simulated."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_saved_network_is_as_good(run: Aed, tmp_path: Path) -> None:
 def test_what_cannot_be_simulated_is_said_in_a_sentence(
     run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[object, ...], why: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # where its files are named from
+    monkeypatch.chdir(tmp_path)  # output files are named relative to this folder
     given = words if "--time-zone" in words else (*words, "--time-zone", "Asia/Shanghai")
     assert why in run("simulate", *given, fails=True).err
 

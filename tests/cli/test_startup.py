@@ -1,4 +1,4 @@
-"""How much of the program a command imports before it does anything: counted in modules, not in seconds."""
+"""The modules that a command imports at start, counted rather than timed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LATE = {"scipy", "osmium", "pyproj", "chinese_calendar", "typst", "PIL", "alembi
 
 
 def imported_by(*words: str) -> set[str]:
-    """The top-level packages that are imported once `aed` with these words has printed its help."""
+    """Return the top-level packages imported when `aed` with these arguments has printed its help."""
     script = (
         f"import sys; sys.argv = {['aed', *words, '--help']!r}\n"
         "from aed.cli import main\n"

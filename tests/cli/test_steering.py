@@ -22,7 +22,7 @@ HERE = (f"lat={PATIENT.lat}", f"lon={PATIENT.lon}", "region=CN-33")
 
 @pytest.fixture
 def incident(aed: Aed, session: Session) -> int:
-    """An exercise with two reports, the second from 60 m away; twenty people and a device to be called."""
+    """Add an exercise with two reports 60 m apart, twenty responders and a device."""
     for number in range(1, 21):
         make.responder(session, at=north_of(PATIENT, metres=30.0 * number), name=f"急救员{number}")
     make.device(session, at=east_of(PATIENT, metres=60))
@@ -38,7 +38,7 @@ def incident(aed: Aed, session: Session) -> int:
 
 def test_each_command_is_said_and_done(aed: Aed, session: Session, incident: int) -> None:
     def row[RowT: Table](of: type[RowT], number: int) -> RowT:
-        """As it is committed. Nothing stays open: on SQLite the next command would wait for it."""
+        """Return the committed row and close the session: on SQLite, the next command would wait for it."""
         found = session.get_one(of, number, populate_existing=True)
         session.expunge(found)
         session.rollback()
@@ -54,7 +54,7 @@ def test_each_command_is_said_and_done(aed: Aed, session: Session, incident: int
         return found
 
     def more_called(*words: object) -> int:
-        """How many it says that it called, which is how many it did."""
+        """Return the number of people alerted, after comparing the output with the database."""
         before = called()
         said = re.search(r"(\d+) more called", aed("incidents", *words).out)
         assert said is not None

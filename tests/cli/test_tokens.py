@@ -1,4 +1,4 @@
-"""Keys: shown once, stored nowhere, worth nothing once revoked."""
+"""aed tokens: keys are shown once, stored nowhere, and void once revoked."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_key_opens_until_it_is_revoked(
 
     assert whoami(client, key)[0] == 401
     assert "revoked" in aed("tokens", "list").out
-    aed("tokens", "revoke", "desk")  # twice changes nothing
+    aed("tokens", "revoke", "desk")  # revoking again changes nothing
     assert whoami(client, key)[0] == 401
 
 

@@ -1,4 +1,4 @@
-"""A training on the command line, from the course to the certificate."""
+"""A training session on the command line, from the course to the certificate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLACE = ("lat=30.29", "lon=120.1", "place_en=Hall", "place_zh=活动室")
 
 @pytest.fixture
 def session_id(aed: Aed) -> str:
-    """A session for two that begins within the hour."""
+    """Add a session for two that begins within the hour; return its id."""
     aed(
         *("regions", "put", "code=CN-33", "name_en=Zhejiang", "name_zh=浙江", "country=CN"),
         *("time_zone=Asia/Shanghai", "emergency_number=120"),

@@ -1,4 +1,4 @@
-"""After a call: devices are asked after, those who set out are thanked, and asked again after a night."""
+"""After an incident: device follow-up, thanks to responders, and a question the next day."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def talk(settings: Settings) -> Settings:
 
 
 def over(session: Session, settings: Settings, kind: str) -> dict[str, list[int]]:
-    """One who went direct got there, one who fetched set out, another declined: by what they did."""
+    """Close an incident after a direct arrival, a fetch and a refusal; return the person ids by action."""
     for number in range(1, 9):
         make.responder(session, at=north_of(PATIENT, metres=30.0 * number))
     for metres in (60, 90):
@@ -51,7 +51,7 @@ def over(session: Session, settings: Settings, kind: str) -> dict[str, list[int]
 
 
 def told(database: Database) -> list[tuple[int | None, str]]:
-    """What was put since, and is forgotten here."""
+    """Return (person id, text) of new messages, and delete them."""
     with transaction(database) as session:
         rows = session.execute(
             select(OutboxMessage.person_id, OutboxMessage.text_en).order_by(OutboxMessage.person_id)
@@ -61,7 +61,7 @@ def told(database: Database) -> list[tuple[int | None, str]]:
 
 
 def twice(database: Database, at: datetime, settings: Settings) -> None:
-    """The job may be run again at any time."""
+    """Run the job twice; the second run must change nothing."""
     for _ in range(2):
         debrief_incidents(database, at, network_of=lambda: None, settings=settings)
 
@@ -92,7 +92,7 @@ def test_follow_up_waits_a_night_after_late_thanks(
     session: Session, database: Database, settings: Settings
 ) -> None:
     over(session, settings, "real")
-    twice(database, NOW + 2 * DAY, settings)  # the worker had stood still
+    twice(database, NOW + 2 * DAY, settings)  # the worker had stopped
     assert not any("How are you today?" in text for _, text in told(database))
     twice(database, NOW + 3 * DAY, settings)
     assert all("How are you today?" in text for _, text in told(database))
@@ -101,7 +101,7 @@ def test_follow_up_waits_a_night_after_late_thanks(
 def test_a_fetch_in_an_exercise_times_its_estate_once(
     session: Session, database: Database, settings: Settings
 ) -> None:
-    """From where the phone was when he set out, 200 m to the device, and 80 m on to the patient."""
+    """Timed from the phone's position at departure: 200 m to the device, then 80 m to the patient."""
     estate = make.estate(session)
     for number in range(1, 9):
         make.responder(session, at=north_of(PATIENT, metres=30.0 * number))

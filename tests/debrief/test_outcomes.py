@@ -1,4 +1,4 @@
-"""What became of the patient: told afterwards by dispatchers, beside what the record of the call knows."""
+"""The patient's outcome, reported by dispatchers, with the data already in the incident's record."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def tell(session: Session, incident_id: int, items: CoreItems, *, version: int =
     return record_outcome(session, who, incident_id, items, version=version, at=at)
 
 
-# --- who tells, and what --------------------------------------------------------------------------------
+# --- permissions and values -----------------------------------------------------------------------------
 
 
 def test_strangers_can_neither_read_nor_record_outcomes(session: Session) -> None:
@@ -187,7 +187,7 @@ def test_favourable_is_cpc_1_or_2_or_mrs_0_to_3(items: CoreItems, says: bool | N
     assert is_favourable(items) is says
 
 
-# --- forgetting -----------------------------------------------------------------------------------------
+# --- deletion -------------------------------------------------------------------------------------------
 
 
 def test_after_two_years_age_and_sex_are_deleted_and_the_rest_is_counted(
@@ -230,7 +230,7 @@ def test_deleted_items_are_refused_and_others_can_be_changed(
     assert items_in(tell(session, incident.id, rest, version=2)) == rest
 
 
-# --- what the record knows ------------------------------------------------------------------------------
+# --- data from the record -------------------------------------------------------------------------------
 
 
 def minutes(count: float) -> Any:
@@ -239,7 +239,7 @@ def minutes(count: float) -> Any:
 
 @pytest.fixture
 def called(session: Session) -> list[Alert]:
-    """Some went straight, one to a device."""
+    """Alert some people to go direct and one to fetch a device."""
     for number in range(1, 9):
         make.responder(session, at=north_of(PATIENT, metres=30.0 * number))
     make.device(session, at=east_of(PATIENT, metres=60))

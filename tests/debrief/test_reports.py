@@ -1,4 +1,4 @@
-"""The after-action report: what dispatchers read when a call is over, or still is not."""
+"""The after-action report that dispatchers read during or after an incident."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STRANGER_NAME, STRANGER_PHONE = "王小明", "+86 138 0013 8123"
 
 
 def report(session: Session, incident_id: int) -> str:
-    """The words of all pages, a blank between any two."""
+    """Return the text of all pages, with words separated by one space."""
     session.flush()
     session.expire_all()
     pages = words_on(report_pdf(after_action(session, ADMINISTRATOR, incident_id)))
@@ -37,7 +37,7 @@ def report(session: Session, incident_id: int) -> str:
 
 
 def run(session: Session, settings: Settings, kind: str = "real") -> int:
-    """In an estate: one goes straight and is there, one brings a device and shocks, one declines."""
+    """Run an incident: one person goes direct and arrives, one fetches a device and shocks, one declines."""
     estate = make.estate(session, name_en="West Lake Gardens", name_zh="西湖花园")
     make.role(session, make.person(session), Role.LEAD, estate=estate)
     for number in range(1, 9):

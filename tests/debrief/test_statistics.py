@@ -1,4 +1,4 @@
-"""A year in numbers: by hand on small years, and as people ask for it."""
+"""Annual statistics: computed by hand for small years, and over the API."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def case(
     outcome: IncidentOutcome | None = IncidentOutcome.HANDED_OVER,
     **seconds: float,
 ) -> CountedIncident:
-    """An incident that was called in at NOW; moments by seconds after that."""
+    """Return an incident called in at NOW; its other times are in seconds after that."""
     moments: dict[str, Any] = {name: NOW + timedelta(seconds=after) for name, after in seconds.items()}
     known = RecordedTimes(
         NOW, NOW, **moments, calls={Task.DIRECT: CallCounts(4, 3, 2, 1), Task.FETCH: CallCounts(2, 1, 1, 0)}
@@ -71,7 +71,7 @@ def counted(found: Statistics, item: str) -> dict[str, int | None]:
     return {each.value: each.cases for each in rows if each.item == item and each.cases != 0}
 
 
-# --- what is counted ------------------------------------------------------------------------------------
+# --- counting -------------------------------------------------------------------------------------------
 
 
 def test_arrests_and_patients_are_counted_step_by_step_down_the_template() -> None:
@@ -198,11 +198,11 @@ def test_coarsened_counts_hide_fewer_than_five_also_by_differences() -> None:
     assert statistics_of([case(first_there_at=60)] * 4, is_coarse=True).intervals[0][1:] == (None,) * 4
 
 
-# --- who asks -------------------------------------------------------------------------------------------
+# --- permissions ----------------------------------------------------------------------------------------
 
 
 def told(session: Session, items: CoreItems, *, at: datetime = NOW, **given: Any) -> Incident:
-    """An incident of which that became."""
+    """Add an incident with this outcome."""
     incident = make.incident(session, at=at, **given)
     lifecycle.close_incident(session, ADMINISTRATOR, incident.id, IncidentOutcome.HANDED_OVER, None, at=at)
     items = replace(items, first_shock_at=None)

@@ -1,4 +1,4 @@
-"""The real server on loopback, and GDAL's tools as they come with Debian."""
+"""The real server on loopback, and GDAL's tools as packaged by Debian."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.apps import app_on
 
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
-    """The address of the application, served on a port of its own."""
+    """Serve the application on a free port; yield its URL."""
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
@@ -46,14 +46,14 @@ type Gdal = Callable[..., str]
 
 @pytest.fixture
 def gdal(tmp_path: Path) -> Gdal:
-    """Runs one of GDAL's tools and gives what it says; a warning or an error of it fails the test."""
+    """Return a function that runs a GDAL tool and returns its output; a warning or error fails the test."""
 
     def run(tool: str, *arguments: str | Path, token: str | None = None) -> str:
         found = shutil.which(tool)
         assert found is not None, (
             f"{tool} is not installed: `make test` installs gdal-bin, deploy/setup.sh test"
         )
-        # GDAL 3.10 does not send GDAL_HTTP_HEADERS to an OGC API: the token has settings of its own.
+        # GDAL 3.10 doesn't send GDAL_HTTP_HEADERS to an OGC API: the token has its own settings.
         key = ["--config", "GDAL_HTTP_AUTH", "BEARER", "--config", "GDAL_HTTP_BEARER", token] if token else []
         done = subprocess.run(
             [found, *key, *map(str, arguments)],

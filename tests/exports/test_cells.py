@@ -1,4 +1,4 @@
-"""Cells that no spreadsheet executes, and that are read back as they were."""
+"""Spreadsheet cells that are never executed as formulas and are read back unchanged."""
 
 from __future__ import annotations
 

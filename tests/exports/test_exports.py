@@ -1,4 +1,4 @@
-"""Files to take away: whose rights they carry, and that they are read back without loss."""
+"""Exports: they contain only what the viewer may see, and are read back without loss."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ OF_DEVICES = [form for form in ExportFormat if form is not ExportFormat.ESTATES]
 
 
 def _register(session: Session) -> Estate:
-    """A public device and a hidden one of an estate, each with a keeper and a serial."""
+    """Add a public and a hidden device of an estate, each with a keeper and a serial number."""
     estate = make.estate(session, guard_phone=GUARD, name_en="Our Garden")
     keeper = {"name": KEEPER, "phone": PHONE}
     make.device(session, of=estate, place_en=PUBLIC, serial=SERIAL, keeper=keeper, audience="public")
@@ -73,7 +73,7 @@ def _register(session: Session) -> Estate:
 
 
 def _text(form: ExportFormat, body: bytes, folder: Path) -> str:
-    """All that is said in a file, whatever wraps it."""
+    """Return all text of a file, extracted from its container format."""
     if form is ExportFormat.XLSX:
         from python_calamine import CalamineWorkbook
 
@@ -83,7 +83,7 @@ def _text(form: ExportFormat, body: bytes, folder: Path) -> str:
     return body.decode("utf-8-sig")
 
 
-# --- who gets what --------------------------------------------------------------------------------------
+# --- permissions ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", OF_DEVICES)
@@ -115,7 +115,7 @@ def test_a_member_takes_the_houses_own_with_serials_and_a_neighbour_does_not(
     inside = _text(form, client.get(f"/v1/export/{form}", headers=member).content, tmp_path)
     outside = _text(form, client.get(f"/v1/export/{form}", headers=elsewhere).content, tmp_path)
 
-    assert (HIDDEN in inside) is (form is not ExportFormat.OSM_CHANGE)  # a map for everyone gets public ones
+    assert (HIDDEN in inside) is (form is not ExportFormat.OSM_CHANGE)  # a public map has only public devices
     assert (SERIAL in inside) is (form is not ExportFormat.OSM_CHANGE and form is not ExportFormat.JAPAN)
     assert (KEEPER in inside) is (form in (*OWN, ExportFormat.KML, ExportFormat.GEOPACKAGE))
     assert PUBLIC in outside
@@ -156,7 +156,7 @@ def test_a_withdrawn_device_leaves_only_with_an_administrator(session: Session, 
     assert "withdrawn" in client.get("/v1/export/csv", headers=key).text
 
 
-# --- what is asked for ----------------------------------------------------------------------------------
+# --- filters --------------------------------------------------------------------------------------------
 
 
 def _places(answer: Any) -> set[str]:
@@ -228,11 +228,11 @@ def test_memory_holds_a_page_at_a_time(session: Session, database: Database) -> 
     ]
 
 
-# --- there and back -------------------------------------------------------------------------------------
+# --- export and import ----------------------------------------------------------------------------------
 
 
 def _full_register(session: Session) -> None:
-    """Every field filled, each with what is awkward in some format."""
+    """Add devices with every field filled, with values that are awkward in some format."""
     make.region(session, "CN-33")
     ours = make.estate(session, source="list", source_id="e1")
     make.gate(session, ours, at=PATIENT, source="other-list", source_id="g1")
@@ -279,14 +279,14 @@ def _whole(database: Database, form: ExportFormat) -> bytes:
 
 
 def _rows(database: Database) -> list[list[str]]:
-    """The register by row, in an order of its own."""
+    """Return the rows of the registry, sorted."""
     text = _whole(database, ExportFormat.CSV).decode("utf-8-sig")
     return sorted(csv.reader(io.StringIO(text, newline="")))
 
 
 @pytest.fixture
 def empty(tmp_path: Path, settings: Settings) -> Iterator[Database]:
-    """Another register with nothing in it."""
+    """Yield another, empty registry."""
     database = open_database(Settings(database_url=f"sqlite:///{tmp_path / 'empty.sqlite'}"))
     bring_up_to_date(database)
     yield database
@@ -375,7 +375,7 @@ def test_every_column_of_a_devices_file_is_written(session: Session, database: D
     assert _rows(database)[-1] == COLUMNS or COLUMNS in _rows(database)
 
 
-# --- other people's formats -----------------------------------------------------------------------------
+# --- external formats -----------------------------------------------------------------------------------
 
 
 def test_own_exports_show_the_storey_beside_the_floor(session: Session, database: Database) -> None:

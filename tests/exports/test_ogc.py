@@ -1,4 +1,4 @@
-"""OGC API Features: what a client reads is what the database holds, as far as the viewer may know."""
+"""OGC API Features: a client reads what the database holds, limited to what the viewer may see."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _devices(session: Session, number: int = NUMBER, **given: Any) -> None:
 
 
 def _follow(client: TestClient, path: str, headers: dict[str, str] | None = None) -> list[dict[str, Any]]:
-    """The features of every page."""
+    """Return the features of all pages."""
     found: list[dict[str, Any]] = []
     following: str | None = path
     while following is not None:
@@ -42,7 +42,7 @@ def _follow(client: TestClient, path: str, headers: dict[str, str] | None = None
     return found
 
 
-# --- who sees what --------------------------------------------------------------------------------------
+# --- permissions ----------------------------------------------------------------------------------------
 
 
 def test_a_stranger_reads_public_devices_and_knows_of_no_estates(
@@ -121,7 +121,7 @@ def test_a_page_costs_as_many_statements_whatever_it_holds(session: Session, cli
             client.get(f"{ITEMS}?limit={limit}")
         counts.append(len(sent))
 
-    assert counts == [3, 3]  # the page, its consumables, how many there are
+    assert counts == [3, 3]  # the page, its consumables, the total
 
 
 def test_a_box_and_a_span_of_days_choose(session: Session, client: TestClient) -> None:

@@ -1,4 +1,4 @@
-"""Vector tiles: whose devices they show, and that both databases make the same."""
+"""Vector tiles: which devices they contain, and that both databases produce the same tiles."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 
 
 def _around(place: Position, zoom: int) -> Tile:
-    """The tile that a place lies in."""
+    """Return the tile that contains the position."""
     side = 2**zoom
     latitude = math.radians(place.lat)
     down = (1 - math.log(math.tan(latitude) + 1 / math.cos(latitude)) / math.pi) / 2
@@ -37,7 +37,7 @@ def _path(tile: Tile) -> str:
 
 
 def _points(body: bytes) -> list[dict[str, Any]]:
-    """The features of a tile, with `across` and `down` in steps."""
+    """Return the features of a tile, with `across` and `down` in grid steps."""
     if not body:
         return []
     decoded = mapbox_vector_tile.decode(body, default_options={"y_coord_down": True})
@@ -51,7 +51,7 @@ def _points(body: bytes) -> list[dict[str, Any]]:
 
 
 def _scattered(session: Session, number: int, *, metres: float) -> list[Position]:
-    """Public devices around the patient, always the same."""
+    """Add public devices around the patient at reproducible random positions."""
     random = np.random.default_rng(4)
     places = [
         east_of(north_of(PATIENT, metres=float(north)), metres=float(east))
@@ -63,7 +63,7 @@ def _scattered(session: Session, number: int, *, metres: float) -> list[Position
     return places
 
 
-# --- who sees what --------------------------------------------------------------------------------------
+# --- permissions ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("zoom", [0, 9, 13, 14, 18, 22])
@@ -134,7 +134,7 @@ def test_a_tile_that_is_none_gets_a_sentence(client: TestClient, path: str) -> N
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-# --- what is in them ------------------------------------------------------------------------------------
+# --- contents -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("zoom", [6, 11, 13])
@@ -151,7 +151,7 @@ def test_far_out_every_device_is_counted_once(session: Session, database: Databa
                     shown["in_service"] += point["in_service"]
                     assert (point["count"] == 1) is (point["id"] != 0)
 
-    # A middle that is rounded onto the edge may be counted by neither: there is none in this town.
+    # A centre rounded onto a tile's edge may be counted by neither tile: this town has none.
     assert shown == {"count": 120, "in_service": 96}
 
 

@@ -1,4 +1,4 @@
-"""Files to import, made with as little as the test says."""
+"""Factories of import files for tests; every value that a test doesn't give has a default."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.make import NOW, PATIENT
 ROOT = Path(__file__).parent.parent.parent
 DISTRICT = ROOT / "geodata" / "demo_district"
 SHARED = ROOT.parent / "shared" / "data"
-"""Published lists of others; absent on most machines."""
+"""Lists published by others; absent on most machines."""
 
 DEVICE: Mapping[str, Any] = {
     "source": "list",
@@ -75,7 +75,7 @@ GATE: Mapping[str, Any] = {
 
 
 def text_of(rows: Iterable[Mapping[str, Any]], *, newline: str = "\n") -> str:
-    """CSV with the columns of all rows; what a row does not name is empty."""
+    """Return CSV text with the columns of all rows; missing values are empty."""
     rows = list(rows)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     out = io.StringIO()
@@ -106,7 +106,7 @@ def geojson(folder: Path, *features: object, name: str = "list.geojson") -> Path
 
 
 def devices(session: Session, path: Path, **given: Any) -> ImportReport:
-    """Imports devices, in a region that is there."""
+    """Import devices into a region that exists."""
     make.region(session)
     return import_devices(session, make.ADMINISTRATOR, path, at=NOW, **given)
 
@@ -121,12 +121,12 @@ def responders(session: Session, path: Path) -> ImportReport:
 
 
 def counts(report: ImportReport) -> tuple[int, int, int, int]:
-    """New, changed, unchanged, set aside."""
+    """Return the counts of new, changed, unchanged and rejected entries."""
     return report.new, report.changed, report.unchanged, len(report.bad)
 
 
 def reasons(report: ImportReport) -> dict[str, str]:
-    """{where: why} of what was set aside."""
+    """Return {location: reason} of rejected entries."""
     return {bad.where: bad.reason for bad in report.bad}
 
 
@@ -147,7 +147,7 @@ FILLED: dict[str, Any] = {
 
 
 def fill_in(path: Path) -> None:
-    """As a person does with a spreadsheet, or an editor: one device, below what is there."""
+    """Add one device below the template's rows, as a person would in a spreadsheet or an editor."""
     if path.suffix == ".xlsx":
         book = openpyxl.load_workbook(path)
         sheet = book["devices"]

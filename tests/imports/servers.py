@@ -1,4 +1,4 @@
-"""A server of lists on this machine, which behaves as the test says."""
+"""A local HTTP server of lists that behaves as the test says."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 LONG = 20.0
-"""Seconds for which a server keeps somebody waiting who gives up after a part of one: whoever is back before
-has given up by himself, however busy the machine."""
+"""Seconds that a slow server waits; clients under test give up after a fraction of it.
+
+A client that returns sooner has given up by itself, however busy the machine.
+"""
 
 type Behave = Callable[[BaseHTTPRequestHandler], None]
 
 
 @dataclass
 class Source:
-    """What it does when it is asked, and what it has been asked."""
+    """A server's behaviour, and the requests it received."""
 
     port: int
     behave: Behave
     scheme: str = "http"
     asked: list[Mapping[str, str]] = field(default_factory=list)
-    """The headers of each question, with its `path` and, of a POST, its `body`."""
+    """The headers of each request, with its `path` and, for a POST, its `body`."""
 
     def url(self, path: str = "/list.csv", host: str = "127.0.0.1") -> str:
         return f"{self.scheme}://{host}:{self.port}{path}"
@@ -35,7 +37,7 @@ class Source:
 
 @contextmanager
 def serving(behave: Behave, *, tls: ssl.SSLContext | None = None) -> Iterator[Source]:
-    """A server on the loopback, until the end of the block."""
+    """Run a server on loopback until the end of the block."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -55,13 +57,13 @@ def serving(behave: Behave, *, tls: ssl.SSLContext | None = None) -> Iterator[So
                 source.behave(self)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name for it
-            """Says nothing."""
+            """Log nothing."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """A client that trusts no certificate says nothing here."""
+            """Ignore clients that reject the certificate."""
 
     server = Server(("127.0.0.1", 0), Handler)
     if tls is not None:
@@ -78,7 +80,7 @@ def serving(behave: Behave, *, tls: ssl.SSLContext | None = None) -> Iterator[So
 
 
 def answers(body: str | bytes, status: int = 200, length: int | None = None, **headers: str) -> Behave:
-    """An answer with that body; `length` is what the server says its length is."""
+    """Respond with this body; `length` is the Content-Length to claim."""
     content = body.encode() if isinstance(body, str) else body
 
     def behave(to: BaseHTTPRequestHandler) -> None:
@@ -93,7 +95,7 @@ def answers(body: str | bytes, status: int = 200, length: int | None = None, **h
 
 
 def versions(body: str, etag: str) -> Behave:
-    """A body with an ETag; 304 for who has it."""
+    """Respond with a body and an ETag, or 304 to clients that have it."""
 
     def behave(to: BaseHTTPRequestHandler) -> None:
         if to.headers.get("If-None-Match") == etag:
@@ -110,7 +112,7 @@ def redirects(location: str, status: int = 302) -> Behave:
 
 
 def redirects_again_and_again(times: int) -> Behave:
-    """/0 redirects to /1 and so on; only the last one has a list."""
+    """Redirect /0 to /1 and so on; only the last path has a list."""
 
     def behave(to: BaseHTTPRequestHandler) -> None:
         number = int(to.path.strip("/") or 0)
@@ -127,7 +129,7 @@ def silent(seconds: float) -> Behave:
 
 
 def drips(beginning: bytes, each: bytes, seconds: float) -> Behave:
-    """A beginning, and then a little now and then, for as long as anybody listens."""
+    """Send a beginning, then a few bytes at intervals, as long as the client is connected."""
 
     def behave(to: BaseHTTPRequestHandler) -> None:
         to.wfile.write(beginning)
@@ -141,7 +143,7 @@ def drips(beginning: bytes, each: bytes, seconds: float) -> Behave:
 
 
 def breaks_off(beginning: bytes) -> Behave:
-    """So many bytes, and the connection is closed."""
+    """Send these bytes and close the connection."""
 
     def behave(to: BaseHTTPRequestHandler) -> None:
         to.wfile.write(beginning)

@@ -1,4 +1,4 @@
-"""Whatever a file holds, an import ends with a report or in a sentence, never otherwise."""
+"""Arbitrary files: an import ends with a report or with an error message, never otherwise."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.imports.lists import DEVICE, ESTATE, GATE, REGION, RESPONDER, feature
 from tests.make import ADMINISTRATOR, NOW, PATIENT, square
 
 SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-"""Each example overwrites the file of the one before."""
+"""Each example overwrites the previous example's file."""
 
 FRAGMENTS = st.sampled_from(
     [
@@ -99,7 +99,7 @@ ROWS: list[tuple[Import, dict[str, Any], list[str]]] = [
 
 
 def reported(session: Session, run: Import, path: Path) -> None:
-    """Two rows are each taken or set aside with a reason that can be printed; then it is as before."""
+    """Two rows are each imported or rejected with a printable reason; then the session is rolled back."""
     try:
         report = run(session, path)
     except InvalidInput:
@@ -113,7 +113,7 @@ def reported(session: Session, run: Import, path: Path) -> None:
 
 @pytest.fixture
 def somewhere(session: Session) -> Session:
-    """A register with a region and an estate."""
+    """Return a session on a registry with a region and an estate."""
     make.estate(session, source="list", source_id="e")
     session.commit()
     return session

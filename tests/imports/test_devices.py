@@ -1,4 +1,4 @@
-"""Importing devices: again and again, without doubling or losing anything."""
+"""Importing devices repeatedly neither duplicates nor loses anything."""
 
 from __future__ import annotations
 
@@ -305,7 +305,7 @@ def test_coordinates_in_the_wrong_datum_are_set_aside_with_the_right_one(
     session: Session, tmp_path: Path
 ) -> None:
     make.estate(session, source="list", source_id="e")
-    amap = {"lat": 30.2876, "lon": 120.1047}  # PATIENT as AMap has it
+    amap = {"lat": 30.2876, "lon": 120.1047}  # PATIENT in AMap's coordinates
     row = DEVICE | amap | {"region": "", "estate": "e"}
 
     report = lists.devices(session, table(tmp_path, row | {"source_id": "a"}, row | {"datum": "gcj02"}))

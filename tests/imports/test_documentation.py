@@ -1,4 +1,4 @@
-"""docs/connect/import-formats.md says of the import formats what the program reads, column by column."""
+"""docs/connect/import-formats.md lists the columns of each import format that the program reads."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def names(text: str) -> list[str]:
 
 
 def documented_columns(title: str) -> list[str]:
-    """The names in the first column of the table of that section."""
+    """Return the names in the first column of that section's table."""
     rows = [line.split("|")[1] for line in section(title).splitlines() if line.startswith("| `")]
     return [name for row in rows for name in names(row)]
 

@@ -184,7 +184,7 @@ def test_a_gate_far_from_its_estate_is_set_aside_and_one_in_another_datum_is_tol
 
 
 def test_coordinates_the_wrong_way_round_are_told(session: Session, tmp_path: Path) -> None:
-    """In Europe a swapped pair lies in range."""
+    """In Europe, swapped coordinates are still in range."""
     vaduz = make.Position(47.141, 9.521)
     make.region(session, "LI", country="LI", time_zone="Europe/Vaduz", holiday_calendar=None)
     make.estate(session, around=vaduz, in_region="LI", source="list", source_id="e")

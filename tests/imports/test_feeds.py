@@ -1,4 +1,4 @@
-"""Feeds: a list is followed, and the register survives whatever its server does."""
+"""Feeds: lists imported from a URL, safely whatever their server does."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def listing(count: int = 20, **given: Any) -> str:
 
 @pytest.fixture
 def source() -> Iterator[Source]:
-    """A server with a list of twenty devices."""
+    """Yield a server with a list of twenty devices."""
     with serving(answers(listing())) as found:
         yield found
 
 
-# --- Which addresses are refused ------------------------------------------------------------------------
+# --- Refused addresses ----------------------------------------------------------------------------------
 
 PUBLIC = ["8.8.8.8", "203.208.41.1", "2001:4860:4860::8888", "2400:3200::1", "64:ff9b::808:808"]
 PRIVATE = [
@@ -225,7 +225,7 @@ def test_three_redirects_are_followed_and_no_more(source: Source, tmp_path: Path
 
 
 def only_this_server(address: Address) -> str | None:
-    """As in earnest, but that the test's own server counts as public."""
+    """Apply the production rule, except that the test's own server counts as public."""
     return None if str(address) == "127.0.0.1" else refusal_reason(address)
 
 
@@ -267,7 +267,7 @@ def test_a_name_that_changes_its_address_after_it_was_checked_leads_nowhere_else
 
     assert fetch(source.url(host="feed.example"), tmp_path / "file", known=UNKNOWN, by=by) is not None
     assert source.asked[0]["Host"] == f"feed.example:{source.port}"
-    assert next(given) == ["169.254.169.254"]  # nobody asked a second time
+    assert next(given) == ["169.254.169.254"]  # the name was not resolved again
 
 
 def test_the_next_address_of_a_name_is_tried_where_the_first_does_not_answer(
@@ -297,7 +297,7 @@ def test_no_proxy_of_the_environment_is_asked(
 
 @pytest.fixture
 def certified(tmp_path: Path) -> Path:
-    """A certificate of feed.example with its key, signed by itself."""
+    """Write a self-signed certificate for feed.example with its key; return the path."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
     path = tmp_path / "feed.example.pem"
@@ -351,7 +351,7 @@ def test_a_slow_server_is_given_up_in_time(tmp_path: Path, behave: Behave, why: 
         assert time.monotonic() - started < LONG
 
 
-# --- What a server may do -------------------------------------------------------------------------------
+# --- Server failures ------------------------------------------------------------------------------------
 
 FAILURES: dict[str, tuple[Behave, str]] = {
     "404": (answers("not here", status=404), r"answered 404 \(Not Found\) in place of the file"),
@@ -394,7 +394,7 @@ FAILURES: dict[str, tuple[Behave, str]] = {
 
 
 class Clock:
-    """Stands still until the test moves it."""
+    """A clock that only the test advances."""
 
     def __init__(self) -> None:
         self.at = NOW
@@ -420,7 +420,7 @@ def feed(database: Database, name: str = "example") -> Feed:
 
 
 def register(database: Database) -> list[tuple[object, ...]]:
-    """Every device with its version, and how many changes were ever made."""
+    """Return every device with its version, and the total number of changes."""
     with database.read_sessions() as session:
         devices = session.execute(
             select(Device.id, Device.source_id, Device.state, Device.version).order_by(Device.id)
@@ -564,7 +564,7 @@ def test_a_device_that_is_no_longer_listed_goes_out_of_service(
     "half",
     [
         answers(listing(10)),
-        # No length, no pieces: nothing but the rows that are missing tells that it was cut short.
+        # Without Content-Length or chunks: only the missing rows show that it was truncated.
         breaks_off(b"HTTP/1.1 200 OK\r\n\r\n" + listing(10).encode()),
     ],
     ids=["half the rows", "cut short without a trace"],
@@ -617,7 +617,7 @@ def test_of_a_list_that_stops_within_a_row_nothing_counts_as_gone(
     assert register(database) == before
 
 
-# --- Whose turn it is -----------------------------------------------------------------------------------
+# --- Scheduling and claims ------------------------------------------------------------------------------
 
 
 def test_two_processes_never_run_a_feed_at_once(database: Database, source: Source, now: Clock) -> None:
@@ -642,7 +642,7 @@ def test_two_processes_never_run_a_feed_at_once(database: Database, source: Sour
 def test_a_claim_holds_for_a_lease_and_not_longer(database: Database, source: Source, now: Clock) -> None:
     follow(database, source.url())
     with transaction(database) as session:
-        assert claim_feed(session, "example", at=NOW, is_asked_for=False) is not None  # and is killed
+        assert claim_feed(session, "example", at=NOW, is_asked_for=False) is not None  # then killed
 
     assert jobs.run_feeds(database, now, by=BY) == []
     with pytest.raises(Conflict, match="is being run at this moment"):
@@ -693,7 +693,7 @@ def test_one_feed_that_fails_keeps_no_other_from_its_turn(
     ]
 
 
-# --- Which are followed ---------------------------------------------------------------------------------
+# --- Configured feeds -----------------------------------------------------------------------------------
 
 
 def test_a_stranger_and_a_reader_follow_nothing(session: Session) -> None:
@@ -793,7 +793,7 @@ def test_two_lists_in_one_format_are_told_apart_by_who_keeps_them(
     assert found == [("north", DeviceState.IN_SERVICE), ("south", DeviceState.IN_SERVICE)]
 
 
-# --- The timetable --------------------------------------------------------------------------------------
+# --- The scheduled job ----------------------------------------------------------------------------------
 
 
 def test_the_timetable_runs_feeds_beside_the_server(

@@ -1,4 +1,4 @@
-"""Files that cannot be read: each is refused in a sentence that says what it is and what to do."""
+"""Unreadable files: each is rejected with a message that says what the file is and what to do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROW = ",".join(str(value) for value in DEVICE.values())
 
 
 def refused(path: Path) -> str:
-    """Why the file is refused."""
+    """Return the error message for the file."""
     with pytest.raises(InvalidInput) as caught:
         list(read_devices(path))
     assert caught.value.field is not None

@@ -1,4 +1,4 @@
-"""Files made to do harm, and any bytes at all: a sentence or records, within bounded memory and time."""
+"""Malicious files and arbitrary bytes: an error message or records, within bounded memory and time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST_SECONDS = 20
 
 
 def refused(path: Path, form: DeviceFormat | None = None) -> str:
-    """Why a file is refused, found out in little memory and time."""
+    """Return the error message for the file; assert little memory and time."""
     began = process_time()
     tracemalloc.start()
     try:
@@ -69,7 +69,7 @@ junk = st.one_of(
 
 @st.composite
 def spoilt(draw: st.DrawFn) -> bytes:
-    """A good file in one of the encodings, with something put in, taken out or cut off; or just bytes."""
+    """Return a valid file with bytes inserted, removed or cut off, in some encoding; or random bytes."""
     text = draw(st.sampled_from(sorted(SEEDS.values())))
     raw = text.encode(draw(st.sampled_from(["utf-8", "utf-8-sig", "cp932", "cp949", "utf-16"])), "replace")
     for _ in range(draw(st.integers(0, 3))):
@@ -103,7 +103,7 @@ def test_any_cells_under_a_known_header_are_a_record(cells: list[str]) -> None:
             writer.writerow([cell.replace("\0", "") for cell in cells])
         try:
             found = list(read_devices(path, DeviceFormat.JAPAN))
-        except InvalidInput:  # an odd line end in a cell without a quotation mark
+        except InvalidInput:  # a stray line ending in an unquoted cell
             return
     assert all("source_id" in record.fields for record in found if record.wrong is None)
 
@@ -249,7 +249,7 @@ def test_a_zip_bomb(tmp_path: Path) -> None:
     assert path.stat().st_size < 1_000_000
     assert "unpacked it is larger than 150 MB" in refused(path)
 
-    # The same, declaring that it is small.
+    # The same, with a header that declares a small size.
     raw = path.read_bytes()
     size = (200 * len(zeros)).to_bytes(4, "little")
     assert size in raw

@@ -1,4 +1,4 @@
-"""Lists of several countries, invented rows under their real headers, in their encodings."""
+"""Lists of several countries: invented rows under their real headers, in their encodings."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def workbook(folder: Path, header: Sequence[str], rows: Sequence[Given], *, befo
 
 
 def only(path: Path, form: DeviceFormat | None = None) -> tuple[Reading, Record, DeviceRow]:
-    """The reading, its only record and what that means."""
+    """Return the reading, its only record, and the device row it means."""
     reading = read_devices(path, form)
     (record,) = reading
     assert record.wrong is None

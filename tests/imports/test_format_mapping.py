@@ -1,4 +1,4 @@
-"""Mapping files: a list that nobody has seen is read without code, and a bad file says what is wrong."""
+"""Mapping files: they make an unknown list readable without code; a faulty one is reported precisely."""
 
 from __future__ import annotations
 

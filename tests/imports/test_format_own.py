@@ -1,4 +1,4 @@
-"""The project's own tables: templates, and what is written is read back."""
+"""The project's own tables: templates, and files that are written and read back."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROW = TypeAdapter(DeviceRow)
 
 
 def filled_in(template: bytes, row: dict[str, Any]) -> bytes:
-    """The template with a row of values below its own."""
+    """Return the template with one row of values appended."""
     header = next(csv.reader(io.StringIO(template.decode("utf-8-sig"))))
     out = io.StringIO()
     csv.writer(out).writerow([row.get(name, "") for name in header])

@@ -1,4 +1,4 @@
-"""Published lists, where they are at hand: each is recognised, and read to its last row."""
+"""Published lists, where available: each is recognised and read to its last row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in a cell: dates, floors, positions, words out of HTML."""
+"""Cell values: dates, floors, positions, text from HTML."""
 
 from __future__ import annotations
 

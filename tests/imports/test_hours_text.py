@@ -1,4 +1,4 @@
-"""Hours as people write them: understood whole, in part, or not at all, and never more open than written."""
+"""Opening hours in free text: parsed fully, in part or not at all, and never as more open than written."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ JAPANESE = [
     ("9:00-17:00 土日（祝日を除く）", "Sa-Su 09:00-17:00; PH off"),
     ("土日（祝日を除く）9:00-17:00", "Sa-Su 09:00-17:00; PH off"),
     ("9:00-17:00（土日祝除く）", "Mo-Fr 09:00-17:00; PH off"),
-    ("9:00-17:00 土日、祝日を除く", None),  # on these days, or on all others?
+    ("9:00-17:00 土日、祝日を除く", None),  # closed on these days, or open on these only?
     ("土日、祝日を除く 9:00-17:00", None),
     ("9:00-17:00 月・火 祝日を除く", None),
     ("月曜（休み）9:00-17:00", "Tu-Su 09:00-17:00"),
@@ -345,7 +345,7 @@ LEFT_EMPTY = [
     ("Weekdays: Mon-Fri 9:00-17:00", "Mo-Fr 09:00-17:00"),
     ("Mon-Fri:\n9:00-17:00\nSat:\n9:00-12:00", "Mo-Fr 09:00-17:00; Sa 09:00-12:00"),
 ]
-"""Days beside which the hours are left out, and texts that look a little like them."""
+"""Days without hours, and similar texts."""
 BY_LANGUAGE = {
     "left empty": LEFT_EMPTY,
     "holidays apart": HOLIDAYS_APART,
@@ -392,8 +392,8 @@ def test_hours_are_understood_or_left_unknown(text: str, expression: str | None)
         ("W1-5 08:00-18:00", "zh", "Mo-Fr 08:00-18:00"),
         ("W1-5 08:00-18:00", None, None),
         ("w 1-5 08:00-18:00", "pl", None),
-        ("lundi 8h-18h", "tlh", "Mo 08:00-18:00"),  # a language that is not known here says nothing
-        ("8:00-22:00", "osm", "08:00-22:00"),  # of a tag, times without days are every day's
+        ("lundi 8h-18h", "tlh", "Mo 08:00-18:00"),  # an unsupported language has no effect
+        ("8:00-22:00", "osm", "08:00-22:00"),  # in an OpenStreetMap tag, times without days apply daily
         ("Mar-Oct Mo-Fr 8:00-17:00", "osm", "Mar-Oct Mo-Fr 08:00-17:00"),
         ("9:00-5:00", "osm", None),
         ("open", "osm", None),
@@ -632,7 +632,7 @@ def test_columns_for_any_days() -> None:
         hours_of_week({"Monday": ("08:00", "17:00")})
 
 
-# --- Every text that was met in the field ---------------------------------------------------------------
+# --- Texts found in published lists ---------------------------------------------------------------------
 
 
 def real(where: str) -> Path:
@@ -759,7 +759,7 @@ def test_no_table_yields_hours_that_the_registry_refuses(
 def test_a_note_opens_nothing_that_the_columns_close(
     times: tuple[str, str], note: str, hour: int, day: int
 ) -> None:
-    """16 to 22 November 2026 is a Monday to a Sunday without holidays."""
+    """16 to 22 November 2026, Monday to Sunday, has no holidays."""
     at = f"2026-11-{day}T{hour:02}:30"
     plain = hours_of_week({"Mo-Su": times})
     noted = hours_of_week({"Mo-Su": times}, note=note, language="ja")

@@ -1,4 +1,4 @@
-"""Taking a list of devices into the register by HTTP."""
+"""Importing a list of devices over HTTP."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WHERE = "/v1/imports/devices"
 
 @pytest.fixture
 def office(session: Session) -> dict[str, str]:
-    """Headers of an administrator who may write; there is a region."""
+    """Return the headers of an administrator with write access; a region exists."""
     make.region(session)
     headers = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
@@ -58,7 +58,7 @@ def csv_of(*rows: Mapping[str, Any]) -> bytes:
 
 
 def form_of(boundary: str = "----x", **parts: bytes) -> bytes:
-    """A form; the parts are files called after their names."""
+    """Return a multipart form; each part is a file named after its field."""
     written = []
     for name, part in parts.items():
         named = f'Content-Disposition: form-data; name="{name}"; filename="{name}.csv"'
@@ -70,7 +70,7 @@ FORM = {"Content-Type": "multipart/form-data; boundary=----x"}
 
 
 def standing(session: Session) -> tuple[int, int, int]:
-    """How many devices, records and changes of devices there are."""
+    """Return the numbers of devices, source records and device changes."""
     session.rollback()
     devices = session.scalar(select(func.count(Device.id)))
     records = session.scalar(select(func.count(SourceRecord.id)))
@@ -79,7 +79,7 @@ def standing(session: Session) -> tuple[int, int, int]:
     return devices or 0, records or 0, changes or 0
 
 
-# --- Who may ------------------------------------------------------------------------------------------------
+# --- Permissions --------------------------------------------------------------------------------------------
 
 
 def test_only_an_administrator_who_may_write_imports(client: TestClient, session: Session) -> None:
@@ -101,7 +101,7 @@ def test_only_an_administrator_who_may_write_imports(client: TestClient, session
     assert standing(session) == (0, 0, 0)
 
 
-# --- What it does -------------------------------------------------------------------------------------------
+# --- Results ------------------------------------------------------------------------------------------------
 
 
 def test_a_list_is_taken_and_the_same_again_changes_nothing(
@@ -213,7 +213,7 @@ def test_a_list_that_several_publish_is_filed_under_who_is_said(
     assert "each row says so" in refused.json()["detail"]
 
 
-# --- What is refused ----------------------------------------------------------------------------------------
+# --- Rejections ---------------------------------------------------------------------------------------------
 
 
 def test_what_is_no_list_is_a_problem_with_a_sentence(
@@ -297,13 +297,13 @@ def test_a_list_may_be_as_large_as_is_set_and_no_larger(
     assert client.post(WHERE, content=content, headers=office).json()["new"] == 3
 
 
-# --- Beside others, and stopped -----------------------------------------------------------------------------
+# --- Concurrency and interruption ---------------------------------------------------------------------------
 
 
 def test_a_disk_that_takes_no_more_is_a_sentence(
     client: TestClient, session: Session, office: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", "/dev/null")  # where no folder can be made
+    monkeypatch.setattr(tempfile, "tempdir", "/dev/null")  # where no folder can be created
 
     answer = client.post(WHERE, content=csv_of(DEVICE), headers=office)
 
@@ -329,7 +329,7 @@ def test_while_another_import_goes_on_one_is_told_so(
     session.close()
     client = client_on(settings.model_copy(update={"lock_timeout_ms": 300}))
     with transaction(database) as going_on:
-        going_on.connection()  # SQLite: the one writer is this
+        going_on.connection()  # on SQLite, take the only write lock
         exclusive_lock(going_on, "import")
 
         answer = client.post(WHERE, content=csv_of(DEVICE), headers=office)
@@ -341,7 +341,7 @@ def test_while_another_import_goes_on_one_is_told_so(
 
 @pytest.fixture
 def serve(database_url: str, tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[bytes], str]]]:
-    """`aed serve` as a process, and where it answers."""
+    """Yield a function that starts `aed serve` as a process; it returns the process and its URL."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start() -> tuple[subprocess.Popen[bytes], str]:
@@ -418,7 +418,7 @@ def test_two_at_once_of_whom_one_is_taken_and_a_killed_server_leaves_the_registe
 
 
 def wait_for_a_file_in(folder: Path) -> None:
-    """A file has come whole: the import is about to begin."""
+    """Wait until an upload is complete: the import is about to begin."""
     for _ in range(2_000):
         if any(path.is_file() and path.name != ".coming" for path in folder.rglob("*")):
             time.sleep(0.1)
@@ -456,7 +456,7 @@ def test_a_client_that_hangs_up_half_way_leaves_nothing(
 
 
 def most_memory_of(process: subprocess.Popen[bytes]) -> int:
-    """The most bytes that a process had resident up to now."""
+    """Return the process's peak resident memory in bytes."""
     status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert found is not None

@@ -1,4 +1,4 @@
-"""Two devices that a person says are one, without having been asked."""
+"""Merging two devices at a person's request, without a review."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.imports.lists import DEVICE, counts, table
 from tests.make import ADMINISTRATOR, ANYONE, NOW, PATIENT, north_of
 
 FAR = {"lat": north_of(PATIENT, metres=300).lat}
-"""Too far apart for anybody to be asked."""
+"""Too far apart for a review."""
 OURS = DEVICE | {"source": "ours", "place_zh": "图书馆"}
 THEIRS = DEVICE | FAR | {"source": "theirs", "source_id": "a", "maker": "Mindray"}
 

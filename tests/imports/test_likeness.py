@@ -1,4 +1,4 @@
-"""How like two entries are: on invented ones, and on the neighbours in published lists."""
+"""The similarity of two entries: invented ones, and neighbours in published lists."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def test_it_is_a_share_and_the_same_either_way(
 
 
 LISTS = {
-    "liechtenstein/liechtenstein_aeds.geojson": 1,  # one entry that the list itself has twice
+    "liechtenstein/liechtenstein_aeds.geojson": 1,  # one duplicate entry in the list itself
     "poland/aed_poland.csv": 0,
     "japan/ichikawa_cp932.csv": 0,
-    "japan/takamatsu.xlsx": 2,  # community centres that the list has twice
-    "taiwan/twaed_sample.csv": 4,  # three are aeroplanes at one address, in the same words
+    "japan/takamatsu.xlsx": 2,  # community centres that the list contains twice
+    "taiwan/twaed_sample.csv": 4,  # three are aeroplanes with the same address and description
 }
-"""Pairs of neighbours in one list that would be taken for one device."""
+"""Pairs of neighbours in the same list that would be taken for one device."""
 
 
 def entries_of(path: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What the linter finds: a list for each kind that has that fault and no other, and lists that have none."""
+"""The linter's findings: for each kind a list with only that fault, and lists without faults."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STREETS = ("Willow", "Bridge", "Harbour", "Orchard", "Temple", "Mill", "Garden",
 
 
 def clean_rows(count: int = 30, *, around: Position = PATIENT, **same: Any) -> list[dict[str, Any]]:
-    """Devices of an invented town, some hundred metres apart, with nothing to find."""
+    """Return rows of devices in an invented town, some hundred metres apart, without faults."""
     chance = random.Random(7)
     rows = []
     for number in range(count):
@@ -76,7 +76,7 @@ def changed(row: int, **fields: Any) -> list[dict[str, Any]]:
     return rows
 
 
-# --- Lists with nothing to find ---
+# --- Lists without findings ---
 
 
 def test_nothing_is_found_in_a_clean_list(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_nothing_is_found_in_a_list_of_two_rows(tmp_path: Path) -> None:
 
 
 def test_nothing_is_found_in_a_house_with_several_devices(tmp_path: Path) -> None:
-    """Words of one house are alike: a number, a door, a serial number tells them apart."""
+    """Texts in one building are alike: a number, a door or a serial number distinguishes the devices."""
     rows = clean_rows(12)
     here = {"lat": rows[0]["lat"], "lon": rows[0]["lon"], "maker": "Maker", "model": "One", "serial": ""}
     words = [
@@ -110,7 +110,7 @@ def test_nothing_is_found_in_a_house_with_several_devices(tmp_path: Path) -> Non
 
 
 def test_nothing_but_a_date_is_found_in_the_demo_district() -> None:
-    """Devices in three datums among estates, gates that face each other, pads that are expired on purpose."""
+    """The district has devices in three datums, gates that face each other, and pads expired on purpose."""
     assert kinds(lint(DISTRICT / "devices.csv")) == {K.DATE_EXPIRED}
 
 
@@ -189,7 +189,7 @@ def test_swapped_coordinates_with_the_right_ones(tmp_path: Path) -> None:
 
 
 def test_swapped_coordinates_that_are_both_possible(tmp_path: Path) -> None:
-    """In Poland both numbers are a latitude: what tells is where the others are."""
+    """In Poland, both numbers are possible latitudes: the positions of other rows decide."""
     rows = clean_rows(around=Position(52.23, 21.01))
     rows[3] |= {"lat": rows[3]["lon"], "lon": rows[3]["lat"]}
 
@@ -276,7 +276,7 @@ def test_a_row_in_the_sea(tmp_path: Path) -> None:
 
 
 def test_a_row_far_from_its_town(tmp_path: Path) -> None:
-    """By a column, and by the words of its address."""
+    """By the town's column, and by the words of the address."""
     near, far = Position(25.05, 121.54), Position(24.15, 120.67)
     places = [north_of(near, metres=400.0 * number) for number in range(8)]
     places += [north_of(far, metres=400.0 * number) for number in range(8)]
@@ -355,7 +355,7 @@ def test_rows_of_the_same_places_in_japans_old_datum(tmp_path: Path) -> None:
 
 
 def test_branches_of_a_chain_are_no_datum_slip(tmp_path: Path) -> None:
-    """The same words some hundred metres apart, in any direction."""
+    """The same texts some hundred metres apart, in any direction."""
     rows = clean_rows(30, serial="")
     chance = random.Random(3)
     for row in rows:
@@ -533,7 +533,7 @@ def test_a_row_that_cannot_be_read_at_all(tmp_path: Path) -> None:
     assert (finding.kind, finding.severity, finding.where) == (K.ROW_UNREADABLE, Severity.ERROR, "line 32")
 
 
-# --- Files that are no lists ---
+# --- Files that are not lists ---
 
 
 @pytest.mark.parametrize(

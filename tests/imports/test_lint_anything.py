@@ -1,4 +1,4 @@
-"""Whatever a list holds, the linter ends with findings or in a sentence; and it tells what is there."""
+"""Arbitrary lists: the linter ends with findings or an error message, and it reports planted faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `aed lint` says, writes and ends with; the list back with a column of findings."""
+"""The output and exit status of `aed lint`, and the list it writes with a column of findings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ type Lint = Callable[..., str]
 
 @pytest.fixture
 def ended(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    """`aed lint` with these words, in this process; how it ended, and what it said."""
+    """Return a function that runs `aed lint` in this process; it returns the status and the output."""
 
     def run(*words: object) -> Said:
         monkeypatch.setattr(sys, "argv", ["aed", "lint", *map(str, words)])
@@ -44,7 +44,7 @@ def ended(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.fixture
 def command(ended: Callable[..., Said]) -> Lint:
-    """The same, with the status that it is to end with."""
+    """Return a function that runs `aed lint` and asserts the exit status."""
 
     def run(*words: object, status: int) -> str:
         said = ended(*words)
@@ -117,7 +117,7 @@ def test_the_answer_for_machines_has_every_finding_and_the_counts(command: Lint,
     )
 
 
-# --- The list back ---
+# --- The list with findings ---
 
 
 def test_a_csv_comes_back_whole_with_a_column_more(command: Lint, tmp_path: Path) -> None:

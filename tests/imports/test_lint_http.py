@@ -1,4 +1,4 @@
-"""Looking a list over by HTTP."""
+"""Checking a list over HTTP."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.imports.test_lint import clean_rows
 
 @pytest.fixture
 def member(session: Session) -> dict[str, str]:
-    """Headers of somebody of an estate."""
+    """Return the headers of a member of an estate."""
     headers = make.key(session, TokenRole.MEMBER, estate=make.estate(session))
     session.commit()
     return headers

@@ -1,4 +1,4 @@
-"""The outlines of countries: which country, which sea, how far."""
+"""Outlines of countries: which country, which sea, and at what distance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the linter finds in published lists, by kind: the table of the README. Changed on purpose only."""
+"""The linter's findings in published lists, by kind: the README's table, changed only on purpose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list against the register, on both databases."""
+"""Checking a list against the registry, on both databases."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_slip_against_known_devices(session: Session, tmp_path: Path, datum: D
 
 
 def test_a_slip_against_the_estates_that_rows_name(session: Session, tmp_path: Path) -> None:
-    """By the estate's id, and by its name among the words."""
+    """Matched by the estate's id, and by its name in the text."""
     rows = clean_rows(6, serial="", place_en="", region="CN-33")
     for number, row in enumerate(rows):
         centre = east_of(PATIENT, metres=1500.0 * number)

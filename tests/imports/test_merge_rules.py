@@ -1,4 +1,4 @@
-"""Which claim holds: the order of the sources does not matter, and the same again changes nothing."""
+"""Which claim wins: independent of the order of sources, and unchanged by a repeated import."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOBODY = Origins({}, Origin("nobody", NOW))
 
 
 class Register:
-    """A device to which sources come one after the other, and which keeps what holds."""
+    """A device that receives claims of sources one after another and keeps the winning ones."""
 
     def __init__(self, ranks: Mapping[str, int]) -> None:
         self.ranks = ranks
@@ -109,7 +109,7 @@ def test_the_order_of_the_sources_does_not_matter_where_they_do_not_conflict(
         {name: value for name, value in each.present.items() if name not in disputed} for each in registers
     ]
     assert all(each == undisputed[0] for each in undisputed)
-    # And what is disputed is so in whatever order they came.
+    # Conflicts are independent of the order, too.
     assert len({frozenset(conflict.attribute for conflict in each.conflicts) for each in registers}) == 1
 
 
@@ -160,7 +160,7 @@ def test_with_ranks_of_their_own_only_a_device_out_of_service_is_disputed(
             assert register.present[name] == value
 
 
-# --- One attribute at a time ----------------------------------------------------------------------------
+# --- Single attributes ----------------------------------------------------------------------------------
 
 
 def held(*listed: tuple[str, Any], attribute: str = "maker", **given: Any) -> MergedClaims:
@@ -195,7 +195,7 @@ def test_the_latest_check_counts_whoever_tells_of_it() -> None:
     assert (merged.holds["last_checked_on"].value, merged.conflicts) == ("2026-05-01", ())
 
 
-# --- The same in substance ------------------------------------------------------------------------------
+# --- Equal values ---------------------------------------------------------------------------------------
 
 
 def test_positions_agree_up_to_thirty_metres() -> None:

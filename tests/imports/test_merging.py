@@ -1,4 +1,4 @@
-"""One device, many lists: what is new, what is the same, what holds, what is gone, what a person decides."""
+"""One device in several lists: new, unchanged, conflicting and removed entries, and manual decisions."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def origin(device: Device, attribute: str) -> str:
     return origins_in(device.origins, device.source).of(attribute).source
 
 
-# --- The same again -------------------------------------------------------------------------------------
+# --- Repeated imports -----------------------------------------------------------------------------------
 
 
 def test_what_a_list_says_is_kept_and_the_same_again_touches_nothing(
@@ -142,7 +142,7 @@ def test_one_of_two_that_are_alike_is_not_guessed(session: Session, tmp_path: Pa
 
 
 MAYBE = THEIRS | {"serial": "", "place_zh": "", "lat": north_of(PATIENT, metres=8).lat}
-"""So near, and nothing else is known: perhaps."""
+"""Close enough for a review, without any other evidence."""
 
 
 def test_what_may_be_the_same_waits_for_a_person(session: Session, tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_what_the_score_joined_a_person_can_part(session: Session, tmp_path: Pat
     assert counts(take(session, tmp_path, THEIRS)) == (0, 0, 1, 0)
 
 
-# --- Who is believed ------------------------------------------------------------------------------------
+# --- Priority of sources --------------------------------------------------------------------------------
 
 SAYS = {"opening_hours": "Mo-Fr 08:00-17:00", "maker": "Mindray"}
 DENIES = {"opening_hours": "24/7", "maker": "MINDRAY "}
@@ -325,7 +325,7 @@ def test_nobody_who_says_that_a_device_is_out_of_service_is_overruled_in_silence
     assert (device.state, device.out_of_service_reason) == (DeviceState.OUT_OF_SERVICE, "broken")
 
 
-# --- What is gone ---------------------------------------------------------------------------------------
+# --- Removed entries ------------------------------------------------------------------------------------
 
 
 def several(count: int, **given: Any) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""OpenStreetMap's tags as devices: both languages, hours, access, and odd values."""
+"""OpenStreetMap tags read as devices: both languages, hours, access, and unusual values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.imports.lists import feature, geojson, point
 
 
 def row(tmp_path: Path, tags: dict[str, Any], **identity: Any) -> DeviceRow:
-    """The device that is read from a node with these tags."""
+    """Return the device row read from a node with these tags."""
     path = geojson(
         tmp_path, feature({"emergency": "defibrillator"} | tags, point(), **(identity or {"id": "node/7"}))
     )

@@ -1,4 +1,4 @@
-"""The demo district, and published lists where they are at hand."""
+"""Imports of the demo district, and of published lists where available."""
 
 from __future__ import annotations
 

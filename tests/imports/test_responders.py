@@ -1,4 +1,4 @@
-"""Importing responders: the rows of a person stand or fall together."""
+"""Importing responders: all rows of a person are imported, or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates over HTTP: taken, filled in, and sent back."""
+"""Templates over HTTP: downloaded, filled in, and imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An import is taken whole or not at all, whatever happens to it, and beside whatever else."""
+"""An import is applied completely or not at all, despite failures and concurrent work."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def many(folder: Path) -> Path:
 
 
 def standing(database: Database) -> tuple[int, int, int]:
-    """How many devices, consumables and changes are in the register."""
+    """Return the numbers of devices, consumables and changes in the registry."""
     of_these = RegistryChange.subject.in_(["devices", "consumables"])
     with database.read_sessions() as session:
         devices = session.scalar(select(func.count(Device.id)))
@@ -42,7 +42,7 @@ def standing(database: Database) -> tuple[int, int, int]:
 
 
 def a_few(database: Database, folder: Path) -> tuple[int, int, int]:
-    """Something stands before the large import comes."""
+    """Import a few devices before the large import; return the counts."""
     rows = [DEVICE | {"source_id": f"d{n}", "pads_expire_on": "2027-01-01"} for n in range(5)]
     with transaction(database) as session:
         make.region(session)

@@ -1,4 +1,4 @@
-"""Large workbooks are read by a process of their own: nobody sees a difference."""
+"""Large workbooks are read in a separate process, with the same results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_large_workbook_says_what_a_small_one_says(tmp_path: Path, monkeypatch
     assert small[1].cells == ["王小明 – \u2028 \U0001f600", "3"]
     assert small[3].wrong is not None
 
-    monkeypatch.setattr(workbook, "LARGE_WORKBOOK_BYTES", 0)  # the real process, for a small file
+    monkeypatch.setattr(workbook, "LARGE_WORKBOOK_BYTES", 0)  # use the real process for a small file
 
     assert list(table_rows(path)) == small
 
@@ -35,7 +35,7 @@ def test_a_large_one_that_is_damaged_says_so_too(tmp_path: Path, monkeypatch: py
     with pytest.raises(InvalidInput) as small:
         list(table_rows(path))
 
-    monkeypatch.setattr(workbook, "LARGE_WORKBOOK_BYTES", 0)  # the real process, for a small file
+    monkeypatch.setattr(workbook, "LARGE_WORKBOOK_BYTES", 0)  # use the real process for a small file
 
     with pytest.raises(InvalidInput) as large:
         list(table_rows(path))

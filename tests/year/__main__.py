@@ -1,6 +1,6 @@
-"""`python -m tests.year`: a year of 1,200 estates with 12,000 devices, and whether its story holds together.
+"""`python -m tests.year`: simulate a year of 1,200 estates with 12,000 devices and verify the results.
 
-AED_YEAR_ESTATES takes another number of estates; AED_YEAR_ON=postgis takes PostgreSQL in place of SQLite.
+AED_YEAR_ESTATES sets another number of estates; AED_YEAR_ON=postgis uses PostgreSQL instead of SQLite.
 """
 
 from __future__ import annotations

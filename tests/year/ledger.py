@@ -1,7 +1,7 @@
-"""What happened in the year, as the people in it know it, and what must follow: from nothing but this.
+"""The events of the year as people know them, and the expected consequences, derived from these only.
 
-Days are days in China. The timetable runs in the morning, people act in the afternoon: what is done on a
-day is known from the next morning on.
+Days are days in China. Scheduled jobs run in the morning and people act in the afternoon, so an action is
+known to the jobs from the next morning.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from aed.upkeep.rules import DueKind, QuarantineReason
 
 DAY = timedelta(days=1)
 CHECK_DAYS: Final = 180
-"""As the network's policy says."""
+"""The check interval of the network's policy."""
 
 
 @dataclass
 class Fitted:
-    """Something that expires, from the afternoon of one day to that of another; None: from before the year,
-    and to its end."""
+    """A part that expires, installed from one afternoon to another; None: before the year, or to its end."""
 
     expires_on: date
     since: date | None
@@ -33,7 +32,7 @@ class Fitted:
 
 @dataclass
 class Out:
-    """A reason not to offer the device, from the afternoon of one day to that of another."""
+    """A reason not to offer the device, from one afternoon to another."""
 
     reason: QuarantineReason
     since: date
@@ -42,19 +41,19 @@ class Out:
 
 @dataclass
 class Story:
-    """One device's."""
+    """The events of one device."""
 
     registered: date
     make: tuple[str, str, str]
     fitted: dict[ConsumableKind, list[Fitted]] = field(default_factory=lambda: defaultdict(list))
     checks: list[tuple[date, date]] = field(default_factory=list)
-    """(the day it was answered, the day it arrived), services among them."""
+    """(day answered, day received) of each check or service."""
     services: list[date] = field(default_factory=list)
     out: list[Out] = field(default_factory=list)
 
 
 type Told = tuple[int, DueKind, date, int, date]
-"""(device, matter, last day, threshold, the day on which it was found)."""
+"""(device, matter, due date, threshold in days, day on which it was found)."""
 
 
 class Ledger:
@@ -82,7 +81,7 @@ class Ledger:
             if each.reason is reason and each.until is None:
                 each.until = on
 
-    # --- how it stands ----------------------------------------------------------------------------------
+    # --- state ------------------------------------------------------------------------------------------
 
     def reasons(self, device_id: int) -> set[QuarantineReason]:
         return {each.reason for each in self.stories[device_id].out if each.until is None}
@@ -91,18 +90,20 @@ class Ledger:
         return self.stories[device_id].fitted[kind][-1].expires_on
 
     def is_expired(self, device_id: int, today: date) -> bool:
-        """The last day on which it may be used is a day on which it may be used. With child pads alone
-        expired a device still helps, and is offered."""
+        """Return whether the device is expired; the expiry date itself is still usable.
+
+        A device with only its child pads expired still helps and is offered.
+        """
         fitted = self.stories[device_id].fitted
         return any(fitted[kind][-1].expires_on < today for kind in NEEDED_KINDS)
 
     def is_usable(self, device_id: int, today: date) -> bool:
         return not self.reasons(device_id) and not self.is_expired(device_id, today)
 
-    # --- what must have been told -----------------------------------------------------------------------
+    # --- expected reminders -----------------------------------------------------------------------------
 
     def to_be_told(self) -> Iterator[Told]:
-        """Each reminder that must have been found, and no other."""
+        """Yield every expected reminder; there must be no others."""
         for device_id, story in self.stories.items():
             for matter, due_on, since, until in [
                 *_expiring(story),
@@ -115,7 +116,7 @@ class Ledger:
     def _told(
         self, device_id: int, matter: DueKind, due_on: date, since: date | None, until: date | None
     ) -> Iterator[Told]:
-        """In the mornings after `since`, up to that of `until`, at each threshold that is passed: once."""
+        """Yield one reminder per threshold passed on the mornings after `since`, up to that of `until`."""
         before = _BEFORE[matter]
         first = self.first_day if since is None else max(since + DAY, self.first_day)
         last = self.last_day if until is None else min(until, self.last_day)
@@ -141,7 +142,7 @@ _BEFORE = {
     DueKind.RETURN: (0,),
 }
 type Episode = tuple[DueKind, date, date | None, date | None]
-"""(matter, last day, known since the afternoon of, until that of)."""
+"""(matter, due date, known since the afternoon of, known until the afternoon of)."""
 
 
 def _expiring(story: Story) -> Iterator[Episode]:
@@ -151,7 +152,7 @@ def _expiring(story: Story) -> Iterator[Episode]:
 
 
 def _checks(story: Story) -> Iterator[Episode]:
-    """A check counts from its own day, and from the day on which it arrives."""
+    """Yield check episodes: a check counts from its own day, and is known from the day it arrives."""
     known: list[tuple[date, date]] = []
     for day, arrived in sorted(story.checks, key=lambda check: check[1]):
         if not known or day > known[-1][0]:
@@ -173,7 +174,10 @@ def _a_year_after(day: date) -> date:
 
 
 def _returns(story: Story, last_day: date) -> Iterator[Episode]:
-    """Out since the first reason that still stands: when that one ends and others stand, since the next."""
+    """Yield return episodes, each counted from the first reason still in force.
+
+    When that reason ends and others remain, the next one counts.
+    """
     if not story.out:
         return
     morning = min(each.since for each in story.out) + DAY

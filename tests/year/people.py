@@ -1,4 +1,4 @@
-"""What people do in an afternoon: routine visits, what they were reminded of, and what befalls devices."""
+"""What people do in an afternoon: routine visits, responses to reminders, and incidents with devices."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from tests.year.ledger import CHECK_DAYS
 from tests.year.world import LIVES, Somebody, World, moment
 
 WAITS: Final = {"prompt": (3, 21), "slow": (15, 80)}
-"""Days from the order to the day on which what was ordered is fitted."""
+"""Days from ordering a part to installing it, by diligence."""
 SOON: Final = timedelta(days=45)
-"""What expires within this is replaced along with what the visit is for."""
+"""Parts that expire within this time are replaced during a visit for another reason."""
 KINDS: Final = {
     DueKind.PADS: ConsumableKind.PADS,
     DueKind.CHILD_PADS: ConsumableKind.CHILD_PADS,
@@ -40,7 +40,7 @@ KINDS: Final = {
 
 @dataclass
 class Visit:
-    """Somebody goes to a device, with what is to be done there."""
+    """A planned visit to a device and its tasks."""
 
     who: Somebody
     kinds: set[ConsumableKind] = field(default_factory=set)
@@ -48,7 +48,7 @@ class Visit:
 
 
 class People:
-    """Everybody's plans, and what they have done."""
+    """The plans and actions of all people."""
 
     def __init__(self, world: World) -> None:
         self.world, self.random, self.counts = world, Random(world.size.seed + 1), Counter[str]()
@@ -69,7 +69,7 @@ class People:
     # --- in the morning ---------------------------------------------------------------------------------
 
     def read(self, session: Session, person_id: int, key: str, told: list[ReminderLine], today: date) -> None:
-        """Somebody reads a message, plans what it asks for, and may answer with a tap."""
+        """Read a message, plan the visits it asks for, and sometimes answer with a tap."""
         who = self.world.somebody[person_id]
         if who.diligence == "gone":
             if self.random.random() < 0.05:
@@ -105,7 +105,7 @@ class People:
     # --- in the afternoon -------------------------------------------------------------------------------
 
     def act(self, session: Session, today: date) -> None:
-        """All that happens on this afternoon."""
+        """Perform all events of this afternoon."""
         for device_id, who, day, sent in self._late.pop(today, []):
             self._arrives(session, device_id, who, day, sent, today)
         for device_id, visit in self._plans.pop(today, {}).items():
@@ -118,7 +118,7 @@ class People:
             self._recall(session, today)
 
     def _routine(self, session: Session, today: date) -> None:
-        """Who is prompt goes round some days before a check is due, without being told."""
+        """Let prompt people check devices some days before the check is due, without a reminder."""
         number = today.toordinal() % (CHECK_DAYS - 12)
         for at, house in enumerate(self.world.houses):
             if house.keeper.diligence == "prompt" and at % (CHECK_DAYS - 12) == number:
@@ -127,7 +127,7 @@ class People:
                         self._visit(session, device_id, Visit(house.keeper), today)
 
     def _visit(self, session: Session, device_id: int, visit: Visit, today: date) -> None:
-        """A check on the spot: what is to be replaced is, what is wrong is said."""
+        """Check the device on site: replace parts that are due and report faults."""
         ledger = self.world.ledger
         if not self.world.touch(device_id, today):
             return
@@ -158,7 +158,7 @@ class People:
         well &= answers[Question.BATTERY_IN_DATE]
         if well and not kinds and not reasons and not visit.is_service and self.random.random() < 0.03:
             arrives = today + timedelta(days=self.random.randrange(1, 9))
-            self._late[arrives].append((device_id, visit.who, today, sent))  # in a cellar, without a network
+            self._late[arrives].append((device_id, visit.who, today, sent))  # in a basement without network
             return
         self._take(session, visit.who, device_id, sent, today)
         story = ledger.stories[device_id]
@@ -178,7 +178,7 @@ class People:
     def _arrives(
         self, session: Session, device_id: int, who: Somebody, day: date, sent: dict[str, Any], today: date
     ) -> None:
-        """A check that waited on a phone. What happened since is not undone by it."""
+        """Send a check that waited on a phone; it doesn't undo later events."""
         self.world.touched[today].add(device_id)
         self._take(session, who, device_id, {**sent, "answered_at": moment(day, 15)}, today)
         self.world.ledger.stories[device_id].checks.append((day, today))
@@ -190,14 +190,14 @@ class People:
         new = CheckIn.model_validate(sent)
         record_check(session, self._viewer(session, who), device_id, new, at=moment(today, 15.5))
         self.counts["checks"] += 1
-        if self.random.random() < 0.01:  # the phone was not answered, and sends it again
+        if self.random.random() < 0.01:  # the phone got no response and sends it again
             again = record_check(session, self._viewer(session, who), device_id, new, at=moment(today, 15.6))
             assert not again.is_new
 
-    # --- what befalls devices ---------------------------------------------------------------------------
+    # --- events of devices ------------------------------------------------------------------------------
 
     def _happens(self, session: Session, what: str, device_id: int, today: date) -> None:
-        """Something happens to a device that is there and has not been seen to today."""
+        """Apply an event to a device that is in place and had no other event today."""
         ledger = self.world.ledger
         if ledger.reasons(device_id) or not self.world.touch(device_id, today):
             return
@@ -230,7 +230,7 @@ class People:
         report_device(session, who, device_id, ReportIn(kind=kind), from_key=None, at=moment(today, 15.5))
 
     def _recall(self, session: Session, today: date) -> None:
-        """One maker wants a range of one model back: entered once."""
+        """Recall a range of one maker's model: entered once."""
         new = RecallIn.model_validate(
             {
                 "maker": "Heartline",

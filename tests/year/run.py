@@ -1,4 +1,4 @@
-"""Day after day: the timetable in the morning, lookups at noon, people in the afternoon."""
+"""Run the year day by day: scheduled jobs in the morning, lookups at noon, people in the afternoon."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LINK: Final = re.compile(rf"{re.escape(PUBLIC_URL)}/v1/reminders/told/([\w-]+)"
 
 @dataclass(frozen=True)
 class Received:
-    """A message as it came out of the outbox."""
+    """A message delivered from the outbox."""
 
     on: date
     recipient: str
@@ -41,30 +41,30 @@ class Received:
 
     @property
     def key(self) -> str | None:
-        """Of its link, where it is one of reminders."""
+        """The key in its link, if it is a reminder."""
         found = _LINK.search(self.text)
         return found[1] if found else None
 
 
 @dataclass
 class Year:
-    """What came of it."""
+    """The results of the year."""
 
     world: World
     counts: Counter[str]
     received: list[Received] = field(default_factory=list)
     offered_wrongly: list[tuple[date, int]] = field(default_factory=list)
-    """(day, device): offered although expired or out."""
+    """(day, device) of devices offered although expired or out of service."""
     not_offered: list[tuple[date, int]] = field(default_factory=list)
-    """Not offered to somebody who stands before it, although it is usable."""
+    """(day, device) of usable devices not offered to a person right next to them."""
     days_out: Counter[str] = field(default_factory=Counter)
-    """Device-days, by why; each of these was asked for."""
+    """Device-days out of service by reason; each was checked with a lookup."""
 
 
 def run(
     database: Database, settings: Settings, size: Size, *, say: Callable[[str], None] = lambda _: None
 ) -> Year:
-    """A year of the program. Its clock is moved: every job, every action is given the moment."""
+    """Run a year with a moved clock: every job and action receives the simulated time."""
     settings = settings.model_copy(update={"public_url": PUBLIC_URL})
     with transaction(database) as session:
         world = build(session, size)
@@ -96,7 +96,7 @@ def _morning(database: Database, settings: Settings, today: date) -> None:
 
 
 def _delivered(database: Database, today: date) -> list[Received]:
-    """All that waits is delivered, through the real outbox, to one who writes it down."""
+    """Deliver all waiting messages through the real outbox to a recording channel; return them."""
     received: list[Received] = []
     lock = Lock()
 
@@ -109,7 +109,7 @@ def _delivered(database: Database, today: date) -> list[Received]:
 
 
 def _noon(database: Database, settings: Settings, year: Year, today: date) -> None:
-    """Somebody stands in each estate that has a device that must not be offered, and in some others."""
+    """Look up devices in each estate with one that must not be offered, and in some others."""
     world, ledger = year.world, year.world.ledger
     with read_session(database) as session:
         for number, house in enumerate(world.houses):

@@ -1,4 +1,4 @@
-"""Whether what the program holds and told is what the ledger says, device by device; the year as a table."""
+"""Comparison of the program's data and messages with the ledger, per device; the year as a table."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXPIRING: Final = (DueKind.PADS, DueKind.CHILD_PADS, DueKind.BATTERY)
 
 
 def contradictions(session: Session, year: Year) -> list[str]:
-    """What is wrong with the year, in sentences; nothing in a year that is consistent."""
+    """Return the inconsistencies of the year as sentences; empty if there are none."""
     return [
         *_some("offered although expired or out", year.offered_wrongly),
         *_some("usable and not offered", year.not_offered),
@@ -43,7 +43,7 @@ def _some(what: str, found: Iterable[object]) -> Iterator[str]:
 
 
 def _reminders(session: Session, year: Year) -> Iterator[str]:
-    """No expiry without its notices, no notice without its cause."""
+    """Yield expiries without reminders and reminders without a cause."""
     rows = session.execute(
         select(
             Reminder.device_id,
@@ -60,7 +60,7 @@ def _reminders(session: Session, year: Year) -> Iterator[str]:
 
 
 def _messages(session: Session, year: Year) -> Iterator[str]:
-    """Each reminder reached somebody on its day, in one message a person; each message came out once."""
+    """Yield errors of delivery: each reminder reaches a person on its day, in one message, sent once."""
     rows = session.execute(
         select(Reminder.id, Reminder.device_id, Reminder.matter, Reminder.found_at, ReminderMessage.put_at)
         .outerjoin(ReminderRecipient, ReminderRecipient.reminder_id == Reminder.id)
@@ -119,7 +119,7 @@ def _answers(session: Session, said: ReminderAnswer | None = None) -> dict[tuple
 
 
 def _levels(session: Session, year: Year) -> Iterator[str]:
-    """Where nobody answers, it climbs: the manager from 7 days before, the region from a week after."""
+    """Yield errors of escalation: the manager from 7 days before, the region from a week after."""
     answered = _answers(session)
     heard: dict[tuple[int, DueKind, int, int], set[ReminderLevel]] = defaultdict(set)
     rows = session.execute(
@@ -144,7 +144,7 @@ def _levels(session: Session, year: Year) -> Iterator[str]:
 
 
 def _quarantines(session: Session, year: Year) -> Iterator[str]:
-    """Each for a reason that happened, lifted by the check that answered it, and on no other day."""
+    """Yield errors of quarantines: each has a reason, and the check that resolves it lifts it on its day."""
     rows = session.execute(
         select(Quarantine.device_id, Quarantine.reason, Quarantine.since, Quarantine.lifted_at)
     )
@@ -185,7 +185,7 @@ def _fitted(session: Session, year: Year) -> Iterator[str]:
 
 
 def table(session: Session, year: Year) -> list[tuple[str, str]]:
-    """The year in rows: what, how many."""
+    """Return the table of the year as (label, number) rows."""
     world, counts = year.world, year.counts
     reminders: Counter[DueKind] = Counter(session.scalars(select(Reminder.matter)))
     levels = Counter(session.scalars(select(ReminderRecipient.level)))

@@ -1,4 +1,4 @@
-"""The network on its first day: estates of ten devices each, who keeps and manages them, what is fitted."""
+"""The network on its first day: estates of ten devices, their keepers and managers, and installed parts."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ DEVICES_AN_ESTATE: Final = 10
 PLACES: Final = range(DEVICES_AN_ESTATE)
 ESTATES_A_REGION: Final = 100
 APART_DEGREES: Final = 0.03
-"""Between estates, so that a lookup's nearest ten are the estate's own."""
+"""The distance between estates, so that the ten nearest devices belong to the estate."""
 SERVICE_MONTHS: Final = 12
 LIVES: Final = {ConsumableKind.PADS: 730, ConsumableKind.CHILD_PADS: 730, ConsumableKind.BATTERY: 1460}
-"""Days for which what is new may be used."""
+"""Shelf life in days of new parts."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Size:
 
 @dataclass
 class Somebody:
-    """A keeper or a manager, with a temper that lasts the year."""
+    """A keeper or a manager, with a diligence that stays the same all year."""
 
     id: int
     diligence: str
-    """prompt, slow, or gone: who is gone reads nothing."""
+    """prompt, slow, or gone (reads nothing)."""
 
 
 @dataclass
@@ -74,16 +74,16 @@ class World:
     size: Size
     houses: list[House]
     house_of: dict[int, House]
-    """By device."""
+    """Estates by device id."""
     somebody: dict[int, Somebody]
-    """By person, the regions' administrators too."""
+    """People by id, including the regions' administrators."""
     office: Somebody
     ledger: Ledger
     touched: dict[date, set[int]] = field(default_factory=lambda: defaultdict(set))
-    """The devices to which something was done or befell on a day."""
+    """Devices with an event, by day."""
 
     def touch(self, device_id: int, today: date) -> bool:
-        """Whether nothing else has been done to it today."""
+        """Mark the device as touched today; return whether it was untouched."""
         if device_id in self.touched[today]:
             return False
         self.touched[today].add(device_id)
@@ -95,13 +95,13 @@ class World:
 
 
 def moment(day: date, hour: float) -> datetime:
-    """A time of the day in China."""
+    """Return that time of day in China."""
     local = datetime(day.year, day.month, day.day, tzinfo=CHINA) + timedelta(hours=hour)
     return local.astimezone(UTC)
 
 
 def build(session: Session, size: Size) -> World:
-    """It is written as a list would be, in rows; from then on everything goes through the program."""
+    """Insert the initial rows directly, as from a list; later changes go through the program."""
     random, start = Random(size.seed), size.first_day
     ledger = Ledger(first_day=start, last_day=size.last_day)
     numbers = iter(range(1, 10_000_000))
@@ -204,8 +204,10 @@ def _device(random: Random, house: House, region_id: int, *, place: int, by_role
 
 
 def _equip(session: Session, ledger: Ledger, random: Random, device: Device, *, start: date) -> None:
-    """Registered within the year before, checked within the policy or late, with three things that expire
-    within their lives: a few have expired, as in any register on its first day."""
+    """Install parts of random age, and a registration and checks within the year before.
+
+    Checks may be late and a few parts expired, as in any registry on its first day.
+    """
     registered = start - timedelta(days=random.randrange(20, 350))
     checked = max(registered, start - timedelta(days=random.randrange(1, CHECK_DAYS + 20)))
     device.last_checked_on = checked
