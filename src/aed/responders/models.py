@@ -1,4 +1,4 @@
-"""Tables of people who may be called, their certificates, default places, live locations and consents."""
+"""Tables of responders, their certificates, default places, live locations and consents."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ class Responder(Table):
     source: Mapped[str] = mapped_column(String(64))
     source_id: Mapped[str] = mapped_column(String(128))
     availability: Mapped[str | None] = mapped_column(Text)
-    """When they may be called, as an OSM opening hours expression; None: not known."""
+    """When they may be called, as an OSM opening hours expression; None if unknown."""
     paused_until: Mapped[datetime | None]
     of_age: Mapped[bool | None]
-    """Whether the person declared to be 18 or older; None: not asked. No date of birth is stored."""
+    """Whether the person declared to be 18 or older; None if not asked. No date of birth is stored."""
     state: Mapped[ResponderState] = mapped_column(enum_column(ResponderState), default=ResponderState.ACTIVE)
-    """Active only while the consent to being called is in force. The lookup reads only this;
-    `actions.consents` keeps the two in step.
+    """Active only while the consent to being called is in force. The lookup reads this column, and
+    `actions.consents` updates it with each consent.
     """
     joined_into_id: Mapped[int | None] = mapped_column(ForeignKey("responders.id"), index=True)
-    """The entry that replaces this one after two entries of one person were merged. What a list says of this
-    entry then counts for that one.
+    """The entry that this one was merged into, if a person had two. Updates from lists then apply to that
+    entry.
     """
 
     person: Mapped[Person] = relationship(lazy="raise")
@@ -57,7 +57,7 @@ class Responder(Table):
 
 
 class Certificate(Table):
-    """A certificate: what the person may do, who issued it, until when."""
+    """A certificate of a responder: its kind, issuer and validity."""
 
     __tablename__ = "certificates"
     __table_args__ = (
@@ -78,19 +78,19 @@ class Certificate(Table):
     issuer: Mapped[str] = mapped_column(String(200))
     """As written in the source."""
     issuer_id: Mapped[int | None] = mapped_column(ForeignKey("issuers.id"))
-    """The known issuer of that name, if there is one."""
+    """The known issuer with that name, if there is one."""
     trust: Mapped[Trust] = mapped_column(enum_column(Trust), server_default=text("'documented'"))
-    """Who confirmed it; the region decides whether that is enough to be called."""
+    """How well it is confirmed; the region decides which trust is required to be called."""
     holder_id: Mapped[str | None] = mapped_column(Encrypted("certificates.holder_id"))
     """The holder's identity number as on the issuer's roster, masked."""
     number: Mapped[str | None] = mapped_column(String(100))
     issued_on: Mapped[date | None]
     valid_until: Mapped[date]
-    """The last day on which it is valid."""
+    """The last day of validity."""
     is_awarded: Mapped[bool] = mapped_column(default=False, server_default=false())
-    """Awarded by a training of this network, which chose its number; otherwise reported by a source."""
+    """True if awarded by a training of this network, which chose its number; false if from a source."""
     revoked_at: Mapped[datetime | None]
-    """Invalid from then on, whatever `valid_until` says."""
+    """When it was revoked; from then on it is invalid, regardless of `valid_until`."""
     revoked_why: Mapped[str | None] = mapped_column(Text)
 
     responder: Mapped[Responder] = relationship(lazy="raise")
@@ -107,14 +107,13 @@ class ResponderPlace(Table):
     position: Mapped[WKBElement | WKTElement] = mapped_column(point_type())
     floor: Mapped[int] = mapped_column(default=0)
     hours: Mapped[str | None] = mapped_column(Text)
-    """When the person is there, as an OSM opening hours expression; None: not known."""
+    """When the person is there, as an OSM opening hours expression; None if unknown."""
 
 
 class LiveLocationRow(Table):
-    """Latest location of a responder on duty, reported by their phone.
+    """The latest location of a responder on duty, reported by their phone.
 
-    Stored only with the consent to it (`actions.consents` and `actions.live` keep them in step), and used
-    only until `expires_at`.
+    Stored only with consent (see `actions.consents` and `actions.live`), and used only until `expires_at`.
     """
 
     __tablename__ = "live_places"
@@ -122,15 +121,13 @@ class LiveLocationRow(Table):
 
     responder_id: Mapped[int] = mapped_column(ForeignKey("responders.id"), primary_key=True)
     cell: Mapped[int] = mapped_column(BigInteger, index=True)
-    """H3 index; the lookup searches by it."""
+    """H3 index of the cell, by which the lookup searches."""
     at: Mapped[datetime]
     expires_at: Mapped[datetime]
 
 
 class Consent(Table):
-    """A consent: what a person agreed to, when, to which wording, and when it was withdrawn. Rows are
-    kept.
-    """
+    """A consent of a person to a wording, and its withdrawal. Rows are never deleted."""
 
     __tablename__ = "consents"
     __table_args__ = (
@@ -149,12 +146,12 @@ class Consent(Table):
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
     kind: Mapped[ConsentKind] = mapped_column(enum_column(ConsentKind))
     wording: Mapped[str] = mapped_column(String(32))
-    """Version of the wording."""
+    """The version of the wording."""
     given_at: Mapped[datetime]
-    """For a consent stated by a list: when the list was first read."""
+    """When it was given; for a consent stated by a list, when the list was first imported."""
     given_by: Mapped[str] = mapped_column(String(200))
-    """Who entered it: the person, or somebody who has the person's signature."""
+    """Who entered it: the person, or a member of staff with the person's signature."""
     stated_by: Mapped[str | None] = mapped_column(String(64))
-    """The list that states it; None: the person gave it."""
+    """The list that states it; None if the person gave it."""
     withdrawn_at: Mapped[datetime | None]
     withdrawn_by: Mapped[str | None] = mapped_column(String(200))

@@ -1,6 +1,4 @@
-"""Read responders: for the lookup, where they are by default and on duty; for a person, their offer and
-consents.
-"""
+"""Queries of responders: places and live locations for the lookup, offers and consents of a person."""
 
 from __future__ import annotations
 
@@ -38,7 +36,7 @@ from aed.responders.rules import MERGED, ConsentKind, ResponderState, Trust
 
 
 class PlaceNearby(NamedTuple):
-    """What the lookup reads of one place of a responder. Dates and moments are text on SQLite."""
+    """A row of the lookup: one place of a responder. Dates and datetimes are text on SQLite."""
 
     id: int
     responder_id: int
@@ -53,21 +51,22 @@ class PlaceNearby(NamedTuple):
     estate_id: int | None
     region_id: int
     on_duty_id: int | None
-    """The responder's id while a live location in the database says that they are elsewhere."""
+    """The responder's id if a valid live location in the database replaces this place, else None."""
     valid_until: date | str | None
     certificate_kind: str
-    """Null without a certificate; `valid_until` is null then too, and the person is not called."""
+    """Null without a certificate; `valid_until` is then null too, and the person is not called."""
     time_zone: str
-    """The estate's, otherwise the region's: where a certificate's last day ends."""
+    """Time zone of the estate, else of the region, in which the certificate's last day ends."""
     holiday_calendar: str | None
     calendar_version: int | None
 
 
 def counts_for_calling() -> ColumnElement[bool]:
-    """Select certificates that are not revoked and trusted as far as their responder's region requires.
+    """Select certificates that are not revoked and have the trust that the responder's region requires.
 
-    `Region` must be part of the statement. Expiry is checked separately. visibility: it is a predicate
-    itself.
+    `Region` must be part of the statement. Expiry is checked separately.
+
+    visibility: a predicate, which returns no rows by itself.
     """
     verified, documented, declared = (
         inline_text(each) for each in (Trust.VERIFIED, Trust.DOCUMENTED, Trust.SELF_DECLARED)
@@ -86,9 +85,9 @@ def counts_for_calling() -> ColumnElement[bool]:
 def nearest_places(dialect: Dialect, viewer: Viewer) -> NearestQuery[PlaceNearby]:
     """Return the compiled statement for default places of active responders, nearest first.
 
-    People on duty at `live_at` are marked, not excluded: where everybody is on duty, a search for the nearest
-    others would scan the whole country. No names and telephone numbers are selected: nothing leaves the
-    database that a dispatcher may not see yet.
+    People on duty at `live_at` are marked, not excluded: if everybody were on duty, a search for others would
+    scan the whole country. Names and telephone numbers are not selected, since a dispatcher may not see them
+    yet.
     """
     on_duty = (
         select(LiveLocationRow.responder_id)
@@ -123,9 +122,9 @@ def nearest_places(dialect: Dialect, viewer: Viewer) -> NearestQuery[PlaceNearby
 
 
 def _with_what_counts_for_calling(near: Subquery) -> Select[*tuple[Any, ...]]:
-    """Add the other columns for the few responders that were chosen.
+    """Add the remaining columns for the few responders that were chosen.
 
-    visibility: the caller has chosen them by the viewer's predicate.
+    visibility: the caller has filtered the rows by the viewer's predicate.
     """
     best = (
         select(func.max(Certificate.valid_until))
@@ -157,11 +156,11 @@ def _with_what_counts_for_calling(near: Subquery) -> Select[*tuple[Any, ...]]:
     )
 
 
-# --- live places ----------------------------------------------------------------------------------------
+# --- live locations -------------------------------------------------------------------------------------
 
 
 class OnDuty(NamedTuple):
-    """What the lookup reads of a responder who has a live location. Dates and moments are text on SQLite."""
+    """A row of the lookup: a responder with a live location. Dates and datetimes are text on SQLite."""
 
     responder_id: int
     person_id: int
@@ -177,7 +176,7 @@ class OnDuty(NamedTuple):
     calendar_version: int | None
 
     def at_place(self, here: Position) -> PlaceNearby:
-        """Return the person as a place at their phone; its floor is not known."""
+        """Return the responder as a place at the phone's location, on the ground floor."""
         return PlaceNearby(
             id=self.responder_id,
             responder_id=self.responder_id,
@@ -201,13 +200,16 @@ class OnDuty(NamedTuple):
 
 
 def _holds_at_that_moment() -> ColumnElement[bool]:
-    """visibility: it is a predicate itself."""
+    """Select live locations that are valid at `live_at`.
+
+    visibility: a predicate, which returns no rows by itself.
+    """
     at = late_param("live_at", DateTime(timezone=True))
     return and_(LiveLocationRow.at <= at, LiveLocationRow.expires_at > at)
 
 
 class LivePlaceFound(NamedTuple):
-    """A row of live locations. Moments are text on SQLite."""
+    """A row of live locations. Datetimes are text on SQLite."""
 
     responder_id: int
     cell: int
@@ -228,9 +230,9 @@ def live_places_in_cells(dialect: Dialect) -> Compiled[LivePlaceFound]:
 
 @lru_cache(maxsize=256)
 def on_duty(dialect: Dialect, viewer: Viewer) -> Compiled[OnDuty]:
-    """Return the compiled statement for active responders `live_keys`, whose live locations are known.
+    """Return the compiled statement for the active responders in `live_keys`, who have a live location.
 
-    A store outside the database does not know of consents: people who withdrew theirs are left out here.
+    A store outside the database cannot check consents, so this excludes people who withdrew theirs.
     """
     consent = (
         select(Consent.id)
@@ -239,7 +241,7 @@ def on_duty(dialect: Dialect, viewer: Viewer) -> Compiled[OnDuty]:
             Consent.kind == inline_text(ConsentKind.LIVE_PLACE),
             Consent.withdrawn_at.is_(None),
         )
-        .scalar_subquery()  # not EXISTS: PostgreSQL makes that a join, and begins with all who have agreed
+        .scalar_subquery()  # not EXISTS, which PostgreSQL plans as a join that starts with all consents
     )
     near = select(
         Responder.id.label("responder_id"),
@@ -267,9 +269,9 @@ class Sharing(NamedTuple):
 
 
 def sharing(session: Session, person_ids: Collection[int]) -> dict[int, Sharing]:
-    """Return which of these people offer to help and may share a live location.
+    """Return the entries and consents of these people that are needed to store a live location.
 
-    visibility: each is read for the person's own phone.
+    visibility: each row is used only for a report from the person's own phone.
     """
     found = session.execute(
         select(Responder.person_id, Responder.id, Responder.paused_until, Consent.id)
@@ -288,9 +290,9 @@ def sharing(session: Session, person_ids: Collection[int]) -> dict[int, Sharing]
 
 
 def responder_ids_of(session: Session, person_id: int) -> list[int]:
-    """Return the ids of all entries of the person, inactive ones included.
+    """Return the ids of all entries of the person, including inactive ones.
 
-    visibility: the caller has made sure that it is the person, or the office.
+    visibility: the caller has verified that the viewer is the person or the office.
     """
     return list(session.scalars(select(Responder.id).where(Responder.person_id == person_id)))
 
@@ -300,12 +302,12 @@ def responder_ids_of(session: Session, person_id: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a person offers, and has agreed to."""
+    """A person's offer to help, with their places and consents."""
 
     entry: Responder | None
-    """None: neither the person nor a list ever offered anything."""
+    """The person's entry; None if neither the person nor a list ever made an offer."""
     region: Region | None
-    """Region of the entry."""
+    """The region of the entry."""
     places: Sequence[tuple[ResponderPlace, Position]]
     consents: Sequence[Consent]
     """Consents in force."""
@@ -313,7 +315,7 @@ class Offer:
 
     @property
     def version(self) -> int:
-        """Return a 48-bit version that changes whenever anything that can be amended does."""
+        """A 48-bit hash that changes whenever an amendable value changes."""
         parts: list[object] = [*sorted(each.id for each in self.consents)]
         if self.entry is not None:
             until = self.entry.paused_until
@@ -325,7 +327,10 @@ class Offer:
 
 
 def consents_in_force(session: Session, person_id: int) -> dict[ConsentKind, Consent]:
-    """visibility: the caller has made sure that it is the person, or the office."""
+    """Return the person's consents in force, by kind.
+
+    visibility: the caller has verified that the viewer is the person or the office.
+    """
     found = session.scalars(
         select(Consent).where(Consent.person_id == person_id, Consent.withdrawn_at.is_(None))
     )
@@ -333,9 +338,9 @@ def consents_in_force(session: Session, person_id: int) -> dict[ConsentKind, Con
 
 
 def speaks_for_themselves(session: Session, person_id: int) -> bool:
-    """True if the person ever gave or withdrew a consent, so that lists no longer speak for them.
+    """Return whether the person ever gave or withdrew a consent, which overrides consents stated by lists.
 
-    visibility: for an administrator who imports.
+    visibility: only for an administrator who imports a list.
     """
     was_withdrawn = Consent.withdrawn_by != MERGED  # null: it is in force
     own = or_(Consent.stated_by.is_(None), was_withdrawn)
@@ -343,9 +348,9 @@ def speaks_for_themselves(session: Session, person_id: int) -> bool:
 
 
 def consents(session: Session, person_id: int, *, limit: int, after_id: int = 0) -> Sequence[Consent]:
-    """Return a page of all consents ever given, by id.
+    """Return a page of all consents that the person ever gave, by id.
 
-    visibility: the caller has made sure that it is the person, or the office.
+    visibility: the caller has verified that the viewer is the person or the office.
     """
     return session.scalars(
         select(Consent)
@@ -356,9 +361,9 @@ def consents(session: Session, person_id: int, *, limit: int, after_id: int = 0)
 
 
 def entry_to_offer(session: Session, person_id: int) -> Responder | None:
-    """Return the entry with the certificate that is valid longest; of equals, the active one.
+    """Return the person's entry with the certificate that is valid longest, preferring an active entry.
 
-    visibility: the caller has made sure that it is the person, or the office.
+    visibility: the caller has verified that the viewer is the person or the office.
     """
     longest = (
         select(func.max(Certificate.valid_until))
@@ -374,9 +379,9 @@ def entry_to_offer(session: Session, person_id: int) -> Responder | None:
 
 
 def offer_of(session: Session, person_id: int) -> Offer:
-    """Return what the person offers: the active entry, otherwise the one that would become active.
+    """Return the person's offer, with the active entry or else the entry that would become active.
 
-    visibility: the caller has made sure that it is the person, or the office.
+    visibility: the caller has verified that the viewer is the person or the office.
     """
     entry = session.scalar(
         select(Responder)

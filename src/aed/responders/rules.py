@@ -1,4 +1,4 @@
-"""Rules of responders: who may be called at a moment, and what is stored of their location."""
+"""Rules of responders: who may be called at a moment, consents, and stored locations."""
 
 from __future__ import annotations
 
@@ -31,19 +31,18 @@ class ResponderState(StrEnum):
 
 
 def merged_trust(known: Trust, given: Trust) -> Trust | None:
-    """Return the trust in a certificate after a list mentions it again; None: the list changes nothing.
+    """Return the trust in a certificate after a list mentions it again; None if the list changes nothing.
 
-    What its issuer has confirmed is not changed by a list that claims less; of two lists the later one
-    counts.
+    A list cannot lower the trust in a certificate that its issuer verified. Otherwise the last list applies.
     """
     return None if known is Trust.VERIFIED and given is not Trust.VERIFIED else given
 
 
 class Availability(StrEnum):
     AVAILABLE = "available"
-    """Their hours say that they are available, and at this place."""
+    """They are available and at this place, according to their hours."""
     UNKNOWN = "unknown"
-    """They may be called; their hours, or whether they are here, are not known."""
+    """They may be called, but their hours or those of this place are unknown."""
 
 
 def availability(
@@ -55,11 +54,13 @@ def availability(
     availability_hours: Opening,
     place_hours: Opening,
 ) -> Availability | None:
-    """Return whether a person may be called at this place now; None: no.
+    """Return the availability of a person at a place, or None if they may not be called there now.
 
-    1. A certificate is valid today, its last day included.
-    2. They are not paused.
-    3. They are not outside the hours that they gave, and not elsewhere by the hours of this place.
+    They may be called if all of these hold:
+
+    1. A certificate is valid today, including its last day.
+    2. They have not paused calls.
+    3. They are not outside their availability hours, or outside the hours of this place.
     """
     if valid_until is None or valid_until < today:
         return None
@@ -76,18 +77,18 @@ def availability(
 
 
 class ConsentKind(StrEnum):
-    """What a person agrees to; each consent is separate."""
+    """A use of personal data or a call that a person agrees to separately."""
 
     BEING_CALLED = "being_called"
     PLACE_ON_DUTY = "place_on_duty"
-    """Storing the place where the person is on duty (kind `work`)."""
+    """Storing the place of work (kind `work`)."""
     LIVE_PLACE = "live_place"
     """Sharing the location of the person's phone while on duty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The wording of a consent. A changed wording is a new version; old ones are kept."""
+    """One version of the wording of a consent. Versions are never changed or deleted."""
 
     version: str
     en: str
@@ -95,9 +96,9 @@ class Wording:
 
 
 MERGED: Final = "joined"
-"""`withdrawn_by` of consents that ended because two entries of one person were merged."""
+"""Value of `withdrawn_by` for consents that ended because two entries of one person were merged."""
 STATED_BY_A_LIST: Final = "list"
-"""Version of consents that a list states: the keeper of the list has the wording."""
+"""The wording version of consents stated by a list, whose keeper has the actual wording."""
 
 WORDINGS: Final[Mapping[ConsentKind, tuple[Wording, ...]]] = {
     ConsentKind.BEING_CALLED: (
@@ -129,7 +130,7 @@ WORDINGS: Final[Mapping[ConsentKind, tuple[Wording, ...]]] = {
         ),
     ),
 }
-"""The last one of each kind is the current one."""
+"""Wordings of all kinds; the last one of each kind is current."""
 
 
 def current_wording(kind: ConsentKind) -> Wording:
@@ -137,40 +138,40 @@ def current_wording(kind: ConsentKind) -> Wording:
 
 
 def has_consent_for_places(kinds: Iterable[PlaceKind], consents: Collection[ConsentKind]) -> bool:
-    """True if the consents allow storing places of these kinds: a place of work needs one."""
+    """Return whether the consents allow storing places of these kinds; only places of work require one."""
     return PlaceKind.WORK not in kinds or ConsentKind.PLACE_ON_DUTY in consents
 
 
-# --- live places ----------------------------------------------------------------------------------------
+# --- live locations -------------------------------------------------------------------------------------
 
 LIVE_LOCATION_LIFETIME: Final = timedelta(minutes=15)
-"""Phones report every five minutes: two reports may be missed."""
+"""How long a location is valid. Phones report every five minutes, so two reports may be missed."""
 MAX_CLOCK_SKEW: Final = timedelta(minutes=1)
-"""A phone's clock may be ahead by this much."""
+"""How far a phone's clock may be ahead."""
 MAX_ACCURACY_METRES: Final = 1_000.0
-"""Reports that are less accurate than this are refused."""
+"""Reports with a larger error radius are refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveLocation:
-    """Stored location of a responder on duty."""
+    """The stored location of a responder on duty."""
 
     responder_id: int
     cell: int
-    """H3 index: nothing finer is stored. On a call, the exact location goes to that call
-    (`aed.incidents`).
+    """H3 index of the cell; no finer location is stored. During a call, the exact location is part of that
+    call (`aed.incidents`).
     """
     at: datetime
-    """When the phone was there."""
+    """When the phone was at that location."""
 
     @property
     def expires_at(self) -> datetime:
-        """When it stops being used."""
+        """When the location stops being valid."""
         return self.at + LIVE_LOCATION_LIFETIME
 
     @property
     def position(self) -> Position:
-        """The centre of the cell, from where the person is searched."""
+        """The centre of the cell, which the lookup uses as the person's position."""
         return cell_middle(self.cell)
 
     def holds_at(self, at: datetime) -> bool:
@@ -178,7 +179,7 @@ class LiveLocation:
 
 
 def live_location(responder_id: int, here: Position, *, at: datetime, resolution: int) -> LiveLocation:
-    """Return what is stored of a phone's location: its cell, and nothing finer."""
+    """Return the location to store for a phone: its cell, without the exact position."""
     return LiveLocation(responder_id, h3.latlng_to_cell(here.lat, here.lon, resolution), at)
 
 
@@ -188,19 +189,17 @@ def cell_middle(cell: int) -> Position:
 
 
 def edge_metres(cell: int) -> float:
-    """Return the approximate edge length of a cell, which is also the distance from its centre to its
-    corners.
-    """
+    """Return the approximate edge length of a cell in metres, which is also its circumradius."""
     return math.sqrt(h3.cell_area(cell, unit="m^2") * 2.0 / (3.0 * math.sqrt(3.0)))
 
 
 def centre_of_cell(here: Position, resolution: int) -> Position:
-    """Return the centre of the H3 cell of a place: all that is shown of responders until they accept."""
+    """Return the centre of the H3 cell of a place, the only location shown until a responder accepts."""
     return cell_middle(h3.latlng_to_cell(here.lat, here.lon, resolution))
 
 
 def max_metres_from_centre(near: Position, resolution: int) -> float:
-    """Return an upper bound of the distance from a place near here to the centre of its cell."""
+    """Return an upper bound, in metres, of the distance from any place nearby to the centre of its cell."""
     return (
         edge_metres(h3.latlng_to_cell(near.lat, near.lon, resolution))
         * CELL_SIZE_TOLERANCE
@@ -209,17 +208,17 @@ def max_metres_from_centre(near: Position, resolution: int) -> float:
 
 
 SPHERE_TOLERANCE: Final = 1.01
-"""Lengths measured on a sphere are off by less than this factor."""
+"""Upper bound of the error, as a factor, of lengths measured on a sphere."""
 CELL_SIZE_TOLERANCE: Final = 1.15
-"""Cells near each other differ in length by less than this factor."""
+"""Upper bound of the ratio of the edge lengths of nearby cells."""
 
 
 def cells_around(here: Position, within_metres: float, *, resolution: int) -> list[int]:
-    """Return every cell that can contain a place within the distance, and few more.
+    """Return every cell that can contain a place within the distance, and a few more.
 
-    1. Take as many rings of cells as can reach there. In its worst direction a ring is one and a half edges
-       wide; one edge is added on this side, since `here` is not the centre of its cell, and one on the other.
-    2. Drop cells whose centres are farther than the distance and an edge.
+    1. Take enough rings of cells around the cell of `here`. A ring is at least 1.5 edges wide. One edge is
+       added at each end, since places need not be at the centres of their cells.
+    2. Drop cells whose centres are farther than the distance plus one edge.
     """
     cell = h3.latlng_to_cell(here.lat, here.lon, resolution)
     edge = edge_metres(cell)
@@ -233,8 +232,9 @@ def cells_around(here: Position, within_metres: float, *, resolution: int) -> li
 
 
 def location_moment(given: datetime | None, *, now: datetime) -> datetime:
-    """Return when a phone was at the reported place; now if it does not say. Raises InvalidInput if
-    impossible.
+    """Return when a phone was at the reported location, by default `now`.
+
+    Raises InvalidInput if the moment is in the future or the location has already expired.
     """
     if given is None:
         return now

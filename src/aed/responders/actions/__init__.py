@@ -1,6 +1,4 @@
-"""Change responders: of lists (registering, many), by their own offers (offering), consents, live
-locations.
-"""
+"""Change responders: import lists (registering, many), and handle offers, consents and live locations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Give, state and withdraw consents, and keep who may be called in step.
+"""Give, record and withdraw consents, and update the state of responders accordingly.
 
-A responder is active only while the consent to being called is in force, so that the lookup reads only the
-state.
+A responder is active only while the consent to being called is in force, so that the lookup only needs to
+read the state.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from aed.responders.rules import (
 log = structlog.get_logger("aed")
 
 WITHDRAWAL_LOCK: Final = "withdrawing of consents"
-"""Withdrawals take this lock alone, so that no location is stored in between that may not be."""
+"""Name of the lock that withdrawals hold exclusively, so that no location is stored during a withdrawal."""
 
 
 def give_consent(
     session: Session, who: Viewer, person_id: int, kind: ConsentKind, *, wording: str, at: datetime
 ) -> None:
-    """Record a consent to the current wording. A consent to it that is in force stays.
+    """Record a consent to the current wording; do nothing if the person has already given it.
 
-    It replaces a consent stated by a list. Raises InvalidInput for another version of the wording.
+    It replaces a consent stated by a list. Raises InvalidInput if `wording` is not the current version.
     """
     now = current_wording(kind)
     if wording != now.version:
@@ -65,10 +65,9 @@ def give_consent(
 def record_stated_consents(
     session: Session, who: Viewer, person_id: int, source: str, places: Iterable[PlaceKind], *, at: datetime
 ) -> bool:
-    """Record the consents that a list states for a person; True if they count.
+    """Record the consents that a list states for a person; return whether they apply.
 
-    The person's own word counts more: if they ever gave or withdrew a consent, the list does not speak for
-    them.
+    They do not apply if the person ever gave or withdrew a consent, which overrides the list.
     """
     current = consents_in_force(session, person_id)
     if speaks_for_themselves(session, person_id):
@@ -95,10 +94,10 @@ def record_stated_consents(
 def withdraw_consent(
     session: Session, who: Viewer, person_id: int, kind: ConsentKind, *, at: datetime
 ) -> bool:
-    """Withdraw a consent, and delete what was stored because of it. False: it was not in force.
+    """Withdraw a consent and delete the data stored because of it; return False if it was not in force.
 
-    Without the consent to being called the person is not called, and no place is kept. Locations of phones
-    that arrive at this moment wait, and are then refused.
+    Without the consent to being called the person is no longer called, and their places are deleted. Location
+    reports that arrive at the same time wait for the lock and are then refused.
     """
     exclusive_lock(session, WITHDRAWAL_LOCK)
     current = consents_in_force(session, person_id).get(kind)
@@ -120,15 +119,18 @@ def withdraw_consent(
 
 
 def delete_live_location(session: Session, person_id: int) -> None:
-    """Delete the live location of the person's phone. If the store cannot be reached, it expires unused."""
+    """Delete the live location of the person's phone; if the store is unavailable, let it expire."""
     try:
         live_places_of(session).forget(session.connection(), responder_ids_of(session, person_id))
-    except LivePlacesUnavailable as error:  # who withdraws is not kept waiting for it
+    except LivePlacesUnavailable as error:  # do not make the withdrawal fail
         log.warning("live place not forgotten before it expires", why=error.detail)
 
 
 def _deactivate(session: Session, person_id: int) -> None:
-    """visibility: the person's own."""
+    """Deactivate the person's entries, and delete their places and live location.
+
+    visibility: only rows of the person.
+    """
     delete_live_location(session, person_id)
     theirs = select(Responder.id).where(Responder.person_id == person_id)
     session.execute(
@@ -142,9 +144,9 @@ def _deactivate(session: Session, person_id: int) -> None:
 def merge_consents(session: Session, who: Viewer, kept_id: int, other_id: int, *, at: datetime) -> None:
     """Reconcile the consents of two entries of one person before they are merged.
 
-    1. What the person said, in either entry, counts more than what a list says of the other.
-    2. Of two statements of the person the later one counts.
-    3. If both agree, the kept entry's consent stays, and the other's ends.
+    1. Consents that the person gave or withdrew, in either entry, override those stated by a list.
+    2. Of two decisions of the person the later one applies.
+    3. If both entries have the consent, that of the kept entry stays and the other ends.
 
     visibility: the caller has checked that `who` may merge the two.
     """
@@ -173,6 +175,6 @@ def merge_consents(session: Session, who: Viewer, kept_id: int, other_id: int, *
 
 
 def withdraw_all_consents(session: Session, who: Viewer, person: Person, *, at: datetime) -> bool:
-    """Withdraw all consents, so that the person is not called any more. False: there were none."""
+    """Withdraw all consents, so that the person is no longer called; return False if there were none."""
     withdrawn = [withdraw_consent(session, who, person.id, kind, at=at) for kind in ConsentKind]
     return any(withdrawn)

@@ -1,4 +1,4 @@
-"""Store and delete live locations of people on duty, many at a time."""
+"""Store and delete live locations of people on duty, in batches."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from aed.responders.rules import live_location
 
 @dataclass(frozen=True, slots=True)
 class LocationReport:
-    """Location reported by one phone."""
+    """A location reported by one phone."""
 
     key_hash: str
-    """Hash of the session key."""
+    """The hash of the session key."""
     here: Position
     at: datetime
-    """When the phone was there."""
+    """When the phone was at that location."""
 
 
 def take_live_locations(
     session: Session, said: Sequence[LocationReport], *, resolution: int, at: datetime
 ) -> list[AedError | None]:
-    """Store the locations of people who may share one; return for each None, or why it was refused.
+    """Store the locations of people who may share one; return, for each report, None or the error.
 
-    1. Take the shared lock: earlier withdrawals are seen, later ones wait and then delete.
-    2. Check that they are signed in, active, not paused and have agreed: two statements for all together.
+    1. Take the shared lock, so that earlier withdrawals are visible and later ones wait and then delete.
+    2. Check that they are signed in, active, not paused and have consented, in two statements for all.
     3. Store the latest location of each, as a cell.
 
-    visibility: each is for the person's own phone.
+    visibility: each report is from the person's own phone.
     """
     shared_lock(session, WITHDRAWAL_LOCK)
     people = people_by_session(session, {each.key_hash for each in said}, at=at)
@@ -74,6 +74,6 @@ def _why_not(person_id: int | None, found: Sharing | None, *, at: datetime) -> A
 
 
 def delete_live_location(session: Session, person_id: int) -> None:
-    """Delete the live location of the person's phone. Raises LivePlacesUnavailable."""
+    """Delete the live location of the person's phone; raise LivePlacesUnavailable if the store is down."""
     ids = queries.responder_ids_of(session, person_id)
     live_places_of(session).forget(session.connection(), ids)

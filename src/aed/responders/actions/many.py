@@ -1,4 +1,4 @@
-"""Register many responders of a list at once: most are new, or unchanged."""
+"""Register many responders of a list at once, optimised for new and unchanged ones."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ from aed.responders.rules import (
 )
 
 type Ref = tuple[str, str]
-"""(source, its own id of a responder)"""
+"""A source and the id of a responder in that source."""
 
 
 def put_responders(
     session: Session, who: Viewer, given: Sequence[ResponderGiven], *, at: datetime
 ) -> list[bool | None]:
-    """Register responders as given; return for each True if new, False if changed, None if unchanged.
+    """Register responders; return for each True if new, False if changed, None if unchanged.
 
-    1. Skip those that are unchanged.
-    2. Insert those that no list has mentioned before, in few statements for all.
-    3. Register the others, such as people who speak for themselves, one by one (`put_responder`).
+    1. Skip unchanged ones.
+    2. Insert new ones, in few statements for all.
+    3. Register all others one by one (`put_responder`), such as people who manage their own consents.
 
-    No two of `given` may be the same responder of a source. Raises what `put_responder` raises.
+    `given` must not contain the same responder of a source twice. Raises the errors of `put_responder`.
 
-    visibility: an administrator's.
+    visibility: requires an administrator.
     """
     require_administrator(who)
     believed = _Believed(session, given)
@@ -69,7 +69,7 @@ def _ref(given: ResponderGiven) -> Ref:
 
 
 class _Believed:
-    """How far lists are trusted that name these issuers."""
+    """The trust in lists for the issuers that they name."""
 
     def __init__(self, session: Session, given: Iterable[ResponderGiven]) -> None:
         names = {each.certificate.issuer for each in given}
@@ -88,15 +88,18 @@ class _Believed:
 
 @dataclass(slots=True)
 class _Agreed:
-    """What a person agreed to, or a list says so."""
+    """The consents of a person, whether given by them or stated by a list."""
 
     in_force: set[ConsentKind] = field(default_factory=set)
     speaks: bool = False
-    """The person ever gave or withdrew a consent: lists no longer speak for them."""
+    """True if the person ever gave or withdrew a consent, which overrides lists."""
 
 
 def _agreed(session: Session, person_ids: Collection[int]) -> defaultdict[int, _Agreed]:
-    """visibility: an administrator's, see put_responders."""
+    """Return the consents of people by person id.
+
+    visibility: requires an administrator, see put_responders.
+    """
     found: defaultdict[int, _Agreed] = defaultdict(_Agreed)
     statement = select(Consent.person_id, Consent.kind, Consent.stated_by, Consent.withdrawn_at)
     for person_id, kind, stated_by, withdrawn_at in session.execute(
@@ -108,15 +111,17 @@ def _agreed(session: Session, person_ids: Collection[int]) -> defaultdict[int, _
     return found
 
 
-# --- those who are new ----------------------------------------------------------------------------------
+# --- new responders -------------------------------------------------------------------------------------
 
 
 def _add(
     session: Session, who: Viewer, new: Sequence[ResponderGiven], believed: _Believed, *, at: datetime
 ) -> set[Ref]:
-    """Insert new responders; return which. Leaves out people who speak for themselves, and second entries.
+    """Insert new responders; return which were inserted.
 
-    visibility: an administrator's, see put_responders.
+    Skips people who manage their own consents, and second entries of one person.
+
+    visibility: requires an administrator, see put_responders.
     """
     people = people_actions.find_or_add_people(session, ((each.name, each.phone) for each in new))
     agreed = _agreed(session, [person.id for person in people.values()])
@@ -184,7 +189,7 @@ def _add(
 
 
 def _stated(given: ResponderGiven) -> list[ConsentKind]:
-    """Return what a list states that the person agreed to (`consents.record_stated_consents`)."""
+    """Return the consents that a list states for the person (see `consents.record_stated_consents`)."""
     at_work = any(place.kind is PlaceKind.WORK for place in given.places)
     return [ConsentKind.BEING_CALLED, *([ConsentKind.PLACE_ON_DUTY] if at_work else [])]
 
@@ -203,7 +208,7 @@ def _certificate(responder_id: int, given: CertificateGiven, believed: _Believed
     }
 
 
-# --- those who stand ------------------------------------------------------------------------------------
+# --- known responders -----------------------------------------------------------------------------------
 
 
 class _Entry(NamedTuple):
@@ -238,7 +243,7 @@ class _Card(NamedTuple):
         if (self.issuer, self.number) != (given.issuer, given.number):
             return False
         trust = merged_trust(self.trust, believed.trust(given))
-        if trust is None:  # its issuer has the last word
+        if trust is None:  # verified by its issuer
             return True
         issuer_id = believed.issuer_id(given)
         return (
@@ -257,7 +262,7 @@ class _KnownResponder:
     places: list[PlaceGiven] = field(default_factory=list)
 
     def is_as(self, given: ResponderGiven, believed: _Believed) -> bool:
-        """True if a list speaks for the person and nothing would change. What is not given stays."""
+        """Return whether a list applies to the person and changes nothing; missing values are ignored."""
         entry = self.entry
         return (
             entry.erased_at is None
@@ -281,9 +286,9 @@ class _KnownResponder:
 
 
 def _read_known(session: Session, given: Iterable[ResponderGiven]) -> Mapping[Ref, _KnownResponder]:
-    """Read the known responders, in four statements per source.
+    """Read the known responders, in four statements for each source.
 
-    visibility: an administrator's, see put_responders.
+    visibility: requires an administrator, see put_responders.
     """
     by_source: dict[str, list[str]] = defaultdict(list)
     for each in given:
@@ -298,7 +303,10 @@ def _read_known(session: Session, given: Iterable[ResponderGiven]) -> Mapping[Re
 
 
 def _entries(session: Session, source: str, source_ids: Sequence[str]) -> dict[int, _KnownResponder]:
-    """Return entries by responder id. visibility: an administrator's, see put_responders."""
+    """Return entries by responder id.
+
+    visibility: requires an administrator, see put_responders.
+    """
     statement = (
         select(
             Responder.id,
@@ -324,7 +332,10 @@ def _entries(session: Session, source: str, source_ids: Sequence[str]) -> dict[i
 
 
 def _with_cards_and_places(session: Session, by_id: Mapping[int, _KnownResponder]) -> None:
-    """visibility: an administrator's, see put_responders."""
+    """Add certificates and places to the known responders.
+
+    visibility: requires an administrator, see put_responders.
+    """
     cards = select(
         Certificate.responder_id,
         Certificate.issuer,

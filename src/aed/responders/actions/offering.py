@@ -1,4 +1,4 @@
-"""Let people offer to help: where and when they can be called, pausing, leaving."""
+"""Make, amend, pause and withdraw offers to help as a responder."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from aed.responders.rules import ConsentKind, ResponderState, has_consent_for_pl
 from aed.responders.schemas.offers import OfferAmend, OfferIn, OfferPlaceIn
 
 OFFERED = "offered"
-"""Source of responders that no list mentions."""
+"""Source of responders who are not on any list."""
 
 
 def require_offer_access(session: Session, who: Viewer, person_id: int) -> Person:
-    """Return the person, for themselves and for the office.
+    """Return the person if the viewer is that person or an administrator.
 
-    Raises what `own_or_office` raises, and Conflict for a person whose data was erased.
+    Raises the errors of `require_self_or_administrator`, and Conflict if the person's data was erased.
     """
     person = people_queries.require_self_or_administrator(session, who, person_id)
     if person.erased_at is not None:
@@ -39,10 +39,10 @@ def require_offer_access(session: Session, who: Viewer, person_id: int) -> Perso
 
 
 def make_offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, at: datetime) -> Offer:
-    """Record an offer to help: the person may be called where and when it says, with a valid certificate.
+    """Record an offer to help, so that the person may be called if they have a valid certificate.
 
-    An entry of a list is taken over; from then on the person speaks for themselves. Raises Conflict if the
-    person has an offer already, InvalidInput for a missing consent.
+    If a list has an entry of the person, the offer takes it over, and the person manages their own consents
+    from then on. Raises Conflict if the person already has an offer, InvalidInput if a consent is missing.
     """
     person = require_offer_access(session, who, person_id)
     _lock_offer(session, person_id)
@@ -90,10 +90,11 @@ def amend_offer(
     version: int | None = None,
     at: datetime,
 ) -> Offer:
-    """Change hours, places, a pause (null: ended) or consents (null: withdrawn) of an offer.
+    """Change hours, places, the pause (null ends it) or consents (null withdraws them) of an offer.
 
-    Without a `version` it is changed unconditionally. Raises NotFound without an offer, ChangedMeanwhile for
-    another version, Conflict if only a list has spoken so far; a consent can be withdrawn all the same.
+    Without `version` the change is unconditional. Raises NotFound if there is no offer, ChangedMeanwhile if
+    its version differs, and Conflict if consents were only stated by a list (unless the change only withdraws
+    consents).
     """
     require_offer_access(session, who, person_id)
     _lock_offer(session, person_id)
@@ -138,28 +139,28 @@ def _put_consents(
 
 
 def withdraw_offer(session: Session, who: Viewer, person_id: int, *, at: datetime) -> None:
-    """Withdraw an offer: the person is not called any more. A second time changes nothing."""
+    """Withdraw an offer, so that the person is no longer called. Idempotent."""
     person = require_offer_access(session, who, person_id)
     _lock_offer(session, person_id)
     consents.withdraw_all_consents(session, who, person, at=at)
 
 
 def _lock_offer(session: Session, person_id: int) -> None:
-    """Lock the person's offer, so that it is not changed and withdrawn at the same time."""
+    """Lock the person's offer against concurrent changes."""
     exclusive_lock(session, f"amending of the offer of person {person_id}")
 
 
 def _home_of(session: Session, new: OfferIn) -> tuple[int | None, int | None]:
-    """Return (estate, region)."""
+    """Return the ids of the estate and region in an offer."""
     if new.estate_id is not None:
         return new.estate_id, region_of_estate(session, new.estate_id)
     return None, region_by_code(session, new.region).id if new.region is not None else None
 
 
 def _withdraw_other_entries(session: Session, entry: Responder) -> None:
-    """Deactivate other entries of the person, so that nobody is called twice."""
+    """Deactivate the person's other entries, so that they are not called twice."""
     for other in session.scalars(
-        # visibility: the person's own
+        # visibility: only rows of the person
         select(Responder).where(Responder.person_id == entry.person_id, Responder.id != entry.id)
     ):
         other.state = ResponderState.WITHDRAWN
@@ -183,7 +184,7 @@ def _put_places(session: Session, person_id: int, entry: Responder, places: Sequ
 
 
 def _floor(place: OfferPlaceIn, counts_ground_as_one: bool) -> int:
-    """Return the floor that is meant. Raises InvalidInput if floor and storey contradict each other."""
+    """Return the floor of a place; raise InvalidInput if floor and storey contradict each other."""
     floor = floor_meant(
         floor=place.floor if "floor" in place.model_fields_set else None,
         storey=place.storey,

@@ -1,4 +1,4 @@
-"""Register responders of lists; award and revoke certificates."""
+"""Register responders from lists; award and revoke certificates."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class CertificateGiven:
     issued_on: date | None
     valid_until: date
     trust: Trust | None = None
-    """Trust that the list claims; None: the issuer's trust in lists."""
+    """The trust that the list claims; None means the issuer's trust in lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResponderGiven:
-    """A person who may be called, as a source describes them. None: not given."""
+    """A responder as described by a source. None means that the source does not give the value."""
 
     source: str
     source_id: str
@@ -65,13 +65,13 @@ class ResponderGiven:
 
 
 def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: datetime) -> bool | None:
-    """Register a responder as given; return True if new, False if changed, None if unchanged.
+    """Register a responder; return True if new, False if changed, None if unchanged.
 
-    A list states that its people may be called (`consents.record_stated_consents`). For people who gave or
-    withdrew a consent themselves it only adds and changes the certificate of their active entry. Raises
-    Conflict for a person whose data was erased.
+    A list states the consents of its people (`consents.record_stated_consents`). For people who gave or
+    withdrew a consent themselves, it only adds or changes the certificate of their active entry. Raises
+    Conflict if the person's data was erased.
 
-    visibility: an administrator's.
+    visibility: requires an administrator.
     """
     require_administrator(who)
     known = session.execute(
@@ -88,7 +88,7 @@ def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: d
         )
     speaks = found is not None and speaks_for_themselves(session, found.person_id)
     if found is not None and (speaks or _is_of_one_entered_twice(session, found, given)):
-        person = session.get_one(Person, found.person_id)  # and a new name does not make it another's
+        person = session.get_one(Person, found.person_id)  # even if the name has changed
     else:
         person = _person(session, found, given)
     if found is None:
@@ -126,10 +126,11 @@ def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: d
 
 
 def _is_of_one_entered_twice(session: Session, known: Responder, given: ResponderGiven) -> bool:
-    """True if the entry was merged into another, and its row still describes that person.
+    """Return whether the entry was merged into another and the list's row still describes that person.
 
-    By name or telephone number of either entry, because lists reuse their ids. visibility: an
-    administrator's, see put_responder.
+    Compares name and telephone number with either entry, because lists reuse their ids.
+
+    visibility: requires an administrator, see put_responder.
     """
     if known.joined_into_id is None:
         return False
@@ -139,9 +140,11 @@ def _is_of_one_entered_twice(session: Session, known: Responder, given: Responde
 
 
 def _person(session: Session, known: Responder | None, given: ResponderGiven) -> Person:
-    """Return the person: the same as before if name and telephone are, or no telephone is given.
+    """Return the person of an entry, unchanged if the name is and no telephone number is given.
 
-    visibility: for an administrator, see put_responder.
+    Otherwise find the person by name and telephone number, or add them.
+
+    visibility: requires an administrator, see put_responder.
     """
     if known is not None and given.phone is None:
         person = session.get_one(Person, known.person_id)
@@ -156,9 +159,9 @@ def _person(session: Session, known: Responder | None, given: ResponderGiven) ->
 
 
 def _put_certificate(session: Session, responder_id: int, given: CertificateGiven) -> bool:
-    """Add the certificate, or change the one with the same issuer and number. True if that changed it.
+    """Add a certificate, or update the one with the same issuer and number; return whether it changed.
 
-    visibility: an administrator's, see put_responder.
+    visibility: requires an administrator, see put_responder.
     """
     found = session.scalar(
         select(Certificate).where(
@@ -175,7 +178,7 @@ def _put_certificate(session: Session, responder_id: int, given: CertificateGive
         )
         session.add(found)
     believed = merged_trust(found.trust, trust)
-    if believed is None:  # its issuer has the last word
+    if believed is None:  # verified by its issuer
         return False
     if issuer is not None and issuer.state is IssuerState.ACTIVE:
         found.issuer_id = issuer.id
@@ -187,9 +190,9 @@ def _put_certificate(session: Session, responder_id: int, given: CertificateGive
 
 
 def put_places(session: Session, responder_id: int, given: Sequence[PlaceGiven]) -> bool:
-    """Set the person's default places. True if that changed them.
+    """Set the person's default places; return whether they changed.
 
-    visibility: for the person, and for an administrator.
+    visibility: for the person or an administrator.
     """
     known = session.scalars(
         select(ResponderPlace).where(ResponderPlace.responder_id == responder_id).order_by(ResponderPlace.id)
@@ -217,16 +220,16 @@ def put_places(session: Session, responder_id: int, given: Sequence[PlaceGiven])
 # --- awarding -------------------------------------------------------------------------------------------
 
 AWARDED_BY: Final = "training"
-"""Source of people who were trained here and that no list mentions."""
+"""Source of people who were trained in this network and are not on any list."""
 _DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: no digits that look like letters."""
+"""Digits of Crockford's base 32, which avoids similar characters."""
 _RANDOM_DIGITS: Final = 10
-"""50 bits: an invented number matches no certificate."""
+"""Number of random digits (50 bits), so that certificate numbers cannot be guessed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Award:
-    """A certificate to award, and where the person lives."""
+    """A certificate to award, and the person's region or estate."""
 
     person_id: int
     region_id: int
@@ -240,11 +243,11 @@ class Award:
 
 
 def award_certificate(session: Session, who: Viewer, award: Award, *, at: datetime) -> Certificate:
-    """Award a certificate with a new number. The caller has checked that `who` may.
+    """Award a certificate with a new number. The caller must check that `who` may do so.
 
-    A person who is no responder yet gets an inactive entry: to be called they must offer to help.
+    A person without an entry gets an inactive one, and is only called after they offer to help.
 
-    visibility: for the assessor, and by the person's id.
+    visibility: for the assessor, by the person's id.
     """
     responder = session.scalar(
         select(Responder)
@@ -284,7 +287,7 @@ def award_certificate(session: Session, who: Viewer, award: Award, *, at: dateti
 def revoke_certificate(
     session: Session, who: Viewer, certificate: Certificate, *, why: str, at: datetime
 ) -> None:
-    """Revoke a certificate. A second time changes nothing. The caller has checked that `who` may."""
+    """Revoke a certificate. Idempotent. The caller must check that `who` may do so."""
     if certificate.revoked_at is not None:
         return
     certificate.revoked_at, certificate.revoked_why = at, why

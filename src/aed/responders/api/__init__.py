@@ -1,4 +1,4 @@
-"""Routes of people who offer to help."""
+"""Routes of responders."""
 
 from __future__ import annotations
 

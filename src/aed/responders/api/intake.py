@@ -1,4 +1,4 @@
-"""Store locations of phones that arrive at about the same time in one transaction."""
+"""Batch location reports of phones, so that many are stored in one transaction."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from aed.errors import AedError, TooBusy
 from aed.responders.actions.live import LocationReport, take_live_locations
 
 GATHER_SECONDS: Final = 0.05
-"""One transaction per this long; a phone that comes after a quiet time does not wait. Each commit slows
-concurrent lookups, and a phone that reports every five minutes does not mind waiting.
+"""Minimum interval between transactions, since each commit slows concurrent lookups. A report after an idle
+period is stored immediately.
 """
 AT_ONCE: Final = 500
 MAX_WAITING: Final = 5_000
-"""More than two seconds' worth of all phones of the network: the database is not keeping up."""
+"""Maximum queue length, more than two seconds of reports from the whole network. If it is reached, the
+database is overloaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class _Waiting:
 
 
 class Intake:
-    """A queue in this process, with one writer while anything is queued. Belongs to one event loop."""
+    """An in-process queue, with one writer task while it is not empty. Use it in one event loop only."""
 
     def __init__(self, database: Database, *, resolution: int) -> None:
         self._database, self._resolution = database, resolution
@@ -39,8 +40,9 @@ class Intake:
         self._next_at = 0.0
 
     async def put(self, said: LocationReport) -> None:
-        """Store a location and wait for the commit. Raises the reason why it was refused or could not be
-        stored.
+        """Store a location and wait for the commit.
+
+        Raises the error with which it was refused or failed, and TooBusy if the queue is full.
         """
         if len(self._waiting) >= MAX_WAITING:
             raise TooBusy("Too many phones send their place at this moment. Try again in a few seconds.")
@@ -55,7 +57,7 @@ class Intake:
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
-            await asyncio.sleep(self._next_at - loop.time())  # so that many go into one transaction
+            await asyncio.sleep(self._next_at - loop.time())  # collect a batch
             self._next_at = loop.time() + GATHER_SECONDS
             batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
             try:
@@ -63,13 +65,13 @@ class Intake:
                     answers = await run_in_threadpool(self._take, [each.said for each in batch])
             except AedError as error:
                 answers = [type(error)(error.detail) for _ in batch]
-            except Exception as error:  # noqa: BLE001 - each who waits raises it, and is answered 500
+            except Exception as error:  # noqa: BLE001 - re-raised in each waiting request
                 for each in batch:
                     if not each.answered.done():
                         each.answered.set_exception(error)
                 continue
             for each, answer in zip(batch, answers, strict=True):
-                if not each.answered.done():  # a client that has disconnected does not wait
+                if not each.answered.done():  # the client may have disconnected
                     each.answered.set_result(answer)
         self._writer = None
 

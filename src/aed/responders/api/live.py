@@ -1,4 +1,4 @@
-"""Routes of the location of one's own phone while on duty."""
+"""Routes for the location of the user's phone while on duty."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ OWN: Final = "Sign in as the person whose phone it is."
 
 
 class _Direct(APIRoute):
-    """A route without FastAPI's dependency resolution, as in the lookup: it takes 1,000 requests a second.
-    Who is signed in is checked for many requests at once, where the location is stored.
+    """A route without FastAPI's dependency resolution, as in the lookup, to serve 1,000 requests a second.
+
+    Sessions are checked for a whole batch of requests when the locations are stored.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -59,16 +60,17 @@ direct = APIRouter(route_class=_Direct)
 
 @direct.put("/location", status_code=204)
 def share_live_location(given: LiveLocationIn) -> None:
-    """Share the location of your phone while on duty, every five minutes and soon after a move.
+    """Share the location of your phone while on duty.
 
-    Stored as a cell of about a tenth of a square kilometre for 15 minutes, with the consent `live_place`: you
-    are called from there instead of from the places of your offer. 409 says what is missing.
+    Send it every five minutes and soon after a move. Requires the consent `live_place`. The location is
+    stored for 15 minutes as a cell of about 0.1 km2, and you are called from there instead of from the places
+    in your offer. The error 409 says what is missing.
     """
 
 
 @router.get("/location")
 def get_live_place(session: ReadSession, viewer: ViewerDep) -> LiveLocationOut:
-    """Get what is stored of your phone's location, and until when."""
+    """Get the stored location of your phone and when it expires."""
     ids = responder_ids_of(session, _oneself(viewer))
     held = live_places_of(session).held(session.connection(), ids, at=clock.now())
     return LiveLocationOut.of(max(held.values(), key=lambda place: place.at, default=None))
@@ -76,7 +78,7 @@ def get_live_place(session: ReadSession, viewer: ViewerDep) -> LiveLocationOut:
 
 @router.delete("/location", status_code=204)
 def go_off_duty(session: WriteSession, viewer: ViewerDep) -> None:
-    """Go off duty: the stored location of your phone is deleted. A second time changes nothing."""
+    """Go off duty and delete the stored location of your phone. Idempotent."""
     delete_live_location(session, _oneself(viewer))
 
 

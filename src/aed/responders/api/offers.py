@@ -1,4 +1,4 @@
-"""Routes of offers to help, and of consents."""
+"""Routes for offers to help and consents."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ router = APIRouter()
 
 @router.get("/consents")
 def list_consent_wordings() -> list[WordingOut]:
-    """List the wordings of all consents, past ones included. Public."""
+    """List the wordings of all consents, including past versions. Public."""
     return WordingOut.all()
 
 
@@ -34,7 +34,7 @@ def list_consent_wordings() -> list[WordingOut]:
 def list_consents(
     session: ReadSession, viewer: ViewerDep, person_id: RowId, limit: Limit = 100, cursor: Cursor = None
 ) -> ConsentsPage:
-    """List all consents that a person ever gave, page by page. For the person and the office."""
+    """List all consents that a person ever gave. For the person and administrators."""
     actions.require_offer_access(session, viewer, person_id)
     found = queries.consents(session, person_id, limit=limit + 1, after_id=cursor_id(cursor))
     return ConsentsPage(
@@ -44,7 +44,7 @@ def list_consents(
 
 @router.get("/people/{person_id}/offer")
 def get_offer(session: ReadSession, viewer: ViewerDep, person_id: RowId, response: Response) -> OfferOut:
-    """Get where and when the person can be called, and what they agreed to. For the person and the office."""
+    """Get a person's offer: places, hours and consents. For the person and administrators."""
     actions.require_offer_access(session, viewer, person_id)
     return _told(person_id, queries.offer_of(session, person_id), response)
 
@@ -53,7 +53,7 @@ def get_offer(session: ReadSession, viewer: ViewerDep, person_id: RowId, respons
 def create_offer(
     session: WriteSession, viewer: ViewerDep, person_id: RowId, new: OfferIn, response: Response
 ) -> OfferOut:
-    """Offer to help: the person may be called from now on if they have a valid certificate."""
+    """Offer to help. The person may be called from now on if they have a valid certificate."""
     made = actions.make_offer(session, viewer, person_id, new, at=clock.now())
     response.headers["Location"] = f"/v1/people/{person_id}/offer"
     return _told(person_id, made, response)
@@ -68,7 +68,7 @@ def amend_offer(
     response: Response,
     if_match: IfMatch = None,
 ) -> OfferOut:
-    """Change hours, places, a pause, or give or withdraw consents."""
+    """Change the hours, places or pause of an offer, or give or withdraw consents."""
     made = actions.amend_offer(
         session, viewer, person_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
@@ -77,9 +77,7 @@ def amend_offer(
 
 @router.delete("/people/{person_id}/offer", status_code=204)
 def withdraw_offer(session: WriteSession, viewer: ViewerDep, person_id: RowId) -> None:
-    """Withdraw the offer: all consents are withdrawn and the places deleted. A second time changes
-    nothing.
-    """
+    """Withdraw the offer and all consents, and delete the person's places. Idempotent."""
     actions.withdraw_offer(session, viewer, person_id, at=clock.now())
 
 

@@ -1,4 +1,4 @@
-"""Live locations as rows of a table."""
+"""The store of live locations in a table of the database."""
 
 from __future__ import annotations
 
@@ -38,26 +38,29 @@ _PUT_ALL: Final = {
         )
     ),
 }
-"""All of them as one JSON text: the same number of statements for one and for five hundred."""
+"""Upserts by dialect. All rows are passed as one JSON text, so that a batch of any size is one statement."""
 
 
 @dataclass(frozen=True, slots=True)
 class InDatabase:
     resolution: int
-    """H3 resolution. After a change, a location is found once it is reported again."""
+    """The H3 resolution of stored cells. After a change, locations are found once they are reported again."""
 
     def put(self, connection: Connection, places: Sequence[LiveLocation], *, at: datetime) -> None:
         if not places:
             return
         newest = {place.responder_id: place for place in sorted(places, key=lambda place: place.at)}
-        # In one order, so that two who write at the same time do not wait for each other in a circle.
+        # Sort by key, so that concurrent writers do not deadlock.
         rows = [_row(newest[key]) for key in sorted(newest)]
         connection.execute(_PUT_ALL[connection.dialect.name], {"places": orjson.dumps(rows).decode()})
 
     def held(
         self, connection: Connection, responder_ids: Collection[int], *, at: datetime
     ) -> dict[int, LiveLocation]:
-        """visibility: the caller has made sure that it is the person, or the office."""
+        """Return the valid locations of the responders.
+
+        visibility: the caller has verified that the viewer is the person or the office.
+        """
         rows = connection.execute(
             select(LiveLocationRow.responder_id, LiveLocationRow.cell, LiveLocationRow.at).where(
                 LiveLocationRow.responder_id.in_(responder_ids),
@@ -84,7 +87,7 @@ class InDatabase:
     def without_those_on_duty(
         self, connection: Connection, places: Sequence[PlaceNearby], *, at: datetime
     ) -> Sequence[PlaceNearby]:
-        """Nothing to do: the statement that found them has checked it."""
+        """Drop places that the statement has marked as on duty."""
         return [place for place in places if place.on_duty_id is None]
 
 

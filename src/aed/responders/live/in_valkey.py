@@ -1,23 +1,24 @@
-"""Live places in a Redis or Valkey Cluster: by cell, so that its nodes share them.
+"""The store of live locations in a Redis or Valkey Cluster, sharded by cell.
 
-Of each large cell (of H3, about 1,800 km2) there are three keys, hash-tagged by it:
+Each large H3 cell (about 1,800 km2) has three keys, with the cell as hash tag:
 
-- `live:{CELL}:geo` has the members of the cell by place (GEOADD, GEOSEARCH),
-- `live:{CELL}:until` by the moment at which each expires: what is over is taken out with each writing,
-- `live:{CELL}:what` what is kept of each, to the last digit; a geohash is right to half a metre.
+- `live:{CELL}:geo` has the responders in the cell by position (GEOADD, GEOSEARCH);
+- `live:{CELL}:until` has their expiry times; each write removes expired entries;
+- `live:{CELL}:what` has the exact stored values, since a geohash is only accurate to half a metre.
 
-And of each of 4 shards of responders two: `live:{who:N}:cell` says in which large cell a responder is, so
-that a move takes the old entry out, and `live:{who:N}:until` until when.
+Each of 4 shards of responders has two keys: `live:{who:N}:cell` has the large cell of each responder, so that
+a move removes the old entry, and `live:{who:N}:until` has the expiry times.
 
-One writing is one round trip, and one more for those who have moved to another large cell:
+A write takes one round trip, and a second one for responders who moved to another large cell:
 
-1. Put each into its cell, unless a newer one stands there; tell the shard, which says where each was before.
-2. Take out of the cell before, unless what stands there is newer; or of the own one, where the shard knows
-   of a newer place.
+1. Add each location to its cell, unless the cell has a newer one. Update the shard, which returns the
+   previous cell.
+2. Remove the entry from the previous cell unless it is newer. If the shard knows a newer location, remove the
+   entry from the new cell instead.
 
-Two phones of one person may do so at the same time over two processes: the newer place stands in the end.
-Between the two steps somebody may stand in two cells: the newer place is answered. All keys go by themselves
-when nobody has written for as long as a place holds.
+If two phones of one person write concurrently in two processes, the newer location remains. Between the two
+steps a responder may be in two cells; reads return the newer location. All keys expire when nothing was
+written for the lifetime of a location.
 """
 
 from __future__ import annotations
@@ -51,20 +52,20 @@ from aed.responders.rules import LIVE_LOCATION_LIFETIME, SPHERE_TOLERANCE, LiveL
 log = structlog.get_logger("aed")
 
 LARGE: Final = 4
-"""Their resolution: a city is one to three, a country has some thousands. Each takes a script of its own in a
-writing, so more of them would be dearer."""
+"""H3 resolution of large cells: a city has one to three, a country some thousands. Smaller cells would be
+slower, since each needs a separate script call in a write."""
 SHARDS: Final = 4
-"""A lookup asks each of them once whether those found are on duty elsewhere."""
+"""Number of shards. A lookup queries each one once for responders who are on duty elsewhere."""
 ANSWERS_WITHIN_SECONDS: Final = 0.25
 PAUSE_SECONDS: Final = 5.0
-"""For so long a lookup does not ask again where nobody has answered."""
+"""After a failure, lookups skip the cluster for this long."""
 NORTHERNMOST: Final = 85.05
-"""Beyond this a geohash knows no place; nearer to the pole than that it is looked for on this parallel."""
+"""Maximum latitude of a geohash; positions nearer to the poles are clamped to it."""
 
 _LASTS: Final = int(LIVE_LOCATION_LIFETIME.total_seconds()) + 60
-"""Seconds, from the last writing on, after which a key goes by itself."""
+"""Seconds after the last write at which a key expires."""
 _NEVER: Final = 2**53
-"""A moment after all others."""
+"""A moment later than all others."""
 _SILENT: Final = "Where live places are kept does not answer at this moment. Try again in a few seconds."
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -140,11 +141,11 @@ return {ids, kept}
 
 
 type _Script = tuple[str, tuple[float | str, ...]]
-"""The script, how many keys it has, the keys, and its other arguments."""
+"""A script with its number of keys, the keys, and its other arguments."""
 
 
 class InValkey:
-    """A client of the cluster, which is connected to when it is first asked, and again after it was gone."""
+    """A store in a cluster. It connects on first use, and reconnects after failures."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -224,8 +225,10 @@ class InValkey:
             ask.all()
 
     def expire(self, connection: Connection, *, at: datetime) -> int:
-        """Keys go by themselves, and what is over in them with each writing. What the database still has from
-        before the cluster was set is deleted there."""
+        """Delete expired locations that remain in the database from before the cluster was configured.
+
+        In the cluster, keys expire by themselves and each write removes expired entries.
+        """
         return InDatabase(0).expire(connection, at=at)
 
     def near(
@@ -273,7 +276,7 @@ class InValkey:
 
     @contextmanager
     def _asking(self, *, is_asked_again: bool = False) -> Iterator[_Asking]:
-        """Raises LivePlacesUnavailable, and at once where nobody has answered just before."""
+        """Provide a batch of scripts; raise LivePlacesUnavailable on errors, and for a while after one."""
         if time.monotonic() < self._silent_until and not is_asked_again:
             raise LivePlacesUnavailable(_SILENT)
         try:
@@ -296,10 +299,10 @@ class InValkey:
 
 
 class _Asking:
-    """Scripts that go together, in one round trip to each node.
+    """A batch of scripts that runs in one round trip to each node.
 
-    redis-py's own pipeline over a cluster asks a node for the keys of each script first, which takes as long
-    as all the rest.
+    The cluster pipeline of redis-py first asks a node for the keys of each script, which would double the
+    time.
     """
 
     def __init__(self, cluster: RedisCluster) -> None:
@@ -310,8 +313,11 @@ class _Asking:
         self._scripts.append((script, (len(keys), *keys, *args)))
 
     def all(self) -> list[Any]:
-        """What each has answered, in their order. Those are asked once more whose node was another one by
-        now, or did not know the script; the others are not: a second time they would answer otherwise."""
+        """Run the scripts and return their results in order.
+
+        Scripts whose slot has moved to another node, or whose node does not have them cached, are retried
+        once. Others are not retried, since a second run could return a different result.
+        """
         scripts, self._scripts = self._scripts, []
         answers = self._asked(scripts, lambda script: ("EVALSHA", _hash(script)))
         again = [number for number, answer in enumerate(answers) if isinstance(answer, Exception)]
@@ -330,11 +336,11 @@ class _Asking:
         return answers
 
     def _asked(self, scripts: Sequence[_Script], named: Callable[[str], tuple[str, str]]) -> list[Any]:
-        """An answer for each, or the error in its place."""
+        """Return the result of each script, or its error."""
         by_node: dict[str, list[int]] = defaultdict(list)
         nodes = {}
         for number, (_script, args) in enumerate(scripts):
-            node = self._cluster.get_node_from_key(str(args[1]))  # type: ignore[no-untyped-call] # it gives it none
+            node = self._cluster.get_node_from_key(str(args[1]))  # type: ignore[no-untyped-call] # untyped in redis-py
             if node is None:
                 raise RedisClusterException("no node has this slot")
             nodes[node.name] = node
@@ -344,11 +350,11 @@ class _Asking:
             pipeline = self._cluster.get_redis_connection(nodes[name]).pipeline(transaction=False)
             for number in numbers:
                 script, args = scripts[number]
-                pipeline.execute_command(*named(script), *args)  # type: ignore[no-untyped-call] # the same
+                pipeline.execute_command(*named(script), *args)  # type: ignore[no-untyped-call] # untyped in redis-py
             try:
                 found: Sequence[Any] = pipeline.execute(raise_on_error=False)
             except RedisTimeout:
-                raise  # what hangs is not asked again, nor what comes after it
+                raise  # do not retry after a timeout
             except RedisError as error:  # the whole node
                 found = [error] * len(numbers)
             for number, answer in zip(numbers, found, strict=True):
@@ -377,7 +383,7 @@ def _by_shard(responder_ids: Iterable[int]) -> dict[int, list[int]]:
 
 
 def _entry(place: LiveLocation) -> tuple[int, int, float, float, str]:
-    """As `_PUT` takes it: who, until when, where to look, and what is kept."""
+    """Return the arguments of `_PUT`: responder, expiry, longitude, latitude and stored value."""
     here = place.position
     kept = orjson.dumps([place.cell, _micros(place.at)]).decode()
     lat = min(max(here.lat, -NORTHERNMOST), NORTHERNMOST)
@@ -390,5 +396,5 @@ def _place(responder_id: int, kept: str) -> LiveLocation:
 
 
 def _micros(at: datetime) -> int:
-    """Since 1970: a whole number that a score, which is a double, holds."""
+    """Return microseconds since 1970, an integer that a score (a double) represents exactly."""
     return (at - _EPOCH) // timedelta(microseconds=1)

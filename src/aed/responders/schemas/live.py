@@ -15,7 +15,7 @@ Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezon
 
 
 class PhoneLocationIn(BaseModel):
-    """Location of a phone."""
+    """The location of a phone."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -37,7 +37,7 @@ class PhoneLocationIn(BaseModel):
 
 
 class LiveLocationIn(PhoneLocationIn):
-    """Location of a phone on duty. Only its cell is stored."""
+    """The location of a phone on duty, of which only the cell is stored."""
 
 
 class StoredLocationOut(BaseModel):
@@ -47,7 +47,7 @@ class StoredLocationOut(BaseModel):
 
 
 class LiveLocationOut(BaseModel):
-    """What is stored of your phone's location, and until when; null: nothing."""
+    """The stored location of your phone and its expiry, or null."""
 
     held: StoredLocationOut | None
 

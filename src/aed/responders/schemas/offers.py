@@ -25,7 +25,7 @@ Version = Annotated[str, Field(min_length=1, max_length=32, examples=["2026-11"]
 
 
 class OfferPlaceIn(BaseModel):
-    """A place where the person can be called; not shown exactly to anybody before an alert is accepted."""
+    """A place where the person can be called. Its exact position is hidden until they accept an alert."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,7 +40,7 @@ Places = Annotated[list[OfferPlaceIn], Field(max_length=10)]
 
 
 class OfferIn(BaseModel):
-    """An offer to help, with the version of the wording of each consent that is given."""
+    """An offer to help, with the wording version of each consent given."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -68,7 +68,7 @@ class OfferIn(BaseModel):
 
 
 class OfferAmend(BaseModel):
-    """What is to change. A consent that is null is withdrawn."""
+    """Changes to an offer. A consent that is null is withdrawn."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"paused_until": "2026-12-31T00:00:00+08:00"}]}
@@ -86,7 +86,7 @@ class OfferAmend(BaseModel):
 
 
 class WordingOut(BaseModel):
-    """Wording of a consent; `is_in_force`: it is the current one."""
+    """A version of the wording of a consent; `is_in_force` is true for the current one."""
 
     kind: ConsentKind
     version: str
@@ -110,7 +110,7 @@ class WordingOut(BaseModel):
 
 
 class ConsentOut(BaseModel):
-    """A consent, until it was withdrawn."""
+    """A consent and its withdrawal, if any."""
 
     id: Id
     kind: ConsentKind
@@ -136,7 +136,7 @@ class ConsentOut(BaseModel):
 
 
 class ConsentsPage(BaseModel):
-    """Consents by id; `next` is the cursor of the next page."""
+    """A page of consents by id; `next` is the cursor of the next page."""
 
     consents: list[ConsentOut]
     next: str | None = None
@@ -158,7 +158,7 @@ class OfferCertificateOut(BaseModel):
 
 
 class OfferOut(BaseModel):
-    """What a person offers, and whether anything prevents calling them."""
+    """A person's offer, and whether anything prevents calling them."""
 
     person_id: Id
     state: ResponderState
