@@ -43,7 +43,7 @@ class RegistryChange(Table):
 
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     subject: Mapped[str] = mapped_column(String(32))
-    """The table's name."""
+    """The name of the table."""
     subject_id: Mapped[str] = mapped_column(String(64))
     at: Mapped[datetime]
     who: Mapped[str] = mapped_column(String(200))
@@ -52,7 +52,7 @@ class RegistryChange(Table):
 
 
 class PutOutcome(StrEnum):
-    """Whether putting a row created it, changed it, or left it as it was."""
+    """Whether a row was created, changed, or left unchanged."""
 
     NEW = "new"
     CHANGED = "changed"
@@ -60,21 +60,21 @@ class PutOutcome(StrEnum):
 
     @classmethod
     def of(cls, is_new: bool | None) -> PutOutcome:
-        """True for new, False for changed, None for unchanged."""
+        """Return NEW for True, CHANGED for False, UNCHANGED for None."""
         return cls.UNCHANGED if is_new is None else cls.NEW if is_new else cls.CHANGED
 
 
 class VersionedRow(Protocol):
     """A row with a version."""
 
-    version: Any  # Any: a mapped column, which is an int when it is read
+    version: Any  # Any: a mapped column, whose values are integers
 
 
 class RecordedRow(Protocol):
     """A row with an id, whose changes are recorded."""
 
-    __tablename__: Any  # Any: what SQLAlchemy says of it too
-    id: Any  # Any: see version
+    __tablename__: Any  # Any: as in SQLAlchemy's own annotation
+    id: Any  # Any: see `version`
 
 
 def require_version(row: VersionedRow, version: int | None) -> None:
@@ -192,7 +192,7 @@ def _plain(value: object) -> object:
         return [shape.y, shape.x] if isinstance(shape, Point) else shape.wkt
     if isinstance(value, Enum):
         return str(value.value)
-    if isinstance(value, date):  # and datetime
+    if isinstance(value, date):  # includes datetime
         return value.isoformat()
     return value
 
@@ -202,7 +202,7 @@ def changes_of(
 ) -> Sequence[RegistryChange]:
     """Return the changes of one row, newest first.
 
-    visibility: the caller has made sure that the viewer may see the row, and its history.
+    visibility: the caller has checked that the viewer may see the row and its history.
     """
     return session.scalars(
         select(RegistryChange)

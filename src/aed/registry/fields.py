@@ -1,4 +1,4 @@
-"""The kinds of fields that the registry's input is made of, and the record of a change."""
+"""Types of the fields of the register's schemas."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ Day = Annotated[date, Field(ge=date(1990, 1, 1), le=date(2100, 12, 31))]
 
 
 class PositionIn(BaseModel):
-    """Coordinates as the giver has them, with the datum that they are in."""
+    """Coordinates as entered, with their datum."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -90,12 +90,12 @@ class PositionIn(BaseModel):
         return self
 
     def position(self) -> Position:
-        """In WGS-84."""
+        """Return the position in WGS-84."""
         return position_from(self.lat, self.lon, self.datum)
 
 
 class StoreyOut(BaseModel):
-    """A floor in the words of the place, with its number: `3楼（floor 2）`."""
+    """A floor as the place names it, with the API's number: `3楼（floor 2）`."""
 
     en: str
     zh: str
@@ -106,16 +106,16 @@ class StoreyOut(BaseModel):
 
     @classmethod
     def spoken(cls, floor: int, region: Region) -> StoreyOut:
-        """For people on their way: the words of the place without the number of the API."""
+        """Return a floor for people on their way: as the place names it, without the API's number."""
         return cls(**spoken_storey(floor, counts_ground_as_one=region.counts_ground_as_one))
 
 
 class PositionOut(BaseModel):
-    """WGS-84."""
+    """A position in WGS-84."""
 
     lat: float
     lon: float
 
 
 Blank = BeforeValidator(_blank_is_absent)
-"""For rows of files, where an empty cell means "not given"."""
+"""For rows of files, where an empty cell means that no value is given."""

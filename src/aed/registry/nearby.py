@@ -1,4 +1,4 @@
-"""What the lookup asks: the devices and gates around a place, and the holidays that their hours need."""
+"""Statements of the lookup: devices and gates around a place, and holidays for their opening hours."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ from aed.registry.holidays.queries import holiday_calendar
 
 
 class DeviceNearby(NamedTuple):
-    """What the lookup asks of one device. Dates are text on SQLite: see `aed.database.session.as_date`."""
+    """A device near a place, with the columns of the lookup. Dates are text on SQLite: see
+    `aed.database.session.as_date`.
+    """
 
     id: int
     lat: float
@@ -72,22 +74,22 @@ class DeviceNearby(NamedTuple):
     holiday_calendar: str | None
     calendar_version: int | None
     seconds_per_metre: float | None
-    """The estate's own, from drills; so the next."""
+    """The estate's own value, from drills; the same applies to the next field."""
     pick_up_seconds: float | None
     least_seconds_per_metre: float | None
-    """Of all estates; so the next."""
+    """The minimum of all estates; the same applies to the next field."""
     min_pick_up_seconds: float | None
     out_alert: int | None
-    """The call because of which the device is out; None when it is in its place."""
+    """The alert for which the device is out; None if it is in its place."""
     keeper_name: str | None
     keeper_phone: str | None
-    """As it is sealed: see `with_keepers_phone`."""
+    """Encrypted: see `with_keepers_phone`."""
 
 
 def with_keepers_phone(connection: Connection, viewer: Viewer, row: DeviceNearby) -> DeviceNearby:
-    """The row with the keeper's number opened, for whoever may ring it.
+    """Decrypt the keeper's phone number if the viewer may call it.
 
-    The device is told of all the same when the key of that number is missing: somebody waits for it.
+    If the key is missing, the device is returned without the number: the lookup must not fail.
     """
     if row.keeper_phone is None:
         return row
@@ -96,7 +98,7 @@ def with_keepers_phone(connection: Connection, viewer: Viewer, row: DeviceNearby
     try:
         opened = keyring_of(connection.dialect).decrypt(row.keeper_phone, place="people.phone")
     except KeysUnusable as error:
-        import structlog  # late: rare, and 0.1 s of every command
+        import structlog  # imported here because it is rare, and slows every command by 0.1 s
 
         log = structlog.get_logger("aed")
         log.error("a keeper's number is not told", device=row.id, why=error.detail)
@@ -106,11 +108,14 @@ def with_keepers_phone(connection: Connection, viewer: Viewer, row: DeviceNearby
 
 AnyPace = aliased(EstatePace)
 PUBLIC_NEAREST = "ix_devices_public_nearest"
-"""The index of the devices in service that anybody may see."""
+"""The index of public devices in service."""
 
 
 def entry_in_force() -> ColumnElement[str]:
-    """How one gets at a device; unknown while what is described is doubted. visibility: a column."""
+    """Return the entry mode, or `unknown` while the access is in doubt.
+
+    visibility: a column.
+    """
     return case(
         (Device.access_doubted_at.is_not(None), inline_text(EntryMode.UNKNOWN)),
         else_=cast(Device.entry, String),
@@ -121,11 +126,12 @@ def entry_in_force() -> ColumnElement[str]:
 def nearest_devices(
     dialect: Dialect, viewer: Viewer, sent_from: PatientPlace | None = None
 ) -> NearestQuery[DeviceNearby]:
-    """The compiled statement for the nearest devices in service that this viewer may see; of those, where
-    `sent_from` says where a patient is, the ones that somebody may be sent for.
+    """Return the compiled statement for the nearest devices in service that this viewer may see.
 
-    Plain columns; estates, regions and keepers are joined to the chosen few only. A stranger's statement
-    does not even ask for keepers and guards' phones of devices that need no one.
+    If `sent_from` gives a patient's place, only devices that may be fetched for the patient are selected.
+
+    Plain columns; estates, regions and keepers are joined only to the chosen few. The statement of an
+    anonymous viewer does not select keepers, nor guards' phones of devices that need no guard.
     """
     inner = select(
         Device.id,
@@ -193,7 +199,7 @@ def nearest_devices(
 
 
 class OutOfService(NamedTuple):
-    """What the lookup asks of a device near by that is out of service."""
+    """A device near a place that is out of service."""
 
     id: int
     lat: float
@@ -202,7 +208,7 @@ class OutOfService(NamedTuple):
     place_en: str | None
     place_zh: str | None
     reason: str
-    """English and Chinese where upkeep quarantined it; what somebody wrote where it was done by hand."""
+    """In English and Chinese if upkeep quarantined the device; otherwise as a person wrote it."""
 
 
 OUT_OF_SERVICE_NEAREST = "ix_devices_out_of_service_nearest"
@@ -210,7 +216,7 @@ OUT_OF_SERVICE_NEAREST = "ix_devices_out_of_service_nearest"
 
 @lru_cache(maxsize=512)
 def nearest_out_of_service(dialect: Dialect, viewer: Viewer) -> NearestQuery[OutOfService]:
-    """The compiled statement for the nearest devices that are out of service and that this viewer may see."""
+    """Return the compiled statement for the nearest devices out of service that this viewer may see."""
     inner = select(
         Device.id,
         latitude(Device.position).label("lat"),
@@ -231,7 +237,7 @@ def nearest_out_of_service(dialect: Dialect, viewer: Viewer) -> NearestQuery[Out
 
 
 class GateNearby(NamedTuple):
-    """What a walk asks of one gate."""
+    """A gate near a place, with the columns that a walk needs."""
 
     id: int
     lat: float
@@ -248,9 +254,9 @@ class GateNearby(NamedTuple):
 
 @lru_cache(maxsize=16)
 def gates_around(dialect: Dialect) -> Compiled[GateNearby]:
-    """The compiled statement for the standing gates in a box around a place.
+    """Return the compiled statement for the active gates in a box around a place.
 
-    visibility: every walker meets every gate; the answer tells of one only where a way passes it.
+    visibility: gates affect every walk; the response shows a gate only if a way passes it.
     """
     statement = (
         select(
@@ -285,9 +291,9 @@ class BuildingNearby(NamedTuple):
 
 @lru_cache(maxsize=2)
 def buildings_around(dialect: Dialect) -> Compiled[BuildingNearby]:
-    """The compiled statement for the buildings in a box around a place.
+    """Return the compiled statement for the buildings in a box around a place.
 
-    visibility: whether two places are in one building; no building is named.
+    visibility: only whether two places are in the same building; no building is named.
     """
     statement = select(
         Building.id, latitude(Building.position).label("lat"), longitude(Building.position).label("lon")
@@ -300,7 +306,7 @@ _MOST_CALENDARS = 64
 
 
 def calendar_of(connection: Connection, name: str | None, version: int | None) -> Calendar | None:
-    """A region's holiday calendar for the lookup, kept in memory for as long as its version stands."""
+    """Return a region's holiday calendar for the lookup, cached by version."""
     if name is None or version is None:
         return None
     key = (connection.engine, name, version)

@@ -1,9 +1,9 @@
-"""Storeys as people say them, and the floor numbers of the API.
+"""Convert between storeys as people say them and the floor numbers of the API.
 
 A *floor* is a number of the API and the database: 0 is the ground floor, -1 the one below, everywhere. A
-*storey* is what the people of a place call it: where the ground floor counts as one (China, Japan, North
-America), storey 3, 3楼 and room 301 are on floor 2; elsewhere storey 3 is floor 3. Both are always shown
-together, so that neither is taken for the other.
+*storey* is the name that people use: where the ground floor is storey 1 (China, Japan, North America), storey
+3, 3楼 and room 301 are on floor 2; elsewhere storey 3 is floor 3. Both are always shown together, to avoid
+confusion.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ _ROOM: Final = re.compile(r"(?:.*[^0-9a-z])?(0?\d)(\d\d)|(?:.*[^0-9a-z])?(\d\d)(
 def floor_meant(
     *, floor: int | None, storey: str | None, room: str | None, counts_ground_as_one: bool
 ) -> int | None:
-    """Return the floor that is meant, however it is given; None if it is not.
+    """Return the floor from any of these inputs; None if none is given.
 
-    Raises InvalidInput for a storey or a room that cannot be read, and where they contradict each other.
+    Raises InvalidInput for a storey or a room that cannot be read, and if they contradict each other.
     """
     said: dict[str, int] = {}
     if floor is not None:
@@ -63,7 +63,7 @@ def floor_meant(
 
 
 def floor_of_storey(text: str, *, counts_ground_as_one: bool) -> int:
-    """Return the floor of a storey in the words of the place: `3楼`, `十二层`, `B1`, `-1`, `地下一层`, `G`.
+    """Return the floor of a storey as the place names it: `3楼`, `十二层`, `B1`, `-1`, `地下一层`, `G`.
 
     Raises InvalidInput for anything else.
     """
@@ -88,9 +88,9 @@ def floor_of_storey(text: str, *, counts_ground_as_one: bool) -> int:
 
 
 def floor_of_room(text: str, *, counts_ground_as_one: bool) -> int:
-    """Return the floor of a room whose last two digits count on its storey: `301室`, `2单元1203`.
+    """Return the floor of a room whose last two digits number it within its storey: `301室`, `2单元1203`.
 
-    Raises InvalidInput where the storey is not certain: `B101` may be of the basement or of building B.
+    Raises InvalidInput if the storey is ambiguous: `B101` may be in the basement or in building B.
     """
     said = unicodedata.normalize("NFKC", text).casefold().replace(" ", "")
     found = _ROOM.fullmatch(re.sub(r"(?:室|房|号|號)$", "", said))
@@ -104,7 +104,7 @@ def floor_of_room(text: str, *, counts_ground_as_one: bool) -> int:
 
 @lru_cache(maxsize=1_024)
 def storey_words(floor: int, *, counts_ground_as_one: bool) -> StoreyWords:
-    """Return a floor in the words of the place, with its number: `storey 3 (floor 2)`, `3楼（floor 2）`."""
+    """Return a floor as the place names it, with its number: `storey 3 (floor 2)`, `3楼（floor 2）`."""
     if floor < 0:
         return {"en": f"basement {-floor} (floor {floor})", "zh": f"地下{-floor}层（floor {floor}）"}
     storey = floor + 1 if counts_ground_as_one else floor
@@ -121,7 +121,7 @@ def both_words(floor: int, *, counts_ground_as_one: bool) -> str:
 
 
 def spoken_storey(floor: int, *, counts_ground_as_one: bool) -> StoreyWords:
-    """Return a floor in the words of the place alone, for people on their way: one number, not two."""
+    """Return a floor as the place names it, for people on their way: one number, not two."""
     if floor < 0:
         return {"en": f"basement {-floor}", "zh": f"地下{-floor}层"}
     if floor == 0:
@@ -132,9 +132,9 @@ def spoken_storey(floor: int, *, counts_ground_as_one: bool) -> StoreyWords:
 
 
 def storey_sign(floor: int, *, counts_ground_as_one: bool) -> str:
-    """Return a floor as the sign beside the lift has it, for tables and messages: `3F`, `1F`, `G`, `B1`.
+    """Return a floor as on the sign beside the lift, for tables and messages: `3F`, `1F`, `G`, `B1`.
 
-    It is never a bare number, is the same in both languages, and `floor_of_storey` reads it back.
+    It is never a bare number, is the same in both languages, and `floor_of_storey` can parse it.
     """
     if floor < 0:
         return f"B{-floor}"
@@ -144,7 +144,7 @@ def storey_sign(floor: int, *, counts_ground_as_one: bool) -> str:
 
 
 def storey_label(floor: int, *, counts_ground_as_one: bool) -> str:
-    """Return a floor as its sign with its number, for the cells of a table: `3F (floor 2)`."""
+    """Return a floor as on the sign, with its number, for the cells of a table: `3F (floor 2)`."""
     return f"{storey_sign(floor, counts_ground_as_one=counts_ground_as_one)} (floor {floor})"
 
 
@@ -159,7 +159,7 @@ def _shown(text: str) -> str:
 
 
 def _number(text: str) -> int:
-    """A number in digits or in Chinese up to 99."""
+    """Parse a number in digits, or in Chinese up to 99."""
     if text.isdecimal():
         return int(text)
     tens, ten, ones = text.partition("十")

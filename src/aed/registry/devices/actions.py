@@ -57,7 +57,9 @@ def create_device(session: Session, who: Viewer, new: DeviceIn, *, at: datetime)
 def _where_it_belongs(session: Session, who: Viewer, new: DeviceIn) -> tuple[Estate | None, int]:
     """Return the estate (if any) and the region of a new device. Raises NotAllowed, NotFound."""
     if who.person_id is None:
-        require_keeper(who, new.estate_id)  # before a stranger learns which estates and regions there are
+        require_keeper(
+            who, new.estate_id
+        )  # first, so that strangers do not learn which estates and regions exist
     elif not who.role_assignments:
         raise NotAllowed("Only those who keep or administer devices may register one.")
     if new.estate_id is not None:
@@ -83,7 +85,7 @@ def amend_device(
 ) -> Device:
     """Amend a device with the given fields.
 
-    Raises ChangedMeanwhile when `version` is not the present one.
+    Raises ChangedMeanwhile if `version` is not the current one.
     """
     device = device_queries.device(session, who, device_id)
     require_keeper(who, device.estate_id, region_id=device.region_id)
@@ -143,11 +145,11 @@ def put_fields(
 ) -> None:
     """Set the named fields of the device from `given`."""
     if "keeper" in names:
-        # First of all: asking for the person would flush what is amended already, past the record.
+        # This must come first: loading the person flushes pending changes before they are recorded.
         _put_keeper(session, device, given.keeper)
     if "position" in names and given.position is not None:
         _put_position(device, given.position, estate)
-    if device.is_quarantined:  # a list does not know of it
+    if device.is_quarantined:  # lists know nothing of quarantines
         names = names - {"state", "out_of_service_reason"}
     for name in names - {"position", "keeper", "storey"}:
         setattr(device, name, getattr(given, name))

@@ -56,7 +56,7 @@ def list_devices(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> DevicePage:
-    """The devices that you may know of, as GeoJSON, a page at a time."""
+    """List the devices that you may see, as GeoJSON."""
     rows = device_queries.devices(
         session,
         viewer,
@@ -77,7 +77,7 @@ def list_devices(
 
 @router.get("/devices/{device_id}")
 def get_device(session: ReadSession, viewer: ViewerDep, device_id: DeviceId, response: Response) -> DeviceOut:
-    """One device."""
+    """Get a device."""
     device = device_queries.device(session, viewer, device_id)
     set_etag(response, device.version)
     return DeviceOut.of(device, viewer)
@@ -85,7 +85,7 @@ def get_device(session: ReadSession, viewer: ViewerDep, device_id: DeviceId, res
 
 @router.post("/devices", status_code=201)
 def create_device(session: WriteSession, viewer: ViewerDep, new: DeviceIn, response: Response) -> DeviceOut:
-    """Registers a device."""
+    """Create a device."""
     created = actions.create_device(session, viewer, new, at=clock.now())
     set_created(response, f"/v1/devices/{created.id}", version=created.version)
     return DeviceOut.of(device_queries.device(session, viewer, created.id), viewer)
@@ -100,7 +100,10 @@ def amend_device(
     response: Response,
     if_match: IfMatch = None,
 ) -> DeviceOut:
-    """Amends what is given; refused (412) when somebody else amended it since it was read."""
+    """Amend the given fields of a device.
+
+    Returns 412 if the device was amended after it was read.
+    """
     device = actions.amend_device(
         session, viewer, device_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
@@ -112,7 +115,7 @@ def amend_device(
 def withdraw_device(
     session: WriteSession, viewer: ViewerDep, device_id: DeviceId, if_match: IfMatch = None
 ) -> None:
-    """Withdraws a device; its history stays."""
+    """Withdraw a device; its history stays."""
     actions.withdraw_device(
         session, viewer, device_id, version=version_from_if_match(if_match), at=clock.now()
     )
@@ -122,7 +125,10 @@ def withdraw_device(
 def list_device_history(
     session: ReadSession, viewer: ViewerDep, device_id: DeviceId
 ) -> list[RegistryChangeOut]:
-    """Who changed what and when, newest first; for those who may amend it."""
+    """List the changes of a device, newest first.
+
+    For those who may amend it.
+    """
     device = device_queries.device(session, viewer, device_id)
     require_can_see_history(require_keeper, viewer, device.estate_id, region_id=device.region_id)
     return [
@@ -131,14 +137,14 @@ def list_device_history(
     ]
 
 
-# --- consumables ----------------------------------------------------------------------------------------
+# --- Consumables ----------------------------------------------------------------------------------------
 
 
 @router.post("/devices/{device_id}/consumables", status_code=201)
 def fit_consumable(
     session: WriteSession, viewer: ViewerDep, device_id: DeviceId, new: ConsumableIn, response: Response
 ) -> ConsumableOut:
-    """Pads or a battery are fitted."""
+    """Add pads or a battery to a device."""
     fitted = actions.fit_consumable(session, viewer, device_id, new, at=clock.now())
     set_created(response, f"/v1/consumables/{fitted.id}", version=fitted.version)
     return ConsumableOut.of(fitted)
@@ -148,7 +154,7 @@ def fit_consumable(
 def get_consumable(
     session: ReadSession, viewer: ViewerDep, consumable_id: RowId, response: Response
 ) -> ConsumableOut:
-    """One consumable."""
+    """Get a consumable."""
     found, _device = device_queries.consumable(session, viewer, consumable_id)
     set_etag(response, found.version)
     return ConsumableOut.of(found)
@@ -163,7 +169,7 @@ def amend_consumable(
     response: Response,
     if_match: IfMatch = None,
 ) -> ConsumableOut:
-    """Corrects what was written of it."""
+    """Correct the data of a consumable."""
     found = actions.amend_consumable(
         session, viewer, consumable_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
@@ -175,7 +181,7 @@ def amend_consumable(
 def withdraw_consumable(
     session: WriteSession, viewer: ViewerDep, consumable_id: RowId, if_match: IfMatch = None
 ) -> None:
-    """It is no longer in the device."""
+    """Withdraw a consumable that is no longer in the device."""
     actions.withdraw_consumable(
         session, viewer, consumable_id, version=version_from_if_match(if_match), at=clock.now()
     )
@@ -185,8 +191,11 @@ def withdraw_consumable(
 def get_cabinet_code(
     session: ReadSession, viewer: ViewerDep, device_id: DeviceId, response: Response
 ) -> CabinetCodeOut:
-    """What opens the cabinet, for those who keep the device. Whoever is called to fetch it is told with the
-    patient's place, after accepting."""
+    """Get the code of a cabinet.
+
+    For those who keep the device. A responder who is sent for it sees the code after accepting, together with
+    the patient's place.
+    """
     device = device_queries.device(session, viewer, device_id)
     require_can_see_history(require_keeper, viewer, device.estate_id, region_id=device.region_id)
     response.headers["Cache-Control"] = "no-store"
@@ -197,5 +206,8 @@ def get_cabinet_code(
 def put_cabinet_code(
     session: WriteSession, viewer: ViewerDep, device_id: DeviceId, given: CabinetCodeIn
 ) -> None:
-    """The code holds from now on. It is sealed at rest, and stands in no list, export or history."""
+    """Set the code of a cabinet.
+
+    The code is encrypted in the database, and never appears in lists, exports or histories.
+    """
     set_cabinet_code(session, viewer, device_id, given.code, at=clock.now())

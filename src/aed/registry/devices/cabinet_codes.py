@@ -1,4 +1,4 @@
-"""What opens the cabinet of a device."""
+"""Codes that open the cabinets of devices."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cabinet_code(session: Session, device_id: int) -> CabinetCode | None:
 
 
 class CabinetCodeIn(BaseModel):
-    """What opens the cabinet; null: it has no code any longer."""
+    """A code that opens the cabinet; null removes the code."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "4711#"}]})
 
@@ -34,7 +34,7 @@ class CabinetCodeIn(BaseModel):
 
 
 class CabinetCodeOut(BaseModel):
-    """What opens the cabinet, since when, and who said so; null: no code is known."""
+    """The code that opens the cabinet, when it was set, and by whom; null if no code is known."""
 
     code: str | None
     set_at: datetime | None

@@ -73,14 +73,16 @@ def dispatchable_to(place: PatientPlace) -> ColumnElement[bool]:
 _ALERTS: Final = table(
     "alerts", column("id", BigInteger), column("out_device_id", BigInteger), column("device_settled_at")
 )
-"""The table of `aed.incidents`, which is above the register: named here so that the lookup's one statement
-can ask it. `aed.incidents.alerts.rules.is_device_unavailable` says which alerts take a device out."""
+"""The table of `aed.incidents`, a higher layer, declared here for the lookup's single statement.
+
+`aed.incidents.alerts.rules.is_device_unavailable` defines which alerts make a device unavailable.
+"""
 
 
 def out_on_call(device_id: ColumnElement[int]) -> ScalarSelect[int | None]:
-    """Return a subquery for the latest alert that keeps the device out on a call; NULL if there is none.
+    """Return a subquery for the latest alert for which the device is out; NULL if there is none.
 
-    visibility: only that it is out, and nothing of the call.
+    visibility: only that it is out, and nothing about the alert.
     """
     return (
         select(func.max(_ALERTS.c.id))

@@ -61,9 +61,9 @@ def put_devices(
 ) -> list[tuple[int, PutOutcome]]:
     """Create or amend devices; return (id, outcome) in the order of `given`.
 
-    `given` names no device twice. Where a device belongs (`estate_id`, `region`) is one thing: given, it is
-    replaced as a whole; `region` is where new ones belong that say neither. Raises what `create_device`
-    raises, and then nothing of `given` may be kept.
+    `given` must not contain a device twice. `estate_id` and `region` are replaced together if either is
+    given; `region` is the default for new devices that have neither. Raises the errors of `create_device`;
+    the caller must then roll back.
     """
     require_administrator(who)
     known = _find_known(session, given, region)
@@ -158,8 +158,10 @@ def withdraw_as_same(session: Session, who: Viewer, device_id: int, *, same_as: 
 
 
 def mark_distinct(session: Session, who: Viewer, device_id: int, *, at: datetime) -> None:
-    """A device that was withdrawn as the same as another stands again, as it stood before. One that was
-    withdrawn for another reason stays withdrawn."""
+    """Restore a device that was withdrawn as a duplicate to its earlier state.
+
+    A device that was withdrawn for another reason stays withdrawn.
+    """
     require_administrator(who)
     joined = session.get_one(Device, device_id)  # visibility: for an administrator
     history = changes_of(session, subject=Device.__tablename__, subject_id=str(device_id))
@@ -174,7 +176,7 @@ def mark_distinct(session: Session, who: Viewer, device_id: int, *, at: datetime
     flush_or_conflict(session, "The device cannot stand again.", None)
 
 
-# --- New ones -------------------------------------------------------------------------------------------
+# --- New devices ----------------------------------------------------------------------------------------
 
 
 def _add(
@@ -246,7 +248,7 @@ def _row(device_id: int, given: ImportedDevice, known: _Known, at: datetime) -> 
     }
 
 
-# --- Those that stand -----------------------------------------------------------------------------------
+# --- Registered devices ---------------------------------------------------------------------------------
 
 
 def _amend(
@@ -285,7 +287,7 @@ def _put_again(session: Session, device: Device, given: DeviceIn, known: _Known)
 def _put_expiry(
     session: Session, who: Viewer, given: Sequence[ImportedDevice], devices: Sequence[Device], at: datetime
 ) -> set[int]:
-    """What is fitted expires when it is said to; the places in `given` of those where it did not."""
+    """Set the expiry dates of fitted consumables; return the indexes in `given` of the changed devices."""
     if not any(each.expiry for each in given):
         return set()
     fitted = fitted_consumables(session, [device.id for device in devices])

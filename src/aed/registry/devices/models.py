@@ -103,7 +103,7 @@ class Consumable(Versioned, Table):
     __tablename__ = "consumables"
     __table_args__ = (
         Index("ix_consumables_fitted", "device_id", "state", "expires_on", "kind"),
-        Index(  # what the nightly sweep for reminders reads
+        Index(  # for the nightly job of reminders
             "ix_consumables_expiring",
             "expires_on",
             "device_id",

@@ -1,4 +1,4 @@
-"""Keeping in step where the attributes of a device come from."""
+"""Record from which source each attribute of a device comes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aed.registry.devices.origins import BY_HAND, Origin, Origins, origins_in
 def record_manual_origin(
     session: Session, device: Device, attributes: Iterable[str], *, at: datetime
 ) -> None:
-    """These attributes were said by a person, now."""
+    """Record that a person entered these attributes now."""
     named = list(attributes)
     if named:
         origins = origins_in(device.origins, device.source)
@@ -24,7 +24,7 @@ def record_manual_origin(
 
 
 def put_origins(session: Session, device: Device, origins: Origins) -> None:
-    """The device's attributes come from there. This alone is no amendment: the version stays."""
+    """Set the sources of a device's attributes. This does not change the device's version."""
     kept = origins.as_json()
     if device.origins == kept:
         return

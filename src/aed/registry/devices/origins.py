@@ -1,4 +1,4 @@
-"""Which source each attribute of a device comes from."""
+"""The source of each attribute of a device."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, Final
 
 BY_HAND: Final = "registry"
-"""The source of what people amend in the register itself."""
+"""The source of attributes that people amend in the register itself."""
 
 ALL_OTHER_ATTRIBUTES: Final = "*"
-"""In a device's origins: every attribute that is not named beside it."""
+"""The key for all attributes that are not listed individually."""
 
 ATTRIBUTES: Final = (
     "position",
@@ -35,8 +35,9 @@ ATTRIBUTES: Final = (
     "child_pads_expire_on",
     "battery_expires_on",
 )
-"""What of a device comes from a source of its own. Some are told in several fields: `opening_hours` with
-`opening_hours_raw`, `state` with its reason, `belongs_to` an estate or a region."""
+"""Attributes that have a source of their own. Some consist of several fields: `opening_hours` with
+`opening_hours_raw`, `state` with its reason, `belongs_to` with an estate or a region.
+"""
 
 _TOLD_IN: Final = {
     "opening_hours_raw": "opening_hours",
@@ -52,7 +53,7 @@ _TOLD_IN: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which source said it, and when that was taken; None: before that was recorded."""
+    """The source of an attribute, and when it was read; None: before that was recorded."""
 
     source: str
     at: datetime | None
@@ -63,11 +64,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """Where the attributes of one device come from."""
+    """The sources of all attributes of one device."""
 
     named: Mapping[str, Origin]
     others: Origin
-    """Of those that are not named."""
+    """The source of attributes that are not listed individually."""
 
     def of(self, attribute: str) -> Origin:
         return self.named.get(attribute, self.others)
@@ -76,13 +77,13 @@ class Origins:
         return Origins({**self.named, **dict.fromkeys(attributes, origin)}, self.others)
 
     def as_json(self) -> dict[str, Any]:
-        """As a device keeps them."""
+        """Return the JSON that is stored with the device."""
         kept = {name: origin.as_json() for name, origin in self.named.items() if origin != self.others}
         return {**kept, ALL_OTHER_ATTRIBUTES: self.others.as_json()}
 
 
 def origins_in(stored: Mapping[str, Any], own_source: str) -> Origins:
-    """The origins of a device, from what its row keeps. One that keeps nothing has all from its source."""
+    """Return the origins from a device's stored JSON; if it is empty, all come from the device's source."""
     found = {
         attribute: Origin(each["source"], datetime.fromisoformat(each["at"]) if each["at"] else None)
         for attribute, each in stored.items()
@@ -92,5 +93,5 @@ def origins_in(stored: Mapping[str, Any], own_source: str) -> Origins:
 
 
 def attributes_of(columns: Iterable[str]) -> set[str]:
-    """The attributes that these columns of a device tell."""
+    """Return the attributes that these columns of a device belong to."""
     return {_TOLD_IN.get(column, column) for column in columns} & set(ATTRIBUTES)

@@ -1,4 +1,4 @@
-"""Reading devices and what is fitted in them, as the viewer may see them; and the history."""
+"""Queries for devices and consumables that the viewer may see, and for their history."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from aed.registry.devices.rules import NEEDED_KINDS, ConsumableKind, ConsumableS
 
 @dataclass(frozen=True, slots=True)
 class BoundingBox:
-    """A box of degrees."""
+    """A bounding box in degrees."""
 
     west: float
     south: float
@@ -35,8 +35,10 @@ def first_expiry(
     device_id: InstrumentedAttribute[int] | ColumnElement[int],
     kinds: Sequence[ConsumableKind] = NEEDED_KINDS,
 ) -> ColumnElement[date]:
-    """The day on which a device can no longer be used on an adult, asked for each row: the first of its
-    fitted pads and battery to expire. A child's pads do not count: the device works without them.
+    """Return an expression for the date on which a device can no longer be used on an adult.
+
+    It is the earliest expiry date of its fitted pads and battery. Child pads do not count: the device works
+    without them.
 
     visibility: a part of statements that choose the devices.
     """
@@ -52,9 +54,9 @@ def first_expiry(
 
 
 def device(session: Session, viewer: Viewer, device_id: int, *, for_update: bool = False) -> Device:
-    """One device with its keeper, estate, region and fitted consumables.
+    """Return one device with its keeper, estate, region and fitted consumables.
 
-    Raises NotFound when there is none, or none for this viewer.
+    Raises NotFound if there is none that the viewer may see.
     """
     statement = (
         select(Device)
@@ -86,7 +88,7 @@ def devices(
     audience: Audience | None = None,
     state: DeviceState | None = None,
 ) -> Sequence[Row[*tuple[Any, ...]]]:
-    """A page of devices in order of id, with plain columns: one statement, whatever the page holds."""
+    """Return a page of devices, ordered by id, as plain columns, in one statement."""
     statement = (
         select(
             Device.id,
@@ -130,7 +132,7 @@ def devices(
 
 
 def consumable(session: Session, viewer: Viewer, consumable_id: int) -> tuple[Consumable, Device]:
-    """One consumable and its device, if the viewer may see that."""
+    """Return a consumable and its device. Raises NotFound if the viewer may not see the device."""
     row = session.execute(
         select(Consumable, Device)
         .join(Device, Device.id == Consumable.device_id)

@@ -1,7 +1,7 @@
-"""How likely a device can be reached whose hours nobody knows: by the class of its place, and by the hour.
+"""The probability that a device with unknown hours can be reached, by class of place and time of the week.
 
-The class follows from what the register holds: the words for the place, else whether it is in an estate. The
-chances are settings (`aed.settings.UnknownHours`), each with its source.
+The class follows from the description of the place in the register, or from whether it is in an estate. The
+probabilities are settings (`aed.settings.UnknownHours`), each with its source.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from aed.settings import UnknownHours
 
 
 class PlaceClass(StrEnum):
-    """What kind of place a device is at."""
+    """The class of the place where a device is."""
 
     STAFFED = "staffed"
-    """Somebody is there at every hour: a guard's post, a hotel, a hospital, the police."""
+    """Staffed at all hours: a guard's post, a hotel, a hospital, the police."""
     STATION = "station"
     SCHOOL = "school"
     SHOP = "shop"
@@ -71,13 +71,13 @@ _WORDS: Final[tuple[tuple[PlaceClass, str, tuple[str, ...]], ...]] = (
         ("写字楼", "办公", "银行", "公司", "政府", "街道办", "居委会", "大厦", "工厂"),
     ),
 )
-"""In this order: the guard of a school is there when the school is closed."""
+"""The order matters: the guard of a school is there when the school is closed."""
 _PATTERNS: Final = tuple((kind, re.compile(rf"\b({en})s?\b", re.IGNORECASE), zh) for kind, en, zh in _WORDS)
 
 
 @lru_cache(maxsize=16_384)
 def place_class(place_en: str | None, place_zh: str | None, *, is_in_estate: bool) -> PlaceClass:
-    """The class of a device's place. Remembered: a device stands still."""
+    """Return the class of a device's place. The result is cached."""
     for kind, english, chinese in _PATTERNS:
         if english.search(place_en or "") or any(word in (place_zh or "") for word in chinese):
             return kind
@@ -85,9 +85,9 @@ def place_class(place_en: str | None, place_zh: str | None, *, is_in_estate: boo
 
 
 def hour_band(local: datetime, calendar: HolidayCalendar | None) -> HourBand:
-    """The part of the week at a moment on the clocks of the place.
+    """Return the part of the week at a local time.
 
-    A year that the calendar does not hold goes by weekdays.
+    A year that the calendar does not cover is classified by weekdays only.
     """
     if not _DAY_BEGINS <= local.hour < _NIGHT_BEGINS:
         return HourBand.NIGHT
@@ -101,7 +101,7 @@ def hour_band(local: datetime, calendar: HolidayCalendar | None) -> HourBand:
 
 
 def probability_reachable(place: PlaceClass, band: HourBand, numbers: UnknownHours) -> float:
-    """That a device at such a place can be reached in that part of the week."""
+    """Return the probability that a device at such a place can be reached in that part of the week."""
     day, evening, night, day_off = numbers.of(place.value)
     match band:
         case HourBand.DAY:

@@ -63,7 +63,7 @@ class Readiness(StrEnum):
     CHECKED = "checked"
     """In service, in date, and checked lately."""
     UNCHECKED = "unchecked"
-    """In service and in date as far as the register knows, but not known to be checked lately."""
+    """In service and in date, but without a recent check."""
     PADS_EXPIRED = "pads_expired"
     """Only the pads have expired: a last resort, where there is no other device."""
     EXPIRED = "expired"
@@ -133,7 +133,7 @@ def access_at(hours: HoursAt, entry: EntryMode) -> AccessAt:
 def confidence(days: float | None, *, half_life_days: float) -> float:
     """Return 1 for data confirmed today, halved with each half-life; 0 if never confirmed.
 
-    `days` since then; less than 0: it was confirmed only after the moment that is asked about.
+    `days` since the confirmation; negative if it was confirmed after the moment in question.
     """
     if days is None or days < 0:
         return 0.0

@@ -1,4 +1,4 @@
-"""Devices and their consumables, in and out."""
+"""Schemas of devices and their consumables in requests and responses."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class KeeperIn(BaseModel):
 
 
 class DeviceFields(BaseModel):
-    """What of a device can be given and amended."""
+    """The fields of a device that can be set and amended."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -69,7 +69,7 @@ class DeviceFields(BaseModel):
 
 
 class DeviceIn(DeviceFields):
-    """A new device. `estate_id` or `region` says where it belongs; `storey` may stand for `floor`."""
+    """A new device. `estate_id` or `region` says where it belongs; `storey` may replace `floor`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -99,7 +99,7 @@ class DeviceIn(DeviceFields):
 
 
 class DeviceAmend(BaseModel):
-    """Only what is given is amended; null empties a field that may be empty."""
+    """An amendment: only the given fields change; null clears a field that may be empty."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -171,15 +171,16 @@ class ConsumableOut(BaseModel):
 
 
 class OriginOut(BaseModel):
-    """Which source said it, and when it was taken; null: before that was recorded."""
+    """The source of an attribute, and when it was read; null: before that was recorded."""
 
     source: str
     at: datetime | None
 
 
 class DeviceOut(BaseModel):
-    """One device as its viewer may see it; serial, keeper, guard and the origins are for its own people and
-    dispatch."""
+    """A device as the viewer may see it; serial number, keeper, guard and origins are for keepers and
+    dispatchers.
+    """
 
     id: Id
     source: str
@@ -275,7 +276,7 @@ class PointGeometry(BaseModel):
 
 
 class DeviceProperties(BaseModel):
-    """One row of the list: what a map needs."""
+    """A device in a list: the properties that a map needs."""
 
     source: str
     source_id: str
@@ -300,7 +301,7 @@ class DeviceFeature(BaseModel):
 
     @classmethod
     def of(cls, row: Row[*tuple[Any, ...]]) -> DeviceFeature:
-        """From a row of `queries.devices`."""
+        """Build the feature from a row of `queries.devices`."""
         fields = row._asdict()
         device_id, lat, lon = fields.pop("id"), fields.pop("lat"), fields.pop("lon")
         return cls(
@@ -316,7 +317,7 @@ class Link(BaseModel):
 
 
 class DevicePage(BaseModel):
-    """A GeoJSON FeatureCollection. More follows when `links` has one with rel=next."""
+    """A GeoJSON FeatureCollection. If there is a next page, `links` contains it with rel=next."""
 
     type: Literal["FeatureCollection"] = "FeatureCollection"
     features: list[DeviceFeature]

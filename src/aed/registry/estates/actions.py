@@ -43,7 +43,7 @@ def create_estate(session: Session, who: Viewer, new: EstateIn, *, at: datetime)
     region = region_by_code(session, new.region)
     require_administrator(who, region_id=region.id)
     if new.neighbourhood is not None:
-        require_administrator(who)  # joining a neighbourhood shows one what the others share
+        require_administrator(who)  # members of a neighbourhood see what the others share
     estate = Estate(
         source=new.source,
         source_id=new.source_id or str(uuid.uuid4()),
@@ -69,7 +69,7 @@ def put_estate(session: Session, who: Viewer, given: EstateIn, *, at: datetime) 
     """Create or amend the estate with this source id, so that it is as given."""
     require_administrator(who)
     estate = session.scalar(
-        select(Estate).where(  # visibility: an administrator's
+        select(Estate).where(  # visibility: for an administrator
             Estate.source == given.source, Estate.source_id == given.source_id
         )
     )
@@ -95,7 +95,7 @@ def amend_estate(
     require_version(estate, version)
     require_not_null(estate, change, change.model_fields_set)
     if "neighbourhood" in change.model_fields_set and change.neighbourhood != estate.neighbourhood:
-        require_administrator(who)  # joining a neighbourhood shows one what the others share
+        require_administrator(who)  # members of a neighbourhood see what the others share
     for name in change.model_fields_set - {"boundary"}:
         setattr(estate, name, getattr(change, name))
     if change.boundary is not None:
@@ -116,7 +116,7 @@ def withdraw_estate(session: Session, who: Viewer, estate_id: int, *, version: i
     require_version(estate, version)
     remaining = session.scalar(
         select(_devices.c.id)
-        # visibility: an administrator's own act, and only whether there is one
+        # visibility: for an administrator, and only whether there is one
         .where(_devices.c.estate_id == estate.id, _devices.c.state != "withdrawn")
         .limit(1)
     )
@@ -164,7 +164,7 @@ def put_gate(session: Session, who: Viewer, estate_id: int, given: GateIn, *, at
     """Create or amend the gate with this source id, so that it is as given."""
     require_administrator(who)
     gate = session.scalar(
-        select(Gate).where(  # visibility: an administrator's
+        select(Gate).where(  # visibility: for an administrator
             Gate.source == given.source, Gate.source_id == given.source_id
         )
     )
@@ -192,7 +192,7 @@ def amend_gate(
     require_not_null(gate, change, change.model_fields_set)
     if change.position is not None:
         here = change.position.position()
-        # First of all: asking for the estate would flush what is amended already, past the record.
+        # This must come first: loading the estate flushes pending changes before they are recorded.
         require_near_estate(estate_queries.estate(session, who, gate.estate_id), here, change.position)
         if position_of(gate.position) != here:
             gate.position = point(here)
@@ -225,9 +225,9 @@ class ImportedBuilding:
 
 
 def put_buildings(session: Session, who: Viewer, given: Sequence[ImportedBuilding]) -> list[PutOutcome]:
-    """Create or amend buildings by their source ids, in few statements for many.
+    """Create or amend buildings by their source ids, in a constant number of statements.
 
-    visibility: an administrator's.
+    visibility: for an administrator.
     """
     require_administrator(who)
     wanted: dict[str, list[str]] = defaultdict(list)
@@ -264,7 +264,7 @@ def delete_missing_buildings(
 ) -> int:
     """Delete the source's buildings in these estates, except the source ids in `but`; return how many.
 
-    visibility: an administrator's.
+    visibility: for an administrator.
     """
     require_administrator(who)
     remaining = session.execute(

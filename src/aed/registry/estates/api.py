@@ -31,7 +31,10 @@ router = APIRouter(tags=["registry"])
 def list_estates(
     session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
 ) -> list[EstateOut]:
-    """The estates that you know: your neighbourhood's, or your region's. Go on with cursor=the last id."""
+    """List the estates that you may see.
+
+    They are those of your neighbourhood or your region. For the next page, set `cursor` to the last id.
+    """
     return [
         EstateOut.of(estate)
         for estate in estate_queries.estates(session, viewer, limit=limit, after_id=cursor_id(cursor))
@@ -40,7 +43,7 @@ def list_estates(
 
 @router.get("/estates/{estate_id}")
 def get_estate(session: ReadSession, viewer: ViewerDep, estate_id: RowId, response: Response) -> EstateOut:
-    """One estate."""
+    """Get an estate."""
     estate = estate_queries.estate(session, viewer, estate_id)
     set_etag(response, estate.version)
     return EstateOut.of(estate)
@@ -48,7 +51,7 @@ def get_estate(session: ReadSession, viewer: ViewerDep, estate_id: RowId, respon
 
 @router.post("/estates", status_code=201)
 def create_estate(session: WriteSession, viewer: ViewerDep, new: EstateIn, response: Response) -> EstateOut:
-    """Registers an estate."""
+    """Create an estate."""
     estate = estate_actions.create_estate(session, viewer, new, at=clock.now())
     set_created(response, f"/v1/estates/{estate.id}", version=estate.version)
     return EstateOut.of(estate)
@@ -63,7 +66,7 @@ def amend_estate(
     response: Response,
     if_match: IfMatch = None,
 ) -> EstateOut:
-    """Amends what is given."""
+    """Amend the given fields of an estate."""
     estate = estate_actions.amend_estate(
         session, viewer, estate_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
@@ -75,7 +78,10 @@ def amend_estate(
 def withdraw_estate(
     session: WriteSession, viewer: ViewerDep, estate_id: RowId, if_match: IfMatch = None
 ) -> None:
-    """Withdraws an estate and its gates; refused while devices stand in it."""
+    """Withdraw an estate and its gates.
+
+    Refused while it has devices.
+    """
     estate_actions.withdraw_estate(
         session, viewer, estate_id, version=version_from_if_match(if_match), at=clock.now()
     )
@@ -83,7 +89,7 @@ def withdraw_estate(
 
 @router.get("/estates/{estate_id}/history")
 def list_estate_history(session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> list[RegistryChangeOut]:
-    """Who changed what and when, newest first."""
+    """List the changes of an estate, newest first."""
     estate = estate_queries.estate(session, viewer, estate_id)
     require_can_see_history(require_estate_manager, viewer, estate.id, region_id=estate.region_id)
     return [
@@ -94,7 +100,7 @@ def list_estate_history(session: ReadSession, viewer: ViewerDep, estate_id: RowI
 
 @router.get("/estates/{estate_id}/gates")
 def list_gates(session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> list[GateOut]:
-    """The gates of an estate."""
+    """List the gates of an estate."""
     estate_queries.estate(session, viewer, estate_id)
     return [GateOut.of(gate) for gate in estate_queries.gates(session, viewer, estate_id=estate_id)]
 
@@ -103,7 +109,7 @@ def list_gates(session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> lis
 def create_gate(
     session: WriteSession, viewer: ViewerDep, estate_id: RowId, new: GateIn, response: Response
 ) -> GateOut:
-    """Registers a gate."""
+    """Create a gate."""
     gate = estate_actions.create_gate(session, viewer, estate_id, new, at=clock.now())
     set_created(response, f"/v1/gates/{gate.id}", version=gate.version)
     return GateOut.of(gate)
@@ -111,7 +117,7 @@ def create_gate(
 
 @router.get("/gates/{gate_id}")
 def get_gate(session: ReadSession, viewer: ViewerDep, gate_id: RowId, response: Response) -> GateOut:
-    """One gate."""
+    """Get a gate."""
     gate = estate_queries.gate(session, viewer, gate_id)
     set_etag(response, gate.version)
     return GateOut.of(gate)
@@ -126,7 +132,10 @@ def amend_gate(
     response: Response,
     if_match: IfMatch = None,
 ) -> GateOut:
-    """Amends what is given; the next lookup walks by it."""
+    """Amend the given fields of a gate.
+
+    The next lookup uses the new data.
+    """
     gate = estate_actions.amend_gate(
         session, viewer, gate_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
@@ -136,7 +145,7 @@ def amend_gate(
 
 @router.delete("/gates/{gate_id}", status_code=204)
 def withdraw_gate(session: WriteSession, viewer: ViewerDep, gate_id: RowId, if_match: IfMatch = None) -> None:
-    """Withdraws a gate."""
+    """Withdraw a gate."""
     estate_actions.withdraw_gate(
         session, viewer, gate_id, version=version_from_if_match(if_match), at=clock.now()
     )

@@ -34,8 +34,8 @@ class Estate(Versioned, Table):
     emergency_override: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Its devices may be fetched for a patient of any estate, whatever their audience.
 
-    Off unless the estate's manager turns it on: the audience is a promise to the owner, and a responder who
-    stands before a closed gate costs the patient minutes.
+    Off unless the estate's manager enables it: the audience is a promise to the owner, and a responder at a
+    closed gate costs the patient minutes.
     """
 
     region: Mapped[Region] = relationship(lazy="raise")
@@ -44,16 +44,16 @@ class Estate(Versioned, Table):
 class EstatePace(Table):
     """How fast devices are fetched at an estate, estimated from its drills.
 
-    Written by `aed.incidents.drills.actions` with each drill; the lookup reckons with it.
+    Updated by `aed.incidents.drills.actions` with each drill; used by the lookup.
     """
 
     __tablename__ = "estate_paces"
 
     estate_id: Mapped[int] = mapped_column(ForeignKey("estates.id"), primary_key=True, autoincrement=False)
     seconds_per_metre: Mapped[float] = mapped_column(Double, index=True)
-    """Of the walk there and back. Indexed like the next: the lookup asks for the minimum."""
+    """For the walk there and back. Indexed, like the next column, since the lookup reads the minimum."""
     pick_up_seconds: Mapped[float] = mapped_column(Double, index=True)
-    """Time of a fetch beside walking."""
+    """The time of a fetch besides walking."""
     drills: Mapped[int]
 
 
@@ -99,4 +99,4 @@ class Building(Table):
     floors: Mapped[int | None]
     """Storeys above ground including the ground floor; None: unknown."""
     position: Mapped[WKBElement | WKTElement] = mapped_column(point_type())
-    """WGS-84: its entrance, where that is known."""
+    """WGS-84: its entrance, if known."""

@@ -1,4 +1,4 @@
-"""Whether a position can be meant: it must lie in the estate or near it."""
+"""Check that a position is plausible: it must lie in the estate or near it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aed.registry.estates.rules import EstateState
 from aed.registry.fields import PositionIn
 
 MAX_METRES_OUTSIDE = 200.0
-"""A position farther outside is taken for a mistake. (A wrong datum shifts by about 500 m.)"""
+"""A position farther outside is treated as a mistake. (A wrong datum shifts by about 500 m.)"""
 
 
 def require_active_estate(estate: Estate) -> None:

@@ -1,4 +1,4 @@
-"""Reading estates and gates, as the viewer may know of them."""
+"""Queries for the estates and gates that the viewer may see."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _estates_known_to(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def estate(session: Session, viewer: Viewer, estate_id: int) -> Estate:
-    """One estate with its region. Raises NotFound when there is none, or none for this viewer."""
+    """Return one estate with its region. Raises NotFound if there is none that the viewer may see."""
     found = session.scalar(
         select(Estate)
         .where(Estate.id == estate_id, _estates_known_to(viewer))
@@ -36,7 +36,7 @@ def estate(session: Session, viewer: Viewer, estate_id: int) -> Estate:
 
 
 def estate_id_of(session: Session, *, source: str, source_id: str) -> int | None:
-    """The id of a source's estate.
+    """Return the id of the estate with that source id; None if there is none.
 
     visibility: for an administrator's import only, which knows the source's id already.
     """
@@ -44,7 +44,7 @@ def estate_id_of(session: Session, *, source: str, source_id: str) -> int | None
 
 
 def estate_ids_of(session: Session, *, source: str, source_ids: Collection[str]) -> dict[str, int]:
-    """The same for many: those that there are.
+    """Return the ids of the existing estates with these source ids.
 
     visibility: for an administrator's import only, which knows the source's ids already.
     """
@@ -55,7 +55,7 @@ def estate_ids_of(session: Session, *, source: str, source_ids: Collection[str])
 
 
 def estates(session: Session, viewer: Viewer, *, limit: int, after_id: int = 0) -> Sequence[Estate]:
-    """A page of estates in order of id."""
+    """Return a page of estates, ordered by id."""
     return session.scalars(
         select(Estate)
         .where(_estates_known_to(viewer), Estate.id > after_id)
@@ -66,7 +66,7 @@ def estates(session: Session, viewer: Viewer, *, limit: int, after_id: int = 0) 
 
 
 def gate(session: Session, viewer: Viewer, gate_id: int) -> Gate:
-    """One gate, if the viewer knows its estate."""
+    """Return one gate. Raises NotFound if the viewer may not see its estate."""
     found = session.scalar(
         select(Gate)
         .join(Estate, Estate.id == Gate.estate_id)
@@ -78,7 +78,7 @@ def gate(session: Session, viewer: Viewer, gate_id: int) -> Gate:
 
 
 def gates(session: Session, viewer: Viewer, *, estate_id: int) -> Sequence[Gate]:
-    """The gates of an estate that the viewer knows."""
+    """Return the gates of an estate that the viewer may see."""
     return session.scalars(
         select(Gate)
         .join(Estate, Estate.id == Gate.estate_id)
@@ -92,9 +92,9 @@ def _gates_known_to(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def estate_at(session: Session, here: Position) -> Estate | None:
-    """The estate within whose boundary a place is; of several the smallest.
+    """Return the estate whose boundary contains a position; the smallest if there are several.
 
-    visibility: who is called follows from it; it is told to those who see the incident.
+    visibility: used to choose whom to alert; shown only to those who see the incident.
     """
     box = overlapping_box(
         session, Estate.boundary, west=here.lon, south=here.lat, east=here.lon, north=here.lat

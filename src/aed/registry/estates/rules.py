@@ -60,10 +60,10 @@ _LARGEST_DEGREES = 1.0
 
 
 def parse_boundary(geojson: dict[str, Any]) -> Polygon | MultiPolygon:
-    """A GeoJSON Polygon or MultiPolygon in WGS-84 as a valid shapely one.
+    """Parse a GeoJSON Polygon or MultiPolygon in WGS-84; return a valid shapely geometry.
 
     Raises InvalidInput (field `boundary`) for anything else, coordinates out of range, too many vertices,
-    edges that cross, or an extent that no estate has.
+    edges that cross, or an implausible extent.
     """
     kind = geojson.get("type")
     if kind not in ("Polygon", "MultiPolygon"):
@@ -86,7 +86,7 @@ def parse_boundary(geojson: dict[str, Any]) -> Polygon | MultiPolygon:
     if shapely.get_num_coordinates(found) > MAX_VERTICES:
         raise InvalidInput(f"A boundary has at most {MAX_VERTICES} vertices.", field="boundary")
     west, south, east, north = found.bounds
-    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):  # also refuses NaN
+    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):  # also rejects NaN
         raise InvalidInput(
             "The boundary lies outside the earth's degrees: GeoJSON wants [longitude, latitude].",
             field="boundary",

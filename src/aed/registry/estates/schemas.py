@@ -1,4 +1,4 @@
-"""Estates and gates, in and out."""
+"""Schemas of estates and gates in requests and responses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aed.registry.fields import OpeningHours, PositionIn, PositionOut, Ref, Sour
 
 
 class EstateFields(BaseModel):
-    """What of an estate can be amended."""
+    """The fields of an estate that can be amended."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -63,7 +63,7 @@ class EstateIn(EstateFields):
 
 
 class EstateAmend(BaseModel):
-    """Only what is given is amended."""
+    """An amendment: only the given fields change."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"guard_phone": "+86 571 5550 1001"}]}

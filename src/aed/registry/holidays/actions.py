@@ -1,4 +1,4 @@
-"""Putting and dropping the years of holiday calendars."""
+"""Set and delete the years of holiday calendars."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def put_holiday_year(
     version: int | None,
     at: datetime,
 ) -> HolidayCalendar:
-    """The calendar holds exactly these special days for that year. `version` None: for a new calendar."""
+    """Replace the special days of a year. `version` is None for a new calendar."""
     require_administrator(who)
     days: dict[date, DayKind] = {}
     for special in given.days:
@@ -43,14 +43,14 @@ def put_holiday_year(
 def delete_holiday_year(
     session: Session, who: Viewer, name: str, year: int, *, version: int, at: datetime
 ) -> HolidayCalendar:
-    """The calendar no longer holds that year: hours that depend on its holidays become unknown."""
+    """Delete a year from a calendar: hours that depend on its holidays become unknown."""
     require_administrator(who)
     holiday_queries.holiday_year(session, name, year)
     return _hold_year(session, who, name, year, None, version=version, at=at)
 
 
 def seed_china(session: Session, who: Viewer, *, at: datetime) -> None:
-    """The calendar CN as the State Council announced it, for the years that are known; added when missing."""
+    """Add the missing years of the calendar CN, as announced by the State Council."""
     require_administrator(who)
     known = china_calendar()
     held = session.get(HolidayCalendar, known.name)
@@ -82,7 +82,7 @@ def _hold_year(
     else:
         if version is None:
             raise VersionNeeded(f"The calendar '{name}' is there already: send its ETag in If-Match.")
-        # The days are rows of their own, so the calendar's version is moved by hand, as a claim.
+        # The days are rows of their own, so the calendar's version is incremented explicitly.
         claimed = session.scalar(
             update(HolidayCalendar)
             .where(HolidayCalendar.name == name, HolidayCalendar.version == version)

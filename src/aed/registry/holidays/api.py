@@ -18,7 +18,10 @@ router = APIRouter(tags=["registry"])
 
 @router.get("/holidays")
 def list_holiday_calendars(session: ReadSession) -> list[HolidayCalendarOut]:
-    """The holiday calendars and the years that each holds; the same for everyone."""
+    """List holiday calendars with the years that they cover.
+
+    The list is the same for everyone.
+    """
     return [
         HolidayCalendarOut(name=calendar.name, years=years, version=calendar.version)
         for calendar, years in holiday_queries.holiday_calendars(session)
@@ -29,7 +32,10 @@ def list_holiday_calendars(session: ReadSession) -> list[HolidayCalendarOut]:
 def get_holiday_year(
     session: ReadSession, calendar: CalendarName, year: Year, response: Response
 ) -> HolidayYearOut:
-    """The special days of one year. A year that is not held is 404: its holidays are unknown, not none."""
+    """Get the special days of a year.
+
+    Returns 404 for a year that the calendar does not cover: its holidays are unknown, not none.
+    """
     found, days = holiday_queries.holiday_year(session, calendar, year)
     set_etag(response, found.version)
     return HolidayYearOut.of(found, year, days)
@@ -45,7 +51,10 @@ def put_holiday_year(
     response: Response,
     if_match: IfMatch = None,
 ) -> HolidayYearOut:
-    """Puts a whole year: all its holidays and make-up workdays. A new calendar needs no If-Match."""
+    """Set all holidays and make-up workdays of a year.
+
+    A new calendar needs no If-Match.
+    """
     actions.put_holiday_year(
         session,
         viewer,
@@ -68,7 +77,7 @@ def delete_holiday_year(
     year: Year,
     if_match: IfMatch = None,
 ) -> None:
-    """The calendar no longer holds that year."""
+    """Delete a year from a calendar."""
     actions.delete_holiday_year(
         session, viewer, calendar, year, version=version_from_if_match(if_match), at=clock.now()
     )

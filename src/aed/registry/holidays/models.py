@@ -12,7 +12,7 @@ from aed.hours.holiday_calendar import DayKind
 
 
 class HolidayCalendar(Versioned, Table):
-    """Which days are holidays and which weekend days are worked, for the years it holds."""
+    """A calendar of holidays and make-up workdays, for the years that it covers."""
 
     __tablename__ = "holiday_calendars"
 
@@ -20,7 +20,7 @@ class HolidayCalendar(Versioned, Table):
 
 
 class HolidayYear(Table):
-    """A year that a calendar holds completely. Without this row the year is unknown, not free of holidays."""
+    """A year that a calendar covers completely. Without this row, its holidays are unknown, not none."""
 
     __tablename__ = "holiday_years"
 
@@ -39,7 +39,7 @@ class HolidayDay(Table):
 
 
 class HolidayCalendarNotice(Table):
-    """A threshold before a calendar's end of which administrators were notified, once each."""
+    """A notification of administrators before a calendar ends; each threshold is notified once."""
 
     __tablename__ = "holiday_calendar_notices"
 

@@ -1,4 +1,4 @@
-"""Reading holiday calendars, which are the same for everyone."""
+"""Queries for holiday calendars, which are the same for everyone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aed.registry.holidays.models import HolidayCalendar, HolidayDay, HolidayYea
 
 
 def holiday_calendar(session: Session, name: str) -> Calendar:
-    """A calendar as the hours use it; one without years knows nothing."""
+    """Return a calendar for evaluating opening hours; one without years makes all holidays unknown."""
     years = frozenset(session.scalars(select(HolidayYear.year).where(HolidayYear.calendar_name == name)))
     days = session.execute(
         select(HolidayDay.day, HolidayDay.kind).where(HolidayDay.calendar_name == name)
@@ -49,7 +49,7 @@ def calendar_warnings(session: Session, at: datetime) -> list[str]:
 
 
 def holiday_calendars(session: Session) -> list[tuple[HolidayCalendar, list[int]]]:
-    """Every calendar with the years that it holds."""
+    """Return every calendar with the years that it covers."""
     years = session.scalars(select(HolidayYear).order_by(HolidayYear.year)).all()
     return [
         (calendar, [year.year for year in years if year.calendar_name == calendar.name])
@@ -58,7 +58,7 @@ def holiday_calendars(session: Session) -> list[tuple[HolidayCalendar, list[int]
 
 
 def holiday_year(session: Session, name: str, year: int) -> tuple[HolidayCalendar, Sequence[HolidayDay]]:
-    """The special days of one year. Raises NotFound for a year that the calendar does not hold."""
+    """Return the special days of a year. Raises NotFound for a year that the calendar does not cover."""
     calendar = session.get(HolidayCalendar, name)
     if calendar is None or session.get(HolidayYear, (name, year)) is None:
         raise NotFound(f"The holiday calendar '{name}' does not hold {year}.", field="year")

@@ -1,4 +1,4 @@
-"""Holiday calendars, in and out."""
+"""Schemas of holiday calendars in requests and responses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SpecialDay(BaseModel):
 
 
 class HolidayYearIn(BaseModel):
-    """All special days of one year: the year counts as known completely once it is put."""
+    """All special days of a year: once it is set, the year is covered completely."""
 
     model_config = ConfigDict(
         extra="forbid",
