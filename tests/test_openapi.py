@@ -280,7 +280,7 @@ WITHOUT_VERSION = {
     "PUT /v1/location": 403,  # a token has no phone
     "PUT /v1/me/push": 403,  # a token has neither a person nor a browser
 }
-"""POST routes that create nothing which could be read or amended afterwards."""
+"""Expected statuses of examples that create no object with a version."""
 
 
 def test_the_documented_examples_work(

@@ -1,1 +1,1 @@
-"""How fast the lookup is, as ratios to what it cannot do without. `make bench`; never part of the tests."""
+"""Benchmarks, as ratios to the least work possible. Run with `make bench`; not part of the tests."""

@@ -1,10 +1,10 @@
-"""`python -m tests.bench`: fills two databases, asks the real application over HTTP, prints ratios.
+"""`python -m tests.bench`: fill two databases, send requests to the real application, print ratios.
 
-`python -m tests.bench training` measures people and training alone; `outbox` messages; `incidents` calls to
-patients; `live` the places of phones on duty beside lookups; `lookup` all the rest.
+`python -m tests.bench training` measures only people and training; `outbox` messages; `incidents` alerts for
+patients; `live` locations of phones on duty beside lookups; `lookup` everything else.
 
-AED_BENCH_SIZE=small takes 50,000 devices in place of 1,000,000, for a quick trial.
-AED_BENCH_POSTGRES=URL fills databases aed_bench_* on that server, and takes them as they are the next time.
+AED_BENCH_SIZE=small uses 50,000 devices instead of 1,000,000, for a quick trial.
+AED_BENCH_POSTGRES=URL fills databases aed_bench_* on that server and reuses them in later runs.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ from tests.throwaway_valkey import MISSING, PROGRAM, throwaway_cluster
 from tests.walking.grids import grid_position, middle_of_grid, street_grid
 
 AT = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
-"""A Tuesday, 10:00 in China; no holiday."""
+"""Tuesday, 10:00 in China; not a holiday."""
 NIGHT = datetime(2026, 9, 22, 15, 30, tzinfo=UTC)
 LIMIT = 10
 REACH_METRES = 1_500.0
@@ -69,13 +69,13 @@ MANY_CITIES, FEW_CITIES = 250, 3
 LIVE_CITIES = 40
 RESPONDERS_ON_SPATIALITE = 275_707
 WALKED_METRES = 3_000.0
-"""Questions with walking lie this near the middle of the first city, whose streets are the network."""
+"""The greatest distance of lookups with walks from the centre of the first city, where the network is."""
 QUESTIONS = 400
 JOBS_SECONDS = 8.0
-"""In which all jobs have begun, and those that find nothing to do have ended."""
+"""The time in which all jobs have begun, and those without work have ended."""
 ROUNDS, A_ROUND = 15, 40
 MAX_RATIO = 3.0
-"""Of a lookup over HTTP to the same bytes unread, the bare statement, and one Dijkstra."""
+"""The limit for a lookup over HTTP, relative to the same bytes, the bare statement and one Dijkstra."""
 CLIENTS, LOAD_ROUNDS, LOAD_SECONDS = 32, 5, 3.0
 VADUZ = Position(47.14, 9.52)
 LIECHTENSTEIN = Path(__file__).parents[3] / "shared/data/liechtenstein/liechtenstein.osm.pbf"
@@ -100,7 +100,7 @@ def say(*words: object) -> None:
 
 
 def lookup_ratio(what: str, timings: Mapping[str, Timing], limit: float | None) -> Ratio:
-    """The lookup to the sum of all else that was timed beside it."""
+    """Return the ratio of the lookup to the sum of the other timings."""
     micros = {name: timing.micros for name, timing in timings.items()}
     needed = {name: value for name, value in micros.items() if name != "lookup"}
     lookup = timings["lookup"]
@@ -114,24 +114,24 @@ def lookup_ratio(what: str, timings: Mapping[str, Timing], limit: float | None) 
 type Bare = Mapping[str, Sequence[Callable[[], object]]]
 
 
-# --- asking ---------------------------------------------------------------------------------------------
+# --- requests -------------------------------------------------------------------------------------------
 
 
 def target(here: Position, *, at: datetime = AT, **more: object) -> str:
-    """The path and query of a lookup."""
+    """Return the path and query of a lookup."""
     asked = {"lat": f"{here.lat:.6f}", "lon": f"{here.lon:.6f}", "limit": LIMIT, "at": at.isoformat()}
     return "/v1/nearest?" + urlencode({**asked, **more})
 
 
 def same_bytes_as_answers(line: Line, targets: Sequence[str]) -> int:
-    """The extra endpoint answers from now on with an answer of median size, whose bytes are returned."""
+    """Make the extra endpoint return a response of median size; return that size in bytes."""
     answers = sorted((line.get(each) for each in targets[:100]), key=len)
     line.put(SAME_BYTES, answers[len(answers) // 2])
     return len(answers[len(answers) // 2])
 
 
 def against_the_least(server: Running, places: Sequence[Position], bare: Bare) -> dict[str, Timing]:
-    """The lookup, the same bytes unread, and each bare thing at these places, by turns."""
+    """Time the lookup, the same bytes, and each bare operation at these positions, in alternation."""
     with contextlib.closing(server.line()) as line:
         targets = [target(here) for here in places]
         same_bytes_as_answers(line, targets)
@@ -150,7 +150,7 @@ def against_the_least(server: Running, places: Sequence[Position], bare: Bare) -
 
 
 def clients_own_cost(size: int) -> float:
-    """Microseconds for a question to a server that does nothing, with an answer of that size."""
+    """Return the microseconds per request to a server that does nothing, for responses of that size."""
     with serving({}, "echo", str(size)) as server, contextlib.closing(server.line()) as line:
         message = request(target(VADUZ))
         return by_turns({"echo": (line.exchange, [message])}, rounds=5, a_round=200)["echo"].micros
@@ -158,7 +158,7 @@ def clients_own_cost(size: int) -> float:
 
 @dataclass(frozen=True)
 class Load:
-    """What a server did with many clients at once."""
+    """A server's throughput with many concurrent clients."""
 
     a_second: float
     p50_ms: float
@@ -166,7 +166,7 @@ class Load:
 
 
 def under_load(server: Running, messages: Sequence[bytes], *, lines: int, seconds: float) -> Load:
-    """Send these requests on that many connections, each as soon as the one before it is answered."""
+    """Send these requests on that many connections, each after the previous response."""
     taken: list[float] = []
     give_up_at = time.monotonic() + seconds
 
@@ -190,7 +190,7 @@ def under_load(server: Running, messages: Sequence[bytes], *, lines: int, second
 
 
 def requests_a_second(server: Running, places: Sequence[Position], *, lines: int, seconds: float) -> float:
-    """Lookups answered a second on that many connections."""
+    """Return the number of lookups per second on that many connections."""
     messages = [request(target(here)) for here in places]
     return under_load(server, messages, lines=lines, seconds=seconds).a_second
 
@@ -209,7 +209,7 @@ def postgres() -> Iterator[str]:
 
 
 def on_postgis(server_url: str, name: str, population: Population) -> str:
-    """The URL of a database with that population, filled now or by an earlier run."""
+    """Return the URL of a database with that population, filled now or by an earlier run."""
     name = f"aed_bench_{name}_{population.devices}"
     url = make_url(server_url).set(database=name).render_as_string(hide_password=False)
     plain = make_url(server_url).set(drivername="postgresql").render_as_string(hide_password=False)
@@ -234,7 +234,7 @@ def on_postgis(server_url: str, name: str, population: Population) -> str:
 
 
 def on_an_empty_one(server_url: str, measure: Callable[[str], Iterator[Ratio]]) -> Iterator[Ratio]:
-    """What is measured on a database that has only just been made, and is gone afterwards."""
+    """Run the measurement on a new database, which is dropped afterwards."""
     name = sql.Identifier("aed_bench_empty")
     plain = make_url(server_url).set(drivername="postgresql").render_as_string(hide_password=False)
     url = make_url(server_url).set(database="aed_bench_empty").render_as_string(hide_password=False)
@@ -258,7 +258,7 @@ def on_spatialite(path: Path, population: Population) -> str:
 
 
 def dispatcher_key(url: str, *, writes: bool = False) -> str:
-    """A new token for the first city."""
+    """Return the key of a new token for a dispatcher of the first city."""
     database = open_database(Settings(database_url=url))
     try:
         with transaction(database) as session:
@@ -280,7 +280,7 @@ def dispatcher_key(url: str, *, writes: bool = False) -> str:
 
 @dataclass(frozen=True)
 class Scene:
-    """What there is to ask, and where."""
+    """The databases to query, and the positions."""
 
     many: str
     few: str
@@ -318,7 +318,7 @@ def straight_lines(scene: Scene) -> Iterator[Ratio]:
 
 
 def walks(scene: Scene) -> Iterator[Ratio]:
-    """The bare Dijkstra goes as far as the last device of the answer: with less it could not be named."""
+    """The bare Dijkstra search reaches the last device of the answer, the least that can find it."""
     places = scene.walked
     dijkstra = dijkstra_on(scene.network)
     for what, url, nearest, driver in (
@@ -367,7 +367,7 @@ def growth(scene: Scene, many_devices: int) -> Iterator[Ratio]:
 
 
 def many_clients(scene: Scene) -> Iterator[Ratio]:
-    """The lookup with many clients at once, by turns with a plain endpoint over the same rows."""
+    """Measure the lookup with many clients, alternating with a plain endpoint over the same rows."""
     places = questions(scene.centres, QUESTIONS, seed=5)
     environment = scene.environment(scene.many, walking=False)
     plain = [request(f"/nearest?lat={here.lat:.6f}&lon={here.lon:.6f}&limit={LIMIT}") for here in places]
@@ -382,7 +382,7 @@ def many_clients(scene: Scene) -> Iterator[Ratio]:
                 under_load(each, messages, lines=CLIENTS, seconds=LOAD_SECONDS)
                 for each, messages in ((server, lookups), (other, plain))
             ]
-            if number:  # the first is for warming up
+            if number:  # the first round is a warm-up
                 loads.append((both[0], both[1]))
     ours, theirs = (median(each[which].a_second for each in loads) for which in (0, 1))
     yield Ratio(
@@ -404,7 +404,7 @@ def walking_search(network: WalkingNetwork) -> Iterator[Ratio]:
     large = street_grid(MANY_NODES)
 
     def inside(nodes: int) -> list[Position]:
-        """Places far enough from the edge of that grid for the whole reach."""
+        """Return positions whose distance from the grid's edge exceeds the search radius."""
         room = 1.0 - 2 * 0.2
         shares = [((i * 0.618034) % 1.0, (i * 0.754878) % 1.0) for i in range(QUESTIONS)]
         return [grid_position(nodes, 0.2 + room * north, 0.2 + room * east) for north, east in shares]
@@ -456,7 +456,7 @@ def without_a_limit(scene: Scene) -> Iterator[str]:
 
 
 def memory(scene: Scene, folder: Path) -> Iterator[Ratio]:
-    """The resident set of a process with a country's network, after 1,000 lookups."""
+    """Measure the resident memory of a process with a country's network after 1,000 lookups."""
     if LIECHTENSTEIN.exists():
         where, centre, path = "Liechtenstein", VADUZ, folder / "liechtenstein.network"
         network = build_network(LIECHTENSTEIN)
@@ -471,7 +471,7 @@ def memory(scene: Scene, folder: Path) -> Iterator[Ratio]:
     with serving(environment) as server:
         one_line, eight_lines = after_lookups(server, places)
     with serving({**environment, "AED_RUN_JOBS": "true"}) as server:
-        time.sleep(JOBS_SECONDS)  # the jobs tell nobody here when they have ended
+        time.sleep(JOBS_SECONDS)  # the end of the jobs can't be observed here
         with_jobs, _ = after_lookups(server, places)
     yield Ratio(
         f"resident, network of {where} ({nodes:,} nodes) : 300 MB",
@@ -483,7 +483,7 @@ def memory(scene: Scene, folder: Path) -> Iterator[Ratio]:
 
 
 def after_lookups(server: Running, places: Sequence[Position]) -> tuple[float, float]:
-    """What is resident, in MB, after these on one connection, and then on eight."""
+    """Return the resident memory in MB after these lookups on one connection, then on eight."""
     with contextlib.closing(server.line()) as line:
         for here in places:
             line.get(target(here))
@@ -514,7 +514,7 @@ def main() -> None:
         raise SystemExit(f"bench: there is no part {unknown[0]}; there are {', '.join(PARTS)}.")
     os.environ.setdefault("AED_ENCRYPTION_KEYS", KEY)
     say(machine())
-    os.environ.setdefault(SETTING, KEY)  # the same from run to run, and for the processes that are begun
+    os.environ.setdefault(SETTING, KEY)  # the same in every run and for child processes
     load = os.getloadavg()[0]
     if load > 0.7:
         say(f"Others are at work on this machine (load {load:.1f}): the figures will be too high.")
@@ -544,8 +544,10 @@ def main() -> None:
 
 
 def live_places(server_url: str, folder: Path) -> None:
-    """275,707 phones on duty, with their places in either database and in a cluster; AED_BENCH_SIZE=small: a
-    seventh, as dense."""
+    """Measure 275,707 phones on duty, with locations in either database and in a cluster.
+
+    AED_BENCH_SIZE=small uses a seventh, at the same density.
+    """
     cities = 6 if os.environ.get("AED_BENCH_SIZE") == "small" else LIVE_CITIES
     centres = city_centres(cities, first=middle_of_grid(NODES))
     responders = RESPONDERS_ON_SPATIALITE * cities // LIVE_CITIES
@@ -572,7 +574,7 @@ def live_places(server_url: str, folder: Path) -> None:
 
 
 def incidents(server_url: str) -> Iterator[Ratio]:
-    """With 12,000 devices and 275,707 responders on PostGIS, and the streets of the first city."""
+    """Measure with 12,000 devices and 275,707 responders on PostGIS, and the first city's streets."""
     centres = city_centres(FEW_CITIES, first=middle_of_grid(NODES))
     population = Population(centres, RESPONDERS_ON_SPATIALITE, AT.date(), gates_everywhere=False)
     url = on_postgis(server_url, "called", population)
@@ -593,7 +595,7 @@ def incidents(server_url: str) -> Iterator[Ratio]:
 
 
 def lookup(server_url: str) -> None:
-    """Devices: the lookup, tiles, imports."""
+    """Measure devices: the lookup, tiles, imports."""
     small = os.environ.get("AED_BENCH_SIZE") == "small"
     cities = 13 if small else MANY_CITIES
     centres = city_centres(cities, first=middle_of_grid(NODES))

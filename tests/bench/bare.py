@@ -1,4 +1,4 @@
-"""What the lookup cannot do without, and nothing else: the statement on the bare driver, one Dijkstra."""
+"""The least work of a lookup: its statement on the bare driver, and one Dijkstra search."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ type Prepared = Callable[[Position], Callable[[], object]]
 
 
 def nearest_on_postgis(url: str, limit: int) -> Prepared:
-    """The lookup's own statement with LIMIT `limit` on a bare psycopg connection, prepared by it as usual.
+    """Return the lookup's statement with LIMIT `limit` on a bare psycopg connection, as a prepared statement.
 
-    Give it the place; what it gives back asks.
+    Call the result with a position; it returns a function that runs the query.
     """
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     connection = psycopg.connect(plain, autocommit=True, options="-c jit=off -c timezone=UTC")
@@ -44,9 +44,9 @@ def nearest_on_postgis(url: str, limit: int) -> Prepared:
 
 
 def nearest_on_spatialite(path: Path, limit: int) -> Prepared:
-    """The lookup's own statement on a bare sqlite3 connection, over the window that holds `limit` devices.
+    """Return the lookup's statement on a bare sqlite3 connection, over the window with `limit` devices.
 
-    That window is found beforehand, when the place is given.
+    The window is computed when the position is given, before the timed query.
     """
     database = open_database(Settings(database_url=f"sqlite:///{path}"))
     pooled = database.engine.raw_connection()
@@ -88,9 +88,9 @@ def _window(here: Position, metres: float) -> dict[str, float]:
 
 
 def dijkstra_on(network: WalkingNetwork) -> Callable[[Position, float], Callable[[], object]]:
-    """One bounded Dijkstra over the whole network from the corner nearest to a place, found beforehand.
+    """Return one bounded Dijkstra search over the whole network, from the node nearest to a position.
 
-    Give it the place and how far it must go.
+    Call the result with the position and the bound in metres; the node is found before the timed search.
     """
     streets = network.streets
     joins = streets.edge_u != streets.edge_v

@@ -1,4 +1,4 @@
-"""A client that costs next to nothing: one kept connection, requests made up beforehand."""
+"""A minimal HTTP client for benchmarks: one persistent connection, requests prepared beforehand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 
 class Line:
-    """One keep-alive connection."""
+    """A persistent (keep-alive) connection."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
@@ -25,7 +25,7 @@ class Line:
         self.exchange(head.encode() + body)
 
     def exchange(self, message: bytes) -> bytes:
-        """The body of the answer. Raises RuntimeError for any status but 2xx."""
+        """Send a request and return the response's body. Raises RuntimeError for any status but 2xx."""
         self._socket.sendall(message)
         answer = self._socket.recv(1 << 20)
         while (end := answer.find(b"\r\n\r\n")) < 0:
@@ -48,13 +48,13 @@ class Line:
 
 
 def request(target: str, token: str | None = None) -> bytes:
-    """A GET as it goes over the line."""
+    """Return the bytes of a GET request."""
     sign = f"authorization: Bearer {token}\r\n" if token else ""
     return f"GET {target} HTTP/1.1\r\nhost: bench\r\naccept: application/json\r\n{sign}\r\n".encode()
 
 
 def post(target: str, body: Mapping[str, object], token: str, *, method: str = "POST") -> bytes:
-    """A POST of JSON as it goes over the line."""
+    """Return the bytes of a POST request with a JSON body."""
     content = json.dumps(body).encode()
     head = (
         f"{method} {target} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n"

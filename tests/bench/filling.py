@@ -1,4 +1,4 @@
-"""Filling a database with a population in bulk: rows first, then keys and indexes."""
+"""Fill a database with a population in bulk: rows first, then constraints and indexes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ GEOMETRY_COLUMNS = ("boundary", "position")
 
 
 def fill_postgis(url: str, population: Population) -> None:
-    """The schema and the population are in the empty database at `url`, vacuumed and analysed.
+    """Fill the empty database at `url` with the schema and the population, vacuumed and analysed.
 
-    1. Make the schema; take down foreign keys, unique pairs and all indexes but the primary keys.
-    2. COPY the rows, table by table, two tables at a time.
-    3. Put back what was taken down, two at a time; VACUUM ANALYZE.
+    1. Create the schema; drop foreign keys, unique constraints and all indexes except primary keys.
+    2. COPY the rows, two tables at a time.
+    3. Restore what was dropped, two at a time; VACUUM ANALYZE.
     """
     make_schema(url)
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
@@ -44,12 +44,12 @@ def fill_postgis(url: str, population: Population) -> None:
 
 
 def fill_spatialite(path: Path, population: Population) -> None:
-    """The schema and the population are in the new file, analysed."""
+    """Create the file with the schema and the population, analysed."""
     fill_some_on_spatialite(path, population, list(COLUMNS))
 
 
 def fill_some_on_spatialite(path: Path, population: Population, tables: Sequence[str]) -> None:
-    """The same with these tables only."""
+    """Create the file with the schema and these tables of the population, analysed."""
     url = f"sqlite:///{path}"
     make_schema(url)
     database = open_database(Settings(database_url=url))
@@ -97,7 +97,7 @@ def make_schema(url: str) -> None:
 
 
 def _take_down(connection: psycopg.Connection) -> list[str]:
-    """Drops what is cheaper to build at the end; the statements that build it again."""
+    """Drop constraints and indexes that are cheaper to build later; return statements to restore them."""
     tables = list(COLUMNS)
     put_back: list[str] = []
     constraints = connection.execute(
@@ -122,7 +122,7 @@ def _take_down(connection: psycopg.Connection) -> list[str]:
 
 
 def _sealed(table: str, rows: Sequence[Row], keys: KeyRing) -> Sequence[Row]:
-    """As the program stores them."""
+    """Encrypt columns as the program stores them."""
     if table != "people":
         return rows
     return [

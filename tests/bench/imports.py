@@ -1,4 +1,4 @@
-"""Importing a list of devices: against the bare COPY of the same rows, and how much memory it takes."""
+"""Importing a list of devices: time relative to COPY of the same rows, and memory."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ MOST_MEGABYTES = 400.0
 MOST_SECONDS_ON_SPATIALITE = 15.0
 SECONDS_BETWEEN_SAMPLES = 0.02
 BEFORE = ("regions", "estates", "people")
-"""What stands before the devices come."""
+"""Tables that are filled before the devices."""
 HEADER = [
     name for name in DeviceRow.model_fields if name not in ("datum", "opening_hours_raw", "estate_source")
 ]
 
 
 def write_list(path: Path, population: Population) -> None:
-    """The population's devices as the project's own CSV, with what is fitted in them."""
+    """Write the population's devices, with their parts, as the project's own CSV."""
     columns = COLUMNS["devices"].split(",")
     fitted = (row for rows in population.rows("consumables") for row in rows)
     with path.open("w", encoding="utf-8", newline="") as opened:
         writer = csv.DictWriter(opened, HEADER, extrasaction="ignore")
         writer.writeheader()
         for devices, people in zip(population.rows("devices"), population.rows("people"), strict=True):
-            names = {row[0]: row[1:3] for row in people}  # of one city: its keepers are its own people
+            names = {row[0]: row[1:3] for row in people}  # of one city, whose keepers are its own people
             for row in devices:
                 device = dict(zip(columns, row, strict=True))
                 name, phone = names[device["keeper_id"]]
@@ -64,11 +64,11 @@ def write_list(path: Path, population: Population) -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """One `aed import` or the like, in a process of its own."""
+    """The result of a command such as `aed import` in a separate process."""
 
     seconds: float
     megabytes: float
-    """The most that was resident."""
+    """Peak resident memory."""
     said: str
 
 
@@ -77,8 +77,11 @@ def run_import(url: str, path: Path, what: str = "devices") -> Run:
 
 
 def run_command(url: str, *words: str) -> Run:
-    """Its memory is the high-water mark of the process's own pages: what wait4 says of it may be that of this
-    one, which a child that is made by vfork takes over."""
+    """Run a command and measure its time and peak memory.
+
+    Memory is read from the process's own high-water mark: a child created by vfork would inherit this
+    process's mark in wait4.
+    """
     started = time.monotonic()
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         process = subprocess.Popen(
@@ -100,7 +103,7 @@ def run_command(url: str, *words: str) -> Run:
 
 
 def _most_resident(pid: int) -> int:
-    """Kilobytes, of the program that runs as `pid`; 0 while it is being started or once it has ended."""
+    """Return the peak resident kilobytes of the program `pid`; 0 before it starts or after it ends."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
         started_as = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -111,7 +114,7 @@ def _most_resident(pid: int) -> int:
 
 
 def imports(server_url: str, folder: Path, population: Population, few: Population) -> Iterator[Ratio]:
-    """On PostGIS `population`, on SpatiaLite `few`; each once, since it takes minutes."""
+    """Measure `population` on PostGIS and `few` on SpatiaLite; once each, since it takes minutes."""
     population, few = replace(population, responders=0), replace(few, responders=0)
     path = folder / "devices.csv"
     write_list(path, population)
@@ -144,7 +147,7 @@ def imports(server_url: str, folder: Path, population: Population, few: Populati
 
 
 def _on_postgis(server_url: str, url: str, path: Path, population: Population) -> tuple[float, Run, Run]:
-    """Seconds for the COPY, and the import of the same rows into the same emptied table, twice."""
+    """Return the seconds of the COPY, and two runs of the import of the same rows into the emptied table."""
     database = sql.Identifier("aed_bench_import")
     with psycopg.connect(_plain(server_url), autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} (FORCE)").format(database))
@@ -176,7 +179,7 @@ def _on_postgis(server_url: str, url: str, path: Path, population: Population) -
 
 
 def _timed_copy(connection: psycopg.Connection, population: Population) -> float:
-    """The server's time for rows that are ready: making them up does not count."""
+    """Return the server's time for prepared rows, without the time to generate them."""
     columns = sql.SQL(",").join(map(sql.Identifier, COLUMNS["devices"].split(",")))
     statement = sql.SQL("COPY devices ({}) FROM STDIN").format(columns)
     taken = 0.0

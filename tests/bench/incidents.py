@@ -1,4 +1,4 @@
-"""From a patient's report to people called: the plan written and the first wave in the outbox."""
+"""From a patient's report to alerts: the plan stored and the first wave in the outbox."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TIMES_THE_LEAST = 2.5
 
 
 def plans_alone() -> Iterator[Ratio]:
-    """40 responders and 20 devices, thirty cases; and the same where a neighbour could open the gate."""
+    """Plan thirty cases with 40 responders and 20 devices, and the same with a possible guide at a gate."""
     cases = [_case(random.Random(seed)) for seed in range(30)]
     for what, each in (("", cases), (", in an estate", [_in_an_estate(case) for case in cases])):
         taken = []
@@ -45,7 +45,7 @@ def plans_alone() -> Iterator[Ratio]:
 
 
 def _in_an_estate(case: PlanCase) -> PlanCase:
-    """A guarded gate keeps two of three waiting, and one neighbour is free to open it."""
+    """Add a guarded gate that delays two of three people, and a neighbour who could open it."""
     offers = tuple(each._replace(saved=30.0 if each.person_id % 3 else 0.0) for each in case.offers)
     return replace(case, offers=offers, guides=(Offer(99, Task.GUIDE, 120.0, 0.27),), ambulance_saved=30.0)
 
@@ -68,7 +68,7 @@ def _case(rng: random.Random) -> PlanCase:
 def from_post_to_calls(
     line: Line, url: str, key: str, places: Sequence[Position], target: Callable[[Position], str], what: str
 ) -> Iterator[Ratio]:
-    """Each report at another place; each incident is closed before the next, as nobody is called to two."""
+    """Report incidents at different positions; close each, so that its people can be alerted again."""
     looked, posted, written, called = [], [], [], []
     with psycopg.connect(
         make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
@@ -119,7 +119,7 @@ def _called(bare: psycopg.Connection, incident_id: int) -> list[tuple[int, str, 
 
 
 def _bare(bare: psycopg.Connection, people: Sequence[tuple[int, str, int | None]], here: Position) -> None:
-    """The same rows in one transaction, by the driver alone."""
+    """Insert the same rows in one transaction, with the bare driver."""
     made = bare.execute(
         "INSERT INTO incidents (kind, state, region_id, lat, lon, floor, has_cpr, collapsed_at, opened_at, "
         "opened_by, ambulance_at, version, closed_at, outcome, debriefed_at, followed_up_at) VALUES ('test', "

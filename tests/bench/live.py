@@ -1,8 +1,8 @@
-"""275,707 phones that send their place, each once in five minutes, and lookups beside them.
+"""275,707 phones that each send a location every five minutes, with concurrent lookups.
 
-`python -m tests.bench.live PORT RATE SECONDS` are the phones, a process of its own: it takes the requests
-from standard input and sends RATE of them a second on 400 connections (0: as fast as they are
-answered); it prints how many were answered, and how soon.
+`python -m tests.bench.live PORT RATE SECONDS` simulates the phones in a process of its own: it reads the
+requests from standard input and sends RATE of them a second on 400 connections (0: as fast as responses
+arrive). It prints how many got a response, and how soon.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from tests.bench.ratio import Ratio
 from tests.bench.server import Running, serving
 
 A_SECOND = 1_500
-"""What is asked for; 275,707 phones once in five minutes are 919."""
+"""The required rate; 275,707 phones once in five minutes are 919 a second."""
 CONNECTIONS = 400
 ROUNDS, SECONDS = 3, 5.0
 LOOKUPS_A_SECOND = 50
@@ -52,10 +52,10 @@ BATCH = 20_000
 def live(
     what: str, environment: Mapping[str, str], centres: Sequence[Position], *, key: str
 ) -> Iterator[Ratio]:
-    """How many places a second one process takes, and what lookups beside 1,500 a second pay for it.
+    """Measure the locations per second of one process, and the cost for lookups beside 1,500 a second.
 
-    All are on duty when it begins. The lookups are a dispatcher's, with ten responders, 50 a second, by turns
-    without and with the phones.
+    All responders are on duty at the start. The lookups are a dispatcher's, with ten responders, 50 a
+    second, alternately without and with the phones.
     """
     settings = Settings(
         database_url=environment["AED_DATABASE_URL"], live_places_url=environment["AED_LIVE_PLACES_URL"]
@@ -88,7 +88,7 @@ def live(
             sending = _send(
                 server, phones.requests(int(A_SECOND * (SECONDS + 2.0))), rate=A_SECOND, seconds=SECONDS + 2.0
             )
-            time.sleep(1.0)  # until the phones have come up to their pace
+            time.sleep(1.0)  # until the phones have reached their rate
             beside.append(_lookups(server, asked, seconds=SECONDS))
             answered = sending.wait()
             assert not answered.refused, answered
@@ -109,12 +109,12 @@ def _target(here: Position) -> str:
 
 
 def _lookups(server: Running, asked: Sequence[bytes], *, seconds: float) -> list[float]:
-    """How long each took, at 50 a second."""
+    """Return the duration of each lookup, at 50 a second."""
     taken: list[float] = []
     with closing(server.line()) as line:
         begin = time.perf_counter()
         for number in range(int(seconds * LOOKUPS_A_SECOND)):
-            # At an even pace, whatever the one before took.
+            # At a constant rate, independent of earlier lookups.
             time.sleep(max(0.0, begin + number / LOOKUPS_A_SECOND - time.perf_counter()))
             start = time.perf_counter()
             line.exchange(asked[number % len(asked)])
@@ -122,7 +122,7 @@ def _lookups(server: Running, asked: Sequence[bytes], *, seconds: float) -> list
     return taken
 
 
-# --- the network's people, on duty ----------------------------------------------------------------------
+# --- responders on duty ---------------------------------------------------------------------------------
 
 
 def _key(person_id: int) -> str:
@@ -130,7 +130,7 @@ def _key(person_id: int) -> str:
 
 
 def _prepared(database: Database) -> list[int]:
-    """Every responder has agreed and is signed in on a phone. Their people."""
+    """Record every responder's consent and sign them in on a phone; return the person ids."""
     now = datetime.now(UTC)
     with transaction(database) as session:
         pairs = session.execute(select(Responder.id, Responder.person_id).order_by(Responder.id)).all()
@@ -161,14 +161,14 @@ def _all_on_duty(database: Database, settings: Settings, homes: Sequence[Positio
                 for number, each in enumerate(some)
             ]
             kept.put(session.connection(), places, at=now)
-    if database.engine.dialect.name == "postgresql":  # which the bench's server does not do by itself
+    if database.engine.dialect.name == "postgresql":  # the benchmark's server has no autovacuum
         with database.autocommit_engine.connect() as connection:
             for table in ("consents", "sign_ins", "live_places"):
                 connection.exec_driver_sql(f"VACUUM ANALYZE {table}")
 
 
 class _Phones:
-    """What they send, one phone after the other; each is within 300 metres of where it was."""
+    """The phones' requests in turn; each is within 300 metres of the phone's last position."""
 
     def __init__(self, people: Sequence[int], homes: Sequence[Position]) -> None:
         self._people, self._homes = people, homes
@@ -227,7 +227,7 @@ def _send(server: Running, requests: Sequence[bytes], *, rate: int, seconds: flo
 def main(port: int, rate: int, seconds: float) -> None:
     requests = [each.encode() for each in json.load(sys.stdin)]
     selector = selectors.DefaultSelector()
-    idle: deque[socket.socket] = deque()  # by turns: a server closes a line that nobody uses
+    idle: deque[socket.socket] = deque()  # in rotation: a server closes an idle connection
     started: dict[Any, float] = {}
     for _ in range(CONNECTIONS):
         line = socket.create_connection(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""The outbox: how fast one worker empties it, and how long it takes to fill while nothing goes out."""
+"""The outbox: how fast one worker empties it, and how long adding a message takes while a channel is down."""
 
 from __future__ import annotations
 
@@ -29,12 +29,14 @@ PEOPLE, OF_EACH = 2_000, 5
 FILLED = 500
 PATIENCE_SECONDS = 300.0
 NOBODY = "http://127.0.0.1:9/"
-"""The port where nothing listens."""
+"""A URL whose port has no listener."""
 
 
 def outbox(url: str, folder: Path, what: str) -> Iterator[Ratio]:
-    """On an empty database: what `aed work` delivers a second, and then the slowest of filling but one in
-    a hundred while its channel is down."""
+    """On an empty database, measure deliveries per second of `aed work`, then p99 of adding messages.
+
+    The messages are added while their channel is down.
+    """
     database = open_database(Settings(database_url=url))
     try:
         bring_up_to_date(database)
@@ -71,7 +73,7 @@ def _fill(database: Database) -> None:
 
 @contextmanager
 def _working(url: str, gateway: str) -> Iterator[int]:
-    """A worker as a process of its own: its id."""
+    """Run a worker in a process; yield its id."""
     environment: Mapping[str, str] = {
         **os.environ,
         "AED_DATABASE_URL": url,
@@ -89,7 +91,7 @@ def _working(url: str, gateway: str) -> Iterator[int]:
 
 
 def _processor_seconds(pid: int) -> float:
-    """How long the process has been at work, whatever else this machine did meanwhile."""
+    """Return the CPU seconds of the process, independent of other load."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -108,7 +110,7 @@ def _delivered(database: Database, url: str, folder: Path, what: str) -> Ratio:
             while _waiting(database):
                 if time.monotonic() > give_up_at:
                     raise RuntimeError("the worker does not empty the outbox")
-                time.sleep(0.25)  # asking more often would take from what is measured
+                time.sleep(0.25)  # more frequent queries would affect the measurement
             busy = _processor_seconds(worker)
         came = gateway.came()
     told = [key for key, _ in came]
@@ -126,7 +128,7 @@ def _delivered(database: Database, url: str, folder: Path, what: str) -> Ratio:
 
 
 def _filled(database: Database, url: str, what: str) -> Ratio:
-    """Each message is put in a transaction of its own, as a route does."""
+    """Time adding each message in its own transaction, as a route does."""
     with transaction(database) as session:
         people = session.scalars(select(Person.id)).all()
         for person_id in people:
@@ -139,7 +141,7 @@ def _filled(database: Database, url: str, what: str) -> Ratio:
             with transaction(database) as session:
                 enqueue(session, _message(people[number % len(people)]), now())
             taken.append((time.perf_counter() - started) * 1000)
-            time.sleep(0.01)  # as requests come, and not as fast as one process can
+            time.sleep(0.01)  # at the rate of requests, slower than one process could
     taken.sort()
     p99 = taken[int(0.99 * len(taken))]
     return Ratio(
@@ -152,7 +154,7 @@ def _filled(database: Database, url: str, what: str) -> Ratio:
 
 
 def _until_tried(database: Database) -> None:
-    """The worker has found that nothing goes out."""
+    """Wait until the worker's first attempts have failed."""
     give_up_at = time.monotonic() + 60
     while True:
         with database.read_sessions() as session:

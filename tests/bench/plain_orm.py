@@ -1,7 +1,7 @@
-"""What the lookup is compared with: the nearest devices by a plain endpoint of the usual libraries.
+"""The endpoint that the lookup is compared with: nearest devices, implemented plainly with common libraries.
 
 FastAPI, a SQLAlchemy ORM session, GeoAlchemy2's `<->`, and pydantic: devices by straight line, without hours,
-readiness, walks or sentences. `python -m tests.bench.plain_orm FD` serves it on the listening socket FD.
+readiness, walks or texts. `python -m tests.bench.plain_orm FD` serves it on the listening socket FD.
 """
 
 from __future__ import annotations

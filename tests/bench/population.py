@@ -1,7 +1,7 @@
-"""An invented register of any number of cities: the same rows for the same city, however many there are.
+"""An invented registry of any number of cities; a city's rows don't depend on the number of cities.
 
-So the small register is the first cities of the large one, row for row, and what differs between the two is
-the size of the register alone: not the density around a question, and not the answer.
+So the small registry is a prefix of the large one, row for row. The two differ only in size, not in the
+density around a query or in its answer.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ DEVICES_A_CITY = 4_000
 ESTATES_A_CITY = 1_000
 KEEPERS_A_CITY = 100
 CORE_DEVICES_PER_KM2 = 10.0
-"""In the middle of a city; it thins outwards exponentially."""
+"""The density at a city's centre; it decreases exponentially with distance."""
 THINNING_METRES = 1000.0 * math.sqrt(DEVICES_A_CITY / (2 * math.pi * CORE_DEVICES_PER_KM2))
-"""The way out on which the density falls to 1/e: 8.0 km, so that a city holds its number of devices."""
+"""The distance at which the density has fallen to 1/e: 8.0 km, so that a city has its number of devices."""
 APART_METRES = 60_000.0
 METRES_PER_DEGREE = 111_195.0
 
@@ -61,26 +61,26 @@ COLUMNS: dict[str, str] = {
     "certificates": "id,responder_id,kind,issuer,number,issued_on,valid_until,trust",
     "responder_places": "id,responder_id,kind,floor,hours,position",
 }
-"""The tables in the order in which they are filled. Geometry columns come last: WKB in hexadecimal."""
+"""The tables in filling order. Geometry columns come last, as hexadecimal WKB."""
 
 
 @dataclass(frozen=True)
 class Population:
-    """Cities with devices and responders, as they are on `today`."""
+    """Cities with devices and responders, as of `today`."""
 
     centres: Sequence[Position]
     responders: int
-    """Divided among the cities."""
+    """The total, divided among the cities."""
     today: date
     gates_everywhere: bool = True
-    """Else there are none in the first city, on whose streets the walks are measured."""
+    """False: no gates in the first city, on whose streets walks are measured."""
 
     @property
     def devices(self) -> int:
         return len(self.centres) * DEVICES_A_CITY
 
     def rows(self, table: str) -> Iterator[list[Row]]:
-        """All rows of a table, a city at a time."""
+        """Yield all rows of a table, one city at a time."""
         each, left_over = divmod(self.responders, len(self.centres))
         for number, centre in enumerate(self.centres):
             before = number * each + min(number, left_over)
@@ -91,7 +91,7 @@ class Population:
 
 
 def city_centres(count: int, *, first: Position) -> list[Position]:
-    """`first`, then others over mainland China, far apart; a longer list begins like a shorter one."""
+    """Return `first`, then others far apart in mainland China; a shorter list is a prefix of a longer one."""
     random = np.random.default_rng(SEED)
     centres = [first]
     while len(centres) < count:
@@ -104,7 +104,7 @@ def city_centres(count: int, *, first: Position) -> list[Position]:
 def questions(
     centres: Sequence[Position], count: int, *, seed: int, farthest_metres: float = 9_000.0
 ) -> list[Position]:
-    """Places of patients in these cities, where people are: as dense as the devices."""
+    """Return random positions of patients in these cities, distributed like the devices."""
     random = np.random.default_rng([SEED, seed])
     found: list[Position] = []
     while len(found) < count:
@@ -116,7 +116,7 @@ def questions(
 
 
 def _scattered(random: np.random.Generator, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Metres east and north of the middle, at a density that falls exponentially with the distance."""
+    """Return metres east and north of the centre, with a density that decreases exponentially."""
     away = random.gamma(2.0, THINNING_METRES, count)
     angle = random.uniform(0.0, 2 * math.pi, count)
     return away * np.cos(angle), away * np.sin(angle)
@@ -135,7 +135,7 @@ def _metres(one: Position, other: Position) -> float:
 
 
 class _City:
-    """One city's rows. Ids follow from the city's number and from how many responders are in those before."""
+    """The rows of one city; ids follow from its number and the number of responders in earlier cities."""
 
     def __init__(self, number: int, centre: Position, today: date, *, responders: int, before: int) -> None:
         self.number, self.centre, self.responder_count, self.today = number, centre, responders, today
@@ -173,7 +173,7 @@ class _City:
             )
 
     def gates(self) -> Iterator[Row]:
-        """Two an estate, on opposite sides: half open to all, some guarded, some for residents."""
+        """Yield two gates per estate, on opposite sides: half open to all, some guarded, some private."""
         random = self._random("gates")
         kind = random.choice(3, 2 * ESTATES_A_CITY, p=[0.5, 0.35, 0.15]).tolist()
         closed_at_night = (random.random(2 * ESTATES_A_CITY) < 0.3).tolist()
@@ -190,7 +190,7 @@ class _City:
             )
 
     def buildings(self) -> Iterator[Row]:
-        """None: the lookup does not ask for them."""
+        """Yield nothing: the lookup reads no buildings."""
         return iter(())
 
     def people(self) -> Iterator[Row]:
@@ -198,7 +198,7 @@ class _City:
             yield n, f"居民{n}", f"1{n:010}", "zh"
 
     def devices(self) -> Iterator[Row]:
-        """Seven in ten belong to an estate and stand in it; the others stand anywhere in the city."""
+        """Yield devices: seven in ten belong to an estate and are in it, the others anywhere in the city."""
         random, count = self._random("devices"), DEVICES_A_CITY
         east, north = _scattered(random, count)
         estate = random.integers(0, ESTATES_A_CITY, count)
@@ -239,7 +239,7 @@ class _City:
             )
 
     def consumables(self) -> Iterator[Row]:
-        """Pads and a battery each; of 97 in 100 devices both are in date."""
+        """Yield pads and a battery per device; on 97 % of devices, both are in date."""
         random = self._random("consumables")
         expired = (random.random(DEVICES_A_CITY) < 0.03).tolist()
         left = random.integers(10, 1500, (2, DEVICES_A_CITY)).tolist()
@@ -261,7 +261,7 @@ class _City:
             yield n, person, self.region, estate[i], "bench", f"r{n}", hours, "active"
 
     def certificates(self) -> Iterator[Row]:
-        """One each, of three years; one in twenty has run out."""
+        """Yield one certificate each, valid for three years; one in twenty has expired."""
         random, count = self._random("certificates"), self.responder_count
         left = np.where(
             random.random(count) < 0.05, random.integers(-400, 0, count), random.integers(0, 1095, count)

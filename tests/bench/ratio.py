@@ -1,4 +1,4 @@
-"""One line of the table."""
+"""One row of the table of benchmarks."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Ratio:
-    """What was measured against what it may be at most."""
+    """A measured value and its limit."""
 
     what: str
     value: float
     limit: float | None
     behind: str
-    """What it is made of."""
+    """The values that the ratio is computed from."""
 
     def __str__(self) -> str:
         limit = "" if self.limit is None else f"{self.limit:.2f}"

@@ -1,4 +1,4 @@
-"""The nightly sweep: from what is fitted to reminders written, against the bare SQL that finds them."""
+"""The nightly job: from installed parts to stored reminders, relative to the bare SQL that finds them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHILD_PADS: Final = """
 INSERT INTO consumables (id, device_id, kind, lot, expires_on, state, version)
 SELECT id + 10000000, id, 'child_pads', 'C', {day}, 'fitted', 1 FROM devices
 """
-"""The third of each device; like the others they expire evenly over four years."""
+"""Adds a third part to each device; all expire evenly over four years."""
 
 BARE: Final = """
 WITH near AS (
@@ -50,7 +50,7 @@ SELECT * FROM passed p WHERE NOT EXISTS (
 
 
 def reminders(server_url: str, filled: str, small: Path, folder: Path, *, at: datetime) -> Iterator[Ratio]:
-    """The sweep on a copy of the filled PostGIS database, and on a copy of the small file."""
+    """Measure the job on copies of the filled PostGIS database and of the small file."""
     with _copied(server_url, filled) as url:
         yield _on_postgis(url, at)
     copy = folder / "reminders.sqlite"
@@ -82,7 +82,7 @@ def _opened(url: str) -> Iterator[Database]:
 
 
 def _on_postgis(url: str, at: datetime) -> Ratio:
-    """The first night writes whatever is near or past its day; of the nights after it the medians count."""
+    """Measure later nights (medians); the first one also writes everything already near or past its date."""
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     day = f"DATE '{at:%Y-%m-%d}' + (10 + id * 7919 %% 1490)::int".replace("%%", "%")
     with psycopg.connect(plain, autocommit=True) as bare, _opened(url) as database:
@@ -113,7 +113,7 @@ def _on_postgis(url: str, at: datetime) -> Ratio:
 
 
 def _on_spatialite(url: str, at: datetime) -> Ratio:
-    """What expires, and checks and services too: the whole night."""
+    """Measure the whole night: expiry dates, checks and services."""
     with _opened(url) as database:
         with database.engine.begin() as connection:
             day = f"date('{at:%Y-%m-%d}', '+' || (10 + id * 7919 % 1490) || ' days')"

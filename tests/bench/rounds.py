@@ -1,4 +1,4 @@
-"""Measuring by turns."""
+"""Time several steps in alternation."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ type Step = Callable[[Any], object]
 
 @dataclass
 class Timing:
-    """How long one thing took: of each round the median, and every single time."""
+    """The times of one step: the median of each round, and every single time."""
 
     medians: list[float] = field(default_factory=list)
     all: list[float] = field(default_factory=list)
 
     @property
     def micros(self) -> float:
-        """The median over the rounds of their medians, in microseconds."""
+        """Return the median of the rounds' medians, in microseconds."""
         return statistics.median(self.medians) * 1e6
 
     def percentile(self, share: float) -> float:
@@ -32,10 +32,10 @@ class Timing:
 def by_turns(
     steps: Mapping[str, tuple[Step, Sequence[Any]]], *, rounds: int, a_round: int, warm_up: int = 100
 ) -> dict[str, Timing]:
-    """Times each step on its inputs, `a_round` of them at a time, A B C A B C; every step warmed up before.
+    """Time each step on its inputs, `a_round` at a time, in alternation (A B C A B C), after a warm-up.
 
-    All steps have the same inputs, each at another place in their order: none finds warm in the processor's
-    caches what the one before it has just read for the same question.
+    All steps have the same inputs but start at different ones, so that no step finds data in the CPU's
+    caches that the previous step has just read for the same input.
     """
     timings = {name: Timing() for name in steps}
     for step, inputs in steps.values():

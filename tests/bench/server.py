@@ -1,8 +1,8 @@
-"""The real application as a process of its own, with one route more: the same bytes, unread.
+"""The real application in a process, with an extra route that returns fixed bytes.
 
-`python -m tests.bench.server FD` serves on the listening socket FD, as `aed serve` would.
-`python -m tests.bench.server FD echo BYTES` answers any request with that many bytes and reads nothing: what
-is left is the client's own cost.
+`python -m tests.bench.server FD` serves on the listening socket FD, as `aed serve` does.
+`python -m tests.bench.server FD echo BYTES` answers any request with that many bytes without reading it; this
+measures the client's own cost.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _echo(listening: socket.socket, size: int) -> None:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers."""
+    """A running server."""
 
     port: int
     pid: int
@@ -82,7 +82,7 @@ class Running:
         return Line(self.port)
 
     def resident_mb(self) -> float:
-        """Its resident set, in 10^6 bytes."""
+        """Return its resident memory, in 10^6 bytes."""
         for row in Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines():
             if row.startswith("VmRSS:"):
                 return int(row.split()[1]) * 1024 / 1e6
@@ -93,7 +93,7 @@ class Running:
 def serving(
     environment: Mapping[str, str], *arguments: str, module: str = "tests.bench.server"
 ) -> Iterator[Running]:
-    """Run a server in a process of its own while the block lasts."""
+    """Run a server in a separate process during the block."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         command = [sys.executable, "-m", module, str(listening.fileno()), *arguments]

@@ -1,7 +1,7 @@
-"""A server of HTTP that takes what is posted and notes each key and moment: a gateway that costs little.
+"""A cheap HTTP gateway that accepts POST requests and records the key and time of each.
 
-`python -m tests.bench.sink FD FILE` serves on the listening socket FD, and writes FILE at SIGTERM: a line for
-each message, its `Idempotency-Key` and when it came, in seconds.
+`python -m tests.bench.sink FD FILE` serves on the listening socket FD. At SIGTERM it writes FILE, with one
+line per message: its `Idempotency-Key` and the time of arrival in seconds.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Sink:
         return f"http://127.0.0.1:{self.port}/"
 
     def came(self) -> list[tuple[str, float]]:
-        """Keys and moments in order; the server ends."""
+        """Stop the server; return (key, time) of each message, in order of arrival."""
         self.process.terminate()
         self.process.wait(20)
         lines = (line.split(" ") for line in self.file.read_text(encoding="ascii").splitlines())

@@ -1,4 +1,4 @@
-"""Vector tiles of dense cities, over HTTP, each asked without a version that the client has."""
+"""Vector tiles of dense cities over HTTP, requested without a cached version."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ CITIES = 8
 
 
 def target(zoom: int, place: Position) -> str:
-    """The tile that a place is on."""
+    """Return the path of the tile that contains the position."""
     across = (place.lon + 180.0) / 360.0
     down = 0.5 - math.asinh(math.tan(math.radians(place.lat))) / (2 * math.pi)
     return f"/tiles/{zoom}/{int(across * 2**zoom)}/{int(down * 2**zoom)}.mvt"
 
 
 def tiles(environment: Mapping[str, str], centres: Sequence[Position], what: str) -> Iterator[Ratio]:
-    """The slowest zoom of a city against the limit; beside it every zoom, those of a country too."""
+    """Compare the slowest zoom level of a city with the limit; report every level, also of a country."""
     middles: dict[int, float] = {}
     with serving(environment) as server, contextlib.closing(server.line()) as line:
         for zoom in (*CITY_ZOOMS, *COUNTRY_ZOOMS):

@@ -1,7 +1,7 @@
-"""People and training at the size of the network: 1,200 estates, 275,707 people, 300,000 certificates.
+"""People and training in a full-size network: 1,200 estates, 275,707 people, 300,000 certificates.
 
-Who may be called within 1 km, against the same statement on the bare driver; the weekly gap table; rosters of
-people and of certificates. AED_BENCH_SIZE=small takes a tenth, for a quick trial.
+Measures the search for responders within 1 km against the same statement on the bare driver, the weekly gap
+table, and rosters of people and of certificates. AED_BENCH_SIZE=small uses a tenth, for a quick trial.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from tests.bench.rounds import by_turns
 from tests.walking.grids import grid_position, street_grid
 
 AT = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
-"""A Tuesday, 10:00 in China; no holiday."""
+"""Tuesday, 10:00 in China; not a holiday."""
 NODES = 1_000_000
 NEIGHBOURHOODS, ESTATES_EACH, BUILDINGS_EACH = 300, 4, 20
 PEOPLE, CERTIFICATES = 275_707, 300_000
@@ -57,7 +57,7 @@ HOURS = (None, None, ALWAYS, ALWAYS, "Mo-Su 07:00-22:00", "Mo-Fr 18:00-23:00; Sa
 
 @dataclass(frozen=True)
 class TrainingNetwork:
-    """Neighbourhoods of four estates on one street grid of 60 km; everybody lives at a building."""
+    """Neighbourhoods of four estates on one 60 km street grid; everyone lives in a building."""
 
     today: datetime = AT
     neighbourhoods: int = NEIGHBOURHOODS
@@ -70,7 +70,7 @@ class TrainingNetwork:
 
     @cached_property
     def _places(self) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]:
-        """Latitudes and longitudes of estates, then of buildings."""
+        """Return latitudes and longitudes of estates, then of buildings."""
         random = np.random.default_rng([SEED, 4])
         side = int(np.ceil(np.sqrt(NEIGHBOURHOODS)))
         number = np.arange(self.estate_count)
@@ -97,7 +97,7 @@ class TrainingNetwork:
         }
 
     def questions(self, count: int) -> list[Position]:
-        """Patients at a building, or on the way to one."""
+        """Return positions of patients, at a building or on the way to one."""
         random = np.random.default_rng([SEED, 5])
         building = random.integers(0, len(self._places["lat"]), count)
         shift = random.normal(0.0, 0.001, (2, count))
@@ -154,7 +154,7 @@ class TrainingNetwork:
             )
 
     def _certificates(self) -> Iterator[Row]:
-        """Of three years each, one in twenty has run out; the last ones are a second one of somebody."""
+        """Yield certificates valid for three years, one in twenty expired; the last are second ones."""
         random = np.random.default_rng([SEED, 8])
         left = np.where(
             random.random(self.certificate_count) < 0.05,
@@ -168,7 +168,7 @@ class TrainingNetwork:
             yield i + 1, of, kind[i], ISSUER, f"C{i}", until - timedelta(days=1095), until, "verified"
 
     def _responder_places(self) -> Iterator[Row]:
-        """Everybody's home; one in ten has a place of work too, in another estate."""
+        """Yield everyone's home; one in ten also has a workplace, in another estate."""
         random = np.random.default_rng([SEED, 9])
         lats, lons = self._places["lat"].tolist(), self._places["lon"].tolist()
         floors = random.integers(0, 18, self.people_count).tolist()
@@ -217,12 +217,11 @@ def _on_postgis(server_url: str, network: TrainingNetwork) -> str:
     return url
 
 
-# --- who may be called ----------------------------------------------------------------------------------
+# --- available responders -------------------------------------------------------------------------------
 
 
 def _who_may_be_called(what: str, url: str, places: Sequence[Position]) -> Ratio:
-    """All of them within 1 km at a moment, in this process; beside it the program's own statement, which
-    reads the same rows, on the bare driver."""
+    """Find all responders within 1 km in this process, and run the same statement on the bare driver."""
     settings = Settings(database_url=url, responder_radius_metres=RADIUS_METRES)
     viewer = Viewer(role=TokenRole.DISPATCHER, name="bench", region_ids=tuple(range(1, REGIONS + 1)))
     database = open_database(settings)
@@ -255,7 +254,7 @@ def _who_may_be_called(what: str, url: str, places: Sequence[Position]) -> Ratio
 
 
 def _bare(dialect: object, url: str, viewer: Viewer) -> Callable[[Position], Callable[[], object]]:
-    """The statement with everything within the radius, which was counted beforehand."""
+    """Return a function that prepares the statement at a position, limited to the rows within the radius."""
     at = {"live_at": bind_moment(AT)}
     nearest = responders.nearest_places(dialect, viewer)  # type: ignore[arg-type] # a Dialect
     if url.startswith("sqlite"):
@@ -290,7 +289,7 @@ def _bare(dialect: object, url: str, viewer: Viewer) -> Callable[[Position], Cal
 
 
 def _gap_table(what: str, url: str, streets: Path, folder: Path, estates: int) -> Ratio:
-    """`aed gaps --to FILE.csv` in a process of its own: every building and hour of all the estates."""
+    """Run `aed gaps --to FILE.csv` in a process, for every building and hour of all estates."""
     to = folder / "gaps.csv"
     started = time.monotonic()
     done = subprocess.run(
@@ -321,7 +320,7 @@ def _gap_table(what: str, url: str, streets: Path, folder: Path, estates: int) -
 
 
 def write_people(path: Path, rows: int) -> None:
-    """People who are not in the register yet, with a certificate each."""
+    """Write people who are not in the registry yet, with a certificate each."""
     with path.open("w", encoding="utf-8", newline="") as opened:
         writer = csv.writer(opened)
         writer.writerow(
@@ -342,7 +341,7 @@ def write_people(path: Path, rows: int) -> None:
 
 
 def write_certificates(path: Path, certificates: Iterator[list[Row]], rows: int) -> None:
-    """A chapter's list of what it issued, as chapters write it; of one in twenty the last day is another."""
+    """Write a chapter's list of the certificates it issued; one in twenty has another expiry date."""
     with path.open("w", encoding="utf-8", newline="") as opened:
         writer = csv.writer(opened)
         writer.writerow(["姓名", "证书编号", "培训课程", "发证日期", "有效期至", "状态"])
@@ -355,8 +354,10 @@ def write_certificates(path: Path, certificates: Iterator[list[Row]], rows: int)
 def _rosters(
     on: str, url: str, folder: Path, certificates: Iterator[list[Row]], rows: int
 ) -> Iterator[Ratio]:
-    """As CSV, by a process of its own, whose memory is what was resident at most. The same again is measured
-    too: a list that comes every month mostly says what it said."""
+    """Import rosters as CSV in a process; report its peak resident memory.
+
+    Each import is repeated, since a monthly list mostly contains what is already stored.
+    """
     people, cards = folder / "people.csv", folder / "certificates.csv"
     write_people(people, rows)
     write_certificates(cards, certificates, rows)

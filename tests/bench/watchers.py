@@ -1,4 +1,4 @@
-"""How soon an entry of a record is with everybody who watches the incident."""
+"""The time until a new entry of an incident's record reaches all its watchers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WITHIN_SECONDS = 1.0
 
 
 def watched(port: int, key: str, here: Position) -> Iterator[Ratio]:
-    """Each watcher has a connection of its own to the one process of the API."""
+    """Measure with one connection per watcher to the only process of the API."""
     body = {"key": str(uuid.uuid4()), "position": {"lat": here.lat, "lon": here.lon}, "region": "CN-001"}
     incident = json.loads(_exchange(port, post("/v1/incidents", body, key)))["id"]
     asked = (
@@ -57,7 +57,7 @@ def watched(port: int, key: str, here: Position) -> Iterator[Ratio]:
 
 
 def _exchange(port: int, message: bytes) -> bytes:
-    """On a connection of its own: one that is kept is closed while the watchers come."""
+    """Send the request on a new connection: a kept one would be closed while the watchers connect."""
     with contextlib.closing(Line(port)) as line:
         return line.exchange(message)
 

@@ -30,7 +30,7 @@ def test_a_job_is_run_by_hand_as_if_it_were_another_day(
         asked.append(now())
         return {"told": 2}
 
-    # Replace one job by one that prints the time it was run for.
+    # Replace the timetable by one job, which records the time it was run for.
     monkeypatch.setattr(schedule, "TIMETABLE", (Job("sweep", every(hours=1), sweep, "Sweeps"),))
     assert "not run yet" in aed("jobs", "list").out
 

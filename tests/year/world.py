@@ -83,7 +83,7 @@ class World:
     """Devices with an event, by day."""
 
     def touch(self, device_id: int, today: date) -> bool:
-        """Mark the device as touched today; return whether it was untouched."""
+        """Mark the device as touched today; return False if it was already."""
         if device_id in self.touched[today]:
             return False
         self.touched[today].add(device_id)
