@@ -1,4 +1,4 @@
-"""Asks the lookup as a test does, and holds every answer against the shape that is promised."""
+"""Helpers to run lookups in tests, which validate every answer against its schema."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ GATE: Tags = {"barrier": "gate"}
 
 
 def fetched(metres: float, *, wait: float = 0.0, floors: float = 0.0, in_estate: bool = True) -> float:
-    """Seconds of a fetch by somebody at the patient's place; `wait` and `floors` one way."""
+    """Return the seconds of a fetch by a person beside the patient; `wait` and `floors` are one way."""
     pace = estate_pace(NUMBERS) if in_estate else general_pace(NUMBERS)
     return pace.pick_up_seconds + 2 * (walk_seconds(metres, pace, NUMBERS) + wait + floors)
 
 
 def place(east: float, north: float) -> Position:
-    """So many metres east and north of the patient."""
+    """Return the position at metres east and north of the patient."""
     return at(east, north, origin=PATIENT)
 
 
 def streets(
     settings: Settings, plan: Plan, *ways: Sequence[int], gates: Mapping[int, Tags] | None = None
 ) -> WalkingNetwork:
-    """The walking network of these streets, in metres around the patient; saved where the server looks."""
+    """Build the network of streets in metres around the patient, and save it where the server loads it."""
     folder = settings.walking_network.parent
     source = write_osm(
         folder / "streets.osm", plan, [(way, STREET) for way in ways], node_tags=gates, origin=PATIENT
@@ -60,7 +60,7 @@ def ask(
     network: WalkingNetwork | None = None,
     **given: Any,
 ) -> LookupAnswer:
-    """The answer for the patient at `make.NOW`, unless the question says otherwise."""
+    """Return the answer for the patient at `make.NOW`, unless the question says otherwise."""
     session.commit()
     question = LookupQuestion(**{"here": PATIENT, "at": NOW, **given})
     answer = answer_lookup(session.connection(), viewer, question, network=network, settings=settings)
@@ -69,7 +69,7 @@ def ask(
 
 
 def shown(answer: LookupAnswer, viewer: Viewer, settings: Settings) -> NearestOut:
-    """The answer as its reader gets it; nothing missing and nothing more than `NearestOut` promises."""
+    """Return the answer as JSON data, after validating it strictly against `NearestOut`."""
     return NearestOut.model_validate_json(orjson.dumps(answer_out(answer, viewer, settings=settings)))
 
 
@@ -80,7 +80,7 @@ def ids(near: Sequence[NearbyDevice]) -> list[int]:
 def get(
     client: TestClient, headers: Mapping[str, str] | None = None, **given: str | float | bool
 ) -> NearestOut:
-    """The answer over HTTP."""
+    """Return the answer over HTTP."""
     question: dict[str, str | float | bool] = {
         "lat": PATIENT.lat,
         "lon": PATIENT.lon,
@@ -93,12 +93,12 @@ def get(
 
 
 def offered(answer: NearestOut) -> list[NearbyDeviceOut]:
-    """Usable devices in the order in which they are ranked, those that are too far last."""
+    """Return the usable devices in ranking order, those that are too far last."""
     return [*answer.devices, *answer.too_far]
 
 
 def english(device: NearbyDeviceOut) -> list[str]:
-    """The reasons, in English; each is given in Chinese too."""
+    """Return the English reasons, after checking that each one has a Chinese text."""
     assert all(words.zh for words in device.reasons)
     return [words.en for words in device.reasons]
 

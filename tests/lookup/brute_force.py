@@ -1,6 +1,6 @@
-"""The lookup done the slow way: every device of the register, a search over the whole network, one sort.
+"""A slow reference lookup: every device of the register, a search over the whole network, one sort.
 
-Shares with the program only what is pure: hours, readiness, and the arithmetic of `aed.incidents.rules`.
+It only shares pure functions with the program: hours, readiness and arithmetic.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from tests.walking.whole_network import ways_over_the_whole_network
 
 @dataclass(frozen=True)
 class Found:
-    """One device as the slow search has it."""
+    """One device as found by the slow search."""
 
     device_id: int
     expected_seconds: float
@@ -51,7 +51,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Known:
-    """One device of the register, with what it is judged by."""
+    """One device of the register, with the data that its ranking depends on."""
 
     device: Device
     position: Position
@@ -62,7 +62,7 @@ class Known:
 
 
 def whole_register(session: Session) -> list[Known]:
-    """Every device, whoever may see it."""
+    """Return every device, regardless of its visibility."""
     expiry = dict(
         session.execute(
             select(Consumable.device_id, func.min(Consumable.expires_on))
@@ -96,7 +96,7 @@ def whole_register(session: Session) -> list[Known]:
 
 
 def may_see(viewer: Viewer, device: Device) -> bool:
-    """The sharing ladder, said once more."""
+    """Return whether the viewer may see a device, implemented independently of the program."""
     if device.state is not DeviceState.IN_SERVICE:
         return False
     if device.audience is Audience.PUBLIC or viewer.role is TokenRole.ADMINISTRATOR:
@@ -119,7 +119,7 @@ def gates_as_they_stand(
     *,
     local: Known | None,
 ) -> tuple[list[Crossing], list[tuple[Crossing, float]]]:
-    """Closed gates, and waits in metres, of the whole register and the whole map."""
+    """Return closed gates, and waits in metres, of the whole register and map."""
     closed: list[Crossing] = []
     waits: list[tuple[Crossing, float]] = []
     wait = metres_of_wait(settings.arrival.guarded_gate_seconds, settings.arrival)
@@ -173,7 +173,7 @@ def all_devices(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> list[Found]:
-    """Every device that the viewer may see, usable ones first, soonest expected first."""
+    """Return every device that the viewer may see: usable ones first, then by expected time."""
     known = [
         each
         for each in whole_register(session)
@@ -243,7 +243,7 @@ def judged(
     by_closed_gate: bool,
     is_within_a_network: bool,
 ) -> Found:
-    """One device by its walk: the free way, else the one through closed gates, else the estimate."""
+    """Evaluate one device by its walk: without closed gates, else through them, else estimated."""
     straight = distance_metres(question.here, known.position)
     if way is None:
         metres = 1.5 * straight
@@ -279,7 +279,7 @@ def judged(
     floors = floors_between(
         question.floor,
         known.device.floor,
-        is_same_building=straight <= SAME_DOOR_METRES,  # the registers here hold no buildings
+        is_same_building=straight <= SAME_DOOR_METRES,  # the registers in these tests have no buildings
         numbers=numbers,
     )
     fetched = fetch(
@@ -308,9 +308,9 @@ def judged(
 
 
 def same(answer: LookupAnswer, slow: Sequence[Found], *, settings: Settings) -> None:
-    """The answer is the one of the slow search.
+    """Assert that the answer equals that of the slow search.
 
-    Devices that are expected at the same moment, to a millionth of a second, may change places.
+    Devices with the same expected time, to a microsecond, may be in any order.
     """
     assert answer.is_complete
     limit = answer.question.limit

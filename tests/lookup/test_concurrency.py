@@ -1,4 +1,4 @@
-"""Lookups at the same time, and lookups that wait for the database."""
+"""Test concurrent lookups, and lookups that wait for the database."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from tests.walking.grids import grid_position, street_grid
 on_postgis = pytest.mark.parametrize("database_url", ["postgis"], indirect=True)
 """SQLite locks whole files, not tables."""
 on_spatialite = pytest.mark.parametrize("database_url", ["spatialite"], indirect=True)
-"""PostgreSQL has no file that a program could lock."""
+"""PostgreSQL has no database file that the test could lock."""
 
 HERE = {"lat": str(PATIENT.lat), "lon": str(PATIENT.lon), "at": NOW.isoformat()}
 
 
 @contextlib.asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[tuple[httpx2.AsyncClient, FastAPI]]:
-    """The application on the test's own event loop, after a first lookup here."""
+    """Run the application on the test's event loop, after a first lookup."""
     app = app_on(settings)
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://aed") as client:
@@ -53,7 +53,7 @@ def as_many_as_are_asked_for(session: Session) -> None:
 
 @contextlib.contextmanager
 def devices_locked(url: str) -> Iterator[psycopg.Connection[Any]]:
-    """PostgreSQL: whoever reads devices waits as long as the block lasts."""
+    """Lock the devices table on PostgreSQL, so that readers wait for the duration of the `with` block."""
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain) as other:
         other.execute("LOCK TABLE devices IN ACCESS EXCLUSIVE MODE")
@@ -62,7 +62,7 @@ def devices_locked(url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def waiting_for_devices(other: psycopg.Connection[Any]) -> list[int]:
-    """The servers' processes that wait for the lock."""
+    """Return the server processes that wait for the lock."""
     found = other.execute(
         "SELECT pid FROM pg_locks WHERE NOT granted AND relation = 'devices'::regclass ORDER BY pid"
     )
@@ -70,7 +70,7 @@ def waiting_for_devices(other: psycopg.Connection[Any]) -> list[int]:
 
 
 async def so_many_wait(other: psycopg.Connection[Any], count: int, *, but: int | None = None) -> list[int]:
-    """The processes that wait, once they are so many, `but` not among them."""
+    """Return the waiting processes except `but`, once there are that many."""
 
     def others() -> list[int]:
         return [pid for pid in waiting_for_devices(other) if pid != but]
@@ -87,7 +87,7 @@ def patiently(settings: Settings) -> Settings:
 def test_lookups_at_the_same_time_are_answered_as_one_after_the_other(
     session: Session, settings: Settings, *, walking: bool
 ) -> None:
-    """Threads share the pool of connections and the walking network."""
+    """Threads share the connection pool and the walking network."""
     middle = PATIENT
     if walking:
         network = street_grid(900)
@@ -223,7 +223,7 @@ def test_a_cancelled_lookup_does_not_disturb_the_next_one(
 def test_a_locked_file_delays_no_other_request(
     session: Session, settings: Settings, database_url: str
 ) -> None:
-    """Only without a write-ahead log can readers be locked out: then for as long as the settings say."""
+    """Readers can only be locked out without a write-ahead log, and wait as long as the settings say."""
     as_many_as_are_asked_for(session)
     session.commit()
     session.close()

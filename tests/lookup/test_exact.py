@@ -1,4 +1,4 @@
-"""The answer is exact: the same as a slow search over every device and the whole network finds."""
+"""Test that answers equal those of a slow search over every device and the whole network."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MOMENTS = [
     datetime(2026, 9, 22, 2, 0, tzinfo=UTC),  # a Tuesday, 10:00 there
     datetime(2026, 9, 22, 16, 30, tzinfo=UTC),  # past midnight there
     datetime(2026, 10, 1, 2, 0, tzinfo=UTC),  # National Day
-    datetime(2026, 10, 10, 2, 0, tzinfo=UTC),  # a Saturday that is worked
+    datetime(2026, 10, 10, 2, 0, tzinfo=UTC),  # a Saturday that is a workday
 ]
 HOURS = ["24/7", "24/7", None, "off", "Mo-Fr 09:00-17:00; PH off", "22:00-06:00", "sunrise-sunset"]
 SIDE, BLOCK = 4, 90.0
@@ -50,9 +50,9 @@ BLOCKS = [
     for b in (a + 1, a + SIDE)
     if b < SIDE * SIDE and (b != a + 1 or b % SIDE)
 ]
-"""Pairs of neighbouring corners: where a street may be."""
+"""Pairs of neighbouring corners, between which a street may be."""
 PACES = st.one_of(st.none(), st.none(), st.tuples(st.floats(0.15, 1.5), st.floats(10.0, 600.0)))
-"""What an estate's drills may come to: seconds a metre and besides, or nothing."""
+"""Paces that an estate's drills may give: seconds per metre and pick-up seconds, or none."""
 AROUND = st.tuples(st.floats(-350, 620), st.floats(-350, 620))
 NEARBY = st.tuples(st.floats(-30, 300), st.floats(-30, 300))
 
@@ -61,7 +61,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class MapGate:
-    """A gate in the middle of a block, as the map has it."""
+    """A gate from the map in the middle of a block."""
 
     block: int
     tags: Tags
@@ -69,7 +69,7 @@ class MapGate:
 
 @dataclass(frozen=True)
 class District:
-    """A small invented place: which blocks have a street, which have a gate."""
+    """A small random district: the blocks that have a street, and those that have a gate."""
 
     streets: list[int]
     gates: list[MapGate]
@@ -120,7 +120,7 @@ def districts(draw: st.DrawFn) -> District:
 
 @st.composite
 def device_rows(draw: st.DrawFn) -> Device:
-    """A device without estate or region, which the test gives it."""
+    """Generate a device without estate and region, which the test adds."""
     state = draw(st.sampled_from([DeviceState.IN_SERVICE] * 9 + [DeviceState.OUT_OF_SERVICE]))
     return device_row(
         place(*draw(st.one_of(NEARBY, AROUND))),
@@ -181,7 +181,7 @@ def answered(
     question: LookupQuestion,
     network: WalkingNetwork | None,
 ) -> LookupAnswer:
-    """Asked twice: what is remembered of the first time makes the second quicker and changes no answer."""
+    """Return the answer, after checking that a second lookup, which uses caches, gives the same one."""
     told = []
     for _ in range(2):
         answer = answer_lookup(session.connection(), viewer, question, network=network, settings=settings)
@@ -282,7 +282,7 @@ def test_the_answer_is_that_of_the_slow_search_on_any_small_district(
 
 
 def copied(row: Device) -> Device:
-    """A row that no session knows yet: an example may be tried again."""
+    """Return a copy of a row that is not in any session, since an example may be run again."""
     values = {
         name: getattr(row, name)
         for name in Device.__mapper__.columns.keys()  # noqa: SIM118 - a collection, not a dict
@@ -296,7 +296,7 @@ CITY = street_grid(2500, seed=5)
 
 @pytest.fixture
 def city(session: Session) -> list[Estate]:
-    """400 devices and 60 gates on a grid of streets 3 km wide; most devices are closed at some hour."""
+    """Return a city with 400 devices and 60 gates on a street grid 3 km wide; most devices close at times."""
     random = np.random.default_rng(17)
     corner = grid_position(2500, 0.5, 0.5)
     estates = [

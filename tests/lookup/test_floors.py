@@ -1,4 +1,4 @@
-"""Stairs and lifts: of the same building, of another, above the third floor."""
+"""Test times on stairs and in lifts: in one building, in two, and above the third floor."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_device_high_up_ranks_behind_one_a_little_farther(session: Session, se
 def test_a_floor_is_told_as_people_there_count(
     session: Session, settings: Settings, device: int, patient: int, en: str, zh: str
 ) -> None:
-    """In China the ground floor is storey 1; beside it stands the floor of the API, which counts from 0."""
+    """In China the ground floor is storey 1; the answer also has the API's floor, which counts from 0."""
     make.device(session, at=north_of(PATIENT, metres=100), floor=device)
 
     (told,) = shown(ask(session, settings, floor=patient), ANYONE, settings).devices

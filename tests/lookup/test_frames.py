@@ -1,4 +1,4 @@
-"""How far it is from the route to SQL: the lookup stays a call stack that fits on one screen."""
+"""Test the depth of the call stack from the route to SQL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.lookup.asking import place, streets
 from tests.make import NOW, PATIENT
 
 MAX_FRAMES = 7
-"""Of this program, from the route that is called on the event loop to the driver."""
+"""Maximum number of this program's frames, from the route on the event loop to the driver."""
 OURS = str(Path(aed.__file__).parent)
 
 
@@ -54,4 +54,4 @@ def test_at_most_seven_frames_lead_from_the_route_to_sql(
     assert len(stacks) == 3, "devices, gates, and devices out of service"
     for stack in stacks:
         assert stack[-1] == f"api.py:{api.find_nearest.__name__}"
-        assert len(stack) + 1 <= MAX_FRAMES, stack  # with the route itself, in another thread
+        assert len(stack) + 1 <= MAX_FRAMES, stack  # plus the route, in another thread

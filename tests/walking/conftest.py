@@ -1,4 +1,4 @@
-"""Small networks are searched whole, windows are cut out of large ones: here every network is both."""
+"""Run each walking test twice: searching the whole network, and searching a window of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invented street grids of any size, the same for the same seed: for tests and measurements."""
+"""Generate street grids of any size, reproducible by seed, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _METRES_PER_DEGREE = 111_000.0
 
 
 def street_grid(nodes: int, *, seed: int = 1, block_metres: float = 60.0) -> WalkingNetwork:
-    """A square of streets with about `nodes` corners (one in 100 has no street and is gone).
+    """Return a square grid of streets with about `nodes` corners (1 % have no street and are missing).
 
-    Corners are shifted by up to a fifth of a block, one in three streets between two corners is missing (as
-    on a map, 1.3 streets a corner are left), and half of the others bend in the middle.
+    Corners are shifted by up to a fifth of a block. A third of the streets between corners is missing (which
+    leaves 1.3 streets per corner, as on real maps), and half of the others bend in the middle.
     """
     random = np.random.default_rng(seed)
     side = math.isqrt(nodes)
@@ -63,12 +63,12 @@ def street_grid(nodes: int, *, seed: int = 1, block_metres: float = 60.0) -> Wal
 
 
 def middle_of_grid(nodes: int, *, block_metres: float = 60.0) -> Position:
-    """The middle of the grid with these arguments."""
+    """Return the middle of the grid with these arguments."""
     return grid_position(nodes, 0.5, 0.5, block_metres=block_metres)
 
 
 def grid_position(nodes: int, north: float, east: float, *, block_metres: float = 60.0) -> Position:
-    """A place in the grid by shares (0 to 1) of its side."""
+    """Return a position in the grid, given as fractions (0 to 1) of its side."""
     side_metres = (math.isqrt(nodes) - 1) * block_metres
     across = _METRES_PER_DEGREE * math.cos(math.radians(SOUTH_WEST.lat))
     return Position(

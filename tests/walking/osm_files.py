@@ -1,4 +1,4 @@
-"""Writes small OpenStreetMap extracts on a plan in metres."""
+"""Write small OpenStreetMap extracts from coordinates in metres."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ type Plan = Mapping[int, tuple[float, float]]
 
 
 def at(east: float, north: float, *, origin: Position = ORIGIN) -> Position:
-    """The place so many metres east and north of the origin (to a metre or so in a thousand)."""
+    """Return the position at metres east and north of the origin (with an error of about 0.1 %)."""
     metres_east = _METRES_PER_DEGREE_EAST * math.cos(math.radians(origin.lat))
     return Position(origin.lat + north / _METRES_PER_DEGREE, origin.lon + east / metres_east)
 
@@ -33,7 +33,7 @@ def write_osm(
     node_tags: Mapping[int, Tags] | None = None,
     origin: Position = ORIGIN,
 ) -> Path:
-    """An extract in `path` with nodes by number at (east, north) metres, and ways over them."""
+    """Write an extract to `path` with numbered nodes at (east, north) metres, and ways over them."""
     tags_of = node_tags or {}
     writer = osmium.SimpleWriter(str(path), overwrite=True)
     try:

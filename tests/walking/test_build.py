@@ -1,4 +1,4 @@
-"""From OSM files to networks: what is kept, how gates stand, and what bad files get."""
+"""Test building networks from OSM files: what is kept, the sides of gates, and errors for bad files."""
 
 from __future__ import annotations
 

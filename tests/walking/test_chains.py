@@ -1,4 +1,4 @@
-"""Junctions, and the chains of edges between them."""
+"""Test junctions and the chains of edges between them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATH = {"highway": "path"}
 
 
 def nodes_along(chains: Chains, chain: int) -> list[int]:
-    """The nodes that a chain passes, from its first end to its last."""
+    """Return the nodes that a chain passes, from its first end to its last."""
     streets = chains.streets
     passed: list[int] = []
     for edge in chains.edges_of(chain):
@@ -31,7 +31,7 @@ def nodes_along(chains: Chains, chain: int) -> list[int]:
 
 
 def check(network: WalkingNetwork) -> None:
-    """Every edge is in one chain, at its place; chains end at junctions and pass none."""
+    """Check that each edge is in one chain at the right index, and chains only contain junctions as ends."""
     chains, streets = network.chains, network.streets
     edges_at = np.bincount(np.concatenate([streets.edge_u, streets.edge_v]))
     seen: list[int] = []
@@ -91,5 +91,5 @@ def test_of_a_few_streets(tmp_path: Path, ways: list[list[int]], chains: int, ju
 
     check(network)
 
-    assert network.node_count > 4  # they are longer than a piece may be
+    assert network.node_count > 4  # streets are longer than the maximum length of a piece
     assert (len(network.chains.metres), network.chains.junction_count) == (chains, junctions)

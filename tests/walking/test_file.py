@@ -1,4 +1,4 @@
-"""Saved and loaded again; and what a file that is not whole gets."""
+"""Test saving and loading networks, and errors for incomplete files."""
 
 from __future__ import annotations
 

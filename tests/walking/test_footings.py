@@ -1,4 +1,4 @@
-"""Where points stand: the nearest place on the nearest street, exactly."""
+"""Test that points are snapped to exactly the nearest place on the nearest street."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WGS84 = Geod(ellps="WGS84")
 
 
 def metres_off_by_looking_at_every_street(network: WalkingNetwork, position: Position) -> NDArray[np.float64]:
-    """How far each street is, on a plane around the position that pyproj measured."""
+    """Return the distance to each street, on a plane around the position computed by pyproj."""
     streets = network.streets
     _, _, north = WGS84.inv(position.lon, position.lat - 0.0005, position.lon, position.lat + 0.0005)
     _, _, east = WGS84.inv(position.lon - 0.0005, position.lat, position.lon + 0.0005, position.lat)

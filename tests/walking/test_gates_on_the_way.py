@@ -1,4 +1,4 @@
-"""What is found out quickly about gates on the way agrees with walking the way."""
+"""Test that the fast methods for gates and delays agree with the reconstructed walk."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_way_that_cannot_pass_a_gate_passes_none_and_costs_what_it_is_long(
     footings = grid.footings(*some_places(120, seed=seed))
     costs, may_pass = reach.costs(footings), reach.may_pass_crossings(footings)
     reached = np.flatnonzero(np.isfinite(costs)).tolist()
-    assert {may_pass[i] for i in reached} == {True, False}  # else nothing is tried here
+    assert {may_pass[i] for i in reached} == {True, False}  # otherwise the test would check nothing
     for i in reached:
         walk = reach.walk_to(footings, i)
         if not may_pass[i]:
@@ -75,7 +75,7 @@ def test_the_same_reach_with_other_gates_is_what_it_would_be_from_the_beginning(
 def test_remembered_footings_are_those_that_were_found(
     grid: WalkingNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aed.walking.memory.MOST_FOOTINGS_REMEMBERED", 100)  # so that it is full
+    monkeypatch.setattr("aed.walking.memory.MOST_FOOTINGS_REMEMBERED", 100)  # so that the cache overflows
     for seed in (1, 2, 1, 3, 2):
         lats, lons = some_places(60, seed=seed)
 

@@ -1,4 +1,4 @@
-"""On the streets of a whole country: the same answers as a search over all of it."""
+"""Test that results on the streets of a whole country equal those of a search over all of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far it is on foot: the same as the slow and simple search over the whole network."""
+"""Test that walking distances equal those of a slow and simple search over the whole network."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ AROUND = st.tuples(st.floats(-60, 220), st.floats(-60, 220))
 
 @dataclass(frozen=True)
 class Village:
-    """A small invented place: corners on a plan in metres, ways over them, and which corners have a gate."""
+    """A small random village: corners in metres, ways over them, and the corners that have a gate."""
 
     plan: dict[int, tuple[float, float]]
     ways: list[list[int]]
@@ -64,7 +64,7 @@ def villages(draw: st.DrawFn) -> Village:
 
 
 def crossings_of(network: WalkingNetwork, places: Sequence[tuple[float, float]]) -> list[Crossing]:
-    """Registered gates at these places, and every gate on the map."""
+    """Return the crossings of registered gates at these places, and of every gate on the map."""
     found = [network.crossing_at(at(*place), within_metres=100.0) for place in places]
     return [
         *(crossing for crossing in found if crossing is not None),
@@ -120,7 +120,7 @@ def test_costs_and_walks_are_those_of_the_whole_network(
 
 
 def check_walk(reach: Reach, targets: Footings, i: int, delays: Sequence[tuple[Crossing, float]]) -> Walk:
-    """The walk costs what it should, is a line as long as it says, and is no shorter than the crow flies."""
+    """Check a walk's cost, that its line has the stated length, and that it is not shorter than straight."""
     walk = reach.walk_to(targets, i)
     worth = {crossing: 0.0 for crossing, _ in delays}
     for crossing, metres in delays:
@@ -164,14 +164,14 @@ def test_cutting_into_pieces_changes_no_distance(village: Village) -> None:
     for i, position in enumerate(positions):
         reach = network.reach(position, within_metres=10_000.0)
         assert reach is not None
-        # Ways that only touch on the plan, without a common corner, are not joined: a corner that another
-        # way passes over may be taken to stand on that one.
+        # Ways that touch without a common corner are not joined, so that a corner under another way may be
+        # snapped to that way.
         apart = [j for j in range(size) if is_clear(village, corners[j]) and is_clear(village, corners[i])]
         assert reach.costs(targets)[apart] == pytest.approx(plain[i, apart], rel=1e-4, abs=0.1)
 
 
 def is_clear(village: Village, corner: int) -> bool:
-    """Whether no way passes over this corner without being joined to it."""
+    """Return whether no way passes over this corner without being joined to it."""
     x, y = village.plan[corner]
     for way in village.ways:
         for a, b in pairwise(way):

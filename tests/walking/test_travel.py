@@ -1,4 +1,4 @@
-"""How long everything takes: against what was measured, and what holds whatever the numbers are."""
+"""Test travel times against published measurements, and properties that hold for all settings."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def there_and_back(metres: float, pace: Pace = GENERAL) -> float:
 
 @pytest.mark.parametrize(("one_way", "minutes"), [(200, 4.05), (400, 6.62), (600, 8.62)])
 def test_a_fetch_takes_as_long_as_gramm_measured(one_way: float, minutes: float) -> None:
-    """Gramm 2025: 4:03, 6:37 and 8:37 there and back."""
+    """Gramm 2025 measured 4:03, 6:37 and 8:37 minutes there and back."""
     assert there_and_back(one_way) == pytest.approx(60 * minutes, abs=5)
 
 
@@ -54,7 +54,7 @@ def test_a_device_beside_the_patient_is_there_in_about_a_minute() -> None:
 def test_going_direct_is_as_fast_as_jonsson_measured_from_receipt_of_the_call(
     pace: Pace, metres_per_second: float
 ) -> None:
-    """Nothing for answering comes on top."""
+    """No time for answering the call is added."""
     walked = leg_seconds(Leg(600), 0.0, pace, NUMBERS)
     assert direct_seconds(walked, NUMBERS) == pytest.approx(600 / metres_per_second)
 
@@ -116,7 +116,7 @@ def test_a_wait_is_as_many_seconds_whatever_the_pace(wait: float, metres: float,
 
 @given(METRES, WAITS, PACES)
 def test_what_a_way_costs_bounds_what_it_takes(metres: float, wait: float, pace: Pace) -> None:
-    """The search stops by costs in metres: no way may take less than its cost says."""
+    """The search stops by costs in metres, so no way may take less time than its cost implies."""
     cost = metres + metres_of_wait(wait, NUMBERS)
     seconds = leg_seconds(Leg(metres, wait), 0.0, pace, NUMBERS)
     assert least_leg_seconds(cost, pace, NUMBERS) <= seconds + 1e-6

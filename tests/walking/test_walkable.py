@@ -1,4 +1,4 @@
-"""What a person may walk on, and which barriers are gates."""
+"""Test which ways are walkable and which barriers are gates."""
 
 from __future__ import annotations
 

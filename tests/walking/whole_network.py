@@ -1,4 +1,4 @@
-"""The slow answer to hold the fast one against: footings and gates as nodes, one search over all."""
+"""A slow reference implementation: footings and gates as nodes, and one search over the whole network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def costs_over_the_whole_network(
     closed: Sequence[Crossing] = (),
     delays: Sequence[tuple[Crossing, float]] = (),
 ) -> NDArray[np.float64]:
-    """Metres from the single footing `start` to each target, infinite beyond the limit."""
+    """Return the metres from the single footing `start` to each target; infinite beyond the limit."""
     costs, _ = ways_over_the_whole_network(
         network, start, targets, within_metres=within_metres, closed=closed, delays=delays
     )
@@ -40,9 +40,9 @@ def ways_over_the_whole_network(
     closed: Sequence[Crossing] = (),
     delays: Sequence[tuple[Crossing, float]] = (),
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The same, and how much of each cost is delays.
+    """Return the cost of the way to each target, and the part of it that is delays.
 
-    A gate on a street is a pair of nodes, one on each side; who stands exactly in it steps off on either.
+    A gate on a street is a pair of nodes, one on each side; a footing exactly at the gate is joined to both.
     """
     streets = network.streets
     arcs: list[tuple[int, int, float, float]] = []
@@ -96,7 +96,7 @@ def ways_over_the_whole_network(
                         pair = (source, side) if terminal == source else (side, terminal)
                         arcs.append((*pair, 0.0, 0.0))
             here, at = sides[-1], place
-        join(here, v, max(0.0, length - at))  # a footing at the very end may round beyond it
+        join(here, v, max(0.0, length - at))  # rounding may put a footing at the end beyond it
 
     best: dict[tuple[int, int], tuple[float, float]] = {}
     for a, b, metres, delay in arcs:
