@@ -133,9 +133,7 @@ class Arrival(BaseModel):
     chance_ready_checked: float = Field(0.95, gt=0, le=1, description="Ready when checked lately")
     chance_ready: float = Field(0.85, gt=0, le=1, description="Ready when not known to be checked lately")
     # Audits find about 85 % ready.
-    checked_within_days: int = Field(
-        35, ge=1, description="How lately is lately"
-    )  # a monthly check and its grace period
+    checked_within_days: int = Field(35, ge=1, description="How lately is lately")  # monthly check and grace
     chance_ready_pads_expired: float = Field(
         0.6, gt=0, le=1, description="Ready where only the pads are past their date"
     )  # Unknown: gel dries slowly in a closed bag; Resuscitation Council UK: benefit outweighs risk.

@@ -33,7 +33,7 @@ class AuditSubject(StrEnum):
     PERSON = "person"
     TOKEN = "token"
     AGREEMENT = "agreement"
-    """Which estate shares what with which other."""
+    """An agreement on which estate shares what with which other estate."""
     LOG = "log"
     """The log itself: its first entry, and checkpoints of incident records."""
 
@@ -51,7 +51,7 @@ def moment_text(at: datetime) -> str:
 class AuditEntry(Table):
     """One change of a role, a person or a token. Never amended: each entry is signed with the one before.
 
-    Nothing in it tells who a person is, so that it stays whole when a person's data is erased.
+    It contains no personal data, so that it stays unchanged when a person's data is erased.
     """
 
     __tablename__ = "audit_log"
@@ -85,7 +85,7 @@ class AuditKey(Table):
 def last_audit_entry(session: Session) -> tuple[int, str] | None:
     """Return (number, hash) of the last entry.
 
-    visibility: they tell nothing.
+    visibility: they reveal nothing.
     """
     last = session.execute(
         select(AuditEntry.number, AuditEntry.hash).order_by(AuditEntry.number.desc()).limit(1)
@@ -118,7 +118,7 @@ class AuditReplay:
 def replay_audit_log(session: Session, expected_hash: Callable[[str, AuditEntry], str]) -> AuditReplay:
     """Verify each entry of the log and collect what it records.
 
-    visibility: for who verifies, on the machine itself.
+    visibility: for verification on the machine itself.
     """
     found, before = AuditReplay(), NOTHING_BEFORE
     for entry in _entries(session):
@@ -131,7 +131,7 @@ def replay_audit_log(session: Session, expected_hash: Callable[[str, AuditEntry]
             found.began = details
         if entry.subject is AuditSubject.ROLE:
             action, earlier = found.roles.get(entry.subject_id, (entry.action, {}))
-            if entry.action != "moved":  # to another entry of the same person: it stands, or not, as before
+            if entry.action != "moved":  # to another entry of the same person: nothing else changes
                 action = entry.action
             found.roles[entry.subject_id] = (action, {**earlier, **details})
         if entry.subject is AuditSubject.TOKEN:
@@ -155,7 +155,7 @@ def _entries(session: Session) -> Iterator[AuditEntry]:
 def last_ids(session: Session) -> dict[str, int]:
     """Return the highest ids of role grants and tokens.
 
-    visibility: numbers.
+    visibility: only numbers.
     """
     return {
         "last_role": session.scalar(select(func.max(_role_grants.c.id))) or 0,
@@ -167,7 +167,7 @@ BEGUN: Final = "begun"
 _role_grants, _tokens = table("role_grants", column("id")), table("tokens", column("id"))
 _events = table(
     "incident_events", column("incident_id"), column("number"), column("hash"), column("key_id")
-)  # its model lies on a higher layer
+)  # its model is on a higher layer
 
 
 def add_audit_entry(
@@ -197,7 +197,7 @@ def add_audit_entry(
             "old_form": legacy_entries_digest(session),
             **accounts_audit_log.last_ids(session),
         }
-        # What is recorded first was written a moment ago: it belongs to the log.
+        # The first row was written a moment ago in this transaction, and belongs to the log.
         if subject is AuditSubject.ROLE:
             began["last_role"] = min(began["last_role"], int(subject_id) - 1)
         if subject is AuditSubject.TOKEN:
@@ -255,7 +255,7 @@ def hash_of_entry(key: bytes, before: str, entry: AuditEntry) -> str:
 def legacy_entries_digest(session: Session) -> dict[str, Any]:
     """Return the count and digest of incident entries that were written before entries were signed.
 
-    visibility: a count and a digest.
+    visibility: only a count and a digest.
     """
     if "incident_events" not in inspect(session.connection()).get_table_names():
         return {"entries": 0, "digest": hashlib.sha256().hexdigest()}
@@ -271,16 +271,16 @@ def legacy_entries_digest(session: Session) -> dict[str, Any]:
     return {"entries": count, "digest": digest.hexdigest()}
 
 
-# --- keys -----------------------------------------------------------------------------------------------
+# --- Keys -----------------------------------------------------------------------------------------------
 
 
 def signing_key(session: Session, *, used_before: str | None) -> tuple[str, bytes]:
     """Return (id, key) of the current signing key; it is stored encrypted on first use.
 
-    `used_before`: the id of the key that signed the entry before, which is kept already.
+    `used_before`: the id of the key that signed the previous entry, and so is stored already.
     """
     found = keyring_of(session.get_bind().dialect).audit_key()
-    assert found is not None  # the first of the ring
+    assert found is not None  # the first key of the keyring
     key_id, key = found
     if key_id != used_before:
         is_sqlite = session.get_bind().dialect.name == "sqlite"

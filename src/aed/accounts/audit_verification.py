@@ -11,10 +11,10 @@ from aed.accounts.tokens import Token
 
 
 def unrecorded_changes(session: Session, said: AuditReplay) -> list[str]:
-    """What stands in the tables of roles and tokens and is not what the log says, each in a sentence.
+    """Return a sentence for each difference between the tables of roles and tokens and the audit log.
 
-    Roles and tokens from before the log began are not in it, and are left out.
-    visibility: for who verifies, on the machine itself.
+    Roles and tokens from before the log began are not in it, and are left out. visibility: for verification
+    on the machine itself.
     """
     before = said.began or {}
     wrong = []

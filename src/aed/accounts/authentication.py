@@ -121,7 +121,7 @@ def viewer_by_cookie(session: Session, key: str, *, at: datetime) -> Viewer:
     if found.second_factor_at is None and sign_in_queries.is_second_factor_demanded(
         session, viewer.role_assignments
     ):
-        return ANYONE  # a role, or a region's demand, that came after the sign-in
+        return ANYONE  # the person got a role, or the region a requirement, after the sign-in
     return viewer
 
 
@@ -173,7 +173,7 @@ async def stop_when_viewer_changes(
             return False
         except AedError as error:
             log.warning("permissions of a stream not checked", why=error.detail)
-            return True  # a restart of the database ends no stream
+            return True  # a restart of the database must not end streams
 
     async def item() -> bytes | None:
         return await anext(stream, None)
@@ -195,7 +195,7 @@ async def stop_when_viewer_changes(
             yield chunk
             pending = asyncio.ensure_future(item())
     finally:
-        if pending.done():  # the stream stands at a `yield`, and is closed beside what goes on here
+        if pending.done():  # the stream is suspended at a `yield`, and is closed in the background
             closing = asyncio.ensure_future(stream.aclose())
             _closing.add(closing)
             closing.add_done_callback(_closing.discard)
@@ -213,8 +213,8 @@ def session_key_in_cookie(request: Request) -> str | None:
 async def current_viewer(request: Request) -> Viewer:
     """Return the viewer of a request, by token or session cookie.
 
-    Raises NotSignedIn for a token that is not valid. An expired token reads as an anonymous caller does: a
-    lookup must not fail because a date has passed. A change by cookie needs the CSRF token too.
+    Raises NotSignedIn for an invalid token. A read with an expired token is answered as an anonymous request:
+    a lookup must not fail because a date has passed. A change by cookie needs the CSRF token too.
     """
     header = request.headers.get("authorization")
     if header is None:
@@ -239,7 +239,7 @@ async def current_viewer(request: Request) -> Viewer:
         await run_in_threadpool(_note_expired, database_of(request), key.strip(), client_address(request))
         if request.method not in ("GET", "HEAD"):
             raise
-        # Answered as an anonymous caller; a header of the response says that the token has expired.
+        # Answered as an anonymous request; a response header says that the token has expired.
         setattr(request.state, EXPIRED_TOKEN, True)
         return ANYONE
 
@@ -247,7 +247,7 @@ async def current_viewer(request: Request) -> Viewer:
 async def require_own_session(request: Request, sentence: str) -> str:
     """Return the session key of a request that changes the person's own data.
 
-    The caller checks that the session is still valid: nothing is read here. Raises NotSignedIn with
+    The caller checks that the session is still valid: the database is not read here. Raises NotSignedIn with
     `sentence`; NotAllowed for a token, which belongs to no person, and without the CSRF token.
     """
     cookie = session_key_in_cookie(request)

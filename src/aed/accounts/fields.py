@@ -1,4 +1,4 @@
-"""The kinds of values that stand in what crosses the boundary."""
+"""Types of values in requests and responses."""
 
 from __future__ import annotations
 

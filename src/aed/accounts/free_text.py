@@ -1,7 +1,7 @@
-"""Words that somebody wrote, quoted in a message that the network sends in its own name.
+"""Quote text that people entered in messages that the network sends in its own name.
 
-People believe a message by its sender. So a name, a place or a note in it must not bring a link to tap, a
-number to ring, or a line that looks like another message.
+Recipients trust a message by its sender. So a name, a place or a note in it must not add a link, a phone
+number, or a line that looks like another message.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _NUMBER_TO_RING: Final = re.compile(r"\+?\d(?:[\s()/.-]{0,3}\d){6,}")
 
 
 def quote(words: str, *, limit: int) -> str:
-    """Return `words` as one line of at most `limit` characters, without links and telephone numbers.
+    """Return `words` as one line of at most `limit` characters, without links and phone numbers.
 
-    1. Full-width letters, digits and dots become the plain ones; invisible ones and line breaks go.
-    2. Addresses of pages and mailboxes, and runs of seven digits or more, become "…".
-    3. A dot inside a word is taken apart, since telephones make a link of `example.cn`. A decimal stays; dots
-       at either end go, since what follows in the message would be taken for a part of it.
+    1. Full-width letters, digits and dots become ASCII; invisible characters and line breaks are removed.
+    2. URLs, e-mail addresses, and runs of seven digits or more become "…".
+    3. A dot inside a word is separated by spaces, since phones make a link of `example.cn`. Decimals stay.
+       Dots at either end are removed, since they could join the text with what follows.
     """
     plain = "".join(
         " " if each.isspace() or unicodedata.category(each) in ("Cc", "Zl", "Zp") else each
@@ -56,5 +56,5 @@ def _apart(words: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return the text with every line break and control character as a space."""
+    """Return the text with every line break and control character replaced by a space."""
     return "".join(" " if unicodedata.category(each) in ("Cc", "Zl", "Zp") else each for each in text)

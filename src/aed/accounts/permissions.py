@@ -81,8 +81,8 @@ def can_grant_role(
 ) -> bool:
     """Return True if a person with these roles may grant and revoke `role` there.
 
-    1. An administrator who covers the place: every role.
-    2. An estate manager who covers the estate: resident, keeper and lead.
+    1. An administrator whose role covers the place: every role.
+    2. An estate manager whose role covers the estate: resident, keeper and lead.
     """
     if has_role(role_assignments, {Role.ADMINISTRATOR}, estate_id=estate_id, region_id=region_id):
         return True
@@ -112,8 +112,8 @@ class Scope(StrEnum):
 class Viewer:
     """The caller of a request; `ANYONE` without a token or a session.
 
-    Viewers who may see the same are equal: name, person and role assignments are left out of the comparison.
-    So statements that are cached by viewer are compiled once for all residents of an estate.
+    Viewers with the same permissions are equal: name, person and role assignments are left out of the
+    comparison. So statements that are cached by viewer are compiled once for all residents of an estate.
     """
 
     role: TokenRole | None = None
@@ -122,7 +122,7 @@ class Viewer:
     scopes: frozenset[Scope] = field(default=frozenset({Scope.READ}))
     estate_id: int | None = None
     estate_ids: tuple[int, ...] = ()
-    """The estate, and the estates of its neighbourhood."""
+    """The viewer's estate, and the other estates of its neighbourhood."""
     region_ids: tuple[int, ...] = ()
     """Regions of a dispatcher or of a region's administrator, with all below them."""
     person_id: int | None = field(default=None, compare=False)

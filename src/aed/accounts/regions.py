@@ -44,8 +44,9 @@ class Region(Versioned, Table):
     the database count from 0 everywhere."""
     holiday_calendar: Mapped[str | None] = mapped_column(ForeignKey("holiday_calendars.name"))
     trust_needed: Mapped[Trust | None] = mapped_column(enum_column(Trust, name="trust_needed"))
-    """The trust that a certificate needs before its holder is alerted; None: that of the region above, or
-    `verified`."""
+    """The trust that a certificate needs before its holder is alerted; None: as in the region above, or
+    `verified`.
+    """
     needs_second_factor: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     """Administrators and dispatchers here and below must give a second factor when they sign in."""
     trust_in_force: Mapped[Trust] = mapped_column(
@@ -106,7 +107,7 @@ def regions_below(session: Session, region_id: int) -> tuple[int, ...]:
 def estates_sharing(session: Session, *estate_ids: int) -> tuple[int, ...]:
     """Return the estates and those of their neighbourhoods. (Their model is on a higher layer.)
 
-    visibility: it is what the predicates are made of, and answers ids alone.
+    visibility: predicates are built from it; it returns only ids.
     """
     here = select(_estates.c.neighbourhood).where(_estates.c.id.in_(estate_ids))
     neighbours = select(_estates.c.id).where(_estates.c.neighbourhood.in_(here))
@@ -116,7 +117,7 @@ def estates_sharing(session: Session, *estate_ids: int) -> tuple[int, ...]:
 def region_of_estate(session: Session, estate_id: int) -> int:
     """Return the region id of an estate. Raises NotFound.
 
-    visibility: roles are given by those who know the estate by its id; it answers the region's id alone.
+    visibility: for granting roles, by people who know the estate's id; it returns only the region's id.
     """
     found: int | None = session.scalar(select(_estates.c.region_id).where(_estates.c.id == estate_id))
     if found is None:
@@ -146,7 +147,7 @@ def codes_of_regions(session: Session, region_ids: Iterable[int]) -> dict[int, s
 def put_region(session: Session, region: RegionIn) -> tuple[Region, bool | None]:
     """Create or amend the region with that code; return it, and True if new, False if changed, else None.
 
-    What is not given stays as it is.
+    Fields that are not given stay unchanged.
     """
     parent = accounts_regions.region_by_code(session, region.parent) if region.parent else None
     found = session.scalar(select(Region).where(Region.code == region.code))

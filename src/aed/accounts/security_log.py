@@ -111,7 +111,7 @@ def log_event(
 def log_expired_token(session: Session, name: str, *, address: str, at: datetime) -> None:
     """Log the use of an expired token, at most once an hour.
 
-    visibility: only whether it was written already.
+    visibility: only whether it was logged already.
     """
     lately = select(SecurityEvent.id).where(
         SecurityEvent.kind == SecurityEventKind.TOKEN_EXPIRED_USED,

@@ -28,7 +28,7 @@ from aed.database.types import BigIntId, Table
 from aed.errors import NotFound
 
 LAST_SEEN_PRECISION: Final = timedelta(minutes=15)
-"""`last_seen_at` is updated at most this often: else every request would write."""
+"""`last_seen_at` is updated at most this often; otherwise every request would write."""
 
 
 def active_sessions(session: Session, person_id: int, *, at: datetime) -> Sequence[SignIn]:

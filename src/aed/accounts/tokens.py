@@ -31,7 +31,7 @@ class Token(Table):
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    """SHA-256 in hexadecimal of a key of 256 random bits: nothing slower is needed for such a key."""
+    """SHA-256 in hexadecimal of a key of 256 random bits, for which a slower hash is not needed."""
     role: Mapped[TokenRole] = mapped_column(enum_column(TokenRole))
     scopes: Mapped[list[str]]
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"))

@@ -1,4 +1,4 @@
-"""How far a certificate is believed, and how far it must be before its holder is called."""
+"""How far a certificate is trusted, and the trust that is needed before its holder is alerted."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Final
 
 
 class Trust(StrEnum):
-    """Who says that a certificate is right."""
+    """The evidence for a certificate."""
 
     SELF_DECLARED = "self_declared"
-    """Its holder."""
+    """The holder's own statement."""
     DOCUMENTED = "documented"
-    """A person who saw it, or the list of an organisation that is responsible for its people."""
+    """A person who saw it, or a list of an organisation that is responsible for its people."""
     VERIFIED = "verified"
-    """Who issued it: by a roster, by an answer, or because it was awarded here."""
+    """The issuer: by a roster, by a query, or because it was awarded here."""
 
 
 TRUST_LEVELS: Final = tuple(Trust)
-"""From the least to the most."""
+"""In ascending order."""
 
 
 def is_enough(trust: Trust, needed: Trust) -> bool:

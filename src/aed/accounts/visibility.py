@@ -36,12 +36,12 @@ def visible_to(viewer: Viewer, device: type[SharedTable]) -> ColumnElement[bool]
     1. Everyone: public devices.
     2. A member: also those of their own estates, and those that neighbouring estates share with them
        (audience `neighbours` or `dispatch`).
-    3. A dispatcher, or the administrator of a region: also every device of the region.
-       The manager of a region's estates: also every device of those estates.
-    4. An administrator of the network: all, withdrawn ones too.
+    3. A dispatcher, or the administrator of a region: also every device of the region. The manager of a
+       region's estates: also every device of those estates.
+    4. An administrator of the network: all, including withdrawn ones.
 
-    A person with several roles sees what each of them may see. Callers without a session are answered
-    first, since comparing with an absent estate would compile to IS NULL and match.
+    A person with several roles sees what each of these roles may see. Anonymous callers are handled first,
+    since a comparison with no estate would compile to IS NULL and match.
     """
     if viewer.is_administrator:
         return true()

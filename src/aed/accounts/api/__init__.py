@@ -1,4 +1,4 @@
-"""Routes about who is asking, the regions, people and their roles."""
+"""Routes of the caller, regions, people and their roles."""
 
 from __future__ import annotations
 

@@ -75,7 +75,10 @@ def amend_person(
     response: Response,
     if_match: IfMatch = None,
 ) -> PersonOut:
-    """Amend a person; 412 if the person was changed after it was read."""
+    """Amend a person.
+
+    Returns 412 if the person was amended after it was read.
+    """
     _signed_in(viewer)
     person, account = people_actions.amend_person(
         session,

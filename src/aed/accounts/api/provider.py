@@ -1,4 +1,4 @@
-"""Routes of signing in by an operator's own identity provider."""
+"""Routes of signing in through the operator's identity provider."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ router = APIRouter()
 AT_ONCE: Final = 2
 _places = threading.BoundedSemaphore(AT_ONCE)
 """A slow provider occupies at most this many threads."""
-# A page of this site: neither another host (//…) nor a scheme.
+# A path on this site: neither another host (//…) nor a scheme.
 OWN_PAGE: Final = r"^/([A-Za-z0-9._~-][A-Za-z0-9._~/?=&%-]*)?$"
 _ELSEWHERE: Final[dict[int | str, dict[str, Any]]] = {
     303: {"description": "The browser goes on to another page"}
@@ -79,7 +79,7 @@ def start_provider_sign_in(
     "/sign-in/provider/back",
     response_model=SignedInOut,
     responses=_ELSEWHERE,
-    dependencies=[ANY_PARAMETER],  # providers add their own, such as session_state
+    dependencies=[ANY_PARAMETER],  # providers add parameters of their own, such as session_state
 )
 def complete_provider_sign_in(
     request: Request,
@@ -109,7 +109,7 @@ def complete_provider_sign_in(
         )
     before = session_key_in_cookie(request)
     if before is not None:
-        with transaction(database) as session:  # its cookie is overwritten: nobody could end it any more
+        with transaction(database) as session:  # its cookie is overwritten, so nobody could end it later
             sign_out(session, before, at=clock.now())
     going_on = RedirectResponse(return_to, status_code=303) if return_to is not None else None
     answer = going_on if going_on is not None else response

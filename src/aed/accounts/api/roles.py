@@ -87,5 +87,5 @@ def revoke_role(session: WriteSession, viewer: ViewerDep, grant_id: GrantId) -> 
 
 
 def _version(grant: RoleGrant) -> int:
-    """A grant changes once: when it is revoked."""
+    """Return the version of a grant, which changes once, when it is revoked."""
     return 1 if grant.revoked_at is None else 2

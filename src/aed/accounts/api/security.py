@@ -48,7 +48,7 @@ SignInId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 FactorId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 
 
-# --- sessions -------------------------------------------------------------------------------------------
+# --- Sessions -------------------------------------------------------------------------------------------
 
 
 def _whole(session: Session, key: str, *, at: datetime) -> SignIn:
@@ -74,7 +74,7 @@ def end_sign_in(session: WriteSession, key: OwnSessionDep, sign_in_id: SignInId)
     end_session(session, own.person_id, sign_in_id, at=clock.now())
 
 
-# --- giving a second factor -----------------------------------------------------------------------------
+# --- Giving a second factor -----------------------------------------------------------------------------
 
 
 @router.get("/sign-in/second-factor")
@@ -151,7 +151,7 @@ def _give(
         raise NotSignedIn(actions.WRONG_CODE)
 
 
-# --- adding and removing --------------------------------------------------------------------------------
+# --- Adding and removing --------------------------------------------------------------------------------
 
 
 @router.post("/me/second-factors/app", status_code=201)
@@ -208,7 +208,7 @@ def remove_second_factor(session: WriteSession, key: OwnSessionDep, factor_id: F
     actions.remove_factor(session, own, factor_id, at=clock.now())
 
 
-# --- the log --------------------------------------------------------------------------------------------
+# --- Security events ------------------------------------------------------------------------------------
 
 
 @router.get("/security-events")

@@ -1,4 +1,4 @@
-"""Routes of signing in and out, and of who is asking."""
+"""Routes of signing in and out, and of the caller."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def sign_in(
     done = _signed_in(database, given, phone=phone, browser=browser, lasts=lasts, at=at)
     before = session_key_in_cookie(request)
     if before is not None:
-        with transaction(database) as session:  # its cookie is overwritten: nobody could end it any more
+        with transaction(database) as session:  # its cookie is overwritten, so nobody could end it later
             accounts_sessions.sign_out(session, before, at=clock.now())
     put_sign_in_cookie(response, done.key, lasts=lasts)
     known = remember_browser(database.keys, request.cookies.get(KNOWN_BROWSER_COOKIE), phone, at=at)

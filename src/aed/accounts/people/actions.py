@@ -32,8 +32,8 @@ from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, Not
 def add_person(session: Session, who: Viewer, new: PersonIn, *, country: str, at: datetime) -> Person:
     """Add a person with an account and, if given, a role.
 
-    `country`: where a number is at home that has no country code and comes without a region.
-    Raises Conflict when somebody has that number, NotAllowed for who may not give the role.
+    `country`: the country of a number without a country code, if no region is given. Raises Conflict for a
+    number that is taken, NotAllowed if the viewer may not grant the role.
     """
     if new.role is not None:
         require_can_grant(session, who, new.role)
@@ -72,8 +72,8 @@ def amend_person(
 ) -> tuple[Person, Account | None]:
     """Amend a person with the given fields; a phone number opens an account if there is none.
 
-    Anyone corrects the own name, language and channel. Number and e-mail address are the network's
-    administrator's to change: whoever holds them can sign in. With them every sign-in ends.
+    Everyone may change their own name, language and channel. Only a network administrator may change the
+    phone number and the e-mail address, since they are used to sign in. Such a change ends all sessions.
     """
     if not who.is_signed_in:
         raise NotSignedIn("Correcting a person needs a token: send Authorization: Bearer …, or sign in.")
@@ -117,7 +117,7 @@ def amend_person(
         if account is None:
             raise Conflict("The person has no account yet: give a phone too.", field="email")
         if _put_email(session, account, change.email, fields):
-            person.version = person.version + 1  # ETags stand for what hangs on the person too
+            person.version = person.version + 1  # the ETag also covers the account
             end_sessions(session, person_id, at=at)
     if fields:
         _keep(session, who, person, fields, at=at)
@@ -149,7 +149,7 @@ class OpenedAccounts:
 
     opened: int
     shared: int
-    """Numbers of several people, or of an existing account: they must be assigned by hand."""
+    """Numbers of several people, or of an existing account: these must be assigned by hand."""
     unusable: int
     """No valid phone number."""
 
@@ -157,7 +157,7 @@ class OpenedAccounts:
 def open_accounts(session: Session, who: Viewer, *, country: str, at: datetime) -> OpenedAccounts:
     """Open accounts for all imported people whose phone number is valid and unique.
 
-    visibility: for the network's administrator.
+    visibility: for a network administrator.
     """
     require_administrator(who)
     _one_at_a_time(session)
@@ -209,7 +209,7 @@ def _open_account(session: Session, person: Person, phone: str, *, at: datetime)
 def _not_taken(session: Session, phone: str) -> None:
     """Require that no account has the number. Raises Conflict.
 
-    While keys are being changed, the index alone would not know of one that is sealed with another key.
+    During a key rotation, the unique index alone would miss a number encrypted with another key.
     """
     _one_at_a_time(session)
     if people_queries.account_by_phone(session, phone) is not None:
@@ -246,7 +246,7 @@ def find_or_add_people(
 ) -> dict[tuple[str, str | None], Person]:
     """Find people by (name, phone) and add the unknown ones, in few statements.
 
-    visibility: whoever gives a name and a phone knows both already.
+    visibility: a caller who gives a name and a phone number knows both already.
     """
     missing = dict.fromkeys(wanted)
     if not missing:
@@ -283,7 +283,7 @@ def _as_known(name: str, phone: str | None) -> tuple[str, str | None]:
 def find_or_add_person(session: Session, *, name: str, phone: str | None, language: str = "zh") -> Person:
     """Find a person by name and phone, or add them.
 
-    visibility: whoever gives a name and a phone knows both already.
+    visibility: a caller who gives a name and a phone number knows both already.
     """
     known = select(Person).where(Person.name == name, Person.erased_at.is_(None))
     known = known.where(Person.phone == phone) if phone is not None else known.where(Person.phone.is_(None))
@@ -298,6 +298,6 @@ def find_or_add_person(session: Session, *, name: str, phone: str | None, langua
 def _stands_for(session: Session, person: Person) -> Person:
     """Return the person, or the person that this entry was merged into.
 
-    visibility: whoever gives a name and a phone knows both already.
+    visibility: a caller who gives a name and a phone number knows both already.
     """
     return person if person.joined_into_id is None else session.get_one(Person, person.joined_into_id)

@@ -53,7 +53,7 @@ class Account(Table):
     opened_at: Mapped[datetime]
     password_set_at: Mapped[datetime | None]
     email: Mapped[str | None] = mapped_column(Encrypted("accounts.email", EncryptedKind.EMAIL))
-    """By which the identity provider may identify the person; in lower case."""
+    """The e-mail address by which an identity provider may identify the person; in lower case."""
 
 
 class Identity(Table):
@@ -82,4 +82,4 @@ class PersonChange(Table):
     at: Mapped[datetime]
     who: Mapped[str] = mapped_column(String(200))
     fields: Mapped[dict[str, Any]]
-    """{field: [before, now]}."""
+    """{field: [before, after]}."""

@@ -1,4 +1,4 @@
-"""Read people, accounts and identities, as far as the viewer may know of them."""
+"""Queries for people, accounts and identities that the viewer may see."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def require_self_or_administrator(session: Session, viewer: Viewer, person_id: i
 def people(
     session: Session, viewer: Viewer, *, limit: int, after_id: int = 0
 ) -> Sequence[tuple[Person, Account | None]]:
-    """Return a page of people in order of id, without those merged into another person."""
+    """Return a page of people, ordered by id, without those merged into another person."""
     found = session.execute(
         select(Person, Account)
         .outerjoin(Account, Account.person_id == Person.id)
@@ -70,7 +70,7 @@ def people(
 def person_history(session: Session, person_id: int, *, limit: int = 200) -> Sequence[PersonChange]:
     """Return the changes of a person, newest first.
 
-    visibility: the caller has made sure that the viewer may see the person.
+    visibility: the caller has checked that the viewer may see the person.
     """
     return session.scalars(
         select(PersonChange)

@@ -1,4 +1,4 @@
-"""How people are reached: channels, languages, telephone numbers, messages."""
+"""How people are reached: channels, languages, phone numbers, messages."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Language(StrEnum):
 def e164(written: str, *, country: str) -> str:
     """Return a phone number as E.164, such as +8613800138000.
 
-    `country` (ISO 3166-1 alpha-2) is where a number without a country code is at home. Full-width digits,
-    0086, brackets and dashes are understood. Raises InvalidInput for what is no number that can be rung.
+    `country` (ISO 3166-1 alpha-2) is assumed for a number without a country code. Full-width digits, 0086,
+    brackets and dashes are understood. Raises InvalidInput for an invalid number.
     """
     try:
         number = phonenumbers.parse(written, country)
@@ -49,7 +49,7 @@ def e164(written: str, *, country: str) -> str:
 
 
 def mask_phone(phone: str) -> str:
-    """Mask a phone number for records: the beginning and the last two digits."""
+    """Mask a phone number for records: only its beginning and the last two digits stay."""
     return f"{phone[:3]}{'*' * max(len(phone) - 5, 3)}{phone[-2:]}" if len(phone) > 7 else "***"
 
 

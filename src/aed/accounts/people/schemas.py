@@ -107,7 +107,7 @@ class PersonOut(BaseModel):
 
 
 class PeoplePage(BaseModel):
-    """People in order of id; `next` is the cursor of the following page."""
+    """A page of people, ordered by id; `next` is the cursor of the next page."""
 
     people: list[PersonOut]
     next: str | None = None

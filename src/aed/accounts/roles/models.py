@@ -12,7 +12,7 @@ from aed.database.types import BigIntId, Table, enum_column
 
 
 class RoleGrant(Table):
-    """A role that a person holds or held. Rows stay; a revoked one says when, and by whom."""
+    """A role that a person holds or held. Rows stay; a revoked grant records when and by whom."""
 
     __tablename__ = "role_grants"
     __table_args__ = (
@@ -22,7 +22,7 @@ class RoleGrant(Table):
         ),
         CheckConstraint("role <> 'dispatcher' OR region_id IS NOT NULL", name="dispatcher_of_a_region"),
         CheckConstraint("(revoked_at IS NULL) = (revoked_by IS NULL)", name="revoked_by_somebody"),
-        # At most one active grant of a role for a place; 0 is no estate or no region.
+        # At most one active grant of a role for each place; 0 stands for no estate or no region.
         Index(
             "uq_role_grants_active",
             "person_id",

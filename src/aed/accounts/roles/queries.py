@@ -1,4 +1,4 @@
-"""Read the roles that people hold, as far as the viewer may know of them."""
+"""Queries for the roles that people hold, as far as the viewer may see them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def role_grants_visible_to(viewer: Viewer) -> ColumnElement[bool]:
     return or_(*parts) if parts else false()
 
 
-# --- roles ----------------------------------------------------------------------------------------------
+# --- Roles ----------------------------------------------------------------------------------------------
 
 
 def role_assignments_of(session: Session, person_id: int) -> tuple[RoleAssignment, ...]:
@@ -91,7 +91,7 @@ def role_grants(
     region_id: int | None = None,
     also_revoked: bool = False,
 ) -> Sequence[RoleGrant]:
-    """Return a page of role grants in order of id; active ones only, unless `also_revoked`."""
+    """Return a page of role grants, ordered by id; active ones only, unless `also_revoked`."""
     conditions = [RoleGrant.id > after_id, role_grants_visible_to(viewer)]
     if person_id is not None:
         conditions.append(RoleGrant.person_id == person_id)

@@ -12,7 +12,7 @@ from aed.accounts.roles.models import RoleGrant
 
 
 class RoleIn(BaseModel):
-    """A role to give: on an estate, on a region, or (administrators alone) on the whole network."""
+    """A role to grant: on an estate, on a region, or (by administrators only) on the whole network."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"role": "dispatcher", "region": "CN-33"}]}
@@ -38,7 +38,7 @@ class RoleOut(BaseModel):
 
     @classmethod
     def of(cls, grant: RoleGrant, codes: dict[int, str]) -> RoleOut:
-        """`codes`: those of the regions, by id."""
+        """Build the response. `codes`: the codes of the regions, by id."""
         return cls(
             id=grant.id,
             person_id=grant.person_id,
@@ -53,7 +53,7 @@ class RoleOut(BaseModel):
 
 
 class RolesPage(BaseModel):
-    """Roles in order of id; `next` is the cursor of the following page."""
+    """A page of roles, ordered by id; `next` is the cursor of the next page."""
 
     roles: list[RoleOut]
     next: str | None = None

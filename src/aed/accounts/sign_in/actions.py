@@ -1,8 +1,9 @@
 """Sign in by password or one-time code.
 
-What a stranger sees does not depend on whether there is an account: the same answer, after the same counting
-and the same hashing. Tries are counted in a transaction of their own, before anything is compared, so that
-neither a failure nor many processes at once lose one. No hash is computed within a transaction."""
+Responses do not reveal whether an account exists: the counting of attempts, the hashing and the response are
+the same without one. Attempts are counted in a transaction of their own before anything is compared, so that
+neither a failure nor concurrent processes lose one. No hash is computed within a transaction.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +70,8 @@ def sign_in_by_password(
 ) -> SignedIn:
     """Sign in with a password.
 
-    Raises NotSignedIn with the same sentence for every reason; TooBusy and CodeNeeded after too many tries.
+    Raises NotSignedIn with the same sentence for every reason; TooBusy and CodeNeeded after too many
+    attempts.
     """
     count_attempt(database, SignInMethod.PASSWORD, phone=phone, browser=browser, at=at)
     with read_session(database) as session:
@@ -80,7 +82,7 @@ def sign_in_by_password(
     with transaction(database) as session:
         again = people_queries.account_by_phone(session, phone)
         if again is None or again[0].password_hash != kept:
-            raise NotSignedIn(WRONG_CREDENTIALS)  # changed at this moment
+            raise NotSignedIn(WRONG_CREDENTIALS)  # changed in the meantime
         return _signed_in(session, *again, way=SignInMethod.PASSWORD, browser=browser, lasts=lasts, at=at)
 
 
@@ -94,15 +96,15 @@ def sign_in_by_code(
     at: datetime,
     new_password: str | None = None,
 ) -> SignedIn:
-    """Sign in with a one-time code, valid for ten minutes, five tries and one use.
+    """Sign in with a one-time code, valid for ten minutes, five attempts and one use.
 
-    With a new password, which counts from now on, every other sign-in ends: so it is set the first time,
-    changed, and set again when it was forgotten.
+    A new password, if given, is set, and every other session ends. Passwords are set, changed and reset this
+    way.
 
-    1. Take one of the tries of the code that this browser asked for; nobody elsewhere can use them up. In
-       another browser, one of the few tries that others have at the newest code.
+    1. Count an attempt at the code that this browser requested; other browsers cannot use these up. In
+       another browser, count one of the few attempts that others have at the newest code.
     2. Compare.
-    3. Use it up, if nobody else did meanwhile.
+    3. Mark the code as used, unless another request has used it in the meantime.
     """
     if new_password is not None:
         require_strong_password(new_password, field="new_password", about=[phone])
@@ -151,7 +153,7 @@ def _good(keys: KeyRing, phone: str, at: datetime) -> tuple[ColumnElement[bool],
 def _take_own_try(
     session: Session, keys: KeyRing, phone: str, code_key: str | None, *, at: datetime
 ) -> str | None:
-    """Return the hash of the code that this browser requested, if it has a try left."""
+    """Return the hash of the code that this browser requested, if it has an attempt left."""
     if code_key is None:
         return None
     return session.scalar(
@@ -169,7 +171,7 @@ def _take_own_try(
 def _take_others_try(
     session: Session, keys: KeyRing, phone: str, code_key: str | None, *, at: datetime
 ) -> str | None:
-    """Return the hash of the newest code that another browser requested, if others have a try left."""
+    """Return the hash of the newest code that another browser requested, if others have an attempt left."""
     newest = session.scalar(
         select(SignInCode.browser_hash)
         .where(*_good(keys, phone, at), SignInCode.browser_hash != hash_key(code_key or ""))
@@ -191,8 +193,8 @@ def _take_others_try(
 def request_code(database: Database, *, phone: str, browser: Browser, send: SendMessage, at: datetime) -> str:
     """Send a new code if the account exists; return the key for the cookie of the requesting browser.
 
-    The code that this browser asked for before is no longer good. Without an account a code is made and kept
-    all the same, which nobody learns. Raises TooBusy.
+    The previous code of this browser becomes invalid. Without an account, a code is stored but not sent.
+    Raises TooBusy.
     """
     count_attempt(database, SignInMethod.ASK_FOR_CODE, phone=phone, browser=browser, at=at)
     code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"

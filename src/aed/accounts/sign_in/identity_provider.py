@@ -45,8 +45,10 @@ class ProviderRedirect:
 def start_sign_in(
     database: Database, provider: SignInProvider, *, address: str, return_to: str | None, at: datetime
 ) -> ProviderRedirect:
-    """Begin a sign-in, valid for ten minutes. Raises NotFound if no provider is configured, TooBusy,
-    IdentityProviderFailed."""
+    """Begin a sign-in, valid for ten minutes.
+
+    Raises NotFound if no provider is configured, TooBusy, IdentityProviderFailed.
+    """
     require_configured(provider)
     count_attempt_from_address(database, SignInMethod.PROVIDER, address=address, at=at)
     state, nonce, browser_key = (secrets.token_urlsafe(32) for _ in range(3))
@@ -94,12 +96,12 @@ def complete_sign_in(
 ) -> tuple[SignedIn, str | None]:
     """Complete a sign-in; return the session and the page to go to.
 
-    1. What was noted when it left is taken, once, by the same browser.
-    2. The provider is asked who that is, outside of any transaction.
-    3. Whom that is here: who came by this identity before; else who has the number or the address that the
-       provider has verified; else, if so set, somebody new without any role.
+    1. Take the stored request, which is valid once and for the same browser.
+    2. Ask the provider for the identity, outside of any transaction.
+    3. Find the person: by the linked identity; else by the number or address that the provider has verified;
+       else, if configured, add a person without roles.
 
-    Raises NotFound where no provider is set up, NotSignedIn, ProviderFailed, Conflict.
+    Raises NotFound if no provider is configured, NotSignedIn, IdentityProviderFailed, Conflict.
     """
     require_configured(provider)
     if came.state is None or came.browser_key is None:
@@ -199,10 +201,10 @@ def _link(
 
 
 def unlink(session: Session, who: Viewer, person_id: int, *, at: datetime) -> int:
-    """Unlink all identity providers of a person, until a number or an address links one again; every
-    sign-in ends. How many links that were.
+    """Unlink all identity providers of a person and end their sessions; return how many links there were.
 
-    For oneself, and for the network's administrator. Raises NotSignedIn, NotFound, NotAllowed.
+    A matching number or address links a provider again. For the person and network administrators. Raises
+    NotSignedIn, NotFound, NotAllowed.
     """
     if not who.is_signed_in:
         raise NotSignedIn("Ending a link to a provider needs a token: send one, or sign in.")

@@ -33,7 +33,7 @@ class SecondFactor(Table):
     """Time step of the last accepted code: no code is accepted twice."""
     added_at: Mapped[datetime]
     confirmed_at: Mapped[datetime | None]
-    """When it was first used. An unconfirmed factor does not count."""
+    """When it was first used. A factor is inactive until then."""
     last_used_at: Mapped[datetime | None]
 
 
@@ -50,8 +50,11 @@ class RecoveryCode(Table):
 
 
 class SignInCode(Table):
-    """A one-time code of an account and of the browser that requested it, so that a stranger who requests one
-    neither replaces nor uses up the owner's. Rows exist for numbers without an account too."""
+    """A one-time code for an account and for the browser that requested it.
+
+    A stranger who requests a code neither replaces nor uses up the owner's. Rows exist for numbers without an
+    account too.
+    """
 
     __tablename__ = "sign_in_codes"
     __table_args__ = (
@@ -66,7 +69,7 @@ class SignInCode(Table):
     expires_at: Mapped[datetime]
     tries: Mapped[int]
     others_tries: Mapped[int]
-    """Tries from browsers other than the requesting one."""
+    """Attempts from browsers other than the requesting one."""
     used_at: Mapped[datetime | None]
 
 

@@ -1,6 +1,7 @@
 """Client of the operator's identity provider (OpenID Connect Core 1.0, code flow with PKCE).
 
-Its word is law for who somebody is, and for nothing else: it may be down, slow, or answer garbage.
+The provider is trusted to identify people, and for nothing else: it may be down, slow, or return invalid
+data.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from aed.settings import SignInProvider, is_private_from_others
 SCOPE: Final = "openid profile email phone"
 MAX_RESPONSE_BYTES: Final = 200_000
 LEEWAY_SECONDS: Final = 60
-"""Tolerated difference of the provider's clock."""
+"""The tolerated difference between the clocks."""
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
 """Accepted signatures: asymmetric ones only, not `none` or those with a shared secret."""
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
@@ -83,15 +84,14 @@ def fetch_identity(
 ) -> ProviderIdentity:
     """Exchange the code of a callback for the identity of the person.
 
-    1. Its own address is asked for what it is; `said_by`, who says that the browser comes from there, must
-       be the same (RFC 9207).
-    2. The code is exchanged for its word, which must be signed by one of its keys, for this program, for this
-       browser (nonce), and not be over.
-    3. What that does not say of the person is asked of it.
+    1. Fetch the provider's metadata; the issuer in the callback, `said_by`, must be the same (RFC 9207).
+    2. Exchange the code for an ID token, which must be signed by one of the provider's keys, for this client
+       and this browser (nonce), and must not have expired.
+    3. Fetch missing claims from the userinfo endpoint.
 
-    Raises ProviderFailed; NotSignedIn for a code that is no longer good.
+    Raises IdentityProviderFailed; NotSignedIn for a code that is no longer valid.
     """
-    from authlib.common.errors import AuthlibBaseError  # late: 4 MB, its parts together
+    from authlib.common.errors import AuthlibBaseError  # imported here because it takes 4 MB
 
     with _talking(provider) as client:
         metadata = _metadata(client, provider)
@@ -130,7 +130,7 @@ def fetch_identity(
         )
 
 
-# --- how it is asked ------------------------------------------------------------------------------------
+# --- Requests -------------------------------------------------------------------------------------------
 
 
 class _Bounded(httpx2.BaseTransport):
@@ -140,7 +140,7 @@ class _Bounded(httpx2.BaseTransport):
         self._inner = httpx2.HTTPTransport(
             verify=httpx2.create_ssl_context(),
             trust_env=False,
-            limits=httpx2.Limits(max_keepalive_connections=0),  # none is kept that it may have closed
+            limits=httpx2.Limits(max_keepalive_connections=0),  # the provider may have closed it
         )
         self._end = time.monotonic() + seconds
 
@@ -239,7 +239,7 @@ def _way_of_knowing_us(provider: SignInProvider, metadata: ProviderMetadata) -> 
     return "client_secret_post" if is_only_in_body else "client_secret_basic"
 
 
-# --- what is believed -----------------------------------------------------------------------------------
+# --- Validation -----------------------------------------------------------------------------------------
 
 
 def _believed(

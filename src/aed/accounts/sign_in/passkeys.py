@@ -28,7 +28,7 @@ from aed.accounts.sign_in.second_factors import (
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 
 type PasskeyOptions = dict[str, Any]
-"""Options for `navigator.credentials`, as JSON of the library."""
+"""Options for `navigator.credentials`, as JSON from the library."""
 
 
 def _site(public_url: str | None) -> tuple[str, str]:
@@ -69,7 +69,7 @@ def _take_challenge(sign_in: SignIn, at: datetime) -> bytes:
 def passkey_creation_options(
     session: Session, sign_in: SignIn, *, public_url: str | None, at: datetime
 ) -> PasskeyOptions:
-    """Return what the browser's `navigator.credentials.create` needs.
+    """Return the options for `navigator.credentials.create`.
 
     visibility: the person's own session.
     """
@@ -101,7 +101,7 @@ def add_passkey(
 ) -> list[str]:
     """Add the passkey that the browser created; return new recovery codes if it is the first factor.
 
-    Raises InvalidInput for one that is not for this site or not for this moment.
+    Raises InvalidInput for a passkey of another site or another challenge.
     """
     site, origin = _site(public_url)
     require_factor_given(session, sign_in)
@@ -136,7 +136,7 @@ def add_passkey(
 def passkey_sign_in_options(
     session: Session, sign_in: SignIn, *, public_url: str | None, at: datetime
 ) -> PasskeyOptions:
-    """Return what `navigator.credentials.get` needs. Raises NotFound if the person has no passkey."""
+    """Return the options for `navigator.credentials.get`. Raises NotFound if the person has no passkey."""
     site, _origin = _site(public_url)
     passkeys = _passkeys(session, sign_in.person_id)
     if not passkeys:

@@ -1,4 +1,4 @@
-"""Hash, verify, judge and set passwords."""
+"""Hash, verify, check and set passwords."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from aed.accounts.sessions import end_sessions
 from aed.accounts.sign_in.rules import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, MIN_PASSWORD_SCORE
 from aed.errors import Conflict, InvalidInput
 
-# 19 MiB, two passes, one lane: OWASP's first choice. The library's own 64 MiB on eight threads would take
-# more memory than the whole process.
+# 19 MiB, two passes, one lane: OWASP's first choice. The library's default, 64 MiB on eight threads, would
+# take more memory than the whole process.
 HASHER: Final = PasswordHash((Argon2Hasher(memory_cost=19_456, time_cost=2, parallelism=1),))
 # fmt: off
 LOCAL_COMMON_PASSWORDS: Final = (
@@ -31,7 +31,7 @@ LOCAL_COMMON_PASSWORDS: Final = (
 # fmt: on
 """Common in Chinese passwords, or obvious here; zxcvbn's own lists are English."""
 MAX_JUDGED_CHARACTERS: Final = 72
-"""Only so many characters are judged, since judging takes longer for long passwords."""
+"""Only this many characters are checked, since the check takes longer for long passwords."""
 DUMMY_HASH: Final = (
     "$argon2id$v=19$m=19456,t=2,p=1$gfk/zpCI7TXlW1GxG6l84w$6poY1cot+lYpzh4R7+rLNOrMU1ly4wyJqA+QeEGqW5c"
 )
@@ -51,7 +51,7 @@ def hash_password(secret: str) -> str:
 def set_password(session: Session, who: Viewer, person_id: int, password: str, *, at: datetime) -> None:
     """Set a person's password and end their sessions.
 
-    Raises InvalidInput for one that is too short, Conflict for a person without an account.
+    Raises InvalidInput for a weak password, Conflict for a person without an account.
     """
     if who.person_id != person_id:
         require_administrator(who)
@@ -67,15 +67,15 @@ def set_password(session: Session, who: Viewer, person_id: int, password: str, *
 def require_strong_password(password: str, *, field: str, about: Collection[str] = ()) -> None:
     """Require a password that is long enough and hard to guess. Raises InvalidInput.
 
-    One on a list of common ones, a pattern on the keyboard, a date, or one made of what others know `about`
-    the person is guessed in far fewer tries than its length promises (zxcvbn).
+    Common passwords, keyboard patterns, dates, and words that others know `about` the person are guessed in
+    far fewer attempts than their length suggests (zxcvbn).
     """
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise InvalidInput(
             f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters; four words make one.",
             field=field,
         )
-    from zxcvbn import zxcvbn  # late: 10 MB of lists
+    from zxcvbn import zxcvbn  # imported here because it loads 10 MB of lists
 
     if (
         zxcvbn(password[:MAX_JUDGED_CHARACTERS], user_inputs=[*about, *LOCAL_COMMON_PASSWORDS])["score"]

@@ -1,4 +1,4 @@
-"""Read second factors and recovery codes."""
+"""Queries for second factors and recovery codes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aed.accounts.sign_in.rules import ROLES_NEEDING_SECOND_FACTOR
 def second_factors(session: Session, person_id: int) -> Sequence[SecondFactor]:
     """Return the confirmed second factors of a person, oldest first.
 
-    visibility: for the person alone.
+    visibility: for the person only.
     """
     return session.scalars(
         select(SecondFactor)
@@ -36,7 +36,7 @@ def recovery_codes_left(session: Session, person_id: int) -> int:
 
 
 def needs_second_factor(session: Session, person_id: int) -> bool:
-    """Return True if the person has a second factor, or a role for which their region demands one.
+    """Return True if the person has a second factor, or a role for which their region requires one.
 
     visibility: for the person's own sign-in.
     """
@@ -46,9 +46,9 @@ def needs_second_factor(session: Session, person_id: int) -> bool:
 
 
 def is_second_factor_demanded(session: Session, role_assignments: Collection[RoleAssignment]) -> bool:
-    """Return True if a region of such a role, or one above it, demands a second factor.
+    """Return True if the region of such a role, or one above it, requires a second factor.
 
-    Who administers the whole network needs one as soon as any region does.
+    An administrator of the whole network needs one as soon as any region requires one.
     """
     held = [each for each in role_assignments if each.role in ROLES_NEEDING_SECOND_FACTOR]
     if not held:

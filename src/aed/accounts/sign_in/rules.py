@@ -38,7 +38,7 @@ class ProviderIdentity:
 def identity_from_claims(claims: Mapping[str, object], *, country: str) -> ProviderIdentity | None:
     """Read the identity from claims (OpenID Connect Core 5.1); None if they lack a subject.
 
-    `country`: where a number without a country code is at home.
+    `country` is assumed for a number without a country code.
     """
     provider, subject = claims.get("iss"), claims.get("sub")
     if not isinstance(provider, str) or not isinstance(subject, str):
@@ -80,7 +80,7 @@ class FactorKind(StrEnum):
 
 
 ROLES_NEEDING_SECOND_FACTOR: Final = frozenset({Role.ADMINISTRATOR, Role.DISPATCHER})
-"""Roles that need a second factor in regions that demand one."""
+"""Roles that need a second factor in regions that require one."""
 RECOVERY_CODE_COUNT: Final = 10
 MAX_FACTORS: Final = 10
 CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
@@ -130,26 +130,26 @@ class AttemptLimit:
 
 QUARTER, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
 
-# A stranger who tries a number from one address locks that address out of the account, and nobody else: one
-# address alone cannot use up what all strangers together may try.
+# A stranger who tries a number from one address is locked out at that address, and nobody else is: one
+# address alone cannot use up the attempts of all strangers together.
 LIMITS_PER_ACCOUNT_AND_ADDRESS: Final = {
     SignInMethod.PASSWORD: (AttemptLimit(10, QUARTER), AttemptLimit(30, DAY)),
     SignInMethod.CODE: (AttemptLimit(5, HOUR), AttemptLimit(10, DAY)),
     SignInMethod.ASK_FOR_CODE: (AttemptLimit(3, HOUR), AttemptLimit(10, DAY)),
     SignInMethod.SECOND_FACTOR: (AttemptLimit(5, QUARTER), AttemptLimit(20, DAY)),
 }
-# Of all browsers in which the account was never signed in, together.
+# All browsers in which the account was never signed in, together.
 LIMITS_PER_ACCOUNT: Final = {
-    # NIST SP 800-63B 3.2.2: no more than 100 consecutive failures; beyond, a code is asked for instead.
+    # NIST SP 800-63B 3.2.2: at most 100 consecutive failures; after that, a code is required.
     SignInMethod.PASSWORD: (AttemptLimit(100, DAY),),
     # 30 guesses a day at a million codes: a chance of one in a hundred in a year.
     SignInMethod.CODE: (AttemptLimit(10, HOUR), AttemptLimit(30, DAY)),
-    # So many text messages a telephone gets from strangers at most.
+    # The maximum of SMS that strangers can cause to a phone number.
     SignInMethod.ASK_FOR_CODE: (AttemptLimit(5, HOUR), AttemptLimit(20, DAY)),
-    # Who gets here knows the password already.
+    # These attempts follow a correct password.
     SignInMethod.SECOND_FACTOR: (AttemptLimit(30, DAY),),
 }
-# A browser in which the account was signed in before: strangers cannot use up what is its own.
+# A browser in which the account was signed in before: strangers cannot use up its attempts.
 LIMITS_PER_KNOWN_BROWSER: Final = {
     SignInMethod.PASSWORD: (AttemptLimit(20, QUARTER), AttemptLimit(200, DAY)),
     SignInMethod.CODE: (AttemptLimit(20, HOUR), AttemptLimit(60, DAY)),
@@ -157,9 +157,9 @@ LIMITS_PER_KNOWN_BROWSER: Final = {
     SignInMethod.SECOND_FACTOR: (AttemptLimit(10, QUARTER), AttemptLimit(60, DAY)),
 }
 SLOWDOWN_THRESHOLD: Final = AttemptLimit(30, HOUR)
-"""After so many passwords from anywhere, each unknown address has only MAX_TRIES_WHEN_SLOWED."""
+"""After this many password attempts from anywhere, an unknown address has only MAX_TRIES_WHEN_SLOWED."""
 MAX_TRIES_WHEN_SLOWED: Final = 3
-# An estate's office, or a whole mobile network, may share one address.
+# The office of an estate, or a whole mobile network, may share one address.
 LIMITS_PER_ADDRESS: Final = {
     SignInMethod.PASSWORD: (AttemptLimit(50, QUARTER),),
     SignInMethod.CODE: (AttemptLimit(50, QUARTER),),

@@ -140,7 +140,7 @@ class FactorOut(BaseModel):
 
 
 class SecondFactorsOut(BaseModel):
-    """Which second factors you have, and whether this session waits for one."""
+    """Your second factors, and whether this session needs one."""
 
     is_needed: bool = Field(description="This session permits nothing else until one is given")
     factors: list[FactorOut]

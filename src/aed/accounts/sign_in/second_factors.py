@@ -1,4 +1,4 @@
-"""Second factors: added, confirmed, given at sign-in, removed; and recovery codes for when one is lost.
+"""Second factors: add, confirm, verify and remove them; and recovery codes for a lost factor.
 
 Changing factors needs a session in which one was given, except for the first.
 """
@@ -30,7 +30,7 @@ ISSUER: Final = "AED network"
 WRONG_CODE: Final = "The code is not right, or was used already. Wait for the next one, and type that."
 STEP_SECONDS: Final = 30
 _STEPS_OFF: Final = (0, -1, 1)
-"""A telephone's clock may be half a minute off."""
+"""The clock of a phone may be off by half a minute."""
 
 
 def sign_in_by_key(session: Session, key: str, *, at: datetime, lock: bool = False) -> SignIn:
@@ -44,12 +44,12 @@ def sign_in_by_key(session: Session, key: str, *, at: datetime, lock: bool = Fal
 
 
 def require_factor_given(session: Session, sign_in: SignIn) -> None:
-    """Raise NotAllowed where the person has a second factor that was not given in this session."""
+    """Raise NotAllowed if the person has a second factor that was not given in this session."""
     if sign_in.second_factor_at is None and sign_in_queries.second_factors(session, sign_in.person_id):
         raise NotAllowed("Give your second factor first: POST /v1/sign-in/second-factor.")
 
 
-# --- adding ---------------------------------------------------------------------------------------------
+# --- Adding ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class NewApp:
 
 
 def add_app(session: Session, sign_in: SignIn, name: str, *, at: datetime) -> NewApp:
-    """Begin to add an authenticator app; it counts once its first code was given.
+    """Begin to add an authenticator app; it becomes active with its first code.
 
     visibility: the person's own session.
     """
@@ -85,7 +85,7 @@ def add_app(session: Session, sign_in: SignIn, name: str, *, at: datetime) -> Ne
 
 
 def confirm_app(session: Session, sign_in: SignIn, factor_id: int, code: str, *, at: datetime) -> list[str]:
-    """Take an app into use by its first code; return new recovery codes if it is the first factor.
+    """Activate an app by its first code; return new recovery codes if it is the first factor.
 
     Raises NotFound, NotSignedIn for a wrong code.
     """
@@ -101,7 +101,7 @@ def confirm_app(session: Session, sign_in: SignIn, factor_id: int, code: str, *,
 def record_factor_added(
     session: Session, sign_in: SignIn, factor: SecondFactor, *, at: datetime
 ) -> list[str]:
-    """The factor counts from now on, in this session too. New recovery codes, if it is the first."""
+    """Activate a factor, also for this session; return new recovery codes if it is the first factor."""
     is_first = not sign_in_queries.second_factors(session, sign_in.person_id)
     factor.confirmed_at = factor.last_used_at = at
     sign_in.second_factor_at = at
@@ -120,7 +120,7 @@ def _has_room(session: Session, person_id: int) -> None:
 
 
 def _end_others(session: Session, sign_in: SignIn, *, at: datetime) -> None:
-    """Sessions that were opened without the factor end."""
+    """End sessions that were opened without the factor."""
     session.execute(
         update(SignIn)
         .where(
@@ -134,7 +134,7 @@ def _end_others(session: Session, sign_in: SignIn, *, at: datetime) -> None:
 
 
 def new_recovery_codes(session: Session, sign_in: SignIn) -> list[str]:
-    """Make recovery codes, which replace those before. They are stored nowhere."""
+    """Create recovery codes, which replace the previous ones. Only their hashes are stored."""
     require_factor_given(session, sign_in)
     if not sign_in_queries.second_factors(session, sign_in.person_id):
         raise Conflict("Recovery codes stand in for a second factor: add one first.")
@@ -145,11 +145,11 @@ def new_recovery_codes(session: Session, sign_in: SignIn) -> list[str]:
     return [f"{each[:4]}-{each[4:8]}-{each[8:12]}-{each[12:]}" for each in codes]
 
 
-# --- giving ---------------------------------------------------------------------------------------------
+# --- Verifying ------------------------------------------------------------------------------------------
 
 
 def verify_code(session: Session, sign_in: SignIn, code: str, *, address: str, at: datetime) -> bool:
-    """Take an app's code, or a recovery code; False for a wrong one. The session is whole from then on."""
+    """Verify an app's code or a recovery code and lift the session's limit; return False if it is wrong."""
     plain = "".join(code.split()).replace("-", "").lower()
     for factor in sign_in_queries.second_factors(session, sign_in.person_id):
         if factor.kind is FactorKind.TOTP and _takes(session, factor, plain, at=at):
@@ -176,7 +176,7 @@ def verify_code(session: Session, sign_in: SignIn, code: str, *, address: str, a
 def record_factor_given(
     session: Session, sign_in: SignIn, factor: SecondFactor, *, address: str, at: datetime
 ) -> None:
-    """The session is whole: the person has proved to have that factor."""
+    """Lift the session's limit: the person has given that factor."""
     factor.last_used_at = sign_in.second_factor_at = at
     kind = SecurityEventKind.SECOND_FACTOR
     log_event(session, kind, at=at, person_id=sign_in.person_id, address=address, detail=factor.kind.value)
@@ -184,7 +184,7 @@ def record_factor_given(
 
 
 def _takes(session: Session, factor: SecondFactor, code: str, *, at: datetime) -> bool:
-    """Whether it is the app's code of now, half a minute ago or to come, and of no step that was taken."""
+    """Return True for the app's code of this step or a neighbouring one, unless it was used already."""
     totp, now = pyotp.TOTP(factor.secret), int(at.timestamp()) // STEP_SECONDS
     plain = "".join(code.split())
     for step in (now + off for off in _STEPS_OFF):
@@ -203,11 +203,11 @@ def _takes(session: Session, factor: SecondFactor, code: str, *, at: datetime) -
     return False
 
 
-# --- removing -------------------------------------------------------------------------------------------
+# --- Removing -------------------------------------------------------------------------------------------
 
 
 def remove_factor(session: Session, sign_in: SignIn, factor_id: int, *, at: datetime) -> None:
-    """Remove one of the person's own factors; with the last one the recovery codes go. Raises NotFound."""
+    """Remove one of the person's own factors, and with the last one the recovery codes. Raises NotFound."""
     require_factor_given(session, sign_in)
     factor = session.get(SecondFactor, factor_id)
     if factor is None or factor.person_id != sign_in.person_id:
@@ -223,9 +223,9 @@ def remove_factor(session: Session, sign_in: SignIn, factor_id: int, *, at: date
 
 
 def remove_all_factors(session: Session, who: Viewer, person_id: int, *, at: datetime) -> int:
-    """Remove every factor of somebody who has lost them, and end their sessions; how many there were.
+    """Remove all factors of a person who has lost them, and end their sessions; return how many there were.
 
-    For the network's administrator, who has made sure who is asking.
+    For a network administrator, who has verified the person's identity.
     """
     require_administrator(who)
     people_queries.person(session, who, person_id)

@@ -42,15 +42,16 @@ USE_A_CODE: Final = (
 
 
 def account_keys(keys: KeyRing, phone: str) -> tuple[str, ...]:
-    """What an account is counted under, whether there is one or not; under the newest key first.
+    """Return the keyed hashes under which attempts at a number are counted, the newest key's first.
 
-    Numbers could be tried out against a hash without a key.
+    They are computed for numbers without an account too. Numbers could be recovered by trial from a hash
+    without a key.
     """
     return keys.keyed_hashes("account", phone)
 
 
 def count_attempt_from_address(database: Database, way: SignInMethod, *, address: str, at: datetime) -> None:
-    """Count one more try from the address, kept whatever comes of it. Raises TooBusy."""
+    """Count an attempt from the address, whatever its result. Raises TooBusy."""
     with transaction(database) as session:
         is_within = _is_within(session, way, "address", address_key(address), LIMITS_PER_ADDRESS[way], at)
     if not is_within:
@@ -60,11 +61,11 @@ def count_attempt_from_address(database: Database, way: SignInMethod, *, address
 def count_attempt(
     database: Database, way: SignInMethod, *, phone: str, browser: Browser, at: datetime
 ) -> None:
-    """Count one more try at an account, kept whatever comes of it.
+    """Count an attempt at an account, whatever its result.
 
-    1. A browser that the account knows: by itself alone.
-    2. Any other: by its address, by account and address, and by account. Where strangers have tried many
-       passwords lately, an address has fewer tries; where they have tried too many, a code is needed.
+    1. A browser that the account knows: by this browser alone.
+    2. Any other: by its address, by account and address, and by account. After many recent passwords from
+       unknown browsers, an address has fewer attempts; after too many, a code is required.
 
     Raises TooBusy, and CodeNeeded.
     """
@@ -84,9 +85,9 @@ def count_attempt(
 
 
 def _log_lock_out(session: Session, account: str, address: str, at: datetime) -> None:
-    """Once in a quarter of an hour for an account: no flood of tries floods the log.
+    """Log a lock-out at most once in a quarter of an hour for each account.
 
-    visibility: only whether it was written already.
+    visibility: only whether it was logged already.
     """
     lately = select(SecurityEvent.id).where(
         SecurityEvent.account_key == account,
@@ -100,9 +101,9 @@ def _log_lock_out(session: Session, account: str, address: str, at: datetime) ->
 def _count_stranger(
     session: Session, way: SignInMethod, account: str, address: str, at: datetime
 ) -> tuple[bool, bool]:
-    """Whether the address is within its limits, and whether all strangers together are beyond theirs.
+    """Return whether the address is within its limits, and whether all unknown browsers exceed theirs.
 
-    What the address may not do is not counted against the account.
+    An attempt that the address may not make is not counted against the account.
     """
     pair = f"{address_key(address)[:32]}:{account}"
     is_within = _is_within(session, way, "address", address_key(address), LIMITS_PER_ADDRESS[way], at)
@@ -122,14 +123,14 @@ def _count_stranger(
 def clear_attempts(
     session: Session, keys: KeyRing, way: SignInMethod, *, phone: str, browser: Browser
 ) -> None:
-    """Forget what this browser, or this address, has tried: somebody got in."""
+    """Clear the attempts of this browser or address after a successful sign-in."""
     ends = [
         *(f"pair:{{}}:{address_key(browser.address)[:32]}:{each}" for each in account_keys(keys, phone)),
         *(f"browser:{{}}:{browser.known_as}:{each}" for each in account_keys(keys, phone)),
     ]
     limits = (*LIMITS_PER_ACCOUNT_AND_ADDRESS[way], *LIMITS_PER_KNOWN_BROWSER[way])
     seconds = sorted({int(limit.within.total_seconds()) for limit in limits})
-    for each in seconds:  # in the order of the counting: else two could wait for each other
+    for each in seconds:  # in the order of counting, to avoid deadlocks
         what = [f"{way}:{end.format(each)}" for end in ends]
         session.execute(delete(SignInAttempts).where(SignInAttempts.what.in_(what)))
 
@@ -150,8 +151,8 @@ def _count(
     return found
 
 
-# One row for each limit; a count that began too long ago begins anew. Counting and looking are one statement,
-# so that of several at once each sees another count.
+# One row for each limit; an expired count restarts. Counting and reading are one statement, so that
+# concurrent attempts see different counts.
 _COUNT_ONE: Final = text(
     "INSERT INTO sign_in_attempts (what, since, count) VALUES (:what, :at, 1) ON CONFLICT (what) DO UPDATE "
     "SET count = CASE WHEN sign_in_attempts.since <= :over THEN 1 ELSE sign_in_attempts.count + 1 END, "
@@ -165,9 +166,9 @@ _LONGEST_COOKIE: Final = 1_000
 
 
 def known_browser_id(keys: KeyRing, cookie: str | None, phone: str, *, at: datetime) -> str | None:
-    """Return what the browser is counted under for the account of that number; None for a stranger's.
+    """Return the id under which the browser is counted for that account; None for an unknown browser.
 
-    Each entry of the cookie is `NAME.DAY.SIGNATURE`, signed for one number: it tells nobody which.
+    Each entry of the cookie is `NAME.DAY.SIGNATURE`, signed for one number, which it does not reveal.
     """
     for name, day, signature in _entries(cookie):
         age = at - datetime.fromtimestamp(day * 86_400, UTC)
@@ -180,7 +181,7 @@ def known_browser_id(keys: KeyRing, cookie: str | None, phone: str, *, at: datet
 
 
 def remember_browser(keys: KeyRing, cookie: str | None, phone: str, *, at: datetime) -> str:
-    """Return the cookie of a browser in which the account of that number is signed in now."""
+    """Return the cookie of a browser in which the account of that number has just signed in."""
     known = known_browser_id(keys, cookie, phone, at=at)
     others = [each for each in _entries(cookie) if each[0] != known]
     name, day = secrets.token_urlsafe(12), int(at.timestamp() // 86_400)

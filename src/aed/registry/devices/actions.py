@@ -57,9 +57,7 @@ def create_device(session: Session, who: Viewer, new: DeviceIn, *, at: datetime)
 def _where_it_belongs(session: Session, who: Viewer, new: DeviceIn) -> tuple[Estate | None, int]:
     """Return the estate (if any) and the region of a new device. Raises NotAllowed, NotFound."""
     if who.person_id is None:
-        require_keeper(
-            who, new.estate_id
-        )  # first, so that strangers do not learn which estates and regions exist
+        require_keeper(who, new.estate_id)  # first, so that strangers do not learn what estates exist
     elif not who.role_assignments:
         raise NotAllowed("Only those who keep or administer devices may register one.")
     if new.estate_id is not None:
