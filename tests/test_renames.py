@@ -301,6 +301,7 @@ def as_inserted(rows: Sequence[RowMapping]) -> list[dict[str, Any]]:
 
 
 def test_constraints_and_indexes_are_named_as_the_models_say(database: Database) -> None:
+    differences = {}
     with database.engine.connect() as connection:
         preparer = connection.dialect.identifier_preparer
         for name, table in Table.metadata.tables.items():
@@ -314,4 +315,6 @@ def test_constraints_and_indexes_are_named_as_the_models_say(database: Database)
             missing = expected - found
             if connection.dialect.name == "sqlite":  # SQLite's ADD COLUMN takes an unnamed foreign key
                 missing = {each for each in missing if not each.startswith("fk_")}
-            assert (missing, found - expected) == (set(), set()), name
+            if missing or found - expected:
+                differences[name] = (missing, found - expected)
+    assert differences == {}

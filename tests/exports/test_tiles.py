@@ -193,7 +193,7 @@ def test_near_every_device_is_a_point_of_its_own_where_it_stands(
 def test_too_many_devices_in_one_house_are_gathered_at_any_zoom(
     session: Session, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tiles, "MOST_SINGLE_DEVICES", 9)
+    monkeypatch.setattr(tiles, "MAX_SINGLE_DEVICES", 9)
     for _ in range(12):
         make.device(session)
     session.commit()

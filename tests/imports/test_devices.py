@@ -425,7 +425,7 @@ def test_an_import_that_fails_leaves_the_register_as_it_was(session: Session, tm
 def test_a_file_of_bad_rows_is_refused_before_they_fill_the_memory(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(taking, "MOST_BAD_ROWS", 1_000)
+    monkeypatch.setattr(taking, "MAX_BAD_ROWS", 1_000)
     bad = [DEVICE | {"source_id": str(number), "lat": "north"} for number in range(1_002)]
     good = [DEVICE | {"source_id": f"g{number}"} for number in range(1_500)]
 

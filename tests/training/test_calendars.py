@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import ANYONE, Role
+from aed.accounts.tokens import hash_key
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.training.calendars import actions, queries
 from aed.training.calendars.ics import calendar_of
@@ -42,7 +43,7 @@ def enrolled(session: Session, training: TrainingSession, person: Person, *, at:
 
 
 def read(session: Session, key: str, *, now: datetime = NOW) -> Any:
-    address = queries.by_key_hash(session, actions.key_hash(key))
+    address = queries.by_key_hash(session, hash_key(key))
     assert address is not None
     events = queries.events(session, address, now=now)
     title = queries.title(session, address)

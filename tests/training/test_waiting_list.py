@@ -180,7 +180,7 @@ def test_the_life_of_a_session_finds_a_broken_promise(
     life: type[Life], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Check that the state machine detects a list that offers places to the last arrival first."""
-    fair = enrolling.rosters.standing
+    fair = enrolling.rosters.active_enrolments
 
     def unfair(
         session: Session, session_id: int, *states: EnrolmentState, limit: int | None = None
@@ -189,6 +189,6 @@ def test_the_life_of_a_session_finds_a_broken_promise(
             return fair(session, session_id, *states, limit=limit)
         return list(reversed(fair(session, session_id, *states)))[:limit]
 
-    monkeypatch.setattr(enrolling.rosters, "standing", unfair)
+    monkeypatch.setattr(enrolling.rosters, "active_enrolments", unfair)
     with pytest.raises(AssertionError):
         test_a_session_keeps_its_promises_whatever_happens(life)

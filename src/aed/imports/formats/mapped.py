@@ -253,7 +253,7 @@ class _Row:
             self.columns[name] = column
 
     def _put_words(self, name: str, words: str, column: str | None) -> None:
-        text = words if name.startswith("how") else " ".join(words.split())
+        text = words if name.startswith("access_instructions") else " ".join(words.split())
         self._put(name, self._cut(name, text, column), column)
 
     def _cut(self, name: str, text: str, column: str | None) -> str:

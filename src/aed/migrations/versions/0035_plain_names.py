@@ -40,7 +40,14 @@ ACCOUNTS_AND_REGISTRY: Final = Renames(
         "devices": {"origins": _DEVICE_FIELDS},
         "source_records": {"fields": _DEVICE_FIELDS},
     },
-    names={"uq_role_grants_standing": "uq_role_grants_active"},
+    names={
+        "ck_devices_entry": "ck_devices_entrymode",
+        "ck_job_runs_result": "ck_job_runs_runstate",
+        "ck_people_channel": "ck_people_phonechannel",
+        "ck_role_grants_heldrole": "ck_role_grants_role",
+        "ck_tokens_role": "ck_tokens_tokenrole",
+        "uq_role_grants_standing": "uq_role_grants_active",
+    },
 )
 
 UPKEEP_AND_TRAINING: Final = Renames(
