@@ -34,11 +34,10 @@ class ReadDevices:
 def read_world(
     map_file: Path, devices: tuple[SimulatedDevice, ...], *, time_zone: str, network: WalkingNetwork | None
 ) -> World:
-    """Build a world from the streets, houses and residential areas of an OpenStreetMap extract, with these
-    devices.
+    """Build a world from the streets, houses and residential areas of an OpenStreetMap extract.
 
-    `network` is a saved one, to use instead of building it. Raises InvalidInput if the map lacks any of
-    these, NetworkFileUnusable if it cannot be read.
+    `devices` are placed in it. `network` is a saved network, to use instead of building one. Raises
+    InvalidInput if the map lacks any of these, NetworkFileUnusable if it cannot be read.
     """
     _check_time_zone(time_zone)
     if not map_file.is_file():

@@ -50,9 +50,7 @@ def _lines() -> list[_Line]:
 
 
 def curves(found: Simulated) -> str:
-    """Return an SVG with two charts: compressions (of patients without a bystander's), and the first
-    shock.
-    """
+    """Return an SVG with two charts: compressions (without a bystander's), and the first shock."""
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         'font-family="sans-serif" font-size="12">',

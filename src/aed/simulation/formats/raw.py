@@ -1,4 +1,4 @@
-"""Write a simulation as JSON: the figures of each strategy, and the numbers of each incident."""
+"""Write a simulation as JSON: the figures of each strategy, and the values of each incident."""
 
 from __future__ import annotations
 

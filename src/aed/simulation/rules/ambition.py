@@ -18,7 +18,7 @@ from aed.simulation.rules.waves import plan_in_waves
 
 
 class Ambition(NamedTuple):
-    """A level: a promise, and what everybody beyond it has to add."""
+    """A level: a target, and the minimum gain of each person beyond it."""
 
     promise_chance: float
     min_gain_percent: float
@@ -35,7 +35,7 @@ LEVELS: Final = (
     Ambition(0.9, 0.02),
     Ambition(0.99, 0.0001),
 )
-"""From few people to everybody who can be there before the ambulance."""
+"""From few people to everybody who can arrive before the ambulance."""
 COUNTS: Final = (5, 9, 15, 30)
 EVERYONE: Final = "everyone within 1 km"
 
@@ -61,8 +61,9 @@ def with_ambition(numbers: Numbers, level: Ambition) -> Numbers:
 
 
 class Matched(NamedTuple):
-    """Rules that ask about as many people, and the plan that asks at most as many (None: every level asks
-    more).
+    """Rules that ask about as many people, and the plan that asks at most as many.
+
+    The plan is None if every level asks more.
     """
 
     rules: tuple[str, ...]

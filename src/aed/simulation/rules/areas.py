@@ -17,7 +17,7 @@ _WGS84 = Geod(ellps="WGS84")
 
 
 def shares_of(areas: Sequence[BaseGeometry]) -> Floats:
-    """Return each area's share of the whole (in degrees, for areas near each other)."""
+    """Return each area's share of the total (computed in degrees, so for areas near each other only)."""
     sizes = np.array([area.area for area in areas])
     shares: Floats = sizes / sizes.sum()
     return shares

@@ -1,7 +1,7 @@
 """Assumptions about patients, bystanders, ambulances and responders, with their sources.
 
-How many of those asked see it, accept and come, how fast they walk and what a delay costs are settings of the
-program (`aed.settings.Planning`, `Arrival`, `Survival`), and the same here.
+The chances that people see an alert, accept and come, their speed, and the effect of delay are settings of
+the program (`aed.settings.Planning`, `Arrival`, `Survival`), which the simulation shares.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ WEIGHTS_OF_HOURS: Final = (
     *(0.34, 0.34, 0.33, 0.33, 0.33, 0.34),
     *(0.34, 0.32, 0.30, 0.28, 0.26, 0.23),
 )
-"""How often hearts stop, by hour of the day.
+"""Relative frequency of cardiac arrests, by hour of the day.
 
 Brooks 2010, Resuscitation 81:175 (9,667 cases): against 0-6 h, 2.02 times as many at 6-12, 2.01 at 12-18,
-1.73 at 18-24. Within each six hours the shape is ours: up to a peak at 8 to 11 as in Bagai 2013, Circulation
-128:2595, and without jumps from one part of the day to the next.
+1.73 at 18-24. The distribution within each six hours is assumed: it rises to a peak at 8 to 11 as in Bagai
+2013, Circulation 128:2595, without jumps between the parts of the day.
 """
 
 
@@ -33,14 +33,14 @@ class Assumptions:
     """The numbers of a simulation. Raises InvalidInput for impossible ones."""
 
     share_at_home: float = 0.7
-    """Share of patients in a house of a residential area; the others are in any other house. CARES: about
-    70 %.
+    """Share of patients in a house of a residential area; the others are in any other house. CARES: about 70
+    %.
     """
     share_with_cpr: float = 0.4
     """Share of patients with somebody doing compressions already. CARES: about 40 %."""
     since_seconds: float = 120.0
-    """Median time from the arrest to the alert: finding the patient, calling, answering. Not known: about a
-    minute to the call, and one until the arrest is recognised.
+    """Median time from the arrest to the alert: finding the patient, calling, answering. Unknown: about a
+    minute to the call, and another until the arrest is recognised.
     """
     since_spread: float = 0.5
     """Standard deviation of its logarithm."""
@@ -51,21 +51,23 @@ class Assumptions:
     ambulance_spread: float = 0.47
     """Standard deviation of its logarithm: same source."""
     estimate_spread: float = 0.2
-    """The same for the error of the dispatch centre's estimate. Not known."""
+    """The same for the error of the dispatch centre's estimate. Unknown."""
     answer_seconds: float = 30.0
-    """Mean of the exponential time from being asked to setting off: the reaction that the program's speeds
-    include already (`Arrival.reaction_seconds`), nothing on top. Not known; drills replace it.
+    """Mean of the exponential time from being asked to setting off. It is the reaction time that the
+    program's speeds already include (`Arrival.reaction_seconds`), not in addition to it. Unknown; replaced by
+    drills.
     """
     show_up: float | None = None
-    """Share of people asked who really come; None: as many as the plan expects. Fewer accept and fewer see it
-    in the same ratio: a person who accepted is as likely to come as the plan expects.
+    """Share of people asked who really come; None: as many as the plan expects. The shares who see and accept
+    it change in the same ratio: a person who accepted is as likely to come as the plan expects.
     """
     next_wave_seconds: float = 45.0
     """The plan is made again after this long, with what is known by then."""
     waves: int = 4
-    """At most this many times."""
+    """The maximum number of plans."""
     asked: int = 9
-    """Number asked by strategies that always ask as many: of nine, six direct and three for a device."""
+    """Number of people asked by strategies with a fixed number: of nine, six direct and three for a device.
+    """
     floors: int = 0
     """Highest floor of patients and responders, uniformly distributed; devices are on the ground floor."""
     year: int = 2026
@@ -122,9 +124,9 @@ class Numbers:
 
     @property
     def opening_seconds(self) -> float:
-        """Return what a fetch takes besides reacting and walking."""
+        """Return the seconds that a fetch takes besides reacting and walking."""
         return opening_seconds(self.pace, self.settings.arrival)
 
     def walking_seconds(self, metres: float) -> float:
-        """Return the seconds one way on foot, without the reaction before it."""
+        """Return the seconds of a walk one way, without the reaction time."""
         return walk_seconds(metres, self.pace, self.settings.arrival)

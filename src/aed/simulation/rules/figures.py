@@ -67,7 +67,7 @@ class Simulated:
 
     by: Mapping[Compared, Outcomes]
     had_cpr: Flags
-    """True where a bystander did compressions already; times to compressions are those of the others."""
+    """True if a bystander already did compressions; times to compressions are those of the others."""
     responders: int
     devices: int
     private: int
@@ -99,7 +99,7 @@ class Summary(NamedTuple):
 
     cpr_median_seconds: float
     cpr_late_seconds: float
-    """Nine of ten patients have compressions by then."""
+    """The 90th percentile of the time to compressions."""
     shock_median_seconds: float
     shock_late_seconds: float
     share_shock_before_ambulance: float
@@ -110,7 +110,7 @@ class Summary(NamedTuple):
     survival: float
     valenzuela: float
     gains: Difference
-    """Gain in survival over the nearest on foot with the same devices (0 where that is not compared)."""
+    """Gain in survival over the strategy `nearest_on_foot` with the same devices (0 if not compared)."""
 
 
 def summary(found: Simulated, which: Compared) -> Summary:

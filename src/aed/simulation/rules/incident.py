@@ -1,7 +1,7 @@
-"""Draw one incident: a patient somewhere at some hour, an ambulance, and the luck of everybody around.
+"""Draw one incident: a patient at a random place and time, an ambulance, and all other random numbers.
 
-All of it is drawn before anybody is asked, so that every strategy meets the same luck, and differences
-between two of them come from the choice alone.
+All random numbers are drawn before anybody is asked. Every strategy gets the same ones, so that differences
+between strategies come from the choice alone.
 """
 
 from __future__ import annotations
@@ -32,17 +32,15 @@ class SimulatedIncident:
     since_seconds: float
     has_cpr: bool
     ambulance_seconds: float
-    """When it arrives."""
+    """When the ambulance arrives."""
     ambulance_expected_seconds: float
-    """When the dispatch centre expects it."""
+    """When the dispatch centre expects the ambulance."""
     luck: Floats
-    """Of each responder, uniform in 0..1: if it is below the probability of seeing, accepting or coming, they
-    do.
-    """
+    """For each responder, uniform in 0..1: they see, accept or come if it is below the probability."""
     answers_after_seconds: Floats
-    """Of each responder: from being asked to having answered and set off."""
+    """For each responder: the time from being asked to having answered and set off."""
     device_luck: Floats
-    """Of each device: if it is below its probability, the device is available and works."""
+    """For each device: it is available and works if this is below its probability."""
     floor: int
     """Floor of the patient; 0 is the ground floor."""
     responder_floors: Floats
@@ -52,7 +50,7 @@ class SimulatedIncident:
 def draw_incident(
     number: int, world: World, responders: int, numbers: Assumptions, *, seed: int
 ) -> SimulatedIncident:
-    """Draw incident `number` of a seed: the same whatever others are drawn."""
+    """Draw incident `number` of a seed, independently of all other incidents."""
     random = np.random.default_rng((seed, _SEED_OF_INCIDENTS, number))
     is_at_home = random.random() < numbers.share_at_home or not len(world.elsewhere)
     houses = world.homes if is_at_home else world.elsewhere
@@ -75,12 +73,12 @@ def draw_incident(
 
 
 def _about(random: Generator, median: float, spread: float) -> float:
-    """Log-normal."""
+    """Draw from a log-normal distribution."""
     return float(median * np.exp(spread * random.standard_normal()))
 
 
 def _moment(random: Generator, year: int, time_zone: str) -> datetime:
-    """Draw any day of the year, at an hour of the pattern."""
+    """Draw a random day of the year, at an hour by `WEIGHTS_OF_HOURS`."""
     days = (date(year + 1, 1, 1) - date(year, 1, 1)).days
     day = date(year, 1, 1) + timedelta(days=int(random.integers(days)))
     weights = np.array(WEIGHTS_OF_HOURS)

@@ -1,4 +1,4 @@
-"""Compute the outcome of asking these people: by true walks, true hours, and everybody's luck."""
+"""Compute the outcome of asking people, from true walks, true opening hours, and the random numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aed.simulation.rules.valenzuela import valenzuela_survival
 
 
 class Journey(NamedTuple):
-    """When a person who was asked is where, if they come. Seconds from the alert."""
+    """When a person who was asked arrives at each place, if they come. Seconds from the alert."""
 
     sets_off_seconds: float
     at_device_seconds: float
@@ -37,17 +37,17 @@ class SimulatedOutcome(NamedTuple):
     """Outcome of one patient. Seconds from the alert."""
 
     cpr_seconds: float
-    """0 if somebody did compressions already."""
+    """0 if a bystander already did compressions."""
     shock_seconds: float
     is_shock_before_ambulance: bool
-    """A device arrived before it."""
+    """A device arrived before the ambulance."""
     alerts: int
     wasted: int
-    """Number of people who came after the ambulance, or were sent for a device and found none, found it
+    """Number of people who came after the ambulance, or who were sent for a device and found none, found it
     taken, or brought it after another.
     """
     survival: float
-    """By Larsen's formula with what really happened, in per cent."""
+    """By Larsen's formula from what really happened, in per cent."""
     valenzuela: float
     """By Valenzuela's formula."""
     is_alone: bool
@@ -66,9 +66,9 @@ class _There(NamedTuple):
 def outcome(scene: Scene, asked: Sequence[AskedResponder], numbers: Numbers) -> SimulatedOutcome:
     """Compute the outcome.
 
-    1. Decide who comes, by their luck; when, by the streets.
-    2. The first at a device takes it if it is available and works; the others come without.
-    3. Apply the formula with those who came as certain.
+    1. Decide who comes, by the random numbers, and when, by the walking network.
+    2. The first person at a device takes it if it is available and works; the others come without.
+    3. Apply the formula, with the people who came as certain.
     """
     there_if_asked, ambulance = numbers.truly.there, scene.truth.ambulance_seconds
     came = [

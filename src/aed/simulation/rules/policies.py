@@ -1,7 +1,7 @@
-"""Strategies of choosing whom to ask for what.
+"""Strategies of choosing whom to ask, and for what.
 
-Each is a function of a scene, and uses nothing of its truth but what has become known by then. Those here
-always ask a given number of people, whenever the ambulance is expected; the plan is in `waves`.
+Each is a function of a scene, and uses only what is known at the time. The strategies here always ask a given
+number of people, whenever the ambulance is expected; the plan is in `waves`.
 """
 
 from __future__ import annotations
@@ -43,23 +43,24 @@ class Strategy(StrEnum):
 
 
 def nearest_by_line(scene: Scene, count: int) -> list[AskedResponder]:
-    """A map with pins: the nearest people and devices by the straight line, regardless of opening hours."""
+    """Ask as a map with pins would suggest: nearest by straight line, regardless of opening hours."""
     return _nearest(scene.line, np.ones(len(scene.chance), dtype=bool), count)
 
 
 def nearest_by_line_and_hours(scene: Scene, count: int) -> list[AskedResponder]:
-    """The same without closed devices."""
+    """Ask the nearest by straight line, without closed devices."""
     return _nearest(scene.line, scene.chance > 0, count)
 
 
 def nearest_on_foot(scene: Scene, count: int) -> list[AskedResponder]:
-    """The same by walking time."""
+    """Ask the nearest by walking time, without closed devices."""
     return _nearest(scene.walk, scene.chance > 0, count)
 
 
 def _nearest(lengths: Lengths, is_usable: Flags, count: int) -> list[AskedResponder]:
-    """Ask the nearest people: the one who is soonest there by way of a device brings it, the others go
-    direct. A single person goes direct.
+    """Ask the nearest people; the one who is soonest there with a device brings it, the others go direct.
+
+    A single person goes direct.
     """
     return _with_one_fetch(lengths, is_usable, _in_order(lengths, count))
 
@@ -77,9 +78,7 @@ NEAR_METRES: Final = 1_000.0
 
 
 def everyone_near(scene: Scene) -> list[AskedResponder]:
-    """Ask everyone within a kilometre, one of them for the device that is soonest there; the others go
-    direct.
-    """
+    """Ask everyone within a kilometre: one brings the device that is soonest there, the others go direct."""
     near = np.flatnonzero(scene.line.people <= NEAR_METRES)
     people = near[np.argsort(scene.walk.people[near], kind="stable")].tolist()
     return _with_one_fetch(
@@ -88,7 +87,7 @@ def everyone_near(scene: Scene) -> list[AskedResponder]:
 
 
 def fixed_split(scene: Scene, count: int) -> list[AskedResponder]:
-    """Two go direct, one brings a device, and so on: the soonest on foot for each, no device twice."""
+    """Send two direct, one for a device, and so on: the soonest on foot for each, no device twice."""
     left = _in_order(scene.walk, scene.people_count)
     by_device = np.where(scene.chance > 0, scene.walk.by_device, np.inf)
     asked: list[AskedResponder] = []
@@ -120,7 +119,7 @@ def _in_order(lengths: Lengths, count: int) -> list[int]:
 def _best_fetch(
     by_device: np.ndarray[tuple[int, ...], np.dtype[np.float64]], people: list[int]
 ) -> tuple[int, int] | None:
-    """Return the (person, device) that are soonest there; None if no device is available."""
+    """Return the (person, device) that are soonest at the patient; None if no device is available."""
     some = by_device[people]
     if not np.isfinite(some).any():
         return None

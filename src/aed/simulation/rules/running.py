@@ -32,7 +32,7 @@ RESPONDERS_PER_SQUARE_KILOMETRE: Final = 10.0
 """Stieglis 2020."""
 _SEED_OF_PEOPLE: Final = 0
 _SEED_OF_LOTS: Final = 2
-"""A seed apart from that of the incidents: people and incidents are the same whatever share is private."""
+"""A seed apart from that of the incidents, so that these are the same for every private share."""
 
 
 def policies(numbers: Numbers) -> Mapping[str, Policy]:

@@ -1,4 +1,4 @@
-"""One incident with its surroundings: who and what is near, how far by line and on foot."""
+"""One incident with its surroundings: the people and devices near it, and their distances."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ type Indexes = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lengths:
-    """Distances in metres between people, devices and the patient, in one metric. Infinite: no way."""
+    """Distances in metres between people, devices and the patient, in one metric. Infinite: no path."""
 
     people: Floats
     """From each person to the patient."""
@@ -56,9 +56,9 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """What can be known when the alert comes in, and the truth beside it.
+    """What can be known when the alert arrives, and the truth beside it.
 
-    People and devices are those within the radius of a straight line, indexed from 0 here.
+    People and devices are those within a straight-line radius, indexed from 0 here.
     """
 
     patient: Patient
@@ -98,7 +98,7 @@ class Scene:
 
 
 class Surroundings:
-    """Finds what is around places of one world. Walks from a device are searched once, and cached."""
+    """Finds the surroundings of places in one world. Walks from a device are searched once, and cached."""
 
     def __init__(self, world: World, people: Footings, numbers: Numbers) -> None:
         self._world, self._people, self._numbers = world, people, numbers
@@ -149,7 +149,7 @@ class Surroundings:
         return np.full(len(to), np.inf) if reach is None else reach.costs(to)
 
     def _of_device(self, device: int) -> tuple[Floats, Floats]:
-        """Return distances to every responder, by line and on foot: streets are walked both ways."""
+        """Return the distances to every responder, by line and on foot; the same in both directions."""
         if device not in self._from_device:
             start = self._devices.take([device])
             line = distances_metres(_position(start, 0), self._people.lats, self._people.lons)

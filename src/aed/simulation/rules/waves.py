@@ -1,4 +1,4 @@
-"""The plan (`incidents.plan.rules.planner`), made again regularly with what has become known by then."""
+"""The plan (`incidents.plan.rules.planner`), made again regularly with what is known by then."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from aed.simulation.rules.scene import Scene
 from aed.walking.travel import direct_seconds, fetch_seconds, walk_seconds
 
 DEVICES_EACH: Final = 3
-"""Devices considered for each person, the soonest first: others are hardly ever worth it."""
+"""Devices considered for each person, the soonest first; others are hardly ever chosen."""
 
 
 def plan_in_waves(scene: Scene, numbers: Numbers, *, waves: int) -> list[AskedResponder]:
     """Return whom the plan asks, and when.
 
-    1. Collect what is known at that moment: who has declined, is on the way, is silent or has arrived, and
-       which device was not available.
+    1. Collect what is known at that moment: who has declined, is on the way, has not answered or has arrived,
+       and which device was not available.
     2. Make the plan with that, and ask the people in it.
     3. Repeat after a while, and whenever somebody reports an unavailable device, until the ambulance has
-       arrived or is thought to have, or a device has.
+       arrived or should have, or a device has.
 
     With a single wave the plan is made once, whatever happens.
     """
@@ -62,7 +62,7 @@ def plan_in_waves(scene: Scene, numbers: Numbers, *, waves: int) -> list[AskedRe
 
 
 def _finds_nothing(scene: Scene, asked: list[AskedResponder], numbers: Numbers) -> Iterator[float]:
-    """Return when each of those who come stands before an unavailable device."""
+    """Yield the times when people who come find a device unavailable."""
     for each in asked:
         comes = scene.truth.luck[each.person] < numbers.truly.there
         if comes and each.device is not None and not scene.is_there(each.device):
@@ -70,7 +70,7 @@ def _finds_nothing(scene: Scene, asked: list[AskedResponder], numbers: Numbers) 
 
 
 def _offers(scene: Scene, numbers: Numbers, busy: set[int], useless: frozenset[int]) -> list[Offer]:
-    """Return what people who were not asked could do, each going direct or by one of a few devices."""
+    """Return what people who were not asked could do: go direct, or fetch one of a few devices."""
     arrival, chance = numbers.settings.arrival, numbers.settings.planning.chance_there
     usable = [device for device in np.flatnonzero(scene.chance > 0).tolist() if device not in useless]
     by_device, pace = scene.walk.by_device, numbers.pace
@@ -96,10 +96,10 @@ def _offers(scene: Scene, numbers: Numbers, busy: set[int], useless: frozenset[i
 
 
 class _Known(NamedTuple):
-    """What is known at a moment of people who were asked."""
+    """What is known at a moment about the people who were asked."""
 
     asked: tuple[Offer, ...]
-    """People who have not declined; those who have arrived, as being there at once."""
+    """People who have not declined; those who have arrived count as there at once."""
     on_the_way: frozenset[int]
     has_cpr: bool
     has_device: bool
@@ -138,7 +138,7 @@ def _known(scene: Scene, asked: list[AskedResponder], now: float, numbers: Numbe
             chance = planning.chance_there / planning.chance_accepted
             seconds = taken.arrives_seconds - now
         else:
-            continue  # he has said no, or has not come though he should be there
+            continue  # declined, or did not come in time
         task = Task.DIRECT if device is None else Task.FETCH
         works = 1.0 if device is None else float(scene.chance[device])
         offers.append(Offer(each.person, task, seconds, chance, device, works))

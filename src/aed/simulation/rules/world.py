@@ -27,19 +27,19 @@ _TRIES_AT_MOST = 50
 
 @dataclass(frozen=True, slots=True)
 class SimulatedDevice:
-    """A device of a list, as far as its list says."""
+    """A device of a list, with what the list says about it."""
 
     position: Position
     opening_hours: str | None = None
     entry: EntryMode = EntryMode.FREE
     is_private: bool = False
-    """Not for everyone: strangers may use it only where its keeper has opened it."""
+    """Not for everyone: strangers may use it only if its keeper has opened it."""
     place: PlaceClass = PlaceClass.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class World:
-    """Everything that is the same for all incidents."""
+    """What is the same for all incidents."""
 
     network: WalkingNetwork
     areas: tuple[BaseGeometry, ...]
@@ -60,7 +60,9 @@ class World:
         return np.array([device.is_private for device in self.devices], dtype=bool)
 
     def closed_gates(self) -> list[Crossing]:
-        """Return the gates that strangers cannot pass: those the map calls locked or private, at any hour."""
+        """Return the gates that strangers cannot pass: those that the map calls locked or private, at any
+        hour.
+        """
         return [
             barrier.crossing
             for barrier in self.network.barriers
@@ -69,7 +71,7 @@ class World:
 
 
 def on_streets(network: WalkingNetwork, places: Sequence[Position]) -> Footings:
-    """Return the places that have a street near."""
+    """Return the places that have a street nearby."""
     found = _footings(network, places)
     return found.take(np.flatnonzero(found.edge >= 0))
 
@@ -79,7 +81,7 @@ def _footings(network: WalkingNetwork, places: Sequence[Position]) -> Footings:
 
 
 def spread_responders(world: World, count: int, random: Generator) -> Footings:
-    """Spread that many people evenly over the areas, each with a street near.
+    """Spread that many people evenly over the areas, each with a street nearby.
 
     Raises InvalidInput if hardly any place of the areas has one.
     """
@@ -97,10 +99,10 @@ def spread_responders(world: World, count: int, random: Generator) -> Footings:
 
 
 def with_private_share(world: World, share: float | None, random: Generator) -> World:
-    """Return the world with that share of private devices: first those that the list calls private, then
-    random ones.
+    """Return the world with that share of private devices; None: as in the list.
 
-    None: as in the list. Raises InvalidInput for an invalid share.
+    Devices that the list calls private come first, then random ones. Raises InvalidInput for an invalid
+    share.
     """
     if share is None:
         return world
