@@ -46,7 +46,7 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[httpx2.AsyncClient,
 
 
 def as_many_as_are_asked_for(session: Session) -> None:
-    """With fewer the whole country is searched, which is for a thread."""
+    """Register enough devices that the lookup need not search the whole country."""
     for i in range(6):
         make.device(session, at=north_of(PATIENT, metres=50 * i))
 

@@ -1,4 +1,4 @@
-"""Gates on the way: whom they stop, whom they keep waiting, and what the answer says of them."""
+"""Test gates on the way: whom they stop or delay, and how the answer describes them."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ NOON = NOW + timedelta(hours=2)
 MIDNIGHT = NOW + timedelta(hours=14)
 PLAN = {1: (0, 0), 2: (50, 0), 3: (100, 0), 4: (0, 300), 5: (100, 300), 6: (-250, 0)}
 DRIVE = [1, 2, 3]
-"""East to a device 100 m away, with a gate half-way."""
+"""The way east to a device 100 m away, with a gate half-way."""
 ROUND_THE_BACK = [1, 4, 5, 3]
-"""700 m to the same device."""
+"""A way of 700 m to the same device."""
 TO_THE_WEST = [1, 6]
 
 
 @pytest.fixture
 def round_about(settings: Settings) -> WalkingNetwork:
-    """The drive, and a long way round its gate. The map has no gate."""
+    """Build a network with the drive and the long way round; the map has no gate."""
     return streets(settings, PLAN, DRIVE, ROUND_THE_BACK, TO_THE_WEST)
 
 
 def gate_at(session: Session, estate: Estate, *, at: Position, **given: str) -> Gate:
-    """A gate that is open at any hour, unless said otherwise."""
+    """Register a gate, by default open at all times."""
     return make.gate(session, estate, at=at, **{"opening_hours": "24/7", **given})
 
 
@@ -63,7 +63,7 @@ def to_the_west(session: Session) -> Device:
 
 
 def seconds(answer_seconds: float) -> object:
-    """As the plan in metres has it; the ground is a spheroid."""
+    """Compare seconds with a tolerance, since the planar metres differ slightly from the spheroid."""
     return pytest.approx(answer_seconds, abs=1)
 
 
@@ -257,7 +257,7 @@ def test_a_device_with_no_way_but_a_closed_gate_ranks_behind_and_says_so(
 def test_a_long_way_round_that_is_found_late_is_still_taken_before_a_gate_to_be_opened(
     session: Session, settings: Settings
 ) -> None:
-    """The first searches reach the device by the closed gate alone, and must not settle on that."""
+    """The first searches reach the device only by the closed gate, which must not be the final result."""
     plan = {1: (0, 0), 2: (150, 0), 3: (300, 0), 4: (0, 440), 5: (300, 440), 6: (-1006, 0)}
     network = streets(settings, plan, DRIVE, ROUND_THE_BACK, TO_THE_WEST)
     estate = make.estate(session, boundary=make.square(place(0, 0), metres=500))
@@ -301,7 +301,7 @@ def test_a_gate_without_a_street_near_it_stops_nobody(
 
 
 def test_a_gate_just_beyond_the_first_search_is_not_forgotten(session: Session, settings: Settings) -> None:
-    """A gate is registered up to 15 m off its street: its own position may lie farther than the walk goes."""
+    """A gate may be registered up to 15 m off its street, farther away than the search reaches."""
     network = streets(settings, {1: (0, 0), 2: (60, 0), 3: (60, 200)}, [1, 2, 3])
     estate = make.estate(session)
     gate_at(session, estate, at=place(74.5, 3), passage="residents")

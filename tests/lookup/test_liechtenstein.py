@@ -1,4 +1,4 @@
-"""On the real devices, hours and streets of a country: the same answers as a search over every device."""
+"""Test, with a country's real devices, hours and streets, that answers equal those of a full search."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_answers_are_those_of_a_search_over_every_device(
             seen |= {answer.basis, bool(answer.unusable)}
             for near in answer.devices:
                 seen |= {near.basis, near.access.access, (is_dispatch, near.by_closed_gate)}
-    # The questions were not all of one kind.
+    # Check that the questions covered different cases.
     assert seen >= {*Basis, Access.OPEN, Access.UNKNOWN, Access.ASSISTED, True, False}
 
 

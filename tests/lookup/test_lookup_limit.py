@@ -1,4 +1,4 @@
-"""Lookups that show responders are counted, logged and limited; devices are answered all the same."""
+"""Test that lookups of responders are counted, logged and limited, while devices are always returned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is told of which device, and in which order: the lookup at its plainest."""
+"""Test which devices each viewer gets and in which order, without streets or gates."""
 
 from __future__ import annotations
 

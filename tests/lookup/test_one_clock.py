@@ -1,4 +1,4 @@
-"""The lookup, the plan and the live arrival times count the same seconds: walks, waits, floors, buildings."""
+"""Test that lookup, plan and live arrival times agree on walks, waits, floors and buildings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLOSED_SECONDS = 180.0
 
 
 def responder(session: Session, *, at: Position, floor: int = 0) -> int:
-    """Whose default place is on that floor."""
+    """Register a responder whose default place is on the given floor."""
     made = make.responder(session, at=at)
     session.query(ResponderPlace).filter_by(responder_id=made).update({"floor": floor})
     return made
@@ -33,7 +33,7 @@ def responder(session: Session, *, at: Position, floor: int = 0) -> int:
 def offers(
     session: Session, settings: Settings, *, floor: int = 0, network: WalkingNetwork | None = None
 ) -> dict[tuple[Task, int | None], Offer]:
-    """What the plan thinks of, of a single person, by task and device; far from any ambulance."""
+    """Return the plan's options for one person, by task and device, with no ambulance nearby."""
     session.commit()
     case = build_case(
         session.connection(),
@@ -79,7 +79,7 @@ def test_the_plan_and_the_lookup_agree_on_a_fetch_from_the_patients_place(
 def test_a_fetcher_pays_the_patients_floors_once_and_the_own_floor_once(
     session: Session, settings: Settings
 ) -> None:
-    """The device is on the ground. Floors: own down, patient's up; going direct costs the same floors."""
+    """The device is on the ground floor: a fetcher goes down once and up once, as a direct responder does."""
     device = make.device(session, at=east_of(PATIENT, metres=100))
     one = responder(session, at=north_of(PATIENT, metres=100))
     ground = offers(session, settings)
@@ -96,7 +96,7 @@ def test_a_fetcher_pays_the_patients_floors_once_and_the_own_floor_once(
 def test_one_building_is_one_of_the_register_and_not_two_doors_near_each_other(
     session: Session, settings: Settings
 ) -> None:
-    """Everybody is on the tenth floor: in one building nobody climbs, in two they go down and up."""
+    """All are on the tenth floor: in one building they stay there, between two they go down and up."""
     estate = make.estate(session)
     door, next_door = north_of(PATIENT, metres=12), north_of(PATIENT, metres=28)
     device = make.device(session, at=next_door, floor=10)
@@ -116,7 +116,7 @@ def test_one_building_is_one_of_the_register_and_not_two_doors_near_each_other(
 
 
 def test_a_wait_of_three_minutes_is_three_minutes_everywhere(session: Session, settings: Settings) -> None:
-    """At a closed gate, half-way on the only street: to a device, to a person, and of somebody on the way."""
+    """The wait is at a closed gate on the only street, to a device, to a patient, and for live arrival."""
     network = streets(settings, {1: (0, 0), 2: (0, 300)}, [1, 2])
     estate = make.estate(session)
     device = make.device(session, at=place(0, 300))

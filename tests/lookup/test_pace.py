@@ -1,4 +1,4 @@
-"""The line through an estate's drills: right where they are, unmoved by a few that are wrong."""
+"""Test the pace estimated from an estate's drills: accurate, and robust to outliers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_pace_that_is_kept_is_found_whatever_the_order(
 def test_a_fifth_of_the_drills_may_be_wrong_by_anything(
     metres: list[float], speed: float, overhead: float, data: st.DataObject
 ) -> None:
-    """Then more than half of all pairs, and of all drills, still lie on the line."""
+    """With a fifth of outliers, more than half of all pairs and of all drills are still on the line."""
     wrong = data.draw(st.lists(ANYTHING, max_size=len(metres) // 5))
     drills = [drill(each, speed, overhead) for each in metres[len(wrong) :]] + wrong
 
@@ -75,7 +75,7 @@ def test_whatever_was_timed_the_pace_is_a_possible_one_within_its_interval(drill
 
 @pytest.mark.parametrize("count", [10, 20])
 def test_the_interval_holds_the_truth_as_often_as_it_says(count: int) -> None:
-    """500 estates whose people are off by 20 seconds, one drill in ten by a minute more."""
+    """Simulate 500 estates with errors of 20 seconds, and a minute more in one of ten drills."""
     numbers = np.random.default_rng(5)
     held = np.zeros(2)
     for _ in range(500):

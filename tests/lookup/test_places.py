@@ -1,4 +1,4 @@
-"""Where the patient is: on the network or off it, near a region or in none, in any of three datums."""
+"""Test places of the patient: on and off the network, in and outside regions, in all three datums."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def test_without_a_sound_network_file_the_server_starts_and_answers_from_straigh
     spoil(settings.walking_network)
     spoilt = client_on(settings)
 
-    ready = spoilt.get("/readyz").json()  # which may warn of other things as well
+    ready = spoilt.get("/readyz").json()  # may contain other warnings too
     assert (ready["status"], ready["walking"]) == ("ok", "straight lines only")
     answer = get(spoilt)
     assert answer.basis is Basis.STRAIGHT_LINE
@@ -220,7 +220,7 @@ def test_without_a_sound_network_file_the_server_starts_and_answers_from_straigh
     assert english(answer.devices[0])[0].startswith("about 1")
 
 
-# --- whom to call ---------------------------------------------------------------------------------------
+# --- emergency numbers ----------------------------------------------------------------------------------
 
 
 def test_the_emergency_number_is_that_of_the_region(session: Session, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Questions that cannot be meant: a problem document that names the field and says what would be right."""
+"""Test that invalid questions get a problem document that names the field and how to correct it."""
 
 from __future__ import annotations
 

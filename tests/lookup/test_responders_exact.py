@@ -1,4 +1,4 @@
-"""The responders told are those of a slow search over every place of every person."""
+"""Test that the responders found equal those of a slow search over every place of every person."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def slow(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> list[tuple[float, int, Availability]]:
-    """Seconds, id and availability of everyone who may be called, soonest first."""
+    """Return seconds, id and availability of everyone who may be called, soonest first."""
     calendar = holiday_queries.holiday_calendar(session, "CN")
     places = session.scalars(select(ResponderPlace).order_by(ResponderPlace.id)).all()
     positions = [position_of(place.position) for place in places]
@@ -129,7 +129,7 @@ def centre(here: Position, resolution: int) -> Position:
 
 @pytest.fixture
 def town(session: Session) -> None:
-    """150 people with one or two places each, a third of whom may not be called at some hour."""
+    """Return 150 people with one or two places each; a third may not be called at some hour."""
     random = np.random.default_rng(31)
     centre = grid_position(1600, 0.5, 0.5)
     estate = make.estate(session, around=centre, boundary=make.square(centre, metres=3000))
@@ -165,7 +165,7 @@ def test_responders_come_in_the_order_in_which_they_can_be_there(
 ) -> None:
     random = np.random.default_rng(37)
     viewer = make.dispatcher(make.region(session))
-    # No device is registered, so the walks are those of the responders' own reach.
+    # No device is registered, so that only the search for responders determines the reach.
     compared = by_walk = 0
     for number in range(16):
         question = LookupQuestion(
@@ -176,7 +176,7 @@ def test_responders_come_in_the_order_in_which_they_can_be_there(
             precision=precision,
         )
         network = TOWN if number % 8 != 7 else None
-        nearby_queries.nearest_devices.cache_clear()  # near earlier questions the walks would reach farther
+        nearby_queries.nearest_devices.cache_clear()  # earlier lookups nearby would extend the reach
 
         answer = answer_lookup(
             session.connection(), viewer, question, network=network, settings=settings

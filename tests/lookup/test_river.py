@@ -1,6 +1,6 @@
-"""Devices that are near on the straight line and far on foot: across a river, behind a gate, beyond a border.
+"""Test devices that are near on the straight line but far on foot: across a river, gate or border.
 
-Each question is asked twice: what the search remembers of the first one changes no answer.
+Each lookup runs twice, to check that what the search remembers of the first does not change the answer.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def asked_twice(
 def test_a_change_between_two_lookups_is_seen(
     session: Session, settings: Settings, river: WalkingNetwork
 ) -> None:
-    """Of a device only its place on the streets is cached."""
+    """Only a device's position on the streets is cached."""
     near = on_this_side(session, 20, 120, 220)
     across = on_the_other(session, 100)
     asked_twice(session, settings, river, limit=3)
@@ -89,8 +89,7 @@ def test_the_nearest_device_by_straight_line_decides_the_emergency_number_even_a
 def test_at_the_border_of_mainland_china_the_emergency_number_is_that_of_the_patients_side(
     session: Session, settings: Settings, tmp_path: Path
 ) -> None:
-    """Two of Hong Kong's are the nearest; who is called is whom the next one in Shenzhen, too far on foot,
-    would call."""
+    """The two nearest devices are in Hong Kong, but the number is that of the next one, in Shenzhen."""
     north = Position(22.5400, 114.1130)
     to_the_border = next(
         metres for metres in range(0, 3_000, 10) if not in_mainland_china(north_of(north, metres=-metres))
@@ -114,7 +113,7 @@ def test_at_the_border_of_mainland_china_the_emergency_number_is_that_of_the_pat
 def test_the_nearest_device_by_straight_line_decides_the_time_zone_even_across_the_river(
     session: Session, settings: Settings
 ) -> None:
-    """By the clocks there, where it is an hour later, the gate of the map on this side has closed."""
+    """In that time zone, where it is an hour later, the gate from the map on this side has closed."""
     network = streets(
         settings,
         {1: (-700, 0), 2: (0, 0), 3: (400, 0), 4: (3_000, 0), 5: (3_000, 60), 6: (0, 60)},
@@ -139,7 +138,7 @@ def test_the_nearest_device_by_straight_line_decides_the_time_zone_even_across_t
 def test_of_two_devices_beyond_reach_with_equal_estimates_the_nearer_is_listed(
     session: Session, settings: Settings, river: WalkingNetwork
 ) -> None:
-    """The farther one is new: where it would stand on the streets is not known yet, so that it is read."""
+    """The farther device is new, so that its position on the streets is not cached yet."""
     limits = settings.model_copy(update={"walking_reach_metres": 300.0})
     checked = {"last_checked_on": NOW.date()}
     near = on_this_side(session, 20, 60, **checked)

@@ -1,4 +1,4 @@
-"""Nearest and in-a-box on both databases, against a brute force over every point."""
+"""Test nearest and box queries on both databases against a brute-force search over all points."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ CITIES = (
 
 
 def clustered(count: int) -> list[Position]:
-    """Points clustered like cities, the same each time: streets apart, a day's walk apart, some double."""
+    """Return reproducible points in clusters like cities, with very different distances and duplicates."""
     numbers = np.random.default_rng(7)
     found = []
     for number in range(count):
@@ -64,7 +64,7 @@ def clustered(count: int) -> list[Position]:
 
 
 def register(session: Session, places: Sequence[Position], **given: object) -> list[int]:
-    """Public devices at these places, in one statement; their ids in the same order."""
+    """Register public devices at these places, in one statement; return their ids in the same order."""
     region = make.region(session)
     rows = [
         {
@@ -159,7 +159,7 @@ def test_a_ring_holds_everything_that_it_says_it_holds(session: Session, databas
                 if complete < to_metres:
                     everything = sum(away <= within for away in metres.values())
                     assert len(found) >= min(0.75 * wanted, at_least, everything)
-            rings.remember(remembered)  # of any of these the next question may begin with what it likes
+            rings.remember(remembered)  # any hint is valid and must not change the next result
 
         holds()
 
@@ -184,7 +184,7 @@ def test_the_lookup_names_the_nearest_on_the_spheroid(
                 settings=settings,
             )
 
-            # Devices that differ in nothing but their place: the soonest is the nearest.
+            # The devices only differ in their place, so that the soonest is the nearest.
             reachable = [(away, id_) for away, id_ in zip(metres, ids, strict=True) if away <= 50_000]
             expected = sorted(reachable)[:limit]
             assert [near.straight_metres for near in answer.devices] == pytest.approx(
@@ -201,7 +201,7 @@ def test_the_lookup_names_the_nearest_on_the_spheroid(
 def test_in_degrees_another_would_be_nearest_but_the_nearer_in_metres_is_named(
     session: Session, settings: Settings
 ) -> None:
-    """At 70 degrees north a degree of longitude is a third of one of latitude."""
+    """At 70 degrees north a degree of longitude is a third as long as one of latitude."""
     here = Position(70.0, 25.0)
     east, north = Position(70.0, 25.02), Position(70.01, 25.0)
     nearer, _ = register(session, [east, north])
@@ -222,7 +222,7 @@ def test_in_degrees_another_would_be_nearest_but_the_nearer_in_metres_is_named(
 def test_near_the_180th_meridian_this_side_of_it_is_answered(
     session: Session, settings: Settings, lat: float
 ) -> None:
-    """As documented in aed.database: the map ends there; the other side is not searched."""
+    """As documented in aed.database.nearest, the other side of the meridian is not searched."""
     here = Position(lat, 179.9995)
     this_side, _other_side = register(session, [Position(lat, 179.99), Position(lat, -179.9999)])
 
@@ -272,7 +272,7 @@ def public_in_service(session: Session) -> set[int]:
 
 @pytest.mark.parametrize("database_url", ["spatialite"], indirect=True)
 def test_the_index_of_public_devices_follows_whatever_is_done_to_the_register(session: Session) -> None:
-    """Of SpatiaLite, where it is a table of its own that triggers keep."""
+    """On SpatiaLite the index is a separate table that triggers maintain."""
     numbers = np.random.default_rng(5)
     places = clustered(60)
     ids = register(session, places)
@@ -312,7 +312,7 @@ def test_the_index_of_public_devices_follows_whatever_is_done_to_the_register(se
 def test_the_index_of_public_devices_is_looked_at_first_whatever_is_known_of_the_tables(
     session: Session, database: Database
 ) -> None:
-    """Whoever had SQLite count its tables before the index was there had it go through all devices."""
+    """With statistics from before the index existed, SQLite would scan all devices."""
     register(session, clustered(2_000))
     asked = nearby_queries.nearest_devices(database.engine.dialect, ANYONE)
     here = {**asked.constants, **window_around(PATIENT, 500.0)}
@@ -354,7 +354,7 @@ def test_a_box_holds_what_lies_in_it_to_the_last_digit(session: Session, databas
         def equals(west: float, south: float, east: float, north: float, inward: bool) -> None:
             west, east = sorted((west, east))
             south, north = sorted((south, north))
-            if inward:  # just beside a device
+            if inward:  # the edge is just beside a device
                 west, south = math.nextafter(west, 999), math.nextafter(south, 999)
                 assume(west <= east and south <= north and west <= 180 and south <= 90)
             chosen = inside_box(reader, Device.position, west=west, south=south, east=east, north=north)

@@ -1,4 +1,4 @@
-"""A storey in the words of the place: asked, answered and shown with its floor, never taken for it."""
+"""Test storeys in local numbering, which are shown with the floor and never confused with it."""
 
 from __future__ import annotations
 

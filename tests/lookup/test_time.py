@@ -1,4 +1,4 @@
-"""Moments: opening hours, holidays, and what has expired."""
+"""Test moments: opening hours, holidays and expiry dates."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_unknown_hours_rank_by_their_chance_and_say_so(session: Session, setting
 
     answer = ask(session, settings)
 
-    # By day three in ten of losing 600 s weigh as much as some 300 m of walking.
+    # By day, a 30 % chance of losing 600 s weighs as much as walking about 300 m.
     assert ids(answer.devices) == [surely.id, unknown.id, far.id]
     told = shown(answer, ANYONE, settings).devices[1]
     assert told.access.state is Access.UNKNOWN
@@ -121,7 +121,7 @@ def test_unknown_hours_are_guessed_by_the_hour_and_the_class_of_the_place(
     en: str,
     zh: str,
 ) -> None:
-    """A Tuesday, a Saturday, National Day, and a Saturday that is worked."""
+    """The days are a Tuesday, a Saturday, National Day, and a Saturday that is a workday."""
     of = make.estate(session) if given.get("estate") else None
     words = {name: value for name, value in given.items() if name != "estate"}
     make.device(session, of=of, opening_hours=None, last_checked_on=None, **words)
@@ -171,10 +171,10 @@ def test_a_device_that_somebody_must_fetch_tells_whom_to_ring(session: Session, 
         ("2026-10-01T10:00", False),  # National Day, a Thursday
         ("2026-10-07T10:00", False),  # the last day of the holiday, a Wednesday
         ("2026-10-08T10:00", True),
-        ("2026-10-10T10:00", True),  # a Saturday that is worked to make up for it
+        ("2026-10-10T10:00", True),  # a Saturday that is a make-up workday
         ("2026-10-10T18:00", False),
         ("2026-10-11T10:00", False),  # an ordinary Sunday
-        ("2026-09-20T10:00", True),  # a Sunday that is worked
+        ("2026-09-20T10:00", True),  # a Sunday that is a workday
     ],
 )
 def test_holidays_and_make_up_workdays_are_those_of_the_region(
@@ -248,7 +248,7 @@ def test_a_calendar_amended_over_http_changes_the_next_answer(
 def test_an_expired_device_is_never_offered(
     session: Session, settings: Settings, zone: str, moment: str, is_offered: bool
 ) -> None:
-    """On the day it expires it still is; the next day, in its region, it is not."""
+    """It is offered on its last day, and not from the next day on, in its region's time zone."""
     make.region(session, "ZZ-1", time_zone=zone)
     device = make.device(session, in_region="ZZ-1", pads_expire_on=date(2026, 9, 22))
 

@@ -1,4 +1,4 @@
-"""Nobody computes where in its cell a responder's home is: an attacker with a dispatcher's token tries."""
+"""Test that an attacker with a dispatcher's token cannot locate a responder's home within its cell."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ TOWN = street_grid(1600, seed=9)
 HOME = grid_position(1600, 0.5, 0.5)
 CELL = h3.latlng_to_cell(HOME.lat, HOME.lon, 9)
 LOOKUPS = 113
-"""With so many rounded times a home was once found to 0.2 m."""
+"""Number of lookups; with this many rounded exact times a home can be located to 0.2 m."""
 
 
 def places_in_the_cell(count: int, *, seed: int) -> list[Position]:
-    """Drawn evenly over the cell."""
+    """Return random places, evenly distributed over the cell."""
     random = np.random.default_rng(seed)
     centre, found = Position(*h3.cell_to_latlng(CELL)), []
     while len(found) < count:
@@ -56,7 +56,7 @@ def places_in_the_cell(count: int, *, seed: int) -> list[Position]:
 
 
 def places_to_ask_from(count: int, *, seed: int) -> list[Position]:
-    """Some in the cell, most around it, some at the edge of the radius."""
+    """Return places for lookups: some in the cell, most around it, some at the edge of the radius."""
     random = np.random.default_rng(seed)
     centre = Position(*h3.cell_to_latlng(CELL))
     found = []
@@ -86,7 +86,7 @@ def answered(
     question = LookupQuestion(here, NOW, limit=1, precision=precision)
     answer = answer_lookup(session.connection(), viewer, question, network=network, settings=settings)
     told = answer_out(answer, viewer, settings=settings)["responders"]
-    if precision is Precision.EXACT:  # what was once told
+    if precision is Precision.EXACT:  # as if exact times were shown
         assert answer.responders is not None
         for person, known in zip(told, answer.responders, strict=True):
             person["walk_seconds"] = math.ceil(known.direct_seconds / 30) * 30
@@ -111,7 +111,7 @@ def test_every_place_in_a_cell_and_every_floor_is_answered_alike(
 
 
 class Attacker:
-    """Knows the streets and the arithmetic, asks from many places, and takes the place that fits best."""
+    """An attacker who knows streets and arithmetic, looks up many places, and finds the best fitting home."""
 
     def __init__(self, settings: Settings, network: WalkingNetwork | None) -> None:
         self._settings, self._network = settings, network
@@ -120,7 +120,7 @@ class Attacker:
         self._lons = np.array([each.lon for each in self._candidates])
 
     def _times(self, here: Position) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """What a home at each of the candidates would be told as."""
+        """Return the times that would be shown for a home at each candidate place."""
         metres = distances_metres(here, self._lats, self._lons) * self._settings.arrival.detour_factor
         start = self._network.start_at(here) if self._network is not None else None
         if self._network is not None and start is not None:
@@ -172,7 +172,7 @@ def test_an_attacker_with_many_lookups_knows_no_more_than_the_cell(
 
 
 def opened(client: TestClient, key: dict[str, str], here: Position, **given: Any) -> dict[str, Any]:
-    """What a dispatcher sees of an incident that was just opened, without what is its own number."""
+    """Open an incident and return what a dispatcher sees of it, without its ids; then close it."""
     report = {"key": str(uuid4()), "position": {"lat": here.lat, "lon": here.lon}, "floor": 0, **given}
     made = client.post("/v1/incidents", json=report, headers=key).json()
     path = f"/v1/incidents/{made['id']}"
@@ -219,7 +219,7 @@ def test_tests_and_exercises_tell_nothing_of_where_in_its_cell_somebody_lives(
 def test_what_is_shown_of_a_real_plan_follows_from_the_cell_until_somebody_accepts(
     session: Session, settings: Settings, client: TestClient
 ) -> None:
-    """Those who are asked are the same here; the plan itself knows which of them is nearer."""
+    """The alerted people are the same in both cases, although the plan knows which of them is nearer."""
     dispatcher = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
     someone = make.responder(session)
     patient = make.north_of(HOME, metres=150)
