@@ -1,11 +1,11 @@
-"""Generate clients of the API in Python and in TypeScript and compile them: `make clients`.
+"""Generate API clients in Python and TypeScript and compile them: `make clients`.
 
 1. Install the generators at their locked versions into .state/clients.
 2. Write the OpenAPI document.
 3. Python: generate, compile and import every module, and import an example that uses it.
-4. TypeScript: generate, and compile an example that uses it, strictly.
+4. TypeScript: generate, and compile an example that uses it, in strict mode.
 
-Each step fails on a warning: an operation that a generator leaves out is an operation that nobody can call.
+Each step fails on a warning, because an operation that a generator omits can't be called.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ import example
 
 
 def write_document(path: Path) -> None:
-    """Write the OpenAPI document; no database is asked for it."""
+    """Write the OpenAPI document; this needs no database."""
     os.environ.setdefault("AED_ENCRYPTION_KEYS", KEY)
     app = create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False))
     path.write_bytes(TestClient(app).get("/v1/openapi.json").content)
@@ -69,7 +69,7 @@ def make_python_client(document: Path, folder: Path) -> None:
 
 
 def with_one_type_of_file(document: Path) -> Path:
-    """Leave the first of several types of a body that is a file: the generator writes wrong code for more."""
+    """Keep only the first content type of a file body: the generator writes wrong code for several."""
     content = json.loads(document.read_text(encoding="utf-8"))
     for operation in (each for path in content["paths"].values() for each in path.values()):
         types = operation.get("requestBody", {}).get("content", {})

@@ -17,14 +17,14 @@ _BLOCK: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The commands of one block, and why they are not run (None: they are)."""
+    """The commands of one block, and the reason not to run them (None: they are run)."""
 
     commands: tuple[str, ...]
     reason: str | None
 
 
 def pages() -> list[Path]:
-    """Every page that is written by hand."""
+    """Return every hand-written page."""
     written = (path for path in sorted((ROOT / "docs").glob("*/*.md")) if path.parent.name != "reference")
     return [
         ROOT / "README.md",
@@ -36,12 +36,12 @@ def pages() -> list[Path]:
 
 
 def name_of(page: Path) -> str:
-    """The path inside the project."""
+    """Return the page's path relative to the project."""
     return page.relative_to(ROOT).as_posix()
 
 
 def blocks(page: Path) -> list[Block]:
-    """The blocks of a page, in the order shown."""
+    """Return the blocks of a page, in the order shown."""
     return [
         Block(tuple(_commands(found["text"], len(found["indent"]))), found["reason"])
         for found in _BLOCK.finditer(page.read_text(encoding="utf-8"))
@@ -49,7 +49,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def _commands(text: str, indent: int) -> Iterator[str]:
-    """One command a line, or more lines that end with a backslash."""
+    """Yield commands: one per line, or several lines joined by backslashes."""
     lines = "\n".join(line[indent:] for line in text.splitlines())
     for line in lines.replace("\\\n", " ").splitlines():
         if line.strip() and not line.lstrip().startswith("#"):

@@ -1,4 +1,4 @@
-"""Run documented commands as a reader would: in a folder of their own, in the order shown."""
+"""Run documented commands as a reader would: in a separate folder, in the order shown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.docs.blocks import ROOT
 LINKED: Final = (".venv", "Makefile", "deploy", "docs", "geodata")
 AED: Final = ".venv/bin/aed"
 PORT: Final = "127.0.0.1:8000"
-"""Where the documentation says that the server is."""
+"""The server's address in the documentation."""
 OPERATORS: Final = frozenset("|<>&;$`")
 
 _processes: Final = multiprocessing.get_context("forkserver")
@@ -32,7 +32,7 @@ _processes.set_forkserver_preload(
 
 
 class Shell:
-    """A copy of the checkout's surface in which commands are run; `aed` without importing it each time."""
+    """A folder with the checkout's visible files in which commands run; `aed` starts without a new import."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
@@ -75,7 +75,7 @@ class Shell:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                errors="replace",  # what curl reports stands amid what it fetches
+                errors="replace",  # curl mixes its messages into binary output
                 timeout=120,
                 check=False,
             )
@@ -88,7 +88,7 @@ class Shell:
         return kept | {"COLUMNS": "120", "AED_PORT": str(self._port)} | settings
 
     def _recipe(self, target: str) -> list[str]:
-        """The commands of a target of the Makefile, without the setting-up of the environment."""
+        """Return the commands of a Makefile target, without the creation of the environment."""
         printed = subprocess.run(
             ["make", "--dry-run", "--no-print-directory", "SETUP=true", target],
             cwd=self.folder,
@@ -128,12 +128,12 @@ class Shell:
             time.sleep(0.05)
 
     def copy_state_to(self, other: Path) -> None:
-        """Copy what the commands so far have made: the database, its keys, the walking network."""
+        """Copy the state created by earlier commands: the database, its keys, the walking network."""
         shutil.copytree(self.folder / ".state", other / ".state")
 
 
 def _aed(arguments: list[str], folder: Path, environment: dict[str, str], log: Path) -> None:
-    """`aed ARGUMENTS` in a process that has imported the program already."""
+    """Run `aed ARGUMENTS` in a process that has already imported the program."""
     from aed.cli import main
 
     os.chdir(folder)

@@ -1,4 +1,4 @@
-"""Every command that the README and the documentation show works, in the order shown."""
+"""Every command in the README and the documentation works, in the order shown."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ NOT_RUN = {
     "docs/work/testing.md": 1,
     "docs/work/translating.md": 1,
 }
-"""How many blocks of a page cannot be run. Each says why."""
+"""The number of blocks per page that can't be run; each states its reason."""
 
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """The state after `make demo`."""
+    """Return a shell with the state after `make demo`."""
     shell = Shell(tmp_path_factory.mktemp("demo") / "checkout")
     shell.run("make demo")
     return shell
@@ -45,7 +45,7 @@ def test_the_commands_of_a_page_work_in_the_order_shown(page: Path, demo: Shell,
         for block in blocks(page):
             for command in block.commands if block.reason is None else ():
                 if command == "make demo" or (command.startswith("node ") and not shutil.which("node")):
-                    continue  # the first is how `demo` was made
+                    continue  # the first block created `demo`
                 shell.run(command)
 
 

@@ -1,4 +1,4 @@
-"""The documentation names commands, routes, modules and files as they are called."""
+"""The documentation uses the real names of commands, routes, modules and files."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ FOLDERS = ("src/", "tests/", "deploy/", "docs/", "geodata/")
 MADE_LATER = ("docs/_build", "docs/reference")
 METHODS = ("", "GET", "POST", "PUT", "PATCH", "DELETE")
 UNDOCUMENTED = {"/healthz", "/readyz", "/metrics", "/docs", "/v1/openapi.json"}
-"""Routes that the OpenAPI document leaves out, or may."""
+"""Routes that the OpenAPI document omits or may omit."""
 
 
 def named(page: Path) -> list[str]:
-    """What stands in `code`, outside of blocks."""
+    """Return the `code` spans of a page, outside of blocks."""
     text = re.sub(
         r"^[ ]*```.*?^[ ]*```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
     )
@@ -41,7 +41,7 @@ def routes() -> set[str]:
 
 
 def without_names(path: str) -> str:
-    """`/v1/incidents/{id}/live` as `/v1/incidents/{}/live`."""
+    """Remove parameter names: `/v1/incidents/{id}/live` becomes `/v1/incidents/{}/live`."""
     return re.sub(r"\{\w+\}|(?<=/)[0-9]+(?=/|$)", "{}", path)
 
 

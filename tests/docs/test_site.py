@@ -1,4 +1,4 @@
-"""The documentation builds as a site, and what it links to is there."""
+"""The documentation builds as a site without broken links."""
 
 from __future__ import annotations
 

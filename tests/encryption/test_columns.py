@@ -1,4 +1,4 @@
-"""What lies in the database, and that numbers are found by an index though nobody can read them there."""
+"""Encrypted columns: the stored data is unreadable, and phone numbers are found by an index."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DIGITS = "13800138"
 
 
 def everything(session: Session) -> str:
-    """Every value of every table, as it lies there."""
+    """Return every value of every table, as stored."""
     connection = session.connection()
     names = [name for name in inspect(connection).get_table_names() if not name.startswith("spatial_ref")]
     quoted = connection.dialect.identifier_preparer.quote
@@ -83,7 +83,7 @@ def test_each_column_is_sealed_for_itself() -> None:
 
 
 def test_no_column_that_is_called_like_a_number_is_left_open() -> None:
-    """A table that comes to keep one is to seal it."""
+    """A new table that stores phone numbers must encrypt them."""
     open_to_all = {"estates.guard_phone", "regions.emergency_number", "certificates.number"}
     open_to_all |= {"reminders.addressed_at"}
     like = re.compile("phone|recipient|mail|identity|id_number|id_card|mobile|address|holder_id")

@@ -1,4 +1,4 @@
-"""Keys, sealing and the blind index, without a database."""
+"""Keys, encryption and the blind index, without a database."""
 
 from __future__ import annotations
 

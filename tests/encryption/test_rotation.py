@@ -1,4 +1,4 @@
-"""Changing keys while others read; and what is said where one is missing."""
+"""Key rotation during reads, and errors about missing keys."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def with_keys(settings: Settings, *keys: str) -> Database:
 
 
 def some(session: Session, count: int) -> None:
-    """So many people with accounts, and what a list says of a keeper."""
+    """Add people with accounts, and keepers from a list."""
     for number in range(count):
         make.person(session, phone=f"+86 138 0013 {8000 + number}")
     session.add(
@@ -46,7 +46,7 @@ def test_keys_are_changed_while_others_sign_in_and_read(session: Session, settin
     some(session, 60)
     new = generate_key()
     database = with_keys(settings, new, KEY)
-    before = with_keys(settings, KEY, new)  # a process that was not restarted since: it opens both
+    before = with_keys(settings, KEY, new)  # a process not restarted since: it has both keys
     missed: list[str] = []
     stop = threading.Event()
 

@@ -1,1 +1,1 @@
-"""Figures of the code itself: its size, and the way from a request to the database."""
+"""Metrics of the source code: its size, and the path from a request to the database."""

@@ -1,4 +1,4 @@
-"""Print the figures of the source: `python -m tests.figures`."""
+"""Print metrics of the source code: `python -m tests.figures`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Module:
 
 
 def modules() -> list[Module]:
-    """Read every module; those without a statement (empty `__init__.py`) are left out."""
+    """Return every module except those without a statement (empty `__init__.py`)."""
     found = []
     for path in sorted(SOURCE.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
@@ -35,7 +35,7 @@ def modules() -> list[Module]:
 
 
 def re_exports(module: Module) -> int:
-    """Count the names of its own package that an `__init__.py` imports for others to import from it."""
+    """Count the names that an `__init__.py` imports from its own package for re-export."""
     if module.path.name != "__init__.py":
         return 0
     return sum(
@@ -46,7 +46,7 @@ def re_exports(module: Module) -> int:
 
 
 def functions(module: Module) -> list[int]:
-    """The number of lines of each function."""
+    """Return the number of lines of each function."""
     return [
         (node.end_lineno or node.lineno) - node.lineno + 1
         for node in ast.walk(module.tree)
@@ -55,7 +55,7 @@ def functions(module: Module) -> list[int]:
 
 
 def figures() -> list[tuple[str, str]]:
-    """What is measured, in words, and the figure."""
+    """Return the (label, value) pairs of all metrics."""
     every = modules()
     own = [each for each in every if each.path.parts[:2] != ("migrations", "versions")]
     contexts = Counter(

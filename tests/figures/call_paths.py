@@ -1,9 +1,9 @@
-"""A pytest plugin that prints, for each HTTP request of the chosen tests, which of our files take part in it.
+"""A pytest plugin that prints which source files take part in each HTTP request of the selected tests.
 
     pytest -p tests.figures.call_paths -s tests/registry/test_devices.py -k "spatialite and ..."
 
-A line for each request: method, path, status, the number of our files whose functions ran, and the largest
-number of our frames on the stack when a statement went to the database.
+It prints one line per request: method, path, status, the number of our files whose functions ran, and the
+greatest number of our frames on the stack when a statement was sent to the database.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SOURCE: Final = str(Path(__file__).parents[2] / "src" / "aed") + "/"
 
 
 class _Recorder:
-    """Collect our files, and the frames above each statement, while it is on."""
+    """Records our files, and the frames above each SQL statement, while it is on."""
 
     def __init__(self) -> None:
         self.files: set[str] = set()

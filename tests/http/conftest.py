@@ -1,4 +1,4 @@
-"""A served process, as `aed serve` runs it."""
+"""The server as a process, as started by `aed serve`."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Served:
     log: Path
 
     def peak_bytes(self) -> int:
-        """The most memory that the process has had since `forget_peak`."""
+        """Return the peak memory of the process since `forget_peak`, in bytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
     def is_connected(self, client_port: int) -> bool:
-        """Return whether the server keeps the connection to that port open, as the kernel sees it."""
+        """Return whether the server still holds the connection from that port, according to the kernel."""
         ends = [f"0100007F:{port:04X}" for port in (self.port, client_port)]
         established = "01"
         lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()
@@ -40,7 +40,7 @@ class Served:
 
 @pytest.fixture
 def serve(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    """Start `aed serve` on the test's database with some settings."""
+    """Yield a function that starts `aed serve` on the test's database with given settings."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start(**settings: str) -> Served:

@@ -1,4 +1,4 @@
-"""Connections that stall are closed, and keep nobody from being answered."""
+"""Stalled connections are closed and don't block other clients."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def connect(served: Served, sent: bytes) -> socket.socket:
 
 
 def post_of(length: int) -> bytes:
-    """The header of a report with a body of so many bytes."""
+    """Return the header of a report whose body has `length` bytes."""
     return (
         b"POST /v1/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         b"Content-Length: %d\r\n\r\n" % length
@@ -44,7 +44,7 @@ def post_of(length: int) -> bytes:
 
 
 def read_all(connection: socket.socket) -> bytes:
-    """What comes until the server closes; nothing where it just cuts."""
+    """Return all bytes until the server closes the connection; empty if it resets it."""
     found = b""
     with contextlib.suppress(ConnectionResetError):
         while piece := connection.recv(65_536):
@@ -76,7 +76,7 @@ def test_what_stalls_is_closed_in_each_phase(serve: Callable[..., Served]) -> No
 
 
 def test_a_body_that_trickles_is_refused_as_a_whole(serve: Callable[..., Served]) -> None:
-    """Each piece is in time, and all of them are not."""
+    """Each chunk arrives in time, but the whole body does not."""
     served = serve(**SLOW)
     connection = connect(
         served,

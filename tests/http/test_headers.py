@@ -1,4 +1,4 @@
-"""Headers of every answer, the home page, the documentation, and tokens that have expired."""
+"""Response headers, the home page, the documentation, and expired tokens."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ PUBLISHED = {
     "swagger-ui-bundle.js": "e6a898692f2d768e807c3ba4626068a69a2c5dd960dd6c76f3e4d3a3de180af2",
     "swagger-ui.css": "5ed08757e53da3e026d6cbecc61fe5d43585c9560b302d534ad56692519a273d",
 }
-"""SHA-256 of the files in swagger-ui-dist 5.35.0 as the npm registry has it."""
+"""SHA-256 of the files of swagger-ui-dist 5.35.0 in the npm registry."""
 
 
 @pytest.fixture(scope="module")
 def app() -> FastAPI:
-    """No database is there."""
+    """Return the application without a database."""
     return create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False))
 
 
@@ -158,7 +158,7 @@ def test_without_the_setting_no_other_site_may_read(client: TestClient) -> None:
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-# --- tokens that have expired ---------------------------------------------------------------------------
+# --- expired tokens -------------------------------------------------------------------------------------
 
 
 def test_an_expired_token_gets_the_public_answer_and_is_told(session: Session, client: TestClient) -> None:
@@ -196,7 +196,7 @@ def test_a_token_that_was_never_good_or_was_revoked_is_refused(session: Session,
         assert_problem(client.get(NEAREST, headers=headers), 401, "not-signed-in")
 
 
-# --- what logs say of a path ----------------------------------------------------------------------------
+# --- paths in logs --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Photos that would fill the memory, or keep the processor busy, beside lookups."""
+"""Photos that would exhaust memory or CPU, sent while lookups run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AT_ONCE = 9
 
 
 def png(pixels: int) -> bytes:
-    """A PNG of 0.1 MB or less with so many pixels, 4 bytes each once it is decoded."""
+    """Return a PNG of at most 0.1 MB that decodes to `pixels` pixels of 4 bytes."""
     into = io.BytesIO()
     side = int(pixels**0.5)
     Image.new("RGBA", (side, side), (1, 2, 3, 100)).save(into, "PNG")
@@ -39,7 +39,7 @@ def png(pixels: int) -> bytes:
 def test_many_large_photos_at_once_keep_memory_and_lookups_within_bounds(
     session: Session, serve: Callable[..., Served]
 ) -> None:
-    """Eight such photos took 6.3 GB, and nine kept a lookup waiting for 49 s."""
+    """Without limits, eight such photos took 6.3 GB, and nine delayed a lookup by 49 s."""
     check = make.check(session, make.device(session)).check
     key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
@@ -53,7 +53,7 @@ def test_many_large_photos_at_once_keep_memory_and_lookups_within_bounds(
         def send(number: int) -> None:
             answer = httpx2.post(
                 f"{served.address}/v1/photos?check={check.key}",
-                content=photo + bytes(number),  # each another file
+                content=photo + bytes(number),  # a different file each time
                 headers=key,
                 timeout=240,
             )
@@ -87,7 +87,7 @@ def lookups(client: httpx2.Client, count: int) -> list[float]:
 def test_who_may_not_send_a_photo_is_refused_before_it_is_read(
     session: Session, serve: Callable[..., Served]
 ) -> None:
-    """The body stays where it is: it is sent by nobody here, and the answer comes all the same."""
+    """The client sends no body, and gets the refusal nevertheless."""
     check = make.check(session, make.device(session)).check
     key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
@@ -98,7 +98,7 @@ def test_who_may_not_send_a_photo_is_refused_before_it_is_read(
 
 
 def answered_without_body(served: Served, check_key: str, authorization: str) -> int:
-    """The status that comes while a body of 5 MB is still to be sent."""
+    """Return the status received while a body of 5 MB is still unsent."""
     header = (
         f"POST /v1/photos?check={check_key} HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
         f"Content-Length: 5000000\r\n"

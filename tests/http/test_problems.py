@@ -1,4 +1,4 @@
-"""Problem documents are small whatever was sent."""
+"""Problem documents are small, whatever the request contains."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture(scope="module")
 def stranger() -> TestClient:
-    """No database is there, and none is asked."""
+    """Return a client without a token; the application has no database."""
     settings = Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False)
     return TestClient(create_app(settings))
 
@@ -64,7 +64,7 @@ def test_seventy_five_thousand_unknown_keys_are_refused_by_their_size(stranger: 
 def test_a_body_of_many_keys_or_values_is_refused_before_it_is_read(
     stranger: TestClient, path: str, most: Shape
 ) -> None:
-    """Each would become an error, made while every lookup waits: of a small body a few hundred at most."""
+    """Each key would become an error that delays every lookup; a small body may cause a few hundred."""
     keys = dict.fromkeys(map(str, range(most.keys + 1)), 1)
     values = {"boundary": [1] * (most.commas + 2)}
     for body, what in (keys, f"{most.keys} keys"), (values, f"{most.commas} values"):
@@ -115,7 +115,7 @@ def test_what_stands_in_a_string_is_not_counted(body: bytes) -> None:
 
 
 def test_the_shape_of_the_largest_list_is_soon_known() -> None:
-    """Within what its parsing takes: no string makes the search go back."""
+    """No string causes backtracking: the check takes no longer than parsing."""
     hostile = [b'"\\' * 500_000, b'"' * 1_000_000, b"[" * 1_000_000, b'\\"' * 500_000, b":" * 1_000_000]
     typed = json.dumps([{"note": "x" * 50}] * 15_000).encode()
     started = time.process_time()

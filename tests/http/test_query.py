@@ -1,4 +1,4 @@
-"""Unknown query parameters are refused on every route."""
+"""Unknown query parameters are rejected on every route."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TAKES_ANY = {("GET", "/v1/sign-in/provider/back")}
 
 @pytest.fixture(scope="module")
 def app() -> FastAPI:
-    """No database is asked: what is unknown is refused before."""
+    """Return the application without a database: rejection happens before any query."""
     return create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False))
 
 

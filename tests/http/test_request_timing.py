@@ -1,4 +1,4 @@
-"""What the log and the metrics say of requests: route templates, never paths."""
+"""Logs and metrics of requests contain route templates, never paths."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Served:
     client: TestClient
 
     def counts(self) -> dict[tuple[str, str, str], float]:
-        """How many requests were observed, by route, method and class of status."""
+        """Return the number of observed requests by route, method and status class."""
         return counts_in(self.app.state.request_metrics.text())
 
 
@@ -41,7 +41,7 @@ def counts_in(text: str) -> dict[tuple[str, str, str], float]:
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    """Without a database."""
+    """Serve the application without a database."""
     app = create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield Served(app, client)

@@ -1,4 +1,4 @@
-"""Spans as an OpenTelemetry collector on loopback receives them."""
+"""Spans as received by an OpenTelemetry collector on loopback."""
 
 from __future__ import annotations
 

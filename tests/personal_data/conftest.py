@@ -1,4 +1,4 @@
-"""Browsers, as the tests of accounts have them."""
+"""Browser fixtures, shared with the tests of accounts."""
 
 from __future__ import annotations
 

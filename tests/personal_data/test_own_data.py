@@ -1,4 +1,4 @@
-"""The person's own data: all of it as a file, and erased so that what stays names nobody."""
+"""A person's own data: exported completely, and erased so that no remaining row identifies them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ from tests.responders.test_offers import from_a_list
 TABLES = Table.metadata.tables
 
 
-# --- no table is forgotten ------------------------------------------------------------------------------
+# --- completeness of the rules --------------------------------------------------------------------------
 
 
 def leads_to(column: Column[Any]) -> set[str]:
@@ -62,7 +62,7 @@ def leads_to(column: Column[Any]) -> set[str]:
 
 
 def forgotten(tables: dict[str, SqlTable]) -> set[str]:
-    """Columns that say of whom a row is and that `aed.personal_data.rules` does not know."""
+    """Return columns that identify a row's person but are unknown to `aed.personal_data.rules`."""
     known = {(held.table, by) for held in PERSONAL_TABLES for by in (held.by, *held.also_by)}
     known |= ALSO_THEIRS | NAMES_NO_PERSON
     theirs = {held.table for held in PERSONAL_TABLES if held.shown is None}
@@ -110,7 +110,7 @@ def test_a_new_table_would_be_noticed() -> None:
     }
 
 
-def ForeignKeyTo(name: str) -> Any:  # noqa: N802 - it reads as what it stands for
+def ForeignKeyTo(name: str) -> Any:  # noqa: N802 - reads as the class it replaces
     return ForeignKey(TABLES[name].c.id)
 
 

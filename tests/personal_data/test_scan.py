@@ -1,7 +1,7 @@
-"""Nothing that tells who somebody is stands in a log, or in what a stranger is answered.
+"""Personal data appears neither in logs nor in responses to strangers.
 
-Somebody of whom something stands in every table is asked for, amended, imported, told, erased, in all ways
-that there are and in many wrong ones, of the program as it is run, at the level at which it logs most.
+A person with rows in every table is read, updated, imported, notified and erased, in all valid and many
+invalid ways, with the program running as in production but at its most verbose log level.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from tests.personal_data.world import NAME, NOTE, OLD_NAME, OLD_PHONE, PHONE, ce
 from tests.waiting import eventually
 
 IDENTITY = "11010519491231002X"
-"""An identity number that somebody writes where none is asked for."""
+"""An identity number typed into a field that doesn't ask for one."""
 TELLING = re.compile(
     r"欧阳娜|Ouyang|\\u6b27\\u9633|1\D{0,3}3\D{0,3}9\D{0,3}0013\D{0,3}912[34]|" + f"{NOTE}|{IDENTITY[:-1]}",
     re.IGNORECASE,
 )
 INVENTED = {"+86 571 5550", "+44 7911 123456", "138 0013 80", "+86 138 0013 80", "+8613800138"}
-"""How the numbers in the documentation begin: they ring at nobody's."""
+"""Prefixes of the phone numbers in the documentation, which belong to no subscriber."""
 
 
 def test_the_search_would_find_them() -> None:
@@ -47,7 +47,7 @@ def test_the_search_would_find_them() -> None:
 
 
 def planted(value: Any) -> Any:
-    """An example body in which every text tells of somebody, as people put things into wrong fields."""
+    """Return an example body with personal data in every text, as people type it into wrong fields."""
     if isinstance(value, dict):
         return {name: planted(each) for name, each in value.items()}
     if isinstance(value, list):
@@ -56,7 +56,7 @@ def planted(value: Any) -> Any:
 
 
 def asked(document: dict[str, Any], known: dict[str, Any]) -> list[tuple[str, str, Any]]:
-    """Every documented route: method, path with what is known filled in, and its example body."""
+    """Return each documented route: method, path with known ids filled in, and its example body."""
     found = []
     for path, item in document["paths"].items():
         where = re.sub(r"{(\w+)}", lambda name: str(known.get(name[1], 1)), path)
@@ -96,7 +96,7 @@ def test_neither_a_log_nor_an_answer_to_a_stranger_tells_who_somebody_is(
         for method, path, body in routes:
             for headers in ({}, neighbour):
                 answer = client.request(method, path, json=body, headers=headers)
-                if answer.status_code == 422:  # a parameter that a route does not know is refused
+                if answer.status_code == 422:  # a parameter that the route doesn't know
                     here = {"lat": 30.29, "lon": 120.1}
                     answer = client.request(method, path, json=body, headers=headers, params=here)
                 client.cookies.clear()
@@ -133,7 +133,7 @@ def test_neither_a_log_nor_an_answer_to_a_stranger_tells_who_somebody_is(
         assert twice[0].status_code in (201, 409, 500)
         public += twice[0].text
         assert eventually(lambda: any(PHONE in each.read_text() for each in spool.glob("*")))
-        # A connection of its own: the other one ended with the error.
+        # A new connection: the error has closed the other one.
         assert httpx2.delete(f"{url}/v1/people/{person.id}", headers=office).status_code == 204
 
     written = log.read_text()

@@ -1,4 +1,4 @@
-"""Somebody of whom something stands in every table that can hold it."""
+"""A person with rows in every table that can refer to a person."""
 
 from __future__ import annotations
 
@@ -53,12 +53,16 @@ NOTE: Final = "Her left arm hurts"
 MAIL: Final = "ouyangnana@example.org"
 HOLDER_ID: Final = "330102********9123"
 TELLING: Final = ("欧阳娜", "Ouyangnana", OLD_NAME, "13900139123", "13900139124", NOTE, MAIL, "330102")
-"""What tells who it was."""
+"""Values that identify the person."""
 
 
 def somebody(session: Session) -> Person:
-    """She has an account, was renamed and renumbered, offers to help, keeps a device, learnt, passed, taught,
-    waits for a course, decided a question, stands in lists as a keeper, got messages, is signed in."""
+    """Add a person with every kind of row.
+
+    She has an account, a former name and number, an offer to respond, a device she keeps, training as a
+    participant and a trainer, a waiting-list place, a decision, list entries as a keeper, messages and a
+    session.
+    """
     person = make.person(session, name=OLD_NAME, phone=OLD_PHONE, password="four words are enough")
     people_actions.amend_person(
         session,
@@ -117,7 +121,7 @@ def somebody(session: Session) -> Person:
 
 
 def _looks_after_devices(session: Session, person: Person, device: Device) -> None:
-    """She checked it, confirmed and reported of it, was sent for it, and asked and reminded of it."""
+    """Add a check, a confirmation, a report, a retrieval and a reminder by her for the device."""
     name = f"person:{person.id}"
     checked = make.check(session, device).check
     checked.by_id, checked.by_name = person.id, name
@@ -177,7 +181,7 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
 
 
 def _certified(session: Session, person: Person, learnt: Enrolment) -> None:
-    """Her issuer's roster tells of her, and somebody found out that she had been entered twice."""
+    """Add her entry on an issuer's roster, and a merge of two entries of her."""
     card = certificate_of(session)
     issuer = make.issuer(session)
     card.issuer_id, card.holder_id = issuer.id, HOLDER_ID
@@ -214,7 +218,7 @@ def _certified(session: Session, person: Person, learnt: Enrolment) -> None:
 
 
 def _reachable(session: Session, person: Person) -> None:
-    """She signs in by a provider, reads calendars, gets mail."""
+    """Add her sign-in by a provider, her calendars and her e-mail."""
     account = session.get_one(Account, person.id)
     account.email = MAIL
     session.add(

@@ -1,4 +1,4 @@
-"""One estate, its neighbours and strangers, for tests that only read: built once for each database."""
+"""An estate, its neighbours and strangers, for read-only tests: built once per database."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ type Kind = tuple[str, str]
 
 @dataclass
 class World:
-    """What is there, by what it is, and a header for everyone who asks."""
+    """The objects by kind, and the headers of every caller."""
 
     client: TestClient
     keys: dict[str, dict[str, str]] = field(default_factory=dict)
     estates: dict[str, int] = field(default_factory=dict)
     gates: dict[str, int] = field(default_factory=dict)
     devices: dict[Kind, int] = field(default_factory=dict)
-    """Of the estate "ours"."""
+    """Devices of the estate "ours"."""
     consumables: dict[Kind, int] = field(default_factory=dict)
     street: dict[str, int] = field(default_factory=dict)
-    """Devices of no estate in the same city, by audience."""
+    """Devices outside any estate in the same city, by audience."""
     responder_id: int = 0
     secrets: tuple[str, ...] = ()
-    """What nobody outside the house and its dispatchers may read."""
+    """Values that only the estate and its dispatchers may read."""
     guard_phone: str = ""
 
     def get(self, who: str, path: str, **query: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Every read, asked by everyone: what is seen, and that what is not seen might as well not be there."""
+"""Every read by every caller: visible objects are complete, hidden ones look as if they didn't exist."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ as_everyone = pytest.mark.parametrize("who", VIEWERS)
 
 
 def listed(world: World, who: str, **query: Any) -> set[int]:
-    """The ids on every page."""
+    """Return the ids on all pages."""
     found: list[int] = []
     page = world.get(who, "/v1/devices", limit=3, **query).json()
     while True:
@@ -224,7 +224,7 @@ def test_history_is_for_those_who_may_amend_and_hides_what_may_not_be_seen(world
         assert answer.status_code == (200 if who == "administrator" or name == own else 403), name
 
 
-# --- what is the same for everyone ----------------------------------------------------------------------
+# --- public data ----------------------------------------------------------------------------------------
 
 
 @as_everyone
@@ -249,7 +249,7 @@ def test_whoever_asks_is_told_what_the_server_takes_them_for(world: World) -> No
     assert len(province["region_ids"]) == 3, "the province, its city and the city's district"
 
 
-# --- tokens that open nothing ---------------------------------------------------------------------------
+# --- invalid tokens -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("who", REFUSED)
@@ -271,7 +271,7 @@ def test_a_token_that_is_wrong_or_revoked_opens_nothing_and_an_expired_one_what_
         "/v1/me",
     ):
         answer = world.client.get(path, headers=world.keys[who])
-        if who == "expired":  # reads as anybody does, and is told
+        if who == "expired":  # public data, with a note that the token has expired
             stranger = world.client.get(path)
             if stranger.status_code == 200:
                 assert answer.content == stranger.content, path
@@ -293,7 +293,7 @@ LOOKUP = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}&limit=50&responders=5
 
 
 def everything(world: World, who: str) -> str:
-    """All that the viewer is answered anywhere, as one text."""
+    """Return every response to the viewer as one text."""
     paths = ["/v1/devices", "/v1/estates", "/v1/me", "/v1/regions", "/v1/holidays"]
     for device_id in (*world.devices.values(), *world.street.values()):
         paths += [f"/v1/devices/{device_id}", f"/v1/devices/{device_id}/history"]

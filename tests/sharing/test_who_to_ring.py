@@ -1,4 +1,4 @@
-"""Whose phone is told: a guard's to whoever must be let in, a keeper's to nobody outside the house."""
+"""Phone numbers in answers: a guard's for people who need access, a keeper's within the estate only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEEPER = {"name": "Wang", "phone": "+86 571 0333 4444"}
 
 @pytest.fixture
 def house(session: Session) -> dict[str, Any]:
-    """A free and an assisted public device of one estate, and one that is closed."""
+    """Add three public devices of one estate: freely accessible, with a guard's help, and closed."""
     estate = make.estate(session, guard_phone=GUARD, neighbourhood="lane")
     at = [north_of(PATIENT, metres=metres) for metres in (10, 20, 30)]
     return {

@@ -1,4 +1,4 @@
-"""The plan at equal alerts."""
+"""The plan compared with other policies at an equal number of alerts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On the real devices, hours, houses and streets of a country."""
+"""A simulation with a country's real devices, hours, buildings and streets."""
 
 from __future__ import annotations
 

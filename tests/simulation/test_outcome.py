@@ -1,4 +1,4 @@
-"""What comes of asking: cases whose times one computes by hand."""
+"""Outcomes of alerts, in cases whose times can be computed by hand."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_floors_are_walked_down_by_who_comes_and_up_to_the_patient_once() -> Non
 
 
 def test_fewer_come_where_fewer_truly_show_up() -> None:
-    """The plan believes in 27 of 100; the same luck, by what is true."""
+    """The plan assumes 27 of 100; with the same random numbers, the true rate decides."""
     told, asked = scene([0.0], luck=[0.2]), [AskedResponder(0)]
     numbers = replace(NUMBERS, assumptions=replace(NUMBERS.assumptions, show_up=0.1))
 

@@ -1,4 +1,4 @@
-"""Whom each way of choosing asks, in scenes where one sees it."""
+"""The people each policy alerts, in scenes with an obvious answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.simulation.worlds import NUMBERS, scene
 ACROSS_THE_RIVER = Lengths(
     np.array([50.0, 90.0]), np.array([20.0, 80.0]), np.array([[30.0, 40.0], [85.0, 10.0]])
 )
-"""By line; on foot the first person and the first device are far."""
+"""The first person and device are near in a straight line, but far on foot."""
 
 
 def test_the_straight_line_goes_by_the_map_and_the_walk_by_the_streets() -> None:
@@ -105,7 +105,7 @@ def test_no_wave_is_sent_once_the_ambulance_is_there() -> None:
 
 
 def test_a_device_that_is_not_there_has_another_fetched_from_the_moment_that_is_said() -> None:
-    """Twenty people at the patient's door; the near device is not there (its chance 0.4, its luck 0.5)."""
+    """Twenty people at the patient's door; the near device is missing (chance 0.4, random number 0.5)."""
     people, devices = [150.0 + person for person in range(20)], [60.0, 160.0]
     told = scene(people, devices, [[60.0, 160.0]] * 20, chance=[0.4, 0.9], ambulance=900.0)
 

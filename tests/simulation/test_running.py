@@ -57,7 +57,7 @@ def test_an_incident_is_the_same_whatever_else_is_drawn(found: Simulated) -> Non
 
 
 def test_all_ways_meet_the_same_luck() -> None:
-    """Nobody is ever near, so that all ways have the ambulance alone: the same one, incident by incident."""
+    """Nobody is near, so every policy has only the ambulance: the same in each incident."""
     world, settings = grid_world(), NUMBERS.settings.model_copy(update={"responder_radius_metres": 1e-3})
 
     alone = simulate(world, incidents=20, seed=1, numbers=replace(NUMBERS, settings=settings), responders=5)
@@ -68,7 +68,7 @@ def test_all_ways_meet_the_same_luck() -> None:
 
 
 def test_the_plan_brings_more_devices_in_time_than_any_other_way_and_asks_fewer(found: Simulated) -> None:
-    """Beyond chance, incident by incident."""
+    """Statistically significant, compared per incident."""
     for sharing in Sharing:
         plan = found.by[Compared(Strategy.PLAN, sharing)]
         for way in Strategy:
@@ -119,7 +119,7 @@ def test_devices_are_had_by_their_hours_at_that_moment() -> None:
     seen = set()
     for number in range(60):
         incident = draw_incident(number, world, 5, NUMBERS.assumptions, seed=1)
-        is_open = 0 <= incident.at.hour < 12  # UTC; eight hours earlier than in Shanghai
+        is_open = 0 <= incident.at.hour < 12  # UTC; 08:00 to 20:00 in Shanghai
         chances = set(surroundings.scene(incident).chance.tolist())
         assert chances <= {arrival.chance_open * arrival.chance_ready if is_open else 0.0}
         seen |= chances
@@ -184,7 +184,7 @@ def test_by_hand() -> None:
     assert difference(np.array([3.0, 5.0]), np.array([2.0, 2.0])) == pytest.approx((2.0, 1.96))
 
 
-# --- what cannot be meant -------------------------------------------------------------------------------
+# --- invalid input --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Small worlds: a grid of streets with houses, and single scenes laid out by hand."""
+"""Small worlds: a grid of streets with houses, and single hand-made scenes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from aed.simulation.rules.world import SimulatedDevice, World, on_streets
 from tests.walking.grids import grid_position, street_grid
 
 NODES = 900
-"""A square of 1.7 km."""
+"""The nodes of a square of 1.7 km."""
 NUMBERS = Numbers(Assumptions(), Settings())
 OPENING = NUMBERS.opening_seconds
 walking = NUMBERS.walking_seconds
 
 
 def grid_world(*, devices: int = 6, private: int = 0, hours: str | None = "24/7", houses: int = 60) -> World:
-    """Streets with houses anywhere on them, all of them homes, and devices of which the first are private."""
+    """Build streets with homes at random positions, and devices of which the first are private."""
     network, random = street_grid(NODES), np.random.default_rng(5)
     places = [grid_position(NODES, *random.random(2).tolist()) for _ in range(houses + devices)]
     south_west, north_east = grid_position(NODES, 0, 0), grid_position(NODES, 1, 1)
@@ -56,8 +56,10 @@ def scene(
     floor_seconds: float = 0.0,
     people_floor_seconds: Sequence[float] | None = None,
 ) -> Scene:
-    """Metres on foot from people and devices to the patient, and between them; all come if asked, at once,
-    and all devices work, unless it is said otherwise."""
+    """Build a scene from metres on foot: people and devices to the patient, and between them.
+
+    By default everyone comes at once if alerted, and all devices work.
+    """
     walk = Lengths(
         np.array(people, dtype=float),
         np.array(devices, dtype=float),

@@ -1,4 +1,4 @@
-"""Workers and servers as processes that can be killed, with jobs that have something to tell."""
+"""Workers and servers as processes that can be killed, with jobs that send notifications."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FORKING.set_forkserver_preload(["tests.worker.processes"])
 
 
 def make_matters(session: Session, people: list[int], count: int) -> None:
-    """What is to be told, each to one person: a table of the test's own."""
+    """Create the test's own table of pending notifications, each for one person."""
     session.execute(text("CREATE TABLE matters (id INTEGER PRIMARY KEY, person_id BIGINT, told INTEGER)"))
     session.execute(
         text("INSERT INTO matters (id, person_id, told) VALUES (:id, :person_id, 0)"),
@@ -46,7 +46,7 @@ def make_matters(session: Session, people: list[int], count: int) -> None:
 
 
 def tell_matters(database: Database, _settings: Settings, now: Now) -> Counts:
-    """A sweep as the real ones are: what was found and what is told of it are one transaction."""
+    """Send pending notifications, as real jobs do: the finding and the message are one transaction."""
     with transaction(database) as session:
         found = session.execute(
             text("SELECT id, person_id FROM matters WHERE told = 0 ORDER BY id LIMIT :most"),
@@ -63,7 +63,7 @@ def tell_matters(database: Database, _settings: Settings, now: Now) -> Counts:
                 text_zh=str(row.id),
             )
             enqueue(session, message, now())
-            time.sleep(0.002)  # so that a kill finds it in the middle
+            time.sleep(0.002)  # so that a kill can interrupt it
     return {"told": len(found)}
 
 
@@ -100,7 +100,7 @@ def settings_of(url: str, gateway: str, *, lease_seconds: int = 2, **given: obje
 
 @contextmanager
 def database_of_its_own(kind: str, folder: Path) -> Iterator[tuple[str, Database, Server | None]]:
-    """`spatialite` or `postgis`, up to date: its URL; and PostgreSQL's server, which can be restarted."""
+    """Yield the URL of an up-to-date database of this kind, the database, and its server if PostgreSQL."""
     with ExitStack() as stack:
         server = stack.enter_context(throwaway_server()) if kind == "postgis" else None
         url = server.url if server is not None else f"sqlite:///{folder}/aed.sqlite"
@@ -129,7 +129,7 @@ def _serve(settings: Settings, port: int, log: Path) -> None:
 
 
 def start_server(settings: Settings, port: int, log: Path) -> BaseProcess:
-    """The API as a process of its own."""
+    """Start the API in a separate process."""
     process = _FORKING.Process(target=_serve, args=(settings, port, log), daemon=True)
     process.start()
     return process
@@ -150,7 +150,7 @@ def start_worker(
     off: timedelta = timedelta(),
     timetable: Sequence[Job] = TIMETABLE,
 ) -> BaseProcess:
-    """A worker as a process of its own, whose machine's clock is `off`."""
+    """Start a worker in a separate process, with its clock shifted by `off`."""
     process = _FORKING.Process(target=_work, args=(settings, off, log, timetable), daemon=True)
     process.start()
     return process

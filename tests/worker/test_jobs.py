@@ -1,4 +1,4 @@
-"""When a job is due, what is kept of its runs, and who may run it."""
+"""When jobs are due, the record of their runs, and permissions to run them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from tests.waiting import eventually
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
-# --- when -----------------------------------------------------------------------------------------------
+# --- due times ------------------------------------------------------------------------------------------
 
 
 def moment(text_: str) -> datetime:
@@ -62,9 +62,9 @@ def test_whoever_asks_a_job_is_due_at_the_same_moments() -> None:
     )
 
 
-@example(daily("02:30", zone="Europe/Zurich"), datetime(2026, 10, 25, 1, 30, tzinfo=UTC))  # shown twice
+@example(daily("02:30", zone="Europe/Zurich"), datetime(2026, 10, 25, 1, 30, tzinfo=UTC))  # occurs twice
 @example(daily("02:30", zone="Europe/Zurich"), datetime(2026, 10, 26, 0, 0, tzinfo=UTC))
-@example(daily("02:30", zone="Europe/Zurich"), datetime(2027, 3, 28, 1, 0, tzinfo=UTC))  # not shown at all
+@example(daily("02:30", zone="Europe/Zurich"), datetime(2027, 3, 28, 1, 0, tzinfo=UTC))  # is skipped
 @given(
     st.sampled_from([every(seconds=7), every(hours=1), daily("19:10"), daily("02:30", zone="Europe/Zurich")]),
     st.integers(0, 5 * 366 * 86_400).map(lambda seconds: NOW + timedelta(seconds=seconds)),
@@ -96,7 +96,7 @@ def test_no_two_jobs_have_one_name_and_each_says_what_it_does() -> None:
     assert all(job.what and last_due(job.when, NOW) for job in schedule.TIMETABLE)
 
 
-# --- each due moment once -------------------------------------------------------------------------------
+# --- each due time runs once ----------------------------------------------------------------------------
 
 
 def begun(
@@ -155,7 +155,7 @@ def test_old_runs_are_forgotten_but_for_the_last_of_each_job(session: Session) -
 def test_runs_that_were_missed_are_caught_up_once_and_shown(
     database: Database, settings: Settings, client: TestClient, session: Session
 ) -> None:
-    """Nobody worked for a week: the hourly job runs once, for its latest moment."""
+    """After a week without a worker, the hourly job runs once, for its latest due time."""
     ran: list[datetime] = []
 
     def sweep(_database: Database, _settings: Settings, now: Now) -> Counts:
@@ -173,7 +173,7 @@ def test_runs_that_were_missed_are_caught_up_once_and_shown(
 
     with schedule.working(settings, [hourly]):
         assert eventually(lambda: bool(ran) and _ended(database, "feeds") == 2)
-        time.sleep(1.5)  # longer than it takes to look again
+        time.sleep(1.5)  # longer than the polling interval
     assert len(ran) == 1
     assert abs(ran[0] - now) < timedelta(minutes=2)
 

@@ -1,6 +1,6 @@
-"""The worker is killed at random, stopped for a while, robbed of its database: nothing is lost.
+"""The worker is killed at random, suspended, or loses its database: no notification is lost.
 
-KILLS=200 kills so often; `make soak` does.
+The environment variable KILLS is the number of kills; `make soak` sets it to 200.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ KILLS = int(os.environ.get("KILLS", "3"))
 MATTERS = 15 * KILLS
 PEOPLE = 10
 DEVICES = 5
-"""So many more have pads that expire after each thing that goes wrong, each with a keeper of its own."""
+"""Devices added after each failure, with expiring pads and a keeper each."""
 EXPIRE_IN = timedelta(days=25)
 FIVE_MINUTES = timedelta(minutes=5)
 LEASE_SECONDS = 2
@@ -46,19 +46,19 @@ LEASE_SECONDS = 2
 
 @dataclass
 class Phone:
-    """Everybody's telephone: it shows a message once, however often it comes."""
+    """A gateway to all phones, which show a message once however often it arrives."""
 
     came: Counter[str] = field(default_factory=Counter)
-    """By key."""
+    """Arrivals by message key."""
     shown: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    """The matters that a number was shown, in order."""
+    """The notifications shown to each number, in order."""
     reminded: Counter[str] = field(default_factory=Counter)
-    """How many messages of reminders a number was shown."""
+    """How many reminder messages each number was shown."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, posted: Posted) -> Reply:
         said = posted.json
-        time.sleep(0.02)  # as a gateway does: a kill finds messages that were taken and not recorded
+        time.sleep(0.02)  # as a gateway does: a kill then finds messages taken but not recorded
         with self._lock:
             self.came[said["id"]] += 1
             if self.came[said["id"]] == 1 and said["text"].isdecimal():
@@ -78,10 +78,10 @@ class World:
     database: Database
     server: Server | None
     keepers: list[str] = field(default_factory=list)
-    """Their numbers."""
+    """The keepers' phone numbers."""
 
     def let_pads_expire(self, estate: Estate, count: int) -> None:
-        """So many more devices, each with a keeper who is to be reminded once."""
+        """Add devices with expiring pads, each with a keeper who must be reminded once."""
         on = (datetime.now(UTC) + EXPIRE_IN).date()
         with transaction(self.database) as session:
             for _ in range(count):
@@ -93,13 +93,13 @@ class World:
 
 @pytest.fixture(scope="module", params=("spatialite", "postgis"))
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A database of its own, PostgreSQL with a server that can be restarted."""
+    """Yield a new database, on PostgreSQL with a server that can be restarted."""
     with database_of_its_own(request.param, tmp_path_factory.mktemp("world")) as (url, database, server):
         yield World(url, database, server)
 
 
 def test_of_two_workers_one_acts_and_the_other_follows_within_the_lease(world: World, tmp_path: Path) -> None:
-    """Whatever their clocks say: one five minutes ahead takes the lease no earlier."""
+    """Independent of their clocks: one five minutes fast takes the lease no earlier."""
     with receiving(Phone()) as sink:
         settings = settings_of(world.url, sink.url(), lease_seconds=LEASE_SECONDS)
         first = start_worker(settings, tmp_path / "first.log", timetable=())
@@ -129,10 +129,10 @@ def _holder(database: Database) -> str | None:
 
 
 def test_whatever_is_killed_every_matter_is_told_once_and_in_order(world: World, tmp_path: Path) -> None:
-    """Two workers, one with a clock that is five minutes off; one of them is killed again and again.
+    """Run two workers, one with a clock five minutes off, and kill one of them repeatedly.
 
-    There is always something to tell: what stands in a table of the test, several messages a person; and pads
-    that expire, found and told of by the real jobs.
+    There are always notifications to send: several per person from the test's own table, and reminders of
+    expiring pads, found and sent by the real jobs.
     """
     seed = int(os.environ.get("SEED", random.randrange(1_000_000)))
     chance = random.Random(seed)
@@ -158,7 +158,7 @@ def test_whatever_is_killed_every_matter_is_told_once_and_in_order(world: World,
                     time.sleep(chance.uniform(0, 1))
                     world.server.start()
                     restarts += 1
-                elif what < 0.25:  # as a machine that was asleep: it wakes when another has taken over
+                elif what < 0.25:  # as a suspended machine: it resumes when another has taken over
                     _signal(workers[number], signal.SIGSTOP)
                     time.sleep(LEASE_SECONDS + chance.uniform(0.5, 1.5))
                     _signal(workers[number], signal.SIGCONT)
