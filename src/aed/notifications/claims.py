@@ -187,7 +187,10 @@ _LETTER: Final = (
 
 
 def _endpoints(session: Session, ids: Collection[int], *, at: datetime) -> dict[int | None, Endpoint]:
-    """visibility: for the worker."""
+    """Return the endpoints with these ids, with their addresses and valid secrets.
+
+    visibility: for the worker.
+    """
     if not ids:
         return {}
     asked = select(EndpointRow).where(EndpointRow.id.in_(ids))

@@ -28,7 +28,7 @@ log = structlog.get_logger("aed")
 
 BATCH: Final = 100
 AT_ONCE: Final = 8
-"""Ordering keys that are sent at the same time: they are of different recipients."""
+"""How many ordering keys are sent at the same time. Messages with the same key are sent one by one."""
 ORDERING_KEY_SECONDS: Final = 1.0
 """After this time, the rest of an ordering key is released, so that a slow one does not delay others."""
 RECORDED_WITHIN_SECONDS: Final = 0.05

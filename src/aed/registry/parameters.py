@@ -19,7 +19,7 @@ Year = Annotated[int, Path(ge=1990, le=2100, examples=[2026])]
 def require_can_see_history(
     may_amend: Callable[..., None], viewer: Viewer, estate_id: int | None, *, region_id: int
 ) -> None:
-    """Require that the viewer may see a history: those whom `may_amend` permits, or who may read as much."""
+    """Require that `may_amend` permits the viewer; the write scope is not needed to see a history."""
     if not viewer.is_signed_in:
         raise NotSignedIn("The history is shown to those who may amend it: send a token.")
     may_amend(replace(viewer, scopes=frozenset(Scope)), estate_id, region_id=region_id)

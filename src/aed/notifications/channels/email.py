@@ -73,10 +73,10 @@ def _connected(mailer: Mailer) -> smtplib.SMTP:
 
 
 def _said(error: Exception, host: str) -> DeliveryFailed:
-    """Classify an SMTP error: 4xx is temporary, 5xx permanent, and a refused password temporary.
+    """Classify an SMTP error: 4xx is temporary, 5xx permanent.
 
-    A refused password is a mistake in the settings. The server's reply is left out, since it may repeat the
-    address.
+    A refused password or sender is a mistake in the settings, and so is temporary. The server's reply is left
+    out, since it may repeat the address.
     """
     match error:
         case smtplib.SMTPRecipientsRefused():

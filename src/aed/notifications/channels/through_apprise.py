@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def deliver(letter: Delivery, *, at: datetime, is_private_allowed: bool) -> None:
-    """Send a message through Apprise. Every failure is temporary: Apprise does not report the reason.
+    """Send a message through Apprise. A failed delivery counts as temporary: Apprise gives no reason.
 
     Most services cannot detect duplicates, and `at` is not used. A server that the address names is resolved
     and checked before Apprise resolves it again: this prevents mistakes, not attacks by the owner of the
