@@ -97,7 +97,7 @@ class Ranking:
         return found
 
     def unusable(self, ranked: list[NearbyDevice]) -> list[NearbyDevice]:
-        """Return the unusable devices that would be in the answer if they were usable, soonest first."""
+        """Return the unusable devices that are nearer in time than the last usable one, soonest first."""
         usable = [near for near in ranked if near.is_usable][: self._question.limit]
         latest = usable[-1].fetch_seconds if len(usable) >= self._question.limit else math.inf
         sooner = [near for near in ranked if not near.is_usable and near.fetch_seconds <= latest]
