@@ -63,7 +63,7 @@ def visible_to(viewer: Viewer, device: type[SharedTable]) -> ColumnElement[bool]
 
 
 def managed_by(viewer: Viewer, device: type[SharedTable]) -> ColumnElement[bool]:
-    """Select the devices that the viewer keeps, manages or dispatches: `permissions.is_insider` in SQL."""
+    """Select the devices whose internal data the viewer may read: `permissions.is_insider` in SQL."""
     if viewer.is_administrator:
         return true()
     theirs = []

@@ -130,10 +130,10 @@ def restore(
 
 @contextmanager
 def _unpacked(backup: Path, manifest: Manifest, progress: Progress) -> Iterator[Path]:
-    """Unpack the dump to a temporary file, in which pg_restore can seek. It is removed even if the process is
-    killed.
+    """Unpack the dump to a temporary file, in which pg_restore can seek.
 
-    It is written to TMPDIR if set, else beside the backup, else to the default directory for temporary files.
+    It is written to TMPDIR if set, else beside the backup, else to the default directory for temporary
+    files. It is removed even if the process is killed.
     """
     folder = os.environ.get("TMPDIR") or (backup.parent if os.access(backup.parent, os.W_OK) else None)
     with tempfile.TemporaryFile(dir=folder) as file:

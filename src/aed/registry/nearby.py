@@ -44,8 +44,9 @@ from aed.registry.holidays.queries import holiday_calendar
 
 
 class DeviceNearby(NamedTuple):
-    """A device near a place, with the columns of the lookup. Dates are text on SQLite: see
-    `aed.database.session.as_date`.
+    """A device near a place, with the columns of the lookup.
+
+    Dates are text on SQLite: see `aed.database.session.as_date`.
     """
 
     id: int

@@ -63,8 +63,9 @@ class PersonIn(BaseModel):
 
 
 class PersonAmend(BaseModel):
-    """Fields to amend. Phone and e-mail address are used to sign in: only an administrator of the network may
-    change them."""
+    """Fields to amend.
+
+    Phone and e-mail address are used to sign in: only a network administrator may change them."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"name": "王芳芳", "language": "en"}]}

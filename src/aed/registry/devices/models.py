@@ -86,8 +86,9 @@ class Device(Versioned, Table):
 
 
 class CabinetCode(Table):
-    """The code of a device's cabinet, for its keepers and the responder who fetches it. Changes are in the
-    device's history, without the code."""
+    """The code of a device's cabinet, for its keepers and the responder who fetches it.
+
+    Changes are recorded in the device's history, without the code."""
 
     __tablename__ = "cabinet_codes"
 

@@ -178,8 +178,9 @@ class OriginOut(BaseModel):
 
 
 class DeviceOut(BaseModel):
-    """A device as the viewer may see it; serial number, keeper, guard and origins are for keepers and
-    dispatchers.
+    """A device as the viewer may see it.
+
+    Serial number, keeper, guard and origins are for members of its estate, managers and dispatchers.
     """
 
     id: Id

@@ -63,11 +63,11 @@ def simulate(
     sharings: Sequence[Sharing] = tuple(Sharing),
     progress: Callable[[int], None] | None = None,
 ) -> Simulated:
-    """Simulate incidents under every strategy (`policies`, or those given), with private devices open and
-    closed.
+    """Simulate incidents under every strategy, with private devices open and closed.
 
     The same seed gives the same result. `responders` is their total number, by default
-    `RESPONDERS_PER_SQUARE_KILOMETRE` of the residential areas; `private_share`: see `with_private_share`.
+    `RESPONDERS_PER_SQUARE_KILOMETRE` of the residential areas; `private_share`: see
+    `with_private_share`; `ways`: the strategies, by default `policies`.
     Raises InvalidInput for impossible numbers.
     """
     if incidents < 1:

@@ -60,9 +60,7 @@ class World:
         return np.array([device.is_private for device in self.devices], dtype=bool)
 
     def closed_gates(self) -> list[Crossing]:
-        """Return the gates that strangers cannot pass: those that the map calls locked or private, at any
-        hour.
-        """
+        """Return the gates that strangers cannot pass: locked or private on the map, at any hour."""
         return [
             barrier.crossing
             for barrier in self.network.barriers
