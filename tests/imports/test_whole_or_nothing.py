@@ -84,10 +84,8 @@ KILLED = """
 import sys
 from pathlib import Path
 from aed.cli.context import operator, writing
-
+from aed.imports.devices.actions import import_devices
 from tests.make import NOW
-
-pytestmark = pytest.mark.slow
 
 def halt(done):
     if done == 1_050:
