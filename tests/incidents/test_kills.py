@@ -127,10 +127,12 @@ class Chaos:
 
     def _accept(self, key: str, number: int, is_exercise: bool) -> None:
         for _ in range(3):  # a phone that retries
-            told = self.send("POST", f"/v1/alerts/{key}", {"reply": "accept"})
-        if is_exercise and not told["is_over"]:
+            page = self.send("POST", f"/v1/alerts/{key}", {"reply": "accept"})
+        if page["is_over"] or page["is_stood_down"]:
+            return  # too late: the page says that the incident is over, or that enough others come
+        if is_exercise:
             self.in_exercises.add(key)
-        elif not told["is_over"]:
+        else:
             self.accepted[key] = number
 
     def _decline(self, key: str) -> None:
@@ -274,7 +276,8 @@ def _is_consistent(database: Database, chaos: Chaos, phones: Called, said: str) 
             late = phones.came_at[key] - chaos.closed_at[alert.incident_id]
             assert late < UNDER_WAY_SECONDS, f"called {late:.1f} s after the stop; {said}"
         for key in (*chaos.accepted, *chaos.in_exercises):
-            assert calls[key].accepted_at is not None, f"an acceptance was lost; {said}"
+            alert = calls[key]
+            assert alert.accepted_at is not None, f"an acceptance was lost: {alert.state}; {said}"
         for incident in session.scalars(select(Incident)):
             assert incident.state is IncidentState.CLOSED, said
             assert not any(each.state in LIVE_STATES for each in queries.alerts(session, incident.id)), said
