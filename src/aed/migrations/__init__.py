@@ -45,7 +45,7 @@ def upgrade_on(connection: Connection, revision: str = "head") -> None:
 
 
 def downgrade(database: Database, revision: str) -> None:
-    """The schema is back at `revision`; `base` empties it."""
+    """Downgrade the schema to `revision`; `base` empties it."""
     with database.engine.connect() as connection:
         try:
             command.downgrade(config(connection), revision)

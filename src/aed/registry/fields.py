@@ -119,3 +119,10 @@ class PositionOut(BaseModel):
 
 Blank = BeforeValidator(_blank_is_absent)
 """For rows of files, where an empty cell means that no value is given."""
+
+
+class Link(BaseModel):
+    """A link to a related resource, such as the next page."""
+
+    rel: str
+    href: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 
 def _in_utc(given: datetime) -> datetime:
@@ -19,10 +19,3 @@ Moment = Annotated[
 ]
 """A time with a UTC offset, such as 2030-05-04T09:00:00+08:00, converted to UTC."""
 Language = Literal["zh", "en"]
-
-
-class Link(BaseModel):
-    """A link to a related resource, such as the next page."""
-
-    rel: str
-    href: str

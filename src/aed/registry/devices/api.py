@@ -36,8 +36,8 @@ from aed.registry.devices.schemas import (
     DeviceIn,
     DeviceOut,
     DevicePage,
-    Link,
 )
+from aed.registry.fields import Link
 from aed.registry.parameters import DeviceId, require_can_see_history
 
 router = APIRouter(tags=["registry"])

@@ -26,6 +26,7 @@ from aed.registry.fields import (
     Day,
     Floor,
     Label,
+    Link,
     OpeningHours,
     PositionIn,
     PositionOut,
@@ -310,11 +311,6 @@ class DeviceFeature(BaseModel):
             geometry=PointGeometry(coordinates=(lon, lat)),
             properties=DeviceProperties(**fields),
         )
-
-
-class Link(BaseModel):
-    rel: str
-    href: str
 
 
 class DevicePage(BaseModel):

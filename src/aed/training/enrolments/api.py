@@ -13,11 +13,11 @@ from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, IfMatch, Limit, cursor_id, set_etag, version_from_if_match
 from aed.registry.changes import RegistryChangeOut, changes_of
+from aed.registry.fields import Link
 from aed.training import queries as sessions
 from aed.training.enrolments import actions as enrolling
 from aed.training.enrolments import queries as rosters
 from aed.training.enrolments.schemas import EnrolmentAmend, EnrolmentIn, EnrolmentOut, EnrolmentPage
-from aed.training.fields import Link
 from aed.training.parameters import SessionId
 from aed.training.permissions import require_write
 

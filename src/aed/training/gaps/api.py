@@ -14,7 +14,7 @@ from aed.accounts.regions import region_by_code, regions_below
 from aed.database.dependencies import ReadSession
 from aed.errors import NotFound
 from aed.http.parameters import Cursor, OfEstate, OfRegion, cursor_id
-from aed.training.fields import Link
+from aed.registry.fields import Link
 from aed.training.gaps import queries
 from aed.training.gaps.export import MEDIA_TYPES, GapFormat, csv_of, geojson_of, xlsx_of
 from aed.training.gaps.schemas import EstateGapsOut, GapsOut

@@ -8,9 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from aed.accounts.fields import Id
-from aed.registry.fields import PositionOut
+from aed.registry.fields import Link, PositionOut
 from aed.responders.rules import CertificateKind
-from aed.training.fields import Link
 from aed.training.gaps.rules import BuildingGaps, EstateGaps, Lapse, Suggestion
 from aed.training.gaps.week import HOURS
 from aed.walking.basis import Basis

@@ -24,8 +24,9 @@ from aed.http.parameters import (
 )
 from aed.registry.changes import RegistryChangeOut, changes_of
 from aed.registry.devices.queries import BoundingBox
+from aed.registry.fields import Link
 from aed.training import queries
-from aed.training.fields import Link, Moment
+from aed.training.fields import Moment
 from aed.training.models import TrainingSession
 from aed.training.parameters import SessionId, Why
 from aed.training.permissions import require_trainer
