@@ -178,9 +178,9 @@ def commands_page() -> str:
     parts = ["`aed --help` and `aed COMMAND --help` print the same."]
     for name in sorted(root.commands):  # type: ignore[attr-defined]  # the root is a group
         parts.append(f"## aed {name}")
-        if not root.commands[name].help:  # type: ignore[attr-defined]
+        if not root.commands[name].help:  # type: ignore[attr-defined]  # as above
             parts.append(plain(cli.COMMANDS[name][1]))
-        parts.extend(_command(f"aed {name}", root.commands[name]))  # type: ignore[attr-defined]
+        parts.extend(_command(f"aed {name}", root.commands[name]))  # type: ignore[attr-defined]  # as above
     return page("Commands", *parts)
 
 

@@ -194,7 +194,7 @@ def wait_for(url: str, process: subprocess.Popen[str], *, seconds: float = 120) 
         try:
             get(url)
         except urllib.error.URLError:
-            time.sleep(0.2)
+            time.sleep(0.2)  # between attempts, until the server listens
         else:
             return
     raise AssertionError(f"{url} did not answer within {seconds:g} s")

@@ -120,7 +120,7 @@ def _wait_for(what: Any) -> None:
         with contextlib.suppress(RedisError, OSError):
             if what():
                 return
-        time.sleep(0.02)
+        time.sleep(0.02)  # between attempts
     raise RuntimeError("the cluster did not start")
 
 

@@ -106,7 +106,7 @@ def main() -> None:
     write_document(document)
     make_python_client(document, FOLDER / "python")
     make_typescript_client(document, FOLDER / "typescript")
-    print(f"clients in Python and TypeScript were generated and compiled: {FOLDER}")  # noqa: T201
+    print(f"clients in Python and TypeScript were generated and compiled: {FOLDER}")  # noqa: T201 - a report
 
 
 if __name__ == "__main__":

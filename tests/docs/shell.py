@@ -125,7 +125,7 @@ class Shell:
                 pass
             if not self._server.is_alive():
                 raise AssertionError(log.read_text(encoding="utf-8"))
-            time.sleep(0.05)
+            time.sleep(0.05)  # between attempts: a server does not signal that it listens
 
     def copy_state_to(self, other: Path) -> None:
         """Copy the state created by earlier commands: the database, its keys, the walking network."""

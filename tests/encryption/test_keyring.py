@@ -195,12 +195,12 @@ def test_a_running_process_follows_its_key_file(tmp_path: Path) -> None:
 
     made = prepend_key(file, generate_key())
 
-    time.sleep(FOLLOWED_AFTER_SECONDS + 0.1)
+    time.sleep(FOLLOWED_AFTER_SECONDS + 0.1)  # the file is read again only after that time
     assert running.ids == tuple(key.id for key in made)
     assert running.decrypt(before, place="people.phone") == NUMBER
     assert len(running.blind_index_prefixes(NUMBER, kind=EncryptedKind.PHONE)) == 2
     file.unlink()
-    time.sleep(FOLLOWED_AFTER_SECONDS + 0.1)
+    time.sleep(FOLLOWED_AFTER_SECONDS + 0.1)  # the file is read again only after that time
     assert running.decrypt(before, place="people.phone") == NUMBER, (
         "a file that is gone is not needed to go on"
     )

@@ -229,7 +229,7 @@ def test_after_kills_each_person_is_alerted_once_and_nobody_after_the_stop(
             try:
                 lives = [desks.submit(chaos.live, number) for number in range(INCIDENTS)]
                 while kills < KILLS or not all(each.done() for each in lives):
-                    time.sleep(chance.uniform(0.2, 0.9))
+                    time.sleep(chance.uniform(0.2, 0.9))  # kill at random moments
                     if kills >= KILLS:
                         continue
                     if server is not None and restarts * 6 < kills:

@@ -168,7 +168,7 @@ def main() -> None:
     ]
     every = [mutant for module in modules for mutant in mutants_of(module)]
     drawn = random.Random(seed).sample(every, COUNT)
-    print(f"seed {seed}: {COUNT} of {len(every)} mutants in {len(modules)} modules", flush=True)  # noqa: T201
+    print(f"seed {seed}: {COUNT} of {len(every)} mutants in {len(modules)} modules", flush=True)  # noqa: T201 - a report
     survivors = 0
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -178,11 +178,11 @@ def main() -> None:
             shutil.copyfile(ROOT / file, folder / file)
         for number, mutant in enumerate(drawn, start=1):
             if is_noticed(mutant, folder):
-                print(f"{number}: noticed, {mutant.module}", flush=True)  # noqa: T201
+                print(f"{number}: noticed, {mutant.module}", flush=True)  # noqa: T201 - a report
             else:
                 survivors += 1
-                print(f"{number}: SURVIVED\n{shown(mutant)}", flush=True)  # noqa: T201
-    print(f"{COUNT - survivors} of {COUNT} were noticed ({100 * (COUNT - survivors) / COUNT:.0f} %)")  # noqa: T201
+                print(f"{number}: SURVIVED\n{shown(mutant)}", flush=True)  # noqa: T201 - a report
+    print(f"{COUNT - survivors} of {COUNT} were noticed ({100 * (COUNT - survivors) / COUNT:.0f} %)")  # noqa: T201 - a report
 
 
 if __name__ == "__main__":

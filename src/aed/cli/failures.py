@@ -27,7 +27,7 @@ def exit_on_failure() -> Iterator[None]:
     except KeyboardInterrupt:
         sys.stderr.write(either("aed: stopped\n", "aed：已停止\n"))
         sys.exit(130)
-    except Exception as error:
+    except Exception as error:  # naming DBAPIError here would load SQLAlchemy; others are raised again
         message = _database_message(error)
         if message is None:
             raise
