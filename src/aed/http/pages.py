@@ -6,16 +6,18 @@ response; the Content-Security-Policy allows nothing else.
 
 from __future__ import annotations
 
-import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import Depends, Request
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,81 +38,46 @@ def _environment() -> Environment:
     """Return the templates of the whole package, named by their path below `aed/`."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("aed", ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["source"] = _source
+    return environment
+
+
+@cache
+def _source(path: str) -> Markup:
+    """Return a script or a style of the package, by its path below `aed/`, for a page to carry unescaped."""
+    from markupsafe import Markup
+
+    return Markup(resources.files("aed").joinpath(path).read_text("utf-8"))
 
 
 def render_page(
     template: str,
     *,
     title: str,
-    script: str = "",
+    scripts: Sequence[str] = (),
     wide: bool = False,
     language: str = "zh-CN",
     **values: object,
 ) -> Page:
-    """Render a template that extends `http/templates/page.html.jinja`.
+    """Render a template that extends `http/templates/page.html.jinja`; all values are escaped.
 
-    `template` is its path below `aed/`. All values are escaped, except `script`: JavaScript that runs with
-    the page's nonce and may connect to this site only.
+    `template` and `scripts` are paths below `aed/`. The scripts run one after another with the page's nonce,
+    and may connect to this site only.
     """
-    from markupsafe import Markup
-
     nonce = secrets.token_urlsafe(16)
     policy = f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'"
     policy += "; frame-ancestors 'none'"
-    if script:
+    if scripts:
         policy += f"; script-src 'nonce-{nonce}'; connect-src 'self'"
-    defaults: dict[str, object] = {"body": "", "style": ""}
-    html = (
-        _environment()
-        .get_template(template)
-        .render(
-            {
-                **defaults,
-                **values,
-                "title": title,
-                "language": language,
-                "wide": wide,
-                "nonce": nonce,
-                "script": Markup(script),
-            }
-        )
-    )
-    return Page(html, policy)
-
-
-def page(
-    title: str,
-    body: str,
-    *,
-    script: str = "",
-    style: str = "",
-    wide: bool = False,
-    language: str = "zh-CN",
-) -> Page:
-    """Render a page around `body`: HTML in which everything that a person entered is escaped already."""
-    from markupsafe import Markup
-
-    return render_page(
-        "http/templates/page.html.jinja",
-        title=title,
-        body=Markup(body),
-        style=Markup(style),
-        script=script,
-        wide=wide,
-        language=language,
-    )
-
-
-def as_script(value: object) -> str:
-    """Return a value as JavaScript that cannot end the script element it stands in."""
-    return json.dumps(value).replace("<", "\\u003c")
+    own = {"title": title, "language": language, "wide": wide, "nonce": nonce, "scripts": scripts}
+    return Page(_environment().get_template(template).render({**values, **own}), policy)
 
 
 def wants_page(request: Request) -> bool:

@@ -12,7 +12,6 @@ from fastapi.responses import HTMLResponse
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.certificates.awards import actions, queries
-from aed.certificates.awards.page import certificate_page
 from aed.certificates.awards.pdf import certificate_pdf
 from aed.certificates.awards.schemas import (
     CertificateOut,
@@ -26,7 +25,7 @@ from aed.certificates.awards.schemas import (
 from aed.certificates.rules import is_valid, mask_name
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import InvalidInput, NotFound
-from aed.http.pages import PAGE_RESPONSE, WantsPage
+from aed.http.pages import PAGE_RESPONSE, WantsPage, render_page
 from aed.http.parameters import Limit, SettingsDep
 from aed.training.parameters import PDF, PublicAddress, Why, pdf_response
 from aed.training.permissions import require_write
@@ -78,8 +77,8 @@ def check_certificate(
     """
     checked = _checked(session, settings, token)
     if wants_page:
-        page = certificate_page(
-            is_valid=checked.is_valid, holder=checked.holder, valid_until=checked.valid_until
+        page = render_page(
+            "certificates/awards/check.html.jinja", title="证书查验 Certificate check", checked=checked
         )
         return HTMLResponse(page.html, headers=page.headers)
     response.headers["Cache-Control"] = "no-store"  # a revocation shows at once

@@ -5,8 +5,6 @@ It is readable without scripts, and loads nothing from elsewhere. Script and sty
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import resources
 from typing import Final
 
 from aed.http.pages import Page, render_page
@@ -85,18 +83,11 @@ _CPR_STEPS: Final = (
 )
 
 
-@cache
-def _asset(name: str) -> str:
-    return resources.files(__package__).joinpath("call", name).read_text("utf-8")
-
-
 def alert_page(alert: AlertDetailsOut) -> Page:
     """Render the page in Chinese and English.
 
     Once shown, its script replies "seen", and nothing else by itself.
     """
-    from markupsafe import Markup
-
     offered = list(_OFFERED[alert.state])
     if alert.has_device and AlertReply.ON_THE_WAY in offered:
         offered.remove(AlertReply.ON_THE_WAY)
@@ -111,8 +102,7 @@ def alert_page(alert: AlertDetailsOut) -> Page:
     return render_page(
         "incidents/alerts/alert.html.jinja",
         title=_TITLE,
-        script=_asset("call.js"),
-        style=Markup(_asset("call.css")),
+        scripts=("incidents/alerts/call/call.js",),
         alert=alert,
         now=",".join(str(each).lower() for each in now),
         task=_WITH_DEVICE if alert.has_device else _TASKS[alert.task],
@@ -135,4 +125,6 @@ def alert_page(alert: AlertDetailsOut) -> Page:
 
 def refusal_page(detail: str) -> Page:
     """Render the page of a link that is not valid."""
-    return render_page("incidents/alerts/refusal.html.jinja", title=_TITLE, detail=detail)
+    return render_page(
+        "http/templates/invalid_link.html.jinja", title=_TITLE, heading="急救呼叫", detail=detail
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
@@ -14,12 +15,11 @@ from aed.accounts.permissions import SCHEDULER
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError, Conflict, InvalidInput
 from aed.files.typesetting import qr_svg
-from aed.http.pages import PAGE_RESPONSE, WantsPage
+from aed.http.pages import PAGE_RESPONSE, Page, WantsPage, render_page
 from aed.http.parameters import SettingsDep
 from aed.settings import Settings
 from aed.training import queries as sessions
 from aed.training.attendance import actions, queries
-from aed.training.attendance.pages import presence_page, refusal_page, screen_page, sign_in_page
 from aed.training.attendance.rules import CHANGES_EVERY, PresenceCode, read_code, why_over
 from aed.training.attendance.schemas import PresenceCodeOut, PresenceOut, SignedInAtSessionOut
 from aed.training.attendance.sheet import SheetOf, sheet_pdf
@@ -34,6 +34,7 @@ router = APIRouter(tags=["training"])
 
 SCAN: Final = "/v1/attendance/"
 _SCREEN_TITLE: Final = "签到码 Attendance code"
+_CHINESE_ENDS: Final = re.compile("(?<=。)(?=[A-Za-z])")
 Token = Annotated[
     str, Path(max_length=1000, description="From the code on the trainer's screen", examples=["eyJhbGc…"])
 ]
@@ -61,10 +62,14 @@ def get_attendance_code(
         if not wants_page:
             raise
         is_nobody = not viewer.is_signed_in
-        page = sign_in_page(path=path) if is_nobody else refusal_page(_SCREEN_TITLE, error.detail)
+        page = _sign_in_page(path) if is_nobody else _refusal_page(error.detail)
         return HTMLResponse(page.html, status_code=error.status, headers=page.headers)
     if wants_page:
-        page = screen_page(
+        page = render_page(
+            "training/attendance/screen.html.jinja",
+            title=_SCREEN_TITLE,
+            scripts=("training/attendance/screen.js",),
+            wide=True,
             course_zh=training.course.name_zh,
             course_en=training.course.name_en,
             when=_when(training),
@@ -102,10 +107,13 @@ def get_check_in(
     except AedError as error:
         if not wants_page:
             raise
-        page = refusal_page(_SCREEN_TITLE, error.detail)
+        page = _refusal_page(error.detail)
         return HTMLResponse(page.html, status_code=error.status, headers=page.headers)
     if wants_page:
-        page = presence_page(
+        page = render_page(
+            "training/attendance/check_in.html.jinja",
+            title="培训签到 Attendance",
+            scripts=("training/attendance/sign_in.js", "training/attendance/check_in.js"),
             course_zh=training.course.name_zh,
             course_en=training.course.name_en,
             when=_when(training),
@@ -155,6 +163,23 @@ def _session_of(session: ReadSession, code: PresenceCode | None) -> TrainingSess
     if over is not None:
         raise Conflict(over, field="token")
     return training
+
+
+def _sign_in_page(path: str) -> Page:
+    """Render the sign-in form for the trainer's screen; after sign-in it reloads the page at `path`."""
+    return render_page(
+        "training/attendance/sign_in.html.jinja",
+        title="登录 Sign in",
+        scripts=("training/attendance/sign_in.js",),
+        path=path,
+    )
+
+
+def _refusal_page(detail: str) -> Page:
+    """Render the page that explains why a code was refused, each language on a line of its own."""
+    return render_page(
+        "training/attendance/refusal.html.jinja", title=_SCREEN_TITLE, lines=_CHINESE_ENDS.split(detail)
+    )
 
 
 def _when(training: TrainingSession) -> str:

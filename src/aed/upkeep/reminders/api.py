@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import HTMLResponse
@@ -11,12 +11,13 @@ from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotFound
-from aed.http.pages import PAGE_RESPONSE, WantsPage
+from aed.http.pages import PAGE_RESPONSE, WantsPage, render_page
 from aed.http.parameters import Cursor, Limit, RowId, cursor_id
+from aed.upkeep.due.rules import DUE_WORDS
 from aed.upkeep.filter_parameters import DeviceFilterDep
 from aed.upkeep.reminders import actions, queries
 from aed.upkeep.reminders.message_lines import preference_of
-from aed.upkeep.reminders.page import message_page, refusal_page
+from aed.upkeep.reminders.rules import ANSWERS
 from aed.upkeep.reminders.schemas import (
     AnsweredOut,
     AnswerIn,
@@ -27,8 +28,11 @@ from aed.upkeep.reminders.schemas import (
     ReminderOut,
     ReminderPage,
 )
+from aed.upkeep.rules import short_number
 
 router = APIRouter(tags=["upkeep"])
+
+_TITLE: Final = "AED 待办 What is due"
 
 MessageKey = Annotated[
     str,
@@ -96,10 +100,20 @@ def get_reminder_message(
     except NotFound as error:
         if not wants_page:
             raise
-        page = refusal_page(f"链接已失效，请使用最新消息中的链接。{error.detail}")
+        page = render_page(
+            "http/templates/invalid_link.html.jinja", title=_TITLE, heading="AED 待办", detail=error.detail
+        )
         return HTMLResponse(page.html, status_code=404, headers=page.headers)
     if wants_page:
-        page = message_page(told)
+        page = render_page(
+            "upkeep/reminders/message.html.jinja",
+            title=_TITLE,
+            scripts=("upkeep/reminders/message.js",),
+            lines=told,
+            due_words=DUE_WORDS,
+            answers=ANSWERS,
+            short_number=short_number,
+        )
         return HTMLResponse(page.html, headers=page.headers)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept"
