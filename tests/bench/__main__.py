@@ -333,7 +333,10 @@ def walks(scene: Scene) -> Iterator[Ratio]:
         with serving(scene.environment(url, walking=True)) as server:
             with contextlib.closing(server.line()) as line:
                 answers = [json.loads(line.get(target(here))) for here in places]
-            farthest = [max(each["walk_metres"] for each in answer["devices"]) for answer in answers]
+            farthest = [
+                max(each["walk_metres"] for each in chain(answer["devices"], answer["too_far"]))
+                for answer in answers
+            ]
             bare: Bare = {
                 f"nearest 10 in {driver}": [nearest(here) for here in places],
                 "Dijkstra": [dijkstra(here, metres) for here, metres in zip(places, farthest, strict=True)],
