@@ -31,6 +31,8 @@ from aed.walking.way import Walk
 _PRIVATE_ACCESS: Final = frozenset({"no", "private"})
 BESIDE_THE_STREET_METRES: Final = 15.0
 """Maximum distance at which a registered gate is assigned to a street."""
+_FETCHED_AHEAD: Final = 2.0
+"""Registered gates are fetched this many times as far as asked, since most lookups search once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +122,11 @@ class WalksFromPatient:
         if self._gates is not None and self._gates_within >= within_metres:
             return
         if self._registered_within < within_metres:
-            window = window_around(self._here, within_metres + BESIDE_THE_STREET_METRES)
+            self._registered_within = within_metres * _FETCHED_AHEAD
+            window = window_around(self._here, self._registered_within + BESIDE_THE_STREET_METRES)
             self._registered = nearby_queries.gates_around(self._connection.dialect).fetch(
                 self._connection, window
             )
-            self._registered_within = within_metres
         self._gates, self._gates_within = self._evaluated_gates(within_metres), within_metres
 
     def widen(self, within_metres: float) -> None:
