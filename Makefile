@@ -16,7 +16,7 @@ COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --univ
 
 DOCS := docs/_build
 
-.PHONY: help demo serve test quick mutants bench soak attack year clients check docs docs-catalogues release lock clean
+.PHONY: help demo serve test quick mutants bench soak attack year clients check docs docs-catalogues words vendor release lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s%s\n", $$1, $$2 }'
@@ -68,8 +68,8 @@ clients: ## generate clients of the API in Python and TypeScript, and compile th
 
 check: ## run the linter, the formatter, mypy and the import contracts
 	@$(SETUP)
-	$(BIN)/ruff check src tests geodata docs
-	$(BIN)/ruff format --check src tests geodata docs
+	$(BIN)/ruff check src tests geodata docs deploy
+	$(BIN)/ruff format --check src tests geodata docs deploy
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -83,6 +83,15 @@ docs-catalogues: ## bring docs/locale up to date with the English text of the tr
 	$(BIN)/sphinx-build -q -b gettext docs $(DOCS)/gettext
 	cd $(DOCS)/gettext && rm -f decide.pot work.pot reference.pot
 	$(BIN)/sphinx-intl update --line-width 110 -p $(DOCS)/gettext -d docs/locale -l zh_CN
+
+words: ## extract the strings of the web pages, update and compile their catalogues, print what is untranslated
+	@$(SETUP)
+	$(BIN)/python -m tests.web.catalogue
+
+vendor: ## copy the locked browser libraries of deploy/vendor into the package (needs npm)
+	@$(SETUP)
+	cd deploy/vendor && npm ci --ignore-scripts --no-audit --no-fund
+	$(BIN)/python deploy/vendor/collect.py
 
 release: ## build wheel, source distribution and SBOM into dist/, the same bytes for the same commit
 	@$(SETUP)

@@ -28,7 +28,7 @@ from aed.debrief.reports import api as reports_api
 from aed.debrief.statistics import api as statistics_api
 from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TokenExpired, TooBusy, requires_extra
 from aed.exports import api as exports_api
-from aed.http import docs, home
+from aed.http import docs
 from aed.http.bodies import BodyLimit, BodyLimits, FileLimit
 from aed.http.headers import CHALLENGE, DEFAULT_HEADERS, EXPIRED_TOKEN, DefaultHeaders, PublicReads
 from aed.http.problems import MAX_ERRORS, MAX_FIELD_CHARACTERS, PROBLEM_TYPE, Problem, problem
@@ -75,6 +75,9 @@ from aed.upkeep.recalls import api as recalls_api
 from aed.upkeep.reminders import api as reminders_api
 from aed.upkeep.retrievals import api as retrievals_api
 from aed.walking.file import network_at
+from aed.web import api as web_api
+from aed.web.errors import error_page, wants_error_page
+from aed.web.find_help import api as find_help_api
 from aed.worker import api as worker_api
 
 log = structlog.get_logger("aed")
@@ -170,7 +173,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(worker_api.monitoring)
     app.include_router(exports_api.router)
     app.include_router(checks_api.pages_router)
-    app.include_router(home.router)
+    app.include_router(find_help_api.router)
+    app.include_router(web_api.router)
     app.include_router(docs.router)
     _add_health(app)
     _add_problems(app)
@@ -294,6 +298,8 @@ def _add_problems(app: FastAPI) -> None:
             headers["WWW-Authenticate"] = CHALLENGE
         if error.status >= 500:
             log.error("request failed", path=template_of(app, request.url.path), why=error.detail)
+        if wants_error_page(request):
+            return error_page(request, error.status, detail=error.detail, headers=headers)
         return problem(
             request,
             error.status,
@@ -316,6 +322,8 @@ def _add_problems(app: FastAPI) -> None:
             for each in found[:MAX_ERRORS]
         ]
         first = wrong[0]
+        if wants_error_page(request):
+            return error_page(request, 422)
         return problem(
             request,
             422,
@@ -329,6 +337,8 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(StarletteHTTPException)
     def http(request: Request, error: StarletteHTTPException) -> Response:
+        if wants_error_page(request):
+            return error_page(request, error.status_code, headers=dict(error.headers or {}))
         return problem(
             request,
             error.status_code,
@@ -342,6 +352,8 @@ def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> Response:
         log.error("unexpected error", path=template_of(app, request.url.path), exc_info=error)
+        if wants_error_page(request):
+            return error_page(request, 500, headers=dict(DEFAULT_HEADERS))
         return problem(
             request,
             500,

@@ -38,8 +38,8 @@ from tests.throwaway_postgres import copy_database, drop_database
 pytestmark = pytest.mark.slow
 
 TABLE = Path(__file__).with_name("routes.txt")
-NOT_OURS = {"/v1/openapi.json", "/docs", "/docs/start.js", "/docs/{name}"}
-"""Documentation pages, the same for every caller."""
+NOT_OURS = {"/v1/openapi.json", "/docs", "/docs/start.js", "/docs/{name}", "/static/{version}/{name:path}"}
+"""Documentation pages and static files, the same for every caller."""
 BY_KEY = ("POST /v1/sign-in", "PUT /v1/reminders/told/", "POST /v1/alerts/", "PUT /v1/alerts/")
 """Routes without a cookie: they require what a person types, or the key in a message."""
 ANSWERS = ("yes", "401", "403", "404")

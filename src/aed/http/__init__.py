@@ -7,5 +7,5 @@ tracing.py       spans for an OpenTelemetry collector, where one is set up
 request_timing.py  the time that each request takes, logged and measured by the route's template
 headers.py       caching and security headers of every answer; cross-origin reads
 query.py         unknown query parameters are refused
-home.py, docs.py the pages `/` and `/docs`
+docs.py          the page `/docs`
 """

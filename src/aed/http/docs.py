@@ -16,10 +16,12 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
 from aed.errors import NotFound
-from aed.http.home import DOCS, OPENAPI
 from aed.http.pages import render_page
 
 router = APIRouter(include_in_schema=False)
+
+OPENAPI: Final = "/v1/openapi.json"
+DOCS: Final = "/docs"
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "

@@ -1,0 +1,49 @@
+"""Errors as pages, in the reader's language."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+
+from aed.http.pages import wants_page
+from aed.web.render import render
+from aed.web.words import noop
+
+NOT_PAGES: Final = ("/v1/", "/ogc", "/docs", "/static/", "/healthz", "/readyz", "/metrics")
+"""Paths of programs, which get problem documents whatever they accept."""
+SENTENCES: Final = {
+    401: noop("Please sign in first."),
+    403: noop("You may not do this. If you think you should, ask your estate's manager."),
+    404: noop("There is no such page, or it is not for you. Check the address, or start again here."),
+    408: noop("Your connection was too slow, and nothing was saved. Please try again."),
+    409: noop("Somebody else has changed this, or it is already done. Go back, reload and look again."),
+    410: noop("This link is no longer valid."),
+    412: noop("Somebody else has changed this in the meantime. Go back, reload and try again."),
+    413: noop("What you sent is too large. Send a smaller photo or file."),
+    422: noop("Something in what you entered is not right. Go back and check it."),
+    429: noop("Too many attempts. Please wait a few minutes and try again."),
+    503: noop("The service is busy at the moment. Please try again in a minute."),
+}
+UNEXPECTED: Final = noop("Something went wrong on our side. It has been logged. Please try again.")
+
+
+def wants_error_page(request: Request) -> bool:
+    """Return True if an error is to be shown as a page, and not as a problem document."""
+    return not request.url.path.startswith(NOT_PAGES) and wants_page(request)
+
+
+def error_page(
+    request: Request, status: int, *, detail: str = "", headers: dict[str, str] | None = None
+) -> HTMLResponse:
+    """Return a page that says what to do; `detail` is the English sentence of the error."""
+    kind = SENTENCES.get(status) or (SENTENCES[422] if status < 500 else UNEXPECTED)
+    return render(
+        request,
+        "templates/error.html.jinja",
+        status=status,
+        headers=headers,
+        sentence=kind,
+        detail=detail if status < 500 and status != 404 else "",
+    )

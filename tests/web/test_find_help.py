@@ -1,0 +1,142 @@
+"""The page *Find help*: whom to call, and the devices that a stranger may fetch."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from aed.errors import InvalidInput
+from aed.geo import Datum
+from aed.web.find_help.rules import Show, coordinates_in, where_asked
+from tests import make
+from tests.make import PATIENT, north_of
+
+HERE = f"/?lat={PATIENT.lat}&lon={PATIENT.lon}"
+
+
+@pytest.fixture
+def browser(browser: dict[str, str]) -> dict[str, str]:
+    return browser | {"Accept-Language": "en"}
+
+
+def devices_in(page: str) -> list[int]:
+    return [int(each) for each in re.findall(r'data-code="(\d+)-\d"', page)]
+
+
+def test_a_stranger_sees_public_devices_alone(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    estate, closed_estate = make.estate(session), make.estate(session, name_en="Quiet Court")
+    public = make.device(session, at=north_of(PATIENT, metres=60), of=estate, place_en="Open lobby")
+    for of in (estate, closed_estate):
+        make.device(
+            session, at=north_of(PATIENT, metres=40), of=of, audience="estate", place_en="Secret lobby"
+        )
+    session.commit()
+
+    page = client.get(HERE, headers=browser).text
+
+    assert devices_in(page) == [public.id]
+    assert "Secret" not in page
+    assert "Quiet Court" not in page
+    for asked in ("Secret", "Quiet"):
+        answer = client.get(f"/?q={asked}", headers=browser).text
+        assert devices_in(answer) == []
+        assert "is known here" in answer
+    unknown = client.get("/?estate=999999", headers=browser).text
+    hidden = client.get(f"/?estate={closed_estate.id}", headers=browser).text
+    assert devices_in(hidden) == devices_in(unknown) == []
+    assert hidden.replace(f"={closed_estate.id}&", "=999999&") == unknown
+    assert page.index('href="tel:120"') < page.index("Open lobby")
+    assert re.search(r'href="/d/\d+-\d">Open lobby', page)
+
+
+def test_a_place_is_found_by_its_name_its_estate_or_coordinates(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    estate = make.estate(session, name_en="Heron Court", name_zh="白鹭苑")
+    near = make.device(session, at=PATIENT, of=estate, place_en="Club house", place_zh="会所")
+    session.commit()
+
+    for asked in ("q=heron", "q=%E7%99%BD%E9%B9%AD", "q=Club", f"estate={estate.id}"):
+        assert devices_in(client.get(f"/?{asked}", headers=browser).text) == [near.id], asked
+    for asked in ("q=30.29,120.10", "q=120.10%EF%BC%8C30.29", "q=30.29+120.10"):
+        assert devices_in(client.get(f"/?{asked}", headers=browser).text) == [near.id], asked
+    make.device(session, at=PATIENT, of=estate, place_en="Club garden", place_zh="花园")
+    session.commit()
+    several = client.get("/?q=club", headers=browser).text
+    assert "Which place do you mean?" in several
+    assert "name=Club%20garden" in several
+
+
+def test_chips_choose_what_is_shown(client: TestClient, session: Session, browser: dict[str, str]) -> None:
+    always = make.device(session, at=north_of(PATIENT, metres=90))
+    never = make.device(session, at=north_of(PATIENT, metres=30), opening_hours="2020 Mo 08:00-08:01")
+    far = make.device(session, at=north_of(PATIENT, metres=1_400))
+    session.commit()
+
+    now, all_day, everything = (
+        client.get(f"{HERE}&show={show}", headers=browser).text for show in ("now", "24h", "all")
+    )
+
+    assert devices_in(now) == devices_in(all_day) == [always.id, far.id]
+    assert devices_in(everything) == [always.id, far.id, never.id]
+    assert now.index("Too far to fetch in time") < now.index(f'data-code="{far.id}-')
+    assert "Closed or not ready now" in everything
+    assert devices_in(client.get(f"{HERE}&show=x&from=singlemessage", headers=browser).text) == devices_in(
+        now
+    )
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["lat=x&lon=1", "lat=91&lon=1", "lat=nan&lon=nan", "q=91,200", "lat=1e999&lon=0", "estate=%00", "q=%00"],
+)
+def test_bad_input_gets_a_sentence_and_the_number_to_call(
+    client: TestClient, browser: dict[str, str], query: str
+) -> None:
+    answer = client.get(f"/?{query}", headers=browser)
+    assert answer.status_code == 200
+    assert 'href="tel:120"' in answer.text
+    assert devices_in(answer.text) == []
+
+
+def test_script_in_the_search_is_text(client: TestClient, browser: dict[str, str]) -> None:
+    page = client.get("/?q=%3Cscript%3Ealert(1)%3C/script%3E%22%20onfocus=x", headers=browser).text
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34; onfocus=x" in page
+
+
+def test_without_a_database_the_page_says_whom_to_call(app: FastAPI, browser: dict[str, str]) -> None:
+    page = TestClient(app).get(HERE, headers=browser)
+    assert page.status_code == 200
+    assert 'href="tel:120"' in page.text
+    assert "not available at the moment" in page.text
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [
+        ("30.29,120.1", (30.29, 120.1)),
+        ("120.1, 30.29", (30.29, 120.1)),
+        (" 30.29  120.1 ", (30.29, 120.1)),
+        ("-33.9 18.4", (-33.9, 18.4)),
+        ("30.29", None),
+        ("Building 3, 501", None),
+    ],
+)
+def test_coordinates_are_read_in_either_order(text: str, pair: tuple[float, float] | None) -> None:
+    assert coordinates_in(text) == pair
+
+
+def test_coordinates_of_a_chinese_map_are_moved() -> None:
+    typed = where_asked({"q": "30.29,120.10", "datum": "gcj02"})
+    given = where_asked({"lat": "30.29", "lon": "120.10", "datum": "gcj02", "show": "all"})
+    assert typed.here == given.here != where_asked({"q": "30.29,120.10"}).here
+    assert (given.show, given.datum) == (Show.ALL, Datum.GCJ02)
+    with pytest.raises(InvalidInput):
+        where_asked({"lat": "x", "lon": "1"})
