@@ -61,7 +61,8 @@ def _compiled_statements() -> Iterator[None]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect, on PostGIS, tests marked as independent of the database."""
-    kept, left_out = [], []
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
     for item in items:
         params = item.callspec.params.values() if hasattr(item, "callspec") else ()
         is_left_out = item.get_closest_marker("one_engine") is not None and "postgis" in params

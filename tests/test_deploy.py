@@ -265,10 +265,12 @@ def body_limits() -> dict[str, int]:
 
 def test_every_path_that_takes_larger_bodies_is_known_here() -> None:
     from aed.app import create_app
+    from aed.http.bodies import BodyLimits
     from aed.settings import Settings
 
     app = create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none"))
     (limits,) = (each.kwargs["limits"] for each in app.user_middleware if "limits" in each.kwargs)
+    assert isinstance(limits, BodyLimits)
     files = {path: limit.bytes for path, limit in limits.files.items()}
 
     assert files == {path: limit for path, limit in body_limits().items() if path != "default"}

@@ -26,7 +26,7 @@ PYPROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read
 
 def uninstall(monkeypatch: pytest.MonkeyPatch, package: str, *importers: str) -> None:
     """Make `import package` fail as if it were not installed, also in modules that have imported it."""
-    monkeypatch.setitem(sys.modules, package, None)  # type: ignore[arg-type]  # how Python marks it missing
+    monkeypatch.setitem(sys.modules, package, None)  # None is how Python marks it missing
     for each in importers:
         monkeypatch.delitem(sys.modules, each, raising=False)
 

@@ -305,11 +305,9 @@ def test_constraints_and_indexes_are_named_as_the_models_say(database: Database)
     with database.engine.connect() as connection:
         preparer = connection.dialect.identifier_preparer
         for name, table in Table.metadata.tables.items():
-            expected = {
-                preparer.format_constraint(each).strip('"')
-                for each in table.constraints
-                if each.name is not None
-            } | {str(each.name) for each in table.indexes}
+            constraints = [preparer.format_constraint(each) for each in table.constraints]
+            expected = {each.strip('"') for each in constraints if each is not None}
+            expected |= {str(each.name) for each in table.indexes}
             found = {each for each in names(connection, name) if not each.endswith(SPATIAL)}
             expected = {each for each in expected if not each.endswith(SPATIAL)}
             missing = expected - found

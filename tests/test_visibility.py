@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -180,7 +180,7 @@ def unguarded_reads(source: str) -> list[str]:
     return found
 
 
-def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     """Yield functions and methods without nested functions."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -208,7 +208,7 @@ def _bound_names(tree: ast.Module) -> set[str]:
     return names
 
 
-def _guarding(functions: dict[str, ast.AST]) -> set[str]:
+def _guarding(functions: Mapping[str, ast.AST]) -> set[str]:
     """Return the functions that call a predicate, directly or through a function of their module."""
     called = {name: _called(function) for name, function in functions.items()}
     guarding = {name for name, calls in called.items() if calls & PREDICATES}

@@ -7,11 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.audit_log import (
+    NOTHING_BEFORE,
     AuditEntry,
     AuditKey,
     AuditReplay,
@@ -28,7 +30,7 @@ from aed.database.encryption.keyring import generate_key
 from aed.database.session import Database, open_database
 from aed.incidents import queries as incidents
 from aed.incidents.models import IncidentEvent
-from aed.incidents.record.actions import NOTHING_BEFORE, anchor_heads, first_broken_entry, legacy_hash
+from aed.incidents.record.actions import anchor_heads, first_broken_entry, legacy_hash
 from aed.incidents.record.queries import audit_head, find_differences
 from aed.notifications.models import OutboxMessage
 from aed.personal_data import actions as privacy
@@ -280,9 +282,7 @@ def test_old_entries_stay_verifiable_when_the_key_has_gone(
     fresh = generate_key()
 
     def opened(keys: str) -> Database:
-        return open_database(
-            settings.model_copy(update={"encryption_keys": type(settings.encryption_keys)(keys)})
-        )  # type: ignore[misc] # SecretStr
+        return open_database(settings.model_copy(update={"encryption_keys": SecretStr(keys)}))
 
     both = opened(f"{fresh} {KEY}")
     try:

@@ -317,7 +317,7 @@ def test_no_route_changes_anything_for_a_page_that_does_not_send_its_word(
         if route == "POST /v1/centres/{centre}/messages":  # it is signed and uses no cookie
             continue
         method, path = route.split(" ", 1)
-        body = None if method == "DELETE" else {}
+        body: dict[str, object] | None = None if method == "DELETE" else {}
         answer = client.request(method, path.format(**made.known), headers=cookie, json=body)
         assert answer.status_code == 403, (route, answer.text)
         assert "csrf_token" in answer.json()["detail"], route

@@ -26,6 +26,7 @@ from aed.accounts.sessions import SignIn, end_sessions, people_by_session, touch
 from aed.accounts.sign_in import actions as sign_in
 from aed.accounts.sign_in import passwords
 from aed.accounts.sign_in.rules import SESSION_COOKIE
+from aed.accounts.sign_in.rules import Browser as BrowserOfSignIn
 from aed.accounts.tokens import Token, create_token, hash_key, revoke_token
 from aed.database.session import Database
 from aed.errors import InvalidInput
@@ -138,7 +139,7 @@ def test_a_stream_ends_within_seconds_of_a_lost_right(
     done = sign_in.open_session(
         session,
         people_queries.person(session, ADMINISTRATOR, person_id)[0],
-        browser=sign_in.Browser("10.0.0.1"),
+        browser=BrowserOfSignIn("10.0.0.1"),
         lasts=timedelta(days=1),
         at=at,
     )

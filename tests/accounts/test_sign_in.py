@@ -494,7 +494,7 @@ def test_a_change_needs_the_pages_own_word(browser: Browsers, person_id: int) ->
     if_match = {"If-Match": own.client.get(path).headers["ETag"]}
 
     for csrf in ({}, {"X-CSRF-Token": ""}, {"X-CSRF-Token": "0" * 64}, {"X-CSRF-Token": "é"}):
-        sent = {name: value.encode() for name, value in {**if_match, **csrf}.items()}
+        sent = [(name.encode(), value.encode()) for name, value in {**if_match, **csrf}.items()]
         answer = own.client.patch(path, json=body, headers=sent)
         assert answer.status_code == 403, answer.text
         assert "csrf_token" in answer.json()["detail"]

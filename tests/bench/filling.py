@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Protocol
 
 import psycopg
 from psycopg import sql
@@ -22,6 +23,13 @@ from aed.settings import Settings
 from tests.bench.population import COLUMNS, Population, Row
 
 GEOMETRY_COLUMNS = ("boundary", "position")
+
+
+class HasRows(Protocol):
+    """Rows for the tables of a database."""
+
+    def rows(self, table: str) -> Iterator[list[Row]]:
+        """Yield all rows of a table, in batches."""
 
 
 def fill_postgis(url: str, population: Population) -> None:
@@ -48,7 +56,7 @@ def fill_spatialite(path: Path, population: Population) -> None:
     fill_some_on_spatialite(path, population, list(COLUMNS))
 
 
-def fill_some_on_spatialite(path: Path, population: Population, tables: Sequence[str]) -> None:
+def fill_some_on_spatialite(path: Path, population: HasRows, tables: Sequence[str]) -> None:
     """Create the file with the schema and these tables of the population, analysed."""
     url = f"sqlite:///{path}"
     make_schema(url)
@@ -131,7 +139,7 @@ def _sealed(table: str, rows: Sequence[Row], keys: KeyRing) -> Sequence[Row]:
     ]
 
 
-def copy_rows(connection: psycopg.Connection, table: str, population: Population) -> None:
+def copy_rows(connection: psycopg.Connection, table: str, population: HasRows) -> None:
     keys = keyring_from_settings(Settings())
     columns = sql.SQL(",").join(map(sql.Identifier, COLUMNS[table].split(",")))
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), columns)

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import Depends, FastAPI
 from geoalchemy2.shape import to_shape
 from pydantic import BaseModel, ConfigDict
+from shapely import Point
 from sqlalchemy import create_engine, func, select
 from sqlalchemy.orm import Session
 
@@ -71,6 +72,7 @@ def nearest(
     found = []
     for device in devices:
         point = to_shape(device.position)
+        assert isinstance(point, Point)
         place = Place(lat=point.y, lon=point.x)
         columns = {name: getattr(device, name) for name in PlainDevice.model_fields if name != "position"}
         found.append(PlainDevice(**columns, position=place))

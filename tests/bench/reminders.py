@@ -73,8 +73,9 @@ def _copied(server_url: str, filled: str) -> Iterator[str]:
 
 @contextmanager
 def _opened(url: str) -> Iterator[Database]:
-    patient = {"lock_timeout_ms": 600_000, "statement_timeout_ms": 600_000}
-    database = open_database(Settings(database_url=url, **patient))
+    database = open_database(
+        Settings(database_url=url, lock_timeout_ms=600_000, statement_timeout_ms=600_000)
+    )
     try:
         yield database
     finally:

@@ -16,18 +16,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 import psycopg
-from sqlalchemy import make_url
+from sqlalchemy import Dialect, make_url
 
 from aed.accounts.permissions import TokenRole, Viewer
 from aed.database.compiled import bind_moment
 from aed.database.session import open_database
 from aed.geo import Position, distances_metres, mercator_degrees
+from aed.lookup.question import LookupQuestion
 from aed.lookup.responders import nearest_responders
 from aed.responders import queries as responders
 from aed.settings import Settings
@@ -141,7 +142,8 @@ class TrainingNetwork:
     @cached_property
     def _home(self) -> list[int]:
         random = np.random.default_rng([SEED, 6])
-        return random.integers(0, len(self._places["lat"]), self.people_count).tolist()
+        homes: list[int] = random.integers(0, len(self._places["lat"]), self.people_count).tolist()
+        return homes
 
     def _responders(self) -> Iterator[Row]:
         random = np.random.default_rng([SEED, 7])
@@ -187,7 +189,7 @@ def training(server_url: str, folder: Path, say: Callable[[str], None]) -> Itera
     save_network(street_grid(NODES), streets)
     url = _on_postgis(server_url, network)
     path = folder / "training.sqlite"
-    fill_some_on_spatialite(path, network, TABLES)  # type: ignore[arg-type] # it has rows too
+    fill_some_on_spatialite(path, network, TABLES)
     say(f"{network.people_count:,} people of {network.estate_count:,} estates on both databases")
     for what, each in (("PostGIS", url), ("SpatiaLite", f"sqlite:///{path}")):
         yield _who_may_be_called(what, each, network.questions(QUESTIONS))
@@ -208,7 +210,7 @@ def _on_postgis(server_url: str, network: TrainingNetwork) -> str:
     filling = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(filling) as connection:
         for table in TABLES:
-            copy_rows(connection, table, network)  # type: ignore[arg-type] # it has rows too
+            copy_rows(connection, table, network)
             connection.execute(
                 f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"  # noqa: S608 - own words
             )
@@ -229,10 +231,8 @@ def _who_may_be_called(what: str, url: str, places: Sequence[Position]) -> Ratio
         with database.autocommit_engine.connect() as connection:
 
             def ask(here: Position) -> int:
-                found = nearest_responders(
-                    connection, viewer, here, None, at=AT, floor=0, limit=10_000, settings=settings
-                )
-                return len(found)
+                question = LookupQuestion(here, AT, responders=10_000)
+                return len(nearest_responders(connection, viewer, question, None, settings=settings))
 
             bare = _bare(connection.dialect, url, viewer)
             steps = [bare(here) for here in places]
@@ -253,10 +253,10 @@ def _who_may_be_called(what: str, url: str, places: Sequence[Position]) -> Ratio
     )
 
 
-def _bare(dialect: object, url: str, viewer: Viewer) -> Callable[[Position], Callable[[], object]]:
+def _bare(dialect: Dialect, url: str, viewer: Viewer) -> Callable[[Position], Callable[[], object]]:
     """Return a function that prepares the statement at a position, limited to the rows within the radius."""
     at = {"live_at": bind_moment(AT)}
-    nearest = responders.nearest_places(dialect, viewer)  # type: ignore[arg-type] # a Dialect
+    nearest = responders.nearest_places(dialect, viewer)
     if url.startswith("sqlite"):
         database = open_database(Settings(database_url=url))
         pooled = database.engine.raw_connection()
@@ -271,16 +271,19 @@ def _bare(dialect: object, url: str, viewer: Viewer) -> Callable[[Position], Cal
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     connection = psycopg.connect(plain, autocommit=True, options="-c jit=off -c timezone=UTC")
     lat, lon = (responders.PlaceNearby._fields.index(name) for name in ("lat", "lon"))
-    statements: dict[int, str] = {}
+
+    @cache
+    def limited(rows: int) -> bytes:
+        return nearest.sql.replace("nearest_limit", str(rows)).encode()
 
     def on_postgres(here: Position) -> Callable[[], object]:
         x, y = mercator_degrees(here)
         parameters = {**nearest.constants, **at, "nearest_x": x, "nearest_y": y}
-        rows = connection.execute(nearest.limited(3_000).encode(), parameters).fetchall()
+        rows = connection.execute(limited(3_000), parameters).fetchall()
         away = distances_metres(here, np.array([r[lat] for r in rows]), np.array([r[lon] for r in rows]))
         count = int((away <= RADIUS_METRES).sum())
-        statement = statements.setdefault(count, nearest.limited(count))
-        return lambda: connection.execute(statement.encode(), parameters).fetchall()
+        statement = limited(count)
+        return lambda: connection.execute(statement, parameters).fetchall()
 
     return on_postgres
 

@@ -134,9 +134,9 @@ def test_a_pair_is_found_once_with_its_reasons_and_nothing_is_done(session: Sess
 def test_pairs_are_found_without_a_number_in_common(session: Session, given: dict[str, str]) -> None:
     issuer = make.issuer(session, also_called=["Chapter"])
     estate = make.estate(session)
-    shared = {"estate_id": estate.id} if given["in"] == "estate" else {}
-    one = make.responder(session, name=NAME, issuer="Chapter", **shared)
-    other = make.responder(session, name=NAME, phone=given["phone"], issuer="Chapter", **shared)
+    estate_id = estate.id if given["in"] == "estate" else None
+    one = make.responder(session, name=NAME, issuer="Chapter", estate_id=estate_id)
+    other = make.responder(session, name=NAME, phone=given["phone"], issuer="Chapter", estate_id=estate_id)
     if given["in"] == "holder_id":
         session.execute(update(Certificate).values(holder_id="330106********1234"))
     if given["in"] == "certificate":

@@ -62,8 +62,12 @@ def test_a_server_with_a_wrong_key_does_not_start(
     monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/aed.sqlite")
     run("db", "upgrade")
     run("people", "add", "Wang", PHONE)
-    wrong = {"AED_DATABASE_URL": f"sqlite:///{tmp_path}/aed.sqlite", "AED_ENCRYPTION_KEYS": generate_key()}
-    said = process("serve", "--port", "0", cwd=tmp_path, **wrong)
+    said = process(
+        *("serve", "--port", "0"),
+        cwd=tmp_path,
+        AED_DATABASE_URL=f"sqlite:///{tmp_path}/aed.sqlite",
+        AED_ENCRYPTION_KEYS=generate_key(),
+    )
     assert (said.returncode, "Traceback" in said.stderr) == (1, False)
     assert EncryptionKey.of(KEY).id in said.stderr
 

@@ -150,7 +150,8 @@ def test_the_first_start_makes_the_schema_of_an_embedded_database_and_no_later_o
 
 def revision_of(database: Database) -> str | None:
     with database.read_sessions() as session:
-        return session.scalar(text("SELECT version_num FROM alembic_version"))
+        found: str | None = session.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
 @pytest.mark.parametrize("direction", ["upgrade", "downgrade"])

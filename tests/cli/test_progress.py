@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from tests.commands import ROOT, environment
 from tests.imports.lists import DEVICE, table
 
 
-def watched(*words: str, status: int = 0, **settings: str) -> tuple[str, str]:
+def watched(*words: str, settings: Mapping[str, str], status: int = 0) -> tuple[str, str]:
     """Run `aed` with output to a file and errors to a terminal; return both."""
     terminal, theirs = pty.openpty()
     shown: list[bytes] = []
@@ -70,12 +71,12 @@ def test_whoever_watches_sees_how_far_it_is(region: None, database_url: str, tmp
         (["export", "estates", "--as", "administrator"], "estates and gates", "CN-33"),
         (["backup"], "backing up", "3 devices"),
     ):
-        answer, shown = watched(*words, **here)
+        answer, shown = watched(*words, settings=here)
         assert said in answer, words
         assert counted in shown, words
         assert said not in shown, words
     (backup,) = (tmp_path / "backups").glob("*.zip")
-    answer, shown = watched("restore", "--replace", str(backup), **here)
+    answer, shown = watched("restore", "--replace", str(backup), settings=here)
     assert "3 devices" in answer
     assert "restoring" in shown
 
@@ -86,6 +87,6 @@ def test_an_answer_for_a_machine_goes_to_its_file_while_somebody_watches(
 ) -> None:
     path = table(tmp_path, DEVICE, DEVICE)
 
-    answer, _ = watched("lint", str(path), "--json", status=1, AED_DATABASE_URL=database_url)
+    answer, _ = watched("lint", str(path), "--json", status=1, settings={"AED_DATABASE_URL": database_url})
 
     assert json.loads(answer)["rows"] == 2

@@ -304,8 +304,8 @@ def test_the_year_and_its_cases_are_sent_as_files(client: TestClient, session: S
     headers = make.key(session, TokenRole.DISPATCHER, writes=False, region=make.region(session))
     session.commit()
 
-    def ask(where: str, **query: object) -> Any:
-        answer = client.get(f"/v1/statistics{where}", params={"year": 2026} | query, headers=headers)
+    def ask(where: str, **query: str | int) -> Any:
+        answer = client.get(f"/v1/statistics{where}", params={"year": 2026, **query}, headers=headers)
         assert answer.status_code == 200, answer.text
         return answer
 

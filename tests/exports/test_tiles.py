@@ -58,8 +58,8 @@ def _scattered(session: Session, number: int, *, metres: float) -> list[Position
         for north, east in random.normal(0, metres, (number, 2))
     ]
     for count, place in enumerate(places):
-        state = {"state": "out_of_service", "out_of_service_reason": "x"} if count % 5 == 0 else {}
-        make.device(session, at=place, place_en=f"Lobby {count}", **state)
+        state, reason = ("out_of_service", "x") if count % 5 == 0 else ("in_service", None)
+        make.device(session, at=place, place_en=f"Lobby {count}", state=state, out_of_service_reason=reason)
     return places
 
 

@@ -39,7 +39,7 @@ def routes_of(routes: Any, prefix: str = "") -> list[tuple[str, str, APIRoute]]:
         if (inner := getattr(route, "original_router", None)) is not None:
             found += routes_of(inner.routes, prefix + route.include_context.prefix)
         elif isinstance(route, APIRoute):
-            found += [(method, prefix + route.path, route) for method in sorted(route.methods)]
+            found += [(method, prefix + route.path, route) for method in sorted(route.methods or ())]
         else:
             raise AssertionError(f"{route} is no route that refuses unknown parameters")
     return found

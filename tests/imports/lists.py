@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import openpyxl
 from sqlalchemy.orm import Session
@@ -25,14 +25,14 @@ DISTRICT = ROOT / "geodata" / "demo_district"
 SHARED = ROOT.parent / "shared" / "data"
 """Lists published by others; absent on most machines."""
 
-DEVICE: Mapping[str, Any] = {
+DEVICE: Final[dict[str, Any]] = {
     "source": "list",
     "source_id": "1",
     "lat": PATIENT.lat,
     "lon": PATIENT.lon,
     "region": "CN-33",
 }
-RESPONDER: Mapping[str, Any] = {
+RESPONDER: Final[dict[str, Any]] = {
     "source": "list",
     "source_id": "1",
     "name": "Lin Yi",
@@ -45,7 +45,7 @@ RESPONDER: Mapping[str, Any] = {
     "lat": PATIENT.lat,
     "lon": PATIENT.lon,
 }
-REGION: Mapping[str, Any] = {
+REGION: Final[dict[str, Any]] = {
     "kind": "region",
     "code": "CN-33",
     "name_en": "Zhejiang",
@@ -55,7 +55,7 @@ REGION: Mapping[str, Any] = {
     "emergency_number": "120",
     "holiday_calendar": "CN",
 }
-ESTATE: Mapping[str, Any] = {
+ESTATE: Final[dict[str, Any]] = {
     "kind": "estate",
     "source": "list",
     "source_id": "e",
@@ -63,7 +63,7 @@ ESTATE: Mapping[str, Any] = {
     "name_zh": "湖",
     "region": "CN-33",
 }
-GATE: Mapping[str, Any] = {
+GATE: Final[dict[str, Any]] = {
     "kind": "gate",
     "source": "list",
     "source_id": "g",

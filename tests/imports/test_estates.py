@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.regions import Region
 from aed.database.geometry import shape_of
+from aed.geo import Position
 from aed.registry.changes import changes_of
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate, Gate
@@ -185,7 +186,7 @@ def test_a_gate_far_from_its_estate_is_set_aside_and_one_in_another_datum_is_tol
 
 def test_coordinates_the_wrong_way_round_are_told(session: Session, tmp_path: Path) -> None:
     """In Europe, swapped coordinates are still in range."""
-    vaduz = make.Position(47.141, 9.521)
+    vaduz = Position(47.141, 9.521)
     make.region(session, "LI", country="LI", time_zone="Europe/Vaduz", holiday_calendar=None)
     make.estate(session, around=vaduz, in_region="LI", source="list", source_id="e")
     row = DEVICE | {"region": "", "estate": "e", "lat": vaduz.lon, "lon": vaduz.lat}

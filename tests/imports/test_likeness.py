@@ -46,10 +46,12 @@ def test_neighbours_of_one_building_are_not_one_device() -> None:
     second = replace(LOBBY, place_zh="图书馆大堂", floor=2)
     assert score(second, replace(second, floor=5), 10) < SURE
     assert score(replace(second, serial="1"), replace(second, floor=5, serial="1"), 10) >= MAYBE
-    two = [ComparedEntry(place_zh=f"{number}号楼大堂电梯左侧") for number in (2, 5)]
-    assert score(*two, 10) < SURE
-    spots = [ComparedEntry(place_zh=f"市图书馆 中山路100号 {spot}") for spot in ("管理中心", "游客服务台")]
-    assert score(*spots, 0) < SURE
+    two, five = (ComparedEntry(place_zh=f"{number}号楼大堂电梯左侧") for number in (2, 5))
+    assert score(two, five, 10) < SURE
+    office, desk = (
+        ComparedEntry(place_zh=f"市图书馆 中山路100号 {spot}") for spot in ("管理中心", "游客服务台")
+    )
+    assert score(office, desk, 0) < SURE
 
 
 def test_every_score_is_explained() -> None:

@@ -6,6 +6,7 @@ from importlib import resources
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from aed.imports.outlines import NOWHERE, countries_of, is_at_sea, is_in, metres_from, outlines
 
@@ -27,7 +28,7 @@ PLACES = {
 }
 
 
-def degrees(*pairs: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg] # of floats
+def degrees(*pairs: tuple[float, float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.array([lat for lat, _ in pairs]), np.array([lon for _, lon in pairs])
 
 

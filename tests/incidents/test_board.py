@@ -104,7 +104,7 @@ def test_an_entry_reaches_watchers_of_its_region_once_and_is_read_once(
             begun = asyncio.Semaphore(0)
 
             async def watch(number: int) -> Sequence[str]:
-                heard = []
+                heard: list[str] = []
                 viewer = of_another if number == 0 else of_region
                 async with board.watching(viewer) as entries:
                     begun.release()

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
+from operator import add
 from typing import Any
 
 import pytest
@@ -187,8 +189,8 @@ def test_with_the_sms_gateway_down_other_channels_are_used_and_no_alert_is_sent_
     with transaction(database) as own:
         lifecycle.close_incident(own, ADMINISTRATOR, incident_id, IncidentOutcome.HANDED_OVER, None, at=end)
     is_down = False
-    for each in (NOW + timedelta(minutes=minutes) for minutes in (3, 10, 50)):
-        send_waiting(database, lambda at=each: at, channels=channels)
+    for minutes in (3, 10, 50):
+        send_waiting(database, partial(add, NOW, timedelta(minutes=minutes)), channels=channels)
     assert not any("心脏骤停" in text for _, text in sent)
     assert sorted(channel for channel, _ in sent) == [Channel.SMS, Channel.SMS, Channel.WEBHOOK]
 

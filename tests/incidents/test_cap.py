@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.permissions import ANYONE, Viewer
+from aed.accounts.permissions import ANYONE, Scope, TokenRole, Viewer
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.files.xml_tree import MAX_BYTES, MAX_DEPTH
 from aed.geo import Position, distance_metres
@@ -293,9 +293,9 @@ def test_who_may_send_cap_messages(session: Session, settings: Settings) -> None
     first = take(session, settings, alert(), who=make.member(home, writes=True))
     assert first.estate_id == home.id
     elsewhere = Viewer(
-        role=make.TokenRole.DISPATCHER,
+        role=TokenRole.DISPATCHER,
         name="far",
-        scopes=frozenset(make.Scope),
+        scopes=frozenset(Scope),
         region_ids=(make.region(session, "CN-44").id,),
     )
     for who in (make.member(home, writes=True), elsewhere):
@@ -580,9 +580,7 @@ def test_an_exported_incident_imports_elsewhere_as_the_same_case(
         assert ("EXERCISE" in text) is (kind is IncidentKind.EXERCISE)
 
     there_too = make.region(session, "CN-44")
-    who = Viewer(
-        role=make.TokenRole.DISPATCHER, name="far", scopes=frozenset(make.Scope), region_ids=(there_too.id,)
-    )
+    who = Viewer(role=TokenRole.DISPATCHER, name="far", scopes=frozenset(Scope), region_ids=(there_too.id,))
     taken = [take(session, settings, text.encode(), who=who) for text in (alert_xml, update_xml, cancel_xml)]
     assert len({each.id for each in taken}) == 1
     assert taken[0].id != first.id
@@ -597,7 +595,7 @@ def test_an_exported_incident_imports_elsewhere_as_the_same_case(
 def test_over_http(session: Session, client: TestClient) -> None:
     region = make.region(session)
     reads, writes = (
-        make.key(session, make.TokenRole.DISPATCHER, writes=writes, region=region) for writes in (False, True)
+        make.key(session, TokenRole.DISPATCHER, writes=writes, region=region) for writes in (False, True)
     )
     session.commit()
     now = clock.now()

@@ -14,12 +14,12 @@ from typing import Any
 import orjson
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
 
 from aed import clock
-from aed.accounts.permissions import ANYONE
+from aed.accounts.permissions import ANYONE, TokenRole
 from aed.database.session import Database
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.incidents import queries
@@ -447,7 +447,7 @@ def test_notifications_to_a_lost_centre_are_given_up_and_listed(
     for _ in range(2):  # two entries; the second is sent after the first is given up
         for tries in (1, MAX_TRIES - 1):
             waiting = OutboxMessage.given_up_at.is_(None)
-            session.execute(OutboxMessage.__table__.update().where(waiting).values(tries=tries))
+            session.execute(update(OutboxMessage).where(waiting).values(tries=tries))
             session.commit()
             at += timedelta(minutes=31)
             deliver(database, settings, at)
@@ -475,7 +475,7 @@ def test_the_record_entry_and_its_message_are_written_together(
     session.commit()
     deliver(database, settings)
     first = [posted.headers["webhook-id"] for posted in sink.posted]
-    session.execute(OutboxMessage.__table__.update().values(sent_at=None))  # as if killed before recording it
+    session.execute(update(OutboxMessage).values(sent_at=None))  # as if killed before recording it
     session.commit()
     deliver(database, settings)
     again = [posted.headers["webhook-id"] for posted in sink.posted[len(first) :]]
@@ -538,7 +538,7 @@ def test_an_administrator_connects_a_centre_over_http(
     session: Session, client_on: Callable[[Settings], TestClient], settings: Settings
 ) -> None:
     make.region(session)
-    headers = make.key(session, make.TokenRole.ADMINISTRATOR, writes=True)
+    headers = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
     client = client_on(settings)
     new = {"name": "lake-120", "region": "CN-33", "address": "https://120.example.org/hook"}

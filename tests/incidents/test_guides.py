@@ -27,7 +27,7 @@ from aed.incidents.plan.rules.offers import (
     expected_score_with_guide,
     expected_with_guide,
 )
-from aed.incidents.plan.rules.planner import PlanCase, plan
+from aed.incidents.plan.rules.planner import PlanCase, plan, useful_offers
 from aed.incidents.plan.rules.survival import Patient, expected_score, expected_survival
 from aed.incidents.plan.schemas import load_inputs
 from aed.incidents.rules import Task
@@ -38,7 +38,7 @@ from aed.responders.rules import ConsentKind
 from aed.settings import Planning, Settings, Survival
 from aed.walking.network import WalkingNetwork
 from tests import make
-from tests.incidents.test_plan import direct, scattered, useful_offers
+from tests.incidents.test_plan import direct, scattered
 from tests.lookup.asking import place, streets
 from tests.make import ADMINISTRATOR, NOW, PATIENT
 

@@ -74,7 +74,8 @@ def test_an_entry_reaches_hundreds_of_watchers_within_a_second_and_is_read_once(
         async with records.watching(incident_id, 0) as (known, coming):
             begun.release()
             entry = await asyncio.wait_for(coming.get(), 5)
-            return [*(each.number for each in known), entry.number if entry is not None else -1]
+            assert isinstance(entry, RecordEntryOut)
+            return [*(each.number for each in known if isinstance(each, RecordEntryOut)), entry.number]
 
     async def all_of_them() -> tuple[list[list[int]], int]:
         records, begun = Counting(database), asyncio.Semaphore(0)
@@ -140,7 +141,7 @@ def test_a_database_outage_ends_no_stream(session: Session, database: Database) 
 
             await asyncio.to_thread(close)
             entry = await asyncio.wait_for(coming.get(), 5)
-            assert entry is not None
+            assert isinstance(entry, RecordEntryOut)
             return entry.number
 
     assert asyncio.run(watch()) == 3

@@ -137,10 +137,10 @@ def test_a_region_with_low_show_up_at_noon_asks_more_reproducibly(
     assert len(queries.alerts(session, incident.id)) > asked_before, "so more are asked"
     again = plan(inputs.case, planning=inputs.planning, survival=inputs.survival)
     assert is_same_plan(again, load_plan(kept.outcome))
-    day = planning_with_learned_rates(
+    by_day = planning_with_learned_rates(
         session, queries.incident_by_id(session, incident.id), PUBLISHED, at=NOW
     )
-    night = planning_with_learned_rates(
+    by_night = planning_with_learned_rates(
         session, queries.incident_by_id(session, incident.id), PUBLISHED, at=NOW + timedelta(hours=12)
     )
-    assert day.chance_there < night.chance_there < PUBLISHED.chance_there
+    assert by_day.chance_there < by_night.chance_there < PUBLISHED.chance_there

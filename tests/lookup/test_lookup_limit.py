@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from uuid import uuid4
 
@@ -22,7 +21,7 @@ LOOKUP = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}"
 
 
 @pytest.fixture
-def settings(settings: Settings) -> Iterator[Settings]:
+def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"responder_lookups_per_hour": 3})
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import ANYONE, Viewer
+from aed.accounts.permissions import ANYONE, Audience, Viewer
 from aed.database.geometry import point
 from aed.geo import Position, in_mainland_china
 from aed.lookup.answer import LookupAnswer
@@ -63,7 +63,7 @@ def test_a_change_between_two_lookups_is_seen(
     asked_twice(session, settings, river, limit=3)
 
     near[0].place_en = "By the lift"
-    near[1].audience = "dispatch"
+    near[1].audience = Audience.DISPATCH
     across[0].position = point(place(60, 2))
     new = on_this_side(session, 150)
     answer = asked_twice(session, settings, river, limit=3)
@@ -158,7 +158,7 @@ def test_where_too_few_devices_are_within_reach_others_are_listed(
     across = on_the_other(session, 100)
     asked_twice(session, settings, river, limit=2)
 
-    near[1].audience = "dispatch"
+    near[1].audience = Audience.DISPATCH
     answer = asked_twice(session, settings, river, limit=2)
 
     assert ids(answer.devices) == [near[0].id, across[0].id]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
-from sqlalchemy import Row, delete, insert, select, text, update
+from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import ANYONE, Audience
@@ -86,7 +87,7 @@ def register(session: Session, places: Sequence[Position], **given: object) -> l
     session.execute(insert(Device), rows)
     ids = {source_id: id_ for id_, source_id in session.execute(select(Device.id, Device.source_id))}
     session.commit()
-    return [ids[row["source_id"]] for row in rows]
+    return [ids[str(number)] for number in range(len(places))]
 
 
 def spheroid_metres(here: Position, places: Sequence[Position]) -> list[float]:
@@ -280,16 +281,16 @@ def test_the_index_of_public_devices_follows_whatever_is_done_to_the_register(se
     for step in range(300):
         id_ = int(numbers.choice(ids))
         place = places[int(numbers.integers(len(places)))]
-        change = [
+        changes_of_a_row: list[dict[str, Any]] = [
             {"audience": str(numbers.choice([*Audience]))},
             {"state": DeviceState.OUT_OF_SERVICE, "out_of_service_reason": "lent"},
             {"state": DeviceState.IN_SERVICE, "out_of_service_reason": None},
             {"position": point(place)},
             {"position": point(place), "audience": Audience.PUBLIC},
             {"floor": step % 50},
-        ][step % 6]
+        ]
         before = public_in_service(session)
-        session.execute(update(Device).where(Device.id == id_).values(**change))
+        session.execute(update(Device).where(Device.id == id_).values(**changes_of_a_row[step % 6]))
         if step % 17 == 0:
             session.execute(delete(Device).where(Device.id == id_))
         if step % 5 == 0:
@@ -395,10 +396,10 @@ def test_a_place_comes_back_to_the_last_digit(session: Session) -> None:
     ids = register(session, places)
 
     for id_, place in zip(ids, places, strict=True):
-        row: Row[tuple[float, float]] = session.execute(
+        row = session.execute(
             select(latitude(Device.position), longitude(Device.position)).where(Device.id == id_)
         ).one()
-        assert tuple(row) == (place.lat, place.lon)
+        assert (row[0], row[1]) == (place.lat, place.lon)
         assert device_queries.device(session, ADMINISTRATOR, id_).origin_lat == place.lat
 
 

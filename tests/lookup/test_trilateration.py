@@ -46,7 +46,8 @@ LOOKUPS = 113
 def places_in_the_cell(count: int, *, seed: int) -> list[Position]:
     """Return random places, evenly distributed over the cell."""
     random = np.random.default_rng(seed)
-    centre, found = Position(*h3.cell_to_latlng(CELL)), []
+    centre = Position(*h3.cell_to_latlng(CELL))
+    found: list[Position] = []
     while len(found) < count:
         east, north = random.uniform(-260, 260, 2).tolist()
         here = make.east_of(make.north_of(centre, metres=north), metres=east)

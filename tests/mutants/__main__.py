@@ -96,8 +96,8 @@ def changed_node(node: ast.expr) -> ast.expr | None:
             return ast.IfExp(node.test, node.orelse, node.body)
         case ast.Constant(value=bool()):
             return ast.Constant(not node.value)
-        case ast.Constant(value=int() | float()):
-            return ast.Constant(node.value + 1)
+        case ast.Constant(value=int() | float() as number):
+            return ast.Constant(number + 1)
         case ast.Name(id="min" | "max"):
             return ast.Name("max" if node.id == "min" else "min")
     return None

@@ -636,6 +636,7 @@ def test_apprise_is_not_asked_to_reach_this_machine_or_a_private_network(address
 def test_what_stands_where_others_have_a_host_is_not_looked_up() -> None:
     """Discord's ids are numbers, which a resolver would take for IP addresses."""
     way = apprise.Apprise.instantiate("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js")
+    assert way is not None
     assert list(through_apprise._servers(way)) == []
 
 

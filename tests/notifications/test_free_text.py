@@ -111,10 +111,10 @@ def test_no_keeper_is_sent_what_a_stranger_wrote_of_a_device(session: Session) -
         told = ReportIn(kind=FaultKind.OTHER, note=f"SECRETWORD {lure}"[:500])
         report_device(session, ANYONE, device.id, told, from_key=f"{number:064}", at=NOW)
         make.recall(session, maker=f"Maker {number}", text_en=lure[:300], text_zh=lure[:300])
-    texts_told = (
-        session.scalars(select(OutboxMessage.text_en)).all()
-        + session.scalars(select(OutboxMessage.text_zh)).all()
-    )
+    texts_told = [
+        *session.scalars(select(OutboxMessage.text_en)),
+        *session.scalars(select(OutboxMessage.text_zh)),
+    ]
     assert len(texts_told) >= 2 * 2 * len(LURES)
     for text in texts_told:
         assert text is not None

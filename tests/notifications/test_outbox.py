@@ -354,8 +354,10 @@ def test_a_bot_sends_no_more_than_its_platform_takes(
 # --- dead letters ---------------------------------------------------------------------------------------
 
 
-def dead_letter(session: Session, database: Database, **given: object) -> OutboxMessage:
-    row = message(session, make.person(session), **given)
+def dead_letter(
+    session: Session, database: Database, *, said: str = "hello", is_secret: bool = False
+) -> OutboxMessage:
+    row = message(session, make.person(session), said, is_secret=is_secret)
     session.commit()
     run(database, Deliveries(lambda _: PermanentFailure("No such number.")))
     return state(session, row)

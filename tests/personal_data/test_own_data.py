@@ -15,7 +15,7 @@ from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Account, Person, PersonChange
 from aed.accounts.people.queries import require_self_or_administrator
 from aed.accounts.people.schemas import PersonAmend
-from aed.accounts.permissions import ANYONE, Viewer
+from aed.accounts.permissions import ANYONE, TokenRole, Viewer
 from aed.accounts.sessions import SignIn
 from aed.accounts.sign_in.models import SignInAttempts, SignInCode
 from aed.certificates.awards import queries as certificates
@@ -140,7 +140,7 @@ def test_the_file_is_for_the_person_and_the_office_alone(session: Session) -> No
         (oneself(stranger), NotFound),
         (oneself(colleague), NotFound),
         (make.dispatcher(make.region(session)), NotFound),
-        (Viewer(role=make.TokenRole.ADMINISTRATOR, name="reading"), NotAllowed),
+        (Viewer(role=TokenRole.ADMINISTRATOR, name="reading"), NotAllowed),
     ):
         with pytest.raises(refusal):
             require_self_or_administrator(session, who, person.id)

@@ -12,7 +12,7 @@ from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Account, Identity, Person
 from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
 from aed.accounts.people.schemas import PersonAmend
-from aed.accounts.permissions import Role, Viewer
+from aed.accounts.permissions import Role, Scope, TokenRole, Viewer
 from aed.accounts.roles.models import RoleGrant
 from aed.accounts.security_log import SecurityEventKind, log_event
 from aed.accounts.sessions import SignIn
@@ -128,8 +128,8 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
     session.merge(Confirmation(device_id=device.id, fact=Fact.HOURS, at=NOW, by_id=person.id, by_name=name))
     ran = make.drill(session, device)
     ran.by_id, ran.by_name = person.id, name
-    reported = make.report(session, device)
-    reported.by_id, reported.by_name = person.id, name
+    fault = make.report(session, device)
+    fault.by_id, fault.by_name = person.id, name
     sent = {"key": "a" * 36, "device_id": device.id, "sent_at": NOW, "ask_at": NOW}
     session.add(Retrieval(**sent, person_id=person.id, reported_by="token:centre"))
     asked = {"asked_at": NOW, "lapses_at": NOW + timedelta(days=1)}
@@ -280,8 +280,8 @@ def oneself(person: Person) -> Viewer:
     return Viewer(
         name=f"person:{person.id}",
         person_id=person.id,
-        role=make.TokenRole.MEMBER,
-        scopes=frozenset(make.Scope),
+        role=TokenRole.MEMBER,
+        scopes=frozenset(Scope),
     )
 
 

@@ -74,8 +74,8 @@ def test_it_is_sealed_and_the_history_says_that_it_was_set(session: Session, cli
     client.put(path, json={"code": CODE}, headers=office)
     assert CODE not in str(session.execute(text("SELECT code FROM cabinet_codes")).scalar_one())
     session.commit()
-    for code in ("", "x" * 51, 7):
-        assert client.put(path, json={"code": code}, headers=office).status_code == 422
+    for wrong in ("", "x" * 51, 7):
+        assert client.put(path, json={"code": wrong}, headers=office).status_code == 422
     etag = client.get(f"/v1/devices/{device.id}", headers=office).headers["etag"]
     gone = client.delete(f"/v1/devices/{device.id}", headers={**office, "If-Match": etag})
     assert gone.status_code == 204

@@ -178,10 +178,11 @@ def test_an_amendment_changes_what_it_names_and_nothing_else(office: Desk) -> No
 def test_an_amendment_says_which_version_it_amends(office: Desk) -> None:
     path = office.post("/v1/devices", NEW).headers["Location"]
 
-    for amend in (
+    amendments: tuple[Callable[[Any], Any], ...] = (
         lambda etag: office.patch(path, {"maker": "X"}, etag=etag),
         lambda etag: office.delete(path, etag=etag),
-    ):
+    )
+    for amend in amendments:
         assert "If-Match" in refused(amend(None), 428)
         for wrong in (
             "x",
@@ -360,7 +361,10 @@ def test_a_position_in_the_wrong_datum_is_refused_and_the_right_one_named(
     lat, lon = from_wgs84(PATIENT, datum)
     slipped, told = {"lat": lat, "lon": lon}, {"lat": lat, "lon": lon, "datum": datum}
     gate_fields = {"name_en": "West", "name_zh": "西门", "passage": "open"}
-    creating = {"/v1/devices": {"estate_id": estate.id}, f"/v1/estates/{estate.id}/gates": gate_fields}
+    creating: dict[str, dict[str, Any]] = {
+        "/v1/devices": {"estate_id": estate.id},
+        f"/v1/estates/{estate.id}/gates": gate_fields,
+    }
 
     for path, fields in creating.items():
         said = refused(office.post(path, {**fields, "position": slipped}), 422, "position.datum")

@@ -15,7 +15,6 @@ from opening_hours import OpeningHours, State
 
 from aed.errors import InvalidInput
 from aed.hours.evaluation import (
-    LONGEST_EXPRESSION,
     HolidayCalendar,
     HoursAt,
     Opening,
@@ -23,6 +22,7 @@ from aed.hours.evaluation import (
     hours_at,
     parse_hours,
 )
+from aed.hours.grammar import LONGEST_EXPRESSION
 from aed.hours.holiday_calendar import last_day_held, special
 
 OPEN, CLOSED, UNKNOWN = Opening.OPEN, Opening.CLOSED, Opening.UNKNOWN

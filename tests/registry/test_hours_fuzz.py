@@ -10,6 +10,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opening_hours import ParserError  # type: ignore[attr-defined]  # missing from the package's stub
 from tests import hours_oracle
 
 from aed.errors import InvalidInput
@@ -145,7 +146,7 @@ class PanicException(BaseException):
 PanicException.__module__ = "pyo3_runtime"
 
 
-@pytest.mark.parametrize("error", [PanicException("index out of range"), timetable.ParserError("no")])
+@pytest.mark.parametrize("error", [PanicException("index out of range"), ParserError("no")])
 def test_a_text_on_which_the_library_fails_is_unknown_and_refused_at_the_door(
     error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import ANYONE, Role, Viewer
+from aed.accounts.permissions import ANYONE, Role, Scope, TokenRole, Viewer
 from aed.accounts.trust import Trust
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.lookup.question import Precision
@@ -86,8 +86,8 @@ def oneself(person: Person) -> Viewer:
     return Viewer(
         name=f"person:{person.id}",
         person_id=person.id,
-        role=make.TokenRole.MEMBER,
-        scopes=frozenset(make.Scope),
+        role=TokenRole.MEMBER,
+        scopes=frozenset(Scope),
     )
 
 
@@ -122,7 +122,7 @@ def test_only_the_office_can_offer_for_somebody_else(session: Session) -> None:
         (oneself(stranger), NotFound),
         (make.dispatcher(make.region(session)), NotFound),
         (make.member(estate, writes=True), NotFound),
-        (Viewer(role=make.TokenRole.ADMINISTRATOR, name="reading"), NotAllowed),
+        (Viewer(role=TokenRole.ADMINISTRATOR, name="reading"), NotAllowed),
     ):
         with pytest.raises(refusal):
             offering.withdraw_offer(session, who, person.id, at=NOW)
@@ -341,7 +341,7 @@ def test_a_person_offers_pauses_and_leaves_in_the_own_browser(
     assert words["being_called"]["zh"]
     path = f"/v1/people/{person.id}/offer"
     assert own.client.get(path).json()["state"] == "withdrawn"
-    body = {
+    body: dict[str, Any] = {
         "consents": {"being_called": words["being_called"]["version"]},
         "region": "CN-33",
         "availability": "Mo-Fr 08:00-22:00",

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not liechtenstein.IS_HERE, reason=liechtenstein.
 def test_in_liechtenstein_the_plan_brings_more_devices_and_leaves_no_patient_alone() -> None:
     read = read_list_of_devices(liechtenstein.DEVICES)
     world = read_world(liechtenstein.STREETS, read.devices, time_zone="Europe/Vaduz", network=None)
-    assert (len(read.devices), read.bad, world.private.sum(), len(world.areas)) == (148, 0, 33, 310)
+    assert (len(read.devices), read.bad, int(world.private.sum()), len(world.areas)) == (148, 0, 33, 310)
     assert len(world.homes) > 13_000
     assert len(world.elsewhere) > 3_000
 

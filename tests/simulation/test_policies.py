@@ -58,7 +58,7 @@ def test_the_fixed_split_sends_two_direct_for_each_who_fetches_another_device() 
 
 def test_without_people_near_nobody_is_asked() -> None:
     for way in policies(NUMBERS).values():
-        assert way(scene([], [10.0], np.zeros((0, 1)).tolist())) == []  # type: ignore[arg-type] # no row at all
+        assert way(scene([], [10.0], np.zeros((0, 1)).tolist())) == []
         assert way(scene([np.inf], [10.0], [[np.inf]])) == [], "no way leads there"
 
 

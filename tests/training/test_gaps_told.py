@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -29,7 +30,7 @@ __all__ = ["aed", "run"]
 FAR = north_of(PATIENT, metres=5_000)
 
 
-def manned(session: Session, *, in_region: str = "CN-33", **given: object) -> Estate:
+def manned(session: Session, *, in_region: str = "CN-33", **given: Any) -> Estate:
     """An estate of two buildings; two people can always come to the first."""
     estate = make.estate(session, in_region=in_region, **given)
     make.building(session, estate, at=PATIENT)

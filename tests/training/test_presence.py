@@ -18,6 +18,7 @@ from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotSignedIn
 from aed.settings import Settings
 from aed.training.attendance import actions as presence
 from aed.training.attendance.rules import CHANGES_EVERY, VALID_FOR, PresenceCode, read_code
+from aed.training.enrolments import actions as enrolment_actions
 from aed.training.enrolments.schemas import EnrolmentIn
 from aed.training.models import Attendance, Enrolment, PresenceCodeUsed, TrainingSession
 from aed.training.rosters.actions import Result, open_for_results, put_results
@@ -47,7 +48,7 @@ def enrolled(session: Session, training: TrainingSession, *, at: datetime = NOW)
     person = make.person(session)
     given = EnrolmentIn(name=person.name, phone=person.phone or "")
     who = viewer_of_person(session, person.id)
-    make.enrolling.enrol(session, who, training.id, given, at=at)
+    enrolment_actions.enrol(session, who, training.id, given, at=at)
     return who
 
 
@@ -160,7 +161,7 @@ def test_an_offered_place_is_taken_first(session: Session) -> None:
     first, waits = enrolled(session, training), enrolled(session, training)
     held = session.scalars(select(Enrolment).order_by(Enrolment.id)).all()
     at = BEGINS - timedelta(hours=1, minutes=50)
-    make.enrolling.withdraw(session, first, held[0].id, version=held[0].version, at=at)
+    enrolment_actions.withdraw(session, first, held[0].id, version=held[0].version, at=at)
     assert held[1].state is EnrolmentState.OFFERED
     code = presence.new_code(session, ADMINISTRATOR, training.id, at=at)[1]
 
@@ -233,7 +234,7 @@ def here(session: Session) -> Here:
     training = make.training(session, starts_at=begins, enrolment_closes_at=begins.isoformat())
     person = make.person(session)
     given = EnrolmentIn(name=person.name, phone=person.phone or "")
-    make.enrolling.enrol(session, viewer_of_person(session, person.id), training.id, given, at=NOW)
+    enrolment_actions.enrol(session, viewer_of_person(session, person.id), training.id, given, at=NOW)
     made = Here(f"/v1/sessions/{training.id}/attendance-code", person, signed_in(session, person))
     session.commit()
     return made

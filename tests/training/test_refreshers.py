@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
 from aed.certificates.awards.actions import revoke_awarded
 from aed.certificates.awards.queries import lapsing, to_refresh
 from aed.certificates.rules import Refresher
@@ -22,7 +24,7 @@ TODAY = date(2026, 9, 22)
 
 
 def trained(
-    session: Session, course: Course, name: str, *, on: datetime, passed: bool | None = True, **given: object
+    session: Session, course: Course, name: str, *, on: datetime, passed: bool | None = True, **given: Any
 ) -> TrainingSession:
     """Record that the person attended a session of the course on that day and, by default, passed."""
     training = make.training(session, course, starts_at=on, **given)
@@ -54,7 +56,7 @@ def test_each_estate_is_told_of_its_own_people(session: Session) -> None:
     ours = make.responder(session, valid_until=date(2026, 10, 1), estate_id=home.id)
     make.responder(session, valid_until=date(2026, 10, 1), estate_id=other.id)
 
-    def told(viewer: make.Viewer) -> list[int]:
+    def told(viewer: Viewer) -> list[int]:
         return [each.responder_id for each in lapsing(session, viewer, today=TODAY, within_days=90)]
 
     assert told(ANYONE) == []

@@ -62,7 +62,8 @@ def test_attendance_can_be_marked_from_two_hours_before_and_makes_it_held(sessio
     with pytest.raises(Conflict, match="two hours before"):
         put(session, training, Result(enrolment.id, CAME), at=doors_open - timedelta(seconds=1))
     assert put(session, training, Result(enrolment.id, STAYED_AWAY), at=doors_open) == [PutOutcome.NEW]
-    assert training.state is SessionState.PLANNED
+    before = training.state
+    assert before is SessionState.PLANNED
     assert put(session, training, Result(enrolment.id, CAME)) == [PutOutcome.CHANGED]
     assert training.state is SessionState.HELD
     assert put(session, training, Result(enrolment.id, CAME)) == [PutOutcome.UNCHANGED]

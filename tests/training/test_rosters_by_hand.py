@@ -14,6 +14,7 @@ import openpyxl
 import pytest
 from fastapi.testclient import TestClient
 from python_calamine import CalamineWorkbook
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.errors import InvalidInput
@@ -345,7 +346,7 @@ def test_responders_are_imported_over_http_with_days_as_people_write_them(
 
     assert (tried["new"], said["new"], said["not_taken"]) == (5, 5, 1)
     assert "write 2028-04-03 or 2028-03-04" in said["rows_not_taken"][0]["reason"]
-    found = session.scalars(make.select(Certificate.valid_until)).all()
+    found = session.scalars(select(Certificate.valid_until)).all()
     assert set(found) == {date(2028, 3, 1)}
     session.rollback()
     strict = send(office, "/v1/imports/responders?strict=true", content)

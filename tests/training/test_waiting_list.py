@@ -27,6 +27,7 @@ from aed.database.session import Database
 from aed.errors import Conflict
 from aed.registry.changes import RegistryChange
 from aed.training.enrolments import actions as enrolling
+from aed.training.enrolments import queries as rosters
 from aed.training.models import Enrolment
 from aed.training.rules import EnrolmentState
 from aed.training.sessions.actions import amend_session
@@ -162,7 +163,7 @@ def life(database: Database) -> type[Life]:
 
 
 def test_a_session_keeps_its_promises_whatever_happens(life: type[Life]) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call] # hypothesis gives it no types
+    run_state_machine_as_test(
         life,
         settings=settings(
             max_examples=LIVES,
@@ -180,7 +181,7 @@ def test_the_life_of_a_session_finds_a_broken_promise(
     life: type[Life], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Check that the state machine detects a list that offers places to the last arrival first."""
-    fair = enrolling.rosters.active_enrolments
+    fair = rosters.active_enrolments
 
     def unfair(
         session: Session, session_id: int, *states: EnrolmentState, limit: int | None = None
@@ -189,6 +190,6 @@ def test_the_life_of_a_session_finds_a_broken_promise(
             return fair(session, session_id, *states, limit=limit)
         return list(reversed(fair(session, session_id, *states)))[:limit]
 
-    monkeypatch.setattr(enrolling.rosters, "active_enrolments", unfair)
+    monkeypatch.setattr(rosters, "active_enrolments", unfair)
     with pytest.raises(AssertionError):
         test_a_session_keeps_its_promises_whatever_happens(life)

@@ -157,8 +157,8 @@ class Year:
             writer = csv.DictWriter(opened, list(filled[0]))
             writer.writeheader()
             writer.writerows(filled)
-        said = self.aed("sessions", "results", session_id, sheet).out
-        assert "0 not taken" in said, said
+        answer = self.aed("sessions", "results", session_id, sheet).out
+        assert "0 not taken" in answer, answer
 
 
 # --- the year -------------------------------------------------------------------------------------------
@@ -500,7 +500,7 @@ def sessions_are_what_was_recorded(year: Year, record: Record) -> None:
 def everybody_was_told_of_everything_once(year: Year, record: Record) -> None:
     """Check that each enrolment change that concerns its person produced one message."""
     moved_to = {row.get("moved_to_id") for row in record.rows["enrolments"].values()} - {None}
-    happened: Counter[tuple[int, str]] = Counter()
+    happened: Counter[tuple[int | None, str]] = Counter()
     for id_, _, now in record.became["enrolments"]:
         kind = "moved" if now == "enrolled" and id_ in moved_to else now
         if kind in ("enrolled", "offered", "lapsed", "cancelled") or id_ in moved_to:
@@ -512,9 +512,9 @@ def everybody_was_told_of_everything_once(year: Year, record: Record) -> None:
         "您的报名已改到": "moved",
         "本场次已取消": "cancelled",
     }
-    told: Counter[tuple[int, str]] = Counter()
+    told: Counter[tuple[int | None, str]] = Counter()
     for person_id, text in year.session.execute(select(OutboxMessage.person_id, OutboxMessage.text_zh)):
-        (kind,) = (kind for words, kind in begins.items() if text.startswith(words))
+        (kind,) = (kind for words, kind in begins.items() if text is not None and text.startswith(words))
         told[person_id, kind] += 1
     year.session.rollback()
     assert told == happened

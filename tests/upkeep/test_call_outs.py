@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import ANYONE, Role
+from aed.accounts.permissions import ANYONE, Role, Viewer
 from aed.database.session import Database
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.notifications.models import OutboxMessage
@@ -41,7 +41,7 @@ def why(session: Session, device: Device) -> list[QuarantineReason]:
     return [each.reason for each in active_quarantines(session, device.id)]
 
 
-def letters(session: Session) -> list[tuple[int, str]]:
+def letters(session: Session) -> list[tuple[int | None, str]]:
     rows = session.scalars(select(OutboxMessage).order_by(OutboxMessage.id))
     return [(each.person_id, f"{each.text_zh} {each.text_en}") for each in rows]
 
@@ -151,7 +151,7 @@ def test_who_may_tell_of_a_retrieval(session: Session) -> None:
     device = make.device(session, of=home)
     told = RetrievalIn(key=uuid.uuid4(), device_id=device.id)
 
-    def tell(who: make.Viewer, new: RetrievalIn = told) -> Retrieval:
+    def tell(who: Viewer, new: RetrievalIn = told) -> Retrieval:
         return create_retrieval(session, who, new, numbers=Returns(), at=NOW)
 
     with pytest.raises(NotSignedIn):

@@ -14,12 +14,14 @@ from openpyxl import load_workbook
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import ANYONE, Viewer
+from aed.database.session import Database
 from aed.registry.devices.actions import fit_consumable, withdraw_device
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import ConsumableKind
 from aed.registry.devices.schemas import ConsumableIn
+from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.due.calendars import due_calendar
-from aed.upkeep.due.queries import DeviceFilter, Duties, duties, replacements
+from aed.upkeep.due.queries import Duties, duties, replacements
 from aed.upkeep.due.sheets import due_sheet, replacement_sheet
 from aed.upkeep.rules import months_after
 from tests import make
@@ -127,11 +129,11 @@ def test_dates_are_those_at_the_device(session: Session) -> None:
     assert (found.today[there.id], found.today[here.id]) == (date(2026, 9, 22), date(2026, 9, 23))
 
 
-def test_a_list_takes_seven_statements_however_long_it_is(session: Session) -> None:
+def test_a_list_takes_seven_statements_however_long_it_is(session: Session, database: Database) -> None:
     for _ in range(5):
         make.check(session, make.device(session, pads_expire_on=date(2027, 1, 1)))
     session.commit()
-    with statements_of(session.get_bind()) as sent:
+    with statements_of(database.engine) as sent:
         assert len(due(session).dues) == 20
     assert len(sent) == 6
 
@@ -153,7 +155,7 @@ def test_the_year_ahead_says_what_to_order_by_model_and_month(session: Session) 
     ]
     assert replacements(session, ANYONE, DeviceFilter(), today=TODAY, months=12) == []
     book = load_workbook(io.BytesIO(replacement_sheet(found, today=TODAY, months=12)))
-    rows = list(book.active.iter_rows(values_only=True))  # type: ignore[union-attr] # a book has a sheet
+    rows = list(book.active.iter_rows(values_only=True))
     assert rows[0][3:5] == ("2026-09", "2026-10")
     assert rows[1][:3] == ("—", "—", "儿童电极片 child pads")
     assert rows[3][:4] == ("Heartline", "H1", "电极片 pads", None)
@@ -171,7 +173,7 @@ def test_the_spreadsheet_and_the_calendar_say_the_same(session: Session) -> None
     found = due(session, days=60)
 
     book = load_workbook(io.BytesIO(due_sheet(found)))
-    rows = list(book.active.iter_rows(values_only=True))  # type: ignore[union-attr] # a book has a sheet
+    rows = list(book.active.iter_rows(values_only=True))
     calendar = Calendar.from_ical(due_calendar(found, at=NOW))
 
     assert len(rows) - 1 == len(found.dues) == 3

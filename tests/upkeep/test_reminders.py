@@ -80,8 +80,8 @@ def test_each_threshold_is_told_once_and_climbs_while_nothing_happens(
             run(database, MORNING + timedelta(days=max(day, 0), hours=3))
 
     told: dict[str, list[int]] = {}
-    for name, day, _ in letters(database):
-        told.setdefault(name, []).append((TODAY + timedelta(days=90) - day).days)
+    for name, sent_on, _ in letters(database):
+        told.setdefault(name, []).append((TODAY + timedelta(days=90) - sent_on).days)
     assert told == {
         "Keeper": [90, 60, 30, 7, 0, -7, -14, -21],
         "Manager": [7, 0, -7, -14, -21],

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import timedelta
@@ -137,8 +137,8 @@ def start_server(settings: Settings, port: int, log: Path) -> BaseProcess:
 
 def _work(settings: Settings, off: timedelta, log: Path, timetable: Sequence[Job]) -> None:
     _write_to(log)
-    true_now: Callable[[], object] = clock.now
-    clock.now = lambda: true_now() + off  # type: ignore[operator,assignment] # this machine's clock is wrong
+    true_now = clock.now
+    clock.now = lambda: true_now() + off  # this machine's clock is wrong
     set_up_logs(settings)
     schedule.work_until_told_to_stop(settings, timetable)
 
