@@ -13,9 +13,12 @@ import psycopg
 import pytest
 import structlog
 from fastapi.testclient import TestClient
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import make_url
 from sqlalchemy.orm import Session
 
+from aed.accounts.sign_in import passwords
 from aed.cli import screen
 from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database
@@ -56,6 +59,16 @@ structlog.configure(
 def _compiled_statements() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         share_compiled_statements(patch)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_password_hashes() -> Iterator[None]:
+    """Hash passwords at the lowest cost; a test of the cost itself uses `real_password_hashes`."""
+    cheap = PasswordHash((Argon2Hasher(memory_cost=8, time_cost=1, parallelism=1),))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "HASHER", cheap)
+        patch.setattr(passwords, "DUMMY_HASH", cheap.hash("nobody's"))
         yield
 
 
