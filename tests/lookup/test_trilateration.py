@@ -119,19 +119,25 @@ class Attacker:
         self._candidates = places_in_the_cell(1_500, seed=11)
         self._lats = np.array([each.lat for each in self._candidates])
         self._lons = np.array([each.lon for each in self._candidates])
+        self._footings = network.footings(self._lats, self._lons) if network is not None else None
+        self._known: dict[Position, np.ndarray[Any, np.dtype[np.float64]]] = {}
+        numbers, farthest = settings.arrival, 10_000.0
+        self._bends = [0.0, numbers.slow_start_metres, farthest]  # times are linear between these distances
+        self._seconds_at_bends = [
+            direct_seconds(leg_seconds(Leg(each), 0.0, general_pace(numbers), numbers), numbers)
+            for each in self._bends
+        ]
 
     def _times(self, here: Position) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the times that would be shown for a home at each candidate place."""
         metres = distances_metres(here, self._lats, self._lons) * self._settings.arrival.detour_factor
         start = self._network.start_at(here) if self._network is not None else None
-        if self._network is not None and start is not None:
+        if self._network is not None and self._footings is not None and start is not None:
             reach = self._network.reach(start, within_metres=2_250.0)
             assert reach is not None
-            metres = reach.costs(self._network.footings(self._lats, self._lons))
-        numbers = self._settings.arrival
-        pace = general_pace(numbers)
-        seconds = [direct_seconds(leg_seconds(Leg(each), 0.0, pace, numbers), numbers) for each in metres]
-        return np.ceil(np.array(seconds) / 30) * 30
+            metres = reach.costs(self._footings)
+        seconds = np.interp(metres, self._bends, self._seconds_at_bends, right=math.inf)
+        return np.asarray(np.ceil(seconds / 30) * 30)
 
     def locate(
         self, told: Callable[[Position], list[dict[str, Any]]], places: Sequence[Position]
@@ -139,7 +145,9 @@ class Attacker:
         misfit = np.zeros(len(self._candidates))
         for here in places:
             for person in told(here):
-                times = self._times(here)
+                if here not in self._known:
+                    self._known[here] = self._times(here)
+                times = self._known[here]
                 misfit += np.minimum(
                     np.abs(np.where(np.isfinite(times), times, 9e9) - person["walk_seconds"]), 300
                 )
