@@ -33,6 +33,7 @@ from aed.http.problems import MAX_INSTANCE_CHARACTERS
 from aed.registry.changes import RegistryChange
 from aed.settings import LogFormat, Settings
 from tests import make
+from tests.cases import each_case
 from tests.make import PATIENT
 from tests.throwaway_postgres import throwaway_server
 
@@ -203,7 +204,7 @@ def test_a_body_that_is_no_form_is_refused_and_nothing_is_written(office: TestCl
 
 
 @pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data; boundary=x", ""])
+@each_case("kind", ["text/plain", "application/xml", "multipart/form-data; boundary=x", ""])
 def test_another_content_type_is_refused(office: TestClient, kind: str) -> None:
     answer = office.post(
         "/v1/devices", content=json.dumps(GOOD_DEVICE).encode(), headers={"Content-Type": kind}

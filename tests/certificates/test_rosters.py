@@ -25,6 +25,7 @@ from aed.imports.actions.issuer_rosters import IssuerRosterReport, import_issuer
 from aed.responders.models import Certificate
 from aed.responders.rules import CertificateKind, Trust
 from tests import make
+from tests.cases import each_case
 from tests.make import ADMINISTRATOR, NOW
 
 HEADER = ("姓名", "证书编号", "身份证号", "手机号", "培训课程", "有效期至", "状态")
@@ -58,7 +59,9 @@ def row(name: str, number: str, **given: str) -> list[str]:
 @pytest.fixture
 def chapter(session: Session) -> int:
     """Return the issuer's id."""
-    return make.issuer(session, also_called=[ISSUER_IN_LISTS], region=make.region(session).code).id
+    made = make.issuer(session, also_called=[ISSUER_IN_LISTS], region=make.region(session).code).id
+    session.commit()
+    return made
 
 
 def holds(session: Session, name: str, number: str, **given: Any) -> int:
@@ -226,12 +229,13 @@ WRONG = {
 }
 
 
-@pytest.mark.one_engine("reading a file")
-@pytest.mark.parametrize(("bad", "said"), WRONG.values(), ids=WRONG.keys())
+@each_case(("bad", "said"), list(WRONG.values()))
 def test_a_bad_row_is_set_aside_with_what_would_be_right_and_the_others_count(
     session: Session, chapter: int, tmp_path: Path, bad: list[str], said: str
 ) -> None:
-    report = read(session, chapter, roster(tmp_path, row("李华", "RC-2"), bad, row("赵敏", "RC-3")))
+    path = roster(tmp_path, row("李华", "RC-2"), bad, row("赵敏", "RC-3"))
+
+    report = import_issuer_roster(session, ADMINISTRATOR, chapter, path, at=NOW)
 
     assert report.new == 2
     (told,) = report.bad
@@ -240,15 +244,16 @@ def test_a_bad_row_is_set_aside_with_what_would_be_right_and_the_others_count(
     assert "19900307" not in str(told.fields), "a whole identity number is kept nowhere"
 
 
-@pytest.mark.one_engine("reading a file")
-@pytest.mark.parametrize(
+@each_case(
     "written",
     ["2027-05-31", "2027/5/31", "20270531", "31.05.2027", "2027年5月31日", "46538", "2027-05-31 00:00:00"],
 )
 def test_dates_are_understood_in_the_styles_in_which_they_come(
     session: Session, chapter: int, tmp_path: Path, written: str
 ) -> None:
-    report = read(session, chapter, roster(tmp_path, row("李华", "RC-2", until=written)))
+    path = roster(tmp_path, row("李华", "RC-2", until=written))
+
+    report = import_issuer_roster(session, ADMINISTRATOR, chapter, path, at=NOW)
 
     assert report.bad == []
     assert session.scalars(select(IssuerEntry.valid_until)).one() == date(2027, 5, 31)
@@ -299,8 +304,7 @@ def test_a_workbook_with_a_title_and_real_dates(session: Session, chapter: int, 
     ]
 
 
-@pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@each_case(
     ("content", "said"),
     [
         (b"a,b\n1,2\n", "one of its first 15 rows must name the columns"),

@@ -10,6 +10,7 @@ import pytest
 
 from aed.database.session import Database
 from tests import make
+from tests.cases import each_case
 from tests.cli.conftest import Aed
 from tests.imports.lists import DEVICE, DISTRICT, ESTATE, feature, geojson, table
 from tests.make import PATIENT, square
@@ -153,8 +154,7 @@ def test_lists_of_one_format_are_filed_under_who_keeps_each(
     assert "source: jp.south\n" in aed("devices", "show", 2).out
 
 
-@pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@each_case(
     ("source", "says"),
     [
         ("theirs", "for the project's own CSV: each row says so in its column 'source'"),

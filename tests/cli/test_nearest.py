@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from aed.cli import screen
 from aed.database.session import Database
 from tests import make
+from tests.cases import each_case
 from tests.cli.conftest import Aed
 from tests.imports.lists import DISTRICT
 from tests.make import PATIENT, north_of
@@ -65,8 +66,7 @@ def test_each_viewer_sees_what_is_theirs(aed: Aed, devices: None) -> None:
         assert len(dispatcher["responders"]) == 1
 
 
-@pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@each_case(
     "viewer",
     [
         *("nobody", "", "estate", "estate:", "estate:x", "estate:²", "estate:99", f"estate:{10**30}"),
@@ -95,7 +95,7 @@ def test_a_datum_moves_the_point(aed: Aed, devices: None) -> None:
 
 
 @pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@each_case(
     "words",
     [
         (95, 120),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aed.cli import main
+from tests.cases import each_case
 from tests.cli.conftest import Aed
 from tests.make import PATIENT, square
 
@@ -106,8 +107,7 @@ def test_an_estate_with_devices_is_not_withdrawn(aed: Aed, estate: str, device: 
     assert "Devices still stand" in aed("estates", "withdraw", estate, fails=True).err
 
 
-@pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@each_case(
     ("words", "says"),
     [
         ("devices show 999", "no device 999"),

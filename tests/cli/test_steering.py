@@ -14,6 +14,7 @@ from aed.database.types import Table
 from aed.incidents.models import Alert, Incident, IncidentEvent, IncidentExclusion, IncidentReport
 from aed.incidents.rules import LIVE_STATES, AgeGroup, Hazard
 from tests import make
+from tests.cases import each_case
 from tests.cli.conftest import Aed
 from tests.make import PATIENT, east_of, north_of
 
@@ -111,8 +112,7 @@ def test_each_command_is_said_and_done(aed: Aed, session: Session, incident: int
     assert "whole" in aed("audit", "verify").out
 
 
-@pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@each_case(
     ("words", "says"),
     [
         (("hold", 9), "no incident 9"),

@@ -44,6 +44,7 @@ from aed.registry.devices.schemas import ConsumableIn
 from aed.registry.estates.models import Estate
 from aed.settings import Settings
 from tests import make
+from tests.cases import each_case
 from tests.exports.conftest import Gdal, serving
 from tests.make import ADMINISTRATOR, ANYONE, NOW, PATIENT, east_of, north_of
 
@@ -178,8 +179,7 @@ def test_a_box_a_region_and_those_below_it_choose(session: Session, client: Test
     assert _places(client.get("/v1/export/csv?bbox=120.11,30.28,120.09,30.30")) == {"b"}  # the long way round
 
 
-@pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@each_case(
     ("path", "status", "field"),
     [
         ("/v1/export/csv?bbox=1,2,3", 422, "bbox"),

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import TokenRole
 from tests import make
+from tests.cases import each_case
 from tests.exports.conftest import Gdal
 from tests.make import PATIENT, east_of, north_of
 from tests.statements import statements_of
@@ -144,8 +145,7 @@ def test_a_box_and_a_span_of_days_choose(session: Session, client: TestClient) -
     assert ids("datetime=2026-01-01/2026-12-31&limit=1") == {west.id, east.id}
 
 
-@pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@each_case(
     ("path", "status"),
     [
         (f"{ITEMS}?bbox=1,2,3", 400),

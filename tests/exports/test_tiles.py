@@ -21,6 +21,7 @@ from aed.exports.rules import BUFFER, CELL, EXTENT, Tile
 from aed.geo import Position
 from aed.registry.devices import actions as device_actions
 from tests import make
+from tests.cases import each_case
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 
 
@@ -123,7 +124,7 @@ def test_an_empty_tile_has_no_content_and_a_tag(client: TestClient) -> None:
 
 
 @pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@each_case(
     "path",
     ["/tiles/23/0/0.mvt", "/tiles/-1/0/0.mvt", "/tiles/0/1/0.mvt", "/tiles/3/0/8.mvt", "/tiles/1/a/0.mvt"],
 )

@@ -20,6 +20,7 @@ from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import DeviceState
 from aed.registry.devices.schemas import DeviceAmend
 from tests import make
+from tests.cases import each_case
 from tests.imports import lists
 from tests.imports.lists import DEVICE, counts, feature, geojson, point, reasons, table
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of
@@ -202,8 +203,7 @@ def test_bad_rows_among_good_ones_are_found_whatever_the_batch(session: Session,
     assert session.query(RegistryChange).where(RegistryChange.subject == "devices").count() == 36
 
 
-@pytest.mark.one_engine("reading a file")
-@pytest.mark.parametrize(
+@each_case(
     ("cells", "column", "right"),
     [
         ({"lat": "95"}, "lat", "from -90 to 90"),
@@ -369,8 +369,7 @@ def test_own_geojson_says_the_same_as_own_csv(session: Session, tmp_path: Path) 
     assert counts(lists.devices(session, table(tmp_path, *rows))) == (0, 0, 2, 0)
 
 
-@pytest.mark.one_engine("reading a file")
-@pytest.mark.parametrize(
+@each_case(
     ("broken", "reason"),
     [
         (feature({"source": "list", "source_id": "1", "region": "CN-33"}), "geometry: must be a Point"),

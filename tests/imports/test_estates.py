@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -15,6 +14,7 @@ from aed.registry.changes import changes_of
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate, Gate
 from tests import make
+from tests.cases import each_case
 from tests.imports import lists
 from tests.imports.lists import (
     DEVICE,
@@ -197,8 +197,7 @@ def test_coordinates_the_wrong_way_round_are_told(session: Session, tmp_path: Pa
     assert session.query(Device).count() == 0
 
 
-@pytest.mark.one_engine("reading a file")
-@pytest.mark.parametrize(
+@each_case(
     ("cells", "reason"),
     [
         (REGION | {"kind": ""}, "kind: must be region, estate or gate"),

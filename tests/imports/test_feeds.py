@@ -42,6 +42,7 @@ from aed.settings import Settings
 from aed.worker.jobs import Job, Now
 from aed.worker.rules import every
 from tests import make
+from tests.cases import each_case
 from tests.imports.lists import DEVICE, text_of
 from tests.imports.servers import (
     LONG,
@@ -706,8 +707,7 @@ def test_a_stranger_and_a_reader_follow_nothing(session: Session) -> None:
             remove_feed(session, who, "example")
 
 
-@pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@each_case(
     ("given", "field"),
     [
         ({"name": "Example"}, "name"),

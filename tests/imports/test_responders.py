@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.people.models import Person
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from tests import make
+from tests.cases import each_case
 from tests.imports import lists
 from tests.imports.lists import RESPONDER, counts, feature, geojson, point, reasons, table
 from tests.make import PATIENT, north_of
@@ -115,8 +116,7 @@ def test_a_changed_cell_changes_that_person(
     assert counts(lists.responders(session, table(tmp_path, RESPONDER | cells, other))) == (0, 1, 1, 0)
 
 
-@pytest.mark.one_engine("reading a file")
-@pytest.mark.parametrize(
+@each_case(
     ("cells", "reason"),
     [
         ({"region": "XX"}, "region: There is no region 'XX'"),

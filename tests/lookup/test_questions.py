@@ -7,11 +7,13 @@ from urllib.parse import quote
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.cases import each_case
+
 HERE = {"lat": "30.29", "lon": "120.1"}
 
 
 @pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@each_case(
     ("given", "field", "says"),
     [
         ({"lat": "nan"}, "lat", "number of degrees"),

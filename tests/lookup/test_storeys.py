@@ -13,6 +13,7 @@ from aed.accounts.permissions import TokenRole
 from aed.incidents import queries
 from aed.registry.fields import StoreyOut
 from tests import make
+from tests.cases import each_case
 from tests.make import PATIENT, north_of
 
 HERE = {"lat": PATIENT.lat, "lon": PATIENT.lon}
@@ -47,8 +48,15 @@ def test_the_region_says_how_it_counts(session: Session, client: TestClient) -> 
     assert answer["asked"]["storey"] == {"en": "storey 3 (floor 3)", "zh": "3楼（floor 3）"}
 
 
-@pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@pytest.fixture
+def member(session: Session) -> dict[str, str]:
+    """Return the headers of an estate's key."""
+    key = make.key(session, TokenRole.MEMBER, estate=make.estate(session), writes=True)
+    session.commit()
+    return key
+
+
+@each_case(
     ("said", "field", "words"),
     [
         (
@@ -63,12 +71,8 @@ def test_the_region_says_how_it_counts(session: Session, client: TestClient) -> 
     ],
 )
 def test_what_contradicts_itself_or_is_not_certain_is_refused(
-    session: Session, client: TestClient, said: dict[str, str | int], field: str, words: str
+    member: dict[str, str], client: TestClient, said: dict[str, str | int], field: str, words: str
 ) -> None:
-    estate = make.estate(session)
-    member = make.key(session, TokenRole.MEMBER, estate=estate, writes=True)
-    session.commit()
-
     found = client.get("/v1/nearest", params={**HERE, **said})
     opened = client.post(
         "/v1/incidents",
@@ -82,11 +86,7 @@ def test_what_contradicts_itself_or_is_not_certain_is_refused(
         assert words in answer.json()["detail"]
 
 
-def test_an_incident_is_opened_on_the_storey_that_is_said(session: Session, client: TestClient) -> None:
-    estate = make.estate(session)
-    member = make.key(session, TokenRole.MEMBER, estate=estate, writes=True)
-    session.commit()
-
+def test_an_incident_is_opened_on_the_storey_that_is_said(member: dict[str, str], client: TestClient) -> None:
     opened = client.post(
         "/v1/incidents",
         json={"key": str(uuid4()), "kind": "exercise", "position": HERE, "room": "2单元301室"},

@@ -43,6 +43,7 @@ from aed.notifications.rules import (
 from aed.worker.models import Lease
 from aed.worker.rules import WORKER
 from tests import make
+from tests.cases import each_case
 from tests.make import ADMINISTRATOR, NOW
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -441,8 +442,7 @@ def test_a_person_is_told_at_the_own_endpoints_else_by_telephone(
         notify_person(session, keeper.id + 1000, notice, NOW)
 
 
-@pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@each_case(
     ("channel", "address", "secret"),
     [
         (Channel.SMS, "+8613800138000", None),

@@ -53,6 +53,7 @@ from aed.responders.schemas.offers import OfferAmend
 from aed.settings import Settings
 from tests import make
 from tests.apps import app_on
+from tests.cases import each_case
 from tests.lookup.asking import ask
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 from tests.throwaway_valkey import MISSING, PROGRAM, Cluster, throwaway_cluster
@@ -596,7 +597,7 @@ def test_a_stranger_a_token_and_a_page_without_its_word_are_refused_first(
 
 
 @pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@each_case(
     ("change", "field"),
     [
         ({"lat": 91}, "lat"),

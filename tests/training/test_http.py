@@ -16,6 +16,7 @@ from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate
 from aed.training.models import TrainingSession
 from tests import make
+from tests.cases import each_case
 from tests.make import NOW, PATIENT, north_of
 from tests.registry.conftest import Desk
 from tests.statements import statements_of
@@ -158,8 +159,13 @@ def test_an_estate_runs_its_own_training_and_nobody_elses(
     ]
 
 
-@pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@pytest.fixture
+def course(session: Session) -> None:
+    make.course(session, "CPR")
+    session.commit()
+
+
+@each_case(
     ("wrong", "said"),
     [
         ({"capacity": 0}, "capacity"),
@@ -174,10 +180,8 @@ def test_an_estate_runs_its_own_training_and_nobody_elses(
     ],
 )
 def test_a_session_that_cannot_be_is_refused_in_words(
-    session: Session, office: Desk, wrong: dict[str, Any], said: str
+    course: None, office: Desk, wrong: dict[str, Any], said: str
 ) -> None:
-    make.course(session, "CPR")
-    session.commit()
     new = {
         "course": "CPR",
         "region": "CN-33",

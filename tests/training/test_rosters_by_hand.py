@@ -26,6 +26,7 @@ from aed.responders.models import Certificate
 from aed.training.enrolments import queries as rosters
 from aed.training.models import TrainingSession
 from tests import make
+from tests.cases import each_case
 from tests.make import ADMINISTRATOR
 from tests.registry.conftest import Desk
 
@@ -53,8 +54,7 @@ def take(session: Session, training: TrainingSession, path: Path) -> Any:
 # --- encodings ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.one_engine("reading a file")
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "gb18030"])
+@each_case("encoding", ["utf-8", "utf-8-sig", "gbk", "gb18030"])
 def test_a_table_is_read_in_the_encodings_that_chinese_windows_writes(
     session: Session, training: TrainingSession, tmp_path: Path, encoding: str
 ) -> None:
@@ -82,8 +82,7 @@ def test_a_table_that_comes_back_marked_is_utf_8_whatever_it_was(
     assert "attendance: " in text
 
 
-@pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@each_case(
     ("content", "said"),
     [
         ("enrolment,name\n1,Jürgen Größe\n".encode("cp1252"), "neither UTF-8 (line 2) nor Chinese"),

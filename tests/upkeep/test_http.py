@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from aed.registry.devices.models import Device
 from aed.upkeep.checks.photo import MAX_PIXELS, MAX_SIDE
 from tests import make
+from tests.cases import each_case
 from tests.registry.conftest import Desk
 
 LONG_AGO = date(2020, 1, 1)
@@ -241,11 +242,9 @@ def test_a_photo_is_kept_upright_smaller_and_without_a_trace_of_where_it_was_tak
     assert nobody.get(f"/v1/photos/{first.json()['id']}").status_code == 404
 
 
-@pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@each_case(
     "sent",
     [b"", b"no picture", make.jpeg()[:-200], b"GIF89a" + bytes(40)],
-    ids=["nothing", "text", "cut short", "another kind"],
 )
 def test_what_is_no_whole_picture_is_refused(office: Desk, checked: tuple[int, str], sent: bytes) -> None:
     answer = send(office, checked[1], sent)

@@ -22,6 +22,7 @@ from aed.upkeep.recalls.queries import Progress, progress, recalled_devices
 from aed.upkeep.recalls.schemas import RecallIn
 from aed.upkeep.rules import in_range, serial_key
 from tests import make
+from tests.cases import each_case
 from tests.make import ADMINISTRATOR, NOW
 
 LATER = NOW + timedelta(days=1)
@@ -129,8 +130,7 @@ def test_the_same_recall_is_entered_once(session: Session) -> None:
         make.recall(session, reference="HL-7")
 
 
-@pytest.mark.one_engine("a refusal before any statement")
-@pytest.mark.parametrize(
+@each_case(
     ("given_", "said"),
     [
         ({"serial_from": "1"}, "both"),
