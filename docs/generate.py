@@ -55,7 +55,7 @@ UNITS: Final = {
     "people": "people",
     "ms": "ms",
     "hour": "hour of the day",
-    "chance": "probability",
+    "probability": "probability",
 }
 """Units by the words in a setting's name, the longest first."""
 

@@ -426,14 +426,14 @@ def test_no_flipped_bit_gets_by(backup: Path, tmp_path: Path) -> None:
     """The backup is refused, or the bit was in a place that doesn't affect its contents."""
     good = backup.read_bytes()
     expected = read_manifest(backup)
-    chance = random.Random(7)
-    places = [chance.randrange(len(good)) for _ in range(120)]
+    rng = random.Random(7)
+    places = [rng.randrange(len(good)) for _ in range(120)]
     places += [*range(60), *range(len(good) - 200, len(good))]
     flipped = tmp_path / "flipped.zip"
     refused = 0
     for place in places:
         bad = bytearray(good)
-        bad[place] ^= 1 << chance.randrange(8)
+        bad[place] ^= 1 << rng.randrange(8)
         flipped.write_bytes(bad)
         try:
             assert whole.check(flipped, progress=silent) == expected, place

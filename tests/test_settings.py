@@ -70,7 +70,7 @@ WRONG = {
     "AED_BODY_LIMIT_BYTES": ["0"],
     "AED_RESPONDER_CELL_RESOLUTION": ["16"],
     "AED_ARRIVAL__REACTION_SECONDS": ["-1", "soon", "nan", "inf"],
-    "AED_ARRIVAL__CHANCE_OPEN": ["0", "1.5"],
+    "AED_ARRIVAL__PROBABILITY_OPEN": ["0", "1.5"],
     "AED_ARRIVAL__DETOUR_FACTOR": ["0.5"],
     "AED_ARRIVAL__NO_SUCH_KNOB": ["1"],
     "AED_ARRIVAL": ["not json", "[1]", "3"],

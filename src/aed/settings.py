@@ -43,8 +43,8 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-type Chance = Annotated[float, Field(gt=0, le=1)]
-type ByHour = tuple[Chance, Chance, Chance, Chance]
+type Probability = Annotated[float, Field(gt=0, le=1)]
+type ByHour = tuple[Probability, Probability, Probability, Probability]
 
 
 class UnknownHours(BaseModel):
@@ -115,26 +115,30 @@ class Arrival(BaseModel):
     # The guard looks and the barrier opens; replaced by drills.
     closed_gate_seconds: float = Field(180.0, ge=0, description="Getting a closed gate opened, each passing")
     # Calling the guard and waiting for the key, used only if there is no other way; replaced by drills.
-    chance_closed_gate: float = Field(0.5, gt=0, le=1, description="That a closed gate is opened at all")
+    probability_closed_gate: float = Field(0.5, gt=0, le=1, description="That a closed gate is opened at all")
     # Unknown: the same as for unknown hours.
-    chance_open: float = Field(0.98, gt=0, le=1, description="Reachable when its hours say open")
-    chance_assisted: float = Field(0.9, gt=0, le=1, description="Reachable when somebody must let you in")
-    chance_entry_unknown: float = Field(
+    probability_open: float = Field(0.98, gt=0, le=1, description="Reachable when its hours say open")
+    probability_assisted: float = Field(
+        0.9, gt=0, le=1, description="Reachable when somebody must let you in"
+    )
+    probability_entry_unknown: float = Field(
         0.85,
         gt=0,
         le=1,
         description="Reachable when its hours say open, and not known whether one gets in",
     )
     # Assumption: above all unknown hours, since one of the two possible failures is ruled out.
-    chance_unknown: UnknownHours = Field(
+    probability_unknown: UnknownHours = Field(
         default_factory=UnknownHours,
         description="Reachable when its hours are not known: by day, in the evening, at night, on a day off",
     )
-    chance_ready_checked: float = Field(0.95, gt=0, le=1, description="Ready when checked lately")
-    chance_ready: float = Field(0.85, gt=0, le=1, description="Ready when not known to be checked lately")
+    probability_ready_checked: float = Field(0.95, gt=0, le=1, description="Ready when checked lately")
+    probability_ready: float = Field(
+        0.85, gt=0, le=1, description="Ready when not known to be checked lately"
+    )
     # Audits find about 85 % ready.
     checked_within_days: int = Field(35, ge=1, description="How lately is lately")  # monthly check and grace
-    chance_ready_pads_expired: float = Field(
+    probability_ready_pads_expired: float = Field(
         0.6, gt=0, le=1, description="Ready where only the pads are past their date"
     )  # Unknown: gel dries slowly in a closed bag; Resuscitation Council UK: benefit outweighs risk.
     max_fetch_metres: float = Field(
@@ -150,8 +154,8 @@ class Arrival(BaseModel):
 
     @model_validator(mode="after")
     def _known_hours_are_worth_more(self) -> Self:
-        if self.chance_entry_unknown < self.chance_unknown.best:
-            raise ValueError("chance_entry_unknown must not be below any chance of chance_unknown")
+        if self.probability_entry_unknown < self.probability_unknown.best:
+            raise ValueError("probability_entry_unknown must not be below any chance of probability_unknown")
         return self
 
     @model_validator(mode="after")
@@ -274,9 +278,9 @@ class Planning(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    chance_seen: float = Field(0.76, gt=0, le=1, description="Of those asked, so many see it in time")
-    chance_accepted: float = Field(0.38, gt=0, le=1, description="And so many accept")
-    chance_there: float = Field(0.27, gt=0, le=1, description="And so many get there")
+    probability_seen: float = Field(0.76, gt=0, le=1, description="Of those asked, so many see it in time")
+    probability_accepted: float = Field(0.38, gt=0, le=1, description="And so many accept")
+    probability_there: float = Field(0.27, gt=0, le=1, description="And so many get there")
     # Haskins 2021: alerted -> seen -> accepted -> arrived 76 % -> 38 % -> 27 %.
     show_up_prior_people: float = Field(
         25.0,
@@ -288,7 +292,7 @@ class Planning(BaseModel):
         730, ge=1, description="Real calls of so many days count for how many of those asked come"
     )
     # Two years cover each season twice, and residents seldom stay much longer.
-    promise_chance: float = Field(
+    promise_probability: float = Field(
         0.9,
         ge=0,
         lt=1,
@@ -387,8 +391,10 @@ class Planning(BaseModel):
 
     @model_validator(mode="after")
     def _falling(self) -> Self:
-        if not self.chance_seen >= self.chance_accepted >= self.chance_there:
-            raise ValueError("chance_seen, chance_accepted and chance_there fall in this order")
+        if not self.probability_seen >= self.probability_accepted >= self.probability_there:
+            raise ValueError(
+                "probability_seen, probability_accepted and probability_there fall in this order"
+            )
         return self
 
 

@@ -28,11 +28,11 @@ STREETS = ("Willow", "Bridge", "Harbour", "Orchard", "Temple", "Mill", "Garden",
 
 def clean_rows(count: int = 30, *, around: Position = PATIENT, **same: Any) -> list[dict[str, Any]]:
     """Return rows of devices in an invented town, some hundred metres apart, without faults."""
-    chance = random.Random(7)
+    rng = random.Random(7)
     rows = []
     for number in range(count):
         place = east_of(north_of(around, metres=300.0 * (number // 6)), metres=300.0 * (number % 6))
-        place = east_of(place, metres=chance.uniform(-40, 40))
+        place = east_of(place, metres=rng.uniform(-40, 40))
         rows.append(
             {
                 "source": "list",
@@ -357,10 +357,10 @@ def test_rows_of_the_same_places_in_japans_old_datum(tmp_path: Path) -> None:
 def test_branches_of_a_chain_are_no_datum_slip(tmp_path: Path) -> None:
     """The same texts some hundred metres apart, in any direction."""
     rows = clean_rows(30, serial="")
-    chance = random.Random(3)
+    rng = random.Random(3)
     for row in rows:
-        angle = chance.uniform(0, 2 * math.pi)
-        row["place_en"] = f"Sunny Supermarket {chance.randrange(15)}"
+        angle = rng.uniform(0, 2 * math.pi)
+        row["place_en"] = f"Sunny Supermarket {rng.randrange(15)}"
         row["lat"] = float(row["lat"]) + 0.004 * math.sin(angle)
         row["lon"] = float(row["lon"]) + 0.004 * math.cos(angle)
 

@@ -43,7 +43,7 @@ from tests.lookup.asking import place, streets
 from tests.make import ADMINISTRATOR, NOW, PATIENT
 
 PLANNING = Planning(
-    ambulance_spread=0.0, promise_chance=0.0, min_direct=0, min_gain_percent=0.1, max_alerts_per_wave=10
+    ambulance_spread=0.0, promise_probability=0.0, min_direct=0, min_gain_percent=0.1, max_alerts_per_wave=10
 )
 SURVIVAL = Survival()
 GUIDE = Offer(900, Task.GUIDE, 120.0, 0.3)

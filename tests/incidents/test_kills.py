@@ -90,7 +90,7 @@ class Chaos:
 
     base: str
     headers: dict[str, str]
-    chance: random.Random
+    rng: random.Random
     pool: ThreadPoolExecutor
     accepted: dict[str, int] = field(default_factory=dict)
     """The patient's number, by the key of each alert whose acceptance the server confirmed."""
@@ -119,7 +119,7 @@ class Chaos:
 
     def answer(self, key: str, number: int, is_exercise: bool) -> None:
         """Answer an alert from a person's phone."""
-        what = self.chance.random()
+        what = self.rng.random()
         if what < 0.6:
             self.answers.append(self.pool.submit(self._accept, key, number, is_exercise))
         elif what < 0.8:
@@ -157,7 +157,7 @@ class Chaos:
         assert first == second, "one patient"
         somebody_comes = eventually(lambda: number in self.accepted.values(), SOMEBODY_COMES_SECONDS)
         # Close the incident at a random moment.
-        time.sleep(self.chance.uniform(0.0, 1.0 if somebody_comes else 0.1))
+        time.sleep(self.rng.uniform(0.0, 1.0 if somebody_comes else 0.1))
         self.send("POST", f"/v1/incidents/{first}/close", {"outcome": "handed_over"}, self.headers)
         self.closed_at[first] = time.monotonic()
         self.kinds[first] = "real"
@@ -199,7 +199,7 @@ def test_after_kills_each_person_is_alerted_once_and_nobody_after_the_stop(
 ) -> None:
     url, database, server = world
     seed = int(os.environ.get("SEED", random.randrange(1_000_000)))
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     with transaction(database) as session:
         for number in range(INCIDENTS):
             for each in range(1, PEOPLE + 1):
@@ -211,7 +211,7 @@ def test_after_kills_each_person_is_alerted_once_and_nobody_after_the_stop(
         headers = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
     port, log = free_port(), tmp_path / "processes.log"
     with ThreadPoolExecutor(8) as pool, ThreadPoolExecutor(AT_ONCE) as desks:
-        chaos = Chaos(f"http://127.0.0.1:{port}", headers, chance, pool)
+        chaos = Chaos(f"http://127.0.0.1:{port}", headers, rng, pool)
         phones = Called(chaos.answer)
         with receiving(phones) as gateway:
             settings = settings_of(
@@ -229,14 +229,14 @@ def test_after_kills_each_person_is_alerted_once_and_nobody_after_the_stop(
             try:
                 lives = [desks.submit(chaos.live, number) for number in range(INCIDENTS)]
                 while kills < KILLS or not all(each.done() for each in lives):
-                    time.sleep(chance.uniform(0.2, 0.9))  # kill at random moments
+                    time.sleep(rng.uniform(0.2, 0.9))  # kill at random moments
                     if kills >= KILLS:
                         continue
                     if server is not None and restarts * 6 < kills:
                         server.stop()
                         server.start()
                         restarts += 1
-                    elif chance.random() < 0.5:
+                    elif rng.random() < 0.5:
                         end(running["server"])
                         running["server"] = start_server(settings, port, log)
                         kills += 1

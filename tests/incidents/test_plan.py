@@ -23,7 +23,7 @@ from aed.incidents.rules import Task
 from aed.settings import Planning, Survival
 
 PLANNING = Planning(
-    ambulance_spread=0.0, promise_chance=0.0, min_direct=1, min_gain_percent=0.1, max_alerts_per_wave=10
+    ambulance_spread=0.0, promise_probability=0.0, min_direct=1, min_gain_percent=0.1, max_alerts_per_wave=10
 )
 """Settings that maximise value only, without promises."""
 SURVIVAL = Survival()
@@ -31,12 +31,14 @@ PATIENT = Patient(0.0, 600.0)
 METRES_PER_SECOND = 2.3
 
 
-def direct(person: int, seconds: float, chance: float = 0.3) -> Offer:
-    return Offer(person, Task.DIRECT, seconds, chance)
+def direct(person: int, seconds: float, probability_arrives: float = 0.3) -> Offer:
+    return Offer(person, Task.DIRECT, seconds, probability_arrives)
 
 
-def fetch(person: int, seconds: float, device: int = 1, chance: float = 0.3, works: float = 0.9) -> Offer:
-    return Offer(person, Task.FETCH, seconds, chance, device, works)
+def fetch(
+    person: int, seconds: float, device: int = 1, probability_arrives: float = 0.3, works: float = 0.9
+) -> Offer:
+    return Offer(person, Task.FETCH, seconds, probability_arrives, device, works)
 
 
 def planned(*offers: Offer, patient: Patient = PATIENT, **given: object) -> Plan:
@@ -58,11 +60,13 @@ def scattered(seed: int, people: int, devices: int) -> PlanCase:
     there = [(place(), rng.choice((0.45, 0.83, 0.93))) for _ in range(devices)]
     offers = []
     for person in range(people):
-        at, chance = place(), rng.choice((0.27, 0.27, 0.6))
-        offers.append(direct(person, 45 + math.hypot(*at) * 1.4 / METRES_PER_SECOND, chance))
+        at, probability_arrives = place(), rng.choice((0.27, 0.27, 0.6))
+        offers.append(direct(person, 45 + math.hypot(*at) * 1.4 / METRES_PER_SECOND, probability_arrives))
         for number, (device, works) in enumerate(there):
             metres = math.dist(at, device) + math.hypot(*device)
-            offers.append(fetch(person, 105 + metres * 1.4 / METRES_PER_SECOND, number, chance, works))
+            offers.append(
+                fetch(person, 105 + metres * 1.4 / METRES_PER_SECOND, number, probability_arrives, works)
+            )
     patient = Patient(rng.uniform(0, 120), rng.choice((240, 420, 600, 900, 1500)), rng.random() < 0.2)
     return PlanCase(patient, tuple(offers))
 
@@ -87,7 +91,7 @@ class Promised(NamedTuple):
 def in_time(case: PlanCase, chosen: Sequence[Offer], *, within: float = math.inf) -> float:
     people = [each for each in (*case.asked, *chosen) if each.task is not Task.GUIDE]
     before = min(within, case.patient.ambulance_seconds)
-    return 1 - math.prod(1 - each.chance for each in people if each.seconds < before)
+    return 1 - math.prod(1 - each.probability_arrives for each in people if each.seconds < before)
 
 
 def direct_count(case: PlanCase, chosen: Sequence[Offer]) -> int:
@@ -98,7 +102,7 @@ def promised(case: PlanCase, planning: Planning) -> Promised:
     directs = [each for each in useful_offers(case, planning) if each.task is Task.DIRECT]
     if case.patient.has_cpr:
         return Promised(min(1, planning.min_direct, direct_count(case, directs)), 0.0, 0.0)
-    goal = planning.promise_chance
+    goal = planning.promise_probability
     before = [each for each in directs if each.seconds < case.patient.ambulance_seconds]
     for count in range(len(directs) + 1):
         some = directs[: min(count, planning.max_alerts_per_wave)]
@@ -106,7 +110,9 @@ def promised(case: PlanCase, planning: Planning) -> Promised:
         if is_enough and (in_time(case, some) >= goal or count >= len(before)):
             break
     if in_time(case, some) < goal and len(some) >= planning.max_alerts_per_wave:
-        some = sorted(before, key=lambda each: (-each.chance, each.order))[: planning.max_alerts_per_wave]
+        some = sorted(before, key=lambda each: (-each.probability_arrives, each.order))[
+            : planning.max_alerts_per_wave
+        ]
     soon = in_time(case, some, within=planning.promise_seconds)
     return Promised(
         min(planning.min_direct, direct_count(case, some)),
@@ -149,8 +155,8 @@ def best_of_all(case: PlanCase, planning: Planning = PLANNING) -> float:
 
 SOME = (
     PLANNING,
-    Planning(promise_chance=0.5, min_direct=2, min_gain_percent=0.1),
-    Planning(promise_chance=0.9, min_direct=1, ambulance_spread=0.0, max_alerts_per_wave=3),
+    Planning(promise_probability=0.5, min_direct=2, min_gain_percent=0.1),
+    Planning(promise_probability=0.9, min_direct=1, ambulance_spread=0.0, max_alerts_per_wave=3),
     Planning(),
 )
 
@@ -195,8 +201,8 @@ def test_invariants_of_every_plan(
     assert planning.ambulance_spread or all(each.seconds < case.patient.ambulance_seconds for each in offers)
     what = promised(case, planning)
     assert keeps(case, offers, what._replace(soon=0.0), planning)
-    assert made.chance_in_time == pytest.approx(in_time(case, offers))
-    if not case.patient.has_cpr and made.chance_in_time < planning.promise_chance:
+    assert made.probability_in_time == pytest.approx(in_time(case, offers))
+    if not case.patient.has_cpr and made.probability_in_time < planning.promise_probability:
         before = (
             each for each in useful_offers(case, planning) if each.seconds < case.patient.ambulance_seconds
         )
@@ -218,11 +224,13 @@ def test_one_more_person_near_never_makes_the_promise_worse(
     """Value beyond the promise may decrease: with a likely responder, fewer others are asked."""
     more = scattered(seed, people + 1, devices)
     fewer = replace(more, offers=tuple(each for each in more.offers if each.person_id != people))
-    chances = [
-        min(planning.promise_chance, plan(case, planning=planning, survival=SURVIVAL).chance_in_time)
+    probabilities = [
+        min(
+            planning.promise_probability, plan(case, planning=planning, survival=SURVIVAL).probability_in_time
+        )
         for case in (fewer, more)
     ]
-    assert more.patient.has_cpr or chances[1] >= chances[0] - 1e-9
+    assert more.patient.has_cpr or probabilities[1] >= probabilities[0] - 1e-9
 
 
 # --- cases with an obvious answer -----------------------------------------------------------------------
@@ -250,7 +258,7 @@ def test_nobody_is_asked_when_the_ambulance_is_at_the_door() -> None:
 
 
 def test_no_device_is_sent_for_that_arrives_after_one_on_its_way() -> None:
-    asked = (fetch(9, 200, chance=0.71), direct(8, 100))
+    asked = (fetch(9, 200, probability_arrives=0.71), direct(8, 100))
     offers = (direct(1, 150), fetch(1, 260, device=2))
     assert tasks(planned(*offers, asked=asked))[1] == (Task.FETCH, 2), "as long as nobody has said yes"
     known = planned(*offers, asked=asked, on_the_way=frozenset({9}))
@@ -259,8 +267,10 @@ def test_no_device_is_sent_for_that_arrives_after_one_on_its_way() -> None:
 
 def test_more_are_asked_when_too_few_accept_and_nobody_when_enough_come() -> None:
     offers = tuple(direct(person, 120 + 10 * person) for person in range(3, 12))
-    few = planned(*offers, asked=(direct(1, 90, chance=0.02), direct(2, 95, chance=0.02)))
-    enough = planned(*offers, asked=(direct(1, 90, chance=1.0),), on_the_way=frozenset({1}))
+    few = planned(
+        *offers, asked=(direct(1, 90, probability_arrives=0.02), direct(2, 95, probability_arrives=0.02))
+    )
+    enough = planned(*offers, asked=(direct(1, 90, probability_arrives=1.0),), on_the_way=frozenset({1}))
     assert len(few.steps) > 3
     assert enough.steps == ()
     assert {each.why for each in enough.left} == {NotAskedReason.PROMISE_MET}
@@ -275,7 +285,7 @@ def test_people_are_asked_however_late_the_ambulance_is() -> None:
     assert (made.survival_before, made.survival) == (0.0, 0.0)
     assert {person: task for person, (task, _) in tasks(made).items()} == dict.fromkeys(range(8), Task.DIRECT)
     assert {step.purpose for step in made.steps} == {Purpose.PROMISE}
-    assert made.chance_in_time == pytest.approx(1 - 0.73**8)
+    assert made.probability_in_time == pytest.approx(1 - 0.73**8)
     assert {each.why for each in made.left} == {NotAskedReason.PROMISE_MET}
 
 
@@ -318,7 +328,9 @@ def test_people_near_are_asked_before_farther_ones_who_would_do_for_the_promise(
 
 def test_not_more_than_two_are_sent_to_one_device() -> None:
     offers = [
-        offer for one in range(9) for offer in (direct(one, 500.0), fetch(one, 200.0 + one, chance=0.2))
+        offer
+        for one in range(9)
+        for offer in (direct(one, 500.0), fetch(one, 200.0 + one, probability_arrives=0.2))
     ]
     made = planned(*offers)
 
@@ -326,17 +338,19 @@ def test_not_more_than_two_are_sent_to_one_device() -> None:
     asked = (fetch(20, 150.0), fetch(21, 150.0))
     again = planned(*offers, asked=asked)
     assert all(device is None for _, device in tasks(again).values()), "two were sent there before"
-    only_there = planned(direct(1, 100.0), *(fetch(one, 300.0, chance=0.2) for one in range(2, 8)))
+    only_there = planned(
+        direct(1, 100.0), *(fetch(one, 300.0, probability_arrives=0.2) for one in range(2, 8))
+    )
     assert {each.why for each in only_there.left} == {NotAskedReason.TWO_TO_THIS_DEVICE}
 
 
 def test_people_who_were_asked_are_not_asked_again() -> None:
-    made = planned(direct(1, 60), direct(2, 90), asked=(direct(1, 60, chance=0.1),))
+    made = planned(direct(1, 60), direct(2, 90), asked=(direct(1, 60, probability_arrives=0.1),))
     assert tasks(made) == {2: (Task.DIRECT, None)}
 
 
 def test_a_full_wave_says_that_more_would_help() -> None:
-    made = planned(*(direct(person, 100.0 + person, chance=0.1) for person in range(20)))
+    made = planned(*(direct(person, 100.0 + person, probability_arrives=0.1) for person in range(20)))
     assert len(made.steps) == PLANNING.max_alerts_per_wave
     assert {each.why for each in made.left} == {NotAskedReason.WAVE_IS_FULL}
 

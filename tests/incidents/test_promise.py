@@ -46,19 +46,21 @@ def test_probabilities_match_enumeration(coming: list[Offer], at_least: int) -> 
     somebody = several = device = 0.0
     for comes in product((True, False), repeat=len(coming)):
         for works in product((True, False), repeat=len(WORKS)):
-            chance = 1.0
+            probability = 1.0
             for each, is_there in zip(coming, comes, strict=True):
-                chance *= each.chance if is_there else 1 - each.chance
+                probability *= each.probability_arrives if is_there else 1 - each.probability_arrives
             for share, does in zip(WORKS, works, strict=True):
-                chance *= share if does else 1 - share
+                probability *= share if does else 1 - share
             there = [
                 each
                 for each, is_there in zip(coming, comes, strict=True)
                 if is_there and each.seconds < BEFORE
             ]
-            somebody += chance * bool(there)
-            several += chance * (len(there) >= at_least)
-            device += chance * any(each.device_id is not None and works[each.device_id] for each in there)
+            somebody += probability * bool(there)
+            several += probability * (len(there) >= at_least)
+            device += probability * any(
+                each.device_id is not None and works[each.device_id] for each in there
+            )
 
     assert probability_anyone_arrives(coming, before_seconds=BEFORE) == pytest.approx(somebody)
     assert probability_at_least_arrive(coming, at_least=at_least, before_seconds=BEFORE) == pytest.approx(

@@ -64,10 +64,10 @@ def test_silence_counts_only_where_there_was_time_to_answer() -> None:
 def test_few_calls_move_the_published_rate_a_little_and_many_make_it_their_own() -> None:
     def rate(number: int) -> float:
         tenth = ShowUpCounts(10 * number, 5 * number, 2 * number, 2 * number, number)
-        return learn_rates(PUBLISHED, tenth, tenth, tenth, weight=25).chance_there
+        return learn_rates(PUBLISHED, tenth, tenth, tenth, weight=25).probability_there
 
     assert learn_rates(PUBLISHED, ShowUpCounts(), ShowUpCounts(), ShowUpCounts(), weight=25) is PUBLISHED
-    assert 0.1 < rate(10) < rate(1) < PUBLISHED.chance_there
+    assert 0.1 < rate(10) < rate(1) < PUBLISHED.probability_there
     assert rate(1_000) == pytest.approx(0.1, abs=0.005)
 
 
@@ -78,7 +78,7 @@ def test_chances_stay_in_order_whatever_was_counted() -> None:
         ShowUpCounts(500, 500, 500, 0, 0),
     ):
         found = learn_rates(PUBLISHED, counts, counts, counts, weight=25)
-        assert 1 >= found.chance_seen >= found.chance_accepted >= found.chance_there > 0
+        assert 1 >= found.probability_seen >= found.probability_accepted >= found.probability_there > 0
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_region_with_low_show_up_at_noon_asks_more_reproducibly(
     incident = make.incident(session, at=NOW + MINUTE)
     kept = queries.plans(session, incident.id)[0]
     inputs = load_inputs(kept.inputs)
-    assert inputs.planning.chance_there < PUBLISHED.chance_there / 2
+    assert inputs.planning.probability_there < PUBLISHED.probability_there / 2
     assert len(queries.alerts(session, incident.id)) > asked_before, "so more are asked"
     again = plan(inputs.case, planning=inputs.planning, survival=inputs.survival)
     assert is_same_plan(again, load_plan(kept.outcome))
@@ -143,4 +143,4 @@ def test_a_region_with_low_show_up_at_noon_asks_more_reproducibly(
     by_night = planning_with_learned_rates(
         session, queries.incident_by_id(session, incident.id), PUBLISHED, at=NOW + timedelta(hours=12)
     )
-    assert by_day.chance_there < by_night.chance_there < PUBLISHED.chance_there
+    assert by_day.probability_there < by_night.probability_there < PUBLISHED.probability_there

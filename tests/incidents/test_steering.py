@@ -265,7 +265,7 @@ def test_a_shown_plan_gives_the_reason_why_nobody_fetches(
     (plan,) = client.get(f"/v1/incidents/{made['id']}/plans", headers=desk).json()
     first = plan["asked"][0]
     assert first["task"] == "direct"
-    assert {"person_id", "device_id", "seconds", "chance"} <= first.keys()
+    assert {"person_id", "device_id", "seconds", "probability_arrives"} <= first.keys()
     assert plan["patient"]["has_cpr"] is False
     assert (plan["devices_usable"], plan["devices_unusable"]) == (0, 0)
     assert plan["why_nobody_fetches"]["code"] == "no_device"

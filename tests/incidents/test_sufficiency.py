@@ -21,13 +21,13 @@ from aed.settings import Planning, Settings
 from tests import make
 from tests.make import NOW, PATIENT, north_of
 
-SURE = Planning().chance_there / Planning().chance_accepted
+SURE = Planning().probability_there / Planning().probability_accepted
 AMBULANCE = 600.0
 PLANNING = Planning()
 
 
-def direct(person: int, seconds: float, chance: float = SURE) -> Offer:
-    return Offer(person, Task.DIRECT, seconds, chance)
+def direct(person: int, seconds: float, probability_arrives: float = SURE) -> Offer:
+    return Offer(person, Task.DIRECT, seconds, probability_arrives)
 
 
 def fetch(person: int, seconds: float, device: int = 1) -> Offer:

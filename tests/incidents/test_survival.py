@@ -24,7 +24,7 @@ NUMBERS = Survival()
 
 class Coming(NamedTuple):
     seconds: float
-    chance: float
+    probability_arrives: float
     device_id: int | None = None
     works: float = 1.0
 
@@ -38,11 +38,11 @@ def enumerated(patient: Patient, coming: list[Coming], *, floor: float = 0.0) ->
     total = 0.0
     for comes in product((True, False), repeat=len(coming)):
         for works in product((True, False), repeat=len(WORKS)):
-            chance = 1.0
+            probability = 1.0
             for each, is_there in zip(coming, comes, strict=True):
-                chance *= each.chance if is_there else 1 - each.chance
+                probability *= each.probability_arrives if is_there else 1 - each.probability_arrives
             for share, does in zip(WORKS, works, strict=True):
-                chance *= share if does else 1 - share
+                probability *= share if does else 1 - share
             there = [each for each, is_there in zip(coming, comes, strict=True) if is_there]
             last = patient.ambulance_seconds
             cpr = 0.0 if patient.has_cpr else min([each.seconds for each in there] + [last])
@@ -52,7 +52,7 @@ def enumerated(patient: Patient, coming: list[Coming], *, floor: float = 0.0) ->
             minutes = ((0.0 if patient.has_cpr else since + cpr), since + shock, since + last)
             per = (NUMBERS.per_minute_to_cpr, NUMBERS.per_minute_to_shock, NUMBERS.per_minute_to_acls)
             lost = sum(rate * seconds / 60 for rate, seconds in zip(per, minutes, strict=True))
-            total += chance * max(floor, NUMBERS.at_once - lost)
+            total += probability * max(floor, NUMBERS.at_once - lost)
     return total
 
 
@@ -98,8 +98,8 @@ def test_expected_score_matches_enumeration_without_the_floor(
     expected, not_yet = 0.0, 1.0
     for moment in ambulance_moments(patient.ambulance_seconds, spread):
         at_that = patient._replace(ambulance_seconds=moment.seconds)
-        expected += not_yet * moment.chance * enumerated(at_that, coming, floor=-math.inf)
-        not_yet *= 1 - moment.chance
+        expected += not_yet * moment.probability * enumerated(at_that, coming, floor=-math.inf)
+        not_yet *= 1 - moment.probability
 
     assert not_yet == 0.0
     assert expected_score(patient, coming, NUMBERS, spread=spread) == pytest.approx(expected, abs=1e-9)
@@ -108,8 +108,8 @@ def test_expected_score_matches_enumeration_without_the_floor(
 def test_the_moments_of_the_ambulance_have_the_mean_and_the_variance_of_its_error() -> None:
     moments, not_yet, logs = ambulance_moments(600.0, 0.2), 1.0, []
     for moment in moments:
-        logs.append((math.log(moment.seconds / 600.0), not_yet * moment.chance))
-        not_yet *= 1 - moment.chance
+        logs.append((math.log(moment.seconds / 600.0), not_yet * moment.probability))
+        not_yet *= 1 - moment.probability
     assert sum(weight for _, weight in logs) == pytest.approx(1.0)
     assert sum(weight * log for log, weight in logs) == pytest.approx(0.0)
     assert sum(weight * log**2 for log, weight in logs) == pytest.approx(0.2**2)
@@ -117,8 +117,8 @@ def test_the_moments_of_the_ambulance_have_the_mean_and_the_variance_of_its_erro
 
 @example(1.0, 29.5, 5.0)
 @given(st.floats(0.01, 1.0), st.floats(0, 1e6), st.floats(5, 120))
-def test_probability_falls_with_silence(chance: float, waited: float, mean: float) -> None:
-    left = probability_after_silence(chance, waited, mean)
-    assert 0.0 <= left <= min(1.0, chance + 1e-12)
-    assert probability_after_silence(chance, waited + 30, mean) <= left + 1e-12
-    assert probability_after_silence(chance, 0.0, mean) == pytest.approx(chance)
+def test_probability_falls_with_silence(probability_arrives: float, waited: float, mean: float) -> None:
+    left = probability_after_silence(probability_arrives, waited, mean)
+    assert 0.0 <= left <= min(1.0, probability_arrives + 1e-12)
+    assert probability_after_silence(probability_arrives, waited + 30, mean) <= left + 1e-12
+    assert probability_after_silence(probability_arrives, 0.0, mean) == pytest.approx(probability_arrives)

@@ -19,7 +19,7 @@ from aed.database.geometry import position_of
 from aed.geo import Position, distance_metres
 from aed.hours.evaluation import HolidayCalendar, Opening, hours_at
 from aed.lookup.answer import LookupAnswer
-from aed.lookup.arrival import chance_of, chance_reachable, fetch
+from aed.lookup.arrival import accessible_probability, fetch, usable_probability
 from aed.lookup.candidates import NearbyDevice
 from aed.lookup.places import SAME_DOOR_METRES
 from aed.lookup.question import LookupQuestion
@@ -194,7 +194,7 @@ def all_devices(
         if footings.edge[0] >= 0:
             local = min(known, key=lambda each: distance_metres(question.here, each.position))
             closed, waits = gates_as_they_stand(session, network, viewer, question, settings, local=local)
-            ring = metres_of_wait(settings.arrival.closed_gate_seconds, settings.arrival)
+            closed_gate_metres = metres_of_wait(settings.arrival.closed_gate_seconds, settings.arrival)
             start, targets = footings.take([0]), footings.take(range(1, count + 1))
             (costs, delays), (opened, delays_if_opened) = (
                 [
@@ -205,7 +205,7 @@ def all_devices(
                 ]
                 for shut, delays in (
                     (closed, waits),
-                    ([], [*waits, *((crossing, ring) for crossing in closed)]),
+                    ([], [*waits, *((crossing, closed_gate_metres) for crossing in closed)]),
                 )
             )
             on_street = (targets.edge >= 0).tolist()
@@ -266,7 +266,7 @@ def judged(
         last_checked_on=checked_on,
         checked_within_days=numbers.checked_within_days,
     )
-    reachable = chance_reachable(
+    reachable = accessible_probability(
         access_at(hours, known.device.entry),
         place_class(
             known.device.place_en,
@@ -285,7 +285,9 @@ def judged(
     fetched = fetch(
         way,
         floors_seconds=floors,
-        chance=chance_of(reachable, readiness, confidence, numbers, by_closed_gate=by_closed_gate),
+        probability_usable=usable_probability(
+            reachable, readiness, confidence, numbers, by_closed_gate=by_closed_gate
+        ),
         pace=known.pace
         or pace_at(
             is_in_estate=known.device.estate_id is not None,
@@ -301,7 +303,7 @@ def judged(
         fetched.fetch_seconds,
         straight,
         way.metres,
-        fetched.chance > 0 and readiness.is_usable,
+        fetched.probability_usable > 0 and readiness.is_usable,
         by_closed_gate,
         way.metres > 400 or fetched.fetch_seconds > 600,
     )

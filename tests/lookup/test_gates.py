@@ -246,12 +246,14 @@ def test_a_device_with_no_way_but_a_closed_gate_ranks_behind_and_says_so(
     assert closed.by_closed_gate
     assert closed.basis is Basis.WALKING_NETWORK
     assert closed.fetch.fetch_seconds == seconds(fetched(100, wait=180))
-    assert closed.fetch.chance == pytest.approx(0.98 * (0.85 + 0.1 * 0.5 ** (1 / 35)) * 0.5)
+    assert closed.fetch.probability_usable == pytest.approx(0.98 * (0.85 + 0.1 * 0.5 ** (1 / 35)) * 0.5)
     told = offered(shown(answer, ANYONE, settings))[1]
     assert f"no way but through {gate.name_en}, closed for you now: have it opened" in english(told)
     assert f"只能经{gate.name_zh}，现对您关闭：请联系门岗开门" in chinese(told)
-    assert told.ring.guard == estate.guard_phone, "who is told to have a gate opened is told whom to ring"
-    assert shown(answer, ANYONE, settings).devices[0].ring.guard is None
+    assert told.contacts.guard_phone == estate.guard_phone, (
+        "who is told to have a gate opened is told whom to ring"
+    )
+    assert shown(answer, ANYONE, settings).devices[0].contacts.guard_phone is None
 
 
 def test_a_long_way_round_that_is_found_late_is_still_taken_before_a_gate_to_be_opened(

@@ -63,15 +63,15 @@ def test_keepers_and_guards_are_told_to_their_own_people_and_dispatch(
     make.device(session, of=estate, keeper={"name": "Keeper Zhou", "phone": "+86 571 0555 1"})
     own, other = make.region(session), make.region(session, "CN-31")
 
-    def ring(viewer: Viewer) -> tuple[str | None, str | None]:
+    def contacts(viewer: Viewer) -> tuple[str | None, str | None]:
         answer = ask(session, settings, viewer)
-        found = shown(answer, viewer, settings).devices[0].ring
-        return found.guard, found.keeper
+        found = shown(answer, viewer, settings).devices[0].contacts
+        return found.guard_phone, found.keeper_phone
 
     for insider in (make.member(estate), make.dispatcher(own), make.ADMINISTRATOR):
-        assert ring(insider) == (estate.guard_phone, "+86 571 0555 1")
+        assert contacts(insider) == (estate.guard_phone, "+86 571 0555 1")
     for outsider in (ANYONE, make.member(make.estate(session)), make.dispatcher(other)):
-        assert ring(outsider) == (None, None)
+        assert contacts(outsider) == (None, None)
 
 
 def test_a_device_opened_to_the_public_is_in_the_next_answer_and_one_withdrawn_is_not(

@@ -70,14 +70,14 @@ def slow(
         if footings.edge[0] >= 0:
             start, targets = footings.take([0]), footings.take(range(1, len(places) + 1))
             closed, waits = gates_as_they_stand(session, network, viewer, question, settings, local=None)
-            ring = metres_of_wait(settings.arrival.closed_gate_seconds, settings.arrival)
+            closed_gate_metres = metres_of_wait(settings.arrival.closed_gate_seconds, settings.arrival)
             (free, waited), (opened, waited_if_opened) = (
                 ways_over_the_whole_network(
                     network, start, targets, within_metres=reach, closed=shut, delays=delays
                 )
                 for shut, delays in (
                     (closed, waits),
-                    ([], [*waits, *((crossing, ring) for crossing in closed)]),
+                    ([], [*waits, *((crossing, closed_gate_metres) for crossing in closed)]),
                 )
             )
             costs = np.where(np.isfinite(free), free, opened).tolist()

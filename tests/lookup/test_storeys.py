@@ -31,7 +31,7 @@ def test_the_lookup_takes_a_storey_a_room_or_a_floor(
 
     answer = client.get("/v1/nearest", params={**HERE, **said}).json()
 
-    assert (answer["asked"]["floor"], answer["asked"]["storey"]) == (2, THIRD)
+    assert (answer["query"]["floor"], answer["query"]["storey"]) == (2, THIRD)
     (found,) = answer["devices"]
     assert (found["id"], found["floor"], found["storey"]) == (device.id, 2, THIRD)
     assert any("storey 3 (floor 2)" in each["en"] for each in answer["devices"][0]["reasons"])
@@ -44,8 +44,8 @@ def test_the_region_says_how_it_counts(session: Session, client: TestClient) -> 
 
     answer = client.get("/v1/nearest", params={**HERE, "storey": "3"}).json()
 
-    assert answer["asked"]["floor"] == 3
-    assert answer["asked"]["storey"] == {"en": "storey 3 (floor 3)", "zh": "3楼（floor 3）"}
+    assert answer["query"]["floor"] == 3
+    assert answer["query"]["storey"] == {"en": "storey 3 (floor 3)", "zh": "3楼（floor 3）"}
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def test_a_closed_device_stands_apart_with_when_it_opens(session: Session, setti
     (told,) = shown(answer, ANYONE, settings).unusable_now
     assert told.opens_at == china("2026-09-23T08:30")
     assert told.access.state is Access.CLOSED
-    assert told.chance == 0
+    assert told.probability_usable == 0
 
 
 def test_the_words_name_the_day_when_it_is_not_today(session: Session, settings: Settings) -> None:
@@ -67,6 +67,21 @@ def test_a_closed_device_that_is_farther_than_the_last_one_kept_is_not_told(
     assert answer.unusable == []
 
 
+def test_each_reason_has_a_code_beside_its_words(session: Session, settings: Settings) -> None:
+    make.device(session, opening_hours=None)
+    make.device(session, opening_hours="24/7")
+
+    by_hours, unknown = shown(ask(session, settings), ANYONE, settings).devices
+
+    assert [each.code for each in by_hours.reasons] == ["walk_estimated", "open", "checked"]
+    assert [each.code for each in unknown.reasons] == [
+        "walk_estimated",
+        "hours_unknown",
+        "reachable_estimated",
+        "checked",
+    ]
+
+
 def test_unknown_hours_rank_by_their_chance_and_say_so(session: Session, settings: Settings) -> None:
     unknown = make.device(session, opening_hours=None)
     surely = make.device(session, at=north_of(PATIENT, metres=100))
@@ -78,7 +93,7 @@ def test_unknown_hours_rank_by_their_chance_and_say_so(session: Session, setting
     assert ids(answer.devices) == [surely.id, unknown.id, far.id]
     told = shown(answer, ANYONE, settings).devices[1]
     assert told.access.state is Access.UNKNOWN
-    assert told.chance == pytest.approx(0.7 * (0.85 + 0.1 * 0.5 ** (1 / 35)), abs=0.001)
+    assert told.probability_usable == pytest.approx(0.7 * (0.85 + 0.1 * 0.5 ** (1 / 35)), abs=0.001)
     assert "opening hours not known" in english(told)
     assert "开放时间未知" in chinese(told)
     assert "guess for any place by day: 70% can be reached" in english(told)
@@ -86,7 +101,7 @@ def test_unknown_hours_rank_by_their_chance_and_say_so(session: Session, setting
 
 
 @pytest.mark.parametrize(
-    ("given", "moment", "chance", "en", "zh"),
+    ("given", "moment", "probability_usable", "en", "zh"),
     [
         ({}, "2026-09-22T03:00", 0.09, "any place at night", "一般场所、夜间"),
         ({}, "2026-09-22T19:00", 0.33, "any place in the evening", "一般场所、工作日晚间"),
@@ -117,7 +132,7 @@ def test_unknown_hours_are_guessed_by_the_hour_and_the_class_of_the_place(
     settings: Settings,
     given: dict[str, Any],
     moment: str,
-    chance: float,
+    probability_usable: float,
     en: str,
     zh: str,
 ) -> None:
@@ -128,9 +143,9 @@ def test_unknown_hours_are_guessed_by_the_hour_and_the_class_of_the_place(
 
     (told,) = shown(ask(session, settings, at=china(moment)), ANYONE, settings).devices
 
-    assert told.chance == pytest.approx(chance * 0.85, abs=0.001)
-    assert any(f"{en}: {chance:.0%}" in words for words in english(told))
-    assert any(zh in words and f"{chance:.0%}" in words for words in chinese(told))
+    assert told.probability_usable == pytest.approx(probability_usable * 0.85, abs=0.001)
+    assert any(f"{en}: {probability_usable:.0%}" in words for words in english(told))
+    assert any(zh in words and f"{probability_usable:.0%}" in words for words in chinese(told))
 
 
 @pytest.mark.parametrize("moment", ["2026-09-22T03:00", "2026-09-22T10:00", "2026-09-26T12:00"])
@@ -158,10 +173,10 @@ def test_a_device_that_somebody_must_fetch_tells_whom_to_ring(session: Session, 
 
     helped, free = shown(ask(session, settings), ANYONE, settings).devices
 
-    assert (helped.access.state, helped.ring.guard) == (Access.ASSISTED, estate.guard_phone)
-    assert helped.ring.keeper is None, "a keeper is not rung by strangers"
+    assert (helped.access.state, helped.contacts.guard_phone) == (Access.ASSISTED, estate.guard_phone)
+    assert helped.contacts.keeper_phone is None, "a keeper is not rung by strangers"
     assert "someone must let you in" in english(helped)
-    assert (free.access.state, free.ring.guard) == (Access.OPEN, None)
+    assert (free.access.state, free.contacts.guard_phone) == (Access.OPEN, None)
 
 
 @pytest.mark.parametrize(

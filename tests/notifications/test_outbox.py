@@ -251,8 +251,8 @@ def test_a_dead_letter_holds_nobody_up(session: Session, database: Database) -> 
 
 
 @given(st.integers(1, 200), st.floats(0, 1))
-def test_waits_double_up_to_half_an_hour_and_differ_by_a_fifth(tries: int, chance: float) -> None:
-    wait, plain = wait_after(tries, chance=chance), wait_after(tries, chance=0.5)
+def test_waits_double_up_to_half_an_hour_and_differ_by_a_fifth(tries: int, random_fraction: float) -> None:
+    wait, plain = wait_after(tries, random_fraction=random_fraction), wait_after(tries, random_fraction=0.5)
     assert plain == min(timedelta(seconds=15) * 2 ** min(tries - 1, 20), MAX_WAIT)
     assert plain * 0.79 <= wait <= plain * 1.21
 

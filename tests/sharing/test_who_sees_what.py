@@ -327,11 +327,11 @@ def test_the_house_and_its_dispatchers_read_them(world: World, who: str) -> None
     assert device["serial"] == "SN-estate-in_service"
     assert device["keeper"] == {"name": "Keeper Wang", "phone": "+86 571 0333 4444"}
     assert device["guard_phone"] == world.guard_phone
-    ring = {near["id"]: near["ring"] for near in looked_up(world, who)["devices"]}
-    assert ring[device["id"]] == {
-        "guard": world.guard_phone,
+    contacts = {near["id"]: near["contacts"] for near in looked_up(world, who)["devices"]}
+    assert contacts[device["id"]] == {
+        "guard_phone": world.guard_phone,
         "keeper_name": "Keeper Wang",
-        "keeper": "+86 571 0333 4444",
+        "keeper_phone": "+86 571 0333 4444",
     }
 
 

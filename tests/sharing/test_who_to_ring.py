@@ -34,9 +34,11 @@ def house(session: Session) -> dict[str, Any]:
     }
 
 
-def rings(client: TestClient, headers: dict[str, str] | None = None) -> dict[int, dict[str, str | None]]:
+def contacts_by_device(
+    client: TestClient, headers: dict[str, str] | None = None
+) -> dict[int, dict[str, str | None]]:
     answer = client.get(LOOKUP, headers=headers).json()
-    return {near["id"]: near["ring"] for near in answer["devices"] + answer["unusable_now"]}
+    return {near["id"]: near["contacts"] for near in answer["devices"] + answer["unusable_now"]}
 
 
 def test_a_stranger_is_told_the_guard_only_where_the_guard_lets_one_in(
@@ -45,13 +47,13 @@ def test_a_stranger_is_told_the_guard_only_where_the_guard_lets_one_in(
     session.commit()
 
     for headers in (None, house["neighbour"]):
-        told = rings(client, headers)
-        assert told[house["assisted"]]["guard"] == GUARD
-        assert told[house["free"]]["guard"] is None
-        assert told[house["closed"]]["guard"] is None, "nobody lets one in now"
-        for ring in told.values():
-            assert ring.get("keeper") is None
-            assert ring.get("keeper_name") is None
+        told = contacts_by_device(client, headers)
+        assert told[house["assisted"]]["guard_phone"] == GUARD
+        assert told[house["free"]]["guard_phone"] is None
+        assert told[house["closed"]]["guard_phone"] is None, "nobody lets one in now"
+        for contacts in told.values():
+            assert contacts.get("keeper_phone") is None
+            assert contacts.get("keeper_name") is None
         for kind in ("free", "assisted", "closed"):
             shown = client.get(f"/v1/devices/{house[kind]}", headers=headers).json()
             assert (shown["guard_phone"], shown["keeper"], shown["serial"]) == (None, None, None)
@@ -63,5 +65,9 @@ def test_the_house_and_its_dispatcher_are_told_both_at_any_hour(
     session.commit()
 
     for who in ("member", "dispatcher"):
-        for ring in rings(client, house[who]).values():
-            assert ring == {"guard": GUARD, "keeper_name": KEEPER["name"], "keeper": KEEPER["phone"]}
+        for contacts in contacts_by_device(client, house[who]).values():
+            assert contacts == {
+                "guard_phone": GUARD,
+                "keeper_name": KEEPER["name"],
+                "keeper_phone": KEEPER["phone"],
+            }

@@ -57,7 +57,7 @@ def test_where_every_level_asks_more_there_is_no_plan_to_compare(found: Simulate
 
 def test_a_level_changes_the_plan_and_nothing_else() -> None:
     changed = with_ambition(NUMBERS, LEVELS[0])
-    assert changed.settings.planning.promise_chance == LEVELS[0].promise_chance
+    assert changed.settings.planning.promise_probability == LEVELS[0].promise_probability
     assert changed.settings.planning.min_gain_percent == LEVELS[0].min_gain_percent
     assert changed.settings.arrival == NUMBERS.settings.arrival
     assert changed.assumptions == NUMBERS.assumptions

@@ -48,7 +48,7 @@ def test_people_who_do_not_come_change_nothing() -> None:
 
 
 def test_a_device_that_is_closed_brings_hands_and_no_shock() -> None:
-    told = scene([0.0], [0.0], chance=[0.0])
+    told = scene([0.0], [0.0], probability_usable=[0.0])
 
     found = outcome(told, [AskedResponder(0, device=0)], NUMBERS)
 

@@ -34,7 +34,7 @@ def test_the_straight_line_goes_by_the_map_and_the_walk_by_the_streets() -> None
 
 
 def test_hours_keep_from_a_closed_device_those_who_know_them() -> None:
-    told = scene([50.0, 90.0], [20.0, 80.0], [[30.0, 40.0], [85.0, 10.0]], chance=[0.0, 0.8])
+    told = scene([50.0, 90.0], [20.0, 80.0], [[30.0, 40.0], [85.0, 10.0]], probability_usable=[0.0, 0.8])
 
     assert AskedResponder(0, 0) in nearest_by_line(told, 2)
     assert AskedResponder(1, 1) not in nearest_by_line(told, 2)
@@ -107,7 +107,7 @@ def test_no_wave_is_sent_once_the_ambulance_is_there() -> None:
 def test_a_device_that_is_not_there_has_another_fetched_from_the_moment_that_is_said() -> None:
     """Twenty people at the patient's door; the near device is missing (chance 0.4, random number 0.5)."""
     people, devices = [150.0 + person for person in range(20)], [60.0, 160.0]
-    told = scene(people, devices, [[60.0, 160.0]] * 20, chance=[0.4, 0.9], ambulance=900.0)
+    told = scene(people, devices, [[60.0, 160.0]] * 20, probability_usable=[0.4, 0.9], ambulance=900.0)
 
     asked = plan_in_waves(told, NUMBERS, waves=4)
 
@@ -123,7 +123,13 @@ def test_a_device_that_is_not_there_has_another_fetched_from_the_moment_that_is_
 
 
 def test_a_second_fetcher_of_a_missing_device_brings_nothing() -> None:
-    told = scene([150.0] * 9, [100.0, 400.0], [[50.0, 500.0]] * 9, chance=[0.4, 0.9], answers=[1.0, 60.0] * 5)
+    told = scene(
+        [150.0] * 9,
+        [100.0, 400.0],
+        [[50.0, 500.0]] * 9,
+        probability_usable=[0.4, 0.9],
+        answers=[1.0, 60.0] * 5,
+    )
     asked = [AskedResponder(0, 0), AskedResponder(1, 0)]
     at = journey(told, asked[0], NUMBERS).at_device_seconds
 

@@ -120,9 +120,9 @@ def test_devices_are_had_by_their_hours_at_that_moment() -> None:
     for number in range(60):
         incident = draw_incident(number, world, 5, NUMBERS.assumptions, seed=1)
         is_open = 0 <= incident.at.hour < 12  # UTC; 08:00 to 20:00 in Shanghai
-        chances = set(surroundings.scene(incident).chance.tolist())
-        assert chances <= {arrival.chance_open * arrival.chance_ready if is_open else 0.0}
-        seen |= chances
+        probabilities = set(surroundings.scene(incident).probability_usable.tolist())
+        assert probabilities <= {arrival.probability_open * arrival.probability_ready if is_open else 0.0}
+        seen |= probabilities
     assert len(seen) == 2
 
 

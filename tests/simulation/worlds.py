@@ -47,7 +47,7 @@ def scene(
     between: Sequence[Sequence[float]] | None = None,
     *,
     line: Lengths | None = None,
-    chance: Sequence[float] | None = None,
+    probability_usable: Sequence[float] | None = None,
     luck: Sequence[float] | None = None,
     answers: Sequence[float] | None = None,
     private: Sequence[bool] | None = None,
@@ -69,7 +69,9 @@ def scene(
         patient=Patient(0.0, ambulance, has_cpr),
         line=line or walk,
         walk=walk,
-        chance=np.array(chance if chance is not None else np.ones(len(devices)), dtype=float),
+        probability_usable=np.array(
+            probability_usable if probability_usable is not None else np.ones(len(devices)), dtype=float
+        ),
         is_private=np.array(private if private is not None else np.zeros(len(devices)), dtype=bool),
         devices=np.arange(len(devices)),
         truth=Truth(

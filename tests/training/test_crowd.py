@@ -107,7 +107,7 @@ def test_people_who_come_leave_accept_and_move_at_once_overfill_nothing_and_nobo
     refused: list[str] = []
 
     def live(number: int) -> None:
-        chance = random.Random(number)
+        rng = random.Random(number)
         ready.wait()
         with transaction(busy) as own:
             own_id = enrolling.enrol(own, ADMINISTRATOR, here, person(number), at=NOW).id
@@ -118,7 +118,7 @@ def test_people_who_come_leave_accept_and_move_at_once_overfill_nothing_and_nobo
                     version, state = found.version, found.state
                     if state is EnrolmentState.OFFERED:
                         enrolling.accept(own, ADMINISTRATOR, own_id, version=version, at=NOW)
-                    elif state is EnrolmentState.ENROLLED and chance.random() < 0.5:
+                    elif state is EnrolmentState.ENROLLED and rng.random() < 0.5:
                         enrolling.withdraw(own, ADMINISTRATOR, own_id, version=version, at=NOW)
                     elif state in (EnrolmentState.ENROLLED, EnrolmentState.WAITING):
                         other_id = there if found.session_id == here else here

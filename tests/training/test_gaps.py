@@ -267,15 +267,15 @@ def test_an_estate_without_buildings_is_counted_at_its_middle(session: Session) 
 
 def test_counts_are_those_of_asking_each_person_for_each_building_and_hour(session: Session) -> None:
     """Compare with a brute-force count over straight lines."""
-    chance = random.Random(7)
+    rng = random.Random(7)
     estate = make.estate(session)
-    houses = [make.building(session, estate, at=_near(chance, 150)) for _ in range(4)]
+    houses = [make.building(session, estate, at=_near(rng, 150)) for _ in range(4)]
     texts = ["24/7", None, "Mo-Fr 08:30-17:30; PH off", "Mo-Su 19:00-07:30", "Sa,Su 10:00-22:00"]
     people = []
     for _ in range(40):
-        places = [_near(chance, 450) for _ in range(chance.choice([1, 1, 2]))]
-        valid = NOW.date() + timedelta(days=chance.choice([-1, 0, 8, 40, 400]))
-        availability, place_hours = chance.choice(texts), chance.choice(texts)
+        places = [_near(rng, 450) for _ in range(rng.choice([1, 1, 2]))]
+        valid = NOW.date() + timedelta(days=rng.choice([-1, 0, 8, 40, 400]))
+        availability, place_hours = rng.choice(texts), rng.choice(texts)
         make.responder(
             session,
             at=places[0],
@@ -308,18 +308,18 @@ def test_counts_are_those_of_asking_each_person_for_each_building_and_hour(sessi
             ), (building.name_en, name_en(number))
 
 
-def _near(chance: random.Random, metres: float) -> Position:
-    here = north_of(PATIENT, metres=chance.uniform(-metres, metres))
-    return east_of(here, metres=chance.uniform(-metres, metres))
+def _near(rng: random.Random, metres: float) -> Position:
+    here = north_of(PATIENT, metres=rng.uniform(-metres, metres))
+    return east_of(here, metres=rng.uniform(-metres, metres))
 
 
 def test_on_the_network_those_count_who_walk_there_in_time_by_its_streets(session: Session) -> None:
     network = street_grid(900)
-    chance = random.Random(3)
+    rng = random.Random(3)
     middle = grid_position(900, 0.5, 0.5)
     estate = make.estate(session, around=middle)
     make.building(session, estate, at=middle)
-    places = [grid_position(900, chance.uniform(0.2, 0.8), chance.uniform(0.2, 0.8)) for _ in range(150)]
+    places = [grid_position(900, rng.uniform(0.2, 0.8), rng.uniform(0.2, 0.8)) for _ in range(150)]
     for place in places:
         make.responder(session, at=place)
 
@@ -417,12 +417,12 @@ def test_many_estates_are_counted_as_each_by_itself(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     estates = [make.estate(session, around=north_of(PATIENT, metres=300 * n)) for n in range(4)]
-    chance = random.Random(5)
+    rng = random.Random(5)
     for each in estates:
-        make.building(session, each, at=_near(chance, 400))
+        make.building(session, each, at=_near(rng, 400))
     for _ in range(30):
         make.responder(
-            session, at=_near(chance, 900), availability=chance.choice(["24/7", None, "Mo-Fr 08:00-18:00"])
+            session, at=_near(rng, 900), availability=rng.choice(["24/7", None, "Mo-Fr 08:00-18:00"])
         )
     one_by_one = gaps_of(session, *estates)
     monkeypatch.setattr("aed.training.gaps.table.READ_ONE_BY_ONE", 0)  # read all people at once

@@ -91,10 +91,10 @@ def test_the_lookup_reckons_with_the_confidence_that_is_left(session: Session, n
     found = nobody.get(f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}").json()["devices"]
 
     assert [each["id"] for each in found] == [just_now.id, long_ago.id]
-    chances = [each["chance"] for each in found]
-    assert chances == pytest.approx([0.98 * 0.95, 0.98 * (0.85 + 0.1 * 0.5 ** (30 / 35))], abs=0.001)
+    probabilities = [each["probability_usable"] for each in found]
+    assert probabilities == pytest.approx([0.98 * 0.95, 0.98 * (0.85 + 0.1 * 0.5 ** (30 / 35))], abs=0.001)
     shown = nobody.get(f"/v1/devices/{long_ago.id}/trust").json()
-    assert shown["chance_ready"] * 0.98 == pytest.approx(chances[1], abs=0.002)
+    assert shown["probability_ready"] * 0.98 == pytest.approx(probabilities[1], abs=0.002)
 
 
 def test_whoever_passes_by_confirms_or_tells_that_it_is_not_so(session: Session) -> None:

@@ -135,7 +135,7 @@ def test_whatever_is_killed_every_matter_is_told_once_and_in_order(world: World,
     expiring pads, found and sent by the real jobs.
     """
     seed = int(os.environ.get("SEED", random.randrange(1_000_000)))
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     with transaction(world.database) as session:
         people = [make.person(session).id for _ in range(PEOPLE)]
         make_matters(session, people, MATTERS)
@@ -144,23 +144,23 @@ def test_whatever_is_killed_every_matter_is_told_once_and_in_order(world: World,
     phone, log = Phone(), tmp_path / "workers.log"
     with receiving(phone) as sink:
         settings = settings_of(world.url, sink.url(), lease_seconds=LEASE_SECONDS)
-        clocks = (timedelta(), chance.choice([FIVE_MINUTES, -FIVE_MINUTES]))
+        clocks = (timedelta(), rng.choice([FIVE_MINUTES, -FIVE_MINUTES]))
         workers = [start_worker(settings, log, off=off) for off in clocks]
         kills = stops = restarts = 0
         try:
             assert eventually(lambda: bool(phone.came), 60), log.read_text()
             while kills < KILLS:
-                time.sleep(chance.uniform(0.05, 0.8))
-                number = chance.randrange(2)
-                what = chance.random()
+                time.sleep(rng.uniform(0.05, 0.8))
+                number = rng.randrange(2)
+                what = rng.random()
                 if world.server is not None and restarts * 6 < kills:
                     world.server.stop()
-                    time.sleep(chance.uniform(0, 1))
+                    time.sleep(rng.uniform(0, 1))
                     world.server.start()
                     restarts += 1
                 elif what < 0.25:  # as a suspended machine: it resumes when another has taken over
                     _signal(workers[number], signal.SIGSTOP)
-                    time.sleep(LEASE_SECONDS + chance.uniform(0.5, 1.5))
+                    time.sleep(LEASE_SECONDS + rng.uniform(0.5, 1.5))
                     _signal(workers[number], signal.SIGCONT)
                     stops += 1
                 else:

@@ -248,7 +248,7 @@ def replay(
             f"{patient.since_seconds:.0f} s after the collapse, the ambulance in "
             f"{patient.ambulance_seconds:.0f} s, {len(inputs.case.asked)} asked before; expected survival by "
             f"the formula {before.survival_before:.2f} -> {before.survival:.2f} %; somebody there before it: "
-            f"{before.chance_in_time:.0%}"
+            f"{before.probability_in_time:.0%}"
         )
         _show_plan(before)
     if differs:
@@ -261,14 +261,14 @@ def _show_plan(made: Plan) -> None:
         ("left", *_offer(left.offer), f"{left.adds:.2f}", left.why.replace("_", " "))
         for left in made.left[:MOST_LEFT]
     ]
-    table(None, ("", "person", "task", "there in s", "chance", "adds %", "why"), rows)
+    table(None, ("", "person", "task", "there in s", "probability", "adds %", "why"), rows)
     if len(made.left) > MOST_LEFT:
         say(f"and {len(made.left) - MOST_LEFT} more who would add less")
 
 
 def _offer(offer: Offer) -> tuple[str, str, str, str]:
     task = str(offer.task) if offer.device_id is None else f"{offer.task} device {offer.device_id}"
-    return str(offer.person_id), task, _shown(offer), f"{offer.chance:.2f}"
+    return str(offer.person_id), task, _shown(offer), f"{offer.probability_arrives:.2f}"
 
 
 def _shown(offer: Offer) -> str:

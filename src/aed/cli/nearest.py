@@ -25,13 +25,13 @@ from aed.lookup.candidates import NearbyDevice, QuarantinedDevice
 from aed.lookup.places import counts_ground_as_one_at
 from aed.lookup.question import LookupQuestion, parse_moment
 from aed.lookup.reasons import (
-    access_words,
+    access_reason,
     bringing_words,
     first_aid_words,
-    floor_words,
-    gate_words,
-    out_of_service_words,
-    readiness_words,
+    floor_reason,
+    gate_reason,
+    out_of_service_reason,
+    readiness_reason,
 )
 from aed.lookup.walks import GatePassed
 from aed.registry.devices.rules import Access
@@ -107,14 +107,14 @@ def network_if_any(settings: Settings) -> tuple[WalkingNetwork | None, str | Non
 
 def print_answer(answer: LookupAnswer, settings: Settings, viewer: Viewer = ANYONE) -> None:
     """Print the result of a lookup for a dispatcher."""
-    asked = answer.question
+    question = answer.question
     first_aid = first_aid_words(answer.emergency_number)
     paragraph(f"☎  {first_aid['zh']}")
     paragraph(first_aid["en"])
     heading("Devices, best first: how soon back at the patient, and how surely 可用设备（综合最优在前）")
     if answer.in_time:
         numbered = enumerate(answer.in_time, start=1)
-        entries(_COLUMNS, [_entry(str(number), near, asked.at, viewer) for number, near in numbered])
+        entries(_COLUMNS, [_entry(str(number), near, question.at, viewer) for number, near in numbered])
     else:
         say(
             "None that can be here in time. 没有能及时取到的设备。"
@@ -134,7 +134,7 @@ def print_answer(answer: LookupAnswer, settings: Settings, viewer: Viewer = ANYO
     ):
         if devices:
             heading(title)
-            entries(_COLUMNS, [_entry("–", near, asked.at, viewer) for near in devices])
+            entries(_COLUMNS, [_entry("–", near, question.at, viewer) for near in devices])
     _print_quarantined(answer.quarantined)
     if answer.responders is not None:
         heading("Responders who may be called 可呼叫的急救志愿者")
@@ -167,10 +167,10 @@ def _print_quarantined(quarantined: Sequence[QuarantinedDevice]) -> None:
         [
             Entry(
                 ("–", f"{near.straight_metres:.0f} m"),
-                " · ".join(_once(*out_of_service_words(near.row.reason).values())),
+                " · ".join(_once(reason["en"], reason["zh"])),
                 _once(near.row.place_zh, near.row.place_en),
             )
-            for near in quarantined
+            for near, reason in ((near, out_of_service_reason(near.row.reason)) for near in quarantined)
         ],
     )
 
@@ -191,8 +191,8 @@ def _entry(number: str, near: NearbyDevice, at: datetime, viewer: Viewer) -> Ent
     """Return the lines about a device: time and certainty; below, the place, the access and whom to ring."""
     row = near.row
     whether = [
-        access_words(near.access, at, row.time_zone)["en"],
-        readiness_words(near.readiness)["en"],
+        access_reason(near.access, at, row.time_zone)["en"],
+        readiness_reason(near.readiness)["en"],
     ]
     if not near.readiness.is_usable:  # state the reason first
         whether.reverse()
@@ -205,7 +205,7 @@ def _entry(number: str, near: NearbyDevice, at: datetime, viewer: Viewer) -> Ent
             *_place(near),
             *_once(row.access_instructions_zh, row.access_instructions_en),
             *(_through(gate) for gate in near.gates),
-            *_to_ring(near, viewer),
+            *_contacts(near, viewer),
         ],
     )
 
@@ -223,7 +223,7 @@ def _place(near: NearbyDevice) -> list[str]:
     if not words:
         words = [f"{row.lat:.6f}, {row.lon:.6f}"]
     if row.floor != 0:
-        floor = floor_words(
+        floor = floor_reason(
             row.floor, near.fetch.floor_seconds, counts_ground_as_one=bool(row.counts_ground_as_one)
         )
         words.append(f"{floor['en']} {floor['zh']}")
@@ -231,7 +231,7 @@ def _place(near: NearbyDevice) -> list[str]:
 
 
 def _through(gate: GatePassed) -> str:
-    words = gate_words(
+    words = gate_reason(
         gate.name_en,
         gate.name_zh,
         gate.wait_seconds,
@@ -241,16 +241,16 @@ def _through(gate: GatePassed) -> str:
     return f"{words['zh']} {words['en']}"
 
 
-def _to_ring(near: NearbyDevice, viewer: Viewer) -> list[str]:
+def _contacts(near: NearbyDevice, viewer: Viewer) -> list[str]:
     row = near.row
     inside = viewer.is_signed_in and is_insider(viewer, row.estate_id, row.region_id)
     needs_guard = near.access.access is Access.ASSISTED or near.by_closed_gate
-    ring = []
+    contacts = []
     if row.guard_phone and (inside or needs_guard):
-        ring.append(f"guard 门岗 {row.guard_phone}")
+        contacts.append(f"guard 门岗 {row.guard_phone}")
     if inside and row.keeper_phone:
-        ring.append(f"keeper AED管理员 {row.keeper_name} {row.keeper_phone}")
-    return [f"☎  {' · '.join(ring)}"] if ring else []
+        contacts.append(f"keeper AED管理员 {row.keeper_name} {row.keeper_phone}")
+    return [f"☎  {' · '.join(contacts)}"] if contacts else []
 
 
 def _once(*texts: str | None) -> list[str]:

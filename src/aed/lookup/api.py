@@ -75,20 +75,20 @@ router = APIRouter(tags=["incidents"], route_class=_LookupRoute)
 
 
 @router.get("/nearest", response_model=NearestOut)
-def find_nearest(request: Request, viewer: ViewerDep, asked: Annotated[NearestIn, Query()]) -> Response:
+def find_nearest(request: Request, viewer: ViewerDep, query: Annotated[NearestIn, Query()]) -> Response:
     """List the devices that can be at a patient soonest and, for dispatchers, the nearest responders."""
     state, database = request.app.state, database_of(request)
     question = LookupQuestion(
-        here=position_from(asked.lat, asked.lon, asked.datum),
-        at=require_valid_moment(asked.at) if asked.at is not None else clock.now(),
-        limit=asked.limit,
-        floor=asked.floor or 0,
-        with_routes=asked.route,
-        responders=asked.responders,
+        here=position_from(query.lat, query.lon, query.datum),
+        at=require_valid_moment(query.at) if query.at is not None else clock.now(),
+        limit=query.limit,
+        floor=query.floor or 0,
+        with_routes=query.route,
+        responders=query.responders,
     )
-    if asked.storey is not None or asked.room is not None:
+    if query.storey is not None or query.room is not None:
         with read_session(database) as session:
-            question = with_storey(session, viewer, question, asked)
+            question = with_storey(session, viewer, question, query)
     is_withheld = False
     if viewer.sees_responders and question.responders > 0:
         is_withheld = not _may_see_responders(state.responder_lookups, viewer, question.here)
@@ -102,14 +102,14 @@ def find_nearest(request: Request, viewer: ViewerDep, asked: Annotated[NearestIn
 
 
 def with_storey(
-    session: Session, viewer: Viewer, question: LookupQuestion, asked: NearestIn
+    session: Session, viewer: Viewer, question: LookupQuestion, query: NearestIn
 ) -> LookupQuestion:
     """Return the question with its floor derived from the storey or room that was given.
 
     Raises InvalidInput if the storey or room cannot be parsed, or contradicts the floor.
     """
     counts = counts_ground_as_one_at(session, viewer, question.here)
-    floor = floor_meant(floor=asked.floor, storey=asked.storey, room=asked.room, counts_ground_as_one=counts)
+    floor = floor_meant(floor=query.floor, storey=query.storey, room=query.room, counts_ground_as_one=counts)
     return replace(question, floor=floor or 0, counts_ground_as_one=counts)
 
 

@@ -34,42 +34,49 @@ class Fetch(NamedTuple):
     fetch_seconds: float
     floor_seconds: float
     """The part of `fetch_seconds` on stairs and in lifts."""
-    chance: float
+    probability_usable: float
     """Probability that it can be reached and is ready; 0 if it cannot be used."""
     expected_seconds: float
 
 
-def fetch(way: Leg, *, floors_seconds: float, chance: float, pace: Pace, numbers: Arrival) -> Fetch:
+def fetch(
+    way: Leg, *, floors_seconds: float, probability_usable: float, pace: Pace, numbers: Arrival
+) -> Fetch:
     """Return the time for a person beside the patient to fetch a device and return by the same way.
 
-    `floors_seconds` is one way, `pace` comes from `pace_at` and `chance` from `chance_of`.
+    `floors_seconds` is one way. `pace` comes from `pace_at`, `probability_usable` from `usable_probability`.
     """
     leg = leg_seconds(way, floors_seconds, pace, numbers)
     seconds = fetch_seconds(leg, leg, pace)
-    return Fetch(seconds, 2 * floors_seconds, chance, expected_seconds(seconds, chance, numbers))
+    return Fetch(
+        seconds,
+        2 * floors_seconds,
+        probability_usable,
+        expected_seconds(seconds, probability_usable, numbers),
+    )
 
 
-def expected_seconds(seconds: float, chance: float, numbers: Arrival) -> float:
-    """Return `seconds` plus the penalty for a failed fetch, weighted by its probability (1 - `chance`)."""
-    return seconds + (1 - chance) * numbers.failed_fetch_penalty_seconds
+def expected_seconds(seconds: float, probability_usable: float, numbers: Arrival) -> float:
+    """Return `seconds` plus the penalty for a failed fetch, weighted by the probability that it fails."""
+    return seconds + (1 - probability_usable) * numbers.failed_fetch_penalty_seconds
 
 
-def chance_reachable(access: AccessAt, place: PlaceClass, band: HourBand, numbers: Arrival) -> float:
+def accessible_probability(access: AccessAt, place: PlaceClass, band: HourBand, numbers: Arrival) -> float:
     """Return the probability that a device is accessible; 0 if it is closed."""
     match access.access:
         case Access.CLOSED:
             return 0.0
         case Access.OPEN:
-            return numbers.chance_open
+            return numbers.probability_open
         case Access.ASSISTED:
-            return numbers.chance_assisted
+            return numbers.probability_assisted
         case Access.UNKNOWN if access.is_entry_unknown:
-            return numbers.chance_entry_unknown
+            return numbers.probability_entry_unknown
         case Access.UNKNOWN:
-            return probability_reachable(place, band, numbers.chance_unknown)
+            return probability_reachable(place, band, numbers.probability_unknown)
 
 
-def chance_of(
+def usable_probability(
     reachable: float,
     readiness: Readiness,
     confidence: float,
@@ -79,27 +86,29 @@ def chance_of(
 ) -> float:
     """Return the probability that a device can be reached and is ready.
 
-    Returns 0 if it cannot be used even as a last resort. `reachable` comes from `chance_reachable`.
+    Returns 0 if it cannot be used even as a last resort. `reachable` comes from `accessible_probability`.
     `confidence` in its readiness decays with time since the last check (`registry.rules.trust.confidence`).
     `by_closed_gate` is true if every way passes a gate that is closed for the viewer.
     """
     is_last_resort = readiness is Readiness.PADS_EXPIRED
     if not (readiness.is_usable or is_last_resort):
         return 0.0
-    ready = numbers.chance_ready_pads_expired if is_last_resort else probability_ready(confidence, numbers)
-    chance = reachable * ready
-    return chance * numbers.chance_closed_gate if by_closed_gate else chance
-
-
-def best_chance(numbers: Arrival) -> float:
-    """Return the upper bound of `chance_of` over all devices."""
-    reachable = max(
-        numbers.chance_open,
-        numbers.chance_assisted,
-        numbers.chance_entry_unknown,
-        numbers.chance_unknown.best,
+    ready = (
+        numbers.probability_ready_pads_expired if is_last_resort else probability_ready(confidence, numbers)
     )
-    return reachable * max(numbers.chance_ready, numbers.chance_ready_checked)
+    probability_usable = reachable * ready
+    return probability_usable * numbers.probability_closed_gate if by_closed_gate else probability_usable
+
+
+def best_usable_probability(numbers: Arrival) -> float:
+    """Return the upper bound of `usable_probability` over all devices."""
+    reachable = max(
+        numbers.probability_open,
+        numbers.probability_assisted,
+        numbers.probability_entry_unknown,
+        numbers.probability_unknown.best,
+    )
+    return reachable * max(numbers.probability_ready, numbers.probability_ready_checked)
 
 
 def metres_that_can_beat(expected_seconds: float, quickest: Pace, numbers: Arrival) -> float:
@@ -111,7 +120,7 @@ def metres_that_can_beat(expected_seconds: float, quickest: Pace, numbers: Arriv
     left = (
         expected_seconds
         - quickest.pick_up_seconds
-        - (1 - best_chance(numbers)) * numbers.failed_fetch_penalty_seconds
+        - (1 - best_usable_probability(numbers)) * numbers.failed_fetch_penalty_seconds
     )
     return metres_walked_in(left / 2, quickest, numbers)
 
@@ -157,7 +166,7 @@ def bringing(
     way: Leg,
     floors_seconds: float,
     *,
-    chance: float,
+    probability_usable: float,
     pace: Pace,
     numbers: Arrival,
 ) -> Bringing | None:
@@ -170,4 +179,4 @@ def bringing(
         return None
     on_foot = leg_seconds(way, floors_seconds, pace, numbers)
     seconds = numbers.bring_call_seconds + opening_seconds(pace, numbers) + on_foot
-    return Bringing(phone, seconds, expected_seconds(seconds, chance, numbers))
+    return Bringing(phone, seconds, expected_seconds(seconds, probability_usable, numbers))

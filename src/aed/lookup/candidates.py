@@ -16,7 +16,7 @@ from aed.database.nearest import NearestQuery
 from aed.database.types import as_date
 from aed.geo import Position, in_mainland_china, metres_to_each
 from aed.hours.evaluation import hours_at
-from aed.lookup.arrival import Basis, Bringing, Fetch, chance_of, chance_reachable
+from aed.lookup.arrival import Basis, Bringing, Fetch, accessible_probability, usable_probability
 from aed.lookup.places import Buildings, Spot
 from aed.lookup.question import LookupQuestion
 from aed.lookup.walks import GatePassed, LocalTime
@@ -65,7 +65,7 @@ class NearbyDevice:
     band: HourBand
     reachable: float
     """Probability that the device is accessible, by its hours; if unknown, by kind of place and hour."""
-    chance: float
+    probability_usable: float
     """Probability that it is accessible and ready, not counting closed gates on the way."""
     pace: Pace
     """The pace learned from the estate's drills, the default for estates, or the general default."""
@@ -230,7 +230,7 @@ class Candidates:
         patient = Spot(self._question.here, self._question.floor)
         place = place_class(row.place_en, row.place_zh, is_in_estate=row.estate_id is not None)
         band = self._bands[row.time_zone, row.holiday_calendar, row.calendar_version]
-        reachable = chance_reachable(access, place, band, numbers)
+        reachable = accessible_probability(access, place, band, numbers)
         return NearbyDevice(
             number=number,
             row=row,
@@ -243,7 +243,7 @@ class Candidates:
             place=place,
             band=band,
             reachable=reachable,
-            chance=chance_of(reachable, readiness, trusted, numbers),
+            probability_usable=usable_probability(reachable, readiness, trusted, numbers),
             pace=self._pace(row),
         )
 

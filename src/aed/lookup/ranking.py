@@ -84,8 +84,14 @@ class Ranking:
                 near.way = Leg(cost)
                 leg = least_leg_seconds(cost, near.pace, numbers) + near.floors
             near.fetch_seconds = fetch_seconds(leg, leg, near.pace)
-            chance = near.chance * numbers.chance_closed_gate if by_closed_gate else near.chance
-            expected = near.expected_seconds = expected_seconds(near.fetch_seconds, chance, numbers)
+            probability_usable = (
+                near.probability_usable * numbers.probability_closed_gate
+                if by_closed_gate
+                else near.probability_usable
+            )
+            expected = near.expected_seconds = expected_seconds(
+                near.fetch_seconds, probability_usable, numbers
+            )
             near.is_too_far = self._is_too_far(near)
             found.append(near)
             if near.is_usable and (near.is_too_far, expected) < last:
@@ -236,8 +242,18 @@ class Ranking:
 
     def _describe_times(self, near: NearbyDevice) -> None:
         numbers, pace = self._settings.arrival, near.pace
-        chance = near.chance * numbers.chance_closed_gate if near.by_closed_gate else near.chance
-        near.fetch = fetch(near.way, floors_seconds=near.floors, chance=chance, pace=pace, numbers=numbers)
+        probability_usable = (
+            near.probability_usable * numbers.probability_closed_gate
+            if near.by_closed_gate
+            else near.probability_usable
+        )
+        near.fetch = fetch(
+            near.way,
+            floors_seconds=near.floors,
+            probability_usable=probability_usable,
+            pace=pace,
+            numbers=numbers,
+        )
         if not near.is_usable or self._question.is_for_plan:
             return
         near.bringing = bringing(
@@ -245,7 +261,7 @@ class Ranking:
             near.access.access,
             near.way,
             near.floors,
-            chance=near.chance,
+            probability_usable=near.probability_usable,
             pace=pace,
             numbers=numbers,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -13,26 +14,80 @@ from aed.registry.storeys import storey_words
 
 type Words = dict[str, str]
 """{"en": …, "zh": …}"""
+type Reason = dict[str, str]
+"""{"code": a `ReasonCode`, "en": …, "zh": …}"""
 
-_ACCESS: dict[Access, Words] = {
-    Access.OPEN: {"en": "open now", "zh": "现在开放"},
-    Access.ASSISTED: {"en": "someone must let you in", "zh": "需有人协助进入"},
-    Access.CLOSED: {"en": "closed now", "zh": "现在关闭"},
-    Access.UNKNOWN: {"en": "opening hours not known", "zh": "开放时间未知"},
+
+class ReasonCode(StrEnum):
+    """Code of a reason in the answer. Codes are stable; the words beside them may be improved."""
+
+    WALK_MEASURED = "walk_measured"
+    """The walk is measured on the street network."""
+    WALK_ESTIMATED = "walk_estimated"
+    """The walk is estimated from the straight line."""
+    OPEN = "open"
+    OPEN_ENTRY_UNKNOWN = "open_entry_unknown"
+    """The place is open; it is not known whether strangers are let in."""
+    ASSISTED = "assisted"
+    """A person on site must let one in."""
+    CLOSED = "closed"
+    HOURS_UNKNOWN = "hours_unknown"
+    REACHABLE_ESTIMATED = "reachable_estimated"
+    """Hours are unknown: the probability of getting in, by kind of place and time of day."""
+    CHECKED = "checked"
+    UNCHECKED = "unchecked"
+    PADS_EXPIRED = "pads_expired"
+    BATTERY_EXPIRED = "battery_expired"
+    OUT_ON_CALL = "out_on_call"
+    OUT_OF_SERVICE = "out_of_service"
+    PACE_FROM_DRILLS = "pace_from_drills"
+    """The time is based on drills at the estate."""
+    FLOORS = "floors"
+    """Time on stairs and in lifts."""
+    GATE = "gate"
+    """The way passes this gate."""
+    GATE_HOURS_UNKNOWN = "gate_hours_unknown"
+    GATE_CLOSED = "gate_closed"
+    """Each way passes a gate that is closed for the viewer."""
+
+
+_ACCESS: dict[Access, Reason] = {
+    Access.OPEN: {"code": ReasonCode.OPEN, "en": "open now", "zh": "现在开放"},
+    Access.ASSISTED: {"code": ReasonCode.ASSISTED, "en": "someone must let you in", "zh": "需有人协助进入"},
+    Access.CLOSED: {"code": ReasonCode.CLOSED, "en": "closed now", "zh": "现在关闭"},
+    Access.UNKNOWN: {
+        "code": ReasonCode.HOURS_UNKNOWN,
+        "en": "opening hours not known",
+        "zh": "开放时间未知",
+    },
 }
-_READINESS: dict[Readiness, Words] = {
-    Readiness.CHECKED: {"en": "checked lately", "zh": "近期已巡检"},
-    Readiness.UNCHECKED: {"en": "not known to be checked lately", "zh": "近期巡检情况未知"},
+_READINESS: dict[Readiness, Reason] = {
+    Readiness.CHECKED: {"code": ReasonCode.CHECKED, "en": "checked lately", "zh": "近期已巡检"},
+    Readiness.UNCHECKED: {
+        "code": ReasonCode.UNCHECKED,
+        "en": "not known to be checked lately",
+        "zh": "近期巡检情况未知",
+    },
     Readiness.PADS_EXPIRED: {
+        "code": ReasonCode.PADS_EXPIRED,
         "en": "pads expired: use it only where there is no other AED",
         "zh": "电极片过期，仅在无其他 AED 时使用",
     },
-    Readiness.EXPIRED: {"en": "battery expired: do not use", "zh": "电池已过期：请勿使用"},
+    Readiness.EXPIRED: {
+        "code": ReasonCode.BATTERY_EXPIRED,
+        "en": "battery expired: do not use",
+        "zh": "电池已过期：请勿使用",
+    },
     Readiness.OUT_ON_CALL: {
+        "code": ReasonCode.OUT_ON_CALL,
         "en": "out on a call: not in its place, or somebody is getting it",
         "zh": "急救呼叫中：已被取用或无法取到",
     },
-    Readiness.OUT_OF_SERVICE: {"en": "out of service: do not use", "zh": "停用：请勿使用"},
+    Readiness.OUT_OF_SERVICE: {
+        "code": ReasonCode.OUT_OF_SERVICE,
+        "en": "out of service: do not use",
+        "zh": "停用：请勿使用",
+    },
 }
 
 
@@ -53,12 +108,13 @@ _BANDS: dict[HourBand, tuple[str, str]] = {
 }
 
 
-def access_words(told: AccessAt, at: datetime, time_zone: str) -> Words:
+def access_reason(told: AccessAt, at: datetime, time_zone: str) -> Reason:
     """Describe access and when it changes: "open now, until 22:00", with the date unless it is today."""
     access, until = told.access, told.until
     if told.is_entry_unknown:
-        open_now = access_words(AccessAt(Access.OPEN, until), at, time_zone)
+        open_now = access_reason(AccessAt(Access.OPEN, until), at, time_zone)
         return {
+            "code": ReasonCode.OPEN_ENTRY_UNKNOWN,
             "en": f"{open_now['en']}; not known whether one can get in",
             "zh": f"{open_now['zh']}；能否进入未知",
         }
@@ -68,13 +124,13 @@ def access_words(told: AccessAt, at: datetime, time_zone: str) -> Words:
 
 
 @lru_cache(maxsize=4_096)
-def _access_until(access: Access, until: datetime, today: str, time_zone: str) -> Words:
+def _access_until(access: Access, until: datetime, today: str, time_zone: str) -> Reason:
     """Describe access until a moment. Cached, since most devices close at the same few moments."""
     words, local = _ACCESS[access], until.astimezone(ZoneInfo(time_zone))
     when = f"{local:%H:%M}" if day_there(until, time_zone) == today else f"{local:%Y-%m-%d %H:%M}"
     if access is Access.CLOSED:
-        return {"en": f"closed now, until {when}", "zh": f"现在关闭，至{when}"}
-    return {"en": f"{words['en']}, until {when}", "zh": f"{words['zh']}，至{when}"}
+        return {"code": words["code"], "en": f"closed now, until {when}", "zh": f"现在关闭，至{when}"}
+    return {"code": words["code"], "en": f"{words['en']}, until {when}", "zh": f"{words['zh']}，至{when}"}
 
 
 @lru_cache(maxsize=4_096)
@@ -84,48 +140,60 @@ def day_there(moment: datetime, time_zone: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def guess_words(place: PlaceClass, band: HourBand, chance: float) -> Words:
+def reachability_reason(place: PlaceClass, band: HourBand, probability_reachable: float) -> Reason:
     """Describe the estimated chance of reaching a device whose hours are unknown."""
     (place_en, place_zh), (band_en, band_zh) = _PLACES[place], _BANDS[band]
     return {
-        "en": f"guess for {place_en} {band_en}: {chance:.0%} can be reached",
-        "zh": f"按{place_zh}、{band_zh}估计：约{chance:.0%}可取到",
+        "code": ReasonCode.REACHABLE_ESTIMATED,
+        "en": f"guess for {place_en} {band_en}: {probability_reachable:.0%} can be reached",
+        "zh": f"按{place_zh}、{band_zh}估计：约{probability_reachable:.0%}可取到",
     }
 
 
-def readiness_words(readiness: Readiness) -> Words:
+def readiness_reason(readiness: Readiness) -> Reason:
     return _READINESS[readiness]
 
 
-def way_words(basis: Basis, walk_metres: float, straight_metres: float) -> Words:
+def walk_reason(basis: Basis, walk_metres: float, straight_metres: float) -> Reason:
     walk, straight = round(walk_metres), round(straight_metres)
     if basis is Basis.WALKING_NETWORK:
-        return {"en": f"{walk} m on foot ({straight} m straight)", "zh": f"步行{walk}米（直线{straight}米）"}
+        return {
+            "code": ReasonCode.WALK_MEASURED,
+            "en": f"{walk} m on foot ({straight} m straight)",
+            "zh": f"步行{walk}米（直线{straight}米）",
+        }
     return {
+        "code": ReasonCode.WALK_ESTIMATED,
         "en": f"about {walk} m, estimated from {straight} m straight",
         "zh": f"约{walk}米，由直线{straight}米估算",
     }
 
 
-def pace_words() -> Words:
+def pace_reason() -> Reason:
     """Say that times are based on drills at the estate."""
-    return {"en": "as fast as drills at this estate were", "zh": "用时按本小区演练推算"}
+    return {
+        "code": ReasonCode.PACE_FROM_DRILLS,
+        "en": "as fast as drills at this estate were",
+        "zh": "用时按本小区演练推算",
+    }
 
 
 @lru_cache(maxsize=1_024)
-def floor_words(device_floor: int, seconds: float, *, counts_ground_as_one: bool) -> Words:
+def floor_reason(device_floor: int, seconds: float, *, counts_ground_as_one: bool) -> Reason:
     name = storey_words(device_floor, counts_ground_as_one=counts_ground_as_one)
     return {
+        "code": ReasonCode.FLOORS,
         "en": f"{name['en']}, {seconds:.0f} s on stairs and in lifts",
         "zh": f"{name['zh']}，上下楼{seconds:.0f}秒",
     }
 
 
-def gate_words(
+def gate_reason(
     name_en: str, name_zh: str, wait_seconds: float, *, hours_known: bool, is_closed: bool
-) -> Words:
+) -> Reason:
     if is_closed:
         return {
+            "code": ReasonCode.GATE_CLOSED,
             "en": f"no way but through {name_en}, closed for you now: have it opened",
             "zh": f"只能经{name_zh}，现对您关闭：请联系门岗开门",
         }
@@ -134,10 +202,11 @@ def gate_words(
         en, zh = f"{en} ({wait_seconds:.0f} s wait)", f"{zh}（等候{wait_seconds:.0f}秒）"
     if not hours_known:
         en, zh = f"{en}, whose hours are not known", f"{zh}，开放时间未知"
-    return {"en": en, "zh": zh}
+    code = ReasonCode.GATE if hours_known else ReasonCode.GATE_HOURS_UNKNOWN
+    return {"code": code, "en": en, "zh": zh}
 
 
-def out_of_service_words(reason: str) -> Words:
+def out_of_service_reason(reason: str) -> Reason:
     """Describe why a device is out of service.
 
     Reasons written by upkeep are in English and Chinese, separated by "; "; others are in one language,
@@ -146,7 +215,7 @@ def out_of_service_words(reason: str) -> Words:
     en, separator, zh = reason.rpartition("; ")
     if not separator or not any("\u4e00" <= each <= "\u9fff" for each in zh):
         en = zh = reason
-    return {"en": f"out of service: {en}", "zh": f"停用：{zh}"}
+    return {"code": ReasonCode.OUT_OF_SERVICE, "en": f"out of service: {en}", "zh": f"停用：{zh}"}
 
 
 def first_aid_words(number: str) -> Words:

@@ -55,6 +55,12 @@ class WordsOut(Strict):
     zh: str
 
 
+class ReasonOut(WordsOut):
+    """One reason for the place of a device in the answer: a code for programs, and words for people."""
+
+    code: reasons.ReasonCode
+
+
 class MaybeWordsOut(Strict):
     en: str | None
     zh: str | None
@@ -74,12 +80,12 @@ class AccessOut(Strict):
     until: datetime | None = Field(description="When that changes next, if it is known")
 
 
-class RingOut(Strict):
+class ContactsOut(Strict):
     """Phone numbers to call for access to the device."""
 
-    guard: str | None
+    guard_phone: str | None
     keeper_name: str | None = None
-    keeper: str | None = None
+    keeper_phone: str | None = None
 
 
 class RouteOut(Strict):
@@ -106,7 +112,7 @@ class QuarantinedDeviceOut(Strict):
     place: MaybeWordsOut
     floor: int
     straight_metres: int
-    reason: WordsOut
+    reason: ReasonOut
 
 
 class NearbyDeviceOut(Strict):
@@ -118,7 +124,9 @@ class NearbyDeviceOut(Strict):
     estate: WordsOut | None
     fetch_seconds: int = Field(description="Fetch it and be back at the patient")
     expected_seconds: int = Field(description="The same, weighed by the chance that it can be had")
-    chance: float = Field(ge=0, le=1)
+    probability_usable: float = Field(
+        ge=0, le=1, description="Probability that the device can be reached and works"
+    )
     walk_metres: int = Field(description="One way")
     straight_metres: int
     basis: Basis
@@ -126,10 +134,10 @@ class NearbyDeviceOut(Strict):
     readiness: Readiness
     access_instructions: MaybeWordsOut
     cabinet: Cabinet
-    ring: RingOut
+    contacts: ContactsOut
     route: RouteOut | None
     bring: BringOut | None = Field(description="Ring whoever is with it, and they bring it: one way")
-    reasons: list[WordsOut]
+    reasons: list[ReasonOut]
     links: dict[str, str] = Field(description="Opens the map of that name at the right place")
 
 
@@ -165,7 +173,7 @@ class NearestOut(Strict):
 
     first_aid: WordsOut = Field(description="What to do before anything else: show it first")
     emergency: EmergencyOut
-    asked: LookupQueryOut
+    query: LookupQueryOut
     basis: Basis
     devices: list[NearbyDeviceOut] = Field(
         description="There in time, fetched or brought (`bring`), whichever is sooner"
@@ -194,18 +202,18 @@ def answer_out(
     answer: LookupAnswer, viewer: Viewer, *, settings: Settings, responders_withheld: bool = False
 ) -> dict[str, Any]:
     """Return the answer as a dictionary in the shape of `NearestOut`."""
-    asked = answer.question
+    question = answer.question
     return {
         "first_aid": reasons.first_aid_words(answer.emergency_number),
         "emergency": {
             "number": answer.emergency_number,
             **reasons.emergency_words(answer.emergency_number),
         },
-        "asked": {
-            "position": {"lat": asked.here.lat, "lon": asked.here.lon},
-            "at": moment(asked.at),
-            "floor": asked.floor,
-            "storey": storey_words(asked.floor, counts_ground_as_one=_counts_from_one(answer)),
+        "query": {
+            "position": {"lat": question.here.lat, "lon": question.here.lon},
+            "at": moment(question.at),
+            "floor": question.floor,
+            "storey": storey_words(question.floor, counts_ground_as_one=_counts_from_one(answer)),
         },
         "basis": answer.basis,
         "devices": [_device(near, answer, viewer, settings) for near in answer.in_time],
@@ -235,11 +243,11 @@ def _counts_from_one(answer: LookupAnswer) -> bool:
 
     Uses the convention of the question if it has one, else that of the nearest device, else the country's.
     """
-    asked = answer.question
-    if asked.counts_ground_as_one is not None:
-        return asked.counts_ground_as_one
+    question = answer.question
+    if question.counts_ground_as_one is not None:
+        return question.counts_ground_as_one
     nearest = next(iter((*answer.devices, *answer.unusable)), None)
-    return bool(nearest.row.counts_ground_as_one) if nearest is not None else in_mainland_china(asked.here)
+    return bool(nearest.row.counts_ground_as_one) if nearest is not None else in_mainland_china(question.here)
 
 
 @lru_cache(maxsize=4_096)
@@ -251,9 +259,13 @@ def moment(at: datetime | None) -> str | None:
 def _device(near: NearbyDevice, answer: LookupAnswer, viewer: Viewer, settings: Settings) -> dict[str, Any]:
     row, until = near.row, near.access.until
     needs_guard = near.access.access is Access.ASSISTED or near.by_closed_gate
-    ring = {"guard": row.guard_phone if needs_guard else None}
+    contacts = {"guard_phone": row.guard_phone if needs_guard else None}
     if viewer.is_signed_in and is_insider(viewer, row.estate_id, row.region_id):
-        ring = {"guard": row.guard_phone, "keeper_name": row.keeper_name, "keeper": row.keeper_phone}
+        contacts = {
+            "guard_phone": row.guard_phone,
+            "keeper_name": row.keeper_name,
+            "keeper_phone": row.keeper_phone,
+        }
     return {
         "id": row.id,
         "position": {"lat": row.lat, "lon": row.lon},
@@ -263,7 +275,7 @@ def _device(near: NearbyDevice, answer: LookupAnswer, viewer: Viewer, settings: 
         "estate": {"en": row.estate_en, "zh": row.estate_zh} if row.estate_id is not None else None,
         "fetch_seconds": round(near.fetch.fetch_seconds),
         "expected_seconds": round(near.fetch.expected_seconds),
-        "chance": round(near.fetch.chance, 3),
+        "probability_usable": round(near.fetch.probability_usable, 3),
         "walk_metres": round(near.walk_metres),
         "straight_metres": round(near.straight_metres),
         "basis": near.basis,
@@ -271,7 +283,7 @@ def _device(near: NearbyDevice, answer: LookupAnswer, viewer: Viewer, settings: 
         "readiness": near.readiness,
         "access_instructions": {"en": row.access_instructions_en, "zh": row.access_instructions_zh},
         "cabinet": row.cabinet,
-        "ring": ring,
+        "contacts": contacts,
         "route": None
         if near.route is None
         else {"type": "LineString", "coordinates": near.route.coordinates},
@@ -302,7 +314,7 @@ def _quarantined(near: QuarantinedDevice) -> dict[str, Any]:
         "place": {"en": row.place_en, "zh": row.place_zh},
         "floor": row.floor,
         "straight_metres": round(near.straight_metres),
-        "reason": reasons.out_of_service_words(row.reason),
+        "reason": reasons.out_of_service_reason(row.reason),
     }
 
 
@@ -312,25 +324,25 @@ def _links(lat: float, lon: float, label: str) -> dict[str, str]:
     return map_links(Position(lat, lon), label=label)
 
 
-def _reasons(near: NearbyDevice, answer: LookupAnswer) -> list[reasons.Words]:
+def _reasons(near: NearbyDevice, answer: LookupAnswer) -> list[reasons.Reason]:
     row = near.row
-    words = [
-        reasons.way_words(near.basis, near.walk_metres, near.straight_metres),
-        reasons.access_words(near.access, answer.question.at, row.time_zone),
-        reasons.readiness_words(near.readiness),
+    found = [
+        reasons.walk_reason(near.basis, near.walk_metres, near.straight_metres),
+        reasons.access_reason(near.access, answer.question.at, row.time_zone),
+        reasons.readiness_reason(near.readiness),
     ]
     if near.access.access is Access.UNKNOWN and not near.access.is_entry_unknown:
-        words.insert(2, reasons.guess_words(near.place, near.band, near.reachable))
+        found.insert(2, reasons.reachability_reason(near.place, near.band, near.reachable))
     if near.row.seconds_per_metre is not None:
-        words.append(reasons.pace_words())
+        found.append(reasons.pace_reason())
     if near.fetch.floor_seconds:
-        words.append(
-            reasons.floor_words(
+        found.append(
+            reasons.floor_reason(
                 row.floor, near.fetch.floor_seconds, counts_ground_as_one=bool(row.counts_ground_as_one)
             )
         )
-    words += [
-        reasons.gate_words(
+    found += [
+        reasons.gate_reason(
             gate.name_en,
             gate.name_zh,
             gate.wait_seconds,
@@ -339,7 +351,7 @@ def _reasons(near: NearbyDevice, answer: LookupAnswer) -> list[reasons.Words]:
         )
         for gate in near.gates
     ]
-    return words
+    return found
 
 
 def _responder(person: NearbyResponder, settings: Settings) -> dict[str, Any]:

@@ -281,7 +281,7 @@ def failed(session: Session, letter: Delivery, error: DeliveryFailed, *, by: str
         if isinstance(error, PermanentFailure) and error.is_endpoint_gone and letter.endpoint is not None:
             close_endpoint(session, letter.endpoint.id, why=error.detail[:300], at=at)
         return
-    wait = wait_after(letter.tries, chance=random.random())
+    wait = wait_after(letter.tries, random_fraction=random.random())
     if isinstance(error, TemporaryFailure) and error.wait is not None:
         wait = max(wait, error.wait)
     is_down = isinstance(error, TemporaryFailure) and error.is_channel_down

@@ -129,13 +129,13 @@ MAX_TRIES: Final = 50
 JITTER: Final = 0.2
 
 
-def wait_after(tries: int, *, chance: float) -> timedelta:
+def wait_after(tries: int, *, random_fraction: float) -> timedelta:
     """Return the delay after the `tries`-th attempt: exponential backoff with 20 % jitter.
 
-    `chance` is a random number from 0 to 1, so that messages that failed together are retried apart.
+    `random_fraction` is a random number from 0 to 1, so that messages that failed together are retried apart.
     """
     doubled = min(FIRST_WAIT * 2.0 ** min(tries - 1, 30), MAX_WAIT)
-    return doubled * (1 + JITTER * (2 * chance - 1))
+    return doubled * (1 + JITTER * (2 * random_fraction - 1))
 
 
 # --- Reasons for waiting --------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ class PlannedTaskOut(BaseModel):
     task: Task
     device_id: Id | None
     seconds: int | None = Field(description=_FROM_THE_CELL)
-    chance: float = Field(description="That the person is there in the end")
+    probability_arrives: float = Field(description="That the person is there in the end")
 
     @classmethod
     def of(cls, offer: ShownOffer) -> PlannedTaskOut:
@@ -49,7 +49,7 @@ class PlannedTaskOut(BaseModel):
             task=offer.task,
             device_id=offer.device_id,
             seconds=_rounded(offer.seconds),
-            chance=round(offer.chance, 3),
+            probability_arrives=round(offer.probability_arrives, 3),
         )
 
 
@@ -142,8 +142,13 @@ _RENAMED = (
     ("price_of_asking", "min_gain_percent"),
     ("least_direct", "min_direct"),
     ("most_at_once", "max_alerts_per_wave"),
+    ("chance_seen", "probability_seen"),
+    ("chance_accepted", "probability_accepted"),
+    ("chance_there", "probability_there"),
+    ("promise_chance", "promise_probability"),
+    ("chance_in_time", "probability_in_time"),
 )
-"""Settings that earlier releases stored under other names."""
+"""Names in plans and settings that earlier releases stored under other names."""
 _INPUTS = TypeAdapter(PlanInputs)
 _PLAN = TypeAdapter(Plan)
 
@@ -154,9 +159,13 @@ def dump_inputs(inputs: PlanInputs) -> str:
 
 def load_inputs(text: str) -> PlanInputs:
     """Parse what `dump_inputs` of any release wrote. Raises ValueError for anything else."""
+    return _INPUTS.validate_json(_with_present_names(text))
+
+
+def _with_present_names(text: str) -> str:
     for old, new in _RENAMED:
         text = text.replace(f'"{old}":', f'"{new}":')
-    return _INPUTS.validate_json(text)
+    return text
 
 
 def dump_plan(made: Plan) -> str:
@@ -164,8 +173,8 @@ def dump_plan(made: Plan) -> str:
 
 
 def load_plan(text: str) -> Plan:
-    """Parse what `dump_plan` wrote. Raises ValueError for anything else."""
-    return _PLAN.validate_json(text)
+    """Parse what `dump_plan` of any release wrote. Raises ValueError for anything else."""
+    return _PLAN.validate_json(_with_present_names(text))
 
 
 def shown_record(inputs: str, outcome: str) -> tuple[PlanCase, ShownPlan]:

@@ -142,6 +142,6 @@ def confidence(days: float | None, *, half_life_days: float) -> float:
 
 def probability_ready(confidence_in_readiness: float, numbers: Arrival) -> float:
     """Return the probability that a device works, between audits of any device and of checked ones."""
-    return numbers.chance_ready + (numbers.chance_ready_checked - numbers.chance_ready) * (
+    return numbers.probability_ready + (numbers.probability_ready_checked - numbers.probability_ready) * (
         confidence_in_readiness
     )

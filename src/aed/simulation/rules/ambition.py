@@ -20,12 +20,12 @@ from aed.simulation.rules.waves import plan_in_waves
 class Ambition(NamedTuple):
     """A level: a target, and the minimum gain of each person beyond it."""
 
-    promise_chance: float
+    promise_probability: float
     min_gain_percent: float
 
     @property
     def name(self) -> str:
-        return f"plan {self.promise_chance:g}/{self.min_gain_percent:g}"
+        return f"plan {self.promise_probability:g}/{self.min_gain_percent:g}"
 
 
 LEVELS: Final = (

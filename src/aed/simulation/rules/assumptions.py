@@ -110,11 +110,11 @@ class Numbers:
         planning = self.settings.planning
         ratio = 1.0
         if self.assumptions.show_up is not None:
-            ratio = self.assumptions.show_up / planning.chance_there
+            ratio = self.assumptions.show_up / planning.probability_there
         return Funnel(
-            min(1.0, planning.chance_seen * ratio),
-            min(1.0, planning.chance_accepted * ratio),
-            min(1.0, planning.chance_there * ratio),
+            min(1.0, planning.probability_seen * ratio),
+            min(1.0, planning.probability_accepted * ratio),
+            min(1.0, planning.probability_there * ratio),
         )
 
     @property

@@ -58,7 +58,7 @@ class _There(NamedTuple):
     """A person who came, for the formula (`survival.ComingPerson`)."""
 
     seconds: float
-    chance: float
+    probability_arrives: float
     device_id: int | None
     works: float
 

@@ -44,17 +44,17 @@ class Strategy(StrEnum):
 
 def nearest_by_line(scene: Scene, count: int) -> list[AskedResponder]:
     """Ask as a map with pins would suggest: nearest by straight line, regardless of opening hours."""
-    return _nearest(scene.line, np.ones(len(scene.chance), dtype=bool), count)
+    return _nearest(scene.line, np.ones(len(scene.probability_usable), dtype=bool), count)
 
 
 def nearest_by_line_and_hours(scene: Scene, count: int) -> list[AskedResponder]:
     """Ask the nearest by straight line, without closed devices."""
-    return _nearest(scene.line, scene.chance > 0, count)
+    return _nearest(scene.line, scene.probability_usable > 0, count)
 
 
 def nearest_on_foot(scene: Scene, count: int) -> list[AskedResponder]:
     """Ask the nearest by walking time, without closed devices."""
-    return _nearest(scene.walk, scene.chance > 0, count)
+    return _nearest(scene.walk, scene.probability_usable > 0, count)
 
 
 def _nearest(lengths: Lengths, is_usable: Flags, count: int) -> list[AskedResponder]:
@@ -82,14 +82,16 @@ def everyone_near(scene: Scene) -> list[AskedResponder]:
     near = np.flatnonzero(scene.line.people <= NEAR_METRES)
     people = near[np.argsort(scene.walk.people[near], kind="stable")].tolist()
     return _with_one_fetch(
-        scene.walk, scene.chance > 0, [one for one in people if np.isfinite(scene.walk.people[one])]
+        scene.walk,
+        scene.probability_usable > 0,
+        [one for one in people if np.isfinite(scene.walk.people[one])],
     )
 
 
 def fixed_split(scene: Scene, count: int) -> list[AskedResponder]:
     """Send two direct, one for a device, and so on: the soonest on foot for each, no device twice."""
     left = _in_order(scene.walk, scene.people_count)
-    by_device = np.where(scene.chance > 0, scene.walk.by_device, np.inf)
+    by_device = np.where(scene.probability_usable > 0, scene.walk.by_device, np.inf)
     asked: list[AskedResponder] = []
     while left and len(asked) < count:
         best = _best_fetch(by_device, left) if len(asked) % 3 == 2 else None
@@ -105,7 +107,7 @@ def fixed_split(scene: Scene, count: int) -> list[AskedResponder]:
 def one_fetch_only(scene: Scene) -> list[AskedResponder]:
     """Ask a single person: the one who can be there with a device soonest on foot."""
     people = _in_order(scene.walk, scene.people_count)
-    best = _best_fetch(np.where(scene.chance > 0, scene.walk.by_device, np.inf), people)
+    best = _best_fetch(np.where(scene.probability_usable > 0, scene.walk.by_device, np.inf), people)
     return [] if best is None else [AskedResponder(*best)]
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aed.geo import Position, distances_metres, in_mainland_china
 from aed.hours.evaluation import china_calendar, hours_at
 from aed.incidents.plan.rules.survival import Patient
-from aed.lookup.arrival import chance_of, chance_reachable
+from aed.lookup.arrival import accessible_probability, usable_probability
 from aed.registry.devices.reachability import hour_band
 from aed.registry.devices.rules import Readiness, access_at
 from aed.simulation.rules.assumptions import Numbers
@@ -64,7 +64,7 @@ class Scene:
     patient: Patient
     line: Lengths
     walk: Lengths
-    chance: Floats
+    probability_usable: Floats
     """Probability that each device is reachable and works, by its hours at that moment; 0 if it is closed."""
     is_private: Flags
     devices: Indexes
@@ -81,7 +81,7 @@ class Scene:
 
     def is_there(self, device: int) -> bool:
         """True if the device is really available and works."""
-        return bool(self.truth.device_luck[device] < self.chance[device])
+        return bool(self.truth.device_luck[device] < self.probability_usable[device])
 
     def without_private_devices(self) -> Scene:
         """Return the scene with private devices closed to strangers."""
@@ -90,7 +90,7 @@ class Scene:
             self,
             line=self.line.of_devices(kept),
             walk=self.walk.of_devices(kept),
-            chance=self.chance[kept],
+            probability_usable=self.probability_usable[kept],
             is_private=self.is_private[kept],
             devices=self.devices[kept],
             truth=replace(self.truth, device_luck=self.truth.device_luck[kept]),
@@ -126,7 +126,9 @@ class Surroundings:
             patient=Patient(incident.since_seconds, incident.ambulance_expected_seconds, incident.has_cpr),
             line=Lengths(people_line[people], devices_line[devices], line_between),
             walk=Lengths(walks[: len(people)], walks[len(people) :], walk_between),
-            chance=np.array([self._chance(device, incident) for device in devices.tolist()]),
+            probability_usable=np.array(
+                [self._probability_usable(device, incident) for device in devices.tolist()]
+            ),
             is_private=self._world.private[devices],
             devices=devices,
             truth=Truth(
@@ -156,7 +158,7 @@ class Surroundings:
             self._from_device[device] = line, self._walks(start, self._people)
         return self._from_device[device]
 
-    def _chance(self, device: int, incident: SimulatedIncident) -> float:
+    def _probability_usable(self, device: int, incident: SimulatedIncident) -> float:
         """Return a device's probability, by its hours and the share of unchecked devices that are ready."""
         one = self._world.devices[device]
         hours = hours_at(
@@ -164,8 +166,8 @@ class Surroundings:
         )
         arrival, local = self._numbers.settings.arrival, incident.at.astimezone(self._zone)
         band = hour_band(local, self._calendars[device])
-        reachable = chance_reachable(access_at(hours, one.entry), one.place, band, arrival)
-        return chance_of(reachable, Readiness.UNCHECKED, 0.0, arrival)
+        reachable = accessible_probability(access_at(hours, one.entry), one.place, band, arrival)
+        return usable_probability(reachable, Readiness.UNCHECKED, 0.0, arrival)
 
 
 def _position(places: Footings, which: int) -> Position:

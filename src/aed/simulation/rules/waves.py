@@ -71,8 +71,10 @@ def _finds_nothing(scene: Scene, asked: list[AskedResponder], numbers: Numbers) 
 
 def _offers(scene: Scene, numbers: Numbers, busy: set[int], useless: frozenset[int]) -> list[Offer]:
     """Return what people who were not asked could do: go direct, or fetch one of a few devices."""
-    arrival, chance = numbers.settings.arrival, numbers.settings.planning.chance_there
-    usable = [device for device in np.flatnonzero(scene.chance > 0).tolist() if device not in useless]
+    arrival, probability_arrives = numbers.settings.arrival, numbers.settings.planning.probability_there
+    usable = [
+        device for device in np.flatnonzero(scene.probability_usable > 0).tolist() if device not in useless
+    ]
     by_device, pace = scene.walk.by_device, numbers.pace
     back = {
         device: walk_seconds(float(scene.walk.devices[device]), pace, arrival) + scene.floor_seconds
@@ -85,13 +87,13 @@ def _offers(scene: Scene, numbers: Numbers, busy: set[int], useless: frozenset[i
             continue
         down = float(scene.people_floor_seconds[person])
         walk = down + walk_seconds(metres, pace, arrival) + scene.floor_seconds
-        offers.append(Offer(person, Task.DIRECT, direct_seconds(walk, arrival), chance))
+        offers.append(Offer(person, Task.DIRECT, direct_seconds(walk, arrival), probability_arrives))
         for device in sorted(usable, key=lambda each: (by_device[person, each], each))[:DEVICES_EACH]:
             if math.isfinite(float(by_device[person, device])):
                 there = down + walk_seconds(float(scene.walk.between[person, device]), pace, arrival)
                 seconds = fetch_seconds(there, back[device], pace)
-                works = float(scene.chance[device])
-                offers.append(Offer(person, Task.FETCH, seconds, chance, device, works))
+                works = float(scene.probability_usable[device])
+                offers.append(Offer(person, Task.FETCH, seconds, probability_arrives, device, works))
     return offers
 
 
@@ -131,15 +133,17 @@ def _known(scene: Scene, asked: list[AskedResponder], now: float, numbers: Numbe
             continue
         if not has_answered or luck >= truly.seen:
             waited = now - each.at_seconds
-            chance = probability_after_silence(planning.chance_there, waited, planning.answers_after_seconds)
+            probability_arrives = probability_after_silence(
+                planning.probability_there, waited, planning.answers_after_seconds
+            )
             seconds = reaction + taken.arrives_seconds - taken.sets_off_seconds
         elif luck < truly.accepted and taken.arrives_seconds > now:
             on_the_way.add(each.person)
-            chance = planning.chance_there / planning.chance_accepted
+            probability_arrives = planning.probability_there / planning.probability_accepted
             seconds = taken.arrives_seconds - now
         else:
             continue  # declined, or did not come in time
         task = Task.DIRECT if device is None else Task.FETCH
-        works = 1.0 if device is None else float(scene.chance[device])
-        offers.append(Offer(each.person, task, seconds, chance, device, works))
+        works = 1.0 if device is None else float(scene.probability_usable[device])
+        offers.append(Offer(each.person, task, seconds, probability_arrives, device, works))
     return _Known(tuple(offers), frozenset(on_the_way), has_cpr, has_device, frozenset(useless))

@@ -75,7 +75,7 @@ def _trust_out(
     return TrustOut(
         device_id=device.id,
         facts=[TrustedOut.of(each, with_names=with_names) for each in found],
-        chance_ready=round(probability_ready(in_readiness, settings.arrival), 3),
+        probability_ready=round(probability_ready(in_readiness, settings.arrival), 3),
     )
 
 

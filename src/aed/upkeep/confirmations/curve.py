@@ -17,7 +17,7 @@ _STEP: Final = 5
 def trust_curve(trust: Trust, arrival: Arrival) -> str:
     """Return an SVG of confidence in readiness, hours and position over a year, and the chance of ready."""
     lines = (
-        ("chance ready", "#b00020", [_chance(day, trust, arrival) for day in _days()]),
+        ("probability ready", "#b00020", [_probability_ready(day, trust, arrival) for day in _days()]),
         ("readiness", "#0b6b3a", [_trusted(day, trust.readiness_half_life_days) for day in _days()]),
         ("hours", "#1a5fb4", [_trusted(day, trust.hours_half_life_days) for day in _days()]),
         ("position", "#7a5c00", [_trusted(day, trust.position_half_life_days) for day in _days()]),
@@ -51,7 +51,7 @@ def _trusted(day: int, half_life_days: float) -> float:
     return confidence(day, half_life_days=half_life_days)
 
 
-def _chance(day: int, trust: Trust, arrival: Arrival) -> float:
+def _probability_ready(day: int, trust: Trust, arrival: Arrival) -> float:
     """Return the probability that a device is ready `day` days after a confirmation."""
     return probability_ready(_trusted(day, trust.readiness_half_life_days), arrival)
 

@@ -45,7 +45,7 @@ class TrustOut(BaseModel):
 
     device_id: Id
     facts: list[TrustedOut]
-    chance_ready: float = Field(
+    probability_ready: float = Field(
         ge=0, le=1, description="With which the lookup reckons while it is in service"
     )
 

@@ -112,11 +112,11 @@ def _line(near: NearbyDevice, answer: LookupAnswer) -> DeviceLine:
         storey=_storey(near),
         minutes=_minutes(near.fetch.fetch_seconds),
         metres=round(near.walk_metres),
-        access=reasons.access_words(near.access, answer.question.at, row.time_zone),
-        readiness=reasons.readiness_words(near.readiness),
+        access=reasons.access_reason(near.access, answer.question.at, row.time_zone),
+        readiness=reasons.readiness_reason(near.readiness),
         instructions={"en": row.access_instructions_en, "zh": row.access_instructions_zh},
         gates=[
-            reasons.gate_words(
+            reasons.gate_reason(
                 gate.name_en,
                 gate.name_zh,
                 gate.wait_seconds,
@@ -144,7 +144,7 @@ def _out_of_service(near: QuarantinedDevice) -> OutOfServiceLine:
         code=short_number(row.id),
         place={"en": row.place_en, "zh": row.place_zh},
         metres=round(near.straight_metres),
-        reason=reasons.out_of_service_words(row.reason),
+        reason=reasons.out_of_service_reason(row.reason),
     )
 
 

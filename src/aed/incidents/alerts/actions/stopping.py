@@ -66,14 +66,14 @@ def current_offer(alert: Alert, at: datetime, settings: Settings) -> AskedPerson
     """Return an alert as an offer, with the probability and the time left as of now."""
     waited = (at - (alert.seen_at or alert.asked_at)).total_seconds()
     seconds = 0.0 if alert.state is AlertState.THERE else max(0.0, (alert.due_at - at).total_seconds())
-    chance = arrival_probability(alert.state, waited_seconds=waited, numbers=settings.planning)
+    probability_arrives = arrival_probability(alert.state, waited_seconds=waited, numbers=settings.planning)
     due = alert.shown_due_at
     shown = max(0.0, (due - at).total_seconds()) if due is not None else None
     offer = Offer(
         alert.person_id,
         alert.task,
         seconds,
-        chance,
+        probability_arrives,
         alert.device_id,
         alert.p_device_works,
         alert.seconds_saved,

@@ -162,7 +162,7 @@ def _guides(
     seconds = direct_seconds(numbers.guide_seconds, settings.arrival)
     free = [person for person in guides.people if person not in excluded_people]
     return tuple(
-        Offer(each, Task.GUIDE, seconds, numbers.chance_there, shown_seconds=seconds)
+        Offer(each, Task.GUIDE, seconds, numbers.probability_there, shown_seconds=seconds)
         for each in free[:_MAX_GUIDES]
     )
 
@@ -177,13 +177,13 @@ def _offers(
     saved_from_devices: Sequence[float],
     settings: Settings,
 ) -> list[Offer]:
-    chance = settings.planning.chance_there
+    probability_arrives = settings.planning.probability_there
     found = [
         Offer(
             person,
             Task.DIRECT,
             each.direct_seconds,
-            chance,
+            probability_arrives,
             saved=saves,
             shown_seconds=each.shown_seconds,
         )
@@ -202,9 +202,9 @@ def _offers(
                 person,
                 Task.FETCH,
                 fetch_seconds(to_device, on, pace),
-                chance,
+                probability_arrives,
                 near.row.id,
-                near.fetch.chance,
+                near.fetch.probability_usable,
                 saved,
                 fetch_seconds(shown_to_device, on, pace),
             )

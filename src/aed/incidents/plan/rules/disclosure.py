@@ -22,7 +22,7 @@ class ShownOffer:
     task: Task
     device_id: int | None
     seconds: float | None
-    chance: float
+    probability_arrives: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,9 @@ def _order(offer: Offer) -> tuple[float, int]:
 
 
 def _shown(offer: Offer) -> ShownOffer:
-    return ShownOffer(offer.person_id, offer.task, offer.device_id, offer.shown_seconds, offer.chance)
+    return ShownOffer(
+        offer.person_id, offer.task, offer.device_id, offer.shown_seconds, offer.probability_arrives
+    )
 
 
 def _left(left: NotAsked, direct: Offer, case: PlanCase) -> ShownNotAsked:
@@ -150,7 +152,7 @@ def why_nobody_fetches(
     """
     if any(step.offer.task is Task.FETCH for step in made.steps):
         return None
-    if any(each.task is Task.FETCH and each.chance > 0 for each in case.asked):
+    if any(each.task is Task.FETCH and each.probability_arrives > 0 for each in case.asked):
         return None
     fetches = [each for each in case.offers if each.task is Task.FETCH]
     if not fetches:

@@ -26,7 +26,7 @@ class Offer(NamedTuple):
     """From now until they are at the patient's side, with the device if they fetch one; for a guide, at the
     gate.
     """
-    chance: float
+    probability_arrives: float
     """Probability that the person comes; for a person who was asked already, as of now."""
     device_id: int | None = None
     works: float = 1.0
@@ -65,7 +65,7 @@ def probability_anyone_arrives(coming: Iterable[ComingPerson], *, before_seconds
     nobody = 1.0
     for each in coming:
         if each.seconds < before_seconds:
-            nobody *= 1.0 - each.chance
+            nobody *= 1.0 - each.probability_arrives
     return 1.0 - nobody
 
 
@@ -75,14 +75,16 @@ def probability_at_least_arrive(
     """Return the probability that at least `at_least` of these people are at the patient before that
     moment.
     """
-    chances = [1.0] + [0.0] * at_least
+    probabilities = [1.0] + [0.0] * at_least
     for each in coming:
         if each.seconds < before_seconds:
             for number in range(at_least, 0, -1):
-                step = chances[number - 1] * each.chance
-                chances[number] += step if number == at_least else step - chances[number] * each.chance
-            chances[0] *= 1.0 - each.chance
-    return chances[at_least]
+                step = probabilities[number - 1] * each.probability_arrives
+                probabilities[number] += (
+                    step if number == at_least else step - probabilities[number] * each.probability_arrives
+                )
+            probabilities[0] *= 1.0 - each.probability_arrives
+    return probabilities[at_least]
 
 
 def probability_device_arrives(coming: Iterable[ComingPerson], *, before_seconds: float) -> float:
@@ -94,7 +96,9 @@ def probability_device_arrives(coming: Iterable[ComingPerson], *, before_seconds
     works: dict[int, float] = {}
     for each in coming:
         if each.device_id is not None and each.seconds < before_seconds:
-            not_fetched[each.device_id] = not_fetched.get(each.device_id, 1.0) * (1.0 - each.chance)
+            not_fetched[each.device_id] = not_fetched.get(each.device_id, 1.0) * (
+                1.0 - each.probability_arrives
+            )
             works[each.device_id] = each.works
     none = 1.0
     for device_id in sorted(works):
@@ -113,16 +117,20 @@ def is_promise_kept(
     """True if the people who accepted are enough, so that those who have not replied can be stood down.
 
     `accepted` have accepted, with the probabilities of now (`arrival_probability`); guides do not count.
-    Enough means: with `planning.promise_chance`, `at_least` of them arrive before the ambulance and, if
+    Enough means: with `planning.promise_probability`, `at_least` of them arrive before the ambulance and, if
     `needs_device`, one of them brings a working device before it.
     """
     people = [each for each in accepted if each.task is not Task.GUIDE]
-    chance = probability_at_least_arrive(people, at_least=at_least, before_seconds=ambulance_seconds)
-    if chance < planning.promise_chance:
+    probability_arrives = probability_at_least_arrive(
+        people, at_least=at_least, before_seconds=ambulance_seconds
+    )
+    if probability_arrives < planning.promise_probability:
         return False
     if not needs_device:
         return True
-    return probability_device_arrives(people, before_seconds=ambulance_seconds) >= planning.promise_chance
+    return (
+        probability_device_arrives(people, before_seconds=ambulance_seconds) >= planning.promise_probability
+    )
 
 
 def arrival_probability(state: AlertState, *, waited_seconds: float, numbers: Planning) -> float:
@@ -130,13 +138,13 @@ def arrival_probability(state: AlertState, *, waited_seconds: float, numbers: Pl
     match state:
         case AlertState.ASKED:
             return probability_after_silence(
-                numbers.chance_there, waited_seconds, numbers.answers_after_seconds
+                numbers.probability_there, waited_seconds, numbers.answers_after_seconds
             )
         case AlertState.SEEN:
-            seen = numbers.chance_there / numbers.chance_seen
+            seen = numbers.probability_there / numbers.probability_seen
             return probability_after_silence(seen, waited_seconds, numbers.answers_after_seconds)
         case AlertState.ACCEPTED | AlertState.ON_THE_WAY:
-            return numbers.chance_there / numbers.chance_accepted
+            return numbers.probability_there / numbers.probability_accepted
         case AlertState.THERE:
             return 1.0
         case AlertState.DECLINED | AlertState.STOPPED | AlertState.STOOD_DOWN:
@@ -181,15 +189,20 @@ class Guide(NamedTuple):
             return offer
         seconds = arrival_with_guide(offer.seconds, offer.saved, self.offer.seconds)
         # Said out: `_replace` takes twice as long, of what a plan does most.
-        return Offer(offer.person_id, offer.task, seconds, offer.chance, offer.device_id, offer.works)
+        return Offer(
+            offer.person_id, offer.task, seconds, offer.probability_arrives, offer.device_id, offer.works
+        )
 
 
 def expected_with_guide(patient: Patient, coming: Sequence[Offer], guide: Guide, numbers: Survival) -> float:
     """Return the expected survival in per cent over whether the guide comes. Exact."""
     without = expected_survival(patient, coming, numbers)
     sooner = [guide.sooner(each) for each in coming]
-    chance = guide.offer.chance
-    return chance * expected_survival(guide.eased(patient), sooner, numbers) + (1 - chance) * without
+    probability_arrives = guide.offer.probability_arrives
+    return (
+        probability_arrives * expected_survival(guide.eased(patient), sooner, numbers)
+        + (1 - probability_arrives) * without
+    )
 
 
 def expected_score_with_guide(
@@ -198,6 +211,6 @@ def expected_score_with_guide(
     """Return the expected score (`survival.expected_score`) over whether the guide comes. Exact."""
     without = expected_score(patient, coming, numbers, spread=spread)
     sooner = [guide.sooner(each) for each in coming]
-    chance = guide.offer.chance
+    probability_arrives = guide.offer.probability_arrives
     eased = expected_score(guide.eased(patient), sooner, numbers, spread=spread)
-    return chance * eased + (1 - chance) * without
+    return probability_arrives * eased + (1 - probability_arrives) * without

@@ -98,7 +98,7 @@ class Plan:
     """Expected survival in per cent with only those who were asked already."""
     survival: float
     left: tuple[NotAsked, ...]
-    chance_in_time: float = 0.0
+    probability_in_time: float = 0.0
     """Probability that somebody who was asked is at the patient before the ambulance."""
 
 
@@ -126,7 +126,7 @@ def is_same_plan(one: Plan, other: Plan) -> bool:
 
 def _figures(made: Plan) -> list[float]:
     adds = [*(step.adds for step in made.steps), *(left.adds for left in made.left)]
-    return [made.survival_before, made.survival, made.chance_in_time, *adds]
+    return [made.survival_before, made.survival, made.probability_in_time, *adds]
 
 
 def useful_offers(case: PlanCase, planning: Planning) -> list[Offer]:
@@ -147,7 +147,7 @@ def useful_offers(case: PlanCase, planning: Planning) -> list[Offer]:
         each
         for each in case.offers
         if each.person_id not in busy
-        and each.chance > 0
+        and each.probability_arrives > 0
         and each.seconds < (ambulance if each.device_id is None else min(no_device_after, ambulance))
     )
     return sorted(found, key=lambda each: each.order)
@@ -183,7 +183,7 @@ def plan(case: PlanCase, *, planning: Planning, survival: Survival) -> Plan:
         _survival(case, current_guide, (), survival),
         _survival(case, guide, chosen, survival),
         _left(case, from_now, chosen, guide, planning, survival),
-        _chance_in_time(case, chosen),
+        _probability_in_time(case, chosen),
     )
 
 
@@ -226,13 +226,13 @@ def _is_better_with(
     if with_guide <= _beside(case, None, planning, survival).worth(alone):
         return False
     kept, before = (
-        case.patient.has_cpr or _chance_in_time(case, each) >= planning.promise_chance - _ROUNDING
+        case.patient.has_cpr or _probability_in_time(case, each) >= planning.promise_probability - _ROUNDING
         for each in (beside, alone)
     )
     return kept or not before
 
 
-def _chance_in_time(case: PlanCase, chosen: Sequence[Offer]) -> float:
+def _probability_in_time(case: PlanCase, chosen: Sequence[Offer]) -> float:
     coming = [each for each in (*case.asked, *chosen) if each.task is not Task.GUIDE]
     return probability_anyone_arrives(coming, before_seconds=case.patient.ambulance_seconds)
 
@@ -274,7 +274,7 @@ def _purposes(case: PlanCase, chosen: Sequence[Offer], planning: Planning) -> di
     """Return who goes direct for the promise, by person: the soonest, until it is kept and enough go
     direct.
     """
-    ambulance, promise = case.patient.ambulance_seconds, planning.promise_chance
+    ambulance, promise = case.patient.ambulance_seconds, planning.promise_probability
     coming = [each for each in case.asked if each.task is not Task.GUIDE]
     directs = [each for each in chosen if each.task is Task.DIRECT]
     if case.patient.has_cpr:
@@ -309,7 +309,9 @@ def _free_guide(case: PlanCase, from_now: Sequence[Offer], chosen: Sequence[Offe
     free = [
         each
         for each in case.guides
-        if each.person_id not in busy and each.chance > 0 and each.seconds < case.patient.ambulance_seconds
+        if each.person_id not in busy
+        and each.probability_arrives > 0
+        and each.seconds < case.patient.ambulance_seconds
     ]
     useful = {each.person_id for each in from_now}
     return next((each for each in free if each.person_id not in useful), free[0] if free else None)
@@ -353,6 +355,6 @@ def _left(
             if known is None or adds > known.adds:
                 best[offer.person_id] = NotAsked(offer, adds, why)
     for offer in sorted(case.offers, key=lambda each: each.order):
-        if offer.person_id not in busy and offer.chance > 0:
+        if offer.person_id not in busy and offer.probability_arrives > 0:
             best.setdefault(offer.person_id, NotAsked(offer, 0.0, NotAskedReason.AFTER_THE_AMBULANCE))
     return tuple(sorted(best.values(), key=lambda left: (-left.adds, left.offer.order)))

@@ -53,9 +53,9 @@ type _Task = tuple[int, Offer | None]
 class PromiseLimits(NamedTuple):
     """What every arrangement must reach."""
 
-    chance_soon: float
+    probability_soon: float
     """Probability that somebody arrives within `promise_seconds`; 0 if too few people are that near."""
-    chance_in_time: float
+    probability_in_time: float
     """Probability that somebody arrives before the ambulance."""
     direct: int
     """How many go direct, including people who were asked before; one, to take turns, if CPR is under way."""
@@ -65,8 +65,8 @@ def _weighted(moments: Sequence[AmbulanceMoment]) -> list[tuple[float, float]]:
     """Return each moment with its unconditional probability."""
     found, not_yet = [], 1.0
     for each in moments:
-        found.append((each.seconds, not_yet * each.chance))
-        not_yet *= 1.0 - each.chance
+        found.append((each.seconds, not_yet * each.probability))
+        not_yet *= 1.0 - each.probability
     return found
 
 
@@ -121,9 +121,9 @@ class ArrangementSearch:
         promised = self._promised()
         self.limits = self._limits(promised)
         chosen = self._searched(promised, begin)
-        if self.limits.chance_soon > 0.0 and not self._is_device_fetched(chosen):
+        if self.limits.probability_soon > 0.0 and not self._is_device_fetched(chosen):
             # Everybody near is needed to be there soon, and nobody is left to fetch: in time has to do.
-            limits, self.limits = self.limits, self.limits._replace(chance_soon=0.0)
+            limits, self.limits = self.limits, self.limits._replace(probability_soon=0.0)
             relaxed = self._searched(promised) if self._can_fetch else chosen
             if self._is_device_fetched(relaxed):
                 chosen = relaxed
@@ -172,7 +172,7 @@ class ArrangementSearch:
             chosen[offer.person_id] = offer
         if not self._is_kept(chosen) and len(chosen) >= self._planning.max_alerts_per_wave:
             in_time = [each for each in self._directs if each.seconds < self._patient.ambulance_seconds]
-            likeliest = sorted(in_time, key=lambda each: (-each.chance, each.order))
+            likeliest = sorted(in_time, key=lambda each: (-each.probability_arrives, each.order))
             chosen = {each.person_id: each for each in likeliest[: self._planning.max_alerts_per_wave]}
         return chosen
 
@@ -181,13 +181,13 @@ class ArrangementSearch:
             return self._direct_count(chosen) >= min(1, self._planning.min_direct)
         if self._direct_count(chosen) < self._planning.min_direct:
             return False
-        return self._in_time(chosen) >= self._planning.promise_chance
+        return self._in_time(chosen) >= self._planning.promise_probability
 
     def _limits(self, promised: Arrangement) -> PromiseLimits:
         """Return what the promise amounts to with the people who are near."""
         if self._patient.has_cpr:
             return PromiseLimits(0.0, 0.0, min(self._planning.min_direct, self._direct_count(promised), 1))
-        promise = self._planning.promise_chance
+        promise = self._planning.promise_probability
         soon = self._soon(promised)
         return PromiseLimits(
             promise if soon >= promise else 0.0,
@@ -217,8 +217,8 @@ class ArrangementSearch:
         limits = self.limits
         return (
             self._direct_count(chosen) < limits.direct
-            or self._in_time(chosen) < limits.chance_in_time - _MIN_BETTER
-            or self._soon(chosen) < limits.chance_soon - _MIN_BETTER
+            or self._in_time(chosen) < limits.probability_in_time - _MIN_BETTER
+            or self._soon(chosen) < limits.probability_soon - _MIN_BETTER
         )
 
     def _has_room(self, offer: Offer, chosen: Arrangement) -> bool:
@@ -244,7 +244,7 @@ class ArrangementSearch:
         per_minute = 0.0 if self._patient.has_cpr else numbers.per_minute_to_cpr
         if offer.device_id is not None:
             per_minute += offer.works * numbers.per_minute_to_shock
-        return offer.chance * per_minute * sooner
+        return offer.probability_arrives * per_minute * sooner
 
     # --- the search --------------------------------------------------------------------------------------
 

@@ -86,9 +86,9 @@ def learn_rates(
 ) -> Planning:
     """Return the settings with the learned probabilities. `now` counts the region at this time of day."""
     rates = ShowUpRates(
-        planning.chance_seen,
-        planning.chance_accepted / planning.chance_seen,
-        planning.chance_there / planning.chance_accepted,
+        planning.probability_seen,
+        planning.probability_accepted / planning.probability_seen,
+        planning.probability_there / planning.probability_accepted,
     )
     if everywhere.asked == 0:
         return planning
@@ -97,9 +97,9 @@ def learn_rates(
     accepted = rates.seen * rates.accepted
     return planning.model_copy(
         update={
-            "chance_seen": rates.seen,
-            "chance_accepted": accepted,
-            "chance_there": accepted * rates.there,
+            "probability_seen": rates.seen,
+            "probability_accepted": accepted,
+            "probability_there": accepted * rates.there,
         }
     )
 

@@ -27,7 +27,7 @@ class ComingPerson(Protocol):
         """From now until at the patient's side."""
 
     @property
-    def chance(self) -> float: ...
+    def probability_arrives(self) -> float: ...
 
     @property
     def device_id(self) -> int | None: ...
@@ -69,12 +69,12 @@ def expected_survival(patient: Patient, coming: Sequence[ComingPerson], numbers:
     )
     if patient.has_cpr:
         per_cpr = 0.0
-    in_time = [each for each in coming if each.seconds < ambulance and each.chance > 0]
+    in_time = [each for each in coming if each.seconds < ambulance and each.probability_arrives > 0]
     in_time.sort(key=_BY_TIME)
     shocks = _average_shocks(in_time, ambulance)
     expected, nobody_yet = 0.0, 1.0
     for first, each in enumerate(in_time):
-        weight = nobody_yet * each.chance
+        weight = nobody_yet * each.probability_arrives
         after_cpr = best - per_cpr * each.seconds
         if after_cpr <= per_shock * each.seconds:
             return expected  # nobody can be shocked before this one comes: from here on it comes to nothing
@@ -105,7 +105,7 @@ def _average_shocks(in_time: Sequence[ComingPerson], ambulance: float) -> list[f
             if each.device_id in devices:
                 return None
             devices.add(each.device_id)
-            works = each.chance * each.works
+            works = each.probability_arrives * each.works
             shocks[number] = works * each.seconds + (1.0 - works) * shocks[number + 1]
     return shocks
 
@@ -129,7 +129,7 @@ def _with_first(
         if best <= per_shock * each.seconds:
             return expected  # and so does every later one
         before = untaken.get(each.device_id, 1.0)
-        after = 0.0 if number == first else before * (1.0 - each.chance)
+        after = 0.0 if number == first else before * (1.0 - each.probability_arrives)
         untaken[each.device_id] = after
         lacking = 1.0 - each.works * (1.0 - before)
         left = none_yet * (1.0 - each.works * (1.0 - after)) / lacking
@@ -144,7 +144,7 @@ class AmbulanceMoment(NamedTuple):
     """A moment at which the ambulance may come, with the probability given that it has not come before."""
 
     seconds: float
-    chance: float
+    probability: float
 
 
 def ambulance_moments(ambulance_seconds: float, spread: float) -> tuple[AmbulanceMoment, ...]:
@@ -186,26 +186,26 @@ def expected_score(
     for each in (*sorted(coming, key=_BY_TIME), None):
         seconds = last if each is None else each.seconds
         while ambulance.seconds <= seconds:
-            chance = ambulance.chance
-            cpr += nobody_yet * chance * ambulance.seconds
-            shock += none_yet * chance * ambulance.seconds
-            acls += not_yet * chance * ambulance.seconds
-            nobody_yet *= 1.0 - chance
-            none_yet *= 1.0 - chance
-            not_yet *= 1.0 - chance
+            probability = ambulance.probability
+            cpr += nobody_yet * probability * ambulance.seconds
+            shock += none_yet * probability * ambulance.seconds
+            acls += not_yet * probability * ambulance.seconds
+            nobody_yet *= 1.0 - probability
+            none_yet *= 1.0 - probability
+            not_yet *= 1.0 - probability
             if ambulance.seconds >= last:
                 break
             ambulance = next(ahead)
         if each is None or seconds >= last:
             break
-        chance = each.chance
-        cpr += nobody_yet * chance * seconds
-        nobody_yet *= 1.0 - chance
+        probability_arrives = each.probability_arrives
+        cpr += nobody_yet * probability_arrives * seconds
+        nobody_yet *= 1.0 - probability_arrives
         device = each.device_id
         if device is not None:
             works = each.works
             before = untaken.get(device, 1.0)
-            untaken[device] = after = before * (1.0 - chance)
+            untaken[device] = after = before * (1.0 - probability_arrives)
             lacking = 1.0 - works * (1.0 - before)
             if lacking > 0.0:
                 left = none_yet * (1.0 - works * (1.0 - after)) / lacking
@@ -220,13 +220,15 @@ def expected_score(
     )
 
 
-def probability_after_silence(chance: float, waited_seconds: float, answers_after_seconds: float) -> float:
+def probability_after_silence(
+    probability_arrives: float, waited_seconds: float, answers_after_seconds: float
+) -> float:
     """Return the probability that a person still comes who has not answered for so long.
 
     People who come answer after an exponential time with this mean (Bayes' rule).
     """
-    stays_away = 1.0 - chance
+    stays_away = 1.0 - probability_arrives
     if stays_away <= 0.0:
         return 1.0
-    silent = chance * math.exp(-max(0.0, waited_seconds) / answers_after_seconds)
+    silent = probability_arrives * math.exp(-max(0.0, waited_seconds) / answers_after_seconds)
     return silent / (silent + stays_away)
