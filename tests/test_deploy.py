@@ -631,7 +631,13 @@ def secret_paths() -> list[str]:
         numbers = {name: "7" for name, kind in types.items() if kind != "string"}
         texts = {name: SECRET for name, kind in types.items() if kind == "string"}
         paths.append(path.format(**numbers, **texts))
-    unknown = (f"/v1/alerts/{SECRET}/nothing", f"/nothing/{SECRET}", f"/v1/nothing/{SECRET}/x", f"/{SECRET}")
+    unknown = (
+        f"/c/{SECRET}",
+        f"/v1/alerts/{SECRET}/nothing",
+        f"/nothing/{SECRET}",
+        f"/v1/nothing/{SECRET}/x",
+        f"/{SECRET}",
+    )
     return [*paths, *unknown]
 
 
@@ -642,8 +648,8 @@ SECRET = "call_Xb9Qm2Lr7Tz4Kc1Vn8Wd"
 def test_there_are_paths_with_secrets() -> None:
     paths = secret_paths()
 
-    assert {f"/v1/alerts/{SECRET}", f"/c/{SECRET}", f"/v1/confirmation-requests/{SECRET}"} <= set(paths)
-    assert f"/v1/reminders/told/{SECRET}/7" in paths
+    assert {f"/v1/alerts/{SECRET}", f"/d/{SECRET}", f"/v1/confirmation-requests/{SECRET}"} <= set(paths)
+    assert f"/v1/reminders/{SECRET}/7" in paths
 
 
 def test_no_log_of_nginx_holds_a_secret_of_a_path(front: Front) -> None:

@@ -230,7 +230,7 @@ SIGNING_IN = {"POST /v1/sign-in", "POST /v1/sign-in/code", "DELETE /v1/sign-in"}
 """Routes of the sign-in itself, which need no session."""
 BY_KEY = {
     "POST /v1/confirmation-requests/{confirmation_request}",
-    "PUT /v1/reminders/told/{message_key}/{reminder_id}",
+    "PUT /v1/reminders/{message_key}/{reminder_id}",
     "POST /v1/alerts/{alert_key}",
     "PUT /v1/alerts/{alert_key}/location",
 }
@@ -244,7 +244,7 @@ WITHOUT_VERSION = {
     "POST /v1/me/second-factors/{factor_id}/confirm": 401,
     "POST /v1/me/second-factors/passkey": 401,
     "POST /v1/calendars": 201,
-    "POST /v1/person-pairs/{pair_id}/decision": 200,
+    "POST /v1/people/duplicates/{pair_id}/decision": 200,
     "POST /v1/endpoints": 201,
     "POST /v1/devices/{device_id}/checks": 200,
     "POST /v1/devices/{device_id}/confirmations": 200,
@@ -276,7 +276,7 @@ WITHOUT_VERSION = {
     "PUT /v1/devices/{device_id}/cabinet-code": 204,
     "POST /v1/due/calendars": 401,  # needs a person
     "POST /v1/devices/{device_id}/drills": 200,
-    "PUT /v1/reminders/told/{message_key}/{reminder_id}": 200,
+    "PUT /v1/reminders/{message_key}/{reminder_id}": 200,
     "PUT /v1/reminders/preferences": 401,  # needs a person
     "PUT /v1/location": 403,  # a token has no phone
     "PUT /v1/me/push": 403,  # a token has neither a person nor a browser

@@ -138,6 +138,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         devices_api,
         estates_api,
         holidays_api,
+        duplicates_api,  # before accounts: /people/duplicates is not /people/{person_id}
         accounts_api,
         issuers_api,
         personal_data_api,
@@ -151,7 +152,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         gaps_api,
         issuer_rosters_api,
         verification_api,
-        duplicates_api,
         checks_api,
         faults_api,
         due_api,
@@ -173,6 +173,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(worker_api.monitoring)
     app.include_router(exports_api.router)
     app.include_router(checks_api.pages_router)
+    app.include_router(checks_api.old_pages_router)
     app.include_router(find_help_api.router)
     app.include_router(web_api.router)
     app.include_router(docs.router)

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.slow
 TABLE = Path(__file__).with_name("routes.txt")
 NOT_OURS = {"/v1/openapi.json", "/docs", "/docs/start.js", "/docs/{name}", "/static/{version}/{name:path}"}
 """Documentation pages and static files, the same for every caller."""
-BY_KEY = ("POST /v1/sign-in", "PUT /v1/reminders/told/", "POST /v1/alerts/", "PUT /v1/alerts/")
+BY_KEY = ("POST /v1/sign-in", "PUT /v1/reminders/", "POST /v1/alerts/", "PUT /v1/alerts/")
 """Routes without a cookie: they require what a person types, or the key in a message."""
 ANSWERS = ("yes", "401", "403", "404")
 OTHERS = "everyone else"
@@ -75,7 +75,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /v1/sessions/{session_id}/roster": {"content": b"enrolment\n99999\n"},
     "POST /v1/calendars (a person's)": {"json": {"kind": "person"}},
-    "POST /v1/devices/{device_id}/join": {"json": {"other_id": "other_device_id"}},
+    "POST /v1/devices/{device_id}/merge": {"json": {"other_id": "other_device_id"}},
     "POST /v1/devices (of the estate)": {
         "json": {"estate_id": "estate_id", "position": {"lat": 30.29, "lon": 120.1}, "audience": "public"}
     },

@@ -460,15 +460,15 @@ def test_pairs_over_http(session: Session, client: TestClient) -> None:
     reading = make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
 
-    assert client.get("/v1/person-pairs").status_code == 401
-    assert client.get("/v1/person-pairs", headers=reading).status_code == 403
-    (pair,) = client.get("/v1/person-pairs", headers=headers).json()["pairs"]
+    assert client.get("/v1/people/duplicates").status_code == 401
+    assert client.get("/v1/people/duplicates", headers=reading).status_code == 403
+    (pair,) = client.get("/v1/people/duplicates", headers=headers).json()["pairs"]
     assert (pair["first"]["id"], pair["second"]["id"]) == (one, other)
-    at = f"/v1/person-pairs/{pair['id']}"
+    at = f"/v1/people/duplicates/{pair['id']}"
     assert client.get(at, headers=headers).json() == pair
     assert client.post(f"{at}/decision", json={"decision": "same"}).status_code == 401
     answer = client.post(f"{at}/decision", json={"decision": "same", "keep_id": other}, headers=headers)
 
     assert answer.status_code == 200, answer.text
     assert (answer.json()["decision"], answer.json()["kept_id"]) == ("same", other)
-    assert client.get("/v1/person-pairs", headers=headers).json()["pairs"] == []
+    assert client.get("/v1/people/duplicates", headers=headers).json()["pairs"] == []

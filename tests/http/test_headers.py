@@ -58,7 +58,7 @@ def test_what_is_public_may_still_be_kept_for_a_minute(client: TestClient) -> No
     assert client.get(NEAREST).headers["Cache-Control"] == "private, no-store"
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/c/1234-4"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/d/1234-4"])
 def test_every_page_has_a_policy_without_unsafe_inline_and_names_no_other_host(
     app: FastAPI, path: str
 ) -> None:

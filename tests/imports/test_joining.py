@@ -163,7 +163,7 @@ def test_an_administrator_joins_over_http(session: Session, client: TestClient) 
     office = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     of_the_region = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
     session.commit()
-    where, body = f"/v1/devices/{kept.id}/join", {"other_id": other.id}
+    where, body = f"/v1/devices/{kept.id}/merge", {"other_id": other.id}
 
     assert client.post(where, json=body).status_code == 401
     assert client.post(where, json=body, headers=of_the_region).status_code == 403

@@ -45,26 +45,37 @@ def test_labels_are_for_the_devices_own_people(
 
 def test_a_label_says_what_who_has_no_phone_needs() -> None:
     label = Labelled(1234, None, "桃源小区", None, "1号楼大堂", "0571 5555 1234", "120")
-    assert check_address("https://aed.example.org", 1234) == "https://aed.example.org/c/1234-4"
+    assert check_address("https://aed.example.org", 1234) == "https://aed.example.org/d/1234-4"
     assert label_sheets([label], public_url="https://aed.example.org").startswith(b"%PDF")
 
 
 def test_the_page_is_the_same_for_all_and_fetches_nothing_from_elsewhere(nobody: Desk) -> None:
-    page = nobody.get("/c/1234-4")
+    page = nobody.get("/d/1234-4")
 
     assert page.status_code == 200
-    assert page.content == nobody.get("/c/open").content
+    assert page.content == nobody.get("/d/open").content
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'; script-src 'self'" in policy
     assert "unsafe" not in policy
     named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert sorted(named) == ["app.webmanifest", "page.css", "page.js"]
     for name in (*named, "worker.js"):
-        found = nobody.get(f"/c/{name}")
+        found = nobody.get(f"/d/{name}")
         assert found.status_code == 200, name
         assert "http" not in re.sub(r"http://www.w3.org\S+", "", found.text), name
-        again = nobody.client.get(f"/c/{name}", headers={"If-None-Match": found.headers["etag"]})
+        again = nobody.client.get(f"/d/{name}", headers={"If-None-Match": found.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
+
+
+def test_an_address_on_an_earlier_label_redirects_to_the_page(nobody: Desk) -> None:
+    for code, target in (
+        ("1234-4", "../d/1234-4"),
+        ("ask_a b", "../d/ask_a%20b"),
+        ("worker.js", "../d/worker.js"),
+    ):
+        old = nobody.client.get(f"/c/{code}?from=singlemessage", follow_redirects=False)
+        assert (old.status_code, old.headers["location"]) == (308, target)
+    assert nobody.client.get("/c/1234-4").content == nobody.get("/d/1234-4").content
 
 
 def test_the_page_has_each_of_its_words_in_both_languages() -> None:

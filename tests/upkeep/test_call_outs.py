@@ -47,7 +47,7 @@ def letters(session: Session) -> list[tuple[int | None, str]]:
 
 
 def key_in(text: str) -> str:
-    found = re.search(rf"{URL}/c/(ask_[\w-]+)", text)
+    found = re.search(rf"{URL}/d/(ask_[\w-]+)", text)
     assert found is not None, text
     return found[1]
 

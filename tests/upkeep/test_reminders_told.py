@@ -44,9 +44,9 @@ def told_today(session: Session) -> tuple[Estate, Person, str, int]:
 
 def test_one_tap_answers_a_message_and_opening_it_answers_nothing(session: Session, nobody: Desk) -> None:
     _, _, key, reminder_id = told_today(session)
-    path = f"/v1/reminders/told/{key}"
-    assert nobody.get("/v1/reminders/told/no-such-key").status_code == 404
-    assert nobody.put(f"/v1/reminders/told/no-such-key/{reminder_id}", {"answer": "done"}).status_code == 404
+    path = f"/v1/reminders/{key}"
+    assert nobody.get("/v1/reminders/no-such-key").status_code == 404
+    assert nobody.put(f"/v1/reminders/no-such-key/{reminder_id}", {"answer": "done"}).status_code == 404
 
     assert [each["answer"] for each in nobody.get(path).json()["reminders"]] == [None]
     assert nobody.put(f"{path}/{reminder_id}", {"answer": "perhaps"}).status_code == 422
@@ -65,8 +65,8 @@ def test_behind_the_link_is_a_page_in_both_languages_that_runs_nothing_foreign(
 ) -> None:
     *_, key, reminder_id = told_today(session)
 
-    page = client.get(f"/v1/reminders/told/{key}", headers=PAGE)
-    gone = client.get("/v1/reminders/told/no-such-key", headers=PAGE)
+    page = client.get(f"/v1/reminders/{key}", headers=PAGE)
+    gone = client.get("/v1/reminders/no-such-key", headers=PAGE)
 
     assert (page.status_code, gone.status_code) == (200, 404)
     assert page.headers["content-type"].startswith("text/html")
@@ -92,7 +92,7 @@ def test_an_estate_reads_what_its_people_were_told_and_no_stranger_does(
     estate, _, key, reminder_id = told_today(session)
     other = make.estate(session, around=make.east_of(make.PATIENT, metres=2_000))
     session.commit()
-    nobody.put(f"/v1/reminders/told/{key}/{reminder_id}", {"answer": "later"})
+    nobody.put(f"/v1/reminders/{key}/{reminder_id}", {"answer": "later"})
 
     assert nobody.get("/v1/reminders").json()["reminders"] == []
     assert desk_of(other).get("/v1/reminders").json()["reminders"] == []
@@ -112,10 +112,10 @@ def test_the_key_of_a_message_is_in_no_log(
     *_, key, _ = told_today(session)
     client = client_on(settings.model_copy(update={"access_log": True}))
     capsys.readouterr()
-    assert client.get(f"/v1/reminders/told/{key}").status_code == 200
+    assert client.get(f"/v1/reminders/{key}").status_code == 200
 
     logged = "".join(capsys.readouterr())
-    assert "/v1/reminders/told/{message_key}" in logged
+    assert "/v1/reminders/{message_key}" in logged
     assert key not in logged
 
 

@@ -141,7 +141,7 @@ def test_the_nearest_person_is_asked_once_and_answers_with_a_tap(
     (letter,) = session.scalars(select(OutboxMessage)).all()
     assert (letter.text_zh or "").startswith("AED ")
     assert "AED还在原处吗？您就在附近" in (letter.text_zh or "")
-    key = (letter.text_en or "").rpartition("/c/")[2]
+    key = (letter.text_en or "").rpartition("/d/")[2]
     assert confirmation_request.person_id == letter.person_id
     assert letter.recipient == "+8613800138090"
     answer_request(session, ANYONE, key, FactAnswer.YES, None, at=NOW + DAY)

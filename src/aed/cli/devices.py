@@ -65,17 +65,17 @@ def add_device(given: Fields) -> None:
 
 
 @devices_group.command("merge")
-def join_devices(
+def merge_devices(
     kept_id: Annotated[int, typer.Argument(help="The one that stays", min=1, max=LARGEST_ID)],
     other_id: Annotated[
         int, typer.Argument(help="The one that is the same, and is withdrawn", min=1, max=LARGEST_ID)
     ],
 ) -> None:
     """Merge two devices: withdraw the other one, and apply its lists to the kept one from now on."""
-    from aed.imports.devices import decisions as joining  # only this command needs it
+    from aed.imports.devices import decisions  # only this command needs it
 
     with writing() as session:
-        joining.merge_two_devices(session, operator(), kept_id, other_id, at=clock.now())
+        decisions.merge_two_devices(session, operator(), kept_id, other_id, at=clock.now())
         say(f"Device {other_id} is withdrawn: it is device {kept_id}.")
 
 

@@ -21,7 +21,7 @@ router = APIRouter(tags=["verification"])
 PairId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 
 
-@router.get("/person-pairs")
+@router.get("/people/duplicates")
 def list_duplicate_people(
     session: ReadSession,
     viewer: ViewerDep,
@@ -39,14 +39,14 @@ def list_duplicate_people(
     )
 
 
-@router.get("/person-pairs/{pair_id}")
+@router.get("/people/duplicates/{pair_id}")
 def get_duplicate_people(session: ReadSession, viewer: ViewerDep, pair_id: PairId) -> PersonPairOut:
     """Get a pair of possible duplicates."""
     require_write(viewer)
     return PersonPairOut.of(pair_queries.pair(session, viewer, pair_id))
 
 
-@router.post("/person-pairs/{pair_id}/decision")
+@router.post("/people/duplicates/{pair_id}/decision")
 def decide_duplicate_people(
     session: WriteSession, viewer: ViewerDep, pair_id: PairId, given: PairDecisionIn
 ) -> PersonPairOut:

@@ -374,7 +374,7 @@ def decide_review(
     return _tagged(response, ReviewOut.of(review))
 
 
-@router.post("/devices/{device_id}/join")
+@router.post("/devices/{device_id}/merge")
 def merge_devices(
     session: WriteSession,
     viewer: ViewerDep,

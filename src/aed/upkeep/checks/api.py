@@ -9,9 +9,11 @@ from functools import cache, partial
 from hashlib import sha256
 from importlib import resources
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import RedirectResponse
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
@@ -30,6 +32,7 @@ from aed.http.parameters import (
     set_etag,
     version_from_if_match,
 )
+from aed.http.query import ANY_PARAMETER
 from aed.registry.changes import RegistryChangeOut, changes_of
 from aed.registry.devices import queries as device_queries
 from aed.registry.estates import queries as estate_queries
@@ -318,7 +321,9 @@ def get_check_form(
     )
 
 
-pages_router = APIRouter(prefix="/c", tags=["pages"])
+pages_router = APIRouter(prefix="/d", tags=["pages"])
+old_pages_router = APIRouter(prefix="/c", include_in_schema=False)
+"""The address on labels that were printed earlier."""
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; "
@@ -375,13 +380,23 @@ def get_page_manifest(request: Request) -> Response:
     return _answer(request, "app.webmanifest", "application/manifest+json")
 
 
-@pages_router.get("/{number}", response_class=Response, responses=_HTML)
-def get_device_page(
-    request: Request,
-    number: Annotated[
-        str,
-        Path(max_length=64, description="The short number, or the key of a question", examples=["1234-4"]),
-    ],
-) -> Response:
+PageCode = Annotated[
+    str,
+    Path(
+        max_length=64,
+        description="The short number of a device, or the key of a confirmation request",
+        examples=["1234-4"],
+    ),
+]
+
+
+@pages_router.get("/{code}", response_class=Response, responses=_HTML)
+def get_device_page(request: Request, code: PageCode) -> Response:
     """Return the page that a QR code on a cabinet or the link of a confirmation request opens."""
     return _answer(request, "page.html", "text/html")
+
+
+@old_pages_router.get("/{code}", dependencies=[ANY_PARAMETER])
+def redirect_to_device_page(code: PageCode) -> RedirectResponse:
+    """Redirect the address on an earlier label to the device's page."""
+    return RedirectResponse(f"../d/{quote(code, safe='')}", status_code=308)

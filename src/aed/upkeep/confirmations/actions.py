@@ -120,7 +120,7 @@ def send_request(
     """
     key = KEY_PREFIX + secrets.token_urlsafe(24)
     en, zh = FACT_QUESTIONS[fact]
-    link = f"{public_url}/c/{key}"
+    link = f"{public_url}/d/{key}"
     if not notify_person(
         session,
         person,

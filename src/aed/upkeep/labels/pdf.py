@@ -11,7 +11,7 @@ from aed.upkeep.rules import short_number
 
 def check_address(public_url: str, device_id: int) -> str:
     """Return the URL of the device's page, which the QR code on the label contains."""
-    return f"{public_url}/c/{short_number(device_id)}"
+    return f"{public_url}/d/{short_number(device_id)}"
 
 
 def label_sheets(labels: Sequence[Labelled], *, public_url: str) -> bytes:

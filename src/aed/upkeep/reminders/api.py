@@ -87,7 +87,7 @@ def put_reminder_preferences(
     return PreferencesOut.of(found)
 
 
-@router.get("/reminders/told/{message_key}", response_model=ReminderMessageOut, responses=PAGE_RESPONSE)
+@router.get("/reminders/{message_key}", response_model=ReminderMessageOut, responses=PAGE_RESPONSE)
 def get_reminder_message(
     session: ReadSession, wants_page: WantsPage, message_key: MessageKey, response: Response
 ) -> ReminderMessageOut | Response:
@@ -120,7 +120,7 @@ def get_reminder_message(
     return ReminderMessageOut(reminders=[ReminderLineOut.of(each) for each in told])
 
 
-@router.put("/reminders/told/{message_key}/{reminder_id}")
+@router.put("/reminders/{message_key}/{reminder_id}")
 def answer_reminder(
     session: WriteSession, message_key: MessageKey, reminder_id: RowId, given: AnswerIn
 ) -> AnsweredOut:

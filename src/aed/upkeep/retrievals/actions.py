@@ -197,7 +197,7 @@ def follow_up(
     when = found.sent_at.astimezone(ZoneInfo(zone or device.region.time_zone))
     for person in people.values():
         key = KEY_PREFIX + secrets.token_urlsafe(24)
-        link = f" {public_url}/c/{key}" if public_url is not None else ""
+        link = f" {public_url}/d/{key}" if public_url is not None else ""
         if notify_person(
             session,
             person,

@@ -2,7 +2,7 @@
 // The page behind the code on a cabinet. What is answered without a network waits on the phone, under a key of
 // its own, and is sent until it is answered: the same check sent twice is one check.
 
-const ROOT = location.pathname.slice(0, location.pathname.lastIndexOf("/c/"));
+const ROOT = location.pathname.slice(0, location.pathname.lastIndexOf("/d/"));
 const API = `${ROOT}/v1`;
 const HERE = decodeURIComponent(location.pathname.split("/").pop());
 const RETRY_MS = 20_000, LONGEST_SIDE = 1600, MOST_PHOTOS = 5;
@@ -327,7 +327,7 @@ function openPart() {
   const go = () => {
     const typed = $("typed").value.trim();
     if (deviceIdOf(typed) === null) return tell(t("wrong"), "bad");
-    location.href = `${ROOT}/c/${encodeURIComponent(typed)}`;
+    location.href = `${ROOT}/d/${encodeURIComponent(typed)}`;
   };
   return el("section", {}, el("h1", {}, t("open_title")),
     el("input", {id: "typed", type: "text", inputMode: "numeric", autocomplete: "off", placeholder: "1234-4",
@@ -482,5 +482,5 @@ $("language").addEventListener("click", () => {
 });
 addEventListener("online", send);
 setInterval(async () => { if ((await waiting()).some(each => !each.refused)) await send(); }, RETRY_MS);
-if ("serviceWorker" in navigator) navigator.serviceWorker.register(`${ROOT}/c/worker.js`, {scope: `${ROOT}/c/`});
+if ("serviceWorker" in navigator) navigator.serviceWorker.register(`${ROOT}/d/worker.js`, {scope: `${ROOT}/d/`});
 load();
