@@ -41,8 +41,8 @@ from aed.registry.devices.rules import Access, access_at
 from aed.settings import Settings
 from aed.simulation.rules.areas import shares_of, somewhere_in
 from aed.walking.build import build_network
-from aed.walking.footing import Footings
 from aed.walking.network import Crossing, WalkingNetwork
+from aed.walking.snapping import SnappedPoints
 from aed.walking.travel import Leg, metres_of_wait, seconds_of_wait
 from tests import make
 from tests.lookup.brute_force import Found, Known, judged, may_see, whole_register
@@ -107,7 +107,7 @@ class WalksOfTheCountry:
             elif is_private:
                 wait = metres_of_wait(numbers.guarded_gate_seconds, numbers)
                 waits.append((barrier.crossing, wait))
-        self._targets = network.footings(
+        self._targets = network.snap(
             [each.position.lat for each in known], [each.position.lon for each in known]
         )
         ring = metres_of_wait(numbers.closed_gate_seconds, numbers)
@@ -150,7 +150,7 @@ class WalksOfTheCountry:
 
     def costs(self, here: Position) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         """Return metres to each device, metres with closed gates opened, and whether each is on a street."""
-        start = self._network.footings([here.lat], [here.lon])
+        start = self._network.snap([here.lat], [here.lon])
         if start.edge[0] < 0:
             nowhere = np.full(len(self._known), np.inf)
             return nowhere, nowhere, np.zeros(len(self._known), dtype=bool)
@@ -159,7 +159,7 @@ class WalksOfTheCountry:
 
     def _delays(self, here: Position) -> tuple[Floats, Floats]:
         """Return the part of the costs that is delays, with closed gates closed and opened."""
-        start = self._network.footings([here.lat], [here.lon])
+        start = self._network.snap([here.lat], [here.lon])
         if start.edge[0] < 0:
             return np.zeros(len(self._known)), np.zeros(len(self._known))
         pairs = ((self._free, self._free_later), (self._opened, self._opened_later))
@@ -176,7 +176,7 @@ class WalksOfTheCountry:
         """
         return [place for place in here if bool(np.isfinite(self.costs(place)[1]).any())]
 
-    def _from(self, start: Footings, distances: Floats) -> Floats:
+    def _from(self, start: SnappedPoints, distances: Floats) -> Floats:
         streets, targets = self._network.streets, self._targets
         edge, along, off = int(start.edge[0]), float(start.along_metres[0]), float(start.off_metres[0])
         left = max(streets.edge_metres(edge) - along, 0.0)

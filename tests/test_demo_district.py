@@ -215,18 +215,20 @@ def test_each_question_says_where_when_and_who() -> None:
 def test_shut_gates_keep_everybody_out_of_the_estates() -> None:
     network = build_network(demo.HERE / "streets.osm.pbf")
     devices = rows("devices.csv")
-    footings = network.footings([here(d).lat for d in devices], [here(d).lon for d in devices])
+    snapped_points = network.snap([here(d).lat for d in devices], [here(d).lon for d in devices])
     crossings = [network.crossing_at(position) for position in gate_positions()]
     assert None not in crossings
     canal = demo.position_of(demo.CANAL_SIDE)
 
-    open_to_all = network.reach(canal, within_metres=5_000)
-    shut = network.reach(canal, within_metres=5_000, closed=[c for c in crossings if c is not None])
+    open_to_all = network.reachable(canal, within_metres=5_000)
+    shut = network.reachable(canal, within_metres=5_000, closed=[c for c in crossings if c is not None])
     assert open_to_all is not None
     assert shut is not None
-    assert all(math.isfinite(metres) for metres in open_to_all.costs(footings))
+    assert all(math.isfinite(metres) for metres in open_to_all.costs(snapped_points))
     reached = {
-        bool(d["estate"]) for d, metres in zip(devices, shut.costs(footings), strict=True) if metres < 5_000
+        bool(d["estate"])
+        for d, metres in zip(devices, shut.costs(snapped_points), strict=True)
+        if metres < 5_000
     }
     assert reached == {False}
 
@@ -235,9 +237,9 @@ def test_by_night_the_straight_line_from_the_canal_names_a_device_across_the_wat
     network = build_network(demo.HERE / "streets.osm.pbf")
     canal = demo.position_of(demo.CANAL_SIDE)
     devices = [d for d in rows("devices.csv") if d["audience"] == "public" and d["opening_hours"] == "24/7"]
-    reach = network.reach(canal, within_metres=5_000)
-    assert reach is not None
-    metres = reach.costs(network.footings([here(d).lat for d in devices], [here(d).lon for d in devices]))
+    reachable = network.reachable(canal, within_metres=5_000)
+    assert reachable is not None
+    metres = reachable.costs(network.snap([here(d).lat for d in devices], [here(d).lon for d in devices]))
 
     by_line = min(devices, key=lambda d: distance_metres(canal, here(d)))
     on_foot = devices[int(metres.argmin())]

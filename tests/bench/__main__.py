@@ -414,8 +414,8 @@ def walking_search(network: WalkingNetwork) -> Iterator[Ratio]:
 
     timings = by_turns(
         {
-            "large": (lambda here: large.reach(here, within_metres=REACH_METRES), inside(MANY_NODES)),
-            "small": (lambda here: network.reach(here, within_metres=REACH_METRES), inside(NODES)),
+            "large": (lambda here: large.reachable(here, within_metres=REACH_METRES), inside(MANY_NODES)),
+            "small": (lambda here: network.reachable(here, within_metres=REACH_METRES), inside(NODES)),
         },
         rounds=ROUNDS,
         a_round=A_ROUND,

@@ -103,8 +103,8 @@ def dijkstra_on(network: WalkingNetwork) -> Callable[[Position, float], Callable
     matrix = csr_matrix((metres[by_tail], head[by_tail], start), shape=size)
 
     def prepared(here: Position, within_metres: float) -> Callable[[], object]:
-        footing = network.footings([here.lat], [here.lon])
-        node = int(streets.edge_u[int(footing.edge[0])])
+        snapped = network.snap([here.lat], [here.lon])
+        node = int(streets.edge_u[int(snapped.edge[0])])
         return lambda: dijkstra(matrix, indices=node, limit=within_metres)
 
     return prepared

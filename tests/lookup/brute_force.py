@@ -187,15 +187,15 @@ def all_devices(
     costs = opened = delays = delays_if_opened = [math.inf] * count
     on_street = [False] * count
     if network is not None:
-        footings = network.footings(
+        snapped_points = network.snap(
             [question.here.lat, *(each.position.lat for each in known)],
             [question.here.lon, *(each.position.lon for each in known)],
         )
-        if footings.edge[0] >= 0:
+        if snapped_points.edge[0] >= 0:
             local = min(known, key=lambda each: distance_metres(question.here, each.position))
             closed, waits = gates_as_they_stand(session, network, viewer, question, settings, local=local)
             closed_gate_metres = metres_of_wait(settings.arrival.closed_gate_seconds, settings.arrival)
-            start, targets = footings.take([0]), footings.take(range(1, count + 1))
+            start, targets = snapped_points.take([0]), snapped_points.take(range(1, count + 1))
             (costs, delays), (opened, delays_if_opened) = (
                 [
                     each.tolist()

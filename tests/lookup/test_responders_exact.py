@@ -63,12 +63,12 @@ def slow(
     delays_to = [0.0] * len(places)
     reach = settings.responder_radius_metres * settings.arrival.detour_factor
     if network is not None:
-        footings = network.footings(
+        snapped_points = network.snap(
             [question.here.lat, *(each.lat for each in positions)],
             [question.here.lon, *(each.lon for each in positions)],
         )
-        if footings.edge[0] >= 0:
-            start, targets = footings.take([0]), footings.take(range(1, len(places) + 1))
+        if snapped_points.edge[0] >= 0:
+            start, targets = snapped_points.take([0]), snapped_points.take(range(1, len(places) + 1))
             closed, waits = gates_as_they_stand(session, network, viewer, question, settings, local=None)
             closed_gate_metres = metres_of_wait(settings.arrival.closed_gate_seconds, settings.arrival)
             (free, waited), (opened, waited_if_opened) = (

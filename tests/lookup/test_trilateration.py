@@ -119,7 +119,7 @@ class Attacker:
         self._candidates = places_in_the_cell(1_500, seed=11)
         self._lats = np.array([each.lat for each in self._candidates])
         self._lons = np.array([each.lon for each in self._candidates])
-        self._footings = network.footings(self._lats, self._lons) if network is not None else None
+        self._snapped_points = network.snapped_points(self._lats, self._lons) if network is not None else None
         self._known: dict[Position, np.ndarray[Any, np.dtype[np.float64]]] = {}
         numbers, farthest = settings.arrival, 10_000.0
         self._bends = [0.0, numbers.slow_start_metres, farthest]  # times are linear between these distances
@@ -132,10 +132,10 @@ class Attacker:
         """Return the times that would be shown for a home at each candidate place."""
         metres = distances_metres(here, self._lats, self._lons) * self._settings.arrival.detour_factor
         start = self._network.start_at(here) if self._network is not None else None
-        if self._network is not None and self._footings is not None and start is not None:
-            reach = self._network.reach(start, within_metres=2_250.0)
-            assert reach is not None
-            metres = reach.costs(self._footings)
+        if self._network is not None and self._snapped_points is not None and start is not None:
+            reachable = self._network.reachable(start, within_metres=2_250.0)
+            assert reachable is not None
+            metres = reachable.costs(self._snapped_points)
         seconds = np.interp(metres, self._bends, self._seconds_at_bends, right=math.inf)
         return np.asarray(np.ceil(seconds / 30) * 30)
 

@@ -326,9 +326,9 @@ def test_on_the_network_those_count_who_walk_there_in_time_by_its_streets(sessio
     (found,) = gaps_of(session, estate, network=network)
 
     (building,) = found.buildings
-    reach = network.reach(middle, within_metres=METRES)
-    assert reach is not None
-    walks = reach.costs(network.footings([each.lat for each in places], [each.lon for each in places]))
+    reachable = network.reachable(middle, within_metres=METRES)
+    assert reachable is not None
+    walks = reachable.costs(network.snap([each.lat for each in places], [each.lon for each in places]))
     assert building.basis is Basis.WALKING_NETWORK
     assert (building.now == int(np.isfinite(walks).sum())).all()
     straight = sum(distance_metres(middle, each) <= METRES for each in places)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from aed.walking import reach
+from aed.walking import reachable
 
 
 @pytest.fixture(autouse=True, params=["whole", "cut_out"])
 def as_large(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "cut_out":
-        monkeypatch.setattr(reach, "WHOLE_UP_TO_JUNCTIONS", 0)
+        monkeypatch.setattr(reachable, "WHOLE_UP_TO_JUNCTIONS", 0)

@@ -23,9 +23,9 @@ EVERYWHERE = 10_000.0
 def metres(
     network: WalkingNetwork, start: Position, end: Position, *, closed: tuple[Crossing, ...] = ()
 ) -> float:
-    reach = network.reach(start, within_metres=EVERYWHERE, closed=closed)
-    assert reach is not None
-    return float(reach.costs(network.footings([end.lat], [end.lon]))[0])
+    reachable = network.reachable(start, within_metres=EVERYWHERE, closed=closed)
+    assert reachable is not None
+    return float(reachable.costs(network.snap([end.lat], [end.lon]))[0])
 
 
 @pytest.mark.parametrize("name", ["streets.osm.pbf", "streets.osm", "streets.osm.gz"])
@@ -127,14 +127,14 @@ def test_at_a_gate_where_ways_meet_every_turn_needs_it(
     ends = [at(*place) for number, place in used.items() if number != 2]
 
     for start in ends:
-        reach = network.reach(start, within_metres=EVERYWHERE, delays=[(gate.crossing, 30.0)])
-        open_reach = network.reach(start, within_metres=EVERYWHERE)
-        assert reach is not None
+        reachable = network.reachable(start, within_metres=EVERYWHERE, delays=[(gate.crossing, 30.0)])
+        open_reach = network.reachable(start, within_metres=EVERYWHERE)
+        assert reachable is not None
         assert open_reach is not None
         others = [end for end in ends if end != start]
-        footings = network.footings([end.lat for end in others], [end.lon for end in others])
-        assert reach.costs(footings) == pytest.approx(open_reach.costs(footings) + 30.0)
-        assert reach.walk_to(footings, 0).crossings == (gate.crossing,)
+        snapped_points = network.snap([end.lat for end in others], [end.lon for end in others])
+        assert reachable.costs(snapped_points) == pytest.approx(open_reach.costs(snapped_points) + 30.0)
+        assert reachable.walk_to(snapped_points, 0).crossings == (gate.crossing,)
         for end in others:
             assert metres(network, start, end, closed=(gate.crossing,)) == np.inf
 

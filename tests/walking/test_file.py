@@ -43,10 +43,10 @@ def test_a_loaded_network_answers_the_same(tmp_path: Path) -> None:
 
     for network in (grid, loaded):
         assert network.node_count == grid.node_count
-    one, other = (network.reach(places[20], within_metres=1200.0) for network in (grid, loaded))
+    one, other = (network.reachable(places[20], within_metres=1200.0) for network in (grid, loaded))
     assert one is not None
     assert other is not None
-    assert np.array_equal(one.costs(grid.footings(lats, lons)), other.costs(loaded.footings(lats, lons)))
+    assert np.array_equal(one.costs(grid.snap(lats, lons)), other.costs(loaded.snap(lats, lons)))
 
 
 def test_saving_again_replaces_the_file(tmp_path: Path, network: WalkingNetwork) -> None:

@@ -35,20 +35,20 @@ def test_a_way_that_cannot_pass_a_gate_passes_none_and_costs_what_it_is_long(
 ) -> None:
     crossings = some_crossings(grid, 300, seed=seed)
     delays = [(crossing, 40.0) for crossing in crossings[:200]]
-    reach = grid.reach(
+    reachable = grid.reachable(
         grid_position(NODES, 0.5, 0.5), within_metres=REACH_METRES, closed=crossings[200:], delays=delays
     )
-    assert reach is not None
-    footings = grid.footings(*some_places(120, seed=seed))
-    costs, may_pass = reach.costs(footings), reach.may_pass_crossings(footings)
+    assert reachable is not None
+    snapped_points = grid.snap(*some_places(120, seed=seed))
+    costs, may_pass = reachable.costs(snapped_points), reachable.may_pass_crossings(snapped_points)
     reached = np.flatnonzero(np.isfinite(costs)).tolist()
     assert {may_pass[i] for i in reached} == {True, False}  # otherwise the test would check nothing
     for i in reached:
-        walk = reach.walk_to(footings, i)
+        walk = reachable.walk_to(snapped_points, i)
         if not may_pass[i]:
             assert walk.crossings == ()
             assert walk.metres == pytest.approx(costs[i], abs=0.01)
-        without_line = reach.walk_to(footings, i, with_line=False)
+        without_line = reachable.walk_to(snapped_points, i, with_line=False)
         assert (without_line.metres, without_line.crossings) == (walk.metres, walk.crossings)
 
 
@@ -60,27 +60,29 @@ def test_the_same_reach_with_other_gates_is_what_it_would_be_from_the_beginning(
     assert start is not None
     on_the_first_street = Crossing(start.edge, 1.0)
     crossings = [on_the_first_street, *some_crossings(grid, 200, seed=1)]
-    footings = grid.footings(*some_places(120, seed=2))
-    shut = grid.reach(start, within_metres=REACH_METRES, closed=crossings)
+    snapped_points = grid.snap(*some_places(120, seed=2))
+    shut = grid.reachable(start, within_metres=REACH_METRES, closed=crossings)
     assert shut is not None
 
     opened = shut.with_gates(delays=[(crossing, 25.0) for crossing in crossings])
 
-    anew = grid.reach(here, within_metres=REACH_METRES, delays=[(crossing, 25.0) for crossing in crossings])
+    anew = grid.reachable(
+        here, within_metres=REACH_METRES, delays=[(crossing, 25.0) for crossing in crossings]
+    )
     assert anew is not None
-    assert opened.costs(footings).tolist() == anew.costs(footings).tolist()
-    assert shut.costs(footings).tolist() != anew.costs(footings).tolist()
+    assert opened.costs(snapped_points).tolist() == anew.costs(snapped_points).tolist()
+    assert shut.costs(snapped_points).tolist() != anew.costs(snapped_points).tolist()
 
 
 def test_remembered_footings_are_those_that_were_found(
     grid: WalkingNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aed.walking.memory.MOST_FOOTINGS_REMEMBERED", 100)  # so that the cache overflows
+    monkeypatch.setattr("aed.walking.snap_cache.MAX_SNAPPED_POINTS", 100)  # so that the cache overflows
     for seed in (1, 2, 1, 3, 2):
         lats, lons = some_places(60, seed=seed)
 
         places = [*zip(lats.tolist(), lons.tolist(), strict=True)]
 
-        remembered, found = grid.footings_of_places(places), grid.footings(lats, lons)
+        remembered, found = grid.snapped_places(places), grid.snap(lats, lons)
 
-        assert remembered == [found.one(i, grid.chains) for i in range(60)]
+        assert remembered == [found.one(i, grid.contracted) for i in range(60)]

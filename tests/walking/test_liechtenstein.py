@@ -10,7 +10,7 @@ import pytest
 from aed.geo import Position
 from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork
-from tests.walking.test_reach import check_walk
+from tests.walking.test_reachable import check_walk
 from tests.walking.whole_network import costs_over_the_whole_network
 
 EXTRACT = Path(__file__).parents[3] / "shared" / "data" / "liechtenstein" / "liechtenstein.osm.pbf"
@@ -31,7 +31,7 @@ def test_costs_are_those_of_the_whole_network(country: WalkingNetwork) -> None:
     towns = [Position(47.141, 9.521), Position(47.211, 9.527), Position(47.068, 9.503)]
     lats = np.concatenate([town.lat + random.normal(0, 0.006, 120) for town in towns])
     lons = np.concatenate([town.lon + random.normal(0, 0.008, 120) for town in towns])
-    targets = country.footings(lats, lons)
+    targets = country.snap(lats, lons)
     barriers = [barrier.crossing for barrier in country.barriers]
     closed, delays = barriers[::2], [(crossing, 40.0) for crossing in barriers[1::2]]
     assert (targets.edge >= 0).sum() > 300
@@ -39,20 +39,20 @@ def test_costs_are_those_of_the_whole_network(country: WalkingNetwork) -> None:
     compared = 0
     for i in range(0, 360, 30):
         for within_metres in (600.0, 1500.0, 60_000.0):
-            reach = country.reach(
+            reachable = country.reachable(
                 Position(lats[i], lons[i]), within_metres=within_metres, closed=closed, delays=delays
             )
-            if reach is None:
+            if reachable is None:
                 assert targets.edge[i] == -1
                 continue
             expected = costs_over_the_whole_network(
                 country, targets.take([i]), targets, within_metres=within_metres, closed=closed, delays=delays
             )
-            costs = reach.costs(targets)
+            costs = reachable.costs(targets)
             assert costs == pytest.approx(expected, abs=1e-6)
             compared += int(np.isfinite(costs).sum())
             for j in np.flatnonzero(np.isfinite(costs)).tolist()[::23]:
-                check_walk(reach, targets, j, delays)
+                check_walk(reachable, targets, j, delays)
     assert compared > 3000
 
 

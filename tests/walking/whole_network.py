@@ -1,4 +1,4 @@
-"""A slow reference implementation: footings and gates as nodes, and one search over the whole network."""
+"""A slow reference implementation: one search over the whole network, with points and gates as nodes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
-from aed.walking.footing import Footings
 from aed.walking.network import Crossing, WalkingNetwork
+from aed.walking.snapping import SnappedPoints
 
 
 def costs_over_the_whole_network(
     network: WalkingNetwork,
-    start: Footings,
-    targets: Footings,
+    start: SnappedPoints,
+    targets: SnappedPoints,
     *,
     within_metres: float,
     closed: Sequence[Crossing] = (),
     delays: Sequence[tuple[Crossing, float]] = (),
 ) -> NDArray[np.float64]:
-    """Return the metres from the single footing `start` to each target; infinite beyond the limit."""
+    """Return the metres from the single snapped point `start` to each target; infinite beyond the limit."""
     costs, _ = ways_over_the_whole_network(
         network, start, targets, within_metres=within_metres, closed=closed, delays=delays
     )
@@ -33,8 +33,8 @@ def costs_over_the_whole_network(
 
 def ways_over_the_whole_network(
     network: WalkingNetwork,
-    start: Footings,
-    targets: Footings,
+    start: SnappedPoints,
+    targets: SnappedPoints,
     *,
     within_metres: float,
     closed: Sequence[Crossing] = (),
@@ -42,7 +42,7 @@ def ways_over_the_whole_network(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the cost of the way to each target, and the part of it that is delays.
 
-    A gate on a street is a pair of nodes, one on each side; a footing exactly at the gate is joined to both.
+    A gate on a street is a pair of nodes, one on each side; a point exactly at the gate is joined to both.
     """
     streets = network.streets
     arcs: list[tuple[int, int, float, float]] = []
@@ -96,7 +96,7 @@ def ways_over_the_whole_network(
                         pair = (source, side) if terminal == source else (side, terminal)
                         arcs.append((*pair, 0.0, 0.0))
             here, at = sides[-1], place
-        join(here, v, max(0.0, length - at))  # rounding may put a footing at the end beyond it
+        join(here, v, max(0.0, length - at))  # rounding may put a point at the end beyond it
 
     best: dict[tuple[int, int], tuple[float, float]] = {}
     for a, b, metres, delay in arcs:

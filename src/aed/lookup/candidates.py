@@ -34,8 +34,8 @@ from aed.registry.devices.rules import (
 )
 from aed.registry.nearby import DeviceNearby, OutOfService
 from aed.settings import Settings
+from aed.walking.path import Walk
 from aed.walking.travel import NO_WAY, Leg, Pace, pace_at, quickest_pace
-from aed.walking.way import Walk
 
 MAX_QUARANTINED: Final = 5
 _ENTRIES: Final = {entry.value: entry for entry in EntryMode}

@@ -28,7 +28,7 @@ from aed.lookup.candidates import Candidates, NearbyDevice
 from aed.lookup.question import LookupQuestion
 from aed.lookup.walks import WalksFromPatient
 from aed.settings import Settings
-from aed.walking.footing import Footing, Footings
+from aed.walking.snapping import SnappedPoint, SnappedPoints
 from aed.walking.travel import Leg, fetch_seconds, least_leg_seconds, leg_seconds
 
 MAX_UNUSABLE: Final = 5
@@ -53,7 +53,7 @@ class Ranking:
     ) -> None:
         self._candidates, self._walks = candidates, walks
         self._question, self._settings = question, settings
-        self._footings: list[Footing | None] = []
+        self._snapped_points: list[SnappedPoint | None] = []
         """The position of each of the candidates' rows on the streets; None if no street is near."""
 
     @property
@@ -117,15 +117,15 @@ class Ranking:
             return [(straight[each] * detour, each, Basis.STRAIGHT_LINE, True, False) for each in order]
         within = walks.within_metres
         is_last = within >= self._settings.walking_reach_metres
-        self._footings += walks.footings_of_devices(self._candidates.rows[len(self._footings) :])
-        costs = walks.costs(self._footings)
-        opened = walks.costs_if_opened(self._footings) or costs
+        self._snapped_points += walks.snapped_devices(self._candidates.rows[len(self._snapped_points) :])
+        costs = walks.costs(self._snapped_points)
+        opened = walks.costs_if_opened(self._snapped_points) or costs
         found: list[_WalkTo] = []
         for number in order:
             cost = costs[number]
             if cost != math.inf:
                 walk = (cost, number, Basis.WALKING_NETWORK, True, False)
-            elif self._footings[number] is None:
+            elif self._snapped_points[number] is None:
                 walk = (straight[number] * detour, number, Basis.STRAIGHT_LINE, True, False)
             elif opened[number] != math.inf:
                 walk = (opened[number], number, Basis.WALKING_NETWORK, is_last, is_last)
@@ -140,7 +140,7 @@ class Ranking:
 
     def _way(self, number: int, cost: float, basis: Basis, *, by_closed_gate: bool) -> Leg:
         """Split the cost of a walk into metres on foot and seconds of waiting at gates."""
-        place = self._footings[number] if basis is Basis.WALKING_NETWORK else None
+        place = self._snapped_points[number] if basis is Basis.WALKING_NETWORK else None
         if place is None or self._walks is None:
             return Leg(cost)
         return self._walks.leg(place, cost, by_closed_gate=by_closed_gate)
@@ -232,11 +232,11 @@ class Ranking:
         walked = [near for near in chosen if near.basis is Basis.WALKING_NETWORK]
         if walks is None or not walked or not (with_routes or walks.has_gates_to_mention):
             return
-        footings = Footings.of([self._footings[near.number] for near in walked])
-        for i, (near, may_meet) in enumerate(zip(walked, walks.may_meet_gates(footings), strict=True)):
+        snapped_points = SnappedPoints.of([self._snapped_points[near.number] for near in walked])
+        for i, (near, may_meet) in enumerate(zip(walked, walks.may_meet_gates(snapped_points), strict=True)):
             if with_routes or may_meet or near.by_closed_gate:
                 walk, near.gates = walks.walk_to(
-                    footings, i, by_closed_gate=near.by_closed_gate, with_line=with_routes
+                    snapped_points, i, by_closed_gate=near.by_closed_gate, with_line=with_routes
                 )
                 near.route = walk if with_routes else None
 

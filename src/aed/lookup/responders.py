@@ -235,9 +235,9 @@ def _directs(
     straight = distances_metres(patient.position, lats, lons).tolist()
     legs, at_least = [NO_WAY] * len(spots), [0.0] * len(spots)
     if walks is not None:
-        footings = walks.footings(lats, lons)
-        legs = walks.legs(footings)
-        at_least = [walks.within_metres if edge >= 0 else 0.0 for edge in footings.edge.tolist()]
+        snapped_points = walks.snap(lats, lons)
+        legs = walks.legs(snapped_points)
+        at_least = [walks.within_metres if edge >= 0 else 0.0 for edge in snapped_points.edge.tolist()]
     found = []
     for spot, straight_metres, leg, beyond in zip(spots, straight, legs, at_least, strict=True):
         way, basis = leg, Basis.WALKING_NETWORK

@@ -21,12 +21,12 @@ from aed.registry import nearby as nearby_queries
 from aed.registry.estates.rules import GatePassing, Passage, passing
 from aed.registry.nearby import GateNearby
 from aed.settings import Arrival
-from aed.walking.footing import Footing, Footings
 from aed.walking.network import Barrier, WalkingNetwork
-from aed.walking.reach import Reach
+from aed.walking.path import Walk
+from aed.walking.reachable import Reachable
+from aed.walking.snapping import SnappedPoint, SnappedPoints
 from aed.walking.streets import Crossing
 from aed.walking.travel import NO_WAY, Leg, metres_of_wait, seconds_of_wait
-from aed.walking.way import Walk
 
 _PRIVATE_ACCESS: Final = frozenset({"no", "private"})
 BESIDE_THE_STREET_METRES: Final = 15.0
@@ -92,7 +92,7 @@ class WalksFromPatient:
         viewer: Viewer,
         network: WalkingNetwork,
         here: Position,
-        start: Footing,
+        start: SnappedPoint,
         *,
         at: datetime,
         numbers: Arrival,
@@ -105,10 +105,10 @@ class WalksFromPatient:
         self._registered_within = gates_within_metres
         self._gates: _Gates | None = None
         self._gates_within = 0.0
-        self._reach: Reach | None = None
-        self._opened: Reach | None = None
-        self._delays: Callable[[Footing], float] | None = None
-        self._delays_if_opened: Callable[[Footing], float] | None = None
+        self._reachable: Reachable | None = None
+        self._opened: Reachable | None = None
+        self._delays: Callable[[SnappedPoint], float] | None = None
+        self._delays_if_opened: Callable[[SnappedPoint], float] | None = None
         self.local: LocalTime | None = None
         """Set before the first search; if None, the hours of gates from the map are unknown."""
         self.within_metres = 0.0
@@ -136,72 +136,74 @@ class WalksFromPatient:
         self.look_for_gates(within_metres)
         gates = self._gates
         assert gates is not None
-        reach = self._reach = self._network.reach(
+        reachable = self._reachable = self._network.reachable(
             self._start, within_metres=within_metres, closed=gates.closed, delays=gates.waits
         )
-        if gates.closed and reach is not None:
-            self._opened = reach.with_gates(delays=gates.waits_if_opened(self._numbers))
+        if gates.closed and reachable is not None:
+            self._opened = reachable.with_gates(delays=gates.waits_if_opened(self._numbers))
         self.within_metres = within_metres
-        self._delays = None if reach is None else reach.delays()
+        self._delays = None if reachable is None else reachable.delays()
         self._delays_if_opened = None if self._opened is None else self._opened.delays()
 
-    def footings(self, lats: NDArray[np.float64], lons: NDArray[np.float64]) -> Footings:
+    def snap(self, lats: NDArray[np.float64], lons: NDArray[np.float64]) -> SnappedPoints:
         """Return the nearest positions on the streets for arrays of coordinates."""
-        return self._network.footings(lats, lons)
+        return self._network.snap(lats, lons)
 
-    def footings_of_devices(self, rows: Sequence[Placed]) -> list[Footing | None]:
+    def snapped_devices(self, rows: Sequence[Placed]) -> list[SnappedPoint | None]:
         """Return the nearest position on the streets for each row. Cached, since devices do not move."""
-        return self._network.footings_of_places([(row.lat, row.lon) for row in rows])
+        return self._network.snapped_places([(row.lat, row.lon) for row in rows])
 
-    def costs(self, places: Sequence[Footing | None]) -> list[float]:
+    def costs(self, places: Sequence[SnappedPoint | None]) -> list[float]:
         """Return the cost in metres of the way to each place; infinite if it is out of reach."""
-        assert self._reach is not None
-        return self._reach.metres_to(places)
+        assert self._reachable is not None
+        return self._reachable.metres_to(places)
 
-    def costs_if_opened(self, places: Sequence[Footing | None]) -> list[float] | None:
+    def costs_if_opened(self, places: Sequence[SnappedPoint | None]) -> list[float] | None:
         """Return the costs with closed gates opened after a wait; None if no closed gate is nearby."""
         return None if self._opened is None else self._opened.metres_to(places)
 
-    def leg(self, place: Footing, cost_metres: float, *, by_closed_gate: bool) -> Leg:
+    def leg(self, place: SnappedPoint, cost_metres: float, *, by_closed_gate: bool) -> Leg:
         """Split a cost from `costs` or `costs_if_opened` into metres on foot and seconds of waiting."""
         delay = self._delays_if_opened if by_closed_gate else self._delays
         assert delay is not None
         waits = delay(place)
         return Leg(max(0.0, cost_metres - waits), seconds_of_wait(waits, self._numbers))
 
-    def legs(self, footings: Footings) -> list[Leg]:
+    def legs(self, snapped_points: SnappedPoints) -> list[Leg]:
         """Return the way to each point: as gates are, else with closed gates opened, else `NO_WAY`."""
-        assert self._reach is not None
-        return _legs(self._reach, self._opened, footings, self._numbers)
+        assert self._reachable is not None
+        return _legs(self._reachable, self._opened, snapped_points, self._numbers)
 
-    def legs_from(self, other: Position, footings: Footings, *, within_metres: float) -> list[Leg] | None:
+    def legs_from(
+        self, other: Position, snapped_points: SnappedPoints, *, within_metres: float
+    ) -> list[Leg] | None:
         """Return the way from another place to each point, with the gates that `look_for_gates` found here.
 
         Returns None if no street is near the other place.
         """
         assert self._gates is not None
         gates = self._gates
-        reach = self._network.reach(
+        reachable = self._network.reachable(
             other, within_metres=within_metres, closed=gates.closed, delays=gates.waits
         )
-        if reach is None:
+        if reachable is None:
             return None
-        opened = reach.with_gates(delays=gates.waits_if_opened(self._numbers)) if gates.closed else None
-        return _legs(reach, opened, footings, self._numbers)
+        opened = reachable.with_gates(delays=gates.waits_if_opened(self._numbers)) if gates.closed else None
+        return _legs(reachable, opened, snapped_points, self._numbers)
 
-    def legs_if_guided(self, footings: Footings, estate_id: int) -> list[Leg] | None:
+    def legs_if_guided(self, snapped_points: SnappedPoints, estate_id: int) -> list[Leg] | None:
         """Return the way to each point if a guide opens the estate's gates.
 
         Returns None if that makes no difference because no gate of the estate stops or delays anyone.
         """
-        assert self._reach is not None
+        assert self._reachable is not None
         assert self._gates is not None
         gates = self._gates
         if all(gates.estates.get(crossing) != estate_id for crossing in gates.mentioned):
             return None
         delays = gates.waits_if_opened(self._numbers)
         others = [each for each in delays if gates.estates.get(each[0]) != estate_id]
-        return _legs(self._reach.with_gates(delays=others), None, footings, self._numbers)
+        return _legs(self._reachable.with_gates(delays=others), None, snapped_points, self._numbers)
 
     @property
     def has_gates_to_mention(self) -> bool:
@@ -209,21 +211,21 @@ class WalksFromPatient:
         assert self._gates is not None
         return bool(self._gates.mentioned)
 
-    def may_meet_gates(self, footings: Footings) -> list[bool]:
+    def may_meet_gates(self, snapped_points: SnappedPoints) -> list[bool]:
         """Return, for each point, whether the way to it may pass a gate that the answer mentions."""
-        assert self._reach is not None
+        assert self._reachable is not None
         if not self.has_gates_to_mention:
-            return [False] * len(footings)
-        return self._reach.may_pass_crossings(footings)
+            return [False] * len(snapped_points)
+        return self._reachable.may_pass_crossings(snapped_points)
 
     def walk_to(
-        self, footings: Footings, i: int, *, by_closed_gate: bool, with_line: bool
+        self, snapped_points: SnappedPoints, i: int, *, by_closed_gate: bool, with_line: bool
     ) -> tuple[Walk, tuple[GatePassed, ...]]:
         """Return the walk to point `i`, which must be within reach, and the gates on it to mention."""
-        reach = self._opened if by_closed_gate else self._reach
-        assert reach is not None
+        reachable = self._opened if by_closed_gate else self._reachable
+        assert reachable is not None
         assert self._gates is not None
-        walk = reach.walk_to(footings, i, with_line=with_line)
+        walk = reachable.walk_to(snapped_points, i, with_line=with_line)
         return walk, tuple(self._gates.mentioned[crossing] for crossing in walk.crossings)
 
     def _evaluated_gates(self, within_metres: float) -> _Gates:
@@ -301,15 +303,17 @@ def _crossing_at(network: WalkingNetwork, lat: float, lon: float) -> Crossing | 
     return network.crossing_at(Position(lat, lon), within_metres=BESIDE_THE_STREET_METRES)
 
 
-def _legs(reach: Reach, opened: Reach | None, footings: Footings, numbers: Arrival) -> list[Leg]:
-    """Return the way to each point by `reach`, else by `opened`, else `NO_WAY`."""
-    legs = [NO_WAY] * len(footings)
-    for each in (reach, opened):
+def _legs(
+    reachable: Reachable, opened: Reachable | None, snapped_points: SnappedPoints, numbers: Arrival
+) -> list[Leg]:
+    """Return the way to each point by `reachable`, else by `opened`, else `NO_WAY`."""
+    legs = [NO_WAY] * len(snapped_points)
+    for each in (reachable, opened):
         if each is None:
             continue
         delay = each.delays()
-        for i, cost in enumerate(each.costs(footings).tolist()):
-            place = footings.one(i, each.found.chains)
+        for i, cost in enumerate(each.costs(snapped_points).tolist()):
+            place = snapped_points.one(i, each.found.contracted)
             if place is not None and math.isinf(legs[i].metres) and math.isfinite(cost):
                 waits = delay(place)
                 legs[i] = Leg(max(0.0, cost - waits), seconds_of_wait(waits, numbers))

@@ -66,7 +66,7 @@ def read_world(
         devices=devices,
         time_zone=time_zone,
     )
-    if not (world.device_footings.edge >= 0).any():
+    if not (world.snapped_devices.edge >= 0).any():
         raise InvalidInput("None of the devices has a street of this map near.", field="devices")
     return world
 

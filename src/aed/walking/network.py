@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike
 from pyproj import Geod
 
 from aed.geo import Position
-from aed.walking.chains import chains_of
-from aed.walking.footing import SNAP_METRES, Footing, Footings, find_footing, find_footings
-from aed.walking.memory import RememberedFootings
-from aed.walking.reach import Reach, find_reach
+from aed.walking.contracted_edges import contract_edges
+from aed.walking.reachable import Reachable, find_reachable
+from aed.walking.snap_cache import SnapCache
+from aed.walking.snapping import SNAP_METRES, SnappedPoint, SnappedPoints, snap_point, snap_points
 from aed.walking.streets import Crossing, Streets
-from aed.walking.window import ScratchPad
+from aed.walking.subgraph import ScratchPad
 
 __all__ = ["Barrier", "Crossing", "WalkingNetwork"]
 
@@ -41,11 +41,11 @@ class WalkingNetwork:
 
     def __init__(self, streets: Streets, barriers: Sequence[Barrier]) -> None:
         self.streets = streets
-        self.chains = chains_of(streets)
+        self.contracted = contract_edges(streets)
         self.barriers = tuple(sorted(barriers, key=lambda barrier: barrier.position.lat))
         self._barrier_lats = [barrier.position.lat for barrier in self.barriers]
         self._scratch = ScratchPad()
-        self._remembered = RememberedFootings(self.chains, self.footings)
+        self._snap_cache = SnapCache(self.contracted, self.snap)
 
     @property
     def node_count(self) -> int:
@@ -53,16 +53,16 @@ class WalkingNetwork:
 
     @property
     def edge_count(self) -> int:
-        """Number of edges, streets and gates; `Crossing.edge` and `Footings.edge` are less than this."""
+        """Number of edges, streets and gates; `Crossing.edge` and `SnappedPoints.edge` are less than this."""
         return self.streets.edge_count
 
     def covers(self, position: Position) -> bool:
         """Return whether a street is within `SNAP_METRES` of a position."""
         return self.start_at(position) is not None
 
-    def start_at(self, position: Position) -> Footing | None:
+    def start_at(self, position: Position) -> SnappedPoint | None:
         """Return where a walk from a position starts, or None if no street is within `SNAP_METRES`."""
-        return find_footing(self.chains, position.lat, position.lon, within_metres=SNAP_METRES)
+        return snap_point(self.contracted, position.lat, position.lon, within_metres=SNAP_METRES)
 
     def barriers_near(self, position: Position, within_metres: float) -> list[Barrier]:
         """Return the gates from the map within a straight-line distance, nearest first."""
@@ -89,38 +89,38 @@ class WalkingNetwork:
         """
         for barrier in self.barriers_near(position, within_metres):
             return barrier.crossing
-        footing = find_footing(self.chains, position.lat, position.lon, within_metres=within_metres)
-        return Crossing(footing.edge, footing.along_metres) if footing is not None else None
+        snapped = snap_point(self.contracted, position.lat, position.lon, within_metres=within_metres)
+        return Crossing(snapped.edge, snapped.along_metres) if snapped is not None else None
 
-    def footings(self, lats: ArrayLike, lons: ArrayLike, *, within_metres: float = SNAP_METRES) -> Footings:
+    def snap(self, lats: ArrayLike, lons: ArrayLike, *, within_metres: float = SNAP_METRES) -> SnappedPoints:
         """Snap points to the nearest edge within `within_metres`."""
-        return find_footings(self.streets, lats, lons, within_metres=within_metres)
+        return snap_points(self.streets, lats, lons, within_metres=within_metres)
 
-    def footings_of_places(self, places: Sequence[tuple[float, float]]) -> list[Footing | None]:
+    def snapped_places(self, places: Sequence[tuple[float, float]]) -> list[SnappedPoint | None]:
         """Snap places (latitude, longitude) to the nearest edge within `SNAP_METRES`, with a cache.
 
         Returns None for a place without a street nearby.
         """
-        return self._remembered.footings(places)
+        return self._snap_cache.snap(places)
 
-    def reach(
+    def reachable(
         self,
-        start: Position | Footing,
+        start: Position | SnappedPoint,
         *,
         within_metres: float,
         closed: Sequence[Crossing] = (),
         delays: Sequence[tuple[Crossing, float]] = (),
-    ) -> Reach | None:
+    ) -> Reachable | None:
         """Compute everything within `within_metres` on foot; return None if no street is near the start.
 
         `closed` crossings cannot be passed. A delay, in equivalent metres of walking, is added each time its
         crossing is passed. Raises InvalidInput for a crossing of another network, or a negative number.
         """
-        footing = self.start_at(start) if isinstance(start, Position) else start
-        if footing is None:
+        snapped = self.start_at(start) if isinstance(start, Position) else start
+        if snapped is None:
             return None
-        return find_reach(
-            self.chains, self._scratch, footing, within_metres=within_metres, closed=closed, delays=delays
+        return find_reachable(
+            self.contracted, self._scratch, snapped, within_metres=within_metres, closed=closed, delays=delays
         )
 
 

@@ -40,7 +40,7 @@ class Streets:
     is the first of them, which identifies the gate.
 
     Nodes are sorted like streets. `node_key` and `edge_key` combine strip and longitude in one ascending
-    number. `Chains` has the connections between nodes.
+    number. `ContractedEdges` has the connections between nodes.
     """
 
     street_count: int

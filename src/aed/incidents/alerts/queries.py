@@ -215,7 +215,7 @@ def _leg(
             session.connection(), SCHEDULER, network, other, start, at=at, numbers=arrival
         )
         ways.widen(straight * _LONGER_THAN_STRAIGHT + _ROUND_THE_BLOCK_METRES)
-        (found,) = ways.legs(ways.footings(np.array([one.lat]), np.array([one.lon])))
+        (found,) = ways.legs(ways.snap(np.array([one.lat]), np.array([one.lon])))
         if math.isfinite(found.metres):
             return found
     return Leg(estimated_walk_metres(straight, arrival))

@@ -191,9 +191,9 @@ def _walk(
     """Return metres one way, on the walking network where it is known, and how they were computed."""
     if network is not None:
         here = position_of(device.position)
-        reach = network.reach(start, within_metres=settings.walking_reach_metres)
-        if reach is not None:
-            cost = float(reach.costs(network.footings([here.lat], [here.lon]))[0])
+        reachable = network.reachable(start, within_metres=settings.walking_reach_metres)
+        if reachable is not None:
+            cost = float(reachable.costs(network.snap([here.lat], [here.lon]))[0])
             if not math.isinf(cost):
                 return cost, Basis.WALKING_NETWORK
     return estimated_walk_metres(straight, settings.arrival), Basis.STRAIGHT_LINE

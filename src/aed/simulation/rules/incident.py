@@ -16,7 +16,7 @@ from numpy.random import Generator
 
 from aed.simulation.rules.assumptions import WEIGHTS_OF_HOURS, Assumptions
 from aed.simulation.rules.world import World
-from aed.walking.footing import Footings
+from aed.walking.snapping import SnappedPoints
 from aed.walking.streets import Floats
 
 _SEED_OF_INCIDENTS: Final = 1
@@ -26,7 +26,7 @@ _SEED_OF_INCIDENTS: Final = 1
 class SimulatedIncident:
     """One patient. Times count from the alert."""
 
-    place: Footings
+    place: SnappedPoints
     """A single place."""
     at: datetime
     since_seconds: float

@@ -17,7 +17,7 @@ from aed.registry.devices.rules import Readiness, access_at
 from aed.simulation.rules.assumptions import Numbers
 from aed.simulation.rules.incident import SimulatedIncident
 from aed.simulation.rules.world import Flags, World
-from aed.walking.footing import Footings
+from aed.walking.snapping import SnappedPoints
 from aed.walking.streets import Floats
 from aed.walking.travel import floor_seconds
 
@@ -100,9 +100,9 @@ class Scene:
 class Surroundings:
     """Finds the surroundings of places in one world. Walks from a device are searched once, and cached."""
 
-    def __init__(self, world: World, people: Footings, numbers: Numbers) -> None:
+    def __init__(self, world: World, people: SnappedPoints, numbers: Numbers) -> None:
         self._world, self._people, self._numbers = world, people, numbers
-        self._devices = world.device_footings
+        self._devices = world.snapped_devices
         china = china_calendar()
         self._calendars = [china if in_mainland_china(each.position) else None for each in world.devices]
         self._zone = ZoneInfo(world.time_zone)
@@ -143,12 +143,12 @@ class Surroundings:
             ),
         )
 
-    def _walks(self, start: Footings, to: Footings) -> Floats:
+    def _walks(self, start: SnappedPoints, to: SnappedPoints) -> Floats:
         network, within = self._world.network, self._numbers.settings.walking_reach_metres
-        reach, from_here = None, start.one(0, network.chains)
+        reachable, from_here = None, start.one(0, network.contracted)
         if from_here is not None:
-            reach = network.reach(from_here, within_metres=within, closed=self._closed)
-        return np.full(len(to), np.inf) if reach is None else reach.costs(to)
+            reachable = network.reachable(from_here, within_metres=within, closed=self._closed)
+        return np.full(len(to), np.inf) if reachable is None else reachable.costs(to)
 
     def _of_device(self, device: int) -> tuple[Floats, Floats]:
         """Return the distances to every responder, by line and on foot; the same in both directions."""
@@ -170,5 +170,5 @@ class Surroundings:
         return usable_probability(reachable, Readiness.UNCHECKED, 0.0, arrival)
 
 
-def _position(places: Footings, which: int) -> Position:
+def _position(places: SnappedPoints, which: int) -> Position:
     return Position(float(places.lats[which]), float(places.lons[which]))

@@ -15,8 +15,8 @@ from aed.geo import Position
 from aed.registry.devices.reachability import PlaceClass
 from aed.registry.devices.rules import EntryMode
 from aed.simulation.rules.areas import shares_of, somewhere_in
-from aed.walking.footing import Footings
 from aed.walking.network import WalkingNetwork
+from aed.walking.snapping import SnappedPoints
 from aed.walking.streets import Crossing
 
 type Flags = NDArray[np.bool_]
@@ -44,16 +44,16 @@ class World:
     network: WalkingNetwork
     areas: tuple[BaseGeometry, ...]
     """Residential areas; responders are spread over these."""
-    homes: Footings
+    homes: SnappedPoints
     """Houses in residential areas."""
-    elsewhere: Footings
+    elsewhere: SnappedPoints
     """Other houses."""
     devices: tuple[SimulatedDevice, ...]
     time_zone: str
 
     @property
-    def device_footings(self) -> Footings:
-        return _footings(self.network, [device.position for device in self.devices])
+    def snapped_devices(self) -> SnappedPoints:
+        return _snapped_points(self.network, [device.position for device in self.devices])
 
     @property
     def private(self) -> Flags:
@@ -68,17 +68,17 @@ class World:
         ]
 
 
-def on_streets(network: WalkingNetwork, places: Sequence[Position]) -> Footings:
+def on_streets(network: WalkingNetwork, places: Sequence[Position]) -> SnappedPoints:
     """Return the places that have a street nearby."""
-    found = _footings(network, places)
+    found = _snapped_points(network, places)
     return found.take(np.flatnonzero(found.edge >= 0))
 
 
-def _footings(network: WalkingNetwork, places: Sequence[Position]) -> Footings:
-    return network.footings([place.lat for place in places], [place.lon for place in places])
+def _snapped_points(network: WalkingNetwork, places: Sequence[Position]) -> SnappedPoints:
+    return network.snap([place.lat for place in places], [place.lon for place in places])
 
 
-def spread_responders(world: World, count: int, random: Generator) -> Footings:
+def spread_responders(world: World, count: int, random: Generator) -> SnappedPoints:
     """Spread that many people evenly over the areas, each with a street nearby.
 
     Raises InvalidInput if hardly any place of the areas has one.
@@ -89,10 +89,10 @@ def spread_responders(world: World, count: int, random: Generator) -> Footings:
     for _ in range(_TRIES_AT_MOST):
         which = random.choice(len(world.areas), size=count, p=shares).tolist()
         places = [somewhere_in(world.areas[area], random) for area in which]
-        has_street = _footings(world.network, places).edge >= 0
+        has_street = _snapped_points(world.network, places).edge >= 0
         found += [place for place, is_kept in zip(places, has_street.tolist(), strict=True) if is_kept]
         if len(found) >= count:
-            return _footings(world.network, found[:count])
+            return _snapped_points(world.network, found[:count])
     raise InvalidInput("The residential areas lie where the walking network has no streets.", field="network")
 
 

@@ -46,8 +46,8 @@ from aed.training.gaps.rules import (
 from aed.training.gaps.suggestion import NearbyPeople, suggest
 from aed.training.gaps.week import Week, hour_states
 from aed.walking.basis import Basis
-from aed.walking.footing import Footings
 from aed.walking.network import WalkingNetwork
+from aed.walking.snapping import SnappedPoints
 from aed.walking.travel import estate_pace, metres_walked_in
 
 type Progress = Callable[[int], None]
@@ -283,14 +283,14 @@ class _Walks:
     detour: float
     _lats: Floats = field(init=False)
     _lons: Floats = field(init=False)
-    _footings: Footings | None = field(init=False, default=None)
+    _snapped_points: SnappedPoints | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Combine the positions of people and, after them, of buildings."""
         self._lats = np.concatenate([self.people.lats, [house.position.lat for house in self.those]])
         self._lons = np.concatenate([self.people.lons, [house.position.lon for house in self.those]])
         if self.network is not None:
-            self._footings = self.network.footings(self._lats, self._lons)
+            self._snapped_points = self.network.snap(self._lats, self._lons)
 
     def from_house(self, number: int) -> _Met:
         """Return the people within the walk of building `number`."""
@@ -301,16 +301,16 @@ class _Walks:
 
     def _reached(self, here: Position, itself: int) -> tuple[Chosen, Basis]:
         """Return the indexes of the positions within the walk, and the basis of the measurement."""
-        network, standing = self.network, self._footings
-        if network is None or standing is None or (start := standing.one(itself, network.chains)) is None:
+        network, standing = self.network, self._snapped_points
+        if network is None or standing is None or (start := standing.one(itself, network.contracted)) is None:
             return self._straight(here, self.metres / self.detour), Basis.STRAIGHT_LINE
         closed = [barrier.crossing for barrier in network.barriers_near(here, self.metres) if barrier.locked]
-        reach = network.reach(start, within_metres=self.metres, closed=closed)
-        assert reach is not None
+        reachable = network.reachable(start, within_metres=self.metres, closed=closed)
+        assert reachable is not None
         around = self._about(here, self.metres * _PLANE_ERROR)[0]
-        footings = standing.take(around)
-        by_street = around[np.isfinite(reach.costs(footings))]
-        beside = around[footings.edge < 0]
+        snapped_points = standing.take(around)
+        by_street = around[np.isfinite(reachable.costs(snapped_points))]
+        beside = around[snapped_points.edge < 0]
         if len(beside):  # no street nearby: estimate the walk, as the lookup does
             near = self._straight(here, self.metres / self.detour)
             beside = np.intersect1d(beside, near)

@@ -247,14 +247,18 @@ def _seconds_to_devices(
     if network is not None and start is not None:
         ways = WalksFromPatient(connection, SCHEDULER, network, here, start, at=at, numbers=arrival)
         ways.look_for_gates(farthest + max(near.walk_metres for near in devices))
-    footings = network.footings(lats, lons) if network is not None and ways is not None else None
+    snapped_points = network.snap(lats, lons) if network is not None and ways is not None else None
     buildings = Buildings(connection, arrival)
     seconds: list[list[float]] = []
     for near, room, metres in zip(devices, rooms, within, strict=True):
         there = Position(near.row.lat, near.row.lon)
         legs: list[Leg] | None = [NO_WAY] * len(people)
         if room > 0:
-            legs = ways.legs_from(there, footings, within_metres=metres) if ways and footings else None
+            legs = (
+                ways.legs_from(there, snapped_points, within_metres=metres)
+                if ways and snapped_points
+                else None
+            )
         if legs is None:
             straight = distances_metres(there, lats, lons).tolist()
             legs = [Leg(estimated_walk_metres(each, arrival)) for each in straight]

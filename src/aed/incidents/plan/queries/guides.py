@@ -173,12 +173,15 @@ def _at_gates(
         gates_within_metres=_ESTATE_METRES,
     )
     ways.widen(_ESTATE_METRES)
-    footings = ways.footings(np.array([each.lat for each in places]), np.array([each.lon for each in places]))
-    guided = ways.legs_if_guided(footings, estate_id)
+    snapped_points = ways.snap(
+        np.array([each.lat for each in places]), np.array([each.lon for each in places])
+    )
+    guided = ways.legs_if_guided(snapped_points, estate_id)
     if guided is None:
         return [0.0] * len(places)
     return [
-        _saved_seconds(now, then, settings) for now, then in zip(ways.legs(footings), guided, strict=True)
+        _saved_seconds(now, then, settings)
+        for now, then in zip(ways.legs(snapped_points), guided, strict=True)
     ]
 
 

@@ -21,10 +21,10 @@ from scipy.sparse.csgraph import dijkstra
 from aed.errors import InvalidInput
 from aed.geo import Position
 from aed.walking.build import build_network
-from aed.walking.footing import Footing, Footings
 from aed.walking.network import Crossing, WalkingNetwork
-from aed.walking.reach import Reach
-from aed.walking.way import Walk
+from aed.walking.path import Walk
+from aed.walking.reachable import Reachable
+from aed.walking.snapping import SnappedPoint, SnappedPoints
 from tests.walking.grids import grid_position, middle_of_grid, street_grid
 from tests.walking.osm_files import Tags, at, write_osm
 from tests.walking.whole_network import costs_over_the_whole_network
@@ -72,12 +72,12 @@ def crossings_of(network: WalkingNetwork, places: Sequence[tuple[float, float]])
     ]
 
 
-def one_by_one(network: WalkingNetwork, footings: Footings) -> list[Footing | None]:
-    return [footings.one(i, network.chains) for i in range(len(footings))]
+def one_by_one(network: WalkingNetwork, snapped_points: SnappedPoints) -> list[SnappedPoint | None]:
+    return [snapped_points.one(i, network.contracted) for i in range(len(snapped_points))]
 
 
-def footings_at(network: WalkingNetwork, places: Sequence[Position]) -> Footings:
-    return network.footings([place.lat for place in places], [place.lon for place in places])
+def snapped_at(network: WalkingNetwork, places: Sequence[Position]) -> SnappedPoints:
+    return network.snap([place.lat for place in places], [place.lon for place in places])
 
 
 @settings(max_examples=150, deadline=None)
@@ -101,42 +101,44 @@ def test_costs_and_walks_are_those_of_the_whole_network(
         elif state == "delayed":
             delays.append((crossing, data.draw(st.sampled_from([0.0, 12.5, 400.0]))))
     within_metres = data.draw(st.sampled_from([50.0, 200.0, 600.0, 5000.0, math.inf]))
-    targets = footings_at(network, positions)
+    targets = snapped_at(network, positions)
     start = targets.take([0])
 
-    reach = network.reach(positions[0], within_metres=within_metres, closed=closed, delays=delays)
+    reachable = network.reachable(positions[0], within_metres=within_metres, closed=closed, delays=delays)
 
-    if reach is None:
+    if reachable is None:
         assert start.edge[0] == -1
         return
     expected = costs_over_the_whole_network(
         network, start, targets, within_metres=within_metres, closed=closed, delays=delays
     )
-    costs = reach.costs(targets)
+    costs = reachable.costs(targets)
     assert costs == pytest.approx(expected, abs=1e-6)
-    assert reach.metres_to(one_by_one(network, targets)) == pytest.approx(costs, abs=1e-9)
+    assert reachable.metres_to(one_by_one(network, targets)) == pytest.approx(costs, abs=1e-9)
     for i in np.flatnonzero(np.isfinite(costs)).tolist():
-        check_walk(reach, targets, i, delays)
+        check_walk(reachable, targets, i, delays)
 
 
-def check_walk(reach: Reach, targets: Footings, i: int, delays: Sequence[tuple[Crossing, float]]) -> Walk:
+def check_walk(
+    reachable: Reachable, targets: SnappedPoints, i: int, delays: Sequence[tuple[Crossing, float]]
+) -> Walk:
     """Check a walk's cost, that its line has the stated length, and that it is not shorter than straight."""
-    walk = reach.walk_to(targets, i)
+    walk = reachable.walk_to(targets, i)
     worth = {crossing: 0.0 for crossing, _ in delays}
     for crossing, metres in delays:
         worth[crossing] += metres
     assert walk.metres + sum(worth[crossing] for crossing in set(walk.crossings)) == pytest.approx(
-        reach.costs(targets)[i], abs=1e-6
+        reachable.costs(targets)[i], abs=1e-6
     )
-    place = targets.one(i, reach.found.chains)
+    place = targets.one(i, reachable.found.contracted)
     assert place is not None
-    assert reach.costs(targets)[i] - reach.delays()(place) == pytest.approx(walk.metres, abs=1e-6)
+    assert reachable.costs(targets)[i] - reachable.delays()(place) == pytest.approx(walk.metres, abs=1e-6)
     lons, lats = zip(*walk.coordinates, strict=True)
     assert WGS84.line_length(lons, lats) == pytest.approx(walk.metres, rel=1e-3, abs=0.05)
-    start = (reach.found.start.lon, reach.found.start.lat)
+    start = (reachable.found.start.lon, reachable.found.start.lat)
     goal = (float(targets.lons[i]), float(targets.lats[i]))
     assert (walk.coordinates[0], walk.coordinates[-1]) == (start, goal)
-    assert reach.crossings_to(targets, i) == walk.crossings
+    assert reachable.crossings_to(targets, i) == walk.crossings
     _, _, straight = WGS84.inv(*start, *goal)
     assert walk.metres >= straight * 0.999
     return walk
@@ -159,15 +161,15 @@ def test_cutting_into_pieces_changes_no_distance(village: Village) -> None:
     size = len(corners)
     plain = dijkstra(csr_matrix((list(steps.values()), (tails, heads)), shape=(size, size)))
     positions = [at(*village.plan[corner]) for corner in corners]
-    targets = footings_at(network, positions)
+    targets = snapped_at(network, positions)
 
     for i, position in enumerate(positions):
-        reach = network.reach(position, within_metres=10_000.0)
-        assert reach is not None
+        reachable = network.reachable(position, within_metres=10_000.0)
+        assert reachable is not None
         # Ways that touch without a common corner are not joined, so that a corner under another way may be
         # snapped to that way.
         apart = [j for j in range(size) if is_clear(village, corners[j]) and is_clear(village, corners[i])]
-        assert reach.costs(targets)[apart] == pytest.approx(plain[i, apart], rel=1e-4, abs=0.1)
+        assert reachable.costs(targets)[apart] == pytest.approx(plain[i, apart], rel=1e-4, abs=0.1)
 
 
 def is_clear(village: Village, corner: int) -> bool:
@@ -189,7 +191,7 @@ def test_on_a_grid_with_gates(within_metres: float) -> None:
     random = np.random.default_rng(11)
     shares = random.uniform(-0.05, 1.05, (60, 2))
     positions = [grid_position(2500, north, east) for north, east in shares]
-    targets = footings_at(GRID, positions)
+    targets = snapped_at(GRID, positions)
     places = [grid_position(2500, *share) for share in random.uniform(0.3, 0.7, (120, 2))]
     crossings = [crossing for place in places if (crossing := GRID.crossing_at(place, within_metres=60.0))]
     closed = crossings[:60]
@@ -198,15 +200,15 @@ def test_on_a_grid_with_gates(within_metres: float) -> None:
     ]
 
     for i in range(4):
-        reach = GRID.reach(positions[i], within_metres=within_metres, closed=closed, delays=delays)
-        assert reach is not None
+        reachable = GRID.reachable(positions[i], within_metres=within_metres, closed=closed, delays=delays)
+        assert reachable is not None
         expected = costs_over_the_whole_network(
             GRID, targets.take([i]), targets, within_metres=within_metres, closed=closed, delays=delays
         )
-        assert reach.costs(targets) == pytest.approx(expected, abs=1e-6)
-        assert reach.metres_to(one_by_one(GRID, targets)) == pytest.approx(expected, abs=1e-6)
+        assert reachable.costs(targets) == pytest.approx(expected, abs=1e-6)
+        assert reachable.metres_to(one_by_one(GRID, targets)) == pytest.approx(expected, abs=1e-6)
         for j in np.flatnonzero(np.isfinite(expected)).tolist()[::5]:
-            check_walk(reach, targets, j, delays)
+            check_walk(reachable, targets, j, delays)
 
 
 def test_a_straight_street_is_walked_to_the_very_limit(tmp_path: Path) -> None:
@@ -218,29 +220,29 @@ def test_a_straight_street_is_walked_to_the_very_limit(tmp_path: Path) -> None:
     network = build_network(write_osm(tmp_path / "a.osm", plan, [([0, 1 + ray], PATH) for ray in rays]))
     for within_metres in (300.0, 1500.0, 2900.0):
         share = within_metres / 3000
-        inside = footings_at(
+        inside = snapped_at(
             network, [at(*(share * 0.995 * metres for metres in plan[1 + ray])) for ray in rays]
         )
-        outside = footings_at(
+        outside = snapped_at(
             network, [at(*(share * 1.005 * metres for metres in plan[1 + ray])) for ray in rays]
         )
 
-        reach = network.reach(at(0, 0), within_metres=within_metres)
+        reachable = network.reachable(at(0, 0), within_metres=within_metres)
 
-        assert reach is not None
-        assert reach.costs(inside) == pytest.approx(within_metres * 0.995, rel=2e-3)
-        assert np.isinf(reach.costs(outside)).all()
+        assert reachable is not None
+        assert reachable.costs(inside) == pytest.approx(within_metres * 0.995, rel=2e-3)
+        assert np.isinf(reachable.costs(outside)).all()
 
 
 def test_a_registered_gate_blocks_the_street_where_it_stands(tmp_path: Path) -> None:
     network = build_network(write_osm(tmp_path / "a.osm", {1: (0, 0), 2: (90, 0)}, [([1, 2], PATH)]))
     gate = network.crossing_at(at(45, 2))
     assert gate is not None
-    targets = footings_at(network, [at(0, 0), at(30, 0), at(60, 0), at(90, 0)])
+    targets = snapped_at(network, [at(0, 0), at(30, 0), at(60, 0), at(90, 0)])
 
-    before = network.reach(at(20, 0), within_metres=500.0, closed=[gate])
-    behind = network.reach(at(70, 0), within_metres=500.0, closed=[gate])
-    guarded = network.reach(at(20, 0), within_metres=500.0, delays=[(gate, 35.0)])
+    before = network.reachable(at(20, 0), within_metres=500.0, closed=[gate])
+    behind = network.reachable(at(70, 0), within_metres=500.0, closed=[gate])
+    guarded = network.reachable(at(20, 0), within_metres=500.0, delays=[(gate, 35.0)])
 
     assert before is not None
     assert behind is not None
@@ -270,19 +272,19 @@ def test_a_registered_gate_beside_one_on_the_map_is_the_same_gate(tmp_path: Path
 
 
 def test_a_start_off_the_network_reaches_nothing() -> None:
-    assert GRID.reach(grid_position(2500, 2.0, 2.0), within_metres=1500.0) is None
-    assert GRID.reach(Position(math.nan, 10.0), within_metres=1500.0) is None
+    assert GRID.reachable(grid_position(2500, 2.0, 2.0), within_metres=1500.0) is None
+    assert GRID.reachable(Position(math.nan, 10.0), within_metres=1500.0) is None
 
 
 def test_a_point_off_the_network_is_not_reached() -> None:
-    reach = GRID.reach(middle_of_grid(2500), within_metres=1500.0)
-    assert reach is not None
-    targets = footings_at(GRID, [grid_position(2500, 2.0, 2.0), middle_of_grid(2500)])
+    reachable = GRID.reachable(middle_of_grid(2500), within_metres=1500.0)
+    assert reachable is not None
+    targets = snapped_at(GRID, [grid_position(2500, 2.0, 2.0), middle_of_grid(2500)])
 
-    assert np.isinf(reach.costs(targets)[0])
-    assert len(reach.costs(footings_at(GRID, []))) == 0
+    assert np.isinf(reachable.costs(targets)[0])
+    assert len(reachable.costs(snapped_at(GRID, []))) == 0
     with pytest.raises(ValueError, match="not within"):
-        reach.walk_to(targets, 0)
+        reachable.walk_to(targets, 0)
 
 
 def test_what_cannot_be_meant_is_refused() -> None:
@@ -290,24 +292,24 @@ def test_what_cannot_be_meant_is_refused() -> None:
     inside = Crossing(3, 1.0)
 
     with pytest.raises(InvalidInput, match="reach"):
-        GRID.reach(middle, within_metres=-1.0)
+        GRID.reachable(middle, within_metres=-1.0)
     with pytest.raises(InvalidInput, match="reach"):
-        GRID.reach(middle, within_metres=math.nan)
+        GRID.reachable(middle, within_metres=math.nan)
     with pytest.raises(InvalidInput, match="not in this walking network"):
-        GRID.reach(middle, within_metres=100.0, closed=[Crossing(GRID.edge_count, 0.0)])
+        GRID.reachable(middle, within_metres=100.0, closed=[Crossing(GRID.edge_count, 0.0)])
     with pytest.raises(InvalidInput, match="delay"):
-        GRID.reach(middle, within_metres=100.0, delays=[(inside, -5.0)])
+        GRID.reachable(middle, within_metres=100.0, delays=[(inside, -5.0)])
 
 
 def test_eight_threads_get_the_answers_of_one() -> None:
     random = np.random.default_rng(7)
     positions = [grid_position(2500, *share) for share in random.uniform(0.0, 1.0, (200, 2))]
-    targets = footings_at(GRID, positions[:50])
+    targets = snapped_at(GRID, positions[:50])
 
     def costs(position: Position) -> list[float]:
-        reach = GRID.reach(position, within_metres=900.0)
-        assert reach is not None
-        return [float(cost) for cost in reach.costs(targets)]
+        reachable = GRID.reachable(position, within_metres=900.0)
+        assert reachable is not None
+        return [float(cost) for cost in reachable.costs(targets)]
 
     alone = [costs(position) for position in positions]
     with ThreadPoolExecutor(8) as threads:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aed.walking.blocks import Block
-from aed.walking.chains import Chains
-from aed.walking.footing import Footing
-from aed.walking.search import Searched
+from aed.walking.contracted_edges import ContractedEdges
+from aed.walking.dijkstra import DijkstraResult
+from aed.walking.gate_delays import EdgeDelays
+from aed.walking.snapping import SnappedPoint
 from aed.walking.streets import UNITS_PER_DEGREE, Crossing, Streets
 
 
@@ -26,25 +26,27 @@ class Walk:
     crossings: tuple[Crossing, ...]
 
 
-def way_to(found: Searched, target: Footing, by: int, *, with_line: bool) -> Walk:
+def path_to(found: DijkstraResult, target: SnappedPoint, by: int, *, with_line: bool) -> Walk:
     """Return the walk to `target`, reached by its chain's first end (0), last end (1) or along it (2)."""
-    chains, window, start = found.chains, found.window, found.start
-    streets = chains.streets
+    contracted, subgraph, start = found.contracted, found.subgraph, found.start
+    streets = contracted.streets
     pieces: list[tuple[int, float, float]] = []  # edge, from metres, to metres
     if by == 2:
-        pieces += _pieces(chains, start.chain, start, target)
+        pieces += _pieces(contracted, start.chain, start, target)
     else:
-        nodes = [window.numbers()(target.first_end if by == 0 else target.last_end)]
+        nodes = [subgraph.numbers()(target.first_end if by == 0 else target.last_end)]
         before = memoryview(found.predecessor)
-        while (node := before[nodes[-1]]) != window.source:
+        while (node := before[nodes[-1]]) != subgraph.source:
             nodes.append(node)
         nodes.reverse()
-        originals = window.originals(nodes)
-        pieces += _pieces(chains, start.chain, start, None, forward=not leaves_by_first_end(found, nodes[0]))
+        originals = subgraph.originals(nodes)
+        pieces += _pieces(
+            contracted, start.chain, start, None, forward=not leaves_by_first_end(found, nodes[0])
+        )
         for node, here, original in zip(nodes, nodes[1:], originals, strict=False):
             chain, forward = chain_between(found, node, here, original)
-            pieces += _pieces(chains, chain, None, None, forward=forward)
-        pieces += _pieces(chains, target.chain, None, target, forward=by == 0)
+            pieces += _pieces(contracted, chain, None, None, forward=forward)
+        pieces += _pieces(contracted, target.chain, None, target, forward=by == 0)
 
     metres = start.off_metres + target.off_metres
     coordinates = [(start.lon, start.lat)]
@@ -55,8 +57,8 @@ def way_to(found: Searched, target: Footing, by: int, *, with_line: bool) -> Wal
         for place in _line(streets, passed, begin, end) if with_line else ():
             if place != coordinates[-1]:
                 coordinates.append(place)
-        block = found.blocks.by_edge.get(passed)
-        if block is None:
+        edge_delays = found.gates.by_edge.get(passed)
+        if edge_delays is None:
             continue
         whole_from = number > 0  # entered at an end of the edge, not at the start
         whole_to = number < len(pieces) - 1
@@ -66,7 +68,7 @@ def way_to(found: Searched, target: Footing, by: int, *, with_line: bool) -> Wal
                 gate = -1
                 continue
             gate = first
-        crossings += _passed(block, begin, end, from_end=whole_from, to_end=whole_to)
+        crossings += _passed(edge_delays, begin, end, from_end=whole_from, to_end=whole_to)
     goal = (target.lon, target.lat)
     if goal != coordinates[-1] or len(coordinates) == 1:
         coordinates.append(goal)
@@ -74,13 +76,18 @@ def way_to(found: Searched, target: Footing, by: int, *, with_line: bool) -> Wal
 
 
 def _pieces(
-    chains: Chains, chain: int, one: Footing | None, other: Footing | None, *, forward: bool = True
+    contracted: ContractedEdges,
+    chain: int,
+    one: SnappedPoint | None,
+    other: SnappedPoint | None,
+    *,
+    forward: bool = True,
 ) -> list[tuple[int, float, float]]:
     """Return the part of each edge of a chain that is walked from one place to another.
 
     None stands for the end of the chain, in its direction (`forward`) or against it.
     """
-    edges = chains.edges_of(chain)
+    edges = contracted.edges_of(chain)
     if one is not None and other is not None:
         forward = (one.order, one.first_metres) <= (other.order, other.first_metres)
     begin, end = one.order if one is not None else None, other.order if other is not None else None
@@ -89,8 +96,8 @@ def _pieces(
         begin, end = (None if order is None else len(edges) - 1 - order for order in (begin, end))
     pieces: list[tuple[int, float, float]] = []
     for edge in edges[begin : None if end is None else end + 1]:
-        length = chains.streets.edge_metres(edge)
-        passed = (0.0, length) if bool(chains.is_forward[edge]) is forward else (length, 0.0)
+        length = contracted.streets.edge_metres(edge)
+        passed = (0.0, length) if bool(contracted.is_forward[edge]) is forward else (length, 0.0)
         pieces.append((edge, *passed))
     if one is not None:
         pieces[0] = (one.edge, one.along_metres, pieces[0][2])
@@ -99,35 +106,37 @@ def _pieces(
     return pieces
 
 
-def chain_between(found: Searched, before: int, here: int, before_original: int) -> tuple[int, bool]:
+def chain_between(found: DijkstraResult, before: int, here: int, before_original: int) -> tuple[int, bool]:
     """Return the cheapest chain from one local junction to the next, and whether it starts at its first end.
 
     `before_original` is the number of junction `before` in the network.
     """
-    window, chains = found.window, found.chains
-    a, b = window.start[before : before + 2].tolist()
-    first = int(chains.neighbour_start[before_original])
-    numbers = chains.neighbour_chain[first : first + b - a].tolist()
-    joined = zip(window.neighbour[a:b].tolist(), window.metres[a:b].tolist(), numbers, strict=True)
+    subgraph, contracted = found.subgraph, found.contracted
+    a, b = subgraph.start[before : before + 2].tolist()
+    first = int(contracted.neighbour_start[before_original])
+    numbers = contracted.neighbour_chain[first : first + b - a].tolist()
+    joined = zip(subgraph.neighbour[a:b].tolist(), subgraph.metres[a:b].tolist(), numbers, strict=True)
     _, chain = min(
-        (metres + found.blocks.on_chain(number), number) for end, metres, number in joined if end == here
+        (metres + found.gates.on_chain(number), number) for end, metres, number in joined if end == here
     )
-    return chain, int(chains.first_end[chain]) == before_original
+    return chain, int(contracted.first_end[chain]) == before_original
 
 
-def leaves_by_first_end(found: Searched, here: int) -> bool:
+def leaves_by_first_end(found: DijkstraResult, here: int) -> bool:
     """Return whether the path leaves the start's chain by its first end to reach the junction `here`."""
     (first, last), (to_first, to_last) = found.ends, found.end_metres
     return first == here and (last != here or to_first <= to_last)
 
 
-def _passed(block: Block, start: float, end: float, *, from_end: bool, to_end: bool) -> list[Crossing]:
+def _passed(
+    edge_delays: EdgeDelays, start: float, end: float, *, from_end: bool, to_end: bool
+) -> list[Crossing]:
     """Return the delayed crossings between two places on an edge, in walking order."""
     low, high = min(start, end), max(start, end)
     low_open, high_open = (from_end, to_end) if start <= end else (to_end, from_end)
     passed = [
         crossing
-        for at, crossing in zip(block.along, block.crossings, strict=True)
+        for at, crossing in zip(edge_delays.along, edge_delays.crossings, strict=True)
         if crossing is not None
         and (low < at or (low_open and low <= at))
         and (at < high or (high_open and at <= high))

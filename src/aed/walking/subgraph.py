@@ -17,11 +17,11 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from aed.geo import Position
-from aed.walking.chains import Chains
-from aed.walking.footing import Footing
+from aed.walking.contracted_edges import ContractedEdges
+from aed.walking.snapping import SnappedPoint
 from aed.walking.streets import NODE_STRIP_UNITS, UNITS_PER_DEGREE, Floats, Ints, Longs
 
-OUTSIDE = 0  # local number of all junctions outside the window; no edges lead away from it
+OUTSIDE = 0  # local number of all junctions outside the subgraph; no edges lead away from it
 
 
 _SPHERE_METRES = 6_371_008.8
@@ -36,7 +36,7 @@ class ScratchPad(local):
     def __init__(self) -> None:
         self.local_number: Ints = np.zeros(0, dtype=np.int32)
         """One number for each node, 0 when not in use."""
-        self.whole: Window | None = None
+        self.whole_graph: Subgraph | None = None
         """The whole network, if it is small."""
 
     def of_size(self, count: int) -> Ints:
@@ -45,7 +45,7 @@ class ScratchPad(local):
         return self.local_number
 
 
-class _NeverBelowNought(np.ndarray[Any, np.dtype[np.float64]]):
+class _NonNegative(np.ndarray[Any, np.dtype[np.float64]]):
     """Edge lengths that skip scipy's scan for negative weights."""
 
     def __lt__(self, other: Any) -> Any:
@@ -53,7 +53,7 @@ class _NeverBelowNought(np.ndarray[Any, np.dtype[np.float64]]):
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Subgraph:
     """Part of the network; junction `low[k] + i` has the local number `shift[k] + low[k] + i`.
 
     The last node is the start. Its edges, and closures and delays, are written to the arrays for the duration
@@ -70,13 +70,13 @@ class Window:
     source: int
     """The local number of the start, which is the last node; unused rows may follow."""
     is_whole: bool = False
-    """True if the window is the whole network; local numbers are then the network's plus 1."""
+    """True if the subgraph is the whole network; local numbers are then the network's plus 1."""
 
     @contextmanager
     def graph(self) -> Iterator[csr_matrix]:
         """Provide the three arrays as a sparse matrix for the duration of the `with` block.
 
-        scipy validates each new matrix, which takes half as long as building the window, so each thread keeps
+        scipy validates each new matrix, which takes half as long as building the subgraph: each thread keeps
         one empty matrix of each size.
         """
         size = len(self.start) - 1
@@ -85,14 +85,14 @@ class Window:
             graph = _matrices.of_size[size] = csr_matrix((size, size))
         empty = graph.indptr, graph.indices, graph.data
         graph.indptr, graph.indices = self.start, self.neighbour
-        graph.data = self.metres.view(_NeverBelowNought)
+        graph.data = self.metres.view(_NonNegative)
         try:
             yield graph
         finally:
             graph.indptr, graph.indices, graph.data = empty
 
     def local(self, junctions: Ints) -> Longs:
-        """Return the local numbers of junctions; `OUTSIDE` for those not in the window."""
+        """Return the local numbers of junctions; `OUTSIDE` for those not in the subgraph."""
         if self.is_whole:
             return junctions.astype(np.int64) + 1
         if not self.low:
@@ -102,7 +102,7 @@ class Window:
         return np.where((run >= 0) & (junctions < high[run]), junctions + shift[run], OUTSIDE)
 
     def numbers(self) -> Callable[[int], int]:
-        """Return a function from junction to local number, `OUTSIDE` for one not in the window."""
+        """Return a function from junction to local number, `OUTSIDE` for one not in the subgraph."""
         if self.is_whole:
             return (1).__add__
         low, high, shift = self.low, self.high, self.shift
@@ -135,25 +135,27 @@ def _rows_for(nodes: int) -> int:
     return -(-nodes // step) * step
 
 
-def whole(chains: Chains) -> Window:
-    """Return a window of the whole network, with a node for the start."""
-    nodes, joined = chains.junction_count, len(chains.neighbour)
+def whole_graph(contracted: ContractedEdges) -> Subgraph:
+    """Return a subgraph of the whole network, with a node for the start."""
+    nodes, joined = contracted.junction_count, len(contracted.neighbour)
     start = np.zeros(nodes + 3, dtype=np.int32)
-    start[1 : nodes + 2] = chains.neighbour_start
+    start[1 : nodes + 2] = contracted.neighbour_start
     start[nodes + 2] = joined + 2
     neighbour = np.zeros(joined + 2, dtype=np.int32)
-    np.add(chains.neighbour, 1, out=neighbour[:joined])
+    np.add(contracted.neighbour, 1, out=neighbour[:joined])
     metres = np.zeros(joined + 2)
-    metres[:joined] = chains.neighbour_metres
-    return Window([0], [nodes], [1], start, neighbour, metres, nodes + 1, is_whole=True)
+    metres[:joined] = contracted.neighbour_metres
+    return Subgraph([0], [nodes], [1], start, neighbour, metres, nodes + 1, is_whole=True)
 
 
-def cut_out(chains: Chains, scratch: ScratchPad, start_at: Footing, radius_metres: float) -> Window:
-    """Return the window around the start, with a node for the start."""
+def subgraph_within(
+    contracted: ContractedEdges, scratch: ScratchPad, start_at: SnappedPoint, radius_metres: float
+) -> Subgraph:
+    """Return the subgraph around the start, with a node for the start."""
     centre = Position(start_at.lat, start_at.lon)
-    low, high = _runs_within(chains, centre, radius_metres)
+    low, high = _runs_within(contracted, centre, radius_metres)
     # For few slices, lists are faster than arrays.
-    bounds = chains.neighbour_start.take([*low, *high]).tolist()
+    bounds = contracted.neighbour_start.take([*low, *high]).tolist()
     runs = [slice(a, b) for a, b in zip(low, high, strict=True)]
     edge_runs = [slice(a, b) for a, b in zip(bounds[: len(low)], bounds[len(low) :], strict=True)]
     shift: list[int] = []
@@ -177,11 +179,11 @@ def cut_out(chains: Chains, scratch: ScratchPad, start_at: Footing, radius_metre
         done = 2
         for run, change in zip(runs, edge_shift, strict=True):
             ends = slice(done, done + run.stop - run.start)
-            np.add(chains.neighbour_start[run.start + 1 : run.stop + 1], change, out=start[ends])
+            np.add(contracted.neighbour_start[run.start + 1 : run.stop + 1], change, out=start[ends])
             done = ends.stop
-        original = np.concatenate([chains.neighbour[run] for run in edge_runs])
-        np.concatenate([chains.neighbour_metres[run] for run in edge_runs], out=metres[:joined])
-    number = scratch.of_size(chains.junction_count)
+        original = np.concatenate([contracted.neighbour[run] for run in edge_runs])
+        np.concatenate([contracted.neighbour_metres[run] for run in edge_runs], out=metres[:joined])
+    number = scratch.of_size(contracted.junction_count)
     ramp = np.arange(1, inside + 1, dtype=np.int32)
     try:
         done = 0
@@ -194,10 +196,12 @@ def cut_out(chains: Chains, scratch: ScratchPad, start_at: Footing, radius_metre
     finally:
         for run in runs:
             number[run] = OUTSIDE
-    return Window(low, high, shift, start, neighbour, metres, inside + 1)
+    return Subgraph(low, high, shift, start, neighbour, metres, inside + 1)
 
 
-def _runs_within(chains: Chains, centre: Position, radius_metres: float) -> tuple[list[int], list[int]]:
+def _runs_within(
+    contracted: ContractedEdges, centre: Position, radius_metres: float
+) -> tuple[list[int], list[int]]:
     """Return slices `low:high` of junctions, one per strip of latitude, that contain all within the radius.
 
     On a sphere sin^2(d/2) = sin^2(dlat/2) + cos lat1 cos lat2 sin^2(dlon/2) (haversine). In each strip the
@@ -205,7 +209,7 @@ def _runs_within(chains: Chains, centre: Position, radius_metres: float) -> tupl
     """
     angle = min(math.pi, (radius_metres * _SPHERE_ERROR + 1.0) / _SPHERE_METRES)
     strip_degrees = NODE_STRIP_UNITS / UNITS_PER_DEGREE
-    lowest, highest = int(chains.node_key[0]) >> 32, int(chains.node_key[-1]) >> 32
+    lowest, highest = int(contracted.node_key[0]) >> 32, int(contracted.node_key[-1]) >> 32
     first = max(lowest, math.floor((centre.lat - math.degrees(angle) + 90.0) / strip_degrees))
     last = min(highest, math.floor((centre.lat + math.degrees(angle) + 90.0) / strip_degrees))
     sine_squared = math.sin(angle / 2) ** 2
@@ -224,6 +228,8 @@ def _runs_within(chains: Chains, centre: Position, radius_metres: float) -> tupl
         half_units = math.degrees(half_width) * UNITS_PER_DEGREE + 1
         west.append((strip << 32) + max(0, int(at - half_units)))
         east.append((strip << 32) + min(360 * UNITS_PER_DEGREE, int(at + half_units)) + 1)
-    found = zip(*chains.node_key.searchsorted(np.array([west, east], dtype=np.int64)).tolist(), strict=True)
+    found = zip(
+        *contracted.node_key.searchsorted(np.array([west, east], dtype=np.int64)).tolist(), strict=True
+    )
     filled = [run for run in found if run[0] < run[1]]
     return [low for low, _ in filled], [high for _, high in filled]

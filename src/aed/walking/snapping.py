@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aed.geo import radii_of_curvature
-from aed.walking.chains import NOWHERE, Chains
+from aed.walking.contracted_edges import DEAD_END, ContractedEdges
 from aed.walking.streets import EDGE_STRIP_UNITS, UNITS_PER_DEGREE, Floats, Ints, Streets
 
 SNAP_METRES = 250.0
@@ -27,7 +27,7 @@ _UNIT = math.pi / 180 / UNITS_PER_DEGREE
 """1e-7 degrees in radians."""
 
 
-class Footing(NamedTuple):
+class SnappedPoint(NamedTuple):
     """The place on the streets that one point is snapped to."""
 
     lat: float
@@ -39,7 +39,7 @@ class Footing(NamedTuple):
     off_metres: float
     """Metres on the straight line from the point to the street."""
     chain: int
-    """The chain of the edge: see `Chains`."""
+    """The chain of the edge: see `ContractedEdges`."""
     order: int
     """Index of the edge in the chain."""
     first_metres: float
@@ -48,11 +48,11 @@ class Footing(NamedTuple):
     """Metres to the chain's last end."""
     first_end: int
     last_end: int
-    """The junctions at the ends of the chain, or `NOWHERE`."""
+    """The junctions at the ends of the chain, or `DEAD_END`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Footings:
+class SnappedPoints:
     """The places on the streets that points are snapped to, in parallel arrays.
 
     `edge` is -1 for a point without a street within the limit; its other values are then undefined.
@@ -69,10 +69,10 @@ class Footings:
     def __len__(self) -> int:
         return len(self.edge)
 
-    def take(self, which: Sequence[int] | NDArray[np.intp]) -> Footings:
-        """Return the footings at the given indices, in that order."""
+    def take(self, which: Sequence[int] | NDArray[np.intp]) -> SnappedPoints:
+        """Return the snapped points at the given indices, in that order."""
         chosen = np.asarray(which, dtype=np.intp)
-        return Footings(
+        return SnappedPoints(
             self.lats[chosen],
             self.lons[chosen],
             self.edge[chosen],
@@ -81,10 +81,10 @@ class Footings:
         )
 
     @staticmethod
-    def of(places: Sequence[Footing | None]) -> Footings:
-        """Convert single footings to arrays; None becomes a point without a street."""
+    def of(places: Sequence[SnappedPoint | None]) -> SnappedPoints:
+        """Convert single snapped points to arrays; None becomes a point without a street."""
         known = [place or _NOWHERE for place in places]
-        return Footings(
+        return SnappedPoints(
             np.array([place.lat for place in known], dtype=np.float64),
             np.array([place.lon for place in known], dtype=np.float64),
             np.array([place.edge for place in known], dtype=np.int32),
@@ -92,20 +92,20 @@ class Footings:
             np.array([place.off_metres for place in known], dtype=np.float64),
         )
 
-    def one(self, i: int, chains: Chains) -> Footing | None:
-        """Return the footing of point i, or None if no street is near."""
+    def one(self, i: int, contracted: ContractedEdges) -> SnappedPoint | None:
+        """Return the snapped point of point i, or None if no street is near."""
         edge = int(self.edge[i])
         if edge < 0:
             return None
         lat, lon, along = float(self.lats[i]), float(self.lons[i]), float(self.along_metres[i])
-        return _standing(chains, lat, lon, edge, along, float(self.off_metres[i]))
+        return _standing(contracted, lat, lon, edge, along, float(self.off_metres[i]))
 
-    def followed_by(self, others: Footings) -> Footings:
-        """Return these footings followed by `others`."""
+    def followed_by(self, others: SnappedPoints) -> SnappedPoints:
+        """Return these snapped points followed by `others`."""
         return _joined([self, others])
 
 
-def find_footings(streets: Streets, lats: ArrayLike, lons: ArrayLike, *, within_metres: float) -> Footings:
+def snap_points(streets: Streets, lats: ArrayLike, lons: ArrayLike, *, within_metres: float) -> SnappedPoints:
     """Snap each point to the nearest edge within `within_metres`; `edge` is -1 if there is none.
 
     Searches a small circle first and, for points without a street there, the whole limit.
@@ -115,7 +115,7 @@ def find_footings(streets: Streets, lats: ArrayLike, lons: ArrayLike, *, within_
     if len(lat) > _POINTS_AT_ONCE:
         return _joined(
             [
-                find_footings(
+                snap_points(
                     streets,
                     lat[start : start + _POINTS_AT_ONCE],
                     lon[start : start + _POINTS_AT_ONCE],
@@ -130,42 +130,46 @@ def find_footings(streets: Streets, lats: ArrayLike, lons: ArrayLike, *, within_
         edge[missing], along_metres[missing], off_metres[missing] = _nearest(
             streets, lat[missing], lon[missing], within_metres
         )
-    return Footings(lat, lon, edge, along_metres, off_metres)
+    return SnappedPoints(lat, lon, edge, along_metres, off_metres)
 
 
-def find_footing(chains: Chains, lat: float, lon: float, *, within_metres: float) -> Footing | None:
-    """Snap a single point, with the same result as `find_footings`; None if no street is near.
+def snap_point(
+    contracted: ContractedEdges, lat: float, lon: float, *, within_metres: float
+) -> SnappedPoint | None:
+    """Snap a single point, with the same result as `snap_points`; None if no street is near.
 
     Every lookup calls this once. It examines about a hundred line segments one by one, which takes a third of
     the time of array operations.
     """
-    streets = chains.streets
+    streets = contracted.streets
     for metres in _SEARCHES_FOR_ONE_METRES:
         found = _nearest_to_one(streets, lat, lon, min(metres, within_metres))
         if found is not None:
-            return _standing(chains, lat, lon, *found)
+            return _standing(contracted, lat, lon, *found)
         if within_metres <= metres:
             return None
-    return find_footings(streets, [lat], [lon], within_metres=within_metres).one(0, chains)
+    return snap_points(streets, [lat], [lon], within_metres=within_metres).one(0, contracted)
 
 
-_NOWHERE = Footing(math.nan, math.nan, -1, 0.0, 0.0, -1, 0, 0.0, 0.0, NOWHERE, NOWHERE)
+_NOWHERE = SnappedPoint(math.nan, math.nan, -1, 0.0, 0.0, -1, 0, 0.0, 0.0, DEAD_END, DEAD_END)
 
 
 def _standing(
-    chains: Chains, lat: float, lon: float, edge: int, along_metres: float, off_metres: float
-) -> Footing:
-    chain, order, within = int(chains.chain[edge]), int(chains.order[edge]), along_metres
-    if not chains.is_forward[edge]:
-        within = max(0.0, chains.streets.edge_metres(edge) - along_metres)
-    first_metres = float(chains.before_metres[edge]) + within
-    last_metres = max(0.0, float(chains.metres[chain]) - first_metres)
-    ends = int(chains.first_end[chain]), int(chains.last_end[chain])
-    return Footing(lat, lon, edge, along_metres, off_metres, chain, order, first_metres, last_metres, *ends)
+    contracted: ContractedEdges, lat: float, lon: float, edge: int, along_metres: float, off_metres: float
+) -> SnappedPoint:
+    chain, order, within = int(contracted.chain[edge]), int(contracted.order[edge]), along_metres
+    if not contracted.is_forward[edge]:
+        within = max(0.0, contracted.streets.edge_metres(edge) - along_metres)
+    first_metres = float(contracted.before_metres[edge]) + within
+    last_metres = max(0.0, float(contracted.metres[chain]) - first_metres)
+    ends = int(contracted.first_end[chain]), int(contracted.last_end[chain])
+    return SnappedPoint(
+        lat, lon, edge, along_metres, off_metres, chain, order, first_metres, last_metres, *ends
+    )
 
 
-def _joined(parts: Sequence[Footings]) -> Footings:
-    return Footings(
+def _joined(parts: Sequence[SnappedPoints]) -> SnappedPoints:
+    return SnappedPoints(
         np.concatenate([part.lats for part in parts]),
         np.concatenate([part.lons for part in parts]),
         np.concatenate([part.edge for part in parts]),

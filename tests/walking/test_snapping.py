@@ -13,8 +13,8 @@ from pyproj import Geod
 
 from aed.geo import Position
 from aed.walking.build import build_network
-from aed.walking.footing import find_footing
 from aed.walking.network import WalkingNetwork
+from aed.walking.snapping import snap_point
 from aed.walking.streets import UNITS_PER_DEGREE
 from tests.walking.grids import SOUTH_WEST, grid_position, street_grid
 from tests.walking.osm_files import at, write_osm
@@ -47,16 +47,16 @@ def test_the_nearest_of_all_streets_is_found(network: WalkingNetwork, north: flo
     position = grid_position(400, north, east)
     off = metres_off_by_looking_at_every_street(network, position)
 
-    footings = network.footings([position.lat], [position.lon])
+    snapped_points = network.snap([position.lat], [position.lon])
 
-    alone = find_footing(network.chains, position.lat, position.lon, within_metres=250.0)
+    alone = snap_point(network.contracted, position.lat, position.lon, within_metres=250.0)
     if off.min() > 250.0:
-        assert footings.edge[0] == -1
+        assert snapped_points.edge[0] == -1
         assert alone is None
     else:
-        assert footings.off_metres[0] == pytest.approx(off.min(), abs=0.02)
-        assert off[footings.edge[0]] == pytest.approx(off.min(), abs=0.02)
-        assert alone == footings.one(0, network.chains)
+        assert snapped_points.off_metres[0] == pytest.approx(off.min(), abs=0.02)
+        assert off[snapped_points.edge[0]] == pytest.approx(off.min(), abs=0.02)
+        assert alone == snapped_points.one(0, network.contracted)
 
 
 def test_the_end_of_a_long_street_is_nearer_than_the_middle_of_a_short_one(tmp_path: Path) -> None:
@@ -65,8 +65,8 @@ def test_the_end_of_a_long_street_is_nearer_than_the_middle_of_a_short_one(tmp_p
     network = build_network(write_osm(tmp_path / "a.osm", plan, [([1, 2], path), ([3, 4], path)]))
     between = at(-30.0, 40.0)  # 50 m from the long street's end, 58 m from the short one
 
-    alone = find_footing(network.chains, between.lat, between.lon, within_metres=250.0)
-    together = network.footings([between.lat, at(50.0, 5.0).lat], [between.lon, at(50.0, 5.0).lon])
+    alone = snap_point(network.contracted, between.lat, between.lon, within_metres=250.0)
+    together = network.snap([between.lat, at(50.0, 5.0).lat], [between.lon, at(50.0, 5.0).lon])
 
     assert alone is not None
     assert alone.off_metres == pytest.approx(50.0, abs=0.2)
@@ -78,14 +78,14 @@ def test_many_points_stand_where_each_stands_alone() -> None:
     lats = SOUTH_WEST.lat + random.uniform(-0.004, 0.014, 5000)
     lons = SOUTH_WEST.lon + random.uniform(-0.004, 0.016, 5000)
 
-    together = GRID.footings(lats, lons)
+    together = GRID.snap(lats, lons)
 
     assert len(together) == 5000
     assert (together.edge >= 0).any()
     assert (together.edge < 0).any()
     for i in range(0, 5000, 97):
-        alone = find_footing(GRID.chains, float(lats[i]), float(lons[i]), within_metres=250.0)
-        assert alone == together.one(i, GRID.chains)
+        alone = snap_point(GRID.contracted, float(lats[i]), float(lons[i]), within_metres=250.0)
+        assert alone == together.one(i, GRID.contracted)
 
 
 def test_far_away_and_nonsense_stand_nowhere() -> None:
@@ -93,28 +93,28 @@ def test_far_away_and_nonsense_stand_nowhere() -> None:
     lats = [middle.lat, 0.0, np.nan, 90.0, -91.0, middle.lat, middle.lat, np.inf]
     lons = [middle.lon, 0.0, middle.lon, 0.0, 0.0, np.nan, 1e9, middle.lon]
 
-    footings = GRID.footings(lats, lons)
+    snapped_points = GRID.snap(lats, lons)
 
-    assert footings.edge[0] >= 0
-    assert footings.edge[1:].tolist() == [-1] * 7
+    assert snapped_points.edge[0] >= 0
+    assert snapped_points.edge[1:].tolist() == [-1] * 7
     assert not any(GRID.covers(Position(lat, lon)) for lat, lon in zip(lats[1:], lons[1:], strict=True))
-    assert len(GRID.footings([], [])) == 0
+    assert len(GRID.snap([], [])) == 0
 
 
 def test_only_streets_within_the_limit_count() -> None:
     outside = grid_position(400, 1.1, 0.5)  # about 114 m north of the last street
 
-    assert GRID.footings([outside.lat], [outside.lon], within_metres=50.0).edge[0] == -1
-    assert GRID.footings([outside.lat], [outside.lon], within_metres=200.0).edge[0] >= 0
+    assert GRID.snap([outside.lat], [outside.lon], within_metres=50.0).edge[0] == -1
+    assert GRID.snap([outside.lat], [outside.lon], within_metres=200.0).edge[0] >= 0
     assert GRID.covers(outside)
     assert not GRID.covers(grid_position(400, 1.5, 0.5))
 
 
 def test_some_of_the_footings_can_be_taken() -> None:
     places = [grid_position(400, share, share) for share in (0.1, 0.5, 0.9)]
-    footings = GRID.footings([place.lat for place in places], [place.lon for place in places])
+    snapped_points = GRID.snap([place.lat for place in places], [place.lon for place in places])
 
-    taken = footings.take([2, 0])
+    taken = snapped_points.take([2, 0])
 
-    assert taken.edge.tolist() == [footings.edge[2], footings.edge[0]]
+    assert taken.edge.tolist() == [snapped_points.edge[2], snapped_points.edge[0]]
     assert taken.lats.tolist() == [places[2].lat, places[0].lat]

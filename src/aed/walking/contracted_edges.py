@@ -17,12 +17,12 @@ from scipy.sparse.csgraph import connected_components
 
 from aed.walking.streets import Floats, Ints, Longs, Streets
 
-NOWHERE: Final = -1
+DEAD_END: Final = -1
 """Replaces a junction at a dead end of a chain."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chains:
+class ContractedEdges:
     """Chains of edges between junctions. Junctions are numbered separately, in the order of the nodes.
 
     Each gate edge is a separate chain, since a place on one side of a gate is not on the other.
@@ -40,7 +40,7 @@ class Chains:
     """Metres from the chain's first end to the edge."""
 
     first_end: Ints
-    """The junction at the first end of each chain, or `NOWHERE`; `last_end` has the same form."""
+    """The junction at the first end of each chain, or `DEAD_END`; `last_end` has the same form."""
     last_end: Ints
     metres: Floats
     edge_start: Ints
@@ -71,7 +71,7 @@ class Chains:
         return found
 
 
-def chains_of(streets: Streets) -> Chains:
+def contract_edges(streets: Streets) -> ContractedEdges:
     """Compute the chains of the streets.
 
     1. A node of two edges is inside a chain unless one is a gate or a loop. All other nodes are junctions,
@@ -97,17 +97,17 @@ def chains_of(streets: Streets) -> Chains:
 
     is_junction = edges_at != 1
     is_junction[links.node] = False
-    number = np.full(streets.node_count, NOWHERE, dtype=np.int32)
+    number = np.full(streets.node_count, DEAD_END, dtype=np.int32)
     number[is_junction] = np.arange(int(is_junction.sum()), dtype=np.int32)
     first_end = number[head[np.minimum(forth, back)[firsts]]]
     last_end = number[head[np.maximum(forth, back)[firsts]]]
     metres = before[firsts] + after[firsts] + streets.edge_lengths[firsts].astype(np.float64)
 
-    joins = np.flatnonzero((first_end != NOWHERE) & (last_end != NOWHERE) & (first_end != last_end))
+    joins = np.flatnonzero((first_end != DEAD_END) & (last_end != DEAD_END) & (first_end != last_end))
     tail = np.concatenate([first_end[joins], last_end[joins]])
     by_tail = np.argsort(tail, kind="stable")
     neighbour_chain = np.concatenate([joins, joins])[by_tail].astype(np.int32)
-    return Chains(
+    return ContractedEdges(
         streets=streets,
         chain=chain,
         order=order,
