@@ -584,7 +584,12 @@ def clock_today() -> date:
 def reminded(session: Session, person: Person, of: Device, *, at: datetime) -> tuple[str, int]:
     """Remind the person at `at` that the device's pads are due; return the message key and reminder id."""
     reminder = Reminder(
-        device_id=of.id, matter=DueKind.PADS, due_on=at.date(), threshold_days=0, found_at=at, addressed_at=at
+        device_id=of.id,
+        due_kind=DueKind.PADS,
+        due_on=at.date(),
+        threshold_days=0,
+        found_at=at,
+        addressed_at=at,
     )
     session.add(reminder)
     session.flush()

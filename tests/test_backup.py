@@ -472,7 +472,7 @@ def rewritten(backup: Path, to: Path, **changed: object) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("changed", "why"),
+    ("changed", "reason"),
     [
         ({"format": 2}, "newer version of this program"),
         ({"format": "1"}, "format"),
@@ -485,11 +485,11 @@ def rewritten(backup: Path, to: Path, **changed: object) -> Path:
     ],
 )
 def test_a_backup_that_says_something_else_than_it_holds_is_refused(
-    backup: Path, elsewhere: Settings, tmp_path: Path, changed: dict[str, object], why: str
+    backup: Path, elsewhere: Settings, tmp_path: Path, changed: dict[str, object], reason: str
 ) -> None:
     wrong = rewritten(backup, tmp_path / "wrong.zip", **changed)
 
-    with pytest.raises(BackupUnusable, match=why):
+    with pytest.raises(BackupUnusable, match=reason):
         restore(elsewhere, wrong)
     assert is_untouched(elsewhere)
 

@@ -34,7 +34,7 @@ OWNED = "owned"
 """The name of a file that the owner process keeps locked while it lives."""
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
-LONGEST_SOCKET_FOLDER = 80
+MAX_SOCKET_FOLDER_LENGTH = 80
 """In bytes; a socket's path may have 107, and its own name needs the rest."""
 
 SETTINGS: Mapping[str, str] = {
@@ -264,7 +264,7 @@ def _start(
     """
     log_path = folder / "log"
     is_free_to_choose = port is None
-    socket_folder = str(folder) if len(str(folder)) <= LONGEST_SOCKET_FOLDER else ""
+    socket_folder = str(folder) if len(str(folder)) <= MAX_SOCKET_FOLDER_LENGTH else ""
     for _ in range(3):
         port = port or _free_port()
         command = [

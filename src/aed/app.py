@@ -298,7 +298,7 @@ def _add_problems(app: FastAPI) -> None:
         if isinstance(error, NotSignedIn):
             headers["WWW-Authenticate"] = CHALLENGE
         if error.status >= 500:
-            log.error("request failed", path=template_of(app, request.url.path), why=error.detail)
+            log.error("request failed", path=template_of(app, request.url.path), reason=error.detail)
         if wants_error_page(request):
             return error_page(request, error.status, detail=error.detail, headers=headers)
         return problem(

@@ -135,7 +135,7 @@ _DEGREES: Final = 180.0 / math.pi
 _EXACT_DEGREES: Final = 1e-13
 """Tolerance of the iteration, 1e-8 m. A double represents 120 degrees to 1.4e-14."""
 
-_ROUNDS_AT_MOST: Final = 12
+_MAX_ITERATIONS: Final = 12
 """Limit on iterations. Each inverse needs at most 6, since a round leaves about 1 % of the error."""
 
 
@@ -173,7 +173,7 @@ def _to_gcj02(lat: float, lon: float) -> tuple[float, float]:
 def _from_gcj02(lat: float, lon: float) -> tuple[float, float]:
     """Invert `_to_gcj02`."""
     guess_lat, guess_lon = lat, lon
-    for _ in range(_ROUNDS_AT_MOST):
+    for _ in range(_MAX_ITERATIONS):
         there_lat, there_lon = _to_gcj02(guess_lat, guess_lon)
         miss_lat, miss_lon = lat - there_lat, lon - there_lon
         guess_lat += miss_lat
@@ -198,7 +198,7 @@ def _to_bd09(lat: float, lon: float) -> tuple[float, float]:
 def _from_bd09(lat: float, lon: float) -> tuple[float, float]:
     """Invert `_to_bd09` exactly; the inverse formula that is commonly used is 1-3 m off."""
     guess_lat, guess_lon = lat - _BD09_LAT, lon - _BD09_LON
-    for _ in range(_ROUNDS_AT_MOST):
+    for _ in range(_MAX_ITERATIONS):
         there_lat, there_lon = _to_bd09(guess_lat, guess_lon)
         miss_lat, miss_lon = lat - there_lat, lon - there_lon
         guess_lat += miss_lat

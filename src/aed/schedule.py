@@ -310,7 +310,7 @@ def fetching(settings: Settings) -> FetchLimits:
     return FetchLimits(
         most_bytes=settings.feed_limit_bytes,
         most_seconds=settings.feed_seconds,
-        why_refused=partial(refusal_reason, is_private_allowed=settings.feed_allow_private),
+        refusal_reason=partial(refusal_reason, is_private_allowed=settings.feed_allow_private),
     )
 
 
@@ -319,7 +319,7 @@ def asking(settings: Settings) -> IssuerAccessSettings:
     limits = FetchLimits(
         most_bytes=settings.feed_limit_bytes,
         most_seconds=settings.issuer_seconds,
-        why_refused=partial(refusal_reason, is_private_allowed=settings.feed_allow_private),
+        refusal_reason=partial(refusal_reason, is_private_allowed=settings.feed_allow_private),
     )
     return IssuerAccessSettings(limits, settings.issuer_access)
 

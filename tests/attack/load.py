@@ -16,7 +16,7 @@ import httpx2
 
 LOWEST_PRIORITY: Final = 19
 """The niceness of a sender: a real attacker doesn't use the cores that answer lookups."""
-LONGEST_SECONDS: Final = 300.0
+MAX_SECONDS: Final = 300.0
 """The time after which a sender ends, even if the process that started it is gone."""
 
 
@@ -63,7 +63,7 @@ def _attack(sender: Sender, target: Any, stop: Event, answers: Any) -> None:
     os.nice(LOWEST_PRIORITY)
     if sender.prepare is not None:
         sender.prepare()
-    ends_at = time.monotonic() + LONGEST_SECONDS
+    ends_at = time.monotonic() + MAX_SECONDS
     found: Counter[str] = Counter()
     lock = threading.Lock()
 

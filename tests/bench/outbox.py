@@ -23,8 +23,8 @@ from aed.settings import Settings
 from tests.bench.ratio import Ratio
 from tests.bench.sink import sink
 
-LEAST_A_SECOND = 500.0
-MOST_MILLISECONDS = 50.0
+MIN_PER_SECOND = 500.0
+MAX_MILLISECONDS = 50.0
 PEOPLE, OF_EACH = 2_000, 5
 FILLED = 500
 PATIENCE_SECONDS = 300.0
@@ -119,8 +119,8 @@ def _delivered(database: Database, url: str, folder: Path, what: str) -> Ratio:
     seconds = came[-1][1] - came[0][1]
     a_second = (len(came) - 1) / seconds
     return Ratio(
-        f"{LEAST_A_SECOND:.0f} messages a second : delivered, {what}",
-        LEAST_A_SECOND / a_second,
+        f"{MIN_PER_SECOND:.0f} messages a second : delivered, {what}",
+        MIN_PER_SECOND / a_second,
         1.0,
         f"{a_second:.0f} a second: {len(came):,} to {PEOPLE:,} people from one worker in {seconds:.1f} s, "
         f"{busy:.1f} of them on the processor; none lost, none twice",
@@ -145,8 +145,8 @@ def _filled(database: Database, url: str, what: str) -> Ratio:
     taken.sort()
     p99 = taken[int(0.99 * len(taken))]
     return Ratio(
-        f"putting a message while its channel is down : {MOST_MILLISECONDS:.0f} ms, {what}",
-        p99 / MOST_MILLISECONDS,
+        f"putting a message while its channel is down : {MAX_MILLISECONDS:.0f} ms, {what}",
+        p99 / MAX_MILLISECONDS,
         1.0,
         f"p50 {taken[len(taken) // 2]:.1f}, p99 {p99:.1f}, slowest {taken[-1]:.1f} ms, committed; "
         f"{len(people) + FILLED:,} wait",
@@ -158,7 +158,7 @@ def _until_tried(database: Database) -> None:
     give_up_at = time.monotonic() + 60
     while True:
         with database.read_sessions() as session:
-            if session.scalar(text("SELECT count(*) FROM outbox WHERE why IS NOT NULL")):
+            if session.scalar(text("SELECT count(*) FROM outbox WHERE reason IS NOT NULL")):
                 return
         if time.monotonic() > give_up_at:
             raise RuntimeError("the worker tries nothing")

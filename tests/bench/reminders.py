@@ -44,7 +44,7 @@ WITH near AS (
     FROM near
 )
 SELECT * FROM passed p WHERE NOT EXISTS (
-    SELECT FROM reminders r WHERE r.device_id = p.device_id AND r.matter = p.kind
+    SELECT FROM reminders r WHERE r.device_id = p.device_id AND r.due_kind = p.kind
       AND r.due_on = p.due_on AND r.threshold_days = p.days)
 """
 

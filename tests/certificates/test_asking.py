@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
 
 from aed.certificates.models import CertificateCheck, IssuerLine
-from aed.certificates.rules import FAILURES_IN_A_ROW, LEFT_ALONE, LONGEST_PAUSE, CheckState, pause_after
+from aed.certificates.rules import FAILURES_IN_A_ROW, MAX_RETRY_PAUSE, PAUSED_FOR, CheckState, pause_after
 from aed.certificates.verification.actions import begin_checks, claim
 from aed.database.session import Database, transaction
 from aed.http.outbound_urls import refusal_reason
@@ -50,7 +50,7 @@ def source() -> Iterator[Source]:
 
 
 def by(seconds: float = 5.0, **access: IssuerAccess) -> IssuerAccessSettings:
-    limits = FetchLimits(most_bytes=1_000_000, most_seconds=seconds, why_refused=LOOPBACK_TOO)
+    limits = FetchLimits(most_bytes=1_000_000, most_seconds=seconds, refusal_reason=LOOPBACK_TOO)
     return IssuerAccessSettings(limits, access)
 
 
@@ -169,20 +169,20 @@ NO_ANSWERS = {
 }
 
 
-@pytest.mark.parametrize(("behave", "why"), NO_ANSWERS.values(), ids=NO_ANSWERS.keys())
+@pytest.mark.parametrize(("behave", "reason"), NO_ANSWERS.values(), ids=NO_ANSWERS.keys())
 def test_it_goes_on_waiting_and_says_why(
-    database: Database, session: Session, source: Source, card: int, behave: Behave, why: str
+    database: Database, session: Session, source: Source, card: int, behave: Behave, reason: str
 ) -> None:
     source.behave = behave
     begun = time.monotonic()
 
-    done = run(database, how=by(seconds=0.3) if "within" in why or "did not" in why else by())
+    done = run(database, how=by(seconds=0.3) if "within" in reason or "did not" in reason else by())
 
     assert done == IssuerRun("rc", answered=0, unanswered=1, is_left_alone=False)
     assert time.monotonic() - begun < LONG
     waiting = check(session, card)
     assert waiting.state is CheckState.WAITING
-    assert why in waiting.said
+    assert reason in waiting.said
     assert waiting.said.endswith("It is asked again at 2026-09-22 02:05 UTC.")
     assert trust(session, card) is Trust.DOCUMENTED, "nothing is believed or disbelieved for that"
     source.behave = says()
@@ -245,7 +245,7 @@ def test_it_is_asked_less_and_less_often(
         at = again_at
 
     assert pauses == [5, 10, 20, 40]
-    assert pause_after(100) == LONGEST_PAUSE
+    assert pause_after(100) == MAX_RETRY_PAUSE
 
 
 @pytest.mark.parametrize(("given", "minutes"), [("3600", 60), ("1", 5), ("9999999", 24 * 60), ("soon", 5)])
@@ -278,11 +278,11 @@ def test_after_too_many_failures_the_issuer_is_left_alone_and_the_rest_waits_una
     assert all("is left alone until 2026-09-22 02:15 UTC" in each.said for each in unasked)
     session.rollback()
     assert run(database, NOW + timedelta(minutes=10)) is None, "though five are due again"
-    again = run(database, NOW + LEFT_ALONE)
+    again = run(database, NOW + PAUSED_FOR)
     assert again is not None
     assert (again.unanswered, again.is_left_alone) == (1, True), "one trial, and it is closed again"
     source.behave = answers('{"found": false}')
-    healed = run(database, NOW + 2 * LEFT_ALONE)
+    healed = run(database, NOW + 2 * PAUSED_FOR)
     assert healed is not None
     assert healed.answered >= 9
     assert session.scalars(select(IssuerLine)).all() == []

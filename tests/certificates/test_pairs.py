@@ -16,8 +16,8 @@ from aed.accounts.people.models import Account, Person, PersonChange
 from aed.accounts.permissions import Role, TokenRole, Viewer
 from aed.accounts.roles.models import RoleGrant
 from aed.certificates.duplicates.actions import (
-    BY_HAND,
-    STAYS,
+    MERGED_SEPARATELY,
+    NOT_MOVED,
     _columns_that_name_people,
     decide_pair,
     find_pairs,
@@ -270,8 +270,8 @@ def test_who_offered_under_one_entry_is_called_where_they_said(
 
     (only,) = called(session, settings)
     assert only.position == centre_of_cell(north_of(PATIENT, metres=200), 9)
-    standing = consents_in_force(session, kept)
-    assert [(kind, each.stated_by) for kind, each in standing.items()] == [("being_called", None)]
+    active = consents_in_force(session, kept)
+    assert [(kind, each.stated_by) for kind, each in active.items()] == [("being_called", None)]
     with pytest.raises(Conflict, match="already"):
         make.offer(session, session.get_one(Person, kept))
 
@@ -384,8 +384,8 @@ def test_two_accounts_become_one_and_the_other_signs_in_no_more(session: Session
 
     (account,) = session.scalars(select(Account))
     assert (account.person_id, account.phone) == (kept, "+8613800138001")
-    standing = session.scalars(select(RoleGrant).where(RoleGrant.revoked_at.is_(None))).all()
-    assert [each.person_id for each in standing] == [kept]
+    active = session.scalars(select(RoleGrant).where(RoleGrant.revoked_at.is_(None))).all()
+    assert [each.person_id for each in active] == [kept]
     changes = session.scalars(select(PersonChange).where(PersonChange.person_id == kept)).all()
     assert changes[-1].fields["account"] == ["+86*********02", None], "masked"
     assert gone == other.id
@@ -438,7 +438,7 @@ def test_what_there_is_once_of_a_person_stays_where_both_have_it(session: Sessio
 
 
 def test_every_column_that_names_a_person_is_thought_of() -> None:
-    """Columns of new tables are handed over by default, unless listed in STAYS or BY_HAND."""
+    """Columns of new tables are handed over by default, unless listed in NOT_MOVED or MERGED_SEPARATELY."""
     everywhere = {
         (table.name, key.parent.name)
         for table in Table.metadata.tables.values()
@@ -447,7 +447,7 @@ def test_every_column_that_names_a_person_is_thought_of() -> None:
     }
     moved = {(column.table.name, column.name) for column in _columns_that_name_people()}
 
-    assert moved | STAYS | BY_HAND == everywhere
+    assert moved | NOT_MOVED | MERGED_SEPARATELY == everywhere
     assert ("devices", "keeper_id") in moved
 
 

@@ -42,7 +42,7 @@ def test_a_device_is_labelled_trusted_sent_for_and_answered_for(
     assert "NOT usable" in closed
     assert "No device is asked after" in aed("retrievals", "list").out
     assert "used" in aed("retrievals", "list", "--all").out
-    assert "更换电极片逾期1台" in aed("due", "--matter", "pads").out
+    assert "更换电极片逾期1台" in aed("due", "--kind", "pads").out
 
 
 def test_the_office_sets_one_on_the_command_line(aed: Aed, session: Session, client: TestClient) -> None:

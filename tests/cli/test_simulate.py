@@ -72,7 +72,7 @@ def test_a_saved_network_is_as_good(run: Aed, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "why"),
+    ("words", "reason"),
     [
         (("nowhere.osm.pbf", DEVICES), "nowhere.osm.pbf"),
         ((STREETS, "nothing.csv"), "nothing.csv"),
@@ -92,11 +92,11 @@ def test_a_saved_network_is_as_good(run: Aed, tmp_path: Path) -> None:
     ids=lambda each: each if isinstance(each, str) else " ",
 )
 def test_what_cannot_be_simulated_is_said_in_a_sentence(
-    run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[object, ...], why: str
+    run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[object, ...], reason: str
 ) -> None:
     monkeypatch.chdir(tmp_path)  # output files are named relative to this folder
     given = words if "--time-zone" in words else (*words, "--time-zone", "Asia/Shanghai")
-    assert why in run("simulate", *given, fails=True).err
+    assert reason in run("simulate", *given, fails=True).err
 
 
 def test_a_map_without_homes_or_far_from_the_devices_is_refused(run: Aed, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_from_the_course_to_the_certificate(aed: Aed, session_id: str, tmp_path:
     assert "李华" in aed("certificates", "expiring", "--days", 40).out
     assert "No certificate" in aed("certificates", "expiring", "--days", 3).out
     assert "Nobody" in aed("certificates", "refreshers").out
-    aed("certificates", "revoke", number[0], "--why", "A mistake")
+    aed("certificates", "revoke", number[0], "--reason", "A mistake")
     assert "NOT VALID" in aed("certificates", "verify", number[0]).out
     assert "No certificate" in aed("certificates", "expiring", "--days", 40).out
     assert "state: waiting → offered" in aed("enrolments", "history", 3).out
@@ -91,7 +91,7 @@ def test_a_session_is_amended_moved_to_and_cancelled(aed: Aed, session_id: str) 
     assert "version 2" in aed("sessions", "amend", 2, "capacity=6", "language=en").out
     assert "language: en" in aed("sessions", "show", 2).out
     assert "at version 2 now" in aed("sessions", "amend", 2, "capacity=7", "--version", 1, fails=True).err
-    aed("sessions", "cancel", 2, "--why", "The trainer is ill.")
+    aed("sessions", "cancel", 2, "--reason", "The trainer is ill.")
     assert "cancelled" in aed("sessions", "list").out
     assert "state: cancelled" in aed("enrolments", "show", 2).out
     assert "The trainer is ill" in aed("sessions", "history", 2).out

@@ -70,8 +70,8 @@ def test_keys_are_changed_while_others_sign_in_and_read(session: Session, settin
         asking.join()
 
     assert missed == []
-    assert done.sealed == 60 * 2 + 1 + 1, "and the key of the audit log"
-    for counts in done.standing.values():
+    assert done.reencrypted == 60 * 2 + 1 + 1, "and the key of the audit log"
+    for counts in done.counts_by_key.values():
         assert set(counts) <= {EncryptionKey.of(new).id}
     for each in (database, before):
         each.close()
@@ -100,8 +100,8 @@ def test_a_rotation_that_was_broken_off_goes_on_where_it_was(
     assert sum(half.values()) == 20
     done = rotation.rotate(database, progress=lambda _count: None)
 
-    assert done.sealed == 25 * 2 + 1 + 1 - 20
-    assert rotation.rotate(database, progress=lambda _count: None).sealed == 0
+    assert done.reencrypted == 25 * 2 + 1 + 1 - 20
+    assert rotation.rotate(database, progress=lambda _count: None).reencrypted == 0
     database.close()
 
 
@@ -135,7 +135,7 @@ def test_what_the_release_before_wrote_is_sealed_by_the_next_rotation(
     session.commit()
     assert rotation.count_by_key(database)["people.phone"] == {rotation.UNENCRYPTED: 1}
 
-    assert rotation.rotate(database, progress=lambda _count: None).sealed == 1
+    assert rotation.rotate(database, progress=lambda _count: None).reencrypted == 1
 
     assert session.scalar(select(Person.name).where(Person.phone == "+86 138 0013 8000")) == "Old"
 

@@ -145,7 +145,7 @@ def test_a_start_warns_where_addresses_cannot_be_believed(
         check_forwarding(host)
 
     assert [each["log_level"] for each in written] == ["warning"] * warns
-    assert all("FORWARDED_ALLOW_IPS" in each["why"] for each in written)
+    assert all("FORWARDED_ALLOW_IPS" in each["reason"] for each in written)
 
 
 def test_a_start_warns_where_too_few_files_may_be_open() -> None:

@@ -192,12 +192,12 @@ def test_bad_rows_among_good_ones_are_found_whatever_the_batch(session: Session,
     report = lists.devices(session, table(tmp_path, *rows))
 
     assert counts(report) == (36, 0, 0, 4)
-    why = reasons(report)
-    assert list(why) == ["line 9", "line 10", "line 32", "line 41"]
-    assert why["line 9"].startswith("lat, lon: It lies 1")
-    assert "has no estate 'nowhere'" in why["line 10"]
-    assert "There is no region 'XX'" in why["line 32"]
-    assert why["line 41"].startswith("out_of_service_reason: ")
+    reason = reasons(report)
+    assert list(reason) == ["line 9", "line 10", "line 32", "line 41"]
+    assert reason["line 9"].startswith("lat, lon: It lies 1")
+    assert "has no estate 'nowhere'" in reason["line 10"]
+    assert "There is no region 'XX'" in reason["line 32"]
+    assert reason["line 41"].startswith("out_of_service_reason: ")
     session.commit()
     assert session.query(Device).where(Device.estate_id == estate.id).count() == 36
     assert session.query(RegistryChange).where(RegistryChange.subject == "devices").count() == 36
@@ -228,7 +228,7 @@ def test_bad_rows_among_good_ones_are_found_whatever_the_batch(session: Session,
         ({"entry": "maybe"}, "entry", "free, assisted"),
         ({"audience": "all"}, "audience", "estate, neighbours, dispatch or public"),
         ({"state": "broken"}, "state", "in_service, out_of_service or withdrawn"),
-        ({"state": "out_of_service"}, "out_of_service_reason", "why"),
+        ({"state": "out_of_service"}, "out_of_service_reason", "reason"),
         ({"out_of_service_reason": "lent"}, "out_of_service_reason", "out_of_service"),
         ({"pads_expire_on": "2027/5/31"}, "pads_expire_on", "such as 2027-05-31"),
         ({"pads_expire_on": "2027-02-30"}, "pads_expire_on", "date"),
@@ -294,11 +294,11 @@ def test_positions_of_a_french_list_that_cannot_be_meant_are_set_aside(
     report = lists.devices(session, path, region="CN-33")
 
     assert counts(report) == (2, 0, 0, 3)
-    why = reasons(report)
-    assert list(why) == ["line 3", "line 5", "line 6"]
-    assert "they look swapped" in why["line 3"]
-    assert "it stands for no position" in why["line 5"]
-    assert "is a pole" in why["line 6"]
+    reason = reasons(report)
+    assert list(reason) == ["line 3", "line 5", "line 6"]
+    assert "they look swapped" in reason["line 3"]
+    assert "it stands for no position" in reason["line 5"]
+    assert "is a pole" in reason["line 6"]
 
 
 def test_coordinates_in_the_wrong_datum_are_set_aside_with_the_right_one(

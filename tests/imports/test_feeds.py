@@ -61,7 +61,7 @@ from tests.make import ADMINISTRATOR, NOW
 from tests.waiting import eventually
 
 PRIVATE_TOO = partial(refusal_reason, is_private_allowed=True)
-BY = FetchLimits(most_bytes=100_000, most_seconds=5, why_refused=PRIVATE_TOO)
+BY = FetchLimits(most_bytes=100_000, most_seconds=5, refusal_reason=PRIVATE_TOO)
 HURRIED = replace(BY, most_seconds=0.4)
 UNKNOWN = Validators()
 
@@ -240,7 +240,7 @@ def test_a_redirect_to_an_address_that_is_refused_is_not_followed(
         return {"localhost2": ["127.0.0.2"], "0": ["0.0.0.0"], "2130706434": ["127.0.0.2"]}.get(name, [name])
 
     source.behave = redirects(f"http://{host}:{source.port}/secret")
-    by = replace(BY, why_refused=only_this_server, resolve=known)
+    by = replace(BY, refusal_reason=only_this_server, resolve=known)
 
     with pytest.raises(FetchFailed, match="nothing is fetched from there"):
         fetch(source.url(), tmp_path / "file", known=UNKNOWN, by=by)
@@ -332,7 +332,7 @@ def test_the_certificate_must_be_that_of_the_name(
 
 
 @pytest.mark.parametrize(
-    ("behave", "why"),
+    ("behave", "reason"),
     [
         (silent(LONG), "did not send the file within"),
         (drips(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n", LONG), "did not send the file within"),
@@ -344,10 +344,10 @@ def test_the_certificate_must_be_that_of_the_name(
     ],
     ids=["silent", "headers drip", "body drips", "body of a known length drips"],
 )
-def test_a_slow_server_is_given_up_in_time(tmp_path: Path, behave: Behave, why: str) -> None:
+def test_a_slow_server_is_given_up_in_time(tmp_path: Path, behave: Behave, reason: str) -> None:
     with serving(behave) as source:
         started = time.monotonic()
-        with pytest.raises(FetchFailed, match=why):
+        with pytest.raises(FetchFailed, match=reason):
             fetch(source.url(), tmp_path / "file", known=UNKNOWN, by=HURRIED)
         assert time.monotonic() - started < LONG
 
@@ -469,9 +469,9 @@ def test_an_unchanged_file_costs_nothing_whether_its_server_knows_versions_or_no
     assert (anew.result, anew.said) == (FeedResult.TAKEN, "0 new, 0 changed, 20 unchanged, 0 set aside.")
 
 
-@pytest.mark.parametrize(("behave", "why"), FAILURES.values(), ids=FAILURES.keys())
+@pytest.mark.parametrize(("behave", "reason"), FAILURES.values(), ids=FAILURES.keys())
 def test_whatever_its_server_does_the_register_is_untouched_and_recovers(
-    database: Database, source: Source, now: Clock, behave: Behave, why: str
+    database: Database, source: Source, now: Clock, behave: Behave, reason: str
 ) -> None:
     follow(database, source.url("/0"), every_hours=24)
     (first,) = jobs.run_feeds(database, now, by=BY)
@@ -483,7 +483,7 @@ def test_whatever_its_server_does_the_register_is_untouched_and_recovers(
     (run,) = jobs.run_feeds(database, now, by=HURRIED)
 
     assert run.result is FeedResult.FAILED
-    assert re.search(why, run.said), run.said
+    assert re.search(reason, run.said), run.said
     assert len(run.said.splitlines()) == 1
     assert register(database) == before
     kept = feed(database)

@@ -159,8 +159,8 @@ def test_a_named_format_is_followed(tmp_path: Path) -> None:
 
 
 def test_rows_set_aside_can_be_put_right_and_read(tmp_path: Path) -> None:
-    where, why = SET_ASIDE_COLUMNS
-    path = table(tmp_path, {where: "line 7", why: "lat: is needed"} | DEVICE)
+    where, reason = SET_ASIDE_COLUMNS
+    path = table(tmp_path, {where: "line 7", reason: "lat: is needed"} | DEVICE)
     assert set(next(read_devices(path)).fields) == set(DEVICE)
 
 

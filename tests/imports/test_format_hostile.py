@@ -25,8 +25,8 @@ from tests.imports.lists import DEVICE
 
 HEADER = ",".join(DEVICE)
 ROW = ",".join(str(value) for value in DEVICE.values())
-MOST_MEGABYTES = 60
-MOST_SECONDS = 20
+MAX_MEGABYTES = 60
+MAX_SECONDS = 20
 
 
 def refused(path: Path, form: DeviceFormat | None = None) -> str:
@@ -40,8 +40,8 @@ def refused(path: Path, form: DeviceFormat | None = None) -> str:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < MOST_MEGABYTES * 1_000_000
-    assert process_time() - began < MOST_SECONDS
+    assert peak < MAX_MEGABYTES * 1_000_000
+    assert process_time() - began < MAX_SECONDS
     return caught.value.detail
 
 

@@ -69,7 +69,7 @@ def form_of(boundary: str = "----x", **parts: bytes) -> bytes:
 FORM = {"Content-Type": "multipart/form-data; boundary=----x"}
 
 
-def standing(session: Session) -> tuple[int, int, int]:
+def row_counts(session: Session) -> tuple[int, int, int]:
     """Return the numbers of devices, source records and device changes."""
     session.rollback()
     devices = session.scalar(select(func.count(Device.id)))
@@ -98,7 +98,7 @@ def test_only_an_administrator_who_may_write_imports(client: TestClient, session
         for headers in them:
             answer = client.post(WHERE, content=csv_of(DEVICE), headers=headers)
             assert answer.status_code == status, answer.text
-    assert standing(session) == (0, 0, 0)
+    assert row_counts(session) == (0, 0, 0)
 
 
 # --- Results ------------------------------------------------------------------------------------------------
@@ -118,13 +118,13 @@ def test_a_list_is_taken_and_the_same_again_changes_nothing(
     assert said["rows_set_aside"] == [{"where": "line 5", "reason": "lat: must be a number (it is 'x')"}]
     first = said["rows_new"][0]["device_id"]
     assert client.get(f"/v1/devices/{first}", headers=office).status_code == 200
-    before = standing(session)
+    before = row_counts(session)
     assert before == (3, 3, 3)
 
     again = client.post(WHERE, content=list_of_three, headers=office).json()
 
     assert (again["new"], again["changed"], again["unchanged"], again["set_aside"]) == (0, 0, 3, 1)
-    assert standing(session) == before
+    assert row_counts(session) == before
 
 
 def test_a_change_is_told_and_kept_with_whose_token_it_was(
@@ -147,7 +147,7 @@ def test_a_dry_run_changes_nothing(client: TestClient, session: Session, office:
 
     assert (said["is_dry_run"], said["new"]) == (True, 3)
     assert [row["device_id"] for row in said["rows_new"]] == [None] * 3
-    assert standing(session) == (0, 0, 0)
+    assert row_counts(session) == (0, 0, 0)
     assert client.post(WHERE, content=csv_of(*rows_of(3)), headers=office).json()["new"] == 3
 
 
@@ -245,7 +245,7 @@ def test_what_is_no_list_is_a_problem_with_a_sentence(
         assert says in answer.json()["detail"]
     no_boundary = {"Content-Type": "multipart/form-data"}
     assert client.post(WHERE, content=whole, headers=office | no_boundary).status_code == 422
-    assert standing(session) == (0, 0, 0)
+    assert row_counts(session) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_a_refusal_as_a_whole_tells_the_rows_set_aside(
     assert says in problem["detail"]
     where = f"line {len(rows) + 1}"
     assert problem["errors"] == [{"field": where, "detail": "lat: must be a number (it is 'x')"}]
-    assert standing(session) == (0, 0, 0)
+    assert row_counts(session) == (0, 0, 0)
 
 
 def test_a_list_may_be_as_large_as_is_set_and_no_larger(
@@ -293,7 +293,7 @@ def test_a_list_may_be_as_large_as_is_set_and_no_larger(
         assert refused.status_code == 413
         assert refused.json()["type"] == "urn:aed:problem:too-large"
         assert str(len(content)) in refused.json()["detail"]
-    assert standing(session) == (0, 0, 0)
+    assert row_counts(session) == (0, 0, 0)
     assert client.post(WHERE, content=content, headers=office).json()["new"] == 3
 
 
@@ -310,7 +310,7 @@ def test_a_disk_that_takes_no_more_is_a_sentence(
     assert answer.status_code == 507
     assert answer.json()["type"] == "urn:aed:problem:no-room"
     assert "cannot be kept on this machine" in answer.json()["detail"]
-    assert standing(session) == (0, 0, 0)
+    assert row_counts(session) == (0, 0, 0)
 
 
 def test_a_name_longer_than_file_systems_take_is_cut(client: TestClient, office: dict[str, str]) -> None:
@@ -410,11 +410,11 @@ def test_two_at_once_of_whom_one_is_taken_and_a_killed_server_leaves_the_registe
     first.join(timeout=300)
 
     assert answers == [None]
-    assert standing(session) == (0, 0, 0)
+    assert row_counts(session) == (0, 0, 0)
     _, url = serve()
     taken = httpx2.post(url + WHERE, content=many(), headers=headers, timeout=120)
     assert taken.json()["new"] == 6_000, taken.text
-    assert standing(session)[0] == 6_000
+    assert row_counts(session)[0] == 6_000
 
 
 def wait_for_a_file_in(folder: Path) -> None:
@@ -450,7 +450,7 @@ def test_a_client_that_hangs_up_half_way_leaves_nothing(
         time.sleep(0.01)
 
     assert list((tmp_path / "temporary").iterdir()) == []
-    assert standing(session) == (0, 0, 0)
+    assert row_counts(session) == (0, 0, 0)
     answer = httpx2.post(url + WHERE, content=csv_of(DEVICE), headers=office, timeout=60)
     assert json.loads(answer.content)["new"] == 1
 

@@ -31,7 +31,7 @@ def many(folder: Path) -> Path:
     return table(folder, *rows, name="many.csv")
 
 
-def standing(database: Database) -> tuple[int, int, int]:
+def row_counts(database: Database) -> tuple[int, int, int]:
     """Return the numbers of devices, consumables and changes in the registry."""
     of_these = RegistryChange.subject.in_(["devices", "consumables"])
     with database.read_sessions() as session:
@@ -47,7 +47,7 @@ def a_few(database: Database, folder: Path) -> tuple[int, int, int]:
     with transaction(database) as session:
         make.region(session)
         import_devices(session, ADMINISTRATOR, table(folder, *rows, name="few.csv"), at=NOW)
-    return standing(database)
+    return row_counts(database)
 
 
 class Interrupted(Exception):
@@ -75,7 +75,7 @@ def test_an_exception_in_the_middle_leaves_the_register_as_it_was(database: Data
     with pytest.raises(Interrupted), transaction(database) as session:
         import_many(session, path, interrupting(after=1_050))
 
-    assert standing(database) == before
+    assert row_counts(database) == before
     with transaction(database) as session:
         assert import_many(session, path) == (MANY - 5, 5, 0, 0)
 
@@ -115,7 +115,7 @@ def test_a_killed_process_leaves_the_register_as_it_was(
         importing.send_signal(signal.SIGKILL)
         importing.wait(timeout=300)
 
-    assert standing(database) == before
+    assert row_counts(database) == before
     if database.engine.dialect.name == "sqlite":
         with database.read_sessions() as session:
             assert session.scalar(text("PRAGMA integrity_check")) == "ok"
@@ -147,6 +147,6 @@ def test_the_same_list_imported_twice_at_once_doubles_nothing(
         f"many.csv: 0 new, 0 changed, {MANY} unchanged, 0 set aside.\n",
         f"many.csv: {MANY - 5} new, 5 changed, 0 unchanged, 0 set aside.\n",
     ]
-    devices, consumables, changes = standing(database)
+    devices, consumables, changes = row_counts(database)
     assert (devices, consumables) == (MANY, MANY)
     assert changes == 2 * MANY + 2 * 5

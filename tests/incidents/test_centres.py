@@ -454,7 +454,7 @@ def test_notifications_to_a_lost_centre_are_given_up_and_listed(
     messages = session.scalars(select(OutboxMessage).where(OutboxMessage.body.is_not(None))).all()
     assert {state_of(each) for each in messages} == {OutboxState.DEAD}
     assert {each.tries for each in messages if each.recipient == "down"} == {MAX_TRIES}
-    assert any("410" in (each.why or "") for each in messages)
+    assert any("410" in (each.reason or "") for each in messages)
     shown = backlog(session, [each.endpoint_id for each in centres(session, ADMINISTRATOR)])
     assert sorted(shown.values()) == [(0, 2), (0, 4)], "and `aed centres list` says so"
     take(session, settings, signed(secret, "report", **patient())), "its own messages are believed still"

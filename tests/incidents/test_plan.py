@@ -250,7 +250,7 @@ def test_no_device_is_fetched_that_comes_after_the_ambulance() -> None:
     assert all(task is Task.DIRECT for task, _ in tasks(made).values())
     late = planned(direct(1, 700), fetch(1, 650))
     assert late.steps == ()
-    assert [each.why for each in late.left] == [NotAskedReason.AFTER_THE_AMBULANCE]
+    assert [each.reason for each in late.left] == [NotAskedReason.AFTER_THE_AMBULANCE]
 
 
 def test_nobody_is_asked_when_the_ambulance_is_at_the_door() -> None:
@@ -273,7 +273,7 @@ def test_more_are_asked_when_too_few_accept_and_nobody_when_enough_come() -> Non
     enough = planned(*offers, asked=(direct(1, 90, probability_arrives=1.0),), on_the_way=frozenset({1}))
     assert len(few.steps) > 3
     assert enough.steps == ()
-    assert {each.why for each in enough.left} == {NotAskedReason.PROMISE_MET}
+    assert {each.reason for each in enough.left} == {NotAskedReason.PROMISE_MET}
 
 
 def test_people_are_asked_however_late_the_ambulance_is() -> None:
@@ -286,7 +286,7 @@ def test_people_are_asked_however_late_the_ambulance_is() -> None:
     assert {person: task for person, (task, _) in tasks(made).items()} == dict.fromkeys(range(8), Task.DIRECT)
     assert {step.purpose for step in made.steps} == {Purpose.PROMISE}
     assert made.probability_in_time == pytest.approx(1 - 0.73**8)
-    assert {each.why for each in made.left} == {NotAskedReason.PROMISE_MET}
+    assert {each.reason for each in made.left} == {NotAskedReason.PROMISE_MET}
 
 
 def test_where_compressions_are_under_way_one_is_asked_to_relieve() -> None:
@@ -341,7 +341,7 @@ def test_not_more_than_two_are_sent_to_one_device() -> None:
     only_there = planned(
         direct(1, 100.0), *(fetch(one, 300.0, probability_arrives=0.2) for one in range(2, 8))
     )
-    assert {each.why for each in only_there.left} == {NotAskedReason.TWO_TO_THIS_DEVICE}
+    assert {each.reason for each in only_there.left} == {NotAskedReason.TWO_TO_THIS_DEVICE}
 
 
 def test_people_who_were_asked_are_not_asked_again() -> None:
@@ -352,7 +352,7 @@ def test_people_who_were_asked_are_not_asked_again() -> None:
 def test_a_full_wave_says_that_more_would_help() -> None:
     made = planned(*(direct(person, 100.0 + person, probability_arrives=0.1) for person in range(20)))
     assert len(made.steps) == PLANNING.max_alerts_per_wave
-    assert {each.why for each in made.left} == {NotAskedReason.WAVE_IS_FULL}
+    assert {each.reason for each in made.left} == {NotAskedReason.WAVE_IS_FULL}
 
 
 def test_a_plan_that_was_kept_with_the_settings_old_names_is_planned_again() -> None:

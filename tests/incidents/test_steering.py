@@ -251,7 +251,7 @@ def test_reporting_returns_how_many_are_alerted_and_the_first_arrival(
     assert made["called"] > 1
     assert 1 <= made["minutes_to_first_direct"] <= 3
     assert made["minutes_to_first_device"] >= made["minutes_to_first_direct"]
-    assert made["why_nobody_fetches"] is None
+    assert made["no_fetch_reason"] is None
     assert opened(client, desk, case_number="48")["is_new"] is False
 
 
@@ -260,15 +260,15 @@ def test_a_shown_plan_gives_the_reason_why_nobody_fetches(
 ) -> None:
     session.commit()
     made = opened(client, desk)
-    assert made["why_nobody_fetches"]["code"] == "no_device"
-    assert made["why_nobody_fetches"]["en"].startswith("No AED is registered here")
+    assert made["no_fetch_reason"]["code"] == "no_device"
+    assert made["no_fetch_reason"]["en"].startswith("No AED is registered here")
     (plan,) = client.get(f"/v1/incidents/{made['id']}/plans", headers=desk).json()
     first = plan["asked"][0]
     assert first["task"] == "direct"
     assert {"person_id", "device_id", "seconds", "probability_arrives"} <= first.keys()
     assert plan["patient"]["has_cpr"] is False
     assert (plan["devices_usable"], plan["devices_unusable"]) == (0, 0)
-    assert plan["why_nobody_fetches"]["code"] == "no_device"
+    assert plan["no_fetch_reason"]["code"] == "no_device"
 
 
 @pytest.mark.parametrize(
@@ -292,8 +292,8 @@ def test_each_reason_why_nobody_fetches(
 ) -> None:
     make.device(session, at=east_of(PATIENT, metres=metres), **given)
     session.commit()
-    why = opened(client, desk, ambulance_seconds=ambulance_seconds)["why_nobody_fetches"]
-    assert (why["code"] if why else None) == code
+    reason = opened(client, desk, ambulance_seconds=ambulance_seconds)["no_fetch_reason"]
+    assert (reason["code"] if reason else None) == code
 
 
 def test_steering_over_http(

@@ -88,7 +88,7 @@ def texts(lure: str) -> Iterator[str]:
     occasion = Occasion(lure, lure, lure, lure, NOW, "Asia/Shanghai", cancelled_why=lure)
     for notice in EnrolmentNotice:
         yield from notice_words(notice, occasion, until=NOW)
-    lines = [MessageLine("3F", lure, lure, matter, date(2026, 9, 22), 0) for matter in DueKind]
+    lines = [MessageLine("3F", lure, lure, due_kind, date(2026, 9, 22), 0) for due_kind in DueKind]
     yield from reminder_words(lines, link=PAGE)
     for task in Task:
         yield from alert_text(IncidentKind.REAL, task, (lure, lure), PAGE)

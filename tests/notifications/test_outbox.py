@@ -269,11 +269,11 @@ def test_a_passing_failure_is_tried_again_with_the_same_key_and_a_permanent_one_
 
     assert run(database, busy) == Sent(postponed=1)
     waits = state(session, row)
-    assert (waits.tries, waits.why, waits.given_up_at) == (1, "Busy.", None)
+    assert (waits.tries, waits.reason, waits.given_up_at) == (1, "Busy.", None)
     assert NOW + timedelta(seconds=12) <= waits.due_at <= NOW + timedelta(seconds=18)
     assert run(database, no, NOW + timedelta(seconds=20)) == Sent(refused=1)
     dead = state(session, row)
-    assert (dead.tries, dead.why) == (2, "No such number.")
+    assert (dead.tries, dead.reason) == (2, "No such number.")
     assert dead.given_up_at is not None
     assert busy.keys == no.keys == [row.key]
 
@@ -311,7 +311,7 @@ def test_a_mistake_in_a_channel_stops_no_other_message(session: Session, databas
     deliver = Deliveries(lambda letter: KeyError(letter.text) if letter.text == "bad" else None)
 
     assert run(database, deliver) == Sent(sent=1, postponed=1)
-    assert state(session, row).why == "An error of this program: KeyError."
+    assert state(session, row).reason == "An error of this program: KeyError."
 
 
 # --- rates ----------------------------------------------------------------------------------------------
@@ -398,7 +398,7 @@ def test_an_endpoint_that_is_gone_takes_what_waits_for_it_along(session: Session
     gone = Deliveries(lambda _: PermanentFailure("It answered 410.", is_endpoint_gone=True))
 
     assert run(database, gone) == Sent(refused=1)
-    assert [state(session, row).why for row in rows] == ["It answered 410."] * 2
+    assert [state(session, row).reason for row in rows] == ["It answered 410."] * 2
     closed = session.scalars(select(EndpointRow)).one()
     assert (closed.address, closed.secret) == ("", None)
     with pytest.raises(Conflict, match="endpoint"):
@@ -500,7 +500,7 @@ def test_administrators_see_what_was_sent_to_whom_and_never_what(
     assert client.get("/v1/outbox").status_code == 401
     dead = client.get("/v1/outbox?state=dead", headers=reading)
     assert [each["id"] for each in dead.json()["messages"]] == [row.id]
-    assert dead.json()["messages"][0]["why"] == "No such number."
+    assert dead.json()["messages"][0]["reason"] == "No such number."
     assert dead.json()["messages"][0]["recipient"] == "+86138…00"
     page = client.get("/v1/outbox?limit=2", headers=reading).json()
     rest = client.get(f"/v1/outbox?limit=2&cursor={page['next']}", headers=reading).json()
@@ -544,9 +544,9 @@ def test_the_standing_of_channels_is_counted(session: Session, database: Databas
     dead_letter(session, database)
     message(session, make.person(session), channel=Telephone.VOICE)
     session.commit()
-    standing = {each.channel: each for each in queries.outbox_backlogs(session, ADMINISTRATOR)}
-    assert (standing[Channel.SMS].dead, standing[Channel.SMS].waiting) == (1, 0)
-    assert (standing[Channel.VOICE].waiting, standing[Channel.VOICE].oldest_due_at) == (1, NOW)
+    backlogs = {each.channel: each for each in queries.outbox_backlogs(session, ADMINISTRATOR)}
+    assert (backlogs[Channel.SMS].dead, backlogs[Channel.SMS].waiting) == (1, 0)
+    assert (backlogs[Channel.VOICE].waiting, backlogs[Channel.VOICE].oldest_due_at) == (1, NOW)
     with pytest.raises(NotAllowed):
         queries.outbox_backlogs(session, make.member(make.estate(session)))
 
@@ -577,7 +577,7 @@ def test_a_message_that_is_cancelled_is_not_sent_and_the_one_behind_it_is(
     with transaction(database) as own:
         with pytest.raises(NotSignedIn):
             claiming.cancel_waiting(own, ANYONE, dated.id, at=NOW)
-        assert claiming.cancel_waiting(own, ADMINISTRATOR, dated.id, at=NOW).why == "Cancelled by test."
+        assert claiming.cancel_waiting(own, ADMINISTRATOR, dated.id, at=NOW).reason == "Cancelled by test."
     assert run(database, deliver) == Sent(sent=1)
     assert deliver.said == ["of today"]
     with transaction(database) as own:

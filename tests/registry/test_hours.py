@@ -22,7 +22,7 @@ from aed.hours.evaluation import (
     hours_at,
     parse_hours,
 )
-from aed.hours.grammar import LONGEST_EXPRESSION
+from aed.hours.grammar import MAX_EXPRESSION_LENGTH
 from aed.hours.holiday_calendar import last_day_held, special
 
 OPEN, CLOSED, UNKNOWN = Opening.OPEN, Opening.CLOSED, Opening.UNKNOWN
@@ -472,7 +472,7 @@ def test_what_can_be_meant_in_one_way_only_is_corrected(typed: str, stored: str)
 
 
 @pytest.mark.parametrize(
-    ("typed", "why"),
+    ("typed", "reason"),
     [
         ("", "empty"),
         (" ; ", "empty"),
@@ -513,10 +513,10 @@ def test_what_can_be_meant_in_one_way_only_is_corrected(typed: str, stored: str)
         ("24/7; " * 1_000, "longer"),
     ],
 )
-def test_hours_that_cannot_be_meant_are_refused_with_what_is_wrong(typed: str, why: str) -> None:
+def test_hours_that_cannot_be_meant_are_refused_with_what_is_wrong(typed: str, reason: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         parse_hours(typed)
-    assert why in refused.value.detail
+    assert reason in refused.value.detail
     assert "Mo-Fr 08:00-18:00" in refused.value.detail
     assert refused.value.field == "opening_hours"
     assert len(refused.value.detail) < 400
@@ -695,7 +695,7 @@ PIECES = [
 ANY_TEXT = st.one_of(
     st.text(max_size=60),
     st.lists(st.sampled_from(PIECES), max_size=14).map("".join),
-    st.just("1" * LONGEST_EXPRESSION),
+    st.just("1" * MAX_EXPRESSION_LENGTH),
 )
 
 

@@ -413,8 +413,8 @@ def take(
 ) -> AedError | None:
     """Store the location of the person's phone; return the error, or None if it was stored."""
     said = LocationReport(hash_key(make.sign_in(session, person_id)), here, at)
-    (why,) = take_live_locations(session, [said], resolution=9, at=at)
-    return why
+    (reason,) = take_live_locations(session, [said], resolution=9, at=at)
+    return reason
 
 
 def test_without_consent_no_location_is_stored(
@@ -423,11 +423,11 @@ def test_without_consent_no_location_is_stored(
     responder = make.responder(session, at=FAR)
     person = session.get_one(Responder, responder).person_id
 
-    why = take(session, person)
+    reason = take(session, person)
 
-    assert isinstance(why, Conflict)
-    assert "live_place" in why.detail
-    assert why.field == "consents.live_place"
+    assert isinstance(reason, Conflict)
+    assert "live_place" in reason.detail
+    assert reason.field == "consents.live_place"
     assert kept.held(session.connection(), [responder], at=NOW) == {}
     make.shares_live_place(session, responder)
     assert take(session, person) is None
@@ -450,11 +450,11 @@ def test_who_is_not_signed_in_offers_nothing_or_pauses_shares_no_place(
     ]
     over = LocationReport(hash_key(make.sign_in(session, people[2])), PATIENT, NOW)
 
-    why = take_live_locations(session, said, resolution=9, at=NOW)
+    reason = take_live_locations(session, said, resolution=9, at=NOW)
 
-    assert [type(each) for each in why] == [NotSignedIn, Conflict, Conflict, Conflict, type(None)]
+    assert [type(each) for each in reason] == [NotSignedIn, Conflict, Conflict, Conflict, type(None)]
     assert set(kept.held(session.connection(), [pausing, gone, fine], at=NOW)) == {fine}
-    assert "paused until" in str(why[2])
+    assert "paused until" in str(reason[2])
     (later,) = take_live_locations(session, [over], resolution=9, at=NOW.replace(year=2100))
     assert isinstance(later, NotSignedIn), "the sign-in is over"
 

@@ -117,7 +117,7 @@ def test_a_cancelled_session_stays_and_says_so_with_a_higher_sequence(session: S
     )
     between = read(session, key).walk("VEVENT")[0]
     session_actions.cancel_session(
-        session, ADMINISTRATOR, training.id, why="讲师生病", version=training.version, at=at
+        session, ADMINISTRATOR, training.id, reason="讲师生病", version=training.version, at=at
     )
     after = read(session, key).walk("VEVENT")[0]
 
@@ -257,7 +257,7 @@ def test_a_calendar_is_made_read_asked_again_renewed_and_revoked(
     old = {"If-Modified-Since": "Mon, 01 Jan 2024 00:00:00 GMT"}
     assert client.get(path, headers=old).status_code == 200
 
-    assert office.delete(f"/v1/sessions/{training.id}?why=Ill").status_code == 204
+    assert office.delete(f"/v1/sessions/{training.id}?reason=Ill").status_code == 204
     after = client.get(path, headers={"If-None-Match": tag})
     assert (after.status_code, b"STATUS:CANCELLED" in after.content) == (200, True)
     assert after.headers["last-modified"] != changed

@@ -136,7 +136,7 @@ def test_people_who_come_leave_accept_and_move_at_once_overfill_nothing_and_nobo
         for done in [pool.submit(live, number) for number in range(60)]:
             done.result()
 
-    assert {why for why in refused if not re.search("changed|full|already", why)} == set()
+    assert {reason for reason in refused if not re.search("changed|full|already", reason)} == set()
     for session_id in (here, there):
         held, waiting = sessions.places_of(session, session_id)
         assert held <= 5

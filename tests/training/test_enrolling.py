@@ -161,7 +161,7 @@ def test_a_cancelled_session_takes_nobody_and_ends_every_enrolment(session: Sess
     make.enrolment(session, training)
 
     cancel_session(
-        session, ADMINISTRATOR, training.id, why="The trainer is ill.", version=training.version, at=NOW
+        session, ADMINISTRATOR, training.id, reason="The trainer is ill.", version=training.version, at=NOW
     )
 
     assert states(session, training) == [EnrolmentState.CANCELLED] * 2

@@ -284,7 +284,7 @@ def test_attendance_and_assessment_lead_to_a_certificate_that_anyone_can_check(
     assert shown.keys() == {"number", "is_valid", "holder", "valid_until"}
     assert nobody.delete(f"/v1/certificates/{number}").status_code == 401
     assert desk_of(other).delete(f"/v1/certificates/{number}").status_code == 403
-    assert ours.delete(f"/v1/certificates/{number}?why=Mistaken").status_code == 204
+    assert ours.delete(f"/v1/certificates/{number}?reason=Mistaken").status_code == 204
     assert nobody.get(f"/v1/certificates/{number}").json()["is_valid"] is False
     assert nobody.get("/v1/certificates/CPR-2026-0000000000").status_code == 404
 

@@ -260,7 +260,7 @@ def test_anyone_who_scans_the_code_is_told_valid_or_not_and_no_more(
     )
     assert "default-src 'none'" in page.headers["content-security-policy"]
 
-    assert office.delete(f"/v1/certificates/{number}?why=Mistaken").status_code == 204
+    assert office.delete(f"/v1/certificates/{number}?reason=Mistaken").status_code == 204
     assert client.get(path).json()["is_valid"] is False
     assert "无效 Not valid" in client.get(path, headers={"Accept": "text/html"}).text
     assert office.get(f"/v1/certificates/{number}.pdf").status_code == 409, "it is not printed any more"

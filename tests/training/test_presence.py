@@ -174,7 +174,7 @@ def test_a_session_that_is_far_off_cancelled_or_over_has_no_code(session: Sessio
             shown(session, room, at=at)
     code = PresenceCode(room.training.id, BEGINS, "cancelledone")
     session_actions.cancel_session(
-        session, ADMINISTRATOR, room.training.id, why="Ill.", version=room.training.version, at=BEGINS
+        session, ADMINISTRATOR, room.training.id, reason="Ill.", version=room.training.version, at=BEGINS
     )
     assert "was cancelled" in refused(session, room.first, code).detail
 

@@ -76,7 +76,7 @@ def test_a_revoked_card_does_not_lapse_and_is_no_renewal(session: Session) -> No
     assert lapsing(session, ADMINISTRATOR, today=TODAY, within_days=90) == []
 
     number = session.scalar(select(Certificate.number).where(Certificate.is_awarded)) or ""
-    revoke_awarded(session, ADMINISTRATOR, number, why="Mistaken.", at=NOW)
+    revoke_awarded(session, ADMINISTRATOR, number, reason="Mistaken.", at=NOW)
 
     (lapses,) = lapsing(session, ADMINISTRATOR, today=TODAY, within_days=90)
     assert (lapses.name, lapses.valid_until) == (name, date(2026, 10, 1))

@@ -68,7 +68,9 @@ def test_attendance_can_be_marked_from_two_hours_before_and_makes_it_held(sessio
     assert training.state is SessionState.HELD
     assert put(session, training, Result(enrolment.id, CAME)) == [PutOutcome.UNCHANGED]
     with pytest.raises(Conflict, match="held already"):
-        cancel_session(session, ADMINISTRATOR, training.id, why="Too late.", version=training.version, at=NOW)
+        cancel_session(
+            session, ADMINISTRATOR, training.id, reason="Too late.", version=training.version, at=NOW
+        )
 
 
 def test_only_who_has_a_place_in_this_session_attends_it(session: Session) -> None:
@@ -175,11 +177,11 @@ def test_a_revoked_certificate_is_revoked_once_by_those_who_awarded_it(session: 
     number = certificate.number or ""
 
     with pytest.raises(NotAllowed):
-        revoke_awarded(session, make.member(other, writes=True), number, why="Envy.", at=NOW)
+        revoke_awarded(session, make.member(other, writes=True), number, reason="Envy.", at=NOW)
     with pytest.raises(NotFound):
-        revoke_awarded(session, ADMINISTRATOR, number + "0", why="Nothing.", at=NOW)
-    revoke_awarded(session, make.member(home, writes=True), number, why="The wrong person.", at=NOW)
-    revoke_awarded(session, ADMINISTRATOR, number, why="Again.", at=NOW + timedelta(days=1))
+        revoke_awarded(session, ADMINISTRATOR, number + "0", reason="Nothing.", at=NOW)
+    revoke_awarded(session, make.member(home, writes=True), number, reason="The wrong person.", at=NOW)
+    revoke_awarded(session, ADMINISTRATOR, number, reason="Again.", at=NOW + timedelta(days=1))
 
     assert (certificate.revoked_at, certificate.revoked_why) == (NOW, "The wrong person.")
     session.commit()

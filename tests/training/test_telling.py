@@ -157,7 +157,7 @@ def test_a_cancelled_session_is_told_to_all_who_stand_with_the_reason(session: S
     withdraw(session, gone)
 
     cancel_session(
-        session, ADMINISTRATOR, training.id, why="The trainer is ill.", version=training.version, at=NOW
+        session, ADMINISTRATOR, training.id, reason="The trainer is ill.", version=training.version, at=NOW
     )
 
     assert told(session, has)[-1].endswith("The trainer is ill")
@@ -176,7 +176,7 @@ def test_who_left_no_number_is_not_told_and_a_number_that_rings_is_written_as_e1
     )
     session.flush()
 
-    cancel_session(session, ADMINISTRATOR, training.id, why="Rain", version=training.version, at=NOW)
+    cancel_session(session, ADMINISTRATOR, training.id, reason="Rain", version=training.version, at=NOW)
 
     assert told(session, silent) == []
     sent = session.scalars(select(OutboxMessage).where(OutboxMessage.person_id == rung.person_id)).all()

@@ -345,8 +345,8 @@ def cancel_one(year: Year) -> None:
     year.enrol(kept, 3, by_command=False)
     (row,) = year.roster(kept)
     year.patch(row, {"session_id": session_id})
-    year.aed("sessions", "cancel", session_id, "--why", "The hall is flooded.")
-    year.aed("sessions", "cancel", kept, "--why", "Nobody is left.")
+    year.aed("sessions", "cancel", session_id, "--reason", "The hall is flooded.")
+    year.aed("sessions", "cancel", kept, "--reason", "Nobody is left.")
 
 
 def refresh(year: Year) -> None:
@@ -422,7 +422,7 @@ def test_a_year_of_an_estate(year: Year) -> None:
     for number in range(5, 9):
         year.enrol(planned, number, by_command=False)
     revoked = next(row for row in year.roster(year.sessions[-1]) if row["certificate"])
-    year.aed("certificates", "revoke", revoked["certificate"], "--why", "Somebody else's.")
+    year.aed("certificates", "revoke", revoked["certificate"], "--reason", "Somebody else's.")
     record = Record.of(year.session)
     names = {row.id: row.name for row in year.session.execute(select(Person.id, Person.name))}
     year.session.rollback()

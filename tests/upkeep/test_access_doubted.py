@@ -34,7 +34,7 @@ def access(session: Session, device: Device) -> Access | None:
     return next((near.access.access for near in found.devices if near.row.id == device.id), None)
 
 
-def why(session: Session, device: Device) -> list[QuarantineReason]:
+def reason(session: Session, device: Device) -> list[QuarantineReason]:
     return [each.reason for each in active_quarantines(session, device.id)]
 
 
@@ -44,14 +44,14 @@ def test_a_cabinet_that_does_not_open_takes_the_device_out_until_a_check_opens_i
     taken = make.check(session, device, answers={"cabinet": False})
 
     assert not taken.check.is_passed
-    assert why(session, device) == [QuarantineReason.CANNOT_OPEN]
+    assert reason(session, device) == [QuarantineReason.CANNOT_OPEN]
     assert device.state is DeviceState.OUT_OF_SERVICE
     assert access(session, device) is None, "it is offered to nobody"
     assert Asked.CABINET in asked_of((Asked.STATUS_LIGHT, Asked.PADS_IN_DATE), [QuarantineReason.CANNOT_OPEN])
 
     make.check(session, device, at=LATER, only={"status_light": True, "pads_in_date": True, "cabinet": True})
 
-    assert why(session, device) == []
+    assert reason(session, device) == []
     assert access(session, device) is Access.OPEN
 
 
@@ -61,7 +61,7 @@ def test_a_dented_cabinet_that_opens_is_told_to_its_keeper_and_stays_in_service(
 
     make.check(session, device, answers={"cabinet_whole": False})
 
-    assert why(session, device) == []
+    assert reason(session, device) == []
     assert access(session, device) is Access.OPEN
 
 
@@ -69,7 +69,7 @@ def test_access_not_as_described_is_unknown_until_a_check_confirms_it(session: S
     device = make.device(session)
 
     make.check(session, device, answers={"access_as_described": False})
-    assert (access(session, device), why(session, device)) == (Access.UNKNOWN, [])
+    assert (access(session, device), reason(session, device)) == (Access.UNKNOWN, [])
 
     make.check(session, device, at=LATER, only={"status_light": True, "pads_in_date": True})
     assert access(session, device) is Access.UNKNOWN, "nobody looked at it"

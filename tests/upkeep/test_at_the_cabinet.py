@@ -153,8 +153,8 @@ def test_what_is_due_in_one_line(session: Session, office: Desk) -> None:
         make.device(session, pads_expire_on=day, last_checked_on=today)
     session.commit()
 
-    line = office.get("/v1/due?days=0&matter=pads").json()["line"]
+    line = office.get("/v1/due?days=0&due_kind=pads").json()["line"]
 
     assert line["en"] == "AED: replace pads: 1 overdue, 1 due."
     assert line["zh"] == "AED：更换电极片逾期1台、到期1台。"
-    assert office.get("/v1/due?days=0&matter=battery").json()["line"]["zh"] == "暂无到期事项。"
+    assert office.get("/v1/due?days=0&due_kind=battery").json()["line"]["zh"] == "暂无到期事项。"

@@ -37,7 +37,7 @@ def asked(session: Session, database: Database, *, hours: float) -> tuple[int, i
     return found
 
 
-def why(session: Session, device: Device) -> list[QuarantineReason]:
+def reason(session: Session, device: Device) -> list[QuarantineReason]:
     return [each.reason for each in active_quarantines(session, device.id)]
 
 
@@ -67,15 +67,15 @@ def test_silence_chases_and_then_takes_the_device_out(session: Session, database
     assert "2026-09-22 10:00曾派人取用" in told[0][1], "in the device's own time zone"
     assert asked(session, database, hours=1) == (1, 0)
     assert asked(session, database, hours=1.9) == (1, 0)
-    assert why(session, device) == []
+    assert reason(session, device) == []
     assert asked(session, database, hours=2) == (0, 1)
 
     retrieval = session.scalars(select(Retrieval)).one()
     assert (retrieval.outcome, retrieval.asked, retrieval.ask_at) == (RetrievalOutcome.SILENT, 3, None)
-    assert why(session, device) == [QuarantineReason.NOT_RETURNED]
+    assert reason(session, device) == [QuarantineReason.NOT_RETURNED]
     assert asked(session, database, hours=48) == (0, 0)
     make.check(session, device, at=NOW + 49 * HOUR)
-    assert why(session, device) == [], "whoever finds it ready brings it back"
+    assert reason(session, device) == [], "whoever finds it ready brings it back"
 
 
 def test_silence_counts_from_the_end_of_the_call_where_that_is_known(
@@ -88,7 +88,7 @@ def test_silence_counts_from_the_end_of_the_call_where_that_is_known(
     assert asked(session, database, hours=1.2) == (0, 0)
     assert asked(session, database, hours=2.9) == (1, 0)
     assert asked(session, database, hours=3) == (0, 1)
-    assert why(session, device) == [QuarantineReason.NOT_RETURNED]
+    assert reason(session, device) == [QuarantineReason.NOT_RETURNED]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_whoever_was_sent_answers_with_a_tap(
     again = answer_request(session, ANYONE, key, outcome, None, at=NOW + 3 * HOUR)
 
     assert again.answer == outcome
-    assert why(session, device) == reasons
+    assert reason(session, device) == reasons
     assert session.scalars(select(Retrieval.closed_by)).one() == f"person:{sent.id}"
     assert asked(session, database, hours=30) == (0, 0)
     with pytest.raises(Conflict, match="answered meanwhile"):
@@ -127,10 +127,10 @@ def test_whoever_was_sent_answers_with_a_tap(
 def test_two_who_could_not_have_it_take_it_out(session: Session) -> None:
     device = make.device(session)
     for _ in range(2):
-        assert why(session, device) == []
+        assert reason(session, device) == []
         retrieval = make.retrieval(session, device)
         close_retrieval(session, ADMINISTRATOR, retrieval.id, RetrievalOutcome.NOT_FETCHED, "locked", at=NOW)
-    assert why(session, device) == [QuarantineReason.FAILED_FETCHES]
+    assert reason(session, device) == [QuarantineReason.FAILED_FETCHES]
 
 
 def test_a_check_since_then_answers_for_it(session: Session, database: Database) -> None:
@@ -141,7 +141,7 @@ def test_a_check_since_then_answers_for_it(session: Session, database: Database)
     make.check(session, device, at=NOW + HOUR, was_used=True)
 
     assert (before.outcome, after.outcome) == (RetrievalOutcome.CHECKED, None)
-    assert why(session, device) == [QuarantineReason.USED]
+    assert reason(session, device) == [QuarantineReason.USED]
     with pytest.raises(Conflict, match="已巡检"):
         close_retrieval(session, ADMINISTRATOR, before.id, RetrievalOutcome.RETURNED, None, at=NOW)
 

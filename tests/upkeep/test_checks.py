@@ -29,7 +29,7 @@ def count(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Check)) or 0
 
 
-def why(session: Session, device: Device) -> list[QuarantineReason]:
+def reason(session: Session, device: Device) -> list[QuarantineReason]:
     return [each.reason for each in active_quarantines(session, device.id)]
 
 
@@ -84,12 +84,12 @@ def test_an_older_check_that_arrives_later_does_not_undo_the_newer_one(session: 
     late = make.check(session, device, at=NOW + 2 * HOUR, answered_at=NOW, is_there=False)
 
     assert late.check.is_late
-    assert why(session, device) == []
+    assert reason(session, device) == []
 
     make.check(session, device, at=NOW + 3 * HOUR, is_there=False)
     late = make.check(session, device, at=NOW + 4 * HOUR, answered_at=NOW + HOUR / 2)
     assert late.check.is_late
-    assert why(session, device) == [QuarantineReason.MISSING]
+    assert reason(session, device) == [QuarantineReason.MISSING]
 
 
 def test_what_an_older_check_replaced_holds_unless_a_newer_one_replaced_it_too(session: Session) -> None:

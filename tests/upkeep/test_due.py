@@ -38,7 +38,7 @@ def due(session: Session, viewer: Viewer = ADMINISTRATOR, *, days: int = 800, **
 
 
 def of(found: Duties, device: Device) -> dict[str, date]:
-    return {str(each.matter): each.due_on for each in found.dues if each.device_id == device.id}
+    return {str(each.due_kind): each.due_on for each in found.dues if each.device_id == device.id}
 
 
 def fit(session: Session, device: Device, kind: ConsumableKind, day: date) -> None:
@@ -84,7 +84,7 @@ def test_the_longest_overdue_comes_first_and_a_quarantined_device_is_due_since_t
 
     found = due(session, days=0)
 
-    assert [(each.device_id, str(each.matter)) for each in found.dues[:4]] == [
+    assert [(each.device_id, str(each.due_kind)) for each in found.dues[:4]] == [
         (worse.id, "pads"),
         (late.id, "glance"),
         (late.id, "check"),

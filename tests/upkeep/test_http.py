@@ -43,10 +43,10 @@ def test_a_check_is_told_once_and_says_what_came_of_it(session: Session, office:
     assert (first.status_code, again.status_code) == (200, 200)
     assert first.json() == again.json()
     told = first.json()["device"]
-    assert (told["is_usable"], [each["reason"] for each in told["why_not"]]) == (False, ["used"])
+    assert (told["is_usable"], [each["reason"] for each in told["unusable_reasons"]]) == (False, ["used"])
     assert office.post(path, sent | {"note": "x"}).status_code == 409
     shown = nobody.get(f"/v1/devices/{device_id}/readiness").json()
-    assert shown["why_not"][0]["zh"] == "已使用，须更换电极片"
+    assert shown["unusable_reasons"][0]["zh"] == "已使用，须更换电极片"
     assert nobody.get(f"/v1/nearest?lat={make.PATIENT.lat}&lon={make.PATIENT.lon}").json()["devices"] == []
     assert nobody.get(path).status_code == 401
     assert [each["key"] for each in office.get(path).json()["checks"]] == [sent["key"]]
@@ -58,13 +58,13 @@ def test_why_a_device_is_not_usable_is_said_for_each_cause(session: Session, nob
     expired = in_service(session, pads_expire_on=LONG_AGO)
     by_hand = in_service(session, state="out_of_service", out_of_service_reason="Lobby rebuilt")
 
-    def why(device_id: int) -> list[tuple[str, str]]:
+    def reason(device_id: int) -> list[tuple[str, str]]:
         found = nobody.get(f"/v1/devices/{device_id}/readiness").json()
         assert not found["is_usable"]
-        return [(each["reason"], each["en"]) for each in found["why_not"]]
+        return [(each["reason"], each["en"]) for each in found["unusable_reasons"]]
 
-    assert why(expired) == [("expired", "pads or battery have expired")]
-    assert why(by_hand) == [("out_of_service", "Lobby rebuilt")]
+    assert reason(expired) == [("expired", "pads or battery have expired")]
+    assert reason(by_hand) == [("out_of_service", "Lobby rebuilt")]
 
 
 def test_the_form_follows_the_policy_and_the_reasons_for_which_it_is_out(
@@ -116,7 +116,7 @@ def test_a_passer_by_reports_and_the_estate_confirms(
     closed = ours.patch(f"/v1/reports/{report['id']}", {"state": "confirmed"}, etag=None)
     assert (closed.status_code, closed.json()["state"]) == (200, "confirmed")
     ready = nobody.get(f"/v1/devices/{device_id}/readiness").json()
-    assert [each["reason"] for each in ready["why_not"]] == ["missing"]
+    assert [each["reason"] for each in ready["unusable_reasons"]] == ["missing"]
     for wrong in ({"kind": "gone"}, {"kind": "other", "note": "x" * 501}):
         assert nobody.post(f"/v1/devices/{device_id}/reports", wrong).status_code == 422
 
@@ -174,13 +174,13 @@ def test_what_is_due_comes_as_pages_a_spreadsheet_and_a_calendar(
         seen += page["due"]
 
     assert {each["device_id"] for each in seen} == {device_id}
-    assert seen[0]["matter"] == "pads"
+    assert seen[0]["due_kind"] == "pads"
     assert seen[0]["overdue_days"] == (datetime.now(UTC) + timedelta(hours=8)).date().toordinal() - (
         LONG_AGO.toordinal()
     )
-    assert [each["matter"] for each in ours.get("/v1/due?matter=pads&matter=battery").json()["due"]] == [
-        "pads"
-    ]
+    assert [
+        each["due_kind"] for each in ours.get("/v1/due?due_kind=pads&due_kind=battery").json()["due"]
+    ] == ["pads"]
     assert ours.get("/v1/due?mine=true").status_code == 401
     assert ours.get("/v1/due?region=NOWHERE").status_code == 404
     book = load_workbook(io.BytesIO(ours.get("/v1/due.xlsx").content))
@@ -189,7 +189,7 @@ def test_what_is_due_comes_as_pages_a_spreadsheet_and_a_calendar(
     feed = ours.get("/v1/due.ics")
     assert feed.headers["content-type"].startswith("text/calendar")
     assert len(Calendar.from_ical(feed.content).walk("VEVENT")) == len(
-        [each for each in ours.get("/v1/due?days=366").json()["due"] if each["matter"] != "glance"]
+        [each for each in ours.get("/v1/due?days=366").json()["due"] if each["due_kind"] != "glance"]
     )
     (ordered,) = ours.get("/v1/replacements").json()
     assert (ordered["maker"], ordered["kind"], ordered["quantity"]) == ("Heartline", "pads", 1)

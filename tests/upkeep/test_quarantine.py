@@ -39,7 +39,7 @@ def offered(session: Session, *, at: datetime = NOW) -> list[int]:
     return [near.row.id for near in lookup(session, at=at).devices]
 
 
-def why(session: Session, device: Device) -> list[QuarantineReason]:
+def reason(session: Session, device: Device) -> list[QuarantineReason]:
     return [each.reason for each in active_quarantines(session, device.id)]
 
 
@@ -54,34 +54,34 @@ def test_a_device_that_is_not_there_is_offered_to_nobody_until_it_is_found(sessi
     make.check(session, device, is_there=False)
 
     assert offered(session) == []
-    assert why(session, device) == [QuarantineReason.MISSING]
+    assert reason(session, device) == [QuarantineReason.MISSING]
     assert device.state is DeviceState.OUT_OF_SERVICE
     assert device.out_of_service_reason == "not in its place; 不在原位"
 
     make.check(session, device, at=NOW + timedelta(hours=1))
 
     assert offered(session) == [device.id]
-    assert why(session, device) == []
+    assert reason(session, device) == []
 
 
 def test_a_glance_takes_a_device_out_and_brings_none_back(session: Session) -> None:
     device = make.device(session)
     make.check(session, device, kind="glance", answers={"status_light": False})
-    assert why(session, device) == [QuarantineReason.FAILED_CHECK]
+    assert reason(session, device) == [QuarantineReason.FAILED_CHECK]
 
     make.check(session, device, kind="glance", at=NOW + timedelta(hours=1))
 
-    assert why(session, device) == [QuarantineReason.FAILED_CHECK]
+    assert reason(session, device) == [QuarantineReason.FAILED_CHECK]
     assert offered(session) == []
 
 
 def test_a_used_device_comes_back_only_with_new_pads(session: Session) -> None:
     device = make.device(session, pads_expire_on=date(2028, 1, 31))
     make.check(session, device, was_used=True)
-    assert why(session, device) == [QuarantineReason.USED]
+    assert reason(session, device) == [QuarantineReason.USED]
 
     make.check(session, device, at=NOW + timedelta(hours=1))
-    assert why(session, device) == [QuarantineReason.USED], "all is well but its pads are gone"
+    assert reason(session, device) == [QuarantineReason.USED], "all is well but its pads are gone"
 
     taken = make.check(session, device, at=NOW + timedelta(hours=2), replaced=NEW_PADS)
 
@@ -104,11 +104,11 @@ def test_pads_replaced_by_one_and_all_checked_by_another_bring_a_used_device_bac
         session, device, at=NOW + timedelta(hours=1), answers={"status_light": False}, replaced=NEW_PADS
     )
     assert not half.check.is_passed
-    assert why(session, device) == [QuarantineReason.USED, QuarantineReason.FAILED_CHECK]
+    assert reason(session, device) == [QuarantineReason.USED, QuarantineReason.FAILED_CHECK]
 
     make.check(session, device, at=NOW + timedelta(hours=2))
 
-    assert why(session, device) == []
+    assert reason(session, device) == []
 
 
 def test_pads_replaced_on_the_spot_need_no_quarantine(session: Session) -> None:
@@ -123,10 +123,10 @@ def test_each_reason_needs_its_own_answer(session: Session) -> None:
     device = make.device(session, maker="Heartline")
     make.check(session, device, answers={"pads_in_date": False})
     make.recall(session)
-    assert why(session, device) == [QuarantineReason.FAILED_CHECK, QuarantineReason.RECALL]
+    assert reason(session, device) == [QuarantineReason.FAILED_CHECK, QuarantineReason.RECALL]
 
     make.check(session, device, at=NOW + timedelta(hours=1))
-    assert why(session, device) == [QuarantineReason.RECALL]
+    assert reason(session, device) == [QuarantineReason.RECALL]
     assert device.out_of_service_reason == "recalled by its maker; 厂家召回"
 
     make.check(session, device, at=NOW + timedelta(hours=2), recall_is_done=True)
@@ -141,7 +141,7 @@ def test_a_check_that_leaves_out_what_makes_a_device_ready_brings_nothing_back(s
     partly = make.check(session, device, at=NOW + timedelta(hours=1), only={"status_light": True})
 
     assert not partly.check.is_passed, "nobody looked at the pads"
-    assert why(session, device) == [QuarantineReason.MISSING]
+    assert reason(session, device) == [QuarantineReason.MISSING]
 
 
 def test_what_was_answered_before_it_was_taken_out_does_not_bring_it_back(session: Session) -> None:
@@ -156,7 +156,7 @@ def test_what_was_answered_before_it_was_taken_out_does_not_bring_it_back(sessio
         recall_is_done=True,
     )
 
-    assert why(session, device) == [QuarantineReason.RECALL]
+    assert reason(session, device) == [QuarantineReason.RECALL]
 
 
 def test_what_a_person_took_out_stays_out_when_the_quarantine_ends(session: Session) -> None:

@@ -276,7 +276,7 @@ def test_checks_are_reminded_of_a_week_before_and_after(database: Database, cast
     with read_session(database) as session:
         found = session.execute(
             select(Reminder.due_on, Reminder.threshold_days)
-            .where(Reminder.matter == DueKind.CHECK)
+            .where(Reminder.due_kind == DueKind.CHECK)
             .order_by(Reminder.id)
         ).all()
     assert [tuple(each) for each in found] == [

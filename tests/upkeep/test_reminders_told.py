@@ -97,7 +97,7 @@ def test_an_estate_reads_what_its_people_were_told_and_no_stranger_does(
     assert nobody.get("/v1/reminders").json()["reminders"] == []
     assert desk_of(other).get("/v1/reminders").json()["reminders"] == []
     (listed,) = desk_of(estate).get("/v1/reminders?region=CN-33").json()["reminders"]
-    assert (listed["id"], listed["matter"], listed["threshold_days"]) == (reminder_id, "pads", 0)
+    assert (listed["id"], listed["due_kind"], listed["threshold_days"]) == (reminder_id, "pads", 0)
     assert [(one["level"], one["answer"]) for one in listed["told"]] == [("keeper", "later")]
     assert "Keeper" not in str(listed)
     assert office.get(f"/v1/reminders?estate_id={other.id}").json()["reminders"] == []

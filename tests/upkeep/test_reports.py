@@ -43,7 +43,7 @@ def say(
     return report_device(session, who, device.id, new, from_key=address, at=NOW + hours * HOUR)
 
 
-def why(session: Session, device: Device) -> list[QuarantineReason]:
+def reason(session: Session, device: Device) -> list[QuarantineReason]:
     return [each.reason for each in active_quarantines(session, device.id)]
 
 
@@ -53,7 +53,7 @@ def test_strangers_alone_take_nothing_out_however_many_they_are(session: Session
     for number in range(MAX_REPORTS_PER_DEVICE):
         say(session, device, FaultKind.MISSING, address=f"address {number}")
 
-    assert why(session, device) == []
+    assert reason(session, device) == []
     assert len(session.scalars(select(OutboxMessage)).all()) == 1, "the keeper is told of the first"
     with pytest.raises(TooBusy):
         say(session, device, FaultKind.MISSING, address="one more")
@@ -101,10 +101,10 @@ def test_somebody_of_the_house_confirms_what_a_stranger_said_or_dismisses_it(ses
     with pytest.raises(NotAllowed):
         close_report(session, resident, first.id, state=state, at=at)
     close_report(session, lead, second.id, state=FaultReportState.DISMISSED, at=at)
-    assert why(session, device) == []
+    assert reason(session, device) == []
     close_report(session, lead, first.id, state=state, at=at)
 
-    assert why(session, device) == [QuarantineReason.MISSING]
+    assert reason(session, device) == [QuarantineReason.MISSING]
     assert (first.state, first.closed_by) == (FaultReportState.CONFIRMED, lead.name)
     with pytest.raises(Conflict, match="confirmed already"):
         close_report(session, lead, first.id, state=state, at=at)
@@ -133,16 +133,16 @@ def test_two_who_could_not_fetch_it_take_a_device_out(session: Session) -> None:
     with pytest.raises(NotAllowed):
         say(session, device, FaultKind.NOT_FETCHED, who=elsewhere)
     say(session, device, FaultKind.NOT_FETCHED, who=one)
-    assert why(session, device) == []
+    assert reason(session, device) == []
     say(session, device, FaultKind.NOT_FETCHED, who=two, hours=1)
-    assert why(session, device) == [QuarantineReason.FAILED_FETCHES]
+    assert reason(session, device) == [QuarantineReason.FAILED_FETCHES]
 
     make.check(session, device, at=NOW + 2 * HOUR, answers={"access_as_described": False})
-    assert why(session, device) == [QuarantineReason.FAILED_FETCHES], (
+    assert reason(session, device) == [QuarantineReason.FAILED_FETCHES], (
         "one still does not get in as the register says"
     )
     make.check(session, device, at=NOW + 3 * HOUR)
-    assert why(session, device) == []
+    assert reason(session, device) == []
 
 
 def test_failed_fetches_are_counted_from_the_last_check(session: Session) -> None:
@@ -152,7 +152,7 @@ def test_failed_fetches_are_counted_from_the_last_check(session: Session) -> Non
 
     say(session, device, FaultKind.NOT_FETCHED, who=make.ADMINISTRATOR, hours=2)
 
-    assert why(session, device) == []
+    assert reason(session, device) == []
 
 
 def test_a_device_that_was_used_is_out_at_once(session: Session) -> None:
@@ -161,7 +161,7 @@ def test_a_device_that_was_used_is_out_at_once(session: Session) -> None:
 
     say(session, device, FaultKind.USED, who=dispatcher)
 
-    assert why(session, device) == [QuarantineReason.USED]
+    assert reason(session, device) == [QuarantineReason.USED]
 
 
 def test_a_strangers_address_is_forgotten_after_a_day(session: Session) -> None:

@@ -18,9 +18,9 @@ from aed.walking.travel import (
     general_pace,
     least_leg_seconds,
     leg_seconds,
+    max_cost_metres,
     metres_of_wait,
     metres_walked_in,
-    most_cost_metres,
     quickest_pace,
     seconds_of_wait,
     walk_seconds,
@@ -120,7 +120,7 @@ def test_what_a_way_costs_bounds_what_it_takes(metres: float, wait: float, pace:
     cost = metres + metres_of_wait(wait, NUMBERS)
     seconds = leg_seconds(Leg(metres, wait), 0.0, pace, NUMBERS)
     assert least_leg_seconds(cost, pace, NUMBERS) <= seconds + 1e-6
-    assert most_cost_metres(seconds, pace, NUMBERS) >= cost - 1e-6
+    assert max_cost_metres(seconds, pace, NUMBERS) >= cost - 1e-6
     quickest = quickest_pace(
         NUMBERS, seconds_per_metre=pace.seconds_per_metre, pick_up_seconds=pace.pick_up_seconds
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aed.walking.walkable import access_on_foot, is_gate, why_not_walkable
+from aed.walking.walkable import access_on_foot, is_gate, not_walkable_reason
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from aed.walking.walkable import access_on_foot, is_gate, why_not_walkable
     ],
 )
 def test_a_person_may_walk_here(tags: dict[str, str]) -> None:
-    assert why_not_walkable(tags) is None
+    assert not_walkable_reason(tags) is None
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_person_may_walk_here(tags: dict[str, str]) -> None:
     ],
 )
 def test_nobody_walks_here_and_the_reason_is_named(tags: dict[str, str]) -> None:
-    assert why_not_walkable(tags)
+    assert not_walkable_reason(tags)
 
 
 @pytest.mark.parametrize(

@@ -70,11 +70,11 @@ def ways_over_the_whole_network(
 
     source = new_node()
     goals = [new_node() for _ in range(len(targets))]
-    standing: dict[int, list[tuple[float, int]]] = defaultdict(list)
-    standing[int(start.edge[0])].append((float(start.along_metres[0]), source))
+    points_on_edge: dict[int, list[tuple[float, int]]] = defaultdict(list)
+    points_on_edge[int(start.edge[0])].append((float(start.along_metres[0]), source))
     for i, goal in enumerate(goals):
         if targets.edge[i] >= 0:
-            standing[int(targets.edge[i])].append((float(targets.along_metres[i]), goal))
+            points_on_edge[int(targets.edge[i])].append((float(targets.along_metres[i]), goal))
 
     for edge in range(streets.edge_count):
         u, v = int(streets.edge_u[edge]), int(streets.edge_v[edge])
@@ -83,14 +83,16 @@ def ways_over_the_whole_network(
             join(u, v, sum(metres for _, metres in gates[edge]), is_delay=True)
             continue
         here, at = u, 0.0
-        for place in sorted({*(along for along, _ in gates[edge]), *(along for along, _ in standing[edge])}):
+        for place in sorted(
+            {*(along for along, _ in gates[edge]), *(along for along, _ in points_on_edge[edge])}
+        ):
             sides = [new_node()]
             join(here, sides[0], place - at)
             for along, metres in gates[edge]:
                 if along == place:
                     sides.append(new_node())
                     join(sides[-2], sides[-1], metres, is_delay=True)
-            for along, terminal in standing[edge]:
+            for along, terminal in points_on_edge[edge]:
                 if along == place:
                     for side in sides:
                         pair = (source, side) if terminal == source else (side, terminal)

@@ -45,7 +45,7 @@ def make_matters(session: Session, people: list[int], count: int) -> None:
     )
 
 
-def tell_matters(database: Database, _settings: Settings, now: Now) -> Counts:
+def send_notices(database: Database, _settings: Settings, now: Now) -> Counts:
     """Send pending notifications, as real jobs do: the finding and the message are one transaction."""
     with transaction(database) as session:
         found = session.execute(
@@ -77,7 +77,7 @@ def _remind(database: Database, settings: Settings, now: Now) -> Counts:
 
 OFTEN: Final = every(seconds=0.5)
 TIMETABLE: Final = (
-    Job("sweep", OFTEN, tell_matters, "Tells the matters of the test"),
+    Job("sweep", OFTEN, send_notices, "Tells the matters of the test"),
     Job("expiry-reminders", OFTEN, _find, "As the real one, more often"),
     Job("reminder-messages", OFTEN, _remind, "As the real one, more often"),
 )

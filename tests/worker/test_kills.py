@@ -35,7 +35,7 @@ from tests.worker.processes import database_of_its_own, end, make_matters, setti
 pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("KILLS", "3"))
-MATTERS = 15 * KILLS
+NOTICES = 15 * KILLS
 PEOPLE = 10
 DEVICES = 5
 """Devices added after each failure, with expiring pads and a keeper each."""
@@ -68,8 +68,8 @@ class Phone:
         return 200, b"{}", {}
 
     @property
-    def matters(self) -> list[int]:
-        return sorted(matter for each in list(self.shown.values()) for matter in list(each))
+    def notices(self) -> list[int]:
+        return sorted(notice for each in list(self.shown.values()) for notice in list(each))
 
 
 @dataclass
@@ -138,7 +138,7 @@ def test_whatever_is_killed_every_matter_is_told_once_and_in_order(world: World,
     rng = random.Random(seed)
     with transaction(world.database) as session:
         people = [make.person(session).id for _ in range(PEOPLE)]
-        make_matters(session, people, MATTERS)
+        make_matters(session, people, NOTICES)
         estate = make.estate(session)
     world.let_pads_expire(estate, DEVICES)
     phone, log = Phone(), tmp_path / "workers.log"
@@ -169,7 +169,7 @@ def test_whatever_is_killed_every_matter_is_told_once_and_in_order(world: World,
                     kills += 1
                 world.let_pads_expire(estate, DEVICES)
             told = eventually(
-                lambda: len(phone.matters) >= MATTERS and len(phone.reminded) >= len(world.keepers),
+                lambda: len(phone.notices) >= NOTICES and len(phone.reminded) >= len(world.keepers),
                 90 + 2 * KILLS,
             )
             done = told and eventually(lambda: _waiting(world.database) == 0, 60)
@@ -178,21 +178,21 @@ def test_whatever_is_killed_every_matter_is_told_once_and_in_order(world: World,
                 end(worker)
     said = f"seed {seed}; the end of the log: {log.read_text()[-3000:]}"
     lost = set(world.keepers) - set(phone.reminded)
-    assert told, f"{MATTERS - len(phone.matters)} matters, reminders of {sorted(lost)} were lost; {said}"
+    assert told, f"{NOTICES - len(phone.notices)} matters, reminders of {sorted(lost)} were lost; {said}"
     assert done, said
-    assert phone.matters == list(range(MATTERS)), f"told under two keys; {said}"
+    assert phone.notices == list(range(NOTICES)), f"told under two keys; {said}"
     assert phone.reminded == Counter(world.keepers), f"reminded twice; {said}"
     for shown in phone.shown.values():
         assert shown == sorted(shown), f"out of order; {said}"
     with transaction(world.database) as session:
         assert session.scalar(text("SELECT count(*) FROM matters WHERE told <> 1")) == 0, said
-        assert session.scalar(select(func.count()).select_from(OutboxMessage)) == MATTERS + len(world.keepers)
+        assert session.scalar(select(func.count()).select_from(OutboxMessage)) == NOTICES + len(world.keepers)
         assert session.scalar(select(func.count()).select_from(Reminder)) == len(world.keepers)
         moments = select(JobRun.due_at).group_by(JobRun.job, JobRun.due_at).having(func.count() > 1)
         assert session.scalars(moments).all() == []
     again = sum(phone.came.values()) - len(phone.came)
     sys.stderr.write(
-        f"{MATTERS + len(world.keepers)} messages, {kills} kills, {stops} stops, {restarts} restarts: "
+        f"{NOTICES + len(world.keepers)} messages, {kills} kills, {stops} stops, {restarts} restarts: "
         f"each told once; {again} came a second time with the same key, and were known by it\n"
     )
     assert again <= 20 * (kills + stops + restarts), said

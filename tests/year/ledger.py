@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final
 
-from aed.registry.devices.rules import NEEDED_KINDS, ConsumableKind
+from aed.registry.devices.rules import REQUIRED_CONSUMABLES, ConsumableKind
 from aed.upkeep.rules import DueKind, QuarantineReason
 
 DAY = timedelta(days=1)
@@ -53,7 +53,7 @@ class Story:
 
 
 type Told = tuple[int, DueKind, date, int, date]
-"""(device, matter, due date, threshold in days, day on which it was found)."""
+"""(device, kind of task, due date, threshold in days, day on which it was found)."""
 
 
 class Ledger:
@@ -95,29 +95,29 @@ class Ledger:
         A device with only its child pads expired still helps and is offered.
         """
         fitted = self.stories[device_id].fitted
-        return any(fitted[kind][-1].expires_on < today for kind in NEEDED_KINDS)
+        return any(fitted[kind][-1].expires_on < today for kind in REQUIRED_CONSUMABLES)
 
     def is_usable(self, device_id: int, today: date) -> bool:
         return not self.reasons(device_id) and not self.is_expired(device_id, today)
 
     # --- expected reminders -----------------------------------------------------------------------------
 
-    def to_be_told(self) -> Iterator[Told]:
+    def to_notify_about(self) -> Iterator[Told]:
         """Yield every expected reminder; there must be no others."""
         for device_id, story in self.stories.items():
-            for matter, due_on, since, until in [
+            for due_kind, due_on, since, until in [
                 *_expiring(story),
                 *_checks(story),
                 *_services(story),
                 *_returns(story, self.last_day),
             ]:
-                yield from self._told(device_id, matter, due_on, since, until)
+                yield from self._told(device_id, due_kind, due_on, since, until)
 
     def _told(
-        self, device_id: int, matter: DueKind, due_on: date, since: date | None, until: date | None
+        self, device_id: int, due_kind: DueKind, due_on: date, since: date | None, until: date | None
     ) -> Iterator[Told]:
         """Yield one reminder per threshold passed on the mornings after `since`, up to that of `until`."""
-        before = _BEFORE[matter]
+        before = _BEFORE[due_kind]
         first = self.first_day if since is None else max(since + DAY, self.first_day)
         last = self.last_day if until is None else min(until, self.last_day)
         morning = max(first, due_on - timedelta(days=before[0]))
@@ -129,7 +129,7 @@ class Ledger:
             )
             if passed not in told:
                 told.add(passed)
-                yield device_id, matter, due_on, passed, morning
+                yield device_id, due_kind, due_on, passed, morning
             morning += DAY
 
 
@@ -142,7 +142,7 @@ _BEFORE = {
     DueKind.RETURN: (0,),
 }
 type Episode = tuple[DueKind, date, date | None, date | None]
-"""(matter, due date, known since the afternoon of, known until the afternoon of)."""
+"""(kind of task, due date, known since the afternoon of, known until the afternoon of)."""
 
 
 def _expiring(story: Story) -> Iterator[Episode]:
@@ -184,12 +184,12 @@ def _returns(story: Story, last_day: date) -> Iterator[Episode]:
     since: date | None = None
     begun = morning
     while morning <= last_day + DAY:
-        standing = [
+        out_since = [
             each.since
             for each in story.out
             if each.since < morning and (each.until is None or morning <= each.until)
         ]
-        now = min(standing, default=None) if morning <= last_day else None
+        now = min(out_since, default=None) if morning <= last_day else None
         if now != since:
             if since is not None:
                 yield DueKind.RETURN, since, begun - DAY, morning - DAY

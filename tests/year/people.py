@@ -31,7 +31,7 @@ WAITS: Final = {"prompt": (3, 21), "slow": (15, 80)}
 """Days from ordering a part to installing it, by diligence."""
 SOON: Final = timedelta(days=45)
 """Parts that expire within this time are replaced during a visit for another reason."""
-KINDS: Final = {
+REPLACED_KINDS: Final = {
     DueKind.PADS: ConsumableKind.PADS,
     DueKind.CHILD_PADS: ConsumableKind.CHILD_PADS,
     DueKind.BATTERY: ConsumableKind.BATTERY,
@@ -76,9 +76,9 @@ class People:
                 self._answer(session, key, self.random.choice(told), ReminderAnswer.NOT_ME, today)
             return
         for each in told:
-            is_new = self._planned.get((each.device_id, each.matter), date.min) < today
+            is_new = self._planned.get((each.device_id, each.due_kind), date.min) < today
             if is_new and self.random.random() < (0.9 if who.diligence == "prompt" else 0.5):
-                self._plan(who, each.device_id, each.matter, today)
+                self._plan(who, each.device_id, each.due_kind, today)
             if self.random.random() < 0.03:
                 self._answer(
                     session, key, each, self.random.choice((ReminderAnswer.LATER, ReminderAnswer.DONE)), today
@@ -90,17 +90,17 @@ class People:
         answer(session, key, reminder_id=told.reminder_id, said=said, at=moment(today, 9))
         self.counts[f"answered {said}"] += 1
 
-    def _plan(self, who: Somebody, device_id: int, matter: DueKind, today: date) -> None:
-        if matter in KINDS:
+    def _plan(self, who: Somebody, device_id: int, due_kind: DueKind, today: date) -> None:
+        if due_kind in REPLACED_KINDS:
             wait = self.random.randint(*WAITS[who.diligence])
         else:
             wait = self.random.randint(0, 4) if who.diligence == "prompt" else self.random.randint(2, 12)
         on = today + timedelta(days=wait)
-        self._planned[device_id, matter] = on
+        self._planned[device_id, due_kind] = on
         visit = self._plans[on].setdefault(device_id, Visit(who))
-        if matter in KINDS:
-            visit.kinds.add(KINDS[matter])
-        visit.is_service |= matter is DueKind.SERVICE
+        if due_kind in REPLACED_KINDS:
+            visit.kinds.add(REPLACED_KINDS[due_kind])
+        visit.is_service |= due_kind is DueKind.SERVICE
 
     # --- in the afternoon -------------------------------------------------------------------------------
 

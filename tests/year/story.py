@@ -47,14 +47,14 @@ def _reminders(session: Session, year: Year) -> Iterator[str]:
     rows = session.execute(
         select(
             Reminder.device_id,
-            Reminder.matter,
+            Reminder.due_kind,
             Reminder.due_on,
             Reminder.threshold_days,
             Reminder.found_at,
         )
     )
     found = Counter((*row[:4], row[4].astimezone(CHINA).date()) for row in rows)
-    due = Counter(year.world.ledger.to_be_told())
+    due = Counter(year.world.ledger.to_notify_about())
     yield from _some("reminders that should be and are not", sorted((due - found).elements()))
     yield from _some("reminders without a cause", sorted((found - due).elements()))
 
@@ -62,13 +62,13 @@ def _reminders(session: Session, year: Year) -> Iterator[str]:
 def _messages(session: Session, year: Year) -> Iterator[str]:
     """Yield errors of delivery: each reminder reaches a person on its day, in one message, sent once."""
     rows = session.execute(
-        select(Reminder.id, Reminder.device_id, Reminder.matter, Reminder.found_at, ReminderMessage.put_at)
+        select(Reminder.id, Reminder.device_id, Reminder.due_kind, Reminder.found_at, ReminderMessage.put_at)
         .outerjoin(ReminderRecipient, ReminderRecipient.reminder_id == Reminder.id)
         .outerjoin(ReminderMessage, ReminderMessage.id == ReminderRecipient.message_id)
     )
     told = defaultdict(list)
-    for reminder_id, device_id, matter, found_at, put_at in rows:
-        told[reminder_id, device_id, matter, found_at.astimezone(CHINA).date()].append(
+    for reminder_id, device_id, due_kind, found_at, put_at in rows:
+        told[reminder_id, device_id, due_kind, found_at.astimezone(CHINA).date()].append(
             put_at.astimezone(CHINA).date() if put_at is not None else None
         )
     later = _answers(session, ReminderAnswer.LATER)
@@ -105,16 +105,16 @@ def _messages(session: Session, year: Year) -> Iterator[str]:
 
 def _answers(session: Session, said: ReminderAnswer | None = None) -> dict[tuple[int, DueKind], list[date]]:
     asked = (
-        select(Reminder.device_id, Reminder.matter, ReminderRecipient.answered_at)
+        select(Reminder.device_id, Reminder.due_kind, ReminderRecipient.answered_at)
         .join(Reminder, Reminder.id == ReminderRecipient.reminder_id)
         .where(ReminderRecipient.answer.is_not(None))
     )
     if said is not None:
         asked = asked.where(ReminderRecipient.answer == said)
     found = defaultdict(list)
-    for device_id, matter, at in session.execute(asked):
+    for device_id, due_kind, at in session.execute(asked):
         if at is not None:
-            found[device_id, matter].append(at.astimezone(CHINA).date())
+            found[device_id, due_kind].append(at.astimezone(CHINA).date())
     return found
 
 
@@ -124,14 +124,18 @@ def _levels(session: Session, year: Year) -> Iterator[str]:
     heard: dict[tuple[int, DueKind, int, int], set[ReminderLevel]] = defaultdict(set)
     rows = session.execute(
         select(
-            Reminder.device_id, Reminder.matter, Reminder.threshold_days, Reminder.id, ReminderRecipient.level
+            Reminder.device_id,
+            Reminder.due_kind,
+            Reminder.threshold_days,
+            Reminder.id,
+            ReminderRecipient.level,
         ).join(ReminderRecipient, ReminderRecipient.reminder_id == Reminder.id)
     )
-    for device_id, matter, days, reminder_id, level in rows:
-        heard[device_id, matter, days, reminder_id].add(level)
+    for device_id, due_kind, days, reminder_id, level in rows:
+        heard[device_id, due_kind, days, reminder_id].add(level)
     wrong = []
-    for (device_id, matter, days, reminder_id), levels in heard.items():
-        if (device_id, matter) in answered:
+    for (device_id, due_kind, days, reminder_id), levels in heard.items():
+        if (device_id, due_kind) in answered:
             continue
         expected = {ReminderLevel.KEEPER}
         if days <= 7 and year.world.house_of[device_id].manager is not None:
@@ -139,7 +143,7 @@ def _levels(session: Session, year: Year) -> Iterator[str]:
         if days <= -7:
             expected.add(ReminderLevel.REGION)
         if levels != expected:
-            wrong.append((reminder_id, matter, days, sorted(levels)))
+            wrong.append((reminder_id, due_kind, days, sorted(levels)))
     yield from _some("reminders at the wrong level", wrong)
 
 
@@ -187,7 +191,7 @@ def _fitted(session: Session, year: Year) -> Iterator[str]:
 def table(session: Session, year: Year) -> list[tuple[str, str]]:
     """Return the table of the year as (label, number) rows."""
     world, counts = year.world, year.counts
-    reminders: Counter[DueKind] = Counter(session.scalars(select(Reminder.matter)))
+    reminders: Counter[DueKind] = Counter(session.scalars(select(Reminder.due_kind)))
     levels = Counter(session.scalars(select(ReminderRecipient.level)))
     reasons = Counter(session.scalars(select(Quarantine.reason)))
     ended = [
@@ -241,7 +245,7 @@ def table(session: Session, year: Year) -> list[tuple[str, str]]:
         (
             "Quarantines",
             f"{sum(reasons.values()):,}: "
-            + ", ".join(f"{n:,} {why.value}" for why, n in reasons.most_common()),
+            + ", ".join(f"{n:,} {reason.value}" for reason, n in reasons.most_common()),
         ),
         ("Days out until lifted, median", f"{_median(days_out)}"),
         (

@@ -74,7 +74,7 @@ def _note_expired(database: Database, key: str, address: str) -> None:
             if token is not None:
                 log_expired_token(session, token.name, address=address, at=at)
     except AedError as error:
-        log.warning("expired token not noted", why=error.detail)
+        log.warning("expired token not noted", reason=error.detail)
 
 
 def viewer_of_person(session: Session, person_id: int) -> Viewer:
@@ -140,7 +140,7 @@ def _note_seen(database: Database, key: str, at: datetime) -> None:
         with transaction(database) as session:
             session.execute(update(SignIn).where(SignIn.key_hash == hash_key(key)).values(last_seen_at=at))
     except AedError as error:
-        log.warning("session not noted as used", why=error.detail)
+        log.warning("session not noted as used", reason=error.detail)
 
 
 def viewer_now(session: Session, request: Request, *, at: datetime) -> Viewer:
@@ -172,7 +172,7 @@ async def stop_when_viewer_changes(
         except NotSignedIn:
             return False
         except AedError as error:
-            log.warning("permissions of a stream not checked", why=error.detail)
+            log.warning("permissions of a stream not checked", reason=error.detail)
             return True  # a restart of the database must not end streams
 
     async def item() -> bytes | None:

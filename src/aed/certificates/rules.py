@@ -28,11 +28,11 @@ class CheckState(StrEnum):
     REVOKED = "revoked"
 
 
-FIRST_PAUSE: Final = timedelta(minutes=5)
-LONGEST_PAUSE: Final = timedelta(days=1)
+MIN_RETRY_PAUSE: Final = timedelta(minutes=5)
+MAX_RETRY_PAUSE: Final = timedelta(days=1)
 FAILURES_IN_A_ROW: Final = 5
 """Consecutive failures after which requests to the issuer are paused."""
-LEFT_ALONE: Final = timedelta(minutes=15)
+PAUSED_FOR: Final = timedelta(minutes=15)
 """How long requests to a failing issuer are paused."""
 
 
@@ -41,8 +41,8 @@ def pause_after(tries: int, asked_to_wait: timedelta | None = None) -> timedelta
 
     The delay that the server asks for counts if it is longer, also up to one day.
     """
-    doubled = FIRST_PAUSE * (1 << min(max(tries - 1, 0), 12))
-    return min(max(doubled, asked_to_wait or timedelta()), LONGEST_PAUSE)
+    doubled = MIN_RETRY_PAUSE * (1 << min(max(tries - 1, 0), 12))
+    return min(max(doubled, asked_to_wait or timedelta()), MAX_RETRY_PAUSE)
 
 
 def is_left_alone(failures: int) -> bool:

@@ -36,10 +36,12 @@ def verify(number: Number) -> None:
 
 
 @certificates.command("revoke")
-def revoke(number: Number, why: Annotated[str, typer.Option(help="Kept, and shown to nobody else")]) -> None:
+def revoke(
+    number: Number, reason: Annotated[str, typer.Option(help="Kept, and shown to nobody else")]
+) -> None:
     """Revoke a certificate at once."""
     with writing() as session:
-        awards.revoke_awarded(session, operator(), number, why=why, at=clock.now())
+        awards.revoke_awarded(session, operator(), number, reason=reason, at=clock.now())
     say(f"{number} is revoked.")
 
 

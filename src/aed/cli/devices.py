@@ -10,7 +10,7 @@ from aed import clock
 from aed.accounts.regions import region_by_code
 from aed.cli.context import operator, reading, writing
 from aed.cli.fields import Fields, fields_in, taking
-from aed.cli.rows import LARGEST_ID, SHOWN, After, Id, Kind, add_commands
+from aed.cli.rows import MAX_ID, SHOWN, After, Id, Kind, add_commands
 from aed.cli.screen import say, table
 from aed.registry.devices import actions as devices
 from aed.registry.devices import queries as device_queries
@@ -66,9 +66,9 @@ def add_device(given: Fields) -> None:
 
 @devices_group.command("merge")
 def merge_devices(
-    kept_id: Annotated[int, typer.Argument(help="The one that stays", min=1, max=LARGEST_ID)],
+    kept_id: Annotated[int, typer.Argument(help="The one that stays", min=1, max=MAX_ID)],
     other_id: Annotated[
-        int, typer.Argument(help="The one that is the same, and is withdrawn", min=1, max=LARGEST_ID)
+        int, typer.Argument(help="The one that is the same, and is withdrawn", min=1, max=MAX_ID)
     ],
 ) -> None:
     """Merge two devices: withdraw the other one, and apply its lists to the kept one from now on."""
@@ -94,9 +94,7 @@ def cabinet_code(device_id: Id, given: Fields) -> None:
 @devices_group.command("list")
 def list_devices(
     after: After = 0,
-    estate: Annotated[
-        int | None, typer.Option(min=1, max=LARGEST_ID, help="Of this estate, by its id")
-    ] = None,
+    estate: Annotated[int | None, typer.Option(min=1, max=MAX_ID, help="Of this estate, by its id")] = None,
     region: Annotated[str | None, typer.Option(help="Of this region")] = None,
 ) -> None:
     """List the devices, a hundred at a time."""
@@ -140,5 +138,5 @@ def show_readiness(device_id: Id) -> None:
         found = readiness_of(session, device, at=clock.now(), checked_within_days=within)
         ready = ReadinessOut.of(found)
     say(f"Device {ready.number} is {'usable' if ready.is_usable else 'NOT usable'} ({ready.readiness}).")
-    for why in ready.why_not:
-        say(f"    {why.en}{'' if why.zh == why.en else f' {why.zh}'}")
+    for reason in ready.unusable_reasons:
+        say(f"    {reason.en}{'' if reason.zh == reason.en else f' {reason.zh}'}")

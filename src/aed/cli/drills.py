@@ -57,15 +57,15 @@ def add(
         },
     )
     settings = load_settings()
-    network, why_none = network_if_any(settings)
+    network, missing_reason = network_if_any(settings)
     with writing() as session:
         drill = report_drill(
             session, operator(), device_id, new, network=network, settings=settings, at=clock.now()
         )
         estate_id = drill.estate_id
         said = f"Drill {drill.id}: {drill.walk_metres:.0f} m one way, {drill.seconds:.0f} s there and back."
-    if why_none is not None:
-        warn(f"{why_none} The walk is estimated from the straight line.")
+    if missing_reason is not None:
+        warn(f"{missing_reason} The walk is estimated from the straight line.")
     say(said)
     show_pace(estate_id)
 

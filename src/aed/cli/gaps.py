@@ -47,9 +47,9 @@ def gaps(
     wanted = _hour_in(hour) if hour is not None else None
     form = _form_of(to) if to is not None else None
     goal = target if target is not None else settings.gap_target
-    network, why = network_if_any(settings)
+    network, reason = network_if_any(settings)
     if network is None:
-        warn(f"Walks are estimated from straight lines: {why}")
+        warn(f"Walks are estimated from straight lines: {reason}")
     with (
         reading(settings.model_copy(update={"statement_timeout_ms": PATIENT_MS})) as session,
         counting("buildings") as progress,

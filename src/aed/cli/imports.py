@@ -163,7 +163,7 @@ def _import[ReportT: ImportReport](
 
 def tell_bad_rows(bad: Sequence[BadRow]) -> None:
     if bad:
-        table("Set aside", ["where", "why"], [(row.where, row.reason) for row in bad[:SHOWN]])
+        table("Set aside", ["where", "reason"], [(row.where, row.reason) for row in bad[:SHOWN]])
         if len(bad) > SHOWN:
             say(f"… and {len(bad) - SHOWN} more: --bad-rows FILE writes them all.")
 

@@ -43,7 +43,7 @@ from aed.registry.storeys import both_words
 from aed.settings import load_settings
 
 SHOWN = 50
-MOST_LEFT = 10
+MAX_NOT_ASKED_SHOWN = 10
 
 
 class PlannedOtherwise(AedError):
@@ -65,7 +65,7 @@ def open_incident(given: Fields) -> None:
         words.append(f"key={uuid.uuid4()}")
     new = fields_in(PatientReportIn, words)
     settings = load_settings()
-    network, why_none = network_if_any(settings)
+    network, missing_reason = network_if_any(settings)
     with writing() as session:
         incident = lifecycle.report_patient(
             session, operator(), new, at=clock.now(), network=network, settings=settings
@@ -73,8 +73,8 @@ def open_incident(given: Fields) -> None:
         number, emergency = incident.id, incident.region.emergency_number
         if settings.public_url is None and incident.kind is not IncidentKind.TEST:
             warn("AED_PUBLIC_URL is not set: nobody who is called gets a link to answer by.")
-    if why_none is not None:
-        warn(f"{why_none} Walks are estimated from the straight line.")
+    if missing_reason is not None:
+        warn(f"{missing_reason} Walks are estimated from the straight line.")
     say(f"Call {emergency} first. 请先拨打{emergency}。")
     show(number)
 
@@ -258,12 +258,12 @@ def replay(
 def _show_plan(made: Plan) -> None:
     rows = [("asked", *_offer(step.offer), f"{step.adds:.2f}", f"for {step.purpose}") for step in made.steps]
     rows += [
-        ("left", *_offer(left.offer), f"{left.adds:.2f}", left.why.replace("_", " "))
-        for left in made.left[:MOST_LEFT]
+        ("left", *_offer(left.offer), f"{left.adds:.2f}", left.reason.replace("_", " "))
+        for left in made.left[:MAX_NOT_ASKED_SHOWN]
     ]
-    table(None, ("", "person", "task", "there in s", "probability", "adds %", "why"), rows)
-    if len(made.left) > MOST_LEFT:
-        say(f"and {len(made.left) - MOST_LEFT} more who would add less")
+    table(None, ("", "person", "task", "there in s", "probability", "adds %", "reason"), rows)
+    if len(made.left) > MAX_NOT_ASKED_SHOWN:
+        say(f"and {len(made.left) - MAX_NOT_ASKED_SHOWN} more who would add less")
 
 
 def _offer(offer: Offer) -> tuple[str, str, str, str]:

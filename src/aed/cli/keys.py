@@ -84,11 +84,11 @@ def rotate() -> None:
         ring = database.keys
         left = {
             key: count
-            for counts in done.standing.values()
+            for counts in done.counts_by_key.values()
             for key, count in counts.items()
             if key != ring.ids[0]
         }
-        say(f"Sealed anew with {ring.ids[0]}: {done.sealed}.")
+        say(f"Sealed anew with {ring.ids[0]}: {done.reencrypted}.")
         if left:
             say(f"Still with another key: {sum(left.values())}, changed meanwhile. Run it again.")
         elif len(ring.ids) > 1:

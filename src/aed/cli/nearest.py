@@ -82,10 +82,10 @@ def nearest_command(
             counts = counts_ground_as_one_at(session, viewer, question.here)
             meant = floor_meant(floor=floor, storey=storey, room=room, counts_ground_as_one=counts)
             question = replace(question, floor=meant or 0, counts_ground_as_one=counts)
-        network, why_none = network_if_any(settings)
+        network, missing_reason = network_if_any(settings)
         answer = answer_lookup(session.connection(), viewer, question, network=network, settings=settings)
-        if why_none is not None:
-            warn(f"{why_none} Distances are estimated from straight lines.")
+        if missing_reason is not None:
+            warn(f"{missing_reason} Distances are estimated from straight lines.")
         if as_json:
             import orjson
 

@@ -67,13 +67,13 @@ def show_all(
                 state_of(row),
                 row.tries,
                 _moment(row.sent_at or row.given_up_at or row.due_at),
-                _why(row.why, waits.get(row.id)),
+                _why(row.reason, waits.get(row.id)),
             )
             for row in found[:limit]
         ]
     table(
         None,
-        ["id", "channel", "to", "", "tries", "sent, dead, due (UTC)", "why"],
+        ["id", "channel", "to", "", "tries", "sent, dead, due (UTC)", "reason"],
         rows,
         right=("id", "tries"),
     )

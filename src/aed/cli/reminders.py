@@ -65,7 +65,7 @@ def _row(each: ReminderWithRecipients) -> tuple[object, ...]:
         reminder.id,
         short_number(reminder.device_id),
         (estate.name_zh or estate.name_en) if estate is not None else None,
-        reminder.matter,
+        reminder.due_kind,
         reminder.due_on,
         reminder.threshold_days,
         "closed" if reminder.closed_at is not None and not told else told or None,

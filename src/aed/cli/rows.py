@@ -19,20 +19,20 @@ from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.screen import say
 from aed.registry.changes import RecordedRow, changes_of
 
-LARGEST_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
 SHOWN = 100
 """Number of rows on a page."""
-Id = Annotated[int, typer.Argument(help="Its id", min=1, max=LARGEST_ID, show_default=False)]
-RowId = Annotated[int, typer.Argument(help="Its id", min=1, max=LARGEST_ID, show_default=False, metavar="ID")]
+Id = Annotated[int, typer.Argument(help="Its id", min=1, max=MAX_ID, show_default=False)]
+RowId = Annotated[int, typer.Argument(help="Its id", min=1, max=MAX_ID, show_default=False, metavar="ID")]
 Version = Annotated[
     int | None,
     typer.Option(
         min=1,
-        max=LARGEST_ID,
+        max=MAX_ID,
         help="Refuse when it is at another version by now (see show); else the present one",
     ),
 ]
-After = Annotated[int, typer.Option(min=0, max=LARGEST_ID, help="Go on after this id")]
+After = Annotated[int, typer.Option(min=0, max=MAX_ID, help="Go on after this id")]
 
 
 class Row(RecordedRow, Protocol):

@@ -42,7 +42,7 @@ def serve(
     try:
         check_keys(app.state.database)
     except DatabaseUnavailable as error:
-        log.warning("keys not checked", why=error.detail)
+        log.warning("keys not checked", reason=error.detail)
     spare_the_collector()
     with schedule.running(settings):
         uvicorn.run(

@@ -29,7 +29,7 @@ from aed.incidents import queries as incidents
 from aed.settings import load_settings
 
 _Incident = Annotated[int, typer.Argument(min=1, help="The incident's number", metavar="INCIDENT")]
-LONGEST_MS: Final = 600_000
+MAX_MS: Final = 600_000
 
 
 def add_commands(group: typer.Typer) -> None:
@@ -141,7 +141,7 @@ def statistics(
         )
     form = _form_of(out) if out is not None else None
     asked = YearQuery(year, kind, region)
-    with reading(load_settings().model_copy(update={"statement_timeout_ms": LONGEST_MS})) as session:
+    with reading(load_settings().model_copy(update={"statement_timeout_ms": MAX_MS})) as session:
         if cases:
             shown: CasesOut | StatisticsOut = CasesOut.of(asked, cases_of_year(session, operator(), asked))
         else:

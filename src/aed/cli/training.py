@@ -159,14 +159,14 @@ def amend_session(session_id: Id, given: Fields, version: Version = None) -> Non
 @sessions.command("cancel")
 def cancel_session(
     session_id: Id,
-    why: Annotated[str, typer.Option(help="What those who enrolled are told")],
+    reason: Annotated[str, typer.Option(help="What those who enrolled are told")],
     version: Version = None,
 ) -> None:
     """Cancel a session and all its enrolments."""
     with writing() as session:
         present = session_queries.training_session(session, operator(), session_id).version
         session_actions.cancel_session(
-            session, operator(), session_id, why=why, version=version or present, at=clock.now()
+            session, operator(), session_id, reason=reason, version=version or present, at=clock.now()
         )
     say(f"Session {session_id} is cancelled.")
 

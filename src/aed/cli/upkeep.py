@@ -53,11 +53,11 @@ def show_form(device_id: Id, kind: CheckKind = CheckKind.CHECK) -> None:
     """Show the questions that a check of the device asks today."""
     with reading() as session:
         device = device_queries.device(session, operator(), device_id)
-        standing = [each.reason for each in fault_queries.active_quarantines(session, device.id)]
-        asks = asked_of(terms_of(policy_for(session, device)).asks, standing)
+        active_reasons = [each.reason for each in fault_queries.active_quarantines(session, device.id)]
+        asks = asked_of(terms_of(policy_for(session, device)).asks, active_reasons)
     for question in GLANCE_ASKS if kind is CheckKind.GLANCE else asks:
         say(f"{question}: {QUESTION_WORDS[question][1]} {QUESTION_WORDS[question][0]}")
-    for reason in standing:
+    for reason in active_reasons:
         say(f"It is out: {WHY_WORDS[reason][0]} {WHY_WORDS[reason][1]}")
 
 
@@ -104,8 +104,8 @@ def add_check(
 
 def _all_well(session: Session, device_id: int, kind: CheckKind) -> dict[Question, bool]:
     device = device_queries.device(session, operator(), device_id)
-    standing = [each.reason for each in fault_queries.active_quarantines(session, device.id)]
-    asks = asked_of(terms_of(policy_for(session, device)).asks, standing)
+    active_reasons = [each.reason for each in fault_queries.active_quarantines(session, device.id)]
+    asks = asked_of(terms_of(policy_for(session, device)).asks, active_reasons)
     return dict.fromkeys(GLANCE_ASKS if kind is CheckKind.GLANCE else asks, True)
 
 
@@ -172,7 +172,7 @@ def list_quarantines(
     if not rows:
         say("No device is quarantined.")
         return
-    table(None, ["device", "since", "why", "said", "ended"], rows, right=["device"])
+    table(None, ["device", "since", "reason", "said", "ended"], rows, right=["device"])
     if len(found) > SHOWN:
         say(f"More follow: --after {found[SHOWN - 1].id}.")
 
@@ -249,7 +249,9 @@ def due(
     region: OfRegion = None,
     keeper: OfKeeper = None,
     days: Annotated[int, typer.Option(min=0, max=800, help="Due within so many days, or overdue")] = 30,
-    matter: Annotated[list[DueKind] | None, typer.Option(help="Only these; may be repeated")] = None,
+    due_kind: Annotated[
+        list[DueKind] | None, typer.Option("--kind", help="Only these; may be repeated")
+    ] = None,
     glances: Annotated[bool, typer.Option(help="With the daily glances")] = False,
     to: Annotated[
         Path | None, typer.Option("--to", help="Write all into this file instead: .xlsx or .ics")
@@ -257,10 +259,10 @@ def due(
 ) -> None:
     """List the work that is due on devices, the longest overdue first."""
     whose = DeviceFilter(estate_id=estate, region=region, keeper_id=keeper)
-    wanted = matter or [each for each in DueKind if glances or each is not DueKind.GLANCE]
+    wanted = due_kind or [each for each in DueKind if glances or each is not DueKind.GLANCE]
     now = clock.now()
     with reading() as session:
-        found = due_queries.duties(session, operator(), whose, at=now, within_days=days, matters=wanted)
+        found = due_queries.duties(session, operator(), whose, at=now, within_days=days, due_kinds=wanted)
     if to is not None:
         _write(
             to,
@@ -272,7 +274,7 @@ def due(
         (
             each.due_on,
             each.overdue_days(found.today[each.device_id]) or None,
-            " ".join(reversed(DUE_WORDS[each.matter])),
+            " ".join(reversed(DUE_WORDS[each.due_kind])),
             short_number(each.device_id),
             device.estate_zh or device.estate_en,
             device.place_zh or device.place_en,

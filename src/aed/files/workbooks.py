@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
-_TEXT_STAYS_TEXT: Final = {
+_NO_TEXT_CONVERSION: Final = {
     "strings_to_formulas": False,
     "strings_to_urls": False,
     "strings_to_numbers": False,
@@ -29,5 +29,5 @@ def workbook(into: BytesIO | Path, *, is_row_by_row: bool = False) -> Iterator[A
         kept = {"constant_memory": True}
     if isinstance(into, Path):
         kept["tmpdir"] = str(into.parent)
-    with xlsxwriter.Workbook(into, {**_TEXT_STAYS_TEXT, **kept}) as book:
+    with xlsxwriter.Workbook(into, {**_NO_TEXT_CONVERSION, **kept}) as book:
         yield book

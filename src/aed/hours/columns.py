@@ -16,7 +16,7 @@ from typing import Final
 from aed.errors import InvalidInput
 from aed.hours.statements import Closes, OnlyOn, Opens, Statement, Until, statements_of
 from aed.hours.text import (
-    MOST_REMEMBERED,
+    MAX_CACHED,
     NO_DAYS_GIVEN,
     UnderstoodHours,
     brought_together,
@@ -69,7 +69,7 @@ def hours_of_week(
     return _with_note(Week(given), note, language, _original(times, note))
 
 
-@lru_cache(maxsize=MOST_REMEMBERED)
+@lru_cache(maxsize=MAX_CACHED)
 def hours_of_taiwan(
     *, weekdays: Times, saturday: Times, sunday: Times, always: str | None = None, note: str | None = None
 ) -> UnderstoodHours:
@@ -92,7 +92,7 @@ def hours_of_taiwan(
     return hours_of_week(times, note=note, language="zh")
 
 
-@lru_cache(maxsize=MOST_REMEMBERED)
+@lru_cache(maxsize=MAX_CACHED)
 def hours_of_japan(
     *, days: str | None, opens: str | None, closes: str | None, note: str | None = None
 ) -> UnderstoodHours:
@@ -117,7 +117,7 @@ _NOT_GIVEN: Final = frozenset({"", "non renseigné", "non renseigne", "null", "n
 _VAGUE_HOURS: Final = frozenset({"heures ouvrables", "heures de nuit", "heures ouvrées"})
 
 
-@lru_cache(maxsize=MOST_REMEMBERED)
+@lru_cache(maxsize=MAX_CACHED)
 def hours_of_geodae(*, days: str | None, hours: str | None, note: str | None = None) -> UnderstoodHours:
     """Return the hours from the French register: arrays c_disp_j and c_disp_h in braces, and c_disp_complt.
 

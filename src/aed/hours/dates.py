@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple, NoReturn
 
-LONGEST_MONTHS: Final = {
+MAX_DAYS_OF_MONTH: Final = {
     "Jan": 31, "Feb": 29, "Mar": 31, "Apr": 30, "May": 31, "Jun": 30,
     "Jul": 31, "Aug": 31, "Sep": 30, "Oct": 31, "Nov": 30, "Dec": 31,
 }  # fmt: skip
-MONTH: Final = "(?:" + "|".join(LONGEST_MONTHS) + ")"
+MONTH: Final = "(?:" + "|".join(MAX_DAYS_OF_MONTH) + ")"
 WEEKDAY: Final = "(?:Mo|Tu|We|Th|Fr|Sa|Su)"
 NTH_IN_MONTH: Final = rf"{MONTH}\s+{WEEKDAY}\s*\[\s*-?[1-5]\s*\]"
 EASTER_EARLIEST: Final = 82
@@ -133,7 +133,7 @@ def _dates(text: str, *, after_years: bool) -> str:
 def _days_of(listed: re.Match[str]) -> list[str]:
     """Return one date or range within a month; a range with a step is expanded to single days."""
     month, first, last, step = listed[1], int(listed[2]), int(listed[3] or listed[2]), listed[4]
-    longest = LONGEST_MONTHS[month]
+    longest = MAX_DAYS_OF_MONTH[month]
     if first == 0 and (hours := re.search(r"(\d\d)-(\d\d)$", listed[0])):
         _refuse_hours(hours)
     if not 1 <= first <= longest or not 1 <= last <= longest:
@@ -158,7 +158,7 @@ def _date(entry: str) -> str:
     year = re.match(r"(\d{4}) ", entry)
     months = _MONTHS.fullmatch(entry[5:] if year else entry)
     if months is not None:
-        order = list(LONGEST_MONTHS)
+        order = list(MAX_DAYS_OF_MONTH)
         if year and months[2] and order.index(months[2]) < order.index(months[1]):
             raise DatesRefused(
                 f"have “{entry}”, which runs into another year; write `2026 Oct 01-2027 Feb 28`"
@@ -193,8 +193,8 @@ def _edge(groups: tuple[str | None, ...], *, fixed_only: bool) -> _Edge:
             )
         return _Edge(of_year, EASTER_EARLIEST + days_after, EASTER_LATEST + days_after, days_after)
     assert month is not None
-    before = sum(list(LONGEST_MONTHS.values())[: list(LONGEST_MONTHS).index(month)])
-    longest = LONGEST_MONTHS[month]
+    before = sum(list(MAX_DAYS_OF_MONTH.values())[: list(MAX_DAYS_OF_MONTH).index(month)])
+    longest = MAX_DAYS_OF_MONTH[month]
     if day is not None:
         if not 1 <= int(day) <= longest:
             raise DatesRefused(f"name a day that {month} does not have")

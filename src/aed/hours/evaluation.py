@@ -27,7 +27,7 @@ from itertools import takewhile
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from aed.hours.grammar import LONGEST_EXPRESSION, parsed, refusal, text_of
+from aed.hours.grammar import MAX_EXPRESSION_LENGTH, parsed, refusal, text_of
 from aed.hours.holiday_calendar import HolidayCalendar, china_calendar
 from aed.hours.opening import HoursAt, Opening
 from aed.hours.timetable import NotEvaluable, Span, Timetable, timetable_of
@@ -36,13 +36,13 @@ __all__ = ["HolidayCalendar", "HoursAt", "Opening", "china_calendar", "hours_at"
 
 REUSE_OF_UNCHANGING_DAYS: Final = 30
 """Days for which a cached answer without a change within the horizon is reused."""
-MOST_REMEMBERED: Final = 50_000
+MAX_CACHED: Final = 50_000
 FIRST_YEAR: Final = 1902
 LAST_YEAR: Final = 9990
 """The years in which days can be evaluated; the library supports 1900 to 9999."""
 
 
-@lru_cache(maxsize=MOST_REMEMBERED)
+@lru_cache(maxsize=MAX_CACHED)
 def parse_hours(text: str) -> str:
     """Return the expression in its canonical form; raise InvalidInput that says how to correct it.
 
@@ -81,10 +81,10 @@ def hours_at(
         return recent.answer
     if at.utcoffset() is None:
         raise ValueError("`at` must be aware")
-    if expression is None or len(expression) > LONGEST_EXPRESSION:
+    if expression is None or len(expression) > MAX_EXPRESSION_LENGTH:
         return _UNKNOWN
     recent = _stretch(expression, at, time_zone, calendar)
-    if len(_recent) >= MOST_REMEMBERED:
+    if len(_recent) >= MAX_CACHED:
         _recent.clear()
     _recent[key] = recent
     return recent.answer

@@ -20,8 +20,8 @@ from opening_hours import (  # type: ignore[attr-defined]  # ParserError is miss
 from aed.errors import InvalidInput
 from aed.hours.dates import MONTH, NTH_IN_MONTH, DatesRefused, leaves_its_month, written_out
 
-LONGEST_EXPRESSION: Final = 1_000
-MOST_RULES: Final = 50
+MAX_EXPRESSION_LENGTH: Final = 1_000
+MAX_RULES: Final = 50
 FURTHEST_OFFSET_DAYS: Final = 366
 OPEN_END_HOURS: Final = 10
 """Longest duration of an open end, as in the most generous implementation of `opening_hours`
@@ -200,11 +200,11 @@ def parsed(text: str) -> tuple[Rule, ...]:
     rules = tuple(_rule(draft, text) for draft in drafts)
     if not rules:
         _refuse(text, "are empty; leave the hours out if they are not known")
-    if len(rules) > MOST_RULES:
-        _refuse(text, f"have more than {MOST_RULES} rules")
+    if len(rules) > MAX_RULES:
+        _refuse(text, f"have more than {MAX_RULES} rules")
     tidy = text_of(rules)
-    if len(tidy) > LONGEST_EXPRESSION:
-        _refuse(text, f"are longer than {LONGEST_EXPRESSION} characters")
+    if len(tidy) > MAX_EXPRESSION_LENGTH:
+        _refuse(text, f"are longer than {MAX_EXPRESSION_LENGTH} characters")
     try:
         understood = str(OpeningHours(tidy))
         rule_by_rule = "".join(_between(rule.separator) + str(OpeningHours(rule.text)) for rule in rules)
@@ -232,18 +232,18 @@ def _what_the_library_said(error: Exception, tidy: str) -> str:
     return f"are not understood from “{rest}” on" if rest else "stop short: something is missing at the end"
 
 
-def refusal(text: str, why: str) -> InvalidInput:
+def refusal(text: str, reason: str) -> InvalidInput:
     shown = "".join(character if character.isprintable() else "?" for character in text[:80])
-    return InvalidInput(f"The opening hours “{shown}” {why}; {_EXAMPLES}.", field="opening_hours")
+    return InvalidInput(f"The opening hours “{shown}” {reason}; {_EXAMPLES}.", field="opening_hours")
 
 
-def _refuse(text: str, why: str) -> NoReturn:
-    raise refusal(text, why)
+def _refuse(text: str, reason: str) -> NoReturn:
+    raise refusal(text, reason)
 
 
 def _tokens(text: str) -> list[_Token]:
-    if len(text) > LONGEST_EXPRESSION:
-        _refuse(text, f"are longer than {LONGEST_EXPRESSION} characters")
+    if len(text) > MAX_EXPRESSION_LENGTH:
+        _refuse(text, f"are longer than {MAX_EXPRESSION_LENGTH} characters")
     if any(unicodedata.category(each) in ("Cc", "Cs") and each not in "\t\r\n" for each in text):
         _refuse(text, "contain control characters")
     pieces = text.translate(_QUOTES).split('"')

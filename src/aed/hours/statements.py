@@ -24,7 +24,7 @@ EARLIEST_BARE_HOUR: Final = 5
 """Earliest hour written as a bare number; "1-5" is more likely days, floors or the afternoon."""
 EARLIEST_PLAIN: Final = 6 * 60
 """Earliest minute at which a time such as 8:00 is taken for the morning without further evidence."""
-LEAST_OF_A_WEEK: Final = 3
+MIN_OPENING_DAYS: Final = 3
 """Minimum number of adjacent weekdays that are taken for opening days, not for closed days."""
 
 
@@ -407,7 +407,7 @@ def _first_closed(run: list[Days | Dates | Doubt]) -> int:
     """
     first = run[0]
     others = [each for each in run[1:] if isinstance(each, Days)]
-    is_week = isinstance(first, Days) and len(first.certain & EVERY_DAY) >= LEAST_OF_A_WEEK
+    is_week = isinstance(first, Days) and len(first.certain & EVERY_DAY) >= MIN_OPENING_DAYS
     return int(is_week and len(run) > 1 and all(each.certain.isdisjoint(EVERY_DAY) for each in others))
 
 

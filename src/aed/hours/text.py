@@ -17,7 +17,7 @@ from aed.errors import InvalidInput
 from aed.hours.evaluation import parse_hours
 from aed.hours.statements import (
     EARLIEST_PLAIN,
-    LEAST_OF_A_WEEK,
+    MIN_OPENING_DAYS,
     Closes,
     OnlyOn,
     Opens,
@@ -45,9 +45,9 @@ from aed.hours.week import (
 )
 from aed.hours.words import LANGUAGES, Days, tidied
 
-MOST_CLOSED: Final = LEAST_OF_A_WEEK - 1
+MAX_CLOSED_DAYS: Final = MIN_OPENING_DAYS - 1
 NO_DAYS_GIVEN: Final = "days not stated"
-MOST_REMEMBERED: Final = 20_000
+MAX_CACHED: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class UnderstoodHours:
 NOTHING_SAID: Final = UnderstoodHours(None, None)
 
 
-@lru_cache(maxsize=MOST_REMEMBERED)
+@lru_cache(maxsize=MAX_CACHED)
 def understand_hours(text: str, *, language: str | None = None) -> UnderstoodHours:
     """Return the hours in `text`, in a given language ("zh", "ja-JP", ...) or in any that it may be in.
 
@@ -186,7 +186,7 @@ def week_said(statements: Iterable[Statement]) -> Week | None:
     if any(each.days is None for each in openings):
         closings = [each for each in statements if isinstance(each, Closes)]
         closed = frozenset[Day]().union(*(each.days.certain for each in closings if each.days)) & EVERY_DAY
-        if len(openings) > 1 or len(closed) > MOST_CLOSED or not all(each.clearly for each in closings):
+        if len(openings) > 1 or len(closed) > MAX_CLOSED_DAYS or not all(each.clearly for each in closings):
             return None
         hours, doubts = _of_no_days(openings[0].spans, statements)
     said: dict[frozenset[Day], Spans] = {}
@@ -258,7 +258,7 @@ def _is_an_exception(days: frozenset[Day], spans: Spans, hours: dict[Day, Spans]
     "Daily 9:00-21:00, Sunday to 17:00" has an exception; "always, Mo-Fr 9:00-17:00" contradicts itself.
     """
     again = [day for day in days if hours.get(day)]
-    return len(again) <= MOST_CLOSED and all(
+    return len(again) <= MAX_CLOSED_DAYS and all(
         hours[day] != WHOLE_DAY and is_within(spans, hours[day]) for day in again
     )
 

@@ -23,11 +23,11 @@ from aed.hours.opening import Opening
 HORIZON_DAYS: Final = 400
 TRIED_DAYS: Final = 366
 """Number of days on which an expression with dates is evaluated before it is accepted."""
-MOST_LOGGED: Final = 1_000
-MOST_HOLIDAYS: Final = 4
-MOST_READINGS: Final = 36
+MAX_LOGGED: Final = 1_000
+MAX_HOLIDAYS: Final = 4
+MAX_READINGS: Final = 36
 """Maximum readings of a day with the day before. With more holidays or readings the day is unknown."""
-MOST_DAYS_REMEMBERED: Final = 500
+MAX_CACHED_DAYS: Final = 500
 WORKING_WEEK: Final = range(5)
 
 
@@ -108,17 +108,17 @@ class Timetable:
             self._day(first + timedelta(days=n), None)
 
     def _day(self, day: date, calendar: HolidayCalendar | None) -> tuple[Span, ...]:
-        if len(self._holidays) > MOST_HOLIDAYS:
+        if len(self._holidays) > MAX_HOLIDAYS:
             return _UNKNOWN_ALL_DAY
         readings = self._readings(day, calendar)
         before: frozenset[_Reading | None] = frozenset((self._no_rule,))
         if self._runs_past_midnight:
             before = self._readings(day - timedelta(days=1), calendar)
-        if len(before) * len(readings) > MOST_READINGS:
+        if len(before) * len(readings) > MAX_READINGS:
             return _UNKNOWN_ALL_DAY
         spans = self._worked_out.get((before, readings))
         if spans is None:
-            if len(self._worked_out) >= MOST_DAYS_REMEMBERED:
+            if len(self._worked_out) >= MAX_CACHED_DAYS:
                 self._worked_out.clear()
             spans = _agreed([self._spans(earlier, now) for earlier in before for now in readings])
             self._worked_out[before, readings] = spans
@@ -190,7 +190,7 @@ class Timetable:
         before = before or self._no_rule
         spans = self._read.get((before, reading))
         if spans is None:
-            if len(self._read) >= MOST_DAYS_REMEMBERED:
+            if len(self._read) >= MAX_CACHED_DAYS:
                 self._read.clear()
             spans = self._asked(before, reading)
             night = self._asked(before, self._no_rule) if self._runs_past_midnight else _CLOSED_ALL_DAY
@@ -303,7 +303,7 @@ _logged: set[str] = set()
 def _log_once(expression: str, error: NotEvaluable) -> None:
     if expression in _logged:
         return
-    if len(_logged) >= MOST_LOGGED:
+    if len(_logged) >= MAX_LOGGED:
         _logged.clear()
     _logged.add(expression)
     import structlog  # late: rare, and 0.1 s of every command

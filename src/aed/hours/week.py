@@ -21,7 +21,7 @@ EARLIEST_CREDIBLE_EVENING: Final = 16 * 60
 LATEST_CREDIBLE_NIGHT: Final = 4 * 60
 """Hours over midnight must start after the first or end before the second; otherwise they are rejected as a
 typing error."""
-LONGEST_COMMENT: Final = 60
+MAX_COMMENT_LENGTH: Final = 60
 
 _NAMES: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su", "PH")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -247,4 +247,4 @@ def _comment(doubts: tuple[str, ...]) -> str:
     words = " ".join("".join(each if each.isprintable() else " " for each in words).split())
     for quote in '"“”„＂':
         words = words.replace(quote, "")
-    return f' "{words[:LONGEST_COMMENT].strip()}"' if words else ""
+    return f' "{words[:MAX_COMMENT_LENGTH].strip()}"' if words else ""

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from aed.hours.week import EVERY_DAY, HOLIDAY, PUBLIC_HOLIDAY, WEEKDAYS, WEEKEND, WORKING_WEEK, Dates, Day
 
 LANGUAGES: Final = ("zh", "ja", "ko", "en", "fr", "de", "pl")
-LONGEST_TEXT: Final = 500
+MAX_HOURS_TEXT_LENGTH: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -501,7 +501,7 @@ def tidied(text: str) -> str | None:
 
     Circled digits, superscripts and similar may be enumerators, so they are not converted to digits.
     """
-    if len(text) > LONGEST_TEXT:
+    if len(text) > MAX_HOURS_TEXT_LENGTH:
         return None
     text = _LINE_TAGS.sub("\n", html.unescape(text)).translate(_INVISIBLE)
     text = unicodedata.normalize("NFC", text)

@@ -138,10 +138,11 @@ def check_forwarding(host: str) -> None:
     if trusted is not None and "*" in trusted:
         log.warning(
             "anybody may claim any address",
-            why=f"{FORWARDED} is {trusted}: name the web server's address in place of *",
+            reason=f"{FORWARDED} is {trusted}: name the web server's address in place of *",
         )
     elif trusted is None and host not in LOOPBACK:
         log.warning(
             "behind a web server everybody would have its address",
-            why=f"{FORWARDED} is not set, and the API listens on {host}: name the web server's address there",
+            reason=f"{FORWARDED} is not set, and the API listens on {host}: "
+            "name the web server's address there",
         )

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.database.session import exclusive_lock
 from aed.errors import AedError, InvalidInput
-from aed.imports.coordinates import why_no_position
+from aed.imports.coordinates import position_problem
 from aed.imports.formats.records import Record
 from aed.imports.rules import printable, reason_of
 from aed.imports.schemas import PlacedRow
@@ -148,19 +148,19 @@ def valid_rows[RowT](
             continue
         try:
             row = shape.validate_python(dict(record.fields))
-            why = None
+            problem = None
             if isinstance(row, PlacedRow):
                 row.position()
                 if is_of_others:
-                    why = why_no_position(row.lat, row.lon, country=country)
+                    problem = position_problem(row.lat, row.lon, country=country)
         except ValidationError as error:
             reason = reason_of(error, known=known, is_feature=record.unit == "feature")
             report.set_aside(record, reason)
         except InvalidInput as error:
             report.set_aside(record, row_reason(error))
         else:
-            if why is not None:
-                report.set_aside(record, why)
+            if problem is not None:
+                report.set_aside(record, problem)
             else:
                 yield record, row
 

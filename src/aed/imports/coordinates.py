@@ -209,7 +209,7 @@ def points_moved(value: float, *, most: float) -> Iterator[float]:
             yield moved
 
 
-def why_no_position(lat: float, lon: float, *, country: str | None) -> str | None:
+def position_problem(lat: float, lon: float, *, country: str | None) -> str | None:
     """Return why a pair in range cannot be a real position, or None.
 
     `country` is the country of the whole list. A pair outside it that lies inside when exchanged is swapped.

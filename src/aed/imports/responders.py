@@ -150,12 +150,12 @@ class _Together:
         found = self._rows.pop(ref, [])
         if not found:
             return
-        why = _why_not(found, self._spoilt_by.get(ref))
-        if why is None:
+        reason = _why_not(found, self._spoilt_by.get(ref))
+        if reason is None:
             yield [record for record, _ in found], [row for _, row in found]
         else:
             for record, _ in found:
-                self._report.set_aside(record, why)
+                self._report.set_aside(record, reason)
 
 
 def _why_not(found: Sequence[tuple[Record, ResponderRow]], spoilt_by: str | None) -> str | None:

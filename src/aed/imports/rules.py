@@ -34,7 +34,7 @@ _WRITTEN: Mapping[str, str] = {
 }
 """What a column with a pattern contains."""
 
-_KINDS: Mapping[str, str] = {
+_MESSAGES_BY_ERROR_TYPE: Mapping[str, str] = {
     "missing": "is needed",
     "float_parsing": "must be a number",
     "float_type": "must be a number",
@@ -122,7 +122,7 @@ def _right(wrong: ErrorDetails, column: str) -> str:
         case "less_than_equal":
             return f"must not be after or above {context.get('le')}"
         case kind:
-            return _KINDS.get(kind) or wrong["msg"]
+            return _MESSAGES_BY_ERROR_TYPE.get(kind) or wrong["msg"]
 
 
 FIRST_OF_SERIALS: Final = date(1899, 12, 30)

@@ -80,8 +80,8 @@ async def uploaded_file(request: Request, *, name: str | None) -> AsyncIterator[
         except ClientDisconnect:
             raise InvalidInput("The file broke off before it was whole.", field="file") from None
         except OSError as error:
-            why = error.strerror or str(error)
-            raise NoRoom(f"The file cannot be kept on this machine: {why}. Tell who runs it.") from error
+            reason = error.strerror or str(error)
+            raise NoRoom(f"The file cannot be kept on this machine: {reason}. Tell who runs it.") from error
         yield sent
 
 

@@ -98,15 +98,15 @@ class GoDirectReason(StrEnum):
     """Another person reported it."""
 
 
-_WHY_DIRECT: Final[Mapping[GoDirectReason, tuple[str, str]]] = {
+_GO_DIRECT_TEXTS: Final[Mapping[GoDirectReason, tuple[str, str]]] = {
     GoDirectReason.SOMEBODY_HAS_IT: ("Somebody else has the AED.", "AED已由他人取到。"),
     GoDirectReason.CANNOT_BE_HAD: ("The AED cannot be had.", "该AED无法取到。"),
 }
 
 
-def go_direct_text(kind: IncidentKind, why: GoDirectReason) -> tuple[str, str]:
+def go_direct_text(kind: IncidentKind, reason: GoDirectReason) -> tuple[str, str]:
     """Ask a person to go straight to the patient instead of fetching a device."""
-    en, zh = _WHY_DIRECT[why]
+    en, zh = _GO_DIRECT_TEXTS[reason]
     return _marked(
         kind,
         f"{en} Please do not fetch it: go straight to the patient now. The page of your call shows the way.",

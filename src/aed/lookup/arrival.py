@@ -22,8 +22,8 @@ from aed.walking.travel import (
     Pace,
     fetch_seconds,
     leg_seconds,
+    max_cost_metres,
     metres_walked_in,
-    most_cost_metres,
     opening_seconds,
 )
 
@@ -142,7 +142,7 @@ def is_too_far(
 
 def max_cost_in_time(ambulance_seconds: float, quickest: Pace, numbers: Arrival) -> float:
     """Return the largest cost, in metres, with which a device can be fetched before the ambulance arrives."""
-    return most_cost_metres((ambulance_seconds - quickest.pick_up_seconds) / 2, quickest, numbers)
+    return max_cost_metres((ambulance_seconds - quickest.pick_up_seconds) / 2, quickest, numbers)
 
 
 class Bringing(NamedTuple):

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, inspect
 
 type Names = Mapping[str, str]
 
-_KINDS: Final = ("pk", "fk", "uq", "ck", "ix")
+_NAME_PREFIXES: Final = ("pk", "fk", "uq", "ck", "ix")
 _BATCH_ROWS: Final = 500
 
 
@@ -172,7 +172,7 @@ def _rename_constraints_and_indexes(connection: Connection, renames: Renames) ->
 def _renamed(name: str, table: str, renames: Renames) -> str:
     """Return what the naming convention makes of a name, `table` being the table's old name."""
     kind, _, rest = name.partition("_")
-    if kind not in _KINDS or not (rest == table or rest.startswith(table + "_")):
+    if kind not in _NAME_PREFIXES or not (rest == table or rest.startswith(table + "_")):
         return name
     parts = rest[len(table) :]
     for old, new in renames.columns.get(table, {}).items():

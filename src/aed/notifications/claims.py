@@ -261,7 +261,7 @@ def sent(session: Session, letters: Sequence[Delivery], *, by: str, at: datetime
         session,
         update(OutboxMessage)
         .where(OutboxMessage.id.in_(ids), OutboxMessage.claim == by, *_WAITING)
-        .values(sent_at=at, claim=None, claimed_until=None, why=None),
+        .values(sent_at=at, claim=None, claimed_until=None, reason=None),
     )
     _forget_secrets(session, ids)
     _remove_links(session, OutboxMessage.id.in_(ids), OutboxMessage.sent_at.is_not(None))
@@ -274,12 +274,12 @@ def failed(session: Session, letter: Delivery, error: DeliveryFailed, *, by: str
     An endpoint that no longer exists is closed.
     """
     mine = update(OutboxMessage).where(OutboxMessage.id == letter.id, OutboxMessage.claim == by, *_WAITING)
-    free = {"claim": None, "claimed_until": None, "why": error.detail[:300]}
+    free = {"claim": None, "claimed_until": None, "reason": error.detail[:300]}
     if isinstance(error, PermanentFailure) or letter.tries >= MAX_TRIES:
         _change(session, mine.values(given_up_at=at, **free))
         _forget_secrets(session, [letter.id])
         if isinstance(error, PermanentFailure) and error.is_endpoint_gone and letter.endpoint is not None:
-            close_endpoint(session, letter.endpoint.id, why=error.detail[:300], at=at)
+            close_endpoint(session, letter.endpoint.id, reason=error.detail[:300], at=at)
         return
     wait = wait_after(letter.tries, random_fraction=random.random())
     if isinstance(error, TemporaryFailure) and error.wait is not None:
@@ -336,7 +336,7 @@ def give_up_expired(session: Session, *, at: datetime) -> int:
             session,
             update(OutboxMessage)
             .where(OutboxMessage.id.in_(over))
-            .values(given_up_at=at, why=NO_LONGER_WANTED),
+            .values(given_up_at=at, reason=NO_LONGER_WANTED),
         )
         _forget_secrets(session, over)
         _remove_links(session, OutboxMessage.id.in_(over), OutboxMessage.given_up_at.is_not(None))
@@ -419,7 +419,7 @@ def cancel_waiting(session: Session, who: Viewer, outgoing_id: int, *, at: datet
         raise Conflict("This message was given up already.")
     if found.claimed_until is not None and found.claimed_until > at:
         raise Conflict("This message is being sent at this moment. Look again in two minutes.")
-    found.given_up_at, found.why = at, f"Cancelled by {who.name}."[:300]
+    found.given_up_at, found.reason = at, f"Cancelled by {who.name}."[:300]
     found.claim = found.claimed_until = None
     session.flush()
     _forget_secrets(session, [found.id])

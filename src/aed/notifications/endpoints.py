@@ -97,17 +97,17 @@ def remove_endpoint(session: Session, who: Viewer, name: str, *, at: datetime) -
     found = queries.endpoint(session, name)
     if found is None:
         raise NotFound(f"There is no endpoint '{name}'.", field="name")
-    close_endpoint(session, found.id, why="Its endpoint was removed.", at=at)
+    close_endpoint(session, found.id, reason="Its endpoint was removed.", at=at)
 
 
 def unsubscribe(session: Session, who: Viewer, name: str, *, at: datetime) -> None:
     """Remove the person's own browser; an unknown one changes nothing."""
     found = queries.endpoint(session, name)
     if found is not None and found.person_id is not None and found.person_id == who.person_id:
-        close_endpoint(session, found.id, why="Its endpoint was removed.", at=at)
+        close_endpoint(session, found.id, reason="Its endpoint was removed.", at=at)
 
 
-def close_endpoint(session: Session, endpoint_id: int, *, why: str, at: datetime) -> None:
+def close_endpoint(session: Session, endpoint_id: int, *, reason: str, at: datetime) -> None:
     """Close an endpoint: delete its address and keys, and cancel the messages that wait for it."""
     unsynchronized = {"synchronize_session": False}
     session.execute(
@@ -123,7 +123,7 @@ def close_endpoint(session: Session, endpoint_id: int, *, why: str, at: datetime
             OutboxMessage.sent_at.is_(None),
             OutboxMessage.given_up_at.is_(None),
         )
-        .values(given_up_at=at, why=why, claim=None, claimed_until=None),
+        .values(given_up_at=at, reason=reason, claim=None, claimed_until=None),
         execution_options=unsynchronized,
     )
 
@@ -194,13 +194,13 @@ def _check_url(given: EndpointInput, *, is_private_allowed: bool) -> None:
             raise InvalidInput(
                 f"The address of a bot of this kind begins with https://{hosts[0]}/.", field="address"
             )
-    why = (
+    reason = (
         refusal_reason(target.address, is_private_allowed=is_private_allowed)
         if target.address is not None
         else None
     )
-    if why is not None:
-        raise InvalidInput(f"{target.host} is {why}: nothing is sent there.", field="address")
+    if reason is not None:
+        raise InvalidInput(f"{target.host} is {reason}: nothing is sent there.", field="address")
     if given.channel is Channel.WEBHOOK:
         if given.secret is None:
             raise InvalidInput("A webhook needs the secret that it is signed with (whsec_…).", field="secret")

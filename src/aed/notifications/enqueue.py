@@ -228,7 +228,7 @@ def cancel(session: Session, ordering_keys: Collection[str], at: datetime) -> in
             OutboxMessage.sent_at.is_(None),
             OutboxMessage.given_up_at.is_(None),
         )
-        .values(given_up_at=at, why=CANCELLED, text_en=None, text_zh=None, claim=None, claimed_until=None),
+        .values(given_up_at=at, reason=CANCELLED, text_en=None, text_zh=None, claim=None, claimed_until=None),
         execution_options={"synchronize_session": False},
     )
     assert isinstance(done, CursorResult)

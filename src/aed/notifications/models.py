@@ -72,7 +72,7 @@ class OutboxMessage(Table):
     claimed_until: Mapped[datetime | None]
     tries: Mapped[int]
     tried_at: Mapped[datetime | None]
-    why: Mapped[str | None] = mapped_column(String(300))
+    reason: Mapped[str | None] = mapped_column(String(300))
     """The reason of the last failed attempt."""
     is_channel_down: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     """The last attempt failed for a reason that concerns the whole channel."""

@@ -40,7 +40,7 @@ class OutboxMessageOut(BaseModel):
     expires_at: datetime | None
     tries: int
     tried_at: datetime | None
-    why: str | None = Field(description="What the last try that failed said")
+    reason: str | None = Field(description="What the last try that failed said")
     waiting: WaitingOut | None = Field(None, description="Why it has not been sent yet; of one that waits")
     sent_at: datetime | None
     given_up_at: datetime | None
@@ -60,7 +60,7 @@ class OutboxMessageOut(BaseModel):
             expires_at=row.expires_at,
             tries=row.tries,
             tried_at=row.tried_at,
-            why=row.why,
+            reason=row.reason,
             waiting=WaitingOut.of(wait) if wait is not None else None,
             sent_at=row.sent_at,
             given_up_at=row.given_up_at,

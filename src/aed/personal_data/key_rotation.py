@@ -42,8 +42,8 @@ type Progress = Callable[[int], None]
 class RotatedKeys:
     """The number of values re-encrypted, and for each column the number of values by key afterwards."""
 
-    sealed: int
-    standing: dict[str, dict[str, int]]
+    reencrypted: int
+    counts_by_key: dict[str, dict[str, int]]
 
 
 def encrypted_columns(metadata: MetaData = Table.metadata) -> list[Column[Any]]:
@@ -65,13 +65,13 @@ def rotate(database: Database, *, progress: Progress) -> RotatedKeys:
     Raises KeysUnusable for a value that no key of the keyring decrypts; values re-encrypted before it stay
     re-encrypted.
     """
-    sealed = looked_at = 0
+    reencrypted = looked_at = 0
     for column in encrypted_columns():
         for seen, changes in _rounds(database, column):
             looked_at += seen
-            sealed += changes
+            reencrypted += changes
             progress(looked_at)
-    return RotatedKeys(sealed, count_by_key(database))
+    return RotatedKeys(reencrypted, count_by_key(database))
 
 
 def _rounds(database: Database, column: Column[Any]) -> Iterator[tuple[int, int]]:
@@ -140,7 +140,7 @@ def _reencrypted(kind: TypeEngine[Any], ring: KeyRing, stored: str) -> object:
         return ring.encrypt(ring.decrypt(stored, place=kind.place), place=kind.place, kind=kind.kind)
     assert isinstance(kind, EncryptedFields)
     before = json.loads(stored)
-    becomes = kind.sealed(before, ring)
+    becomes = kind.reencrypted(before, ring)
     return becomes if becomes != before else None
 
 

@@ -33,7 +33,7 @@ class PersonalTable:
     table: str
     by: str
     erasure: Erasure
-    why: str
+    reason: str
     """Why the data is kept, in words for the person."""
     through: str | None = None
     also_by: tuple[str, ...] = ()

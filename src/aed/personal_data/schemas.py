@@ -75,7 +75,7 @@ class OwnDataOut(BaseModel):
             held=[
                 TableRowsOut(
                     table=each.held.table,
-                    kept_for=each.held.why,
+                    kept_for=each.held.reason,
                     when_erased=each.held.erasure,
                     rows=list(each.rows),
                 )

@@ -102,7 +102,7 @@ def with_keepers_phone(connection: Connection, viewer: Viewer, row: DeviceNearby
         import structlog  # imported here because it is rare, and slows every command by 0.1 s
 
         log = structlog.get_logger("aed")
-        log.error("a keeper's number is not told", device=row.id, why=error.detail)
+        log.error("a keeper's number is not told", device=row.id, reason=error.detail)
         opened = None
     return row._replace(keeper_phone=opened)
 
@@ -303,7 +303,7 @@ def buildings_around(dialect: Dialect) -> Compiled[BuildingNearby]:
 
 
 _calendars: dict[tuple[Engine, str, int], Calendar] = {}
-_MOST_CALENDARS = 64
+_MAX_CALENDARS = 64
 
 
 def calendar_of(connection: Connection, name: str | None, version: int | None) -> Calendar | None:
@@ -315,7 +315,7 @@ def calendar_of(connection: Connection, name: str | None, version: int | None) -
     if found is None:
         with Session(connection) as session:
             found = holiday_calendar(session, name)
-        if len(_calendars) >= _MOST_CALENDARS:
+        if len(_calendars) >= _MAX_CALENDARS:
             _calendars.clear()
         _calendars[key] = found
     return found

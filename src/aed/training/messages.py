@@ -22,7 +22,7 @@ def notify(
     notice: EnrolmentNotice,
     *,
     at: datetime,
-    why: str | None = None,
+    reason: str | None = None,
 ) -> None:
     """Notify each person in their own language; skip those without an address.
 
@@ -39,7 +39,7 @@ def notify(
         training.place_zh,
         training.starts_at,
         training.time_zone,
-        why,
+        reason,
     )
     for each in enrolments:
         text_en, text_zh = notice_words(notice, occasion, until=each.offer_expires_at)

@@ -36,4 +36,4 @@ def pdf_response(content: bytes, name: str) -> Response:
     return Response(content, media_type="application/pdf", headers=headers)
 
 
-Why = Annotated[FreeText, Field(min_length=1, max_length=500)]
+ReasonText = Annotated[FreeText, Field(min_length=1, max_length=500)]

@@ -211,8 +211,8 @@ def notice_words(notice: EnrolmentNotice, of: Occasion, *, until: datetime | Non
                 f"时间或地点有变，现为：{what_zh}。如不能参加，请尽早取消，让给下一位。",
             )
         case EnrolmentNotice.CANCELLED:
-            why = quote(of.cancelled_why or "", limit=MAX_REASON_CHARACTERS)
-            return f"It is not held: {what_en}. {why}".rstrip(), f"本场次已取消：{what_zh}。{why}"
+            reason = quote(of.cancelled_why or "", limit=MAX_REASON_CHARACTERS)
+            return f"It is not held: {what_en}. {reason}".rstrip(), f"本场次已取消：{what_zh}。{reason}"
 
 
 def _local(moment: datetime, time_zone: str) -> str:

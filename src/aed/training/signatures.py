@@ -25,7 +25,7 @@ from aed.errors import InvalidInput, SigningKeysUnusable
 from aed.settings import Settings
 
 ALGORITHM: Final = "Ed25519"
-LONGEST: Final = 1_000
+MAX_TOKEN_LENGTH: Final = 1_000
 """Longest accepted token, in characters."""
 _ID_LENGTH: Final = 12
 """72 bits of the key's thumbprint (RFC 7638): enough to tell keys apart, and short, for a smaller QR code."""
@@ -59,7 +59,7 @@ def signed(keys: SigningKeys, purpose: Purpose, said: str) -> str:
 
 def opened(keys: SigningKeys, purpose: Purpose, token: str) -> str | None:
     """Return the text of a token signed for this purpose by one of the keys; None for anything else."""
-    if len(token) > LONGEST or not _is_canonical(token):
+    if len(token) > MAX_TOKEN_LENGTH or not _is_canonical(token):
         return None
     try:
         found = jws.deserialize_compact(token, KeySet(list(keys.keys)), algorithms=[ALGORITHM])
@@ -184,8 +184,8 @@ def _write(path: Path, keys: list[OKPKey], *, replacing: bool) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _unusable(where: object, why: str) -> SigningKeysUnusable:
+def _unusable(where: object, reason: str) -> SigningKeysUnusable:
     return SigningKeysUnusable(
-        f"The keys that sign certificates cannot be used ({where}: {why}). Tell who runs this server: "
+        f"The keys that sign certificates cannot be used ({where}: {reason}). Tell who runs this server: "
         "AED_SIGNING_KEYS names the file."
     )

@@ -45,8 +45,8 @@ def remind_of_expiry(database: Database, now: datetime, *, by: Reminding) -> int
 
 def remind_of_checks(database: Database, now: datetime, *, by: Reminding) -> int:
     """Create reminders for checks, services and returns to service; return how many are new. Idempotent."""
-    matters: frozenset[DueKind] = REMINDED - EXPIRING
-    within_days = max(thresholds_before(matter, by)[0] for matter in matters)
+    due_kinds: frozenset[DueKind] = REMINDED - EXPIRING
+    within_days = max(thresholds_before(due_kind, by)[0] for due_kind in due_kinds)
     found = last_id = 0
     while True:
         with transaction(database) as session:
@@ -56,7 +56,9 @@ def remind_of_checks(database: Database, now: datetime, *, by: Reminding) -> int
                 return found
             last_id = ids[-1]
             chosen = select(Device.id).where(Device.id.in_(ids))  # visibility: for the scheduler
-            duties = duties_of(session, SCHEDULER, chosen, at=now, within_days=within_days, matters=matters)
+            duties = duties_of(
+                session, SCHEDULER, chosen, at=now, within_days=within_days, due_kinds=due_kinds
+            )
             days = sorted(ids, key=lambda id_: duties.today[id_])
             for today, theirs in groupby(days, key=lambda id_: duties.today[id_]):
                 some = frozenset(theirs)

@@ -306,7 +306,7 @@ class Reminder(Table):
 
     __tablename__ = "reminders"
     __table_args__ = (
-        Index("uq_reminders_once", "device_id", "matter", "due_on", "threshold_days", unique=True),
+        Index("uq_reminders_once", "device_id", "due_kind", "due_on", "threshold_days", unique=True),
         Index(
             "ix_reminders_open",
             "id",
@@ -323,7 +323,7 @@ class Reminder(Table):
 
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
-    matter: Mapped[DueKind] = mapped_column(enum_column(DueKind, name="matter"))
+    due_kind: Mapped[DueKind] = mapped_column(enum_column(DueKind, name="due_kind"))
     due_on: Mapped[date]
     threshold_days: Mapped[int]
     """Days before `due_on`; negative after it."""

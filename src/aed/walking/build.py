@@ -17,7 +17,7 @@ from aed.errors import InvalidInput
 from aed.geo import Position
 from aed.walking.network import Barrier, Crossing, WalkingNetwork
 from aed.walking.osm import Extract, GateNode, read_extract
-from aed.walking.streets import LONGEST_PIECE_METRES, UNITS_PER_DEGREE, Ints, Longs, lay_out, line_metres
+from aed.walking.streets import MAX_PIECE_METRES, UNITS_PER_DEGREE, Ints, Longs, lay_out, line_metres
 
 # Points would be snapped to an isolated piece of path that leads nowhere.
 _ISLAND_METRES = 200.0
@@ -112,10 +112,10 @@ def _cut(extract: Extract) -> _Pieces:
         pieces.lon.append(lon[begin])
         for at in range(begin + 1, end):
             step = step_metres[at - 1]
-            if metres > 0 and metres + step > LONGEST_PIECE_METRES:
+            if metres > 0 and metres + step > MAX_PIECE_METRES:
                 u = _break_at(pieces, u, node_of[at - 1], lat[at - 1], lon[at - 1])
                 metres = 0.0
-            parts = int(step // LONGEST_PIECE_METRES) + 1 if step > LONGEST_PIECE_METRES else 1
+            parts = int(step // MAX_PIECE_METRES) + 1 if step > MAX_PIECE_METRES else 1
             for part in range(1, parts):
                 share = part / parts
                 new_lat = round(lat[at - 1] + share * (lat[at] - lat[at - 1]))

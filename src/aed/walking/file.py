@@ -97,8 +97,8 @@ def network_at(path: Path) -> WalkingNetwork | None:
         is_now = path.stat() if path.exists() else None
         network = _loaded(path, is_now.st_mtime_ns if is_now is not None else 0)
     except (NetworkFileUnusable, OSError) as error:
-        why = error.detail if isinstance(error, NetworkFileUnusable) else error.strerror
-        log.warning("walking network not loaded", path=str(path), why=why)
+        reason = error.detail if isinstance(error, NetworkFileUnusable) else error.strerror
+        log.warning("walking network not loaded", path=str(path), reason=reason)
         return None
     return network
 

@@ -21,7 +21,7 @@ from aed.walking.subgraph import ScratchPad
 __all__ = ["Barrier", "Crossing", "WalkingNetwork"]
 
 _WGS84 = Geod(ellps="WGS84")
-_SHORTEST_DEGREE_METRES = 110_574.0  # of latitude, at the equator
+_MIN_DEGREE_METRES = 110_574.0  # of latitude, at the equator
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class WalkingNetwork:
 
     def barriers_near(self, position: Position, within_metres: float) -> list[Barrier]:
         """Return the gates from the map within a straight-line distance, nearest first."""
-        degrees = within_metres / _SHORTEST_DEGREE_METRES
+        degrees = within_metres / _MIN_DEGREE_METRES
         first = bisect_left(self._barrier_lats, position.lat - degrees)
         end = bisect_right(self._barrier_lats, position.lat + degrees)
         if first == end:

@@ -15,7 +15,7 @@ import osmium.osm
 from numpy.typing import NDArray
 
 from aed.errors import InvalidInput, NetworkFileUnusable
-from aed.walking.walkable import access_on_foot, is_gate, why_not_walkable
+from aed.walking.walkable import access_on_foot, is_gate, not_walkable_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def read_extract(source: Path, *, progress: Callable[[str], None]) -> Extract:
                 if "highway" not in tags:
                     continue
                 ways += 1
-                reason = why_not_walkable(tags)
+                reason = not_walkable_reason(tags)
                 if reason is not None:
                     left_out[reason] += 1
                     continue

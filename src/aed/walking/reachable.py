@@ -27,7 +27,7 @@ WHOLE_UP_TO_JUNCTIONS = 100_000
 """Up to this size, allocating arrays for the whole network is faster than copying a subgraph."""
 
 
-_FARTHEST_METRES = 30_000_000.0  # farther than any two points on earth; a finite value for "no limit"
+_MAX_DISTANCE_METRES = 30_000_000.0  # farther than any two points on earth; a finite value for "no limit"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -244,7 +244,7 @@ def find_reachable(
     """
     if not within_metres >= 0:
         raise InvalidInput("The reach must be a number of metres, not below 0.", field="within_metres")
-    limit = min(within_metres, _FARTHEST_METRES)
+    limit = min(within_metres, _MAX_DISTANCE_METRES)
     gates = gate_delays_of(contracted, closed, delays)
     if contracted.junction_count > WHOLE_UP_TO_JUNCTIONS:
         subgraph = subgraph_within(contracted, scratch, start, limit)

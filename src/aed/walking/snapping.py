@@ -21,7 +21,7 @@ SNAP_METRES = 250.0
 _FIRST_SEARCH_METRES = 60.0
 _SEARCHES_FOR_ONE_METRES = (25.0, 80.0)  # tried before the limit, for a single point
 _POINTS_AT_ONCE = 4096
-_FARTHEST_NORTH = 89.0  # nearer to the poles, planar approximation fails
+_MAX_LATITUDE = 89.0  # nearer to the poles, planar approximation fails
 
 _UNIT = math.pi / 180 / UNITS_PER_DEGREE
 """1e-7 degrees in radians."""
@@ -190,8 +190,8 @@ def _nearest(streets: Streets, lat: Floats, lon: Floats, radius_metres: float) -
     count = len(lat)
     edge, along_metres = np.full(count, -1, dtype=np.int32), np.zeros(count)
     off_metres = np.full(count, np.inf)
-    if not count or not bool((np.abs(lat) <= _FARTHEST_NORTH).all()) or not bool(np.isfinite(lon).all()):
-        usable = np.flatnonzero((np.abs(lat) <= _FARTHEST_NORTH) & (np.abs(lon) <= 180.0))
+    if not count or not bool((np.abs(lat) <= _MAX_LATITUDE).all()) or not bool(np.isfinite(lon).all()):
+        usable = np.flatnonzero((np.abs(lat) <= _MAX_LATITUDE) & (np.abs(lon) <= 180.0))
         if len(usable):
             found = _nearest(streets, lat[usable], lon[usable], radius_metres)
             edge[usable], along_metres[usable], off_metres[usable] = found
@@ -239,7 +239,7 @@ def _nearest_to_one(
     streets: Streets, lat: float, lon: float, radius_metres: float
 ) -> tuple[int, float, float] | None:
     """Return what `_nearest` returns for a single point, examining segments in the same order."""
-    if not abs(lat) <= _FARTHEST_NORTH or not abs(lon) <= 180.0:
+    if not abs(lat) <= _MAX_LATITUDE or not abs(lon) <= 180.0:
         return None
     north, east = _metres_per_unit(math.cos(math.radians(lat)))
     at_lat, at_lon = lat * UNITS_PER_DEGREE, lon * UNITS_PER_DEGREE

@@ -15,7 +15,7 @@ type Floats = NDArray[np.float64]
 UNITS_PER_DEGREE = 10_000_000  # the precision of OSM, about a centimetre
 NODE_STRIP_UNITS = 100_000  # 1,110 m: a reach of 1,500 m takes four strips
 EDGE_STRIP_UNITS = 10_000  # 111 m: most points find their street within one or two strips
-LONGEST_PIECE_METRES = 100.0
+MAX_PIECE_METRES = 100.0
 
 _WGS84 = Geod(ellps="WGS84")
 

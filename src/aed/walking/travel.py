@@ -136,7 +136,7 @@ def least_leg_seconds(cost_metres: float, pace: Pace, numbers: Arrival) -> float
     return min(walk_seconds(cost_metres, pace, numbers), seconds_of_wait(cost_metres, numbers))
 
 
-def most_cost_metres(seconds: float, pace: Pace, numbers: Arrival) -> float:
+def max_cost_metres(seconds: float, pace: Pace, numbers: Arrival) -> float:
     """Return the maximum cost in metres of a way that takes that long, the inverse of `least_leg_seconds`."""
     return max(metres_walked_in(seconds, pace, numbers), metres_of_wait(max(0.0, seconds), numbers))
 

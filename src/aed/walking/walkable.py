@@ -60,7 +60,7 @@ _GATES = frozenset(
 _GATES_FOR_VEHICLES = frozenset({"lift_gate", "swing_gate", "kissing_gate", "entrance", "chain"})
 
 
-def why_not_walkable(tags: Mapping[str, str]) -> str | None:
+def not_walkable_reason(tags: Mapping[str, str]) -> str | None:
     """Return why a way with these tags is not walkable, as a short reason for statistics; None if it is.
 
     `foot` overrides `access`: a private road with foot=permissive is walkable. Values other than `no` and

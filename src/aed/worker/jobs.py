@@ -92,11 +92,11 @@ def run_job(job: Job, database: Database, settings: Settings, now: Now) -> RunRe
     try:
         return RunResult(RunState.DONE, counts=job.run(database, settings, now))
     except AedError as error:
-        log.warning("job failed", job=job.name, why=error.detail)
+        log.warning("job failed", job=job.name, reason=error.detail)
         return RunResult(RunState.FAILED, error=error.detail[:MAX_ERROR_LENGTH])
     except DBAPIError as error:
-        why = str(error.orig).strip().splitlines()
-        log.warning("job failed", job=job.name, why=why[0] if why else type(error).__name__)
+        reason = str(error.orig).strip().splitlines()
+        log.warning("job failed", job=job.name, reason=reason[0] if reason else type(error).__name__)
         return RunResult(RunState.FAILED, error=f"The database refused ({type(error.orig).__name__}).")
     except Exception as error:  # an error in one job must not stop others; it is logged and recorded
         log.error("job failed", job=job.name, exc_info=error)
@@ -185,7 +185,7 @@ def _held(database: Database, run_id: int, token: str) -> Iterator[None]:
                 with transaction(database) as session:
                     hold_run(session, run_id, token=token, at=database_now(session), lasts=HELD_FOR)
             except DatabaseUnavailable as error:
-                log.warning("run not held", why=error.detail)
+                log.warning("run not held", reason=error.detail)
 
     keeper = threading.Thread(target=keep, name="aed-held", daemon=True)
     keeper.start()

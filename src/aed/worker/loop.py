@@ -116,7 +116,7 @@ class Worker:
                 with transaction(self._keeping) as session:
                     release_lease(session, token=self._token)
             except AedError as error:
-                log.warning("lease not given back", why=error.detail)
+                log.warning("lease not given back", reason=error.detail)
             self._database.close()
         self._keeping.close()
 
@@ -138,7 +138,7 @@ class Worker:
             try:
                 self._renew()
             except AedError as error:
-                log.warning("lease not renewed", why=error.detail)
+                log.warning("lease not renewed", reason=error.detail)
             except Exception as error:  # a thread that ended would lose the lease for good: log and retry
                 log.error("lease not renewed", exc_info=error)
             if self._stopping.wait(pause):
@@ -240,12 +240,12 @@ class Worker:
                     )
             except AedError as error:
                 if _seconds() > until:
-                    log.warning("run not recorded", run=run_id, why=error.detail)
+                    log.warning("run not recorded", run=run_id, reason=error.detail)
                     return
                 time.sleep(0.5)  # the database may be restarting, which takes seconds
             else:
                 if not is_kept:
-                    log.warning("run not recorded", run=run_id, why="Another worker has taken over.")
+                    log.warning("run not recorded", run=run_id, reason="Another worker has taken over.")
                 return
 
     # --- Messages ----------------------------------------------------------------------------------------
@@ -258,7 +258,7 @@ class Worker:
             with read_session(self._keeping) as session:
                 due = claiming.due_channels(session, at=self.now())
         except AedError as error:
-            log.warning("outbox not read", why=error.detail)
+            log.warning("outbox not read", reason=error.detail)
             return
         for channel in due:
             if channel in self._channels and self._outages.is_over(channel):
@@ -297,7 +297,7 @@ class Worker:
                 if self.acts:
                     run()
             except AedError as error:
-                log.warning("not done", what=what, why=error.detail)
+                log.warning("not done", what=what, reason=error.detail)
             except Exception as error:  # the scheduler would log it in its own format
                 log.error("not done", what=what, exc_info=error)
             finally:

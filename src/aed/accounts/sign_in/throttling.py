@@ -162,7 +162,7 @@ _COUNT_ONE: Final = text(
 
 
 _PURPOSE: Final = "known browser"
-_LONGEST_COOKIE: Final = 1_000
+_MAX_COOKIE_LENGTH: Final = 1_000
 
 
 def known_browser_id(keys: KeyRing, cookie: str | None, phone: str, *, at: datetime) -> str | None:
@@ -193,7 +193,7 @@ def remember_browser(keys: KeyRing, cookie: str | None, phone: str, *, at: datet
 
 def _entries(cookie: str | None) -> list[tuple[str, int, str]]:
     found = []
-    for each in (cookie or "")[:_LONGEST_COOKIE].split("~"):
+    for each in (cookie or "")[:_MAX_COOKIE_LENGTH].split("~"):
         name, _, rest = each.partition(".")
         day, _, signature = rest.partition(".")
         if name and signature.isascii() and day.isascii() and day.isdecimal() and len(day) <= 6:

@@ -13,12 +13,12 @@ from aed.responders.models import Certificate
 from aed.training.permissions import require_trainer
 
 
-def revoke_awarded(session: Session, who: Viewer, number: str, *, why: str, at: datetime) -> Certificate:
+def revoke_awarded(session: Session, who: Viewer, number: str, *, reason: str, at: datetime) -> Certificate:
     """Revoke a certificate by its number; for those who run the training that awarded it.
 
     Revoking twice changes nothing. Raises NotFound, NotSignedIn or NotAllowed.
     """
     found = certificates.awarded(session, number)
     require_trainer(who, found.estate_id, found.region_id)
-    revoke_certificate(session, who, found.certificate, why=why, at=at)
+    revoke_certificate(session, who, found.certificate, reason=reason, at=at)
     return found.certificate

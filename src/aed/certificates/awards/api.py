@@ -27,7 +27,7 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import InvalidInput, NotFound
 from aed.http.pages import PAGE_RESPONSE, WantsPage, render_page
 from aed.http.parameters import Limit, SettingsDep
-from aed.training.parameters import PDF, PublicAddress, Why, pdf_response
+from aed.training.parameters import PDF, PublicAddress, ReasonText, pdf_response
 from aed.training.permissions import require_write
 from aed.training.signatures import Purpose, opened, public_keys, signed, signing_keys
 
@@ -225,8 +225,8 @@ def revoke_certificate(
     session: WriteSession,
     viewer: ViewerDep,
     number: Number,
-    why: Annotated[Why, Query(description="Kept, and told to nobody else")] = "Awarded by mistake.",
+    reason: Annotated[ReasonText, Query(description="Kept, and told to nobody else")] = "Awarded by mistake.",
 ) -> None:
     """Revoke a certificate. For those who run the training that awarded it."""
     require_write(viewer)
-    actions.revoke_awarded(session, viewer, number, why=why, at=clock.now())
+    actions.revoke_awarded(session, viewer, number, reason=reason, at=clock.now())

@@ -130,7 +130,7 @@ def decide_pair(
     return pair
 
 
-STAYS: Final = frozenset(
+NOT_MOVED: Final = frozenset(
     {
         ("people", "joined_into_id"),
         ("person_changes", "person_id"),  # history stays with its entry; both are shown
@@ -141,7 +141,7 @@ STAYS: Final = frozenset(
     }
 )
 """Columns that keep naming the merged entry."""
-BY_HAND: Final = frozenset(
+MERGED_SEPARATELY: Final = frozenset(
     {("accounts", "person_id"), ("role_grants", "person_id"), ("enrolments", "person_id")}
 )
 """Columns in which rows of both entries can conflict, with a function each below. In all other columns that
@@ -193,11 +193,11 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
 
 
 def _columns_that_name_people() -> Iterator[Column[Any]]:
-    """Yield every foreign key to people, in all tables, that is not in STAYS or BY_HAND."""
+    """Yield every foreign key to people, in all tables, that is not in NOT_MOVED or MERGED_SEPARATELY."""
     for found in Table.metadata.sorted_tables:
         for key in found.foreign_keys:
             name = (found.name, key.parent.name)
-            if key.column.table.name == "people" and name not in STAYS | BY_HAND:
+            if key.column.table.name == "people" and name not in NOT_MOVED | MERGED_SEPARATELY:
                 yield key.parent
 
 

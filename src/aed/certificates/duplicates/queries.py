@@ -23,7 +23,7 @@ from aed.responders.models import Certificate, Responder
 from aed.training.models import Enrolment, TrainingSession
 from aed.training.permissions import RUN_IN_REGIONS
 
-LARGEST_BLOCK: Final = 50
+MAX_BLOCK_PEOPLE: Final = 50
 """If more people share a key, such as the phone number of an office, it is ignored."""
 
 type Pair = tuple[int, int]
@@ -106,7 +106,7 @@ def _pairs(keyed: Iterator[tuple[str, int]]) -> Iterator[Pair]:
         if len(key.strip()) >= 4:
             blocks[key].add(person_id)
     for block in blocks.values():
-        if 1 < len(block) <= LARGEST_BLOCK:
+        if 1 < len(block) <= MAX_BLOCK_PEOPLE:
             yield from combinations(sorted(block), 2)
 
 

@@ -18,7 +18,7 @@ from aed.certificates.issuer_rosters import queries as rosters
 from aed.certificates.issuer_rosters.actions import Checked, Effects, follow, put_checks
 from aed.certificates.models import CertificateCheck, IssuerLine
 from aed.certificates.rules import (
-    LEFT_ALONE,
+    PAUSED_FOR,
     CheckState,
     Facts,
     Holder,
@@ -41,7 +41,7 @@ LEASE: Final = timedelta(minutes=10)
 class NoAnswer:
     """A failed request, or an invalid response of the issuer."""
 
-    why: str
+    reason: str
     """The reason, as a sentence."""
     asked_to_wait: timedelta | None = None
     """The delay that the server asked for."""
@@ -99,7 +99,7 @@ def record_no_answer(
     """
     tries = asked.tries + 1
     again_at = at + pause_after(tries, failed.asked_to_wait)
-    said = f"{failed.why} It is asked again at {again_at:%Y-%m-%d %H:%M} UTC."
+    said = f"{failed.reason} It is asked again at {again_at:%Y-%m-%d %H:%M} UTC."
     put_checks(
         session,
         [Checked(asked.certificate_id, issuer.id, CheckState.WAITING, said, tries, again_at)],
@@ -110,9 +110,9 @@ def record_no_answer(
         line = IssuerLine(issuer_id=issuer.id, failures=0)
         session.add(line)
     line.failures += 1
-    line.said, line.changed_at = failed.why, at
+    line.said, line.changed_at = failed.reason, at
     is_closed = is_left_alone(line.failures)
-    wait = max(LEFT_ALONE if is_closed else timedelta(), failed.asked_to_wait or timedelta())
+    wait = max(PAUSED_FOR if is_closed else timedelta(), failed.asked_to_wait or timedelta())
     line.closed_until = at + wait if wait else None
     session.flush()
     return bool(wait)
@@ -125,8 +125,8 @@ def give_back(session: Session, issuer: Issuer, asked: Sequence[ToAsk], *, at: d
     """
     line = session.get(IssuerLine, issuer.id)
     until = line.closed_until if line is not None and line.closed_until is not None else at
-    why = line.said if line is not None else ""
-    said = f"{issuer.name_en} is left alone until {until:%Y-%m-%d %H:%M} UTC: {why}"
+    reason = line.said if line is not None else ""
+    said = f"{issuer.name_en} is left alone until {until:%Y-%m-%d %H:%M} UTC: {reason}"
     put_checks(
         session,
         [

@@ -27,7 +27,7 @@ from aed.incidents.rules import IncidentKind
 from aed.registry.changes import flush_or_conflict
 
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
-_LONGEST_TRIED: Final = timedelta(days=1)
+_MAX_RESUSCITATION: Final = timedelta(days=1)
 
 
 def record_outcome(
@@ -77,7 +77,7 @@ def _must_fit(incident: Incident, items: CoreItems, at: datetime) -> None:
     shock_at = items.first_shock_at
     if shock_at is None:
         return
-    last = min(at + _CLOCKS_DIFFER, incident.opened_at + _LONGEST_TRIED)
+    last = min(at + _CLOCKS_DIFFER, incident.opened_at + _MAX_RESUSCITATION)
     if not incident.collapsed_at - MAX_REPORT_AGE <= shock_at <= last:
         raise InvalidInput(
             "The first shock was neither hours before the collapse nor a day after it, nor is it to come.",

@@ -69,8 +69,8 @@ def report_pdf(about: AfterAction) -> bytes:
                 "because": _both(plan_reason_label(each.reason)),
                 "asked": [str(each.asked.get(task, 0)) for task in Task],
                 "left": [
-                    {**_both(NOT_ASKED_LABELS[why]), "count": str(count)}
-                    for why, count in sorted(each.left.items())
+                    {**_both(NOT_ASKED_LABELS[reason]), "count": str(count)}
+                    for reason, count in sorted(each.left.items())
                 ],
             }
             for each in about.waves

@@ -83,7 +83,7 @@ def after_action(session: Session, viewer: Viewer, incident_id: int) -> AfterAct
             each.made_at,
             each.reason,
             asked[each.number],
-            Counter(left.why for left in shown_record(each.inputs, each.outcome)[1].left),
+            Counter(left.reason for left in shown_record(each.inputs, each.outcome)[1].left),
         )
         for each in plans
         if asked[each.number]

@@ -27,7 +27,7 @@ _places = threading.BoundedSemaphore(AT_ONCE)
 
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _OBJECT = {"schema": {"type": "object"}}
-_KINDS = sorted({form.media_type.partition(";")[0] for form in FORMS.values()})
+_MEDIA_TYPES = sorted({form.media_type.partition(";")[0] for form in FORMS.values()})
 
 
 @router.get(
@@ -36,7 +36,7 @@ _KINDS = sorted({form.media_type.partition(";")[0] for form in FORMS.values()})
     responses={
         200: {
             "description": "The file",
-            "content": {kind: _OBJECT if kind.endswith("json") else _FILE for kind in _KINDS},
+            "content": {kind: _OBJECT if kind.endswith("json") else _FILE for kind in _MEDIA_TYPES},
         }
     },
 )

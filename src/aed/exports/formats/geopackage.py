@@ -31,7 +31,7 @@ CREATE TABLE gpkg_geometry_columns (
   geometry_type_name TEXT NOT NULL, srs_id INTEGER NOT NULL REFERENCES gpkg_spatial_ref_sys(srs_id),
   z TINYINT NOT NULL, m TINYINT NOT NULL, UNIQUE (table_name, column_name));
 """
-_KINDS = {"floor": "INTEGER", "lat": "DOUBLE", "lon": "DOUBLE"} | {
+_SQL_TYPES = {"floor": "INTEGER", "lat": "DOUBLE", "lon": "DOUBLE"} | {
     column: "DATE" for column in COLUMNS if column.endswith("_on")
 }
 
@@ -50,7 +50,7 @@ def geopackage(pages: Pages, to: Path, *, at: datetime) -> None:
                 ("Undefined geographic SRS", 0, "NONE", 0, "undefined", None),
             ],
         )
-        said = ", ".join(f'"{column}" {_KINDS.get(column, "TEXT")}' for column in COLUMNS)
+        said = ", ".join(f'"{column}" {_SQL_TYPES.get(column, "TEXT")}' for column in COLUMNS)
         file.execute(f"CREATE TABLE devices (id INTEGER PRIMARY KEY, geom POINT NOT NULL, {said})")
         file.execute(
             "INSERT INTO gpkg_contents VALUES "

@@ -28,7 +28,7 @@ from aed.issuers.rules import CertificateKind, plain_name
 from aed.registry.changes import PutOutcome
 from aed.training.rules import last_valid_day
 
-LONGEST: Final = {"name": 200, "number": 100, "holder_id_hash": 128, "phone": 32, "course": 64}
+MAX_LENGTHS: Final = {"name": 200, "number": 100, "holder_id_hash": 128, "phone": 32, "course": 64}
 REVOKED: Final = frozenset(
     {
         *("revoked", "withdrawn", "cancelled", "invalid"),
@@ -130,7 +130,7 @@ def _line(fields: Mapping[str, str], courses: Courses) -> Line:
     for name in ("name", "number", "course"):
         if not cells.get(name):
             raise InvalidInput(f"{name}: is empty. Where cells are merged, split them and fill in every row")
-    for name, longest in LONGEST.items():
+    for name, longest in MAX_LENGTHS.items():
         if len(cells.get(name, "")) > longest:
             raise InvalidInput(f"{name}: is longer than {longest} characters")
     course = courses.get(plain_name(cells["course"]))

@@ -145,8 +145,10 @@ def _of_this(
         if row.enrolment in names:
             yield record, row
         else:
-            why = f"enrolment: This session has no enrolment {row.enrolment}: is this the roster of another?"
-            report.set_aside(record, why)
+            reason = (
+                f"enrolment: This session has no enrolment {row.enrolment}: is this the roster of another?"
+            )
+            report.set_aside(record, reason)
 
 
 def _bare(cell: str) -> str:

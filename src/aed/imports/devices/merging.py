@@ -38,7 +38,7 @@ from aed.registry.fields import PositionIn
 NO_LONGER_LISTED: Final = "No longer listed by "
 """Prefix of the reason of devices that are out of service because no list contains them any more."""
 
-_KINDS: Final = {name: kind for kind, name in EXPIRY.items()}
+_KIND_BY_EXPIRY_FIELD: Final = {name: kind for kind, name in EXPIRY.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +211,8 @@ def _stands(
         return is_same_person and bool(value.items() <= stands.items())
     if name == "position":
         return bool(stands is not None and stands["given"] == value["given"])
-    if name in _KINDS:
-        return any(day.isoformat() == value for day in expiry.get(_KINDS[name], ()))
+    if name in _KIND_BY_EXPIRY_FIELD:
+        return any(day.isoformat() == value for day in expiry.get(_KIND_BY_EXPIRY_FIELD[name], ()))
     return bool(stands == value)
 
 
@@ -262,7 +262,7 @@ def _fields(claims: Mapping[str, Any]) -> dict[str, Any]:
             case "state":
                 if value.get("state") != DeviceState.WITHDRAWN:
                     fields |= value
-            case _ if name not in _KINDS:
+            case _ if name not in _KIND_BY_EXPIRY_FIELD:
                 fields[name] = value
     return fields
 

@@ -251,7 +251,7 @@ def merge(
         best = [said for said in all_said if rank_of(said.source, ranks) == rank]
         sure = [said for said in best if said.value is None or not is_weak_claim(attribute, said.value)]
         left = sure or best
-        chosen = _chosen(attribute, left, standing=origins.of(attribute).source)
+        chosen = _chosen(attribute, left, current_source=origins.of(attribute).source)
         holds[attribute] = chosen
         alarms = [said for said in all_said if _is_alarm(attribute, said) and said not in left]
         conflicts += [
@@ -285,13 +285,13 @@ def _all_said(
     return sorted(said, key=lambda each: (each.source, each.source_id))
 
 
-def _chosen(attribute: str, left: Sequence[SourceClaim], *, standing: str) -> SourceClaim:
+def _chosen(attribute: str, left: Sequence[SourceClaim], *, current_source: str) -> SourceClaim:
     if attribute == "last_checked_on":
         return max(left, key=lambda said: said.value or "")
     agreeing = all(claims_agree(attribute, one.value, other.value) for one in left for other in left)
     if agreeing:
         return left[0]
-    return next((said for said in left if said.source == standing), left[0])
+    return next((said for said in left if said.source == current_source), left[0])
 
 
 def _is_alarm(attribute: str, said: SourceClaim) -> bool:

@@ -79,9 +79,9 @@ def _check(session: Session, given: FeedIn, by: FetchLimits) -> None:
             field="name",
         )
     target = target_of(given.url)
-    why = by.why_refused(target.address) if target.address is not None else None
-    if why is not None:
-        raise InvalidInput(f"{target.host} is {why}: nothing is fetched from there.", field="url")
+    reason = by.refusal_reason(target.address) if target.address is not None else None
+    if reason is not None:
+        raise InvalidInput(f"{target.host} is {reason}: nothing is fetched from there.", field="url")
     if not 1 <= given.every_hours <= MAX_HOURS:
         raise InvalidInput(f"A feed is followed every 1 to {MAX_HOURS} hours.", field="every")
     if given.mapping is not None:

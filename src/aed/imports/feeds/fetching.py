@@ -65,7 +65,7 @@ class FetchLimits:
     """Maximum size of the file, both as transferred and as decompressed."""
     most_seconds: float
     """Maximum duration, from the first connection to the last byte."""
-    why_refused: Callable[[Address], str | None] = refusal_reason
+    refusal_reason: Callable[[Address], str | None] = refusal_reason
     """Returns why an address may not be fetched from, or None."""
     resolve: Resolve = resolve
 
@@ -147,10 +147,10 @@ def addresses_of(target: Target, by: FetchLimits) -> list[Address]:
     if not found:
         raise FetchFailed(f"There is no server of the name {printable(target.host, 100)}, or no DNS answers.")
     for address in found:
-        why = by.why_refused(address)
-        if why is not None:
+        reason = by.refusal_reason(address)
+        if reason is not None:
             raise FetchFailed(
-                f"{printable(target.host, 100)} is {address}, {why}: nothing is fetched from there."
+                f"{printable(target.host, 100)} is {address}, {reason}: nothing is fetched from there."
             )
     return found
 
@@ -254,7 +254,7 @@ def _asked(
 
 def failure_message(error: Exception, host: str, deadline: Deadline, *, what: str = "file") -> FetchFailed:
     """Describe a failure in a sentence. `what` was requested."""
-    why = printable(str(error), 150) or type(error).__name__
+    reason = printable(str(error), 150) or type(error).__name__
     if deadline.is_over:
         return deadline.too_slow(host, what)
     match error:
@@ -263,15 +263,15 @@ def failure_message(error: Exception, host: str, deadline: Deadline, *, what: st
         case httpx2.TimeoutException():
             return FetchFailed(f"{host} sent nothing for {SILENT_SECONDS:g} s.")
         case httpx2.ConnectError() if isinstance(_root_of(error), ssl.SSLError):
-            return FetchFailed(f"{host} has no certificate that can be trusted: {why}")
+            return FetchFailed(f"{host} has no certificate that can be trusted: {reason}")
         case httpx2.ConnectError():
-            return FetchFailed(f"{host} cannot be reached: {why}")
+            return FetchFailed(f"{host} cannot be reached: {reason}")
         case httpx2.InvalidURL():
-            return FetchFailed(f"{host}: its URL cannot be asked for: {why}")
+            return FetchFailed(f"{host}: its URL cannot be asked for: {reason}")
         case httpx2.LocalProtocolError():
-            return FetchFailed(f"{host} cannot be asked: {why}")
+            return FetchFailed(f"{host} cannot be asked: {reason}")
         case _:
-            return FetchFailed(f"{host} broke off before the {what} was whole: {why}")
+            return FetchFailed(f"{host} broke off before the {what} was whole: {reason}")
 
 
 def _root_of(error: BaseException) -> BaseException:

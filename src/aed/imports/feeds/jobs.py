@@ -87,8 +87,10 @@ def run_feed(
             database, claim, now, FeedOutcome(FeedResult.FAILED, printable(error.detail, 500), wait)
         )
     except DBAPIError as error:
-        why = printable(str(error.orig), 200)
-        ended = _failed(database, claim, now, FeedOutcome(FeedResult.FAILED, f"The database refused: {why}"))
+        reason = printable(str(error.orig), 200)
+        ended = _failed(
+            database, claim, now, FeedOutcome(FeedResult.FAILED, f"The database refused: {reason}")
+        )
     return FeedRun(name, ended.result, ended.said)
 
 

@@ -213,21 +213,21 @@ class _Checked:
 
 def _not_json(path: Path, bytes_in: _Checked, error: Exception) -> InvalidInput:
     said = str(error.args[0] if error.args else error)
-    where, why = f"near line {bytes_in.lines:,}", said.splitlines()[0][:100]
+    where, reason = f"near line {bytes_in.lines:,}", said.splitlines()[0][:100]
     head_of(path)
     if path.stat().st_size <= SMALL_ENOUGH_TO_LOOK_CLOSER:
         try:
             json.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
         except json.JSONDecodeError as exact:
             if exact.msg != "Extra data":  # a sequence of documents is allowed
-                where, why = f"line {exact.lineno}", exact.msg
+                where, reason = f"line {exact.lineno}", exact.msg
         except RecursionError:
             pass
         except ValueError:
             return InvalidInput(f"{path.name} holds a number of thousands of digits.", field="file")
     if "overflow" in said:
         return InvalidInput(f"{path.name} holds a number that is too large ({where}).", field="file")
-    return InvalidInput(f"{path.name} is not JSON, or is cut off ({where}): {why}.", field="file")
+    return InvalidInput(f"{path.name} is not JSON, or is cut off ({where}): {reason}.", field="file")
 
 
 def json_object(value: object) -> dict[str, Any]:

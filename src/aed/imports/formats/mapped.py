@@ -108,8 +108,8 @@ class _Reader:
                     unit, number, {}, f"has {len(cells)} cells where the header has {len(names)}", raw=raw
                 )
         elif unit == "line" and len(cells) < len(names):
-            why = f"has {len(cells)} cells where the header has {len(names)}"
-            return Record(unit, number, {}, why, raw=raw)
+            reason = f"has {len(cells)} cells where the header has {len(names)}"
+            return Record(unit, number, {}, reason, raw=raw)
         row = _Row(self, f"{unit} {number}", {name: self._clean(cell) for name, cell in raw.items()}, raw)
         row.fill(self._mapping, self._header, self._source, self._ids, self._choices)
         if not self._told_others:
@@ -301,17 +301,17 @@ class _Row:
         assert rule.ground is not None
         floors = {found for cell in given if (found := values.floor_of(cell, ground=rule.ground)) is not None}
         numbers = {floor for floor in floors if isinstance(floor, int)}
-        why = next((floor for floor in floors if isinstance(floor, str)), None)
-        if why is None and len(numbers) > 1:
-            why = "several floors are named"
-        if why is None and not numbers and not rule.among_words:
-            why = "it names no floor"
-        if why is not None:
+        reason = next((floor for floor in floors if isinstance(floor, str)), None)
+        if reason is None and len(numbers) > 1:
+            reason = "several floors are named"
+        if reason is None and not numbers and not rule.among_words:
+            reason = "it names no floor"
+        if reason is not None:
             self.find(
                 FindingKind.FLOOR_NOT_UNDERSTOOD,
                 Severity.NOTE,
                 column,
-                f"The floor is not clear: {why}.",
+                f"The floor is not clear: {reason}.",
                 "A whole number: 0 at street level, -1 below it.",
             )
         elif numbers:

@@ -345,8 +345,8 @@ def mapping_from(text: str, name: str) -> Mapping:
         content = yaml.load(text, Loader=_Loader)  # this loader creates lists, dicts and strings only
     except yaml.MarkedYAMLError as error:
         line = f" (line {error.problem_mark.line + 1})" if error.problem_mark is not None else ""
-        why = printable(error.problem or "it cannot be read", 100)
-        raise InvalidInput(f"{name} is not YAML{line}: {why}.", field="mapping") from None
+        reason = printable(error.problem or "it cannot be read", 100)
+        raise InvalidInput(f"{name} is not YAML{line}: {reason}.", field="mapping") from None
     except yaml.YAMLError as error:
         raise InvalidInput(f"{name} is not YAML: {printable(str(error), 100)}.", field="mapping") from None
     if not isinstance(content, dict):
@@ -406,18 +406,18 @@ def _not_a_mapping(error: ValidationError, name: str) -> InvalidInput:
         context = wrong.get("ctx", {})
         match wrong["type"]:
             case "missing":
-                why = "is needed"
+                reason = "is needed"
             case "extra_forbidden":
-                why = "is not a key of a mapping file"
+                reason = "is not a key of a mapping file"
             case "value_error":
-                why = str(context.get("error", wrong["msg"]))
+                reason = str(context.get("error", wrong["msg"]))
             case "enum" | "literal_error":
-                why = f"must be {context.get('expected', '')}"
+                reason = f"must be {context.get('expected', '')}"
             case "string_pattern_mismatch":
-                why = f"must match {context.get('pattern', '')}"
+                reason = f"must match {context.get('pattern', '')}"
             case _:
-                why = wrong["msg"][:1].lower() + wrong["msg"][1:]
+                reason = wrong["msg"][:1].lower() + wrong["msg"][1:]
         if isinstance(given, str) and wrong["type"] != "value_error":
-            why += f" (it is '{printable(given, 40)}')"
-        said.append(f"{printable(key, 80)}: {why}")
+            reason += f" (it is '{printable(given, 40)}')"
+        said.append(f"{printable(key, 80)}: {reason}")
     return InvalidInput(f"{name} is not a mapping file: {'; '.join(said)}.", field="mapping")

@@ -25,7 +25,7 @@ LON_COLUMNS: Final = ("@lon", "lon", "lng", "longitude", "x")
 ID_COLUMNS: Final = ("@id", "osm_id", "id", "full_id")
 TYPE_COLUMNS: Final = ("@type", "osm_type", "type")
 
-_KINDS: Final = {"n": "node", "w": "way", "r": "relation"}
+_ELEMENT_TYPES: Final = {"n": "node", "w": "way", "r": "relation"}
 _MAX_TEXT_LENGTH: Final = 2000
 
 
@@ -97,7 +97,7 @@ def identity_of(given: object, kind: str | None = None) -> str | None:
     if parts is None:
         return None
     kind = parts[1] or kind or "node"
-    return f"{_KINDS.get(kind, kind)}/{parts[2]}"
+    return f"{_ELEMENT_TYPES.get(kind, kind)}/{parts[2]}"
 
 
 def read_osm_rows(rows: Iterable[Row], header: Header, *, unit: Unit = "line") -> Iterator[Record]:
@@ -109,8 +109,8 @@ def read_osm_rows(rows: Iterable[Row], header: Header, *, unit: Unit = "line") -
     for row in rows:
         raw = dict(zip(header.names, row.cells, strict=False))
         if len(row.cells) != len(header.names):
-            why = f"has {len(row.cells)} cells where the header has {len(header.names)}"
-            yield Record(unit, row.number, {}, why, raw=raw)
+            reason = f"has {len(row.cells)} cells where the header has {len(header.names)}"
+            yield Record(unit, row.number, {}, reason, raw=raw)
             continue
         tags = tags_of(raw)
         if is_tagged and not is_defibrillator(tags):

@@ -124,8 +124,8 @@ def with_boundary(record: Record) -> Record:
         else:
             boundary = json.loads(json.dumps(mapping(shapely.from_wkt(text))))
     except (shapely.errors.ShapelyError, ValueError, RecursionError) as error:
-        why = f"boundary: must be WKT, such as POLYGON ((120.1 30.2, …)): {error}"
-        return Record(record.unit, record.number, record.fields, why)
+        reason = f"boundary: must be WKT, such as POLYGON ((120.1 30.2, …)): {error}"
+        return Record(record.unit, record.number, record.fields, reason)
     return Record(record.unit, record.number, {**record.fields, "boundary": boundary}, record.wrong)
 
 

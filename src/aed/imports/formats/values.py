@@ -218,13 +218,13 @@ class SaidHours:
         if self.written is None:
             return None
         if self.expression is None:
-            why = "The hours are not understood and count as unknown; the words are kept."
-            return FindingKind.HOURS_NOT_UNDERSTOOD, Severity.WARNING, why
+            reason = "The hours are not understood and count as unknown; the words are kept."
+            return FindingKind.HOURS_NOT_UNDERSTOOD, Severity.WARNING, reason
         if self.rest is not None:
-            why = (
+            reason = (
                 f"Not all of the hours is certain; what is not counts as unknown: {printable(self.rest, 150)}"
             )
-            return FindingKind.HOURS_AMBIGUOUS, Severity.NOTE, why
+            return FindingKind.HOURS_AMBIGUOUS, Severity.NOTE, reason
         return None
 
 

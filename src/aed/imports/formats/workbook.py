@@ -331,14 +331,14 @@ def _megabytes(size: int) -> str:
     return f"{size // 1_000_000} MB"
 
 
-def _too_large(path: Path, why: str) -> InvalidInput:
+def _too_large(path: Path, reason: str) -> InvalidInput:
     return InvalidInput(
-        f"{path.name} is too large for a workbook ({why}): save the sheet as 'CSV UTF-8'.", field="file"
+        f"{path.name} is too large for a workbook ({reason}): save the sheet as 'CSV UTF-8'.", field="file"
     )
 
 
-def _damaged(path: Path, why: str) -> InvalidInput:
-    shown = " ".join(why.split())[:200]
+def _damaged(path: Path, reason: str) -> InvalidInput:
+    shown = " ".join(reason.split())[:200]
     return InvalidInput(
         f"{path.name} cannot be opened as an Excel workbook: it is damaged or cut off ({shown}).",
         field="file",

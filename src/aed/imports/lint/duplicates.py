@@ -38,8 +38,8 @@ PAIRS_AT_ONCE: Final = 200_000
 ROWS_OF_A_PLACE: Final = 4
 MAX_ROWS_OF_A_SERIAL: Final = 3
 """A value shared by more rows than this is a placeholder, not a serial number."""
-SHORTEST_SERIAL: Final = 4
-SHORTEST_WORDS: Final = 5
+MIN_SERIAL_LENGTH: Final = 4
+MIN_TEXT_LENGTH: Final = 5
 
 _DIGITS: Final = re.compile(
     r"[0-9]+|[一二三四五六七八九十]+(?=[階樓楼层層號号棟栋])|(?<![a-z])[a-z](?![a-z])"
@@ -58,7 +58,7 @@ def serial_hash(serial: str | None) -> int:
     if not serial:
         return NO_HASH
     plain = plain_words(serial)
-    is_one = len(plain) >= SHORTEST_SERIAL and any(each.isdigit() for each in plain) and len(set(plain)) > 1
+    is_one = len(plain) >= MIN_SERIAL_LENGTH and any(each.isdigit() for each in plain) and len(set(plain)) > 1
     return hashed(plain) if is_one else NO_HASH
 
 

@@ -28,9 +28,9 @@ from aed.imports.formats.records import Reading, Record
 from aed.imports.formats.values import hours_of
 from aed.imports.lint.datum import Pair, Slip, reading_of, slips
 from aed.imports.lint.duplicates import (
+    MIN_TEXT_LENGTH,
     SAME_DEVICE_SCORE,
     SAME_ROW_SCORE,
-    SHORTEST_WORDS,
     because,
     near_pairs,
     repeats,
@@ -321,7 +321,7 @@ def _compare_rows(linted: Linted, progress: Progress) -> None:
             continue
         far = f"{metres:,.0f} m apart, " if metres > FAR_METRES else ""
         best[later] = found.score, first, far + because(found, least=least)
-    for later, (_, first, why) in sorted(best.items()):
+    for later, (_, first, reason) in sorted(best.items()):
         one, other = notes.row(first), notes.row(later)
         is_one_source = one.source == other.source
         _about(
@@ -331,7 +331,7 @@ def _compare_rows(linted: Linted, progress: Progress) -> None:
             Severity.WARNING,
             None,
             printable(other.words, 120) or other.source_id,
-            f"This is most likely the same device as {one.where}: {why}.",
+            f"This is most likely the same device as {one.where}: {reason}.",
             f"One row; or words that tell the two apart ({one.where}: {printable(one.words, 80)})",
         )
 
@@ -367,7 +367,7 @@ def _pairs_of_rows(linted: Linted, rows: Sequence[Sequence[int]]) -> Iterator[Pa
     notes, places = linted.notes, linted.places
     for first, later in rows:
         metres = _metres_between(places, first, later)
-        if not 100.0 <= metres <= 2_500.0 or len(notes.row(first).words) < SHORTEST_WORDS:
+        if not 100.0 <= metres <= 2_500.0 or len(notes.row(first).words) < MIN_TEXT_LENGTH:
             continue
         for one, other in ((first, later), (later, first)):
             yield Pair(
@@ -431,6 +431,6 @@ def _compare_with_register(linted: Linted, session: Session, viewer: Viewer) -> 
             None,
             printable(note.words, 120) or note.source_id,
             f"This is most likely registered already, as device {twin.device_id} "
-            f"({twin.source}/{printable(twin.source_id, 60)}): {twin.why}.",
+            f"({twin.source}/{printable(twin.source_id, 60)}): {twin.reason}.",
             "Nothing, if importing joins the two; a person decides otherwise.",
         )

@@ -20,9 +20,9 @@ from aed.imports.devices.likeness import FAR_METRES, ComparedEntry, likeness
 from aed.imports.devices.rules import plain_words
 from aed.imports.lint.datum import MAX_SHIFT_METRES, Pair
 from aed.imports.lint.duplicates import (
+    MIN_TEXT_LENGTH,
     NO_HASH,
     SAME_DEVICE_SCORE,
-    SHORTEST_WORDS,
     because,
     hashed,
     serial_hash,
@@ -43,7 +43,7 @@ NEIGHBOURS: Final = 4
 MARGIN_DEGREES: Final = 0.03
 MAX_PAIRS: Final = 50_000
 MAX_ROWS_OF_AN_ESTATE: Final = 200
-SHORTEST_NAME: Final = {"zh": 3, "en": 8}
+MIN_NAME_LENGTHS: Final = {"zh": 3, "en": 8}
 """Minimum length of an estate's name, by language; a shorter name occurs in too many addresses."""
 
 
@@ -55,7 +55,7 @@ class Twin:
     source: str
     source_id: str
     score: float
-    why: str
+    reason: str
 
 
 @dataclass(slots=True)
@@ -129,7 +129,7 @@ def compared_with_register(session: Session, viewer: Viewer, notes: ListNotes, p
             own = set(by_id.rows(hashed(f"{device.source}\x1f{device.source_id}")))
             _find_twins(found, notes, places, device, rows - own)
             same = own | set(by_serial.rows(serial))
-            if len(device.words) >= SHORTEST_WORDS:
+            if len(device.words) >= MIN_TEXT_LENGTH:
                 same |= set(by_words.rows(hashed(plain_words(device.words))))
             _find_pairs(found, notes, places, device, same)
     _find_estates(session, viewer, found, notes, places, good, tree)
@@ -210,8 +210,8 @@ def _find_twins(found: Registered, notes: ListNotes, places: Places, device: _De
         score = likeness(device.entry, note.entry, metres=min(metres, FAR_METRES))
         before = found.twins.get(row)
         if score.score >= SAME_DEVICE_SCORE and (before is None or score.score > before.score):
-            why = because(score, least=SAME_DEVICE_SCORE)
-            found.twins[row] = Twin(device.id, device.source, device.source_id, score.score, why)
+            reason = because(score, least=SAME_DEVICE_SCORE)
+            found.twins[row] = Twin(device.id, device.source, device.source_id, score.score, reason)
 
 
 def _find_pairs(found: Registered, notes: ListNotes, places: Places, device: _Device, rows: set[int]) -> None:
@@ -269,8 +269,8 @@ def _find_estates(
 
 
 def _names(estate: Estate, words: str) -> bool:
-    return (len(estate.name_zh) >= SHORTEST_NAME["zh"] and estate.name_zh in words) or (
-        len(estate.name_en) >= SHORTEST_NAME["en"] and estate.name_en.casefold() in words.casefold()
+    return (len(estate.name_zh) >= MIN_NAME_LENGTHS["zh"] and estate.name_zh in words) or (
+        len(estate.name_en) >= MIN_NAME_LENGTHS["en"] and estate.name_en.casefold() in words.casefold()
     )
 
 

@@ -33,7 +33,7 @@ from aed.incidents.calls.schemas import (
 )
 from aed.incidents.permissions import require_dispatcher
 from aed.incidents.plan.queries.case import exclusions
-from aed.incidents.plan.schemas import PlanOut, plan_out, why_nobody_fetches_out
+from aed.incidents.plan.schemas import PlanOut, no_fetch_reason_out, plan_out
 from aed.incidents.rules import IncidentKind, IncidentState
 from aed.incidents.schemas import (
     AlertReplyIn,
@@ -94,7 +94,7 @@ def create_incident(
     return OpenedIncidentOut.opened(
         incident,
         queries.alerts(session, incident.id),
-        why_nobody_fetches_out(plan) if plan is not None else None,
+        no_fetch_reason_out(plan) if plan is not None else None,
         case_number=new.case_number,
         is_new=incident.opened_at == now,
         at=now,

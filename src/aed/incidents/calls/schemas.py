@@ -28,9 +28,7 @@ class OpenedIncidentOut(IncidentOut):
         description="Until the first who was asked to go straight there could be; whole minutes, rounded up"
     )
     minutes_to_first_device: int | None = Field(description="And the first with a device")
-    why_nobody_fetches: NoFetchReasonOut | None = Field(
-        description="Null where somebody is sent for a device"
-    )
+    no_fetch_reason: NoFetchReasonOut | None = Field(description="Null where somebody is sent for a device")
     nobody_is_called: bool = Field(description="A test calls nobody; it only plans")
 
     @classmethod
@@ -38,7 +36,7 @@ class OpenedIncidentOut(IncidentOut):
         cls,
         incident: Incident,
         alerts: Sequence[Alert],
-        why_nobody_fetches: NoFetchReasonOut | None,
+        no_fetch_reason: NoFetchReasonOut | None,
         *,
         case_number: str | None,
         is_new: bool,
@@ -52,7 +50,7 @@ class OpenedIncidentOut(IncidentOut):
             called=len(live),
             minutes_to_first_direct=_first(live, Task.DIRECT, at),
             minutes_to_first_device=_first(live, Task.FETCH, at),
-            why_nobody_fetches=why_nobody_fetches,
+            no_fetch_reason=no_fetch_reason,
             nobody_is_called=incident.kind is IncidentKind.TEST,
         )
 

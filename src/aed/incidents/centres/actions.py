@@ -77,7 +77,7 @@ def withdraw_centre(session: Session, who: Viewer, name: str, *, at: datetime) -
     """Disconnect a dispatch centre and delete its secret. Raises NotSignedIn, NotAllowed, NotFound."""
     require_administrator(who)
     endpoint_id = queries.centre(session, who, name).endpoint_id
-    close_endpoint(session, endpoint_id, why="The centre was withdrawn.", at=at)
+    close_endpoint(session, endpoint_id, reason="The centre was withdrawn.", at=at)
     clear_centre_cache(session)
 
 

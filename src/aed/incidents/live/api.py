@@ -106,7 +106,7 @@ class LiveRecords:
                     found = await run_in_threadpool(self._after, dict(self._seen))
                     places = await run_in_threadpool(self._places_after, list(self._seen), self._last_place)
                 except AedError as error:
-                    log.warning("records not read", why=error.detail)
+                    log.warning("records not read", reason=error.detail)
                     continue
                 for incident_id, entry in found:
                     if incident_id in self._seen:
@@ -266,7 +266,7 @@ class LiveBoard:
                 try:
                     new = await self._look_once()
                 except AedError as error:
-                    log.warning("records not read", why=error.detail)
+                    log.warning("records not read", reason=error.detail)
                     continue
                 for region_id, entry in new:
                     for watcher in list(self._watchers):

@@ -15,8 +15,8 @@ from aed.incidents.plan.rules.disclosure import (
     ShownNotAsked,
     ShownOffer,
     ShownPlan,
+    no_fetch_reason,
     shown_plan,
-    why_nobody_fetches,
 )
 from aed.incidents.plan.rules.planner import NotAskedReason, Plan, PlanCase
 from aed.incidents.rules import Task
@@ -58,11 +58,11 @@ class NotAskedOut(BaseModel):
 
     person_id: Id
     seconds: int | None = Field(description=_FROM_THE_CELL)
-    why: NotAskedReason
+    reason: NotAskedReason
 
     @classmethod
     def of(cls, left: ShownNotAsked) -> NotAskedOut:
-        return cls(person_id=left.person_id, seconds=_rounded(left.seconds), why=left.why)
+        return cls(person_id=left.person_id, seconds=_rounded(left.seconds), reason=left.reason)
 
 
 class NoFetchReasonOut(BaseModel):
@@ -74,7 +74,7 @@ class NoFetchReasonOut(BaseModel):
 
     @classmethod
     def of(cls, case: PlanCase, made: Plan) -> NoFetchReasonOut | None:
-        code = why_nobody_fetches(
+        code = no_fetch_reason(
             case, made, devices_usable=case.devices_usable, devices_unusable=case.devices_unusable
         )
         if code is None:
@@ -99,7 +99,7 @@ class PlanOut(BaseModel):
     left: list[NotAskedOut]
     devices_usable: int | None = Field(description="Found near the patient; null: not known")
     devices_unusable: int | None = Field(description="Found besides, and of no use at that moment")
-    why_nobody_fetches: NoFetchReasonOut | None = Field(
+    no_fetch_reason: NoFetchReasonOut | None = Field(
         description="Null where somebody is sent for a device, or has been"
     )
     survival_before: float | None = Field(
@@ -120,7 +120,7 @@ class PlanOut(BaseModel):
             left=[NotAskedOut.of(each) for each in shown.left],
             devices_usable=case.devices_usable,
             devices_unusable=case.devices_unusable,
-            why_nobody_fetches=NoFetchReasonOut.of(case, made),
+            no_fetch_reason=NoFetchReasonOut.of(case, made),
             survival_before=shown.survival_before,
             survival=shown.survival,
         )
@@ -189,6 +189,6 @@ def plan_out(plan: IncidentPlan) -> PlanOut:
     return PlanOut.of(plan, case, load_plan(plan.outcome), shown)
 
 
-def why_nobody_fetches_out(plan: IncidentPlan) -> NoFetchReasonOut | None:
+def no_fetch_reason_out(plan: IncidentPlan) -> NoFetchReasonOut | None:
     """Return why nobody fetches a device in that plan; None if somebody does."""
     return NoFetchReasonOut.of(load_inputs(plan.inputs).case, load_plan(plan.outcome))

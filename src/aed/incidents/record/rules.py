@@ -14,7 +14,7 @@ _SENT_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "planned": ("number",),
     "said": ("alert", "said"),
     "said_too_late": ("alert", "said"),
-    "retasked": ("alert", "task", "device", "why"),
+    "retasked": ("alert", "task", "device", "reason"),
     "stood_down": ("alerts",),
     "ambulance": ("seconds",),
     "signs": ("has_cpr",),

@@ -29,7 +29,7 @@ ACCOUNTS_AND_REGISTRY: Final = Renames(
         "devices": _DEVICE_FIELDS,
         "holiday_calendar_notices": {"told_at": "notified_at"},
         "job_runs": {"said": "error"},
-        "outbox": {"lane": "ordering_key"},
+        "outbox": {"lane": "ordering_key", "why": "reason"},
     },
     values={
         "estates": {"state": {"standing": "active"}},
@@ -62,6 +62,7 @@ UPKEEP_AND_TRAINING: Final = Renames(
         "call_outs": {"told_by": "reported_by"},
         "errands": {"call_out_id": "retrieval_id"},
         "quarantines": {"said": "note"},
+        "reminders": {"matter": "due_kind"},
     },
     names={"uq_quarantines_standing": "uq_quarantines_active"},
 )

@@ -47,9 +47,9 @@ def addresses(
     if not found:
         raise TemporaryFailure(f"There is no server of the name {host}, or no DNS answers.")
     for address in found:
-        why = refusal_reason(address, is_private_allowed=is_private_allowed)
-        if why is not None:
-            raise PermanentFailure(f"{host} is {why}: nothing is sent there.")
+        reason = refusal_reason(address, is_private_allowed=is_private_allowed)
+        if reason is not None:
+            raise PermanentFailure(f"{host} is {reason}: nothing is sent there.")
     return found
 
 

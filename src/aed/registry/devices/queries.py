@@ -18,7 +18,7 @@ from aed.database.compiled import inline_text
 from aed.database.geometry import latitude, longitude
 from aed.errors import NotFound
 from aed.registry.devices.models import Consumable, Device
-from aed.registry.devices.rules import NEEDED_KINDS, ConsumableKind, ConsumableState, DeviceState
+from aed.registry.devices.rules import REQUIRED_CONSUMABLES, ConsumableKind, ConsumableState, DeviceState
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class BoundingBox:
 
 def first_expiry(
     device_id: InstrumentedAttribute[int] | ColumnElement[int],
-    kinds: Sequence[ConsumableKind] = NEEDED_KINDS,
+    kinds: Sequence[ConsumableKind] = REQUIRED_CONSUMABLES,
 ) -> ColumnElement[date]:
     """Return an expression for the date on which a device can no longer be used on an adult.
 

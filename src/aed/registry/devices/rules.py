@@ -50,7 +50,7 @@ EXPIRY = {
 }
 """Names of the expiry dates in lists."""
 
-NEEDED_KINDS = (ConsumableKind.PADS, ConsumableKind.BATTERY)
+REQUIRED_CONSUMABLES = (ConsumableKind.PADS, ConsumableKind.BATTERY)
 """A device is not usable without these."""
 
 

@@ -15,7 +15,7 @@ from aed.geo import Datum, map_links
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.origins import ALL_OTHER_ATTRIBUTES, origins_in
 from aed.registry.devices.rules import (
-    NEEDED_KINDS,
+    REQUIRED_CONSUMABLES,
     Cabinet,
     ConsumableKind,
     ConsumableState,
@@ -257,7 +257,8 @@ class DeviceOut(BaseModel):
             out_of_service_reason=device.out_of_service_reason,
             last_checked_on=device.last_checked_on,
             first_expiry=min(
-                (item.expires_on for item in device.consumables if item.kind in NEEDED_KINDS), default=None
+                (item.expires_on for item in device.consumables if item.kind in REQUIRED_CONSUMABLES),
+                default=None,
             ),
             consumables=[ConsumableOut.of(item) for item in device.consumables],
             origins=_origins(device) if inside else None,

@@ -56,7 +56,7 @@ def passing(passage: Passage, hours: Opening, *, is_member: bool, guard_can_be_r
 
 
 MAX_VERTICES = 10_000
-_LARGEST_DEGREES = 1.0
+_MAX_DEGREES = 1.0
 
 
 def parse_boundary(geojson: dict[str, Any]) -> Polygon | MultiPolygon:
@@ -91,7 +91,7 @@ def parse_boundary(geojson: dict[str, Any]) -> Polygon | MultiPolygon:
             "The boundary lies outside the earth's degrees: GeoJSON wants [longitude, latitude].",
             field="boundary",
         )
-    if east - west > _LARGEST_DEGREES or north - south > _LARGEST_DEGREES:
+    if east - west > _MAX_DEGREES or north - south > _MAX_DEGREES:
         raise InvalidInput("The boundary is larger than any estate: over one degree.", field="boundary")
     if not found.is_valid:
         raise InvalidInput(f"The boundary is not a simple area: {explain_validity(found)}.", field="boundary")

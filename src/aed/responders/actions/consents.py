@@ -123,7 +123,7 @@ def delete_live_location(session: Session, person_id: int) -> None:
     try:
         live_places_of(session).forget(session.connection(), responder_ids_of(session, person_id))
     except LivePlacesUnavailable as error:  # do not make the withdrawal fail
-        log.warning("live place not forgotten before it expires", why=error.detail)
+        log.warning("live place not forgotten before it expires", reason=error.detail)
 
 
 def _deactivate(session: Session, person_id: int) -> None:

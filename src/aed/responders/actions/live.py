@@ -49,9 +49,9 @@ def take_live_locations(
     for each in said:
         person = people.get(each.key_hash)
         found = None if person is None else sharing.get(person)
-        why = _why_not(person, found, at=at)
-        refused.append(why)
-        if why is None and found is not None:
+        reason = _why_not(person, found, at=at)
+        refused.append(reason)
+        if reason is None and found is not None:
             kept.append(live_location(found.responder_id, each.here, at=each.at, resolution=resolution))
     live_places_of(session).put(session.connection(), kept, at=at)
     return refused

@@ -285,11 +285,11 @@ def award_certificate(session: Session, who: Viewer, award: Award, *, at: dateti
 
 
 def revoke_certificate(
-    session: Session, who: Viewer, certificate: Certificate, *, why: str, at: datetime
+    session: Session, who: Viewer, certificate: Certificate, *, reason: str, at: datetime
 ) -> None:
     """Revoke a certificate. Idempotent. The caller must check that `who` may do so."""
     if certificate.revoked_at is not None:
         return
-    certificate.revoked_at, certificate.revoked_why = at, why
+    certificate.revoked_at, certificate.revoked_why = at, reason
     record_amendment(session, who, certificate, at=at)
     session.flush()

@@ -23,17 +23,19 @@ ON CONFLICT (responder_id) DO UPDATE SET
 cell = excluded.cell, at = excluded.at, expires_at = excluded.expires_at
 WHERE live_places.at <= excluded.at
 """
-_KINDS: Final = ("bigint", "bigint", "timestamptz", "timestamptz")
+_COLUMN_TYPES: Final = ("bigint", "bigint", "timestamptz", "timestamptz")
 _PUT_ALL: Final = {
     "postgresql": text(
         _PUT.format(
-            columns=", ".join(f"CAST(place->>{number} AS {kind})" for number, kind in enumerate(_KINDS))
+            columns=", ".join(
+                f"CAST(place->>{number} AS {kind})" for number, kind in enumerate(_COLUMN_TYPES)
+            )
             + " FROM json_array_elements(CAST(:places AS json)) AS place"
         )
     ),
     "sqlite": text(
         _PUT.format(
-            columns=", ".join(f"json_extract(value, '$[{number}]')" for number in range(len(_KINDS)))
+            columns=", ".join(f"json_extract(value, '$[{number}]')" for number in range(len(_COLUMN_TYPES)))
             + " FROM json_each(:places) WHERE true"
         )
     ),

@@ -237,7 +237,7 @@ class InValkey:
         try:
             return self._places_near(here, within_metres, at)
         except LivePlacesUnavailable as error:
-            log.warning("lookup without live places", why=error.detail)
+            log.warning("lookup without live places", reason=error.detail)
             return []
 
     def without_those_on_duty(
@@ -257,7 +257,7 @@ class InValkey:
                         if until and now < int(float(until)) <= latest
                     }
         except LivePlacesUnavailable as error:
-            log.warning("lookup without live places", why=error.detail)
+            log.warning("lookup without live places", reason=error.detail)
         return [place for place in places if place.responder_id not in on_duty] if on_duty else places
 
     def _places_near(self, here: Position, within_metres: float, at: datetime) -> list[LiveLocation]:

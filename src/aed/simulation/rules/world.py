@@ -22,7 +22,7 @@ from aed.walking.streets import Crossing
 type Flags = NDArray[np.bool_]
 
 _NOBODY_PASSES = frozenset({"no", "private"})
-_TRIES_AT_MOST = 50
+_MAX_TRIES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def spread_responders(world: World, count: int, random: Generator) -> SnappedPoi
     if count < 1:
         raise InvalidInput("There must be a responder at least.", field="responders")
     shares, found = shares_of(world.areas), list[Position]()
-    for _ in range(_TRIES_AT_MOST):
+    for _ in range(_MAX_TRIES):
         which = random.choice(len(world.areas), size=count, p=shares).tolist()
         places = [somewhere_in(world.areas[area], random) for area in which]
         has_street = _snapped_points(world.network, places).edge >= 0

@@ -33,7 +33,7 @@ def sheet_pdf(sheet: SheetOf) -> bytes:
     zone = ZoneInfo(training.time_zone)
     begins, ends = training.starts_at.astimezone(zone), training.ends_at.astimezone(zone)
     until = f"{ends:%H:%M}" if ends.date() == begins.date() else f"{ends:%Y-%m-%d %H:%M}"
-    standing = [each for each in sheet.people if each.state in ACTIVE_STATES]
+    active = [each for each in sheet.people if each.state in ACTIVE_STATES]
     given = {
         "course_zh": training.course.name_zh,
         "course_en": training.course.name_en,
@@ -51,7 +51,7 @@ def sheet_pdf(sheet: SheetOf) -> bytes:
                 "phone": each.phone or "",
                 "waits": each.state not in HOLDS_A_PLACE,
             }
-            for each in sorted(standing, key=lambda each: each.state not in HOLDS_A_PLACE)
+            for each in sorted(active, key=lambda each: each.state not in HOLDS_A_PLACE)
         ],
     }
     return pdf_of(__package__, "sheet.typ", given, made_at=training.starts_at)

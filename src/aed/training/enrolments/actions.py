@@ -202,13 +202,13 @@ def notify_of_change(session: Session, who: Viewer, training: TrainingSession, *
 
 
 def end_all(
-    session: Session, who: Viewer, training: TrainingSession, *, why: str, at: datetime
+    session: Session, who: Viewer, training: TrainingSession, *, reason: str, at: datetime
 ) -> Sequence[Enrolment]:
     """Cancel all enrolments of a locked session, notify the people, and return the enrolments."""
     found = rosters.active_enrolments(session, training.id)
     for each in found:
         _become(session, who, each, EnrolmentState.CANCELLED, at=at)
-    notify(session, found, training, EnrolmentNotice.CANCELLED, why=why, at=at)
+    notify(session, found, training, EnrolmentNotice.CANCELLED, reason=reason, at=at)
     return found
 
 
@@ -285,10 +285,10 @@ def _fits(
             raise Conflict(
                 "This session is for people of its estate only. Look for a public one.", field="estate_id"
             )
-    standing = rosters.active_enrolment_of(session, training.id, person.id)
-    if standing is not None:
-        where = "waiting list" if standing.state is EnrolmentState.WAITING else "roster"
-        raise Conflict(f"This person is on the {where} already (enrolment {standing.id}).", field="name")
+    existing = rosters.active_enrolment_of(session, training.id, person.id)
+    if existing is not None:
+        where = "waiting list" if existing.state is EnrolmentState.WAITING else "roster"
+        raise Conflict(f"This person is on the {where} already (enrolment {existing.id}).", field="name")
     needed = course_queries.prerequisites(session, [training.course_id]).get(training.course_id, [])
     on = training.starts_at.astimezone(ZoneInfo(training.time_zone)).date()
     missing = rosters.lacking(session, person.id, needed, on=on)

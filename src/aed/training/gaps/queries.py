@@ -122,7 +122,7 @@ def covered_buildings(session: Session, estates: Sequence[EstateAsked]) -> dict[
     return found
 
 
-_MOST_NAMED = 500
+_MAX_LISTED_IDS = 500
 """With more ids, select their whole range and filter in Python, because SQL statements have a maximum
 length.
 """
@@ -130,7 +130,7 @@ length.
 
 def _among(column: Any, ids: Sequence[int]) -> ColumnElement[bool]:
     """Return a condition on ids that may match more rows than asked for; the caller filters the rest."""
-    if len(ids) <= _MOST_NAMED:
+    if len(ids) <= _MAX_LISTED_IDS:
         found: ColumnElement[bool] = column.in_(ids)
         return found
     between: ColumnElement[bool] = column.between(min(ids), max(ids))

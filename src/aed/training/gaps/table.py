@@ -301,14 +301,14 @@ class _Walks:
 
     def _reached(self, here: Position, itself: int) -> tuple[Chosen, Basis]:
         """Return the indexes of the positions within the walk, and the basis of the measurement."""
-        network, standing = self.network, self._snapped_points
-        if network is None or standing is None or (start := standing.one(itself, network.contracted)) is None:
+        network, snapped = self.network, self._snapped_points
+        if network is None or snapped is None or (start := snapped.one(itself, network.contracted)) is None:
             return self._straight(here, self.metres / self.detour), Basis.STRAIGHT_LINE
         closed = [barrier.crossing for barrier in network.barriers_near(here, self.metres) if barrier.locked]
         reachable = network.reachable(start, within_metres=self.metres, closed=closed)
         assert reachable is not None
         around = self._about(here, self.metres * _PLANE_ERROR)[0]
-        snapped_points = standing.take(around)
+        snapped_points = snapped.take(around)
         by_street = around[np.isfinite(reachable.costs(snapped_points))]
         beside = around[snapped_points.edge < 0]
         if len(beside):  # no street nearby: estimate the walk, as the lookup does

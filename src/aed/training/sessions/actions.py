@@ -119,7 +119,7 @@ def amend_session(
 
 
 def cancel_session(
-    session: Session, who: Viewer, session_id: int, *, why: str, version: int, at: datetime
+    session: Session, who: Viewer, session_id: int, *, reason: str, version: int, at: datetime
 ) -> TrainingSession:
     """Cancel a session and all of its enrolments, and notify the people.
 
@@ -129,8 +129,8 @@ def cancel_session(
     require_trainer(who, training.estate_id, training.region_id)
     require_version(training, version)
     _planned(training)
-    end_all(session, who, training, why=why, at=at)
-    training.state, training.cancelled_why = SessionState.CANCELLED, why
+    end_all(session, who, training, reason=reason, at=at)
+    training.state, training.cancelled_why = SessionState.CANCELLED, reason
     record_amendment(session, who, training, at=at)
     flush_or_conflict(session, "The session cannot be cancelled.", None)
     return training

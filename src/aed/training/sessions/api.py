@@ -28,7 +28,7 @@ from aed.registry.fields import Link
 from aed.training import queries
 from aed.training.fields import Moment
 from aed.training.models import TrainingSession
-from aed.training.parameters import SessionId, Why
+from aed.training.parameters import ReasonText, SessionId
 from aed.training.permissions import require_trainer
 from aed.training.sessions import actions
 from aed.training.sessions.schemas import SessionAmend, SessionIn, SessionOut, SessionPage
@@ -134,12 +134,14 @@ def cancel_session(
     session: WriteSession,
     viewer: ViewerDep,
     session_id: SessionId,
-    why: Annotated[Why, Query(description="What those who enrolled are told")] = "It cannot be held.",
+    reason: Annotated[
+        ReasonText, Query(description="What those who enrolled are told")
+    ] = "It cannot be held.",
     if_match: IfMatch = None,
 ) -> None:
     """Cancel a session and all of its enrolments. The people are notified."""
     actions.cancel_session(
-        session, viewer, session_id, why=why, version=version_from_if_match(if_match), at=clock.now()
+        session, viewer, session_id, reason=reason, version=version_from_if_match(if_match), at=clock.now()
     )
 
 

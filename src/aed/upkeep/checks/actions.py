@@ -92,8 +92,8 @@ def record_check(
     policy = policy_for(session, device)
     fitted = _fitted(new.replaced, terms_of(policy), day=local_day(device, answered_at))
     later = queries.later_checks(session, device.id, answered_at=answered_at)
-    standing = [each for each in active_quarantines(session, device.id) if each.since <= answered_at]
-    used = next((each for each in standing if each.reason is QuarantineReason.USED), None)
+    active = [each for each in active_quarantines(session, device.id) if each.since <= answered_at]
+    used = next((each for each in active if each.reason is QuarantineReason.USED), None)
     follows = consequences(
         Answered(
             kind=new.kind,
@@ -105,7 +105,7 @@ def record_check(
             recall_is_done=new.recall_is_done,
             has_had_new_pads=used is not None and pads_are_new_since(session, device.id, used.since),
         ),
-        standing={each.reason for each in standing},
+        active_reasons={each.reason for each in active},
     )
     check = Check(
         key=str(new.key),
@@ -138,7 +138,7 @@ def record_check(
             session, who, device, follows.quarantines, at=at, since=answered_at, note=new.note, check=check
         )
         quarantines.lift_quarantines(session, who, device, follows.lifts, check=check, at=at)
-        _notify_of_check(session, who, device, follows.to_be_told, new.note, at=at)
+        _notify_of_check(session, who, device, follows.to_notify_about, new.note, at=at)
         confirmed = confirmed_by_check(
             new.kind, is_there=new.is_there, is_passed=follows.is_passed, answers=new.answers
         )

@@ -307,17 +307,17 @@ def get_check_form(
     """
     device = device_queries.device(session, viewer, device_id)
     policy = queries.policy_for(session, device)
-    standing = {each.reason for each in active_quarantines(session, device.id)}
+    active_reasons = {each.reason for each in active_quarantines(session, device.id)}
     terms = queries.terms_of(policy)
-    asks = GLANCE_ASKS if kind is CheckKind.GLANCE else asked_of(terms.asks, standing)
+    asks = GLANCE_ASKS if kind is CheckKind.GLANCE else asked_of(terms.asks, active_reasons)
     return FormOut(
         device_id=device.id,
         kind=kind,
         policy_id=policy.id if policy is not None else None,
         policy_version=policy.version if policy is not None else None,
         asks=[FormQuestionOut.of(question) for question in asks],
-        asks_about_recall=QuarantineReason.RECALL in standing,
-        needs_new_pads=QuarantineReason.USED in standing,
+        asks_about_recall=QuarantineReason.RECALL in active_reasons,
+        needs_new_pads=QuarantineReason.USED in active_reasons,
     )
 
 

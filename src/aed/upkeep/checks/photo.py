@@ -20,7 +20,7 @@ MAX_PIXELS_OF_WEBP: Final = 12_500_000
 MAX_SCANS: Final = 50
 """A progressive JPEG has about 10 scans; each is a pass over all pixels, and a file could hold a million."""
 QUALITY: Final = 80
-KINDS: Final = ("JPEG", "PNG", "WEBP")
+IMAGE_FORMATS: Final = ("JPEG", "PNG", "WEBP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def picture_without_traces(sent: bytes) -> Picture:
     if sent.startswith(b"\xff\xd8") and sent.count(b"\xff\xda") > MAX_SCANS:
         raise InvalidInput(f"A JPEG has at most {MAX_SCANS} scans.", field="photo")
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(sent), formats=KINDS) as opened:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(sent), formats=IMAGE_FORMATS) as opened:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is checked below
             _check_size(opened.width, opened.height)
             # Shrink before any other processing; a JPEG is shrunk while it is decoded.

@@ -49,8 +49,8 @@ def picture_in_subprocess(sent: bytes) -> Picture:
     if made.returncode == _REFUSED:
         raise InvalidInput(made.stderr.decode(), field="photo")
     if made.returncode != 0:
-        why = made.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        log.error("photo not decoded", status=made.returncode, why=why)
+        reason = made.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        log.error("photo not decoded", status=made.returncode, reason=reason)
         raise InvalidInput("This photo cannot be read.", field="photo")
     size, _, jpeg = made.stdout.partition(b"\n")
     width, height = size.split()

@@ -137,12 +137,12 @@ class Consequences:
     lifts: frozenset[QuarantineReason]
     is_passed: bool
     """True if every required question was asked and answered yes; the device then counts as checked."""
-    to_be_told: tuple[Question, ...]
+    to_notify_about: tuple[Question, ...]
     """Problems to notify keepers of that do not quarantine the device."""
 
 
-def consequences(check: Answered, *, standing: Collection[QuarantineReason]) -> Consequences:
-    """Return what follows from a check of a device quarantined for the reasons `standing`.
+def consequences(check: Answered, *, active_reasons: Collection[QuarantineReason]) -> Consequences:
+    """Return what follows from a check of a device quarantined for the reasons `active_reasons`.
 
     1. A device that is not in its place is quarantined as missing; nothing else follows.
     2. A used device is quarantined unless its pads were replaced during the check.
@@ -179,18 +179,20 @@ def consequences(check: Answered, *, standing: Collection[QuarantineReason]) -> 
             lifts.add(QuarantineReason.RECALL)
     return Consequences(
         quarantines=tuple(quarantines),
-        lifts=frozenset(lifts & set(standing)),
+        lifts=frozenset(lifts & set(active_reasons)),
         is_passed=is_passed,
-        to_be_told=tuple(question for question in noes if question not in (*MUST_BE_YES, Question.CABINET)),
+        to_notify_about=tuple(
+            question for question in noes if question not in (*MUST_BE_YES, Question.CABINET)
+        ),
     )
 
 
-def asked_of(asks: Sequence[Question], standing: Collection[QuarantineReason]) -> tuple[Question, ...]:
+def asked_of(asks: Sequence[Question], active_reasons: Collection[QuarantineReason]) -> tuple[Question, ...]:
     """Return the policy's questions, plus those needed to resolve the device's quarantines."""
-    could_not_be_had = {QuarantineReason.FAILED_FETCHES, QuarantineReason.CANNOT_OPEN} & set(standing)
+    could_not_be_had = {QuarantineReason.FAILED_FETCHES, QuarantineReason.CANNOT_OPEN} & set(active_reasons)
     if could_not_be_had and Question.ACCESS_AS_DESCRIBED not in asks:
         asks = (*asks, Question.ACCESS_AS_DESCRIBED)
-    if QuarantineReason.CANNOT_OPEN in standing and Question.CABINET not in asks:
+    if QuarantineReason.CANNOT_OPEN in active_reasons and Question.CABINET not in asks:
         asks = (*asks, Question.CABINET)
     return tuple(asks)
 

@@ -39,7 +39,7 @@ _FILE: Final = {"schema": {"type": "string", "format": "binary"}}
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _SHEET: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The file", "content": {_XLSX: _FILE}}}
 Days = Annotated[int, Query(ge=0, le=800, description="Due within so many days; what is overdue always")]
-Matters = Annotated[list[DueKind] | None, Query(description="Only these; may be repeated", alias="matter")]
+DueKinds = Annotated[list[DueKind] | None, Query(description="Only these; may be repeated", alias="due_kind")]
 DueAfter = Annotated[str | None, Query(pattern="^[0-9]{1,6}$", description="The `next` of the page before")]
 Months = Annotated[int, Query(ge=1, le=60, description="So many months, the present one first")]
 
@@ -50,12 +50,12 @@ def list_due(
     viewer: ViewerDep,
     whose: DueFilterDep,
     days: Days = 30,
-    matter: Matters = None,
+    due_kind: DueKinds = None,
     limit: Limit = 100,
     cursor: DueAfter = None,
 ) -> DuePage:
     """List due upkeep of the devices that you keep, manage or dispatch, the longest overdue first."""
-    duties = _duties(session, viewer, whose, at=clock.now(), days=days, matters=matter)
+    duties = _duties(session, viewer, whose, at=clock.now(), days=days, due_kinds=due_kind)
     first = int(cursor or 0)
     page = duties.dues[first : first + limit]
     return DuePage(
@@ -72,11 +72,11 @@ def get_due_sheet(
     viewer: ViewerDep,
     whose: DueFilterDep,
     days: Days = 30,
-    matter: Matters = None,
+    due_kind: DueKinds = None,
 ) -> Response:
     """Download due upkeep as a spreadsheet."""
     at = clock.now()
-    duties = _duties(session, viewer, whose, at=at, days=days, matters=matter)
+    duties = _duties(session, viewer, whose, at=at, days=days, due_kinds=due_kind)
     return _attached(sheets.due_sheet(duties), _XLSX, f"aed-due-{at:%Y%m%d}.xlsx")
 
 
@@ -97,8 +97,8 @@ def get_due_calendar(
 
 
 def _calendar(session: Session, viewer: Viewer, whose: DeviceFilter, *, at: datetime, days: int) -> Response:
-    matters = [each for each in DueKind if each is not DueKind.GLANCE]
-    duties = _duties(session, viewer, whose, at=at, days=days, matters=matters)
+    due_kinds = [each for each in DueKind if each is not DueKind.GLANCE]
+    duties = _duties(session, viewer, whose, at=at, days=days, due_kinds=due_kinds)
     return Response(
         calendar.due_calendar(duties, at=at),
         media_type="text/calendar",
@@ -191,9 +191,11 @@ def _duties(
     *,
     at: datetime,
     days: int,
-    matters: Sequence[DueKind] | None,
+    due_kinds: Sequence[DueKind] | None,
 ) -> Duties:
-    return queries.duties(session, viewer, whose, at=at, within_days=days, matters=matters or tuple(DueKind))
+    return queries.duties(
+        session, viewer, whose, at=at, within_days=days, due_kinds=due_kinds or tuple(DueKind)
+    )
 
 
 def _attached(made: bytes, media_type: str, name: str) -> Response:

@@ -112,11 +112,11 @@ def due_calendar(duties: Duties, *, at: datetime) -> bytes:
     calendar.add("refresh-interval", timedelta(hours=12), parameters={"VALUE": "DURATION"})
     for due in duties.dues:
         device, today = duties.devices[due.device_id], duties.today[due.device_id]
-        en, zh = DUE_WORDS[due.matter]
+        en, zh = DUE_WORDS[due.due_kind]
         late = due.overdue_days(today)
         day = max(due.due_on, today)
         event = Event()
-        event.add("uid", f"due-{due.device_id}-{due.matter}@aed")
+        event.add("uid", f"due-{due.device_id}-{due.due_kind}@aed")
         event.add("dtstamp", at)
         event.add("dtstart", day)
         event.add("dtend", day + timedelta(days=1))

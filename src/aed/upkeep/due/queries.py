@@ -67,8 +67,8 @@ class Duties:
     @property
     def line(self) -> tuple[str, str]:
         """A one-line summary: English, Chinese."""
-        late = Counter(due.matter for due in self.dues if self._is_late(due))
-        return in_one_line(late, Counter(due.matter for due in self.dues) - late)
+        late = Counter(due.due_kind for due in self.dues if self._is_late(due))
+        return in_one_line(late, Counter(due.due_kind for due in self.dues) - late)
 
     @property
     def overdue(self) -> int:
@@ -86,7 +86,7 @@ def duties(
     *,
     at: datetime,
     within_days: int,
-    matters: Iterable[DueKind] = tuple(DueKind),
+    due_kinds: Iterable[DueKind] = tuple(DueKind),
 ) -> Duties:
     """Return what is overdue, or due within `within_days`.
 
@@ -94,7 +94,7 @@ def duties(
     InvalidInput for more than MAX_DEVICES devices.
     """
     chosen = _chosen(session, viewer, whose)
-    return duties_of(session, viewer, chosen, at=at, within_days=within_days, matters=matters)
+    return duties_of(session, viewer, chosen, at=at, within_days=within_days, due_kinds=due_kinds)
 
 
 def duties_of(
@@ -104,7 +104,7 @@ def duties_of(
     *,
     at: datetime,
     within_days: int,
-    matters: Iterable[DueKind] = tuple(DueKind),
+    due_kinds: Iterable[DueKind] = tuple(DueKind),
 ) -> Duties:
     """Return the duties of the devices whose ids the statement `chosen` selects.
 
@@ -131,13 +131,13 @@ def duties_of(
         found += _looks(device.id, terms, done[device.id], since)
     found += _expiring(session, chosen)
     found += _to_be_brought_back(session, devices, chosen)
-    wanted = frozenset(matters)
+    wanted = frozenset(due_kinds)
     soon = [
         due
         for due in found
-        if due.matter in wanted and (due.due_on - today[due.device_id]).days <= within_days
+        if due.due_kind in wanted and (due.due_on - today[due.device_id]).days <= within_days
     ]
-    soon.sort(key=lambda due: (due.due_on, due.device_id, due.matter))
+    soon.sort(key=lambda due: (due.due_on, due.device_id, due.due_kind))
     return Duties(soon, devices, today)
 
 

@@ -26,7 +26,7 @@ class Due:
     """A task on a device, due on `due_on` at the latest, a date in the device's time zone."""
 
     device_id: int
-    matter: DueKind
+    due_kind: DueKind
     due_on: date
 
     def overdue_days(self, today: date) -> int:
@@ -58,16 +58,18 @@ def in_one_line(late: Mapping[DueKind, int], soon: Mapping[DueKind, int]) -> tup
 def counted(late: Mapping[DueKind, int], soon: Mapping[DueKind, int]) -> tuple[str, str]:
     """Return the number of devices overdue and due, by kind, the most overdue first: English, Chinese."""
     late, soon = Counter(late), Counter(soon)
-    matters = sorted(DUE_WORDS, key=lambda matter: (-late[matter], -soon[matter]))
+    due_kinds = sorted(DUE_WORDS, key=lambda due_kind: (-late[due_kind], -soon[due_kind]))
     parts_en, parts_zh = [], []
-    for matter in matters:
-        en, zh = DUE_WORDS[matter]
-        if late[matter]:
+    for due_kind in due_kinds:
+        en, zh = DUE_WORDS[due_kind]
+        if late[due_kind]:
             parts_en.append(
-                f"{en}: {late[matter]} overdue" + (f", {soon[matter]} due" if soon[matter] else "")
+                f"{en}: {late[due_kind]} overdue" + (f", {soon[due_kind]} due" if soon[due_kind] else "")
             )
-            parts_zh.append(f"{zh}逾期{late[matter]}台" + (f"、到期{soon[matter]}台" if soon[matter] else ""))
-        elif soon[matter]:
-            parts_en.append(f"{en}: {soon[matter]} due")
-            parts_zh.append(f"{zh}到期{soon[matter]}台")
+            parts_zh.append(
+                f"{zh}逾期{late[due_kind]}台" + (f"、到期{soon[due_kind]}台" if soon[due_kind] else "")
+            )
+        elif soon[due_kind]:
+            parts_en.append(f"{en}: {soon[due_kind]} due")
+            parts_zh.append(f"{zh}到期{soon[due_kind]}台")
     return "; ".join(parts_en), "；".join(parts_zh)

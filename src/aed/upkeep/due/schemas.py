@@ -24,7 +24,7 @@ class DueOut(BaseModel):
     estate_zh: str | None
     place_en: str | None
     place_zh: str | None
-    matter: DueKind
+    due_kind: DueKind
     en: str
     zh: str
     due_on: date = Field(description="The last day on which it is in time, at the device")
@@ -33,7 +33,7 @@ class DueOut(BaseModel):
     @classmethod
     def of(cls, due: Due, duties: Duties) -> DueOut:
         device = duties.devices[due.device_id]
-        en, zh = DUE_WORDS[due.matter]
+        en, zh = DUE_WORDS[due.due_kind]
         return cls(
             device_id=due.device_id,
             number=short_number(due.device_id),
@@ -42,7 +42,7 @@ class DueOut(BaseModel):
             estate_zh=device.estate_zh,
             place_en=device.place_en,
             place_zh=device.place_zh,
-            matter=due.matter,
+            due_kind=due.due_kind,
             en=en,
             zh=zh,
             due_on=due.due_on,

@@ -51,7 +51,7 @@ def due_sheet(duties: Duties) -> bytes:
             if days:
                 sheet.write_number(row, 1, days, late)
             words = [
-                _both(*DUE_WORDS[DueKind(due.matter)]),
+                _both(*DUE_WORDS[DueKind(due.due_kind)]),
                 short_number(due.device_id),
                 _either(device.estate_zh, device.estate_en),
                 _either(device.place_zh, device.place_en),

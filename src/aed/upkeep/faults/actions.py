@@ -53,8 +53,8 @@ def begin_quarantines(
     than `at`. The device must have been read for update, with its estate and region, so that concurrent
     calls wait for each other.
     """
-    standing = list(queries.active_quarantines(session, device.id))
-    known = {each.reason for each in standing}
+    active = list(queries.active_quarantines(session, device.id))
+    known = {each.reason for each in active}
     new = [reason for reason in reasons if reason not in known]
     for reason in new:
         quarantine = Quarantine(
@@ -64,14 +64,14 @@ def begin_quarantines(
             note=note,
             by_check_id=check.id if check is not None else None,
             by_report_id=report.id if report is not None else None,
-            reason_before=_by_hand(device, standing),
+            reason_before=_by_hand(device, active),
         )
         session.add(quarantine)
-        standing.append(quarantine)
+        active.append(quarantine)
     if not new:
         return
     session.flush()
-    _show(session, who, device, standing, at=at)
+    _show(session, who, device, active, at=at)
     en, zh = _in_words(new)
     notify_keepers(
         session,
@@ -88,16 +88,16 @@ def begin_recall(
     who: Viewer,
     device: Device,
     recall: Recall,
-    standing: Iterable[Quarantine],
+    active: Iterable[Quarantine],
     *,
     at: datetime,
 ) -> None:
     """Quarantine a device because of a recall, without notifying its keepers.
 
-    `standing` holds the device's active quarantines. The caller notifies each keeper once for all of their
+    `active` holds the device's active quarantines. The caller notifies each keeper once for all of their
     devices.
     """
-    others = list(standing)
+    others = list(active)
     quarantine = Quarantine(
         device_id=device.id,
         reason=QuarantineReason.RECALL,
@@ -125,12 +125,12 @@ def lift_quarantines(
     The device returns to service when none is left, unless it was taken out of service manually before the
     first quarantine.
     """
-    standing = queries.active_quarantines(session, device.id)
-    ended = [each for each in standing if each.reason in reasons and each.since <= check.answered_at]
+    active = queries.active_quarantines(session, device.id)
+    ended = [each for each in active if each.reason in reasons and each.since <= check.answered_at]
     if not ended:
         return
-    by_hand = next((each.reason_before for each in standing if each.reason_before is not None), None)
-    left = [each for each in standing if each not in ended]
+    by_hand = next((each.reason_before for each in active if each.reason_before is not None), None)
+    left = [each for each in active if each not in ended]
     for each in ended:
         each.lifted_at = max(at, each.since)
         each.lifted_by_check_id = check.id
@@ -140,12 +140,12 @@ def lift_quarantines(
     _show(session, who, device, left, at=at, by_hand=by_hand)
 
 
-def _by_hand(device: Device, standing: Collection[Quarantine]) -> str | None:
+def _by_hand(device: Device, active: Collection[Quarantine]) -> str | None:
     """Return why the device was taken out of service manually, or None.
 
     That reason is restored when the last quarantine is lifted.
     """
-    was_out = not standing and device.state is DeviceState.OUT_OF_SERVICE
+    was_out = not active and device.state is DeviceState.OUT_OF_SERVICE
     return device.out_of_service_reason if was_out else None
 
 
@@ -153,17 +153,17 @@ def _show(
     session: Session,
     who: Viewer,
     device: Device,
-    standing: Collection[Quarantine],
+    active: Collection[Quarantine],
     *,
     at: datetime,
     by_hand: str | None = None,
 ) -> None:
     """Update the device's state, which lookups and lists read, from its active quarantines."""
-    device.is_quarantined = bool(standing)
+    device.is_quarantined = bool(active)
     if device.state is not DeviceState.WITHDRAWN:
-        why = "; ".join(_in_words(each.reason for each in standing)) if standing else by_hand
-        device.state = DeviceState.OUT_OF_SERVICE if why is not None else DeviceState.IN_SERVICE
-        device.out_of_service_reason = why
+        reason = "; ".join(_in_words(each.reason for each in active)) if active else by_hand
+        device.state = DeviceState.OUT_OF_SERVICE if reason is not None else DeviceState.IN_SERVICE
+        device.out_of_service_reason = reason
     record_amendment(session, who, device, at=at)
     flush_or_conflict(session, "The device cannot be quarantined so.", None)
 

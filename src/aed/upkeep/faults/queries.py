@@ -17,7 +17,7 @@ from aed.accounts.visibility import managed_by, visible_to
 from aed.errors import NotFound
 from aed.registry.devices.dispatchable import out_on_call
 from aed.registry.devices.models import Device
-from aed.registry.devices.rules import NEEDED_KINDS, ConsumableKind, Readiness, readiness_on
+from aed.registry.devices.rules import REQUIRED_CONSUMABLES, ConsumableKind, Readiness, readiness_on
 from aed.upkeep.device_filter import DeviceFilter, filter_conditions
 from aed.upkeep.models import Check, FaultReport, Quarantine
 from aed.upkeep.rules import CheckKind, FaultKind, FaultReportState, QuarantineReason
@@ -102,7 +102,7 @@ class DeviceReadiness:
 
     device: Device
     readiness: Readiness
-    standing: Sequence[Quarantine]
+    active: Sequence[Quarantine]
     first_expiry: date | None
     is_expired: bool
 
@@ -117,7 +117,7 @@ def readiness_of(
     zone = device.estate.time_zone if device.estate is not None else None
     today = at.astimezone(ZoneInfo(zone or device.region.time_zone)).date()
     first_expiry = min(
-        (item.expires_on for item in device.consumables if item.kind in NEEDED_KINDS), default=None
+        (item.expires_on for item in device.consumables if item.kind in REQUIRED_CONSUMABLES), default=None
     )
     readiness = readiness_on(
         today,
@@ -135,7 +135,7 @@ def readiness_of(
     return DeviceReadiness(
         device=device,
         readiness=readiness,
-        standing=active_quarantines(session, device.id),
+        active=active_quarantines(session, device.id),
         first_expiry=first_expiry,
         is_expired=first_expiry is not None and first_expiry < today,
     )

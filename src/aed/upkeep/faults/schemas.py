@@ -49,7 +49,7 @@ class QuarantineOut(BaseModel):
         )
 
 
-class WhyOut(BaseModel):
+class UnusableReasonOut(BaseModel):
     """A reason why a device must not be used."""
 
     reason: QuarantineReason | Literal["expired", "out_of_service", "withdrawn"]
@@ -65,38 +65,42 @@ class ReadinessOut(BaseModel):
     number: str = Field(description="What stands on its label", examples=["1234-4"])
     is_usable: bool
     readiness: Readiness
-    why_not: list[WhyOut]
+    unusable_reasons: list[UnusableReasonOut]
     last_checked_on: date | None
     first_expiry: date | None
 
     @classmethod
     def of(cls, found: DeviceReadiness) -> ReadinessOut:
         device = found.device
-        why = [
-            WhyOut(
+        reason = [
+            UnusableReasonOut(
                 reason=each.reason,
                 en=QUARANTINE_WORDS[each.reason][0],
                 zh=QUARANTINE_WORDS[each.reason][1],
                 since=each.since,
             )
-            for each in found.standing
+            for each in found.active
         ]
-        if not why and found.readiness is Readiness.OUT_OF_SERVICE:
+        if not reason and found.readiness is Readiness.OUT_OF_SERVICE:
             if device.state is DeviceState.WITHDRAWN:
-                why.append(WhyOut(reason="withdrawn", en="no longer there", zh="已撤除"))
+                reason.append(UnusableReasonOut(reason="withdrawn", en="no longer there", zh="已撤除"))
             else:
                 said = device.out_of_service_reason or ""
-                why.append(WhyOut(reason="out_of_service", en=said, zh=said))
+                reason.append(UnusableReasonOut(reason="out_of_service", en=said, zh=said))
         if found.readiness is Readiness.OUT_ON_CALL:
-            why.append(WhyOut(reason="out_on_call", en="out on a call", zh="急救呼叫中"))
+            reason.append(UnusableReasonOut(reason="out_on_call", en="out on a call", zh="急救呼叫中"))
         if found.is_expired:
-            why.append(WhyOut(reason="expired", en="pads or battery have expired", zh="电极片或电池已过期"))
+            reason.append(
+                UnusableReasonOut(
+                    reason="expired", en="pads or battery have expired", zh="电极片或电池已过期"
+                )
+            )
         return cls(
             device_id=device.id,
             number=short_number(device.id),
             is_usable=found.readiness.is_usable,
             readiness=found.readiness,
-            why_not=why,
+            unusable_reasons=reason,
             last_checked_on=device.last_checked_on,
             first_expiry=found.first_expiry,
         )

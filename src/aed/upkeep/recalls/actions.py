@@ -50,9 +50,9 @@ def apply_recall(session: Session, who: Viewer, recall: Recall, *, at: datetime)
     if not meant:
         return 0
     devices = _devices(session, meant)
-    standing = active_quarantines_of(session, meant)
+    active = active_quarantines_of(session, meant)
     for device in devices:
-        quarantines.begin_recall(session, who, device, recall, standing.get(device.id, []), at=at)
+        quarantines.begin_recall(session, who, device, recall, active.get(device.id, []), at=at)
     reference = quote(recall.reference, limit=MAX_PLACE_CHARACTERS)
     notify_keepers(
         session,

@@ -56,7 +56,7 @@ def find_expiring(session: Session, *, at: datetime, by: Reminding) -> int:
         found = session.execute(
             queries.expiring(today=today, zone=zone if len(zones) > 1 else None, by=by)
         ).all()
-        columns = ("device_id", "matter", "due_on", "threshold_days")
+        columns = ("device_id", "due_kind", "due_on", "threshold_days")
         insert_many(
             session, Reminder, [dict(zip(columns, row, strict=True)) | {"found_at": at} for row in found]
         )
@@ -93,30 +93,30 @@ def find_due(
     `device_ids`, whose local date is `today`.
     """
     known = queries.reminders_of(session, device_ids)
-    there = {(each.device_id, each.matter, each.due_on, each.threshold_days) for each in known}
-    standing = {(due.device_id, due.matter, due.due_on) for due in dues}
+    there = {(each.device_id, each.due_kind, each.due_on, each.threshold_days) for each in known}
+    still_due = {(due.device_id, due.due_kind, due.due_on) for due in dues}
     new = []
     for due in dues:
         days = threshold(
-            (due.due_on - today).days, thresholds_before(due.matter, by), repeat_days=by.repeat_days
+            (due.due_on - today).days, thresholds_before(due.due_kind, by), repeat_days=by.repeat_days
         )
-        if days is not None and (due.device_id, due.matter, due.due_on, days) not in there:
-            new.append((due.device_id, due.matter, due.due_on, days))
-    again = {(device_id, matter) for device_id, matter, *_ in new}
+        if days is not None and (due.device_id, due.due_kind, due.due_on, days) not in there:
+            new.append((due.device_id, due.due_kind, due.due_on, days))
+    again = {(device_id, due_kind) for device_id, due_kind, *_ in new}
     over = [
         each
         for each in known
         if each.closed_at is None
         and (
-            (each.device_id, each.matter, each.due_on) not in standing
-            or (each.device_id, each.matter) in again
+            (each.device_id, each.due_kind, each.due_on) not in still_due
+            or (each.device_id, each.due_kind) in again
         )
     ]
     for each in over:
         each.closed_at = at
     session.add_all(
-        Reminder(device_id=device_id, matter=matter, due_on=due_on, threshold_days=days, found_at=at)
-        for device_id, matter, due_on, days in new
+        Reminder(device_id=device_id, due_kind=due_kind, due_on=due_on, threshold_days=days, found_at=at)
+        for device_id, due_kind, due_on, days in new
     )
     session.flush()
     return len(new)
@@ -208,7 +208,7 @@ def _send_message(
                 short_number(each.device_id),
                 each.where_en,
                 each.where_zh,
-                each.matter,
+                each.due_kind,
                 each.due_on,
                 (each.due_on - day).days,
             )
@@ -246,7 +246,7 @@ def _in_all(
     late: Counter[DueKind] = Counter()
     soon: Counter[DueKind] = Counter()
     for each in still_open:
-        (late if each.due_on < day else soon)[each.matter] += each.devices
+        (late if each.due_on < day else soon)[each.due_kind] += each.devices
     return counted(late, soon)
 
 

@@ -91,7 +91,7 @@ class ReminderLine:
     reminder_id: int
     person_id: int
     device_id: int
-    matter: DueKind
+    due_kind: DueKind
     due_on: date
     where_en: str
     where_zh: str
@@ -113,15 +113,15 @@ def lines_waiting_for(session: Session, person_ids: Sequence[int]) -> dict[int, 
 
 @dataclass(frozen=True, slots=True)
 class OpenCount:
-    """The number of devices with open reminders for a person about one matter and due date."""
+    """The number of devices with open reminders for a person about one kind of task and due date."""
 
-    matter: DueKind
+    due_kind: DueKind
     due_on: date
     devices: int
 
 
 def count_open_for(session: Session, person_ids: Sequence[int]) -> dict[int, list[OpenCount]]:
-    """Return the open reminders of each person, sent or not, counted by matter and date.
+    """Return the open reminders of each person, sent or not, counted by kind of task and date.
 
     visibility: for messages to the recipients themselves.
     """
@@ -129,16 +129,16 @@ def count_open_for(session: Session, person_ids: Sequence[int]) -> dict[int, lis
     rows = session.execute(
         select(
             ReminderRecipient.person_id,
-            Reminder.matter,
+            Reminder.due_kind,
             Reminder.due_on,
             func.count(Reminder.device_id.distinct()),
         )
         .join(Reminder, Reminder.id == ReminderRecipient.reminder_id)
         .where(ReminderRecipient.person_id.in_(person_ids), Reminder.closed_at.is_(None))
-        .group_by(ReminderRecipient.person_id, Reminder.matter, Reminder.due_on)
+        .group_by(ReminderRecipient.person_id, Reminder.due_kind, Reminder.due_on)
     )
-    for person_id, matter, due_on, devices in rows:
-        found[person_id].append(OpenCount(matter, due_on, devices))
+    for person_id, due_kind, due_on, devices in rows:
+        found[person_id].append(OpenCount(due_kind, due_on, devices))
     return found
 
 
@@ -161,7 +161,7 @@ def lines_of_message(session: Session, message: ReminderMessage) -> list[Reminde
     visibility: for the holder of the key, to whom the message was sent.
     """
     told = _lines(session, ReminderRecipient.message_id == message.id)
-    return sorted(told, key=lambda each: (each.due_on, each.device_id, each.matter))
+    return sorted(told, key=lambda each: (each.due_on, each.device_id, each.due_kind))
 
 
 def _lines(session: Session, asked: ColumnElement[bool]) -> list[ReminderLine]:
@@ -174,7 +174,7 @@ def _lines(session: Session, asked: ColumnElement[bool]) -> list[ReminderLine]:
             Reminder.id,
             ReminderRecipient.person_id,
             Reminder.device_id,
-            Reminder.matter,
+            Reminder.due_kind,
             Reminder.due_on,
             Estate.name_en,
             Estate.name_zh,
@@ -193,7 +193,7 @@ def _lines(session: Session, asked: ColumnElement[bool]) -> list[ReminderLine]:
             reminder_id,
             person_id,
             device_id,
-            matter,
+            due_kind,
             due_on,
             " ".join(each for each in (estate_en, place_en or place_zh) if each),
             " ".join(each for each in (estate_zh, place_zh or place_en) if each),
@@ -204,7 +204,7 @@ def _lines(session: Session, asked: ColumnElement[bool]) -> list[ReminderLine]:
             reminder_id,
             person_id,
             device_id,
-            matter,
+            due_kind,
             due_on,
             estate_en,
             estate_zh,

@@ -78,7 +78,7 @@ def lies_in(zone: str) -> ColumnElement[bool]:
 
 
 def expiring(*, today: date, zone: str | None, by: Reminding) -> Select[int, DueKind, date, int]:
-    """Return a statement for (device, matter, last day, threshold) of expiring items without a reminder.
+    """Return a statement for (device, kind, last day, threshold) of expiring items without a reminder.
 
     Limited to one time zone, unless `zone` is None. Works on sets, in one statement:
 
@@ -106,7 +106,7 @@ def expiring(*, today: date, zone: str | None, by: Reminding) -> Select[int, Due
     )
     is_there = exists().where(
         Reminder.device_id == first.c.device_id,
-        Reminder.matter == first.c.kind,
+        Reminder.due_kind == first.c.kind,
         Reminder.due_on == first.c.due_on,
         Reminder.threshold_days == threshold,
     )
@@ -135,22 +135,22 @@ def is_done(reminder: type[Reminder]) -> ColumnElement[bool]:
     is_fitted = exists().where(
         Consumable.device_id == reminder.device_id,
         Consumable.state == ConsumableState.FITTED,
-        Consumable.kind == reminder.matter,
+        Consumable.kind == reminder.due_kind,
         Consumable.expires_on == reminder.due_on,
     )
     since = and_(Check.device_id == reminder.device_id, Check.answered_at > reminder.found_at)
     is_out = exists().where(Quarantine.device_id == reminder.device_id, Quarantine.lifted_at.is_(None))
     return or_(
-        and_(reminder.matter.in_(sorted(EXPIRING)), ~is_fitted),
-        and_(reminder.matter == DueKind.CHECK, exists().where(since, Check.kind != CheckKind.GLANCE)),
-        and_(reminder.matter == DueKind.SERVICE, exists().where(since, Check.kind == CheckKind.SERVICE)),
-        and_(reminder.matter == DueKind.RETURN, ~is_out),
+        and_(reminder.due_kind.in_(sorted(EXPIRING)), ~is_fitted),
+        and_(reminder.due_kind == DueKind.CHECK, exists().where(since, Check.kind != CheckKind.GLANCE)),
+        and_(reminder.due_kind == DueKind.SERVICE, exists().where(since, Check.kind == CheckKind.SERVICE)),
+        and_(reminder.due_kind == DueKind.RETURN, ~is_out),
         ~exists().where(Device.id == reminder.device_id, is_kept()),
     )
 
 
 def was_found_again(reminder: type[Reminder]) -> ColumnElement[bool]:
-    """Return the predicate for reminders superseded by a newer, unaddressed one about the same matter.
+    """Return the predicate for reminders superseded by a newer, unaddressed one about the same kind of task.
 
     visibility: a predicate, returns no rows.
     """
@@ -159,7 +159,7 @@ def was_found_again(reminder: type[Reminder]) -> ColumnElement[bool]:
         later.closed_at.is_(None),
         later.addressed_at.is_(None),
         later.device_id == reminder.device_id,
-        later.matter == reminder.matter,
+        later.due_kind == reminder.due_kind,
         later.id > reminder.id,
     )
 
@@ -180,7 +180,7 @@ def reminders_of(session: Session, device_ids: Sequence[int]) -> Sequence[Remind
     visibility: for the scheduler.
     """
     return session.scalars(
-        select(Reminder).where(Reminder.device_id.in_(device_ids), Reminder.matter.not_in(sorted(EXPIRING)))
+        select(Reminder).where(Reminder.device_id.in_(device_ids), Reminder.due_kind.not_in(sorted(EXPIRING)))
     ).all()
 
 

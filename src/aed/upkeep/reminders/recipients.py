@@ -30,7 +30,7 @@ class Unaddressed:
 
     id: int
     device_id: int
-    matter: DueKind
+    due_kind: DueKind
     due_on: date
     threshold_days: int
     keeper_id: int | None
@@ -48,7 +48,7 @@ def unaddressed(session: Session, *, limit: int) -> list[Unaddressed]:
         select(
             Reminder.id,
             Reminder.device_id,
-            Reminder.matter,
+            Reminder.due_kind,
             Reminder.due_on,
             Reminder.threshold_days,
             Person.id,
@@ -66,7 +66,7 @@ def unaddressed(session: Session, *, limit: int) -> list[Unaddressed]:
 
 @dataclass(frozen=True, slots=True)
 class PastAnswer:
-    """A person's answer to an earlier reminder about the same matter."""
+    """A person's answer to an earlier reminder about the same kind of task."""
 
     person_id: int
     answer: ReminderAnswer
@@ -77,14 +77,14 @@ class PastAnswer:
 def past_answers(
     session: Session, found: Collection[Unaddressed]
 ) -> dict[tuple[int, DueKind], list[PastAnswer]]:
-    """Return the answers given so far, by device and matter.
+    """Return the answers given so far, by device and kind of task.
 
     visibility: for the scheduler.
     """
     rows = session.execute(
         select(
             Reminder.device_id,
-            Reminder.matter,
+            Reminder.due_kind,
             ReminderRecipient.person_id,
             ReminderRecipient.answer,
             ReminderRecipient.answered_at,
@@ -97,9 +97,9 @@ def past_answers(
         )
     )
     said: dict[tuple[int, DueKind], list[PastAnswer]] = defaultdict(list)
-    for device_id, matter, person_id, answer, answered_at, due_on in rows:
+    for device_id, due_kind, person_id, answer, answered_at, due_on in rows:
         if answer is not None and answered_at is not None:
-            said[device_id, matter].append(PastAnswer(person_id, answer, answered_at, due_on))
+            said[device_id, due_kind].append(PastAnswer(person_id, answer, answered_at, due_on))
     return said
 
 
@@ -204,7 +204,7 @@ def address(
     """Choose the recipients of the oldest `most` reminders without any.
 
     1. The threshold determines the level; all lower levels are included.
-    2. "Done" keeps the matter from escalating for a week; "not me" escalates it one level at once.
+    2. "Done" keeps the reminder from escalating for a week; "not me" escalates it one level at once.
     3. A person who answered "later" is skipped for a week, except on the last day.
     4. If a level has nobody, the next level is used.
     5. Nobody is reminded earlier than their preference allows.
@@ -217,7 +217,7 @@ def address(
     nobody = 0
     rows = []
     for each in found:
-        people = _chosen(who_hears, each, said.get((each.device_id, each.matter), []), week=week, by=by)
+        people = _chosen(who_hears, each, said.get((each.device_id, each.due_kind), []), week=week, by=by)
         nobody += people is None
         rows += [
             {

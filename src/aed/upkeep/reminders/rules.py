@@ -43,13 +43,13 @@ ANSWERS: Final = {
 }
 
 
-def thresholds_before(matter: DueKind, by: Reminding) -> tuple[int, ...]:
+def thresholds_before(due_kind: DueKind, by: Reminding) -> tuple[int, ...]:
     """Return the days before the due date at which to remind, the longest first; the last is 0.
 
     Consumables have to be ordered, so their reminders start earliest (by default 90 days). A service is
     booked a month ahead and a check needs a week. A quarantined device is due at once.
     """
-    match matter:
+    match due_kind:
         case DueKind.PADS | DueKind.CHILD_PADS | DueKind.BATTERY:
             return by.days_before
         case DueKind.SERVICE:
@@ -103,7 +103,7 @@ class MessageLine:
     """The device's short number."""
     where_en: str
     where_zh: str
-    matter: DueKind
+    due_kind: DueKind
     due_on: date
     days_left: int
 
@@ -119,14 +119,14 @@ def message_text(
 
     `in_all` is a summary of all open reminders, or None if the message lists them all.
     """
-    lines = sorted(reminded, key=lambda each: (each.due_on, each.number, each.matter))
+    lines = sorted(reminded, key=lambda each: (each.due_on, each.number, each.due_kind))
     more = len(lines) - _LINES
     en = [
-        f"{each.number} {_place(each.where_en)}: {DUE_WORDS[each.matter][0]}{_when_en(each)}"
+        f"{each.number} {_place(each.where_en)}: {DUE_WORDS[each.due_kind][0]}{_when_en(each)}"
         for each in lines[:_LINES]
     ]
     zh = [
-        f"{each.number} {_place(each.where_zh)}：{DUE_WORDS[each.matter][1]}{_when_zh(each)}"
+        f"{each.number} {_place(each.where_zh)}：{DUE_WORDS[each.due_kind][1]}{_when_zh(each)}"
         for each in lines[:_LINES]
     ]
     if more > 0:
@@ -159,7 +159,7 @@ def subject(count: int) -> tuple[str, str]:
 
 def _when_en(each: MessageLine) -> str:
     """Return when a task is due, in English."""
-    if each.matter is DueKind.RETURN:
+    if each.due_kind is DueKind.RETURN:
         return f", out since {each.due_on}"
     if each.days_left < 0:
         return f", overdue since {each.due_on}"
@@ -168,7 +168,7 @@ def _when_en(each: MessageLine) -> str:
 
 def _when_zh(each: MessageLine) -> str:
     """Return when a task is due, in Chinese."""
-    if each.matter is DueKind.RETURN:
+    if each.due_kind is DueKind.RETURN:
         return f"（自{each.due_on}停用）"
     if each.days_left < 0:
         return f"（{each.due_on}已逾期）"

@@ -35,7 +35,7 @@ class ReminderOut(BaseModel):
     estate_zh: str | None
     place_en: str | None
     place_zh: str | None
-    matter: DueKind
+    due_kind: DueKind
     en: str
     zh: str
     due_on: date = Field(description="The last day on which it is in time, at the device")
@@ -47,7 +47,7 @@ class ReminderOut(BaseModel):
     @classmethod
     def of(cls, found: ReminderWithRecipients) -> ReminderOut:
         reminder, device, estate = found.reminder, found.device, found.estate
-        en, zh = DUE_WORDS[reminder.matter]
+        en, zh = DUE_WORDS[reminder.due_kind]
         return cls(
             id=reminder.id,
             device_id=device.id,
@@ -57,7 +57,7 @@ class ReminderOut(BaseModel):
             estate_zh=estate.name_zh if estate is not None else None,
             place_en=device.place_en,
             place_zh=device.place_zh,
-            matter=reminder.matter,
+            due_kind=reminder.due_kind,
             en=en,
             zh=zh,
             due_on=reminder.due_on,
@@ -90,7 +90,7 @@ class ReminderLineOut(BaseModel):
     number: str
     where_en: str
     where_zh: str
-    matter: DueKind
+    due_kind: DueKind
     en: str
     zh: str
     due_on: date
@@ -99,13 +99,13 @@ class ReminderLineOut(BaseModel):
 
     @classmethod
     def of(cls, told: ReminderLine) -> ReminderLineOut:
-        en, zh = DUE_WORDS[told.matter]
+        en, zh = DUE_WORDS[told.due_kind]
         return cls(
             id=told.reminder_id,
             number=short_number(told.device_id),
             where_en=told.where_en,
             where_zh=told.where_zh,
-            matter=told.matter,
+            due_kind=told.due_kind,
             en=en,
             zh=zh,
             due_on=told.due_on,

@@ -62,18 +62,18 @@ def update_device_state(
     is_new = now._replace(state=before.state, has_accepted=before.has_accepted) != before
     if not is_new or device_id is None or incident.state is IncidentState.CLOSED:
         return is_new
-    why = None
+    reason = None
     if now.failure is not None and now.failure is not before.failure:
-        why = GoDirectReason.CANNOT_BE_HAD
+        reason = GoDirectReason.CANNOT_BE_HAD
         _enter(session, incident, alert, device_id, GoDirectReason.HERE_WITHOUT_DEVICE, at)
         if device is not None:
             here = position_of(device.position)
             _arrives_from(session, incident, alert, here, at=at, network=network, settings=settings)
     elif now.has_device and not before.has_device:
-        why = GoDirectReason.SOMEBODY_HAS_IT
-    if why is not None:
+        reason = GoDirectReason.SOMEBODY_HAS_IT
+    if reason is not None:
         send_others_direct(
-            session, incident, device_id, why, but={alert.id}, at=at, network=network, settings=settings
+            session, incident, device_id, reason, but={alert.id}, at=at, network=network, settings=settings
         )
     return True
 
@@ -112,10 +112,10 @@ def _keep(
 
 
 def _enter(
-    session: Session, incident: Incident, alert: Alert, device_id: int, why: GoDirectReason, at: datetime
+    session: Session, incident: Incident, alert: Alert, device_id: int, reason: GoDirectReason, at: datetime
 ) -> None:
     """visibility: the incident is the caller's."""
-    said = {"person": alert.person_id, "task": Task.DIRECT, "device": device_id, "why": why}
+    said = {"person": alert.person_id, "task": Task.DIRECT, "device": device_id, "reason": reason}
     append_entry(session, incident, "retasked", "plan", at, alert=alert.id, **said)
 
 
@@ -147,7 +147,7 @@ def go_direct(
     session: Session,
     incident: Incident,
     alert: Alert,
-    why: GoDirectReason,
+    reason: GoDirectReason,
     *,
     at: datetime,
     network: WalkingNetwork | None,
@@ -161,7 +161,7 @@ def go_direct(
     person's own call.
     """
     assert alert.device_id is not None
-    _enter(session, incident, alert, alert.device_id, why, at)
+    _enter(session, incident, alert, alert.device_id, reason, at)
     alert.task, alert.device_id, alert.device, alert.p_device_works = Task.DIRECT, None, None, 1.0
     alert.out_device_id = None
     session.flush()
@@ -170,7 +170,7 @@ def go_direct(
         here = Position(newest.lat, newest.lon)
         _arrives_from(session, incident, alert, here, at=at, network=network, settings=settings)
     if is_told and incident.kind is not IncidentKind.TEST:
-        text_en, text_zh = go_direct_text(incident.kind, why)
+        text_en, text_zh = go_direct_text(incident.kind, reason)
         notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
         call = AlertMessage(alert.person_id, ordering_key(alert, "call"), notice, incident.region.country)
         putting_actions.alert_people(session, [call], at)
@@ -180,7 +180,7 @@ def send_others_direct(
     session: Session,
     incident: Incident,
     device_id: int,
-    why: GoDirectReason,
+    reason: GoDirectReason,
     *,
     but: Collection[int],
     at: datetime,
@@ -208,7 +208,7 @@ def send_others_direct(
             session,
             theirs,
             alert,
-            why,
+            reason,
             at=at,
             network=network,
             settings=settings,
@@ -233,5 +233,5 @@ def go_direct_if_device_taken(
     if alert.device_id is None or alert.device_taken_at is not None:
         return
     if queries.is_device_taken_by_another(session, alert.device_id, alert.id, incident.id):
-        why = GoDirectReason.SOMEBODY_HAS_IT
-        go_direct(session, incident, alert, why, at=at, network=network, settings=settings, is_told=False)
+        reason = GoDirectReason.SOMEBODY_HAS_IT
+        go_direct(session, incident, alert, reason, at=at, network=network, settings=settings, is_told=False)

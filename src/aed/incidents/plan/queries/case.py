@@ -30,7 +30,7 @@ from aed.lookup.walks import WalksFromPatient
 from aed.registry.devices.dispatchable import PatientPlace, patient_place
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
-from aed.walking.travel import NO_WAY, Leg, direct_seconds, fetch_seconds, leg_seconds, most_cost_metres
+from aed.walking.travel import NO_WAY, Leg, direct_seconds, fetch_seconds, leg_seconds, max_cost_metres
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ def _seconds_to_devices(
         patient.ambulance_seconds - fetch_seconds(0.0, _to_patient(near, settings), near.pace)
         for near in devices
     ]
-    within = [most_cost_metres(room, near.pace, arrival) for near, room in zip(devices, rooms, strict=True)]
+    within = [max_cost_metres(room, near.pace, arrival) for near, room in zip(devices, rooms, strict=True)]
     farthest = max(within, default=0.0)
     start = network.start_at(here) if network is not None and farthest > 0 else None
     ways = None

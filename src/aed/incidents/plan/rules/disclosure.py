@@ -31,7 +31,7 @@ class ShownNotAsked:
 
     person_id: int
     seconds: float | None
-    why: NotAskedReason
+    reason: NotAskedReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,13 @@ def _shown(offer: Offer) -> ShownOffer:
 
 def _left(left: NotAsked, direct: Offer, case: PlanCase) -> ShownNotAsked:
     """Judge by the time that is shown whether a person would be too late."""
-    why, seconds = left.why, direct.shown_seconds
+    reason, seconds = left.reason, direct.shown_seconds
     if seconds is not None:
         if seconds >= case.patient.ambulance_seconds:
-            why = NotAskedReason.AFTER_THE_AMBULANCE
-        elif why is NotAskedReason.AFTER_THE_AMBULANCE:
-            why = NotAskedReason.GAINS_TOO_LITTLE
-    return ShownNotAsked(left.offer.person_id, seconds, why)
+            reason = NotAskedReason.AFTER_THE_AMBULANCE
+        elif reason is NotAskedReason.AFTER_THE_AMBULANCE:
+            reason = NotAskedReason.GAINS_TOO_LITTLE
+    return ShownNotAsked(left.offer.person_id, seconds, reason)
 
 
 def _expected(case: PlanCase, coming: Iterable[Offer], survival: Survival) -> float | None:
@@ -143,7 +143,7 @@ NO_FETCH_TEXTS: Final = {
 }
 
 
-def why_nobody_fetches(
+def no_fetch_reason(
     case: PlanCase, made: Plan, *, devices_usable: int | None, devices_unusable: int | None
 ) -> NoFetchReason | None:
     """Return why nobody fetches a device; None if somebody is asked to, or was.
@@ -169,6 +169,6 @@ def why_nobody_fetches(
     if brought and all(each.seconds >= min(brought) for each in fetches):
         return NoFetchReason.ANOTHER_IS_COMING
     left = [each for each in made.left if each.offer.task is Task.FETCH]
-    if any(each.why is NotAskedReason.WAVE_IS_FULL for each in left):
+    if any(each.reason is NotAskedReason.WAVE_IS_FULL for each in left):
         return NoFetchReason.WAVE_IS_FULL
     return NoFetchReason.GAINS_TOO_LITTLE

@@ -86,7 +86,7 @@ class NotAsked(NamedTuple):
 
     offer: Offer
     adds: float
-    why: NotAskedReason
+    reason: NotAskedReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def offers_by_benefit(made: Plan, count: int) -> list[Offer]:
 
     People who would arrive after the ambulance come last.
     """
-    left = sorted(made.left, key=lambda each: each.why is NotAskedReason.AFTER_THE_AMBULANCE)
+    left = sorted(made.left, key=lambda each: each.reason is NotAskedReason.AFTER_THE_AMBULANCE)
     return [*(each.offer for each in made.steps), *(each.offer for each in left)][:count]
 
 
@@ -116,7 +116,8 @@ def is_same_plan(one: Plan, other: Plan) -> bool:
     return (
         [(step.offer, step.purpose) for step in one.steps]
         == [(step.offer, step.purpose) for step in other.steps]
-        and [(left.offer, left.why) for left in one.left] == [(left.offer, left.why) for left in other.left]
+        and [(left.offer, left.reason) for left in one.left]
+        == [(left.offer, left.reason) for left in other.left]
         and all(
             math.isclose(a, b, rel_tol=_ROUNDING, abs_tol=_ROUNDING)
             for a, b in zip(_figures(one), _figures(other), strict=True)
@@ -341,19 +342,19 @@ def _left(
         if offer.person_id not in busy and (known is None or search.bound(offer) > known.adds):
             adds = search.score([*chosen, offer]) - now
             if is_full:
-                why = NotAskedReason.WAVE_IS_FULL
+                reason = NotAskedReason.WAVE_IS_FULL
             elif (
                 offer.device_id is not None
                 and sent[offer.device_id] >= MAX_PEOPLE_PER_DEVICE
                 and adds > price
             ):
-                why = NotAskedReason.TWO_TO_THIS_DEVICE
+                reason = NotAskedReason.TWO_TO_THIS_DEVICE
             elif offer.task is Task.DIRECT and not case.patient.has_cpr:
-                why = NotAskedReason.PROMISE_MET
+                reason = NotAskedReason.PROMISE_MET
             else:
-                why = NotAskedReason.GAINS_TOO_LITTLE
+                reason = NotAskedReason.GAINS_TOO_LITTLE
             if known is None or adds > known.adds:
-                best[offer.person_id] = NotAsked(offer, adds, why)
+                best[offer.person_id] = NotAsked(offer, adds, reason)
     for offer in sorted(case.offers, key=lambda each: each.order):
         if offer.person_id not in busy and offer.probability_arrives > 0:
             best.setdefault(offer.person_id, NotAsked(offer, 0.0, NotAskedReason.AFTER_THE_AMBULANCE))

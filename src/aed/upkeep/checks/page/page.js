@@ -314,7 +314,7 @@ function statePart() {
   const ready = state.ready, lines = [];
   if (ready) {
     lines.push(el("p", {className: `state ${ready.is_usable ? "good" : "bad"}`}, t(ready.is_usable ? "usable" : "unusable")));
-    for (const why of ready.why_not) lines.push(el("p", {}, `· ${said(why)}`,
+    for (const why of ready.unusable_reasons) lines.push(el("p", {}, `· ${said(why)}`,
       why.since ? el("span", {className: "soft"}, ` (${t("out_since")} ${why.since.slice(0, 10)})`) : null));
     lines.push(el("p", {className: "soft"}, t("last") + (ready.last_checked_on || t("never"))));
   } else if (state.isHidden && !state.isOffline) {
