@@ -68,19 +68,17 @@ from aed.settings import Reminding, Returns, Settings
 from aed.training.calendars.actions import create_address
 from aed.training.courses import actions as course_actions
 from aed.training.courses.schemas import CourseIn
-from aed.training.enrolments import actions as enrolling
+from aed.training.enrolments import actions as enrolment_actions
 from aed.training.enrolments.schemas import EnrolmentIn
 from aed.training.models import Course, Enrolment, TrainingSession
 from aed.training.rules import CalendarKind
 from aed.training.sessions import actions as session_actions
 from aed.training.sessions.schemas import SessionIn
 from aed.upkeep.checks import actions as check_actions
-from aed.upkeep.checks import actions as photo_actions
-from aed.upkeep.checks import actions as policy_actions
 from aed.upkeep.checks.actions import RecordedCheck
 from aed.upkeep.checks.photo import picture_without_traces
 from aed.upkeep.checks.schemas import CheckIn, PolicyIn
-from aed.upkeep.faults import actions as report_actions
+from aed.upkeep.faults import actions as fault_actions
 from aed.upkeep.faults.schemas import ReportIn
 from aed.upkeep.models import (
     Check,
@@ -95,7 +93,7 @@ from aed.upkeep.models import (
 )
 from aed.upkeep.recalls import actions as recall_actions
 from aed.upkeep.recalls.schemas import RecallIn
-from aed.upkeep.reminders import actions as reminding
+from aed.upkeep.reminders import actions as reminder_actions
 from aed.upkeep.retrievals import actions as retrieval_actions
 from aed.upkeep.retrievals.schemas import RetrievalIn
 from aed.upkeep.rules import DueKind, Fact, FaultKind, ReminderLevel
@@ -384,7 +382,7 @@ def enrolment(
     }
     if of.estate_id is not None and who is ADMINISTRATOR:
         fields["estate_id"] = of.estate_id
-    return enrolling.enrol(session, who, of.id, EnrolmentIn.model_validate(fields | given), at=at)
+    return enrolment_actions.enrol(session, who, of.id, EnrolmentIn.model_validate(fields | given), at=at)
 
 
 def calendar(session: Session, *, of: Person) -> tuple[int, str]:
@@ -399,7 +397,7 @@ def policy(session: Session, *, of: Estate | None = None, **given: Any) -> Polic
     fields: dict[str, Any] = {"name_en": f"Policy {number}", "name_zh": f"方案{number}"}
     if of is not None:
         fields["estate_id"] = of.id
-    return policy_actions.create_policy(
+    return check_actions.create_policy(
         session, ADMINISTRATOR, PolicyIn.model_validate(fields | given), at=NOW
     )
 
@@ -530,13 +528,13 @@ def jpeg(*, width: int = 40, height: int = 30, **given: Any) -> bytes:
 def photo(session: Session, *, of: Check, who: Viewer = ADMINISTRATOR, sent: bytes | None = None) -> Photo:
     """Add a photo to a check."""
     sent = sent or jpeg()
-    return photo_actions.add_photo(session, who, of.key, sent, picture_without_traces(sent), at=NOW)
+    return check_actions.add_photo(session, who, of.key, sent, picture_without_traces(sent), at=NOW)
 
 
 def report(session: Session, of: Device, kind: FaultKind = FaultKind.BEEPING) -> FaultReport:
     """Add a fault report about the device."""
     new = ReportIn(kind=kind)
-    return report_actions.report_device(session, ADMINISTRATOR, of.id, new, from_key=None, at=NOW)
+    return fault_actions.report_device(session, ADMINISTRATOR, of.id, new, from_key=None, at=NOW)
 
 
 def recall(session: Session, *, at: datetime = NOW, **given: Any) -> Recall:
@@ -596,7 +594,7 @@ def reminded(session: Session, person: Person, of: Device, *, at: datetime) -> t
     session.add(ReminderRecipient(reminder_id=reminder.id, person_id=person.id, level=ReminderLevel.KEEPER))
     session.flush()
     always = Reminding(from_hour=0, until_hour=24)
-    reminding.send_messages(
+    reminder_actions.send_messages(
         session, after_id=person.id - 1, at=at, by=always, public_url="https://aed.example", most=1
     )
     text = session.scalars(

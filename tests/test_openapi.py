@@ -40,7 +40,7 @@ from aed.app import create_app
 from aed.certificates.models import PersonPair
 from aed.database.session import open_database
 from aed.notifications.endpoints import EndpointInput, put_endpoint
-from aed.notifications.enqueue import Notice, enqueue_to_endpoint
+from aed.notifications.outbox import Notice, enqueue_to_endpoint
 from aed.notifications.rules import Channel
 from aed.settings import Settings
 from tests import make

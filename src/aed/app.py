@@ -49,7 +49,7 @@ from aed.issuers import api as issuers_api
 from aed.lookup import api as lookup_api
 from aed.migrations import has_schema, head
 from aed.notifications import api as notifications_api
-from aed.notifications import enqueue as putting_actions
+from aed.notifications import outbox
 from aed.personal_data import api as personal_data_api
 from aed.registry.devices import api as devices_api
 from aed.registry.estates import api as estates_api
@@ -121,7 +121,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.responder_lookups = lookup_api.ResponderLookups(settings.responder_lookups_per_hour)
     app.state.request_metrics = RequestMetrics()
     app.state.queues = {}  # see aed.http.concurrency_limits
-    app.state.send = putting_actions.enqueue
+    app.state.send = outbox.enqueue
     app.state.timetable = schedule.TIMETABLE
     app.state.calendar_days = days_until_calendars_end
     app.state.network = network_at(settings.walking_network)

@@ -18,12 +18,12 @@ from aed.accounts.sign_in.rules import CSRF_HEADER, SESSION_COOKIE, csrf_token
 from aed.accounts.tokens import hash_key
 from aed.certificates.models import PersonPair
 from aed.notifications.endpoints import EndpointInput, put_endpoint
-from aed.notifications.enqueue import Notice, enqueue_to_endpoint
+from aed.notifications.outbox import Notice, enqueue_to_endpoint
 from aed.notifications.rules import Channel
 from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate, Responder
 from aed.training.models import TrainingSession
-from aed.training.rosters import actions as results
+from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
 from aed.upkeep.due import calendars
 from aed.upkeep.due.schemas import DueCalendarIn
@@ -72,11 +72,11 @@ def awarded(session: Session, training: TrainingSession) -> str:
     """Pass a participant of the session; return the certificate number."""
     enrolment, at = make.enrolment(session, training), training.ends_at
     for result in (
-        results.Result(enrolment.id, attendance=AttendanceState.ATTENDED),
-        results.Result(enrolment.id, passed=True),
+        roster_actions.Result(enrolment.id, attendance=AttendanceState.ATTENDED),
+        roster_actions.Result(enrolment.id, passed=True),
     ):
-        open_ = results.open_for_results(session, make.ADMINISTRATOR, training.id, at=at)
-        results.put_results(session, make.ADMINISTRATOR, open_, [result], how=MarkedBy.HAND, at=at)
+        open_ = roster_actions.open_for_results(session, make.ADMINISTRATOR, training.id, at=at)
+        roster_actions.put_results(session, make.ADMINISTRATOR, open_, [result], how=MarkedBy.HAND, at=at)
     return session.scalars(select(Certificate.number).where(Certificate.is_awarded)).one() or ""
 
 

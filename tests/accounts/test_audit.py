@@ -28,13 +28,13 @@ from aed.accounts.roles import actions as role_actions
 from aed.accounts.tokens import create_token, revoke_token
 from aed.database.encryption.keyring import generate_key
 from aed.database.session import Database, open_database
-from aed.incidents import queries as incidents
+from aed.incidents import queries as incident_queries
 from aed.incidents.models import IncidentEvent
 from aed.incidents.record.actions import anchor_heads, first_broken_entry, legacy_hash
 from aed.incidents.record.queries import audit_head, find_differences
 from aed.notifications.models import OutboxMessage
-from aed.personal_data import actions as privacy
-from aed.personal_data import key_rotation as rotation
+from aed.personal_data import actions as personal_data_actions
+from aed.personal_data import key_rotation
 from aed.settings import Settings
 from tests import make
 from tests.cli.conftest import Aed, aed, run  # noqa: F401 - fixtures
@@ -146,7 +146,7 @@ def test_erasing_a_person_leaves_the_log_whole_and_names_nobody(session: Session
     person = make.person(session, phone="+86 138 0013 8001", name="Wang Fang")
     make.role(session, person, Role.RESIDENT, estate=make.estate(session))
     session.commit()
-    privacy.erase(session, ADMINISTRATOR, person.id, at=NOW)
+    personal_data_actions.erase(session, ADMINISTRATOR, person.id, at=NOW)
     session.commit()
 
     said = verified(session)
@@ -161,7 +161,7 @@ def test_erasing_a_person_leaves_the_log_whole_and_names_nobody(session: Session
 def rechained(session: Session, incident_id: int, *, keyed: bool) -> None:
     """Rewrite the whole record with another story, as an attacker without the key can."""
     before = NOTHING_BEFORE
-    for each in incidents.events(session, incident_id):
+    for each in incident_queries.events(session, incident_id):
         each.who = "person:666"
         if keyed:
             each.hash = keyed_hash(b"a guess", before, str(each.number), each.payload)
@@ -176,13 +176,13 @@ def rechained(session: Session, incident_id: int, *, keyed: bool) -> None:
 
 def test_a_record_that_was_written_anew_without_the_key_is_found(session: Session, aed: Aed) -> None:  # noqa: F811
     incident_id = a_world(session)
-    assert first_broken_entry(incidents.events(session, incident_id)) is None
+    assert first_broken_entry(incident_queries.events(session, incident_id)) is None
     assert "whole" in aed("audit", "verify").out
 
     rechained(session, incident_id, keyed=True)
-    assert first_broken_entry(incidents.events(session, incident_id)) == 1
+    assert first_broken_entry(incident_queries.events(session, incident_id)) == 1
     rechained(session, incident_id, keyed=False)
-    assert first_broken_entry(incidents.events(session, incident_id)) is None, (
+    assert first_broken_entry(incident_queries.events(session, incident_id)) is None, (
         "in itself it looks like one of old"
     )
     session.rollback()
@@ -195,7 +195,7 @@ def test_records_of_the_old_form_stay_verifiable_and_none_follows_a_keyed_one(
 ) -> None:
     incident = make.incident(session)
     before = NOTHING_BEFORE
-    for each in incidents.events(session, incident.id):
+    for each in incident_queries.events(session, incident.id):
         each.key_id = None
         each.hash = legacy_hash(
             before, each.incident_id, each.number, each.at, each.kind, each.who, each.payload
@@ -203,7 +203,7 @@ def test_records_of_the_old_form_stay_verifiable_and_none_follows_a_keyed_one(
         before = each.hash
     session.execute(text("DELETE FROM audit_log"))
     session.commit()
-    events = incidents.events(session, incident.id)
+    events = incident_queries.events(session, incident.id)
     assert first_broken_entry(events) is None
     anchor_heads(session, at=NOW)  # the log begins
     session.commit()
@@ -286,7 +286,7 @@ def test_old_entries_stay_verifiable_when_the_key_has_gone(
 
     both = opened(f"{fresh} {KEY}")
     try:
-        rotation.rotate(both, progress=lambda _: None)
+        key_rotation.rotate(both, progress=lambda _: None)
         with both.write_sessions() as own:
             make.role(own, make.person(own), Role.RESIDENT, estate=make.estate(own))
             own.commit()
@@ -297,7 +297,7 @@ def test_old_entries_stay_verifiable_when_the_key_has_gone(
         with alone.write_sessions() as own:
             said = verified(own)
             assert said.first_broken is None
-            assert first_broken_entry(incidents.events(own, incident_id)) is None
+            assert first_broken_entry(incident_queries.events(own, incident_id)) is None
             ids = {each.key_id for each in own.scalars(select(AuditEntry))}
             assert len(ids) == 2
             assert {each.key_id for each in own.scalars(select(AuditKey))} == ids

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import ANYONE, Role, RoleAssignment, TokenRole, Viewer, can_grant_role
-from aed.accounts.roles import actions as roles
+from aed.accounts.roles import actions as role_actions
 from aed.accounts.roles import queries as role_queries
 from aed.accounts.roles.models import RoleGrant
 from aed.accounts.roles.schemas import RoleIn
@@ -178,7 +178,7 @@ def test_a_role_is_held_where_it_means_something(
     person = make.person(session)
 
     with pytest.raises(InvalidInput) as refused:
-        roles.grant_role(session, ADMINISTRATOR, person.id, RoleIn(role=role, **place), at=NOW)
+        role_actions.grant_role(session, ADMINISTRATOR, person.id, RoleIn(role=role, **place), at=NOW)
 
     assert refused.value.field == field
     assert "held on" in refused.value.detail
@@ -189,10 +189,10 @@ def test_whoever_covers_nothing_gives_nothing_and_learns_of_no_estate(session: S
     resident = held(session, (Role.RESIDENT, {"estate": make.estate(session)}))
 
     with pytest.raises(NotSignedIn):
-        roles.grant_role(session, ANYONE, person.id, RoleIn(role=Role.RESIDENT, estate_id=999), at=NOW)
+        role_actions.grant_role(session, ANYONE, person.id, RoleIn(role=Role.RESIDENT, estate_id=999), at=NOW)
     for estate_id in (1, 999):
         with pytest.raises(NotAllowed):
-            roles.grant_role(
+            role_actions.grant_role(
                 session, resident, person.id, RoleIn(role=Role.RESIDENT, estate_id=estate_id), at=NOW
             )
 
@@ -208,7 +208,7 @@ def test_nobody_rises_by_an_own_gift(session: Session) -> None:
 
     def gives(who: Viewer, role: Role, **place: Any) -> bool:
         try:
-            roles.grant_role(session, who, person.id, RoleIn(role=role, **place), at=NOW)
+            role_actions.grant_role(session, who, person.id, RoleIn(role=role, **place), at=NOW)
         except NotAllowed:
             return False
         return True
@@ -231,7 +231,7 @@ def test_a_role_is_held_once_and_may_be_given_again_after_it_was_taken(session: 
     with pytest.raises(Conflict):
         make.role(session, person, Role.KEEPER, estate=estate)
     session.rollback()
-    roles.revoke_role(session, ADMINISTRATOR, first.id, at=NOW)
+    role_actions.revoke_role(session, ADMINISTRATOR, first.id, at=NOW)
     again = make.role(session, person, Role.KEEPER, estate=estate)
 
     both = role_queries.role_grants(session, ADMINISTRATOR, limit=10, person_id=person.id, also_revoked=True)
@@ -257,9 +257,9 @@ def test_a_role_that_one_may_not_see_is_not_there_to_be_taken(session: Session) 
     manager = held(session, (Role.ESTATE_MANAGER, {"estate": estate}))
 
     with pytest.raises(NotFound):
-        roles.revoke_role(session, manager, grant.id, at=NOW)
+        role_actions.revoke_role(session, manager, grant.id, at=NOW)
     with pytest.raises(NotSignedIn):
-        roles.revoke_role(session, ANYONE, grant.id, at=NOW)
+        role_actions.revoke_role(session, ANYONE, grant.id, at=NOW)
     assert grant.revoked_at is None
 
 
@@ -292,7 +292,7 @@ def test_a_role_counts_from_the_next_request_and_a_revoked_one_no_longer(
     assert amended.status_code == 200, amended.text
     assert make.changes(session, "devices")[-1].who == f"person:{person.id}"
 
-    roles.revoke_role(session, ADMINISTRATOR, grant.id, at=NOW)
+    role_actions.revoke_role(session, ADMINISTRATOR, grant.id, at=NOW)
     session.commit()
     assert own.client.get(path).status_code == 404
     assert own.me()["roles"] == []

@@ -23,7 +23,7 @@ from aed.accounts.roles import actions as role_actions
 from aed.accounts.roles.models import RoleGrant
 from aed.accounts.security_log import SecurityEvent
 from aed.accounts.sessions import SignIn, end_sessions, people_by_session, touch_sessions
-from aed.accounts.sign_in import actions as sign_in
+from aed.accounts.sign_in import actions as sign_in_actions
 from aed.accounts.sign_in import passwords
 from aed.accounts.sign_in.rules import SESSION_COOKIE
 from aed.accounts.sign_in.rules import Browser as BrowserOfSignIn
@@ -136,7 +136,7 @@ def test_a_stream_ends_within_seconds_of_a_lost_right(
     key = create_token(
         session, name=name, role=TokenRole.DISPATCHER, scopes=[Scope.READ], at=at, region_id=region_id
     )
-    done = sign_in.open_session(
+    done = sign_in_actions.open_session(
         session,
         people_queries.person(session, ADMINISTRATOR, person_id)[0],
         browser=BrowserOfSignIn("10.0.0.1"),

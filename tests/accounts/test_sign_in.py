@@ -16,9 +16,8 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.permissions import Role
 from aed.accounts.sessions import SignIn
-from aed.accounts.sign_in import actions as sign_in
-from aed.accounts.sign_in import passwords
-from aed.accounts.sign_in import throttling as sign_in_throttling
+from aed.accounts.sign_in import actions as sign_in_actions
+from aed.accounts.sign_in import passwords, throttling
 from aed.accounts.sign_in.models import SignInCode
 from aed.accounts.sign_in.passwords import DUMMY_HASH, HASHER
 from aed.accounts.sign_in.rules import SESSION_COOKIE, Browser
@@ -108,15 +107,15 @@ def test_a_code_is_good_for_five_tries(browser: Browsers, person_id: int, sessio
 
 
 def test_a_code_is_good_for_ten_minutes(database: Database, person_id: int, session: Session) -> None:
-    from aed.notifications import enqueue as putting_actions
+    from aed.notifications import outbox
 
     asked_at = clock.now()
     phone = "+8613800138000"
-    sign_in.request_code(database, phone=phone, browser=ONE, send=putting_actions.enqueue, at=asked_at)
+    sign_in_actions.request_code(database, phone=phone, browser=ONE, send=outbox.enqueue, at=asked_at)
     (code,) = codes_sent(session)
 
-    def by_code(minutes: float) -> sign_in.SignedIn:
-        return sign_in.sign_in_by_code(
+    def by_code(minutes: float) -> sign_in_actions.SignedIn:
+        return sign_in_actions.sign_in_by_code(
             database,
             phone=phone,
             code=code,
@@ -154,7 +153,7 @@ def test_of_many_who_send_the_same_code_at_once_one_gets_in(
     def come(number: int) -> None:
         together.wait()
         try:
-            sign_in.sign_in_by_code(
+            sign_in_actions.sign_in_by_code(
                 database,
                 phone="+8613800138000",
                 code=code,
@@ -180,17 +179,17 @@ def test_of_many_who_send_the_same_code_at_once_one_gets_in(
 def test_of_two_codes_that_one_browser_asks_for_at_once_one_is_good(
     browser: Browsers, database: Database, person_id: int, session: Session
 ) -> None:
-    from aed.notifications import enqueue as putting_actions
+    from aed.notifications import outbox
 
     together = threading.Barrier(2)
 
     def ask(number: int) -> None:
         together.wait()
-        sign_in.request_code(
+        sign_in_actions.request_code(
             database,
             phone="+8613800138000",
             browser=Browser(f"10.0.0.{number}", code_key="the same"),
-            send=putting_actions.enqueue,
+            send=outbox.enqueue,
             at=clock.now(),
         )
 
@@ -321,8 +320,8 @@ def by_password(
     address: str,
     after_minutes: float,
     known_as: str | None = None,
-) -> sign_in.SignedIn:
-    return sign_in.sign_in_by_password(
+) -> sign_in_actions.SignedIn:
+    return sign_in_actions.sign_in_by_password(
         database,
         phone="+8613800138000",
         password=password,
@@ -402,7 +401,7 @@ def test_a_stranger_neither_replaces_nor_uses_up_the_code_that_somebody_asked_fo
 def test_strangers_use_up_no_text_messages_of_a_known_browser(
     browser: Browsers, database: Database, person_id: int, session: Session
 ) -> None:
-    from aed.notifications import enqueue as putting_actions
+    from aed.notifications import outbox
 
     own = browser()
     own.sign_in(PHONE, password=PASSWORD)
@@ -410,8 +409,8 @@ def test_strangers_use_up_no_text_messages_of_a_known_browser(
         with contextlib.suppress(TooBusy):
             stranger = Browser(f"10.0.0.{number}")
             at = clock.now()
-            sign_in.request_code(
-                database, phone="+8613800138000", browser=stranger, send=putting_actions.enqueue, at=at
+            sign_in_actions.request_code(
+                database, phone="+8613800138000", browser=stranger, send=outbox.enqueue, at=at
             )
     assert len(codes_sent(session)) == 5, "as many as strangers may have sent in an hour"
     assert browser().ask_for_code(PHONE).status_code == 429
@@ -424,17 +423,17 @@ def test_a_browser_is_known_to_the_accounts_that_were_signed_in_there_alone(data
     keys, at = database.keys, clock.now()
     mine, yours = "+8613800138000", "+8613800138001"
     cookie = remember_browser(keys, None, mine, at=at)
-    name = sign_in_throttling.known_browser_id(keys, cookie, mine, at=at)
+    name = throttling.known_browser_id(keys, cookie, mine, at=at)
 
     assert name is not None
-    assert sign_in_throttling.known_browser_id(keys, cookie, yours, at=at) is None
+    assert throttling.known_browser_id(keys, cookie, yours, at=at) is None
     both = remember_browser(keys, cookie, yours, at=at)
-    assert sign_in_throttling.known_browser_id(keys, both, mine, at=at) == name
-    assert sign_in_throttling.known_browser_id(keys, both, yours, at=at) not in (None, name)
-    assert sign_in_throttling.known_browser_id(keys, cookie, mine, at=at + timedelta(days=181)) is None
+    assert throttling.known_browser_id(keys, both, mine, at=at) == name
+    assert throttling.known_browser_id(keys, both, yours, at=at) not in (None, name)
+    assert throttling.known_browser_id(keys, cookie, mine, at=at + timedelta(days=181)) is None
     forged = cookie.replace(name, "x" * len(name))
     for wrong in (forged, "", "~~..~", "a.99999999.b", "é.1.é", cookie[:-1], None):
-        assert sign_in_throttling.known_browser_id(keys, wrong, mine, at=at) is None
+        assert throttling.known_browser_id(keys, wrong, mine, at=at) is None
     for number in range(20):
         both = remember_browser(keys, both, f"+86139{number:08}", at=at)
     assert len(both) < 600
@@ -453,7 +452,7 @@ def test_an_address_that_tries_many_numbers_is_stopped_and_its_neighbour_is_not(
 ) -> None:
     def attempt(number: int, address: str) -> type[Exception] | None:
         try:
-            sign_in.sign_in_by_password(
+            sign_in_actions.sign_in_by_password(
                 database,
                 phone=f"+86139{number:08}",
                 password="x",
@@ -595,11 +594,11 @@ def test_what_is_over_is_forgotten(browser: Browsers, person_id: int, session: S
     own.sign_in(PHONE, password=PASSWORD)
     own.ask_for_code(PHONE)
 
-    sign_in.delete_expired(session, at=clock.now())
+    sign_in_actions.delete_expired(session, at=clock.now())
     assert session.scalar(select(func.count()).select_from(SignIn)) == 1
     assert session.scalar(select(func.count()).select_from(SignInCode)) == 1
 
-    sign_in.delete_expired(session, at=clock.now() + timedelta(days=100))
+    sign_in_actions.delete_expired(session, at=clock.now() + timedelta(days=100))
     for model in (SignIn, SignInCode):
         assert session.scalar(select(func.count()).select_from(model)) == 0
     assert session.execute(text("SELECT count(*) FROM sign_in_attempts")).scalar_one() == 0

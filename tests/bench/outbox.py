@@ -17,8 +17,8 @@ from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
 from aed.cli.server import bring_up_to_date
 from aed.clock import now
 from aed.database.session import Database, open_database, transaction
-from aed.notifications.enqueue import enqueue
 from aed.notifications.models import OutboxMessage
+from aed.notifications.outbox import enqueue
 from aed.settings import Settings
 from tests.bench.ratio import Ratio
 from tests.bench.sink import sink

@@ -30,7 +30,7 @@ from aed.database.session import open_database
 from aed.geo import Position, distances_metres, mercator_degrees
 from aed.lookup.question import LookupQuestion
 from aed.lookup.responders import nearest_responders
-from aed.responders import queries as responders
+from aed.responders import queries as responder_queries
 from aed.settings import Settings
 from aed.walking.file import save_network
 from tests.bench.bare import _window
@@ -256,7 +256,7 @@ def _who_may_be_called(what: str, url: str, places: Sequence[Position]) -> Ratio
 def _bare(dialect: Dialect, url: str, viewer: Viewer) -> Callable[[Position], Callable[[], object]]:
     """Return a function that prepares the statement at a position, limited to the rows within the radius."""
     at = {"live_at": bind_moment(AT)}
-    nearest = responders.nearest_places(dialect, viewer)
+    nearest = responder_queries.nearest_places(dialect, viewer)
     if url.startswith("sqlite"):
         database = open_database(Settings(database_url=url))
         pooled = database.engine.raw_connection()
@@ -270,7 +270,7 @@ def _bare(dialect: Dialect, url: str, viewer: Viewer) -> Callable[[Position], Ca
         return on_sqlite
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     connection = psycopg.connect(plain, autocommit=True, options="-c jit=off -c timezone=UTC")
-    lat, lon = (responders.PlaceNearby._fields.index(name) for name in ("lat", "lon"))
+    lat, lon = (responder_queries.PlaceNearby._fields.index(name) for name in ("lat", "lon"))
 
     @cache
     def limited(rows: int) -> bytes:

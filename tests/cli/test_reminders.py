@@ -11,7 +11,7 @@ import pytest
 from aed import clock
 from aed.accounts.permissions import Role
 from aed.database.session import Database, transaction
-from aed.notifications.enqueue import Notice, notify_person
+from aed.notifications.outbox import Notice, notify_person
 from tests import make
 from tests.cli.conftest import Aed
 

@@ -31,7 +31,7 @@ from aed.debrief.outcomes.rules import (
     require_consistent,
 )
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotFound
-from aed.incidents import queries as incidents
+from aed.incidents import queries as incident_queries
 from aed.incidents.alerts.actions.answers import take_reply
 from aed.incidents.calls.actions import lifecycle
 from aed.incidents.models import Alert
@@ -113,7 +113,7 @@ def test_the_record_names_changed_items_without_values(session: Session) -> None
     tell(session, incident.id, SHE_LIVES)
     tell(session, incident.id, replace(SHE_LIVES, age_years=68, survived=YesNo.NO, cpc=5), version=1)
 
-    events = incidents.events(session, incident.id)
+    events = incident_queries.events(session, incident.id)
     assert first_broken_entry(events) is None
     assert [each.payload for each in events if each.kind == "patient_outcome"][1] == (
         '{"items":["age_years","survived","cpc"],"version":2}'
@@ -210,7 +210,7 @@ def test_after_two_years_age_and_sex_are_deleted_and_the_rest_is_counted(
         assert outcome is not None
         assert outcome.forgotten_at == later
         assert items_in(outcome_of(own, new.id)).age_years == 67
-        events = incidents.events(own, old.id)
+        events = incident_queries.events(own, old.id)
         assert events[-1].kind == "patient_forgotten"
         assert first_broken_entry(events) is None
 
@@ -244,7 +244,7 @@ def called(session: Session) -> list[Alert]:
         make.responder(session, at=north_of(PATIENT, metres=30.0 * number))
     make.device(session, at=east_of(PATIENT, metres=60))
     incident = make.incident(session)
-    return list(incidents.alerts(session, incident.id))
+    return list(incident_queries.alerts(session, incident.id))
 
 
 def test_recorded_times_are_not_changed_by_later_outcomes(
@@ -252,7 +252,7 @@ def test_recorded_times_are_not_changed_by_later_outcomes(
 ) -> None:
     straight = next(each for each in called if each.task is Task.DIRECT)
     fetch = next(each for each in called if each.task is Task.FETCH)
-    incident = incidents.incident_by_id(session, straight.incident_id)
+    incident = incident_queries.incident_by_id(session, straight.incident_id)
 
     def say(alert: Alert, said: AlertReply, at: float) -> None:
         take_reply(session, alert.id, said, by="test", at=minutes(at), network=None, settings=settings)

@@ -13,7 +13,7 @@ from aed.debrief.follow_up.jobs import debrief_incidents
 from aed.debrief.outcomes.actions import record_outcome
 from aed.debrief.reports.formats import report_pdf
 from aed.debrief.reports.queries import after_action
-from aed.incidents import queries as incidents
+from aed.incidents import queries as incident_queries
 from aed.incidents.alerts.actions.answers import take_reply
 from aed.incidents.calls.actions import lifecycle
 from aed.incidents.models import Alert, IncidentEvent
@@ -45,7 +45,7 @@ def run(session: Session, settings: Settings, kind: str = "real") -> int:
     for metres in (60, 90):
         make.device(session, at=east_of(PATIENT, metres=metres), of=estate)
     incident = make.incident(session, kind=kind, address="Flat 501", ambulance_seconds=700)
-    alerts = incidents.alerts(session, incident.id)
+    alerts = incident_queries.alerts(session, incident.id)
     straight = [each for each in alerts if each.task is Task.DIRECT]
     fetch = next(each for each in alerts if each.task is Task.FETCH)
     for alert, said, at in (
@@ -90,7 +90,7 @@ def test_the_report_shows_plan_actions_and_results(
     assert fetch.device_id is not None
     assert short_number(fetch.device_id) in said
     assert "Survived to discharge or 30 days 是 yes" in said
-    events = incidents.events(session, incident_id)
+    events = incident_queries.events(session, incident_id)
     assert f"{len(events)} entries, whole" in said
     assert events[-1].hash in said
     assert "For learning, not for blame" in said
@@ -112,7 +112,7 @@ def test_the_report_identifies_neither_responders_nor_the_patient(
     assert "501" not in said
     assert "30.29" not in said
     assert "female" not in said
-    assert "67" not in said.replace(incidents.events(session, incident_id)[-1].hash, "").split(" ")
+    assert "67" not in said.replace(incident_queries.events(session, incident_id)[-1].hash, "").split(" ")
 
 
 def test_the_report_is_byte_identical_until_the_record_grows(session: Session, settings: Settings) -> None:

@@ -18,7 +18,7 @@ from aed.database.encryption.keyring import generate_key
 from aed.database.session import Database
 from aed.errors import Conflict
 from aed.imports.devices.models import SourceRecord
-from aed.notifications import enqueue as putting_actions
+from aed.notifications import outbox
 from aed.notifications.models import OutboxMessage
 from aed.personal_data.key_rotation import encrypted_columns
 from tests import make
@@ -46,7 +46,7 @@ def test_no_number_lies_in_the_database_wherever_one_is_kept(session: Session) -
     insert_many(session, Person, [{"name": "many", "phone": "13800138002", "language": "zh"}])
     people_actions.open_accounts(session, ADMINISTRATOR, country="CN", at=NOW)
     message = PersonMessage(person.id, PhoneChannel.SMS, "+8613800138000", Language.ZH, "text", "文")
-    putting_actions.enqueue(session, message, NOW)
+    outbox.enqueue(session, message, NOW)
     fields = {
         "keeper_name": "Wu",
         "keeper_phone": "+86 138 0013 8003",

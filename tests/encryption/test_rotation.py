@@ -17,7 +17,7 @@ from aed.errors import KeysUnusable
 from aed.imports.devices.models import SourceRecord
 from aed.lookup.answer import answer_lookup
 from aed.lookup.question import LookupQuestion
-from aed.personal_data import key_rotation as rotation
+from aed.personal_data import key_rotation
 from aed.settings import Settings
 from tests import make
 from tests.commands import KEY
@@ -64,7 +64,7 @@ def test_keys_are_changed_while_others_sign_in_and_read(session: Session, settin
     asking = threading.Thread(target=ask)
     asking.start()
     try:
-        done = rotation.rotate(database, progress=lambda _count: None)
+        done = key_rotation.rotate(database, progress=lambda _count: None)
     finally:
         stop.set()
         asking.join()
@@ -86,7 +86,7 @@ def test_a_rotation_that_was_broken_off_goes_on_where_it_was(
     session: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some(session, 25)
-    monkeypatch.setattr(rotation, "BATCH", 10)  # several batches of few rows
+    monkeypatch.setattr(key_rotation, "BATCH", 10)  # several batches of few rows
     database = with_keys(settings, generate_key(), KEY)
 
     def break_off(looked_at: int) -> None:
@@ -94,14 +94,14 @@ def test_a_rotation_that_was_broken_off_goes_on_where_it_was(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rotation.rotate(database, progress=break_off)
+        key_rotation.rotate(database, progress=break_off)
     first = database.keys.ids[0]
-    half = {name: counts.get(first, 0) for name, counts in rotation.count_by_key(database).items()}
+    half = {name: counts.get(first, 0) for name, counts in key_rotation.count_by_key(database).items()}
     assert sum(half.values()) == 20
-    done = rotation.rotate(database, progress=lambda _count: None)
+    done = key_rotation.rotate(database, progress=lambda _count: None)
 
     assert done.reencrypted == 25 * 2 + 1 + 1 - 20
-    assert rotation.rotate(database, progress=lambda _count: None).reencrypted == 0
+    assert key_rotation.rotate(database, progress=lambda _count: None).reencrypted == 0
     database.close()
 
 
@@ -117,9 +117,9 @@ def test_what_somebody_changes_meanwhile_is_not_written_over(
     with transaction(database) as writing:
         writing.execute(update(Person).where(Person.id == person_id).values(phone="+86 1"))
 
-    column = next(each for each in rotation.encrypted_columns() if str(each) == "people.phone")
+    column = next(each for each in key_rotation.encrypted_columns() if str(each) == "people.phone")
     with transaction(database) as writing:
-        rotation._reencrypt(writing.connection(), column, database.keys, [(person_id, str(old))])
+        key_rotation._reencrypt(writing.connection(), column, database.keys, [(person_id, str(old))])
 
     with read_session(database) as reading:
         assert reading.scalars(select(Person.phone)).one() == "+86 1"
@@ -133,22 +133,22 @@ def test_what_the_release_before_wrote_is_sealed_by_the_next_rotation(
         text("INSERT INTO people (name, phone, language) VALUES ('Old', '+86 138 0013 8000', 'zh')")
     )
     session.commit()
-    assert rotation.count_by_key(database)["people.phone"] == {rotation.UNENCRYPTED: 1}
+    assert key_rotation.count_by_key(database)["people.phone"] == {key_rotation.UNENCRYPTED: 1}
 
-    assert rotation.rotate(database, progress=lambda _count: None).reencrypted == 1
+    assert key_rotation.rotate(database, progress=lambda _count: None).reencrypted == 1
 
     assert session.scalar(select(Person.name).where(Person.phone == "+86 138 0013 8000")) == "Old"
 
 
 def test_a_wrong_key_is_noticed_at_the_start(session: Session, database: Database) -> None:
     some(session, 1)
-    rotation.check_keys(database)
+    key_rotation.check_keys(database)
     register_keyring(database.engine.dialect, database.keys)
     stranger = with_keys(
         Settings(database_url=database.engine.url.render_as_string(hide_password=False)), generate_key()
     )
     with pytest.raises(KeysUnusable, match=EncryptionKey.of(KEY).id):
-        rotation.check_keys(stranger)
+        key_rotation.check_keys(stranger)
     stranger.close()
 
 

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.permissions import ANYONE, Audience
 from aed.errors import InvalidInput, NotSignedIn
-from aed.imports import batches as taking
+from aed.imports import batches
 from aed.imports.devices.actions import import_devices
 from aed.registry.changes import RegistryChange, changes_of
-from aed.registry.devices import actions as by_hand
+from aed.registry.devices import actions as device_actions
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import DeviceState
 from aed.registry.devices.schemas import DeviceAmend
@@ -154,7 +154,7 @@ def test_what_somebody_amended_by_hand_stays_whatever_the_list_says(session: Ses
     lists.devices(session, table(tmp_path, row))
     session.commit()
     found = device(session)
-    by_hand.amend_device(
+    device_actions.amend_device(
         session, ADMINISTRATOR, found.id, DeviceAmend(place_en="Attic"), version=found.version, at=NOW
     )
     session.commit()
@@ -424,7 +424,7 @@ def test_an_import_that_fails_leaves_the_register_as_it_was(session: Session, tm
 def test_a_file_of_bad_rows_is_refused_before_they_fill_the_memory(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(taking, "MAX_BAD_ROWS", 1_000)
+    monkeypatch.setattr(batches, "MAX_BAD_ROWS", 1_000)
     bad = [DEVICE | {"source_id": str(number), "lat": "north"} for number in range(1_002)]
     good = [DEVICE | {"source_id": f"g{number}"} for number in range(1_500)]
 

@@ -19,7 +19,7 @@ from aed.imports.devices.decisions import decide, update_source
 from aed.imports.devices.models import Review, SourceRecord
 from aed.imports.devices.rules import Decision, ReviewKind, Thresholds
 from aed.registry.changes import RegistryChange, changes_of
-from aed.registry.devices import actions as by_hand
+from aed.registry.devices import actions as device_actions
 from aed.registry.devices.models import Device
 from aed.registry.devices.origins import origins_in
 from aed.registry.devices.rules import DeviceState
@@ -290,7 +290,7 @@ def test_what_is_amended_by_hand_stays_and_what_is_emptied_stays_empty(
     take(session, tmp_path, OURS | SAYS)
     (device,) = devices(session)
     change = DeviceAmend(opening_hours=None, place_zh="三楼")
-    by_hand.amend_device(session, ADMINISTRATOR, device.id, change, version=device.version, at=LATER)
+    device_actions.amend_device(session, ADMINISTRATOR, device.id, change, version=device.version, at=LATER)
     session.commit()
 
     take(session, tmp_path, OURS | SAYS | {"opening_hours": "24/7", "model": "C1"})
@@ -313,7 +313,7 @@ def test_nobody_who_says_that_a_device_is_out_of_service_is_overruled_in_silence
     for state in (DeviceState.OUT_OF_SERVICE, DeviceState.IN_SERVICE):
         reason = "lent" if state is DeviceState.OUT_OF_SERVICE else None
         change = DeviceAmend(state=state, out_of_service_reason=reason)
-        by_hand.amend_device(session, ADMINISTRATOR, device.id, change, version=device.version, at=NOW)
+        device_actions.amend_device(session, ADMINISTRATOR, device.id, change, version=device.version, at=NOW)
     session.commit()
 
     take(session, tmp_path, OURS | {"state": "out_of_service", "out_of_service_reason": "broken"})

@@ -14,7 +14,7 @@ from aed.accounts.permissions import TokenRole
 from aed.database.session import Database, transaction
 from aed.errors import DatabaseUnavailable
 from aed.incidents.calls.actions import lifecycle
-from aed.incidents.live import api as live
+from aed.incidents.live import api as live_api
 from aed.incidents.live.api import LiveRecords
 from aed.incidents.rules import IncidentOutcome
 from aed.incidents.schemas import RecordEntryOut
@@ -102,7 +102,7 @@ def test_an_entry_reaches_hundreds_of_watchers_within_a_second_and_is_read_once(
 def test_a_watcher_that_reads_nothing_is_disconnected(
     session: Session, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "MAX_QUEUED_EVENTS", 3)  # the default of 500 would take longer to reach
+    monkeypatch.setattr(live_api, "MAX_QUEUED_EVENTS", 3)  # the default of 500 would take longer to reach
     incident_id = make.incident(session).id
     session.commit()
 

@@ -17,13 +17,12 @@ from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
 from aed.accounts.permissions import ANYONE, Role
 from aed.incidents.messages import alert_text
 from aed.incidents.rules import IncidentKind, Task
-from aed.notifications.enqueue import enqueue
 from aed.notifications.models import OutboxMessage
+from aed.notifications.outbox import enqueue
 from aed.training.rules import EnrolmentNotice, Occasion, notice_words
 from aed.upkeep.faults.actions import report_device
 from aed.upkeep.faults.schemas import ReportIn
-from aed.upkeep.reminders.rules import MessageLine
-from aed.upkeep.reminders.rules import message_text as reminder_words
+from aed.upkeep.reminders.rules import MessageLine, message_text
 from aed.upkeep.rules import DueKind, FaultKind
 from tests import make
 from tests.make import NOW
@@ -89,7 +88,7 @@ def texts(lure: str) -> Iterator[str]:
     for notice in EnrolmentNotice:
         yield from notice_words(notice, occasion, until=NOW)
     lines = [MessageLine("3F", lure, lure, due_kind, date(2026, 9, 22), 0) for due_kind in DueKind]
-    yield from reminder_words(lines, link=PAGE)
+    yield from message_text(lines, link=PAGE)
     for task in Task:
         yield from alert_text(IncidentKind.REAL, task, (lure, lure), PAGE)
 

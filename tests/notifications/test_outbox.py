@@ -15,17 +15,15 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.people.models import Person
-from aed.accounts.people.rules import Language, PersonMessage
-from aed.accounts.people.rules import PhoneChannel as Telephone
+from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
 from aed.accounts.permissions import ANYONE, TokenRole
 from aed.database.session import Database, transaction
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
-from aed.notifications import claims as claiming
-from aed.notifications import queries
+from aed.notifications import claims, queries
 from aed.notifications.endpoints import EndpointInput, put_endpoint, remove_endpoint
-from aed.notifications.enqueue import Notice, enqueue, enqueue_body, enqueue_to_endpoint, notify_person
 from aed.notifications.jobs import Outages, Sent, delete_messages, send_channel, send_waiting
 from aed.notifications.models import EndpointRow, OutboxMessage
+from aed.notifications.outbox import Notice, enqueue, enqueue_body, enqueue_to_endpoint, notify_person
 from aed.notifications.rules import (
     MAX_WAIT,
     RATES,
@@ -52,7 +50,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 def message(session: Session, to: Person, said: str = "hello", **given: object) -> OutboxMessage:
     values: dict[str, object] = {
         "person_id": to.id,
-        "channel": Telephone.SMS,
+        "channel": PhoneChannel.SMS,
         "phone": "+8613800138000",
         "language": Language.EN,
         "text_en": said,
@@ -147,15 +145,15 @@ def test_a_claim_that_is_over_is_anybodys_again_and_its_late_record_does_not_cou
     row = message(session, make.person(session))
     session.commit()
     with transaction(database) as own:
-        (letter,) = claiming.claim(own, channel=Channel.SMS, by="first", at=NOW, most=10)
-        assert claiming.claim(own, channel=Channel.SMS, by="second", at=NOW, most=10) == []
-    later = NOW + claiming.LEASE
+        (letter,) = claims.claim(own, channel=Channel.SMS, by="first", at=NOW, most=10)
+        assert claims.claim(own, channel=Channel.SMS, by="second", at=NOW, most=10) == []
+    later = NOW + claims.LEASE
     with transaction(database) as own:
-        (again,) = claiming.claim(own, channel=Channel.SMS, by="second", at=later, most=10)
+        (again,) = claims.claim(own, channel=Channel.SMS, by="second", at=later, most=10)
         assert again.key == letter.key
-        assert claiming.sent(own, [letter], by="first", at=later) == 0
-        claiming.failed(own, letter, PermanentFailure("No."), by="first", at=later)
-        assert claiming.sent(own, [again], by="second", at=later) == 1
+        assert claims.sent(own, [letter], by="first", at=later) == 0
+        claims.failed(own, letter, PermanentFailure("No."), by="first", at=later)
+        assert claims.sent(own, [again], by="second", at=later) == 1
     assert state(session, row).sent_at == later
 
 
@@ -163,9 +161,9 @@ def test_what_a_dead_worker_had_claimed_is_free_at_once(session: Session, databa
     message(session, make.person(session))
     session.commit()
     with transaction(database) as own:
-        claiming.claim(own, channel=Channel.SMS, by="dead", at=NOW, most=10)
-        assert claiming.release_claims_of(own, "dead") == 1
-        assert len(claiming.claim(own, channel=Channel.SMS, by="alive", at=NOW, most=10)) == 1
+        claims.claim(own, channel=Channel.SMS, by="dead", at=NOW, most=10)
+        assert claims.release_claims_of(own, "dead") == 1
+        assert len(claims.claim(own, channel=Channel.SMS, by="alive", at=NOW, most=10)) == 1
 
 
 # --- order ----------------------------------------------------------------------------------------------
@@ -199,9 +197,9 @@ def test_a_long_lane_is_claimed_at_once_and_sent_in_order(session: Session, data
         enqueue_to_endpoint(session, to, Notice(str(number), str(number)), NOW)
     session.commit()
     with transaction(database) as own:
-        letters = claiming.claim(own, channel=to.channel, by="w", at=NOW, most=100)
+        letters = claims.claim(own, channel=to.channel, by="w", at=NOW, most=100)
         assert [letter.text for letter in letters] == [str(number) for number in range(30)]
-        claiming.release(own, letters, by="w")
+        claims.release(own, letters, by="w")
     busy = Deliveries(lambda letter: TemporaryFailure("Busy.") if letter.text == "20" else None)
     free = Deliveries()
 
@@ -367,19 +365,19 @@ def dead_letter(
 def test_a_dead_letter_is_sent_again_only_by_an_administrator(session: Session, database: Database) -> None:
     row = dead_letter(session, database)
     with pytest.raises(NotSignedIn):
-        claiming.send_now(session, ANYONE, row.id, at=NOW)
+        claims.send_now(session, ANYONE, row.id, at=NOW)
     with pytest.raises(NotAllowed):
-        claiming.send_now(session, make.member(make.estate(session), writes=True), row.id, at=NOW)
+        claims.send_now(session, make.member(make.estate(session), writes=True), row.id, at=NOW)
     with pytest.raises(NotFound):
-        claiming.send_now(session, ADMINISTRATOR, row.id + 1, at=NOW)
-    claiming.send_now(session, ADMINISTRATOR, row.id, at=NOW)
+        claims.send_now(session, ADMINISTRATOR, row.id + 1, at=NOW)
+    claims.send_now(session, ADMINISTRATOR, row.id, at=NOW)
     session.commit()
     deliver = Deliveries()
 
     assert run(database, deliver) == Sent(sent=1)
     assert deliver.keys == [row.key], "so that who has it keeps one"
     with pytest.raises(Conflict):
-        claiming.send_now(session, ADMINISTRATOR, row.id, at=NOW)
+        claims.send_now(session, ADMINISTRATOR, row.id, at=NOW)
 
 
 def test_a_secret_that_was_given_up_is_forgotten_and_not_sent_again(
@@ -388,7 +386,7 @@ def test_a_secret_that_was_given_up_is_forgotten_and_not_sent_again(
     row = dead_letter(session, database, is_secret=True)
     assert (row.text_en, row.text_zh) == (None, None)
     with pytest.raises(Conflict, match="forgotten"):
-        claiming.send_now(session, ADMINISTRATOR, row.id, at=NOW)
+        claims.send_now(session, ADMINISTRATOR, row.id, at=NOW)
 
 
 def test_an_endpoint_that_is_gone_takes_what_waits_for_it_along(session: Session, database: Database) -> None:
@@ -402,7 +400,7 @@ def test_an_endpoint_that_is_gone_takes_what_waits_for_it_along(session: Session
     closed = session.scalars(select(EndpointRow)).one()
     assert (closed.address, closed.secret) == ("", None)
     with pytest.raises(Conflict, match="endpoint"):
-        claiming.send_now(session, ADMINISTRATOR, rows[0].id, at=NOW)
+        claims.send_now(session, ADMINISTRATOR, rows[0].id, at=NOW)
     endpoint(session, Channel.WEBHOOK)  # the name can be used again
 
 
@@ -542,7 +540,7 @@ def test_recipients_are_masked() -> None:
 
 def test_the_standing_of_channels_is_counted(session: Session, database: Database) -> None:
     dead_letter(session, database)
-    message(session, make.person(session), channel=Telephone.VOICE)
+    message(session, make.person(session), channel=PhoneChannel.VOICE)
     session.commit()
     backlogs = {each.channel: each for each in queries.outbox_backlogs(session, ADMINISTRATOR)}
     assert (backlogs[Channel.SMS].dead, backlogs[Channel.SMS].waiting) == (1, 0)
@@ -576,16 +574,16 @@ def test_a_message_that_is_cancelled_is_not_sent_and_the_one_behind_it_is(
 
     with transaction(database) as own:
         with pytest.raises(NotSignedIn):
-            claiming.cancel_waiting(own, ANYONE, dated.id, at=NOW)
-        assert claiming.cancel_waiting(own, ADMINISTRATOR, dated.id, at=NOW).reason == "Cancelled by test."
+            claims.cancel_waiting(own, ANYONE, dated.id, at=NOW)
+        assert claims.cancel_waiting(own, ADMINISTRATOR, dated.id, at=NOW).reason == "Cancelled by test."
     assert run(database, deliver) == Sent(sent=1)
     assert deliver.said == ["of today"]
     with transaction(database) as own:
         for done in (dated, behind):
             with pytest.raises(Conflict):
-                claiming.cancel_waiting(own, ADMINISTRATOR, done.id, at=NOW)
+                claims.cancel_waiting(own, ADMINISTRATOR, done.id, at=NOW)
         with pytest.raises(NotFound):
-            claiming.cancel_waiting(own, ADMINISTRATOR, 10**9, at=NOW)
+            claims.cancel_waiting(own, ADMINISTRATOR, 10**9, at=NOW)
 
 
 def test_a_secret_that_is_cancelled_is_forgotten_and_one_in_a_workers_hand_is_not_cancelled(
@@ -594,17 +592,17 @@ def test_a_secret_that_is_cancelled_is_forgotten_and_one_in_a_workers_hand_is_no
     row = message(session, make.person(session), is_secret=True)
     session.commit()
     with transaction(database) as own:
-        claiming.claim(own, channel=Channel.SMS, by="worker", at=NOW, most=10)
+        claims.claim(own, channel=Channel.SMS, by="worker", at=NOW, most=10)
     assert (
         queries.waiting_reasons(session, [state(session, row)], at=NOW)[row.id].reason
         is WaitReason.BEING_SENT
     )
     session.commit()
     with transaction(database) as own, pytest.raises(Conflict):
-        claiming.cancel_waiting(own, ADMINISTRATOR, row.id, at=NOW)
+        claims.cancel_waiting(own, ADMINISTRATOR, row.id, at=NOW)
 
     with transaction(database) as own:
-        claiming.cancel_waiting(own, ADMINISTRATOR, row.id, at=NOW + claiming.LEASE)
+        claims.cancel_waiting(own, ADMINISTRATOR, row.id, at=NOW + claims.LEASE)
     assert state(session, row).text_en is None
 
 
@@ -694,7 +692,7 @@ def test_a_dead_letter_keeps_its_link_until_nobody_should_use_it(
 
     def linked(after: timedelta) -> list[bool]:
         with transaction(database) as own:
-            claiming.remove_dead_links(own, at=NOW + after)
+            claims.remove_dead_links(own, at=NOW + after)
         return [LINK in (state(session, each).text_en or "") for each in (lasting, ending)]
 
     assert linked(timedelta(hours=1)) == [True, True]
@@ -702,7 +700,7 @@ def test_a_dead_letter_keeps_its_link_until_nobody_should_use_it(
     assert linked(timedelta(days=7)) == [False, False]
     lasting_id = state(session, lasting).id
     with transaction(database) as own, pytest.raises(Conflict, match="link"):
-        claiming.send_now(own, ADMINISTRATOR, lasting_id, at=NOW)
+        claims.send_now(own, ADMINISTRATOR, lasting_id, at=NOW)
 
 
 def test_what_expired_before_it_was_sent_has_no_link(session: Session, database: Database) -> None:

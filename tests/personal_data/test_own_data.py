@@ -18,7 +18,7 @@ from aed.accounts.people.schemas import PersonAmend
 from aed.accounts.permissions import ANYONE, TokenRole, Viewer
 from aed.accounts.sessions import SignIn
 from aed.accounts.sign_in.models import SignInAttempts, SignInCode
-from aed.certificates.awards import queries as certificates
+from aed.certificates.awards import queries as award_queries
 from aed.database.encryption.columns import Encrypted, EncryptedFields
 from aed.database.types import Table
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
@@ -41,7 +41,7 @@ from aed.personal_data.schemas import OwnDataOut
 from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
 from aed.responders.models import Consent, Responder, ResponderPlace
-from aed.training.enrolments import actions as enrolling
+from aed.training.enrolments import actions as enrolment_actions
 from aed.training.models import Assessment, Attendance, Enrolment, TrainingSession
 from tests import make
 from tests.accounts.conftest import Browser
@@ -266,7 +266,7 @@ def test_the_place_goes_to_whoever_waits(session: Session) -> None:
     assert waiting.state == "offered"
     states = session.scalars(select(Enrolment.state).where(Enrolment.session_id == to_come.id))
     assert sorted(states) == ["offered", "withdrawn"]
-    assert enrolling.expire_offers(session, NOW) == 0
+    assert enrolment_actions.expire_offers(session, NOW) == 0
 
 
 def test_twice_changes_nothing_and_nobody_amends_who_was_erased(session: Session) -> None:
@@ -307,12 +307,12 @@ def test_the_certificate_that_is_shown_is_nobodys(session: Session) -> None:
     person = somebody(session)
     number = world.certificate_of(session).number
     assert number is not None
-    assert certificates.by_number(session, number).name == NAME
+    assert award_queries.by_number(session, number).name == NAME
 
     actions.erase(session, ADMINISTRATOR, person.id, at=NOW)
 
     with pytest.raises(NotFound):
-        certificates.by_number(session, number)
+        award_queries.by_number(session, number)
 
 
 def test_only_the_keeper_meant_is_taken_out_of_what_a_list_says() -> None:

@@ -30,15 +30,15 @@ from aed.imports.devices.rules import ReviewKind
 from aed.incidents.models import AlertLocation, Drill, IncidentExclusion, IncidentReport, StoredReply
 from aed.incidents.rules import AlertReply
 from aed.lookup.arrival import Basis
-from aed.notifications import enqueue as putting_actions
+from aed.notifications import outbox
 from aed.notifications.models import EndpointRow
-from aed.notifications.rules import Channel as Reached
+from aed.notifications.rules import Channel
 from aed.registry.devices.models import Device
 from aed.responders.live import live_places_of
 from aed.responders.models import Certificate
 from aed.responders.rules import live_location
 from aed.training.models import Enrolment, PresenceCodeUsed
-from aed.training.rosters import actions as results
+from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
 from aed.upkeep.models import Confirmation, ConfirmationRequest, DueCalendar, ReminderPreference, Retrieval
 from aed.upkeep.rules import Fact
@@ -86,16 +86,18 @@ def somebody(session: Session) -> Person:
     learnt = make.enrolment(session, held, NAME, phone=PHONE, language="en")
     assert learnt.person_id == person.id == kept.keeper_id == held.trainer_id
     for result in (
-        results.Result(learnt.id, attendance=AttendanceState.ATTENDED),
-        results.Result(learnt.id, passed=True, note=NOTE),
+        roster_actions.Result(learnt.id, attendance=AttendanceState.ATTENDED),
+        roster_actions.Result(learnt.id, passed=True, note=NOTE),
     ):
-        training = results.open_for_results(session, ADMINISTRATOR, held.id, at=held.ends_at)
-        results.put_results(session, ADMINISTRATOR, training, [result], how=MarkedBy.HAND, at=held.ends_at)
+        training = roster_actions.open_for_results(session, ADMINISTRATOR, held.id, at=held.ends_at)
+        roster_actions.put_results(
+            session, ADMINISTRATOR, training, [result], how=MarkedBy.HAND, at=held.ends_at
+        )
     to_come = make.training(session, starts_at=NOW + timedelta(days=60), capacity=1, minimum=1)
     make.enrolment(session, to_come, NAME, phone=PHONE)
     for texts in (("Come, Ouyangnana", "来"), ("Your code is 123456", "码")):
         message = PersonMessage(person.id, PhoneChannel.SMS, PHONE, Language.EN, *texts)
-        putting_actions.enqueue(session, message, NOW)
+        outbox.enqueue(session, message, NOW)
     session.add(
         SignIn(person_id=person.id, key_hash=hash_key("k"), created_at=NOW, expires_at=NOW.replace(year=2099))
     )
@@ -230,7 +232,7 @@ def _reachable(session: Session, person: Person) -> None:
     session.add(DueCalendar(key_hash="d" * 64, person_id=person.id, is_mine=True, created_at=NOW))
     endpoint = EndpointRow(
         name="own",
-        channel=Reached.EMAIL,
+        channel=Channel.EMAIL,
         person_id=person.id,
         language=Language.EN,
         address=MAIL,
@@ -238,9 +240,7 @@ def _reachable(session: Session, person: Person) -> None:
     )
     session.add(endpoint)
     session.flush()
-    putting_actions.enqueue_to_endpoint(
-        session, endpoint, putting_actions.Notice(text_en="Come", text_zh="来"), NOW
-    )
+    outbox.enqueue_to_endpoint(session, endpoint, outbox.Notice(text_en="Come", text_zh="来"), NOW)
 
 
 def _told_by_lists(session: Session, kept: Device) -> None:

@@ -31,7 +31,7 @@ from aed.errors import AedError, Conflict, InvalidInput, LivePlacesUnavailable, 
 from aed.geo import Position, distance_metres
 from aed.lookup.question import Precision
 from aed.lookup.responders import NearbyResponder
-from aed.personal_data import actions as privacy
+from aed.personal_data import actions as personal_data_actions
 from aed.personal_data.schemas import OwnDataOut
 from aed.responders.actions import consents, offering
 from aed.responders.actions.live import LocationReport, delete_live_location, take_live_locations
@@ -494,7 +494,7 @@ def test_pausing_going_off_duty_and_erasing_delete_the_location(session: Session
     ways: list[Callable[[Person], object]] = [
         pause,
         lambda person: delete_live_location(session, person.id),
-        lambda person: privacy.erase(session, ADMINISTRATOR, person.id, at=NOW),
+        lambda person: personal_data_actions.erase(session, ADMINISTRATOR, person.id, at=NOW),
         lambda person: offering.withdraw_offer(session, ADMINISTRATOR, person.id, at=NOW),
     ]
     for way in ways:

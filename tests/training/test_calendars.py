@@ -20,7 +20,7 @@ from aed.accounts.tokens import hash_key
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.training.calendars import actions, queries
 from aed.training.calendars.ics import calendar_of
-from aed.training.enrolments import actions as enrolling
+from aed.training.enrolments import actions as enrolment_actions
 from aed.training.enrolments.schemas import EnrolmentIn
 from aed.training.models import CalendarAddress, TrainingSession
 from aed.training.rules import CalendarKind
@@ -39,7 +39,9 @@ HOME = "https://aed.example.org"
 
 def enrolled(session: Session, training: TrainingSession, person: Person, *, at: datetime = NOW) -> int:
     given = EnrolmentIn(name=person.name, phone=person.phone or "")
-    return enrolling.enrol(session, viewer_of_person(session, person.id), training.id, given, at=at).id
+    return enrolment_actions.enrol(
+        session, viewer_of_person(session, person.id), training.id, given, at=at
+    ).id
 
 
 def read(session: Session, key: str, *, now: datetime = NOW) -> Any:
@@ -135,7 +137,7 @@ def test_who_leaves_and_comes_again_has_one_event_whose_sequence_grows(session: 
     _, key = make.calendar(session, of=person)
     first = enrolled(session, training, person)
     once = read(session, key).walk("VEVENT")[0]["SEQUENCE"]
-    enrolling.withdraw(session, viewer_of_person(session, person.id), first, version=1, at=NOW)
+    enrolment_actions.withdraw(session, viewer_of_person(session, person.id), first, version=1, at=NOW)
     assert shown(read(session, key)) == []
     enrolled(session, training, person)
 

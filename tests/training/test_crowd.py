@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 from aed.database.session import Database, open_database, transaction
 from aed.errors import ChangedMeanwhile, Conflict
 from aed.settings import Settings
-from aed.training import queries as sessions
-from aed.training.enrolments import actions as enrolling
-from aed.training.enrolments import queries as rosters
+from aed.training import queries as session_queries
+from aed.training.enrolments import actions as enrolment_actions
+from aed.training.enrolments import queries as enrolment_queries
 from aed.training.enrolments.schemas import EnrolmentIn
 from aed.training.models import Enrolment
 from aed.training.rules import EnrolmentState
@@ -57,13 +57,13 @@ def test_three_hundred_at_once_fill_a_session_and_the_others_wait_in_order(
     def come(number: int) -> tuple[int, EnrolmentState]:
         ready.wait()
         with transaction(busy) as own:
-            made = enrolling.enrol(own, ADMINISTRATOR, training.id, person(number), at=NOW)
+            made = enrolment_actions.enrol(own, ADMINISTRATOR, training.id, person(number), at=NOW)
             return made.id, made.state
 
     with ThreadPoolExecutor(CROWD) as pool:
         told = dict(pool.map(come, range(CROWD)))
 
-    roster = rosters.roster(session, ADMINISTRATOR, training.id)
+    roster = enrolment_queries.roster(session, ADMINISTRATOR, training.id)
     assert len(roster) == CROWD
     assert len({row.name for row in roster}) == CROWD
     assert {row.id: row.state for row in roster} == told
@@ -84,7 +84,7 @@ def test_one_person_who_presses_a_hundred_times_is_on_the_roster_once(
         ready.wait()
         try:
             with transaction(busy) as own:
-                return enrolling.enrol(own, ADMINISTRATOR, training.id, person(1), at=NOW).state
+                return enrolment_actions.enrol(own, ADMINISTRATOR, training.id, person(1), at=NOW).state
         except Conflict as error:
             return error.detail[:42]
 
@@ -110,19 +110,19 @@ def test_people_who_come_leave_accept_and_move_at_once_overfill_nothing_and_nobo
         rng = random.Random(number)
         ready.wait()
         with transaction(busy) as own:
-            own_id = enrolling.enrol(own, ADMINISTRATOR, here, person(number), at=NOW).id
+            own_id = enrolment_actions.enrol(own, ADMINISTRATOR, here, person(number), at=NOW).id
         for _ in range(3):
             try:
                 with transaction(busy) as own:
-                    found = rosters.enrolment(own, ADMINISTRATOR, own_id)
+                    found = enrolment_queries.enrolment(own, ADMINISTRATOR, own_id)
                     version, state = found.version, found.state
                     if state is EnrolmentState.OFFERED:
-                        enrolling.accept(own, ADMINISTRATOR, own_id, version=version, at=NOW)
+                        enrolment_actions.accept(own, ADMINISTRATOR, own_id, version=version, at=NOW)
                     elif state is EnrolmentState.ENROLLED and rng.random() < 0.5:
-                        enrolling.withdraw(own, ADMINISTRATOR, own_id, version=version, at=NOW)
+                        enrolment_actions.withdraw(own, ADMINISTRATOR, own_id, version=version, at=NOW)
                     elif state in (EnrolmentState.ENROLLED, EnrolmentState.WAITING):
                         other_id = there if found.session_id == here else here
-                        own_id = enrolling.move(
+                        own_id = enrolment_actions.move(
                             own, ADMINISTRATOR, own_id, to_session_id=other_id, version=version, at=NOW
                         ).id
             except ChangedMeanwhile:
@@ -130,7 +130,7 @@ def test_people_who_come_leave_accept_and_move_at_once_overfill_nothing_and_nobo
             except Conflict as error:
                 refused.append(error.detail)
             with transaction(busy) as own:
-                enrolling.expire_offers(own, NOW)
+                enrolment_actions.expire_offers(own, NOW)
 
     with ThreadPoolExecutor(60) as pool:
         for done in [pool.submit(live, number) for number in range(60)]:
@@ -138,7 +138,7 @@ def test_people_who_come_leave_accept_and_move_at_once_overfill_nothing_and_nobo
 
     assert {reason for reason in refused if not re.search("changed|full|already", reason)} == set()
     for session_id in (here, there):
-        held, waiting = sessions.places_of(session, session_id)
+        held, waiting = session_queries.places_of(session, session_id)
         assert held <= 5
         assert held == 5 or waiting == 0, "nobody waits beside a free place"
     people = session.scalar(select(func.count(Enrolment.person_id.distinct())))

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Scope, Viewer
 from aed.errors import ChangedMeanwhile, Conflict, NotAllowed, NotFound, NotSignedIn
-from aed.training import queries as sessions
-from aed.training.enrolments import actions as enrolling
-from aed.training.enrolments import queries as rosters
+from aed.training import queries as session_queries
+from aed.training.enrolments import actions as enrolment_actions
+from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import Enrolment, TrainingSession
 from aed.training.rules import OFFER_LASTS, EnrolmentState
 from aed.training.sessions.actions import amend_session, cancel_session
@@ -37,12 +37,12 @@ def withdraw(
     session: Session, enrolment: Enrolment, *, who: Viewer = ADMINISTRATOR, at: datetime = NOW
 ) -> None:
     version = session.get_one(Enrolment, enrolment.id, populate_existing=True).version
-    enrolling.withdraw(session, who, enrolment.id, version=version, at=at)
+    enrolment_actions.withdraw(session, who, enrolment.id, version=version, at=at)
 
 
 def accept(session: Session, enrolment: Enrolment, *, at: datetime = NOW) -> Enrolment:
     version = session.get_one(Enrolment, enrolment.id, populate_existing=True).version
-    return enrolling.accept(session, ADMINISTRATOR, enrolment.id, version=version, at=at)
+    return enrolment_actions.accept(session, ADMINISTRATOR, enrolment.id, version=version, at=at)
 
 
 # --- permissions ----------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ def test_a_stranger_is_asked_for_a_token(session: Session) -> None:
     with pytest.raises(NotSignedIn):
         make.enrolment(session, training, who=ANYONE)
     with pytest.raises(NotSignedIn):
-        enrolling.withdraw(session, ANYONE, make.enrolment(session, training).id, version=1, at=NOW)
+        enrolment_actions.withdraw(session, ANYONE, make.enrolment(session, training).id, version=1, at=NOW)
 
 
 def test_someone_of_an_estate_enrols_its_own_people_and_nobody_elses(session: Session) -> None:
@@ -196,9 +196,9 @@ def test_a_place_not_taken_in_time_goes_to_the_next(session: Session) -> None:
     withdraw(session, has)
     until = NOW + OFFER_LASTS
 
-    assert enrolling.expire_offers(session, until - timedelta(seconds=1)) == 0
-    assert enrolling.expire_offers(session, until) == 1
-    assert enrolling.expire_offers(session, until) == 0
+    assert enrolment_actions.expire_offers(session, until - timedelta(seconds=1)) == 0
+    assert enrolment_actions.expire_offers(session, until) == 1
+    assert enrolment_actions.expire_offers(session, until) == 0
 
     assert states(session, training) == [WITHDRAWN, LAPSED, OFFERED]
     with pytest.raises(Conflict, match="not taken in time"):
@@ -231,7 +231,7 @@ def test_shortly_before_it_begins_an_offer_lasts_half_of_the_time_that_is_left(s
 
     withdraw(session, has, at=late)
     assert first.offer_expires_at == late + timedelta(hours=4)
-    enrolling.expire_offers(session, late + timedelta(hours=4))
+    enrolment_actions.expire_offers(session, late + timedelta(hours=4))
     session.refresh(second)
     assert second.offer_expires_at == late + timedelta(hours=6)
 
@@ -241,7 +241,7 @@ def test_once_it_has_begun_nobody_is_offered_a_place(session: Session) -> None:
     has, *_ = (make.enrolment(session, training) for _ in range(2))
     withdraw(session, has, at=training.starts_at - timedelta(hours=2))
 
-    enrolling.expire_offers(session, training.starts_at)
+    enrolment_actions.expire_offers(session, training.starts_at)
     assert states(session, training) == [WITHDRAWN, LAPSED]
 
 
@@ -264,11 +264,11 @@ def test_more_places_are_offered_at_once_and_fewer_than_are_held_are_refused(ses
 def test_withdrawing_twice_changes_nothing_and_an_old_version_is_refused(session: Session) -> None:
     enrolment = make.enrolment(session, make.training(session))
     with pytest.raises(ChangedMeanwhile):
-        enrolling.withdraw(session, ADMINISTRATOR, enrolment.id, version=7, at=NOW)
+        enrolment_actions.withdraw(session, ADMINISTRATOR, enrolment.id, version=7, at=NOW)
     withdraw(session, enrolment)
     version = enrolment.version
 
-    enrolling.withdraw(session, ADMINISTRATOR, enrolment.id, version=1, at=NOW)
+    enrolment_actions.withdraw(session, ADMINISTRATOR, enrolment.id, version=1, at=NOW)
 
     assert enrolment.version == version
 
@@ -281,11 +281,13 @@ def test_moving_sets_a_place_free_and_keeps_whence(session: Session) -> None:
     here, there = make.training(session, course, capacity=1), make.training(session, course, capacity=1)
     moves, waits = make.enrolment(session, here), make.enrolment(session, here)
 
-    arrived = enrolling.move(session, ADMINISTRATOR, moves.id, to_session_id=there.id, version=1, at=NOW)
+    arrived = enrolment_actions.move(
+        session, ADMINISTRATOR, moves.id, to_session_id=there.id, version=1, at=NOW
+    )
 
     assert (arrived.session_id, arrived.state) == (there.id, ENROLLED)
     assert (moves.state, moves.moved_to_id) == (EnrolmentState.MOVED, arrived.id)
-    assert rosters.enrolment(session, ADMINISTRATOR, waits.id).state is OFFERED
+    assert enrolment_queries.enrolment(session, ADMINISTRATOR, waits.id).state is OFFERED
 
 
 def test_nobody_loses_a_place_by_moving_to_a_full_session(session: Session) -> None:
@@ -297,7 +299,7 @@ def test_nobody_loses_a_place_by_moving_to_a_full_session(session: Session) -> N
     session.commit()
 
     with pytest.raises(Conflict, match="full"):
-        enrolling.move(session, ADMINISTRATOR, moves.id, to_session_id=there.id, version=1, at=NOW)
+        enrolment_actions.move(session, ADMINISTRATOR, moves.id, to_session_id=there.id, version=1, at=NOW)
 
     session.rollback()
     assert states(session, here) == [ENROLLED]
@@ -311,11 +313,13 @@ def test_who_only_waits_may_wait_elsewhere(session: Session) -> None:
         make.enrolment(session, training)
     waits = make.enrolment(session, here)
 
-    arrived = enrolling.move(session, ADMINISTRATOR, waits.id, to_session_id=there.id, version=1, at=NOW)
+    arrived = enrolment_actions.move(
+        session, ADMINISTRATOR, waits.id, to_session_id=there.id, version=1, at=NOW
+    )
 
     assert arrived.state is WAITING
     with pytest.raises(Conflict, match="moved already"):
-        enrolling.move(session, ADMINISTRATOR, waits.id, to_session_id=there.id, version=2, at=NOW)
+        enrolment_actions.move(session, ADMINISTRATOR, waits.id, to_session_id=there.id, version=2, at=NOW)
 
 
 # --- change history -------------------------------------------------------------------------------------
@@ -325,7 +329,7 @@ def test_every_step_is_kept_with_who_and_when(session: Session) -> None:
     training = make.training(session, capacity=1)
     has, waits = make.enrolment(session, training), make.enrolment(session, training)
     withdraw(session, has)
-    enrolling.expire_offers(session, NOW + OFFER_LASTS)
+    enrolment_actions.expire_offers(session, NOW + OFFER_LASTS)
     session.commit()
 
     kept = [each for each in make.changes(session, "enrolments") if each.subject_id == str(waits.id)]
@@ -342,8 +346,8 @@ def test_places_are_counted_and_the_waiting_list_is_numbered(session: Session) -
     for _ in range(5):
         make.enrolment(session, training)
 
-    assert sessions.places_of(session, training.id) == (2, 3)
-    found = rosters.roster(session, ADMINISTRATOR, training.id)
+    assert session_queries.places_of(session, training.id) == (2, 3)
+    found = enrolment_queries.roster(session, ADMINISTRATOR, training.id)
     assert [each.waiting_place for each in found] == [None, None, 1, 2, 3]
     reader = Viewer(role=ADMINISTRATOR.role, scopes=frozenset({Scope.READ}))
-    assert rosters.roster(session, reader, training.id) == []
+    assert enrolment_queries.roster(session, reader, training.id) == []

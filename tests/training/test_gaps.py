@@ -38,7 +38,7 @@ from aed.training.gaps.rules import (
 from aed.training.gaps.suggestion import NearbyPeople, _lifted, suggest
 from aed.training.gaps.table import gap_table, gap_walk_metres
 from aed.training.gaps.week import AWAY, HOURS, NOT_KNOWN, THERE, Week, hour_states, name_en, name_zh
-from aed.training.rosters import actions as results
+from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
 from aed.walking.basis import Basis
 from aed.walking.build import build_network
@@ -382,12 +382,12 @@ def test_shares_come_from_the_sessions_that_were_held(session: Session) -> None:
     enrolled = [make.enrolment(session, past, at=before) for _ in range(4)]
     ended = past.ends_at
     for number, each in enumerate(enrolled):
-        said = [results.Result(each.id, attendance=AttendanceState.ATTENDED)]
+        said = [roster_actions.Result(each.id, attendance=AttendanceState.ATTENDED)]
         if number < 3:
-            said.append(results.Result(each.id, passed=True))
+            said.append(roster_actions.Result(each.id, passed=True))
         for one in said:
-            opened = results.open_for_results(session, ADMINISTRATOR, past.id, at=ended)
-            results.put_results(session, ADMINISTRATOR, opened, [one], how=MarkedBy.HAND, at=ended)
+            opened = roster_actions.open_for_results(session, ADMINISTRATOR, past.id, at=ended)
+            roster_actions.put_results(session, ADMINISTRATOR, opened, [one], how=MarkedBy.HAND, at=ended)
     serves = session.scalars(select(Responder).where(Responder.person_id == enrolled[0].person_id)).one()
     serves.state = ResponderState.ACTIVE
     session.flush()

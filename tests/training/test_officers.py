@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.permissions import Role
-from aed.certificates.awards import queries as certificates
+from aed.certificates.awards import queries as award_queries
 from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate
 from tests import make
@@ -88,9 +88,9 @@ def test_from_the_session_to_the_certificate(
     number = session.scalars(select(Certificate.number).where(Certificate.is_awarded)).one()
     viewer = viewer_of_person(session, person_id)
     today = datetime.now(UTC).date()
-    lapsing = certificates.lapsing(session, viewer, today=today, within_days=60)
+    lapsing = award_queries.lapsing(session, viewer, today=today, within_days=60)
     assert [each.name for each in lapsing] == [row["name"]]
-    fading = certificates.to_refresh(session, viewer, today=today + timedelta(days=40))
+    fading = award_queries.to_refresh(session, viewer, today=today + timedelta(days=40))
     assert [each.name for each in fading] == [row["name"]]
     session.rollback()
     assert who.delete(f"/v1/certificates/{number}").status_code == 204

@@ -24,7 +24,7 @@ from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind
 from aed.settings import Settings
 from aed.training.attendance.sheet import SheetOf, sheet_pdf
-from aed.training.enrolments import queries as rosters
+from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import TrainingSession
 from aed.training.signatures import Purpose, SigningKeys, add_key, opened, signed, signing_keys
 from tests import make
@@ -187,7 +187,7 @@ def test_a_sheet_has_a_line_for_everybody_who_stands(session: Session) -> None:
     names = ("王小明", "李华", "张三")
     for name in names:
         make.enrolment(session, training, name, phone=f"+86 571 5550 300{len(name)}")
-    people = rosters.roster(session, ADMINISTRATOR, training.id)
+    people = enrolment_queries.roster(session, ADMINISTRATOR, training.id)
 
     (said,) = words_on(sheet_pdf(SheetOf(training, people)))
     assert [said.index(name) for name in names] == sorted(said.index(name) for name in names)

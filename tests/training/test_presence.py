@@ -16,7 +16,7 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import ANYONE, Role, Viewer
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotSignedIn
 from aed.settings import Settings
-from aed.training.attendance import actions as presence
+from aed.training.attendance import actions as attendance_actions
 from aed.training.attendance.rules import CHANGES_EVERY, VALID_FOR, PresenceCode, read_code
 from aed.training.enrolments import actions as enrolment_actions
 from aed.training.enrolments.schemas import EnrolmentIn
@@ -61,12 +61,12 @@ def room(session: Session) -> Room:
 
 
 def shown(session: Session, room: Room, *, at: datetime = BEGINS) -> PresenceCode:
-    return presence.new_code(session, ADMINISTRATOR, room.training.id, at=at)[1]
+    return attendance_actions.new_code(session, ADMINISTRATOR, room.training.id, at=at)[1]
 
 
 def refused(session: Session, who: Viewer, code: PresenceCode | None, at: datetime = BEGINS) -> AedError:
     with pytest.raises(AedError) as raised:
-        presence.sign_in(session, who, code, at=at)
+        attendance_actions.sign_in(session, who, code, at=at)
     return raised.value
 
 
@@ -82,8 +82,8 @@ def came(session: Session, room: Room) -> dict[str, tuple[AttendanceState, Marke
 def test_a_code_marks_the_person_who_scans_it_once(session: Session, room: Room) -> None:
     code = shown(session, room)
 
-    first = presence.sign_in(session, room.first, code, at=BEGINS)
-    again = presence.sign_in(session, room.first, code, at=BEGINS + timedelta(seconds=30))
+    first = attendance_actions.sign_in(session, room.first, code, at=BEGINS)
+    again = attendance_actions.sign_in(session, room.first, code, at=BEGINS + timedelta(seconds=30))
 
     assert (first.is_new, again.is_new) == (True, False)
     assert came(session, room) == {room.first.name: (AttendanceState.ATTENDED, MarkedBy.CODE)}
@@ -95,7 +95,7 @@ def test_a_code_that_was_sent_on_is_used_already_and_the_next_one_is_not(
     session: Session, room: Room
 ) -> None:
     code = shown(session, room)
-    presence.sign_in(session, room.first, code, at=BEGINS)
+    attendance_actions.sign_in(session, room.first, code, at=BEGINS)
 
     error = refused(session, room.second, code)
 
@@ -103,7 +103,7 @@ def test_a_code_that_was_sent_on_is_used_already_and_the_next_one_is_not(
     assert "Somebody else has used this code: scan the one that is on the screen now." in error.detail
     assert "请扫描屏幕上的新二维码" in error.detail
     assert room.second.name not in came(session, room)
-    assert presence.sign_in(session, room.second, shown(session, room), at=BEGINS).is_new
+    assert attendance_actions.sign_in(session, room.second, shown(session, room), at=BEGINS).is_new
 
 
 def test_a_code_is_good_for_a_minute(session: Session, room: Room) -> None:
@@ -113,7 +113,7 @@ def test_a_code_is_good_for_a_minute(session: Session, room: Room) -> None:
 
     assert isinstance(late, Conflict)
     assert "was good for a minute: scan the one on the screen now" in late.detail
-    assert presence.sign_in(session, room.first, code, at=BEGINS + VALID_FOR).is_new
+    assert attendance_actions.sign_in(session, room.first, code, at=BEGINS + VALID_FOR).is_new
 
 
 def test_a_code_from_yesterday_says_of_which_day_it_is(session: Session, room: Room) -> None:
@@ -130,7 +130,9 @@ def test_a_code_from_the_future_is_no_code(session: Session, room: Room) -> None
     a_little = PresenceCode(room.training.id, BEGINS + timedelta(seconds=20), "nearlynow")
 
     assert isinstance(refused(session, room.first, ahead), Conflict)
-    assert presence.sign_in(session, room.first, a_little, at=BEGINS).is_new, "clocks differ a little"
+    assert attendance_actions.sign_in(session, room.first, a_little, at=BEGINS).is_new, (
+        "clocks differ a little"
+    )
 
 
 def test_who_is_not_enrolled_or_not_signed_in_is_told_what_to_do(session: Session, room: Room) -> None:
@@ -150,7 +152,7 @@ def test_who_is_not_enrolled_or_not_signed_in_is_told_what_to_do(session: Sessio
 
 def test_a_code_of_another_session_is_of_that_session_alone(session: Session, room: Room) -> None:
     other = make.training(session, starts_at=BEGINS)
-    code = presence.new_code(session, ADMINISTRATOR, other.id, at=BEGINS)[1]
+    code = attendance_actions.new_code(session, ADMINISTRATOR, other.id, at=BEGINS)[1]
 
     assert "not enrolled in this session" in refused(session, room.first, code).detail
     assert came(session, room) == {}
@@ -163,7 +165,7 @@ def test_an_offered_place_is_taken_first(session: Session) -> None:
     at = BEGINS - timedelta(hours=1, minutes=50)
     enrolment_actions.withdraw(session, first, held[0].id, version=held[0].version, at=at)
     assert held[1].state is EnrolmentState.OFFERED
-    code = presence.new_code(session, ADMINISTRATOR, training.id, at=at)[1]
+    code = attendance_actions.new_code(session, ADMINISTRATOR, training.id, at=at)[1]
 
     assert "take it first" in refused(session, waits, code, at).detail
 
@@ -186,7 +188,7 @@ def test_who_was_marked_absent_and_comes_late_is_there(session: Session, room: R
     absent = [Result(mine.id, attendance=AttendanceState.NO_SHOW)]
     put_results(session, ADMINISTRATOR, training, absent, how=MarkedBy.HAND, at=BEGINS)
 
-    assert presence.sign_in(session, room.first, shown(session, room), at=BEGINS).is_new
+    assert attendance_actions.sign_in(session, room.first, shown(session, room), at=BEGINS).is_new
     assert came(session, room)[room.first.name][0] is AttendanceState.ATTENDED
 
 
@@ -195,10 +197,10 @@ def test_a_number_that_the_list_wrote_otherwise_is_the_same_person(session: Sess
     person = make.person(session, phone=PHONE, name="王小明")
     make.enrolment(session, training, "王小明", phone="138-0013-8000")
     other = make.person(session, name="王小明")
-    code = presence.new_code(session, ADMINISTRATOR, training.id, at=BEGINS)[1]
+    code = attendance_actions.new_code(session, ADMINISTRATOR, training.id, at=BEGINS)[1]
 
     namesake = refused(session, viewer_of_person(session, other.id), code)
-    done = presence.sign_in(session, viewer_of_person(session, person.id), code, at=BEGINS)
+    done = attendance_actions.sign_in(session, viewer_of_person(session, person.id), code, at=BEGINS)
 
     assert "not enrolled" in namesake.detail, "a name alone is not enough"
     assert done.is_new

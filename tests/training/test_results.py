@@ -15,8 +15,8 @@ from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.registry.changes import PutOutcome
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind, ResponderState
-from aed.training.enrolments import actions as enrolling
-from aed.training.enrolments import queries as rosters
+from aed.training.enrolments import actions as enrolment_actions
+from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import Assessment, TrainingSession
 from aed.training.rosters.actions import Result, open_for_results, put_results
 from aed.training.rules import SIGN_IN_BEFORE, AttendanceState, MarkedBy, SessionState
@@ -92,9 +92,9 @@ def test_whoever_signed_in_does_not_withdraw_any_more(session: Session) -> None:
     put(session, training, Result(enrolment.id, CAME), at=early)
 
     with pytest.raises(Conflict, match="marked already"):
-        enrolling.withdraw(session, ADMINISTRATOR, enrolment.id, version=1, at=early)
+        enrolment_actions.withdraw(session, ADMINISTRATOR, enrolment.id, version=1, at=early)
     with pytest.raises(Conflict, match="has begun"):
-        enrolling.withdraw(session, ADMINISTRATOR, enrolment.id, version=1, at=training.starts_at)
+        enrolment_actions.withdraw(session, ADMINISTRATOR, enrolment.id, version=1, at=training.starts_at)
 
 
 def test_passing_awards_the_certificate_once_and_makes_nobody_callable(session: Session) -> None:
@@ -115,7 +115,7 @@ def test_passing_awards_the_certificate_once_and_makes_nobody_callable(session: 
     assert certificate.number.startswith("CPR-2026-")
     (responder,) = session.scalars(select(Responder)).all()
     assert (responder.state, responder.estate_id) == (ResponderState.WITHDRAWN, estate.id)
-    (row,) = rosters.roster(session, ADMINISTRATOR, training.id)
+    (row,) = enrolment_queries.roster(session, ADMINISTRATOR, training.id)
     assert (row.attendance, row.passed, row.note, row.certificate) == (
         CAME,
         True,

@@ -20,7 +20,7 @@ from aed.imports.formats.roster import EXPLANATIONS, RosterLine
 from aed.imports.formats.table import LINT_COLUMN
 from aed.imports.schemas import RosterRow, columns
 from aed.responders.models import Certificate
-from aed.training.enrolments import queries as rosters
+from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import TrainingSession
 from aed.training.rules import EnrolmentState, SessionState
 from tests import make
@@ -107,7 +107,7 @@ def test_what_is_filled_in_by_hand_is_taken_once(
 
     assert (first.new, first.unchanged, first.bad) == (3, 1, [])
     assert (again.new, again.changed, again.unchanged) == (0, 0, 4)
-    found = rosters.roster(session, ADMINISTRATOR, training.id)
+    found = enrolment_queries.roster(session, ADMINISTRATOR, training.id)
     assert [(row.attendance, row.passed, row.note) for row in found[:4]] == [
         ("attended", True, "很好"),
         ("no_show", None, None),
@@ -155,7 +155,7 @@ def test_wrong_rows_are_marked_in_the_sheet_that_goes_back_and_the_others_count(
     assert "enrolment" in said[6]
     meant = unescape_formula if sheet.suffix == ".csv" else str
     assert [[meant(cell) for cell in row[:5]] for row in back] == [row[:5] for row in rows], "nothing is lost"
-    found = rosters.roster(session, ADMINISTRATOR, training.id)
+    found = enrolment_queries.roster(session, ADMINISTRATOR, training.id)
     assert [row.attendance for row in found] == ["attended", None, None, None, None]
 
     again = import_roster(session, ADMINISTRATOR, training.id, marked, at=training.ends_at)

@@ -23,7 +23,7 @@ from aed.imports.formats.marked import write_marked
 from aed.imports.formats.table import LINT_COLUMN
 from aed.imports.rules import day_written
 from aed.responders.models import Certificate
-from aed.training.enrolments import queries as rosters
+from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import TrainingSession
 from tests import make
 from tests.cases import each_case
@@ -44,7 +44,7 @@ def training(session: Session) -> TrainingSession:
 
 
 def came(session: Session, training: TrainingSession) -> list[str | None]:
-    return [row.attendance for row in rosters.roster(session, ADMINISTRATOR, training.id)]
+    return [row.attendance for row in enrolment_queries.roster(session, ADMINISTRATOR, training.id)]
 
 
 def take(session: Session, training: TrainingSession, path: Path) -> Any:

@@ -19,7 +19,7 @@ from aed.notifications.channels import spool
 from aed.notifications.jobs import Sent, send_waiting
 from aed.notifications.models import OutboxMessage
 from aed.notifications.rules import Channel, Delivery
-from aed.training.enrolments import actions as enrolling
+from aed.training.enrolments import actions as enrolment_actions
 from aed.training.jobs import end_offers
 from aed.training.models import Enrolment, TrainingSession
 from aed.training.rules import OFFER_LASTS, EnrolmentState
@@ -43,7 +43,9 @@ def version(session: Session, enrolment: Enrolment) -> int:
 
 
 def withdraw(session: Session, enrolment: Enrolment, *, at: datetime = NOW) -> None:
-    enrolling.withdraw(session, ADMINISTRATOR, enrolment.id, version=version(session, enrolment), at=at)
+    enrolment_actions.withdraw(
+        session, ADMINISTRATOR, enrolment.id, version=version(session, enrolment), at=at
+    )
 
 
 def one_place(session: Session) -> tuple[TrainingSession, Enrolment, list[Enrolment]]:
@@ -81,8 +83,8 @@ def test_an_offer_that_lapses_is_told_to_both(session: Session) -> None:
     withdraw(session, has)
     later = NOW + OFFER_LASTS
 
-    assert enrolling.expire_offers(session, later) == 1
-    assert enrolling.expire_offers(session, later) == 0
+    assert enrolment_actions.expire_offers(session, later) == 1
+    assert enrolment_actions.expire_offers(session, later) == 0
 
     assert ["not taken in time" in said for said in told(session, first)] == [False, True]
     (offer,) = told(session, second)
@@ -94,7 +96,7 @@ def test_who_accepts_twice_is_told_once(session: Session) -> None:
     withdraw(session, has)
 
     for _ in range(2):
-        enrolling.accept(session, ADMINISTRATOR, first.id, version=version(session, first), at=NOW)
+        enrolment_actions.accept(session, ADMINISTRATOR, first.id, version=version(session, first), at=NOW)
 
     assert [said.partition(":")[0] for said in told(session, first)] == [
         "A place has become free",
@@ -116,7 +118,7 @@ def test_whoever_moves_is_told_where_to(session: Session) -> None:
     _, has, _ = one_place(session)
     other = make.training(session, starts_at=NOW + timedelta(days=12))
 
-    arrived = enrolling.move(
+    arrived = enrolment_actions.move(
         session, ADMINISTRATOR, has.id, to_session_id=other.id, version=version(session, has), at=NOW
     )
 

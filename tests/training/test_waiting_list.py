@@ -26,8 +26,8 @@ from sqlalchemy.orm import Session
 from aed.database.session import Database
 from aed.errors import Conflict
 from aed.registry.changes import RegistryChange
-from aed.training.enrolments import actions as enrolling
-from aed.training.enrolments import queries as rosters
+from aed.training.enrolments import actions as enrolment_actions
+from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import Enrolment
 from aed.training.rules import EnrolmentState
 from aed.training.sessions.actions import amend_session
@@ -76,16 +76,16 @@ class Life(RuleBasedStateMachine):
 
     @rule(who=enrolled)
     def leave(self, who: int) -> None:
-        self.try_to(enrolling.withdraw, who)
+        self.try_to(enrolment_actions.withdraw, who)
 
     @rule(who=enrolled)
     def accept(self, who: int) -> None:
-        self.try_to(enrolling.accept, who)
+        self.try_to(enrolment_actions.accept, who)
 
     @rule(hours=st.integers(1, 30))
     def wait(self, hours: int) -> None:
         self.now += timedelta(hours=hours)
-        enrolling.expire_offers(self.session, self.now)
+        enrolment_actions.expire_offers(self.session, self.now)
         self.notice_offers()
 
     @rule(more=st.integers(1, 2))
@@ -181,7 +181,7 @@ def test_the_life_of_a_session_finds_a_broken_promise(
     life: type[Life], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Check that the state machine detects a list that offers places to the last arrival first."""
-    fair = rosters.active_enrolments
+    fair = enrolment_queries.active_enrolments
 
     def unfair(
         session: Session, session_id: int, *states: EnrolmentState, limit: int | None = None
@@ -190,6 +190,6 @@ def test_the_life_of_a_session_finds_a_broken_promise(
             return fair(session, session_id, *states, limit=limit)
         return list(reversed(fair(session, session_id, *states)))[:limit]
 
-    monkeypatch.setattr(rosters, "active_enrolments", unfair)
+    monkeypatch.setattr(enrolment_queries, "active_enrolments", unfair)
     with pytest.raises(AssertionError):
         test_a_session_keeps_its_promises_whatever_happens(life)

@@ -10,8 +10,8 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role, Viewer
 from aed.errors import NotAllowed, NotFound
 from aed.registry.estates.models import Estate
-from aed.training import queries as sessions
-from aed.training.enrolments import queries as rosters
+from aed.training import queries as session_queries
+from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import TrainingSession
 from aed.training.permissions import runs_training
 from tests import make
@@ -31,7 +31,7 @@ def holding(session: Session, *held: Role, estate: Estate, region: str | None = 
 
 
 def names(session: Session, who: Viewer, training: TrainingSession) -> list[str]:
-    return [row.name for row in rosters.roster(session, who, training.id)]
+    return [row.name for row in enrolment_queries.roster(session, who, training.id)]
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_a_role_on_a_region_reaches_its_estates(session: Session, role: Role, in
     assert not runs_training(who, elsewhere.id, elsewhere.region_id)
     assert runs_training(who, None, here.region_id) is in_the_street
     assert names(session, who, training) == ["of here"]
-    assert sessions.training_session(session, who, training.id).id == training.id
+    assert session_queries.training_session(session, who, training.id).id == training.id
     with pytest.raises(NotFound):
-        sessions.training_session(session, who, far.id)
+        session_queries.training_session(session, who, far.id)
     assert make.enrolment(session, training, "sent", who=who, estate_id=here.id).estate_id == here.id
 
 

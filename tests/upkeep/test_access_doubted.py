@@ -18,8 +18,7 @@ from aed.upkeep.checks.rules import DEFAULT_ASKS, asked_of
 from aed.upkeep.confirmations.actions import confirm_fact
 from aed.upkeep.confirmations.schemas import ConfirmIn
 from aed.upkeep.faults.queries import active_quarantines
-from aed.upkeep.rules import Fact, QuarantineReason
-from aed.upkeep.rules import Question as Asked
+from aed.upkeep.rules import Fact, QuarantineReason, Question
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT
 
@@ -47,7 +46,9 @@ def test_a_cabinet_that_does_not_open_takes_the_device_out_until_a_check_opens_i
     assert reason(session, device) == [QuarantineReason.CANNOT_OPEN]
     assert device.state is DeviceState.OUT_OF_SERVICE
     assert access(session, device) is None, "it is offered to nobody"
-    assert Asked.CABINET in asked_of((Asked.STATUS_LIGHT, Asked.PADS_IN_DATE), [QuarantineReason.CANNOT_OPEN])
+    assert Question.CABINET in asked_of(
+        (Question.STATUS_LIGHT, Question.PADS_IN_DATE), [QuarantineReason.CANNOT_OPEN]
+    )
 
     make.check(session, device, at=LATER, only={"status_light": True, "pads_in_date": True, "cabinet": True})
 
@@ -56,7 +57,7 @@ def test_a_cabinet_that_does_not_open_takes_the_device_out_until_a_check_opens_i
 
 
 def test_a_dented_cabinet_that_opens_is_told_to_its_keeper_and_stays_in_service(session: Session) -> None:
-    assert Asked.CABINET_WHOLE in DEFAULT_ASKS
+    assert Question.CABINET_WHOLE in DEFAULT_ASKS
     device = make.device(session)
 
     make.check(session, device, answers={"cabinet_whole": False})

@@ -12,7 +12,7 @@ from PIL import Image
 from structlog.testing import capture_logs
 
 from aed.errors import InvalidInput
-from aed.upkeep.checks import photo_process as photo_apart
+from aed.upkeep.checks import photo_process
 from aed.upkeep.checks.photo import picture_without_traces
 from aed.upkeep.checks.photo_process import NICENESS, picture_in_subprocess
 from tests.waiting import eventually
@@ -42,7 +42,7 @@ def test_who_sent_it_is_told_what_is_wrong() -> None:
 def test_one_that_needs_too_much_memory_is_refused_and_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     """The memory limit applies to the child process only, so this process is not affected."""
     least = 60_000_000  # enough for the interpreter, too little for 5,000 x 5,000 pixels
-    monkeypatch.setattr(photo_apart, "COMMAND", (*photo_apart.COMMAND, str(least)))
+    monkeypatch.setattr(photo_process, "COMMAND", (*photo_process.COMMAND, str(least)))
 
     with pytest.raises(InvalidInput, match="cannot be read"), capture_logs() as logs:
         picture_in_subprocess(picture(5_000))
@@ -51,9 +51,9 @@ def test_one_that_needs_too_much_memory_is_refused_and_logged(monkeypatch: pytes
 
 
 def test_it_gives_way_to_everything_else() -> None:
-    with subprocess.Popen(photo_apart.COMMAND, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as child:
+    with subprocess.Popen(photo_process.COMMAND, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as child:
         nice = os.getpriority(os.PRIO_PROCESS, 0) + NICENESS
         assert eventually(lambda: os.getpriority(os.PRIO_PROCESS, child.pid) == nice)
         child.communicate(picture(4))
     assert child.returncode == 0
-    assert photo_apart.COMMAND[0] == sys.executable
+    assert photo_process.COMMAND[0] == sys.executable

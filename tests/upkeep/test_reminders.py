@@ -20,7 +20,7 @@ from aed.registry.estates.models import Estate
 from aed.settings import Reminding
 from aed.upkeep import jobs
 from aed.upkeep.models import Reminder
-from aed.upkeep.reminders import actions as reminding
+from aed.upkeep.reminders import actions as reminder_actions
 from aed.upkeep.rules import DueKind, ReminderAnswer
 from tests import make
 
@@ -227,8 +227,8 @@ def answered(database: Database, name: str, said: ReminderAnswer, *, at: datetim
     assert text is not None
     key = make.key_in(text)
     with transaction(database) as session:
-        for told in reminding.lines_behind_link(session, key, at=at):
-            reminding.answer(session, key, reminder_id=told.reminder_id, said=said, at=at)
+        for told in reminder_actions.lines_behind_link(session, key, at=at):
+            reminder_actions.answer(session, key, reminder_id=told.reminder_id, said=said, at=at)
 
 
 def test_not_me_goes_one_level_up_at_once_and_leaves_the_first_alone(

@@ -24,7 +24,7 @@ from aed.app import create_app
 from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database, transaction
 from aed.logs import set_up_logs
-from aed.notifications.enqueue import enqueue
+from aed.notifications.outbox import enqueue
 from aed.settings import Settings
 from aed.upkeep.jobs import remind_of_expiry, send_reminders
 from aed.worker.jobs import Job, Now

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_on_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_on_sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from aed.accounts import audit_log as accounts_audit_log
+from aed.accounts import audit_log
 from aed.database.encryption.columns import Encrypted, keyring_of
 from aed.database.session import exclusive_lock
 from aed.database.types import BigIntId, Table, enum_column
@@ -195,7 +195,7 @@ def add_audit_entry(
     if before is None:
         began: dict[str, Any] = {
             "old_form": legacy_entries_digest(session),
-            **accounts_audit_log.last_ids(session),
+            **audit_log.last_ids(session),
         }
         # The first row was written a moment ago in this transaction, and belongs to the log.
         if subject is AuditSubject.ROLE:

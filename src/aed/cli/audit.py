@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts import audit_log as accounts_audit_log
+from aed.accounts import audit_log
 from aed.accounts.audit_log import (
     AuditEntry,
     audit_keys,
@@ -96,7 +96,7 @@ def _verify_log(session: Session) -> list[str]:
         return hash_of_entry(key_of(entry.key_id), before, entry)
 
     said = replay_audit_log(session, expected)
-    last = accounts_audit_log.last_audit_entry(session)
+    last = audit_log.last_audit_entry(session)
     say(
         f"The audit log of roles, people and tokens has {said.entries} entries"
         + (f", the last {last[1][:16]}." if last else ".")

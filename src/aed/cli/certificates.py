@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from aed import clock
-from aed.certificates.awards import actions as awards
+from aed.certificates.awards import actions as award_actions
 from aed.certificates.awards import queries
 from aed.certificates.awards.pdf import certificate_pdf
 from aed.certificates.rules import is_valid, mask_name
@@ -41,7 +41,7 @@ def revoke(
 ) -> None:
     """Revoke a certificate at once."""
     with writing() as session:
-        awards.revoke_awarded(session, operator(), number, reason=reason, at=clock.now())
+        award_actions.revoke_awarded(session, operator(), number, reason=reason, at=clock.now())
     say(f"{number} is revoked.")
 
 

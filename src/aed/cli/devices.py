@@ -12,7 +12,7 @@ from aed.cli.context import operator, reading, writing
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.rows import MAX_ID, SHOWN, After, Id, Kind, add_commands
 from aed.cli.screen import say, table
-from aed.registry.devices import actions as devices
+from aed.registry.devices import actions as device_actions
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.cabinet_codes import CabinetCodeIn, set_cabinet_code
 from aed.registry.devices.schemas import (
@@ -37,8 +37,8 @@ add_commands(
         read=device_queries.device,
         shown=lambda device: DeviceOut.of(device, operator()),
         shape=DeviceAmend,
-        amend=devices.amend_device,
-        withdraw=devices.withdraw_device,
+        amend=device_actions.amend_device,
+        withdraw=device_actions.withdraw_device,
     ),
 )
 add_commands(
@@ -50,8 +50,8 @@ add_commands(
         read=lambda session, who, consumable_id: device_queries.consumable(session, who, consumable_id)[0],
         shown=ConsumableOut.of,
         shape=ConsumableAmend,
-        amend=devices.amend_consumable,
-        withdraw=devices.withdraw_consumable,
+        amend=device_actions.amend_consumable,
+        withdraw=device_actions.withdraw_consumable,
     ),
 )
 
@@ -60,7 +60,7 @@ add_commands(
 def add_device(given: Fields) -> None:
     """Register a device: lat=… lon=… and estate_id=… or region=…"""
     with writing() as session:
-        device = devices.create_device(session, operator(), fields_in(DeviceIn, given), at=clock.now())
+        device = device_actions.create_device(session, operator(), fields_in(DeviceIn, given), at=clock.now())
         say(f"Device {device.id} is registered.")
 
 
@@ -119,7 +119,7 @@ def list_devices(
 def fit_consumable(device_id: Id, given: Fields) -> None:
     """Record pads or a battery fitted in a device: kind=pads expires_on=2028-05-31"""
     with writing() as session:
-        fitted = devices.fit_consumable(
+        fitted = device_actions.fit_consumable(
             session, operator(), device_id, fields_in(ConsumableIn, given), at=clock.now()
         )
         say(f"Consumable {fitted.id} is fitted.")

@@ -12,7 +12,7 @@ from aed.cli.context import operator, reading, writing
 from aed.cli.language import either
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
-from aed.registry.holidays import actions as holidays
+from aed.registry.holidays import actions as holiday_actions
 from aed.registry.holidays import queries as holiday_queries
 from aed.registry.holidays.schemas import HolidayYearIn, SpecialDay
 
@@ -54,7 +54,7 @@ def put_holidays(
         known = {
             calendar.name: calendar.version for calendar, _ in holiday_queries.holiday_calendars(session)
         }
-        holidays.put_holiday_year(
+        holiday_actions.put_holiday_year(
             session, operator(), name, year, HolidayYearIn(days=days), version=known.get(name), at=clock.now()
         )
         say(f"{name} holds {len(days)} special days for {year}.")
@@ -65,7 +65,7 @@ def drop_holidays(name: Name, year: Year) -> None:
     """Delete a year from a calendar; opening hours that depend on it become unknown."""
     with writing() as session:
         calendar, _ = holiday_queries.holiday_year(session, name, year)
-        holidays.delete_holiday_year(
+        holiday_actions.delete_holiday_year(
             session, operator(), name, year, version=calendar.version, at=clock.now()
         )
         say(f"{name} no longer holds {year}.")

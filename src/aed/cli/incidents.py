@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.cli import statistics as afterwards
-from aed.cli import steering
+from aed.cli import statistics, steering
 from aed.cli.context import operator, reading, writing
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.nearest import network_if_any
@@ -53,7 +52,7 @@ class PlannedOtherwise(AedError):
 IncidentId = Annotated[int, typer.Argument(min=1, help="The incident's number", metavar="INCIDENT")]
 
 incidents = typer.Typer(no_args_is_help=True)
-afterwards.add_commands(incidents)
+statistics.add_commands(incidents)
 steering.add_commands(incidents)
 
 

@@ -10,7 +10,7 @@ import typer
 from aed import clock
 from aed.accounts.regions import region_by_code
 from aed.certificates.rules import CheckState
-from aed.certificates.verification import queries as check_queries
+from aed.certificates.verification import queries as verification_queries
 from aed.cli.context import opened, operator, reading, trying_much, writing, writing_much
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.imports import BadRows, File, Strict, tell_bad_rows, write_bad_rows
@@ -192,7 +192,7 @@ def checks(
     """List the verifications of certificates: the state of each, and why."""
     with reading() as session:
         issuer_id = queries.issuer_by_code(session, code).id if code is not None else None
-        found = check_queries.checks(
+        found = verification_queries.checks(
             session, operator(), limit=SHOWN, after_id=after, issuer_id=issuer_id, state=state
         )
     for each in found:

@@ -14,7 +14,7 @@ from aed.cli.screen import counting, say, table
 from aed.database.encryption import keys as key_files
 from aed.database.encryption.keyring import EncryptionKey, generate_key
 from aed.errors import InvalidInput
-from aed.personal_data import key_rotation as rotation
+from aed.personal_data import key_rotation
 from aed.settings import load_settings
 
 keys = typer.Typer(no_args_is_help=True)
@@ -56,7 +56,7 @@ def show() -> None:
     """List the keys, and how much is encrypted with each."""
     with opened() as database:
         ring = database.keys
-        found = rotation.count_by_key(database)
+        found = key_rotation.count_by_key(database)
         ids = list(dict.fromkeys([*ring.ids, *(key for counts in found.values() for key in counts)]))
         say(f"Keys in {ring.source}:")
         for key in ids:
@@ -66,7 +66,7 @@ def show() -> None:
 
 
 def _role(key: str, known: Sequence[str]) -> str:
-    if key == rotation.UNENCRYPTED:
+    if key == key_rotation.UNENCRYPTED:
         return "not sealed: `aed keys rotate`"
     if key not in known:
         return "MISSING: what is sealed with it cannot be read"
@@ -80,7 +80,7 @@ def rotate() -> None:
         if database.keys.source != key_files.SETTING:
             time.sleep(2 * key_files.FOLLOWED_AFTER_SECONDS)  # by then every process uses the first key
         with counting("sealing anew, values") as progress:
-            done = rotation.rotate(database, progress=progress)
+            done = key_rotation.rotate(database, progress=progress)
         ring = database.keys
         left = {
             key: count

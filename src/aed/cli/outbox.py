@@ -20,8 +20,8 @@ from aed.notifications import queries
 from aed.notifications.channels import channels_of
 from aed.notifications.claims import cancel_waiting, send_now
 from aed.notifications.endpoints import EndpointInput, put_endpoint, remove_endpoint
-from aed.notifications.enqueue import Notice, enqueue_to_endpoint
 from aed.notifications.jobs import send_waiting
+from aed.notifications.outbox import Notice, enqueue_to_endpoint
 from aed.notifications.rules import Channel, OutboxState, WaitingFor, mask_recipient
 from aed.notifications.schemas import state_of
 from aed.settings import load_settings

@@ -32,7 +32,7 @@ from aed.cli.person_duplicates import duplicates
 from aed.cli.rows import SHOWN, After, Id, Version
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput, NotFound
-from aed.personal_data import actions as privacy
+from aed.personal_data import actions as personal_data_actions
 from aed.personal_data.schemas import OwnDataOut
 from aed.settings import load_settings
 
@@ -224,10 +224,10 @@ def unlink(person_id: Id) -> None:
     """Unlink a person from all identity providers, until linked again. Ends all their sessions."""
     with writing() as session:
         from aed.accounts.sign_in import (
-            identity_provider as provider,  # imported here: it loads an HTTP client and OpenID Connect
+            identity_provider,  # imported here: it loads an HTTP client and OpenID Connect
         )
 
-        ended = provider.unlink(session, operator(), person_id, at=clock.now())
+        ended = identity_provider.unlink(session, operator(), person_id, at=clock.now())
     say(f"Links to identity providers ended: {ended}.")
 
 
@@ -267,7 +267,7 @@ def erase(
         if not typer.confirm(question):
             raise InvalidInput(either("Nothing was erased.", "未删除任何内容。"), field="yes")
     with writing() as session:
-        is_done = privacy.erase(session, operator(), person_id, at=clock.now())
+        is_done = personal_data_actions.erase(session, operator(), person_id, at=clock.now())
     say(f"Person {person_id} is erased." if is_done else f"Person {person_id} was erased before.")
     if is_done:
         say("Backups from before hold the person still: erase again after restoring one.")

@@ -14,8 +14,8 @@ from aed.cli.context import operator, reading, writing, writing_much
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.rows import After, Id, Version, show_all, show_history
 from aed.cli.screen import say, table
-from aed.upkeep.checks import actions as policy_actions
-from aed.upkeep.checks import queries as policy_queries
+from aed.upkeep.checks import actions as check_actions
+from aed.upkeep.checks import queries as check_queries
 from aed.upkeep.checks.queries import terms_of
 from aed.upkeep.checks.rules import DEFAULT, Terms
 from aed.upkeep.checks.schemas import PolicyAmend, PolicyIn, PolicyOut
@@ -41,7 +41,7 @@ def add_policy(given: Fields, asks: Asks = None) -> None:
         new = fields_in(PolicyIn, given)
         if asks:
             new = PolicyIn.model_validate({**new.model_dump(), "asks": asks})
-        policy = policy_actions.create_policy(session, operator(), new, at=clock.now())
+        policy = check_actions.create_policy(session, operator(), new, at=clock.now())
         say(f"Policy {policy.id} is in force.")
 
 
@@ -57,8 +57,8 @@ def amend_policy(
         change = fields_in(PolicyAmend, given or [])
         if asks:
             change = PolicyAmend.model_validate({**change.model_dump(exclude_unset=True), "asks": asks})
-        present = policy_queries.policy(session, operator(), policy_id).version
-        policy = policy_actions.amend_policy(
+        present = check_queries.policy(session, operator(), policy_id).version
+        policy = check_actions.amend_policy(
             session, operator(), policy_id, change, version=version or present, at=clock.now()
         )
         say(f"Policy {policy.id} is at version {policy.version}.")
@@ -68,8 +68,8 @@ def amend_policy(
 def withdraw_policy(policy_id: Id, version: Version = None) -> None:
     """Withdraw a policy; the next more general policy applies, or the default."""
     with writing() as session:
-        present = policy_queries.policy(session, operator(), policy_id).version
-        policy_actions.withdraw_policy(
+        present = check_queries.policy(session, operator(), policy_id).version
+        check_actions.withdraw_policy(
             session, operator(), policy_id, version=version or present, at=clock.now()
         )
     say(f"Policy {policy_id} is withdrawn.")
@@ -79,14 +79,14 @@ def withdraw_policy(policy_id: Id, version: Version = None) -> None:
 def show_policy(policy_id: Id) -> None:
     """Show a policy."""
     with reading() as session:
-        show_all(PolicyOut.of(policy_queries.policy(session, operator(), policy_id)))
+        show_all(PolicyOut.of(check_queries.policy(session, operator(), policy_id)))
 
 
 @policies.command("history")
 def policy_history(policy_id: Id) -> None:
     """List every version of a policy, newest first."""
     with reading() as session:
-        show_history(session, "policies", policy_queries.policy(session, operator(), policy_id).id)
+        show_history(session, "policies", check_queries.policy(session, operator(), policy_id).id)
 
 
 @policies.command("list")
@@ -95,7 +95,7 @@ def list_policies(
 ) -> None:
     """List the policies in force; without one, the default applies."""
     with reading() as session:
-        found = policy_queries.policies(session, operator(), limit=SHOWN + 1, after_id=after)
+        found = check_queries.policies(session, operator(), limit=SHOWN + 1, after_id=after)
         rows: list[tuple[object, ...]] = [
             (each.id, each.estate_id, each.maker, each.model, *_in_short(terms_of(each)), each.name_zh)
             for each in found[:SHOWN]

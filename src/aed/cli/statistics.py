@@ -25,7 +25,7 @@ from aed.debrief.statistics.queries import YearQuery, cases_of_year, year_in_num
 from aed.debrief.statistics.rules import CountedKind
 from aed.debrief.statistics.schemas import CasesOut, StatisticsOut
 from aed.errors import InvalidInput
-from aed.incidents import queries as incidents
+from aed.incidents import queries as incident_queries
 from aed.settings import load_settings
 
 _Incident = Annotated[int, typer.Argument(min=1, help="The incident's number", metavar="INCIDENT")]
@@ -72,7 +72,7 @@ def outcome(
             version = before.version if before is not None else 0
             record_outcome(session, operator(), incident_id, amended.items(), version=version, at=clock.now())
     with reading() as session:
-        incident = incidents.incident(session, operator(), incident_id)
+        incident = incident_queries.incident(session, operator(), incident_id)
         shown = PatientOutcomeOut.of(
             incident.id, queries.outcome_of(session, incident.id), queries.measured(session, incident)
         )

@@ -26,8 +26,8 @@ from aed.training.attendance.sheet import SheetOf, sheet_pdf
 from aed.training.courses import actions as course_actions
 from aed.training.courses import queries as course_queries
 from aed.training.courses.schemas import CourseAmend, CourseIn, CourseOut
-from aed.training.enrolments import actions as enrolling
-from aed.training.enrolments import queries as rosters
+from aed.training.enrolments import actions as enrolment_actions
+from aed.training.enrolments import queries as enrolment_queries
 from aed.training.enrolments.schemas import EnrolmentIn, EnrolmentOut
 from aed.training.models import TrainingSession
 from aed.training.rules import EnrolmentState
@@ -243,7 +243,7 @@ def roster(
             say(f"{out}: {count} people. Filled in, it is read by: aed sessions results {session_id} {out}")
             return
         training = session_queries.training_session(session, operator(), session_id)
-        _show_roster(rosters.roster(session, operator(), training.id))
+        _show_roster(enrolment_queries.roster(session, operator(), training.id))
 
 
 @sessions.command("sheet")
@@ -254,7 +254,7 @@ def sheet(
     """Write the sign-in sheet of a session as a PDF in Chinese and English."""
     with reading() as session:
         training = session_queries.training_session(session, operator(), session_id)
-        people = rosters.roster(session, operator(), training.id)
+        people = enrolment_queries.roster(session, operator(), training.id)
         write_whole(out, sheet_pdf(SheetOf(training, people)))
     say(f"{out} has the attendance sheet of session {session_id}.")
 
@@ -302,8 +302,10 @@ def enrol(session_id: Id, given: Fields) -> None:
     Example: aed enrol 1 name=王芳 phone=+8613800000000 estate_id=1
     """
     with writing() as session:
-        made = enrolling.enrol(session, operator(), session_id, fields_in(EnrolmentIn, given), at=clock.now())
-        row = rosters.roster_row(session, operator(), made.id)
+        made = enrolment_actions.enrol(
+            session, operator(), session_id, fields_in(EnrolmentIn, given), at=clock.now()
+        )
+        row = enrolment_queries.roster_row(session, operator(), made.id)
     place = f", place {row.waiting_place} on the waiting list" if row.state is EnrolmentState.WAITING else ""
     say(f"Enrolment {row.id}: {row.name} is {row.state}{place}.")
 
@@ -312,22 +314,24 @@ def enrol(session_id: Id, given: Fields) -> None:
 def show_enrolment(enrolment_id: Id) -> None:
     """Show an enrolment."""
     with reading() as session:
-        show_all(EnrolmentOut.of(rosters.roster_row(session, operator(), enrolment_id)))
+        show_all(EnrolmentOut.of(enrolment_queries.roster_row(session, operator(), enrolment_id)))
 
 
 @enrolments.command("history")
 def enrolment_history(enrolment_id: Id) -> None:
     """List the changes of an enrolment, newest first: who, what and when."""
     with reading() as session:
-        show_history(session, "enrolments", rosters.roster_row(session, operator(), enrolment_id).id)
+        show_history(
+            session, "enrolments", enrolment_queries.roster_row(session, operator(), enrolment_id).id
+        )
 
 
 @enrolments.command("accept")
 def accept(enrolment_id: Id) -> None:
     """Accept the place that is offered."""
     with writing() as session:
-        version = rosters.enrolment(session, operator(), enrolment_id).version
-        enrolling.accept(session, operator(), enrolment_id, version=version, at=clock.now())
+        version = enrolment_queries.enrolment(session, operator(), enrolment_id).version
+        enrolment_actions.accept(session, operator(), enrolment_id, version=version, at=clock.now())
     say(f"Enrolment {enrolment_id} is enrolled.")
 
 
@@ -335,8 +339,8 @@ def accept(enrolment_id: Id) -> None:
 def withdraw(enrolment_id: Id) -> None:
     """Withdraw an enrolment; its place is offered to the next person."""
     with writing() as session:
-        version = rosters.enrolment(session, operator(), enrolment_id).version
-        enrolling.withdraw(session, operator(), enrolment_id, version=version, at=clock.now())
+        version = enrolment_queries.enrolment(session, operator(), enrolment_id).version
+        enrolment_actions.withdraw(session, operator(), enrolment_id, version=version, at=clock.now())
     say(f"Enrolment {enrolment_id} is withdrawn.")
 
 
@@ -346,8 +350,8 @@ def move(
 ) -> None:
     """Move an enrolment to another session."""
     with writing() as session:
-        version = rosters.enrolment(session, operator(), enrolment_id).version
-        arrived = enrolling.move(
+        version = enrolment_queries.enrolment(session, operator(), enrolment_id).version
+        arrived = enrolment_actions.move(
             session, operator(), enrolment_id, to_session_id=to, version=version, at=clock.now()
         )
         say(f"Enrolment {arrived.id} in session {to} is {arrived.state}.")
@@ -357,10 +361,10 @@ def move(
 def expire() -> None:
     """Pass offers that were not accepted in time to the next person, as is done every minute on schedule."""
     with writing_much() as session:
-        say(f"{enrolling.expire_offers(session, clock.now())} offers ended.")
+        say(f"{enrolment_actions.expire_offers(session, clock.now())} offers ended.")
 
 
-def _show_roster(rows: Sequence[rosters.RosterRow]) -> None:
+def _show_roster(rows: Sequence[enrolment_queries.RosterRow]) -> None:
     shown = [
         (
             row.id,

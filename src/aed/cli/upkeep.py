@@ -20,7 +20,7 @@ from aed.cli.rows import After, Id
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
 from aed.registry.devices import queries as device_queries
-from aed.upkeep.checks import actions as photo_actions
+from aed.upkeep.checks import actions as check_actions
 from aed.upkeep.checks import queries as check_queries
 from aed.upkeep.checks.actions import record_check
 from aed.upkeep.checks.photo import picture_without_traces
@@ -28,14 +28,12 @@ from aed.upkeep.checks.queries import policy_for, terms_of
 from aed.upkeep.checks.rules import GLANCE_ASKS, QUESTION_WORDS, asked_of
 from aed.upkeep.checks.schemas import CheckIn, CheckOut
 from aed.upkeep.device_filter import DeviceFilter
-from aed.upkeep.due import calendars as calendar
+from aed.upkeep.due import calendars, sheets
 from aed.upkeep.due import queries as due_queries
-from aed.upkeep.due import sheets
 from aed.upkeep.due.rules import DUE_WORDS
-from aed.upkeep.faults import actions as report_actions
+from aed.upkeep.faults import actions as fault_actions
 from aed.upkeep.faults import queries as fault_queries
-from aed.upkeep.rules import QUARANTINE_WORDS as WHY_WORDS
-from aed.upkeep.rules import CheckKind, DueKind, FaultReportState, Question, short_number
+from aed.upkeep.rules import QUARANTINE_WORDS, CheckKind, DueKind, FaultReportState, Question, short_number
 
 SHOWN = 100
 
@@ -58,7 +56,7 @@ def show_form(device_id: Id, kind: CheckKind = CheckKind.CHECK) -> None:
     for question in GLANCE_ASKS if kind is CheckKind.GLANCE else asks:
         say(f"{question}: {QUESTION_WORDS[question][1]} {QUESTION_WORDS[question][0]}")
     for reason in active_reasons:
-        say(f"It is out: {WHY_WORDS[reason][0]} {WHY_WORDS[reason][1]}")
+        say(f"It is out: {QUARANTINE_WORDS[reason][0]} {QUARANTINE_WORDS[reason][1]}")
 
 
 @checks.command("add", cls=taking(CheckIn))
@@ -93,7 +91,7 @@ def add_check(
         taken = record_check(session, operator(), device_id, validated(CheckIn, fields), at=clock.now())
         for path in photo or []:
             sent = path.read_bytes()
-            photo_actions.add_photo(
+            check_actions.add_photo(
                 session, operator(), taken.check.key, sent, picture_without_traces(sent), at=clock.now()
             )
         check = CheckOut.of(taken.check)
@@ -163,7 +161,7 @@ def list_quarantines(
         (
             each.device_id,
             f"{each.since:%Y-%m-%d %H:%MZ}",
-            " ".join(reversed(WHY_WORDS[each.reason])),
+            " ".join(reversed(QUARANTINE_WORDS[each.reason])),
             each.note,
             f"{each.lifted_at:%Y-%m-%d %H:%MZ}" if each.lifted_at else None,
         )
@@ -234,7 +232,7 @@ def dismiss_report(report_id: Id) -> None:
 
 def _close(report_id: int, state: FaultReportState) -> None:
     with writing() as session:
-        device_id = report_actions.close_report(
+        device_id = fault_actions.close_report(
             session, operator(), report_id, state=state, at=clock.now()
         ).device_id
     say(f"Report {report_id} is {state}.")
@@ -266,7 +264,7 @@ def due(
     if to is not None:
         _write(
             to,
-            {".xlsx": lambda: sheets.due_sheet(found), ".ics": lambda: calendar.due_calendar(found, at=now)},
+            {".xlsx": lambda: sheets.due_sheet(found), ".ics": lambda: calendars.due_calendar(found, at=now)},
         )
         say(f"{len(found.dues)} things that are due are in {to}.")
         return

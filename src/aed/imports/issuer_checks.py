@@ -21,7 +21,7 @@ from standardwebhooks import Webhook
 
 from aed import __version__
 from aed.certificates.rules import Facts, Holder, IssuerStatement, mask_holder_id, written
-from aed.certificates.verification import queries as checks
+from aed.certificates.verification import queries as verification_queries
 from aed.certificates.verification.actions import (
     NoAnswer,
     begin_checks,
@@ -45,7 +45,7 @@ from aed.imports.feeds.fetching import (
 )
 from aed.imports.feeds.jobs import Now
 from aed.imports.rules import printable
-from aed.issuers import queries as issuers
+from aed.issuers import queries as issuer_queries
 from aed.issuers.rules import CertificateKind
 from aed.settings import IssuerAccess
 
@@ -255,7 +255,7 @@ def verify_certificates(database: Database, now: Now, *, by: IssuerAccessSetting
     with transaction(database) as session:
         begin_checks(session, now())
     with read_session(database) as session:
-        due = [(each.id, each.code) for each in checks.issuers_to_ask(session, now())]
+        due = [(each.id, each.code) for each in verification_queries.issuers_to_ask(session, now())]
     return [_ask_issuer(database, issuer_id, code, now, by) for issuer_id, code in due]
 
 
@@ -265,7 +265,7 @@ def _ask_issuer(
     answered = unanswered = 0
     while answered + unanswered < MAX_CHECKS_PER_RUN:
         with transaction(database) as session:
-            url = issuers.issuer(session, issuer_id).query_url
+            url = issuer_queries.issuer(session, issuer_id).query_url
             claimed = claim(session, issuer_id, now(), limit=ASKED_AT_ONCE)
         if not claimed or url is None:
             break
@@ -274,7 +274,7 @@ def _ask_issuer(
             answered, unanswered = answered + has_answer, unanswered + (not has_answer)
             if is_left_alone:
                 with transaction(database) as session:
-                    issuer = issuers.issuer(session, issuer_id)
+                    issuer = issuer_queries.issuer(session, issuer_id)
                     give_back(session, issuer, claimed[number + 1 :], at=now())
                 return IssuerRun(code, answered, unanswered, is_left_alone=True)
     return IssuerRun(code, answered, unanswered, is_left_alone=False)
@@ -286,7 +286,7 @@ def _ask_once(
     """Ask once and record the outcome; return whether an answer came, and whether to suspend the issuer."""
     answer = ask_issuer(url, code, asked, by=by, at=now())
     with transaction(database) as session:
-        issuer = issuers.issuer(session, issuer_id)
+        issuer = issuer_queries.issuer(session, issuer_id)
         if isinstance(answer, NoAnswer):
             return False, record_no_answer(session, issuer, asked, answer, at=now())
         record_answer(session, issuer, asked, answer, at=now())

@@ -24,7 +24,7 @@ from aed.lookup.places import Buildings, Spot, pace_to
 from aed.lookup.question import LookupQuestion, Precision
 from aed.lookup.walks import WalksFromPatient
 from aed.registry import nearby as nearby_queries
-from aed.responders import queries as responders
+from aed.responders import queries as responder_queries
 from aed.responders.live import live_places
 from aed.responders.queries import PlaceNearby
 from aed.responders.rules import (
@@ -101,7 +101,7 @@ def nearest_responders(
     on_duty = _OnDuty(
         connection, viewer, here, live.near(connection, here, within_metres=radius + slack, at=at)
     )
-    search = responders.nearest_places(connection.dialect, viewer).search(
+    search = responder_queries.nearest_places(connection.dialect, viewer).search(
         connection,
         here,
         at_least=limit,
@@ -163,7 +163,7 @@ class _OnDuty:
         if not where:
             return []
         dialect = self._connection.dialect
-        found = responders.on_duty(dialect, self._viewer).fetch(
+        found = responder_queries.on_duty(dialect, self._viewer).fetch(
             self._connection, {"live_keys": bind_keys(dialect, where)}
         )
         return [row.at_place(where[row.responder_id]) for row in found]

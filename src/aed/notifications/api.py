@@ -17,8 +17,7 @@ from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.http.parameters import Cursor, Limit, SettingsDep, cursor_id, next_cursor
-from aed.notifications import endpoints as endpoint_actions
-from aed.notifications import queries
+from aed.notifications import endpoints, queries
 from aed.notifications.claims import cancel_waiting, send_now
 from aed.notifications.endpoints import EndpointInput
 from aed.notifications.rules import Channel, OutboxState
@@ -118,7 +117,7 @@ def add_endpoint(
         language=new.language,
         person_id=new.person_id,
     )
-    row = endpoint_actions.put_endpoint(
+    row = endpoints.put_endpoint(
         session, viewer, given, at=clock.now(), is_private_allowed=settings.notify_allow_private
     )
     response.headers["Location"] = f"/v1/endpoints/{row.name}"
@@ -137,7 +136,7 @@ def remove_endpoint(session: WriteSession, viewer: ViewerDep, name: EndpointName
 
     Nothing is sent to it any more.
     """
-    endpoint_actions.remove_endpoint(session, viewer, name, at=clock.now())
+    endpoints.remove_endpoint(session, viewer, name, at=clock.now())
 
 
 # --- browsers -------------------------------------------------------------------------------------------
@@ -164,7 +163,7 @@ def subscribe_to_push(
     Subscribing again with the same endpoint changes nothing.
     """
     person_id = _person(viewer)
-    endpoint_actions.subscribe(
+    endpoints.subscribe(
         session,
         viewer,
         _subscription(given.endpoint, person_id, given, settings),
@@ -181,7 +180,7 @@ def unsubscribe_from_push(
 ) -> None:
     """Unsubscribe this browser from your messages."""
     name = _name_of(endpoint, _person(viewer))
-    endpoint_actions.unsubscribe(session, viewer, name, at=clock.now())
+    endpoints.unsubscribe(session, viewer, name, at=clock.now())
 
 
 def _person(viewer: Viewer) -> int:

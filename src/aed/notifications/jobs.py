@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from aed.database.session import Database, read_session, transaction
 from aed.errors import DatabaseUnavailable
-from aed.notifications import claims as claiming
+from aed.notifications import claims
 from aed.notifications.channels import Deliver
 from aed.notifications.claims import LEASE
 from aed.notifications.models import OutboxMessage
@@ -88,7 +88,7 @@ def send_waiting(
 ) -> Sent:
     """Send all messages that are due now, channel by channel. Raises DatabaseUnavailable."""
     with read_session(database) as session:
-        due = claiming.due_channels(session, at=now())
+        due = claims.due_channels(session, at=now())
     by, outages, sent = by or f"hand:{uuid4().hex[:12]}", Outages(), Sent()
     for channel in due:
         sent += send_channel(
@@ -120,10 +120,8 @@ def send_channel(
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"aed-{channel}") as pool:
         while goes_on() and outages.is_over(channel):
             with transaction(database) as session:
-                unwanted = claiming.give_up_expired(session, at=now())
-                letters = claiming.claim(
-                    session, channel=channel, by=by, at=now(), most=outages.most(channel)
-                )
+                unwanted = claims.give_up_expired(session, at=now())
+                letters = claims.claim(session, channel=channel, by=by, at=now(), most=outages.most(channel))
             if not letters:
                 if unwanted:
                     continue
@@ -163,12 +161,12 @@ class _Batch:
 
     def _record(self, session: Session) -> None:
         at = self.now()
-        recorded = claiming.sent(session, self.sent, by=self.by, at=at)
+        recorded = claims.sent(session, self.sent, by=self.by, at=at)
         if recorded < len(self.sent):
             log.warning("sent by two", count=len(self.sent) - recorded)
         for letter, error in self.failed:
-            claiming.failed(session, letter, error, by=self.by, at=at)
-        claiming.release(session, self.untried, by=self.by)
+            claims.failed(session, letter, error, by=self.by, at=at)
+        claims.release(session, self.untried, by=self.by)
 
 
 type _Result = DeliveryFailed | bool
@@ -246,7 +244,7 @@ def _is_still_wanted(database: Database, letter: Delivery, by: str) -> bool:
     """Return True if the message has not been cancelled; False if the database does not answer."""
     try:
         with read_session(database) as session:
-            return claiming.is_still_wanted(session, letter, by=by)
+            return claims.is_still_wanted(session, letter, by=by)
     except DatabaseUnavailable:
         return False
 

@@ -30,7 +30,7 @@ from aed.personal_data.rules import MASKED, PERSONAL_TABLES, Erasure, PersonalTa
 from aed.registry.changes import RegistryChange, record_amendment
 from aed.registry.devices.models import Device
 from aed.responders.actions import consents
-from aed.training.enrolments import actions as enrolling
+from aed.training.enrolments import actions as enrolment_actions
 from aed.training.models import Enrolment, TrainingSession
 from aed.training.rules import ACTIVE_STATES, SessionState
 
@@ -101,7 +101,7 @@ def _leave_rosters(session: Session, office: Viewer, person_id: int, *, at: date
     ).all()
     for enrolment_id, version in upcoming:
         try:
-            enrolling.withdraw(session, office, enrolment_id, version=version, at=at)
+            enrolment_actions.withdraw(session, office, enrolment_id, version=version, at=at)
         except Conflict:
             continue  # Attendance was marked before the session began, so the enrolment stays.
 

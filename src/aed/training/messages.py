@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from aed.notifications import enqueue as putting_actions
+from aed.notifications import outbox
 from aed.training.models import Enrolment, TrainingSession
 from aed.training.rules import EnrolmentNotice, Occasion, notice_words
 
@@ -43,8 +43,8 @@ def notify(
     )
     for each in enrolments:
         text_en, text_zh = notice_words(notice, occasion, until=each.offer_expires_at)
-        told = putting_actions.Notice(text_en, text_zh, expires_at=_unwanted_from(each, training, notice))
-        putting_actions.notify_person(session, each.person_id, told, at, country=training.region.country)
+        told = outbox.Notice(text_en, text_zh, expires_at=_unwanted_from(each, training, notice))
+        outbox.notify_person(session, each.person_id, told, at, country=training.region.country)
 
 
 def _unwanted_from(

@@ -17,9 +17,8 @@ from aed.upkeep.confirmations.actions import ask_people_nearby
 from aed.upkeep.due.queries import duties_of
 from aed.upkeep.faults.actions import forget_addresses
 from aed.upkeep.recalls.actions import apply_open_recalls
-from aed.upkeep.reminders import actions as reminders
-from aed.upkeep.reminders import actions as reminding
-from aed.upkeep.reminders import recipients as addressing
+from aed.upkeep.reminders import actions as reminder_actions
+from aed.upkeep.reminders import recipients
 from aed.upkeep.reminders.holiday_notices import notify_of_ending_calendars
 from aed.upkeep.reminders.queries import kept_devices
 from aed.upkeep.reminders.recipients import RecipientFinder
@@ -40,7 +39,7 @@ def remind_of_expiry(database: Database, now: datetime, *, by: Reminding) -> int
     """Create reminders for consumables that expire; return how many are new. Idempotent."""
     with transaction(database) as session:
         exclusive_lock(session, "reminder run")
-        return reminders.find_expiring(session, at=now, by=by)
+        return reminder_actions.find_expiring(session, at=now, by=by)
 
 
 def remind_of_checks(database: Database, now: datetime, *, by: Reminding) -> int:
@@ -62,7 +61,7 @@ def remind_of_checks(database: Database, now: datetime, *, by: Reminding) -> int
             days = sorted(ids, key=lambda id_: duties.today[id_])
             for today, theirs in groupby(days, key=lambda id_: duties.today[id_]):
                 some = frozenset(theirs)
-                found += reminders.find_due(
+                found += reminder_actions.find_due(
                     session,
                     [due for due in duties.dues if due.device_id in some],
                     device_ids=sorted(some),
@@ -92,11 +91,11 @@ def send_reminders(
     told = ReminderRun()
     with transaction(database) as session:
         exclusive_lock(session, "reminder run")
-        reminders.close_finished(session, at=now)
+        reminder_actions.close_finished(session, at=now)
     while True:
         with transaction(database) as session:
             exclusive_lock(session, "reminder run")
-            one = addressing.address(session, RecipientFinder(session), at=now, by=by, most=_REMINDERS)
+            one = recipients.address(session, RecipientFinder(session), at=now, by=by, most=_REMINDERS)
         told = replace(told, addressed=told.addressed + one.reminders, nobody=told.nobody + one.nobody)
         if one.reminders < _REMINDERS:
             break
@@ -104,7 +103,7 @@ def send_reminders(
     while True:
         with transaction(database) as session:
             exclusive_lock(session, "reminder run")
-            some = reminding.send_messages(
+            some = reminder_actions.send_messages(
                 session, after_id=last_id, at=now, by=by, public_url=public_url, most=_PEOPLE
             )
         if some.last_id == 0:

@@ -16,8 +16,8 @@ from aed.accounts.people.models import Person
 from aed.accounts.people.rules import Language
 from aed.accounts.permissions import Role, Viewer
 from aed.accounts.roles.models import RoleGrant
-from aed.notifications import enqueue as putting_actions
-from aed.notifications.enqueue import Notice
+from aed.notifications import outbox
+from aed.notifications.outbox import Notice
 from aed.registry.devices.models import Device
 from aed.upkeep.rules import short_number
 
@@ -48,7 +48,7 @@ def notify_person(
     notice = Notice(
         text_en=f"{_named(devices, Language.EN)}: {en}", text_zh=f"{_named(devices, Language.ZH)}：{zh}"
     )
-    if not putting_actions.notify_person(session, person.id, notice, at, country=devices[0].region.country):
+    if not outbox.notify_person(session, person.id, notice, at, country=devices[0].region.country):
         log.warning("person cannot be told", person=person.id)
         return False
     return True

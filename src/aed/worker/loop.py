@@ -17,7 +17,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from aed.database.session import open_database, read_session, transaction
 from aed.errors import AedError
-from aed.notifications import claims as claiming
+from aed.notifications import claims
 from aed.notifications.channels import Deliver
 from aed.notifications.jobs import Outages, Sent, send_channel
 from aed.notifications.rules import Channel
@@ -159,7 +159,7 @@ class Worker:
                 return
             if taken.before is not None:
                 end_runs_of(session, taken.before, at=taken.at)
-                claiming.release_claims_of(session, taken.before)
+                claims.release_claims_of(session, taken.before)
             for run_id, token in list(self._runs.items()):
                 hold_run(session, run_id, token=token, at=taken.at, lasts=self._lasts)
         is_new = self._held_until == float("-inf")
@@ -256,7 +256,7 @@ class Worker:
         token = self._token
         try:
             with read_session(self._keeping) as session:
-                due = claiming.due_channels(session, at=self.now())
+                due = claims.due_channels(session, at=self.now())
         except AedError as error:
             log.warning("outbox not read", reason=error.detail)
             return

@@ -15,7 +15,7 @@ from aed.accounts.authentication import ViewerDep, client_address, session_key_i
 from aed.accounts.people.queries import identities_of
 from aed.accounts.people.schemas import IdentityOut
 from aed.accounts.sessions import sign_out
-from aed.accounts.sign_in import identity_provider as actions
+from aed.accounts.sign_in import identity_provider
 from aed.accounts.sign_in.identity_provider import ProviderCallback
 from aed.accounts.sign_in.rules import PROVIDER_COOKIE, PROVIDER_TIMEOUT, Browser, csrf_token
 from aed.accounts.sign_in.schemas import SignedInOut
@@ -53,9 +53,9 @@ def start_provider_sign_in(
     ] = None,
 ) -> RedirectResponse:
     """Redirect the browser to the identity provider; 404 if none is configured."""
-    actions.require_configured(settings.sign_in_provider)
+    identity_provider.require_configured(settings.sign_in_provider)
     with one_at_a_time(_places, TOO_MANY_SIGN_INS):
-        sent = actions.start_sign_in(
+        sent = identity_provider.start_sign_in(
             database,
             settings.sign_in_provider,
             address=client_address(request),
@@ -93,12 +93,12 @@ def complete_provider_sign_in(
 ) -> SignedInOut | RedirectResponse:
     """Complete a sign-in after the redirect back, and go on to the page given at the start, if any."""
     provider, lasts = settings.sign_in_provider, timedelta(hours=settings.sign_in_hours)
-    actions.require_configured(provider)
+    identity_provider.require_configured(provider)
     came = ProviderCallback(
         browser_key=request.cookies.get(PROVIDER_COOKIE), state=state, code=code, error=error, said_by=iss
     )
     with one_at_a_time(_places, TOO_MANY_SIGN_INS):
-        done, return_to = actions.complete_sign_in(
+        done, return_to = identity_provider.complete_sign_in(
             database,
             provider,
             came,
@@ -135,4 +135,4 @@ def list_identities(session: ReadSession, viewer: ViewerDep, person_id: PersonId
 @router.delete("/people/{person_id}/identities", status_code=204)
 def unlink_identities(session: WriteSession, viewer: ViewerDep, person_id: PersonId) -> None:
     """Unlink all identity providers of a person, and end their sessions."""
-    actions.unlink(session, viewer, person_id, at=clock.now())
+    identity_provider.unlink(session, viewer, person_id, at=clock.now())

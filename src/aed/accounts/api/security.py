@@ -16,9 +16,8 @@ from aed.accounts.authentication import OwnSessionDep, ViewerDep, client_address
 from aed.accounts.people import queries as people_queries
 from aed.accounts.security_log import SecurityEventKind, log_event, security_events
 from aed.accounts.sessions import SignIn, active_sessions, end_session
-from aed.accounts.sign_in import passkeys
+from aed.accounts.sign_in import passkeys, second_factors
 from aed.accounts.sign_in import queries as sign_in_queries
-from aed.accounts.sign_in import second_factors as actions
 from aed.accounts.sign_in.rules import KNOWN_BROWSER_COOKIE, Browser, SignInMethod, csrf_token
 from aed.accounts.sign_in.schemas import (
     AppIn,
@@ -53,7 +52,7 @@ FactorId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 
 def _whole(session: Session, key: str, *, at: datetime) -> SignIn:
     """Return the browser's session. Raises NotSignedIn if it needs a second factor."""
-    found = actions.sign_in_by_key(session, key, at=at)
+    found = second_factors.sign_in_by_key(session, key, at=at)
     if found.is_limited and found.second_factor_at is None:
         raise NotSignedIn("Give your second factor first: POST /v1/sign-in/second-factor.")
     return found
@@ -80,7 +79,7 @@ def end_sign_in(session: WriteSession, key: OwnSessionDep, sign_in_id: SignInId)
 @router.get("/sign-in/second-factor")
 def get_second_factors(session: ReadSession, key: OwnSessionDep) -> SecondFactorsOut:
     """Get your second factors, and whether this session needs one."""
-    own = actions.sign_in_by_key(session, key, at=clock.now())
+    own = second_factors.sign_in_by_key(session, key, at=clock.now())
     is_demanded = own.is_limited or sign_in_queries.needs_second_factor(session, own.person_id)
     return SecondFactorsOut(
         is_needed=own.second_factor_at is None and is_demanded,
@@ -98,7 +97,7 @@ def sign_in_with_second_factor(
     code, address = given.code.get_secret_value(), client_address(request)
 
     def give(session: Session, own: SignIn, at: datetime) -> bool:
-        return actions.verify_code(session, own, code, address=address, at=at)
+        return second_factors.verify_code(session, own, code, address=address, at=at)
 
     _give(request, database, key, give)
 
@@ -108,7 +107,7 @@ def get_passkey_sign_in_options(
     session: WriteSession, settings: SettingsDep, key: OwnSessionDep
 ) -> OptionsOut:
     """Get the options for signing with a passkey, valid once within five minutes."""
-    own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
+    own = second_factors.sign_in_by_key(session, key, at=clock.now(), lock=True)
     made = passkeys.passkey_sign_in_options(session, own, public_url=settings.public_url, at=clock.now())
     return OptionsOut(public_key=made)
 
@@ -134,7 +133,7 @@ def _give(
     """Count the attempt in its own transaction, then verify it. Failures are counted and logged."""
     at = clock.now()
     with read_session(database) as session:
-        own = actions.sign_in_by_key(session, key, at=at)
+        own = second_factors.sign_in_by_key(session, key, at=at)
         account = people_queries.account_of(session, own.person_id)
         whose = account.phone if account is not None else f"person:{own.person_id}"
     cookie = request.cookies.get(KNOWN_BROWSER_COOKIE)
@@ -142,13 +141,13 @@ def _give(
     with one_at_a_time(_places, TOO_MANY_SIGN_INS):
         count_attempt(database, SignInMethod.SECOND_FACTOR, phone=whose, browser=browser, at=at)
         with transaction(database) as session:
-            own = actions.sign_in_by_key(session, key, at=at, lock=True)
+            own = second_factors.sign_in_by_key(session, key, at=at, lock=True)
             is_right = give(session, own, at)
             if not is_right:
                 kind = SecurityEventKind.SECOND_FACTOR_FAILED
                 log_event(session, kind, at=at, person_id=own.person_id, address=browser.address)
     if not is_right:
-        raise NotSignedIn(actions.WRONG_CODE)
+        raise NotSignedIn(second_factors.WRONG_CODE)
 
 
 # --- Adding and removing --------------------------------------------------------------------------------
@@ -157,8 +156,8 @@ def _give(
 @router.post("/me/second-factors/app", status_code=201)
 def add_authenticator_app(session: WriteSession, key: OwnSessionDep, new: AppIn) -> AppOut:
     """Begin to add an authenticator app: show its URI as a QR code, then confirm with its first code."""
-    own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
-    made = actions.add_app(session, own, new.name, at=clock.now())
+    own = second_factors.sign_in_by_key(session, key, at=clock.now(), lock=True)
+    made = second_factors.add_app(session, own, new.name, at=clock.now())
     return AppOut(id=made.factor_id, secret=made.secret, uri=made.uri)
 
 
@@ -167,8 +166,8 @@ def confirm_authenticator_app(
     session: WriteSession, key: OwnSessionDep, factor_id: FactorId, given: SecondFactorIn
 ) -> RecoveryCodesOut:
     """Confirm an authenticator app by its first code. Your first factor comes with recovery codes."""
-    own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
-    codes = actions.confirm_app(session, own, factor_id, given.code.get_secret_value(), at=clock.now())
+    own = second_factors.sign_in_by_key(session, key, at=clock.now(), lock=True)
+    codes = second_factors.confirm_app(session, own, factor_id, given.code.get_secret_value(), at=clock.now())
     return RecoveryCodesOut(recovery_codes=codes)
 
 
@@ -177,7 +176,7 @@ def get_passkey_creation_options(
     session: WriteSession, settings: SettingsDep, key: OwnSessionDep
 ) -> OptionsOut:
     """Get the options for creating a passkey, valid once within five minutes."""
-    own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
+    own = second_factors.sign_in_by_key(session, key, at=clock.now(), lock=True)
     made = passkeys.passkey_creation_options(session, own, public_url=settings.public_url, at=clock.now())
     return OptionsOut(public_key=made)
 
@@ -187,7 +186,7 @@ def add_passkey(
     session: WriteSession, settings: SettingsDep, key: OwnSessionDep, new: PasskeyIn
 ) -> RecoveryCodesOut:
     """Add a passkey. Your first factor comes with recovery codes."""
-    own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
+    own = second_factors.sign_in_by_key(session, key, at=clock.now(), lock=True)
     codes = passkeys.add_passkey(
         session, own, new.name, new.credential, public_url=settings.public_url, at=clock.now()
     )
@@ -197,15 +196,15 @@ def add_passkey(
 @router.post("/me/recovery-codes", status_code=201)
 def create_recovery_codes(session: WriteSession, key: OwnSessionDep) -> RecoveryCodesOut:
     """Create new recovery codes; the previous ones become invalid."""
-    own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
-    return RecoveryCodesOut(recovery_codes=actions.new_recovery_codes(session, own))
+    own = second_factors.sign_in_by_key(session, key, at=clock.now(), lock=True)
+    return RecoveryCodesOut(recovery_codes=second_factors.new_recovery_codes(session, own))
 
 
 @router.delete("/me/second-factors/{factor_id}", status_code=204)
 def remove_second_factor(session: WriteSession, key: OwnSessionDep, factor_id: FactorId) -> None:
     """Remove one of your second factors."""
-    own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
-    actions.remove_factor(session, own, factor_id, at=clock.now())
+    own = second_factors.sign_in_by_key(session, key, at=clock.now(), lock=True)
+    second_factors.remove_factor(session, own, factor_id, at=clock.now())
 
 
 # --- Security events ------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from aed.certificates.rules import Refresher, refresher
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind
-from aed.training.enrolments import queries as rosters
+from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import Assessment, Attendance, Course, Enrolment, Prerequisite, TrainingSession
 from aed.training.permissions import runs_training
 from aed.training.queries import on_rosters_of
@@ -257,7 +257,7 @@ def to_refresh(
         .join(TrainingSession, TrainingSession.id == Enrolment.session_id)
         .where(
             Assessment.passed,
-            rosters.seen_by(viewer),
+            enrolment_queries.seen_by(viewer),
         )
         .distinct()
         .subquery("passed")

@@ -30,8 +30,8 @@ from aed.registry.changes import flush_or_conflict, record_amendment
 from aed.responders.actions import consents
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.rules import ResponderState
-from aed.training import queries as sessions
-from aed.training.enrolments import actions as enrolling
+from aed.training import queries as session_queries
+from aed.training.enrolments import actions as enrolment_actions
 from aed.training.models import Enrolment
 from aed.training.rules import ACTIVE_STATES, EnrolmentState
 
@@ -291,7 +291,7 @@ def _join_enrolments(session: Session, who: Viewer, kept: Person, other: Person,
     for enrolment in theirs:
         clash = None
         if enrolment.state in ACTIVE_STATES:
-            training = sessions.locked(session, SCHEDULER, enrolment.session_id)
+            training = session_queries.locked(session, SCHEDULER, enrolment.session_id)
             clash = session.scalar(
                 select(Enrolment).where(
                     Enrolment.session_id == enrolment.session_id,
@@ -306,7 +306,7 @@ def _join_enrolments(session: Session, who: Viewer, kept: Person, other: Person,
                 later.state, later.offer_expires_at = EnrolmentState.WITHDRAWN, None
                 record_amendment(session, who, later, at=at)
                 session.flush()
-                enrolling.offer_free_places(session, who, training, at=at)
+                enrolment_actions.offer_free_places(session, who, training, at=at)
         enrolment.person_id = kept.id
         record_amendment(session, who, enrolment, at=at)
         session.flush()

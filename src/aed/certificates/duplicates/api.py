@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.certificates.duplicates import actions
-from aed.certificates.duplicates import queries as pair_queries
+from aed.certificates.duplicates import queries as duplicate_queries
 from aed.certificates.duplicates.schemas import PairDecisionIn, PersonPairOut, PersonPairsPage
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, Limit, cursor_id, next_cursor
@@ -31,7 +31,7 @@ def list_duplicate_people(
 ) -> PersonPairsPage:
     """List possible duplicates, with reasons, among people of the regions whose training you run."""
     require_write(viewer)
-    found = pair_queries.pairs(
+    found = duplicate_queries.pairs(
         session, viewer, limit=limit + 1, after_id=cursor_id(cursor), also_decided=also_decided
     )
     return PersonPairsPage(
@@ -43,7 +43,7 @@ def list_duplicate_people(
 def get_duplicate_people(session: ReadSession, viewer: ViewerDep, pair_id: PairId) -> PersonPairOut:
     """Get a pair of possible duplicates."""
     require_write(viewer)
-    return PersonPairOut.of(pair_queries.pair(session, viewer, pair_id))
+    return PersonPairOut.of(duplicate_queries.pair(session, viewer, pair_id))
 
 
 @router.post("/people/duplicates/{pair_id}/decision")

@@ -14,7 +14,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import SCHEDULER
-from aed.certificates.issuer_rosters import queries as rosters
+from aed.certificates.issuer_rosters import queries as issuer_roster_queries
 from aed.certificates.issuer_rosters.actions import Checked, Effects, follow, put_checks
 from aed.certificates.models import CertificateCheck, IssuerLine
 from aed.certificates.rules import (
@@ -84,7 +84,7 @@ def record_answer(
         put_checks(session, [Checked(asked.certificate_id, issuer.id, CheckState.UNKNOWN, said)], at=at)
         return CheckState.UNKNOWN
     effects = Effects()
-    known = rosters.held(session, issuer.id, [asked.number])
+    known = issuer_roster_queries.held(session, issuer.id, [asked.number])
     pairs = [(each, answer) for each in known if each.id == asked.certificate_id]
     follow(session, SCHEDULER, issuer, pairs, effects, at=at)
     return next(iter(effects.counts), CheckState.WAITING)
@@ -239,8 +239,8 @@ def _settle_by_roster(session: Session, issuer: Issuer, numbers: list[str], now:
 
     visibility: for the scheduler.
     """
-    entries = rosters.entries(session, issuer.id, numbers)
-    known = rosters.held(session, issuer.id, entries)
+    entries = issuer_roster_queries.entries(session, issuer.id, numbers)
+    known = issuer_roster_queries.held(session, issuer.id, entries)
     pairs = []
     for each in known:
         entry = entries[each.number]

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from aed.accounts.authentication import ViewerDep
 from aed.certificates.rules import CheckState
-from aed.certificates.verification import queries as check_queries
+from aed.certificates.verification import queries as verification_queries
 from aed.certificates.verification.schemas import CertificateCheckOut, ChecksPage
 from aed.database.dependencies import ReadSession
 from aed.http.parameters import Cursor, Limit, cursor_id
@@ -31,7 +31,7 @@ def list_certificate_checks(
     Covers your own certificates and those of people whose training you run.
     """
     require_write(viewer)
-    found = check_queries.checks(
+    found = verification_queries.checks(
         session, viewer, limit=limit + 1, after_id=cursor_id(cursor), issuer_id=issuer_id, state=state
     )
     page = ChecksPage(checks=[CertificateCheckOut.of(each) for each in found[:limit]])

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import SCHEDULER
-from aed.debrief.follow_up import rules as caring
+from aed.debrief.follow_up import rules as follow_up_rules
 from aed.incidents.alerts.actions.devices import release_device
 from aed.incidents.models import Alert, Incident
 from aed.incidents.rules import AlertState, FetchFailure, IncidentState
@@ -70,7 +70,7 @@ def settle_device(
     )
     if not (is_over or alert.device_used_at is not None or alert.device_returned_at is not None):
         return False
-    if not (alert.device_used_at is not None or caring.may_have_taken_device(alert, incident.kind)):
+    if not (alert.device_used_at is not None or follow_up_rules.may_have_taken_device(alert, incident.kind)):
         release_device(session, alert, at=at)
         return True
     question = open_device_question(session, incident, alert, settings=settings, at=at)
@@ -91,13 +91,13 @@ def open_device_question(
 
     visibility: for a job.
     """
-    known = retrieval_by_key(session, str(caring.fetch_key(alert.id)))
+    known = retrieval_by_key(session, str(follow_up_rules.fetch_key(alert.id)))
     if known is not None:
         return known
     device_id = alert.device_id if alert.device_id is not None else alert.out_device_id
     assert device_id is not None
     new = RetrievalIn(
-        key=caring.fetch_key(alert.id),
+        key=follow_up_rules.fetch_key(alert.id),
         device_id=device_id,
         person_id=alert.person_id,
         reference=f"incident {incident.id}",

@@ -11,20 +11,20 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import SCHEDULER
 from aed.database.session import Database, read_session, transaction
-from aed.debrief.follow_up import rules as caring
+from aed.debrief.follow_up import rules as follow_up_rules
 from aed.debrief.follow_up.actions import open_device_question, settle_device
 from aed.debrief.outcomes.actions import anonymise_patient
 from aed.debrief.outcomes.queries import due_for_anonymising
 from aed.errors import AedError
 from aed.incidents import queries
-from aed.incidents.alerts import queries as fetched_devices
+from aed.incidents.alerts import queries as alert_queries
 from aed.incidents.alerts.actions.calling import lock_for_planning
 from aed.incidents.drills.actions import time_exercise
 from aed.incidents.models import Alert, Incident
 from aed.incidents.record.actions import append_entry
 from aed.incidents.rules import IncidentKind
-from aed.notifications import enqueue as putting_actions
-from aed.notifications.enqueue import Notice
+from aed.notifications import outbox
+from aed.notifications.outbox import Notice
 from aed.settings import Settings
 from aed.upkeep.retrievals.actions import close_retrieval
 from aed.upkeep.rules import RetrievalOutcome
@@ -55,7 +55,7 @@ def debrief_incidents(
     with read_session(database) as session:
         over = queries.due_for_debriefing(session, limit=_AT_ONCE)
         long_over = queries.due_for_follow_up(
-            session, debriefed_before=at - caring.FOLLOW_UP_AFTER, limit=_AT_ONCE
+            session, debriefed_before=at - follow_up_rules.FOLLOW_UP_AFTER, limit=_AT_ONCE
         )
     network = network_of() if over else None
     thanked = sum(_debrief_one(database, each, at, network, settings) for each in over)
@@ -75,7 +75,10 @@ def _debrief_one(
             incident = lock_for_planning(session, incident_id)
             if incident.debriefed_at is None:
                 _debrief(session, incident, at, network, settings)
-            elif incident.followed_up_at is None and incident.debriefed_at <= at - caring.FOLLOW_UP_AFTER:
+            elif (
+                incident.followed_up_at is None
+                and incident.debriefed_at <= at - follow_up_rules.FOLLOW_UP_AFTER
+            ):
                 _follow_up(session, incident, at, settings)
             else:
                 return False
@@ -93,7 +96,7 @@ def settle_devices(database: Database, at: datetime, *, settings: Settings) -> i
     settled = last_id = 0
     while True:
         with read_session(database) as session:
-            waiting = fetched_devices.unsettled_devices(session, after_id=last_id, limit=_AT_ONCE)
+            waiting = alert_queries.unsettled_devices(session, after_id=last_id, limit=_AT_ONCE)
         if not waiting:
             return settled
         for last_id, incident_id in waiting:
@@ -132,12 +135,12 @@ def _debrief(
         return
     called = queries.alerts(session, incident.id)
     alerts = [each for each in called if each.accepted_at is not None]
-    used = caring.alerts_that_used_a_device(
+    used = follow_up_rules.alerts_that_used_a_device(
         (each.kind, each.payload) for each in queries.events(session, incident.id)
     )
     for alert in alerts:
         if alert.device_id is not None:
-            if alert.id in used or caring.may_have_taken_device(alert, incident.kind):
+            if alert.id in used or follow_up_rules.may_have_taken_device(alert, incident.kind):
                 question = open_device_question(session, incident, alert, settings=settings, at=at)
                 if alert.id in used and question.outcome is None:
                     close_retrieval(session, SCHEDULER, question.id, RetrievalOutcome.USED, None, at=at)
@@ -145,7 +148,7 @@ def _debrief(
                 time_exercise(session, incident, alert, network=network, settings=settings, at=at)
     thanked = called if incident.kind is IncidentKind.REAL else alerts
     for alert in thanked:
-        words = caring.thank_you_text(
+        words = follow_up_rules.thank_you_text(
             incident.kind,
             incident.outcome,
             settings.support_contact,
@@ -161,10 +164,10 @@ def _follow_up(session: Session, incident: Incident, at: datetime, settings: Set
     alerts = [
         each
         for each in queries.alerts(session, incident.id)
-        if caring.needs_follow_up(incident.kind, each.there_at)
+        if follow_up_rules.needs_follow_up(incident.kind, each.there_at)
     ]
     for alert in alerts:
-        _send(session, incident, alert, caring.follow_up_text(settings.support_contact), at)
+        _send(session, incident, alert, follow_up_rules.follow_up_text(settings.support_contact), at)
     append_entry(
         session, incident, "asked_again", "timetable", at, people=[each.person_id for each in alerts]
     )
@@ -172,7 +175,5 @@ def _follow_up(session: Session, incident: Incident, at: datetime, settings: Set
 
 def _send(session: Session, incident: Incident, alert: Alert, words: tuple[str, str], at: datetime) -> None:
     notice = Notice(*words)
-    if not putting_actions.notify_person(
-        session, alert.person_id, notice, at, country=incident.region.country
-    ):
+    if not outbox.notify_person(session, alert.person_id, notice, at, country=incident.region.country):
         log.warning("person cannot be notified", person=alert.person_id)

@@ -11,7 +11,7 @@ from aed.debrief.outcomes import queries
 from aed.debrief.outcomes.actions import record_outcome
 from aed.debrief.outcomes.schemas import PatientOutcomeIn, PatientOutcomeOut
 from aed.http.parameters import IfMatch, RowId, set_etag, version_from_if_match
-from aed.incidents import queries as incidents
+from aed.incidents import queries as incident_queries
 
 router = APIRouter(tags=["incidents"])
 
@@ -24,7 +24,7 @@ def get_patient_outcome(
 
     For dispatchers of the region. Version 0 with everything unknown until something is recorded.
     """
-    incident = incidents.incident(session, viewer, incident_id)
+    incident = incident_queries.incident(session, viewer, incident_id)
     outcome = queries.outcome_of(session, incident.id)
     set_etag(response, outcome.version if outcome is not None else 0)
     response.headers["Cache-Control"] = "private, no-store"
@@ -49,5 +49,5 @@ def set_patient_outcome(
         session, viewer, incident_id, body.items(), version=version_from_if_match(if_match), at=clock.now()
     )
     set_etag(response, outcome.version)
-    incident = incidents.incident(session, viewer, incident_id)
+    incident = incident_queries.incident(session, viewer, incident_id)
     return PatientOutcomeOut.of(incident.id, outcome, queries.measured(session, incident))

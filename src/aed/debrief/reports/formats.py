@@ -24,7 +24,7 @@ from aed.debrief.reports.queries import AfterAction
 from aed.files.typesetting import pdf_of
 from aed.incidents.models import Alert
 from aed.incidents.rules import IncidentKind, Task
-from aed.upkeep.retrievals.rules import OUTCOME_WORDS as RETURNED_WORDS
+from aed.upkeep.retrievals.rules import OUTCOME_WORDS
 from aed.upkeep.rules import short_number
 
 _NOTHING: Final = "–"
@@ -166,7 +166,7 @@ def _came(about: AfterAction, alert: Alert) -> Label:
     if alert.id not in about.returned:
         return _NOT_ASKED_AFTER
     outcome = about.returned[alert.id]
-    return RETURNED_WORDS[outcome] if outcome is not None else _ASKED_AFTER
+    return OUTCOME_WORDS[outcome] if outcome is not None else _ASKED_AFTER
 
 
 def _items(about: AfterAction, zone: ZoneInfo) -> Iterator[_Row]:

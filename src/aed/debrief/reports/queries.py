@@ -14,14 +14,14 @@ from aed.accounts.permissions import Viewer
 from aed.debrief.follow_up.rules import fetch_key
 from aed.debrief.outcomes.queries import items_in, measured, outcome_of
 from aed.debrief.outcomes.rules import CoreItems, RecordedTimes
-from aed.incidents import queries as incidents
+from aed.incidents import queries as incident_queries
 from aed.incidents.models import Alert, Incident
 from aed.incidents.plan.rules.planner import NotAskedReason
 from aed.incidents.plan.schemas import load_inputs, shown_record
 from aed.incidents.record.actions import first_broken_entry
 from aed.incidents.rules import Task
 from aed.upkeep.models import Retrieval
-from aed.upkeep.rules import RetrievalOutcome as Returned
+from aed.upkeep.rules import RetrievalOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class AfterAction:
     waves: Sequence[AlertWave]
     expected: ExpectedDevice | None
     """None: nothing was planned."""
-    returned: Mapping[int, Returned | None]
+    returned: Mapping[int, RetrievalOutcome | None]
     """What became of the device, by number of the fetching alert; None: the question is open. Alerts without
     a question are left out.
     """
@@ -71,9 +71,12 @@ class AfterAction:
 
 def after_action(session: Session, viewer: Viewer, incident_id: int) -> AfterAction:
     """Read the report of an incident. Raises NotFound if the viewer may not see it."""
-    incident = incidents.incident(session, viewer, incident_id)
-    alerts, events = incidents.alerts(session, incident.id), incidents.events(session, incident.id)
-    plans = incidents.plans(session, incident.id)
+    incident = incident_queries.incident(session, viewer, incident_id)
+    alerts, events = (
+        incident_queries.alerts(session, incident.id),
+        incident_queries.events(session, incident.id),
+    )
+    plans = incident_queries.plans(session, incident.id)
     asked: dict[int, Counter[Task]] = {each.number: Counter() for each in plans}
     for alert in alerts:
         asked.setdefault(alert.plan_number, Counter())[alert.task] += 1
@@ -104,7 +107,7 @@ def after_action(session: Session, viewer: Viewer, incident_id: int) -> AfterAct
         )
     return AfterAction(
         incident=incident,
-        reports=len(incidents.reports(session, incident.id)),
+        reports=len(incident_queries.reports(session, incident.id)),
         alerts=alerts,
         plans=len(plans),
         waves=waves,
@@ -119,7 +122,7 @@ def after_action(session: Session, viewer: Viewer, incident_id: int) -> AfterAct
     )
 
 
-def _returned(session: Session, alerts: Sequence[Alert]) -> dict[int, Returned | None]:
+def _returned(session: Session, alerts: Sequence[Alert]) -> dict[int, RetrievalOutcome | None]:
     """visibility: of an incident that the caller has found for the viewer, whose devices they sent for."""
     keys = {str(fetch_key(each.id)): each.id for each in alerts if each.task is Task.FETCH}
     rows = session.execute(select(Retrieval.key, Retrieval.outcome).where(Retrieval.key.in_(keys)))

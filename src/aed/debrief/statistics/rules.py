@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from aed.accounts.permissions import Viewer
-from aed.debrief.outcomes import rules as utstein
+from aed.debrief.outcomes import rules as outcome_rules
 from aed.debrief.outcomes.rules import (
     AGE_BANDS,
     BYSTANDER_CPR,
@@ -342,7 +342,7 @@ def _completeness(
         ("arrest", arrests.total(), arrests[YesNo.UNKNOWN]),
         ("resuscitation", attempts.total(), attempts[YesNo.UNKNOWN]),
     ]
-    for item in utstein.ITEMS:
+    for item in outcome_rules.ITEMS:
         if item not in ("arrest", "resuscitation", "first_shock_at", "cpc", "mrs"):
             missing = sum(not is_recorded(each, item) for each in patients)
             counts.append((item, len(patients), missing))

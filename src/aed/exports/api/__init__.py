@@ -7,9 +7,8 @@ tiles.py     /tiles/{z}/{x}/{y}.mvt
 
 from fastapi import APIRouter
 
-from aed.exports.api import files as exports
-from aed.exports.api import ogc, tiles
+from aed.exports.api import files, ogc, tiles
 
 router = APIRouter(tags=["publishing"])
-for part in (exports, ogc, tiles):
+for part in (files, ogc, tiles):
     router.include_router(part.router)

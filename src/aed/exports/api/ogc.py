@@ -23,8 +23,7 @@ from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession
 from aed.errors import InvalidInput, InvalidQuery, NotFound
-from aed.exports import queries as devices
-from aed.exports import queries as estates
+from aed.exports import queries as export_queries
 from aed.exports.api.files import caching
 from aed.exports.rules import Bounds, Days, parse_bounds, parse_days
 from aed.exports.schemas import (
@@ -85,38 +84,40 @@ class _Kind:
     one: Callable[[Session, Viewer, int], Json | None]
 
 
-def _devices(asked: Asked) -> devices.Choice:
-    return devices.Choice(bounds=asked.bounds, checked=asked.days)
+def _devices(asked: Asked) -> export_queries.Choice:
+    return export_queries.Choice(bounds=asked.bounds, checked=asked.days)
 
 
 def _some_devices(session: Session, viewer: Viewer, asked: Asked, after_id: int, limit: int) -> list[Json]:
-    found = devices.devices(session, viewer, _devices(asked), after_id=after_id, limit=limit)
+    found = export_queries.devices(session, viewer, _devices(asked), after_id=after_id, limit=limit)
     return [device_feature(device, viewer) for device in found]
 
 
 def _one_device(session: Session, viewer: Viewer, device_id: int) -> Json | None:
-    found = devices.device(session, viewer, device_id)
+    found = export_queries.device(session, viewer, device_id)
     return device_feature(found, viewer) if found is not None else None
 
 
 def _some_estates(session: Session, viewer: Viewer, asked: Asked, after_id: int, limit: int) -> list[Json]:
-    around = estates.Around(asked.bounds)
-    found = estates.estates(session, viewer, around, after_id=after_id, limit=limit)
+    around = export_queries.Around(asked.bounds)
+    found = export_queries.estates(session, viewer, around, after_id=after_id, limit=limit)
     return [estate_feature(estate) for estate in found]
 
 
 def _one_estate(session: Session, viewer: Viewer, estate_id: int) -> Json | None:
-    found = estates.estate(session, viewer, estate_id)
+    found = export_queries.estate(session, viewer, estate_id)
     return estate_feature(found) if found is not None else None
 
 
 def _some_gates(session: Session, viewer: Viewer, asked: Asked, after_id: int, limit: int) -> list[Json]:
-    found = estates.gates(session, viewer, estates.Around(asked.bounds), after_id=after_id, limit=limit)
+    found = export_queries.gates(
+        session, viewer, export_queries.Around(asked.bounds), after_id=after_id, limit=limit
+    )
     return [gate_feature(gate) for gate in found]
 
 
 def _one_gate(session: Session, viewer: Viewer, gate_id: int) -> Json | None:
-    found = estates.gate(session, viewer, gate_id)
+    found = export_queries.gate(session, viewer, gate_id)
     return gate_feature(found) if found is not None else None
 
 
@@ -127,7 +128,7 @@ _DEVICES: Mapping[str, _Kind] = {
         "to be checked are left out when it is given.",
         True,
         _some_devices,
-        lambda session, viewer, asked: devices.count(session, viewer, _devices(asked)),
+        lambda session, viewer, asked: export_queries.count(session, viewer, _devices(asked)),
         _one_device,
     ),
 }
@@ -137,7 +138,9 @@ _ESTATES: Mapping[str, _Kind] = {
         "The estates that you know: your neighbourhood's, or your region's.",
         False,
         _some_estates,
-        lambda session, viewer, asked: estates.count_estates(session, viewer, estates.Around(asked.bounds)),
+        lambda session, viewer, asked: export_queries.count_estates(
+            session, viewer, export_queries.Around(asked.bounds)
+        ),
         _one_estate,
     ),
     "gates": _Kind(
@@ -145,7 +148,9 @@ _ESTATES: Mapping[str, _Kind] = {
         "The gates of these estates.",
         False,
         _some_gates,
-        lambda session, viewer, asked: estates.count_gates(session, viewer, estates.Around(asked.bounds)),
+        lambda session, viewer, asked: export_queries.count_gates(
+            session, viewer, export_queries.Around(asked.bounds)
+        ),
         _one_gate,
     ),
 }
@@ -233,7 +238,7 @@ def get_collection(
 
 
 def _collection(here: str, session: Session, viewer: Viewer, name: str, kind: _Kind) -> Collection:
-    bounds = (devices.extent(session, viewer) if name == "devices" else None) or WORLD
+    bounds = (export_queries.extent(session, viewer) if name == "devices" else None) or WORLD
     return Collection(
         id=name,
         title=kind.title,

@@ -15,7 +15,7 @@ from aed.accounts.permissions import Viewer
 from aed.accounts.regions import region_by_code, regions_below
 from aed.database.session import Database, read_session
 from aed.errors import NotSignedIn
-from aed.exports import queries as estate_queries
+from aed.exports import queries as export_queries
 from aed.exports.formats.geodae import geodae_csv
 from aed.exports.formats.geojson import (
     collection_of,
@@ -144,7 +144,7 @@ def _estates_and_gates(
 ) -> Iterator[Sequence[dict[str, Any]]]:
     """Yield regions, then estates, then gates, so that each follows the one it refers to."""
     with read_session(database) as session:
-        yield [region_feature(region, parent) for region, parent in estate_queries.regions(session)]
+        yield [region_feature(region, parent) for region, parent in export_queries.regions(session)]
 
     def pages[Row](
         read: Callable[[Session, int], Sequence[Row]], feature: Callable[[Row], dict[str, Any]]
@@ -160,13 +160,13 @@ def _estates_and_gates(
                 return
 
     yield from pages(
-        lambda session, after_id: estate_queries.estates(
+        lambda session, after_id: export_queries.estates(
             session, viewer, around, after_id=after_id, limit=ESTATES_AT_ONCE
         ),
         estate_feature,
     )
     yield from pages(
-        lambda session, after_id: estate_queries.gates(
+        lambda session, after_id: export_queries.gates(
             session, viewer, around, after_id=after_id, limit=ESTATES_AT_ONCE
         ),
         gate_feature,

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.certificates import rules as identity
+from aed.certificates import rules as certificate_rules
 from aed.certificates.issuer_rosters import queries
 from aed.certificates.issuer_rosters.actions import Effects, Line, take_lines
 from aed.certificates.verification.actions import link_to_issuer
@@ -22,7 +22,7 @@ from aed.imports.formats.issuer_roster import read_issuer_roster, roster_date
 from aed.imports.formats.records import Record
 from aed.imports.formats.values import EARLIEST, LATEST, clean
 from aed.imports.rules import printable
-from aed.issuers import queries as issuers
+from aed.issuers import queries as issuer_queries
 from aed.issuers.models import IssuerCourse
 from aed.issuers.rules import CertificateKind, plain_name
 from aed.registry.changes import PutOutcome
@@ -66,12 +66,12 @@ def import_issuer_roster(
     Imports all good rows, or raises and the caller rolls back. Raises NotFound, NotSignedIn, NotAllowed, or
     InvalidInput for a file that is not a roster.
     """
-    issuer = issuers.issuer(session, issuer_id)
-    issuers.require_can_look_after(who, issuer.region_id)
+    issuer = issuer_queries.issuer(session, issuer_id)
+    issuer_queries.require_can_look_after(who, issuer.region_id)
     exclusive_lock(session, "import")
     report = IssuerRosterReport()
     report.linked = link_to_issuer(session, issuer)
-    courses = _courses(issuers.courses_of(session, [issuer.id]).get(issuer.id, []))
+    courses = _courses(issuer_queries.courses_of(session, [issuer.id]).get(issuer.id, []))
     rows = _lines(read_issuer_roster(path), courses, report, progress)
     once = without_duplicates(rows, lambda line: (line.number,), report)
 
@@ -117,10 +117,10 @@ def _lines(
 
 def _without_identity(record: Record) -> Record:
     """Mask the holder's identity number, which is never stored in full, not even for rows set aside."""
-    written = identity.written(str(record.fields.get("holder_id", "")))
+    written = certificate_rules.written(str(record.fields.get("holder_id", "")))
     if not written:
         return record
-    fields = {**record.fields, "holder_id": identity.mask_holder_id(written)}
+    fields = {**record.fields, "holder_id": certificate_rules.mask_holder_id(written)}
     return Record(record.unit, record.number, fields, record.wrong)
 
 
@@ -180,20 +180,20 @@ def _day(cells: Mapping[str, str], name: str) -> date | None:
 
 
 def _holder_id(cell: str) -> str | None:
-    number = identity.written(cell)
+    number = certificate_rules.written(cell)
     if not number:
         return None
-    if identity.is_whole(number):
-        if not identity.has_right_check_digit(number):
+    if certificate_rules.is_whole(number):
+        if not certificate_rules.has_right_check_digit(number):
             raise InvalidInput(
                 "holder_id: its check digit is wrong, so one of its digits is: compare it with the card"
             )
-        return identity.mask_holder_id(number)
-    if identity.SHOWN.fullmatch(number) is None:
+        return certificate_rules.mask_holder_id(number)
+    if certificate_rules.SHOWN.fullmatch(number) is None:
         raise InvalidInput(
             "holder_id: is no identity number: 18 digits, or masked such as 330106********1234"
         )
-    return identity.mask_holder_id(number)
+    return certificate_rules.mask_holder_id(number)
 
 
 def _is_revoked(cell: str) -> bool:

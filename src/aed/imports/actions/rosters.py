@@ -27,8 +27,8 @@ from aed.imports.formats.records import Record
 from aed.imports.formats.roster import RosterLine, write_roster
 from aed.imports.schemas import RosterRow, columns, needed_columns
 from aed.registry.changes import PutOutcome
-from aed.training import queries as sessions
-from aed.training.enrolments import queries as rosters
+from aed.training import queries as session_queries
+from aed.training.enrolments import queries as enrolment_queries
 from aed.training.permissions import require_trainer
 from aed.training.rosters.actions import Result, open_for_results, put_results
 from aed.training.rules import ACTIVE_STATES, MarkedBy
@@ -55,14 +55,16 @@ def export_roster(session: Session, who: Viewer, session_id: int, path: Path) ->
 
     Returns their number. Requires a trainer. Raises NotFound, NotSignedIn, NotAllowed, InvalidInput.
     """
-    training = sessions.training_session(session, who, session_id)
+    training = session_queries.training_session(session, who, session_id)
     require_trainer(who, training.estate_id, training.region_id)
-    people = [row for row in rosters.roster(session, who, training.id) if row.state in ACTIVE_STATES]
+    people = [
+        row for row in enrolment_queries.roster(session, who, training.id) if row.state in ACTIVE_STATES
+    ]
     write_roster(path, [_line(row) for row in people])
     return len(people)
 
 
-def _line(row: rosters.RosterRow) -> RosterLine:
+def _line(row: enrolment_queries.RosterRow) -> RosterLine:
     return RosterLine(
         enrolment=row.id,
         name=row.name,
@@ -95,7 +97,7 @@ def import_roster(
     records = read_table_or_own(
         path, known=columns(RosterRow), needed=needed_columns(RosterRow), may_be_chinese=True
     )
-    names = {row.id: row.name for row in rosters.roster(session, who, session_id)}
+    names = {row.id: row.name for row in enrolment_queries.roster(session, who, session_id)}
     rows = valid_rows(
         _noting_the_first(records, report),
         TypeAdapter(RosterRow),

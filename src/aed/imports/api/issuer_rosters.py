@@ -20,7 +20,7 @@ from aed.http.parameters import one_at_a_time
 from aed.imports.actions.issuer_rosters import IssuerRosterReport, import_issuer_roster
 from aed.imports.batches import refuse_bad_rows
 from aed.imports.uploads import LONG_STATEMENT_MS, MAX_SHOWN, SetAsideOut, UploadedFile, uploaded_file
-from aed.issuers import queries as issuers
+from aed.issuers import queries as issuer_queries
 from aed.settings import Settings
 
 router = APIRouter()
@@ -135,7 +135,7 @@ def _may(database: DatabaseDep, viewer: Viewer, issuer_id: int) -> None:
     if not viewer.is_signed_in:
         raise NotSignedIn("A roster is taken from who looks after its issuer: send a token, or sign in.")
     with read_session(database) as session:
-        issuers.require_can_look_after(viewer, issuers.issuer(session, issuer_id).region_id)
+        issuer_queries.require_can_look_after(viewer, issuer_queries.issuer(session, issuer_id).region_id)
 
 
 def _imported(

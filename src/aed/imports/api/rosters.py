@@ -32,7 +32,7 @@ from aed.imports.uploads import (
     uploaded_file,
 )
 from aed.settings import Settings
-from aed.training import queries as sessions
+from aed.training import queries as session_queries
 from aed.training.permissions import require_trainer, require_write
 
 router = APIRouter()
@@ -137,7 +137,7 @@ def _may_take(database: Database, viewer: Viewer, session_id: int) -> None:
     """Require permission before the file is stored."""
     require_write(viewer)
     with read_session(database) as session:
-        training = sessions.training_session(session, viewer, session_id)
+        training = session_queries.training_session(session, viewer, session_id)
         require_trainer(viewer, training.estate_id, training.region_id)
 
 

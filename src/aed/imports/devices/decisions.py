@@ -13,8 +13,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput
-from aed.imports.batches import ROWS_AT_ONCE as AT_ONCE
-from aed.imports.batches import EstateIds, Progress, offset_progress
+from aed.imports.batches import ROWS_AT_ONCE, EstateIds, Progress, offset_progress
 from aed.imports.devices import queries
 from aed.imports.devices.import_rows import ListEntry, RegisterBefore, RowImporter
 from aed.imports.devices.merging import apply_claims, open_review
@@ -192,9 +191,9 @@ def update_source(
     if rank is not None:
         ranks, estates = queries.ranks(session), EstateIds(session)
         count = offset_progress(progress, after=0)
-        for number, some in enumerate(batched(queries.shared_devices(session, name), AT_ONCE)):
+        for number, some in enumerate(batched(queries.shared_devices(session, name), ROWS_AT_ONCE)):
             apply_claims(session, who, some, ranks=ranks, estates=estates, at=at)
-            count(number * AT_ONCE + len(some))
+            count(number * ROWS_AT_ONCE + len(some))
     return source
 
 

@@ -23,8 +23,7 @@ from aed.imports.formats.files import (
 from aed.imports.formats.geojson import features, may_be_features, members_of, not_geojson, raw_of, read_own
 from aed.imports.formats.json_stream import Shape, json_object, objects, shape_of
 from aed.imports.formats.mapping import Kind, Mapping, built_in_mappings
-from aed.imports.formats.osm import PREFIX as ELEMENTS
-from aed.imports.formats.osm import is_pbf, read_overpass, read_pbf
+from aed.imports.formats.osm import PREFIX, is_pbf, read_overpass, read_pbf
 from aed.imports.formats.records import Reading, Record
 from aed.imports.formats.table import PASSED_OVER, read_own_rows, read_table
 from aed.imports.formats.workbook import is_workbook, sheets, table_rows
@@ -322,7 +321,7 @@ def _of_workbook(
 
 def _of_json(path: Path, form: DeviceFormat | None, mapping: Mapping | None, source: str | None) -> Reading:
     shape = shape_of(path)
-    if form is DeviceFormat.OVERPASS or (form is None and mapping is None and shape.prefix == ELEMENTS):
+    if form is DeviceFormat.OVERPASS or (form is None and mapping is None and shape.prefix == PREFIX):
         return _reading(DeviceFormat.OVERPASS, read_overpass(path))
     if form is DeviceFormat.GEOJSON:
         return _reading(DeviceFormat.GEOJSON, read_own(features(path, shape)))

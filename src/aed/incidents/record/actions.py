@@ -30,7 +30,7 @@ from aed.incidents.record.queries import (
     incidents_head,
 )
 from aed.incidents.record.rules import centre_payload, people_counts
-from aed.notifications import enqueue as putting_actions
+from aed.notifications import outbox
 from aed.notifications.models import EndpointRow
 
 
@@ -157,7 +157,7 @@ def notify_centres(
     ).decode()
     for endpoint in endpoints:
         ordering_key = f"e{endpoint.id}/incident/{incident.id}"
-        putting_actions.enqueue_body(session, endpoint, body, entry.at, ordering_key=ordering_key)
+        outbox.enqueue_body(session, endpoint, body, entry.at, ordering_key=ordering_key)
     return len(endpoints)
 
 
@@ -184,5 +184,5 @@ def anchor_heads(session: Session, *, at: datetime) -> int:
         .order_by(EndpointRow.id)
     ).all()
     for endpoint in endpoints:
-        putting_actions.enqueue_body(session, endpoint, body, at, ordering_key=f"e{endpoint.id}/audit")
+        outbox.enqueue_body(session, endpoint, body, at, ordering_key=f"e{endpoint.id}/audit")
     return len(endpoints)

@@ -16,7 +16,7 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.database.bulk import in_array, insert_many, reserve_ids
 from aed.database.geometry import point, position_of
-from aed.issuers import queries as issuers
+from aed.issuers import queries as issuer_queries
 from aed.issuers.models import Issuer
 from aed.issuers.rules import IssuerState
 from aed.responders.actions.registering import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
@@ -74,7 +74,7 @@ class _Believed:
     def __init__(self, session: Session, given: Iterable[ResponderGiven]) -> None:
         names = {each.certificate.issuer for each in given}
         self._issuers: dict[str, Issuer | None] = {
-            name: issuers.issuer_called(session, name) for name in names
+            name: issuer_queries.issuer_called(session, name) for name in names
         }
 
     def trust(self, given: CertificateGiven) -> Trust:

@@ -17,7 +17,7 @@ from aed.accounts.permissions import Viewer, require_administrator
 from aed.database.geometry import point, position_of
 from aed.errors import Conflict
 from aed.geo import Position
-from aed.issuers import queries as issuers
+from aed.issuers import queries as issuer_queries
 from aed.issuers.rules import IssuerState
 from aed.registry.changes import flush_or_conflict, record_amendment, record_creation
 from aed.responders.actions.consents import record_stated_consents
@@ -170,7 +170,7 @@ def _put_certificate(session: Session, responder_id: int, given: CertificateGive
             Certificate.number == given.number if given.number else Certificate.number.is_(None),
         )
     )
-    issuer = issuers.issuer_called(session, given.issuer)
+    issuer = issuer_queries.issuer_called(session, given.issuer)
     trust = given.trust or (issuer.trust_in_lists if issuer is not None else Trust.DOCUMENTED)
     if found is None:
         found = Certificate(

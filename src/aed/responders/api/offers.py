@@ -18,7 +18,7 @@ from aed.http.parameters import (
     version_from_if_match,
 )
 from aed.responders import queries
-from aed.responders.actions import offering as actions
+from aed.responders.actions import offering
 from aed.responders.schemas.offers import ConsentOut, ConsentsPage, OfferAmend, OfferIn, OfferOut, WordingOut
 
 router = APIRouter()
@@ -35,7 +35,7 @@ def list_consents(
     session: ReadSession, viewer: ViewerDep, person_id: RowId, limit: Limit = 100, cursor: Cursor = None
 ) -> ConsentsPage:
     """List all consents that a person ever gave. For the person and administrators."""
-    actions.require_offer_access(session, viewer, person_id)
+    offering.require_offer_access(session, viewer, person_id)
     found = queries.consents(session, person_id, limit=limit + 1, after_id=cursor_id(cursor))
     return ConsentsPage(
         consents=[ConsentOut.of(each) for each in found[:limit]], next=next_cursor(found, limit)
@@ -45,7 +45,7 @@ def list_consents(
 @router.get("/people/{person_id}/offer")
 def get_offer(session: ReadSession, viewer: ViewerDep, person_id: RowId, response: Response) -> OfferOut:
     """Get a person's offer: places, hours and consents. For the person and administrators."""
-    actions.require_offer_access(session, viewer, person_id)
+    offering.require_offer_access(session, viewer, person_id)
     return _told(person_id, queries.offer_of(session, person_id), response)
 
 
@@ -54,7 +54,7 @@ def create_offer(
     session: WriteSession, viewer: ViewerDep, person_id: RowId, new: OfferIn, response: Response
 ) -> OfferOut:
     """Offer to help. The person may be called from now on if they have a valid certificate."""
-    made = actions.make_offer(session, viewer, person_id, new, at=clock.now())
+    made = offering.make_offer(session, viewer, person_id, new, at=clock.now())
     response.headers["Location"] = f"/v1/people/{person_id}/offer"
     return _told(person_id, made, response)
 
@@ -69,7 +69,7 @@ def amend_offer(
     if_match: IfMatch = None,
 ) -> OfferOut:
     """Change the hours, places or pause of an offer, or give or withdraw consents."""
-    made = actions.amend_offer(
+    made = offering.amend_offer(
         session, viewer, person_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
     return _told(person_id, made, response)
@@ -78,7 +78,7 @@ def amend_offer(
 @router.delete("/people/{person_id}/offer", status_code=204)
 def withdraw_offer(session: WriteSession, viewer: ViewerDep, person_id: RowId) -> None:
     """Withdraw the offer and all consents, and delete the person's places. Idempotent."""
-    actions.withdraw_offer(session, viewer, person_id, at=clock.now())
+    offering.withdraw_offer(session, viewer, person_id, at=clock.now())
 
 
 def _told(person_id: int, offer: queries.Offer, response: Response) -> OfferOut:

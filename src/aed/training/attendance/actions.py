@@ -14,10 +14,10 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import SCHEDULER, Viewer
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
 from aed.registry.changes import flush_or_conflict
-from aed.training import queries as sessions
+from aed.training import queries as session_queries
 from aed.training.attendance import queries
 from aed.training.attendance.rules import PresenceCode, can_sign_in_until, why_over
-from aed.training.enrolments import queries as rosters
+from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import Enrolment, PresenceCodeUsed, TrainingSession
 from aed.training.permissions import require_trainer
 from aed.training.rosters.actions import Result, put_results
@@ -46,7 +46,7 @@ def new_code(
     Raises NotFound, NotSignedIn or NotAllowed for viewers who do not run the session, and Conflict if
     check-in is closed.
     """
-    training = sessions.training_session(session, who, session_id)
+    training = session_queries.training_session(session, who, session_id)
     require_trainer(who, training.estate_id, training.region_id)
     _open(training, at=at)
     return training, PresenceCode(training.id, at.replace(microsecond=0), secrets.token_urlsafe(9))
@@ -65,13 +65,13 @@ def sign_in(session: Session, who: Viewer, code: PresenceCode | None, *, at: dat
     person = _person(session, who)
     if code is None:
         raise InvalidInput(NO_CODE, field="token")
-    training = sessions.locked(session, SCHEDULER, code.session_id)
+    training = session_queries.locked(session, SCHEDULER, code.session_id)
     over = why_over(code, at=at, time_zone=training.time_zone)
     if over is not None:
         raise Conflict(over, field="token")
     _open(training, at=at)
     enrolment = _with_a_place(session, training, person)
-    _, attendance, _ = rosters.results(session, [enrolment.id])[enrolment.id]
+    _, attendance, _ = enrolment_queries.results(session, [enrolment.id])[enrolment.id]
     if attendance is not None and attendance.state is AttendanceState.ATTENDED:
         return SignedIn(enrolment.id, training.id, is_new=False)
     if queries.is_used(session, code.nonce):
@@ -130,7 +130,7 @@ def _with_a_place(session: Session, training: TrainingSession, person: Person) -
     Raises NotAllowed if there is none, and Conflict while it is on the waiting list or its offer is not
     accepted.
     """
-    found = rosters.active_enrolment_of(session, training.id, person.id)
+    found = enrolment_queries.active_enrolment_of(session, training.id, person.id)
     if found is None:
         found = queries.standing_by_number(session, training.id, person, country=training.region.country)
     if found is None:

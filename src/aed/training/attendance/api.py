@@ -18,12 +18,12 @@ from aed.files.typesetting import qr_svg
 from aed.http.pages import PAGE_RESPONSE, Page, WantsPage, render_page
 from aed.http.parameters import SettingsDep
 from aed.settings import Settings
-from aed.training import queries as sessions
+from aed.training import queries as session_queries
 from aed.training.attendance import actions, queries
 from aed.training.attendance.rules import CHANGES_EVERY, PresenceCode, read_code, why_over
 from aed.training.attendance.schemas import PresenceCodeOut, PresenceOut, SignedInAtSessionOut
 from aed.training.attendance.sheet import SheetOf, sheet_pdf
-from aed.training.enrolments import queries as rosters
+from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import TrainingSession
 from aed.training.parameters import PDF, PublicAddress, SessionId, pdf_response
 from aed.training.permissions import require_trainer
@@ -158,7 +158,7 @@ def _session_of(session: ReadSession, code: PresenceCode | None) -> TrainingSess
     """Return the session of a code that is valid now. Raise InvalidInput or Conflict otherwise."""
     if code is None:
         raise InvalidInput(actions.NO_CODE, field="token")
-    training = sessions.training_session(session, SCHEDULER, code.session_id)
+    training = session_queries.training_session(session, SCHEDULER, code.session_id)
     over = why_over(code, at=clock.now(), time_zone=training.time_zone)
     if over is not None:
         raise Conflict(over, field="token")
@@ -195,7 +195,7 @@ def get_attendance_sheet(session: ReadSession, viewer: ViewerDep, session_id: Se
 
     Lists the enrolled people with a line for each signature. For those who run the session.
     """
-    training = sessions.training_session(session, viewer, session_id)
+    training = session_queries.training_session(session, viewer, session_id)
     require_trainer(viewer, training.estate_id, training.region_id)
-    people = rosters.roster(session, viewer, training.id)
+    people = enrolment_queries.roster(session, viewer, training.id)
     return pdf_response(sheet_pdf(SheetOf(training, people)), f"session-{training.id}.pdf")

@@ -18,7 +18,7 @@ from aed.errors import InvalidInput, NotAllowed, NotFound
 from aed.registry.changes import flush_or_conflict
 from aed.registry.estates import queries as estate_queries
 from aed.training.calendars import queries
-from aed.training.enrolments import queries as rosters
+from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import CalendarAddress
 from aed.training.permissions import require_trainer, require_write, runs_training
 from aed.training.rules import CalendarKind
@@ -77,7 +77,7 @@ def _may_have(session: Session, who: Viewer, *, person_id: int | None, estate_id
     visibility: people for themselves, those who run an estate's training for the estate, and administrators.
     """
     if estate_id is not None:
-        region_id = rosters.region_of_estate(session, estate_id)
+        region_id = enrolment_queries.region_of_estate(session, estate_id)
         if region_id is None or not runs_training(who, estate_id, region_id):
             estate = estate_queries.estate(session, who, estate_id)  # NotFound if the viewer may not see it
             require_trainer(who, estate.id, estate.region_id)

@@ -18,9 +18,9 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import SCHEDULER, Viewer
 from aed.errors import Conflict, NotAllowed, NotFound
 from aed.registry.changes import flush_or_conflict, record_amendment, record_creation, require_version
-from aed.training import queries as sessions
+from aed.training import queries as session_queries
 from aed.training.courses import queries as course_queries
-from aed.training.enrolments import queries as rosters
+from aed.training.enrolments import queries as enrolment_queries
 from aed.training.enrolments.schemas import EnrolmentIn
 from aed.training.messages import notify
 from aed.training.models import Enrolment, TrainingSession
@@ -50,9 +50,9 @@ def enrol(session: Session, who: Viewer, session_id: int, new: EnrolmentIn, *, a
     """
     of_estate = new.estate_id if new.estate_id is not None else who.estate_id
     require_write(who)
-    training = sessions.locked(session, who, session_id)
+    training = session_queries.locked(session, who, session_id)
     person = _self(session, who, new)
-    region_id = rosters.region_of_estate(session, of_estate)
+    region_id = enrolment_queries.region_of_estate(session, of_estate)
     if not runs_training(who, training.estate_id, training.region_id):
         require_enroller(who, of_estate, region_id=region_id, is_self=person is not None)
     settle(session, who, training, at=at)
@@ -61,7 +61,7 @@ def enrol(session: Session, who: Viewer, session_id: int, new: EnrolmentIn, *, a
         person = people_actions.find_or_add_person(
             session, name=new.name, phone=new.phone, language=new.language
         )
-    known = rosters.estate_of_person(session, person.id)
+    known = enrolment_queries.estate_of_person(session, person.id)
     if new.estate_id is not None and region_id is None:
         raise NotFound(f"There is no estate {new.estate_id}.", field="estate_id")
     _fits(session, training, person, of_estate if of_estate is not None else known, known=known)
@@ -120,10 +120,10 @@ def move(
         raise Conflict("The person is in this session already.", field="session_id")
     _still_leaves(session, enrolment, training, at=at)
     require_version(enrolment, version)
-    other = sessions.locked(session, who, to_session_id)
+    other = session_queries.locked(session, who, to_session_id)
     settle(session, who, other, at=at)
     _open_to_enrolment(other, at=at)
-    known = rosters.estate_of_person(session, enrolment.person_id)
+    known = enrolment_queries.estate_of_person(session, enrolment.person_id)
     _fits(session, other, enrolment.person, enrolment.estate_id, known=known)
     arrived = _add(session, who, other, enrolment.person, enrolment.estate_id, at=at)
     if enrolment.state in HOLDS_A_PLACE and arrived.state is EnrolmentState.WAITING:
@@ -145,8 +145,8 @@ def expire_offers(session: Session, now: datetime) -> int:
     Run by the scheduler. It is safe to run concurrently with enrolments and with itself.
     """
     ended = 0
-    for session_id in sessions.with_offers_over(session, at=now):  # in order of id, to avoid deadlocks
-        ended += settle(session, SCHEDULER, sessions.locked(session, SCHEDULER, session_id), at=now)
+    for session_id in session_queries.with_offers_over(session, at=now):  # in order of id, to avoid deadlocks
+        ended += settle(session, SCHEDULER, session_queries.locked(session, SCHEDULER, session_id), at=now)
     return ended
 
 
@@ -156,7 +156,7 @@ def settle(session: Session, who: Viewer, training: TrainingSession, *, at: date
     """
     over = [
         each
-        for each in rosters.active_enrolments(session, training.id, EnrolmentState.OFFERED)
+        for each in enrolment_queries.active_enrolments(session, training.id, EnrolmentState.OFFERED)
         if each.offer_expires_at is not None and each.offer_expires_at <= at
     ]
     for each in over:
@@ -175,11 +175,11 @@ def offer_free_places(session: Session, who: Viewer, training: TrainingSession, 
     until = offer_until(at, training.starts_at)
     if until is None or training.state is not SessionState.PLANNED:
         return
-    held, waiting = sessions.places_of(session, training.id)
+    held, waiting = session_queries.places_of(session, training.id)
     count = places_to_offer(capacity=training.capacity, places_held=held, waiting=waiting)
     if count == 0:
         return
-    next_ones = rosters.active_enrolments(session, training.id, EnrolmentState.WAITING, limit=count)
+    next_ones = enrolment_queries.active_enrolments(session, training.id, EnrolmentState.WAITING, limit=count)
     for each in next_ones:
         each.offer_expires_at = until
         _become(session, who, each, EnrolmentState.OFFERED, at=at)
@@ -192,7 +192,7 @@ def notify_of_change(session: Session, who: Viewer, training: TrainingSession, *
     Offers that would last longer than the new start allows are shortened.
     """
     until = offer_until(at, training.starts_at)
-    found = rosters.active_enrolments(session, training.id)
+    found = enrolment_queries.active_enrolments(session, training.id)
     for each in found:
         ends = each.offer_expires_at
         if until is not None and ends is not None and ends > until:
@@ -205,7 +205,7 @@ def end_all(
     session: Session, who: Viewer, training: TrainingSession, *, reason: str, at: datetime
 ) -> Sequence[Enrolment]:
     """Cancel all enrolments of a locked session, notify the people, and return the enrolments."""
-    found = rosters.active_enrolments(session, training.id)
+    found = enrolment_queries.active_enrolments(session, training.id)
     for each in found:
         _become(session, who, each, EnrolmentState.CANCELLED, at=at)
     notify(session, found, training, EnrolmentNotice.CANCELLED, reason=reason, at=at)
@@ -224,14 +224,14 @@ def _locked(
     deadlocks between concurrent moves.
     """
     require_write(who)
-    found = rosters.enrolment(session, who, enrolment_id)
+    found = enrolment_queries.enrolment(session, who, enrolment_id)
     _may_change(session, who, found)
     if also is not None and also < found.session_id:
-        sessions.locked(session, who, also)
+        session_queries.locked(session, who, also)
     # Not as the viewer: people enrolled in another estate's session stay in the care of their own estate.
-    training = sessions.locked(session, SCHEDULER, found.session_id)
+    training = session_queries.locked(session, SCHEDULER, found.session_id)
     settle(session, who, training, at=at)
-    return rosters.enrolment(session, who, enrolment_id), training
+    return enrolment_queries.enrolment(session, who, enrolment_id), training
 
 
 def _self(session: Session, who: Viewer, new: EnrolmentIn) -> Person | None:
@@ -246,12 +246,12 @@ def _self(session: Session, who: Viewer, new: EnrolmentIn) -> Person | None:
 
 def _may_change(session: Session, who: Viewer, enrolment: Enrolment) -> None:
     """Raise NotAllowed unless the viewer may enrol people of that estate or runs the session."""
-    training = sessions.training_session(session, SCHEDULER, enrolment.session_id)
+    training = session_queries.training_session(session, SCHEDULER, enrolment.session_id)
     try:
         require_enroller(
             who,
             enrolment.estate_id,
-            region_id=rosters.region_of_estate(session, enrolment.estate_id),
+            region_id=enrolment_queries.region_of_estate(session, enrolment.estate_id),
             is_self=who.person_id is not None and who.person_id == enrolment.person_id,
         )
     except NotAllowed:
@@ -285,13 +285,13 @@ def _fits(
             raise Conflict(
                 "This session is for people of its estate only. Look for a public one.", field="estate_id"
             )
-    existing = rosters.active_enrolment_of(session, training.id, person.id)
+    existing = enrolment_queries.active_enrolment_of(session, training.id, person.id)
     if existing is not None:
         where = "waiting list" if existing.state is EnrolmentState.WAITING else "roster"
         raise Conflict(f"This person is on the {where} already (enrolment {existing.id}).", field="name")
     needed = course_queries.prerequisites(session, [training.course_id]).get(training.course_id, [])
     on = training.starts_at.astimezone(ZoneInfo(training.time_zone)).date()
-    missing = rosters.lacking(session, person.id, needed, on=on)
+    missing = enrolment_queries.lacking(session, person.id, needed, on=on)
     if missing:
         codes = " and ".join(each.code for each in missing)
         raise Conflict(f"This course needs {codes} first, valid on the day.", field="session_id")
@@ -303,7 +303,7 @@ def _still_leaves(session: Session, enrolment: Enrolment, training: TrainingSess
         raise Conflict(f"This enrolment is {enrolment.state} already.", field="state")
     if at >= training.starts_at:
         raise Conflict("The session has begun: mark whether the person came instead.", field="state")
-    _, attendance, _ = rosters.results(session, [enrolment.id])[enrolment.id]
+    _, attendance, _ = enrolment_queries.results(session, [enrolment.id])[enrolment.id]
     if attendance is not None:
         raise Conflict("It is marked already whether the person came.", field="state")
 
@@ -318,7 +318,7 @@ def _add(
     at: datetime,
 ) -> Enrolment:
     """Add the enrolment to a locked session, with a place or on the waiting list."""
-    held, waiting = sessions.places_of(session, training.id)
+    held, waiting = session_queries.places_of(session, training.id)
     enrolment = Enrolment(
         session_id=training.id,
         person_id=person.id,

@@ -14,9 +14,9 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, IfMatch, Limit, cursor_id, set_etag, version_from_if_match
 from aed.registry.changes import RegistryChangeOut, changes_of
 from aed.registry.fields import Link
-from aed.training import queries as sessions
-from aed.training.enrolments import actions as enrolling
-from aed.training.enrolments import queries as rosters
+from aed.training import queries as session_queries
+from aed.training.enrolments import actions as enrolment_actions
+from aed.training.enrolments import queries as enrolment_queries
 from aed.training.enrolments.schemas import EnrolmentAmend, EnrolmentIn, EnrolmentOut, EnrolmentPage
 from aed.training.parameters import SessionId
 from aed.training.permissions import require_write
@@ -42,8 +42,10 @@ def list_enrolments(
     session see everyone; other estates see the people whom they enrolled.
     """
     require_write(viewer)
-    training = sessions.training_session(session, viewer, session_id)
-    found = rosters.roster(session, viewer, training.id, limit=limit + 1, after_id=cursor_id(cursor))
+    training = session_queries.training_session(session, viewer, session_id)
+    found = enrolment_queries.roster(
+        session, viewer, training.id, limit=limit + 1, after_id=cursor_id(cursor)
+    )
     page = EnrolmentPage(enrolments=[EnrolmentOut.of(row) for row in found[:limit]])
     if len(found) > limit:
         following = request.url.include_query_params(cursor=found[limit - 1].id)
@@ -60,7 +62,7 @@ def enrol(
     response: Response,
 ) -> EnrolmentOut:
     """Enrol a person: a place if one is free, otherwise the end of the waiting list."""
-    made = enrolling.enrol(session, viewer, session_id, new, at=clock.now())
+    made = enrolment_actions.enrol(session, viewer, session_id, new, at=clock.now())
     response.headers["Location"] = f"/v1/enrolments/{made.id}"
     return _shown(session, viewer, made.id, response)
 
@@ -90,12 +92,12 @@ def amend_enrolment(
     """
     version, at = version_from_if_match(if_match), clock.now()
     if change.session_id is not None:
-        moved = enrolling.move(
+        moved = enrolment_actions.move(
             session, viewer, enrolment_id, to_session_id=change.session_id, version=version, at=at
         )
         response.headers["Content-Location"] = f"/v1/enrolments/{moved.id}"
         return _shown(session, viewer, moved.id, response)
-    do = enrolling.accept if change.state == "enrolled" else enrolling.withdraw
+    do = enrolment_actions.accept if change.state == "enrolled" else enrolment_actions.withdraw
     do(session, viewer, enrolment_id, version=version, at=at)
     return _shown(session, viewer, enrolment_id, response)
 
@@ -106,7 +108,7 @@ def list_enrolment_history(
 ) -> list[RegistryChangeOut]:
     """List the changes of an enrolment, newest first. For those who can see the enrolment."""
     require_write(viewer)
-    row = rosters.roster_row(session, viewer, enrolment_id)
+    row = enrolment_queries.roster_row(session, viewer, enrolment_id)
     return [
         RegistryChangeOut.of(change)
         for change in changes_of(session, subject="enrolments", subject_id=str(row.id))
@@ -115,6 +117,6 @@ def list_enrolment_history(
 
 def _shown(session: Session, viewer: Viewer, enrolment_id: int, response: Response) -> EnrolmentOut:
     """Return the enrolment as a response, with its ETag."""
-    row = rosters.roster_row(session, viewer, enrolment_id)
+    row = enrolment_queries.roster_row(session, viewer, enrolment_id)
     set_etag(response, row.version)
     return EnrolmentOut.of(row)

@@ -15,8 +15,8 @@ from aed.issuers.actions import own_issuer
 from aed.registry.changes import PutOutcome, flush_or_conflict, record_amendment, record_creation
 from aed.responders.actions import Award, award_certificate
 from aed.responders.models import Certificate
-from aed.training import queries as sessions
-from aed.training.enrolments import queries as rosters
+from aed.training import queries as session_queries
+from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import Assessment, Attendance, Enrolment, TrainingSession
 from aed.training.permissions import require_trainer
 from aed.training.rules import (
@@ -45,7 +45,7 @@ def open_for_results(session: Session, who: Viewer, session_id: int, *, at: date
     Raises NotFound, NotSignedIn or NotAllowed; Conflict if it was cancelled or begins in more than two
     hours.
     """
-    training = sessions.locked(session, who, session_id)
+    training = session_queries.locked(session, who, session_id)
     require_trainer(who, training.estate_id, training.region_id)
     if training.state is SessionState.CANCELLED:
         raise Conflict("The session was cancelled: nobody attended it.", field="session_id")
@@ -75,7 +75,7 @@ def put_results(
     Raises NotFound for an enrolment of another session, or Conflict. The caller must then roll back its
     transaction or savepoint, so that either all results are stored or none.
     """
-    known = rosters.results(session, [each.enrolment_id for each in given])
+    known = enrolment_queries.results(session, [each.enrolment_id for each in given])
     outcomes = []
     for number, each in enumerate(given):
         found = known.get(each.enrolment_id)

@@ -12,7 +12,7 @@ from aed.database.dependencies import WriteSession
 from aed.http.parameters import set_etag
 from aed.registry.changes import PutOutcome
 from aed.training.parameters import SessionId
-from aed.training.rosters import actions as results
+from aed.training.rosters import actions as roster_actions
 from aed.training.rosters.schemas import AssessmentIn, AttendanceIn, MarkedOut
 from aed.training.rules import MarkedBy
 
@@ -27,7 +27,7 @@ def record_attendance(
 
     Possible from two hours before the session begins. Repeating the request changes nothing.
     """
-    rows = [results.Result(row.enrolment_id, attendance=row.attendance) for row in given.rows]
+    rows = [roster_actions.Result(row.enrolment_id, attendance=row.attendance) for row in given.rows]
     return _marked(session, viewer, session_id, rows, response)
 
 
@@ -39,17 +39,17 @@ def record_assessments(
 
     The people must have attended. Passing awards the certificate of the course.
     """
-    rows = [results.Result(row.enrolment_id, passed=row.passed, note=row.note) for row in given.rows]
+    rows = [roster_actions.Result(row.enrolment_id, passed=row.passed, note=row.note) for row in given.rows]
     return _marked(session, viewer, session_id, rows, response)
 
 
 def _marked(
-    session: Session, viewer: Viewer, session_id: int, rows: list[results.Result], response: Response
+    session: Session, viewer: Viewer, session_id: int, rows: list[roster_actions.Result], response: Response
 ) -> MarkedOut:
     """Record the results and return how many changed."""
     at = clock.now()
-    training = results.open_for_results(session, viewer, session_id, at=at)
-    outcomes = results.put_results(session, viewer, training, rows, how=MarkedBy.HAND, at=at)
+    training = roster_actions.open_for_results(session, viewer, session_id, at=at)
+    outcomes = roster_actions.put_results(session, viewer, training, rows, how=MarkedBy.HAND, at=at)
     set_etag(response, training.version)
     unchanged = outcomes.count(PutOutcome.UNCHANGED)
     return MarkedOut(changed=len(outcomes) - unchanged, unchanged=unchanged)

@@ -21,7 +21,7 @@ from aed.registry.changes import (
     require_version,
 )
 from aed.training import queries
-from aed.training import queries as estate_queries
+from aed.training import queries as session_queries
 from aed.training.courses import queries as course_queries
 from aed.training.enrolments.actions import end_all, notify_of_change, offer_free_places, settle
 from aed.training.models import TrainingSession
@@ -39,7 +39,7 @@ def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetim
     Raises NotFound, NotSignedIn, NotAllowed, Conflict for a withdrawn course, or InvalidInput for times out
     of order or in the past.
     """
-    estate = estate_queries.estate(session, who, new.estate_id) if new.estate_id is not None else None
+    estate = session_queries.estate(session, who, new.estate_id) if new.estate_id is not None else None
     region_id = estate.region_id if estate is not None else region_by_code(session, new.region or "").id
     require_trainer(who, new.estate_id, region_id)
     course = course_queries.course_by_code(session, new.course)

@@ -33,7 +33,7 @@ from aed.upkeep.checks.rules import PROBLEMS, Answered, Terms, check_moment, con
 from aed.upkeep.checks.schemas import CheckIn, PolicyAmend, PolicyIn, ReplacedIn
 from aed.upkeep.confirmations.actions import record_confirmations
 from aed.upkeep.confirmations.rules import confirmed_by_check
-from aed.upkeep.faults import actions as quarantines
+from aed.upkeep.faults import actions as fault_actions
 from aed.upkeep.faults.queries import active_quarantines, open_reports, pads_are_new_since
 from aed.upkeep.messages import notify_keepers
 from aed.upkeep.models import Check, Photo, Policy
@@ -134,10 +134,10 @@ def record_check(
             replace_consumable(session, who, device, each, at=at)
     if not later:
         _write_into_register(session, who, device, new, check, at=at)
-        quarantines.begin_quarantines(
+        fault_actions.begin_quarantines(
             session, who, device, follows.quarantines, at=at, since=answered_at, note=new.note, check=check
         )
-        quarantines.lift_quarantines(session, who, device, follows.lifts, check=check, at=at)
+        fault_actions.lift_quarantines(session, who, device, follows.lifts, check=check, at=at)
         _notify_of_check(session, who, device, follows.to_notify_about, new.note, at=at)
         confirmed = confirmed_by_check(
             new.kind, is_there=new.is_there, is_passed=follows.is_passed, answers=new.answers

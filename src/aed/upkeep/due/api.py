@@ -15,9 +15,7 @@ from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Limit, RowId
 from aed.upkeep.device_filter import DeviceFilter
-from aed.upkeep.due import calendars as actions
-from aed.upkeep.due import calendars as calendar
-from aed.upkeep.due import queries, sheets
+from aed.upkeep.due import calendars, queries, sheets
 from aed.upkeep.due.calendars import calendar_by_key, calendars_of
 from aed.upkeep.due.queries import Duties
 from aed.upkeep.due.schemas import (
@@ -100,7 +98,7 @@ def _calendar(session: Session, viewer: Viewer, whose: DeviceFilter, *, at: date
     due_kinds = [each for each in DueKind if each is not DueKind.GLANCE]
     duties = _duties(session, viewer, whose, at=at, days=days, due_kinds=due_kinds)
     return Response(
-        calendar.due_calendar(duties, at=at),
+        calendars.due_calendar(duties, at=at),
         media_type="text/calendar",
         headers={"Cache-Control": "private, no-store"},
     )
@@ -115,7 +113,7 @@ def create_due_calendar(
     The feed covers the devices that you keep, manage or dispatch at the time it is read. Anyone who knows
     the address can read it. The address is returned only once and can be revoked.
     """
-    made, key = actions.make_calendar(session, viewer, new, at=clock.now())
+    made, key = calendars.make_calendar(session, viewer, new, at=clock.now())
     path = f"/v1/due/calendars/{key}.ics"
     response.headers["Location"] = path
     address = public_address(request) + path
@@ -131,7 +129,7 @@ def list_due_calendars(session: ReadSession, viewer: ViewerDep) -> list[DueCalen
 @router.delete("/due/calendars/{due_calendar_id}", status_code=204)
 def revoke_due_calendar(session: WriteSession, viewer: ViewerDep, due_calendar_id: RowId) -> None:
     """Revoke a calendar address. It can no longer be read."""
-    actions.revoke_calendar(session, viewer, due_calendar_id, at=clock.now())
+    calendars.revoke_calendar(session, viewer, due_calendar_id, at=clock.now())
 
 
 @router.get(

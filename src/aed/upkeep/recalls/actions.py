@@ -15,7 +15,7 @@ from aed.accounts.permissions import Viewer, require_administrator
 from aed.errors import Conflict
 from aed.registry.changes import flush_or_conflict, record_amendment, record_creation, require_version
 from aed.registry.devices.models import Device
-from aed.upkeep.faults import actions as quarantines
+from aed.upkeep.faults import actions as fault_actions
 from aed.upkeep.faults.queries import active_quarantines_of
 from aed.upkeep.messages import notify_keepers
 from aed.upkeep.models import Recall
@@ -52,7 +52,7 @@ def apply_recall(session: Session, who: Viewer, recall: Recall, *, at: datetime)
     devices = _devices(session, meant)
     active = active_quarantines_of(session, meant)
     for device in devices:
-        quarantines.begin_recall(session, who, device, recall, active.get(device.id, []), at=at)
+        fault_actions.begin_recall(session, who, device, recall, active.get(device.id, []), at=at)
     reference = quote(recall.reference, limit=MAX_PLACE_CHARACTERS)
     notify_keepers(
         session,

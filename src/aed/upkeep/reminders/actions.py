@@ -19,8 +19,8 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
 from aed.database.bulk import insert_many
 from aed.errors import NotFound, NotSignedIn
-from aed.notifications import enqueue as putting_actions
-from aed.notifications.enqueue import Notice
+from aed.notifications import outbox
+from aed.notifications.outbox import Notice
 from aed.settings import Reminding
 from aed.upkeep.due.rules import Due, counted
 from aed.upkeep.models import Reminder, ReminderMessage, ReminderPreference, ReminderRecipient
@@ -219,7 +219,7 @@ def _send_message(
     )
     subject_en, subject_zh = subject(len(lines))
     notice = Notice(text_en, text_zh, subject_en, subject_zh, expires_at=at + _WANTED_FOR)
-    if not putting_actions.notify_person(session, person.id, notice, at, country=country):
+    if not outbox.notify_person(session, person.id, notice, at, country=country):
         log.warning("cannot be reminded", person=person.id)
         return False
     message = ReminderMessage(person_id=person.id, day=day, put_at=at, key_hash=_hash(key))

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.regions import Region
 from aed.hours.holiday_calendar import CalendarEnd, ending_words, notice_threshold
-from aed.notifications import enqueue as putting_actions
-from aed.notifications.enqueue import Notice
+from aed.notifications import outbox
+from aed.notifications.outbox import Notice
 from aed.registry.holidays.models import HolidayCalendarNotice
 from aed.registry.holidays.queries import calendar_ends
 from aed.settings import Reminding
@@ -58,7 +58,7 @@ def notify_of_ending_calendars(session: Session, *, at: datetime, by: Reminding)
             expires_at=at + _WANTED_FOR,
         )
         reached = sum(
-            bool(putting_actions.notify_person(session, person_id, notice, at, country=country))
+            bool(outbox.notify_person(session, person_id, notice, at, country=country))
             for person_id, country in sorted(people.items())
         )
         if reached == 0:

@@ -18,7 +18,7 @@ from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
 from aed.settings import Returns
-from aed.upkeep.faults import actions as quarantines
+from aed.upkeep.faults import actions as fault_actions
 from aed.upkeep.faults.actions import store_report
 from aed.upkeep.faults.schemas import ReportIn
 from aed.upkeep.labels.queries import labelled_device
@@ -147,7 +147,7 @@ def close_retrieval_as(
     reason = follows_from_outcome(outcome)
     if reason is not None:
         said = note or f"{OUTCOME_WORDS[outcome][1]} {OUTCOME_WORDS[outcome][0]}"
-        quarantines.begin_quarantines(session, who, device, [reason], at=at, note=said)
+        fault_actions.begin_quarantines(session, who, device, [reason], at=at, note=said)
     elif outcome is RetrievalOutcome.NOT_FETCHED:
         told = ReportIn(kind=FaultKind.NOT_FETCHED, note=note)
         store_report(session, who, device, told, from_key=None, at=at)

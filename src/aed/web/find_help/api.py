@@ -74,7 +74,7 @@ def _page(request: Request, viewer: Viewer) -> Response:
     except NotFound:
         problem = "unknown-place"
     except AedError as error:
-        log.error("find help without a list", why=error.detail)
+        log.error("find help without a list", reason=error.detail)
         problem = "unavailable"
     return render(
         request,

@@ -33,7 +33,7 @@ from aed.incidents.rules import (
     IncidentState,
     Task,
 )
-from aed.notifications import enqueue as putting_actions
+from aed.notifications import outbox
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
@@ -117,7 +117,7 @@ def take_reply(
     _set_timestamps(alert, new, at)
     append_entry(session, incident, "said", by, at, alert=alert.id, person=alert.person_id, said=reply)
     if new is AlertState.DECLINED:
-        putting_actions.cancel(session, [ordering_key(alert, "call")], at)
+        outbox.cancel(session, [ordering_key(alert, "call")], at)
     if new is AlertState.THERE and alert.task is not Task.GUIDE and not incident.has_cpr:
         incident.has_cpr = True
     if new in COMING_STATES and before not in COMING_STATES:

@@ -40,8 +40,8 @@ from aed.incidents.rules import (
     can_be_alerted_again,
     lapses_at,
 )
-from aed.notifications import enqueue as putting_actions
-from aed.notifications.enqueue import AlertMessage, Notice
+from aed.notifications import outbox
+from aed.notifications.outbox import AlertMessage, Notice
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
@@ -217,7 +217,7 @@ def _call(
         calls.append(
             AlertMessage(alert.person_id, ordering_key(alert, "call"), notice, incident.region.country)
         )
-    for person_id in sorted(putting_actions.alert_people(session, calls, at)):
+    for person_id in sorted(outbox.alert_people(session, calls, at)):
         log.warning("person cannot be called", person=person_id)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from aed.database.geometry import position_of
 from aed.geo import Position
-from aed.incidents import queries as incidents
+from aed.incidents import queries as incident_queries
 from aed.incidents.alerts import queries
 from aed.incidents.alerts.actions.stopping import ordering_key
 from aed.incidents.alerts.queries import latest_locations, remaining_seconds
@@ -18,8 +18,8 @@ from aed.incidents.messages import GoDirectReason, go_direct_text
 from aed.incidents.models import Alert, Incident
 from aed.incidents.record.actions import append_entry
 from aed.incidents.rules import COMING_STATES, IncidentKind, IncidentState, Task
-from aed.notifications import enqueue as putting_actions
-from aed.notifications.enqueue import AlertMessage, Notice
+from aed.notifications import outbox
+from aed.notifications.outbox import AlertMessage, Notice
 from aed.registry.devices.models import Device
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
@@ -173,7 +173,7 @@ def go_direct(
         text_en, text_zh = go_direct_text(incident.kind, reason)
         notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
         call = AlertMessage(alert.person_id, ordering_key(alert, "call"), notice, incident.region.country)
-        putting_actions.alert_people(session, [call], at)
+        outbox.alert_people(session, [call], at)
 
 
 def send_others_direct(
@@ -198,7 +198,7 @@ def send_others_direct(
             continue
         theirs = incident
         if alert.incident_id != incident.id:
-            theirs = incidents.lock_incident(session, alert.incident_id)
+            theirs = incident_queries.lock_incident(session, alert.incident_id)
             if theirs.state is IncidentState.CLOSED or (incident.kind is IncidentKind.TEST) != (
                 theirs.kind is IncidentKind.TEST
             ):

@@ -26,8 +26,8 @@ from aed.incidents.rules import (
     Task,
     ambulance_seconds,
 )
-from aed.notifications import enqueue as putting_actions
-from aed.notifications.enqueue import AlertMessage, Notice
+from aed.notifications import outbox
+from aed.notifications.outbox import AlertMessage, Notice
 from aed.settings import Settings
 
 
@@ -46,7 +46,7 @@ def stand_down(
     ]
     if not unneeded:
         return 0
-    putting_actions.cancel(session, [ordering_key(each, "call") for each in unneeded], at)
+    outbox.cancel(session, [ordering_key(each, "call") for each in unneeded], at)
     text_en, text_zh = stood_down_text(incident.kind)
     notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at + timedelta(minutes=5)))
     for each in unneeded:
@@ -56,7 +56,7 @@ def stand_down(
         calls = [
             AlertMessage(each.person_id, ordering_key(each, "over"), notice, country) for each in unneeded
         ]
-        putting_actions.alert_people(session, calls, at)
+        outbox.alert_people(session, calls, at)
     append_entry(session, incident, "stood_down", "plan", at, alerts=[each.id for each in unneeded])
     session.flush()
     return len(unneeded)
@@ -124,7 +124,7 @@ def stop_all(session: Session, incident: Incident, *, at: datetime) -> int:
     who were alerted.
     """
     called = queries.alerts(session, incident.id)
-    putting_actions.cancel(session, [ordering_key(each, "call") for each in called], at)
+    outbox.cancel(session, [ordering_key(each, "call") for each in called], at)
     alerts = [each for each in called if each.state in LIVE_STATES]
     text_en, text_zh = over_text(incident.kind)
     notice = Notice(text_en, text_zh, expires_at=at + timedelta(hours=1))
@@ -135,7 +135,7 @@ def stop_all(session: Session, incident: Incident, *, at: datetime) -> int:
                 AlertMessage(alert.person_id, ordering_key(alert, "over"), notice, incident.region.country)
             )
         alert.state, alert.ended_at, alert.stop_reason = AlertState.STOPPED, at, StopReason.OVER
-    putting_actions.alert_people(session, calls, at)
+    outbox.alert_people(session, calls, at)
     incident.replan_at = None
     session.flush()
     return len(alerts)
@@ -162,7 +162,7 @@ def stop_alerts(
     """
     if not alerts:
         return 0
-    putting_actions.cancel(session, [ordering_key(each, "call") for each in alerts], at)
+    outbox.cancel(session, [ordering_key(each, "call") for each in alerts], at)
     text_en, text_zh = words if words is not None else over_text(incident.kind)
     notice = Notice(text_en, text_zh, expires_at=at + timedelta(hours=1))
     calls = []
@@ -172,7 +172,7 @@ def stop_alerts(
             calls.append(AlertMessage(alert.person_id, key, notice, incident.region.country))
         alert.state, alert.ended_at, alert.stop_reason = AlertState.STOPPED, at, reason
         append_entry(session, incident, "stopped", "plan", at, alert=alert.id, because=reason)
-    putting_actions.alert_people(session, calls, at)
+    outbox.alert_people(session, calls, at)
     session.flush()
     return len(alerts)
 
@@ -218,7 +218,7 @@ def _leave(session: Session, found: Sequence[tuple[int, int]], reason: StopReaso
         other = queries.lock_incident(session, incident_id)
         for alert_id in by_incident[incident_id]:
             alert = session.get_one(Alert, alert_id)
-            putting_actions.cancel(session, [ordering_key(alert, "call")], at)
+            outbox.cancel(session, [ordering_key(alert, "call")], at)
             alert.state, alert.ended_at, alert.stop_reason = AlertState.STOPPED, at, reason
             append_entry(
                 session, other, "left", "plan", at, alert=alert.id, person=alert.person_id, because=reason

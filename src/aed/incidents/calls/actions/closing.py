@@ -12,8 +12,8 @@ from aed.incidents.messages import still_open_text
 from aed.incidents.models import Incident
 from aed.incidents.record.actions import append_entry
 from aed.incidents.rules import IncidentKind, IncidentOutcome, IncidentState, lapses_at
-from aed.notifications import enqueue as putting_actions
-from aed.notifications.enqueue import Notice
+from aed.notifications import outbox
+from aed.notifications.outbox import Notice
 from aed.settings import Planning
 
 TIMETABLE = "timetable"
@@ -77,7 +77,7 @@ def remind_if_due(session: Session, incident: Incident, *, at: datetime, numbers
     notice = Notice(text_en, text_zh, "An incident is still open", "事件尚未结束", expires_at=ends_at)
     people = dispatchers_to_remind(session, incident)
     for person_id in people:
-        putting_actions.notify_person(session, person_id, notice, at, country=incident.region.country)
+        outbox.notify_person(session, person_id, notice, at, country=incident.region.country)
     append_entry(
         session, incident, "reminded", TIMETABLE, at, minutes=minutes, lapses_at=ends_at, people=people
     )

@@ -23,8 +23,8 @@ from aed.incidents.permissions import require_dispatcher
 from aed.incidents.plan.queries.case import arrival_seconds_by_offer
 from aed.incidents.record.actions import append_entry
 from aed.incidents.rules import LIVE_STATES, AlertState, IncidentKind, IncidentState
-from aed.notifications import enqueue as putting_actions
-from aed.notifications.enqueue import AlertMessage, Notice
+from aed.notifications import outbox
+from aed.notifications.outbox import AlertMessage, Notice
 from aed.registry.estates.queries import estate_at
 from aed.registry.storeys import floor_meant
 
@@ -181,7 +181,7 @@ def _notify_of_location(session: Session, incident: Incident, alerts: list[Alert
         AlertMessage(each.person_id, ordering_key(each, stamp), notice, incident.region.country)
         for each in alerts
     ]
-    putting_actions.alert_people(session, calls, at)
+    outbox.alert_people(session, calls, at)
 
 
 def split_report(

@@ -24,8 +24,8 @@ from aed.incidents.models import Incident, IncidentExclusion
 from aed.incidents.plan.queries.case import exclusions
 from aed.incidents.record.actions import append_entry
 from aed.incidents.rules import LIVE_STATES, AgeGroup, Hazard, IncidentKind, StopReason
-from aed.notifications import enqueue as putting_actions
-from aed.notifications.enqueue import AlertMessage, Notice
+from aed.notifications import outbox
+from aed.notifications.outbox import AlertMessage, Notice
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
@@ -166,7 +166,7 @@ def set_hazard(
         calls = [
             AlertMessage(each.person_id, ordering_key(each, "hazard"), notice, country) for each in alerts
         ]
-        putting_actions.alert_people(session, calls, now.at)
+        outbox.alert_people(session, calls, now.at)
     return SteeringResult(incident, _plan(session, incident, "hazard", now))
 
 
