@@ -10,7 +10,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS))
+sys.path.insert(0, str(DOCS.parent))
 
 project = "AED and first-aid network"
 author = "The contributors"
@@ -50,7 +50,7 @@ html_show_sourcelink = False
 
 def _write_generated_pages(app: Sphinx) -> None:
     import structlog
-    from generate import write_pages
+    from docs.generate import write_pages
 
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import math
 import re
 import shutil
-import sys
 from collections import Counter
 from datetime import date, datetime
 from pathlib import Path
 
 import opening_hours
 import pytest
+from geodata import make_demo_district as demo
 
 from aed.geo import Datum, Position, distance_metres, to_wgs84
 from aed.walking.build import build_network
-
-GEODATA = Path(__file__).resolve().parent.parent / "geodata"
-sys.path.insert(0, str(GEODATA))
-demo = importlib.import_module("make_demo_district")
 
 FILES = {"streets.osm.pbf", "estates.geojson", "devices.csv", "responders.csv", "questions.json", "map.svg"}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")

@@ -29,10 +29,10 @@ def test_every_string_is_translated_and_none_is_unused(language: str) -> None:
         for message in read(path):
             if not message.id:
                 continue
-            forms = message.string if isinstance(message.string, tuple) else (message.string,)
+            forms = [*message.string] if isinstance(message.string, list | tuple) else [message.string or ""]
             assert all(forms), f"{path}: not translated: {message.id!r}"
             assert not message.fuzzy, f"{path}: fuzzy: {message.id!r}"
-            english = message.id[-1] if isinstance(message.id, tuple) else message.id
+            english = message.id if isinstance(message.id, str) else message.id[-1]
             assert all(set(_PARAMETER.findall(each)) == set(_PARAMETER.findall(english)) for each in forms)
 
 
