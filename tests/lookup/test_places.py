@@ -283,7 +283,7 @@ def test_the_same_place_in_any_datum_gets_the_same_answer(
         answers.append(get(client, lat=lat, lon=lon, datum=datum, limit=8))
 
     for answer in answers:
-        where = Position(answer.asked.position.lat, answer.asked.position.lon)
+        where = Position(answer.query.position.lat, answer.query.position.lon)
         assert distance_metres(where, PATIENT) < 1e-6
         assert answer.devices == answers[0].devices
 

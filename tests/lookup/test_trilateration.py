@@ -119,7 +119,7 @@ class Attacker:
         self._candidates = places_in_the_cell(1_500, seed=11)
         self._lats = np.array([each.lat for each in self._candidates])
         self._lons = np.array([each.lon for each in self._candidates])
-        self._snapped_points = network.snapped_points(self._lats, self._lons) if network is not None else None
+        self._snapped_points = network.snap(self._lats, self._lons) if network is not None else None
         self._known: dict[Position, np.ndarray[Any, np.dtype[np.float64]]] = {}
         numbers, farthest = settings.arrival, 10_000.0
         self._bends = [0.0, numbers.slow_start_metres, farthest]  # times are linear between these distances
