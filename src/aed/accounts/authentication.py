@@ -221,11 +221,7 @@ async def current_viewer(request: Request) -> Viewer:
         cookie = session_key_in_cookie(request)
         if cookie is None:
             return ANYONE
-        now = clock.now()
-        viewer, is_to_be_noted = await _ask(request, partial(_viewer_and_last_seen, key=cookie, at=now))
-        if is_to_be_noted:
-            loop = asyncio.get_running_loop()
-            loop.run_in_executor(None, _note_seen, database_of(request), cookie, now)
+        viewer = await _viewer_of_cookie(request, cookie)
         is_change = request.method not in ("GET", "HEAD", "OPTIONS")
         if viewer.is_signed_in and is_change:
             _require_csrf_token(request, cookie)
@@ -242,6 +238,39 @@ async def current_viewer(request: Request) -> Viewer:
         # Answered as an anonymous request; a response header says that the token has expired.
         setattr(request.state, EXPIRED_TOKEN, True)
         return ANYONE
+
+
+async def _viewer_of_cookie(request: Request, cookie: str) -> Viewer:
+    now = clock.now()
+    viewer, is_to_be_noted = await _ask(request, partial(_viewer_and_last_seen, key=cookie, at=now))
+    if is_to_be_noted:
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(None, _note_seen, database_of(request), cookie, now)
+    return viewer
+
+
+async def form_viewer(request: Request) -> Viewer:
+    """Return the viewer of a form that a page of this site sent, by the session cookie.
+
+    A form cannot send the CSRF token in a header. The browser itself says instead which site the form came
+    from. Raises NotAllowed for a form of another site.
+    """
+    require_same_origin(request)
+    cookie = request.cookies.get(SESSION_COOKIE)
+    return await _viewer_of_cookie(request, cookie) if cookie is not None else ANYONE
+
+
+def require_same_origin(request: Request) -> None:
+    """Raise NotAllowed unless a browser says that a page of this site sent the request.
+
+    Scripts cannot set either header. Browsers before 2023 do not send Sec-Fetch-Site; they send Origin.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is None:
+        _, _, host = request.headers.get("origin", "").partition("://")
+        site = "same-origin" if host and host == request.headers.get("host") else "cross-site"
+    if site != "same-origin":
+        raise NotAllowed("Send this form from the page of this site that shows it.")
 
 
 async def require_own_session(request: Request, sentence: str) -> str:
@@ -283,6 +312,8 @@ async def _ask[Answer](request: Request, question: Callable[[Session], Answer]) 
 
 
 ViewerDep = Annotated[Viewer, Depends(current_viewer)]
+FormViewerDep = Annotated[Viewer, Depends(form_viewer)]
+"""The viewer of a page's form; refuses forms of other sites."""
 OwnSessionDep = Annotated[str, Depends(own_session_key)]
 """The key of the browser's session, which may still wait for its second factor."""
 

@@ -28,7 +28,7 @@ from aed.web.render import render
 
 log = structlog.get_logger("aed")
 router = APIRouter(tags=["pages"])
-MAX_DEVICES: Final = 10
+MAX_DEVICES: Final = 6
 
 
 @router.get("/", responses=PAGE_RESPONSE, response_model=HomeOut)

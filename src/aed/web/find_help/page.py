@@ -11,7 +11,7 @@ from aed.lookup import reasons
 from aed.lookup.answer import LookupAnswer
 from aed.lookup.candidates import NearbyDevice, QuarantinedDevice
 from aed.registry.devices.rules import Access
-from aed.registry.storeys import storey_words
+from aed.registry.storeys import spoken_storey
 from aed.upkeep.rules import short_number
 from aed.web.find_help.rules import Show
 from aed.web.marks import Mark, mark_of
@@ -134,7 +134,7 @@ def _line(near: NearbyDevice, answer: LookupAnswer) -> DeviceLine:
 
 
 def _storey(near: NearbyDevice) -> Mapping[str, str]:
-    words = storey_words(near.row.floor, counts_ground_as_one=bool(near.row.counts_ground_as_one))
+    words = spoken_storey(near.row.floor, counts_ground_as_one=bool(near.row.counts_ground_as_one))
     return {"en": words["en"], "zh": words["zh"]}
 
 

@@ -1,0 +1,107 @@
+"""Checks that every page passes: accessibility, keyboard, zoom, size of what is tapped; and a screenshot."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.sync_api import Page
+
+from tests.browser.conftest import HEIGHT, View
+
+ROOT: Final = Path(__file__).parents[2]
+SCREENS: Final = ROOT / ".state/screens"
+NARROWEST: Final = 320
+"""WCAG 2.2, 1.4.10: no horizontal scrolling down to this width."""
+TOUCH_PIXELS: Final = 44
+
+_FOCUSABLE: Final = """
+[...document.querySelectorAll(
+  "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']")]
+  .filter(e => !e.disabled && e.checkVisibility() && !e.matches(".skip, input[type=radio]:not(:checked)"))
+"""
+_SMALL: Final = f"""
+{_FOCUSABLE.strip()}.filter(e => !e.matches("input[type=checkbox], input[type=radio]"))
+  .filter(e => getComputedStyle(e).display !== "inline")
+  .filter(e => e.getBoundingClientRect().height < {TOUCH_PIXELS} - 0.5)
+  .map(e => e.outerHTML.slice(0, 120))
+"""
+
+
+def check(page: Page, view: View, name: str) -> None:
+    """Assert what holds for every page, and save a screenshot as `.state/screens/NAME-WIDTH-LANG.png`."""
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENS / f"{name}-{view}.png", full_page=True)
+    assert evaluate(page, "document.documentElement.lang") == view.language
+    assert evaluate(page, "document.querySelectorAll('h1').length") == 1
+    assert violations(page) == []
+    if view.width < 600:
+        page.emulate_media(color_scheme="dark")
+        page.screenshot(path=SCREENS / f"{name}-{view}-dark.png", full_page=True)
+        assert violations(page) == []
+        page.emulate_media(color_scheme="light")
+        assert evaluate(page, _SMALL) == []
+    assert unreachable(page) == []
+    assert_fits(page, view)
+
+
+def evaluate(page: Page, expression: str) -> Any:
+    """Return the value of a JavaScript expression; the page's policy does not apply to it."""
+    session = page.context.new_cdp_session(page)
+    try:
+        answer = session.send(
+            "Runtime.evaluate", {"expression": expression, "awaitPromise": True, "returnByValue": True}
+        )
+    finally:
+        session.detach()
+    assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+    return answer["result"].get("value")
+
+
+@cache
+def _axe() -> str:
+    return (ROOT / "tests/browser/vendor/axe-core/axe.min.js").read_text(encoding="utf-8")
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe-core finds wrong: rule and element."""
+    if not evaluate(page, "'axe' in window"):
+        evaluate(page, _axe() + "\nvoid 0")
+    found = evaluate(page, "axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)")
+    return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
+
+
+def unreachable(page: Page) -> list[str]:
+    """Return what the Tab key does not reach, or reaches without a visible focus."""
+    evaluate(page, f"window.focusable = {_FOCUSABLE.strip()}; document.activeElement.blur(); void 0")
+    count = evaluate(page, "focusable.length")
+    evaluate(page, "scrollTo(0, 0)")
+    reached: set[int] = set()
+    for _ in range(count + 5):
+        page.keyboard.press("Tab")
+        index, outline = evaluate(
+            page,
+            "(e => [focusable.indexOf(e), getComputedStyle(e).outlineStyle])(document.activeElement)",
+        )
+        if index >= 0 and outline != "none":
+            reached.add(index)
+        if len(reached) == count:
+            break
+    missed = sorted(set(range(count)) - reached)
+    return [evaluate(page, f"focusable[{index}].outerHTML.slice(0, 120)") for index in missed]
+
+
+def assert_fits(page: Page, view: View) -> None:
+    """Assert that nothing scrolls sideways, also at 200 % zoom."""
+    for width in (view.width, max(NARROWEST, view.width // 2)):
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        wide = evaluate(
+            page,
+            "[...document.querySelectorAll('body *')]"
+            ".filter(e => e.checkVisibility() && !e.closest('.scroll, .skip'))"
+            ".filter(e => e.getBoundingClientRect().right > innerWidth + 1)"
+            ".map(e => e.outerHTML.slice(0, 120))",
+        )
+        assert evaluate(page, "document.documentElement.scrollWidth <= innerWidth"), (width, wide)
+    page.set_viewport_size({"width": view.width, "height": HEIGHT})
