@@ -32,7 +32,7 @@ from aed.database.geometry import position_of
 from aed.geo import Position
 from aed.imports.devices.models import Review, SourceRecord
 from aed.imports.devices.rules import ReviewKind, digest_of
-from aed.incidents.calls.actions.lifecycle import report_patient
+from aed.incidents.calls.actions import report_patient
 from aed.incidents.centres.actions import add_centre
 from aed.incidents.drills.actions import report_drill
 from aed.incidents.drills.schemas import DrillIn

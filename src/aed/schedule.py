@@ -24,10 +24,10 @@ from aed.imports.devices.rules import thresholds_in
 from aed.imports.feeds.fetching import FetchLimits
 from aed.imports.feeds.jobs import run_feeds
 from aed.imports.issuer_checks import IssuerAccessSettings, verify_certificates
-from aed.incidents.alerts.actions.answers import delete_old_reply_keys, prune_locations
+from aed.incidents.alerts.answers import delete_old_reply_keys, prune_locations
 from aed.incidents.centres.actions import delete_old_messages
 from aed.incidents.jobs import close_lapsed_incidents, estimate_paces, replan_due_incidents
-from aed.incidents.plan.actions import count_show_up
+from aed.incidents.plan.show_up import count_show_up
 from aed.incidents.record.actions import anchor_heads
 from aed.incidents.rules import LOCATION_KEPT_FOR
 from aed.notifications.channels import channels_of

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from aed.database.session import Database, read_session, transaction
 from aed.debrief.follow_up.jobs import debrief_incidents
-from aed.incidents.alerts.actions.answers import take_location, take_reply
-from aed.incidents.calls.actions import lifecycle
+from aed.incidents.alerts.answers import take_location, take_reply
+from aed.incidents.calls import actions as lifecycle
 from aed.incidents.models import Alert, Drill
 from aed.incidents.rules import AlertReply, IncidentOutcome, Task
 from aed.notifications.models import OutboxMessage

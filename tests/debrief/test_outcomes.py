@@ -32,8 +32,8 @@ from aed.debrief.outcomes.rules import (
 )
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotFound
 from aed.incidents import queries as incident_queries
-from aed.incidents.alerts.actions.answers import take_reply
-from aed.incidents.calls.actions import lifecycle
+from aed.incidents.alerts.answers import take_reply
+from aed.incidents.calls import actions as lifecycle
 from aed.incidents.models import Alert
 from aed.incidents.record.actions import first_broken_entry
 from aed.incidents.rules import AlertReply, IncidentOutcome, Task

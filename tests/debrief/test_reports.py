@@ -14,8 +14,8 @@ from aed.debrief.outcomes.actions import record_outcome
 from aed.debrief.reports.formats import report_pdf
 from aed.debrief.reports.queries import after_action
 from aed.incidents import queries as incident_queries
-from aed.incidents.alerts.actions.answers import take_reply
-from aed.incidents.calls.actions import lifecycle
+from aed.incidents.alerts.answers import take_reply
+from aed.incidents.calls import actions as lifecycle
 from aed.incidents.models import Alert, IncidentEvent
 from aed.incidents.rules import AlertReply, IncidentOutcome, Task
 from aed.settings import Settings

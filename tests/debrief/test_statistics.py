@@ -34,7 +34,7 @@ from aed.debrief.statistics.queries import YearQuery, cases_of_year, year_in_num
 from aed.debrief.statistics.rules import CountedIncident, CountedKind, OutcomeGroup, Statistics, statistics_of
 from aed.debrief.statistics.schemas import CaseOut
 from aed.errors import NotAllowed, NotFound, NotSignedIn
-from aed.incidents.calls.actions import lifecycle
+from aed.incidents.calls import actions as lifecycle
 from aed.incidents.models import Incident
 from aed.incidents.rules import IncidentOutcome, IncidentState, Task
 from tests import make

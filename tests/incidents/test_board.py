@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.permissions import TokenRole
 from aed.database.session import Database, transaction
-from aed.incidents.calls.actions import lifecycle
+from aed.incidents.calls import actions as lifecycle
 from aed.incidents.live.api import LiveBoard
 from aed.incidents.models import Incident
 from aed.incidents.rules import IncidentOutcome

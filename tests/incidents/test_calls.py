@@ -27,8 +27,8 @@ from aed.accounts.permissions import Role, TokenRole
 from aed.database.session import Database, open_database, read_session, transaction
 from aed.errors import Conflict
 from aed.incidents import jobs, queries
-from aed.incidents.alerts.actions.answers import take_location, take_reply
-from aed.incidents.calls.actions import lifecycle
+from aed.incidents.alerts.answers import take_location, take_reply
+from aed.incidents.calls import actions as lifecycle
 from aed.incidents.models import Alert, Incident, IncidentEvent, IncidentPlan
 from aed.incidents.plan.rules.planner import plan
 from aed.incidents.plan.schemas import load_inputs, load_plan

@@ -23,10 +23,10 @@ from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, N
 from aed.files.xml_tree import MAX_BYTES, MAX_DEPTH
 from aed.geo import Position, distance_metres
 from aed.incidents import queries
-from aed.incidents.calls.actions import lifecycle
-from aed.incidents.calls.actions.corrections import correct_location
-from aed.incidents.calls.actions.steering import PlanningContext
+from aed.incidents.calls import actions as lifecycle
+from aed.incidents.calls.corrections import correct_location
 from aed.incidents.calls.schemas import LocationCorrection
+from aed.incidents.calls.steering import PlanningContext
 from aed.incidents.cap.actions import process_cap
 from aed.incidents.cap.api import EXAMPLE
 from aed.incidents.cap.queries import cap_message_of

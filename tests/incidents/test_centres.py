@@ -23,7 +23,7 @@ from aed.accounts.permissions import ANYONE, TokenRole
 from aed.database.session import Database
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.incidents import queries
-from aed.incidents.calls.actions import lifecycle
+from aed.incidents.calls import actions as lifecycle
 from aed.incidents.centres.actions import (
     add_centre,
     delete_old_messages,

@@ -13,10 +13,11 @@ from aed.accounts.permissions import Role, TokenRole
 from aed.errors import Conflict, NotAllowed, NotFound
 from aed.geo import Position
 from aed.incidents import queries
-from aed.incidents.alerts.actions.answers import take_location
-from aed.incidents.calls.actions import corrections, lifecycle
-from aed.incidents.calls.actions.steering import PlanningContext
+from aed.incidents.alerts.answers import take_location
+from aed.incidents.calls import actions as lifecycle
+from aed.incidents.calls import corrections
 from aed.incidents.calls.schemas import LocationCorrection, SplitReportIn
+from aed.incidents.calls.steering import PlanningContext
 from aed.incidents.models import Incident
 from aed.incidents.rules import LIVE_STATES, AlertReply, AlertState, IncidentOutcome, IncidentState, Task
 from aed.settings import Settings

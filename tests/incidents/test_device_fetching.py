@@ -15,10 +15,10 @@ from aed.database.session import Database
 from aed.debrief.follow_up.jobs import debrief_incidents, settle_devices
 from aed.errors import Conflict
 from aed.incidents import queries
-from aed.incidents.alerts.actions.answers import take_reply
+from aed.incidents.alerts.answers import take_reply
 from aed.incidents.alerts.rules import AlertSituation, apply_reply, is_device_unavailable
 from aed.incidents.alerts.schemas import AlertDetailsOut
-from aed.incidents.calls.actions import lifecycle
+from aed.incidents.calls import actions as lifecycle
 from aed.incidents.models import Alert, Incident, IncidentEvent
 from aed.incidents.rules import AlertReply, AlertState, FetchFailure, IncidentKind, IncidentOutcome, Task
 from aed.notifications.models import OutboxMessage

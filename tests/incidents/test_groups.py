@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import TokenRole
-from aed.incidents.calls.actions.lifecycle import report_patient
+from aed.incidents.calls.actions import report_patient
 from aed.incidents.models import Alert
 from aed.incidents.schemas import PatientReportIn
 from aed.lookup.schemas import NearbyDeviceOut

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role
 from aed.incidents import queries
-from aed.incidents.calls.actions import lifecycle
+from aed.incidents.calls import actions as lifecycle
 from aed.incidents.models import Incident
 from aed.incidents.plan.queries.guides import available_guides
 from aed.incidents.plan.rules.offers import (

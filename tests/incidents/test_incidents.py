@@ -14,9 +14,9 @@ from aed.accounts.permissions import ANYONE, Role, Scope, TokenRole, Viewer
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.geo import Position
 from aed.incidents import queries
-from aed.incidents.alerts.actions.answers import take_reply
+from aed.incidents.alerts.answers import take_reply
 from aed.incidents.alerts.schemas import AlertDetailsOut
-from aed.incidents.calls.actions import lifecycle
+from aed.incidents.calls import actions as lifecycle
 from aed.incidents.models import Alert, Incident, IncidentEvent
 from aed.incidents.plan.rules.planner import plan
 from aed.incidents.plan.schemas import load_inputs, load_plan

@@ -17,7 +17,7 @@ from aed.accounts.permissions import Role, Viewer
 from aed.database.session import Database, read_session
 from aed.errors import Conflict, InvalidInput, TooManyOpen
 from aed.incidents import jobs, queries
-from aed.incidents.calls.actions import lifecycle
+from aed.incidents.calls import actions as lifecycle
 from aed.incidents.models import Incident
 from aed.incidents.rules import (
     LIVE_STATES,

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import TokenRole
 from aed.database.session import Database, transaction
 from aed.errors import DatabaseUnavailable
-from aed.incidents.calls.actions import lifecycle
+from aed.incidents.calls import actions as lifecycle
 from aed.incidents.live import api as live_api
 from aed.incidents.live.api import LiveRecords
 from aed.incidents.rules import IncidentOutcome

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.permissions import TokenRole
 from aed.geo import Position, distance_metres
-from aed.incidents.alerts.actions.answers import prune_locations, take_location
+from aed.incidents.alerts.answers import prune_locations, take_location
 from aed.incidents.models import Alert, AlertLocation
 from aed.incidents.rules import AlertState, Task
 from aed.responders.rules import cell_middle

@@ -9,11 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.incidents import queries
-from aed.incidents.alerts.actions.answers import take_reply
-from aed.incidents.calls.actions import lifecycle
+from aed.incidents.alerts.answers import take_reply
+from aed.incidents.calls import actions as lifecycle
 from aed.incidents.models import Incident, ShowUpCount
-from aed.incidents.plan.actions import count_show_up
-from aed.incidents.plan.queries.show_up import planning_with_learned_rates
 from aed.incidents.plan.rules.planner import is_same_plan, plan
 from aed.incidents.plan.rules.show_up import (
     PastAlert,
@@ -23,6 +21,7 @@ from aed.incidents.plan.rules.show_up import (
     time_of_day,
 )
 from aed.incidents.plan.schemas import load_inputs, load_plan
+from aed.incidents.plan.show_up import count_show_up, planning_with_learned_rates
 from aed.incidents.rules import AlertReply, AlertState, IncidentOutcome, TimeOfDay
 from aed.settings import Planning, Settings
 from tests import make

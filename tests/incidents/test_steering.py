@@ -15,9 +15,10 @@ from aed.accounts.permissions import Role, TokenRole
 from aed.database.session import Database
 from aed.errors import Conflict, NotAllowed, NotFound
 from aed.incidents import jobs, queries
-from aed.incidents.calls.actions import lifecycle, steering
-from aed.incidents.calls.actions.steering import PlanningContext
+from aed.incidents.calls import actions as lifecycle
+from aed.incidents.calls import steering
 from aed.incidents.calls.schemas import AskMoreIn, ExclusionIn, HazardIn
+from aed.incidents.calls.steering import PlanningContext
 from aed.incidents.models import Incident
 from aed.incidents.rules import LIVE_STATES, AgeGroup, AlertReply, AlertState, Hazard, StopReason, Task
 from aed.registry.devices import actions as device_actions

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.incidents import queries
-from aed.incidents.alerts.actions.answers import take_reply
+from aed.incidents.alerts.answers import take_reply
 from aed.incidents.alerts.schemas import AlertDetailsOut
 from aed.incidents.models import Alert, Incident
 from aed.incidents.plan.rules.offers import Offer

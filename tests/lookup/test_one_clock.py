@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from aed.geo import Position
-from aed.incidents.alerts.actions.answers import take_location
+from aed.incidents.alerts.answers import take_location
 from aed.incidents.plan.queries.case import build_case
 from aed.incidents.plan.rules.offers import Offer
 from aed.incidents.plan.rules.survival import Patient

@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import TokenRole
 from aed.database.geometry import point
 from aed.geo import Position, distance_metres, distances_metres
-from aed.incidents.alerts.actions.answers import take_reply
-from aed.incidents.calls.actions.lifecycle import report_patient
+from aed.incidents.alerts.answers import take_reply
+from aed.incidents.calls.actions import report_patient
 from aed.incidents.models import Alert
 from aed.incidents.rules import AlertReply
 from aed.incidents.schemas import PatientReportIn

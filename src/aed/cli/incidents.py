@@ -19,8 +19,8 @@ from aed.cli.rows import After
 from aed.cli.screen import heading, say, table, warn
 from aed.errors import AedError, InvalidInput
 from aed.incidents import queries
-from aed.incidents.alerts.actions.answers import take_reply
-from aed.incidents.calls.actions import lifecycle
+from aed.incidents.alerts.answers import take_reply
+from aed.incidents.calls import actions as lifecycle
 from aed.incidents.cap.actions import process_cap
 from aed.incidents.cap.queries import cap_message_of
 from aed.incidents.cap.writing import cap_of_incident

@@ -16,9 +16,9 @@ from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.nearest import network_if_any
 from aed.cli.screen import say, table
 from aed.incidents import queries
-from aed.incidents.calls.actions import corrections, steering
-from aed.incidents.calls.actions.steering import PlanningContext, SteeringResult
+from aed.incidents.calls import corrections, steering
 from aed.incidents.calls.schemas import AskMoreIn, ExclusionIn, HazardIn, LocationCorrection, SplitReportIn
+from aed.incidents.calls.steering import PlanningContext, SteeringResult
 from aed.incidents.models import Incident
 from aed.incidents.plan.queries.case import exclusions
 from aed.incidents.rules import AgeGroup, Hazard

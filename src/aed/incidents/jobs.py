@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from aed.database.session import Database, read_session, transaction
 from aed.errors import AedError
-from aed.incidents.alerts.actions.calling import lock_for_planning, plan_and_alert
-from aed.incidents.calls.actions.closing import close_if_lapsed, is_over, remind_if_due
+from aed.incidents.alerts.actions import lock_for_planning, plan_and_alert
+from aed.incidents.calls.actions import close_if_lapsed, is_over, remind_if_due
 from aed.incidents.calls.queries import due_for_reminder, due_for_replanning, lapsed_incidents
 from aed.incidents.drills.actions import update_estate_pace
 from aed.incidents.drills.queries import estates_with_drills

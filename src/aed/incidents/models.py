@@ -226,7 +226,7 @@ class Alert(Table):
     """Why the person came away without the device; their task is direct from then on."""
     out_device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
     """The device that is not offered to others because of this alert (`alerts.rules.is_device_unavailable`);
-    kept in step by `alerts.actions.devices`.
+    kept in step by `alerts.answers`.
     """
     device_settled_at: Mapped[datetime | None]
     """When upkeep took over: from then on it decides whether the device is offered."""

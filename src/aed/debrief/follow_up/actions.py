@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import SCHEDULER
 from aed.debrief.follow_up import rules as follow_up_rules
-from aed.incidents.alerts.actions.devices import release_device
+from aed.incidents.alerts.answers import release_device
 from aed.incidents.models import Alert, Incident
 from aed.incidents.rules import AlertState, FetchFailure, IncidentState
 from aed.registry.devices import queries as device_queries

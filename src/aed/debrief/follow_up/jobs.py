@@ -18,7 +18,7 @@ from aed.debrief.outcomes.queries import due_for_anonymising
 from aed.errors import AedError
 from aed.incidents import queries
 from aed.incidents.alerts import queries as alert_queries
-from aed.incidents.alerts.actions.calling import lock_for_planning
+from aed.incidents.alerts.actions import lock_for_planning
 from aed.incidents.drills.actions import time_exercise
 from aed.incidents.models import Alert, Incident
 from aed.incidents.record.actions import append_entry

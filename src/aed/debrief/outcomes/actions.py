@@ -20,7 +20,7 @@ from aed.debrief.outcomes.rules import (
     require_consistent,
 )
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput
-from aed.incidents.calls.actions.lifecycle import MAX_REPORT_AGE, lock_for_dispatcher
+from aed.incidents.calls.actions import MAX_REPORT_AGE, lock_for_dispatcher
 from aed.incidents.models import Incident
 from aed.incidents.record.actions import append_entry
 from aed.incidents.rules import IncidentKind

@@ -1,1 +1,0 @@
-"""Call people to an incident, take their answers and locations, and stop them."""

@@ -1,1 +1,0 @@
-"""Open an incident, update, steer, correct and close it."""

@@ -14,10 +14,9 @@ from aed.errors import TooBusy
 from aed.http.concurrency_limits import QueueLimits, wait_for_turn
 from aed.http.parameters import Cursor, Limit, RowId, cursor_id
 from aed.incidents import queries
-from aed.incidents.alerts.actions.answers import take_reply
+from aed.incidents.alerts.answers import take_reply
 from aed.incidents.alerts.queries import latest_locations
-from aed.incidents.calls.actions import corrections, lifecycle, steering
-from aed.incidents.calls.actions.steering import PlanningContext, SteeringResult
+from aed.incidents.calls import actions, corrections, steering
 from aed.incidents.calls.schemas import (
     AgeGroupIn,
     AskMoreIn,
@@ -31,6 +30,7 @@ from aed.incidents.calls.schemas import (
     SplitReportIn,
     SteeringResultOut,
 )
+from aed.incidents.calls.steering import PlanningContext, SteeringResult
 from aed.incidents.permissions import require_dispatcher
 from aed.incidents.plan.queries.case import exclusions
 from aed.incidents.plan.schemas import PlanOut, no_fetch_reason_out, plan_out
@@ -87,7 +87,7 @@ def create_incident(
     state, now = request.app.state, clock.now()
     if new.kind is not IncidentKind.REAL and state.responder_lookups.count(viewer.name, now) is None:
         raise TooBusy("Too many tests and exercises within the hour. Real incidents are always taken.")
-    incident = lifecycle.report_patient(
+    incident = actions.report_patient(
         session, viewer, new, at=now, network=state.network, settings=state.settings
     )
     plan = queries.last_plan(session, incident.id)
@@ -158,7 +158,7 @@ def set_ambulance(
     """Set when the ambulance arrives, in seconds from now; 0: it has arrived, and all alerts are stopped."""
     state = request.app.state
     return IncidentOut.of(
-        lifecycle.update_ambulance(
+        actions.update_ambulance(
             session,
             viewer,
             incident_id,
@@ -177,7 +177,7 @@ def set_signs(
     """Set what is known of the patient. For dispatchers of the region."""
     state = request.app.state
     return IncidentOut.of(
-        lifecycle.update_signs(
+        actions.update_signs(
             session,
             viewer,
             incident_id,
@@ -326,5 +326,5 @@ def close_incident(
 ) -> IncidentOut:
     """Close an incident; everybody who was alerted is notified."""
     return IncidentOut.of(
-        lifecycle.close_incident(session, viewer, incident_id, body.outcome, body.note, at=clock.now())
+        actions.close_incident(session, viewer, incident_id, body.outcome, body.note, at=clock.now())
     )

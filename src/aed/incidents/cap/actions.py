@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 from aed.geo import Position, distance_metres
-from aed.incidents.calls.actions import lifecycle
-from aed.incidents.calls.actions.corrections import correct_location
-from aed.incidents.calls.actions.steering import PlanningContext
+from aed.incidents.calls import actions
+from aed.incidents.calls.corrections import correct_location
 from aed.incidents.calls.schemas import LocationCorrection
+from aed.incidents.calls.steering import PlanningContext
 from aed.incidents.cap.reading import read_cap
 from aed.incidents.cap.rules import CapMessage, CapMessageType, case_number_of, incident_kind_of, message_name
 from aed.incidents.centres.actions import message_key, process_once
@@ -59,7 +59,7 @@ def process_cap(
         _is_of_now(message, at)
         match message.message:
             case CapMessageType.ALERT:
-                return lifecycle.report_patient(
+                return actions.report_patient(
                     session,
                     who,
                     _report(message, who),
@@ -73,7 +73,7 @@ def process_cap(
             case CapMessageType.CANCEL:
                 found = _referred_to(session, who, message)
                 outcome = message.outcome or IncidentOutcome.CALLED_OFF
-                return lifecycle.close_incident(session, who, found.id, outcome, _short(message.words), at=at)
+                return actions.close_incident(session, who, found.id, outcome, _short(message.words), at=at)
             case CapMessageType.ACK | CapMessageType.ERROR:
                 raise InvalidInput(
                     f"An {message.message} says nothing of a patient: send Alert, Update or Cancel.",
@@ -90,7 +90,7 @@ def _is_of_now(message: CapMessage, at: datetime) -> None:
     if message.message is not CapMessageType.ALERT:
         return
     for field, moment in (("sent", message.sent), ("info.onset", message.onset)):
-        if moment is not None and not at - lifecycle.MAX_REPORT_AGE <= moment <= at + _CLOCKS_DIFFER:
+        if moment is not None and not at - actions.MAX_REPORT_AGE <= moment <= at + _CLOCKS_DIFFER:
             raise InvalidInput(f"{field} of an Alert lies within the last six hours.", field=field)
     if message.expires is not None and message.expires <= at:
         raise InvalidInput("This Alert has expired: send one that holds.", field="info.expires")
@@ -159,11 +159,11 @@ def _update(
         assert message.position is not None
         report.lat, report.lon = message.position.lat, message.position.lon
     if has_cpr is not None:
-        found = lifecycle.update_signs(
+        found = actions.update_signs(
             session, who, found.id, has_cpr=has_cpr, at=at, network=network, settings=settings
         )
     if seconds is not None:
-        found = lifecycle.update_ambulance(
+        found = actions.update_ambulance(
             session, who, found.id, seconds, at=at, said_at=message.sent, network=network, settings=settings
         )
     return found

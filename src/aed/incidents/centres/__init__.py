@@ -1,1 +1,0 @@
-"""Connect dispatch centres, and take their signed messages."""

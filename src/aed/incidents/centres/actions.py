@@ -14,7 +14,7 @@ from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions import region_by_code
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput, NotFound
-from aed.incidents.calls.actions import lifecycle
+from aed.incidents.calls import actions as lifecycle
 from aed.incidents.centres import queries
 from aed.incidents.centres.queries import message_by_key
 from aed.incidents.centres.rules import SignedMessage, require_valid_signature

@@ -10,8 +10,7 @@ from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.incidents.centres import actions as actions
-from aed.incidents.centres import queries
+from aed.incidents.centres import actions, queries
 from aed.incidents.centres.actions import process_message
 from aed.incidents.centres.rules import SignedMessage
 from aed.incidents.centres.schemas import (

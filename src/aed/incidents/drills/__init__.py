@@ -1,1 +1,0 @@
-"""Time device fetches, and estimate an estate's pace from them."""

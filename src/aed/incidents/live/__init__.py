@@ -1,1 +1,0 @@
-"""Follow incidents as server-sent events."""

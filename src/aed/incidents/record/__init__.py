@@ -1,1 +1,0 @@
-"""The signed record of an incident, sent to dispatch centres entry by entry."""

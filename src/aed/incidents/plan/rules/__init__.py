@@ -1,1 +1,0 @@
-"""The planner: pure functions of what is known at a moment."""

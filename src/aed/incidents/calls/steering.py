@@ -14,9 +14,8 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer
 from aed.errors import Conflict, NotFound
 from aed.incidents import queries
-from aed.incidents.alerts.actions.calling import plan_and_alert, require_open
-from aed.incidents.alerts.actions.stopping import ordering_key, stop_alerts
-from aed.incidents.calls.actions.lifecycle import confirm_incident, lock_for_dispatcher
+from aed.incidents.alerts.actions import ordering_key, plan_and_alert, require_open, stop_alerts
+from aed.incidents.calls.actions import confirm_incident, lock_for_dispatcher
 from aed.incidents.calls.queries import require_person_or_device
 from aed.incidents.calls.schemas import AskMoreIn, ExclusionIn, HazardIn
 from aed.incidents.messages import hazard_text

@@ -1,17 +1,26 @@
-"""Read how many of the people who were asked came, in past real calls."""
+"""Count how many of the people who were alerted came in past real calls, and read these rates."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.regions import Region
+from aed.database.session import exclusive_lock
 from aed.incidents.models import Alert, Incident, ShowUpCount
-from aed.incidents.plan.rules.show_up import PastAlert, ShowUpCounts, learn_rates, sum_counts, time_of_day
+from aed.incidents.plan.rules.show_up import (
+    PastAlert,
+    ShowUpCounts,
+    counts_of_alert,
+    learn_rates,
+    sum_counts,
+    time_of_day,
+)
 from aed.incidents.rules import IncidentKind, IncidentState, Task, TimeOfDay
 from aed.settings import Planning
 
@@ -100,3 +109,24 @@ def past_alerts(session: Session, *, since: datetime) -> Iterator[tuple[int, Tim
             min(row.closed_at, row.ambulance_there_at or row.closed_at),
         )
         yield row.region_id, time_of_day(row.asked_at.astimezone(ZoneInfo(row.time_zone))), past
+
+
+def count_show_up(session: Session, *, at: datetime, within_days: int) -> int:
+    """Recount the real calls of the last `within_days`, per region and time of day; return how many
+    people.
+
+    visibility: for a job; nobody is named.
+    """
+    exclusive_lock(session, "counting who came")
+    found: dict[tuple[int, TimeOfDay], list[ShowUpCounts]] = defaultdict(list)
+    for region_id, when, past in past_alerts(session, since=at - timedelta(days=within_days)):
+        found[region_id, when].append(counts_of_alert(past))
+    session.execute(delete(ShowUpCount))
+    people = 0
+    for (region_id, when), each in sorted(found.items()):
+        counts = sum_counts(each)
+        people += counts.asked
+        if counts.asked:
+            session.add(ShowUpCount(region_id=region_id, time_of_day=when, **counts._asdict()))
+    session.flush()
+    return people

@@ -11,12 +11,11 @@ from aed.accounts.regions import Region
 from aed.errors import Conflict, NotFound
 from aed.geo import Position, distance_metres
 from aed.incidents import queries
-from aed.incidents.alerts.actions.calling import lock_for_planning, plan_and_alert, require_open
-from aed.incidents.alerts.actions.stopping import ordering_key
+from aed.incidents.alerts.actions import lock_for_planning, ordering_key, plan_and_alert, require_open
 from aed.incidents.alerts.queries import has_reached_device, latest_locations, remaining_seconds
-from aed.incidents.calls.actions.lifecycle import confirm_incident, lock_for_dispatcher
-from aed.incidents.calls.actions.steering import PlanningContext
+from aed.incidents.calls.actions import confirm_incident, lock_for_dispatcher
 from aed.incidents.calls.schemas import LocationCorrection, SplitReportIn
+from aed.incidents.calls.steering import PlanningContext
 from aed.incidents.messages import location_corrected_text
 from aed.incidents.models import Alert, Incident, IncidentReport
 from aed.incidents.permissions import require_dispatcher

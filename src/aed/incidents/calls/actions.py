@@ -1,4 +1,4 @@
-"""Open an incident from a report, update it, and close it."""
+"""Report a patient, update the incident, and close it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ from aed.accounts.regions import Region, region_by_code
 from aed.errors import Conflict, InvalidInput, TooManyOpen
 from aed.geo import Position
 from aed.incidents import queries
-from aed.incidents.alerts.actions.calling import lock_for_planning, lock_region, plan_and_alert, require_open
-from aed.incidents.alerts.actions.stopping import stop_all
-from aed.incidents.calls.actions.closing import close_and_stop_alerts, is_over
-from aed.incidents.calls.queries import count_unconfirmed, open_incidents_in_region
+from aed.incidents.alerts.actions import (
+    lock_for_planning,
+    lock_region,
+    plan_and_alert,
+    require_open,
+    stop_all,
+)
+from aed.incidents.calls.queries import count_unconfirmed, dispatchers_to_remind, open_incidents_in_region
+from aed.incidents.messages import still_open_text
 from aed.incidents.models import Incident, IncidentReport
 from aed.incidents.permissions import is_dispatcher, require_dispatcher, require_incident_reporter
 from aed.incidents.record.actions import append_entry
@@ -28,14 +33,85 @@ from aed.incidents.rules import (
     IncidentOutcome,
     IncidentState,
     find_same_patient,
+    lapses_at,
 )
 from aed.incidents.schemas import PatientReportIn
+from aed.notifications import outbox
+from aed.notifications.outbox import Notice
 from aed.registry.changes import flush_or_conflict
 from aed.registry.estates.models import Estate
 from aed.registry.estates.queries import estate_at
 from aed.registry.storeys import floor_meant
 from aed.settings import Planning, Settings
 from aed.walking.network import WalkingNetwork
+
+TIMETABLE = "timetable"
+
+
+def close_and_stop_alerts(
+    session: Session, incident: Incident, outcome: IncidentOutcome, *, by: str, note: str | None, at: datetime
+) -> None:
+    """Close an open incident that this transaction has locked, and stop all alerts.
+
+    visibility: the incident is the caller's.
+    """
+    stop_all(session, incident, at=at)
+    incident.state, incident.outcome = IncidentState.CLOSED, outcome
+    incident.closed_at, incident.closed_by = at, by
+    append_entry(session, incident, "closed", by, at, outcome=outcome, note=note)
+
+
+def close_if_lapsed(session: Session, incident: Incident, *, at: datetime, numbers: Planning) -> bool:
+    """Close an incident as lapsed if its time is over; True if it did. A second worker does nothing.
+
+    visibility: the incident is the caller's, who has locked it.
+    """
+    if incident.state is IncidentState.CLOSED or not is_over(incident, at=at, numbers=numbers):
+        return False
+    close_and_stop_alerts(session, incident, IncidentOutcome.LAPSED, by=TIMETABLE, note=None, at=at)
+    return True
+
+
+def is_over(incident: Incident, *, at: datetime, numbers: Planning) -> bool:
+    """True if nobody is alerted to it any longer: it is closed, or its time is over."""
+    if incident.state is IncidentState.CLOSED:
+        return True
+    return at >= lapses_at(
+        incident.kind,
+        opened_at=incident.opened_at,
+        ambulance_at=incident.ambulance_at,
+        numbers=numbers,
+    )
+
+
+def remind_if_due(session: Session, incident: Incident, *, at: datetime, numbers: Planning) -> int | None:
+    """Remind the dispatchers of a real incident that it is still open; return how many people were
+    notified.
+
+    None: there is nothing to remind of. Centres and watchers see it by the record. Once for each estimate of
+    the ambulance's arrival. visibility: the incident is the caller's, who has locked it; it goes to its
+    dispatchers.
+    """
+    expected = incident.ambulance_at + timedelta(seconds=numbers.remind_after_seconds)
+    is_due = incident.kind is IncidentKind.REAL and incident.reminded_at is None and expected <= at
+    if not is_due or is_over(incident, at=at, numbers=numbers):
+        return None
+    incident.reminded_at = at
+    ends_at = lapses_at(
+        incident.kind, opened_at=incident.opened_at, ambulance_at=incident.ambulance_at, numbers=numbers
+    )
+    minutes = round((at - incident.ambulance_at).total_seconds() / 60)
+    hours = max(1, round((ends_at - at).total_seconds() / 3600))
+    text_en, text_zh = still_open_text(incident.id, minutes=minutes, hours=hours)
+    notice = Notice(text_en, text_zh, "An incident is still open", "事件尚未结束", expires_at=ends_at)
+    people = dispatchers_to_remind(session, incident)
+    for person_id in people:
+        outbox.notify_person(session, person_id, notice, at, country=incident.region.country)
+    append_entry(
+        session, incident, "reminded", TIMETABLE, at, minutes=minutes, lapses_at=ends_at, people=people
+    )
+    return len(people)
+
 
 MAX_REPORT_AGE: Final = timedelta(hours=6)
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
