@@ -507,7 +507,7 @@ class Trust(BaseModel):
 
 
 class Returns(BaseModel):
-    """When to ask whether a device that was fetched is back (`aed.upkeep.retrievals.rules`)."""
+    """When to ask whether a device that was fetched is back (`aed.upkeep.rules`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -16,7 +16,7 @@ from aed.notifications.models import OutboxMessage
 from aed.registry.holidays.actions import delete_holiday_year, seed_china
 from aed.registry.holidays.models import HolidayCalendar, HolidayYear
 from aed.settings import Settings
-from aed.upkeep.reminders.holiday_notices import notify_of_ending_calendars
+from aed.upkeep.reminders.actions import notify_of_ending_calendars
 from tests import make
 
 

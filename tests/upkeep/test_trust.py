@@ -23,11 +23,10 @@ from aed.settings import Arrival, Trust
 from aed.upkeep.confirmations.actions import answer_request, confirm_fact
 from aed.upkeep.confirmations.curve import trust_curve
 from aed.upkeep.confirmations.queries import Trusted, trust_of
-from aed.upkeep.confirmations.rules import FactAnswer
 from aed.upkeep.confirmations.schemas import ConfirmIn
 from aed.upkeep.jobs import confirm_nearby
 from aed.upkeep.models import Confirmation, ConfirmationRequest, FaultReport
-from aed.upkeep.rules import Fact, FaultKind
+from aed.upkeep.rules import Fact, FactAnswer, FaultKind
 from tests import make
 from tests.make import NOW, PATIENT, north_of
 from tests.registry.conftest import Desk

@@ -29,9 +29,8 @@ from aed.upkeep.labels.pdf import label_sheets
 from aed.upkeep.labels.queries import to_be_labelled
 from aed.upkeep.retrievals import actions as retrieval_actions
 from aed.upkeep.retrievals import queries as retrieval_queries
-from aed.upkeep.retrievals.rules import OUTCOME_WORDS
 from aed.upkeep.retrievals.schemas import ClosedAsIn, RetrievalIn
-from aed.upkeep.rules import Fact, RetrievalOutcome
+from aed.upkeep.rules import OUTCOME_WORDS, Fact, RetrievalOutcome
 
 # --- Trust ----------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from aed.upkeep.faults.actions import forget_addresses
 from aed.upkeep.recalls.actions import apply_open_recalls
 from aed.upkeep.reminders import actions as reminder_actions
 from aed.upkeep.reminders import recipients
-from aed.upkeep.reminders.holiday_notices import notify_of_ending_calendars
+from aed.upkeep.reminders.actions import notify_of_ending_calendars
 from aed.upkeep.reminders.queries import kept_devices
 from aed.upkeep.reminders.recipients import RecipientFinder
 from aed.upkeep.reminders.rules import EXPIRING, REMINDED, thresholds_before

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
-from datetime import date, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from aed.errors import InvalidInput
+from aed.settings import Returns, Trust
 
 
 def short_number(device_id: int) -> str:
@@ -273,3 +275,94 @@ def in_range(serial: str, first: str, last: str) -> bool:
 def _shape(key: tuple[tuple[int, int, str], ...]) -> tuple[int, ...]:
     """Return the pattern of a serial number: 0 for a run of digits, 1 for a run of letters."""
     return tuple(part[0] for part in key)
+
+
+ANSWERABLE_OUTCOMES: Final = (
+    RetrievalOutcome.RETURNED,
+    RetrievalOutcome.USED,
+    RetrievalOutcome.NOT_RETURNED,
+    RetrievalOutcome.NOT_FETCHED,
+    RetrievalOutcome.NOT_NEEDED,
+)
+"""Outcomes that a person can report; the others are set automatically."""
+OUTCOME_WORDS: Final = {
+    RetrievalOutcome.RETURNED: ("back, not used", "已归还，未使用"),
+    RetrievalOutcome.USED: ("used", "已使用"),
+    RetrievalOutcome.NOT_RETURNED: ("not back", "尚未归还"),
+    RetrievalOutcome.NOT_FETCHED: ("could not be had", "未能取到"),
+    RetrievalOutcome.NOT_NEEDED: ("nobody took it", "未取用"),
+    RetrievalOutcome.CHECKED: ("checked since", "已巡检"),
+    RetrievalOutcome.SILENT: ("nobody answered", "无人答复"),
+}
+
+
+def follows_from_outcome(outcome: RetrievalOutcome) -> QuarantineReason | None:
+    """Return the reason to quarantine the device after this outcome, or None.
+
+    NOT_FETCHED is counted as a failed fetch instead.
+    """
+    return {
+        RetrievalOutcome.USED: QuarantineReason.USED,
+        RetrievalOutcome.NOT_RETURNED: QuarantineReason.NOT_RETURNED,
+        RetrievalOutcome.SILENT: QuarantineReason.NOT_RETURNED,
+    }.get(outcome)
+
+
+def first_follow_up_at(since: datetime, numbers: Returns) -> datetime:
+    """Return when to follow up first.
+
+    `since` is the end of the call, or when the person was sent if that is unknown.
+    """
+    return since + timedelta(minutes=min(numbers.ask_after_minutes, numbers.quarantine_after_minutes))
+
+
+def is_given_up(since: datetime, now: datetime, numbers: Returns) -> bool:
+    """Return whether a retrieval has been without an answer long enough to give up."""
+    return now >= since + timedelta(minutes=numbers.quarantine_after_minutes)
+
+
+def next_follow_up_at(since: datetime, now: datetime, numbers: Returns) -> datetime:
+    """Return when to follow up next, or to give up if that comes first."""
+    again = now + timedelta(minutes=numbers.ask_again_minutes)
+    return min(again, since + timedelta(minutes=numbers.quarantine_after_minutes))
+
+
+ASKED: Final = (Fact.POSITION, Fact.HOURS)
+"""Facts that anyone can verify in passing, so that people nearby are asked about them."""
+FACT_QUESTIONS: Final = {
+    Fact.POSITION: ("Is the AED still there?", "AED还在原处吗？"),
+    Fact.HOURS: ("Can one get to the AED as described?", "能按登记的时间和方式取到AED吗？"),
+    Fact.READINESS: ("Is the AED ready?", "AED状态正常吗？"),
+}
+
+
+class FactAnswer(StrEnum):
+    """An answer to a confirmation request about a fact."""
+
+    YES = "yes"
+    NO = "no"
+    NOT_NOW = "not_now"
+    """The person cannot say; someone else may be asked."""
+
+
+def half_life_days(fact: Fact, numbers: Trust) -> float:
+    """Return the number of days in which confidence in a fact halves."""
+    return {
+        Fact.POSITION: numbers.position_half_life_days,
+        Fact.HOURS: numbers.hours_half_life_days,
+        Fact.READINESS: numbers.readiness_half_life_days,
+    }[fact]
+
+
+def confirmed_by_check(
+    kind: CheckKind, *, is_there: bool, is_passed: bool, answers: Mapping[Question, bool]
+) -> frozenset[Fact]:
+    """Return the facts that a check confirms."""
+    found = set()
+    if is_there:
+        found.add(Fact.POSITION)
+    if answers.get(Question.ACCESS_AS_DESCRIBED):
+        found.add(Fact.HOURS)
+    if is_passed and kind is not CheckKind.GLANCE:
+        found.add(Fact.READINESS)
+    return frozenset(found)

@@ -24,8 +24,7 @@ from aed.debrief.reports.queries import AfterAction
 from aed.files.typesetting import pdf_of
 from aed.incidents.models import Alert
 from aed.incidents.rules import IncidentKind, Task
-from aed.upkeep.retrievals.rules import OUTCOME_WORDS
-from aed.upkeep.rules import short_number
+from aed.upkeep.rules import OUTCOME_WORDS, short_number
 
 _NOTHING: Final = "–"
 _MARKED: Final[Mapping[IncidentKind, Label]] = {

@@ -32,7 +32,6 @@ from aed.upkeep.checks.queries import policy_for, terms_of
 from aed.upkeep.checks.rules import PROBLEMS, Answered, Terms, check_moment, consequences
 from aed.upkeep.checks.schemas import CheckIn, PolicyAmend, PolicyIn, ReplacedIn
 from aed.upkeep.confirmations.actions import record_confirmations
-from aed.upkeep.confirmations.rules import confirmed_by_check
 from aed.upkeep.faults import actions as fault_actions
 from aed.upkeep.faults.queries import active_quarantines, open_reports, pads_are_new_since
 from aed.upkeep.messages import notify_keepers
@@ -45,6 +44,7 @@ from aed.upkeep.rules import (
     PolicyState,
     QuarantineReason,
     Question,
+    confirmed_by_check,
     months_after,
 )
 

@@ -21,7 +21,6 @@ from aed.registry.devices.rules import DeviceState
 from aed.settings import Trust
 from aed.upkeep.confirmations import queries
 from aed.upkeep.confirmations.queries import lapse
-from aed.upkeep.confirmations.rules import FACT_QUESTIONS, FactAnswer
 from aed.upkeep.confirmations.schemas import ConfirmIn
 from aed.upkeep.faults.actions import store_report
 from aed.upkeep.faults.schemas import ReportIn
@@ -31,8 +30,15 @@ from aed.upkeep.models import Confirmation, ConfirmationRequest
 from aed.upkeep.permissions import require_check_allowed
 from aed.upkeep.retrievals.actions import close_retrieval_as
 from aed.upkeep.retrievals.queries import open_requests
-from aed.upkeep.retrievals.rules import ANSWERABLE_OUTCOMES
-from aed.upkeep.rules import CheckKind, Fact, FaultKind, RetrievalOutcome
+from aed.upkeep.rules import (
+    ANSWERABLE_OUTCOMES,
+    FACT_QUESTIONS,
+    CheckKind,
+    Fact,
+    FactAnswer,
+    FaultKind,
+    RetrievalOutcome,
+)
 
 _IF_NOT = {Fact.POSITION: FaultKind.MISSING, Fact.HOURS: FaultKind.NO_ACCESS}
 """The kind of fault report that a denied fact becomes."""

@@ -23,9 +23,8 @@ from aed.registry.estates.models import Estate
 from aed.responders.models import Responder, ResponderPlace
 from aed.responders.rules import ResponderState
 from aed.settings import Trust
-from aed.upkeep.confirmations.rules import ASKED, half_life_days
 from aed.upkeep.models import Confirmation, ConfirmationRequest, Retrieval
-from aed.upkeep.rules import Fact
+from aed.upkeep.rules import ASKED, Fact, half_life_days
 
 
 def confirmation_request(

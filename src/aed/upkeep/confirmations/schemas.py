@@ -9,10 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aed.accounts.fields import FreeText, Id
 from aed.upkeep.confirmations.queries import Trusted
-from aed.upkeep.confirmations.rules import FACT_QUESTIONS, FactAnswer
 from aed.upkeep.models import ConfirmationRequest, Retrieval
-from aed.upkeep.retrievals.rules import ANSWERABLE_OUTCOMES, OUTCOME_WORDS
-from aed.upkeep.rules import Fact, short_number
+from aed.upkeep.rules import (
+    ANSWERABLE_OUTCOMES,
+    FACT_QUESTIONS,
+    OUTCOME_WORDS,
+    Fact,
+    FactAnswer,
+    short_number,
+)
 
 Note = Annotated[FreeText, Field(max_length=500)]
 _ANSWER_WORDS = {

@@ -1,34 +1,203 @@
-"""Routes for reminders, their answers and personal reminder preferences."""
+"""Routes for reminders, their answers and personal reminder preferences, with their bodies."""
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
+from aed.accounts.fields import Id
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotFound
 from aed.http.pages import PAGE_RESPONSE, WantsPage, render_page
 from aed.http.parameters import Cursor, Limit, RowId, cursor_id
 from aed.upkeep.due.rules import DUE_WORDS
 from aed.upkeep.filter_parameters import DeviceFilterDep
+from aed.upkeep.models import ReminderPreference
 from aed.upkeep.reminders import actions, queries
-from aed.upkeep.reminders.message_lines import preference_of
-from aed.upkeep.reminders.rules import ANSWERS
-from aed.upkeep.reminders.schemas import (
-    AnsweredOut,
-    AnswerIn,
-    PreferencesIn,
-    PreferencesOut,
-    ReminderLineOut,
-    ReminderMessageOut,
-    ReminderOut,
-    ReminderPage,
-)
-from aed.upkeep.rules import short_number
+from aed.upkeep.reminders.message_lines import ReminderLine, preference_of
+from aed.upkeep.reminders.queries import ReminderWithRecipients
+from aed.upkeep.reminders.rules import ANSWERS, Hours
+from aed.upkeep.rules import DueKind, ReminderAnswer, ReminderLevel, short_number
+
+
+class ReminderRecipientOut(BaseModel):
+    """A recipient of a reminder, without their name."""
+
+    level: ReminderLevel
+    told_at: datetime | None = Field(description="When it went into the outbox; null: not yet")
+    answer: ReminderAnswer | None
+    answered_at: datetime | None
+
+
+class ReminderOut(BaseModel):
+    """A reminder with its device and recipients."""
+
+    id: Id
+    device_id: Id
+    number: str = Field(description="What stands on the device's label")
+    estate_id: Id | None
+    estate_en: str | None
+    estate_zh: str | None
+    place_en: str | None
+    place_zh: str | None
+    due_kind: DueKind
+    en: str
+    zh: str
+    due_on: date = Field(description="The last day on which it is in time, at the device")
+    threshold_days: int = Field(description="So many days before it, negative: after it, it was found")
+    found_at: datetime
+    closed_at: datetime | None = Field(description="When it was done, or a later reminder took its place")
+    told: list[ReminderRecipientOut]
+
+    @classmethod
+    def of(cls, found: ReminderWithRecipients) -> ReminderOut:
+        reminder, device, estate = found.reminder, found.device, found.estate
+        en, zh = DUE_WORDS[reminder.due_kind]
+        return cls(
+            id=reminder.id,
+            device_id=device.id,
+            number=short_number(device.id),
+            estate_id=device.estate_id,
+            estate_en=estate.name_en if estate is not None else None,
+            estate_zh=estate.name_zh if estate is not None else None,
+            place_en=device.place_en,
+            place_zh=device.place_zh,
+            due_kind=reminder.due_kind,
+            en=en,
+            zh=zh,
+            due_on=reminder.due_on,
+            threshold_days=reminder.threshold_days,
+            found_at=reminder.found_at,
+            closed_at=reminder.closed_at,
+            told=[
+                ReminderRecipientOut(
+                    level=each.level,
+                    told_at=each.told_at,
+                    answer=each.answer,
+                    answered_at=each.answered_at,
+                )
+                for each in found.told
+            ],
+        )
+
+
+class ReminderPage(BaseModel):
+    """A page of reminders. If `next` is not null, send it as `cursor` for more."""
+
+    reminders: list[ReminderOut]
+    next: str | None
+
+
+class ReminderLineOut(BaseModel):
+    """A reminder listed in a message."""
+
+    id: Id
+    number: str
+    where_en: str
+    where_zh: str
+    due_kind: DueKind
+    en: str
+    zh: str
+    due_on: date
+    is_open: bool = Field(description="Whether it is still to be done, as far as this network knows")
+    answer: ReminderAnswer | None
+
+    @classmethod
+    def of(cls, told: ReminderLine) -> ReminderLineOut:
+        en, zh = DUE_WORDS[told.due_kind]
+        return cls(
+            id=told.reminder_id,
+            number=short_number(told.device_id),
+            where_en=told.where_en,
+            where_zh=told.where_zh,
+            due_kind=told.due_kind,
+            en=en,
+            zh=zh,
+            due_on=told.due_on,
+            is_open=told.is_open,
+            answer=told.answer,
+        )
+
+
+class ReminderMessageOut(BaseModel):
+    """The reminders listed in a message, the longest overdue first."""
+
+    reminders: list[ReminderLineOut]
+
+
+class AnswerIn(BaseModel):
+    """An answer to a reminder."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"answer": "later"}]})
+
+    answer: ReminderAnswer = Field(
+        description="done: a check will say so; not_me: the next level hears at once; later: in a week"
+    )
+
+
+class AnsweredOut(BaseModel):
+    """An answered reminder, and the reply to the person who answered."""
+
+    reminder: ReminderLineOut
+    said_en: str
+    said_zh: str
+
+    @classmethod
+    def of(cls, told: ReminderLine, answer: ReminderAnswer) -> AnsweredOut:
+        said_en, said_zh = ANSWERS[answer].said
+        return cls(reminder=ReminderLineOut.of(told), said_en=said_en, said_zh=said_zh)
+
+
+class PreferencesIn(BaseModel):
+    """Reminder preferences. Null fields use the network's default."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"from_hour": 9, "until_hour": 18, "days_before": 30}]},
+    )
+
+    from_hour: int | None = Field(None, ge=0, le=23, description="Not before this hour, at the devices")
+    until_hour: int | None = Field(None, ge=1, le=24, description="Nor from this one on")
+    days_before: int | None = Field(
+        None, ge=0, le=366, description="Not earlier than so many days before; the last day is never left out"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> PreferencesIn:
+        """Check that both hours are given or neither, and that they are in order."""
+        if (self.from_hour is None) != (self.until_hour is None):
+            raise ValueError("from_hour and until_hour belong together: give both, or neither")
+        if self.from_hour is not None and self.until_hour is not None and self.from_hour >= self.until_hour:
+            raise ValueError("from_hour must be before until_hour")
+        return self
+
+    @property
+    def hours(self) -> Hours | None:
+        """The hours, or None for the network's default."""
+        if self.from_hour is None or self.until_hour is None:
+            return None
+        return Hours(self.from_hour, self.until_hour)
+
+
+class PreferencesOut(BaseModel):
+    """A person's reminder preferences; null means the network's default."""
+
+    from_hour: int | None
+    until_hour: int | None
+    days_before: int | None
+
+    @classmethod
+    def of(cls, found: ReminderPreference | None) -> PreferencesOut:
+        if found is None:
+            return cls(from_hour=None, until_hour=None, days_before=None)
+        return cls(from_hour=found.from_hour, until_hour=found.until_hour, days_before=found.days_before)
+
 
 router = APIRouter(tags=["upkeep"])
 

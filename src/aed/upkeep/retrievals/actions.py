@@ -27,15 +27,18 @@ from aed.upkeep.models import Check, ConfirmationRequest, Retrieval
 from aed.upkeep.permissions import require_retrieval_reporter
 from aed.upkeep.retrievals import queries
 from aed.upkeep.retrievals.queries import open_requests
-from aed.upkeep.retrievals.rules import (
+from aed.upkeep.retrievals.schemas import RetrievalIn
+from aed.upkeep.rules import (
+    MAX_CLOCK_AHEAD,
+    MAX_DELAY,
     OUTCOME_WORDS,
+    FaultKind,
+    RetrievalOutcome,
     first_follow_up_at,
     follows_from_outcome,
     is_given_up,
     next_follow_up_at,
 )
-from aed.upkeep.retrievals.schemas import RetrievalIn
-from aed.upkeep.rules import MAX_CLOCK_AHEAD, MAX_DELAY, FaultKind, RetrievalOutcome
 
 KEY_PREFIX: Final = "ask_"
 
