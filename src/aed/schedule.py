@@ -15,7 +15,7 @@ import structlog
 
 from aed.accounts.security_log import delete_events
 from aed.accounts.sign_in.actions import delete_expired
-from aed.certificates.jobs import look_for_duplicates
+from aed.certificates.duplicates.actions import find_pairs
 from aed.database.session import Database, transaction
 from aed.debrief.follow_up.jobs import anonymise_patients, debrief_incidents, settle_devices
 from aed.errors import InvalidInput
@@ -35,7 +35,7 @@ from aed.notifications.claims import remove_dead_links
 from aed.notifications.jobs import delete_messages
 from aed.responders.live import live_places
 from aed.settings import Settings
-from aed.training.jobs import end_offers
+from aed.training.enrolments.actions import expire_offers
 from aed.upkeep.jobs import (
     ASKED_EVERY_HOURS,
     apply_recalls,
@@ -64,7 +64,8 @@ def _feeds(database: Database, settings: Settings, now: Now) -> Counts:
 
 
 def _offers(database: Database, _settings: Settings, now: Now) -> Counts:
-    return {"ended": end_offers(database, now())}
+    with transaction(database) as session:
+        return {"ended": expire_offers(session, now())}
 
 
 def _upkeep(database: Database, _settings: Settings, now: Now) -> Counts:
@@ -151,7 +152,7 @@ def _issuers(database: Database, settings: Settings, now: Now) -> Counts:
 
 def _duplicates(database: Database, _settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
-        return {"found": look_for_duplicates(session, now=now())}
+        return {"found": find_pairs(session, at=now())}
 
 
 def _retrievals(database: Database, settings: Settings, now: Now) -> Counts:

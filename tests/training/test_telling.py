@@ -20,13 +20,18 @@ from aed.notifications.jobs import Sent, send_waiting
 from aed.notifications.models import OutboxMessage
 from aed.notifications.rules import Channel, Delivery
 from aed.training.enrolments import actions as enrolment_actions
-from aed.training.jobs import end_offers
+from aed.training.enrolments.actions import expire_offers
 from aed.training.models import Enrolment, TrainingSession
 from aed.training.rules import OFFER_LASTS, EnrolmentState
 from aed.training.sessions.actions import amend_session, cancel_session
 from aed.training.sessions.schemas import SessionAmend
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
+
+
+def end_offers(database: Database, at: datetime) -> int:
+    with transaction(database) as session:
+        return expire_offers(session, at)
 
 
 def told(session: Session, of: Enrolment | Person) -> list[str]:

@@ -1,16 +1,19 @@
-"""Routes for check-in with the QR code on the trainer's screen, and for the printed attendance sheet."""
+"""Response schemas for check-in codes."""
 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Path, Response
 from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, Field
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
+from aed.accounts.fields import Id
 from aed.accounts.permissions import SCHEDULER
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError, Conflict, InvalidInput
@@ -21,13 +24,44 @@ from aed.settings import Settings
 from aed.training import queries as session_queries
 from aed.training.attendance import actions, queries
 from aed.training.attendance.rules import CHANGES_EVERY, PresenceCode, read_code, why_over
-from aed.training.attendance.schemas import PresenceCodeOut, PresenceOut, SignedInAtSessionOut
 from aed.training.attendance.sheet import SheetOf, sheet_pdf
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import TrainingSession
 from aed.training.parameters import PDF, PublicAddress, SessionId, pdf_response
 from aed.training.permissions import require_trainer
 from aed.training.signatures import Purpose, opened, signed, signing_keys
+
+
+class PresenceCodeOut(BaseModel):
+    """The check-in code to show on the trainer's screen."""
+
+    address: str = Field(description="What the code says")
+    svg: str
+    valid_until: datetime
+    changes_every_seconds: int
+    attended: int
+    enrolled: int
+
+
+class PresenceOut(BaseModel):
+    """The session that a check-in code belongs to."""
+
+    session_id: Id
+    course_en: str
+    course_zh: str
+    begins_at: datetime
+    time_zone: str
+
+
+class SignedInAtSessionOut(BaseModel):
+    """The result of a check-in."""
+
+    session_id: Id
+    enrolment_id: Id
+    is_new: bool = Field(description="False: it was known already")
+    said_en: str
+    said_zh: str
+
 
 router = APIRouter(tags=["training"])
 

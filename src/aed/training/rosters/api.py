@@ -1,20 +1,74 @@
-"""Routes to record attendance and assessments."""
+"""Request and response schemas of attendance and assessments."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
+from aed.accounts.fields import FreeText, Id
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import WriteSession
 from aed.http.parameters import set_etag
 from aed.registry.changes import PutOutcome
 from aed.training.parameters import SessionId
 from aed.training.rosters import actions as roster_actions
-from aed.training.rosters.schemas import AssessmentIn, AttendanceIn, MarkedOut
-from aed.training.rules import MarkedBy
+from aed.training.rules import AttendanceState, MarkedBy
+
+Note = Annotated[FreeText, Field(max_length=500)]
+
+
+class AttendanceRow(BaseModel):
+    """Attendance of one person."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    enrolment_id: Id
+    attendance: AttendanceState
+
+
+class AttendanceIn(BaseModel):
+    """Attendance of several people. Either all rows are stored or none."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"rows": [{"enrolment_id": 1, "attendance": "attended"}]}]},
+    )
+
+    rows: list[AttendanceRow] = Field(min_length=1, max_length=1000)
+
+
+class AssessmentRow(BaseModel):
+    """Assessment of one person."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    enrolment_id: Id
+    passed: bool
+    note: Note | None = None
+
+
+class AssessmentIn(BaseModel):
+    """Assessments of several people. Either all rows are stored or none."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"rows": [{"enrolment_id": 1, "passed": True}]}]},
+    )
+
+    rows: list[AssessmentRow] = Field(min_length=1, max_length=1000)
+
+
+class MarkedOut(BaseModel):
+    """How many results changed and how many were already recorded."""
+
+    changed: int
+    unchanged: int
+
 
 router = APIRouter(tags=["training"])
 
