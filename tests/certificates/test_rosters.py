@@ -21,7 +21,7 @@ from aed.certificates.models import CertificateCheck, IssuerEntry
 from aed.certificates.rules import CheckState
 from aed.certificates.verification.actions import begin_checks
 from aed.errors import InvalidInput, NotAllowed, NotSignedIn
-from aed.imports.actions.issuer_rosters import IssuerRosterReport, import_issuer_roster
+from aed.imports.rosters import IssuerRosterReport, import_issuer_roster
 from aed.responders.models import Certificate
 from aed.responders.rules import CertificateKind, Trust
 from tests import make

@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 
 from aed.errors import Conflict, InvalidInput, NotAllowed
 from aed.files.formula_escaping import unescape_formula
-from aed.imports.actions.rosters import export_roster, import_roster
 from aed.imports.formats.marked import write_marked
 from aed.imports.formats.roster import EXPLANATIONS, RosterLine
 from aed.imports.formats.table import LINT_COLUMN
+from aed.imports.rosters import export_roster, import_roster
 from aed.imports.schemas import RosterRow, columns
 from aed.responders.models import Certificate
 from aed.training.enrolments import queries as enrolment_queries

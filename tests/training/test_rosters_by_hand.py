@@ -18,9 +18,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.errors import InvalidInput
-from aed.imports.actions.rosters import export_roster, import_roster
 from aed.imports.formats.marked import write_marked
 from aed.imports.formats.table import LINT_COLUMN
+from aed.imports.rosters import export_roster, import_roster
 from aed.imports.rules import day_written
 from aed.responders.models import Certificate
 from aed.training.enrolments import queries as enrolment_queries

@@ -16,9 +16,9 @@ from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.imports import BadRows, File, Strict, tell_bad_rows, write_bad_rows
 from aed.cli.rows import SHOWN, After, Version, show_all, show_history
 from aed.cli.screen import counting, say, table
-from aed.imports.actions.issuer_rosters import IssuerRosterReport, import_issuer_roster
 from aed.imports.batches import NothingImported, refuse_bad_rows
 from aed.imports.issuer_checks import verify_certificates
+from aed.imports.rosters import IssuerRosterReport, import_issuer_roster
 from aed.issuers import actions, queries
 from aed.issuers.schemas import IssuerAmend, IssuerIn, IssuerOut
 from aed.schedule import asking

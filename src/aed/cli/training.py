@@ -18,9 +18,9 @@ from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.files import write_whole
 from aed.cli.rows import Id, Version, show_all, show_history
 from aed.cli.screen import counting, say, table
-from aed.imports.actions.rosters import export_roster, import_roster
 from aed.imports.formats.files import GB18030
 from aed.imports.formats.marked import write_marked
+from aed.imports.rosters import export_roster, import_roster
 from aed.training import queries as session_queries
 from aed.training.attendance.sheet import SheetOf, sheet_pdf
 from aed.training.courses import actions as course_actions

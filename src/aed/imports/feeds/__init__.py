@@ -1,1 +1,0 @@
-"""Feeds: lists of devices that are fetched on a schedule."""

@@ -1,1 +1,0 @@
-"""File formats of lists, each read in bounded memory."""

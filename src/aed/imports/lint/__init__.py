@@ -1,1 +1,0 @@
-"""Check lists of devices before they are imported."""

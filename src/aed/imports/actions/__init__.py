@@ -1,1 +1,0 @@
-"""Actions: import rosters of issuers and of training sessions."""
