@@ -39,7 +39,7 @@ from aed.lookup.answer import answer_lookup
 from aed.lookup.question import LookupQuestion
 from aed.registry.devices.rules import Access, access_at
 from aed.settings import Settings
-from aed.simulation.rules.areas import shares_of, somewhere_in
+from aed.simulation.rules.world import shares_of, somewhere_in
 from aed.walking.build import build_network
 from aed.walking.network import Crossing, WalkingNetwork
 from aed.walking.snapping import SnappedPoints

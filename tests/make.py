@@ -63,7 +63,7 @@ from aed.responders.actions import (
 from aed.responders.models import Responder
 from aed.responders.queries import Offer
 from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, Trust, current_wording
-from aed.responders.schemas.offers import OfferIn
+from aed.responders.schemas import OfferIn
 from aed.settings import Reminding, Returns, Settings
 from aed.training.calendars.actions import create_address
 from aed.training.courses import actions as course_actions

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from python_calamine import CalamineWorkbook
 
-from aed.files.workbooks import workbook
+from aed.files.spreadsheets import workbook
 
 LOOKS_LIKE_MORE = [
     "=1+1",

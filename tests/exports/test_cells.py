@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aed.files.formula_escaping import escape_formula, unescape_formula
+from aed.files.spreadsheets import escape_formula, unescape_formula
 
 _TEXT = st.text(st.sampled_from("'=+-@\t\r\n＝＋－＠ a1"), max_size=6) | st.text(max_size=12)
 

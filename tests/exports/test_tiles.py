@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import ANYONE, TokenRole
 from aed.database.session import Database, read_session
-from aed.exports import tiles
+from aed.exports import tiles as tiles
 from aed.exports.rules import BUFFER, CELL, EXTENT, Tile
 from aed.geo import Position
 from aed.registry.devices import actions as device_actions

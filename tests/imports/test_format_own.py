@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from python_calamine import CalamineWorkbook
 
 from aed.accounts.permissions import Audience
-from aed.files.formula_escaping import escape_formula
+from aed.files.spreadsheets import escape_formula
 from aed.geo import Datum
 from aed.imports.formats.recognise import read_devices
 from aed.imports.formats.table import CHOICES, EXPLANATIONS, SHEET, template_csv, template_xlsx

@@ -14,7 +14,7 @@ import xlsxwriter
 from python_calamine import CalamineWorkbook
 
 from aed.cli import main
-from aed.files.formula_escaping import unescape_formula
+from aed.files.spreadsheets import unescape_formula
 from aed.imports.formats.recognise import read_devices
 from aed.imports.formats.table import LINT_COLUMN
 from tests.cli.conftest import Said

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.permissions import ANYONE, Scope, TokenRole, Viewer
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
-from aed.files.xml_tree import MAX_BYTES, MAX_DEPTH
+from aed.files.xml import MAX_BYTES, MAX_DEPTH
 from aed.geo import Position, distance_metres
 from aed.incidents import queries
 from aed.incidents.calls import actions as lifecycle

@@ -14,7 +14,7 @@ from opening_hours import ParserError  # type: ignore[attr-defined]  # missing f
 from tests import hours_oracle
 
 from aed.errors import InvalidInput
-from aed.hours import timetable
+from aed.hours import timetable as timetable
 from aed.hours.evaluation import Opening, china_calendar, hours_at, parse_hours
 from aed.hours.holiday_calendar import HolidayCalendar
 

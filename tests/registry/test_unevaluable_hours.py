@@ -14,7 +14,7 @@ from tests import make
 from tests.make import NOW, PATIENT, north_of
 
 from aed.accounts.permissions import TokenRole
-from aed.hours import timetable
+from aed.hours import timetable as timetable
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Gate
 from aed.responders.models import Responder, ResponderPlace

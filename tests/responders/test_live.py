@@ -49,7 +49,7 @@ from aed.responders.rules import (
     live_location,
     location_moment,
 )
-from aed.responders.schemas.offers import OfferAmend
+from aed.responders.schemas import OfferAmend
 from aed.settings import Settings
 from tests import make
 from tests.apps import app_on

@@ -32,7 +32,7 @@ from aed.responders.rules import (
     ResponderState,
     current_wording,
 )
-from aed.responders.schemas.offers import OfferAmend, OfferIn
+from aed.responders.schemas import OfferAmend, OfferIn
 from aed.settings import Settings
 from tests import make
 from tests.accounts.conftest import Browser

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.errors import Conflict, InvalidInput, NotAllowed
-from aed.files.formula_escaping import unescape_formula
+from aed.files.spreadsheets import unescape_formula
 from aed.imports.formats.marked import write_marked
 from aed.imports.formats.roster import EXPLANATIONS, RosterLine
 from aed.imports.formats.table import LINT_COLUMN

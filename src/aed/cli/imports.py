@@ -16,7 +16,7 @@ from aed.cli.context import operator, trying_much, writing_much
 from aed.cli.import_report import tell_what_became
 from aed.cli.screen import counting, say, table
 from aed.errors import InvalidInput
-from aed.files.formula_escaping import escape_formula
+from aed.files.spreadsheets import escape_formula
 from aed.imports.batches import BadRow, ImportReport, NothingImported, Progress, refuse_bad_rows
 from aed.imports.devices.actions import DeviceReport, import_devices
 from aed.imports.devices.rules import thresholds_in

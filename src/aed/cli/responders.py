@@ -20,7 +20,7 @@ from aed.registry.storeys import both_words
 from aed.responders import queries
 from aed.responders.actions import offering
 from aed.responders.rules import WORDINGS, ConsentKind, PlaceKind, current_wording
-from aed.responders.schemas.offers import OfferAmend, OfferIn
+from aed.responders.schemas import OfferAmend, OfferIn
 
 responders = typer.Typer(
     no_args_is_help=True, help="People who offer to help: where, when, and what they agreed to."

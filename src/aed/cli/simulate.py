@@ -14,8 +14,7 @@ from aed.cli.nearest import minutes
 from aed.cli.screen import counting, heading, say, table, warn
 from aed.errors import InvalidInput
 from aed.settings import load_settings
-from aed.simulation.formats.curves import curves
-from aed.simulation.formats.raw import raw
+from aed.simulation.formats import curves, raw
 from aed.simulation.queries import read_list_of_devices, read_world
 from aed.simulation.rules.ambition import matched, sweep_policies
 from aed.simulation.rules.assumptions import Assumptions, Numbers

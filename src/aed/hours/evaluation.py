@@ -29,8 +29,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aed.hours.grammar import MAX_EXPRESSION_LENGTH, parsed, refusal, text_of
 from aed.hours.holiday_calendar import HolidayCalendar, china_calendar
-from aed.hours.opening import HoursAt, Opening
-from aed.hours.timetable import NotEvaluable, Span, Timetable, timetable_of
+from aed.hours.timetable import HoursAt, NotEvaluable, Opening, Span, Timetable, timetable_of
 
 __all__ = ["HolidayCalendar", "HoursAt", "Opening", "china_calendar", "hours_at", "parse_hours"]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from enum import StrEnum
 from functools import lru_cache
 from itertools import product
 from typing import Final, NamedTuple
@@ -18,7 +20,22 @@ from opening_hours import (  # type: ignore[attr-defined]  # ParserError is miss
 from aed.errors import InvalidInput
 from aed.hours.grammar import Holiday, Rule, parsed, runs_past_midnight, text_of
 from aed.hours.holiday_calendar import HolidayCalendar, special
-from aed.hours.opening import Opening
+
+
+class Opening(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class HoursAt:
+    """The state at a moment. `until` is when it changes next; None if not within about a year."""
+
+    state: Opening
+    until: datetime | None
+    comment: str | None = None
+
 
 HORIZON_DAYS: Final = 400
 TRIED_DAYS: Final = 366

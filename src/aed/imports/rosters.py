@@ -18,7 +18,7 @@ from aed.certificates.issuer_rosters.actions import Effects, Line, take_lines
 from aed.certificates.verification.actions import link_to_issuer
 from aed.database.session import exclusive_lock
 from aed.errors import AedError, Conflict, InvalidInput
-from aed.files.formula_escaping import unescape_formula
+from aed.files.spreadsheets import unescape_formula
 from aed.imports.batches import (
     ImportReport,
     Progress,

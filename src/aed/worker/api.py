@@ -1,24 +1,147 @@
-"""Routes of scheduled jobs and their runs, and metrics for monitoring."""
+"""Routes of scheduled jobs and their runs, and metrics in the text format of Prometheus."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Protocol
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Protocol, Self
 
 from apscheduler.triggers.base import BaseTrigger
 from fastapi import APIRouter, Depends, Path, Request, Response
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Gauge, generate_latest
+from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
 
 from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession
 from aed.database.session import database_now
 from aed.errors import NotFound
 from aed.http.parameters import Cursor, Limit, next_cursor
-from aed.notifications.queries import require_can_see_outbox
+from aed.notifications.queries import outbox_backlogs, require_can_see_outbox
 from aed.worker import queries
-from aed.worker.metrics import metrics_text
-from aed.worker.rules import next_due, schedule_words
-from aed.worker.schemas import JobOut, JobsOut, RunOut, RunsPage, WorkerOut
+from aed.worker.models import JobRun
+from aed.worker.rules import RunState, next_due, schedule_words
+
+
+class RunOut(BaseModel):
+    """One run of a job."""
+
+    id: int
+    due_at: datetime = Field(description="The moment it is for")
+    is_by_hand: bool
+    worker: str
+    tries: int
+    started_at: datetime
+    ended_at: datetime | None
+    seconds: float | None
+    result: RunState
+    error: str | None
+    counts: dict[str, int] | None
+
+    @classmethod
+    def of(cls, run: JobRun) -> Self:
+        return cls(
+            id=run.id,
+            due_at=run.due_at,
+            is_by_hand=run.is_by_hand,
+            worker=run.worker,
+            tries=run.tries,
+            started_at=run.started_at,
+            ended_at=run.ended_at,
+            seconds=run.seconds,
+            result=run.result,
+            error=run.error,
+            counts=run.counts,
+        )
+
+
+class JobOut(BaseModel):
+    """A scheduled job and its last run."""
+
+    name: str
+    what: str
+    when: str
+    next_due_at: datetime | None
+    last: RunOut | None
+
+
+class WorkerOut(BaseModel):
+    """The active worker."""
+
+    holder: str
+    taken_at: datetime
+    expires_at: datetime
+    is_alive: bool
+
+
+class JobsOut(BaseModel):
+    worker: WorkerOut | None
+    jobs: list[JobOut]
+
+
+class RunsPage(BaseModel):
+    runs: list[RunOut]
+    next: str | None = Field(None, description="The cursor of the next page")
+
+
+def metrics_text(
+    session: Session,
+    viewer: Viewer,
+    jobs: Collection[str],
+    *,
+    calendar_days: Mapping[str, int],
+    at: datetime,
+) -> str:
+    """Return the metrics that are read from the database. Raises NotSignedIn, NotAllowed.
+
+    visibility: only for a network administrator; counts and times.
+    """
+    channels = outbox_backlogs(session, viewer)
+    registry = CollectorRegistry()
+
+    def gauge(name: str, documentation: str, *labels: str) -> Gauge:
+        return Gauge(name, documentation, labels, registry=registry)
+
+    alive = gauge("aed_worker_alive", "Whether a worker holds the lease")
+    alive.set(queries.is_held(queries.lease(session), at=at))
+
+    runs = gauge("aed_job_runs", "Runs that are kept, by how they ended", "job", "result")
+    for job, result, count in queries.count_runs(session):
+        runs.labels(job, result).set(count)
+
+    last_end = gauge("aed_job_last_end_timestamp_seconds", "When the last run ended", "job")
+    last_seconds = gauge("aed_job_last_seconds", "How long the last run took", "job")
+    last_done = gauge("aed_job_last_done", "Whether the last run succeeded", "job")
+    for job, run in queries.last_runs(session).items():
+        if run.ended_at is not None and job in jobs:
+            last_end.labels(job).set(run.ended_at.timestamp())
+            last_seconds.labels(job).set(run.seconds or 0.0)
+            last_done.labels(job).set(run.result == "done")
+
+    waiting = gauge("aed_outbox_waiting", "Messages that wait to be sent", "channel")
+    dead = gauge("aed_outbox_dead", "Messages that were given up", "channel")
+    overdue = gauge(
+        "aed_outbox_overdue_seconds", "How long the oldest message that is due has been waiting", "channel"
+    )
+    last_sent = gauge("aed_outbox_last_sent_timestamp_seconds", "When a message was sent last", "channel")
+    for each in channels:
+        waiting.labels(each.channel).set(each.waiting)
+        dead.labels(each.channel).set(each.dead)
+        since = at if each.oldest_due_at is None else min(each.oldest_due_at, at)
+        overdue.labels(each.channel).set((at - since).total_seconds())
+        if each.last_sent_at is not None:
+            last_sent.labels(each.channel).set(each.last_sent_at.timestamp())
+
+    days_left = gauge(
+        "aed_holiday_calendar_days_left",
+        "Days until a holiday calendar in use ends; below 0 once it has",
+        "calendar",
+    )
+    for calendar, days in calendar_days.items():
+        days_left.labels(calendar).set(days)
+    return generate_latest(registry).decode()
+
 
 router = APIRouter(tags=["jobs"])
 monitoring = APIRouter(tags=["health"])

@@ -1,1 +1,0 @@
-"""Thank people who were alerted, ask how they are, and settle the devices they fetched."""

@@ -1,1 +1,0 @@
-"""What became of a patient, by the Utstein template."""

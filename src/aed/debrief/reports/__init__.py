@@ -1,1 +1,0 @@
-"""The after-action report of an incident."""

@@ -1,1 +1,0 @@
-"""Yearly statistics of incidents."""

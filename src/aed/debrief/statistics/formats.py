@@ -15,8 +15,7 @@ from typing import Any, Final, NamedTuple
 from aed.debrief.labels import GROUP_LABELS, ITEM_LABELS, MOMENT_LABELS, TASK_LABELS, VALUE_LABELS, Label
 from aed.debrief.statistics.rules import MIN_SHOWN_COUNT
 from aed.debrief.statistics.schemas import CaseOut, CasesOut, StatisticsOut
-from aed.files.formula_escaping import escape_formula
-from aed.files.workbooks import workbook
+from aed.files.spreadsheets import escape_formula, workbook
 
 type Cell = str | int | float | None
 

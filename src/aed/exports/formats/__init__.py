@@ -1,1 +1,0 @@
-"""Export formats, one module each; each writes devices page by page."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from aed.exports.formats.tables import Pages, own_row
 from aed.exports.queries import PublishedDevice
-from aed.files.xml_text import xml_attribute, xml_text
+from aed.files.xml import xml_attribute, xml_text
 
 _BEGINS = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from aed.accounts.permissions import Audience
 from aed.exports.formats.tables import Pages
 from aed.exports.queries import PublishedDevice
-from aed.files.xml_text import xml_attribute
+from aed.files.xml import xml_attribute
 from aed.registry.devices.rules import Cabinet, DeviceState, EntryMode
 
 OSM = "osm"

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from aed.errors import InvalidInput
 from aed.exports.queries import PublishedDevice
-from aed.files.formula_escaping import escape_formula
-from aed.files.workbooks import workbook
+from aed.files.spreadsheets import escape_formula, workbook
 from aed.imports.schemas import DeviceRow, columns
 from aed.registry.storeys import storey_sign
 

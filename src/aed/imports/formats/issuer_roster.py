@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from aed.errors import InvalidInput
-from aed.files.formula_escaping import unescape_formula
+from aed.files.spreadsheets import unescape_formula
 from aed.imports.formats.files import UTF_8, Row, csv_rows, encoding_of, head_of
 from aed.imports.formats.records import Record, Unit
 from aed.imports.formats.values import date_of

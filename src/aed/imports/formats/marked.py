@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from aed.errors import InvalidInput
-from aed.files.formula_escaping import escape_formula
-from aed.files.workbooks import workbook
+from aed.files.spreadsheets import escape_formula, workbook
 from aed.imports.formats.files import UTF_8, Row, csv_rows, head_of
 from aed.imports.formats.geojson import features, may_be_features
 from aed.imports.formats.headers import header_of

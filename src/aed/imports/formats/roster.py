@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from aed.errors import InvalidInput
-from aed.files.formula_escaping import escape_formula
-from aed.files.workbooks import workbook
+from aed.files.spreadsheets import escape_formula, workbook
 from aed.imports.formats.files import UTF_8
 from aed.training.rules import AttendanceState
 

@@ -17,8 +17,7 @@ from shapely.geometry import mapping
 
 from aed.accounts.permissions import Audience
 from aed.errors import InvalidInput
-from aed.files.formula_escaping import unescape_formula
-from aed.files.workbooks import workbook
+from aed.files.spreadsheets import unescape_formula, workbook
 from aed.geo import Datum
 from aed.imports.formats.files import Row, csv_rows, encoding_of, encoding_or_chinese
 from aed.imports.formats.records import Record

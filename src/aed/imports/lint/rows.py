@@ -9,9 +9,8 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final
 
-from aed.hours.opening import Opening
 from aed.hours.text import understand_hours
-from aed.hours.timetable import timetable_of
+from aed.hours.timetable import Opening, timetable_of
 from aed.imports.findings import Finding, FindingKind, Severity
 from aed.imports.rules import printable
 

@@ -24,7 +24,7 @@ from aed.incidents.rules import (
     Task,
 )
 from aed.registry.fields import PositionOut, StoreyOut
-from aed.responders.schemas.live import PhoneLocationIn
+from aed.responders.schemas import PhoneLocationIn
 
 
 class AlertLocationIn(PhoneLocationIn):

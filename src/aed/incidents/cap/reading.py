@@ -12,7 +12,7 @@ from typing import Final
 from shapely import Polygon
 
 from aed.errors import InvalidInput
-from aed.files.xml_tree import Element, xml_tree
+from aed.files.xml import Element, xml_tree
 from aed.geo import Position, distance_metres
 from aed.incidents.cap.rules import (
     MAX_AREA_RADIUS_METRES,

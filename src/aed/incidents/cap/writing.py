@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from aed.files.xml_text import xml_text
+from aed.files.xml import xml_text
 from aed.incidents.cap.rules import CapMessage, CapMessageType, CapParameter, CapStatus
 from aed.incidents.models import Incident
 

@@ -1,12 +1,15 @@
-"""Create, amend and withdraw devices and their consumables."""
+"""Create, amend and withdraw devices and their consumables, and record the source of each attribute."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from aed.accounts.people import actions as people_actions
 from aed.accounts.permissions import Viewer, require_estate_manager, require_keeper
@@ -23,8 +26,7 @@ from aed.registry.changes import (
 )
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Consumable, Device
-from aed.registry.devices.origin_actions import record_manual_origin
-from aed.registry.devices.origins import Origin, Origins, attributes_of
+from aed.registry.devices.origins import BY_HAND, Origin, Origins, attributes_of, origins_in
 from aed.registry.devices.rules import EXPIRY, ConsumableState, DeviceState
 from aed.registry.devices.schemas import ConsumableAmend, ConsumableIn, DeviceAmend, DeviceIn, KeeperIn
 from aed.registry.estates import queries as estate_queries
@@ -32,6 +34,31 @@ from aed.registry.estates.models import Estate
 from aed.registry.estates.placement import require_active_estate, require_near_estate
 from aed.registry.fields import PositionIn
 from aed.registry.storeys import floor_meant
+
+
+def record_manual_origin(
+    session: Session, device: Device, attributes: Iterable[str], *, at: datetime
+) -> None:
+    """Record that a person entered these attributes now."""
+    named = list(attributes)
+    if named:
+        origins = origins_in(device.origins, device.source)
+        put_origins(session, device, origins.with_(named, Origin(BY_HAND, at)))
+
+
+def put_origins(session: Session, device: Device, origins: Origins) -> None:
+    """Set the sources of a device's attributes. This does not change the device's version."""
+    kept = origins.as_json()
+    if device.origins == kept:
+        return
+    session.flush()
+    session.execute(
+        update(Device)
+        .where(Device.id == device.id)
+        .values(origins=kept)
+        .execution_options(synchronize_session=False)
+    )
+    set_committed_value(device, "origins", kept)
 
 
 def create_device(session: Session, who: Viewer, new: DeviceIn, *, at: datetime) -> Device:

@@ -23,7 +23,7 @@ from aed.http.parameters import (
     version_from_if_match,
 )
 from aed.registry.changes import RegistryChangeOut, changes_of
-from aed.registry.devices import actions
+from aed.registry.devices import actions as actions
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.cabinet_codes import CabinetCodeIn, CabinetCodeOut, cabinet_code, set_cabinet_code
 from aed.registry.devices.rules import DeviceState

@@ -9,9 +9,8 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.registry.changes import amended_fields, flush_or_conflict, record_amendment, record_creation
-from aed.registry.devices.actions import put_fields
+from aed.registry.devices.actions import put_fields, record_manual_origin
 from aed.registry.devices.models import Consumable, Device
-from aed.registry.devices.origin_actions import record_manual_origin
 from aed.registry.devices.origins import attributes_of
 from aed.registry.devices.rules import EXPIRY, ConsumableState
 from aed.registry.devices.schemas import ConsumableIn, DeviceAmend

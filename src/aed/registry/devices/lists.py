@@ -27,9 +27,8 @@ from aed.registry.changes import (
     record_creations,
     record_note,
 )
-from aed.registry.devices.actions import checked_reason, put_fields
+from aed.registry.devices.actions import checked_reason, put_fields, put_origins
 from aed.registry.devices.models import Consumable, Device
-from aed.registry.devices.origin_actions import put_origins
 from aed.registry.devices.origins import Origin, Origins
 from aed.registry.devices.rules import ConsumableKind, ConsumableState, DeviceState
 from aed.registry.devices.schemas import DeviceAmend, DeviceIn, KeeperIn

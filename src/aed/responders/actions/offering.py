@@ -21,7 +21,7 @@ from aed.responders.actions.registering import PlaceGiven, put_places
 from aed.responders.models import Responder
 from aed.responders.queries import Offer, consents_in_force, entry_to_offer, offer_of
 from aed.responders.rules import ConsentKind, ResponderState, has_consent_for_places
-from aed.responders.schemas.offers import OfferAmend, OfferIn, OfferPlaceIn
+from aed.responders.schemas import OfferAmend, OfferIn, OfferPlaceIn
 
 OFFERED = "offered"
 """Source of responders who are not on any list."""

@@ -23,7 +23,7 @@ from aed.responders.api.intake import Intake
 from aed.responders.live import live_places_of
 from aed.responders.queries import responder_ids_of
 from aed.responders.rules import location_moment
-from aed.responders.schemas.live import LiveLocationIn, LiveLocationOut
+from aed.responders.schemas import LiveLocationIn, LiveLocationOut
 
 OWN: Final = "Sign in as the person whose phone it is."
 

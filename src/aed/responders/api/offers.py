@@ -19,7 +19,7 @@ from aed.http.parameters import (
 )
 from aed.responders import queries
 from aed.responders.actions import offering
-from aed.responders.schemas.offers import ConsentOut, ConsentsPage, OfferAmend, OfferIn, OfferOut, WordingOut
+from aed.responders.schemas import ConsentOut, ConsentsPage, OfferAmend, OfferIn, OfferOut, WordingOut
 
 router = APIRouter()
 

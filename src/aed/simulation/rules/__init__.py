@@ -1,8 +1,7 @@
 """Rules of the simulation: no files, no clock; randomness only from a seed.
 
 assumptions.py  assumed numbers with their sources
-areas.py        places spread over areas
-world.py        streets, places, devices, responders
+world.py        streets, places, devices, responders, spread over areas
 incident.py     one patient, and the random numbers of all people and devices
 scene.py        one incident with all walks: what is known, and what is true
 policies.py     strategies of choosing whom to ask

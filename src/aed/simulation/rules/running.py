@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 
 from aed.errors import InvalidInput
-from aed.simulation.rules.areas import square_kilometres
 from aed.simulation.rules.assumptions import Numbers
 from aed.simulation.rules.figures import Compared, Sharing, Simulated, outcomes
 from aed.simulation.rules.incident import draw_incident
@@ -26,7 +25,7 @@ from aed.simulation.rules.policies import (
 )
 from aed.simulation.rules.scene import Surroundings
 from aed.simulation.rules.waves import plan_in_waves
-from aed.simulation.rules.world import World, spread_responders, with_private_share
+from aed.simulation.rules.world import World, spread_responders, square_kilometres, with_private_share
 
 RESPONDERS_PER_SQUARE_KILOMETRE: Final = 10.0
 """Stieglis 2020."""

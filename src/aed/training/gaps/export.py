@@ -11,8 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from aed.files.formula_escaping import escape_formula
-from aed.files.workbooks import workbook
+from aed.files.spreadsheets import escape_formula, workbook
 from aed.training.gaps.rules import BuildingGaps, EstateGaps
 from aed.training.gaps.schemas import EstateGapsOut, GapFeature
 from aed.training.gaps.week import HOURS, name_en

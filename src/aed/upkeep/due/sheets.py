@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
-from aed.files.workbooks import workbook
+from aed.files.spreadsheets import workbook
 from aed.registry.devices.rules import ConsumableKind
 from aed.upkeep.due.queries import Duties, Replacement
 from aed.upkeep.due.rules import DUE_WORDS

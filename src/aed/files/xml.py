@@ -1,12 +1,30 @@
-"""XML that others have written, read into a small tree: nothing in it is expanded or fetched."""
+"""Read XML into a small tree, expanding and fetching nothing, and escape text for XML."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Final
 from xml.parsers.expat import ExpatError, ParserCreate
+from xml.sax.saxutils import escape
 
 from aed.errors import InvalidInput, TooLarge
+
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml_text(text: str) -> str:
+    """For between tags."""
+    return escape(_NOT_IN_XML.sub("\ufffd", text))
+
+
+def xml_attribute(text: str) -> str:
+    """For between double quotation marks; line ends and tabs survive as references."""
+    return escape(
+        _NOT_IN_XML.sub("\ufffd", text),
+        {'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"},
+    )
+
 
 MAX_BYTES: Final = 1_000_000
 MAX_ELEMENTS: Final = 10_000

@@ -1,14 +1,17 @@
-"""Draw the share of patients with compressions, and with a shock, by minute."""
+"""Write the curves of a simulation as a picture, and its figures as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from html import escape
 from typing import Final, NamedTuple
 
 import numpy as np
+import orjson
 
-from aed.simulation.rules.figures import Compared, Sharing, Simulated
+from aed.simulation.rules.assumptions import Assumptions
+from aed.simulation.rules.figures import Compared, Sharing, Simulated, gained_by_opening, summary
 from aed.simulation.rules.policies import Strategy
 from aed.walking.streets import Floats
 
@@ -108,3 +111,43 @@ def _x(left: int, minute: float) -> float:
 
 def _y(share: float) -> float:
     return round(_BOTTOM - (_BOTTOM - _TOP) * share, 1)
+
+
+def raw(found: Simulated, assumptions: Assumptions, *, seed: int) -> bytes:
+    """Return one object; lists are in the order of the incidents, times in seconds from the alert."""
+    return orjson.dumps(
+        {
+            "seed": seed,
+            "incidents": found.incidents,
+            "responders": found.responders,
+            "devices": found.devices,
+            "private_devices": found.private,
+            "assumptions": asdict(assumptions),
+            "had_cpr": found.had_cpr,
+            "results": [
+                {
+                    "way": str(which.way),
+                    "private_devices": which.sharing.value,
+                    "summary": summary(found, which)._asdict()
+                    | {"gains": summary(found, which).gains._asdict()},
+                    "gained_by_opening": _gained(found, which.way),
+                    "cpr_seconds": these.cpr_seconds.round(1),
+                    "shock_seconds": these.shock_seconds.round(1),
+                    "is_shock_before_ambulance": these.is_shock_before_ambulance,
+                    "alerts": these.alerts.astype(int),
+                    "wasted": these.wasted.astype(int),
+                    "survival": these.survival.round(3),
+                    "valenzuela": these.valenzuela.round(3),
+                    "is_alone": these.is_alone,
+                }
+                for which, these in found.by.items()
+            ],
+        },
+        option=orjson.OPT_SERIALIZE_NUMPY,
+    )
+
+
+def _gained(found: Simulated, way: str) -> dict[str, float] | None:
+    if Compared(way, Sharing.CLOSED) not in found.by:
+        return None
+    return gained_by_opening(found, way)._asdict()

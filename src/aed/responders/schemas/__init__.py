@@ -1,1 +1,0 @@
-"""Request and response bodies of offers, consents and live locations."""
