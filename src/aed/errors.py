@@ -27,7 +27,7 @@ class InvalidInput(AedError):
 
     status = 422
     code = "invalid-input"
-    title = "The input is not valid"
+    title = "Invalid input"
 
 
 class InvalidQuery(InvalidInput):
@@ -41,7 +41,7 @@ class NotSignedIn(AedError):
 
     status = 401
     code = "not-signed-in"
-    title = "A valid token is needed"
+    title = "Authentication required"
 
 
 class TokenExpired(NotSignedIn):
@@ -52,7 +52,7 @@ class CodeNeeded(NotSignedIn):
     """Signing in with a password is suspended: use a code that is sent to the phone number."""
 
     code = "code-needed"
-    title = "A code is needed"
+    title = "Code required"
 
 
 class NotAllowed(AedError):
@@ -60,7 +60,7 @@ class NotAllowed(AedError):
 
     status = 403
     code = "not-allowed"
-    title = "This token may not do that"
+    title = "Not allowed"
 
 
 class NotFound(AedError):
@@ -76,7 +76,7 @@ class Conflict(AedError):
 
     status = 409
     code = "conflict"
-    title = "In conflict with what is recorded"
+    title = "Conflict with the current state"
 
 
 class TooLarge(AedError):
@@ -84,7 +84,7 @@ class TooLarge(AedError):
 
     status = 413
     code = "too-large"
-    title = "The body is too large"
+    title = "Request body too large"
 
 
 class TooSlow(AedError):
@@ -92,7 +92,7 @@ class TooSlow(AedError):
 
     status = 408
     code = "too-slow"
-    title = "The body did not arrive in time"
+    title = "Request body not received in time"
 
 
 class ChangedMeanwhile(AedError):
@@ -100,7 +100,7 @@ class ChangedMeanwhile(AedError):
 
     status = 412
     code = "changed-meanwhile"
-    title = "It was changed in the meantime"
+    title = "Changed in the meantime"
 
 
 class VersionNeeded(AedError):
@@ -108,7 +108,7 @@ class VersionNeeded(AedError):
 
     status = 428
     code = "version-needed"
-    title = "If-Match is needed"
+    title = "If-Match required"
 
 
 class TooBusy(AedError):
@@ -116,7 +116,7 @@ class TooBusy(AedError):
 
     status = 429
     code = "too-busy"
-    title = "Too much of this at once"
+    title = "Too many requests"
 
     def __init__(
         self, detail: str, *, field: str | None = None, retry_after_seconds: int | None = None
@@ -138,7 +138,7 @@ class NoRoom(AedError):
 
     status = 507
     code = "no-room"
-    title = "There is no room for this at the moment"
+    title = "No storage space left"
 
 
 class DatabaseUnavailable(AedError):
@@ -146,7 +146,7 @@ class DatabaseUnavailable(AedError):
 
     status = 503
     code = "database-unavailable"
-    title = "The database is not available"
+    title = "Database not available"
 
 
 class LivePlacesUnavailable(AedError):
@@ -154,7 +154,7 @@ class LivePlacesUnavailable(AedError):
 
     status = 503
     code = "live-places-unavailable"
-    title = "Live places cannot be kept at this moment"
+    title = "Live locations cannot be stored right now"
 
 
 class NetworkFileUnusable(AedError):
@@ -162,7 +162,7 @@ class NetworkFileUnusable(AedError):
 
     status = 500
     code = "network-file-unusable"
-    title = "The walking network cannot be read"
+    title = "Walking network cannot be read"
 
 
 class KeysUnusable(AedError):
@@ -170,7 +170,7 @@ class KeysUnusable(AedError):
 
     status = 500
     code = "keys-unusable"
-    title = "What is sealed cannot be read"
+    title = "Encrypted data cannot be read"
 
 
 class BackupFailed(AedError):
@@ -178,7 +178,7 @@ class BackupFailed(AedError):
 
     status = 500
     code = "backup-failed"
-    title = "The backup could not be made or restored"
+    title = "Backup or restore failed"
 
 
 class BackupUnusable(AedError):
@@ -186,7 +186,7 @@ class BackupUnusable(AedError):
 
     status = 422
     code = "backup-unusable"
-    title = "The backup cannot be used"
+    title = "Backup cannot be used"
 
 
 class SigningKeysUnusable(AedError):
@@ -202,7 +202,7 @@ class PaperNotMade(AedError):
 
     status = 500
     code = "paper-not-made"
-    title = "The PDF cannot be made on this machine"
+    title = "PDF cannot be created on this machine"
 
 
 class ExtraNotInstalled(AedError):
@@ -210,7 +210,7 @@ class ExtraNotInstalled(AedError):
 
     status = 501
     code = "extra-not-installed"
-    title = "An optional dependency is not installed"
+    title = "Optional dependency not installed"
 
 
 @contextmanager

@@ -57,11 +57,11 @@ def test_the_report_is_written_to_a_file(aed: Aed, incident: int, tmp_path: Path
 
 
 WRONG: tuple[tuple[tuple[object, ...], str], ...] = (
-    (("incidents", "outcome", 9), "no incident 9"),
-    (("incidents", "outcome", 9, "arrest=yes"), "no incident 9"),
+    (("incidents", "outcome", 9), "Incident 9 does not exist"),
+    (("incidents", "outcome", 9, "arrest=yes"), "Incident 9 does not exist"),
     (("incidents", "outcome", 1, "arrest=perhaps"), "arrest"),
     (("incidents", "outcome", 1, "survived=yes", "cpc=5"), "survived"),
-    (("incidents", "report", 9, "--out", "x.pdf"), "no incident 9"),
+    (("incidents", "report", 9, "--out", "x.pdf"), "Incident 9 does not exist"),
     (("statistics", 2026, "--region", "CN-99"), "no region 'CN-99'"),
     (("statistics", 2026, "--out", "x.doc"), ".csv, .xlsx or .json"),
     (("statistics", 2026, "--cases"), "--out"),

@@ -81,9 +81,9 @@ def test_a_plan_that_comes_out_otherwise_is_said_and_the_status_says_so(
     [
         (("incidents", "open", "lat=91", "lon=0"), "position"),
         (("incidents", "open", "kind=joke", *HERE), "kind"),
-        (("incidents", "show", "9"), "no incident 9"),
-        (("incidents", "replay", "9"), "no incident 9"),
-        (("incidents", "close", "9", "handed_over"), "no incident 9"),
+        (("incidents", "show", "9"), "Incident 9 does not exist"),
+        (("incidents", "replay", "9"), "Incident 9 does not exist"),
+        (("incidents", "close", "9", "handed_over"), "Incident 9 does not exist"),
     ],
 )
 def test_what_cannot_be_is_said(aed: Aed, world: int, words: tuple[str, ...], says: str) -> None:

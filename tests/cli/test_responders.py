@@ -51,5 +51,5 @@ def test_somebody_offers_pauses_and_leaves_at_the_desk(aed: Aed, session: Sessio
     aed("responders", "add-consent", person, "place_on_duty")
     aed("responders", "leave", person)
     assert state() == "withdrawn"
-    assert "make one" in aed("responders", "resume", person, fails=True).err
+    assert "no offer yet" in aed("responders", "resume", person, fails=True).err
     assert aed("responders", "show", person).out.count("place_on_duty") == 2, "and the history stays"

@@ -90,7 +90,7 @@ def test_a_session_is_amended_moved_to_and_cancelled(aed: Aed, session_id: str) 
     assert "Enrolment 2 in session 2 is enrolled" in aed("enrolments", "move", 1, "--to", 2).out
     assert "version 2" in aed("sessions", "amend", 2, "capacity=6", "language=en").out
     assert "language: en" in aed("sessions", "show", 2).out
-    assert "at version 2 now" in aed("sessions", "amend", 2, "capacity=7", "--version", 1, fails=True).err
+    assert "version is now 2" in aed("sessions", "amend", 2, "capacity=7", "--version", 1, fails=True).err
     aed("sessions", "cancel", 2, "--reason", "The trainer is ill.")
     assert "cancelled" in aed("sessions", "list").out
     assert "state: cancelled" in aed("enrolments", "show", 2).out

@@ -149,6 +149,14 @@ def test_contradicting_items_are_refused(items: CoreItems, field: str) -> None:
     assert refused.value.field == field
 
 
+def test_all_contradictions_are_reported_at_once() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        require_consistent(
+            CoreItems(rosc=YesNo.NO, survived_event=YesNo.YES, survived=YesNo.YES, cpc=5, mrs=2)
+        )
+    assert [each["field"] for each in refused.value.errors] == ["rosc", "cpc", "mrs"]
+
+
 def test_an_impossible_shock_time_is_refused(session: Session) -> None:
     incident = make.incident(session)
     for at in (NOW - timedelta(hours=7), NOW + timedelta(hours=25), NOW + timedelta(days=3)):
@@ -322,6 +330,6 @@ def test_outcomes_over_http_with_etags(client: TestClient, session: Session) -> 
         where, json={"rosc": "no", "survived_event": "yes"}, headers=headers | {"If-Match": '"1"'}
     )
     assert wrong.status_code == 422
-    assert "circulation" in wrong.json()["detail"]
+    assert "rosc must be yes" in wrong.json()["detail"]
     session.expire_all()
     assert session.scalars(select(Alert)).all() == []

@@ -80,9 +80,9 @@ def test_the_report_shows_plan_actions_and_results(
 
     said = report(session, incident_id)
     assert "西湖花园" in said
-    assert "First responder there 10:02:30 2:30" in said
+    assert "First responder on scene 10:02:30 2:30" in said
     assert "First shock 10:05:00 5:00" in said
-    assert "Ambulance there 10:11:00 11:00 11:40 −0:40" in said
+    assert "Ambulance on scene 10:11:00 11:00 11:40 −0:40" in said
     assert "handed over to the ambulance" in said
     assert "first report" in said
     fetch = session.scalars(select(Alert).where(Alert.task == Task.FETCH, Alert.there_at.is_not(None))).one()
@@ -91,7 +91,7 @@ def test_the_report_shows_plan_actions_and_results(
     assert short_number(fetch.device_id) in said
     assert "Survived to discharge or 30 days 是 yes" in said
     events = incident_queries.events(session, incident_id)
-    assert f"{len(events)} entries, whole" in said
+    assert f"{len(events)} entries, complete" in said
     assert events[-1].hash in said
     assert "For learning, not for blame" in said
     assert "EXERCISE" not in said
@@ -136,7 +136,7 @@ def test_exercises_and_open_incidents_are_marked_on_every_page(session: Session,
     assert all("演练 EXERCISE" in page for page in pages)
     assert "Not closed yet" in pages[0]
     assert "There was no real patient" in pages[0]
-    assert "Asked" in pages[1], "the head of the table again"
+    assert "Called" in pages[1], "the head of the table again"
 
 
 def test_a_false_alarm_without_estate_or_responders_is_reported(
@@ -148,8 +148,8 @@ def test_a_false_alarm_without_estate_or_responders_is_reported(
     )
     said = report(session, incident.id)
     assert "false alarm" in said
-    assert "in no estate" in said
-    assert "Nobody was called" in said
+    assert "not in an estate" in said
+    assert "No one was called" in said
     assert "Nothing has been recorded" in said
 
 
@@ -157,7 +157,7 @@ def test_a_changed_record_is_reported_as_broken(session: Session, settings: Sett
     incident_id = run(session, settings)
     entry = session.scalars(select(IncidentEvent).where(IncidentEvent.number == 2)).one()
     entry.who = "somebody else"
-    assert "NOT AS WRITTEN from entry 2 on" in report(session, incident_id)
+    assert "CHANGED after it was written, from entry 2 on" in report(session, incident_id)
 
 
 def test_only_dispatchers_of_the_region_get_the_report(client: TestClient, session: Session) -> None:

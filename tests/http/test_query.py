@@ -79,7 +79,7 @@ def test_a_wrong_case_is_told_with_the_name_that_is_nearest(app: FastAPI) -> Non
         ("flor=3", "flor", "floor"),
     ):
         body = assert_problem(client.get(f"{NEAREST}&{sent}"), 422, "invalid-input", field=field)
-        assert body["detail"].endswith(f"the nearest is '{near}'."), body["detail"]
+        assert body["detail"].endswith(f"the closest match is '{near}'."), body["detail"]
     body = assert_problem(client.get(f"{NEAREST}&zzzz=1"), 422, "invalid-input", field="zzzz")
     assert "datum, floor, lat" in body["detail"]
 

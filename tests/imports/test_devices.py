@@ -194,7 +194,7 @@ def test_bad_rows_among_good_ones_are_found_whatever_the_batch(session: Session,
     assert counts(report) == (36, 0, 0, 4)
     reason = reasons(report)
     assert list(reason) == ["line 9", "line 10", "line 32", "line 41"]
-    assert reason["line 9"].startswith("lat, lon: It lies 1")
+    assert reason["line 9"].startswith("lat, lon: The position is 1")
     assert "has no estate 'nowhere'" in reason["line 10"]
     assert "There is no region 'XX'" in reason["line 32"]
     assert reason["line 41"].startswith("out_of_service_reason: ")
@@ -220,7 +220,7 @@ def test_bad_rows_among_good_ones_are_found_whatever_the_batch(session: Session,
         ({"floor": "1.5"}, "floor", "must be a whole number"),
         ({"floor": "9" * 400}, "floor", "200"),
         ({"floor": "300"}, "floor", "200"),
-        ({"storey": "upstairs"}, "storey", "not understood"),
+        ({"storey": "upstairs"}, "storey", "not valid"),
         ({"storey": "3楼", "floor": "3"}, "floor", "storey 3楼 is storey 3 (floor 2)"),
         ({"storey": "3楼", "region": "XX"}, "region", "no region 'XX'"),
         ({"storey": "3楼", "region": ""}, "storey", "needs a region or an estate"),
@@ -228,7 +228,7 @@ def test_bad_rows_among_good_ones_are_found_whatever_the_batch(session: Session,
         ({"entry": "maybe"}, "entry", "free, assisted"),
         ({"audience": "all"}, "audience", "estate, neighbours, dispatch or public"),
         ({"state": "broken"}, "state", "in_service, out_of_service or withdrawn"),
-        ({"state": "out_of_service"}, "out_of_service_reason", "reason"),
+        ({"state": "out_of_service"}, "out_of_service_reason", "Give out_of_service_reason"),
         ({"out_of_service_reason": "lent"}, "out_of_service_reason", "out_of_service"),
         ({"pads_expire_on": "2027/5/31"}, "pads_expire_on", "such as 2027-05-31"),
         ({"pads_expire_on": "2027-02-30"}, "pads_expire_on", "date"),
@@ -242,7 +242,7 @@ def test_bad_rows_among_good_ones_are_found_whatever_the_batch(session: Session,
         ({"source_id": "x" * 129}, "source_id", "128"),
         ({"place_en": "x" * 2001}, "place_en", "2000"),
         ({"place_zh": "a\x07b"}, "place_zh", "control characters"),
-        ({"region": ""}, "region", "Say where it belongs"),
+        ({"region": ""}, "region", "Give the estate or the region"),
     ],
 )
 def test_a_bad_cell_is_set_aside_with_its_column_and_what_would_be_right(
@@ -311,8 +311,8 @@ def test_coordinates_in_the_wrong_datum_are_set_aside_with_the_right_one(
     report = lists.devices(session, table(tmp_path, row | {"source_id": "a"}, row | {"datum": "gcj02"}))
 
     assert counts(report) == (1, 0, 0, 1)
-    assert report.bad[0].reason.startswith("datum: It lies ")
-    assert "when read as WGS84" in report.bad[0].reason
+    assert report.bad[0].reason.startswith("datum: The position is ")
+    assert "as WGS84, but in or near it as GCJ02" in report.bad[0].reason
     assert "give datum=gcj02" in report.bad[0].reason
 
 

@@ -628,7 +628,7 @@ def test_columns_for_any_days() -> None:
     assert hours_of_week({"Mo-Fr": ("8:00", "16:00")}, note="school days only", language="en").expression == (
         'Mo-Fr 08:00-16:00 unknown "school days only"'
     )
-    with pytest.raises(InvalidInput, match="names no days"):
+    with pytest.raises(InvalidInput, match="is not a list of days"):
         hours_of_week({"Monday": ("08:00", "17:00")})
 
 

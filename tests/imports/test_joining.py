@@ -152,7 +152,7 @@ def test_what_cannot_be_joined_is_refused(session: Session) -> None:
         with pytest.raises(Conflict, match="withdrawn"):
             join(session, *pair)
     for pair in ((one.id, 99), (99, one.id)):
-        with pytest.raises(NotFound, match="no device 99"):
+        with pytest.raises(NotFound, match="Device 99 does not exist"):
             join(session, *pair)
     session.rollback()
     assert [each.state.value for each in devices(session)] == ["in_service", "in_service", "withdrawn"]

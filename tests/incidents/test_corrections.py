@@ -61,7 +61,7 @@ def test_a_corrected_location_is_planned_again_and_everybody_notified(
     assert abs(incident.lat - ELSEWHERE.lat) < 1e-6
     assert incident.place_corrected_at == NOW + timedelta(seconds=20)
     assert first.due_at > due, "it is farther for those who were near"
-    texts = [(person, text) for person, text in told(session) if "place was corrected" in text]
+    texts = [(person, text) for person, text in told(session) if "location was corrected" in text]
     assert {person for person, _ in texts} == called
     assert not any("Flat" in text or "30.29" in text for _, text in texts)
     entry = next(each for each in queries.events(session, incident.id) if each.kind == "place")
@@ -105,7 +105,7 @@ def test_after_a_correction_arrived_people_are_notified_and_the_estate_is_update
     assert alert.state is AlertState.THERE
     assert incident.estate_id == home.id
     (text,) = [text for person, text in told(session) if person == alert.person_id and "corrected" in text]
-    assert f"It is at {home.name_en}." in text
+    assert f"The patient is at {home.name_en}." in text
 
 
 def test_who_may_correct_a_location_and_which_fields(
@@ -219,7 +219,7 @@ def test_corrections_over_http_and_on_the_alert_page(
     assert answered.json()["place_corrected_at"] is not None
     assert abs(answered.json()["position"]["lon"] - ELSEWHERE.lon) > 0.003, "in WGS-84"
     page = client.get("/v1/alerts/call_key", headers={"Accept": "text/html"}).text
-    assert "The place was corrected" in page
+    assert "The location was corrected" in page
     assert "47#" in page
     reports = client.get(path, headers=headers).json()["reports"]
     assert [each["id"] for each in reports][1] == report_id

@@ -172,7 +172,7 @@ def test_devices_out_of_service_near_by_are_named_with_the_reason(
         (by_hand.id, 80),
     ]
     missing, broken = (each.reason for each in answer.quarantined)
-    assert (missing.en, missing.zh) == ("out of service: not in its place", "停用：不在原位")
+    assert (missing.en, missing.zh) == ("out of service: not in place", "停用：不在原位")
     assert (broken.en, broken.zh) == ("out of service: Lid broken", "停用：Lid broken")
     assert [each.id for each in get(client, dispatcher).quarantined] == [hidden.id, device.id, by_hand.id]
 

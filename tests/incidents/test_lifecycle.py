@@ -183,7 +183,7 @@ def test_a_real_alert_takes_people_out_of_an_exercise_and_says_so(
     assert called & drilled
     texts = {person: text for person, text in told(session) if not text.startswith("EXERCISE")}
     for person in called & drilled:
-        assert texts[person].startswith("REAL CALL, not the exercise: leave the exercise now.")
+        assert texts[person].startswith("REAL EMERGENCY, not an exercise: leave the exercise now.")
     for person in called - drilled:
         assert texts[person].startswith("Suspected cardiac arrest")
     for alert in queries.alerts(session, exercise.id):
@@ -438,9 +438,9 @@ def test_a_case_number_or_key_of_a_closed_incident_is_a_conflict(
         lifecycle.close_incident(
             session, dispatcher(session), incident.id, IncidentOutcome.HANDED_OVER, None, at=at
         )
-    with pytest.raises(Conflict, match="nobody is called"):
+    with pytest.raises(Conflict, match="nobody is being called"):
         report(session, settings, case_number="47", at=at)
-    with pytest.raises(Conflict, match="nobody is called"):
+    with pytest.raises(Conflict, match="nobody is being called"):
         report(session, settings, case_number="47", key=key, at=at)
     assert report(session, settings, case_number="48", at=at).id != incident.id
 

@@ -60,7 +60,7 @@ def test_locations_are_taken_after_accepting_and_shown_only_to_dispatchers(
 
     assert 'class="en place"' not in page()
     early = client.put(f"{told}/location", json=EXACT)
-    assert (early.status_code, "Accept first" in early.json()["detail"]) == (409, True)
+    assert (early.status_code, "Accept the call before" in early.json()["detail"]) == (409, True)
     assert client.post(told, json={"reply": "accept"}).status_code == 200
     assert 'class="en place"' in page()
 

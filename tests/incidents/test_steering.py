@@ -100,7 +100,7 @@ def test_an_excluded_person_is_notified_and_alerted_again_when_lifted(
     given = ExclusionIn(person_id=alert.person_id)
     done = steering.exclude(session, who, incident.id, given, now=now(settings, 5))
     assert (alert.state, alert.stop_reason) == (AlertState.STOPPED, StopReason.EXCLUDED)
-    assert "not needed any longer" in told(session)[-1][1]
+    assert "no longer needed" in told(session)[-1][1]
     assert done.exclusion is not None
     assert (
         steering.exclude(session, who, incident.id, given, now=now(settings, 6)).exclusion is done.exclusion
@@ -262,7 +262,7 @@ def test_a_shown_plan_gives_the_reason_why_nobody_fetches(
     session.commit()
     made = opened(client, desk)
     assert made["no_fetch_reason"]["code"] == "no_device"
-    assert made["no_fetch_reason"]["en"].startswith("No AED is registered here")
+    assert made["no_fetch_reason"]["en"].startswith("No AED that responders could fetch")
     (plan,) = client.get(f"/v1/incidents/{made['id']}/plans", headers=desk).json()
     first = plan["asked"][0]
     assert first["task"] == "direct"
@@ -340,7 +340,7 @@ def test_the_page_for_a_child_shows_what_is_known_of_child_pads(
     session.commit()
     html = client.get("/v1/alerts/call_key", headers={"Accept": "text/html"}).text
     assert "Child (1-8 years)" in html
-    assert "No child pads are known here" in html
+    assert "No child pads are registered for this AED" in html
     assert "&lt;dog&gt;" in html
     assert "Danger at the scene" in html
     make_child_pads(session, device.id)

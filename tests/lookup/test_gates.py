@@ -161,7 +161,7 @@ def test_a_gate_in_hours_that_nobody_knows_is_passed_and_said(
 
     assert answer.devices[0].fetch.fetch_seconds == seconds(fetched(100))
     (told,) = shown(answer, ANYONE, settings).devices
-    assert f"through {gate.name_en}, whose hours are not known" in english(told)
+    assert f"through {gate.name_en}, opening hours not known" in english(told)
     assert f"经{gate.name_zh}，开放时间未知" in chinese(told)
 
 
@@ -248,10 +248,10 @@ def test_a_device_with_no_way_but_a_closed_gate_ranks_behind_and_says_so(
     assert closed.fetch.fetch_seconds == seconds(fetched(100, wait=180))
     assert closed.fetch.probability_usable == pytest.approx(0.98 * (0.85 + 0.1 * 0.5 ** (1 / 35)) * 0.5)
     told = offered(shown(answer, ANYONE, settings))[1]
-    assert f"no way but through {gate.name_en}, closed for you now: have it opened" in english(told)
+    assert f"only through {gate.name_en}, closed to you now: ask the guard to open it" in english(told)
     assert f"只能经{gate.name_zh}，现对您关闭：请联系门岗开门" in chinese(told)
     assert told.contacts.guard_phone == estate.guard_phone, (
-        "who is told to have a gate opened is told whom to ring"
+        "the guard's phone number is shown with the closed gate"
     )
     assert shown(answer, ANYONE, settings).devices[0].contacts.guard_phone is None
 

@@ -65,8 +65,8 @@ def member(session: Session) -> dict[str, str]:
             "is storey 4 (floor 3); storey 3 is storey 3 (floor 2)",
         ),
         ({"storey": "2", "room": "301"}, "floor", "contradict"),
-        ({"storey": "夹层"}, "storey", "not understood"),
-        ({"room": "B101"}, "room", "not certain"),
+        ({"storey": "夹层"}, "storey", "not valid"),
+        ({"room": "B101"}, "room", "cannot be derived"),
         ({"storey": "0"}, "storey", "no storey 0"),
     ],
 )

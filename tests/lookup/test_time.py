@@ -96,7 +96,7 @@ def test_unknown_hours_rank_by_their_chance_and_say_so(session: Session, setting
     assert told.probability_usable == pytest.approx(0.7 * (0.85 + 0.1 * 0.5 ** (1 / 35)), abs=0.001)
     assert "opening hours not known" in english(told)
     assert "开放时间未知" in chinese(told)
-    assert "guess for any place by day: 70% can be reached" in english(told)
+    assert "estimate for any place during the day: 70% can be reached" in english(told)
     assert "按一般场所、工作日白天估计：约70%可取到" in chinese(told)
 
 
@@ -105,9 +105,9 @@ def test_unknown_hours_rank_by_their_chance_and_say_so(session: Session, setting
     [
         ({}, "2026-09-22T03:00", 0.09, "any place at night", "一般场所、夜间"),
         ({}, "2026-09-22T19:00", 0.33, "any place in the evening", "一般场所、工作日晚间"),
-        ({}, "2026-09-26T12:00", 0.33, "any place on a day off", "一般场所、周末或节假日"),
-        ({}, "2026-10-01T12:00", 0.33, "any place on a day off", "一般场所、周末或节假日"),
-        ({}, "2026-10-10T12:00", 0.7, "any place by day", "一般场所、工作日白天"),
+        ({}, "2026-09-26T12:00", 0.33, "any place on a weekend or holiday", "一般场所、周末或节假日"),
+        ({}, "2026-10-01T12:00", 0.33, "any place on a weekend or holiday", "一般场所、周末或节假日"),
+        ({}, "2026-10-10T12:00", 0.7, "any place during the day", "一般场所、工作日白天"),
         (
             {"place_en": "Guard's post"},
             "2026-09-22T03:00",
@@ -116,12 +116,12 @@ def test_unknown_hours_rank_by_their_chance_and_say_so(session: Session, setting
             "值守的场所、夜间",
         ),
         ({"place_zh": "小学门卫"}, "2026-09-22T03:00", 0.8, "staffed at night", "值守的场所、夜间"),
-        ({"place_zh": "社区小学"}, "2026-09-22T12:00", 0.7, "a school by day", "学校、工作日白天"),
+        ({"place_zh": "社区小学"}, "2026-09-22T12:00", 0.7, "a school during the day", "学校、工作日白天"),
         (
             {"place_en": "Office, 2nd floor"},
             "2026-09-26T12:00",
             0.2,
-            "an office on a day off",
+            "an office on a weekend or holiday",
             "办公场所、周末",
         ),
         ({"estate": True}, "2026-09-22T03:00", 0.5, "an estate at night", "园区、夜间"),
@@ -161,9 +161,9 @@ def test_open_hours_with_unknown_entry_rank_above_unknown_hours(
     assert ids(answer.devices) == [open_now.id, unknown.id]
     told, _ = shown(answer, ANYONE, settings).devices
     assert told.access.state is Access.UNKNOWN
-    assert "open now; not known whether one can get in" in english(told)
+    assert "open now; access not known" in english(told)
     assert "现在开放；能否进入未知" in chinese(told)
-    assert not any("guess" in each for each in english(told))
+    assert not any("estimate for" in each for each in english(told))
 
 
 def test_a_device_that_somebody_must_fetch_tells_whom_to_ring(session: Session, settings: Settings) -> None:
@@ -273,7 +273,7 @@ def test_an_expired_device_is_never_offered(
     if not is_offered:
         (told,) = shown(answer, ANYONE, settings).last_resort
         assert told.readiness is Readiness.PADS_EXPIRED
-        assert "pads expired: use it only where there is no other AED" in english(told)
+        assert "pads expired: use it only if there is no other AED" in english(told)
         assert "电极片过期，仅在无其他 AED 时使用" in chinese(told)
 
 
@@ -303,7 +303,7 @@ def test_a_device_checked_lately_is_surer_than_one_that_is_not(session: Session,
     told = answered.devices
     assert [near.readiness for near in told] == [Readiness.CHECKED, Readiness.UNCHECKED]
     assert [near.readiness for near in answered.too_far] == [Readiness.UNCHECKED]
-    assert "checked lately" in english(told[0])
+    assert "checked recently" in english(told[0])
     assert "近期巡检情况未知" in chinese(told[1])
 
 

@@ -296,7 +296,7 @@ def test_a_list_that_still_tells_of_the_person_is_not_believed(session: Session)
     person = session.scalars(select(Person)).one()
     actions.erase(session, ADMINISTRATOR, person.id, at=NOW)
 
-    with pytest.raises(Conflict, match="out of the list") as refused:
+    with pytest.raises(Conflict, match="from the list") as refused:
         from_a_list(session)
 
     assert refused.value.field == "source_id"

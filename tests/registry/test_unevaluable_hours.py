@@ -101,4 +101,4 @@ def test_what_cannot_be_evaluated_is_refused_by_the_api(session: Session, client
     )
 
     assert answer.status_code == 422
-    assert "backwards in some years" in answer.text
+    assert "before its start in some years" in answer.text

@@ -692,7 +692,7 @@ def test_without_the_cluster_default_places_are_used_and_phones_get_503(
                 process.wait()
 
             assert ids(found(session, settings, at=now)) == [responder]
-            assert "lookup without live places" in "".join(capfd.readouterr())
+            assert "lookup without live locations" in "".join(capfd.readouterr())
             answer = http.put("/v1/location", headers=mine, json=HERE)
             assert answer.status_code == 503
             assert int(answer.headers["Retry-After"]) > 0
@@ -701,6 +701,6 @@ def test_without_the_cluster_default_places_are_used_and_phones_get_503(
                 kept.held(session.connection(), [responder], at=NOW)
             assert consents.withdraw_consent(session, ADMINISTRATOR, person, ConsentKind.LIVE_PLACE, at=NOW)
             session.commit()
-            assert "live place not forgotten" in "".join(capfd.readouterr())
+            assert "live location not deleted" in "".join(capfd.readouterr())
             assert ids(found(session, settings, at=now)) == [responder]
         close_live_places()

@@ -389,7 +389,7 @@ def test_consents_come_a_page_at_a_time(session: Session) -> None:
 
 
 def test_an_offer_needs_a_place_in_the_world(session: Session) -> None:
-    with pytest.raises(InvalidInput, match="estate_id, or region"):
+    with pytest.raises(InvalidInput, match="estate_id or region"):
         make.offer(session, make.person(session), region=None)
     with pytest.raises(ValueError, match="at least 1"):
         OfferIn.model_validate({"consents": {"being_called": NOW_IN_FORCE}, "region": "CN-33", "places": []})

@@ -32,7 +32,7 @@ def test_the_picture_is_the_one_that_is_made_here(kind: str) -> None:
 
 
 def test_who_sent_it_is_told_what_is_wrong() -> None:
-    with pytest.raises(InvalidInput, match="no whole JPEG") as refused:
+    with pytest.raises(InvalidInput, match="not a complete JPEG") as refused:
         picture_in_subprocess(b"no picture")
     assert refused.value.field == "photo"
     with pytest.raises(InvalidInput, match="25 million pixels"):

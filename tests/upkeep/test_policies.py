@@ -46,7 +46,7 @@ def test_the_closest_policy_holds_and_without_one_the_default(session: Session) 
 
 def test_one_policy_is_in_force_for_the_same(session: Session) -> None:
     first = make.policy(session, maker="Heartline", model="H1")
-    with pytest.raises(Conflict, match="in force already"), session.begin_nested():
+    with pytest.raises(Conflict, match="already in force"), session.begin_nested():
         make.policy(session, maker="HeartLine", model="h1")
 
     withdraw_policy(session, ADMINISTRATOR, first.id, version=first.version, at=NOW)

@@ -56,7 +56,7 @@ def test_a_device_that_is_not_there_is_offered_to_nobody_until_it_is_found(sessi
     assert offered(session) == []
     assert reason(session, device) == [QuarantineReason.MISSING]
     assert device.state is DeviceState.OUT_OF_SERVICE
-    assert device.out_of_service_reason == "not in its place; 不在原位"
+    assert device.out_of_service_reason == "not in place; 不在原位"
 
     make.check(session, device, at=NOW + timedelta(hours=1))
 
@@ -217,7 +217,7 @@ def test_the_keeper_is_told_once_for_each_reason_and_not_of_what_the_keeper_did(
     assert "Estate" in first
 
     make.check(session, device, at=NOW + timedelta(hours=2), answers={"seal": False}, note="torn")
-    assert [each.partition(": ")[2] for each in told(session)[1:]] == ["to be seen to: seal (torn)."]
+    assert [each.partition(": ")[2] for each in told(session)[1:]] == ["needs attention: seal (torn)."]
 
 
 def test_without_a_keeper_the_estates_managers_are_told(session: Session) -> None:
@@ -238,7 +238,7 @@ def test_without_a_keeper_the_estates_managers_are_told(session: Session) -> Non
         ({"kind": "glance", "replaced": NEW_PADS}, "glance"),
         ({"kind": "glance", "moved": {"floor": 3}}, "glance"),
         ({"is_there": False, "was_used": True}, "not there"),
-        ({"replaced": NEW_PADS * 2}, "each kind once"),
+        ({"replaced": NEW_PADS * 2}, "each kind only once"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(session: Session, given: dict[str, Any], said: str) -> None:

@@ -172,4 +172,4 @@ def test_whoever_has_an_endpoint_is_told_there_and_needs_no_number(database: Dat
     with read_session(database) as session:
         (letter,) = session.scalars(select(OutboxMessage)).all()
     assert (letter.channel, letter.recipient) == (Channel.EMAIL, "k@example.org")
-    assert letter.subject_en == "AED: 1 thing is due"
+    assert letter.subject_en == "AED: 1 task is due"

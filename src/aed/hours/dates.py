@@ -66,7 +66,7 @@ def written_out(selector: str) -> str:
     if weeks:
         parts.append(f"week {','.join(_week(each) for each in weeks.split(','))}")
     elif selector.endswith("week"):
-        raise DatesRefused("lack the number of a week")
+        raise DatesRefused("lack a week number")
     return " ".join(parts)
 
 
@@ -117,11 +117,11 @@ def _dates(text: str, *, after_years: bool) -> str:
                 )
             entry = f"{month} {entry}"
         if after_years and re.search(r"\d{4}", entry):
-            raise DatesRefused("have years before years; write `2026 Oct 01-2027 Jan 10`")
+            raise DatesRefused("have two lists of years; write `2026 Oct 01-2027 Jan 10`")
         with_year = re.match(r"\d{4} ", entry) is not None
         if n and bool(year) is not with_year and more is None:
             raise DatesRefused(
-                "leave open whether the year belongs to one date or to all; write the year before each"
+                "do not say whether the year belongs to one date or to all; write the year before each"
             )
         listed = _DAY_LIST.fullmatch(entry if not with_year else entry[5:])
         prefix = entry[:5] if with_year else ""
@@ -189,7 +189,7 @@ def _edge(groups: tuple[str | None, ...], *, fixed_only: bool) -> _Edge:
     if easter:
         if abs(days_after) > FURTHEST_EASTER_OFFSET_DAYS:
             raise DatesRefused(
-                f"count more than {FURTHEST_EASTER_OFFSET_DAYS} days on from or back to Easter; write a date"
+                f"are more than {FURTHEST_EASTER_OFFSET_DAYS} days before or after Easter; write a date"
             )
         return _Edge(of_year, EASTER_EARLIEST + days_after, EASTER_LATEST + days_after, days_after)
     assert month is not None
@@ -199,11 +199,11 @@ def _edge(groups: tuple[str | None, ...], *, fixed_only: bool) -> _Edge:
         if not 1 <= int(day) <= longest:
             raise DatesRefused(f"name a day that {month} does not have")
         if fixed_only and days_after:
-            raise DatesRefused("count days on or back from a date in a range; write the date itself")
+            raise DatesRefused("have an offset in days in a range; write the date itself")
         return _Edge(of_year, before + int(day), before + int(day), None)
     assert nth is not None
     if days_after or abs(int(nth)) == 5:
-        raise DatesRefused("have a weekday of a month in a range that not every year has; write a date")
+        raise DatesRefused("have a range with a weekday that some years do not have; write a date")
     first = 7 * (int(nth) - 1) + 1 if int(nth) > 0 else longest + 7 * int(nth) + 1
     # February may be a day shorter, so that its last seven days may begin a day earlier.
     return _Edge(of_year, before + first - (month == "Feb" and int(nth) < 0), before + first + 6, None)
@@ -217,7 +217,7 @@ def _require_one_order(entry: str, first: _Edge, last: _Edge) -> None:
         if first.year < last.year:
             return
     elif last.year is not None:
-        raise DatesRefused("have a year at the end of a range only; write it at both ends")
+        raise DatesRefused("have a year only at the end of a range; write it at both ends")
     if first.days_after_easter is not None and last.days_after_easter is not None:
         in_order = first.days_after_easter <= last.days_after_easter
     else:
@@ -228,7 +228,8 @@ def _require_one_order(entry: str, first: _Edge, last: _Edge) -> None:
         raise DatesRefused(f"have “{entry}”, which runs into another year; write the year at both ends")
     if first.earliest <= last.latest:
         raise DatesRefused(
-            f"have the range “{entry}”, which runs backwards in some years; write dates like `Apr 10-Oct 15`"
+            f"have the range “{entry}”, whose end comes before its start in some years; write dates like "
+            "`Apr 10-Oct 15`"
         )
 
 

@@ -52,7 +52,7 @@ def parse_hours(text: str) -> str:
     try:
         Timetable(rules).require_evaluable()
     except NotEvaluable as error:
-        raise refusal(text, "cannot be evaluated; write the dates otherwise") from error
+        raise refusal(text, "cannot be evaluated; write the dates in another way") from error
     return text_of(rules)
 
 
@@ -79,7 +79,7 @@ def hours_at(
     if recent is not None and recent.start <= at < recent.end:
         return recent.answer
     if at.utcoffset() is None:
-        raise ValueError("`at` must be aware")
+        raise ValueError("`at` must have a time zone")
     if expression is None or len(expression) > MAX_EXPRESSION_LENGTH:
         return _UNKNOWN
     recent = _stretch(expression, at, time_zone, calendar)

@@ -211,7 +211,7 @@ def parsed(text: str) -> tuple[Rule, ...]:
     except ParserError as error:
         raise refusal(text, _what_the_library_said(error, tidy)) from error
     if understood != rule_by_rule:
-        _refuse(text, "can be read in two ways; separate the rules with `; `")
+        _refuse(text, "are ambiguous; separate the rules with `; `")
     return rules
 
 
@@ -227,9 +227,11 @@ def _what_the_library_said(error: Exception, tidy: str) -> str:
     said = str(error).strip()
     place = re.search(r"--> 1:(\d+)", said)
     if place is None:
-        return f"do not parse: {said.rpartition(': ')[2].rstrip('.')}"
+        return f"cannot be parsed: {said.rpartition(': ')[2].rstrip('.')}"
     rest = tidy[int(place[1]) - 1 :][:16]
-    return f"are not understood from “{rest}” on" if rest else "stop short: something is missing at the end"
+    return (
+        f"are not understood from “{rest}” on" if rest else "are incomplete: something is missing at the end"
+    )
 
 
 def refusal(text: str, reason: str) -> InvalidInput:
@@ -248,7 +250,7 @@ def _tokens(text: str) -> list[_Token]:
         _refuse(text, "contain control characters")
     pieces = text.translate(_QUOTES).split('"')
     if len(pieces) % 2 == 0:
-        _refuse(text, 'open a comment that is not closed: a `"` is missing')
+        _refuse(text, 'have a comment without its closing `"`')
     for n in range(0, len(pieces), 2):
         pieces[n] = unicodedata.normalize("NFKC", pieces[n]).translate(_TYPED_FOR)
         pieces[n] = _TILL_LATE.sub(r"\1+", pieces[n])
@@ -306,7 +308,7 @@ def _drafts(tokens: list[_Token], text: str) -> list[_Draft]:
             if draft.stage >= 0:
                 drafts.append(draft)
             elif token.text == "||" or draft.separator == "||":
-                _refuse(text, "lack a rule beside `||`")
+                _refuse(text, "lack a rule on one side of `||`")
             draft = _Draft(token.text if drafts else "")
         elif token.text == "," and not in_brackets:
             after = _STAGES.get(following.kind, _TIMES if following.text == "(" else -1) if following else -1
@@ -318,21 +320,21 @@ def _drafts(tokens: list[_Token], text: str) -> list[_Draft]:
                 drafts.append(draft)
                 draft = _Draft(",")
             else:
-                _refuse(text, "have a comma whose meaning is not certain; separate the rules with `; `")
+                _refuse(text, "have an ambiguous comma; separate the rules with `; `")
         else:
             stage = _stage(token, following, draft, in_brackets)
             if stage < draft.stage or stage < 0 or (stage == draft.stage and stage >= _MODIFIER):
                 remedy = "separate the rules with `; `"
                 if token.kind == "number" and following is not None and following.text == "-":
                     remedy = "write hours with their minutes, like `09:00-17:00`"
-                _refuse(text, f"have “{token.text}” where it cannot stand; {remedy}")
+                _refuse(text, f"have “{token.text}” where it is not allowed; {remedy}")
             draft.stage = stage
             draft.stages[stage].append(token)
             in_brackets = (in_brackets or token.text == "[") and token.text != "]"
     if draft.stage >= 0:
         drafts.append(draft)
     elif draft.separator == "||":
-        _refuse(text, "lack a rule beside `||`")
+        _refuse(text, "lack a rule on one side of `||`")
     return drafts
 
 
@@ -355,14 +357,16 @@ def _rule(draft: _Draft, text: str) -> Rule:
     selector, days = selector.rstrip(":"), days.rstrip(":")
     if "24/7" in times:
         if times != "24/7" or days:
-            _refuse(text, "have `24/7` beside other days or times; write `00:00-24:00` for a whole day")
+            _refuse(
+                text, "have `24/7` together with other days or times; write `00:00-24:00` for a whole day"
+            )
         times = "00:00-24:00" if selector else times
     if modifier in ("off", "closed") and draft.spaced_times:
-        _refuse(text, f"leave open which times are `{modifier}`; write that rule by itself after `; `")
+        _refuse(text, f"do not say which times are `{modifier}`; write that rule separately after `; `")
     if any(
         int(days_after) > FURTHEST_OFFSET_DAYS for days_after in re.findall(r"[-+](\d+) day", selector + days)
     ):
-        _refuse(text, f"count more than {FURTHEST_OFFSET_DAYS} days on or back")
+        _refuse(text, f"have an offset of more than {FURTHEST_OFFSET_DAYS} days")
     meant = _days_meant(days, text) if days else None
     try:
         selector = written_out(selector) if selector else ""
@@ -371,7 +375,7 @@ def _rule(draft: _Draft, text: str) -> Rule:
     if selector and any(
         leaves_its_month(each.nth, each.days_after) for each in (meant.weekdays if meant else ()) if each.nth
     ):
-        _refuse(text, "count days on or back from a weekday of a month into another month; write dates")
+        _refuse(text, "have an offset from a weekday of a month that leads into another month; write dates")
     certain, vague = _certain_and_vague("" if times == "24/7" else times, text)
     return Rule(
         separator=draft.separator,
@@ -446,12 +450,12 @@ def _certain_and_vague(times: str, text: str) -> tuple[str, str]:
     for span in times.split(",") if times else ():
         fixed = _FIXED_SPAN.fullmatch(span.removesuffix("+"))
         if "24" <= span[:2] <= "99":
-            _refuse(text, f"have “{span}”, which begins after the day has ended")
+            _refuse(text, f"have “{span}”, which begins after the end of the day")
         if fixed is None:
             vague.append(_longest(span))
         elif (fixed[1], fixed[2]) == (fixed[3], fixed[4]):
             _refuse(
-                text, f"have “{span}”, which lasts no time; write `00:00-24:00` for a whole day, or `off`"
+                text, f"have “{span}”, which has no duration; write `00:00-24:00` for a whole day, or `off`"
             )
         else:
             certain.append(fixed[0])

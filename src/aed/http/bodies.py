@@ -111,7 +111,7 @@ class BodyLimit:
                 held += len(chunks[-1].get("body", b""))
                 self._collected += len(chunks[-1].get("body", b""))
                 if self._collected > MAX_COLLECTED_BYTES:
-                    raise TooBusy("Too many large bodies are being sent at this moment. Try again soon.")
+                    raise TooBusy("Too many large requests are being sent right now. Try again soon.")
         finally:
             self._collected -= held
         return chunks
@@ -129,7 +129,7 @@ def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:
             async with asyncio.timeout(ends_at - time.monotonic()):
                 message = await receive()
         except TimeoutError:
-            raise TooSlow(f"A body must arrive within {seconds:g} seconds here.") from None
+            raise TooSlow(f"The request body must arrive within {seconds:g} seconds.") from None
         taken += len(message.get("body", b""))
         if taken > limit:
             raise _too_large(limit)
@@ -140,7 +140,7 @@ def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"A body has at most {limit} bytes here.")
+    return TooLarge(f"The request body must have at most {limit} bytes.")
 
 
 async def _refuse(error: AedError, scope: Scope, receive: Receive, send: Send) -> None:
@@ -164,9 +164,9 @@ def check_json_shape(body: bytes, most: Shape = LIST) -> None:
         return
     outside = _STRINGS.sub(b"", body)
     if outside.count(b":") > most.keys:
-        raise InvalidInput(f"A body has at most {most.keys} keys here.")
+        raise InvalidInput(f"The request body must have at most {most.keys} keys.")
     if outside.count(b",") > most.commas:
-        raise InvalidInput(f"A body has at most {most.commas} values here.")
+        raise InvalidInput(f"The request body must have at most {most.commas} values.")
     brackets = outside.translate(None, delete=_NO_BRACKETS)
     if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_NESTING:
-        raise InvalidInput(f"JSON is nested at most {MAX_NESTING} deep here.")
+        raise InvalidInput(f"JSON must be nested at most {MAX_NESTING} levels deep.")

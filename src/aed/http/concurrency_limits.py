@@ -1,8 +1,8 @@
 """Queues for expensive work, so that lookups always have a thread and the processor.
 
 Signing in, reports of strangers and photos take the processor, or the database's lock, for tens of
-milliseconds and more. However many arrive, little of each is done at once; a few wait, in no thread; the rest
-is refused at once and told when to try again.
+milliseconds and more. However many requests arrive, only a few run at once; a few more wait without a thread;
+the rest are refused at once with the time after which to try again.
 """
 
 from __future__ import annotations

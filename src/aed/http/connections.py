@@ -28,10 +28,10 @@ FORWARDED: Final = "FORWARDED_ALLOW_IPS"
 class BoundedProtocol(HttpToolsProtocol):
     """HTTP/1.1 with a deadline for each phase of a request.
 
-    1. The header is whole within `header_seconds` of the connection's, or of the request's, first byte.
-    2. The body is whole within `body_seconds` (routes have shorter deadlines: `aed.http.bodies`).
-    3. Whoever reads nothing of an answer for `reading_seconds` is disconnected.
-    4. A new connection beyond `limit_concurrency` closes the one that waits for its sender longest.
+    1. The complete header must arrive within `header_seconds` of the first byte of the connection or request.
+    2. The complete body must arrive within `body_seconds` (routes have shorter ones: `aed.http.bodies`).
+    3. A client that reads nothing of a response for `reading_seconds` is disconnected.
+    4. A new connection beyond `limit_concurrency` closes the connection that has waited longest for data.
     """
 
     header_seconds: ClassVar[float]
@@ -126,7 +126,9 @@ def check_open_files(settings: Settings) -> None:
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     needed = settings.connections + FILES_BESIDE
     if allowed != resource.RLIM_INFINITY and allowed < needed:
-        log.warning("too few open files allowed", allowed=allowed, needed=needed, setting="AED_CONNECTIONS")
+        log.warning(
+            "limit of open files is too low", allowed=allowed, needed=needed, setting="AED_CONNECTIONS"
+        )
 
 
 def check_forwarding(host: str) -> None:
@@ -137,12 +139,12 @@ def check_forwarding(host: str) -> None:
     trusted = os.environ.get(FORWARDED)
     if trusted is not None and "*" in trusted:
         log.warning(
-            "anybody may claim any address",
-            reason=f"{FORWARDED} is {trusted}: name the web server's address in place of *",
+            "any client can forge its address",
+            reason=f"{FORWARDED} is {trusted}: set it to the web server's address instead of *",
         )
     elif trusted is None and host not in LOOPBACK:
         log.warning(
-            "behind a web server everybody would have its address",
-            reason=f"{FORWARDED} is not set, and the API listens on {host}: "
-            "name the web server's address there",
+            "behind a web server all clients would share its address",
+            reason=f"{FORWARDED} is not set, and the API listens on {host}: set it to the web server's "
+            "address",
         )

@@ -82,5 +82,5 @@ def start_script(request: Request) -> Response:
 def documentation_file(request: Request, name: str = Path(max_length=40)) -> Response:
     """The script and the style of Swagger UI."""
     if name not in _FILES:
-        raise NotFound("There is no such file of the documentation.", field="name")
+        raise NotFound("The documentation has no such file.", field="name")
     return _answer(request, *_file(name), _FILES[name])

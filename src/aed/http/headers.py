@@ -20,8 +20,8 @@ EXPIRED_TOKEN: Final = "expired_token"
 """Key in the state of a request whose token has expired, and which is answered as an anonymous one."""
 CHALLENGE: Final = 'Bearer realm="aed"'
 EXPIRED_CHALLENGE: Final = (
-    f'{CHALLENGE}, error="invalid_token", '
-    'error_description="The token has expired; what anybody may read is answered"'
+    f'{CHALLENGE}, error="invalid_token", error_description="The token has expired; the response '
+    'contains public data only"'
 )
 """RFC 9110 11.6.1 permits it in a response that is no refusal; RFC 6750 3.1 defines the terms."""
 

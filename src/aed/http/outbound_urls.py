@@ -21,20 +21,20 @@ _PRIVATE: Final[Mapping[IPv4Network | IPv6Network, str]] = {
     IPv4Network("10.0.0.0/8"): "a private network",
     IPv4Network("172.16.0.0/12"): "a private network",
     IPv4Network("192.168.0.0/16"): "a private network",
-    IPv4Network("100.64.0.0/10"): "a provider's inner network",
+    IPv4Network("100.64.0.0/10"): "a provider's internal network",
     IPv6Network("fc00::/7"): "a private network",
 }
 """Private networks, which an operator may permit."""
 _NEVER: Final[Mapping[IPv4Network | IPv6Network, str]] = {
-    IPv4Network("0.0.0.0/8"): "no address of a server",
-    IPv4Network("169.254.0.0/16"): "a link-local address, where machines keep their secrets",
-    IPv4Network("192.88.99.0/24"): "a way into another network",
+    IPv4Network("0.0.0.0/8"): "not the address of a server",
+    IPv4Network("169.254.0.0/16"): "a link-local address, used for internal services",
+    IPv4Network("192.88.99.0/24"): "a relay into another network",
     IPv4Network("224.0.0.0/4"): "a multicast address",
-    IPv6Network("fe80::/10"): "a link-local address, where machines keep their secrets",
+    IPv6Network("fe80::/10"): "a link-local address, used for internal services",
     IPv6Network("ff00::/8"): "a multicast address",
-    IPv6Network("::ffff:0:0/96"): "an IPv4 address in disguise",
-    IPv6Network("2002::/16"): "an IPv4 address in disguise",
-    IPv6Network("2001::/32"): "an IPv4 address in disguise",
+    IPv6Network("::ffff:0:0/96"): "an embedded IPv4 address",
+    IPv6Network("2002::/16"): "an embedded IPv4 address",
+    IPv6Network("2001::/32"): "an embedded IPv4 address",
 }
 _IPV4_BEHIND_IPV6: Final = IPv6Network("64:ff9b::/96")
 """NAT64 prefix (RFC 6052): such an address counts as the IPv4 address in it."""
@@ -53,9 +53,9 @@ def refusal_reason(address: Address, *, is_private_allowed: bool = False) -> str
             if address in network:
                 return None if is_open else what
     if isinstance(address, IPv6Address) and address not in _GLOBAL_IPV6:
-        return "no address of the public internet"
+        return "not a public internet address"
     if not address.is_global or address.is_reserved:
-        return "no address of the public internet"
+        return "not a public internet address"
     return None
 
 
@@ -80,10 +80,10 @@ class Target:
 def target_of(url: str) -> Target:
     """Parse a URL. Raises InvalidInput for one that is refused whatever its address."""
     if len(url) > MAX_URL_LENGTH:
-        raise InvalidInput(f"A URL has at most {MAX_URL_LENGTH} characters.", field="url")
+        raise InvalidInput(f"The URL must have at most {MAX_URL_LENGTH} characters.", field="url")
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         raise InvalidInput(
-            "A URL holds no spaces and only ASCII: copy it from the browser's address line.", field="url"
+            "The URL must be ASCII without spaces: copy it from the browser's address bar.", field="url"
         )
     try:
         parts = urlsplit(url)
@@ -93,9 +93,11 @@ def target_of(url: str) -> Target:
             "This is not a URL: it must look like https://host/list.csv.", field="url"
         ) from None
     if parts.scheme not in _PORTS or not parts.hostname or "%" in parts.hostname:
-        raise InvalidInput("A URL begins here with https:// or http:// and a server's name.", field="url")
+        raise InvalidInput("The URL must begin with https:// or http:// and a server name.", field="url")
     if parts.username is not None or parts.password is not None:
-        raise InvalidInput("A URL holds here no user and no password: it is shown and logged.", field="url")
+        raise InvalidInput(
+            "The URL must not contain a user or password, because URLs are shown and logged.", field="url"
+        )
     return Target(
         url=parts._replace(fragment="").geturl(),
         scheme=parts.scheme,
@@ -109,11 +111,13 @@ def redirected(target: Target, location: str) -> Target:
     try:
         there = target_of(urljoin(target.url, location))
     except ValueError:
-        raise InvalidInput("It is redirected to what is no URL.", field="url") from None
+        raise InvalidInput("The URL redirects to an invalid URL.", field="url") from None
     except InvalidInput as error:
-        raise InvalidInput(f"It is redirected to what is refused: {error.detail}", field="url") from None
+        raise InvalidInput(
+            f"The URL redirects to one that is not allowed: {error.detail}", field="url"
+        ) from None
     if target.scheme == "https" and there.scheme == "http":
         raise InvalidInput(
-            "It is redirected from https to http, where anybody on the way can change it.", field="url"
+            "The URL redirects from https to http, where the data could be changed on the way.", field="url"
         )
     return there

@@ -13,15 +13,16 @@ from aed.errors import InvalidInput, TooBusy, VersionNeeded
 from aed.settings import Settings
 
 IfMatch = Annotated[
-    str | None, Header(alias="If-Match", description='The ETag that was read, such as "3"', examples=['"3"'])
+    str | None,
+    Header(alias="If-Match", description='ETag of the version that you read, such as "3"', examples=['"3"']),
 ]
-Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Maximum number of results")]
 Cursor = Annotated[
     str | None,
     Query(
         max_length=20,
         pattern="^[0-9]+$",
-        description="From the link rel=next of the page before, or its `next`",
+        description="Cursor of the next page, from the previous page's `next` or its link rel=next",
     ),
 ]
 Bbox = Annotated[str | None, Query(examples=["120.08,30.28,120.11,30.30"], max_length=200)]
@@ -46,10 +47,12 @@ class HasId(Protocol):
 def version_from_if_match(if_match: str | None) -> int:
     """Return the version that the If-Match header names. Raises VersionNeeded if there is none."""
     if if_match is None:
-        raise VersionNeeded("Send the ETag that you read in If-Match, so that nobody's change is lost.")
+        raise VersionNeeded(
+            "Send the ETag that you read in If-Match, so that no other change is overwritten."
+        )
     bare = if_match.strip().removeprefix("W/").strip('"')
     if not bare.isascii() or not bare.isdigit() or len(bare) > 15:
-        raise InvalidInput('If-Match must be an ETag as it was read, such as "3".', field="If-Match")
+        raise InvalidInput('If-Match must be the ETag that you read, such as "3".', field="If-Match")
     return int(bare)
 
 

@@ -19,7 +19,7 @@ MAX_INSTANCE_CHARACTERS: Final = 500
 
 
 class FieldProblem(BaseModel):
-    field: str = Field(description="The part of the input, or of a file: line 3")
+    field: str = Field(description="Part of the input that is wrong; for files also the line")
     detail: str
 
 
@@ -29,13 +29,13 @@ class Problem(BaseModel):
     type: str = Field(examples=["urn:aed:problem:invalid-input"])
     title: str
     status: int
-    detail: str = Field(description="A sentence that says what would be right")
-    instance: str = Field(description="The path that was asked")
-    field: str | None = Field(None, description="The part of the input that is wrong")
+    detail: str = Field(description="What is wrong, and what would be right")
+    instance: str = Field(description="Path of the request")
+    field: str | None = Field(None, description="Part of the input that is wrong")
     errors: list[FieldProblem] | None = Field(
-        None, description=f"Each of them, where there are several; the first {MAX_ERRORS}"
+        None, description=f"All errors if there are several, at most {MAX_ERRORS}"
     )
-    more_errors: int | None = Field(None, description="How many more there are than are named")
+    more_errors: int | None = Field(None, description="Number of further errors that are not listed")
 
 
 def problem(

@@ -51,7 +51,7 @@ async def refuse_unknown_parameters(request: Request) -> None:
         if name not in known:
             raise _unknown(request, name, known)
         if name in seen and not known[name]:
-            raise _refusal(request)(f"Give {name} once.", field=name)
+            raise _refusal(request)(f"Give {name} only once.", field=name)
         seen.add(name)
 
 
@@ -102,11 +102,11 @@ def _unknown(request: Request, name: str, known: dict[str, bool]) -> InvalidInpu
     shown = name[:MAX_SHOWN]
     by_lower = {each.lower(): each for each in known}
     near = difflib.get_close_matches(shown.lower(), by_lower, n=1)
-    said = f"There is no parameter '{shown}' here"
+    said = f"Unknown parameter '{shown}'"
     if near:
-        said += f"; the nearest is '{by_lower[near[0]]}'."
+        said += f"; the closest match is '{by_lower[near[0]]}'."
     elif known:
-        said += f"; there are: {', '.join(sorted(known))}."
+        said += f"; this route takes: {', '.join(sorted(known))}."
     else:
-        said += ", nor any other."
+        said += "; this route takes no parameters."
     return _refusal(request)(said, field=shown)

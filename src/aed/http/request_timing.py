@@ -37,7 +37,7 @@ class RequestMetrics:
         self._registry = CollectorRegistry()
         self._seconds = Histogram(
             "aed_http_request_duration_seconds",
-            "Time until a request was answered in full, by route, method and class of status",
+            "Time to answer a request completely, by route, method and status class",
             ["route", "method", "status"],
             buckets=BUCKETS_SECONDS,
             registry=self._registry,

@@ -47,7 +47,7 @@ def replan_due_incidents(
                 )
                 looked += 1
         except AedError as error:
-            log.warning("incident not looked at", incident=incident_id, reason=error.detail)
+            log.warning("incident not planned again", incident=incident_id, reason=error.detail)
     return looked, called
 
 
@@ -93,5 +93,5 @@ def _each(database: Database, incident_ids: Sequence[int], done: Callable[[Sessi
             with transaction(database) as session:
                 count += done(session, lock_for_planning(session, incident_id))
         except AedError as error:
-            log.warning("incident not looked after", incident=incident_id, reason=error.detail)
+            log.warning("overdue incident not processed", incident=incident_id, reason=error.detail)
     return count

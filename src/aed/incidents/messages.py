@@ -16,7 +16,7 @@ _TASKS: Final = {
     Task.DIRECT: ("Please go straight to the patient", "请直接前往患者处"),
     Task.FETCH: ("Please fetch an AED and bring it to the patient", "请取AED送往患者处"),
     Task.GUIDE: (
-        "Please open the gate and hold the lift for those who come",
+        "Please open the gate and hold the lift for the people who are coming",
         "请到大门或单元门接应，并留住电梯",
     ),
 }
@@ -24,7 +24,7 @@ _EXERCISE: Final = ("EXERCISE, no real patient. ", "【演练，无真实患者�
 
 
 _LEAVE_EXERCISE: Final = (
-    "REAL CALL, not the exercise: leave the exercise now. ",
+    "REAL EMERGENCY, not an exercise: leave the exercise now. ",
     "【真实呼叫，并非演练】请立即离开演练。",
 )
 
@@ -53,8 +53,8 @@ def alert_text(
 def still_open_text(incident_id: int, *, minutes: int, hours: int) -> tuple[str, str]:
     """Remind a dispatcher of an incident that nobody has closed."""
     return (
-        f"Incident {incident_id} is still open. The ambulance was expected {minutes} min ago. Say when it "
-        f"will be there, or close it; it closes by itself in about {hours} h.",
+        f"Incident {incident_id} is still open. The ambulance was expected {minutes} min ago. Update its "
+        f"arrival time or close the incident; it closes automatically in about {hours} h.",
         f"事件{incident_id}尚未结束，救护车预计于{minutes}分钟前到达。请更新到达时间或结束事件；"
         f"约{hours}小时后将自动结束。",
     )
@@ -62,7 +62,7 @@ def still_open_text(incident_id: int, *, minutes: int, hours: int) -> tuple[str,
 
 _HAZARD_WORDS: Final = {
     Hazard.INFORM: (
-        "Caution: there may be danger at the scene. Read the note behind your link before you go on.",
+        "Caution: there may be danger at the scene. Open your link and read the note before you go on.",
         "注意：现场可能存在危险。继续前往前，请打开链接查看提示。",
     ),
     Hazard.NOBODY_IS_SENT: (
@@ -79,11 +79,11 @@ def hazard_text(hazard: Hazard) -> tuple[str, str]:
 
 def location_corrected_text(kind: IncidentKind, where: tuple[str, str] | None) -> tuple[str, str]:
     """Tell people who were alerted that the patient's location was corrected; it is shown behind the link."""
-    at_en = f" It is at {where[0]}." if where is not None else ""
+    at_en = f" The patient is at {where[0]}." if where is not None else ""
     at_zh = f"现地点：{where[1]}。" if where is not None else ""
     return _marked(
         kind,
-        f"The patient's place was corrected.{at_en} Open the link of your call again before you go on.",
+        f"The patient's location was corrected.{at_en} Open your link again before you go on.",
         f"患者位置已更正。{at_zh}请重新打开呼叫链接查看后再前往。",
     )
 
@@ -99,8 +99,8 @@ class GoDirectReason(StrEnum):
 
 
 _GO_DIRECT_TEXTS: Final[Mapping[GoDirectReason, tuple[str, str]]] = {
-    GoDirectReason.SOMEBODY_HAS_IT: ("Somebody else has the AED.", "AED已由他人取到。"),
-    GoDirectReason.CANNOT_BE_HAD: ("The AED cannot be had.", "该AED无法取到。"),
+    GoDirectReason.SOMEBODY_HAS_IT: ("Someone else has taken the AED.", "AED已由他人取到。"),
+    GoDirectReason.CANNOT_BE_HAD: ("The AED cannot be fetched.", "该AED无法取到。"),
 }
 
 
@@ -109,7 +109,7 @@ def go_direct_text(kind: IncidentKind, reason: GoDirectReason) -> tuple[str, str
     en, zh = _GO_DIRECT_TEXTS[reason]
     return _marked(
         kind,
-        f"{en} Please do not fetch it: go straight to the patient now. The page of your call shows the way.",
+        f"{en} Please do not fetch it: go straight to the patient now. Your link shows the way.",
         f"{zh}请不要再去取AED，立即直接前往患者处。路线见呼叫页面。",
     )
 
@@ -118,7 +118,8 @@ def stood_down_text(kind: IncidentKind) -> tuple[str, str]:
     """Tell a person that enough others are coming."""
     return _marked(
         kind,
-        "Enough people are on their way: you need not go this time. Thank you. If that changes, we call you.",
+        "Enough people are on their way, so you do not need to go this time. Thank you. If that "
+        "changes, we will call you again.",
         "前往人数已足，您这次无需前往。感谢您的支持；如情况有变，我们会再次呼叫。",
     )
 
@@ -127,7 +128,7 @@ def over_text(kind: IncidentKind) -> tuple[str, str]:
     """Tell a person that the call is over."""
     return _marked(
         kind,
-        "The call is over: you are not needed any longer. Thank you.",
+        "The call is over: you are no longer needed. Thank you.",
         "呼叫已结束，您无需再前往。感谢您的支持。",
     )
 

@@ -29,7 +29,7 @@ def require_drill_reporter(viewer: Viewer, estate_id: int | None, region_id: int
     if not viewer.is_signed_in:
         raise NotSignedIn("Sign in or send a token to record a drill.")
     if Scope.WRITE not in viewer.scopes:
-        raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
+        raise NotAllowed("This token can only read: use one with the scope 'write'.")
     if viewer.is_administrator or viewer.has_role(
         DRILL_REPORTER_ROLES, estate_id=estate_id, region_id=region_id
     ):
@@ -65,7 +65,7 @@ def require_incident_reporter(viewer: Viewer, estate_id: int | None, region_id: 
     if not viewer.is_signed_in:
         raise NotSignedIn("Call the emergency number first; then sign in, or send a token.")
     if Scope.WRITE not in viewer.scopes:
-        raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
+        raise NotAllowed("This token can only read: use one with the scope 'write'.")
     if is_dispatcher(viewer, region_id) or viewer.has_role(
         INCIDENT_REPORTER_ROLES, estate_id=estate_id, region_id=region_id
     ):
@@ -83,9 +83,9 @@ def require_incident_viewer(viewer: Viewer) -> None:
     do.
     """
     if not viewer.is_signed_in:
-        raise NotSignedIn("Incidents are shown to dispatchers: sign in, or send a token.")
+        raise NotSignedIn("Incidents are visible to dispatchers: sign in, or send a token.")
     if not viewer.sees_responders:
-        raise NotAllowed("Incidents are shown only to the dispatchers of their region.")
+        raise NotAllowed("Incidents are visible only to the dispatchers of their region.")
 
 
 def require_dispatcher(viewer: Viewer, region_id: int) -> None:
@@ -96,7 +96,7 @@ def require_dispatcher(viewer: Viewer, region_id: int) -> None:
     if not viewer.is_signed_in:
         raise NotSignedIn("This is for the region's dispatchers: sign in, or send a token.")
     if Scope.WRITE not in viewer.scopes:
-        raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
+        raise NotAllowed("This token can only read: use one with the scope 'write'.")
     if not is_dispatcher(viewer, region_id):
         raise NotAllowed("Only a dispatcher of the region can change this incident.")
 

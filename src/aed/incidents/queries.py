@@ -38,7 +38,7 @@ def incident(session: Session, viewer: Viewer, incident_id: int) -> Incident:
         .options(joinedload(Incident.region), joinedload(Incident.estate))
     )
     if found is None:
-        raise NotFound(f"There is no incident {incident_id} that you may see.", field="incident_id")
+        raise NotFound(f"Incident {incident_id} does not exist, or you may not see it.", field="incident_id")
     return found
 
 
@@ -80,7 +80,7 @@ def region_id_of(session: Session, incident_id: int) -> int:
     """Return the region of an incident. Raises NotFound. visibility: an id, for locking."""
     found = session.scalar(select(Incident.region_id).where(Incident.id == incident_id))
     if found is None:
-        raise NotFound(f"There is no incident {incident_id}.", field="incident_id")
+        raise NotFound(f"Incident {incident_id} does not exist.", field="incident_id")
     return found
 
 
@@ -97,7 +97,7 @@ def lock_incident(session: Session, incident_id: int) -> Incident:
         .execution_options(populate_existing=True)
     )
     if found is None:
-        raise NotFound(f"There is no incident {incident_id}.", field="incident_id")
+        raise NotFound(f"Incident {incident_id} does not exist.", field="incident_id")
     return found
 
 
@@ -162,7 +162,7 @@ def alert_by_key(session: Session, key_hash: str) -> Alert:
     """Return the alert with this link. Raises NotFound. visibility: a person with the key was alerted."""
     found = session.scalar(select(Alert).where(Alert.key_hash == key_hash))
     if found is None:
-        raise NotFound("There is no such call: use the link of your latest message.", field="key")
+        raise NotFound("This link is not valid: use the link in your latest message.", field="key")
     return found
 
 
@@ -178,7 +178,7 @@ def alert_of(session: Session, incident_id: int, alert_id: int) -> Alert:
     """
     found = session.get(Alert, alert_id)
     if found is None or found.incident_id != incident_id:
-        raise NotFound(f"Nobody was called under the number {alert_id}.", field="alert_id")
+        raise NotFound(f"This incident has no alert {alert_id}.", field="alert_id")
     return found
 
 

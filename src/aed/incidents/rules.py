@@ -309,14 +309,14 @@ class ChildPads(StrEnum):
 
 
 CHILD_PADS_ADVICE: Final = {
-    ChildPads.FITTED: ("Child pads are with this device.", "该AED配有儿童电极片。"),
+    ChildPads.FITTED: ("This AED has child pads.", "该AED配有儿童电极片。"),
     ChildPads.EXPIRED: (
-        "The child pads of this device have expired: use them if there are no others.",
+        "The child pads of this AED have expired: use them only if there are no others.",
         "该AED的儿童电极片已过期，仅在无其他电极片时使用。",
     ),
     ChildPads.NOT_KNOWN: (
-        "No child pads are known here: look for a child key or mode. Else use adult pads, one on the chest "
-        "and one on the back.",
+        "No child pads are registered for this AED: look for a child key or mode. Otherwise use adult "
+        "pads, one on the chest and one on the back.",
         "未登记儿童电极片：先找儿童模式或儿童钥匙；没有时使用成人电极片，一片贴胸前、一片贴背后。",
     ),
 }

@@ -51,22 +51,28 @@ class PatientReportIn(BaseModel):
         },
     )
 
-    key: UUID = Field(description="Chosen by the reporter, once for each report")
-    kind: IncidentKind = Field(IncidentKind.REAL, description="Never changed afterwards")
+    key: UUID = Field(
+        description="A new UUID for each report; a retry with the same key returns the same incident"
+    )
+    kind: IncidentKind = Field(IncidentKind.REAL, description="Kind of incident; it cannot be changed later")
     position: PositionIn
     floor: Floor | None = None
     storey: Storey | None = None
     room: Room | None = None
     region: Code | None = Field(
-        None, description="Region code, if the place is in no estate; left out: the caller's"
+        None,
+        description="Region code, needed only if the position is in no estate; default: the caller's region",
     )
-    address: _LONG | None = Field(None, description="Beyond the gate; shown to people who accept")
+    address: _LONG | None = Field(
+        None, description="Code of the door beyond the gate; shown only to people who accept"
+    )
     door_code: Annotated[FreeText, Field(max_length=50)] | None = None
     case_number: Annotated[FreeText, Field(max_length=64)] | None = Field(
-        None, description="The dispatch centre's own number; a second report with it is of the same case"
+        None,
+        description="The dispatch centre's case number; reports with the same number are about the same case",
     )
-    has_cpr: bool = Field(False, description="Somebody there is doing compressions")
-    collapsed_at: AwareDatetime | None = Field(None, description="Now when left out")
+    has_cpr: bool = Field(False, description="True if someone is doing chest compressions")
+    collapsed_at: AwareDatetime | None = Field(None, description="When the patient collapsed; default: now")
     ambulance_seconds: float | None = Field(
         None,
         ge=0,
@@ -74,10 +80,12 @@ class PatientReportIn(BaseModel):
         allow_inf_nan=False,
         description="Seconds until the ambulance arrives, as the centre expects",
     )
-    age_group: AgeGroup = Field(AgeGroup.UNKNOWN, description="Of the patient; decides about child pads")
+    age_group: AgeGroup = Field(
+        AgeGroup.UNKNOWN, description="Age group of the patient; decides whether child pads are needed"
+    )
     hazard: Hazard = Field(Hazard.NONE, description="Whether people may be sent there")
     is_another_patient: bool = Field(
-        False, description="For dispatchers: never join this report to an incident near by"
+        False, description="For dispatchers: True never joins this report to an incident nearby"
     )
     note: _LONG | None = None
 
@@ -91,7 +99,7 @@ class AmbulanceIn(BaseModel):
         ge=0,
         le=MAX_AMBULANCE_SECONDS,
         allow_inf_nan=False,
-        description="Seconds until it is at the patient's side; 0: it has arrived",
+        description="Seconds until the ambulance is at the patient's side; 0 if it has arrived",
     )
 
 
@@ -123,10 +131,11 @@ class AlertReplyIn(BaseModel):
     )
 
     reply: AlertReply = Field(
-        description="At the cabinet: device_taken, device_not_there, cannot_open; afterwards: device_returned"
+        description="The reply; at the cabinet device_taken, device_not_there or cannot_open, afterwards "
+        "device_returned"
     )
     key: UUID | None = Field(
-        None, description="Chosen by the phone once per tap; repeated under it, the reply counts once"
+        None, description="A new UUID for each tap; a reply that is sent again with the same key counts once"
     )
 
 
@@ -137,7 +146,9 @@ class AlertLocationOut(BaseModel):
     position: PositionOut
     is_exact: bool
     at: datetime
-    due_at: datetime = Field(description="Arrival at the patient's side, computed from that location")
+    due_at: datetime = Field(
+        description="When the person is expected at the patient's side, computed from their latest location"
+    )
 
     @classmethod
     def of(cls, place: AlertLocation, alert: Alert) -> AlertLocationOut:
@@ -163,13 +174,13 @@ class AlertOut(BaseModel):
     device_id: Id | None
     has_device: bool = Field(description="The person reported it")
     fetch_failure: FetchFailure | None = Field(
-        description="Why the person came away without the device; their task is direct from then on"
+        description="Why the person could not fetch the device; since then their task is `direct`"
     )
     failed_device_id: Id | None
     state: AlertState
     due_at: datetime | None = Field(
-        description="Arrival at the patient's side if the person comes; until they accept, from the centre "
-        "of their cell"
+        description="When the person is expected at the patient's side; until they accept, computed from the "
+        "centre of their cell"
     )
     asked_at: datetime
     plan: int
@@ -234,10 +245,14 @@ class IncidentOut(BaseModel):
     closed_at: datetime | None
     outcome: IncidentOutcome | None
     # Answers of earlier releases are kept, and have none of these.
-    is_confirmed: bool = Field(True, description="A dispatcher has reported or updated it")
-    is_held: bool = Field(False, description="Alerting is on hold until a dispatcher resumes it")
+    is_confirmed: bool = Field(
+        True, description="True once a dispatcher has reported or updated the incident"
+    )
+    is_held: bool = Field(False, description="True while alerting is on hold until a dispatcher resumes it")
     place_corrected_at: datetime | None = None
-    radius_metres: float | None = Field(None, description="Search radius; null: the setting")
+    radius_metres: float | None = Field(
+        None, description="Search radius in metres; null if the default of the settings applies"
+    )
     age_group: AgeGroup = AgeGroup.UNKNOWN
     hazard: Hazard = Hazard.NONE
 

@@ -50,7 +50,7 @@ def require_valid_moment(at: datetime) -> datetime:
             "at needs an offset, such as 2026-10-01T10:00:00+08:00 (a plus in a URL is %2B).", field="at"
         )
     if not MIN_YEAR <= at.year <= MAX_YEAR:
-        raise InvalidInput(f"at must lie between {MIN_YEAR} and {MAX_YEAR}.", field="at")
+        raise InvalidInput(f"at must be between the years {MIN_YEAR} and {MAX_YEAR}.", field="at")
     return at
 
 
@@ -59,4 +59,4 @@ def parse_moment(text: str) -> datetime:
     try:
         return require_valid_moment(datetime.fromisoformat(text))
     except ValueError:
-        raise InvalidInput("at must read like 2026-10-01T10:00:00+08:00.", field="at") from None
+        raise InvalidInput("at must be written like 2026-10-01T10:00:00+08:00.", field="at") from None

@@ -62,15 +62,15 @@ _ACCESS: dict[Access, Reason] = {
     },
 }
 _READINESS: dict[Readiness, Reason] = {
-    Readiness.CHECKED: {"code": ReasonCode.CHECKED, "en": "checked lately", "zh": "近期已巡检"},
+    Readiness.CHECKED: {"code": ReasonCode.CHECKED, "en": "checked recently", "zh": "近期已巡检"},
     Readiness.UNCHECKED: {
         "code": ReasonCode.UNCHECKED,
-        "en": "not known to be checked lately",
+        "en": "no recent check known",
         "zh": "近期巡检情况未知",
     },
     Readiness.PADS_EXPIRED: {
         "code": ReasonCode.PADS_EXPIRED,
-        "en": "pads expired: use it only where there is no other AED",
+        "en": "pads expired: use it only if there is no other AED",
         "zh": "电极片过期，仅在无其他 AED 时使用",
     },
     Readiness.EXPIRED: {
@@ -80,7 +80,7 @@ _READINESS: dict[Readiness, Reason] = {
     },
     Readiness.OUT_ON_CALL: {
         "code": ReasonCode.OUT_ON_CALL,
-        "en": "out on a call: not in its place, or somebody is getting it",
+        "en": "in use for an emergency: taken, or could not be fetched",
         "zh": "急救呼叫中：已被取用或无法取到",
     },
     Readiness.OUT_OF_SERVICE: {
@@ -101,21 +101,21 @@ _PLACES: dict[PlaceClass, tuple[str, str]] = {
     PlaceClass.UNKNOWN: ("any place", "一般场所"),
 }
 _BANDS: dict[HourBand, tuple[str, str]] = {
-    HourBand.DAY: ("by day", "工作日白天"),
+    HourBand.DAY: ("during the day", "工作日白天"),
     HourBand.EVENING: ("in the evening", "工作日晚间"),
     HourBand.NIGHT: ("at night", "夜间"),
-    HourBand.DAY_OFF: ("on a day off", "周末或节假日"),
+    HourBand.DAY_OFF: ("on a weekend or holiday", "周末或节假日"),
 }
 
 
-def access_reason(told: AccessAt, at: datetime, time_zone: str) -> Reason:
+def access_reason(found: AccessAt, at: datetime, time_zone: str) -> Reason:
     """Describe access and when it changes: "open now, until 22:00", with the date unless it is today."""
-    access, until = told.access, told.until
-    if told.is_entry_unknown:
+    access, until = found.access, found.until
+    if found.is_entry_unknown:
         open_now = access_reason(AccessAt(Access.OPEN, until), at, time_zone)
         return {
             "code": ReasonCode.OPEN_ENTRY_UNKNOWN,
-            "en": f"{open_now['en']}; not known whether one can get in",
+            "en": f"{open_now['en']}; access not known",
             "zh": f"{open_now['zh']}；能否进入未知",
         }
     if until is None or access is Access.UNKNOWN:
@@ -145,7 +145,7 @@ def reachability_reason(place: PlaceClass, band: HourBand, probability_reachable
     (place_en, place_zh), (band_en, band_zh) = _PLACES[place], _BANDS[band]
     return {
         "code": ReasonCode.REACHABLE_ESTIMATED,
-        "en": f"guess for {place_en} {band_en}: {probability_reachable:.0%} can be reached",
+        "en": f"estimate for {place_en} {band_en}: {probability_reachable:.0%} can be reached",
         "zh": f"按{place_zh}、{band_zh}估计：约{probability_reachable:.0%}可取到",
     }
 
@@ -173,8 +173,8 @@ def pace_reason() -> Reason:
     """Say that times are based on drills at the estate."""
     return {
         "code": ReasonCode.PACE_FROM_DRILLS,
-        "en": "as fast as drills at this estate were",
-        "zh": "用时按本小区演练推算",
+        "en": "time based on drills at this estate",
+        "zh": "用时按本园区演练推算",
     }
 
 
@@ -194,14 +194,14 @@ def gate_reason(
     if is_closed:
         return {
             "code": ReasonCode.GATE_CLOSED,
-            "en": f"no way but through {name_en}, closed for you now: have it opened",
+            "en": f"only through {name_en}, closed to you now: ask the guard to open it",
             "zh": f"只能经{name_zh}，现对您关闭：请联系门岗开门",
         }
     en, zh = f"through {name_en}", f"经{name_zh}"
     if wait_seconds:
         en, zh = f"{en} ({wait_seconds:.0f} s wait)", f"{zh}（等候{wait_seconds:.0f}秒）"
     if not hours_known:
-        en, zh = f"{en}, whose hours are not known", f"{zh}，开放时间未知"
+        en, zh = f"{en}, opening hours not known", f"{zh}，开放时间未知"
     code = ReasonCode.GATE if hours_known else ReasonCode.GATE_HOURS_UNKNOWN
     return {"code": code, "en": en, "zh": zh}
 
@@ -221,9 +221,9 @@ def out_of_service_reason(reason: str) -> Reason:
 def first_aid_words(number: str) -> Words:
     """Return the first-aid instruction that is shown before everything else."""
     return {
-        "en": f"Call {number} first, on speaker. Not responding and not breathing normally: start chest "
-        "compressions now, hard and fast, and do not stop. If you are alone, stay with the patient; "
-        "send others for an AED.",
+        "en": f"Call {number} first, on speaker. If the patient does not respond and does not breathe "
+        "normally, start chest compressions now, hard and fast, and do not stop. If you are alone, "
+        "stay with the patient; send others for an AED.",
         "zh": f"请先拨打{number}并打开免提。如患者无反应、无正常呼吸：马上用力、快速胸外按压，不要停。"
         "一人在场勿离开患者，请他人去取AED。",
     }
@@ -233,7 +233,7 @@ def bringing_words(phone: str, seconds: float) -> Words:
     whole = round(seconds)
     when = f"{whole // 60}:{whole % 60:02d}"
     return {
-        "en": f"Ring {phone}: they bring it, there in about {when}",
+        "en": f"Call {phone}: they bring it in about {when}",
         "zh": f"拨打{phone}，请对方送来，约{when}到",
     }
 
@@ -247,6 +247,7 @@ def emergency_words(number: str) -> Words:
 
 def responders_withheld_words() -> Words:
     return {
-        "en": "No responders are shown: too many lookups within the hour. An incident still calls them.",
+        "en": "No responders are shown after too many lookups within the hour. Opening an incident still "
+        "alerts them.",
         "zh": "本小时内查询过多，暂不显示急救志愿者。如需呼叫志愿者，请新建事件。",
     }

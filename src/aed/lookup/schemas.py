@@ -36,18 +36,20 @@ class Strict(BaseModel):
 class NearestIn(BaseModel):
     """Query parameters of the lookup, in one model because FastAPI resolves separate ones more slowly."""
 
-    lat: float = Field(description="Degrees, in `datum`", examples=[30.2901])
-    lon: float = Field(description="Degrees, in `datum`", examples=[120.1003])
-    datum: Datum = Field(Datum.WGS84, description="What lat and lon are in")
-    at: datetime | None = Field(None, description="A moment with its offset; now when left out")
-    limit: int = Field(5, ge=1, le=50, description="Devices at most")
+    lat: float = Field(description="Degrees, in the coordinate system `datum`", examples=[30.2901])
+    lon: float = Field(description="Degrees, in the coordinate system `datum`", examples=[120.1003])
+    datum: Datum = Field(Datum.WGS84, description="Coordinate system of lat and lon")
+    at: datetime | None = Field(None, description="Moment with UTC offset for which to answer; default: now")
+    limit: int = Field(5, ge=1, le=50, description="Maximum number of devices")
     floor: int | None = Field(
-        None, ge=-20, le=200, description="The patient's; 0 is the ground floor, also when left out"
+        None, ge=-20, le=200, description="Floor of the patient; 0 is the ground floor and the default"
     )
     storey: Storey | None = None
     room: Room | None = None
-    route: bool = Field(False, description="With the way to each device as GeoJSON")
-    responders: int = Field(10, ge=0, le=50, description="Responders at most, for dispatchers; 0: none")
+    route: bool = Field(False, description="Include the route to each device as GeoJSON")
+    responders: int = Field(
+        10, ge=0, le=50, description="Maximum number of responders, for dispatchers; 0 for none"
+    )
 
 
 class WordsOut(Strict):
@@ -77,7 +79,7 @@ class EmergencyOut(WordsOut):
 
 class AccessOut(Strict):
     state: Access
-    until: datetime | None = Field(description="When that changes next, if it is known")
+    until: datetime | None = Field(description="When the state changes next; null if not known")
 
 
 class ContactsOut(Strict):
@@ -100,8 +102,10 @@ class BringOut(WordsOut):
 
     call: str = Field(examples=["tel:+8657155501000"])
     phone: str
-    seconds: int = Field(description="From the call until it is at the patient's side")
-    expected_seconds: int = Field(description="The same, weighed by the chance that it can be had")
+    seconds: int = Field(description="Seconds from the phone call until the device is at the patient's side")
+    expected_seconds: int = Field(
+        description="The same, weighted by the probability that the device can be fetched"
+    )
 
 
 class QuarantinedDeviceOut(Strict):
@@ -120,14 +124,16 @@ class NearbyDeviceOut(Strict):
     position: PlaceOut
     place: MaybeWordsOut
     floor: int
-    storey: WordsOut = Field(description="The floor in the words of the place, with its number")
+    storey: WordsOut = Field(description="Floor as people there name it, with its number")
     estate: WordsOut | None
-    fetch_seconds: int = Field(description="Fetch it and be back at the patient")
-    expected_seconds: int = Field(description="The same, weighed by the chance that it can be had")
+    fetch_seconds: int = Field(description="Seconds to fetch the device and return to the patient")
+    expected_seconds: int = Field(
+        description="The same, weighted by the probability that the device can be fetched"
+    )
     probability_usable: float = Field(
         ge=0, le=1, description="Probability that the device can be reached and works"
     )
-    walk_metres: int = Field(description="One way")
+    walk_metres: int = Field(description="Walk in one direction, in metres")
     straight_metres: int
     basis: Basis
     access: AccessOut
@@ -136,13 +142,17 @@ class NearbyDeviceOut(Strict):
     cabinet: Cabinet
     contacts: ContactsOut
     route: RouteOut | None
-    bring: BringOut | None = Field(description="Ring whoever is with it, and they bring it: one way")
+    bring: BringOut | None = Field(
+        description="Phone number of people near the device who can bring it; null if there is none"
+    )
     reasons: list[ReasonOut]
-    links: dict[str, str] = Field(description="Opens the map of that name at the right place")
+    links: dict[str, str] = Field(description="URL for each map service that opens its map at this position")
 
 
 class UnusableDeviceOut(NearbyDeviceOut):
-    opens_at: datetime | None = Field(description="When it opens next; null when not known or not the reason")
+    opens_at: datetime | None = Field(
+        description="When the device is next accessible; null if not known or if it is not closed"
+    )
 
 
 class NearbyResponderOut(Strict):
@@ -152,9 +162,9 @@ class NearbyResponderOut(Strict):
     """
 
     id: int
-    cell: str = Field(description="H3 index")
+    cell: str = Field(description="H3 index of the cell")
     walk_seconds: int = Field(
-        description="From receipt of the call to the patient's side: reaction, walk, stairs and lifts"
+        description="Seconds from receiving the alert to the patient's side: reaction, walk, stairs and lifts"
     )
     basis: Basis
     availability: Availability
@@ -165,37 +175,41 @@ class LookupQueryOut(Strict):
     position: PlaceOut
     at: datetime
     floor: int
-    storey: WordsOut = Field(description="The floor in the words of the place, with its number")
+    storey: WordsOut = Field(description="Floor as people there name it, with its number")
 
 
 class NearestOut(Strict):
     """The devices that can be at the patient soonest, best first, and what to do before fetching one."""
 
-    first_aid: WordsOut = Field(description="What to do before anything else: show it first")
+    first_aid: WordsOut = Field(description="What to do before anything else; show it first")
     emergency: EmergencyOut
     query: LookupQueryOut
     basis: Basis
     devices: list[NearbyDeviceOut] = Field(
-        description="There in time, fetched or brought (`bring`), whichever is sooner"
+        description="Devices that can be there in time, fetched or brought (`bring`), whichever is sooner"
     )
     too_far: list[NearbyDeviceOut] = Field(
-        description="Usable, but nobody beside the patient should leave for them: back after the ambulance, "
-        "or farther than AED_ARRIVAL__MAX_FETCH_METRES"
+        description="Usable devices too far to leave the patient for: they would arrive after the ambulance, "
+        "or are farther away than AED_ARRIVAL__MAX_FETCH_METRES"
     )
     last_resort: list[NearbyDeviceOut] = Field(
-        description="Their pads are past the date: only where there is no other AED"
+        description="Devices with expired pads; use them only if there is no other AED"
     )
     unusable_now: list[UnusableDeviceOut] = Field(
-        description="Near, but closed or not ready; with when they open"
+        description="Devices nearby that are closed or not ready, with when they open"
     )
     quarantined: list[QuarantinedDeviceOut] = Field(
-        description="Near, and out of service for a reason that is named; nearest first"
+        description="Devices nearby that are out of service, with the reason; nearest first"
     )
-    responders: list[NearbyResponderOut] | None = Field(description="For dispatchers; null for anyone else")
+    responders: list[NearbyResponderOut] | None = Field(
+        description="Responders nearby, for dispatchers; null for others"
+    )
     responders_withheld: WordsOut | None = Field(
-        description="Why a dispatcher is shown none: too many lookups within the hour"
+        description="Why a dispatcher sees no responders: too many lookups within the hour; otherwise null"
     )
-    is_complete: bool = Field(description="False when so many devices were unusable that the search stopped")
+    is_complete: bool = Field(
+        description="False if the search stopped early because too many devices were unusable"
+    )
 
 
 def answer_out(

@@ -80,7 +80,8 @@ class RecordedRow(Protocol):
 def require_version(row: VersionedRow, version: int | None) -> None:
     if row.version != version:
         raise ChangedMeanwhile(
-            f"It is at version {row.version} now. Read it again, amend that, and send its ETag in If-Match."
+            f"The version is now {row.version}. Read it again, apply your change to it, and send its "
+            "ETag in If-Match."
         )
 
 
@@ -89,7 +90,7 @@ def flush_or_conflict(session: Session, taken: str, field: str | None) -> None:
     try:
         session.flush()
     except StaleDataError:
-        raise ChangedMeanwhile("Somebody else amended it at this moment. Read it again.") from None
+        raise ChangedMeanwhile("Someone else changed it at the same time. Read it again.") from None
     except IntegrityError:
         raise Conflict(taken, field=field) from None
 

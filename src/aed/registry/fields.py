@@ -47,7 +47,7 @@ Floor = Annotated[
     Field(
         ge=-20,
         le=200,
-        description="0 is the ground floor: 3楼 in China is 2. Or send `storey`",
+        description="Floor number; 0 is the ground floor, so 3楼 in China is 2. Alternatively send `storey`",
     ),
 ]
 Storey = Annotated[
@@ -55,7 +55,8 @@ Storey = Annotated[
     Field(
         min_length=1,
         max_length=20,
-        description="As people there say it: 3, 3楼, B1, -1, 地下一层, G. The region says how it counts",
+        description="Storey as people there name it: 3, 3楼, B1, -1, 地下一层, G. The region defines how "
+        "storeys are counted",
         examples=["3楼"],
     ),
 ]
@@ -64,7 +65,7 @@ Room = Annotated[
     Field(
         min_length=1,
         max_length=20,
-        description="Its last two digits count on the storey: 301 is on storey 3",
+        description="Room number; without its last two digits it names the storey: 301 is on storey 3",
         examples=["301室"],
     ),
 ]

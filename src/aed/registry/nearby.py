@@ -102,7 +102,7 @@ def with_keepers_phone(connection: Connection, viewer: Viewer, row: DeviceNearby
         import structlog  # imported here because it is rare, and slows every command by 0.1 s
 
         log = structlog.get_logger("aed")
-        log.error("a keeper's number is not told", device=row.id, reason=error.detail)
+        log.error("keeper's phone number not decrypted", device=row.id, reason=error.detail)
         opened = None
     return row._replace(keeper_phone=opened)
 

@@ -21,5 +21,7 @@ def require_can_see_history(
 ) -> None:
     """Require that `may_amend` permits the viewer; the write scope is not needed to see a history."""
     if not viewer.is_signed_in:
-        raise NotSignedIn("The history is shown to those who may amend it: send a token.")
+        raise NotSignedIn(
+            "The history is visible only to people who can change it: sign in, or send a token."
+        )
     may_amend(replace(viewer, scopes=frozenset(Scope)), estate_id, region_id=region_id)

@@ -57,7 +57,7 @@ def floor_meant(
             for name, number in said.items()
         ]
         raise InvalidInput(
-            f"These contradict each other: {'; '.join(sides)}. Send one of them.", field="floor"
+            f"These contradict each other: {'; '.join(sides)}. Send only one of them.", field="floor"
         )
     return next(iter(said.values()), None)
 
@@ -75,7 +75,7 @@ def floor_of_storey(text: str, *, counts_ground_as_one: bool) -> int:
     above = _ABOVE.fullmatch(said)
     if above is None:
         raise InvalidInput(
-            f"The storey “{_shown(text)}” is not understood; write it like 3, 3楼, B1, 地下一层 or G.",
+            f"The storey “{_shown(text)}” is not valid; write it like 3, 3楼, B1, 地下一层 or G.",
             field="storey",
         )
     number = _number(above[1])
@@ -97,7 +97,8 @@ def floor_of_room(text: str, *, counts_ground_as_one: bool) -> int:
     number = int((found[1] or found[3]) if found else 0)
     if number == 0:
         raise InvalidInput(
-            f"The storey of room “{_shown(text)}” is not certain; send storey, like 3楼 or B1.", field="room"
+            f"The storey cannot be derived from room “{_shown(text)}”; send storey, like 3楼 or B1.",
+            field="room",
         )
     return _within(number - 1 if counts_ground_as_one else number, text, "room")
 

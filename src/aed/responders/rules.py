@@ -104,9 +104,9 @@ WORDINGS: Final[Mapping[ConsentKind, tuple[Wording, ...]]] = {
     ConsentKind.BEING_CALLED: (
         Wording(
             "2026-11",
-            "I may be called to a patient near the places that I gave, at the hours that I gave. Until I "
-            "accept, a dispatcher sees roughly where that is, and not who I am. I come if I can; nobody "
-            "obliges me to. I can pause or withdraw at any time.",
+            "I may be called to a patient near the places that I gave, at the hours that I gave. Until "
+            "I accept, a dispatcher sees roughly where that is, and not who I am. I come if I can; "
+            "nobody obliges me to. I can pause or withdraw at any time.",
             "我同意：在我填写的时段内，可呼叫我前往所填地点附近的患者。接受任务之前，调度员只能看到大致位置，"
             "看不到我是谁。我量力而行，没有义务必须到场，可随时暂停或撤回。",
         ),
@@ -239,7 +239,7 @@ def location_moment(given: datetime | None, *, now: datetime) -> datetime:
     if given is None:
         return now
     if given > now + MAX_CLOCK_SKEW:
-        raise InvalidInput("at lies in the future: set the phone's clock, or leave it out.", field="at")
+        raise InvalidInput("at is in the future: correct the phone's clock, or leave it out.", field="at")
     if given <= now - LIVE_LOCATION_LIFETIME:
-        raise InvalidInput("at is 15 minutes ago or more: send where the phone is now.", field="at")
+        raise InvalidInput("at is 15 minutes ago or more: send the current location.", field="at")
     return min(given, now)

@@ -37,7 +37,7 @@ class OfferPlaceIn(BaseModel):
     position: PositionIn
     floor: Floor = 0
     storey: Storey | None = None
-    hours: OpeningHours | None = Field(None, description="When the person is there; left out: not known")
+    hours: OpeningHours | None = Field(None, description="When the person is there; default: not known")
 
 
 Places = Annotated[list[OfferPlaceIn], Field(max_length=10)]
@@ -61,12 +61,13 @@ class OfferIn(BaseModel):
     )
 
     consents: dict[ConsentKind, Version]
-    estate_id: Id | None = Field(None, description="The estate that the person is at home in")
-    region: Code | None = Field(None, description="Or the region")
+    estate_id: Id | None = Field(None, description="Estate that the person is at home in")
+    region: Code | None = Field(None, description="Region code, if the person is at home in no estate")
     availability: OpeningHours | None = Field(None, description="When the person can be called")
     paused_until: Until | None = None
     of_age: bool | None = Field(
-        None, description="Whether the person is 18 or older: nobody younger is called; left out: not known"
+        None,
+        description="Whether the person is 18 or older; younger people are never called; default: not known",
     )
     places: Annotated[Places, Field(min_length=1)]
 
@@ -118,10 +119,14 @@ class ConsentOut(BaseModel):
 
     id: Id
     kind: ConsentKind
-    wording: str = Field(description="Version of the wording; `list`: the keeper of the list has it")
+    wording: str = Field(
+        description="Version of the wording; `list` if the owner of an imported list holds the consent"
+    )
     given_at: datetime
     given_by: str
-    stated_by: str | None = Field(description="The list that says so; null: the person did")
+    stated_by: str | None = Field(
+        description="Imported list that states the consent; null if the person gave it"
+    )
     withdrawn_at: datetime | None
     withdrawn_by: str | None
 
@@ -150,7 +155,7 @@ class OfferPlaceOut(BaseModel):
     kind: PlaceKind
     position: PositionOut
     floor: int
-    storey: StoreyOut | None = Field(description="As the region of the offer counts")
+    storey: StoreyOut | None = Field(description="Storey as the region of the offer counts")
     hours: str | None
 
 
@@ -170,7 +175,7 @@ class OfferOut(BaseModel):
     paused_until: datetime | None
     of_age: bool | None
     places: list[OfferPlaceOut]
-    consents: list[ConsentOut] = Field(description="Those in force")
+    consents: list[ConsentOut] = Field(description="Consents in force")
     certificates: list[OfferCertificateOut]
 
     @classmethod
@@ -225,9 +230,9 @@ class PhoneLocationIn(BaseModel):
         None,
         gt=0,
         le=MAX_ACCURACY_METRES,
-        description="How far off it may be; vaguer than this says too little",
+        description="Accuracy of the location in metres; less accurate locations are refused",
     )
-    at: Moment | None = Field(None, description="When the phone was there; left out: now")
+    at: Moment | None = Field(None, description="When the location was measured; default: now")
 
 
 class LiveLocationIn(PhoneLocationIn):
@@ -235,7 +240,7 @@ class LiveLocationIn(PhoneLocationIn):
 
 
 class StoredLocationOut(BaseModel):
-    cell: str = Field(description="H3 index")
+    cell: str = Field(description="H3 index of the cell")
     at: datetime
     expires_at: datetime
 

@@ -28,18 +28,18 @@ DeviceFilterDep = Annotated[DeviceFilter, Depends(_asked)]
 async def _due(
     viewer: ViewerDep,
     whose: DeviceFilterDep,
-    mine: Annotated[bool, Query(description="Only the devices that you keep yourself")] = False,
+    mine: Annotated[bool, Query(description="Only devices that you keep yourself")] = False,
 ) -> DeviceFilter:
     """Return the filter for due upkeep, restricted to the viewer's own devices if `mine` is set.
 
     Raises NotSignedIn for anonymous viewers, and for a token with `mine`.
     """
     if not viewer.is_signed_in:
-        raise NotSignedIn("What is due is told to a device's own people: send a token, or sign in.")
+        raise NotSignedIn("Due upkeep is visible only to a device's own people: send a token, or sign in.")
     if not mine:
         return whose
     if viewer.person_id is None:
-        raise NotSignedIn("A token keeps no devices: sign in as a person, or leave out `mine`.")
+        raise NotSignedIn("`mine` needs a person: sign in, or leave out `mine`.")
     return replace(whose, keeper_id=viewer.person_id)
 
 

@@ -88,7 +88,7 @@ def send_reminders(
     database: Database, now: datetime, *, by: Reminding, public_url: str | None
 ) -> ReminderRun:
     """Send each person their waiting reminders, at most once a day and by day. Idempotent."""
-    told = ReminderRun()
+    run = ReminderRun()
     with transaction(database) as session:
         exclusive_lock(session, "reminder run")
         reminder_actions.close_finished(session, at=now)
@@ -96,7 +96,7 @@ def send_reminders(
         with transaction(database) as session:
             exclusive_lock(session, "reminder run")
             one = recipients.address(session, RecipientFinder(session), at=now, by=by, most=_REMINDERS)
-        told = replace(told, addressed=told.addressed + one.reminders, nobody=told.nobody + one.nobody)
+        run = replace(run, addressed=run.addressed + one.reminders, nobody=run.nobody + one.nobody)
         if one.reminders < _REMINDERS:
             break
     last_id = 0
@@ -107,13 +107,13 @@ def send_reminders(
                 session, after_id=last_id, at=now, by=by, public_url=public_url, most=_PEOPLE
             )
         if some.last_id == 0:
-            return told
+            return run
         last_id = some.last_id
-        told = replace(
-            told,
-            messages=told.messages + some.put,
-            not_now=told.not_now + some.not_now,
-            unreachable=told.unreachable + some.unreachable,
+        run = replace(
+            run,
+            messages=run.messages + some.put,
+            not_now=run.not_now + some.not_now,
+            unreachable=run.unreachable + some.unreachable,
         )
 
 

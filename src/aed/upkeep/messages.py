@@ -34,11 +34,11 @@ def notify_keepers(
     Managers of the estate stand in for a device without a keeper. People who cannot be reached are logged.
     The devices were read with their estates and regions.
     """
-    told = 0
+    notified = 0
     for person, theirs in keepers_of_devices(session, devices):
         if person.id != who.person_id:
-            told += notify_person(session, person, theirs, en=en, zh=zh, at=at)
-    return told
+            notified += notify_person(session, person, theirs, en=en, zh=zh, at=at)
+    return notified
 
 
 def notify_person(
@@ -49,7 +49,7 @@ def notify_person(
         text_en=f"{_named(devices, Language.EN)}: {en}", text_zh=f"{_named(devices, Language.ZH)}：{zh}"
     )
     if not outbox.notify_person(session, person.id, notice, at, country=devices[0].region.country):
-        log.warning("person cannot be told", person=person.id)
+        log.warning("person cannot be notified", person=person.id)
         return False
     return True
 

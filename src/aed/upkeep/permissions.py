@@ -54,16 +54,16 @@ def require_check_allowed(viewer: Viewer, kind: CheckKind, estate_id: int | None
     person without a suitable role.
     """
     if not viewer.is_signed_in:
-        raise NotSignedIn("A check needs a name: sign in. Without an account you may report what you saw.")
+        raise NotSignedIn("Sign in to send a check. Without an account you can report a problem.")
     if Scope.WRITE not in viewer.scopes:
-        raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
+        raise NotAllowed("This token can only read: use one with the scope 'write'.")
     if viewer.is_administrator:
         return
     if viewer.person_id is not None:
         roles = {CheckKind.GLANCE: GLANCES, CheckKind.CHECK: CHECKS, CheckKind.SERVICE: SERVICES}[kind]
         if viewer.has_role(roles, estate_id=estate_id, region_id=region_id):
             return
-        raise NotAllowed(f"A {kind} is told by those who have a role for it at the device's estate.")
+        raise NotAllowed(f"You need a role at the device's estate or in its region to send a {kind}.")
     if viewer.role is TokenRole.MEMBER and estate_id is not None and estate_id == viewer.estate_id:
         return
-    raise NotAllowed("This token may check only devices of its own estate.")
+    raise NotAllowed("This token can check only devices of its own estate.")

@@ -29,7 +29,7 @@ def device_id_of(number: str) -> int:
         if device_id >= 1 and str(_check_digit(device_id)) == digits[-1]:
             return device_id
     raise InvalidInput(
-        "There is no such number: read it again from the label. 编号有误，请再核对标签。", field="number"
+        "This number is not valid: read it again from the label. 编号有误，请再核对标签。", field="number"
     )
 
 
@@ -196,10 +196,10 @@ class QuarantineReason(StrEnum):
 QUARANTINE_WORDS: Final = {
     QuarantineReason.USED: ("used; its pads must be replaced", "已使用，须更换电极片"),
     QuarantineReason.FAILED_CHECK: ("failed its last check", "上次巡检未通过"),
-    QuarantineReason.MISSING: ("not in its place", "不在原位"),
+    QuarantineReason.MISSING: ("not in place", "不在原位"),
     QuarantineReason.RECALL: ("recalled by its maker", "厂家召回"),
     QuarantineReason.FAILED_FETCHES: ("could not be fetched twice", "两次未能取到"),
-    QuarantineReason.CANNOT_OPEN: ("could not be got out of its cabinet", "外箱柜体打不开，无法取出"),
+    QuarantineReason.CANNOT_OPEN: ("could not be taken out of its cabinet", "外箱柜体打不开，无法取出"),
     QuarantineReason.NOT_RETURNED: ("taken and not returned", "取走后未归还"),
 }
 
@@ -218,13 +218,13 @@ class FaultKind(StrEnum):
 
 
 REPORT_WORDS: Final = {
-    FaultKind.MISSING: ("it is not there", "不在原位"),
-    FaultKind.BEEPING: ("it beeps", "设备报警"),
-    FaultKind.DAMAGED: ("it is damaged", "设备损坏"),
-    FaultKind.NO_ACCESS: ("one cannot get to it", "无法取用"),
+    FaultKind.MISSING: ("not there", "不在原位"),
+    FaultKind.BEEPING: ("it is beeping", "设备报警"),
+    FaultKind.DAMAGED: ("damaged", "设备损坏"),
+    FaultKind.NO_ACCESS: ("it cannot be reached", "无法取用"),
     FaultKind.OTHER: ("something else", "其他问题"),
     FaultKind.USED: ("it was used", "已使用"),
-    FaultKind.NOT_FETCHED: ("it was sent for and could not be had", "未能取到"),
+    FaultKind.NOT_FETCHED: ("it could not be fetched", "未能取到"),
 }
 BY_NAME_ONLY: Final = frozenset({FaultKind.USED, FaultKind.NOT_FETCHED})
 """Kinds that can quarantine at once, so strangers may not report them.
@@ -289,7 +289,7 @@ OUTCOME_WORDS: Final = {
     RetrievalOutcome.RETURNED: ("back, not used", "已归还，未使用"),
     RetrievalOutcome.USED: ("used", "已使用"),
     RetrievalOutcome.NOT_RETURNED: ("not back", "尚未归还"),
-    RetrievalOutcome.NOT_FETCHED: ("could not be had", "未能取到"),
+    RetrievalOutcome.NOT_FETCHED: ("could not be fetched", "未能取到"),
     RetrievalOutcome.NOT_NEEDED: ("nobody took it", "未取用"),
     RetrievalOutcome.CHECKED: ("checked since", "已巡检"),
     RetrievalOutcome.SILENT: ("nobody answered", "无人答复"),
@@ -331,7 +331,7 @@ ASKED: Final = (Fact.POSITION, Fact.HOURS)
 """Facts that anyone can verify in passing, so that people nearby are asked about them."""
 FACT_QUESTIONS: Final = {
     Fact.POSITION: ("Is the AED still there?", "AED还在原处吗？"),
-    Fact.HOURS: ("Can one get to the AED as described?", "能按登记的时间和方式取到AED吗？"),
+    Fact.HOURS: ("Can the AED be reached as described?", "能按登记的时间和方式取到AED吗？"),
     Fact.READINESS: ("Is the AED ready?", "AED状态正常吗？"),
 }
 

@@ -178,7 +178,7 @@ def _stand_gates(extract: Extract, pieces: _Pieces, say: Callable[[str], None]) 
             gates.node.append(extract.gates[osm_id])
     say(f"{len(set(gates.first))} gates can be closed")
     if dead_ends:
-        say(f"left out {dead_ends} gates at dead ends")
+        say(f"skipped {dead_ends} gates at dead ends")
     return gates
 
 
@@ -202,9 +202,9 @@ def _assemble(pieces: _Pieces, gates: _Gates, say: Callable[[str], None]) -> Wal
     left_out = int((is_island & (part_metres > 0)).sum())
     if left_out:
         gone = metres[~kept].sum()
-        say(f"left out {left_out} scraps that hang together with nothing, {gone:.0f} m in all")
+        say(f"skipped {left_out} disconnected parts, {gone:.0f} m in total")
     if metres.max(initial=0.0) == 0.0:
-        raise InvalidInput("All streets of this file have no length.", field="source")
+        raise InvalidInput("All streets in this file have length 0.", field="source")
 
     used = np.unique(np.concatenate([edge_u[kept], edge_v[kept], gate_u[gate_kept], gate_v[gate_kept]]))
     counts = np.diff(point_start)[kept]

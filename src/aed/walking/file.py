@@ -82,8 +82,8 @@ def save_network(network: WalkingNetwork, path: Path) -> None:
         _write_whole(path, [preamble, header, *(values.data for values in arrays)])
     except OSError as failure:
         raise NetworkFileUnusable(
-            f"The walking network cannot be written to {path} ({failure.strerror}). "
-            "Choose a folder that exists, may be written to and has room.",
+            f"The walking network cannot be written to {path} ({failure.strerror}). Choose an existing, "
+            "writable folder with enough free space.",
             field="path",
         ) from failure
 
@@ -120,12 +120,12 @@ def load_network(path: Path) -> WalkingNetwork:
             left = os.fstat(file.fileno()).st_size - _PREAMBLE.size
             header_bytes, expected = _read_preamble(path, file.read(_PREAMBLE.size))
             if header_bytes > left:
-                raise _unusable(path, "is cut short")
+                raise _unusable(path, "is truncated")
             raw_header = file.read(header_bytes)
             header = _read_header(path, raw_header)
             # Check the size first, since the checksum requires reading the arrays.
             if left - header_bytes != sum(header.array_bytes):
-                raise _unusable(path, "is cut short, or damaged")
+                raise _unusable(path, "is truncated or damaged")
             digest = hashlib.blake2b(raw_header, digest_size=32)
             sizes = iter(header.array_bytes)
 
@@ -157,7 +157,7 @@ def load_network(path: Path) -> WalkingNetwork:
     except OSError as failure:
         raise _unusable(path, f"cannot be read ({failure.strerror})") from failure
     if digest.digest() != expected:
-        raise _unusable(path, "is damaged: its checksum is not the one written with it")
+        raise _unusable(path, "is damaged: its checksum does not match")
     return WalkingNetwork(streets(), header.barriers)
 
 
@@ -173,10 +173,10 @@ def _read_preamble(path: Path, preamble: bytes) -> tuple[int, bytes]:
     if not preamble.startswith(_MAGIC):
         raise _unusable(path, "is not a walking network" if preamble else "is empty")
     if len(preamble) < _PREAMBLE.size:
-        raise _unusable(path, "is cut short")
+        raise _unusable(path, "is truncated")
     _, version, header_bytes, checksum = _PREAMBLE.unpack(preamble)
     if version != _VERSION:
-        raise _unusable(path, f"is of version {version}, and this program reads version {_VERSION}")
+        raise _unusable(path, f"has version {version}, but this program reads version {_VERSION}")
     return header_bytes, checksum
 
 
@@ -187,7 +187,7 @@ def _read_header(path: Path, raw_header: bytes) -> _Header:
         if len(array_bytes) != _ARRAY_COUNT or min(array_bytes) < 0:
             raise ValueError("bytes")
         if header["strip_units"] != [NODE_STRIP_UNITS, EDGE_STRIP_UNITS]:
-            raise _unusable(path, "is of another version: its strips are of another height")
+            raise _unusable(path, "has another version: its strips have a different height")
         return _Header(
             street_count=int(header["street_count"]),
             array_bytes=array_bytes,

@@ -127,10 +127,10 @@ def gate_delays_of(
     ):
         if not 0 <= crossing.edge < streets.edge_count:
             raise InvalidInput(
-                f"Edge {crossing.edge} is not in this walking network: look the gate up again.", field="edge"
+                f"Edge {crossing.edge} is not in this walking network: look up the gate again.", field="edge"
             )
         if not metres >= 0:
-            raise InvalidInput("A delay must be a number of metres, not below 0.", field="delays")
+            raise InvalidInput("A delay must be a number of metres, 0 or more.", field="delays")
         edges: Sequence[int] = (crossing.edge,)
         if crossing.edge >= streets.street_count:
             edges = streets.gate_edges(crossing.edge)

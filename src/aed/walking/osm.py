@@ -96,15 +96,15 @@ def read_extract(source: Path, *, progress: Callable[[str], None]) -> Extract:
                 _end_line(line_start, node_ids, lat, lon)
     except (RuntimeError, ValueError, OSError) as failure:  # what osmium raises on a file it cannot read
         raise NetworkFileUnusable(
-            f"{source} is not a whole OpenStreetMap file ({failure}). Download it again, "
-            "or check it with `osmium fileinfo --extended`.",
+            f"{source} is not a complete OpenStreetMap file ({failure}). Download it again, or check it "
+            "with `osmium fileinfo --extended`.",
             field="source",
         ) from failure
-    progress(f"{walkable_ways} of {ways} highways can be walked on")
+    progress(f"{walkable_ways} of {ways} highways are walkable")
     for reason, count in left_out.most_common():
-        progress(f"left out {count} with {reason}")
+        progress(f"skipped {count} with {reason}")
     if missing_nodes:
-        progress(f"cut at {missing_nodes} nodes that the extract does not hold")
+        progress(f"cut at {missing_nodes} nodes that are not in the extract")
     if len(line_start) == 1:
         raise InvalidInput(_nothing_to_walk_on(source, ways, missing_nodes), field="source")
     return Extract(
@@ -146,9 +146,9 @@ def _end_line(line_start: array[int], node_ids: array[int], lat: array[int], lon
 def _nothing_to_walk_on(source: Path, ways: int, missing_nodes: int) -> str:
     if missing_nodes:
         return (
-            f"{source} holds no positions for the nodes of its ways. Use an extract that has them, "
+            f"{source} contains no positions for the nodes of its ways. Use an extract that has them, "
             "with nodes before ways (`osmium sort`)."
         )
     if ways:
-        return f"{source} holds {ways} highways, none of which may be walked on."
-    return f"{source} holds no highways. Use an OpenStreetMap extract that contains streets."
+        return f"{source} contains {ways} highways, none of which is walkable."
+    return f"{source} contains no highways. Use an OpenStreetMap extract that contains streets."

@@ -243,7 +243,7 @@ def find_reachable(
     Raises InvalidInput if `within_metres` is negative or not a number.
     """
     if not within_metres >= 0:
-        raise InvalidInput("The reach must be a number of metres, not below 0.", field="within_metres")
+        raise InvalidInput("The reach must be a number of metres, 0 or more.", field="within_metres")
     limit = min(within_metres, _MAX_DISTANCE_METRES)
     gates = gate_delays_of(contracted, closed, delays)
     if contracted.junction_count > WHOLE_UP_TO_JUNCTIONS:

@@ -76,7 +76,7 @@ def not_walkable_reason(tags: Mapping[str, str]) -> str | None:
         return f"foot={foot}"
     permitted = foot is not None or tags.get("sidewalk") in _SIDEWALKS
     if highway in _WALKABLE_BY_PERMISSION and not permitted:
-        return f"highway={highway} without a word on foot"
+        return f"highway={highway} without foot=*"
     if tags.get("motorroad") == "yes" and not permitted:
         return "motorroad=yes"
     if foot is None and tags.get("access") in _FOOT_REFUSED:

@@ -28,11 +28,13 @@ from aed.upkeep.rules import FaultKind, QuarantineReason, RetrievalOutcome
 _FAILED: Final = {
     FetchFailure.NOT_THERE: (
         QuarantineReason.MISSING,
-        "Somebody who was called stood before it: it is not there. 前往取用者在现场确认：AED不在原位。",
+        "A person sent to fetch it confirmed on site that it is not there. "
+        "前往取用者在现场确认：AED不在原位。",
     ),
     FetchFailure.CANNOT_OPEN: (
         QuarantineReason.CANNOT_OPEN,
-        "Somebody who was called stood before it: it cannot be got out. 前往取用者在现场确认：无法取出。",
+        "A person sent to fetch it confirmed on site that it cannot be taken out. "
+        "前往取用者在现场确认：无法取出。",
     ),
 }
 

@@ -83,7 +83,7 @@ def _debrief_one(
             else:
                 return False
     except AedError as error:
-        log.warning("incident not debriefed", incident=incident_id, reason=error.detail)
+        log.warning("incident not followed up", incident=incident_id, reason=error.detail)
         return False
     return True
 
@@ -107,7 +107,7 @@ def settle_devices(database: Database, at: datetime, *, settings: Settings) -> i
                     if alert.out_device_id is not None and alert.device_settled_at is None:
                         settled += settle_device(session, incident, alert, settings=settings, at=at)
             except AedError as error:
-                log.warning("device of a call not settled", alert=last_id, reason=error.detail)
+                log.warning("device of an alert not followed up", alert=last_id, reason=error.detail)
 
 
 def anonymise_patients(database: Database, at: datetime, *, keep_days: int) -> int:

@@ -75,7 +75,7 @@ def thank_you_text(
     """
     if kind is IncidentKind.EXERCISE:
         return (
-            "EXERCISE over. Thank you for taking part: each one makes the next call better.",
+            "EXERCISE over. Thank you for taking part: every exercise makes the next call faster.",
             "【演练】已结束。感谢您的参与，每一次演练都会让下一次救援更快。",
         )
     en, zh = _THANKS[set_out]
@@ -88,11 +88,11 @@ def thank_you_text(
 
 _THANKS: Final = {
     True: (
-        "Thank you for setting out to help today. Whatever came of it: that you came counts.",
+        "Thank you for setting out to help today. Whatever the outcome, your effort matters.",
         "感谢您今天伸出援手。无论结果如何，您的行动都有意义。",
     ),
     False: (
-        "You were called to an emergency today. Thank you for being somebody who can be called.",
+        "You were called to an emergency today. Thank you for being ready to help.",
         "今天曾就一起急救呼叫您。感谢您愿意随时待命。",
     ),
 }
@@ -100,7 +100,7 @@ _THANKS: Final = {
 _ENDED: Final = {
     IncidentOutcome.HANDED_OVER: ("The ambulance has taken over.", "患者已移交120急救人员。"),
     IncidentOutcome.FALSE_ALARM: ("It was a false alarm.", "事后确认为误报。"),
-    IncidentOutcome.CALLED_OFF: ("Help was not needed any longer.", "后来已不再需要支援。"),
+    IncidentOutcome.CALLED_OFF: ("Help was no longer needed.", "后来已不再需要支援。"),
     IncidentOutcome.LAPSED: ("The call has ended.", "呼叫已结束。"),
 }
 
@@ -109,8 +109,8 @@ def follow_up_text(contact: str | None) -> tuple[str, str]:
     """Return the question of the day after in English and Chinese."""
     talk_en, talk_zh = _talk(contact)
     return (
-        "Yesterday you helped in an emergency. How are you today? Bad sleep or pictures that come back are "
-        "usual at first and mostly pass." + talk_en,
+        "Yesterday you helped in an emergency. How are you today? Poor sleep and recurring images are "
+        "common at first and usually pass." + talk_en,
         "昨天您参与了一次急救。今天感觉怎么样？一开始睡不好、画面反复出现都很常见，多数会慢慢好转。"
         + talk_zh,
     )

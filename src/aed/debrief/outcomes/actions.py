@@ -44,12 +44,12 @@ def record_outcome(
     """
     incident = lock_for_dispatcher(session, who, incident_id)
     if incident.kind is IncidentKind.TEST:
-        raise Conflict("This was a test of the line: there was no patient.")
+        raise Conflict("This was a test of the connection: there was no patient.")
     require_consistent(items)
     _must_fit(incident, items, at)
     outcome = queries.outcome_of(session, incident.id)
     if version != (outcome.version if outcome is not None else 0):
-        raise ChangedMeanwhile("This outcome was changed meanwhile. Read it again.")
+        raise ChangedMeanwhile("This outcome was changed in the meantime. Read it again.")
     before = queries.items_in(outcome)
     changed = changed_items(before, items)
     if outcome is not None and not changed:
@@ -59,7 +59,7 @@ def record_outcome(
         session.add(outcome)
     elif outcome.forgotten_at is not None and any(is_recorded(items, each) for each in IDENTIFYING_ITEMS):
         raise Conflict(
-            "Age and sex of this patient have been forgotten, as they must: leave them out.",
+            "Age and sex of this patient have been deleted, as required: leave them out.",
             field="age_years",
         )
     for item in STORED_AS_GIVEN:
@@ -80,7 +80,8 @@ def _must_fit(incident: Incident, items: CoreItems, at: datetime) -> None:
     last = min(at + _CLOCKS_DIFFER, incident.opened_at + _MAX_RESUSCITATION)
     if not incident.collapsed_at - MAX_REPORT_AGE <= shock_at <= last:
         raise InvalidInput(
-            "The first shock was neither hours before the collapse nor a day after it, nor is it to come.",
+            "first_shock_at must be between six hours before the collapse and a day after the report, "
+            "and not in the future.",
             field="first_shock_at",
         )
 

@@ -10,7 +10,7 @@ Each item can be unknown, which is the same as not recorded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
@@ -178,30 +178,36 @@ def is_favourable(items: CoreItems) -> bool | None:
 
 
 def require_consistent(items: CoreItems) -> None:
-    """Require that the items can all be true of one patient. Raises InvalidInput naming the item."""
+    """Require that the items can all be true of one patient. Raises InvalidInput naming every wrong item."""
+    wrong = dict(_contradictions(items))
+    if wrong:
+        invalid = InvalidInput(" ".join(wrong.values()), field=next(iter(wrong)))
+        if len(wrong) > 1:
+            invalid.errors = [{"field": item, "detail": detail} for item, detail in wrong.items()]
+        raise invalid
+
+
+def _contradictions(items: CoreItems) -> Iterator[tuple[str, str]]:
+    """Yield (item, sentence) for each contradiction."""
     if items.arrest is YesNo.NO:
-        recorded = next((each for each in _OF_AN_ARREST if is_recorded(items, each)), None)
-        if recorded is not None:
-            raise InvalidInput(
-                f"{recorded} needs arrest=yes: leave it out if it was no arrest.", field=recorded
-            )
+        for item in _OF_AN_ARREST:
+            if is_recorded(items, item):
+                yield item, f"{item} needs arrest=yes: leave it out if it was not a cardiac arrest."
     if items.rosc is YesNo.NO and items.survived_event is YesNo.YES:
-        raise InvalidInput("Whoever survived the event had a circulation: rosc is yes then.", field="rosc")
+        yield "rosc", "rosc must be yes if survived_event is yes."
     if items.survived_event is YesNo.NO and items.survived is YesNo.YES:
-        raise InvalidInput(
-            "Whoever survived for 30 days survived the event: one of the two is otherwise.",
-            field="survived_event",
-        )
+        yield "survived_event", "survived_event must be yes if survived is yes."
     is_dead = [
         each for each in (_is_dead(items.cpc, DEAD_CPC), _is_dead(items.mrs, DEAD_MRS)) if each is not None
     ]
     if is_dead and items.survived is not YesNo.UNKNOWN and is_dead[0] is (items.survived is YesNo.YES):
-        raise InvalidInput(
-            f"CPC {DEAD_CPC} and mRS {DEAD_MRS} mean dead, all others alive: that is otherwise in survived.",
-            field="cpc" if items.cpc is not None else "mrs",
+        yield (
+            "cpc" if items.cpc is not None else "mrs",
+            f"CPC {DEAD_CPC} and mRS {DEAD_MRS} mean dead, all other values alive, which contradicts "
+            "survived.",
         )
     if len(set(is_dead)) > 1:
-        raise InvalidInput("CPC and mRS contradict each other: one says dead, the other alive.", field="mrs")
+        yield "mrs", "cpc and mrs contradict each other: one means dead, the other alive."
 
 
 def _is_dead(value: int | None, dead: int) -> bool | None:

@@ -57,25 +57,38 @@ class PatientOutcomeIn(BaseModel):
         },
     )
 
-    arrest: YesNo = Field(YesNo.UNKNOWN, description="Whether it was a cardiac arrest at all")
-    resuscitation: YesNo = Field(YesNo.UNKNOWN, description="Attempted by the ambulance's crew")
+    arrest: YesNo = Field(YesNo.UNKNOWN, description="Whether it was a cardiac arrest")
+    resuscitation: YesNo = Field(
+        YesNo.UNKNOWN, description="Whether the ambulance crew attempted resuscitation"
+    )
     pathogenesis: Pathogenesis = Pathogenesis.UNKNOWN
-    witnessed: Witnessed = Field(Witnessed.UNKNOWN, description="By whom the collapse was seen or heard")
+    witnessed: Witnessed = Field(Witnessed.UNKNOWN, description="Who saw or heard the collapse")
     location: ArrestLocation = ArrestLocation.UNKNOWN
-    age_years: int | None = Field(None, ge=0, le=MAX_AGE_YEARS, description="Forgotten after a while")
-    sex: Sex = Field(Sex.UNKNOWN, description="Forgotten after a while")
+    age_years: int | None = Field(
+        None, ge=0, le=MAX_AGE_YEARS, description="Deleted after the retention period"
+    )
+    sex: Sex = Field(Sex.UNKNOWN, description="Deleted after the retention period")
     bystander_cpr: BystanderCpr = BystanderCpr.UNKNOWN
-    dispatcher_cpr: YesNo = Field(YesNo.UNKNOWN, description="The dispatcher instructed the caller")
+    dispatcher_cpr: YesNo = Field(
+        YesNo.UNKNOWN, description="Whether the dispatcher gave the caller CPR instructions"
+    )
     bystander_aed: BystanderAed = BystanderAed.UNKNOWN
     first_rhythm: Rhythm = Rhythm.UNKNOWN
     first_shock_at: AwareDatetime | None = Field(
-        None, description="By anybody, as it is known afterwards; `measured` has what the record says"
+        None,
+        description="When anyone gave the first shock, as known afterwards; `measured` has the recorded time",
     )
-    rosc: YesNo = Field(YesNo.UNKNOWN, description="The circulation came back, however briefly")
-    survived_event: YesNo = Field(YesNo.UNKNOWN, description="At the hospital with a circulation")
-    survived: YesNo = Field(YesNo.UNKNOWN, description="Left the hospital alive, or alive after 30 days")
-    cpc: int | None = Field(None, ge=1, le=5, description="Cerebral performance category then; 5: dead")
-    mrs: int | None = Field(None, ge=0, le=6, description="Modified Rankin scale then; 6: dead")
+    rosc: YesNo = Field(YesNo.UNKNOWN, description="Whether spontaneous circulation returned, even briefly")
+    survived_event: YesNo = Field(
+        YesNo.UNKNOWN, description="Whether the patient arrived at hospital with spontaneous circulation"
+    )
+    survived: YesNo = Field(
+        YesNo.UNKNOWN, description="Whether the patient left hospital alive or was alive after 30 days"
+    )
+    cpc: int | None = Field(
+        None, ge=1, le=5, description="Cerebral performance category at that time; 5 means dead"
+    )
+    mrs: int | None = Field(None, ge=0, le=6, description="Modified Rankin scale at that time; 6 means dead")
 
     def items(self) -> CoreItems:
         return CoreItems(**self.model_dump())
@@ -95,12 +108,16 @@ class RecordedTimesOut(BaseModel):
 
     collapsed_at: datetime
     called_at: datetime
-    first_there_at: datetime | None = Field(description="Of those asked to go straight or to fetch")
-    compressions_at: datetime | None = Field(description="Since when it is known that somebody does them")
+    first_there_at: datetime | None = Field(
+        description="First arrival of a person with task `direct` or `fetch`"
+    )
+    compressions_at: datetime | None = Field(
+        description="Since when someone is known to be doing compressions"
+    )
     attached_at: datetime | None
     shock_at: datetime | None
     ambulance_there_at: datetime | None
-    calls: dict[Task, CallCountsOut] = Field(description="By task: straight, fetch, guide")
+    calls: dict[Task, CallCountsOut] = Field(description="Numbers of people by task")
 
     @classmethod
     def of(cls, measured: RecordedTimes) -> RecordedTimesOut:
@@ -118,9 +135,9 @@ class PatientOutcomeOut(PatientOutcomeIn):
     model_config = ConfigDict(extra="forbid", json_schema_extra={})
 
     incident_id: Id
-    reported_by: str | None = Field(description="Who changed it last; null: nothing was recorded")
+    reported_by: str | None = Field(description="Who changed the outcome last; null if none was recorded")
     reported_at: datetime | None
-    forgotten_at: datetime | None = Field(description="When age and sex were forgotten")
+    forgotten_at: datetime | None = Field(description="When age and sex were deleted")
     measured: RecordedTimesOut
 
     @classmethod

@@ -29,10 +29,10 @@ from aed.upkeep.rules import OUTCOME_WORDS, short_number
 _NOTHING: Final = "–"
 _MARKED: Final[Mapping[IncidentKind, Label]] = {
     IncidentKind.EXERCISE: ("There was no real patient.", "无真实患者。"),
-    IncidentKind.TEST: ("It was only planned: nobody was alerted.", "仅生成方案，未通知任何人。"),
+    IncidentKind.TEST: ("It was only planned; no one was alerted.", "仅生成方案，未通知任何人。"),
 }
-_NOT_ASKED_AFTER: Final = ("not asked after yet", "尚未询问")
-_ASKED_AFTER: Final = ("asked after, no answer yet", "已询问，待答复")
+_NOT_ASKED_AFTER: Final = ("return not yet asked about", "尚未询问")
+_ASKED_AFTER: Final = ("asked about its return, no answer yet", "已询问，待答复")
 
 type _Row = dict[str, Any]  # what a template takes
 

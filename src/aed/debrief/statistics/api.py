@@ -25,8 +25,10 @@ _FORMS: Final[dict[int | str, dict[str, Any]]] = {
         }
     }
 }
-Year = Annotated[int, Query(ge=2000, le=2100, description="As it is where the patient was", examples=[2026])]
-OfKind = Annotated[CountedKind, Query(description="Real ones or exercises, never both")]
+Year = Annotated[
+    int, Query(ge=2000, le=2100, description="Calendar year at the patient's location", examples=[2026])
+]
+OfKind = Annotated[CountedKind, Query(description="Real incidents or exercises")]
 Form = Annotated[TableFormat, Query(alias="format")]
 
 
@@ -38,7 +40,7 @@ def get_yearly_statistics(
     region: OfRegion = None,
     kind: OfKind = CountedKind.REAL,
     to_pass_on: Annotated[
-        bool, Query(description="Coarsened for dispatchers too, so that it may be passed on")
+        bool, Query(description="Round small counts for dispatchers too, so that the result can be passed on")
     ] = False,
     form: Form = TableFormat.JSON,
 ) -> Response:

@@ -85,7 +85,7 @@ _CALLS: Final[dict[str, Label]] = {
     "there_median": ("there, median", "到场中位数"),
 }
 _COMPLETENESS: Final[dict[str, Label]] = {
-    "of": ("should be known", "应有"),
+    "of": ("expected", "应有"),
     "missing": ("missing", "缺失"),
     "missing_per_cent": ("missing, %", "缺失率%"),
 }
@@ -102,8 +102,8 @@ def sheets_of(found: StatisticsOut) -> list[Sheet]:
     """Return all tables of a year."""
     totals = [
         SheetRow("incidents", ("incidents", "事件"), (_count(found.incidents),)),
-        SheetRow("still_open", ("of these, still open", "其中尚未结束"), (_count(found.still_open),)),
-        SheetRow("false_alarms", ("of these, false alarms", "其中误报"), (_count(found.false_alarms),)),
+        SheetRow("still_open", ("still open", "其中尚未结束"), (_count(found.still_open),)),
+        SheetRow("false_alarms", ("false alarms", "其中误报"), (_count(found.false_alarms),)),
     ]
     for each in (*found.arrests, *found.resuscitation):
         totals.append(
@@ -118,7 +118,7 @@ def sheets_of(found: StatisticsOut) -> list[Sheet]:
         Sheet("patients", ("Resuscitation attempted", "实施复苏者"), _COUNTS, patients),
         Sheet(
             "outcomes",
-            ("What became of them", "结局"),
+            ("Outcomes", "结局"),
             _GROUPS,
             [
                 SheetRow(each.group, GROUP_LABELS[each.group], _numbers(each, _GROUPS))
@@ -136,13 +136,13 @@ def sheets_of(found: StatisticsOut) -> list[Sheet]:
         ),
         Sheet(
             "calls",
-            ("People who were called", "被呼叫者"),
+            ("People alerted", "被呼叫者"),
             _CALLS,
             [SheetRow(each.task, TASK_LABELS[each.task], _numbers(each, _CALLS)) for each in found.calls],
         ),
         Sheet(
             "completeness",
-            ("What is missing", "缺失项目"),
+            ("Missing data", "缺失项目"),
             _COMPLETENESS,
             [
                 SheetRow(each.item, ITEM_LABELS[each.item], _numbers(each, _COMPLETENESS))

@@ -360,7 +360,7 @@ def _completeness(
 def require_signed_in(viewer: Viewer) -> None:
     """Require a person who is signed in. Raises NotSignedIn."""
     if not viewer.is_signed_in:
-        raise NotSignedIn("Statistics are for those who take part: send a token, or sign in.")
+        raise NotSignedIn("Statistics need a signed-in person: send a token, or sign in.")
 
 
 def sees_small_counts(viewer: Viewer, region_ids: Collection[int]) -> bool:
@@ -375,4 +375,6 @@ def require_case_viewer(viewer: Viewer, region_ids: Collection[int]) -> None:
     """Require a dispatcher or administrator of all these regions. Raises NotSignedIn, NotAllowed."""
     require_signed_in(viewer)
     if not sees_small_counts(viewer, region_ids):
-        raise NotAllowed("Single cases are shown to the dispatchers of their region: ask for statistics.")
+        raise NotAllowed(
+            "Single cases are visible only to the dispatchers of their region: use the statistics instead."
+        )

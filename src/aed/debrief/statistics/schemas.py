@@ -23,7 +23,7 @@ from aed.debrief.statistics.queries import YearInNumbers, YearQuery
 from aed.debrief.statistics.rules import MIN_SHOWN_COUNT, CountedIncident, CountedKind, seconds_until
 from aed.incidents.rules import IncidentOutcome
 
-_HIDDEN: Final = f"null: fewer than {MIN_SHOWN_COUNT}, which is hidden"
+_HIDDEN: Final = f"Number of cases; null if below {MIN_SHOWN_COUNT}, which is hidden"
 
 
 class ItemCountOut(BaseModel):
@@ -42,9 +42,11 @@ class OutcomeGroupOut(BaseModel):
     rosc: int | None
     survived_event: int | None
     survived: int | None
-    survival_known: int | None = Field(description="Of how many it is known: what the percentage is of")
+    survival_known: int | None = Field(
+        description="Number of patients whose survival is known; the base of the percentage"
+    )
     survived_per_cent: float | None
-    favourable: int | None = Field(description="CPC 1 or 2, or mRS 0 to 3")
+    favourable: int | None = Field(description="Patients with CPC 1 or 2, or mRS 0 to 3")
 
 
 class IntervalOut(BaseModel):
@@ -84,20 +86,23 @@ class StatisticsOut(BaseModel):
 
     template: str = Field(
         TEMPLATE_VERSION,
-        description="The version of the Utstein template that items and groups follow; not yet that of 2024",
+        description="Version of the Utstein template that items and groups follow; not yet the one of 2024",
     )
     year: int
     kind: CountedKind
-    region: str | None = Field(description="As asked for, with all below it; null: all that you may ask for")
+    region: str | None = Field(
+        description="Region asked for, including those below it; null for all regions that you may see"
+    )
     is_coarse: bool = Field(
-        description=f"Counts below {MIN_SHOWN_COUNT} are null, others are rounded to {MIN_SHOWN_COUNT}"
+        description=f"True if counts below {MIN_SHOWN_COUNT} are null and others are rounded to multiples of "
+        f"{MIN_SHOWN_COUNT}"
     )
     incidents: int | None = Field(description=_HIDDEN)
     still_open: int | None
     false_alarms: int | None
     arrests: list[ItemCountOut]
-    resuscitation: list[ItemCountOut] = Field(description="Of the arrests")
-    patients: list[ItemCountOut] = Field(description="Of those in whom resuscitation was attempted")
+    resuscitation: list[ItemCountOut] = Field(description="Counts among the cardiac arrests")
+    patients: list[ItemCountOut] = Field(description="Counts among the patients with attempted resuscitation")
     groups: list[OutcomeGroupOut]
     intervals: list[IntervalOut]
     calls: list[CallsMadeOut]
@@ -129,7 +134,7 @@ class CaseOut(BaseModel):
 
     region: str
     month: int
-    outcome: IncidentOutcome | None = Field(description="How the call ended; null: it has not")
+    outcome: IncidentOutcome | None = Field(description="How the incident ended; null while open")
     arrest: YesNo
     resuscitation: YesNo
     pathogenesis: Pathogenesis
@@ -146,11 +151,15 @@ class CaseOut(BaseModel):
     survived: YesNo
     cpc: int | None
     mrs: int | None
-    seconds_to_first_there: float | None = Field(description="From the call; so all that follow")
+    seconds_to_first_there: float | None = Field(
+        description="Seconds from the emergency call, as for the following fields"
+    )
     seconds_to_compressions: float | None
     seconds_to_attached: float | None
     seconds_to_shock: float | None
-    seconds_to_shock_told: float | None = Field(description="As recorded later by hand")
+    seconds_to_shock_told: float | None = Field(
+        description="Seconds from the emergency call to the first shock recorded afterwards"
+    )
     seconds_to_ambulance: float | None
     asked: int
     seen: int

@@ -432,4 +432,4 @@ def _where(incident: Incident) -> tuple[str, str] | None:
 def require_open(incident: Incident) -> None:
     """Require an open incident. Raises Conflict."""
     if incident.state is IncidentState.CLOSED:
-        raise Conflict("This incident is closed.")
+        raise Conflict("The incident is closed.")

@@ -277,7 +277,9 @@ def is_duplicate_reply(
         session.flush()
         return False
     if known.reply is not reply:
-        raise Conflict("Another answer was sent under this key: make up a new one.", field="key")
+        raise Conflict(
+            "A different reply was already sent with this key: send this one with a new key.", field="key"
+        )
     return True
 
 
@@ -394,9 +396,11 @@ def take_location(
     alert = queries.alert_by_id(session, alert_id)
     incident = queries.incident_by_id(session, alert.incident_id)
     if incident.state is IncidentState.CLOSED or alert.state is AlertState.STOPPED:
-        raise Conflict("The call is over: nobody needs to know where you are. Thank you.")
+        raise Conflict("The call is over, so your location is no longer needed. Thank you.")
     if alert.state not in COMING_STATES:
-        raise Conflict("Accept first: only of those who come is it asked where they are.")
+        raise Conflict(
+            "Accept the call before you share your location: it is stored only for people who have accepted."
+        )
     newest = session.scalar(
         select(AlertLocation.at)
         .where(AlertLocation.alert_id == alert.id)

@@ -39,8 +39,8 @@ from aed.responders.rules import location_moment
 _TITLE: Final = "急救呼叫 Call"
 _TASKS: Final = {
     Task.DIRECT: ("请直接前往患者处", "Go straight to the patient"),
-    Task.FETCH: ("请取AED送往患者处", "Fetch the AED, bring it to the patient"),
-    Task.GUIDE: ("请到大门或单元门接应，并留住电梯", "Open the gate, hold the lift"),
+    Task.FETCH: ("请取AED送往患者处", "Fetch the AED and bring it to the patient"),
+    Task.GUIDE: ("请到大门或单元门接应，并留住电梯", "Open the gate and hold the lift"),
 }
 _WITH_DEVICE: Final = ("请带AED前往患者处", "Bring the AED to the patient")
 _BUTTONS: Final = {
@@ -51,8 +51,8 @@ _BUTTONS: Final = {
     AlertReply.DEVICE_TAKEN: ("已取到AED", "I have it"),
     AlertReply.DEVICE_NOT_THERE: ("AED不在", "Not there"),
     AlertReply.CANNOT_OPEN: ("打不开柜门", "Cannot open it"),
-    AlertReply.DEVICE_RETURNED: ("AED已放回原处，未使用", "The AED is back, unused"),
-    AlertReply.DEVICE_ATTACHED: ("已贴电极片", "Pads are on"),
+    AlertReply.DEVICE_RETURNED: ("AED已放回原处，未使用", "The AED is back in its place, unused"),
+    AlertReply.DEVICE_ATTACHED: ("已贴电极片", "Pads attached"),
     AlertReply.SHOCK_GIVEN: ("已除颤", "Shock given"),
     AlertReply.HANDED_OVER: ("已移交120急救人员", "Handed over"),
 }
@@ -69,8 +69,14 @@ _OFFERED: Final = {
 _SECONDARY: Final = frozenset({AlertReply.DECLINE, AlertReply.DEVICE_NOT_THERE, AlertReply.CANNOT_OPEN})
 _SHARES_LOCATION: Final = frozenset({AlertState.ACCEPTED, AlertState.ON_THE_WAY})
 _FAILED: Final = {
-    FetchFailure.NOT_THERE: ("已记录：AED不在原位。请直接前往患者处。", "Noted: the AED is not there."),
-    FetchFailure.CANNOT_OPEN: ("已记录：柜门打不开。请直接前往患者处。", "Noted: it cannot be opened."),
+    FetchFailure.NOT_THERE: (
+        "已记录：AED不在原位。请直接前往患者处。",
+        "Recorded: the AED is not there. Go straight to the patient.",
+    ),
+    FetchFailure.CANNOT_OPEN: (
+        "已记录：柜门打不开。请直接前往患者处。",
+        "Recorded: the cabinet cannot be opened. Go straight to the patient.",
+    ),
 }
 _MAPS: Final = {
     "amap": "高德地图",
@@ -89,14 +95,15 @@ _CPR_STEPS: Final = (
     ("手机免提，保持与调度员通话。", "Phone on speaker, stay on the line with the dispatcher."),
     (
         "双手重叠，按压胸部正中，深5至6厘米，充分回弹。",
-        "Centre of the chest, 5 to 6 cm deep, let it come up fully.",
+        "Push on the centre of the chest, 5 to 6 cm deep; let it come up fully each time.",
     ),
     ("不要停。受过训练者每30次按压后人工呼吸2次。", "Do not stop. If trained: 2 breaths after every 30."),
     (
         "AED到：开机，按语音提示贴电极片；除颤时勿碰患者。",
-        "AED here: switch it on, do as it says; stand clear.",
+        "When the AED arrives, switch it on and follow its instructions. Do not touch the patient "
+        "during a shock.",
     ),
-    ("每2分钟换人按压。", "Change over every 2 minutes."),
+    ("每2分钟换人按压。", "Swap rescuers every 2 minutes."),
 )
 
 
@@ -155,7 +162,7 @@ AlertKey = Annotated[
         min_length=1,
         max_length=100,
         pattern="^[A-Za-z0-9_-]+$",
-        description="From the link of the call",
+        description="Key from the link in the alert message",
         examples=["call_d8s0Zk1u3Gv5Jm7Qp9TbXw"],
     ),
 ]

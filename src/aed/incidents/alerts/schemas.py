@@ -44,7 +44,7 @@ class DeviceToFetch(BaseModel):
     access_instructions_zh: str | None
     cabinet_code: str | None
     child_pads: ChildPads | None = Field(
-        None, description="What is known of pads for children; null where the patient is none"
+        None, description="Whether the device has child pads; null if the patient is not a child"
     )
     links: dict[str, str]
 
@@ -68,22 +68,27 @@ class AlertDetailsOut(BaseModel):
     state: AlertState
     task: Task
     is_over: bool
-    is_stood_down: bool = Field(description="Enough others come: this person need not go")
-    has_device: bool = Field(description="The person has said so; so the next two")
+    is_stood_down: bool = Field(
+        description="True if enough other people are coming, so this person is not needed"
+    )
+    has_device: bool = Field(description="True if the person has reported taking the device")
     has_returned_device: bool
     fetch_failure: FetchFailure | None = Field(
-        description="Why the person came away without the device; the task is direct since then"
+        description="Why the person could not fetch the device; since then their task is `direct`"
     )
     emergency_number: str
     estate_en: str | None
     estate_zh: str | None
-    hazard: Hazard = Field(description="Danger at the scene; read the note before you go on")
+    hazard: Hazard = Field(description="Danger at the scene; `hazard_note` describes it")
     hazard_note: str | None
     age_group: AgeGroup
-    place_corrected_at: datetime | None = Field(description="Since then the patient is known to be elsewhere")
-    notes: str = Field(description="Differs once anything of hazard, age group and place has changed")
+    place_corrected_at: datetime | None = Field(
+        description="When the patient's location was last corrected; null if it was not"
+    )
+    notes: str = Field(description="Digest of hazard, age group and location; changes when any of them does")
     seconds: int | None = Field(
-        description="From now until at the patient's side, as estimated; null once there or not needed"
+        description="Estimated seconds from now until the person is at the patient's side; null once they "
+        "are there or not needed"
     )
     patient: PatientLocation | None
 

@@ -103,7 +103,7 @@ def remind_if_due(session: Session, incident: Incident, *, at: datetime, numbers
     minutes = round((at - incident.ambulance_at).total_seconds() / 60)
     hours = max(1, round((ends_at - at).total_seconds() / 3600))
     text_en, text_zh = still_open_text(incident.id, minutes=minutes, hours=hours)
-    notice = Notice(text_en, text_zh, "An incident is still open", "事件尚未结束", expires_at=ends_at)
+    notice = Notice(text_en, text_zh, "Incident still open", "事件尚未结束", expires_at=ends_at)
     people = dispatchers_to_remind(session, incident)
     for person_id in people:
         outbox.notify_person(session, person_id, notice, at, country=incident.region.country)
@@ -148,7 +148,7 @@ def report_patient(
     require_incident_reporter(who, estate.id if estate is not None else None, region_id)
     collapsed_at = new.collapsed_at or said_at
     if not at - MAX_REPORT_AGE <= collapsed_at <= at + _CLOCKS_DIFFER:
-        raise InvalidInput("collapsed_at lies within the last six hours.", field="collapsed_at")
+        raise InvalidInput("collapsed_at must be within the last six hours.", field="collapsed_at")
     lock_region(session, region_id)
     digest = hashlib.sha256(new.model_dump_json().encode()).hexdigest()
     counts = session.get_one(Region, region_id).counts_ground_as_one
@@ -198,7 +198,7 @@ def report_patient(
             door_code=new.door_code,
         )
     )
-    flush_or_conflict(session, "This report arrived twice in the same moment: send it again.", "key")
+    flush_or_conflict(session, "This report arrived twice at the same time. Send it again.", "key")
     append_entry(
         session,
         incident,
@@ -229,7 +229,7 @@ def _region(session: Session, who: Viewer, new: PatientReportIn, estate: Estate 
         return region_by_code(session, new.region).id
     if who.region_ids:
         return who.region_ids[0]
-    raise InvalidInput("The place is in no estate: give the region's code.", field="region")
+    raise InvalidInput("The position is not in any estate: give `region`, the region's code.", field="region")
 
 
 def _known(
@@ -243,7 +243,10 @@ def _known(
     report = queries.report_by_key(session, str(new.key))
     if report is not None:
         if report.digest != digest:
-            raise Conflict("Another report was sent under this key: make up a new one.", field="key")
+            raise Conflict(
+                "A different report was already sent with this key: send this one with a new key.",
+                field="key",
+            )
     elif new.case_number is not None:
         report = queries.report_by_case(session, who.name, new.case_number)
     if report is None:
@@ -254,8 +257,9 @@ def _known(
         name = "this key" if field == "key" else f"the case number {new.case_number}"
         number = incident.region.emergency_number
         raise Conflict(
-            f"The incident {incident.id} under {name} is over, and nobody is called to it. For a new patient "
-            f"send a new report with another {field}; call {number} first.",
+            f"Incident {incident.id}, reported with {name}, is over, and nobody is being called to it. "
+            f"If there is a new patient, call {number} first, then send a new report with another "
+            f"{field}.",
             field=field,
         )
     return incident
@@ -409,14 +413,17 @@ def close_incident(
     """
     incident = lock_for_dispatcher(session, who, incident_id)
     if outcome is IncidentOutcome.LAPSED:
-        raise InvalidInput("Lapsed is what closes by itself: say how it ended.", field="outcome")
+        raise InvalidInput(
+            "outcome `lapsed` is for incidents that close automatically: give the outcome that applies.",
+            field="outcome",
+        )
     if incident.outcome is IncidentOutcome.LAPSED:
         incident.outcome = outcome
         append_entry(session, incident, "outcome", who.name, at, outcome=outcome, note=note)
         return incident
     if incident.state is IncidentState.CLOSED:
         if incident.outcome is not outcome:
-            raise Conflict(f"It was closed already: {incident.outcome}.", field="outcome")
+            raise Conflict(f"The incident was already closed as {incident.outcome}.", field="outcome")
         return incident
     close_and_stop_alerts(session, incident, outcome, by=who.name, note=note, at=at)
     return incident
@@ -449,6 +456,7 @@ def require_report_quota(
     zh = "您" if own >= numbers.open_per_person else "本园区"
     number = session.get_one(Region, region_id).emergency_number
     raise TooManyOpen(
-        f"{whose} too many open reports that no dispatcher has confirmed. Call {number} now: the dispatcher "
-        f"can open this one. {zh}未经调度员确认的报告过多，请立即拨打{number}，由调度员处理。"
+        f"{whose} too many open reports that no dispatcher has confirmed. Call {number} now: a "
+        "dispatcher can open this incident. "
+        f"{zh}未经调度员确认的报告过多，请立即拨打{number}，由调度员处理。"
     )

@@ -54,8 +54,8 @@ REPORTS: Final = QueueLimits(
     at_once=1,
     waiting=8,
     each=2,
-    otherwise="Too many reports arrive at this moment. Call the emergency number now: the dispatcher can "
-    "open this one. 此刻报告过多，请立即拨打急救电话，由调度员处理。",
+    otherwise="Too many reports are arriving right now. Call the emergency number: a dispatcher can open "
+    "this incident. 目前报告过多，请立即拨打急救电话，由调度员处理。",
 )
 """Reports by everybody except dispatchers wait in this queue: planning holds the interpreter and SQLite's
 write lock for some 50 ms.
@@ -86,7 +86,10 @@ def create_incident(
     """
     state, now = request.app.state, clock.now()
     if new.kind is not IncidentKind.REAL and state.responder_lookups.count(viewer.name, now) is None:
-        raise TooBusy("Too many tests and exercises within the hour. Real incidents are always taken.")
+        raise TooBusy(
+            "Too many tests and exercises within the hour: try again later. Real incidents are always "
+            "accepted."
+        )
     incident = actions.report_patient(
         session, viewer, new, at=now, network=state.network, settings=state.settings
     )
@@ -105,10 +108,8 @@ def create_incident(
 def list_incidents(
     session: ReadSession,
     viewer: ViewerDep,
-    state: Annotated[IncidentState | None, Query(description="Open or closed; all when left out")] = None,
-    kind: Annotated[
-        IncidentKind | None, Query(description="Real, exercise or test; all when left out")
-    ] = None,
+    state: Annotated[IncidentState | None, Query(description="Only incidents in this state")] = None,
+    kind: Annotated[IncidentKind | None, Query(description="Only incidents of this kind")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> IncidentPage:

@@ -155,7 +155,7 @@ def _update_arrival_times(
             continue
         found = seconds.get((alert.person_id, alert.device_id))
         if found is not None:
-            # Whoever was asked a while ago has used some of that time already, as before.
+            # People asked a while ago have used some of that time already, as before.
             passed = (now.at - alert.asked_at).total_seconds()
             exact, shown = (max(each - passed, 0.0) for each in found)
             alert.due_at = now.at + timedelta(seconds=exact)
@@ -207,14 +207,17 @@ def split_report(
     first = lock_for_planning(session, first.id)
     report = session.get(IncidentReport, report_id, populate_existing=True)
     if report is None:
-        raise NotFound(f"There is no report {report_id} here.", field="report_id")
+        raise NotFound(f"Incident {incident_id} has no report {report_id}.", field="report_id")
     if report.split_from_id == first.id:
         return queries.lock_incident(session, report.incident_id)
     if report.incident_id != first.id:
-        raise NotFound(f"There is no report {report_id} here.", field="report_id")
+        raise NotFound(f"Incident {incident_id} has no report {report_id}.", field="report_id")
     require_open(first)
     if len(queries.reports(session, first.id)) < 2:
-        raise Conflict("This is the only report of the incident: correct its place instead.")
+        raise Conflict(
+            "This is the incident's only report, so it cannot be split off. Correct the incident's "
+            "location instead."
+        )
     here = change.position.position() if change.position is not None else Position(report.lat, report.lon)
     estate = estate_at(session, here)
     if estate is not None and estate.region_id != first.region_id:

@@ -22,14 +22,20 @@ class OpenedIncidentOut(IncidentOut):
     """The incident, and what reporting it did."""
 
     case_number: str | None
-    is_new: bool = Field(description="False: the report joined an incident that was open, or was sent before")
-    called: int = Field(description="People who are called and have not said no; of a test, who would be")
-    minutes_to_first_direct: int | None = Field(
-        description="Until the first who was asked to go straight there could be; whole minutes, rounded up"
+    is_new: bool = Field(description="False if the report joined an open incident, or was sent before")
+    called: int = Field(
+        description="Number of people alerted who have not declined; for a test, who would be alerted"
     )
-    minutes_to_first_device: int | None = Field(description="And the first with a device")
-    no_fetch_reason: NoFetchReasonOut | None = Field(description="Null where somebody is sent for a device")
-    nobody_is_called: bool = Field(description="A test calls nobody; it only plans")
+    minutes_to_first_direct: int | None = Field(
+        description="Minutes until the first person with task `direct` can be there, rounded up"
+    )
+    minutes_to_first_device: int | None = Field(
+        description="Minutes until the first person with a device can be there, rounded up"
+    )
+    no_fetch_reason: NoFetchReasonOut | None = Field(
+        description="Why no one fetches a device; null if someone does"
+    )
+    nobody_is_called: bool = Field(description="True for a test: it is planned, and no one is alerted")
 
     @classmethod
     def opened(
@@ -78,8 +84,8 @@ class LocationCorrection(BaseModel):
     floor: Floor | None = None
     storey: Storey | None = None
     room: Room | None = None
-    address: _LONG | None = Field(None, description="Null: there is none")
-    door_code: _CODE | None = Field(None, description="Null: there is none")
+    address: _LONG | None = Field(None, description="Null removes it")
+    door_code: _CODE | None = Field(None, description="Null removes it")
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -99,9 +105,13 @@ class SplitReportIn(BaseModel):
     room: Room | None = None
     address: _LONG | None = None
     door_code: _CODE | None = None
-    has_cpr: bool = Field(False, description="Somebody there is doing compressions")
+    has_cpr: bool = Field(False, description="True if someone is doing chest compressions")
     ambulance_seconds: float | None = Field(
-        None, ge=0, le=MAX_AMBULANCE_SECONDS, allow_inf_nan=False, description="Of the second ambulance"
+        None,
+        ge=0,
+        le=MAX_AMBULANCE_SECONDS,
+        allow_inf_nan=False,
+        description="Seconds until the second ambulance arrives",
     )
 
 
@@ -110,7 +120,7 @@ class HoldIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"held": True}]})
 
-    held: bool = Field(description="True: ask nobody more until false")
+    held: bool = Field(description="True stops alerting more people until it is set to false")
 
 
 class AskMoreIn(BaseModel):
@@ -121,7 +131,7 @@ class AskMoreIn(BaseModel):
         json_schema_extra={"examples": [{"key": "2f9a6f0e-7a53-4d4e-8b55-6f4f0b1f2a11", "people": 3}]},
     )
 
-    key: UUID = Field(description="Made up by the caller, once for each request")
+    key: UUID = Field(description="A new UUID for each request; a retry with the same key has no effect")
     people: int = Field(ge=1, le=20)
 
 
@@ -130,7 +140,9 @@ class RadiusIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"metres": 2000}]})
 
-    metres: float = Field(ge=100, le=5_000, allow_inf_nan=False, description="On the straight line")
+    metres: float = Field(
+        ge=100, le=5_000, allow_inf_nan=False, description="Search radius in metres, as the crow flies"
+    )
 
 
 class AgeGroupIn(BaseModel):
@@ -151,7 +163,7 @@ class HazardIn(BaseModel):
 
     hazard: Hazard
     note: Annotated[FreeText, Field(max_length=200)] | None = Field(
-        None, description="Shown to those who are called, behind the link; never in a message"
+        None, description="Shown to the people alerted on their alert page; never part of a text message"
     )
 
 
@@ -166,7 +178,7 @@ class ExclusionIn(BaseModel):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.person_id is None) == (self.device_id is None):
-            raise ValueError("give person_id or device_id, one of them")
+            raise ValueError("give either person_id or device_id")
         return self
 
 
@@ -196,7 +208,7 @@ class ExclusionOut(BaseModel):
 class SteeringResultOut(IncidentOut):
     """The incident after the change."""
 
-    asked: int = Field(description="So many were called by this")
+    asked: int = Field(description="Number of people alerted by this change")
     exclusion: ExclusionOut | None = None
 
     @classmethod

@@ -95,9 +95,13 @@ def ask_more(
     """
     incident = _open_one(session, who, incident_id, at=now.at)
     if incident.hazard is Hazard.NOBODY_IS_SENT:
-        raise Conflict("Nobody is sent there because of the hazard: take that back first.", field="hazard")
+        raise Conflict(
+            "No one is sent because of the hazard at the scene: change the hazard before you alert more "
+            "people.",
+            field="hazard",
+        )
     if incident.ambulance_there_at is not None:
-        raise Conflict("The ambulance is there: nobody is called any longer.")
+        raise Conflict("The ambulance has arrived, so no more people are alerted.")
     key = str(change.key)
     for event in queries.events(session, incident.id):
         if event.kind == "asked_more" and orjson.loads(event.payload)["key"] == key:
@@ -228,7 +232,7 @@ def lift_exclusion(
     incident = _open_one(session, who, incident_id, at=now.at)
     found = session.get(IncidentExclusion, exclusion_id)
     if found is None or found.incident_id != incident.id:
-        raise NotFound(f"There is no exclusion {exclusion_id} here.", field="exclusion_id")
+        raise NotFound(f"Incident {incident_id} has no exclusion {exclusion_id}.", field="exclusion_id")
     if found.lifted_at is not None:
         return SteeringResult(incident, exclusion=found)
     found.lifted_at, found.lifted_by = now.at, who.name

@@ -52,7 +52,7 @@ def process_cap(
     Cancel of another kind; and what the routes of incidents raise.
     """
     if not who.is_signed_in:
-        raise NotSignedIn("A message is taken from somebody with a name: send a token, or sign in.")
+        raise NotSignedIn("CAP messages need a signed-in sender: send a token, or sign in.")
     message = read_cap(content)
 
     def done() -> Incident:
@@ -76,7 +76,7 @@ def process_cap(
                 return actions.close_incident(session, who, found.id, outcome, _short(message.words), at=at)
             case CapMessageType.ACK | CapMessageType.ERROR:
                 raise InvalidInput(
-                    f"An {message.message} says nothing of a patient: send Alert, Update or Cancel.",
+                    f"msgType {message.message} is not supported here: send Alert, Update or Cancel.",
                     field="msgType",
                 )
 
@@ -86,14 +86,16 @@ def process_cap(
 def _is_of_now(message: CapMessage, at: datetime) -> None:
     incident_kind_of(message.status)
     if message.sent > at + _CLOCKS_DIFFER:
-        raise InvalidInput("sent lies in the future: set the clock.", field="sent")
+        raise InvalidInput("sent is in the future: correct the sender's clock.", field="sent")
     if message.message is not CapMessageType.ALERT:
         return
     for field, moment in (("sent", message.sent), ("info.onset", message.onset)):
         if moment is not None and not at - actions.MAX_REPORT_AGE <= moment <= at + _CLOCKS_DIFFER:
-            raise InvalidInput(f"{field} of an Alert lies within the last six hours.", field=field)
+            raise InvalidInput(f"{field} of an Alert must be within the last six hours.", field=field)
     if message.expires is not None and message.expires <= at:
-        raise InvalidInput("This Alert has expired: send one that holds.", field="info.expires")
+        raise InvalidInput(
+            "This Alert has expired: send one whose `expires` is in the future.", field="info.expires"
+        )
 
 
 def _report(message: CapMessage, who: Viewer) -> PatientReportIn:
@@ -145,12 +147,12 @@ def _update(
     seconds, has_cpr = message.ambulance_seconds, message.has_cpr
     if seconds is not None and seconds > MAX_AMBULANCE_SECONDS:
         raise InvalidInput(
-            f"ambulance_seconds is at most {MAX_AMBULANCE_SECONDS}.", field="ambulance_seconds"
+            f"ambulance_seconds must be at most {MAX_AMBULANCE_SECONDS}.", field="ambulance_seconds"
         )
     if seconds is None and has_cpr is None and moved is None:
         raise InvalidInput(
-            "This Update says nothing that can be taken: give the parameter ambulance_seconds or has_cpr, or "
-            "another area.",
+            "This Update changes nothing: give the parameter ambulance_seconds or has_cpr, or an area "
+            "at another place.",
             field="info.parameter",
         )
     if moved is not None and report is not None:
@@ -204,6 +206,12 @@ def _referred_to(session: Session, who: Viewer, message: CapMessage) -> Incident
         own = [one for one in known if one.reported_by == who.name]
         found = incident(session, who, [*own, *known][0].incident_id)
         if found.kind is not incident_kind_of(message.status):
-            raise Conflict(f"What it refers to is {found.kind}: that can never change.", field="status")
+            raise Conflict(
+                f"The referenced incident is of kind {found.kind}, which cannot change: send the status "
+                "that belongs to it.",
+                field="status",
+            )
         return found
-    raise NotFound("Nothing that it refers to was taken here: send the Alert first.", field="references")
+    raise NotFound(
+        "None of the referenced messages was received here: send the Alert first.", field="references"
+    )

@@ -72,7 +72,7 @@ def receive_cap_message(
 @router.get(
     "/incidents/{incident_id}/cap",
     response_class=Response,
-    responses={200: {"content": {MEDIA_TYPE: _XML}, "description": "The message"}},
+    responses={200: {"content": {MEDIA_TYPE: _XML}, "description": "The CAP 1.2 message"}},
 )
 def get_incident_as_cap(
     request: Request, session: ReadSession, viewer: ViewerDep, incident_id: RowId

@@ -47,9 +47,11 @@ class _Part:
             if each.namespace != NAMESPACE:
                 continue  # a signature
             if each.name not in ONCE[kind] | OFTEN[kind]:
-                raise InvalidInput(f"CAP 1.2 has no {each.name} in {kind}.", field=self.field(each.name))
+                raise InvalidInput(
+                    f"CAP 1.2 does not allow {each.name} in {kind}.", field=self.field(each.name)
+                )
             if each.name in seen and each.name in ONCE[kind]:
-                raise InvalidInput(f"{each.name} stands in {kind} once.", field=self.field(each.name))
+                raise InvalidInput(f"{each.name} may occur only once in {kind}.", field=self.field(each.name))
             seen.add(each.name)
 
     def field(self, name: str) -> str:
@@ -61,7 +63,7 @@ class _Part:
     def text(self, name: str) -> str:
         found = self.maybe(name)
         if found is None:
-            raise InvalidInput(f"{self.element.name} needs its {name}.", field=self.field(name))
+            raise InvalidInput(f"{self.element.name} must contain {name}.", field=self.field(name))
         return found
 
     def texts(self, name: str) -> list[str]:
@@ -95,7 +97,8 @@ def read_cap(content: bytes) -> CapMessage:
     if root.name != "alert" or root.namespace != NAMESPACE:
         version = root.namespace.removeprefix("urn:oasis:names:tc:emergency:cap:") or "without a namespace"
         raise InvalidInput(
-            f'This is <{root.name}> ({version}); send <alert xmlns="{NAMESPACE}">.', field="alert"
+            f'The root element is <{root.name}> ({version}); it must be <alert xmlns="{NAMESPACE}">.',
+            field="alert",
         )
     alert = _Part(root, "alert")
     identifier, sender = _name(alert, "identifier"), _name(alert, "sender")
@@ -107,7 +110,7 @@ def read_cap(content: bytes) -> CapMessage:
             alert.text(needed)
     references = tuple(_references(alert.maybe("references") or ""))
     if message in (CapMessageType.UPDATE, CapMessageType.CANCEL) and not references:
-        raise InvalidInput(f"{message} names in references what it is of.", field="references")
+        raise InvalidInput(f"{message} must name the earlier message in references.", field="references")
     infos = alert.parts("info")
     for info in infos:
         _check(info)
@@ -150,11 +153,11 @@ def _check(info: _Part) -> None:
 
 def _needs_a_patient(infos: list[_Part], position: Position | None) -> None:
     if not infos:
-        raise InvalidInput("An Alert needs info, with an area where the patient is.", field="info")
+        raise InvalidInput("An Alert must contain info, with an area where the patient is.", field="info")
     if not any(HEALTH in info.texts("category") for info in infos):
-        raise InvalidInput(f"Only alerts of the category {HEALTH} are taken here.", field="info.category")
+        raise InvalidInput(f"Only alerts of category {HEALTH} are accepted.", field="info.category")
     if position is None:
-        raise InvalidInput("An Alert needs an area with a circle or polygon.", field="info.area")
+        raise InvalidInput("An Alert must contain an area with a circle or a polygon.", field="info.area")
 
 
 def _words(alert: _Part, infos: list[_Part]) -> str | None:
@@ -164,7 +167,7 @@ def _words(alert: _Part, infos: list[_Part]) -> str | None:
 
 def _value(value: str, values: list[str], field: str) -> str:
     if value not in values:
-        raise InvalidInput(f"{field} is one of {', '.join(values)}, not {value[:40]!r}.", field=field)
+        raise InvalidInput(f"{field} must be one of {', '.join(values)}, not {value[:40]!r}.", field=field)
     return value
 
 
@@ -172,7 +175,7 @@ def _name(alert: _Part, name: str) -> str:
     value = alert.text(name)
     if len(value) > MAX_NAME_LENGTH or not _NAME.fullmatch(value):
         raise InvalidInput(
-            f"{name} has at most {MAX_NAME_LENGTH} characters and no space, comma, < or &.", field=name
+            f"{name} must have at most {MAX_NAME_LENGTH} characters, and no space, comma, < or &.", field=name
         )
     return value
 
@@ -180,23 +183,25 @@ def _name(alert: _Part, name: str) -> str:
 def _time(text: str, field: str) -> datetime:
     if not TIME.fullmatch(text):
         raise InvalidInput(
-            f"{field} is written like 2026-11-27T08:00:00+08:00; UTC as -00:00, not Z.", field=field
+            f"{field} must be written like 2026-11-27T08:00:00+08:00; write UTC as -00:00, not Z.",
+            field=field,
         )
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise InvalidInput(f"{field} is no time that there is: {text}.", field=field) from None
+        raise InvalidInput(f"{field} is not a valid time: {text}.", field=field) from None
 
 
 def _references(text: str) -> Iterator[CapReference]:
     named = text.split()
     if len(named) > MAX_REFERENCES:
-        raise InvalidInput(f"references are at most {MAX_REFERENCES}.", field="references")
+        raise InvalidInput(f"references must name at most {MAX_REFERENCES} messages.", field="references")
     for each in named:
         parts = each.split(",")
         if len(parts) != 3 or not all(parts):
             raise InvalidInput(
-                "references are sender,identifier,sent with spaces between.", field="references"
+                "references must be written as sender,identifier,sent with spaces between references.",
+                field="references",
             )
         yield CapReference(parts[0], parts[1], _time(parts[2], "references"))
 
@@ -211,7 +216,7 @@ def _parameters(infos: list[_Part]) -> dict[CapParameter, str]:
             if (parameter := known.get(name)) is None:
                 continue
             if found.setdefault(parameter, value) != value:
-                raise InvalidInput(f"The parameter {name} is given twice, and differs.", field=name)
+                raise InvalidInput(f"The parameter {name} is given twice with different values.", field=name)
     return found
 
 
@@ -219,13 +224,13 @@ def _whole(text: str | None) -> int | None:
     if text is None:
         return None
     if not re.fullmatch(r"[+-]?\d{1,3}", text, re.ASCII):
-        raise InvalidInput("floor is a whole number; 0 is the ground floor.", field=CapParameter.FLOOR)
+        raise InvalidInput("floor must be a whole number; 0 is the ground floor.", field=CapParameter.FLOOR)
     return int(text)
 
 
 def _truth(text: str | None) -> bool | None:
     if text not in (None, "true", "false"):
-        raise InvalidInput("has_cpr is true or false.", field=CapParameter.HAS_CPR)
+        raise InvalidInput("has_cpr must be true or false.", field=CapParameter.HAS_CPR)
     return None if text is None else text == "true"
 
 
@@ -234,7 +239,7 @@ def _seconds(text: str | None) -> float | None:
         return None
     if not re.fullmatch(r"\d{1,5}(\.\d{1,6})?", text, re.ASCII):
         raise InvalidInput(
-            "ambulance_seconds is a number from 0 to 14400; 0: it is there.",
+            "ambulance_seconds must be a number from 0 to 14400; 0 if the ambulance has arrived.",
             field=CapParameter.AMBULANCE_SECONDS,
         )
     return float(text)
@@ -255,14 +260,18 @@ def _place(areas: list[_Part]) -> Position | None:
     polygons = [_within(text, area.field("polygon")) for area in areas for text in area.texts("polygon")]
     found = circles or polygons
     if any(distance_metres(found[0], each) > 1 for each in found):
-        raise InvalidInput("One alert is of one patient: its areas are several places.", field="info.area")
+        raise InvalidInput(
+            "An alert is about one patient, but its areas are at different places.", field="info.area"
+        )
     return found[0] if found else None
 
 
 def _centre(text: str, field: str) -> Position:
     match = _CIRCLE.fullmatch(text)
     if match is None:
-        raise InvalidInput("A circle is written: lat,lon and the radius in kilometres.", field=field)
+        raise InvalidInput(
+            "A circle must be written as lat,lon, a space and the radius in kilometres.", field=field
+        )
     if float(match[3]) * 1000 > MAX_AREA_RADIUS_METRES:
         raise _too_large(field)
     return _position(match[1], match[2], field)
@@ -273,10 +282,12 @@ def _within(text: str, field: str) -> Position:
     pairs = [_PAIR.fullmatch(each) for each in text.split()]
     corners = [_position(pair[1], pair[2], field) for pair in pairs if pair is not None]
     if len(corners) < max(4, len(pairs)) or corners[0] != corners[-1]:
-        raise InvalidInput("A polygon is at least four lat,lon, the last as the first.", field=field)
+        raise InvalidInput(
+            "A polygon must have at least four lat,lon pairs, the last equal to the first.", field=field
+        )
     polygon = Polygon([(each.lon, each.lat) for each in corners])
     if not polygon.is_valid or polygon.area == 0:
-        raise InvalidInput("The polygon crosses itself, or is a line.", field=field)
+        raise InvalidInput("The polygon crosses itself or has no area.", field=field)
     point = polygon.representative_point()
     here = Position(point.y, point.x)
     if any(distance_metres(here, each) > MAX_AREA_RADIUS_METRES for each in corners):
@@ -285,11 +296,15 @@ def _within(text: str, field: str) -> Position:
 
 
 def _too_large(field: str) -> InvalidInput:
-    return InvalidInput(f"A patient's place is at most {MAX_AREA_RADIUS_METRES:.0f} m around.", field=field)
+    return InvalidInput(
+        f"The area is too large: its radius must be at most {MAX_AREA_RADIUS_METRES:.0f} m.", field=field
+    )
 
 
 def _position(lat: str, lon: str, field: str) -> Position:
     here = Position(float(lat), float(lon))
     if abs(here.lat) > 90 or abs(here.lon) > 180:
-        raise InvalidInput("Latitude first, from -90 to 90; then longitude, from -180 to 180.", field=field)
+        raise InvalidInput(
+            "Give latitude first, from -90 to 90, then longitude, from -180 to 180.", field=field
+        )
     return here

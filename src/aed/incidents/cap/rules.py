@@ -118,6 +118,6 @@ def incident_kind_of(status: CapStatus) -> IncidentKind:
     kind = _KIND_OF.get(status)
     if kind is None:
         raise InvalidInput(
-            f"status {status} says nothing of a patient: send Actual, Exercise or Test.", field="status"
+            f"status {status} is not supported here: send Actual, Exercise or Test.", field="status"
         )
     return kind

@@ -37,7 +37,7 @@ class _Words:
 _ENGLISH: Final = _Words(
     "en",
     "Suspected cardiac arrest",
-    "Suspected cardiac arrest: help is called",
+    "Suspected cardiac arrest: responders alerted",
     "Suspected cardiac arrest: over",
     "Not for the public. The emergency number is {number}.",
 )
@@ -50,7 +50,7 @@ _CHINESE: Final = _Words(
 )
 _MARKS: Final = {
     CapStatus.EXERCISE: ("EXERCISE, no real patient. ", "演练，并无真实患者。"),
-    CapStatus.TEST: ("TEST of the line. ", "线路测试。"),
+    CapStatus.TEST: ("TEST of the connection. ", "线路测试。"),
 }
 
 

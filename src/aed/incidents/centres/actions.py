@@ -77,7 +77,7 @@ def withdraw_centre(session: Session, who: Viewer, name: str, *, at: datetime) -
     """Disconnect a dispatch centre and delete its secret. Raises NotSignedIn, NotAllowed, NotFound."""
     require_administrator(who)
     endpoint_id = queries.centre(session, who, name).endpoint_id
-    close_endpoint(session, endpoint_id, reason="The centre was withdrawn.", at=at)
+    close_endpoint(session, endpoint_id, reason="The dispatch centre was withdrawn.", at=at)
     clear_centre_cache(session)
 
 
@@ -114,7 +114,7 @@ def _message(body: bytes) -> CentreMessage:
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)[0]
         if wrong["type"].startswith("union_tag"):
-            raise InvalidInput("type is one of report, ambulance, signs, close.", field="type") from None
+            raise InvalidInput("type must be one of report, ambulance, signs, close.", field="type") from None
         where = ".".join(str(each) for each in wrong["loc"][1:]) or "body"
         raise InvalidInput(f"{where}: {wrong['msg']}.", field=where) from None
 
@@ -166,7 +166,7 @@ def _incident(session: Session, who: Viewer, case_number: str) -> int:
     """visibility: the centre's own case."""
     report = report_by_case(session, who.name, case_number)
     if report is None:
-        raise NotFound(f"No case {case_number} was reported by you: report it first.", field="case_number")
+        raise NotFound(f"You have not reported a case {case_number}: report it first.", field="case_number")
     return report.incident_id
 
 
@@ -186,7 +186,10 @@ def process_once(
     known = message_by_key(session, who.name, key)
     if known is not None:
         if known.digest != digest:
-            raise Conflict("Another message was sent under this id: make up a new one.", field="id")
+            raise Conflict(
+                "A different message was already sent with this webhook-id: send this one with a new id.",
+                field="id",
+            )
         return IncidentOut.model_validate_json(known.answer)
     incident = done()
     answer = IncidentOut.of(incident)
@@ -200,7 +203,7 @@ def process_once(
             reported_at=at,
         )
     )
-    flush_or_conflict(session, "This message arrived twice in the same moment: send it again.", "id")
+    flush_or_conflict(session, "This message arrived twice at the same time. Send it again.", "id")
     return answer
 
 

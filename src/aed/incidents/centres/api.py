@@ -87,10 +87,10 @@ def withdraw_centre(session: WriteSession, viewer: ViewerDep, centre: CentreName
 
 async def _signed(
     request: Request,
-    webhook_id: Annotated[str, Header(description="The same for every try of a message")] = "",
-    webhook_timestamp: Annotated[str, Header(description="Seconds since 1970")] = "",
+    webhook_id: Annotated[str, Header(description="Identifies the message; the same in every retry")] = "",
+    webhook_timestamp: Annotated[str, Header(description="Unix time in seconds")] = "",
     webhook_signature: Annotated[
-        str, Header(description="v1, and base64 of the HMAC-SHA256 over id.timestamp.body")
+        str, Header(description="`v1,` followed by the base64 of the HMAC-SHA256 of `id.timestamp.body`")
     ] = "",
 ) -> SignedMessage:
     return SignedMessage(webhook_id, webhook_timestamp, webhook_signature, await request.body())

@@ -19,7 +19,7 @@ def require_network_administrator(viewer: Viewer) -> None:
     if not viewer.is_signed_in:
         raise NotSignedIn("This is for network administrators: send a token, or sign in.")
     if not viewer.is_administrator:
-        raise NotAllowed("Only a network administrator sees which dispatch centres are connected.")
+        raise NotAllowed("Only a network administrator can see which dispatch centres are connected.")
 
 
 def centres(session: Session, viewer: Viewer) -> Sequence[DispatchCentre]:
@@ -42,7 +42,7 @@ def centre(session: Session, viewer: Viewer, name: str) -> DispatchCentre:
     require_network_administrator(viewer)
     found = centre_by_name(session, name)
     if found is None:
-        raise NotFound(f"There is no dispatch centre '{name}'.", field="centre")
+        raise NotFound(f"Dispatch centre '{name}' does not exist.", field="centre")
     return found
 
 

@@ -55,10 +55,10 @@ def require_valid_signature(sent: SignedMessage, secrets: Sequence[str], *, at: 
             "The signature is wrong: sign webhook-id.webhook-timestamp.body with your secret."
         )
     if not sent.timestamp.isascii() or not sent.timestamp.isdecimal() or len(sent.timestamp) > 11:
-        raise WrongSignature("webhook-timestamp is the seconds since 1970, in digits.")
+        raise WrongSignature("webhook-timestamp must be the Unix time in seconds, in digits.")
     if abs(at - datetime.fromtimestamp(int(sent.timestamp), UTC)) > TOLERANCE:
         raise WrongSignature(
-            "webhook-timestamp is more than five minutes from now: set the clock, sign anew."
+            "webhook-timestamp is more than five minutes from now: correct the sender's clock and sign again."
         )
 
 

@@ -12,7 +12,9 @@ from aed.accounts.fields import Code, FreeText
 from aed.incidents.models import DispatchCentre
 from aed.incidents.schemas import AmbulanceIn, CloseIn, PatientReportIn, SignsIn
 
-CaseNumber = Annotated[FreeText, Field(min_length=1, max_length=64, description="The centre's own")]
+CaseNumber = Annotated[
+    FreeText, Field(min_length=1, max_length=64, description="The centre's number of the case")
+]
 
 
 class CentreIn(BaseModel):
@@ -28,9 +30,13 @@ class CentreIn(BaseModel):
     )
 
     name: str = Field(min_length=1, max_length=64)
-    region: Code = Field(description="Code of the region; the centre dispatches there and below")
+    region: Code = Field(
+        description="Code of the region; the centre dispatches there and in all regions below"
+    )
     address: str = Field(
-        min_length=1, max_length=2000, description="Where notifications are sent; https, never shown"
+        min_length=1,
+        max_length=2000,
+        description="HTTPS URL that notifications are sent to; never shown again",
     )
 
 
@@ -45,7 +51,7 @@ class SecretIn(BaseModel):
 
 
 class SecretOut(BaseModel):
-    secret: str = Field(description="Secret that both sides sign with; shown once")
+    secret: str = Field(description="Secret for signing in both directions; shown only once")
 
 
 class CentreOut(BaseModel):
@@ -54,9 +60,9 @@ class CentreOut(BaseModel):
     name: str
     region: str
     since: datetime
-    old_secret_until: datetime | None = Field(description="The previous secret is valid until then")
-    waiting: int = Field(description="Notifications that are not delivered yet")
-    dead: int = Field(description="Notifications that were given up: see /v1/outbox")
+    old_secret_until: datetime | None = Field(description="Until when the previous secret is valid")
+    waiting: int = Field(description="Number of notifications not delivered yet")
+    dead: int = Field(description="Number of notifications given up on: see /v1/outbox")
 
     @classmethod
     def of(cls, centre: DispatchCentre, backlog: Mapping[int, tuple[int, int]]) -> CentreOut:
@@ -87,7 +93,8 @@ class _FromCentre(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     timestamp: AwareDatetime | None = Field(
-        None, description="When it was said: seconds count from then; left out: on arrival"
+        None,
+        description="When the message was written, from which its seconds count; default: when it arrives",
     )
 
 
@@ -153,8 +160,8 @@ CENTRE_MESSAGE_BODY: Final[dict[str, Any]] = {
                         "data": {
                             "type": "object",
                             "required": ["case_number"],
-                            "description": "What the route of that name takes: POST /v1/incidents, PUT "
-                            "…/ambulance, PUT …/signs, POST …/close; always with the case_number",
+                            "description": "Body of the matching route (POST /v1/incidents, PUT …/ambulance, "
+                            "PUT …/signs, POST …/close), with case_number",
                         },
                     },
                     "examples": [

@@ -62,15 +62,19 @@ def report_drill(
     known = queries.drill_by_key(session, str(new.key))
     if known is not None:
         if known.digest != digest:
-            raise Conflict("Another drill was sent under this key: make up a new one.", field="key")
+            raise Conflict(
+                "A different drill was already sent with this key: send this one with a new key.", field="key"
+            )
         return known
     if device.state is DeviceState.WITHDRAWN:
         raise Conflict("This device has been withdrawn from the register.", field="device_id")
     if device.estate_id is None:
-        raise Conflict("This device is of no estate: a drill says how fast one is there.", field="device_id")
+        raise Conflict(
+            "This device belongs to no estate: drills measure the pace of an estate.", field="device_id"
+        )
     ran_at = new.ran_at or at
     if not at - MAX_DRILL_AGE <= ran_at <= at + _CLOCKS_DIFFER:
-        raise InvalidInput("ran_at must lie within the last year.", field="ran_at")
+        raise InvalidInput("ran_at must be within the last year.", field="ran_at")
     start = new.start.position()
     straight = distance_metres(start, position_of(device.position))
     if straight > MAX_START_METRES:

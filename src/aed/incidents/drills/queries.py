@@ -32,7 +32,7 @@ def drill(session: Session, viewer: Viewer, drill_id: int) -> tuple[Drill, Devic
         .where(Drill.id == drill_id, visible_to(viewer, Device), managed_by(viewer, Device))
     ).first()
     if found is None:
-        raise NotFound(f"There is no drill {drill_id} that you may see.", field="drill_id")
+        raise NotFound(f"Drill {drill_id} does not exist, or you may not see it.", field="drill_id")
     return found[0], found[1]
 
 
@@ -52,8 +52,10 @@ def drills(
     device = device_queries.device(session, viewer, device_id)
     if not is_insider(viewer, device.estate_id, device.region_id):
         if not viewer.is_signed_in:
-            raise NotSignedIn("Drills are shown to people of the device's estate: sign in, or send a token.")
-        raise NotAllowed("Drills are shown only to the device's estate and its region's dispatchers.")
+            raise NotSignedIn(
+                "Drills are visible to people of the device's estate: sign in, or send a token."
+            )
+        raise NotAllowed("Drills are visible only to the device's estate and its region's dispatchers.")
     statement = select(Drill).where(Drill.device_id == device.id, Drill.withdrawn_at.is_(None))
     if before_id is not None:
         statement = statement.where(Drill.id < before_id)
@@ -93,5 +95,5 @@ def estate_of_insider(session: Session, viewer: Viewer, estate_id: int) -> Estat
     """Return an estate if the viewer may see its drills. Raises NotFound, NotSignedIn, NotAllowed."""
     estate = estate_queries.estate(session, viewer, estate_id)
     if not is_insider(viewer, estate.id, estate.region_id):
-        raise NotAllowed("The pace of an estate is shown only to its people and its region's dispatchers.")
+        raise NotAllowed("The pace of an estate is visible only to its people and its region's dispatchers.")
     return estate

@@ -36,13 +36,16 @@ class DrillIn(BaseModel):
         },
     )
 
-    key: UUID = Field(description="Chosen by the reporter, once for each drill")
+    key: UUID = Field(description="A new UUID for each drill; a retry with the same key has no effect")
     start: PositionIn = Field(description="Where the patient would have been")
-    floor: int = Field(0, ge=-20, le=200, description="Of the start; 0 is the ground floor")
+    floor: int = Field(0, ge=-20, le=200, description="Floor of the start; 0 is the ground floor")
     seconds: float = Field(
-        ge=10, le=3_600, allow_inf_nan=False, description="From leaving the start to being back with it"
+        ge=10,
+        le=3_600,
+        allow_inf_nan=False,
+        description="Seconds from leaving the start to being back with the device",
     )
-    ran_at: AwareDatetime | None = Field(None, description="When; now when left out")
+    ran_at: AwareDatetime | None = Field(None, description="When the drill took place; default: now")
     note: Annotated[FreeText, Field(max_length=500)] | None = None
 
 
@@ -56,7 +59,7 @@ class DrillOut(BaseModel):
     start: PositionOut
     floor: int
     seconds: float
-    walk_metres: int = Field(description="One way, as the lookup computes it")
+    walk_metres: int = Field(description="Walk in one direction in metres, as the lookup computes it")
     basis: Basis
     floor_seconds: int = Field(description="Seconds on stairs and in lifts, as the lookup computes them")
     ran_at: datetime
@@ -108,14 +111,16 @@ class PaceOut(BaseModel):
 
     estate_id: Id
     drills: int = Field(description="Number of drills that count")
-    drills_needed: int = Field(description="Number needed for a pace of the estate's own")
-    spread_metres: int = Field(description="Range of their walks, one way")
+    drills_needed: int = Field(description="Number of drills needed before the estate has its own pace")
+    spread_metres: int = Field(
+        description="Difference between the longest and the shortest of those walks, in metres"
+    )
     spread_needed_metres: int
     seconds_per_metre: IntervalEstimateOut | None = Field(
-        description="Seconds per metre once under way; null if the drills are too few"
+        description="Seconds per metre of walking; null if there are too few drills"
     )
     pick_up_seconds: IntervalEstimateOut | None = Field(
-        description="Seconds besides walking: reaction and opening"
+        description="Seconds besides walking: reacting, and opening the cabinet"
     )
     is_used: bool = Field(description="True if the lookup uses it instead of the general pace")
     general_seconds_per_metre: float

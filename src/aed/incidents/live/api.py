@@ -38,7 +38,7 @@ MAX_QUEUED_EVENTS: Final = 500
 """A watcher with this many unread events is disconnected, and resumes where it was."""
 
 EVENT_STREAM: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {"text/event-stream": {}}, "description": "Events as they come"}
+    200: {"content": {"text/event-stream": {}}, "description": "Stream of events"}
 }
 
 type _Event = RecordEntryOut | AlertLocationOut
@@ -106,7 +106,7 @@ class LiveRecords:
                     found = await run_in_threadpool(self._after, dict(self._seen))
                     places = await run_in_threadpool(self._places_after, list(self._seen), self._last_place)
                 except AedError as error:
-                    log.warning("records not read", reason=error.detail)
+                    log.warning("incident events not read", reason=error.detail)
                     continue
                 for incident_id, entry in found:
                     if incident_id in self._seen:
@@ -163,7 +163,12 @@ async def watch_incident(
     viewer: ViewerDep,
     incident_id: RowId,
     last_event_id: Annotated[
-        int | None, Header(ge=0, le=2**31 - 1, description="The last entry that you have; sent by browsers")
+        int | None,
+        Header(
+            ge=0,
+            le=2**31 - 1,
+            description="Id of the last event received; browsers send it when they reconnect",
+        ),
     ] = None,
 ) -> StreamingResponse:
     """Follow one incident as server-sent events: record entries as they are written, and `place` events.
@@ -266,7 +271,7 @@ class LiveBoard:
                 try:
                     new = await self._look_once()
                 except AedError as error:
-                    log.warning("records not read", reason=error.detail)
+                    log.warning("incident events not read", reason=error.detail)
                     continue
                 for region_id, entry in new:
                     for watcher in list(self._watchers):
@@ -310,7 +315,10 @@ async def watch_incidents(
     request: Request,
     viewer: ViewerDep,
     last_event_id: Annotated[
-        int | None, Header(ge=0, le=2**53, description="The last event that you have; sent by browsers")
+        int | None,
+        Header(
+            ge=0, le=2**53, description="Id of the last event received; browsers send it when they reconnect"
+        ),
     ] = None,
 ) -> StreamingResponse:
     """Follow all incidents of your regions as server-sent events, for dispatchers.

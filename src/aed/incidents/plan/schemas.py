@@ -22,14 +22,14 @@ from aed.incidents.plan.rules.planner import NotAskedReason, Plan, PlanCase
 from aed.incidents.rules import Task
 from aed.settings import Planning, Survival
 
-_FROM_THE_CELL = "Until at the patient's side, reckoned from the centre of the cell that the person is in"
+_FROM_THE_CELL = "Seconds until the person is at the patient's side, computed from the centre of their cell"
 
 
 class PlanPatientOut(BaseModel):
     """The patient at the time of planning."""
 
-    since_seconds: float = Field(description="Since the collapse")
-    ambulance_seconds: float = Field(description="Until the ambulance is expected")
+    since_seconds: float = Field(description="Seconds since the collapse")
+    ambulance_seconds: float = Field(description="Seconds until the ambulance is expected")
     has_cpr: bool
 
 
@@ -40,7 +40,7 @@ class PlannedTaskOut(BaseModel):
     task: Task
     device_id: Id | None
     seconds: int | None = Field(description=_FROM_THE_CELL)
-    probability_arrives: float = Field(description="That the person is there in the end")
+    probability_arrives: float = Field(description="Probability that the person arrives at the patient")
 
     @classmethod
     def of(cls, offer: ShownOffer) -> PlannedTaskOut:
@@ -94,19 +94,27 @@ class PlanOut(BaseModel):
     made_at: datetime
     reason: str
     patient: PlanPatientOut
-    asked_before: list[PlannedTaskOut] = Field(description="By earlier plans, who have not said no")
-    asked: list[PlannedTaskOut] = Field(description="By this plan; the soonest first")
+    asked_before: list[PlannedTaskOut] = Field(
+        description="People alerted by earlier plans who have not declined"
+    )
+    asked: list[PlannedTaskOut] = Field(description="People alerted by this plan, soonest first")
     left: list[NotAskedOut]
-    devices_usable: int | None = Field(description="Found near the patient; null: not known")
-    devices_unusable: int | None = Field(description="Found besides, and of no use at that moment")
+    devices_usable: int | None = Field(
+        description="Number of usable devices near the patient; null if not known"
+    )
+    devices_unusable: int | None = Field(
+        description="Number of nearby devices that could not be used at that moment; null if not known"
+    )
     no_fetch_reason: NoFetchReasonOut | None = Field(
-        description="Null where somebody is sent for a device, or has been"
+        description="Why no one fetches a device; null if someone was sent for one"
     )
     survival_before: float | None = Field(
-        description="Expected by the formula with those asked before, in per cent; to compare plans, never a "
-        "prognosis"
+        description="Expected survival in per cent with the people alerted before; for comparing plans, "
+        "never a prognosis"
     )
-    survival: float | None = Field(description="And with those whom this plan asks")
+    survival: float | None = Field(
+        description="Expected survival in per cent with the people alerted by this plan as well"
+    )
 
     @classmethod
     def of(cls, plan: IncidentPlan, case: PlanCase, made: Plan, shown: ShownPlan) -> PlanOut:

@@ -77,17 +77,17 @@ def find_differences(session: Session, kept: AuditHead) -> list[str]:
     if kept.audit_log is not None:
         found = entry_hash(session, kept.audit_log.number)
         if found is None:
-            wrong.append(f"The audit log had {kept.audit_log.number} entries, and has fewer.")
+            wrong.append(f"The audit log had {kept.audit_log.number} entries and now has fewer.")
         elif found != kept.audit_log.hash:
-            wrong.append(f"Entry {kept.audit_log.number} of the audit log is another one than it was.")
+            wrong.append(f"Entry {kept.audit_log.number} of the audit log was changed.")
     now = incidents_head(session, until=kept.incidents.until)
     if now.entries != kept.incidents.entries:
         wrong.append(
-            f"The records of incidents had {kept.incidents.entries} entries up to "
-            f"{kept.incidents.until:%Y-%m-%d %H:%M} UTC, and have {now.entries} of them."
+            f"The incident records had {kept.incidents.entries} entries up to "
+            f"{kept.incidents.until:%Y-%m-%d %H:%M} UTC and now have {now.entries}."
         )
     elif now.digest != kept.incidents.digest:
-        wrong.append("Entries of incidents' records are other ones than they were.")
+        wrong.append("Entries of the incident records were changed.")
     return wrong
 
 

@@ -75,7 +75,7 @@ def create_device(session: Session, who: Viewer, new: DeviceIn, *, at: datetime)
     put_fields(session, device, given, set(DeviceAmend.model_fields) - {"storey"}, estate)
     session.add(device)
     flush_or_conflict(
-        session, f"The source '{device.source}' has a device '{device.source_id}' already.", "source_id"
+        session, f"The source '{device.source}' already has a device '{device.source_id}'.", "source_id"
     )
     record_creation(session, who, device, at=at)
     return device
@@ -86,14 +86,14 @@ def _where_it_belongs(session: Session, who: Viewer, new: DeviceIn) -> tuple[Est
     if who.person_id is None:
         require_keeper(who, new.estate_id)  # first, so that strangers do not learn what estates exist
     elif not who.role_assignments:
-        raise NotAllowed("Only those who keep or administer devices may register one.")
+        raise NotAllowed("Only keepers, estate managers and administrators can register a device.")
     if new.estate_id is not None:
         estate = estate_queries.estate(session, who, new.estate_id)
         require_keeper(who, estate.id, region_id=estate.region_id)
         require_active_estate(estate)
         return estate, estate.region_id
     if new.region is None:
-        raise InvalidInput("Say where it belongs: estate_id, or region.", field="region")
+        raise InvalidInput("Give estate_id or region.", field="region")
     region_id = region_by_code(session, new.region).id
     require_keeper(who, None, region_id=region_id)
     return None, region_id
@@ -117,8 +117,8 @@ def amend_device(
     require_version(device, version)
     if device.is_quarantined and change.model_fields_set & {"state", "out_of_service_reason"}:
         raise Conflict(
-            f"It is quarantined ({device.out_of_service_reason}): only a check that answers this brings it "
-            "back into service.",
+            f"The device is quarantined ({device.out_of_service_reason}): only a check that resolves "
+            "this returns it to service.",
             field="state",
         )
     estate = estate_queries.estate(session, who, device.estate_id) if device.estate_id is not None else None
@@ -129,7 +129,7 @@ def amend_device(
         device.access_doubted_at = None
     amended = amended_fields(device)
     record_amendment(session, who, device, at=at)
-    flush_or_conflict(session, "The device cannot be amended so.", None)
+    flush_or_conflict(session, "The device cannot be changed to these values.", None)
     record_manual_origin(session, device, attributes_of(amended), at=at)
     return device
 
@@ -188,10 +188,15 @@ def checked_reason(state: DeviceState, reason: str | None) -> str | None:
     """Return the reason for that state. Raises InvalidInput if it is missing, or given for another state."""
     if state is DeviceState.OUT_OF_SERVICE:
         if not reason:
-            raise InvalidInput("Say why it is out of service.", field="out_of_service_reason")
+            raise InvalidInput(
+                "Give out_of_service_reason for a device that is out of service.",
+                field="out_of_service_reason",
+            )
         return reason
     if reason:
-        raise InvalidInput("A reason belongs to state 'out_of_service'.", field="out_of_service_reason")
+        raise InvalidInput(
+            "out_of_service_reason needs state 'out_of_service'.", field="out_of_service_reason"
+        )
     return None
 
 
@@ -241,7 +246,7 @@ def amend_consumable(
     for name in change.model_fields_set:
         setattr(consumable, name, getattr(change, name))
     record_amendment(session, who, consumable, at=at)
-    flush_or_conflict(session, "The consumable cannot be amended so.", None)
+    flush_or_conflict(session, "The consumable cannot be changed to these values.", None)
     record_manual_origin(session, device, [EXPIRY[consumable.kind]], at=at)
     return consumable
 

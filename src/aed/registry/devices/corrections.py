@@ -32,7 +32,9 @@ def replace_consumable(
         state=ConsumableState.FITTED,
     )
     session.add(fitted)
-    flush_or_conflict(session, "Somebody else replaced it at this moment. Read the device again.", None)
+    flush_or_conflict(
+        session, "Someone else replaced the consumable at the same time. Read the device again.", None
+    )
     record_creation(session, who, fitted, at=at)
     record_manual_origin(session, device, [EXPIRY[new.kind]], at=at)
     session.refresh(device, ["consumables"])
@@ -46,7 +48,7 @@ def amend_from_check(
     put_fields(session, device, change, set(change.model_fields_set), device.estate)
     amended = amended_fields(device)
     record_amendment(session, who, device, at=at)
-    flush_or_conflict(session, "The device cannot be amended so.", None)
+    flush_or_conflict(session, "The device cannot be changed to these values.", None)
     record_manual_origin(session, device, attributes_of(amended), at=at)
 
 
@@ -68,7 +70,7 @@ def _set_doubt(
         return
     device.access_doubted_at = since
     record_amendment(session, who, device, at=at)
-    flush_or_conflict(session, "The device cannot be amended so.", None)
+    flush_or_conflict(session, "The device cannot be changed to these values.", None)
 
 
 def local_day(device: Device, at: datetime) -> date:

@@ -90,7 +90,7 @@ class _Known:
         if given.estate_id is not None:
             estate = self.estates.get(given.estate_id)
             if estate is None:
-                raise NotFound(f"There is no estate {given.estate_id}.", field="estate")
+                raise NotFound(f"Estate {given.estate_id} does not exist.", field="estate")
             if device is None or device.estate_id != estate.id:
                 require_active_estate(estate)
             return estate.region_id, estate
@@ -99,7 +99,7 @@ class _Known:
         if device is not None:
             return device.region_id, self.estates.get(device.estate_id or 0)
         if self.default_region_id is None:
-            raise InvalidInput("Say where it belongs: an estate, or a region.", field="region")
+            raise InvalidInput("Give the estate or the region that the device belongs to.", field="region")
         return self.default_region_id, None
 
 
@@ -172,7 +172,7 @@ def mark_distinct(session: Session, who: Viewer, device_id: int, *, at: datetime
     joined.out_of_service_reason = withdrawn.get("out_of_service_reason", (None,))[0]
     record_amendment(session, who, joined, at=at)
     record_note(session, who, joined, {"same_device_as": [said[1], None]}, at=at)
-    flush_or_conflict(session, "The device cannot stand again.", None)
+    flush_or_conflict(session, "The device cannot be restored.", None)
 
 
 # --- New devices ----------------------------------------------------------------------------------------
@@ -206,7 +206,9 @@ def _add(
         insert_many(session, Device, rows)
         insert_many(session, Consumable, consumables)
     except IntegrityError:
-        taken = "A source has one of these devices already, or it cannot be registered so."
+        taken = (
+            "One of these devices is already registered for its source, or has values that cannot be stored."
+        )
         raise Conflict(taken, field="source_id") from None
     record_creations(session, who, Device, rows, at=at)
     record_creations(session, who, Consumable, consumables, at=at)
@@ -261,7 +263,9 @@ def _amend(
             device.state, device.out_of_service_reason = DeviceState.WITHDRAWN, None
         outcomes.append(record_amendment(session, who, device, at=at))
     flush_or_conflict(
-        session, "A source has one of these devices already, or it cannot be amended so.", "source_id"
+        session,
+        "One of these devices is already registered for its source, or has values that cannot be stored.",
+        "source_id",
     )
     for number in _put_expiry(session, who, given, devices, at):
         outcomes[number] = PutOutcome.CHANGED
@@ -304,7 +308,7 @@ def _put_expiry(
             else:
                 state = ConsumableState.FITTED
                 added.append({"device_id": device.id, "kind": kind, "expires_on": day, "state": state})
-    flush_or_conflict(session, "The consumables cannot be amended so.", None)
+    flush_or_conflict(session, "The consumables cannot be changed to these values.", None)
     keys = reserve_ids(session, Consumable, len(added)) if added else []
     rows = [{"id": key, "lot": None, "version": 1, **row} for key, row in zip(keys, added, strict=True)]
     insert_many(session, Consumable, rows)

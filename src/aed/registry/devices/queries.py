@@ -72,7 +72,7 @@ def device(session: Session, viewer: Viewer, device_id: int, *, for_update: bool
         statement = statement.with_for_update(of=Device)
     found = session.scalar(statement)
     if found is None:
-        raise NotFound(f"There is no device {device_id} that you may see.", field="device_id")
+        raise NotFound(f"Device {device_id} does not exist, or you may not see it.", field="device_id")
     return found
 
 
@@ -139,5 +139,7 @@ def consumable(session: Session, viewer: Viewer, consumable_id: int) -> tuple[Co
         .where(Consumable.id == consumable_id, visible_to(viewer, Device))
     ).first()
     if row is None:
-        raise NotFound(f"There is no consumable {consumable_id} that you may see.", field="consumable_id")
+        raise NotFound(
+            f"Consumable {consumable_id} does not exist, or you may not see it.", field="consumable_id"
+        )
     return row[0], row[1]

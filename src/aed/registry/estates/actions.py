@@ -59,7 +59,7 @@ def create_estate(session: Session, who: Viewer, new: EstateIn, *, at: datetime)
     )
     session.add(estate)
     flush_or_conflict(
-        session, f"The source '{estate.source}' has an estate '{estate.source_id}' already.", "source_id"
+        session, f"The source '{estate.source}' already has an estate '{estate.source_id}'.", "source_id"
     )
     record_creation(session, who, estate, at=at)
     return estate
@@ -83,7 +83,7 @@ def put_estate(session: Session, who: Viewer, given: EstateIn, *, at: datetime) 
         estate.boundary = area(boundary)
     estate.state = EstateState.ACTIVE
     outcome = record_amendment(session, who, estate, at=at)
-    flush_or_conflict(session, "The estate cannot be amended so.", None)
+    flush_or_conflict(session, "The estate cannot be changed to these values.", None)
     return estate, outcome
 
 
@@ -103,7 +103,7 @@ def amend_estate(
         if not shape_of(estate.boundary).equals(boundary):
             estate.boundary = area(boundary)
     record_amendment(session, who, estate, at=at)
-    flush_or_conflict(session, "The estate cannot be amended so.", None)
+    flush_or_conflict(session, "The estate cannot be changed to these values.", None)
     return estate
 
 
@@ -121,7 +121,7 @@ def withdraw_estate(session: Session, who: Viewer, estate_id: int, *, version: i
         .limit(1)
     )
     if remaining is not None:
-        raise Conflict("Devices still stand in this estate; withdraw them first.", field="estate_id")
+        raise Conflict("The estate still has devices: withdraw them first.", field="estate_id")
     for gate in estate_queries.gates(session, who, estate_id=estate.id):
         gate.state = GateState.WITHDRAWN
         record_amendment(session, who, gate, at=at)
@@ -154,7 +154,7 @@ def create_gate(session: Session, who: Viewer, estate_id: int, new: GateIn, *, a
     )
     session.add(gate)
     flush_or_conflict(
-        session, f"The source '{gate.source}' has a gate '{gate.source_id}' already.", "source_id"
+        session, f"The source '{gate.source}' already has a gate '{gate.source_id}'.", "source_id"
     )
     record_creation(session, who, gate, at=at)
     return gate
@@ -179,7 +179,7 @@ def put_gate(session: Session, who: Viewer, estate_id: int, given: GateIn, *, at
     for name in given.model_fields_set & set(GateAmend.model_fields) - {"position"}:
         setattr(gate, name, getattr(given, name))
     outcome = record_amendment(session, who, gate, at=at)
-    flush_or_conflict(session, "The gate cannot be amended so.", None)
+    flush_or_conflict(session, "The gate cannot be changed to these values.", None)
     return outcome
 
 
@@ -199,7 +199,7 @@ def amend_gate(
     for name in change.model_fields_set - {"position"}:
         setattr(gate, name, getattr(change, name))
     record_amendment(session, who, gate, at=at)
-    flush_or_conflict(session, "The gate cannot be amended so.", None)
+    flush_or_conflict(session, "The gate cannot be changed to these values.", None)
     return gate
 
 

@@ -19,7 +19,7 @@ MAX_METRES_OUTSIDE = 200.0
 def require_active_estate(estate: Estate) -> None:
     """Require that the estate is not withdrawn. Raises Conflict."""
     if estate.state is EstateState.WITHDRAWN:
-        raise Conflict(f"The estate {estate.name_en} is withdrawn.", field="estate_id")
+        raise Conflict(f"The estate {estate.name_en} has been withdrawn.", field="estate_id")
 
 
 def require_near_estate(estate: Estate, here: Position, given: PositionIn) -> None:
@@ -36,8 +36,8 @@ def require_near_estate(estate: Estate, here: Position, given: PositionIn) -> No
             and _metres_outside(estate, to_wgs84(given.lat, given.lon, datum)) <= MAX_METRES_OUTSIDE
         ):
             raise InvalidInput(
-                f"It lies {away:.0f} m outside the boundary of {estate.name_en} when read as "
-                f"{given.datum.upper()}, but inside or near it as {datum.upper()}: give datum={datum}.",
+                f"The position is {away:.0f} m outside the boundary of {estate.name_en} as "
+                f"{given.datum.upper()}, but in or near it as {datum.upper()}: give datum={datum}.",
                 field="position.datum",
             )
     if (
@@ -45,12 +45,12 @@ def require_near_estate(estate: Estate, here: Position, given: PositionIn) -> No
         and _metres_outside(estate, Position(given.lon, given.lat)) <= MAX_METRES_OUTSIDE
     ):
         raise InvalidInput(
-            f"Latitude {given.lat:g} and longitude {given.lon:g} look swapped: the other way round it lies "
-            f"in {estate.name_en}.",
+            f"Latitude {given.lat:g} and longitude {given.lon:g} look swapped: swapped back, the "
+            f"position is in {estate.name_en}.",
             field="position",
         )
     raise InvalidInput(
-        f"It lies {away:.0f} m outside the boundary of {estate.name_en}: check the coordinates, "
+        f"The position is {away:.0f} m outside the boundary of {estate.name_en}: check the coordinates, "
         "or leave out the estate.",
         field="position",
     )

@@ -67,7 +67,7 @@ def parse_boundary(geojson: dict[str, Any]) -> Polygon | MultiPolygon:
     """
     kind = geojson.get("type")
     if kind not in ("Polygon", "MultiPolygon"):
-        raise InvalidInput("A boundary is a GeoJSON Polygon or MultiPolygon.", field="boundary")
+        raise InvalidInput("The boundary must be a GeoJSON Polygon or MultiPolygon.", field="boundary")
     try:
         found = shape(geojson)
         found = shapely.force_2d(found)
@@ -82,17 +82,21 @@ def parse_boundary(geojson: dict[str, Any]) -> Polygon | MultiPolygon:
     ) as error:
         raise InvalidInput(f"The boundary's coordinates cannot be read: {error}.", field="boundary") from None
     if not isinstance(found, Polygon | MultiPolygon) or found.is_empty:
-        raise InvalidInput("The boundary holds no area.", field="boundary")
+        raise InvalidInput("The boundary has no area.", field="boundary")
     if shapely.get_num_coordinates(found) > MAX_VERTICES:
-        raise InvalidInput(f"A boundary has at most {MAX_VERTICES} vertices.", field="boundary")
+        raise InvalidInput(f"The boundary must have at most {MAX_VERTICES} vertices.", field="boundary")
     west, south, east, north = found.bounds
     if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):  # also rejects NaN
         raise InvalidInput(
-            "The boundary lies outside the earth's degrees: GeoJSON wants [longitude, latitude].",
+            "The boundary's coordinates are out of range: write [longitude, latitude], as GeoJSON requires.",
             field="boundary",
         )
     if east - west > _MAX_DEGREES or north - south > _MAX_DEGREES:
-        raise InvalidInput("The boundary is larger than any estate: over one degree.", field="boundary")
+        raise InvalidInput(
+            "The boundary is too large for an estate: it extends over more than one degree.", field="boundary"
+        )
     if not found.is_valid:
-        raise InvalidInput(f"The boundary is not a simple area: {explain_validity(found)}.", field="boundary")
+        raise InvalidInput(
+            f"The boundary is not a valid polygon: {explain_validity(found)}.", field="boundary"
+        )
     return found

@@ -33,7 +33,7 @@ def put_holiday_year(
     days: dict[date, DayKind] = {}
     for special in given.days:
         if special.day.year != year:
-            raise InvalidInput(f"{special.day} does not lie in {year}.", field="days")
+            raise InvalidInput(f"{special.day} is not in {year}.", field="days")
         if special.day in days:
             raise InvalidInput(f"{special.day} is given twice.", field="days")
         days[special.day] = special.kind
@@ -75,13 +75,13 @@ def _hold_year(
     calendar = session.get(HolidayCalendar, name)
     if calendar is None:
         if version is not None:
-            raise ChangedMeanwhile(f"There is no calendar '{name}' yet: leave out If-Match.")
+            raise ChangedMeanwhile(f"Holiday calendar '{name}' does not exist yet: leave out If-Match.")
         calendar = HolidayCalendar(name=name)
         session.add(calendar)
-        flush_or_conflict(session, f"There is a calendar '{name}' already.", "calendar")
+        flush_or_conflict(session, f"Holiday calendar '{name}' already exists.", "calendar")
     else:
         if version is None:
-            raise VersionNeeded(f"The calendar '{name}' is there already: send its ETag in If-Match.")
+            raise VersionNeeded(f"Holiday calendar '{name}' already exists: send its ETag in If-Match.")
         # The days are rows of their own, so the calendar's version is incremented explicitly.
         claimed = session.scalar(
             update(HolidayCalendar)
@@ -92,7 +92,7 @@ def _hold_year(
         )
         if claimed is None:
             require_version(calendar, version)
-            raise ChangedMeanwhile("Somebody else amended it at this moment. Read it again.")
+            raise ChangedMeanwhile("Someone else changed the calendar at the same time. Read it again.")
     first, last = date(year, 1, 1), date(year, 12, 31)
     before = {
         day.day.isoformat(): day.kind.value

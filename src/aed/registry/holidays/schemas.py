@@ -43,7 +43,7 @@ class HolidayYearOut(BaseModel):
     calendar: str
     year: int
     days: list[SpecialDay]
-    version: int = Field(description="Of the whole calendar")
+    version: int = Field(description="Version of the whole calendar")
 
     @classmethod
     def of(cls, calendar: HolidayCalendar, year: int, days: Sequence[HolidayDay]) -> HolidayYearOut:

@@ -47,7 +47,7 @@ def give_consent(
     now = current_wording(kind)
     if wording != now.version:
         raise InvalidInput(
-            f"The words that count are those of {now.version}: show them, and send that version.",
+            f"The current wording is version {now.version}: show it to the person, and send that version.",
             field=f"consents.{kind}",
         )
     current = consents_in_force(session, person_id).get(kind)
@@ -58,7 +58,9 @@ def give_consent(
         session.flush()
     session.add(Consent(person_id=person_id, kind=kind, wording=wording, given_at=at, given_by=who.name))
     flush_or_conflict(
-        session, "This consent is being given at this moment. Read it again.", f"consents.{kind}"
+        session,
+        "This consent was given at the same time by another request. Read it again.",
+        f"consents.{kind}",
     )
 
 
@@ -123,7 +125,7 @@ def delete_live_location(session: Session, person_id: int) -> None:
     try:
         live_places_of(session).forget(session.connection(), responder_ids_of(session, person_id))
     except LivePlacesUnavailable as error:  # do not make the withdrawal fail
-        log.warning("live place not forgotten before it expires", reason=error.detail)
+        log.warning("live location not deleted before it expires", reason=error.detail)
 
 
 def _deactivate(session: Session, person_id: int) -> None:

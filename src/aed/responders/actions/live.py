@@ -59,15 +59,15 @@ def take_live_locations(
 
 def _why_not(person_id: int | None, found: Sharing | None, *, at: datetime) -> AedError | None:
     if person_id is None:
-        return NotSignedIn("Sign in: the place of a phone is its owner's.")
+        return NotSignedIn("Sign in as the person whose phone this is.")
     if found is None:
-        return Conflict("You do not offer to help: make an offer first, and share your place then.")
+        return Conflict("You have no offer to help: create one before you share your location.")
     if found.paused_until is not None and found.paused_until > at:
         until = found.paused_until.isoformat()
-        return Conflict(f"You have paused until {until}: end the pause, and share your place then.")
+        return Conflict(f"Your offer is paused until {until}: end the pause before you share your location.")
     if not found.has_consented:
         return Conflict(
-            "You have not agreed that your phone says where it is: give the consent live_place first.",
+            "Give the consent live_place before you share your location.",
             field="consents.live_place",
         )
     return None

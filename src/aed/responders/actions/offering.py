@@ -34,7 +34,7 @@ def require_offer_access(session: Session, who: Viewer, person_id: int) -> Perso
     """
     person = people_queries.require_self_or_administrator(session, who, person_id)
     if person.erased_at is not None:
-        raise Conflict("The data of this person was erased: add the person anew.", field="person_id")
+        raise Conflict("The data of this person was erased: add them as a new person.", field="person_id")
     return person
 
 
@@ -48,11 +48,11 @@ def make_offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, a
     _lock_offer(session, person_id)
     current = consents_in_force(session, person_id).get(ConsentKind.BEING_CALLED)
     if current is not None and current.stated_by is None:
-        raise Conflict("You have offered to help already: amend the offer.", field="person_id")
+        raise Conflict("You already have an offer: change that one.", field="person_id")
     if ConsentKind.BEING_CALLED not in new.consents:
         raise InvalidInput(
-            "Without the consent to being called nobody is called: send consents.being_called with the "
-            "version of the words.",
+            "An offer needs the consent to be called: send consents.being_called with the version of "
+            "its wording.",
             field="consents.being_called",
         )
     for kind, wording in new.consents.items():
@@ -61,7 +61,7 @@ def make_offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, a
     estate_id, region_id = _home_of(session, new)
     if entry is None:
         if region_id is None:
-            raise InvalidInput("Say where you are at home: estate_id, or region.", field="region")
+            raise InvalidInput("Give estate_id or region, where you are at home.", field="region")
         entry = Responder(
             source=OFFERED,
             source_id=str(person_id),
@@ -75,7 +75,9 @@ def make_offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, a
     entry.state = ResponderState.ACTIVE
     entry.availability, entry.paused_until = new.availability, new.paused_until
     entry.of_age = new.of_age
-    flush_or_conflict(session, "You are offering to help at this moment already. Read it again.", "person_id")
+    flush_or_conflict(
+        session, "Another request is creating your offer at the same time. Read it again.", "person_id"
+    )
     _withdraw_other_entries(session, entry)
     _put_places(session, person_id, entry, new.places)
     return offer_of(session, person_id)
@@ -101,16 +103,17 @@ def amend_offer(
     current = offer_of(session, person_id)
     entry = current.entry
     if entry is None or entry.state is not ResponderState.ACTIVE:
-        raise NotFound("There is no offer to amend: make one.", field="person_id")
+        raise NotFound("You have no offer yet: create one.", field="person_id")
     if version is not None and version != current.version:
         raise ChangedMeanwhile(
-            f"The offer is at version {current.version} now. Read it again, and send its ETag in If-Match."
+            f"The version of the offer is now {current.version}. Read it again, and send its ETag in "
+            "If-Match."
         )
     being_called = consents_in_force(session, person_id).get(ConsentKind.BEING_CALLED)
     is_list_speaking = being_called is None or being_called.stated_by is not None
     if is_list_speaking and not change.only_withdraws:
         raise Conflict(
-            "So far a list says this of you, and would say it again: make an offer of your own first.",
+            "This is stated by an imported list, which would state it again: create your own offer first.",
             field="person_id",
         )
     _put_consents(session, who, person_id, change.consents or {}, at=at)
@@ -173,7 +176,7 @@ def _put_places(session: Session, person_id: int, entry: Responder, places: Sequ
     in_force = consents_in_force(session, person_id)
     if not has_consent_for_places((place.kind for place in places), in_force):
         raise InvalidInput(
-            "A place of work is kept only with the consent to that: send consents.place_on_duty too.",
+            "A place of work needs the consent to store it: send consents.place_on_duty too.",
             field="places",
         )
     counts = session.get_one(Region, entry.region_id).counts_ground_as_one

@@ -83,7 +83,7 @@ def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: d
     is_new = found is None
     if known is not None and known.erased_at is not None:
         raise Conflict(
-            "The data of this person was erased as they asked: take the row out of the list.",
+            "The data of this person was erased at their request: remove the row from the list.",
             field="source_id",
         )
     speaks = found is not None and speaks_for_themselves(session, found.person_id)
@@ -265,7 +265,7 @@ def award_certificate(session: Session, who: Viewer, award: Award, *, at: dateti
             state=ResponderState.WITHDRAWN,
         )
         session.add(responder)
-        flush_or_conflict(session, "This person is being awarded something at this moment. Try again.", None)
+        flush_or_conflict(session, "Another request is adding a certificate of this person. Try again.", None)
     random = "".join(secrets.choice(_DIGITS) for _ in range(_RANDOM_DIGITS))
     certificate = Certificate(
         responder_id=responder.id,
@@ -279,7 +279,7 @@ def award_certificate(session: Session, who: Viewer, award: Award, *, at: dateti
         is_awarded=True,
     )
     session.add(certificate)
-    flush_or_conflict(session, "There is a certificate with this number already. Try again.", None)
+    flush_or_conflict(session, "A certificate with this number already exists. Try again.", None)
     record_creation(session, who, certificate, at=at)
     return certificate
 

@@ -45,7 +45,7 @@ class Intake:
         Raises the error with which it was refused or failed, and TooBusy if the queue is full.
         """
         if len(self._waiting) >= MAX_WAITING:
-            raise TooBusy("Too many phones send their place at this moment. Try again in a few seconds.")
+            raise TooBusy("Too many phones are sending their location right now. Try again in a few seconds.")
         waiting = _Waiting(said, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._writer is None:

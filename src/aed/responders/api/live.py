@@ -25,7 +25,7 @@ from aed.responders.queries import responder_ids_of
 from aed.responders.rules import location_moment
 from aed.responders.schemas import LiveLocationIn, LiveLocationOut
 
-OWN: Final = "Sign in as the person whose phone it is."
+OWN: Final = "Sign in as the person whose phone this is."
 
 
 class _Direct(APIRoute):

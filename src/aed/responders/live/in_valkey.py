@@ -66,7 +66,7 @@ _LASTS: Final = int(LIVE_LOCATION_LIFETIME.total_seconds()) + 60
 """Seconds after the last write at which a key expires."""
 _NEVER: Final = 2**53
 """A moment later than all others."""
-_SILENT: Final = "Where live places are kept does not answer at this moment. Try again in a few seconds."
+_SILENT: Final = "The store of live locations does not respond. Try again in a few seconds."
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _OVER: Final = """
@@ -237,7 +237,7 @@ class InValkey:
         try:
             return self._places_near(here, within_metres, at)
         except LivePlacesUnavailable as error:
-            log.warning("lookup without live places", reason=error.detail)
+            log.warning("lookup without live locations", reason=error.detail)
             return []
 
     def without_those_on_duty(
@@ -257,7 +257,7 @@ class InValkey:
                         if until and now < int(float(until)) <= latest
                     }
         except LivePlacesUnavailable as error:
-            log.warning("lookup without live places", reason=error.detail)
+            log.warning("lookup without live locations", reason=error.detail)
         return [place for place in places if place.responder_id not in on_duty] if on_duty else places
 
     def _places_near(self, here: Position, within_metres: float, at: datetime) -> list[LiveLocation]:

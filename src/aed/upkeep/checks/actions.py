@@ -83,7 +83,9 @@ def record_check(
     known = queries.check_by_key(session, str(new.key))
     if known is not None:
         if known.digest != digest:
-            raise Conflict("Another check was sent under this key: make up a new one.", field="key")
+            raise Conflict(
+                "A different check was already sent with this key: send this one with a new key.", field="key"
+            )
         return RecordedCheck(known, device, is_new=False)
     answered_at = new.answered_at or at
     check_moment(answered_at, now=at)
@@ -127,7 +129,7 @@ def record_check(
         is_late=bool(later),
     )
     session.add(check)
-    flush_or_conflict(session, "This check arrived twice in the same moment: send it again.", "key")
+    flush_or_conflict(session, "This check arrived twice at the same time. Send it again.", "key")
     overtaken = {kind for each in later for kind in each.replaced}
     for each in fitted:
         if each.kind not in overtaken:
@@ -168,12 +170,14 @@ def _fitted(replaced: Sequence[ReplacedIn], terms: Terms, *, day: date) -> list[
             expires_on = months_after(day, months)
         if expires_on is None:
             raise InvalidInput(
-                f"Say until when the new {each.kind} may be used: the device's policy does not.",
+                f"Give expires_on for the new {each.kind}: the device's policy does not say how long it "
+                "lasts.",
                 field="replaced",
             )
         if expires_on < day:
             raise InvalidInput(
-                f"The new {each.kind} expired on {expires_on}: look again, or fit others.", field="replaced"
+                f"The new {each.kind} expired on {expires_on}: check the date, or fit another.",
+                field="replaced",
             )
         fitted.append(ConsumableIn(kind=each.kind, lot=each.lot, expires_on=expires_on))
     return fitted
@@ -226,7 +230,7 @@ def _notify_of_check(
         session,
         who,
         [device],
-        en=f"to be seen to: {', '.join(en for en, _ in words)}{added}.",
+        en=f"needs attention: {', '.join(en for en, _ in words)}{added}.",
         zh=f"需处理：{'、'.join(zh for _, zh in words)}{added}。",
         at=at,
     )
@@ -259,7 +263,7 @@ def add_photo(
         received_at=at,
     )
     session.add(photo)
-    flush_or_conflict(session, "This photo arrived twice in the same moment.", "check")
+    flush_or_conflict(session, "This photo arrived twice at the same time. Send it again.", "check")
     return photo
 
 
@@ -277,7 +281,7 @@ def _check_to_show(session: Session, who: Viewer, check_key: str, *, for_update:
     """
     check = queries.check_by_key(session, check_key)
     if check is None:
-        raise NotFound("There is no check under this key: send the check first.", field="check")
+        raise NotFound("No check was sent with this key: send the check first.", field="check")
     device = device_queries.device(session, who, check.device_id, for_update=for_update)
     require_check_allowed(who, check.kind, device.estate_id, device.region_id)
     return check
@@ -293,7 +297,7 @@ def _same(session: Session, check: Check, digest: str) -> Photo | None:
         if each.sent_sha256 == digest:
             return each
     if len(known) >= MAX_PHOTOS_PER_CHECK:
-        raise Conflict(f"A check has at most {MAX_PHOTOS_PER_CHECK} photos.", field="check")
+        raise Conflict(f"A check can have at most {MAX_PHOTOS_PER_CHECK} photos.", field="check")
     return None
 
 
@@ -311,7 +315,9 @@ def create_policy(session: Session, who: Viewer, new: PolicyIn, *, at: datetime)
     )
     session.add(policy)
     flush_or_conflict(
-        session, "A policy for the same is in force already: amend or withdraw that one.", "model"
+        session,
+        "A policy for the same estate, maker and model is already in force: amend or withdraw it first.",
+        "model",
     )
     record_creation(session, who, policy, at=at)
     return policy
@@ -328,7 +334,7 @@ def amend_policy(
     for name in change.model_fields_set:
         setattr(policy, name, getattr(change, name))
     record_amendment(session, who, policy, at=at)
-    flush_or_conflict(session, "The policy cannot be amended so.", None)
+    flush_or_conflict(session, "The policy cannot be changed to these values.", None)
     return policy
 
 

@@ -107,7 +107,7 @@ def get_check(session: ReadSession, viewer: ViewerDep, check_id: RowId) -> Check
 
 # --- photos ---------------------------------------------------------------------------------------------
 
-_PICTURE: Final = {"schema": {"type": "string", "format": "binary"}, "example": "The bytes of the file"}
+_PICTURE: Final = {"schema": {"type": "string", "format": "binary"}, "example": "The JPEG, PNG or WebP file"}
 _SENT: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -119,7 +119,7 @@ _SENT: Final[dict[str, Any]] = {
 CheckKey = Annotated[
     str,
     Query(
-        description="The key under which the check was sent",
+        description="Key of the check that the photo belongs to",
         pattern="^[0-9a-fA-F-]{36}$",
         examples=["0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a10"],
     ),
@@ -129,7 +129,7 @@ PHOTOS: Final = QueueLimits(
     at_once=3,
     waiting=6,
     each=3,
-    otherwise="Several photos are being received. Try again in a moment.",
+    otherwise="Too many photos are being uploaded right now. Try again in a moment.",
 )
 """Limits on concurrent uploads, each of up to AED_PHOTO_LIMIT_BYTES. Phones retry by themselves."""
 
@@ -149,7 +149,7 @@ async def _sent_photo(
     4. Decode it, one at a time.
     """
     if not viewer.is_signed_in:
-        raise NotSignedIn("A photo belongs to a check, which needs a name: send a token, or sign in.")
+        raise NotSignedIn("Photos can be added only by signed-in people: send a token, or sign in.")
     key = check.lower()
     require = partial(_require_photo, database_of(request), viewer, key)
     await run_in_threadpool(require, None)
@@ -193,7 +193,7 @@ def list_photos(session: ReadSession, viewer: ViewerDep, check_id: RowId) -> lis
 @router.get(
     "/photos/{photo_id}",
     response_class=Response,
-    responses={200: {"description": "The picture", "content": {"image/jpeg": _PICTURE}}},
+    responses={200: {"description": "The photo", "content": {"image/jpeg": _PICTURE}}},
 )
 def get_photo(session: ReadSession, viewer: ViewerDep, photo_id: RowId) -> Response:
     """Return a photo as JPEG.
@@ -330,7 +330,7 @@ _POLICY: Final = (
     "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _HTML: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "The page", "content": {"text/html": {"schema": {"type": "string"}}}}
+    200: {"description": "The check page", "content": {"text/html": {"schema": {"type": "string"}}}}
 }
 
 

@@ -42,7 +42,7 @@ def picture_without_traces(sent: bytes) -> Picture:
 
     _check_webp_size(sent)
     if sent.startswith(b"\xff\xd8") and sent.count(b"\xff\xda") > MAX_SCANS:
-        raise InvalidInput(f"A JPEG has at most {MAX_SCANS} scans.", field="photo")
+        raise InvalidInput(f"The JPEG has too many scans: at most {MAX_SCANS} are allowed.", field="photo")
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(sent), formats=IMAGE_FORMATS) as opened:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is checked below
@@ -52,7 +52,7 @@ def picture_without_traces(sent: bytes) -> Picture:
             opened.thumbnail((MAX_SIDE, MAX_SIDE))
             plain = _on_white(ImageOps.exif_transpose(opened))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InvalidInput("This is no whole JPEG, PNG or WebP picture.", field="photo") from error
+        raise InvalidInput("This is not a complete JPEG, PNG or WebP image.", field="photo") from error
     into = io.BytesIO()
     plain.save(into, "JPEG", quality=QUALITY)
     return Picture(into.getvalue(), plain.width, plain.height)
@@ -71,7 +71,10 @@ def _on_white(picture: Image.Image) -> Image.Image:
 def _check_size(width: int, height: int, *, most: int = MAX_PIXELS) -> None:
     """Raise InvalidInput if the picture has more than `most` pixels."""
     if width * height > most:
-        raise InvalidInput(f"Such a photo has at most {most // 1_000_000} million pixels.", field="photo")
+        raise InvalidInput(
+            f"The photo is too large: at most {most // 1_000_000} million pixels are allowed in this format.",
+            field="photo",
+        )
 
 
 def _check_webp_size(sent: bytes) -> None:

@@ -30,8 +30,12 @@ def managed_device(session: Session, viewer: Viewer, device_id: int) -> Device:
     device = device_queries.device(session, viewer, device_id)
     if not is_insider(viewer, device.estate_id, device.region_id):
         if not viewer.is_signed_in:
-            raise NotSignedIn("The upkeep of a device is told to its own people: send a token, or sign in.")
-        raise NotAllowed("The upkeep of a device is told to its own estate and to its region's dispatchers.")
+            raise NotSignedIn(
+                "The upkeep of a device is visible only to its own people: send a token, or sign in."
+            )
+        raise NotAllowed(
+            "The upkeep of a device is visible only to its own estate and its region's dispatchers."
+        )
     return device
 
 
@@ -57,7 +61,7 @@ def check(session: Session, viewer: Viewer, check_id: int) -> Check:
         .where(Check.id == check_id, visible_to(viewer, Device), managed_by(viewer, Device))
     )
     if found is None:
-        raise NotFound(f"There is no check {check_id} that you may see.", field="check_id")
+        raise NotFound(f"Check {check_id} does not exist, or you may not see it.", field="check_id")
     return found
 
 
@@ -112,7 +116,7 @@ def photo(session: Session, viewer: Viewer, photo_id: int) -> tuple[Photo, bytes
         .where(Photo.id == photo_id, visible_to(viewer, Device), managed_by(viewer, Device))
     ).first()
     if row is None:
-        raise NotFound(f"There is no photo {photo_id} that you may see.", field="photo_id")
+        raise NotFound(f"Photo {photo_id} does not exist, or you may not see it.", field="photo_id")
     return row[0], row[1]
 
 
@@ -129,7 +133,7 @@ def policy(session: Session, viewer: Viewer, policy_id: int) -> Policy:
     """Return a policy. Raises NotFound if it does not exist or the viewer may not read it."""
     found = session.scalar(select(Policy).where(Policy.id == policy_id, _readable_by(viewer)))
     if found is None:
-        raise NotFound(f"There is no policy {policy_id} that you may see.", field="policy_id")
+        raise NotFound(f"Policy {policy_id} does not exist, or you may not see it.", field="policy_id")
     return found
 
 

@@ -12,16 +12,19 @@ from aed.registry.devices.rules import ConsumableKind
 from aed.upkeep.rules import MAX_CLOCK_AHEAD, MAX_DELAY, CheckKind, QuarantineReason, Question
 
 QUESTION_WORDS: Final = {
-    Question.STATUS_LIGHT: ("Does the status light say that it is ready?", "状态指示灯显示正常吗？"),
+    Question.STATUS_LIGHT: ("Does the status light show that the AED is ready?", "状态指示灯显示正常吗？"),
     Question.CABINET: ("Does the cabinet open?", "外箱柜体能正常打开吗？"),
-    Question.CABINET_WHOLE: ("Is the cabinet whole?", "外箱柜体完好吗？"),
+    Question.CABINET_WHOLE: ("Is the cabinet undamaged?", "外箱柜体完好吗？"),
     Question.SEAL: ("Is the seal unbroken?", "封条完好吗？"),
     Question.SIGN: ("Can the sign be seen from afar?", "导向标识远处看得见吗？"),
-    Question.PADS_IN_DATE: ("Are the pads in date and their bag closed?", "电极片在有效期内、包装未拆封吗？"),
+    Question.PADS_IN_DATE: (
+        "Are the pads in date and their pouch sealed?",
+        "电极片在有效期内、包装未拆封吗？",
+    ),
     Question.BATTERY_IN_DATE: ("Is the battery in date?", "电池在有效期内吗？"),
-    Question.SPARE_PADS: ("Are spare pads there?", "备用电极片在吗？"),
-    Question.ALARM: ("Does the cabinet's alarm sound?", "外箱柜体报警器会响吗？"),
-    Question.ACCESS_AS_DESCRIBED: ("Does one get in as the register says?", "取用方式与登记的一致吗？"),
+    Question.SPARE_PADS: ("Are the spare pads there?", "备用电极片在吗？"),
+    Question.ALARM: ("Does the cabinet alarm sound?", "外箱柜体报警器会响吗？"),
+    Question.ACCESS_AS_DESCRIBED: ("Can the AED be reached as described?", "取用方式与登记的一致吗？"),
     Question.PHOTO: ("Take a photo of the front.", "请拍一张正面照片。"),
 }
 """Each question: English, Chinese."""
@@ -36,7 +39,7 @@ PROBLEMS: Final = {
     Question.BATTERY_IN_DATE: ("battery", "电池"),
     Question.SPARE_PADS: ("spare pads", "备用电极片"),
     Question.ALARM: ("alarm", "外箱柜体报警器"),
-    Question.ACCESS_AS_DESCRIBED: ("how one gets in", "取用方式"),
+    Question.ACCESS_AS_DESCRIBED: ("access", "取用方式"),
     Question.PHOTO: ("photo", "照片"),
 }
 """The problem that a no indicates: English, Chinese."""
@@ -209,7 +212,7 @@ def check_moment(answered_at: datetime, *, now: datetime) -> None:
     """Raise InvalidInput if the check was answered in the future or more than MAX_DELAY ago."""
     if answered_at > now + MAX_CLOCK_AHEAD:
         raise InvalidInput(
-            "answered_at lies in the future: set the clock of the phone, or leave it out.",
+            "answered_at is in the future: correct the phone's clock, or leave it out.",
             field="answered_at",
         )
     if answered_at < now - MAX_DELAY:

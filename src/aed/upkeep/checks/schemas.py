@@ -28,7 +28,9 @@ class ReplacedIn(BaseModel):
 
     kind: ConsumableKind
     lot: Label | None = None
-    expires_on: Day | None = Field(None, description="Left out: as long from now as the policy says")
+    expires_on: Day | None = Field(
+        None, description="Expiry date; default: computed from the device's policy"
+    )
 
 
 class MovedIn(BaseModel):
@@ -59,27 +61,33 @@ class CheckIn(BaseModel):
         },
     )
 
-    key: UUID = Field(description="Made up by the phone, once for each check")
+    key: UUID = Field(description="A new UUID for each check; a retry with the same key has no effect")
     kind: CheckKind = CheckKind.CHECK
     answered_at: AwareDatetime | None = Field(
-        None, description="By the phone's clock; left out: now. A check may wait for a network for 60 days"
+        None, description="When the check was done, by the phone's clock; default: now; at most 60 days ago"
     )
     is_there: bool = True
     was_used: bool = False
-    answers: dict[Question, bool] = Field({}, description="true when all is well; left out: not looked at")
+    answers: dict[Question, bool] = Field(
+        {}, description="Answer to each question: true means no problem; leave out questions not checked"
+    )
     replaced: Annotated[list[ReplacedIn], Field(max_length=10)] = []
     moved: MovedIn | None = None
-    recall_is_done: bool = Field(False, description="What the maker's recall asks for has been done")
+    recall_is_done: bool = Field(
+        False, description="True if the work that the maker's recall requires has been done"
+    )
     note: FreeText | None = None
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
         if len({each.kind for each in self.replaced}) < len(self.replaced):
-            raise ValueError("replaced: each kind once")
+            raise ValueError("replaced: list each kind only once")
         if self.kind is CheckKind.GLANCE and (self.replaced or self.moved or self.recall_is_done):
-            raise ValueError("a glance replaces and moves nothing: send it as a check")
+            raise ValueError(
+                "kind: a glance cannot include replaced, moved or recall_is_done; send it as a check"
+            )
         if not self.is_there and (self.answers or self.replaced or self.moved or self.was_used):
-            raise ValueError("of a device that is not there nothing else can be told")
+            raise ValueError("is_there: if the device is not there, give nothing else but a note")
         return self
 
 
@@ -108,7 +116,9 @@ class CheckOut(BaseModel):
     replaced: dict[ConsumableKind, ReplacedOut]
     note: str | None
     is_passed: bool
-    is_late: bool = Field(description="A later check was here already: nothing followed from this one")
+    is_late: bool = Field(
+        description="True if a later check had arrived before this one, so this one changed nothing"
+    )
 
     @classmethod
     def of(cls, check: Check) -> CheckOut:
@@ -147,7 +157,7 @@ class PhotoOut(BaseModel):
     check_id: Id
     width: int
     height: int
-    sha256: str = Field(description="Of the picture as it is kept")
+    sha256: str = Field(description="SHA-256 of the stored image")
     received_at: datetime
 
     @classmethod
@@ -169,13 +179,23 @@ class CheckPage(BaseModel):
     next: str | None
 
 
-Days = Annotated[int, Field(ge=1, le=366, description="null: never")]
-Months = Annotated[int, Field(ge=1, le=120, description="null: never")]
+Days = Annotated[int, Field(ge=1, le=366, description="Null means never")]
+Months = Annotated[int, Field(ge=1, le=120, description="Null means never")]
 PadsLife = Annotated[
-    int, Field(ge=1, le=120, description="Months that pads without a date last; null: give a date")
+    int,
+    Field(
+        ge=1,
+        le=120,
+        description="Months that pads without an expiry date last; null means a date must be given",
+    ),
 ]
 BatteryLife = Annotated[
-    int, Field(ge=1, le=240, description="Months that a battery without a date lasts; null: give a date")
+    int,
+    Field(
+        ge=1,
+        le=240,
+        description="Months that a battery without an expiry date lasts; null means a date must be given",
+    ),
 ]
 Asks = Annotated[list[Question], Field(min_length=1, max_length=len(Question))]
 
@@ -185,9 +205,11 @@ def _asks_enough(asks: list[Question] | None) -> None:
     if asks is None:
         return
     if len(set(asks)) < len(asks):
-        raise ValueError("asks: each question once")
+        raise ValueError("asks: list each question only once")
     if not set(asks) >= MUST_ASK:
-        raise ValueError(f"asks: {' and '.join(sorted(MUST_ASK))} always, or no check could be passed")
+        raise ValueError(
+            f"asks must include {' and '.join(sorted(MUST_ASK))}, otherwise no check could be passed"
+        )
 
 
 class PolicyIn(BaseModel):
@@ -225,7 +247,7 @@ class PolicyIn(BaseModel):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.model is not None and self.maker is None:
-            raise ValueError("model: say whose model it is, in maker")
+            raise ValueError("maker: give the maker of the model")
         _asks_enough(self.asks)
         return self
 
@@ -306,11 +328,15 @@ class FormOut(BaseModel):
 
     device_id: Id
     kind: CheckKind
-    policy_id: Id | None = Field(description="null: no policy is in force for it; the default form")
+    policy_id: Id | None = Field(description="Null if no policy applies, so this is the default form")
     policy_version: int | None
     asks: list[FormQuestionOut]
-    asks_about_recall: bool = Field(description="Whether to ask if what the maker's recall asks for is done")
-    needs_new_pads: bool = Field(description="It was used: only new pads bring it back")
+    asks_about_recall: bool = Field(
+        description="True if the form must ask whether the work that the maker's recall requires is done"
+    )
+    needs_new_pads: bool = Field(
+        description="True if the device was used, so that it needs new pads before it can return to service"
+    )
 
 
 class PolicyPage(BaseModel):

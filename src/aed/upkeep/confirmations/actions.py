@@ -131,7 +131,7 @@ def send_request(
         session,
         person,
         [device],
-        en=f"{en} You are nearby: one tap answers. {link}",
+        en=f"{en} You are nearby: please tap to answer. {link}",
         zh=f"{zh}您就在附近，点一下即可回答：{link}",
         at=at,
     ):
@@ -161,18 +161,18 @@ def answer_request(
     found = queries.confirmation_request(session, viewer, which)
     device = labelled_device(session, found.device_id)  # locked first, to avoid deadlocks
     if device is None:
-        raise NotFound("There is no such question.", field="confirmation_request")
+        raise NotFound("This confirmation request does not exist.", field="confirmation_request")
     session.refresh(found, with_for_update=True)
     if found.answer == answer:
         return found
     if found.closed_at is not None or at >= found.lapses_at or device.state is DeviceState.WITHDRAWN:
         raise Conflict(
-            "Thank you. This has been answered meanwhile, or is no longer asked.",
+            "Thank you. This question has already been answered or has expired.",
             field="confirmation_request",
         )
     allowed = tuple(FactAnswer) if found.fact is not None else ANSWERABLE_OUTCOMES
     if answer not in allowed:
-        raise InvalidInput(f"answer is one of {', '.join(allowed)}.", field="answer")
+        raise InvalidInput(f"answer must be one of {', '.join(allowed)}.", field="answer")
     who = Viewer(name=f"person:{found.person_id}", person_id=found.person_id)
     found.answer, found.answered_at, found.closed_at = answer, at, at
     session.flush()

@@ -36,7 +36,7 @@ Which = Annotated[
     str,
     Path(
         max_length=64,
-        description="The key that was sent, or for the person who is signed in the question's id",
+        description="Key from the message; for a signed-in person also the request's id",
         examples=["1"],
     ),
 ]

@@ -39,7 +39,7 @@ def confirmation_request(
     statement = select(ConfirmationRequest).where(ConfirmationRequest.key_hash == hash_key(which))
     if which.isascii() and which.isdecimal() and len(which) < 19:
         if viewer.person_id is None:
-            raise NotFound("There is no such question.", field="confirmation_request")
+            raise NotFound("This confirmation request does not exist.", field="confirmation_request")
         statement = select(ConfirmationRequest).where(
             ConfirmationRequest.id == int(which), ConfirmationRequest.person_id == viewer.person_id
         )
@@ -47,7 +47,7 @@ def confirmation_request(
         statement = statement.with_for_update()
     found = session.scalar(statement)
     if found is None:
-        raise NotFound("There is no such question.", field="confirmation_request")
+        raise NotFound("This confirmation request does not exist.", field="confirmation_request")
     return found
 
 
@@ -59,7 +59,7 @@ def requests_of(
     visibility: a person's own.
     """
     if viewer.person_id is None:
-        raise NotSignedIn("Sign in as a person to see what you are asked.")
+        raise NotSignedIn("Sign in as a person to see your confirmation requests.")
     return session.scalars(
         select(ConfirmationRequest)
         .where(
@@ -118,10 +118,10 @@ def trust_of(session: Session, device: Device, *, at: datetime, numbers: Trust) 
 
     visibility: of a device that the caller may see.
     """
-    told = {each.fact: each for each in confirmations_of(session, device.id)}
+    confirmed = {each.fact: each for each in confirmations_of(session, device.id)}
     found = []
     for fact in Fact:
-        row = told.get(fact)
+        row = confirmed.get(fact)
         when, by = (row.at, row.by_name) if row is not None else (None, None)
         if fact is Fact.READINESS and device.last_checked_on is not None:
             listed = datetime.combine(device.last_checked_on, time(), UTC)
@@ -168,7 +168,7 @@ def fading(session: Session, *, after_id: int, limit: int, at: datetime, numbers
 
     visibility: for the scheduler, which asks people about devices that they may see.
     """
-    told: dict[int, dict[Fact, datetime]] = {}
+    confirmed: dict[int, dict[Fact, datetime]] = {}
     devices = session.scalars(
         select(Device)
         .where(Device.id > after_id, Device.id <= after_id + limit, Device.state == DeviceState.IN_SERVICE)
@@ -177,7 +177,7 @@ def fading(session: Session, *, after_id: int, limit: int, at: datetime, numbers
     ).all()
     span = (Confirmation.device_id > after_id, Confirmation.device_id <= after_id + limit)
     for row in session.scalars(select(Confirmation).where(*span)):
-        told.setdefault(row.device_id, {})[row.fact] = row.at
+        confirmed.setdefault(row.device_id, {})[row.fact] = row.at
     asked = set(
         session.scalars(
             select(ConfirmationRequest.device_id).where(
@@ -193,7 +193,7 @@ def fading(session: Session, *, after_id: int, limit: int, at: datetime, numbers
     for device in devices:
         if device.id in asked:
             continue
-        known = told.get(device.id, {})
+        known = confirmed.get(device.id, {})
         for fact in ASKED:
             if fact is Fact.HOURS and device.opening_hours is None:
                 continue  # no hours to confirm

@@ -23,7 +23,7 @@ Note = Annotated[FreeText, Field(max_length=500)]
 _ANSWER_WORDS = {
     FactAnswer.YES: ("Yes", "是"),
     FactAnswer.NO: ("No", "不是"),
-    FactAnswer.NOT_NOW: ("I cannot say", "现在不方便查看"),
+    FactAnswer.NOT_NOW: ("I cannot check now", "现在不方便查看"),
 }
 
 
@@ -32,8 +32,13 @@ class TrustedOut(BaseModel):
 
     fact: Fact
     confirmed_at: datetime | None
-    by: str | None = Field(description="Told to the device's own people; null for others, and for a list")
-    confidence: float = Field(ge=0, le=1, description="1 when just confirmed; it fades; 0 for never")
+    by: str | None = Field(
+        description="Who confirmed it; visible only to the device's own people, and null in lists and for "
+        "imported dates"
+    )
+    confidence: float = Field(
+        ge=0, le=1, description="1 when just confirmed, decreasing with time; 0 if never confirmed"
+    )
 
     @classmethod
     def of(cls, found: Trusted, *, with_names: bool) -> TrustedOut:
@@ -51,7 +56,9 @@ class TrustOut(BaseModel):
     device_id: Id
     facts: list[TrustedOut]
     probability_ready: float = Field(
-        ge=0, le=1, description="With which the lookup reckons while it is in service"
+        ge=0,
+        le=1,
+        description="Probability that the device is ready; the lookup uses it while the device is in service",
     )
 
 
@@ -79,7 +86,7 @@ class ConfirmationRequestOut(BaseModel):
     """A question to one person about one device."""
 
     id: Id
-    number: str = Field(description="What stands on the device's label", examples=["1234-4"])
+    number: str = Field(description="Short number on the device's label", examples=["1234-4"])
     en: str
     zh: str
     where_en: str | None
@@ -104,7 +111,7 @@ class ConfirmationRequestOut(BaseModel):
             words = [(str(each), said) for each, said in _ANSWER_WORDS.items()]
         else:
             sent = f"{retrieval.sent_at:%Y-%m-%d %H:%MZ}" if retrieval is not None else ""
-            en = f"The AED was sent for ({sent}). Is it back, and was it used?"
+            en = f"Someone was sent to fetch this AED ({sent}). Is it back, and was it used?"
             zh = f"该AED曾被派人取用（{sent}）。已归还吗？使用过吗？"
             words = [(str(each), OUTCOME_WORDS[each]) for each in ANSWERABLE_OUTCOMES]
         return cls(
@@ -126,5 +133,5 @@ class AnsweredIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"answer": "yes"}]})
 
-    answer: str = Field(max_length=16, description="One of the question's `answers`")
+    answer: str = Field(max_length=16, description="One of the request's `answers`")
     note: Note | None = None

@@ -35,11 +35,17 @@ router = APIRouter(tags=["upkeep"])
 
 _FILE: Final = {"schema": {"type": "string", "format": "binary"}}
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_SHEET: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The file", "content": {_XLSX: _FILE}}}
-Days = Annotated[int, Query(ge=0, le=800, description="Due within so many days; what is overdue always")]
-DueKinds = Annotated[list[DueKind] | None, Query(description="Only these; may be repeated", alias="due_kind")]
-DueAfter = Annotated[str | None, Query(pattern="^[0-9]{1,6}$", description="The `next` of the page before")]
-Months = Annotated[int, Query(ge=1, le=60, description="So many months, the present one first")]
+_SHEET: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The XLSX file", "content": {_XLSX: _FILE}}
+}
+Days = Annotated[
+    int, Query(ge=0, le=800, description="Only what is due within this many days, and everything overdue")
+]
+DueKinds = Annotated[
+    list[DueKind] | None, Query(description="Only tasks of this kind; may be repeated", alias="due_kind")
+]
+DueAfter = Annotated[str | None, Query(pattern="^[0-9]{1,6}$", description="The `next` of the previous page")]
+Months = Annotated[int, Query(ge=1, le=60, description="Number of months, starting with the current one")]
 
 
 @router.get("/due")

@@ -33,7 +33,7 @@ def calendar_by_key(session: Session, key: str) -> tuple[DueCalendar, str | None
         .where(DueCalendar.key_hash == hash_key(key), DueCalendar.revoked_at.is_(None))
     ).first()
     if row is None:
-        raise NotFound("There is no such calendar, or it was revoked: make a new address.", field="key")
+        raise NotFound("This calendar does not exist or was revoked: create a new one.", field="key")
     return row[0], row[1]
 
 
@@ -52,7 +52,7 @@ def calendars_of(session: Session, viewer: Viewer) -> Sequence[DueCalendar]:
 def own_person_id(viewer: Viewer) -> int:
     """Return the id of the signed-in person. Raises NotSignedIn for other viewers."""
     if viewer.person_id is None:
-        raise NotSignedIn("A calendar is a person's: sign in as one.")
+        raise NotSignedIn("Only people can have a calendar: sign in as a person.")
     return viewer.person_id
 
 
@@ -70,7 +70,7 @@ def make_calendar(
     """
     person_id = own_person_id(who)
     if len(calendars_of(session, who)) >= MAX_CALENDARS:
-        raise Conflict(f"One person has at most {MAX_CALENDARS} addresses: revoke one.")
+        raise Conflict(f"You can have at most {MAX_CALENDARS} calendars: revoke one first.")
     if new.estate_id is not None:
         estate_queries.estate(session, who, new.estate_id)
     region = region_by_code(session, new.region) if new.region is not None else None
@@ -92,7 +92,7 @@ def revoke_calendar(session: Session, who: Viewer, calendar_id: int, *, at: date
     """Revoke a calendar feed. Raises NotFound if the person has no active feed with that id."""
     own = {each.id: each for each in calendars_of(session, who)}
     if calendar_id not in own:
-        raise NotFound(f"You have no calendar {calendar_id}.", field="calendar_id")
+        raise NotFound(f"Calendar {calendar_id} does not exist, or is not yours.", field="calendar_id")
     own[calendar_id].revoked_at = at
     session.flush()
 
@@ -121,7 +121,7 @@ def due_calendar(duties: Duties, *, at: datetime) -> bytes:
         event.add("dtstart", day)
         event.add("dtend", day + timedelta(days=1))
         event.add("transp", "TRANSPARENT")
-        overdue = f"（逾期{late}天 {late} days late）" if late else ""
+        overdue = f"（逾期{late}天 {late} days overdue）" if late else ""
         event.add("summary", f"AED {short_number(due.device_id)} {zh} {en}{overdue}")
         places = (device.estate_zh or device.estate_en, device.place_zh or device.place_en)
         if where := " ".join(each for each in places if each):

@@ -196,7 +196,8 @@ def _devices(session: Session, viewer: Viewer, chosen: Select[int]) -> dict[int,
     ).all()
     if len(rows) > MAX_DEVICES:
         raise InvalidInput(
-            f"These are more than {MAX_DEVICES} devices: ask for a region or an estate.", field="region"
+            f"There are more than {MAX_DEVICES} devices: limit the list with region or estate_id.",
+            field="region",
         )
     return {row[0]: DueDevice(*row) for row in rows}
 
@@ -212,12 +213,12 @@ def _last_done(
     visibility: through `chosen`, which applies the viewer's predicates.
     """
     done: dict[int, dict[CheckKind, date]] = defaultdict(dict)
-    told = session.execute(
+    rows = session.execute(
         select(Check.device_id, Check.kind, func.max(Check.answered_at))
         .where(Check.device_id.in_(chosen))
         .group_by(Check.device_id, Check.kind)
     )
-    for device_id, kind, answered_at in told:
+    for device_id, kind, answered_at in rows:
         done[device_id][kind] = _local_day(answered_at, devices[device_id])
     for device in devices.values():
         if device.last_checked_on is not None:

@@ -11,13 +11,13 @@ from typing import Final
 from aed.upkeep.rules import DueKind, months_after
 
 DUE_WORDS: Final = {
-    DueKind.GLANCE: ("look at its light", "查看指示灯"),
+    DueKind.GLANCE: ("check the status light", "查看指示灯"),
     DueKind.CHECK: ("check", "巡检"),
     DueKind.SERVICE: ("service", "维保"),
     DueKind.PADS: ("replace pads", "更换电极片"),
     DueKind.CHILD_PADS: ("replace child pads", "更换儿童电极片"),
     DueKind.BATTERY: ("replace battery", "更换电池"),
-    DueKind.RETURN: ("bring back into service", "恢复使用"),
+    DueKind.RETURN: ("return to service", "恢复使用"),
 }
 
 

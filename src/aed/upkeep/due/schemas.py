@@ -18,7 +18,7 @@ class DueOut(BaseModel):
     """A task that is due on a device."""
 
     device_id: Id
-    number: str = Field(description="What stands on the device's label")
+    number: str = Field(description="Short number on the device's label")
     estate_id: Id | None
     estate_en: str | None
     estate_zh: str | None
@@ -27,7 +27,7 @@ class DueOut(BaseModel):
     due_kind: DueKind
     en: str
     zh: str
-    due_on: date = Field(description="The last day on which it is in time, at the device")
+    due_on: date = Field(description="Last day on which the task is on time, in the device's time zone")
     overdue_days: int
 
     @classmethod
@@ -69,8 +69,8 @@ class DuePage(BaseModel):
     """
 
     due: list[DueOut]
-    overdue: int = Field(description="How many are overdue in all")
-    line: LineOut = Field(description="All of it in one line")
+    overdue: int = Field(description="Number of overdue tasks on all pages")
+    line: LineOut = Field(description="Summary of all tasks in one line")
     next: str | None
 
 
@@ -81,7 +81,7 @@ class DueCalendarIn(BaseModel):
 
     estate_id: Id | None = None
     region: str | None = Field(None, max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")
-    mine: bool = Field(False, description="Only the devices that you keep yourself")
+    mine: bool = Field(False, description="Only devices that you keep yourself")
 
 
 class DueCalendarOut(BaseModel):
@@ -114,7 +114,8 @@ class ReplacementOut(BaseModel):
     """The number of consumables of a kind that devices of a model need in a month."""
 
     month: str = Field(
-        description="What has expired already is needed in the present month", examples=["2027-03"]
+        description="Month the parts are needed; expired parts count in the current month",
+        examples=["2027-03"],
     )
     maker: str | None
     model: str | None

@@ -16,14 +16,14 @@ from aed.upkeep.rules import DueKind, months_after, short_number
 
 _DUE_COLUMNS: Final = (
     ("到期 due on", 12),
-    ("逾期天数 days late", 12),
-    ("事项 what", 28),
+    ("逾期天数 days overdue", 12),
+    ("事项 task", 28),
     ("编号 number", 12),
     ("园区 estate", 24),
-    ("位置 place", 36),
+    ("位置 location", 36),
     ("厂家 maker", 14),
     ("型号 model", 14),
-    ("序列号 serial", 16),
+    ("序列号 serial number", 16),
 )
 CONSUMABLE_WORDS: Final = {
     ConsumableKind.PADS: ("pads", "电极片"),
@@ -74,7 +74,13 @@ def replacement_sheet(found: Sequence[Replacement], *, today: date, months: int)
     into = io.BytesIO()
     with workbook(into) as book:
         sheet, bold = book.add_worksheet("order"), book.add_format({"bold": True})
-        heads = ["厂家 maker", "型号 model", "耗材 what", *(f"{each:%Y-%m}" for each in columns), "合计 sum"]
+        heads = [
+            "厂家 maker",
+            "型号 model",
+            "耗材 consumable",
+            *(f"{each:%Y-%m}" for each in columns),
+            "合计 total",
+        ]
         for column, name in enumerate(heads):
             sheet.write_string(0, column, name, bold)
         sheet.set_column(0, 2, 18)

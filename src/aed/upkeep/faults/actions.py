@@ -77,7 +77,7 @@ def begin_quarantines(
         session,
         who,
         [device],
-        en=f"{en}. It is offered to nobody until a check brings it back.",
+        en=f"{en}. The AED is out of service until it passes a check.",
         zh=f"{zh}。已停用，巡检合格后恢复。",
         at=at,
     )
@@ -165,7 +165,7 @@ def _show(
         device.state = DeviceState.OUT_OF_SERVICE if reason is not None else DeviceState.IN_SERVICE
         device.out_of_service_reason = reason
     record_amendment(session, who, device, at=at)
-    flush_or_conflict(session, "The device cannot be quarantined so.", None)
+    flush_or_conflict(session, "The device cannot be quarantined for this reason.", None)
 
 
 def _in_words(reasons: Iterable[QuarantineReason]) -> tuple[str, str]:
@@ -204,7 +204,10 @@ def report_device(
     if is_stranger:
         _require_few_reports_from(session, from_key, at=at)
         if _has_enough(session, device, at=at):
-            raise TooBusy("Thank you. Whoever keeps this device has been told of it many times today.")
+            raise TooBusy(
+                "Thank you. This device has already been reported several times today, and its keeper "
+                "has been notified. 谢谢！今天已多次收到该设备的反映，并已通知AED管理员。"
+            )
     return store_report(session, who, device, new, from_key=from_key if is_stranger else None, at=at)
 
 
@@ -225,7 +228,7 @@ def report_by_number(
     if is_stranger:
         _require_few_reports_from(session, from_key, at=at)
     if device is None or device.state is DeviceState.WITHDRAWN:
-        log.info("report of no device", number=number)
+        log.info("fault report with an unknown device number", number=number)
     elif not (is_stranger and _has_enough(session, device, at=at)):
         store_report(session, who, device, new, from_key=from_key if is_stranger else None, at=at)
 
@@ -233,7 +236,10 @@ def report_by_number(
 def _require_few_reports_from(session: Session, from_key: str | None, *, at: datetime) -> None:
     """Raise TooBusy if the address has reached MAX_REPORTS_PER_ADDRESS."""
     if queries.count_recent_reports(session, since=at - _HOUR, from_key=from_key) >= MAX_REPORTS_PER_ADDRESS:
-        raise TooBusy("Thank you. You have reported several devices: wait an hour before the next.")
+        raise TooBusy(
+            "Thank you. You have reported several devices: please wait an hour before reporting "
+            "another. 谢谢！您已反映多台设备，请一小时后再试。"
+        )
 
 
 def _has_enough(session: Session, device: Device, *, at: datetime) -> bool:
@@ -274,7 +280,8 @@ def store_report(
             session,
             who,
             [device],
-            en=f"reported: {en}{said_en}. Please look, and confirm or dismiss report {report.id}.",
+            en=f"reported: {en}{said_en}. Please check the device, and confirm or dismiss report "
+            f"{report.id}.",
             zh=f"有人反映：{zh}{said_zh}。请查看，并确认或驳回第{report.id}号反映。",
             at=at,
         )
@@ -293,7 +300,7 @@ def close_report(
     require_check_allowed(who, CheckKind.CHECK, device.estate_id, device.region_id)
     session.refresh(found, with_for_update=True)
     if found.state is not FaultReportState.OPEN:
-        raise Conflict(f"The report is {found.state} already.", field="state")
+        raise Conflict(f"The report is already {found.state}.", field="state")
     found.state, found.closed_at, found.closed_by = state, at, who.name
     session.flush()
     reason = WHEN_CONFIRMED.get(found.kind)

@@ -56,8 +56,8 @@ def report_device_by_number(
     does not reveal whether a device with that number exists.
     """
     from_key = address_key(client_address(request))
-    told = ReportIn(kind=new.kind, note=new.note)
-    actions.report_by_number(session, viewer, new.number, told, from_key=from_key, at=clock.now())
+    report = ReportIn(kind=new.kind, note=new.note)
+    actions.report_by_number(session, viewer, new.number, report, from_key=from_key, at=clock.now())
     return ThanksOut()
 
 
@@ -66,7 +66,7 @@ def list_reports(
     session: ReadSession,
     viewer: ViewerDep,
     whose: DeviceFilterDep,
-    closed: Annotated[bool, Query(description="Those that are closed too")] = False,
+    closed: Annotated[bool, Query(description="Include closed reports")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ReportPage:
@@ -109,7 +109,7 @@ def list_quarantines(
     viewer: ViewerDep,
     whose: DeviceFilterDep,
     reason: QuarantineReason | None = None,
-    lifted: Annotated[bool, Query(description="Those that are over too")] = False,
+    lifted: Annotated[bool, Query(description="Include quarantines that have ended")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> QuarantinePage:

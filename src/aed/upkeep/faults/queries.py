@@ -88,12 +88,12 @@ def pads_are_new_since(session: Session, device_id: int, since: datetime) -> boo
 
     visibility: for a check of a device that the viewer may check.
     """
-    told = session.execute(
+    rows = session.execute(
         select(Check.replaced).where(
             Check.device_id == device_id, Check.answered_at >= since, Check.kind != CheckKind.GLANCE
         )
     )
-    return any("pads" in replaced for (replaced,) in told)
+    return any("pads" in replaced for (replaced,) in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def report(session: Session, viewer: Viewer, report_id: int) -> FaultReport:
         .where(FaultReport.id == report_id, visible_to(viewer, Device), managed_by(viewer, Device))
     )
     if found is None:
-        raise NotFound(f"There is no report {report_id} that you may see.", field="report_id")
+        raise NotFound(f"Report {report_id} does not exist, or you may not see it.", field="report_id")
     return found
 
 

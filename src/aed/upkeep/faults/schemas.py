@@ -62,7 +62,7 @@ class ReadinessOut(BaseModel):
     """Whether a device can be offered today, and why not. For everyone who may see the device."""
 
     device_id: Id
-    number: str = Field(description="What stands on its label", examples=["1234-4"])
+    number: str = Field(description="Short number on the device's label", examples=["1234-4"])
     is_usable: bool
     readiness: Readiness
     unusable_reasons: list[UnusableReasonOut]
@@ -83,12 +83,14 @@ class ReadinessOut(BaseModel):
         ]
         if not reason and found.readiness is Readiness.OUT_OF_SERVICE:
             if device.state is DeviceState.WITHDRAWN:
-                reason.append(UnusableReasonOut(reason="withdrawn", en="no longer there", zh="已撤除"))
+                reason.append(UnusableReasonOut(reason="withdrawn", en="removed", zh="已撤除"))
             else:
                 said = device.out_of_service_reason or ""
                 reason.append(UnusableReasonOut(reason="out_of_service", en=said, zh=said))
         if found.readiness is Readiness.OUT_ON_CALL:
-            reason.append(UnusableReasonOut(reason="out_on_call", en="out on a call", zh="急救呼叫中"))
+            reason.append(
+                UnusableReasonOut(reason="out_on_call", en="in use for an emergency", zh="急救呼叫中")
+            )
         if found.is_expired:
             reason.append(
                 UnusableReasonOut(
@@ -122,7 +124,7 @@ class ReportByNumberIn(ReportIn):
         extra="forbid", json_schema_extra={"examples": [{"number": "1234-4", "kind": "beeping"}]}
     )
 
-    number: str = Field(max_length=32, description="With or without the hyphen")
+    number: str = Field(max_length=32, description="Short number on the label, with or without the hyphen")
 
 
 class ReportOut(BaseModel):
@@ -133,7 +135,7 @@ class ReportOut(BaseModel):
     kind: FaultKind
     note: str | None
     at: datetime
-    by: str | None = Field(description="null: a stranger")
+    by: str | None = Field(description="Who reported it; null for someone not signed in")
     state: FaultReportState
     closed_at: datetime | None
     closed_by: str | None
@@ -156,7 +158,7 @@ class ReportOut(BaseModel):
 class ThanksOut(BaseModel):
     """The reply to a person who reported a problem."""
 
-    en: str = "Thank you. Whoever keeps this device has been told."
+    en: str = "Thank you. The keeper of this device has been notified."
     zh: str = "谢谢！已通知该设备的AED管理员。"
 
 

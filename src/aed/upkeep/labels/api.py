@@ -23,7 +23,7 @@ router = APIRouter(tags=["upkeep"])
     response_class=Response,
     responses={
         200: {
-            "description": "The sheets",
+            "description": "PDF with the labels, ten on each A4 page",
             "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}},
         }
     },
@@ -34,7 +34,7 @@ def get_labels(
     viewer: ViewerDep,
     device_id: Annotated[
         list[Annotated[int, Query(ge=1, le=2**63 - 1)]] | None,
-        Query(max_length=MAX_LABELS, description="Only these; may be repeated"),
+        Query(max_length=MAX_LABELS, description="Only these devices; may be repeated"),
     ] = None,
     estate_id: OfEstate = None,
     region: OfRegion = None,
@@ -45,13 +45,15 @@ def get_labels(
     that you keep, manage or dispatch.
     """
     if not viewer.is_signed_in:
-        raise NotSignedIn("Labels are for a device's own people: send a token, or sign in.")
+        raise NotSignedIn("Labels can be printed only by a device's own people: send a token, or sign in.")
     if not device_id and estate_id is None and region is None:
-        raise InvalidInput("Say which devices: device_id, estate_id or region.", field="device_id")
+        raise InvalidInput("Choose devices with device_id, estate_id or region.", field="device_id")
     whose = DeviceFilter(estate_id=estate_id, region=region)
     chosen = to_be_labelled(session, viewer, whose, device_ids=device_id or ())
     if not chosen:
-        raise NotFound("There is no such device whose upkeep is yours.", field="device_id")
+        raise NotFound(
+            "There is no such device, or you are not responsible for its upkeep.", field="device_id"
+        )
     made = label_sheets(chosen, public_url=public_address(request))
     return Response(
         made,

@@ -71,7 +71,10 @@ def to_be_labelled(
         statement = statement.where(Device.id.in_(device_ids))
     found = [Labelled(*row) for row in session.execute(statement)]
     if len(found) > MAX_LABELS:
-        raise InvalidInput(f"These are more than {MAX_LABELS} labels: ask estate by estate.", field="region")
+        raise InvalidInput(
+            f"There are more than {MAX_LABELS} labels: print them estate by estate, with estate_id.",
+            field="region",
+        )
     return found
 
 

@@ -35,7 +35,9 @@ def announce_recall(session: Session, who: Viewer, new: RecallIn, *, at: datetim
     require_administrator(who)
     recall = Recall(**new.model_dump(), state=RecallState.OPEN)
     session.add(recall)
-    flush_or_conflict(session, f"The recall '{new.reference}' is entered already.", "reference")
+    flush_or_conflict(
+        session, f"The recall '{new.reference}' of this maker is already registered.", "reference"
+    )
     record_creation(session, who, recall, at=at)
     apply_recall(session, who, recall, at=at)
     return recall
@@ -96,7 +98,7 @@ def close_recall(session: Session, who: Viewer, recall_id: int, *, version: int,
     recall = queries.recall(session, recall_id)
     require_version(recall, version)
     if recall.state is RecallState.CLOSED:
-        raise Conflict("The recall is closed already.", field="state")
+        raise Conflict("The recall is already closed.", field="state")
     recall.state = RecallState.CLOSED
     record_amendment(session, who, recall, at=at)
     flush_or_conflict(session, "The recall cannot be closed.", None)

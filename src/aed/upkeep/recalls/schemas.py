@@ -40,7 +40,9 @@ class RecallIn(BaseModel):
 
     maker: Maker
     model: Maker | None = None
-    serial_from: Maker | None = Field(None, description="With serial_to; left out: all serial numbers")
+    serial_from: Maker | None = Field(
+        None, description="First affected serial number, together with serial_to; default: all serial numbers"
+    )
     serial_to: Maker | None = None
     reference: Annotated[Label, Field(min_length=1)]
     text_en: Text
@@ -51,13 +53,13 @@ class RecallIn(BaseModel):
     def _is_a_range(self) -> Self:
         """Check that both ends of the serial range are given or neither, and that they form a range."""
         if (self.serial_from is None) != (self.serial_to is None):
-            raise ValueError("serial_from and serial_to: give both, or neither")
+            raise ValueError("serial_from and serial_to: give both or neither")
         if (
             self.serial_from is not None
             and self.serial_to is not None
             and not in_range(self.serial_from, self.serial_from, self.serial_to)
         ):
-            raise ValueError("serial_to must be built like serial_from, and not come before it")
+            raise ValueError("serial_to must have the same form as serial_from, and must not come before it")
         return self
 
 
@@ -74,10 +76,10 @@ class RecallOut(BaseModel):
     text_zh: str
     announced_on: date
     state: RecallState
-    found: int = Field(description="Devices that fall under it, of those that you may see")
+    found: int = Field(description="Number of affected devices that you may see")
     dealt_with: int
     without_serial: int = Field(
-        description="Devices of that maker and model whose serial number is not known: look at them"
+        description="Number of devices of that maker and model without a known serial number; inspect them"
     )
     version: int
 

@@ -225,7 +225,7 @@ def _send_message(
     subject_en, subject_zh = subject(len(lines))
     notice = Notice(text_en, text_zh, subject_en, subject_zh, expires_at=at + _WANTED_FOR)
     if not outbox.notify_person(session, person.id, notice, at, country=country):
-        log.warning("cannot be reminded", person=person.id)
+        log.warning("person cannot be reminded", person=person.id)
         return False
     message = ReminderMessage(person_id=person.id, day=day, put_at=at, key_hash=_hash(key))
     session.add(message)
@@ -246,7 +246,7 @@ def _in_all(
     lines: Sequence[ReminderLine], still_open: Sequence[OpenCount], day: date
 ) -> tuple[str, str] | None:
     """Return the person's open reminders, counted by kind; None if the message lists all of them."""
-    if is_written_out(sum(each.devices for each in still_open), told=len(lines)):
+    if is_written_out(sum(each.devices for each in still_open), listed=len(lines)):
         return None
     late: Counter[DueKind] = Counter()
     soon: Counter[DueKind] = Counter()
@@ -277,10 +277,10 @@ def answer(
     visibility: for the holder of the key, to whom the message was sent.
     """
     message = _message(session, key, at=at)
-    told = session.get(ReminderRecipient, (reminder_id, message.person_id), with_for_update=True)
-    if told is None or told.message_id != message.id:
-        raise NotFound(f"Your message tells of no reminder {reminder_id}.", field="reminder_id")
-    told.answer, told.answered_at = said, at
+    recipient = session.get(ReminderRecipient, (reminder_id, message.person_id), with_for_update=True)
+    if recipient is None or recipient.message_id != message.id:
+        raise NotFound(f"Reminder {reminder_id} is not in your message.", field="reminder_id")
+    recipient.answer, recipient.answered_at = said, at
     if said is ReminderAnswer.NOT_ME:
         reminder = session.get_one(Reminder, reminder_id)
         if reminder.closed_at is None:
@@ -327,7 +327,7 @@ def set_preference(
 def require_person_id(viewer: Viewer) -> int:
     """Return the id of the signed-in person. Raises NotSignedIn for anonymous viewers and tokens."""
     if viewer.person_id is None:
-        raise NotSignedIn("Reminders go to people: sign in as the one whom they are for.")
+        raise NotSignedIn("Only people have reminder preferences: sign in as a person.")
     return viewer.person_id
 
 
@@ -373,7 +373,7 @@ def notify_of_ending_calendars(session: Session, *, at: datetime, by: Reminding)
         )
         if reached == 0:
             log.warning(
-                "nobody can be told that a holiday calendar ends", calendar=end.name, ends=end.ends_on
+                "nobody to notify of the end of a holiday calendar", calendar=end.name, ends=end.ends_on
             )
             continue
         session.add(

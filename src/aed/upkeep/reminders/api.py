@@ -30,7 +30,9 @@ class ReminderRecipientOut(BaseModel):
     """A recipient of a reminder, without their name."""
 
     level: ReminderLevel
-    told_at: datetime | None = Field(description="When it went into the outbox; null: not yet")
+    told_at: datetime | None = Field(
+        description="When the message was put in the outbox; null if it was not yet"
+    )
     answer: ReminderAnswer | None
     answered_at: datetime | None
 
@@ -40,7 +42,7 @@ class ReminderOut(BaseModel):
 
     id: Id
     device_id: Id
-    number: str = Field(description="What stands on the device's label")
+    number: str = Field(description="Short number on the device's label")
     estate_id: Id | None
     estate_en: str | None
     estate_zh: str | None
@@ -49,10 +51,14 @@ class ReminderOut(BaseModel):
     due_kind: DueKind
     en: str
     zh: str
-    due_on: date = Field(description="The last day on which it is in time, at the device")
-    threshold_days: int = Field(description="So many days before it, negative: after it, it was found")
+    due_on: date = Field(description="Last day on which the task is on time, in the device's time zone")
+    threshold_days: int = Field(
+        description="Days before the due date at which the reminder was created; negative after it"
+    )
     found_at: datetime
-    closed_at: datetime | None = Field(description="When it was done, or a later reminder took its place")
+    closed_at: datetime | None = Field(
+        description="When the task was done, or a later reminder replaced this one"
+    )
     told: list[ReminderRecipientOut]
 
     @classmethod
@@ -105,7 +111,7 @@ class ReminderLineOut(BaseModel):
     en: str
     zh: str
     due_on: date
-    is_open: bool = Field(description="Whether it is still to be done, as far as this network knows")
+    is_open: bool = Field(description="True if the task is still open")
     answer: ReminderAnswer | None
 
     @classmethod
@@ -137,7 +143,8 @@ class AnswerIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"answer": "later"}]})
 
     answer: ReminderAnswer = Field(
-        description="done: a check will say so; not_me: the next level hears at once; later: in a week"
+        description="done: a check will confirm it; not_me: the next level is notified at once; later: "
+        "remind again in a week"
     )
 
 
@@ -162,17 +169,24 @@ class PreferencesIn(BaseModel):
         json_schema_extra={"examples": [{"from_hour": 9, "until_hour": 18, "days_before": 30}]},
     )
 
-    from_hour: int | None = Field(None, ge=0, le=23, description="Not before this hour, at the devices")
-    until_hour: int | None = Field(None, ge=1, le=24, description="Nor from this one on")
+    from_hour: int | None = Field(
+        None, ge=0, le=23, description="First hour at which to send reminders, in the devices' time zone"
+    )
+    until_hour: int | None = Field(
+        None, ge=1, le=24, description="Hour from which no reminders are sent, in the devices' time zone"
+    )
     days_before: int | None = Field(
-        None, ge=0, le=366, description="Not earlier than so many days before; the last day is never left out"
+        None,
+        ge=0,
+        le=366,
+        description="Days before the due date from which to remind; the due date itself is always included",
     )
 
     @model_validator(mode="after")
     def _in_order(self) -> PreferencesIn:
         """Check that both hours are given or neither, and that they are in order."""
         if (self.from_hour is None) != (self.until_hour is None):
-            raise ValueError("from_hour and until_hour belong together: give both, or neither")
+            raise ValueError("from_hour and until_hour: give both or neither")
         if self.from_hour is not None and self.until_hour is not None and self.from_hour >= self.until_hour:
             raise ValueError("from_hour must be before until_hour")
         return self
@@ -201,7 +215,7 @@ class PreferencesOut(BaseModel):
 
 router = APIRouter(tags=["upkeep"])
 
-_TITLE: Final = "AED 待办 What is due"
+_TITLE: Final = "AED 待办 Due tasks"
 
 MessageKey = Annotated[
     str,
@@ -209,7 +223,7 @@ MessageKey = Annotated[
         min_length=1,
         max_length=100,
         pattern="^[A-Za-z0-9_-]+$",
-        description="From the link of the message",
+        description="Key from the link in the message",
         examples=["d8s0Zk1u3Gv5Jm7Qp9TbXw"],
     ),
 ]
@@ -220,7 +234,7 @@ def list_reminders(
     session: ReadSession,
     viewer: ViewerDep,
     whose: DeviceFilterDep,
-    closed: Annotated[bool, Query(description="Those that are closed too")] = False,
+    closed: Annotated[bool, Query(description="Include closed reminders")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ReminderPage:
@@ -265,7 +279,7 @@ def get_reminder_message(
     Browsers get a page with answer buttons. Opening the link does not answer anything.
     """
     try:
-        told = actions.lines_behind_link(session, message_key, at=clock.now())
+        lines = actions.lines_behind_link(session, message_key, at=clock.now())
     except NotFound as error:
         if not wants_page:
             raise
@@ -278,7 +292,7 @@ def get_reminder_message(
             "upkeep/reminders/message.html.jinja",
             title=_TITLE,
             scripts=("upkeep/reminders/message.js",),
-            lines=told,
+            lines=lines,
             due_words=DUE_WORDS,
             answers=ANSWERS,
             short_number=short_number,
@@ -286,7 +300,7 @@ def get_reminder_message(
         return HTMLResponse(page.html, headers=page.headers)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept"
-    return ReminderMessageOut(reminders=[ReminderLineOut.of(each) for each in told])
+    return ReminderMessageOut(reminders=[ReminderLineOut.of(each) for each in lines])
 
 
 @router.put("/reminders/{message_key}/{reminder_id}")
@@ -297,5 +311,5 @@ def answer_reminder(
 
     A later answer replaces an earlier one.
     """
-    told = actions.answer(session, message_key, reminder_id=reminder_id, said=given.answer, at=clock.now())
-    return AnsweredOut.of(told, given.answer)
+    line = actions.answer(session, message_key, reminder_id=reminder_id, said=given.answer, at=clock.now())
+    return AnsweredOut.of(line, given.answer)

@@ -106,8 +106,8 @@ def lines_waiting_for(session: Session, person_ids: Sequence[int]) -> dict[int, 
     """
     found: dict[int, list[ReminderLine]] = defaultdict(list)
     waits = and_(ReminderRecipient.message_id.is_(None), Reminder.closed_at.is_(None))
-    for told in _lines(session, and_(ReminderRecipient.person_id.in_(person_ids), waits)):
-        found[told.person_id].append(told)
+    for line in _lines(session, and_(ReminderRecipient.person_id.in_(person_ids), waits)):
+        found[line.person_id].append(line)
     return found
 
 
@@ -151,7 +151,7 @@ def message_by_key(session: Session, key_hash: str, *, since: datetime) -> Remin
         select(ReminderMessage).where(ReminderMessage.key_hash == key_hash, ReminderMessage.put_at > since)
     )
     if found is None:
-        raise NotFound("There is no such reminder: use the link of your latest message.", field="key")
+        raise NotFound("This link is not valid: use the link in your latest message.", field="key")
     return found
 
 
@@ -160,8 +160,8 @@ def lines_of_message(session: Session, message: ReminderMessage) -> list[Reminde
 
     visibility: for the holder of the key, to whom the message was sent.
     """
-    told = _lines(session, ReminderRecipient.message_id == message.id)
-    return sorted(told, key=lambda each: (each.due_on, each.device_id, each.due_kind))
+    lines = _lines(session, ReminderRecipient.message_id == message.id)
+    return sorted(lines, key=lambda each: (each.due_on, each.device_id, each.due_kind))
 
 
 def _lines(session: Session, asked: ColumnElement[bool]) -> list[ReminderLine]:

@@ -33,12 +33,12 @@ ANSWERS: Final = {
         "Done", "已完成", ("Thank you. A check of the device will confirm it.", "谢谢，巡检设备后即可确认。")
     ),
     ReminderAnswer.NOT_ME: AnswerWords(
-        "Not me", "不归我管", ("The next in charge is told.", "将转告上一级负责人。")
+        "Not my job", "不归我管", ("The next person in charge will be notified.", "将转告上一级负责人。")
     ),
     ReminderAnswer.LATER: AnswerWords(
         "Later",
         "稍后",
-        ("You hear nothing for a week, but on the last day.", "一周内不再提醒，到期当天除外。"),
+        ("You will not be reminded for a week, except on the due date.", "一周内不再提醒，到期当天除外。"),
     ),
 }
 
@@ -133,7 +133,7 @@ def message_text(
         en.append(f"and {more} more")
         zh.append(f"另有{more}项")
     if in_all is not None:
-        en.append(f"in all: {in_all[0]}")
+        en.append(f"total: {in_all[0]}")
         zh.append(f"总计：{in_all[1]}")
     if link is not None:
         en.append(f"Answer here: {link}")
@@ -147,20 +147,20 @@ def _place(where: str) -> str:
     return quote(where, limit=MAX_PLACE_CHARACTERS)
 
 
-def is_written_out(count: int, *, told: int) -> bool:
-    """Return whether a message with `told` reminders lists all of the `count` open ones."""
-    return count <= told <= _LINES
+def is_written_out(count: int, *, listed: int) -> bool:
+    """Return whether a message with `listed` reminders lists all of the `count` open ones."""
+    return count <= listed <= _LINES
 
 
 def subject(count: int) -> tuple[str, str]:
     """Return the subject of a message with `count` reminders: English, Chinese."""
-    return "AED: 1 thing is due" if count == 1 else f"AED: {count} things are due", f"AED：{count}项待办"
+    return "AED: 1 task is due" if count == 1 else f"AED: {count} tasks are due", f"AED：{count}项待办"
 
 
 def _when_en(each: MessageLine) -> str:
     """Return when a task is due, in English."""
     if each.due_kind is DueKind.RETURN:
-        return f", out since {each.due_on}"
+        return f", out of service since {each.due_on}"
     if each.days_left < 0:
         return f", overdue since {each.due_on}"
     return ", today" if each.days_left == 0 else f" by {each.due_on}"

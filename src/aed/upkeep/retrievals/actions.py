@@ -68,15 +68,18 @@ def create_retrieval(
     known = queries.retrieval_by_key(session, str(new.key))
     if known is not None:
         if known.device_id != device.id or known.person_id != new.person_id:
-            raise Conflict("Another retrieval was told under this key: make up a new one.", field="key")
+            raise Conflict(
+                "A different retrieval was already sent with this key: send this one with a new key.",
+                field="key",
+            )
         return known
     if device.state is DeviceState.WITHDRAWN:
         raise Conflict("This device has been withdrawn from the register.", field="device_id")
     sent_at = new.sent_at or at
     if not at - MAX_DELAY <= sent_at <= at + MAX_CLOCK_AHEAD:
-        raise InvalidInput(f"sent_at lies within the last {MAX_DELAY.days} days.", field="sent_at")
+        raise InvalidInput(f"sent_at must be within the last {MAX_DELAY.days} days.", field="sent_at")
     if new.person_id is not None and session.get(Person, new.person_id) is None:
-        raise NotFound(f"There is no person {new.person_id}.", field="person_id")
+        raise NotFound(f"Person {new.person_id} does not exist.", field="person_id")
     made = Retrieval(
         key=str(new.key),
         device_id=device.id,
@@ -89,7 +92,7 @@ def create_retrieval(
         ask_at=first_follow_up_at(over_at or sent_at, numbers),
     )
     session.add(made)
-    flush_or_conflict(session, "This retrieval arrived twice in the same moment: send it again.", "key")
+    flush_or_conflict(session, "This retrieval arrived twice at the same time. Send it again.", "key")
     return made
 
 
@@ -117,7 +120,10 @@ def close_retrieval(
         return found
     if found.outcome is not None:
         en, zh = OUTCOME_WORDS[found.outcome]
-        raise Conflict(f"It is closed already: {en} {zh}. A check tells how the device is.", field="outcome")
+        raise Conflict(
+            f"The retrieval is already closed: {en} {zh}. Send a check to report the state of the device.",
+            field="outcome",
+        )
     close_retrieval_as(session, who, device, found, outcome, note, at=at)
     return found
 
@@ -152,8 +158,8 @@ def close_retrieval_as(
         said = note or f"{OUTCOME_WORDS[outcome][1]} {OUTCOME_WORDS[outcome][0]}"
         fault_actions.begin_quarantines(session, who, device, [reason], at=at, note=said)
     elif outcome is RetrievalOutcome.NOT_FETCHED:
-        told = ReportIn(kind=FaultKind.NOT_FETCHED, note=note)
-        store_report(session, who, device, told, from_key=None, at=at)
+        report = ReportIn(kind=FaultKind.NOT_FETCHED, note=note)
+        store_report(session, who, device, report, from_key=None, at=at)
 
 
 def close_by_check(session: Session, who: Viewer, device: Device, check: Check, *, at: datetime) -> None:
@@ -205,7 +211,8 @@ def follow_up(
             session,
             person,
             [device],
-            en=f"sent for on {when:%Y-%m-%d at %H:%M}. Is it back, and was it used?{link}",
+            en=f"someone was sent to fetch it on {when:%Y-%m-%d at %H:%M}. Is it back, and was it "
+            f"used?{link}",
             zh=f"{when:%Y-%m-%d %H:%M}曾派人取用。已归还吗？使用过吗？{link}",
             at=at,
         ):

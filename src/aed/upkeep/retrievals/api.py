@@ -35,7 +35,7 @@ def list_retrievals(
     session: ReadSession,
     viewer: ViewerDep,
     whose: DeviceFilterDep,
-    closed: Annotated[bool, Query(description="Those that are closed too")] = False,
+    closed: Annotated[bool, Query(description="Include closed retrievals")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> RetrievalPage:

@@ -27,7 +27,9 @@ def retrieval(session: Session, viewer: Viewer, retrieval_id: int) -> Retrieval:
         .where(Retrieval.id == retrieval_id, visible_to(viewer, Device), managed_by(viewer, Device))
     )
     if found is None:
-        raise NotFound(f"There is no retrieval {retrieval_id} that you may see.", field="retrieval_id")
+        raise NotFound(
+            f"Retrieval {retrieval_id} does not exist, or you may not see it.", field="retrieval_id"
+        )
     return found
 
 

@@ -22,11 +22,13 @@ class RetrievalIn(BaseModel):
         json_schema_extra={"examples": [{"key": "5f0c8a52-7a8e-4f0f-b7d5-0a0d9c1b7a31", "device_id": 1}]},
     )
 
-    key: UUID = Field(description="Made up by whoever sends, once for each")
+    key: UUID = Field(description="A new UUID for each retrieval; a retry with the same key has no effect")
     device_id: Id
-    person_id: Id | None = Field(None, description="Who was sent, if it is known: is asked too")
-    reference: Label | None = Field(None, description="The centre's own number of it")
-    sent_at: AwareDatetime | None = Field(None, description="Left out: now")
+    person_id: Id | None = Field(
+        None, description="Who was sent, if known; they are asked about the outcome too"
+    )
+    reference: Label | None = Field(None, description="The dispatch centre's reference")
+    sent_at: AwareDatetime | None = Field(None, description="When the person was sent; default: now")
 
 
 class ClosedAsIn(BaseModel):
@@ -54,9 +56,9 @@ class RetrievalOut(BaseModel):
     reference: str | None
     sent_at: datetime
     reported_by: str
-    asked: int = Field(description="How often it was asked after")
+    asked: int = Field(description="Number of times the outcome was asked for")
     asked_next_at: datetime | None
-    outcome: RetrievalOutcome | None = Field(description="null: open")
+    outcome: RetrievalOutcome | None = Field(description="Null while open")
     closed_at: datetime | None
     closed_by: str | None
 

@@ -1,4 +1,4 @@
-// The page of a call. Each tap has a key: it is sent until it has been taken, and is counted once.
+// The alert page. Each tap has a key: it is sent until the server accepts it, and counts once.
 const here = location.pathname, pending = "aed-tap " + here, received = "aed-received " + here;
 const line = document.querySelector("[role=status]"), buttons = [...document.querySelectorAll("button[value]")];
 const page = document.querySelector("main > section").dataset;
@@ -7,7 +7,7 @@ function stored(storage, key, value) {
   try {
     if (value === undefined) return storage.getItem(key);
     if (value === null) storage.removeItem(key); else storage.setItem(key, value);
-  } catch { /* a browser that stores nothing: the tap lives as long as the page */ }
+  } catch { /* Storage is disabled: the tap is lost when the page is closed. */ }
   return null;
 }
 function say(text, isBad) { line.textContent = text; line.classList.toggle("bad", Boolean(isBad)); }
@@ -21,8 +21,8 @@ async function post(reply, key) {
     method: "POST", credentials: "omit", body: JSON.stringify({reply, key}),
     headers: {"Content-Type": "application/json", "Accept": "application/json"}});
   if (answer.ok) return;
-  const told = await answer.json().catch(() => ({}));
-  const error = new Error(told.detail || String(answer.status));
+  const problem = await answer.json().catch(() => ({}));
+  const error = new Error(problem.detail || String(answer.status));
   error.isFinal = answer.status < 500 && answer.status !== 429 && answer.status !== 408;
   throw error;
 }
@@ -41,10 +41,10 @@ async function send(tap) {
       if (error.isFinal) {
         stored(localStorage, pending, null);
         buttons.forEach(each => { each.disabled = false; });
-        say("未能提交 Not taken: " + error.message, true);
+        say("未能提交 Not sent: " + error.message, true);
         return;
       }
-      say("网络不通，正在重试… No network, trying again. 如紧急请拨打 Else call " + page.number, true);
+      say("网络不通，正在重试…如情况紧急，请拨打" + page.number + "。 No network, trying again. If it is urgent, call " + page.number + ".", true);
       await new Promise(done => { wake = done; setTimeout(done, wait); });
     }
   }
@@ -60,19 +60,19 @@ if (label) { stored(sessionStorage, received, null); say("✓ 已收到 Received
 if (waiting) send(JSON.parse(waiting));
 else if (page.state === "asked") post("seen", newKey()).catch(() => {});
 addEventListener("pageshow", event => { if (event.persisted) location.reload(); });
-if (page.live === "yes") setInterval(async () => {  // re-tasked, stood down, over: the page says so by itself
+if (page.live === "yes") setInterval(async () => {  // reload when the task, the state or the notes change
   if (document.hidden || buttons.some(each => each.disabled)) return;
   try {
     const answer = await fetch(here, {credentials: "omit", headers: {"Accept": "application/json"}});
     if (!answer.ok) return;
-    const told = await answer.json();
-    const now = [told.state, told.task, told.is_over, told.has_device, told.fetch_failure, told.notes]
+    const alert = await answer.json();
+    const now = [alert.state, alert.task, alert.is_over, alert.has_device, alert.fetch_failure, alert.notes]
       .join();
     if (page.now !== now.replace(/^seen/, "asked")) location.reload();
-  } catch { /* no network: it is asked again */ }
+  } catch { /* No network: try again at the next interval. */ }
 }, 10000);
 
-// --- where the phone is, for the dispatchers, while on the way ---
+// --- share the phone's location with dispatchers while on the way ---
 const place = document.querySelector(".place");
 let sentAt = 0, watch = null;
 async function sendPlace(found) {
@@ -84,21 +84,21 @@ async function sendPlace(found) {
     method: "PUT", credentials: "omit", headers: {"Content-Type": "application/json"},
     body: JSON.stringify({lat, lon, accuracy_metres: Math.max(accuracy, 1)})});
   if (answer.status === 409) { navigator.geolocation.clearWatch(watch); location.reload(); }
-  if (answer.ok) place.textContent = "位置已共享 Your place is shared.";
+  if (answer.ok) place.textContent = "位置已共享。 Your location is shared.";
 }
 if (place && navigator.geolocation)
   watch = navigator.geolocation.watchPosition(found => sendPlace(found).catch(() => { sentAt = 0; }),
-    () => { place.textContent = "未共享位置，仍请前往。 Your place is not shared; come all the same."; },
+    () => { place.textContent = "未共享位置，仍请前往。 Your location is not shared. Please come anyway."; },
     {enableHighAccuracy: true, maximumAge: 5000});
 
-// --- the beat: 110 a minute, seen and (after a tap, as browsers ask for) heard ---
+// --- metronome for compressions: visible at once, audible after a tap (browsers require one) ---
 const beat = document.querySelector(".beat");
 if (beat) {
   const dot = beat.querySelector(".dot"), change = beat.querySelector(".change");
   const start = document.querySelector("#start"), perMinute = Number(beat.dataset.perMinute);
   const seconds = 60 / perMinute;
   let sound = null, timer = null, from = 0, next = 0, lock = null;
-  const now = () => performance.now() / 1000;  // not the clock of the sound: it stands still where there is none
+  const now = () => performance.now() / 1000;  // not the AudioContext clock, which does not advance without sound
   function click(after, isFirst) {
     if (!sound || sound.state !== "running") return;
     const at = sound.currentTime + after;
@@ -117,7 +117,7 @@ if (beat) {
     setTimeout(() => dot.classList.remove("on"), 1000 * seconds / 3);
     change.hidden = !(count > 0 && count % (2 * perMinute) < 12);
   }
-  function tick() {  // a little ahead, so that a busy phone keeps the beat
+  function tick() {  // schedule slightly ahead, so that a busy phone keeps the rhythm
     while (from + next * seconds < now() + .12) {
       const at = from + next * seconds, count = next;
       click(Math.max(0, at - now()), count % 30 === 0);

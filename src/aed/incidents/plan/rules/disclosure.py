@@ -109,35 +109,35 @@ class NoFetchReason(StrEnum):
 
 NO_FETCH_TEXTS: Final = {
     NoFetchReason.NO_DEVICE: (
-        "No AED is registered here that may be sent for.",
+        "No AED that responders could fetch is registered nearby.",
         "附近没有可调用的已登记AED。",
     ),
     NoFetchReason.NONE_USABLE: (
-        "No AED near by can be used now: they are closed, expired or out of service.",
+        "No AED nearby can be used now: they are closed, expired or out of service.",
         "附近的AED目前均不可用（未开放、已过期或停用）。",
     ),
     NoFetchReason.NOBODY_FREE: (
-        "Nobody who may be called is near and free.",
+        "No responder nearby is free.",
         "附近没有可呼叫的空闲志愿者。",
     ),
     NoFetchReason.TOO_FAR: (
-        "Every AED is too far: nobody could bring one before the ambulance is there.",
+        "Every AED is too far away: no one could bring it before the ambulance arrives.",
         "AED距离过远，无人能在救护车到达前送达。",
     ),
     NoFetchReason.AFTER_THE_AMBULANCE: (
-        "The ambulance is there before anybody could bring an AED.",
+        "The ambulance will arrive before anyone could bring an AED.",
         "救护车将先于任何AED到达。",
     ),
     NoFetchReason.ANOTHER_IS_COMING: (
-        "Somebody who said that they come brings an AED sooner.",
+        "A person who has accepted will bring an AED sooner.",
         "已有人在取送AED，且更早到达。",
     ),
     NoFetchReason.GAINS_TOO_LITTLE: (
-        "Fetching an AED would gain too little: going straight to the patient helps more.",
+        "Fetching an AED would help too little: going straight to the patient helps more.",
         "取AED获益过小，直接前往患者处更有帮助。",
     ),
     NoFetchReason.WAVE_IS_FULL: (
-        "As many are asked as one wave takes; others are asked if too few answer.",
+        "This wave is full; more people are alerted if too few accept.",
         "本批次人数已满；如答复不足将继续呼叫。",
     ),
 }

@@ -47,7 +47,7 @@ class Offer(NamedTuple):
 def shown_seconds(offer: Offer) -> float:
     """Return the seconds that may be shown. Raises ValueError if they are not known."""
     if offer.shown_seconds is None:
-        raise ValueError("this offer has no seconds that may be shown")
+        raise ValueError("the shown_seconds of this offer are not known")
     return offer.shown_seconds
 
 

@@ -1,6 +1,6 @@
 "use strict";
-// The page behind the code on a cabinet. What is answered without a network waits on the phone, under a key of
-// its own, and is sent until it is answered: the same check sent twice is one check.
+// The page behind the QR code on a cabinet. Without a network, checks are queued on the phone, each with a key
+// of its own, and are sent until the server replies: a check that is sent twice is stored once.
 
 const ROOT = location.pathname.slice(0, location.pathname.lastIndexOf("/d/"));
 const API = `${ROOT}/v1`;
@@ -12,8 +12,8 @@ const RETRY_MS = 20_000, LONGEST_SIDE = 1600, MOST_PHOTOS = 5;
 const WORDS = {
   zh: {
     other: "English", emergency: "紧急情况：请先拨打急救电话（中国大陆120），再取用AED。",
-    usable: "可以使用", unusable: "请勿使用", unknown: "现在没有网络，不知道是否可用", last: "上次巡检：", never: "尚无",
-    hidden: "此设备仅供园区内部查看，登录后可巡检。", check: "巡检", glance: "看一眼", service: "维保", yes: "是", no: "否",
+    usable: "可以使用", unusable: "请勿使用", unknown: "没有网络，暂时无法确认是否可用", last: "上次巡检：", never: "尚无",
+    hidden: "此设备仅供园区内部查看，登录后可巡检。", check: "巡检", glance: "快速查看", service: "维保", yes: "是", no: "否",
     there: "设备不在原位", used: "设备被使用过", new_pads: "更换了电极片", new_child_pads: "更换了儿童电极片",
     new_battery: "更换了电池", lot: "批号", until: "有效期至", moved: "设备在别处", place: "现在的位置", locate: "记录此处坐标",
     located: "已记录坐标，误差约", metres: "米", no_place: "无法获取坐标", recall: "厂家召回要求的处理已完成",
@@ -25,35 +25,35 @@ const WORDS = {
     no_access: "取不到", something: "其他", thanks: "谢谢！已通知该设备的AED管理员。", sign_in: "登录后巡检", phone: "手机号",
     code: "验证码", get_code: "获取验证码", code_sent: "验证码已发送。", do_sign_in: "登录", offline: "没有网络，请稍后再试。",
     open_title: "输入标签上的编号", open: "打开", wrong: "编号有误，请再核对标签。", answered: "已回答，谢谢！",
-    closed: "此问题已有答复，谢谢！", out_since: "自", standing: "停用原因",
+    closed: "此问题已有答复，谢谢！", out_since: "自",
   },
   en: {
     other: "中文", emergency: "Emergency? Call the emergency number first (120 in mainland China), then take the AED.",
-    usable: "Ready to use", unusable: "Do not use", unknown: "No network: not known whether it is ready",
-    last: "Last checked: ", never: "never", hidden: "This device is shown to its estate only. Sign in to check it.",
+    usable: "Ready to use", unusable: "Do not use", unknown: "No network: cannot show whether it is ready",
+    last: "Last checked: ", never: "never", hidden: "This device is visible only to its estate. Sign in to check it.",
     check: "Check", glance: "Glance", service: "Service", yes: "Yes", no: "No", there: "The device is not there",
     used: "The device was used", new_pads: "New pads fitted", new_child_pads: "New child pads fitted",
-    new_battery: "New battery fitted", lot: "Lot", until: "Use by", moved: "The device is elsewhere", place: "Where it is now",
-    locate: "Record this position", located: "Position recorded, to about", metres: "m",
-    no_place: "The position is not to be had", recall: "What the maker's recall asks for has been done",
-    needs_pads: "This device was used: only new pads bring it back.", note: "Note (optional)", photo: "Take a photo",
-    send: "Send", unanswered: "not answered", keep_going: "tap again to send", sending: "Sending…",
-    waits: "Kept on this phone. It is sent when there is a network.", passed: "Sent: the check is passed.",
-    not_passed: "Sent: not passed. Whoever keeps it has been told.", glanced: "Sent. Thank you.", queue: "Waiting to be sent",
-    drop: "Delete", refused: "Not accepted: ", sign_again: "Sign in again to send it.", report: "Something is wrong",
-    report_hint: "No account needed. Whoever keeps the device is told.", beeping: "It beeps", missing: "It is not there",
-    damaged: "It is damaged", no_access: "I cannot get to it", something: "Something else",
-    thanks: "Thank you. Whoever keeps this device has been told.", sign_in: "Sign in to check it", phone: "Telephone",
-    code: "Code", get_code: "Send me a code", code_sent: "The code is on its way.", do_sign_in: "Sign in",
+    new_battery: "New battery fitted", lot: "Lot", until: "Use by", moved: "The device is in another place", place: "Where it is now",
+    locate: "Record this position", located: "Position recorded, accurate to about", metres: "m",
+    no_place: "The position is not available", recall: "The work required by the maker's recall has been done",
+    needs_pads: "This device was used: fit new pads to return it to service.", note: "Note (optional)", photo: "Take a photo",
+    send: "Send", unanswered: "not answered", keep_going: "tap again to send anyway", sending: "Sending…",
+    waits: "Saved on this phone. It will be sent when there is a network.", passed: "Sent: the check is passed.",
+    not_passed: "Sent: not passed. The keeper has been notified.", glanced: "Sent. Thank you.", queue: "Waiting to be sent",
+    drop: "Delete", refused: "Not accepted: ", sign_again: "Sign in again to send it.", report: "Report a problem",
+    report_hint: "No account needed. The keeper will be notified.", beeping: "It beeps", missing: "It is not there",
+    damaged: "It is damaged", no_access: "I cannot reach it", something: "Something else",
+    thanks: "Thank you. The keeper of this device has been notified.", sign_in: "Sign in to check it", phone: "Phone number",
+    code: "Code", get_code: "Send me a code", code_sent: "The code has been sent.", do_sign_in: "Sign in",
     offline: "No network: try again later.", open_title: "The number on the label", open: "Open",
-    wrong: "There is no such number: read it again from the label.", answered: "Answered. Thank you!",
-    closed: "This has been answered already. Thank you!", out_since: "since", standing: "Why it is out",
+    wrong: "This number is not valid: read it again from the label.", answered: "Answered. Thank you!",
+    closed: "This question has already been answered. Thank you!", out_since: "since",
   },
 };
-// What a form asks where none was ever loaded on this phone.
+// The questions of a form if none was ever loaded on this phone.
 const DEFAULT_ASKS = [
-  ["status_light", "Does the status light say that it is ready?", "状态指示灯显示正常吗？"],
-  ["pads_in_date", "Are the pads in date and their bag closed?", "电极片在有效期内、包装未拆封吗？"],
+  ["status_light", "Does the status light show that the AED is ready?", "状态指示灯显示正常吗？"],
+  ["pads_in_date", "Are the pads in date and their pouch sealed?", "电极片在有效期内、包装未拆封吗？"],
   ["battery_in_date", "Is the battery in date?", "电池在有效期内吗？"],
   ["cabinet", "Does the cabinet open?", "外箱柜体能正常打开吗？"],
 ].map(([question, en, zh]) => ({question, en, zh}));
@@ -118,9 +118,9 @@ async function ask(method, path, {body, type = "application/json", csrf = ""} = 
     clearTimeout(timer);
   }
   if (answer.status >= 500 || answer.status === 429) throw new NoNetwork(String(answer.status));
-  let told = {};
-  try { told = text ? JSON.parse(text) : {}; } catch (error) { throw new NoNetwork(String(error)); }
-  return {status: answer.status, ok: answer.ok, told};
+  let data = {};
+  try { data = text ? JSON.parse(text) : {}; } catch (error) { throw new NoNetwork(String(error)); }
+  return {status: answer.status, ok: answer.ok, data};
 }
 
 // --- state ------------------------------------------------------------------------------------------------
@@ -160,8 +160,8 @@ async function load() {
 }
 async function loadConfirmationRequest() {
   try {
-    const {ok, told} = await ask("GET", `/confirmation-requests/${encodeURIComponent(HERE)}`);
-    if (ok) { state.confirmation_request = told; state.id = deviceIdOf(told.number); }
+    const {ok, data} = await ask("GET", `/confirmation-requests/${encodeURIComponent(HERE)}`);
+    if (ok) { state.confirmation_request = data; state.id = deviceIdOf(data.number); }
   } catch (error) {
     if (!(error instanceof NoNetwork)) throw error;
     state.isOffline = true;
@@ -177,11 +177,11 @@ async function loadDevice() {
       ask("GET", "/me"),
     ]);
     state.isOffline = false;
-    state.me = me.ok && me.told.csrf_token ? {person_id: me.told.person_id} : null;
-    state.csrf = me.ok ? me.told.csrf_token || "" : "";
+    state.me = me.ok && me.data.csrf_token ? {person_id: me.data.person_id} : null;
+    state.csrf = me.ok ? me.data.csrf_token || "" : "";
     state.isHidden = ready.status === 404;
-    state.ready = ready.ok ? ready.told : null;
-    if (form.ok) state.form = form.told;
+    state.ready = ready.ok ? ready.data : null;
+    if (form.ok) state.form = form.data;
     await Promise.all([keep(names[0], state.ready), keep(names[1], state.form), keep("me", state.me)]);
   } catch (error) {
     if (!(error instanceof NoNetwork)) throw error;
@@ -202,7 +202,7 @@ async function sendAll() {
   try {
     if (!state.csrf) {
       const me = await ask("GET", "/me");
-      state.csrf = me.ok ? me.told.csrf_token || "" : "";
+      state.csrf = me.ok ? me.data.csrf_token || "" : "";
       if (!state.csrf) { state.me = null; tell(t("sign_again"), "wait"); return; }
     }
     for (const each of open) await sendOne(each);
@@ -216,14 +216,14 @@ async function sendAll() {
 async function sendOne(each) {
   const body = JSON.stringify(each.body);
   const answer = await ask("POST", `/devices/${each.device_id}/checks`, {body, csrf: state.csrf});
-  if (answer.status === 401 || answer.status === 403 && /csrf/i.test(answer.told.detail || "")) {
+  if (answer.status === 401 || answer.status === 403 && /csrf/i.test(answer.data.detail || "")) {
     state.csrf = ""; state.me = null; tell(t("sign_again"), "wait");
     return;
   }
-  let why = answer.ok ? "" : answer.told.detail || String(answer.status);
+  let why = answer.ok ? "" : answer.data.detail || String(answer.status);
   for (const photo of answer.ok ? each.photos : []) {
     const sent = await ask("POST", `/photos?check=${each.key}`, {body: photo, type: "image/jpeg", csrf: state.csrf});
-    if (!sent.ok) why = sent.told.detail || String(sent.status);
+    if (!sent.ok) why = sent.data.detail || String(sent.status);
   }
   if (why) {
     await inStore("queue", "readwrite", queue => queue.put({...each, refused: why}));
@@ -232,10 +232,10 @@ async function sendOne(each) {
   }
   await inStore("queue", "readwrite", queue => queue.delete(each.key));
   if (String(each.device_id) === String(state.id)) {
-    state.ready = answer.told.device;
+    state.ready = answer.data.device;
     await keep(`ready ${state.id}`, state.ready);
     const isGlance = each.body.kind === "glance";
-    const isWell = answer.told.check.is_passed || isGlance && answer.told.device.is_usable;
+    const isWell = answer.data.check.is_passed || isGlance && answer.data.device.is_usable;
     tell(t(isWell ? (isGlance ? "glanced" : "passed") : "not_passed"), isWell ? "good" : "bad");
   }
 }
@@ -342,9 +342,9 @@ function confirmation_requestPart() {
   if (!asked.is_open) return el("section", {}, el("p", {className: "state good"}, t(asked.answer ? "answered" : "closed")));
   const answer = async chosen => {
     try {
-      const {ok, told} = await ask("POST", `/confirmation-requests/${encodeURIComponent(HERE)}`, {body: JSON.stringify({answer: chosen}), csrf: state.csrf});
-      if (ok) state.confirmation_request = told;
-      tell(ok ? t("answered") : told.detail, ok ? "good" : "bad");
+      const {ok, data} = await ask("POST", `/confirmation-requests/${encodeURIComponent(HERE)}`, {body: JSON.stringify({answer: chosen}), csrf: state.csrf});
+      if (ok) state.confirmation_request = data;
+      tell(ok ? t("answered") : data.detail, ok ? "good" : "bad");
     } catch (error) {
       if (!(error instanceof NoNetwork)) throw error;
       tell(t("offline"), "wait");
@@ -426,8 +426,8 @@ function reportPart() {
   const report = async kind => {
     const note = $("report-note").value.trim(), body = JSON.stringify({number: HERE, kind, ...(note && {note})});
     try {
-      const {ok, told} = await ask("POST", "/reports", {body, csrf: state.csrf});
-      tell(ok ? t("thanks") : told.detail, ok ? "good" : "bad");
+      const {ok, data} = await ask("POST", "/reports", {body, csrf: state.csrf});
+      tell(ok ? t("thanks") : data.detail, ok ? "good" : "bad");
       scrollTo(0, 0);
     } catch (error) {
       if (!(error instanceof NoNetwork)) throw error;
@@ -443,8 +443,8 @@ function reportPart() {
 function signInPart() {
   const run = async (path, body, done) => {
     try {
-      const {ok, told} = await ask("POST", path, {body: JSON.stringify(body)});
-      if (ok) await done(told); else tell(told.detail, "bad");
+      const {ok, data} = await ask("POST", path, {body: JSON.stringify(body)});
+      if (ok) await done(data); else tell(data.detail, "bad");
     } catch (error) {
       if (!(error instanceof NoNetwork)) throw error;
       tell(t("offline"), "wait");

@@ -1,5 +1,5 @@
 "use strict";
-// Keeps the page on the phone: asked of the network first, and without one answered from what was kept.
+// Serve the check page from the network, and from the cache without one.
 const KEPT = "aed-page-1";
 const FOLDER = new URL(".", location).pathname;
 const FILES = ["open", "page.js", "page.css", "app.webmanifest"].map(name => FOLDER + name);
