@@ -26,7 +26,7 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import ANYONE, Scope, TokenRole, Viewer
+from aed.accounts.permissions import ANYONE, TokenRole, TokenScope, Viewer
 from aed.cli.nearest import print_answer
 from aed.cli.screen import say
 from aed.cli.server import bring_up_to_date
@@ -77,7 +77,7 @@ def import_country(session: Session) -> ImportReport:
         emergency_number="144",
         holiday_calendar=None,
     )
-    who = Viewer(role=TokenRole.ADMINISTRATOR, name="import", scopes=frozenset(Scope))
+    who = Viewer(role=TokenRole.ADMINISTRATOR, name="import", scopes=frozenset(TokenScope))
     return import_devices(session, who, DEVICES, at=make.NOW, region="LI")
 
 

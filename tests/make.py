@@ -20,7 +20,7 @@ from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Person
 from aed.accounts.people.schemas import PersonIn
-from aed.accounts.permissions import ANYONE, Role, Scope, TokenRole, Viewer
+from aed.accounts.permissions import ANYONE, Role, TokenRole, TokenScope, Viewer
 from aed.accounts.regions import Region, RegionIn, put_region
 from aed.accounts.roles import actions as role_actions
 from aed.accounts.roles.models import RoleGrant
@@ -61,8 +61,8 @@ from aed.responders.actions import (
     put_responder,
 )
 from aed.responders.models import Responder
-from aed.responders.queries import Offer
-from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, Trust, current_wording
+from aed.responders.queries import HelpOffer
+from aed.responders.rules import CertificateKind, CertificateTrust, ConsentKind, PlaceKind, current_wording
 from aed.responders.schemas import OfferIn
 from aed.settings import Reminding, Returns, Settings
 from aed.training.calendars.actions import create_address
@@ -102,7 +102,7 @@ from aed.walking.network import WalkingNetwork
 NOW = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
 """Tuesday, 10:00 in China; not a holiday."""
 PATIENT = Position(30.29, 120.10)
-ADMINISTRATOR = Viewer(role=TokenRole.ADMINISTRATOR, name="test", scopes=frozenset(Scope))
+ADMINISTRATOR = Viewer(role=TokenRole.ADMINISTRATOR, name="test", scopes=frozenset(TokenScope))
 METRES_PER_DEGREE = 111_195.0
 
 _numbers = itertools.count(1)
@@ -225,7 +225,7 @@ def responder(
     paused_until: datetime | None = None,
     also_at: Iterable[Position] = (),
     estate_id: int | None = None,
-    trust: Trust | None = Trust.VERIFIED,
+    trust: CertificateTrust | None = CertificateTrust.VERIFIED,
     issuer: str = "Test issuer",
     name: str | None = None,
     phone: str | None = None,
@@ -613,7 +613,7 @@ def key_in(text: str) -> str:
 
 def member(of: Estate, *neighbours: Estate, writes: bool = False) -> Viewer:
     """Return a viewer who is a member of an estate whose neighbourhood includes `neighbours`."""
-    scopes = frozenset(Scope) if writes else frozenset({Scope.READ})
+    scopes = frozenset(TokenScope) if writes else frozenset({TokenScope.READ})
     ids = tuple(sorted({of.id, *(each.id for each in neighbours)}))
     return Viewer(role=TokenRole.MEMBER, name="member", scopes=scopes, estate_id=of.id, estate_ids=ids)
 
@@ -636,7 +636,7 @@ def person(
     return made
 
 
-def offer(session: Session, of: Person, *, at: Position = PATIENT, **given: Any) -> Offer:
+def offer(session: Session, of: Person, *, at: Position = PATIENT, **given: Any) -> HelpOffer:
     """Record the person's offer to respond at that position, by default at any hour."""
     region(session)
     fields = {
@@ -738,7 +738,7 @@ def key(
         session,
         name=f"token {next(_numbers)}",
         role=role,
-        scopes=list(Scope) if writes else [Scope.READ],
+        scopes=list(TokenScope) if writes else [TokenScope.READ],
         at=NOW,
         estate_id=estate.id if estate is not None else None,
         region_id=region.id if region is not None else None,

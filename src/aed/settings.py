@@ -487,7 +487,7 @@ class WebPush(BaseModel):
     )
 
 
-class Trust(BaseModel):
+class TrustSettings(BaseModel):
     """How fast trust in confirmed data decays (`aed.registry.rules.trust`), and whom to ask again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -716,7 +716,9 @@ class Settings(BaseSettings):
         default_factory=Reminding, description="When people are reminded of what is due"
     )
     drills: Drills = Field(default_factory=Drills, description="An estate's own speed, from timed fetches")
-    trust: Trust = Field(default_factory=Trust, description="How fast what was confirmed fades")
+    trust: TrustSettings = Field(
+        default_factory=TrustSettings, description="How fast what was confirmed fades"
+    )
     returns: Returns = Field(default_factory=Returns, description="Asking after devices that were sent for")
 
 

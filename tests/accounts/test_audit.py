@@ -23,7 +23,7 @@ from aed.accounts.audit_log import (
     replay_audit_log,
 )
 from aed.accounts.audit_verification import unrecorded_changes
-from aed.accounts.permissions import Role, Scope, TokenRole
+from aed.accounts.permissions import Role, TokenRole, TokenScope
 from aed.accounts.roles import actions as role_actions
 from aed.accounts.tokens import create_token, revoke_token
 from aed.database.encryption.keyring import generate_key
@@ -52,7 +52,9 @@ def a_world(session: Session) -> int:
     make.role(session, person, Role.RESIDENT, estate=estate)
     grant = make.role(session, person, Role.KEEPER, estate=estate)
     role_actions.revoke_role(session, ADMINISTRATOR, grant.id, at=NOW)
-    create_token(session, name="old", role=TokenRole.ADMINISTRATOR, scopes=[Scope.READ], at=NOW, who="cli:me")
+    create_token(
+        session, name="old", role=TokenRole.ADMINISTRATOR, scopes=[TokenScope.READ], at=NOW, who="cli:me"
+    )
     revoke_token(session, name="old", at=NOW, who="cli:me")
     incident = make.incident(session)
     session.commit()

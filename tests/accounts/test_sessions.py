@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.people import queries as people_queries
-from aed.accounts.permissions import Role, Scope, TokenRole
+from aed.accounts.permissions import Role, TokenRole, TokenScope
 from aed.accounts.roles import actions as role_actions
 from aed.accounts.roles.models import RoleGrant
 from aed.accounts.security_log import SecurityEvent
@@ -134,7 +134,7 @@ def test_a_stream_ends_within_seconds_of_a_lost_right(
     region_id = make.region(session).id
     at = clock.now()
     key = create_token(
-        session, name=name, role=TokenRole.DISPATCHER, scopes=[Scope.READ], at=at, region_id=region_id
+        session, name=name, role=TokenRole.DISPATCHER, scopes=[TokenScope.READ], at=at, region_id=region_id
     )
     done = sign_in_actions.open_session(
         session,
@@ -185,7 +185,7 @@ def test_an_expired_token_that_is_used_is_logged_once_an_hour(client: TestClient
         session,
         name="old",
         role=TokenRole.ADMINISTRATOR,
-        scopes=[Scope.READ],
+        scopes=[TokenScope.READ],
         at=at,
         expires_at=at + timedelta(days=1),
     )

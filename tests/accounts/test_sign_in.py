@@ -114,7 +114,7 @@ def test_a_code_is_good_for_ten_minutes(database: Database, person_id: int, sess
     sign_in_actions.request_code(database, phone=phone, browser=ONE, send=outbox.enqueue, at=asked_at)
     (code,) = codes_sent(session)
 
-    def by_code(minutes: float) -> sign_in_actions.SignedIn:
+    def by_code(minutes: float) -> sign_in_actions.NewSession:
         return sign_in_actions.sign_in_by_code(
             database,
             phone=phone,
@@ -320,7 +320,7 @@ def by_password(
     address: str,
     after_minutes: float,
     known_as: str | None = None,
-) -> sign_in_actions.SignedIn:
+) -> sign_in_actions.NewSession:
     return sign_in_actions.sign_in_by_password(
         database,
         phone="+8613800138000",

@@ -13,8 +13,8 @@ from aed import clock
 from aed.accounts.authentication import viewer_by_key
 from aed.accounts.permissions import (
     ANYONE,
-    Scope,
     TokenRole,
+    TokenScope,
     Viewer,
     require_administrator,
     require_estate_manager,
@@ -29,7 +29,7 @@ from tests.make import NOW
 def administrators_key(session: Session, name: str = "office", **given: object) -> str:
     return create_token(
         session,
-        **{"name": name, "role": TokenRole.ADMINISTRATOR, "scopes": list(Scope), "at": NOW, **given},  # type: ignore[arg-type] # a test's keywords
+        **{"name": name, "role": TokenRole.ADMINISTRATOR, "scopes": list(TokenScope), "at": NOW, **given},  # type: ignore[arg-type] # a test's keywords
     )
 
 
@@ -43,7 +43,7 @@ def test_anonymous_may_write_nothing() -> None:
 
 
 def test_a_member_with_the_write_scope_may_write_the_own_estate_alone() -> None:
-    member = Viewer(role=TokenRole.MEMBER, scopes=frozenset(Scope), estate_id=7, estate_ids=(7, 8))
+    member = Viewer(role=TokenRole.MEMBER, scopes=frozenset(TokenScope), estate_id=7, estate_ids=(7, 8))
 
     require_estate_manager(member, 7)
     for other in (8, 9, None):
@@ -54,7 +54,7 @@ def test_a_member_with_the_write_scope_may_write_the_own_estate_alone() -> None:
 
 
 def test_a_dispatcher_writes_nothing() -> None:
-    dispatcher = Viewer(role=TokenRole.DISPATCHER, scopes=frozenset(Scope), region_ids=(1,))
+    dispatcher = Viewer(role=TokenRole.DISPATCHER, scopes=frozenset(TokenScope), region_ids=(1,))
 
     for estate_id in (1, None):
         with pytest.raises(NotAllowed):
@@ -138,7 +138,7 @@ def test_a_token_names_the_estate_or_region_of_its_role(
     session: Session, role: TokenRole, given: dict[str, int], field: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
-        create_token(session, name="odd", role=role, scopes=[Scope.READ], at=NOW, **given)  # type: ignore[arg-type] # as above
+        create_token(session, name="odd", role=role, scopes=[TokenScope.READ], at=NOW, **given)  # type: ignore[arg-type] # as above
 
     assert refused.value.field == field
 

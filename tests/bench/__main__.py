@@ -30,7 +30,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
-from aed.accounts.permissions import Scope, TokenRole
+from aed.accounts.permissions import TokenRole, TokenScope
 from aed.accounts.tokens import create_token
 from aed.database.encryption.keys import SETTING
 from aed.database.session import open_database, transaction
@@ -266,7 +266,7 @@ def dispatcher_key(url: str, *, writes: bool = False) -> str:
                 session,
                 name=f"bench {time.time_ns()}",
                 role=TokenRole.DISPATCHER,
-                scopes=list(Scope) if writes else [Scope.READ],
+                scopes=list(TokenScope) if writes else [TokenScope.READ],
                 at=datetime.now(UTC),
                 region_id=1,
                 expires_at=datetime.now(UTC) + timedelta(hours=1),

@@ -14,7 +14,7 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from aed import migrations
-from aed.accounts.permissions import Scope, TokenRole, Viewer
+from aed.accounts.permissions import TokenRole, TokenScope, Viewer
 from aed.database.encryption.keyring import EncryptedKind, KeyRing
 from aed.database.encryption.keys import keyring_from_settings
 from aed.database.session import open_database, transaction
@@ -97,7 +97,7 @@ def make_schema(url: str) -> None:
     database = open_database(Settings(database_url=url))
     try:
         migrations.upgrade(database)
-        filler = Viewer(role=TokenRole.ADMINISTRATOR, name="bench", scopes=frozenset(Scope))
+        filler = Viewer(role=TokenRole.ADMINISTRATOR, name="bench", scopes=frozenset(TokenScope))
         with transaction(database) as session:
             seed_china(session, filler, at=datetime.now(UTC))
     finally:

@@ -14,7 +14,7 @@ import psycopg
 from sqlalchemy import make_url
 
 from aed.geo import Position
-from aed.incidents.plan.rules.offers import Offer
+from aed.incidents.plan.rules.offers import TaskOffer
 from aed.incidents.plan.rules.planner import PlanCase, plan
 from aed.incidents.plan.rules.survival import Patient
 from aed.incidents.rules import Task
@@ -47,7 +47,9 @@ def plans_alone() -> Iterator[Ratio]:
 def _in_an_estate(case: PlanCase) -> PlanCase:
     """Add a guarded gate that delays two of three people, and a neighbour who could open it."""
     offers = tuple(each._replace(saved=30.0 if each.person_id % 3 else 0.0) for each in case.offers)
-    return replace(case, offers=offers, guides=(Offer(99, Task.GUIDE, 120.0, 0.27),), ambulance_saved=30.0)
+    return replace(
+        case, offers=offers, guides=(TaskOffer(99, Task.GUIDE, 120.0, 0.27),), ambulance_saved=30.0
+    )
 
 
 def _case(rng: random.Random) -> PlanCase:
@@ -58,10 +60,10 @@ def _case(rng: random.Random) -> PlanCase:
     offers = []
     for person in range(40):
         here = place()
-        offers.append(Offer(person, Task.DIRECT, 30 + abs(here) * 1.4 / 2.3, 0.27))
+        offers.append(TaskOffer(person, Task.DIRECT, 30 + abs(here) * 1.4 / 2.3, 0.27))
         for number, (there, works) in enumerate(devices):
             seconds = 142 + (abs(here - there) + abs(there)) * 1.4 / 2.3
-            offers.append(Offer(person, Task.FETCH, seconds, 0.27, number, works))
+            offers.append(TaskOffer(person, Task.FETCH, seconds, 0.27, number, works))
     return PlanCase(Patient(60.0, rng.choice((420.0, 600.0, 900.0))), tuple(offers))
 
 

@@ -23,7 +23,7 @@ from aed.http.outbound_urls import refusal_reason
 from aed.imports.feeds.fetching import FetchLimits
 from aed.imports.issuer_checks import MAX_ANSWER_BYTES, IssuerAccessSettings, IssuerRun, verify_certificates
 from aed.responders.models import Certificate
-from aed.responders.rules import CertificateKind, Trust
+from aed.responders.rules import CertificateKind, CertificateTrust
 from aed.settings import IssuerAccess
 from tests import make
 from tests.imports.servers import LONG, Behave, Source, answers, breaks_off, drips, serving, silent
@@ -59,7 +59,7 @@ def card(session: Session, source: Source) -> int:
     """The unverified certificate RC-1 of 王小明, from a chapter that can be queried."""
     make.issuer(session, "rc", verified_by="query", query_url=source.url("/verify"), also_called=["Chapter"])
     responder_id = make.responder(
-        session, name="王小明", number_on_card="RC-1", issuer="Chapter", trust=Trust.DOCUMENTED
+        session, name="王小明", number_on_card="RC-1", issuer="Chapter", trust=CertificateTrust.DOCUMENTED
     )
     found = session.scalars(select(Certificate.id).where(Certificate.responder_id == responder_id)).one()
     session.commit()
@@ -81,7 +81,7 @@ def check(session: Session, card: int) -> CertificateCheck:
     return found
 
 
-def trust(session: Session, card: int) -> Trust:
+def trust(session: Session, card: int) -> CertificateTrust:
     session.rollback()
     found = session.get_one(Certificate, card).trust
     session.rollback()
@@ -97,7 +97,7 @@ def test_an_issuer_that_stands_by_it_makes_it_verified(
     done = run(database)
 
     assert done == IssuerRun("rc", answered=1, unanswered=0, is_left_alone=False)
-    assert trust(session, card) is Trust.VERIFIED
+    assert trust(session, card) is CertificateTrust.VERIFIED
     assert check(session, card).state is CheckState.CONFIRMED
     (asked,) = source.asked
     assert json.loads(asked["body"]) == {
@@ -110,11 +110,11 @@ def test_an_issuer_that_stands_by_it_makes_it_verified(
 
 
 ANSWERS = {
-    "corrected": (says(valid_until="2027-05-31"), CheckState.CORRECTED, Trust.VERIFIED),
-    "the wrong person": (says(name="李华"), CheckState.DISPUTED, Trust.SELF_DECLARED),
-    "revoked": (says(is_revoked=True), CheckState.REVOKED, Trust.DOCUMENTED),
-    "not found": (answers('{"found": false}'), CheckState.UNKNOWN, Trust.DOCUMENTED),
-    "404": (answers("no such", status=404), CheckState.UNKNOWN, Trust.DOCUMENTED),
+    "corrected": (says(valid_until="2027-05-31"), CheckState.CORRECTED, CertificateTrust.VERIFIED),
+    "the wrong person": (says(name="李华"), CheckState.DISPUTED, CertificateTrust.SELF_DECLARED),
+    "revoked": (says(is_revoked=True), CheckState.REVOKED, CertificateTrust.DOCUMENTED),
+    "not found": (answers('{"found": false}'), CheckState.UNKNOWN, CertificateTrust.DOCUMENTED),
+    "404": (answers("no such", status=404), CheckState.UNKNOWN, CertificateTrust.DOCUMENTED),
 }
 
 
@@ -126,7 +126,7 @@ def test_what_the_issuer_says_holds(
     card: int,
     behave: Behave,
     state: CheckState,
-    believed: Trust,
+    believed: CertificateTrust,
 ) -> None:
     source.behave = behave
 
@@ -184,18 +184,18 @@ def test_it_goes_on_waiting_and_says_why(
     assert waiting.state is CheckState.WAITING
     assert reason in waiting.said
     assert waiting.said.endswith("It is asked again at 2026-09-22 02:05 UTC.")
-    assert trust(session, card) is Trust.DOCUMENTED, "nothing is believed or disbelieved for that"
+    assert trust(session, card) is CertificateTrust.DOCUMENTED, "nothing is believed or disbelieved for that"
     source.behave = says()
     assert run(database, NOW + timedelta(minutes=4)) is None
     run(database, NOW + timedelta(minutes=5))
-    assert trust(session, card) is Trust.VERIFIED
+    assert trust(session, card) is CertificateTrust.VERIFIED
 
 
 def test_a_server_that_is_down_is_told_as_that(database: Database, session: Session) -> None:
     with serving(says()) as closed:
         url = closed.url()
     make.issuer(session, "rc", verified_by="query", query_url=url, also_called=["Chapter"])
-    make.responder(session, name="王小明", issuer="Chapter", trust=Trust.DOCUMENTED)
+    make.responder(session, name="王小明", issuer="Chapter", trust=CertificateTrust.DOCUMENTED)
     session.commit()
 
     run(database)
@@ -215,7 +215,7 @@ def test_a_connection_that_breaks_once_is_tried_again_at_once(
 
     run(database)
 
-    assert (len(source.asked), trust(session, card)) == (2, Trust.VERIFIED)
+    assert (len(source.asked), trust(session, card)) == (2, CertificateTrust.VERIFIED)
 
 
 def test_an_address_inside_is_not_asked_where_that_is_not_allowed(
@@ -265,7 +265,7 @@ def test_after_too_many_failures_the_issuer_is_left_alone_and_the_rest_waits_una
     database: Database, session: Session, source: Source, card: int
 ) -> None:
     for _ in range(9):
-        make.responder(session, issuer="Chapter", trust=Trust.DOCUMENTED)
+        make.responder(session, issuer="Chapter", trust=CertificateTrust.DOCUMENTED)
     session.commit()
     source.behave = answers("", status=503)
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.permissions import ANYONE, Role, TokenRole
-from aed.accounts.trust import Trust
+from aed.accounts.trust import CertificateTrust
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
 from aed.issuers import actions, queries
 from aed.issuers.models import Issuer
@@ -170,7 +170,7 @@ def test_what_our_own_training_awards_belongs_to_an_issuer_too(session: Session)
     assert (made.name_en, made.kind, card.trust) == (
         "Another office",
         IssuerKind.TRAINING_OFFICE,
-        Trust.VERIFIED,
+        CertificateTrust.VERIFIED,
     )
     courses = dict(session.execute(select(Course.id, Course.issuer_id)).all())
     assert courses == {of_known.id: known.id, of_new.id: made.id}

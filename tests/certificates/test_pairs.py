@@ -33,7 +33,7 @@ from aed.registry.devices.models import Device
 from aed.responders.actions import offering
 from aed.responders.models import Certificate, Responder
 from aed.responders.queries import consents_in_force
-from aed.responders.rules import ConsentKind, ResponderState, Trust, centre_of_cell
+from aed.responders.rules import CertificateTrust, ConsentKind, ResponderState, centre_of_cell
 from aed.settings import Settings
 from aed.training.models import CalendarAddress, Enrolment, TrainingSession
 from aed.training.rules import EnrolmentState
@@ -286,7 +286,7 @@ def gone_with_a_card(session: Session) -> Responder:
             issuer="X",
             number="9",
             valid_until=date(2027, 1, 1),
-            trust=Trust.VERIFIED,
+            trust=CertificateTrust.VERIFIED,
         )
     )
     session.flush()
@@ -301,7 +301,7 @@ def test_the_list_that_told_of_the_other_goes_on_telling_of_the_one(
     withdrawn = gone_with_a_card(session)
 
     told = {"name": f"{NAME} Wang Xiaoming", "phone": "13800138000"}
-    again(session, withdrawn.id, Trust.VERIFIED, date(2030, 1, 1), **told)
+    again(session, withdrawn.id, CertificateTrust.VERIFIED, date(2030, 1, 1), **told)
     (known,) = (
         people_actions.find_or_add_person(session, name=f"{NAME} Wang Xiaoming", phone="13800138000"),
     )
@@ -326,7 +326,14 @@ def test_a_row_that_comes_to_tell_of_somebody_else_is_that_ones(session: Session
     kept = withdrawn.joined_into_id
     cards = session.scalars(select(Certificate.id).where(Certificate.responder_id == kept)).all()
 
-    again(session, withdrawn.id, Trust.VERIFIED, date(2030, 1, 1), name="Somebody", phone="13900139000")
+    again(
+        session,
+        withdrawn.id,
+        CertificateTrust.VERIFIED,
+        date(2030, 1, 1),
+        name="Somebody",
+        phone="13900139000",
+    )
 
     session.expire_all()
     theirs = session.get_one(Responder, withdrawn.id)

@@ -23,7 +23,7 @@ from aed.certificates.verification.actions import begin_checks
 from aed.errors import InvalidInput, NotAllowed, NotSignedIn
 from aed.imports.rosters import IssuerRosterReport, import_issuer_roster
 from aed.responders.models import Certificate
-from aed.responders.rules import CertificateKind, Trust
+from aed.responders.rules import CertificateKind, CertificateTrust
 from tests import make
 from tests.cases import each_case
 from tests.make import ADMINISTRATOR, NOW
@@ -70,7 +70,7 @@ def holds(session: Session, name: str, number: str, **given: Any) -> int:
         session,
         name=name,
         number_on_card=number,
-        **({"trust": Trust.DOCUMENTED, "issuer": ISSUER_IN_LISTS} | given),
+        **({"trust": CertificateTrust.DOCUMENTED, "issuer": ISSUER_IN_LISTS} | given),
     )
     return session.scalars(select(Certificate.id).where(Certificate.responder_id == responder_id)).one()
 
@@ -130,11 +130,11 @@ def test_a_roster_confirms_corrects_revokes_and_disputes(
     }
     assert (report.new, report.effects.not_held, report.bad) == (5, 1, [])
     cards = {id_: session.get_one(Certificate, id_) for id_ in (right, wrong, revoked, of_another)}
-    assert (cards[right].trust, cards[right].holder_id) == (Trust.VERIFIED, "330106********1234")
-    assert (cards[wrong].trust, cards[wrong].kind) == (Trust.VERIFIED, CertificateKind.FIRST_AID)
+    assert (cards[right].trust, cards[right].holder_id) == (CertificateTrust.VERIFIED, "330106********1234")
+    assert (cards[wrong].trust, cards[wrong].kind) == (CertificateTrust.VERIFIED, CertificateKind.FIRST_AID)
     assert cards[wrong].valid_until == date(2028, 5, 31)
     assert cards[revoked].revoked_at == NOW
-    assert cards[of_another].trust is Trust.SELF_DECLARED, "nothing of a disputed one is believed"
+    assert cards[of_another].trust is CertificateTrust.SELF_DECLARED, "nothing of a disputed one is believed"
     (corrected,) = (each for each in report.effects.told if each.state is CheckState.CORRECTED)
     assert corrected.changes["valid_until"] == ["2027-01-01", "2028-05-31"]
     history = {each.subject_id: each.fields for each in make.changes(session, "certificates")}
@@ -173,7 +173,7 @@ def test_what_the_issuer_revoked_and_takes_back_is_valid_again(
     read(session, chapter, roster(tmp_path, row("王小明", "RC-1", state="有效")), days=1)
 
     card = session.get_one(Certificate, held)
-    assert (card.revoked_at, card.trust) == (None, Trust.VERIFIED)
+    assert (card.revoked_at, card.trust) == (None, CertificateTrust.VERIFIED)
 
 
 def test_a_verified_card_that_a_roster_lacks_stays_and_is_counted(
@@ -185,7 +185,7 @@ def test_a_verified_card_that_a_roster_lacks_stays_and_is_counted(
     report = read(session, chapter, roster(tmp_path, row("李华", "RC-2")), days=1)
 
     assert report.missing == 1
-    assert session.get_one(Certificate, held).trust is Trust.VERIFIED
+    assert session.get_one(Certificate, held).trust is CertificateTrust.VERIFIED
 
 
 def test_a_card_that_comes_after_the_roster_is_settled_by_it(
@@ -198,7 +198,7 @@ def test_a_card_that_comes_after_the_roster_is_settled_by_it(
     assert begin_checks(session, NOW) == 2
 
     session.expire_all()
-    assert session.get_one(Certificate, right).trust is Trust.VERIFIED
+    assert session.get_one(Certificate, right).trust is CertificateTrust.VERIFIED
     waiting = session.get_one(CertificateCheck, nobodys)
     assert (waiting.state, waiting.said) == (
         CheckState.WAITING,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.people.models import Account, Identity, Person
 from aed.responders.models import Certificate
-from aed.responders.rules import Trust
+from aed.responders.rules import CertificateTrust
 from tests import make
 from tests.cli.conftest import Aed
 from tests.imports.servers import answers, serving
@@ -28,7 +28,7 @@ COURSES = [
 ROSTER = "姓名,证书编号,课程,有效期至,状态\n王小明,RC-1,救护员,2029/12/31,\n李华,RC-2,救护员,not a day,\n"
 
 
-def trust_of(session: Session, number: str) -> tuple[Trust, str]:
+def trust_of(session: Session, number: str) -> tuple[CertificateTrust, str]:
     session.rollback()
     found = session.execute(
         select(Certificate.trust, Certificate.valid_until).where(Certificate.number == number)
@@ -41,7 +41,9 @@ def test_a_chapter_from_its_first_roster_to_questions_over_http(
     aed: Aed, session: Session, tmp_path: Path
 ) -> None:
     for name, number in (("王小明", "RC-1"), ("李华", "RC-2")):
-        make.responder(session, name=name, number_on_card=number, issuer="湖城红会", trust=Trust.DOCUMENTED)
+        make.responder(
+            session, name=name, number_on_card=number, issuer="湖城红会", trust=CertificateTrust.DOCUMENTED
+        )
     session.commit()
     (tmp_path / "courses.json").write_text(json.dumps(COURSES), encoding="utf-8")
     roster = tmp_path / "名册.csv"
@@ -58,12 +60,12 @@ def test_a_chapter_from_its_first_roster_to_questions_over_http(
 
     tried = aed("issuers", "import-roster", "lake", str(roster), "--dry-run").out
     assert "Nothing was written" in tried
-    assert trust_of(session, "RC-1") == (Trust.DOCUMENTED, "2028-01-01")
+    assert trust_of(session, "RC-1") == (CertificateTrust.DOCUMENTED, "2028-01-01")
     read = aed("issuers", "import-roster", "lake", str(roster))
     assert "1 corrected" in read.out
     assert "1 set aside" in read.out
     assert "'not a day' is no date" in read.out + read.err
-    assert trust_of(session, "RC-1") == (Trust.VERIFIED, "2029-12-31")
+    assert trust_of(session, "RC-1") == (CertificateTrust.VERIFIED, "2029-12-31")
     assert "corrected" in aed("issuers", "checks", "lake").out
 
     says = {"found": True, "number": "RC-2", "name": "李华", "kind": "cpr_aed", "valid_until": "2028-01-01"}
@@ -72,7 +74,7 @@ def test_a_chapter_from_its_first_roster_to_questions_over_http(
         refused = aed("issuers", "verify").out
         assert refused.startswith("lake: 0 answered, 1 not.")
         assert "this machine itself" in aed("issuers", "checks", "lake", "--state", "waiting").out
-    assert trust_of(session, "RC-2") == (Trust.DOCUMENTED, "2028-01-01")
+    assert trust_of(session, "RC-2") == (CertificateTrust.DOCUMENTED, "2028-01-01")
     aed("issuers", "withdraw", "lake")
     assert aed("issuers", "verify").out == "Nothing is due.\n"
 

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Scope, TokenRole, Viewer
+from aed.accounts.permissions import TokenRole, TokenScope, Viewer
 from aed.database.session import Database, read_session
 from aed.debrief.follow_up.jobs import anonymise_patients
 from aed.debrief.outcomes.actions import record_outcome
@@ -64,7 +64,9 @@ UNKNOWN = CoreItems()
 
 def dispatcher(session: Session, code: str = "CN-33") -> Viewer:
     region = make.region(session, code)
-    return Viewer(role=TokenRole.DISPATCHER, name="centre", scopes=frozenset(Scope), region_ids=(region.id,))
+    return Viewer(
+        role=TokenRole.DISPATCHER, name="centre", scopes=frozenset(TokenScope), region_ids=(region.id,)
+    )
 
 
 def tell(session: Session, incident_id: int, items: CoreItems, *, version: int = 0, **given: Any) -> Any:
@@ -82,7 +84,7 @@ def test_strangers_can_neither_read_nor_record_outcomes(session: Session) -> Non
         tell(session, incident.id, SHE_LIVES, who=dispatcher(session, "CN-44"))
     with pytest.raises(NotFound):
         tell(session, incident.id, SHE_LIVES, who=make.member(make.estate(session), writes=True))
-    reads_only = replace(dispatcher(session), scopes=frozenset({Scope.READ}))
+    reads_only = replace(dispatcher(session), scopes=frozenset({TokenScope.READ}))
     with pytest.raises(NotAllowed):
         tell(session, incident.id, SHE_LIVES, who=reads_only)
 

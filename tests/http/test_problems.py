@@ -13,7 +13,7 @@ from tests.test_app import assert_problem
 
 from aed.app import create_app
 from aed.errors import InvalidInput
-from aed.http.bodies import LIST, MAX_NESTING, SMALL, Shape, check_json_shape
+from aed.http.bodies import LIST, MAX_NESTING, SMALL, JsonLimits, check_json_shape
 from aed.http.problems import MAX_ERRORS, problem
 from aed.settings import Settings
 
@@ -62,7 +62,7 @@ def test_seventy_five_thousand_unknown_keys_are_refused_by_their_size(stranger: 
 
 @pytest.mark.parametrize(("path", "most"), [("/v1/reports", SMALL), ("/v1/estates", LIST)])
 def test_a_body_of_many_keys_or_values_is_refused_before_it_is_read(
-    stranger: TestClient, path: str, most: Shape
+    stranger: TestClient, path: str, most: JsonLimits
 ) -> None:
     """Each key would become an error that delays every lookup; a small body may cause a few hundred."""
     keys = dict.fromkeys(map(str, range(most.keys + 1)), 1)

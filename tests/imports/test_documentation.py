@@ -23,7 +23,7 @@ from aed.imports.schemas import (
 )
 from aed.registry.devices.rules import Cabinet, DeviceState, EntryMode
 from aed.registry.estates.rules import Passage
-from aed.responders.rules import CertificateKind, PlaceKind, Trust
+from aed.responders.rules import CertificateKind, CertificateTrust, PlaceKind
 from tests.imports.lists import ROOT
 
 README = (ROOT / "docs" / "connect" / "import-formats.md").read_text(encoding="utf-8")
@@ -72,7 +72,7 @@ def test_every_property_of_the_kinds_is_documented_and_no_other(kind: str, row: 
         ("Devices", "audience", Audience),
         ("Devices", "state", DeviceState),
         ("Responders", "certificate_kind", CertificateKind),
-        ("Responders", "certificate_trust", Trust),
+        ("Responders", "certificate_trust", CertificateTrust),
         ("Responders", "place", PlaceKind),
     ],
 )

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from aed.errors import InvalidInput
 from aed.imports.findings import FindingKind
 from aed.imports.formats.recognise import DeviceFormat, read_devices
-from aed.imports.formats.records import Reading, Record
+from aed.imports.formats.records import Record, RecordReader
 from aed.imports.schemas import DeviceRow
 
 ROW = TypeAdapter(DeviceRow)
@@ -101,7 +101,7 @@ def workbook(folder: Path, header: Sequence[str], rows: Sequence[Given], *, befo
     return path
 
 
-def only(path: Path, form: DeviceFormat | None = None) -> tuple[Reading, Record, DeviceRow]:
+def only(path: Path, form: DeviceFormat | None = None) -> tuple[RecordReader, Record, DeviceRow]:
     """Return the reading, its only record, and the device row it means."""
     reading = read_devices(path, form)
     (record,) = reading

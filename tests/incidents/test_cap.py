@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.permissions import ANYONE, Scope, TokenRole, Viewer
+from aed.accounts.permissions import ANYONE, TokenRole, TokenScope, Viewer
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.files.xml import MAX_BYTES, MAX_DEPTH
 from aed.geo import Position, distance_metres
@@ -295,7 +295,7 @@ def test_who_may_send_cap_messages(session: Session, settings: Settings) -> None
     elsewhere = Viewer(
         role=TokenRole.DISPATCHER,
         name="far",
-        scopes=frozenset(Scope),
+        scopes=frozenset(TokenScope),
         region_ids=(make.region(session, "CN-44").id,),
     )
     for who in (make.member(home, writes=True), elsewhere):
@@ -580,7 +580,9 @@ def test_an_exported_incident_imports_elsewhere_as_the_same_case(
         assert ("EXERCISE" in text) is (kind is IncidentKind.EXERCISE)
 
     there_too = make.region(session, "CN-44")
-    who = Viewer(role=TokenRole.DISPATCHER, name="far", scopes=frozenset(Scope), region_ids=(there_too.id,))
+    who = Viewer(
+        role=TokenRole.DISPATCHER, name="far", scopes=frozenset(TokenScope), region_ids=(there_too.id,)
+    )
     taken = [take(session, settings, text.encode(), who=who) for text in (alert_xml, update_xml, cancel_xml)]
     assert len({each.id for each in taken}) == 1
     assert taken[0].id != first.id

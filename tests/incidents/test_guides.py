@@ -22,7 +22,7 @@ from aed.incidents.models import Incident
 from aed.incidents.plan.queries.guides import available_guides
 from aed.incidents.plan.rules.offers import (
     Guide,
-    Offer,
+    TaskOffer,
     arrival_with_guide,
     expected_score_with_guide,
     expected_with_guide,
@@ -46,7 +46,7 @@ PLANNING = Planning(
     ambulance_spread=0.0, promise_probability=0.0, min_direct=0, min_gain_percent=0.1, max_alerts_per_wave=10
 )
 SURVIVAL = Survival()
-GUIDE = Offer(900, Task.GUIDE, 120.0, 0.3)
+GUIDE = TaskOffer(900, Task.GUIDE, 120.0, 0.3)
 
 
 # --- value of a guide -------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ def guided_case(seed: int, people: int, devices: int) -> PlanCase:
     return PlanCase(case.patient, offers, guides=guides, ambulance_saved=(0.0, 30.0, 90.0)[seed % 3])
 
 
-def whole_worth(case: PlanCase, chosen: list[Offer], guide: Offer | None) -> float:
+def whole_worth(case: PlanCase, chosen: list[TaskOffer], guide: TaskOffer | None) -> float:
     price = PLANNING.min_gain_percent * (len(chosen) + (guide is not None))
     if guide is None:
         return expected_score(case.patient, chosen, SURVIVAL) - price
@@ -100,7 +100,7 @@ def whole_worth(case: PlanCase, chosen: list[Offer], guide: Offer | None) -> flo
 
 
 def best_with_guide(case: PlanCase) -> float:
-    ways: dict[int, list[Offer | None]] = {}
+    ways: dict[int, list[TaskOffer | None]] = {}
     for offer in useful_offers(case, PLANNING):
         ways.setdefault(offer.person_id, [None]).append(offer)
     guides = [None, GUIDE] if GUIDE.seconds < case.patient.ambulance_seconds else [None]

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import ANYONE, Role, Scope, TokenRole, Viewer
+from aed.accounts.permissions import ANYONE, Role, TokenRole, TokenScope, Viewer
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.geo import Position
 from aed.incidents import queries
@@ -31,7 +31,9 @@ from tests.make import NOW, PATIENT, east_of, north_of
 
 def dispatcher(session: Session) -> Viewer:
     region = make.region(session)
-    return Viewer(role=TokenRole.DISPATCHER, name="centre", scopes=frozenset(Scope), region_ids=(region.id,))
+    return Viewer(
+        role=TokenRole.DISPATCHER, name="centre", scopes=frozenset(TokenScope), region_ids=(region.id,)
+    )
 
 
 def report(

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aed.incidents.plan.rules import search
-from aed.incidents.plan.rules.offers import Offer
-from aed.incidents.plan.rules.planner import NotAskedReason, Plan, PlanCase, Purpose, plan, useful_offers
+from aed.incidents.plan.rules.offers import TaskOffer
+from aed.incidents.plan.rules.planner import NotAskedReason, Plan, PlanCase, TaskPurpose, plan, useful_offers
 from aed.incidents.plan.rules.survival import Patient, expected_score
 from aed.incidents.plan.schemas import PlanInputs, dump_inputs, load_inputs
 from aed.incidents.rules import Task
@@ -31,17 +31,17 @@ PATIENT = Patient(0.0, 600.0)
 METRES_PER_SECOND = 2.3
 
 
-def direct(person: int, seconds: float, probability_arrives: float = 0.3) -> Offer:
-    return Offer(person, Task.DIRECT, seconds, probability_arrives)
+def direct(person: int, seconds: float, probability_arrives: float = 0.3) -> TaskOffer:
+    return TaskOffer(person, Task.DIRECT, seconds, probability_arrives)
 
 
 def fetch(
     person: int, seconds: float, device: int = 1, probability_arrives: float = 0.3, works: float = 0.9
-) -> Offer:
-    return Offer(person, Task.FETCH, seconds, probability_arrives, device, works)
+) -> TaskOffer:
+    return TaskOffer(person, Task.FETCH, seconds, probability_arrives, device, works)
 
 
-def planned(*offers: Offer, patient: Patient = PATIENT, **given: object) -> Plan:
+def planned(*offers: TaskOffer, patient: Patient = PATIENT, **given: object) -> Plan:
     return plan(PlanCase(patient, offers, **given), planning=PLANNING, survival=SURVIVAL)  # type: ignore[arg-type] # as Case has them
 
 
@@ -71,12 +71,12 @@ def scattered(seed: int, people: int, devices: int) -> PlanCase:
     return PlanCase(patient, tuple(offers))
 
 
-def score(case: PlanCase, chosen: list[Offer], planning: Planning = PLANNING) -> float:
+def score(case: PlanCase, chosen: list[TaskOffer], planning: Planning = PLANNING) -> float:
     coming = [*case.asked, *chosen]
     return expected_score(case.patient, coming, SURVIVAL, spread=planning.ambulance_spread)
 
 
-def worth(case: PlanCase, chosen: list[Offer], planning: Planning = PLANNING) -> float:
+def worth(case: PlanCase, chosen: list[TaskOffer], planning: Planning = PLANNING) -> float:
     return score(case, chosen, planning) - planning.min_gain_percent * len(chosen)
 
 
@@ -88,13 +88,13 @@ class Promised(NamedTuple):
     soon: float
 
 
-def in_time(case: PlanCase, chosen: Sequence[Offer], *, within: float = math.inf) -> float:
+def in_time(case: PlanCase, chosen: Sequence[TaskOffer], *, within: float = math.inf) -> float:
     people = [each for each in (*case.asked, *chosen) if each.task is not Task.GUIDE]
     before = min(within, case.patient.ambulance_seconds)
     return 1 - math.prod(1 - each.probability_arrives for each in people if each.seconds < before)
 
 
-def direct_count(case: PlanCase, chosen: Sequence[Offer]) -> int:
+def direct_count(case: PlanCase, chosen: Sequence[TaskOffer]) -> int:
     return sum(each.task is Task.DIRECT for each in (*case.asked, *chosen))
 
 
@@ -121,7 +121,7 @@ def promised(case: PlanCase, planning: Planning) -> Promised:
     )
 
 
-def keeps(case: PlanCase, chosen: Sequence[Offer], what: Promised, planning: Planning) -> bool:
+def keeps(case: PlanCase, chosen: Sequence[TaskOffer], what: Promised, planning: Planning) -> bool:
     devices = Counter(each.device_id for each in (*case.asked, *chosen) if each.device_id is not None)
     return (
         len(chosen) <= planning.max_alerts_per_wave
@@ -134,13 +134,13 @@ def keeps(case: PlanCase, chosen: Sequence[Offer], what: Promised, planning: Pla
 
 def best_of_all(case: PlanCase, planning: Planning = PLANNING) -> float:
     """Return the value of the best arrangement that meets the promise, over all arrangements."""
-    ways: dict[int, list[Offer | None]] = {}
+    ways: dict[int, list[TaskOffer | None]] = {}
     for offer in useful_offers(case, planning):
         ways.setdefault(offer.person_id, [None]).append(offer)
     every = [[way for way in each if way is not None] for each in product(*ways.values())]
     what = promised(case, planning)
 
-    def best(what: Promised) -> list[Offer]:
+    def best(what: Promised) -> list[TaskOffer]:
         return max(
             (chosen for chosen in every if keeps(case, chosen, what, planning)),
             key=lambda chosen: worth(case, chosen, planning),
@@ -284,7 +284,7 @@ def test_people_are_asked_however_late_the_ambulance_is() -> None:
 
     assert (made.survival_before, made.survival) == (0.0, 0.0)
     assert {person: task for person, (task, _) in tasks(made).items()} == dict.fromkeys(range(8), Task.DIRECT)
-    assert {step.purpose for step in made.steps} == {Purpose.PROMISE}
+    assert {step.purpose for step in made.steps} == {TaskPurpose.PROMISE}
     assert made.probability_in_time == pytest.approx(1 - 0.73**8)
     assert {each.reason for each in made.left} == {NotAskedReason.PROMISE_MET}
 
@@ -294,7 +294,7 @@ def test_where_compressions_are_under_way_one_is_asked_to_relieve() -> None:
     made = plan(PlanCase(PATIENT._replace(has_cpr=True), offers), planning=Planning(), survival=SURVIVAL)
 
     assert tasks(made) == {0: (Task.DIRECT, None)}
-    assert [step.purpose for step in made.steps] == [Purpose.RELIEF]
+    assert [step.purpose for step in made.steps] == [TaskPurpose.RELIEF]
 
 
 def test_enough_go_direct_though_fetching_is_worth_more() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aed.incidents.plan.rules.offers import (
-    Offer,
+    TaskOffer,
     is_promise_kept,
     probability_anyone_arrives,
     probability_at_least_arrive,
@@ -24,12 +24,12 @@ ACCEPTED = 0.27 / 0.38
 
 
 @st.composite
-def _offers(draw: st.DrawFn) -> list[Offer]:
+def _offers(draw: st.DrawFn) -> list[TaskOffer]:
     found = []
     for person in range(draw(st.integers(0, 5))):
         device = draw(st.sampled_from((None, 0, 1)))
         found.append(
-            Offer(
+            TaskOffer(
                 person,
                 Task.DIRECT if device is None else Task.FETCH,
                 draw(st.sampled_from((100.0, 500.0, 600.0, 700.0))),
@@ -42,7 +42,7 @@ def _offers(draw: st.DrawFn) -> list[Offer]:
 
 
 @given(_offers(), st.integers(1, 3))
-def test_probabilities_match_enumeration(coming: list[Offer], at_least: int) -> None:
+def test_probabilities_match_enumeration(coming: list[TaskOffer], at_least: int) -> None:
     somebody = several = device = 0.0
     for comes in product((True, False), repeat=len(coming)):
         for works in product((True, False), repeat=len(WORKS)):
@@ -69,9 +69,9 @@ def test_probabilities_match_enumeration(coming: list[Offer], at_least: int) -> 
     assert probability_device_arrives(coming, before_seconds=BEFORE) == pytest.approx(device)
 
 
-def accepted(count: int, *, seconds: float = 300.0, device: int | None = None) -> list[Offer]:
+def accepted(count: int, *, seconds: float = 300.0, device: int | None = None) -> list[TaskOffer]:
     task = Task.DIRECT if device is None else Task.FETCH
-    return [Offer(person, task, seconds, ACCEPTED, device, 0.93) for person in range(count)]
+    return [TaskOffer(person, task, seconds, ACCEPTED, device, 0.93) for person in range(count)]
 
 
 def test_the_promise_is_kept_once_two_arrive_with_its_probability() -> None:
@@ -79,7 +79,7 @@ def test_the_promise_is_kept_once_two_arrive_with_its_probability() -> None:
     assert not is_promise_kept(accepted(3), ambulance_seconds=600, planning=numbers)
     assert is_promise_kept(accepted(4), ambulance_seconds=600, planning=numbers)
     assert not is_promise_kept(accepted(9, seconds=700), ambulance_seconds=600, planning=numbers), "too late"
-    there = [Offer(1, Task.DIRECT, 0.0, 1.0), Offer(2, Task.DIRECT, 0.0, 1.0)]
+    there = [TaskOffer(1, Task.DIRECT, 0.0, 1.0), TaskOffer(2, Task.DIRECT, 0.0, 1.0)]
     assert is_promise_kept(there, ambulance_seconds=600, planning=numbers)
     guides = [each._replace(task=Task.GUIDE) for each in accepted(9)]
     assert not is_promise_kept(guides, ambulance_seconds=600, planning=numbers)
@@ -88,7 +88,7 @@ def test_the_promise_is_kept_once_two_arrive_with_its_probability() -> None:
 def test_where_a_device_is_needed_people_alone_are_not_enough() -> None:
     numbers = Planning()
     people = accepted(6)
-    one = Offer(10, Task.FETCH, 300.0, 0.98, 1, 0.93)
+    one = TaskOffer(10, Task.FETCH, 300.0, 0.98, 1, 0.93)
     for coming, is_enough in ((people, False), ([*people, one], True)):
         found = is_promise_kept(coming, ambulance_seconds=600, planning=numbers, needs_device=True)
         assert found is is_enough

@@ -13,7 +13,7 @@ from aed.incidents import queries
 from aed.incidents.alerts.answers import take_reply
 from aed.incidents.alerts.schemas import AlertDetailsOut
 from aed.incidents.models import Alert, Incident
-from aed.incidents.plan.rules.offers import Offer
+from aed.incidents.plan.rules.offers import TaskOffer
 from aed.incidents.plan.rules.sufficiency import Sufficiency, sufficiency_of
 from aed.incidents.rules import COMING_STATES, AlertReply, AlertState, Task
 from aed.notifications.models import OutboxMessage
@@ -26,15 +26,15 @@ AMBULANCE = 600.0
 PLANNING = Planning()
 
 
-def direct(person: int, seconds: float, probability_arrives: float = SURE) -> Offer:
-    return Offer(person, Task.DIRECT, seconds, probability_arrives)
+def direct(person: int, seconds: float, probability_arrives: float = SURE) -> TaskOffer:
+    return TaskOffer(person, Task.DIRECT, seconds, probability_arrives)
 
 
-def fetch(person: int, seconds: float, device: int = 1) -> Offer:
-    return Offer(person, Task.FETCH, seconds, SURE, device, 0.9)
+def fetch(person: int, seconds: float, device: int = 1) -> TaskOffer:
+    return TaskOffer(person, Task.FETCH, seconds, SURE, device, 0.9)
 
 
-def enough(*accepted: Offer, having: set[int] = frozenset(), device: bool = False) -> Sufficiency:  # type: ignore[assignment] # an empty set
+def enough(*accepted: TaskOffer, having: set[int] = frozenset(), device: bool = False) -> Sufficiency:  # type: ignore[assignment] # an empty set
     return sufficiency_of(
         accepted,
         with_device=having,
@@ -51,7 +51,7 @@ def test_direct_is_sufficient_once_the_accepted_keep_the_promise() -> None:
     assert four.direct_after_seconds == 240
     assert not four.is_unneeded(direct(9, 100)), "whoever would be there sooner is not stood down"
     assert four.is_unneeded(direct(9, 300))
-    assert not four.is_unneeded(Offer(9, Task.GUIDE, 300, 0.3)), "the gate is opened all the same"
+    assert not four.is_unneeded(TaskOffer(9, Task.GUIDE, 300, 0.3)), "the gate is opened all the same"
     assert enough(*three, direct(4, AMBULANCE + 1)) == Sufficiency(), "after the ambulance nobody counts"
 
 

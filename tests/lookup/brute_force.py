@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, joinedload
 from aed.accounts.permissions import Audience, TokenRole, Viewer
 from aed.database.geometry import position_of
 from aed.geo import Position, distance_metres
-from aed.hours.evaluation import HolidayCalendar, Opening, hours_at
+from aed.hours.evaluation import HolidayDates, Opening, hours_at
 from aed.lookup.answer import LookupAnswer
 from aed.lookup.arrival import accessible_probability, fetch, usable_probability
 from aed.lookup.candidates import NearbyDevice
@@ -56,7 +56,7 @@ class Known:
     device: Device
     position: Position
     time_zone: str
-    calendar: HolidayCalendar | None
+    calendar: HolidayDates | None
     first_expiry: date | None
     pace: Pace | None
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from aed.geo import Position
 from aed.incidents.alerts.answers import take_location
 from aed.incidents.plan.queries.case import build_case
-from aed.incidents.plan.rules.offers import Offer
+from aed.incidents.plan.rules.offers import TaskOffer
 from aed.incidents.plan.rules.survival import Patient
 from aed.incidents.rules import AlertState, Task
 from aed.responders.models import ResponderPlace
@@ -32,7 +32,7 @@ def responder(session: Session, *, at: Position, floor: int = 0) -> int:
 
 def offers(
     session: Session, settings: Settings, *, floor: int = 0, network: WalkingNetwork | None = None
-) -> dict[tuple[Task, int | None], Offer]:
+) -> dict[tuple[Task, int | None], TaskOffer]:
     """Return the plan's options for one person, by task and device, with no ambulance nearby."""
     session.commit()
     case = build_case(

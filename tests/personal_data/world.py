@@ -12,7 +12,7 @@ from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Account, Identity, Person
 from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
 from aed.accounts.people.schemas import PersonAmend
-from aed.accounts.permissions import Role, Scope, TokenRole, Viewer
+from aed.accounts.permissions import Role, TokenRole, TokenScope, Viewer
 from aed.accounts.roles.models import RoleGrant
 from aed.accounts.security_log import SecurityEventKind, log_event
 from aed.accounts.sessions import SignIn
@@ -281,7 +281,7 @@ def oneself(person: Person) -> Viewer:
         name=f"person:{person.id}",
         person_id=person.id,
         role=TokenRole.MEMBER,
-        scopes=frozenset(Scope),
+        scopes=frozenset(TokenScope),
     )
 
 

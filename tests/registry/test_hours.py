@@ -15,7 +15,7 @@ from opening_hours import OpeningHours, State
 
 from aed.errors import InvalidInput
 from aed.hours.evaluation import (
-    HolidayCalendar,
+    HolidayDates,
     HoursAt,
     Opening,
     china_calendar,
@@ -27,7 +27,7 @@ from aed.hours.holiday_calendar import last_day_held, special
 
 OPEN, CLOSED, UNKNOWN = Opening.OPEN, Opening.CLOSED, Opening.UNKNOWN
 CHINA = china_calendar()
-NO_HOLIDAYS = HolidayCalendar("none", frozenset(range(2000, 2101)), frozenset(), frozenset())
+NO_HOLIDAYS = HolidayDates("none", frozenset(range(2000, 2101)), frozenset(), frozenset())
 SHANGHAI = "Asia/Shanghai"
 OFFICE = "Mo-Fr 09:00-17:00"
 OFFICE_OFF_ON_HOLIDAYS = "Mo-Fr 09:00-17:00; PH off"
@@ -38,11 +38,11 @@ def local(text: str, time_zone: str = SHANGHAI) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(time_zone)).astimezone(UTC)
 
 
-def in_shanghai(expression: str | None, text: str, calendar: HolidayCalendar | None = CHINA) -> HoursAt:
+def in_shanghai(expression: str | None, text: str, calendar: HolidayDates | None = CHINA) -> HoursAt:
     return hours_at(expression, local(text), time_zone=SHANGHAI, calendar=calendar)
 
 
-def state(expression: str | None, text: str, calendar: HolidayCalendar | None = CHINA) -> Opening:
+def state(expression: str | None, text: str, calendar: HolidayDates | None = CHINA) -> Opening:
     return in_shanghai(expression, text, calendar).state
 
 
@@ -148,7 +148,7 @@ def test_a_year_outside_the_calendar_is_unknown_where_a_holiday_would_matter() -
 def test_an_always_open_place_is_unknown_from_the_first_moment_that_the_calendar_does_not_cover() -> None:
     assert in_shanghai("24/7; PH off", "2026-10-08T09:00") == HoursAt(OPEN, local("2027-01-01T00:00"))
     assert in_shanghai("24/7; PH off", "2027-03-01T09:00") == HoursAt(OPEN, local("2027-04-01T00:00"))
-    of_japan = HolidayCalendar("JP", frozenset({2026}), frozenset(), frozenset())
+    of_japan = HolidayDates("JP", frozenset({2026}), frozenset(), frozenset())
     assert in_shanghai("24/7; PH off", "2027-03-01T09:00", of_japan) == HoursAt(UNKNOWN, None)
 
 
@@ -197,7 +197,7 @@ def test_an_ordinary_day_of_a_year_that_is_not_announced_is_as_written(day: str)
 
 
 def test_the_last_days_of_a_held_year_are_unknown_where_the_next_new_year_may_take_them() -> None:
-    until_2028 = HolidayCalendar("CN", frozenset({2027, 2028}), frozenset(), frozenset())
+    until_2028 = HolidayDates("CN", frozenset({2027, 2028}), frozenset(), frozenset())
 
     assert state(OFFICE, "2028-12-29T10:00", until_2028) is UNKNOWN  # 2029 begins on a Monday
     assert state(OFFICE, "2026-12-31T10:00") is OPEN  # 2027 begins on a Friday
@@ -207,7 +207,7 @@ def test_the_last_days_of_a_held_year_are_unknown_where_the_next_new_year_may_ta
 def test_every_day_that_was_announced_since_2008_lies_in_a_window() -> None:
     proclaimed_once = {date(2015, 9, 3), date(2015, 9, 4), date(2015, 9, 6)}
     announced = china_calendar(range(2008, 2027))
-    nothing = HolidayCalendar("CN", frozenset(), frozenset(), frozenset())
+    nothing = HolidayDates("CN", frozenset(), frozenset(), frozenset())
 
     for day in announced.holidays - proclaimed_once:
         assert special(day, nothing).holiday is None, day
@@ -216,7 +216,7 @@ def test_every_day_that_was_announced_since_2008_lies_in_a_window() -> None:
 
 
 def test_the_windows_leave_most_of_a_year_as_written() -> None:
-    nothing = HolidayCalendar("CN", frozenset(), frozenset(), frozenset())
+    nothing = HolidayDates("CN", frozenset(), frozenset(), frozenset())
     for year in range(2027, 2051):
         days = [date(year, 1, 1) + timedelta(days=n) for n in range(365)]
         kinds = [special(day, nothing) for day in days]
@@ -226,7 +226,7 @@ def test_the_windows_leave_most_of_a_year_as_written() -> None:
 
 
 def test_a_calendar_ends_with_the_last_year_without_a_gap() -> None:
-    with_a_gap = HolidayCalendar("CN", frozenset({2026, 2028}), frozenset(), frozenset())
+    with_a_gap = HolidayDates("CN", frozenset({2026, 2028}), frozenset(), frozenset())
 
     assert last_day_held(CHINA, date(2026, 11, 30)) == date(2026, 12, 31)
     assert last_day_held(with_a_gap, date(2026, 11, 30)) == date(2026, 12, 31)
@@ -606,7 +606,7 @@ def according_to_the_library(expression: str, at: datetime) -> Opening:
 )
 @settings(max_examples=300, deadline=None)
 def test_the_state_holds_until_it_is_said_to_change_and_then_changes(
-    expression: str, at: datetime, time_zone: str, calendar: HolidayCalendar | None, part: float
+    expression: str, at: datetime, time_zone: str, calendar: HolidayDates | None, part: float
 ) -> None:
     def ask(moment: datetime, attempt: int) -> HoursAt:
         """Evaluate without the cache: extra spaces change the text, its key, but not the meaning."""
@@ -666,7 +666,7 @@ def test_knowing_more_never_contradicts_what_was_said_before(expression: str, at
         expression,
         at,
         time_zone=SHANGHAI,
-        calendar=HolidayCalendar("CN", frozenset(), frozenset(), frozenset()),
+        calendar=HolidayDates("CN", frozenset(), frozenset(), frozenset()),
     )
     with_calendar = hours_at(expression, at, time_zone=SHANGHAI, calendar=CHINA)
 
@@ -702,7 +702,7 @@ ANY_TEXT = st.one_of(
 @given(text=ANY_TEXT, at=st.datetimes(timezones=st.just(UTC)), time_zone=TIME_ZONES, calendar=CALENDARS)
 @settings(max_examples=500, deadline=None)
 def test_any_text_is_refused_or_answered(
-    text: str, at: datetime, time_zone: str, calendar: HolidayCalendar | None
+    text: str, at: datetime, time_zone: str, calendar: HolidayDates | None
 ) -> None:
     now = hours_at(text, at, time_zone=time_zone, calendar=calendar)
     if accepted(text):

@@ -16,7 +16,7 @@ from tests import hours_oracle
 from aed.errors import InvalidInput
 from aed.hours import timetable as timetable
 from aed.hours.evaluation import Opening, china_calendar, hours_at, parse_hours
-from aed.hours.holiday_calendar import HolidayCalendar
+from aed.hours.holiday_calendar import HolidayDates
 
 EXPRESSIONS = int(os.environ.get("AED_FUZZ_HOURS", "400"))
 """Set AED_FUZZ_HOURS=20000 for a long run."""
@@ -115,13 +115,13 @@ TEXTS = st.builds(
     st.lists(RULES, min_size=1, max_size=3),
     st.sampled_from(["; ", ", ", " || "]),
 )
-CALENDARS: list[HolidayCalendar | None] = [None, china_calendar()]
+CALENDARS: list[HolidayDates | None] = [None, china_calendar()]
 
 
 @given(text=TEXTS, first=st.dates(date(2024, 1, 1), date(2028, 1, 1)), calendar=st.sampled_from(CALENDARS))
 @settings(max_examples=max(120, EXPRESSIONS // 4), deadline=None)
 def test_every_text_is_refused_or_answered_on_every_day_of_a_year(
-    text: str, first: date, calendar: HolidayCalendar | None
+    text: str, first: date, calendar: HolidayDates | None
 ) -> None:
     at = datetime(first.year, first.month, first.day, 9, tzinfo=UTC)
     if not is_accepted(text):

@@ -22,7 +22,7 @@ from aed.responders.actions import (
     put_responders,
 )
 from aed.responders.models import Certificate, Consent, Responder, ResponderPlace
-from aed.responders.rules import CertificateKind, PlaceKind, Trust
+from aed.responders.rules import CertificateKind, CertificateTrust, PlaceKind
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of
 from tests.statements import statements_of
@@ -92,7 +92,7 @@ def test_bulk_registration_gives_the_same_result_as_row_by_row(session: Session)
     make.offer(session, session.get_one(Person, people["4"]))
     consents.withdraw_all_consents(session, ADMINISTRATOR, session.get_one(Person, people["5"]), at=NOW)
     verified = session.scalars(select(Certificate).where(Certificate.number == "R6")).one()
-    verified.trust = Trust.VERIFIED
+    verified.trust = CertificateTrust.VERIFIED
     alone = make.person(session, name="王90", phone="+86 138 0000 0090")
     make.offer(session, alone)
     session.commit()
@@ -109,7 +109,7 @@ def test_bulk_registration_gives_the_same_result_as_row_by_row(session: Session)
         given(session, 20),
         given(session, 21, places=(HOME, WORK), language="en", paused_until=LATER),
         given(session, 22, certificate=replace(card, number=None, issuer=issuer.name_en)),
-        given(session, 23, certificate=replace(card, number="R23", trust=Trust.VERIFIED)),
+        given(session, 23, certificate=replace(card, number="R23", trust=CertificateTrust.VERIFIED)),
         given(session, 24, name="王20", phone="+86 138 0000 0020"),
         given(session, 25, phone=None),
         given(session, 90),

@@ -41,10 +41,10 @@ from aed.responders.rules import (
     LIVE_LOCATION_LIFETIME,
     MAX_CLOCK_SKEW,
     CertificateKind,
+    CertificateTrust,
     ConsentKind,
     LiveLocation,
     ResponderState,
-    Trust,
     cells_around,
     live_location,
     location_moment,
@@ -302,7 +302,7 @@ def crowd(session: Session, count: int) -> None:
                 "issuer": "crowd",
                 "number": str(n),
                 "valid_until": date(2028, 1, 1),
-                "trust": Trust.VERIFIED,
+                "trust": CertificateTrust.VERIFIED,
             }
             for n in numbers
         ],

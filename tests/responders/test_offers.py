@@ -16,8 +16,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import ANYONE, Role, Scope, TokenRole, Viewer
-from aed.accounts.trust import Trust
+from aed.accounts.permissions import ANYONE, Role, TokenRole, TokenScope, Viewer
+from aed.accounts.trust import CertificateTrust
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.lookup.question import Precision
 from aed.lookup.responders import NearbyResponder
@@ -69,7 +69,7 @@ def from_a_list(
             availability=availability,
             paused_until=None,
             certificate=CertificateGiven(
-                CertificateKind.CPR_AED, "Test issuer", "7", None, valid_until, Trust.VERIFIED
+                CertificateKind.CPR_AED, "Test issuer", "7", None, valid_until, CertificateTrust.VERIFIED
             ),
             places=(PlaceGiven(place, PATIENT, 0, "24/7"),),
         ),
@@ -87,7 +87,7 @@ def oneself(person: Person) -> Viewer:
         name=f"person:{person.id}",
         person_id=person.id,
         role=TokenRole.MEMBER,
-        scopes=frozenset(Scope),
+        scopes=frozenset(TokenScope),
     )
 
 

@@ -22,7 +22,7 @@ from aed.lookup.responders import NearbyResponder
 from aed.lookup.schemas import answer_out
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
 from aed.responders.models import Responder
-from aed.responders.rules import Availability, CertificateKind, PlaceKind, ResponderState, Trust
+from aed.responders.rules import Availability, CertificateKind, CertificateTrust, PlaceKind, ResponderState
 from aed.settings import Arrival, Settings
 from aed.walking.travel import Pace, estate_pace, general_pace, walk_seconds
 from tests import make
@@ -181,7 +181,12 @@ def test_the_certificate_that_is_valid_longest_counts(session: Session, settings
         availability="24/7",
         paused_until=None,
         certificate=CertificateGiven(
-            CertificateKind.PROFESSIONAL, "Another issuer", "7", None, date(2027, 1, 1), Trust.VERIFIED
+            CertificateKind.PROFESSIONAL,
+            "Another issuer",
+            "7",
+            None,
+            date(2027, 1, 1),
+            CertificateTrust.VERIFIED,
         ),
         places=(PlaceGiven(PlaceKind.HOME, PATIENT, 0, "24/7"),),
     )
@@ -249,7 +254,7 @@ def test_at_work_by_day_and_at_home_by_night(session: Session, settings: Setting
         availability="24/7",
         paused_until=None,
         certificate=CertificateGiven(
-            CertificateKind.CPR_AED, "Issuer", "1", None, date(2028, 1, 1), Trust.VERIFIED
+            CertificateKind.CPR_AED, "Issuer", "1", None, date(2028, 1, 1), CertificateTrust.VERIFIED
         ),
         places=(
             PlaceGiven(PlaceKind.WORK, work, 0, "Mo-Fr 09:00-18:00; PH off"),

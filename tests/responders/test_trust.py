@@ -14,7 +14,7 @@ from aed.accounts.regions import Region, RegionIn, put_region
 from aed.accounts.trust import TRUST_LEVELS, is_enough
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
 from aed.responders.models import Certificate, Responder
-from aed.responders.rules import CertificateKind, PlaceKind, Trust
+from aed.responders.rules import CertificateKind, CertificateTrust, PlaceKind
 from aed.settings import Settings
 from tests import make
 from tests.lookup.asking import ask
@@ -31,7 +31,7 @@ def called(session: Session, settings: Settings, code: str = "CN-33", **given: A
     return sorted(person.responder_id for person in answer.responders)
 
 
-def needs(session: Session, code: str, trust: Trust | None, **given: Any) -> None:
+def needs(session: Session, code: str, trust: CertificateTrust | None, **given: Any) -> None:
     fields = {
         "code": code,
         "name_en": code,
@@ -55,7 +55,9 @@ def test_by_default_only_verified_certificates_are_called(session: Session, sett
 
 
 @pytest.mark.parametrize("needed", TRUST_LEVELS)
-def test_a_region_says_how_far_is_far_enough(session: Session, settings: Settings, needed: Trust) -> None:
+def test_a_region_says_how_far_is_far_enough(
+    session: Session, settings: Settings, needed: CertificateTrust
+) -> None:
     by_trust = {trust: make.responder(session, trust=trust) for trust in TRUST_LEVELS}
     needs(session, "CN-33", needed)
 
@@ -67,18 +69,18 @@ def test_a_region_says_how_far_is_far_enough(session: Session, settings: Setting
 def test_what_a_region_above_says_holds_below_unless_one_says_otherwise(
     session: Session, settings: Settings
 ) -> None:
-    needs(session, "CN", Trust.SELF_DECLARED)
+    needs(session, "CN", CertificateTrust.SELF_DECLARED)
     needs(session, "CN-33", None, parent="CN")
-    needs(session, "CN-3301", Trust.VERIFIED, parent="CN-33")
+    needs(session, "CN-3301", CertificateTrust.VERIFIED, parent="CN-33")
     needs(session, "CN-330106", None, parent="CN-3301")
-    in_the_province = make.responder(session, in_region="CN-33", trust=Trust.SELF_DECLARED)
-    make.responder(session, in_region="CN-330106", trust=Trust.DOCUMENTED)
+    in_the_province = make.responder(session, in_region="CN-33", trust=CertificateTrust.SELF_DECLARED)
+    make.responder(session, in_region="CN-330106", trust=CertificateTrust.DOCUMENTED)
 
     assert called(session, settings) == [in_the_province]
 
     needs(session, "CN-3301", None)  # the city has no rule of its own any more
     assert len(called(session, settings)) == 2
-    needs(session, "CN", Trust.DOCUMENTED)
+    needs(session, "CN", CertificateTrust.DOCUMENTED)
     assert len(called(session, settings)) == 1
     needs(session, "CN-330106", None, parent=None)  # outside the tree: the default
     assert called(session, settings) == []
@@ -91,8 +93,8 @@ def test_what_is_in_force_is_always_what_the_tree_says(session: Session) -> None
         parent = codes[(number - 1) // 2] if number else None
         needs(session, code, TRUST_LEVELS[number % 3] if number % 4 == 1 else None, parent=parent)
     for code, trust in (
-        ("R-0", Trust.DOCUMENTED),
-        ("R-2", Trust.SELF_DECLARED),
+        ("R-0", CertificateTrust.DOCUMENTED),
+        ("R-2", CertificateTrust.SELF_DECLARED),
         ("R-1", None),
         ("R-0", None),
     ):
@@ -103,7 +105,7 @@ def test_what_is_in_force_is_always_what_the_tree_says(session: Session) -> None
             above: Region | None = region
             while above is not None and above.trust_needed is None:
                 above = regions.get(above.parent_id or 0)
-            expected = Trust.VERIFIED if above is None else above.trust_needed
+            expected = CertificateTrust.VERIFIED if above is None else above.trust_needed
             assert region.trust_in_force is expected, region.code
 
 
@@ -136,7 +138,7 @@ def test_a_longer_valid_certificate_that_is_not_believed_counts_for_nothing(
             issuer="Myself",
             number="1",
             valid_until=date(2099, 1, 1),
-            trust=Trust.SELF_DECLARED,
+            trust=CertificateTrust.SELF_DECLARED,
         )
     )
     session.flush()
@@ -148,7 +150,7 @@ def test_a_longer_valid_certificate_that_is_not_believed_counts_for_nothing(
 def again(
     session: Session,
     responder_id: int,
-    trust: Trust | None,
+    trust: CertificateTrust | None,
     until: date,
     *,
     name: str = "Lin Yi",
@@ -178,12 +180,12 @@ def again(
 def test_a_list_that_claims_less_changes_nothing_of_what_the_issuer_confirmed(session: Session) -> None:
     responder_id = make.responder(session, valid_until=date(2028, 1, 1))
 
-    again(session, responder_id, Trust.DOCUMENTED, date(2099, 1, 1))
+    again(session, responder_id, CertificateTrust.DOCUMENTED, date(2099, 1, 1))
 
     kept = certificate_of(session, responder_id)
-    assert (kept.trust, kept.valid_until) == (Trust.VERIFIED, date(2028, 1, 1))
+    assert (kept.trust, kept.valid_until) == (CertificateTrust.VERIFIED, date(2028, 1, 1))
 
-    again(session, responder_id, Trust.VERIFIED, date(2029, 1, 1))
+    again(session, responder_id, CertificateTrust.VERIFIED, date(2029, 1, 1))
     assert certificate_of(session, responder_id).valid_until == date(2029, 1, 1)
 
 
@@ -192,9 +194,9 @@ def test_a_list_that_says_nothing_is_believed_as_its_issuer_is(session: Session)
     unknown = make.responder(session, trust=None, issuer="Nobody knows")
     known = make.responder(session, trust=None, issuer="ＴＥＳＴ  issuer")
 
-    assert certificate_of(session, unknown).trust is Trust.DOCUMENTED
+    assert certificate_of(session, unknown).trust is CertificateTrust.DOCUMENTED
     assert certificate_of(session, unknown).issuer_id is None
-    assert certificate_of(session, known).trust is Trust.SELF_DECLARED
+    assert certificate_of(session, known).trust is CertificateTrust.SELF_DECLARED
     assert certificate_of(session, known).issuer_id is not None
 
 

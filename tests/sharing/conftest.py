@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.permissions import Audience, Scope, TokenRole
+from aed.accounts.permissions import Audience, TokenRole, TokenScope
 from aed.accounts.tokens import create_token, revoke_token
 from aed.database.session import open_database
 from aed.registry.devices import actions as device_actions
@@ -142,13 +142,15 @@ def _build(session: Session, world: World) -> None:
         "not a bearer": {"Authorization": "Basic YTpi"},
         "empty": {"Authorization": "Bearer "},
     }
-    revoked = create_token(session, name="revoked", role=TokenRole.ADMINISTRATOR, scopes=list(Scope), at=NOW)
+    revoked = create_token(
+        session, name="revoked", role=TokenRole.ADMINISTRATOR, scopes=list(TokenScope), at=NOW
+    )
     revoke_token(session, name="revoked", at=NOW)
     expired = create_token(
         session,
         name="expired",
         role=TokenRole.ADMINISTRATOR,
-        scopes=list(Scope),
+        scopes=list(TokenScope),
         at=NOW,
         expires_at=clock.now() - timedelta(seconds=1),
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aed.simulation.rules.ambition import COUNTS, EVERYONE, LEVELS, matched, sweep_policies, with_ambition
-from aed.simulation.rules.figures import Compared, Outcomes, Sharing, Simulated
+from aed.simulation.rules.figures import Compared, DeviceSharing, Simulated, StrategyOutcomes
 from aed.simulation.rules.running import simulate
 from tests.simulation.worlds import NUMBERS, grid_world
 
@@ -20,12 +20,12 @@ def found() -> Simulated:
         numbers=NUMBERS,
         responders=60,
         ways=sweep_policies(NUMBERS),
-        sharings=(Sharing.OPEN,),
+        sharings=(DeviceSharing.OPEN,),
     )
 
 
 def alerts(found: Simulated, name: str) -> float:
-    return float(found.by[Compared(name, Sharing.OPEN)].alerts.mean())
+    return float(found.by[Compared(name, DeviceSharing.OPEN)].alerts.mean())
 
 
 def test_the_more_ambitious_the_plan_the_more_it_asks(found: Simulated) -> None:
@@ -46,9 +46,9 @@ def test_the_plan_beside_a_rule_asks_at_most_as_many(found: Simulated) -> None:
 
 
 def test_where_every_level_asks_more_there_is_no_plan_to_compare(found: Simulated) -> None:
-    def asking(count: float) -> Outcomes:
+    def asking(count: float) -> StrategyOutcomes:
         one, flags = np.full(2, count), np.zeros(2, dtype=bool)
-        return Outcomes(one, one, flags, one, one, one, one, flags)
+        return StrategyOutcomes(one, one, flags, one, one, one, one, flags)
 
     by = {which: asking(9.0 if which.way.startswith("plan") else 1.0) for which in found.by}
     none = Simulated(by=by, had_cpr=np.zeros(2, dtype=bool), responders=1, devices=1, private=0)

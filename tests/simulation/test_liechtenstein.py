@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aed.simulation.queries import read_list_of_devices, read_world
-from aed.simulation.rules.figures import Compared, Sharing, summary
+from aed.simulation.rules.figures import Compared, DeviceSharing, summary
 from aed.simulation.rules.policies import Strategy
 from aed.simulation.rules.running import simulate
 from tests import liechtenstein
@@ -23,8 +23,8 @@ def test_in_liechtenstein_the_plan_brings_more_devices_and_leaves_no_patient_alo
 
     found = simulate(world, incidents=60, seed=1, numbers=NUMBERS, responders=400)
 
-    plan = summary(found, Compared(Strategy.PLAN, Sharing.OPEN))
-    on_foot = summary(found, Compared(Strategy.WALK, Sharing.OPEN))
+    plan = summary(found, Compared(Strategy.PLAN, DeviceSharing.OPEN))
+    on_foot = summary(found, Compared(Strategy.WALK, DeviceSharing.OPEN))
     assert plan.gains.mean + plan.gains.within > 0
     assert plan.share_shock_before_ambulance > on_foot.share_shock_before_ambulance
     assert plan.share_alone <= on_foot.share_alone

@@ -11,9 +11,9 @@ from aed.errors import InvalidInput
 from aed.simulation.rules.assumptions import WEIGHTS_OF_HOURS, Assumptions
 from aed.simulation.rules.figures import (
     Compared,
-    Outcomes,
-    Sharing,
+    DeviceSharing,
     Simulated,
+    StrategyOutcomes,
     difference,
     gained_by_opening,
     summary,
@@ -34,7 +34,7 @@ def found() -> Simulated:
     return simulate(world, incidents=INCIDENTS, seed=7, numbers=NUMBERS, responders=60)
 
 
-def same(one: Outcomes, other: Outcomes) -> bool:
+def same(one: StrategyOutcomes, other: StrategyOutcomes) -> bool:
     return all(
         np.array_equal(getattr(one, name), getattr(other, name))
         for name in ("cpr_seconds", "shock_seconds", "alerts", "wasted", "survival")
@@ -69,7 +69,7 @@ def test_all_ways_meet_the_same_luck() -> None:
 
 def test_the_plan_brings_more_devices_in_time_than_any_other_way_and_asks_fewer(found: Simulated) -> None:
     """Statistically significant, compared per incident."""
-    for sharing in Sharing:
+    for sharing in DeviceSharing:
         plan = found.by[Compared(Strategy.PLAN, sharing)]
         for way in Strategy:
             other = found.by[Compared(way, sharing)]
@@ -86,9 +86,10 @@ def test_people_and_incidents_are_the_same_whatever_share_is_private(found: Simu
         grid_world(), incidents=10, seed=7, numbers=NUMBERS, responders=60, private_share=1.0
     )
 
-    which = Compared(Strategy.LINE, Sharing.OPEN)
+    which = Compared(Strategy.LINE, DeviceSharing.OPEN)
     assert same(
-        all_private.by[which], Outcomes(*(getattr(found.by[which], each)[:10] for each in Outcomes.__slots__))
+        all_private.by[which],
+        StrategyOutcomes(*(getattr(found.by[which], each)[:10] for each in StrategyOutcomes.__slots__)),
     )
 
 
@@ -96,7 +97,7 @@ def test_where_no_device_is_private_opening_them_changes_nothing() -> None:
     none = simulate(grid_world(private=0), incidents=15, seed=3, numbers=NUMBERS, responders=40)
 
     for way in Strategy:
-        assert same(none.by[Compared(way, Sharing.OPEN)], none.by[Compared(way, Sharing.CLOSED)])
+        assert same(none.by[Compared(way, DeviceSharing.OPEN)], none.by[Compared(way, DeviceSharing.CLOSED)])
         assert gained_by_opening(none, way) == (0.0, 0.0)
 
 
@@ -107,9 +108,9 @@ def test_where_all_devices_are_private_and_closed_none_comes_before_the_ambulanc
 
     assert all_of_them.private == all_of_them.devices == 6
     for way in Strategy:
-        closed = all_of_them.by[Compared(way, Sharing.CLOSED)]
+        closed = all_of_them.by[Compared(way, DeviceSharing.CLOSED)]
         assert not closed.is_shock_before_ambulance.any()
-    assert all_of_them.by[Compared(Strategy.PLAN, Sharing.OPEN)].is_shock_before_ambulance.any()
+    assert all_of_them.by[Compared(Strategy.PLAN, DeviceSharing.OPEN)].is_shock_before_ambulance.any()
 
 
 def test_devices_are_had_by_their_hours_at_that_moment() -> None:
@@ -169,7 +170,7 @@ def test_a_share_of_private_devices_takes_those_that_are_so_first() -> None:
 
 
 def test_nothing_lies_between_a_way_and_itself(found: Simulated) -> None:
-    survival = found.by[Compared(Strategy.PLAN, Sharing.OPEN)].survival
+    survival = found.by[Compared(Strategy.PLAN, DeviceSharing.OPEN)].survival
     assert difference(survival, survival) == (0.0, 0.0)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import Scope, Viewer
+from aed.accounts.permissions import TokenScope, Viewer
 from aed.errors import ChangedMeanwhile, Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.training import queries as session_queries
 from aed.training.enrolments import actions as enrolment_actions
@@ -349,5 +349,5 @@ def test_places_are_counted_and_the_waiting_list_is_numbered(session: Session) -
     assert session_queries.places_of(session, training.id) == (2, 3)
     found = enrolment_queries.roster(session, ADMINISTRATOR, training.id)
     assert [each.waiting_place for each in found] == [None, None, 1, 2, 3]
-    reader = Viewer(role=ADMINISTRATOR.role, scopes=frozenset({Scope.READ}))
+    reader = Viewer(role=ADMINISTRATOR.role, scopes=frozenset({TokenScope.READ}))
     assert enrolment_queries.roster(session, reader, training.id) == []

@@ -29,7 +29,7 @@ from aed.training.gaps.rules import (
     BuildingGaps,
     EstateGaps,
     Expectation,
-    Outcomes,
+    PastSessions,
     PlannedSession,
     expectation,
     expected_responders,
@@ -37,7 +37,7 @@ from aed.training.gaps.rules import (
 )
 from aed.training.gaps.suggestion import NearbyPeople, _lifted, suggest
 from aed.training.gaps.table import gap_table, gap_walk_metres
-from aed.training.gaps.week import AWAY, HOURS, NOT_KNOWN, THERE, Week, hour_states, name_en, name_zh
+from aed.training.gaps.week import AWAY, HOURS, NOT_KNOWN, THERE, CalendarWeek, hour_states, name_en, name_zh
 from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
 from aed.walking.basis import Basis
@@ -51,7 +51,7 @@ from tests.walking.osm_files import at, write_osm
 
 MONDAY = date(2026, 9, 28)
 """The Monday after NOW, which is a Tuesday; the next holiday is on the Thursday."""
-WEEK = Week(MONDAY, "Asia/Shanghai")
+WEEK = CalendarWeek(MONDAY, "Asia/Shanghai")
 METRES = gap_walk_metres(Settings())
 
 
@@ -71,10 +71,10 @@ def hour(text: str) -> int:
 
 
 def test_the_week_is_the_one_that_comes_on_the_clocks_of_the_place() -> None:
-    assert Week.coming(NOW, "Asia/Shanghai") == WEEK
+    assert CalendarWeek.coming(NOW, "Asia/Shanghai") == WEEK
     sunday_night = datetime(2026, 9, 27, 16, 0, tzinfo=UTC)  # Monday already in China
-    assert Week.coming(sunday_night, "Asia/Shanghai").monday == MONDAY
-    assert Week.coming(sunday_night, "Europe/Zurich").monday == MONDAY
+    assert CalendarWeek.coming(sunday_night, "Asia/Shanghai").monday == MONDAY
+    assert CalendarWeek.coming(sunday_night, "Europe/Zurich").monday == MONDAY
     assert WEEK.moment(0) == datetime(2026, 9, 27, 16, tzinfo=UTC)
     assert [name_en(8), name_zh(8), name_en(167)] == ["Mo 08", "周一08时", "Su 23"]
     assert [WEEK.hours_until_the_end_of(MONDAY + timedelta(days=day)) for day in (-1, 0, 6, 30)] == [
@@ -113,7 +113,7 @@ def test_an_hour_counts_when_somebody_is_there_in_all_of_it() -> None:
     st.integers(0, 60),
 )
 def test_hours_are_those_of_each_quarter_asked_by_itself(text: str, zone: str, weeks: int) -> None:
-    week = Week(date(2026, 1, 5) + timedelta(weeks=weeks), zone)
+    week = CalendarWeek(date(2026, 1, 5) + timedelta(weeks=weeks), zone)
     states = hour_states(text, week, None)
     worth = {Opening.CLOSED: AWAY, Opening.UNKNOWN: NOT_KNOWN, Opening.OPEN: THERE}
 
@@ -132,8 +132,8 @@ def test_hours_are_those_of_each_quarter_asked_by_itself(text: str, zone: str, w
 
 
 def test_what_has_been_counts_more_than_what_is_assumed_the_more_there_is_of_it() -> None:
-    assert expectation(Outcomes()) == ASSUMED
-    seen = expectation(Outcomes(sessions=3, places=60, taken=60, passed=30, serving=30))
+    assert expectation(PastSessions()) == ASSUMED
+    seen = expectation(PastSessions(sessions=3, places=60, taken=60, passed=30, serving=30))
     assert seen == Expectation(filled=68 / 70, passes=38 / 70, serves=35 / 40, places=80 / 4)
 
 
@@ -392,7 +392,9 @@ def test_shares_come_from_the_sessions_that_were_held(session: Session) -> None:
     serves.state = ResponderState.ACTIVE
     session.flush()
 
-    assert queries.outcomes(session, at=NOW) == Outcomes(sessions=1, places=5, taken=4, passed=3, serving=1)
+    assert queries.outcomes(session, at=NOW) == PastSessions(
+        sessions=1, places=5, taken=4, passed=3, serving=1
+    )
 
 
 def test_more_buildings_and_people_cost_no_more_statements(session: Session, database: Database) -> None:

@@ -26,7 +26,7 @@ from aed.settings import Settings
 from aed.training.attendance.sheet import SheetOf, sheet_pdf
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import TrainingSession
-from aed.training.signatures import Purpose, SigningKeys, add_key, opened, signed, signing_keys
+from aed.training.signatures import SigningKeys, TokenPurpose, add_key, opened, signed, signing_keys
 from tests import make
 from tests.accounts.everyone import awarded, signed_in
 from tests.make import ADMINISTRATOR, NOW
@@ -82,43 +82,43 @@ def holder(session: Session, number: str) -> Person:
 
 
 def test_what_was_signed_is_read_by_its_purpose_and_nothing_that_was_altered(keys: SigningKeys) -> None:
-    token = signed(keys, Purpose.CERTIFICATE, NUMBER)
+    token = signed(keys, TokenPurpose.CERTIFICATE, NUMBER)
 
-    assert opened(keys, Purpose.CERTIFICATE, token) == NUMBER
-    assert opened(keys, Purpose.PRESENCE, token) is None
+    assert opened(keys, TokenPurpose.CERTIFICATE, token) == NUMBER
+    assert opened(keys, TokenPurpose.PRESENCE, token) is None
     for place, letter in enumerate(token):
         other = "A" if letter != "A" else "B"
         altered = f"{token[:place]}{other}{token[place + 1 :]}"
-        assert opened(keys, Purpose.CERTIFICATE, altered) is None, place
+        assert opened(keys, TokenPurpose.CERTIFICATE, altered) is None, place
     for nothing in ("", ".", "..", "a.b.c", token[:-1], f"{token}A", token + "=", "é" * 9, "x" * 5000):
-        assert opened(keys, Purpose.CERTIFICATE, nothing) is None
+        assert opened(keys, TokenPurpose.CERTIFICATE, nothing) is None
 
 
 def test_a_code_without_a_signature_or_of_another_network_is_nothing(
     keys: SigningKeys, tmp_path: Path
 ) -> None:
     others = signing_keys(Settings(signing_keys=tmp_path / "others.json"))
-    token = signed(others, Purpose.CERTIFICATE, NUMBER)
-    header, said, _ = signed(keys, Purpose.CERTIFICATE, NUMBER).split(".")
+    token = signed(others, TokenPurpose.CERTIFICATE, NUMBER)
+    header, said, _ = signed(keys, TokenPurpose.CERTIFICATE, NUMBER).split(".")
     unsigned = "eyJhbGciOiJub25lIn0"  # {"alg":"none"}
 
-    assert opened(keys, Purpose.CERTIFICATE, token) is None
-    assert opened(keys, Purpose.CERTIFICATE, f"{unsigned}.{said}.") is None
-    assert opened(keys, Purpose.CERTIFICATE, f"{header}.{said}.{token.split('.')[2]}") is None
+    assert opened(keys, TokenPurpose.CERTIFICATE, token) is None
+    assert opened(keys, TokenPurpose.CERTIFICATE, f"{unsigned}.{said}.") is None
+    assert opened(keys, TokenPurpose.CERTIFICATE, f"{header}.{said}.{token.split('.')[2]}") is None
 
 
 def test_a_new_key_signs_and_the_ones_before_still_verify(tmp_path: Path) -> None:
     settings = Settings(signing_keys=tmp_path / "deep" / "keys.json")
     first = signing_keys(settings)
-    token = signed(first, Purpose.CERTIFICATE, NUMBER)
+    token = signed(first, TokenPurpose.CERTIFICATE, NUMBER)
 
     both = add_key(settings)
 
     assert len(both.ids) == 2
     assert both.ids[1:] == first.ids
     assert signing_keys(settings).ids == both.ids, "what is kept of the file is not older than the file"
-    assert opened(both, Purpose.CERTIFICATE, token) == NUMBER
-    assert opened(first, Purpose.CERTIFICATE, signed(both, Purpose.CERTIFICATE, NUMBER)) is None
+    assert opened(both, TokenPurpose.CERTIFICATE, token) == NUMBER
+    assert opened(first, TokenPurpose.CERTIFICATE, signed(both, TokenPurpose.CERTIFICATE, NUMBER)) is None
     assert settings.signing_keys.stat().st_mode & 0o077 == 0, "for its owner alone"
 
 
@@ -161,7 +161,7 @@ ADDRESS = "https://aed.example.org/v1/check/"
 
 
 def test_a_certificate_is_one_page_in_two_languages_and_the_same_again(keys: SigningKeys) -> None:
-    address = ADDRESS + signed(keys, Purpose.CERTIFICATE, NUMBER)
+    address = ADDRESS + signed(keys, TokenPurpose.CERTIFICATE, NUMBER)
 
     first = certificate_pdf(PAPER, address=address)
 
@@ -233,7 +233,7 @@ def test_the_paper_is_for_the_holder_and_those_who_run_the_training(
 
 
 def code_on(client: TestClient, settings: Settings, number: str) -> str:
-    return signed(signing_keys(settings), Purpose.CERTIFICATE, number)
+    return signed(signing_keys(settings), TokenPurpose.CERTIFICATE, number)
 
 
 def test_anyone_who_scans_the_code_is_told_valid_or_not_and_no_more(
@@ -273,9 +273,9 @@ def test_a_forged_or_altered_code_is_not_valid(
     ours = code_on(client, settings, number)
     unknown = code_on(client, settings, "CPR-2026-0000000000")
     forged: list[Any] = [
-        signed(forger, Purpose.CERTIFICATE, number),
+        signed(forger, TokenPurpose.CERTIFICATE, number),
         ours[:-2] + ("AA" if ours[-2:] != "AA" else "BB"),
-        signed(signing_keys(settings), Purpose.PRESENCE, number),
+        signed(signing_keys(settings), TokenPurpose.PRESENCE, number),
         unknown,
         "anything",
     ]

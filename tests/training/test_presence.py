@@ -24,7 +24,7 @@ from aed.training.models import Attendance, Enrolment, PresenceCodeUsed, Trainin
 from aed.training.rosters.actions import Result, open_for_results, put_results
 from aed.training.rules import AttendanceState, EnrolmentState, MarkedBy
 from aed.training.sessions import actions as session_actions
-from aed.training.signatures import Purpose, opened, signed, signing_keys
+from aed.training.signatures import TokenPurpose, opened, signed, signing_keys
 from tests import make
 from tests.accounts.everyone import signed_in
 from tests.make import ADMINISTRATOR, NOW
@@ -288,11 +288,11 @@ def test_a_forged_code_is_refused_as_a_page_too(here: Here, client: TestClient, 
     session_id = int(here.path.split("/")[3])
     now = datetime.now(UTC)
     old = signed(
-        keys, Purpose.PRESENCE, PresenceCode(session_id, now - timedelta(hours=30), "abcdefgh").written()
+        keys, TokenPurpose.PRESENCE, PresenceCode(session_id, now - timedelta(hours=30), "abcdefgh").written()
     )
-    other_use = signed(keys, Purpose.CERTIFICATE, PresenceCode(session_id, now, "abcdefgh").written())
-    gone = signed(keys, Purpose.PRESENCE, PresenceCode(10**9, now, "abcdefgh").written())
-    assert opened(keys, Purpose.PRESENCE, old) is not None
+    other_use = signed(keys, TokenPurpose.CERTIFICATE, PresenceCode(session_id, now, "abcdefgh").written())
+    gone = signed(keys, TokenPurpose.PRESENCE, PresenceCode(10**9, now, "abcdefgh").written())
+    assert opened(keys, TokenPurpose.PRESENCE, old) is not None
 
     for token, status, said in (
         ("nonsense", 422, "no code of a session"),

@@ -18,7 +18,7 @@ from aed.imports.formats.marked import write_marked
 from aed.imports.formats.roster import EXPLANATIONS, RosterLine
 from aed.imports.formats.table import LINT_COLUMN
 from aed.imports.rosters import export_roster, import_roster
-from aed.imports.schemas import RosterRow, columns
+from aed.imports.schemas import RosterFileRow, columns
 from aed.responders.models import Certificate
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import TrainingSession
@@ -199,4 +199,4 @@ def test_what_is_no_roster_is_refused_in_words(
 
 
 def test_every_column_is_explained() -> None:
-    assert list(EXPLANATIONS) == list(RosterLine._fields) == columns(RosterRow)
+    assert list(EXPLANATIONS) == list(RosterLine._fields) == columns(RosterFileRow)

@@ -31,7 +31,7 @@ from aed.notifications.models import OutboxMessage
 from aed.registry.changes import RegistryChange
 from aed.registry.estates.models import Building, Estate
 from aed.registry.holidays.queries import holiday_calendar
-from aed.training.gaps.week import AWAY, HOURS, NOT_KNOWN, THERE, Week, hour_states
+from aed.training.gaps.week import AWAY, HOURS, NOT_KNOWN, THERE, CalendarWeek, hour_states
 from aed.training.rules import last_valid_day, months_after
 from tests import make
 from tests.accounts.everyone import signed_in
@@ -585,7 +585,7 @@ def gaps_are_those_of_each_neighbour_and_hour(
     year: Year, record: Record, names: dict[int, str], last: dict[str, date], planned: int
 ) -> None:
     (shown,) = year.get(f"/v1/gaps?estate_id={year.estate_id}")["estates"]
-    week = Week.coming(ENDS, "Asia/Shanghai")
+    week = CalendarWeek.coming(ENDS, "Asia/Shanghai")
     assert shown["week_begins"] == week.monday.isoformat()
 
     today = ENDS.astimezone(CHINA).date()

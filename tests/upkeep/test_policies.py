@@ -13,7 +13,7 @@ from aed.accounts.permissions import ANYONE, Role
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.upkeep.checks.actions import amend_policy, create_policy, withdraw_policy
 from aed.upkeep.checks.queries import policies, policy, policy_for, terms_of
-from aed.upkeep.checks.rules import DEFAULT, MUST_ASK, Scope, closest
+from aed.upkeep.checks.rules import DEFAULT, MUST_ASK, PolicyScope, closest
 from aed.upkeep.checks.schemas import PolicyAmend, PolicyIn
 from aed.upkeep.rules import Question, device_id_of, short_number
 from tests import make
@@ -117,7 +117,7 @@ def test_the_default_asks_what_every_policy_must() -> None:
 
 
 scopes = some.builds(
-    Scope,
+    PolicyScope,
     some.sampled_from([None, 1, 2]),
     some.sampled_from(["a", "B"]),
     some.sampled_from(["x", "Y"]),
@@ -125,7 +125,7 @@ scopes = some.builds(
 
 
 @given(some.lists(scopes, unique=True, max_size=8), scopes)
-def test_no_wider_policy_goes_before_a_closer_one(held: list[Scope], device: Scope) -> None:
+def test_no_wider_policy_goes_before_a_closer_one(held: list[PolicyScope], device: PolicyScope) -> None:
     found = closest([(scope, scope) for scope in held], device)
     covering = [scope for scope in held if scope.covers(device)]
     assert (found is None) == (not covering)

@@ -19,7 +19,7 @@ from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import confidence, probability_ready
 from aed.responders.models import Responder
-from aed.settings import Arrival, Trust
+from aed.settings import Arrival, TrustSettings
 from aed.upkeep.confirmations.actions import answer_request, confirm_fact
 from aed.upkeep.confirmations.curve import trust_curve
 from aed.upkeep.confirmations.queries import Trusted, trust_of
@@ -33,7 +33,7 @@ from tests.registry.conftest import Desk
 
 DAY = timedelta(days=1)
 URL = "https://aed.example.org"
-NUMBERS = Trust()
+NUMBERS = TrustSettings()
 
 
 @given(st.floats(0, 10_000), st.floats(0, 10_000), st.floats(0.1, 5_000))
@@ -49,7 +49,7 @@ def test_confidence_only_ever_fades(days: float, more: float, half_life_days: fl
 
 def test_the_picture_in_the_documentation_is_what_the_function_gives() -> None:
     drawn = Path(__file__).parents[2] / "deploy" / "trust.svg"
-    assert drawn.read_text(encoding="utf-8") == trust_curve(Trust(), Arrival()), (
+    assert drawn.read_text(encoding="utf-8") == trust_curve(TrustSettings(), Arrival()), (
         "aed trust curve --to deploy/trust.svg"
     )
 

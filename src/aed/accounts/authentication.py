@@ -16,7 +16,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.permissions import ANYONE, Role, Scope, TokenRole, Viewer
+from aed.accounts.permissions import ANYONE, Role, TokenRole, TokenScope, Viewer
 from aed.accounts.regions import estates_sharing, regions_below
 from aed.accounts.roles import queries as role_queries
 from aed.accounts.security_log import log_expired_token
@@ -45,7 +45,7 @@ def viewer_of_token(session: Session, token: Token) -> Viewer:
     return Viewer(
         role=token.role,
         name=f"token:{token.name}",
-        scopes=frozenset(Scope(scope) for scope in token.scopes),
+        scopes=frozenset(TokenScope(scope) for scope in token.scopes),
         estate_id=token.estate_id,
         estate_ids=estate_ids,
         region_ids=region_ids,
@@ -97,7 +97,7 @@ def viewer_of_person(session: Session, person_id: int) -> Viewer:
     return Viewer(
         role=role,
         name=f"person:{person_id}",
-        scopes=frozenset(Scope),
+        scopes=frozenset(TokenScope),
         estate_id=estates[0] if estates else None,
         estate_ids=estates_sharing(session, *estates) if estates else (),
         region_ids=tuple(sorted(region_ids)),

@@ -103,7 +103,7 @@ class TokenRole(StrEnum):
     """Runs the network."""
 
 
-class Scope(StrEnum):
+class TokenScope(StrEnum):
     READ = "read"
     WRITE = "write"
 
@@ -119,7 +119,7 @@ class Viewer:
     role: TokenRole | None = None
     name: str = field(default="anyone", compare=False)
     """Written into histories and logs."""
-    scopes: frozenset[Scope] = field(default=frozenset({Scope.READ}))
+    scopes: frozenset[TokenScope] = field(default=frozenset({TokenScope.READ}))
     estate_id: int | None = None
     estate_ids: tuple[int, ...] = ()
     """The viewer's estate, and the other estates of its neighbourhood."""
@@ -159,7 +159,7 @@ class Viewer:
 
 
 ANYONE = Viewer()
-SCHEDULER: Final = Viewer(role=TokenRole.ADMINISTRATOR, name="timetable", scopes=frozenset(Scope))
+SCHEDULER: Final = Viewer(role=TokenRole.ADMINISTRATOR, name="timetable", scopes=frozenset(TokenScope))
 """The viewer of scheduled jobs."""
 
 _AMENDS_ESTATES: Final = frozenset({Role.ESTATE_MANAGER, Role.ADMINISTRATOR})
@@ -190,7 +190,7 @@ def _may_write(
         raise NotSignedIn(
             "Amending the register needs a token or a session: send Authorization: Bearer …, or sign in."
         )
-    if Scope.WRITE not in viewer.scopes:
+    if TokenScope.WRITE not in viewer.scopes:
         raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
     if viewer.is_administrator:
         return
@@ -214,7 +214,7 @@ def require_administrator(viewer: Viewer, *, region_id: int | None = None) -> No
         raise NotSignedIn("This needs a network administrator: send a token, or sign in.")
     if region_id is not None and viewer.has_role({Role.ADMINISTRATOR}, estate_id=None, region_id=region_id):
         return
-    if not viewer.is_administrator or Scope.WRITE not in viewer.scopes:
+    if not viewer.is_administrator or TokenScope.WRITE not in viewer.scopes:
         raise NotAllowed("Only a network administrator with the scope 'write' may do this.")
 
 
@@ -222,7 +222,7 @@ def require_role_granter(viewer: Viewer, role: Role, *, estate_id: int | None, r
     """Require that the viewer may grant and revoke the role there. Raises NotSignedIn, NotAllowed."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Giving roles needs an administrator: send a token, or sign in.")
-    if viewer.is_administrator and Scope.WRITE in viewer.scopes:
+    if viewer.is_administrator and TokenScope.WRITE in viewer.scopes:
         return
     if not can_grant_role(viewer.role_assignments, role, estate_id=estate_id, region_id=region_id):
         raise NotAllowed("Only an administrator who covers the place (a manager for the estate) may do this.")

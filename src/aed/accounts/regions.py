@@ -13,7 +13,7 @@ from sqlalchemy.orm.attributes import instance_state
 
 from aed.accounts import regions as accounts_regions
 from aed.accounts.fields import Code, Id, Name, TimeZone
-from aed.accounts.trust import Trust
+from aed.accounts.trust import CertificateTrust
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.errors import InvalidInput, NotFound
 
@@ -43,15 +43,17 @@ class Region(Versioned, Table):
     """Whether the ground floor is storey 1 there (China), or the one above is (most of Europe). Floors in
     the database count from 0 everywhere."""
     holiday_calendar: Mapped[str | None] = mapped_column(ForeignKey("holiday_calendars.name"))
-    trust_needed: Mapped[Trust | None] = mapped_column(enum_column(Trust, name="trust_needed"))
+    trust_needed: Mapped[CertificateTrust | None] = mapped_column(
+        enum_column(CertificateTrust, name="trust_needed")
+    )
     """The trust that a certificate needs before its holder is alerted; None: as in the region above, or
     `verified`.
     """
     needs_second_factor: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     """Administrators and dispatchers here and below must give a second factor when they sign in."""
-    trust_in_force: Mapped[Trust] = mapped_column(
-        enum_column(Trust, name="trust_in_force"),
-        default=Trust.VERIFIED,
+    trust_in_force: Mapped[CertificateTrust] = mapped_column(
+        enum_column(CertificateTrust, name="trust_in_force"),
+        default=CertificateTrust.VERIFIED,
         server_default=text("'verified'"),
     )
     """The effective `trust_needed`, stored so that the lookup need not climb the tree. Kept in step by
@@ -76,7 +78,7 @@ class RegionIn(BaseModel):
         description="Whether people call the ground floor storey 1; left out for a new region: as is common "
         "in its country",
     )
-    trust_needed: Trust | None = Field(
+    trust_needed: CertificateTrust | None = Field(
         None,
         description="How far a certificate must be believed before its holder is called; left out: as in the "
         "region above, verified where there is none",
@@ -90,7 +92,7 @@ class RegionIn(BaseModel):
 class RegionOut(RegionIn):
     id: Id
     counts_ground_as_one: bool
-    trust_in_force: Trust = Field(description="What the region says, else one above")
+    trust_in_force: CertificateTrust = Field(description="What the region says, else one above")
     version: int
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from aed.accounts.audit_log import AuditSubject, add_audit_entry
-from aed.accounts.permissions import Scope, TokenRole
+from aed.accounts.permissions import TokenRole, TokenScope
 from aed.accounts.security_log import SecurityEventKind, log_event
 from aed.database.types import BigIntId, Table, enum_column
 from aed.errors import Conflict, InvalidInput, NotFound
@@ -73,7 +73,7 @@ def create_token(
     *,
     name: str,
     role: TokenRole,
-    scopes: Iterable[Scope],
+    scopes: Iterable[TokenScope],
     at: datetime,
     estate_id: int | None = None,
     region_id: int | None = None,

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 
-class Trust(StrEnum):
+class CertificateTrust(StrEnum):
     """The evidence for a certificate."""
 
     SELF_DECLARED = "self_declared"
@@ -17,9 +17,9 @@ class Trust(StrEnum):
     """The issuer: by a roster, by a query, or because it was awarded here."""
 
 
-TRUST_LEVELS: Final = tuple(Trust)
+TRUST_LEVELS: Final = tuple(CertificateTrust)
 """In ascending order."""
 
 
-def is_enough(trust: Trust, needed: Trust) -> bool:
+def is_enough(trust: CertificateTrust, needed: CertificateTrust) -> bool:
     return TRUST_LEVELS.index(trust) >= TRUST_LEVELS.index(needed)

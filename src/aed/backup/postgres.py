@@ -270,7 +270,7 @@ def _compare(connection: Connection, backup: Path, manifest: Manifest) -> None:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class _Found:
+class _PgDump:
     major: int
     path: Path
 
@@ -281,7 +281,7 @@ def _program(name: str, at_least: int, *, newest: bool = False) -> Path:
     if on_path := shutil.which(name):
         candidates.append(Path(on_path))
     found = sorted(
-        _Found(major, path)
+        _PgDump(major, path)
         for path in candidates
         if (major := _major_of(path)) is not None and major >= at_least
     )

@@ -143,7 +143,7 @@ class IssuerStatement:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """The result of comparing a certificate with the issuer's statement."""
 
     state: CheckState
@@ -152,7 +152,7 @@ class Finding:
     """Names of the fields in Facts that were wrong."""
 
 
-def compare(holder: Holder, facts: Facts, said: IssuerStatement) -> Finding:
+def compare(holder: Holder, facts: Facts, said: IssuerStatement) -> CheckFinding:
     """Compare a certificate with the issuer's statement about its number.
 
     1. If names or (where both are known) identity numbers do not match, the certificate is disputed and no
@@ -161,19 +161,19 @@ def compare(holder: Holder, facts: Facts, said: IssuerStatement) -> Finding:
     3. Otherwise it is confirmed, and fields that differ are corrected to the issuer's data.
     """
     if not names_agree(holder.name, said.holder.name):
-        return Finding(
+        return CheckFinding(
             CheckState.DISPUTED,
             "The issuer has this number for somebody of another name: compare the card with the person's "
             "papers, and put right the number or the name.",
         )
     if ids_agree(holder.holder_id, said.holder.holder_id) is False:
-        return Finding(
+        return CheckFinding(
             CheckState.DISPUTED,
             "The issuer has this number for somebody with another identity number: compare the card with the "
             "person's papers.",
         )
     if said.is_revoked:
-        return Finding(CheckState.REVOKED, "The issuer has revoked it.")
+        return CheckFinding(CheckState.REVOKED, "The issuer has revoked it.")
     wrong = tuple(
         each.name
         for each in fields(Facts)
@@ -184,8 +184,8 @@ def compare(holder: Holder, facts: Facts, said: IssuerStatement) -> Finding:
             f"{name} was {getattr(facts, name) or 'not known'} and is {getattr(said.facts, name)}"
             for name in wrong
         )
-        return Finding(CheckState.CORRECTED, f"The issuer confirms it and corrects: {corrected}.", wrong)
-    return Finding(CheckState.CONFIRMED, "The issuer confirms it.")
+        return CheckFinding(CheckState.CORRECTED, f"The issuer confirms it and corrects: {corrected}.", wrong)
+    return CheckFinding(CheckState.CONFIRMED, "The issuer confirms it.")
 
 
 def names_agree(one: str, other: str) -> bool:

@@ -19,7 +19,7 @@ from aed.cli.language import either
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
 from aed.settings import load_settings
-from aed.training.signatures import Purpose, add_key, opened, signed, signing_keys
+from aed.training.signatures import TokenPurpose, add_key, opened, signed, signing_keys
 
 certificates = typer.Typer(no_args_is_help=True)
 Number = Annotated[str, typer.Argument(help="Its number")]
@@ -88,7 +88,7 @@ def pdf(
     settings = load_settings()
     with reading() as session:
         paper = queries.on_paper(session, operator(), number)
-    token = signed(signing_keys(settings), Purpose.CERTIFICATE, paper.number)
+    token = signed(signing_keys(settings), TokenPurpose.CERTIFICATE, paper.number)
     address = (url or settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
     write_whole(out, certificate_pdf(paper, address=f"{address}/v1/check/{token}"))
     say(f"{out} has the certificate {number} of {paper.name}.")
@@ -101,7 +101,7 @@ def check(
     code: Annotated[str, typer.Argument(help="What the code on a certificate says: an address or its end")],
 ) -> None:
     """Verify the code on a certificate: whether this network issued it and it is valid today."""
-    number = opened(signing_keys(load_settings()), Purpose.CERTIFICATE, code.rpartition("/")[2])
+    number = opened(signing_keys(load_settings()), TokenPurpose.CERTIFICATE, code.rpartition("/")[2])
     if number is None:
         raise InvalidInput(
             either(

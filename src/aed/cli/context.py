@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import ANYONE, Scope, TokenRole, Viewer
+from aed.accounts.permissions import ANYONE, TokenRole, TokenScope, Viewer
 from aed.cli.language import either
 from aed.database.session import Database, dry_run, open_database, read_session, transaction
 from aed.errors import InvalidInput
@@ -65,7 +65,7 @@ def operator() -> Viewer:
         name = getpass.getuser()
     except (KeyError, OSError):
         name = "unknown"
-    return Viewer(role=TokenRole.ADMINISTRATOR, name=f"cli:{name}", scopes=frozenset(Scope))
+    return Viewer(role=TokenRole.ADMINISTRATOR, name=f"cli:{name}", scopes=frozenset(TokenScope))
 
 
 def viewer_as(session: Session, text: str) -> Viewer:

@@ -10,7 +10,7 @@ from aed import clock
 from aed.accounts.regions import region_by_code
 from aed.cli.context import operator, reading, writing
 from aed.cli.fields import Fields, fields_in, taking
-from aed.cli.rows import MAX_ID, SHOWN, After, Id, Kind, add_commands
+from aed.cli.rows import MAX_ID, SHOWN, After, Id, RowKind, add_commands
 from aed.cli.screen import say, table
 from aed.registry.devices import actions as device_actions
 from aed.registry.devices import queries as device_queries
@@ -30,7 +30,7 @@ devices_group = typer.Typer(no_args_is_help=True)
 consumables_group = typer.Typer(no_args_is_help=True)
 add_commands(
     devices_group,
-    Kind(
+    RowKind(
         name="device",
         amending="Amend what is given.",
         withdrawing="The device is no longer there; its history stays.",
@@ -43,7 +43,7 @@ add_commands(
 )
 add_commands(
     consumables_group,
-    Kind(
+    RowKind(
         name="consumable",
         amending="Correct what was written of it.",
         withdrawing="It is no longer in the device.",

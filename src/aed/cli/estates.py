@@ -7,7 +7,7 @@ import typer
 from aed import clock
 from aed.cli.context import operator, reading, writing
 from aed.cli.fields import Fields, fields_in, taking
-from aed.cli.rows import SHOWN, After, Id, Kind, add_commands
+from aed.cli.rows import SHOWN, After, Id, RowKind, add_commands
 from aed.cli.screen import say, table
 from aed.registry.estates import actions as estate_actions
 from aed.registry.estates import queries as estate_queries
@@ -17,7 +17,7 @@ estates_group = typer.Typer(no_args_is_help=True)
 gates_group = typer.Typer(no_args_is_help=True)
 add_commands(
     estates_group,
-    Kind(
+    RowKind(
         name="estate",
         amending="Amend what is given.",
         withdrawing="Withdraw an estate and its gates; refused while devices stand in it.",
@@ -30,7 +30,7 @@ add_commands(
 )
 add_commands(
     gates_group,
-    Kind(
+    RowKind(
         name="gate",
         amending="Amend what is given.",
         withdrawing="The gate is no longer there; its history stays.",

@@ -26,7 +26,7 @@ from aed.incidents.cap.queries import cap_message_of
 from aed.incidents.cap.writing import cap_of_incident
 from aed.incidents.models import Alert, Incident, IncidentReport
 from aed.incidents.permissions import require_dispatcher
-from aed.incidents.plan.rules.offers import Offer
+from aed.incidents.plan.rules.offers import TaskOffer
 from aed.incidents.plan.rules.planner import Plan, is_same_plan, plan
 from aed.incidents.plan.schemas import load_inputs, load_plan
 from aed.incidents.rules import (
@@ -265,12 +265,12 @@ def _show_plan(made: Plan) -> None:
         say(f"and {len(made.left) - MAX_NOT_ASKED_SHOWN} more who would add less")
 
 
-def _offer(offer: Offer) -> tuple[str, str, str, str]:
+def _offer(offer: TaskOffer) -> tuple[str, str, str, str]:
     task = str(offer.task) if offer.device_id is None else f"{offer.task} device {offer.device_id}"
     return str(offer.person_id), task, _shown(offer), f"{offer.probability_arrives:.2f}"
 
 
-def _shown(offer: Offer) -> str:
+def _shown(offer: TaskOffer) -> str:
     """Return the seconds to arrival, measured from the centre of the person's grid cell."""
     return "" if offer.shown_seconds is None else f"{offer.shown_seconds:.0f}"
 

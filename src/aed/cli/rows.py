@@ -35,13 +35,13 @@ Version = Annotated[
 After = Annotated[int, typer.Option(min=0, max=MAX_ID, help="Go on after this id")]
 
 
-class Row(RecordedRow, Protocol):
+class VersionedRow(RecordedRow, Protocol):
     """A row of the register with a version."""
 
     version: Any  # Any: an SQLAlchemy column
 
 
-class Amend[RowT: Row, AmendT: BaseModel](Protocol):
+class Amend[RowT: VersionedRow, AmendT: BaseModel](Protocol):
     """An action that changes a row."""
 
     def __call__(
@@ -58,7 +58,7 @@ class Withdraw(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind[RowT: Row, AmendT: BaseModel]:
+class RowKind[RowT: VersionedRow, AmendT: BaseModel]:
     """A kind of row, and the functions of its commands."""
 
     name: str
@@ -73,7 +73,9 @@ class Kind[RowT: Row, AmendT: BaseModel]:
     withdraw: Withdraw
 
 
-def add_commands[RowT: Row, AmendT: BaseModel](group: typer.Typer, kind: Kind[RowT, AmendT]) -> None:
+def add_commands[RowT: VersionedRow, AmendT: BaseModel](
+    group: typer.Typer, kind: RowKind[RowT, AmendT]
+) -> None:
     """Add the commands amend, withdraw, show and history to the group."""
     name = kind.name.capitalize()
 

@@ -20,8 +20,8 @@ from aed.simulation.rules.ambition import matched, sweep_policies
 from aed.simulation.rules.assumptions import Assumptions, Numbers
 from aed.simulation.rules.figures import (
     Compared,
+    DeviceSharing,
     Difference,
-    Sharing,
     Simulated,
     gained_by_opening,
     summary,
@@ -116,7 +116,7 @@ def simulate(
             responders=responders,
             private_share=private_share,
             ways=sweep_policies(numbers) if equal_alerts else None,
-            sharings=(Sharing.OPEN,) if equal_alerts else tuple(Sharing),
+            sharings=(DeviceSharing.OPEN,) if equal_alerts else tuple(DeviceSharing),
             progress=progress,
         )
     if equal_alerts:
@@ -133,7 +133,7 @@ def simulate(
 
 def _show(found: Simulated) -> None:
     _show_world(found)
-    for sharing in Sharing:
+    for sharing in DeviceSharing:
         heading(f"Private devices {sharing.value} to strangers")
         rows = [_row(found, Compared(way, sharing)) for way in Strategy]
         table(None, _COLUMNS, rows, right=_COLUMNS[1:])
@@ -148,7 +148,7 @@ def _show_matched(found: Simulated) -> None:
     for group in matched(found):
         names = [*group.rules, *((group.plan,) if group.plan is not None else ())]
         heading(f"As many as {group.rules[-1]}")
-        rows = [_row(found, Compared(name, Sharing.OPEN)) for name in names]
+        rows = [_row(found, Compared(name, DeviceSharing.OPEN)) for name in names]
         table(None, _COLUMNS, rows, right=_COLUMNS[1:])
     _explain()
     say("plan 0.9/0.02: its promise, and how much everybody beyond it has to add (in per cent).")

@@ -9,7 +9,7 @@ import typer
 
 from aed import clock
 from aed.accounts import tokens as accounts_tokens
-from aed.accounts.permissions import Scope, TokenRole
+from aed.accounts.permissions import TokenRole, TokenScope
 from aed.accounts.regions import region_by_code
 from aed.accounts.tokens import create_token, revoke_token
 from aed.cli.context import operator, reading, writing
@@ -27,7 +27,9 @@ def create(
     role: Annotated[TokenRole, typer.Option(help="What it stands for")],
     estate: Annotated[int | None, typer.Option(help="A member's estate, by its id")] = None,
     region: Annotated[str | None, typer.Option(help="A dispatcher's region, by its code")] = None,
-    scope: Annotated[list[Scope] | None, typer.Option(help="read (default), write; may be repeated")] = None,
+    scope: Annotated[
+        list[TokenScope] | None, typer.Option(help="read (default), write; may be repeated")
+    ] = None,
     days: Annotated[
         int | None, typer.Option(min=1, max=3650, help="Valid for so many days; AED_TOKEN_DAYS if left out")
     ] = None,
@@ -57,7 +59,7 @@ def create(
             session,
             name=name,
             role=role,
-            scopes=scope or [Scope.READ],
+            scopes=scope or [TokenScope.READ],
             at=now,
             estate_id=estate,
             region_id=region_by_code(session, region).id if region is not None else None,

@@ -18,7 +18,7 @@ from aed.accounts.visibility import estate_visible_to, visible_to
 from aed.database.boxes import inside_box, overlapping_box
 from aed.database.geometry import latitude, longitude
 from aed.database.session import Database, read_session
-from aed.exports.rules import Bounds, Days
+from aed.exports.rules import Bounds, DateRange
 from aed.geo import Datum
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import Cabinet, ConsumableKind, ConsumableState, DeviceState, EntryMode
@@ -34,14 +34,14 @@ class Choice:
 
     bounds: Bounds | None = None
     region_ids: Sequence[int] | None = None
-    checked: Days | None = None
+    checked: DateRange | None = None
     """Only devices last checked on one of these days."""
 
 
 EVERYTHING = Choice()
 
 
-class _Row(NamedTuple):
+class _DeviceRow(NamedTuple):
     id: int
     lat: float
     lon: float
@@ -81,7 +81,7 @@ class _Row(NamedTuple):
 class PublishedDevice:
     """A device as the viewer may see it; serial and keeper are None for viewers outside its organisation."""
 
-    row: _Row
+    row: _DeviceRow
     serial: str | None
     keeper_name: str | None
     keeper_phone: str | None
@@ -134,13 +134,13 @@ def devices(
         .order_by(Device.id)
         .limit(limit)
     )
-    return _published(session, viewer, [_Row(*row) for row in session.execute(statement)])
+    return _published(session, viewer, [_DeviceRow(*row) for row in session.execute(statement)])
 
 
 def device(session: Session, viewer: Viewer, device_id: int) -> PublishedDevice | None:
     """Return a device, or None if it does not exist or the viewer may not see it."""
     statement = _columns(viewer).where(Device.id == device_id, visible_to(viewer, Device))
-    found = _published(session, viewer, [_Row(*row) for row in session.execute(statement)])
+    found = _published(session, viewer, [_DeviceRow(*row) for row in session.execute(statement)])
     return found[0] if found else None
 
 
@@ -224,7 +224,7 @@ def _chosen(session: Session, viewer: Viewer, choice: Choice) -> list[ColumnElem
     return conditions
 
 
-def _published(session: Session, viewer: Viewer, rows: Sequence[_Row]) -> list[PublishedDevice]:
+def _published(session: Session, viewer: Viewer, rows: Sequence[_DeviceRow]) -> list[PublishedDevice]:
     expiry = _expiry(session, rows)
     found = []
     for row in rows:
@@ -241,7 +241,7 @@ def _published(session: Session, viewer: Viewer, rows: Sequence[_Row]) -> list[P
     return found
 
 
-def _expiry(session: Session, rows: Sequence[_Row]) -> Mapping[int, Mapping[ConsumableKind, date]]:
+def _expiry(session: Session, rows: Sequence[_DeviceRow]) -> Mapping[int, Mapping[ConsumableKind, date]]:
     """Return the earliest expiry dates of what is fitted in the devices of a page, by device id.
 
     visibility: the rows are devices that the viewer may see; other devices in the same range of ids are

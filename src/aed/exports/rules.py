@@ -31,7 +31,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Days:
+class DateRange:
     """A range of days, both ends included; None leaves an end open."""
 
     first: date | None
@@ -56,13 +56,13 @@ def parse_bounds(bbox: str) -> Bounds:
     return Bounds(west, south, east, north)
 
 
-def parse_days(text: str) -> Days:
+def parse_days(text: str) -> DateRange:
     """Parse a date or date-time, or an interval of two with a slash; an open end is empty or ".."."""
     first, slash, last = text.partition("/")
     if not slash:
         day = _day(first)
-        return Days(day, day)
-    span = Days(
+        return DateRange(day, day)
+    span = DateRange(
         None if first in ("", "..") else _day(first),
         None if last in ("", "..") else _day(last),
     )

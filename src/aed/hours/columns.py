@@ -35,13 +35,13 @@ from aed.hours.week import (
     WHOLE_DAY,
     Day,
     Spans,
-    Week,
+    WeeklyHours,
     days_text,
     expression_of,
     span_of,
     uncertain,
 )
-from aed.hours.words import Days, tidied
+from aed.hours.words import DaySet, tidied
 
 type Times = tuple[str | None, str | None]
 """The cells with the opening and closing time."""
@@ -66,7 +66,7 @@ def hours_of_week(
         for day in _group(name):
             if day.weekday != HOLIDAY or spans != NOT_KNOWN:
                 given[day] = spans
-    return _with_note(Week(given), note, language, _original(times, note))
+    return _with_note(WeeklyHours(given), note, language, _original(times, note))
 
 
 @lru_cache(maxsize=MAX_CACHED)
@@ -105,7 +105,7 @@ def hours_of_japan(
     if spans is None:
         return UnderstoodHours(None, original)
     if not _filled(days):
-        week = Week(dict.fromkeys(WEEKDAYS, uncertain(spans)), doubts=(NO_DAYS_GIVEN,))
+        week = WeeklyHours(dict.fromkeys(WEEKDAYS, uncertain(spans)), doubts=(NO_DAYS_GIVEN,))
         return _with_note(week, note, "ja", original)
     on = _week_of_days(days or "", "ja")
     if on is None:
@@ -198,7 +198,7 @@ def _group(name: str) -> Iterable[Day]:
 _OSM_NAMES: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 
 
-def _week_of_days(days: str, language: str) -> Week | None:
+def _week_of_days(days: str, language: str) -> WeeklyHours | None:
     """Return a week open all day on the days in a cell: "月火水木金", "土日祝以外", "lundi, mardi"."""
     listed = re.sub(r"[;；\n]", ",", days)  # in this column a semicolon separates days
     tidy = tidied(f"{listed} 00:00-24:00")
@@ -206,7 +206,7 @@ def _week_of_days(days: str, language: str) -> Week | None:
     return week_said(statements) if statements else None
 
 
-def _timed(week: Week, spans: Spans) -> Week:
+def _timed(week: WeeklyHours, spans: Spans) -> WeeklyHours:
     return replace(
         week,
         hours={
@@ -228,8 +228,8 @@ def _original(times: Mapping[str, Times], note: str | None) -> str:
 # --- Notes ----------------------------------------------------------------------------------------------
 
 
-def _with_note(week: Week, note: str | None, language: str | None, original: str) -> UnderstoodHours:
-    narrowed: Week | None = week
+def _with_note(week: WeeklyHours, note: str | None, language: str | None, original: str) -> UnderstoodHours:
+    narrowed: WeeklyHours | None = week
     if note and note.strip():
         tidy = tidied(note)
         narrowed = _narrowed(week, tidy, language) if tidy is not None else None
@@ -257,7 +257,7 @@ _MAY_OPEN: Final = re.compile(
 """Words that a restricting clause may also contain, about other ways or times to get in."""
 
 
-def _narrowed(week: Week, note: str, language: str | None) -> Week | None:
+def _narrowed(week: WeeklyHours, note: str, language: str | None) -> WeeklyHours | None:
     """Return the week narrowed by a normalised note, clause by clause if it is not understood as a whole."""
     whole = _stated(note, language)
     if whole is not None:
@@ -298,9 +298,9 @@ def _clauses(note: str) -> list[str]:
     return [part for part in parts if part]
 
 
-def _applied(week: Week, statements: Iterable[Statement]) -> Week | None:
+def _applied(week: WeeklyHours, statements: Iterable[Statement]) -> WeeklyHours | None:
     """Return the week with the statements applied; None if they contradict it."""
-    result: Week | None = week
+    result: WeeklyHours | None = week
     order = (Opens, Until, Closes, OnlyOn)
     for statement in sorted(statements, key=lambda each: order.index(type(each))):
         if result is None:
@@ -315,7 +315,7 @@ def _applied(week: Week, statements: Iterable[Statement]) -> Week | None:
     return result
 
 
-def _only_on(week: Week, days: Days) -> Week | None:
+def _only_on(week: WeeklyHours, days: DaySet) -> WeeklyHours | None:
     """Return the week closed on all weekdays except `days`; None if it is closed on one of `days`."""
     if any(week.hours.get(day) == () or (day in EVERY_DAY and day not in week.hours) for day in days.certain):
         return None

@@ -28,10 +28,10 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aed.hours.grammar import MAX_EXPRESSION_LENGTH, parsed, refusal, text_of
-from aed.hours.holiday_calendar import HolidayCalendar, china_calendar
-from aed.hours.timetable import HoursAt, NotEvaluable, Opening, Span, Timetable, timetable_of
+from aed.hours.holiday_calendar import HolidayDates, china_calendar
+from aed.hours.timetable import HoursAt, NotEvaluable, Opening, StateSpan, Timetable, timetable_of
 
-__all__ = ["HolidayCalendar", "HoursAt", "Opening", "china_calendar", "hours_at", "parse_hours"]
+__all__ = ["HolidayDates", "HoursAt", "Opening", "china_calendar", "hours_at", "parse_hours"]
 
 REUSE_OF_UNCHANGING_DAYS: Final = 30
 """Days for which a cached answer without a change within the horizon is reused."""
@@ -57,7 +57,7 @@ def parse_hours(text: str) -> str:
 
 
 def hours_at(
-    expression: str | None, at: datetime, *, time_zone: str, calendar: HolidayCalendar | None = None
+    expression: str | None, at: datetime, *, time_zone: str, calendar: HolidayDates | None = None
 ) -> HoursAt:
     """Return whether it is open, closed or unknown at `at` in `time_zone`, and when that changes.
 
@@ -101,10 +101,10 @@ _UNKNOWN: Final = HoursAt(Opening.UNKNOWN, None)
 _ALWAYS_UNKNOWN: Final = _Stretch(
     datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), _UNKNOWN
 )
-_recent: dict[tuple[str | None, str, HolidayCalendar | None], _Stretch] = {}
+_recent: dict[tuple[str | None, str, HolidayDates | None], _Stretch] = {}
 
 
-def _stretch(expression: str, at: datetime, time_zone: str, calendar: HolidayCalendar | None) -> _Stretch:
+def _stretch(expression: str, at: datetime, time_zone: str, calendar: HolidayDates | None) -> _Stretch:
     timetable = timetable_of(expression)
     zone = _zone(time_zone)
     if timetable is None or zone is None:
@@ -146,7 +146,7 @@ class _Moment(NamedTuple):
     comment: str | None
 
 
-def _moments(day: date, spans: tuple[Span, ...], zone: ZoneInfo) -> list[_Moment]:
+def _moments(day: date, spans: tuple[StateSpan, ...], zone: ZoneInfo) -> list[_Moment]:
     """Return the moments (UTC) at which the state changes on `day` in `zone`, starting with midnight.
 
     Hours are local time. An hour that is repeated when clocks go back has the same states twice; one that is

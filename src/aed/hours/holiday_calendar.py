@@ -19,7 +19,7 @@ class DayKind(StrEnum):
 
 
 @dataclass(frozen=True)
-class HolidayCalendar:
+class HolidayDates:
     """The public holidays of a country, complete for the years in `years`.
 
     Calendars compare by content. The hash is cached because calendars are part of keys looked up per device.
@@ -47,7 +47,7 @@ class Special(NamedTuple):
     """True if the year is in the calendar, or the days of it that may be special are known."""
 
 
-def special(day: date, calendar: HolidayCalendar | None) -> Special:
+def special(day: date, calendar: HolidayDates | None) -> Special:
     """Return what the calendar knows about a day.
 
     1. In a year of the calendar: what it says, except that the last days of December may belong to the next
@@ -77,7 +77,7 @@ def special(day: date, calendar: HolidayCalendar | None) -> Special:
     return Special(None if may_be_holiday else False, None if may_be_workday else False, foreseen=True)
 
 
-def last_day_held(calendar: HolidayCalendar, today: date) -> date | None:
+def last_day_held(calendar: HolidayDates, today: date) -> date | None:
     """Return the last day covered without a gap from this year on; None if this year is not covered."""
     year = today.year
     while year in calendar.years:
@@ -100,7 +100,7 @@ NOTICE_DAYS: Final = (90, 60, 30)
 November."""
 
 
-def calendar_end(calendar: HolidayCalendar, today: date) -> CalendarEnd:
+def calendar_end(calendar: HolidayDates, today: date) -> CalendarEnd:
     """Return when a calendar ends, and the days left until then (negative after the end)."""
     ends_on = last_day_held(calendar, today) or date(today.year - 1, 12, 31)
     return CalendarEnd(calendar.name, ends_on, (ends_on - today).days)
@@ -131,7 +131,7 @@ def ending_words(end: CalendarEnd) -> tuple[str, str]:
 FIRST_YEAR_OF_CHINA: Final = 2024
 
 
-def china_calendar(years: Iterable[int] | None = None) -> HolidayCalendar:
+def china_calendar(years: Iterable[int] | None = None) -> HolidayDates:
     """Return mainland China's statutory holidays and make-up workdays, as announced by the State Council.
 
     Covers all known years since 2024 unless `years` are given. Holidays are whole periods, including the
@@ -148,7 +148,7 @@ def china_calendar(years: Iterable[int] | None = None) -> HolidayCalendar:
             f"the known years are {min(known)} to {max(known)}.",
             field="years",
         )
-    return HolidayCalendar(
+    return HolidayDates(
         name="CN",
         years=wanted,
         holidays=frozenset(day for day in chinese_calendar.holidays if day.year in wanted),

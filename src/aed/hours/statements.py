@@ -13,12 +13,12 @@ from aed.hours.week import (
     WHOLE_DAY,
     Dates,
     Day,
-    Span,
+    MinuteSpan,
     Spans,
     in_order,
     span_of,
 )
-from aed.hours.words import Clock, Days, Doubt, Gap, Half, Mark, Style, Token, Word, words_of
+from aed.hours.words import Clock, DaySet, Doubt, Gap, Half, Mark, Style, Token, Word, words_of
 
 EARLIEST_BARE_HOUR: Final = 5
 """Earliest hour written as a bare number; "1-5" is more likely days, floors or the afternoon."""
@@ -32,7 +32,7 @@ MIN_OPENING_DAYS: Final = 3
 class Opens:
     """Open at these times on these days (None if no days are named). `loosely` is true for 全日."""
 
-    days: Days | None
+    days: DaySet | None
     spans: Spans
     loosely: bool = False
 
@@ -41,7 +41,7 @@ class Opens:
 class Closes:
     """Closed on these days, dates and doubtful days; if `spans` is not empty, only at those times."""
 
-    days: Days | None
+    days: DaySet | None
     dates: tuple[Dates, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     spans: Spans = ()
@@ -53,7 +53,7 @@ class Closes:
 class Until:
     """Closes at `minute` on these days; the opening time is unchanged."""
 
-    days: Days
+    days: DaySet
     minute: int
 
 
@@ -61,7 +61,7 @@ class Until:
 class OnlyOn:
     """Open on no other weekdays than these; if these are all weekdays, open every day."""
 
-    days: Days
+    days: DaySet
 
 
 type Statement = Opens | Closes | Until | OnlyOn
@@ -78,7 +78,7 @@ class _EndsAt:
     minute: int
 
 
-type _Item = Days | Dates | Doubt | _Times | _EndsAt | Mark
+type _Item = DaySet | Dates | Doubt | _Times | _EndsAt | Mark
 
 
 _TO: Final = (Mark.TO, Mark.DASH)
@@ -119,11 +119,11 @@ def _items(words: list[Word], language: str) -> list[_Item]:
             case Clock() | Half():
                 item, place = _time(tokens, place - 1, language, of_24_hours)
                 items.append(item)
-            case Days():
+            case DaySet():
                 days, place = _days(token, words, place)
-                if isinstance(before, Days) and gap is Gap.EMPTY and before.certain != days.certain:
+                if isinstance(before, DaySet) and gap is Gap.EMPTY and before.certain != days.certain:
                     raise _NotUnderstood
-                if isinstance(before, Days) and gap is Gap.NONE:
+                if isinstance(before, DaySet) and gap is Gap.NONE:
                     items[-1] = _all_days((before, days))
                 elif isinstance(before, _Times) and gap is Gap.COMMA:
                     items += [Mark.COMMA, days]
@@ -132,16 +132,16 @@ def _items(words: list[Word], language: str) -> list[_Item]:
             case Mark.WHOLE_DAY | Mark.LONG:
                 items.append(_Times(WHOLE_DAY, loosely=token is Mark.LONG))
             case Mark.ALWAYS:
-                items += [Days(EVERY_DAY), _Times(WHOLE_DAY)]
+                items += [DaySet(EVERY_DAY), _Times(WHOLE_DAY)]
             case Mark.FROM:
                 pass
-            case Mark.DASH if isinstance(before, Days):
+            case Mark.DASH if isinstance(before, DaySet):
                 if not isinstance(_after_from(tokens, place), Clock | Half):
                     raise _NotUnderstood
             case Mark.TO | Mark.DASH:
                 raise _NotUnderstood
             case Mark.UNTIL:
-                if not isinstance(before, Days):
+                if not isinstance(before, DaySet):
                     raise _NotUnderstood
             case Mark.OFF | Mark.OFF_BEFORE if before in (Mark.OFF, Mark.OFF_BEFORE):
                 pass  # "closed, not open"
@@ -156,7 +156,7 @@ def _after_from(tokens: list[Token], place: int) -> Token | None:
     return tokens[place] if place < len(tokens) else None
 
 
-def _days(first: Days, words: list[Word], place: int) -> tuple[Days, int]:
+def _days(first: DaySet, words: list[Word], place: int) -> tuple[DaySet, int]:
     """Parse a day or range of days; return it and the next index. `place` follows the first day."""
     if place >= len(words) or words[place].token not in _TO:
         return first, place
@@ -164,7 +164,7 @@ def _days(first: Days, words: list[Word], place: int) -> tuple[Days, int]:
     while last_at < len(words) and words[last_at].token is Mark.FROM:
         last_at += 1
     last = words[last_at].token if last_at < len(words) else None
-    if not isinstance(last, Days):
+    if not isinstance(last, DaySet):
         return first, place
     if any(word.after in (Gap.COMMA, Gap.EMPTY) for word in words[place : last_at + 1]):
         raise _NotUnderstood  # a dash instead of hours: "Saturday -, Sunday 9-12"
@@ -172,10 +172,10 @@ def _days(first: Days, words: list[Word], place: int) -> tuple[Days, int]:
     if start is None or end is None or start == end:
         raise _NotUnderstood
     named = frozenset(Day((start + n) % 7) for n in range((end - start) % 7 + 1))
-    return Days(named), last_at + 1
+    return DaySet(named), last_at + 1
 
 
-def _weekday(days: Days) -> int | None:
+def _weekday(days: DaySet) -> int | None:
     if len(days.certain) != 1 or days.perhaps:
         return None
     (day,) = days.certain
@@ -232,7 +232,7 @@ def _minute(clock: Clock) -> int | None:
     return None if hour is None else hour * 60 + clock.minute
 
 
-def _span(start: Clock, end: Clock, language: str, of_24_hours: bool) -> Span | None:
+def _span(start: Clock, end: Clock, language: str, of_24_hours: bool) -> MinuteSpan | None:
     first, last = _minute(start), _minute(end)
     if first is None or last is None or last > 30 * 60:
         return None
@@ -251,7 +251,7 @@ def _says_24_hours(clock: Clock) -> bool:
     return clock.hour > 12 or clock.hour == 0 or clock.padded
 
 
-def _span_from_a_half(first: int, start: Clock, end: Clock, language: str) -> Span | None:
+def _span_from_a_half(first: int, start: Clock, end: Clock, language: str) -> MinuteSpan | None:
     """Return the span of "午前9時〜11時" or "上午9點至17點".
 
     The second time is in the same part of the day, or on the 24-hour clock.
@@ -267,7 +267,7 @@ def _span_from_a_half(first: int, start: Clock, end: Clock, language: str) -> Sp
     return span_of(first, last) if last > first else None
 
 
-def _span_to_a_half(start: Clock, first: int, last: int) -> Span | None:
+def _span_to_a_half(start: Clock, first: int, last: int) -> MinuteSpan | None:
     """Return the span of "9-5pm"; None if the first time precedes the second both as a.m. and as p.m."""
     last = last or DAY_MINUTES
     if start.style is Style.WORD or _says_24_hours(start):
@@ -277,7 +277,7 @@ def _span_to_a_half(start: Clock, first: int, last: int) -> Span | None:
     return span_of(possible[0], last) if len(possible) == 1 else None
 
 
-def _span_with_a_word(start: Clock, first: int, end: Clock, last: int) -> Span | None:
+def _span_with_a_word(start: Clock, first: int, end: Clock, last: int) -> MinuteSpan | None:
     """Return the span of "8:00 to noon" or "18:00 to midnight"."""
     if start.style is Style.WORD and end.style is Style.WORD:
         return span_of(first, last or DAY_MINUTES) if first != last else None
@@ -291,7 +291,7 @@ def _span_with_a_word(start: Clock, first: int, end: Clock, last: int) -> Span |
 
 def _span_of_24_hours(
     start: Clock, first: int, end: Clock, last: int, language: str, of_24_hours: bool
-) -> Span | None:
+) -> MinuteSpan | None:
     """Return the span of two plain times; None unless they are certainly on a 24-hour clock.
 
     "8-5", "8点到12点" and "1:00-5:00" may be on a 12-hour clock. Evidence of a 24-hour clock is an hour above
@@ -327,7 +327,7 @@ def _statements(items: list[_Item]) -> Iterator[Statement]:
     Days are queued until times or a closing follow. Times or a closing with an empty queue belong to the days
     after them. Raises _NotUnderstood if both are possible, or if days remain in the queue.
     """
-    waiting: list[Days | Dates | Doubt] = []
+    waiting: list[DaySet | Dates | Doubt] = []
     bracket = 0
     before_break = 0
     only = False
@@ -337,7 +337,7 @@ def _statements(items: list[_Item]) -> Iterator[Statement]:
         item = items[place]
         place += 1
         match item:
-            case Days() | Dates() | Doubt():
+            case DaySet() | Dates() | Doubt():
                 waiting.append(item)
             case Mark.BRACKET:
                 bracket = len(waiting)
@@ -400,14 +400,14 @@ def _statements(items: list[_Item]) -> Iterator[Statement]:
         yield OnlyOn(days)
 
 
-def _first_closed(run: list[Days | Dates | Doubt]) -> int:
+def _first_closed(run: list[DaySet | Dates | Doubt]) -> int:
     """Return the index of the first day in a run that the closing word after it closes.
 
     The word closes all of them (index 0), except in "Mo-Fr, holidays excepted" (index 1).
     """
     first = run[0]
-    others = [each for each in run[1:] if isinstance(each, Days)]
-    is_week = isinstance(first, Days) and len(first.certain & EVERY_DAY) >= MIN_OPENING_DAYS
+    others = [each for each in run[1:] if isinstance(each, DaySet)]
+    is_week = isinstance(first, DaySet) and len(first.certain & EVERY_DAY) >= MIN_OPENING_DAYS
     return int(is_week and len(run) > 1 and all(each.certain.isdisjoint(EVERY_DAY) for each in others))
 
 
@@ -423,16 +423,16 @@ def _times(first: _Times, items: list[_Item], place: int) -> tuple[_Times, int]:
     return _Times(ordered, first.loosely), place
 
 
-def _run(items: list[_Item], place: int) -> tuple[list[Days | Dates | Doubt], int]:
+def _run(items: list[_Item], place: int) -> tuple[list[DaySet | Dates | Doubt], int]:
     """Collect adjacent days from index `place`; return them and the next index."""
-    run: list[Days | Dates | Doubt] = []
-    while place < len(items) and isinstance(item := items[place], Days | Dates | Doubt):
+    run: list[DaySet | Dates | Doubt] = []
+    while place < len(items) and isinstance(item := items[place], DaySet | Dates | Doubt):
         run.append(item)
         place += 1
     return run, place
 
 
-def _days_behind(items: list[_Item], place: int) -> tuple[Days | None, int]:
+def _days_behind(items: list[_Item], place: int) -> tuple[DaySet | None, int]:
     """Return the days after times that no days precede, and the next index.
 
     Returns None if there are none, or if the following words close them.
@@ -453,11 +453,11 @@ def _days_behind(items: list[_Item], place: int) -> tuple[Days | None, int]:
     return _all_days(run), after + (following is Mark.ONLY)
 
 
-def _all_days(run: Iterable[Days | Dates | Doubt]) -> Days:
+def _all_days(run: Iterable[DaySet | Dates | Doubt]) -> DaySet:
     """Return the union of adjacent days; raise _NotUnderstood for contradictions such as "Daily Mo-Fr"."""
-    together: Days | None = None
+    together: DaySet | None = None
     for each in run:
-        if not isinstance(each, Days):
+        if not isinstance(each, DaySet):
             raise _NotUnderstood
         if together is not None and together.every is not each.every and not _only_holidays(together, each):
             raise _NotUnderstood
@@ -467,14 +467,14 @@ def _all_days(run: Iterable[Days | Dates | Doubt]) -> Days:
     return together
 
 
-def _only_holidays(one: Days, other: Days) -> bool:
+def _only_holidays(one: DaySet, other: DaySet) -> bool:
     """Return whether one of the two is every day and the other only holidays: "daily and on holidays"."""
     named = other.certain if one.every else one.certain
     return all(day.weekday == HOLIDAY for day in named)
 
 
-def _closes(run: list[Days | Dates | Doubt], *, named_after: bool = False) -> Closes:
-    days = [each for each in run if isinstance(each, Days)]
+def _closes(run: list[DaySet | Dates | Doubt], *, named_after: bool = False) -> Closes:
+    days = [each for each in run if isinstance(each, DaySet)]
     closed = _all_days(days) if days else None
     if closed is not None and closed.every:
         raise _NotUnderstood
@@ -486,13 +486,13 @@ def _closes(run: list[Days | Dates | Doubt], *, named_after: bool = False) -> Cl
     )
 
 
-def _is_clear(run: list[Days | Dates | Doubt], named_after: bool) -> bool:
+def _is_clear(run: list[DaySet | Dates | Doubt], named_after: bool) -> bool:
     """Return whether all of the run is certainly closed, so that all other days are open.
 
     "Sundays, holidays excepted" may mean open on Sundays, and "except holidays, Monday to Friday" open on
     weekdays.
     """
-    weekdays = [isinstance(each, Days) and not each.certain.isdisjoint(EVERY_DAY) for each in run]
+    weekdays = [isinstance(each, DaySet) and not each.certain.isdisjoint(EVERY_DAY) for each in run]
     if named_after:
         return sorted(weekdays, reverse=True) == weekdays
     return len(run) == 1 or not any(weekdays)

@@ -32,9 +32,9 @@ from aed.hours.week import (
     PUBLIC_HOLIDAY,
     WHOLE_DAY,
     Day,
-    Span,
+    MinuteSpan,
     Spans,
-    Week,
+    WeeklyHours,
     agreed,
     expression_of,
     in_order,
@@ -43,7 +43,7 @@ from aed.hours.week import (
     uncertain,
     without,
 )
-from aed.hours.words import LANGUAGES, Days, tidied
+from aed.hours.words import LANGUAGES, DaySet, tidied
 
 MAX_CLOSED_DAYS: Final = MIN_OPENING_DAYS - 1
 NO_DAYS_GIVEN: Final = "days not stated"
@@ -172,7 +172,7 @@ def _is_of_24_hours(*hours: str) -> bool:
 # --- From statements to a week --------------------------------------------------------------------------
 
 
-def week_said(statements: Iterable[Statement]) -> Week | None:
+def week_said(statements: Iterable[Statement]) -> WeeklyHours | None:
     """Return the week that the statements describe; None if they contradict each other.
 
     If days are named twice, the second statement must narrow the first, or be about other times.
@@ -206,7 +206,7 @@ def week_said(statements: Iterable[Statement]) -> Week | None:
         hours |= _on(opening.days, spans)
         if opening.days.perhaps:
             doubts.append("perhaps " + _names(opening.days.perhaps))
-    week = Week(hours, doubts=tuple(doubts))
+    week = WeeklyHours(hours, doubts=tuple(doubts))
     for place, statement in enumerate(statements):
         if (
             isinstance(statement, Closes)
@@ -280,7 +280,7 @@ def _of_no_days(spans: Spans, statements: tuple[Statement, ...]) -> tuple[dict[D
     return dict.fromkeys(EVERY_DAY, uncertain(spans)), [NO_DAYS_GIVEN]
 
 
-def _on(days: Days, spans: Spans) -> dict[Day, Spans]:
+def _on(days: DaySet, spans: Spans) -> dict[Day, Spans]:
     return {
         **dict.fromkeys(days.certain, spans),
         **dict.fromkeys(days.perhaps, uncertain(spans)),
@@ -294,7 +294,7 @@ def _names(days: Iterable[Day]) -> str:
     return ",".join(_NAMES[day.weekday] for day in sorted(days))
 
 
-def narrow(week: Week, statement: Closes | Until) -> Week | None:
+def narrow(week: WeeklyHours, statement: Closes | Until) -> WeeklyHours | None:
     """Return the week with a closing or an earlier end applied; None if that is ambiguous."""
     hours = dict(week.hours)
     match statement:
@@ -314,7 +314,7 @@ def narrow(week: Week, statement: Closes | Until) -> Week | None:
             words = [doubt.words for doubt in doubts]
             if days and any(hours.get(day) for day in days.perhaps):
                 words.append("perhaps closed " + _names(days.perhaps))
-            return Week(
+            return WeeklyHours(
                 hours,
                 week.closed + dates,
                 week.doubtful + tuple(each for doubt in doubts for each in doubt.dates),
@@ -325,11 +325,11 @@ def narrow(week: Week, statement: Closes | Until) -> Week | None:
                 spans_now = hours.get(day) or (_common(week) if day.weekday == HOLIDAY else ())
                 if not spans_now or spans_now[-1].end < minute or spans_now[0].start >= minute:
                     return None
-                hours[day] = without(spans_now, (Span(minute, 2 * DAY_MINUTES),))
+                hours[day] = without(spans_now, (MinuteSpan(minute, 2 * DAY_MINUTES),))
             return replace(week, hours=hours)
 
 
-def _common(week: Week) -> Spans:
+def _common(week: WeeklyHours) -> Spans:
     """Return the shortest hours of the weekdays, if all start at the same time; else no hours."""
     given = [spans for day, spans in week.hours.items() if day.weekday != HOLIDAY and not day.nth and spans]
     if not given or len({(len(spans), spans[0].start) for spans in given}) > 1:
@@ -337,7 +337,7 @@ def _common(week: Week) -> Spans:
     return min(given, key=lambda spans: spans[-1].end)
 
 
-def brought_together(week: Week, statement: Opens) -> Week:
+def brought_together(week: WeeklyHours, statement: Opens) -> WeeklyHours:
     """Return the week of a table combined with the hours in its note.
 
     1. A note that names days and is within the table's hours narrows them.
@@ -378,4 +378,4 @@ def brought_together(week: Week, statement: Opens) -> Week:
 
 
 def _left_open(spans: Spans) -> bool:
-    return spans == (Span(0, DAY_MINUTES, certain=False),)
+    return spans == (MinuteSpan(0, DAY_MINUTES, certain=False),)

@@ -19,7 +19,7 @@ from opening_hours import (  # type: ignore[attr-defined]  # ParserError is miss
 
 from aed.errors import InvalidInput
 from aed.hours.grammar import Holiday, Rule, parsed, runs_past_midnight, text_of
-from aed.hours.holiday_calendar import HolidayCalendar, special
+from aed.hours.holiday_calendar import HolidayDates, special
 
 
 class Opening(StrEnum):
@@ -48,7 +48,7 @@ MAX_CACHED_DAYS: Final = 500
 WORKING_WEEK: Final = range(5)
 
 
-class Span(NamedTuple):
+class StateSpan(NamedTuple):
     """A state that lasts from `minute` of the day until the next span of that day."""
 
     minute: int
@@ -68,8 +68,8 @@ _STANDS_FOR: Final = {
     (True, True): f"{_DAY_BEFORE:%Y %b %d}-{_THE_DAY:%d}",
 }
 _STATES: Final = {State.OPEN: Opening.OPEN, State.CLOSED: Opening.CLOSED, State.UNKNOWN: Opening.UNKNOWN}
-_CLOSED_ALL_DAY: Final = (Span(0, Opening.CLOSED, None),)
-_UNKNOWN_ALL_DAY: Final = (Span(0, Opening.UNKNOWN, None),)
+_CLOSED_ALL_DAY: Final = (StateSpan(0, Opening.CLOSED, None),)
+_UNKNOWN_ALL_DAY: Final = (StateSpan(0, Opening.UNKNOWN, None),)
 
 
 class Timetable:
@@ -97,17 +97,17 @@ class Timetable:
         )
         self._no_rule: _Reading = (False,) * len(rules)
         self._worked_out: dict[
-            tuple[frozenset[_Reading | None], frozenset[_Reading | None]], tuple[Span, ...]
+            tuple[frozenset[_Reading | None], frozenset[_Reading | None]], tuple[StateSpan, ...]
         ]
         self._worked_out = {}
-        self._read: dict[tuple[_Reading, _Reading], tuple[Span, ...]] = {}
+        self._read: dict[tuple[_Reading, _Reading], tuple[StateSpan, ...]] = {}
 
-    def days_until_it_repeats(self, calendar: HolidayCalendar | None) -> int:
+    def days_until_it_repeats(self, calendar: HolidayDates | None) -> int:
         """Return the number of days after which the hours are certain to repeat."""
         weekly = self._repeats_weekly and (calendar is None or not self._names_weekdays)
         return 9 if weekly else HORIZON_DAYS
 
-    def day(self, day: date, calendar: HolidayCalendar | None) -> tuple[Span, ...]:
+    def day(self, day: date, calendar: HolidayDates | None) -> tuple[StateSpan, ...]:
         """Return the spans of `day`, starting at midnight.
 
         Times at which readings differ are unknown; so is the whole day if the library fails on it.
@@ -124,7 +124,7 @@ class Timetable:
         for n in range(TRIED_DAYS if any(self._selectors) else 9):
             self._day(first + timedelta(days=n), None)
 
-    def _day(self, day: date, calendar: HolidayCalendar | None) -> tuple[Span, ...]:
+    def _day(self, day: date, calendar: HolidayDates | None) -> tuple[StateSpan, ...]:
         if len(self._holidays) > MAX_HOLIDAYS:
             return _UNKNOWN_ALL_DAY
         readings = self._readings(day, calendar)
@@ -141,7 +141,7 @@ class Timetable:
             self._worked_out[before, readings] = spans
         return spans
 
-    def _readings(self, day: date, calendar: HolidayCalendar | None) -> frozenset[_Reading | None]:
+    def _readings(self, day: date, calendar: HolidayDates | None) -> frozenset[_Reading | None]:
         """Return all readings of `day` (see `evaluation`); None means closed regardless of the rules."""
         with _library():
             selected = tuple(
@@ -172,7 +172,7 @@ class Timetable:
             for rule, chosen in zip(self._rules, selected, strict=True)
         )
 
-    def _holidays_on(self, day: date, calendar: HolidayCalendar | None) -> Iterator[frozenset[Holiday]]:
+    def _holidays_on(self, day: date, calendar: HolidayDates | None) -> Iterator[frozenset[Holiday]]:
         """Yield each possible set of the expression's holiday selectors that match `day`."""
         certain: set[Holiday] = set()
         uncertain: list[Holiday] = []
@@ -195,7 +195,7 @@ class Timetable:
         as_eve = {self._spans(reading, self._no_rule) for reading in as_each}
         return len({self._spans(self._no_rule, reading) for reading in as_each}) > 1 or len(as_eve) > 1
 
-    def _spans(self, before: _Reading | None, reading: _Reading | None) -> tuple[Span, ...]:
+    def _spans(self, before: _Reading | None, reading: _Reading | None) -> tuple[StateSpan, ...]:
         """Return the spans of a day with the rules of `reading`, after a day with the rules of `before`.
 
         1. Evaluate the day with the library.
@@ -219,7 +219,7 @@ class Timetable:
             self._read[before, reading] = spans
         return spans
 
-    def _asked(self, before: _Reading, reading: _Reading) -> tuple[Span, ...]:
+    def _asked(self, before: _Reading, reading: _Reading) -> tuple[StateSpan, ...]:
         alternatives: list[str] = [""]
         for rule, held, holds in zip(self._rules, before, reading, strict=True):
             text = rule.on(_STANDS_FOR[held, holds])
@@ -232,28 +232,30 @@ class Timetable:
         return _first_not_closed([_day_of(text) for text in alternatives])
 
 
-def _day_of(text: str) -> tuple[Span, ...]:
+def _day_of(text: str) -> tuple[StateSpan, ...]:
     """Return the spans of `_THE_DAY` as evaluated by the library."""
-    spans: list[Span] = []
+    spans: list[StateSpan] = []
     with _library():
         for start, _, state, comment in OpeningHours(text).intervals(_THE_DAY, _THE_DAY + timedelta(days=1)):
-            spans.append(Span(int((start - _THE_DAY).total_seconds()) // 60, _STATES[state], comment or None))
+            spans.append(
+                StateSpan(int((start - _THE_DAY).total_seconds()) // 60, _STATES[state], comment or None)
+            )
     return _joined(spans)
 
 
-def _first_not_closed(alternatives: list[tuple[Span, ...]]) -> tuple[Span, ...]:
-    def chosen(minute: int, spans: list[Span]) -> Span:
+def _first_not_closed(alternatives: list[tuple[StateSpan, ...]]) -> tuple[StateSpan, ...]:
+    def chosen(minute: int, spans: list[StateSpan]) -> StateSpan:
         span = next((span for span in spans if span.state is not Opening.CLOSED), spans[-1])
         return span._replace(minute=minute)
 
     return _joined([chosen(minute, spans) for minute, spans in _side_by_side(alternatives)])
 
 
-def _agreed(readings: list[tuple[Span, ...]]) -> tuple[Span, ...]:
-    def common(minute: int, spans: list[Span]) -> Span:
+def _agreed(readings: list[tuple[StateSpan, ...]]) -> tuple[StateSpan, ...]:
+    def common(minute: int, spans: list[StateSpan]) -> StateSpan:
         states = {span.state for span in spans}
         comments = {span.comment for span in spans}
-        return Span(
+        return StateSpan(
             minute,
             states.pop() if len(states) == 1 else Opening.UNKNOWN,
             comments.pop() if len(comments) == 1 else None,
@@ -264,14 +266,14 @@ def _agreed(readings: list[tuple[Span, ...]]) -> tuple[Span, ...]:
     return _joined([common(minute, spans) for minute, spans in _side_by_side(readings)])
 
 
-def _side_by_side(days: list[tuple[Span, ...]]) -> Iterator[tuple[int, list[Span]]]:
+def _side_by_side(days: list[tuple[StateSpan, ...]]) -> Iterator[tuple[int, list[StateSpan]]]:
     """Yield each minute at which any of the days changes, with the spans in force at that minute."""
     for minute in sorted({span.minute for spans in days for span in spans}):
         yield minute, [max(span for span in spans if span.minute <= minute) for spans in days]
 
 
-def _joined(spans: list[Span]) -> tuple[Span, ...]:
-    kept: list[Span] = []
+def _joined(spans: list[StateSpan]) -> tuple[StateSpan, ...]:
+    kept: list[StateSpan] = []
     for span in spans:
         if not kept or span[1:] != kept[-1][1:]:
             kept.append(span)

@@ -42,7 +42,7 @@ EVERY_DAY: Final = frozenset(WEEKDAYS)
 PUBLIC_HOLIDAY: Final = Day(HOLIDAY)
 
 
-class Span(NamedTuple):
+class MinuteSpan(NamedTuple):
     """A span in minutes from midnight; values above 1,440 are in the following night."""
 
     start: int
@@ -51,9 +51,9 @@ class Span(NamedTuple):
     """True if open; false if unknown."""
 
 
-type Spans = tuple[Span, ...]
-WHOLE_DAY: Final[Spans] = (Span(0, DAY_MINUTES),)
-NOT_KNOWN: Final[Spans] = (Span(0, DAY_MINUTES, certain=False),)
+type Spans = tuple[MinuteSpan, ...]
+WHOLE_DAY: Final[Spans] = (MinuteSpan(0, DAY_MINUTES),)
+NOT_KNOWN: Final[Spans] = (MinuteSpan(0, DAY_MINUTES, certain=False),)
 
 
 class Dates(NamedTuple):
@@ -75,7 +75,7 @@ class Dates(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Week:
+class WeeklyHours:
     """The hours of a week. Missing weekdays are closed; missing holidays were not mentioned.
 
     Hours on the `doubtful` dates are unknown; `doubts` are the words that explain why.
@@ -87,24 +87,24 @@ class Week:
     doubts: tuple[str, ...] = ()
 
 
-def span_of(start: int, end: int) -> Span | None:
+def span_of(start: int, end: int) -> MinuteSpan | None:
     """Return the span from one time of day to another, over midnight if the second is earlier.
 
     Returns None if it is ambiguous: two equal times may be an empty span or a whole day, and "08:00-05:00" is
     more likely a working day on a 12-hour clock than 21 hours.
     """
     if start == 0 and end >= DAY_MINUTES - 1:
-        return Span(0, DAY_MINUTES)
+        return MinuteSpan(0, DAY_MINUTES)
     if not 0 <= start < DAY_MINUTES or not 0 <= end <= 2 * DAY_MINUTES or start == end:
         return None
     if end > start:
-        return Span(start, end) if end - start <= DAY_MINUTES else None
+        return MinuteSpan(start, end) if end - start <= DAY_MINUTES else None
     if start < EARLIEST_CREDIBLE_EVENING and end > LATEST_CREDIBLE_NIGHT:
         return None
-    return Span(start, end + DAY_MINUTES)
+    return MinuteSpan(start, end + DAY_MINUTES)
 
 
-def in_order(spans: Iterable[Span]) -> Spans | None:
+def in_order(spans: Iterable[MinuteSpan]) -> Spans | None:
     """Return the spans of a day in order; None if they overlap."""
     ordered = tuple(sorted(spans))
     if any(before.end > after.start for before, after in pairwise(ordered)):
@@ -142,7 +142,7 @@ type _Decide = Callable[[bool | None, bool | None], bool | None]
 
 def _by_the_minute(one: Spans, other: Spans, decide: _Decide) -> Spans:
     edges = sorted({edge for span in (*one, *other) for edge in (span.start, span.end)})
-    found: list[Span] = []
+    found: list[MinuteSpan] = []
     for start, end in pairwise(edges):
         certain = decide(_state(one, start), _state(other, start))
         if certain is None:
@@ -150,7 +150,7 @@ def _by_the_minute(one: Spans, other: Spans, decide: _Decide) -> Spans:
         if found and found[-1].end == start and found[-1].certain == certain:
             found[-1] = found[-1]._replace(end=end)
         else:
-            found.append(Span(start, end, certain))
+            found.append(MinuteSpan(start, end, certain))
     return tuple(found)
 
 
@@ -161,7 +161,7 @@ def _state(spans: Spans, minute: int) -> bool | None:
 # --- Conversion to an expression ------------------------------------------------------------------
 
 
-def expression_of(week: Week) -> str | None:
+def expression_of(week: WeeklyHours) -> str | None:
     """Return the week as an `opening_hours` expression that the registry accepts; None if nothing is known.
 
     Since a later rule replaces earlier ones on the days that it matches, rules are written in this order:
@@ -192,7 +192,7 @@ def expression_of(week: Week) -> str | None:
 type _Group = tuple[str, Spans]
 
 
-def _groups(week: Week, belongs: Callable[[Day], bool]) -> list[_Group]:
+def _groups(week: WeeklyHours, belongs: Callable[[Day], bool]) -> list[_Group]:
     """Group days with equal hours, ordered by the first day of each group."""
     days_of: dict[Spans, list[Day]] = {}
     for day in sorted(day for day in week.hours if belongs(day)):
@@ -228,7 +228,7 @@ def _rule(days: str, spans: Spans, comment: str, dates: str = "") -> str:
     return ", ".join(rules)
 
 
-def _doubtful(week: Week, groups: list[_Group], comment: str) -> list[str]:
+def _doubtful(week: WeeklyHours, groups: list[_Group], comment: str) -> list[str]:
     return [
         _rule(days, uncertain(spans), comment, dates.text)
         for dates in dict.fromkeys(week.doubtful)
@@ -237,7 +237,7 @@ def _doubtful(week: Week, groups: list[_Group], comment: str) -> list[str]:
     ]
 
 
-def _time_text(span: Span) -> str:
+def _time_text(span: MinuteSpan) -> str:
     end = span.end - DAY_MINUTES if span.end > DAY_MINUTES else span.end
     return f"{span.start // 60:02}:{span.start % 60:02}-{end // 60:02}:{end % 60:02}"
 

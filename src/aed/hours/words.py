@@ -24,7 +24,7 @@ MAX_HOURS_TEXT_LENGTH: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Days:
+class DaySet:
     """A set of days. `perhaps` are days that the word may also mean; `except_holidays` means working days."""
 
     certain: frozenset[Day]
@@ -35,9 +35,9 @@ class Days:
     def every(self) -> bool:
         return self.certain >= EVERY_DAY
 
-    def __or__(self, other: Days) -> Days:
+    def __or__(self, other: DaySet) -> DaySet:
         certain = self.certain | other.certain
-        return Days(
+        return DaySet(
             certain,
             (self.perhaps | other.perhaps) - certain,
             self.except_holidays or other.except_holidays,
@@ -119,7 +119,7 @@ class Mark(Enum):
     """A word without information about times: "open", "opening hours"."""
 
 
-type Token = Days | Clock | Half | Doubt | Dates | Mark
+type Token = DaySet | Clock | Half | Doubt | Dates | Mark
 
 # --- Parts of the day -------------------------------------------------------------------------------
 
@@ -152,15 +152,15 @@ _BON: Final = (Dates(7, 10, 7, 20), Dates(8, 8, 8, 20))
 
 # --- Days -------------------------------------------------------------------------------------------
 
-_WEEK: Final = tuple(Days(frozenset({day})) for day in WEEKDAYS)
-_HOLIDAYS: Final = Days(frozenset({PUBLIC_HOLIDAY}))
-_ALL: Final = Days(EVERY_DAY)
-_WEEKDAYS: Final = Days(WORKING_WEEK)
-_NOT_HOLIDAYS: Final = Days(WORKING_WEEK, except_holidays=True)
-_WEEKEND: Final = Days(WEEKEND)
-_FREE_DAYS: Final = Days(WEEKEND | {PUBLIC_HOLIDAY})
-_REST_DAYS: Final = Days(frozenset({WEEKDAYS[6], PUBLIC_HOLIDAY}), perhaps=frozenset({WEEKDAYS[5]}))
-_HOLIDAYS_OR_WEEKENDS: Final = Days(frozenset({PUBLIC_HOLIDAY}), perhaps=WEEKEND)
+_WEEK: Final = tuple(DaySet(frozenset({day})) for day in WEEKDAYS)
+_HOLIDAYS: Final = DaySet(frozenset({PUBLIC_HOLIDAY}))
+_ALL: Final = DaySet(EVERY_DAY)
+_WEEKDAYS: Final = DaySet(WORKING_WEEK)
+_NOT_HOLIDAYS: Final = DaySet(WORKING_WEEK, except_holidays=True)
+_WEEKEND: Final = DaySet(WEEKEND)
+_FREE_DAYS: Final = DaySet(WEEKEND | {PUBLIC_HOLIDAY})
+_REST_DAYS: Final = DaySet(frozenset({WEEKDAYS[6], PUBLIC_HOLIDAY}), perhaps=frozenset({WEEKDAYS[5]}))
+_HOLIDAYS_OR_WEEKENDS: Final = DaySet(frozenset({PUBLIC_HOLIDAY}), perhaps=WEEKEND)
 
 
 def _named(*names: str) -> dict[str, Token]:
@@ -337,10 +337,10 @@ _JAPANESE: Final[Mapping[str, Token]] = {
     **_all_are(_ALL, "毎日", "年中無休", "365日", "全日", "無休", "年中", "全曜日"),
     **_all_are(Mark.WHOLE_DAY, "24時間", "24 時間", "終日", "二十四時間"),
     **_all_are(Mark.ALWAYS, "常時", "24時間365日", "いつでも"),
-    "祝日の翌日": Days(frozenset({Day(HOLIDAY, 0, 1)})),
-    "祝日翌日": Days(frozenset({Day(HOLIDAY, 0, 1)})),
-    "祝日の前日": Days(frozenset({Day(HOLIDAY, 0, -1)})),
-    "祝日前日": Days(frozenset({Day(HOLIDAY, 0, -1)})),
+    "祝日の翌日": DaySet(frozenset({Day(HOLIDAY, 0, 1)})),
+    "祝日翌日": DaySet(frozenset({Day(HOLIDAY, 0, 1)})),
+    "祝日の前日": DaySet(frozenset({Day(HOLIDAY, 0, -1)})),
+    "祝日前日": DaySet(frozenset({Day(HOLIDAY, 0, -1)})),
     **_doubts(_TURN_OF_YEAR, "年末年始", "年末&年始", "年末", "年始", "正月", "お正月", "三が日",
               "正月三が日"),
     **_doubts(_BON, "お盆", "盆", "お盆期間"),
@@ -558,7 +558,7 @@ _GAPS: Final = frozenset({Mark.AND, Mark.COMMA, Mark.SPACE, Mark.COLON, Mark.NOT
 
 def _gap(before: Token | None, between: list[Token]) -> Gap:
     signs = [token for token in between if token is not Mark.SPACE]
-    if isinstance(before, Days) and (Mark.COLON in signs or (Mark.NOTHING, Mark.COMMA) in pairwise(signs)):
+    if isinstance(before, DaySet) and (Mark.COLON in signs or (Mark.NOTHING, Mark.COMMA) in pairwise(signs)):
         return Gap.EMPTY
     gaps = {token for token in between if token not in (Mark.COLON, Mark.NOTHING)}
     if not gaps or Mark.AND in gaps:
@@ -681,7 +681,7 @@ def _numbered_week(found: re.Match[str]) -> list[Token]:
 def _japanese_nth(found: re.Match[str]) -> list[Token]:
     weekday = "月火水木金土日".index(found["day"])
     nths = ("一二三四五".find(sign) + 1 or int(sign) for sign in re.findall("[1-5一二三四五]", found["nths"]))
-    return [Days(frozenset(Day(weekday, nth) for nth in nths))]
+    return [DaySet(frozenset(Day(weekday, nth) for nth in nths))]
 
 
 def _day_in(week: str) -> _Reader:

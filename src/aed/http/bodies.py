@@ -22,7 +22,7 @@ MAX_NESTING: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class JsonLimits:
     """Limits on the keys and commas of a JSON body, outside of strings.
 
     Each can become an error that validation makes on the event loop, while every lookup waits.
@@ -32,9 +32,9 @@ class Shape:
     commas: int
 
 
-SMALL: Final = Shape(keys=500, commas=1_000)
+SMALL: Final = JsonLimits(keys=500, commas=1_000)
 """The largest of these, an issuer with 100 courses or a year of holidays aside, have 60."""
-LIST: Final = Shape(keys=5_000, commas=35_000)
+LIST: Final = JsonLimits(keys=5_000, commas=35_000)
 """1,000 rows of attendance have 3,000 keys; a boundary of 10,000 vertices has 30,000 commas."""
 MAX_COLLECTED_BYTES: Final = 64_000_000
 """Limit on all bodies being received together: sixty large lists, or a thousand small bodies."""
@@ -157,7 +157,7 @@ _STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(_STEPS))
 
 
-def check_json_shape(body: bytes, most: Shape = LIST) -> None:
+def check_json_shape(body: bytes, most: JsonLimits = LIST) -> None:
     """Raise InvalidInput for JSON that is nested too deep, or has too many keys or values."""
     is_small = body.count(b":") <= most.keys and body.count(b",") <= most.commas
     if is_small and body.count(b"[") + body.count(b"{") <= MAX_NESTING:

@@ -34,7 +34,7 @@ from aed.imports.formats.records import Record
 from aed.imports.formats.roster import RosterLine, write_roster
 from aed.imports.formats.values import EARLIEST, LATEST, clean
 from aed.imports.rules import printable
-from aed.imports.schemas import RosterRow, columns, needed_columns
+from aed.imports.schemas import RosterFileRow, columns, needed_columns
 from aed.issuers import queries as issuer_queries
 from aed.issuers.models import IssuerCourse
 from aed.issuers.rules import CertificateKind, plain_name
@@ -286,19 +286,19 @@ def import_roster(
     open_for_results(session, who, session_id, at=at)
     report = RosterReport()
     records = read_table_or_own(
-        path, known=columns(RosterRow), needed=needed_columns(RosterRow), may_be_chinese=True
+        path, known=columns(RosterFileRow), needed=needed_columns(RosterFileRow), may_be_chinese=True
     )
     names = {row.id: row.name for row in enrolment_queries.roster(session, who, session_id)}
     rows = valid_rows(
         _noting_the_first(records, report),
-        TypeAdapter(RosterRow),
-        known=columns(RosterRow),
+        TypeAdapter(RosterFileRow),
+        known=columns(RosterFileRow),
         report=report,
         progress=progress,
     )
     once = without_duplicates(_of_this(rows, names, report), lambda row: (str(row.enrolment),), report)
 
-    def put(batch: Sequence[RosterRow]) -> list[PutOutcome]:
+    def put(batch: Sequence[RosterFileRow]) -> list[PutOutcome]:
         # Lock and read again for each attempt, because a rolled-back batch also discards what it loaded.
         training = open_for_results(session, who, session_id, at=at)
         for row in batch:
@@ -328,8 +328,8 @@ def import_roster(
 
 
 def _of_this(
-    rows: Iterator[tuple[Record, RosterRow]], names: Mapping[int, str], report: RosterReport
-) -> Iterator[tuple[Record, RosterRow]]:
+    rows: Iterator[tuple[Record, RosterFileRow]], names: Mapping[int, str], report: RosterReport
+) -> Iterator[tuple[Record, RosterFileRow]]:
     """Yield the rows of this session's enrolments; set the others aside at once.
 
     A long list of something else thus ends early.

@@ -16,7 +16,7 @@ from aed.imports.rules import day_written
 from aed.registry.devices.rules import Cabinet, DeviceState, EntryMode
 from aed.registry.estates.rules import Passage
 from aed.registry.fields import Day, Floor, Label, OpeningHours, Ref, Source, Storey
-from aed.responders.rules import CertificateKind, PlaceKind, Trust
+from aed.responders.rules import CertificateKind, CertificateTrust, PlaceKind
 from aed.training.rules import AttendanceState
 
 
@@ -179,7 +179,7 @@ class ResponderRow(PlacedRow):
     certificate_number: Label | None = None
     certificate_issued_on: RosterDay | None = None
     certificate_valid_until: RosterDay
-    certificate_trust: Trust | None = None
+    certificate_trust: CertificateTrust | None = None
     """How far the certificate is trusted; by default, as far as its issuer is for lists."""
     availability: OpeningHours | None = None
     paused_until: FileMoment | None = None
@@ -213,7 +213,7 @@ _ATTENDANCE = {"到": "attended", "出席": "attended", "缺席": "no_show", "�
 _RESULTS = {"通过": "passed", "合格": "passed", "未通过": "failed", "不合格": "failed"}
 
 
-class RosterRow(FileRow):
+class RosterFileRow(FileRow):
     """A person on a filled-in roster of a session. `name` is only compared; other columns are ignored."""
 
     enrolment: Id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aed.accounts.permissions import Role, Scope, TokenRole, Viewer
+from aed.accounts.permissions import Role, TokenRole, TokenScope, Viewer
 from aed.errors import NotAllowed, NotSignedIn
 
 DRILL_REPORTER_ROLES: Final = frozenset(
@@ -28,7 +28,7 @@ def require_drill_reporter(viewer: Viewer, estate_id: int | None, region_id: int
     """
     if not viewer.is_signed_in:
         raise NotSignedIn("Sign in or send a token to record a drill.")
-    if Scope.WRITE not in viewer.scopes:
+    if TokenScope.WRITE not in viewer.scopes:
         raise NotAllowed("This token can only read: use one with the scope 'write'.")
     if viewer.is_administrator or viewer.has_role(
         DRILL_REPORTER_ROLES, estate_id=estate_id, region_id=region_id
@@ -64,7 +64,7 @@ def require_incident_reporter(viewer: Viewer, estate_id: int | None, region_id: 
     """
     if not viewer.is_signed_in:
         raise NotSignedIn("Call the emergency number first; then sign in, or send a token.")
-    if Scope.WRITE not in viewer.scopes:
+    if TokenScope.WRITE not in viewer.scopes:
         raise NotAllowed("This token can only read: use one with the scope 'write'.")
     if is_dispatcher(viewer, region_id) or viewer.has_role(
         INCIDENT_REPORTER_ROLES, estate_id=estate_id, region_id=region_id
@@ -95,7 +95,7 @@ def require_dispatcher(viewer: Viewer, region_id: int) -> None:
     """
     if not viewer.is_signed_in:
         raise NotSignedIn("This is for the region's dispatchers: sign in, or send a token.")
-    if Scope.WRITE not in viewer.scopes:
+    if TokenScope.WRITE not in viewer.scopes:
         raise NotAllowed("This token can only read: use one with the scope 'write'.")
     if not is_dispatcher(viewer, region_id):
         raise NotAllowed("Only a dispatcher of the region can change this incident.")

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions import region_by_code
-from aed.accounts.trust import Trust
+from aed.accounts.trust import CertificateTrust
 from aed.errors import Conflict, InvalidInput
 from aed.issuers import queries
 from aed.issuers.models import Issuer, IssuerCourse, IssuerName
@@ -113,7 +113,7 @@ def own_issuer(session: Session, who: Viewer, name: str, *, at: datetime) -> Iss
         name_en=name,
         name_zh=name,
         kind=IssuerKind.TRAINING_OFFICE,
-        trust_in_lists=Trust.DOCUMENTED,
+        trust_in_lists=CertificateTrust.DOCUMENTED,
         verified_by=VerifiedBy.NOTHING,
         state=IssuerState.ACTIVE,
     )
@@ -124,9 +124,9 @@ def own_issuer(session: Session, who: Viewer, name: str, *, at: datetime) -> Iss
     return issuer
 
 
-def _may_give(who: Viewer, trust: Trust | None, url: str | None) -> None:
+def _may_give(who: Viewer, trust: CertificateTrust | None, url: str | None) -> None:
     """Require a network administrator to set `trust_in_lists`, or the URL that receives keys."""
-    if trust is Trust.VERIFIED or url is not None:
+    if trust is CertificateTrust.VERIFIED or url is not None:
         require_administrator(who)
 
 

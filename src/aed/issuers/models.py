@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.regions import Region
-from aed.accounts.trust import Trust
+from aed.accounts.trust import CertificateTrust
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.issuers.rules import CertificateKind, IssuerKind, IssuerState, VerifiedBy
 
@@ -26,7 +26,9 @@ class Issuer(Versioned, Table):
     kind: Mapped[IssuerKind] = mapped_column(enum_column(IssuerKind))
     region_id: Mapped[int | None] = mapped_column(ForeignKey("regions.id"), index=True)
     """The region whose officers may amend it; None: network administrators only."""
-    trust_in_lists: Mapped[Trust] = mapped_column(enum_column(Trust, name="trust_in_lists"))
+    trust_in_lists: Mapped[CertificateTrust] = mapped_column(
+        enum_column(CertificateTrust, name="trust_in_lists")
+    )
     """The trust in a certificate of this issuer when a list names it and gives no other evidence."""
     verified_by: Mapped[VerifiedBy] = mapped_column(enum_column(VerifiedBy))
     query_url: Mapped[str | None] = mapped_column(String(500))

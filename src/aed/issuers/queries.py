@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.permissions import Role, Scope, Viewer
+from aed.accounts.permissions import Role, TokenScope, Viewer
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.issuers.models import Issuer, IssuerCourse, IssuerName
 from aed.issuers.rules import plain_name
@@ -18,7 +18,7 @@ LOOKS_AFTER = frozenset({Role.TRAINING_OFFICER, Role.ADMINISTRATOR})
 
 def looks_after(viewer: Viewer, region_id: int | None) -> bool:
     """Return True if the viewer may amend issuers of that region (None: of the network) and read rosters."""
-    if Scope.WRITE not in viewer.scopes:
+    if TokenScope.WRITE not in viewer.scopes:
         return False
     return viewer.is_administrator or (
         region_id is not None and viewer.has_role(LOOKS_AFTER, estate_id=None, region_id=region_id)
@@ -32,7 +32,7 @@ def require_can_look_after(viewer: Viewer, region_id: int | None) -> None:
     """
     if not viewer.is_signed_in:
         raise NotSignedIn("This is for who looks after the issuer: send a token, or sign in.")
-    if Scope.WRITE not in viewer.scopes:
+    if TokenScope.WRITE not in viewer.scopes:
         raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
     if not looks_after(viewer, region_id):
         raise NotAllowed("An issuer is looked after by the training officer or administrator of its region.")

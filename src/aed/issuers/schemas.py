@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from aed.accounts.fields import Code, Id, Name
-from aed.accounts.trust import Trust
+from aed.accounts.trust import CertificateTrust
 from aed.issuers.models import Issuer, IssuerCourse
 from aed.issuers.rules import CertificateKind, IssuerKind, IssuerState, VerifiedBy
 
@@ -90,8 +90,8 @@ class IssuerIn(BaseModel):
     region: Code | None = Field(
         None, description="Whose officers look after it; left out: the network's administrators alone"
     )
-    trust_in_lists: Trust = Field(
-        Trust.DOCUMENTED, description="Of its certificates where a list that names it says no more"
+    trust_in_lists: CertificateTrust = Field(
+        CertificateTrust.DOCUMENTED, description="Of its certificates where a list that names it says no more"
     )
     verified_by: VerifiedBy = VerifiedBy.NOTHING
     query_url: Url | None = Field(None, description="Where it is asked, for verified_by=query")
@@ -116,7 +116,7 @@ class IssuerAmend(BaseModel):
     name_en: Name | None = None
     name_zh: Name | None = None
     kind: IssuerKind | None = None
-    trust_in_lists: Trust | None = None
+    trust_in_lists: CertificateTrust | None = None
     verified_by: VerifiedBy | None = None
     query_url: Url | None = None
     also_called: Names | None = None
@@ -135,7 +135,7 @@ class IssuerOut(BaseModel):
     name_zh: str
     kind: IssuerKind
     region: str | None
-    trust_in_lists: Trust
+    trust_in_lists: CertificateTrust
     verified_by: VerifiedBy
     query_url: str | None = Field(description="Told to those who look after it")
     also_called: list[str]

@@ -214,7 +214,7 @@ def _callable(
         )
 
 
-class _Direct(NamedTuple):
+class _DirectWalk(NamedTuple):
     straight_metres: float
     seconds: float
     basis: Basis
@@ -227,7 +227,7 @@ def _directs(
     buildings: Buildings,
     pace: Pace,
     settings: Settings,
-) -> list[_Direct]:
+) -> list[_DirectWalk]:
     """Return the seconds, straight-line distance and basis for a responder called at each place."""
     numbers = settings.arrival
     lats = np.array([spot.position.lat for spot in spots], dtype=np.float64)
@@ -246,7 +246,7 @@ def _directs(
             basis = Basis.STRAIGHT_LINE
         floors = buildings.floor_seconds(spot, patient)
         seconds = direct_seconds(leg_seconds(way, floors, pace, numbers), numbers)
-        found.append(_Direct(straight_metres, seconds, basis))
+        found.append(_DirectWalk(straight_metres, seconds, basis))
     return found
 
 

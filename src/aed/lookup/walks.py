@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from aed.accounts.permissions import Viewer
 from aed.database.boxes import window_around
 from aed.geo import Placed, Position
-from aed.hours.evaluation import HolidayCalendar, Opening, hours_at
+from aed.hours.evaluation import HolidayDates, Opening, hours_at
 from aed.registry import nearby as nearby_queries
 from aed.registry.estates.rules import GatePassing, Passage, passing
 from aed.registry.nearby import GateNearby
@@ -51,11 +51,11 @@ class LocalTime:
     """Time zone and holidays for gates from the map, which belong to no estate."""
 
     time_zone: str
-    calendar: HolidayCalendar | None
+    calendar: HolidayDates | None
 
 
 @dataclass(slots=True)
-class _Gates:
+class _GatesNearby:
     """The gates nearby, evaluated for one viewer at one moment."""
 
     closed: list[Crossing]
@@ -103,7 +103,7 @@ class WalksFromPatient:
         self._here, self._start, self._at, self._numbers = here, start, at, numbers
         self._registered = gates
         self._registered_within = gates_within_metres
-        self._gates: _Gates | None = None
+        self._gates: _GatesNearby | None = None
         self._gates_within = 0.0
         self._reachable: Reachable | None = None
         self._opened: Reachable | None = None
@@ -228,8 +228,8 @@ class WalksFromPatient:
         walk = reachable.walk_to(snapped_points, i, with_line=with_line)
         return walk, tuple(self._gates.mentioned[crossing] for crossing in walk.crossings)
 
-    def _evaluated_gates(self, within_metres: float) -> _Gates:
-        gates = _Gates([], [], {}, {})
+    def _evaluated_gates(self, within_metres: float) -> _GatesNearby:
+        gates = _GatesNearby([], [], {}, {})
         registered: set[int] = set()
         for row in self._registered:
             crossing = _crossing_at(self._network, row.lat, row.lon)
@@ -250,7 +250,7 @@ class WalksFromPatient:
                 self._add_barrier(barrier, gates)
         return gates
 
-    def _add_barrier(self, barrier: Barrier, gates: _Gates) -> None:
+    def _add_barrier(self, barrier: Barrier, gates: _GatesNearby) -> None:
         """Add a gate from the map: locked and private gates stop people; others do so outside their hours."""
         if barrier.locked:
             gates.add_closed(barrier.crossing, "a locked gate", "一处上锁的出入口", self._numbers)

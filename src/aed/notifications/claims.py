@@ -66,7 +66,7 @@ def due_channels(session: Session, *, at: datetime) -> list[Channel]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _ClaimCandidate:
     id: int
     endpoint_id: int | None
     ordering_key: str | None
@@ -85,7 +85,7 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
 
     visibility: for the worker, which sends each message only to its recipient.
     """
-    found: list[_Found] = []
+    found: list[_ClaimCandidate] = []
     # A scalar, not a join: without statistics, PostgreSQL would scan the whole outbox for each message.
     first_with_key = (
         select(_SameKey.id)
@@ -114,7 +114,7 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
             .with_for_update(skip_locked=True)
         )
         if len(found) < most:
-            found += [_Found(*row) for row in session.execute(asked)]
+            found += [_ClaimCandidate(*row) for row in session.execute(asked)]
     if channel in RATES:
         found = [each for each in found if _may_be_sent(session, each, channel=channel, at=at)]
     elif 0 < len(found) < most:
@@ -200,7 +200,9 @@ def _endpoints(session: Session, ids: Collection[int], *, at: datetime) -> dict[
     }
 
 
-def _that_follow(session: Session, firsts: Sequence[_Found], *, at: datetime, most: int) -> list[_Found]:
+def _that_follow(
+    session: Session, firsts: Sequence[_ClaimCandidate], *, at: datetime, most: int
+) -> list[_ClaimCandidate]:
     """Return the messages due behind these with the same ordering keys, up to the first that is not due.
 
     visibility: for the worker.
@@ -227,11 +229,11 @@ def _that_follow(session: Session, firsts: Sequence[_Found], *, at: datetime, mo
         if not row.is_ready:
             ordering_keys.discard(row.ordering_key)
         elif row.ordering_key in ordering_keys:
-            found.append(_Found(row.id, row.endpoint_id, row.ordering_key))
+            found.append(_ClaimCandidate(row.id, row.endpoint_id, row.ordering_key))
     return found
 
 
-def _may_be_sent(session: Session, found: _Found, *, channel: Channel, at: datetime) -> bool:
+def _may_be_sent(session: Session, found: _ClaimCandidate, *, channel: Channel, at: datetime) -> bool:
     """Return True if the rate limit of the bot permits a message now; if not, postpone the message.
 
     visibility: for the worker.

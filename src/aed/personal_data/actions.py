@@ -15,7 +15,7 @@ from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Person, PersonChange
 from aed.accounts.people.rules import Language, PhoneChannel
-from aed.accounts.permissions import Scope, TokenRole, Viewer
+from aed.accounts.permissions import TokenRole, TokenScope, Viewer
 from aed.accounts.roles.models import RoleGrant
 from aed.accounts.security_log import SecurityEvent
 from aed.accounts.sign_in.models import SignInAttempts, SignInCode
@@ -52,7 +52,7 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
     person = people_queries.require_self_or_administrator(session, who, person_id)
     if person.erased_at is not None:
         return False
-    office = dataclasses.replace(who, role=TokenRole.ADMINISTRATOR, scopes=frozenset(Scope))
+    office = dataclasses.replace(who, role=TokenRole.ADMINISTRATOR, scopes=frozenset(TokenScope))
     entries = entries_of(session, person)
     ids = [each.id for each in entries]
     for each in entries:

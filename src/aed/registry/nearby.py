@@ -32,7 +32,7 @@ from aed.database.encryption.columns import keyring_of
 from aed.database.geometry import latitude, longitude
 from aed.database.nearest import NearestQuery, nearest_first
 from aed.errors import KeysUnusable
-from aed.hours.evaluation import HolidayCalendar as Calendar
+from aed.hours.evaluation import HolidayDates
 from aed.registry.devices.dispatchable import PatientPlace, dispatchable_to, out_on_call
 from aed.registry.devices.models import Device
 from aed.registry.devices.queries import first_expiry
@@ -302,11 +302,11 @@ def buildings_around(dialect: Dialect) -> Compiled[BuildingNearby]:
     return box_query(dialect, statement, Building.position, row=BuildingNearby)
 
 
-_calendars: dict[tuple[Engine, str, int], Calendar] = {}
+_calendars: dict[tuple[Engine, str, int], HolidayDates] = {}
 _MAX_CALENDARS = 64
 
 
-def calendar_of(connection: Connection, name: str | None, version: int | None) -> Calendar | None:
+def calendar_of(connection: Connection, name: str | None, version: int | None) -> HolidayDates | None:
     """Return a region's holiday calendar for the lookup, cached by version."""
     if name is None or version is None:
         return None

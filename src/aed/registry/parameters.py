@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import Path
 
-from aed.accounts.permissions import Scope, Viewer
+from aed.accounts.permissions import TokenScope, Viewer
 from aed.errors import NotSignedIn
 
 DeviceId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
@@ -24,4 +24,4 @@ def require_can_see_history(
         raise NotSignedIn(
             "The history is visible only to people who can change it: sign in, or send a token."
         )
-    may_amend(replace(viewer, scopes=frozenset(Scope)), estate_id, region_id=region_id)
+    may_amend(replace(viewer, scopes=frozenset(TokenScope)), estate_id, region_id=region_id)

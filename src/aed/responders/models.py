@@ -23,7 +23,7 @@ from aed.accounts.regions import Region
 from aed.database.encryption.columns import Encrypted
 from aed.database.geometry import point_type
 from aed.database.types import BigIntId, Table, enum_column
-from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, ResponderState, Trust
+from aed.responders.rules import CertificateKind, CertificateTrust, ConsentKind, PlaceKind, ResponderState
 
 
 class Responder(Table):
@@ -79,7 +79,9 @@ class Certificate(Table):
     """As written in the source."""
     issuer_id: Mapped[int | None] = mapped_column(ForeignKey("issuers.id"))
     """The known issuer with that name, if there is one."""
-    trust: Mapped[Trust] = mapped_column(enum_column(Trust), server_default=text("'documented'"))
+    trust: Mapped[CertificateTrust] = mapped_column(
+        enum_column(CertificateTrust, name="trust"), server_default=text("'documented'")
+    )
     """How well it is confirmed; the region decides which trust is required to be called."""
     holder_id: Mapped[str | None] = mapped_column(Encrypted("certificates.holder_id"))
     """The holder's identity number as on the issuer's roster, masked."""

@@ -32,7 +32,7 @@ from aed.geo import Position
 from aed.registry.estates.models import Estate
 from aed.registry.holidays.models import HolidayCalendar
 from aed.responders.models import Certificate, Consent, LiveLocationRow, Responder, ResponderPlace
-from aed.responders.rules import MERGED, ConsentKind, ResponderState, Trust
+from aed.responders.rules import MERGED, CertificateTrust, ConsentKind, ResponderState
 
 
 class PlaceNearby(NamedTuple):
@@ -69,7 +69,8 @@ def counts_for_calling() -> ColumnElement[bool]:
     visibility: a predicate, which returns no rows by itself.
     """
     verified, documented, declared = (
-        inline_text(each) for each in (Trust.VERIFIED, Trust.DOCUMENTED, Trust.SELF_DECLARED)
+        inline_text(each)
+        for each in (CertificateTrust.VERIFIED, CertificateTrust.DOCUMENTED, CertificateTrust.SELF_DECLARED)
     )
     return and_(
         Certificate.revoked_at.is_(None),
@@ -260,7 +261,7 @@ def on_duty(dialect: Dialect, viewer: Viewer) -> Compiled[OnDuty]:
     return compiled(dialect, _with_what_counts_for_calling(near.subquery("near")), row=OnDuty)
 
 
-class Sharing(NamedTuple):
+class LocationSharing(NamedTuple):
     """Whether a live location of a person may be stored, and for which entry."""
 
     responder_id: int
@@ -268,7 +269,7 @@ class Sharing(NamedTuple):
     has_consented: bool
 
 
-def sharing(session: Session, person_ids: Collection[int]) -> dict[int, Sharing]:
+def sharing(session: Session, person_ids: Collection[int]) -> dict[int, LocationSharing]:
     """Return the entries and consents of these people that are needed to store a live location.
 
     visibility: each row is used only for a report from the person's own phone.
@@ -286,7 +287,9 @@ def sharing(session: Session, person_ids: Collection[int]) -> dict[int, Sharing]
         .where(Responder.person_id.in_(person_ids), Responder.state == ResponderState.ACTIVE)
         .order_by(Responder.id.desc())
     )
-    return {person: Sharing(key, paused, consent is not None) for person, key, paused, consent in found}
+    return {
+        person: LocationSharing(key, paused, consent is not None) for person, key, paused, consent in found
+    }
 
 
 def responder_ids_of(session: Session, person_id: int) -> list[int]:
@@ -301,7 +304,7 @@ def responder_ids_of(session: Session, person_id: int) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class HelpOffer:
     """A person's offer to help, with their places and consents."""
 
     entry: Responder | None
@@ -378,7 +381,7 @@ def entry_to_offer(session: Session, person_id: int) -> Responder | None:
     )
 
 
-def offer_of(session: Session, person_id: int) -> Offer:
+def offer_of(session: Session, person_id: int) -> HelpOffer:
     """Return the person's offer, with the active entry or else the entry that would become active.
 
     visibility: the caller has verified that the viewer is the person or the office.
@@ -396,7 +399,7 @@ def offer_of(session: Session, person_id: int) -> Offer:
     certificates = session.scalars(
         select(Certificate).where(Certificate.responder_id.in_(theirs)).order_by(Certificate.id)
     ).all()
-    return Offer(
+    return HelpOffer(
         entry=entry,
         region=session.get_one(Region, entry.region_id) if entry is not None else None,
         places=[(place, position_of(place.position)) for place in places],

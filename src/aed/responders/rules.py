@@ -12,7 +12,7 @@ from typing import Final
 
 import h3.api.basic_int as h3
 
-from aed.accounts.trust import Trust as Trust
+from aed.accounts.trust import CertificateTrust as CertificateTrust
 from aed.errors import InvalidInput
 from aed.geo import Position
 from aed.hours.evaluation import Opening
@@ -30,12 +30,12 @@ class ResponderState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-def merged_trust(known: Trust, given: Trust) -> Trust | None:
+def merged_trust(known: CertificateTrust, given: CertificateTrust) -> CertificateTrust | None:
     """Return the trust in a certificate after a list mentions it again; None if the list changes nothing.
 
     A list cannot lower the trust in a certificate that its issuer verified. Otherwise the last list applies.
     """
-    return None if known is Trust.VERIFIED and given is not Trust.VERIFIED else given
+    return None if known is CertificateTrust.VERIFIED and given is not CertificateTrust.VERIFIED else given
 
 
 class Availability(StrEnum):

@@ -12,7 +12,7 @@ from aed.accounts.fields import Code, Id
 from aed.geo import Datum
 from aed.registry.fields import Floor, OpeningHours, PositionIn, PositionOut, Storey, StoreyOut
 from aed.responders.models import Consent
-from aed.responders.queries import Offer
+from aed.responders.queries import HelpOffer
 from aed.responders.rules import (
     MAX_ACCURACY_METRES,
     WORDINGS,
@@ -179,7 +179,7 @@ class OfferOut(BaseModel):
     certificates: list[OfferCertificateOut]
 
     @classmethod
-    def of(cls, person_id: int, offer: Offer) -> OfferOut:
+    def of(cls, person_id: int, offer: HelpOffer) -> OfferOut:
         entry = offer.entry
         return cls(
             person_id=person_id,

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from aed.simulation.rules.assumptions import Assumptions
-from aed.simulation.rules.figures import Compared, Sharing, Simulated, gained_by_opening, summary
+from aed.simulation.rules.figures import Compared, DeviceSharing, Simulated, gained_by_opening, summary
 from aed.simulation.rules.policies import Strategy
 from aed.walking.streets import Floats
 
@@ -45,10 +45,10 @@ _OPEN: Final = {
 def _lines() -> list[_Line]:
     """Return a line for each strategy with private devices open, and the plan with them closed too."""
     found = [
-        _Line(way.value, colour, dashes, Compared(way, Sharing.OPEN))
+        _Line(way.value, colour, dashes, Compared(way, DeviceSharing.OPEN))
         for way, (colour, dashes) in _OPEN.items()
     ]
-    closed = Compared(Strategy.PLAN, Sharing.CLOSED)
+    closed = Compared(Strategy.PLAN, DeviceSharing.CLOSED)
     return [*found, _Line(f"{Strategy.PLAN.value}, private devices closed", "#000000", "2 5", closed)]
 
 
@@ -148,6 +148,6 @@ def raw(found: Simulated, assumptions: Assumptions, *, seed: int) -> bytes:
 
 
 def _gained(found: Simulated, way: str) -> dict[str, float] | None:
-    if Compared(way, Sharing.CLOSED) not in found.by:
+    if Compared(way, DeviceSharing.CLOSED) not in found.by:
         return None
     return gained_by_opening(found, way)._asdict()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aed.accounts.permissions import Role, Scope, TokenRole, Viewer
+from aed.accounts.permissions import Role, TokenRole, TokenScope, Viewer
 from aed.errors import NotAllowed, NotSignedIn
 
 RUN_IN_REGIONS: Final = frozenset({Role.TRAINING_OFFICER, Role.ADMINISTRATOR})
@@ -23,7 +23,7 @@ def runs_training(viewer: Viewer, estate_id: int | None, region_id: int) -> bool
     for that estate. Read-only tokens do not, because rosters hold names and phone numbers and such a token
     may be shared by the whole estate.
     """
-    if Scope.WRITE not in viewer.scopes:
+    if TokenScope.WRITE not in viewer.scopes:
         return False
     if viewer.is_administrator:
         return True
@@ -70,7 +70,7 @@ def require_write(viewer: Viewer) -> None:
     """
     if not viewer.is_signed_in:
         raise NotSignedIn("Rosters and enrolments need a token: send Authorization: Bearer …, or sign in.")
-    if Scope.WRITE not in viewer.scopes:
+    if TokenScope.WRITE not in viewer.scopes:
         raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, true
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.permissions import Scope, TokenRole, Viewer
+from aed.accounts.permissions import TokenRole, TokenScope, Viewer
 from aed.accounts.regions import Region
 from aed.accounts.visibility import estate_visible_to
 from aed.database.boxes import inside_box
@@ -182,7 +182,7 @@ def run_by(viewer: Viewer, *, estate_id: Any, region_id: Any) -> ColumnElement[b
 
     The arguments are column expressions (`Any`: see `on_rosters_of`).
     """
-    if Scope.WRITE not in viewer.scopes or not viewer.is_signed_in:
+    if TokenScope.WRITE not in viewer.scopes or not viewer.is_signed_in:
         return false()
     if viewer.is_administrator:
         return true()
@@ -210,7 +210,7 @@ def on_rosters_of(viewer: Viewer, *estate_ids: Any, region_id: Any, person_id: A
     people whom they enrolled; people see themselves. (`Any`, because the columns come from different
     tables.)
     """
-    if Scope.WRITE not in viewer.scopes:
+    if TokenScope.WRITE not in viewer.scopes:
         return false()
     if viewer.is_administrator:
         return true()

@@ -31,7 +31,7 @@ _ID_LENGTH: Final = 12
 """72 bits of the key's thumbprint (RFC 7638): enough to tell keys apart, and short, for a smaller QR code."""
 
 
-class Purpose(StrEnum):
+class TokenPurpose(StrEnum):
     """What a text was signed for. A token for one purpose is not valid for another."""
 
     CERTIFICATE = "aed-cert"
@@ -50,14 +50,14 @@ class SigningKeys:
         return tuple(str(each.kid) for each in self.keys)
 
 
-def signed(keys: SigningKeys, purpose: Purpose, said: str) -> str:
+def signed(keys: SigningKeys, purpose: TokenPurpose, said: str) -> str:
     """Sign the text and return a token, which `opened` verifies. The text is not encrypted."""
     key = keys.keys[0]
     header = {"alg": ALGORITHM, "kid": str(key.kid), "typ": purpose.value}
     return jws.serialize_compact(header, said.encode(), key, algorithms=[ALGORITHM])
 
 
-def opened(keys: SigningKeys, purpose: Purpose, token: str) -> str | None:
+def opened(keys: SigningKeys, purpose: TokenPurpose, token: str) -> str | None:
     """Return the text of a token signed for this purpose by one of the keys; None for anything else."""
     if len(token) > MAX_TOKEN_LENGTH or not _is_canonical(token):
         return None

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from aed.accounts.permissions import SCHEDULER
 from aed.database.session import Database, exclusive_lock, read_session, transaction
 from aed.registry.devices.models import Device
-from aed.settings import Reminding, Returns, Trust
+from aed.settings import Reminding, Returns, TrustSettings
 from aed.upkeep.confirmations.actions import ask_people_nearby
 from aed.upkeep.due.queries import duties_of
 from aed.upkeep.faults.actions import forget_addresses
@@ -155,7 +155,9 @@ def follow_up_retrievals(
     return asked, given_up
 
 
-def confirm_nearby(database: Database, now: datetime, *, numbers: Trust, public_url: str | None) -> int:
+def confirm_nearby(
+    database: Database, now: datetime, *, numbers: TrustSettings, public_url: str | None
+) -> int:
     """Ask people nearby to confirm fading facts about devices; return how many were asked.
 
     Does nothing without a public address, because nobody could answer.

@@ -6,8 +6,8 @@ from typing import Final
 
 from aed.accounts.permissions import (
     Role,
-    Scope,
     TokenRole,
+    TokenScope,
     Viewer,
     require_administrator,
     require_estate_manager,
@@ -40,7 +40,7 @@ def require_retrieval_reporter(viewer: Viewer, estate_id: int | None, region_id:
     if (
         viewer.role is TokenRole.DISPATCHER
         and region_id in viewer.region_ids
-        and Scope.WRITE in viewer.scopes
+        and TokenScope.WRITE in viewer.scopes
     ):
         return
     require_check_allowed(viewer, CheckKind.GLANCE, estate_id, region_id)
@@ -55,7 +55,7 @@ def require_check_allowed(viewer: Viewer, kind: CheckKind, estate_id: int | None
     """
     if not viewer.is_signed_in:
         raise NotSignedIn("Sign in to send a check. Without an account you can report a problem.")
-    if Scope.WRITE not in viewer.scopes:
+    if TokenScope.WRITE not in viewer.scopes:
         raise NotAllowed("This token can only read: use one with the scope 'write'.")
     if viewer.is_administrator:
         return

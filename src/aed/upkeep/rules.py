@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from aed.errors import InvalidInput
-from aed.settings import Returns, Trust
+from aed.settings import Returns, TrustSettings
 
 
 def short_number(device_id: int) -> str:
@@ -345,7 +345,7 @@ class FactAnswer(StrEnum):
     """The person cannot say; someone else may be asked."""
 
 
-def half_life_days(fact: Fact, numbers: Trust) -> float:
+def half_life_days(fact: Fact, numbers: TrustSettings) -> float:
     """Return the number of days in which confidence in a fact halves."""
     return {
         Fact.POSITION: numbers.position_half_life_days,

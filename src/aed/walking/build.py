@@ -72,7 +72,7 @@ class _Pieces:
 
 
 @dataclass(slots=True)
-class _Gates:
+class _GateEdges:
     """Gate edges under construction, those of one gate adjacent; `first` is the index of its first edge."""
 
     u: list[int] = field(default_factory=list)
@@ -143,7 +143,7 @@ def _break_at(pieces: _Pieces, u: int, node: int, lat: int, lon: int, *, is_adde
     return node
 
 
-def _stand_gates(extract: Extract, pieces: _Pieces, say: Callable[[str], None]) -> _Gates:
+def _stand_gates(extract: Extract, pieces: _Pieces, say: Callable[[str], None]) -> _GateEdges:
     """Create the gate edges that join the sides of each gate.
 
     Each piece that ends at a gate is a separate side, with one exception: if a single way passes through and
@@ -151,7 +151,7 @@ def _stand_gates(extract: Extract, pieces: _Pieces, say: Callable[[str], None]) 
     are one side. Two sides are joined by one edge, more by a star, so that every path between sides passes
     the gate. A gate at a dead end blocks nothing and is omitted.
     """
-    gates = _Gates()
+    gates = _GateEdges()
     dead_ends = 0
     for osm_id in sorted(pieces.gate_ends):
         ends = pieces.gate_ends[osm_id]
@@ -182,7 +182,7 @@ def _stand_gates(extract: Extract, pieces: _Pieces, say: Callable[[str], None]) 
     return gates
 
 
-def _assemble(pieces: _Pieces, gates: _Gates, say: Callable[[str], None]) -> WalkingNetwork:
+def _assemble(pieces: _Pieces, gates: _GateEdges, say: Callable[[str], None]) -> WalkingNetwork:
     standing_for = np.arange(pieces.node_count)
     standing_for[list(gates.same_node)] = list(gates.same_node.values())
     edge_u, edge_v = standing_for[np.array(pieces.u)], standing_for[np.array(pieces.v)]

@@ -14,7 +14,7 @@ from aed.accounts.authentication import ViewerDep, client_address, session_key_i
 from aed.accounts.people.rules import e164
 from aed.accounts.sessions import end_sessions
 from aed.accounts.sign_in import actions
-from aed.accounts.sign_in.actions import SendMessage, SignedIn
+from aed.accounts.sign_in.actions import NewSession, SendMessage
 from aed.accounts.sign_in.rules import (
     CODE_COOKIE,
     CODE_LIFETIME,
@@ -107,7 +107,7 @@ def _browser(request: Request, database: Database, phone: str, *, at: datetime) 
 
 def _signed_in(
     database: Database, given: SignInIn, *, phone: str, browser: Browser, lasts: timedelta, at: datetime
-) -> SignedIn:
+) -> NewSession:
     if given.password is not None:
         return actions.sign_in_by_password(
             database,

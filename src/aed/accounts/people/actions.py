@@ -18,7 +18,7 @@ from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, Person, PersonChange
 from aed.accounts.people.rules import e164, mask_phone, plain_email
 from aed.accounts.people.schemas import PersonAmend, PersonIn
-from aed.accounts.permissions import Scope, Viewer, require_administrator
+from aed.accounts.permissions import TokenScope, Viewer, require_administrator
 from aed.accounts.regions import region_by_code
 from aed.accounts.roles.actions import grant_role, require_can_grant
 from aed.accounts.sessions import end_sessions
@@ -78,7 +78,7 @@ def amend_person(
     if not who.is_signed_in:
         raise NotSignedIn("Correcting a person needs a token: send Authorization: Bearer …, or sign in.")
     person, account = people_queries.person(session, who, person_id)
-    is_office = who.is_administrator and Scope.WRITE in who.scopes
+    is_office = who.is_administrator and TokenScope.WRITE in who.scopes
     if not is_office and (who.person_id != person_id or {"phone", "email"} & change.model_fields_set):
         raise NotAllowed("Only the network's administrator may change this; one's own name anyone.")
     if person.erased_at is not None:

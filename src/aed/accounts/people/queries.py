@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, exists, false, or_, select, true
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Account, Identity, Person, PersonChange
-from aed.accounts.permissions import Scope, Viewer
+from aed.accounts.permissions import TokenScope, Viewer
 from aed.accounts.roles.models import RoleGrant
 from aed.accounts.roles.queries import role_grants_visible_to
 from aed.errors import NotAllowed, NotFound, NotSignedIn
@@ -47,7 +47,7 @@ def require_self_or_administrator(session: Session, viewer: Viewer, person_id: i
     if not viewer.is_signed_in:
         raise NotSignedIn("Sign in: this is for the person alone.")
     found, _account = person(session, viewer, person_id)
-    is_office = viewer.is_administrator and Scope.WRITE in viewer.scopes
+    is_office = viewer.is_administrator and TokenScope.WRITE in viewer.scopes
     if viewer.person_id != person_id and not is_office:
         raise NotAllowed("This is for the person, and the network's administrator on the person's word.")
     return found

@@ -13,7 +13,7 @@ from aed.accounts.permissions import (
     NETWORK_ROLES,
     REGION_ROLES,
     Role,
-    Scope,
+    TokenScope,
     Viewer,
     require_role_granter,
 )
@@ -34,7 +34,7 @@ def require_can_grant(session: Session, who: Viewer, new: RoleIn) -> tuple[int |
     """
     if not who.is_signed_in:
         raise NotSignedIn("Giving roles needs an administrator: send a token, or sign in.")
-    is_office = who.is_administrator and Scope.WRITE in who.scopes
+    is_office = who.is_administrator and TokenScope.WRITE in who.scopes
     giving = {Role.ADMINISTRATOR, Role.ESTATE_MANAGER}
     if not is_office and not any(holding.role in giving for holding in who.role_assignments):
         raise NotAllowed("Only an administrator, or an estate's manager, gives roles.")

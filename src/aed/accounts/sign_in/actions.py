@@ -54,7 +54,7 @@ WRONG_CREDENTIALS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
+class NewSession:
     """A new session. Its key is not stored."""
 
     key: str
@@ -67,7 +67,7 @@ class SignedIn:
 
 def sign_in_by_password(
     database: Database, *, phone: str, password: str, browser: Browser, lasts: timedelta, at: datetime
-) -> SignedIn:
+) -> NewSession:
     """Sign in with a password.
 
     Raises NotSignedIn with the same sentence for every reason; TooBusy and CodeNeeded after too many
@@ -95,7 +95,7 @@ def sign_in_by_code(
     lasts: timedelta,
     at: datetime,
     new_password: str | None = None,
-) -> SignedIn:
+) -> NewSession:
     """Sign in with a one-time code, valid for ten minutes, five attempts and one use.
 
     A new password, if given, is set, and every other session ends. Passwords are set, changed and reset this
@@ -243,7 +243,7 @@ def _signed_in(
     browser: Browser,
     lasts: timedelta,
     at: datetime,
-) -> SignedIn:
+) -> NewSession:
     keys = keyring_of(session.get_bind().dialect)
     clear_attempts(session, keys, way, phone=account.phone, browser=browser)
     return open_session(session, person, browser=browser, lasts=lasts, at=at)
@@ -251,7 +251,7 @@ def _signed_in(
 
 def open_session(
     session: Session, person: Person, *, browser: Browser, lasts: timedelta, at: datetime
-) -> SignedIn:
+) -> NewSession:
     """Open a session for an authenticated person; a limited one if a second factor is needed."""
     key = secrets.token_urlsafe(32)
     is_limited = sign_in_queries.needs_second_factor(session, person.id)
@@ -270,7 +270,7 @@ def open_session(
     kind = SecurityEventKind.SIGN_IN
     log_event(session, kind, at=at, person_id=person.id, address=browser.address)
     session.flush()
-    return SignedIn(
+    return NewSession(
         key=key,
         person_id=person.id,
         name=person.name,

@@ -15,9 +15,9 @@ from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, Identity, Person, PersonChange
 from aed.accounts.people.rules import mask_phone
-from aed.accounts.permissions import Scope, Viewer
+from aed.accounts.permissions import TokenScope, Viewer
 from aed.accounts.sessions import end_sessions
-from aed.accounts.sign_in.actions import SignedIn, open_session
+from aed.accounts.sign_in.actions import NewSession, open_session
 from aed.accounts.sign_in.models import ProviderRequest
 from aed.accounts.sign_in.openid_connect import authorization_url, fetch_identity
 from aed.accounts.sign_in.rules import PROVIDER_TIMEOUT, Browser, ProviderIdentity, SignInMethod
@@ -93,7 +93,7 @@ def complete_sign_in(
     browser: Browser,
     lasts: timedelta,
     at: datetime,
-) -> tuple[SignedIn, str | None]:
+) -> tuple[NewSession, str | None]:
     """Complete a sign-in; return the session and the page to go to.
 
     1. Take the stored request, which is valid once and for the same browser.
@@ -209,7 +209,7 @@ def unlink(session: Session, who: Viewer, person_id: int, *, at: datetime) -> in
     if not who.is_signed_in:
         raise NotSignedIn("Ending a link to a provider needs a token: send one, or sign in.")
     people_queries.person(session, who, person_id)
-    is_office = who.is_administrator and Scope.WRITE in who.scopes
+    is_office = who.is_administrator and TokenScope.WRITE in who.scopes
     if who.person_id != person_id and not is_office:
         raise NotAllowed("Only the person, or the network's administrator, ends the link to a provider.")
     linked = people_queries.identities_of(session, who, person_id)

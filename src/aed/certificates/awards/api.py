@@ -23,7 +23,7 @@ from aed.http.parameters import Limit, SettingsDep
 from aed.responders.rules import CertificateKind
 from aed.training.parameters import PDF, PublicAddress, ReasonText, pdf_response
 from aed.training.permissions import require_write
-from aed.training.signatures import Purpose, opened, public_keys, signed, signing_keys
+from aed.training.signatures import TokenPurpose, opened, public_keys, signed, signing_keys
 
 
 class LapsingOut(BaseModel):
@@ -116,7 +116,7 @@ def get_certificate_pdf(
     awarded it.
     """
     paper = queries.on_paper(session, viewer, number)
-    token = signed(signing_keys(settings), Purpose.CERTIFICATE, paper.number)
+    token = signed(signing_keys(settings), TokenPurpose.CERTIFICATE, paper.number)
     return pdf_response(certificate_pdf(paper, address=f"{address}{CHECK}{token}"), f"{paper.number}.pdf")
 
 
@@ -150,7 +150,7 @@ def _checked(session: ReadSession, settings: SettingsDep, token: str) -> PublicC
     """Return the public data of the certificate in a token; not valid if the token or certificate is
     unknown.
     """
-    number = opened(signing_keys(settings), Purpose.CERTIFICATE, token)
+    number = opened(signing_keys(settings), TokenPurpose.CERTIFICATE, token)
     if number is None:
         return _NOTHING
     try:

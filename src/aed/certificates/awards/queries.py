@@ -143,7 +143,7 @@ def on_paper(session: Session, viewer: Viewer, number: str) -> OnPaper:
     return paper
 
 
-class Lapsing(NamedTuple):
+class ExpiringCertificate(NamedTuple):
     """A person's last certificate of one kind, which expires soon."""
 
     responder_id: int
@@ -170,7 +170,7 @@ def lapsing(
     within_days: int,
     limit: int | None = None,
     after: AfterLapsing | None = None,
-) -> Sequence[Lapsing]:
+) -> Sequence[ExpiringCertificate]:
     """Return people whose last certificate of a kind expires within that many days, soonest first.
 
     Excludes certificates that have been renewed and those that expired before today.
@@ -202,7 +202,7 @@ def lapsing(
         follows = and_(Responder.id == after.responder_id, Certificate.kind > after.kind)
         follows = or_(Responder.id > after.responder_id, follows)
         statement = statement.having(or_(last > after.valid_until, and_(last == after.valid_until, follows)))
-    return [Lapsing(*row) for row in session.execute(statement)]
+    return [ExpiringCertificate(*row) for row in session.execute(statement)]
 
 
 class ToRefresh(NamedTuple):

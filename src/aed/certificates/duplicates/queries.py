@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, joinedload
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import Scope, Viewer
+from aed.accounts.permissions import TokenScope, Viewer
 from aed.certificates.duplicates.rules import DuplicateCandidate
 from aed.certificates.models import PersonPair
 from aed.certificates.rules import bare_phone, blocking_name
@@ -168,7 +168,7 @@ def answers_for(viewer: Viewer, person_id: InstrumentedAttribute[int]) -> Column
 
     visibility: this is itself a condition.
     """
-    if Scope.WRITE not in viewer.scopes:
+    if TokenScope.WRITE not in viewer.scopes:
         return false()
     if viewer.is_administrator:
         return true()

@@ -25,14 +25,14 @@ class DuplicateCandidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Likeness:
+class PersonLikeness:
     """A score from 0 to 1, with the reasons for it."""
 
     score: float
     reasons: tuple[str, ...]
 
 
-def likeness(one: DuplicateCandidate, other: DuplicateCandidate) -> Likeness:
+def likeness(one: DuplicateCandidate, other: DuplicateCandidate) -> PersonLikeness:
     """Return how likely the two are the same person, with reasons.
 
     A shared certificate number and matching identity numbers weigh most. A name alone is not enough, because
@@ -61,4 +61,4 @@ def likeness(one: DuplicateCandidate, other: DuplicateCandidate) -> Likeness:
     if one.certificates & other.certificates:
         score += 0.5
         reasons.append("a certificate with the same number")
-    return Likeness(round(min(max(score, 0.0), 1.0), 2), tuple(reasons))
+    return PersonLikeness(round(min(max(score, 0.0), 1.0), 2), tuple(reasons))

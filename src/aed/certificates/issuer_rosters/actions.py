@@ -18,13 +18,13 @@ from aed.accounts.permissions import Viewer
 from aed.certificates.issuer_rosters import queries
 from aed.certificates.issuer_rosters.queries import Known
 from aed.certificates.models import CertificateCheck, IssuerEntry
-from aed.certificates.rules import CheckState, Facts, Finding, Holder, IssuerStatement, compare
+from aed.certificates.rules import CheckFinding, CheckState, Facts, Holder, IssuerStatement, compare
 from aed.database.bulk import insert_many
 from aed.issuers.models import Issuer
 from aed.issuers.rules import CertificateKind
 from aed.registry.changes import RegistryChange
 from aed.responders.models import Certificate
-from aed.responders.rules import Trust
+from aed.responders.rules import CertificateTrust
 
 _SHOWN: Final = 1_000
 REVOKED_WHY: Final = "Revoked by its issuer."
@@ -168,7 +168,7 @@ def _ends_of_ids(fields: Mapping[str, Sequence[object]]) -> dict[str, list[str |
     }
 
 
-def _as_said(known: Known, said: IssuerStatement, finding: Finding, at: datetime) -> dict[str, Any]:
+def _as_said(known: Known, said: IssuerStatement, finding: CheckFinding, at: datetime) -> dict[str, Any]:
     """Return the new column values of a certificate."""
     columns: dict[str, Any] = {
         "trust": known.trust,
@@ -181,14 +181,17 @@ def _as_said(known: Known, said: IssuerStatement, finding: Finding, at: datetime
     }
     match finding.state:
         case CheckState.CONFIRMED | CheckState.CORRECTED:
-            columns |= {"trust": Trust.VERIFIED, "holder_id": said.holder.holder_id or known.holder_id}
+            columns |= {
+                "trust": CertificateTrust.VERIFIED,
+                "holder_id": said.holder.holder_id or known.holder_id,
+            }
             columns |= {name: getattr(said.facts, name) for name in finding.corrections}
             if known.revoked_why == REVOKED_WHY:  # the issuer withdrew the revocation
                 columns |= {"revoked_at": None, "revoked_why": None}
         case CheckState.REVOKED if known.revoked_at is None:
             columns |= {"revoked_at": at, "revoked_why": REVOKED_WHY}
         case CheckState.DISPUTED:
-            columns |= {"trust": Trust.SELF_DECLARED}
+            columns |= {"trust": CertificateTrust.SELF_DECLARED}
     return columns
 
 

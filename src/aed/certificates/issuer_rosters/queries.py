@@ -15,7 +15,7 @@ from aed.certificates.rules import Facts, Holder
 from aed.database.bulk import in_array
 from aed.issuers.rules import CertificateKind
 from aed.responders.models import Certificate, Responder
-from aed.responders.rules import Trust
+from aed.responders.rules import CertificateTrust
 
 
 class Known(NamedTuple):
@@ -28,7 +28,7 @@ class Known(NamedTuple):
     kind: CertificateKind
     issued_on: date | None
     valid_until: date
-    trust: Trust
+    trust: CertificateTrust
     holder_id: str | None
     revoked_at: datetime | None
     revoked_why: str | None
@@ -133,7 +133,7 @@ def not_in_the_last_roster(session: Session, issuer_id: int, *, read_at: datetim
             .select_from(Certificate)
             .where(
                 Certificate.issuer_id == issuer_id,
-                Certificate.trust == Trust.VERIFIED,
+                Certificate.trust == CertificateTrust.VERIFIED,
                 Certificate.revoked_at.is_(None),
                 Certificate.is_awarded.is_(False),
                 Certificate.number.not_in(in_it),

@@ -31,7 +31,7 @@ from aed.certificates.verification.queries import ToAsk
 from aed.issuers.models import Issuer, IssuerName
 from aed.issuers.rules import IssuerState, VerifiedBy, plain_name
 from aed.responders.models import Certificate
-from aed.responders.rules import Trust
+from aed.responders.rules import CertificateTrust
 
 LEASE: Final = timedelta(minutes=10)
 """How long a claim lasts: if its owner crashes, another process can claim the check after that."""
@@ -195,7 +195,7 @@ def _begin(session: Session, issuer: Issuer, now: datetime) -> int:
         .outerjoin(CertificateCheck, CertificateCheck.certificate_id == Certificate.id)
         .where(
             Certificate.issuer_id == issuer.id,
-            Certificate.trust != Trust.VERIFIED,
+            Certificate.trust != CertificateTrust.VERIFIED,
             Certificate.revoked_at.is_(None),
             CertificateCheck.certificate_id.is_(None),
         )

@@ -16,7 +16,7 @@ from aed.certificates.verification.queries import CertificateCheckRow
 from aed.database.dependencies import ReadSession
 from aed.http.parameters import Cursor, Limit, cursor_id
 from aed.issuers.rules import CertificateKind
-from aed.responders.rules import Trust
+from aed.responders.rules import CertificateTrust
 from aed.training.permissions import require_write
 
 
@@ -29,7 +29,7 @@ class CertificateCheckOut(BaseModel):
     name: str
     kind: CertificateKind
     valid_until: date
-    trust: Trust
+    trust: CertificateTrust
     state: CheckState
     said: str = Field(description="Why it waits, or what the issuer said")
     tries: int

@@ -16,7 +16,7 @@ from aed.certificates.rules import CheckState
 from aed.issuers.models import Issuer
 from aed.issuers.rules import CertificateKind, IssuerState, VerifiedBy
 from aed.responders.models import Certificate, Responder
-from aed.responders.rules import Trust
+from aed.responders.rules import CertificateTrust
 from aed.training.queries import on_rosters_of
 
 
@@ -29,7 +29,7 @@ class CertificateCheckRow(NamedTuple):
     name: str
     kind: CertificateKind
     valid_until: date
-    trust: Trust
+    trust: CertificateTrust
     state: CheckState
     said: str
     tries: int

@@ -25,7 +25,7 @@ from aed.database.dependencies import ReadSession
 from aed.errors import InvalidInput, InvalidQuery, NotFound
 from aed.exports import queries as export_queries
 from aed.exports.api.files import caching
-from aed.exports.rules import Bounds, Days, parse_bounds, parse_days
+from aed.exports.rules import Bounds, DateRange, parse_bounds, parse_days
 from aed.exports.schemas import (
     Collection,
     Collections,
@@ -69,7 +69,7 @@ class Asked:
     """The filters of a request for features."""
 
     bounds: Bounds | None = None
-    days: Days | None = None
+    days: DateRange | None = None
 
 
 @dataclass(frozen=True, slots=True)

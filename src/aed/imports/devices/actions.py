@@ -35,7 +35,7 @@ from aed.imports.devices.missing import ListedDevices, MissingDevices, mark_miss
 from aed.imports.devices.rules import Thresholds
 from aed.imports.formats.mapping import Mapping
 from aed.imports.formats.recognise import DeviceFormat, read_devices
-from aed.imports.formats.records import Reading, Record
+from aed.imports.formats.records import Record, RecordReader
 from aed.imports.formats.table import SET_ASIDE_COLUMNS
 from aed.imports.schemas import DeviceRow, columns
 from aed.registry.changes import PutOutcome
@@ -119,7 +119,7 @@ def import_devices(
     return finish_import(report)
 
 
-def _filed_under(source: str | None, reading: Reading) -> Reading:
+def _filed_under(source: str | None, reading: RecordReader) -> RecordReader:
     """Return the reading with the given source. Raise InvalidInput if the format names its own source."""
     if source is None or reading.source == source:
         return reading

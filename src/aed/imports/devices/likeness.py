@@ -54,13 +54,13 @@ class Sign:
 
 
 @dataclass(frozen=True, slots=True)
-class Likeness:
+class DeviceLikeness:
     score: float
     """A probability, from 0 to 1."""
     signs: tuple[Sign, ...]
 
 
-def likeness(one: ComparedEntry, other: ComparedEntry, *, metres: float) -> Likeness:
+def likeness(one: ComparedEntry, other: ComparedEntry, *, metres: float) -> DeviceLikeness:
     """Sum the evidence as log-odds and convert it to a score.
 
     An equal serial number nearly decides alone, and a different one nearly excludes. Distance and similar
@@ -77,7 +77,7 @@ def likeness(one: ComparedEntry, other: ComparedEntry, *, metres: float) -> Like
         *_phone(one.phone, other.phone),
     )
     total = _BEFORE + sum(sign.weight for sign in signs)
-    return Likeness(round(1.0 / (1.0 + math.exp(-total)), 3), signs)
+    return DeviceLikeness(round(1.0 / (1.0 + math.exp(-total)), 3), signs)
 
 
 def _distance(metres: float) -> float:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed.geo import Position
 from aed.imports.devices import queries
-from aed.imports.devices.likeness import FAR_METRES, ComparedEntry, Likeness, likeness
+from aed.imports.devices.likeness import FAR_METRES, ComparedEntry, DeviceLikeness, likeness
 from aed.imports.devices.queries import Identity, RegisteredDevice
 from aed.imports.devices.rules import Decision, ReviewKind, Thresholds, metres_apart
 
@@ -23,7 +23,7 @@ class Match:
     """A registered device that an entry may refer to."""
 
     device_id: int
-    likeness: Likeness
+    likeness: DeviceLikeness
     is_sure: bool
     """If true, the entry is linked to this device; otherwise a person decides."""
 
@@ -100,7 +100,7 @@ def _place(claims: Mapping[str, Any]) -> Position:
     return Position(claims["position"]["lat"], claims["position"]["lon"])
 
 
-def _likeness(claims: Mapping[str, Any], device: RegisteredDevice) -> Likeness | None:
+def _likeness(claims: Mapping[str, Any], device: RegisteredDevice) -> DeviceLikeness | None:
     metres = metres_apart(claims["position"], {"lat": device.lat, "lon": device.lon})
     if metres > FAR_METRES:
         return None

@@ -13,7 +13,7 @@ from aed.accounts.permissions import Viewer
 from aed.errors import InvalidInput
 from aed.imports.batches import EstateIds
 from aed.imports.devices import queries
-from aed.imports.devices.likeness import Likeness
+from aed.imports.devices.likeness import DeviceLikeness
 from aed.imports.devices.models import Review
 from aed.imports.devices.queries import RegisteredDevice, StoredRecord
 from aed.imports.devices.rules import (
@@ -366,7 +366,7 @@ def _said(evidence: Mapping[str, Any]) -> SourceClaim:
 # --- Likeness -------------------------------------------------------------------------------------------
 
 
-def likeness_as_json(found: Likeness, record: Mapping[str, Any]) -> dict[str, Any]:
+def likeness_as_json(found: DeviceLikeness, record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the evidence for a duplicate as JSON; `record` holds the list's fields."""
     return {
         "score": found.score,

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Scope, TokenRole, Viewer
+from aed.accounts.permissions import TokenRole, TokenScope, Viewer
 from aed.database.session import Database, read_session, transaction
 from aed.errors import AedError, Conflict
 from aed.imports.batches import Progress, refuse_bad_rows
@@ -140,7 +140,7 @@ def _imported(
     progress: Progress | None,
 ) -> FeedOutcome:
     """Import the file as `aed import devices` does; fail if no row can be imported."""
-    who = Viewer(role=TokenRole.ADMINISTRATOR, name=f"feed:{claim.name}", scopes=frozenset(Scope))
+    who = Viewer(role=TokenRole.ADMINISTRATOR, name=f"feed:{claim.name}", scopes=frozenset(TokenScope))
     mapping = mapping_from(claim.mapping, "The mapping") if claim.mapping is not None else None
     report = import_devices(
         session,

@@ -196,7 +196,7 @@ MAX_CELL_LENGTH: Final = 100_000
 MAX_COLUMNS: Final = 1_000
 
 
-class Row(NamedTuple):
+class FileLine(NamedTuple):
     number: int
     """The line on which the row begins, or its row number in a sheet."""
     cells: list[str]
@@ -204,7 +204,7 @@ class Row(NamedTuple):
     """Why the row cannot be read reliably."""
 
 
-def csv_rows(path: Path, *, encoding: str, delimiter: str = ",", strict: bool = True) -> Generator[Row]:
+def csv_rows(path: Path, *, encoding: str, delimiter: str = ",", strict: bool = True) -> Generator[FileLine]:
     """Yield the rows that are not blank.
 
     Raises InvalidInput for an unclosed quotation mark, which would swallow the rest of the file, and for
@@ -228,7 +228,7 @@ def csv_rows(path: Path, *, encoding: str, delimiter: str = ",", strict: bool = 
                     )
                 if max(map(len, cells)) > MAX_CELL_LENGTH:
                     raise _cell_too_long(path.name, number)
-                yield Row(number, cells)
+                yield FileLine(number, cells)
         except csv.Error as error:
             if "field larger" in str(error):
                 raise _cell_too_long(path.name, begins) from None

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from aed.errors import InvalidInput
-from aed.imports.formats.json_stream import CRS, Shape, json_object, objects, shape_of
+from aed.imports.formats.json_stream import CRS, JsonShape, json_object, objects, shape_of
 from aed.imports.formats.records import Record
 from aed.imports.formats.table import LINT_COLUMN
 from aed.imports.rules import printable
 
 
-def features(path: Path, shape: Shape | None = None) -> Iterator[object]:
+def features(path: Path, shape: JsonShape | None = None) -> Iterator[object]:
     """Yield the features of a file.
 
     The file holds one or more FeatureCollections, or a sequence of features. Raises InvalidInput for anything
@@ -44,7 +44,7 @@ ETRS89, NAD83, CGCS2000, JGD2000, JGD2011 and Korea 2000.
 """
 
 
-def _refuse_other_coordinates(path: Path, shape: Shape) -> None:
+def _refuse_other_coordinates(path: Path, shape: JsonShape) -> None:
     """Raise InvalidInput if the file declares a coordinate system other than that of RFC 7946."""
     said = next((str(shape.members[name]) for name in CRS if shape.members.get(name) is not None), None)
     if said is None or re.split(r"[:/#]", said.strip())[-1].casefold() in _AS_WGS84:
@@ -56,14 +56,14 @@ def _refuse_other_coordinates(path: Path, shape: Shape) -> None:
     )
 
 
-def may_be_features(shape: Shape) -> bool:
+def may_be_features(shape: JsonShape) -> bool:
     kind = shape.members.get("type")
     if shape.prefix == "features.item":
         return kind in (None, "FeatureCollection")
     return shape.prefix == "" and kind == "Feature" and "properties" in shape.names
 
 
-def not_geojson(path: Path, shape: Shape) -> InvalidInput:
+def not_geojson(path: Path, shape: JsonShape) -> InvalidInput:
     """Return the error for a JSON file that is not GeoJSON, quoting its own error message if it has one."""
     says = next(
         (

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from aed.errors import InvalidInput
-from aed.imports.formats.files import Row
+from aed.imports.formats.files import FileLine
 from aed.imports.formats.mapping import Looks, Mapping
 from aed.imports.rules import printable
 
@@ -64,7 +64,7 @@ def header_of(cells: Sequence[str], *, rows_before: int = 0) -> Header:
     return Header(tuple(names), places, rows_before)
 
 
-def header_among(rows: Sequence[Row], mapping: Mapping, *, is_named: bool) -> Header | None:
+def header_among(rows: Sequence[FileLine], mapping: Mapping, *, is_named: bool) -> Header | None:
     """Find the header of a list among the first rows of a file; return None if there is none.
 
     To recognise a list, the header must contain every column in `recognised_by`. If the format is named, the
@@ -112,7 +112,7 @@ _LOOKS: Final = {
 _SHARE_THAT_LOOKS_SO: Final = 0.6
 
 
-def _header_by_looks(rows: Sequence[Row], mapping: Mapping, *, is_named: bool) -> Header | None:
+def _header_by_looks(rows: Sequence[FileLine], mapping: Mapping, *, is_named: bool) -> Header | None:
     cells = [row.cells for row in rows[:ROWS_LOOKED_AT]]
     width = max((len(row) for row in cells), default=0)
     names = [""] * width
@@ -139,7 +139,7 @@ def _looking_so(cells: Sequence[Sequence[str]], free: Sequence[int], looks: Look
     return best[1] if best else None
 
 
-def no_header(name: str, mapping: Mapping, rows: Sequence[Row]) -> InvalidInput:
+def no_header(name: str, mapping: Mapping, rows: Sequence[FileLine]) -> InvalidInput:
     """Return the error for a named list without a header: the missing columns, and the file's first line."""
     position = mapping.position
     needed = " and ".join(names[0] for names in (position.lat, position.lon, position.text) if names)
@@ -151,7 +151,9 @@ def no_header(name: str, mapping: Mapping, rows: Sequence[Row]) -> InvalidInput:
     )
 
 
-def peeked(rows: Iterator[Row], count: int = ROWS_LOOKED_AT) -> tuple[list[Row], Iterator[Row]]:
+def peeked(
+    rows: Iterator[FileLine], count: int = ROWS_LOOKED_AT
+) -> tuple[list[FileLine], Iterator[FileLine]]:
     """Return the first rows, and an iterator over all rows including them."""
     first = list(islice(rows, count))
     return first, chain(first, rows)

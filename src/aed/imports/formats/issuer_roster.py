@@ -16,7 +16,7 @@ from typing import Final
 
 from aed.errors import InvalidInput
 from aed.files.spreadsheets import unescape_formula
-from aed.imports.formats.files import UTF_8, Row, csv_rows, encoding_of, head_of
+from aed.imports.formats.files import UTF_8, FileLine, csv_rows, encoding_of, head_of
 from aed.imports.formats.records import Record, Unit
 from aed.imports.formats.values import date_of
 from aed.imports.formats.workbook import is_workbook, sheets
@@ -85,7 +85,7 @@ def _of_workbook(path: Path) -> Iterator[Record]:
     raise _no_header(path.name)
 
 
-def _records(rows: Iterator[Row], name: str, unit: Unit) -> Iterator[Record]:
+def _records(rows: Iterator[FileLine], name: str, unit: Unit) -> Iterator[Record]:
     columns = _header(islice(rows, HEADER_WITHIN), name)
     for row in rows:
         wrong = None
@@ -100,7 +100,7 @@ def _records(rows: Iterator[Row], name: str, unit: Unit) -> Iterator[Record]:
             yield Record(unit, row.number, fields, wrong)
 
 
-def _header(first: Iterable[Row], name: str) -> dict[int, str]:
+def _header(first: Iterable[FileLine], name: str) -> dict[int, str]:
     """Return the field names by column position."""
     for row in first:
         columns: dict[int, str] = {}

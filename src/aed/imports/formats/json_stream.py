@@ -48,7 +48,7 @@ CRS: Final = ("crs.properties.name", "crs.properties.code")
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class JsonShape:
     """The structure of a JSON file. `prefix` is the ijson path of its objects."""
 
     prefix: str
@@ -64,7 +64,7 @@ def is_json(head: bytes, path: Path) -> bool:
     return beginning in (b"{", b"[") or path.suffix.lower() in (".json", ".geojson")
 
 
-def shape_of(path: Path) -> Shape:
+def shape_of(path: Path) -> JsonShape:
     """Find the objects of a file: in `features` or `elements`, else the first list of objects, else the
     documents."""
     encoding_of(path)
@@ -78,7 +78,7 @@ def shape_of(path: Path) -> Shape:
             for count, event in enumerate(ijson.parse(bytes_in, use_float=True, multiple_values=True)):
                 prefix, kind, value = event
                 if kind == "start_array" and prefix in ("features", "elements"):
-                    return Shape(f"{prefix}.item", members, frozenset(names | {prefix}))
+                    return JsonShape(f"{prefix}.item", members, frozenset(names | {prefix}))
                 if kind == "map_key" and prefix == "":
                     names.add(value)
                 elif (prefix in CRS or "." not in prefix) and kind in ("string", "number", "boolean", "null"):
@@ -93,7 +93,7 @@ def shape_of(path: Path) -> Shape:
                 last = event
         except ijson.JSONError as error:
             raise _not_json(path, bytes_in, error) from None
-    return Shape(first_list or "", members, frozenset(names))
+    return JsonShape(first_list or "", members, frozenset(names))
 
 
 def objects(path: Path, prefix: str) -> Iterator[object]:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from aed.imports.findings import Finding, FindingKind, Severity
 from aed.imports.formats import values
-from aed.imports.formats.files import Row
+from aed.imports.formats.files import FileLine
 from aed.imports.formats.headers import Header, header_of, spelled
 from aed.imports.formats.mapping import WORDS, FieldRule, Mapping, Names, Transform
 from aed.imports.formats.records import Record
@@ -37,7 +37,7 @@ type Unit = Literal["line", "row", "feature"]
 
 
 def read_mapped(
-    rows: Iterable[Row], header: Header, mapping: Mapping, *, unit: Unit, source: str | None = None
+    rows: Iterable[FileLine], header: Header, mapping: Mapping, *, unit: Unit, source: str | None = None
 ) -> Iterator[Record]:
     """Yield a record for each row below the header."""
     reader = _Reader(header, mapping, source or mapping.source)
@@ -110,7 +110,9 @@ class _Reader:
         elif unit == "line" and len(cells) < len(names):
             reason = f"has {len(cells)} cells where the header has {len(names)}"
             return Record(unit, number, {}, reason, raw=raw)
-        row = _Row(self, f"{unit} {number}", {name: self._clean(cell) for name, cell in raw.items()}, raw)
+        row = _RowReader(
+            self, f"{unit} {number}", {name: self._clean(cell) for name, cell in raw.items()}, raw
+        )
         row.fill(self._mapping, self._header, self._source, self._ids, self._choices)
         if not self._told_others:
             self._told_others = True
@@ -126,7 +128,7 @@ class _Reader:
         return "" if self._blank and values.plain(text) in self._blank else text
 
 
-class _Row:
+class _RowReader:
     """The state of reading one row."""
 
     def __init__(self, reader: _Reader, where: str, cells: dict[str, str], raw: Map[str, str]) -> None:

@@ -32,7 +32,7 @@ WORDS: Final = ("place", "access_instructions")
 """Fields with one variant per language; the mapping's `words` decides which variant is filled."""
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     CSV = "csv"
     XLSX = "xlsx"
     JSON = "json"
@@ -86,11 +86,11 @@ Columns = Annotated[list[Names], BeforeValidator(_columns), Field(min_length=1, 
 """Several columns, each with its synonyms."""
 
 
-class _Part(BaseModel):
+class _MappingModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class FieldRule(_Part):
+class FieldRule(_MappingModel):
     """The columns that a field is read from, and how their text is converted."""
 
     columns: Columns
@@ -128,7 +128,7 @@ def _field_rule(given: object) -> object:
 type FieldRuleIn = Annotated[FieldRule, BeforeValidator(_field_rule)]
 
 
-class PositionRule(_Part):
+class PositionRule(_MappingModel):
     """Where to read the position: two columns, or one text with both numbers.
 
     Examples of such a text are `(121.5,25.0)` and `POINT (121.5 25.0)`.
@@ -149,7 +149,7 @@ class PositionRule(_Part):
         return self
 
 
-class IdRule(_Part):
+class IdRule(_MappingModel):
     """How to identify a device.
 
     The id consists of the cells of `within` and `columns`, joined by "-". `within` names, for example, the
@@ -165,12 +165,12 @@ class IdRule(_Part):
         return [*(self.columns or []), *([self.within] if self.within else []), *self.content]
 
 
-class SpanRule(_Part):
+class SpanRule(_MappingModel):
     start: Names
     end: Names
 
 
-class HoursRule(_Part):
+class HoursRule(_MappingModel):
     """How to read the opening hours of a row."""
 
     how: Literal["text", "weekly", "days_and_times", "days_and_words"]
@@ -218,7 +218,7 @@ def _is_days(text: str) -> bool:
     return all(day in _DAYS for part in text.split(",") for day in part.split("-"))
 
 
-class FlagRule(_Part):
+class FlagRule(_MappingModel):
     """Marks rows for review by a person: those in which a column contains one of the words."""
 
     columns: Columns
@@ -227,17 +227,20 @@ class FlagRule(_Part):
     says: Annotated[str, Field(max_length=300)]
 
 
-class HeaderColumn(_Part):
+class HeaderColumn(_MappingModel):
     name: Annotated[str, Field(min_length=1, max_length=200)]
     looks: Looks | None = None
 
 
-class Mapping(_Part):
+class Mapping(_MappingModel):
     """How to recognise and read one kind of list."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,39}$")]
     title: Annotated[str, Field(min_length=1, max_length=200)]
-    kinds: Annotated[list[Kind], BeforeValidator(_list), Field(min_length=1)] = [Kind.CSV, Kind.XLSX]
+    kinds: Annotated[list[FileKind], BeforeValidator(_list), Field(min_length=1)] = [
+        FileKind.CSV,
+        FileKind.XLSX,
+    ]
     encodings: Annotated[_Strings, Field(min_length=1, max_length=10)] = ["utf-8"]
     delimiters: Annotated[_Strings, Field(min_length=1, max_length=6)] = [",", ";", "\t"]
     country: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
@@ -282,7 +285,7 @@ class Mapping(_Part):
                 raise ValueError(f"'{printable(encoding, 40)}' is not an encoding of text")
         if any(len(delimiter) != 1 or delimiter in '"\r\n' for delimiter in self.delimiters):
             raise ValueError('a delimiter is one character, such as , or ; or a tab ("\\t")')
-        if self.no_header and Kind.CSV not in self.kinds and Kind.XLSX not in self.kinds:
+        if self.no_header and FileKind.CSV not in self.kinds and FileKind.XLSX not in self.kinds:
             raise ValueError("no_header is for csv and xlsx")
         return self
 

@@ -17,7 +17,7 @@ from typing import Any, Final, TextIO
 
 from aed.errors import InvalidInput
 from aed.files.spreadsheets import escape_formula, workbook
-from aed.imports.formats.files import UTF_8, Row, csv_rows, head_of
+from aed.imports.formats.files import UTF_8, FileLine, csv_rows, head_of
 from aed.imports.formats.geojson import features, may_be_features
 from aed.imports.formats.headers import header_of
 from aed.imports.formats.json_stream import is_json, json_object, objects, shape_of
@@ -98,7 +98,7 @@ def _write_workbook(
     target: Path, path: Path, head: bytes, first: Record, marks: Iterable[Mark], encodings: Sequence[str]
 ) -> None:
     """Write all cells as text, because apparent numbers may be phone numbers or have leading zeros."""
-    found: Iterator[tuple[str, Iterator[Row], bool]]
+    found: Iterator[tuple[str, Iterator[FileLine], bool]]
     if is_workbook(head):
         found = _sheets(path, first)
     else:
@@ -133,7 +133,7 @@ def _column_of(said: str, names: Sequence[str]) -> int | None:
     return names.index(column) if colon and column in names else None
 
 
-def _marked(rows: Iterable[Row], first: Record, marks: Iterable[Mark]) -> Iterator[list[str]]:
+def _marked(rows: Iterable[FileLine], first: Record, marks: Iterable[Mark]) -> Iterator[list[str]]:
     """Yield the rows, each with its finding in an extra column after the last one of the header."""
     names = tuple(first.raw)
     width = len(names)
@@ -155,7 +155,7 @@ def _is_header(cells: Sequence[str], names: tuple[str, ...]) -> bool:
     return header_of(cells[: len(names)]).names == header_of(names).names
 
 
-def _sheets(path: Path, first: Record) -> Iterator[tuple[str, Iterator[Row], bool]]:
+def _sheets(path: Path, first: Record) -> Iterator[tuple[str, Iterator[FileLine], bool]]:
     """Yield the sheets of a workbook: name, rows, and whether it holds the list."""
     chosen = next((name for name, rows in sheets(path) if _holds(rows, first)), None)
     for name, rows in sheets(path):
@@ -179,7 +179,7 @@ def _written_in(path: Path, first: Record, encodings: Sequence[str]) -> tuple[st
     )
 
 
-def _holds(rows: Iterable[Row], first: Record) -> bool:
+def _holds(rows: Iterable[FileLine], first: Record) -> bool:
     wanted = list(first.raw.values())
     for row in rows:
         if row.number >= first.number:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from aed.accounts.permissions import Audience
 from aed.errors import InvalidInput
 from aed.imports.findings import Finding, FindingKind, Severity
-from aed.imports.formats.files import Row, head_of
+from aed.imports.formats.files import FileLine, head_of
 from aed.imports.formats.geojson import members_of, point_of, raw_of
 from aed.imports.formats.headers import Header
 from aed.imports.formats.json_stream import first_value, json_object, objects
@@ -100,7 +100,7 @@ def identity_of(given: object, kind: str | None = None) -> str | None:
     return f"{_ELEMENT_TYPES.get(kind, kind)}/{parts[2]}"
 
 
-def read_osm_rows(rows: Iterable[Row], header: Header, *, unit: Unit = "line") -> Iterator[Record]:
+def read_osm_rows(rows: Iterable[FileLine], header: Header, *, unit: Unit = "line") -> Iterator[Record]:
     """Yield records of rows whose columns are tags; skip rows that are not defibrillators."""
     lat, lon = header.column(LAT_COLUMNS), header.column(LON_COLUMNS)
     identity, kind = header.column(ID_COLUMNS), header.column(TYPE_COLUMNS)

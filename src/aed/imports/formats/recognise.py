@@ -13,7 +13,7 @@ from aed.errors import InvalidInput
 from aed.imports.formats import headers, json_stream, mapped, osm
 from aed.imports.formats.files import (
     UTF_8,
-    Row,
+    FileLine,
     csv_rows,
     encoding_of,
     head_of,
@@ -21,10 +21,10 @@ from aed.imports.formats.files import (
     refuse_other_files,
 )
 from aed.imports.formats.geojson import features, may_be_features, members_of, not_geojson, raw_of, read_own
-from aed.imports.formats.json_stream import Shape, json_object, objects, shape_of
-from aed.imports.formats.mapping import Kind, Mapping, built_in_mappings
+from aed.imports.formats.json_stream import JsonShape, json_object, objects, shape_of
+from aed.imports.formats.mapping import FileKind, Mapping, built_in_mappings
 from aed.imports.formats.osm import PREFIX, is_pbf, read_overpass, read_pbf
-from aed.imports.formats.records import Reading, Record
+from aed.imports.formats.records import Record, RecordReader
 from aed.imports.formats.table import PASSED_OVER, read_own_rows, read_table
 from aed.imports.formats.workbook import is_workbook, sheets, table_rows
 from aed.imports.rules import printable
@@ -71,7 +71,7 @@ def read_devices(
     mapping: Mapping | None = None,
     *,
     source: str | None = None,
-) -> Reading:
+) -> RecordReader:
     """Read a list of devices, in the given format, with the given mapping, or in the format recognised.
 
     `source` overrides the source that a mapping names, for a list format that several publishers share.
@@ -112,12 +112,12 @@ def is_json(path: Path) -> bool:
     return json_stream.is_json(head_of(path), path)
 
 
-def _reading(form: DeviceFormat, records: Iterator[Record]) -> Reading:
-    return Reading(form, _TITLES[form], records, source=None if form in _OWN else osm.SOURCE)
+def _reading(form: DeviceFormat, records: Iterator[Record]) -> RecordReader:
+    return RecordReader(form, _TITLES[form], records, source=None if form in _OWN else osm.SOURCE)
 
 
-def _mapped(mapping: Mapping, records: Iterator[Record], source: str | None) -> Reading:
-    return Reading(mapping.name, mapping.title, records, mapping.country, source or mapping.source)
+def _mapped(mapping: Mapping, records: Iterator[Record], source: str | None) -> RecordReader:
+    return RecordReader(mapping.name, mapping.title, records, mapping.country, source or mapping.source)
 
 
 # --- Tables as text ---
@@ -125,7 +125,7 @@ def _mapped(mapping: Mapping, records: Iterator[Record], source: str | None) -> 
 
 def _of_text(
     path: Path, head: bytes, form: DeviceFormat | None, mapping: Mapping | None, source: str | None
-) -> Reading:
+) -> RecordReader:
     if form is DeviceFormat.CSV:
         return _own_table(path)
     if form is DeviceFormat.OSM_CSV:
@@ -137,16 +137,16 @@ def _of_text(
         return _own_table(path)
     if any(_is_osm(_first_rows(path, delimiter, UTF_8)) for delimiter in DELIMITERS):
         return _osm_table(path, head)
-    known = [each for each in built_in_mappings() if Kind.CSV in each.kinds]
+    known = [each for each in built_in_mappings() if FileKind.CSV in each.kinds]
     return _mapped_table(path, head, known, source, is_named=False)
 
 
-def _own_table(path: Path) -> Reading:
+def _own_table(path: Path) -> RecordReader:
     records = read_table(path, known=columns(DeviceRow), needed=needed_columns(DeviceRow))
     return _reading(DeviceFormat.CSV, records)
 
 
-def _osm_table(path: Path, head: bytes) -> Reading:
+def _osm_table(path: Path, head: bytes) -> RecordReader:
     refuse_other_files(path, head)
 
     def records() -> Iterator[Record]:
@@ -166,7 +166,7 @@ def _osm_table(path: Path, head: bytes) -> Reading:
     return _reading(DeviceFormat.OSM_CSV, records())
 
 
-class _Found(NamedTuple):
+class _Match(NamedTuple):
     """A mapping that matches a file, and the encoding and delimiter to read it with."""
 
     known: int
@@ -177,16 +177,16 @@ class _Found(NamedTuple):
 
 def _mapped_table(
     path: Path, head: bytes, mappings: Sequence[Mapping], source: str | None, *, is_named: bool
-) -> Reading:
-    best: _Found | None = None
-    rows: list[Row] = []
+) -> RecordReader:
+    best: _Match | None = None
+    rows: list[FileLine] = []
     for mapping in mappings:
         for encoding in _encodings(mapping, head):
             for delimiter in mapping.delimiters:
                 rows = _first_rows(path, delimiter, encoding)
                 header = headers.header_among(rows, mapping, is_named=is_named)
                 if header is not None:
-                    found = _Found(headers.how_much_is_known(header, mapping), mapping, delimiter, encoding)
+                    found = _Match(headers.how_much_is_known(header, mapping), mapping, delimiter, encoding)
                     best = found if best is None or found.known > best.known else best
     if best is None:
         encoding_of(path, _all_encodings(mappings) if is_named else (UTF_8,))
@@ -197,7 +197,7 @@ def _mapped_table(
 
 
 def _records_of_table(
-    path: Path, head: bytes, found: _Found, source: str | None, *, is_named: bool
+    path: Path, head: bytes, found: _Match, source: str | None, *, is_named: bool
 ) -> Iterator[Record]:
     fitting = _encodings(found.mapping, head)
     encoding = encoding_of(path, [found.encoding, *(each for each in fitting if each != found.encoding)])
@@ -208,7 +208,7 @@ def _records_of_table(
     yield from mapped.read_mapped(rows, header, found.mapping, unit="line", source=source)
 
 
-def _refused_table(path: Path) -> Reading:
+def _refused_table(path: Path) -> RecordReader:
     """Handle a table in no known format.
 
     If its first line resembles the project's own format, read it as such to get a specific error; otherwise
@@ -237,10 +237,10 @@ def _all_encodings(mappings: Sequence[Mapping]) -> list[str]:
     return list(dict.fromkeys(UTF_8 if codecs.lookup(each).name == "utf-8" else each for each in named))
 
 
-def _first_rows(path: Path, delimiter: str, encoding: str) -> list[Row]:
+def _first_rows(path: Path, delimiter: str, encoding: str) -> list[FileLine]:
     """Return the first rows of a table; stop at a row that cannot be read."""
     rows = csv_rows(path, encoding=encoding, delimiter=delimiter, strict=False)
-    first: list[Row] = []
+    first: list[FileLine] = []
     try:
         first.extend(islice(rows, headers.ROWS_LOOKED_AT))
     except InvalidInput:
@@ -250,12 +250,12 @@ def _first_rows(path: Path, delimiter: str, encoding: str) -> list[Row]:
     return first
 
 
-def _is_own(rows: Sequence[Row]) -> bool:
+def _is_own(rows: Sequence[FileLine]) -> bool:
     header = {cell.strip() for cell in rows[0].cells} if rows else set()
     return header >= set(needed_columns(DeviceRow)) and header <= {*columns(DeviceRow), *PASSED_OVER}
 
 
-def _is_osm(rows: Sequence[Row], *, is_named: bool = False) -> bool:
+def _is_osm(rows: Sequence[FileLine], *, is_named: bool = False) -> bool:
     if not rows:
         return False
     header = headers.header_of(rows[0].cells)
@@ -281,8 +281,8 @@ def _some_devices(
 
 def _of_workbook(
     path: Path, form: DeviceFormat | None, mapping: Mapping | None, source: str | None
-) -> Reading:
-    first_lines: list[Row] = []
+) -> RecordReader:
+    first_lines: list[FileLine] = []
     for _, found in sheets(path):
         first, rows = headers.peeked(found)
         first_lines = first_lines or first[:1]
@@ -296,7 +296,7 @@ def _of_workbook(
             records = osm.read_osm_rows(islice(rows, 1, None), header, unit="row")
             return _reading(DeviceFormat.OSM_CSV, _some_devices(path, records, "row"))
         candidates = (
-            [mapping] if mapping else [each for each in built_in_mappings() if Kind.XLSX in each.kinds]
+            [mapping] if mapping else [each for each in built_in_mappings() if FileKind.XLSX in each.kinds]
         )
         fitting = [
             (headers.how_much_is_known(fits, each), each, fits)
@@ -319,7 +319,9 @@ def _of_workbook(
 # --- JSON ---
 
 
-def _of_json(path: Path, form: DeviceFormat | None, mapping: Mapping | None, source: str | None) -> Reading:
+def _of_json(
+    path: Path, form: DeviceFormat | None, mapping: Mapping | None, source: str | None
+) -> RecordReader:
     shape = shape_of(path)
     if form is DeviceFormat.OVERPASS or (form is None and mapping is None and shape.prefix == PREFIX):
         return _reading(DeviceFormat.OVERPASS, read_overpass(path))
@@ -337,7 +339,7 @@ def _of_json(path: Path, form: DeviceFormat | None, mapping: Mapping | None, sou
         if not isinstance(recognised, Mapping):
             raise not_geojson(path, shape)
         mapping = recognised
-    if Kind.JSON not in mapping.kinds:
+    if FileKind.JSON not in mapping.kinds:
         raise InvalidInput(
             f"{path.name} is JSON, and the format {mapping.name} is {' or '.join(mapping.kinds)}.",
             field="file",
@@ -347,7 +349,7 @@ def _of_json(path: Path, form: DeviceFormat | None, mapping: Mapping | None, sou
     return _mapped(mapping, mapped.read_objects(found, mapping, unit=unit, source=source), source)
 
 
-def _osm_features(path: Path, shape: Shape) -> Iterator[Record]:
+def _osm_features(path: Path, shape: JsonShape) -> Iterator[Record]:
     seen = [0]
 
     def counted() -> Iterator[object]:
@@ -358,12 +360,12 @@ def _osm_features(path: Path, shape: Shape) -> Iterator[Record]:
     return _some_devices(path, osm.read_osm_features(counted()), "feature", seen)
 
 
-def _recognised(path: Path, shape: Shape) -> DeviceFormat | Mapping | None:
+def _recognised(path: Path, shape: JsonShape) -> DeviceFormat | Mapping | None:
     """Return the format of the first feature that reveals it, or None.
 
     The project's own features have a `source_id`, those of OpenStreetMap an `emergency` tag.
     """
-    known = [each for each in built_in_mappings() if Kind.JSON in each.kinds]
+    known = [each for each in built_in_mappings() if FileKind.JSON in each.kinds]
     for number, feature in enumerate(features(path, shape), start=1):
         properties = json_object(json_object(feature).get("properties"))
         if "source_id" in properties:
@@ -378,8 +380,8 @@ def _recognised(path: Path, shape: Shape) -> DeviceFormat | Mapping | None:
     return DeviceFormat.GEOJSON if shape.prefix or number > 1 else None
 
 
-def _mapping_of_objects(path: Path, shape: Shape) -> Mapping | None:
-    known = [each for each in built_in_mappings() if Kind.JSON in each.kinds]
+def _mapping_of_objects(path: Path, shape: JsonShape) -> Mapping | None:
+    known = [each for each in built_in_mappings() if FileKind.JSON in each.kinds]
     for each in islice(objects(path, shape.prefix), headers.ROWS_LOOKED_AT):
         fitting = _fitting(list(members_of(json_object(each))), known)
         if fitting is not None:
@@ -388,7 +390,7 @@ def _mapping_of_objects(path: Path, shape: Shape) -> Mapping | None:
 
 
 def _fitting(names: Sequence[str], known: Sequence[Mapping]) -> Mapping | None:
-    row = [Row(1, list(names))]
+    row = [FileLine(1, list(names))]
     fitting = [
         (headers.how_much_is_known(header, each), each)
         for each in known
@@ -397,7 +399,7 @@ def _fitting(names: Sequence[str], known: Sequence[Mapping]) -> Mapping | None:
     return max(fitting, key=lambda each: each[0])[1] if fitting else None
 
 
-def _members(path: Path, shape: Shape, *, is_geojson: bool) -> Iterator[tuple[int, dict[str, str]]]:
+def _members(path: Path, shape: JsonShape, *, is_geojson: bool) -> Iterator[tuple[int, dict[str, str]]]:
     found: Iterator[object] = features(path, shape) if is_geojson else objects(path, shape.prefix)
     first = next(found, None)
     if first is None:

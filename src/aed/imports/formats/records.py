@@ -35,7 +35,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(Iterator[Record]):
+class RecordReader(Iterator[Record]):
     """A list of devices being read: an iterator over its records.
 
     It raises InvalidInput during iteration if the file as a whole is found to be invalid.

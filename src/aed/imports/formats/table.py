@@ -19,7 +19,7 @@ from aed.accounts.permissions import Audience
 from aed.errors import InvalidInput
 from aed.files.spreadsheets import unescape_formula, workbook
 from aed.geo import Datum
-from aed.imports.formats.files import Row, csv_rows, encoding_of, encoding_or_chinese
+from aed.imports.formats.files import FileLine, csv_rows, encoding_of, encoding_or_chinese
 from aed.imports.formats.records import Record
 from aed.imports.schemas import DeviceRow, columns, needed_columns
 from aed.registry.devices.rules import Cabinet, DeviceState, EntryMode
@@ -50,7 +50,7 @@ def read_table(
 
 
 def read_own_rows(
-    rows: Iterator[Row],
+    rows: Iterator[FileLine],
     name: str,
     *,
     known: Collection[str],

@@ -18,7 +18,7 @@ from typing import BinaryIO, Final
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
 from aed.errors import InvalidInput
-from aed.imports.formats.files import MAX_CELL_LENGTH, MAX_COLUMNS, Row, head_of, opened
+from aed.imports.formats.files import MAX_CELL_LENGTH, MAX_COLUMNS, FileLine, head_of, opened
 
 MAX_MERGED: Final = 10_000
 MAX_ROWS_REPORTED: Final = 200_000
@@ -138,7 +138,7 @@ def is_workbook(head: bytes) -> bool:
     return head.startswith(b"PK\x03\x04")
 
 
-def sheets(path: Path) -> Iterator[tuple[str, Iterator[Row]]]:
+def sheets(path: Path) -> Iterator[tuple[str, Iterator[FileLine]]]:
     """Yield the sheets that are not empty, each with its rows that are not blank.
 
     Raises InvalidInput if the file is not a workbook or would not fit into memory.
@@ -154,7 +154,7 @@ def sheets(path: Path) -> Iterator[tuple[str, Iterator[Row]]]:
         raise _damaged(path, str(error)) from None
 
 
-def table_rows(path: Path) -> Iterator[Row]:
+def table_rows(path: Path) -> Iterator[FileLine]:
     """Yield the rows of the first sheet that is not empty.
 
     Each row states why it cannot be read reliably: merged cells, or a formula without a value or with an
@@ -175,7 +175,7 @@ def table_rows(path: Path) -> Iterator[Row]:
             told = json.loads(line)
             if isinstance(told, dict):
                 raise InvalidInput(told["wrong"], field="file")
-            yield Row(*told)
+            yield FileLine(*told)
 
 
 def _tell_rows(path: Path) -> None:
@@ -187,7 +187,7 @@ def _tell_rows(path: Path) -> None:
         sys.stdout.write(json.dumps({"wrong": str(error)}) + "\n")
 
 
-def _table_rows(path: Path) -> Iterator[Row]:
+def _table_rows(path: Path) -> Iterator[FileLine]:
     _refuse_bombs(path)
     try:
         with opened(path) as stream, CalamineWorkbook.from_filelike(stream) as workbook:
@@ -203,7 +203,7 @@ def _table_rows(path: Path) -> Iterator[Row]:
         raise _damaged(path, str(error)) from None
 
 
-def _wrong_with(row: Row, merged: Mapping[int, str], formulas: Mapping[int, str]) -> str | None:
+def _wrong_with(row: FileLine, merged: Mapping[int, str], formulas: Mapping[int, str]) -> str | None:
     if row.number in merged:
         return (
             f"the cells {merged[row.number]} are merged, and what they say may be meant for one row or for "
@@ -212,11 +212,11 @@ def _wrong_with(row: Row, merged: Mapping[int, str], formulas: Mapping[int, str]
     return formulas.get(row.number)
 
 
-def _rows(sheet: CalamineSheet) -> Iterator[Row]:
+def _rows(sheet: CalamineSheet) -> Iterator[FileLine]:
     for number, row in enumerate(sheet.iter_rows(), start=1):
         cells = [_text(cell)[:MAX_CELL_LENGTH] for cell in row]
         if any(cells):
-            yield Row(number, cells)
+            yield FileLine(number, cells)
 
 
 def _text(cell: object) -> str:

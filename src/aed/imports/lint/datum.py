@@ -32,7 +32,7 @@ TOKYO_EPSG, WGS84_EPSG = 4301, 4326
 _METRES_PER_DEGREE: Final = 111_195.0
 
 
-class Reading(StrEnum):
+class DatumReading(StrEnum):
     """The datum in which a pair of coordinates is interpreted."""
 
     WGS84 = "wgs84"
@@ -49,7 +49,7 @@ class Pair:
     row: int
     lat: float
     lon: float
-    declared: Reading
+    declared: DatumReading
     known_lat: float = math.nan
     known_lon: float = math.nan
     known_area: shapely.Geometry | None = None
@@ -89,8 +89,8 @@ class Slipped:
 class Slip:
     """A batch of rows that was read in the wrong datum."""
 
-    declared: Reading
-    right: Reading
+    declared: DatumReading
+    right: DatumReading
     rows: tuple[Slipped, ...]
     compared: int
     """Number of places that could be compared, among the rows declared in this datum."""
@@ -106,9 +106,9 @@ class Slip:
         return median(row.metres_after for row in self.rows)
 
 
-def read_as(lat: float, lon: float, reading: Reading) -> tuple[float, float]:
+def read_as(lat: float, lon: float, reading: DatumReading) -> tuple[float, float]:
     """Convert coordinates from the given datum to WGS-84; return latitude and longitude."""
-    if reading is Reading.TOKYO:
+    if reading is DatumReading.TOKYO:
         return _from_tokyo(lat, lon)
     position = to_wgs84(lat, lon, Datum(reading.value))
     return position.lat, position.lon
@@ -121,7 +121,7 @@ def slips(pairs: Iterable[Pair]) -> list[Slip]:
     2. Accept a datum for the batch if at least 3 rows agree, and at least 60 % of the rows that do not fit as
        given.
     """
-    by_declared: dict[Reading, list[Pair]] = {}
+    by_declared: dict[DatumReading, list[Pair]] = {}
     for pair in pairs:
         by_declared.setdefault(pair.declared, []).append(pair)
     found: list[Slip] = []
@@ -132,10 +132,10 @@ def slips(pairs: Iterable[Pair]) -> list[Slip]:
     return found
 
 
-def _slip_of(declared: Reading, batch: Sequence[Pair]) -> Slip | None:
+def _slip_of(declared: DatumReading, batch: Sequence[Pair]) -> Slip | None:
     as_given: set[tuple[int, int]] = set()
     apart: set[tuple[int, int]] = set()
-    fitting: dict[Reading, dict[tuple[int, int], Slipped]] = {}
+    fitting: dict[DatumReading, dict[tuple[int, int], Slipped]] = {}
     for pair in batch:
         before = pair.metres_off(*read_as(pair.lat, pair.lon, declared))
         if before < MIN_SHIFT_METRES:
@@ -144,7 +144,7 @@ def _slip_of(declared: Reading, batch: Sequence[Pair]) -> Slip | None:
         if before > MAX_SHIFT_METRES:
             continue
         apart.add(pair.asks)
-        for reading in Reading:
+        for reading in DatumReading:
             if reading is declared:
                 continue
             there = read_as(pair.lat, pair.lon, reading)
@@ -166,9 +166,11 @@ def _slip_of(declared: Reading, batch: Sequence[Pair]) -> Slip | None:
     return Slip(declared, right, tuple(rows[row] for row in sorted(rows)), compared, len(as_given))
 
 
-def reading_of(datum: object) -> Reading:
+def reading_of(datum: object) -> DatumReading:
     """Return the datum that a list declares; WGS-84 if it declares none."""
-    return Reading(str(datum)) if datum in (Reading.GCJ02, Reading.BD09) else Reading.WGS84
+    return (
+        DatumReading(str(datum)) if datum in (DatumReading.GCJ02, DatumReading.BD09) else DatumReading.WGS84
+    )
 
 
 _tokyo: list[Transformer] = []

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from aed.imports.devices.likeness import FAR_METRES, Likeness
+from aed.imports.devices.likeness import FAR_METRES, DeviceLikeness
 from aed.imports.devices.rules import plain_words, similarity
 from aed.imports.lint.places import on_the_globe, tree_of
 
@@ -218,7 +218,7 @@ _EASTERN: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _PART_ALIKE: Final = 0.7
 
 
-def because(found: Likeness, *, least: float) -> str:
+def because(found: DeviceLikeness, *, least: float) -> str:
     """Return the reasons why two entries count as one device, strongest first, with the score and its
     threshold."""
     signs: Iterable[str] = (

@@ -24,7 +24,7 @@ from aed.imports.formats import values
 from aed.imports.formats.headers import header_of
 from aed.imports.formats.mapping import HoursRule, Mapping, Names, built_in_mappings
 from aed.imports.formats.recognise import DeviceFormat, read_devices
-from aed.imports.formats.records import Reading, Record
+from aed.imports.formats.records import Record, RecordReader
 from aed.imports.formats.values import hours_of
 from aed.imports.lint.datum import Pair, Slip, reading_of, slips
 from aed.imports.lint.duplicates import (
@@ -127,7 +127,7 @@ def lint_list(
 class _RowChecks:
     """The checks of a single row, configured for one list."""
 
-    def __init__(self, reading: Reading, mapping: Mapping | None, on: date) -> None:
+    def __init__(self, reading: RecordReader, mapping: Mapping | None, on: date) -> None:
         self._is_own = reading.form in _OWN
         self._on = on
         self._hours = _HoursTwice(mapping) if mapping is not None else None

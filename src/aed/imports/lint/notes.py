@@ -20,7 +20,7 @@ from aed.imports.devices.likeness import ComparedEntry
 from aed.imports.devices.rules import plain_words
 from aed.imports.findings import Finding, FindingKind, Severity
 from aed.imports.formats.records import Record
-from aed.imports.lint.datum import Reading
+from aed.imports.lint.datum import DatumReading
 from aed.imports.lint.duplicates import SKETCH_WORDS, hashed, numbers_hash, serial_hash, sketch_of
 
 ENTRY_FIELDS: Final = ("place_en", "place_zh", "opening_hours", "maker", "model", "serial")
@@ -29,7 +29,7 @@ MAX_TOWNS: Final = 50_000
 ROWS_REMEMBERED: Final = 500
 """Number of recently read rows kept in memory."""
 MAX_SOURCES: Final = 10_000
-_READINGS: Final = tuple(Reading)
+_READINGS: Final = tuple(DatumReading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class ListNotes:
         *,
         given: tuple[float, float],
         position: tuple[float, float],
-        datum: Reading,
+        datum: DatumReading,
         columns: tuple[str, str],
         town: str | None,
         findings: list[Finding],
@@ -155,7 +155,7 @@ class ListNotes:
             place += sum(map(len, lines))
             yield from map(_note, lines)
 
-    def reading(self, number: int) -> Reading:
+    def reading(self, number: int) -> DatumReading:
         """Return the datum that a row is declared in."""
         return _READINGS[self.datum[number]]
 

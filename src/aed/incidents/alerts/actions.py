@@ -19,7 +19,7 @@ from aed.incidents.alerts.queries import busy_elsewhere, other_alerts, people_in
 from aed.incidents.messages import alert_text, over_text, stood_down_text
 from aed.incidents.models import Alert, Incident, IncidentPlan
 from aed.incidents.plan.queries.case import AskedPerson, build_case_of_incident
-from aed.incidents.plan.rules.offers import Offer, arrival_probability, shown_order, shown_seconds
+from aed.incidents.plan.rules.offers import TaskOffer, arrival_probability, shown_order, shown_seconds
 from aed.incidents.plan.rules.planner import offers_by_benefit, plan
 from aed.incidents.plan.rules.sufficiency import (
     drop_unneeded,
@@ -88,7 +88,7 @@ def current_offer(alert: Alert, at: datetime, settings: Settings) -> AskedPerson
     probability_arrives = arrival_probability(alert.state, waited_seconds=waited, numbers=settings.planning)
     due = alert.shown_due_at
     shown = max(0.0, (due - at).total_seconds()) if due is not None else None
-    offer = Offer(
+    offer = TaskOffer(
         alert.person_id,
         alert.task,
         seconds,
@@ -372,7 +372,7 @@ def plan_and_alert(
 def _call(
     session: Session,
     incident: Incident,
-    offers: Sequence[Offer],
+    offers: Sequence[TaskOffer],
     again: Mapping[int, Alert],
     *,
     number: int,

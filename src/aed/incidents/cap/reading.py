@@ -35,7 +35,7 @@ _CASE: Final = re.compile(r'"([^"]*)"|(\S+)')
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _CapElement:
     """A CAP element; its children must be those of the standard, none more often than it allows."""
 
     element: Element
@@ -69,8 +69,8 @@ class _Part:
     def texts(self, name: str) -> list[str]:
         return [each.text for each in self._all(name)]
 
-    def parts(self, name: str) -> list[_Part]:
-        return [_Part(each, self.field(name)) for each in self._all(name)]
+    def parts(self, name: str) -> list[_CapElement]:
+        return [_CapElement(each, self.field(name)) for each in self._all(name)]
 
     def _all(self, name: str) -> list[Element]:
         return [e for e in self.element.children if e.name == name and e.namespace == NAMESPACE]
@@ -100,7 +100,7 @@ def read_cap(content: bytes) -> CapMessage:
             f'The root element is <{root.name}> ({version}); it must be <alert xmlns="{NAMESPACE}">.',
             field="alert",
         )
-    alert = _Part(root, "alert")
+    alert = _CapElement(root, "alert")
     identifier, sender = _name(alert, "identifier"), _name(alert, "sender")
     sent = _time(alert.text("sent"), "sent")
     status, message = alert.chosen("status", CapStatus), alert.chosen("msgType", CapMessageType)
@@ -140,7 +140,7 @@ def read_cap(content: bytes) -> CapMessage:
     )
 
 
-def _check(info: _Part) -> None:
+def _check(info: _CapElement) -> None:
     info.text("event")
     for name in ("category", "urgency", "severity", "certainty"):
         info.one_of(name)
@@ -151,7 +151,7 @@ def _check(info: _Part) -> None:
         area.text("areaDesc")
 
 
-def _needs_a_patient(infos: list[_Part], position: Position | None) -> None:
+def _needs_a_patient(infos: list[_CapElement], position: Position | None) -> None:
     if not infos:
         raise InvalidInput("An Alert must contain info, with an area where the patient is.", field="info")
     if not any(HEALTH in info.texts("category") for info in infos):
@@ -160,7 +160,7 @@ def _needs_a_patient(infos: list[_Part], position: Position | None) -> None:
         raise InvalidInput("An Alert must contain an area with a circle or a polygon.", field="info.area")
 
 
-def _words(alert: _Part, infos: list[_Part]) -> str | None:
+def _words(alert: _CapElement, infos: list[_CapElement]) -> str | None:
     said = (info.maybe(name) for name in ("description", "headline") for info in infos)
     return next((each for each in said if each), alert.maybe("note"))
 
@@ -171,7 +171,7 @@ def _value(value: str, values: list[str], field: str) -> str:
     return value
 
 
-def _name(alert: _Part, name: str) -> str:
+def _name(alert: _CapElement, name: str) -> str:
     value = alert.text(name)
     if len(value) > MAX_NAME_LENGTH or not _NAME.fullmatch(value):
         raise InvalidInput(
@@ -206,7 +206,7 @@ def _references(text: str) -> Iterator[CapReference]:
         yield CapReference(parts[0], parts[1], _time(parts[2], "references"))
 
 
-def _parameters(infos: list[_Part]) -> dict[CapParameter, str]:
+def _parameters(infos: list[_CapElement]) -> dict[CapParameter, str]:
     """Return the known parameters; they must be the same in each language."""
     found: dict[CapParameter, str] = {}
     known = {each.value: each for each in CapParameter}
@@ -251,7 +251,7 @@ def _outcome(text: str | None) -> IncidentOutcome | None:
     return IncidentOutcome(_value(text, [each.value for each in IncidentOutcome], CapParameter.OUTCOME))
 
 
-def _place(areas: list[_Part]) -> Position | None:
+def _place(areas: list[_CapElement]) -> Position | None:
     """Return the one place of the areas: of their circles, otherwise their polygons.
 
     Raises InvalidInput for several places, and for one that is too large.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
-from aed.accounts.permissions import Scope, TokenRole, Viewer
+from aed.accounts.permissions import TokenRole, TokenScope, Viewer
 from aed.accounts.regions import regions_below
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.incidents.models import DispatchCentre, IncidentMessage
@@ -62,7 +62,7 @@ def viewer_of_centre(session: Session, found: DispatchCentre) -> Viewer:
     return Viewer(
         role=TokenRole.DISPATCHER,
         name=found.teller,
-        scopes=frozenset(Scope),
+        scopes=frozenset(TokenScope),
         region_ids=(found.region_id, *(each for each in below if each != found.region_id)),
     )
 

@@ -75,7 +75,7 @@ def put_devices(
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _RegisteredDevices:
     """The registered devices of a list, with the rows that they refer to."""
 
     devices: Mapping[int, Device]
@@ -103,7 +103,7 @@ class _Known:
         return self.default_region_id, None
 
 
-def _find_known(session: Session, given: Sequence[ImportedDevice], region: str | None) -> _Known:
+def _find_known(session: Session, given: Sequence[ImportedDevice], region: str | None) -> _RegisteredDevices:
     ids = [each.device_id for each in given if each.device_id is not None]
     devices: dict[int, Device] = {}
     if ids:
@@ -119,7 +119,7 @@ def _find_known(session: Session, given: Sequence[ImportedDevice], region: str |
         # visibility: for an administrator, see put_devices
         estates = session.scalars(select(Estate).where(Estate.id.in_(estate_ids))).all()
     regions = sorted({each.device.region for each in given if each.device.region is not None})
-    return _Known(
+    return _RegisteredDevices(
         devices=devices,
         estates={estate.id: estate for estate in estates},
         region_ids={code: region_by_code(session, code).id for code in regions},
@@ -179,7 +179,7 @@ def mark_distinct(session: Session, who: Viewer, device_id: int, *, at: datetime
 
 
 def _add(
-    session: Session, who: Viewer, given: Sequence[ImportedDevice], known: _Known, at: datetime
+    session: Session, who: Viewer, given: Sequence[ImportedDevice], known: _RegisteredDevices, at: datetime
 ) -> list[int]:
     """Insert devices, consumables and their changes in bulk, without the ORM."""
     ids = reserve_ids(session, Device, len(given)) if given else []
@@ -221,7 +221,7 @@ _PLAIN = sorted(
 """Fields that are stored under the same name, unchanged."""
 
 
-def _row(device_id: int, given: ImportedDevice, known: _Known, at: datetime) -> dict[str, Any]:
+def _row(device_id: int, given: ImportedDevice, known: _RegisteredDevices, at: datetime) -> dict[str, Any]:
     new = given.device
     region_id, estate = known.belonging(new, None)
     here = new.position.position()
@@ -253,7 +253,7 @@ def _row(device_id: int, given: ImportedDevice, known: _Known, at: datetime) -> 
 
 
 def _amend(
-    session: Session, who: Viewer, given: Sequence[ImportedDevice], known: _Known, at: datetime
+    session: Session, who: Viewer, given: Sequence[ImportedDevice], known: _RegisteredDevices, at: datetime
 ) -> list[PutOutcome]:
     devices = [known.devices[each.device_id or 0] for each in given]
     outcomes: list[PutOutcome] = []
@@ -275,7 +275,7 @@ def _amend(
     return outcomes
 
 
-def _put_again(session: Session, device: Device, given: DeviceIn, known: _Known) -> None:
+def _put_again(session: Session, device: Device, given: DeviceIn, known: _RegisteredDevices) -> None:
     device.region_id, estate = known.belonging(given, device)
     device.estate_id = estate.id if estate is not None else None
     names = given.model_fields_set & set(DeviceAmend.model_fields) - {"keeper"}

@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
-from aed.hours.holiday_calendar import HolidayCalendar
+from aed.hours.holiday_calendar import HolidayDates
 from aed.settings import UnknownHours
 
 
@@ -84,7 +84,7 @@ def place_class(place_en: str | None, place_zh: str | None, *, is_in_estate: boo
     return PlaceClass.ESTATE if is_in_estate else PlaceClass.UNKNOWN
 
 
-def hour_band(local: datetime, calendar: HolidayCalendar | None) -> HourBand:
+def hour_band(local: datetime, calendar: HolidayDates | None) -> HourBand:
     """Return the part of the week at a local time.
 
     A year that the calendar does not cover is classified by weekdays only.

@@ -10,18 +10,18 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.regions import Region
 from aed.errors import NotFound
-from aed.hours.evaluation import HolidayCalendar as Calendar
+from aed.hours.evaluation import HolidayDates
 from aed.hours.holiday_calendar import CalendarEnd, DayKind, calendar_end, ending_words, notice_threshold
 from aed.registry.holidays.models import HolidayCalendar, HolidayDay, HolidayYear
 
 
-def holiday_calendar(session: Session, name: str) -> Calendar:
+def holiday_calendar(session: Session, name: str) -> HolidayDates:
     """Return a calendar for evaluating opening hours; one without years makes all holidays unknown."""
     years = frozenset(session.scalars(select(HolidayYear.year).where(HolidayYear.calendar_name == name)))
     days = session.execute(
         select(HolidayDay.day, HolidayDay.kind).where(HolidayDay.calendar_name == name)
     ).all()
-    return Calendar(
+    return HolidayDates(
         name=name,
         years=years,
         holidays=frozenset(day for day, kind in days if kind is DayKind.HOLIDAY),

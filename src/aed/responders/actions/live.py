@@ -15,7 +15,7 @@ from aed.geo import Position
 from aed.responders import queries
 from aed.responders.actions.consents import WITHDRAWAL_LOCK
 from aed.responders.live import live_places_of
-from aed.responders.queries import Sharing
+from aed.responders.queries import LocationSharing
 from aed.responders.rules import live_location
 
 
@@ -57,7 +57,7 @@ def take_live_locations(
     return refused
 
 
-def _why_not(person_id: int | None, found: Sharing | None, *, at: datetime) -> AedError | None:
+def _why_not(person_id: int | None, found: LocationSharing | None, *, at: datetime) -> AedError | None:
     if person_id is None:
         return NotSignedIn("Sign in as the person whose phone this is.")
     if found is None:

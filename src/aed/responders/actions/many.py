@@ -24,10 +24,10 @@ from aed.responders.models import Certificate, Consent, Responder, ResponderPlac
 from aed.responders.rules import (
     STATED_BY_A_LIST,
     CertificateKind,
+    CertificateTrust,
     ConsentKind,
     PlaceKind,
     ResponderState,
-    Trust,
     merged_trust,
 )
 
@@ -77,9 +77,9 @@ class _Believed:
             name: issuer_queries.issuer_called(session, name) for name in names
         }
 
-    def trust(self, given: CertificateGiven) -> Trust:
+    def trust(self, given: CertificateGiven) -> CertificateTrust:
         issuer = self._issuers[given.issuer]
-        return given.trust or (issuer.trust_in_lists if issuer is not None else Trust.DOCUMENTED)
+        return given.trust or (issuer.trust_in_lists if issuer is not None else CertificateTrust.DOCUMENTED)
 
     def issuer_id(self, given: CertificateGiven) -> int | None:
         issuer = self._issuers[given.issuer]
@@ -234,7 +234,7 @@ class _Card(NamedTuple):
     issuer: str
     number: str | None
     issuer_id: int | None
-    trust: Trust
+    trust: CertificateTrust
     kind: CertificateKind
     issued_on: date | None
     valid_until: date

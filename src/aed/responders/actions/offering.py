@@ -19,7 +19,7 @@ from aed.registry.storeys import floor_meant
 from aed.responders.actions import consents
 from aed.responders.actions.registering import PlaceGiven, put_places
 from aed.responders.models import Responder
-from aed.responders.queries import Offer, consents_in_force, entry_to_offer, offer_of
+from aed.responders.queries import HelpOffer, consents_in_force, entry_to_offer, offer_of
 from aed.responders.rules import ConsentKind, ResponderState, has_consent_for_places
 from aed.responders.schemas import OfferAmend, OfferIn, OfferPlaceIn
 
@@ -38,7 +38,7 @@ def require_offer_access(session: Session, who: Viewer, person_id: int) -> Perso
     return person
 
 
-def make_offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, at: datetime) -> Offer:
+def make_offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, at: datetime) -> HelpOffer:
     """Record an offer to help, so that the person may be called if they have a valid certificate.
 
     If a list has an entry of the person, the offer takes it over, and the person manages their own consents
@@ -91,7 +91,7 @@ def amend_offer(
     *,
     version: int | None = None,
     at: datetime,
-) -> Offer:
+) -> HelpOffer:
     """Change hours, places, the pause (null ends it) or consents (null withdraws them) of an offer.
 
     Without `version` the change is unconditional. Raises NotFound if there is no offer, ChangedMeanwhile if

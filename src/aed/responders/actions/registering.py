@@ -23,7 +23,7 @@ from aed.registry.changes import flush_or_conflict, record_amendment, record_cre
 from aed.responders.actions.consents import record_stated_consents
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.queries import offer_of, speaks_for_themselves
-from aed.responders.rules import CertificateKind, PlaceKind, ResponderState, Trust, merged_trust
+from aed.responders.rules import CertificateKind, CertificateTrust, PlaceKind, ResponderState, merged_trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class CertificateGiven:
     number: str | None
     issued_on: date | None
     valid_until: date
-    trust: Trust | None = None
+    trust: CertificateTrust | None = None
     """The trust that the list claims; None means the issuer's trust in lists."""
 
 
@@ -171,10 +171,13 @@ def _put_certificate(session: Session, responder_id: int, given: CertificateGive
         )
     )
     issuer = issuer_queries.issuer_called(session, given.issuer)
-    trust = given.trust or (issuer.trust_in_lists if issuer is not None else Trust.DOCUMENTED)
+    trust = given.trust or (issuer.trust_in_lists if issuer is not None else CertificateTrust.DOCUMENTED)
     if found is None:
         found = Certificate(
-            responder_id=responder_id, issuer=given.issuer, number=given.number, trust=Trust.SELF_DECLARED
+            responder_id=responder_id,
+            issuer=given.issuer,
+            number=given.number,
+            trust=CertificateTrust.SELF_DECLARED,
         )
         session.add(found)
     believed = merged_trust(found.trust, trust)
@@ -272,7 +275,7 @@ def award_certificate(session: Session, who: Viewer, award: Award, *, at: dateti
         kind=award.kind,
         issuer=award.issuer,
         issuer_id=award.issuer_id,
-        trust=Trust.VERIFIED,
+        trust=CertificateTrust.VERIFIED,
         number=f"{award.number_begins}-{award.issued_on.year}-{random}",
         issued_on=award.issued_on,
         valid_until=award.valid_until,

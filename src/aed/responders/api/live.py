@@ -28,7 +28,7 @@ from aed.responders.schemas import LiveLocationIn, LiveLocationOut
 OWN: Final = "Sign in as the person whose phone this is."
 
 
-class _Direct(APIRoute):
+class _UnresolvedRoute(APIRoute):
     """A route without FastAPI's dependency resolution, as in the lookup, to serve 1,000 requests a second.
 
     Sessions are checked for a whole batch of requests when the locations are stored.
@@ -55,7 +55,7 @@ class _Direct(APIRoute):
 
 
 router = APIRouter()
-direct = APIRouter(route_class=_Direct)
+direct = APIRouter(route_class=_UnresolvedRoute)
 
 
 @direct.put("/location", status_code=204)

@@ -81,6 +81,6 @@ def withdraw_offer(session: WriteSession, viewer: ViewerDep, person_id: RowId) -
     offering.withdraw_offer(session, viewer, person_id, at=clock.now())
 
 
-def _told(person_id: int, offer: queries.Offer, response: Response) -> OfferOut:
+def _told(person_id: int, offer: queries.HelpOffer, response: Response) -> OfferOut:
     set_etag(response, offer.version)
     return OfferOut.of(person_id, offer)

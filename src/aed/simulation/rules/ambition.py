@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from aed.simulation.rules.assumptions import Numbers
-from aed.simulation.rules.figures import Compared, Sharing, Simulated
+from aed.simulation.rules.figures import Compared, DeviceSharing, Simulated
 from aed.simulation.rules.policies import Policy, everyone_near, fixed_split, nearest_by_line, nearest_on_foot
 from aed.simulation.rules.waves import plan_in_waves
 
@@ -74,7 +74,7 @@ def matched(found: Simulated) -> list[Matched]:
     """Return the table at equal alerts, by how many people the rules ask, and everyone within 1 km."""
 
     def alerts(name: str) -> float:
-        return float(found.by[Compared(name, Sharing.OPEN)].alerts.mean())
+        return float(found.by[Compared(name, DeviceSharing.OPEN)].alerts.mean())
 
     groups = [tuple(f"{rule} {count}" for rule in ("line", "on foot", "split 2:1 of")) for count in COUNTS]
     table = []

@@ -18,7 +18,7 @@ from aed.walking.streets import Floats
 _SIGMAS_OF_95_PER_CENT: Final = 1.96
 
 
-class Sharing(StrEnum):
+class DeviceSharing(StrEnum):
     """Whether strangers may use private devices."""
 
     OPEN = "open"
@@ -29,11 +29,11 @@ class Compared(NamedTuple):
     """A strategy by name, and which devices it may use."""
 
     way: str
-    sharing: Sharing
+    sharing: DeviceSharing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcomes:
+class StrategyOutcomes:
     """Outcomes of one strategy, one entry per incident; the incidents are the same for all strategies."""
 
     cpr_seconds: Floats
@@ -47,9 +47,9 @@ class Outcomes:
     is_alone: Flags
 
 
-def outcomes(found: Sequence[SimulatedOutcome]) -> Outcomes:
+def outcomes(found: Sequence[SimulatedOutcome]) -> StrategyOutcomes:
     cpr, shock, is_before, alerts, wasted, survival, valenzuela, is_alone = zip(*found, strict=True)
-    return Outcomes(
+    return StrategyOutcomes(
         np.array(cpr),
         np.array(shock),
         np.array(is_before, dtype=bool),
@@ -65,7 +65,7 @@ def outcomes(found: Sequence[SimulatedOutcome]) -> Outcomes:
 class Simulated:
     """Results of a simulation."""
 
-    by: Mapping[Compared, Outcomes]
+    by: Mapping[Compared, StrategyOutcomes]
     had_cpr: Flags
     """True if a bystander already did compressions; times to compressions are those of the others."""
     responders: int
@@ -138,5 +138,6 @@ def summary(found: Simulated, which: Compared) -> Summary:
 def gained_by_opening(found: Simulated, way: str) -> Difference:
     """Return the gain in survival if private devices are open to strangers."""
     return difference(
-        found.by[Compared(way, Sharing.OPEN)].survival, found.by[Compared(way, Sharing.CLOSED)].survival
+        found.by[Compared(way, DeviceSharing.OPEN)].survival,
+        found.by[Compared(way, DeviceSharing.CLOSED)].survival,
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from aed.errors import InvalidInput
 from aed.simulation.rules.assumptions import Numbers
-from aed.simulation.rules.figures import Compared, Sharing, Simulated, outcomes
+from aed.simulation.rules.figures import Compared, DeviceSharing, Simulated, outcomes
 from aed.simulation.rules.incident import draw_incident
 from aed.simulation.rules.outcome import SimulatedOutcome, outcome
 from aed.simulation.rules.policies import (
@@ -59,7 +59,7 @@ def simulate(
     responders: int | None = None,
     private_share: float | None = None,
     ways: Mapping[str, Policy] | None = None,
-    sharings: Sequence[Sharing] = tuple(Sharing),
+    sharings: Sequence[DeviceSharing] = tuple(DeviceSharing),
     progress: Callable[[int], None] | None = None,
 ) -> Simulated:
     """Simulate incidents under every strategy, with private devices open and closed.
@@ -88,7 +88,7 @@ def simulate(
         incident = draw_incident(number, world, count, numbers.assumptions, seed=seed)
         had_cpr.append(incident.has_cpr)
         scene = surroundings.scene(incident)
-        scenes = {Sharing.OPEN: scene, Sharing.CLOSED: scene.without_private_devices()}
+        scenes = {DeviceSharing.OPEN: scene, DeviceSharing.CLOSED: scene.without_private_devices()}
         for each, kept in found.items():
             scene = scenes[each.sharing]
             kept.append(outcome(scene, ways[each.way](scene), numbers))

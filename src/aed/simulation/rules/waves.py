@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from aed.incidents.plan.rules.offers import Offer
+from aed.incidents.plan.rules.offers import TaskOffer
 from aed.incidents.plan.rules.planner import PlanCase, plan
 from aed.incidents.plan.rules.survival import Patient, probability_after_silence
 from aed.incidents.rules import Task
@@ -69,7 +69,7 @@ def _finds_nothing(scene: Scene, asked: list[AskedResponder], numbers: Numbers) 
             yield journey(scene, each, numbers).at_device_seconds
 
 
-def _offers(scene: Scene, numbers: Numbers, busy: set[int], useless: frozenset[int]) -> list[Offer]:
+def _offers(scene: Scene, numbers: Numbers, busy: set[int], useless: frozenset[int]) -> list[TaskOffer]:
     """Return what people who were not asked could do: go direct, or fetch one of a few devices."""
     arrival, probability_arrives = numbers.settings.arrival, numbers.settings.planning.probability_there
     usable = [
@@ -80,27 +80,27 @@ def _offers(scene: Scene, numbers: Numbers, busy: set[int], useless: frozenset[i
         device: walk_seconds(float(scene.walk.devices[device]), pace, arrival) + scene.floor_seconds
         for device in usable
     }
-    offers: list[Offer] = []
+    offers: list[TaskOffer] = []
     for person in range(scene.people_count):
         metres = float(scene.walk.people[person])
         if person in busy or not math.isfinite(metres):
             continue
         down = float(scene.people_floor_seconds[person])
         walk = down + walk_seconds(metres, pace, arrival) + scene.floor_seconds
-        offers.append(Offer(person, Task.DIRECT, direct_seconds(walk, arrival), probability_arrives))
+        offers.append(TaskOffer(person, Task.DIRECT, direct_seconds(walk, arrival), probability_arrives))
         for device in sorted(usable, key=lambda each: (by_device[person, each], each))[:DEVICES_EACH]:
             if math.isfinite(float(by_device[person, device])):
                 there = down + walk_seconds(float(scene.walk.between[person, device]), pace, arrival)
                 seconds = fetch_seconds(there, back[device], pace)
                 works = float(scene.probability_usable[device])
-                offers.append(Offer(person, Task.FETCH, seconds, probability_arrives, device, works))
+                offers.append(TaskOffer(person, Task.FETCH, seconds, probability_arrives, device, works))
     return offers
 
 
-class _Known(NamedTuple):
+class _KnownSituation(NamedTuple):
     """What is known at a moment about the people who were asked."""
 
-    asked: tuple[Offer, ...]
+    asked: tuple[TaskOffer, ...]
     """People who have not declined; those who have arrived count as there at once."""
     on_the_way: frozenset[int]
     has_cpr: bool
@@ -108,10 +108,10 @@ class _Known(NamedTuple):
     useless_devices: frozenset[int]
 
 
-def _known(scene: Scene, asked: list[AskedResponder], now: float, numbers: Numbers) -> _Known:
+def _known(scene: Scene, asked: list[AskedResponder], now: float, numbers: Numbers) -> _KnownSituation:
     planning, reaction = numbers.settings.planning, numbers.settings.arrival.reaction_seconds
     truly = numbers.truly
-    offers: list[Offer] = []
+    offers: list[TaskOffer] = []
     on_the_way: set[int] = set()
     useless = {
         each.device
@@ -129,7 +129,7 @@ def _known(scene: Scene, asked: list[AskedResponder], now: float, numbers: Numbe
         device = None if each.device in useless else each.device
         if comes and taken.arrives_seconds <= now:
             has_cpr, has_device = True, has_device or device is not None
-            offers.append(Offer(each.person, Task.DIRECT, 0.0, 1.0))
+            offers.append(TaskOffer(each.person, Task.DIRECT, 0.0, 1.0))
             continue
         if not has_answered or luck >= truly.seen:
             waited = now - each.at_seconds
@@ -145,5 +145,5 @@ def _known(scene: Scene, asked: list[AskedResponder], now: float, numbers: Numbe
             continue  # declined, or did not come in time
         task = Task.DIRECT if device is None else Task.FETCH
         works = 1.0 if device is None else float(scene.probability_usable[device])
-        offers.append(Offer(each.person, task, seconds, probability_arrives, device, works))
-    return _Known(tuple(offers), frozenset(on_the_way), has_cpr, has_device, frozenset(useless))
+        offers.append(TaskOffer(each.person, task, seconds, probability_arrives, device, works))
+    return _KnownSituation(tuple(offers), frozenset(on_the_way), has_cpr, has_device, frozenset(useless))

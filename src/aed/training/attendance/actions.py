@@ -30,7 +30,7 @@ NO_CODE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
+class CheckedIn:
     """A recorded check-in; `is_new` is False if the attendance was already recorded."""
 
     enrolment_id: int
@@ -52,7 +52,7 @@ def new_code(
     return training, PresenceCode(training.id, at.replace(microsecond=0), secrets.token_urlsafe(9))
 
 
-def sign_in(session: Session, who: Viewer, code: PresenceCode | None, *, at: datetime) -> SignedIn:
+def sign_in(session: Session, who: Viewer, code: PresenceCode | None, *, at: datetime) -> CheckedIn:
     """Record the signed-in person's attendance with a scanned code. Repeating it changes nothing.
 
     1. Require a signed-in person; an API token alone cannot attend.
@@ -73,7 +73,7 @@ def sign_in(session: Session, who: Viewer, code: PresenceCode | None, *, at: dat
     enrolment = _with_a_place(session, training, person)
     _, attendance, _ = enrolment_queries.results(session, [enrolment.id])[enrolment.id]
     if attendance is not None and attendance.state is AttendanceState.ATTENDED:
-        return SignedIn(enrolment.id, training.id, is_new=False)
+        return CheckedIn(enrolment.id, training.id, is_new=False)
     if queries.is_used(session, code.nonce):
         raise Conflict(
             "此码已被他人使用，请扫描屏幕上的新二维码。"
@@ -89,7 +89,7 @@ def sign_in(session: Session, who: Viewer, code: PresenceCode | None, *, at: dat
     )
     result = Result(enrolment.id, attendance=AttendanceState.ATTENDED)
     put_results(session, who, training, [result], how=MarkedBy.CODE, at=at)
-    return SignedIn(enrolment.id, training.id, is_new=True)
+    return CheckedIn(enrolment.id, training.id, is_new=True)
 
 
 def _person(session: Session, who: Viewer) -> Person:

@@ -29,7 +29,7 @@ from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import TrainingSession
 from aed.training.parameters import PDF, PublicAddress, SessionId, pdf_response
 from aed.training.permissions import require_trainer
-from aed.training.signatures import Purpose, opened, signed, signing_keys
+from aed.training.signatures import TokenPurpose, opened, signed, signing_keys
 
 
 class PresenceCodeOut(BaseModel):
@@ -111,7 +111,7 @@ def get_attendance_code(
             every_seconds=every,
         )
         return HTMLResponse(page.html, headers=page.headers)
-    scan = address + SCAN + signed(signing_keys(settings), Purpose.PRESENCE, code.written())
+    scan = address + SCAN + signed(signing_keys(settings), TokenPurpose.PRESENCE, code.written())
     here = queries.here(session, training.id)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept"
@@ -184,7 +184,7 @@ def check_in_to_session(
 
 def _read(settings: Settings, token: str) -> PresenceCode | None:
     """Return the presence code in a token; None if its signature is not valid."""
-    said = opened(signing_keys(settings), Purpose.PRESENCE, token)
+    said = opened(signing_keys(settings), TokenPurpose.PRESENCE, token)
     return read_code(said) if said is not None else None
 
 

@@ -25,7 +25,7 @@ from aed.registry.estates.rules import EstateState
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.queries import counts_for_calling
 from aed.responders.rules import CertificateKind, ResponderState
-from aed.training.gaps.rules import LAPSES_WITHIN_DAYS, Outcomes, PlannedSession
+from aed.training.gaps.rules import LAPSES_WITHIN_DAYS, PastSessions, PlannedSession
 from aed.training.models import Assessment, Course, Enrolment, TrainingSession
 from aed.training.queries import run_by
 from aed.training.rules import HOLDS_A_PLACE, EnrolmentState, SessionState
@@ -191,7 +191,7 @@ def places_around(
     return session.execute(statement).all()
 
 
-class Lapsing(NamedTuple):
+class ExpiryCount(NamedTuple):
     """How many certificates of one kind expire on one day in an estate."""
 
     estate_id: int
@@ -202,7 +202,7 @@ class Lapsing(NamedTuple):
 
 def lapsing_counts(
     session: Session, estates: Sequence[EstateAsked], *, at: datetime
-) -> dict[int, list[Lapsing]]:
+) -> dict[int, list[ExpiryCount]]:
     """Return, by estate, how many certificates expire on each day of the next `LAPSES_WITHIN_DAYS` days.
 
     Only the latest certificate of each kind counts for each person.
@@ -236,9 +236,9 @@ def lapsing_counts(
         .group_by(last.c.estate_id, last.c.valid_until, last.c.kind)
         .order_by(last.c.estate_id, last.c.valid_until, last.c.kind)
     )
-    found: dict[int, list[Lapsing]] = defaultdict(list)
+    found: dict[int, list[ExpiryCount]] = defaultdict(list)
     for row in session.execute(counted):
-        each = Lapsing(*row)
+        each = ExpiryCount(*row)
         day = today.get(each.estate_id)
         if day is not None and day <= each.valid_until <= day + timedelta(days=LAPSES_WITHIN_DAYS):
             found[each.estate_id].append(each)
@@ -313,7 +313,7 @@ HISTORY_DAYS = 730
 """How far back `outcomes` looks."""
 
 
-def outcomes(session: Session, *, at: datetime) -> Outcomes:
+def outcomes(session: Session, *, at: datetime) -> PastSessions:
     """Return the results of all sessions of the last two years that award a certificate.
 
     visibility: network-wide counts, used as rates.
@@ -342,4 +342,4 @@ def outcomes(session: Session, *, at: datetime) -> Outcomes:
         .outerjoin(Assessment, Assessment.enrolment_id == Enrolment.id)
         .where(held, Enrolment.state == EnrolmentState.ENROLLED)
     ).one()
-    return Outcomes(sessions, int(places), taken, passing, serving)
+    return PastSessions(sessions, int(places), taken, passing, serving)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from aed.geo import Position
 from aed.responders.rules import CertificateKind
-from aed.training.gaps.week import AWAY, HOURS, NOT_KNOWN, THERE, Week
+from aed.training.gaps.week import AWAY, HOURS, NOT_KNOWN, THERE, CalendarWeek
 from aed.walking.basis import Basis
 
 LAPSES_WITHIN_DAYS: Final = 90
@@ -103,7 +103,7 @@ def counted(people: PlaceCounts) -> GapCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcomes:
+class PastSessions:
     """Results of past sessions: how many places were offered and taken, and how many people passed."""
 
     sessions: int = 0
@@ -134,7 +134,7 @@ ASSUMED: Final = Expectation(filled=0.8, passes=0.8, serves=0.5, places=20.0)
 _ASSUMED_WEIGHT: Final = 10
 
 
-def expectation(of: Outcomes) -> Expectation:
+def expectation(of: PastSessions) -> Expectation:
     """Estimate the rates from past results, with `ASSUMED` as the prior."""
 
     def share(done: int, of_all: int, assumed: float) -> float:
@@ -269,7 +269,7 @@ class EstateGaps:
     name_en: str
     name_zh: str
     region: str
-    week: Week
+    week: CalendarWeek
     buildings: tuple[BuildingGaps, ...]
     lapses: tuple[Lapse, ...]
     sessions_planned: int

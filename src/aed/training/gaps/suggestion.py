@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aed.training.gaps.rules import BuildingGaps, Expectation, Floats, Lapse, Suggestion, presence
-from aed.training.gaps.week import DAYS_EN, DAYS_ZH, HOURS, Week
+from aed.training.gaps.week import DAYS_EN, DAYS_ZH, HOURS, CalendarWeek
 
 STARTS: Final = (9, 14, 18)
 """Morning, afternoon and evening; each leaves room for a course of four hours."""
@@ -44,7 +44,7 @@ class NearbyPeople:
     """Input of `suggest` for one estate."""
 
     estate_id: int
-    week: Week
+    week: CalendarWeek
     buildings: Sequence[BuildingGaps]
     near: Floats
     """For each building, the share of the estate's buildings within walking distance, itself included."""

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from aed.database.types import as_date, as_datetime
 from aed.geo import Position, distances_metres
-from aed.hours.evaluation import HolidayCalendar
+from aed.hours.evaluation import HolidayDates
 from aed.registry.devices.queries import BoundingBox
 from aed.registry.holidays import queries as holiday_queries
 from aed.settings import Settings
@@ -44,7 +44,7 @@ from aed.training.gaps.rules import (
     presence,
 )
 from aed.training.gaps.suggestion import NearbyPeople, suggest
-from aed.training.gaps.week import Week, hour_states
+from aed.training.gaps.week import CalendarWeek, hour_states
 from aed.walking.basis import Basis
 from aed.walking.network import WalkingNetwork
 from aed.walking.snapping import SnappedPoints
@@ -107,7 +107,10 @@ def gap_table(
         box = _box_around([house.position for house in those], metres)
         people = everybody or _People(queries.places_around(session, box=box, valid_from=_eve(at)))
         calendar = calendars.get(estate.holiday_calendar or "")
-        week, today = Week.coming(at, estate.time_zone), at.astimezone(ZoneInfo(estate.time_zone)).date()
+        week, today = (
+            CalendarWeek.coming(at, estate.time_zone),
+            at.astimezone(ZoneInfo(estate.time_zone)).date(),
+        )
         places = people.within(box, week, calendar, today=today, renewing=learners, passes=usual.passes)
         walks = _Walks(network, those, places, metres=metres, detour=settings.arrival.detour_factor)
         met = [walks.from_house(number) for number in range(len(those))]
@@ -195,13 +198,13 @@ class _People:
         }
         self._order = np.argsort(self._lats, kind="stable")
         self._sorted_lats = self._lats[self._order]
-        self._weeks: dict[tuple[Week, HolidayCalendar | None], _InAWeek] = {}
+        self._weeks: dict[tuple[CalendarWeek, HolidayDates | None], _InAWeek] = {}
 
     def within(
         self,
         box: BoundingBox,
-        week: Week,
-        calendar: HolidayCalendar | None,
+        week: CalendarWeek,
+        calendar: HolidayDates | None,
         *,
         today: date,
         renewing: Collection[int],
@@ -233,7 +236,7 @@ class _People:
             stays,
         )
 
-    def _in_week(self, week: Week, calendar: HolidayCalendar | None) -> _InAWeek:
+    def _in_week(self, week: CalendarWeek, calendar: HolidayDates | None) -> _InAWeek:
         """Evaluate all distinct hours for that week, and the validity and pause of each place."""
         each: dict[str | None, NDArray[np.uint8]] = {
             text: hour_states(text, week, calendar)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from aed.hours.evaluation import HolidayCalendar, Opening, hours_at
+from aed.hours.evaluation import HolidayDates, Opening, hours_at
 
 HOURS: Final = 168
 DAYS_EN: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
@@ -26,14 +26,14 @@ _STATES: Final = {Opening.CLOSED: AWAY, Opening.UNKNOWN: NOT_KNOWN, Opening.OPEN
 
 
 @dataclass(frozen=True, slots=True)
-class Week:
+class CalendarWeek:
     """Seven days from `monday`. Hour 0 starts on Monday at midnight; hour 167 is the last hour of Sunday."""
 
     monday: date
     time_zone: str
 
     @classmethod
-    def coming(cls, at: datetime, time_zone: str) -> Week:
+    def coming(cls, at: datetime, time_zone: str) -> CalendarWeek:
         """Return the week of the next Monday; this week if today is a Monday."""
         today = at.astimezone(ZoneInfo(time_zone)).date()
         return cls(today + timedelta(days=-today.weekday() % 7), time_zone)
@@ -66,7 +66,7 @@ def name_zh(hour: int) -> str:
     return f"{DAYS_ZH[hour // 24]}{hour % 24:02}时"
 
 
-def hour_states(expression: str | None, week: Week, calendar: HolidayCalendar | None) -> HourStates:
+def hour_states(expression: str | None, week: CalendarWeek, calendar: HolidayDates | None) -> HourStates:
     """Return the lowest state within each hour; someone who leaves at half past is away for that hour.
 
     Without an expression, every hour is `NOT_KNOWN`.
@@ -85,7 +85,7 @@ def hour_states(expression: str | None, week: Week, calendar: HolidayCalendar | 
     return states
 
 
-def _hour_of(week: Week, moment: datetime) -> int:
+def _hour_of(week: CalendarWeek, moment: datetime) -> int:
     """Return the hour of the week that contains `moment`."""
     local = moment.astimezone(ZoneInfo(week.time_zone))
     return min(HOURS, (local.date() - week.monday).days * 24 + local.hour)

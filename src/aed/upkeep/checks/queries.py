@@ -17,7 +17,7 @@ from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
-from aed.upkeep.checks.rules import DEFAULT, Scope, Terms, closest
+from aed.upkeep.checks.rules import DEFAULT, PolicyScope, Terms, closest
 from aed.upkeep.models import Check, Photo, Policy
 from aed.upkeep.rules import CheckKind, PolicyState, Question
 
@@ -156,13 +156,13 @@ def policy_for(session: Session, device: Device) -> Policy | None:
     )
     return closest(
         [(scope_of(each), each) for each in in_force],
-        Scope(device.estate_id, device.maker, device.model),
+        PolicyScope(device.estate_id, device.maker, device.model),
     )
 
 
-def scope_of(policy: Policy) -> Scope:
+def scope_of(policy: Policy) -> PolicyScope:
     """Return the estate, maker and model that a policy applies to."""
-    return Scope(policy.estate_id, policy.maker, policy.model)
+    return PolicyScope(policy.estate_id, policy.maker, policy.model)
 
 
 def terms_of(policy: Policy | None) -> Terms:
@@ -179,7 +179,7 @@ def terms_of(policy: Policy | None) -> Terms:
     )
 
 
-def all_in_force(session: Session) -> list[tuple[Scope, Terms]]:
+def all_in_force(session: Session) -> list[tuple[PolicyScope, Terms]]:
     """Return the scope and terms of every policy in force.
 
     visibility: for computing what is due, which is shown only for devices that the viewer may see.

@@ -82,14 +82,14 @@ Makers rate pads for two to five years and batteries for four to five; these are
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class PolicyScope:
     """The devices that a policy applies to: an estate, a maker, or a maker's model; by default all."""
 
     estate_id: int | None = None
     maker: str | None = None
     model: str | None = None
 
-    def covers(self, other: Scope) -> bool:
+    def covers(self, other: PolicyScope) -> bool:
         """Return whether the policy applies to devices of `other`. Ignores the case of maker and model."""
         return (
             self.estate_id in (None, other.estate_id)
@@ -107,7 +107,7 @@ def _same(one: str, other: str | None) -> bool:
     return other is not None and one.casefold() == other.casefold()
 
 
-def closest[P](policies: Iterable[tuple[Scope, P]], device: Scope) -> P | None:
+def closest[P](policies: Iterable[tuple[PolicyScope, P]], device: PolicyScope) -> P | None:
     """Return the policy with the highest precedence that covers the device, or None."""
     covering = [(scope.closeness, policy) for scope, policy in policies if scope.covers(device)]
     return max(covering, key=lambda pair: pair[0])[1] if covering else None

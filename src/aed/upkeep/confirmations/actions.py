@@ -18,7 +18,7 @@ from aed.registry.devices import queries as device_queries
 from aed.registry.devices.corrections import confirm_access, doubt_access
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
-from aed.settings import Trust
+from aed.settings import TrustSettings
 from aed.upkeep.confirmations import queries
 from aed.upkeep.confirmations.queries import lapse
 from aed.upkeep.confirmations.schemas import ConfirmIn
@@ -191,7 +191,9 @@ FROM_HOUR, UNTIL_HOUR = 9, 20
 """Local hours during which people are asked, from the first up to and excluding the second."""
 
 
-def ask_people_nearby(session: Session, *, at: datetime, numbers: Trust, public_url: str, run: int) -> int:
+def ask_people_nearby(
+    session: Session, *, at: datetime, numbers: TrustSettings, public_url: str, run: int
+) -> int:
     """Ask people nearby to confirm facts whose confidence has faded; return how many were asked.
 
     Asks about one fact per device, and each person at most once in `ask_every_days`, during the day at the

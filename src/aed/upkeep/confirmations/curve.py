@@ -6,7 +6,7 @@ from html import escape
 from typing import Final
 
 from aed.registry.devices.rules import confidence, probability_ready
-from aed.settings import Arrival, Trust
+from aed.settings import Arrival, TrustSettings
 
 _WIDTH, _HEIGHT = 720, 300
 _LEFT, _TOP, _RIGHT, _BOTTOM = 56, 28, 700, 252
@@ -14,7 +14,7 @@ DAYS: Final = 365
 _STEP: Final = 5
 
 
-def trust_curve(trust: Trust, arrival: Arrival) -> str:
+def trust_curve(trust: TrustSettings, arrival: Arrival) -> str:
     """Return an SVG of confidence in readiness, hours and position over a year, and the chance of ready."""
     lines = (
         ("probability ready", "#b00020", [_probability_ready(day, trust, arrival) for day in _days()]),
@@ -51,7 +51,7 @@ def _trusted(day: int, half_life_days: float) -> float:
     return confidence(day, half_life_days=half_life_days)
 
 
-def _probability_ready(day: int, trust: Trust, arrival: Arrival) -> float:
+def _probability_ready(day: int, trust: TrustSettings, arrival: Arrival) -> float:
     """Return the probability that a device is ready `day` days after a confirmation."""
     return probability_ready(_trusted(day, trust.readiness_half_life_days), arrival)
 

@@ -22,7 +22,7 @@ from aed.registry.devices.rules import DeviceState, confidence
 from aed.registry.estates.models import Estate
 from aed.responders.models import Responder, ResponderPlace
 from aed.responders.rules import ResponderState
-from aed.settings import Trust
+from aed.settings import TrustSettings
 from aed.upkeep.models import Confirmation, ConfirmationRequest, Retrieval
 from aed.upkeep.rules import ASKED, Fact, half_life_days
 
@@ -111,7 +111,7 @@ class Trusted:
     confidence: float
 
 
-def trust_of(session: Session, device: Device, *, at: datetime, numbers: Trust) -> list[Trusted]:
+def trust_of(session: Session, device: Device, *, at: datetime, numbers: TrustSettings) -> list[Trusted]:
     """Return position, hours and readiness of a device, each with its confidence at a moment.
 
     A newer `last_checked_on` from an imported list counts as a confirmation of readiness without a name.
@@ -161,7 +161,9 @@ class Fading:
     fact: Fact
 
 
-def fading(session: Session, *, after_id: int, limit: int, at: datetime, numbers: Trust) -> list[Fading]:
+def fading(
+    session: Session, *, after_id: int, limit: int, at: datetime, numbers: TrustSettings
+) -> list[Fading]:
     """Return at most one fading fact per device, for ids in (`after_id`, `after_id + limit`].
 
     Skips devices with an open request about a fact, and devices that are not in service.
@@ -203,7 +205,7 @@ def fading(session: Session, *, after_id: int, limit: int, at: datetime, numbers
     return found
 
 
-def _fades_in(fact: Fact, numbers: Trust) -> timedelta:
+def _fades_in(fact: Fact, numbers: TrustSettings) -> timedelta:
     """Return the time after which confidence in a fact falls to `ask_below`."""
     if numbers.ask_below <= 0:
         return timedelta(days=36_500)
@@ -211,7 +213,7 @@ def _fades_in(fact: Fact, numbers: Trust) -> timedelta:
 
 
 def people_near(
-    session: Session, devices: Sequence[Device], *, at: datetime, numbers: Trust
+    session: Session, devices: Sequence[Device], *, at: datetime, numbers: TrustSettings
 ) -> dict[int, list[int]]:
     """Return, by device id, the ids of people who may be asked about it, the nearest first.
 

@@ -22,7 +22,7 @@ from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import ConsumableKind, ConsumableState, DeviceState
 from aed.registry.estates.models import Estate
 from aed.upkeep.checks.queries import all_in_force
-from aed.upkeep.checks.rules import DEFAULT, Scope, Terms, closest
+from aed.upkeep.checks.rules import DEFAULT, PolicyScope, Terms, closest
 from aed.upkeep.device_filter import DeviceFilter, filter_conditions
 from aed.upkeep.due.rules import Due, in_one_line, next_by_days, next_by_months
 from aed.upkeep.models import Check, Quarantine
@@ -122,7 +122,7 @@ def duties_of(
 
     @cache
     def terms_of(estate_id: int | None, maker: str | None, model: str | None) -> Terms:
-        return closest(policies, Scope(estate_id, maker, model)) or DEFAULT
+        return closest(policies, PolicyScope(estate_id, maker, model)) or DEFAULT
 
     found: list[Due] = []
     for device in devices.values():

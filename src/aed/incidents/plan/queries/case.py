@@ -16,7 +16,7 @@ from aed.accounts.permissions import SCHEDULER
 from aed.geo import Position, distance_metres, distances_metres
 from aed.incidents.models import Incident, IncidentExclusion
 from aed.incidents.plan.queries.guides import GuideSavings, available_guides, guide_savings
-from aed.incidents.plan.rules.offers import Offer, shown_seconds
+from aed.incidents.plan.rules.offers import TaskOffer, shown_seconds
 from aed.incidents.plan.rules.planner import PlanCase
 from aed.incidents.plan.rules.survival import Patient
 from aed.incidents.rules import IncidentKind, Task, ambulance_seconds
@@ -37,7 +37,7 @@ from aed.walking.travel import NO_WAY, Leg, direct_seconds, fetch_seconds, leg_s
 class AskedPerson:
     """A person who was asked already, as of now."""
 
-    offer: Offer
+    offer: TaskOffer
     comes: bool
     """The person has accepted."""
 
@@ -127,7 +127,7 @@ def build_case(
             network=network,
             settings=settings,
         )
-    offers: dict[tuple[int, int | None], Offer] = {}
+    offers: dict[tuple[int, int | None], TaskOffer] = {}
     for each, to_devices, shown_to, saves in zip(people, seconds, shown, saved.people, strict=True):
         person = each.person_id
         if person in excluded_people:
@@ -155,14 +155,14 @@ def _is_in_reach(near: NearbyDevice, patient: Patient, settings: Settings) -> bo
 
 def _guides(
     guides: EstateGuides | None, excluded_people: Collection[int], settings: Settings
-) -> tuple[Offer, ...]:
+) -> tuple[TaskOffer, ...]:
     if guides is None:
         return ()
     numbers = settings.planning
     seconds = direct_seconds(numbers.guide_seconds, settings.arrival)
     free = [person for person in guides.people if person not in excluded_people]
     return tuple(
-        Offer(each, Task.GUIDE, seconds, numbers.probability_there, shown_seconds=seconds)
+        TaskOffer(each, Task.GUIDE, seconds, numbers.probability_there, shown_seconds=seconds)
         for each in free[:_MAX_GUIDES]
     )
 
@@ -176,10 +176,10 @@ def _offers(
     saves: float,
     saved_from_devices: Sequence[float],
     settings: Settings,
-) -> list[Offer]:
+) -> list[TaskOffer]:
     probability_arrives = settings.planning.probability_there
     found = [
-        Offer(
+        TaskOffer(
             person,
             Task.DIRECT,
             each.direct_seconds,
@@ -198,7 +198,7 @@ def _offers(
             shown_to_device = leg_seconds(way, near.floors, near.pace, settings.arrival)
         on, pace = _to_patient(near, settings), near.pace
         found.append(
-            Offer(
+            TaskOffer(
                 person,
                 Task.FETCH,
                 fetch_seconds(to_device, on, pace),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from aed.incidents.plan.rules.offers import Offer
+from aed.incidents.plan.rules.offers import TaskOffer
 from aed.incidents.plan.rules.planner import NotAsked, NotAskedReason, Plan, PlanCase
 from aed.incidents.plan.rules.survival import expected_survival
 from aed.incidents.rules import Task
@@ -62,17 +62,17 @@ def shown_plan(case: PlanCase, made: Plan, survival: Survival) -> ShownPlan:
     )
 
 
-def _order(offer: Offer) -> tuple[float, int]:
+def _order(offer: TaskOffer) -> tuple[float, int]:
     return offer.shown_seconds or 0.0, offer.person_id
 
 
-def _shown(offer: Offer) -> ShownOffer:
+def _shown(offer: TaskOffer) -> ShownOffer:
     return ShownOffer(
         offer.person_id, offer.task, offer.device_id, offer.shown_seconds, offer.probability_arrives
     )
 
 
-def _left(left: NotAsked, direct: Offer, case: PlanCase) -> ShownNotAsked:
+def _left(left: NotAsked, direct: TaskOffer, case: PlanCase) -> ShownNotAsked:
     """Judge by the time that is shown whether a person would be too late."""
     reason, seconds = left.reason, direct.shown_seconds
     if seconds is not None:
@@ -83,9 +83,9 @@ def _left(left: NotAsked, direct: Offer, case: PlanCase) -> ShownNotAsked:
     return ShownNotAsked(left.offer.person_id, seconds, reason)
 
 
-def _expected(case: PlanCase, coming: Iterable[Offer], survival: Survival) -> float | None:
+def _expected(case: PlanCase, coming: Iterable[TaskOffer], survival: Survival) -> float | None:
     """Return the expected survival; None if a time is not known. Guides are not counted."""
-    shown: list[Offer] = []
+    shown: list[TaskOffer] = []
     for offer in coming:
         if offer.shown_seconds is None:
             return None

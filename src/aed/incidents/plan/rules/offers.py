@@ -17,7 +17,7 @@ from aed.registry.estates.rules import GatePassing
 from aed.settings import Arrival, Planning, Survival
 
 
-class Offer(NamedTuple):
+class TaskOffer(NamedTuple):
     """A task that a person could do, or has been given."""
 
     person_id: int
@@ -44,14 +44,14 @@ class Offer(NamedTuple):
         return self.seconds, self.person_id, -1 if self.device_id is None else self.device_id
 
 
-def shown_seconds(offer: Offer) -> float:
+def shown_seconds(offer: TaskOffer) -> float:
     """Return the seconds that may be shown. Raises ValueError if they are not known."""
     if offer.shown_seconds is None:
         raise ValueError("the shown_seconds of this offer are not known")
     return offer.shown_seconds
 
 
-def shown_order(offer: Offer) -> tuple[float, int]:
+def shown_order(offer: TaskOffer) -> tuple[float, int]:
     """Sort key that does not reveal who is nearer within a cell."""
     return shown_seconds(offer), offer.person_id
 
@@ -107,7 +107,7 @@ def probability_device_arrives(coming: Iterable[ComingPerson], *, before_seconds
 
 
 def is_promise_kept(
-    accepted: Sequence[Offer],
+    accepted: Sequence[TaskOffer],
     *,
     ambulance_seconds: float,
     planning: Planning,
@@ -174,7 +174,7 @@ def arrival_with_guide(seconds: float, saved: float, guide_seconds: float) -> fl
 class Guide(NamedTuple):
     """A person who could guide."""
 
-    offer: Offer
+    offer: TaskOffer
     ambulance_saved: float
     """Seconds that the guide saves the ambulance's crew."""
 
@@ -183,18 +183,20 @@ class Guide(NamedTuple):
         seconds = arrival_with_guide(patient.ambulance_seconds, self.ambulance_saved, self.offer.seconds)
         return patient._replace(ambulance_seconds=seconds)
 
-    def sooner(self, offer: Offer) -> Offer:
+    def sooner(self, offer: TaskOffer) -> TaskOffer:
         """Return the same person's offer as if the guide came."""
         if offer.saved <= 0:
             return offer
         seconds = arrival_with_guide(offer.seconds, offer.saved, self.offer.seconds)
         # Said out: `_replace` takes twice as long, of what a plan does most.
-        return Offer(
+        return TaskOffer(
             offer.person_id, offer.task, seconds, offer.probability_arrives, offer.device_id, offer.works
         )
 
 
-def expected_with_guide(patient: Patient, coming: Sequence[Offer], guide: Guide, numbers: Survival) -> float:
+def expected_with_guide(
+    patient: Patient, coming: Sequence[TaskOffer], guide: Guide, numbers: Survival
+) -> float:
     """Return the expected survival in per cent over whether the guide comes. Exact."""
     without = expected_survival(patient, coming, numbers)
     sooner = [guide.sooner(each) for each in coming]
@@ -206,7 +208,7 @@ def expected_with_guide(patient: Patient, coming: Sequence[Offer], guide: Guide,
 
 
 def expected_score_with_guide(
-    patient: Patient, coming: Sequence[Offer], guide: Guide, numbers: Survival, *, spread: float = 0.0
+    patient: Patient, coming: Sequence[TaskOffer], guide: Guide, numbers: Survival, *, spread: float = 0.0
 ) -> float:
     """Return the expected score (`survival.expected_score`) over whether the guide comes. Exact."""
     without = expected_score(patient, coming, numbers, spread=spread)

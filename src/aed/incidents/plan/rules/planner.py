@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from aed.incidents.plan.rules.offers import Guide, Offer, expected_with_guide, probability_anyone_arrives
+from aed.incidents.plan.rules.offers import Guide, TaskOffer, expected_with_guide, probability_anyone_arrives
 from aed.incidents.plan.rules.search import MAX_PEOPLE_PER_DEVICE, ArrangementSearch
 from aed.incidents.plan.rules.survival import Patient, ambulance_moments, expected_survival
 from aed.incidents.rules import Task
@@ -27,7 +27,7 @@ from aed.settings import Planning, Survival
 _ROUNDING: Final = 1e-6
 
 
-class Purpose(StrEnum):
+class TaskPurpose(StrEnum):
     """What a person is asked for."""
 
     PROMISE = "promise"
@@ -57,13 +57,13 @@ class PlanCase:
     """What is known at a moment."""
 
     patient: Patient
-    offers: tuple[Offer, ...]
+    offers: tuple[TaskOffer, ...]
     """Tasks of people who were not asked yet; at most one task per person is chosen."""
-    asked: tuple[Offer, ...] = ()
+    asked: tuple[TaskOffer, ...] = ()
     """Tasks of people who were asked and have not declined, with the probabilities of now."""
     on_the_way: frozenset[int] = frozenset()
     """Ids of those who have accepted. No device is sent for that would arrive after one that they bring."""
-    guides: tuple[Offer, ...] = ()
+    guides: tuple[TaskOffer, ...] = ()
     """People who could open the gate and hold the lift, in order of preference; one at a time is asked."""
     ambulance_saved: float = 0.0
     """Seconds that a guide saves the ambulance's crew."""
@@ -76,15 +76,15 @@ class PlanCase:
 class PlannedStep(NamedTuple):
     """A person to ask, and what that adds to the expected score, in per cent."""
 
-    offer: Offer
+    offer: TaskOffer
     adds: float
-    purpose: Purpose = Purpose.VALUE
+    purpose: TaskPurpose = TaskPurpose.VALUE
 
 
 class NotAsked(NamedTuple):
     """The best that a person who is not asked could have done."""
 
-    offer: Offer
+    offer: TaskOffer
     adds: float
     reason: NotAskedReason
 
@@ -102,7 +102,7 @@ class Plan:
     """Probability that somebody who was asked is at the patient before the ambulance."""
 
 
-def offers_by_benefit(made: Plan, count: int) -> list[Offer]:
+def offers_by_benefit(made: Plan, count: int) -> list[TaskOffer]:
     """Return the first `count` offers by benefit: those of the plan, then those that it leaves out.
 
     People who would arrive after the ambulance come last.
@@ -130,7 +130,7 @@ def _figures(made: Plan) -> list[float]:
     return [made.survival_before, made.survival, made.probability_in_time, *adds]
 
 
-def useful_offers(case: PlanCase, planning: Planning) -> list[Offer]:
+def useful_offers(case: PlanCase, planning: Planning) -> list[TaskOffer]:
     """Return the offers worth considering, in order.
 
     The person was not asked yet, and arrives before the latest moment of the ambulance and, with a device,
@@ -172,7 +172,7 @@ def plan(case: PlanCase, *, planning: Planning, survival: Survival) -> Plan:
         PlannedStep(
             each,
             score - search.score([other for other in chosen if other is not each]),
-            purposes.get(each.person_id, Purpose.VALUE),
+            purposes.get(each.person_id, TaskPurpose.VALUE),
         )
         for each in chosen
     ]
@@ -190,11 +190,11 @@ def plan(case: PlanCase, *, planning: Planning, survival: Survival) -> Plan:
 
 def _arranged(
     case: PlanCase,
-    from_now: Sequence[Offer],
-    current_guide: Offer | None,
+    from_now: Sequence[TaskOffer],
+    current_guide: TaskOffer | None,
     planning: Planning,
     survival: Survival,
-) -> tuple[Offer | None, list[Offer]]:
+) -> tuple[TaskOffer | None, list[TaskOffer]]:
     """Choose the guide, and the best arrangement beside them.
 
     A person guides who is not needed otherwise. If all who could are asked for something else, one of them
@@ -216,9 +216,9 @@ def _arranged(
 
 def _is_better_with(
     case: PlanCase,
-    guide: Offer,
-    beside: Sequence[Offer],
-    alone: Sequence[Offer],
+    guide: TaskOffer,
+    beside: Sequence[TaskOffer],
+    alone: Sequence[TaskOffer],
     planning: Planning,
     survival: Survival,
 ) -> bool:
@@ -233,36 +233,40 @@ def _is_better_with(
     return kept or not before
 
 
-def _probability_in_time(case: PlanCase, chosen: Sequence[Offer]) -> float:
+def _probability_in_time(case: PlanCase, chosen: Sequence[TaskOffer]) -> float:
     coming = [each for each in (*case.asked, *chosen) if each.task is not Task.GUIDE]
     return probability_anyone_arrives(coming, before_seconds=case.patient.ambulance_seconds)
 
 
 def _searched(
     case: PlanCase,
-    from_now: Sequence[Offer],
-    guide: Offer | None,
+    from_now: Sequence[TaskOffer],
+    guide: TaskOffer | None,
     planning: Planning,
     survival: Survival,
     *,
-    begin: Sequence[Offer] | None = None,
-) -> list[Offer]:
+    begin: Sequence[TaskOffer] | None = None,
+) -> list[TaskOffer]:
     """Return the best arrangement beside that guide."""
     others = [each for each in from_now if guide is None or each.person_id != guide.person_id]
     search = ArrangementSearch(case.patient, case.asked, others, planning, survival, _as_guide(case, guide))
     return search.best(begin)
 
 
-def _beside(case: PlanCase, guide: Offer | None, planning: Planning, survival: Survival) -> ArrangementSearch:
+def _beside(
+    case: PlanCase, guide: TaskOffer | None, planning: Planning, survival: Survival
+) -> ArrangementSearch:
     """Return a search that evaluates arrangements beside that guide."""
     return ArrangementSearch(case.patient, case.asked, (), planning, survival, _as_guide(case, guide))
 
 
-def _as_guide(case: PlanCase, offer: Offer | None) -> Guide | None:
+def _as_guide(case: PlanCase, offer: TaskOffer | None) -> Guide | None:
     return Guide(offer, case.ambulance_saved) if offer is not None else None
 
 
-def _survival(case: PlanCase, guide: Offer | None, chosen: Sequence[Offer], survival: Survival) -> float:
+def _survival(
+    case: PlanCase, guide: TaskOffer | None, chosen: Sequence[TaskOffer], survival: Survival
+) -> float:
     """Return the formula's expectation in per cent, for the record."""
     coming = [each for each in (*case.asked, *chosen) if each.task is not Task.GUIDE]
     as_guide = _as_guide(case, guide)
@@ -271,7 +275,7 @@ def _survival(case: PlanCase, guide: Offer | None, chosen: Sequence[Offer], surv
     return expected_with_guide(case.patient, coming, as_guide, survival)
 
 
-def _purposes(case: PlanCase, chosen: Sequence[Offer], planning: Planning) -> dict[int, Purpose]:
+def _purposes(case: PlanCase, chosen: Sequence[TaskOffer], planning: Planning) -> dict[int, TaskPurpose]:
     """Return who goes direct for the promise, by person: the soonest, until it is kept and enough go
     direct.
     """
@@ -280,27 +284,29 @@ def _purposes(case: PlanCase, chosen: Sequence[Offer], planning: Planning) -> di
     directs = [each for each in chosen if each.task is Task.DIRECT]
     if case.patient.has_cpr:
         is_relieved = any(each.task is Task.DIRECT for each in coming)
-        return {} if is_relieved else {each.person_id: Purpose.RELIEF for each in directs[:1]}
-    found: dict[int, Purpose] = {}
+        return {} if is_relieved else {each.person_id: TaskPurpose.RELIEF for each in directs[:1]}
+    found: dict[int, TaskPurpose] = {}
     for each in directs:
         direct = sum(other.task is Task.DIRECT for other in coming)
         if direct >= planning.min_direct and (
             probability_anyone_arrives(coming, before_seconds=ambulance) >= promise - _ROUNDING
         ):
             break
-        found[each.person_id] = Purpose.PROMISE
+        found[each.person_id] = TaskPurpose.PROMISE
         coming.append(each)
     return found
 
 
 def _guide_adds(
-    case: PlanCase, guide: Offer, beside: Sequence[Offer], planning: Planning, survival: Survival
+    case: PlanCase, guide: TaskOffer, beside: Sequence[TaskOffer], planning: Planning, survival: Survival
 ) -> float:
     with_guide, alone = (_beside(case, each, planning, survival) for each in (guide, None))
     return with_guide.score(beside) - alone.score(beside)
 
 
-def _free_guide(case: PlanCase, from_now: Sequence[Offer], chosen: Sequence[Offer]) -> Offer | None:
+def _free_guide(
+    case: PlanCase, from_now: Sequence[TaskOffer], chosen: Sequence[TaskOffer]
+) -> TaskOffer | None:
     """Return a person who could guide, if there is anything to save; preferably one who can do nothing else
     in time.
     """
@@ -318,15 +324,15 @@ def _free_guide(case: PlanCase, from_now: Sequence[Offer], chosen: Sequence[Offe
     return next((each for each in free if each.person_id not in useful), free[0] if free else None)
 
 
-def _saves(case: PlanCase, coming: Sequence[Offer]) -> bool:
+def _saves(case: PlanCase, coming: Sequence[TaskOffer]) -> bool:
     return case.ambulance_saved > 0 or any(each.saved > 0 for each in (*case.asked, *coming))
 
 
 def _left(
     case: PlanCase,
-    from_now: Sequence[Offer],
-    chosen: Sequence[Offer],
-    guide: Offer | None,
+    from_now: Sequence[TaskOffer],
+    chosen: Sequence[TaskOffer],
+    guide: TaskOffer | None,
     planning: Planning,
     survival: Survival,
 ) -> tuple[NotAsked, ...]:

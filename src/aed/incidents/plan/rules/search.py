@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 from aed.incidents.plan.rules.offers import (
     Guide,
-    Offer,
+    TaskOffer,
     expected_score_with_guide,
     probability_anyone_arrives,
 )
@@ -44,9 +44,9 @@ _SMALL_GROUP_PEOPLE: Final = 12
 _MAX_EVALUATIONS_SMALL_GROUP: Final = 1_500
 """With few people each counts, and any two may change their tasks."""
 
-type Arrangement = Mapping[int, Offer]
+type Arrangement = Mapping[int, TaskOffer]
 """Who is asked to do what, by person id."""
-type _Task = tuple[int, Offer | None]
+type _Task = tuple[int, TaskOffer | None]
 """(person id, new task); None: nothing."""
 
 
@@ -80,27 +80,27 @@ class ArrangementSearch:
     def __init__(
         self,
         patient: Patient,
-        asked: Sequence[Offer],
-        choices: Sequence[Offer],
+        asked: Sequence[TaskOffer],
+        choices: Sequence[TaskOffer],
         planning: Planning,
         survival: Survival,
         guide: Guide | None = None,
     ) -> None:
         self._patient, self._choices, self._guide = patient, choices, guide
         self._planning, self._survival = planning, survival
-        self._by_person: dict[int, list[Offer]] = {}
+        self._by_person: dict[int, list[TaskOffer]] = {}
         for offer in choices:
             self._by_person.setdefault(offer.person_id, []).append(offer)
         self._directs = [offer for offer in choices if offer.task is Task.DIRECT]
         self._asked = [each for each in asked if each.task is not Task.GUIDE]
-        self._likely_ways: dict[int, list[Offer]] = {}
-        self._soonest_by_device: dict[int, list[Offer]] = {}
+        self._likely_ways: dict[int, list[TaskOffer]] = {}
+        self._soonest_by_device: dict[int, list[TaskOffer]] = {}
         self._price, self._spread = planning.min_gain_percent, planning.ambulance_spread
         self._ambulance = _weighted(ambulance_moments(patient.ambulance_seconds, self._spread))
         self._soon_seconds = min(planning.promise_seconds, patient.ambulance_seconds)
         self.limits = PromiseLimits(0.0, 0.0, 0)
 
-    def score(self, chosen: Sequence[Offer]) -> float:
+    def score(self, chosen: Sequence[TaskOffer]) -> float:
         """Return the expected score in per cent if these are asked too."""
         coming = [*self._asked, *chosen]
         if self._guide is None:
@@ -109,11 +109,11 @@ class ArrangementSearch:
             self._patient, coming, self._guide, self._survival, spread=self._spread
         )
 
-    def worth(self, chosen: Sequence[Offer]) -> float:
+    def worth(self, chosen: Sequence[TaskOffer]) -> float:
         """Return the score less the price of each person who is asked."""
         return self.score(chosen) - self._price * len(chosen)
 
-    def best(self, begin: Sequence[Offer] | None = None) -> list[Offer]:
+    def best(self, begin: Sequence[TaskOffer] | None = None) -> list[TaskOffer]:
         """Return the best arrangement, in order: exact for few people, within a few per mille for many.
 
         `begin` is an arrangement to start from that keeps the promise.
@@ -140,7 +140,7 @@ class ArrangementSearch:
         relief = free[: len(chosen) - len(fetching)]
         return fetching | {each.person_id: each for each in relief}
 
-    def _searched(self, promised: Arrangement, begin: Sequence[Offer] | None = None) -> Arrangement:
+    def _searched(self, promised: Arrangement, begin: Sequence[TaskOffer] | None = None) -> Arrangement:
         if math.prod(1 + len(ways) for ways in self._by_person.values()) <= MAX_EXHAUSTIVE_ARRANGEMENTS:
             return self._best_of_all(promised)
         grown = self._grown(promised) if begin is None else {each.person_id: each for each in begin}
@@ -155,14 +155,14 @@ class ArrangementSearch:
 
     # --- the promise -------------------------------------------------------------------------------------
 
-    def _promised(self) -> dict[int, Offer]:
+    def _promised(self) -> dict[int, TaskOffer]:
         """Return who goes direct for the promise, soonest first.
 
         People are added until somebody is there soon enough, or else before the ambulance, with the promised
         probability; or everybody who could be. If the promise takes more than one wave, the likeliest are
         chosen.
         """
-        chosen: dict[int, Offer] = {}
+        chosen: dict[int, TaskOffer] = {}
         for offer in self._directs:
             is_late = offer.seconds >= self._patient.ambulance_seconds
             if is_late and self._direct_count(chosen) >= self._planning.min_direct:
@@ -221,7 +221,7 @@ class ArrangementSearch:
             or self._soon(chosen) < limits.probability_soon - _MIN_BETTER
         )
 
-    def _has_room(self, offer: Offer, chosen: Arrangement) -> bool:
+    def _has_room(self, offer: TaskOffer, chosen: Arrangement) -> bool:
         """True if the device is not one that enough others are sent to."""
         if offer.device_id is None:
             return True
@@ -236,7 +236,7 @@ class ArrangementSearch:
     def _worth(self, chosen: Arrangement) -> float:
         return self.worth(tuple(chosen.values()))
 
-    def bound(self, offer: Offer) -> float:
+    def bound(self, offer: TaskOffer) -> float:
         """Return an upper bound of what that offer adds, regardless of who else is asked."""
         numbers = self._survival
         seconds = offer.seconds if self._guide is None else offer.seconds - offer.saved
@@ -320,7 +320,7 @@ class ArrangementSearch:
         tasks: list[_Task] = [(person, way) for way in self._likely(person) if way != now]
         return tasks if now is None else [(person, None), *tasks]
 
-    def _nearest_to(self, device_id: int | None) -> list[Offer]:
+    def _nearest_to(self, device_id: int | None) -> list[TaskOffer]:
         """Return who could fetch that device soonest."""
         if device_id is None:
             return []
@@ -329,7 +329,7 @@ class ArrangementSearch:
             self._soonest_by_device[device_id] = ways[:_MAX_DEVICES_PER_PERSON]
         return self._soonest_by_device[device_id]
 
-    def _likely(self, person: int) -> list[Offer]:
+    def _likely(self, person: int) -> list[TaskOffer]:
         if person not in self._likely_ways:
             ways = self._by_person[person]
             direct = [way for way in ways if way.task is Task.DIRECT]
@@ -340,12 +340,12 @@ class ArrangementSearch:
             self._likely_ways[person] = direct + fetch[:_MAX_DEVICES_PER_PERSON]
         return self._likely_ways[person]
 
-    def _way(self, person: int, device_id: int | None) -> Offer | None:
+    def _way(self, person: int, device_id: int | None) -> TaskOffer | None:
         return next((each for each in self._by_person[person] if each.device_id == device_id), None)
 
     def _changed(self, chosen: Arrangement, change: Iterable[_Task]) -> Arrangement | None:
         """Apply a change; others go direct where the promise would break. None: it is not possible."""
-        tasks: dict[int, Offer | None] = {**chosen, **dict(change)}
+        tasks: dict[int, TaskOffer | None] = {**chosen, **dict(change)}
         changed = {person: way for person, way in tasks.items() if way is not None}
         for _, way in change:
             if way is not None and not self._has_room(way, changed):

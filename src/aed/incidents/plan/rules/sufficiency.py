@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from aed.incidents.plan.rules.offers import Offer, is_promise_kept
+from aed.incidents.plan.rules.offers import TaskOffer, is_promise_kept
 from aed.incidents.plan.rules.planner import PlanCase
 from aed.incidents.rules import Task
 from aed.settings import Planning
@@ -23,7 +23,7 @@ class Sufficiency(NamedTuple):
     direct_after_seconds: float = math.inf
     fetch_after_seconds: float = math.inf
 
-    def is_unneeded(self, offer: Offer) -> bool:
+    def is_unneeded(self, offer: TaskOffer) -> bool:
         """Decide by the time that may be shown: being stood down must not reveal where a person is."""
         seconds = offer.seconds if offer.shown_seconds is None else offer.shown_seconds
         match offer.task:
@@ -36,7 +36,7 @@ class Sufficiency(NamedTuple):
 
 
 def sufficiency_of(
-    accepted: Sequence[Offer],
+    accepted: Sequence[TaskOffer],
     *,
     with_device: Collection[int],
     can_a_device_come: bool,
