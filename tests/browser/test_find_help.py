@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
+from aed.web.static import address
 from tests import make
-from tests.browser.checks import check
-from tests.browser.conftest import OpenPage, Site, View
+from tests.browser.checks import check, evaluate
+from tests.browser.conftest import VIEWS, OpenPage, Site, View
 
 IN_THE_DISTRICT = {"latitude": 30.290005, "longitude": 120.10156}
 
@@ -70,3 +72,25 @@ def test_a_person_is_signed_in_by_a_cookie(open_page: OpenPage, site: Site) -> N
     page = open_page(session_key=key)
     page.goto("/v1/me")
     expect(page.locator("body")).to_contain_text(f"person:{person_id}")
+
+
+def test_the_map_libraries_load_under_the_policy_of_a_page(page: Page, view: View) -> None:
+    if view != VIEWS[-1]:
+        pytest.skip("once is enough")
+    page.goto("/")
+    map_library, worker, pmtiles = (
+        address(f"vendor/{name}")
+        for name in (
+            "maplibre-gl/maplibre-gl.mjs",
+            "maplibre-gl/maplibre-gl-worker.mjs",
+            "pmtiles/pmtiles.js",
+        )
+    )
+    assert evaluate(page, f"import({map_library!r}).then(m => typeof m.Map)") == "function"
+    started = (
+        f"new Promise(done => {{ new Worker({worker!r}, {{type: 'module'}}).onerror = () => done('refused');"
+        " setTimeout(() => done('started'), 1000) })"
+    )
+    assert evaluate(page, started) == "started"
+    page.add_script_tag(url=pmtiles)
+    assert evaluate(page, "typeof pmtiles.PMTiles") == "function"
