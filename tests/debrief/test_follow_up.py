@@ -50,7 +50,7 @@ def over(session: Session, settings: Settings, kind: str) -> dict[str, list[int]
     }
 
 
-def told(database: Database) -> list[tuple[int | None, str]]:
+def sent_messages(database: Database) -> list[tuple[int | None, str]]:
     """Return (person id, text) of new messages, and delete them."""
     with transaction(database) as session:
         rows = session.execute(
@@ -72,20 +72,20 @@ def test_everyone_alerted_is_thanked_and_those_who_arrived_are_followed_up(
     people = over(session, talk, "real")
 
     twice(database, NOW + timedelta(minutes=5), talk)
-    thanked = told(database)
+    thanked = sent_messages(database)
     assert [person for person, _ in thanked] == people["called"]
     assert [person for person, text in thanked if "for setting out" in text] == people["set out"]
-    assert all("The ambulance has taken over." in text for _, text in thanked), "what can be told"
+    assert all("The ambulance has taken over." in text for _, text in thanked), "the outcome of the call"
     assert all(text.endswith("talk about it: Red Cross +86 571 5550 1234.") for _, text in thanked)
 
     twice(database, NOW + timedelta(hours=19), talk)
-    assert told(database) == []
+    assert sent_messages(database) == []
     twice(database, NOW + DAY, talk)
-    asked = told(database)
+    asked = sent_messages(database)
     assert [person for person, _ in asked] == people["there"]
     assert asked[0][1].startswith("Yesterday you helped in an emergency. How are you today?")
     twice(database, NOW + 2 * DAY, talk)
-    assert told(database) == []
+    assert sent_messages(database) == []
 
 
 def test_follow_up_waits_a_night_after_late_thanks(
@@ -93,9 +93,9 @@ def test_follow_up_waits_a_night_after_late_thanks(
 ) -> None:
     over(session, settings, "real")
     twice(database, NOW + 2 * DAY, settings)  # the worker had stopped
-    assert not any("How are you today?" in text for _, text in told(database))
+    assert not any("How are you today?" in text for _, text in sent_messages(database))
     twice(database, NOW + 3 * DAY, settings)
-    assert all("How are you today?" in text for _, text in told(database))
+    assert all("How are you today?" in text for _, text in sent_messages(database))
 
 
 def test_a_fetch_in_an_exercise_times_its_estate_once(
@@ -177,16 +177,16 @@ def test_no_follow_up_after_an_exercise_and_no_messages_after_a_test(
 ) -> None:
     over(session, settings, "exercise")
     twice(database, NOW + timedelta(minutes=5), settings)
-    thanked = told(database)
+    thanked = sent_messages(database)
     assert thanked
     assert all(text.startswith("EXERCISE over.") for _, text in thanked)
     twice(database, NOW + DAY, settings)
-    assert told(database) == []
+    assert sent_messages(database) == []
 
 
 def test_no_messages_after_a_line_test(session: Session, database: Database, settings: Settings) -> None:
     over(session, settings, "test")
     twice(database, NOW + DAY, settings)
-    assert told(database) == []
+    assert sent_messages(database) == []
     with read_session(database) as own:
         assert own.scalars(select(Retrieval)).all() == []

@@ -92,13 +92,13 @@ def test_strangers_can_neither_read_nor_record_outcomes(session: Session) -> Non
 def test_an_outcome_is_read_back_and_extended(session: Session) -> None:
     incident = make.incident(session)
     at_first = replace(UNKNOWN, arrest=YesNo.YES, age_years=67)
-    told = tell(session, incident.id, at_first)
-    assert (items_in(told), told.version, told.reported_by) == (at_first, 1, "centre")
+    outcome = tell(session, incident.id, at_first)
+    assert (items_in(outcome), outcome.version, outcome.reported_by) == (at_first, 1, "centre")
 
-    told = tell(session, incident.id, SHE_LIVES, version=1)
+    outcome = tell(session, incident.id, SHE_LIVES, version=1)
     session.expire_all()
     assert items_in(outcome_of(session, incident.id)) == SHE_LIVES
-    assert told.version == 2
+    assert outcome.version == 2
     assert tell(session, incident.id, SHE_LIVES, version=2).version == 2, "the same again changes nothing"
 
 
@@ -171,11 +171,11 @@ def test_an_impossible_shock_time_is_refused(session: Session) -> None:
 
 def test_cpr_can_be_recorded_without_an_arrest(session: Session) -> None:
     incident = make.incident(session)
-    told = CoreItems(arrest=YesNo.NO, bystander_cpr=BystanderCpr.COMPRESSIONS, age_years=30)
-    assert items_in(tell(session, incident.id, told)) == told
+    items = CoreItems(arrest=YesNo.NO, bystander_cpr=BystanderCpr.COMPRESSIONS, age_years=30)
+    assert items_in(tell(session, incident.id, items)) == items
 
 
-def test_a_test_of_the_line_has_no_patient_and_an_exercise_may_have_one(session: Session) -> None:
+def test_a_line_test_has_no_patient_but_an_exercise_may_have_one(session: Session) -> None:
     with pytest.raises(Conflict):
         tell(session, make.incident(session, kind="test").id, SHE_LIVES)
     assert tell(session, make.incident(session, kind="exercise").id, SHE_LIVES).version == 1
@@ -321,13 +321,13 @@ def test_outcomes_over_http_with_etags(client: TestClient, session: Session) -> 
     assert nothing.json()["survived"] == "unknown"
     assert client.put(where, json={}, headers=headers).status_code == 428
 
-    told = {"arrest": "yes", "first_shock_at": "2026-09-22T10:06:00+08:00", "age_years": 67}
-    answer = client.put(where, json=told, headers=headers | {"If-Match": '"0"'})
+    body = {"arrest": "yes", "first_shock_at": "2026-09-22T10:06:00+08:00", "age_years": 67}
+    answer = client.put(where, json=body, headers=headers | {"If-Match": '"0"'})
     assert (answer.status_code, answer.headers["ETag"]) == (200, '"1"')
     assert answer.json()["first_shock_at"] == "2026-09-22T02:06:00Z"
-    assert answer.json()["measured"]["shock_at"] is None, "what is told does not get into the record"
+    assert answer.json()["measured"]["shock_at"] is None, "a reported outcome does not change the record"
     assert client.get(where, headers=headers).json() == answer.json()
-    assert client.put(where, json=told, headers=headers | {"If-Match": '"0"'}).status_code == 412
+    assert client.put(where, json=body, headers=headers | {"If-Match": '"0"'}).status_code == 412
     wrong = client.put(
         where, json={"rosc": "no", "survived_event": "yes"}, headers=headers | {"If-Match": '"1"'}
     )

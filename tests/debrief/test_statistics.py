@@ -125,7 +125,7 @@ def test_survival_percentages_exclude_unknowns() -> None:
     assert statistics_of([], is_coarse=False).intervals[0].median is None
 
 
-def test_intervals_are_from_the_call_and_leave_out_what_was_no_arrest() -> None:
+def test_intervals_start_at_the_call_and_exclude_incidents_without_arrest() -> None:
     cases = [case(UNKNOWN, first_there_at=60.0 * each) for each in (1, 2, 3, 4, 9)]
     cases.append(case(replace(UNKNOWN, arrest=YesNo.NO), first_there_at=6_000))
     cases.append(case(UNKNOWN, outcome=IncidentOutcome.FALSE_ALARM, first_there_at=6_000))
@@ -134,7 +134,7 @@ def test_intervals_are_from_the_call_and_leave_out_what_was_no_arrest() -> None:
     assert found.intervals[0] == ("first_there_at", 6, 75.0, 150.0, 225.0)
 
 
-def test_a_false_alarm_that_was_an_arrest_after_all_is_one() -> None:
+def test_a_false_alarm_recorded_as_an_arrest_counts_as_one() -> None:
     found = statistics_of([case(SHE_LIVES, outcome=IncidentOutcome.FALSE_ALARM)], is_coarse=False)
     assert (found.false_alarms, counted(found, "arrest"), group(found, "all").patients) == (0, {"yes": 1}, 1)
 
@@ -194,14 +194,14 @@ def test_coarsened_counts_hide_fewer_than_five_also_by_differences() -> None:
     assert every
     assert {number % 5 for number in every} == {0}
     assert min(every) >= 5
-    assert group(found, "all").survived_per_cent == round(100 * 10 / 15, 1), "of what is told"
+    assert group(found, "all").survived_per_cent == round(100 * 10 / 15, 1), "of the known outcomes"
     assert statistics_of([case(first_there_at=60)] * 4, is_coarse=True).intervals[0][1:] == (None,) * 4
 
 
 # --- permissions ----------------------------------------------------------------------------------------
 
 
-def told(session: Session, items: CoreItems, *, at: datetime = NOW, **given: Any) -> Incident:
+def recorded(session: Session, items: CoreItems, *, at: datetime = NOW, **given: Any) -> Incident:
     """Add an incident with this outcome."""
     incident = make.incident(session, at=at, **given)
     lifecycle.close_incident(session, ADMINISTRATOR, incident.id, IncidentOutcome.HANDED_OVER, None, at=at)
@@ -263,7 +263,7 @@ def test_the_number_of_statements_does_not_grow_with_incidents(session: Session,
     asked, counts = YearQuery(2026, CountedKind.REAL, None), []
     for more in (1, 5):
         for number in range(more):
-            told(session, SHE_LIVES, at=NOW + timedelta(days=more * 10 + number))
+            recorded(session, SHE_LIVES, at=NOW + timedelta(days=more * 10 + number))
         session.commit()
         with statements_of(database.engine) as statements:
             assert len(cases_of_year(session, ADMINISTRATOR, asked)) == (1 if more == 1 else 6)
@@ -273,7 +273,7 @@ def test_the_number_of_statements_does_not_grow_with_incidents(session: Session,
 
 def test_a_case_row_has_no_name_place_or_day(session: Session) -> None:
     make.responder(session, at=north_of(PATIENT, metres=50), name="王小明")
-    incident = told(session, SHE_LIVES, address="Flat 501")
+    incident = recorded(session, SHE_LIVES, address="Flat 501")
     (found,) = [
         CaseOut.of(each)
         for each in cases_of_year(session, dispatcher(session), YearQuery(2026, CountedKind.REAL, None))
@@ -300,7 +300,7 @@ def sheets(content: bytes) -> dict[str, Sequence[Sequence[Any]]]:
 
 def test_the_year_and_its_cases_are_sent_as_files(client: TestClient, session: Session) -> None:
     for number in range(6):
-        told(session, SHE_LIVES if number else HE_DIES, at=NOW + timedelta(days=number))
+        recorded(session, SHE_LIVES if number else HE_DIES, at=NOW + timedelta(days=number))
     headers = make.key(session, TokenRole.DISPATCHER, writes=False, region=make.region(session))
     session.commit()
 

@@ -52,7 +52,7 @@ def read_all(connection: socket.socket) -> bytes:
     return found
 
 
-def test_what_stalls_is_closed_in_each_phase(serve: Callable[..., Served]) -> None:
+def test_stalled_connections_are_closed_in_each_phase(serve: Callable[..., Served]) -> None:
     served = serve(**SLOW)
     header = post_of(50)
     photo = header.replace(b"/v1/reports", b"/v1/lint")
@@ -69,7 +69,7 @@ def test_what_stalls_is_closed_in_each_phase(serve: Callable[..., Served]) -> No
     assert answers["half a body"].startswith(b"HTTP/1.1 408")
     assert b"urn:aed:problem:too-slow" in answers["half a body"]
     assert b"connection: close" in answers["half a body"].lower()
-    assert answers["half a file"].startswith(b"HTTP/1.1 401"), "who may send none is told at once"
+    assert answers["half a file"].startswith(b"HTTP/1.1 401"), "a client that may not send is refused at once"
     assert answers["a body nobody waits for"].startswith(b"HTTP/1.1 200"), "and closed"
     for each in stalled.values():
         each.close()
@@ -135,7 +135,7 @@ def test_a_client_that_does_not_read_its_answer_is_disconnected(serve: Callable[
         ("127.0.0.1", "*", True),
     ],
 )
-def test_a_start_warns_where_addresses_cannot_be_believed(
+def test_start_up_warns_if_client_addresses_can_be_forged(
     monkeypatch: pytest.MonkeyPatch, host: str, trusted: str | None, *, warns: bool
 ) -> None:
     monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
@@ -148,7 +148,7 @@ def test_a_start_warns_where_addresses_cannot_be_believed(
     assert all("FORWARDED_ALLOW_IPS" in each["reason"] for each in written)
 
 
-def test_a_start_warns_where_too_few_files_may_be_open() -> None:
+def test_start_up_warns_if_too_few_open_files_are_allowed() -> None:
     with structlog.testing.capture_logs() as written:
         check_open_files(Settings(connections=10_000_000))
 

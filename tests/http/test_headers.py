@@ -40,7 +40,7 @@ def app() -> FastAPI:
     return create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False))
 
 
-def test_every_answer_is_kept_by_nobody_and_does_nothing_in_a_browser(app: FastAPI) -> None:
+def test_responses_are_not_cached_and_run_nothing_in_a_browser(app: FastAPI) -> None:
     @app.get("/broken-inside", include_in_schema=False)
     def broken() -> None:
         raise RuntimeError("it broke")
@@ -53,7 +53,7 @@ def test_every_answer_is_kept_by_nobody_and_does_nothing_in_a_browser(app: FastA
     assert client.post("/v1/reports", content=b"x" * 70_000).headers["Cache-Control"] == "private, no-store"
 
 
-def test_what_is_public_may_still_be_kept_for_a_minute(client: TestClient) -> None:
+def test_public_data_may_be_cached_for_a_minute(client: TestClient) -> None:
     assert client.get("/ogc/collections").headers["Cache-Control"] == "public, max-age=60"
     assert client.get(NEAREST).headers["Cache-Control"] == "private, no-store"
 
@@ -94,7 +94,7 @@ def test_the_documentation_is_that_of_the_package_byte_by_byte(app: FastAPI) -> 
     assert client.get("/v1/openapi.json").json()["openapi"].startswith("3.1")
 
 
-def test_the_first_page_says_whom_to_call_in_the_readers_language(app: FastAPI) -> None:
+def test_the_first_page_shows_the_emergency_number_in_the_readers_language(app: FastAPI) -> None:
     client = TestClient(app)
     chinese = client.get("/", headers=BROWSER | {"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"})
     english = client.get("/", headers=BROWSER | {"Accept-Language": "en-GB,en;q=0.9"})
@@ -106,16 +106,16 @@ def test_the_first_page_says_whom_to_call_in_the_readers_language(app: FastAPI) 
     for page in (chinese.text, english.text):
         assert 'href="tel:120"' in page
         assert page.index("tel:120") < page.index("/v1/nearest") < page.index('href="/docs"')
-    told = client.get("/", headers={"Accept": "application/json"}).json()
-    assert told["emergency_numbers"] == {"mainland_china": "120", "elsewhere": "112"}
-    for path in (told["documentation"], told["openapi"]):
+    body = client.get("/", headers={"Accept": "application/json"}).json()
+    assert body["emergency_numbers"] == {"mainland_china": "120", "elsewhere": "112"}
+    for path in (body["documentation"], body["openapi"]):
         assert client.get(path).status_code == 200
 
 
 # --- cross-origin reads ---------------------------------------------------------------------------------
 
 
-def test_pages_of_named_sites_may_read_what_is_public(
+def test_named_sites_may_read_public_data(
     settings: Settings, client_on: Callable[[Settings], TestClient]
 ) -> None:
     client = client_on(settings.model_copy(update={"cors_origins": ("https://map.example",)}))
@@ -142,7 +142,7 @@ def test_without_the_setting_no_other_site_may_read(client: TestClient) -> None:
 # --- expired tokens -------------------------------------------------------------------------------------
 
 
-def test_an_expired_token_gets_the_public_answer_and_is_told(session: Session, client: TestClient) -> None:
+def test_an_expired_token_gets_the_public_answer_and_a_warning(session: Session, client: TestClient) -> None:
     public = make.device(session)
     private = make.device(session, of=make.estate(session, around=PATIENT), audience="estate")
     key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
@@ -164,8 +164,8 @@ def test_an_expired_token_gets_the_public_answer_and_is_told(session: Session, c
         client.get("/v1/people", headers=key),
         client.post("/v1/devices", headers=key, json={"position": {"lat": 1, "lon": 2}}),
     ):
-        told = assert_problem(refused, 401, "not-signed-in")
-        assert "expired" in told["detail"]
+        problem = assert_problem(refused, 401, "not-signed-in")
+        assert "expired" in problem["detail"]
 
 
 def test_a_token_that_was_never_good_or_was_revoked_is_refused(session: Session, client: TestClient) -> None:
@@ -198,7 +198,7 @@ def test_a_token_that_was_never_good_or_was_revoked_is_refused(session: Session,
         ("/v1/papers/a\nb", "/v1/papers/{number}"),
     ],
 )
-def test_a_log_has_the_template_of_a_path_and_nothing_of_what_was_put_into_it(path: str, shown: str) -> None:
+def test_logs_contain_path_templates_without_their_values(path: str, shown: str) -> None:
     templates = PathTemplates(
         [
             "/",

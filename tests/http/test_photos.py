@@ -84,7 +84,7 @@ def lookups(client: httpx2.Client, count: int) -> list[float]:
     return took
 
 
-def test_who_may_not_send_a_photo_is_refused_before_it_is_read(
+def test_people_who_may_not_send_a_photo_are_refused_before_it_is_read(
     session: Session, serve: Callable[..., Served]
 ) -> None:
     """The client sends no body, and gets the refusal nevertheless."""

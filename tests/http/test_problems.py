@@ -30,14 +30,14 @@ def stranger() -> TestClient:
 def test_twenty_errors_are_named_and_the_others_counted(stranger: TestClient) -> None:
     body = {f"unknown_{number}": 1 for number in range(400)}
 
-    told = assert_problem(stranger.post("/v1/reports", json=body), 422, "invalid-input", field="kind")
+    refused = assert_problem(stranger.post("/v1/reports", json=body), 422, "invalid-input", field="kind")
 
-    assert len(told["errors"]) == MAX_ERRORS == 20
-    assert told["more_errors"] >= 380
-    assert len(json.dumps(told)) < 4_000
+    assert len(refused["errors"]) == MAX_ERRORS == 20
+    assert refused["more_errors"] >= 380
+    assert len(json.dumps(refused)) < 4_000
 
 
-def test_what_is_repeated_of_what_was_sent_is_cut(stranger: TestClient) -> None:
+def test_values_repeated_in_errors_are_cut(stranger: TestClient) -> None:
     body = {"x" * 50_000: 1, "y" * 10_000: 2}
 
     answer = stranger.post("/v1/reports", json=body)
@@ -73,7 +73,7 @@ def test_a_body_of_many_keys_or_values_is_refused_before_it_is_read(
         assert what in assert_problem(answer, 422, "invalid-input", field=None)["detail"]
 
 
-def test_what_the_largest_bodies_have_is_within_the_bounds() -> None:
+def test_the_largest_valid_bodies_are_within_the_limits() -> None:
     boundary = {"type": "Polygon", "coordinates": [[[120.1, 30.2, 5.5]] * 10_000]}
     attendance = {"rows": [{"enrolment_id": 1, "present": True, "note": "a, b: c"}] * 1_000}
     for body in boundary, attendance:
@@ -110,11 +110,11 @@ def test_json_that_is_nested_too_deep_or_has_too_many_keys_is_refused(body: byte
         b'"\\' * 32_000,
     ],
 )
-def test_what_stands_in_a_string_is_not_counted(body: bytes) -> None:
+def test_characters_in_strings_are_not_counted(body: bytes) -> None:
     check_json_shape(body)
 
 
-def test_the_shape_of_the_largest_list_is_soon_known() -> None:
+def test_the_shape_of_the_largest_list_is_checked_fast() -> None:
     """No string causes backtracking: the check takes no longer than parsing."""
     hostile = [b'"\\' * 500_000, b'"' * 1_000_000, b"[" * 1_000_000, b'\\"' * 500_000, b":" * 1_000_000]
     typed = json.dumps([{"note": "x" * 50}] * 15_000).encode()

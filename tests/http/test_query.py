@@ -60,7 +60,7 @@ def test_every_route_refuses_a_parameter_that_it_does_not_declare(app: FastAPI) 
     assert asked > 150
 
 
-def test_what_is_documented_is_what_is_taken(app: FastAPI) -> None:
+def test_routes_accept_exactly_the_documented_parameters(app: FastAPI) -> None:
     document = app.openapi()["paths"]
     for method, path, route in routes_of(app.routes):
         if path not in document or (method, path) in TAKES_ANY:
@@ -70,7 +70,7 @@ def test_what_is_documented_is_what_is_taken(app: FastAPI) -> None:
         assert set(known_parameters(route) or {}) == documented, (method, path)
 
 
-def test_a_wrong_case_is_told_with_the_name_that_is_nearest(app: FastAPI) -> None:
+def test_an_unknown_parameter_is_refused_with_the_closest_match(app: FastAPI) -> None:
     client = TestClient(app)
     for sent, field, near in (
         ("Datum=gcj02", "Datum", "datum"),
@@ -84,7 +84,7 @@ def test_a_wrong_case_is_told_with_the_name_that_is_nearest(app: FastAPI) -> Non
     assert "datum, floor, lat" in body["detail"]
 
 
-def test_two_places_in_one_question_are_refused(app: FastAPI) -> None:
+def test_a_parameter_given_twice_is_refused(app: FastAPI) -> None:
     answer = TestClient(app).get(f"{NEAREST}&lat=31")
 
     assert_problem(answer, 422, "invalid-input", field="lat")

@@ -78,7 +78,7 @@ def test_a_request_and_its_statements_are_one_trace(settings: Settings, collecto
     assert {each.trace_id for each in statements} == {request.trace_id}
 
 
-def test_no_span_says_who_asked_where(settings: Settings, collector: Collector) -> None:
+def test_spans_contain_no_location_or_person(settings: Settings, collector: Collector) -> None:
     ask(
         settings,
         collector,

@@ -53,14 +53,14 @@ def test_a_dispatcher_sees_open_incidents_of_their_region_and_missed_entries(
     assert client.get(LIVE).status_code == 401
     assert client.get(LIVE, headers=member).status_code == 403
     shown = events(client.get(LIVE, headers=centre).text)
-    assert [(event, id_, told["id"]) for event, id_, told in shown] == [("incident", None, here.id)]
-    seen = {told["id"] for _, _, told in events(client.get(LIVE, headers=office).text)}
+    assert [(event, id_, data["id"]) for event, id_, data in shown] == [("incident", None, here.id)]
+    seen = {data["id"] for _, _, data in events(client.get(LIVE, headers=office).text)}
     assert seen == {here.id, elsewhere.id}
 
     last = int(here.opened_at.timestamp() * 1e6)
     missed = events(client.get(LIVE, headers={**centre, "Last-Event-ID": str(last)}).text)
-    assert {told["incident"] for _, _, told in missed} == {here.id, over.id}, "closed ones too, others' not"
-    assert [event for event, _, told in missed if told["incident"] == over.id] == [
+    assert {data["incident"] for _, _, data in missed} == {here.id, over.id}, "closed ones too, others' not"
+    assert [event for event, _, data in missed if data["incident"] == over.id] == [
         "opened",
         "planned",
         "closed",
@@ -110,11 +110,11 @@ def test_an_entry_reaches_watchers_of_its_region_once_and_is_read_once(
                     begun.release()
                     while True:
                         try:
-                            told = await asyncio.wait_for(entries.get(), 1.5)
+                            data = await asyncio.wait_for(entries.get(), 1.5)
                         except TimeoutError:
                             return heard
-                        assert told is not None
-                        heard.append(told.entry.kind)
+                        assert data is not None
+                        heard.append(data.entry.kind)
 
             watchers = [tasks.create_task(watch(number)) for number in range(200)]
             for _ in watchers:

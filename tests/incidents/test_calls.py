@@ -109,8 +109,8 @@ def test_an_incident_from_the_centres_report_to_its_close(
         assert [each["state"] for each in seen["alerts"]].count("accepted") == 1
         assert sum(each["name"] is not None for each in seen["alerts"]) == 1
 
-        told = client.put(f"/v1/incidents/{incident_id}/ambulance", json={"seconds": 0}, headers=centre)
-        assert told.status_code == 200
+        updated = client.put(f"/v1/incidents/{incident_id}/ambulance", json={"seconds": 0}, headers=centre)
+        assert updated.status_code == 200
         gateway.posted.clear()
         send_waiting(database, clock.now, channels=channels_of(real))
         assert {posted.json["text"] for posted in gateway.posted} == {

@@ -38,7 +38,7 @@ from aed.incidents.rules import AlertReply, IncidentKind, IncidentOutcome, Incid
 from aed.incidents.schemas import IncidentOut
 from aed.settings import Settings
 from tests import make
-from tests.incidents.test_incidents import answer, dispatcher, told
+from tests.incidents.test_incidents import answer, dispatcher, sent_messages
 from tests.make import NOW, PATIENT, east_of, north_of
 
 CAP = "urn:oasis:names:tc:emergency:cap:1.2"
@@ -169,8 +169,10 @@ def test_a_cap_alert_opens_an_incident_of_the_kind_in_its_status(
     assert incident.ambulance_at == NOW + timedelta(seconds=900), "seconds count from when it was sent"
     assert incident.collapsed_at == NOW
     assert queries.alerts(session, incident.id)
-    assert bool(told(session)) is (kind is not IncidentKind.TEST)
-    assert all(text.startswith("EXERCISE") for _, text in told(session) if kind is IncidentKind.EXERCISE)
+    assert bool(sent_messages(session)) is (kind is not IncidentKind.TEST)
+    assert all(
+        text.startswith("EXERCISE") for _, text in sent_messages(session) if kind is IncidentKind.EXERCISE
+    )
 
 
 def test_a_repeated_message_is_one_incident_and_case_numbers_are_per_centre(
@@ -302,7 +304,9 @@ def test_who_may_send_cap_messages(session: Session, settings: Settings) -> None
         with pytest.raises(NotFound):
             take(session, settings, follows("Cancel", "48"), who=who)
     over = take(session, settings, follows("Cancel", "48"))
-    assert (over.id, over.state) == (first.id, IncidentState.CLOSED), "a dispatcher, whoever told of it first"
+    assert (over.id, over.state) == (first.id, IncidentState.CLOSED), (
+        "a dispatcher, regardless of who reported it first"
+    )
 
 
 POLYGON = "30.29,120.10 30.29,120.101 30.291,120.101 30.291,120.10 30.29,120.10"
@@ -375,7 +379,7 @@ def test_an_invalid_area_is_refused_naming_the_element(area: str, field: str) ->
         ({"parameters": {"outcome": "well"}}, "outcome"),
     ],
 )
-def test_each_mistake_names_its_element(given: dict[str, Any], field: str) -> None:
+def test_each_error_names_its_element(given: dict[str, Any], field: str) -> None:
     error = refused(alert(**given))
     assert error.field == field, error.detail
     assert field.rpartition(".")[2] in error.detail

@@ -55,10 +55,10 @@ def signed(
     secret: str, kind: str, /, *, at: datetime = NOW, id_: str | None = None, **data: Any
 ) -> SignedMessage:
     """Return a message signed as the specification says, without this program's code."""
-    told: dict[str, Any] = {"type": kind, "data": {"case_number": CASE} | data}
+    message: dict[str, Any] = {"type": kind, "data": {"case_number": CASE} | data}
     if "timestamp" in data:
-        told["timestamp"] = told["data"].pop("timestamp").isoformat()
-    body, name, seconds = orjson.dumps(told), id_ or f"msg_{uuid.uuid4().hex}", str(int(at.timestamp()))
+        message["timestamp"] = message["data"].pop("timestamp").isoformat()
+    body, name, seconds = orjson.dumps(message), id_ or f"msg_{uuid.uuid4().hex}", str(int(at.timestamp()))
     key = base64.b64decode(secret.removeprefix("whsec_"))
     mac = hmac.digest(key, f"{name}.{seconds}.".encode() + body, hashlib.sha256)
     return SignedMessage(name, seconds, f"v1,{base64.b64encode(mac).decode()}", body)
@@ -92,7 +92,7 @@ def deliver(database: Database, settings: Settings, at: datetime = NOW) -> Sent:
     return send_waiting(database, lambda: at, channels=channels)
 
 
-def told(sink: Sink, secret: str) -> list[dict[str, Any]]:
+def notifications(sink: Sink, secret: str) -> list[dict[str, Any]]:
     """Return the payloads delivered to the centre, after verifying each signature."""
     for posted in sink.posted:
         expected = _signature(secret, posted)
@@ -218,7 +218,7 @@ def test_a_wrong_signature_reveals_nothing_else(session: Session, settings: Sett
         with pytest.raises(WrongSignature) as refused:
             take(session, settings, right, name=name)
         said.add(refused.value.detail)
-    assert len(said) == 1, "whether there is such a centre is not told either"
+    assert len(said) == 1, "the response does not reveal whether the centre exists"
     assert session.scalars(select(Incident)).all() == []
     take(
         session, settings, SignedMessage(right.id, right.timestamp, f"v1,AAAA {right.signatures}", right.body)
@@ -283,7 +283,7 @@ def test_both_secrets_are_valid_while_one_is_rotated(
     take(session, settings, signed(new, "signs", has_cpr=True))
     session.commit()
     deliver(database, settings)
-    assert told(sink, old) == told(sink, new) != []
+    assert notifications(sink, old) == notifications(sink, new) != []
 
     sink.posted.clear()
     later = NOW + timedelta(hours=2)
@@ -292,7 +292,7 @@ def test_both_secrets_are_valid_while_one_is_rotated(
     take(session, settings, signed(new, "ambulance", at=later, seconds=60), at=later)
     session.commit()
     deliver(database, settings, later)
-    assert told(sink, new) != []
+    assert notifications(sink, new) != []
     assert all(" " not in posted.headers["webhook-signature"] for posted in sink.posted)
     newest = rotate_secret(session, ADMINISTRATOR, "lake-120", at=later, overlap=timedelta(0))
     with pytest.raises(WrongSignature):
@@ -351,7 +351,7 @@ def test_a_centre_is_notified_in_order_and_without_names(
     session.commit()
     deliver(database, settings)
 
-    messages = told(sink, secret)
+    messages = notifications(sink, secret)
     kinds = [each["type"] for each in messages]
     assert kinds[:2] == ["incident.opened", "incident.planned"]
     assert kinds[-2:] == ["incident.ambulance", "incident.closed"]
@@ -411,9 +411,9 @@ def test_an_unreachable_centre_gets_everything_later_and_delays_no_other(
             report(session, settings, where=north_of(PATIENT, metres=400.0 * number), kind="exercise")
         session.commit()
         deliver(database, settings)
-        entries = [(each["data"]["incident"], each["data"]["entry"]) for each in told(well, other)]
-        assert len(entries) == 24, "whoever is there is told at once"
-        assert 1 <= len(slow.posted) <= 8, "and whoever is not is asked once, not for each message"
+        entries = [(each["data"]["incident"], each["data"]["entry"]) for each in notifications(well, other)]
+        assert len(entries) == 24, "reachable centres are notified at once"
+        assert 1 <= len(slow.posted) <= 8, "an unreachable centre is tried once, not for each message"
 
         at = NOW
         for _ in range(4):
@@ -423,7 +423,7 @@ def test_an_unreachable_centre_gets_everything_later_and_delays_no_other(
         slow.posted.clear()
         up[0] = True
         deliver(database, settings, at + timedelta(minutes=40))
-        got = [(each["data"]["incident"], each["data"]["entry"]) for each in told(slow, secret)]
+        got = [(each["data"]["incident"], each["data"]["entry"]) for each in notifications(slow, secret)]
         assert sorted(got) == sorted(entries), "all of it, each once"
         for incident, _ in entries:
             assert [number for each, number in got if each == incident] == [1, 2]
@@ -480,7 +480,7 @@ def test_the_record_entry_and_its_message_are_written_together(
     deliver(database, settings)
     again = [posted.headers["webhook-id"] for posted in sink.posted[len(first) :]]
     assert again == first, "at least once, and the id says that it is a second copy"
-    told(sink, secret)
+    notifications(sink, secret)
 
 
 # --- over HTTP, and on the page ---------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from aed.incidents.models import Incident
 from aed.incidents.rules import LIVE_STATES, AlertReply, AlertState, IncidentOutcome, IncidentState, Task
 from aed.settings import Settings
 from tests import make
-from tests.incidents.test_incidents import answer, dispatcher, report, told
+from tests.incidents.test_incidents import answer, dispatcher, report, sent_messages
 from tests.make import NOW, PATIENT, north_of
 
 ELSEWHERE = north_of(PATIENT, metres=2_000)
@@ -61,7 +61,7 @@ def test_a_corrected_location_is_planned_again_and_everybody_notified(
     assert abs(incident.lat - ELSEWHERE.lat) < 1e-6
     assert incident.place_corrected_at == NOW + timedelta(seconds=20)
     assert first.due_at > due, "it is farther for those who were near"
-    texts = [(person, text) for person, text in told(session) if "location was corrected" in text]
+    texts = [(person, text) for person, text in sent_messages(session) if "location was corrected" in text]
     assert {person for person, _ in texts} == called
     assert not any("Flat" in text or "30.29" in text for _, text in texts)
     entry = next(each for each in queries.events(session, incident.id) if each.kind == "place")
@@ -104,7 +104,9 @@ def test_after_a_correction_arrived_people_are_notified_and_the_estate_is_update
     corrections.correct_location(session, who, incident.id, moved(), now=now(settings, 20))
     assert alert.state is AlertState.THERE
     assert incident.estate_id == home.id
-    (text,) = [text for person, text in told(session) if person == alert.person_id and "corrected" in text]
+    (text,) = [
+        text for person, text in sent_messages(session) if person == alert.person_id and "corrected" in text
+    ]
     assert f"The patient is at {home.name_en}." in text
 
 

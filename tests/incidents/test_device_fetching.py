@@ -166,8 +166,8 @@ def test_a_missing_device_sends_the_person_direct_and_plans_without_it(
 
     assert (fetch.task, fetch.device_id, fetch.state) == (Task.DIRECT, None, AlertState.ON_THE_WAY)
     assert (other.task, other.device_id) == (Task.DIRECT, None)
-    told = [(each.person_id, each.text_en or "") for each in session.scalars(select(OutboxMessage))]
-    assert [person for person, text in told if "straight to the patient now" in text] == [other.person_id]
+    messages = [(each.person_id, each.text_en or "") for each in session.scalars(select(OutboxMessage))]
+    assert [person for person, text in messages if "straight to the patient now" in text] == [other.person_id]
     assert queries.plans_made(session, incident.id) == plans + 1, "counted once"
     assert fetchers(session, incident) == [], "no other is sent for it"
     page = AlertDetailsOut.of(queries.incident_by_id(session, incident.id), fetch, at=NOW + 2 * MINUTE)
@@ -358,9 +358,9 @@ def test_replies_over_http_by_link_and_by_a_dispatcher(
         device.id,
     )
     tap = {"reply": "there", "key": str(uuid.uuid4())}
-    told = client.post("/v1/alerts/call_second", json=tap).json()
-    assert told == client.post("/v1/alerts/call_second", json=tap).json()
-    assert (told["state"], told["seconds"]) == ("there", None)
+    details = client.post("/v1/alerts/call_second", json=tap).json()
+    assert details == client.post("/v1/alerts/call_second", json=tap).json()
+    assert (details["state"], details["seconds"]) == ("there", None)
     page = client.get("/v1/alerts/call_second", headers={"Accept": "text/html"})
     assert "分钟路程" not in page.text
     assert 'data-per-minute="110"' in page.text

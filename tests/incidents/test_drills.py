@@ -59,10 +59,10 @@ def test_enough_drills_give_the_estate_its_own_pace(session: Session, settings: 
     assert ids(after.devices) == [far.id, near.id]
     assert after.devices[0].fetch.fetch_seconds == pytest.approx(60 + 2 * (0.2 * 225 + 44 * 0.75), abs=0.5)
     assert after.devices[1].fetch == before.devices[0].fetch
-    told = shown(after, ANYONE, settings).devices
-    assert "time based on drills at this estate" in english(told[0])
-    assert "用时按本园区演练推算" in chinese(told[0])
-    assert "time based on drills at this estate" not in english(told[1])
+    devices_shown = shown(after, ANYONE, settings).devices
+    assert "time based on drills at this estate" in english(devices_shown[0])
+    assert "用时按本园区演练推算" in chinese(devices_shown[0])
+    assert "time based on drills at this estate" not in english(devices_shown[1])
     pace = session.get(EstatePace, home.id)
     assert pace is not None
     assert pace.drills == ENOUGH

@@ -28,7 +28,7 @@ def numbers(near: list[NearbyDeviceOut]) -> list[int]:
     return [each.id for each in near]
 
 
-def test_the_first_sentence_is_what_saves_the_patient(session: Session, client: TestClient) -> None:
+def test_the_first_aid_instruction_comes_first(session: Session, client: TestClient) -> None:
     make.device(session)
     session.commit()
 
@@ -44,9 +44,7 @@ def test_the_first_sentence_is_what_saves_the_patient(session: Session, client: 
     assert "一人在场勿离开患者" in words.zh
 
 
-def test_nobody_leaves_a_patient_for_a_device_that_comes_too_late(
-    session: Session, client: TestClient
-) -> None:
+def test_a_device_that_would_come_too_late_is_listed_as_too_far(session: Session, client: TestClient) -> None:
     far = make.device(session, at=north_of(PATIENT, metres=280))  # estimated at 420 m on foot
     near = make.device(session, at=east_of(PATIENT, metres=200), opening_hours=None)
     session.commit()
@@ -58,7 +56,7 @@ def test_nobody_leaves_a_patient_for_a_device_that_comes_too_late(
     assert (numbers(alone.devices), numbers(alone.too_far)) == ([near.id], []), "in time goes first"
 
 
-def test_the_ambulance_of_the_region_says_what_is_too_late(
+def test_the_ambulance_time_of_the_region_decides_what_is_too_late(
     session: Session, settings: Settings, client: TestClient
 ) -> None:
     device = make.device(session, at=north_of(PATIENT, metres=150))
@@ -71,7 +69,7 @@ def test_the_ambulance_of_the_region_says_what_is_too_late(
     assert (numbers(answer.devices), numbers(answer.too_far)) == ([], [device.id])
 
 
-def test_whoever_is_with_a_device_is_rung_up_and_brings_it(session: Session, client: TestClient) -> None:
+def test_people_near_a_device_are_called_to_bring_it(session: Session, client: TestClient) -> None:
     estate = make.estate(session, guard_phone="+86 571 0555 1000")
     free = make.device(session, at=north_of(PATIENT, metres=130))
     staffed = make.device(session, of=estate, at=east_of(PATIENT, metres=120), entry="assisted")
@@ -128,7 +126,7 @@ def test_expired_pads_are_a_last_resort_and_an_expired_battery_is_none(
 
 
 @pytest.mark.parametrize("has_another", [True, False])
-def test_a_plan_sends_for_expired_pads_only_where_there_is_nothing_else(
+def test_a_device_with_expired_pads_is_fetched_only_without_another(
     session: Session, settings: Settings, has_another: bool
 ) -> None:
     pads = fitted(session, ConsumableKind.PADS, metres=30)

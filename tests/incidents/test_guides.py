@@ -60,13 +60,13 @@ GUIDE = TaskOffer(900, Task.GUIDE, 120.0, 0.3)
         (300.0, 250.0, 250.0),  # the guide arrives while the responder waits
     ],
 )
-def test_whoever_comes_later_than_the_guide_waits_no_longer(
+def test_people_who_arrive_after_the_guide_do_not_wait_at_the_gate(
     seconds: float, guide_seconds: float, is_there_after: float
 ) -> None:
     assert arrival_with_guide(seconds, 90.0, guide_seconds) == is_there_after
 
 
-def test_the_expectation_is_over_whether_the_guide_comes() -> None:
+def test_the_expected_time_averages_over_whether_the_guide_comes() -> None:
     """Compared with the explicit sum over both cases."""
     patient = Patient(60.0, 500.0)
     coming = [direct(1, 200)._replace(saved=60.0), direct(2, 100)._replace(saved=0.0)]
@@ -114,7 +114,9 @@ def best_with_guide(case: PlanCase) -> float:
 
 
 @pytest.mark.parametrize(("people", "devices"), [(2, 1), (4, 2)])
-def test_with_guides_it_is_within_a_hundredth_of_the_best_there_is(people: int, devices: int) -> None:
+def test_a_plan_with_guides_is_within_a_hundredth_of_a_point_of_the_optimum(
+    people: int, devices: int
+) -> None:
     for seed in range(30):
         case = guided_case(seed, people, devices)
         made = plan(case, planning=PLANNING, survival=SURVIVAL)
@@ -125,7 +127,7 @@ def test_with_guides_it_is_within_a_hundredth_of_the_best_there_is(people: int, 
         assert whole_worth(case, others, guide) >= best_with_guide(case) - 0.01 * gained - 1e-9, seed
 
 
-def test_who_could_guide_does_where_that_is_worth_more_than_going_direct() -> None:
+def test_a_person_guides_where_that_helps_more_than_going_direct() -> None:
     """A gate delays five people by three minutes, and only the sixth lives inside."""
     outside = tuple(direct(person, 400.0 + person)._replace(saved=180.0) for person in range(5))
     inside = direct(GUIDE.person_id, 420.0)
@@ -151,7 +153,7 @@ def test_one_guides_where_it_adds_enough_and_nobody_twice(seed: int, people: int
     assert all(step.offer.task is not Task.GUIDE for step in again.steps), "one at once"
 
 
-def test_nobody_guides_where_there_is_nothing_to_open_or_too_late() -> None:
+def test_nobody_guides_without_a_gate_or_if_it_is_too_late() -> None:
     def asked(case: PlanCase) -> list[Task]:
         return [step.offer.task for step in plan(case, planning=PLANNING, survival=SURVIVAL).steps]
 
@@ -203,7 +205,7 @@ def street(settings: Settings) -> WalkingNetwork:
         ({"passage": "open", "opening_hours": "22:00-23:00"}, 180.0),
     ],
 )
-def test_a_neighbour_is_asked_where_the_gate_on_the_way_keeps_people_waiting(
+def test_a_neighbour_is_asked_to_guide_where_a_gate_delays_others(
     session: Session,
     settings: Settings,
     estate: Estate,
@@ -224,7 +226,7 @@ def test_a_neighbour_is_asked_where_the_gate_on_the_way_keeps_people_waiting(
     assert (Task.GUIDE in tasks) is (saves > 0)
 
 
-def test_the_gate_of_another_estate_is_not_theirs_to_open(
+def test_people_cannot_open_the_gate_of_another_estate(
     session: Session, settings: Settings, estate: Estate, street: WalkingNetwork
 ) -> None:
     make.gate(session, estate, at=place(0, 50), passage="open", opening_hours="24/7")
@@ -238,7 +240,7 @@ def test_the_gate_of_another_estate_is_not_theirs_to_open(
     assert [each.saved for each in load_inputs(made.inputs).case.offers] == [0.0]
 
 
-def test_high_up_the_lift_is_held(session: Session, settings: Settings, estate: Estate) -> None:
+def test_on_high_floors_someone_holds_the_lift(session: Session, settings: Settings, estate: Estate) -> None:
     make.gate(session, estate, at=place(0, 50), passage="open", opening_hours="24/7")
     make.responder(session, at=place(0, 150))
 
@@ -270,7 +272,7 @@ def lead_of(session: Session, estate: Estate) -> Person:
         ({"paused_until": NOW - timedelta(hours=1)}, True),
     ],
 )
-def test_who_guides_is_within_the_hours_that_they_gave_and_not_paused(
+def test_guides_are_alerted_only_in_their_hours_and_not_while_paused(
     session: Session, given: dict[str, Any], is_asked: bool
 ) -> None:
     estate = make.estate(session)
@@ -280,7 +282,7 @@ def test_who_guides_is_within_the_hours_that_they_gave_and_not_paused(
     assert available_guides(session, estate.id, at=NOW) == ([lead.id] if is_asked else [])
 
 
-def test_nobody_guides_who_has_not_agreed_to_be_called_or_does_no_longer(session: Session) -> None:
+def test_people_without_consent_in_force_never_guide(session: Session) -> None:
     estate = make.estate(session)
     never, withdrew, agrees = (lead_of(session, estate) for _ in range(3))
     for each in (withdrew, agrees):

@@ -58,7 +58,7 @@ def answer(
     return take_reply(session, alert.id, said, by="test", at=at, network=None, settings=settings)
 
 
-def told(session: Session) -> list[tuple[int | None, str]]:
+def sent_messages(session: Session) -> list[tuple[int | None, str]]:
     """Return (person id, text) of unsent messages, in order."""
     rows = session.execute(
         select(OutboxMessage.person_id, OutboxMessage.text_en)
@@ -89,8 +89,10 @@ def test_people_in_time_are_alerted_and_one_fetches_the_device(
     assert [each.device_id for each in alerts if each.task is Task.FETCH] != []
     assert {each.device_id for each in alerts} == {None, device.id}
     assert [each.state for each in alerts] == [AlertState.ASKED] * len(alerts)
-    assert sorted(person or 0 for person, _ in told(session)) == sorted(each.person_id for each in alerts)
-    assert all("Suspected cardiac arrest near you" in text for _, text in told(session))
+    assert sorted(person or 0 for person, _ in sent_messages(session)) == sorted(
+        each.person_id for each in alerts
+    )
+    assert all("Suspected cardiac arrest near you" in text for _, text in sent_messages(session))
 
 
 def test_the_patients_location_is_hidden_until_accepted(
@@ -106,7 +108,7 @@ def test_the_patients_location_is_hidden_until_accepted(
         assert "501" not in shown
         assert "4711" not in shown
         assert str(round(PATIENT.lat, 3)) not in shown
-    assert all("501" not in text and "30.29" not in text for _, text in told(session))
+    assert all("501" not in text and "30.29" not in text for _, text in sent_messages(session))
 
     for alert in alerts:
         answer(session, settings, alert, AlertReply.ACCEPT)
@@ -163,9 +165,9 @@ def test_an_exercise_is_marked_and_a_test_alerts_nobody(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     exercise = report(session, settings, kind="exercise")
-    assert told(session)
-    assert all(text.startswith("EXERCISE, no real patient.") for _, text in told(session))
-    count = len(told(session))
+    assert sent_messages(session)
+    assert all(text.startswith("EXERCISE, no real patient.") for _, text in sent_messages(session))
+    count = len(sent_messages(session))
     lifecycle.close_incident(
         session, dispatcher(session), exercise.id, IncidentOutcome.CALLED_OFF, None, at=NOW
     )
@@ -174,7 +176,7 @@ def test_an_exercise_is_marked_and_a_test_alerts_nobody(
     test = report(session, settings, kind="test")
     assert count > 0
     assert queries.alerts(session, test.id), "it is planned"
-    assert told(session) == []
+    assert sent_messages(session) == []
 
 
 def test_who_may_report_a_patient(session: Session, settings: Settings) -> None:
@@ -268,7 +270,7 @@ def test_after_the_ambulances_arrival_nobody_is_alerted(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     incident = report(session, settings)
-    called = told(session)
+    called = sent_messages(session)
     assert called
 
     lifecycle.update_ambulance(
@@ -282,7 +284,9 @@ def test_after_the_ambulances_arrival_nobody_is_alerted(
     )
 
     assert {each.state for each in queries.alerts(session, incident.id)} == {AlertState.STOPPED}
-    assert all("The call is over" in text for _, text in told(session)), "what was not sent is taken back"
+    assert all("The call is over" in text for _, text in sent_messages(session)), (
+        "what was not sent is taken back"
+    )
     assert incident.replan_at is None
 
 
@@ -304,7 +308,7 @@ def test_a_neighbour_is_asked_to_guide_in_an_estate(session: Session, settings: 
 
     (guide,) = queries.alerts(session, incident.id)
     assert (guide.task, guide.person_id) == (Task.GUIDE, lead.person_id)
-    assert told(session)[0][1].startswith(
+    assert sent_messages(session)[0][1].startswith(
         f"Suspected cardiac arrest at {estate.name_en}. Please open the gate"
     )
 
@@ -353,10 +357,10 @@ def test_a_changed_record_entry_is_detected(
 def test_closing_twice_changes_nothing(session: Session, settings: Settings, neighbours: list[int]) -> None:
     incident, who = report(session, settings), dispatcher(session)
     lifecycle.close_incident(session, who, incident.id, IncidentOutcome.FALSE_ALARM, None, at=NOW)
-    count = len(told(session))
+    count = len(sent_messages(session))
     again = lifecycle.close_incident(session, who, incident.id, IncidentOutcome.FALSE_ALARM, None, at=NOW)
 
-    assert (again.state, again.outcome, len(told(session))) == (
+    assert (again.state, again.outcome, len(sent_messages(session))) == (
         IncidentState.CLOSED,
         IncidentOutcome.FALSE_ALARM,
         count,

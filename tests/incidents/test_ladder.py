@@ -63,7 +63,7 @@ def test_each_step_of_the_ladder(
     assert candidates(session, report(session, settings, ambulance_seconds=1_500)) == expected
 
 
-def test_outside_all_estates_only_what_is_shared_with_everybody_and_dispatch(
+def test_outside_estates_only_public_and_dispatch_devices_are_used(
     session: Session, settings: Settings
 ) -> None:
     stranger = make.estate(session, around=east_of(PATIENT, metres=-450))

@@ -32,7 +32,7 @@ from aed.incidents.rules import (
 )
 from aed.settings import Settings
 from tests import make
-from tests.incidents.test_incidents import answer, dispatcher, report, told
+from tests.incidents.test_incidents import answer, dispatcher, report, sent_messages
 from tests.make import NOW, PATIENT, east_of, north_of
 
 WHO_ELSE = 8
@@ -181,7 +181,7 @@ def test_a_real_alert_takes_people_out_of_an_exercise_and_says_so(
 
     called = people_of(session, real)
     assert called & drilled
-    texts = {person: text for person, text in told(session) if not text.startswith("EXERCISE")}
+    texts = {person: text for person, text in sent_messages(session) if not text.startswith("EXERCISE")}
     for person in called & drilled:
         assert texts[person].startswith("REAL EMERGENCY, not an exercise: leave the exercise now.")
     for person in called - drilled:
@@ -385,7 +385,7 @@ def test_dispatchers_are_reminded_of_open_incidents_once_per_estimate(
     assert remind(later(minutes=14)) == 0
     assert remind(later(minutes=15)) == 1
     assert remind(later(minutes=20)) == 0
-    (message,) = told(session)
+    (message,) = sent_messages(session)
     assert message[0] == mine.person_id != other.person_id
     assert f"Incident {incident.id} is still open. The ambulance was expected 5 min ago." in message[1]
     lifecycle.update_ambulance(
@@ -406,7 +406,7 @@ def test_without_a_reporting_dispatcher_all_of_the_region_are_reminded(
     report(session, settings, resident(session, home))
     session.commit()
     jobs.close_lapsed_incidents(database, later(minutes=15), settings=settings)
-    reminded = {person for person, text in told(session) if "still open" in text}
+    reminded = {person for person, text in sent_messages(session) if "still open" in text}
     assert reminded == {each.person_id for each in dispatchers}
 
 

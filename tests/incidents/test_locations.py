@@ -53,19 +53,19 @@ def test_locations_are_taken_after_accepting_and_shown_only_to_dispatchers(
     incident = f"/v1/incidents/{alert.incident_id}"
     centre = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
     session.commit()
-    told = "/v1/alerts/call_key"
+    url = "/v1/alerts/call_key"
 
     def page() -> str:
-        return client.get(told, headers={"Accept": "text/html"}).text
+        return client.get(url, headers={"Accept": "text/html"}).text
 
     assert 'class="en place"' not in page()
-    early = client.put(f"{told}/location", json=EXACT)
+    early = client.put(f"{url}/location", json=EXACT)
     assert (early.status_code, "Accept the call before" in early.json()["detail"]) == (409, True)
-    assert client.post(told, json={"reply": "accept"}).status_code == 200
+    assert client.post(url, json={"reply": "accept"}).status_code == 200
     assert 'class="en place"' in page()
 
     for _ in range(50):  # a phone that sends every position
-        assert client.put(f"{told}/location", json=EXACT).status_code == 204
+        assert client.put(f"{url}/location", json=EXACT).status_code == 204
 
     (shown,) = [
         each["place"]
@@ -82,7 +82,7 @@ def test_locations_are_taken_after_accepting_and_shown_only_to_dispatchers(
 
     closed = client.post(f"{incident}/close", json={"outcome": "handed_over"}, headers=centre)
     assert closed.status_code == 200, closed.text
-    late = client.put(f"{told}/location", json=EXACT)
+    late = client.put(f"{url}/location", json=EXACT)
     assert (late.status_code, "is over" in late.json()["detail"]) == (409, True)
     assert client.put("/v1/alerts/call_nobodys/location", json=EXACT).status_code == 404
 
@@ -96,7 +96,7 @@ def test_locations_are_taken_after_accepting_and_shown_only_to_dispatchers(
         ({"at": "2020-01-01T00:00:00Z"}, "at"),
     ],
 )
-def test_what_cannot_be_a_place_is_refused_by_its_name(
+def test_an_invalid_location_is_refused_with_the_field(
     session: Session, client: TestClient, change: dict[str, object], field: str
 ) -> None:
     called(session)
@@ -140,7 +140,9 @@ def test_arrival_is_computed_on_the_network_with_its_gates(session: Session, set
     assert (alert.due_at - at).total_seconds() == pytest.approx(slower + 30, abs=2)
 
 
-def test_a_fetcher_goes_by_the_device_until_they_reached_it(session: Session, settings: Settings) -> None:
+def test_arrival_of_a_fetcher_includes_the_device_until_they_have_it(
+    session: Session, settings: Settings
+) -> None:
     device_at = east_of(PATIENT, metres=300)
     alert = fetching(session, device_at)
     opening = settings.arrival.open_cabinet_seconds

@@ -245,7 +245,7 @@ def test_the_nearer_goes_direct_and_the_one_beside_the_device_fetches() -> None:
     assert tasks(made) == {1: (Task.DIRECT, None), 2: (Task.FETCH, 1)}
 
 
-def test_no_device_is_fetched_that_comes_after_the_ambulance() -> None:
+def test_a_device_that_would_arrive_after_the_ambulance_is_not_fetched() -> None:
     made = planned(direct(1, 60), direct(2, 200), fetch(2, 700))
     assert all(task is Task.DIRECT for task, _ in tasks(made).values())
     late = planned(direct(1, 700), fetch(1, 650))
@@ -257,7 +257,7 @@ def test_nobody_is_asked_when_the_ambulance_is_at_the_door() -> None:
     assert planned(direct(1, 30), patient=Patient(600.0, 10.0)).steps == ()
 
 
-def test_no_device_is_sent_for_that_arrives_after_one_on_its_way() -> None:
+def test_a_device_that_would_arrive_after_one_on_its_way_is_not_fetched() -> None:
     asked = (fetch(9, 200, probability_arrives=0.71), direct(8, 100))
     offers = (direct(1, 150), fetch(1, 260, device=2))
     assert tasks(planned(*offers, asked=asked))[1] == (Task.FETCH, 2), "as long as nobody has said yes"
@@ -265,7 +265,7 @@ def test_no_device_is_sent_for_that_arrives_after_one_on_its_way() -> None:
     assert all(task is Task.DIRECT for task, _ in tasks(known).values())
 
 
-def test_more_are_asked_when_too_few_accept_and_nobody_when_enough_come() -> None:
+def test_more_people_are_alerted_until_enough_accept() -> None:
     offers = tuple(direct(person, 120 + 10 * person) for person in range(3, 12))
     few = planned(
         *offers, asked=(direct(1, 90, probability_arrives=0.02), direct(2, 95, probability_arrives=0.02))
@@ -289,7 +289,7 @@ def test_people_are_asked_however_late_the_ambulance_is() -> None:
     assert {each.reason for each in made.left} == {NotAskedReason.PROMISE_MET}
 
 
-def test_where_compressions_are_under_way_one_is_asked_to_relieve() -> None:
+def test_one_person_is_alerted_to_relieve_if_compressions_are_under_way() -> None:
     offers = tuple(direct(person, 100.0 + person) for person in range(9))
     made = plan(PlanCase(PATIENT._replace(has_cpr=True), offers), planning=Planning(), survival=SURVIVAL)
 
@@ -307,7 +307,7 @@ def test_enough_go_direct_though_fetching_is_worth_more() -> None:
     assert counts == [1, 4]
 
 
-def test_few_people_near_are_all_asked_and_one_of_them_fetches() -> None:
+def test_few_people_nearby_are_all_alerted_and_one_fetches() -> None:
     offers = [
         offer
         for one in range(5)
@@ -319,7 +319,7 @@ def test_few_people_near_are_all_asked_and_one_of_them_fetches() -> None:
     assert Task.FETCH in {task for task, _ in tasks(made).values()}
 
 
-def test_people_near_are_asked_before_farther_ones_who_would_do_for_the_promise() -> None:
+def test_nearer_people_are_alerted_before_farther_ones_who_would_meet_the_promise() -> None:
     near = [direct(one, 300.0 + one, 0.27) for one in range(8)]
     far = [direct(10 + one, 500.0 + one, 0.9) for one in range(8)]
     made = plan(PlanCase(PATIENT, (*near, *far)), planning=Planning(min_gain_percent=9.0), survival=SURVIVAL)
@@ -349,7 +349,7 @@ def test_people_who_were_asked_are_not_asked_again() -> None:
     assert tasks(made) == {2: (Task.DIRECT, None)}
 
 
-def test_a_full_wave_says_that_more_would_help() -> None:
+def test_a_full_wave_reports_that_more_people_would_help() -> None:
     made = planned(*(direct(person, 100.0 + person, probability_arrives=0.1) for person in range(20)))
     assert len(made.steps) == PLANNING.max_alerts_per_wave
     assert {each.reason for each in made.left} == {NotAskedReason.WAVE_IS_FULL}

@@ -27,7 +27,7 @@ from aed.registry.devices.schemas import ConsumableIn
 from aed.responders.models import Responder
 from aed.settings import Settings
 from tests import make
-from tests.incidents.test_incidents import answer, dispatcher, report, told
+from tests.incidents.test_incidents import answer, dispatcher, report, sent_messages
 from tests.make import NOW, PATIENT, east_of, north_of
 
 
@@ -100,7 +100,7 @@ def test_an_excluded_person_is_notified_and_alerted_again_when_lifted(
     given = ExclusionIn(person_id=alert.person_id)
     done = steering.exclude(session, who, incident.id, given, now=now(settings, 5))
     assert (alert.state, alert.stop_reason) == (AlertState.STOPPED, StopReason.EXCLUDED)
-    assert "no longer needed" in told(session)[-1][1]
+    assert "no longer needed" in sent_messages(session)[-1][1]
     assert done.exclusion is not None
     assert (
         steering.exclude(session, who, incident.id, given, now=now(settings, 6)).exclusion is done.exclusion
@@ -113,7 +113,7 @@ def test_an_excluded_person_is_notified_and_alerted_again_when_lifted(
     assert alert.key_hash != key_before
     assert alert.accepted_at is None
     assert lifted.exclusion is done.exclusion
-    assert told(session)[-1][1].startswith("Suspected cardiac arrest")
+    assert sent_messages(session)[-1][1].startswith("Suspected cardiac arrest")
     assert kinds(session, incident).count("exclusion_lifted") == 1
     with pytest.raises(NotFound):
         steering.exclude(session, who, incident.id, ExclusionIn(person_id=999), now=now(settings, 8))
@@ -152,7 +152,7 @@ def test_nobody_is_sent_into_a_hazard_and_alerts_resume_when_it_is_lifted(
         session, who, incident.id, HazardIn(hazard=Hazard.NOBODY_IS_SENT, note="gas"), now=now(settings, 5)
     )
     assert live(session, incident) == set()
-    texts = dict(told(session))
+    texts = dict(sent_messages(session))
     assert all(texts[person].startswith("Do not go there") for person in before)
     assert not any("gas" in text for text in texts.values())
     for alert in queries.alerts(session, incident.id):
@@ -174,9 +174,9 @@ def test_alerted_people_are_warned_of_a_hazard_with_the_note_behind_the_link(
     steering.set_hazard(
         session, who, incident.id, HazardIn(hazard=Hazard.INFORM, note="smell of gas"), now=now(settings, 5)
     )
-    warned = {person for person, text in told(session) if text.startswith("Caution")}
+    warned = {person for person, text in sent_messages(session) if text.startswith("Caution")}
     assert before <= warned
-    assert not any("smell" in text for _, text in told(session))
+    assert not any("smell" in text for _, text in sent_messages(session))
 
 
 def test_people_are_alerted_again_if_the_ambulance_has_not_arrived_after_all(

@@ -49,7 +49,7 @@ def test_direct_is_sufficient_once_the_accepted_keep_the_promise() -> None:
     assert enough(*three) == Sufficiency(), "two of three, each with 71 %, are there in 79 of 100 cases"
     four = enough(*three, direct(4, 240))
     assert four.direct_after_seconds == 240
-    assert not four.is_unneeded(direct(9, 100)), "whoever would be there sooner is not stood down"
+    assert not four.is_unneeded(direct(9, 100)), "a person who would arrive sooner is not stood down"
     assert four.is_unneeded(direct(9, 300))
     assert not four.is_unneeded(TaskOffer(9, Task.GUIDE, 300, 0.3)), "the gate is opened all the same"
     assert enough(*three, direct(4, AMBULANCE + 1)) == Sufficiency(), "after the ambulance nobody counts"
@@ -95,12 +95,12 @@ def test_only_silent_people_are_stood_down(session: Session, incident: Incident)
     assert down
     assert all((each.coarse_due_at or each.due_at) >= latest for each in down)
     assert all(each.state in COMING_STATES for each in accepting)
-    told = {
+    notified = {
         each.person_id: each.text_zh
         for each in session.scalars(select(OutboxMessage).where(OutboxMessage.given_up_at.is_(None)))
         if "人数已足" in (each.text_zh or "")
     }
-    assert set(told) == {each.person_id for each in down}
+    assert set(notified) == {each.person_id for each in down}
     called = len(queries.alerts(session, incident.id))
 
     late = answer(session, down[0], AlertReply.ACCEPT, at=60)

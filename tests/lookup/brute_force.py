@@ -331,10 +331,10 @@ def same(answer: LookupAnswer, slow: Sequence[Found], *, settings: Settings) -> 
     for near in answer.unusable:
         _same_device(near, by_id[near.row.id])
         assert not by_id[near.row.id].is_usable
-    told = [near.fetch.fetch_seconds for near in answer.unusable]
+    returned = [near.fetch.fetch_seconds for near in answer.unusable]
     surely, at_most = ([each for each in sooner if each <= latest + more][:5] for more in (-1e-5, 1e-5))
-    assert len(surely) <= len(told) <= len(at_most)
-    assert _close(told, at_most[: len(told)])
+    assert len(surely) <= len(returned) <= len(at_most)
+    assert _close(returned, at_most[: len(returned)])
 
 
 def _same_device(near: NearbyDevice, one: Found) -> None:

@@ -182,11 +182,11 @@ def answered(
     network: WalkingNetwork | None,
 ) -> LookupAnswer:
     """Return the answer, after checking that a second lookup, which uses caches, gives the same one."""
-    told = []
+    answers = []
     for _ in range(2):
         answer = answer_lookup(session.connection(), viewer, question, network=network, settings=settings)
-        told.append(shown(answer, viewer, settings))
-    assert told[0] == told[1]
+        answers.append(shown(answer, viewer, settings))
+    assert answers[0] == answers[1]
     return answer
 
 
@@ -217,7 +217,7 @@ def answered(
     paces=st.tuples(PACES, PACES),
     data=st.data(),
 )
-def test_the_answer_is_that_of_the_slow_search_on_any_small_district(
+def test_the_lookup_matches_a_brute_force_search_in_any_small_district(
     session: Session,
     settings: Settings,
     district: District,
@@ -326,7 +326,7 @@ def city(session: Session) -> list[Estate]:
     return estates
 
 
-def test_the_answer_is_that_of_the_slow_search_in_a_town(
+def test_the_lookup_matches_a_brute_force_search_in_a_town(
     session: Session, settings: Settings, city: list[Estate]
 ) -> None:
     random = np.random.default_rng(23)
@@ -350,10 +350,10 @@ def test_the_answer_is_that_of_the_slow_search_in_a_town(
         same(answer, slow, settings=settings)
         straight = sorted(slow, key=lambda one: one.straight_metres)
         grew += straight[question.limit - 1].device_id != answer.devices[-1].row.id
-    assert grew > 12, "the straight line would have told the same: the test says nothing"
+    assert grew > 12, "the straight line would have given the same order, so the test would show nothing"
 
 
-def test_the_answer_does_not_depend_on_how_many_are_asked_for(
+def test_the_answer_does_not_depend_on_the_limit(
     session: Session, settings: Settings, city: list[Estate]
 ) -> None:
     random = np.random.default_rng(29)

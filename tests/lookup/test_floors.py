@@ -67,25 +67,23 @@ def test_a_device_high_up_ranks_behind_one_a_little_farther(session: Session, se
         (-3, 0, "basement 3 (floor -3), 96 s on stairs and in lifts", "地下3层（floor -3），上下楼96秒"),
     ],
 )
-def test_a_floor_is_told_as_people_there_count(
+def test_a_floor_is_named_as_people_there_count(
     session: Session, settings: Settings, device: int, patient: int, en: str, zh: str
 ) -> None:
     """In China the ground floor is storey 1; the answer also has the API's floor, which counts from 0."""
     make.device(session, at=north_of(PATIENT, metres=100), floor=device)
 
-    (told,) = shown(ask(session, settings, floor=patient), ANYONE, settings).devices
+    (found,) = shown(ask(session, settings, floor=patient), ANYONE, settings).devices
 
-    assert told.floor == device
-    assert en in english(told)
-    assert zh in chinese(told)
+    assert found.floor == device
+    assert en in english(found)
+    assert zh in chinese(found)
 
 
-def test_no_word_is_lost_on_floors_where_there_is_nothing_to_climb(
-    session: Session, settings: Settings
-) -> None:
+def test_floors_are_not_mentioned_without_a_climb(session: Session, settings: Settings) -> None:
     make.device(session)
 
-    (told,) = shown(ask(session, settings), ANYONE, settings).devices
+    (found,) = shown(ask(session, settings), ANYONE, settings).devices
 
-    assert not any("floor" in words for words in english(told))
-    assert not any("楼" in words for words in chinese(told))
+    assert not any("floor" in words for words in english(found))
+    assert not any("楼" in words for words in chinese(found))

@@ -99,7 +99,7 @@ def test_a_residents_gate_stops_a_stranger_but_not_a_member(
     assert order(make.member(estate)) == [inside.id, outside.id]
 
 
-def test_a_guarded_gate_costs_a_stranger_its_wait_each_way_and_is_told(
+def test_a_guarded_gate_costs_strangers_its_wait_each_way_and_is_named(
     session: Session, settings: Settings, round_about: WalkingNetwork
 ) -> None:
     estate = make.estate(session)
@@ -112,9 +112,9 @@ def test_a_guarded_gate_costs_a_stranger_its_wait_each_way_and_is_told(
     assert member.devices[0].fetch.fetch_seconds == seconds(fetched(100))
     assert stranger.devices[0].fetch.fetch_seconds == seconds(fetched(100, wait=30))
     assert stranger.devices[0].walk_metres == pytest.approx(100, abs=1)
-    (told,) = shown(stranger, ANYONE, settings).devices
-    assert "through East gate (30 s wait)" in english(told)
-    assert "经东门（等候30秒）" in chinese(told)
+    (found,) = shown(stranger, ANYONE, settings).devices
+    assert "through East gate (30 s wait)" in english(found)
+    assert "经东门（等候30秒）" in chinese(found)
     (quiet,) = shown(member, make.member(estate), settings).devices
     assert not any("East gate" in words for words in english(quiet))
 
@@ -150,7 +150,7 @@ def test_a_dispatcher_can_have_a_residents_gate_opened(
     assert f"through {gate.name_en} (30 s wait)" in english(shown(answer, dispatcher, settings).devices[0])
 
 
-def test_a_gate_in_hours_that_nobody_knows_is_passed_and_said(
+def test_a_gate_with_unknown_hours_is_passable_and_flagged(
     session: Session, settings: Settings, round_about: WalkingNetwork
 ) -> None:
     estate = make.estate(session)
@@ -160,9 +160,9 @@ def test_a_gate_in_hours_that_nobody_knows_is_passed_and_said(
     answer = ask(session, settings, network=round_about)
 
     assert answer.devices[0].fetch.fetch_seconds == seconds(fetched(100))
-    (told,) = shown(answer, ANYONE, settings).devices
-    assert f"through {gate.name_en}, opening hours not known" in english(told)
-    assert f"经{gate.name_zh}，开放时间未知" in chinese(told)
+    (found,) = shown(answer, ANYONE, settings).devices
+    assert f"through {gate.name_en}, opening hours not known" in english(found)
+    assert f"经{gate.name_zh}，开放时间未知" in chinese(found)
 
 
 def test_a_gate_that_the_map_and_the_register_have_counts_once(session: Session, settings: Settings) -> None:
@@ -206,7 +206,7 @@ def test_the_register_speaks_for_a_gate_that_the_map_calls_locked(
         ({"opening_hours": "by arrangement, maybe"}, MIDNIGHT, False),
     ],
 )
-def test_a_gate_that_only_the_map_has_stops_whom_the_map_says(
+def test_a_gate_known_only_from_the_map_stops_the_people_that_the_map_excludes(
     session: Session, settings: Settings, tags: Tags, at: datetime, is_stopped: bool
 ) -> None:
     network = streets(settings, PLAN, DRIVE, ROUND_THE_BACK, TO_THE_WEST, gates={2: {**GATE, **tags}})
@@ -230,7 +230,7 @@ def test_a_private_gate_on_the_map_keeps_a_dispatcher_waiting_only(
     assert "through a private gate (30 s wait)" in english(shown(answer, dispatcher, settings).devices[0])
 
 
-def test_a_device_with_no_way_but_a_closed_gate_ranks_behind_and_says_so(
+def test_a_device_behind_a_closed_gate_ranks_last_and_names_the_gate(
     session: Session, settings: Settings
 ) -> None:
     network = streets(settings, PLAN | {6: (-300, 0)}, DRIVE, TO_THE_WEST)
@@ -247,10 +247,10 @@ def test_a_device_with_no_way_but_a_closed_gate_ranks_behind_and_says_so(
     assert closed.basis is Basis.WALKING_NETWORK
     assert closed.fetch.fetch_seconds == seconds(fetched(100, wait=180))
     assert closed.fetch.probability_usable == pytest.approx(0.98 * (0.85 + 0.1 * 0.5 ** (1 / 35)) * 0.5)
-    told = offered(shown(answer, ANYONE, settings))[1]
-    assert f"only through {gate.name_en}, closed to you now: ask the guard to open it" in english(told)
-    assert f"只能经{gate.name_zh}，现对您关闭：请联系门岗开门" in chinese(told)
-    assert told.contacts.guard_phone == estate.guard_phone, (
+    found = offered(shown(answer, ANYONE, settings))[1]
+    assert f"only through {gate.name_en}, closed to you now: ask the guard to open it" in english(found)
+    assert f"只能经{gate.name_zh}，现对您关闭：请联系门岗开门" in chinese(found)
+    assert found.contacts.guard_phone == estate.guard_phone, (
         "the guard's phone number is shown with the closed gate"
     )
     assert shown(answer, ANYONE, settings).devices[0].contacts.guard_phone is None
@@ -274,9 +274,7 @@ def test_a_long_way_round_that_is_found_late_is_still_taken_before_a_gate_to_be_
     assert not near.by_closed_gate
 
 
-def test_somebody_at_a_device_behind_the_same_gate_needs_no_gate(
-    session: Session, settings: Settings
-) -> None:
+def test_people_behind_the_same_gate_do_not_pass_it(session: Session, settings: Settings) -> None:
     network = streets(settings, PLAN, DRIVE, TO_THE_WEST)
     estate = make.estate(session)
     gate_at(session, estate, at=place(50, 0), passage="residents")

@@ -44,7 +44,7 @@ def test_every_device_of_the_country_is_taken(session: Session) -> None:
     assert all(device.entry is EntryMode.ASSISTED for device in private)
 
 
-def test_the_answers_are_those_of_a_search_over_every_device(
+def test_the_answers_match_a_search_over_every_device(
     session: Session, settings: Settings, country: WalkingNetwork
 ) -> None:
     liechtenstein.import_country(session)
@@ -89,14 +89,14 @@ def test_private_devices_are_for_dispatch_and_nobody_else(
         each.device.id for each in whole_register(session) if each.device.audience is Audience.DISPATCH
     }
     dispatcher = make.dispatcher(make.region(session, "LI"))
-    told: dict[str, set[int]] = {}
+    visible: dict[str, set[int]] = {}
     for name, viewer in (("anyone", ANYONE), ("dispatcher", dispatcher)):
         question = LookupQuestion(here=liechtenstein.IN_VADUZ, at=liechtenstein.NOON, limit=50)
         answer = answer_lookup(session.connection(), viewer, question, network=country, settings=settings)
-        told[name] = {near.row.id for near in (*answer.devices, *answer.unusable)}
+        visible[name] = {near.row.id for near in (*answer.devices, *answer.unusable)}
 
-    assert not told["anyone"] & private
-    assert told["dispatcher"] & private
+    assert not visible["anyone"] & private
+    assert visible["dispatcher"] & private
 
 
 def test_the_straight_line_often_names_another_device(

@@ -33,12 +33,12 @@ def test_beyond_the_limit_a_dispatcher_is_answered_devices_and_no_responders(
     session.commit()
 
     with structlog.testing.capture_logs() as logs:
-        told = [client.get(LOOKUP, headers=one).json() for _ in range(4)]
+        answers = [client.get(LOOKUP, headers=one).json() for _ in range(4)]
 
-    assert [[near["id"] for near in each["devices"]] for each in told] == [[device.id]] * 4
-    assert [len(each["responders"] or []) for each in told] == [1, 1, 1, 0]
-    assert [each["responders_withheld"] is None for each in told] == [True, True, True, False]
-    assert told[3]["responders"] is None
+    assert [[near["id"] for near in each["devices"]] for each in answers] == [[device.id]] * 4
+    assert [len(each["responders"] or []) for each in answers] == [1, 1, 1, 0]
+    assert [each["responders_withheld"] is None for each in answers] == [True, True, True, False]
+    assert answers[3]["responders"] is None
     assert client.get(LOOKUP, headers=other).json()["responders"][0]["id"] == responder, "each has its own"
     assert client.get(LOOKUP).json()["responders_withheld"] is None, "nobody else is counted"
     looked_up = [each for each in logs if each["event"].startswith("responders ")]
@@ -74,7 +74,7 @@ def test_tests_and_exercises_count_too_and_a_real_patient_never_waits(
     assert [opened("real", number) for number in range(6, 10)] == [200] * 4
 
 
-def test_what_is_an_hour_ago_is_forgotten() -> None:
+def test_lookups_older_than_an_hour_do_not_count() -> None:
     lookups = ResponderLookups(2)
 
     assert [lookups.count("one", NOW) for _ in range(3)] == [1, 2, None]

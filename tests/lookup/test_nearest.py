@@ -13,7 +13,7 @@ from tests.lookup.asking import ask, get, ids, shown
 from tests.make import NOW, PATIENT, east_of, north_of
 
 
-def test_a_stranger_is_told_of_public_devices_only(session: Session, settings: Settings) -> None:
+def test_strangers_see_only_public_devices(session: Session, settings: Settings) -> None:
     estate = make.estate(session)
     for audience in ("estate", "neighbours", "dispatch"):
         make.device(session, of=estate, audience=audience)
@@ -25,9 +25,7 @@ def test_a_stranger_is_told_of_public_devices_only(session: Session, settings: S
     assert answer.responders is None
 
 
-def test_a_private_device_that_is_closed_is_not_told_to_a_stranger_either(
-    session: Session, settings: Settings
-) -> None:
+def test_strangers_do_not_see_closed_private_devices(session: Session, settings: Settings) -> None:
     make.device(session, of=make.estate(session), audience="dispatch", opening_hours="off")
 
     answer = ask(session, settings)
@@ -35,7 +33,7 @@ def test_a_private_device_that_is_closed_is_not_told_to_a_stranger_either(
     assert answer.devices == answer.unusable == []
 
 
-def test_neighbours_see_what_is_shared_and_dispatch_sees_all_of_its_region(
+def test_neighbours_see_shared_devices_and_dispatchers_their_whole_region(
     session: Session, settings: Settings
 ) -> None:
     home, neighbour = make.estate(session, neighbourhood="west"), make.estate(session, neighbourhood="west")
@@ -56,7 +54,7 @@ def test_neighbours_see_what_is_shared_and_dispatch_sees_all_of_its_region(
     assert seen_by(make.ADMINISTRATOR) == [own.id, shared.id, dispatch.id, public.id]
 
 
-def test_keepers_and_guards_are_told_to_their_own_people_and_dispatch(
+def test_keepers_and_guards_are_shown_only_to_their_own_people_and_dispatchers(
     session: Session, settings: Settings
 ) -> None:
     estate = make.estate(session)
@@ -102,7 +100,7 @@ def test_the_nearer_of_two_devices_comes_first(session: Session, settings: Setti
     assert ids(ask(session, settings).devices) == [near.id, far.id]
 
 
-def test_as_many_are_told_as_are_asked_for(session: Session, settings: Settings) -> None:
+def test_the_limit_sets_the_number_of_devices(session: Session, settings: Settings) -> None:
     made = [make.device(session, at=north_of(PATIENT, metres=40 * number)) for number in range(7)]
 
     for limit in (1, 5, 7, 50):

@@ -93,7 +93,7 @@ def test_a_fetcher_pays_the_patients_floors_once_and_the_own_floor_once(
         assert both[task].seconds - ground[task].seconds == pytest.approx(lift_4 + lift_10)
 
 
-def test_one_building_is_one_of_the_register_and_not_two_doors_near_each_other(
+def test_a_building_comes_from_the_register_not_from_nearby_doors(
     session: Session, settings: Settings
 ) -> None:
     """All are on the tenth floor: in one building they stay there, between two they go down and up."""

@@ -74,7 +74,7 @@ def test_whatever_was_timed_the_pace_is_a_possible_one_within_its_interval(drill
 
 
 @pytest.mark.parametrize("count", [10, 20])
-def test_the_interval_holds_the_truth_as_often_as_it_says(count: int) -> None:
+def test_the_interval_contains_the_true_pace_as_often_as_promised(count: int) -> None:
     """Simulate 500 estates with errors of 20 seconds, and a minute more in one of ten drills."""
     numbers = np.random.default_rng(5)
     held = np.zeros(2)
@@ -93,7 +93,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(count: int) -> None:
     assert (held / 500 >= 0.92).all(), held
 
 
-def test_walks_of_one_length_say_nothing_of_the_speed() -> None:
+def test_walks_of_equal_length_do_not_determine_the_pace() -> None:
     alike = [Timed(100.0, 0.0, 180.0 + each) for each in range(20)]
     found = estimate(alike, NUMBERS, ARRIVAL)
     assert (found.seconds_per_metre, found.is_enough) == (None, False)

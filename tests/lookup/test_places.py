@@ -24,7 +24,7 @@ ALONG_THE_STREET = {1: (0, 0), 2: (600, 0), 3: (600, 2000)}
 # --- with and without streets ---------------------------------------------------------------------------
 
 
-def test_without_a_network_the_walk_is_half_as_long_again_as_the_line_and_the_answer_says_so(
+def test_without_a_network_walks_are_estimated_at_one_and_a_half_times_the_straight_line(
     session: Session, settings: Settings
 ) -> None:
     make.device(session, at=north_of(PATIENT, metres=200))
@@ -34,14 +34,12 @@ def test_without_a_network_the_walk_is_half_as_long_again_as_the_line_and_the_an
     (near,) = answer.devices
     assert answer.basis is near.basis is Basis.STRAIGHT_LINE
     assert near.walk_metres == pytest.approx(1.5 * near.straight_metres)
-    (told,) = shown(answer, ANYONE, settings).devices
-    assert english(told)[0] == "about 299 m, estimated from 199 m straight"
-    assert chinese(told)[0] == "约299米，由直线199米估算"
+    (found,) = shown(answer, ANYONE, settings).devices
+    assert english(found)[0] == "about 299 m, estimated from 199 m straight"
+    assert chinese(found)[0] == "约299米，由直线199米估算"
 
 
-def test_on_the_network_the_walk_is_measured_and_the_answer_says_so(
-    session: Session, settings: Settings
-) -> None:
+def test_with_a_network_walks_are_measured_and_marked_so(session: Session, settings: Settings) -> None:
     network = streets(settings, ALONG_THE_STREET, [1, 2, 3])
     make.device(session, at=place(600, 300))
 
@@ -50,9 +48,9 @@ def test_on_the_network_the_walk_is_measured_and_the_answer_says_so(
     (near,) = answer.devices
     assert answer.basis is near.basis is Basis.WALKING_NETWORK
     assert near.walk_metres == pytest.approx(900, rel=0.01)
-    (told,) = offered(shown(answer, ANYONE, settings))
-    assert english(told)[0] == f"{told.walk_metres} m on foot ({told.straight_metres} m straight)"
-    assert chinese(told)[0] == f"步行{told.walk_metres}米（直线{told.straight_metres}米）"
+    (found,) = offered(shown(answer, ANYONE, settings))
+    assert english(found)[0] == f"{found.walk_metres} m on foot ({found.straight_metres} m straight)"
+    assert chinese(found)[0] == f"步行{found.walk_metres}米（直线{found.straight_metres}米）"
 
 
 def test_the_straight_line_names_the_wrong_one_of_two(session: Session, settings: Settings) -> None:
@@ -116,7 +114,7 @@ def test_a_device_beyond_the_walking_reach_is_estimated_at_the_reach_or_more(
     assert estimated.walk_metres == pytest.approx(1.5 * estimated.straight_metres)
 
 
-def test_streets_that_hang_together_with_nothing_lead_nowhere(session: Session, settings: Settings) -> None:
+def test_disconnected_streets_are_not_used(session: Session, settings: Settings) -> None:
     network = streets(
         settings, {1: (0, 0), 2: (300, 0), 3: (0, 120), 4: (600, 120), 5: (600, 500)}, [1, 2], [3, 4, 5]
     )
@@ -130,7 +128,7 @@ def test_streets_that_hang_together_with_nothing_lead_nowhere(session: Session, 
     assert answer.devices[1].walk_metres == settings.walking_reach_metres
 
 
-def test_nothing_farther_than_the_search_radius_is_answered(session: Session, settings: Settings) -> None:
+def test_devices_beyond_the_search_radius_are_not_returned(session: Session, settings: Settings) -> None:
     make.device(session, at=north_of(PATIENT, metres=60_000))
 
     answer = ask(session, settings)
@@ -165,7 +163,7 @@ def test_where_there_is_no_device_the_walking_network_still_counts(
     assert [person.basis for person in answer.responders] == [Basis.WALKING_NETWORK]
 
 
-def test_so_many_closed_devices_that_the_search_stops_are_owned_up_to(
+def test_a_search_that_stops_early_is_marked_incomplete(
     session: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aed.lookup.answer.MAX_CANDIDATES", 12)
@@ -232,12 +230,12 @@ def test_the_emergency_number_is_that_of_the_region(session: Session, settings: 
 
     answer = ask(session, settings, here=vaduz)
 
-    told = shown(answer, ANYONE, settings).emergency
-    assert told.number == "144"
-    assert told.en.startswith("Call 144 first.")
-    assert told.zh.startswith("请先拨打144。")
-    assert "never replaces it" in told.en
-    assert "不能代替急救电话" in told.zh
+    emergency = shown(answer, ANYONE, settings).emergency
+    assert emergency.number == "144"
+    assert emergency.en.startswith("Call 144 first.")
+    assert emergency.zh.startswith("请先拨打144。")
+    assert "never replaces it" in emergency.en
+    assert "不能代替急救电话" in emergency.zh
 
 
 def test_a_region_is_known_by_a_closed_device_too(session: Session, settings: Settings) -> None:
@@ -325,7 +323,7 @@ def test_a_route_leads_from_the_patient_to_the_device_and_is_as_long_as_the_walk
     assert length == pytest.approx(25 + 500 + 300 + 40, rel=0.01)
 
 
-def test_no_route_is_shown_unless_asked_for(
+def test_routes_are_returned_only_on_request(
     session: Session, settings: Settings, client_on: Callable[[Settings], TestClient]
 ) -> None:
     streets(settings, ALONG_THE_STREET, [1, 2, 3])

@@ -53,7 +53,7 @@ HERE = {"lat": "30.29", "lon": "120.1"}
         ({"at": "0001-01-01T00:00:00+14:00"}, "at", "between 2000 and 2100"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_by_name(
+def test_invalid_parameters_are_refused_with_the_field(
     client: TestClient, given: dict[str, str | None], field: str, says: str
 ) -> None:
     asked = {name: value for name, value in {**HERE, **given}.items() if value is not None}
@@ -82,7 +82,7 @@ def test_what_cannot_be_meant_is_refused_by_name(
         {"floor": "-20", "limit": "50", "responders": "50", "route": "1"},
     ],
 )
-def test_what_lies_at_the_very_edge_is_answered(client: TestClient, given: dict[str, str]) -> None:
+def test_values_at_the_bounds_are_accepted(client: TestClient, given: dict[str, str]) -> None:
     asked = {**HERE, **given}
 
     response = client.get("/v1/nearest?" + "&".join(f"{name}={value}" for name, value in asked.items()))
@@ -93,7 +93,7 @@ def test_what_lies_at_the_very_edge_is_answered(client: TestClient, given: dict[
 
 
 @pytest.mark.parametrize("key", ["Bearer aed_wrong", "Bearer ", "Basic YTpi", "aed_wrong", "Bearer 门"])
-def test_a_wrong_token_is_refused_and_not_taken_for_a_stranger(client: TestClient, key: str) -> None:
+def test_a_wrong_token_is_refused_instead_of_treated_as_anonymous(client: TestClient, key: str) -> None:
     response = client.get("/v1/nearest", params=HERE, headers={b"Authorization": key.encode()})
 
     assert response.status_code == 401

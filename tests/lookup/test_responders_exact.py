@@ -194,7 +194,7 @@ def test_responders_come_in_the_order_in_which_they_can_be_there(
         compared += len(answer)
         by_walk += not _is_by_line(question.here, answer)
     assert compared > 100
-    assert by_walk > 5, "the straight line would have told the same: the test says nothing"
+    assert by_walk > 5, "the straight line would have given the same order, so the test would show nothing"
 
 
 def _is_by_line(here: Position, people: list[NearbyResponder]) -> bool:

@@ -113,7 +113,7 @@ near_or_far = near_a_city | st.builds(Position, st.floats(-70, 70), st.floats(-1
 # --- nearest --------------------------------------------------------------------------------------------
 
 
-def test_a_ring_holds_everything_that_it_says_it_holds(session: Session, database: Database) -> None:
+def test_a_ring_contains_everything_within_its_radius(session: Session, database: Database) -> None:
     places = clustered(300)
     ids = register(session, places)
 
@@ -247,7 +247,7 @@ def test_near_the_180th_meridian_this_side_of_it_is_answered(
 
 
 @pytest.mark.parametrize("lat", [90.0, -90.0, 89.95, 85.0, -89.99999])
-def test_at_the_poles_nothing_breaks(session: Session, settings: Settings, lat: float) -> None:
+def test_searches_at_the_poles_work(session: Session, settings: Settings, lat: float) -> None:
     register(session, [PATIENT])
 
     answer = answer_lookup(
@@ -335,7 +335,7 @@ def test_the_index_of_public_devices_is_looked_at_first_whatever_is_known_of_the
 # --- a box ----------------------------------------------------------------------------------------------
 
 
-def test_a_box_holds_what_lies_in_it_to_the_last_digit(session: Session, database: Database) -> None:
+def test_a_bounding_box_is_exact_to_the_last_digit(session: Session, database: Database) -> None:
     places = clustered(120)
     ids = register(session, places)
     lats = st.sampled_from([place.lat for place in places]) | st.floats(-90, 90)
@@ -382,7 +382,7 @@ def test_a_box_holds_what_lies_in_it_to_the_last_digit(session: Session, databas
         (0, 0, math.inf, 1),
     ],
 )
-def test_a_box_that_cannot_be_meant_is_refused(
+def test_an_invalid_bounding_box_is_refused(
     session: Session, west: float, south: float, east: float, north: float
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
@@ -391,7 +391,7 @@ def test_a_box_that_cannot_be_meant_is_refused(
     assert refused.value.field == "bbox"
 
 
-def test_a_place_comes_back_to_the_last_digit(session: Session) -> None:
+def test_a_position_is_returned_to_the_last_digit(session: Session) -> None:
     places = [Position(30.123456789012345, 120.98765432109876), Position(-0.0, 180.0), Position(1e-9, -1e-9)]
     ids = register(session, places)
 

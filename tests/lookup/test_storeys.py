@@ -37,7 +37,7 @@ def test_the_lookup_takes_a_storey_a_room_or_a_floor(
     assert any("storey 3 (floor 2)" in each["en"] for each in answer["devices"][0]["reasons"])
 
 
-def test_the_region_says_how_it_counts(session: Session, client: TestClient) -> None:
+def test_the_region_defines_how_storeys_are_counted(session: Session, client: TestClient) -> None:
     make.region(session, "AT-9", country="AT", time_zone="Europe/Vienna", holiday_calendar=None)
     make.estate(session, in_region="AT-9")
     session.commit()
@@ -70,7 +70,7 @@ def member(session: Session) -> dict[str, str]:
         ({"storey": "0"}, "storey", "no storey 0"),
     ],
 )
-def test_what_contradicts_itself_or_is_not_certain_is_refused(
+def test_contradicting_or_ambiguous_storeys_are_refused(
     member: dict[str, str], client: TestClient, said: dict[str, str | int], field: str, words: str
 ) -> None:
     found = client.get("/v1/nearest", params={**HERE, **said})
@@ -86,7 +86,7 @@ def test_what_contradicts_itself_or_is_not_certain_is_refused(
         assert words in answer.json()["detail"]
 
 
-def test_an_incident_is_opened_on_the_storey_that_is_said(member: dict[str, str], client: TestClient) -> None:
+def test_an_incident_is_opened_on_the_given_storey(member: dict[str, str], client: TestClient) -> None:
     opened = client.post(
         "/v1/incidents",
         json={"key": str(uuid4()), "kind": "exercise", "position": HERE, "room": "2单元301室"},
@@ -97,9 +97,7 @@ def test_an_incident_is_opened_on_the_storey_that_is_said(member: dict[str, str]
     assert (opened.json()["floor"], opened.json()["storey"]) == (2, THIRD)
 
 
-def test_a_place_is_corrected_and_a_report_split_by_the_storey_that_is_said(
-    session: Session, client: TestClient
-) -> None:
+def test_a_location_is_corrected_and_a_report_split_by_storey(session: Session, client: TestClient) -> None:
     region = make.region(session)
     office = make.key(session, TokenRole.DISPATCHER, region=region, writes=True)
     first = make.incident(session, floor=9)

@@ -27,7 +27,9 @@ def china(text: str) -> datetime:
     return datetime.fromisoformat(f"{text}+08:00")
 
 
-def test_a_closed_device_stands_apart_with_when_it_opens(session: Session, settings: Settings) -> None:
+def test_a_closed_device_is_listed_separately_with_its_opening_time(
+    session: Session, settings: Settings
+) -> None:
     closed = make.device(session, opening_hours=OFFICE)
     far = make.device(session, at=north_of(PATIENT, metres=300))
 
@@ -35,10 +37,10 @@ def test_a_closed_device_stands_apart_with_when_it_opens(session: Session, setti
 
     assert ids(answer.devices) == [far.id]
     assert ids(answer.unusable) == [closed.id]
-    (told,) = shown(answer, ANYONE, settings).unusable_now
-    assert told.opens_at == china("2026-09-23T08:30")
-    assert told.access.state is Access.CLOSED
-    assert told.probability_usable == 0
+    (found,) = shown(answer, ANYONE, settings).unusable_now
+    assert found.opens_at == china("2026-09-23T08:30")
+    assert found.access.state is Access.CLOSED
+    assert found.probability_usable == 0
 
 
 def test_the_words_name_the_day_when_it_is_not_today(session: Session, settings: Settings) -> None:
@@ -55,7 +57,7 @@ def test_the_words_name_the_day_when_it_is_not_today(session: Session, settings:
     assert "closed now, until 2026-09-23 08:30" in english(after_work.unusable_now[0])
 
 
-def test_a_closed_device_that_is_farther_than_the_last_one_kept_is_not_told(
+def test_a_closed_device_farther_than_the_last_result_is_not_listed(
     session: Session, settings: Settings
 ) -> None:
     make.device(session, at=north_of(PATIENT, metres=500), opening_hours="off")
@@ -91,13 +93,13 @@ def test_unknown_hours_rank_by_their_chance_and_say_so(session: Session, setting
 
     # By day, a 30 % chance of losing 600 s weighs as much as walking about 300 m.
     assert ids(answer.devices) == [surely.id, unknown.id, far.id]
-    told = shown(answer, ANYONE, settings).devices[1]
-    assert told.access.state is Access.UNKNOWN
-    assert told.probability_usable == pytest.approx(0.7 * (0.85 + 0.1 * 0.5 ** (1 / 35)), abs=0.001)
-    assert "opening hours not known" in english(told)
-    assert "开放时间未知" in chinese(told)
-    assert "estimate for any place during the day: 70% can be reached" in english(told)
-    assert "按一般场所、工作日白天估计：约70%可取到" in chinese(told)
+    found = shown(answer, ANYONE, settings).devices[1]
+    assert found.access.state is Access.UNKNOWN
+    assert found.probability_usable == pytest.approx(0.7 * (0.85 + 0.1 * 0.5 ** (1 / 35)), abs=0.001)
+    assert "opening hours not known" in english(found)
+    assert "开放时间未知" in chinese(found)
+    assert "estimate for any place during the day: 70% can be reached" in english(found)
+    assert "按一般场所、工作日白天估计：约70%可取到" in chinese(found)
 
 
 @pytest.mark.parametrize(
@@ -141,11 +143,11 @@ def test_unknown_hours_are_guessed_by_the_hour_and_the_class_of_the_place(
     words = {name: value for name, value in given.items() if name != "estate"}
     make.device(session, of=of, opening_hours=None, last_checked_on=None, **words)
 
-    (told,) = shown(ask(session, settings, at=china(moment)), ANYONE, settings).devices
+    (found,) = shown(ask(session, settings, at=china(moment)), ANYONE, settings).devices
 
-    assert told.probability_usable == pytest.approx(probability_usable * 0.85, abs=0.001)
-    assert any(f"{en}: {probability_usable:.0%}" in words for words in english(told))
-    assert any(zh in words and f"{probability_usable:.0%}" in words for words in chinese(told))
+    assert found.probability_usable == pytest.approx(probability_usable * 0.85, abs=0.001)
+    assert any(f"{en}: {probability_usable:.0%}" in words for words in english(found))
+    assert any(zh in words and f"{probability_usable:.0%}" in words for words in chinese(found))
 
 
 @pytest.mark.parametrize("moment", ["2026-09-22T03:00", "2026-09-22T10:00", "2026-09-26T12:00"])
@@ -159,14 +161,14 @@ def test_open_hours_with_unknown_entry_rank_above_unknown_hours(
     answer = ask(session, settings, at=china(moment))
 
     assert ids(answer.devices) == [open_now.id, unknown.id]
-    told, _ = shown(answer, ANYONE, settings).devices
-    assert told.access.state is Access.UNKNOWN
-    assert "open now; access not known" in english(told)
-    assert "现在开放；能否进入未知" in chinese(told)
-    assert not any("estimate for" in each for each in english(told))
+    found, _ = shown(answer, ANYONE, settings).devices
+    assert found.access.state is Access.UNKNOWN
+    assert "open now; access not known" in english(found)
+    assert "现在开放；能否进入未知" in chinese(found)
+    assert not any("estimate for" in each for each in english(found))
 
 
-def test_a_device_that_somebody_must_fetch_tells_whom_to_ring(session: Session, settings: Settings) -> None:
+def test_a_device_with_assisted_access_shows_whom_to_call(session: Session, settings: Settings) -> None:
     estate = make.estate(session)
     make.device(session, of=estate, entry="assisted", keeper={"name": "Keeper Zhou", "phone": "+86 571 1"})
     make.device(session, at=north_of(PATIENT, metres=50), of=estate)
@@ -271,15 +273,13 @@ def test_an_expired_device_is_never_offered(
 
     assert ids(answer.devices) == ([device.id] if is_offered else [])
     if not is_offered:
-        (told,) = shown(answer, ANYONE, settings).last_resort
-        assert told.readiness is Readiness.PADS_EXPIRED
-        assert "pads expired: use it only if there is no other AED" in english(told)
-        assert "电极片过期，仅在无其他 AED 时使用" in chinese(told)
+        (found,) = shown(answer, ANYONE, settings).last_resort
+        assert found.readiness is Readiness.PADS_EXPIRED
+        assert "pads expired: use it only if there is no other AED" in english(found)
+        assert "电极片过期，仅在无其他 AED 时使用" in chinese(found)
 
 
-def test_what_is_quarantined_or_withdrawn_is_not_offered_to_anyone(
-    session: Session, settings: Settings
-) -> None:
+def test_quarantined_and_withdrawn_devices_are_not_offered(session: Session, settings: Settings) -> None:
     make.device(session, state="out_of_service", out_of_service_reason="lid broken")
     gone = make.device(session)
     device_actions.withdraw_device(session, make.ADMINISTRATOR, gone.id, version=1, at=NOW)
@@ -291,7 +291,7 @@ def test_what_is_quarantined_or_withdrawn_is_not_offered_to_anyone(
         assert answer.unusable == []
 
 
-def test_a_device_checked_lately_is_surer_than_one_that_is_not(session: Session, settings: Settings) -> None:
+def test_a_recently_checked_device_has_a_higher_probability(session: Session, settings: Settings) -> None:
     unchecked = make.device(session, last_checked_on=None)
     checked = make.device(session, at=north_of(PATIENT, metres=30))
     long_ago = make.device(session, at=north_of(PATIENT, metres=400), last_checked_on=date(2026, 8, 17))
@@ -300,11 +300,11 @@ def test_a_device_checked_lately_is_surer_than_one_that_is_not(session: Session,
 
     assert ids(answer.devices) == [checked.id, unchecked.id, long_ago.id]
     answered = shown(answer, ANYONE, settings)
-    told = answered.devices
-    assert [near.readiness for near in told] == [Readiness.CHECKED, Readiness.UNCHECKED]
+    devices_shown = answered.devices
+    assert [near.readiness for near in devices_shown] == [Readiness.CHECKED, Readiness.UNCHECKED]
     assert [near.readiness for near in answered.too_far] == [Readiness.UNCHECKED]
-    assert "checked recently" in english(told[0])
-    assert "近期巡检情况未知" in chinese(told[1])
+    assert "checked recently" in english(devices_shown[0])
+    assert "近期巡检情况未知" in chinese(devices_shown[1])
 
 
 def test_an_estate_keeps_its_own_time(

@@ -86,12 +86,12 @@ def answered(
     viewer = make.dispatcher(make.region(session))
     question = LookupQuestion(here, NOW, limit=1, precision=precision)
     answer = answer_lookup(session.connection(), viewer, question, network=network, settings=settings)
-    told = answer_out(answer, viewer, settings=settings)["responders"]
+    people = answer_out(answer, viewer, settings=settings)["responders"]
     if precision is Precision.EXACT:  # as if exact times were shown
         assert answer.responders is not None
-        for person, known in zip(told, answer.responders, strict=True):
+        for person, known in zip(people, answer.responders, strict=True):
             person["walk_seconds"] = math.ceil(known.direct_seconds / 30) * 30
-    found: list[dict[str, Any]] = told
+    found: list[dict[str, Any]] = people
     return found
 
 
@@ -102,13 +102,13 @@ def test_every_place_in_a_cell_and_every_floor_is_answered_alike(
     make.responder(session, at=make.north_of(HOME, metres=700))
     someone = make.responder(session)
     asked_from = places_to_ask_from(40, seed=3)
-    told = []
+    answers = []
     for number, home in enumerate(places_in_the_cell(4, seed=5)):
         move(session, someone, home, floor=7 * number)
-        told.append([answered(session, settings, here, network) for here in asked_from])
+        answers.append([answered(session, settings, here, network) for here in asked_from])
 
-    assert all(each == told[0] for each in told)
-    assert 0 < sum(len(each) for each in told[0]) < 2 * len(asked_from), "some ask from too far"
+    assert all(each == answers[0] for each in answers)
+    assert 0 < sum(len(each) for each in answers[0]) < 2 * len(asked_from), "some ask from too far"
 
 
 class Attacker:
@@ -140,11 +140,11 @@ class Attacker:
         return np.asarray(np.ceil(seconds / 30) * 30)
 
     def locate(
-        self, told: Callable[[Position], list[dict[str, Any]]], places: Sequence[Position]
+        self, ask_from: Callable[[Position], list[dict[str, Any]]], places: Sequence[Position]
     ) -> Position:
         misfit = np.zeros(len(self._candidates))
         for here in places:
-            for person in told(here):
+            for person in ask_from(here):
                 if here not in self._known:
                     self._known[here] = self._times(here)
                 times = self._known[here]
@@ -168,10 +168,10 @@ def test_an_attacker_with_many_lookups_knows_no_more_than_the_cell(
         places = places_to_ask_from(LOOKUPS, seed=100 + number)
         for precision in Precision:
 
-            def told(here: Position, precision: Precision = precision) -> list[dict[str, Any]]:
+            def ask_from(here: Position, precision: Precision = precision) -> list[dict[str, Any]]:
                 return answered(session, settings, here, network, precision=precision)
 
-            errors[precision].append(distance_metres(home, attacker.locate(told, places)))
+            errors[precision].append(distance_metres(home, attacker.locate(ask_from, places)))
 
     centre = Position(*h3.cell_to_latlng(CELL))
     guessed = [distance_metres(home, centre) for home in homes]
@@ -208,7 +208,7 @@ def _seconds(earlier: str, later: str) -> float:
 
 
 @pytest.mark.parametrize("kind", ["test", "exercise"])
-def test_tests_and_exercises_tell_nothing_of_where_in_its_cell_somebody_lives(
+def test_tests_and_exercises_reveal_nothing_beyond_a_persons_cell(
     session: Session, client: TestClient, kind: str
 ) -> None:
     dispatcher = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
@@ -216,29 +216,31 @@ def test_tests_and_exercises_tell_nothing_of_where_in_its_cell_somebody_lives(
     others = [make.responder(session, at=each) for each in places_in_the_cell(2, seed=1)]
     assert others
     someone = make.responder(session)
-    told = []
+    opened_incidents = []
     for number, home in enumerate(places_in_the_cell(3, seed=5)):
         move(session, someone, home, floor=5 * number)
-        told.append([opened(client, dispatcher, here, kind=kind) for here in places_to_ask_from(6, seed=13)])
+        opened_incidents.append(
+            [opened(client, dispatcher, here, kind=kind) for here in places_to_ask_from(6, seed=13)]
+        )
 
-    assert told[0] == told[1] == told[2]
-    assert any(each["alerts"] for each in told[0])
+    assert opened_incidents[0] == opened_incidents[1] == opened_incidents[2]
+    assert any(each["alerts"] for each in opened_incidents[0])
 
 
-def test_what_is_shown_of_a_real_plan_follows_from_the_cell_until_somebody_accepts(
+def test_a_shown_plan_depends_only_on_cells_until_a_person_accepts(
     session: Session, settings: Settings, client: TestClient
 ) -> None:
     """The alerted people are the same in both cases, although the plan knows which of them is nearer."""
     dispatcher = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)
     someone = make.responder(session)
     patient = make.north_of(HOME, metres=150)
-    told = []
+    opened_incidents = []
     for number, home in enumerate(places_in_the_cell(3, seed=5)):
         move(session, someone, home, floor=number)
-        told.append(opened(client, dispatcher, patient, kind="real"))
+        opened_incidents.append(opened(client, dispatcher, patient, kind="real"))
 
-    assert told[0] == told[1] == told[2]
-    assert told[0]["alerts"]
+    assert opened_incidents[0] == opened_incidents[1] == opened_incidents[2]
+    assert opened_incidents[0]["alerts"]
 
     nearest_home = min(places_in_the_cell(200, seed=2), key=lambda each: distance_metres(each, patient))
     move(session, someone, nearest_home)

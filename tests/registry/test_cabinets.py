@@ -19,7 +19,7 @@ from aed.incidents.rules import Task
 CODE = "4711#"
 
 
-def test_who_fetches_the_device_is_told_after_accepting_and_nobody_else(
+def test_the_cabinet_code_is_shown_only_to_the_fetcher_after_accepting(
     session: Session, client: TestClient
 ) -> None:
     device = make.device(
@@ -48,8 +48,8 @@ def test_who_fetches_the_device_is_told_after_accepting_and_nobody_else(
     for key in ("call_fetch", "call_direct"):
         assert CODE not in client.get(f"/v1/alerts/{key}").text
         assert CODE not in client.get(f"/v1/alerts/{key}", headers={"Accept": "text/html"}).text
-    told = client.post("/v1/alerts/call_fetch", json={"reply": "accept"}).json()
-    assert told["patient"]["device"]["cabinet_code"] == CODE
+    accepted = client.post("/v1/alerts/call_fetch", json={"reply": "accept"}).json()
+    assert accepted["patient"]["device"]["cabinet_code"] == CODE
     assert CODE in client.get("/v1/alerts/call_fetch", headers={"Accept": "text/html"}).text
     assert CODE not in client.post("/v1/alerts/call_direct", json={"reply": "accept"}).text
     assert client.post("/v1/alerts/call_fetch", json={"reply": "decline"}).json()["patient"] is None
@@ -58,7 +58,9 @@ def test_who_fetches_the_device_is_told_after_accepting_and_nobody_else(
         assert CODE not in client.get(asked, headers=office).text
 
 
-def test_it_is_sealed_and_the_history_says_that_it_was_set(session: Session, client: TestClient) -> None:
+def test_the_cabinet_code_is_encrypted_and_the_history_records_only_the_change(
+    session: Session, client: TestClient
+) -> None:
     device = make.device(session)
     office = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
@@ -69,8 +71,8 @@ def test_it_is_sealed_and_the_history_says_that_it_was_set(session: Session, cli
         assert client.put(path, json={"code": code}, headers=office).status_code == 204
     assert client.get(path, headers=office).json()["code"] is None
     history = client.get(f"/v1/devices/{device.id}/history", headers=office).json()
-    told = [each["fields"]["cabinet_code"] for each in history if "cabinet_code" in each["fields"]]
-    assert told == [["set", None], ["set", "set"], [None, "set"]]
+    changes = [each["fields"]["cabinet_code"] for each in history if "cabinet_code" in each["fields"]]
+    assert changes == [["set", None], ["set", "set"], [None, "set"]]
     client.put(path, json={"code": CODE}, headers=office)
     assert CODE not in str(session.execute(text("SELECT code FROM cabinet_codes")).scalar_one())
     session.commit()

@@ -19,7 +19,7 @@ def device_path(office: Desk) -> str:
     return str(office.post("/v1/devices", NEW).headers["Location"])
 
 
-def test_what_is_fitted_shows_in_its_device(office: Desk, device_path: str) -> None:
+def test_a_fitted_consumable_is_shown_in_its_device(office: Desk, device_path: str) -> None:
     battery = office.post(f"{device_path}/consumables", {"kind": "battery", "expires_on": "2030-06-01"})
     pads = office.post(f"{device_path}/consumables", PADS)
 
@@ -49,7 +49,7 @@ def test_a_correction_needs_the_version_and_is_kept(session: Session, office: De
     assert len(changes) == 2
 
 
-def test_what_is_taken_out_counts_no_more(office: Desk, device_path: str) -> None:
+def test_a_removed_consumable_no_longer_counts(office: Desk, device_path: str) -> None:
     path = office.post(f"{device_path}/consumables", PADS).headers["Location"]
 
     refused(office.delete(path, etag=None), 428)
@@ -61,7 +61,7 @@ def test_what_is_taken_out_counts_no_more(office: Desk, device_path: str) -> Non
     assert (device["first_expiry"], device["consumables"]) == (None, [])
 
 
-def test_a_member_fits_the_own_estates_devices_alone(
+def test_members_fit_consumables_only_in_their_estate(
     session: Session, office: Desk, desk_of: Callable[..., Desk]
 ) -> None:
     ours = make.estate(session, neighbourhood="lane")
@@ -81,7 +81,7 @@ def test_a_member_fits_the_own_estates_devices_alone(
         refused(member.delete(path), status)
 
 
-def test_what_cannot_be_meant_is_refused_by_its_name(office: Desk, device_path: str) -> None:
+def test_an_invalid_value_is_refused_with_the_field(office: Desk, device_path: str) -> None:
     path = office.post(f"{device_path}/consumables", PADS).headers["Location"]
 
     for wrong, field in (

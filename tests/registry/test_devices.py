@@ -75,7 +75,7 @@ def test_anonymous_may_neither_register_nor_amend_nor_withdraw(session: Session,
     assert registered(session) == 1
 
 
-def test_a_member_amends_devices_of_the_own_estate_alone(
+def test_members_change_devices_only_in_their_estate(
     session: Session, desk_of: Callable[..., Desk], office: Desk
 ) -> None:
     ours = make.estate(session, neighbourhood="lane")
@@ -103,7 +103,7 @@ def test_a_member_amends_devices_of_the_own_estate_alone(
 
 
 @pytest.mark.parametrize("role", ["a member who reads", "a dispatcher", "an administrator who reads"])
-def test_who_may_not_write_is_told_so_and_nothing_changes(
+def test_people_who_may_not_write_are_refused_and_nothing_changes(
     session: Session, nobody: Desk, desk_of: Callable[..., Desk], role: str
 ) -> None:
     estate = make.estate(session)
@@ -131,7 +131,7 @@ def test_who_may_not_write_is_told_so_and_nothing_changes(
 # --- a device's life ------------------------------------------------------------------------------------
 
 
-def test_what_was_registered_is_there_where_the_answer_says(office: Desk) -> None:
+def test_a_created_row_is_found_at_its_location_header(office: Desk) -> None:
     created = office.post("/v1/devices", FULL)
 
     assert created.status_code == 201
@@ -146,7 +146,7 @@ def test_what_was_registered_is_there_where_the_answer_says(office: Desk) -> Non
     assert read.json()["position"] == HERE
 
 
-def test_what_is_left_out_has_the_careful_start_value(office: Desk) -> None:
+def test_omitted_fields_have_cautious_defaults(office: Desk) -> None:
     device = office.post("/v1/devices", NEW).json()
 
     assert device["audience"] == "estate", "shared with nobody until somebody says so"
@@ -156,7 +156,7 @@ def test_what_is_left_out_has_the_careful_start_value(office: Desk) -> None:
     assert (device["cabinet"], device["entry"], device["floor"]) == ("unknown", "free", 0)
 
 
-def test_an_amendment_changes_what_it_names_and_nothing_else(office: Desk) -> None:
+def test_an_amendment_changes_only_the_given_fields(office: Desk) -> None:
     created = office.post("/v1/devices", FULL)
     path, before = created.headers["Location"], created.json()
 
@@ -175,7 +175,7 @@ def test_an_amendment_changes_what_it_names_and_nothing_else(office: Desk) -> No
     assert office.get(path).json() == amended.json()
 
 
-def test_an_amendment_says_which_version_it_amends(office: Desk) -> None:
+def test_an_amendment_needs_the_version(office: Desk) -> None:
     path = office.post("/v1/devices", NEW).headers["Location"]
 
     amendments: tuple[Callable[[Any], Any], ...] = (
@@ -253,7 +253,7 @@ def test_a_source_has_each_of_its_devices_once(office: Desk, session: Session) -
     assert office.post("/v1/devices", {**FULL, "source": "another"}).status_code == 201
 
 
-def test_a_device_belongs_somewhere(office: Desk) -> None:
+def test_a_device_needs_an_estate_or_a_region(office: Desk) -> None:
     refused(office.post("/v1/devices", {"position": HERE}), 422, "region")
     assert "CN-33" in refused(office.post("/v1/devices", {**NEW, "region": "CN-99"}), 404, "region")
     refused(office.post("/v1/devices", {**NEW, "estate_id": 10**12}), 404, "estate_id")
@@ -262,7 +262,7 @@ def test_a_device_belongs_somewhere(office: Desk) -> None:
 # --- history --------------------------------------------------------------------------------------------
 
 
-def test_history_says_who_when_and_what_it_was_before(
+def test_history_records_who_when_and_the_previous_values(
     session: Session, office: Desk, desk_of: Callable[..., Desk]
 ) -> None:
     estate = make.estate(session)
@@ -359,7 +359,7 @@ def test_a_position_in_the_wrong_datum_is_refused_and_the_right_one_named(
     gate = make.gate(session, estate, at=PATIENT)
     session.commit()
     lat, lon = from_wgs84(PATIENT, datum)
-    slipped, told = {"lat": lat, "lon": lon}, {"lat": lat, "lon": lon, "datum": datum}
+    slipped, with_datum = {"lat": lat, "lon": lon}, {"lat": lat, "lon": lon, "datum": datum}
     gate_fields = {"name_en": "West", "name_zh": "西门", "passage": "open"}
     creating: dict[str, dict[str, Any]] = {
         "/v1/devices": {"estate_id": estate.id},
@@ -373,9 +373,9 @@ def test_a_position_in_the_wrong_datum_is_refused_and_the_right_one_named(
         assert abs(away - metres) < 120, "the slip, less the way to the boundary"
     for path in (f"/v1/devices/{device.id}", f"/v1/gates/{gate.id}"):
         assert f"datum={datum}" in refused(office.patch(path, {"position": slipped}), 422, "position.datum")
-        assert office.patch(path, {"position": told}).status_code == 200
+        assert office.patch(path, {"position": with_datum}).status_code == 200
     for path, fields in creating.items():
-        assert office.post(path, {**fields, "position": told}).status_code == 201
+        assert office.post(path, {**fields, "position": with_datum}).status_code == 201
 
 
 def test_a_position_that_no_datum_brings_near_the_estate_is_refused(office: Desk, session: Session) -> None:
@@ -442,7 +442,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_what_cannot_be_meant_is_refused_by_its_name(office: Desk, session: Session) -> None:
+def test_an_invalid_value_is_refused_with_the_field(office: Desk, session: Session) -> None:
     path = office.post("/v1/devices", NEW).headers["Location"]
 
     for wrong, field in WRONG:
@@ -468,7 +468,7 @@ def test_text_holds_no_control_characters(office: Desk) -> None:
             refused(office.post("/v1/devices", {**NEW, field.split(".")[0]: value}), 422, field)
 
 
-def test_text_in_any_script_comes_back_as_it_was(office: Desk) -> None:
+def test_text_in_any_script_is_returned_unchanged(office: Desk) -> None:
     for said in (
         "电梯旁 🫀",
         "e\u0301 – «ß» – עברית",
@@ -481,14 +481,14 @@ def test_text_in_any_script_comes_back_as_it_was(office: Desk) -> None:
         assert office.get(created.headers["Location"]).json()["place_zh"] == said
 
 
-def test_null_is_no_value_for_what_must_have_one(office: Desk) -> None:
+def test_null_is_refused_for_required_fields(office: Desk) -> None:
     path = office.post("/v1/devices", NEW).headers["Location"]
 
     for name in ("position", "floor", "entry", "cabinet", "audience", "state"):
         refused(office.patch(path, {name: None}), 422, name)
 
 
-def test_what_a_device_is_cannot_be_amended(office: Desk) -> None:
+def test_the_identity_of_a_device_cannot_be_changed(office: Desk) -> None:
     path = office.post("/v1/devices", NEW).headers["Location"]
 
     for name, value in {"source": "x", "source_id": "x", "region": "CN-33", "estate_id": 1}.items():

@@ -54,7 +54,7 @@ def test_anonymous_may_not_touch_estates_and_gates(session: Session, nobody: Des
     refused(nobody.post(f"{estate_path}/gates", GATE), 404)
 
 
-def test_what_was_registered_is_there_where_the_answer_says(office: Desk) -> None:
+def test_a_created_row_is_found_at_its_location_header(office: Desk) -> None:
     created = office.post("/v1/estates", FULL)
 
     assert created.status_code == 201
@@ -68,7 +68,7 @@ def test_what_was_registered_is_there_where_the_answer_says(office: Desk) -> Non
     assert shape(read.json()["boundary"]).equals(shape(FULL["boundary"]))
 
 
-def test_an_estate_lives_in_its_regions_time_unless_it_says_otherwise(office: Desk) -> None:
+def test_an_estate_uses_the_time_zone_of_its_region_by_default(office: Desk) -> None:
     assert office.post("/v1/estates", NEW).json()["time_zone"] == "Asia/Shanghai"
 
 
@@ -97,7 +97,7 @@ def test_an_amendment_that_changes_nothing_leaves_no_trace(office: Desk) -> None
     assert len(office.get(f"{path}/history").json()) == 1
 
 
-def test_a_member_amends_the_own_estate_but_not_whom_it_shares_with(
+def test_a_member_can_change_their_estate_but_not_its_sharing(
     session: Session, desk_of: Callable[..., Desk]
 ) -> None:
     ours = make.estate(session, neighbourhood="lane")
@@ -116,7 +116,7 @@ def test_a_member_amends_the_own_estate_but_not_whom_it_shares_with(
     refused(member.post("/v1/estates", NEW), 403)
 
 
-def test_an_estate_in_which_devices_stand_cannot_be_withdrawn(session: Session, office: Desk) -> None:
+def test_an_estate_with_devices_cannot_be_withdrawn(session: Session, office: Desk) -> None:
     estate = make.estate(session)
     device = make.device(session, of=estate)
     gate = make.gate(session, estate, at=PATIENT)
@@ -138,7 +138,7 @@ def test_an_estate_in_which_devices_stand_cannot_be_withdrawn(session: Session, 
     assert office.get(f"{path}/history").json()[0]["fields"] == {"state": ["active", "withdrawn"]}
 
 
-def test_nothing_new_is_registered_in_an_estate_that_is_withdrawn(
+def test_nothing_can_be_registered_in_a_withdrawn_estate(
     session: Session, office: Desk, desk_of: Callable[..., Desk]
 ) -> None:
     estate = make.estate(session)
@@ -213,7 +213,7 @@ BOUNDARIES: dict[str, Any] = {
 }
 
 
-def test_what_is_no_boundary_is_refused(office: Desk) -> None:
+def test_an_invalid_boundary_is_refused(office: Desk) -> None:
     path = office.post("/v1/estates", NEW).headers["Location"]
 
     for what, boundary in BOUNDARIES.items():
@@ -227,7 +227,7 @@ def test_what_is_no_boundary_is_refused(office: Desk) -> None:
     assert office.get(path).json()["version"] == 1
 
 
-def test_a_boundary_of_what_is_no_number_is_refused(office: Desk) -> None:
+def test_a_boundary_with_coordinates_that_are_not_numbers_is_refused(office: Desk) -> None:
     body = json.dumps({**NEW, "boundary": {"type": "Polygon", "coordinates": [[[0, 0], *SQUARE]]}})
 
     for number in ("NaN", "Infinity", "-Infinity", "1e999"):
@@ -239,7 +239,7 @@ def test_a_boundary_of_what_is_no_number_is_refused(office: Desk) -> None:
         refused(answer, 422, "boundary")
 
 
-def test_a_boundary_nested_deeper_than_anyone_would_is_refused(office: Desk) -> None:
+def test_a_deeply_nested_boundary_is_refused(office: Desk) -> None:
     deep = "[" * 600 + "]" * 600
     body = json.dumps({**NEW, "boundary": {"type": "Polygon", "coordinates": "DEEP"}})
 
@@ -304,7 +304,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_what_cannot_be_meant_is_refused_by_its_name(office: Desk) -> None:
+def test_an_invalid_value_is_refused_with_the_field(office: Desk) -> None:
     path = office.post("/v1/estates", NEW).headers["Location"]
 
     for wrong, field in WRONG:
@@ -313,7 +313,7 @@ def test_what_cannot_be_meant_is_refused_by_its_name(office: Desk) -> None:
     assert office.get(path).json()["version"] == 1
 
 
-def test_an_estate_is_of_a_region_that_is_known(office: Desk) -> None:
+def test_an_estate_needs_a_known_region(office: Desk) -> None:
     refused(office.post("/v1/estates", {**NEW, "region": "CN-99"}), 404, "region")
     refused(office.post("/v1/estates", {**NEW, "region": "a b"}), 422, "region")
 
@@ -326,7 +326,7 @@ def estate_path(office: Desk) -> str:
     return str(office.post("/v1/estates", NEW).headers["Location"])
 
 
-def test_a_gates_life(office: Desk, estate_path: str) -> None:
+def test_a_gate_is_created_changed_and_withdrawn(office: Desk, estate_path: str) -> None:
     created = office.post(f"{estate_path}/gates", GATE)
     assert created.status_code == 201
     assert created.headers["ETag"] == '"1"'
@@ -357,7 +357,7 @@ def test_a_gates_life(office: Desk, estate_path: str) -> None:
     assert office.get(path).json()["state"] == "withdrawn"
 
 
-def test_what_changed_of_a_gate_is_kept(session: Session, office: Desk, estate_path: str) -> None:
+def test_changes_of_a_gate_are_recorded(session: Session, office: Desk, estate_path: str) -> None:
     path = office.post(f"{estate_path}/gates", GATE).headers["Location"]
     moved = north_of(PATIENT, metres=40)
 
@@ -371,7 +371,7 @@ def test_what_changed_of_a_gate_is_kept(session: Session, office: Desk, estate_p
     }
 
 
-def test_a_member_sets_up_the_own_estates_gates_alone(session: Session, desk_of: Callable[..., Desk]) -> None:
+def test_members_create_gates_only_in_their_estate(session: Session, desk_of: Callable[..., Desk]) -> None:
     ours = make.estate(session, neighbourhood="lane")
     next_door = make.estate(session, neighbourhood="lane")
     theirs = make.gate(session, next_door, at=PATIENT)
@@ -385,7 +385,7 @@ def test_a_member_sets_up_the_own_estates_gates_alone(session: Session, desk_of:
     refused(member.delete(their_path), 403)
 
 
-def test_a_gate_that_cannot_be_meant_is_refused_by_the_fields_name(office: Desk, estate_path: str) -> None:
+def test_an_invalid_gate_is_refused_with_the_field(office: Desk, estate_path: str) -> None:
     path = office.post(f"{estate_path}/gates", GATE).headers["Location"]
 
     for wrong, field in (
@@ -402,7 +402,7 @@ def test_a_gate_that_cannot_be_meant_is_refused_by_the_fields_name(office: Desk,
         refused(office.patch(path, wrong), 422, field)
 
 
-def test_a_gate_stands_at_its_estate(office: Desk, estate_path: str) -> None:
+def test_a_gate_must_be_at_its_estate(office: Desk, estate_path: str) -> None:
     far = east_of(PATIENT, metres=3_000)
     position = {"lat": far.lat, "lon": far.lon}
     path = office.post(f"{estate_path}/gates", GATE).headers["Location"]

@@ -68,7 +68,7 @@ def test_a_year_is_put_whole_and_dropped_whole_and_both_are_kept(session: Sessio
     assert [next(iter(each.values()))[0] for each in fields][1:] == [first, second]
 
 
-def test_a_year_that_cannot_be_meant_is_refused(office: Desk) -> None:
+def test_an_invalid_year_is_refused(office: Desk) -> None:
     for body, field in (
         ({}, "days"),
         ({"days": None}, "days"),
@@ -84,7 +84,7 @@ def test_a_year_that_cannot_be_meant_is_refused(office: Desk) -> None:
     refused(office.get("/v1/holidays/HK/2031"), 404)
 
 
-def test_the_next_lookup_goes_by_the_calendar_as_it_was_amended(session: Session, office: Desk) -> None:
+def test_the_next_lookup_uses_the_changed_calendar(session: Session, office: Desk) -> None:
     make.device(session, opening_hours="Mo-Fr 08:00-18:00; PH off")
     session.commit()
     path = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}&at={NOW:%Y-%m-%dT%H:%M:%SZ}"

@@ -233,7 +233,7 @@ def test_a_calendar_ends_with_the_last_year_without_a_gap() -> None:
     assert last_day_held(with_a_gap, date(2027, 1, 1)) is None
 
 
-def test_days_named_by_date_hold_whatever_the_calendar_says() -> None:
+def test_hours_given_by_date_apply_regardless_of_holidays() -> None:
     named = f"{OFFICE}; 2026 Oct 01-07 off; 2026 Oct 05 10:00-12:00"
 
     assert state(named, "2026-10-01T10:00") is CLOSED
@@ -286,18 +286,18 @@ def test_the_nth_weekday_of_a_month() -> None:
     "expression",
     [None, "", "  ", "by appointment", "24 hours", "Apr 31 10:00-12:00", "00:00-00:00", "\0", "x" * 100_000],
 )
-def test_nothing_is_known_without_hours_that_parse(expression: str | None) -> None:
+def test_hours_that_do_not_parse_are_unknown(expression: str | None) -> None:
     assert in_shanghai(expression, "2026-09-30T10:00") == HoursAt(UNKNOWN, None)
 
 
-def test_nothing_is_known_in_a_time_zone_that_does_not_exist() -> None:
+def test_hours_in_an_unknown_time_zone_are_unknown() -> None:
     at = local("2026-09-30T10:00")
 
     assert hours_at("24/7", at, time_zone="Mars/Olympus", calendar=CHINA) == HoursAt(UNKNOWN, None)
     assert hours_at("24/7", at, time_zone="../../etc/passwd") == HoursAt(UNKNOWN, None)
 
 
-def test_a_moment_without_a_time_zone_is_a_mistake_of_the_caller() -> None:
+def test_a_time_without_a_time_zone_raises_value_error() -> None:
     with pytest.raises(ValueError, match="time zone"):
         hours_at("Mo 01:00-02:00", datetime(2026, 1, 1), time_zone=SHANGHAI)  # noqa: DTZ001 - the point
 
@@ -398,7 +398,7 @@ def test_the_night_into_and_out_of_a_holiday_is_unknown() -> None:
     assert state("Mo-Fr 22:00-06:00", "2026-10-09T03:00") is OPEN
 
 
-def test_a_night_that_another_rule_displaces_is_not_taken_for_open() -> None:
+def test_a_night_overridden_by_another_rule_is_not_open() -> None:
     assert state("22:00-06:00; Su off", "2026-11-08T03:00") is UNKNOWN  # Sunday
     assert state("22:00-06:00; Su off", "2026-11-09T03:00") is UNKNOWN  # Monday
     assert state("22:00-06:00; Su off", "2026-11-10T03:00") is OPEN
@@ -466,7 +466,7 @@ def test_an_hour_that_the_clock_shows_twice_has_its_hours_twice() -> None:
         ("2026-2027/2 Jan 10:00-12:00", "2026 Jan 10:00-12:00"),
     ],
 )
-def test_what_can_be_meant_in_one_way_only_is_corrected(typed: str, stored: str) -> None:
+def test_hours_with_only_one_meaning_are_corrected(typed: str, stored: str) -> None:
     assert parse_hours(typed) == stored
     assert parse_hours(stored) == stored
 
@@ -513,7 +513,7 @@ def test_what_can_be_meant_in_one_way_only_is_corrected(typed: str, stored: str)
         ("24/7; " * 1_000, "longer"),
     ],
 )
-def test_hours_that_cannot_be_meant_are_refused_with_what_is_wrong(typed: str, reason: str) -> None:
+def test_invalid_hours_are_refused_with_the_reason(typed: str, reason: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         parse_hours(typed)
     assert reason in refused.value.detail
@@ -605,7 +605,7 @@ def according_to_the_library(expression: str, at: datetime) -> Opening:
     part=st.floats(0, 1),
 )
 @settings(max_examples=300, deadline=None)
-def test_the_state_holds_until_it_is_said_to_change_and_then_changes(
+def test_the_state_changes_exactly_at_the_announced_time(
     expression: str, at: datetime, time_zone: str, calendar: HolidayDates | None, part: float
 ) -> None:
     def ask(moment: datetime, attempt: int) -> HoursAt:
@@ -650,7 +650,7 @@ def test_with_nights_the_answer_is_the_library_s_or_unknown(expression: str, at:
 
 @given(expression=ANY_HOURS.filter(accepted), at=MOMENTS)
 @settings(max_examples=200, deadline=None)
-def test_what_is_stored_means_what_was_typed(expression: str, at: datetime) -> None:
+def test_stored_hours_mean_the_same_as_the_typed_ones(expression: str, at: datetime) -> None:
     stored = parse_hours(expression)
 
     assert parse_hours(stored) == stored
@@ -661,7 +661,7 @@ def test_what_is_stored_means_what_was_typed(expression: str, at: datetime) -> N
 
 @given(expression=ANY_HOURS.filter(accepted), at=MOMENTS)
 @settings(max_examples=200, deadline=None)
-def test_knowing_more_never_contradicts_what_was_said_before(expression: str, at: datetime) -> None:
+def test_a_known_calendar_never_contradicts_the_answer_without_it(expression: str, at: datetime) -> None:
     without = hours_at(
         expression,
         at,

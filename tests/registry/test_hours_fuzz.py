@@ -147,7 +147,7 @@ PanicException.__module__ = "pyo3_runtime"
 
 
 @pytest.mark.parametrize("error", [PanicException("index out of range"), ParserError("no")])
-def test_a_text_on_which_the_library_fails_is_unknown_and_refused_at_the_door(
+def test_text_that_makes_the_library_fail_is_unknown_and_refused_as_input(
     error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Failing:

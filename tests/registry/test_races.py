@@ -148,7 +148,7 @@ def test_of_two_first_years_of_a_new_calendar_exactly_one_wins(session: Session,
     assert len([each for each in office.get("/v1/holidays").json() if each["name"] == "HK"]) == 1
 
 
-def test_a_crowd_counting_up_loses_no_count(session: Session, office: Desk) -> None:
+def test_concurrent_increments_lose_no_count(session: Session, office: Desk) -> None:
     """Each client reads, updates, and retries on a conflict until it succeeds."""
     path = f"/v1/devices/{make.device(session, floor=0).id}"
     session.commit()

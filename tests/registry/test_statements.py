@@ -61,7 +61,7 @@ def test_anonymous_costs_one_statement_for_a_list_and_two_for_a_lookup(
 
 
 @pytest.mark.parametrize("count", [2, 12])
-def test_a_token_costs_its_own_statement_and_one_for_what_it_stands_for(
+def test_a_token_costs_one_statement_for_itself_and_one_for_its_grants(
     session: Session, asked: Callable[..., int], count: int
 ) -> None:
     a_street_of(session, count)
@@ -104,7 +104,7 @@ def test_single_reads_and_other_lists_cost_the_same_however_much_there_is(
     assert asked("/v1/me") == 0
 
 
-def test_a_lookup_where_nothing_is_near_costs_few_statements(
+def test_a_lookup_without_devices_nearby_takes_few_statements(
     session: Session, asked: Callable[..., int]
 ) -> None:
     a_street_of(session, 1)

@@ -72,7 +72,7 @@ def test_a_room_whose_storey_is_not_certain_is_refused(said: str) -> None:
     assert refused.value.field == "room"
 
 
-def test_one_floor_said_twice_is_one_and_two_are_refused_with_both() -> None:
+def test_equal_floor_and_storey_are_accepted_and_different_ones_refused() -> None:
     assert floor_meant(floor=2, storey="3楼", room="301室", counts_ground_as_one=True) == 2
     assert floor_meant(floor=None, storey=None, room=None, counts_ground_as_one=True) is None
     with pytest.raises(InvalidInput) as refused:

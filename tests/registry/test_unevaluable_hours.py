@@ -89,7 +89,7 @@ def test_no_list_fails_because_of_one_row(session: Session, client: TestClient, 
     assert opened.status_code in (200, 201), opened.text
 
 
-def test_what_cannot_be_evaluated_is_refused_by_the_api(session: Session, client: TestClient) -> None:
+def test_hours_that_cannot_be_evaluated_are_refused(session: Session, client: TestClient) -> None:
     device = make.device(session)
     administrator = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()

@@ -124,8 +124,8 @@ def found(
     return answer
 
 
-def ids(told: Sequence[NearbyResponder]) -> list[int]:
-    return sorted(each.responder_id for each in told)
+def ids(people: Sequence[NearbyResponder]) -> list[int]:
+    return sorted(each.responder_id for each in people)
 
 
 # --- storage and expiry ---------------------------------------------------------------------------------
@@ -156,8 +156,8 @@ def test_only_the_cell_is_stored(session: Session, settings: Settings, kept: Liv
 
     cell = h3.latlng_to_cell(PATIENT.lat, PATIENT.lon, 9)
     middle = Position(*h3.cell_to_latlng(cell))
-    (told,) = found(session, settings)
-    assert told.position == middle
+    (nearby,) = found(session, settings)
+    assert nearby.position == middle
     (held,) = kept.held(session.connection(), [responder], at=NOW).values()
     assert held == LiveLocation(responder, h3.str_to_int(cell), NOW)
     assert distance_metres(middle, PATIENT) > 1
@@ -311,7 +311,7 @@ def crowd(session: Session, count: int) -> None:
     insert_many(session, Consent, [{"person_id": n, **given} for n in numbers])
 
 
-def test_ten_thousand_at_once_are_found_as_a_slow_search_finds_them(
+def test_ten_thousand_locations_match_a_brute_force_search(
     session: Session, settings: Settings, kept: LivePlaces
 ) -> None:
     crowd(session, 10_000)
@@ -341,13 +341,13 @@ def test_ten_thousand_at_once_are_found_as_a_slow_search_finds_them(
         within = [300.0, 1_500.0, 4_000.0][number % 3]
         places = kept.near(session.connection(), here, within_metres=within, at=at)
         assert len({place.responder_id for place in places}) == len(places)
-        told = {
+        people_shown = {
             place.responder_id: place for place in places if distance_metres(here, place.position) <= within
         }
-        assert told == {
+        assert people_shown == {
             key: place for key, place in where.items() if distance_metres(here, place.position) <= within
         }
-        compared += len(told)
+        compared += len(people_shown)
     assert compared > 1_000
 
 
@@ -434,9 +434,7 @@ def test_without_consent_no_location_is_stored(
     assert ids(found(session, settings)) == [responder]
 
 
-def test_who_is_not_signed_in_offers_nothing_or_pauses_shares_no_place(
-    session: Session, kept: LivePlaces
-) -> None:
+def test_only_signed_in_active_responders_share_their_location(session: Session, kept: LivePlaces) -> None:
     nobody = LocationReport(hash_key("made up"), PATIENT, NOW)
     resident = make.person(session)
     pausing = on_duty(session, paused_until=NOW + timedelta(hours=1))
@@ -579,7 +577,7 @@ def test_a_place_in_another_datum_is_the_same_place(session: Session, http: Test
     assert cell != h3.latlng_to_cell(shifted["lat"], shifted["lon"], 9)
 
 
-def test_a_stranger_a_token_and_a_page_without_its_word_are_refused_first(
+def test_strangers_tokens_and_pages_without_csrf_token_are_refused_first(
     session: Session, http: TestClient
 ) -> None:
     mine = phone(session, make.shares_live_place(session, make.responder(session)))
@@ -614,7 +612,7 @@ def test_a_stranger_a_token_and_a_page_without_its_word_are_refused_first(
         ({"exact": True}, "exact"),
     ],
 )
-def test_what_cannot_be_a_place_is_refused_by_its_name(
+def test_an_invalid_location_is_refused_with_the_field(
     client: TestClient, change: dict[str, Any], field: str
 ) -> None:
     signed_in = {"Cookie": f"{SESSION_COOKIE}=key", CSRF_HEADER: csrf_token("key")}
@@ -645,7 +643,7 @@ def test_places_that_come_at_the_same_time_are_each_answered_for_themselves(
     assert answers == ([204] * 6 + [409] * 3 + [401]) * 3
 
 
-def test_the_place_of_a_phone_stands_in_no_log(
+def test_the_location_of_a_phone_is_never_logged(
     session: Session, http: TestClient, capfd: pytest.CaptureFixture[str]
 ) -> None:
     mine = phone(session, make.shares_live_place(session, make.responder(session)))

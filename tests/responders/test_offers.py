@@ -328,7 +328,7 @@ def test_only_people_who_agreed_are_called_after_any_sequence(
 # --- over HTTP ------------------------------------------------------------------------------------------
 
 
-def test_a_person_offers_pauses_and_leaves_in_the_own_browser(
+def test_a_person_offers_pauses_and_leaves_in_their_own_browser(
     browser: Callable[[], Browser], session: Session
 ) -> None:
     make.region(session)
@@ -388,7 +388,7 @@ def test_consents_come_a_page_at_a_time(session: Session) -> None:
     assert [len(first), len(rest)] == [2, 1]
 
 
-def test_an_offer_needs_a_place_in_the_world(session: Session) -> None:
+def test_an_offer_needs_an_estate_or_a_region(session: Session) -> None:
     with pytest.raises(InvalidInput, match="estate_id or region"):
         make.offer(session, make.person(session), region=None)
     with pytest.raises(ValueError, match="at least 1"):

@@ -94,10 +94,10 @@ def test_a_provinces_dispatcher_sees_its_citys_responders_over_http(
     session.commit()
     here: dict[str, str | float] = {"lat": PATIENT.lat, "lon": PATIENT.lon, "at": NOW.isoformat()}
 
-    told = [client.get("/v1/nearest", params=here, headers=key).json()["responders"] for key in keys]
+    answers = [client.get("/v1/nearest", params=here, headers=key).json()["responders"] for key in keys]
 
-    assert told[:3] == [None, None, []]
-    assert [[person["id"] for person in people] for people in told[3:]] == [[responder]] * 3
+    assert answers[:3] == [None, None, []]
+    assert [[person["id"] for person in people] for people in answers[3:]] == [[responder]] * 3
 
 
 def test_responders_are_shown_as_cell_and_rounded_time_only(session: Session, settings: Settings) -> None:
@@ -108,15 +108,15 @@ def test_responders_are_shown_as_cell_and_rounded_time_only(session: Session, se
 
     answer = ask(session, settings, viewer)
 
-    told = shown(answer, viewer, settings).responders
-    assert told is not None
-    assert {shown_as.cell for shown_as in told} == {
+    people_shown = shown(answer, viewer, settings).responders
+    assert people_shown is not None
+    assert {shown_as.cell for shown_as in people_shown} == {
         h3.latlng_to_cell(home.lat, home.lon, 9) for home in homes
     }
     assert answer.responders is not None
-    for shown_as, known in zip(told, answer.responders, strict=True):
+    for shown_as, known in zip(people_shown, answer.responders, strict=True):
         assert shown_as.walk_seconds % 30 == 0
-        assert 0 <= shown_as.walk_seconds - known.direct_seconds < 30, "late is never told as early"
+        assert 0 <= shown_as.walk_seconds - known.direct_seconds < 30, "late is never shown as early"
         assert set(shown_as.model_dump()) == {
             "id",
             "cell",
@@ -202,7 +202,7 @@ def test_the_certificate_that_is_valid_longest_counts(session: Session, settings
     ("paused_until", "may_be_called"),
     [(NOW + timedelta(seconds=1), False), (NOW, True), (NOW - timedelta(days=1), True), (None, True)],
 )
-def test_who_is_paused_is_not_called_until_then(
+def test_a_paused_responder_is_not_called_until_the_pause_ends(
     session: Session, settings: Settings, paused_until: datetime | None, may_be_called: bool
 ) -> None:
     responder = make.responder(session, paused_until=paused_until)
@@ -225,7 +225,7 @@ def test_who_is_paused_is_not_called_until_then(
         ("PH off; Mo-Fr 09:00-18:00", "24/7", Availability.AVAILABLE),
     ],
 )
-def test_hours_say_who_may_be_called_and_what_is_not_known(
+def test_availability_decides_who_may_be_called(
     session: Session,
     settings: Settings,
     availability: str | None,
@@ -298,9 +298,7 @@ def test_a_place_outside_its_hours_gives_way_to_the_other(session: Session, sett
     assert person.direct_seconds == pytest.approx(direct(1.5 * 100), rel=0.01)
 
 
-def test_those_who_walk_least_come_first_and_not_those_who_live_nearest(
-    session: Session, settings: Settings
-) -> None:
+def test_responders_are_ordered_by_walk_not_by_straight_line(session: Session, settings: Settings) -> None:
     network = streets(
         settings, {1: (0, 0), 2: (0, 900), 3: (80, 900), 4: (80, 0), 5: (-300, 0)}, [1, 2, 3, 4], [1, 5]
     )
@@ -314,7 +312,7 @@ def test_those_who_walk_least_come_first_and_not_those_who_live_nearest(
     assert people[1].direct_seconds == pytest.approx(direct(900 + 80 + 900), rel=0.01)
 
 
-def test_many_who_live_nearer_do_not_hide_the_one_who_is_there_first(
+def test_many_nearer_responders_do_not_hide_the_one_who_arrives_first(
     session: Session, settings: Settings
 ) -> None:
     network = streets(

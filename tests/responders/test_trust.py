@@ -55,7 +55,7 @@ def test_by_default_only_verified_certificates_are_called(session: Session, sett
 
 
 @pytest.mark.parametrize("needed", TRUST_LEVELS)
-def test_a_region_says_how_far_is_far_enough(
+def test_a_region_sets_the_required_trust(
     session: Session, settings: Settings, needed: CertificateTrust
 ) -> None:
     by_trust = {trust: make.responder(session, trust=trust) for trust in TRUST_LEVELS}
@@ -66,7 +66,7 @@ def test_a_region_says_how_far_is_far_enough(
     )
 
 
-def test_what_a_region_above_says_holds_below_unless_one_says_otherwise(
+def test_trust_rules_are_inherited_unless_a_region_overrides_them(
     session: Session, settings: Settings
 ) -> None:
     needs(session, "CN", CertificateTrust.SELF_DECLARED)
@@ -86,7 +86,7 @@ def test_what_a_region_above_says_holds_below_unless_one_says_otherwise(
     assert called(session, settings) == []
 
 
-def test_what_is_in_force_is_always_what_the_tree_says(session: Session) -> None:
+def test_trust_rules_in_force_always_match_the_tree_of_regions(session: Session) -> None:
     """The stored column equals the value found by climbing the tree, after many changes."""
     codes = [f"R-{number}" for number in range(12)]
     for number, code in enumerate(codes):
@@ -127,7 +127,7 @@ def test_an_expired_certificate_is_not_called_from_midnight_where_the_estate_is(
     assert at(18, 0) == []
 
 
-def test_a_longer_valid_certificate_that_is_not_believed_counts_for_nothing(
+def test_an_untrusted_certificate_does_not_count_even_if_valid_longer(
     session: Session, settings: Settings
 ) -> None:
     responder_id = make.responder(session, valid_until=date(2026, 9, 30))
@@ -177,7 +177,7 @@ def again(
     return put_responder(session, ADMINISTRATOR, given, at=make.NOW)
 
 
-def test_a_list_that_claims_less_changes_nothing_of_what_the_issuer_confirmed(session: Session) -> None:
+def test_a_list_does_not_lower_what_the_issuer_confirmed(session: Session) -> None:
     responder_id = make.responder(session, valid_until=date(2028, 1, 1))
 
     again(session, responder_id, CertificateTrust.DOCUMENTED, date(2099, 1, 1))
@@ -189,7 +189,7 @@ def test_a_list_that_claims_less_changes_nothing_of_what_the_issuer_confirmed(se
     assert certificate_of(session, responder_id).valid_until == date(2029, 1, 1)
 
 
-def test_a_list_that_says_nothing_is_believed_as_its_issuer_is(session: Session) -> None:
+def test_a_list_without_its_own_trust_uses_that_of_its_issuer(session: Session) -> None:
     make.issuer(session, "rc", also_called=["Test issuer"], trust_in_lists="self_declared")
     unknown = make.responder(session, trust=None, issuer="Nobody knows")
     known = make.responder(session, trust=None, issuer="ＴＥＳＴ  issuer")
@@ -200,7 +200,7 @@ def test_a_list_that_says_nothing_is_believed_as_its_issuer_is(session: Session)
     assert certificate_of(session, known).issuer_id is not None
 
 
-def test_a_revoked_certificate_is_not_called_however_it_is_believed(
+def test_a_revoked_certificate_does_not_count_whatever_its_trust(
     session: Session, settings: Settings
 ) -> None:
     responder_id = make.responder(session)

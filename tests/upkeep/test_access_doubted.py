@@ -56,7 +56,7 @@ def test_a_cabinet_that_does_not_open_takes_the_device_out_until_a_check_opens_i
     assert access(session, device) is Access.OPEN
 
 
-def test_a_dented_cabinet_that_opens_is_told_to_its_keeper_and_stays_in_service(session: Session) -> None:
+def test_a_dented_cabinet_that_opens_is_reported_to_the_keeper_and_stays_in_service(session: Session) -> None:
     assert Question.CABINET_WHOLE in DEFAULT_ASKS
     device = make.device(session)
 
@@ -79,7 +79,7 @@ def test_access_not_as_described_is_unknown_until_a_check_confirms_it(session: S
     assert access(session, device) is Access.OPEN
 
 
-def test_somebody_by_name_doubts_and_confirms_access_without_a_check(session: Session) -> None:
+def test_a_signed_in_person_denies_and_confirms_access_without_a_check(session: Session) -> None:
     device = make.device(session)
 
     confirm_fact(session, ADMINISTRATOR, device.id, ConfirmIn(fact=Fact.HOURS, is_so=False), at=NOW)
@@ -89,7 +89,7 @@ def test_somebody_by_name_doubts_and_confirms_access_without_a_check(session: Se
     assert access(session, device) is Access.OPEN
 
 
-def test_amending_how_one_gets_in_settles_the_doubt_and_a_closed_device_stays_closed(
+def test_changed_access_ends_the_doubt_and_a_closed_device_stays_closed(
     session: Session,
 ) -> None:
     device = make.device(session)

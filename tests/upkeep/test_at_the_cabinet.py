@@ -43,13 +43,13 @@ def test_labels_are_for_the_devices_own_people(
     assert device_id_of(short_number(devices[0].id)) == devices[0].id
 
 
-def test_a_label_says_what_who_has_no_phone_needs() -> None:
+def test_labels_are_printed_with_the_check_address() -> None:
     label = Labelled(1234, None, "桃源小区", None, "1号楼大堂", "0571 5555 1234", "120")
     assert check_address("https://aed.example.org", 1234) == "https://aed.example.org/d/1234-4"
     assert label_sheets([label], public_url="https://aed.example.org").startswith(b"%PDF")
 
 
-def test_the_page_is_the_same_for_all_and_fetches_nothing_from_elsewhere(nobody: Desk) -> None:
+def test_the_check_page_is_the_same_for_everyone_and_loads_nothing_external(nobody: Desk) -> None:
     page = nobody.get("/d/1234-4")
 
     assert page.status_code == 200
@@ -91,7 +91,9 @@ def test_the_page_has_each_of_its_words_in_both_languages() -> None:
     assert used <= words["zh"], used - words["zh"]
 
 
-def test_who_reads_the_number_reports_whatever_the_device_is(session: Session, nobody: Desk) -> None:
+def test_a_problem_can_be_reported_by_label_number_even_for_private_devices(
+    session: Session, nobody: Desk
+) -> None:
     hidden = make.device(session, of=make.estate(session), audience="estate")
     session.commit()
     assert nobody.get(f"/v1/devices/{hidden.id}").status_code == 404
@@ -101,7 +103,7 @@ def test_who_reads_the_number_reports_whatever_the_device_is(session: Session, n
         return answer.status_code, answer.text
 
     known, unknown = report(short_number(hidden.id)), report(short_number(hidden.id + 1_000))
-    assert known == unknown, "whether there is such a device is not told"
+    assert known == unknown, "the response does not reveal whether the device exists"
     assert known[0] == 202
     assert [each.device_id for each in session.scalars(select(FaultReport))] == [hidden.id]
     session.commit()
@@ -114,7 +116,7 @@ def test_who_reads_the_number_reports_whatever_the_device_is(session: Session, n
     assert used.status_code in (401, 404), "what takes a device out needs a name"
 
 
-def test_a_calendar_reads_by_its_address_what_the_person_may_know_then(
+def test_a_calendar_feed_shows_what_its_owner_may_see_now(
     session: Session, nobody: Desk, client: pytest.FixtureRequest
 ) -> None:
     home = make.estate(session)
@@ -147,7 +149,7 @@ def test_a_calendar_reads_by_its_address_what_the_person_may_know_then(
     assert nobody.get(path).status_code == 404
 
 
-def test_what_is_due_in_one_line(session: Session, office: Desk) -> None:
+def test_due_tasks_are_summarised_in_one_line(session: Session, office: Desk) -> None:
     today = make.clock_today()
     for day in (today.replace(year=today.year - 1), today):
         make.device(session, pads_expire_on=day, last_checked_on=today)

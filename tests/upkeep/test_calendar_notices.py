@@ -20,7 +20,7 @@ from aed.upkeep.reminders.actions import notify_of_ending_calendars
 from tests import make
 
 
-def told(session: Session, settings: Settings, at: datetime) -> list[tuple[int | None, str | None]]:
+def sent_messages(session: Session, settings: Settings, at: datetime) -> list[tuple[int | None, str | None]]:
     before = set(session.scalars(select(OutboxMessage.id)))
     notify_of_ending_calendars(session, at=at, by=settings.reminding)
     rows = session.scalars(select(OutboxMessage).order_by(OutboxMessage.id)).all()
@@ -40,32 +40,34 @@ def administrator_of_the_region(session: Session) -> int:
     return person
 
 
-def test_each_threshold_is_told_once_by_day(session: Session, settings: Settings, administrator: int) -> None:
+def test_each_threshold_is_notified_once_by_day(
+    session: Session, settings: Settings, administrator: int
+) -> None:
     morning = datetime(2026, 10, 2, 1, tzinfo=UTC)  # nine o'clock in Hangzhou, 90 days before
 
-    assert told(session, settings, morning - timedelta(days=1)) == []
-    assert told(session, settings, morning - timedelta(hours=6)) == []  # three at night
-    first = told(session, settings, morning)
+    assert sent_messages(session, settings, morning - timedelta(days=1)) == []
+    assert sent_messages(session, settings, morning - timedelta(hours=6)) == []  # three at night
+    first = sent_messages(session, settings, morning)
     assert [person for person, _ in first] == [administrator]
     assert first[0][1] is not None
     assert "节假日日历CN将于2026-12-31到期，还有90天" in first[0][1]
-    assert told(session, settings, morning + timedelta(hours=1)) == []
-    assert told(session, settings, morning + timedelta(days=29)) == []
-    assert len(told(session, settings, morning + timedelta(days=30))) == 1
-    assert len(told(session, settings, morning + timedelta(days=61))) == 1  # a run was missed
-    assert told(session, settings, morning + timedelta(days=200)) == []
+    assert sent_messages(session, settings, morning + timedelta(hours=1)) == []
+    assert sent_messages(session, settings, morning + timedelta(days=29)) == []
+    assert len(sent_messages(session, settings, morning + timedelta(days=30))) == 1
+    assert len(sent_messages(session, settings, morning + timedelta(days=61))) == 1  # a run was missed
+    assert sent_messages(session, settings, morning + timedelta(days=200)) == []
 
 
-def test_a_first_run_shortly_before_the_end_tells_once(
+def test_a_first_run_shortly_before_the_end_notifies_once(
     session: Session, settings: Settings, administrator: int
 ) -> None:
     today = datetime(2026, 11, 30, 2, tzinfo=UTC)
 
-    assert [person for person, _ in told(session, settings, today)] == [administrator]
-    assert told(session, settings, today) == []
+    assert [person for person, _ in sent_messages(session, settings, today)] == [administrator]
+    assert sent_messages(session, settings, today) == []
 
 
-def test_nobody_is_told_of_a_calendar_that_goes_on_or_that_no_region_uses(
+def test_a_calendar_that_continues_or_is_unused_is_not_notified(
     session: Session, settings: Settings, administrator: int
 ) -> None:
     session.add(HolidayYear(calendar_name="CN", year=2027))
@@ -73,17 +75,17 @@ def test_nobody_is_told_of_a_calendar_that_goes_on_or_that_no_region_uses(
     session.flush()
 
     assert administrator
-    assert told(session, settings, datetime(2026, 11, 30, 2, tzinfo=UTC)) == []
+    assert sent_messages(session, settings, datetime(2026, 11, 30, 2, tzinfo=UTC)) == []
 
 
-def test_what_nobody_could_be_told_stays_open(session: Session, settings: Settings) -> None:
+def test_a_notice_without_recipients_stays_open(session: Session, settings: Settings) -> None:
     seed_china(session, make.ADMINISTRATOR, at=make.NOW)
     make.region(session)
     today = datetime(2026, 11, 30, 2, tzinfo=UTC)
 
-    assert told(session, settings, today) == []
+    assert sent_messages(session, settings, today) == []
     person = administrator_of_the_region(session)
-    assert [each for each, _ in told(session, settings, today)] == [person]
+    assert [each for each, _ in sent_messages(session, settings, today)] == [person]
 
 
 @pytest.mark.usefixtures("administrator")
@@ -110,7 +112,7 @@ def test_readyz_and_metrics_say_how_long_the_calendar_lasts(session: Session, cl
     assert f'aed_holiday_calendar_days_left{{calendar="CN"}} {days}.0' in figures
 
 
-def test_the_words_say_what_follows_and_what_to_do() -> None:
+def test_the_notice_explains_the_consequence_and_what_to_do() -> None:
     en, zh = ending_words(CalendarEnd("CN", date(2026, 12, 31), 31))
 
     assert en.startswith("Holiday calendar CN ends on 2026-12-31, in 31 days.")

@@ -52,7 +52,9 @@ def key_in(text: str) -> str:
     return found[1]
 
 
-def test_silence_chases_and_then_takes_the_device_out(session: Session, database: Database) -> None:
+def test_unanswered_retrievals_are_asked_about_and_then_quarantine_the_device(
+    session: Session, database: Database
+) -> None:
     sent = make.person(session)
     device = make.device(
         session, of=make.estate(session), keeper={"name": "Chen", "phone": "+86 138 0013 8222"}
@@ -62,9 +64,9 @@ def test_silence_chases_and_then_takes_the_device_out(session: Session, database
     assert asked(session, database, hours=0.2) == (0, 0)
     assert asked(session, database, hours=0.25) == (1, 0)
     assert asked(session, database, hours=0.25) == (0, 0), "run twice, it asks once"
-    told = letters(session)
-    assert {person for person, _ in told} == {sent.id, device.keeper_id}
-    assert "2026-09-22 10:00曾派人取用" in told[0][1], "in the device's own time zone"
+    messages = letters(session)
+    assert {person for person, _ in messages} == {sent.id, device.keeper_id}
+    assert "2026-09-22 10:00曾派人取用" in messages[0][1], "in the device's own time zone"
     assert asked(session, database, hours=1) == (1, 0)
     assert asked(session, database, hours=1.9) == (1, 0)
     assert reason(session, device) == []
@@ -75,15 +77,15 @@ def test_silence_chases_and_then_takes_the_device_out(session: Session, database
     assert reason(session, device) == [QuarantineReason.NOT_RETURNED]
     assert asked(session, database, hours=48) == (0, 0)
     make.check(session, device, at=NOW + 49 * HOUR)
-    assert reason(session, device) == [], "whoever finds it ready brings it back"
+    assert reason(session, device) == [], "a passed check ends the quarantine"
 
 
 def test_silence_counts_from_the_end_of_the_call_where_that_is_known(
     session: Session, database: Database
 ) -> None:
     device = make.device(session)
-    told = RetrievalIn(key=uuid.uuid4(), device_id=device.id)
-    create_retrieval(session, ADMINISTRATOR, told, numbers=Returns(), at=NOW, over_at=NOW + HOUR)
+    given = RetrievalIn(key=uuid.uuid4(), device_id=device.id)
+    create_retrieval(session, ADMINISTRATOR, given, numbers=Returns(), at=NOW, over_at=NOW + HOUR)
 
     assert asked(session, database, hours=1.2) == (0, 0)
     assert asked(session, database, hours=2.9) == (1, 0)
@@ -100,7 +102,7 @@ def test_silence_counts_from_the_end_of_the_call_where_that_is_known(
         (RetrievalOutcome.NOT_NEEDED, []),
     ],
 )
-def test_whoever_was_sent_answers_with_a_tap(
+def test_the_person_sent_answers_with_a_tap(
     session: Session, database: Database, outcome: RetrievalOutcome, reasons: list[QuarantineReason]
 ) -> None:
     sent = make.person(session)
@@ -124,7 +126,7 @@ def test_whoever_was_sent_answers_with_a_tap(
         answer_request(session, ANYONE, key, RetrievalOutcome.NOT_FETCHED, None, at=NOW + 4 * HOUR)
 
 
-def test_two_who_could_not_have_it_take_it_out(session: Session) -> None:
+def test_two_failed_retrievals_quarantine_the_device(session: Session) -> None:
     device = make.device(session)
     for _ in range(2):
         assert reason(session, device) == []
@@ -133,7 +135,7 @@ def test_two_who_could_not_have_it_take_it_out(session: Session) -> None:
     assert reason(session, device) == [QuarantineReason.FAILED_FETCHES]
 
 
-def test_a_check_since_then_answers_for_it(session: Session, database: Database) -> None:
+def test_a_later_check_closes_the_retrieval(session: Session, database: Database) -> None:
     device = make.device(session)
     before = make.retrieval(session, device)
     after = make.retrieval(session, device, at=NOW + 2 * HOUR, sent_at=(NOW + 2 * HOUR).isoformat())
@@ -146,12 +148,12 @@ def test_a_check_since_then_answers_for_it(session: Session, database: Database)
         close_retrieval(session, ADMINISTRATOR, before.id, RetrievalOutcome.RETURNED, None, at=NOW)
 
 
-def test_who_may_tell_of_a_retrieval(session: Session) -> None:
+def test_who_may_report_a_retrieval(session: Session) -> None:
     home = make.estate(session)
     device = make.device(session, of=home)
-    told = RetrievalIn(key=uuid.uuid4(), device_id=device.id)
+    given = RetrievalIn(key=uuid.uuid4(), device_id=device.id)
 
-    def tell(who: Viewer, new: RetrievalIn = told) -> Retrieval:
+    def tell(who: Viewer, new: RetrievalIn = given) -> Retrieval:
         return create_retrieval(session, who, new, numbers=Returns(), at=NOW)
 
     with pytest.raises(NotSignedIn):
@@ -159,9 +161,11 @@ def test_who_may_tell_of_a_retrieval(session: Session) -> None:
     with pytest.raises(NotAllowed):
         tell(make.somebody(session, Role.RESIDENT, estate=make.estate(session)))
     first = tell(make.somebody(session, Role.DISPATCHER, region=make.region(session)))
-    assert tell(make.somebody(session, Role.RESIDENT, estate=home)).id == first.id, "told twice, one"
+    assert tell(make.somebody(session, Role.RESIDENT, estate=home)).id == first.id, (
+        "a repeated report is stored once"
+    )
     other = make.device(session, of=home)
     with pytest.raises(Conflict, match="with a new key"):
-        tell(ADMINISTRATOR, RetrievalIn(key=told.key, device_id=other.id))
+        tell(ADMINISTRATOR, RetrievalIn(key=given.key, device_id=other.id))
     with pytest.raises(InvalidInput, match="last 60 days"):
         tell(ADMINISTRATOR, RetrievalIn(key=uuid.uuid4(), device_id=other.id, sent_at=NOW - 1500 * HOUR))

@@ -92,7 +92,9 @@ def test_an_older_check_that_arrives_later_does_not_undo_the_newer_one(session: 
     assert reason(session, device) == [QuarantineReason.MISSING]
 
 
-def test_what_an_older_check_replaced_holds_unless_a_newer_one_replaced_it_too(session: Session) -> None:
+def test_replacements_of_an_older_check_apply_unless_a_newer_check_replaced_the_same(
+    session: Session,
+) -> None:
     device = make.device(session)
     make.check(session, device, at=NOW + HOUR)
     battery = {"kind": "battery", "lot": "B2", "expires_on": "2030-01-31"}

@@ -69,7 +69,7 @@ def test_a_device_is_due_by_the_default_policy(session: Session) -> None:
     }
 
 
-def test_the_policy_in_force_says_how_often_and_that_something_is_never_due(session: Session) -> None:
+def test_the_policy_in_force_sets_intervals_or_never(session: Session) -> None:
     device = make.device(session, maker="Heartline", model="H1", last_checked_on=TODAY)
     make.policy(session, maker="Heartline", model="H1", glance_days=None, check_days=7, service_months=None)
 
@@ -94,7 +94,7 @@ def test_the_longest_overdue_comes_first_and_a_quarantined_device_is_due_since_t
     assert found.overdue == 4
 
 
-def test_what_is_due_is_told_to_the_devices_own_people_alone(session: Session) -> None:
+def test_only_the_devices_own_people_see_what_is_due(session: Session) -> None:
     home, other = make.estate(session), make.estate(session)
     ours = make.device(session, of=home, last_checked_on=None)
     theirs = make.device(session, of=other, last_checked_on=None)
@@ -107,7 +107,7 @@ def test_what_is_due_is_told_to_the_devices_own_people_alone(session: Session) -
     assert {each.device_id for each in due(session, estate_id=other.id).dues} == {theirs.id}
 
 
-def test_a_region_holds_those_below_it_and_a_keeper_what_the_keeper_keeps(session: Session) -> None:
+def test_due_tasks_are_filtered_by_region_and_by_keeper(session: Session) -> None:
     make.region(session, "CN")
     make.region(session, "CN-33", parent="CN")
     device = make.device(session, keeper={"name": "Chen", "phone": "+86 138 0013 8222"})
@@ -138,7 +138,7 @@ def test_a_list_takes_seven_statements_however_long_it_is(session: Session, data
     assert len(sent) == 6
 
 
-def test_the_year_ahead_says_what_to_order_by_model_and_month(session: Session) -> None:
+def test_the_forecast_lists_replacements_by_model_and_month(session: Session) -> None:
     for maker in ("Heartline", "Heartline", "HEARTLINE"):
         device = make.device(session, maker=maker, model="H1", pads_expire_on=date(2027, 3, 15))
         fit(session, device, ConsumableKind.BATTERY, date(2026, 8, 1))

@@ -33,7 +33,9 @@ def in_service(session: Session, **given: Any) -> int:
     return device.id
 
 
-def test_a_check_is_told_once_and_says_what_came_of_it(session: Session, office: Desk, nobody: Desk) -> None:
+def test_a_check_sent_twice_is_stored_once_and_returns_its_result(
+    session: Session, office: Desk, nobody: Desk
+) -> None:
     device_id = in_service(session, pads_expire_on=date(2099, 1, 1))
     path, sent = f"/v1/devices/{device_id}/checks", a_check(was_used=True)
     assert nobody.post(path, sent).status_code == 401
@@ -42,8 +44,11 @@ def test_a_check_is_told_once_and_says_what_came_of_it(session: Session, office:
 
     assert (first.status_code, again.status_code) == (200, 200)
     assert first.json() == again.json()
-    told = first.json()["device"]
-    assert (told["is_usable"], [each["reason"] for each in told["unusable_reasons"]]) == (False, ["used"])
+    readiness = first.json()["device"]
+    assert (readiness["is_usable"], [each["reason"] for each in readiness["unusable_reasons"]]) == (
+        False,
+        ["used"],
+    )
     assert office.post(path, sent | {"note": "x"}).status_code == 409
     shown = nobody.get(f"/v1/devices/{device_id}/readiness").json()
     assert shown["unusable_reasons"][0]["zh"] == "已使用，须更换电极片"
@@ -54,7 +59,7 @@ def test_a_check_is_told_once_and_says_what_came_of_it(session: Session, office:
     assert nobody.get("/v1/quarantines").json()["quarantines"] == []
 
 
-def test_why_a_device_is_not_usable_is_said_for_each_cause(session: Session, nobody: Desk) -> None:
+def test_readiness_names_each_reason_why_a_device_is_not_usable(session: Session, nobody: Desk) -> None:
     expired = in_service(session, pads_expire_on=LONG_AGO)
     by_hand = in_service(session, state="out_of_service", out_of_service_reason="Lobby rebuilt")
 
@@ -121,7 +126,7 @@ def test_a_passer_by_reports_and_the_estate_confirms(
         assert nobody.post(f"/v1/devices/{device_id}/reports", wrong).status_code == 422
 
 
-def test_a_stranger_who_reports_without_end_is_asked_to_wait(session: Session, nobody: Desk) -> None:
+def test_a_stranger_who_sends_too_many_reports_has_to_wait(session: Session, nobody: Desk) -> None:
     ids = [in_service(session) for _ in range(6)]
     answers = [nobody.post(f"/v1/devices/{id_}/reports", {"kind": "beeping"}).status_code for id_ in ids]
     assert answers == [202] * 5 + [429]
@@ -157,7 +162,7 @@ def test_a_recall_is_entered_followed_and_closed(session: Session, office: Desk,
     assert office.patch(path, {"state": "closed"}).status_code == 412
 
 
-def test_what_is_due_comes_as_pages_a_spreadsheet_and_a_calendar(
+def test_due_tasks_are_available_as_pages_spreadsheet_and_calendar(
     session: Session, nobody: Desk, desk_of: Callable[..., Desk]
 ) -> None:
     home = make.estate(session)
@@ -212,8 +217,8 @@ def with_place() -> bytes:
 def checked(session: Session, office: Desk) -> tuple[int, str]:
     """Record a check; return its id and key."""
     sent = a_check()
-    told = office.post(f"/v1/devices/{in_service(session)}/checks", sent).json()
-    return told["check"]["id"], sent["key"]
+    stored = office.post(f"/v1/devices/{in_service(session)}/checks", sent).json()
+    return stored["check"]["id"], sent["key"]
 
 
 def send(desk: Desk, key: str, sent: bytes) -> Any:
@@ -246,7 +251,7 @@ def test_a_photo_is_kept_upright_smaller_and_without_a_trace_of_where_it_was_tak
     "sent",
     [b"", b"no picture", make.jpeg()[:-200], b"GIF89a" + bytes(40)],
 )
-def test_what_is_no_whole_picture_is_refused(office: Desk, checked: tuple[int, str], sent: bytes) -> None:
+def test_an_incomplete_image_is_refused(office: Desk, checked: tuple[int, str], sent: bytes) -> None:
     answer = send(office, checked[1], sent)
     assert (answer.status_code, answer.json()["field"]) == (422, "photo")
 

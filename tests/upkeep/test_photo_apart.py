@@ -31,7 +31,7 @@ def test_the_picture_is_the_one_that_is_made_here(kind: str) -> None:
     assert picture_in_subprocess(sent) == picture_without_traces(sent)
 
 
-def test_who_sent_it_is_told_what_is_wrong() -> None:
+def test_the_sender_of_a_broken_photo_is_told_what_is_wrong() -> None:
     with pytest.raises(InvalidInput, match="not a complete JPEG") as refused:
         picture_in_subprocess(b"no picture")
     assert refused.value.field == "photo"
@@ -39,7 +39,7 @@ def test_who_sent_it_is_told_what_is_wrong() -> None:
         picture_in_subprocess(picture(5_001))
 
 
-def test_one_that_needs_too_much_memory_is_refused_and_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_photo_that_needs_too_much_memory_is_refused_and_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     """The memory limit applies to the child process only, so this process is not affected."""
     least = 60_000_000  # enough for the interpreter, too little for 5,000 x 5,000 pixels
     monkeypatch.setattr(photo_process, "COMMAND", (*photo_process.COMMAND, str(least)))

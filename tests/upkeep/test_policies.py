@@ -20,7 +20,7 @@ from tests import make
 from tests.make import ADMINISTRATOR, NOW
 
 
-def test_the_closest_policy_holds_and_without_one_the_default(session: Session) -> None:
+def test_the_most_specific_policy_applies_and_otherwise_the_default(session: Session) -> None:
     home = make.estate(session)
     device = make.device(session, of=home, maker="Heartline", model="H1")
     assert policy_for(session, device) is None
@@ -106,12 +106,12 @@ def test_an_estates_policy_is_its_managers_to_make_and_its_peoples_to_read(sessi
         ({"glance_days": 0}, "glance_days"),
     ],
 )
-def test_a_policy_that_cannot_be_meant_is_refused(fields: dict[str, Any], said: str) -> None:
+def test_an_invalid_policy_is_refused(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         PolicyIn.model_validate({"name_en": "x", "name_zh": "x", **fields})
 
 
-def test_the_default_asks_what_every_policy_must() -> None:
+def test_the_default_form_asks_the_required_questions() -> None:
     assert set(DEFAULT.asks) >= MUST_ASK
     assert set(DEFAULT.asks) <= set(Question)
 
@@ -125,7 +125,7 @@ scopes = some.builds(
 
 
 @given(some.lists(scopes, unique=True, max_size=8), scopes)
-def test_no_wider_policy_goes_before_a_closer_one(held: list[PolicyScope], device: PolicyScope) -> None:
+def test_the_most_specific_policy_applies(held: list[PolicyScope], device: PolicyScope) -> None:
     found = closest([(scope, scope) for scope in held], device)
     covering = [scope for scope in held if scope.covers(device)]
     assert (found is None) == (not covering)
@@ -147,6 +147,6 @@ def test_a_short_number_is_read_back_and_a_wrong_digit_is_noticed(device_id: int
 
 
 @pytest.mark.parametrize("written", ["", "7", "abc", "0-0", "１２-３", "9" * 30])
-def test_what_is_no_short_number_is_said_to_be_none(written: str) -> None:
+def test_an_invalid_short_number_is_refused(written: str) -> None:
     with pytest.raises(InvalidInput, match="编号"):
         device_id_of(written)

@@ -43,7 +43,7 @@ def reason(session: Session, device: Device) -> list[QuarantineReason]:
     return [each.reason for each in active_quarantines(session, device.id)]
 
 
-def told(session: Session) -> list[str]:
+def sent_texts(session: Session) -> list[str]:
     return [text or "" for text in session.scalars(select(OutboxMessage.text_en).order_by(OutboxMessage.id))]
 
 
@@ -75,7 +75,7 @@ def test_a_glance_takes_a_device_out_and_brings_none_back(session: Session) -> N
     assert offered(session) == []
 
 
-def test_a_used_device_comes_back_only_with_new_pads(session: Session) -> None:
+def test_a_used_device_returns_to_service_only_with_new_pads(session: Session) -> None:
     device = make.device(session, pads_expire_on=date(2028, 1, 31))
     make.check(session, device, was_used=True)
     assert reason(session, device) == [QuarantineReason.USED]
@@ -134,7 +134,7 @@ def test_each_reason_needs_its_own_answer(session: Session) -> None:
     assert offered(session) == [device.id]
 
 
-def test_a_check_that_leaves_out_what_makes_a_device_ready_brings_nothing_back(session: Session) -> None:
+def test_a_check_without_the_required_answers_ends_no_quarantine(session: Session) -> None:
     device = make.device(session)
     make.check(session, device, is_there=False)
 
@@ -144,7 +144,7 @@ def test_a_check_that_leaves_out_what_makes_a_device_ready_brings_nothing_back(s
     assert reason(session, device) == [QuarantineReason.MISSING]
 
 
-def test_what_was_answered_before_it_was_taken_out_does_not_bring_it_back(session: Session) -> None:
+def test_a_check_before_the_quarantine_does_not_end_it(session: Session) -> None:
     device = make.device(session, maker="Heartline")
     make.recall(session)
 
@@ -159,7 +159,7 @@ def test_what_was_answered_before_it_was_taken_out_does_not_bring_it_back(sessio
     assert reason(session, device) == [QuarantineReason.RECALL]
 
 
-def test_what_a_person_took_out_stays_out_when_the_quarantine_ends(session: Session) -> None:
+def test_a_device_taken_out_by_hand_stays_out_when_the_quarantine_ends(session: Session) -> None:
     device = make.device(session, state="out_of_service", out_of_service_reason="Lobby rebuilt")
     make.check(session, device, is_there=False)
     make.check(session, device, at=NOW + timedelta(minutes=1), answers={"status_light": False})
@@ -205,22 +205,22 @@ def test_expired_pads_take_a_device_out_on_that_day_without_any_job(session: Ses
     assert offered(session, at=last_moment + timedelta(minutes=1)) == [device.id]
 
 
-def test_the_keeper_is_told_once_for_each_reason_and_not_of_what_the_keeper_did(session: Session) -> None:
+def test_the_keeper_is_notified_once_for_each_reason_but_not_of_their_own_actions(session: Session) -> None:
     device = make.device(
         session, of=make.estate(session), keeper={"name": "Chen", "phone": "+86 138 0013 8222"}
     )
     make.check(session, device, answers={"status_light": False})
     make.check(session, device, at=NOW + timedelta(hours=1), answers={"status_light": False})
 
-    (first,) = told(session)
+    (first,) = sent_texts(session)
     assert "failed its last check" in first
     assert "Estate" in first
 
     make.check(session, device, at=NOW + timedelta(hours=2), answers={"seal": False}, note="torn")
-    assert [each.partition(": ")[2] for each in told(session)[1:]] == ["needs attention: seal (torn)."]
+    assert [each.partition(": ")[2] for each in sent_texts(session)[1:]] == ["needs attention: seal (torn)."]
 
 
-def test_without_a_keeper_the_estates_managers_are_told(session: Session) -> None:
+def test_without_a_keeper_the_managers_of_the_estate_are_notified(session: Session) -> None:
     estate = make.estate(session)
     manager, other = make.person(session), make.person(session)
     make.role(session, manager, Role.ESTATE_MANAGER, estate=estate)
@@ -241,7 +241,7 @@ def test_without_a_keeper_the_estates_managers_are_told(session: Session) -> Non
         ({"replaced": NEW_PADS * 2}, "each kind only once"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(session: Session, given: dict[str, Any], said: str) -> None:
+def test_invalid_values_are_refused(session: Session, given: dict[str, Any], said: str) -> None:
     device = make.device(session)
     with pytest.raises(ValueError, match=said):
         make.check(session, device, **given)
@@ -265,7 +265,7 @@ def test_who_may_check(session: Session) -> None:
     assert make.check(session, device, who=make.member(home, writes=True)).check.is_passed
 
 
-def test_the_database_holds_one_standing_quarantine_of_a_reason(session: Session) -> None:
+def test_the_database_allows_one_active_quarantine_per_reason(session: Session) -> None:
     device = make.device(session)
     for hour in range(3):
         make.check(session, device, at=NOW + timedelta(hours=hour), is_there=False)

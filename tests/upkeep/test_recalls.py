@@ -138,7 +138,7 @@ def test_the_same_recall_is_entered_once(session: Session) -> None:
         ({"serial_from": "A1", "serial_to": "2"}, "same form as"),
     ],
 )
-def test_a_range_that_cannot_be_meant_is_refused(session: Session, given_: dict[str, Any], said: str) -> None:
+def test_an_invalid_serial_range_is_refused(session: Session, given_: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         make.recall(session, **given_)
 
@@ -154,7 +154,7 @@ serials = some.from_regex(r"[A-Za-z]{0,3}[- ]?[0-9]{1,6}([A-Za-z][0-9]{1,3})?", 
 
 
 @given(serials, serials, serials)
-def test_a_range_holds_its_ends_and_nothing_beyond_them(one: str, two: str, three: str) -> None:
+def test_a_serial_range_includes_its_ends_and_nothing_beyond(one: str, two: str, three: str) -> None:
     if in_range(one, one, three):
         assert in_range(three, one, three)
         if in_range(two, one, three):

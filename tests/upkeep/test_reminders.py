@@ -70,7 +70,7 @@ def fit_pads(database: Database, device_id: int, *, expires_on: date, at: dateti
         replace_consumable(session, make.ADMINISTRATOR, device, new, at=at)
 
 
-def test_each_threshold_is_told_once_and_climbs_while_nothing_happens(
+def test_each_threshold_is_reminded_once_and_escalates_while_nothing_happens(
     database: Database, cast: tuple[int, int]
 ) -> None:
     """Runs the job twice on each day of a threshold, and on the days before and after it."""
@@ -79,17 +79,17 @@ def test_each_threshold_is_told_once_and_climbs_while_nothing_happens(
             run(database, MORNING + timedelta(days=max(day, 0)))
             run(database, MORNING + timedelta(days=max(day, 0), hours=3))
 
-    told: dict[str, list[int]] = {}
+    reminded: dict[str, list[int]] = {}
     for name, sent_on, _ in letters(database):
-        told.setdefault(name, []).append((TODAY + timedelta(days=90) - sent_on).days)
-    assert told == {
+        reminded.setdefault(name, []).append((TODAY + timedelta(days=90) - sent_on).days)
+    assert reminded == {
         "Keeper": [90, 60, 30, 7, 0, -7, -14, -21],
         "Manager": [7, 0, -7, -14, -21],
         "Region": [-7, -14, -21],
     }
 
 
-def test_nobody_hears_of_pads_that_were_replaced_in_time(database: Database, cast: tuple[int, int]) -> None:
+def test_pads_replaced_in_time_cause_no_reminder(database: Database, cast: tuple[int, int]) -> None:
     _, device_id = cast
     run(database, MORNING)
     fit_pads(database, device_id, expires_on=date(2029, 9, 1), at=MORNING)
@@ -102,7 +102,7 @@ def test_nobody_hears_of_pads_that_were_replaced_in_time(database: Database, cas
         assert session.scalars(select(Reminder.closed_at)).one() is not None
 
 
-def test_whoever_was_not_there_for_months_hears_once(database: Database, cast: tuple[int, int]) -> None:
+def test_after_months_without_runs_one_reminder_is_sent(database: Database, cast: tuple[int, int]) -> None:
     run(database, MORNING + timedelta(days=85))
 
     assert [name for name, _, _ in letters(database)] == ["Keeper", "Manager"]
@@ -110,7 +110,7 @@ def test_whoever_was_not_there_for_months_hears_once(database: Database, cast: t
         assert session.scalars(select(Reminder.threshold_days)).all() == [7]
 
 
-def test_all_that_a_person_hears_in_a_day_is_one_message(database: Database, cast: tuple[int, int]) -> None:
+def test_a_person_gets_one_message_a_day(database: Database, cast: tuple[int, int]) -> None:
     estate_id, _ = cast
     with transaction(database) as session:
         estate = session.get_one(Estate, estate_id)
@@ -146,22 +146,20 @@ def test_the_morning_message_counts_what_is_still_open(database: Database, cast:
     assert "；总计：更换电极片逾期8台；回复：" in last
 
 
-def test_a_message_that_tells_all_that_is_open_does_not_count_it_again(
-    database: Database, cast: tuple[int, int]
-) -> None:
+def test_a_message_that_lists_all_open_tasks_has_no_total(database: Database, cast: tuple[int, int]) -> None:
     run(database, MORNING)
 
     ((_, _, text),) = letters(database)
     assert "总计" not in text
 
 
-def test_nobody_is_woken(database: Database, cast: tuple[int, int]) -> None:
+def test_reminders_are_not_sent_at_night(database: Database, cast: tuple[int, int]) -> None:
     night = datetime(2026, 9, 22, 18, 0, tzinfo=UTC)  # 02:00 on the 23rd
 
-    told = run(database, night)
+    result = run(database, night)
 
     assert letters(database) == []
-    assert told.not_now == 1
+    assert result.not_now == 1
     run(database, datetime(2026, 9, 23, 0, 0, tzinfo=UTC))
     assert [(name, day) for name, day, _ in letters(database)] == [("Keeper", date(2026, 9, 23))]
 
@@ -184,7 +182,7 @@ def test_a_day_begins_where_the_device_is(database: Database) -> None:
     assert [days for days, _ in found] == [7, 30]
 
 
-def test_devices_that_nobody_here_answers_for_remind_nobody(database: Database) -> None:
+def test_devices_without_responsible_people_cause_no_reminder(database: Database) -> None:
     with transaction(database) as session:
         make.device(session, pads_expire_on=TODAY)  # without keeper and estate
         estate = make.estate(session)
@@ -194,16 +192,16 @@ def test_devices_that_nobody_here_answers_for_remind_nobody(database: Database) 
     assert jobs.remind_of_expiry(database, MORNING, by=BY) == 0
 
 
-def test_where_nobody_can_be_told_the_run_says_so(database: Database) -> None:
+def test_reminders_without_recipients_are_counted(database: Database) -> None:
     with transaction(database) as session:
         make.device(session, of=make.estate(session), pads_expire_on=TODAY)
 
-    told = run(database, MORNING)
+    result = run(database, MORNING)
 
-    assert (told.messages, told.nobody) == (0, 1)
+    assert (result.messages, result.nobody) == (0, 1)
 
 
-def test_a_level_without_anybody_is_passed_over(database: Database) -> None:
+def test_a_level_without_people_is_skipped(database: Database) -> None:
     with transaction(database) as session:
         estate = make.estate(session)
         make.role(
@@ -227,11 +225,11 @@ def answered(database: Database, name: str, said: ReminderAnswer, *, at: datetim
     assert text is not None
     key = make.key_in(text)
     with transaction(database) as session:
-        for told in reminder_actions.lines_behind_link(session, key, at=at):
-            reminder_actions.answer(session, key, reminder_id=told.reminder_id, said=said, at=at)
+        for line in reminder_actions.lines_behind_link(session, key, at=at):
+            reminder_actions.answer(session, key, reminder_id=line.reminder_id, said=said, at=at)
 
 
-def test_not_me_goes_one_level_up_at_once_and_leaves_the_first_alone(
+def test_not_me_escalates_one_level_at_once_and_spares_the_first_person(
     database: Database, cast: tuple[int, int]
 ) -> None:
     run(database, MORNING)
@@ -255,9 +253,7 @@ def test_later_gives_a_week_but_not_over_the_last_day(database: Database, cast: 
     assert [name for name, _, _ in letters(database)] == ["Keeper", "Manager", "Keeper", "Manager"]
 
 
-def test_done_keeps_it_from_climbing_for_a_week_and_no_longer(
-    database: Database, cast: tuple[int, int]
-) -> None:
+def test_done_prevents_escalation_for_one_week(database: Database, cast: tuple[int, int]) -> None:
     at = MORNING + timedelta(days=90)
     run(database, at)
     answered(database, "Keeper", ReminderAnswer.DONE, at=at + timedelta(days=1))

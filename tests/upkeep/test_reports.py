@@ -47,20 +47,20 @@ def reason(session: Session, device: Device) -> list[QuarantineReason]:
     return [each.reason for each in active_quarantines(session, device.id)]
 
 
-def test_strangers_alone_take_nothing_out_however_many_they_are(session: Session) -> None:
+def test_reports_of_strangers_alone_quarantine_nothing(session: Session) -> None:
     device = make.device(session, keeper={"name": "Chen", "phone": "+86 138 0013 8222"})
 
     for number in range(MAX_REPORTS_PER_DEVICE):
         say(session, device, FaultKind.MISSING, address=f"address {number}")
 
     assert reason(session, device) == []
-    assert len(session.scalars(select(OutboxMessage)).all()) == 1, "the keeper is told of the first"
+    assert len(session.scalars(select(OutboxMessage)).all()) == 1, "the keeper is notified of the first"
     with pytest.raises(TooBusy):
         say(session, device, FaultKind.MISSING, address="one more")
     say(session, device, FaultKind.MISSING, address="one more", hours=25)
 
 
-def test_one_address_is_heard_five_times_an_hour(session: Session) -> None:
+def test_an_address_may_report_five_times_an_hour(session: Session) -> None:
     devices = [make.device(session) for _ in range(MAX_REPORTS_PER_ADDRESS + 1)]
     for device in devices[:-1]:
         say(session, device, FaultKind.BEEPING)
@@ -71,7 +71,7 @@ def test_one_address_is_heard_five_times_an_hour(session: Session) -> None:
     say(session, devices[-1], FaultKind.BEEPING, hours=1.1)
 
 
-def test_whoever_signs_in_from_elsewhere_is_a_stranger_here(session: Session) -> None:
+def test_a_signed_in_person_of_another_estate_is_a_stranger(session: Session) -> None:
     devices = [make.device(session, of=make.estate(session)) for _ in range(MAX_REPORTS_PER_ADDRESS + 1)]
     elsewhere = make.somebody(session, Role.RESIDENT, estate=make.estate(session))
     for device in devices[:-1]:
@@ -87,7 +87,7 @@ def test_a_stranger_reports_only_what_a_stranger_may_see(session: Session) -> No
         say(session, hidden, FaultKind.MISSING)
 
 
-def test_somebody_of_the_house_confirms_what_a_stranger_said_or_dismisses_it(session: Session) -> None:
+def test_people_of_the_estate_confirm_or_dismiss_a_strangers_report(session: Session) -> None:
     home, other = make.estate(session), make.estate(session)
     device = make.device(session, of=home)
     lead = make.somebody(session, Role.LEAD, estate=home)
@@ -106,11 +106,11 @@ def test_somebody_of_the_house_confirms_what_a_stranger_said_or_dismisses_it(ses
 
     assert reason(session, device) == [QuarantineReason.MISSING]
     assert (first.state, first.closed_by) == (FaultReportState.CONFIRMED, lead.name)
-    with pytest.raises(Conflict, match="confirmed already"):
+    with pytest.raises(Conflict, match="already confirmed"):
         close_report(session, lead, first.id, state=state, at=at)
 
 
-def test_a_check_answers_what_was_reported_before_it(session: Session) -> None:
+def test_a_check_closes_the_reports_before_it(session: Session) -> None:
     device = make.device(session)
     before, after = say(session, device, FaultKind.BEEPING), say(session, device, FaultKind.OTHER, hours=2)
 
@@ -122,7 +122,7 @@ def test_a_check_answers_what_was_reported_before_it(session: Session) -> None:
     assert reports(session, ANYONE, DeviceFilter(), limit=10, also_closed=True) == []
 
 
-def test_two_who_could_not_fetch_it_take_a_device_out(session: Session) -> None:
+def test_two_failed_fetches_quarantine_a_device(session: Session) -> None:
     home = make.estate(session)
     device = make.device(session, of=home)
     one, two = (make.somebody(session, Role.RESIDENT, estate=home) for _ in range(2))

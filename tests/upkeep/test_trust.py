@@ -37,7 +37,7 @@ NUMBERS = TrustSettings()
 
 
 @given(st.floats(0, 10_000), st.floats(0, 10_000), st.floats(0.1, 5_000))
-def test_confidence_only_ever_fades(days: float, more: float, half_life_days: float) -> None:
+def test_confidence_only_decreases(days: float, more: float, half_life_days: float) -> None:
     now = confidence(days, half_life_days=half_life_days)
     later = confidence(days + more, half_life_days=half_life_days)
     assert 0 <= later <= now <= 1
@@ -47,7 +47,7 @@ def test_confidence_only_ever_fades(days: float, more: float, half_life_days: fl
     assert 0.85 <= probability_ready(later, Arrival()) <= probability_ready(now, Arrival()) <= 0.95
 
 
-def test_the_picture_in_the_documentation_is_what_the_function_gives() -> None:
+def test_the_picture_in_the_documentation_is_up_to_date() -> None:
     drawn = Path(__file__).parents[2] / "deploy" / "trust.svg"
     assert drawn.read_text(encoding="utf-8") == trust_curve(TrustSettings(), Arrival()), (
         "aed trust curve --to deploy/trust.svg"
@@ -58,7 +58,7 @@ def trusted(session: Session, device: Device, *, days: float = 0) -> dict[Fact, 
     return {each.fact: each for each in trust_of(session, device, at=NOW + days * DAY, numbers=NUMBERS)}
 
 
-def test_a_check_confirms_what_it_saw_and_says_who(session: Session) -> None:
+def test_a_check_confirms_what_it_saw_with_a_name(session: Session) -> None:
     device = make.device(session, last_checked_on=None)
     assert {each.confidence for each in trusted(session, device).values()} == {0}
 
@@ -74,13 +74,13 @@ def test_a_check_confirms_what_it_saw_and_says_who(session: Session) -> None:
     assert found[Fact.POSITION].confidence == pytest.approx(0.5 ** (35 / 730))
 
 
-def test_that_it_was_checked_may_be_a_lists_word(session: Session) -> None:
+def test_a_list_can_confirm_that_a_device_was_checked(session: Session) -> None:
     found = trusted(session, make.device(session, last_checked_on=date(2026, 9, 15)))
     assert (found[Fact.READINESS].by, found[Fact.POSITION].at) == (None, None)
     assert found[Fact.READINESS].confidence == pytest.approx(0.5 ** (7.08 / 35), abs=0.001)
 
 
-def test_the_lookup_reckons_with_the_confidence_that_is_left(session: Session, nobody: Desk) -> None:
+def test_the_lookup_uses_the_remaining_confidence(session: Session, nobody: Desk) -> None:
     """Of two similar devices, the one checked more recently is preferred."""
     today = make.clock_today()
     long_ago = make.device(session, at=north_of(PATIENT, metres=100), last_checked_on=today - 30 * DAY)
@@ -96,7 +96,7 @@ def test_the_lookup_reckons_with_the_confidence_that_is_left(session: Session, n
     assert shown["probability_ready"] * 0.98 == pytest.approx(probabilities[1], abs=0.002)
 
 
-def test_whoever_passes_by_confirms_or_tells_that_it_is_not_so(session: Session) -> None:
+def test_a_passer_by_confirms_or_denies_a_fact(session: Session) -> None:
     home = make.estate(session)
     device = make.device(session, of=home)
     resident = make.somebody(session, Role.RESIDENT, estate=home)
@@ -155,7 +155,7 @@ def test_the_nearest_person_is_asked_once_and_answers_with_a_tap(
     assert asked(session, database, days=16) == 1
 
 
-def test_nobody_is_asked_about_a_device_that_is_not_theirs_to_see(
+def test_people_are_not_asked_about_devices_that_they_may_not_see(
     session: Session, database: Database
 ) -> None:
     home = make.estate(session)

@@ -47,7 +47,7 @@ def test_both_directions_are_walked_in_a_one_way_street(tmp_path: Path) -> None:
     assert metres(network, at(50, 0), at(0, 0)) == pytest.approx(50, rel=1e-3)
 
 
-def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
+def test_skipped_ways_are_counted(tmp_path: Path) -> None:
     plan = {1: (0, 0), 2: (50, 0), 3: (0, 20), 4: (50, 20)}
     ways: list[tuple[list[int], Tags]] = [
         ([1, 2], STREET),
@@ -63,7 +63,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     assert "skipped 1 with access=private" in said
 
 
-def test_a_scrap_of_path_that_leads_nowhere_catches_nobody(tmp_path: Path) -> None:
+def test_a_disconnected_path_is_not_snapped_to(tmp_path: Path) -> None:
     plan = {1: (0, 0), 2: (5000, 0), 3: (2500, 20), 4: (2520, 20)}
     said: list[str] = []
 
@@ -139,7 +139,7 @@ def test_at_a_gate_where_ways_meet_every_turn_needs_it(
             assert metres(network, start, end, closed=(gate.crossing,)) == np.inf
 
 
-def test_a_gate_at_a_dead_end_is_left_out_aloud(tmp_path: Path) -> None:
+def test_a_gate_at_a_dead_end_is_skipped_with_a_message(tmp_path: Path) -> None:
     said: list[str] = []
     source = write_osm(tmp_path / "a.osm", {1: (0, 0), 2: (50, 0)}, [([1, 2], PATH)], node_tags={2: GATE})
 
@@ -179,7 +179,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.osm.pbf", "a.osm", "a.osm.gz", "a.txt"])
 @pytest.mark.parametrize("content", [b"", b"<html>no such page</html>", b"\x00\x01\x02" * 50])
-def test_what_is_no_map_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_file_that_is_not_a_map_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
     source = tmp_path / name
     source.write_bytes(gzip.compress(content) if content and name.endswith(".gz") else content)
 
@@ -188,7 +188,7 @@ def test_what_is_no_map_is_refused(tmp_path: Path, name: str, content: bytes) ->
 
 
 @pytest.mark.parametrize("name", ["a.osm.pbf", "a.osm", "a.osm.gz"])
-def test_half_a_file_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_truncated_file_is_refused(tmp_path: Path, name: str) -> None:
     plan = {n: (float(10 * n), 0.0) for n in range(1, 400)}
     source = write_osm(tmp_path / name, plan, [(list(plan), STREET)])
     whole = source.read_bytes()

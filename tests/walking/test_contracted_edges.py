@@ -59,12 +59,12 @@ def check(network: WalkingNetwork) -> None:
         )
         if DEAD_END not in pair and pair[0] != pair[1]
     }
-    told = [
+    chain_ends = [
         (one, int(contracted.neighbour[at]), int(contracted.neighbour_chain[at]))
         for one, (first, end) in enumerate(pairwise(contracted.neighbour_start.tolist()))
         for at in range(first, end)
     ]
-    assert sorted(told) == sorted([*joins, *((other, one, chain) for one, other, chain in joins)])
+    assert sorted(chain_ends) == sorted([*joins, *((other, one, chain) for one, other, chain in joins)])
     assert contracted.neighbour_metres.tolist() == contracted.metres[contracted.neighbour_chain].tolist()
 
 

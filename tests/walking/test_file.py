@@ -23,7 +23,7 @@ def network(tmp_path: Path) -> WalkingNetwork:
     return build_network(write_osm(tmp_path / "a.osm", plan, ways, node_tags=tags))
 
 
-def test_what_was_saved_is_loaded(tmp_path: Path, network: WalkingNetwork) -> None:
+def test_a_saved_network_is_loaded_unchanged(tmp_path: Path, network: WalkingNetwork) -> None:
     save_network(network, tmp_path / "streets.net")
 
     loaded = load_network(tmp_path / "streets.net")
@@ -62,7 +62,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path, network: WalkingNet
         save_network(network, tmp_path / "nowhere" / "streets.net")
 
 
-def test_a_missing_file_says_how_to_build_one(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_file_names_the_build_command(tmp_path: Path) -> None:
     with pytest.raises(NetworkFileUnusable, match="aed walking build"):
         load_network(tmp_path / "streets.net")
     with pytest.raises(NetworkFileUnusable, match="cannot be read"):
@@ -87,7 +87,7 @@ def test_every_cut_and_every_changed_byte_is_noticed(tmp_path: Path, network: Wa
         load_network(path)
 
 
-def test_another_version_is_named(tmp_path: Path, network: WalkingNetwork) -> None:
+def test_another_file_version_is_refused(tmp_path: Path, network: WalkingNetwork) -> None:
     path = tmp_path / "streets.net"
     save_network(network, path)
     whole = path.read_bytes()

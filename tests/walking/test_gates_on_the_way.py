@@ -30,9 +30,7 @@ def some_places(count: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_way_that_cannot_pass_a_gate_passes_none_and_costs_what_it_is_long(
-    grid: WalkingNetwork, seed: int
-) -> None:
+def test_a_path_without_gates_costs_its_length(grid: WalkingNetwork, seed: int) -> None:
     crossings = some_crossings(grid, 300, seed=seed)
     delays = [(crossing, 40.0) for crossing in crossings[:200]]
     reachable = grid.reachable(
@@ -52,7 +50,7 @@ def test_a_way_that_cannot_pass_a_gate_passes_none_and_costs_what_it_is_long(
         assert (without_line.metres, without_line.crossings) == (walk.metres, walk.crossings)
 
 
-def test_the_same_reach_with_other_gates_is_what_it_would_be_from_the_beginning(
+def test_changing_gates_gives_the_same_result_as_a_new_search(
     grid: WalkingNetwork,
 ) -> None:
     here = grid_position(NODES, 0.5, 0.5)

@@ -234,7 +234,7 @@ def test_a_straight_street_is_walked_to_the_very_limit(tmp_path: Path) -> None:
         assert np.isinf(reachable.costs(outside)).all()
 
 
-def test_a_registered_gate_blocks_the_street_where_it_stands(tmp_path: Path) -> None:
+def test_a_registered_gate_blocks_its_street(tmp_path: Path) -> None:
     network = build_network(write_osm(tmp_path / "a.osm", {1: (0, 0), 2: (90, 0)}, [([1, 2], PATH)]))
     gate = network.crossing_at(at(45, 2))
     assert gate is not None
@@ -271,7 +271,7 @@ def test_a_registered_gate_beside_one_on_the_map_is_the_same_gate(tmp_path: Path
     assert network.barriers_near(at(50, 100), 101.0) == [barrier]
 
 
-def test_a_start_off_the_network_reaches_nothing() -> None:
+def test_a_start_off_the_network_reaches_no_point() -> None:
     assert GRID.reachable(grid_position(2500, 2.0, 2.0), within_metres=1500.0) is None
     assert GRID.reachable(Position(math.nan, 10.0), within_metres=1500.0) is None
 
@@ -287,7 +287,7 @@ def test_a_point_off_the_network_is_not_reached() -> None:
         reachable.walk_to(targets, 0)
 
 
-def test_what_cannot_be_meant_is_refused() -> None:
+def test_invalid_values_are_refused() -> None:
     middle = middle_of_grid(2500)
     inside = Crossing(3, 1.0)
 

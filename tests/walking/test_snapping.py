@@ -73,7 +73,7 @@ def test_the_end_of_a_long_street_is_nearer_than_the_middle_of_a_short_one(tmp_p
     assert together.off_metres == pytest.approx([50.0, 5.0], abs=0.2)
 
 
-def test_many_points_stand_where_each_stands_alone() -> None:
+def test_points_are_snapped_together_as_they_are_alone() -> None:
     random = np.random.default_rng(5)
     lats = SOUTH_WEST.lat + random.uniform(-0.004, 0.014, 5000)
     lons = SOUTH_WEST.lon + random.uniform(-0.004, 0.016, 5000)
@@ -88,7 +88,7 @@ def test_many_points_stand_where_each_stands_alone() -> None:
         assert alone == together.one(i, GRID.contracted)
 
 
-def test_far_away_and_nonsense_stand_nowhere() -> None:
+def test_distant_and_invalid_points_are_not_snapped() -> None:
     middle = grid_position(400, 0.5, 0.5)
     lats = [middle.lat, 0.0, np.nan, 90.0, -91.0, middle.lat, middle.lat, np.inf]
     lons = [middle.lon, 0.0, middle.lon, 0.0, 0.0, np.nan, 1e9, middle.lon]

@@ -115,7 +115,7 @@ def test_a_wait_is_as_many_seconds_whatever_the_pace(wait: float, metres: float,
 
 
 @given(METRES, WAITS, PACES)
-def test_what_a_way_costs_bounds_what_it_takes(metres: float, wait: float, pace: Pace) -> None:
+def test_the_cost_of_a_path_bounds_its_travel_time(metres: float, wait: float, pace: Pace) -> None:
     """The search stops by costs in metres, so no way may take less time than its cost implies."""
     cost = metres + metres_of_wait(wait, NUMBERS)
     seconds = leg_seconds(Leg(metres, wait), 0.0, pace, NUMBERS)

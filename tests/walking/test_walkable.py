@@ -23,7 +23,7 @@ from aed.walking.walkable import access_on_foot, is_gate, not_walkable_reason
         {"highway": "busway", "foot": "yes"},
     ],
 )
-def test_a_person_may_walk_here(tags: dict[str, str]) -> None:
+def test_walkable_ways_are_kept(tags: dict[str, str]) -> None:
     assert not_walkable_reason(tags) is None
 
 
@@ -45,7 +45,7 @@ def test_a_person_may_walk_here(tags: dict[str, str]) -> None:
         {},
     ],
 )
-def test_nobody_walks_here_and_the_reason_is_named(tags: dict[str, str]) -> None:
+def test_unwalkable_ways_are_skipped_with_the_reason(tags: dict[str, str]) -> None:
     assert not_walkable_reason(tags)
 
 
@@ -67,7 +67,7 @@ def test_nobody_walks_here_and_the_reason_is_named(tags: dict[str, str]) -> None
         ({"highway": "crossing"}, False),
     ],
 )
-def test_a_gate_is_what_stops_a_person(tags: dict[str, str], expected: bool) -> None:
+def test_gates_are_barriers_that_stop_pedestrians(tags: dict[str, str], expected: bool) -> None:
     assert is_gate(tags) is expected
 
 

@@ -344,7 +344,7 @@ def notify_of_ending_calendars(session: Session, *, at: datetime, by: Reminding)
        be reached, log it and retry on the next run.
     """
     who: RecipientFinder | None = None
-    told = 0
+    notified = 0
     for end in _ends(session, at):
         threshold = notice_threshold(end.days_left)
         key = (end.name, end.ends_on, threshold)
@@ -382,8 +382,8 @@ def notify_of_ending_calendars(session: Session, *, at: datetime, by: Reminding)
             )
         )
         session.flush()
-        told += reached
-    return told
+        notified += reached
+    return notified
 
 
 def _ends(session: Session, at: datetime) -> list[CalendarEnd]:

@@ -115,19 +115,19 @@ class ReminderLineOut(BaseModel):
     answer: ReminderAnswer | None
 
     @classmethod
-    def of(cls, told: ReminderLine) -> ReminderLineOut:
-        en, zh = DUE_WORDS[told.due_kind]
+    def of(cls, line: ReminderLine) -> ReminderLineOut:
+        en, zh = DUE_WORDS[line.due_kind]
         return cls(
-            id=told.reminder_id,
-            number=short_number(told.device_id),
-            where_en=told.where_en,
-            where_zh=told.where_zh,
-            due_kind=told.due_kind,
+            id=line.reminder_id,
+            number=short_number(line.device_id),
+            where_en=line.where_en,
+            where_zh=line.where_zh,
+            due_kind=line.due_kind,
             en=en,
             zh=zh,
-            due_on=told.due_on,
-            is_open=told.is_open,
-            answer=told.answer,
+            due_on=line.due_on,
+            is_open=line.is_open,
+            answer=line.answer,
         )
 
 
@@ -156,9 +156,9 @@ class AnsweredOut(BaseModel):
     said_zh: str
 
     @classmethod
-    def of(cls, told: ReminderLine, answer: ReminderAnswer) -> AnsweredOut:
+    def of(cls, line: ReminderLine, answer: ReminderAnswer) -> AnsweredOut:
         said_en, said_zh = ANSWERS[answer].said
-        return cls(reminder=ReminderLineOut.of(told), said_en=said_en, said_zh=said_zh)
+        return cls(reminder=ReminderLineOut.of(line), said_en=said_en, said_zh=said_zh)
 
 
 class PreferencesIn(BaseModel):

@@ -42,7 +42,7 @@ def told_today(session: Session) -> tuple[Estate, Person, str, int]:
     return estate, keeper, key, reminder_id
 
 
-def test_one_tap_answers_a_message_and_opening_it_answers_nothing(session: Session, nobody: Desk) -> None:
+def test_a_tap_answers_a_reminder_but_opening_the_page_does_not(session: Session, nobody: Desk) -> None:
     _, _, key, reminder_id = told_today(session)
     path = f"/v1/reminders/{key}"
     assert nobody.get("/v1/reminders/no-such-key").status_code == 404
@@ -60,7 +60,7 @@ def test_one_tap_answers_a_message_and_opening_it_answers_nothing(session: Sessi
     assert [each["answer"] for each in nobody.get(path).json()["reminders"]] == ["done"]
 
 
-def test_behind_the_link_is_a_page_in_both_languages_that_runs_nothing_foreign(
+def test_the_reminder_page_is_bilingual_and_loads_nothing_external(
     session: Session, client: TestClient
 ) -> None:
     *_, key, reminder_id = told_today(session)
@@ -86,7 +86,7 @@ def test_behind_the_link_is_a_page_in_both_languages_that_runs_nothing_foreign(
     assert "链接已失效" in gone.text
 
 
-def test_an_estate_reads_what_its_people_were_told_and_no_stranger_does(
+def test_an_estate_sees_the_reminders_of_its_people_and_strangers_do_not(
     session: Session, nobody: Desk, office: Desk, desk_of: Callable[..., Desk]
 ) -> None:
     estate, _, key, reminder_id = told_today(session)
@@ -119,7 +119,7 @@ def test_the_key_of_a_message_is_in_no_log(
     assert key not in logged
 
 
-def test_everyone_says_for_themselves_when_they_are_reminded(session: Session, client: TestClient) -> None:
+def test_people_set_when_they_are_reminded(session: Session, client: TestClient) -> None:
     _, keeper, *_ = told_today(session)
     headers = signed_in(session, keeper)
     session.commit()
@@ -135,7 +135,7 @@ def test_everyone_says_for_themselves_when_they_are_reminded(session: Session, c
     assert client.put(path, json={}, headers=headers).json() == unset
 
 
-def test_who_wants_to_hear_late_and_in_the_evening_does(database: Database) -> None:
+def test_preferences_allow_late_reminders_in_the_evening(database: Database) -> None:
     """The pads expire on 22 December. Nothing is sent 90 days before; 30 days before, a message at six."""
     with transaction(database) as session:
         estate = make.estate(session)
@@ -148,13 +148,13 @@ def test_who_wants_to_hear_late_and_in_the_evening_does(database: Database) -> N
         for hour in (8, 12, 18, 19):
             at = datetime(day.year, day.month, day.day, hour, tzinfo=UTC) - timedelta(hours=8)
             jobs.remind_of_expiry(database, at, by=BY)
-            told = jobs.send_reminders(database, at, by=BY, public_url=None)
-            heard += [(day, hour)] * told.messages
+            result = jobs.send_reminders(database, at, by=BY, public_url=None)
+            heard += [(day, hour)] * result.messages
 
     assert heard == [(date(2026, 11, 21), 18)]
 
 
-def test_whoever_has_an_endpoint_is_told_there_and_needs_no_number(database: Database) -> None:
+def test_people_with_an_endpoint_are_reminded_there_without_a_phone_number(database: Database) -> None:
     at = datetime(2026, 9, 22, 2, tzinfo=UTC)
     with transaction(database) as session:
         estate = make.estate(session)
