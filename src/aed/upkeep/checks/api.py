@@ -322,7 +322,7 @@ def get_check_form(
 
 
 pages_router = APIRouter(prefix="/d", tags=["pages"])
-old_pages_router = APIRouter(prefix="/c", include_in_schema=False)
+old_pages_router = APIRouter(prefix="/c", tags=["pages"])
 """The address on labels that were printed earlier."""
 
 _POLICY: Final = (
@@ -396,7 +396,9 @@ def get_device_page(request: Request, code: PageCode) -> Response:
     return _answer(request, "page.html", "text/html")
 
 
-@old_pages_router.get("/{code}", dependencies=[ANY_PARAMETER])
+@old_pages_router.get(
+    "/{code}", status_code=308, response_class=RedirectResponse, dependencies=[ANY_PARAMETER]
+)
 def redirect_to_device_page(code: PageCode) -> RedirectResponse:
     """Redirect the address on an earlier label to the device's page."""
     return RedirectResponse(f"../d/{quote(code, safe='')}", status_code=308)
