@@ -21,9 +21,11 @@ from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Person
 from aed.accounts.people.schemas import PersonIn
 from aed.accounts.permissions import ANYONE, Role, TokenRole, TokenScope, Viewer
-from aed.accounts.regions import Region, RegionIn, put_region
+from aed.accounts.regions.actions import put_region
+from aed.accounts.regions.models import Region
+from aed.accounts.regions.schemas import RegionIn
+from aed.accounts.role_grants import RoleGrant
 from aed.accounts.roles import actions as role_actions
-from aed.accounts.roles.models import RoleGrant
 from aed.accounts.roles.schemas import RoleIn
 from aed.accounts.sessions import SignIn
 from aed.accounts.sign_in import passwords

@@ -14,9 +14,9 @@ from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.api.requests import SIGN_IN_QUEUE
 from aed.accounts.permissions import TokenRole
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
+from aed.accounts.sign_in.requests import SIGN_IN_QUEUE
 from aed.errors import TooBusy
 from aed.geo import Position
 from aed.http.concurrency_limits import RETRY_AFTER_SECONDS, Queue, QueueLimits, wait_for_turn

@@ -16,7 +16,12 @@ from sqlalchemy import text
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from aed import __version__, schedule
-from aed.accounts import api as accounts_api
+from aed.accounts.identity_provider import api as identity_provider_api
+from aed.accounts.people import api as people_api
+from aed.accounts.regions import api as regions_api
+from aed.accounts.roles import api as roles_api
+from aed.accounts.second_factors import api as second_factors_api
+from aed.accounts.sign_in import api as sign_in_api
 from aed.certificates.awards import api as awards_api
 from aed.certificates.duplicates import api as duplicates_api
 from aed.certificates.issuer_rosters import api as issuer_rosters_api
@@ -139,7 +144,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         estates_api,
         holidays_api,
         duplicates_api,  # before accounts: /people/duplicates is not /people/{person_id}
-        accounts_api,
+        sign_in_api,
+        second_factors_api,
+        identity_provider_api,
+        regions_api,
+        people_api,
+        roles_api,
         issuers_api,
         personal_data_api,
         courses_api,

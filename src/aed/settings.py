@@ -218,7 +218,7 @@ BACK_FROM_PROVIDER: Final = "/v1/sign-in/provider/back"
 
 
 class SignInProvider(BaseModel):
-    """An external OpenID provider (`aed.accounts.sign_in.identity_provider`)."""
+    """An external OpenID provider (`aed.accounts.identity_provider`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

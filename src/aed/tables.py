@@ -6,8 +6,8 @@ from __future__ import annotations
 # ruff: noqa: F401
 import aed.accounts.audit_log
 import aed.accounts.people.models
-import aed.accounts.regions
-import aed.accounts.roles.models
+import aed.accounts.regions.models
+import aed.accounts.role_grants
 import aed.accounts.security_log
 import aed.accounts.sessions
 import aed.accounts.sign_in.models

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from aed.accounts.sign_in.rules import CSRF_HEADER
+from aed.accounts.sessions import CSRF_HEADER
 from aed.notifications.models import OutboxMessage
 from aed.settings import Settings
 from tests.apps import app_on

@@ -12,9 +12,8 @@ from aed import clock
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role, TokenRole
-from aed.accounts.regions import Region
-from aed.accounts.sessions import SignIn
-from aed.accounts.sign_in.rules import CSRF_HEADER, SESSION_COOKIE, csrf_token
+from aed.accounts.regions.models import Region
+from aed.accounts.sessions import CSRF_HEADER, SESSION_COOKIE, SignIn, csrf_token
 from aed.accounts.tokens import hash_key
 from aed.certificates.models import PersonPair
 from aed.notifications.endpoints import EndpointInput, put_endpoint

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import TokenRole
-from aed.accounts.sign_in.rules import CSRF_HEADER, SESSION_COOKIE
+from aed.accounts.sessions import CSRF_HEADER, SESSION_COOKIE
 from aed.logs import without_rows
 from tests import make
 from tests.accounts.conftest import codes_sent

@@ -18,17 +18,11 @@ from aed import clock
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, Identity, Person
 from aed.accounts.permissions import Role, TokenRole
-from aed.accounts.roles.models import RoleGrant
-from aed.accounts.sessions import SignIn
+from aed.accounts.role_grants import RoleGrant
+from aed.accounts.sessions import CSRF_HEADER, SESSION_COOKIE, SignIn
 from aed.accounts.sign_in.actions import delete_expired
 from aed.accounts.sign_in.models import ProviderRequest
-from aed.accounts.sign_in.rules import (
-    CSRF_HEADER,
-    PROVIDER_COOKIE,
-    SESSION_COOKIE,
-    SignInMethod,
-    identity_from_claims,
-)
+from aed.accounts.sign_in.rules import PROVIDER_COOKIE, SignInMethod, identity_from_claims
 from aed.accounts.sign_in.throttling import count_attempt_from_address
 from aed.database.session import Database
 from aed.errors import InvalidInput

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import ANYONE, Role, RoleAssignment, TokenRole, Viewer, can_grant_role
+from aed.accounts.role_grants import RoleGrant
 from aed.accounts.roles import actions as role_actions
 from aed.accounts.roles import queries as role_queries
-from aed.accounts.roles.models import RoleGrant
 from aed.accounts.roles.schemas import RoleIn
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.registry.devices import queries as device_queries

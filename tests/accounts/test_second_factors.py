@@ -21,12 +21,11 @@ from webauthn.helpers import bytes_to_base64url
 
 from aed import clock
 from aed.accounts.permissions import Role
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
+from aed.accounts.second_factors import actions as second_factors
 from aed.accounts.security_log import SecurityEvent
-from aed.accounts.sessions import SignIn, people_by_session
-from aed.accounts.sign_in import second_factors
+from aed.accounts.sessions import SESSION_COOKIE, SignIn, people_by_session
 from aed.accounts.sign_in.models import RecoveryCode, SecondFactor
-from aed.accounts.sign_in.rules import SESSION_COOKIE
 from aed.accounts.tokens import hash_key
 from aed.settings import Settings
 from tests import make

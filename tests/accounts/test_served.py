@@ -10,7 +10,7 @@ import orjson
 import pytest
 from sqlalchemy.orm import Session
 
-from aed.accounts.sign_in.rules import SESSION_COOKIE
+from aed.accounts.sessions import SESSION_COOKIE
 from tests import make
 from tests.commands import serving
 from tests.waiting import eventually

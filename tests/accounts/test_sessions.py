@@ -19,13 +19,12 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.people import queries as people_queries
 from aed.accounts.permissions import Role, TokenRole, TokenScope
+from aed.accounts.role_grants import RoleGrant
 from aed.accounts.roles import actions as role_actions
-from aed.accounts.roles.models import RoleGrant
 from aed.accounts.security_log import SecurityEvent
-from aed.accounts.sessions import SignIn, end_sessions, people_by_session, touch_sessions
+from aed.accounts.sessions import SESSION_COOKIE, SignIn, end_sessions, people_by_session, touch_sessions
 from aed.accounts.sign_in import actions as sign_in_actions
 from aed.accounts.sign_in import passwords
-from aed.accounts.sign_in.rules import SESSION_COOKIE
 from aed.accounts.sign_in.rules import Browser as BrowserOfSignIn
 from aed.accounts.tokens import Token, create_token, hash_key, revoke_token
 from aed.database.session import Database

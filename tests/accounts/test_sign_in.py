@@ -15,12 +15,12 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.permissions import Role
-from aed.accounts.sessions import SignIn
+from aed.accounts.sessions import SESSION_COOKIE, SignIn
 from aed.accounts.sign_in import actions as sign_in_actions
 from aed.accounts.sign_in import passwords, throttling
 from aed.accounts.sign_in.models import SignInCode
 from aed.accounts.sign_in.passwords import DUMMY_HASH, HASHER
-from aed.accounts.sign_in.rules import SESSION_COOKIE, Browser
+from aed.accounts.sign_in.rules import Browser
 from aed.accounts.sign_in.throttling import remember_browser
 from aed.database.session import Database
 from aed.errors import CodeNeeded, NotSignedIn, TooBusy

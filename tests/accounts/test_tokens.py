@@ -19,7 +19,9 @@ from aed.accounts.permissions import (
     require_administrator,
     require_estate_manager,
 )
-from aed.accounts.regions import RegionIn, estates_sharing, put_region, regions_below
+from aed.accounts.regions.actions import put_region
+from aed.accounts.regions.queries import estates_sharing, regions_below
+from aed.accounts.regions.schemas import RegionIn
 from aed.accounts.tokens import Token, create_token, revoke_token
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from tests import make

@@ -26,8 +26,7 @@ import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.sessions import SignIn
-from aed.accounts.sign_in.rules import CSRF_HEADER, SESSION_COOKIE, csrf_token
+from aed.accounts.sessions import CSRF_HEADER, SESSION_COOKIE, SignIn, csrf_token
 from aed.accounts.tokens import hash_key
 from aed.database.bulk import insert_many
 from aed.database.session import Database, open_database, transaction

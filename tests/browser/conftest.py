@@ -21,7 +21,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, sync_playwright
 
-from aed.accounts.sign_in.rules import SESSION_COOKIE
+from aed.accounts.sessions import SESSION_COOKIE
 from aed.database.session import Database, open_database
 from aed.settings import Settings
 

@@ -14,7 +14,7 @@ from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Account, Person, PersonChange
 from aed.accounts.permissions import Role, TokenRole, Viewer
-from aed.accounts.roles.models import RoleGrant
+from aed.accounts.role_grants import RoleGrant
 from aed.certificates.duplicates.actions import (
     MERGED_SEPARATELY,
     NOT_MOVED,

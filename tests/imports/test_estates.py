@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.database.geometry import shape_of
 from aed.geo import Position
 from aed.registry.changes import changes_of

@@ -13,7 +13,7 @@ from aed.accounts.people.models import Account, Identity, Person
 from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
 from aed.accounts.people.schemas import PersonAmend
 from aed.accounts.permissions import Role, TokenRole, TokenScope, Viewer
-from aed.accounts.roles.models import RoleGrant
+from aed.accounts.role_grants import RoleGrant
 from aed.accounts.security_log import SecurityEventKind, log_event
 from aed.accounts.sessions import SignIn
 from aed.accounts.sign_in.models import RecoveryCode, SecondFactor, SignInAttempts, SignInCode

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from aed import clock, schedule
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import TokenRole
-from aed.accounts.sign_in.rules import CSRF_HEADER, SESSION_COOKIE, csrf_token
+from aed.accounts.sessions import CSRF_HEADER, SESSION_COOKIE, csrf_token
 from aed.accounts.tokens import hash_key
 from aed.database.bulk import insert_many
 from aed.database.session import Database, transaction

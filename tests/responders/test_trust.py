@@ -10,7 +10,9 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import Region, RegionIn, put_region
+from aed.accounts.regions.actions import put_region
+from aed.accounts.regions.models import Region
+from aed.accounts.regions.schemas import RegionIn
 from aed.accounts.trust import TRUST_LEVELS, is_enough
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
 from aed.responders.models import Certificate, Responder

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed.accounts.authentication import FormViewerDep
-from aed.accounts.sign_in.rules import SESSION_COOKIE
+from aed.accounts.sessions import SESSION_COOKIE
 from tests import make
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Audience, Role
-from aed.accounts.roles.models import RoleGrant
+from aed.accounts.role_grants import RoleGrant
 from aed.geo import Datum, Position
 from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Consumable, Device

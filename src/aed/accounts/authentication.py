@@ -17,12 +17,17 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.permissions import ANYONE, Role, TokenRole, TokenScope, Viewer
-from aed.accounts.regions import estates_sharing, regions_below
-from aed.accounts.roles import queries as role_queries
+from aed.accounts.regions.queries import estates_sharing, is_second_factor_demanded, regions_below
+from aed.accounts.role_grants import role_assignments_of
 from aed.accounts.security_log import log_expired_token
-from aed.accounts.sessions import LAST_SEEN_PRECISION, SignIn, active_session
-from aed.accounts.sign_in import queries as sign_in_queries
-from aed.accounts.sign_in.rules import CSRF_HEADER, SESSION_COOKIE, is_csrf_token
+from aed.accounts.sessions import (
+    CSRF_HEADER,
+    LAST_SEEN_PRECISION,
+    SESSION_COOKIE,
+    SignIn,
+    active_session,
+    is_csrf_token,
+)
 from aed.accounts.tokens import Token, expired_token, hash_key, valid_token
 from aed.database.dependencies import database_of
 from aed.database.session import Database, read_session, retry_on_stale_connection, transaction
@@ -84,7 +89,7 @@ def viewer_of_person(session: Session, person_id: int) -> Viewer:
     2. Everyone else is a member of the estates on which they hold a role, and of their neighbourhoods.
     3. A person without any role is signed in, and sees what everyone sees.
     """
-    role_assignments = role_queries.role_assignments_of(session, person_id)
+    role_assignments = role_assignments_of(session, person_id)
     dispatching = (Role.DISPATCHER, Role.ADMINISTRATOR)
     region_ids = {id_ for each in role_assignments if each.role in dispatching for id_ in each.region_ids}
     managed = {
@@ -118,9 +123,7 @@ def viewer_by_cookie(session: Session, key: str, *, at: datetime) -> Viewer:
     if found is None or (found.is_limited and found.second_factor_at is None):
         return ANYONE
     viewer = viewer_of_person(session, found.person_id)
-    if found.second_factor_at is None and sign_in_queries.is_second_factor_demanded(
-        session, viewer.role_assignments
-    ):
+    if found.second_factor_at is None and is_second_factor_demanded(session, viewer.role_assignments):
         return ANYONE  # the person got a role, or the region a requirement, after the sign-in
     return viewer
 

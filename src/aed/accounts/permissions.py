@@ -25,6 +25,8 @@ class Role(StrEnum):
 
 
 ESTATE_ROLES: Final = frozenset(Role) - {Role.DISPATCHER, Role.ADMINISTRATOR}
+ROLES_NEEDING_SECOND_FACTOR: Final = frozenset({Role.ADMINISTRATOR, Role.DISPATCHER})
+"""Roles that need a second factor in regions that require one."""
 REGION_ROLES: Final = frozenset(
     {
         Role.RESPONDER,

@@ -1,7 +1,9 @@
-"""Signed-in browser sessions: reading, renewing and ending them."""
+"""Signed-in browser sessions: reading, renewing and ending them; their cookie and CSRF token."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,14 +21,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from aed.accounts import sessions as accounts_sessions
 from aed.accounts.security_log import SecurityEventKind, log_event
 from aed.accounts.tokens import hash_key
 from aed.database.encryption.columns import Encrypted
 from aed.database.session import SETTINGS
 from aed.database.types import BigIntId, Table
-from aed.errors import NotFound
+from aed.errors import NotFound, NotSignedIn
 
+SESSION_COOKIE: Final = "__Host-aed"
+"""The prefix makes browsers refuse it unless Secure, with Path=/ and without Domain."""
+CSRF_HEADER: Final = "X-CSRF-Token"
 LAST_SEEN_PRECISION: Final = timedelta(minutes=15)
 """`last_seen_at` is updated at most this often; otherwise every request would write."""
 
@@ -127,7 +131,7 @@ def touch_sessions(session: Session, key_hashes: Collection[str], *, at: datetim
         .where(
             SignIn.key_hash.in_(key_hashes),
             func.coalesce(SignIn.last_seen_at, SignIn.created_at) <= at - LAST_SEEN_PRECISION,
-            func.coalesce(SignIn.last_seen_at, SignIn.created_at) > accounts_sessions.idle_since(session, at),
+            func.coalesce(SignIn.last_seen_at, SignIn.created_at) > idle_since(session, at),
             SignIn.ended_at.is_(None),
         )
         .values(last_seen_at=at),
@@ -151,3 +155,24 @@ def sign_out(session: Session, key: str, *, at: datetime) -> None:
     session.execute(
         update(SignIn).where(SignIn.key_hash == hash_key(key), SignIn.ended_at.is_(None)).values(ended_at=at)
     )
+
+
+def csrf_token(key: str) -> str:
+    """Return the CSRF token of a session key; pages send it with every change."""
+    return hmac.new(key.encode("utf-8", "surrogatepass"), b"csrf", hashlib.sha256).hexdigest()
+
+
+def is_csrf_token(given: str | None, key: str) -> bool:
+    return given is not None and hmac.compare_digest(
+        given.encode("utf-8", "replace"), csrf_token(key).encode()
+    )
+
+
+def sign_in_by_key(session: Session, key: str, *, at: datetime, lock: bool = False) -> SignIn:
+    """Return the session of a browser, limited or not. Raises NotSignedIn."""
+    found = active_session(session, hash_key(key), at=at)
+    if found is None:
+        raise NotSignedIn("Sign in first.")
+    if lock:
+        session.refresh(found, with_for_update=True)
+    return found

@@ -76,7 +76,7 @@ def viewer_as(session: Session, text: str) -> Viewer:
     if kind == "administrator" and not rest:
         return operator()
     if kind == "dispatcher" and rest:
-        from aed.accounts.regions import region_by_code, regions_below
+        from aed.accounts.regions.queries import region_by_code, regions_below
 
         region = region_by_code(session, rest)
         return Viewer(
@@ -94,7 +94,7 @@ def viewer_as(session: Session, text: str) -> Viewer:
 
 
 def _member(session: Session, which: str) -> Viewer:
-    from aed.accounts.regions import estates_sharing
+    from aed.accounts.regions.queries import estates_sharing
     from aed.registry.estates import queries as estate_queries
 
     source, slash, source_id = which.partition("/")

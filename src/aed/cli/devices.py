@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.accounts.regions import region_by_code
+from aed.accounts.regions.queries import region_by_code
 from aed.cli.context import operator, reading, writing
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.rows import MAX_ID, SHOWN, After, Id, RowKind, add_commands

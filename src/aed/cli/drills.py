@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.cli.context import operator, reading, writing
 from aed.cli.fields import validated
 from aed.cli.nearest import network_if_any

@@ -11,7 +11,7 @@ import typer
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.regions import region_by_code, regions_below
+from aed.accounts.regions.queries import region_by_code, regions_below
 from aed.cli.context import operator, reading
 from aed.cli.files import whole, write_whole
 from aed.cli.nearest import network_if_any

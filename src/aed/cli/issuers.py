@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.accounts.regions import region_by_code
+from aed.accounts.regions.queries import region_by_code
 from aed.certificates.rules import CheckState
 from aed.certificates.verification import queries as verification_queries
 from aed.cli.context import opened, operator, reading, trying_much, writing, writing_much

@@ -18,10 +18,10 @@ from aed.accounts.people import queries as people_queries
 from aed.accounts.people.rules import Language, PhoneChannel, e164
 from aed.accounts.people.schemas import PersonAmend, PersonIn
 from aed.accounts.permissions import Role
-from aed.accounts.regions import codes_of_regions, region_by_code
+from aed.accounts.regions.queries import codes_of_regions, region_by_code
+from aed.accounts.role_grants import RoleGrant
 from aed.accounts.roles import actions as role_actions
 from aed.accounts.roles import queries as role_queries
-from aed.accounts.roles.models import RoleGrant
 from aed.accounts.roles.schemas import RoleIn
 from aed.accounts.sessions import end_sessions
 from aed.accounts.sign_in import passwords
@@ -223,9 +223,8 @@ def sign_out(person: PersonArgument) -> None:
 def unlink(person_id: Id) -> None:
     """Unlink a person from all identity providers, until linked again. Ends all their sessions."""
     with writing() as session:
-        from aed.accounts.sign_in import (
-            identity_provider,  # imported here: it loads an HTTP client and OpenID Connect
-        )
+        # imported here: it loads an HTTP client and OpenID Connect
+        from aed.accounts.identity_provider import actions as identity_provider
 
         ended = identity_provider.unlink(session, operator(), person_id, at=clock.now())
     say(f"Links to identity providers ended: {ended}.")

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
-from aed.accounts import regions as accounts_regions
-from aed.accounts.regions import RegionIn, region_by_code
+from aed.accounts.regions import actions as region_actions
+from aed.accounts.regions import queries as region_queries
+from aed.accounts.regions.queries import region_by_code
+from aed.accounts.regions.schemas import RegionIn
 from aed.cli.context import reading, writing
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.rows import show_all
@@ -20,7 +22,7 @@ regions = typer.Typer(no_args_is_help=True)
 def put_region(given: Fields) -> None:
     """Add a region, or change the one with that code."""
     with writing() as session:
-        region, _ = accounts_regions.put_region(session, fields_in(RegionIn, given))
+        region, _ = region_actions.put_region(session, fields_in(RegionIn, given))
         say(f"Region {region.code} is {region.name_en} {region.name_zh}.")
 
 
@@ -30,7 +32,7 @@ def show_region(code: Annotated[str, typer.Argument(help="Its code")]) -> None:
     with reading() as session:
         region = region_by_code(session, code)
         parent = next(
-            (each.code for each in accounts_regions.regions(session) if each.id == region.parent_id), None
+            (each.code for each in region_queries.regions(session) if each.id == region.parent_id), None
         )
         shown = {name: getattr(region, name) for name in RegionIn.model_fields if name != "parent"}
         show_all(RegionIn.model_validate({**shown, "parent": parent}))
@@ -49,6 +51,6 @@ def list_regions() -> None:
                 each.emergency_number,
                 each.holiday_calendar,
             )
-            for each in accounts_regions.regions(session)
+            for each in region_queries.regions(session)
         ]
     table(None, ["code", "name", "名称", "time zone", "emergency", "holidays"], rows)

@@ -8,9 +8,9 @@ import typer
 
 from aed import clock
 from aed.accounts.people import queries as people_queries
+from aed.accounts.second_factors import actions as second_factors
 from aed.accounts.security_log import SecurityEventKind, security_events
 from aed.accounts.sessions import active_sessions, end_session, end_sessions
-from aed.accounts.sign_in import second_factors
 from aed.cli.context import operator, reading, writing
 from aed.cli.screen import say, table
 

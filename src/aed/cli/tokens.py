@@ -10,7 +10,7 @@ import typer
 from aed import clock
 from aed.accounts import tokens as accounts_tokens
 from aed.accounts.permissions import TokenRole, TokenScope
-from aed.accounts.regions import region_by_code
+from aed.accounts.regions.queries import region_by_code
 from aed.accounts.tokens import create_token, revoke_token
 from aed.cli.context import operator, reading, writing
 from aed.cli.language import either

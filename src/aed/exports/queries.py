@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Audience, Viewer, is_insider
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.accounts.visibility import estate_visible_to, visible_to
 from aed.database.boxes import inside_box, overlapping_box
 from aed.database.geometry import latitude, longitude

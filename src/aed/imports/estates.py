@@ -15,7 +15,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import RegionIn, put_region
+from aed.accounts.regions.actions import put_region
+from aed.accounts.regions.schemas import RegionIn
 from aed.database.geometry import shape_of
 from aed.errors import InvalidInput
 from aed.imports.batches import (

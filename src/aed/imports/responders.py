@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import region_by_code
+from aed.accounts.regions.queries import region_by_code
 from aed.imports.batches import (
     EstateIds,
     ImportReport,

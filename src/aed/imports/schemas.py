@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from aed.accounts.fields import Code, FreeText, Id, Name, Phone, TimeZone
 from aed.accounts.permissions import Audience
-from aed.accounts.regions import RegionIn
+from aed.accounts.regions.schemas import RegionIn
 from aed.geo import Datum, Position, position_from
 from aed.imports.rules import day_written
 from aed.registry.devices.rules import Cabinet, DeviceState, EntryMode

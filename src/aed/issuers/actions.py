@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer, require_administrator
-from aed.accounts.regions import region_by_code
+from aed.accounts.regions.queries import region_by_code
 from aed.accounts.trust import CertificateTrust
 from aed.errors import Conflict, InvalidInput
 from aed.issuers import queries

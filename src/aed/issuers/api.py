@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import region_by_code
+from aed.accounts.regions.queries import region_by_code
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import (
     Cursor,

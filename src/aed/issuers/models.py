@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.accounts.trust import CertificateTrust
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.issuers.rules import CertificateKind, IssuerKind, IssuerState, VerifiedBy

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.database.boxes import window_around
 from aed.geo import Position, distance_metres, in_mainland_china
 from aed.registry.estates.models import EstatePace

@@ -16,7 +16,7 @@ from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Person, PersonChange
 from aed.accounts.people.rules import Language, PhoneChannel
 from aed.accounts.permissions import TokenRole, TokenScope, Viewer
-from aed.accounts.roles.models import RoleGrant
+from aed.accounts.role_grants import RoleGrant
 from aed.accounts.security_log import SecurityEvent
 from aed.accounts.sign_in.models import SignInAttempts, SignInCode
 from aed.accounts.sign_in.throttling import account_keys

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from aed.accounts.fields import FreeText
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.errors import InvalidInput
 from aed.geo import Datum, Position, position_from
 from aed.hours.evaluation import parse_hours

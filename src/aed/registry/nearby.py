@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session, aliased
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer, is_insider
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.accounts.visibility import visible_to
 from aed.database.boxes import box_query
 from aed.database.compiled import Compiled, inline_text

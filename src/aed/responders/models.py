@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.people.models import Person
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.database.encryption.columns import Encrypted
 from aed.database.geometry import point_type
 from aed.database.types import BigIntId, Table, enum_column

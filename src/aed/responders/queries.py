@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.accounts.visibility import responder_visible_to
 from aed.database.compiled import Compiled, compiled, inline_text, key_in_param, late_param
 from aed.database.geometry import latitude, longitude, position_of

@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.people.models import Person
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.database.geometry import point_type
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.registry.estates.models import Estate

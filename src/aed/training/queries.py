@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, tr
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.permissions import TokenRole, TokenScope, Viewer
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.accounts.visibility import estate_visible_to
 from aed.database.boxes import inside_box
 from aed.errors import NotFound

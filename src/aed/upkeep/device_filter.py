@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
-from aed.accounts.regions import region_by_code, regions_below
+from aed.accounts.regions.queries import region_by_code, regions_below
 from aed.registry.devices.models import Device
 
 

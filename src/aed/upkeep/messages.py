@@ -15,7 +15,7 @@ from aed.accounts.free_text import MAX_PLACE_CHARACTERS, quote
 from aed.accounts.people.models import Person
 from aed.accounts.people.rules import Language
 from aed.accounts.permissions import Role, Viewer
-from aed.accounts.roles.models import RoleGrant
+from aed.accounts.role_grants import RoleGrant
 from aed.notifications import outbox
 from aed.notifications.outbox import Notice
 from aed.registry.devices.models import Device

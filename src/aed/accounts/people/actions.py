@@ -19,7 +19,7 @@ from aed.accounts.people.models import Account, Person, PersonChange
 from aed.accounts.people.rules import e164, mask_phone, plain_email
 from aed.accounts.people.schemas import PersonAmend, PersonIn
 from aed.accounts.permissions import TokenScope, Viewer, require_administrator
-from aed.accounts.regions import region_by_code
+from aed.accounts.regions.queries import region_by_code
 from aed.accounts.roles.actions import grant_role, require_can_grant
 from aed.accounts.sessions import end_sessions
 from aed.database.bulk import insert_many

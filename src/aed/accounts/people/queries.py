@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Account, Identity, Person, PersonChange
 from aed.accounts.permissions import TokenScope, Viewer
-from aed.accounts.roles.models import RoleGrant
+from aed.accounts.role_grants import RoleGrant
 from aed.accounts.roles.queries import role_grants_visible_to
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 

@@ -17,9 +17,9 @@ from aed.accounts.permissions import (
     Viewer,
     require_role_granter,
 )
-from aed.accounts.regions import region_by_code, region_of_estate
+from aed.accounts.regions.queries import region_by_code, region_of_estate
+from aed.accounts.role_grants import RoleGrant
 from aed.accounts.roles import queries as role_queries
-from aed.accounts.roles.models import RoleGrant
 from aed.accounts.roles.schemas import RoleIn
 from aed.accounts.security_log import SecurityEventKind, log_event
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, and_, column, false, or_, select, table, true
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role, RoleAssignment, Viewer
-from aed.accounts.regions import regions_below
-from aed.accounts.roles.models import RoleGrant
+from aed.accounts.permissions import Role, Viewer
+from aed.accounts.role_grants import RoleGrant
 from aed.errors import NotFound
 
 _estates = table("estates", column("id"), column("region_id"))
@@ -42,34 +41,6 @@ def role_grants_visible_to(viewer: Viewer) -> ColumnElement[bool]:
         if holding.role is Role.ADMINISTRATOR:
             parts.append(RoleGrant.region_id.in_(holding.region_ids))
     return or_(*parts) if parts else false()
-
-
-# --- Roles ----------------------------------------------------------------------------------------------
-
-
-def role_assignments_of(session: Session, person_id: int) -> tuple[RoleAssignment, ...]:
-    """Return the roles that the person holds now, in the order in which they were granted.
-
-    visibility: viewers are built from it.
-    """
-    grants = session.execute(
-        select(RoleGrant.role, RoleGrant.estate_id, RoleGrant.region_id)
-        .where(RoleGrant.person_id == person_id, RoleGrant.revoked_at.is_(None))
-        .order_by(RoleGrant.id)
-    ).all()
-    below = {
-        grant.region_id: regions_below(session, grant.region_id)
-        for grant in grants
-        if grant.region_id is not None
-    }
-    return tuple(
-        RoleAssignment(
-            role=grant.role,
-            estate_id=grant.estate_id,
-            region_ids=below[grant.region_id] if grant.region_id is not None else (),
-        )
-        for grant in grants
-    )
 
 
 def role_grant(session: Session, viewer: Viewer, grant_id: int) -> RoleGrant:

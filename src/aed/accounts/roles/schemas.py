@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from aed.accounts.fields import Code, Id
 from aed.accounts.permissions import Role
-from aed.accounts.roles.models import RoleGrant
+from aed.accounts.role_grants import RoleGrant
 
 
 class RoleIn(BaseModel):
@@ -57,3 +57,8 @@ class RolesPage(BaseModel):
 
     roles: list[RoleOut]
     next: str | None = None
+
+
+def version_of(grant: RoleGrant) -> int:
+    """Return the version of a grant, which changes once, when it is revoked."""
+    return 1 if grant.revoked_at is None else 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from enum import StrEnum
 from typing import Final
 
 from aed.accounts.people.rules import e164, plain_email
-from aed.accounts.permissions import Role
 from aed.errors import InvalidInput
 
 MAX_SUBJECT_LENGTH = 255
@@ -79,8 +77,6 @@ class FactorKind(StrEnum):
     """A key in a phone, computer or security key (WebAuthn)."""
 
 
-ROLES_NEEDING_SECOND_FACTOR: Final = frozenset({Role.ADMINISTRATOR, Role.DISPATCHER})
-"""Roles that need a second factor in regions that require one."""
 RECOVERY_CODE_COUNT: Final = 10
 MAX_FACTORS: Final = 10
 CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
@@ -93,9 +89,6 @@ CODE_LIFETIME: Final = timedelta(minutes=10)
 MAX_CODE_TRIES: Final = 5
 MIN_PASSWORD_LENGTH: Final = 10
 MAX_PASSWORD_LENGTH: Final = 200
-SESSION_COOKIE: Final = "__Host-aed"
-"""The prefix makes browsers refuse it unless Secure, with Path=/ and without Domain."""
-CSRF_HEADER: Final = "X-CSRF-Token"
 KNOWN_BROWSER_COOKIE: Final = "__Host-aed-device"
 """Identifies a browser in which accounts were signed in before."""
 KNOWN_BROWSER_LIFETIME: Final = timedelta(days=180)
@@ -192,14 +185,3 @@ def address_key(address: str) -> str:
     else:
         network = str(ipaddress.ip_network((found, 64 if found.version == 6 else 32), strict=False))
     return hashlib.sha256(f"address:{network}".encode()).hexdigest()
-
-
-def csrf_token(key: str) -> str:
-    """Return the CSRF token of a session key; pages send it with every change."""
-    return hmac.new(key.encode("utf-8", "surrogatepass"), b"csrf", hashlib.sha256).hexdigest()
-
-
-def is_csrf_token(given: str | None, key: str) -> bool:
-    return given is not None and hmac.compare_digest(
-        given.encode("utf-8", "replace"), csrf_token(key).encode()
-    )

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.certificates.rules import Refresher, refresher
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.responders.models import Certificate, Responder

@@ -17,7 +17,7 @@ from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.people.models import Account, Person, PersonChange
 from aed.accounts.people.rules import mask_phone
 from aed.accounts.permissions import SCHEDULER, Viewer
-from aed.accounts.roles.models import RoleGrant
+from aed.accounts.role_grants import RoleGrant
 from aed.accounts.sessions import end_sessions
 from aed.certificates.duplicates import queries
 from aed.certificates.duplicates.rules import LIKELY, likeness

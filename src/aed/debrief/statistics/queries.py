@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import Region, region_by_code, regions_below
+from aed.accounts.regions.models import Region
+from aed.accounts.regions.queries import region_by_code, regions_below
 from aed.debrief.outcomes.models import PatientOutcome
 from aed.debrief.outcomes.queries import items_in, measured_of
 from aed.debrief.statistics.rules import (

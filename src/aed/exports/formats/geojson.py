@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from shapely.geometry import mapping
 
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.database.geometry import position_of, shape_of
 from aed.exports.formats.tables import Cell, Pages, own_row
 from aed.exports.queries import PublishedDevice

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import region_by_code, regions_below
+from aed.accounts.regions.queries import region_by_code, regions_below
 from aed.database.session import Database, read_session
 from aed.errors import NotSignedIn
 from aed.exports import queries as export_queries

@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import Region, region_by_code, region_of_estate
+from aed.accounts.regions.models import Region
+from aed.accounts.regions.queries import region_by_code, region_of_estate
 from aed.errors import AedError, InvalidInput
 from aed.imports.batches import (
     ROWS_AT_ONCE,

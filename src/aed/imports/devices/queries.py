@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Audience
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.database.boxes import ids_near_each
 from aed.database.bulk import in_array
 from aed.database.geometry import latitude, longitude

@@ -13,7 +13,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer, require_administrator
-from aed.accounts.regions import region_by_code
+from aed.accounts.regions.queries import region_by_code
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.http.outbound_urls import target_of
 from aed.imports.devices.decisions import check_name

@@ -10,7 +10,8 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import Region, region_by_code
+from aed.accounts.regions.models import Region
+from aed.accounts.regions.queries import region_by_code
 from aed.errors import Conflict, InvalidInput, TooManyOpen
 from aed.geo import Position
 from aed.incidents import queries

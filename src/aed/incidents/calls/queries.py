@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role, Viewer
-from aed.accounts.regions import Region
-from aed.accounts.roles.models import RoleGrant
+from aed.accounts.regions.models import Region
+from aed.accounts.role_grants import RoleGrant
 from aed.accounts.visibility import visible_to
 from aed.errors import NotFound
 from aed.geo import Position

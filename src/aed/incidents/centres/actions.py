@@ -11,7 +11,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer, require_administrator
-from aed.accounts.regions import region_by_code
+from aed.accounts.regions.queries import region_by_code
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.incidents.calls import actions as lifecycle

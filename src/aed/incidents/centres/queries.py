@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from aed.accounts.permissions import TokenRole, TokenScope, Viewer
-from aed.accounts.regions import regions_below
+from aed.accounts.regions.queries import regions_below
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.incidents.models import DispatchCentre, IncidentMessage
 from aed.notifications.models import EndpointRow

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.audit_log import entry_hash, last_audit_entry
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.incidents.models import Alert, DispatchCentre, IncidentEvent, IncidentReport
 from aed.incidents.rules import AlertState
 from aed.notifications.models import EndpointRow

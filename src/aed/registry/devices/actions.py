@@ -13,7 +13,8 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from aed.accounts.people import actions as people_actions
 from aed.accounts.permissions import Viewer, require_estate_manager, require_keeper
-from aed.accounts.regions import Region, region_by_code
+from aed.accounts.regions.models import Region
+from aed.accounts.regions.queries import region_by_code
 from aed.database.geometry import point, position_of
 from aed.errors import Conflict, InvalidInput, NotAllowed
 from aed.registry.changes import (

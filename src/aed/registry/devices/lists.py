@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, joinedload
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer, require_administrator
-from aed.accounts.regions import region_by_code
+from aed.accounts.regions.queries import region_by_code
 from aed.database.bulk import insert_many, reserve_ids
 from aed.database.geometry import point
 from aed.errors import Conflict, InvalidInput, NotFound

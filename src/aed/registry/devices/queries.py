@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
 
 from aed.accounts.permissions import Audience, Viewer
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.accounts.visibility import visible_to
 from aed.database.boxes import inside_box
 from aed.database.compiled import inline_text

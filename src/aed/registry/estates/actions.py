@@ -12,7 +12,7 @@ from sqlalchemy import column, delete, select, table
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer, require_administrator, require_estate_manager
-from aed.accounts.regions import region_by_code
+from aed.accounts.regions.queries import region_by_code
 from aed.database.bulk import in_array
 from aed.database.geometry import area, point, position_of, shape_of
 from aed.errors import Conflict

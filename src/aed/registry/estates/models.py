@@ -6,7 +6,7 @@ from geoalchemy2 import WKBElement, WKTElement
 from sqlalchemy import CheckConstraint, Double, ForeignKey, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.database.geometry import area_type, point_type
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.registry.estates.rules import EstateState, GateState, Passage

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.errors import NotFound
 from aed.hours.evaluation import HolidayDates
 from aed.hours.holiday_calendar import CalendarEnd, DayKind, calendar_end, ending_words, notice_threshold

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import Region, region_by_code, region_of_estate
+from aed.accounts.regions.models import Region
+from aed.accounts.regions.queries import region_by_code, region_of_estate
 from aed.database.session import exclusive_lock
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotFound
 from aed.registry.changes import flush_or_conflict

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
-from aed.accounts.regions import region_by_code, regions_below
+from aed.accounts.regions.queries import region_by_code, regions_below
 from aed.database.dependencies import ReadSession
 from aed.errors import NotFound
 from aed.http.parameters import Cursor, OfEstate, OfRegion, cursor_id

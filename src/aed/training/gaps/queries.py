@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Row, and_, exists, func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.database.boxes import inside_box
 from aed.database.geometry import latitude, longitude, shape_of
 from aed.geo import Position

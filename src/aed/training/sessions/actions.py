@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people import actions as people_actions
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import region_by_code
+from aed.accounts.regions.queries import region_by_code
 from aed.database.geometry import point, position_of
 from aed.errors import Conflict, InvalidInput
 from aed.registry.changes import (

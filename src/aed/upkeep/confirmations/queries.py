@@ -11,7 +11,7 @@ from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.permissions import Audience, Role, Viewer
-from aed.accounts.roles.models import RoleGrant
+from aed.accounts.role_grants import RoleGrant
 from aed.accounts.tokens import hash_key
 from aed.database.boxes import ids_near_each
 from aed.database.geometry import latitude, longitude, position_of

@@ -11,7 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import Region, region_by_code
+from aed.accounts.regions.models import Region
+from aed.accounts.regions.queries import region_by_code
 from aed.accounts.tokens import hash_key
 from aed.errors import Conflict, NotFound, NotSignedIn
 from aed.registry.estates import queries as estate_queries

@@ -14,7 +14,7 @@ from sqlalchemy import Row, Select, String, cast, func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.accounts.visibility import managed_by, visible_to
 from aed.errors import InvalidInput
 from aed.registry.changes import RegistryChange

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.database.bulk import insert_many
 from aed.errors import NotFound, NotSignedIn
 from aed.hours.holiday_calendar import CalendarEnd, ending_words, notice_threshold

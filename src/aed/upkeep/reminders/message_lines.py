@@ -10,7 +10,7 @@ from datetime import date, datetime
 from sqlalchemy import ColumnElement, and_, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.errors import NotFound
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate

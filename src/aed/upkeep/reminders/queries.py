@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions import Region
+from aed.accounts.regions.models import Region
 from aed.accounts.visibility import managed_by, visible_to
 from aed.database.types import days_between
 from aed.registry.devices.models import Consumable, Device

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role
-from aed.accounts.regions import Region
-from aed.accounts.roles.models import RoleGrant
+from aed.accounts.regions.models import Region
+from aed.accounts.role_grants import RoleGrant
 from aed.database.bulk import insert_many
 from aed.notifications.queries import reachable_people
 from aed.registry.devices.models import Device

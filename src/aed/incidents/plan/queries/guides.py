@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import SCHEDULER, Role
-from aed.accounts.regions import Region
-from aed.accounts.roles.models import RoleGrant
+from aed.accounts.regions.models import Region
+from aed.accounts.role_grants import RoleGrant
 from aed.database.boxes import window_around
 from aed.geo import Position
 from aed.hours.evaluation import Opening, hours_at

@@ -1,7 +1,6 @@
 """Second factors: add, confirm, verify and remove them; and recovery codes for a lost factor.
 
-Changing factors needs a session in which one was given, except for the first.
-"""
+Changing factors needs a session in which one was given, except for the first."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.security_log import SecurityEventKind, log_event
-from aed.accounts.sessions import SignIn, active_session
+from aed.accounts.sessions import SignIn
 from aed.accounts.sign_in import queries as sign_in_queries
 from aed.accounts.sign_in.models import RecoveryCode, SecondFactor
 from aed.accounts.sign_in.rules import MAX_FACTORS, RECOVERY_CODE_COUNT, FactorKind
@@ -31,16 +30,6 @@ WRONG_CODE: Final = "The code is not right, or was used already. Wait for the ne
 STEP_SECONDS: Final = 30
 _STEPS_OFF: Final = (0, -1, 1)
 """The clock of a phone may be off by half a minute."""
-
-
-def sign_in_by_key(session: Session, key: str, *, at: datetime, lock: bool = False) -> SignIn:
-    """Return the session of a browser, limited or not. Raises NotSignedIn."""
-    found = active_session(session, hash_key(key), at=at)
-    if found is None:
-        raise NotSignedIn("Sign in first.")
-    if lock:
-        session.refresh(found, with_for_update=True)
-    return found
 
 
 def require_factor_given(session: Session, sign_in: SignIn) -> None:

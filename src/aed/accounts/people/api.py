@@ -5,12 +5,15 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from aed import clock
-from aed.accounts.api.requests import PersonId
 from aed.accounts.authentication import ViewerDep
+from aed.accounts.fields import PersonId
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.schemas import PeoplePage, PersonAmend, PersonChangeOut, PersonIn, PersonOut
 from aed.accounts.permissions import Viewer
+from aed.accounts.regions.queries import codes_of_regions
+from aed.accounts.roles import actions as role_actions
+from aed.accounts.roles.schemas import RoleIn, RoleOut, version_of
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotSignedIn
 from aed.http.parameters import (
@@ -25,7 +28,7 @@ from aed.http.parameters import (
     version_from_if_match,
 )
 
-router = APIRouter()
+router = APIRouter(tags=["accounts"])
 
 
 def _signed_in(viewer: Viewer) -> None:
@@ -101,3 +104,16 @@ def list_person_history(
     _signed_in(viewer)
     people_queries.person(session, viewer, person_id)
     return [PersonChangeOut.of(change) for change in people_queries.person_history(session, person_id)]
+
+
+@router.post("/people/{person_id}/roles", status_code=201)
+def grant_role(
+    session: WriteSession, viewer: ViewerDep, person_id: PersonId, new: RoleIn, response: Response
+) -> RoleOut:
+    """Grant a role to a person."""
+    if not viewer.is_signed_in:
+        raise NotSignedIn("Giving roles needs an administrator: send a token, or sign in.")
+    person, _account = people_queries.person(session, viewer, person_id)
+    grant = role_actions.grant_role(session, viewer, person.id, new, at=clock.now())
+    set_created(response, f"/v1/roles/{grant.id}", version=version_of(grant))
+    return RoleOut.of(grant, codes_of_regions(session, [grant.region_id] if grant.region_id else []))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from aed.accounts.regions import Region, RegionOut, regions
+from aed.accounts.regions.models import Region
+from aed.accounts.regions.queries import regions
+from aed.accounts.regions.schemas import RegionOut
 from aed.database.dependencies import ReadSession
 
-router = APIRouter()
+router = APIRouter(tags=["accounts"])
 
 
 @router.get("/regions")

@@ -1,13 +1,21 @@
-"""Roles granted to people."""
+"""Roles granted to people, and the roles that a person holds now."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    select,
+    text,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import Role, RoleAssignment
+from aed.accounts.regions.queries import regions_below
 from aed.database.types import BigIntId, Table, enum_column
 
 
@@ -46,3 +54,28 @@ class RoleGrant(Table):
     granted_by: Mapped[str] = mapped_column(String(200))
     revoked_at: Mapped[datetime | None]
     revoked_by: Mapped[str | None] = mapped_column(String(200))
+
+
+def role_assignments_of(session: Session, person_id: int) -> tuple[RoleAssignment, ...]:
+    """Return the roles that the person holds now, in the order in which they were granted.
+
+    visibility: viewers are built from it.
+    """
+    grants = session.execute(
+        select(RoleGrant.role, RoleGrant.estate_id, RoleGrant.region_id)
+        .where(RoleGrant.person_id == person_id, RoleGrant.revoked_at.is_(None))
+        .order_by(RoleGrant.id)
+    ).all()
+    below = {
+        grant.region_id: regions_below(session, grant.region_id)
+        for grant in grants
+        if grant.region_id is not None
+    }
+    return tuple(
+        RoleAssignment(
+            role=grant.role,
+            estate_id=grant.estate_id,
+            region_ids=below[grant.region_id] if grant.region_id is not None else (),
+        )
+        for grant in grants
+    )

@@ -1,44 +1,58 @@
-"""Routes of signing in and out, and of the caller."""
+"""Routes of signing in and out, of the caller and their sessions, and of the log of security events."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts import sessions as accounts_sessions
-from aed.accounts.api.requests import SIGN_IN_TURN, put_cookie, put_sign_in_cookie
-from aed.accounts.authentication import ViewerDep, client_address, session_key_in_cookie
+from aed.accounts.authentication import OwnSessionDep, ViewerDep, client_address, session_key_in_cookie
 from aed.accounts.people.rules import e164
-from aed.accounts.sessions import end_sessions
+from aed.accounts.security_log import SecurityEventKind, security_events
+from aed.accounts.sessions import (
+    SESSION_COOKIE,
+    SignIn,
+    active_sessions,
+    csrf_token,
+    end_session,
+    end_sessions,
+    sign_in_by_key,
+)
 from aed.accounts.sign_in import actions
 from aed.accounts.sign_in.actions import NewSession, SendMessage
+from aed.accounts.sign_in.requests import SIGN_IN_TURN, put_cookie, put_sign_in_cookie
 from aed.accounts.sign_in.rules import (
     CODE_COOKIE,
     CODE_LIFETIME,
     KNOWN_BROWSER_COOKIE,
     KNOWN_BROWSER_LIFETIME,
-    SESSION_COOKIE,
     Browser,
-    csrf_token,
 )
 from aed.accounts.sign_in.schemas import (
     CodeIn,
     CodeOut,
     HeldRoleOut,
+    SecurityEventOut,
+    SecurityEventsPage,
     SignedInOut,
     SignedInViewerOut,
     SignInIn,
+    SignInOut,
     ViewerOut,
 )
 from aed.accounts.sign_in.throttling import known_browser_id, remember_browser
-from aed.database.dependencies import DatabaseDep, WriteSession
+from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.database.session import Database, transaction
-from aed.http.parameters import SettingsDep
+from aed.errors import NotSignedIn
+from aed.http.parameters import Cursor, Limit, SettingsDep, cursor_id, next_cursor
 
-router = APIRouter()
+router = APIRouter(tags=["accounts"])
+
+SignInId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 
 
 async def _send(request: Request) -> SendMessage:
@@ -167,3 +181,55 @@ def sign_out(
     if everywhere and viewer.person_id is not None:
         end_sessions(session, viewer.person_id, at=clock.now())
     response.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+
+
+# --- Sessions -------------------------------------------------------------------------------------------
+
+
+def _whole(session: Session, key: str, *, at: datetime) -> SignIn:
+    """Return the browser's session. Raises NotSignedIn if it needs a second factor."""
+    found = sign_in_by_key(session, key, at=at)
+    if found.is_limited and found.second_factor_at is None:
+        raise NotSignedIn("Give your second factor first: POST /v1/sign-in/second-factor.")
+    return found
+
+
+@router.get("/sign-in/sessions")
+def list_sign_ins(session: ReadSession, key: OwnSessionDep) -> list[SignInOut]:
+    """List your sessions, newest first."""
+    own = _whole(session, key, at=clock.now())
+    found = active_sessions(session, own.person_id, at=clock.now())
+    return [SignInOut.of(each, own_id=own.id) for each in found]
+
+
+@router.delete("/sign-in/sessions/{sign_in_id}", status_code=204)
+def end_sign_in(session: WriteSession, key: OwnSessionDep, sign_in_id: SignInId) -> None:
+    """End one of your sessions; its live streams end within seconds."""
+    own = _whole(session, key, at=clock.now())
+    end_session(session, own.person_id, sign_in_id, at=clock.now())
+
+
+# --- Security events ------------------------------------------------------------------------------------
+
+
+@router.get("/security-events")
+def list_security_events(
+    session: ReadSession,
+    viewer: ViewerDep,
+    kind: Annotated[SecurityEventKind | None, Query(description="Only these")] = None,
+    person_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> SecurityEventsPage:
+    """List security events, newest first. For network administrators."""
+    found = security_events(
+        session,
+        viewer,
+        limit=limit + 1,
+        before_id=cursor_id(cursor) or None,
+        kind=kind,
+        person_id=person_id,
+    )
+    return SecurityEventsPage(
+        events=[SecurityEventOut.of(each) for each in found[:limit]], next=next_cursor(found, limit)
+    )

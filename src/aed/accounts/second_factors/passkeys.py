@@ -15,16 +15,16 @@ from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import PublicKeyCredentialDescriptor, UserVerificationRequirement
 
 from aed.accounts.people.models import Person
-from aed.accounts.sessions import SignIn
-from aed.accounts.sign_in import queries as sign_in_queries
-from aed.accounts.sign_in.models import SecondFactor
-from aed.accounts.sign_in.rules import CHALLENGE_LIFETIME, MAX_FACTORS, FactorKind
-from aed.accounts.sign_in.second_factors import (
+from aed.accounts.second_factors.actions import (
     ISSUER,
     record_factor_added,
     record_factor_given,
     require_factor_given,
 )
+from aed.accounts.sessions import SignIn
+from aed.accounts.sign_in import queries as sign_in_queries
+from aed.accounts.sign_in.models import SecondFactor
+from aed.accounts.sign_in.rules import CHALLENGE_LIFETIME, MAX_FACTORS, FactorKind
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 
 type PasskeyOptions = dict[str, Any]

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.api.requests import GrantId, PersonId
 from aed.accounts.authentication import ViewerDep
-from aed.accounts.people import queries as people_queries
-from aed.accounts.regions import codes_of_regions, region_by_code
+from aed.accounts.regions.queries import codes_of_regions, region_by_code
+from aed.accounts.role_grants import RoleGrant
 from aed.accounts.roles import actions
 from aed.accounts.roles import queries as role_queries
-from aed.accounts.roles.models import RoleGrant
-from aed.accounts.roles.schemas import RoleIn, RoleOut, RolesPage
+from aed.accounts.roles.schemas import RoleOut, RolesPage, version_of
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotSignedIn
 from aed.http.parameters import Cursor, Limit, cursor_id, next_cursor, set_etag
 
-router = APIRouter()
+router = APIRouter(tags=["accounts"])
+
+GrantId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 
 
 def _out(session: Session, *grants: RoleGrant) -> list[RoleOut]:
@@ -56,27 +56,13 @@ def list_roles(
     return RolesPage(roles=_out(session, *found[:limit]), next=next_cursor(found, limit))
 
 
-@router.post("/people/{person_id}/roles", status_code=201)
-def grant_role(
-    session: WriteSession, viewer: ViewerDep, person_id: PersonId, new: RoleIn, response: Response
-) -> RoleOut:
-    """Grant a role to a person."""
-    if not viewer.is_signed_in:
-        raise NotSignedIn("Giving roles needs an administrator: send a token, or sign in.")
-    person, _account = people_queries.person(session, viewer, person_id)
-    grant = actions.grant_role(session, viewer, person.id, new, at=clock.now())
-    response.headers["Location"] = f"/v1/roles/{grant.id}"
-    set_etag(response, _version(grant))
-    return _out(session, grant)[0]
-
-
 @router.get("/roles/{grant_id}")
 def get_role(session: ReadSession, viewer: ViewerDep, grant_id: GrantId, response: Response) -> RoleOut:
     """Get one role grant, active or revoked."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Roles are shown to those who answer for them: send a token, or sign in.")
     grant = role_queries.role_grant(session, viewer, grant_id)
-    set_etag(response, _version(grant))
+    set_etag(response, version_of(grant))
     return _out(session, grant)[0]
 
 
@@ -84,8 +70,3 @@ def get_role(session: ReadSession, viewer: ViewerDep, grant_id: GrantId, respons
 def revoke_role(session: WriteSession, viewer: ViewerDep, grant_id: GrantId) -> None:
     """Revoke a role; the grant stays on record."""
     actions.revoke_role(session, viewer, grant_id, at=clock.now())
-
-
-def _version(grant: RoleGrant) -> int:
-    """Return the version of a grant, which changes once, when it is revoked."""
-    return 1 if grant.revoked_at is None else 2

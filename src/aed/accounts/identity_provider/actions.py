@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from aed.accounts.audit_log import AuditSubject, add_audit_entry
+from aed.accounts.identity_provider.openid_connect import authorization_url, fetch_identity
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, Identity, Person, PersonChange
 from aed.accounts.people.rules import mask_phone
@@ -19,7 +20,6 @@ from aed.accounts.permissions import TokenScope, Viewer
 from aed.accounts.sessions import end_sessions
 from aed.accounts.sign_in.actions import NewSession, open_session
 from aed.accounts.sign_in.models import ProviderRequest
-from aed.accounts.sign_in.openid_connect import authorization_url, fetch_identity
 from aed.accounts.sign_in.rules import PROVIDER_TIMEOUT, Browser, ProviderIdentity, SignInMethod
 from aed.accounts.sign_in.throttling import count_attempt_from_address
 from aed.accounts.tokens import hash_key

@@ -10,14 +10,15 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from aed import clock
-from aed.accounts.api.requests import TOO_MANY_SIGN_INS, PersonId, put_sign_in_cookie
 from aed.accounts.authentication import ViewerDep, client_address, session_key_in_cookie
+from aed.accounts.fields import PersonId
+from aed.accounts.identity_provider import actions as identity_provider
+from aed.accounts.identity_provider.actions import ProviderCallback
 from aed.accounts.people.queries import identities_of
 from aed.accounts.people.schemas import IdentityOut
-from aed.accounts.sessions import sign_out
-from aed.accounts.sign_in import identity_provider
-from aed.accounts.sign_in.identity_provider import ProviderCallback
-from aed.accounts.sign_in.rules import PROVIDER_COOKIE, PROVIDER_TIMEOUT, Browser, csrf_token
+from aed.accounts.sessions import csrf_token, sign_out
+from aed.accounts.sign_in.requests import TOO_MANY_SIGN_INS, put_sign_in_cookie
+from aed.accounts.sign_in.rules import PROVIDER_COOKIE, PROVIDER_TIMEOUT, Browser
 from aed.accounts.sign_in.schemas import SignedInOut
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.database.session import transaction
@@ -25,7 +26,7 @@ from aed.errors import NotSignedIn
 from aed.http.parameters import SettingsDep, one_at_a_time
 from aed.http.query import ANY_PARAMETER
 
-router = APIRouter()
+router = APIRouter(tags=["accounts"])
 
 AT_ONCE: Final = 2
 _places = threading.BoundedSemaphore(AT_ONCE)

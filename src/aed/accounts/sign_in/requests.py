@@ -1,19 +1,18 @@
-"""Path parameters, the sign-in queue and cookies of the accounts routes."""
+"""The queue and the cookies of sign-in routes."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import Depends, Path, Request, Response
+from fastapi import Depends, Request, Response
 
 from aed.accounts.authentication import client_address
-from aed.accounts.sign_in.rules import SESSION_COOKIE, address_key
+from aed.accounts.sessions import SESSION_COOKIE
+from aed.accounts.sign_in.rules import address_key
 from aed.http.concurrency_limits import QueueLimits, wait_for_turn
 
-PersonId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
-GrantId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 TOO_MANY_SIGN_INS: Final = "Many are signing in at this moment. Try again in a few seconds."
 
 SIGN_IN_QUEUE: Final = QueueLimits("sign-in", at_once=1, waiting=10, each=3, otherwise=TOO_MANY_SIGN_INS)
