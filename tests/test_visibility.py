@@ -404,6 +404,7 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
         "message_id": [1],
         "job": ["feeds"],
         "name": ["gate-group"],
+        "code": ["1234-4"],
         "number": ["CPR-AED-2026-0A1B2C3D4E"],
         "token": ["no-such-code"],
         "calendar_id": [1],

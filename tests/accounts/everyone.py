@@ -162,6 +162,7 @@ def build(session: Session) -> Everyone:
         "calendar_id": make.calendar(session, of=resident)[0],
         "token": "nonsense",
         "number": number,
+        "code": "1234-4",
         "device_id": device.id,
         "other_device_id": make.device(session, of=estate).id,
         "estate_id": estate.id,
