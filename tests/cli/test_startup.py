@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
 from typer.main import get_command
 
 from aed.cli import COMMANDS, app
@@ -16,46 +15,44 @@ ARRAYS = {"numpy", "scipy", "shapely", "pyproj", "osmium"}
 LATE = {"scipy", "osmium", "pyproj", "chinese_calendar", "typst", "PIL", "alembic"}
 
 
-def imported_by(*words: str) -> set[str]:
-    """Return the top-level packages imported when `aed` with these arguments has printed its help."""
+def imported_by(*commands: str) -> dict[str, set[str]]:
+    """Run `aed COMMAND --help` for each command in one new process.
+
+    Return, by command, the top-level packages that have been imported when its help was printed, by it or by
+    a command before it.
+    """
     script = (
-        f"import sys; sys.argv = {['aed', *words, '--help']!r}\n"
+        "import sys\n"
         "from aed.cli import main\n"
-        "try:\n    main()\nexcept SystemExit as ended:\n    assert not ended.code, ended.code\n"
-        "print('\\nMODULES', *{name.partition('.')[0] for name in sys.modules})"
+        f"for command in {commands!r}:\n"
+        "    sys.argv = ['aed', *command.split(), '--help']\n"
+        "    try:\n        main()\n"
+        "    except SystemExit as ended:\n        assert not ended.code, ended.code\n"
+        "    print('\\nMODULES', *{name.partition('.')[0] for name in sys.modules})"
     )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    return set(shown.rpartition("\nMODULES ")[2].split())
+    lines = [line.split()[1:] for line in shown.splitlines() if line.startswith("MODULES ")]
+    return {command: set(line) for command, line in zip(commands, lines, strict=True)}
 
 
 def test_help_imports_neither_the_server_nor_the_database() -> None:
-    imported = imported_by()
+    (imported,) = imported_by("").values()
 
     assert not imported & (SERVER | DATABASE | ARRAYS | LATE | {"structlog", "cryptography", "psycopg"})
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "devices list",
-        "estates list",
-        "checks list",
-        "holidays list",
-        "roles list",
-        "tokens list",
-        "sessions list",
-        "quarantines list",
-    ],
-)
-def test_a_list_imports_neither_the_server_nor_what_it_does_not_show(words: str) -> None:
-    imported = imported_by(*words.split())
+def test_a_list_imports_neither_the_server_nor_what_it_does_not_show() -> None:
+    lists = ("devices", "estates", "checks", "holidays", "roles", "tokens", "sessions", "quarantines")
 
-    assert "sqlalchemy" in imported
-    assert not imported & (SERVER | LATE)
+    for command, imported in imported_by(*(f"{each} list" for each in lists)).items():
+        assert "sqlalchemy" in imported, command
+        assert not imported & (SERVER | LATE), command
 
 
 def test_nearest_imports_no_server_and_nothing_that_builds_a_network() -> None:
-    assert not imported_by("nearest") & (SERVER | {"osmium", "chinese_calendar", "typst", "PIL", "alembic"})
+    (imported,) = imported_by("nearest").values()
+
+    assert not imported & (SERVER | {"osmium", "chinese_calendar", "typst", "PIL", "alembic"})
 
 
 def test_every_command_of_the_table_can_be_imported() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
+from functools import cache
 from importlib import import_module
 from io import TextIOWrapper
 from typing import Annotated, Any, Final
@@ -138,6 +139,7 @@ class _LazyCommands(MutableMapping[str, Command]):
         return len(self._loaded)
 
 
+@cache
 def _load(name: str) -> Command:
     path, line = COMMANDS[name]
     module, _, attribute = path.rpartition(".")
