@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aed.certificates.rules import Refresher, is_valid, mask_name, refresher
+from aed.hours.dates import months_after
 from aed.training.rules import (
     OFFER_LASTS,
     EnrolmentState,
     last_valid_day,
-    months_after,
     offer_until,
     places_to_offer,
     state_on_arrival,

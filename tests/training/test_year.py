@@ -27,12 +27,13 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role
 from aed.database.geometry import position_of
 from aed.geo import distance_metres
+from aed.hours.dates import months_after
 from aed.notifications.models import OutboxMessage
 from aed.registry.changes import RegistryChange
 from aed.registry.estates.models import Building, Estate
 from aed.registry.holidays.queries import holiday_calendar
 from aed.training.gaps.week import AWAY, HOURS, NOT_KNOWN, THERE, CalendarWeek, hour_states
-from aed.training.rules import last_valid_day, months_after
+from aed.training.rules import last_valid_day
 from tests import make
 from tests.accounts.everyone import signed_in
 from tests.cli.conftest import Aed, aed, run

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import ANYONE, Viewer
 from aed.database.session import Database
+from aed.hours.dates import months_after
 from aed.registry.devices.actions import fit_consumable, withdraw_device
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import ConsumableKind
@@ -23,7 +24,6 @@ from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.due.calendars import due_calendar
 from aed.upkeep.due.queries import Duties, duties, replacements
 from aed.upkeep.due.sheets import due_sheet, replacement_sheet
-from aed.upkeep.rules import months_after
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 from tests.statements import statements_of

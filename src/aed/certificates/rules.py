@@ -9,8 +9,8 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from aed.hours.dates import months_after
 from aed.issuers.rules import CertificateKind
-from aed.training.rules import months_after
 
 
 class CheckState(StrEnum):

@@ -8,6 +8,8 @@ apply to one date or to all (`2026 Dec 24,Dec 31`), a range that mixes dates and
 from __future__ import annotations
 
 import re
+from calendar import monthrange
+from datetime import date
 from typing import Final, NamedTuple, NoReturn
 
 MAX_DAYS_OF_MONTH: Final = {
@@ -34,6 +36,13 @@ _SINGLE: Final = re.compile(_EDGE)
 _RANGE: Final = re.compile(rf"{_EDGE}-(?:{_EDGE}|(\d\d))")
 _FROM_A_DATE_ON: Final = re.compile(rf"\d{{4}} {MONTH} \d\d\+")
 _HOURS: Final = re.compile(rf"(?:^|{MONTH}-{MONTH} )([01]?\d|2[0-4])-([01]?\d|2[0-4])$")
+
+
+def months_after(day: date, months: int) -> date:
+    """Return the same day of the month `months` later, or the last day of a shorter month."""
+    years, month = divmod(day.month - 1 + months, 12)
+    year, month = day.year + years, month + 1
+    return date(year, month, min(day.day, monthrange(year, month)[1]))
 
 
 class DatesRefused(Exception):

@@ -39,6 +39,14 @@ async def _settings(request: Request) -> Settings:
 SettingsDep = Annotated[Settings, Depends(_settings)]
 
 
+async def _public_address(request: Request, settings: SettingsDep) -> str:
+    return settings.public_url or str(request.base_url).rstrip("/")
+
+
+PublicAddress = Annotated[str, Depends(_public_address)]
+"""The address of this service as clients see it, without a trailing slash: AED_PUBLIC_URL if it is set."""
+
+
 class HasId(Protocol):
     @property
     def id(self) -> Any: ...

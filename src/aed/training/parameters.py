@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Path, Request, Response
+from fastapi import Path, Response
 from pydantic import Field
 
 from aed.accounts.fields import FreeText
-from aed.http.parameters import SettingsDep
-
-
-async def _public_address(request: Request, settings: SettingsDep) -> str:
-    return settings.public_url or str(request.base_url).rstrip("/")
-
-
-PublicAddress = Annotated[str, Depends(_public_address)]
-"""Public base URL of this network, without a trailing slash."""
-
 
 PDF: Final[dict[int | str, dict[str, Any]]] = {
     200: {

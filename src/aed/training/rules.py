@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -10,6 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from aed.accounts.free_text import MAX_PLACE_CHARACTERS, MAX_REASON_CHARACTERS, quote
+from aed.hours.dates import months_after
 
 
 class CourseState(StrEnum):
@@ -18,13 +18,6 @@ class CourseState(StrEnum):
     OFFERED = "offered"
     WITHDRAWN = "withdrawn"
     """No new sessions. Certificates that were awarded stay valid."""
-
-
-def months_after(day: date, months: int) -> date:
-    """Return the same day of the month `months` later, or the last day of a shorter month."""
-    year, month = divmod(day.month - 1 + months, 12)
-    year, month = day.year + year, month + 1
-    return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
 
 
 def last_valid_day(issued_on: date, validity_months: int) -> date:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from calendar import monthrange
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -108,13 +107,6 @@ class DueKind(StrEnum):
     BATTERY = "battery"
     RETURN = "return"
     """The device is quarantined; a check that resolves the reason returns it to service."""
-
-
-def months_after(day: date, months: int) -> date:
-    """Return the same day `months` months later, or the last day of a shorter month."""
-    years, month = divmod(day.month - 1 + months, 12)
-    year = day.year + years
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 class Fact(StrEnum):

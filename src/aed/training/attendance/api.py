@@ -19,7 +19,7 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError, Conflict, InvalidInput
 from aed.files.typesetting import qr_svg
 from aed.http.pages import PAGE_RESPONSE, Page, WantsPage, render_page
-from aed.http.parameters import SettingsDep
+from aed.http.parameters import PublicAddress, SettingsDep
 from aed.settings import Settings
 from aed.training import queries as session_queries
 from aed.training.attendance import actions, queries
@@ -27,7 +27,7 @@ from aed.training.attendance.rules import CHANGES_EVERY, PresenceCode, read_code
 from aed.training.attendance.sheet import SheetOf, sheet_pdf
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import TrainingSession
-from aed.training.parameters import PDF, PublicAddress, SessionId, pdf_response
+from aed.training.parameters import PDF, SessionId, pdf_response
 from aed.training.permissions import require_trainer
 from aed.training.signatures import TokenPurpose, opened, signed, signing_keys
 

@@ -16,11 +16,10 @@ from aed.accounts.fields import Id
 from aed.accounts.tokens import hash_key
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotFound
-from aed.http.parameters import Cursor, Limit, cursor_id
+from aed.http.parameters import Cursor, Limit, PublicAddress, cursor_id
 from aed.training.calendars import actions, queries
 from aed.training.calendars.ics import calendar_of, changed_last
 from aed.training.models import CalendarAddress
-from aed.training.parameters import PublicAddress
 from aed.training.permissions import require_write
 from aed.training.rules import CalendarKind
 

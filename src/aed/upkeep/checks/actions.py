@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.free_text import MAX_REASON_CHARACTERS, quote
 from aed.accounts.permissions import Viewer, require_estate_manager
 from aed.errors import Conflict, InvalidInput, NotFound
+from aed.hours.dates import months_after
 from aed.registry.changes import (
     flush_or_conflict,
     record_amendment,
@@ -45,7 +46,6 @@ from aed.upkeep.rules import (
     QuarantineReason,
     Question,
     confirmed_by_check,
-    months_after,
 )
 
 

@@ -207,7 +207,6 @@ def get_photo(session: ReadSession, viewer: ViewerDep, photo_id: RowId) -> Respo
         headers={
             "ETag": f'"{photo.sha256}"',
             "Cache-Control": "private, max-age=86400",
-            "X-Content-Type-Options": "nosniff",
         },
     )
 
@@ -348,8 +347,6 @@ def _answer(request: Request, name: str, media_type: str) -> Response:
         "Cache-Control": "no-cache",  # revalidated on every request
         "Content-Security-Policy": _POLICY,
         "Permissions-Policy": "camera=(self), geolocation=(self)",
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
     }
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep, viewer_of_person
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Limit, RowId
+from aed.http.parameters import Limit, PublicAddress, RowId
 from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.due import calendars, queries, sheets
 from aed.upkeep.due.calendars import calendar_by_key, calendars_of
@@ -28,7 +28,6 @@ from aed.upkeep.due.schemas import (
     ReplacementOut,
 )
 from aed.upkeep.filter_parameters import DueFilterDep
-from aed.upkeep.public_address import public_address
 from aed.upkeep.rules import DueKind
 
 router = APIRouter(tags=["upkeep"])
@@ -112,7 +111,11 @@ def _calendar(session: Session, viewer: Viewer, whose: DeviceFilter, *, at: date
 
 @router.post("/due/calendars", status_code=201)
 def create_due_calendar(
-    request: Request, session: WriteSession, viewer: ViewerDep, new: DueCalendarIn, response: Response
+    session: WriteSession,
+    viewer: ViewerDep,
+    address: PublicAddress,
+    new: DueCalendarIn,
+    response: Response,
 ) -> NewDueCalendarOut:
     """Create a secret address from which a calendar program can read due upkeep.
 
@@ -122,8 +125,7 @@ def create_due_calendar(
     made, key = calendars.make_calendar(session, viewer, new, at=clock.now())
     path = f"/v1/due/calendars/{key}.ics"
     response.headers["Location"] = path
-    address = public_address(request) + path
-    return NewDueCalendarOut(**DueCalendarOut.of(made).model_dump(), address=address)
+    return NewDueCalendarOut(**DueCalendarOut.of(made).model_dump(), address=address + path)
 
 
 @router.get("/due/calendars")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from aed.upkeep.rules import DueKind, months_after
+from aed.hours.dates import months_after
+from aed.upkeep.rules import DueKind
 
 DUE_WORDS: Final = {
     DueKind.GLANCE: ("check the status light", "查看指示灯"),

@@ -9,10 +9,11 @@ from datetime import date
 from typing import Final
 
 from aed.files.spreadsheets import workbook
+from aed.hours.dates import months_after
 from aed.registry.devices.rules import ConsumableKind
 from aed.upkeep.due.queries import Duties, Replacement
 from aed.upkeep.due.rules import DUE_WORDS
-from aed.upkeep.rules import DueKind, months_after, short_number
+from aed.upkeep.rules import DueKind, short_number
 
 _DUE_COLUMNS: Final = (
     ("到期 due on", 12),

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession
 from aed.errors import InvalidInput, NotFound, NotSignedIn
-from aed.http.parameters import OfEstate, OfRegion
+from aed.http.parameters import OfEstate, OfRegion, PublicAddress
 from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.labels.pdf import label_sheets
 from aed.upkeep.labels.queries import MAX_LABELS, to_be_labelled
-from aed.upkeep.public_address import public_address
 
 router = APIRouter(tags=["upkeep"])
 
@@ -29,7 +28,7 @@ router = APIRouter(tags=["upkeep"])
     },
 )
 def get_labels(
-    request: Request,
+    address: PublicAddress,
     session: ReadSession,
     viewer: ViewerDep,
     device_id: Annotated[
@@ -54,7 +53,7 @@ def get_labels(
         raise NotFound(
             "There is no such device, or you are not responsible for its upkeep.", field="device_id"
         )
-    made = label_sheets(chosen, public_url=public_address(request))
+    made = label_sheets(chosen, public_url=address)
     return Response(
         made,
         media_type="application/pdf",
