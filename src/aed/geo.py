@@ -349,6 +349,10 @@ def _edges_in_cell(row: int, column: int) -> tuple[_Edge, ...]:
 # --- Distances ---
 
 
+EARTH_RADIUS_METRES: Final = 6_371_008.8
+"""Mean radius, for distances on a sphere."""
+METRES_PER_DEGREE: Final = EARTH_RADIUS_METRES * math.pi / 180.0
+"""Of latitude, on a sphere: 111,195 m."""
 _EQUATOR_METRES: Final = 6378137.0
 _ECCENTRICITY_SQUARED: Final = 0.00669437999014133
 """Parameters of the WGS-84 spheroid, with the values of pyproj."""
@@ -364,6 +368,12 @@ def _wgs84_spheroid() -> Geod:
 def distance_metres(a: Position, b: Position) -> float:
     """Return the distance along the WGS-84 spheroid (Karney's geodesic, accurate to nanometres)."""
     return float(_wgs84_spheroid().inv(a.lon, a.lat, b.lon, b.lat)[2])
+
+
+def flat_distance_metres(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
+    """Return the distance on a plane, accurate for a few hundred metres."""
+    east = (lon - other_lon) * math.cos(math.radians((lat + other_lat) / 2))
+    return math.hypot(lat - other_lat, east) * METRES_PER_DEGREE
 
 
 def distances_metres(

@@ -28,10 +28,7 @@ from sqlalchemy.orm import Session
 from aed.database.compiled import Compiled, compiled, late_param
 from aed.database.geometry import WGS84, GeometryColumn, latitude, longitude
 from aed.errors import InvalidInput
-from aed.geo import Position
-
-METRES_PER_DEGREE = 6_371_008.8 * math.pi / 180  # mean sphere
-
+from aed.geo import METRES_PER_DEGREE, Position
 
 NO_MORE_THAN_SPHEROID = 0.99
 """Safety factor of 1 % for bounds, since spherical Mercator differs by up to 0.7 % from the spheroid."""

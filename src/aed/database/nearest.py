@@ -27,10 +27,10 @@ from sqlalchemy import (
     literal_column,
 )
 
-from aed.database.boxes import METRES_PER_DEGREE, NO_MORE_THAN_SPHEROID, in_window, window_around
+from aed.database.boxes import NO_MORE_THAN_SPHEROID, in_window, window_around
 from aed.database.compiled import compiled_for, fetch_rows, late_param, row_factory
 from aed.database.geometry import GeometryColumn
-from aed.geo import Placed, Position, mercator_degrees
+from aed.geo import METRES_PER_DEGREE, Placed, Position, mercator_degrees
 
 
 class Located(Placed, Protocol):

@@ -19,7 +19,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely import affinity
 
-from aed.geo import Position, in_mainland_china
+from aed.geo import METRES_PER_DEGREE, Position, in_mainland_china
 
 type Degrees = NDArray[np.float64]
 type Numbers = NDArray[np.int64]
@@ -38,7 +38,6 @@ coast in them.
 NOWHERE: Final = -1
 HALF_ROUND: Final = 180.0
 
-_METRES_PER_DEGREE: Final = 111_195.0
 _POLAR: Final = 85.0
 _TOGETHER: Final = {
     "CN": {"HK", "MO", "TW"},
@@ -201,13 +200,13 @@ def metres_from(code: str, lat: float, lon: float) -> float:
     x, y = _plane(np.array([lat]), np.array([lon]))
     apart = shapely.distance(shapely.Point(x[0], y[0]), known.parts[np.isin(known.owners, owners)])
     nearest = float(np.min(apart)) if len(apart) else float("inf")
-    return nearest * _METRES_PER_DEGREE * float(np.cos(np.radians(lat)))
+    return nearest * METRES_PER_DEGREE * float(np.cos(np.radians(lat)))
 
 
 def _near(known: Outlines, lats: Degrees, lons: Degrees, metres: float) -> tuple[Numbers, Numbers]:
     """Return pairs of point and part that are at most this far apart."""
     x, y = _plane(lats, lons)
-    reach = metres / _METRES_PER_DEGREE / np.cos(np.radians(np.clip(lats, -_POLAR, _POLAR)))
+    reach = metres / METRES_PER_DEGREE / np.cos(np.radians(np.clip(lats, -_POLAR, _POLAR)))
     found = known.tree.query(shapely.points(x, y), predicate="dwithin", distance=reach)
     return found[0].astype(np.int64), found[1].astype(np.int64)
 

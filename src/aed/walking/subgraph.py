@@ -16,15 +16,12 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from aed.geo import Position
+from aed.geo import EARTH_RADIUS_METRES, Position
 from aed.walking.contracted_edges import ContractedEdges
 from aed.walking.snapping import SnappedPoint
 from aed.walking.streets import NODE_STRIP_UNITS, UNITS_PER_DEGREE, Floats, Ints, Longs
 
 OUTSIDE = 0  # local number of all junctions outside the subgraph; no edges lead away from it
-
-
-_SPHERE_METRES = 6_371_008.8
 
 
 _SPHERE_ERROR = 1.006  # maximum ratio of the distance on the mean sphere to that on the spheroid
@@ -207,7 +204,7 @@ def _runs_within(
     On a sphere sin^2(d/2) = sin^2(dlat/2) + cos lat1 cos lat2 sin^2(dlon/2) (haversine). In each strip the
     range of longitudes is widest for the latitude nearest to the centre and the smallest cosine.
     """
-    angle = min(math.pi, (radius_metres * _SPHERE_ERROR + 1.0) / _SPHERE_METRES)
+    angle = min(math.pi, (radius_metres * _SPHERE_ERROR + 1.0) / EARTH_RADIUS_METRES)
     strip_degrees = NODE_STRIP_UNITS / UNITS_PER_DEGREE
     lowest, highest = int(contracted.node_key[0]) >> 32, int(contracted.node_key[-1]) >> 32
     first = max(lowest, math.floor((centre.lat - math.degrees(angle) + 90.0) / strip_degrees))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from aed.geo import Datum, to_wgs84
+from aed.geo import Datum, flat_distance_metres, to_wgs84
 from aed.registry.devices.origins import BY_HAND, Origins
 from aed.registry.devices.rules import DeviceState
 from aed.settings import Settings
@@ -28,7 +27,6 @@ SAME_PLACE_METRES: Final = 30.0
 """Sources agree about the position up to this distance."""
 SAME_WORDS: Final = 0.6
 """Descriptions with at least this share of letter pairs in common agree."""
-_METRES_PER_DEGREE: Final = 111_195.0
 
 _DESCRIPTIONS: Final = frozenset(("place_en", "place_zh", "access_instructions_en", "access_instructions_zh"))
 _PLAIN: Final = (
@@ -137,9 +135,7 @@ def _said_alike(one: str, other: str) -> bool:
 
 def metres_apart(one: Mapping[str, float], other: Mapping[str, float]) -> float:
     """Return the approximate distance of two positions {lat, lon}."""
-    dy = one["lat"] - other["lat"]
-    dx = (one["lon"] - other["lon"]) * math.cos(math.radians((one["lat"] + other["lat"]) / 2))
-    return math.hypot(dx, dy) * _METRES_PER_DEGREE
+    return flat_distance_metres(one["lat"], one["lon"], other["lat"], other["lon"])
 
 
 def plain_words(text: str) -> str:

@@ -18,7 +18,7 @@ from typing import Final
 import shapely
 from pyproj import Transformer
 
-from aed.geo import Datum, to_wgs84
+from aed.geo import Datum, flat_distance_metres, to_wgs84
 
 MIN_SHIFT_METRES: Final = 150.0
 """Minimum distance in metres of a datum shift; two lists often place one device less than this apart."""
@@ -29,7 +29,6 @@ FIT_SHARE: Final = 0.2
 MIN_PAIRS: Final = 3
 SHARE_THAT_AGREES: Final = 0.6
 TOKYO_EPSG, WGS84_EPSG = 4301, 4326
-_METRES_PER_DEGREE: Final = 111_195.0
 
 
 class DatumReading(StrEnum):
@@ -65,12 +64,12 @@ class Pair:
     def metres_off(self, lat: float, lon: float) -> float:
         """Return the distance in metres from a WGS-84 position to the known place."""
         if self.known_area is None:
-            return _metres(lat, lon, self.known_lat, self.known_lon)
+            return flat_distance_metres(lat, lon, self.known_lat, self.known_lon)
         here = shapely.Point(lon, lat)
         if shapely.intersects(self.known_area, here):
             return 0.0
         there = shapely.get_coordinates(shapely.shortest_line(here, self.known_area))[1]
-        return _metres(lat, lon, float(there[1]), float(there[0]))
+        return flat_distance_metres(lat, lon, float(there[1]), float(there[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +182,3 @@ def _from_tokyo(lat: float, lon: float) -> tuple[float, float]:
         _tokyo.append(Transformer.from_crs(TOKYO_EPSG, WGS84_EPSG))
     there_lat, there_lon = _tokyo[0].transform(lat, lon)
     return (there_lat, there_lon) if math.isfinite(there_lat) and math.isfinite(there_lon) else (lat, lon)
-
-
-def _metres(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
-    """Return the distance in metres by a flat approximation, accurate for a few hundred metres."""
-    east = (lon - other_lon) * math.cos(math.radians((lat + other_lat) / 2))
-    return math.hypot(lat - other_lat, east) * _METRES_PER_DEGREE

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from aed.geo import EARTH_RADIUS_METRES
 from aed.imports.coordinates import points_moved, points_put_back
 from aed.imports.findings import Finding, FindingKind, Severity
 from aed.imports.outlines import COAST_METRES, NOWHERE, countries_of, is_at_sea, is_in, metres_from, outlines
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 type Degrees = NDArray[np.float64]
 type Numbers = NDArray[np.int64]
-
-EARTH_METRES: Final = 6_371_008.8
 
 MIN_ROWS_OF_A_LIST: Final = 20
 SHARE_OF_ITS_COUNTRY: Final = 0.95
@@ -338,7 +337,7 @@ def on_the_globe(lats: Degrees, lons: Degrees) -> Degrees:
     """Convert degrees to points in space, in metres, so that neighbours on the ground are neighbours in
     space."""
     phi, theta = np.radians(lats), np.radians(lons)
-    points: Degrees = EARTH_METRES * np.column_stack(
+    points: Degrees = EARTH_RADIUS_METRES * np.column_stack(
         [np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)]
     )
     return points
@@ -357,7 +356,7 @@ def metres_apart(lat: float, lon: float, lats: Degrees, lons: Degrees) -> Degree
     half = (
         np.sin((phis - phi) / 2) ** 2 + np.cos(phi) * np.cos(phis) * np.sin(np.radians(lons - lon) / 2) ** 2
     )
-    metres: Degrees = 2 * EARTH_METRES * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0)))
+    metres: Degrees = 2 * EARTH_RADIUS_METRES * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0)))
     return metres
 
 

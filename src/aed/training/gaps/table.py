@@ -24,7 +24,7 @@ from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from aed.database.types import as_date, as_datetime
-from aed.geo import Position, distances_metres
+from aed.geo import METRES_PER_DEGREE, Position, distances_metres
 from aed.hours.evaluation import HolidayDates
 from aed.registry.devices.queries import BoundingBox
 from aed.registry.holidays import queries as holiday_queries
@@ -55,7 +55,6 @@ type Chosen = NDArray[np.intp]
 
 READ_ONE_BY_ONE: Final = 50
 """Up to this many estates, read the people around each one separately; beyond it, read all people at once."""
-_METRES_PER_DEGREE: Final = 111_195.0
 _PLANE_ERROR: Final = 1.015
 """The flat projection at that scale is off by at most 0.6 per cent over such distances."""
 
@@ -166,7 +165,7 @@ def _eve(at: datetime) -> date:
 def _box_around(positions: Sequence[Position], metres: float) -> BoundingBox:
     """Return a bounding box that contains every point within `metres` of the positions."""
     lats, lons = [each.lat for each in positions], [each.lon for each in positions]
-    north = metres * _PLANE_ERROR / _METRES_PER_DEGREE
+    north = metres * _PLANE_ERROR / METRES_PER_DEGREE
     widest = max(math.cos(math.radians(min(89.0, max(map(abs, lats)) + north))), 1e-3)
     east = north / widest
     return BoundingBox(
@@ -322,8 +321,8 @@ class _Walks:
 
     def _about(self, here: Position, metres: float) -> tuple[Chosen, Floats]:
         """Return the indexes within `metres` in the flat projection, and their distances."""
-        north = (self._lats - here.lat) * _METRES_PER_DEGREE
-        east = (self._lons - here.lon) * (_METRES_PER_DEGREE * math.cos(math.radians(here.lat)))
+        north = (self._lats - here.lat) * METRES_PER_DEGREE
+        east = (self._lons - here.lon) * (METRES_PER_DEGREE * math.cos(math.radians(here.lat)))
         away = np.hypot(north, east)
         near = np.flatnonzero(away <= metres)
         return near, away[near]
