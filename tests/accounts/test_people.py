@@ -17,10 +17,11 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from aed import clock
+from aed.accounts.masking import mask_phone
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Person
-from aed.accounts.people.rules import e164, mask_phone
+from aed.accounts.people.rules import e164
 from aed.accounts.people.schemas import PersonAmend
 from aed.accounts.permissions import TokenRole
 from aed.database.session import Database

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed import clock
+from aed.accounts.masking import mask_recipient
 from aed.accounts.people.models import Person
 from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
 from aed.accounts.permissions import ANYONE, TokenRole
@@ -34,7 +35,6 @@ from aed.notifications.rules import (
     TemporaryFailure,
     WaitingFor,
     WaitReason,
-    mask_recipient,
     next_free_at,
     wait_after,
 )

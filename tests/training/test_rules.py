@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aed.certificates.rules import Refresher, is_valid, mask_name, refresher
+from aed.accounts.masking import mask_name
+from aed.certificates.rules import Refresher, is_valid, refresher
 from aed.hours.dates import months_after
 from aed.training.rules import (
     OFFER_LASTS,

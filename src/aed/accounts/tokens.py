@@ -65,6 +65,7 @@ KEY_PREFIX = "aed_"
 
 
 def hash_key(key: str) -> str:
+    """Return the hex SHA-256 of a secret key: of tokens, sessions and links only this is stored."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 

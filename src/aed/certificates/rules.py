@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from aed.accounts.masking import LAST_SHOWN
 from aed.hours.dates import months_after
 from aed.issuers.rules import CertificateKind
 
@@ -58,7 +59,6 @@ _CHECK: Final = "10X98765432"
 """GB 11643: the check character is the weighted sum of the other digits, modulo 11."""
 _STARS: Final = re.compile("[*＊×•●#?_]")
 SHOWN: Final = re.compile(r"[A-Z]{0,3}[0-9*]{3,28}[0-9X*]")
-LAST_SHOWN: Final = 4
 
 
 def written(text: str) -> str:
@@ -67,28 +67,10 @@ def written(text: str) -> str:
     return bare.replace("-", "")
 
 
-def is_whole(number: str) -> bool:
-    """Return True for an unmasked Chinese identity number of 18 characters."""
-    return re.fullmatch(r"[0-9]{17}[0-9X]", number) is not None
-
-
 def has_right_check_digit(number: str) -> bool:
     """Return True if the check character of an 18-character Chinese identity number is correct."""
     total = sum(int(digit) * weight for digit, weight in zip(number[:17], _WEIGHTS, strict=True))
     return _CHECK[total % 11] == number[17]
-
-
-def mask_holder_id(number: str) -> str:
-    """Mask an identity number, so that it does not show the date of birth.
-
-    A complete Chinese number keeps its first six characters (place of registration) and its last four; any
-    other number keeps its last four. Numbers that are masked already are returned unchanged.
-    """
-    if is_whole(number):
-        return f"{number[:6]}{'*' * 8}{number[-LAST_SHOWN:]}"
-    if "*" in number:
-        return number
-    return f"{'*' * max(len(number) - LAST_SHOWN, 4)}{number[-LAST_SHOWN:]}"
 
 
 def ids_agree(one: str | None, other: str | None) -> bool | None:
@@ -241,18 +223,6 @@ class PairDecision(StrEnum):
 
     SAME = "same"
     DIFFERENT = "different"
-
-
-def mask_name(name: str) -> str:
-    """Mask a name so that only its holder recognises it: 王小明 becomes 王**, Anna Berg becomes A*** B***.
-
-    The number of asterisks does not show the length of a Latin name.
-    """
-    words = name.split()
-    return " ".join(
-        word[0] + ("***" if word.isascii() or len(word) > 4 else "*" * max(1, len(word) - 1))
-        for word in words
-    )
 
 
 def is_valid(*, today: date, valid_until: date, revoked_at: datetime | None) -> bool:

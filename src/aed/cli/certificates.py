@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 import typer
 
 from aed import clock
+from aed.accounts.masking import mask_name
 from aed.certificates.awards import actions as award_actions
 from aed.certificates.awards import queries
 from aed.certificates.awards.pdf import certificate_pdf
-from aed.certificates.rules import is_valid, mask_name
+from aed.certificates.rules import is_valid
 from aed.cli.context import operator, reading, writing
 from aed.cli.files import write_whole
 from aed.cli.language import either

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from py_vapid.utils import b64urlencode
 
 from aed import clock
+from aed.accounts.masking import mask_recipient
 from aed.accounts.people.rules import Language
 from aed.cli.context import opened, operator, reading, writing
 from aed.cli.screen import say, table
@@ -22,7 +23,7 @@ from aed.notifications.claims import cancel_waiting, send_now
 from aed.notifications.endpoints import EndpointInput, put_endpoint, remove_endpoint
 from aed.notifications.jobs import send_waiting
 from aed.notifications.outbox import Notice, enqueue_to_endpoint
-from aed.notifications.rules import Channel, OutboxState, WaitingFor, mask_recipient
+from aed.notifications.rules import Channel, OutboxState, WaitingFor
 from aed.notifications.schemas import state_of
 from aed.settings import load_settings
 

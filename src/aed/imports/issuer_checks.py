@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from standardwebhooks import Webhook
 
 from aed import __version__
-from aed.certificates.rules import Facts, Holder, IssuerStatement, mask_holder_id, written
+from aed.accounts.masking import mask_holder_id
+from aed.certificates.rules import Facts, Holder, IssuerStatement, written
 from aed.certificates.verification import queries as verification_queries
 from aed.certificates.verification.actions import (
     NoAnswer,

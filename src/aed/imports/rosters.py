@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
+from aed.accounts.masking import is_whole, mask_holder_id
 from aed.accounts.permissions import Viewer
 from aed.certificates import rules as certificate_rules
 from aed.certificates.issuer_rosters import queries
@@ -137,7 +138,7 @@ def _without_identity(record: Record) -> Record:
     written = certificate_rules.written(str(record.fields.get("holder_id", "")))
     if not written:
         return record
-    fields = {**record.fields, "holder_id": certificate_rules.mask_holder_id(written)}
+    fields = {**record.fields, "holder_id": mask_holder_id(written)}
     return Record(record.unit, record.number, fields, record.wrong)
 
 
@@ -200,17 +201,17 @@ def _holder_id(cell: str) -> str | None:
     number = certificate_rules.written(cell)
     if not number:
         return None
-    if certificate_rules.is_whole(number):
+    if is_whole(number):
         if not certificate_rules.has_right_check_digit(number):
             raise InvalidInput(
                 "holder_id: its check digit is wrong, so one of its digits is: compare it with the card"
             )
-        return certificate_rules.mask_holder_id(number)
+        return mask_holder_id(number)
     if certificate_rules.SHOWN.fullmatch(number) is None:
         raise InvalidInput(
             "holder_id: is no identity number: 18 digits, or masked such as 330106********1234"
         )
-    return certificate_rules.mask_holder_id(number)
+    return mask_holder_id(number)
 
 
 def _is_revoked(cell: str) -> bool:

@@ -257,14 +257,3 @@ _LINK: Final = re.compile(r"https?://[^\s\"<>\\\\，。；）]+")
 def without_links(text: str | None) -> str | None:
     """Return the text with each link replaced: a link of this service lets anybody act as its recipient."""
     return text if text is None else _LINK.sub(LINK_REMOVED, text)
-
-
-# --- Display --------------------------------------------------------------------------------------------
-
-
-def mask_recipient(recipient: str) -> str:
-    """Mask a recipient for lists: recognisable by its owner, but not usable."""
-    name, at_sign, domain = recipient.partition("@")
-    if at_sign:
-        return f"{name[:1]}…@{domain}"
-    return f"{recipient[:6]}…{recipient[-2:]}" if recipient.startswith("+") else recipient

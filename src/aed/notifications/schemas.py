@@ -7,9 +7,10 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from aed.accounts.masking import mask_recipient
 from aed.accounts.people.rules import Language
 from aed.notifications.models import EndpointRow, OutboxMessage
-from aed.notifications.rules import Channel, OutboxState, WaitingFor, WaitReason, mask_recipient
+from aed.notifications.rules import Channel, OutboxState, WaitingFor, WaitReason
 
 
 class WaitingOut(BaseModel):

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
 from aed.accounts.audit_log import AuditSubject, add_audit_entry
+from aed.accounts.masking import mask_name
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Person, PersonChange
 from aed.accounts.people.rules import Language, PhoneChannel
@@ -20,7 +21,6 @@ from aed.accounts.role_grants import RoleGrant
 from aed.accounts.security_log import SecurityEvent
 from aed.accounts.sign_in.models import SignInAttempts, SignInCode
 from aed.accounts.sign_in.throttling import account_keys
-from aed.certificates.rules import mask_name
 from aed.database.encryption.columns import keyring_of
 from aed.database.types import Table
 from aed.errors import Conflict

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.identity_provider.openid_connect import authorization_url, fetch_identity
+from aed.accounts.masking import mask_phone
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, Identity, Person, PersonChange
-from aed.accounts.people.rules import mask_phone
 from aed.accounts.permissions import TokenScope, Viewer
 from aed.accounts.sessions import end_sessions
 from aed.accounts.sign_in.actions import NewSession, open_session

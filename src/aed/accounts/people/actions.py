@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from aed.accounts.audit_log import AuditSubject, add_audit_entry
+from aed.accounts.masking import mask_email, mask_phone
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, Person, PersonChange
-from aed.accounts.people.rules import e164, mask_phone, plain_email
+from aed.accounts.people.rules import e164, plain_email
 from aed.accounts.people.schemas import PersonAmend, PersonIn
 from aed.accounts.permissions import TokenScope, Viewer, require_administrator
 from aed.accounts.regions.queries import region_by_code
@@ -133,14 +134,9 @@ def _put_email(session: Session, account: Account, written: str | None, fields: 
     taken = people_queries.account_by_email(session, email) if email is not None else None
     if taken is not None:
         raise Conflict("Somebody is known by this e-mail address already.", field="email")
-    fields["email"] = [_masked_email(account.email), _masked_email(email)]
+    fields["email"] = [mask_email(account.email), mask_email(email)]
     account.email = email
     return True
-
-
-def _masked_email(email: str | None) -> str | None:
-    """Mask an e-mail address: recognisable, but not usable."""
-    return f"{email[0]}***@{email.rpartition('@')[2]}" if email is not None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,11 +48,6 @@ def e164(written: str, *, country: str) -> str:
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
-def mask_phone(phone: str) -> str:
-    """Mask a phone number for records: only its beginning and the last two digits stay."""
-    return f"{phone[:3]}{'*' * max(len(phone) - 5, 3)}{phone[-2:]}" if len(phone) > 7 else "***"
-
-
 @dataclass(frozen=True, slots=True)
 class PersonMessage:
     person_id: int

@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.fields import Id
+from aed.accounts.masking import mask_name
 from aed.certificates.awards import actions, queries
 from aed.certificates.awards.pdf import certificate_pdf
-from aed.certificates.rules import Refresher, is_valid, mask_name
+from aed.certificates.rules import Refresher, is_valid
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import InvalidInput, NotFound
 from aed.http.pages import PAGE_RESPONSE, WantsPage, render_page

@@ -14,8 +14,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from aed.accounts.audit_log import AuditSubject, add_audit_entry
+from aed.accounts.masking import mask_phone
 from aed.accounts.people.models import Account, Person, PersonChange
-from aed.accounts.people.rules import mask_phone
 from aed.accounts.permissions import SCHEDULER, Viewer
 from aed.accounts.role_grants import RoleGrant
 from aed.accounts.sessions import end_sessions

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -18,6 +17,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions.models import Region
+from aed.accounts.tokens import hash_key
 from aed.database.bulk import insert_many
 from aed.errors import NotFound, NotSignedIn
 from aed.hours.holiday_calendar import CalendarEnd, ending_words, notice_threshold
@@ -227,7 +227,7 @@ def _send_message(
     if not outbox.notify_person(session, person.id, notice, at, country=country):
         log.warning("person cannot be reminded", person=person.id)
         return False
-    message = ReminderMessage(person_id=person.id, day=day, put_at=at, key_hash=_hash(key))
+    message = ReminderMessage(person_id=person.id, day=day, put_at=at, key_hash=hash_key(key))
     session.add(message)
     session.flush()
     session.execute(
@@ -293,12 +293,7 @@ def answer(
 
 def _message(session: Session, key: str, *, at: datetime) -> ReminderMessage:
     """Return the message with that key. Raises NotFound for an unknown or expired key."""
-    return message_lines.message_by_key(session, _hash(key), since=at - _ANSWERED_FOR)
-
-
-def _hash(key: str) -> str:
-    """Return the hex SHA-256 of a key."""
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return message_lines.message_by_key(session, hash_key(key), since=at - _ANSWERED_FOR)
 
 
 # --- preferences ----------------------------------------------------------------------------------------
