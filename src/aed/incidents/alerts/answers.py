@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from aed.database.geometry import position_of
+from aed.database.idempotency import require_same_content
 from aed.errors import Conflict
 from aed.geo import Position
 from aed.incidents import queries
@@ -276,10 +277,7 @@ def is_duplicate_reply(
         session.add(StoredReply(alert_id=alert_id, key=str(key), reply=reply, at=at))
         session.flush()
         return False
-    if known.reply is not reply:
-        raise Conflict(
-            "A different reply was already sent with this key: send this one with a new key.", field="key"
-        )
+    require_same_content(known.reply, reply, "reply")
     return True
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions.models import Region
 from aed.accounts.regions.queries import region_by_code
+from aed.database.idempotency import content_digest, require_same_content
 from aed.errors import Conflict, InvalidInput, TooManyOpen
 from aed.geo import Position
 from aed.incidents import queries
@@ -151,7 +151,7 @@ def report_patient(
     if not at - MAX_REPORT_AGE <= collapsed_at <= at + _CLOCKS_DIFFER:
         raise InvalidInput("collapsed_at must be within the last six hours.", field="collapsed_at")
     lock_region(session, region_id)
-    digest = hashlib.sha256(new.model_dump_json().encode()).hexdigest()
+    digest = content_digest(new.model_dump_json())
     counts = session.get_one(Region, region_id).counts_ground_as_one
     floor = floor_meant(floor=new.floor, storey=new.storey, room=new.room, counts_ground_as_one=counts)
     new = new.model_copy(update={"floor": floor})
@@ -243,11 +243,7 @@ def _known(
     """
     report = queries.report_by_key(session, str(new.key))
     if report is not None:
-        if report.digest != digest:
-            raise Conflict(
-                "A different report was already sent with this key: send this one with a new key.",
-                field="key",
-            )
+        require_same_content(report.digest, digest, "report")
     elif new.case_number is not None:
         report = queries.report_by_case(session, who.name, new.case_number)
     if report is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -12,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions.queries import region_by_code
+from aed.database.idempotency import content_digest, require_same_content
 from aed.database.session import exclusive_lock
-from aed.errors import Conflict, InvalidInput, NotFound
+from aed.errors import InvalidInput, NotFound
 from aed.incidents.calls import actions as lifecycle
 from aed.incidents.centres import queries
 from aed.incidents.centres.queries import message_by_key
@@ -182,14 +182,10 @@ def process_once(
     `done` raises.
     """
     exclusive_lock(session, f"messages of {who.name}")
-    key, digest = message_key(name), hashlib.sha256(body).hexdigest()
+    key, digest = message_key(name), content_digest(body)
     known = message_by_key(session, who.name, key)
     if known is not None:
-        if known.digest != digest:
-            raise Conflict(
-                "A different message was already sent with this webhook-id: send this one with a new id.",
-                field="id",
-            )
+        require_same_content(known.digest, digest, "message", field="id")
         return IncidentOut.model_validate_json(known.answer)
     incident = done()
     answer = IncidentOut.of(incident)
@@ -216,4 +212,4 @@ def delete_old_messages(session: Session, *, before: datetime) -> int:
 
 
 def message_key(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()
+    return content_digest(name)

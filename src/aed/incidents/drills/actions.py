@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.database.geometry import position_of
+from aed.database.idempotency import content_digest, require_same_content
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.geo import Position, distance_metres
@@ -58,13 +58,10 @@ def report_drill(
     """
     device = device_queries.device(session, who, device_id, for_update=True)
     require_drill_reporter(who, device.estate_id, device.region_id)
-    digest = hashlib.sha256(f"{device_id} {new.model_dump_json(exclude={'ran_at'})}".encode()).hexdigest()
+    digest = content_digest(f"{device_id} {new.model_dump_json(exclude={'ran_at'})}")
     known = queries.drill_by_key(session, str(new.key))
     if known is not None:
-        if known.digest != digest:
-            raise Conflict(
-                "A different drill was already sent with this key: send this one with a new key.", field="key"
-            )
+        require_same_content(known.digest, digest, "drill")
         return known
     if device.state is DeviceState.WITHDRAWN:
         raise Conflict("This device has been withdrawn from the register.", field="device_id")
@@ -143,7 +140,7 @@ def time_exercise(
     buildings, there = Buildings(session.connection(), settings.arrival), Spot(here, device.floor)
     drill = Drill(
         key=key,
-        digest=hashlib.sha256(key.encode()).hexdigest(),
+        digest=content_digest(key),
         device_id=device.id,
         estate_id=device.estate_id,
         start_lat=start.lat,

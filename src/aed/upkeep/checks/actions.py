@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.free_text import MAX_REASON_CHARACTERS, quote
 from aed.accounts.permissions import Viewer, require_estate_manager
+from aed.database.idempotency import content_digest, require_same_content
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.hours.dates import months_after
 from aed.registry.changes import (
@@ -79,13 +79,10 @@ def record_check(
     device = device_queries.device(session, who, device_id, for_update=True)
     require_check_allowed(who, new.kind, device.estate_id, device.region_id)
     said = new.model_dump_json(exclude={"answered_at"})  # may differ when the check is resent
-    digest = hashlib.sha256(f"{device_id} {said}".encode()).hexdigest()
+    digest = content_digest(f"{device_id} {said}")
     known = queries.check_by_key(session, str(new.key))
     if known is not None:
-        if known.digest != digest:
-            raise Conflict(
-                "A different check was already sent with this key: send this one with a new key.", field="key"
-            )
+        require_same_content(known.digest, digest, "check")
         return RecordedCheck(known, device, is_new=False)
     answered_at = new.answered_at or at
     check_moment(answered_at, now=at)
@@ -249,14 +246,14 @@ def add_photo(
     number of photos.
     """
     check = _check_to_show(session, who, check_key, for_update=True)
-    digest = hashlib.sha256(sent).hexdigest()
+    digest = content_digest(sent)
     known = _same(session, check, digest)
     if known is not None:
         return known
     photo = Photo(
         check_id=check.id,
         sent_sha256=digest,
-        sha256=hashlib.sha256(picture.jpeg).hexdigest(),
+        sha256=content_digest(picture.jpeg),
         width=picture.width,
         height=picture.height,
         jpeg=picture.jpeg,
@@ -271,7 +268,7 @@ def require_photo(session: Session, who: Viewer, check_key: str, sent: bytes | N
     """Raise what `add_photo` would raise, before the upload is read (`sent` is None) or decoded."""
     check = _check_to_show(session, who, check_key)
     if sent is not None:
-        _same(session, check, hashlib.sha256(sent).hexdigest())
+        _same(session, check, content_digest(sent))
 
 
 def _check_to_show(session: Session, who: Viewer, check_key: str, *, for_update: bool = False) -> Check:

@@ -13,12 +13,11 @@ from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.visibility import managed_by, visible_to
 from aed.errors import NotFound
 from aed.registry.devices.dispatchable import out_on_call
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import REQUIRED_CONSUMABLES, ConsumableKind, Readiness, readiness_on
-from aed.upkeep.device_filter import DeviceFilter, filter_conditions
+from aed.upkeep.device_filter import DeviceFilter, managed_row, managed_rows
 from aed.upkeep.models import Check, FaultReport, Quarantine
 from aed.upkeep.rules import CheckKind, FaultKind, FaultReportState, QuarantineReason
 
@@ -68,14 +67,7 @@ def quarantines(
 
     Covers the devices that the viewer keeps, manages or dispatches.
     """
-    statement = (
-        select(Quarantine)
-        .join(Device, Device.id == Quarantine.device_id)
-        .where(visible_to(viewer, Device), managed_by(viewer, Device), *filter_conditions(session, whose))
-        .where(Quarantine.id > after_id)
-        .order_by(Quarantine.id)
-        .limit(limit)
-    )
+    statement = managed_rows(session, viewer, Quarantine, whose, limit=limit, after_id=after_id)
     if reason is not None:
         statement = statement.where(Quarantine.reason == reason)
     if not also_lifted:
@@ -149,11 +141,7 @@ def report(session: Session, viewer: Viewer, report_id: int) -> FaultReport:
 
     Raises NotFound if it does not exist or the viewer does not keep, manage or dispatch its device.
     """
-    found = session.scalar(
-        select(FaultReport)
-        .join(Device, Device.id == FaultReport.device_id)
-        .where(FaultReport.id == report_id, visible_to(viewer, Device), managed_by(viewer, Device))
-    )
+    found = managed_row(session, viewer, FaultReport, report_id)
     if found is None:
         raise NotFound(f"Report {report_id} does not exist, or you may not see it.", field="report_id")
     return found
@@ -172,14 +160,7 @@ def reports(
 
     Covers the devices that the viewer keeps, manages or dispatches.
     """
-    statement = (
-        select(FaultReport)
-        .join(Device, Device.id == FaultReport.device_id)
-        .where(visible_to(viewer, Device), managed_by(viewer, Device), *filter_conditions(session, whose))
-        .where(FaultReport.id > after_id)
-        .order_by(FaultReport.id)
-        .limit(limit)
-    )
+    statement = managed_rows(session, viewer, FaultReport, whose, limit=limit, after_id=after_id)
     if not also_closed:
         statement = statement.where(FaultReport.state == FaultReportState.OPEN)
     return session.scalars(statement).all()

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
 from aed.accounts.tokens import hash_key
+from aed.database.idempotency import require_same_content
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.registry.changes import flush_or_conflict
 from aed.registry.devices import queries as device_queries
@@ -67,11 +68,8 @@ def create_retrieval(
     require_retrieval_reporter(who, device.estate_id, device.region_id)
     known = queries.retrieval_by_key(session, str(new.key))
     if known is not None:
-        if known.device_id != device.id or known.person_id != new.person_id:
-            raise Conflict(
-                "A different retrieval was already sent with this key: send this one with a new key.",
-                field="key",
-            )
+        stored = (known.device_id, known.person_id)
+        require_same_content(stored, (device.id, new.person_id), "retrieval")
         return known
     if device.state is DeviceState.WITHDRAWN:
         raise Conflict("This device has been withdrawn from the register.", field="device_id")

@@ -9,10 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.visibility import managed_by, visible_to
 from aed.errors import NotFound
-from aed.registry.devices.models import Device
-from aed.upkeep.device_filter import DeviceFilter, filter_conditions
+from aed.upkeep.device_filter import DeviceFilter, managed_row, managed_rows
 from aed.upkeep.models import ConfirmationRequest, Retrieval
 
 
@@ -21,11 +19,7 @@ def retrieval(session: Session, viewer: Viewer, retrieval_id: int) -> Retrieval:
 
     Raises NotFound if it does not exist or the viewer does not keep, manage or dispatch its device.
     """
-    found = session.scalar(
-        select(Retrieval)
-        .join(Device, Device.id == Retrieval.device_id)
-        .where(Retrieval.id == retrieval_id, visible_to(viewer, Device), managed_by(viewer, Device))
-    )
+    found = managed_row(session, viewer, Retrieval, retrieval_id)
     if found is None:
         raise NotFound(
             f"Retrieval {retrieval_id} does not exist, or you may not see it.", field="retrieval_id"
@@ -51,14 +45,7 @@ def retrievals(
     also_closed: bool = False,
 ) -> Sequence[Retrieval]:
     """Return a page of retrievals in order of id, of devices that the viewer keeps, manages or dispatches."""
-    statement = (
-        select(Retrieval)
-        .join(Device, Device.id == Retrieval.device_id)
-        .where(visible_to(viewer, Device), managed_by(viewer, Device), *filter_conditions(session, whose))
-        .where(Retrieval.id > after_id)
-        .order_by(Retrieval.id)
-        .limit(limit)
-    )
+    statement = managed_rows(session, viewer, Retrieval, whose, limit=limit, after_id=after_id)
     if not also_closed:
         statement = statement.where(Retrieval.outcome.is_(None))
     return session.scalars(statement).all()
