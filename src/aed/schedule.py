@@ -16,6 +16,7 @@ import structlog
 from aed.accounts.security_log import delete_events
 from aed.accounts.sign_in.actions import delete_expired
 from aed.certificates.duplicates.actions import find_pairs
+from aed.certificates.verification.issuer_checks import IssuerAccessSettings, verify_certificates
 from aed.database.session import Database, transaction
 from aed.debrief.follow_up.jobs import anonymise_patients, debrief_incidents, settle_devices
 from aed.errors import InvalidInput
@@ -23,7 +24,6 @@ from aed.http.outbound_urls import refusal_reason
 from aed.imports.devices.rules import thresholds_in
 from aed.imports.feeds.fetching import FetchLimits
 from aed.imports.feeds.jobs import run_feeds
-from aed.imports.issuer_checks import IssuerAccessSettings, verify_certificates
 from aed.incidents.alerts.answers import delete_old_reply_keys, prune_locations
 from aed.incidents.centres.actions import delete_old_messages
 from aed.incidents.jobs import close_lapsed_incidents, estimate_paces, replan_due_incidents

@@ -18,10 +18,15 @@ from standardwebhooks import Webhook
 from aed.certificates.models import CertificateCheck, IssuerLine
 from aed.certificates.rules import FAILURES_IN_A_ROW, MAX_RETRY_PAUSE, PAUSED_FOR, CheckState, pause_after
 from aed.certificates.verification.actions import begin_checks, claim
+from aed.certificates.verification.issuer_checks import (
+    MAX_ANSWER_BYTES,
+    IssuerAccessSettings,
+    IssuerRun,
+    verify_certificates,
+)
 from aed.database.session import Database, transaction
 from aed.http.outbound_urls import refusal_reason
 from aed.imports.feeds.fetching import FetchLimits
-from aed.imports.issuer_checks import MAX_ANSWER_BYTES, IssuerAccessSettings, IssuerRun, verify_certificates
 from aed.responders.models import Certificate
 from aed.responders.rules import CertificateKind, CertificateTrust
 from aed.settings import IssuerAccess

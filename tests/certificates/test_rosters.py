@@ -17,11 +17,11 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.permissions import ANYONE, Role, TokenRole
+from aed.certificates.issuer_rosters.sheet_actions import IssuerRosterReport, import_issuer_roster
 from aed.certificates.models import CertificateCheck, IssuerEntry
 from aed.certificates.rules import CheckState
 from aed.certificates.verification.actions import begin_checks
 from aed.errors import InvalidInput, NotAllowed, NotSignedIn
-from aed.imports.rosters import IssuerRosterReport, import_issuer_roster
 from aed.responders.models import Certificate
 from aed.responders.rules import CertificateKind, CertificateTrust
 from tests import make

@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 from aed.errors import Conflict, InvalidInput, NotAllowed
 from aed.files.spreadsheets import unescape_formula
 from aed.imports.formats.marked import write_marked
-from aed.imports.formats.roster import EXPLANATIONS, RosterLine
 from aed.imports.formats.table import LINT_COLUMN
-from aed.imports.rosters import export_roster, import_roster
-from aed.imports.schemas import RosterFileRow, columns
+from aed.imports.schemas import columns
 from aed.responders.models import Certificate
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import TrainingSession
+from aed.training.rosters.sheet import EXPLANATIONS, RosterFileRow, RosterLine
+from aed.training.rosters.sheet_actions import export_roster, import_roster
 from aed.training.rules import EnrolmentState, SessionState
 from tests import make
 from tests.make import ADMINISTRATOR, NOW

@@ -20,11 +20,11 @@ from sqlalchemy.orm import Session
 from aed.errors import InvalidInput
 from aed.imports.formats.marked import write_marked
 from aed.imports.formats.table import LINT_COLUMN
-from aed.imports.rosters import export_roster, import_roster
 from aed.imports.rules import day_written
 from aed.responders.models import Certificate
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import TrainingSession
+from aed.training.rosters.sheet_actions import export_roster, import_roster
 from tests import make
 from tests.cases import each_case
 from tests.make import ADMINISTRATOR

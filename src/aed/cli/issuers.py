@@ -9,16 +9,16 @@ import typer
 
 from aed import clock
 from aed.accounts.regions.queries import region_by_code
+from aed.certificates.issuer_rosters.sheet_actions import IssuerRosterReport, import_issuer_roster
 from aed.certificates.rules import CheckState
 from aed.certificates.verification import queries as verification_queries
+from aed.certificates.verification.issuer_checks import verify_certificates
 from aed.cli.context import opened, operator, reading, trying_much, writing, writing_much
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.imports import BadRows, File, Strict, tell_bad_rows, write_bad_rows
 from aed.cli.rows import SHOWN, After, Version, show_all, show_history
 from aed.cli.screen import counting, say, table
 from aed.imports.batches import NothingImported, refuse_bad_rows
-from aed.imports.issuer_checks import verify_certificates
-from aed.imports.rosters import IssuerRosterReport, import_issuer_roster
 from aed.issuers import actions, queries
 from aed.issuers.schemas import IssuerAmend, IssuerIn, IssuerOut
 from aed.schedule import asking

@@ -20,7 +20,6 @@ from aed.cli.rows import Id, Version, show_all, show_history
 from aed.cli.screen import counting, say, table
 from aed.imports.formats.files import GB18030
 from aed.imports.formats.marked import write_marked
-from aed.imports.rosters import export_roster, import_roster
 from aed.training import queries as session_queries
 from aed.training.attendance.sheet import SheetOf, sheet_pdf
 from aed.training.courses import actions as course_actions
@@ -30,6 +29,7 @@ from aed.training.enrolments import actions as enrolment_actions
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.enrolments.schemas import EnrolmentIn, EnrolmentOut
 from aed.training.models import TrainingSession
+from aed.training.rosters.sheet_actions import export_roster, import_roster
 from aed.training.rules import EnrolmentState
 from aed.training.sessions import actions as session_actions
 from aed.training.sessions.schemas import SessionAmend, SessionIn, SessionOut

@@ -4,7 +4,9 @@ An import is idempotent by source and id, and atomic; bad rows are set aside wit
 
 devices/    match, merge, review       feeds/      lists fetched on a schedule
 lint/       check a list first         formats/    every file format that can be read
-estates.py  responders.py  rosters.py  issuer_checks.py  verify certificates with issuers
+estates.py  responders.py
 batches.py  rows in batches            uploads.py        files sent over HTTP
 schemas.py  rules.py  findings.py  coordinates.py  outlines.py
+
+Rosters of sessions and of issuers are imported in training and certificates, with the same parts.
 """

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from aed.accounts.fields import Code, FreeText, Id, Name, Phone, TimeZone
+from aed.accounts.fields import Code, FreeText, Name, Phone, TimeZone
 from aed.accounts.permissions import Audience
 from aed.accounts.regions.schemas import RegionIn
 from aed.geo import Datum, Position, position_from
@@ -17,7 +17,6 @@ from aed.registry.devices.rules import Cabinet, DeviceState, EntryMode
 from aed.registry.estates.rules import Passage
 from aed.registry.fields import Day, Floor, Label, OpeningHours, Ref, Source, Storey
 from aed.responders.rules import CertificateKind, CertificateTrust, PlaceKind
-from aed.training.rules import AttendanceState
 
 
 def _written_as_a_date(given: object) -> object:
@@ -199,32 +198,6 @@ class ResponderRow(PlacedRow):
             if getattr(self, name) != getattr(other, name):
                 return name
         return None
-
-
-def _attendance_in_words(given: object) -> object:
-    return _ATTENDANCE.get(given.strip(), given) if isinstance(given, str) else given
-
-
-def _result_in_words(given: object) -> object:
-    return _RESULTS.get(given.strip(), given) if isinstance(given, str) else given
-
-
-_ATTENDANCE = {"到": "attended", "出席": "attended", "缺席": "no_show", "未到": "no_show"}
-_RESULTS = {"通过": "passed", "合格": "passed", "未通过": "failed", "不合格": "failed"}
-
-
-class RosterFileRow(FileRow):
-    """A person on a filled-in roster of a session. `name` is only compared; other columns are ignored."""
-
-    enrolment: Id
-    name: Name | None = None
-    phone: str | None = None
-    state: str | None = None
-    waiting_place: str | None = None
-    attendance: Annotated[AttendanceState | None, BeforeValidator(_attendance_in_words)] = None
-    result: Annotated[Literal["passed", "failed"] | None, BeforeValidator(_result_in_words)] = None
-    note: Annotated[FreeText, Field(max_length=500)] | None = None
-    certificate: str | None = None
 
 
 PERSON_COLUMNS = (

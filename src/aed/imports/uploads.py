@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from fastapi import Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
 from aed.errors import InvalidInput, NoRoom
+from aed.imports.batches import ImportReport
 from aed.imports.formats.mapping import Mapping, mapping_from
 
 MAX_MAPPING_BYTES: Final = 100_000
@@ -204,3 +205,44 @@ class SetAsideOut(BaseModel):
 
     where: str = Field(description="line 12, row 12, feature 3, element 3", examples=["line 12"])
     reason: str
+
+
+class RosterOut(BaseModel):
+    """The result of importing a roster; counts are of all rows."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "file": "roster.xlsx",
+                    "new": 11,
+                    "changed": 0,
+                    "unchanged": 2,
+                    "not_taken": 1,
+                    "rows_not_taken": [
+                        {"where": "row 4", "reason": "attendance: must be attended or no_show"}
+                    ],
+                }
+            ]
+        }
+    )
+
+    file: str
+    new: int
+    changed: int
+    unchanged: int
+    not_taken: int
+    rows_not_taken: list[SetAsideOut] = Field(description=f"At most {MAX_SHOWN}")
+
+    @classmethod
+    def of(cls, report: ImportReport, *, file: str) -> RosterOut:
+        return cls(
+            file=file,
+            new=report.new,
+            changed=report.changed,
+            unchanged=report.unchanged,
+            not_taken=len(report.bad),
+            rows_not_taken=[
+                SetAsideOut(where=row.where, reason=row.reason) for row in report.bad[:MAX_SHOWN]
+            ],
+        )

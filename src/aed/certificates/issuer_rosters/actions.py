@@ -11,17 +11,24 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.certificates.issuer_rosters import queries
 from aed.certificates.issuer_rosters.queries import Known
 from aed.certificates.models import CertificateCheck, IssuerEntry
-from aed.certificates.rules import CheckFinding, CheckState, Facts, Holder, IssuerStatement, compare
+from aed.certificates.rules import (
+    CheckFinding,
+    CheckState,
+    Facts,
+    Holder,
+    IssuerStatement,
+    compare,
+)
 from aed.database.bulk import insert_many
-from aed.issuers.models import Issuer
-from aed.issuers.rules import CertificateKind
+from aed.issuers.models import Issuer, IssuerName
+from aed.issuers.rules import CertificateKind, IssuerState, plain_name
 from aed.registry.changes import RegistryChange
 from aed.responders.models import Certificate
 from aed.responders.rules import CertificateTrust
@@ -282,3 +289,27 @@ def put_checks(session: Session, checks: Sequence[Checked], *, at: datetime) -> 
             for each in checks
         ],
     )
+
+
+def link_to_issuer(session: Session, issuer: Issuer) -> int:
+    """Link certificates that name the issuer in free text, and return the number linked.
+
+    An issuer may have been added, or given another name, after the certificates were entered.
+
+    visibility: for those who manage the issuer (the caller checks), and for the scheduler.
+    """
+    if issuer.state is not IssuerState.ACTIVE:
+        return 0
+    names = set(session.scalars(select(IssuerName.plain).where(IssuerName.issuer_id == issuer.id)))
+    unlinked = select(Certificate.issuer).where(Certificate.issuer_id.is_(None)).distinct()
+    written = [text for text in session.scalars(unlinked) if plain_name(text) in names]
+    if not written:
+        return 0
+    linked = session.scalars(
+        update(Certificate)
+        .where(Certificate.issuer_id.is_(None), Certificate.issuer.in_(written))
+        .values(issuer_id=issuer.id)
+        .returning(Certificate.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    return len(linked)

@@ -1,7 +1,6 @@
 """Check certificates with issuers one by one: claim those that are due, and record each answer.
 
-`aed.imports.issuer_checks` sends the requests, outside any transaction.
-"""
+`aed.certificates.verification.issuer_checks` sends the requests, outside any transaction."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import SCHEDULER
 from aed.certificates.issuer_rosters import queries as issuer_roster_queries
-from aed.certificates.issuer_rosters.actions import Checked, Effects, follow, put_checks
+from aed.certificates.issuer_rosters.actions import Checked, Effects, follow, link_to_issuer, put_checks
 from aed.certificates.models import CertificateCheck, IssuerLine
 from aed.certificates.rules import (
     PAUSED_FOR,
@@ -28,8 +27,8 @@ from aed.certificates.rules import (
 )
 from aed.certificates.verification import queries
 from aed.certificates.verification.queries import ToAsk
-from aed.issuers.models import Issuer, IssuerName
-from aed.issuers.rules import IssuerState, VerifiedBy, plain_name
+from aed.issuers.models import Issuer
+from aed.issuers.rules import IssuerState, VerifiedBy
 from aed.responders.models import Certificate
 from aed.responders.rules import CertificateTrust
 
@@ -144,30 +143,6 @@ def _line_is_good(session: Session, issuer_id: int) -> None:
 
 FOLLOWED_AT_ONCE = 500
 """Batch size."""
-
-
-def link_to_issuer(session: Session, issuer: Issuer) -> int:
-    """Link certificates that name the issuer in free text, and return the number linked.
-
-    An issuer may have been added, or given another name, after the certificates were entered.
-
-    visibility: for those who manage the issuer (the caller checks), and for the scheduler.
-    """
-    if issuer.state is not IssuerState.ACTIVE:
-        return 0
-    names = set(session.scalars(select(IssuerName.plain).where(IssuerName.issuer_id == issuer.id)))
-    unlinked = select(Certificate.issuer).where(Certificate.issuer_id.is_(None)).distinct()
-    written = [text for text in session.scalars(unlinked) if plain_name(text) in names]
-    if not written:
-        return 0
-    linked = session.scalars(
-        update(Certificate)
-        .where(Certificate.issuer_id.is_(None), Certificate.issuer.in_(written))
-        .values(issuer_id=issuer.id)
-        .returning(Certificate.id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    return len(linked)
 
 
 def begin_checks(session: Session, now: datetime) -> int:

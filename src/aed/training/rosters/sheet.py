@@ -6,11 +6,15 @@ import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
+from pydantic import BeforeValidator, Field
+
+from aed.accounts.fields import FreeText, Id, Name
 from aed.errors import InvalidInput
 from aed.files.spreadsheets import escape_formula, workbook
 from aed.imports.formats.files import UTF_8
+from aed.imports.schemas import FileRow
 from aed.training.rules import AttendanceState
 
 SHEET: Final = "roster"
@@ -101,3 +105,29 @@ def _write_workbook(path: Path, lines: Sequence[RosterLine]) -> None:
         for row, line in enumerate(lines, start=1):
             for number, cell in enumerate(line):
                 sheet.write_string(row, number, str(cell), text)
+
+
+def _attendance_in_words(given: object) -> object:
+    return _ATTENDANCE.get(given.strip(), given) if isinstance(given, str) else given
+
+
+def _result_in_words(given: object) -> object:
+    return _RESULTS.get(given.strip(), given) if isinstance(given, str) else given
+
+
+_ATTENDANCE = {"到": "attended", "出席": "attended", "缺席": "no_show", "未到": "no_show"}
+_RESULTS = {"通过": "passed", "合格": "passed", "未通过": "failed", "不合格": "failed"}
+
+
+class RosterFileRow(FileRow):
+    """A person on a filled-in roster of a session. `name` is only compared; other columns are ignored."""
+
+    enrolment: Id
+    name: Name | None = None
+    phone: str | None = None
+    state: str | None = None
+    waiting_place: str | None = None
+    attendance: Annotated[AttendanceState | None, BeforeValidator(_attendance_in_words)] = None
+    result: Annotated[Literal["passed", "failed"] | None, BeforeValidator(_result_in_words)] = None
+    note: Annotated[FreeText, Field(max_length=500)] | None = None
+    certificate: str | None = None

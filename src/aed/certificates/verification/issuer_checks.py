@@ -44,11 +44,11 @@ from aed.imports.feeds.fetching import (
     failure_message,
     within,
 )
-from aed.imports.feeds.jobs import Now
 from aed.imports.rules import printable
 from aed.issuers import queries as issuer_queries
 from aed.issuers.rules import CertificateKind
 from aed.settings import IssuerAccess
+from aed.worker.jobs import Now
 
 MAX_ANSWER_BYTES: Final = 64_000
 TRIES_AT_ONCE: Final = 2
