@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -58,11 +60,32 @@ def test_intruders_are_refused(copy: Path) -> None:
     (package_of_rules / "helpers.py").write_text("")
     (source / "registry" / "devices" / "helpers.py").write_text("")
     (source / "helpers.py").write_text("")
+    (source / "database" / "common.py").write_text("")
+    tokens = source / "accounts" / "tokens.py"
+    tokens.write_text(tokens.read_text() + "\nfrom aed.accounts.people import api\n")
 
     said = broken_contracts(copy)
 
     assert "aed.registry.devices.rules -> sqlalchemy" in said
     assert "aed.cli.tokens -> aed.worker.api" in said
+    assert "aed.accounts.tokens -> aed.accounts.people.api" in said
     helpers = ".".join((package_of_rules / "helpers").relative_to(copy / "src").parts)
-    for module in ("aed.walking.utils", helpers, "aed.registry.devices.helpers", "aed.helpers"):
+    elsewhere = ("aed.registry.devices.helpers", "aed.helpers", "aed.database.common")
+    for module in ("aed.walking.utils", helpers, *elsewhere):
         assert module in said, said
+
+
+def test_every_rules_module_must_be_pure() -> None:
+    config = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = config["tool"]["importlinter"]["contracts"]
+    (pure,) = (each for each in contracts if each["name"].startswith("Rules are pure"))
+    declared = [re.compile(re.escape(each).replace(r"\*", r"[^.]+")) for each in pure["source_modules"]]
+    rules = [*SOURCE.rglob("rules.py"), *SOURCE.rglob("rules/__init__.py")]
+    names = {".".join(path.relative_to(SOURCE.parent).with_suffix("").parts) for path in rules}
+
+    assert len(names) > 20
+    assert [
+        name
+        for name in sorted(name.removesuffix(".__init__") for name in names)
+        if not any(pattern.fullmatch(name) for pattern in declared)
+    ] == []
