@@ -522,7 +522,8 @@ def test_a_server_loads_no_library_before_there_is_work_for_it(tmp_path: Path) -
     started = (
         "import sys; from aed import schedule; from aed.app import create_app; "
         "from aed.settings import load_settings; app = create_app(); "
-        "schedule.Worker(load_settings(), schedule.TIMETABLE, schedule.channels_of(load_settings())); "
+        "from aed.notifications.channels import channels_of; from aed.worker.loop import Worker; "
+        "import aed.jobs; Worker(load_settings(), schedule.TIMETABLE, channels_of(load_settings())); "
         "print(*sys.modules)"
     )
     environment = {**os.environ, "AED_DATABASE_URL": f"sqlite:///{tmp_path / 'aed.sqlite'}"}

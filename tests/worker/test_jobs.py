@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pkgutil import resolve_name
 
 import pytest
 from apscheduler.triggers.base import BaseTrigger
@@ -89,6 +91,13 @@ def test_where_one_machine_is_all_there_is_the_server_runs_the_jobs_too() -> Non
     assert schedule.is_run_here(Settings(database_url="sqlite:///x.sqlite"))
     assert not schedule.is_run_here(Settings(database_url="postgresql+psycopg://a@b/c"))
     assert schedule.is_run_here(Settings(database_url="postgresql+psycopg://a@b/c", run_jobs=True))
+
+
+def test_each_job_and_poller_has_a_function_that_is_imported_when_it_runs() -> None:
+    lazy = [each.run for each in (*schedule.TIMETABLE, *schedule.WATCHES)]
+    for run in lazy:
+        assert isinstance(run, partial)
+        assert callable(resolve_name(f"aed.jobs:{run.args[0]}"))
 
 
 def test_no_two_jobs_have_one_name_and_each_says_what_it_does() -> None:

@@ -16,12 +16,13 @@ from aed.imports.devices.rules import thresholds_in
 from aed.imports.feeds import actions as feed_actions
 from aed.imports.feeds import jobs
 from aed.imports.feeds.actions import FeedIn, put_feed, remove_feed
+from aed.imports.feeds.fetching import fetch_limits_in
 from aed.imports.feeds.models import MAX_HOURS, FeedResult
 from aed.imports.formats.mapping import text_of_mapping
 from aed.imports.formats.recognise import DeviceFormat
-from aed.schedule import fetching, is_run_here
+from aed.schedule import is_run_here
 from aed.settings import load_settings
-from aed.worker.loop import PATIENT_MS
+from aed.worker.rules import PATIENT_MS
 
 feeds = typer.Typer(no_args_is_help=True)
 
@@ -56,7 +57,7 @@ def add(
         source=source,
     )
     with writing(settings) as session:
-        is_new = put_feed(session, operator(), given, by=fetching(settings), at=clock.now())
+        is_new = put_feed(session, operator(), given, by=fetch_limits_in(settings), at=clock.now())
     say(f"{name} is {'followed' if is_new else 'changed: it is followed'} every {every} h.")
     if not is_run_here(settings):
         say("`aed serve` does not run it here (AED_RUN_JOBS): run `aed feeds run` on a timetable.")
@@ -103,7 +104,7 @@ def run(
                     database,
                     each,
                     clock.now,
-                    by=fetching(settings),
+                    by=fetch_limits_in(settings),
                     thresholds=thresholds_in(settings),
                     is_asked_for=name is not None,
                     is_anew=anew,

@@ -12,7 +12,7 @@ from aed.accounts.regions.queries import region_by_code
 from aed.certificates.issuer_rosters.sheet_actions import IssuerRosterReport, import_issuer_roster
 from aed.certificates.rules import CheckState
 from aed.certificates.verification import queries as verification_queries
-from aed.certificates.verification.issuer_checks import verify_certificates
+from aed.certificates.verification.issuer_checks import issuer_access_in, verify_certificates
 from aed.cli.context import opened, operator, reading, trying_much, writing, writing_much
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.imports import BadRows, File, Strict, tell_bad_rows, write_bad_rows
@@ -21,7 +21,6 @@ from aed.cli.screen import counting, say, table
 from aed.imports.batches import NothingImported, refuse_bad_rows
 from aed.issuers import actions, queries
 from aed.issuers.schemas import IssuerAmend, IssuerIn, IssuerOut
-from aed.schedule import asking
 from aed.settings import load_settings
 
 issuers = typer.Typer(no_args_is_help=True)
@@ -175,7 +174,7 @@ def ask() -> None:
     """Ask the issuers about every due certificate now, as is done every five minutes on schedule."""
     settings = load_settings()
     with opened(settings) as database:
-        runs = verify_certificates(database, clock.now, by=asking(settings))
+        runs = verify_certificates(database, clock.now, by=issuer_access_in(settings))
     for run in runs:
         left_alone = " It is left alone for a while." if run.is_left_alone else ""
         say(f"{run.code}: {run.answered} answered, {run.unanswered} not.{left_alone}")

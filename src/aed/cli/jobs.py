@@ -18,9 +18,8 @@ from aed.logs import set_up_logs
 from aed.settings import load_settings
 from aed.worker import queries
 from aed.worker.jobs import dry_run_job, run_by_hand
-from aed.worker.loop import PATIENT_MS
 from aed.worker.models import JobRun
-from aed.worker.rules import RunState, next_due, schedule_words
+from aed.worker.rules import PATIENT_MS, RunState, next_due, schedule_words
 
 jobs = typer.Typer(help="What is run on a timetable: without a command, the list.")
 
@@ -111,6 +110,8 @@ def run(
 
     Its effects are real, except with --at in the future: then it is a dry run, unless --for-real is given.
     """
+    import aed.jobs  # noqa: F401 - before the database is opened, see `schedule.working`
+
     job = schedule.job_called(name)
     moment = _moment_in(at) if at is not None else None
     settings = load_settings()

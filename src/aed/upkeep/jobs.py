@@ -25,9 +25,8 @@ from aed.upkeep.reminders.recipients import RecipientFinder
 from aed.upkeep.reminders.rules import EXPIRING, REMINDED, thresholds_before
 from aed.upkeep.retrievals.actions import follow_up
 from aed.upkeep.retrievals.queries import due_for_follow_up
-from aed.upkeep.rules import DueKind, RetrievalOutcome
+from aed.upkeep.rules import ASKED_EVERY_HOURS, DueKind, RetrievalOutcome
 
-ASKED_EVERY_HOURS: Final = 1
 _RETRIEVALS: Final = 500
 _DEVICES: Final = 2_000
 _REMINDERS: Final = 5_000

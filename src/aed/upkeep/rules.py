@@ -319,6 +319,8 @@ def next_follow_up_at(since: datetime, now: datetime, numbers: Returns) -> datet
     return min(again, since + timedelta(minutes=numbers.quarantine_after_minutes))
 
 
+ASKED_EVERY_HOURS: Final = 1
+"""How often the job `confirmations` runs."""
 ASKED: Final = (Fact.POSITION, Fact.HOURS)
 """Facts that anyone can verify in passing, so that people nearby are asked about them."""
 FACT_QUESTIONS: Final = {

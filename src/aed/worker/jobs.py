@@ -30,6 +30,9 @@ log = structlog.get_logger("aed")
 type Now = Callable[[], datetime]
 """Returns the current time; long jobs call it again. With `--at` it is fixed."""
 
+type Run = Callable[[Database, Settings, Now], Counts | None]
+"""Does the work of a job or poller."""
+
 MAX_ERROR_LENGTH: Final = 500
 
 
@@ -42,7 +45,7 @@ class Job:
 
     name: str
     when: BaseTrigger
-    run: Callable[[Database, Settings, Now], Counts | None]
+    run: Run
     what: str
     """A one-line description."""
     asks_others: bool = False
@@ -57,7 +60,7 @@ class Poller:
     """
 
     name: str
-    run: Callable[[Database, Settings, Now], None]
+    run: Run
 
 
 def worker_name() -> str:

@@ -25,7 +25,7 @@ from aed.settings import Settings
 from aed.worker import queries
 from aed.worker.jobs import Job, Poller, RunResult, fenced, new_token, run_job, worker_name
 from aed.worker.lease import release_lease, take_lease
-from aed.worker.rules import again_at, last_due
+from aed.worker.rules import PATIENT_MS, again_at, last_due
 from aed.worker.runs import begin_run, end_run, end_runs_of, hold_run
 
 log = structlog.get_logger("aed")
@@ -33,8 +33,6 @@ log = structlog.get_logger("aed")
 POLL_SECONDS: Final = 1.0
 """How often due jobs are looked for, in memory."""
 DELIVERY_POLL_SECONDS: Final = 0.5
-PATIENT_MS: Final = 600_000
-"""Statement timeout of jobs, which may take longer than requests."""
 STOP_SECONDS: Final = 20.0
 KEPT_CONNECTIONS: Final = 3
 """Pooled connections kept between jobs, which start together and then wait. SpatiaLite's take 2 to 10 MB

@@ -20,6 +20,8 @@ MAX_PERIOD: Final = timedelta(days=366)
 MAX_TRIES: Final = 5
 """Attempts for one due time; after these, the job waits for its next due time."""
 FIRST_WAIT: Final = timedelta(seconds=30)
+PATIENT_MS: Final = 600_000
+"""Statement timeout of jobs, which may take longer than requests."""
 
 type Counts = Mapping[str, int]
 """What a run did, as {name: number}."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final, Literal
 
@@ -42,12 +42,13 @@ from aed.imports.feeds.fetching import (
     addresses_of,
     asked_to_wait,
     failure_message,
+    fetch_limits_in,
     within,
 )
 from aed.imports.rules import printable
 from aed.issuers import queries as issuer_queries
 from aed.issuers.rules import CertificateKind
-from aed.settings import IssuerAccess
+from aed.settings import IssuerAccess, Settings
 from aed.worker.jobs import Now
 
 MAX_ANSWER_BYTES: Final = 64_000
@@ -86,6 +87,12 @@ class IssuerAccessSettings:
 
     fetching: FetchLimits
     access: Mapping[str, IssuerAccess]
+
+
+def issuer_access_in(settings: Settings) -> IssuerAccessSettings:
+    """Return how issuers are queried from the settings."""
+    limits = replace(fetch_limits_in(settings), most_seconds=settings.issuer_seconds)
+    return IssuerAccessSettings(limits, settings.issuer_access)
 
 
 def ask_issuer(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Timer
@@ -24,6 +25,7 @@ from aed import __version__
 from aed.errors import AedError, InvalidInput
 from aed.http.outbound_urls import Address, Target, redirected, refusal_reason, target_of
 from aed.imports.rules import printable
+from aed.settings import Settings
 
 MAX_REDIRECTS: Final = 3
 CONNECT_SECONDS: Final = 10.0
@@ -68,6 +70,15 @@ class FetchLimits:
     refusal_reason: Callable[[Address], str | None] = refusal_reason
     """Returns why an address may not be fetched from, or None."""
     resolve: Resolve = resolve
+
+
+def fetch_limits_in(settings: Settings) -> FetchLimits:
+    """Return the limits of downloads from the settings."""
+    return FetchLimits(
+        most_bytes=settings.feed_limit_bytes,
+        most_seconds=settings.feed_seconds,
+        refusal_reason=partial(refusal_reason, is_private_allowed=settings.feed_allow_private),
+    )
 
 
 @dataclass(frozen=True, slots=True)
