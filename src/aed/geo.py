@@ -26,6 +26,8 @@ import functools
 import itertools
 import json
 import math
+import os
+import sys
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -359,15 +361,24 @@ _ECCENTRICITY_SQUARED: Final = 0.00669437999014133
 
 
 @functools.cache
-def _wgs84_spheroid() -> Geod:
-    from pyproj import Geod  # imported late, so that commands without distances start faster
+def wgs84_spheroid() -> Geod:
+    """Return the WGS-84 spheroid. pyproj is imported on first use: few commands need it, and it takes 0.1 s.
 
+    SpatiaLite offers its own PROJ to all libraries that are loaded after it. With RTLD_DEEPBIND, pyproj still
+    uses the PROJ that it brings along; with the other one, the process would abort at its end.
+    """
+    flags = sys.getdlopenflags()
+    sys.setdlopenflags(flags | os.RTLD_DEEPBIND)
+    try:
+        from pyproj import Geod
+    finally:
+        sys.setdlopenflags(flags)
     return Geod(ellps="WGS84")
 
 
 def distance_metres(a: Position, b: Position) -> float:
     """Return the distance along the WGS-84 spheroid (Karney's geodesic, accurate to nanometres)."""
-    return float(_wgs84_spheroid().inv(a.lon, a.lat, b.lon, b.lat)[2])
+    return float(wgs84_spheroid().inv(a.lon, a.lat, b.lon, b.lat)[2])
 
 
 def flat_distance_metres(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
@@ -383,7 +394,7 @@ def distances_metres(
     # Let pyproj overwrite the arrays: its copies would take longer than computing 20 distances.
     from_lon, from_lat, to_lon, to_lat = places = np.empty((4, len(lats)))
     places[0], places[1], places[2], places[3] = here.lon, here.lat, lons, lats
-    metres: NDArray[np.float64] = _wgs84_spheroid().inv(
+    metres: NDArray[np.float64] = wgs84_spheroid().inv(
         from_lon, from_lat, to_lon, to_lat, inplace=True, return_back_azimuth=False
     )[2]
     return metres

@@ -7,9 +7,7 @@ from enum import Enum
 from typing import Any
 
 import orjson
-import psycopg
 from geoalchemy2 import Geometry
-from psycopg import sql
 from sqlalchemy import (
     ARRAY,
     JSON,
@@ -55,6 +53,9 @@ def insert_many(session: Session, model: type[Table] | SqlTable, rows: Sequence[
     if session.get_bind().dialect.name != "postgresql":
         session.execute(insert(table), rows)
         return
+    import psycopg  # imported here: SQLite does not need it
+    from psycopg import sql
+
     columns = [table.c[name] for name in rows[0]]
     written = [(column.name, _as_copied(column, session.get_bind().dialect)) for column in columns]
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(

@@ -12,8 +12,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from aed.walking.streets import Floats, Ints, Longs, Streets
 
@@ -146,6 +144,9 @@ class _Links:
 
 def _links(streets: Streets, edges_at: Longs) -> tuple[_Links, Ints]:
     """Return the links between edges inside chains, and the chain number of each edge."""
+    from scipy.sparse import coo_matrix  # imported here: commands without a network start faster
+    from scipy.sparse.csgraph import connected_components
+
     u, v = streets.edge_u, streets.edge_v
     is_within = edges_at == 2
     is_within[u[streets.street_count :]] = is_within[v[streets.street_count :]] = False

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.sparse.csgraph import dijkstra
 
 from aed.walking.contracted_edges import ContractedEdges
 from aed.walking.gate_delays import GateDelays, delays_to_add
@@ -47,6 +46,8 @@ def run_dijkstra(
     Delays are added to the subgraph's lengths and removed afterwards, since copying would take longer than
     the search.
     """
+    from scipy.sparse.csgraph import dijkstra  # imported here: commands without a network start faster
+
     number = subgraph.numbers()
     first, last = number(start.first_end), number(start.last_end)
     to_first, to_last = start.off_metres + start.first_metres, start.off_metres + start.last_metres

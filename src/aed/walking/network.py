@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from numpy.typing import ArrayLike
-from pyproj import Geod
 
-from aed.geo import Position
+from aed.geo import Position, distance_metres
 from aed.walking.contracted_edges import contract_edges
 from aed.walking.reachable import Reachable, find_reachable
 from aed.walking.snap_cache import SnapCache
@@ -20,7 +19,6 @@ from aed.walking.subgraph import ScratchPad
 
 __all__ = ["Barrier", "Crossing", "WalkingNetwork"]
 
-_WGS84 = Geod(ellps="WGS84")
 _MIN_DEGREE_METRES = 110_574.0  # of latitude, at the equator
 
 
@@ -76,7 +74,7 @@ class WalkingNetwork:
         near: list[tuple[float, Barrier]] = []
         for barrier in self.barriers[first:end]:
             if abs(barrier.position.lon - position.lon) <= degrees_across:
-                metres = _straight_metres(position, barrier.position)
+                metres = distance_metres(position, barrier.position)
                 if metres <= within_metres:
                     near.append((metres, barrier))
         near.sort(key=lambda pair: pair[0])
@@ -122,8 +120,3 @@ class WalkingNetwork:
         return find_reachable(
             self.contracted, self._scratch, snapped, within_metres=within_metres, closed=closed, delays=delays
         )
-
-
-def _straight_metres(one: Position, other: Position) -> float:
-    _, _, metres = _WGS84.inv(one.lon, one.lat, other.lon, other.lat)
-    return float(metres)

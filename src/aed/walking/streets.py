@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import Geod
+
+from aed.geo import wgs84_spheroid
 
 type Ints = NDArray[np.int32]
 type Longs = NDArray[np.int64]
@@ -16,8 +17,6 @@ UNITS_PER_DEGREE = 10_000_000  # the precision of OSM, about a centimetre
 NODE_STRIP_UNITS = 100_000  # 1,110 m: a reach of 1,500 m takes four strips
 EDGE_STRIP_UNITS = 10_000  # 111 m: most points find their street within one or two strips
 MAX_PIECE_METRES = 100.0
-
-_WGS84 = Geod(ellps="WGS84")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ def line_metres(lat: NDArray[np.int32], lon: NDArray[np.int32]) -> Floats:
     if len(lat) < 2:
         return np.zeros(0)
     degrees_lat, degrees_lon = lat / UNITS_PER_DEGREE, lon / UNITS_PER_DEGREE
-    _, _, metres = _WGS84.inv(degrees_lon[:-1], degrees_lat[:-1], degrees_lon[1:], degrees_lat[1:])
+    _, _, metres = wgs84_spheroid().inv(degrees_lon[:-1], degrees_lat[:-1], degrees_lon[1:], degrees_lat[1:])
     return np.asarray(metres, dtype=np.float64)
 
 

@@ -11,15 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import local
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from aed.geo import EARTH_RADIUS_METRES, Position
 from aed.walking.contracted_edges import ContractedEdges
 from aed.walking.snapping import SnappedPoint
 from aed.walking.streets import NODE_STRIP_UNITS, UNITS_PER_DEGREE, Floats, Ints, Longs
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 OUTSIDE = 0  # local number of all junctions outside the subgraph; no edges lead away from it
 
@@ -79,6 +81,8 @@ class Subgraph:
         size = len(self.start) - 1
         graph = _matrices.of_size.get(size)
         if graph is None:
+            from scipy.sparse import csr_matrix  # imported here: commands without a network start faster
+
             graph = _matrices.of_size[size] = csr_matrix((size, size))
         empty = graph.indptr, graph.indices, graph.data
         graph.indptr, graph.indices = self.start, self.neighbour

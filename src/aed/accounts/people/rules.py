@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberFormat
-
 from aed.errors import InvalidInput
 
 
@@ -31,9 +28,11 @@ def e164(written: str, *, country: str) -> str:
     `country` (ISO 3166-1 alpha-2) is assumed for a number without a country code. Full-width digits, 0086,
     brackets and dashes are understood. Raises InvalidInput for an invalid number.
     """
+    import phonenumbers  # imported here: its tables are large, and few commands read a new number
+
     try:
         number = phonenumbers.parse(written, country)
-    except NumberParseException:
+    except phonenumbers.NumberParseException:
         raise InvalidInput(
             "This is no telephone number. Write its digits, with + and the country code in front.",
             field="phone",
@@ -45,7 +44,7 @@ def e164(written: str, *, country: str) -> str:
             f"There is no such number with the country code +{number.country_code}: check its digits.",
             field="phone",
         )
-    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 @dataclass(frozen=True, slots=True)
