@@ -78,10 +78,10 @@ docs: ## build the documentation in English and Chinese into docs/_build; warnin
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs $(DOCS)/en
 	$(BIN)/sphinx-build -W --keep-going -q -b html -D language=zh_CN docs $(DOCS)/zh_CN
 
-docs-catalogues: ## bring docs/locale up to date with the English text of the translated folders
+docs-catalogues: ## bring docs/locale up to date with the English text (all but the reference)
 	@$(SETUP)
 	$(BIN)/sphinx-build -q -b gettext docs $(DOCS)/gettext
-	cd $(DOCS)/gettext && rm -f decide.pot work.pot reference.pot
+	rm -f $(DOCS)/gettext/reference.pot
 	$(BIN)/sphinx-intl update --line-width 110 -p $(DOCS)/gettext -d docs/locale -l zh_CN
 
 words: ## extract the strings of the web pages, update and compile their catalogues, print what is untranslated

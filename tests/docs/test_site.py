@@ -28,7 +28,7 @@ def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
     assert "AED_ARRIVAL__REACTION_SECONDS" in settings
 
 
-@pytest.mark.parametrize("name", ["index", "use", "run"])
+@pytest.mark.parametrize("name", ["index", "use", "run", "connect", "decide", "work"])
 def test_the_chinese_catalogues_are_translated(name: str) -> None:
     with (ROOT / f"docs/locale/zh_CN/LC_MESSAGES/{name}.po").open("rb") as file:
         catalogue = read_po(file)
