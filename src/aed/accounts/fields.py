@@ -1,4 +1,4 @@
-"""Types of values in requests, paths and responses."""
+"""Types of values in requests and responses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from fastapi import Path
 from pydantic import AfterValidator, Field, StringConstraints
 
 
@@ -47,4 +46,3 @@ Name = Annotated[
 Code = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")]
 Phone = Annotated[str, Field(min_length=2, max_length=32, pattern=r"^\+?[0-9 ()/.-]+$")]
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
-PersonId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]

@@ -11,7 +11,6 @@ from fastapi.responses import RedirectResponse
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep, client_address, session_key_in_cookie
-from aed.accounts.fields import PersonId
 from aed.accounts.identity_provider import actions as identity_provider
 from aed.accounts.identity_provider.actions import ProviderCallback
 from aed.accounts.people.queries import identities_of
@@ -23,7 +22,7 @@ from aed.accounts.sign_in.schemas import SignedInOut
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.database.session import transaction
 from aed.errors import NotSignedIn
-from aed.http.parameters import SettingsDep, one_at_a_time
+from aed.http.parameters import RowId, SettingsDep, one_at_a_time
 from aed.http.query import ANY_PARAMETER
 
 router = APIRouter(tags=["accounts"])
@@ -126,7 +125,7 @@ def complete_provider_sign_in(
 
 
 @router.get("/people/{person_id}/identities")
-def list_identities(session: ReadSession, viewer: ViewerDep, person_id: PersonId) -> list[IdentityOut]:
+def list_identities(session: ReadSession, viewer: ViewerDep, person_id: RowId) -> list[IdentityOut]:
     """List the identity providers linked to a person."""
     if not viewer.is_signed_in:
         raise NotSignedIn("This is for who answers for the person: send a token, or sign in.")
@@ -134,6 +133,6 @@ def list_identities(session: ReadSession, viewer: ViewerDep, person_id: PersonId
 
 
 @router.delete("/people/{person_id}/identities", status_code=204)
-def unlink_identities(session: WriteSession, viewer: ViewerDep, person_id: PersonId) -> None:
+def unlink_identities(session: WriteSession, viewer: ViewerDep, person_id: RowId) -> None:
     """Unlink all identity providers of a person, and end their sessions."""
     identity_provider.unlink(session, viewer, person_id, at=clock.now())

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Response
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
-from aed.accounts.fields import PersonId
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.schemas import PeoplePage, PersonAmend, PersonChangeOut, PersonIn, PersonOut
@@ -20,6 +19,7 @@ from aed.http.parameters import (
     Cursor,
     IfMatch,
     Limit,
+    RowId,
     SettingsDep,
     cursor_id,
     next_cursor,
@@ -60,7 +60,7 @@ def add_person(
 
 
 @router.get("/people/{person_id}")
-def get_person(session: ReadSession, viewer: ViewerDep, person_id: PersonId, response: Response) -> PersonOut:
+def get_person(session: ReadSession, viewer: ViewerDep, person_id: RowId, response: Response) -> PersonOut:
     """Get one person."""
     _signed_in(viewer)
     person, account = people_queries.person(session, viewer, person_id)
@@ -73,7 +73,7 @@ def amend_person(
     session: WriteSession,
     viewer: ViewerDep,
     settings: SettingsDep,
-    person_id: PersonId,
+    person_id: RowId,
     change: PersonAmend,
     response: Response,
     if_match: IfMatch = None,
@@ -97,9 +97,7 @@ def amend_person(
 
 
 @router.get("/people/{person_id}/history")
-def list_person_history(
-    session: ReadSession, viewer: ViewerDep, person_id: PersonId
-) -> list[PersonChangeOut]:
+def list_person_history(session: ReadSession, viewer: ViewerDep, person_id: RowId) -> list[PersonChangeOut]:
     """List the changes of a person, newest first."""
     _signed_in(viewer)
     people_queries.person(session, viewer, person_id)
@@ -108,7 +106,7 @@ def list_person_history(
 
 @router.post("/people/{person_id}/roles", status_code=201)
 def grant_role(
-    session: WriteSession, viewer: ViewerDep, person_id: PersonId, new: RoleIn, response: Response
+    session: WriteSession, viewer: ViewerDep, person_id: RowId, new: RoleIn, response: Response
 ) -> RoleOut:
     """Grant a role to a person."""
     if not viewer.is_signed_in:
