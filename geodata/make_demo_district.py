@@ -810,7 +810,7 @@ class Setting:
 GUARD_POST = Setting(
     "Outside wall of the guard post, {gate_en}", "{gate_zh}门岗外墙", 0, "24/7", "free",
     "Red cabinet beside the guard's window. Opening it sounds an alarm.",
-    "门岗窗口旁的红色箱体，打开时会响铃。", "alarmed",
+    "门岗窗口旁的红色外箱柜体，打开时会响铃。", "alarmed",
 )  # fmt: skip
 LOBBY = Setting(
     "Lobby of Building {n}", "{n}幢大堂", 0, None, "assisted",
@@ -830,7 +830,7 @@ GARAGE = Setting(
 OFFICE = Setting(
     "Management office, Building {n}", "{n}幢物业服务中心", 0, "Mo-Fr 08:30-17:30; PH off", "assisted",
     "Ask at the counter: the key of the cabinet hangs there.",
-    "向前台索取箱体钥匙。", "locked",
+    "向前台索取外箱柜体钥匙。", "locked",
 )  # fmt: skip
 DECK = Setting(
     "Podium garden beside Tower {n}", "{n}号塔楼旁裙楼花园", 3, "24/7", "free",

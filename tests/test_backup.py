@@ -317,7 +317,7 @@ def test_a_database_in_use_is_not_pulled_away_from_under_its_users(
     with opened(elsewhere) as service, service.write_sessions.begin() as using:
         using.scalar(select(func.count()).select_from(Device))
 
-        with pytest.raises(Conflict, match="stop the service"):
+        with pytest.raises(Conflict, match="Stop the service"):
             restore(elsewhere, backup, replace=True)
 
     assert len(everything(elsewhere)["devices"]) == 12
@@ -382,7 +382,7 @@ def test_what_a_killed_restoring_left_behind_is_no_hindrance(
     left.write_bytes(bytes(10_000_000))
     with left.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(Conflict, match="under way"):
+        with pytest.raises(Conflict, match="in progress"):
             restore(there, backup)
 
     restore(there, backup)
@@ -451,7 +451,7 @@ def test_something_else_is_refused(elsewhere: Settings, tmp_path: Path, content:
     file = tmp_path / "file.zip"
     file.write_bytes(content)
 
-    with pytest.raises(BackupUnusable, match="no backup"):
+    with pytest.raises(BackupUnusable, match="not a backup"):
         restore(elsewhere, file)
     with pytest.raises(BackupUnusable, match="no file"):
         restore(elsewhere, tmp_path / "nothing.zip")
@@ -480,7 +480,7 @@ def rewritten(backup: Path, to: Path, **changed: object) -> Path:
         ({"kind": "oracle"}, "kind"),
         ({"payload_sha256": "0" * 64}, "damaged"),
         ({"payload_bytes": 1}, "damaged"),
-        ({"rows": {"devices": 11}}, "does not hold what it says"),
+        ({"rows": {"devices": 11}}, "do not match its manifest"),
         ({"rows": None}, "rows"),
     ],
 )
@@ -503,7 +503,7 @@ def test_a_foreign_archive_is_refused(elsewhere: Settings, tmp_path: Path, backu
 
     with zipfile.ZipFile(backup, "a") as archive:
         archive.writestr("../../etc/passwd", "root")
-    with pytest.raises(BackupUnusable, match="does not hold what a backup holds"):
+    with pytest.raises(BackupUnusable, match="is incomplete"):
         restore(elsewhere, backup)
     assert is_untouched(elsewhere)
 
@@ -559,7 +559,7 @@ def test_a_backup_is_never_written_over_and_only_its_owner_may_read_it(
     assert made.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in made.parent.iterdir()] == [made.name]
     content = made.read_bytes()
-    with pytest.raises(Conflict, match="exists already"):
+    with pytest.raises(Conflict, match="already exists"):
         take(database, tmp_path / "new" / "folder")
     assert made.read_bytes() == content
 
@@ -648,14 +648,14 @@ def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing_behind(
 ) -> None:
     a_whole_register(session)
 
-    with pytest.raises(BackupFailed, match=r"no room left|disk is full"):
+    with pytest.raises(BackupFailed, match=r"no space left|disk is full"):
         take(database, small_disk)
     assert list(small_disk.iterdir()) == []
 
     if settings.database_url.startswith("sqlite"):
         backup = take(database, tmp_path / "backups")
         there = settings.model_copy(update={"database_url": f"sqlite:///{small_disk}/aed.sqlite"})
-        with pytest.raises(BackupFailed, match="no room left"):
+        with pytest.raises(BackupFailed, match="no space left"):
             restore(there, backup)
         assert list(small_disk.iterdir()) == []
 

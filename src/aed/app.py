@@ -106,15 +106,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="AED and first-aid network",
         version=__version__,
-        description="What device can be at this patient soonest, and who can come? "
-        "It complements the emergency number and never replaces it.",
+        description="Which device can be at this patient soonest, and who can come? The service "
+        "complements the emergency number and never replaces it.",
         lifespan=lifespan,
         dependencies=[Depends(refuse_unknown_parameters)],
         generate_unique_id_function=operation_id,
         openapi_url=None,  # aed.http.docs serves the document and the page
         responses={
-            "4XX": {"model": Problem, "description": "What is wrong and what would be right"},
-            503: {"model": Problem, "description": "The database does not answer; see Retry-After"},
+            "4XX": {"model": Problem, "description": "What is wrong, and what would be right"},
+            503: {"model": Problem, "description": "The database does not respond; see Retry-After"},
         },
     )
     app.state.settings = settings
@@ -299,7 +299,9 @@ def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(AedError)
     def expected(request: Request, error: AedError) -> Response:
         if getattr(request.state, EXPIRED_TOKEN, False) and error.status in (401, 403, 404):
-            error = TokenExpired("The token has expired, and this is not for everybody. Ask for a new token.")
+            error = TokenExpired(
+                "The token has expired. Get a new one; without a token, only public data is available."
+            )
         headers = {}
         if error.status == 503:
             headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
@@ -369,7 +371,7 @@ def _add_problems(app: FastAPI) -> None:
             request,
             500,
             "unexpected",
-            "Something went wrong here",
+            "Internal error",
             "Something went wrong on our side. It has been logged.",
             None,
             DEFAULT_HEADERS,  # this response does not pass through the middleware
@@ -379,8 +381,8 @@ def _add_problems(app: FastAPI) -> None:
 # --- OpenAPI --------------------------------------------------------------------------------------------
 
 _HEADERS_OF_THE_NEW = {
-    "Location": {"description": "Where it is from now on", "schema": {"type": "string"}},
-    "ETag": {"description": "Its version, for If-Match", "schema": {"type": "string"}},
+    "Location": {"description": "The URL of the new resource", "schema": {"type": "string"}},
+    "ETag": {"description": "The version, for If-Match", "schema": {"type": "string"}},
 }
 
 
@@ -393,7 +395,7 @@ def _describe(app: FastAPI) -> None:
             return app.openapi_schema
         document = made_by_fastapi()
         document["components"]["securitySchemes"] = {
-            "token": {"type": "http", "scheme": "bearer", "description": "Made by `aed tokens create`"}
+            "token": {"type": "http", "scheme": "bearer", "description": "A key made by `aed tokens create`"}
         }
         document["security"] = [{}, {"token": []}]  # anonymous requests are answered too
         operations = [each for path in document["paths"].values() for each in path.values()]

@@ -46,17 +46,17 @@ def set_up_logs(settings: Settings) -> None:
     )
     for handler in logging.getLogger().handlers:
         handler.setFormatter(_Plain("%(levelname)s %(name)s: %(message)s"))
-    # It tells every URL that it asks, with the keys that may stand in it.
+    # httpx2 logs every URL at level info, including the keys in it.
     logging.getLogger("httpx2").setLevel(max(level, logging.WARNING))
 
 
 _ROWS: Final = re.compile(r"(DETAIL:|\[parameters:).*")
-"""Where PostgreSQL tells the row that it refused, and SQLAlchemy what a statement was given."""
+"""Where messages of PostgreSQL contain the rejected row, and those of SQLAlchemy the parameters."""
 
 
 def without_rows(written: str) -> str:
-    """A stack trace without the rows that it tells of: they hold telephone numbers, names and codes."""
-    return _ROWS.sub(r"\1 not kept", written)
+    """Return a stack trace without rows of the database, which contain phone numbers, names and codes."""
+    return _ROWS.sub(r"\1 removed", written)
 
 
 def _without_rows(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -66,7 +66,7 @@ def _without_rows(_logger: object, _name: str, event: MutableMapping[str, Any]) 
 
 
 class _Plain(logging.Formatter):
-    """What the libraries log, uvicorn's stack traces among it."""
+    """Formatter of records from libraries, such as stack traces from uvicorn."""
 
     def format(self, record: logging.LogRecord) -> str:
         return without_rows(super().format(record))

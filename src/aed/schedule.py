@@ -41,77 +41,83 @@ TIMETABLE: Final = (
     _job(
         "close-incidents",
         every(minutes=1),
-        "Tests, exercises and forgotten incidents are closed, and dispatchers reminded of open ones",
+        "Closes tests, exercises and forgotten incidents, and reminds dispatchers of open ones",
     ),
     _job(
         "feeds",
         every(minutes=1),
-        "Fetches the lists that are followed and due",
+        "Fetches the device lists that are due",
         asks_others=True,
     ),
-    _job("offers", every(minutes=1), "Offered places that nobody took go to the next"),
+    _job(
+        "offers", every(minutes=1), "Offers places whose offer expired to the next people on the waiting list"
+    ),
     _job(
         "issuers",
         every(minutes=5),
-        "Asks issuers about the certificates that are due to be asked",
+        "Verifies due certificates with their issuers",
         asks_others=True,
     ),
     _job("duplicates", every(hours=6), "Finds people who may have been entered twice"),
-    _job("upkeep", every(minutes=10), "Open recalls reach devices that were registered since"),
+    _job("upkeep", every(minutes=10), "Applies open recalls to devices registered since"),
     _job(
         "aftercare",
         every(minutes=5),
-        "Thanks those who were called, asks after devices, times exercises; asks how people are",
+        "Follows up on calls: thanks, questions about devices and well-being, times of exercises",
     ),
     _job(
         "devices-of-calls",
         every(minutes=1),
-        "Takes devices out that calls used or could not get, and offers again what is back",
+        "Takes devices that were used or unavailable out of service, and puts returned ones back",
     ),
-    _job("retrievals", every(minutes=5), "Asks after devices that somebody was sent for"),
+    _job("retrievals", every(minutes=5), "Asks whether fetched devices are back"),
     _job(
         "confirmations",
         every(hours=ASKED_EVERY_HOURS),
-        "Asks people nearby to confirm what has faded",
+        "Asks people nearby to confirm devices whose confidence is low",
     ),
-    _job("expiry-reminders", every(hours=1), "Finds what expires, at each threshold once"),
-    _job("check-reminders", every(hours=6), "The same of checks, services and returns"),
+    _job("expiry-reminders", every(hours=1), "Finds consumables that expire, once for each threshold"),
+    _job(
+        "check-reminders",
+        every(hours=6),
+        "Finds checks, services and returns that are due, once for each threshold",
+    ),
     _job(
         "calendar-notices",
         every(hours=1),
-        "Notify administrators 90, 60 and 30 days before a holiday calendar ends, by day",
+        "Notifies administrators 90, 60 and 30 days before a holiday calendar ends",
     ),
-    _job("reminder-messages", every(hours=1), "Send due reminders, by day"),
-    _job("forget-sign-ins", every(hours=1), "Sign-ins and codes that are over are forgotten"),
-    _job("forget-live-places", every(minutes=1), "Places of phones expire and are deleted"),
+    _job("reminder-messages", every(hours=1), "Sends due reminders, during the day"),
+    _job("forget-sign-ins", every(hours=1), "Deletes expired sessions and sign-in codes"),
+    _job("forget-live-places", every(minutes=1), "Deletes expired locations of phones"),
     _job(
         "forget-places",
         every(hours=1),
-        "Where those were who came to a patient is rough after a day, and gone after 90",
+        "Coarsens the locations of responders after a day, and deletes them after 90",
     ),
     _job(
         "forget-patients",
         daily("19:00"),
-        "Age and sex of patients of long ago are forgotten",
+        "Deletes age and sex of patients after the retention period",
     ),
     _job(
         "forget-messages",
         daily("19:10"),
-        "Messages that are long sent are forgotten, and what centres told long ago",
+        "Deletes old messages of the outbox and of dispatch centres",
     ),
     _job(
         "audit-heads",
         every(hours=6),
-        "Tells dispatch centres how the records stand, so that no entry can be cut off unseen",
+        "Sends the head of the audit log to dispatch centres, so that removed entries are noticed",
     ),
     _job(
         "forget-links",
         every(hours=1),
-        "Links in messages that could not be delivered are removed once nobody should use them",
+        "Removes expired links from messages that could not be delivered",
     ),
-    _job("show-up", daily("19:30"), "Counts how many of those who were called to a patient came"),
-    _job("paces", daily("19:40"), "Estimates each estate's own pace from its drills again"),
-    _job("forget-runs", daily("19:20"), "Runs of jobs that are long over are forgotten"),
+    _job("show-up", daily("19:30"), "Estimates the share of alerted people who come"),
+    _job("paces", daily("19:40"), "Estimates the pace of each estate from its drills"),
+    _job("forget-runs", daily("19:20"), "Deletes old runs of jobs"),
 )
 """19:10 UTC is 03:10 in China."""
 
@@ -125,7 +131,9 @@ def job_called(name: str) -> Job:
     for job in TIMETABLE:
         if job.name == name:
             return job
-    raise InvalidInput(f"There is no job '{name}': {', '.join(job.name for job in TIMETABLE)}.", field="name")
+    raise InvalidInput(
+        f"There is no job '{name}'. Known jobs: {', '.join(job.name for job in TIMETABLE)}.", field="name"
+    )
 
 
 # --- Running --------------------------------------------------------------------------------------------

@@ -56,17 +56,19 @@ class UnknownHours(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    staffed: ByHour = Field((0.8, 0.8, 0.8, 0.8), description="At a guard's post, hotel, hospital, police")
+    staffed: ByHour = Field(
+        (0.8, 0.8, 0.8, 0.8), description="At a guard's post, hotel, hospital or police station"
+    )
     # Assumption: staff are there, but have to be asked.
-    station: ByHour = Field((0.8, 0.8, 0.3, 0.8), description="At a station or an airport")
+    station: ByHour = Field((0.8, 0.8, 0.3, 0.8), description="At a railway or metro station or an airport")
     # Assumption: trains run from about 6 to 23.
     school: ByHour = Field((0.7, 0.2, 0.09, 0.2), description="At a school or a university")
-    shop: ByHour = Field((0.8, 0.6, 0.09, 0.7), description="In a shop, a mall, a restaurant")
-    office: ByHour = Field((0.7, 0.33, 0.09, 0.2), description="In an office, a bank, a factory")
+    shop: ByHour = Field((0.8, 0.6, 0.09, 0.7), description="In a shop, shopping centre or restaurant")
+    office: ByHour = Field((0.7, 0.33, 0.09, 0.2), description="In an office, bank or factory")
     # By day an assumption. At night the 9 % that are always open (Hansen 2013, Circulation 128:2224).
-    estate: ByHour = Field((0.7, 0.7, 0.5, 0.7), description="In an estate, nothing else being known")
+    estate: ByHour = Field((0.7, 0.7, 0.5, 0.7), description="In an estate, if nothing else is known")
     # Assumption: people live there at all hours, and doors are locked at night.
-    unknown: ByHour = Field((0.7, 0.33, 0.09, 0.33), description="Anywhere else")
+    unknown: ByHour = Field((0.7, 0.33, 0.09, 0.33), description="At any other place")
     # Hansen 2013: coverage falls by 53 % outside working hours; 9 % are always open. By day an assumption.
 
     def of(self, place: str) -> ByHour:
@@ -86,76 +88,111 @@ class Arrival(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     reaction_seconds: float = Field(
-        30.0, ge=0, description="From receipt of the call to being on the way, as part of the speeds below"
+        30.0,
+        ge=0,
+        description="Seconds from the call until the responder sets out; included in the speeds below",
     )
     # Assumption: Gramm 2025 and Jonsson 2020 both assume it, and neither reports it.
     responder_metres_per_second: float = Field(
-        2.3, gt=0, description="From receipt of the call to the patient, on foot over `speed_over_metres`"
+        2.3,
+        gt=0,
+        description="Speed of a responder on foot, over `speed_over_metres` and including the reaction time",
     )
     # Jonsson 2020, Resuscitation 151:197.
-    estate_metres_per_second: float = Field(1.8, gt=0, description="The same to a place in an estate")
+    estate_metres_per_second: float = Field(1.8, gt=0, description="The same for places inside an estate")
     # Same source, over 8,000 people/km2; replaced by the estate's own drills.
-    speed_over_metres: float = Field(600.0, gt=0, description="The walk over which those speeds hold")
+    speed_over_metres: float = Field(
+        600.0, gt=0, description="Length of the walk for which these speeds hold"
+    )
     # The longest distance one way in Gramm 2025, where both sources agree (docs/decide/arrival-times.md).
     slow_start_seconds: float = Field(
-        44.0, ge=0, description="Doors, crossings and finding the way, on each walk: in full from"
+        44.0,
+        ge=0,
+        description="Time for doors, crossings and finding the way on each walk of at least "
+        "`slow_start_metres`",
     )
-    slow_start_metres: float = Field(300.0, gt=0, description="this distance on, and less before it")
+    slow_start_metres: float = Field(
+        300.0, gt=0, description="Walks shorter than this take proportionally less of `slow_start_seconds`"
+    )
     # Fitted to Gramm 2025: 200/400/600 m there and back took 4.05/6.62/8.62 min.
-    open_cabinet_seconds: float = Field(30.0, ge=0, description="Opening the cabinet, taking the device")
+    open_cabinet_seconds: float = Field(
+        30.0, ge=0, description="Time to open the cabinet and take the device"
+    )
     # Assumption: 20-40 s; replaced by drills.
-    detour_factor: float = Field(1.5, ge=1, description="Walk over straight line where no network is known")
+    detour_factor: float = Field(
+        1.5,
+        ge=1,
+        description="Walking distance divided by straight-line distance, where there is no walking network",
+    )
     # Karlsson 2021; Fan 2020 found 2.4 among podium towers.
-    stairs_seconds_per_floor: float = Field(16.0, ge=0, description="One floor by the stairs, one way")
+    stairs_seconds_per_floor: float = Field(16.0, ge=0, description="Time per floor by the stairs, one way")
     # About 0.2 m/s of climb for storeys of 3 m; replaced by drills.
-    lift_wait_seconds: float = Field(45.0, ge=0, description="Waiting for the lift, getting in and out")
-    lift_seconds_per_floor: float = Field(2.0, ge=0, description="One floor by the lift, taken where sooner")
+    lift_wait_seconds: float = Field(45.0, ge=0, description="Time to wait for the lift, get in and get out")
+    lift_seconds_per_floor: float = Field(
+        2.0, ge=0, description="Time per floor by the lift, used when faster than the stairs"
+    )
     # Drennan 2016, CMAJ 188:413: high floors cost about 120 s in all; 40 floors are 125 s here.
-    guarded_gate_seconds: float = Field(30.0, ge=0, description="An outsider at a guarded gate, each passing")
+    guarded_gate_seconds: float = Field(
+        30.0, ge=0, description="Time for an outsider to pass a guarded gate, each time"
+    )
     # The guard looks and the barrier opens; replaced by drills.
-    closed_gate_seconds: float = Field(180.0, ge=0, description="Getting a closed gate opened, each passing")
+    closed_gate_seconds: float = Field(180.0, ge=0, description="Time to get a closed gate opened, each time")
     # Calling the guard and waiting for the key, used only if there is no other way; replaced by drills.
-    probability_closed_gate: float = Field(0.5, gt=0, le=1, description="That a closed gate is opened at all")
+    probability_closed_gate: float = Field(
+        0.5, gt=0, le=1, description="Probability that a closed gate is opened at all"
+    )
     # Unknown: the same as for unknown hours.
-    probability_open: float = Field(0.98, gt=0, le=1, description="Reachable when its hours say open")
+    probability_open: float = Field(
+        0.98, gt=0, le=1, description="Probability that a device is accessible when its hours say open"
+    )
     probability_assisted: float = Field(
-        0.9, gt=0, le=1, description="Reachable when somebody must let you in"
+        0.9,
+        gt=0,
+        le=1,
+        description="Probability that a device is accessible when a person must let the responder in",
     )
     probability_entry_unknown: float = Field(
         0.85,
         gt=0,
         le=1,
-        description="Reachable when its hours say open, and not known whether one gets in",
+        description="Probability that a device is accessible when its hours say open but access is unknown",
     )
     # Assumption: above all unknown hours, since one of the two possible failures is ruled out.
     probability_unknown: UnknownHours = Field(
         default_factory=UnknownHours,
-        description="Reachable when its hours are not known: by day, in the evening, at night, on a day off",
+        description="Probability that a device is accessible when its hours are unknown: day, "
+        "evening, night, day off",
     )
-    probability_ready_checked: float = Field(0.95, gt=0, le=1, description="Ready when checked lately")
+    probability_ready_checked: float = Field(
+        0.95, gt=0, le=1, description="Probability that a device works if it was checked recently"
+    )
     probability_ready: float = Field(
-        0.85, gt=0, le=1, description="Ready when not known to be checked lately"
+        0.85, gt=0, le=1, description="Probability that a device works if no recent check is known"
     )
     # Audits find about 85 % ready.
-    checked_within_days: int = Field(35, ge=1, description="How lately is lately")  # monthly check and grace
+    checked_within_days: int = Field(
+        35, ge=1, description="Number of days within which a check counts as recent"
+    )  # monthly check and grace
     probability_ready_pads_expired: float = Field(
-        0.6, gt=0, le=1, description="Ready where only the pads are past their date"
+        0.6, gt=0, le=1, description="Probability that a device works if only its pads have expired"
     )  # Unknown: gel dries slowly in a closed bag; Resuscitation Council UK: benefit outweighs risk.
     max_fetch_metres: float = Field(
-        400.0, gt=0, description="Nobody beside a patient is sent farther, one way, to fetch a device"
+        400.0, gt=0, description="Maximum distance, one way, that a bystander is sent to fetch a device"
     )  # Gramm 2025: 200 m one way were faster than the ambulance (6.9 min); 400 m took at most 8:37.
     bring_call_seconds: float = Field(
-        45.0, ge=0, description="Ringing whoever is with a device, and until they set out with it"
+        45.0, ge=0, description="Time to phone the person beside a device, until they set out with it"
     )  # Unknown: a guard answers at once and needs the address; replaced by drills.
     failed_fetch_penalty_seconds: float = Field(
-        600.0, ge=0, description="What a fetch that finds nothing costs"
+        600.0, ge=0, description="Cost of a fetch that does not bring a device"
     )
     # About the response time of an urban ambulance, which is the next chance.
 
     @model_validator(mode="after")
     def _known_hours_are_worth_more(self) -> Self:
         if self.probability_entry_unknown < self.probability_unknown.best:
-            raise ValueError("probability_entry_unknown must not be below any chance of probability_unknown")
+            raise ValueError(
+                "probability_entry_unknown must not be lower than any value of probability_unknown"
+            )
         return self
 
     @model_validator(mode="after")
@@ -164,7 +201,8 @@ class Arrival(BaseModel):
         for name in ("responder_metres_per_second", "estate_metres_per_second"):
             if self.speed_over_metres / getattr(self, name) <= self.reaction_seconds + start:
                 raise ValueError(
-                    f"{name} over speed_over_metres takes longer than reaction_seconds and slow_start_seconds"
+                    f"{name}: the walk of speed_over_metres must take longer than reaction_seconds "
+                    "and slow_start_seconds together"
                 )
         return self
 
@@ -175,18 +213,26 @@ class Drills(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     min_drills: int = Field(
-        10, ge=5, le=200, description="Drills that an estate needs before its own walking pace is used"
+        10, ge=5, le=200, description="Number of drills after which an estate's own walking pace is used"
     )
     # The estimate stays the same if two of ten drills are mistimed.
-    spread_metres: float = Field(100.0, gt=0, description="By so much their walks differ at least, one way")
+    spread_metres: float = Field(
+        100.0,
+        gt=0,
+        description="Minimum difference between the longest and shortest walk of these drills, one way",
+    )
     # Two walks of nearly the same length do not determine the speed.
-    max_drills: int = Field(200, ge=5, le=1000, description="Use only this many of the latest drills")
+    max_drills: int = Field(200, ge=5, le=1000, description="Maximum number of drills used, the latest first")
     # Estates change: a new gate, a new path.
-    quickest_seconds_per_metre: float = Field(0.15, gt=0, description="What nobody can beat: 6.7 m/s")
-    slowest_seconds_per_metre: float = Field(1.5, gt=0, description="What nobody needs: 0.7 m/s")
+    quickest_seconds_per_metre: float = Field(
+        0.15, gt=0, description="Fastest plausible pace (0.15 s/m is 6.7 m/s)"
+    )
+    slowest_seconds_per_metre: float = Field(
+        1.5, gt=0, description="Slowest plausible pace (1.5 s/m is 0.7 m/s)"
+    )
     # From a good runner to a slow walker; an estimate outside this range measures something else.
-    min_pick_up_seconds: float = Field(10.0, ge=0, description="The overhead is not below this")
-    max_pick_up_seconds: float = Field(600.0, gt=0, description="Nor above this")
+    min_pick_up_seconds: float = Field(10.0, ge=0, description="Shortest plausible overhead")
+    max_pick_up_seconds: float = Field(600.0, gt=0, description="Longest plausible overhead")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -204,13 +250,13 @@ class IssuerAccess(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    token: SecretStr | None = Field(None, description="Sent as Authorization: Bearer …")
-    secret: SecretStr | None = Field(None, description="With which the question is signed")
+    token: SecretStr | None = Field(None, description="Token, sent as Authorization: Bearer …")
+    secret: SecretStr | None = Field(None, description="Secret that signs the requests")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.token is None) == (self.secret is None):
-            raise ValueError("each issuer has a token or a secret, and not both")
+            raise ValueError("each issuer must have either a token or a secret")
         return self
 
 
@@ -222,16 +268,20 @@ class SignInProvider(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str = Field("", description="Its issuer identifier, such as https://id.example; empty: none")
-    client_id: str = Field("", description="What this program is called there")
-    client_secret: SecretStr = Field(SecretStr(""), description="Its password there, if it has one")
+    url: str = Field(
+        "", description="URL of the provider (its issuer identifier), such as https://id.example; empty: none"
+    )
+    client_id: str = Field("", description="Client id of this program at the provider")
+    client_secret: SecretStr = Field(SecretStr(""), description="Client secret, if the provider issued one")
     redirect_url: str = Field(
-        "", description="Where it sends browsers back to: https://…/v1/sign-in/provider/back, as it knows it"
+        "",
+        description="URL to which the provider sends browsers back, as registered there: "
+        "https://…/v1/sign-in/provider/back",
     )
     adds_people: bool = Field(
-        False, description="Somebody whom it vouches for and nobody knows is added, without any role"
+        False, description="Add people who sign in for the first time, without any role"
     )
-    seconds: float = Field(10.0, gt=0, le=60, description="It is given up after so long")
+    seconds: float = Field(10.0, gt=0, le=60, description="Timeout of requests to the provider")
 
     @property
     def is_set_up(self) -> bool:
@@ -240,12 +290,12 @@ class SignInProvider(BaseModel):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if len({bool(each) for each in (self.url, self.client_id, self.redirect_url)}) > 1:
-            raise ValueError("url, client_id and redirect_url are given together, or none of them")
+            raise ValueError("url, client_id and redirect_url must be given together")
         for name in ("url", "redirect_url"):
             if getattr(self, name) and not is_private_from_others(getattr(self, name)):
-                raise ValueError(f"{name} begins with https:// (http:// only on this machine itself)")
+                raise ValueError(f"{name} must begin with https:// (http:// only on this machine itself)")
         if self.redirect_url and not self.redirect_url.endswith(BACK_FROM_PROVIDER):
-            raise ValueError(f"redirect_url ends with {BACK_FROM_PROVIDER}")
+            raise ValueError(f"redirect_url must end with {BACK_FROM_PROVIDER}")
         return self
 
 
@@ -264,12 +314,23 @@ class Survival(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    at_once: float = Field(67.0, gt=0, le=100, description="Per cent who survive when all is there at once")
-    per_minute_to_cpr: float = Field(2.3, ge=0, description="Less for each minute until compressions")
-    per_minute_to_shock: float = Field(1.1, ge=0, description="Less for each minute until the first shock")
-    per_minute_to_acls: float = Field(2.1, ge=0, description="Less for each minute until the ambulance")
+    at_once: float = Field(
+        67.0,
+        gt=0,
+        le=100,
+        description="Survival in per cent if compressions, shock and ambulance come at once",
+    )
+    per_minute_to_cpr: float = Field(
+        2.3, ge=0, description="Percentage points lost for each minute until compressions"
+    )
+    per_minute_to_shock: float = Field(
+        1.1, ge=0, description="Percentage points lost for each minute until the first shock"
+    )
+    per_minute_to_acls: float = Field(
+        2.1, ge=0, description="Percentage points lost for each minute until the ambulance"
+    )
     # Larsen 1993: 67 - 2.3 t_CPR - 1.1 t_shock - 2.1 t_ACLS.
-    pads_seconds: float = Field(90.0, ge=0, description="From the device's arrival to the first shock")
+    pads_seconds: float = Field(90.0, ge=0, description="Time from the device's arrival to the first shock")
     # Bochum: 96 s (PMC2902410).
 
 
@@ -278,116 +339,134 @@ class Planning(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    probability_seen: float = Field(0.76, gt=0, le=1, description="Of those asked, so many see it in time")
-    probability_accepted: float = Field(0.38, gt=0, le=1, description="And so many accept")
-    probability_there: float = Field(0.27, gt=0, le=1, description="And so many get there")
+    probability_seen: float = Field(
+        0.76, gt=0, le=1, description="Share of those alerted who see the alert in time"
+    )
+    probability_accepted: float = Field(0.38, gt=0, le=1, description="Share of those alerted who accept")
+    probability_there: float = Field(0.27, gt=0, le=1, description="Share of those alerted who arrive")
     # Haskins 2021: alerted -> seen -> accepted -> arrived 76 % -> 38 % -> 27 %.
     show_up_prior_people: float = Field(
         25.0,
         gt=0,
-        description="The chances above weigh as much as so many people of a region's own real calls",
+        description="Weight of the shares above, in alerted people, against a region's own real incidents",
     )
     # Studies range from 17 to 47 % (Khalemsky 2023): a beta prior of that width weighs about 25 people.
     show_up_days: int = Field(
-        730, ge=1, description="Real calls of so many days count for how many of those asked come"
+        730, ge=1, description="Days of real incidents from which a region's own shares are estimated"
     )
     # Two years cover each season twice, and residents seldom stay much longer.
     promise_probability: float = Field(
         0.9,
         ge=0,
         lt=1,
-        description="People are asked until somebody is there before the ambulance with this chance",
+        description="Alert people until somebody arrives before the ambulance with this probability",
     )
     # A choice: nine of ten patients get help. Eight people at 27 % achieve it.
     promise_seconds: float = Field(
-        360.0, gt=0, description="And within so long, where enough people are that near"
+        360.0, gt=0, description="Aim for an arrival within this time, where enough people are near"
     )
     # Larsen 1993: without compressions, survival falls by 5.5 percentage points a minute.
     min_gain_percent: float = Field(
         0.02,
         ge=0,
-        description="Beyond that, nobody is asked who adds less than this to survival, in per cent",
+        description="Beyond the target, alert nobody who adds less than this to survival, in "
+        "percentage points",
     )
     # From `aed simulate` on Liechtenstein: docs/decide/simulation.md.
     min_direct: int = Field(
-        3, ge=0, description="So many go direct where nobody does compressions, if there are so many"
+        3,
+        ge=0,
+        description="Minimum number sent directly to the patient when nobody gives compressions, if "
+        "available",
     )
     # HartslagNu sends two people to the patient for each who fetches a device; two take turns at
     # compressions.
-    max_alerts_per_wave: int = Field(30, ge=1, le=100, description="So many are asked in one wave at most")
+    max_alerts_per_wave: int = Field(
+        30, ge=1, le=100, description="Maximum number of people alerted in one wave"
+    )
     # At a show-up rate of 10 %, the target takes 22 people.
     ambulance_spread: float = Field(
         0.2,
         ge=0,
         le=1,
-        description="Error of an ambulance's expected time: standard deviation of its logarithm",
+        description="Uncertainty of the ambulance's expected time: standard deviation of its logarithm",
     )
     # Unknown. At 0.2, one in six arrives more than 22 % later than expected; at 0, all arrive as expected.
-    wave_seconds: int = Field(45, ge=5, description="After so long it is planned again, and more are asked")
+    wave_seconds: int = Field(45, ge=5, description="Seconds between two waves")
     answers_after_seconds: float = Field(
-        30.0, gt=0, description="Whoever comes answers after so long on average, and sets out"
+        30.0, gt=0, description="Average time after which a person who will come answers and sets out"
     )
     # Unknown before the first drills: most people who answer an app's alert do so within a minute.
     ambulance_seconds: float = Field(
-        600.0, gt=0, description="Until the ambulance is there, where the centre does not say"
+        600.0, gt=0, description="Expected time of the ambulance, if the dispatch centre does not give one"
     )
     # Urban response times in China are 8-15 minutes; replaced by the dispatch centre's own estimate.
     ambulance_seconds_by_region: dict[str, float] = Field(
-        default_factory=dict, description='JSON: the same by a region\'s code, such as {"CN-33": 540}'
+        default_factory=dict,
+        description='JSON: the expected time of the ambulance by region code, such as {"CN-33": 540}',
     )
     overdue_ambulance_seconds: float = Field(
-        180.0, gt=0, description="An ambulance that is late is taken to be still so far away"
+        180.0, gt=0, description="Remaining time assumed for an ambulance that is late"
     )
     overdue_seconds: float = Field(
-        900.0, ge=0, description="For so long after it was expected; then it is taken to be there"
+        900.0, ge=0, description="Time after which a late ambulance is assumed to have arrived"
     )
     # Assumptions: estimates are off by minutes; an ambulance that nobody reports arrives within 15 minutes.
     guide_seconds: float = Field(
-        90.0, ge=0, description="Until somebody who has answered is at the gate, to open it"
+        90.0, ge=0, description="Time until a person who accepted to guide is at the gate to open it"
     )
     # From a flat down to the gate of an estate; unknown before the first drills.
     lift_held_seconds: float = Field(
-        30.0, ge=0, description="What a lift that is held saves, of the time above `high_floor`"
+        30.0, ge=0, description="Time saved by a lift that is held, out of the time above `high_floor`"
     )
     # The wait for the lift; unknown before the first drills.
-    people: int = Field(40, ge=1, le=500, description="So many of the nearest are thought of")
-    devices: int = Field(12, ge=0, le=100, description="And so many devices")
+    people: int = Field(40, ge=1, le=500, description="Number of nearest people considered")
+    devices: int = Field(12, ge=0, le=100, description="Number of nearest devices considered")
     asked_elsewhere_seconds: float = Field(
-        180.0, ge=0, description="Asked to another patient, a person is left alone for so long"
+        180.0, ge=0, description="Time during which a person alerted to one patient is not alerted to another"
     )
     # Most people who answer an app's alert do so within a minute (Haskins 2021); after three, silence means
     # no.
-    call_age_unknown: bool = Field(
-        True, description="Call people of whom it is not known that they are 18 or older"
-    )
+    call_age_unknown: bool = Field(True, description="Alert people who are not known to be 18 or older")
     # First aid certificates are given to adults almost everywhere. Without this default, nobody would be
     # alerted after an upgrade until they had declared their age. Nobody who declares to be younger is alerted
     # in any case.
-    test_minutes: float = Field(10.0, gt=0, le=1_440, description="A test closes itself after so long")
+    test_minutes: float = Field(10.0, gt=0, le=1_440, description="Minutes after which a test is closed")
     # Test alerts are read within minutes.
     exercise_minutes: float = Field(
-        120.0, gt=0, le=1_440, description="An exercise closes itself after so long"
+        120.0, gt=0, le=1_440, description="Minutes after which an exercise is closed"
     )
     # The longest drills of an estate take about two hours, with debriefing.
     lapse_hours: float = Field(
-        4.0, gt=0, le=48, description="A real incident lapses so long after the ambulance was expected"
+        4.0,
+        gt=0,
+        le=48,
+        description="Hours after the ambulance's expected arrival until a real incident is closed as lapsed",
     )
     # Resuscitation on scene ends within about an hour; nobody is still on the way after four hours.
     remind_after_seconds: float = Field(
-        300.0, ge=0, description="A dispatcher is reminded so long after the ambulance was expected"
+        300.0,
+        ge=0,
+        description="Seconds after the ambulance's expected arrival until the dispatcher is reminded",
     )
     # The handover takes some minutes; an earlier reminder would interrupt it.
     open_per_person: int = Field(
-        2, ge=1, description="So many open incidents of a kind per reporter who is no dispatcher"
+        2,
+        ge=1,
+        description="Maximum number of open incidents of each kind per reporter who is not a dispatcher",
     )
     # A second patient near the first is possible; a third report by the same person should be an emergency
     # call.
     open_per_estate: int = Field(
-        5, ge=1, description="And so many per estate that no dispatcher has confirmed"
+        5, ge=1, description="Maximum number of open incidents per estate that no dispatcher has confirmed"
     )
     # Estates have 1,000-3,000 households: about one cardiac arrest a year, so five at once suggest misuse.
-    same_patient_metres: float = Field(100.0, ge=0, description="Two reports this near are of one patient")
-    same_patient_minutes: float = Field(30.0, ge=0, description="If they come within so long")
+    same_patient_metres: float = Field(
+        100.0, ge=0, description="Two reports within this distance are of the same patient"
+    )
+    same_patient_minutes: float = Field(
+        30.0, ge=0, description="if they are also within this time of each other"
+    )
 
     @model_validator(mode="after")
     def _falling(self) -> Self:
@@ -406,21 +485,31 @@ class Reminding(BaseModel):
     days_before: tuple[int, ...] = Field(
         (90, 60, 30, 7, 0),
         min_length=1,
-        description="Days before the last day, the most first; the last is 0",
+        description="Days before the due date on which reminders are sent, in descending order, "
+        "ending with 0",
     )  # common practice; a service from 30 days before, a check from 7
-    repeat_days: int = Field(7, ge=1, le=90, description="And then every so many days")
-    manager_from_days: int = Field(7, description="From here on estate managers hear of it too")
-    region_from_days: int = Field(
-        -7, description="And from here on the region's administrators; - is overdue"
+    repeat_days: int = Field(7, ge=1, le=90, description="Interval of further reminders after the due date")
+    manager_from_days: int = Field(
+        7, description="Days before the due date from which estate managers are reminded too"
     )
-    from_hour: int = Field(8, ge=0, le=23, description="Nobody is written to before this hour at the device")
-    until_hour: int = Field(20, ge=1, le=24, description="Nor from this one on")
+    region_from_days: int = Field(
+        -7,
+        description="Days before the due date from which the region's administrators are reminded "
+        "too; negative: overdue",
+    )
+    from_hour: int = Field(
+        8, ge=0, le=23, description="Send no messages before this hour, local time of the device"
+    )
+    until_hour: int = Field(20, ge=1, le=24, description="Send no messages from this hour on")
 
     @model_validator(mode="after")
     def _in_order(self) -> Reminding:
         days = self.days_before
         if days[-1] != 0 or list(days) != sorted(set(days), reverse=True):
-            raise ValueError("days_before: the most first, each once, 0 last, such as [90, 60, 30, 7, 0]")
+            raise ValueError(
+                "days_before must be in descending order without repetition and end with 0, such "
+                "as [90, 60, 30, 7, 0]"
+            )
         if self.from_hour >= self.until_hour:
             raise ValueError("from_hour must be before until_hour")
         return self
@@ -437,15 +526,19 @@ class Smtp(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    host: str | None = Field(None, description="The server that takes our e-mail; without one: the spool")
-    port: int = Field(587, ge=1, le=65535, description="Its port")
+    host: str | None = Field(
+        None, description="SMTP server; without one, e-mails are written to the spool folder"
+    )
+    port: int = Field(587, ge=1, le=65535, description="Port of the SMTP server")
     security: MailSecurity = Field(
         MailSecurity.STARTTLS, description="starttls, tls, or none (only on this machine)"
     )
-    user: str | None = Field(None, description="As whom we sign in there, if at all")
-    password: SecretStr | None = Field(None, description="And its password")
-    sender: str = Field("aed@localhost", description="From whom our e-mail comes")
-    authorities: Path | None = Field(None, description="Certificates to trust in place of the system's (PEM)")
+    user: str | None = Field(None, description="User name at the SMTP server, if it requires one")
+    password: SecretStr | None = Field(None, description="Password at the SMTP server")
+    sender: str = Field("aed@localhost", description="Sender's address")
+    authorities: Path | None = Field(
+        None, description="File of certificates (PEM) to trust instead of the system's"
+    )
 
 
 class GatewayForm(StrEnum):
@@ -459,18 +552,21 @@ class Sms(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: SecretStr | None = Field(
-        None, description="The gateway that text messages are posted to; else the spool"
+        None,
+        description="URL to which text messages are posted; without one, they are written to the "
+        "spool folder",
     )
     secret: SecretStr | None = Field(
-        None, description="Signs what is posted, as webhooks are signed (whsec_…)"
+        None, description="Secret (whsec_…) that signs the requests, as for webhooks"
     )
-    form: GatewayForm = Field(GatewayForm.JSON, description="json or form")
+    form: GatewayForm = Field(GatewayForm.JSON, description="Encoding of the requests: json or form")
     names: dict[str, str] = Field(
-        default_factory=dict, description="JSON: what the gateway calls id, to, text, language, channel"
+        default_factory=dict,
+        description="JSON: the gateway's names of the fields id, to, text, language and channel",
     )
-    fixed: dict[str, str] = Field(default_factory=dict, description="JSON: fields that go along each time")
+    fixed: dict[str, str] = Field(default_factory=dict, description="JSON: further fields of every request")
     headers: dict[str, SecretStr] = Field(
-        default_factory=dict, description="JSON: headers that go along, such as Authorization"
+        default_factory=dict, description="JSON: further headers of every request, such as Authorization"
     )
 
 
@@ -480,10 +576,12 @@ class WebPush(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     private_key: SecretStr | None = Field(
-        None, description="Made by `aed endpoints push-key`; without: no push"
+        None, description="Key made by `aed endpoints push-key`; without it, push messages are off"
     )
     contact: str = Field(
-        "mailto:aed@localhost", pattern="^(mailto:|https://)", description="Whom a push service may write to"
+        "mailto:aed@localhost",
+        pattern="^(mailto:|https://)",
+        description="URL or mailto: address at which a push service can reach the operator",
     )
 
 
@@ -493,17 +591,31 @@ class TrustSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     readiness_half_life_days: float = Field(
-        35.0, gt=0, description="After so many days half of what a check said of readiness still holds"
+        35.0,
+        gt=0,
+        description="Days after which confidence in a device's readiness, from a check, has halved",
     )
     # A monthly check and its grace period: missing one halves the trust.
-    position_half_life_days: float = Field(730.0, gt=0, description="The same of where a device is")
-    hours_half_life_days: float = Field(365.0, gt=0, description="The same of its hours and the way in")
+    position_half_life_days: float = Field(
+        730.0, gt=0, description="Days after which confidence in a device's position has halved"
+    )
+    hours_half_life_days: float = Field(
+        365.0, gt=0, description="Days after which confidence in a device's hours and access has halved"
+    )
     # Unknown: cabinets move with a refurbishment, hours with a lease; replaced by the answers to tasks.
-    ask_below: float = Field(0.5, ge=0, le=1, description="Below this confidence somebody nearby is asked")
-    ask_within_metres: float = Field(500.0, gt=0, description="Nearby: a responder's place within this")
-    ask_every_days: int = Field(14, ge=1, description="Nobody is asked twice within so many days")
-    ask_lapses_days: int = Field(7, ge=1, description="An unanswered task lapses, and another is asked")
-    ask_at_once: int = Field(200, ge=0, description="So many tasks are sent in one run at most; 0: none")
+    ask_below: float = Field(
+        0.5, ge=0, le=1, description="Confidence below which a person nearby is asked to confirm"
+    )
+    ask_within_metres: float = Field(
+        500.0, gt=0, description="Maximum distance between the device and a place of the person who is asked"
+    )
+    ask_every_days: int = Field(
+        14, ge=1, description="Minimum number of days between two requests to the same person"
+    )
+    ask_lapses_days: int = Field(
+        7, ge=1, description="Days after which an unanswered request lapses and another person is asked"
+    )
+    ask_at_once: int = Field(200, ge=0, description="Maximum number of requests sent in one run; 0: none")
 
 
 class Returns(BaseModel):
@@ -512,11 +624,18 @@ class Returns(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ask_after_minutes: int = Field(
-        15, ge=1, description="So long after the end of the call it is asked whether it is back"
+        15,
+        ge=1,
+        description="Minutes after the end of the call until the responder is asked whether the "
+        "device is back",
     )  # people are home again and still remember; the page of the alert has a button for it too
-    ask_again_minutes: int = Field(45, ge=1, description="And again after so long, as long as nobody answers")
+    ask_again_minutes: int = Field(
+        45, ge=1, description="Minutes between repeated questions while there is no answer"
+    )
     quarantine_after_minutes: int = Field(
-        120, ge=1, description="After so long without an answer the device is quarantined as not returned"
+        120,
+        ge=1,
+        description="Minutes without an answer after which the device is quarantined as not returned",
     )  # until somebody answers, its place is unknown and it is not offered
 
 
@@ -528,208 +647,251 @@ class Settings(BaseSettings):
     )
 
     database_url: str = Field(
-        f"sqlite:///{STATE}/aed.sqlite", description="sqlite:///FILE, or postgresql+psycopg://… with PostGIS"
+        f"sqlite:///{STATE}/aed.sqlite",
+        description="Database URL: sqlite:///FILE, or postgresql+psycopg://… with PostGIS",
     )
     encryption_keys: SecretStr | None = Field(
-        None, description="The keys that seal people's numbers, the newest first; `aed keys new` makes one"
+        None, description="Keys that encrypt personal data, newest first; `aed keys new` makes one"
     )
     encryption_key_file: Path | None = Field(
-        None, description="A file that holds them instead; left out: beside a SQLite database, ending `.keys`"
+        None,
+        description="File that contains these keys; default: next to a SQLite database, ending in `.keys`",
     )
-    walking_network: Path = Field(STATE / "walking.npz", description="The file that `aed walking build` made")
-    backups: Path = Field(STATE / "backups", description="The folder that `aed backup` fills")
-    host: str = Field("127.0.0.1", description="Where `aed serve` listens")
-    port: int = Field(8000, ge=0, le=65535, description="Its port")
-    threads: int = Field(8, ge=1, le=64, description="Requests answered at once")
+    walking_network: Path = Field(STATE / "walking.npz", description="The file made by `aed walking build`")
+    backups: Path = Field(STATE / "backups", description="The folder for backups")
+    host: str = Field("127.0.0.1", description="Address on which `aed serve` listens")
+    port: int = Field(8000, ge=0, le=65535, description="Port on which `aed serve` listens")
+    threads: int = Field(8, ge=1, le=64, description="Number of requests processed at the same time")
     # Measured: 40 threads give a p99 of 57-147 ms, 8 give 11-14 ms at the same throughput.
     log_format: LogFormat = Field(LogFormat.CONSOLE, description="json for machines, console for people")
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="What is worth a line")
-    access_log: bool = Field(True, description="One line per request (level info)")
+    log_level: str = Field(
+        "info", pattern="^(debug|info|warning|error)$", description="Lowest level that is logged"
+    )
+    access_log: bool = Field(True, description="Log each request, at level info")
     traces_url: str = Field(
         "",
         pattern="^(https?://[^/]+.*)?$",
-        description="Where traces are sent by OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces; "
-        "empty: nowhere. Needs the extra `aed[otel]`",
+        description="URL to which traces are sent by OTLP over HTTP, such as "
+        "http://127.0.0.1:4318/v1/traces; empty: none. Needs the extra `aed[otel]`",
     )
-    emergency_number_mainland_china: str = Field("120", description="Shown where no region says otherwise")
-    emergency_number_elsewhere: str = Field("112", description="Works from any GSM phone")
-    search_radius_metres: float = Field(50_000.0, gt=0, description="Nothing farther is ever answered")
+    emergency_number_mainland_china: str = Field(
+        "120", description="Emergency number shown in mainland China, if the region has no other"
+    )
+    emergency_number_elsewhere: str = Field(
+        "112",
+        description="Emergency number shown elsewhere, if the region has no other; 112 works from "
+        "any GSM phone",
+    )
+    search_radius_metres: float = Field(
+        50_000.0, gt=0, description="Maximum distance of a device in an answer"
+    )
     walking_reach_metres: float = Field(
-        5_000.0, gt=0, description="Beyond this walk the answer is estimated from the straight line"
+        5_000.0, gt=0, description="Walks longer than this are estimated from the straight line"
     )
     responder_radius_metres: float = Field(
-        1_500.0, gt=0, description="Responders are looked for within this"
+        1_500.0, gt=0, description="Maximum distance of responders in an answer"
     )  # at most 1,500 m in Ringh 2015, Zijlstra 2014 and HartslagNu
     responder_cell_resolution: int = Field(
-        9, ge=5, le=10, description="H3 resolution in which dispatchers see responders (9: about 0.1 km2)"
+        9, ge=5, le=10, description="H3 resolution at which dispatchers see responders (9: about 0.1 km2)"
     )
     live_places_url: str = Field(
         "",
         pattern="^((redis|rediss)://[^/]+)?$",
-        description="A Redis or Valkey Cluster that keeps where phones on duty are, by one of its nodes: "
-        "redis://HOST:PORT; empty: the database. Needs the extra `aed[cluster]`",
+        description="A node of the Redis or Valkey Cluster that stores the locations of phones on "
+        "duty: redis://HOST:PORT; empty: the database stores them. Needs the extra "
+        "`aed[cluster]`",
     )
     responder_seconds_step: int = Field(
-        30, ge=1, description="Times of responders, from the centre of their cell, are rounded up to this"
+        30,
+        ge=1,
+        description="Arrival times of responders, from the centre of their cell, are rounded up to a "
+        "multiple of this",
     )
     responder_lookups_per_hour: int = Field(
-        240, ge=1, description="Lookups that show responders, of each token or person and process; then none"
+        240,
+        ge=1,
+        description="Maximum number of lookups per hour that show responders, per token or person "
+        "and process",
     )  # a city of ten million has about one suspected cardiac arrest in ten minutes
     gap_walk_seconds: float = Field(
-        180.0, gt=0, le=900, description="In the gap table people count who are at a building within this"
+        180.0,
+        gt=0,
+        le=900,
+        description="Walking time within which people count for a building in the gap table",
     )
     gap_target: int = Field(
-        3, ge=1, le=50, description="So many should be able to come; fewer are a gap"
+        3,
+        ge=1,
+        le=50,
+        description="Number of people who should be able to come to a building; fewer are a gap",
     )  # Haskins 2021: 27 % of those alerted arrive; of three, at least one in 61 % of cases
-    body_limit_bytes: int = Field(64_000, gt=0, description="A larger request body is refused, but for")
+    body_limit_bytes: int = Field(
+        64_000, gt=0, description="Maximum size of a request body, with the exceptions below"
+    )
     # The largest body of a single object, a checked device with replaced parts, is under 10 kB.
     list_limit_bytes: int = Field(
-        1_000_000, gt=0, description="Lists that are typed (rosters, attendance, boundaries, CAP): this"
+        1_000_000,
+        gt=0,
+        description="Maximum size of a list in a request body: rosters, attendance, boundaries, CAP",
     )  # a roster of 1,000 rows is 0.5 MB
     body_seconds: float = Field(
-        15.0, gt=0, description="A request body that takes longer to arrive is refused"
+        15.0, gt=0, description="Time limit for receiving a request body"
     )  # 1 MB at 0.5 Mbit/s
     file_seconds: float = Field(
-        600.0, gt=0, description="And a list as a file (`/v1/lint`, `/v1/imports/…`) that takes longer"
+        600.0, gt=0, description="Time limit for receiving a list as a file (`/v1/lint`, `/v1/imports/…`)"
     )  # 200 MB at 2.7 Mbit/s
-    photo_seconds: float = Field(90.0, gt=0, description="And a photo that takes longer")
+    photo_seconds: float = Field(90.0, gt=0, description="Time limit for receiving a photo")
     # 5 MB, a photo of a phone, at 0.5 Mbit/s
     header_seconds: float = Field(
-        10.0, gt=0, description="A connection that sends no whole request header within this is closed"
+        10.0,
+        gt=0,
+        description="Time limit for receiving a request's headers; the connection is closed after it",
     )
     reading_seconds: float = Field(
-        60.0, gt=0, description="A client that reads nothing of its answer for so long is disconnected"
+        60.0, gt=0, description="Time after which a client that does not read its response is disconnected"
     )  # the same as nginx's send_timeout
     connections: int = Field(
-        800, ge=10, description="Connections at once; beyond, those that stall longest are closed"
+        800, ge=10, description="Maximum number of connections; beyond it, the most delayed ones are closed"
     )  # Linux gives a process 1,024 files by default; the database and streams need some
     cors_origins: tuple[str, ...] = Field(
         (),
-        description='JSON: sites whose pages may read public data, such as ["https://map.example"], or ["*"]',
+        description="JSON: origins whose pages may read public data, such as "
+        '["https://map.example"], or ["*"]',
     )
-    lint_limit_bytes: int = Field(
-        10_000_000, gt=0, description="A list that is sent to `/v1/lint` may be larger: this"
-    )
+    lint_limit_bytes: int = Field(10_000_000, gt=0, description="Maximum size of a list sent to `/v1/lint`")
     import_limit_bytes: int = Field(
-        200_000_000, gt=0, description="And one that is sent to `/v1/imports/…`: this"
+        200_000_000, gt=0, description="Maximum size of a list sent to `/v1/imports/…`"
     )
     photo_limit_bytes: int = Field(
-        15_000_000, gt=0, description="And a photo of a check, which is sent to `/v1/photos`: this"
+        15_000_000, gt=0, description="Maximum size of a photo sent to `/v1/photos`"
     )
     run_jobs: bool | None = Field(
-        None, description="Whether `aed serve` runs the timetable; left out: where the database is SQLite"
+        None, description="Run scheduled jobs in `aed serve`; default: only with SQLite"
     )
     feed_limit_bytes: int = Field(
-        200_000_000, gt=0, description="A larger file is not fetched, as it is sent and unpacked"
+        200_000_000, gt=0, description="Maximum size of a feed's file, both as transferred and unpacked"
     )
-    feed_seconds: float = Field(300.0, gt=0, le=1200, description="And none that takes longer to come")
+    feed_seconds: float = Field(300.0, gt=0, le=1200, description="Time limit for fetching a feed")
     feed_allow_private: bool = Field(
-        False, description="Feeds may come from this machine and from private networks too"
+        False, description="Allow feeds from this machine and from private networks"
     )
     same_device_score: float = Field(
-        0.9, ge=0, le=1, description="From this score on, another list's entry is taken for a known device"
+        0.9, ge=0, le=1, description="Score from which a device of another list is merged with a known one"
     )
     maybe_same_score: float = Field(
-        0.6, ge=0, le=1, description="From this score on, a person is asked whether it is one"
+        0.6, ge=0, le=1, description="Score from which a person decides whether the two devices are the same"
     )
     shrink_share: float = Field(
-        0.2, ge=0, le=1, description="A list that lost more than this share is held back for a person"
+        0.2,
+        ge=0,
+        le=1,
+        description="Share of missing devices above which a list waits for a person's decision",
     )
     phone_country: str = Field(
-        "CN", pattern="^[A-Z]{2}$", description="Where a number without a country code is at home"
+        "CN", pattern="^[A-Z]{2}$", description="Country of phone numbers without a country code"
     )
     sign_in_hours: int = Field(
-        168, ge=1, le=2160, description="After so many hours a browser signs in again"
+        168, ge=1, le=2160, description="Hours after which a browser must sign in again"
     )  # a week, for a caretaker's phone
     sign_in_idle_hours: int = Field(
-        72, ge=1, le=2160, description="A browser that was not used for so many hours signs in again sooner"
+        72, ge=1, le=2160, description="Hours without use after which a browser must sign in again"
     )  # a long weekend; a phone on duty is used whenever it reports its location
     token_days: int = Field(
         365,
         ge=1,
         le=3650,
-        description="A token is good for so many days, unless `aed tokens create` says else",
+        description="Days until a token expires, unless `aed tokens create` says otherwise",
     )
     security_event_keep_days: int = Field(
-        180, ge=1, description="Sign-ins and other security events are forgotten after so many days"
+        180, ge=1, description="Days after which sign-ins and other security events are deleted"
     )  # China's Cybersecurity Law, article 21: network logs are kept for at least six months
     outbox_spool: Path = Field(
-        STATE / "outbox", description="The folder into which messages go, codes for signing in too"
+        STATE / "outbox", description="Folder to which messages are written, including sign-in codes"
     )
     outbox_keep_days: int = Field(
-        90, ge=1, description="What was sent or given up so many days ago is forgotten"
+        90, ge=1, description="Days after which sent and failed messages are deleted"
     )
     notify_allow_private: bool = Field(
-        False, description="Bots and webhooks may be on this machine and in private networks, over http too"
+        False, description="Allow bots and webhooks on this machine and in private networks, also over http"
     )
     smtp: Smtp = Field(default_factory=Smtp, description="E-mail")
-    sms: Sms = Field(default_factory=Sms, description="Text messages and calls")
-    web_push: WebPush = Field(default_factory=WebPush, description="Messages to browsers")
+    sms: Sms = Field(default_factory=Sms, description="Text messages and voice calls")
+    web_push: WebPush = Field(default_factory=WebPush, description="Push messages to browsers")
     worker_lease_seconds: int = Field(
-        20, ge=2, le=45, description="A worker that is silent for so long is replaced by another"
+        20, ge=2, le=45, description="Seconds of silence after which another worker takes over"
     )  # a dead worker is replaced within a minute: the lease, and a quarter of it until the next attempt
     job_runs_keep_days: int = Field(
-        30, ge=1, description="Runs of jobs older than this are forgotten, but for the last of each"
+        30, ge=1, description="Days after which runs of jobs are deleted, except the last run of each job"
     )
     public_url: str | None = Field(
         None,
         pattern="^https?://[^/?#]+(/[^?#]*[^/?#])?$",
-        description="Where people reach this, for what is printed; left out: as the question came",
+        description="Public URL of this network, for printed codes and links; default: the request's own",
     )  # such as https://aed.example.org; it is printed in QR codes for years
     signing_keys: Path = Field(
         STATE / "signing-keys.json",
-        description="The keys that sign certificates, made when needed; keep them: printed codes do",
+        description="File of the keys that sign certificates, created when needed; back it up: "
+        "printed codes depend on it",
     )
     signing_key_set: SecretStr | None = Field(
-        None, description="The same as the text of that file (a JWK set), in place of it"
+        None, description="The contents of that file (a JWK set), instead of the file"
     )
     issuer_access: dict[str, IssuerAccess] = Field(
         {},
-        description='Keys for asking issuers, by code: {"code": {"token": "…"}} or {"code": {"secret": "…"}}',
+        description='JSON: credentials for asking issuers, by code: {"code": {"token": "…"}} or '
+        '{"code": {"secret": "…"}}',
     )
-    issuer_seconds: float = Field(
-        15.0, gt=0, le=120, description="An issuer that is asked about a certificate answers within this"
-    )
+    issuer_seconds: float = Field(15.0, gt=0, le=120, description="Timeout of requests to issuers")
     sign_in_provider: SignInProvider = Field(
-        default_factory=SignInProvider, description="Signing in by an operator's own identity provider"
+        default_factory=SignInProvider, description="Sign-in through the operator's own identity provider"
     )
-    statement_timeout_ms: int = Field(5_000, gt=0, description="PostgreSQL ends a statement after this")
-    lock_timeout_ms: int = Field(4_000, gt=0, description="And a wait for a lock; SQLite's busy timeout too")
-    arrival: Arrival = Field(default_factory=Arrival, description="The expected-time arithmetic")
+    statement_timeout_ms: int = Field(5_000, gt=0, description="Time limit of a PostgreSQL statement")
+    lock_timeout_ms: int = Field(
+        4_000, gt=0, description="Time limit of waiting for a lock, also SQLite's busy timeout"
+    )
+    arrival: Arrival = Field(default_factory=Arrival, description="Parameters of expected arrival times")
     support_contact: str | None = Field(
-        None, max_length=200, description="Whom those who were called may talk to afterwards, name and number"
+        None,
+        max_length=200,
+        description="Name and number of a person to talk to after a call, shown to responders",
     )
     patient_keep_days: int = Field(
-        730, ge=1, description="Age and sex of a patient are forgotten so many days after the call"
+        730, ge=1, description="Days after the call until the patient's age and sex are deleted"
     )  # the year of the alert, and the following year, in which it is reported
     live_seconds: float = Field(
         600.0,
         ge=0,
         le=3_600,
-        description="A stream of an incident's record ends after so long, and is resumed",
+        description="Seconds after which a stream of an incident's events ends and the client reconnects",
     )  # streams of viewers who lost permission end then
-    planning: Planning = Field(default_factory=Planning, description="Who is asked to come, and how many")
+    planning: Planning = Field(default_factory=Planning, description="Whom to alert, and how many")
     survival: Survival = Field(
-        default_factory=Survival, description="What a delay costs, for comparing plans; never a prognosis"
+        default_factory=Survival,
+        description="The effect of delay on survival, for comparing plans; never a prognosis",
     )
-    reminding: Reminding = Field(
-        default_factory=Reminding, description="When people are reminded of what is due"
-    )
-    drills: Drills = Field(default_factory=Drills, description="An estate's own speed, from timed fetches")
+    reminding: Reminding = Field(default_factory=Reminding, description="When reminders are sent")
+    drills: Drills = Field(default_factory=Drills, description="An estate's own pace, from timed drills")
     trust: TrustSettings = Field(
-        default_factory=TrustSettings, description="How fast what was confirmed fades"
+        default_factory=TrustSettings, description="How fast confidence in confirmed data decreases"
     )
-    returns: Returns = Field(default_factory=Returns, description="Asking after devices that were sent for")
+    returns: Returns = Field(
+        default_factory=Returns, description="Follow-up of devices that people were sent for"
+    )
 
 
 def load_settings() -> Settings:
-    """Load the settings from the environment. Raises InvalidInput, which names the invalid value."""
+    """Load the settings from the environment. Raises InvalidInput, which names every invalid value."""
     try:
         return Settings()
     except SettingsError as error:
         name = "AED_" + str(error).partition('"')[2].partition('"')[0].upper()
-        raise InvalidInput(f"{name}: must be JSON, or give its parts as {name}__….", field=name) from None
+        raise InvalidInput(
+            f"{name}: must be JSON, or its parts must be given as {name}__….", field=name
+        ) from None
     except ValidationError as error:
-        wrong = error.errors()[0]
-        name = "AED_" + "__".join(str(part).upper() for part in wrong["loc"])
-        raise InvalidInput(f"{name}: {wrong['msg']}.", field=name) from None
+        wrong = [
+            ("AED_" + "__".join(str(part).upper() for part in each["loc"]), each) for each in error.errors()
+        ]
+        invalid = InvalidInput(" ".join(f"{name}: {each['msg']}." for name, each in wrong), field=wrong[0][0])
+        invalid.errors = [{"field": name, "detail": f"{each['msg']}."} for name, each in wrong]
+        raise invalid from None

@@ -218,10 +218,10 @@ def test_a_way_back_is_open_once_in_the_browser_that_left_and_not_for_long(
     session.commit()
 
     said_no = sent_away(browser).replace("code=", "error=access_denied&x=")
-    assert "signed nobody in" in browser.get(said_no).json()["detail"]
+    assert "did not sign anyone in" in browser.get(said_no).json()["detail"]
     used = sent_away(browser)
     provider.codes.clear()
-    assert "no longer good" in browser.get(used).json()["detail"]
+    assert "has expired" in browser.get(used).json()["detail"]
 
 
 def claims(**wrong: Any) -> Callable[[SmallProvider], None]:
@@ -285,10 +285,10 @@ FAILURES = {
     "metadata: breaks off": (
         METADATA,
         breaks_off(CUT),
-        "cannot be asked",
+        "cannot be reached",
     ),
-    "metadata: no JSON": (METADATA, answers("<html>"), "no JSON"),
-    "metadata: another JSON": (METADATA, answers("[1]"), "otherwise than agreed"),
+    "metadata: no JSON": (METADATA, answers("<html>"), "not JSON"),
+    "metadata: another JSON": (METADATA, answers("[1]"), "has the wrong form"),
     "metadata: of another": (
         METADATA,
         answers(
@@ -299,11 +299,11 @@ FAILURES = {
         ),
         "AED_SIGN_IN_PROVIDER__URL",
     ),
-    "metadata: elsewhere": (METADATA, answers("", status=302, Location="http://a.example"), "answered 302"),
-    "metadata: endless": (METADATA, answers("[" * 300_000), "more than"),
-    "metadata: deep": (METADATA, answers("[" * 100_000), "no JSON"),
-    "token: down": ("/token", answers("<html>", status=502), "answered 502"),
-    "token: no JSON": ("/token", answers("<html>"), "no JSON"),
+    "metadata: elsewhere": (METADATA, answers("", status=302, Location="http://a.example"), "status 302"),
+    "metadata: endless": (METADATA, answers("[" * 300_000), "larger than"),
+    "metadata: deep": (METADATA, answers("[" * 100_000), "not JSON"),
+    "token: down": ("/token", answers("<html>", status=502), "status 502"),
+    "token: no JSON": ("/token", answers("<html>"), "not JSON"),
     "token: nothing in it": (
         "/token",
         answers(json.dumps(TOKEN)),
@@ -312,7 +312,7 @@ FAILURES = {
     "token: garbage": (
         "/token",
         answers(json.dumps(TOKEN | {"id_token": "a.b.c"})),
-        "cannot be believed",
+        "token is invalid",
     ),
     "token: refused": (
         "/token",
@@ -320,8 +320,8 @@ FAILURES = {
         "AED_SIGN_IN_PROVIDER__",
     ),
     "keys: none": ("/keys", answers("[]"), "no list of keys"),
-    "keys: odd": ("/keys", answers('{"keys": [{"kty": "RSA"}, 3]}'), "cannot be believed"),
-    "userinfo: down": ("/userinfo", answers("", status=500), "answered 500"),
+    "keys: odd": ("/keys", answers('{"keys": [{"kty": "RSA"}, 3]}'), "token is invalid"),
+    "userinfo: down": ("/userinfo", answers("", status=500), "status 500"),
 }
 
 
@@ -405,7 +405,7 @@ def test_without_a_provider_there_is_none(settings: Settings) -> None:
         for path in ("/v1/sign-in/provider", BACK_FROM_PROVIDER):
             answer = browser.get(path)
             assert answer.status_code == 404
-            assert "sign in by password or code" in answer.json()["detail"]
+            assert "Sign in by password or code" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

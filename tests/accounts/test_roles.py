@@ -181,7 +181,7 @@ def test_a_role_is_held_where_it_means_something(
         role_actions.grant_role(session, ADMINISTRATOR, person.id, RoleIn(role=role, **place), at=NOW)
 
     assert refused.value.field == field
-    assert "held on" in refused.value.detail
+    assert "granted on" in refused.value.detail
 
 
 def test_whoever_covers_nothing_gives_nothing_and_learns_of_no_estate(session: Session) -> None:

@@ -214,7 +214,7 @@ def test_an_expired_token_that_is_used_is_logged_once_an_hour(client: TestClient
     ],
 )
 def test_a_common_password_is_refused(common: str) -> None:
-    with pytest.raises(InvalidInput, match="guessed"):
+    with pytest.raises(InvalidInput, match="easy to guess"):
         passwords.require_strong_password(common, field="password")
 
 

@@ -150,17 +150,17 @@ def test_what_the_issuer_says_holds(
 # --- no answer ------------------------------------------------------------------------------------------
 
 NO_ANSWERS = {
-    "garbage": (answers("<html>Welcome</html>"), "answers with what is no JSON (<html>"),
-    "another shape": (answers('{"found": true, "ok": 1}'), "answers otherwise than agreed: number"),
-    "a list": (answers("[1]"), "answers otherwise than agreed"),
-    "a date that is none": (says(valid_until="soon"), "answers otherwise than agreed: valid_until"),
-    "a kind of nobody": (says(kind="doctor"), "answers otherwise than agreed: kind"),
-    "about another number": (says(number="RC-2"), "answers about another number than was asked"),
-    "too much": (answers("x" * (MAX_ANSWER_BYTES + 1)), "that is no answer"),
-    "a deep nest": (answers("[" * 60_000), "answers with what is no JSON"),
-    "500": (answers("", status=500), "answered 500 in place of an answer"),
-    "a redirect": (answers("", status=302, Location="http://127.0.0.1:1/"), "answered 302"),
-    "the key is wrong": (answers("", status=401), "refuses the key (401)"),
+    "garbage": (answers("<html>Welcome</html>"), "sent a response that is not JSON (<html>"),
+    "another shape": (answers('{"found": true, "ok": 1}'), "sent a response of the wrong form: number"),
+    "a list": (answers("[1]"), "sent a response of the wrong form"),
+    "a date that is none": (says(valid_until="soon"), "sent a response of the wrong form: valid_until"),
+    "a kind of nobody": (says(kind="doctor"), "sent a response of the wrong form: kind"),
+    "about another number": (says(number="RC-2"), "sent a response about another number than requested"),
+    "too much": (answers("x" * (MAX_ANSWER_BYTES + 1)), "too much for a response"),
+    "a deep nest": (answers("[" * 60_000), "sent a response that is not JSON"),
+    "500": (answers("", status=500), "responded with status 500"),
+    "a redirect": (answers("", status=302, Location="http://127.0.0.1:1/"), "responded with status 302"),
+    "the key is wrong": (answers("", status=401), "rejects the key (401)"),
     "silence": (silent(LONG), "did not send the answer within 0.3 s"),
     "a drip in the head": (drips(b"HTTP/1.1 200 OK\r\n", b"a: b\r\n", LONG), "did not send the answer"),
     "a drip in the body": (
@@ -169,7 +169,7 @@ NO_ANSWERS = {
     ),
     "broken off": (
         breaks_off(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"),
-        "broke off before the answer",
+        "closed the connection before the answer",
     ),
 }
 
@@ -188,7 +188,7 @@ def test_it_goes_on_waiting_and_says_why(
     waiting = check(session, card)
     assert waiting.state is CheckState.WAITING
     assert reason in waiting.said
-    assert waiting.said.endswith("It is asked again at 2026-09-22 02:05 UTC.")
+    assert waiting.said.endswith("The next attempt is at 2026-09-22 02:05 UTC.")
     assert trust(session, card) is CertificateTrust.DOCUMENTED, "nothing is believed or disbelieved for that"
     source.behave = says()
     assert run(database, NOW + timedelta(minutes=4)) is None
@@ -231,7 +231,7 @@ def test_an_address_inside_is_not_asked_where_that_is_not_allowed(
     run(database, how=strict)
 
     assert source.asked == []
-    assert "nothing is fetched from there" in check(session, card).said
+    assert "Nothing is fetched from there" in check(session, card).said
 
 
 # --- retries and rate -----------------------------------------------------------------------------------
@@ -262,7 +262,7 @@ def test_a_server_that_is_asked_too_often_says_until_when(
     run(database)
 
     waiting = check(session, card)
-    assert "is asked too often (429)" in waiting.said
+    assert "received too many requests (429)" in waiting.said
     assert waiting.next_try_at == NOW + timedelta(minutes=minutes)
 
 
@@ -280,7 +280,7 @@ def test_after_too_many_failures_the_issuer_is_left_alone_and_the_rest_waits_una
     assert len(source.asked) == FAILURES_IN_A_ROW
     unasked = session.scalars(select(CertificateCheck).where(CertificateCheck.tries == 0)).all()
     assert len(unasked) == 10 - FAILURES_IN_A_ROW
-    assert all("is left alone until 2026-09-22 02:15 UTC" in each.said for each in unasked)
+    assert all("is not asked again until 2026-09-22 02:15 UTC" in each.said for each in unasked)
     session.rollback()
     assert run(database, NOW + timedelta(minutes=10)) is None, "though five are due again"
     again = run(database, NOW + PAUSED_FOR)
@@ -351,5 +351,5 @@ def test_a_card_without_a_number_waits_and_says_so(
     assert run(database) is None
 
     assert source.asked == []
-    assert "It has no number" in check(session, card).said
+    assert "The certificate has no number" in check(session, card).said
     assert session.get_one(Certificate, card).kind is CertificateKind.CPR_AED

@@ -92,7 +92,7 @@ def test_an_address_for_keys_and_trust_unseen_are_the_networks_alone(
 def test_a_name_is_one_issuers(session: Session) -> None:
     make.issuer(session, "one", also_called=["湖城红会"])
 
-    with pytest.raises(Conflict, match="is a name of the issuer one already"):
+    with pytest.raises(Conflict, match="is already a name of the issuer one"):
         make.issuer(session, "two", also_called=["湖城 红会"])
     session.rollback()
 
@@ -151,7 +151,7 @@ def test_asking_needs_an_address_and_nothing_else_has_one(wrong: dict[str, Any])
 def test_an_amendment_does_not_leave_half_of_it(session: Session) -> None:
     issuer = make.issuer(session)
 
-    with pytest.raises(InvalidInput, match="query_url is given with"):
+    with pytest.raises(InvalidInput, match="query_url must be given if"):
         actions.amend_issuer(
             session, ADMINISTRATOR, issuer.id, IssuerAmend(verified_by="query"), version=1, at=NOW
         )

@@ -119,7 +119,7 @@ def test_a_pair_is_found_once_with_its_reasons_and_nothing_is_done(session: Sess
 
     pair = only_pair(session)
     assert (pair.first_id, pair.second_id) == ids
-    assert pair.reasons == ["the same name", "the same telephone number"]
+    assert pair.reasons == ["the same name", "the same phone number"]
     assert {each.joined_into_id for each in session.scalars(select(Person))} == {None}
 
 
@@ -404,7 +404,7 @@ def test_who_was_joined_is_not_joined_again(session: Session) -> None:
     assert find_pairs(session, at=NOW) == 3
     found = {(each.first_id, each.second_id): each.id for each in pairs(session, ADMINISTRATOR, limit=9)}
 
-    with pytest.raises(InvalidInput, match="keep_id is"):
+    with pytest.raises(InvalidInput, match="keep_id must be"):
         decide_pair(session, ADMINISTRATOR, found[one, other], PairDecision.SAME, keep_id=third, at=NOW)
     decide_pair(session, ADMINISTRATOR, found[one, other], PairDecision.SAME, at=NOW)
     assert find_pairs(session, at=NOW + timedelta(days=1)) == 0

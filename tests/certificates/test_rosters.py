@@ -140,7 +140,7 @@ def test_a_roster_confirms_corrects_revokes_and_disputes(
     history = {each.subject_id: each.fields for each in make.changes(session, "certificates")}
     assert history[str(wrong)]["valid_until"] == ["2027-01-01", "2028-05-31"]
     assert history[str(wrong)]["trust"] == ["documented", "verified"]
-    assert "somebody of another name" in session.get_one(CertificateCheck, of_another).said
+    assert "a person with another name" in session.get_one(CertificateCheck, of_another).said
 
 
 def test_the_same_roster_twice_changes_nothing_and_a_later_one_says_what_it_said_before(
@@ -202,7 +202,7 @@ def test_a_card_that_comes_after_the_roster_is_settled_by_it(
     waiting = session.get_one(CertificateCheck, nobodys)
     assert (waiting.state, waiting.said) == (
         CheckState.WAITING,
-        "It waits for the next roster of Red Cross lake-rc.",
+        "It is verified by the next roster of Red Cross lake-rc.",
     )
     assert begin_checks(session, NOW) == 0
 
@@ -210,21 +210,21 @@ def test_a_card_that_comes_after_the_roster_is_settled_by_it(
 WRONG = {
     "an id that fails its check digit": (
         row("王", "1", id="33010619900307123X"),
-        "holder_id: its check digit",
+        "holder_id: the check digit",
     ),
-    "an id that is none": (row("王", "1", id="no id"), "holder_id: is no identity number"),
+    "an id that is none": (row("王", "1", id="no id"), "holder_id: must be an identity number"),
     "a date that could be two": (
         row("王", "1", until="05/06/2027"),
-        "or could be two: write it as 2027-05-31",
+        "or is ambiguous. Write it as 2027-05-31",
     ),
-    "no date": (row("王", "1", until="next year"), "valid_until: 'next year' is no date"),
-    "a day that no month has": (row("王", "1", until="2027-02-30"), "is no date"),
-    "a date out of reach": (row("王", "1", until="1890-01-01"), "is not between"),
-    "no date at all": (row("王", "1", until=""), "valid_until: is empty"),
-    "a merged cell": (row("王", "1", course=""), "course: is empty. Where cells are merged, split them"),
+    "no date": (row("王", "1", until="next year"), "valid_until: 'next year' is not a date"),
+    "a day that no month has": (row("王", "1", until="2027-02-30"), "is not a date"),
+    "a date out of reach": (row("王", "1", until="1890-01-01"), "must be between"),
+    "no date at all": (row("王", "1", until=""), "valid_until: must not be empty"),
+    "a merged cell": (row("王", "1", course=""), "course: is empty. If cells are merged, split them"),
     "a course of nobody": (row("王", "1", course="潜水"), "this issuer has no course '潜水'"),
     "a formula": (row("=HYPERLINK(1)", "1"), "name: is a formula"),
-    "a state of nobody": (row("王", "1", state="?"), "is neither valid"),
+    "a state of nobody": (row("王", "1", state="?"), "must be valid"),
     "a number without end": (row("王", "1" * 101), "number: is longer than 100 characters"),
 }
 
@@ -265,7 +265,7 @@ def test_the_same_number_twice_counts_once_and_is_told(
     report = read(session, chapter, roster(tmp_path, row("李华", "RC-2"), row("李华", "RC-2")))
 
     assert report.new == 1
-    assert [each.reason for each in report.bad] == ["RC-2 stands in line 3 already: a duplicate"]
+    assert [each.reason for each in report.bad] == ["RC-2 is a duplicate: it is already in line 3"]
 
 
 def test_until_when_it_is_valid_follows_from_the_course_where_a_roster_does_not_say(
@@ -300,19 +300,19 @@ def test_a_workbook_with_a_title_and_real_dates(session: Session, chapter: int, 
     assert session.get_one(Certificate, held).valid_until == date(2028, 5, 31)
     assert report.new == 2
     assert [each.reason for each in report.bad] == [
-        "course: is empty. Where cells are merged, split them and fill in every row"
+        "course: is empty. If cells are merged, split them and fill in every row"
     ]
 
 
 @each_case(
     ("content", "said"),
     [
-        (b"a,b\n1,2\n", "one of its first 15 rows must name the columns"),
-        ("姓名,证书编号,课程\n王,1,CPR\n".encode(), "says of no certificate until when it is valid"),
-        ("姓名,姓名,证书编号,课程,有效期至\n".encode(), "two columns of row 1 are the name"),
+        (b"a,b\n1,2\n", "One of its first 15 rows must name the columns"),
+        ("姓名,证书编号,课程\n王,1,CPR\n".encode(), "must have a column valid_until"),
+        ("姓名,姓名,证书编号,课程,有效期至\n".encode(), "two columns in row 1 mean name"),
         ("姓名,证书编号,课程,有效期至\n".encode("utf-16"), "UTF-16"),
         (b"", "is empty"),
-        ("姓名,证书编号,课程,有效期至\n".encode(), "holds no rows below its first line"),
+        ("姓名,证书编号,课程,有效期至\n".encode(), "has no rows below its first line"),
     ],
 )
 def test_a_file_that_is_no_roster_is_refused_in_a_sentence(

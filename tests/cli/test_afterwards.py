@@ -21,10 +21,10 @@ def incident(session: Session) -> int:
 def test_what_became_of_the_patient_is_told_bit_by_bit_and_counted(
     aed: Aed, incident: int, tmp_path: Path
 ) -> None:
-    assert "not told yet" in aed("incidents", "outcome", incident).out
+    assert "not recorded yet" in aed("incidents", "outcome", incident).out
     aed("incidents", "outcome", incident, "arrest=yes", "resuscitation=yes", "age_years=67", "survived=yes")
     shown = aed("incidents", "outcome", incident, "cpc=1", "age_years=null").out
-    assert "told by cli:" in shown
+    assert "recorded by cli:" in shown
     assert "survived         yes" in shown
     assert "cpc              1" in shown
     assert "age_years        unknown" in shown
@@ -65,7 +65,7 @@ WRONG: tuple[tuple[tuple[object, ...], str], ...] = (
     (("statistics", 2026, "--region", "CN-99"), "no region 'CN-99'"),
     (("statistics", 2026, "--out", "x.doc"), ".csv, .xlsx or .json"),
     (("statistics", 2026, "--cases"), "--out"),
-    (("statistics", 2026, "--cases", "--to-pass-on", "--out", "x.csv"), "not to be passed on"),
+    (("statistics", 2026, "--cases", "--to-pass-on", "--out", "x.csv"), "must not be published"),
 )
 
 

@@ -22,7 +22,7 @@ def test_a_device_is_labelled_trusted_sent_for_and_answered_for(
         id_ = make.device(session, of=make.estate(session), pads_expire_on=date(2020, 1, 1)).id
 
     sheets, curve = tmp_path / "labels.pdf", tmp_path / "trust.svg"
-    assert "1 labels are in" in aed("labels", "--device", id_, "--to", sheets).out
+    assert "1 label written to" in aed("labels", "--device", id_, "--to", sheets).out
     assert sheets.read_bytes().startswith(b"%PDF")
     assert "no such device" in aed("labels", "--device", id_ + 1, "--to", sheets, fails=True).err
     aed("trust", "curve", "--to", curve)
@@ -34,13 +34,13 @@ def test_a_device_is_labelled_trusted_sent_for_and_answered_for(
     aed("trust", "confirm", id_, "hours", "--no", "--note", "closed at noon")
     assert "no_access" in aed("reports", "list").out
 
-    assert "asked after from" in aed("retrievals", "add", id_, "--reference", "120-7").out
+    assert "is asked about the device from" in aed("retrievals", "add", id_, "--reference", "120-7").out
     (number,) = re.findall(r"^ *(\d+) .*120-7", aed("retrievals", "list").out, re.M)
-    assert "is found, not said" in aed("retrievals", "close", number, "checked", fails=True).err
+    assert "is set by the system" in aed("retrievals", "close", number, "checked", fails=True).err
     closed = aed("retrievals", "close", number, "used").out
     assert "已使用 used" in closed
     assert "NOT usable" in closed
-    assert "No device is asked after" in aed("retrievals", "list").out
+    assert "There are no open retrievals" in aed("retrievals", "list").out
     assert "used" in aed("retrievals", "list", "--all").out
     assert "更换电极片逾期1台" in aed("due", "--kind", "pads").out
 
@@ -50,8 +50,8 @@ def test_the_office_sets_one_on_the_command_line(aed: Aed, session: Session, cli
     session.commit()
     path = f"/v1/devices/{device.id}/cabinet-code"
 
-    assert "sealed" in aed("devices", "cabinet-code", device.id, "code=4711#").out
+    assert "encrypted" in aed("devices", "cabinet-code", device.id, "code=4711#").out
     assert client.get(path, headers=office).json()["code"] == "4711#"
-    assert "none" in aed("devices", "cabinet-code", device.id, "code=null").out
+    assert "removed" in aed("devices", "cabinet-code", device.id, "code=null").out
     assert client.get(path, headers=office).json()["code"] is None
     assert "code" in aed("devices", "cabinet-code", device.id, "cod=1", fails=True).err

@@ -24,19 +24,19 @@ def test_the_command_line_does_all_of_it(aed: Aed, session: Session) -> None:
 
     said = told(190, "--note", "stairs")
     assert "166 m one way, 190 s there and back" in said.out
-    assert "Lake Court: drills: 1" in said.out
+    assert "Lake Court: 1 drill;" in said.out
     assert "general pace until there are 10 drills" in said.out
     device = session.get_one(Device, device_id)
     for number in range(ENOUGH - 1):
         make.drill(session, device, start=north_of(PATIENT, metres=50.0 * number), seconds=100 + 60 * number)
     session.commit()
-    assert "reckons with its own pace" in aed("drills", "pace", estate.id).out
+    assert "uses the pace of this estate" in aed("drills", "pace", estate.id).out
     listed = aed("drills", "list", device_id).out
     assert "190 s" in listed
     assert "2F (floor 1)" in listed
     assert "1F (floor 0)" in aed("devices", "list").out
     assert "straight_line" in listed
-    assert "does not count" in aed("drills", "withdraw", 1).out
+    assert "is deleted" in aed("drills", "withdraw", 1).out
     assert "190 s" not in aed("drills", "list", device_id).out
     assert "seconds" in aed("drills", "add", device_id, *start, 2, fails=True).err
     assert "UUID" in aed("drills", "add", device_id, *start, 100, "--key", "x", fails=True).err

@@ -31,14 +31,14 @@ def test_a_feed_is_followed_run_and_removed_by_command(
     refused = aed("feeds", "add", "list", source.url(), fails=True)
     assert "127.0.0.1 is this machine itself" in refused.err
     monkeypatch.setenv("AED_FEED_ALLOW_PRIVATE", "true")
-    assert aed("feeds", "add", "list", source.url(), "--every", 6).out == "list is followed every 6 h.\n"
+    assert aed("feeds", "add", "list", source.url(), "--every", 6).out == "list is fetched every 6 h.\n"
     assert "not tried yet" in aed("feeds", "list").out
     assert aed("feeds", "run").out == "list: taken. 20 new, 0 changed, 0 unchanged, 0 set aside.\n"
     assert aed("feeds", "run").out == "No feed is due.\n"
     assert "list: unchanged." in aed("feeds", "run", "list").out
     source.behave = answers("", status=503)
-    assert "answered 503" in aed("feeds", "run", "list", fails=True).err
-    assert "answered 503" in " ".join(aed("feeds", "list").out.split())
-    assert "There is no feed 'other'. Known: list." in aed("feeds", "run", "other", fails=True).err
-    assert "no longer followed" in aed("feeds", "remove", "list").out
+    assert "responded with status 503" in aed("feeds", "run", "list", fails=True).err
+    assert "responded with status 503" in " ".join(aed("feeds", "list").out.split())
+    assert "There is no feed 'other'. Known feeds: list." in aed("feeds", "run", "other", fails=True).err
+    assert "no longer fetched" in aed("feeds", "remove", "list").out
     assert "There is no feed 'list'" in aed("feeds", "remove", "list", fails=True).err

@@ -22,10 +22,10 @@ WRONG = ("devices", "add", "lat=north", "colour=red", "stat=1", "floor=900", "ke
 def test_every_wrong_field_is_named_at_once_with_what_would_be_right(run: Aed) -> None:
     refused = run(*WRONG, fails=True).err
 
-    assert "colour: no such field; stat: no such field, did you mean state?" in refused
+    assert "colour: unknown field; stat: unknown field; did you mean state?" in refused
     assert "lat: must be a number; lon: is required; floor: must be at most 200" in refused
     assert "keeper_name: is required" in refused
-    assert ". Known: lat, lon, datum, place_en," in refused
+    assert ". Available fields: lat, lon, datum, place_en," in refused
 
 
 @pytest.mark.parametrize(("name", "value"), [("LANG", "zh_CN.UTF-8"), ("LC_ALL", "zh_TW")])
@@ -36,9 +36,9 @@ def test_a_chinese_locale_gets_chinese_sentences(
 
     refused = run(*WRONG, fails=True).err
 
-    assert "stat: 没有这个字段，是否为 state？" in refused
+    assert "stat: 没有这个字段，您是否要写 state？" in refused
     assert "lat: 必须是数字; lon: 必填; floor: 不得大于 200" in refused
-    assert "不是“名称=值”的形式" in run("devices", "add", "lat", fails=True).err
+    assert "应写作“名称=值”" in run("devices", "add", "lat", fails=True).err
 
 
 def test_lc_all_decides_before_lang(run: Aed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,14 +93,14 @@ def test_strict_takes_nothing(aed: Aed, region: None, tmp_path: Path) -> None:
 
     said = aed("import", "devices", path, "--strict", "--bad-rows", aside, fails=True)
 
-    assert said.err.startswith("aed: Nothing was taken: 1 bad rows, first line 3: lat: ")
+    assert said.err.startswith("aed: Nothing was imported: 1 bad rows, first line 3: lat: ")
     assert aside.is_file()
     assert "1 new" in aed("import", "devices", table(tmp_path, DEVICE), "--strict").out
 
 
 def test_a_list_of_bad_rows_alone_fails(aed: Aed, region: None, tmp_path: Path) -> None:
     said = aed("import", "devices", table(tmp_path, DEVICE | {"lat": "x"}), fails=True)
-    assert "holds no row that can be taken" in said.err
+    assert "has no row that can be imported" in said.err
 
 
 def test_bad_rows_that_cannot_be_written_take_nothing(aed: Aed, region: None, tmp_path: Path) -> None:
@@ -157,9 +157,9 @@ def test_lists_of_one_format_are_filed_under_who_keeps_each(
 @each_case(
     ("source", "says"),
     [
-        ("theirs", "for the project's own CSV: each row says so in its column 'source'"),
-        ("our list", "of letters, digits"),
-        ("registry", "outranks every list"),
+        ("theirs", "for the project's own CSV: each row names it in its column 'source'"),
+        ("our list", "letters, digits"),
+        ("registry", "highest rank"),
     ],
 )
 def test_a_source_that_cannot_be_given_is_refused(

@@ -64,7 +64,7 @@ def test_a_chapter_from_its_first_roster_to_questions_over_http(
     read = aed("issuers", "import-roster", "lake", str(roster))
     assert "1 corrected" in read.out
     assert "1 set aside" in read.out
-    assert "'not a day' is no date" in read.out + read.err
+    assert "'not a day' is not a date" in read.out + read.err
     assert trust_of(session, "RC-1") == (CertificateTrust.VERIFIED, "2029-12-31")
     assert "corrected" in aed("issuers", "checks", "lake").out
 
@@ -72,7 +72,7 @@ def test_a_chapter_from_its_first_roster_to_questions_over_http(
     with serving(answers(json.dumps(says))) as source:
         aed("issuers", "amend", "lake", "verified_by=query", f"query_url={source.url('/verify')}")
         refused = aed("issuers", "verify").out
-        assert refused.startswith("lake: 0 answered, 1 not.")
+        assert refused.startswith("lake: 0 answered, 1 unanswered.")
         assert "this machine itself" in aed("issuers", "checks", "lake", "--state", "waiting").out
     assert trust_of(session, "RC-2") == (CertificateTrust.DOCUMENTED, "2028-01-01")
     aed("issuers", "withdraw", "lake")
@@ -92,8 +92,8 @@ def test_people_entered_twice_and_an_identity_that_is_no_longer_good(aed: Aed, s
     found = aed("people", "duplicates", "list").out
     assert "王小明" in found
     assert "李华" in found
-    assert aed("people", "duplicates", "merge", "1").out.startswith("Person ")
-    assert aed("people", "duplicates", "reject", "2").out == "They are kept apart.\n"
+    assert aed("people", "duplicates", "merge", "1").out.startswith("Both entries ")
+    assert aed("people", "duplicates", "reject", "2").out == "The two are recorded as different people.\n"
     assert aed("people", "duplicates", "list").out == "No possible duplicates.\n"
     assert "same" in aed("people", "duplicates", "list", "--no-search", "--decided").out
     assert len(session.scalars(select(Person).where(Person.joined_into_id.is_not(None))).all()) == 1
@@ -114,7 +114,7 @@ def test_people_entered_twice_and_an_identity_that_is_no_longer_good(aed: Aed, s
     shown = aed("people", "show", str(person_id)).out
     assert "fang@estate.example" in shown
     assert "https://id.example" in shown
-    assert aed("people", "unlink-identity", str(person_id)).out == "Links to identity providers ended: 1.\n"
+    assert aed("people", "unlink-identity", str(person_id)).out == "Linked identities removed: 1.\n"
     assert "https://id.example" not in aed("people", "show", str(person_id)).out.partition("History")[0]
     aed("people", "amend", str(person_id), "email=null")
     assert session.scalars(select(Account.email).where(Account.person_id == person_id)).one() is None

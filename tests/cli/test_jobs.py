@@ -28,30 +28,30 @@ def test_a_job_is_run_by_hand_as_if_it_were_another_day(
 
     def sweep(_database: Database, _settings: Settings, now: Now) -> Counts:
         asked.append(now())
-        return {"told": 2}
+        return {"sent": 2}
 
     # Replace the timetable by one job, which records the time it was run for.
     monkeypatch.setattr(schedule, "TIMETABLE", (Job("sweep", every(hours=1), sweep, "Sweeps"),))
     assert "not run yet" in aed("jobs", "list").out
 
-    assert "2 told" in aed("jobs", "run", "sweep", "--at", "2027-03-01", "--for-real").out
-    assert "2 told" in aed("jobs", "run", "sweep", "--at", "2027-03-01T08:00+08:00", "--for-real").out
-    assert "nothing is kept" in aed("jobs", "run", "sweep", "--at", "2027-03-01").out
+    assert "2 sent" in aed("jobs", "run", "sweep", "--at", "2027-03-01", "--for-real").out
+    assert "2 sent" in aed("jobs", "run", "sweep", "--at", "2027-03-01T08:00+08:00", "--for-real").out
+    assert "nothing was kept" in aed("jobs", "run", "sweep", "--at", "2027-03-01").out
     asked.pop()
     aed("jobs", "run", "sweep")
     assert asked[:2] == [datetime(2027, 3, 1, tzinfo=UTC)] * 2
     assert abs(asked[2] - datetime.now(UTC)) < MINUTE
 
     assert aed("jobs", "runs", "sweep").out.count("by hand") == 3
-    assert "No worker acts" in aed("jobs").out
+    assert "No worker is active" in aed("jobs").out
     assert "'nothing'" in aed("jobs", "run", "nothing", fails=True).err
     assert "2027-03-01" in aed("jobs", "run", "sweep", "--at", "soon", fails=True).err
     with transaction(database) as session:
         now = database_now(session)
         begin_run(session, "sweep", due_at=now, token="t", worker="w", at=now, lasts=MINUTE)
         take_lease(session, token="t", holder="the-machine:7", lasts=MINUTE)
-    assert "being run" in aed("jobs", "run", "sweep", fails=True).err
-    assert "The worker is the-machine:7." in aed("jobs", "list").out
+    assert "is running" in aed("jobs", "run", "sweep", fails=True).err
+    assert "The active worker is the-machine:7." in aed("jobs", "list").out
 
 
 def test_an_endpoint_is_added_tried_and_removed_and_a_dead_letter_sent_again(
@@ -72,7 +72,7 @@ def test_an_endpoint_is_added_tried_and_removed_and_a_dead_letter_sent_again(
         assert "hidden" not in dead
 
         bot.answer = says(200, {"errcode": 0})
-        assert "1 will be tried again" in aed("outbox", "resend", "--all").out
+        assert "1 message will be sent again" in aed("outbox", "resend", "--all").out
         assert "1 sent, 0 postponed, 0 refused" in aed("outbox", "send").out
     assert "这是一条测试消息" in bot.posted[-1].json["text"]["content"]
     assert "wecom" in aed("outbox", "status").out

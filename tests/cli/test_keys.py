@@ -38,7 +38,7 @@ def test_a_wrong_or_a_missing_key_gets_a_sentence(
     if session.get_bind().dialect.name == "postgresql":
         assert "aed keys new" in aed("people", "list", fails=True).err
     else:
-        assert "Put it there again" in aed("people", "list", fails=True).err
+        assert "Restore that file" in aed("people", "list", fails=True).err
 
 
 def test_keys_are_changed_in_the_environment(aed: Aed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +50,7 @@ def test_keys_are_changed_in_the_environment(aed: Aed, monkeypatch: pytest.Monke
     assert "AED_ENCRYPTION_KEYS" in aed("keys", "new", "--first", fails=True).err
 
     monkeypatch.setenv("AED_ENCRYPTION_KEYS", f"{new},{KEY}")
-    assert "Sealed anew" in aed("keys", "rotate").out
+    assert "Encrypted again" in aed("keys", "rotate").out
     monkeypatch.setenv("AED_ENCRYPTION_KEYS", new)
     assert PHONE in aed("people", "list").out
     assert "MISSING" not in aed("keys", "show").out
@@ -91,14 +91,14 @@ def test_one_estate_changes_its_key_while_it_serves(
     ):
         assert client.get("/v1/people").json()["people"][0]["phone"] == PHONE
         run("keys", "new", "--first")
-        assert "Sealed anew" in run("keys", "rotate").out
+        assert "Encrypted again" in run("keys", "rotate").out
         assert client.get("/v1/people").json()["people"][0]["phone"] == PHONE
     first, _old = file.read_text().split()
     file.write_text(first + "\n")
     assert PHONE in run("people", "list").out
 
     file.rename(tmp_path / "elsewhere")
-    assert "Put it there again" in run("people", "list", fails=True).err
+    assert "Restore that file" in run("people", "list", fails=True).err
     assert not file.exists(), "and no new one was made in its place"
 
 

@@ -52,10 +52,10 @@ def test_a_dry_run_shows_all_of_it_and_writes_nothing(
     said = aed("import", "devices", table(tmp_path, THEIRS, new), "--dry-run").out
 
     assert "list.csv: 1 new, 1 changed, 0 unchanged, 0 set aside.\n" in said
-    assert "1 are devices that another list has registered: joined.\n" in said
+    assert "Merged with devices of another list: 1.\n" in said
     for words in ("Changed", "Mindray", "Two lists disagree", "opening_hours", "No longer listed", "gone"):
         assert words in said
-    assert "1 of theirs are no longer listed: gone.\n" in said
+    assert "1 device of theirs not listed now: marked as gone.\n" in said
     assert said.endswith("Nothing was written: this was a dry run.\n")
     assert kept(database) == before
     assert "1 new, 1 changed" in aed("import", "devices", table(tmp_path, THEIRS, new)).out
@@ -65,13 +65,13 @@ def test_a_conflict_is_shown_and_decided(aed: Aed, region: None, tmp_path: Path)
     assert aed("reviews", "list").out == "There is nothing to decide.\n"
     aed("import", "devices", table(tmp_path, OURS))
     said = aed("import", "devices", table(tmp_path, THEIRS)).out
-    assert "1 say otherwise than another list: see aed reviews list.\n" in said
+    assert "Different from another list: 1. `aed reviews list` shows the differences.\n" in said
 
     assert "conflict" in aed("reviews", "list").out
     shown = aed("reviews", "list", "--all").out
     number = next(line.split()[0] for line in shown.splitlines() if "conflict" in line)
     evidence = aed("reviews", "show", number).out
-    assert "stands, of ours: " in evidence
+    assert "present, of ours: " in evidence
     assert "offered, of theirs: " in evidence
     assert evidence.endswith(f"aed reviews decide {number} take | keep\n")
 
@@ -84,11 +84,11 @@ def test_a_conflict_is_shown_and_decided(aed: Aed, region: None, tmp_path: Path)
 def test_what_may_be_a_known_device_is_decided(aed: Aed, region: None, tmp_path: Path) -> None:
     aed("import", "devices", table(tmp_path, OURS))
     said = aed("import", "devices", table(tmp_path, PERHAPS)).out
-    assert "1 may be devices that another list has registered: see aed reviews list.\n" in said
+    assert "Possibly registered by another list: 1. `aed reviews list` shows them.\n" in said
     evidence = aed("reviews", "show", 1).out
     assert "8 m apart" in evidence
     refused = aed("reviews", "decide", 1, "accept", fails=True).err
-    assert "decided by same or different" in refused
+    assert "must be same or different" in refused
 
     assert aed("reviews", "decide", 1, "different").out == "Review 1: different.\n"
     assert "source: theirs\n" in aed("devices", "show", 2).out
@@ -98,7 +98,7 @@ def test_a_list_that_lost_much_is_held_back_and_accepted(aed: Aed, region: None,
     rows = [DEVICE | {"source_id": str(n), "lat": 20.0 + n / 10} for n in range(10)]
     aed("import", "devices", table(tmp_path, *rows))
     said = aed("import", "devices", table(tmp_path, rows[0])).out
-    assert "9 of list are missing, too many to be believed" in said
+    assert "9 devices of list missing from the list: too many" in said
     aed("import", "devices", table(tmp_path, rows[0]), "--partial")
 
     assert "9 of 10 are not in the last list" in aed("reviews", "show", 1).out
@@ -106,7 +106,7 @@ def test_a_list_that_lost_much_is_held_back_and_accepted(aed: Aed, region: None,
     assert "state: out_of_service\n" in aed("devices", "show", 10).out
     aed("import", "devices", table(tmp_path, *rows))
     said = aed("import", "devices", table(tmp_path, rows[0]), "--accept-shrink").out
-    assert "9 of list are no longer listed: gone.\n" in said
+    assert "9 devices of list not listed now: marked as gone.\n" in said
 
 
 def test_whom_to_believe_is_said_and_shown(aed: Aed, region: None, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_whom_to_believe_is_said_and_shown(aed: Aed, region: None, tmp_path: Pat
     first, second = [line.split() for line in aed("sources", "list").out.splitlines() if "0" in line]
     assert (first[:3], second[:3]) == (["theirs", "60", "1"], ["ours", "50", "1"])
     assert "opening_hours: Mo-Fr 08:00-17:00\n" in aed("devices", "show", 1).out
-    assert "outranks every list" in aed("sources", "set", "registry", "--rank", 1, fails=True).err
+    assert "highest rank" in aed("sources", "set", "registry", "--rank", 1, fails=True).err
 
 
 def test_a_mapping_file_teaches_a_list_that_nobody_has_seen(aed: Aed, region: None, tmp_path: Path) -> None:
@@ -131,11 +131,11 @@ def test_two_devices_are_joined_by_hand(aed: Aed, region: None, tmp_path: Path) 
     aed("import", "devices", table(tmp_path, OURS))
     aed("import", "devices", table(tmp_path, far))
 
-    assert aed("devices", "merge", 1, 2).out == "Device 2 is withdrawn: it is device 1.\n"
+    assert aed("devices", "merge", 1, 2).out == "Device 2 is withdrawn and merged into device 1.\n"
 
     assert "maker: Mindray\n" in aed("devices", "show", 1).out
     assert "same_device_as: None → 1" in aed("devices", "history", 2).out
     assert "same" in aed("reviews", "list", "--all").out
-    assert "a person said so" in aed("reviews", "show", 1).out
+    assert "a person merged them" in aed("reviews", "show", 1).out
     assert "is withdrawn" in aed("devices", "merge", 1, 2, fails=True).err
-    assert "name two" in aed("devices", "merge", 1, 1, fails=True).err
+    assert "two different devices" in aed("devices", "merge", 1, 1, fails=True).err

@@ -114,7 +114,7 @@ def test_the_southern_and_western_halves_of_the_earth_can_be_asked_about(aed: Ae
     for lat, lon in ((-33.8, 151.2), (40.7, -74.0), (-22.9, -43.2)):
         said = aed("nearest", lat, lon, warns=True)
         assert "Call 112 first" in said.out
-        assert "None that can be used now" in said.out
+        assert "No device can be used now" in said.out
 
 
 @pytest.mark.parametrize("columns", [80, 100, 120])

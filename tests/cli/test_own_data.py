@@ -34,6 +34,6 @@ def test_the_office_tells_corrects_and_erases(
     done = aed("people", "erase", person, "--yes").out
     assert "erased" in done
     assert "Backups" in done
-    assert "erased before" in aed("people", "erase", person, "--yes").out
+    assert "had been erased already" in aed("people", "erase", person, "--yes").out
     assert NAME not in aed("people", "show", person).out
     aed("people", "erase", 999999, "--yes", fails=True)

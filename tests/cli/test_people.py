@@ -48,7 +48,7 @@ def test_a_fresh_machine_gets_its_first_administrator(
     assert signed_in.status_code == 200
     assert client.get("/v1/me").json()["role"] == "administrator"
 
-    assert aed("people", "sign-out", person).out == "Sign-ins ended: 1.\n"
+    assert aed("people", "sign-out", person).out == "Sessions ended: 1.\n"
     assert client.get("/v1/me").json()["role"] == "anyone"
 
 
@@ -111,8 +111,8 @@ def test_what_cannot_be_meant_is_told_in_one_sentence(
     assert "digits" in aed("people", "add", "李伟", "nobody", fails=True).err
     assert "already" in aed("people", "add", "李伟", "+86 13800138000", fails=True).err
     assert "no region 'XX'" in aed("people", "add", "李伟", "138 0013 8001", "--region", "XX", fails=True).err
-    assert "held on" in aed("roles", "grant", person, "resident", "--region", "CN-33", fails=True).err
-    assert "held on" in aed("roles", "grant", person, "lead", fails=True).err
+    assert "granted on" in aed("roles", "grant", person, "resident", "--region", "CN-33", fails=True).err
+    assert "granted on" in aed("roles", "grant", person, "lead", fails=True).err
     assert "no estate 99" in aed("roles", "grant", person, "resident", "--estate", 99, fails=True).err
     assert "no role 99" in aed("roles", "revoke", 99, fails=True).err
     assert "no person 99" in aed("people", "show", 99, fails=True).err

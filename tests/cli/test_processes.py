@@ -75,10 +75,10 @@ def test_every_command_says_what_it_does(run: Aed, command: str) -> None:
         ("nonsense", "AED_DATABASE_URL is not a database URL"),
         ("", "AED_DATABASE_URL"),
         ("mysql://a/b", "must begin with sqlite:/// or postgresql"),
-        ("sqlite://", "must name a file"),
-        ("sqlite:////proc/none/a.sqlite", "cannot be made"),
-        ("sqlite:////proc/version", "does not answer"),
-        ("postgresql://nobody@127.0.0.1:1/aed", "does not answer"),
+        ("sqlite://", "must name a database file"),
+        ("sqlite:////proc/none/a.sqlite", "cannot be created"),
+        ("sqlite:////proc/version", "does not respond"),
+        ("postgresql://nobody@127.0.0.1:1/aed", "does not respond"),
     ],
 )
 @pytest.mark.parametrize("words", ["devices list", "db upgrade", "nearest 30 120", "tokens list"])

@@ -24,13 +24,13 @@ def test_a_day_to_come_is_run_by_hand_and_what_was_told_is_listed(aed: Aed, data
         make.device(session, of=estate, pads_expire_on=date(2027, 3, 31))
         estate_id, keeper_id = estate.id, keeper.id
 
-    assert "Nobody is to be reminded" in aed("reminders", "list").out
+    assert "There are no open reminders" in aed("reminders", "list").out
     said = aed("reminders", "preferences", keeper_id, "--from-hour", 9, "--until-hour", 18).out
-    assert said == f"Person {keeper_id} is reminded 09:00-18:00.\n"
+    assert said == f"Person {keeper_id} is reminded between 09:00 and 18:00.\n"
     aed("reminders", "preferences", keeper_id, "--from-hour", 9, fails=True)
     day = ("--at", "2027-03-01")
     for _ in range(2):
-        assert re.search(r"nothing is kept. 1 found", aed("jobs", "run", "expiry-reminders", *day).out)
+        assert re.search(r"nothing was kept. 1 found", aed("jobs", "run", "expiry-reminders", *day).out)
     assert re.search(r"1 found", aed("jobs", "run", "expiry-reminders", *day, "--for-real").out)
     assert re.search(r"0 found", aed("jobs", "run", "expiry-reminders", *day, "--for-real").out)
     told = aed("jobs", "run", "reminder-messages", "--at", "2027-03-01T10:00:00+08:00", "--for-real").out
@@ -57,4 +57,4 @@ def test_a_run_of_a_day_to_come_keeps_back_no_message_of_today(
 
     assert "2 sent, 0 postponed, 0 refused" in aed("outbox", "send").out
     assert "--for-real" in aed("jobs", "run", "expiry-reminders", "--for-real", fails=True).err
-    assert "cannot be tried out" in aed("jobs", "run", "feeds", "--at", "2027-03-01", fails=True).err
+    assert "a dry run is not possible" in aed("jobs", "run", "feeds", "--at", "2027-03-01", fails=True).err

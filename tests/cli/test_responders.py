@@ -28,7 +28,7 @@ def test_somebody_offers_pauses_and_leaves_at_the_desk(aed: Aed, session: Sessio
     at_work = (*offer, "--place", "work", "--availability", "Mo-Fr 08:00-22:00")
     assert "place_on_duty" in aed(*at_work, "--agreed", "being_called", fails=True).err
     made = aed(*at_work, "--agreed", "being_called", "--agreed", "place_on_duty")
-    assert "nobody is called without one" in made.out
+    assert "is not called without one" in made.out
     assert state() == "active"
 
     aed("responders", "hours", person, "Sa-Su")

@@ -47,13 +47,13 @@ def test_at_equal_alerts_each_number_has_the_plan_beside_it(run: Aed, tmp_path: 
     said = run("simulate", STREETS, DEVICES, *few, "--equal-alerts", "--show-up", 0.1, "--json", numbers)
 
     for count in (5, 9, 15, 30):
-        assert f"As many as split 2:1 of {count}" in said.out
-    assert "As many as everyone within 1 km" in said.out
+        assert f"Strategies that alert about as many as split 2:1 of {count}" in said.out
+    assert "Strategies that alert about as many as everyone within 1 km" in said.out
     found = json.loads(numbers.read_text())
     assert found["assumptions"]["show_up"] == 0.1
     assert all(result["gained_by_opening"] is None for result in found["results"])
     with_picture = run("simulate", STREETS, DEVICES, *few, "--equal-alerts", "--to", "x.svg", fails=True)
-    assert "leave out --equal-alerts" in with_picture.err
+    assert "Leave out --equal-alerts" in with_picture.err
 
 
 def test_again_it_says_the_same(run: Aed) -> None:
@@ -111,4 +111,4 @@ def test_a_map_without_homes_or_far_from_the_devices_is_refused(run: Aed, tmp_pa
     assert "building" in run("simulate", without_houses, DEVICES, *FEW, fails=True).err
     built = [*street, around, ([7, 8, 9, 7], {"building": "yes"})]
     elsewhere = write_osm(tmp_path / "elsewhere.osm", corners | house, built)
-    assert "None of the devices" in run("simulate", elsewhere, DEVICES, *FEW, fails=True).err
+    assert "No device is near a street" in run("simulate", elsewhere, DEVICES, *FEW, fails=True).err

@@ -57,12 +57,12 @@ def test_each_command_is_said_and_done(aed: Aed, session: Session, incident: int
     def more_called(*words: object) -> int:
         """Return the number of people alerted, after comparing the output with the database."""
         before = called()
-        said = re.search(r"(\d+) more called", aed("incidents", *words).out)
+        said = re.search(r"(\d+) more (?:person|people) alerted", aed("incidents", *words).out)
         assert said is not None
         assert len(called() - before) == int(said[1])
         return int(said[1])
 
-    assert "is on hold: nobody else is called" in aed("incidents", "hold", incident).out
+    assert "is on hold: no further people are alerted" in aed("incidents", "hold", incident).out
     assert stands().calling_held_at is not None
     assert more_called("more", incident, 2) == 2, "asked for by name, also while it is held"
     more_called("resume", incident)
@@ -84,7 +84,10 @@ def test_each_command_is_said_and_done(aed: Aed, session: Session, incident: int
     assert row(IncidentExclusion, 1).lifted_at is not None
     assert len(aed("incidents", "excluded", incident).out.strip().splitlines()) == len(listed) - 1
 
-    assert "0 more called" in aed("incidents", "hazard", incident, "nobody_is_sent", "--note", "煤气").out
+    assert (
+        "0 more people alerted"
+        in aed("incidents", "hazard", incident, "nobody_is_sent", "--note", "煤气").out
+    )
     assert (stands().hazard, stands().hazard_note) == (Hazard.NOBODY_IS_SENT, "煤气")
     assert called() == set()
     assert more_called("hazard", incident, "none") > 0
@@ -99,7 +102,7 @@ def test_each_command_is_said_and_done(aed: Aed, session: Session, incident: int
     reports = [line.split() for line in aed("incidents", "show", incident).out.splitlines()]
     assert [line[0] for line in reports if line[-1:] == ["9栋902"]] == ["2"], "the number that split takes"
     apart = aed("incidents", "split", incident, 2, "room=902").out
-    assert apart.startswith("Incident 2 was opened at ")
+    assert apart.startswith("Incident 2 is opened at ")
     assert "9楼（floor 8） storey 9 (floor 8)" in apart
     assert row(Incident, 2).floor == 8
     assert row(IncidentReport, 2).incident_id == 2
@@ -124,7 +127,10 @@ def test_each_command_is_said_and_done(aed: Aed, session: Session, incident: int
         (("exclude", 1, "--device", 999), "Device 999 does not exist"),
         (("include", 1, 7), "no exclusion 7"),
         (("place", 1, "floor"), "'floor' is not NAME=VALUE"),
-        (("place", 1, "stairs=3"), "Known: lat, lon, datum, floor, storey, room, address, door_code"),
+        (
+            ("place", 1, "stairs=3"),
+            "Available fields: lat, lon, datum, floor, storey, room, address, door_code",
+        ),
         (("place", 1, "lat=91", "lon=0"), "position"),
         (("place", 1, "floor=3", "storey=3楼"), "These contradict each other"),
         (("place", 1, "storey=夹层"), "“夹层” is not valid"),

@@ -20,7 +20,7 @@ def test_a_template_from_the_command_is_filled_in_and_imported(
         make.region(session)
     path = tmp_path / f"list.{ending}"
     aed("template", "devices", "-o", path)
-    assert "holds no row" in aed("import", "devices", path, fails=True).err
+    assert "has no row" in aed("import", "devices", path, fails=True).err
     fill_in(path)
 
     assert "1 new, 0 changed, 0 unchanged, 0 set aside" in aed("import", "devices", path).out
@@ -39,5 +39,5 @@ def test_what_is_no_table_is_refused(run: Aed, tmp_path: Path) -> None:
 def test_what_is_filled_in_already_is_not_written_over(run: Aed, tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("mine", "utf-8")
-    assert "exists already" in run("template", "devices", "-o", path, fails=True).err
+    assert "already exists" in run("template", "devices", "-o", path, fails=True).err
     assert path.read_text("utf-8") == "mine"

@@ -70,11 +70,11 @@ def test_a_member_has_an_estate_and_a_dispatcher_a_region(aed: Aed, database: Da
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("create desk --role member", "names its estate"),
+        ("create desk --role member", "name an estate"),
         ("create desk --role member --estate 999", "estate is unknown"),
-        ("create desk --role dispatcher", "names its region"),
+        ("create desk --role dispatcher", "name a region"),
         ("create desk --role dispatcher --region XX", "There is no region 'XX'"),
-        ("create desk --role administrator --estate 1", "names its estate"),
+        ("create desk --role administrator --estate 1", "name an estate"),
         ("revoke nobody", "no token named 'nobody'"),
     ],
 )

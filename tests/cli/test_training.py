@@ -44,12 +44,12 @@ def test_from_the_course_to_the_certificate(aed: Aed, session_id: str, tmp_path:
         said = aed("enrol", session_id, f"name={name}", "phone=+86 571 5550 3000").out
     assert "张三 is waiting, place 1 on the waiting list" in said
     assert (
-        "on the roster already"
+        "already on the roster"
         in aed("enrol", session_id, "name=李华", "phone=+86 571 5550 3000", fails=True).err
     )
     aed("enrolments", "withdraw", 1)
     assert "offered" in aed("sessions", "roster", session_id).out
-    assert "0 offers ended" in aed("enrolments", "expire").out
+    assert "0 offers expired" in aed("enrolments", "expire").out
     aed("enrolments", "accept", 3)
 
     sheet = tmp_path / "roster.csv"
@@ -102,7 +102,7 @@ def test_courses_need_each_other_and_are_withdrawn(aed: Aed, session_id: str) ->
     assert session_id == "1"
     aed("courses", "add", "code=MORE", "name_en=More", "name_zh=进阶", "hours=8", "--needs", "CPR")
     assert 'prerequisites: ["CPR"]' in aed("courses", "show", 2).out
-    assert "itself needs CPR" in aed("courses", "amend", 1, "--needs", "MORE", fails=True).err
+    assert "itself requires CPR" in aed("courses", "amend", 1, "--needs", "MORE", fails=True).err
     aed("courses", "amend", 2, "hours=6")
     aed("courses", "withdraw", 2)
     assert "withdrawn" in aed("courses", "list").out

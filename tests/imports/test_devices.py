@@ -174,7 +174,7 @@ def test_the_second_of_two_rows_of_one_device_is_set_aside(session: Session, tmp
     )
 
     assert counts(report) == (1, 0, 0, 1)
-    assert reasons(report) == {"line 3": "list 1 stands in line 2 already: a duplicate"}
+    assert reasons(report) == {"line 3": "list 1 is a duplicate: it is already in line 2"}
     assert device(session).place_en == "Hall"
 
 
@@ -213,7 +213,7 @@ def test_bad_rows_among_good_ones_are_found_whatever_the_batch(session: Session,
         ({"lon": "1e999"}, "lon", "must be a number"),
         ({"lat": "30°17'"}, "lat", "must be a number (it is '30°17'')"),
         ({"lon": "181"}, "lon", "from -180 to 180"),
-        ({"lat": ""}, "lat", "is needed"),
+        ({"lat": ""}, "lat", "is required"),
         ({"datum": "tokyo"}, "datum", "wgs84, gcj02 or bd09"),
         ({"opening_hours": "nine to five"}, "opening_hours", "nine to five"),
         ({"floor": "ground"}, "floor", "must be a whole number"),
@@ -223,7 +223,7 @@ def test_bad_rows_among_good_ones_are_found_whatever_the_batch(session: Session,
         ({"storey": "upstairs"}, "storey", "not valid"),
         ({"storey": "3楼", "floor": "3"}, "floor", "storey 3楼 is storey 3 (floor 2)"),
         ({"storey": "3楼", "region": "XX"}, "region", "no region 'XX'"),
-        ({"storey": "3楼", "region": ""}, "storey", "needs a region or an estate"),
+        ({"storey": "3楼", "region": ""}, "storey", "requires an estate or a region"),
         ({"storey": "3楼", "region": "", "estate": "e"}, "estate", "has no estate 'e'"),
         ({"entry": "maybe"}, "entry", "free, assisted"),
         ({"audience": "all"}, "audience", "estate, neighbours, dispatch or public"),
@@ -296,8 +296,8 @@ def test_positions_of_a_french_list_that_cannot_be_meant_are_set_aside(
     assert counts(report) == (2, 0, 0, 3)
     reason = reasons(report)
     assert list(reason) == ["line 3", "line 5", "line 6"]
-    assert "they look swapped" in reason["line 3"]
-    assert "it stands for no position" in reason["line 5"]
+    assert "inside it if swapped" in reason["line 3"]
+    assert "used as a placeholder" in reason["line 5"]
     assert "is a pole" in reason["line 6"]
 
 
@@ -375,13 +375,13 @@ def test_own_geojson_says_the_same_as_own_csv(session: Session, tmp_path: Path) 
         (feature({"source": "list", "source_id": "1", "region": "CN-33"}), "geometry: must be a Point"),
         (feature({"source": "list", "source_id": "1"}, {"type": "Polygon"}), "geometry: must be a Point"),
         (feature({"source": "list", "source_id": "1"}, {"type": "Point"}), "geometry: must be a Point"),
-        (feature(None, point()), "source: is needed"),
-        (feature(dict(DEVICE) | {"floors": 1}, point()), "floors: is not a known name: did you mean floor?"),
+        (feature(None, point()), "source: is required"),
+        (feature(dict(DEVICE) | {"floors": 1}, point()), "floors: unknown name: did you mean floor?"),
         (feature(dict(DEVICE), {"type": "Point", "coordinates": [True, False]}), "lat: must be a number"),
         (feature(dict(DEVICE), {"type": "Point", "coordinates": [[1], {}]}), "lat: must be a number"),
         (feature(dict(DEVICE), {"type": "Point", "coordinates": [10**15, 1]}), "lon: Longitude is 1e+15"),
         (feature(dict(DEVICE) | {"place_en": {"a": 1}}, point()), "place_en: must be text"),
-        (feature(dict(DEVICE) | {"place_en": "\x00"}, point()), "place_en: must not hold control"),
+        (feature(dict(DEVICE) | {"place_en": "\x00"}, point()), "place_en: must not contain control"),
         ("not a feature", "is not a GeoJSON feature"),
         (None, "is not a GeoJSON feature"),
     ],

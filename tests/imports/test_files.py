@@ -51,9 +51,9 @@ def test_a_file_that_is_missing_and_a_folder(tmp_path: Path) -> None:
         (f"{HEADER}\n{ROW}\n".encode("utf-16"), "UTF-16"),
         (b"PK\x03\x04 a workbook", "Excel workbook"),
         (gzip.compress(HEADER.encode(), mtime=0), "compressed with gzip"),
-        (f"{HEADER}\n{ROW}\n".replace(",", ";"), "semicolons between its cells: save it with commas"),
+        (f"{HEADER}\n{ROW}\n".replace(",", ";"), "semicolons between its cells. Save it with commas"),
         (f"{HEADER}\n{ROW}\n".replace(",", "\t"), "tabs between its cells"),
-        (f"{ROW}\n{ROW}\n", "its first line must name the columns"),
+        (f"{ROW}\n{ROW}\n", "Its first line must name the columns"),
         (f"{HEADER.replace('source_id', 'source_idd')}\n{ROW}\n", "Did you mean source_id?"),
         (f"{HEADER.replace('region', 'Region')}\n{ROW}\n", "Did you mean region?"),
         (f"{HEADER},lat\n{ROW},1\n", "has the column lat twice"),
@@ -62,7 +62,7 @@ def test_a_file_that_is_missing_and_a_folder(tmp_path: Path) -> None:
         (f"{HEADER},\n{ROW},\n", "column 6 has no name"),
         ("source,source_id,lat\na,b,1\n", "lacks the column lon"),
         (f"{HEADER},place_en\n{ROW},{'x' * 1_000_000}\n", "begins in line 2"),
-        (f'{HEADER},place_en\n{ROW},"never closed\n{ROW},\n', "Is a quotation mark not closed?"),
+        (f'{HEADER},place_en\n{ROW},"never closed\n{ROW},\n', "quotation mark"),
         (f'{HEADER},place_en\n{ROW},"half" quoted\n', "begins in line 2"),
     ],
 )
@@ -76,14 +76,14 @@ def test_a_table_that_cannot_be_read(tmp_path: Path, content: bytes | str, says:
         ("<!DOCTYPE html><html><body>502 Bad Gateway</body></html>", "is a web page"),
         ("\n  <html><h1>Error</h1></html>", "is a web page"),
         (HEADER, "is not JSON"),
-        ('{"type": "FeatureCollection", "features": [{"type": "Fea', "is cut off (line 1)"),
+        ('{"type": "FeatureCollection", "features": [{"type": "Fea', "is truncated (line 1)"),
         ('{"type": "FeatureCollection"}', "not a GeoJSON FeatureCollection"),
         ('{"type": "Feature", "geometry": null, "properties": {}}', "not a GeoJSON FeatureCollection"),
         ('{"type": "FeatureCollection", "features": {}}', "not a GeoJSON FeatureCollection"),
-        ('{"version": 0.6, "elements": []}', "not a GeoJSON FeatureCollection"),
+        ('{"version": 0.6, "elements": []}', "is a response of Overpass"),
         ("[]", "not a GeoJSON FeatureCollection"),
         ("null", "not a GeoJSON FeatureCollection"),
-        ('{"type": "FeatureCollection", "features": []}', "holds no features"),
+        ('{"type": "FeatureCollection", "features": []}', "contains no features"),
         ("[" * 200_000, "nested too deeply"),
         ('{"a":' * 100_000, "nested too deeply"),
         ('{"type": "FeatureCollection", "features": [' + "1" * 5000 + "]}", "thousands of digits"),
@@ -117,7 +117,7 @@ def test_geojson_in_other_coordinates_than_degrees_of_wgs84_is_refused(
     if is_read:
         assert len(list(read_devices(path))) == 1
     else:
-        assert f"has its coordinates in {crs} and not in WGS-84" in refused(path)
+        assert f"has coordinates in {crs} instead of WGS-84" in refused(path)
 
 
 def test_an_extract_without_a_device_is_refused_and_not_zero_devices(tmp_path: Path) -> None:

@@ -521,11 +521,11 @@ def test_answers_of_overpass_that_are_none(tmp_path: Path) -> None:
         return caught.value.detail
 
     assert "Query timed out" in refused(overpass(tmp_path, [], remark="runtime error: Query timed out"))
-    assert "broken off" in refused(overpass(tmp_path, [aed], remark="runtime error: out of memory"))
+    assert "interrupted" in refused(overpass(tmp_path, [aed], remark="runtime error: out of memory"))
     assert "none of its 0 elements" in refused(overpass(tmp_path, []))
     assert "none of its 1 elements" in refused(overpass(tmp_path, [count]))
     error = written(tmp_path, '{"error": "rate limited"}', name="error.json")
-    assert "It says: rate limited" in refused(error)
+    assert "Its message is: rate limited" in refused(error)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

@@ -95,7 +95,7 @@ def test_hours_of_the_taiwanese_sample_are_understood_or_kept() -> None:
 
 def test_lists_of_other_things_are_refused() -> None:
     for path in ("virginia_beach/ohca_2017_2019.csv", "coordinates/vectors.csv"):
-        with pytest.raises(InvalidInput, match="none of the formats"):
+        with pytest.raises(InvalidInput, match="none of the known formats"):
             list(read_devices(published(path)))
     with pytest.raises(InvalidInput, match="not an Excel workbook"):
         list(read_devices(published("virginia_beach/Bases.zip")))

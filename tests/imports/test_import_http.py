@@ -210,7 +210,7 @@ def test_a_list_that_several_publish_is_filed_under_who_is_said(
     assert answer.json()["rows_new"][0]["source"] == "theirs"
     refused = client.post(f"{WHERE}?source=theirs", content=csv_of(DEVICE), headers=office)
     assert refused.status_code == 422
-    assert "each row says so" in refused.json()["detail"]
+    assert "each row names it" in refused.json()["detail"]
 
 
 # --- Rejections ---------------------------------------------------------------------------------------------
@@ -232,12 +232,12 @@ def test_what_is_no_list_is_a_problem_with_a_sentence(
         assert answer.json()["type"] == "urn:aed:problem:invalid-input"
     whole = form_of(file=csv_of(DEVICE))
     forms = (
-        (b"nothing", "no whole form"),
-        (whole[:-20], "no whole form"),
+        (b"nothing", "not a complete form"),
+        (whole[:-20], "not a complete form"),
         (form_of(list=csv_of(DEVICE)), "a part 'file'"),
         (form_of(file=TABLE, mapping=b"\xff\xfe"), "not UTF-8"),
         (form_of(file=TABLE, mapping=b"name: [\n"), "mapping"),
-        (form_of(file=TABLE, mapping=b"#" * 100_001), "at most 100 kB"),
+        (form_of(file=TABLE, mapping=b"#" * 100_001), "larger than 100 kB"),
     )
     for body, says in forms:
         answer = client.post(WHERE, content=body, headers=office | FORM)
@@ -251,8 +251,12 @@ def test_what_is_no_list_is_a_problem_with_a_sentence(
 @pytest.mark.parametrize(
     ("query", "rows", "says"),
     [
-        ("", [DEVICE | {"lat": "x"}], "holds no row that can be taken: 1 bad rows, first line 2"),
-        ("?strict=true", [DEVICE, DEVICE | {"source_id": "2", "lat": "x"}], "Nothing was taken: 1 bad rows"),
+        ("", [DEVICE | {"lat": "x"}], "has no row that can be imported: 1 bad rows, first line 2"),
+        (
+            "?strict=true",
+            [DEVICE, DEVICE | {"source_id": "2", "lat": "x"}],
+            "Nothing was imported: 1 bad rows",
+        ),
     ],
 )
 def test_a_refusal_as_a_whole_tells_the_rows_set_aside(
@@ -309,7 +313,7 @@ def test_a_disk_that_takes_no_more_is_a_sentence(
 
     assert answer.status_code == 507
     assert answer.json()["type"] == "urn:aed:problem:no-room"
-    assert "cannot be kept on this machine" in answer.json()["detail"]
+    assert "cannot be stored on this machine" in answer.json()["detail"]
     assert row_counts(session) == (0, 0, 0)
 
 

@@ -146,7 +146,7 @@ def test_what_cannot_be_joined_is_refused(session: Session) -> None:
 
     with pytest.raises(NotSignedIn):
         merge_two_devices(session, ANYONE, one.id, other.id, at=NOW)
-    with pytest.raises(InvalidInput, match="name two"):
+    with pytest.raises(InvalidInput, match="two different devices"):
         join(session, one.id, one.id)
     for pair in ((one.id, gone.id), (gone.id, one.id)):
         with pytest.raises(Conflict, match="withdrawn"):

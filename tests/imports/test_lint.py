@@ -544,8 +544,8 @@ def test_a_row_that_cannot_be_read_at_all(tmp_path: Path) -> None:
         ("list.csv", "<!DOCTYPE html><html><body>502</body></html>", "web page"),
         ("list.json", '{"error": "over quota"}', "over quota"),
         ("list.geojson", '{"type": "FeatureCollection", "features": []}', "no features"),
-        ("list.json", '{"version": 0.6, "remark": "timed out", "elements": []}', "broken off"),
-        ("list.csv", "a,b\n1,2\n", "none of the formats"),
+        ("list.json", '{"version": 0.6, "remark": "timed out", "elements": []}', "interrupted"),
+        ("list.csv", "a,b\n1,2\n", "none of the known formats"),
     ],
 )
 def test_what_is_no_list_is_refused_in_a_sentence(tmp_path: Path, name: str, content: str, says: str) -> None:

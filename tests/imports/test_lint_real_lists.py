@@ -46,8 +46,8 @@ FOUND = {
 }
 NO_LISTS = {
     "README.md": "not known",
-    "coordinates/vectors.csv": "none of the formats",
-    "virginia_beach/ohca_2017_2019.csv": "none of the formats",
+    "coordinates/vectors.csv": "none of the known formats",
+    "virginia_beach/ohca_2017_2019.csv": "none of the known formats",
     "virginia_beach/Bases.zip": "not an Excel workbook",
 }
 

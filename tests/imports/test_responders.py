@@ -48,7 +48,7 @@ def test_rows_of_a_person_that_disagree_are_set_aside_together(session: Session,
 
     assert counts(report) == (1, 0, 0, 2)
     assert reasons(report) == dict.fromkeys(
-        ["line 2", "line 4"], "phone: line 2 and line 4 are one person but do not agree"
+        ["line 2", "line 4"], "phone: line 2 and line 4 are the same person but differ"
     )
 
 
@@ -57,7 +57,7 @@ def test_a_bad_row_takes_the_other_rows_of_its_person_with_it(session: Session, 
     report = lists.responders(session, table(tmp_path, RESPONDER, other, WORK | {"lat": "x"}))
 
     assert counts(report) == (1, 0, 0, 2)
-    assert reasons(report)["line 2"] == "another row of this person, line 4, cannot be taken"
+    assert reasons(report)["line 2"] == "another row of this person, line 4, is bad"
     assert reasons(report)["line 4"].startswith("lat: must be a number")
     assert session.scalars(select(Responder.source_id)).all() == ["2"]
 
@@ -65,7 +65,7 @@ def test_a_bad_row_takes_the_other_rows_of_its_person_with_it(session: Session, 
 def test_a_place_given_twice_is_taken_once(session: Session, tmp_path: Path) -> None:
     report = lists.responders(session, table(tmp_path, RESPONDER, WORK, RESPONDER))
     assert counts(report) == (1, 0, 0, 1)
-    assert reasons(report) == {"line 4": "says the same as line 2: a duplicate"}
+    assert reasons(report) == {"line 4": "is a duplicate of line 2"}
 
 
 def test_an_empty_cell_leaves_what_stands_and_places_are_as_listed(session: Session, tmp_path: Path) -> None:
@@ -120,20 +120,20 @@ def test_a_changed_cell_changes_that_person(
     ("cells", "reason"),
     [
         ({"region": "XX"}, "region: There is no region 'XX'"),
-        ({"region": ""}, "region: is needed"),
+        ({"region": ""}, "region: is required"),
         ({"estate": "nowhere"}, "estate: The source 'list' has no estate 'nowhere'"),
         ({"certificate_kind": "doctor"}, "certificate_kind: must be first_aid, cpr_aed or professional"),
-        ({"certificate_valid_until": ""}, "certificate_valid_until: is needed"),
+        ({"certificate_valid_until": ""}, "certificate_valid_until: is required"),
         ({"certificate_valid_until": "2028"}, "certificate_valid_until: must be a date"),
-        ({"paused_until": "2026-12-31"}, "paused_until: must be a moment"),
-        ({"paused_until": "2026-12-31T00:00:00"}, "paused_until needs an offset"),
+        ({"paused_until": "2026-12-31"}, "paused_until: must be a date and time"),
+        ({"paused_until": "2026-12-31T00:00:00"}, "paused_until must have an offset"),
         ({"paused_until": "0000-00-00T00:00:00Z"}, "paused_until: "),
         ({"availability": "evenings"}, "availability: "),
         ({"place": "boat"}, "place: must be home, work or other"),
         ({"language": "fr"}, "language: must be zh or en"),
         ({"phone": "no"}, "phone: must be digits"),
         ({"lon": "200"}, "lon: Longitude is 200"),
-        ({"name": " "}, "name: is needed"),
+        ({"name": " "}, "name: is required"),
     ],
 )
 def test_a_bad_row_is_set_aside_with_its_column(

@@ -300,8 +300,8 @@ def test_a_server_that_is_down_silent_or_not_trusted_is_for_now(
     assert [type(error) for error in errors] == [TemporaryFailure] * 3
     assert [error.detail for error in errors] == [
         "127.0.0.1 cannot be reached.",
-        "There is no server of the name no-such-name.invalid, or no DNS answers.",
-        "127.0.0.1 has no certificate that can be trusted.",
+        "There is no server named no-such-name.invalid, or DNS does not respond.",
+        "127.0.0.1 has no trusted certificate.",
     ]
 
 

@@ -309,7 +309,7 @@ def test_a_mistake_in_a_channel_stops_no_other_message(session: Session, databas
     deliver = Deliveries(lambda letter: KeyError(letter.text) if letter.text == "bad" else None)
 
     assert run(database, deliver) == Sent(sent=1, postponed=1)
-    assert state(session, row).reason == "An error of this program: KeyError."
+    assert state(session, row).reason == "Internal error: KeyError."
 
 
 # --- rates ----------------------------------------------------------------------------------------------

@@ -256,13 +256,13 @@ def test_expired_locations_are_deleted_by_a_job_or_expire(
     counts = job.run(database, settings, lambda: NOW + LIVE_LOCATION_LIFETIME + timedelta(minutes=1))
 
     if settings.live_places_url:
-        assert counts == {"forgotten": 0}
+        assert counts == {"deleted": 0}
         cluster: Cluster = request.getfixturevalue("cluster_of_the_run")
         lasting = cluster.seconds_left()
         assert len(lasting) >= 5
         assert all(0 < seconds <= LIVE_LOCATION_LIFETIME.total_seconds() + 60 for seconds in lasting)
     else:
-        assert counts == {"forgotten": 2}
+        assert counts == {"deleted": 2}
         assert len(session.scalars(select(LiveLocationRow.responder_id)).all()) == 1
 
 

@@ -91,7 +91,7 @@ def test_one_person_who_presses_a_hundred_times_is_on_the_roster_once(
     with ThreadPoolExecutor(100) as pool:
         told = Counter(pool.map(press, range(100)))
 
-    assert told == {"enrolled": 1, "This person is on the roster already (enro": 99}
+    assert told == {"enrolled": 1, "This person is already on the roster (enro": 99}
     assert session.scalar(select(func.count()).select_from(Enrolment)) == 1
 
 

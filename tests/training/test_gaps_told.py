@@ -184,18 +184,18 @@ def test_the_command_says_the_same(session: Session, aed: Aed, tmp_path: Path) -
 
     shown = aed("gaps", "--estate", estate.id, warns=True)
     assert "Walks are estimated from straight lines" in shown.err
-    assert "How many can come to the building that has the fewest" in shown.out
+    assert "First-aiders that can come to the least covered building" in shown.out
     assert "建议下一场" in shown.out
     assert f"{estate.name_en}" in aed("gaps", "--region", "CN-33", warns=True).out
     assert "Mo 03:00 on" in aed("gaps", "--hour", "Mo 03", warns=True).out
     assert "Mo 03:00 on" in aed("gaps", "--hour", "周一 3", warns=True).out
     for ending in ("csv", "xlsx", "geojson", "json"):
         to = tmp_path / f"gaps.{ending}"
-        assert "estates 1, buildings 2" in aed("gaps", "--to", to, warns=True).err
+        assert "1 estate, 2 buildings" in aed("gaps", "--to", to, warns=True).err
         assert to.stat().st_size > 500
     written = json.loads((tmp_path / "gaps.json").read_text(encoding="utf-8"))
     assert written["buildings"][0]["now"] == [2] * 168
-    assert "ends in .csv" in aed("gaps", "--to", tmp_path / "gaps.pdf", fails=True).err
+    assert "must end in .csv" in aed("gaps", "--to", tmp_path / "gaps.pdf", fails=True).err
     assert "such as 'Mo 03'" in aed("gaps", "--hour", "Monday", fails=True).err
     assert "such as 'Mo 03'" in aed("gaps", "--hour", "Mo 24", fails=True).err
 
@@ -226,7 +226,7 @@ def test_buildings_come_from_a_map_and_from_a_list_again_and_again(
 
     first = extract("a.osm.pbf", floors="11", with_second=True)
     assert (
-        "2 new, 0 changed, 0 unchanged, 0 gone; 1 stand in no estate" in aed("import", "buildings", first).out
+        "2 new, 0 changed, 0 unchanged, 0 gone; 1 are in no estate" in aed("import", "buildings", first).out
     )
     assert "0 new, 0 changed, 2 unchanged, 0 gone" in aed("import", "buildings", first).out
     found = session.scalars(select(Building).order_by(Building.id)).all()

@@ -170,11 +170,11 @@ def course(session: Session) -> None:
     [
         ({"capacity": 0}, "capacity"),
         ({"minimum": 30}, "minimum"),
-        ({"starts_at": "2020-01-01T00:00:00Z"}, "past"),
+        ({"starts_at": "2020-01-01T00:00:00Z"}, "starts_at must be in the future"),
         ({"starts_at": "2060-01-01T00:00:00"}, "timezone"),
         ({"enrolment_closes_at": "2070-01-01T00:00:00Z"}, "closes"),
         ({"ends_at": "2059-01-01T00:00:00Z"}, "ends"),
-        ({"course": "NONE"}, "There is no course 'NONE'. Known: CPR"),
+        ({"course": "NONE"}, "There is no course 'NONE'. Known courses: CPR"),
         ({"audience": "estate"}, "public"),
         ({"region": None}, "estate_id, or region"),
     ],
@@ -215,7 +215,7 @@ def test_courses_are_for_everyone_to_see_and_administrators_to_offer(
 
     assert [each["prerequisites"] for each in nobody.get("/v1/courses").json()] == [[], ["REFRESH"]]
     circle = office.patch("/v1/courses/1", {"prerequisites": ["MORE"]})
-    assert (circle.status_code, "itself needs" in circle.json()["detail"]) == (409, True)
+    assert (circle.status_code, "itself requires" in circle.json()["detail"]) == (409, True)
     assert office.patch(path, {"validity_months": 12}, etag='"1"').status_code == 422
     assert office.patch(path, {"prerequisites": []}).json()["prerequisites"] == []
     assert office.post("/v1/courses", new | {"code": "X", "certificate_kind": "cpr_aed"}).status_code == 422
@@ -237,7 +237,7 @@ def test_a_person_is_enrolled_waits_is_offered_a_place_and_takes_it(
 
     assert [each.json()["state"] for each in (first, second, third)] == ["enrolled", "waiting", "waiting"]
     assert [each.json()["waiting_place"] for each in (first, second, third)] == [None, 1, 2]
-    assert ours.post(path, people[0]).json()["detail"].startswith("This person is on the roster already")
+    assert ours.post(path, people[0]).json()["detail"].startswith("This person is already on the roster")
     assert ours.patch(first.headers["Location"], {"state": "withdrawn"}).status_code == 200
     offered = ours.get(second.headers["Location"])
     assert (offered.json()["state"], offered.headers["ETag"]) == ("offered", '"2"')

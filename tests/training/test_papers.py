@@ -132,7 +132,7 @@ def test_the_keys_may_come_from_the_environment(tmp_path: Path) -> None:
     assert signing_keys(given).ids == ids
     assert not (tmp_path / "none.json").exists()
     assert '"d"' not in repr(given)
-    with pytest.raises(InvalidInput, match="put a new one first"):
+    with pytest.raises(InvalidInput, match="Add the new key as the first"):
         add_key(given)
 
 

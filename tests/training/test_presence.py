@@ -100,7 +100,7 @@ def test_a_code_that_was_sent_on_is_used_already_and_the_next_one_is_not(
     error = refused(session, room.second, code)
 
     assert isinstance(error, Conflict)
-    assert "Somebody else has used this code: scan the one that is on the screen now." in error.detail
+    assert "Someone else has used this code. Scan the new code on the screen." in error.detail
     assert "请扫描屏幕上的新二维码" in error.detail
     assert room.second.name not in came(session, room)
     assert attendance_actions.sign_in(session, room.second, shown(session, room), at=BEGINS).is_new
@@ -112,7 +112,7 @@ def test_a_code_is_good_for_a_minute(session: Session, room: Room) -> None:
     late = refused(session, room.first, code, BEGINS + VALID_FOR + timedelta(seconds=1))
 
     assert isinstance(late, Conflict)
-    assert "was good for a minute: scan the one on the screen now" in late.detail
+    assert "has expired after a minute. Scan the code on the screen now" in late.detail
     assert attendance_actions.sign_in(session, room.first, code, at=BEGINS + VALID_FOR).is_new
 
 
@@ -122,7 +122,10 @@ def test_a_code_from_yesterday_says_of_which_day_it_is(session: Session, room: R
     error = refused(session, room.first, code)
 
     assert isinstance(error, Conflict)
-    assert "This code is of 2026-10-01: scan the one on the screen at your session." in error.detail
+    assert (
+        "This code is from 2026-10-01 and has expired. Scan the code on the screen at your session."
+        in error.detail
+    )
 
 
 def test_a_code_from_the_future_is_no_code(session: Session, room: Room) -> None:
@@ -141,10 +144,10 @@ def test_who_is_not_enrolled_or_not_signed_in_is_told_what_to_do(session: Sessio
     waiting = enrolled(session, room.training)
 
     assert isinstance(refused(session, ANYONE, code), NotSignedIn)
-    assert "not with a token" in refused(session, ADMINISTRATOR, code).detail
+    assert "not a token" in refused(session, ADMINISTRATOR, code).detail
     none = refused(session, stranger, code)
     assert isinstance(none, NotAllowed)
-    assert "You are not enrolled in this session: ask the trainer." in none.detail
+    assert "You are not enrolled in this session. Ask the trainer." in none.detail
     assert "waiting list" in refused(session, waiting, code).detail
     assert isinstance(refused(session, room.first, None), InvalidInput)
     assert came(session, room) == {}
@@ -167,7 +170,7 @@ def test_an_offered_place_is_taken_first(session: Session) -> None:
     assert held[1].state is EnrolmentState.OFFERED
     code = attendance_actions.new_code(session, ADMINISTRATOR, training.id, at=at)[1]
 
-    assert "take it first" in refused(session, waits, code, at).detail
+    assert "Accept it first" in refused(session, waits, code, at).detail
 
 
 def test_a_session_that_is_far_off_cancelled_or_over_has_no_code(session: Session, room: Room) -> None:
@@ -295,9 +298,9 @@ def test_a_forged_code_is_refused_as_a_page_too(here: Here, client: TestClient, 
     assert opened(keys, TokenPurpose.PRESENCE, old) is not None
 
     for token, status, said in (
-        ("nonsense", 422, "no code of a session"),
-        (other_use, 422, "no code of a session"),
-        (old, 409, "This code is of"),
+        ("nonsense", 422, "not an attendance code"),
+        (other_use, 422, "not an attendance code"),
+        (old, 409, "This code is from"),
         (gone, 404, "no session"),
     ):
         answer = client.post(f"/v1/attendance/{token}", headers=here.headers)

@@ -159,8 +159,8 @@ def test_a_formula_counts_as_its_value_and_one_without_is_told(
 
     assert came(session, training)[:3] == ["attended", None, None]
     told = {bad.where: bad.reason for bad in report.bad}
-    assert "the cell F3 holds a formula that was never calculated" in told["row 3"]
-    assert "the formula in the cell F4 went wrong" in told["row 4"]
+    assert "the cell F3 contains a formula that was never calculated" in told["row 3"]
+    assert "the formula in the cell F4 has an error" in told["row 4"]
 
 
 def test_a_formula_that_was_calculated_is_read(
@@ -216,7 +216,7 @@ def test_a_long_list_of_something_else_ends_soon(
     report = take(session, training, path)
 
     assert (report.new, len(report.bad)) == (1, 20_000)
-    assert "is this the roster of another?" in report.bad[0].reason
+    assert "Is this the roster of another session?" in report.bad[0].reason
     assert time.process_time() - begun < 20, "of its own time, however busy the machine is"
 
 
@@ -349,4 +349,4 @@ def test_responders_are_imported_over_http_with_days_as_people_write_them(
     assert set(found) == {date(2028, 3, 1)}
     session.rollback()
     strict = send(office, "/v1/imports/responders?strict=true", content)
-    assert (strict.status_code, strict.json()["title"]) == (422, "Nothing of the file was taken")
+    assert (strict.status_code, strict.json()["title"]) == (422, "Nothing was imported")

@@ -75,7 +75,7 @@ def test_an_offered_place_is_told_with_its_end_in_the_persons_language(session: 
     withdraw(session, has)
 
     (said,) = told(session, first)
-    assert said.startswith("A place has become free: Resuscitation, 2026-10-02 10:00, Community hall.")
+    assert said.startswith("A place is free: Resuscitation, 2026-10-02 10:00, Community hall.")
     assert "until 2026-09-23 10:00" in said, "in the time of the place"
     assert told(session, second) == []
     sent = session.scalars(select(OutboxMessage).where(OutboxMessage.person_id == first.person_id)).one()
@@ -91,7 +91,10 @@ def test_an_offer_that_lapses_is_told_to_both(session: Session) -> None:
     assert enrolment_actions.expire_offers(session, later) == 1
     assert enrolment_actions.expire_offers(session, later) == 0
 
-    assert ["not taken in time" in said for said in told(session, first)] == [False, True]
+    assert ["did not accept the reserved place in time" in said for said in told(session, first)] == [
+        False,
+        True,
+    ]
     (offer,) = told(session, second)
     assert offer.startswith("候补有名额了")
 
@@ -104,8 +107,8 @@ def test_who_accepts_twice_is_told_once(session: Session) -> None:
         enrolment_actions.accept(session, ADMINISTRATOR, first.id, version=version(session, first), at=NOW)
 
     assert [said.partition(":")[0] for said in told(session, first)] == [
-        "A place has become free",
-        "You have a place",
+        "A place is free",
+        "You are enrolled",
     ]
 
 
@@ -147,12 +150,12 @@ def test_another_time_or_place_is_told_to_all_who_stand_and_no_offer_outlives_th
     ):
         amend_session(session, ADMINISTRATOR, training.id, change, version=training.version, at=NOW)
 
-    assert [said[:11] for said in told(session, first)] == ["A place has", "Time or pla", "Time or pla"]
+    assert [said[:11] for said in told(session, first)] == ["A place is ", "The time or", "The time or"]
     assert "2026-09-22 18:00, Hall B" in told(session, first)[-1]
     assert [len(told(session, each)) for each in (second, stays)] == [2, 2]
     assert len(told(session, has)) == was_told, "who withdrew is told no more"
     assert session.get_one(Enrolment, first.id).offer_expires_at == NOW + timedelta(hours=4)
-    with pytest.raises(InvalidInput, match="into the past"):
+    with pytest.raises(InvalidInput, match="must be in the future"):
         amend_session(
             session, ADMINISTRATOR, training.id, SessionAmend(starts_at=NOW), version=training.version, at=NOW
         )
@@ -168,7 +171,7 @@ def test_a_cancelled_session_is_told_to_all_who_stand_with_the_reason(session: S
     )
 
     assert told(session, has)[-1].endswith("The trainer is ill")
-    assert told(session, waiting[0])[-1].startswith("It is not held: Resuscitation")
+    assert told(session, waiting[0])[-1].startswith("The session was cancelled: Resuscitation")
     assert told(session, gone) == []
 
 

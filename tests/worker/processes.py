@@ -64,7 +64,7 @@ def send_notices(database: Database, _settings: Settings, now: Now) -> Counts:
             )
             enqueue(session, message, now())
             time.sleep(0.002)  # so that a kill can interrupt it
-    return {"told": len(found)}
+    return {"sent": len(found)}
 
 
 def _find(database: Database, settings: Settings, now: Now) -> Counts:

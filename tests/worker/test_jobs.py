@@ -121,7 +121,7 @@ def test_a_due_moment_is_run_once(session: Session) -> None:
     assert begun(session, NOW, by="two") is None, "it is going on"
     assert begun(session, NOW + HOUR, by="two") is None, "and no other of this job begins"
     assert not end_run(session, run, token="two", result=RunState.DONE, error=None, counts=None, at=NOW)
-    assert end_run(session, run, token="one", result=RunState.DONE, error=None, counts={"told": 3}, at=NOW)
+    assert end_run(session, run, token="one", result=RunState.DONE, error=None, counts={"sent": 3}, at=NOW)
 
     assert begun(session, NOW, by="two") is None, "it was done"
     assert begun(session, NOW + HOUR, by="two") is not None
@@ -170,7 +170,7 @@ def test_runs_that_were_missed_are_caught_up_once_and_shown(
 
     def sweep(_database: Database, _settings: Settings, now: Now) -> Counts:
         ran.append(now())
-        return {"told": 7}
+        return {"sent": 7}
 
     reading = make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
@@ -192,7 +192,7 @@ def test_runs_that_were_missed_are_caught_up_once_and_shown(
     due = last_due(every(hours=1), ran[0])
     assert due is not None
     assert moment(feeds["last"]["due_at"]) == due
-    assert (feeds["last"]["result"], feeds["last"]["counts"]) == ("done", {"told": 7})
+    assert (feeds["last"]["result"], feeds["last"]["counts"]) == ("done", {"sent": 7})
     assert feeds["last"]["seconds"] >= 0
     page = client.get("/v1/jobs/feeds/runs?limit=1", headers=reading).json()
     rest = client.get(f"/v1/jobs/feeds/runs?limit=1&cursor={page['next']}", headers=reading).json()
@@ -222,14 +222,14 @@ def test_a_run_that_fails_is_kept_with_its_reason_and_another_job_goes_on(
         raise ZeroDivisionError("secret of the inside")
 
     def goes(_database: Database, _settings: Settings, _now: Now) -> Counts:
-        return {"told": 1}
+        return {"sent": 1}
 
     jobs = [Job(each.__name__, every(hours=1), each, "") for each in (refuses, breaks, goes)]
     with schedule.working(settings, jobs):
         assert eventually(lambda: len(_said(database)) == 3)
     error = _said(database)
     assert error["refuses"] == (RunState.FAILED, "The list is being written.")
-    assert error["breaks"] == (RunState.FAILED, "An error of this program: ZeroDivisionError. See the log.")
+    assert error["breaks"] == (RunState.FAILED, "Internal error: ZeroDivisionError. See the log.")
     assert error["goes"] == (RunState.DONE, None)
 
 

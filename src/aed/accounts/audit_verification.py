@@ -27,23 +27,27 @@ def unrecorded_changes(session: Session, said: AuditReplay) -> list[str]:
             "region": grant.region_id,
         }
         if known is None:
-            wrong.append(f"Role {grant.id} of person {grant.person_id} was granted past the audit log.")
+            wrong.append(
+                f"Role {grant.id} of person {grant.person_id} was granted without an entry in the audit log."
+            )
         elif any(known[1].get(name) != value for name, value in place.items()):
-            wrong.append(f"Role {grant.id} of person {grant.person_id} is not the one that was granted.")
+            wrong.append(
+                f"Role {grant.id} of person {grant.person_id} differs from the entry in the audit log."
+            )
     for grant_id, (action, _details) in said.roles.items():
         row = session.get(RoleGrant, int(grant_id))
         if row is None:
-            wrong.append(f"Role {grant_id} is in the audit log, and gone.")
+            wrong.append(f"Role {grant_id} is in the audit log, but not in the database.")
         elif action == "revoked" and row.revoked_at is None:
-            wrong.append(f"Role {grant_id} was revoked, and stands again.")
+            wrong.append(f"Role {grant_id} was revoked, but is active again.")
     for token in session.scalars(select(Token).where(Token.id > before.get("last_token", 0))):
         known = said.tokens.get(str(token.id))
         if known is None:
-            wrong.append(f"Token {token.id} ('{token.name}') was made past the audit log.")
+            wrong.append(f"Token {token.id} ('{token.name}') was created without an entry in the audit log.")
         elif known[0] == "revoked" and token.revoked_at is None:
-            wrong.append(f"Token {token.id} ('{token.name}') was revoked, and is good again.")
+            wrong.append(f"Token {token.id} ('{token.name}') was revoked, but is active again.")
         elif known[0] == "made" and (
             known[1].get("role") != token.role or known[1].get("key_hash") != token.key_hash
         ):
-            wrong.append(f"Token {token.id} ('{token.name}') is not the one that was made.")
+            wrong.append(f"Token {token.id} ('{token.name}') differs from the entry in the audit log.")
     return wrong

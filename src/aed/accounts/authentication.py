@@ -64,9 +64,11 @@ def viewer_by_key(session: Session, key: str, *, at: datetime) -> Viewer:
     """
     token = valid_token(session, hash_key(key), at=at)
     if token is None and expired_token(session, hash_key(key), at=at) is not None:
-        raise TokenExpired("The token has expired. A network administrator makes new ones.")
+        raise TokenExpired("The token has expired. A network administrator can create a new one.")
     if token is None:
-        raise NotSignedIn("The token is wrong, revoked or expired. A network administrator makes new ones.")
+        raise NotSignedIn(
+            "The token is wrong, revoked or expired. A network administrator can create a new one."
+        )
     return viewer_of_token(session, token)
 
 
@@ -79,7 +81,7 @@ def _note_expired(database: Database, key: str, address: str) -> None:
             if token is not None:
                 log_expired_token(session, token.name, address=address, at=at)
     except AedError as error:
-        log.warning("expired token not noted", reason=error.detail)
+        log.warning("expired token not recorded", reason=error.detail)
 
 
 def viewer_of_person(session: Session, person_id: int) -> Viewer:
@@ -143,7 +145,7 @@ def _note_seen(database: Database, key: str, at: datetime) -> None:
         with transaction(database) as session:
             session.execute(update(SignIn).where(SignIn.key_hash == hash_key(key)).values(last_seen_at=at))
     except AedError as error:
-        log.warning("session not noted as used", reason=error.detail)
+        log.warning("session use not recorded", reason=error.detail)
 
 
 def viewer_now(session: Session, request: Request, *, at: datetime) -> Viewer:
@@ -231,7 +233,7 @@ async def current_viewer(request: Request) -> Viewer:
         return viewer
     kind, _, key = header.partition(" ")
     if kind.lower() != "bearer" or not key.strip():
-        raise NotSignedIn("The Authorization header must read: Bearer TOKEN.")
+        raise NotSignedIn("The Authorization header must have the form: Bearer TOKEN.")
     try:
         return await _ask(request, partial(viewer_by_key, key=key.strip(), at=clock.now()))
     except TokenExpired:
@@ -307,7 +309,7 @@ async def own_session_key(request: Request) -> str:
 
 def _require_csrf_token(request: Request, cookie: str) -> None:
     if not is_csrf_token(request.headers.get(CSRF_HEADER), cookie):
-        raise NotAllowed(f"Send the csrf_token of your sign-in in {CSRF_HEADER}: GET /v1/me returns it.")
+        raise NotAllowed(f"Send the session's csrf_token in the header {CSRF_HEADER}; GET /v1/me returns it.")
 
 
 async def _ask[Answer](request: Request, question: Callable[[Session], Answer]) -> Answer:

@@ -13,7 +13,7 @@ def _known_time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("not a known time zone; give an IANA name such as Asia/Shanghai") from None
+        raise ValueError("must be an IANA time zone such as Asia/Shanghai") from None
     return value
 
 
@@ -22,7 +22,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f]")
 
 def _without_control_characters(value: str) -> str:
     if _CONTROL.search(value):
-        raise ValueError("must not hold control characters")
+        raise ValueError("must not contain control characters")
     try:
         value.encode()
     except UnicodeEncodeError:

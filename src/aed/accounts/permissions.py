@@ -190,10 +190,10 @@ def _may_write(
 ) -> None:
     if not viewer.is_signed_in:
         raise NotSignedIn(
-            "Amending the register needs a token or a session: send Authorization: Bearer …, or sign in."
+            "Changing the register requires a token or a session. Send Authorization: Bearer …, or sign in."
         )
     if TokenScope.WRITE not in viewer.scopes:
-        raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
+        raise NotAllowed("This token is read-only. Use one with the scope 'write'.")
     if viewer.is_administrator:
         return
     if viewer.person_id is not None:
@@ -201,10 +201,10 @@ def _may_write(
         those = roles if estate_id is not None else {Role.ADMINISTRATOR}
         if viewer.has_role(those, estate_id=estate_id, region_id=region_id):
             return
-        raise NotAllowed("Only the estate's manager or an administrator of its region may amend this.")
+        raise NotAllowed("Only the estate's manager or an administrator of its region may change this.")
     if viewer.role is TokenRole.MEMBER and estate_id is not None and estate_id == viewer.estate_id:
         return
-    raise NotAllowed("This token may amend only what belongs to its own estate.")
+    raise NotAllowed("This token may change only what belongs to its own estate.")
 
 
 def require_administrator(viewer: Viewer, *, region_id: int | None = None) -> None:
@@ -213,7 +213,7 @@ def require_administrator(viewer: Viewer, *, region_id: int | None = None) -> No
     Raises NotSignedIn, NotAllowed.
     """
     if not viewer.is_signed_in:
-        raise NotSignedIn("This needs a network administrator: send a token, or sign in.")
+        raise NotSignedIn("This requires a network administrator. Send a token, or sign in.")
     if region_id is not None and viewer.has_role({Role.ADMINISTRATOR}, estate_id=None, region_id=region_id):
         return
     if not viewer.is_administrator or TokenScope.WRITE not in viewer.scopes:
@@ -223,11 +223,11 @@ def require_administrator(viewer: Viewer, *, region_id: int | None = None) -> No
 def require_role_granter(viewer: Viewer, role: Role, *, estate_id: int | None, region_id: int | None) -> None:
     """Require that the viewer may grant and revoke the role there. Raises NotSignedIn, NotAllowed."""
     if not viewer.is_signed_in:
-        raise NotSignedIn("Giving roles needs an administrator: send a token, or sign in.")
+        raise NotSignedIn("Granting roles requires an administrator. Send a token, or sign in.")
     if viewer.is_administrator and TokenScope.WRITE in viewer.scopes:
         return
     if not can_grant_role(viewer.role_assignments, role, estate_id=estate_id, region_id=region_id):
-        raise NotAllowed("Only an administrator who covers the place (a manager for the estate) may do this.")
+        raise NotAllowed("Only an administrator of the place (or a manager of the estate) may do this.")
 
 
 class Audience(StrEnum):

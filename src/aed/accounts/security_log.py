@@ -72,9 +72,9 @@ def security_events(
     visibility: only for a network administrator.
     """
     if not viewer.is_signed_in:
-        raise NotSignedIn("This is for network administrators: send a token, or sign in.")
+        raise NotSignedIn("This requires a network administrator. Send a token, or sign in.")
     if not viewer.is_administrator:
-        raise NotAllowed("Only a network administrator reads security events.")
+        raise NotAllowed("Only a network administrator may read security events.")
     asked = select(SecurityEvent)
     if before_id is not None:
         asked = asked.where(SecurityEvent.id < before_id)

@@ -84,9 +84,13 @@ def create_token(
     """Create a token and return its key, of which only the hash is stored."""
     scopes = list(scopes)
     if (role is TokenRole.MEMBER) != (estate_id is not None):
-        raise InvalidInput("A member's token names its estate, and no other token does.", field="estate")
+        raise InvalidInput(
+            "A token with the role member must name an estate; other tokens must not.", field="estate"
+        )
     if (role is TokenRole.DISPATCHER) != (region_id is not None):
-        raise InvalidInput("A dispatcher's token names its region, and no other token does.", field="region")
+        raise InvalidInput(
+            "A token with the role dispatcher must name a region; other tokens must not.", field="region"
+        )
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     session.add(
         Token(
@@ -104,7 +108,7 @@ def create_token(
         session.flush()
     except IntegrityError:
         raise Conflict(
-            f"There is a token named '{name}' already, or its estate is unknown.", field="name"
+            f"A token named '{name}' already exists, or its estate is unknown.", field="name"
         ) from None
     log_event(session, SecurityEventKind.TOKEN_MADE, at=at, detail=name)
     made = session.execute(select(Token.id, Token.key_hash).where(Token.name == name)).one()

@@ -62,7 +62,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     format: Literal[1]
-    program: str = Field(description="The program's version")
+    program: str = Field(description="Version of the program")
     kind: BackupKind
     server: str
     server_major: int
@@ -72,7 +72,7 @@ class Manifest(BaseModel):
     payload_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     rows: dict[str, int]
     audit: dict[str, Any] | None = Field(
-        None, description="How the records stood: `aed audit verify --against` compares with it"
+        None, description="Head of the audit records, for `aed audit verify --against`"
     )
 
 
@@ -133,7 +133,7 @@ def read_manifest(path: Path) -> Manifest:
         manifest = _manifest(path, archive.read(MANIFEST))
         payload = PAYLOADS[manifest.kind]
         if sorted(names) != sorted((MANIFEST, payload)):
-            raise BackupUnusable(f"{path} does not hold what a backup holds: {MANIFEST} and {payload}.")
+            raise BackupUnusable(f"{path} is incomplete: a backup contains {MANIFEST} and {payload}.")
         if archive.getinfo(payload).file_size != manifest.payload_bytes:
             raise _damaged(path)
         return manifest
@@ -146,12 +146,12 @@ def _manifest(path: Path, text: bytes) -> Manifest:
         raise _damaged(path) from error
     stated = given.get("format") if isinstance(given, dict) else None
     if isinstance(stated, int) and stated > FORMAT:
-        raise BackupUnusable(f"{path} was made by a newer version of this program; upgrade this one first.")
+        raise BackupUnusable(f"{path} was made by a newer version of this program. Upgrade first.")
     try:
         return Manifest.model_validate(given)
     except ValidationError as error:
         wrong = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise BackupUnusable(f"{path} is damaged: its manifest has no usable '{wrong}'.") from error
+        raise BackupUnusable(f"{path} is damaged: '{wrong}' in its manifest is invalid.") from error
 
 
 def read_payload(path: Path, manifest: Manifest, progress: Progress) -> Iterator[bytes]:
@@ -192,4 +192,4 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _damaged(path: Path) -> BackupUnusable:
-    return BackupUnusable(f"{path} is damaged, cut short, or no backup of this program; take an older one.")
+    return BackupUnusable(f"{path} is damaged, truncated or not a backup of this program. Use an older one.")

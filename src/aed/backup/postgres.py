@@ -102,10 +102,10 @@ def restore(
         major = _server_major(connection)
         was_new = is_as_new(connection)
     if not was_new and not replace:
-        raise Conflict("The database is not empty. To restore in its place all the same: --replace.")
+        raise Conflict("The database is not empty. To replace its contents, add --replace.")
     if major < manifest.server_major:
         raise BackupUnusable(
-            f"{backup} is of {manifest.server}, and this server is older: PostgreSQL {major}."
+            f"{backup} was made on {manifest.server}; this server is older: PostgreSQL {major}."
         )
     program = _program("pg_restore", max(major, manifest.server_major), newest=True)
     with _unpacked(backup, manifest, progress) as dump, translate_database_errors():
@@ -116,11 +116,11 @@ def restore(
                 _compare(connection, backup, manifest)
                 migrations.upgrade_on(connection)
         except psycopg.errors.LockNotAvailable as error:
-            raise Conflict("The database is in use: stop the service first.") from error
+            raise Conflict("The database is in use. Stop the service first.") from error
         except psycopg.Error as error:
             first = str(error).strip().splitlines()[:1]
             raise BackupFailed(
-                f"The backup cannot be restored, and the database is as it was: {' '.join(first)}"
+                f"The backup cannot be restored; the database is unchanged: {' '.join(first)}"
             ) from error
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             _without_timeouts(connection)
@@ -263,7 +263,7 @@ def _compare(connection: Connection, backup: Path, manifest: Manifest) -> None:
     tables = own_tables(connection)
     revision = schema_revision(connection, tables)
     if count_rows(connection, tables) != manifest.rows or revision != manifest.schema_revision:
-        raise BackupUnusable(f"{backup} does not hold what it says it holds; take an older one.")
+        raise BackupUnusable(f"The contents of {backup} do not match its manifest. Use an older backup.")
 
 
 # --- PostgreSQL's client programs -----------------------------------------------------------------------
@@ -287,8 +287,8 @@ def _program(name: str, at_least: int, *, newest: bool = False) -> Path:
     )
     if not found:
         raise BackupFailed(
-            f"{name} of PostgreSQL {at_least} or newer is not installed here: "
-            f"apt-get install postgresql-client-{at_least}."
+            f"{name} of PostgreSQL {at_least} or newer is not installed. Run: apt-get install "
+            f"postgresql-client-{at_least}."
         )
     return (found[-1] if newest else found[0]).path
 

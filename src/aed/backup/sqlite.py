@@ -122,14 +122,14 @@ def restore(
     """
     was = _look_at(database)
     if was is not _Was.NEW and not replace:
-        raise Conflict(f"{database} is not empty. To restore in its place all the same: --replace.")
+        raise Conflict(f"{database} is not empty. To replace its contents, add --replace.")
     database.parent.mkdir(parents=True, exist_ok=True)
     unpacked = database.with_name(f".{database.name}.restoring")
     with unpacked.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Conflict(f"Another restoring of {database} is under way.") from None
+            raise Conflict(f"Another restore of {database} is in progress.") from None
         try:
             file.truncate(0)
             for chunk in read_payload(backup, manifest, progress):
@@ -168,9 +168,9 @@ def _same_rows(unpacked: Path, backup: Path, manifest: Manifest) -> None:
             revision = schema_revision(connection, tables)
             same = count_rows(connection, tables) == manifest.rows and revision == manifest.schema_revision
     except DBAPIError as error:
-        raise BackupUnusable(f"{backup} does not hold a database: {error.orig}.") from error
+        raise BackupUnusable(f"{backup} contains no database: {error.orig}.") from error
     if not same:
-        raise BackupUnusable(f"{backup} does not hold what it says it holds; take an older one.")
+        raise BackupUnusable(f"The contents of {backup} do not match its manifest. Use an older backup.")
 
 
 def _migrate(settings: Settings, unpacked: Path) -> None:
@@ -198,7 +198,7 @@ def _own_as(unpacked: Path, database: Path) -> None:
 def _swap(unpacked: Path, database: Path, *, was: _Was, at: datetime) -> Path | None:
     aside = database.with_name(f"{database.name}.replaced-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}")
     if aside.exists():
-        raise Conflict(f"{aside} exists already; move it away first.")
+        raise Conflict(f"{aside} already exists. Move it away first.")
     if was is _Was.DAMAGED:
         for name, kept in zip(_beside(database), _beside(aside), strict=True):
             if name.exists():  # SQLite may remove it itself when it opens the file
@@ -221,7 +221,7 @@ def _refuse_if_open(database: Path) -> None:
     """Raise Conflict if another process has the database open. Checkpoints the write-ahead log."""
     if not database.exists():
         return
-    in_use = Conflict(f"{database} is in use: stop the service first (systemctl stop aed).")
+    in_use = Conflict(f"{database} is in use. Stop the service first (systemctl stop aed).")
     try:
         with contextlib.closing(sqlite3.connect(database, timeout=1.0, isolation_level=None)) as alone:
             if alone.execute("PRAGMA journal_mode = DELETE").fetchone() == ("wal",):

@@ -50,7 +50,7 @@ def take(database: Database, *, to: Path, keep: int | None, at: datetime, progre
     kind, name = _what_is_at(database.engine.url)
     is_file = to.suffix == ".zip" and not to.is_dir()
     if is_file and keep is not None:
-        raise InvalidInput("--keep goes with a folder, not with a file.", field="keep")
+        raise InvalidInput("--keep applies to a folder, not to a file.", field="keep")
     path = to if is_file else to / backup_name(name, at)
     with _room_and_rights(path), new_file(path) as (file, scratch):
 
@@ -105,12 +105,14 @@ def restore(
     kind, _ = _what_is_at(database.engine.url)
     if manifest.kind is not kind:
         raise BackupUnusable(
-            f"{backup} is of a {manifest.kind} database, and AED_DATABASE_URL names a {kind} one."
+            f"{backup} is a backup of a {manifest.kind} database, but AED_DATABASE_URL names "
+            f"a {kind} database."
         )
     if not migrations.is_known(manifest.schema_revision):
         raise BackupUnusable(
-            f"{backup} is of schema {manifest.schema_revision}, and this program knows up to "
-            f"{migrations.head()}: restore it with version {manifest.program} or a newer one."
+            f"{backup} has schema {manifest.schema_revision}, but this program supports "
+            f"schemas up to {migrations.head()}. Restore it with version {manifest.program} "
+            "or newer."
         )
     if kind is BackupKind.POSTGIS:
         with _room_and_rights(backup):
@@ -142,5 +144,5 @@ def _room_and_rights(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise BackupFailed(f"There is no room left for {error.filename or path}.") from error
+            raise BackupFailed(f"There is no space left for {error.filename or path}.") from error
         raise BackupFailed(f"{error.filename or path}: {error.strerror or error}.") from error

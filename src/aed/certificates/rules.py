@@ -145,17 +145,17 @@ def compare(holder: Holder, facts: Facts, said: IssuerStatement) -> CheckFinding
     if not names_agree(holder.name, said.holder.name):
         return CheckFinding(
             CheckState.DISPUTED,
-            "The issuer has this number for somebody of another name: compare the card with the person's "
-            "papers, and put right the number or the name.",
+            "The issuer has this number for a person with another name. Compare the card "
+            "with the person's identity card, and correct the number or the name.",
         )
     if ids_agree(holder.holder_id, said.holder.holder_id) is False:
         return CheckFinding(
             CheckState.DISPUTED,
-            "The issuer has this number for somebody with another identity number: compare the card with the "
-            "person's papers.",
+            "The issuer has this number for a person with another identity number. Compare "
+            "the card with the person's identity card.",
         )
     if said.is_revoked:
-        return CheckFinding(CheckState.REVOKED, "The issuer has revoked it.")
+        return CheckFinding(CheckState.REVOKED, "The issuer revoked it.")
     wrong = tuple(
         each.name
         for each in fields(Facts)
@@ -163,11 +163,13 @@ def compare(holder: Holder, facts: Facts, said: IssuerStatement) -> CheckFinding
     )
     if wrong:
         corrected = ", ".join(
-            f"{name} was {getattr(facts, name) or 'not known'} and is {getattr(said.facts, name)}"
+            f"{name} was {getattr(facts, name) or 'unknown'}, now {getattr(said.facts, name)}"
             for name in wrong
         )
-        return CheckFinding(CheckState.CORRECTED, f"The issuer confirms it and corrects: {corrected}.", wrong)
-    return CheckFinding(CheckState.CONFIRMED, "The issuer confirms it.")
+        return CheckFinding(
+            CheckState.CORRECTED, f"The issuer confirmed it with corrections: {corrected}.", wrong
+        )
+    return CheckFinding(CheckState.CONFIRMED, "The issuer confirmed it.")
 
 
 def names_agree(one: str, other: str) -> bool:

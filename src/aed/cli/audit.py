@@ -22,6 +22,7 @@ from aed.accounts.audit_log import (
 from aed.accounts.audit_verification import unrecorded_changes
 from aed.backup.archive import read_manifest
 from aed.cli.context import operator, reading
+from aed.cli.language import either
 from aed.cli.screen import say, table
 from aed.errors import AedError, InvalidInput
 from aed.incidents import queries
@@ -38,11 +39,14 @@ class BrokenRecord(AedError):
 
 @audit.command("verify")
 def verify(
-    incident_id: Annotated[int | None, typer.Option("--incident", min=1, help="Only this one")] = None,
+    incident_id: Annotated[
+        int | None, typer.Option("--incident", min=1, help="Verify only this incident")
+    ] = None,
     against: Annotated[
         Path | None,
         typer.Option(
-            help="A backup, or a file with a head or a centre's message: whether all of that is there"
+            help="Also check that everything in this backup, saved head or message from "
+            "`audit.head` is still there"
         ),
     ] = None,
 ) -> None:
@@ -62,7 +66,7 @@ def verify(
         more = f" And {len(wrong) - _SHOWN} more." if len(wrong) > _SHOWN else ""
         raise BrokenRecord(" ".join(wrong[:_SHOWN]) + more)
     if kept is not None:
-        say(f"All that {against} tells of is there, and as it was.")
+        say(f"Everything that {against} attests is present and unchanged.")
 
 
 @audit.command("head")
@@ -80,13 +84,19 @@ def _verify_incidents(session: Session, incident_id: int | None) -> list[str]:
         events = queries.events(session, queries.incident(session, operator(), each).id)
         at = first_broken_entry(events)
         is_old = bool(events) and events[0].key_id is None
-        state = f"BROKEN at {at}" if at is not None else "whole, begun in the old form" if is_old else "whole"
+        state = (
+            f"BROKEN at {at}"
+            if at is not None
+            else "intact, begun without signing keys"
+            if is_old
+            else "whole"
+        )
         rows.append((each, len(events), state, events[-1].hash[:16] if events else ""))
         if at is not None:
             broken.append(str(each))
         session.expunge_all()
     table(None, ("incident", "entries", "record", "last hash"), rows, right=("incident", "entries"))
-    return [f"Not as written: the record of incident {', '.join(broken)}."] if broken else []
+    return [f"The record of incident {', '.join(broken)} was altered."] if broken else []
 
 
 def _verify_log(session: Session) -> list[str]:
@@ -102,11 +112,12 @@ def _verify_log(session: Session) -> list[str]:
         + (f", the last {last[1][:16]}." if last else ".")
     )
     if said.first_broken is not None:
-        return [f"Not as written: entry {said.first_broken} of the audit log."]
+        return [f"Entry {said.first_broken} of the audit log was altered."]
     wrong = unrecorded_changes(session, said)
     if said.began is not None and legacy_entries_digest(session) != said.began["old_form"]:
         wrong.append(
-            "Entries of incidents' records that have no key are not those from before keys were used."
+            "The entries of incident records without a signing key differ from those that "
+            "existed when signing began."
         )
     return wrong
 
@@ -118,13 +129,21 @@ def _head_in(file: Path) -> AuditHead:
         found = read_manifest(file).audit
         if found is None:
             raise InvalidInput(
-                f"{file} was made before backups kept the head of the records.", field="against"
+                either(
+                    f"{file} was made by a release whose backups did not include the head of the records.",
+                    f"{file} 由旧版本生成，备份中不含审计记录的末端。",
+                ),
+                field="against",
             )
         return AuditHead.model_validate(found)
     try:
-        told = json.loads(file.read_text())
-        return AuditHead.model_validate(told.get("data", told))
+        message = json.loads(file.read_text())
+        return AuditHead.model_validate(message.get("data", message))
     except (ValueError, AttributeError, ValidationError):
         raise InvalidInput(
-            f"{file} holds no head of the records: see aed audit head.", field="against"
+            either(
+                f"{file} contains no head of the records. `aed audit head` prints one.",
+                f"{file} 中没有审计记录的末端。可用 aed audit head 输出。",
+            ),
+            field="against",
         ) from None

@@ -11,18 +11,20 @@ from aed import clock
 from aed.backup import whole
 from aed.backup.archive import Manifest
 from aed.cli.context import opened
-from aed.cli.screen import counting, say
+from aed.cli.screen import counting, plural, say
 from aed.personal_data.key_rotation import check_keys
 from aed.settings import load_settings
 
 
 def backup(
-    to: Annotated[Path | None, typer.Option(help="A folder, or a new .zip; AED_BACKUPS if left out")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="A folder, or a new .zip file; default: AED_BACKUPS")
+    ] = None,
     keep: Annotated[
-        int | None, typer.Option(min=1, help="Leave only so many of this database in the folder")
+        int | None, typer.Option(min=1, help="Keep only this many backups of this database in the folder")
     ] = None,
 ) -> None:
-    """Back up the database into one file, also while the API runs.
+    """Back up the database into one file; the API may keep running.
 
     The walking network is not included.
     """
@@ -30,29 +32,31 @@ def backup(
     with opened(settings) as database, counting("backing up, in megabytes") as progress:
         taken = whole.take(database, to=to or settings.backups, keep=keep, at=clock.now(), progress=progress)
     size = taken.path.stat().st_size
-    removed = f" Removed {len(taken.removed)} older." if taken.removed else ""
+    removed = f" Removed {plural(len(taken.removed), 'older backup')}." if taken.removed else ""
     say(f"{taken.path}: {size / 1000:,.0f} kB, {_what_is_in(taken.manifest)}.{removed}")
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="What `aed backup` made")],
+    file: Annotated[Path, typer.Argument(help="A backup made by `aed backup`")],
     replace: Annotated[
-        bool, typer.Option("--replace", help="Even if the database holds something, which is then gone")
+        bool, typer.Option("--replace", help="Replace the contents of a database that is not empty")
     ] = False,
-    check: Annotated[bool, typer.Option("--check", help="Only check the file and say what is in it")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only check the backup and show what it contains")
+    ] = False,
 ) -> None:
     """Restore a backup into an empty database, and upgrade its schema."""
     if check:
         with counting("checking, in megabytes") as progress:
             manifest = whole.check(file, progress=progress)
-        say(f"{file} is whole: {manifest.kind}, {_what_is_in(manifest)}.")
+        say(f"{file} is intact: {manifest.kind}, {_what_is_in(manifest)}.")
         return
     settings = load_settings()
     with opened(settings) as database, counting("restoring, in megabytes") as progress:
         restored = whole.restore(settings, database, file, replace=replace, at=clock.now(), progress=progress)
     say(f"Restored: {_what_is_in(restored.manifest)}.")
     if restored.set_aside is not None:
-        say(f"What was there before is {restored.set_aside}; remove it when you no longer need it.")
+        say(f"The previous contents are in {restored.set_aside}; delete it when you no longer need it.")
     with opened(settings) as database:
         check_keys(database)  # report missing encryption keys now, not at the first alert
 

@@ -13,13 +13,11 @@ from aed.settings import load_settings
 from aed.training.calendars import actions, queries
 from aed.training.rules import CalendarKind
 
-calendars = typer.Typer(
-    no_args_is_help=True, help="Private addresses at which calendar programs read sessions."
-)
+calendars = typer.Typer(no_args_is_help=True, help="Private URLs at which calendar programs read sessions.")
 
 SHOWN = 100
-CalendarId = Annotated[int, typer.Argument(help="Its id, from aed calendars list", min=1)]
-Of = Annotated[int, typer.Argument(help="Of this person or estate, by the id", min=1)]
+CalendarId = Annotated[int, typer.Argument(help="The calendar's id, from `aed calendars list`", min=1)]
+Of = Annotated[int, typer.Argument(help="Only of this person or estate, by id", min=1)]
 
 
 def _address(key: str) -> str:
@@ -30,7 +28,7 @@ def _address(key: str) -> str:
 
 @calendars.command("add")
 def add(
-    kind: Annotated[CalendarKind, typer.Argument(help="Whose sessions it shows")],
+    kind: Annotated[CalendarKind, typer.Argument(help="Whose sessions the calendar shows")],
     of: Of,
 ) -> None:
     """Create a calendar and print its address, which is not shown again."""
@@ -67,7 +65,7 @@ def revoke(calendar_id: CalendarId) -> None:
 
 @calendars.command("list")
 def show_all(
-    after: Annotated[int, typer.Option(help="Those after this id", min=0)] = 0,
+    after: Annotated[int, typer.Option(help="Only those with a larger id", min=0)] = 0,
 ) -> None:
     """List the calendars in order of id, without their addresses."""
     with reading() as session:

@@ -17,14 +17,16 @@ from aed.settings import load_settings
 
 centres = typer.Typer(no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="What it is called, such as lake-120", metavar="NAME")]
+Name = Annotated[str, typer.Argument(help="A name for the centre, such as lake-120", metavar="NAME")]
 
 
 @centres.command("add")
 def add(
     name: Name,
-    region: Annotated[str, typer.Argument(help="Its code: the centre dispatches there and below")],
-    address: Annotated[str, typer.Argument(help="Where it is told what happens: https://…")],
+    region: Annotated[
+        str, typer.Argument(help="A region's code: the centre dispatches there and in the regions below")
+    ],
+    address: Annotated[str, typer.Argument(help="The URL that receives events about incidents: https://…")],
 ) -> None:
     """Connect a dispatch centre.
 
@@ -43,7 +45,7 @@ def add(
         )
     say(secret)
     here = settings.public_url or "(AED_PUBLIC_URL)"
-    warn(f"Both sides sign with it. The centre's messages go to {here}/v1/centres/{name}/messages")
+    warn(f"Both sides sign with it. The centre sends its messages to {here}/v1/centres/{name}/messages")
 
 
 @centres.command("list")
@@ -63,7 +65,7 @@ def show_all() -> None:
             )
             for each in found
         ]
-    columns = ["name", "region", "since (UTC)", "old secret until", "waiting", "dead"]
+    columns = ["name", "region", "connected (UTC)", "old secret valid until", "waiting", "dead"]
     table(None, columns, rows, right=("waiting", "dead"))
 
 
@@ -71,7 +73,7 @@ def show_all() -> None:
 def rotate(
     name: Name,
     overlap_hours: Annotated[
-        float, typer.Option(min=0, max=720, help="For so long the secret before stays good")
+        float, typer.Option(min=0, max=720, help="How long the previous secret stays valid")
     ] = 24,
 ) -> None:
     """Make a new secret and print it; it is not shown again."""
@@ -86,7 +88,7 @@ def withdraw(name: Name) -> None:
     """Disconnect a centre: stop accepting its messages and sending it any."""
     with writing() as session:
         withdraw_centre(session, operator(), name, at=clock.now())
-    say(f"{name} is no longer connected.")
+    say(f"{name} is disconnected.")
 
 
 def _moment(moment: datetime | None) -> str:

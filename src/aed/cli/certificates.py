@@ -23,7 +23,7 @@ from aed.settings import load_settings
 from aed.training.signatures import TokenPurpose, add_key, opened, signed, signing_keys
 
 certificates = typer.Typer(no_args_is_help=True)
-Number = Annotated[str, typer.Argument(help="Its number")]
+Number = Annotated[str, typer.Argument(help="The certificate's number")]
 
 
 @certificates.command("verify")
@@ -38,7 +38,7 @@ def verify(number: Number) -> None:
 
 @certificates.command("revoke")
 def revoke(
-    number: Number, reason: Annotated[str, typer.Option(help="Kept, and shown to nobody else")]
+    number: Number, reason: Annotated[str, typer.Option(help="The reason; stored, but not shown to others")]
 ) -> None:
     """Revoke a certificate at once."""
     with writing() as session:
@@ -48,14 +48,14 @@ def revoke(
 
 @certificates.command("expiring")
 def lapsing(
-    days: Annotated[int, typer.Option(min=0, max=3650, help="Within so many days from today")] = 90,
+    days: Annotated[int, typer.Option(min=0, max=3650, help="Days from today")] = 90,
 ) -> None:
     """List certificates that expire soon and were not renewed, the earliest first."""
     with reading() as session:
         today = clock.now().date()
         found = queries.lapsing(session, operator(), today=today, within_days=days)
     if not found:
-        say(f"No certificate runs out within {days} days.")
+        say(f"No certificate expires within {days} days.")
         return
     rows = [
         (each.valid_until, (each.valid_until - today).days, each.name, each.phone, each.estate_id, each.kind)
@@ -71,7 +71,7 @@ def refreshers() -> None:
     with reading() as session:
         found = queries.to_refresh(session, operator(), today=clock.now().date())
     if not found:
-        say("Nobody is to refresh anything.")
+        say("Nobody has a refresher due.")
         return
     rows = [(each.practised_on, each.name, each.phone, each.course, each.refresher) for each in found]
     table(None, ["practised", "name", "phone", "course", ""], rows)
@@ -80,9 +80,9 @@ def refreshers() -> None:
 @certificates.command("pdf")
 def pdf(
     number: Number,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The PDF to write")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The PDF file to write")],
     url: Annotated[
-        str | None, typer.Option(help="Where people reach this network; AED_PUBLIC_URL if left out")
+        str | None, typer.Option(help="The public URL of this network; default: AED_PUBLIC_URL")
     ] = None,
 ) -> None:
     """Write a certificate as PDF, in Chinese and English, with a code that anyone can verify."""
@@ -92,21 +92,23 @@ def pdf(
     token = signed(signing_keys(settings), TokenPurpose.CERTIFICATE, paper.number)
     address = (url or settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
     write_whole(out, certificate_pdf(paper, address=f"{address}/v1/check/{token}"))
-    say(f"{out} has the certificate {number} of {paper.name}.")
+    say(f"{out} contains certificate {number} of {paper.name}.")
     if url is None and settings.public_url is None:
-        say(f"Its code leads to {address}: set AED_PUBLIC_URL, and print it again, for others to reach it.")
+        say(f"Its code leads to {address}, which others cannot reach. Set AED_PUBLIC_URL and print it again.")
 
 
 @certificates.command("verify-code")
 def check(
-    code: Annotated[str, typer.Argument(help="What the code on a certificate says: an address or its end")],
+    code: Annotated[
+        str, typer.Argument(help="The code printed on the certificate: the URL or its last part")
+    ],
 ) -> None:
     """Verify the code on a certificate: whether this network issued it and it is valid today."""
     number = opened(signing_keys(load_settings()), TokenPurpose.CERTIFICATE, code.rpartition("/")[2])
     if number is None:
         raise InvalidInput(
             either(
-                "NOT VALID: this code is of no certificate of this network, or was altered.",
+                "NOT VALID: this code belongs to no certificate of this network, or it was altered.",
                 "无效：此验证码不属于本网络的任何证书，或已被改动。",
             ),
             field="code",
@@ -126,4 +128,7 @@ def keys() -> None:
 @certificates.command("new-key")
 def new_key() -> None:
     """Create a new signing key; certificates already printed stay valid."""
-    say(f"Key {add_key(load_settings()).ids[0]} signs from now on. Keep a copy of the file in a safe place.")
+    say(
+        f"Key {add_key(load_settings()).ids[0]} now signs new certificates. Keep a copy "
+        "of the key file in a safe place."
+    )

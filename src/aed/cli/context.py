@@ -86,7 +86,7 @@ def viewer_as(session: Session, text: str) -> Viewer:
         return _member(session, rest)
     raise InvalidInput(
         either(
-            "--as is anonymous, administrator, estate:ID, estate:SOURCE/SOURCE_ID or dispatcher:REGION.",
+            "--as must be anonymous, administrator, estate:ID, estate:SOURCE/SOURCE_ID or dispatcher:REGION.",
             "--as 须为 anonymous、administrator、estate:ID、estate:SOURCE/SOURCE_ID 或 dispatcher:REGION。",
         ),
         field="as",
@@ -105,8 +105,8 @@ def _member(session: Session, which: str) -> Viewer:
     if estate_id is None:
         raise InvalidInput(
             either(
-                f"There is no estate '{which}': see aed estates list.",
-                f"没有小区“{which}”：见 aed estates list。",
+                f"There is no estate '{which}'. `aed estates list` shows the estates.",
+                f"没有园区“{which}”。可用 aed estates list 查看。",
             ),
             field="as",
         )

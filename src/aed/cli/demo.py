@@ -34,15 +34,15 @@ DISTRICT = Path(__file__).parent / "demo_district"
 
 def demo(
     folder: Annotated[
-        Path, typer.Option(help="The district's folder", show_default="the one that the program has with it")
+        Path, typer.Option(help="The district's folder", show_default="the one included in the program")
     ] = DISTRICT,
     ask_all: Annotated[bool, typer.Option("--all", help="Ask all the questions of the district")] = False,
 ) -> None:
-    """Make a demo database and street network, and look up one patient."""
+    """Build a demo database and street network, and look up one patient."""
     if not (folder / "devices.csv").is_file():
         raise InvalidInput(
             either(
-                f"There is no demo district in {folder}: it holds no devices.csv.",
+                f"{folder} contains no demo district: devices.csv is missing.",
                 f"{folder} 中没有演示数据：缺少 devices.csv。",
             ),
             field="folder",
@@ -64,9 +64,9 @@ def demo(
     here = f"{asked['lat']} {asked['lon']}"
     aed = ".venv/bin/aed" if is_checkout() else "aed"
     say("Next:")
-    say(f"  {aed} nearest {here} --at 2026-09-22T02:00:00+08:00      anyone, at night")
-    say(f"  {aed} nearest 30.284038 120.098707 --as estate:demo-district/inkstone      a resident")
-    say(f"  {aed} demo --all      all the questions of the district, and what each shows")
+    say(f"  {aed} nearest {here} --at 2026-09-22T02:00:00+08:00      the public view, at night")
+    say(f"  {aed} nearest 30.284038 120.098707 --as estate:demo-district/inkstone      a resident's view")
+    say(f"  {aed} demo --all      every question of the district, with what it shows")
     say(f"  {aed} serve      then http://127.0.0.1:8000/docs, or")
     say(f"  curl 'http://127.0.0.1:8000/v1/nearest?lat={asked['lat']}&lon={asked['lon']}'")
 

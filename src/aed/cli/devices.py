@@ -32,8 +32,8 @@ add_commands(
     devices_group,
     RowKind(
         name="device",
-        amending="Amend what is given.",
-        withdrawing="The device is no longer there; its history stays.",
+        amending="Change the fields that are given.",
+        withdrawing="Withdraw a device. Its history stays.",
         read=device_queries.device,
         shown=lambda device: DeviceOut.of(device, operator()),
         shape=DeviceAmend,
@@ -45,8 +45,8 @@ add_commands(
     consumables_group,
     RowKind(
         name="consumable",
-        amending="Correct what was written of it.",
-        withdrawing="It is no longer in the device.",
+        amending="Change the fields that are given.",
+        withdrawing="Remove a consumable that is no longer in the device.",
         read=lambda session, who, consumable_id: device_queries.consumable(session, who, consumable_id)[0],
         shown=ConsumableOut.of,
         shape=ConsumableAmend,
@@ -66,17 +66,15 @@ def add_device(given: Fields) -> None:
 
 @devices_group.command("merge")
 def merge_devices(
-    kept_id: Annotated[int, typer.Argument(help="The one that stays", min=1, max=MAX_ID)],
-    other_id: Annotated[
-        int, typer.Argument(help="The one that is the same, and is withdrawn", min=1, max=MAX_ID)
-    ],
+    kept_id: Annotated[int, typer.Argument(help="The device to keep", min=1, max=MAX_ID)],
+    other_id: Annotated[int, typer.Argument(help="The duplicate, which is withdrawn", min=1, max=MAX_ID)],
 ) -> None:
     """Merge two devices: withdraw the other one, and apply its lists to the kept one from now on."""
     from aed.imports.devices import decisions  # only this command needs it
 
     with writing() as session:
         decisions.merge_two_devices(session, operator(), kept_id, other_id, at=clock.now())
-        say(f"Device {other_id} is withdrawn: it is device {kept_id}.")
+        say(f"Device {other_id} is withdrawn and merged into device {kept_id}.")
 
 
 @devices_group.command("cabinet-code", cls=taking(CabinetCodeIn))
@@ -88,14 +86,14 @@ def cabinet_code(device_id: Id, given: Fields) -> None:
     new = fields_in(CabinetCodeIn, given)
     with writing() as session:
         set_cabinet_code(session, operator(), device_id, new.code, at=clock.now())
-        say("It is kept, sealed." if new.code is not None else "There is none any longer.")
+        say("The code is stored, encrypted." if new.code is not None else "The code is removed.")
 
 
 @devices_group.command("list")
 def list_devices(
     after: After = 0,
-    estate: Annotated[int | None, typer.Option(min=1, max=MAX_ID, help="Of this estate, by its id")] = None,
-    region: Annotated[str | None, typer.Option(help="Of this region")] = None,
+    estate: Annotated[int | None, typer.Option(min=1, max=MAX_ID, help="Only in this estate, by id")] = None,
+    region: Annotated[str | None, typer.Option(help="Only in this region, by code")] = None,
 ) -> None:
     """List the devices, a hundred at a time."""
     with reading() as session:

@@ -13,7 +13,7 @@ from aed.cli.context import operator, reading, writing
 from aed.cli.fields import validated
 from aed.cli.nearest import network_if_any
 from aed.cli.rows import After, Id
-from aed.cli.screen import say, table, warn
+from aed.cli.screen import plural, say, table, warn
 from aed.geo import Datum
 from aed.incidents.drills import queries
 from aed.incidents.drills.actions import estimate_estate_pace, report_drill, withdraw_drill
@@ -35,14 +35,21 @@ def add(
     device_id: Id,
     lat: Annotated[float, typer.Argument(help="Latitude of the start in degrees")],
     lon: Annotated[float, typer.Argument(help="Longitude of the start in degrees")],
-    seconds: Annotated[float, typer.Argument(help="From leaving the start to being back with the device")],
-    datum: Annotated[Datum, typer.Option(help="What lat and lon are in")] = Datum.WGS84,
-    floor: Annotated[int, typer.Option(min=-20, max=200, help="The start's floor, 0 the ground")] = 0,
+    seconds: Annotated[
+        float, typer.Argument(help="Duration from leaving the start until back there with the device")
+    ],
+    datum: Annotated[Datum, typer.Option(help="Datum of lat and lon")] = Datum.WGS84,
+    floor: Annotated[
+        int, typer.Option(min=-20, max=200, help="Floor of the start, 0 is the ground floor")
+    ] = 0,
     at: Annotated[
-        str | None, typer.Option(help="When, as 2026-10-01T10:00:00+08:00; now if left out")
+        str | None,
+        typer.Option(help="When the drill took place, such as 2026-10-01T10:00:00+08:00; default: now"),
     ] = None,
-    note: Annotated[str | None, typer.Option(help="What was seen")] = None,
-    key: Annotated[str | None, typer.Option(help="The same key twice is the same drill")] = None,
+    note: Annotated[str | None, typer.Option(help="A remark")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="A UUID; repeating it does not record the drill twice")
+    ] = None,
 ) -> None:
     """Record a drill: a timed fetch of a device."""
     new = validated(
@@ -90,12 +97,12 @@ def list_drills(device_id: Id, before: After = 0) -> None:
         for each in found[:SHOWN]
     ]
     if not rows:
-        say("Nobody has timed a fetch of this device.")
+        say("There are no drills with this device.")
         return
     columns = ["id", "ran", "took", "one way", "measured on", "from storey", "by"]
     table(None, columns, rows, right=["id", "took", "one way"])
     if len(found) > SHOWN:
-        say(f"More follow: --after {found[SHOWN - 1].id}.")
+        say(f"There are more: --after {found[SHOWN - 1].id}")
 
 
 @drills.command("withdraw")
@@ -103,7 +110,7 @@ def withdraw(drill_id: Id) -> None:
     """Withdraw a drill, so that it no longer counts."""
     with writing() as session:
         withdraw_drill(session, operator(), drill_id, settings=load_settings(), at=clock.now())
-    say(f"Drill {drill_id} does not count.")
+    say(f"Drill {drill_id} is deleted.")
 
 
 @drills.command("pace")
@@ -113,7 +120,7 @@ def show_pace(estate_id: Id) -> None:
     with reading() as session:
         estate = queries.estate_of_insider(session, operator(), estate_id)
         found, name = estimate_estate_pace(session, estate.id, settings), estate.name_en
-    say(f"{name}: drills: {found.drills}, walks that differ by {found.spread_metres:.0f} m one way.")
+    say(f"{name}: {plural(found.drills, 'drill')}; the walks differ by {found.spread_metres:.0f} m.")
     usual = estate_pace(settings.arrival)
     if found.seconds_per_metre is not None and found.pick_up_seconds is not None:
         rows = [
@@ -131,12 +138,12 @@ def show_pace(estate_id: Id) -> None:
         columns = ["what", "its own", "at least", "at most", "in estates"]
         table(None, columns, rows, right=columns[1:])
     if found.is_enough:
-        say("The lookup reckons with its own pace.")
+        say("The lookup uses the pace of this estate.")
     else:
         numbers = settings.drills
         say(
-            f"The lookup reckons with the general pace until there are {numbers.min_drills} drills "
-            f"whose walks differ by {numbers.spread_metres:.0f} m."
+            f"The lookup uses the general pace until there are {numbers.min_drills} drills "
+            f"whose walks differ by at least {numbers.spread_metres:.0f} m."
         )
 
 

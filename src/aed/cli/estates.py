@@ -19,8 +19,8 @@ add_commands(
     estates_group,
     RowKind(
         name="estate",
-        amending="Amend what is given.",
-        withdrawing="Withdraw an estate and its gates; refused while devices stand in it.",
+        amending="Change the fields that are given.",
+        withdrawing="Withdraw an estate and its gates. Refused while devices are in it.",
         read=estate_queries.estate,
         shown=EstateOut.of,
         shape=EstateAmend,
@@ -32,8 +32,8 @@ add_commands(
     gates_group,
     RowKind(
         name="gate",
-        amending="Amend what is given.",
-        withdrawing="The gate is no longer there; its history stays.",
+        amending="Change the fields that are given.",
+        withdrawing="Withdraw a gate. Its history stays.",
         read=estate_queries.gate,
         shown=GateOut.of,
         shape=GateAmend,
@@ -91,4 +91,4 @@ def list_gates(estate_id: Id) -> None:
                 GateOut.of(gate) for gate in estate_queries.gates(session, operator(), estate_id=estate_id)
             )
         ]
-    table(None, ["id", "name", "名称", "who passes", "hours", "state"], rows)
+    table(None, ["id", "name", "名称", "open to", "hours", "state"], rows)

@@ -21,13 +21,17 @@ from aed.exports.rules import ExportFormat
 
 
 def export_command(
-    form: Annotated[ExportFormat, typer.Argument(help="csv, xlsx and geojson can be read back")],
-    to: Annotated[Path | None, typer.Option(help="The file; standard output if left out")] = None,
+    form: Annotated[ExportFormat, typer.Argument(help="csv, xlsx and geojson can be imported again")],
+    to: Annotated[Path | None, typer.Option(help="The file to write; default: standard output")] = None,
     as_: Annotated[
         str,
-        typer.Option("--as", help="anonymous, administrator, estate:ID, estate:SOURCE/ID, dispatcher:REGION"),
+        typer.Option(
+            "--as", help="anonymous, administrator, estate:ID, estate:SOURCE/ID or dispatcher:REGION"
+        ),
     ] = "anonymous",
-    bbox: Annotated[str | None, typer.Option(help="Only within west,south,east,north")] = None,
+    bbox: Annotated[
+        str | None, typer.Option(help="Only within this box: west,south,east,north in degrees")
+    ] = None,
     region: Annotated[str | None, typer.Option(help="Only in this region and those below it")] = None,
 ) -> None:
     """Write the register to a file, with the rights of --as.
@@ -37,8 +41,8 @@ def export_command(
     if to is None and sys.stdout.isatty() and form in (ExportFormat.XLSX, ExportFormat.GEOPACKAGE):
         raise InvalidInput(
             either(
-                f"{form.value} cannot be shown on a screen: name a file with --to.",
-                f"{form.value} 不能显示在屏幕上：请用 --to 指定文件。",
+                f"A {form.value} file cannot be written to the terminal. Name a file with --to.",
+                f"{form.value} 文件无法显示在终端上，请用 --to 指定文件。",
             ),
             field="to",
         )

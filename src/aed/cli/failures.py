@@ -21,7 +21,7 @@ def exit_on_failure() -> Iterator[None]:
     except AedError as error:
         _fail(error.detail)
     except UnicodeEncodeError:
-        _fail(either("the input has characters that are not text.", "输入中有不是文字的字符。"))
+        _fail(either("the input contains characters that are not valid text.", "输入包含无效字符。"))
     except OSError as error:
         _fail(f"{error.filename or either('a file', '文件')}: {error.strerror or error}.")
     except KeyboardInterrupt:
@@ -31,7 +31,7 @@ def exit_on_failure() -> Iterator[None]:
         message = _database_message(error)
         if message is None:
             raise
-        _fail(either(f"the database refused: {message}", f"数据库拒绝了操作：{message}"))
+        _fail(either(f"the database rejected the operation: {message}", f"数据库拒绝了操作：{message}"))
 
 
 def _database_message(error: BaseException | None) -> str | None:

@@ -26,23 +26,27 @@ from aed.worker.rules import PATIENT_MS
 
 feeds = typer.Typer(no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="What it is called, such as its source")]
+Name = Annotated[str, typer.Argument(help="A name, such as that of the source")]
 
 
 @feeds.command("add")
 def add(
     name: Name,
-    url: Annotated[str, typer.Argument(help="Where the list is: https://…")],
-    every: Annotated[int, typer.Option(min=1, max=MAX_HOURS, help="In hours")] = 24,
-    form: Annotated[DeviceFormat | None, typer.Option("--format", help="Recognised when left out")] = None,
+    url: Annotated[str, typer.Argument(help="The URL of the list: https://…")],
+    every: Annotated[int, typer.Option(min=1, max=MAX_HOURS, help="Hours between fetches")] = 24,
+    form: Annotated[
+        DeviceFormat | None,
+        typer.Option("--format", help="The format of the list; default: recognised from its contents"),
+    ] = None,
     mapping: Annotated[
-        Path | None, typer.Option(help="A mapping file, which is kept with the feed: read by that")
+        Path | None,
+        typer.Option(help="A mapping file (YAML), stored with the feed, by which the list is read"),
     ] = None,
     region: Annotated[
-        str | None, typer.Option(help="For new devices whose row names neither estate nor region")
+        str | None, typer.Option(help="Region of new devices whose row names neither an estate nor a region")
     ] = None,
     source: Annotated[
-        str | None, typer.Option(help="Who keeps it: for each of several lists in one format another")
+        str | None, typer.Option(help="The publisher, if several publish lists in the same format")
     ] = None,
 ) -> None:
     """Add a feed, a list of devices that is fetched on a schedule, or change the one with that name."""
@@ -58,9 +62,9 @@ def add(
     )
     with writing(settings) as session:
         is_new = put_feed(session, operator(), given, by=fetch_limits_in(settings), at=clock.now())
-    say(f"{name} is {'followed' if is_new else 'changed: it is followed'} every {every} h.")
+    say(f"{name} is {'fetched' if is_new else 'changed: it is fetched'} every {every} h.")
     if not is_run_here(settings):
-        say("`aed serve` does not run it here (AED_RUN_JOBS): run `aed feeds run` on a timetable.")
+        say("This server does not run scheduled jobs (AED_RUN_JOBS). Run `aed feeds run` on a schedule.")
 
 
 @feeds.command("list")
@@ -80,13 +84,13 @@ def show_all() -> None:
             )
             for feed in feed_actions.feeds(session)
         ]
-    table(None, ["name", "every", "taken (UTC)", "next", "last try", ""], rows)
+    table(None, ["name", "every", "imported (UTC)", "next", "last attempt (UTC)", ""], rows)
 
 
 @feeds.command("run")
 def run(
-    name: Annotated[str | None, typer.Argument(help="Its name; all that are due if left out")] = None,
-    anew: Annotated[bool, typer.Option("--anew", help="Take the file even if it did not change")] = False,
+    name: Annotated[str | None, typer.Argument(help="The feed's name; default: all that are due")] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Import the file even if it did not change")] = False,
 ) -> None:
     """Fetch and import feeds now."""
     settings = load_settings()
@@ -125,7 +129,7 @@ def remove(name: Name) -> None:
     """Remove a feed. Its devices stay."""
     with writing() as session:
         remove_feed(session, operator(), name)
-    say(f"{name} is no longer followed; its devices stay.")
+    say(f"{name} is no longer fetched. Its devices stay.")
 
 
 def _moment(moment: object) -> str:

@@ -40,7 +40,7 @@ def fields_in[SchemaT: BaseModel](schema: type[SchemaT], given: Iterable[str]) -
         named = ", ".join(f"'{word}'" for word in malformed)
         are = "is" if len(malformed) == 1 else "are"
         raise InvalidInput(
-            either(f"{named} {are} not NAME=VALUE.", f"{named} 不是“名称=值”的形式。"), field=malformed[0]
+            either(f"{named} {are} not NAME=VALUE.", f"{named} 应写作“名称=值”。"), field=malformed[0]
         )
     values: dict[str, object] = {}
     for word in words:
@@ -70,7 +70,7 @@ def invalid_fields(error: ValidationError, schema: type[BaseModel]) -> InvalidIn
     sentence = "; ".join(f"{name}: {said}" if name else said for name, said in wrong.items()).rstrip(".。")
     if any(each["type"] == "extra_forbidden" for each in error.errors()):
         known = ", ".join(_names(schema))
-        sentence += either(f". Known: {known}", f"。可用的字段：{known}")
+        sentence += either(f". Available fields: {known}", f"。可用的字段：{known}")
     invalid = InvalidInput(sentence + either(".", "。"), field=next(iter(wrong)))
     invalid.errors = [{"field": name, "detail": said} for name, said in wrong.items()]
     return invalid
@@ -85,7 +85,7 @@ def _value(text: str) -> object:
         except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or no JSON
             raise InvalidInput(
                 either(
-                    f"{text[1:]} cannot be read as JSON: {error}.", f"{text[1:]} 不是可读取的 JSON：{error}。"
+                    f"{text[1:]} cannot be read as JSON: {error}.", f"{text[1:]} 无法按 JSON 读取：{error}。"
                 ),
                 field=text,
             ) from None
@@ -105,24 +105,24 @@ _PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
     "bool_parsing": ("must be true or false", "必须是 true 或 false"),
     "bool_type": ("must be true or false", "必须是 true 或 false"),
     "string_type": ("must be text", "必须是文字"),
-    "uuid_parsing": ("must be a UUID, such as uuidgen prints", "必须是 UUID（可用 uuidgen 生成）"),
+    "uuid_parsing": ("must be a UUID (uuidgen prints one)", "必须是 UUID（可用 uuidgen 生成）"),
     "date_parsing": ("must be a date such as 2027-05-31", "必须是日期，如 2027-05-31"),
     "date_from_datetime_parsing": ("must be a date such as 2027-05-31", "必须是日期，如 2027-05-31"),
     "datetime_parsing": (
-        "must be a moment such as 2026-12-31T00:00:00+08:00",
-        "必须是时间，如 2026-12-31T00:00:00+08:00",
+        "must be a date and time with an offset, such as 2026-12-31T00:00:00+08:00",
+        "必须是带时区的时间，如 2026-12-31T00:00:00+08:00",
     ),
     "datetime_from_date_parsing": (
-        "must be a moment such as 2026-12-31T00:00:00+08:00",
-        "必须是时间，如 2026-12-31T00:00:00+08:00",
+        "must be a date and time with an offset, such as 2026-12-31T00:00:00+08:00",
+        "必须是带时区的时间，如 2026-12-31T00:00:00+08:00",
     ),
     "timezone_aware": (
-        "needs an offset, as in 2026-12-31T00:00:00+08:00",
+        "needs a UTC offset, as in 2026-12-31T00:00:00+08:00",
         "缺少时区，例如 2026-12-31T00:00:00+08:00",
     ),
-    "list_type": ("must be a list, from a JSON file: @FILE", "必须是列表，用 @文件 从 JSON 读取"),
-    "dict_type": ("must be an object, from a JSON file: @FILE", "必须是对象，用 @文件 从 JSON 读取"),
-    "model_type": ("must be an object, from a JSON file: @FILE", "必须是对象，用 @文件 从 JSON 读取"),
+    "list_type": ("must be a list, given as a JSON file: @FILE", "必须是列表，请用 @文件 给出 JSON"),
+    "dict_type": ("must be an object, given as a JSON file: @FILE", "必须是对象，请用 @文件 给出 JSON"),
+    "model_type": ("must be an object, given as a JSON file: @FILE", "必须是对象，请用 @文件 给出 JSON"),
 }
 _WITH_LIMIT: Final[Mapping[str, tuple[str, str, str]]] = {
     "string_too_long": ("max_length", "must have at most {} characters", "最多 {} 个字符"),
@@ -148,8 +148,8 @@ def _problem(wrong: ErrorDetails, schema: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(_name(wrong), _names(schema), n=1)
         if near:
-            return either(f"no such field, did you mean {near[0]}?", f"没有这个字段，是否为 {near[0]}？")
-        return either("no such field", "没有这个字段")
+            return either(f"unknown field; did you mean {near[0]}?", f"没有这个字段，您是否要写 {near[0]}？")
+        return either("unknown field", "没有这个字段")
     if kind in ("enum", "literal_error"):
         expected = str(context.get("expected", "")).replace("'", "")
         return either(f"must be {expected}", f"必须是 {expected.replace(' or ', '、').replace(', ', '、')}")
@@ -172,7 +172,7 @@ def taking[SchemaT: BaseModel](schema: type[SchemaT]) -> type[TyperCommand]:
             super().format_help(ctx, formatter)
             table(
                 either(
-                    "Fields (null empties one, @FILE reads JSON)", "字段（null 表示清空，@文件 读取 JSON）"
+                    "Fields (null clears a field, @FILE reads JSON)", "字段（null 表示清空，@文件 读取 JSON）"
                 ),
                 (either("field", "字段"), either("value", "值"), either("example", "示例")),
                 described(schema),
@@ -249,11 +249,11 @@ def _kind(part: dict[str, Any], document: dict[str, Any]) -> tuple[str, object]:
         case "string", "date":
             return either("date", "日期"), "2027-05-31"
         case "string", "date-time":
-            return either("moment with an offset", "带时区的时间"), "2026-12-31T08:00:00+08:00"
+            return either("date and time with an offset", "带时区的时间"), "2026-12-31T08:00:00+08:00"
         case "string", "uuid":
-            return either("UUID, the same for a repetition", "UUID，重复提交时相同"), ""
+            return either("UUID, the same when the command is repeated", "UUID，重复提交时相同"), ""
         case "array" | "object", _:
-            return either("JSON from a file", "文件中的 JSON"), "@FILE"
+            return either("JSON, given as @FILE", "JSON，用 @文件 给出"), "@FILE"
         case _:
             longest = found.get("maxLength")
             return either(

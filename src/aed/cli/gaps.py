@@ -14,8 +14,9 @@ from aed import clock
 from aed.accounts.regions.queries import region_by_code, regions_below
 from aed.cli.context import operator, reading
 from aed.cli.files import whole, write_whole
+from aed.cli.language import either
 from aed.cli.nearest import network_if_any
-from aed.cli.screen import counting, heading, say, table, warn
+from aed.cli.screen import counting, heading, plural, say, table, warn
 from aed.errors import InvalidInput, NotFound
 from aed.settings import load_settings
 from aed.training.gaps import queries
@@ -29,17 +30,20 @@ PATIENT_MS: Final = 600_000
 
 
 def gaps(
-    estate: Annotated[int | None, typer.Option(help="Only this estate, by its id", min=1)] = None,
+    estate: Annotated[int | None, typer.Option(help="Only this estate, by id", min=1)] = None,
     region: Annotated[str | None, typer.Option(help="Only in this region and those below it")] = None,
     hour: Annotated[str | None, typer.Option(help="Only this hour of the week, such as 'Mo 03'")] = None,
     target: Annotated[
-        int | None, typer.Option(min=1, max=50, help="So many should be able to come; left out: as it is set")
+        int | None,
+        typer.Option(
+            min=1, max=50, help="Number of first-aiders that should be able to come; default: the setting"
+        ),
     ] = None,
     to: Annotated[
         Path | None, typer.Option(help="Write every building and hour to a .csv, .xlsx, .geojson or .json")
     ] = None,
 ) -> None:
-    """Show where and when first-aiders are missing in the coming week.
+    """Show where and when too few first-aiders can come in the coming week.
 
     Counts, for each building and hour, the first-aiders within three minutes' walk.
     """
@@ -61,7 +65,7 @@ def gaps(
         if to is not None and form is not None:
             seen = _Seen()
             _write(seen.counting(found), form, goal, to)
-            warn(f"{to}: estates {seen.estates}, buildings {seen.buildings}.")
+            warn(f"{to}: {plural(seen.estates, 'estate')}, {plural(seen.buildings, 'building')}.")
             return
         tables = list(found)
     if wanted is not None:
@@ -78,7 +82,13 @@ def _asked(session: Session, estate: int | None, region: str | None) -> list[que
         region_ids = regions_below(session, region_by_code(session, region).id)
     asked = queries.estates_run_by(session, operator(), estate_id=estate, region_ids=region_ids)
     if not asked:
-        raise NotFound("There is no such estate: see aed estates list.", field="estate")
+        raise NotFound(
+            either(
+                "There is no such estate. `aed estates list` shows the estates.",
+                "没有这个园区。可用 aed estates list 查看。",
+            ),
+            field="estate",
+        )
     return asked
 
 
@@ -87,7 +97,10 @@ def _hour_in(text: str) -> int:
     names = {name.casefold(): number for names in (DAYS_EN, DAYS_ZH) for number, name in enumerate(names)}
     if day.casefold() not in names or not hour.strip().isdecimal() or int(hour) > 23:
         raise InvalidInput(
-            "An hour of the week is a day and an hour, such as 'Mo 03' or '周一 3': from Mo 00 to Su 23.",
+            either(
+                "Give a day and an hour, such as 'Mo 03' or '周一 3', from Mo 00 to Su 23.",
+                "请写星期和小时，如“周一 3”或“Mo 03”，范围为周一 0 点至周日 23 点。",
+            ),
             field="hour",
         )
     return names[day.casefold()] * 24 + int(hour)
@@ -100,7 +113,7 @@ def _show_all(found: Sequence[EstateGaps], target: int) -> None:
     """Print one line per estate, the worst first."""
     worst = sorted(found, key=lambda each: (-each.hours_below_after(target), each.estate_id))
     table(
-        f"Building-hours of the week from {found[0].week.monday} in which fewer than {target} can come",
+        f"Building-hours in the week from {found[0].week.monday} in which fewer than {target} can come",
         ["id", "estate", "园区", "buildings", "now", "after", "of", "lapsing"],
         [
             (
@@ -118,7 +131,7 @@ def _show_all(found: Sequence[EstateGaps], target: int) -> None:
         right=["id", "buildings", "now", "after", "of", "lapsing"],
     )
     if len(worst) > SHOWN:
-        say(f"… and {len(worst) - SHOWN} more: --to FILE.csv writes them all.")
+        say(f"… and {len(worst) - SHOWN} more. `--to FILE.csv` writes all of them.")
     suggested = [each for each in found if each.suggestion is not None]
     if suggested:
         _suggest(max(suggested, key=lambda each: each.suggestion.hours_lifted if each.suggestion else 0.0))
@@ -146,22 +159,22 @@ def _show_estate(found: EstateGaps, target: int) -> None:
         rows,
         right=["id", "now", "after", "fewest"],
     )
-    heading("How many can come to the building that has the fewest 最少楼栋可到人数")
+    heading("First-aiders that can come to the least covered building 最少楼栋可到人数")
     say("   " + " ".join(f"{hour:2}" for hour in range(24)))
     fewest = found.fewest.tolist()
     for day, name in enumerate(DAYS_EN):
         say(f"{name} " + " ".join(f"{min(99, count):2}" for count in fewest[day * 24 : day * 24 + 24]))
     if found.lapses:
-        heading("Certificates that run out within 90 days 90天内到期的证书")
+        heading("Certificates that expire within 90 days 90天内到期的证书")
         table(
             None,
-            ["until", "certificate", "how many"],
+            ["until", "certificate", "number"],
             [(each.valid_until, each.kind, each.count) for each in found.lapses],
-            right=["how many"],
+            right=["number"],
         )
     say(
-        f"{found.sessions_planned} sessions are planned within 90 days; they are expected to bring "
-        f"{found.responders_expected:.1f} responders."
+        f"{found.sessions_planned} sessions are planned within 90 days. They are expected "
+        f"to add {found.responders_expected:.1f} responders."
     )
     _suggest(found)
 
@@ -188,7 +201,7 @@ def _show_hour(found: Sequence[EstateGaps], hour: int, target: int) -> None:
         for building in estate.buildings
     )
     table(
-        f"{name_en(hour)}:00 on {day}: who can come, {target} are wanted",
+        f"{name_en(hour)}:00 on {day}: who can come ({target} wanted)",
         ["estate", "building", "楼栋", "now", "maybe", "after", "measured on"],
         [each[-1] for each in rows[:SHOWN]],
         right=["now", "maybe", "after"],
@@ -199,15 +212,15 @@ def _show_hour(found: Sequence[EstateGaps], hour: int, target: int) -> None:
 
 def _suggest(found: EstateGaps) -> None:
     if found.suggestion is None:
-        say("Nothing is missing: no further session is suggested. 没有缺口。")
+        say("Every building is covered: no further session is suggested. 没有缺口。")
         return
     suggestion = found.suggestion
     near = next(each for each in found.buildings if each.building_id == suggestion.building_id)
     heading(
-        f"The next session: {found.name_en}, near {near.name_en} "
+        f"Suggested session: {found.name_en}, near {near.name_en} "
         f"建议下一场：{found.name_zh}，{near.name_zh}附近"
     )
-    say(f"{name_en(suggestion.hour)}:00, {suggestion.starts_on} or later, {suggestion.places} places.")
+    say(f"{name_en(suggestion.hour)}:00, on or after {suggestion.starts_on}, {suggestion.places} places.")
     for sentence in (*suggestion.because_en, *suggestion.because_zh):
         say(f"  {sentence}")
 
@@ -233,7 +246,10 @@ def _form_of(to: Path) -> GapFormat:
         return GapFormat(to.suffix.removeprefix(".").lower())
     except ValueError:
         raise InvalidInput(
-            f"{to.name}: the name says what is written: it ends in .csv, .xlsx, .geojson or .json.",
+            either(
+                f"{to.name}: the file name must end in .csv, .xlsx, .geojson or .json.",
+                f"{to.name}：文件扩展名须为 .csv、.xlsx、.geojson 或 .json。",
+            ),
             field="to",
         ) from None
 

@@ -17,7 +17,7 @@ from aed.registry.holidays import queries as holiday_queries
 from aed.registry.holidays.schemas import HolidayYearIn, SpecialDay
 
 holidays_group = typer.Typer(no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="The calendar, such as CN")]
+Name = Annotated[str, typer.Argument(help="The calendar's name, such as CN")]
 Year = Annotated[int, typer.Argument(min=1990, max=2100)]
 
 
@@ -45,7 +45,9 @@ def show_holidays(name: Name, year: Year) -> None:
 def put_holidays(
     name: Name,
     year: Year,
-    holiday: Annotated[list[str] | None, typer.Option(help="A day off, 2027-10-01; may be repeated")] = None,
+    holiday: Annotated[
+        list[str] | None, typer.Option(help="A day off, such as 2027-10-01; may be repeated")
+    ] = None,
     workday: Annotated[list[str] | None, typer.Option(help="A make-up workday; may be repeated")] = None,
 ) -> None:
     """Replace the special days of a calendar for one year."""
@@ -57,7 +59,7 @@ def put_holidays(
         holiday_actions.put_holiday_year(
             session, operator(), name, year, HolidayYearIn(days=days), version=known.get(name), at=clock.now()
         )
-        say(f"{name} holds {len(days)} special days for {year}.")
+        say(f"{name} has {len(days)} special days in {year}.")
 
 
 @holidays_group.command("remove")
@@ -68,7 +70,7 @@ def drop_holidays(name: Name, year: Year) -> None:
         holiday_actions.delete_holiday_year(
             session, operator(), name, year, version=calendar.version, at=clock.now()
         )
-        say(f"{name} no longer holds {year}.")
+        say(f"{name} no longer covers {year}.")
 
 
 def _days(given: list[str] | None, kind: str) -> list[SpecialDay]:
@@ -78,5 +80,5 @@ def _days(given: list[str] | None, kind: str) -> list[SpecialDay]:
         ]
     except ValueError:
         raise InvalidInput(
-            either("A day must be written like 2027-10-01.", "日期须写作 2027-10-01。"), field=kind
+            either("Write a day as 2027-10-01.", "日期须写作 2027-10-01。"), field=kind
         ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from aed.cli.screen import say, table
+from aed.cli.screen import plural, say, table
 from aed.imports.devices.actions import DeviceReport
 from aed.imports.devices.import_rows import ImportedRow
 
@@ -15,23 +15,23 @@ SHOWN = 20
 def tell_what_became(report: DeviceReport, *, in_detail: bool) -> None:
     """Print a sentence for each result beyond new, changed and unchanged; in detail, each row too."""
     if report.joined:
-        say(f"{report.joined} are devices that another list has registered: joined.")
+        say(f"Merged with devices of another list: {report.joined}.")
     if in_detail:
         _tables(report)
     if report.waiting:
-        say(f"{report.waiting} may be devices that another list has registered: see aed reviews list.")
+        say(f"Possibly registered by another list: {report.waiting}. `aed reviews list` shows them.")
     if report.conflicting:
-        say(f"{report.conflicting} say otherwise than another list: see aed reviews list.")
+        say(f"Different from another list: {report.conflicting}. `aed reviews list` shows the differences.")
     for gone in report.gone:
         if gone.is_held_back:
             say(
-                f"{len(gone.source_ids)} of {gone.source} are missing, too many to be believed: they stay as "
-                "they are until a person decides, see aed reviews list."
+                f"{plural(len(gone.source_ids), 'device')} of {gone.source} missing from the list: too "
+                "many to mark as gone without a decision. `aed reviews list` shows the question."
             )
         else:
-            say(f"{len(gone.source_ids)} of {gone.source} are no longer listed: gone.")
+            say(f"{plural(len(gone.source_ids), 'device')} of {gone.source} not listed now: marked as gone.")
     if report.unnamed:
-        say("Nothing counts as gone: not every row says which device it is.")
+        say("No device is marked as gone, because not every row identifies its device.")
 
 
 def _tables(report: DeviceReport) -> None:
@@ -55,11 +55,11 @@ def _tables(report: DeviceReport) -> None:
         if each.match is not None
     ]
     columns = ["where", "source", "id", "device", "score", "", "because"]
-    _table("Perhaps registered already", columns, matched, report.joined + report.waiting)
+    _table("Possibly registered already", columns, matched, report.joined + report.waiting)
     disputed = [(*_row(each), each.device_id, ", ".join(each.conflicts)) for each in report.disputed]
     _table("Two lists disagree", ["where", "source", "id", "device", "about"], disputed, report.conflicting)
     gone = [
-        (each.source, source_id, "held back" if each.is_held_back else "")
+        (each.source, source_id, "waiting for a decision" if each.is_held_back else "")
         for each in report.gone
         for source_id in each.source_ids[:SHOWN]
     ]
@@ -81,9 +81,9 @@ def _table(title: str, columns: list[str], rows: list[Any], count: int) -> None:
 
 def _words(value: Any) -> str:
     if isinstance(value, dict):
-        told = {name: part for name, part in value.items() if part is not None}
-        if "given" in told:
-            lat, lon, datum = told["given"]
+        parts_given = {name: part for name, part in value.items() if part is not None}
+        if "given" in parts_given:
+            lat, lon, datum = parts_given["given"]
             return f"{lat} {lon} {datum}"
-        return " · ".join(str(part) for part in told.values())
+        return " · ".join(str(part) for part in parts_given.values())
     return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.cli.context import operator, trying_much, writing_much
 from aed.cli.import_report import tell_what_became
+from aed.cli.language import either
 from aed.cli.screen import counting, say, table
 from aed.errors import InvalidInput
 from aed.files.spreadsheets import escape_formula
@@ -29,11 +30,13 @@ from aed.settings import load_settings
 
 imports = typer.Typer(no_args_is_help=True)
 
-File = Annotated[Path, typer.Argument(help="The file")]
-Strict = Annotated[bool, typer.Option("--strict", help="Take nothing when any row is bad")]
+File = Annotated[Path, typer.Argument(help="The file to import")]
+Strict = Annotated[bool, typer.Option("--strict", help="Import nothing if any row is bad")]
 BadRows = Annotated[
     Path | None,
-    typer.Option(help="Write the rows set aside to this CSV, with reasons; put right, it can be imported"),
+    typer.Option(
+        help="Write the rows set aside to this CSV file, with reasons; corrected, it can be imported"
+    ),
 ]
 SHOWN = 20
 
@@ -41,22 +44,31 @@ SHOWN = 20
 @imports.command("devices")
 def devices(
     file: File,
-    form: Annotated[DeviceFormat | None, typer.Option("--format", help="Recognised when left out")] = None,
+    form: Annotated[
+        DeviceFormat | None,
+        typer.Option("--format", help="The format of the list; default: recognised from its contents"),
+    ] = None,
     region: Annotated[
-        str | None, typer.Option(help="For new devices whose row names neither estate nor region")
+        str | None, typer.Option(help="Region of new devices whose row names neither an estate nor a region")
     ] = None,
     source: Annotated[
-        str | None, typer.Option(help="Who keeps this list, where several bodies publish lists of its format")
+        str | None, typer.Option(help="The publisher, if several publish lists in the same format")
     ] = None,
-    mapping: Annotated[Path | None, typer.Option(help="A mapping file (YAML): read by that")] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="A mapping file (YAML) by which the list is read")
+    ] = None,
     partial: Annotated[
-        bool, typer.Option("--partial", help="The file is a part of its list: what it lacks is not gone")
+        bool,
+        typer.Option(
+            "--partial", help="The file is only part of its list: devices that it lacks are not gone"
+        ),
     ] = False,
     accept_shrink: Annotated[
-        bool, typer.Option("--accept-shrink", help="What is missing is gone, however much it is")
+        bool, typer.Option("--accept-shrink", help="Mark all missing devices as gone, however many")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be new, changed, gone, asked; write nothing")
+        bool,
+        typer.Option("--dry-run", help="Show what would be new, changed, gone or asked; write nothing"),
     ] = False,
     strict: Strict = False,
     bad_rows: BadRows = None,
@@ -110,8 +122,8 @@ def buildings(file: File) -> None:
     with writing_much() as session, counting("buildings") as progress:
         report = import_buildings(session, operator(), file, progress=progress)
     say(
-        f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} unchanged, "
-        f"{report.gone} gone; {report.outside} stand in no estate."
+        f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} "
+        f"unchanged, {report.gone} gone; {report.outside} are in no estate."
     )
 
 
@@ -152,20 +164,23 @@ def _import[ReportT: ImportReport](
         tell_bad_rows(refused.bad)
         raise
     say(
-        f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} unchanged, "
-        f"{len(report.bad)} set aside."
+        f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} "
+        f"unchanged, {len(report.bad)} set aside."
     )
     if report.hours_not_understood:
-        say(f"{report.hours_not_understood} have hours that were not understood: kept as written, unknown.")
+        say(
+            f"Opening hours not understood: {report.hours_not_understood}, stored as "
+            "written, treated as unknown."
+        )
     tell_bad_rows(report.bad)
     return report
 
 
 def tell_bad_rows(bad: Sequence[BadRow]) -> None:
     if bad:
-        table("Set aside", ["where", "reason"], [(row.where, row.reason) for row in bad[:SHOWN]])
+        table("Rows set aside", ["where", "reason"], [(row.where, row.reason) for row in bad[:SHOWN]])
         if len(bad) > SHOWN:
-            say(f"… and {len(bad) - SHOWN} more: --bad-rows FILE writes them all.")
+            say(f"… and {len(bad) - SHOWN} more. `--bad-rows FILE` writes all of them.")
 
 
 def write_bad_rows(bad: Sequence[BadRow], target: Path) -> None:
@@ -178,7 +193,12 @@ def write_bad_rows(bad: Sequence[BadRow], target: Path) -> None:
                 cells = [row.where, row.reason, *(_cell(row.fields.get(name)) for name in columns)]
                 writer.writerow([escape_formula(cell) for cell in cells])
     except OSError as error:
-        raise InvalidInput(f"{target} cannot be written: {error.strerror}.", field="bad-rows") from None
+        raise InvalidInput(
+            either(
+                f"{target} cannot be written: {error.strerror}.", f"{target} 无法写入：{error.strerror}。"
+            ),
+            field="bad-rows",
+        ) from None
 
 
 def _cell(value: object) -> str:

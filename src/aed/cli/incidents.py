@@ -14,6 +14,7 @@ from aed import clock
 from aed.cli import statistics, steering
 from aed.cli.context import operator, reading, writing
 from aed.cli.fields import Fields, fields_in, taking
+from aed.cli.language import either
 from aed.cli.nearest import network_if_any
 from aed.cli.rows import After
 from aed.cli.screen import heading, say, table, warn
@@ -71,7 +72,7 @@ def open_incident(given: Fields) -> None:
         )
         number, emergency = incident.id, incident.region.emergency_number
         if settings.public_url is None and incident.kind is not IncidentKind.TEST:
-            warn("AED_PUBLIC_URL is not set: nobody who is called gets a link to answer by.")
+            warn("AED_PUBLIC_URL is not set: responders get no link by which to answer.")
     if missing_reason is not None:
         warn(f"{missing_reason} Walks are estimated from the straight line.")
     say(f"Call {emergency} first. 请先拨打{emergency}。")
@@ -80,8 +81,8 @@ def open_incident(given: Fields) -> None:
 
 @incidents.command("list")
 def list_incidents(
-    state: Annotated[IncidentState | None, typer.Option(help="Only these")] = None,
-    kind: Annotated[IncidentKind | None, typer.Option(help="Only these")] = None,
+    state: Annotated[IncidentState | None, typer.Option(help="Only in this state")] = None,
+    kind: Annotated[IncidentKind | None, typer.Option(help="Only of this kind")] = None,
     after: After = 0,
 ) -> None:
     """List incidents, the newest first."""
@@ -124,7 +125,7 @@ def _show(found: Incident, alerts: Sequence[Alert], names: dict[int, str]) -> No
     where = found.estate.name_en if found.estate is not None else found.region.code
     heading(f"Incident {found.id}: {found.kind}, {found.outcome or found.state}")
     say(f"At {found.lat:.5f} {found.lon:.5f}, {_storey(found)}, {where}")
-    ambulance = "is there" if found.ambulance_there_at is not None else f"at {_clock(found.ambulance_at)}"
+    ambulance = "has arrived" if found.ambulance_there_at is not None else f"at {_clock(found.ambulance_at)}"
     say(f"Opened {_clock(found.opened_at)} by {found.opened_by}; the ambulance {ambulance}")
     rows = [
         (
@@ -137,7 +138,7 @@ def _show(found: Incident, alerts: Sequence[Alert], names: dict[int, str]) -> No
         )
         for each in alerts
     ]
-    table(None, ("alert", "task", "who", "stands", "there at min", "plan"), rows, right=("alert",))
+    table(None, ("alert", "task", "who", "stands", "arrives after min", "plan"), rows, right=("alert",))
 
 
 def _show_reports(reports: Sequence[IncidentReport]) -> None:
@@ -158,7 +159,7 @@ def _show_reports(reports: Sequence[IncidentReport]) -> None:
 
 def _task(alert: Alert) -> str:
     if alert.fetch_failure is not None:
-        failure = "not there" if alert.fetch_failure is FetchFailure.NOT_THERE else "cannot be got out"
+        failure = "missing" if alert.fetch_failure is FetchFailure.NOT_THERE else "cannot be reached"
         return f"{alert.task}; device {alert.out_device_id} {failure}"
     if alert.device_id is None:
         return alert.task
@@ -169,7 +170,12 @@ def _task(alert: Alert) -> str:
 @incidents.command("answer")
 def say_for(
     incident_id: IncidentId,
-    alert_id: Annotated[int, typer.Argument(min=1, help="As `show` has it", metavar="ALERT")],
+    alert_id: Annotated[
+        int,
+        typer.Argument(
+            min=1, help="The version that `show` prints; default: the current one", metavar="ALERT"
+        ),
+    ],
     said: AlertReply,
 ) -> None:
     """Record an answer that a responder gave by telephone or radio."""
@@ -194,7 +200,7 @@ def say_for(
 @incidents.command("ambulance")
 def ambulance(
     incident_id: IncidentId,
-    seconds: Annotated[float, typer.Argument(min=0, max=14_400, help="From now; 0: it is there")],
+    seconds: Annotated[float, typer.Argument(min=0, max=14_400, help="Minutes from now; 0: it has arrived")],
 ) -> None:
     """Set when the ambulance is expected, in seconds from now."""
     settings = load_settings()
@@ -230,7 +236,13 @@ def replay(
             if number is None or each.number == number
         ]
     if not kept:
-        raise InvalidInput(f"There is no plan {number} of incident {incident_id}.", field="plan")
+        raise InvalidInput(
+            either(
+                f"There is no plan {number} of incident {incident_id}.",
+                f"事件 {incident_id} 没有方案 {number}。",
+            ),
+            field="plan",
+        )
     differs = []
     for each, reason, given, outcome in kept:
         inputs = load_inputs(given)
@@ -243,15 +255,16 @@ def replay(
         patient = inputs.case.patient
         heading(f"Plan {each}: {reason}")
         say(
-            f"{'The same again.' if is_same_plan(again, before) else 'IT COMES OUT OTHERWISE NOW.'} "
+            f"{'Unchanged.' if is_same_plan(again, before) else 'THIS RELEASE PLANS DIFFERENTLY.'} "
             f"{patient.since_seconds:.0f} s after the collapse, the ambulance in "
-            f"{patient.ambulance_seconds:.0f} s, {len(inputs.case.asked)} asked before; expected survival by "
-            f"the formula {before.survival_before:.2f} -> {before.survival:.2f} %; somebody there before it: "
+            f"{patient.ambulance_seconds:.0f} s, {len(inputs.case.asked)} asked before; "
+            f"expected survival by the formula {before.survival_before:.2f} -> "
+            f"{before.survival:.2f} %; somebody there before it: "
             f"{before.probability_in_time:.0%}"
         )
         _show_plan(before)
     if differs:
-        raise PlannedOtherwise(f"Planned otherwise by this release: {', '.join(map(str, differs))}.")
+        raise PlannedOtherwise(f"This release plans differently: {', '.join(map(str, differs))}.")
 
 
 def _show_plan(made: Plan) -> None:
@@ -260,7 +273,7 @@ def _show_plan(made: Plan) -> None:
         ("left", *_offer(left.offer), f"{left.adds:.2f}", left.reason.replace("_", " "))
         for left in made.left[:MAX_NOT_ASKED_SHOWN]
     ]
-    table(None, ("", "person", "task", "there in s", "probability", "adds %", "reason"), rows)
+    table(None, ("", "person", "task", "arrives after s", "probability", "adds %", "reason"), rows)
     if len(made.left) > MAX_NOT_ASKED_SHOWN:
         say(f"and {len(made.left) - MAX_NOT_ASKED_SHOWN} more who would add less")
 
@@ -279,7 +292,9 @@ def _shown(offer: TaskOffer) -> str:
 def cap(
     what: Annotated[
         str,
-        typer.Argument(help="An incident's number: print it; a file: take it in", metavar="INCIDENT|FILE"),
+        typer.Argument(
+            help="An incident's number, to print it, or a file, to process it", metavar="INCIDENT|FILE"
+        ),
     ],
 ) -> None:
     """Print an incident as a CAP 1.2 message, or process such a message from a file.

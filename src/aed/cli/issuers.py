@@ -17,7 +17,7 @@ from aed.cli.context import opened, operator, reading, trying_much, writing, wri
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.imports import BadRows, File, Strict, tell_bad_rows, write_bad_rows
 from aed.cli.rows import SHOWN, After, Version, show_all, show_history
-from aed.cli.screen import counting, say, table
+from aed.cli.screen import counting, plural, say, table
 from aed.imports.batches import NothingImported, refuse_bad_rows
 from aed.issuers import actions, queries
 from aed.issuers.schemas import IssuerAmend, IssuerIn, IssuerOut
@@ -88,7 +88,7 @@ def history(code: Code) -> None:
 
 @issuers.command("list")
 def show_list(
-    region: Annotated[str | None, typer.Option(help="Of this region, by its code")] = None, after: After = 0
+    region: Annotated[str | None, typer.Option(help="Only in this region, by code")] = None, after: After = 0
 ) -> None:
     """List the issuers in order of id."""
     with reading() as session:
@@ -123,7 +123,7 @@ def show_list(
 def read(
     code: Code,
     file: File,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be; write nothing")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; write nothing")] = False,
     strict: Strict = False,
     bad_rows: BadRows = None,
 ) -> None:
@@ -131,21 +131,22 @@ def read(
     report = _read(code, file, strict, bad_rows, is_dry_run=dry_run)
     counts = report.effects.counts
     say(
-        f"{file.name}: {report.new} new rows, {report.changed} changed, {report.unchanged} unchanged, "
-        f"{len(report.bad)} set aside."
+        f"{file.name}: {report.new} new rows, {report.changed} changed, "
+        f"{report.unchanged} unchanged, {len(report.bad)} set aside."
     )
     say(
-        f"Certificates held here: {counts[CheckState.CONFIRMED]} confirmed, "
+        f"Certificates registered here: {counts[CheckState.CONFIRMED]} confirmed, "
         f"{counts[CheckState.CORRECTED]} corrected, {counts[CheckState.REVOKED]} revoked, "
-        f"{counts[CheckState.DISPUTED]} disputed. Rows that nobody here holds: {report.effects.not_held}."
+        f"{counts[CheckState.DISPUTED]} disputed. Rows without a certificate here: "
+        f"{report.effects.not_held}."
     )
     if report.missing:
-        say(f"{report.missing} verified certificates do not stand in this roster: they stay as they are.")
-    if told := report.effects.told:
-        rows = [(each.number, each.state, each.said) for each in told[:SHOWN]]
-        table("Not simply confirmed", ["number", "is now", "what was said"], rows)
-        if len(told) > SHOWN:
-            say(f"… and {len(told) - SHOWN} more: aed issuers checks {code}")
+        say(f"{plural(report.missing, 'verified certificate')} missing from this roster: not changed.")
+    if notices := report.effects.told:
+        rows = [(each.number, each.state, each.said) for each in notices[:SHOWN]]
+        table("Certificates that were not confirmed as they are", ["number", "state", "why"], rows)
+        if len(notices) > SHOWN:
+            say(f"… and {len(notices) - SHOWN} more: aed issuers checks {code}")
     tell_bad_rows(report.bad)
     if dry_run:
         say("Nothing was written: this was a dry run.")
@@ -176,16 +177,16 @@ def ask() -> None:
     with opened(settings) as database:
         runs = verify_certificates(database, clock.now, by=issuer_access_in(settings))
     for run in runs:
-        left_alone = " It is left alone for a while." if run.is_left_alone else ""
-        say(f"{run.code}: {run.answered} answered, {run.unanswered} not.{left_alone}")
+        left_alone = " It is not asked again for a while." if run.is_left_alone else ""
+        say(f"{run.code}: {run.answered} answered, {run.unanswered} unanswered.{left_alone}")
     if not runs:
         say("Nothing is due.")
 
 
 @issuers.command("checks")
 def checks(
-    code: Annotated[str | None, typer.Argument(help="Of this issuer")] = None,
-    state: Annotated[CheckState | None, typer.Option(help="Those that stand so")] = None,
+    code: Annotated[str | None, typer.Argument(help="Only of this issuer")] = None,
+    state: Annotated[CheckState | None, typer.Option(help="Only those in this state")] = None,
     after: After = 0,
 ) -> None:
     """List the verifications of certificates: the state of each, and why."""
@@ -201,6 +202,6 @@ def checks(
         )
         say(f"    {each.said}")
     if not found:
-        say("There are none.")
+        say("There are no verifications.")
     if len(found) == SHOWN:
         say(f"There may be more: --after {found[-1].certificate_id}")

@@ -21,13 +21,13 @@ from aed.worker.jobs import dry_run_job, run_by_hand
 from aed.worker.models import JobRun
 from aed.worker.rules import PATIENT_MS, RunState, next_due, schedule_words
 
-jobs = typer.Typer(help="What is run on a timetable: without a command, the list.")
+jobs = typer.Typer(help="List scheduled jobs, show their runs, run one now. Without a command: the list.")
 
-Name = Annotated[str, typer.Argument(help="Its name: see aed jobs list")]
+Name = Annotated[str, typer.Argument(help="The job's name, from `aed jobs list`")]
 
 
 def work() -> None:
-    """Run the timetable and send messages until SIGTERM; of several workers one acts."""
+    """Run scheduled jobs and send messages until SIGTERM; one worker acts at a time."""
     settings = load_settings()
     set_up_logs(settings)
     share_heaps()
@@ -59,9 +59,9 @@ def show_all() -> None:
         holder = lease.holder if lease is not None else None
     table(None, ["job", "when", "next (UTC)", "last", "took", "", "what"], rows)
     if holder is not None and is_alive:
-        say(f"The worker is {holder}.")
+        say(f"The active worker is {holder}.")
     else:
-        say("No worker acts: start `aed work`, or `aed serve` with AED_RUN_JOBS=true.")
+        say("No worker is active. Start `aed work`, or `aed serve` with AED_RUN_JOBS=true.")
 
 
 def _last(run: JobRun | None) -> tuple[str, str, str]:
@@ -97,13 +97,16 @@ def run(
     at: Annotated[
         str | None,
         typer.Option(
-            help="As if it were that day or moment (2027-03-01, 2027-03-01T08:00+08:00); UTC. "
-            "One to come is only tried out: nothing of it is kept"
+            help="Run as on that day or at that time, such as 2027-03-01 or "
+            "2027-03-01T08:00+08:00; UTC without an offset. A run in the future is rolled "
+            "back"
         ),
     ] = None,
     for_real: Annotated[
         bool,
-        typer.Option("--for-real", help="With a day to come: keep what it does, and send its messages now"),
+        typer.Option(
+            "--for-real", help="With --at in the future: keep the changes, and send the messages now"
+        ),
     ] = False,
 ) -> None:
     """Run a job now, regardless of its schedule.
@@ -134,7 +137,7 @@ def run(
     if ended.result is not RunState.DONE:
         raise Conflict(f"{name}: {ended.error or ended.result}")
     counted = ", ".join(f"{count} {what}" for what, count in (ended.counts or {}).items())
-    done = f"{name}: tried out, nothing is kept." if seconds is None else f"{name}: done in {_took(seconds)}."
+    done = f"{name}: tried; nothing was kept." if seconds is None else f"{name}: done in {_took(seconds)}."
     say(done + (f" {counted}." if counted else ""))
 
 
@@ -145,7 +148,7 @@ def _moment_in(text: str) -> datetime:
     except ValueError:
         raise InvalidInput(
             either(
-                "--at is a day or a moment, such as 2027-03-01 or 2027-03-01T08:00:00+08:00.",
+                "--at must be a day or a time, such as 2027-03-01 or 2027-03-01T08:00:00+08:00.",
                 "--at 须为日期或时间，如 2027-03-01 或 2027-03-01T08:00:00+08:00。",
             ),
             field="at",

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from aed.cli.context import opened
-from aed.cli.screen import counting, say, table
+from aed.cli.language import either
+from aed.cli.screen import counting, plural, say, table
 from aed.database.encryption import keys as key_files
 from aed.database.encryption.keyring import EncryptionKey, generate_key
 from aed.errors import InvalidInput
@@ -23,7 +24,7 @@ keys = typer.Typer(no_args_is_help=True)
 @keys.command("new")
 def new(
     first: Annotated[
-        bool, typer.Option("--first", help="Put it first into the key file, which a running server follows")
+        bool, typer.Option("--first", help="Add it as the first key of the key file; running servers notice")
     ] = False,
 ) -> None:
     """Create a key: print it without storing it, or with --first, add it to the key file."""
@@ -31,24 +32,35 @@ def new(
     if not first:
         print(made)  # noqa: T201 - alone on standard output, for pipes
         sys.stderr.write(
-            f"Key {EncryptionKey.of(made).id}. Keep it where the database and its backups "
-            "are not: without it nobody reads the numbers.\nTo begin: AED_ENCRYPTION_KEYS=KEY. "
-            "To change keys: put it last, restart "
-            "every process, then put it first, restart, `aed keys rotate`, and take the old one out.\n"
+            f"Key {EncryptionKey.of(made).id}. Store it apart from the database and its "
+            "backups: without it, encrypted data cannot be read.\nTo start using encryption, "
+            "set AED_ENCRYPTION_KEYS=KEY. To change keys: add the new key last and restart "
+            "every process; move it first and restart again; run `aed keys rotate`; remove "
+            "the old key.\n"
         )
         return
     settings = load_settings()
     file = key_files.key_file_path(settings)
     if settings.encryption_keys is not None and settings.encryption_keys.get_secret_value().strip():
         raise InvalidInput(
-            "The keys are in AED_ENCRYPTION_KEYS, not in a file: make one without --first and put it there.",
+            either(
+                "The keys are in AED_ENCRYPTION_KEYS, not in a file. Create one without --first "
+                "and add it to that setting.",
+                "密钥保存在 AED_ENCRYPTION_KEYS 中，不在文件里。请不带 --first 生成密钥，再加入该设置。",
+            ),
             field="first",
         )
     if file is None:
-        raise InvalidInput("There is no key file: name one in AED_ENCRYPTION_KEY_FILE.", field="first")
+        raise InvalidInput(
+            either(
+                "There is no key file. Name one in AED_ENCRYPTION_KEY_FILE.",
+                "没有密钥文件，请用 AED_ENCRYPTION_KEY_FILE 指定。",
+            ),
+            field="first",
+        )
     found = key_files.prepend_key(file, made)
-    rest = "; then `aed keys rotate`" if len(found) > 1 else ""
-    say(f"Key {found[0].id} is the first of {len(found)} in {file}{rest}.")
+    rest = "; now run `aed keys rotate`" if len(found) > 1 else ""
+    say(f"Key {found[0].id} is now the first of {len(found)} in {file}{rest}.")
 
 
 @keys.command("show")
@@ -67,10 +79,10 @@ def show() -> None:
 
 def _role(key: str, known: Sequence[str]) -> str:
     if key == key_rotation.UNENCRYPTED:
-        return "not sealed: `aed keys rotate`"
+        return "not encrypted: run `aed keys rotate`"
     if key not in known:
-        return "MISSING: what is sealed with it cannot be read"
-    return "seals, and opens" if key == known[0] else "opens"
+        return "MISSING: data encrypted with it cannot be read"
+    return "encrypts and decrypts" if key == known[0] else "decrypts"
 
 
 @keys.command("rotate")
@@ -79,7 +91,7 @@ def rotate() -> None:
     with opened() as database:
         if database.keys.source != key_files.SETTING:
             time.sleep(2 * key_files.FOLLOWED_AFTER_SECONDS)  # by then every process uses the first key
-        with counting("sealing anew, values") as progress:
+        with counting("encrypting again, values") as progress:
             done = key_rotation.rotate(database, progress=progress)
         ring = database.keys
         left = {
@@ -88,9 +100,12 @@ def rotate() -> None:
             for key, count in counts.items()
             if key != ring.ids[0]
         }
-        say(f"Sealed anew with {ring.ids[0]}: {done.reencrypted}.")
+        say(f"Encrypted again with {ring.ids[0]}: {plural(done.reencrypted, 'value')}.")
         if left:
-            say(f"Still with another key: {sum(left.values())}, changed meanwhile. Run it again.")
+            say(
+                f"{sum(left.values())} values are still encrypted with another key, because they "
+                "changed meanwhile. Run `aed keys rotate` again."
+            )
         elif len(ring.ids) > 1:
             others = ", ".join(ring.ids[1:])
-            say(f"Nothing needs {others} any more; backups from before today do: keep it with them.")
+            say(f"{others} can be removed from the database's keys. Keep it for backups made before today.")

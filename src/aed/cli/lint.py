@@ -29,22 +29,26 @@ CLEAN, HAS_ERRORS, NOT_A_LIST = 0, 1, 2
 
 def lint(
     file: Annotated[Path, typer.Argument(help="A list of devices, in any format that can be imported")],
-    form: Annotated[DeviceFormat | None, typer.Option("--format", help="Recognised when left out")] = None,
+    form: Annotated[
+        DeviceFormat | None,
+        typer.Option("--format", help="The format of the list; default: recognised from its contents"),
+    ] = None,
     mapping: Annotated[
-        Path | None, typer.Option(help="A mapping file (YAML) for a list that nobody has seen")
+        Path | None, typer.Option(help="A mapping file (YAML) for a list in another format")
     ] = None,
     country: Annotated[
-        str | None, typer.Option(help="Where the list lies, such as CN; else what its format or its rows say")
+        str | None,
+        typer.Option(help="The country of the list, such as CN; default: from its format or its rows"),
     ] = None,
     register: Annotated[
-        bool, typer.Option("--register", help="Compare with the registered devices and estates too")
+        bool, typer.Option("--register", help="Also compare with the registered devices and estates")
     ] = False,
     marked: Annotated[
         Path | None,
-        typer.Option(help="Write the list back here with a column of findings: .csv, .xlsx, .geojson"),
+        typer.Option(help="Write the list with a column of findings to this file: .csv, .xlsx or .geojson"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="All findings for a machine")] = False,
-    everything: Annotated[bool, typer.Option("--all", help="Show every finding, notes too")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all findings as JSON")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show every finding, including notes")] = False,
 ) -> None:
     """Check a list of devices before importing it.
 
@@ -90,7 +94,7 @@ def _country(code: str | None) -> str | None:
     if not (len(code) == 2 and code.isascii() and code.isalpha()):
         raise InvalidInput(
             either(
-                "--country is a two-letter country code, such as CN.",
+                "--country must be a two-letter country code, such as CN.",
                 "--country 须为两个字母的国家代码，如 CN。",
             ),
             field="country",
@@ -122,18 +126,20 @@ def _show(linted: Linted, *, everything: bool) -> None:
     rows = sorted(linted.counts.items(), key=lambda each: (order.index(each[0][1]), -each[1]))
     table(
         None,
-        ["what", "how bad", "findings"],
+        ["finding", "severity", "count"],
         [(shown(kind), f"{how.value} {CHINESE_SEVERITY[how]}", f"{count:,}") for (kind, how), count in rows],
         right=["findings"],
     )
-    told: Counter[FindingKind] = Counter()
+    shown_of_kind: Counter[FindingKind] = Counter()
     for finding in linted.findings():
-        if everything or (finding.severity is not Severity.NOTE and told[finding.kind] < SHOWN_OF_A_KIND):
-            told[finding.kind] += 1
+        if everything or (
+            finding.severity is not Severity.NOTE and shown_of_kind[finding.kind] < SHOWN_OF_A_KIND
+        ):
+            shown_of_kind[finding.kind] += 1
             _tell(finding)
-    left = sum(severities.values()) - told.total()
+    left = sum(severities.values()) - shown_of_kind.total()
     if left > 0:
-        say(f"… and {left:,} more: --all shows every finding, --json and --marked FILE write them.")
+        say(f"… and {left:,} more. --all shows every finding; --json and --marked FILE write them.")
 
 
 def _tell(finding: Finding) -> None:

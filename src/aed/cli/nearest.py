@@ -47,24 +47,30 @@ walking = typer.Typer(no_args_is_help=True)
 def nearest_command(
     lat: Annotated[float, typer.Argument(help="Latitude in degrees")],
     lon: Annotated[float, typer.Argument(help="Longitude in degrees")],
-    datum: Annotated[Datum, typer.Option(help="What they are in")] = Datum.WGS84,
+    datum: Annotated[Datum, typer.Option(help="Datum of the coordinates")] = Datum.WGS84,
     at: Annotated[
-        str | None, typer.Option(help="A moment, as 2026-10-01T10:00:00+08:00; now if left out")
+        str | None, typer.Option(help="Date and time, such as 2026-10-01T10:00:00+08:00; default: now")
     ] = None,
     as_: Annotated[
         str,
-        typer.Option("--as", help="anonymous, administrator, estate:ID, estate:SOURCE/ID, dispatcher:REGION"),
+        typer.Option(
+            "--as", help="anonymous, administrator, estate:ID, estate:SOURCE/ID or dispatcher:REGION"
+        ),
     ] = "anonymous",
-    limit: Annotated[int, typer.Option(min=1, max=50, help="Devices at most")] = 5,
+    limit: Annotated[int, typer.Option(min=1, max=50, help="Maximum number of devices")] = 5,
     floor: Annotated[
-        int | None, typer.Option(min=-20, max=200, help="The patient's floor, 0 the ground")
+        int | None, typer.Option(min=-20, max=200, help="The patient's floor, 0 is the ground floor")
     ] = None,
-    storey: Annotated[str | None, typer.Option(help="Instead of --floor, in words: 3楼, B1")] = None,
-    room: Annotated[str | None, typer.Option(help="Instead of --floor: room 301 is on storey 3")] = None,
-    route: Annotated[bool, typer.Option(help="With the ways, in JSON")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As the API answers")] = False,
+    storey: Annotated[
+        str | None, typer.Option(help="The patient's storey in words, instead of --floor: 3楼, B1")
+    ] = None,
+    room: Annotated[
+        str | None, typer.Option(help="The patient's room, instead of --floor: room 301 is on storey 3")
+    ] = None,
+    route: Annotated[bool, typer.Option(help="Include the routes in the JSON")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as the API answers")] = False,
 ) -> None:
-    """Find the devices that can be at a patient soonest.
+    """Find the devices that can be brought to a patient soonest.
 
     Also lists the responders who may be called, for a viewer who may see them.
     """
@@ -111,26 +117,26 @@ def print_answer(answer: LookupAnswer, settings: Settings, viewer: Viewer = ANYO
     first_aid = first_aid_words(answer.emergency_number)
     paragraph(f"☎  {first_aid['zh']}")
     paragraph(first_aid["en"])
-    heading("Devices, best first: how soon back at the patient, and how surely 可用设备（综合最优在前）")
+    heading("Devices, best first: how soon one is here, and how likely it works 可用设备（综合最优在前）")
     if answer.in_time:
         numbered = enumerate(answer.in_time, start=1)
         entries(_COLUMNS, [_entry(str(number), near, question.at, viewer) for number, near in numbered])
     else:
         say(
-            "None that can be here in time. 没有能及时取到的设备。"
+            "No device can be here in time. 没有能及时取到的设备。"
             if answer.too_far
-            else "None that can be used now. 目前没有可用设备。"
+            else "No device can be used now. 目前没有可用设备。"
         )
     if not answer.is_complete:
-        say("There may be more: the search stopped among too many that cannot be used.")
+        say("There may be more devices: the search stopped after too many that cannot be used.")
     unusable = [near for near in answer.unusable if not near.is_last_resort]
     for title, devices in (
         ("Too far to fetch in time: do not leave the patient for these 距离过远，来不及取", answer.too_far),
         (
-            "Pads expired: only where there is no other AED 电极片过期，仅在无其他 AED 时使用",
+            "Pads expired: use only if there is no other AED 电极片过期，仅在无其他 AED 时使用",
             answer.last_resort,
         ),
-        ("Near, but not to be used now 附近但现在不可用", unusable),
+        ("Nearby, but not usable now 附近但现在不可用", unusable),
     ):
         if devices:
             heading(title)
@@ -141,7 +147,7 @@ def print_answer(answer: LookupAnswer, settings: Settings, viewer: Viewer = ANYO
         step = settings.responder_seconds_step
         if answer.responders:
             entries(
-                ["id", "there in"],
+                ["id", "arrives in"],
                 [
                     Entry(
                         (str(person.responder_id), minutes(math.ceil(person.shown_seconds / step) * step)),
@@ -152,16 +158,16 @@ def print_answer(answer: LookupAnswer, settings: Settings, viewer: Viewer = ANYO
                 ],
             )
         else:
-            say("None within reach. 附近没有。")
+            say("No responder is within reach. 附近没有。")
     if answer.basis is Basis.STRAIGHT_LINE:
         say()
-        say("Estimated from straight lines: no walking network is known here. 按直线估算，此处无步行路网。")
+        say("Estimated from straight lines: there is no walking network here. 按直线估算，此处无步行路网。")
 
 
 def _print_quarantined(quarantined: Sequence[QuarantinedDevice]) -> None:
     if not quarantined:
         return
-    heading("Near, and out of service: do not go there 附近已停用的设备")
+    heading("Nearby, but out of service: do not go there 附近已停用的设备")
     entries(
         ["", "straight"],
         [
@@ -183,7 +189,7 @@ _CERTIFICATES: Mapping[str, str] = {
 }
 _AVAILABILITIES: Mapping[Availability, str] = {
     Availability.AVAILABLE: "available 可呼叫",
-    Availability.UNKNOWN: "availability not known 是否有空未知",
+    Availability.UNKNOWN: "availability unknown 是否可呼叫未知",
 }
 
 
@@ -266,7 +272,7 @@ def minutes(seconds: float) -> str:
 @walking.command("build")
 def build(
     source: Annotated[Path, typer.Argument(help="An OpenStreetMap extract, .osm.pbf")],
-    to: Annotated[Path | None, typer.Option(help="Where to; AED_WALKING_NETWORK if left out")] = None,
+    to: Annotated[Path | None, typer.Option(help="The file to write; default: AED_WALKING_NETWORK")] = None,
 ) -> None:
     """Build the walking network from an OpenStreetMap extract."""
     from aed.walking.build import build_network  # imported here: only this command reads OpenStreetMap
@@ -280,7 +286,9 @@ def build(
 
 @walking.command("show")
 def show(
-    file: Annotated[Path | None, typer.Argument(help="AED_WALKING_NETWORK if left out")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="The file to inspect; default: AED_WALKING_NETWORK")
+    ] = None,
 ) -> None:
     """Show the contents of a network file."""
     path = file or load_settings().walking_network

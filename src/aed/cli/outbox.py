@@ -14,7 +14,8 @@ from aed import clock
 from aed.accounts.masking import mask_recipient
 from aed.accounts.people.rules import Language
 from aed.cli.context import opened, operator, reading, writing
-from aed.cli.screen import say, table
+from aed.cli.language import either
+from aed.cli.screen import plural, say, table
 from aed.database.session import database_now, read_session
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.notifications import queries
@@ -30,8 +31,8 @@ from aed.settings import load_settings
 outbox = typer.Typer(no_args_is_help=True)
 endpoints = typer.Typer(no_args_is_help=True)
 
-After = Annotated[int, typer.Option(help="Those with a larger id", min=0)]
-Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most")]
+After = Annotated[int, typer.Option(help="Only those with a larger id", min=0)]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of messages")]
 
 
 @outbox.command("status")
@@ -49,8 +50,8 @@ def status() -> None:
 
 @outbox.command("list")
 def show_all(
-    state: Annotated[OutboxState | None, typer.Option(help="Only these")] = None,
-    channel: Annotated[Channel | None, typer.Option(help="Only on this one")] = None,
+    state: Annotated[OutboxState | None, typer.Option(help="Only in this state")] = None,
+    channel: Annotated[Channel | None, typer.Option(help="Only on this channel")] = None,
     after: After = 0,
     limit: Limit = 100,
 ) -> None:
@@ -74,7 +75,7 @@ def show_all(
         ]
     table(
         None,
-        ["id", "channel", "to", "", "tries", "sent, dead, due (UTC)", "reason"],
+        ["id", "channel", "to", "", "tries", "sent, failed or due (UTC)", "reason"],
         rows,
         right=("id", "tries"),
     )
@@ -89,26 +90,26 @@ def _why(said: str | None, wait: WaitingFor | None) -> str:
 
 @outbox.command("cancel")
 def cancel_messages(
-    ids: Annotated[list[int], typer.Argument(help="Their ids: see aed outbox list --state waiting")],
+    ids: Annotated[list[int], typer.Argument(help="Ids of messages, from `aed outbox list --state waiting`")],
 ) -> None:
     """Cancel waiting messages. Messages behind them go on."""
     with writing() as session:
         for each in ids:
             cancel_waiting(session, operator(), each, at=database_now(session))
-    say(f"{len(ids)} cancelled.")
+    say(f"{plural(len(ids), 'message')} cancelled.")
 
 
 @outbox.command("resend")
 def resend(
     ids: Annotated[
-        list[int] | None, typer.Argument(help="Their ids: see aed outbox list --state dead")
+        list[int] | None, typer.Argument(help="Ids of messages, from `aed outbox list --state dead`")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that were given up")] = False,
-    channel: Annotated[Channel | None, typer.Option(help="With --all: only on this one")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All messages that failed for good")] = False,
+    channel: Annotated[Channel | None, typer.Option(help="With --all: only on this channel")] = None,
 ) -> None:
     """Retry dead messages, with the same keys."""
     if bool(ids) == everything:
-        raise InvalidInput("Give ids, or --all.")
+        raise InvalidInput(either("Give ids or --all.", "请给出消息编号，或使用 --all。"))
     done, kept = 0, []
     with writing() as session:
         wanted = ids or []
@@ -125,7 +126,10 @@ def resend(
                 if not everything:
                     raise
                 kept.append(f"{each}: {error.detail}")
-    say(f"{done} will be tried again." + (f" {len(kept)} cannot be:" if kept else ""))
+    say(
+        f"{plural(done, 'message')} will be sent again."
+        + (f" {len(kept)} cannot be sent again:" if kept else "")
+    )
     for line in kept[:20]:
         say(f"  {line}")
 
@@ -149,16 +153,16 @@ def send() -> None:
 
 @endpoints.command("add")
 def add(
-    name: Annotated[str, typer.Argument(help="What it is called, such as gate-group")],
-    channel: Annotated[Channel, typer.Argument(help="What it is")],
+    name: Annotated[str, typer.Argument(help="A name, such as gate-group")],
+    channel: Annotated[Channel, typer.Argument(help="Its kind")],
     address: Annotated[
-        str, typer.Argument(help="An e-mail address, a URL, an address of Apprise; - reads it from the input")
+        str, typer.Argument(help="An e-mail address, a URL or an Apprise URL; - reads it from standard input")
     ] = "-",
     signed: Annotated[
-        bool, typer.Option("--secret", help="Read a secret from the input too: what signs its messages")
+        bool, typer.Option("--secret", help="Also read a secret, which signs messages, from standard input")
     ] = False,
-    language: Annotated[Language, typer.Option(help="Of its messages")] = Language.ZH,
-    person: Annotated[int | None, typer.Option(min=1, help="Whose it is, by the id")] = None,
+    language: Annotated[Language, typer.Option(help="Language of its messages")] = Language.ZH,
+    person: Annotated[int | None, typer.Option(min=1, help="The person who owns it, by id")] = None,
 ) -> None:
     """Add an endpoint.
 
@@ -177,7 +181,7 @@ def add(
         put_endpoint(
             session, operator(), given, at=clock.now(), is_private_allowed=settings.notify_allow_private
         )
-    say(f"{name} is an endpoint. Try it: aed endpoints test {name}")
+    say(f"Endpoint {name} is stored. To test it: aed endpoints test {name}")
 
 
 def _line(what: str) -> str:
@@ -199,15 +203,15 @@ def show_endpoints(after: After = 0, limit: Limit = 100) -> None:
 
 
 @endpoints.command("remove")
-def remove(name: Annotated[str, typer.Argument(help="Its name")]) -> None:
+def remove(name: Annotated[str, typer.Argument(help="The endpoint's name")]) -> None:
     """Remove an endpoint; its waiting messages are cancelled."""
     with writing() as session:
         remove_endpoint(session, operator(), name, at=clock.now())
-    say(f"{name} is no longer an endpoint.")
+    say(f"Endpoint {name} is removed.")
 
 
 @endpoints.command("test")
-def test(name: Annotated[str, typer.Argument(help="Its name")]) -> None:
+def test(name: Annotated[str, typer.Argument(help="The endpoint's name")]) -> None:
     """Enqueue a test message for an endpoint. `aed outbox list` shows the result."""
     notice = Notice(
         subject_en="Test of the AED network",
@@ -218,9 +222,15 @@ def test(name: Annotated[str, typer.Argument(help="Its name")]) -> None:
     with writing() as session:
         endpoint = queries.endpoint(session, name)
         if endpoint is None:
-            raise NotFound(f"There is no endpoint '{name}': see aed endpoints list.", field="name")
+            raise NotFound(
+                either(
+                    f"There is no endpoint '{name}'. `aed endpoints list` shows the endpoints.",
+                    f"没有通知接收端“{name}”。可用 aed endpoints list 查看。",
+                ),
+                field="name",
+            )
         outgoing = enqueue_to_endpoint(session, endpoint, notice, clock.now())
-        said = f"Message {outgoing.id} waits for {name}. The worker sends it; aed outbox send does too."
+        said = f"Message {outgoing.id} to {name} is in the outbox. The worker sends it, or `aed outbox send`."
     say(said)
 
 

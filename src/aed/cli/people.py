@@ -42,11 +42,13 @@ roles = typer.Typer(no_args_is_help=True)
 PersonArgument = Annotated[
     str,
     typer.Argument(
-        metavar="PERSON", help="Their id, or the telephone number they sign in with", show_default=False
+        metavar="PERSON",
+        help="A person's id, or the phone number with which they sign in",
+        show_default=False,
     ),
 ]
-Estate = Annotated[int | None, typer.Option(help="On this estate, by its id", min=1)]
-Region = Annotated[str | None, typer.Option(help="On this region and all below it, by its code")]
+Estate = Annotated[int | None, typer.Option(help="On this estate, by id", min=1)]
+Region = Annotated[str | None, typer.Option(help="On this region and all below it, by code")]
 
 
 def person_id_of(session: Session, person: str) -> int:
@@ -65,14 +67,16 @@ def person_id_of(session: Session, person: str) -> int:
 @people.command("add")
 def add(
     name: Annotated[str, typer.Argument(help="The name")],
-    phone: Annotated[str, typer.Argument(help="The number, as people write it")],
+    phone: Annotated[str, typer.Argument(help="The phone number, as people write it")],
     region: Annotated[
-        str | None, typer.Option(help="Where a number without a country code is at home")
+        str | None, typer.Option(help="The region whose country code applies to numbers without one")
     ] = None,
-    language: Annotated[Language, typer.Option(help="For messages")] = Language.ZH,
-    channel: Annotated[PhoneChannel, typer.Option(help="For messages")] = PhoneChannel.SMS,
+    language: Annotated[Language, typer.Option(help="Language of messages to the person")] = Language.ZH,
+    channel: Annotated[
+        PhoneChannel, typer.Option(help="Channel of messages to the person")
+    ] = PhoneChannel.SMS,
     email: Annotated[
-        str | None, typer.Option(help="By which your identity provider may name the person")
+        str | None, typer.Option(help="The name under which an identity provider knows the person")
     ] = None,
 ) -> None:
     """Add a person, who can sign in with codes from then on, and print the id."""
@@ -103,7 +107,7 @@ def show_all(after: After = 0) -> None:
             )
             for person, account in people_queries.people(session, operator(), limit=SHOWN, after_id=after)
         ]
-    table(None, ["id", "name", "phone", "language", "channel", "signs in by"], rows)
+    table(None, ["id", "name", "phone", "language", "channel", "signs in with"], rows)
     if len(rows) == SHOWN:
         say(f"There may be more: --after {rows[-1][0]}")
 
@@ -133,14 +137,14 @@ def show(person: PersonArgument) -> None:
                 ("email", account.email if account is not None else None),
                 ("language", found.language),
                 ("channel", found.channel),
-                ("signs in", signs_in),
+                ("signs in with", signs_in),
                 ("version", found.version),
             ],
         )
         if linked:
             table(
                 "Identity providers",
-                ["provider", "since", "found by"],
+                ["provider", "since", "matched by"],
                 [(each.provider, f"{each.linked_at:%Y-%m-%d %H:%M}", each.linked_by) for each in linked],
             )
         if held:
@@ -179,7 +183,7 @@ def amend(person_id: Id, fields: Fields, version: Version = None) -> None:
 @people.command("open-accounts")
 def open_accounts(
     region: Annotated[
-        str | None, typer.Option(help="Where numbers without a country code are at home")
+        str | None, typer.Option(help="The region whose country code applies to numbers without one")
     ] = None,
 ) -> None:
     """Open accounts for all people from imported lists whose phone number is unique, so that they can sign
@@ -190,7 +194,8 @@ def open_accounts(
             country = region_by_code(session, region).country
         done = people_actions.open_accounts(session, operator(), country=country, at=clock.now())
     say(
-        f"Opened: {done.opened}. Numbers of several people: {done.shared}. No usable number: {done.unusable}."
+        f"Accounts opened: {done.opened}. Phone numbers shared by several people: "
+        f"{done.shared}. No usable phone number: {done.unusable}."
     )
 
 
@@ -216,7 +221,7 @@ def sign_out(person: PersonArgument) -> None:
         person_id = person_id_of(session, person)
         people_queries.person(session, operator(), person_id)
         ended = end_sessions(session, person_id, at=clock.now())
-    say(f"Sign-ins ended: {ended}.")
+    say(f"Sessions ended: {ended}.")
 
 
 @people.command("unlink-identity")
@@ -227,7 +232,7 @@ def unlink(person_id: Id) -> None:
         from aed.accounts.identity_provider import actions as identity_provider
 
         ended = identity_provider.unlink(session, operator(), person_id, at=clock.now())
-    say(f"Links to identity providers ended: {ended}.")
+    say(f"Linked identities removed: {ended}.")
 
 
 # --- Personal data ---------------------------------------------------------------------------------------
@@ -236,40 +241,40 @@ def unlink(person_id: Id) -> None:
 @people.command("export")
 def export(
     person_id: Id,
-    to: Annotated[Path | None, typer.Option(help="A new file; left out: standard output")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="The file to write, which must not exist; default: standard output")
+    ] = None,
 ) -> None:
     """Export all data about a person as JSON. A file is readable by its owner only."""
     with reading() as session:
         person = people_queries.require_self_or_administrator(session, operator(), person_id)
-        told = OwnDataOut.of(session, person, at=clock.now()).model_dump_json(indent=2)
+        exported = OwnDataOut.of(session, person, at=clock.now()).model_dump_json(indent=2)
     if to is None:
-        say(told)
+        say(exported)
         return
     opened = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(opened, "w", encoding="utf-8") as file:
-        file.write(told + "\n")
-    say(f"{to} holds what is held about person {person_id}.")
+        file.write(exported + "\n")
+    say(f"{to} contains all data held about person {person_id}.")
 
 
 @people.command("erase")
 def erase(
     person_id: Id,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation")] = False,
 ) -> None:
     """Erase the data about a person for good. What the history requires stays, without the name."""
     if not yes:
         with reading() as session:
             person = people_queries.require_self_or_administrator(session, operator(), person_id)
-            question = (
-                f"Erase all that is held about person {person_id}, {person.name}? It cannot be taken back."
-            )
+            question = f"Erase all data held about person {person_id}, {person.name}? This cannot be undone."
         if not typer.confirm(question):
             raise InvalidInput(either("Nothing was erased.", "未删除任何内容。"), field="yes")
     with writing() as session:
         is_done = personal_data_actions.erase(session, operator(), person_id, at=clock.now())
-    say(f"Person {person_id} is erased." if is_done else f"Person {person_id} was erased before.")
+    say(f"Person {person_id} is erased." if is_done else f"Person {person_id} had been erased already.")
     if is_done:
-        say("Backups from before hold the person still: erase again after restoring one.")
+        say("Backups made before now still contain the person: erase again after restoring one.")
 
 
 # --- Roles ----------------------------------------------------------------------------------------------
@@ -288,7 +293,7 @@ def _shown(grant: RoleGrant, codes: dict[int, str]) -> tuple[object, ...]:
 @roles.command("grant")
 def grant(
     person: PersonArgument,
-    role: Annotated[Role, typer.Argument(help="What the person becomes")],
+    role: Annotated[Role, typer.Argument(help="The role to grant")],
     estate: Estate = None,
     region: Region = None,
 ) -> None:
@@ -306,7 +311,7 @@ def grant(
 
 @roles.command("revoke")
 def revoke(
-    grant_id: Annotated[int, typer.Argument(help="The role's id, from aed roles list", min=1)],
+    grant_id: Annotated[int, typer.Argument(help="The role's id, from `aed roles list`", min=1)],
 ) -> None:
     """Revoke a role; the record of it stays."""
     with writing() as session:
@@ -319,8 +324,8 @@ def revoke(
 def list_roles(
     estate: Estate = None,
     region: Region = None,
-    person: Annotated[int | None, typer.Option(help="Of this person, by the id", min=1)] = None,
-    revoked: Annotated[bool, typer.Option(help="Those that were held, too")] = False,
+    person: Annotated[int | None, typer.Option(help="Only of this person, by id", min=1)] = None,
+    revoked: Annotated[bool, typer.Option(help="Include revoked roles")] = False,
     after: After = 0,
 ) -> None:
     """List the roles: who holds which, and where."""

@@ -11,9 +11,11 @@ from aed.cli.context import operator, reading, writing, writing_much
 from aed.cli.rows import SHOWN, After
 from aed.cli.screen import say, table
 
-duplicates = typer.Typer(help="Find people who were entered twice; merge them, or keep them apart.")
+duplicates = typer.Typer(
+    help="Find people who were entered twice; merge them, or record that they are different people."
+)
 
-Pair = Annotated[int, typer.Argument(help="The pair's number, from aed people duplicates list", min=1)]
+Pair = Annotated[int, typer.Argument(help="The pair's number, from `aed people duplicates list`", min=1)]
 
 
 @duplicates.callback(invoke_without_command=True)
@@ -24,8 +26,8 @@ def _list_by_default(context: typer.Context) -> None:
 
 @duplicates.command("list")
 def list_duplicates(
-    search: Annotated[bool, typer.Option("--search/--no-search", help="Search for new ones first")] = True,
-    decided: Annotated[bool, typer.Option("--decided", help="Also list those that were decided")] = False,
+    search: Annotated[bool, typer.Option("--search/--no-search", help="Search for new pairs first")] = True,
+    decided: Annotated[bool, typer.Option("--decided", help="Also list decided pairs")] = False,
     after: After = 0,
 ) -> None:
     """List pairs of people who may be the same person, and why."""
@@ -61,7 +63,7 @@ def list_duplicates(
 def merge(
     pair_id: Pair,
     keep: Annotated[
-        int | None, typer.Option(help="The person to keep, by id; the older entry if left out", min=1)
+        int | None, typer.Option(help="The person to keep, by id; default: the older entry", min=1)
     ] = None,
 ) -> None:
     """Merge the two into one person, with the certificates, enrolments, roles and history of both."""
@@ -70,7 +72,7 @@ def merge(
 
     with writing() as session:
         pair = decide_pair(session, operator(), pair_id, PairDecision.SAME, keep_id=keep, at=clock.now())
-        said = f"Person {pair.kept_id} stands for both."
+        said = f"Both entries are now person {pair.kept_id}."
     say(said)
 
 
@@ -82,4 +84,4 @@ def reject(pair_id: Pair) -> None:
 
     with writing() as session:
         decide_pair(session, operator(), pair_id, PairDecision.DIFFERENT, at=clock.now())
-    say("They are kept apart.")
+    say("The two are recorded as different people.")

@@ -13,7 +13,7 @@ from aed import clock
 from aed.cli.context import operator, reading, writing, writing_much
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.rows import After, Id, Version, show_all, show_history
-from aed.cli.screen import say, table
+from aed.cli.screen import plural, say, table
 from aed.upkeep.checks import actions as check_actions
 from aed.upkeep.checks import queries as check_queries
 from aed.upkeep.checks.queries import terms_of
@@ -30,7 +30,8 @@ SHOWN = 100
 
 policies = typer.Typer(no_args_is_help=True)
 Asks = Annotated[
-    list[Question] | None, typer.Option("--ask", help="What a check asks, in this order; may be repeated")
+    list[Question] | None,
+    typer.Option("--ask", help="A question of the check, in this order; may be repeated"),
 ]
 
 
@@ -91,7 +92,8 @@ def policy_history(policy_id: Id) -> None:
 
 @policies.command("list")
 def list_policies(
-    withdrawn: Annotated[bool, typer.Option("--all", help="Withdrawn ones too")] = False, after: After = 0
+    withdrawn: Annotated[bool, typer.Option("--all", help="Include withdrawn policies")] = False,
+    after: After = 0,
 ) -> None:
     """List the policies in force; without one, the default applies."""
     with reading() as session:
@@ -105,7 +107,7 @@ def list_policies(
     columns = ["id", "estate", "maker", "model", "glance", "check", "service", "pads", "battery", "name"]
     table(None, columns, rows, right=columns[:2])
     if len(found) > SHOWN:
-        say(f"More follow: --after {found[SHOWN - 1].id}.")
+        say(f"There are more: --after {found[SHOWN - 1].id}")
 
 
 def _in_short(terms: Terms) -> tuple[str, ...]:
@@ -128,9 +130,11 @@ def announce_recall(given: Fields) -> None:
             session, operator(), fields_in(RecallIn, given), at=clock.now()
         )
         progress = recall_queries.progress(session, operator(), recall)
-        say(f"Recall {recall.id}: {progress.found} devices are quarantined.")
+        say(f"Recall {recall.id} quarantined {plural(progress.found, 'device')}.")
         if progress.without_serial:
-            say(f"{progress.without_serial} devices of that model have no serial number: look at them.")
+            say(
+                f"Check on site the devices of that model without a serial number: {progress.without_serial}."
+            )
 
 
 @recalls.command("close")
@@ -169,11 +173,11 @@ def list_recalled(recall_id: Id, after: After = 0) -> None:
         for each in found[:SHOWN]
     ]
     if not rows:
-        say("It means no device.")
+        say("The recall concerns no device.")
         return
-    table(None, ["device", "estate", "place", "serial", "dealt with"], rows, right=["device"])
+    table(None, ["device", "estate", "place", "serial", "resolved"], rows, right=["device"])
     if len(found) > SHOWN:
-        say(f"More follow: --after {found[SHOWN - 1].quarantine_id}.")
+        say(f"There are more: --after {found[SHOWN - 1].quarantine_id}")
 
 
 @recalls.command("list")
@@ -190,7 +194,7 @@ def list_recalls(after: After = 0) -> None:
     if not rows:
         say("There are no recalls.")
         return
-    columns = ["id", "reference", "maker", "model", "serials", "dealt with", "state"]
+    columns = ["id", "reference", "maker", "model", "serials", "resolved", "state"]
     table(None, columns, rows, right=["id"])
     if len(found) > SHOWN:
-        say(f"More follow: --after {found[SHOWN - 1].id}.")
+        say(f"There are more: --after {found[SHOWN - 1].id}")

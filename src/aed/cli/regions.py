@@ -27,7 +27,7 @@ def put_region(given: Fields) -> None:
 
 
 @regions.command("show")
-def show_region(code: Annotated[str, typer.Argument(help="Its code")]) -> None:
+def show_region(code: Annotated[str, typer.Argument(help="The region's code")]) -> None:
     """Show a region."""
     with reading() as session:
         region = region_by_code(session, code)

@@ -8,6 +8,7 @@ import typer
 
 from aed.accounts.people import queries as people_queries
 from aed.cli.context import operator, reading, writing
+from aed.cli.language import either
 from aed.cli.rows import After
 from aed.cli.screen import say, table
 from aed.cli.upkeep import OfEstate, OfRegion
@@ -29,7 +30,7 @@ reminders = typer.Typer(no_args_is_help=True)
 def list_reminders(
     estate: OfEstate = None,
     region: OfRegion = None,
-    closed: Annotated[bool, typer.Option("--all", help="Those that are closed too")] = False,
+    closed: Annotated[bool, typer.Option("--all", help="Include closed reminders")] = False,
     after: After = 0,
 ) -> None:
     """List reminders: what a person was reminded of, at which level, and the answer."""
@@ -45,16 +46,16 @@ def list_reminders(
         rows = [_row(each) for each in found[:SHOWN]]
         last_id = found[SHOWN - 1].reminder.id if len(found) > SHOWN else None
     if not rows:
-        say("Nobody is to be reminded of anything.")
+        say("There are no open reminders.")
         return
-    columns = ["id", "device", "estate", "what", "due on", "days before", "told"]
+    columns = ["id", "device", "estate", "what", "due on", "days before", "sent"]
     table(None, columns, rows, right=["id", "days before"])
     if last_id is not None:
-        say(f"More follow: --after {last_id}.")
+        say(f"There are more: --after {last_id}")
 
 
 def _row(each: ReminderWithRecipients) -> tuple[object, ...]:
-    told = ", ".join(
+    recipients = ", ".join(
         f"{one.level}"
         + (f" {one.told_at:%m-%d}" if one.told_at is not None else " waits")
         + (f" ({one.answer})" if one.answer is not None else "")
@@ -68,27 +69,37 @@ def _row(each: ReminderWithRecipients) -> tuple[object, ...]:
         reminder.due_kind,
         reminder.due_on,
         reminder.threshold_days,
-        "closed" if reminder.closed_at is not None and not told else told or None,
+        "closed" if reminder.closed_at is not None and not recipients else recipients or None,
     )
 
 
 @reminders.command("preferences")
 def preferences(
     person_id: Annotated[int, typer.Argument(min=1)],
-    from_hour: Annotated[int | None, typer.Option(min=0, max=23, help="Not before this hour")] = None,
-    until_hour: Annotated[int | None, typer.Option(min=1, max=24, help="Nor from this one on")] = None,
-    days_before: Annotated[
-        int | None, typer.Option(min=0, max=366, help="Not earlier than so many days before")
+    from_hour: Annotated[
+        int | None, typer.Option(min=0, max=23, help="The hour from which reminders may be sent")
     ] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="As for everybody again")] = False,
+    until_hour: Annotated[
+        int | None, typer.Option(min=1, max=24, help="The hour until which reminders may be sent")
+    ] = None,
+    days_before: Annotated[
+        int | None, typer.Option(min=0, max=366, help="Send no reminder earlier than this many days before")
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Use the general settings again")] = False,
 ) -> None:
     """Show how a person is reminded; with options, change it."""
     if (from_hour is None) != (until_hour is None):
-        raise InvalidInput("--from-hour and --until-hour belong together.", field="until_hour")
+        raise InvalidInput(
+            either("Give --from-hour and --until-hour together.", "--from-hour 与 --until-hour 须同时给出。"),
+            field="until_hour",
+        )
     hours = None
     if from_hour is not None and until_hour is not None:
         if from_hour >= until_hour:
-            raise InvalidInput("--from-hour must be before --until-hour.", field="from_hour")
+            raise InvalidInput(
+                either("--from-hour must be before --until-hour.", "--from-hour 须早于 --until-hour。"),
+                field="from_hour",
+            )
         hours = Hours(from_hour, until_hour)
     with writing() as session:
         person, _ = people_queries.person(session, operator(), person_id)
@@ -102,7 +113,7 @@ def preferences(
 def _in_words(found: ReminderPreference | None) -> str:
     parts = []
     if found is not None and found.from_hour is not None:
-        parts.append(f"{found.from_hour:02}:00-{found.until_hour:02}:00")
+        parts.append(f"between {found.from_hour:02}:00 and {found.until_hour:02}:00")
     if found is not None and found.days_before is not None:
-        parts.append(f"not earlier than {found.days_before} days before")
-    return ", ".join(parts) or "as everybody is"
+        parts.append(f"at most {found.days_before} days before")
+    return ", ".join(parts) or "with the general settings"

@@ -23,19 +23,21 @@ from aed.responders.rules import WORDINGS, ConsentKind, PlaceKind, current_wordi
 from aed.responders.schemas import OfferAmend, OfferIn
 
 responders = typer.Typer(
-    no_args_is_help=True, help="People who offer to help: where, when, and what they agreed to."
+    no_args_is_help=True, help="Manage responders: where and when they can be called, and their consents."
 )
 
 Agreed = Annotated[
     list[ConsentKind],
-    typer.Option("--agreed", help="What the person agreed to: see aed responders consent-texts"),
+    typer.Option("--agreed", help="The consents that the person gave, from `aed responders consent-texts`"),
 ]
-Kind = Annotated[PlaceKind, typer.Option("--place", help="What kind of place that is")]
-Floor = Annotated[int | None, typer.Option(help="On this floor, 0 the ground: 3楼 in China is 2")]
-Storey = Annotated[str | None, typer.Option(help="Instead of --floor, in words: 3楼, B1")]
-OfDatum = Annotated[Datum, typer.Option(help="Of the coordinates")]
-PlaceHours = Annotated[str | None, typer.Option(help="When the person is there")]
-Hours = Annotated[str | None, typer.Option(help='When the person can be called, such as "Mo-Fr 08:00-22:00"')]
+Kind = Annotated[PlaceKind, typer.Option("--place", help="The kind of place")]
+Floor = Annotated[int | None, typer.Option(help="The floor, 0 is the ground floor: 3楼 in China is 2")]
+Storey = Annotated[str | None, typer.Option(help="The storey in words, instead of --floor: 3楼, B1")]
+OfDatum = Annotated[Datum, typer.Option(help="Datum of the coordinates")]
+PlaceHours = Annotated[str | None, typer.Option(help="Hours when the person is there")]
+Hours = Annotated[
+    str | None, typer.Option(help='Hours when the person can be called, such as "Mo-Fr 08:00-22:00"')
+]
 
 
 def _place(
@@ -65,11 +67,11 @@ def words() -> None:
 @responders.command("register", context_settings={"ignore_unknown_options": True})
 def offer(
     person_id: Id,
-    lat: Annotated[float, typer.Argument(help="Where the person can be called")],
+    lat: Annotated[float, typer.Argument(help="A place where the person can be called")],
     lon: Annotated[float, typer.Argument()],
     agreed: Agreed,
-    estate: Annotated[int | None, typer.Option(help="At home in this estate, by its id", min=1)] = None,
-    region: Annotated[str | None, typer.Option(help="Or in this region, by its code")] = None,
+    estate: Annotated[int | None, typer.Option(help="The estate where they live, by id", min=1)] = None,
+    region: Annotated[str | None, typer.Option(help="Or the region where they live, by code")] = None,
     kind: Kind = PlaceKind.HOME,
     floor: Floor = None,
     storey: Storey = None,
@@ -91,22 +93,22 @@ def offer(
         certified = [each for each in made.certificates if each.revoked_at is None]
     say(f"Person {person_id} offers to help.")
     if not certified:
-        say("There is no certificate yet: nobody is called without one.")
+        say("The person has no certificate yet, and is not called without one.")
 
 
 @responders.command("hours")
 def hours(
-    person_id: Id, availability: Annotated[str, typer.Argument(help='Such as "Mo-Fr 08:00-22:00"')]
+    person_id: Id, availability: Annotated[str, typer.Argument(help='Hours, such as "Mo-Fr 08:00-22:00"')]
 ) -> None:
     """Set the hours in which a person can be called."""
     _amend(person_id, validated(OfferAmend, {"availability": availability}))
-    say(f"Person {person_id} can be called: {availability}.")
+    say(f"Person {person_id} can be called {availability}.")
 
 
 @responders.command("place", context_settings={"ignore_unknown_options": True})
 def place(
     person_id: Id,
-    lat: Annotated[float, typer.Argument(help="Where the person can be called")],
+    lat: Annotated[float, typer.Argument(help="A place where the person can be called")],
     lon: Annotated[float, typer.Argument()],
     kind: Kind = PlaceKind.HOME,
     floor: Floor = None,
@@ -125,7 +127,7 @@ def place(
         ]
         change = validated(OfferAmend, {"places": [*others, new]})
         offering.amend_offer(session, operator(), person_id, change, at=clock.now())
-    say(f"Person {person_id} can be called there.")
+    say(f"The places of person {person_id} are stored.")
 
 
 @responders.command("show")
@@ -174,7 +176,8 @@ def _until(moment: datetime | None) -> str:
 
 @responders.command("pause")
 def pause(
-    person_id: Id, until: Annotated[str, typer.Argument(help="Until then, such as 2026-12-31T00:00:00+08:00")]
+    person_id: Id,
+    until: Annotated[str, typer.Argument(help="The end of the pause, such as 2026-12-31T00:00:00+08:00")],
 ) -> None:
     """Pause calls to a person until the given time."""
     try:
@@ -184,7 +187,7 @@ def pause(
     if moment is None or moment.tzinfo is None:
         raise InvalidInput(
             either(
-                "UNTIL must be a moment with an offset: 2026-12-31T00:00:00+08:00.",
+                "UNTIL must be a date and time with an offset, such as 2026-12-31T00:00:00+08:00.",
                 "UNTIL 必须是带时区的时间，如 2026-12-31T00:00:00+08:00。",
             ),
             field="until",
@@ -197,21 +200,21 @@ def pause(
 def resume(person_id: Id) -> None:
     """Resume calls to a person."""
     _amend(person_id, OfferAmend(paused_until=None))
-    say(f"Person {person_id} may be called.")
+    say(f"Person {person_id} can be called again.")
 
 
 @responders.command("add-consent")
 def agree(person_id: Id, consent: ConsentKind) -> None:
     """Record one more consent of a person who offers to help."""
     _amend(person_id, OfferAmend(consents={consent: current_wording(consent).version}))
-    say(f"Person {person_id} agreed to {consent}.")
+    say(f"Person {person_id} consents to {consent}.")
 
 
 @responders.command("withdraw-consent")
 def withdraw(person_id: Id, consent: ConsentKind) -> None:
     """Withdraw a consent of a person, and delete the data that depended on it."""
     _amend(person_id, OfferAmend(consents={consent: None}))
-    say(f"Person {person_id} no longer agrees to {consent}.")
+    say(f"Person {person_id} withdrew the consent to {consent}.")
 
 
 @responders.command("leave")
@@ -219,7 +222,7 @@ def leave(person_id: Id) -> None:
     """End a person's offer: withdraw all consents, delete the places, and stop calls."""
     with writing() as session:
         offering.withdraw_offer(session, operator(), person_id, at=clock.now())
-    say(f"Person {person_id} is not called any more.")
+    say(f"Person {person_id} is no longer a responder.")
 
 
 def _amend(person_id: int, change: OfferAmend) -> None:

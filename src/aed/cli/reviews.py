@@ -19,13 +19,13 @@ from aed.settings import load_settings
 reviews = typer.Typer(no_args_is_help=True)
 sources = typer.Typer(no_args_is_help=True)
 
-ReviewId = Annotated[int, typer.Argument(min=1, help="Its number, see aed reviews list")]
+ReviewId = Annotated[int, typer.Argument(min=1, help="The review's number, from `aed reviews list`")]
 
 
 @reviews.command("list")
 def show_all(
-    decided: Annotated[bool, typer.Option("--all", help="What is decided too")] = False,
-    after: Annotated[int, typer.Option(min=0, help="Only those with a higher number")] = 0,
+    decided: Annotated[bool, typer.Option("--all", help="Include decided reviews")] = False,
+    after: Annotated[int, typer.Option(min=0, help="Only those with a larger id")] = 0,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
 ) -> None:
     """List the open reviews, the oldest first."""
@@ -37,7 +37,7 @@ def show_all(
         return
     table(None, ["id", "kind", "about", "", "decided"], rows, right=["id"])
     if len(found) > limit:
-        say(f"More follow: --after {rows[-1][0]}.")
+        say(f"There are more: --after {rows[-1][0]}")
 
 
 @reviews.command("show")
@@ -57,7 +57,7 @@ def show(review_id: ReviewId) -> None:
 @reviews.command("decide")
 def decide_one(
     review_id: ReviewId,
-    decision: Annotated[Decision, typer.Argument(help="As aed reviews show says")],
+    decision: Annotated[Decision, typer.Argument(help="One of the decisions that `aed reviews show` prints")],
 ) -> None:
     """Decide a review: same or different; take or keep; accept or refuse."""
     with writing_much() as session, counting("devices") as progress:
@@ -98,12 +98,12 @@ def _evidence(review: Review) -> list[str]:
         case ReviewKind.DUPLICATE:
             signs = [f"  {sign['weight']:+.1f}  {sign['said']}" for sign in evidence["signs"]]
             record = [f"  {name}: {_told(value)}" for name, value in evidence["record"].items()]
-            return [f"score {evidence['score']:.3f}, of", *signs, "the list says", *record]
+            return [f"score {evidence['score']:.3f}, from these signs", *signs, "the list's row", *record]
         case ReviewKind.CONFLICT:
             return [
                 f"  {which}, of {said['source'] if said['source'] != 'registry' else 'a person'}: "
                 f"{_told(said['value'])}"
-                for which, said in (("stands", evidence["present"]), ("offered", evidence["offered"]))
+                for which, said in (("present", evidence["present"]), ("offered", evidence["offered"]))
             ]
         case ReviewKind.SHRINK:
             return [
@@ -132,12 +132,13 @@ def show_sources() -> None:
 
 @sources.command("set")
 def set_source(
-    name: Annotated[str, typer.Argument(help="Such as osm")],
+    name: Annotated[str, typer.Argument(help="A source, such as osm")],
     rank: Annotated[
-        int | None, typer.Option(min=0, max=HAND_RANK, help=f"50 is usual, {HAND_RANK} a person's")
+        int | None,
+        typer.Option(min=0, max=HAND_RANK, help=f"Default: 50; values entered by people have {HAND_RANK}"),
     ] = None,
-    title: Annotated[str | None, typer.Option(help="What people call it")] = None,
-    country: Annotated[str | None, typer.Option(help="Two letters, such as CN")] = None,
+    title: Annotated[str | None, typer.Option(help="A name for people to read")] = None,
+    country: Annotated[str | None, typer.Option(help="Two-letter country code, such as CN")] = None,
 ) -> None:
     """Set the rank, title or country of a source. If two lists disagree, the higher rank wins."""
     with writing_much() as session, counting("devices") as progress:

@@ -29,10 +29,10 @@ Version = Annotated[
     typer.Option(
         min=1,
         max=MAX_ID,
-        help="Refuse when it is at another version by now (see show); else the present one",
+        help="Refuse if the row is no longer at this version (see show); default: the current version",
     ),
 ]
-After = Annotated[int, typer.Option(min=0, max=MAX_ID, help="Go on after this id")]
+After = Annotated[int, typer.Option(min=0, max=MAX_ID, help="Only those with a larger id")]
 
 
 class VersionedRow(RecordedRow, Protocol):
@@ -94,12 +94,12 @@ def add_commands[RowT: VersionedRow, AmendT: BaseModel](
             kind.withdraw(session, operator(), row_id, version=version or present, at=clock.now())
             say(f"{name} {row_id} is withdrawn.")
 
-    @group.command("show", help=f"All of one {kind.name}.")
+    @group.command("show", help=f"Show one {kind.name}.")
     def show(row_id: RowId) -> None:
         with reading() as session:
             show_all(kind.shown(kind.read(session, operator(), row_id)))
 
-    @group.command("history", help="Who changed what and when, newest first.")
+    @group.command("history", help="Show who changed what and when, newest first.")
     def history(row_id: RowId) -> None:
         with reading() as session:
             row = kind.read(session, operator(), row_id)

@@ -47,6 +47,11 @@ def warn(text: str) -> None:
     errors.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def plural(number: int, noun: str, several: str | None = None) -> str:
+    """Return the number and the noun in singular or plural: 1 device, 1,200 devices."""
+    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
+
+
 def heading(text: str) -> None:
     say()
     console.print(text, style="bold", markup=False, highlight=False)

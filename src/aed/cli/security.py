@@ -12,7 +12,7 @@ from aed.accounts.second_factors import actions as second_factors
 from aed.accounts.security_log import SecurityEventKind, security_events
 from aed.accounts.sessions import active_sessions, end_session, end_sessions
 from aed.cli.context import operator, reading, writing
-from aed.cli.screen import say, table
+from aed.cli.screen import plural, say, table
 
 security = typer.Typer(no_args_is_help=True)
 
@@ -21,9 +21,9 @@ Person = Annotated[int, typer.Argument(min=1, help="The person's id", metavar="P
 
 @security.command("events")
 def events(
-    kind: Annotated[SecurityEventKind | None, typer.Option(help="Only these")] = None,
-    person: Annotated[int | None, typer.Option(min=1, help="Only of this person, by the id")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most")] = 50,
+    kind: Annotated[SecurityEventKind | None, typer.Option(help="Only these events")] = None,
+    person: Annotated[int | None, typer.Option(min=1, help="Only of this person, by id")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of events")] = 50,
 ) -> None:
     """List the log of security events, newest first."""
     with reading() as session:
@@ -53,7 +53,7 @@ def sessions(person_id: Person) -> None:
                 f"{each.created_at:%Y-%m-%d %H:%M}",
                 f"{each.last_seen_at or each.created_at:%Y-%m-%d %H:%M}",
                 each.address,
-                "waits for a second factor" if each.is_limited and each.second_factor_at is None else "",
+                "waiting for the second factor" if each.is_limited and each.second_factor_at is None else "",
                 each.user_agent,
             )
             for each in active_sessions(session, person_id, at=clock.now())
@@ -64,7 +64,7 @@ def sessions(person_id: Person) -> None:
 @security.command("sign-out")
 def sign_out(
     person_id: Person,
-    only: Annotated[int | None, typer.Option("--session", min=1, help="Only this one, by its id")] = None,
+    only: Annotated[int | None, typer.Option("--session", min=1, help="Only this session, by id")] = None,
 ) -> None:
     """End a person's sessions. Their live updates stop within seconds."""
     with writing() as session:
@@ -74,7 +74,7 @@ def sign_out(
             ended = 1
         else:
             ended = end_sessions(session, person_id, at=clock.now())
-    say(f"{ended} sessions ended." if ended != 1 else "1 session ended.")
+    say(f"{plural(ended, 'session')} ended.")
 
 
 @security.command("remove-factors")
@@ -82,4 +82,4 @@ def remove_factors(person_id: Person) -> None:
     """Remove the second factors of a person who has lost them. Verify the person's identity first."""
     with writing() as session:
         removed = second_factors.remove_all_factors(session, operator(), person_id, at=clock.now())
-    say(f"{removed} second factors removed; person {person_id} is signed out everywhere.")
+    say(f"{plural(removed, 'second factor')} removed. Person {person_id} is signed out everywhere.")

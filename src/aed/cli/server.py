@@ -26,10 +26,10 @@ db = typer.Typer(no_args_is_help=True)
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Where to listen (AED_HOST)")] = None,
-    port: Annotated[int | None, typer.Option(help="Its port (AED_PORT)")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (AED_HOST)")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (AED_PORT)")] = None,
 ) -> None:
-    """Start the API, and the timetable beside it (AED_RUN_JOBS)."""
+    """Start the API and, with AED_RUN_JOBS, the scheduled jobs."""
     settings = load_settings()
     set_up_logs(settings)
     share_heaps()
@@ -60,7 +60,7 @@ def serve(
 
 
 @db.command()
-def upgrade(revision: Annotated[str, typer.Argument(help="Where to")] = "head") -> None:
+def upgrade(revision: Annotated[str, typer.Argument(help="The revision to upgrade to")] = "head") -> None:
     """Create or upgrade the database schema; safe to run again."""
     with opened() as database, translate_database_errors():
         bring_up_to_date(database, revision)
@@ -68,7 +68,11 @@ def upgrade(revision: Annotated[str, typer.Argument(help="Where to")] = "head") 
 
 
 @db.command()
-def downgrade(revision: Annotated[str, typer.Argument(help="Where to; 'base' empties the database")]) -> None:
+def downgrade(
+    revision: Annotated[
+        str, typer.Argument(help="The revision to downgrade to; 'base' empties the database")
+    ],
+) -> None:
     """Downgrade the database schema. Data that it cannot hold is lost."""
     with opened() as database, translate_database_errors():
         migrations.downgrade(database, revision)
@@ -83,7 +87,7 @@ def make_embedded_schema(database: Database) -> None:
         with database.engine.connect() as connection:
             is_new = not migrations.has_schema(connection)
         if is_new:
-            log.info("making the schema of a new database", database=database.engine.url.database)
+            log.info("creating the schema of a new database", database=database.engine.url.database)
             bring_up_to_date(database)
 
 

@@ -36,45 +36,57 @@ _USUAL = Assumptions()
 def simulate(
     map_file: Annotated[
         Path,
-        typer.Argument(metavar="MAP", help="An OpenStreetMap extract, .osm.pbf: streets, houses, areas"),
+        typer.Argument(
+            metavar="MAP", help="An OpenStreetMap extract (.osm.pbf) with streets, buildings and areas"
+        ),
     ],
     devices: Annotated[Path, typer.Argument(help="A list of devices, in any format that can be imported")],
-    time_zone: Annotated[str, typer.Option(help="Of that place, such as Europe/Vaduz")],
-    incidents: Annotated[int, typer.Option(help="So many")] = 2000,
+    time_zone: Annotated[str, typer.Option(help="The time zone of that place, such as Europe/Vaduz")],
+    incidents: Annotated[int, typer.Option(help="Number of simulated incidents")] = 2000,
     responders: Annotated[
         int | None,
-        typer.Option(help="So many, spread over residential areas; 10 per km² of them if left out"),
+        typer.Option(help="Number of responders, spread over residential areas; default: 10 per km² of them"),
     ] = None,
     private_share: Annotated[
-        float | None, typer.Option(help="Share of private devices, 0 to 1, by lot; as the list has it")
+        float | None,
+        typer.Option(help="Share of private devices, 0 to 1, drawn at random; default: as the list says"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed, the same numbers")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same numbers")] = 1,
     network: Annotated[
-        Path | None, typer.Option(help="A network that `aed walking build` made, in place of building one")
+        Path | None, typer.Option(help="A network file made by `aed walking build`, instead of building one")
     ] = None,
-    asked: Annotated[int, typer.Option(help="The fixed ways ask so many")] = _USUAL.asked,
-    waves: Annotated[int, typer.Option(help="This plan is made so many times at most")] = _USUAL.waves,
+    asked: Annotated[
+        int, typer.Option(help="Number of people that the fixed strategies alert")
+    ] = _USUAL.asked,
+    waves: Annotated[int, typer.Option(help="Maximum number of waves of this plan")] = _USUAL.waves,
     ambulance_minutes: Annotated[
-        float, typer.Option(help="Median from the alert to the patient's side")
+        float, typer.Option(help="Median time from the alert to the patient's side")
     ] = round(_USUAL.ambulance_seconds / 60, 1),
     bystander_cpr: Annotated[
-        float, typer.Option(help="Share of patients to whom somebody does compressions already")
+        float, typer.Option(help="Share of patients who already receive compressions from a bystander")
     ] = _USUAL.share_with_cpr,
     show_up: Annotated[
         float | None,
-        typer.Option(help="Share of those asked who truly come, 0 to 1; as the plan believes if left out"),
+        typer.Option(help="Share of those alerted who come, 0 to 1; default: as the plan assumes"),
     ] = None,
     floors: Annotated[
-        int, typer.Option(help="The highest floor that patients and responders live on, evenly; devices on 0")
+        int,
+        typer.Option(
+            help="The highest floor of patients and responders, drawn evenly; devices are on floor 0"
+        ),
     ] = _USUAL.floors,
     equal_alerts: Annotated[
         bool,
-        typer.Option(help="Compare at equal alerts: rules that ask 5, 9, 15, 30 or everyone, and the plan"),
+        typer.Option(
+            help="Compare at equal numbers of alerts: rules that alert 5, 9, 15, 30 or everyone, and the plan"
+        ),
     ] = False,
-    to: Annotated[Path | None, typer.Option("--to", help="Draw the curves: an .svg")] = None,
-    json_to: Annotated[Path | None, typer.Option("--json", help="Write every number: a .json")] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="Draw the curves to this .svg file")] = None,
+    json_to: Annotated[
+        Path | None, typer.Option("--json", help="Write every number to this .json file")
+    ] = None,
 ) -> None:
-    """Compare ways to alert responders, on invented incidents.
+    """Compare ways to alert responders, on simulated incidents.
 
     Every way gets the same incidents. No database is used.
 
@@ -83,7 +95,7 @@ def simulate(
     if to is not None and equal_alerts:
         raise InvalidInput(
             either(
-                "--to draws the usual comparison: leave out --equal-alerts.",
+                "--to draws the usual comparison. Leave out --equal-alerts.",
                 "--to 绘制常规比较：请去掉 --equal-alerts。",
             ),
             field="to",
@@ -104,7 +116,7 @@ def simulate(
     numbers = Numbers(assumptions, load_settings())
     read = read_list_of_devices(devices)
     if read.bad:
-        warn(f"{devices.name}: {read.bad} rows cannot be taken; aed lint says why.")
+        warn(f"{devices.name}: {read.bad} rows cannot be read. `aed lint` says why.")
     saved = load_network(network) if network is not None else None
     world = read_world(map_file, read.devices, time_zone=time_zone, network=saved)
     with counting("incidents") as progress:
@@ -128,7 +140,7 @@ def simulate(
         say(f"The curves are in {to}.")
     if json_to is not None:
         write_whole(json_to, raw(found, assumptions, seed=seed))
-        say(f"Every number is in {json_to}.")
+        say(f"All numbers are in {json_to}.")
 
 
 def _show(found: Simulated) -> None:
@@ -138,7 +150,10 @@ def _show(found: Simulated) -> None:
         rows = [_row(found, Compared(way, sharing)) for way in Strategy]
         table(None, _COLUMNS, rows, right=_COLUMNS[1:])
     opened = gained_by_opening(found, Strategy.PLAN)
-    say(f"Opening the private devices adds {_with_error(opened)} to the survival of the plan in waves.")
+    say(
+        f"Opening private devices to strangers adds {_with_error(opened)} to the survival "
+        "of the plan in waves."
+    )
     _explain()
 
 
@@ -147,11 +162,14 @@ def _show_matched(found: Simulated) -> None:
     _show_world(found)
     for group in matched(found):
         names = [*group.rules, *((group.plan,) if group.plan is not None else ())]
-        heading(f"As many as {group.rules[-1]}")
+        heading(f"Strategies that alert about as many as {group.rules[-1]}")
         rows = [_row(found, Compared(name, DeviceSharing.OPEN)) for name in names]
         table(None, _COLUMNS, rows, right=_COLUMNS[1:])
     _explain()
-    say("plan 0.9/0.02: its promise, and how much everybody beyond it has to add (in per cent).")
+    say(
+        "plan 0.9/0.02: its target probability, and the survival in per cent that each "
+        "further person must add."
+    )
 
 
 def _show_world(found: Simulated) -> None:
@@ -166,13 +184,16 @@ def _explain() -> None:
         say(line)
 
 
-_COLUMNS = ["asked by", "CPR 9/10", "AED first", "alerts", "alone", "wasted", "Larsen", "Valenz."]
+_COLUMNS = ["strategy", "CPR 9/10", "AED first", "alerts", "alone", "wasted", "Larsen", "Valenz."]
 _EXPLAINED = (
-    "CPR 9/10: minutes from the alert by which nine of ten patients have compressions; of those without a",
-    "bystander's, as is alone: nobody came before the ambulance. AED first: a device is there before it.",
-    "alerts, wasted: per incident; wasted are those who came after the ambulance, or brought no device that",
-    "was needed. Larsen 1993, Valenzuela 1997: survival in per cent, of witnessed arrests with a shockable",
-    "rhythm, for comparing only: most suspected arrests are neither.",
+    "CPR 9/10: minutes from the alert until nine of ten patients receive "
+    "compressions. This and 'alone' count",
+    "patients without bystander CPR. Alone: nobody came before the ambulance. AED "
+    "first: a device came before",
+    "it. Alerts, wasted: per incident; wasted are people who came after the "
+    "ambulance, or whose device was not",
+    "needed. Larsen 1993, Valenzuela 1997: survival in per cent after a witnessed arrest with a shockable",
+    "rhythm. They only serve to compare: most suspected arrests are neither.",
 )
 
 

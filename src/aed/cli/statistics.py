@@ -12,6 +12,7 @@ from aed import clock
 from aed.cli.context import operator, reading, writing
 from aed.cli.fields import fields_in, taking
 from aed.cli.files import write_whole
+from aed.cli.language import either
 from aed.cli.screen import heading, say, table, warn
 from aed.debrief.labels import ITEM_LABELS, MOMENT_LABELS, TASK_LABELS, VALUE_LABELS, Label
 from aed.debrief.outcomes import queries
@@ -40,7 +41,7 @@ def add_commands(group: typer.Typer) -> None:
 
 def report(
     incident_id: _Incident,
-    out: Annotated[Path, typer.Option("--out", help="The PDF's file")],
+    out: Annotated[Path, typer.Option("--out", help="The PDF file to write")],
 ) -> None:
     """Write the after-action report as PDF: what was planned, who was alerted and came, and the outcome."""
     with reading() as session:
@@ -61,13 +62,13 @@ def outcome(
     number or a moment.
     """
     if given:
-        told = fields_in(PatientOutcomeIn, given)
+        given_items = fields_in(PatientOutcomeIn, given)
         with writing() as session:
             before = queries.outcome_of(session, incident_id)
             items = queries.items_in(before)
             known = {name: getattr(items, name) for name in ITEMS}
             amended = PatientOutcomeIn(
-                **known | {name: getattr(told, name) for name in told.model_fields_set}
+                **known | {name: getattr(given_items, name) for name in given_items.model_fields_set}
             )
             version = before.version if before is not None else 0
             record_outcome(session, operator(), incident_id, amended.items(), version=version, at=clock.now())
@@ -81,9 +82,9 @@ def outcome(
 
 def _show(shown: PatientOutcomeOut) -> None:
     who = (
-        f"told by {shown.reported_by} at {_clock(shown.reported_at)}"
+        f"recorded by {shown.reported_by} at {_clock(shown.reported_at)}"
         if shown.reported_at is not None
-        else "not told yet"
+        else "not recorded yet"
     )
     heading(f"The patient of incident {shown.incident_id}: {who}")
     rows = []
@@ -92,7 +93,7 @@ def _show(shown: PatientOutcomeOut) -> None:
         text = _clock(value) if isinstance(value, datetime) else "unknown" if value is None else str(value)
         rows.append((item, text, VALUE_LABELS.get(text, ("", ""))[1], _both(ITEM_LABELS[item])))
     table(None, ("item", "is", "", "what it is"), rows)
-    heading("As the record of the call has it")
+    heading("Times from the record of the call")
     known = shown.measured
     moments = [
         (_both(MOMENT_LABELS[name]), _clock(at), f"{(at - known.called_at).total_seconds():.0f}")
@@ -121,15 +122,20 @@ def _clock(at: datetime) -> str:
 
 def statistics(
     year: Annotated[int, typer.Argument(min=2000, max=2100)],
-    region: Annotated[str | None, typer.Option(help="Only this region and those below it")] = None,
-    kind: Annotated[CountedKind, typer.Option(help="Real ones or exercises, never both")] = CountedKind.REAL,
+    region: Annotated[str | None, typer.Option(help="Only in this region and those below it")] = None,
+    kind: Annotated[
+        CountedKind, typer.Option(help="Real incidents or exercises; never both")
+    ] = CountedKind.REAL,
     to_pass_on: Annotated[
-        bool, typer.Option("--to-pass-on", help="Counts below 5 are not told, others to the nearest 5")
+        bool,
+        typer.Option(
+            "--to-pass-on", help="For publication: hide counts below 5 and round others to the nearest 5"
+        ),
     ] = False,
     cases: Annotated[
-        bool, typer.Option("--cases", help="A row for each case, without names: not to be published")
+        bool, typer.Option("--cases", help="One row per case, without names; not for publication")
     ] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Write to a .csv, .xlsx or .json")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write to this .csv, .xlsx or .json file")] = None,
 ) -> None:
     """Summarise a year of incidents (Utstein 2014).
 
@@ -137,7 +143,11 @@ def statistics(
     """
     if cases and (out is None or to_pass_on):
         raise InvalidInput(
-            "Cases go to a file, and are not to be passed on: --cases --out FILE.csv.", field="out"
+            either(
+                "Cases are written to a file and must not be published: --cases --out FILE.csv.",
+                "逐例数据只能写入文件，且不得公开：--cases --out 文件.csv。",
+            ),
+            field="out",
         )
     form = _form_of(out) if out is not None else None
     asked = YearQuery(year, kind, region)
@@ -157,7 +167,13 @@ def _form_of(to: Path) -> TableFormat:
     try:
         return TableFormat(to.suffix.removeprefix(".").casefold())
     except ValueError:
-        raise InvalidInput(f"{to}: the name ends in .csv, .xlsx or .json.", field="out") from None
+        raise InvalidInput(
+            either(
+                f"{to}: the file name must end in .csv, .xlsx or .json.",
+                f"{to}：文件扩展名须为 .csv、.xlsx 或 .json。",
+            ),
+            field="out",
+        ) from None
 
 
 def _show_year(shown: StatisticsOut) -> None:

@@ -14,7 +14,7 @@ from aed import clock
 from aed.cli.context import operator, reading, writing
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.nearest import network_if_any
-from aed.cli.screen import say, table
+from aed.cli.screen import plural, say, table
 from aed.incidents import queries
 from aed.incidents.calls import corrections, steering
 from aed.incidents.calls.schemas import AskMoreIn, ExclusionIn, HazardIn, LocationCorrection, SplitReportIn
@@ -56,7 +56,7 @@ def _now() -> PlanningContext:
 
 
 def _say(done: SteeringResult) -> None:
-    say(f"Incident {done.incident.id}: {done.asked} more called.")
+    say(f"Incident {done.incident.id}: {plural(done.asked, 'more person', 'more people')} alerted.")
 
 
 def _storey(incident: Incident) -> str:
@@ -67,7 +67,7 @@ def hold(incident_id: _Incident) -> None:
     """Call nobody else until `resume`."""
     with writing() as session:
         steering.hold_calling(session, operator(), incident_id, held=True, now=_now())
-    say(f"Incident {incident_id} is on hold: nobody else is called.")
+    say(f"Incident {incident_id} is on hold: no further people are alerted.")
 
 
 def resume(incident_id: _Incident) -> None:
@@ -77,12 +77,13 @@ def resume(incident_id: _Incident) -> None:
 
 
 def more(
-    incident_id: _Incident, people: Annotated[int, typer.Argument(min=1, max=20, help="How many")]
+    incident_id: _Incident,
+    people: Annotated[int, typer.Argument(min=1, max=20, help="Number of people to alert")],
 ) -> None:
     """Call more people now: the best of those not yet called."""
-    told = AskMoreIn(key=uuid.uuid4(), people=people)
+    request = AskMoreIn(key=uuid.uuid4(), people=people)
     with writing() as session:
-        _say(steering.ask_more(session, operator(), incident_id, told, now=_now()))
+        _say(steering.ask_more(session, operator(), incident_id, request, now=_now()))
 
 
 def radius(incident_id: _Incident, metres: Annotated[float, typer.Argument(min=100, max=5_000)]) -> None:
@@ -101,18 +102,18 @@ def patient(incident_id: _Incident, age_group: AgeGroup) -> None:
 def hazard(
     incident_id: _Incident,
     what: Hazard,
-    note: Annotated[str | None, typer.Option(help="Shown to those who are called")] = None,
+    note: Annotated[str | None, typer.Option(help="A remark, shown to everyone who is alerted")] = None,
 ) -> None:
     """Set whether people may be sent to the scene."""
-    told = HazardIn(hazard=what, note=note)
+    given = HazardIn(hazard=what, note=note)
     with writing() as session:
-        _say(steering.set_hazard(session, operator(), incident_id, told, now=_now()))
+        _say(steering.set_hazard(session, operator(), incident_id, given, now=_now()))
 
 
 def exclude(
     incident_id: _Incident,
     person: Annotated[int | None, typer.Option(min=1, help="A person's number")] = None,
-    device: Annotated[int | None, typer.Option(min=1, help="Or a device's")] = None,
+    device: Annotated[int | None, typer.Option(min=1, help="Or a device's id")] = None,
 ) -> None:
     """Exclude a person or a device from the plan; notify a person who was called."""
     given = fields_in(
@@ -126,7 +127,7 @@ def exclude(
     with writing() as session:
         done = steering.exclude(session, operator(), incident_id, given, now=_now())
         assert done.exclusion is not None
-        say(f"Exclusion {done.exclusion.id}; {done.asked} more called.")
+        say(f"Exclusion {done.exclusion.id}; {plural(done.asked, 'more person', 'more people')} alerted.")
 
 
 def include(
@@ -150,22 +151,24 @@ def excluded(incident_id: _Incident) -> None:
 
 def place(incident_id: _Incident, given: Fields) -> None:
     """Correct where the patient is, and notify everyone who was called."""
-    told = fields_in(LocationCorrection, given)
+    correction = fields_in(LocationCorrection, given)
     with writing() as session:
-        found = corrections.correct_location(session, operator(), incident_id, told, now=_now())
+        found = corrections.correct_location(session, operator(), incident_id, correction, now=_now())
         say(f"Incident {found.id} is at {found.lat:.5f} {found.lon:.5f}, {_storey(found)}.")
 
 
 def split(
     incident_id: _Incident,
-    report_id: Annotated[int, typer.Argument(min=1, help="As `show` has it", metavar="REPORT")],
+    report_id: Annotated[
+        int, typer.Argument(min=1, help="The report's number, from `aed incidents show`", metavar="REPORT")
+    ],
     given: Annotated[
         list[str] | None,
         typer.Argument(help="The fields, listed below", metavar="NAME=VALUE…"),
     ] = None,
 ) -> None:
     """Make a report an incident of its own, since it is about another patient."""
-    told = fields_in(SplitReportIn, given or [])
+    split = fields_in(SplitReportIn, given or [])
     with writing() as session:
-        made = corrections.split_report(session, operator(), incident_id, report_id, told, now=_now())
-        say(f"Incident {made.id} was opened at {made.lat:.5f} {made.lon:.5f}, {_storey(made)}.")
+        made = corrections.split_report(session, operator(), incident_id, report_id, split, now=_now())
+        say(f"Incident {made.id} is opened at {made.lat:.5f} {made.lon:.5f}, {_storey(made)}.")

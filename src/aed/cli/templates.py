@@ -22,7 +22,7 @@ def _group() -> None:
 
 @templates.command("devices")
 def devices(
-    to: Annotated[Path, typer.Option("--to", "-o", help="A new file: .csv, or .xlsx for a spreadsheet")],
+    to: Annotated[Path, typer.Option("--to", "-o", help="The file to create: .csv or .xlsx")],
 ) -> None:
     """Write an empty list of devices with explained columns, to fill in for `aed import devices`."""
     ending = to.suffix.lower().removeprefix(".")
@@ -36,11 +36,11 @@ def devices(
             file.write(TEMPLATES[TemplateFormat(ending)].made())
     except FileExistsError:
         raise InvalidInput(
-            either(f"{to} exists already: name a new file.", f"{to} 已存在：请指定新文件。"), field="to"
+            either(f"{to} already exists. Name a new file.", f"{to} 已存在：请指定新文件。"), field="to"
         ) from None
     except OSError as error:
         raise InvalidInput(
             either(f"{to} cannot be written: {error.strerror}.", f"{to} 无法写入：{error.strerror}。"),
             field="to",
         ) from None
-    say(f"{to}: fill it in, then aed lint {to.name}, then aed import devices {to.name}.")
+    say(f"{to}: fill it in, then run `aed lint {to.name}` and `aed import devices {to.name}`.")

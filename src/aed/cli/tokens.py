@@ -23,17 +23,18 @@ tokens = typer.Typer(no_args_is_help=True)
 
 @tokens.command("create")
 def create(
-    name: Annotated[str, typer.Argument(help="What it is for; one of a kind")],
-    role: Annotated[TokenRole, typer.Option(help="What it stands for")],
-    estate: Annotated[int | None, typer.Option(help="A member's estate, by its id")] = None,
-    region: Annotated[str | None, typer.Option(help="A dispatcher's region, by its code")] = None,
+    name: Annotated[str, typer.Argument(help="A unique name that says what the token is for")],
+    role: Annotated[TokenRole, typer.Option(help="The role of the token")],
+    estate: Annotated[int | None, typer.Option(help="A member's estate, by id")] = None,
+    region: Annotated[str | None, typer.Option(help="A dispatcher's region, by code")] = None,
     scope: Annotated[
         list[TokenScope] | None, typer.Option(help="read (default), write; may be repeated")
     ] = None,
     days: Annotated[
-        int | None, typer.Option(min=1, max=3650, help="Valid for so many days; AED_TOKEN_DAYS if left out")
+        int | None,
+        typer.Option(min=1, max=3650, help="Days until the token expires; default: AED_TOKEN_DAYS"),
     ] = None,
-    no_expiry: Annotated[bool, typer.Option("--no-expiry", help="Valid until it is revoked")] = False,
+    no_expiry: Annotated[bool, typer.Option("--no-expiry", help="Never expires")] = False,
 ) -> None:
     """Create a token.
 
@@ -43,7 +44,8 @@ def create(
     if not name.strip() or len(name) > 100 or not name.isprintable():
         raise InvalidInput(
             either(
-                "The name of a token has 1 to 100 printable characters.", "令牌名称为 1 至 100 个可显示字符。"
+                "A token's name must have 1 to 100 printable characters.",
+                "令牌名称为 1 至 100 个可显示字符。",
             ),
             field="name",
         )
@@ -90,7 +92,7 @@ def show_all() -> None:
 
 
 @tokens.command("revoke")
-def revoke(name: Annotated[str, typer.Argument(help="Its name")]) -> None:
+def revoke(name: Annotated[str, typer.Argument(help="The token's name")]) -> None:
     """Revoke a token at once."""
     with writing() as session:
         revoke_token(session, name=name, at=clock.now(), who=operator().name)

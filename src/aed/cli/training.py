@@ -42,7 +42,7 @@ courses = typer.Typer(no_args_is_help=True)
 
 Needs = Annotated[
     list[str] | None,
-    typer.Option("--needs", help="A course to be passed before, by its code; may be repeated"),
+    typer.Option("--needs", help="A prerequisite course, by code; may be repeated"),
 ]
 
 
@@ -159,7 +159,7 @@ def amend_session(session_id: Id, given: Fields, version: Version = None) -> Non
 @sessions.command("cancel")
 def cancel_session(
     session_id: Id,
-    reason: Annotated[str, typer.Option(help="What those who enrolled are told")],
+    reason: Annotated[str, typer.Option(help="The reason, sent to everyone who enrolled")],
     version: Version = None,
 ) -> None:
     """Cancel a session and all its enrolments."""
@@ -190,9 +190,9 @@ def session_history(session_id: Id) -> None:
 
 @sessions.command("list")
 def list_sessions(
-    past: Annotated[bool, typer.Option("--all", help="Those that are over too")] = False,
-    estate: Annotated[int | None, typer.Option(help="Of this estate, by its id")] = None,
-    course: Annotated[str | None, typer.Option(help="Of this course, by its code")] = None,
+    past: Annotated[bool, typer.Option("--all", help="Include past sessions")] = False,
+    estate: Annotated[int | None, typer.Option(help="Only of this estate, by id")] = None,
+    course: Annotated[str | None, typer.Option(help="Only of this course, by code")] = None,
 ) -> None:
     """List the sessions, the next one first, at most a hundred; * marks those below their minimum."""
     with reading() as session:
@@ -228,19 +228,19 @@ def list_sessions(
         right=["id", "places", "waiting"],
     )
     if len(found) > SHOWN:
-        say("More follow: narrow it down by --estate or --course.")
+        say("There are more. Narrow the list with --estate or --course.")
 
 
 @sessions.command("roster")
 def roster(
     session_id: Id,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="A .xlsx or .csv to fill in")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="The file to create: .xlsx or .csv")] = None,
 ) -> None:
     """Show the people of a session, or write them to a sheet to print or fill in."""
     with reading() as session:
         if out is not None:
             count = export_roster(session, operator(), session_id, out)
-            say(f"{out}: {count} people. Filled in, it is read by: aed sessions results {session_id} {out}")
+            say(f"{out}: {count} people. Fill it in, then run: aed sessions results {session_id} {out}")
             return
         training = session_queries.training_session(session, operator(), session_id)
         _show_roster(enrolment_queries.roster(session, operator(), training.id))
@@ -249,22 +249,22 @@ def roster(
 @sessions.command("sheet")
 def sheet(
     session_id: Id,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The PDF to write")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The PDF file to write")],
 ) -> None:
     """Write the sign-in sheet of a session as a PDF in Chinese and English."""
     with reading() as session:
         training = session_queries.training_session(session, operator(), session_id)
         people = enrolment_queries.roster(session, operator(), training.id)
         write_whole(out, sheet_pdf(SheetOf(training, people)))
-    say(f"{out} has the attendance sheet of session {session_id}.")
+    say(f"{out} contains the attendance sheet of session {session_id}.")
 
 
 @sessions.command("results")
 def take_results(
     session_id: Id,
-    file: Annotated[Path, typer.Argument(help="The roster as it was filled in, .xlsx or .csv")],
+    file: Annotated[Path, typer.Argument(help="The completed roster, .xlsx or .csv")],
     marked: Annotated[
-        Path | None, typer.Option(help="Write the sheet back here, with what is wrong beside each row")
+        Path | None, typer.Option(help="Write the roster to this file, with what is wrong beside each row")
     ] = None,
 ) -> None:
     """Import attendance and results from a roster. Valid rows are imported even if others are not."""
@@ -272,10 +272,10 @@ def take_results(
         report = import_roster(session, operator(), session_id, file, at=clock.now(), progress=progress)
     if marked is not None and report.first is not None:
         write_marked(file, marked, report.marks(), first=report.first, encodings=(GB18030,))
-        say(f"{marked} has the sheet with what was found.")
+        say(f"{marked} contains the roster with the findings.")
     say(
-        f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} unchanged, "
-        f"{len(report.bad)} not taken."
+        f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} "
+        f"unchanged, {len(report.bad)} not taken."
     )
     for bad in report.bad:
         say(f"{bad.where}: {bad.reason}")
@@ -345,9 +345,7 @@ def withdraw(enrolment_id: Id) -> None:
 
 
 @enrolments.command("move")
-def move(
-    enrolment_id: Id, to: Annotated[int, typer.Option(help="The other session, by its id", min=1)]
-) -> None:
+def move(enrolment_id: Id, to: Annotated[int, typer.Option(help="The other session, by id", min=1)]) -> None:
     """Move an enrolment to another session."""
     with writing() as session:
         version = enrolment_queries.enrolment(session, operator(), enrolment_id).version
@@ -361,7 +359,7 @@ def move(
 def expire() -> None:
     """Pass offers that were not accepted in time to the next person, as is done every minute on schedule."""
     with writing_much() as session:
-        say(f"{enrolment_actions.expire_offers(session, clock.now())} offers ended.")
+        say(f"{enrolment_actions.expire_offers(session, clock.now())} offers expired.")
 
 
 def _show_roster(rows: Sequence[enrolment_queries.RosterRow]) -> None:

@@ -14,7 +14,7 @@ from aed.cli.devices import show_readiness
 from aed.cli.files import write_whole
 from aed.cli.language import either
 from aed.cli.rows import After, Id
-from aed.cli.screen import say, table
+from aed.cli.screen import plural, say, table
 from aed.cli.upkeep import SHOWN
 from aed.errors import InvalidInput
 from aed.registry.devices import queries as device_queries
@@ -60,14 +60,15 @@ def show_trust(device_id: Id) -> None:
 def confirm(
     device_id: Id,
     fact: Annotated[Fact, typer.Argument(help="position or hours; readiness is confirmed by a check")],
-    no: Annotated[bool, typer.Option("--no", help="It is not so: whoever keeps it is told")] = False,
-    note: Annotated[str | None, typer.Option(help="What was seen")] = None,
+    no: Annotated[bool, typer.Option("--no", help="The fact is wrong; the keeper is notified")] = False,
+    note: Annotated[str | None, typer.Option(help="A remark")] = None,
 ) -> None:
     """Confirm that a device is where the register says, or is accessible as it says."""
     if fact is Fact.READINESS:
         raise InvalidInput(
             either(
-                "Readiness is confirmed by a check: aed checks add.", "设备状态由检查确认：aed checks add。"
+                "Readiness is confirmed by a check. Run `aed checks add`.",
+                "设备状态须通过巡检确认：aed checks add。",
             ),
             field="fact",
         )
@@ -79,12 +80,12 @@ def confirm(
 
 @trust.command("curve")
 def draw_curve(
-    to: Annotated[Path, typer.Option("--to", help="The picture: an .svg")],
+    to: Annotated[Path, typer.Option("--to", help="The .svg file to write")],
 ) -> None:
     """Draw how confidence decreases over time with the current settings."""
     settings = load_settings()
     to.write_text(trust_curve(settings.trust, settings.arrival), encoding="utf-8")
-    say(f"The curves are in {to}.")
+    say(f"The curves written to {to}.")
 
 
 # --- Retrievals ------------------------------------------------------------------------------------------
@@ -95,35 +96,48 @@ retrievals = typer.Typer(no_args_is_help=True)
 @retrievals.command("add")
 def add_retrieval(
     device_id: Id,
-    person: Annotated[int | None, typer.Option("--person", min=1, help="Who was sent, by id")] = None,
-    reference: Annotated[str | None, typer.Option(help="The centre's own number")] = None,
-    key: Annotated[str | None, typer.Option(help="The same key twice is the same retrieval")] = None,
+    person: Annotated[
+        int | None, typer.Option("--person", min=1, help="The person who was sent, by id")
+    ] = None,
+    reference: Annotated[str | None, typer.Option(help="The dispatch centre's case number")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="A UUID; repeating it does not record the retrieval twice")
+    ] = None,
 ) -> None:
     """Record that a person was sent for a device, so that its return is followed up."""
     try:
         made_up = uuid.UUID(key) if key is not None else uuid.uuid4()
     except ValueError:
         raise InvalidInput(
-            either("key must be a UUID, such as uuidgen prints.", "key 必须是 UUID（可用 uuidgen 生成）。"),
+            either("key must be a UUID (uuidgen prints one).", "key 必须是 UUID（可用 uuidgen 生成）。"),
             field="key",
         ) from None
     new = RetrievalIn(key=made_up, device_id=device_id, person_id=person, reference=reference)
     numbers = load_settings().returns
     with writing() as session:
         made = retrieval_actions.create_retrieval(session, operator(), new, numbers=numbers, at=clock.now())
-        said = f"Retrieval {made.id}: asked after from {made.ask_at:%Y-%m-%d %H:%MZ} on."
+        said = (
+            f"Retrieval {made.id} is recorded. The responder is asked about the device from "
+            f"{made.ask_at:%Y-%m-%d %H:%MZ}."
+        )
     say(said)
 
 
 @retrievals.command("close")
 def close_retrieval(
     retrieval_id: Id,
-    outcome: Annotated[RetrievalOutcome, typer.Argument(help="What became of it")],
-    note: Annotated[str | None, typer.Option(help="What was said")] = None,
+    outcome: Annotated[RetrievalOutcome, typer.Argument(help="The outcome")],
+    note: Annotated[str | None, typer.Option(help="A remark")] = None,
 ) -> None:
     """Record the outcome of a retrieval: returned, used, not_returned, not_fetched or not_needed."""
     if outcome in (RetrievalOutcome.CHECKED, RetrievalOutcome.SILENT):
-        raise InvalidInput(f"'{outcome}' is found, not said: tell of a check instead.", field="outcome")
+        raise InvalidInput(
+            either(
+                f"The outcome '{outcome}' is set by the system. Use `aed checks add` instead.",
+                f"结果“{outcome}”由系统判定。请改用 aed checks add 记录巡检。",
+            ),
+            field="outcome",
+        )
     given = ClosedAsIn(outcome=outcome, note=note)
     with writing() as session:
         device_id = retrieval_actions.close_retrieval(
@@ -135,8 +149,8 @@ def close_retrieval(
 
 @retrievals.command("list")
 def list_retrievals(
-    device: Annotated[int | None, typer.Option("--device", min=1, help="Only of this one")] = None,
-    closed: Annotated[bool, typer.Option("--all", help="Those that are closed too")] = False,
+    device: Annotated[int | None, typer.Option("--device", min=1, help="Only of this device, by id")] = None,
+    closed: Annotated[bool, typer.Option("--all", help="Include closed retrievals")] = False,
     after: After = 0,
 ) -> None:
     """List the retrievals whose outcome is not yet known."""
@@ -161,24 +175,28 @@ def list_retrievals(
         for each in found[:SHOWN]
     ]
     if not rows:
-        say("No device is asked after.")
+        say("There are no open retrievals.")
         return
     columns = ["id", "device", "sent", "reference", "asked", "outcome"]
     table(None, columns, rows, right=["id", "device", "asked"])
     if len(found) > SHOWN:
-        say(f"More follow: --after {found[SHOWN - 1].id}.")
+        say(f"There are more: --after {found[SHOWN - 1].id}")
 
 
 # --- Labels ---------------------------------------------------------------------------------------------
 
 
 def labels(
-    to: Annotated[Path, typer.Option("--to", help="The sheets: a .pdf")],
-    device: Annotated[list[int] | None, typer.Option("--device", min=1, help="Only these; repeated")] = None,
-    estate: Annotated[int | None, typer.Option("--estate", min=1, help="Only of this estate")] = None,
-    region: Annotated[str | None, typer.Option("--region", help="Only in it and below")] = None,
+    to: Annotated[Path, typer.Option("--to", help="The .pdf file to write")],
+    device: Annotated[
+        list[int] | None, typer.Option("--device", min=1, help="Only these devices, by id; may be repeated")
+    ] = None,
+    estate: Annotated[int | None, typer.Option("--estate", min=1, help="Only of this estate, by id")] = None,
+    region: Annotated[
+        str | None, typer.Option("--region", help="Only in this region and those below it")
+    ] = None,
     url: Annotated[
-        str | None, typer.Option(help="Where people reach this network; AED_PUBLIC_URL if left out")
+        str | None, typer.Option(help="The public URL of this network; default: AED_PUBLIC_URL")
     ] = None,
 ) -> None:
     """Print QR-code labels for devices, ten to a sheet of A4.
@@ -198,8 +216,9 @@ def labels(
     if not chosen:
         raise InvalidInput(either("There is no such device.", "没有这台设备。"), field="device")
     write_whole(to, label_sheets(chosen, public_url=address))
-    say(f"{len(chosen)} labels are in {to}.")
+    say(f"{plural(len(chosen), 'label')} written to {to}.")
     if url is None and settings.public_url is None:
         say(
-            f"Their codes lead to {address}: set AED_PUBLIC_URL and print them again, for others to reach it."
+            f"The codes lead to {address}, which others cannot reach. Set AED_PUBLIC_URL and "
+            "print them again."
         )

@@ -37,9 +37,9 @@ from aed.upkeep.rules import QUARANTINE_WORDS, CheckKind, DueKind, FaultReportSt
 
 SHOWN = 100
 
-OfEstate = Annotated[int | None, typer.Option("--estate", min=1, help="Only of this estate, by its id")]
-OfRegion = Annotated[str | None, typer.Option("--region", help="Only in it and the regions below it")]
-OfKeeper = Annotated[int | None, typer.Option("--keeper", min=1, help="Only what this person keeps")]
+OfEstate = Annotated[int | None, typer.Option("--estate", min=1, help="Only of this estate, by id")]
+OfRegion = Annotated[str | None, typer.Option("--region", help="Only in this region and those below it")]
+OfKeeper = Annotated[int | None, typer.Option("--keeper", min=1, help="Only devices of this keeper, by id")]
 
 # --- Checks ---------------------------------------------------------------------------------------------
 
@@ -56,7 +56,7 @@ def show_form(device_id: Id, kind: CheckKind = CheckKind.CHECK) -> None:
     for question in GLANCE_ASKS if kind is CheckKind.GLANCE else asks:
         say(f"{question}: {QUESTION_WORDS[question][1]} {QUESTION_WORDS[question][0]}")
     for reason in active_reasons:
-        say(f"It is out: {QUARANTINE_WORDS[reason][0]} {QUARANTINE_WORDS[reason][1]}")
+        say(f"Out of service: {QUARANTINE_WORDS[reason][0]} {QUARANTINE_WORDS[reason][1]}")
 
 
 @checks.command("add", cls=taking(CheckIn))
@@ -66,15 +66,29 @@ def add_check(
         list[str] | None,
         typer.Argument(help="The fields, listed below", metavar="NAME=VALUE…"),
     ] = None,
-    yes: Annotated[list[Question] | None, typer.Option("--yes", help="All is well; repeated")] = None,
-    no: Annotated[list[Question] | None, typer.Option("--no", help="Something is wrong; repeated")] = None,
-    all_well: Annotated[bool, typer.Option("--all-well", help="Yes to all that the form asks")] = False,
+    yes: Annotated[
+        list[Question] | None,
+        typer.Option("--yes", help="A question answered with yes (all is well); may be repeated"),
+    ] = None,
+    no: Annotated[
+        list[Question] | None,
+        typer.Option("--no", help="A question answered with no (something is wrong); may be repeated"),
+    ] = None,
+    all_well: Annotated[
+        bool, typer.Option("--all-well", help="Answer every question of the form with yes")
+    ] = False,
     replaced: Annotated[
-        list[str] | None, typer.Option("--replaced", help="KIND, KIND:DATE or KIND:DATE:LOT; repeated")
+        list[str] | None,
+        typer.Option(
+            "--replaced",
+            help="A consumable that was replaced: KIND, KIND:DATE or KIND:DATE:LOT; may be repeated",
+        ),
     ] = None,
     photo: Annotated[
         list[Path] | None,
-        typer.Option("--photo", exists=True, dir_okay=False, help="JPEG, PNG or WebP; repeated"),
+        typer.Option(
+            "--photo", exists=True, dir_okay=False, help="A photo, JPEG, PNG or WebP; may be repeated"
+        ),
     ] = None,
 ) -> None:
     """Record a check of a device. A repeated key records nothing new."""
@@ -96,7 +110,7 @@ def add_check(
             )
         check = CheckOut.of(taken.check)
     said = "passed" if check.is_passed else "not passed"
-    say(f"Check {check.id}: {said if taken.is_new else 'was here already'}.")
+    say(f"Check {check.id}: {said if taken.is_new else 'had been recorded already'}.")
     show_readiness(device_id)
 
 
@@ -133,7 +147,7 @@ def list_checks(device_id: Id) -> None:
             for each in found
         ]
     if not rows:
-        say("Nobody has told of a check of it.")
+        say("The device has no checks.")
         return
     table(None, ["id", "answered", "kind", "by", "", "wrong", "replaced", "note"], rows, right=["id"])
 
@@ -147,8 +161,8 @@ quarantines = typer.Typer(no_args_is_help=True)
 def list_quarantines(
     estate: OfEstate = None,
     region: OfRegion = None,
-    device: Annotated[int | None, typer.Option("--device", min=1, help="Only of this one")] = None,
-    lifted: Annotated[bool, typer.Option("--all", help="Those that are over too")] = False,
+    device: Annotated[int | None, typer.Option("--device", min=1, help="Only of this device, by id")] = None,
+    lifted: Annotated[bool, typer.Option("--all", help="Include ended quarantines")] = False,
     after: After = 0,
 ) -> None:
     """List the active quarantines; a check that answers the reason lifts one."""
@@ -172,7 +186,7 @@ def list_quarantines(
         return
     table(None, ["device", "since", "reason", "said", "ended"], rows, right=["device"])
     if len(found) > SHOWN:
-        say(f"More follow: --after {found[SHOWN - 1].id}.")
+        say(f"There are more: --after {found[SHOWN - 1].id}")
 
 
 # --- Reports --------------------------------------------------------------------------------------------
@@ -184,7 +198,7 @@ reports = typer.Typer(no_args_is_help=True)
 def list_reports(
     estate: OfEstate = None,
     region: OfRegion = None,
-    closed: Annotated[bool, typer.Option("--all", help="Those that are closed too")] = False,
+    closed: Annotated[bool, typer.Option("--all", help="Include closed reports")] = False,
     after: After = 0,
 ) -> None:
     """List the fault reports that nobody has reviewed yet."""
@@ -210,12 +224,12 @@ def list_reports(
         for each in found[:SHOWN]
     ]
     if not rows:
-        say("Nothing is reported.")
+        say("There are no open reports.")
         return
     columns = ["id", "device", "at", "what", "note", "by", "state"]
     table(None, columns, rows, right=["id", "device"])
     if len(found) > SHOWN:
-        say(f"More follow: --after {found[SHOWN - 1].id}.")
+        say(f"There are more: --after {found[SHOWN - 1].id}")
 
 
 @reports.command("confirm")
@@ -246,16 +260,16 @@ def due(
     estate: OfEstate = None,
     region: OfRegion = None,
     keeper: OfKeeper = None,
-    days: Annotated[int, typer.Option(min=0, max=800, help="Due within so many days, or overdue")] = 30,
+    days: Annotated[int, typer.Option(min=0, max=800, help="Due within this many days, or overdue")] = 30,
     due_kind: Annotated[
-        list[DueKind] | None, typer.Option("--kind", help="Only these; may be repeated")
+        list[DueKind] | None, typer.Option("--kind", help="Only this kind of work; may be repeated")
     ] = None,
-    glances: Annotated[bool, typer.Option(help="With the daily glances")] = False,
+    glances: Annotated[bool, typer.Option(help="Include daily glances")] = False,
     to: Annotated[
-        Path | None, typer.Option("--to", help="Write all into this file instead: .xlsx or .ics")
+        Path | None, typer.Option("--to", help="Write all of it to this file instead: .xlsx or .ics")
     ] = None,
 ) -> None:
-    """List the work that is due on devices, the longest overdue first."""
+    """List the work that is due on devices, longest overdue first."""
     whose = DeviceFilter(estate_id=estate, region=region, keeper_id=keeper)
     wanted = due_kind or [each for each in DueKind if glances or each is not DueKind.GLANCE]
     now = clock.now()
@@ -266,7 +280,7 @@ def due(
             to,
             {".xlsx": lambda: sheets.due_sheet(found), ".ics": lambda: calendars.due_calendar(found, at=now)},
         )
-        say(f"{len(found.dues)} things that are due are in {to}.")
+        say(f"{len(found.dues)} due items are in {to}.")
         return
     rows = [
         (
@@ -287,13 +301,18 @@ def due(
     say(found.line[1])
     say(found.line[0])
     if len(found.dues) > SHOWN:
-        say(f"{SHOWN} of {len(found.dues)}, {found.overdue} overdue; all of them: --to due.xlsx")
+        say(
+            f"{SHOWN} of {len(found.dues)} shown, {found.overdue} overdue. `--to due.xlsx` "
+            "writes all of them."
+        )
 
 
 def replacements(
     estate: OfEstate = None,
     region: OfRegion = None,
-    months: Annotated[int, typer.Option(min=1, max=60, help="The present one first")] = 12,
+    months: Annotated[
+        int, typer.Option(min=1, max=60, help="Number of months, including the current one")
+    ] = 12,
     to: Annotated[Path | None, typer.Option("--to", help="Write a spreadsheet instead: .xlsx")] = None,
 ) -> None:
     """List the pads and batteries to order, by month and model.
@@ -307,7 +326,7 @@ def replacements(
         )
     if to is not None:
         _write(to, {".xlsx": lambda: sheets.replacement_sheet(found, today=today, months=months)})
-        say(f"{sum(each.quantity for each in found)} things to order are in {to}.")
+        say(f"{sum(each.quantity for each in found)} items to order are in {to}.")
         return
     if not found:
         say(f"Nothing expires within {months} months.")

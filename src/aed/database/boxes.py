@@ -48,7 +48,7 @@ def inside_box(
     """
     if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
         raise InvalidInput(
-            "bbox must be west,south,east,north in degrees, west not greater than east.", field="bbox"
+            "bbox must be west,south,east,north in degrees, with west not greater than east.", field="bbox"
         )
     # Both indexes store float32, rounded outward: search a slightly larger box, then compare the degrees.
     exact = latitude(place).between(south, north) & longitude(place).between(west, east)

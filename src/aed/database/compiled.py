@@ -54,7 +54,7 @@ def inline_text(word: str) -> ColumnElement[str]:
     letters, digits and underscores.
     """
     if not word.replace("_", "").isalnum():
-        raise ValueError("only the program's own words may be written into a statement")
+        raise ValueError("only literals of this program may be written into a statement")
     return literal_column(f"'{word}'")
 
 
@@ -124,7 +124,9 @@ def row_factory[R](row: type[R], statement: Select[*tuple[Any, ...]]) -> Callabl
     """
     names = tuple(item.name for item in statement.selected_columns)
     if names != getattr(row, "_fields", ()):
-        raise TypeError(f"{row.__name__} has other columns than its statement: {', '.join(names)}")
+        raise TypeError(
+            f"the columns of {row.__name__} differ from those of its statement: {', '.join(names)}"
+        )
     made: Any = tuple.__new__
     return partial(made, row)
 

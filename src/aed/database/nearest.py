@@ -239,7 +239,7 @@ def nearest_first[R: Located](
     sql, constants = compiled_for(dialect, statement)
     more_sql, more_constants = compiled_for(dialect, more_statement)
     if any(more_constants.get(name, value) != value for name, value in constants.items()):
-        raise TypeError("the two statements call different things by the same name")
+        raise TypeError("the two statements use the same name for different values")
     return NearestQuery(sql, more_sql, constants | more_constants, row_factory(row, statement), is_sqlite)
 
 

@@ -89,12 +89,12 @@ def open_database(settings: Settings, *, kept: int | None = None) -> Database:
     }
     if url.get_backend_name() == "sqlite":
         if not url.database or url.database == ":memory:":
-            raise InvalidInput("AED_DATABASE_URL must name a file.", field="AED_DATABASE_URL")
+            raise InvalidInput("AED_DATABASE_URL must name a database file.", field="AED_DATABASE_URL")
         try:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidInput(
-                f"AED_DATABASE_URL: the folder of {url.database} cannot be made: {error.strerror}.",
+                f"AED_DATABASE_URL: the folder of {url.database} cannot be created: {error.strerror}.",
                 field="AED_DATABASE_URL",
             ) from error
         engine = create_engine(
@@ -133,12 +133,12 @@ def open_database(settings: Settings, *, kept: int | None = None) -> Database:
         autocommit = engine.execution_options(**{_EACH_FOR_ITSELF: True})
     else:
         autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-    told = {SETTINGS: settings}
+    info = {SETTINGS: settings}
     return Database(
         engine=engine,
-        write_sessions=sessionmaker(engine, expire_on_commit=False, info=told),
+        write_sessions=sessionmaker(engine, expire_on_commit=False, info=info),
         autocommit_engine=autocommit,
-        read_sessions=sessionmaker(autocommit, expire_on_commit=False, autoflush=False, info=told),
+        read_sessions=sessionmaker(autocommit, expire_on_commit=False, autoflush=False, info=info),
         keys=keys,
         write_slots=anyio.Semaphore(max(1, settings.threads - 1)),
     )
@@ -150,15 +150,15 @@ def _prepare_sqlite(connection: DBAPIConnection, *, busy_timeout_ms: int) -> Non
     raw.isolation_level = None  # transactions start in the "begin" event, see below
     if not hasattr(raw, "enable_load_extension"):
         raise DatabaseUnavailable(
-            "This Python's sqlite3 cannot load extensions, which SpatiaLite needs: "
-            "run with a Python that can (deploy/setup.sh finds one)."
+            "This Python's sqlite3 cannot load extensions, which SpatiaLite requires. Use a "
+            "Python that can (deploy/setup.sh finds one)."
         )
     raw.enable_load_extension(True)
     try:
         raw.load_extension("mod_spatialite")
     except sqlite3.OperationalError as error:
         raise DatabaseUnavailable(
-            "SpatiaLite is not installed: apt-get install libsqlite3-mod-spatialite."
+            "SpatiaLite is not installed. Run: apt-get install libsqlite3-mod-spatialite."
         ) from error
     raw.enable_load_extension(False)
     for pragma in (
@@ -209,16 +209,14 @@ def translate_database_errors() -> Iterator[None]:
         raise DatabaseUnavailable("Every database connection is busy. Try again in a moment.") from error
     except DBAPIError as error:
         if _has_no_schema(error):
-            raise DatabaseUnavailable("The database has no schema yet: run `aed db upgrade`.") from error
+            raise DatabaseUnavailable("The database has no schema yet. Run `aed db upgrade`.") from error
         # SQLite raises plain DatabaseError for a file that is damaged or not a database.
         if (
             isinstance(error, OperationalError)
             or type(error) is DatabaseError
             or error.connection_invalidated
         ):
-            raise DatabaseUnavailable(
-                "The database does not answer at this moment. Try again in a few seconds."
-            ) from error
+            raise DatabaseUnavailable("The database does not respond. Try again in a few seconds.") from error
         raise
 
 
@@ -291,7 +289,9 @@ def exclusive_lock(session: Session, what: str) -> None:
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": zlib.crc32(what.encode())})
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
-            raise TooBusy(f"Another {what} is going on. Try again when it has ended.") from None
+            raise TooBusy(
+                f"The server is busy with another operation ({what}). Try again when it has ended."
+            ) from None
         raise
 
 

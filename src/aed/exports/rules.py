@@ -51,7 +51,7 @@ def parse_bounds(bbox: str) -> Bounds:
     west, south, east, north = numbers
     if not (abs(west) <= 180 and abs(east) <= 180 and -90 <= south <= north <= 90):
         raise InvalidInput(
-            "bbox must be west,south,east,north in degrees, south not greater than north.", field="bbox"
+            "bbox must be west,south,east,north in degrees, with south not greater than north.", field="bbox"
         )
     return Bounds(west, south, east, north)
 
@@ -69,7 +69,7 @@ def parse_days(text: str) -> DateRange:
     if span.first is None and span.last is None:
         raise _not_understood()
     if span.first is not None and span.last is not None and span.first > span.last:
-        raise InvalidInput("datetime must not end before it begins.", field="datetime")
+        raise InvalidInput("The end of datetime must not be before its beginning.", field="datetime")
     return span
 
 

@@ -38,7 +38,9 @@ def pdf_of(
             timestamp=made_at.astimezone(UTC).replace(microsecond=0) if made_at is not None else None,
         )
     except typst.TypstError as error:
-        raise PaperNotMade(f"The PDF cannot be made: {error.message}. Tell who runs this server.") from error
+        raise PaperNotMade(
+            f"The PDF cannot be created: {error.message}. Inform the operator of this server."
+        ) from error
 
 
 @lru_cache(maxsize=1)
@@ -49,8 +51,8 @@ def _fonts() -> typst.Fonts:
     found = typst.Fonts()
     if FONT not in found.families():
         raise PaperNotMade(
-            f"This machine has no font {FONT}, without which Chinese cannot be set. Tell who runs this "
-            "server: apt-get install fonts-noto-cjk."
+            f"The PDF cannot be created, because the font {FONT} is missing on the server. "
+            "Inform the operator: apt-get install fonts-noto-cjk."
         )
     return found
 

@@ -48,7 +48,7 @@ def xml_tree(content: bytes) -> Element:
     TooLarge.
     """
     if len(content) > MAX_BYTES:
-        raise TooLarge(f"Such a file has at most {MAX_BYTES} bytes here.")
+        raise TooLarge(f"The file is too large: at most {MAX_BYTES} bytes are accepted.")
     top = Element("", "")
     path, count = [top], 0
 
@@ -57,7 +57,8 @@ def xml_tree(content: bytes) -> Element:
         count += 1
         if count > MAX_ELEMENTS or len(path) > MAX_DEPTH:
             raise InvalidInput(
-                f"Such a file has at most {MAX_ELEMENTS} elements, {MAX_DEPTH} within each other.",
+                f"The file is too complex: at most {MAX_ELEMENTS} elements, nested at most "
+                f"{MAX_DEPTH} deep, are accepted.",
                 field="body",
             )
         namespace, _, local = name.rpartition(" ")
@@ -73,7 +74,7 @@ def xml_tree(content: bytes) -> Element:
         path[-1].text += text
 
     def refuse(*_declared: object) -> None:
-        raise InvalidInput("Leave out <!DOCTYPE …>: document types and entities are refused.", field="body")
+        raise InvalidInput("Remove <!DOCTYPE …>: document types and entities are not accepted.", field="body")
 
     parser = ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
@@ -83,5 +84,5 @@ def xml_tree(content: bytes) -> Element:
     try:
         parser.Parse(content, True)
     except (ExpatError, ValueError, LookupError) as error:
-        raise InvalidInput(f"This is no XML that can be read: {error}.", field="body") from None
+        raise InvalidInput(f"The file is not valid XML: {error}.", field="body") from None
     return top.children[0]

@@ -33,9 +33,9 @@ _place = threading.BoundedSemaphore(1)
 async def import_responder_list(
     request: Request,
     viewer: ViewerDep,
-    name: Annotated[str | None, Query(max_length=200, description="What the file is called")] = None,
-    strict: Annotated[bool, Query(description="Take nothing when any row is bad")] = False,
-    dry_run: Annotated[bool, Query(description="Say what would be done; write nothing")] = False,
+    name: Annotated[str | None, Query(max_length=200, description="Name of the file")] = None,
+    strict: Annotated[bool, Query(description="Import nothing if any row is bad")] = False,
+    dry_run: Annotated[bool, Query(description="Report what would be done; write nothing")] = False,
 ) -> RosterOut:
     """Import responders, as `aed import responders` does. Requires an administrator.
 
@@ -44,7 +44,7 @@ async def import_responder_list(
     """
     require_administrator(viewer)
     async with uploaded_file(request, name=name) as sent:
-        with one_at_a_time(_place, "Another list is being imported now. Try again when it has ended."):
+        with one_at_a_time(_place, "Another list is being imported. Try again when it has ended."):
             return await run_in_threadpool(
                 _import_responders, request.app.state.settings, viewer, sent, strict, dry_run
             )

@@ -79,8 +79,8 @@ class ImportReport:
         """Set a row aside. Raise InvalidInput for a file of mostly bad rows, which would fill the memory."""
         if len(self.bad) >= MAX_BAD_ROWS and len(self.bad) > self.taken:
             raise InvalidInput(
-                f"More than {len(self.bad):,} rows cannot be taken, and that is most of them; the first, "
-                f"{self.bad[0].where}: {self.bad[0].reason}. Is this the list that is meant?",
+                f"More than {len(self.bad):,} rows are bad, which is most of the file. Is this "
+                f"the right list? The first bad row is {self.bad[0].where}: {self.bad[0].reason}.",
                 field="file",
             )
         self.bad.append(BadRow(record.where, printable(reason), record.number, record.fields))
@@ -90,7 +90,7 @@ class NothingImported(InvalidInput):
     """Nothing of the file was imported, because of its bad rows."""
 
     code = "nothing-taken"
-    title = "Nothing of the file was taken"
+    title = "Nothing was imported"
 
     def __init__(self, detail: str, bad: Sequence[BadRow]) -> None:
         super().__init__(detail, field="file")
@@ -107,8 +107,8 @@ def refuse_bad_rows(report: ImportReport, file: str, *, is_strict: bool = False)
         return
     first = f"{len(report.bad)} bad rows, first {report.bad[0].where}: {report.bad[0].reason}"
     if report.taken == 0:
-        raise NothingImported(f"{file} holds no row that can be taken: {first}", report.bad)
-    raise NothingImported(f"Nothing was taken: {first}", report.bad)
+        raise NothingImported(f"{file} has no row that can be imported: {first}", report.bad)
+    raise NothingImported(f"Nothing was imported: {first}", report.bad)
 
 
 def begin_import[ReportT: ImportReport](session: Session, who: Viewer, report: ReportT) -> ReportT:
@@ -121,7 +121,7 @@ def begin_import[ReportT: ImportReport](session: Session, who: Viewer, report: R
 def finish_import[ReportT: ImportReport](report: ReportT) -> ReportT:
     """Return the report with its bad rows in file order. Raise InvalidInput for a file without rows."""
     if report.taken == 0 and not report.bad:
-        raise InvalidInput("The file holds no rows below its first line.", field="file")
+        raise InvalidInput("The file has no rows below its first line.", field="file")
     report.bad.sort(key=lambda bad: bad.number)
     return report
 
@@ -176,7 +176,7 @@ def without_duplicates[RowT](
         if first == record.where:
             yield record, row
         else:
-            report.set_aside(record, f"{' '.join(key)} stands in {first} already: a duplicate")
+            report.set_aside(record, f"{' '.join(key)} is a duplicate: it is already in {first}")
 
 
 def import_in_batches[RowT, DoneT](
@@ -253,7 +253,7 @@ class EstateIds:
             found = estate_queries.estate_id_of(self._session, source=source, source_id=source_id)
             if found is None:
                 raise InvalidInput(
-                    f"The source '{source}' has no estate '{source_id}': import its estates first.",
+                    f"The source '{source}' has no estate '{source_id}'. Import its estates first.",
                     field="estate",
                 )
             self._known[source, source_id] = found

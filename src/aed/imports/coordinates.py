@@ -66,7 +66,7 @@ def read_pair(lat: object, lon: object, *, where: str, columns: tuple[str, str])
         place = 0 if numbers[0] is None else 1
         given = (lat, lon)[place]
         meant = pair_meant(str(lat), str(lon))
-        right = f"{meant[0]:.8g}, {meant[1]:.9g}" if meant else "A number of degrees, such as 30.2911."
+        right = f"{meant[0]:.8g}, {meant[1]:.9g}" if meant else "Degrees as a number, such as 30.2911."
         wrong = "This is not a number of degrees."
         read = printable(str(given), 60)
         return _wrong(FindingKind.COORDINATES_UNREADABLE, where, columns[place], read, wrong, right)
@@ -82,8 +82,8 @@ def read_pair(lat: object, lon: object, *, where: str, columns: tuple[str, str])
             where,
             columns[0],
             read,
-            "This is a pole: a value that stands for no position.",
-            "The position, or no row.",
+            "This is a pole, which is used as a placeholder.",
+            "The position, or remove the row.",
         )
         return Given(found.lat, found.lon, finding)
     if abs(found.lat) < NEARLY_ZERO_DEGREES and abs(found.lon) < NEARLY_ZERO_DEGREES:
@@ -93,8 +93,8 @@ def read_pair(lat: object, lon: object, *, where: str, columns: tuple[str, str])
             where,
             both,
             read,
-            "This is 0, 0 in the Gulf of Guinea: a value that stands for no position.",
-            "The position, or no row.",
+            "This is 0, 0 in the Gulf of Guinea, which is used as a placeholder.",
+            "The position, or remove the row.",
         )
         return Given(found.lat, found.lon, finding)
     if found.lat == 0.0 or found.lon == 0.0:
@@ -105,7 +105,7 @@ def read_pair(lat: object, lon: object, *, where: str, columns: tuple[str, str])
             where,
             name,
             read,
-            f"{name} is exactly 0, which mostly stands for a number that is missing.",
+            f"{name} is exactly 0, which usually means that the number is missing.",
             "The position.",
         )
         return Given(found.lat, found.lon, finding)
@@ -216,14 +216,12 @@ def position_problem(lat: float, lon: float, *, country: str | None) -> str | No
     A pair outside it either way is left to the linter, since an outline may lack an island.
     """
     if abs(lat) >= POLE_DEGREES:
-        return f"lat: {lat:g} is a pole, which stands for no position"
+        return f"lat: {lat:g} is a pole, which is used as a placeholder"
     if abs(lat) < NEARLY_ZERO_DEGREES and abs(lon) < NEARLY_ZERO_DEGREES:
-        return f"lat, lon: {lat:g}, {lon:g} lies in the Gulf of Guinea: it stands for no position"
+        return f"lat, lon: {lat:g}, {lon:g} is in the Gulf of Guinea, which is used as a placeholder"
     if country is None or abs(lon) > 90.0:
         return None
     lats, lons = np.array([lat, lon]), np.array([lon, lat])
     if is_in(country, lats[:1], lons[:1])[0] or not is_in(country, lats[1:], lons[1:], within_metres=0.0)[0]:
         return None
-    return (
-        f"lat, lon: {lat:g}, {lon:g} lies outside {country}, and in it the other way round: they look swapped"
-    )
+    return f"lat, lon: {lat:g}, {lon:g} is outside {country}, and inside it if swapped. Swap them"

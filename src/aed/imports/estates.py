@@ -177,7 +177,9 @@ def import_buildings(
         select(Estate.id, Estate.boundary).where(Estate.state == EstateState.ACTIVE).order_by(Estate.id)
     ).all()
     if not estates:
-        raise InvalidInput("No estate is registered yet: aed import estates comes first.", field="file")
+        raise InvalidInput(
+            "No estate is registered yet. Import estates first: aed import estates.", field="file"
+        )
     boundaries = shapely.STRtree([shape_of(row.boundary) for row in estates])
     found: list[ImportedBuilding] = []
     for done, each in enumerate(read_buildings(path), start=1):
@@ -201,7 +203,7 @@ def import_buildings(
         )
     if not found:
         raise InvalidInput(
-            f"{path.name} shows no building in any of the {len(estates)} estates: is it of this region?",
+            f"{path.name} has no building in any of the {len(estates)} estates. Is it of the right region?",
             field="file",
         )
     for batch in batched(found, AT_ONCE):

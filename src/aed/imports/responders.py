@@ -122,7 +122,7 @@ class _Together:
             if same is None:
                 known.append((record, row))
             else:
-                self._report.set_aside(record, f"says the same as {same.where}: a duplicate")
+                self._report.set_aside(record, f"is a duplicate of {same.where}")
                 self._bad_rows_seen += 1  # a duplicate must not set its person aside
             yield from self._one_less(ref)
         yield from self._without_bad_rows()
@@ -160,12 +160,12 @@ class _Together:
 
 def _why_not(found: Sequence[tuple[Record, ResponderRow]], spoilt_by: str | None) -> str | None:
     if spoilt_by is not None:
-        return f"another row of this person, {spoilt_by}, cannot be taken"
+        return f"another row of this person, {spoilt_by}, is bad"
     first, person = found[0]
     for record, row in found[1:]:
         column = person.disagreeing(row)
         if column is not None:
-            return f"{column}: {first.where} and {record.where} are one person but do not agree"
+            return f"{column}: {first.where} and {record.where} are the same person but differ"
     return None
 
 

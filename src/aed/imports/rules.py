@@ -35,7 +35,7 @@ _WRITTEN: Mapping[str, str] = {
 """What a column with a pattern contains."""
 
 _MESSAGES_BY_ERROR_TYPE: Mapping[str, str] = {
-    "missing": "is needed",
+    "missing": "is required",
     "float_parsing": "must be a number",
     "float_type": "must be a number",
     "finite_number": "must be a number",
@@ -45,11 +45,11 @@ _MESSAGES_BY_ERROR_TYPE: Mapping[str, str] = {
     "int_from_float": "must be a whole number",
     "string_type": "must be text",
     "string_unicode": "must be valid Unicode text",
-    "string_too_short": "must not be so short",
+    "string_too_short": "is too short",
     "date_from_datetime_parsing": "must be a date such as 2027-05-31",
     "date_parsing": "must be a date such as 2027-05-31",
-    "datetime_parsing": "must be a moment such as 2026-12-31T00:00:00+08:00",
-    "datetime_from_date_parsing": "must be a moment such as 2026-12-31T00:00:00+08:00",
+    "datetime_parsing": "must be a date and time with an offset, such as 2026-12-31T00:00:00+08:00",
+    "datetime_from_date_parsing": "must be a date and time with an offset, such as 2026-12-31T00:00:00+08:00",
     "dict_type": "must be a GeoJSON Polygon or MultiPolygon",
 }
 
@@ -99,7 +99,7 @@ def _one(wrong: ErrorDetails, known: Collection[str]) -> str:
     if wrong["type"] == "extra_forbidden":
         near = difflib.get_close_matches(column, known, n=1)
         hint = f": did you mean {near[0]}?" if near else ""
-        return f"{printable(column, MAX_VALUE_LENGTH)}: is not a known name{hint}"
+        return f"{printable(column, MAX_VALUE_LENGTH)}: unknown name{hint}"
     said = _right(wrong, column)
     if wrong["type"] != "missing" and isinstance(wrong["input"], str | int | float):
         said += f" (it is '{printable(str(wrong['input']), MAX_VALUE_LENGTH)}')"
@@ -118,9 +118,9 @@ def _right(wrong: ErrorDetails, column: str) -> str:
         case "string_too_long":
             return f"must have at most {context.get('max_length')} characters"
         case "greater_than_equal":
-            return f"must not be before or below {context.get('ge')}"
+            return f"must not be less than {context.get('ge')}"
         case "less_than_equal":
-            return f"must not be after or above {context.get('le')}"
+            return f"must not be greater than {context.get('le')}"
         case kind:
             return _MESSAGES_BY_ERROR_TYPE.get(kind) or wrong["msg"]
 
@@ -173,8 +173,8 @@ def _of_year_last(first: int, second: int, year: str) -> date | str:
     if first > 12:
         return _day(year, str(second), str(first))
     return (
-        f"may be the {first}th of month {second} or the {second}th of month {first}: "
-        f"write {year}-{second:02}-{first:02} or {year}-{first:02}-{second:02}"
+        "is ambiguous (day and month could be swapped): write "
+        f"{year}-{second:02}-{first:02} or {year}-{first:02}-{second:02}"
     )
 
 
@@ -188,7 +188,7 @@ def _named(year: str, month: str, day: str) -> date | str:
 
 def _day(year: str, month: str, day: str) -> date | str:
     if int(year) < 1 or not 1 <= int(month) <= 12:
-        return f"is no day: there is no month {int(month)}"
+        return f"is not a date: there is no month {int(month)}"
     if not 1 <= int(day) <= monthrange(int(year), int(month))[1]:
-        return f"is no day: {int(year)}-{int(month):02} has no day {int(day)}"
+        return f"is not a date: {int(year)}-{int(month):02} has no day {int(day)}"
     return date(int(year), int(month), int(day))

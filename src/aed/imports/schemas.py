@@ -37,7 +37,7 @@ def _written_by_a_person(given: object) -> object:
 def _written_as_a_moment(given: object) -> object:
     if isinstance(given, str) and re.match(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]", given):
         return given
-    raise ValueError("must be a moment such as 2026-12-31T00:00:00+08:00")
+    raise ValueError("must be a date and time with an offset, such as 2026-12-31T00:00:00+08:00")
 
 
 Degrees = Annotated[float, Field(allow_inf_nan=False)]
@@ -189,7 +189,7 @@ class ResponderRow(PlacedRow):
     @model_validator(mode="after")
     def _whole(self) -> ResponderRow:
         if self.paused_until is not None and self.paused_until.utcoffset() is None:
-            raise ValueError("paused_until needs an offset, such as 2026-12-31T00:00:00+08:00")
+            raise ValueError("paused_until must have an offset, such as 2026-12-31T00:00:00+08:00")
         return self
 
     def disagreeing(self, other: ResponderRow) -> str | None:

@@ -79,10 +79,12 @@ async def uploaded_file(request: Request, *, name: str | None) -> AsyncIterator[
             folder = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="aed-list-")))
             sent = await _saved(request, folder, name=name)
         except ClientDisconnect:
-            raise InvalidInput("The file broke off before it was whole.", field="file") from None
+            raise InvalidInput("The file was not received completely.", field="file") from None
         except OSError as error:
             reason = error.strerror or str(error)
-            raise NoRoom(f"The file cannot be kept on this machine: {reason}. Tell who runs it.") from error
+            raise NoRoom(
+                f"The file cannot be stored on this machine: {reason}. Inform the operator."
+            ) from error
         yield sent
 
 
@@ -153,7 +155,7 @@ class _Form:
 
     @staticmethod
     def _none() -> InvalidInput:
-        return InvalidInput("The body is no whole form, which its Content-Type says it is.", field="file")
+        return InvalidInput("The body is not a complete form, as its Content-Type says.", field="file")
 
     def _begin_part(self) -> None:
         self._part = b""
@@ -181,7 +183,7 @@ class _Form:
             self._mapping.extend(more)
             if len(self._mapping) > MAX_MAPPING_BYTES:
                 raise InvalidInput(
-                    f"A mapping file has at most {MAX_MAPPING_BYTES // 1000} kB.", field="mapping"
+                    f"A mapping file must not be larger than {MAX_MAPPING_BYTES // 1000} kB.", field="mapping"
                 )
 
     def _end_part(self) -> None:

@@ -43,7 +43,7 @@ def create_issuer(session: Session, who: Viewer, new: IssuerIn, *, at: datetime)
         state=IssuerState.ACTIVE,
     )
     session.add(issuer)
-    flush_or_conflict(session, f"There is an issuer '{new.code}' already.", "code")
+    flush_or_conflict(session, f"An issuer with the code '{new.code}' already exists.", "code")
     record_creation(session, who, issuer, at=at)
     _put_names(session, issuer, new.also_called)
     if new.also_called:
@@ -64,7 +64,7 @@ def amend_issuer(
     require_not_null(issuer, change, given)
     for name in ("also_called", "courses"):
         if name in given and getattr(change, name) is None:
-            raise InvalidInput(f"{name} cannot be null; an empty list takes all away.", field=name)
+            raise InvalidInput(f"{name} cannot be null. An empty list removes all.", field=name)
     _may_give(
         who,
         change.trust_in_lists if "trust_in_lists" in given else None,
@@ -74,7 +74,7 @@ def amend_issuer(
     for name in given - {"also_called", "courses"}:
         setattr(issuer, name, getattr(change, name))
     if (issuer.verified_by is VerifiedBy.QUERY) != (issuer.query_url is not None):
-        raise InvalidInput("query_url is given with verified_by=query, and only with it.", field="query_url")
+        raise InvalidInput("query_url must be given if and only if verified_by is query.", field="query_url")
     record_amendment(session, who, issuer, at=at)
     names = change.also_called if change.also_called is not None else before
     if "courses" in given:
@@ -83,7 +83,7 @@ def amend_issuer(
         record_note(session, who, issuer, {"also_called": [before or None, names or None]}, at=at)
         _touch(issuer)
     _put_names(session, issuer, names)
-    flush_or_conflict(session, "The issuer cannot be amended so.", None)
+    flush_or_conflict(session, "This change would make the issuer invalid.", None)
     return queries.issuer(session, issuer.id)
 
 
@@ -118,7 +118,7 @@ def own_issuer(session: Session, who: Viewer, name: str, *, at: datetime) -> Iss
         state=IssuerState.ACTIVE,
     )
     session.add(issuer)
-    flush_or_conflict(session, f"The issuer '{name}' is being added at this moment. Try again.", "issuer")
+    flush_or_conflict(session, f"The issuer '{name}' is being added by someone else. Try again.", "issuer")
     record_creation(session, who, issuer, at=at)
     _put_names(session, issuer, [])
     return issuer
@@ -144,10 +144,10 @@ def _put_names(session: Session, issuer: Issuer, further: Iterable[str]) -> None
         .where(IssuerName.plain.in_(names), IssuerName.issuer_id != issuer.id)
     ).first()
     if taken is not None:
-        raise Conflict(f"'{taken[0]}' is a name of the issuer {taken[1]} already.", field="also_called")
+        raise Conflict(f"'{taken[0]}' is already a name of the issuer {taken[1]}.", field="also_called")
     session.execute(delete(IssuerName).where(IssuerName.issuer_id == issuer.id))
     session.add_all(IssuerName(plain=plain, name=name, issuer_id=issuer.id) for plain, name in names.items())
-    flush_or_conflict(session, "Another issuer is called so already.", "also_called")
+    flush_or_conflict(session, "Another issuer already has this name.", "also_called")
 
 
 def _put_courses(
@@ -165,7 +165,7 @@ def _put_courses(
     record_note(session, who, issuer, {"courses": [before or None, now or None]}, at=at)
     if before:
         _touch(issuer)
-    flush_or_conflict(session, "The issuer cannot have these courses.", "courses")
+    flush_or_conflict(session, "The courses of the issuer are invalid.", "courses")
 
 
 def _said(course: IssuerCourseIn) -> dict[str, Any]:

@@ -31,11 +31,11 @@ def require_can_look_after(viewer: Viewer, region_id: int | None) -> None:
     Raises NotSignedIn, NotAllowed.
     """
     if not viewer.is_signed_in:
-        raise NotSignedIn("This is for who looks after the issuer: send a token, or sign in.")
+        raise NotSignedIn("This requires an officer of the issuer's region. Send a token, or sign in.")
     if TokenScope.WRITE not in viewer.scopes:
-        raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
+        raise NotAllowed("This token is read-only. Use one with the scope 'write'.")
     if not looks_after(viewer, region_id):
-        raise NotAllowed("An issuer is looked after by the training officer or administrator of its region.")
+        raise NotAllowed("Only the training officer or an administrator of the issuer's region may do this.")
 
 
 def issuer(session: Session, issuer_id: int) -> Issuer:
@@ -52,7 +52,7 @@ def issuer_by_code(session: Session, code: str) -> Issuer:
     if found is None:
         known = list(session.scalars(select(Issuer.code).order_by(Issuer.code).limit(20)))
         raise NotFound(
-            f"There is no issuer '{code}'. Known: {', '.join(known) or 'none yet'}.", field="issuer"
+            f"There is no issuer '{code}'. Known issuers: {', '.join(known) or 'none yet'}.", field="issuer"
         )
     return found
 

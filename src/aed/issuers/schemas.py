@@ -13,14 +13,14 @@ from aed.issuers.models import Issuer, IssuerCourse
 from aed.issuers.rules import CertificateKind, IssuerKind, IssuerState, VerifiedBy
 
 CourseCode = Annotated[
-    Name, Field(max_length=64, description="As the issuer's rosters write it", examples=["救护员"])
+    Name, Field(max_length=64, description="As written in the issuer's rosters", examples=["救护员"])
 ]
-Names = Annotated[list[Name], Field(max_length=20, description="Further names by which lists call it")]
+Names = Annotated[list[Name], Field(max_length=20, description="Other names of the issuer in lists")]
 
 
 def _over_https(url: str) -> str:
     if not url.startswith("https://") and not url.startswith("http://"):
-        raise ValueError("must begin with https:// (or, inside a network of one's own, http://)")
+        raise ValueError("must begin with https:// (http:// is allowed inside a private network)")
     return url
 
 
@@ -51,7 +51,7 @@ Courses = Annotated[list[IssuerCourseIn], Field(max_length=100)]
 def _each_once(courses: list[IssuerCourseIn] | None) -> None:
     codes = [each.code for each in courses or []]
     if len(set(codes)) < len(codes):
-        raise ValueError("a course stands twice: each has a code of its own")
+        raise ValueError("the courses must have different codes")
 
 
 class IssuerIn(BaseModel):
@@ -88,20 +88,20 @@ class IssuerIn(BaseModel):
     name_zh: Name
     kind: IssuerKind
     region: Code | None = Field(
-        None, description="Whose officers look after it; left out: the network's administrators alone"
+        None, description="Region whose officers manage the issuer; default: only network administrators"
     )
     trust_in_lists: CertificateTrust = Field(
-        CertificateTrust.DOCUMENTED, description="Of its certificates where a list that names it says no more"
+        CertificateTrust.DOCUMENTED, description="Trust in its certificates that are only listed"
     )
     verified_by: VerifiedBy = VerifiedBy.NOTHING
-    query_url: Url | None = Field(None, description="Where it is asked, for verified_by=query")
+    query_url: Url | None = Field(None, description="URL of the issuer's service, with verified_by=query")
     also_called: Names = []
     courses: Courses = []
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if (self.verified_by is VerifiedBy.QUERY) != (self.query_url is not None):
-            raise ValueError("query_url is given with verified_by=query, and only with it")
+            raise ValueError("query_url must be given if and only if verified_by is query")
         _each_once(self.courses)
         return self
 
@@ -137,7 +137,7 @@ class IssuerOut(BaseModel):
     region: str | None
     trust_in_lists: CertificateTrust
     verified_by: VerifiedBy
-    query_url: str | None = Field(description="Told to those who look after it")
+    query_url: str | None = Field(description="Visible to the officers of the issuer")
     also_called: list[str]
     courses: list[IssuerCourseIn]
     state: IssuerState

@@ -43,8 +43,8 @@ EndpointName = Annotated[str, Path(max_length=64, pattern="^[a-z0-9][a-z0-9_.-]*
 def list_outbox_messages(
     session: ReadSession,
     viewer: ViewerDep,
-    state: Annotated[OutboxState | None, Query(description="Only these")] = None,
-    channel: Annotated[Channel | None, Query(description="Only on this one")] = None,
+    state: Annotated[OutboxState | None, Query(description="Only messages in this state")] = None,
+    channel: Annotated[Channel | None, Query(description="Only messages on this channel")] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> OutboxPage:
@@ -149,7 +149,7 @@ def get_push_key(settings: SettingsDep) -> PushKeyOut:
     Returns 404 if push messages are not configured.
     """
     if settings.web_push.private_key is None:
-        raise NotFound("Messages to browsers are not set up here.")
+        raise NotFound("Push messages are not configured on this server.")
     key = Vapid02.from_string(settings.web_push.private_key.get_secret_value()).public_key
     return PushKeyOut(key=b64urlencode(key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)))
 
@@ -176,7 +176,9 @@ def subscribe_to_push(
 def unsubscribe_from_push(
     session: WriteSession,
     viewer: ViewerDep,
-    endpoint: Annotated[str, Query(max_length=2000, description="As the browser was told")] = "",
+    endpoint: Annotated[
+        str, Query(max_length=2000, description="The endpoint URL that the browser received")
+    ] = "",
 ) -> None:
     """Unsubscribe this browser from your messages."""
     name = _name_of(endpoint, _person(viewer))
@@ -185,9 +187,11 @@ def unsubscribe_from_push(
 
 def _person(viewer: Viewer) -> int:
     if not viewer.is_signed_in:
-        raise NotSignedIn("Sign in first: a browser gets the messages of who is signed in there.")
+        raise NotSignedIn("Sign in first. A browser receives the messages of the person who is signed in.")
     if viewer.person_id is None:
-        raise NotAllowed("A token is nobody: a browser gets the messages of who is signed in there.")
+        raise NotAllowed(
+            "A token is not a person. A browser receives the messages of the person who is signed in."
+        )
     return viewer.person_id
 
 
@@ -199,7 +203,7 @@ def _name_of(endpoint: str, person_id: int) -> str:
 
 def _subscription(endpoint: str, person_id: int, given: SubscriptionIn, settings: Settings) -> EndpointInput:
     if settings.web_push.private_key is None:
-        raise NotFound("Messages to browsers are not set up here.")
+        raise NotFound("Push messages are not configured on this server.")
     return EndpointInput(
         name=_name_of(endpoint, person_id),
         channel=Channel.WEB_PUSH,

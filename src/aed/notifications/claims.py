@@ -36,7 +36,7 @@ LEASE: Final = timedelta(minutes=2)
 """How long a claim lasts; a message that was not tried by then can be claimed again."""
 LINK_RETENTION: Final = timedelta(days=7)
 """How long a dead message without an expiry keeps its links: it can be resent until then."""
-NO_LONGER_WANTED: Final = "Nobody wanted it any longer."
+NO_LONGER_WANTED: Final = "The message expired before it could be sent."
 
 _WAITING: Final = (OutboxMessage.sent_at.is_(None), OutboxMessage.given_up_at.is_(None))
 _SameKey = aliased(OutboxMessage)  # visibility: only an alias
@@ -390,15 +390,17 @@ def send_now(session: Session, who: Viewer, outgoing_id: int, *, at: datetime) -
     if found is None:
         raise NotFound(f"There is no message {outgoing_id}.", field="message_id")
     if found.given_up_at is None:
-        raise Conflict("Only a message that was given up is sent again; this one waits or was sent.")
+        raise Conflict("Only a failed message can be sent again. This one is waiting or was sent.")
     if found.text_en is None and found.text_zh is None and found.body is None:
-        raise Conflict("Its text was a secret and is forgotten: let the person ask for a new one.")
+        raise Conflict(
+            "The text of this message was secret and has been deleted. The person must request a new one."
+        )
     if any(text is not None and LINK_REMOVED in text for text in (found.text_en, found.text_zh, found.body)):
-        raise Conflict("Its link was removed, since nobody should use it any longer: let a new one be made.")
+        raise Conflict("The link of this message has expired and was removed. Create a new one.")
     if found.endpoint_id is not None:
         endpoint = session.get(EndpointRow, found.endpoint_id)
         if endpoint is None or endpoint.closed_at is not None:
-            raise Conflict("Its endpoint was removed: nothing can be sent there.")
+            raise Conflict("The endpoint of this message was removed.")
     found.given_up_at = found.expires_at = None
     found.tries, found.due_at = 0, at
     session.flush()
@@ -416,11 +418,11 @@ def cancel_waiting(session: Session, who: Viewer, outgoing_id: int, *, at: datet
     if found is None:
         raise NotFound(f"There is no message {outgoing_id}.", field="message_id")
     if found.sent_at is not None:
-        raise Conflict("This message was sent already.")
+        raise Conflict("This message was already sent.")
     if found.given_up_at is not None:
-        raise Conflict("This message was given up already.")
+        raise Conflict("This message already failed.")
     if found.claimed_until is not None and found.claimed_until > at:
-        raise Conflict("This message is being sent at this moment. Look again in two minutes.")
+        raise Conflict("This message is being sent. Try again in two minutes.")
     found.given_up_at, found.reason = at, f"Cancelled by {who.name}."[:300]
     found.claim = found.claimed_until = None
     session.flush()

@@ -57,7 +57,9 @@ def put_endpoint(
     require_administrator(who)
     _check(session, given, is_private_allowed=is_private_allowed)
     if queries.endpoint(session, given.name) is not None:
-        raise Conflict(f"There is an endpoint '{given.name}' already: remove it first, or take another name.")
+        raise Conflict(
+            f"An endpoint named '{given.name}' already exists. Remove it first, or use another name."
+        )
     return _added(session, given, at=at)
 
 
@@ -66,7 +68,7 @@ def subscribe(
 ) -> EndpointRow:
     """Add the person's own browser as an endpoint; if it exists, replace its keys."""
     if who.person_id is None or given.person_id != who.person_id or given.channel is not Channel.WEB_PUSH:
-        raise InvalidInput("A browser is subscribed by the person who is signed in there.")
+        raise InvalidInput("Browsers are subscribed by the person who is signed in there.")
     _check(session, given, is_private_allowed=is_private_allowed)
     found = queries.endpoint(session, given.name)
     if found is None:
@@ -160,17 +162,20 @@ def _check(session: Session, given: EndpointInput, *, is_private_allowed: bool) 
     """
     if not _NAME.fullmatch(given.name):
         raise InvalidInput(
-            "An endpoint's name is of a-z, 0-9, '-', '_' and '.', at most 64, such as gate-group.",
+            "The name of an endpoint must have 1 to 64 characters out of a-z, 0-9, '-', '_' "
+            "and '.', such as gate-group.",
             field="name",
         )
     if given.person_id is not None and session.get(Person, given.person_id) is None:
         raise NotFound(f"There is no person {given.person_id}.", field="person_id")
     match given.channel:
         case channel if channel in PHONE_CHANNELS:
-            raise InvalidInput("A number needs no endpoint: the person's own is used.", field="channel")
+            raise InvalidInput(
+                "Phone numbers need no endpoint: messages go to the person's own number.", field="channel"
+            )
         case Channel.EMAIL:
             if not _MAILBOX.fullmatch(given.address):
-                raise InvalidInput("An e-mail address looks like name@example.org.", field="address")
+                raise InvalidInput("An e-mail address must have the form name@example.org.", field="address")
         case Channel.APPRISE:
             refusal = apprise_refusal(given.address)
             if refusal is not None:
@@ -179,7 +184,9 @@ def _check(session: Session, given: EndpointInput, *, is_private_allowed: bool) 
                 import apprise  # imported here because it takes 6 MB
 
             if not apprise.Apprise.instantiate(given.address, suppress_exceptions=True):
-                raise InvalidInput("Apprise does not know this address; see its guide.", field="address")
+                raise InvalidInput(
+                    "Apprise does not support this URL. See its documentation.", field="address"
+                )
         case _:
             _check_url(given, is_private_allowed=is_private_allowed)
 
@@ -188,11 +195,11 @@ def _check_url(given: EndpointInput, *, is_private_allowed: bool) -> None:
     target = target_of(given.address)
     if not is_private_allowed:
         if target.scheme != "https":
-            raise InvalidInput("Messages go over https only.", field="address")
+            raise InvalidInput("The URL must begin with https://.", field="address")
         hosts = HOSTS.get(given.channel)
         if hosts is not None and target.host not in hosts:
             raise InvalidInput(
-                f"The address of a bot of this kind begins with https://{hosts[0]}/.", field="address"
+                f"The URL of a bot of this kind must begin with https://{hosts[0]}/.", field="address"
             )
     reason = (
         refusal_reason(target.address, is_private_allowed=is_private_allowed)
@@ -200,15 +207,19 @@ def _check_url(given: EndpointInput, *, is_private_allowed: bool) -> None:
         else None
     )
     if reason is not None:
-        raise InvalidInput(f"{target.host} is {reason}: nothing is sent there.", field="address")
+        raise InvalidInput(f"{target.host} is {reason}. Messages are not sent there.", field="address")
     if given.channel is Channel.WEBHOOK:
         if given.secret is None:
-            raise InvalidInput("A webhook needs the secret that it is signed with (whsec_…).", field="secret")
+            raise InvalidInput(
+                "A webhook needs a secret (whsec_…), which signs its messages.", field="secret"
+            )
         try:
             Webhook(given.secret)
         except (ValueError, RuntimeError, EmptyWebhookSecretError):
             raise InvalidInput(
-                "A webhook's secret is whsec_ and base64, as standardwebhooks.com has it.", field="secret"
+                "The secret of a webhook must be whsec_ followed by base64, as "
+                "standardwebhooks.com defines it.",
+                field="secret",
             ) from None
     if given.channel is Channel.WEB_PUSH and given.secret is None:
-        raise InvalidInput("A browser's subscription has keys: p256dh and auth.", field="keys")
+        raise InvalidInput("The subscription of a browser must have the keys p256dh and auth.", field="keys")

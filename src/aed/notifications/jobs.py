@@ -163,7 +163,7 @@ class _Batch:
         at = self.now()
         recorded = claims.sent(session, self.sent, by=self.by, at=at)
         if recorded < len(self.sent):
-            log.warning("sent by two", count=len(self.sent) - recorded)
+            log.warning("message sent twice", count=len(self.sent) - recorded)
         for letter, error in self.failed:
             claims.failed(session, letter, error, by=self.by, at=at)
         claims.release(session, self.untried, by=self.by)
@@ -234,7 +234,7 @@ def _send_batch(
                 recorded_at = time.monotonic()
     if None in down:
         outages.down(channel)
-        log.warning("channel down", channel=str(channel))
+        log.warning("channel unavailable", channel=str(channel))
     elif total.sent:
         outages.up(channel)
     return total
@@ -260,7 +260,7 @@ def _by_ordering_key(letters: Sequence[Delivery]) -> list[list[Delivery]]:
 def _mistake(letter: Delivery, error: Exception) -> TemporaryFailure:
     """Log an unexpected error of a channel, without the message, and treat it as a temporary failure."""
     log.error("channel failed", channel=str(letter.channel), message=letter.id, error=type(error).__name__)
-    return TemporaryFailure(f"An error of this program: {type(error).__name__}.")
+    return TemporaryFailure(f"Internal error: {type(error).__name__}.")
 
 
 @contextmanager

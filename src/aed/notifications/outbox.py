@@ -21,7 +21,7 @@ from aed.notifications import queries
 from aed.notifications.models import EndpointRow, OutboxMessage
 from aed.notifications.rules import Channel
 
-CANCELLED: Final = "It was called off."
+CANCELLED: Final = "The message was cancelled."
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,9 @@ _STATES: Final[dict[OutboxState, tuple[ColumnElement[bool], ...]]] = {
 def require_can_see_outbox(viewer: Viewer) -> None:
     """Require a network administrator; read-only is enough. Raises NotSignedIn, NotAllowed."""
     if not viewer.is_signed_in:
-        raise NotSignedIn("This is for network administrators: send a token, or sign in.")
+        raise NotSignedIn("This requires a network administrator. Send a token, or sign in.")
     if not viewer.is_administrator:
-        raise NotAllowed("Only a network administrator sees what is sent to whom.")
+        raise NotAllowed("Only a network administrator may see the messages of others.")
 
 
 def messages(

@@ -173,17 +173,17 @@ class WaitingFor:
             case WaitReason.NOT_DUE:
                 return f"not due before {until}"
             case WaitReason.RETRY:
-                return f"the last try failed; the next is at {until}"
+                return f"the last attempt failed; the next is at {until}"
             case WaitReason.EARLIER_MESSAGE:
-                return f"message {self.behind_id} to the same recipient goes first"
+                return f"message {self.behind_id} to the same recipient must be sent first"
             case WaitReason.CHANNEL_DOWN:
-                return f"the channel is down; the next try is at {until}"
+                return f"the channel is unavailable; the next attempt is at {until}"
             case WaitReason.BEING_SENT:
-                return f"being sent at this moment (claimed until {until})"
+                return f"being sent (claimed until {until})"
             case WaitReason.PAUSED:
                 return "no worker is running: start `aed work`"
             case WaitReason.NEXT:
-                return "goes out next"
+                return "sent next"
 
 
 # --- Rate limits ----------------------------------------------------------------------------------------
@@ -237,14 +237,16 @@ def apprise_refusal(address: str) -> str | None:
     """Return why messages are not sent to an Apprise address; None if they may be."""
     scheme, _, rest = address.strip().partition("://")
     if scheme.lower() not in APPRISE_SCHEMES:
-        return "Messages through Apprise go to chat and push services only, such as ntfys://, slack://, tgram://."
+        return (
+            "The Apprise URL must be one of a chat or push service, such as ntfys://, slack:// or tgram://."
+        )
     options = parse_qsl(rest.partition("?")[2], keep_blank_values=True)
     for name, value in options:
         plain = name.strip().lstrip("+-:").lower()
         if plain in _OF_A_FILE or unquote(value).strip().lower().startswith(("file:", "/", "~", ".", "\\")):
-            return f"The option '{name}' would read a file of this machine: leave it out."
+            return f"The option '{name}' would read a file of this machine. Leave it out."
         if plain == "verify" and value.strip().lower() in ("no", "false", "0", "n", "off"):
-            return "A server's certificate is always checked: leave the option 'verify' out."
+            return "Certificates of servers are always checked. Leave out the option 'verify'."
     return None
 
 

@@ -17,9 +17,9 @@ class WaitingOut(BaseModel):
     """Why a message has not been sent yet."""
 
     reason: WaitReason
-    detail: str = Field(examples=["message 17 to the same recipient goes first"])
-    until: datetime | None = Field(description="The moment of the next try, if it is known")
-    behind_id: int | None = Field(description="The message that must go first")
+    detail: str = Field(examples=["message 17 to the same recipient must be sent first"])
+    until: datetime | None = Field(description="The time of the next attempt, if known")
+    behind_id: int | None = Field(description="The message that must be sent first")
 
     @classmethod
     def of(cls, wait: WaitingFor) -> Self:
@@ -30,19 +30,19 @@ class OutboxMessageOut(BaseModel):
     """A message without its text."""
 
     id: int
-    key: str = Field(description="What a receiver knows a second copy by")
+    key: str = Field(description="The key by which a recipient recognises a repeated message")
     state: OutboxState
     channel: Channel
     person_id: int | None
-    recipient: str = Field(description="Masked; an endpoint's name")
+    recipient: str = Field(description="Masked, or the endpoint's name")
     language: Language
     created_at: datetime
-    due_at: datetime = Field(description="Not tried before")
+    due_at: datetime = Field(description="No attempt before this time")
     expires_at: datetime | None
     tries: int
     tried_at: datetime | None
-    reason: str | None = Field(description="What the last try that failed said")
-    waiting: WaitingOut | None = Field(None, description="Why it has not been sent yet; of one that waits")
+    reason: str | None = Field(description="The error of the last failed attempt")
+    waiting: WaitingOut | None = Field(None, description="Why a waiting message has not been sent yet")
     sent_at: datetime | None
     given_up_at: datetime | None
 

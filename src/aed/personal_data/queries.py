@@ -158,15 +158,15 @@ def mentions_in_lists(session: Session, person: Person) -> list[ListMention]:
     """
     mine = normalized(person.phone, EncryptedKind.PHONE) if person.phone is not None else None
 
-    def is_phone(told: str) -> bool:
-        return mine is not None and normalized(told, EncryptedKind.PHONE)[-8:] == mine[-8:]
+    def is_phone(number: str) -> bool:
+        return mine is not None and normalized(number, EncryptedKind.PHONE)[-8:] == mine[-8:]
 
     said = type_coerce(SourceRecord.fields, JSON)["keeper_name"].as_string()
     rows: list[SourceRecord | Review] = list(
         session.scalars(select(SourceRecord).where(said == person.name).order_by(SourceRecord.id))
     )
-    tells = cast(type_coerce(Review.evidence, JSON), Text).contains(KEEPER[0])
-    rows += session.scalars(select(Review).where(tells).order_by(Review.id))
+    names_a_keeper = cast(type_coerce(Review.evidence, JSON), Text).contains(KEEPER[0])
+    rows += session.scalars(select(Review).where(names_a_keeper).order_by(Review.id))
     found = []
     for row in rows:
         says = row.fields if isinstance(row, SourceRecord) else row.evidence

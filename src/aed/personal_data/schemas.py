@@ -18,7 +18,7 @@ class TableRowsOut(BaseModel):
 
     table: str
     kept_for: str
-    when_erased: Erasure = Field(description="What becomes of them when the person's data is erased")
+    when_erased: Erasure = Field(description="What happens to this data when the person is erased")
     rows: list[dict[str, Any]]
 
 

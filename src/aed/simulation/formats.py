@@ -59,7 +59,7 @@ def curves(found: Simulated) -> str:
         'font-family="sans-serif" font-size="12">',
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>',
     ]
-    titles = ("Compressions begun (patients without a bystander's)", "First shock given")
+    titles = ("Compressions started (patients without bystander CPR)", "First shock given")
     for left, title in zip(_LEFTS, titles, strict=True):
         parts += _axes(left, title)
     for place, line in enumerate(_lines()):

@@ -46,7 +46,7 @@ def read_world(
     areas = tuple(read_residential_areas(map_file))
     if not areas:
         raise InvalidInput(
-            f"{map_file.name} holds no residential area (landuse=residential) to spread people over.",
+            f"{map_file.name} contains no residential area (landuse=residential) in which to place people.",
             field="map",
         )
     houses = on_streets(streets, [building.position for building in read_buildings(map_file)])
@@ -56,7 +56,7 @@ def read_world(
     is_home[inside] = True
     if not is_home.any():
         raise InvalidInput(
-            f"{map_file.name} holds no building in a residential area that has a street near.", field="map"
+            f"{map_file.name} contains no building in a residential area near a street.", field="map"
         )
     world = World(
         network=streets,
@@ -67,7 +67,7 @@ def read_world(
         time_zone=time_zone,
     )
     if not (world.snapped_devices.edge >= 0).any():
-        raise InvalidInput("None of the devices has a street of this map near.", field="devices")
+        raise InvalidInput("No device is near a street of this map.", field="devices")
     return world
 
 
@@ -100,7 +100,7 @@ def read_list_of_devices(path: Path) -> ReadDevices:
         if row.state is DeviceState.IN_SERVICE
     )
     if not found:
-        raise InvalidInput(f"{path.name} holds no device in service.", field="devices")
+        raise InvalidInput(f"{path.name} contains no device in service.", field="devices")
     return ReadDevices(found, len(report.bad))
 
 
@@ -109,6 +109,6 @@ def _check_time_zone(name: str) -> None:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise InvalidInput(
-            f"There is no time zone '{name}': give one such as Europe/Vaduz or Asia/Shanghai.",
+            f"There is no time zone '{name}'. Give one such as Europe/Vaduz or Asia/Shanghai.",
             field="time-zone",
         ) from None

@@ -43,8 +43,8 @@ def notify(
     )
     for each in enrolments:
         text_en, text_zh = notice_words(notice, occasion, until=each.offer_expires_at)
-        told = outbox.Notice(text_en, text_zh, expires_at=_unwanted_from(each, training, notice))
-        outbox.notify_person(session, each.person_id, told, at, country=training.region.country)
+        message = outbox.Notice(text_en, text_zh, expires_at=_unwanted_from(each, training, notice))
+        outbox.notify_person(session, each.person_id, message, at, country=training.region.country)
 
 
 def _unwanted_from(

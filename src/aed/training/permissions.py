@@ -41,7 +41,7 @@ def require_trainer(viewer: Viewer, estate_id: int | None, region_id: int) -> No
     """
     require_write(viewer)
     if not runs_training(viewer, estate_id, region_id):
-        raise NotAllowed("Training is run by the training officer or manager of its estate or region.")
+        raise NotAllowed("Only the training officer or manager of the estate or region may do this.")
 
 
 def require_enroller(
@@ -57,7 +57,7 @@ def require_enroller(
     if viewer.person_id is not None:
         if viewer.has_role(ENROL, estate_id=of_estate_id, region_id=region_id):
             return
-        raise NotAllowed("Others are enrolled by a lead, manager or training officer of their estate.")
+        raise NotAllowed("Only a lead, manager or training officer of the estate may enrol others.")
     if viewer.role is TokenRole.MEMBER and of_estate_id is not None and of_estate_id == viewer.estate_id:
         return
     raise NotAllowed("This token may enrol only people of its own estate.")
@@ -69,9 +69,9 @@ def require_write(viewer: Viewer) -> None:
     Rosters hold personal data, so that reading them needs that scope too. Raises NotSignedIn or NotAllowed.
     """
     if not viewer.is_signed_in:
-        raise NotSignedIn("Rosters and enrolments need a token: send Authorization: Bearer …, or sign in.")
+        raise NotSignedIn("Rosters and enrolments are not public. Send Authorization: Bearer …, or sign in.")
     if TokenScope.WRITE not in viewer.scopes:
-        raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
+        raise NotAllowed("This token is read-only. Use one with the scope 'write'.")
 
 
 def require_gap_viewer(viewer: Viewer) -> None:
@@ -88,4 +88,4 @@ def require_gap_viewer(viewer: Viewer) -> None:
     else:
         is_someones = viewer.role is TokenRole.MEMBER and viewer.estate_id is not None
     if not is_someones:
-        raise NotAllowed("The gap table is for training officers, estate managers and administrators.")
+        raise NotAllowed("Only training officers, estate managers and administrators may see the gap table.")

@@ -56,7 +56,7 @@ def locked(session: Session, viewer: Viewer, session_id: int) -> TrainingSession
 def _one(session: Session, statement: Select[TrainingSession], session_id: int) -> TrainingSession:
     found = session.scalar(statement)
     if found is None:
-        raise NotFound(f"There is no session {session_id} that you may see.", field="session_id")
+        raise NotFound(f"There is no session {session_id}, or you may not see it.", field="session_id")
     return found
 
 
@@ -248,5 +248,5 @@ def estate(session: Session, viewer: Viewer, estate_id: int) -> Estate:
         )
     )
     if found is None:
-        raise NotFound(f"There is no estate {estate_id} that you may see.", field="estate_id")
+        raise NotFound(f"There is no estate {estate_id}, or you may not see it.", field="estate_id")
     return found

@@ -178,34 +178,38 @@ def notice_words(notice: EnrolmentNotice, of: Occasion, *, until: datetime | Non
     match notice:
         case EnrolmentNotice.ENROLLED:
             return (
-                f"You have a place: {what_en}. If you cannot come, give it up for the next.",
+                f"You are enrolled: {what_en}. If you cannot come, please cancel so that the next "
+                "person gets the place.",
                 f"您已报上名：{what_zh}。如不能参加，请尽早取消，把名额留给下一位。",
             )
         case EnrolmentNotice.OFFERED:
             assert until is not None
             ends = _local(until, of.time_zone)
             return (
-                f"A place has become free: {what_en}. It is kept for you until {ends}: "
-                "accept it before then, or it goes to the next.",
+                f"A place is free: {what_en}. It is reserved for you until {ends}. Accept it "
+                "before then; after that it is offered to the next person.",
                 f"候补有名额了：{what_zh}。为您保留至{ends}，请在此之前确认，逾期将让给下一位。",
             )
         case EnrolmentNotice.LAPSED:
             return (
-                f"The place that was kept for you was not taken in time and went on: {what_en}. "
-                "You may enrol again.",
+                "You did not accept the reserved place in time, and it was offered to the next "
+                f"person: {what_en}. You can enrol again.",
                 f"为您保留的名额逾期未确认，已让给下一位：{what_zh}。您可以重新报名。",
             )
         case EnrolmentNotice.MOVED:
-            return f"You have been moved. You now have: {what_en}.", f"您的报名已改到：{what_zh}。"
+            return f"Your enrolment was moved to: {what_en}.", f"您的报名已改到：{what_zh}。"
         case EnrolmentNotice.CHANGED:
             return (
-                f"Time or place has changed. It is now: {what_en}. "
-                "If you cannot come, withdraw, so that the next can.",
+                f"The time or place has changed to: {what_en}. If you cannot come, please cancel "
+                "so that the next person gets the place.",
                 f"时间或地点有变，现为：{what_zh}。如不能参加，请尽早取消，让给下一位。",
             )
         case EnrolmentNotice.CANCELLED:
             reason = quote(of.cancelled_why or "", limit=MAX_REASON_CHARACTERS)
-            return f"It is not held: {what_en}. {reason}".rstrip(), f"本场次已取消：{what_zh}。{reason}"
+            return (
+                f"The session was cancelled: {what_en}. {reason}".rstrip(),
+                f"本场次已取消：{what_zh}。{reason}",
+            )
 
 
 def _local(moment: datetime, time_zone: str) -> str:

@@ -116,7 +116,8 @@ def add_key(settings: Settings) -> SigningKeys:
     """
     if settings.signing_key_set is not None:
         raise InvalidInput(
-            "The keys come from AED_SIGNING_KEY_SET: put a new one first in it and keep the others.",
+            "The keys are in AED_SIGNING_KEY_SET. Add the new key as the first one there, "
+            "and keep the others.",
             field="AED_SIGNING_KEY_SET",
         )
     before = signing_keys(settings).keys if settings.signing_keys.exists() else ()
@@ -138,9 +139,9 @@ def _read(text: str, where: str) -> SigningKeys:
     try:
         found = tuple(_key_in(each) for each in json.loads(text)["keys"])
     except (JoseError, ValueError, KeyError, TypeError) as error:
-        raise _unusable(where, f"it is no JWK set of private {ALGORITHM} keys") from error
+        raise _unusable(where, f"not a JWK set of private {ALGORITHM} keys") from error
     if not found:
-        raise _unusable(where, "it holds no key")
+        raise _unusable(where, "it contains no key")
     return SigningKeys(found)
 
 
@@ -186,6 +187,6 @@ def _write(path: Path, keys: list[OKPKey], *, replacing: bool) -> None:
 
 def _unusable(where: object, reason: str) -> SigningKeysUnusable:
     return SigningKeysUnusable(
-        f"The keys that sign certificates cannot be used ({where}: {reason}). Tell who runs this server: "
-        "AED_SIGNING_KEYS names the file."
+        f"The keys that sign certificates cannot be used ({where}: {reason}). Inform the "
+        "operator of this server: AED_SIGNING_KEYS names the file."
     )

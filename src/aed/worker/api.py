@@ -28,7 +28,7 @@ class RunOut(BaseModel):
     """One run of a job."""
 
     id: int
-    due_at: datetime = Field(description="The moment it is for")
+    due_at: datetime = Field(description="The time for which the run was due")
     is_by_hand: bool
     worker: str
     tries: int
@@ -106,7 +106,7 @@ def metrics_text(
     alive = gauge("aed_worker_alive", "Whether a worker holds the lease")
     alive.set(queries.is_held(queries.lease(session), at=at))
 
-    runs = gauge("aed_job_runs", "Runs that are kept, by how they ended", "job", "result")
+    runs = gauge("aed_job_runs", "Stored runs, by result", "job", "result")
     for job, result, count in queries.count_runs(session):
         runs.labels(job, result).set(count)
 
@@ -119,12 +119,10 @@ def metrics_text(
             last_seconds.labels(job).set(run.seconds or 0.0)
             last_done.labels(job).set(run.result == "done")
 
-    waiting = gauge("aed_outbox_waiting", "Messages that wait to be sent", "channel")
-    dead = gauge("aed_outbox_dead", "Messages that were given up", "channel")
-    overdue = gauge(
-        "aed_outbox_overdue_seconds", "How long the oldest message that is due has been waiting", "channel"
-    )
-    last_sent = gauge("aed_outbox_last_sent_timestamp_seconds", "When a message was sent last", "channel")
+    waiting = gauge("aed_outbox_waiting", "Messages waiting to be sent", "channel")
+    dead = gauge("aed_outbox_dead", "Messages that failed for good", "channel")
+    overdue = gauge("aed_outbox_overdue_seconds", "Age of the oldest message that is due", "channel")
+    last_sent = gauge("aed_outbox_last_sent_timestamp_seconds", "When a message was last sent", "channel")
     for each in channels:
         waiting.labels(each.channel).set(each.waiting)
         dead.labels(each.channel).set(each.dead)
@@ -135,7 +133,7 @@ def metrics_text(
 
     days_left = gauge(
         "aed_holiday_calendar_days_left",
-        "Days until a holiday calendar in use ends; below 0 once it has",
+        "Days until a holiday calendar in use ends; negative once it has ended",
         "calendar",
     )
     for calendar, days in calendar_days.items():

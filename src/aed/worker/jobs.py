@@ -77,7 +77,7 @@ def fenced(database: Database, token: str) -> Database:
 
     def look(session: Session) -> None:
         if not holds_lease(session, token):
-            raise LeaseLost("Another worker has taken over; nothing of this was kept.")
+            raise LeaseLost("Another worker has taken over. This run was rolled back.")
 
     event.listen(writing, "before_commit", look)
     return replace(database, write_sessions=writing)
@@ -100,12 +100,12 @@ def run_job(job: Job, database: Database, settings: Settings, now: Now) -> RunRe
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()
         log.warning("job failed", job=job.name, reason=reason[0] if reason else type(error).__name__)
-        return RunResult(RunState.FAILED, error=f"The database refused ({type(error.orig).__name__}).")
+        return RunResult(
+            RunState.FAILED, error=f"The database rejected the operation ({type(error.orig).__name__})."
+        )
     except Exception as error:  # an error in one job must not stop others; it is logged and recorded
         log.error("job failed", job=job.name, exc_info=error)
-        return RunResult(
-            RunState.FAILED, error=f"An error of this program: {type(error).__name__}. See the log."
-        )
+        return RunResult(RunState.FAILED, error=f"Internal error: {type(error).__name__}. See the log.")
 
 
 # --- By hand --------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def run_by_hand(
             is_by_hand=True,
         )
     if run_id is None:
-        raise Conflict(f"The job '{job.name}' is being run at this moment. Try again when it has ended.")
+        raise Conflict(f"The job '{job.name}' is running. Try again when it has finished.")
     with _held(database, run_id, token):
         if at is None:
             ended = run_job(job, database, settings, _now_of(database))
@@ -162,7 +162,8 @@ def dry_run_job(job: Job, database: Database, settings: Settings, *, at: datetim
     """
     if job.asks_others:
         raise Conflict(
-            f"The job '{job.name}' asks other servers, so it cannot be tried out: run it without --at."
+            f"The job '{job.name}' sends requests to other servers, so a dry run is not "
+            "possible. Run it without --at."
         )
     here_alone = settings.model_copy(update={"live_places_url": ""})  # a Redis cluster cannot be rolled back
     with dry_run_database(database) as tried:
@@ -188,7 +189,7 @@ def _held(database: Database, run_id: int, token: str) -> Iterator[None]:
                 with transaction(database) as session:
                     hold_run(session, run_id, token=token, at=database_now(session), lasts=HELD_FOR)
             except DatabaseUnavailable as error:
-                log.warning("run not held", reason=error.detail)
+                log.warning("run hold not renewed", reason=error.detail)
 
     keeper = threading.Thread(target=keep, name="aed-held", daemon=True)
     keeper.start()

@@ -114,7 +114,7 @@ class Worker:
                 with transaction(self._keeping) as session:
                     release_lease(session, token=self._token)
             except AedError as error:
-                log.warning("lease not given back", reason=error.detail)
+                log.warning("lease not released", reason=error.detail)
             self._database.close()
         self._keeping.close()
 
@@ -125,8 +125,8 @@ class Worker:
 
     def now(self) -> datetime:
         """The time by the database's clock, as last read."""
-        told, at = self._clock
-        return told + timedelta(seconds=_seconds() - at)
+        read, at = self._clock
+        return read + timedelta(seconds=_seconds() - at)
 
     # --- Lease -------------------------------------------------------------------------------------------
 
@@ -295,9 +295,9 @@ class Worker:
                 if self.acts:
                     run()
             except AedError as error:
-                log.warning("not done", what=what, reason=error.detail)
+                log.warning("step failed", what=what, reason=error.detail)
             except Exception as error:  # the scheduler would log it in its own format
-                log.error("not done", what=what, exc_info=error)
+                log.error("step failed", what=what, exc_info=error)
             finally:
                 with self._lock:
                     self._going_on.pop(what, None)

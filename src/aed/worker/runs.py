@@ -87,7 +87,7 @@ def end_interrupted_runs(session: Session, job: str, *, at: datetime) -> None:
     session.execute(
         update(JobRun)
         .where(JobRun.job == job, JobRun.ended_at.is_(None), JobRun.held_until <= at)
-        .values(result=RunState.CUT_OFF, ended_at=at, error="Its worker ended before it did."),
+        .values(result=RunState.CUT_OFF, ended_at=at, error="Its worker stopped before the run ended."),
         execution_options=UNSYNCHRONIZED,
     )
 
@@ -97,7 +97,7 @@ def end_runs_of(session: Session, token: str, *, at: datetime) -> None:
     session.execute(
         update(JobRun)
         .where(JobRun.token == token, JobRun.ended_at.is_(None))
-        .values(result=RunState.CUT_OFF, ended_at=at, error="Its worker ended before it did."),
+        .values(result=RunState.CUT_OFF, ended_at=at, error="Its worker stopped before the run ended."),
         execution_options=UNSYNCHRONIZED,
     )
 

@@ -28,8 +28,8 @@ from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.settings import SignInProvider
 
 BEGIN_AGAIN: Final = (
-    "This way back from the identity provider is not, or no longer, open in this browser. Begin to sign in "
-    "again, and come back within ten minutes."
+    "This sign-in was not started in this browser, or it has expired. Start again, "
+    "and return within ten minutes."
 )
 
 
@@ -70,7 +70,7 @@ def start_sign_in(
 
 def require_configured(provider: SignInProvider) -> None:
     if not provider.is_set_up:
-        raise NotFound("No identity provider is set up here: sign in by password or code.")
+        raise NotFound("No identity provider is configured. Sign in by password or code.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,9 @@ def complete_sign_in(
     if left is None:
         raise NotSignedIn(BEGIN_AGAIN)
     if came.error is not None or not came.code:
-        raise NotSignedIn("The identity provider signed nobody in. Begin again, or sign in another way.")
+        raise NotSignedIn(
+            "The identity provider did not sign anyone in. Start again, or sign in another way."
+        )
     found = fetch_identity(
         provider,
         code=came.code,
@@ -134,7 +136,7 @@ def complete_sign_in(
             person = _whose(session, found, adds_people=provider.adds_people, at=at)
             return open_session(session, person, browser=browser, lasts=lasts, at=at), left.return_to
     except IntegrityError:
-        raise Conflict("Somebody signs in as the same person at this moment. Try again.") from None
+        raise Conflict("The same person is signing in elsewhere at this moment. Try again.") from None
 
 
 def _whose(session: Session, found: ProviderIdentity, *, adds_people: bool, at: datetime) -> Person:
@@ -149,8 +151,9 @@ def _whose(session: Session, found: ProviderIdentity, *, adds_people: bool, at: 
         by_claim["email"] = row[1]
     if len({person.id for person in by_claim.values()}) > 1:
         raise Conflict(
-            "The number and the e-mail address that the identity provider knows you by belong to two people "
-            "here. An administrator corrects one of them, or joins the two (aed people duplicates)."
+            "The phone number and e-mail address from the identity provider belong to two "
+            "different people here. An administrator must correct one of them, or merge the "
+            "two (aed people duplicates)."
         )
     if by_claim:
         claim, person = next(iter(by_claim.items()))
@@ -158,8 +161,9 @@ def _whose(session: Session, found: ProviderIdentity, *, adds_people: bool, at: 
         return person
     if not adds_people or found.name is None:
         raise NotSignedIn(
-            "The identity provider vouches for you, but nobody here has that number or e-mail address. Ask "
-            "an administrator to put it into your entry, then sign in again."
+            "The identity provider confirmed your identity, but no person here has that "
+            "phone number or e-mail address. Ask an administrator to add it to your entry, "
+            "then sign in again."
         )
     person = Person(name=found.name, phone=found.phone, language="zh")
     session.add(person)
@@ -207,11 +211,11 @@ def unlink(session: Session, who: Viewer, person_id: int, *, at: datetime) -> in
     NotSignedIn, NotFound, NotAllowed.
     """
     if not who.is_signed_in:
-        raise NotSignedIn("Ending a link to a provider needs a token: send one, or sign in.")
+        raise NotSignedIn("Unlinking an identity requires a token or a session. Send a token, or sign in.")
     people_queries.person(session, who, person_id)
     is_office = who.is_administrator and TokenScope.WRITE in who.scopes
     if who.person_id != person_id and not is_office:
-        raise NotAllowed("Only the person, or the network's administrator, ends the link to a provider.")
+        raise NotAllowed("Only the person or a network administrator may unlink an identity.")
     linked = people_queries.identities_of(session, who, person_id)
     for each in linked:
         session.delete(each)

@@ -32,9 +32,7 @@ _places = threading.BoundedSemaphore(AT_ONCE)
 """A slow provider occupies at most this many threads."""
 # A path on this site: neither another host (//…) nor a scheme.
 OWN_PAGE: Final = r"^/([A-Za-z0-9._~-][A-Za-z0-9._~/?=&%-]*)?$"
-_ELSEWHERE: Final[dict[int | str, dict[str, Any]]] = {
-    303: {"description": "The browser goes on to another page"}
-}
+_ELSEWHERE: Final[dict[int | str, dict[str, Any]]] = {303: {"description": "Redirect to another page"}}
 
 
 @router.get("/sign-in/provider", status_code=303, response_class=RedirectResponse)
@@ -128,7 +126,9 @@ def complete_provider_sign_in(
 def list_identities(session: ReadSession, viewer: ViewerDep, person_id: RowId) -> list[IdentityOut]:
     """List the identity providers linked to a person."""
     if not viewer.is_signed_in:
-        raise NotSignedIn("This is for who answers for the person: send a token, or sign in.")
+        raise NotSignedIn(
+            "Identities are visible only to those responsible for the person. Send a token, or sign in."
+        )
     return [IdentityOut.of(each) for each in identities_of(session, viewer, person_id)]
 
 

@@ -38,7 +38,7 @@ class IdentityProviderFailed(AedError):
 
     status: ClassVar[int] = 503
     code: ClassVar[str] = "identity-provider-failed"
-    title: ClassVar[str] = "The identity provider does not answer as it should"
+    title: ClassVar[str] = "The identity provider does not respond as expected"
 
     def __init__(self, detail: str) -> None:
         super().__init__(f"{detail} Sign in by password or code, or try again later.")
@@ -96,13 +96,9 @@ def fetch_identity(
     with _talking(provider) as client:
         metadata = _metadata(client, provider)
         if said_by is None and metadata.authorization_response_iss_parameter_supported:
-            raise IdentityProviderFailed(
-                "What came back does not say that it comes from the identity provider."
-            )
+            raise IdentityProviderFailed("The response does not state which identity provider sent it.")
         if said_by is not None and said_by != metadata.issuer:
-            raise IdentityProviderFailed(
-                "What came back is from another provider than the one that was asked."
-            )
+            raise IdentityProviderFailed("The response comes from another identity provider.")
         client.token_endpoint_auth_method = _way_of_knowing_us(provider, metadata)
         try:
             token = client.fetch_token(
@@ -114,15 +110,17 @@ def fetch_identity(
             )
         except AuthlibBaseError as error:
             if error.error == "invalid_grant":
-                raise NotSignedIn("The provider's word is no longer good: begin to sign in again.") from None
+                raise NotSignedIn(
+                    "The response of the identity provider has expired. Start to sign in again."
+                ) from None
             raise IdentityProviderFailed(
-                f"The identity provider refuses this program ({_short(error.error)}): compare "
-                "AED_SIGN_IN_PROVIDER__… with what it was registered with there."
+                f"The identity provider rejects this client ({_short(error.error)}). Compare "
+                "AED_SIGN_IN_PROVIDER__… with its registration there."
             ) from error
         claims = _believed(client, metadata, token, provider, nonce=nonce, at=at)
         found = identity_from_claims(claims, country=country)
         if found is None:
-            raise IdentityProviderFailed("The identity provider does not say who it is that signed in.")
+            raise IdentityProviderFailed("The identity provider's response does not identify a person.")
         if metadata.userinfo_endpoint is None or (found.phone and found.email and found.name):
             return found
         return (
@@ -153,7 +151,9 @@ class _Bounded(httpx2.BaseTransport):
             for chunk in answer.iter_raw():
                 content += chunk
                 if len(content) > MAX_RESPONSE_BYTES:
-                    raise httpx2.ReadError(f"it sends more than {MAX_RESPONSE_BYTES} bytes", request=request)
+                    raise httpx2.ReadError(
+                        f"its response is larger than {MAX_RESPONSE_BYTES} bytes", request=request
+                    )
                 if time.monotonic() >= self._end:
                     raise httpx2.ReadTimeout("it takes too long", request=request)
         finally:
@@ -184,21 +184,21 @@ def _talking(provider: SignInProvider) -> Iterator[Any]:
         yield client
     except httpx2.TimeoutException:
         raise IdentityProviderFailed(
-            f"The identity provider did not answer within {provider.seconds:g} s."
+            f"The identity provider did not respond within {provider.seconds:g} s."
         ) from None
     except httpx2.HTTPStatusError as error:
         raise IdentityProviderFailed(
-            f"The identity provider answered {error.response.status_code}."
+            f"The identity provider responded with status {error.response.status_code}."
         ) from None
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise IdentityProviderFailed(f"The identity provider cannot be asked: {_short(error)}.") from None
+        raise IdentityProviderFailed(f"The identity provider cannot be reached: {_short(error)}.") from None
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the whole"
         raise IdentityProviderFailed(
-            f"The identity provider answers otherwise than agreed: {_short(where)}."
+            f"The identity provider's response has the wrong form: {_short(where)}."
         ) from None
     except (ValueError, RecursionError):
-        raise IdentityProviderFailed("The identity provider answers with what is no JSON.") from None
+        raise IdentityProviderFailed("The identity provider's response is not JSON.") from None
     finally:
         client.close()
 
@@ -207,7 +207,7 @@ def _metadata(client: Any, provider: SignInProvider) -> ProviderMetadata:
     found = ProviderMetadata.model_validate(_json(client, provider.url.rstrip("/") + WELL_KNOWN))
     if found.issuer.rstrip("/") != provider.url.rstrip("/"):
         raise IdentityProviderFailed(
-            f"The identity provider says that it is {_short(found.issuer)}, not what is set in "
+            f"The identity provider calls itself {_short(found.issuer)}, which differs from "
             "AED_SIGN_IN_PROVIDER__URL."
         )
     for url in (
@@ -217,16 +217,14 @@ def _metadata(client: Any, provider: SignInProvider) -> ProviderMetadata:
         found.userinfo_endpoint,
     ):
         if url is not None and not is_private_from_others(url):
-            raise IdentityProviderFailed(
-                f"The identity provider names an address without https: {_short(url)}."
-            )
+            raise IdentityProviderFailed(f"The identity provider uses a URL without https: {_short(url)}.")
     return found
 
 
 def _json(client: Any, url: str, *, withhold_token: bool = True) -> Any:
     answer = client.request("GET", url, withhold_token=withhold_token)
     if answer.status_code != 200:
-        raise IdentityProviderFailed(f"The identity provider answered {answer.status_code}.")
+        raise IdentityProviderFailed(f"The identity provider responded with status {answer.status_code}.")
     return answer.json()
 
 
@@ -255,10 +253,12 @@ def _believed(
     from authlib.oidc.core import CodeIDToken
 
     if not isinstance(token.get("id_token"), str):
-        raise IdentityProviderFailed("The identity provider gives no ID token: has it been asked as openid?")
+        raise IdentityProviderFailed(
+            "The identity provider returned no ID token. Check that the client may request the scope openid."
+        )
     keys = _json(client, metadata.jwks_uri)
     if not isinstance(keys, dict) or not isinstance(keys.get("keys"), list):
-        raise IdentityProviderFailed("The identity provider has no list of keys at its jwks_uri.")
+        raise IdentityProviderFailed("The identity provider's jwks_uri returns no list of keys.")
     known = [each for each in keys["keys"] if isinstance(each, dict) and each.get("kty") in ("RSA", "EC")]
     try:
         read = jwt.decode(
@@ -277,7 +277,7 @@ def _believed(
         ).validate(now=int(at.timestamp()), leeway=LEEWAY_SECONDS)
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise IdentityProviderFailed(
-            f"What the identity provider says cannot be believed: {_short(error)}."
+            f"The identity provider's ID token is invalid: {_short(error)}."
         ) from error
     return dict(read.claims)
 
@@ -287,7 +287,7 @@ def _more(client: Any, url: str, claims: Mapping[str, Any]) -> dict[str, Any]:
     said = _json(client, url, withhold_token=False)
     if not isinstance(said, dict) or said.get("sub") != claims["sub"]:
         raise IdentityProviderFailed(
-            "The identity provider returned another person than the one who signed in."
+            "The identity provider returned data of a different person than the one who signed in."
         )
     return {**said, **claims}
 

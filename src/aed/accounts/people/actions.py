@@ -77,16 +77,22 @@ def amend_person(
     phone number and the e-mail address, since they are used to sign in. Such a change ends all sessions.
     """
     if not who.is_signed_in:
-        raise NotSignedIn("Correcting a person needs a token: send Authorization: Bearer …, or sign in.")
+        raise NotSignedIn(
+            "Changing a person requires a token or a session. Send Authorization: Bearer …, or sign in."
+        )
     person, account = people_queries.person(session, who, person_id)
     is_office = who.is_administrator and TokenScope.WRITE in who.scopes
     if not is_office and (who.person_id != person_id or {"phone", "email"} & change.model_fields_set):
-        raise NotAllowed("Only the network's administrator may change this; one's own name anyone.")
+        raise NotAllowed(
+            "Only a network administrator may change this. People may change their own name, "
+            "language and channel."
+        )
     if person.erased_at is not None:
-        raise Conflict("The data of this person was erased: add the person anew.", field="person_id")
+        raise Conflict("The data of this person was erased. Add the person again.", field="person_id")
     if person.version != version:
         raise ChangedMeanwhile(
-            f"The person is at version {person.version} now. Read it again, and send its ETag in If-Match."
+            f"The person has changed and is now at version {person.version}. Read it again, "
+            "and send its ETag in If-Match."
         )
     fields: dict[str, Any] = {}
     for name in ("name", "language", "channel"):
@@ -116,7 +122,7 @@ def amend_person(
                 end_sessions(session, person_id, at=at)
     if "email" in change.model_fields_set:
         if account is None:
-            raise Conflict("The person has no account yet: give a phone too.", field="email")
+            raise Conflict("The person has no account yet. Give a phone number too.", field="email")
         if _put_email(session, account, change.email, fields):
             person.version = person.version + 1  # the ETag also covers the account
             end_sessions(session, person_id, at=at)
@@ -133,7 +139,7 @@ def _put_email(session: Session, account: Account, written: str | None, fields: 
         return False
     taken = people_queries.account_by_email(session, email) if email is not None else None
     if taken is not None:
-        raise Conflict("Somebody is known by this e-mail address already.", field="email")
+        raise Conflict("Another person already has this e-mail address.", field="email")
     fields["email"] = [mask_email(account.email), mask_email(email)]
     account.email = email
     return True
@@ -209,7 +215,7 @@ def _not_taken(session: Session, phone: str) -> None:
     """
     _one_at_a_time(session)
     if people_queries.account_by_phone(session, phone) is not None:
-        raise Conflict("Somebody signs in with this number already.", field="phone")
+        raise Conflict("Another person already signs in with this phone number.", field="phone")
 
 
 def _one_at_a_time(session: Session) -> None:
@@ -220,9 +226,9 @@ def _flush(session: Session) -> None:
     try:
         session.flush()
     except StaleDataError:
-        raise ChangedMeanwhile("Somebody else amended it at this moment. Read it again.") from None
+        raise ChangedMeanwhile("The person is being changed by someone else. Read it again.") from None
     except IntegrityError:
-        raise Conflict("Somebody signs in with this number already.", field="phone") from None
+        raise Conflict("Another person already signs in with this phone number.", field="phone") from None
 
 
 def _e164(session: Session, written: str, *, region: str | None, country: str) -> str:

@@ -33,7 +33,7 @@ router = APIRouter(tags=["accounts"])
 
 def _signed_in(viewer: Viewer) -> None:
     if not viewer.is_signed_in:
-        raise NotSignedIn("People are shown to those who answer for them: send a token, or sign in.")
+        raise NotSignedIn("People are visible only to those responsible for them. Send a token, or sign in.")
 
 
 @router.get("/people")
@@ -110,7 +110,7 @@ def grant_role(
 ) -> RoleOut:
     """Grant a role to a person."""
     if not viewer.is_signed_in:
-        raise NotSignedIn("Giving roles needs an administrator: send a token, or sign in.")
+        raise NotSignedIn("Granting roles requires an administrator. Send a token, or sign in.")
     person, _account = people_queries.person(session, viewer, person_id)
     grant = role_actions.grant_role(session, viewer, person.id, new, at=clock.now())
     set_created(response, f"/v1/roles/{grant.id}", version=version_of(grant))

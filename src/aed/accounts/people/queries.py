@@ -35,7 +35,7 @@ def person(session: Session, viewer: Viewer, person_id: int) -> tuple[Person, Ac
         .where(Person.id == person_id, people_visible_to(viewer))
     ).first()
     if row is None:
-        raise NotFound(f"There is no person {person_id} that you may see.", field="person_id")
+        raise NotFound(f"There is no person {person_id}, or you may not see them.", field="person_id")
     return row[0], row[1]
 
 
@@ -45,11 +45,11 @@ def require_self_or_administrator(session: Session, viewer: Viewer, person_id: i
     Raises NotSignedIn, NotAllowed; NotFound if the viewer may not see the person at all.
     """
     if not viewer.is_signed_in:
-        raise NotSignedIn("Sign in: this is for the person alone.")
+        raise NotSignedIn("Only the person may see this. Sign in.")
     found, _account = person(session, viewer, person_id)
     is_office = viewer.is_administrator and TokenScope.WRITE in viewer.scopes
     if viewer.person_id != person_id and not is_office:
-        raise NotAllowed("This is for the person, and the network's administrator on the person's word.")
+        raise NotAllowed("Only the person may see this, or a network administrator at the person's request.")
     return found
 
 

@@ -34,14 +34,17 @@ def e164(written: str, *, country: str) -> str:
         number = phonenumbers.parse(written, country)
     except phonenumbers.NumberParseException:
         raise InvalidInput(
-            "This is no telephone number. Write its digits, with + and the country code in front.",
+            "This is not a phone number. Write its digits, starting with + and the country code.",
             field="phone",
         ) from None
     if number.extension:
-        raise InvalidInput("A number with an extension gets no messages; give a direct one.", field="phone")
+        raise InvalidInput(
+            "A number with an extension cannot receive messages. Give a direct number.", field="phone"
+        )
     if not phonenumbers.is_valid_number(number):
         raise InvalidInput(
-            f"There is no such number with the country code +{number.country_code}: check its digits.",
+            f"No phone number with the country code +{number.country_code} looks like this. "
+            "Check the digits.",
             field="phone",
         )
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

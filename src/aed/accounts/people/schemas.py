@@ -17,7 +17,7 @@ WrittenPhone = Annotated[
     Field(
         min_length=3,
         max_length=64,
-        description="In any common form; without a country code, the region's country is assumed",
+        description="In any common form; without a country code, that of the region applies",
     ),
 ]
 
@@ -27,7 +27,7 @@ Email = Annotated[
         min_length=3,
         max_length=254,
         pattern=r"^[^@\s]+@[^@\s]+$",
-        description="By which the operator's identity provider may identify the person",
+        description="E-mail address by which the operator's identity provider may identify the person",
     ),
 ]
 
@@ -53,12 +53,12 @@ class PersonIn(BaseModel):
 
     name: Name
     phone: WrittenPhone
-    region: Code | None = Field(None, description="Where a number without a country code is at home")
+    region: Code | None = Field(None, description="Region whose country code applies to a number without one")
     email: Email | None = None
     language: Language = Language.ZH
     channel: PhoneChannel = PhoneChannel.SMS
     role: RoleIn | None = Field(
-        None, description="A role to grant; only an administrator of the network may leave it out"
+        None, description="A role to grant; only a network administrator may leave it out"
     )
 
 
@@ -73,7 +73,7 @@ class PersonAmend(BaseModel):
 
     name: Name | None = None
     phone: WrittenPhone | None = None
-    region: Code | None = Field(None, description="Where a number without a country code is at home")
+    region: Code | None = Field(None, description="Region whose country code applies to a number without one")
     email: Email | None = Field(None, description="null removes it")
     language: Language | None = None
     channel: PhoneChannel | None = None
@@ -131,7 +131,9 @@ class IdentityOut(BaseModel):
 
     provider: str
     linked_at: datetime
-    linked_by: str = Field(description="The claim by which it was linked: phone_number, email, or added")
+    linked_by: str = Field(
+        description="The claim by which the identity was linked: phone_number or email; or added"
+    )
 
     @classmethod
     def of(cls, identity: Identity) -> IdentityOut:

@@ -27,7 +27,7 @@ def put_region(session: Session, region: RegionIn) -> tuple[Region, bool | None]
         found = Region(code=region.code)
         session.add(found)
     elif parent is not None and parent.id in region_queries.regions_below(session, found.id):
-        raise InvalidInput("A region cannot lie below itself.", field="parent")
+        raise InvalidInput("A region cannot be below itself.", field="parent")
     found.name_en, found.name_zh = region.name_en, region.name_zh
     if "parent" in region.model_fields_set:
         found.parent_id = parent.id if parent else None

@@ -25,22 +25,24 @@ class RegionIn(BaseModel):
     holiday_calendar: Code | None = None
     counts_ground_as_one: bool | None = Field(
         None,
-        description="Whether people call the ground floor storey 1; left out for a new region: as is common "
-        "in its country",
+        description="Whether the ground floor is called storey 1; default for a new region: the "
+        "custom of its country",
     )
     trust_needed: CertificateTrust | None = Field(
         None,
-        description="How far a certificate must be believed before its holder is called; left out: as in the "
-        "region above, verified where there is none",
+        description="The verification that a certificate needs before its holder is alerted; "
+        "default: that of the region above, or verified",
     )
 
     needs_second_factor: bool = Field(
-        False, description="Administrators and dispatchers here and below give a second factor to sign in"
+        False, description="Administrators and dispatchers in this region and below must use a second factor"
     )
 
 
 class RegionOut(RegionIn):
     id: Id
     counts_ground_as_one: bool
-    trust_in_force: CertificateTrust = Field(description="What the region says, else one above")
+    trust_in_force: CertificateTrust = Field(
+        description="The level of this region, or else of the nearest region above"
+    )
     version: int

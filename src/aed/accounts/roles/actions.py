@@ -33,13 +33,15 @@ def require_can_grant(session: Session, who: Viewer, new: RoleIn) -> tuple[int |
     unknown place, NotSignedIn, NotAllowed.
     """
     if not who.is_signed_in:
-        raise NotSignedIn("Giving roles needs an administrator: send a token, or sign in.")
+        raise NotSignedIn("Granting roles requires an administrator. Send a token, or sign in.")
     is_office = who.is_administrator and TokenScope.WRITE in who.scopes
     giving = {Role.ADMINISTRATOR, Role.ESTATE_MANAGER}
     if not is_office and not any(holding.role in giving for holding in who.role_assignments):
-        raise NotAllowed("Only an administrator, or an estate's manager, gives roles.")
+        raise NotAllowed("Only an administrator or an estate's manager can grant roles.")
     if new.estate_id is not None and new.region is not None:
-        raise InvalidInput("A role is held on an estate or on a region, not on both.", field="region")
+        raise InvalidInput(
+            "A role is granted on either an estate or a region. Leave one of them out.", field="region"
+        )
     if new.estate_id is not None:
         region_id = region_of_estate(session, new.estate_id)
         require_role_granter(who, new.role, estate_id=new.estate_id, region_id=region_id)
@@ -51,13 +53,13 @@ def require_can_grant(session: Session, who: Viewer, new: RoleIn) -> tuple[int |
         _held_on(new.role, REGION_ROLES, "a region", field="region")
         return None, region_id
     require_role_granter(who, new.role, estate_id=None, region_id=None)
-    _held_on(new.role, NETWORK_ROLES, "the whole network: name its estate, or its region", field="role")
+    _held_on(new.role, NETWORK_ROLES, "the whole network. Name its estate or its region", field="role")
     return None, None
 
 
 def _held_on(role: Role, allowed: frozenset[Role], what: str, *, field: str) -> None:
     if role not in allowed:
-        raise InvalidInput(f"The role {role} is not held on {what}.", field=field)
+        raise InvalidInput(f"The role {role} cannot be granted on {what}.", field=field)
 
 
 def grant_role(session: Session, who: Viewer, person_id: int, new: RoleIn, *, at: datetime) -> RoleGrant:
@@ -75,7 +77,7 @@ def grant_role(session: Session, who: Viewer, person_id: int, new: RoleIn, *, at
     try:
         session.flush()
     except IntegrityError:
-        raise Conflict("The person holds this role there already.", field="role") from None
+        raise Conflict("The person already has this role there.", field="role") from None
     said = f"{new.role} by {who.name}"
     log_event(session, SecurityEventKind.ROLE_GRANTED, at=at, person_id=person_id, detail=said)
     add_audit_entry(
@@ -96,7 +98,7 @@ def grant_role(session: Session, who: Viewer, person_id: int, new: RoleIn, *, at
 def revoke_role(session: Session, who: Viewer, grant_id: int, *, at: datetime) -> RoleGrant:
     """Revoke a role from the next request on. Revoking twice changes nothing."""
     if not who.is_signed_in:
-        raise NotSignedIn("Taking roles back needs an administrator: send a token, or sign in.")
+        raise NotSignedIn("Revoking roles requires an administrator. Send a token, or sign in.")
     grant = role_queries.role_grant(session, who, grant_id)
     region_id = grant.region_id
     if grant.estate_id is not None:

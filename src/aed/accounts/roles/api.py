@@ -41,7 +41,7 @@ def list_roles(
 ) -> RolesPage:
     """List the roles that you administer or manage, and your own."""
     if not viewer.is_signed_in:
-        raise NotSignedIn("Roles are shown to those who answer for them: send a token, or sign in.")
+        raise NotSignedIn("Roles are visible only to those responsible for them. Send a token, or sign in.")
     region_id = region_by_code(session, region).id if region is not None else None
     found = role_queries.role_grants(
         session,
@@ -60,7 +60,7 @@ def list_roles(
 def get_role(session: ReadSession, viewer: ViewerDep, grant_id: GrantId, response: Response) -> RoleOut:
     """Get one role grant, active or revoked."""
     if not viewer.is_signed_in:
-        raise NotSignedIn("Roles are shown to those who answer for them: send a token, or sign in.")
+        raise NotSignedIn("Roles are visible only to those responsible for them. Send a token, or sign in.")
     grant = role_queries.role_grant(session, viewer, grant_id)
     set_etag(response, version_of(grant))
     return _out(session, grant)[0]

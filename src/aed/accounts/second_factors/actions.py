@@ -26,7 +26,7 @@ from aed.accounts.tokens import hash_key
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 
 ISSUER: Final = "AED network"
-WRONG_CODE: Final = "The code is not right, or was used already. Wait for the next one, and type that."
+WRONG_CODE: Final = "The code is wrong or was already used. Wait for the next code and enter it."
 STEP_SECONDS: Final = 30
 _STEPS_OFF: Final = (0, -1, 1)
 """The clock of a phone may be off by half a minute."""
@@ -35,7 +35,7 @@ _STEPS_OFF: Final = (0, -1, 1)
 def require_factor_given(session: Session, sign_in: SignIn) -> None:
     """Raise NotAllowed if the person has a second factor that was not given in this session."""
     if sign_in.second_factor_at is None and sign_in_queries.second_factors(session, sign_in.person_id):
-        raise NotAllowed("Give your second factor first: POST /v1/sign-in/second-factor.")
+        raise NotAllowed("The session needs a second factor first: POST /v1/sign-in/second-factor.")
 
 
 # --- Adding ---------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def confirm_app(session: Session, sign_in: SignIn, factor_id: int, code: str, *,
     require_factor_given(session, sign_in)
     factor = session.get(SecondFactor, factor_id)
     if factor is None or factor.person_id != sign_in.person_id or factor.confirmed_at is not None:
-        raise NotFound("No app is being added under that number: begin anew.", field="factor_id")
+        raise NotFound("No authenticator app is being added under that id. Start again.", field="factor_id")
     if not _takes(session, factor, code, at=at):
         raise NotSignedIn(WRONG_CODE)
     return record_factor_added(session, sign_in, factor, at=at)
@@ -105,7 +105,7 @@ def record_factor_added(
 
 def _has_room(session: Session, person_id: int) -> None:
     if len(sign_in_queries.second_factors(session, person_id)) >= MAX_FACTORS:
-        raise Conflict(f"You have {MAX_FACTORS} second factors: remove one first.")
+        raise Conflict(f"You have {MAX_FACTORS} second factors. Remove one first.")
 
 
 def _end_others(session: Session, sign_in: SignIn, *, at: datetime) -> None:
@@ -126,7 +126,7 @@ def new_recovery_codes(session: Session, sign_in: SignIn) -> list[str]:
     """Create recovery codes, which replace the previous ones. Only their hashes are stored."""
     require_factor_given(session, sign_in)
     if not sign_in_queries.second_factors(session, sign_in.person_id):
-        raise Conflict("Recovery codes stand in for a second factor: add one first.")
+        raise Conflict("Recovery codes replace a second factor. Add a second factor first.")
     session.execute(delete(RecoveryCode).where(RecoveryCode.person_id == sign_in.person_id))
     codes = [pyotp.random_base32(length=32)[:16].lower() for _ in range(RECOVERY_CODE_COUNT)]
     session.add_all(RecoveryCode(person_id=sign_in.person_id, code_hash=hash_key(each)) for each in codes)

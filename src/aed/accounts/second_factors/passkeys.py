@@ -34,7 +34,7 @@ type PasskeyOptions = dict[str, Any]
 def _site(public_url: str | None) -> tuple[str, str]:
     """Return the site's name and origin, to which passkeys are bound. Raises NotFound if there is none."""
     if public_url is None:
-        raise NotFound("Passkeys are bound to the address of the site: set AED_PUBLIC_URL, or use an app.")
+        raise NotFound("Passkeys are bound to a public URL. Set AED_PUBLIC_URL, or use an authenticator app.")
     parts = urlsplit(public_url)
     return parts.hostname or "", f"{parts.scheme}://{parts.netloc}"
 
@@ -62,7 +62,7 @@ def _take_challenge(sign_in: SignIn, at: datetime) -> bytes:
     challenge, until = sign_in.challenge, sign_in.challenge_until
     sign_in.challenge = sign_in.challenge_until = None
     if challenge is None or until is None or until <= at:
-        raise NotSignedIn("That took too long, or was done already. Begin anew.")
+        raise NotSignedIn("The request expired or was already used. Start again.")
     return base64url_to_bytes(challenge)
 
 
@@ -76,7 +76,7 @@ def passkey_creation_options(
     site, _origin = _site(public_url)
     require_factor_given(session, sign_in)
     if len(sign_in_queries.second_factors(session, sign_in.person_id)) >= MAX_FACTORS:
-        raise Conflict(f"You have {MAX_FACTORS} second factors: remove one first.")
+        raise Conflict(f"You have {MAX_FACTORS} second factors. Remove one first.")
     person = session.get_one(Person, sign_in.person_id)
     options = webauthn.generate_registration_options(
         rp_id=site,
@@ -115,11 +115,11 @@ def add_passkey(
         )
     except WebAuthnException:
         raise InvalidInput(
-            "This passkey is not for this site, or not for this try.", field="credential"
+            "This passkey belongs to another site or another request.", field="credential"
         ) from None
     credential_id = bytes_to_base64url(verified.credential_id)
     if session.scalar(select(SecondFactor.id).where(SecondFactor.credential_id == credential_id)) is not None:
-        raise Conflict("This passkey is in use already.", field="credential")
+        raise Conflict("This passkey is already in use.", field="credential")
     factor = SecondFactor(
         person_id=sign_in.person_id,
         kind=FactorKind.PASSKEY,

@@ -49,7 +49,7 @@ type SendMessage = Callable[[Session, PersonMessage, datetime], object]
 """Enqueues a message within the transaction. It is passed in, since the outbox is on a higher layer."""
 
 WRONG_CREDENTIALS: Final = (
-    "The number, the password or the code is not right, or the code is no longer good. Ask for a new code."
+    "The phone number, password or code is wrong, or the code has expired. Request a new code."
 )
 
 
@@ -227,7 +227,8 @@ def _message(account: Account, person: Person, *, code: str, expires_at: datetim
         channel=person.channel,
         phone=account.phone,
         language=Language.EN if person.language == Language.EN else Language.ZH,
-        text_en=f"{code} is your code for signing in, good for {minutes} minutes. Tell it to nobody.",
+        text_en=f"Your sign-in code is {code}. It is valid for {minutes} minutes. Do not share it "
+        "with anyone.",
         text_zh=f"登录验证码：{code}，{minutes}分钟内有效。请勿告诉任何人。",
         expires_at=expires_at,
         is_secret=True,

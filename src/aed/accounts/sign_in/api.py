@@ -160,7 +160,7 @@ def request_sign_in_code(
     code_key = actions.request_code(database, phone=phone, browser=browser, send=send, at=at)
     put_cookie(response, CODE_COOKIE, code_key, lasts=CODE_LIFETIME)
     return CodeOut(
-        detail="If this number has an account, a code is on its way to it.",
+        detail="If this phone number has an account, a code has been sent to it.",
         good_for_minutes=int(CODE_LIFETIME.total_seconds() // 60),
     )
 
@@ -190,7 +190,7 @@ def _whole(session: Session, key: str, *, at: datetime) -> SignIn:
     """Return the browser's session. Raises NotSignedIn if it needs a second factor."""
     found = sign_in_by_key(session, key, at=at)
     if found.is_limited and found.second_factor_at is None:
-        raise NotSignedIn("Give your second factor first: POST /v1/sign-in/second-factor.")
+        raise NotSignedIn("The session needs a second factor first: POST /v1/sign-in/second-factor.")
     return found
 
 
@@ -216,7 +216,7 @@ def end_sign_in(session: WriteSession, key: OwnSessionDep, sign_in_id: SignInId)
 def list_security_events(
     session: ReadSession,
     viewer: ViewerDep,
-    kind: Annotated[SecurityEventKind | None, Query(description="Only these")] = None,
+    kind: Annotated[SecurityEventKind | None, Query(description="Only events of these kinds")] = None,
     person_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
     limit: Limit = 100,
     cursor: Cursor = None,

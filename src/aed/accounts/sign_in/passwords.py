@@ -60,7 +60,9 @@ def set_password(session: Session, who: Viewer, person_id: int, password: str, *
         password, field="password", about=[person.name, *([account.phone] if account else [])]
     )
     if account is None:
-        raise Conflict("The person has no account yet: amend the person with a phone.", field="person_id")
+        raise Conflict(
+            "The person has no account yet. Add a phone number to the person first.", field="person_id"
+        )
     store_password(session, account, hash_password(password), who=who.name, at=at)
 
 
@@ -72,7 +74,8 @@ def require_strong_password(password: str, *, field: str, about: Collection[str]
     """
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise InvalidInput(
-            f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters; four words make one.",
+            f"A password must have {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters. "
+            "Four unrelated words make a good one.",
             field=field,
         )
     from zxcvbn import zxcvbn  # imported here because it loads 10 MB of lists
@@ -82,8 +85,8 @@ def require_strong_password(password: str, *, field: str, about: Collection[str]
         < MIN_PASSWORD_SCORE
     ):
         raise InvalidInput(
-            "This password is easily guessed: it is common, or made of a pattern, a date or a name. "
-            "Four words that do not belong together make a good one.",
+            "This password is easy to guess: it is common, or based on a pattern, a date or "
+            "a name. Four unrelated words make a good one.",
             field=field,
         )
 

@@ -13,7 +13,7 @@ from aed.accounts.sessions import SESSION_COOKIE
 from aed.accounts.sign_in.rules import address_key
 from aed.http.concurrency_limits import QueueLimits, wait_for_turn
 
-TOO_MANY_SIGN_INS: Final = "Many are signing in at this moment. Try again in a few seconds."
+TOO_MANY_SIGN_INS: Final = "Too many people are signing in at this moment. Try again in a few seconds."
 
 SIGN_IN_QUEUE: Final = QueueLimits("sign-in", at_once=1, waiting=10, each=3, otherwise=TOO_MANY_SIGN_INS)
 """A hash takes 19 MiB and 20-40 ms of a core: a queue of ten is processed within a second."""

@@ -29,15 +29,15 @@ class SignInIn(BaseModel):
     password: Password | None = None
     code: OneTimeCode | None = None
     new_password: Password | None = Field(
-        None, description="With a code: a new password; all other sessions end"
+        None, description="With a code: a new password. All other sessions end"
     )
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
         if (self.password is None) == (self.code is None):
-            raise ValueError("give either the password or the code")
+            raise ValueError("give either password or code")
         if self.new_password is not None and self.code is None:
-            raise ValueError("a new password is set with a code, also when the old one is known")
+            raise ValueError("new_password requires a code, even when the old password is known")
         return self
 
 
@@ -64,7 +64,7 @@ class SignedInOut(BaseModel):
     csrf_token: str
     expires_at: datetime
     needs_second_factor: bool = Field(
-        description="Give a second factor (/v1/sign-in/second-factor) before anything else"
+        description="A second factor (/v1/sign-in/second-factor) is required before anything else"
     )
 
 
@@ -99,7 +99,7 @@ class SignInOut(BaseModel):
 
     id: Id
     signed_in_at: datetime
-    last_seen_at: datetime = Field(description="To within 15 minutes")
+    last_seen_at: datetime = Field(description="Rounded to 15 minutes")
     expires_at: datetime
     address: str | None = Field(description="IP address at sign-in")
     user_agent: str | None = Field(description="User-Agent of the browser")
@@ -125,7 +125,7 @@ class SecurityEventOut(BaseModel):
     at: datetime
     kind: SecurityEventKind
     person_id: Id | None
-    account: str | None = Field(description="The beginning of a keyed hash: the same for the same number")
+    account: str | None = Field(description="The beginning of a keyed hash; equal for equal phone numbers")
     address: str | None
     detail: str | None
 

@@ -33,11 +33,10 @@ from aed.database.session import Database, transaction
 from aed.database.types import UtcDateTime
 from aed.errors import CodeNeeded, TooBusy
 
-TOO_MANY_ATTEMPTS: Final = (
-    "Too many tries. Wait a quarter of an hour, then try again, or sign in another way."
-)
+TOO_MANY_ATTEMPTS: Final = "Too many attempts. Try again in fifteen minutes, or sign in another way."
 USE_A_CODE: Final = (
-    "Too many passwords were tried for this number. Sign in with a code, or in a browser that you have used."
+    "Too many passwords were tried for this phone number. Sign in with a code, or in "
+    "a browser that you have used before."
 )
 
 

@@ -42,7 +42,7 @@ class LapsingPage(BaseModel):
     """A page of certificates that expire soon."""
 
     certificates: list[LapsingOut]
-    next: str | None = Field(description="The cursor of the page that follows")
+    next: str | None = Field(description="The cursor of the next page")
 
 
 class RefresherOut(BaseModel):
@@ -60,7 +60,7 @@ class RefresherPage(BaseModel):
     """A page of people who should practise again."""
 
     refreshers: list[RefresherOut]
-    next: str | None = Field(description="The cursor of the page that follows")
+    next: str | None = Field(description="The cursor of the next page")
 
 
 class CertificateOut(BaseModel):
@@ -82,14 +82,16 @@ class PublicCertificateOut(BaseModel):
     )
 
     is_valid: bool
-    holder: str | None = Field(description="The name, masked; null: the code is of no certificate")
+    holder: str | None = Field(description="The name, masked; null: the code belongs to no certificate")
     valid_until: date | None
 
 
 class PublicKeysOut(BaseModel):
     """A JWK set (RFC 7517)."""
 
-    keys: list[dict[str, Any]] = Field(description="The first signs; the others signed what was made before")
+    keys: list[dict[str, Any]] = Field(
+        description="The first signs new certificates; the others signed earlier ones"
+    )
 
 
 router = APIRouter(tags=["training"])
@@ -127,7 +129,8 @@ def check_certificate(
     settings: SettingsDep,
     wants_page: WantsPage,
     token: Annotated[
-        str, Path(max_length=1000, description="From the code on the certificate", examples=["eyJhbGc…"])
+        str,
+        Path(max_length=1000, description="The token in the code on the certificate", examples=["eyJhbGc…"]),
     ],
     response: Response,
 ) -> PublicCertificateOut | Response:
@@ -185,14 +188,14 @@ LapsingCursor = Annotated[
     str | None,
     Query(
         pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\.[0-9]{1,18}\.[a-z_]{1,32}$",
-        description="The `next` of the page before",
+        description="The `next` of the previous page",
     ),
 ]
 RefresherCursor = Annotated[
     str | None,
     Query(
         pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\.[0-9]{1,18}\.[A-Za-z0-9._:-]{1,32}$",
-        description="The `next` of the page before",
+        description="The `next` of the previous page",
     ),
 ]
 
@@ -201,7 +204,7 @@ RefresherCursor = Annotated[
 def list_lapsing_certificates(
     session: ReadSession,
     viewer: ViewerDep,
-    days: Annotated[int, Query(ge=0, le=3650, description="Within so many days from today")] = 90,
+    days: Annotated[int, Query(ge=0, le=3650, description="Number of days from today")] = 90,
     limit: Limit = 100,
     cursor: LapsingCursor = None,
 ) -> LapsingPage:
@@ -260,7 +263,7 @@ def _day_in(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise InvalidInput("cursor is the `next` of the page before.", field="cursor") from None
+        raise InvalidInput("cursor must be the `next` of the previous page.", field="cursor") from None
 
 
 @router.get("/certificates/{number}")
@@ -286,7 +289,9 @@ def revoke_certificate(
     session: WriteSession,
     viewer: ViewerDep,
     number: Number,
-    reason: Annotated[ReasonText, Query(description="Kept, and told to nobody else")] = "Awarded by mistake.",
+    reason: Annotated[
+        ReasonText, Query(description="The reason; stored, and shown to nobody else")
+    ] = "Awarded by mistake.",
 ) -> None:
     """Revoke a certificate. For those who run the training that awarded it."""
     require_write(viewer)

@@ -105,7 +105,7 @@ def on_paper(session: Session, viewer: Viewer, number: str) -> OnPaper:
     visibility: checked in this function once the holder is known.
     """
     if not viewer.is_signed_in:
-        raise NotSignedIn("A certificate on paper is for its holder: sign in, or send a token.")
+        raise NotSignedIn("A paper certificate is visible to its holder only. Sign in, or send a token.")
     found = session.execute(
         select(
             Certificate.number,
@@ -137,9 +137,11 @@ def on_paper(session: Session, viewer: Viewer, number: str) -> OnPaper:
     *said, estate_id, region_id = found
     paper = OnPaper(*said)
     if viewer.person_id != paper.person_id and not runs_training(viewer, estate_id, region_id):
-        raise NotAllowed("A certificate on paper is for its holder and for who runs the training.")
+        raise NotAllowed(
+            "A paper certificate is visible only to its holder and those responsible for the training."
+        )
     if paper.revoked_at is not None:
-        raise Conflict("This certificate was revoked, and is not printed any more.", field="number")
+        raise Conflict("This certificate was revoked and can no longer be printed.", field="number")
     return paper
 
 

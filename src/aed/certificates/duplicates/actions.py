@@ -63,10 +63,10 @@ def find_pairs(session: Session, *, at: datetime) -> int:
     )
     found = 0
     for batch in batched(sorted(candidates), SCORED_AT_ONCE):
-        told = queries.visible_people(session, {each for pair in batch for each in pair})
+        people = queries.visible_people(session, {each for pair in batch for each in pair})
         rows = []
         for first_id, second_id in batch:
-            alike = likeness(told[first_id], told[second_id])
+            alike = likeness(people[first_id], people[second_id])
             if alike.score >= LIKELY:
                 rows.append(
                     {
@@ -100,11 +100,11 @@ def decide_pair(
     decided otherwise, or if one of them has been merged into another entry.
     """
     if not who.is_signed_in:
-        raise NotSignedIn("This is for who runs the training of both people: send a token, or sign in.")
+        raise NotSignedIn("This requires the training officer of both people. Send a token, or sign in.")
     pair = queries.pair(session, who, pair_id)
     kept_id = keep_id if keep_id is not None else pair.first_id
     if kept_id not in (pair.first_id, pair.second_id):
-        raise InvalidInput(f"keep_id is {pair.first_id} or {pair.second_id}.", field="keep_id")
+        raise InvalidInput(f"keep_id must be {pair.first_id} or {pair.second_id}.", field="keep_id")
     if pair.decision is not None:
         is_same = pair.decision is decision and (keep_id is None or keep_id == pair.kept_id)
         if is_same or (decision is PairDecision.DIFFERENT and pair.decision is decision):
@@ -167,7 +167,8 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
     for person in (kept, other):
         if person.joined_into_id is not None:
             raise Conflict(
-                f"Person {person.id} stands for {person.joined_into_id} already: look for duplicates again.",
+                f"Person {person.id} was already merged into {person.joined_into_id}. Search for "
+                "duplicates again.",
                 field="decision",
             )
     fields: dict[str, Any] = {"joined": [None, other.id]}
@@ -189,7 +190,7 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
             PersonChange(person_id=other.id, at=at, who=who.name, fields={"joined_into": [None, kept.id]}),
         ]
     )
-    flush_or_conflict(session, "Somebody else amends one of them at this moment. Try again.", None)
+    flush_or_conflict(session, "One of the two people is being changed by someone else. Try again.", None)
 
 
 def _columns_that_name_people() -> Iterator[Column[Any]]:

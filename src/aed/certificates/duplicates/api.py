@@ -45,7 +45,7 @@ class PersonPairOut(BaseModel):
     decision: PairDecision | None
     decided_at: datetime | None
     decided_by: str | None
-    kept_id: Id | None = Field(description="Who stands for both")
+    kept_id: Id | None = Field(description="The person who is kept")
 
     @classmethod
     def of(cls, pair: PersonPair) -> PersonPairOut:
@@ -76,7 +76,7 @@ class PairDecisionIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"decision": "different"}]})
 
     decision: PairDecision
-    keep_id: Id | None = Field(None, description="With same: who stands for both; else the older entry")
+    keep_id: Id | None = Field(None, description="With same: the person to keep; default: the older entry")
 
 
 router = APIRouter(tags=["verification"])
@@ -89,7 +89,7 @@ PairId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 def list_duplicate_people(
     session: ReadSession,
     viewer: ViewerDep,
-    also_decided: Annotated[bool, Query(description="Those that were decided, too")] = False,
+    also_decided: Annotated[bool, Query(description="Include decided pairs")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> PersonPairsPage:

@@ -47,14 +47,14 @@ def likeness(one: DuplicateCandidate, other: DuplicateCandidate) -> PersonLikene
         reasons.append("the same name")
     if phones_agree(one.phone, other.phone):
         score += 0.45 if has_same_name else 0.3
-        reasons.append("the same telephone number")
+        reasons.append("the same phone number")
     agreements = [ids_agree(mine, theirs) for mine in one.holder_ids for theirs in other.holder_ids]
     if True in agreements:
         score += 0.5
-        reasons.append("identity numbers that fit")
+        reasons.append("matching identity numbers")
     elif agreements:
         score -= 0.6
-        reasons.append("but identity numbers that do not fit")
+        reasons.append("but different identity numbers")
     if one.estate_id is not None and one.estate_id == other.estate_id:
         score += 0.2 if has_same_name else 0.05
         reasons.append("the same estate")

@@ -51,7 +51,7 @@ class IssuerEntryOut(BaseModel):
     first_read_at: datetime
     read_at: datetime
     changed_at: datetime
-    before: list[dict[str, Any]] | None = Field(description="What rosters before said otherwise")
+    before: list[dict[str, Any]] | None = Field(description="Statements of earlier rosters that differ")
 
     @classmethod
     def of(cls, entry: IssuerEntry) -> IssuerEntryOut:

@@ -69,8 +69,8 @@ class _NoHeader(Exception):
 
 def _no_header(name: str) -> InvalidInput:
     return InvalidInput(
-        f"{name} is no roster of certificates: one of its first {HEADER_WITHIN} rows must name the columns "
-        f"{EXPLAINED}.",
+        f"{name} is not a roster of certificates. One of its first {HEADER_WITHIN} rows "
+        f"must name the columns {EXPLAINED}.",
         field="file",
     )
 
@@ -95,7 +95,7 @@ def _records(rows: Iterator[FileLine], name: str, unit: Unit) -> Iterator[Record
             fields[field] = unescape_formula(cell).strip() if unit == "line" else cell.strip()
         for field, cell in fields.items():
             if cell[:1] in ("=", "＝"):
-                wrong = f"{field}: is a formula, {printable(cell, 40)}: put the value in its place"
+                wrong = f"{field}: is a formula, {printable(cell, 40)}. Replace it by its value"
         if any(fields.values()):
             yield Record(unit, row.number, fields, wrong)
 
@@ -110,8 +110,8 @@ def _header(first: Iterable[FileLine], name: str) -> dict[int, str]:
                 continue
             if field in columns.values():
                 raise InvalidInput(
-                    f"{name}: two columns of row {row.number} are the {field} ({printable(cell, 40)}): name "
-                    "one of them otherwise.",
+                    f"{name}: two columns in row {row.number} mean {field} ({printable(cell, 40)}). "
+                    "Rename one of them.",
                     field="file",
                 )
             columns[place] = field
@@ -119,8 +119,7 @@ def _header(first: Iterable[FileLine], name: str) -> dict[int, str]:
         if found >= set(NEEDED):
             if not found & {"valid_until", "issued_on"}:
                 raise InvalidInput(
-                    f"{name} says of no certificate until when it is valid: it needs a column valid_until "
-                    "(有效期至) or issued_on (发证日期).",
+                    f"{name} must have a column valid_until (有效期至) or issued_on (发证日期).",
                     field="file",
                 )
             return columns

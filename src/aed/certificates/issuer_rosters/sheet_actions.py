@@ -135,28 +135,28 @@ def _line(fields: Mapping[str, str], courses: Courses) -> Line:
     cells = {name: clean(cell) for name, cell in fields.items()}
     for name in ("name", "number", "course"):
         if not cells.get(name):
-            raise InvalidInput(f"{name}: is empty. Where cells are merged, split them and fill in every row")
+            raise InvalidInput(f"{name}: is empty. If cells are merged, split them and fill in every row")
     for name, longest in MAX_LENGTHS.items():
         if len(cells.get(name, "")) > longest:
             raise InvalidInput(f"{name}: is longer than {longest} characters")
     course = courses.get(plain_name(cells["course"]))
     if course is None:
         raise InvalidInput(
-            f"course: this issuer has no course '{printable(cells['course'], 60)}'; add it to its courses, "
-            "or write one of them"
+            f"course: this issuer has no course '{printable(cells['course'], 60)}'. Add it to "
+            "the issuer's courses, or correct the cell"
         )
     kind, months = course
     issued_on, valid_until = _day(cells, "issued_on"), _day(cells, "valid_until")
     if valid_until is None:
         if issued_on is None:
-            raise InvalidInput("valid_until: is empty, and so is issued_on: one of them must be there")
+            raise InvalidInput("valid_until: must not be empty if issued_on is empty too")
         if months is None:
             raise InvalidInput(
-                "valid_until: is empty, and of this course it is not known for how long it is valid"
+                "valid_until: must not be empty, because the validity of this course is unknown"
             )
         valid_until = last_valid_day(issued_on, months)
     if issued_on is not None and issued_on > valid_until:
-        raise InvalidInput(f"valid_until: {valid_until} lies before issued_on {issued_on}")
+        raise InvalidInput(f"valid_until: {valid_until} is before issued_on {issued_on}")
     return Line(
         number=cells["number"],
         name=cells["name"],
@@ -178,10 +178,10 @@ def _day(cells: Mapping[str, str], name: str) -> date | None:
     found = roster_date(cell)
     if found is None:
         raise InvalidInput(
-            f"{name}: '{printable(cell, 40)}' is no date, or could be two: write it as 2027-05-31"
+            f"{name}: '{printable(cell, 40)}' is not a date, or is ambiguous. Write it as 2027-05-31"
         )
     if not EARLIEST <= found <= LATEST:
-        raise InvalidInput(f"{name}: {found} is not between {EARLIEST} and {LATEST}")
+        raise InvalidInput(f"{name}: {found} must be between {EARLIEST} and {LATEST}")
     return found
 
 
@@ -192,12 +192,12 @@ def _holder_id(cell: str) -> str | None:
     if is_whole(number):
         if not certificate_rules.has_right_check_digit(number):
             raise InvalidInput(
-                "holder_id: its check digit is wrong, so one of its digits is: compare it with the card"
+                "holder_id: the check digit does not match, so a digit is wrong. Compare it with the card"
             )
         return mask_holder_id(number)
     if certificate_rules.SHOWN.fullmatch(number) is None:
         raise InvalidInput(
-            "holder_id: is no identity number: 18 digits, or masked such as 330106********1234"
+            "holder_id: must be an identity number of 18 digits, or masked such as 330106********1234"
         )
     return mask_holder_id(number)
 
@@ -208,6 +208,4 @@ def _is_revoked(cell: str) -> bool:
         return False
     if word in REVOKED:
         return True
-    raise InvalidInput(
-        f"state: '{printable(cell, 30)}' is neither valid (有效) nor revoked (已撤销): write one of these"
-    )
+    raise InvalidInput(f"state: '{printable(cell, 30)}' must be valid (有效) or revoked (已撤销)")

@@ -79,7 +79,7 @@ def record_answer(
     """
     _line_is_good(session, issuer.id)
     if answer is None:
-        said = f"{issuer.name_en} knows no certificate with this number: compare it with the card."
+        said = f"{issuer.name_en} has no certificate with this number. Compare the number with the card."
         put_checks(session, [Checked(asked.certificate_id, issuer.id, CheckState.UNKNOWN, said)], at=at)
         return CheckState.UNKNOWN
     effects = Effects()
@@ -98,7 +98,7 @@ def record_no_answer(
     """
     tries = asked.tries + 1
     again_at = at + pause_after(tries, failed.asked_to_wait)
-    said = f"{failed.reason} It is asked again at {again_at:%Y-%m-%d %H:%M} UTC."
+    said = f"{failed.reason} The next attempt is at {again_at:%Y-%m-%d %H:%M} UTC."
     put_checks(
         session,
         [Checked(asked.certificate_id, issuer.id, CheckState.WAITING, said, tries, again_at)],
@@ -125,7 +125,7 @@ def give_back(session: Session, issuer: Issuer, asked: Sequence[ToAsk], *, at: d
     line = session.get(IssuerLine, issuer.id)
     until = line.closed_until if line is not None and line.closed_until is not None else at
     reason = line.said if line is not None else ""
-    said = f"{issuer.name_en} is left alone until {until:%Y-%m-%d %H:%M} UTC: {reason}"
+    said = f"{issuer.name_en} is not asked again until {until:%Y-%m-%d %H:%M} UTC: {reason}"
     put_checks(
         session,
         [
@@ -203,10 +203,10 @@ def _begin(session: Session, issuer: Issuer, now: datetime) -> int:
 def _waits_for(issuer: Issuer, *, has_number: bool) -> str:
     """Return a sentence that says what the check waits for."""
     if not has_number:
-        return "It has no number, and nobody can be asked about it: give the number on the card."
+        return "The certificate has no number, so it cannot be verified. Enter the number on the card."
     if issuer.verified_by is VerifiedBy.QUERY:
-        return f"{issuer.name_en} is going to be asked."
-    return f"It waits for the next roster of {issuer.name_en}."
+        return f"Verification by {issuer.name_en} is pending."
+    return f"It is verified by the next roster of {issuer.name_en}."
 
 
 def _settle_by_roster(session: Session, issuer: Issuer, numbers: list[str], now: datetime) -> None:

@@ -31,7 +31,7 @@ class CertificateCheckOut(BaseModel):
     valid_until: date
     trust: CertificateTrust
     state: CheckState
-    said: str = Field(description="Why it waits, or what the issuer said")
+    said: str = Field(description="Why it is pending, or the issuer's answer")
     tries: int
     next_try_at: datetime | None
     changed_at: datetime

@@ -102,7 +102,7 @@ def ask_issuer(
 
     Returns a NoAnswer with a sentence for any failure of the server; never raises for one.
     """
-    failed = NoAnswer("Nobody was asked.")
+    failed = NoAnswer("The issuer was not asked.")
     for _ in range(TRIES_AT_ONCE):
         try:
             return _asked_once(url, code, asked, by=by, at=at)
@@ -111,7 +111,7 @@ def ask_issuer(
         except FetchFailed as error:
             return NoAnswer(error.detail, error.asked_to_wait)
         except InvalidInput as error:
-            return NoAnswer(f"Its address cannot be asked: {error.detail}")
+            return NoAnswer(f"The issuer's URL cannot be used: {error.detail}")
     return failed
 
 
@@ -191,7 +191,9 @@ def _content(answer: httpx2.Response, target: Target, by: FetchLimits, deadline:
         deadline.check(target.host, "answer")
         content += chunk
         if len(content) > min(MAX_ANSWER_BYTES, by.most_bytes):
-            raise FetchFailed(f"{target.host} sends more than {MAX_ANSWER_BYTES} bytes: that is no answer.")
+            raise FetchFailed(
+                f"{target.host} sent more than {MAX_ANSWER_BYTES} bytes, which is too much for a response."
+            )
     deadline.check(target.host, "answer")
     return bytes(content)
 
@@ -204,21 +206,19 @@ def _understood(
     if answer.status_code == 404:
         return None
     if answer.status_code in (401, 403):
-        raise FetchFailed(
-            f"{host} refuses the key ({answer.status_code}): put the right one into AED_ISSUER_ACCESS."
-        )
+        raise FetchFailed(f"{host} rejects the key ({answer.status_code}). Correct it in AED_ISSUER_ACCESS.")
     if answer.status_code == 429:
-        raise FetchFailed(f"{host} is asked too often (429).", asked_to_wait=asked_to_wait(answer))
+        raise FetchFailed(f"{host} received too many requests (429).", asked_to_wait=asked_to_wait(answer))
     if answer.status_code != 200:
         raise FetchFailed(
-            f"{host} answered {answer.status_code} in place of an answer.",
+            f"{host} responded with status {answer.status_code}.",
             asked_to_wait=asked_to_wait(answer),
         )
     try:
         given = json.loads(content)
     except (ValueError, RecursionError):
         shown = printable(content[:60].decode("utf-8", "replace"), 60)
-        raise FetchFailed(f"{host} answers with what is no JSON ({shown}).") from None
+        raise FetchFailed(f"{host} sent a response that is not JSON ({shown}).") from None
     if isinstance(given, dict) and given.get("found") is False:
         return None
     try:
@@ -227,10 +227,10 @@ def _understood(
         wrong = error.errors()[0]
         where = ".".join(str(part) for part in wrong["loc"]) or "the whole"
         raise FetchFailed(
-            f"{host} answers otherwise than agreed: {printable(where, 60)}: {wrong['msg']}."
+            f"{host} sent a response of the wrong form: {printable(where, 60)}: {wrong['msg']}."
         ) from None
     if answered.number.strip() != asked.number:
-        raise FetchFailed(f"{host} answers about another number than was asked.")
+        raise FetchFailed(f"{host} sent a response about another number than requested.")
     return answered.said()
 
 

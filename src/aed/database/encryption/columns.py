@@ -80,7 +80,7 @@ class Encrypted(TypeDecorator[str]):
             if op is operators.in_op:
                 return self._is_one_of(other[0])
             if op in (operators.desc_op, operators.asc_op):
-                raise TypeError("a sealed column has no order")
+                raise TypeError("an encrypted column cannot be ordered")
             return super().operate(op, *other, **kwargs)
 
         def _is_one_of(self, values: Iterable[Any]) -> ColumnElement[bool]:
@@ -88,7 +88,7 @@ class Encrypted(TypeDecorator[str]):
             assert isinstance(kind, Encrypted)
             given = list(values)
             if kind.kind is None or not all(isinstance(each, str) for each in given):
-                raise TypeError(f"{kind.place} is sealed: it can be compared with a value by its index alone")
+                raise TypeError(f"{kind.place} is encrypted: compare it with a value through its index only")
             return blind_index(self.expr).in_(
                 [_found_by(value, kind.kind, number) for value in given for number in range(MAX_KEYS)]
             )

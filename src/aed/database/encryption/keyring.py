@@ -82,8 +82,8 @@ class EncryptionKey:
             secret = b""
         if len(secret) != KEY_BYTES or not written.strip().startswith(KEY_PREFIX):
             raise InvalidInput(
-                f"This is no key: one begins with {KEY_PREFIX} and has {KEY_BYTES} bytes in base64. "
-                "`aed keys new` makes one.",
+                f"This is not a key. A key begins with {KEY_PREFIX} and has {KEY_BYTES} bytes in "
+                "base64. `aed keys new` makes one.",
                 field="AED_ENCRYPTION_KEYS",
             )
         named = base64.b32encode(_derived(secret, "id", 5)).decode().lower()
@@ -96,8 +96,8 @@ class EncryptionKey:
 
     def indexed(self, value: str, kind: EncryptedKind) -> str:
         """Return the INDEX part for a value."""
-        told = hmac.digest(self.index, f"{kind}:{normalized(value, kind)}".encode(), "sha256")
-        return _text(told[:_INDEX_BYTES])
+        digest = hmac.digest(self.index, f"{kind}:{normalized(value, kind)}".encode(), "sha256")
+        return _text(digest[:_INDEX_BYTES])
 
 
 def _derived(secret: bytes, purpose: str, length: int) -> bytes:
@@ -120,9 +120,11 @@ def parse_keys(written: Iterable[str], *, field: str) -> tuple[EncryptionKey, ..
     except InvalidInput as error:
         raise InvalidInput(f"{field}: {error.detail}", field=field) from None
     if not 1 <= len(found) <= MAX_KEYS:
-        raise InvalidInput(f"{field}: must hold 1 to {MAX_KEYS} keys; it holds {len(found)}.", field=field)
+        raise InvalidInput(
+            f"{field} must contain 1 to {MAX_KEYS} keys; it contains {len(found)}.", field=field
+        )
     if len({key.id for key in found}) != len(found):
-        raise InvalidInput(f"{field}: one key stands there twice.", field=field)
+        raise InvalidInput(f"{field} contains a key twice.", field=field)
     return found
 
 
@@ -161,18 +163,18 @@ class KeyRing:
         key = next((each for each in self._keys() if each.id == key_id), None)
         if key is None:
             raise KeysUnusable(
-                f"{place} is sealed with the key {key_id}, which {self.source} does not hold "
-                f"(it holds {', '.join(self.ids)}). Put that key there again, after the first one."
+                f"{place} is encrypted with the key {key_id}, which is not in {self.source} (keys "
+                f"there: {', '.join(self.ids)}). Add that key again, after the first one."
             )
-        header, _, told = sealed.rpartition(":")
+        header, _, text = sealed.rpartition(":")
         header += ":"
         try:
-            raw = base64.urlsafe_b64decode(told + "=" * (-len(told) % 4))
+            raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
             opened = key.sealing.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], f"{place}|{header}".encode())
         except (InvalidTag, ValueError):
             raise KeysUnusable(
-                f"A value in {place} was changed after it was sealed, or was sealed for another place. "
-                "Take it from a backup."
+                f"A value in {place} was altered after encryption, or was encrypted for another "
+                "column. Restore it from a backup."
             ) from None
         return opened.decode()
 

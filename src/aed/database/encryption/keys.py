@@ -37,12 +37,12 @@ def keyring_from_settings(settings: Settings) -> KeyRing:
     file = key_file_path(settings)
     if file is None:
         raise KeysUnusable(
-            "This database needs keys for the numbers in it, and has none. Make one with `aed keys new`, "
-            f"keep it where the database is not, and set {SETTING}, the same for every process."
+            "This database needs encryption keys and has none. Make one with `aed keys new`, "
+            f"store it apart from the database, and set {SETTING}, the same for every process."
         )
     if not file.exists():
         if settings.encryption_key_file is not None or not settings.database_url.startswith("sqlite"):
-            raise KeysUnusable(f"There is no key file {file}. `aed keys new --first` makes it.")
+            raise KeysUnusable(f"There is no key file {file}. `aed keys new --first` creates it.")
         _make(file, Path(make_url(settings.database_url).database or ""))
     return KeyRing(_Following(file), source=str(file))
 
@@ -64,8 +64,9 @@ def _make(file: Path, database: Path) -> None:
     """
     if database.exists() and _holds_sealed(database):
         raise KeysUnusable(
-            f"The numbers in {database} are sealed, and their key file {file} is missing. Put it there "
-            f"again, or set {SETTING} to what was in it. Without it they cannot be read by anybody."
+            f"The personal data in {database} is encrypted, and its key file {file} is "
+            f"missing. Restore that file, or set {SETTING} to its contents. Without it the "
+            "data cannot be read."
         )
     prepend_key(file, generate_key())
 

@@ -43,15 +43,21 @@ _MEDIA_TYPES = sorted({form.media_type.partition(";")[0] for form in FORMS.value
 def export_register(
     database: DatabaseDep,
     viewer: ViewerDep,
-    form: Annotated[ExportFormat, Path(alias="format", description="The project's own: csv, xlsx, geojson")],
+    form: Annotated[
+        ExportFormat, Path(alias="format", description="This project's own formats: csv, xlsx, geojson")
+    ],
     bbox: Annotated[
         str | None,
-        Query(examples=["120.08,30.28,120.11,30.30"], max_length=200, description="Only within it"),
+        Query(
+            examples=["120.08,30.28,120.11,30.30"],
+            max_length=200,
+            description="Only within this box: west,south,east,north",
+        ),
     ] = None,
     region: Annotated[
         str | None,
         Query(
-            max_length=32, pattern=r"^[A-Za-z0-9._:-]+$", description="Only in it and the regions below it"
+            max_length=32, pattern=r"^[A-Za-z0-9._:-]+$", description="Only in this region and those below it"
         ),
     ] = None,
 ) -> Response:
@@ -63,7 +69,7 @@ def export_register(
     now = clock.now()
     pieces = exported(database, viewer, form, chosen(database, bbox=bbox, region=region), at=now)
     if not _places.acquire(blocking=False):
-        raise TooBusy(f"{AT_ONCE} exports are running at this moment. Try again when one has ended.")
+        raise TooBusy(f"{AT_ONCE} exports are running. Try again when one has ended.")
     try:
         # Read the header and the first page now, so that early errors become a problem document.
         begun = list(itertools.islice(pieces, 2))

@@ -124,8 +124,8 @@ def _one_gate(session: Session, viewer: Viewer, gate_id: int) -> Json | None:
 _DEVICES: Mapping[str, _Kind] = {
     "devices": _Kind(
         "AEDs 自动体外除颤器",
-        "The devices that you may know of. `datetime`: the day of the last check; devices that are not known "
-        "to be checked are left out when it is given.",
+        "The devices that you may see. `datetime` selects by the day of the last check; "
+        "devices without a known check are then left out.",
         True,
         _some_devices,
         lambda session, viewer, asked: export_queries.count(session, viewer, _devices(asked)),
@@ -135,7 +135,7 @@ _DEVICES: Mapping[str, _Kind] = {
 _ESTATES: Mapping[str, _Kind] = {
     "estates": _Kind(
         "Estates 园区",
-        "The estates that you know: your neighbourhood's, or your region's.",
+        "The estates that you may see: those of your neighbourhood or region.",
         False,
         _some_estates,
         lambda session, viewer, asked: export_queries.count_estates(
@@ -165,7 +165,8 @@ def _kind(viewer: Viewer, collection_id: str) -> _Kind:
     found = _kinds(viewer).get(collection_id)
     if found is None:
         raise NotFound(
-            f"There is no collection '{collection_id}' for you; there is: {', '.join(_kinds(viewer))}.",
+            f"There is no collection '{collection_id}' that you may see. Collections: "
+            f"{', '.join(_kinds(viewer))}.",
             field="collection_id",
         )
     return found
@@ -185,14 +186,14 @@ def get_ogc_landing_page(request: Request, viewer: ViewerDep) -> Response:
             href=str(request.url_for("documentation")),
             rel="service-doc",
             type="text/html",
-            title="The same",
+            title="This document",
         ),
-        OgcLink(href=f"{here}/conformance", rel="conformance", type=JSON, title="What it conforms to"),
+        OgcLink(href=f"{here}/conformance", rel="conformance", type=JSON, title="Conformance classes"),
         OgcLink(href=f"{here}/collections", rel="data", type=JSON, title="The collections"),
     ]
     found = Landing(
         title="AED and first-aid network",
-        description="The devices of the network, live, as far as you may know of them.",
+        description="The devices of the network, live, as far as you may see them.",
         links=links,
     )
     return _answer(found.model_dump(exclude_none=True), viewer)
@@ -274,17 +275,21 @@ def list_items(
     ] = None,
     days: Annotated[
         str | None,
-        Query(alias="datetime", description="A date, a moment, or first/last", examples=["2026-01-01/.."]),
+        Query(
+            alias="datetime",
+            description="A date, a date and time, or an interval",
+            examples=["2026-01-01/.."],
+        ),
     ] = None,
     limit: Annotated[
         str,
         Query(
-            description=f"Features a page; more than {MAX_ITEMS} are never answered at once",
+            description=f"Features per page, at most {MAX_ITEMS}",
             json_schema_extra={"type": "integer", "minimum": 1, "default": 100},
         ),
     ] = "100",
     cursor: Annotated[
-        str | None, Query(pattern="^[0-9]{1,18}-[0-9]{1,18}$", description="From the link rel=next")
+        str | None, Query(pattern="^[0-9]{1,18}-[0-9]{1,18}$", description="From the link with rel=next")
     ] = None,
 ) -> Response:
     """List the features of a collection.
@@ -332,7 +337,7 @@ def get_item(
     """Get a feature."""
     found = _kind(viewer, collection_id).one(session, viewer, feature_id)
     if found is None:
-        raise NotFound(f"There is no feature {feature_id} that you may see.", field="feature_id")
+        raise NotFound(f"There is no feature {feature_id}, or you may not see it.", field="feature_id")
     here = f"{_root(request)}/collections/{collection_id}"
     links = [
         {"href": f"{here}/items/{feature_id}", "rel": "self", "type": GEOJSON},
@@ -352,7 +357,7 @@ def _asked(kind: _Kind, bbox: str | None, days: str | None) -> Asked:
 
 def _limit(limit: str) -> int:
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 18 and int(limit) >= 1):
-        raise InvalidQuery("limit must be a whole number, 1 or more.", field="limit")
+        raise InvalidQuery("limit must be a whole number of at least 1.", field="limit")
     return min(int(limit), MAX_ITEMS)
 
 
@@ -362,7 +367,7 @@ def _place(cursor: str | None) -> tuple[int, int | None]:
         return 0, None
     found = _CURSOR.fullmatch(cursor)
     if found is None:
-        raise InvalidQuery("cursor must be as it stands in a link rel=next.", field="cursor")
+        raise InvalidQuery("cursor must be copied from a link with rel=next.", field="cursor")
     return int(found[1]), int(found[2])
 
 

@@ -29,17 +29,17 @@ Place = Annotated[int, Path(ge=0, lt=2**DEEPEST_ZOOM)]
             "description": "A Mapbox Vector Tile with the layer `devices`",
             "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
         },
-        204: {"description": "No device that you may know of is there"},
-        304: {"description": "It is still what If-None-Match names"},
+        204: {"description": "No device that you may see is in this tile"},
+        304: {"description": "Not modified since the version in If-None-Match"},
     },
 )
 def get_tile(
     database: DatabaseDep,
     viewer: ViewerDep,
-    z: Annotated[int, Path(ge=0, le=DEEPEST_ZOOM, description="Below 14 devices are gathered")],
+    z: Annotated[int, Path(ge=0, le=DEEPEST_ZOOM, description="Below zoom 14, devices are clustered")],
     x: Place,
     y: Place,
-    if_none_match: Annotated[str | None, Header(description="The ETag of the tile that you have")] = None,
+    if_none_match: Annotated[str | None, Header(description="The ETag of the stored tile")] = None,
 ) -> Response:
     """Get a vector tile of devices.
 
@@ -48,7 +48,9 @@ def get_tile(
     """
     tile = Tile(z, x, y)
     if not tile.exists:
-        raise InvalidInput(f"At zoom {z}, x and y go from 0 to {2**z - 1}.", field="x" if x >= 2**z else "y")
+        raise InvalidInput(
+            f"At zoom {z}, x and y must be from 0 to {2**z - 1}.", field="x" if x >= 2**z else "y"
+        )
     shown = retry_on_stale_connection(
         lambda session: device_tile(session, viewer, tile), database.read_sessions
     )

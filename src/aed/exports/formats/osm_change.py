@@ -50,7 +50,7 @@ def _device(device: PublishedDevice) -> str:
     row = device.row
     known = re.fullmatch("(node|way|relation)/([0-9]{1,19})", row.source_id) if row.source == OSM else None
     if known is not None and known[1] != "node":
-        return f"<!-- {known[0]} is left out: its members are not known here. -->\n"
+        return f"<!-- {known[0]} is omitted: its members are unknown. -->\n"
     what, number = ("modify", known[2]) if known is not None else ("create", str(-row.id))
     tags = "".join(
         f'<tag k="{xml_attribute(key)}" v="{xml_attribute(value)}"/>'

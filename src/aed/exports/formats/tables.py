@@ -66,8 +66,8 @@ def own_xlsx(pages: Pages, to: Path) -> None:
                 at += 1
                 if at > MAX_ROWS_OF_A_SHEET:
                     raise InvalidInput(
-                        f"XLSX holds at most {MAX_ROWS_OF_A_SHEET} rows: take CSV, or a part with bbox or "
-                        "region.",
+                        f"An XLSX file has at most {MAX_ROWS_OF_A_SHEET} rows. Export as CSV, or a part "
+                        "with bbox or region.",
                         field="format",
                     )
                 for number, cell in enumerate(own_row(device).values()):

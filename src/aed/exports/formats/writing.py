@@ -110,7 +110,7 @@ def exported(
     """
     if form is ExportFormat.ESTATES:
         if not viewer.is_signed_in:
-            raise NotSignedIn("Estates and gates are for those who know them: send a token.")
+            raise NotSignedIn("Estates and gates are not public. Send a token.")
         around = Around(choice.bounds, choice.region_ids)
         return collection_of(_counted(_estates_and_gates(database, viewer, around), progress))
     pages = _counted(every_device(database, viewer, choice), progress)

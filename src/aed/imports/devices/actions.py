@@ -124,7 +124,9 @@ def _filed_under(source: str | None, reading: RecordReader) -> RecordReader:
     """Return the reading with the given source. Raise InvalidInput if the format names its own source."""
     if source is None or reading.source == source:
         return reading
-    said = "each row says so in its column 'source'" if reading.source is None else f"'{reading.source}' does"
+    said = (
+        "each row names it in its column 'source'" if reading.source is None else f"'{reading.source}' does"
+    )
     raise InvalidInput(f"A source cannot be given for {reading.title}: {said}.", field="source")
 
 
@@ -151,7 +153,7 @@ def _once(
         for number, (record, row) in enumerate(batch):
             if number in before:
                 name = f"{row.source} {row.source_id}"
-                report.set_aside(record, f"{name} stands in {before[number]} already: a duplicate")
+                report.set_aside(record, f"{name} is a duplicate: it is already in {before[number]}")
             else:
                 first.append((record, row))
         for record, row in storeys.with_floors(first, report):
@@ -281,7 +283,8 @@ class Storeys:
         code = row.region or self.region
         if code is None:
             raise InvalidInput(
-                "A storey needs a region or an estate, which says how it counts.", field="storey"
+                "storey requires an estate or a region, which defines how storeys are counted.",
+                field="storey",
             )
         if code not in self._ways:
             self._ways[code] = region_by_code(self.session, code).counts_ground_as_one

@@ -49,9 +49,9 @@ class ReviewOut(BaseModel):
     id: Id
     kind: ReviewKind
     source: str
-    source_id: str = Field(description="Of the entry that raised it; empty: it is about the whole list")
+    source_id: str = Field(description="Id of the entry that raised it; empty: it concerns the whole list")
     device_id: Id | None
-    attribute: str = Field(description="About which the sources disagree; empty: about the whole device")
+    attribute: str = Field(description="The attribute on which the sources disagree; empty: the whole device")
     evidence: dict[str, Any]
     opened_at: datetime
     decision: Decision | None
@@ -97,7 +97,7 @@ class MatchOut(BaseModel):
 
     device_id: Id
     score: float
-    is_sure: bool = Field(description="Joined; else it waits for a person")
+    is_sure: bool = Field(description="Merged; otherwise waiting for a person's decision")
     because: list[str]
 
 
@@ -107,9 +107,11 @@ class ImportedRowOut(BaseModel):
     where: str = Field(examples=["line 12"])
     source: str
     source_id: str
-    device_id: Id | None = Field(description="null: it waits for a person; or it is new in a dry run")
+    device_id: Id | None = Field(
+        description="null: it is waiting for a person's decision, or is new in a dry run"
+    )
     changes: list[AttributeChangeOut]
-    conflicts: list[str] = Field(description="The attributes about which a person is asked")
+    conflicts: list[str] = Field(description="The attributes that a person must decide")
     match: MatchOut | None
 
     @classmethod
@@ -141,7 +143,7 @@ class MissingDevicesOut(BaseModel):
 
     source: str
     count: int
-    is_held_back: bool = Field(description="So many that a person must say first whether they are gone")
+    is_held_back: bool = Field(description="Too many to mark as gone without a person's decision")
     source_ids: list[str] = Field(description=f"At most {MAX_SHOWN}")
 
     @classmethod
@@ -202,18 +204,20 @@ class ImportOut(BaseModel):
     unchanged: int
     set_aside: int
     hours_not_understood: int = Field(
-        description="Opening hours that could not be parsed: kept as written, and unknown"
+        description="Opening hours that could not be parsed: stored as written, treated as unknown"
     )
-    joined: int = Field(description="Matched with a device that another list has registered")
-    waiting: int = Field(description="May match such a device: a person must decide")
+    joined: int = Field(description="Merged with a device that another list has registered")
+    waiting: int = Field(description="Possibly the same as such a device: a person must decide")
     conflicting: int = Field(description="Contradict another list: a person must decide")
-    gone: int = Field(description="No longer listed, and out of service")
+    gone: int = Field(description="No longer listed: marked as gone, and out of service")
     held_back: int = Field(description="No longer listed, but so many that a person must decide")
-    unnamed: int = Field(description="Rows set aside that name no device: then no device is marked as gone")
+    unnamed: int = Field(
+        description="Rows set aside that do not identify a device: then no device is marked as gone"
+    )
     rows_set_aside: list[SetAsideOut]
     rows_new: list[ImportedRowOut]
     rows_changed: list[ImportedRowOut]
-    rows_matched: list[ImportedRowOut] = Field(description="Joined or waiting")
+    rows_matched: list[ImportedRowOut] = Field(description="Merged or waiting for a decision")
     rows_conflicting: list[ImportedRowOut]
     no_longer_listed: list[MissingDevicesOut]
 
@@ -267,22 +271,27 @@ class _Asked:
 async def import_device_list(
     request: Request,
     viewer: ViewerDep,
-    form: Annotated[DeviceFormat | None, Query(alias="format", description="Detected if left out")] = None,
+    form: Annotated[
+        DeviceFormat | None,
+        Query(alias="format", description="The format; default: recognised from the contents"),
+    ] = None,
     region: Annotated[
         str | None,
-        Query(max_length=32, description="Region of new devices whose row names neither estate nor region"),
+        Query(
+            max_length=32, description="Region of new devices whose row names neither an estate nor a region"
+        ),
     ] = None,
     source: Annotated[
         str | None,
         Query(
             max_length=64,
             pattern="^[A-Za-z0-9._:-]+$",
-            description="Who keeps this list, for formats that several bodies publish",
+            description="The publisher of this list, for formats that several bodies publish",
         ),
     ] = None,
-    name: Annotated[str | None, Query(max_length=200, description="The file's name")] = None,
+    name: Annotated[str | None, Query(max_length=200, description="Name of the file")] = None,
     partial: Annotated[
-        bool, Query(description="A part of its list: devices that it lacks are not marked as gone")
+        bool, Query(description="The file is part of its list: devices that it lacks are not marked as gone")
     ] = False,
     accept_shrink: Annotated[bool, Query(description="Mark missing devices as gone, however many")] = False,
     strict: Annotated[bool, Query(description="Import nothing if any row is bad")] = False,
@@ -305,7 +314,7 @@ async def import_device_list(
         is_dry_run=dry_run,
     )
     async with uploaded_file(request, name=name) as sent:
-        with one_at_a_time(_place, "Another list is being imported now. Try again when it has ended."):
+        with one_at_a_time(_place, "Another list is being imported. Try again when it has ended."):
             return await run_in_threadpool(_imported, request.app.state.settings, viewer, sent, asked)
 
 
@@ -342,9 +351,9 @@ ReviewId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 def list_reviews(
     session: ReadSession,
     viewer: ViewerDep,
-    decided: Annotated[bool, Query(description="What is decided too")] = False,
+    decided: Annotated[bool, Query(description="Include decided reviews")] = False,
     after: Annotated[int, Query(ge=0, le=2**63 - 1, description="Only those with a higher id")] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000, description="How many at most")] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of reviews")] = 100,
 ) -> list[ReviewOut]:
     """List the open questions about imported lists, the oldest first. Requires an administrator."""
     require_administrator(viewer)

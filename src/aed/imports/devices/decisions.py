@@ -55,11 +55,11 @@ def decide(
     review = queries.review(session, review_id)
     if decision not in DECISIONS[review.kind]:
         answers = " or ".join(DECISIONS[review.kind])
-        raise InvalidInput(f"A review of a {review.kind} is decided by {answers}.", field="decision")
+        raise InvalidInput(f"The decision of a {review.kind} review must be {answers}.", field="decision")
     if review.decision is decision:
         return review
     if review.kind is ReviewKind.SHRINK and review.decision is Decision.ACCEPT:
-        raise Conflict("They are marked as gone already; those that are listed again come back.")
+        raise Conflict("These devices are already marked as gone. Devices that are listed again come back.")
     review.decision, review.decided_at, review.decided_by = decision, at, who.name
     session.flush()
     ranks, estates = queries.ranks(session), EstateIds(session)
@@ -117,7 +117,10 @@ def _part(
         return
     (device,) = queries.registered_devices(session, _device(review)).values()
     if (device.source, device.source_id) == (record.source, record.source_id):
-        raise Conflict("The device was registered from this very entry: withdraw the device instead.")
+        raise Conflict(
+            "The device was registered from this entry, so it cannot be separated. Withdraw "
+            "the device instead."
+        )
     session.execute(
         update(SourceRecord)
         .where(SourceRecord.id == record.id)
@@ -151,10 +154,12 @@ _NAME: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 def check_name(name: str, *, field: str) -> None:
     """Raise InvalidInput for an invalid name of a list."""
     if not _NAME.fullmatch(name):
-        raise InvalidInput("A source's name is of letters, digits and . _ : -, at most 64.", field=field)
+        raise InvalidInput(
+            "A source's name must have 1 to 64 characters: letters, digits and . _ : -.", field=field
+        )
     if name == BY_HAND:
         raise InvalidInput(
-            f"'{BY_HAND}' is what people amend by hand, which outranks every list.", field=field
+            f"'{BY_HAND}' stands for changes by people, which always have the highest rank.", field=field
         )
 
 
@@ -176,9 +181,9 @@ def update_source(
     exclusive_lock(session, "import")
     check_name(name, field="name")
     if rank is not None and not 0 <= rank <= HAND_RANK:
-        raise InvalidInput(f"A rank is from 0 to {HAND_RANK}.", field="rank")
+        raise InvalidInput(f"rank must be from 0 to {HAND_RANK}.", field="rank")
     if country is not None and not re.fullmatch(r"[A-Z]{2}", country):
-        raise InvalidInput("A country is two capital letters, such as CN.", field="country")
+        raise InvalidInput("country must be two capital letters, such as CN.", field="country")
     source = session.get(ListSource, name) or ListSource(name=name, rank=DEFAULT_RANK)
     if rank is not None:
         source.rank = rank
@@ -197,7 +202,7 @@ def update_source(
     return source
 
 
-UNASKED: Final = [{"what": "person", "weight": 0.0, "said": "a person said so without being asked"}]
+UNASKED: Final = [{"what": "person", "weight": 0.0, "said": "a person merged them"}]
 
 
 def merge_two_devices(session: Session, who: Viewer, kept_id: int, other_id: int, *, at: datetime) -> None:
@@ -209,11 +214,11 @@ def merge_two_devices(session: Session, who: Viewer, kept_id: int, other_id: int
     require_administrator(who)
     exclusive_lock(session, "import")
     if kept_id == other_id:
-        raise InvalidInput(f"Device {kept_id} is itself already: name two.", field="other_id")
+        raise InvalidInput(f"Device {kept_id} was given twice. Give two different devices.", field="other_id")
     for device_id in (kept_id, other_id):
         device = device_queries.device(session, who, device_id, for_update=True)
         if device.state is DeviceState.WITHDRAWN:
-            raise Conflict(f"Device {device_id} is withdrawn: only devices that stand are joined.")
+            raise Conflict(f"Device {device_id} is withdrawn. Only active devices can be merged.")
     records = queries.records_of(session, [other_id])
     identities = [(record.source, record.source_id) for record in records]
     known = queries.reviews_of_records(session, identities, ReviewKind.DUPLICATE)

@@ -103,7 +103,7 @@ def _words(one: ComparedEntry, other: ComparedEntry) -> Iterable[Sign]:
     if not compared:
         return
     share, rest, other_rest = max(compared)
-    yield Sign("words", round(4.5 * share - 1.8, 2), f"{share:.0%} of what they say is alike")
+    yield Sign("words", round(4.5 * share - 1.8, 2), f"{share:.0%} of the words agree")
     first, second = plain_words(rest), plain_words(other_rest)
     if first and second and not (first in second or second in first) and similarity(first, second) < UNLIKE:
         yield Sign("spot", -1.3, f"only one says '{rest}', only the other '{other_rest}'")
@@ -174,7 +174,7 @@ def _hours(one: str | None, other: str | None) -> Iterable[Sign]:
     if not one or not other:
         return
     if one != other:
-        yield Sign("hours", -0.4, "other hours")
+        yield Sign("hours", -0.4, "different hours")
     elif one != "24/7":
         yield Sign("hours", 0.6, f"the same hours {one}")
 

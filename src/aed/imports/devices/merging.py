@@ -113,7 +113,7 @@ def resolved_claims(fields: Mapping[str, Any], source: str, estates: EstateIds) 
     if "estate" in named:
         claims["belongs_to"] = {"estate_id": estates.id_of(named["estate_source"] or source, named["estate"])}
     if "keeper" in claims and "keeper_name" not in claims["keeper"]:
-        raise InvalidInput("Whose phone is this? keeper_name is empty.", field="keeper_phone")
+        raise InvalidInput("keeper_phone is given without keeper_name.", field="keeper_phone")
     return claims
 
 

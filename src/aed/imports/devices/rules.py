@@ -71,9 +71,9 @@ def claims_of(fields: Mapping[str, Any]) -> dict[str, Any]:
         "given": [fields["lat"], fields["lon"], str(datum)],
     }
     for attribute, parts in _TOGETHER.items():
-        told = {part: fields[part] for part in parts if fields.get(part) is not None}
-        if told:
-            claims[attribute] = told
+        parts_given = {part: fields[part] for part in parts if fields.get(part) is not None}
+        if parts_given:
+            claims[attribute] = parts_given
     if "opening_hours" in claims:  # given, both are replaced
         claims["opening_hours"] = {part: fields.get(part) for part in _TOGETHER["opening_hours"]}
     if fields.get("estate") is not None:

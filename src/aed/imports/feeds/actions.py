@@ -75,18 +75,21 @@ def remove_feed(session: Session, who: Viewer, name: str) -> None:
 def _check(session: Session, given: FeedIn, by: FetchLimits) -> None:
     if not _NAME.fullmatch(given.name):
         raise InvalidInput(
-            "A feed's name is of a-z, 0-9, '-', '_' and '.', at most 64, such as the name of its source.",
+            "The name of a feed must have 1 to 64 characters out of a-z, 0-9, '-', '_' and "
+            "'.', such as the name of its source.",
             field="name",
         )
     target = target_of(given.url)
     reason = by.refusal_reason(target.address) if target.address is not None else None
     if reason is not None:
-        raise InvalidInput(f"{target.host} is {reason}: nothing is fetched from there.", field="url")
+        raise InvalidInput(f"{target.host} is {reason}. Nothing is fetched from there.", field="url")
     if not 1 <= given.every_hours <= MAX_HOURS:
-        raise InvalidInput(f"A feed is followed every 1 to {MAX_HOURS} hours.", field="every")
+        raise InvalidInput(f"every_hours must be from 1 to {MAX_HOURS}.", field="every")
     if given.mapping is not None:
         if given.form is not None:
-            raise InvalidInput("A mapping is a format of its own: give one of the two.", field="format")
+            raise InvalidInput(
+                "Give either form or mapping: a mapping is a format of its own.", field="format"
+            )
         mapping_from(given.mapping, "The mapping")
     if given.region is not None:
         region_by_code(session, given.region)
@@ -135,8 +138,8 @@ def claim_feed(session: Session, name: str, *, at: datetime, is_asked_for: bool)
         if is_asked_for:
             until = feed(session, name).claimed_until or at
             raise Conflict(
-                f"The feed '{name}' is being run at this moment; if that was cut off, it can be run again "
-                f"after {until:%H:%M} UTC."
+                f"The feed '{name}' is being imported. If that was interrupted, it can be run "
+                f"again after {until:%H:%M} UTC."
             )
         return None
     claimed = feed(session, name)
@@ -204,8 +207,8 @@ def end_feed(
     ).first()
     if recorded is None:
         raise Conflict(
-            f"The feed '{claim.name}' was removed, amended or taken over while it was being run: "
-            "nothing of this run was kept."
+            f"The feed '{claim.name}' was removed, changed or taken over during the import. "
+            "The import was rolled back."
         )
 
 
@@ -219,8 +222,8 @@ def feed(session: Session, name: str) -> Feed:
     found = session.get(Feed, name)
     if found is None:
         known = session.scalars(select(Feed.name).order_by(Feed.name).limit(20)).all()
-        names = ", ".join(known) or "none yet, see aed feeds add"
-        raise NotFound(f"There is no feed '{name}'. Known: {names}.", field="name")
+        names = ", ".join(known) or "none yet; `aed feeds add` adds one"
+        raise NotFound(f"There is no feed '{name}'. Known feeds: {names}.", field="name")
     return found
 
 

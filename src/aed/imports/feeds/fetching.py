@@ -127,9 +127,9 @@ def fetch(url: str, to: Path, *, known: Validators, by: FetchLimits) -> FetchedF
                     return _taken(answer, target, packed, to, known, by, deadline)
                 location = answer.headers.get("Location")
                 if location is None:
-                    raise FetchFailed(f"{target.host} redirects without saying where to.")
+                    raise FetchFailed(f"{target.host} sent a redirect without a location.")
                 target = _redirected(target, location)
-    raise FetchFailed(f"{target.host} redirects more than {MAX_REDIRECTS} times.")
+    raise FetchFailed(f"{target.host} redirected more than {MAX_REDIRECTS} times.")
 
 
 # --- Addresses ------------------------------------------------------------------------------------------
@@ -156,12 +156,12 @@ def addresses_of(target: Target, by: FetchLimits) -> list[Address]:
     except (OSError, UnicodeError, ValueError):  # UnicodeError: a name that is too long for DNS
         found = []
     if not found:
-        raise FetchFailed(f"There is no server of the name {printable(target.host, 100)}, or no DNS answers.")
+        raise FetchFailed(f"There is no server named {printable(target.host, 100)}, or DNS does not respond.")
     for address in found:
         reason = by.refusal_reason(address)
         if reason is not None:
             raise FetchFailed(
-                f"{printable(target.host, 100)} is {address}, {reason}: nothing is fetched from there."
+                f"{printable(target.host, 100)} is {address}, {reason}. Nothing is fetched from there."
             )
     return found
 
@@ -270,19 +270,19 @@ def failure_message(error: Exception, host: str, deadline: Deadline, *, what: st
         return deadline.too_slow(host, what)
     match error:
         case httpx2.ConnectTimeout():
-            return FetchFailed(f"{host} cannot be reached: no answer within {CONNECT_SECONDS:g} s.")
+            return FetchFailed(f"{host} cannot be reached: no connection within {CONNECT_SECONDS:g} s.")
         case httpx2.TimeoutException():
-            return FetchFailed(f"{host} sent nothing for {SILENT_SECONDS:g} s.")
+            return FetchFailed(f"{host} did not respond for {SILENT_SECONDS:g} s.")
         case httpx2.ConnectError() if isinstance(_root_of(error), ssl.SSLError):
-            return FetchFailed(f"{host} has no certificate that can be trusted: {reason}")
+            return FetchFailed(f"{host} has no trusted certificate: {reason}")
         case httpx2.ConnectError():
             return FetchFailed(f"{host} cannot be reached: {reason}")
         case httpx2.InvalidURL():
-            return FetchFailed(f"{host}: its URL cannot be asked for: {reason}")
+            return FetchFailed(f"{host}: the URL is invalid: {reason}")
         case httpx2.LocalProtocolError():
-            return FetchFailed(f"{host} cannot be asked: {reason}")
+            return FetchFailed(f"The request to {host} failed: {reason}")
         case _:
-            return FetchFailed(f"{host} broke off before the {what} was whole: {reason}")
+            return FetchFailed(f"{host} closed the connection before the {what} was complete: {reason}")
 
 
 def _root_of(error: BaseException) -> BaseException:
@@ -305,7 +305,7 @@ def _taken(
     if answer.status_code != 200:
         phrase = f" ({printable(answer.reason_phrase, 60)})" if answer.reason_phrase else ""
         raise FetchFailed(
-            f"{target.host} answered {answer.status_code}{phrase} in place of the file.",
+            f"{target.host} responded with status {answer.status_code}{phrase} instead of the file.",
             asked_to_wait=asked_to_wait(answer),
         )
     declared = answer.headers.get("Content-Length", "")
@@ -313,7 +313,9 @@ def _taken(
         raise _too_large(target.host, by)
     encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "", "gzip", "x-gzip"):
-        raise FetchFailed(f"{target.host} sends the file packed as {printable(encoding, 30)}, unasked.")
+        raise FetchFailed(
+            f"{target.host} sent the file compressed as {printable(encoding, 30)}, which was not requested."
+        )
     is_packed = encoding.endswith("gzip")
     try:
         _save(answer.iter_raw(_BYTES_AT_ONCE), packed if is_packed else to, target.host, by, deadline)
@@ -324,7 +326,7 @@ def _taken(
             digest = hashlib.file_digest(saved, "sha256").hexdigest()
         size_bytes = to.stat().st_size
     except OSError as error:
-        raise FetchFailed(f"The file cannot be kept on this machine: {error.strerror or error}.") from error
+        raise FetchFailed(f"The file cannot be stored on this machine: {error.strerror or error}.") from error
     validators = Validators(_kept(answer.headers.get("ETag")), _kept(answer.headers.get("Last-Modified")))
     return FetchedFile(validators, digest, size_bytes)
 
@@ -348,13 +350,13 @@ def _unpacked(path: Path, host: str) -> Iterator[bytes]:
             while chunk := opened.read(_BYTES_AT_ONCE):
                 yield chunk
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise FetchFailed(f"{host} sends a packed file that is cut short or damaged.") from error
+        raise FetchFailed(f"{host} sent a compressed file that is truncated or damaged.") from error
 
 
 def _too_large(host: str, by: FetchLimits) -> FetchFailed:
     return FetchFailed(
-        f"{host} sends more than {by.most_bytes} bytes: it is no list of devices, or AED_FEED_LIMIT_BYTES "
-        "is too small."
+        f"{host} sends more than {by.most_bytes} bytes. It is not a list of devices, or "
+        "AED_FEED_LIMIT_BYTES is too small."
     )
 
 

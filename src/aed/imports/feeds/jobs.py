@@ -89,7 +89,10 @@ def run_feed(
     except DBAPIError as error:
         reason = printable(str(error.orig), 200)
         ended = _failed(
-            database, claim, now, FeedOutcome(FeedResult.FAILED, f"The database refused: {reason}")
+            database,
+            claim,
+            now,
+            FeedOutcome(FeedResult.FAILED, f"The database rejected the operation: {reason}"),
         )
     return FeedRun(name, ended.result, ended.said)
 
@@ -117,7 +120,7 @@ def _tried(
         fetched = fetch(claim.url, path, known=known, by=by)
         with transaction(database) as session:
             if fetched is None or (fetched.digest == claim.digest and not is_anew):
-                ended = FeedOutcome(FeedResult.UNCHANGED, "The file is the one that was taken last.")
+                ended = FeedOutcome(FeedResult.UNCHANGED, "The file has not changed since the last import.")
             else:
                 ended = _imported(session, claim, path, thresholds=thresholds, at=now(), progress=progress)
             end_feed(session, claim, ended, fetched=fetched, at=now())
@@ -168,15 +171,15 @@ def _said(report: DeviceReport) -> FeedOutcome:
     if report.gone_count:
         counted.append(f"{report.gone_count} gone")
     if report.waiting + report.conflicting:
-        counted.append(f"{report.waiting + report.conflicting} wait for a person")
+        counted.append(f"{report.waiting + report.conflicting} waiting for a decision")
     said = f"{', '.join(counted)}."
     if report.unnamed:
-        said += " Nothing counts as gone: not every row says which device it is."
+        said += " No device is marked as gone, because not every row identifies its device."
     if not report.held_back:
         return FeedOutcome(FeedResult.TAKEN, said)
     missing = " and ".join(f"{len(each.source_ids)} of {each.source}" for each in report.held_back)
     return FeedOutcome(
         FeedResult.HELD_BACK,
-        f"{said} No longer listed are {missing}, too many to be believed: they stay until a person says "
-        "that they are gone (aed reviews list).",
+        f"{said} No longer listed: {missing}, too many to mark as gone without a person's "
+        "decision (aed reviews list).",
     )

@@ -75,13 +75,13 @@ def refuse_other_files(path: Path, head: bytes) -> None:
     beginning = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1024].lower()
     if beginning.startswith((b"<!doc", b"<html")) or (beginning[:1] == b"<" and b"<html" in beginning):
         raise InvalidInput(
-            f"{path.name} is a web page, most likely an error page saved in place of the data: "
-            "download it again.",
+            f"{path.name} is a web page, probably an error page saved instead of the data. "
+            "Download it again.",
             field="file",
         )
     if beginning.startswith((b"<?xml", b"<osm", b"<gpx", b"<kml")):
         raise InvalidInput(
-            f"{path.name} is XML, which no list that is read comes in: get it as CSV or as JSON.",
+            f"{path.name} is XML, which is not supported. Get the list as CSV or JSON.",
             field="file",
         )
 
@@ -104,8 +104,8 @@ def encoding_of(path: Path, encodings: Sequence[str] = (UTF_8,)) -> str:
     if list(encodings) != [UTF_8]:
         tried = ", ".join(name.removesuffix("-sig").upper() for name in encodings)
         raise InvalidInput(
-            f"{path.name} is text in none of the encodings of its format ({tried}; line {line} of it as "
-            f"{encodings[0].removesuffix('-sig').upper()}): save it as 'CSV UTF-8'.",
+            f"{path.name} is not text in the encodings of its format ({tried}; line {line} of "
+            f"it as {encodings[0].removesuffix('-sig').upper()}). Save it as 'CSV UTF-8'.",
             field="file",
         )
     raise InvalidInput(f"{path.name} is not UTF-8 (line {line}){_hint(around)}", field="file")
@@ -133,8 +133,8 @@ def encoding_or_chinese(path: Path) -> str:
     if _first_undecodable(path, GB18030) is None and _reads_like_chinese(around):
         return GB18030
     raise InvalidInput(
-        f"{path.name} is neither UTF-8 (line {line}) nor Chinese as Windows writes it (GB18030): save it as "
-        "'CSV UTF-8'.",
+        f"{path.name} is neither UTF-8 (line {line}) nor GB18030, the encoding of Chinese "
+        "Windows. Save it as 'CSV UTF-8'.",
         field="file",
     )
 
@@ -162,7 +162,8 @@ def _first_undecodable(path: Path, encoding: str) -> tuple[int, bytes] | None:
             if b"\0" in chunk:
                 line = lines + chunk.count(b"\n", 0, chunk.index(b"\0"))
                 raise InvalidInput(
-                    f"{path.name} holds a NUL character (line {line}): it is not a text file, or damaged.",
+                    f"{path.name} contains a NUL character (line {line}). It is not a text file, or "
+                    "it is damaged.",
                     field="file",
                 )
             if not chunk:
@@ -176,10 +177,10 @@ def _hint(around: bytes) -> str:
     odd = sum(character == "\ufffd" or "\ue000" <= character <= "\uf8ff" for character in text)
     if odd <= 2 and any("\u4e00" <= character <= "\u9fff" for character in text):
         return (
-            " but looks like GBK, which Chinese Windows writes: save it as 'CSV UTF-8', or run "
-            "iconv -f GB18030 -t UTF-8."
+            " but looks like GBK, the encoding of Chinese Windows. Save it as 'CSV UTF-8', "
+            "or run iconv -f GB18030 -t UTF-8."
         )
-    return ": save it as 'CSV UTF-8'."
+    return ". Save it as 'CSV UTF-8'."
 
 
 def head_text(head: bytes, encoding: str) -> str | None:
@@ -222,8 +223,8 @@ def csv_rows(path: Path, *, encoding: str, delimiter: str = ",", strict: bool = 
                     continue
                 if len(cells) > MAX_COLUMNS:
                     raise InvalidInput(
-                        f"{path.name}: line {number} has {len(cells):,} cells; at most {MAX_COLUMNS:,} are "
-                        "read. Is this the list that is meant?",
+                        f"{path.name}: line {number} has {len(cells):,} cells; at most {MAX_COLUMNS:,} "
+                        "are allowed. Is this the right list?",
                         field="file",
                     )
                 if max(map(len, cells)) > MAX_CELL_LENGTH:
@@ -234,7 +235,8 @@ def csv_rows(path: Path, *, encoding: str, delimiter: str = ",", strict: bool = 
                 raise _cell_too_long(path.name, begins) from None
             raise InvalidInput(
                 f"{path.name}: the row that begins in line {begins} is not CSV ({error}). "
-                "characters. Is a quotation mark not closed? One inside a cell is written twice.",
+                "characters. A quotation mark may not be closed; inside a cell it is written "
+                "twice.",
                 field="file",
             ) from None
         except UnicodeError:
@@ -274,7 +276,8 @@ class _Lines:
         if self._characters > MAX_ROW_LENGTH:
             raise InvalidInput(
                 f"{self._name}: the row that begins in line {self._row_begins} has more than "
-                f"{MAX_ROW_LENGTH:,} characters. Is it a table? Is a quotation mark not closed?",
+                f"{MAX_ROW_LENGTH:,} characters. It is not a table, or a quotation mark is not "
+                "closed.",
                 field="file",
             )
         return line
@@ -282,7 +285,8 @@ class _Lines:
 
 def _cell_too_long(name: str, number: int) -> InvalidInput:
     return InvalidInput(
-        f"{name}: the row that begins in line {number} has a cell of more than {MAX_CELL_LENGTH:,} "
-        "characters. Is a quotation mark not closed? One inside a cell is written twice.",
+        f"{name}: the row that begins in line {number} has a cell of more than "
+        f"{MAX_CELL_LENGTH:,} characters. A quotation mark may not be closed; inside a "
+        "cell it is written twice.",
         field="file",
     )

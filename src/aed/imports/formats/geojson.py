@@ -28,7 +28,7 @@ def features(path: Path, shape: JsonShape | None = None) -> Iterator[object]:
     found = objects(path, shape.prefix)
     first = next(found, None)
     if first is None:
-        raise InvalidInput(f"{path.name} holds no features.", field="file")
+        raise InvalidInput(f"{path.name} contains no features.", field="file")
     if shape.prefix == "" and json_object(first).get("type") != "Feature":
         raise not_geojson(path, shape)
     yield first
@@ -50,8 +50,8 @@ def _refuse_other_coordinates(path: Path, shape: JsonShape) -> None:
     if said is None or re.split(r"[:/#]", said.strip())[-1].casefold() in _AS_WGS84:
         return
     raise InvalidInput(
-        f"{path.name} has its coordinates in {printable(said, 60)} and not in WGS-84 (EPSG:4326): "
-        "save it again in that, for instance with ogr2ogr -t_srs EPSG:4326.",
+        f"{path.name} has coordinates in {printable(said, 60)} instead of WGS-84 "
+        "(EPSG:4326). Convert it, for example with ogr2ogr -t_srs EPSG:4326.",
         field="file",
     )
 
@@ -67,15 +67,15 @@ def not_geojson(path: Path, shape: JsonShape) -> InvalidInput:
     """Return the error for a JSON file that is not GeoJSON, quoting its own error message if it has one."""
     says = next(
         (
-            f" It says: {' '.join(value.split())[:200]}"
+            f" Its message is: {' '.join(value.split())[:200]}"
             for name in ("error", "remark", "message", "detail", "error_message")
             if isinstance(value := shape.members.get(name), str)
         ),
         "",
     )
     return InvalidInput(
-        f"{path.name} is not a GeoJSON FeatureCollection, which is an object with "
-        f'"type": "FeatureCollection" and a list of "features".{says}',
+        f'{path.name} is not a GeoJSON FeatureCollection, which is an object with "type": '
+        f'"FeatureCollection" and a list of "features".{says}',
         field="file",
     )
 

@@ -145,8 +145,9 @@ def no_header(name: str, mapping: Mapping, rows: Sequence[FileLine]) -> InvalidI
     needed = " and ".join(names[0] for names in (position.lat, position.lon, position.text) if names)
     first = printable(", ".join(rows[0].cells), 150) if rows else "nothing"
     return InvalidInput(
-        f"{name} is not a list of the format {mapping.name} ({mapping.title}): none of its first "
-        f"{ROWS_BEFORE_THE_HEADER} lines names the columns {needed}. Its first line is: {first}",
+        f"{name} is not in the format {mapping.name} ({mapping.title}): none of its first "
+        f"{ROWS_BEFORE_THE_HEADER} lines names the columns {needed}. Its first line is: "
+        f"{first}",
         field="file",
     )
 

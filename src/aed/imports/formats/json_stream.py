@@ -111,7 +111,9 @@ def objects(path: Path, prefix: str) -> Iterator[object]:
         except ijson.JSONError as error:
             raise _not_json(path, bytes_in, error) from None
         except ValueError:
-            raise InvalidInput(f"{path.name} holds a number of thousands of digits.", field="file") from None
+            raise InvalidInput(
+                f"{path.name} contains a number with thousands of digits.", field="file"
+            ) from None
 
 
 def first_value(path: Path, member: str) -> object:
@@ -163,8 +165,9 @@ class _Checked:
         self.since += len(chunk)
         if self.since > self._longest + len(chunk) or self._characters_of_string > MAX_OBJECT_BYTES:
             raise InvalidInput(
-                f"{self._path.name} has more than {MAX_OBJECT_BYTES // 1_000_000} MB in one object (near "
-                f"line {self.lines:,}), or between two: this is no list of devices.",
+                f"{self._path.name} has more than {MAX_OBJECT_BYTES // 1_000_000} MB in one "
+                f"object (near line {self.lines:,}) or between two objects. It is not a list of "
+                "devices.",
                 field="file",
             )
         chunk = self._without_odd_numbers(chunk)
@@ -224,10 +227,10 @@ def _not_json(path: Path, bytes_in: _Checked, error: Exception) -> InvalidInput:
         except RecursionError:
             pass
         except ValueError:
-            return InvalidInput(f"{path.name} holds a number of thousands of digits.", field="file")
+            return InvalidInput(f"{path.name} contains a number with thousands of digits.", field="file")
     if "overflow" in said:
-        return InvalidInput(f"{path.name} holds a number that is too large ({where}).", field="file")
-    return InvalidInput(f"{path.name} is not JSON, or is cut off ({where}): {reason}.", field="file")
+        return InvalidInput(f"{path.name} contains a number that is too large ({where}).", field="file")
+    return InvalidInput(f"{path.name} is not JSON, or is truncated ({where}): {reason}.", field="file")
 
 
 def json_object(value: object) -> dict[str, Any]:

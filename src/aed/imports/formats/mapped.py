@@ -70,7 +70,7 @@ class _Ids:
     """Generates ids from content; rows with identical content get different ids."""
 
     seen: dict[int, int] = field(default_factory=dict)
-    told: bool = False
+    is_reported: bool = False
 
     def made_from(self, cells: Sequence[str]) -> str:
         content = "\x1f".join(values.plain(cell) for cell in cells)
@@ -118,7 +118,7 @@ class _Reader:
             self._told_others = True
             for name in self._others:
                 if row.cells.get(name):
-                    row.find(FindingKind.COLUMN_NOT_READ, Severity.NOTE, name, "This column is not read.")
+                    row.find(FindingKind.COLUMN_NOT_READ, Severity.NOTE, name, "This column is not used.")
         elif self._mapping.other_columns == "keep":
             row.keep(self._others, self._mapping)
         return Record(unit, number, row.fields, None, row.columns, raw, tuple(row.findings))
@@ -241,7 +241,7 @@ class _RowReader:
                         FindingKind.VALUE_NOT_UNDERSTOOD,
                         Severity.WARNING,
                         column,
-                        f"This is not one of the words that are known here; {name} is not taken.",
+                        f"This is not one of the known words, so {name} is left empty.",
                         known,
                     )
             case Transform.PHONE:
@@ -266,7 +266,7 @@ class _RowReader:
             FindingKind.VALUE_CUT,
             Severity.WARNING,
             column,
-            f"It is longer than the {longest} characters that {name} may have, and was cut.",
+            f"It is longer than the {longest} characters allowed for {name}, and was truncated.",
         )
         return text[:longest].rstrip()
 
@@ -278,14 +278,14 @@ class _RowReader:
                 FindingKind.DATE_IS_A_PLACEHOLDER,
                 Severity.NOTE,
                 column,
-                "In this list this date stands for: no date. It is not taken.",
+                "In this list, this date means that there is none. It is left empty.",
             )
         elif found is None:
             self.find(
                 FindingKind.DATE_UNREADABLE,
                 Severity.WARNING,
                 column,
-                "This is not a date; it is not taken.",
+                "This is not a date. It is left empty.",
                 "A date such as 2027-05-31.",
             )
         elif not values.EARLIEST <= found <= values.LATEST:
@@ -293,7 +293,7 @@ class _RowReader:
                 FindingKind.DATE_IMPOSSIBLE,
                 Severity.WARNING,
                 column,
-                "No device has such a date; it is not taken.",
+                "This date is not plausible. It is left empty.",
                 f"A date from {values.EARLIEST} to {values.LATEST}.",
             )
         else:
@@ -307,13 +307,13 @@ class _RowReader:
         if reason is None and len(numbers) > 1:
             reason = "several floors are named"
         if reason is None and not numbers and not rule.among_words:
-            reason = "it names no floor"
+            reason = "no floor is named"
         if reason is not None:
             self.find(
                 FindingKind.FLOOR_NOT_UNDERSTOOD,
                 Severity.NOTE,
                 column,
-                f"The floor is not clear: {reason}.",
+                f"The floor is unclear: {reason}.",
                 "A whole number: 0 at street level, -1 below it.",
             )
         elif numbers:
@@ -344,15 +344,16 @@ class _RowReader:
             return
         content = [self._cell(header, names)[0] for names in rule.content]
         self.fields["source_id"] = ids.made_from([*(cell for cell, _ in found), *content])
-        if not ids.told:
-            ids.told = True
+        if not ids.is_reported:
+            ids.is_reported = True
             of = ", ".join(dict.fromkeys(names[0] for names in rule.content))
             self.find(
                 FindingKind.ID_FROM_CONTENT,
                 Severity.NOTE,
                 found[0][1] if found else None,
-                f"Rows have no id of their own: one is made from {of}, so that the same row is the same "
-                "device in the next file. A device whose words change there becomes a new one.",
+                f"Rows have no id of their own. One is made from {of}, so that an unchanged row "
+                "is the same device in the next file. A device whose values there change becomes "
+                "a new device.",
             )
 
     def _flags(self, mapping: Mapping, header: Header) -> None:

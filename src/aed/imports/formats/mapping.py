@@ -115,9 +115,12 @@ class FieldRule(_MappingModel):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.transform is Transform.CHOICE and not self.choices:
-            raise ValueError("a choice needs `choices`: what is written, and what it means")
+            raise ValueError("a choice requires `choices`: the words in the file, and their meanings")
         if self.transform is Transform.FLOOR and self.ground is None:
-            raise ValueError("a floor needs `ground`: 0 or 1, what the floor at street level is called")
+            raise ValueError(
+                "a floor requires `ground`, the number that the list gives to the floor at "
+                "street level: 0 or 1"
+            )
         return self
 
 
@@ -145,7 +148,7 @@ class PositionRule(_MappingModel):
         if columns == (self.text is not None) or (self.lat is None) != (self.lon is None):
             raise ValueError("give `lat` and `lon`, or `text` and `order`")
         if (self.text is None) != (self.order is None):
-            raise ValueError("`text` needs `order`: lat,lon or lon,lat")
+            raise ValueError("`text` requires `order`: lat,lon or lon,lat")
         return self
 
 
@@ -199,7 +202,7 @@ class HoursRule(_MappingModel):
         }
         missing = [name for name, value in needed[self.how].items() if value is None]
         if missing:
-            raise ValueError(f"hours of the kind {self.how} need `{missing[0]}`")
+            raise ValueError(f"hours of the kind {self.how} require `{missing[0]}`")
         unknown = [days for days in self.days if not _is_days(days)]
         if unknown:
             raise ValueError(f"'{unknown[0]}' must be days such as Mo-Fr, Sa or PH")
@@ -273,20 +276,23 @@ class Mapping(_MappingModel):
     def _known(self) -> Self:
         for field in [*self.fields, *self.constants]:
             if field not in FIELDS:
-                raise ValueError(f"'{printable(field, 40)}' is not a field; there are {', '.join(FIELDS)}")
+                raise ValueError(
+                    f"'{printable(field, 40)}' is not a field; the fields are {', '.join(FIELDS)}"
+                )
         for encoding in self.encodings:
             try:
                 codecs.lookup(encoding)
             except LookupError:
                 raise ValueError(
-                    f"'{printable(encoding, 40)}' is not an encoding; utf-8, cp932, cp949 and big5 are"
+                    f"'{printable(encoding, 40)}' is not an encoding; examples are utf-8, cp932, "
+                    "cp949 and big5"
                 ) from None
             if not codecs.lookup(encoding)._is_text_encoding:
-                raise ValueError(f"'{printable(encoding, 40)}' is not an encoding of text")
+                raise ValueError(f"'{printable(encoding, 40)}' is not a text encoding")
         if any(len(delimiter) != 1 or delimiter in '"\r\n' for delimiter in self.delimiters):
-            raise ValueError('a delimiter is one character, such as , or ; or a tab ("\\t")')
+            raise ValueError('a delimiter must be one character, such as , or ; or a tab ("\\t")')
         if self.no_header and FileKind.CSV not in self.kinds and FileKind.XLSX not in self.kinds:
-            raise ValueError("no_header is for csv and xlsx")
+            raise ValueError("no_header applies only to csv and xlsx")
         return self
 
     def read_columns(self) -> list[list[str]]:
@@ -329,7 +335,7 @@ def text_of_mapping(path: Path) -> str:
             raise InvalidInput(f"There is no mapping file {path}.", field="mapping")
         if path.stat().st_size > MAX_MAPPING_BYTES:
             raise InvalidInput(
-                f"{path.name} is larger than {MAX_MAPPING_BYTES // 1000} kB: this is no mapping file.",
+                f"{path.name} is larger than {MAX_MAPPING_BYTES // 1000} kB. It is not a mapping file.",
                 field="mapping",
             )
         return path.read_bytes().decode("utf-8-sig")
@@ -354,7 +360,8 @@ def mapping_from(text: str, name: str) -> Mapping:
         raise InvalidInput(f"{name} is not YAML: {printable(str(error), 100)}.", field="mapping") from None
     if not isinstance(content, dict):
         raise InvalidInput(
-            f"{name} must be keys and values, such as 'name: my-list' in its first line.", field="mapping"
+            f"{name} must consist of keys and values, such as 'name: my-list' in its first line.",
+            field="mapping",
         )
     try:
         return Mapping.model_validate(content)
@@ -375,7 +382,7 @@ class _Loader(yaml.BaseLoader):
                 raise yaml.constructor.ConstructorError(None, None, "a key must be text", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key.value}' stands twice", key.start_mark
+                    None, None, f"the key '{key.value}' occurs twice", key.start_mark
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
@@ -388,15 +395,16 @@ def _refuse_bombs(text: str, name: str) -> None:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             line = f" in line {event.start_mark.line + 1}" if event.start_mark is not None else ""
             raise InvalidInput(
-                f"{name} has an anchor or alias (& or *){line}: write out what is meant, or put the text in "
-                "quotation marks.",
+                f"{name} has an anchor or alias (& or *){line}. Write the value out, or put the "
+                "text in quotation marks.",
                 field="mapping",
             )
         documents += isinstance(event, yaml.DocumentStartEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST or count > MAX_NODES or documents > 1:
             raise InvalidInput(
-                f"{name} is nested too deeply, too long or has several documents: this is no mapping file.",
+                f"{name} is nested too deeply, is too long or has several documents. It is not a "
+                "mapping file.",
                 field="mapping",
             )
 
@@ -409,9 +417,9 @@ def _not_a_mapping(error: ValidationError, name: str) -> InvalidInput:
         context = wrong.get("ctx", {})
         match wrong["type"]:
             case "missing":
-                reason = "is needed"
+                reason = "is required"
             case "extra_forbidden":
-                reason = "is not a key of a mapping file"
+                reason = "is not a key of mapping files"
             case "value_error":
                 reason = str(context.get("error", wrong["msg"]))
             case "enum" | "literal_error":
@@ -423,4 +431,4 @@ def _not_a_mapping(error: ValidationError, name: str) -> InvalidInput:
         if isinstance(given, str) and wrong["type"] != "value_error":
             reason += f" (it is '{printable(given, 40)}')"
         said.append(f"{printable(key, 80)}: {reason}")
-    return InvalidInput(f"{name} is not a mapping file: {'; '.join(said)}.", field="mapping")
+    return InvalidInput(f"{name} is not a valid mapping file: {'; '.join(said)}.", field="mapping")

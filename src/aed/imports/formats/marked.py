@@ -54,10 +54,10 @@ def write_marked(
     fitting = TABLES if is_table else JSONS
     if suffix not in fitting:
         raise InvalidInput(
-            f"{path.name} can be written back as {' or '.join(fitting)}: name such a file.", field="marked"
+            f"{path.name} can be written as {' or '.join(fitting)}. Name such a file.", field="marked"
         )
     if out.exists() and out.samefile(path):
-        raise InvalidInput("Name another file than the list itself: it stays as it is.", field="marked")
+        raise InvalidInput("The output must be another file than the list itself.", field="marked")
     unfinished = out.with_name(f".{out.name}.unfinished")
     try:
         if suffix == ".xlsx":
@@ -113,7 +113,8 @@ def _write_workbook(
             for number, cells in enumerate(lines):
                 if number >= MAX_SHEET_ROWS or max(map(len, cells), default=0) > MAX_SHEET_CELL_LENGTH:
                     raise InvalidInput(
-                        f"{path.name} has more rows or a longer cell than a workbook can hold: name a .csv.",
+                        f"{path.name} has more rows or longer cells than a workbook can hold. Name a .csv "
+                        "file.",
                         field="marked",
                     )
                 said = cells[len(names)] if is_list and len(cells) > len(names) else ""
@@ -175,7 +176,7 @@ def _written_in(path: Path, first: Record, encodings: Sequence[str]) -> tuple[st
             finally:
                 rows.close()
     raise InvalidInput(
-        f"{path.name} cannot be written back: its first row is not found again.", field="marked"
+        f"{path.name} cannot be written, because its first row was not found again.", field="marked"
     )
 
 

@@ -70,7 +70,7 @@ def findings_of(tags: Mapping[str, str], fields: Mapping[str, Any], where: str) 
         found.append(Finding(*doubt[:2], where, "opening_hours", read, doubt[2], said.expression))
     level = tags.get("level")
     if level and _whole_level(level) is None:
-        wrong = "The floor is not clear; 0 is taken."
+        wrong = "The floor is unclear; 0 is used."
         right = "A whole number: 0 at street level, -1 below it."
         kind = FindingKind.FLOOR_NOT_UNDERSTOOD
         found.append(Finding(kind, Severity.NOTE, where, "level", printable(level, 200), wrong, right))
@@ -252,7 +252,7 @@ def read_pbf(path: Path) -> Iterator[Record]:
             field="file",
         ) from None
     if not found:
-        raise InvalidInput(f"{path.name} holds nothing that is tagged emergency=defibrillator.", field="file")
+        raise InvalidInput(f"{path.name} contains no object tagged emergency=defibrillator.", field="file")
 
 
 def _place(each: object) -> tuple[str | None, float | None, float | None] | None:
@@ -295,8 +295,9 @@ def read_overpass(path: Path) -> Iterator[Record]:
     remark = first_value(path, "remark")
     if remark is not None:
         raise InvalidInput(
-            f"{path.name} is an answer of Overpass that was broken off: {printable(str(remark), 200)} "
-            "Ask it again, with a longer timeout or for a smaller area.",
+            f"{path.name} is an interrupted response of Overpass: "
+            f"{printable(str(remark), 200)} Repeat the query with a longer timeout or for a "
+            "smaller area.",
             field="file",
         )
     number = found = 0
@@ -311,15 +312,15 @@ def read_overpass(path: Path) -> Iterator[Record]:
         fields = device_fields(tags, named) | _position(element)
         wrong = None
         if "lat" not in fields and kind in ("way", "relation"):
-            wrong = f"is a {kind} without a position: ask Overpass with 'out center'"
+            wrong = f"is a {kind} without a position; query Overpass with 'out center'"
         noticed = findings_of(tags, fields, f"element {number}")
         raw = members_of({name: value for name, value in element.items() if name != "tags"} | tags)
         yield Record("element", number, fields, wrong, columns=COLUMNS, raw=raw, findings=noticed)
     if not found:
         raise InvalidInput(
-            f"{path.name} is not a GeoJSON FeatureCollection but an answer of Overpass, and none of its "
-            f"{number} elements is tagged emergency=defibrillator: an empty answer. Ask it again with "
-            "'out center' or 'out body'.",
+            f"{path.name} is a response of Overpass, and none of its {number} elements is "
+            "tagged emergency=defibrillator. Repeat the query with 'out center' or 'out "
+            "body'.",
             field="file",
         )
 

@@ -158,8 +158,8 @@ def _osm_table(path: Path, head: bytes) -> RecordReader:
                 yield from _some_devices(path, osm.read_osm_rows(rows, header), "row")
                 return
         raise InvalidInput(
-            f"{path.name} is no CSV of OpenStreetMap's tags: its first line must name columns for the "
-            "position, such as @lat and @lon, and the tags.",
+            f"{path.name} is not a CSV of OpenStreetMap tags. Its first line must name "
+            "columns for the position, such as @lat and @lon, and the tags.",
             field="file",
         )
 
@@ -221,9 +221,9 @@ def _refused_table(path: Path) -> RecordReader:
         return _own_table(path)
     forms = ", ".join(form for form in DeviceFormat)
     raise InvalidInput(
-        f"{path.name} is a list in none of the formats that are read ({forms}); its first line must name the "
-        f"columns. It is: {printable(', '.join(first[0].cells), 150)}. A mapping file teaches a list "
-        "that nobody has seen.",
+        f"{path.name} is in none of the known formats ({forms}). Its first line must name "
+        f"the columns, but is: {printable(', '.join(first[0].cells), 150)}. For a list in "
+        "another format, write a mapping file.",
         field="file",
     )
 
@@ -271,7 +271,9 @@ def _some_devices(
     first = next(records, None)
     if first is None:
         among = f" among {seen[0]}" if seen else ""
-        raise InvalidInput(f"{path.name} holds no {unit} with emergency=defibrillator{among}.", field="file")
+        raise InvalidInput(
+            f"{path.name} contains no {unit} with emergency=defibrillator{among}.", field="file"
+        )
     yield first
     yield from records
 
@@ -310,8 +312,8 @@ def _of_workbook(
         raise headers.no_header(path.name, mapping, first_lines)
     shown = printable(", ".join(first_lines[0].cells), 150) if first_lines else "nothing"
     raise InvalidInput(
-        f"{path.name} is an Excel workbook in none of the formats that are read; the first line of a sheet "
-        f"must name the columns. It is: {shown}",
+        f"{path.name} is an Excel workbook in none of the known formats. The first line "
+        f"of a sheet must name the columns, but is: {shown}",
         field="file",
     )
 
@@ -341,7 +343,7 @@ def _of_json(
         mapping = recognised
     if FileKind.JSON not in mapping.kinds:
         raise InvalidInput(
-            f"{path.name} is JSON, and the format {mapping.name} is {' or '.join(mapping.kinds)}.",
+            f"{path.name} is JSON, but the format {mapping.name} must be {' or '.join(mapping.kinds)}.",
             field="file",
         )
     found = _members(path, shape, is_geojson=is_geojson)
@@ -403,7 +405,7 @@ def _members(path: Path, shape: JsonShape, *, is_geojson: bool) -> Iterator[tupl
     found: Iterator[object] = features(path, shape) if is_geojson else objects(path, shape.prefix)
     first = next(found, None)
     if first is None:
-        raise InvalidInput(f"{path.name} holds no rows.", field="file")
+        raise InvalidInput(f"{path.name} contains no rows.", field="file")
     for number, each in enumerate(chain([first], found), start=1):
         given: dict[str, Any] = json_object(each)
         yield number, raw_of(given) if is_geojson else members_of(given)

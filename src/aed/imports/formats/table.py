@@ -86,7 +86,7 @@ def _check(header: list[str], known: Collection[str], needed: Collection[str], n
         for separator, called in ((";", "semicolons"), ("\t", "tabs")):
             if separator in header[0]:
                 raise InvalidInput(
-                    f"{name} has {called} between its cells: save it with commas.", field="file"
+                    f"{name} has {called} between its cells. Save it with commas.", field="file"
                 )
     known = [*known, *PASSED_OVER]
     for number, column in enumerate(header, start=1):
@@ -95,11 +95,12 @@ def _check(header: list[str], known: Collection[str], needed: Collection[str], n
         if column not in known:
             near = difflib.get_close_matches(column, known, n=1)
             hint = (
-                f" Did you mean {near[0]}?" if near else f" Known: {', '.join(known[: -len(PASSED_OVER)])}."
+                f" Did you mean {near[0]}?"
+                if near
+                else f" Known columns: {', '.join(known[: -len(PASSED_OVER)])}."
             )
             raise InvalidInput(
-                f"{name} has a column '{column[:60]}' that is not known; its first line must name the "
-                f"columns.{hint}",
+                f"{name} has an unknown column '{column[:60]}'. Its first line must name the columns.{hint}",
                 field=column[:60],
             )
         if column in header[: number - 1]:
@@ -107,7 +108,7 @@ def _check(header: list[str], known: Collection[str], needed: Collection[str], n
     missing = [column for column in needed if column not in header]
     if missing:
         raise InvalidInput(
-            f"{name} lacks the column {', '.join(missing)}; its first line must name the columns.",
+            f"{name} lacks the column {', '.join(missing)}. Its first line must name the columns.",
             field=missing[0],
         )
 
@@ -146,69 +147,76 @@ EXPLANATIONS: Final[dict[str, tuple[str, str]]] = {
     "lat": ("Latitude in degrees, such as 30.2895", "纬度，以度为单位，如 30.2895"),
     "lon": ("Longitude in degrees, such as 120.1024", "经度，以度为单位，如 120.1024"),
     "datum": (
-        "Which map the coordinates come from: wgs84 (GPS, the default), gcj02 (AMap, Tencent), bd09 (Baidu)",
+        "The datum of the coordinates: wgs84 (GPS, the default), gcj02 (AMap, Tencent) or bd09 (Baidu)",
         "坐标来自哪种地图：wgs84（GPS，默认）、gcj02（高德、腾讯）、bd09（百度）",
     ),
-    "source": ("Who keeps this list: letters, digits and . _ : -", "此名单由谁维护：字母、数字和 . _ : -"),
+    "source": (
+        "The publisher of this list: letters, digits and . _ : -",
+        "此名单由谁维护：字母、数字和 . _ : -",
+    ),
     "source_id": (
-        "The device's own number in this list; it must stay the same in the next one",
+        "The device's id in this list; it must stay the same in later lists",
         "设备在此名单中的编号，下次导入时不可改变",
     ),
-    "estate": ("The estate that it belongs to, by its id in the estates list", "所属园区在园区名单中的编号"),
+    "estate": ("The device's estate, by its id in the list of estates", "所属园区在园区名单中的编号"),
     "estate_source": (
-        "Whose number `estate` is, where it is not that of `source`",
+        "The source of the id in `estate`, if it is not `source`",
         "estate 编号来自哪个名单，与 source 不同时填写",
     ),
     "region": (
-        "The region that it belongs to, by its code, where it is in no estate",
+        "The device's region, by code, if it is in no estate",
         "不属于任何园区时，所属区域的代码",
     ),
-    "place_en": ("Where it is, in English", "所在位置（英文）"),
-    "place_zh": ("Where it is, in Chinese", "所在位置（中文）"),
+    "place_en": ("Where the device is, in English", "所在位置（英文）"),
+    "place_zh": ("Where the device is, in Chinese", "所在位置（中文）"),
     "floor": (
-        "Floor: 0 at street level, 1 the one above, -1 the one below",
+        "Floor: 0 at street level, 1 above it, -1 below it",
         "楼层：地面层（一楼）为 0，二楼为 1，地下一层为 -1",
     ),
     "storey": (
-        "Instead of floor, in the words of the place: 3F, 3楼, B1; the region says how it counts",
+        "The storey in local words, instead of floor: 3F, 3楼, B1; the region defines "
+        "how storeys are counted",
         "可代替 floor，按当地说法填写：3楼、3F、B1、地下一层；由所属区域决定如何计数",
     ),
     "opening_hours": (
-        "When it can be reached, such as Mo-Fr 08:30-17:30; PH off, or 24/7; empty: not known",
+        "Opening hours, such as Mo-Fr 08:30-17:30; PH off, or 24/7; empty: unknown",
         "何时可取用，如 Mo-Fr 08:30-17:30; PH off 或 24/7；留空表示未知",
     ),
-    "opening_hours_raw": ("The hours in the words of who gave them", "提供者原文所写的时间"),
+    "opening_hours_raw": ("The opening hours as written by the source", "提供者原文所写的时间"),
     "entry": (
-        "free: anyone can get at it; assisted: somebody must let you in; unknown",
+        "free: anyone can reach it; assisted: a person must open; unknown",
         "free 可直接取用；assisted 需有人开门；unknown 未知",
     ),
-    "access_instructions_en": ("How to get in, in English", "如何进入（英文）"),
-    "access_instructions_zh": ("How to get in, in Chinese", "如何进入（中文）"),
+    "access_instructions_en": ("How to reach it, in English", "如何进入（英文）"),
+    "access_instructions_zh": ("How to reach it, in Chinese", "如何进入（中文）"),
     "cabinet": (
         "Its cabinet: none, unlocked, alarmed, locked or unknown",
-        "箱柜：none 无、unlocked 未锁、alarmed 开启报警、locked 上锁、unknown 未知",
+        "外箱柜体：none 无、unlocked 未锁、alarmed 开启报警、locked 上锁、unknown 未知",
     ),
     "maker": ("Maker", "制造商"),
     "model": ("Model", "型号"),
     "serial": ("Serial number", "序列号"),
-    "keeper_name": ("The person or office answerable for it", "AED管理员或责任单位"),
-    "keeper_phone": ("Telephone of the keeper; needs keeper_name", "AED管理员电话，须同时填写 keeper_name"),
+    "keeper_name": ("The person or office responsible for it", "AED管理员或责任单位"),
+    "keeper_phone": (
+        "Phone number of the keeper; requires keeper_name",
+        "AED管理员电话，须同时填写 keeper_name",
+    ),
     "audience": (
         "Who may see it: estate, neighbours, dispatch (120) or public",
         "谁可以看到：estate 本园区、neighbours 邻近园区、dispatch 急救调度（120）、public 公众",
     ),
     "state": (
-        "in_service, out_of_service (must not be used) or withdrawn (no longer there)",
+        "in_service, out_of_service (must not be used) or withdrawn (removed)",
         "in_service 使用中、out_of_service 停用、withdrawn 已撤除",
     ),
     "out_of_service_reason": ("Why it is out of service", "停用原因"),
-    "pads_expire_on": ("When the pads expire, such as 2027-05-31", "电极片到期日，如 2027-05-31"),
+    "pads_expire_on": ("Expiry date of the pads, such as 2027-05-31", "电极片到期日，如 2027-05-31"),
     "child_pads_expire_on": (
-        "When the pads for children expire, such as 2027-05-31",
+        "Expiry date of the child pads, such as 2027-05-31",
         "儿童电极片到期日，如 2027-05-31",
     ),
-    "battery_expires_on": ("When the battery expires, such as 2027-05-31", "电池到期日，如 2027-05-31"),
-    "last_checked_on": ("When it was last checked, such as 2026-11-02", "最近一次巡检日期，如 2026-11-02"),
+    "battery_expires_on": ("Expiry date of the battery, such as 2027-05-31", "电池到期日，如 2027-05-31"),
+    "last_checked_on": ("Date of the last check, such as 2026-11-02", "最近一次巡检日期，如 2026-11-02"),
 }
 
 
@@ -261,7 +269,7 @@ def template_xlsx() -> bytes:
         explanation.set_column(0, 0, 24)
         explanation.set_column(1, 1, 10)
         explanation.set_column(2, 3, 60, wrapped)
-        for number, title in enumerate(("列 column", "必填 needed", "English", "中文")):
+        for number, title in enumerate(("列 column", "必填 required", "English", "中文")):
             explanation.write_string(0, number, title, bold)
         for row, name in enumerate(names, start=1):
             explanation.write_string(row, 0, name)

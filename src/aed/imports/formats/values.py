@@ -151,7 +151,7 @@ def floor_of(text: str, *, ground: int) -> int | str | None:
     if re.fullmatch(r"[+-]?[0-9]{1,3}", written):
         return _counted(int(written), ground)
     if _BETWEEN_FLOORS.search(written):
-        return "it is between two floors"
+        return "the floor is between two floors"
     found = {
         -number for each in _UNDERGROUND.finditer(written) if (number := _number(each["a"] or each["b"]))
     }
@@ -168,7 +168,7 @@ def floor_of(text: str, *, ground: int) -> int | str | None:
         return "several floors are named"
     if found:
         return found.pop()
-    return "which floor below ground is not said" if _SOME_FLOOR.search(rest) else None
+    return "the number of the floor below ground is missing" if _SOME_FLOOR.search(rest) else None
 
 
 def _counted(number: int, ground: int) -> int:
@@ -218,11 +218,12 @@ class SaidHours:
         if self.written is None:
             return None
         if self.expression is None:
-            reason = "The hours are not understood and count as unknown; the words are kept."
+            reason = "The opening hours were not understood and are treated as unknown; the words are stored."
             return FindingKind.HOURS_NOT_UNDERSTOOD, Severity.WARNING, reason
         if self.rest is not None:
             reason = (
-                f"Not all of the hours is certain; what is not counts as unknown: {printable(self.rest, 150)}"
+                "Some of the opening hours are unclear and are treated as unknown: "
+                f"{printable(self.rest, 150)}"
             )
             return FindingKind.HOURS_AMBIGUOUS, Severity.NOTE, reason
         return None

@@ -37,10 +37,10 @@ _ERROR: Final = re.compile(
 )
 
 _NEVER: Final = (
-    "the cell {} holds a formula that was never calculated: open the file in a spreadsheet program and save "
-    "it, or write the value in its place"
+    "the cell {} contains a formula that was never calculated. Open the file in a "
+    "spreadsheet program and save it, or replace the formula by its value"
 )
-_WENT_WRONG: Final = "the formula in the cell {} went wrong (#N/A and the like): write the value in its place"
+_WENT_WRONG: Final = "the formula in the cell {} has an error (such as #N/A). Replace it by its value"
 
 
 def merged_rows(sheet: CalamineSheet) -> dict[int, str]:
@@ -52,9 +52,7 @@ def merged_rows(sheet: CalamineSheet) -> dict[int, str]:
         for row in range(first_row, min(last_row, first_row + MAX_ROWS_REPORTED) + 1):
             found.setdefault(row + 1, name)
     if len(ranges) > MAX_MERGED:
-        raise InvalidInput(
-            f"The sheet has more than {MAX_MERGED:,} merged cells: take the merging away.", field="file"
-        )
+        raise InvalidInput(f"The sheet has more than {MAX_MERGED:,} merged cells. Split them.", field="file")
     return found
 
 
@@ -169,7 +167,7 @@ def table_rows(path: Path) -> Iterator[FileLine]:
     with TemporaryFile("w+", encoding="utf-8") as waiting:
         reading = subprocess.run([sys.executable, "-m", __name__, str(path)], stdout=waiting, check=False)
         if reading.returncode:
-            raise _damaged(path, f"reading it ended with {reading.returncode}")
+            raise _damaged(path, f"the reading process ended with status {reading.returncode}")
         waiting.seek(0)
         for line in waiting:
             told = json.loads(line)
@@ -206,8 +204,8 @@ def _table_rows(path: Path) -> Iterator[FileLine]:
 def _wrong_with(row: FileLine, merged: Mapping[int, str], formulas: Mapping[int, str]) -> str | None:
     if row.number in merged:
         return (
-            f"the cells {merged[row.number]} are merged, and what they say may be meant for one row or for "
-            "all: take the merging away and fill in each cell"
+            f"the cells {merged[row.number]} are merged, so it is unclear whether the value "
+            "applies to one row or all. Split them and fill in each cell"
         )
     return formulas.get(row.number)
 
@@ -245,8 +243,8 @@ def _refuse_bombs(path: Path) -> None:
     head_of(path)
     if path.stat().st_size > MAX_WORKBOOK_BYTES:
         raise InvalidInput(
-            f"{path.name} is larger than {MAX_WORKBOOK_BYTES // 1_000_000} MB, too large for a workbook: "
-            "save the sheet as 'CSV UTF-8'.",
+            f"{path.name} is larger than {MAX_WORKBOOK_BYTES // 1_000_000} MB, which is too "
+            "large for a workbook. Save the sheet as 'CSV UTF-8'.",
             field="file",
         )
     try:
@@ -256,7 +254,8 @@ def _refuse_bombs(path: Path) -> None:
                 raise _too_large(path, f"it has {len(parts):,} parts")
             if not any(part.filename.lower() == "xl/workbook.xml" for part in parts):
                 raise InvalidInput(
-                    f"{path.name} is a zip archive but not an Excel workbook: unpack it and name the list.",
+                    f"{path.name} is a zip archive, but not an Excel workbook. Unpack it and name the "
+                    "list inside.",
                     field="file",
                 )
             if sum(part.file_size for part in parts) > MAX_UNCOMPRESSED_BYTES:
@@ -274,9 +273,9 @@ def _count(path: Path, stream: BinaryIO, part: zipfile.ZipInfo, at_most: int) ->
     Raises InvalidInput if it exceeds `at_most`, or if a sheet extends too far.
     """
     if part.flag_bits & 1:
-        raise InvalidInput(f"{path.name} has a password: save it without one.", field="file")
+        raise InvalidInput(f"{path.name} has a password. Save it without one.", field="file")
     if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise InvalidInput(f"{path.name} is packed in a way that no Excel workbook is.", field="file")
+        raise InvalidInput(f"{path.name} is compressed in a way that Excel does not use.", field="file")
     size = rows = columns = cells = 0
     kept = b""
     for chunk in _inflated(stream, part):
@@ -285,7 +284,9 @@ def _count(path: Path, stream: BinaryIO, part: zipfile.ZipInfo, at_most: int) ->
             raise _too_large(path, "unpacked it is larger than " + _megabytes(MAX_UNCOMPRESSED_BYTES))
         chunk = kept + chunk
         if any(word in chunk for word in _ENTITIES):
-            raise InvalidInput(f"{path.name} holds XML entities, which no Excel workbook has.", field="file")
+            raise InvalidInput(
+                f"{path.name} contains XML entities, which no Excel workbook has.", field="file"
+            )
         places = set(_PLACE.findall(chunk))
         cells += len(_CELL.findall(chunk))
         columns = max([columns, *(_column_number(letters) for letters in {place[0] for place in places})])
@@ -333,14 +334,14 @@ def _megabytes(size: int) -> str:
 
 def _too_large(path: Path, reason: str) -> InvalidInput:
     return InvalidInput(
-        f"{path.name} is too large for a workbook ({reason}): save the sheet as 'CSV UTF-8'.", field="file"
+        f"{path.name} is too large for a workbook ({reason}). Save the sheet as 'CSV UTF-8'.", field="file"
     )
 
 
 def _damaged(path: Path, reason: str) -> InvalidInput:
     shown = " ".join(reason.split())[:200]
     return InvalidInput(
-        f"{path.name} cannot be opened as an Excel workbook: it is damaged or cut off ({shown}).",
+        f"{path.name} cannot be opened as an Excel workbook. It is damaged or truncated ({shown}).",
         field="file",
     )
 

@@ -39,8 +39,8 @@ class FindingOut(BaseModel):
     where: str = Field(description="line 12, row 12, feature 3, element 3; file", examples=["line 12"])
     unit: str
     number: int | None
-    column: str | None = Field(description="As the file calls it")
-    read: str | None = Field(description="What stands there")
+    column: str | None = Field(description="The column, as named in the file")
+    read: str | None = Field(description="The value in the file")
     wrong: str
     right: str | None = Field(description="What would be right: a value or a sentence")
 
@@ -52,7 +52,9 @@ class LintOut(BaseModel):
     format: str
     title: str
     country: str | None
-    country_from: str | None = Field(description="said: by the list or the question; rows: most lie in it")
+    country_from: str | None = Field(
+        description="said: given by the list or the request; rows: where most rows are"
+    )
     rows: int
     counts: dict[Severity, int]
     kinds: dict[FindingKind, dict[Severity, int]]
@@ -65,10 +67,15 @@ async def lint_device_list(
     request: Request,
     database: DatabaseDep,
     viewer: ViewerDep,
-    form: Annotated[DeviceFormat | None, Query(alias="format", description="Recognised if left out")] = None,
-    country: Annotated[str | None, Query(pattern="^[A-Z]{2}$", description="Where the list lies")] = None,
-    name: Annotated[str | None, Query(max_length=200, description="What the file is called")] = None,
-    register: Annotated[bool, Query(description="Compare with the register too (administrators)")] = False,
+    form: Annotated[
+        DeviceFormat | None,
+        Query(alias="format", description="The format; default: recognised from the contents"),
+    ] = None,
+    country: Annotated[str | None, Query(pattern="^[A-Z]{2}$", description="The country of the list")] = None,
+    name: Annotated[str | None, Query(max_length=200, description="Name of the file")] = None,
+    register: Annotated[
+        bool, Query(description="Also compare with the register (administrators only)")
+    ] = False,
 ) -> LintOut:
     """Lint a device list.
 
@@ -77,13 +84,11 @@ async def lint_device_list(
     The body is the file itself, or a form with the parts `file` and (optional) `mapping`. Nothing is stored.
     """
     if not viewer.is_signed_in:
-        raise NotSignedIn("Looking a list over needs a token: send Authorization: Bearer ….")
+        raise NotSignedIn("Checking a list requires a token. Send Authorization: Bearer ….")
     if register:
         may_compare(viewer)
     async with uploaded_file(request, name=name) as sent:
-        with one_at_a_time(
-            _place, "Another list is being looked over at this moment. Try again when it has ended."
-        ):
+        with one_at_a_time(_place, "Another list is being checked. Try again when it has ended."):
             return await run_in_threadpool(
                 _linted, database, viewer if register else None, sent, form, country
             )

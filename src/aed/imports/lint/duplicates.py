@@ -226,5 +226,5 @@ def because(found: DeviceLikeness, *, least: float) -> str:
         for sign in sorted(found.signs, key=lambda sign: -abs(sign.weight))
         if abs(sign.weight) >= 0.1
     )
-    asked = f", asked for: {least:.2f}" if least > 0 else ""
+    asked = f", threshold: {least:.2f}" if least > 0 else ""
     return f"likeness {found.score:.2f} of 1{asked}; {', '.join(signs)}"

@@ -95,7 +95,7 @@ def lint_list(
             if first is None and record.raw:
                 first = record
         if not len(notes):
-            raise InvalidInput(f"{path.name} holds no rows below its first line.", field="file")
+            raise InvalidInput(f"{path.name} has no rows below its first line.", field="file")
         places = Places(
             notes.numbers_of("given_lat"),
             notes.numbers_of("given_lon"),
@@ -179,8 +179,8 @@ class _RowChecks:
                 record.where,
                 record.columns.get("keeper_phone", "keeper_phone"),
                 printable(str(fields["keeper_phone"]), 60),
-                "Whose phone is this? The keeper's name is empty.",
-                "keeper_name, or neither.",
+                "There is a phone number, but the keeper's name is empty.",
+                "Add keeper_name, or leave both empty.",
             )
 
     def _contradiction(self, record: Record) -> Iterator[Finding]:
@@ -282,8 +282,8 @@ def _compare_rows(linted: Linted, progress: Progress) -> None:
             Severity.ERROR,
             "source_id",
             other.source_id,
-            f"The id {printable(other.source_id, 60)} stands in {one.where} already.",
-            "An id of its own, or one of the two rows.",
+            f"The id {printable(other.source_id, 60)} is already in {one.where}.",
+            "A different id, or remove one of the two rows.",
         )
     by_words = same_words_pairs(words, at_most=MAX_ALIKE)
     by_serial = same_serial_pairs(serials)
@@ -331,8 +331,8 @@ def _compare_rows(linted: Linted, progress: Progress) -> None:
             Severity.WARNING,
             None,
             printable(other.words, 120) or other.source_id,
-            f"This is most likely the same device as {one.where}: {reason}.",
-            f"One row; or words that tell the two apart ({one.where}: {printable(one.words, 80)})",
+            f"This is probably the same device as {one.where}: {reason}.",
+            f"One row, or descriptions that distinguish the two ({one.where}: {printable(one.words, 80)})",
         )
 
 
@@ -397,11 +397,11 @@ def _tell_slip(linted: Linted, slip: Slip, known_from: str) -> None:
         Severity.ERROR,
         "datum",
         slip.declared.value,
-        f"Rows read as {slip.declared.value} lie {slip.metres_before:,.0f} m (median) from where "
-        f"{known_from} has the same place; read as {slip.right.value}, {len(slip.rows)} of the "
-        f"{slip.compared} places that can be compared fall on it ({slip.metres_after:,.0f} m, median). "
-        f"{slip.as_given} fit as given.",
-        f"{slip.right.value}, for {named}{more} and for what came with them.",
+        f"Rows read as {slip.declared.value} are {slip.metres_before:,.0f} m (median) "
+        f"from the same places in {known_from}. Read as {slip.right.value}, "
+        f"{len(slip.rows)} of the {slip.compared} comparable places match "
+        f"({slip.metres_after:,.0f} m, median); {slip.as_given} match as given.",
+        f"{slip.right.value}, for {named}{more} and for rows of the same origin.",
     )
     for each in slip.rows:
         note = notes.row(each.row)
@@ -412,8 +412,8 @@ def _tell_slip(linted: Linted, slip: Slip, known_from: str) -> None:
             Severity.ERROR,
             ", ".join(dict.fromkeys(note.columns)),
             note.read,
-            f"Read as {slip.right.value} it lies {each.metres_after:,.0f} m from where {known_from} has this "
-            f"place; as {slip.declared.value}, {each.metres_before:,.0f} m.",
+            f"Read as {slip.right.value}, it is {each.metres_after:,.0f} m from this place in "
+            f"{known_from}; read as {slip.declared.value}, {each.metres_before:,.0f} m.",
             f"{each.lat:.7f}, {each.lon:.7f} in WGS-84, or the datum {slip.right.value}.",
         )
 
@@ -430,7 +430,7 @@ def _compare_with_register(linted: Linted, session: Session, viewer: Viewer) -> 
             Severity.WARNING,
             None,
             printable(note.words, 120) or note.source_id,
-            f"This is most likely registered already, as device {twin.device_id} "
+            f"This is probably registered already, as device {twin.device_id} "
             f"({twin.source}/{printable(twin.source_id, 60)}): {twin.reason}.",
-            "Nothing, if importing joins the two; a person decides otherwise.",
+            "Nothing, if the import merges the two; otherwise a person decides.",
         )

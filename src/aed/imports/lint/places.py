@@ -398,11 +398,11 @@ def _said(
         case PlaceDoubt.SWAPPED:
             return "Latitude and longitude are swapped.", right
         case PlaceDoubt.POINT_LOST:
-            return "The decimal point is lost, or in the wrong place.", right
+            return "The decimal point is missing or misplaced.", right
         case PlaceDoubt.OUT_OF_RANGE:
             return (
-                "There is no such place: latitude is from -90 to 90, longitude from -180 to 180.",
-                "Degrees; metres of a national grid must be turned into degrees first."
+                "There is no such place: latitude must be from -90 to 90, longitude from -180 to 180.",
+                "Degrees; convert metres of a national grid to degrees first."
                 if max(abs(places.given_lat[row]), abs(places.given_lon[row])) >= 1000.0
                 else None,
             )
@@ -411,20 +411,20 @@ def _said(
                 int(countries_of(places.lat[row : row + 1], places.lon[row : row + 1])[0])
             ]
             there = f"in {outlines().name_of(code)}" if code else "elsewhere"
-            return f"This lies {there}{far and ', ' + far} from {_of_the_list(places)}.", right
+            return f"This is {there}{far and ', ' + far} from {_of_the_list(places)}.", right
         case PlaceDoubt.OUTSIDE_AT_SEA:
-            return f"This lies in the sea{far and ', ' + far} from {_of_the_list(places)}.", right
+            return f"This is in the sea{far and ', ' + far} from {_of_the_list(places)}.", right
         case PlaceDoubt.AT_SEA:
             return (
-                f"This lies in the sea, more than {COAST_METRES / 1000:.0f} km from any coast (small islands "
-                "are not known here).",
+                f"This is in the sea, more than {COAST_METRES / 1000:.0f} km from any coast "
+                "(small islands are not considered).",
                 None,
             )
         case PlaceDoubt.FAR_FROM_TOWN:
             named = f"of {town}" if town else "of its town"
-            return f"This lies {far} from the middle of the other rows {named}.", f"Near {right}."
+            return f"This is {far} from the middle of the other rows {named}.", f"Near {right}."
         case _:
-            return f"This lies {far} from its third-nearest row: far from the rest of the list.", None
+            return f"This is {far} from its third-nearest row, far from the rest of the list.", None
 
 
 def _of_the_list(places: Places) -> str:
@@ -432,7 +432,7 @@ def _of_the_list(places: Places) -> str:
     name = outlines().name_of(places.country)
     if places.country_is_said:
         return f"{name}, the country of the list"
-    return f"{name}, where {places.share_in_country:.1%} of the rows lie"
+    return f"{name}, where {places.share_in_country:.1%} of the rows are"
 
 
 def _kilometres(metres: float) -> str:

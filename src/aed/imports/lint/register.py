@@ -104,7 +104,7 @@ def may_compare(viewer: Viewer) -> None:
     Raises NotSignedIn or NotAllowed.
     """
     if not viewer.is_signed_in:
-        raise NotSignedIn("Comparing with the register needs a network administrator's token.")
+        raise NotSignedIn("Comparing with the register requires a network administrator's token.")
     if not viewer.is_administrator:
         raise NotAllowed("Only a network administrator may compare a list with the register.")
 

@@ -77,7 +77,7 @@ class Linted:
 
 
 def in_one_line(finding: Finding) -> str:
-    right = f" Right: {finding.right}" if finding.right else ""
+    right = f" Correct: {finding.right}" if finding.right else ""
     column = f"{finding.column}: " if finding.column else ""
     said = f"{finding.severity.value} {finding.kind.value}: {column}{finding.wrong}{right}"
     return printable(said, 1_000)

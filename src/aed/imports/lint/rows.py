@@ -61,7 +61,7 @@ def date_findings(
                 where,
                 column,
                 text,
-                "Programs write this date where there is none.",
+                "Programs write this date if there is none.",
                 "The date, or an empty cell.",
             )
             continue
@@ -92,7 +92,7 @@ def _check_date(day: date, *, where: str, column: str, on: date) -> Iterator[Fin
             FindingKind.DATE_IMPOSSIBLE, Severity.ERROR, where, column, read, wrong, "A day up to today."
         )
     elif day.year < FIRST_YEAR:
-        wrong = "A check so long ago is most likely a mistake."
+        wrong = "Such an early date is probably a mistake."
         yield Finding(
             FindingKind.DATE_IMPOSSIBLE, Severity.WARNING, where, column, read, wrong, _century(day, on)
         )
@@ -102,17 +102,15 @@ def _expiry(day: date, what: str, *, where: str, column: str, on: date) -> Itera
     read = day.isoformat()
     is_plural = what.endswith("s")
     if day.year < FIRST_YEAR or day.year > on.year + LASTS_YEARS:
-        wrong = (
-            f"No {what} expire{'' if is_plural else 's'} then; none last{'' if is_plural else 's'} so long."
-        )
+        wrong = f"No {what} last{'' if is_plural else 's'} until then."
         if day.year < FIRST_YEAR:
-            wrong = f"No {what} in use expired then."
+            wrong = f"This date is too early: no {what} in use expired then."
         yield Finding(
             FindingKind.DATE_IMPOSSIBLE, Severity.ERROR, where, column, read, wrong, _century(day, on)
         )
     elif day < on:
         wrong = f"The {what} {'are' if is_plural else 'is'} expired (today is {on})."
-        right = "What is fitted now, with its date; a device with expired parts is not offered."
+        right = "The part that is fitted now, with its date; a device with expired parts is not offered."
         yield Finding(FindingKind.DATE_EXPIRED, Severity.WARNING, where, column, read, wrong, right)
 
 
@@ -143,8 +141,8 @@ def hours_contradiction(
         where,
         column,
         printable(words, 200),
-        f"The words say {said.expression}, the structured hours {expression}: they differ on {day}.",
-        "One of the two; until then, the times at which both say open.",
+        f"The words mean {said.expression}, the structured hours {expression}; they differ on {day}.",
+        "One of the two; until then, the times at which both are open.",
     )
 
 

@@ -73,7 +73,7 @@ def channels_of(settings: Settings) -> Mapping[Channel, Deliver]:
 
 def _without_a_key(letter: Delivery, *, at: datetime) -> None:
     raise TemporaryFailure(
-        "Set AED_WEB_PUSH__PRIVATE_KEY to the key that browsers subscribed to.", is_channel_down=True
+        "Set AED_WEB_PUSH__PRIVATE_KEY to the key with which browsers subscribed.", is_channel_down=True
     )
 
 

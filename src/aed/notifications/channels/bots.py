@@ -29,7 +29,7 @@ def code_in(answer: HttpAnswer, field: str) -> int:
         said: Any = orjson.loads(answer.body)
         return int(said[field])
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-        raise TemporaryFailure("The platform's answer is none that it is known to give.") from None
+        raise TemporaryFailure("The platform's response has an unknown form.") from None
 
 
 def judge(
@@ -41,9 +41,9 @@ def judge(
     """
     if code == 0:
         return
-    said = f"{platform} answered with code {code}."
+    said = f"{platform} responded with code {code}."
     if code in too_often:
-        raise TemporaryFailure(f"{said} The bot has sent too much.", wait=shut)
+        raise TemporaryFailure(f"{said} The bot has sent too many messages.", wait=shut)
     if code in later:
         raise TemporaryFailure(said)
-    raise PermanentFailure(f"{said} See to the bot's address, its secret and its keywords.")
+    raise PermanentFailure(f"{said} Check the bot's URL, secret and keywords.")

@@ -25,7 +25,7 @@ LATER: Final = (-1, 130103, 460101)
 def deliver(letter: Delivery, post: Post, *, at: datetime) -> None:
     """Send the text to the group. The platform does not detect duplicates."""
     if letter.endpoint is None:
-        raise PermanentFailure("It has no endpoint.")
+        raise PermanentFailure("The message has no endpoint.")
     url = letter.endpoint.address
     if letter.endpoint.secret is not None:
         stamp = int(at.timestamp() * 1000)

@@ -81,27 +81,30 @@ def _said(error: Exception, host: str) -> DeliveryFailed:
     match error:
         case smtplib.SMTPRecipientsRefused():
             code = max((code for code, _ in error.recipients.values()), default=450)
-            return _by_code(code, f"{host} does not take mail for this address ({code}).")
+            return _by_code(code, f"{host} does not accept mail for this address ({code}).")
         case smtplib.SMTPAuthenticationError():
             return TemporaryFailure(
-                f"{host} does not take our user and password ({error.smtp_code}).", is_channel_down=True
+                f"{host} does not accept the user name and password ({error.smtp_code}).",
+                is_channel_down=True,
             )
         case smtplib.SMTPSenderRefused():
             return TemporaryFailure(
-                f"{host} does not take our sender ({error.smtp_code}).", is_channel_down=True
+                f"{host} does not accept the sender's address ({error.smtp_code}).", is_channel_down=True
             )
         case smtplib.SMTPConnectError() | smtplib.SMTPHeloError() | smtplib.SMTPServerDisconnected():
-            return TemporaryFailure(f"{host} broke off.", is_channel_down=True)
+            return TemporaryFailure(f"{host} closed the connection.", is_channel_down=True)
         case smtplib.SMTPResponseException():
-            return _by_code(error.smtp_code, f"{host} does not take this mail ({error.smtp_code}).")
+            return _by_code(error.smtp_code, f"{host} does not accept this message ({error.smtp_code}).")
         case smtplib.SMTPNotSupportedError():
-            return TemporaryFailure(f"{host} does not offer what the settings ask for.", is_channel_down=True)
+            return TemporaryFailure(
+                f"{host} does not support what the settings require.", is_channel_down=True
+            )
         case ssl.SSLError():
-            return TemporaryFailure(f"{host} has no certificate that can be trusted.", is_channel_down=True)
+            return TemporaryFailure(f"{host} has no trusted certificate.", is_channel_down=True)
         case OSError():
             return TemporaryFailure(f"{host} cannot be reached.", is_channel_down=True)
         case _:
-            return TemporaryFailure(f"{host} could not be understood.", is_channel_down=True)
+            return TemporaryFailure(f"{host} sent a response that is not SMTP.", is_channel_down=True)
 
 
 def _by_code(code: int, said: str) -> DeliveryFailed:

@@ -23,7 +23,7 @@ LATER: Final = (-1, 2200)
 def deliver(letter: Delivery, post: Post, *, at: datetime) -> None:
     """Send the text to the group. The platform does not detect duplicates."""
     if letter.endpoint is None:
-        raise PermanentFailure("It has no endpoint.")
+        raise PermanentFailure("The message has no endpoint.")
     body: dict[str, object] = {
         "msg_type": "text",
         "content": {"text": text_of(letter, most_bytes=MAX_BYTES)},

@@ -45,11 +45,11 @@ def addresses(
     except (OSError, UnicodeError, ValueError):
         found = []
     if not found:
-        raise TemporaryFailure(f"There is no server of the name {host}, or no DNS answers.")
+        raise TemporaryFailure(f"There is no server named {host}, or DNS does not respond.")
     for address in found:
         reason = refusal_reason(address, is_private_allowed=is_private_allowed)
         if reason is not None:
-            raise PermanentFailure(f"{host} is {reason}: nothing is sent there.")
+            raise PermanentFailure(f"{host} is {reason}. Messages are not sent there.")
     return found
 
 
@@ -152,13 +152,13 @@ def _judged(answer: httpx2.Response, host: str, gone: Collection[int]) -> HttpAn
     status = answer.status_code
     if 200 <= status < 300:
         return HttpAnswer(status, answer.content)
-    said = f"{host} answered {status}."
+    said = f"{host} responded with status {status}."
     if status in _LATER:
         raise TemporaryFailure(said, wait=_asked_to_wait(answer))
     if status >= 500:
         raise TemporaryFailure(said, wait=_asked_to_wait(answer), is_channel_down=status in (502, 503, 504))
     if 300 <= status < 400:
-        raise PermanentFailure(f"{said} Redirects are not followed: give the address where it is.")
+        raise PermanentFailure(f"{said} Redirects are not followed. Give the final URL.")
     raise PermanentFailure(said, is_endpoint_gone=status in gone)
 
 
@@ -170,15 +170,17 @@ def _asked_to_wait(answer: httpx2.Response) -> timedelta | None:
 def _said(error: Exception, host: str) -> TemporaryFailure | PermanentFailure:
     match error:
         case httpx2.ConnectError() if isinstance(_root_of(error), ssl.SSLError):
-            return TemporaryFailure(f"{host} has no certificate that can be trusted.", is_channel_down=True)
+            return TemporaryFailure(f"{host} has no trusted certificate.", is_channel_down=True)
         case httpx2.ConnectError() | httpx2.ConnectTimeout():
             return TemporaryFailure(f"{host} cannot be reached.", is_channel_down=True)
         case httpx2.TimeoutException():
-            return TemporaryFailure(f"{host} sent nothing for {SILENT_SECONDS:g} s.", is_channel_down=True)
+            return TemporaryFailure(f"{host} did not respond for {SILENT_SECONDS:g} s.", is_channel_down=True)
         case httpx2.InvalidURL() | httpx2.LocalProtocolError():
-            return PermanentFailure(f"{host}: what was to be sent there cannot be sent.")
+            return PermanentFailure(f"{host}: the request cannot be encoded.")
         case _:
-            return TemporaryFailure(f"{host} broke off before it had answered.", is_channel_down=True)
+            return TemporaryFailure(
+                f"{host} closed the connection before it responded.", is_channel_down=True
+            )
 
 
 def _root_of(error: BaseException) -> BaseException:

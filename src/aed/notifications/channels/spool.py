@@ -38,5 +38,5 @@ def deliver(letter: Delivery, folder: Path, *, at: datetime) -> None:
             os.close(opened)
     except OSError as error:
         raise TemporaryFailure(
-            f"The spool cannot be written: {error.strerror}.", is_channel_down=True
+            f"The spool folder cannot be written: {error.strerror}.", is_channel_down=True
         ) from None

@@ -27,19 +27,19 @@ def deliver(letter: Delivery, *, at: datetime, is_private_allowed: bool) -> None
     except ExtraNotInstalled as error:
         raise TemporaryFailure(error.detail, is_channel_down=True) from error
     if letter.endpoint is None:
-        raise PermanentFailure("It has no endpoint.")
+        raise PermanentFailure("The message has no endpoint.")
     refusal = apprise_refusal(letter.endpoint.address)
     if refusal is not None:  # an endpoint that was added before schemes were limited
         raise PermanentFailure(refusal)
     way = apprise.Apprise.instantiate(letter.endpoint.address, suppress_exceptions=True)
     if not isinstance(way, apprise.NotifyBase):
-        raise PermanentFailure("Apprise does not know this address.")
+        raise PermanentFailure("Apprise does not support this URL.")
     for host, port in _servers(way):
         addresses(host, port, is_private_allowed=is_private_allowed)
     sender = apprise.Apprise()
     sender.add(way)
     if not sender.notify(body=letter.text, title=letter.subject):
-        raise TemporaryFailure("Apprise could not send it.")
+        raise TemporaryFailure("Apprise could not send the message.")
 
 
 def _servers(way: apprise.NotifyBase) -> Iterator[tuple[str, int]]:

@@ -35,7 +35,7 @@ class Pusher:
 def deliver(letter: Delivery, pusher: Pusher, post: Post, *, at: datetime) -> None:
     """Send a message to a browser's push service; it replaces an undelivered copy (Topic)."""
     if letter.endpoint is None or letter.endpoint.secret is None:
-        raise PermanentFailure("It has no endpoint, or the endpoint has no keys.")
+        raise PermanentFailure("The message has no endpoint, or the endpoint has no keys.")
     content = {"id": letter.key, "subject": letter.subject, "text": _short(letter.text)}
     body = encrypt(orjson.dumps(content), keys=letter.endpoint.secret)
     wanted_for = GOOD_FOR if letter.expires_at is None else min(GOOD_FOR, letter.expires_at - at)
@@ -67,7 +67,7 @@ def encrypt(content: bytes, *, keys: str) -> bytes:
             version="aes128gcm",
         )
     except (http_ece.ECEException, LookupError, ValueError, TypeError, AttributeError) as error:
-        raise PermanentFailure("The browser's keys are not usable.", is_endpoint_gone=True) from error
+        raise PermanentFailure("The browser's keys are invalid.", is_endpoint_gone=True) from error
     return encrypted
 
 

@@ -16,7 +16,7 @@ def deliver(letter: Delivery, post: Post, *, at: datetime) -> None:
     """Send a message to a webhook, which can detect duplicates by `webhook-id`."""
     endpoint = letter.endpoint
     if endpoint is None or endpoint.secret is None:
-        raise PermanentFailure("It has no endpoint, or the endpoint has no secret.")
+        raise PermanentFailure("The message has no endpoint, or the endpoint has no secret.")
     body = letter.body.encode() if letter.body is not None else _told(letter, endpoint)
     secrets = (endpoint.secret, endpoint.old_secret) if endpoint.old_secret else (endpoint.secret,)
     # The endpoint of a dispatch centre is kept even after 410: its reports about patients still count.

@@ -20,7 +20,7 @@ LATER: Final = (-1, 50001)
 def deliver(letter: Delivery, post: Post, *, at: datetime) -> None:
     """Send the text to the group. The platform does not detect duplicates."""
     if letter.endpoint is None:
-        raise PermanentFailure("It has no endpoint.")
+        raise PermanentFailure("The message has no endpoint.")
     body = {"msgtype": "text", "text": {"content": text_of(letter, most_bytes=MAX_BYTES)}}
     answer = post(letter.endpoint.address, orjson.dumps(body), JSON)
     judge(code_in(answer, "errcode"), platform="WeCom", later=LATER, too_often=TOO_OFTEN, shut=SHUT)

@@ -70,9 +70,9 @@ def simulate(
     Raises InvalidInput for impossible numbers.
     """
     if incidents < 1:
-        raise InvalidInput("There must be an incident at least.", field="incidents")
+        raise InvalidInput("incidents must be at least 1.", field="incidents")
     if seed < 0:
-        raise InvalidInput("The seed is a whole number that is not below 0.", field="seed")
+        raise InvalidInput("seed must be a whole number that is not negative.", field="seed")
     world = with_private_share(world, private_share, np.random.default_rng((seed, _SEED_OF_LOTS)))
     count = responders
     if count is None:

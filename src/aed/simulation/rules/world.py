@@ -108,7 +108,7 @@ def spread_responders(world: World, count: int, random: Generator) -> SnappedPoi
     Raises InvalidInput if hardly any place of the areas has one.
     """
     if count < 1:
-        raise InvalidInput("There must be a responder at least.", field="responders")
+        raise InvalidInput("responders must be at least 1.", field="responders")
     shares, found = shares_of(world.areas), list[Position]()
     for _ in range(_MAX_TRIES):
         which = random.choice(len(world.areas), size=count, p=shares).tolist()
@@ -117,7 +117,7 @@ def spread_responders(world: World, count: int, random: Generator) -> SnappedPoi
         found += [place for place, is_kept in zip(places, has_street.tolist(), strict=True) if is_kept]
         if len(found) >= count:
             return _snapped_points(world.network, found[:count])
-    raise InvalidInput("The residential areas lie where the walking network has no streets.", field="network")
+    raise InvalidInput("The residential areas have no streets of the walking network.", field="network")
 
 
 def with_private_share(world: World, share: float | None, random: Generator) -> World:
@@ -129,7 +129,7 @@ def with_private_share(world: World, share: float | None, random: Generator) -> 
     if share is None:
         return world
     if not 0 <= share <= 1:
-        raise InvalidInput("The share of private devices is from 0 to 1.", field="private-share")
+        raise InvalidInput("The share of private devices must be from 0 to 1.", field="private-share")
     lots = random.random(len(world.devices)) + np.where(world.private, -1.0, 0.0)
     chosen = set(np.argsort(lots)[: round(share * len(world.devices))].tolist())
     devices = [replace(each, is_private=number in chosen) for number, each in enumerate(world.devices)]

@@ -24,8 +24,8 @@ from aed.training.rosters.actions import Result, put_results
 from aed.training.rules import AttendanceState, EnrolmentState, MarkedBy, SessionState, can_sign_in
 
 NO_CODE: Final = (
-    "这不是签到码，或已损坏；请扫描培训现场屏幕上的二维码。"
-    "This is no code of a session, or was altered: scan the one on the trainer's screen."
+    "这不是签到码，或已损坏；请扫描培训现场屏幕上的二维码。This is not an attendance "
+    "code, or it was altered. Scan the code on the trainer's screen."
 )
 
 
@@ -76,15 +76,15 @@ def sign_in(session: Session, who: Viewer, code: PresenceCode | None, *, at: dat
         return CheckedIn(enrolment.id, training.id, is_new=False)
     if queries.is_used(session, code.nonce):
         raise Conflict(
-            "此码已被他人使用，请扫描屏幕上的新二维码。"
-            "Somebody else has used this code: scan the one that is on the screen now.",
+            "此码已被他人使用，请扫描屏幕上的新二维码。Someone else has used this code. Scan "
+            "the new code on the screen.",
             field="token",
         )
     session.add(PresenceCodeUsed(nonce=code.nonce, enrolment_id=enrolment.id, used_at=at))
     flush_or_conflict(
         session,
-        "此码正被他人使用，请扫描屏幕上的新二维码。"
-        "Somebody else uses this code at this moment: scan the one on the screen now.",
+        "此码正被他人使用，请扫描屏幕上的新二维码。Someone else is using this code. Scan "
+        "the new code on the screen.",
         "token",
     )
     result = Result(enrolment.id, attendance=AttendanceState.ATTENDED)
@@ -102,7 +102,9 @@ def _person(session: Session, who: Viewer) -> Person:
             "请先登录，再扫描屏幕上的二维码。Sign in first, then scan the code on the screen again."
         )
     if who.person_id is None:
-        raise NotAllowed("Attendance is of a person: sign in as the one who is enrolled, not with a token.")
+        raise NotAllowed(
+            "Only a person can sign in to a session, not a token. Sign in as the person who is enrolled."
+        )
     return session.get_one(Person, who.person_id)
 
 
@@ -113,13 +115,13 @@ def _open(training: TrainingSession, *, at: datetime) -> None:
     if not can_sign_in(at, training.starts_at):
         begins = training.starts_at.astimezone(ZoneInfo(training.time_zone))
         raise Conflict(
-            f"培训于 {begins:%Y-%m-%d %H:%M} 开始，开始前两小时起可以签到。"
-            f"It begins at {begins:%Y-%m-%d %H:%M}: one signs in from two hours before.",
+            f"培训于 {begins:%Y-%m-%d %H:%M} 开始，开始前两小时起可以签到。The session begins "
+            f"at {begins:%Y-%m-%d %H:%M}. You can sign in from two hours before.",
             field="session_id",
         )
     if at > can_sign_in_until(training.ends_at):
         raise Conflict(
-            "培训已结束，请联系讲师补登。The session is over: ask the trainer to mark you on the list.",
+            "培训已结束，请联系讲师补登。The session has ended. Ask the trainer to record your attendance.",
             field="session_id",
         )
 
@@ -135,17 +137,18 @@ def _with_a_place(session: Session, training: TrainingSession, person: Person) -
         found = queries.standing_by_number(session, training.id, person, country=training.region.country)
     if found is None:
         raise NotAllowed(
-            "您未报名此场次，请联系讲师。You are not enrolled in this session: ask the trainer.",
+            "您未报名此场次，请联系讲师。You are not enrolled in this session. Ask the trainer.",
             field="session_id",
         )
     if found.state is EnrolmentState.WAITING:
         raise Conflict(
-            "您仍在候补名单上，请联系讲师。You are on the waiting list still: ask the trainer.",
+            "您仍在候补名单上，请联系讲师。You are still on the waiting list. Ask the trainer.",
             field="session_id",
         )
     if found.state is EnrolmentState.OFFERED:
         raise Conflict(
-            "已为您保留名额，请先确认，再扫码。A place is kept for you: take it first, then scan again.",
+            "已为您保留名额，请先确认，再扫码。A place is reserved for you. Accept it first, "
+            "then scan again.",
             field="session_id",
         )
     return found

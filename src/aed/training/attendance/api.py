@@ -35,7 +35,7 @@ from aed.training.signatures import TokenPurpose, opened, signed, signing_keys
 class PresenceCodeOut(BaseModel):
     """The check-in code to show on the trainer's screen."""
 
-    address: str = Field(description="What the code says")
+    address: str = Field(description="The contents of the QR code")
     svg: str
     valid_until: datetime
     changes_every_seconds: int
@@ -58,7 +58,7 @@ class SignedInAtSessionOut(BaseModel):
 
     session_id: Id
     enrolment_id: Id
-    is_new: bool = Field(description="False: it was known already")
+    is_new: bool = Field(description="False: the attendance was recorded before")
     said_en: str
     said_zh: str
 
@@ -70,7 +70,8 @@ SCAN: Final = "/v1/attendance/"
 _SCREEN_TITLE: Final = "签到码 Attendance code"
 _CHINESE_ENDS: Final = re.compile("(?<=。)(?=[A-Za-z])")
 Token = Annotated[
-    str, Path(max_length=1000, description="From the code on the trainer's screen", examples=["eyJhbGc…"])
+    str,
+    Path(max_length=1000, description="The token in the code on the trainer's screen", examples=["eyJhbGc…"]),
 ]
 
 
@@ -177,7 +178,7 @@ def check_in_to_session(
         session_id=done.session_id,
         enrolment_id=done.enrolment_id,
         is_new=done.is_new,
-        said_en="You are signed in." if done.is_new else "You were signed in already.",
+        said_en="You are signed in." if done.is_new else "You were already signed in.",
         said_zh="签到成功。" if done.is_new else "您已签到，无需重复扫码。",
     )
 

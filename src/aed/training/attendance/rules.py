@@ -54,12 +54,14 @@ def why_over(code: PresenceCode, *, at: datetime, time_zone: str) -> str | None:
     shown, now = code.shown_at.astimezone(zone), at.astimezone(zone)
     if shown.date() != now.date():
         return (
-            f"此码属于 {shown:%Y-%m-%d}，已失效；请在培训现场扫描屏幕上的二维码。"
-            f"This code is of {shown:%Y-%m-%d}: scan the one on the screen at your session."
+            f"此码属于 {shown:%Y-%m-%d}，已失效；请在培训现场扫描屏幕上的二维码。This code is "
+            f"from {shown:%Y-%m-%d} and has expired. Scan the code on the screen at your "
+            "session."
         )
     return (
-        "此码已过期（有效期一分钟），请重新扫描屏幕上的二维码。"
-        f"This code was shown at {shown:%H:%M:%S} and was good for a minute: scan the one on the screen now."
+        "此码已过期（有效期一分钟），请重新扫描屏幕上的二维码。This code was shown at "
+        f"{shown:%H:%M:%S} and has expired after a minute. Scan the code on the screen "
+        "now."
     )
 
 

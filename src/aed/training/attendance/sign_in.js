@@ -12,7 +12,7 @@ async function ask(method, where, body, more) {
 const showError = error => { said.textContent = error.message; };
 document.getElementById("ask").onclick = () =>
   ask("POST", root + "sign-in/code", {phone: phone.value})
-    .then(() => { said.textContent = "验证码已发送。The code is on its way."; }).catch(showError);
+    .then(() => { said.textContent = "验证码已发送。The code has been sent."; }).catch(showError);
 first.onsubmit = event => { event.preventDefault();
   ask("POST", root + "sign-in", {phone: phone.value, code: document.getElementById("given").value})
     .then(() => {

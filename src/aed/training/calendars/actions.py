@@ -43,11 +43,11 @@ def create_address(
     """
     require_write(who)
     if (kind is CalendarKind.ESTATE) != (estate_id is not None):
-        raise InvalidInput("An estate's calendar names its estate, and no other does.", field="estate_id")
+        raise InvalidInput("Give estate_id for an estate's calendar, and only for that.", field="estate_id")
     if kind is not CalendarKind.ESTATE:
         person_id = person_id if person_id is not None else who.person_id
         if person_id is None:
-            raise InvalidInput("Whose calendar? A program has none: name the person.", field="person_id")
+            raise InvalidInput("A token has no calendar of its own. Give person_id.", field="person_id")
     _may_have(session, who, person_id=person_id, estate_id=estate_id)
     return _made(session, who, kind, person_id=person_id, estate_id=estate_id, at=at)
 
@@ -83,7 +83,7 @@ def _may_have(session: Session, who: Viewer, *, person_id: int | None, estate_id
             require_trainer(who, estate.id, estate.region_id)
         return
     if not who.is_administrator and who.person_id != person_id:
-        raise NotAllowed("A calendar is for the person whose sessions it shows.")
+        raise NotAllowed("Only the person whose sessions it shows may have this calendar.")
     if session.get(Person, person_id) is None:
         raise NotFound(f"There is no person {person_id}.", field="person_id")
 
@@ -108,5 +108,5 @@ def _made(
         created_by=who.name,
     )
     session.add(made)
-    flush_or_conflict(session, "There is such a calendar already: renew it to have another address.", "kind")
+    flush_or_conflict(session, "This calendar already exists. Renew it to get a new URL.", "kind")
     return made, key

@@ -32,8 +32,8 @@ class CalendarIn(BaseModel):
     )
 
     kind: CalendarKind
-    estate_id: Id | None = Field(None, description="Of an estate's calendar")
-    person_id: Id | None = Field(None, description="Left out: your own; another's is for administrators")
+    estate_id: Id | None = Field(None, description="The estate, for an estate's calendar")
+    person_id: Id | None = Field(None, description="Default: yourself; only administrators may name others")
 
 
 class CalendarOut(BaseModel):
@@ -54,14 +54,14 @@ class CalendarOut(BaseModel):
 class NewCalendarOut(CalendarOut):
     """A new calendar address, with its key. Returned only once."""
 
-    address: str = Field(description="Told this once; whoever has it reads the calendar")
+    address: str = Field(description="Shown only once; anyone who has this URL can read the calendar")
 
 
 class CalendarPage(BaseModel):
     """A page of calendar addresses."""
 
     calendars: list[CalendarOut]
-    next: str | None = Field(description="The cursor of the page that follows")
+    next: str | None = Field(description="The cursor of the next page")
 
 
 router = APIRouter(tags=["training"])
@@ -72,7 +72,7 @@ READ: Final = "/v1/calendar.ics?key="
 CalendarId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 _ICS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "iCalendar", "content": {"text/calendar": {"schema": {"type": "string"}}}},
-    304: {"description": "It is as it was"},
+    304: {"description": "Not modified"},
 }
 
 
@@ -137,7 +137,7 @@ def revoke_calendar(session: WriteSession, viewer: ViewerDep, calendar_id: Calen
 def read_calendar(
     session: ReadSession,
     address: PublicAddress,
-    key: Annotated[str, Query(max_length=100, description="From the private address", examples=["cal_…"])],
+    key: Annotated[str, Query(max_length=100, description="The key in the private URL", examples=["cal_…"])],
     if_none_match: Annotated[str | None, Header()] = None,
     if_modified_since: Annotated[str | None, Header()] = None,
 ) -> Response:
@@ -148,7 +148,7 @@ def read_calendar(
     now = clock.now()
     found = queries.by_key_hash(session, hash_key(key))
     if found is None:
-        raise NotFound("There is no calendar at this address: it was revoked, or renewed.", field="key")
+        raise NotFound("There is no calendar at this URL. It was revoked or renewed.", field="key")
     events = queries.events(session, found, now=now)
     written = calendar_of(
         events,

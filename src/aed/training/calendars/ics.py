@@ -55,7 +55,7 @@ def _event(each: Event, home: str) -> CalendarEvent:
     said = [f"{training.place_zh}\n{training.place_en}"]
     if not each.is_certain:
         name = f"（候补 waiting）{name}"
-        said.append("尚未确认名额。No place is certain yet.")
+        said.append("尚未确认名额。No place is confirmed yet.")
     if each.is_cancelled:
         name = f"（已取消 cancelled）{name}"
         status = STATUS.CANCELLED

@@ -35,7 +35,7 @@ def create_course(session: Session, who: Viewer, new: CourseIn, *, at: datetime)
     if new.issuer is not None:
         course.issuer_id = own_issuer(session, who, new.issuer, at=at).id
     session.add(course)
-    flush_or_conflict(session, f"There is a course '{new.code}' already.", "code")
+    flush_or_conflict(session, f"A course with the code '{new.code}' already exists.", "code")
     record_creation(session, who, course, at=at)
     if new.prerequisites:
         _put_prerequisites(session, who, course, new.prerequisites, at=at)
@@ -54,7 +54,9 @@ def amend_course(
     for name in ("issuer", "validity_months"):
         if name in given and (getattr(change, name) is None) != (course.certificate_kind is None):
             raise InvalidInput(
-                "A course with a certificate has an issuer and validity_months, and no other has.", field=name
+                "A course with a certificate needs issuer and validity_months; a course without "
+                "one must not have them.",
+                field=name,
             )
     if "prerequisites" in given:
         _put_prerequisites(session, who, course, change.prerequisites or [], at=at)
@@ -63,7 +65,7 @@ def amend_course(
     if change.issuer is not None:
         course.issuer_id = own_issuer(session, who, change.issuer, at=at).id
     record_amendment(session, who, course, at=at)
-    flush_or_conflict(session, "The course cannot be amended so.", None)
+    flush_or_conflict(session, "This change would make the course invalid.", None)
     return course
 
 
@@ -94,11 +96,14 @@ def _put_prerequisites(
         return
     for code, each in needed.items():
         if course.id in _all_needed_by(session, each.id):
-            raise Conflict(f"{code} itself needs {course.code}: nobody could begin.", field="prerequisites")
+            raise Conflict(
+                f"{code} itself requires {course.code}, so nobody could take either course.",
+                field="prerequisites",
+            )
     session.execute(delete(Prerequisite).where(Prerequisite.course_id == course.id))
     session.add_all(Prerequisite(course_id=course.id, needs_id=each.id) for each in needed.values())
     record_note(session, who, course, {"prerequisites": [before or None, sorted(needed) or None]}, at=at)
-    flush_or_conflict(session, "The course cannot need these.", "prerequisites")
+    flush_or_conflict(session, "These prerequisites are invalid.", "prerequisites")
 
 
 def _all_needed_by(session: Session, course_id: int) -> set[int]:

@@ -28,7 +28,7 @@ def course_by_code(session: Session, code: str) -> Course:
         offered = select(Course.code).where(Course.state == CourseState.OFFERED)
         known = list(session.scalars(offered.order_by(Course.code).limit(20)))
         raise NotFound(
-            f"There is no course '{code}'. Known: {', '.join(known) or 'none yet'}.", field="course"
+            f"There is no course '{code}'. Known courses: {', '.join(known) or 'none yet'}.", field="course"
         )
     return found
 

@@ -11,13 +11,15 @@ from aed.responders.rules import CertificateKind
 from aed.training.models import Course
 from aed.training.rules import CourseState
 
-Hours = Annotated[float, Field(gt=0, le=400, allow_inf_nan=False, description="Of teaching")]
-Validity = Annotated[int, Field(ge=1, le=120, description="Of the certificate; 36 for most Red Cross cards")]
+Hours = Annotated[float, Field(gt=0, le=400, allow_inf_nan=False, description="Hours of teaching")]
+Validity = Annotated[
+    int, Field(ge=1, le=120, description="Validity of the certificate in months; 36 for most Red Cross cards")
+]
 Refreshing = Annotated[
-    int, Field(ge=1, le=60, description="After so many months skills should be refreshed; mostly 3 to 6")
+    int, Field(ge=1, le=60, description="Months after which skills should be refreshed; usually 3 to 6")
 ]
 Prerequisites = Annotated[
-    list[Code], Field(max_length=20, description="Codes of courses that must have been passed before")
+    list[Code], Field(max_length=20, description="Codes of courses that must be passed first")
 ]
 
 
@@ -46,8 +48,10 @@ class CourseIn(BaseModel):
     name_en: Name
     name_zh: Name
     hours: Hours
-    certificate_kind: CertificateKind | None = Field(None, description="What passing entitles to")
-    issuer: Name | None = Field(None, description="Who says so on the certificate")
+    certificate_kind: CertificateKind | None = Field(
+        None, description="The certificate that the course awards"
+    )
+    issuer: Name | None = Field(None, description="The issuer named on the certificate")
     validity_months: Validity | None = None
     refresher_months: Refreshing | None = None
     prerequisites: Prerequisites = []
@@ -57,8 +61,7 @@ class CourseIn(BaseModel):
         given = [self.certificate_kind, self.issuer, self.validity_months]
         if any(each is None for each in given) and any(each is not None for each in given):
             raise ValueError(
-                "a course with a certificate has a certificate_kind, an issuer and validity_months; "
-                "one without has none of them"
+                "certificate_kind, issuer and validity_months must be given together or not at all"
             )
         return self
 

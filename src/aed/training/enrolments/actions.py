@@ -86,14 +86,15 @@ def accept(session: Session, who: Viewer, enrolment_id: int, *, version: int, at
             notify(session, [enrolment], training, EnrolmentNotice.ENROLLED, at=at)
             return enrolment
         case EnrolmentState.WAITING:
-            raise Conflict("No place is free yet: it is offered as soon as one is.", field="state")
+            raise Conflict("No place is free yet. One is offered as soon as it becomes free.", field="state")
         case EnrolmentState.LAPSED:
             raise Conflict(
-                f"The place was not taken in time and went on; enrol again in session {training.id}.",
+                "The offer expired and the place was offered to another person. Enrol again in "
+                f"session {training.id}.",
                 field="state",
             )
         case _:
-            raise Conflict(f"This enrolment is {enrolment.state}; enrol again.", field="state")
+            raise Conflict(f"This enrolment is {enrolment.state}. Enrol again.", field="state")
 
 
 def withdraw(session: Session, who: Viewer, enrolment_id: int, *, version: int, at: datetime) -> Enrolment:
@@ -117,7 +118,7 @@ def move(
     """
     enrolment, training = _locked(session, who, enrolment_id, at=at, also=to_session_id)
     if to_session_id == training.id:
-        raise Conflict("The person is in this session already.", field="session_id")
+        raise Conflict("The person is already in this session.", field="session_id")
     _still_leaves(session, enrolment, training, at=at)
     require_version(enrolment, version)
     other = session_queries.locked(session, who, to_session_id)
@@ -128,7 +129,7 @@ def move(
     arrived = _add(session, who, other, enrolment.person, enrolment.estate_id, at=at)
     if enrolment.state in HOLDS_A_PLACE and arrived.state is EnrolmentState.WAITING:
         raise Conflict(
-            "That session is full. Keep this place and enrol there too, on its waiting list.",
+            "That session is full. Keep this place, and also enrol there for its waiting list.",
             field="session_id",
         )
     enrolment.moved_to_id = arrived.id
@@ -263,7 +264,7 @@ def _open_to_enrolment(training: TrainingSession, *, at: datetime) -> None:
     if training.state is SessionState.CANCELLED:
         raise Conflict(f"The session was cancelled: {training.cancelled_why}", field="session_id")
     if training.state is SessionState.HELD or at >= training.starts_at:
-        raise Conflict("The session has begun already. Look for a later one.", field="session_id")
+        raise Conflict("The session has already begun. Look for a later one.", field="session_id")
     if at >= training.enrolment_closes_at:
         raise Conflict(
             f"Enrolment closed at {training.enrolment_closes_at:%Y-%m-%d %H:%M} UTC. Look for a later one.",
@@ -278,34 +279,34 @@ def _fits(
     if training.audience is SessionAudience.ESTATE:
         if estate_id is None:
             raise Conflict(
-                "This session is for people of its estate: say which estate the person belongs to.",
+                "This session is only for people of its estate. Give estate_id, the person's estate.",
                 field="estate_id",
             )
         if training.estate_id != estate_id or known not in (None, training.estate_id):
             raise Conflict(
-                "This session is for people of its estate only. Look for a public one.", field="estate_id"
+                "This session is only for people of its estate. Look for a public one.", field="estate_id"
             )
     existing = enrolment_queries.active_enrolment_of(session, training.id, person.id)
     if existing is not None:
         where = "waiting list" if existing.state is EnrolmentState.WAITING else "roster"
-        raise Conflict(f"This person is on the {where} already (enrolment {existing.id}).", field="name")
+        raise Conflict(f"This person is already on the {where} (enrolment {existing.id}).", field="name")
     needed = course_queries.prerequisites(session, [training.course_id]).get(training.course_id, [])
     on = training.starts_at.astimezone(ZoneInfo(training.time_zone)).date()
     missing = enrolment_queries.lacking(session, person.id, needed, on=on)
     if missing:
         codes = " and ".join(each.code for each in missing)
-        raise Conflict(f"This course needs {codes} first, valid on the day.", field="session_id")
+        raise Conflict(f"This course requires {codes}, passed and valid on the day.", field="session_id")
 
 
 def _still_leaves(session: Session, enrolment: Enrolment, training: TrainingSession, *, at: datetime) -> None:
     """Raise Conflict unless the enrolment is active, the session has not begun and attendance is unmarked."""
     if enrolment.state not in ACTIVE_STATES:
-        raise Conflict(f"This enrolment is {enrolment.state} already.", field="state")
+        raise Conflict(f"This enrolment is already {enrolment.state}.", field="state")
     if at >= training.starts_at:
-        raise Conflict("The session has begun: mark whether the person came instead.", field="state")
+        raise Conflict("The session has begun. Record the attendance instead.", field="state")
     _, attendance, _ = enrolment_queries.results(session, [enrolment.id])[enrolment.id]
     if attendance is not None:
-        raise Conflict("It is marked already whether the person came.", field="state")
+        raise Conflict("The attendance has already been recorded.", field="state")
 
 
 def _add(
@@ -327,7 +328,7 @@ def _add(
         enrolled_at=at,
     )
     session.add(enrolment)
-    flush_or_conflict(session, "This person is on the roster already.", "name")
+    flush_or_conflict(session, "This person is already on the roster.", "name")
     record_creation(session, who, enrolment, at=at)
     return enrolment
 
@@ -340,4 +341,4 @@ def _become(
     if state is not EnrolmentState.OFFERED:
         enrolment.offer_expires_at = None
     record_amendment(session, who, enrolment, at=at)
-    flush_or_conflict(session, "The enrolment cannot be changed so.", None)
+    flush_or_conflict(session, "This change would make the enrolment invalid.", None)

@@ -23,9 +23,9 @@ class EnrolmentIn(BaseModel):
     )
 
     name: Name
-    phone: Phone = Field(description="So that the person can be told of a place")
+    phone: Phone = Field(description="Phone number, for messages about places")
     language: Language = "zh"
-    estate_id: Id | None = Field(None, description="Where the person belongs to; left out: your own estate")
+    estate_id: Id | None = Field(None, description="The person's estate; default: your own")
 
 
 class EnrolmentAmend(BaseModel):
@@ -59,7 +59,7 @@ class EnrolmentOut(BaseModel):
     attendance: AttendanceState | None
     passed: bool | None
     note: str | None
-    certificate: str | None = Field(description="Its number")
+    certificate: str | None = Field(description="Certificate number")
     version: int
 
     @classmethod
@@ -71,4 +71,4 @@ class EnrolmentPage(BaseModel):
     """A page of enrolments."""
 
     enrolments: list[EnrolmentOut]
-    links: list[Link] = Field([], description="rel=next: the page that follows")
+    links: list[Link] = Field([], description="rel=next: the next page")

@@ -27,7 +27,10 @@ router = APIRouter(tags=["training"])
 
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 Target = Annotated[
-    int | None, Query(ge=1, le=50, description="So many should be able to come; left out: as it is set")
+    int | None,
+    Query(
+        ge=1, le=50, description="Number of first-aiders that should be able to come; default: the setting"
+    ),
 ]
 
 
@@ -51,11 +54,12 @@ def list_gaps(
     estate_id: OfEstate = None,
     region: OfRegion = None,
     hour: Annotated[
-        int | None, Query(ge=0, lt=HOURS, description="0 is Monday 00:00; left out: the whole week")
+        int | None,
+        Query(ge=0, lt=HOURS, description="Hour of the week, 0 is Monday 00:00; default: the whole week"),
     ] = None,
     target: Target = None,
     form: Annotated[GapFormat, Query(alias="format")] = GapFormat.JSON,
-    limit: Annotated[int, Query(ge=1, le=50, description="How many estates at most")] = 10,
+    limit: Annotated[int, Query(ge=1, le=50, description="Maximum number of estates")] = 10,
     cursor: Cursor = None,
 ) -> Response:
     """List coverage gaps by building and hour of the week.
@@ -80,7 +84,7 @@ def list_gaps(
         limit=limit + 1,
     )
     if estate_id is not None and not asked and cursor is None:
-        raise NotFound(f"There is no estate {estate_id} whose training you run.", field="estate_id")
+        raise NotFound(f"There is no estate {estate_id}, or you do not run its training.", field="estate_id")
     settings, network = request.app.state.settings, request.app.state.network
     target = target if target is not None else settings.gap_target
     page = asked[:limit]

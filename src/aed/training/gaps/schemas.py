@@ -14,23 +14,23 @@ from aed.training.gaps.rules import BuildingGaps, EstateGaps, Lapse, Suggestion
 from aed.training.gaps.week import HOURS
 from aed.walking.basis import Basis
 
-_HOURS = "One number an hour from Monday 00:00 on, 168 in all; one alone where an hour was asked for"
+_HOURS = "One number per hour from Monday 00:00, 168 in all, or one number if an hour was requested"
 
 
 class BuildingGapsOut(BaseModel):
     """How many people can reach one building."""
 
-    id: Id | None = Field(description="null: the estate's middle, its buildings are not known")
+    id: Id | None = Field(description="null: the centre of the estate, because its buildings are unknown")
     name_en: str
     name_zh: str
     position: PositionOut
-    basis: Basis = Field(description="What the walk was measured on")
-    now: list[int] = Field(description=f"Valid and available for certain. {_HOURS}")
-    unknown: list[int] = Field(description=f"Valid, whose hours are not known. {_HOURS}")
+    basis: Basis = Field(description="How the walk was measured")
+    now: list[int] = Field(description=f"Valid certificate, available at this hour. {_HOURS}")
+    unknown: list[int] = Field(description=f"Valid certificate, hours unknown. {_HOURS}")
     after: list[float] = Field(
-        description=f"Expected, when the planned sessions have been and certificates have lapsed. {_HOURS}"
+        description=f"Expected number after planned sessions and expiring certificates. {_HOURS}"
     )
-    hours_below: int = Field(description="Of 168, in which fewer than the target can come")
+    hours_below: int = Field(description="Hours of the 168 in which fewer than the target can come")
     hours_below_after: int
 
     @classmethod
@@ -65,12 +65,12 @@ class LapseOut(BaseModel):
 class SuggestionOut(BaseModel):
     """The session that would improve coverage most."""
 
-    building_id: Id | None = Field(description="Near which it is missed most")
+    building_id: Id | None = Field(description="The building where first-aiders are missing most")
     starts_on: date
-    hour: int = Field(description="Of the week, in which it would begin")
+    hour: int = Field(description="Hour of the week in which it would begin")
     places: int
     expected_responders: float
-    hours_lifted: float = Field(description="Building-hours that are expected to reach the target by it")
+    hours_lifted: float = Field(description="Building-hours that are expected to reach the target through it")
     because_en: list[str]
     because_zh: list[str]
 
@@ -99,10 +99,12 @@ class EstateGapsOut(BaseModel):
     time_zone: str
     hours_below: int = Field(description="Building-hours of the week in which fewer than the target can come")
     hours_below_after: int
-    lapsing: list[LapseOut] = Field(description="Certificates that run out within 90 days")
-    sessions_planned: int = Field(description="Within 90 days, of or for people of this estate")
-    responders_expected: float = Field(description="More, when these have been")
-    suggestion: SuggestionOut | None = Field(description="null: nothing is missing")
+    lapsing: list[LapseOut] = Field(description="Certificates that expire within 90 days")
+    sessions_planned: int = Field(description="Sessions within 90 days of this estate or open to its people")
+    responders_expected: float = Field(
+        description="Expected number of further responders from these sessions"
+    )
+    suggestion: SuggestionOut | None = Field(description="null: every building is covered")
     buildings: list[BuildingGapsOut]
 
     @classmethod
@@ -127,11 +129,11 @@ class EstateGapsOut(BaseModel):
 class GapsOut(BaseModel):
     """A page of the gap table; each page holds whole estates."""
 
-    target: int = Field(description="So many should be able to come")
-    walk_seconds: float = Field(description="Within this")
+    target: int = Field(description="Number of first-aiders that should be able to come")
+    walk_seconds: float = Field(description="Walking time within which they count")
     walk_metres: float
     estates: list[EstateGapsOut]
-    links: list[Link] = Field([], description="rel=next: the page that follows")
+    links: list[Link] = Field([], description="rel=next: the next page")
 
 
 class GapFeature(BaseModel):

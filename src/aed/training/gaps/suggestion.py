@@ -137,8 +137,9 @@ def _because(
     in_part = int(below[:, part[0]].sum())
     day, start = divmod(slot, 24)
     said_en = [
-        f"In {cells} of {below.size} building-hours of a week fewer than {target} people are expected to "
-        f"come in time, {in_part} of them {part[1]}; most of all at {most_missed.name_en}."
+        f"In {cells} of {below.size} building-hours of the week, fewer than {target} "
+        f"people are expected to arrive in time, {in_part} of them {part[1]}. The largest "
+        f"gap is at {most_missed.name_en}."
     ]
     said_zh = [
         f"一周{below.size}个楼栋时段中，有{cells}个预计能及时赶到的不足{target}人，"
@@ -147,15 +148,14 @@ def _because(
     ]
     if lapses := sum(each.count for each in around.lapses):
         last = max(each.valid_until for each in around.lapses)
-        said_en.append(f"{lapses} certificates of this estate run out by {last}.")
+        said_en.append(f"{lapses} certificates of this estate expire by {last}.")
         said_zh.append(f"本园区有{lapses}张证书将在{last}或之前到期。")
     said_en.append(
-        f"A session of {places} places on {DAYS_EN[day]} at {start:02}:00 is expected to bring "
-        f"{responders:.1f} responders and to lift {lifted:.0f} building-hours to {target}; "
-        "at no other time would it be more."
+        f"A session with {places} places on {DAYS_EN[day]} at {start:02}:00 is expected "
+        f"to add {responders:.1f} responders and to bring {lifted:.0f} building-hours to "
+        f"{target}. No other time would add more."
     )
     said_zh.append(
-        f"在{DAYS_ZH[day]}{start:02}:00开一场{places}人的课，预计新增{responders:.1f}名急救志愿者，"
-        f"使{lifted:.0f}个楼栋时段达到{target}人，其他时间都不会更多。"
+        f"在{DAYS_ZH[day]}{start:02}:00开一场{places}人的课，预计新增{responders:.1f}名急救志愿者，使{lifted:.0f}个楼栋时段达到{target}人，效果优于其他时间。"
     )
     return tuple(said_en), tuple(said_zh)

@@ -48,11 +48,11 @@ def open_for_results(session: Session, who: Viewer, session_id: int, *, at: date
     training = session_queries.locked(session, who, session_id)
     require_trainer(who, training.estate_id, training.region_id)
     if training.state is SessionState.CANCELLED:
-        raise Conflict("The session was cancelled: nobody attended it.", field="session_id")
+        raise Conflict("The session was cancelled, so nobody attended it.", field="session_id")
     if not can_sign_in(at, training.starts_at):
         raise Conflict(
-            f"It begins at {training.starts_at:%Y-%m-%d %H:%M} UTC: attendance can be marked from two hours "
-            "before.",
+            f"The session begins at {training.starts_at:%Y-%m-%d %H:%M} UTC. Attendance can "
+            "be recorded from two hours before.",
             field="session_id",
         )
     return training
@@ -123,13 +123,15 @@ def _attended(
     """Record attendance. Raise Conflict if the person has no place, or was assessed but is marked absent."""
     if enrolment.state is not EnrolmentState.ENROLLED:
         raise Conflict(
-            f"{enrolment.person.name} has no place in this session: the enrolment is {enrolment.state}.",
+            f"{enrolment.person.name} has no place in this session (enrolment: {enrolment.state}).",
             field=f"{said}.enrolment_id",
         )
     if attendance is not None and attendance.state is state:
         return attendance
     if assessment is not None and state is AttendanceState.NO_SHOW:
-        raise Conflict(f"{enrolment.person.name} was assessed, and so was there.", field=f"{said}.attendance")
+        raise Conflict(
+            f"{enrolment.person.name} has a result, and therefore attended.", field=f"{said}.attendance"
+        )
     is_new = attendance is None
     if attendance is None:
         attendance = Attendance(enrolment_id=enrolment.id)
@@ -140,7 +142,7 @@ def _attended(
     if state is AttendanceState.ATTENDED and training.state is SessionState.PLANNED:
         training.state = SessionState.HELD
         record_amendment(session, who, training, at=at)
-        flush_or_conflict(session, "The session cannot be held.", None)
+        flush_or_conflict(session, "The session cannot be marked as held.", None)
     return attendance
 
 
@@ -159,14 +161,15 @@ def _assessed(
     """Record the assessment. Raise Conflict if the person did not attend, or a pass would become a fail."""
     if attendance is None or attendance.state is not AttendanceState.ATTENDED:
         raise Conflict(
-            f"{enrolment.person.name} is not marked as having attended: do that first.",
+            f"{enrolment.person.name} has no recorded attendance. Record it first.",
             field=f"{said}.passed",
         )
     if assessment is not None and (assessment.passed, assessment.note) == (given.passed, given.note):
         return assessment
     if assessment is not None and assessment.passed and not given.passed:
         raise Conflict(
-            f"{enrolment.person.name} passed, and what was awarded may be in use: revoke the certificate.",
+            f"{enrolment.person.name} has passed and was awarded a certificate. Revoke the "
+            "certificate instead.",
             field=f"{said}.passed",
         )
     is_new = assessment is None
@@ -208,7 +211,7 @@ def _award(
 
 def _keep(session: Session, who: Viewer, row: Attendance | Assessment, *, is_new: bool, at: datetime) -> None:
     """Save the row and record the change. Raise Conflict if another request changed it at the same time."""
-    taken = "Somebody else marks this person at this moment. Read it again."
+    taken = "The attendance of this person is being recorded by someone else. Read it again."
     if is_new:
         flush_or_conflict(session, taken, None)
         record_creation(session, who, row, at=at)

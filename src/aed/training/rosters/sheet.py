@@ -35,18 +35,18 @@ class RosterLine(NamedTuple):
 
 
 EXPLANATIONS: Final[dict[str, tuple[str, str]]] = {
-    "enrolment": ("The number of the enrolment: leave it as it is", "报名编号，请勿改动"),
-    "name": ("The person's name: leave it as it is", "姓名，请勿改动"),
+    "enrolment": ("Number of the enrolment; do not change it", "报名编号，请勿改动"),
+    "name": ("Name of the person; do not change it", "姓名，请勿改动"),
     "phone": ("Telephone", "电话"),
     "state": (
-        "enrolled: has a place; waiting; offered: a place is kept",
+        "enrolled: has a place; waiting: on the waiting list; offered: a place is reserved",
         "enrolled 已录取、waiting 候补、offered 待确认",
     ),
     "waiting_place": ("Place on the waiting list", "候补序号"),
     "attendance": ("attended or no_show", "attended 出席（到）或 no_show 缺席"),
-    "result": ("passed or failed, of who attended", "passed 通过或 failed 未通过，仅限出席者"),
-    "note": ("What else is to be kept of the assessment", "考核备注"),
-    "certificate": ("Number of the certificate that was awarded", "已颁发证书编号"),
+    "result": ("passed or failed, for people who attended", "passed 通过或 failed 未通过，仅限出席者"),
+    "note": ("Remarks on the assessment", "考核备注"),
+    "certificate": ("Number of the awarded certificate", "已颁发证书编号"),
 }
 CHOICES: Final = {"attendance": [each.value for each in AttendanceState], "result": ["passed", "failed"]}
 WIDTHS: Final = {"name": 22, "phone": 20, "note": 40, "certificate": 28}
@@ -60,7 +60,7 @@ def write_roster(path: Path, lines: Sequence[RosterLine]) -> None:
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".xlsx"):
         raise InvalidInput(
-            f"A roster is written as .csv or .xlsx: name such a file, not {path.name}.", field="out"
+            f"A roster is written as .csv or .xlsx. Name such a file instead of {path.name}.", field="out"
         )
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:

@@ -114,7 +114,8 @@ def import_roster(
             known = names.get(row.enrolment)
             if row.name is not None and known is not None and _bare(row.name) != known:
                 raise Conflict(
-                    f"Enrolment {row.enrolment} is {known}, not {row.name}: a row may have slipped.",
+                    f"Enrolment {row.enrolment} belongs to {known}, not {row.name}. A row may have "
+                    "been shifted.",
                     field="name",
                 )
         given = [
@@ -148,7 +149,8 @@ def _of_this(
             yield record, row
         else:
             reason = (
-                f"enrolment: This session has no enrolment {row.enrolment}: is this the roster of another?"
+                f"enrolment: this session has no enrolment {row.enrolment}. Is this the roster of "
+                "another session?"
             )
             report.set_aside(record, reason)
 

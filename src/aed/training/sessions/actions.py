@@ -46,9 +46,7 @@ def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetim
     if course.state is CourseState.WITHDRAWN:
         raise Conflict(f"The course {course.code} is no longer offered.", field="course")
     if new.starts_at <= at:
-        raise InvalidInput(
-            "A session is planned before it begins: starts_at lies in the past.", field="starts_at"
-        )
+        raise InvalidInput("starts_at must be in the future.", field="starts_at")
     training = TrainingSession(
         course_id=course.id,
         trainer_id=_trainer(session, new.trainer),
@@ -68,7 +66,7 @@ def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetim
     )
     _in_order(training)
     session.add(training)
-    flush_or_conflict(session, "The session cannot be planned so.", None)
+    flush_or_conflict(session, "The session cannot be planned with these values.", None)
     record_creation(session, who, training, at=at)
     return queries.training_session(session, who, training.id)
 
@@ -89,16 +87,18 @@ def amend_session(
     require_not_null(training, change, given)
     settle(session, who, training, at=at)
     if change.audience is SessionAudience.ESTATE and training.audience is SessionAudience.PUBLIC:
-        raise Conflict("A public session stays public: others may have enrolled.", field="audience")
+        raise Conflict(
+            "A public session cannot be restricted, because others may have enrolled.", field="audience"
+        )
     if change.capacity is not None and change.capacity < queries.places_of(session, training.id).held:
-        raise Conflict("More places than that are taken or offered already.", field="capacity")
+        raise Conflict("More places than that have already been taken or offered.", field="capacity")
     trainer_id = _trainer(session, change.trainer) if "trainer" in given else training.trainer_id
     for name in given - {"position", "trainer"}:
         setattr(training, name, getattr(change, name))
     training.trainer_id = trainer_id
     if change.starts_at is not None and change.starts_at <= at and "starts_at" in amended_fields(training):
         raise InvalidInput(
-            "It cannot be moved into the past: give a starts_at that is still to come, or cancel it.",
+            "starts_at must be in the future. To call off the session, cancel it.",
             field="starts_at",
         )
     if change.starts_at is not None and "enrolment_closes_at" not in given:
@@ -110,7 +110,7 @@ def amend_session(
     _in_order(training)
     is_told = not TOLD.isdisjoint(amended_fields(training))
     record_amendment(session, who, training, at=at)
-    flush_or_conflict(session, "The session cannot be amended so.", None)
+    flush_or_conflict(session, "This change would make the session invalid.", None)
     if is_told:
         notify_of_change(session, who, training, at=at)
     offer_free_places(session, who, training, at=at)
@@ -148,16 +148,14 @@ def _trainer(session: Session, given: TrainerIn | None) -> int | None:
 def _planned(training: TrainingSession) -> None:
     """Raise Conflict unless the session is still planned."""
     if training.state is not SessionState.PLANNED:
-        raise Conflict(f"The session is {training.state} already.", field="session_id")
+        raise Conflict(f"The session is already {training.state}.", field="session_id")
 
 
 def _in_order(training: TrainingSession) -> None:
     """Raise InvalidInput unless times, enrolment close and capacities are consistent."""
     if training.ends_at <= training.starts_at:
-        raise InvalidInput("A session ends after it starts.", field="ends_at")
+        raise InvalidInput("ends_at must be after starts_at.", field="ends_at")
     if training.enrolment_closes_at > training.starts_at:
-        raise InvalidInput(
-            "Enrolment closes when the session starts, or before.", field="enrolment_closes_at"
-        )
+        raise InvalidInput("enrolment_closes_at must not be after starts_at.", field="enrolment_closes_at")
     if training.minimum > training.capacity:
-        raise InvalidInput("The minimum is not more than the capacity.", field="minimum")
+        raise InvalidInput("minimum must not exceed capacity.", field="minimum")

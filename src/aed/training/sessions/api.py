@@ -38,7 +38,9 @@ router = APIRouter(tags=["training"])
 
 PageAfter = Annotated[
     str | None,
-    Query(pattern="^[0-9]{1,16}-[0-9]{1,18}$", description="From the link rel=next of the page before"),
+    Query(
+        pattern="^[0-9]{1,16}-[0-9]{1,18}$", description="From the link with rel=next of the previous page"
+    ),
 ]
 
 
@@ -52,7 +54,7 @@ def list_sessions(
     region: OfRegion = None,
     course: Annotated[str | None, Query(max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")] = None,
     language: Annotated[Literal["zh", "en"] | None, Query()] = None,
-    starts_from: Annotated[Moment | None, Query(description="Left out: from now on")] = None,
+    starts_from: Annotated[Moment | None, Query(description="Default: from now on")] = None,
     starts_before: Annotated[Moment | None, Query()] = None,
     limit: Limit = 100,
     cursor: PageAfter = None,
@@ -135,7 +137,7 @@ def cancel_session(
     viewer: ViewerDep,
     session_id: SessionId,
     reason: Annotated[
-        ReasonText, Query(description="What those who enrolled are told")
+        ReasonText, Query(description="The reason, sent to everyone who enrolled")
     ] = "It cannot be held.",
     if_match: IfMatch = None,
 ) -> None:

@@ -56,9 +56,9 @@ class SessionIn(BaseModel):
         },
     )
 
-    course: Code = Field(description="Its code")
-    estate_id: Id | None = Field(None, description="Whose training it is; left out: the region's")
-    region: Code | None = Field(None, description="Left out: the estate's")
+    course: Code = Field(description="The course's code")
+    estate_id: Id | None = Field(None, description="The estate that organises it; default: the region")
+    region: Code | None = Field(None, description="Default: the region of the estate")
     audience: SessionAudience = SessionAudience.ESTATE
     trainer: TrainerIn | None = None
     position: PositionIn
@@ -67,16 +67,16 @@ class SessionIn(BaseModel):
     language: Language = "zh"
     starts_at: Moment
     ends_at: Moment
-    enrolment_closes_at: Moment | None = Field(None, description="Left out: when it starts")
+    enrolment_closes_at: Moment | None = Field(None, description="Default: the start of the session")
     capacity: Capacity
     minimum: Capacity = 1
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if (self.estate_id is None) == (self.region is None):
-            raise ValueError("give estate_id, or region for a session of no estate")
+            raise ValueError("give estate_id, or region for a session without an estate")
         if self.estate_id is None and self.audience is SessionAudience.ESTATE:
-            raise ValueError("a session of no estate is for the public: give audience public")
+            raise ValueError("a session without an estate must have the audience public")
         return self
 
 
@@ -133,7 +133,7 @@ class SessionOut(BaseModel):
     time_zone: str
     capacity: int
     minimum: int
-    places_free: int = Field(description="That nobody holds; whoever waits has them first")
+    places_free: int = Field(description="Places that are free for new people, after the waiting list")
     waiting: int
     state: SessionState
     cancelled_why: str | None
@@ -176,4 +176,4 @@ class SessionPage(BaseModel):
     """A page of sessions."""
 
     sessions: list[SessionOut]
-    links: list[Link] = Field([], description="rel=next: the page that follows")
+    links: list[Link] = Field([], description="rel=next: the next page")
