@@ -16,7 +16,7 @@ COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --univ
 
 DOCS := docs/_build
 
-.PHONY: help demo serve test quick mutants bench soak attack year clients check docs docs-catalogues words vendor release lock clean
+.PHONY: help demo serve test quick fuzz mutants bench soak attack year clients check docs docs-catalogues words vendor release lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s%s\n", $$1, $$2 }'
@@ -41,6 +41,11 @@ quick: ## check, and run the tests of packages on SpatiaLite without the slow on
 	$(BIN)/ruff check $(wildcard $(IN:%=src/aed/%) $(IN:%=tests/%))
 	$(BIN)/mypy
 	$(BIN)/pytest -q --numprocesses logical --dist worksteal -k "not postgis" -m "not slow" $(IN:%=tests/%)
+
+fuzz: ## try twenty times as many examples in property-based tests (hours; IN=walking: those of one package)
+	@$(SETUP) test
+	AED_TEST_PROFILE=deep $(BIN)/pytest --numprocesses logical --dist worksteal --timeout 0 -m hypothesis \
+		$(if $(filter command,$(origin IN)),$(IN:%=tests/%))
 
 mutants: ## change the rules at random, and print what no test notices (SEED, COUNT)
 	@$(SETUP)

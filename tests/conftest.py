@@ -28,6 +28,7 @@ from aed.settings import Settings
 from tests.apps import app_on
 from tests.commands import KEY
 from tests.compiled_sql import share_compiled_statements
+from tests.examples import load_profile
 from tests.throwaway_postgres import (
     MEMORY,
     copy_database,
@@ -42,6 +43,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["AED_ENCRYPTION_KEYS"] = KEY
 os.environ["AED_LIVE_SECONDS"] = "0.2"  # keep streams short in tests that call every route
 screen.console.width = screen.UNKNOWN_WIDTH  # as when writing to a file, also under pytest-xdist
+
+load_profile()
 
 if has_room_in_memory():
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))  # in memory, commits don't wait for a disk

@@ -29,6 +29,7 @@ from aed.geo import (
     position_from,
     to_wgs84,
 )
+from tests.examples import examples
 
 HANGZHOU = Position(30.2741, 120.1551)
 VADUZ = Position(47.1410, 9.5209)
@@ -247,7 +248,7 @@ def test_reading_a_chinese_pair_as_wgs84_is_a_slip_of_this_size_in_hangzhou(
     assert distance_metres(HANGZHOU, read_wrongly) == pytest.approx(metres, abs=25)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(st.one_of(around_china, near_shenzhen), st.sampled_from(SHIFTED))
 @example(Position(22.28, 114.16), Datum.BD09)  # Hong Kong
 @example(Position(25.03, 121.56), Datum.BD09)  # Taipei

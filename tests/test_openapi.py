@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -45,6 +44,7 @@ from aed.notifications.rules import Channel
 from aed.settings import Settings
 from tests import make
 from tests.apps import app_on
+from tests.examples import examples
 from tests.make import NOW, PATIENT
 from tests.throwaway_postgres import copy_database, drop_database
 
@@ -316,7 +316,7 @@ def test_the_documented_examples_work(
     assert tried >= 14
 
 
-EXAMPLES = 100 if os.environ.get("AED_TEST_PROFILE") == "deep" else 12
+EXAMPLES = examples(12, in_depth=100)
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

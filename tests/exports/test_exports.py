@@ -45,6 +45,7 @@ from aed.registry.estates.models import Estate
 from aed.settings import Settings
 from tests import make
 from tests.cases import each_case
+from tests.examples import examples
 from tests.exports.conftest import Gdal, serving
 from tests.make import ADMINISTRATOR, ANYONE, NOW, PATIENT, east_of, north_of
 
@@ -341,7 +342,7 @@ def test_any_words_come_back_as_they_were(
         device_id = make.device(session, source="list", source_id="1").id
     file = folder / f"devices.{form}"
 
-    @trying(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @trying(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(
         _WORDS.filter(bool),
         _WORDS.filter(bool),

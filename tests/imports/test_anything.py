@@ -20,6 +20,7 @@ from aed.imports.formats.recognise import read_devices
 from aed.imports.responders import import_responders
 from aed.imports.schemas import DeviceRow, EstateRow, GateRow, RegionRow, ResponderRow, columns
 from tests import make
+from tests.examples import examples
 from tests.imports.lists import DEVICE, ESTATE, GATE, REGION, RESPONDER, feature, point, text_of
 from tests.make import ADMINISTRATOR, NOW, PATIENT, square
 
@@ -119,7 +120,7 @@ def somewhere(session: Session) -> Session:
     return session
 
 
-@settings(SAME_FOLDER, max_examples=120)
+@settings(SAME_FOLDER, max_examples=examples(120))
 @given(data=st.data())
 def test_any_text_in_any_cell_of_a_table(somewhere: Session, tmp_path: Path, data: st.DataObject) -> None:
     run, good, names = data.draw(st.sampled_from(ROWS))
@@ -131,7 +132,7 @@ def test_any_text_in_any_cell_of_a_table(somewhere: Session, tmp_path: Path, dat
     reported(somewhere, run, path)
 
 
-@settings(SAME_FOLDER, max_examples=120)
+@settings(SAME_FOLDER, max_examples=examples(120))
 @given(data=st.data())
 def test_any_value_in_any_property_and_position(
     somewhere: Session, tmp_path: Path, data: st.DataObject
@@ -152,7 +153,7 @@ def test_any_value_in_any_property_and_position(
     reported(somewhere, run, path)
 
 
-@settings(SAME_FOLDER, max_examples=60)
+@settings(SAME_FOLDER, max_examples=examples(60))
 @given(tags=st.dictionaries(TAGS, ODD_VALUES), identity=ODD_VALUES)
 def test_any_tags_of_openstreetmap(
     somewhere: Session, tmp_path: Path, tags: dict[str, Any], identity: object

@@ -21,6 +21,7 @@ from aed.errors import InvalidInput
 from aed.imports.formats.mapping import built_in_mappings, mapping_from
 from aed.imports.formats.recognise import DeviceFormat, read_devices
 from aed.imports.formats.workbook import MAX_CELLS
+from tests.examples import examples
 from tests.imports.lists import DEVICE
 
 HEADER = ",".join(DEVICE)
@@ -80,7 +81,7 @@ def spoilt(draw: st.DrawFn) -> bytes:
 
 @pytest.mark.parametrize("form", [None, *DeviceFormat])
 @given(raw=spoilt())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_what_is_read_never_crashes(form: DeviceFormat | None, raw: bytes) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "list"
@@ -93,7 +94,7 @@ def test_what_is_read_never_crashes(form: DeviceFormat | None, raw: bytes) -> No
 
 
 @given(cells=st.lists(st.text(max_size=40), min_size=7, max_size=7))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_any_cells_under_a_known_header_are_a_record(cells: list[str]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "list.csv"
@@ -109,7 +110,7 @@ def test_any_cells_under_a_known_header_are_a_record(cells: list[str]) -> None:
 
 
 @given(text=st.one_of(st.text(max_size=200), st.lists(st.text(max_size=20)).map("\n- ".join)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_any_text_as_a_mapping_file_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         mapping_from(text, "map.yaml")

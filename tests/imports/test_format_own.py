@@ -24,6 +24,7 @@ from aed.imports.formats.recognise import read_devices
 from aed.imports.formats.table import CHOICES, EXPLANATIONS, SHEET, template_csv, template_xlsx
 from aed.imports.schemas import DeviceRow, columns
 from aed.registry.devices.rules import Cabinet, DeviceState, EntryMode
+from tests.examples import examples
 
 ROW = TypeAdapter(DeviceRow)
 
@@ -135,7 +136,7 @@ def as_geojson(path: Path, rows: list[dict[str, Any]]) -> None:
     ("write", "name"), [(as_csv, "l.csv"), (as_xlsx, "l.xlsx"), (as_geojson, "l.geojson")]
 )
 @given(rows=st.lists(devices, min_size=1, max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_what_is_written_is_read_back(write: Any, name: str, rows: list[dict[str, Any]]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / name

@@ -18,6 +18,7 @@ from aed.errors import InvalidInput
 from aed.hours.columns import hours_of_geodae, hours_of_japan, hours_of_taiwan, hours_of_week
 from aed.hours.evaluation import Opening, hours_at, parse_hours
 from aed.hours.text import UnderstoodHours, understand_hours
+from tests.examples import examples
 
 SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"
 NO_DAYS = 'unknown "days not stated"'
@@ -720,13 +721,13 @@ def assert_registry_takes(understood: UnderstoodHours) -> None:
 
 
 @given(text=SHUFFLED, language=LANGUAGES)
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=examples(1_500), deadline=None)
 def test_shuffled_words_never_yield_hours_that_the_registry_refuses(text: str, language: str | None) -> None:
     assert_registry_takes(understand_hours(text, language=language))
 
 
 @given(text=st.text(max_size=60), language=LANGUAGES)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_no_text_is_too_much(text: str, language: str | None) -> None:
     assert_registry_takes(understand_hours(text, language=language))
 
@@ -740,7 +741,7 @@ TIMES = st.tuples(CELLS, CELLS)
 @given(
     weekdays=TIMES, saturday=TIMES, sunday=TIMES, always=st.sampled_from(["X", "Y", "N", ""]), note=SHUFFLED
 )
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=examples(700), deadline=None)
 def test_no_table_yields_hours_that_the_registry_refuses(
     weekdays: tuple[str, str], saturday: tuple[str, str], sunday: tuple[str, str], always: str, note: str
 ) -> None:
@@ -755,7 +756,7 @@ def test_no_table_yields_hours_that_the_registry_refuses(
 
 @given(times=TIMES, note=SHUFFLED, hour=st.integers(0, 23), day=st.integers(16, 22))
 @example(times=("20:00", "21:00"), note="月曜日8:30~17:00 月曜日8:30~17:00", hour=8, day=16)
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=examples(700), deadline=None)
 def test_a_note_opens_nothing_that_the_columns_close(
     times: tuple[str, str], note: str, hour: int, day: int
 ) -> None:

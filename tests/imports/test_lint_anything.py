@@ -18,13 +18,14 @@ from aed.imports.lint.linting import lint_list
 from aed.imports.lint.report import finding_as_json
 from aed.imports.lint.rows import hours_contradiction, town_of
 from aed.imports.schemas import DeviceRow, columns
+from tests.examples import examples
 from tests.imports.lists import feature, text_of
 from tests.imports.test_anything import FRAGMENTS, ODD_VALUES
 from tests.imports.test_format_lists import TAIWAN
 from tests.imports.test_lint import TODAY, lint
 
 SAME_FOLDER = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(40)
 )
 DEGREES = st.one_of(
     st.floats(-400, 400),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 import uuid
@@ -50,6 +49,7 @@ from aed.notifications.rules import Channel, Delivery, TemporaryFailure
 from aed.responders.models import Responder
 from aed.settings import Settings, Sms
 from tests import make
+from tests.examples import examples
 from tests.incidents.test_incidents import dispatcher
 from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of
 from tests.notifications.sinks import receiving
@@ -285,7 +285,7 @@ def test_a_phone_that_retries_in_eight_threads_accepts_once(
 
 # --- in any order ---------------------------------------------------------------------------------------
 
-SEQUENCES = 1_000 if os.environ.get("AED_TEST_PROFILE") == "deep" else 15
+SEQUENCES = examples(15, in_depth=1_000)
 _STEPS = st.one_of(
     st.tuples(st.just("say"), st.integers(0, 11), st.sampled_from(list(AlertReply))),
     st.tuples(st.just("wait"), st.integers(1, 240)),

@@ -38,6 +38,7 @@ from aed.incidents.rules import AlertReply, IncidentKind, IncidentOutcome, Incid
 from aed.incidents.schemas import IncidentOut
 from aed.settings import Settings
 from tests import make
+from tests.examples import examples
 from tests.incidents.test_incidents import answer, dispatcher, sent_messages
 from tests.make import NOW, PATIENT, east_of, north_of
 
@@ -444,7 +445,7 @@ def test_an_older_cap_is_named(version: str) -> None:
 
 
 # No deadline: a busy machine is no error. No example database: each run uses new examples.
-@settings(max_examples=40, deadline=None, database=None)
+@settings(max_examples=examples(40), deadline=None, database=None)
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode), st.integers(0, 800))
 def test_any_input_is_parsed_or_refused(noise: bytes, at: int) -> None:
     whole = alert()
@@ -494,7 +495,7 @@ def messages(draw: st.DrawFn) -> CapMessage:
 
 
 # As above.
-@settings(max_examples=80, deadline=None, database=None)
+@settings(max_examples=examples(80), deadline=None, database=None)
 @given(messages(), TEXTS, TEXTS)
 def test_a_written_cap_message_is_valid_and_reads_back_the_same(
     message: CapMessage, en: str, zh: str

@@ -38,6 +38,7 @@ from aed.responders.rules import ConsentKind
 from aed.settings import Planning, Settings, Survival
 from aed.walking.network import WalkingNetwork
 from tests import make
+from tests.examples import examples
 from tests.incidents.test_plan import direct, scattered
 from tests.lookup.asking import place, streets
 from tests.make import ADMINISTRATOR, NOW, PATIENT
@@ -140,7 +141,7 @@ def test_a_person_guides_where_that_helps_more_than_going_direct() -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(0, 12), st.integers(0, 4))
-@hypothesis_settings(max_examples=60, deadline=None)  # planning time is measured by `make bench`
+@hypothesis_settings(max_examples=examples(60), deadline=None)  # planning time is measured by `make bench`
 def test_one_guides_where_it_adds_enough_and_nobody_twice(seed: int, people: int, devices: int) -> None:
     case = guided_case(seed, people, devices)
     made = plan(case, planning=PLANNING, survival=SURVIVAL)

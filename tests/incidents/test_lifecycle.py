@@ -32,6 +32,7 @@ from aed.incidents.rules import (
 )
 from aed.settings import Settings
 from tests import make
+from tests.examples import examples
 from tests.incidents.test_incidents import answer, dispatcher, report, sent_messages
 from tests.make import NOW, PATIENT, east_of, north_of
 
@@ -100,7 +101,7 @@ _OTHERS = st.lists(
 
 
 @hypothesis_settings(
-    max_examples=10,
+    max_examples=examples(10),
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # each example uses another place

@@ -21,6 +21,7 @@ from aed.incidents.plan.rules.survival import Patient, expected_score
 from aed.incidents.plan.schemas import PlanInputs, dump_inputs, load_inputs
 from aed.incidents.rules import Task
 from aed.settings import Planning, Survival
+from tests.examples import examples
 
 PLANNING = Planning(
     ambulance_spread=0.0, promise_probability=0.0, min_direct=1, min_gain_percent=0.1, max_alerts_per_wave=10
@@ -189,7 +190,7 @@ def test_the_search_is_within_a_hundredth_of_a_point_of_the_optimum(
 
 
 @given(st.integers(0, 10_000), st.integers(1, 25), st.integers(0, 8), st.sampled_from(SOME), st.randoms())
-@settings(max_examples=80, deadline=None)  # planning time is measured by `make bench`
+@settings(max_examples=examples(80), deadline=None)  # planning time is measured by `make bench`
 def test_invariants_of_every_plan(
     seed: int, people: int, devices: int, planning: Planning, rng: random.Random
 ) -> None:
@@ -217,7 +218,7 @@ def test_invariants_of_every_plan(
 
 
 @given(st.integers(0, 10_000), st.integers(0, 20), st.integers(0, 5), st.sampled_from(SOME))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_one_more_person_near_never_makes_the_promise_worse(
     seed: int, people: int, devices: int, planning: Planning
 ) -> None:

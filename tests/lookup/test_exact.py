@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -29,12 +28,13 @@ from aed.settings import Settings
 from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork
 from tests import make
+from tests.examples import examples
 from tests.lookup.asking import STREET, place, shown
 from tests.lookup.brute_force import all_devices, same
 from tests.walking.grids import grid_position, street_grid
 from tests.walking.osm_files import Tags, write_osm
 
-EXAMPLES = 1_500 if os.environ.get("AED_TEST_PROFILE") == "deep" else 40
+EXAMPLES = examples(40, in_depth=1_500)
 MOMENTS = [
     datetime(2026, 9, 22, 2, 0, tzinfo=UTC),  # a Tuesday, 10:00 there
     datetime(2026, 9, 22, 16, 30, tzinfo=UTC),  # past midnight there

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,12 +29,12 @@ from aed.registry.devices.rules import DeviceState
 from aed.registry.nearby import PUBLIC_NEAREST
 from aed.settings import Settings
 from tests import make
+from tests.examples import IS_DEEP, examples
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 
 GEOD = Geod(ellps="WGS84")
-IS_DEEP = os.environ.get("AED_TEST_PROFILE") == "deep"
 modestly = settings(
-    max_examples=500 if IS_DEEP else 50,
+    max_examples=examples(50, in_depth=500),
     derandomize=not IS_DEEP,
     deadline=None,
     database=None,

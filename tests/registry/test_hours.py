@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opening_hours import OpeningHours, State
+from tests.examples import examples
 
 from aed.errors import InvalidInput
 from aed.hours.evaluation import (
@@ -604,7 +605,7 @@ def according_to_the_library(expression: str, at: datetime) -> Opening:
     calendar=CALENDARS,
     part=st.floats(0, 1),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_the_state_changes_exactly_at_the_announced_time(
     expression: str, at: datetime, time_zone: str, calendar: HolidayDates | None, part: float
 ) -> None:
@@ -627,7 +628,7 @@ def test_the_state_changes_exactly_at_the_announced_time(
 
 
 @given(expression=expressions(WEEKDAYS, DAYTIMES, ["; ", ", "]).filter(accepted), at=MOMENTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_without_holidays_and_nights_the_answer_is_the_library_s(expression: str, at: datetime) -> None:
     stored = parse_hours(expression)
     expected = according_to_the_library(stored, at)
@@ -641,7 +642,7 @@ def test_without_holidays_and_nights_the_answer_is_the_library_s(expression: str
 
 
 @given(expression=expressions(WEEKDAYS, [*DAYTIMES, *NIGHTS], ["; ", ", "]).filter(accepted), at=MOMENTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_with_nights_the_answer_is_the_library_s_or_unknown(expression: str, at: datetime) -> None:
     now = hours_at(expression, at, time_zone=SHANGHAI, calendar=NO_HOLIDAYS)
 
@@ -649,7 +650,7 @@ def test_with_nights_the_answer_is_the_library_s_or_unknown(expression: str, at:
 
 
 @given(expression=ANY_HOURS.filter(accepted), at=MOMENTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_stored_hours_mean_the_same_as_the_typed_ones(expression: str, at: datetime) -> None:
     stored = parse_hours(expression)
 
@@ -660,7 +661,7 @@ def test_stored_hours_mean_the_same_as_the_typed_ones(expression: str, at: datet
 
 
 @given(expression=ANY_HOURS.filter(accepted), at=MOMENTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_a_known_calendar_never_contradicts_the_answer_without_it(expression: str, at: datetime) -> None:
     without = hours_at(
         expression,
@@ -700,7 +701,7 @@ ANY_TEXT = st.one_of(
 
 
 @given(text=ANY_TEXT, at=st.datetimes(timezones=st.just(UTC)), time_zone=TIME_ZONES, calendar=CALENDARS)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_any_text_is_refused_or_answered(
     text: str, at: datetime, time_zone: str, calendar: HolidayDates | None
 ) -> None:

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opening_hours import ParserError  # type: ignore[attr-defined]  # missing from the package's stub
 from tests import hours_oracle
+from tests.examples import examples
 
 from aed.errors import InvalidInput
 from aed.hours import timetable as timetable
 from aed.hours.evaluation import Opening, china_calendar, hours_at, parse_hours
 from aed.hours.holiday_calendar import HolidayDates
 
-EXPRESSIONS = int(os.environ.get("AED_FUZZ_HOURS", "400"))
-"""Set AED_FUZZ_HOURS=20000 for a long run."""
+EXPRESSIONS = int(os.environ.get("AED_FUZZ_HOURS", examples(400, in_depth=20_000)))
 MOMENTS = 25
 
 

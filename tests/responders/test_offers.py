@@ -37,6 +37,7 @@ from aed.settings import Settings
 from tests import make
 from tests.accounts.conftest import Browser
 from tests.accounts.everyone import awarded
+from tests.examples import examples
 from tests.lookup.asking import ask
 from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of
 
@@ -291,7 +292,7 @@ STEPS = ("list", "another list", "of work", "offer", "leave", "duty", "no duty",
 
 
 @hypothesis_settings(  # each example begins with a rollback; a database has slow moments
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @these(steps=st.lists(st.sampled_from(STEPS), max_size=8))
 def test_only_people_who_agreed_are_called_after_any_sequence(

@@ -5,7 +5,6 @@ Hypothesis generates the sequences. Each runs on both databases and is compared 
 
 from __future__ import annotations
 
-import os
 from datetime import datetime, timedelta
 
 import pytest
@@ -33,9 +32,10 @@ from aed.training.rules import EnrolmentState
 from aed.training.sessions.actions import amend_session
 from aed.training.sessions.schemas import SessionAmend
 from tests import make
+from tests.examples import IS_DEEP
 from tests.make import ADMINISTRATOR, NOW
 
-LIVES, STEPS = (100, 40) if os.environ.get("AED_TEST_PROFILE") == "deep" else (15, 25)
+LIVES, STEPS = (100, 40) if IS_DEEP else (15, 25)
 
 
 class Life(RuleBasedStateMachine):

@@ -25,6 +25,7 @@ from aed.walking.network import Crossing, WalkingNetwork
 from aed.walking.path import Walk
 from aed.walking.reachable import Reachable
 from aed.walking.snapping import SnappedPoint, SnappedPoints
+from tests.examples import examples
 from tests.walking.grids import grid_position, middle_of_grid, street_grid
 from tests.walking.osm_files import Tags, at, write_osm
 from tests.walking.whole_network import costs_over_the_whole_network
@@ -80,7 +81,7 @@ def snapped_at(network: WalkingNetwork, places: Sequence[Position]) -> SnappedPo
     return network.snap([place.lat for place in places], [place.lon for place in places])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     village=villages(),
     places=st.lists(AROUND, min_size=2, max_size=8),
@@ -144,7 +145,7 @@ def check_walk(
     return walk
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(village=villages())
 def test_cutting_into_pieces_changes_no_distance(village: Village) -> None:
     network = village.build()

@@ -16,6 +16,7 @@ from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork
 from aed.walking.snapping import snap_point
 from aed.walking.streets import UNITS_PER_DEGREE
+from tests.examples import examples
 from tests.walking.grids import SOUTH_WEST, grid_position, street_grid
 from tests.walking.osm_files import at, write_osm
 
@@ -41,7 +42,7 @@ def metres_off_by_looking_at_every_street(network: WalkingNetwork, position: Pos
     return off
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(network=st.sampled_from([GRID, LONG_STREETS]), north=st.floats(-0.4, 1.4), east=st.floats(-0.4, 1.4))
 def test_the_nearest_of_all_streets_is_found(network: WalkingNetwork, north: float, east: float) -> None:
     position = grid_position(400, north, east)
