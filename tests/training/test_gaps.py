@@ -40,9 +40,9 @@ from aed.training.gaps.table import gap_table, gap_walk_metres
 from aed.training.gaps.week import AWAY, HOURS, NOT_KNOWN, THERE, CalendarWeek, hour_states, name_en, name_zh
 from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
-from aed.walking.basis import Basis
 from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork
+from aed.walking.travel import Basis
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 from tests.statements import statements_of

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 
 def _known_time_zone(value: str) -> str:
@@ -46,3 +47,16 @@ Name = Annotated[
 Code = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")]
 Phone = Annotated[str, Field(min_length=2, max_length=32, pattern=r"^\+?[0-9 ()/.-]+$")]
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+
+def _in_utc(given: datetime) -> datetime:
+    return given.astimezone(UTC)
+
+
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(1990, 1, 1, tzinfo=UTC), le=datetime(2100, 12, 31, tzinfo=UTC)),
+    AfterValidator(_in_utc),
+]
+"""A time with a UTC offset, such as 2030-05-04T09:00:00+08:00, converted to UTC."""
+Language = Literal["zh", "en"]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from aed.registry.devices.reachability import HourBand, PlaceClass, probability_reachable
 from aed.registry.devices.rules import Access, AccessAt, Readiness, probability_ready
 from aed.settings import Arrival
-from aed.walking.basis import Basis as Basis  # re-exported
+from aed.walking.travel import Basis as Basis
 from aed.walking.travel import (
     Leg,
     Pace,

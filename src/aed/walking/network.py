@@ -4,18 +4,45 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from aed.geo import Position, distance_metres
-from aed.walking.contracted_edges import contract_edges
+from aed.walking.contracted_edges import ContractedEdges, contract_edges
 from aed.walking.reachable import Reachable, find_reachable
-from aed.walking.snap_cache import SnapCache
 from aed.walking.snapping import SNAP_METRES, SnappedPoint, SnappedPoints, snap_point, snap_points
-from aed.walking.streets import Crossing, Streets
+from aed.walking.streets import Crossing, Floats, Streets
 from aed.walking.subgraph import ScratchPad
+
+MAX_SNAPPED_POINTS = 25_000
+"""Maximum number of cached snapped points, about 10 MB."""
+
+
+class SnapCache:
+    """A thread-safe cache of snapped points."""
+
+    def __init__(self, contracted: ContractedEdges, find: Callable[[Floats, Floats], SnappedPoints]) -> None:
+        self._contracted, self._find = contracted, find
+        self._known: dict[tuple[float, float], SnappedPoint | None] = {}
+
+    def snap(self, places: Sequence[tuple[float, float]]) -> list[SnappedPoint | None]:
+        """Return the snapped point of each (latitude, longitude); None where no street is nearby."""
+        known = self._known
+        missing = [place for place in places if place not in known]
+        if not missing:
+            return [known[place] for place in places]
+        lats, lons = np.array(missing, dtype=np.float64).T
+        found = self._find(lats, lons)
+        new = {place: found.one(i, self._contracted) for i, place in enumerate(missing)}
+        if len(known) + len(new) > MAX_SNAPPED_POINTS:
+            self._known = {}  # other threads may be reading the old dictionary
+        if len(new) <= MAX_SNAPPED_POINTS:
+            self._known.update(new)
+        return [new[place] if place in new else known[place] for place in places]
+
 
 __all__ = ["Barrier", "Crossing", "WalkingNetwork"]
 

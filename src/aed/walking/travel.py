@@ -13,6 +13,7 @@ Waits and floors are seconds. Only the street search, to compare paths, converts
 from __future__ import annotations
 
 import math
+from enum import StrEnum
 from typing import NamedTuple
 
 from aed.settings import Arrival
@@ -179,3 +180,8 @@ def fetch_seconds(to_device: float, to_patient: float, pace: Pace) -> float:
 def opening_seconds(pace: Pace, numbers: Arrival) -> float:
     """Return the seconds to open the cabinet, for a person who is already on the way."""
     return max(0.0, pace.pick_up_seconds - numbers.reaction_seconds)
+
+
+class Basis(StrEnum):
+    WALKING_NETWORK = "walking_network"
+    STRAIGHT_LINE = "straight_line"

@@ -7,10 +7,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.fields import Id, Name, Phone
+from aed.accounts.fields import Id, Language, Name, Phone
 from aed.registry.fields import Link
 from aed.training.enrolments.queries import RosterRow
-from aed.training.fields import Language
 from aed.training.rules import AttendanceState, EnrolmentState
 
 

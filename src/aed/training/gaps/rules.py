@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from aed.geo import Position
 from aed.responders.rules import CertificateKind
 from aed.training.gaps.week import AWAY, HOURS, NOT_KNOWN, THERE, CalendarWeek
-from aed.walking.basis import Basis
+from aed.walking.travel import Basis
 
 LAPSES_WITHIN_DAYS: Final = 90
 """The same horizon applies to planned sessions: new responders replace those whose certificates expire."""

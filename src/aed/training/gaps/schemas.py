@@ -12,7 +12,7 @@ from aed.registry.fields import Link, PositionOut
 from aed.responders.rules import CertificateKind
 from aed.training.gaps.rules import BuildingGaps, EstateGaps, Lapse, Suggestion
 from aed.training.gaps.week import HOURS
-from aed.walking.basis import Basis
+from aed.walking.travel import Basis
 
 _HOURS = "One number per hour from Monday 00:00, 168 in all, or one number if an hour was requested"
 

@@ -45,10 +45,9 @@ from aed.training.gaps.rules import (
 )
 from aed.training.gaps.suggestion import NearbyPeople, suggest
 from aed.training.gaps.week import CalendarWeek, hour_states
-from aed.walking.basis import Basis
 from aed.walking.network import WalkingNetwork
 from aed.walking.snapping import SnappedPoints
-from aed.walking.travel import estate_pace, metres_walked_in
+from aed.walking.travel import Basis, estate_pace, metres_walked_in
 
 type Progress = Callable[[int], None]
 type Chosen = NDArray[np.intp]

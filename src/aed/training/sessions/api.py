@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
+from aed.accounts.fields import Moment
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import (
@@ -26,7 +27,6 @@ from aed.registry.changes import RegistryChangeOut, changes_of
 from aed.registry.devices.queries import BoundingBox
 from aed.registry.fields import Link
 from aed.training import queries
-from aed.training.fields import Moment
 from aed.training.models import TrainingSession
 from aed.training.parameters import ReasonText, SessionId
 from aed.training.permissions import require_trainer

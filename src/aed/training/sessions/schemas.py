@@ -7,11 +7,10 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.fields import Code, FreeText, Id, Name, Phone
+from aed.accounts.fields import Code, FreeText, Id, Language, Moment, Name, Phone
 from aed.accounts.permissions import Viewer
 from aed.database.geometry import position_of
 from aed.registry.fields import Link, PositionIn, PositionOut
-from aed.training.fields import Language, Moment
 from aed.training.models import TrainingSession
 from aed.training.permissions import runs_training
 from aed.training.queries import SessionPlaces
