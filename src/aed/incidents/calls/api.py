@@ -74,6 +74,19 @@ async def _turn(request: Request, viewer: ViewerDep) -> AsyncIterator[None]:
 TurnDep = Annotated[None, Depends(_turn, scope="function")]
 
 
+async def _planning_context(request: Request) -> PlanningContext:
+    state = request.app.state
+    return PlanningContext(clock.now(), state.network, state.settings)
+
+
+PlanningDep = Annotated[PlanningContext, Depends(_planning_context)]
+"""The moment of the request, and the network and settings with which an incident is planned again."""
+
+
+def _out(done: SteeringResult) -> SteeringResultOut:
+    return SteeringResultOut.after(done.incident, asked=done.asked, exclusion=done.exclusion)
+
+
 @router.post("/incidents")
 def create_incident(
     request: Request, _turn: TurnDep, session: WriteSession, viewer: ViewerDep, new: PatientReportIn
@@ -154,47 +167,45 @@ def get_incident_record(session: ReadSession, viewer: ViewerDep, incident_id: Ro
 
 @router.put("/incidents/{incident_id}/ambulance")
 def set_ambulance(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: AmbulanceIn
+    session: WriteSession, viewer: ViewerDep, now: PlanningDep, incident_id: RowId, body: AmbulanceIn
 ) -> IncidentOut:
     """Set when the ambulance arrives, in seconds from now; 0: it has arrived, and all alerts are stopped."""
-    state = request.app.state
     return IncidentOut.of(
         actions.update_ambulance(
             session,
             viewer,
             incident_id,
             body.seconds,
-            at=clock.now(),
-            network=state.network,
-            settings=state.settings,
+            at=now.at,
+            network=now.network,
+            settings=now.settings,
         )
     )
 
 
 @router.put("/incidents/{incident_id}/signs")
 def set_signs(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: SignsIn
+    session: WriteSession, viewer: ViewerDep, now: PlanningDep, incident_id: RowId, body: SignsIn
 ) -> IncidentOut:
     """Set what is known of the patient. For dispatchers of the region."""
-    state = request.app.state
     return IncidentOut.of(
         actions.update_signs(
             session,
             viewer,
             incident_id,
             has_cpr=body.has_cpr,
-            at=clock.now(),
-            network=state.network,
-            settings=state.settings,
+            at=now.at,
+            network=now.network,
+            settings=now.settings,
         )
     )
 
 
 @router.post("/incidents/{incident_id}/alerts/{alert_id}")
 def answer_alert_on_behalf(
-    request: Request,
     session: WriteSession,
     viewer: ViewerDep,
+    now: PlanningDep,
     incident_id: RowId,
     alert_id: RowId,
     reply: AlertReplyIn,
@@ -203,15 +214,14 @@ def answer_alert_on_behalf(
     found = queries.incident(session, viewer, incident_id)
     require_dispatcher(viewer, found.region_id)
     alert = queries.alert_of(session, found.id, alert_id)
-    state = request.app.state
     take_reply(
         session,
         alert.id,
         reply.reply,
         by=viewer.name,
-        at=clock.now(),
-        network=state.network,
-        settings=state.settings,
+        at=now.at,
+        network=now.network,
+        settings=now.settings,
         key=reply.key,
     )
     return get_incident(session, viewer, incident_id)
@@ -219,22 +229,20 @@ def answer_alert_on_behalf(
 
 @router.patch("/incidents/{incident_id}/location")
 def correct_incident_place(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: LocationCorrection
+    session: WriteSession, viewer: ViewerDep, now: PlanningDep, incident_id: RowId, body: LocationCorrection
 ) -> IncidentOut:
     """Correct the patient's location: people who were alerted are notified, and the plan is made again.
 
     For dispatchers of the region.
     """
-    state = request.app.state
-    now = PlanningContext(clock.now(), state.network, state.settings)
     return IncidentOut.of(corrections.correct_location(session, viewer, incident_id, body, now=now))
 
 
 @router.post("/incidents/{incident_id}/reports/{patient_report_id}/split")
 def split_report(
-    request: Request,
     session: WriteSession,
     viewer: ViewerDep,
+    now: PlanningDep,
     incident_id: RowId,
     patient_report_id: RowId,
     body: SplitReportIn,
@@ -242,60 +250,49 @@ def split_report(
     """Split off a report that is of another patient, and return the new incident. For dispatchers of the
     region.
     """
-    state = request.app.state
-    now = PlanningContext(clock.now(), state.network, state.settings)
     return IncidentOut.of(
         corrections.split_report(session, viewer, incident_id, patient_report_id, body, now=now)
     )
 
 
-def _now(request: Request) -> PlanningContext:
-    state = request.app.state
-    return PlanningContext(clock.now(), state.network, state.settings)
-
-
-def _out(done: SteeringResult) -> SteeringResultOut:
-    return SteeringResultOut.after(done.incident, asked=done.asked, exclusion=done.exclusion)
-
-
 @router.put("/incidents/{incident_id}/hold")
 def set_alerting_hold(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: HoldIn
+    session: WriteSession, viewer: ViewerDep, now: PlanningDep, incident_id: RowId, body: HoldIn
 ) -> SteeringResultOut:
     """Hold or resume alerting; people who were asked stay asked. For dispatchers of the region."""
-    return _out(steering.hold_calling(session, viewer, incident_id, held=body.held, now=_now(request)))
+    return _out(steering.hold_calling(session, viewer, incident_id, held=body.held, now=now))
 
 
 @router.post("/incidents/{incident_id}/ask-more")
 def alert_more_responders(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: AskMoreIn
+    session: WriteSession, viewer: ViewerDep, now: PlanningDep, incident_id: RowId, body: AskMoreIn
 ) -> SteeringResultOut:
     """Alert this many more people now, the best that the plan left out. For dispatchers of the region."""
-    return _out(steering.ask_more(session, viewer, incident_id, body, now=_now(request)))
+    return _out(steering.ask_more(session, viewer, incident_id, body, now=now))
 
 
 @router.put("/incidents/{incident_id}/radius")
 def set_incident_radius(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: RadiusIn
+    session: WriteSession, viewer: ViewerDep, now: PlanningDep, incident_id: RowId, body: RadiusIn
 ) -> SteeringResultOut:
     """Set the radius within which people are searched. For dispatchers of the region."""
-    return _out(steering.set_radius(session, viewer, incident_id, body.metres, now=_now(request)))
+    return _out(steering.set_radius(session, viewer, incident_id, body.metres, now=now))
 
 
 @router.put("/incidents/{incident_id}/patient")
 def set_patient(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: AgeGroupIn
+    session: WriteSession, viewer: ViewerDep, now: PlanningDep, incident_id: RowId, body: AgeGroupIn
 ) -> SteeringResultOut:
     """Set the patient's age group; people who fetch a device then see what is known of its child pads."""
-    return _out(steering.set_age_group(session, viewer, incident_id, body.age_group, now=_now(request)))
+    return _out(steering.set_age_group(session, viewer, incident_id, body.age_group, now=now))
 
 
 @router.put("/incidents/{incident_id}/hazard")
 def set_hazard(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, body: HazardIn
+    session: WriteSession, viewer: ViewerDep, now: PlanningDep, incident_id: RowId, body: HazardIn
 ) -> SteeringResultOut:
     """Set the hazard at the scene: none, inform people, or send nobody. For dispatchers of the region."""
-    return _out(steering.set_hazard(session, viewer, incident_id, body, now=_now(request)))
+    return _out(steering.set_hazard(session, viewer, incident_id, body, now=now))
 
 
 @router.get("/incidents/{incident_id}/exclusions")
@@ -307,18 +304,18 @@ def list_exclusions(session: ReadSession, viewer: ViewerDep, incident_id: RowId)
 
 @router.post("/incidents/{incident_id}/exclusions")
 def create_exclusion(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, given: ExclusionIn
+    session: WriteSession, viewer: ViewerDep, now: PlanningDep, incident_id: RowId, given: ExclusionIn
 ) -> SteeringResultOut:
     """Exclude a person or a device from the plan; people who were asked are notified."""
-    return _out(steering.exclude(session, viewer, incident_id, given, now=_now(request)))
+    return _out(steering.exclude(session, viewer, incident_id, given, now=now))
 
 
 @router.delete("/incidents/{incident_id}/exclusions/{exclusion_id}")
 def delete_exclusion(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, exclusion_id: RowId
+    session: WriteSession, viewer: ViewerDep, now: PlanningDep, incident_id: RowId, exclusion_id: RowId
 ) -> SteeringResultOut:
     """Lift an exclusion. For dispatchers of the region."""
-    return _out(steering.lift_exclusion(session, viewer, incident_id, exclusion_id, now=_now(request)))
+    return _out(steering.lift_exclusion(session, viewer, incident_id, exclusion_id, now=now))
 
 
 @router.post("/incidents/{incident_id}/close")
