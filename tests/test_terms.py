@@ -54,7 +54,7 @@ def texts() -> list[tuple[str, str]]:
                     and id(node) not in docstrings
                 ):
                     found.append((name, node.value))
-        elif path.suffix in (".js", ".html", ".typ", ".jinja", ".yaml", ".css"):
+        elif path.suffix in (".js", ".html", ".typ", ".jinja", ".po", ".yaml", ".css"):
             found.append((name, path.read_text()))
     return found
 

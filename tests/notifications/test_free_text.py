@@ -42,6 +42,7 @@ LURES = (
     "例子.公司",
     "a@evil.cn",
     "tel:4008001234",
+    "tel:4008001234www.evil.cn",
     "400-800-1234",
     "weixin://dl/x",
     "first\nAED network: pay here",

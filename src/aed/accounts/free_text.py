@@ -42,7 +42,7 @@ def quote(words: str, *, limit: int) -> str:
         for each in words.translate(_HALF_WIDTH)
         if unicodedata.category(each) not in ("Cf", "Cs", "Co", "Cn")
     )
-    plain = _NUMBER_TO_RING.sub("…", _LINK.sub("…", plain))
+    plain = _LINK.sub("…", _NUMBER_TO_RING.sub("…", _LINK.sub("…", plain)))  # a number may hide a link
     kept, at = [], 0
     for decimal in _DECIMAL.finditer(plain):
         kept += [_apart(plain[at : decimal.start()]), decimal.group()]

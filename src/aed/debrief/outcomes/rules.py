@@ -192,7 +192,7 @@ def _contradictions(items: CoreItems) -> Iterator[tuple[str, str]]:
     if items.arrest is YesNo.NO:
         for item in _OF_AN_ARREST:
             if is_recorded(items, item):
-                yield item, f"{item} needs arrest=yes: leave it out if it was not a cardiac arrest."
+                yield item, f"{item} needs arrest=yes: give it only for a confirmed arrest."
     if items.rosc is YesNo.NO and items.survived_event is YesNo.YES:
         yield "rosc", "rosc must be yes if survived_event is yes."
     if items.survived_event is YesNo.NO and items.survived is YesNo.YES:

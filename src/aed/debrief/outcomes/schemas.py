@@ -57,7 +57,7 @@ class PatientOutcomeIn(BaseModel):
         },
     )
 
-    arrest: YesNo = Field(YesNo.UNKNOWN, description="Whether it was a cardiac arrest")
+    arrest: YesNo = Field(YesNo.UNKNOWN, description="Whether an arrest was confirmed")
     resuscitation: YesNo = Field(
         YesNo.UNKNOWN, description="Whether the ambulance crew attempted resuscitation"
     )

@@ -101,7 +101,7 @@ class StatisticsOut(BaseModel):
     still_open: int | None
     false_alarms: int | None
     arrests: list[ItemCountOut]
-    resuscitation: list[ItemCountOut] = Field(description="Counts among the cardiac arrests")
+    resuscitation: list[ItemCountOut] = Field(description="Counts among the arrests")
     patients: list[ItemCountOut] = Field(description="Counts among the patients with attempted resuscitation")
     groups: list[OutcomeGroupOut]
     intervals: list[IntervalOut]
