@@ -60,7 +60,7 @@ from aed.responders.actions import (
     ResponderGiven,
     consents,
     offering,
-    put_responder,
+    save_responder,
 )
 from aed.responders.models import Responder
 from aed.responders.queries import HelpOffer
@@ -251,7 +251,7 @@ def responder(
         ),
         places=tuple(PlaceGiven(PlaceKind.HOME, place, 0, place_hours) for place in places),
     )
-    put_responder(session, ADMINISTRATOR, given, at=NOW)
+    save_responder(session, ADMINISTRATOR, given, at=NOW)
     found = session.scalar(select(Responder.id).where(Responder.source_id == str(number)))
     assert found is not None
     return found

@@ -13,7 +13,7 @@ from aed import clock
 from aed.app import create_app
 from aed.errors import ExtraNotInstalled
 from aed.notifications.channels import channels_of
-from aed.notifications.endpoints import EndpointInput, put_endpoint
+from aed.notifications.endpoints import EndpointInput, save_endpoint
 from aed.notifications.rules import Channel, TemporaryFailure
 from aed.responders.live import live_places
 from aed.settings import Settings
@@ -52,7 +52,7 @@ def test_the_traces_setting_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_apprise_endpoint_names_its_extra(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     uninstall(monkeypatch, "apprise")
     with pytest.raises(ExtraNotInstalled, match=r"aed\[apprise\]") as raised:
-        put_endpoint(session, ADMINISTRATOR, EndpointInput("gate", Channel.APPRISE, ADDRESS), at=clock.now())
+        save_endpoint(session, ADMINISTRATOR, EndpointInput("gate", Channel.APPRISE, ADDRESS), at=clock.now())
     assert raised.value.field == "channel"
 
 

@@ -38,7 +38,7 @@ from aed.accounts.permissions import Role, TokenRole
 from aed.app import create_app
 from aed.certificates.models import PersonPair
 from aed.database.session import open_database
-from aed.notifications.endpoints import EndpointInput, put_endpoint
+from aed.notifications.endpoints import EndpointInput, save_endpoint
 from aed.notifications.outbox import Notice, enqueue_to_endpoint
 from aed.notifications.rules import Channel
 from aed.settings import Settings
@@ -179,7 +179,7 @@ def make_known(session: Session) -> dict[str, int | str]:
     group = EndpointInput(
         "the-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"
     )
-    endpoint = put_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
+    endpoint = save_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
     outgoing = enqueue_to_endpoint(session, endpoint, Notice("Due", "到期"), NOW)
     made |= {"name": endpoint.name, "message_id": outgoing.id, "job": "feeds"}
     made |= {"session_id": training.id, "enrolment_id": leaves.id, "number": "CPR-AED-2026-0A1B2C3D4E"}

@@ -16,7 +16,7 @@ from apscheduler.triggers.base import BaseTrigger
 from aed.database.session import Database
 from aed.errors import InvalidInput
 from aed.settings import Settings
-from aed.upkeep.rules import ASKED_EVERY_HOURS
+from aed.upkeep.rules import ASK_INTERVAL_HOURS
 from aed.worker.jobs import Job, Now, Poller, Run
 from aed.worker.rules import Counts, daily, every
 
@@ -73,7 +73,7 @@ TIMETABLE: Final = (
     _job("retrievals", every(minutes=5), "Asks whether fetched devices are back"),
     _job(
         "confirmations",
-        every(hours=ASKED_EVERY_HOURS),
+        every(hours=ASK_INTERVAL_HOURS),
         "Asks people nearby to confirm devices whose confidence is low",
     ),
     _job("expiry-reminders", every(hours=1), "Finds consumables that expire, once for each threshold"),
@@ -139,7 +139,7 @@ def job_called(name: str) -> Job:
 # --- Running --------------------------------------------------------------------------------------------
 
 
-def is_run_here(settings: Settings) -> bool:
+def runs_in_this_process(settings: Settings) -> bool:
     """Return True if `aed serve` runs a worker too: as configured, by default only with SQLite."""
     if settings.run_jobs is not None:
         return settings.run_jobs
@@ -166,14 +166,14 @@ def working(settings: Settings, timetable: Sequence[Job] = TIMETABLE) -> Iterato
 @contextmanager
 def running(settings: Settings, timetable: Sequence[Job] = TIMETABLE) -> Iterator[None]:
     """Run a worker beside `aed serve`, if configured."""
-    if not is_run_here(settings):
+    if not runs_in_this_process(settings):
         yield
         return
     with working(settings, timetable):
         yield
 
 
-def work_until_told_to_stop(settings: Settings, timetable: Sequence[Job] = TIMETABLE) -> None:
+def work_until_stopped(settings: Settings, timetable: Sequence[Job] = TIMETABLE) -> None:
     """Run a worker until SIGTERM or SIGINT, for `aed work`."""
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

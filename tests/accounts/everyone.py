@@ -16,7 +16,7 @@ from aed.accounts.regions.models import Region
 from aed.accounts.sessions import CSRF_HEADER, SESSION_COOKIE, SignIn, csrf_token
 from aed.accounts.tokens import hash_key
 from aed.certificates.models import PersonPair
-from aed.notifications.endpoints import EndpointInput, put_endpoint
+from aed.notifications.endpoints import EndpointInput, save_endpoint
 from aed.notifications.outbox import Notice, enqueue_to_endpoint
 from aed.notifications.rules import Channel
 from aed.registry.estates.models import Estate
@@ -75,7 +75,7 @@ def awarded(session: Session, training: TrainingSession) -> str:
         roster_actions.Result(enrolment.id, passed=True),
     ):
         open_ = roster_actions.open_for_results(session, make.ADMINISTRATOR, training.id, at=at)
-        roster_actions.put_results(session, make.ADMINISTRATOR, open_, [result], how=MarkedBy.HAND, at=at)
+        roster_actions.save_results(session, make.ADMINISTRATOR, open_, [result], how=MarkedBy.HAND, at=at)
     return session.scalars(select(Certificate.number).where(Certificate.is_awarded)).one() or ""
 
 
@@ -131,7 +131,7 @@ def build(session: Session) -> Everyone:
     group = EndpointInput(
         "gate-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"
     )
-    gate_group = put_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
+    gate_group = save_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
     incident = make.incident(session)
     make.centre(session)
     everyone.known = {

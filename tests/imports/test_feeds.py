@@ -32,7 +32,7 @@ from aed.imports.devices.models import Review
 from aed.imports.devices.rules import ReviewKind
 from aed.imports.feeds import actions as feed_actions
 from aed.imports.feeds import jobs
-from aed.imports.feeds.actions import LEASE, FeedIn, claim_feed, put_feed, remove_feed
+from aed.imports.feeds.actions import LEASE, FeedIn, claim_feed, remove_feed, save_feed
 from aed.imports.feeds.fetching import FetchFailed, FetchLimits, Validators, fetch
 from aed.imports.feeds.models import Feed, FeedResult, next_due
 from aed.registry.changes import RegistryChange
@@ -418,7 +418,7 @@ def now() -> Clock:
 def follow(database: Database, url: str, name: str = "example", **given: Any) -> None:
     with transaction(database) as session:
         make.region(session)
-        put_feed(session, ADMINISTRATOR, FeedIn(name, url, **given), by=BY, at=NOW)
+        save_feed(session, ADMINISTRATOR, FeedIn(name, url, **given), by=BY, at=NOW)
 
 
 def feed(database: Database, name: str = "example") -> Feed:
@@ -671,7 +671,7 @@ def test_a_run_whose_claim_was_lost_leaves_nothing(
                 remove_feed(session, ADMINISTRATOR, "example")
             elif what == "moved":
                 moved = FeedIn("example", source.url("/new.csv"))
-                put_feed(session, ADMINISTRATOR, moved, by=BY, at=NOW)
+                save_feed(session, ADMINISTRATOR, moved, by=BY, at=NOW)
             else:
                 late = NOW + LEASE + timedelta(seconds=1)
                 assert claim_feed(session, "example", at=late, is_asked_for=False) is not None
@@ -708,7 +708,7 @@ def test_a_stranger_and_a_reader_follow_nothing(session: Session) -> None:
     reader = Viewer(role=ADMINISTRATOR.role, name="reads")
     for who, refused in ((ANYONE, NotSignedIn), (reader, NotAllowed)):
         with pytest.raises(refused):
-            put_feed(session, who, given, by=BY, at=NOW)
+            save_feed(session, who, given, by=BY, at=NOW)
         with pytest.raises(refused):
             remove_feed(session, who, "example")
 
@@ -737,7 +737,7 @@ def test_a_feed_that_cannot_be_meant_is_refused_by_the_field(
 ) -> None:
     asked = replace(FeedIn("example", "https://feed.example/list.csv"), **given)
     with pytest.raises((InvalidInput, NotFound)) as refused:
-        put_feed(session, ADMINISTRATOR, asked, by=FetchLimits(1000, 1), at=NOW)
+        save_feed(session, ADMINISTRATOR, asked, by=FetchLimits(1000, 1), at=NOW)
     assert refused.value.field == field
 
 
@@ -831,5 +831,7 @@ def test_a_job_that_fails_is_tried_again_in_its_time(settings: Settings) -> None
 def test_the_timetable_is_run_where_it_is_set_or_one_machine_is_all_there_is(settings: Settings) -> None:
     is_alone = settings.database_url.startswith("sqlite")
 
-    assert schedule.is_run_here(settings) is is_alone
-    assert schedule.is_run_here(settings.model_copy(update={"run_jobs": not is_alone})) is not is_alone
+    assert schedule.runs_in_this_process(settings) is is_alone
+    assert (
+        schedule.runs_in_this_process(settings.model_copy(update={"run_jobs": not is_alone})) is not is_alone
+    )

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aed.errors import InvalidInput
-from aed.imports.coordinates import degrees_meant, pair_meant, read_pair
+from aed.imports.coordinates import interpret_degrees, interpret_pair, read_pair
 from aed.imports.formats.marked import write_marked
 from aed.imports.lint.linting import lint_list
 from aed.imports.lint.report import finding_as_json
@@ -126,8 +126,8 @@ def test_a_pair_is_a_number_or_has_a_finding(lat: Any, lon: Any) -> None:
 
 @given(text=st.text(max_size=80))
 def test_words_of_every_sort(text: str) -> None:
-    degrees_meant(text)
-    pair_meant(text, text)
+    interpret_degrees(text)
+    interpret_pair(text, text)
     town_of({"city": text, "district": text}, text)
     hours_contradiction("24/7", text, language=None, is_note=True, where="line 2", column=None)
 
@@ -136,7 +136,7 @@ def test_words_of_every_sort(text: str) -> None:
 def test_degrees_and_minutes_are_understood(lat: float, north: bool) -> None:
     minutes = math.modf(lat)[0] * 60
     written = f"{int(lat)}°{int(minutes)}'{math.modf(minutes)[0] * 60:.4f}\"{'N' if north else 'S'}"
-    found = degrees_meant(written)
+    found = interpret_degrees(written)
 
     assert found is not None or written.count("60.0000")
     assert found is None or abs(found - (lat if north else -lat)) < 1e-6

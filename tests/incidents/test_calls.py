@@ -42,7 +42,7 @@ from aed.incidents.rules import (
 )
 from aed.incidents.schemas import PatientReportIn
 from aed.notifications.channels import channels_of
-from aed.notifications.endpoints import EndpointInput, new_secret, put_endpoint
+from aed.notifications.endpoints import EndpointInput, new_secret, save_endpoint
 from aed.notifications.jobs import send_waiting
 from aed.notifications.models import OutboxMessage
 from aed.notifications.rules import Channel, Delivery, TemporaryFailure
@@ -166,7 +166,7 @@ def test_with_the_sms_gateway_down_other_channels_are_used_and_no_alert_is_sent_
     make.responder(session, at=north_of(PATIENT, metres=60), phone="+8613800010002")
     person = session.get_one(Responder, entry).person_id
     program = EndpointInput("pager", Channel.WEBHOOK, "http://127.0.0.1:9/x", new_secret(), person_id=person)
-    put_endpoint(session, ADMINISTRATOR, program, at=NOW, is_private_allowed=True)
+    save_endpoint(session, ADMINISTRATOR, program, at=NOW, is_private_allowed=True)
     incident_id = make.incident(session).id
     session.commit()
     sent: list[tuple[Channel, str]] = []

@@ -12,7 +12,7 @@ from aed.incidents import queries
 from aed.incidents.alerts.answers import take_reply
 from aed.incidents.calls import actions as lifecycle
 from aed.incidents.models import Incident, ShowUpCount
-from aed.incidents.plan.rules.planner import is_same_plan, plan
+from aed.incidents.plan.rules.planner import has_same_outcome, plan
 from aed.incidents.plan.rules.show_up import (
     PastAlert,
     ShowUpCounts,
@@ -135,7 +135,7 @@ def test_a_region_with_low_show_up_at_noon_asks_more_reproducibly(
     assert inputs.planning.probability_there < PUBLISHED.probability_there / 2
     assert len(queries.alerts(session, incident.id)) > asked_before, "so more are asked"
     again = plan(inputs.case, planning=inputs.planning, survival=inputs.survival)
-    assert is_same_plan(again, load_plan(kept.outcome))
+    assert has_same_outcome(again, load_plan(kept.outcome))
     by_day = planning_with_learned_rates(
         session, queries.incident_by_id(session, incident.id), PUBLISHED, at=NOW
     )

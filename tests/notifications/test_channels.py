@@ -42,7 +42,7 @@ from aed.notifications.channels import (
 )
 from aed.notifications.channels import email as mail
 from aed.notifications.channels.posting import Post
-from aed.notifications.endpoints import EndpointInput, put_endpoint
+from aed.notifications.endpoints import EndpointInput, save_endpoint
 from aed.notifications.rules import (
     Channel,
     Delivery,
@@ -608,7 +608,9 @@ def test_apprise_is_used_for_services_alone_and_reads_no_file(session: Session, 
     told = letter(Channel.APPRISE, address)
     assert isinstance(refusal(lambda: by_apprise(told, is_private_allowed=True)), PermanentFailure)
     with pytest.raises(InvalidInput):
-        put_endpoint(session, ADMINISTRATOR, EndpointInput("group", Channel.APPRISE, address), at=clock.now())
+        save_endpoint(
+            session, ADMINISTRATOR, EndpointInput("group", Channel.APPRISE, address), at=clock.now()
+        )
 
 
 def by_apprise(told: Delivery, *, is_private_allowed: bool = False) -> None:

@@ -21,7 +21,7 @@ from aed.accounts.permissions import ANYONE, TokenRole
 from aed.database.session import Database, transaction
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.notifications import claims, queries
-from aed.notifications.endpoints import EndpointInput, put_endpoint, remove_endpoint
+from aed.notifications.endpoints import EndpointInput, remove_endpoint, save_endpoint
 from aed.notifications.jobs import Outages, Sent, delete_messages, send_channel, send_waiting
 from aed.notifications.models import EndpointRow, OutboxMessage
 from aed.notifications.outbox import Notice, enqueue, enqueue_body, enqueue_to_endpoint, notify_person
@@ -60,7 +60,7 @@ def message(session: Session, to: Person, said: str = "hello", **given: object) 
 
 
 def endpoint(session: Session, channel: Channel = Channel.DINGTALK, name: str = "group") -> EndpointRow:
-    return put_endpoint(
+    return save_endpoint(
         session,
         ADMINISTRATOR,
         EndpointInput(name, channel, "http://127.0.0.1:9/x", secret=SECRET),
@@ -433,7 +433,7 @@ def test_a_person_is_told_at_the_own_endpoints_else_by_telephone(
     assert [row.channel for row in notify_person(session, keeper.id, notice, NOW)] == [Channel.SMS]
     assert notify_person(session, nobody.id, notice, NOW) == []
     mailbox = EndpointInput("keeper", Channel.EMAIL, "keeper@example.org", person_id=keeper.id)
-    put_endpoint(session, ADMINISTRATOR, mailbox, at=NOW)
+    save_endpoint(session, ADMINISTRATOR, mailbox, at=NOW)
     (row,) = notify_person(session, keeper.id, notice, NOW)
     assert (row.channel, row.recipient, row.subject_zh) == (Channel.EMAIL, "keeper@example.org", "电极片")
     with pytest.raises(NotFound):
@@ -464,16 +464,16 @@ def test_an_endpoint_that_cannot_be_meant_is_refused(
     session: Session, channel: Channel, address: str, secret: str | None
 ) -> None:
     with pytest.raises(InvalidInput):
-        put_endpoint(session, ADMINISTRATOR, EndpointInput("x", channel, address, secret), at=NOW)
+        save_endpoint(session, ADMINISTRATOR, EndpointInput("x", channel, address, secret), at=NOW)
 
 
 def test_an_endpoint_is_an_administrators_and_its_name_taken_once(session: Session) -> None:
     given = EndpointInput("group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x")
     with pytest.raises(NotSignedIn):
-        put_endpoint(session, ANYONE, given, at=NOW)
-    put_endpoint(session, ADMINISTRATOR, given, at=NOW)
+        save_endpoint(session, ANYONE, given, at=NOW)
+    save_endpoint(session, ADMINISTRATOR, given, at=NOW)
     with pytest.raises(Conflict):
-        put_endpoint(session, ADMINISTRATOR, given, at=NOW)
+        save_endpoint(session, ADMINISTRATOR, given, at=NOW)
     with pytest.raises(NotFound):
         remove_endpoint(session, ADMINISTRATOR, "other", at=NOW)
     remove_endpoint(session, ADMINISTRATOR, "group", at=NOW)

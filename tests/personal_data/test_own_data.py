@@ -26,14 +26,14 @@ from aed.imports.devices.models import SourceRecord
 from aed.notifications.models import OutboxMessage
 from aed.personal_data import actions
 from aed.personal_data.rules import (
-    ALSO_THEIRS,
-    DONE_BY,
+    ACTOR_COLUMNS,
+    ALSO_PERSONAL,
+    HOLDER_FIELDS,
+    IMPERSONAL_TABLES,
+    KEEPER_FIELDS,
     NAMES_NO_PERSON,
     OF_PATIENTS,
-    OF_THINGS,
     PERSONAL_TABLES,
-    TELL_OF_HOLDERS,
-    TELL_OF_KEEPERS,
     Erasure,
     without_keeper,
 )
@@ -64,9 +64,9 @@ def leads_to(column: Column[Any]) -> set[str]:
 def forgotten(tables: dict[str, SqlTable]) -> set[str]:
     """Return columns that identify a row's person but are unknown to `aed.personal_data.rules`."""
     known = {(held.table, by) for held in PERSONAL_TABLES for by in (held.by, *held.also_by)}
-    known |= ALSO_THEIRS | NAMES_NO_PERSON
+    known |= ALSO_PERSONAL | NAMES_NO_PERSON
     theirs = {held.table for held in PERSONAL_TABLES if held.shown is None}
-    whole = {(name, column) for name, column in TELL_OF_KEEPERS} | {(TELL_OF_HOLDERS, "before")}
+    whole = {(name, column) for name, column in KEEPER_FIELDS} | {(HOLDER_FIELDS, "before")}
     found = set()
     for name, table in tables.items():
         for column in table.columns:
@@ -74,13 +74,13 @@ def forgotten(tables: dict[str, SqlTable]) -> set[str]:
             if leads_to(column) & theirs and (name, column.name) not in known:
                 found.add(where)
             says_who = column.name == "who" or column.name.endswith("_by")
-            is_known = (name, column.name) in {*DONE_BY, *NAMES_NO_PERSON}
+            is_known = (name, column.name) in {*ACTOR_COLUMNS, *NAMES_NO_PERSON}
             if says_who and isinstance(column.type, String) and not is_known:
                 found.add(where)
-            is_nobodys_here = (name, column.name) in OF_PATIENTS | OF_THINGS
+            is_nobodys_here = (name, column.name) in OF_PATIENTS | IMPERSONAL_TABLES
             if (
                 isinstance(column.type, Encrypted)
-                and name not in {*theirs, TELL_OF_HOLDERS}
+                and name not in {*theirs, HOLDER_FIELDS}
                 and not is_nobodys_here
             ):
                 found.add(where)
@@ -119,7 +119,7 @@ def test_what_is_known_is_there() -> None:
         columns = TABLES[held.table].columns
         assert {held.by, *held.blank, *held.hidden, *(held.shown or ())} <= set(columns.keys()), held.table
         assert held.blank or held.erasure is not Erasure.BLANKED or held.table in ("people", "person_changes")
-    for name, column in (*ALSO_THEIRS, *DONE_BY, *NAMES_NO_PERSON, *TELL_OF_KEEPERS):
+    for name, column in (*ALSO_PERSONAL, *ACTOR_COLUMNS, *NAMES_NO_PERSON, *KEEPER_FIELDS):
         assert column in TABLES[name].columns
 
 

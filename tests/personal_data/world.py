@@ -90,7 +90,7 @@ def somebody(session: Session) -> Person:
         roster_actions.Result(learnt.id, passed=True, note=NOTE),
     ):
         training = roster_actions.open_for_results(session, ADMINISTRATOR, held.id, at=held.ends_at)
-        roster_actions.put_results(
+        roster_actions.save_results(
             session, ADMINISTRATOR, training, [result], how=MarkedBy.HAND, at=held.ends_at
         )
     to_come = make.training(session, starts_at=NOW + timedelta(days=60), capacity=1, minimum=1)

@@ -12,7 +12,7 @@ from aed.errors import InvalidInput
 from aed.registry.storeys import (
     HIGHEST_FLOOR,
     LOWEST_FLOOR,
-    floor_meant,
+    floor_from_storey,
     floor_of_room,
     floor_of_storey,
     storey_sign,
@@ -73,10 +73,10 @@ def test_a_room_whose_storey_is_not_certain_is_refused(said: str) -> None:
 
 
 def test_equal_floor_and_storey_are_accepted_and_different_ones_refused() -> None:
-    assert floor_meant(floor=2, storey="3楼", room="301室", counts_ground_as_one=True) == 2
-    assert floor_meant(floor=None, storey=None, room=None, counts_ground_as_one=True) is None
+    assert floor_from_storey(floor=2, storey="3楼", room="301室", counts_ground_as_one=True) == 2
+    assert floor_from_storey(floor=None, storey=None, room=None, counts_ground_as_one=True) is None
     with pytest.raises(InvalidInput) as refused:
-        floor_meant(floor=3, storey="3楼", room=None, counts_ground_as_one=True)
+        floor_from_storey(floor=3, storey="3楼", room=None, counts_ground_as_one=True)
     assert "floor 3 is storey 4 (floor 3); storey 3楼 is storey 3 (floor 2)" in refused.value.detail
 
 

@@ -18,8 +18,8 @@ from aed.responders.actions import (
     PlaceGiven,
     ResponderGiven,
     consents,
-    put_responder,
-    put_responders,
+    save_responder,
+    save_responders,
 )
 from aed.responders.models import Certificate, Consent, Responder, ResponderPlace
 from aed.responders.rules import CertificateKind, CertificateTrust, PlaceKind
@@ -54,11 +54,11 @@ def given(session: Session, number: int, **more: Any) -> ResponderGiven:
 
 
 def put_one_by_one(session: Session, rows: Sequence[ResponderGiven]) -> list[bool | None]:
-    return [put_responder(session, ADMINISTRATOR, row, at=LATER) for row in rows]
+    return [save_responder(session, ADMINISTRATOR, row, at=LATER) for row in rows]
 
 
 def put_at_once(session: Session, rows: Sequence[ResponderGiven]) -> list[bool | None]:
-    return put_responders(session, ADMINISTRATOR, rows, at=LATER)
+    return save_responders(session, ADMINISTRATOR, rows, at=LATER)
 
 
 def all_that_stands(session: Session) -> list[Any]:
@@ -146,7 +146,7 @@ def test_an_erased_person_is_refused(session: Session) -> None:
 def test_registration_requires_an_administrator(session: Session) -> None:
     for who, refusal in ((make.ANYONE, NotSignedIn), (make.member(make.estate(session)), NotAllowed)):
         with pytest.raises(refusal):
-            put_responders(session, who, [given(session, 1)], at=LATER)
+            save_responders(session, who, [given(session, 1)], at=LATER)
 
 
 def test_the_number_of_statements_does_not_grow_with_rows(session: Session) -> None:

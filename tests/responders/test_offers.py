@@ -22,7 +22,7 @@ from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, N
 from aed.lookup.question import Precision
 from aed.lookup.responders import NearbyResponder
 from aed.responders import queries
-from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, offering, put_responder
+from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, offering, save_responder
 from aed.responders.models import Consent, Responder, ResponderPlace
 from aed.responders.rules import (
     WORDINGS,
@@ -56,7 +56,7 @@ def from_a_list(
     availability: str | None = "24/7",
 ) -> None:
     """Import a list with Wu, who has a certificate."""
-    put_responder(
+    save_responder(
         session,
         ADMINISTRATOR,
         ResponderGiven(

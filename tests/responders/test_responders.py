@@ -20,7 +20,7 @@ from aed.lookup.arrival import Basis
 from aed.lookup.question import Precision
 from aed.lookup.responders import NearbyResponder
 from aed.lookup.schemas import answer_out
-from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
+from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, save_responder
 from aed.responders.models import Responder
 from aed.responders.rules import Availability, CertificateKind, CertificateTrust, PlaceKind, ResponderState
 from aed.settings import Arrival, Settings
@@ -192,7 +192,7 @@ def test_the_certificate_that_is_valid_longest_counts(session: Session, settings
     )
     assert found(session, settings) == []
 
-    put_responder(session, make.ADMINISTRATOR, given, at=make.NOW)
+    save_responder(session, make.ADMINISTRATOR, given, at=make.NOW)
 
     (renewed,) = found(session, settings)
     assert (renewed.responder_id, renewed.certificate_kind) == (responder, CertificateKind.PROFESSIONAL)
@@ -261,7 +261,7 @@ def test_at_work_by_day_and_at_home_by_night(session: Session, settings: Setting
             PlaceGiven(PlaceKind.HOME, home, 0, "19:00-08:00"),
         ),
     )
-    put_responder(session, make.ADMINISTRATOR, given, at=make.NOW)
+    save_responder(session, make.ADMINISTRATOR, given, at=make.NOW)
 
     def at(text: str) -> list[Position]:
         moment = datetime.fromisoformat(f"{text}+08:00")

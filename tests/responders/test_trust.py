@@ -14,7 +14,7 @@ from aed.accounts.regions.actions import put_region
 from aed.accounts.regions.models import Region
 from aed.accounts.regions.schemas import RegionIn
 from aed.accounts.trust import TRUST_LEVELS, is_enough
-from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
+from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, save_responder
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind, CertificateTrust, PlaceKind
 from aed.settings import Settings
@@ -176,7 +176,7 @@ def again(
         ),
         places=(PlaceGiven(PlaceKind.HOME, PATIENT, 0, "24/7"),),
     )
-    return put_responder(session, ADMINISTRATOR, given, at=make.NOW)
+    return save_responder(session, ADMINISTRATOR, given, at=make.NOW)
 
 
 def test_a_list_does_not_lower_what_the_issuer_confirmed(session: Session) -> None:

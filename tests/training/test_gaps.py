@@ -387,7 +387,7 @@ def test_shares_come_from_the_sessions_that_were_held(session: Session) -> None:
             said.append(roster_actions.Result(each.id, passed=True))
         for one in said:
             opened = roster_actions.open_for_results(session, ADMINISTRATOR, past.id, at=ended)
-            roster_actions.put_results(session, ADMINISTRATOR, opened, [one], how=MarkedBy.HAND, at=ended)
+            roster_actions.save_results(session, ADMINISTRATOR, opened, [one], how=MarkedBy.HAND, at=ended)
     serves = session.scalars(select(Responder).where(Responder.person_id == enrolled[0].person_id)).one()
     serves.state = ResponderState.ACTIVE
     session.flush()
@@ -427,7 +427,7 @@ def test_many_estates_are_counted_as_each_by_itself(
             session, at=_near(rng, 900), availability=rng.choice(["24/7", None, "Mo-Fr 08:00-18:00"])
         )
     one_by_one = gaps_of(session, *estates)
-    monkeypatch.setattr("aed.training.gaps.table.READ_ONE_BY_ONE", 0)  # read all people at once
+    monkeypatch.setattr("aed.training.gaps.table.MAX_READ_SINGLY", 0)  # read all people at once
     together = gaps_of(session, *estates)
 
     assert sum(int(each.fewest.sum()) for each in one_by_one) > 0

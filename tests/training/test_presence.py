@@ -21,7 +21,7 @@ from aed.training.attendance.rules import CHANGES_EVERY, VALID_FOR, PresenceCode
 from aed.training.enrolments import actions as enrolment_actions
 from aed.training.enrolments.schemas import EnrolmentIn
 from aed.training.models import Attendance, Enrolment, PresenceCodeUsed, TrainingSession
-from aed.training.rosters.actions import Result, open_for_results, put_results
+from aed.training.rosters.actions import Result, open_for_results, save_results
 from aed.training.rules import AttendanceState, EnrolmentState, MarkedBy
 from aed.training.sessions import actions as session_actions
 from aed.training.signatures import TokenPurpose, opened, signed, signing_keys
@@ -189,7 +189,7 @@ def test_who_was_marked_absent_and_comes_late_is_there(session: Session, room: R
     assert mine is not None
     training = open_for_results(session, ADMINISTRATOR, room.training.id, at=BEGINS)
     absent = [Result(mine.id, attendance=AttendanceState.NO_SHOW)]
-    put_results(session, ADMINISTRATOR, training, absent, how=MarkedBy.HAND, at=BEGINS)
+    save_results(session, ADMINISTRATOR, training, absent, how=MarkedBy.HAND, at=BEGINS)
 
     assert attendance_actions.sign_in(session, room.first, shown(session, room), at=BEGINS).is_new
     assert came(session, room)[room.first.name][0] is AttendanceState.ATTENDED

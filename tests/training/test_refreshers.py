@@ -15,7 +15,7 @@ from aed.certificates.awards.queries import lapsing, to_refresh
 from aed.certificates.rules import Refresher
 from aed.responders.models import Certificate
 from aed.training.models import Course, TrainingSession
-from aed.training.rosters.actions import Result, open_for_results, put_results
+from aed.training.rosters.actions import Result, open_for_results, save_results
 from aed.training.rules import AttendanceState, MarkedBy
 from tests import make
 from tests.make import ADMINISTRATOR, ANYONE, NOW
@@ -31,7 +31,7 @@ def trained(
     enrolment = make.enrolment(session, training, name, at=on - timedelta(days=5))
     found = open_for_results(session, ADMINISTRATOR, training.id, at=training.ends_at)
     said = Result(enrolment.id, AttendanceState.ATTENDED, passed)
-    put_results(session, ADMINISTRATOR, found, [said], how=MarkedBy.HAND, at=training.ends_at)
+    save_results(session, ADMINISTRATOR, found, [said], how=MarkedBy.HAND, at=training.ends_at)
     return training
 
 
@@ -72,7 +72,7 @@ def test_a_revoked_card_does_not_lapse_and_is_no_renewal(session: Session) -> No
     enrolment = make.enrolment(session, training, name, phone=phone)
     found = open_for_results(session, ADMINISTRATOR, training.id, at=training.ends_at)
     said = Result(enrolment.id, AttendanceState.ATTENDED, passed=True)
-    put_results(session, ADMINISTRATOR, found, [said], how=MarkedBy.HAND, at=training.ends_at)
+    save_results(session, ADMINISTRATOR, found, [said], how=MarkedBy.HAND, at=training.ends_at)
     assert lapsing(session, ADMINISTRATOR, today=TODAY, within_days=90) == []
 
     number = session.scalar(select(Certificate.number).where(Certificate.is_awarded)) or ""

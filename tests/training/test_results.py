@@ -18,7 +18,7 @@ from aed.responders.rules import CertificateKind, ResponderState
 from aed.training.enrolments import actions as enrolment_actions
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import Assessment, TrainingSession
-from aed.training.rosters.actions import Result, open_for_results, put_results
+from aed.training.rosters.actions import Result, open_for_results, save_results
 from aed.training.rules import SIGN_IN_BEFORE, AttendanceState, MarkedBy, SessionState
 from aed.training.sessions.actions import cancel_session
 from tests import make
@@ -36,7 +36,7 @@ def put(
 ) -> list[PutOutcome]:
     at = at or training.ends_at
     found = open_for_results(session, who, training.id, at=at)
-    return put_results(session, who, found, results, how=MarkedBy.HAND, at=at)
+    return save_results(session, who, found, results, how=MarkedBy.HAND, at=at)
 
 
 def test_results_are_for_those_who_run_the_session(session: Session) -> None:

@@ -14,7 +14,7 @@ from aed.registry.devices.models import Device
 from aed.registry.devices.rules import Access, DeviceState
 from aed.registry.devices.schemas import DeviceAmend
 from aed.settings import Settings
-from aed.upkeep.checks.rules import DEFAULT_ASKS, asked_of
+from aed.upkeep.checks.rules import DEFAULT_ASKS, questions_of
 from aed.upkeep.confirmations.actions import confirm_fact
 from aed.upkeep.confirmations.schemas import ConfirmIn
 from aed.upkeep.faults.queries import active_quarantines
@@ -46,7 +46,7 @@ def test_a_cabinet_that_does_not_open_takes_the_device_out_until_a_check_opens_i
     assert reason(session, device) == [QuarantineReason.CANNOT_OPEN]
     assert device.state is DeviceState.OUT_OF_SERVICE
     assert access(session, device) is None, "it is offered to nobody"
-    assert Question.CABINET in asked_of(
+    assert Question.CABINET in questions_of(
         (Question.STATUS_LIGHT, Question.PADS_IN_DATE), [QuarantineReason.CANNOT_OPEN]
     )
 

@@ -15,7 +15,7 @@ from aed import clock
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role
 from aed.database.session import Database, read_session, transaction
-from aed.notifications.endpoints import EndpointInput, put_endpoint
+from aed.notifications.endpoints import EndpointInput, save_endpoint
 from aed.notifications.models import OutboxMessage
 from aed.notifications.rules import Channel
 from aed.registry.estates.models import Estate
@@ -164,7 +164,7 @@ def test_people_with_an_endpoint_are_reminded_there_without_a_phone_number(datab
         given = EndpointInput(
             name="keeper-mail", channel=Channel.EMAIL, address="k@example.org", person_id=keeper.id
         )
-        put_endpoint(session, make.ADMINISTRATOR, given, at=at)
+        save_endpoint(session, make.ADMINISTRATOR, given, at=at)
         keeper.phone = None
     jobs.remind_of_expiry(database, at, by=BY)
     jobs.send_reminders(database, at, by=BY, public_url=None)

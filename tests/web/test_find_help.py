@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from aed.errors import InvalidInput
 from aed.geo import Datum
-from aed.web.find_help.rules import Show, coordinates_in, where_asked
+from aed.web.find_help.rules import Show, coordinates_in, position_from_form
 from tests import make
 from tests.make import PATIENT, north_of
 
@@ -134,9 +134,9 @@ def test_coordinates_are_read_in_either_order(text: str, pair: tuple[float, floa
 
 
 def test_coordinates_of_a_chinese_map_are_moved() -> None:
-    typed = where_asked({"q": "30.29,120.10", "datum": "gcj02"})
-    given = where_asked({"lat": "30.29", "lon": "120.10", "datum": "gcj02", "show": "all"})
-    assert typed.here == given.here != where_asked({"q": "30.29,120.10"}).here
+    typed = position_from_form({"q": "30.29,120.10", "datum": "gcj02"})
+    given = position_from_form({"lat": "30.29", "lon": "120.10", "datum": "gcj02", "show": "all"})
+    assert typed.here == given.here != position_from_form({"q": "30.29,120.10"}).here
     assert (given.show, given.datum) == (Show.ALL, Datum.GCJ02)
     with pytest.raises(InvalidInput):
-        where_asked({"lat": "x", "lon": "1"})
+        position_from_form({"lat": "x", "lon": "1"})

@@ -140,7 +140,7 @@ def _work(settings: Settings, off: timedelta, log: Path, timetable: Sequence[Job
     true_now = clock.now
     clock.now = lambda: true_now() + off  # this machine's clock is wrong
     set_up_logs(settings)
-    schedule.work_until_told_to_stop(settings, timetable)
+    schedule.work_until_stopped(settings, timetable)
 
 
 def start_worker(

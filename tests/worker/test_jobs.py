@@ -88,9 +88,9 @@ def test_what_failed_is_run_again_later_each_time_and_left_in_the_end() -> None:
 
 
 def test_where_one_machine_is_all_there_is_the_server_runs_the_jobs_too() -> None:
-    assert schedule.is_run_here(Settings(database_url="sqlite:///x.sqlite"))
-    assert not schedule.is_run_here(Settings(database_url="postgresql+psycopg://a@b/c"))
-    assert schedule.is_run_here(Settings(database_url="postgresql+psycopg://a@b/c", run_jobs=True))
+    assert schedule.runs_in_this_process(Settings(database_url="sqlite:///x.sqlite"))
+    assert not schedule.runs_in_this_process(Settings(database_url="postgresql+psycopg://a@b/c"))
+    assert schedule.runs_in_this_process(Settings(database_url="postgresql+psycopg://a@b/c", run_jobs=True))
 
 
 def test_each_job_and_poller_has_a_function_that_is_imported_when_it_runs() -> None:

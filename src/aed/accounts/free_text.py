@@ -45,13 +45,13 @@ def quote(words: str, *, limit: int) -> str:
     plain = _LINK.sub("…", _NUMBER_TO_RING.sub("…", _LINK.sub("…", plain)))  # a number may hide a link
     kept, at = [], 0
     for decimal in _DECIMAL.finditer(plain):
-        kept += [_apart(plain[at : decimal.start()]), decimal.group()]
+        kept += [_split_words(plain[at : decimal.start()]), decimal.group()]
         at = decimal.end()
-    line = " ".join("".join([*kept, _apart(plain[at:])]).split()).strip(" .")
+    line = " ".join("".join([*kept, _split_words(plain[at:])]).split()).strip(" .")
     return line if len(line) <= limit else line[: limit - 1].rstrip(" .") + "…"
 
 
-def _apart(words: str) -> str:
+def _split_words(words: str) -> str:
     return _DOT_BEFORE_SOMETHING.sub(". ", words)
 
 

@@ -29,7 +29,9 @@ PROGRAMS = Path("/usr/lib/postgresql")
 LOCK_SECONDS = 10
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 _COPY = re.compile(rb"COPY .* FROM stdin;\n")
-_NOT_OURS = re.compile(r"\d+; \d+ \d+ (SCHEMA|EXTENSION|ACL|DEFAULT ACL|COMMENT - (SCHEMA|EXTENSION)) ")
+_FOREIGN_OBJECTS = re.compile(
+    r"\d+; \d+ \d+ (SCHEMA|EXTENSION|ACL|DEFAULT ACL|COMMENT - (SCHEMA|EXTENSION)) "
+)
 """Entries of a dump's table of contents that are not restored: the target database has or decides them."""
 _COPY_BYTES = 1 << 18
 
@@ -188,7 +190,7 @@ def _contents_list(program: Path, dump: Path) -> Iterator[str]:
     with _running([str(program), "--list", str(dump)], None, "The dump cannot be read") as output:
         lines = output.read().decode().splitlines(keepends=True)
     with tempfile.NamedTemporaryFile("w", prefix="aed-restore-", encoding="utf-8") as file:
-        file.writelines(line for line in lines if not _NOT_OURS.match(line))
+        file.writelines(line for line in lines if not _FOREIGN_OBJECTS.match(line))
         file.flush()
         yield file.name
 

@@ -120,7 +120,7 @@ def restore(
 
     The database is unchanged until the last step. Raises Conflict, BackupUnusable, BackupFailed.
     """
-    was = _look_at(database)
+    was = _check_integrity(database)
     if was is not _Was.NEW and not replace:
         raise Conflict(f"{database} is not empty. To replace its contents, add --replace.")
     database.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +151,7 @@ class _Was(Enum):
     DAMAGED = "it was no database, or is none any more"
 
 
-def _look_at(database: Path) -> _Was:
+def _check_integrity(database: Path) -> _Was:
     if not database.exists() or database.stat().st_size == 0:
         return _Was.NEW
     try:

@@ -47,7 +47,7 @@ def take(database: Database, *, to: Path, keep: int | None, at: datetime, progre
     In a directory, the file is named by database and time, and only the newest `keep` of that database are
     kept. Raises BackupFailed, Conflict, InvalidInput, DatabaseUnavailable; then no file is left behind.
     """
-    kind, name = _what_is_at(database.engine.url)
+    kind, name = _existing_files(database.engine.url)
     is_file = to.suffix == ".zip" and not to.is_dir()
     if is_file and keep is not None:
         raise InvalidInput("--keep applies to a folder, not to a file.", field="keep")
@@ -67,7 +67,7 @@ def take(database: Database, *, to: Path, keep: int | None, at: datetime, progre
 
 def _audit_head(database: Database, *, at: datetime) -> dict[str, Any] | None:
     """Return the last entry of the audit log; None without a database, or before entries were signed."""
-    kind, _ = _what_is_at(database.engine.url)
+    kind, _ = _existing_files(database.engine.url)
     if kind is BackupKind.SPATIALITE and not _file_of(database.engine.url).is_file():
         return None  # connecting would create the file
     with read_session(database) as session:
@@ -102,7 +102,7 @@ def restore(
     does not know; Conflict, BackupFailed, DatabaseUnavailable.
     """
     manifest = read_manifest(backup)
-    kind, _ = _what_is_at(database.engine.url)
+    kind, _ = _existing_files(database.engine.url)
     if manifest.kind is not kind:
         raise BackupUnusable(
             f"{backup} is a backup of a {manifest.kind} database, but AED_DATABASE_URL names "
@@ -124,7 +124,7 @@ def restore(
     return RestoredBackup(manifest, aside)
 
 
-def _what_is_at(url: URL) -> tuple[BackupKind, str]:
+def _existing_files(url: URL) -> tuple[BackupKind, str]:
     """Return the kind of database, and the name for its backups."""
     is_sqlite = url.get_backend_name() == "sqlite"
     name = Path(url.database or "").stem if is_sqlite else url.database or url.username or ""

@@ -46,7 +46,7 @@ def pause_after(tries: int, asked_to_wait: timedelta | None = None) -> timedelta
     return min(max(doubled, asked_to_wait or timedelta()), MAX_RETRY_PAUSE)
 
 
-def is_left_alone(failures: int) -> bool:
+def is_paused(failures: int) -> bool:
     """Return True if requests to the issuer should pause after that many consecutive failures.
 
     After the pause one more failure is enough to pause again (a circuit breaker).

@@ -33,7 +33,7 @@ def backup(
         taken = whole.take(database, to=to or settings.backups, keep=keep, at=clock.now(), progress=progress)
     size = taken.path.stat().st_size
     removed = f" Removed {plural(len(taken.removed), 'older backup')}." if taken.removed else ""
-    say(f"{taken.path}: {size / 1000:,.0f} kB, {_what_is_in(taken.manifest)}.{removed}")
+    say(f"{taken.path}: {size / 1000:,.0f} kB, {_contents(taken.manifest)}.{removed}")
 
 
 def restore(
@@ -49,19 +49,19 @@ def restore(
     if check:
         with counting("checking, in megabytes") as progress:
             manifest = whole.check(file, progress=progress)
-        say(f"{file} is intact: {manifest.kind}, {_what_is_in(manifest)}.")
+        say(f"{file} is intact: {manifest.kind}, {_contents(manifest)}.")
         return
     settings = load_settings()
     with opened(settings) as database, counting("restoring, in megabytes") as progress:
         restored = whole.restore(settings, database, file, replace=replace, at=clock.now(), progress=progress)
-    say(f"Restored: {_what_is_in(restored.manifest)}.")
+    say(f"Restored: {_contents(restored.manifest)}.")
     if restored.set_aside is not None:
         say(f"The previous contents are in {restored.set_aside}; delete it when you no longer need it.")
     with opened(settings) as database:
         check_keys(database)  # report missing encryption keys now, not at the first alert
 
 
-def _what_is_in(manifest: Manifest) -> str:
+def _contents(manifest: Manifest) -> str:
     rows, tables = sum(manifest.rows.values()), len(manifest.rows)
     devices = manifest.rows.get("devices", 0)
     return (

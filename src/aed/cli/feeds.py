@@ -15,12 +15,12 @@ from aed.errors import Conflict
 from aed.imports.devices.rules import thresholds_in
 from aed.imports.feeds import actions as feed_actions
 from aed.imports.feeds import jobs
-from aed.imports.feeds.actions import FeedIn, put_feed, remove_feed
+from aed.imports.feeds.actions import FeedIn, remove_feed, save_feed
 from aed.imports.feeds.fetching import fetch_limits_in
 from aed.imports.feeds.models import MAX_HOURS, FeedResult
 from aed.imports.formats.mapping import text_of_mapping
 from aed.imports.formats.recognise import DeviceFormat
-from aed.schedule import is_run_here
+from aed.schedule import runs_in_this_process
 from aed.settings import load_settings
 from aed.worker.rules import PATIENT_MS
 
@@ -61,9 +61,9 @@ def add(
         source=source,
     )
     with writing(settings) as session:
-        is_new = put_feed(session, operator(), given, by=fetch_limits_in(settings), at=clock.now())
+        is_new = save_feed(session, operator(), given, by=fetch_limits_in(settings), at=clock.now())
     say(f"{name} is {'fetched' if is_new else 'changed: it is fetched'} every {every} h.")
-    if not is_run_here(settings):
+    if not runs_in_this_process(settings):
         say("This server does not run scheduled jobs (AED_RUN_JOBS). Run `aed feeds run` on a schedule.")
 
 

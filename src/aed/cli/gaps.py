@@ -76,7 +76,7 @@ def gaps(
         _show_all(tables, goal)
 
 
-def _asked(session: Session, estate: int | None, region: str | None) -> list[queries.EstateAsked]:
+def _asked(session: Session, estate: int | None, region: str | None) -> list[queries.GapEstate]:
     region_ids = None
     if region is not None:
         region_ids = regions_below(session, region_by_code(session, region).id)

@@ -12,7 +12,7 @@ from aed.imports.devices.import_rows import ImportedRow
 SHOWN = 20
 
 
-def tell_what_became(report: DeviceReport, *, in_detail: bool) -> None:
+def print_report(report: DeviceReport, *, in_detail: bool) -> None:
     """Print a sentence for each result beyond new, changed and unchanged; in detail, each row too."""
     if report.joined:
         say(f"Merged with devices of another list: {report.joined}.")

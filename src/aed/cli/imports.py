@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.cli.context import operator, trying_much, writing_much
-from aed.cli.import_report import tell_what_became
+from aed.cli.import_report import print_report
 from aed.cli.language import either
 from aed.cli.screen import counting, say, table
 from aed.errors import InvalidInput
@@ -97,7 +97,7 @@ def devices(
         )
 
     report = _import("devices", run, file, strict, bad_rows, is_dry_run=dry_run)
-    tell_what_became(report, in_detail=dry_run)
+    print_report(report, in_detail=dry_run)
     if dry_run:
         say("Nothing was written: this was a dry run.")
 
@@ -161,7 +161,7 @@ def _import[ReportT: ImportReport](
                 write_bad_rows(report.bad, bad_rows)
             refuse_bad_rows(report, file.name, is_strict=strict)
     except NothingImported as refused:
-        tell_bad_rows(refused.bad)
+        print_bad_rows(refused.bad)
         raise
     say(
         f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} "
@@ -172,11 +172,11 @@ def _import[ReportT: ImportReport](
             f"Opening hours not understood: {report.hours_not_understood}, stored as "
             "written, treated as unknown."
         )
-    tell_bad_rows(report.bad)
+    print_bad_rows(report.bad)
     return report
 
 
-def tell_bad_rows(bad: Sequence[BadRow]) -> None:
+def print_bad_rows(bad: Sequence[BadRow]) -> None:
     if bad:
         table("Rows set aside", ["where", "reason"], [(row.where, row.reason) for row in bad[:SHOWN]])
         if len(bad) > SHOWN:

@@ -28,7 +28,7 @@ from aed.incidents.cap.writing import cap_of_incident
 from aed.incidents.models import Alert, Incident, IncidentReport
 from aed.incidents.permissions import require_dispatcher
 from aed.incidents.plan.rules.offers import TaskOffer
-from aed.incidents.plan.rules.planner import Plan, is_same_plan, plan
+from aed.incidents.plan.rules.planner import Plan, has_same_outcome, plan
 from aed.incidents.plan.schemas import load_inputs, load_plan
 from aed.incidents.rules import (
     COMING_STATES,
@@ -250,12 +250,12 @@ def replay(
             plan(inputs.case, planning=inputs.planning, survival=inputs.survival),
             load_plan(outcome),
         )
-        if not is_same_plan(again, before):
+        if not has_same_outcome(again, before):
             differs.append(each)
         patient = inputs.case.patient
         heading(f"Plan {each}: {reason}")
         say(
-            f"{'Unchanged.' if is_same_plan(again, before) else 'THIS RELEASE PLANS DIFFERENTLY.'} "
+            f"{'Unchanged.' if has_same_outcome(again, before) else 'THIS RELEASE PLANS DIFFERENTLY.'} "
             f"{patient.since_seconds:.0f} s after the collapse, the ambulance in "
             f"{patient.ambulance_seconds:.0f} s, {len(inputs.case.asked)} asked before; "
             f"expected survival by the formula {before.survival_before:.2f} -> "

@@ -15,7 +15,7 @@ from aed.certificates.verification import queries as verification_queries
 from aed.certificates.verification.issuer_checks import issuer_access_in, verify_certificates
 from aed.cli.context import opened, operator, reading, trying_much, writing, writing_much
 from aed.cli.fields import Fields, fields_in, taking
-from aed.cli.imports import BadRows, File, Strict, tell_bad_rows, write_bad_rows
+from aed.cli.imports import BadRows, File, Strict, print_bad_rows, write_bad_rows
 from aed.cli.rows import SHOWN, After, Version, show_all, show_history
 from aed.cli.screen import counting, plural, say, table
 from aed.imports.batches import NothingImported, refuse_bad_rows
@@ -147,7 +147,7 @@ def read(
         table("Certificates that were not confirmed as they are", ["number", "state", "why"], rows)
         if len(notices) > SHOWN:
             say(f"… and {len(notices) - SHOWN} more: aed issuers checks {code}")
-    tell_bad_rows(report.bad)
+    print_bad_rows(report.bad)
     if dry_run:
         say("Nothing was written: this was a dry run.")
 
@@ -165,7 +165,7 @@ def _read(
                 write_bad_rows(report.bad, bad_rows)
             refuse_bad_rows(report, file.name, is_strict=strict)
     except NothingImported as refused:
-        tell_bad_rows(refused.bad)
+        print_bad_rows(refused.bad)
         raise
     return report
 

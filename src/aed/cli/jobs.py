@@ -31,7 +31,7 @@ def work() -> None:
     settings = load_settings()
     set_up_logs(settings)
     share_heaps()
-    schedule.work_until_told_to_stop(settings)
+    schedule.work_until_stopped(settings)
 
 
 @jobs.callback(invoke_without_command=True)

@@ -35,7 +35,7 @@ from aed.lookup.reasons import (
 )
 from aed.lookup.walks import GatePassed
 from aed.registry.devices.rules import Access
-from aed.registry.storeys import floor_meant
+from aed.registry.storeys import floor_from_storey
 from aed.responders.rules import Availability, CertificateKind
 from aed.settings import Settings, load_settings
 from aed.walking.file import load_network, save_network
@@ -86,7 +86,7 @@ def nearest_command(
         viewer = viewer_as(session, as_)
         if storey is not None or room is not None:
             counts = counts_ground_as_one_at(session, viewer, question.here)
-            meant = floor_meant(floor=floor, storey=storey, room=room, counts_ground_as_one=counts)
+            meant = floor_from_storey(floor=floor, storey=storey, room=room, counts_ground_as_one=counts)
             question = replace(question, floor=meant or 0, counts_ground_as_one=counts)
         network, missing_reason = network_if_any(settings)
         answer = answer_lookup(session.connection(), viewer, question, network=network, settings=settings)

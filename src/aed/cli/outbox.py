@@ -21,7 +21,7 @@ from aed.errors import Conflict, InvalidInput, NotFound
 from aed.notifications import queries
 from aed.notifications.channels import channels_of
 from aed.notifications.claims import cancel_waiting, send_now
-from aed.notifications.endpoints import EndpointInput, put_endpoint, remove_endpoint
+from aed.notifications.endpoints import EndpointInput, remove_endpoint, save_endpoint
 from aed.notifications.jobs import send_waiting
 from aed.notifications.outbox import Notice, enqueue_to_endpoint
 from aed.notifications.rules import Channel, OutboxState, WaitingFor
@@ -178,7 +178,7 @@ def add(
     )
     settings = load_settings()
     with writing(settings) as session:
-        put_endpoint(
+        save_endpoint(
             session, operator(), given, at=clock.now(), is_private_allowed=settings.notify_allow_private
         )
     say(f"Endpoint {name} is stored. To test it: aed endpoints test {name}")

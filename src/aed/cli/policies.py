@@ -99,18 +99,18 @@ def list_policies(
     with reading() as session:
         found = check_queries.policies(session, operator(), limit=SHOWN + 1, after_id=after)
         rows: list[tuple[object, ...]] = [
-            (each.id, each.estate_id, each.maker, each.model, *_in_short(terms_of(each)), each.name_zh)
+            (each.id, each.estate_id, each.maker, each.model, *_summary(terms_of(each)), each.name_zh)
             for each in found[:SHOWN]
             if withdrawn or each.state is PolicyState.IN_FORCE
         ]
-    rows.append((None, None, None, None, *_in_short(DEFAULT), "默认 default"))
+    rows.append((None, None, None, None, *_summary(DEFAULT), "默认 default"))
     columns = ["id", "estate", "maker", "model", "glance", "check", "service", "pads", "battery", "name"]
     table(None, columns, rows, right=columns[:2])
     if len(found) > SHOWN:
         say(f"There are more: --after {found[SHOWN - 1].id}")
 
 
-def _in_short(terms: Terms) -> tuple[str, ...]:
+def _summary(terms: Terms) -> tuple[str, ...]:
     """Return the intervals of checks and the lives of consumables as table cells."""
     days = [f"{each} d" if each else "never" for each in (terms.glance_days, terms.check_days)]
     lives = [f"{each} m" if each else "as dated" for each in (terms.pads_months, terms.battery_months)]

@@ -31,7 +31,7 @@ def show_all(
     """List the open reviews, the oldest first."""
     with reading() as session:
         found = queries.reviews(session, is_open=not decided, limit=limit + 1, after_id=after)
-        rows = [(each.id, each.kind, _about(each), _in_short(each), each.decision) for each in found[:limit]]
+        rows = [(each.id, each.kind, _about(each), _summary(each), each.decision) for each in found[:limit]]
     if not rows:
         say("There is nothing to decide.")
         return
@@ -79,14 +79,14 @@ def _about(review: Review) -> str:
     return f"{record}{device}{f', {review.attribute}' if review.attribute else ''}"
 
 
-def _in_short(review: Review) -> str:
+def _summary(review: Review) -> str:
     evidence = review.evidence
     match review.kind:
         case ReviewKind.DUPLICATE:
             return f"the same device? score {evidence['score']:.2f}"
         case ReviewKind.CONFLICT:
             present, offered = evidence["present"], evidence["offered"]
-            both = [f"{said['source']}: {_told(said['value'])}" for said in (present, offered)]
+            both = [f"{said['source']}: {_value_text(said['value'])}" for said in (present, offered)]
             return " | ".join(both)
         case ReviewKind.SHRINK:
             return f"{evidence['missing']} of {evidence['listed_before']} are missing"
@@ -97,12 +97,12 @@ def _evidence(review: Review) -> list[str]:
     match review.kind:
         case ReviewKind.DUPLICATE:
             signs = [f"  {sign['weight']:+.1f}  {sign['said']}" for sign in evidence["signs"]]
-            record = [f"  {name}: {_told(value)}" for name, value in evidence["record"].items()]
+            record = [f"  {name}: {_value_text(value)}" for name, value in evidence["record"].items()]
             return [f"score {evidence['score']:.3f}, from these signs", *signs, "the list's row", *record]
         case ReviewKind.CONFLICT:
             return [
                 f"  {which}, of {said['source'] if said['source'] != 'registry' else 'a person'}: "
-                f"{_told(said['value'])}"
+                f"{_value_text(said['value'])}"
                 for which, said in (("present", evidence["present"]), ("offered", evidence["offered"]))
             ]
         case ReviewKind.SHRINK:
@@ -112,7 +112,7 @@ def _evidence(review: Review) -> list[str]:
             ]
 
 
-def _told(value: Any) -> str:
+def _value_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -70,13 +70,13 @@ def entries(columns: Sequence[str], found: Sequence[Entry]) -> None:
     """Print a list: narrow columns of figures on the left, text in the remaining width."""
     rows = [columns, *(each.figures for each in found)]
     widths = [max(cell_len(row[column]) for row in rows) for column in range(len(columns))]
-    _beside(columns, widths, [], style="dim")
+    _text_column(columns, widths, [], style="dim")
     for each in found:
-        _beside(each.figures, widths, [each.said], style="bold")
-        _beside([""] * len(columns), widths, each.below, style="")
+        _text_column(each.figures, widths, [each.said], style="bold")
+        _text_column([""] * len(columns), widths, each.below, style="")
 
 
-def _beside(figures: Sequence[str], widths: Sequence[int], words: Sequence[str], *, style: str) -> None:
+def _text_column(figures: Sequence[str], widths: Sequence[int], words: Sequence[str], *, style: str) -> None:
     """Print right-aligned figures and, beside them, each of the texts on a line of its own."""
     left = "".join(
         " " * (width - cell_len(figure)) + figure + "  "

@@ -25,7 +25,7 @@ from aed.upkeep.checks import queries as check_queries
 from aed.upkeep.checks.actions import record_check
 from aed.upkeep.checks.photo import picture_without_traces
 from aed.upkeep.checks.queries import policy_for, terms_of
-from aed.upkeep.checks.rules import GLANCE_ASKS, QUESTION_WORDS, asked_of
+from aed.upkeep.checks.rules import GLANCE_ASKS, QUESTION_WORDS, questions_of
 from aed.upkeep.checks.schemas import CheckIn, CheckOut
 from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.due import calendars, sheets
@@ -52,7 +52,7 @@ def show_form(device_id: Id, kind: CheckKind = CheckKind.CHECK) -> None:
     with reading() as session:
         device = device_queries.device(session, operator(), device_id)
         active_reasons = [each.reason for each in fault_queries.active_quarantines(session, device.id)]
-        asks = asked_of(terms_of(policy_for(session, device)).asks, active_reasons)
+        asks = questions_of(terms_of(policy_for(session, device)).asks, active_reasons)
     for question in GLANCE_ASKS if kind is CheckKind.GLANCE else asks:
         say(f"{question}: {QUESTION_WORDS[question][1]} {QUESTION_WORDS[question][0]}")
     for reason in active_reasons:
@@ -117,7 +117,7 @@ def add_check(
 def _all_well(session: Session, device_id: int, kind: CheckKind) -> dict[Question, bool]:
     device = device_queries.device(session, operator(), device_id)
     active_reasons = [each.reason for each in fault_queries.active_quarantines(session, device.id)]
-    asks = asked_of(terms_of(policy_for(session, device)).asks, active_reasons)
+    asks = questions_of(terms_of(policy_for(session, device)).asks, active_reasons)
     return dict.fromkeys(GLANCE_ASKS if kind is CheckKind.GLANCE else asks, True)
 
 

@@ -102,7 +102,7 @@ def _as_copied(column: Column[Any], dialect: Dialect) -> Callable[[Any], object]
     if isinstance(kind, Encrypted):
         return lambda value: kind.process_bind_param(value, dialect)
     if isinstance(kind, EncryptedFields):
-        return lambda value: orjson.dumps(kind.sealed(value, keyring_of(dialect))).decode()
+        return lambda value: orjson.dumps(kind.reencrypted(value, keyring_of(dialect))).decode()
     if isinstance(kind, JSON):
         return lambda value: orjson.dumps(value).decode()
     if isinstance(kind, Geometry):

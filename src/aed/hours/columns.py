@@ -22,8 +22,8 @@ from aed.hours.text import (
     brought_together,
     languages_of,
     narrow,
+    parse_week,
     understand_hours,
-    week_said,
 )
 from aed.hours.week import (
     DAY_MINUTES,
@@ -203,7 +203,7 @@ def _week_of_days(days: str, language: str) -> WeeklyHours | None:
     listed = re.sub(r"[;；\n]", ",", days)  # in this column a semicolon separates days
     tidy = tidied(f"{listed} 00:00-24:00")
     statements = statements_of(tidy, language) if tidy else None
-    return week_said(statements) if statements else None
+    return parse_week(statements) if statements else None
 
 
 def _timed(week: WeeklyHours, spans: Spans) -> WeeklyHours:

@@ -209,7 +209,7 @@ def parsed(text: str) -> tuple[Rule, ...]:
         understood = str(OpeningHours(tidy))
         rule_by_rule = "".join(_between(rule.separator) + str(OpeningHours(rule.text)) for rule in rules)
     except ParserError as error:
-        raise refusal(text, _what_the_library_said(error, tidy)) from error
+        raise refusal(text, _parser_message(error, tidy)) from error
     if understood != rule_by_rule:
         _refuse(text, "are ambiguous; separate the rules with `; `")
     return rules
@@ -223,7 +223,7 @@ def _between(separator: str) -> str:
     return {"": "", "||": " || "}.get(separator, f"{separator} ")
 
 
-def _what_the_library_said(error: Exception, tidy: str) -> str:
+def _parser_message(error: Exception, tidy: str) -> str:
     said = str(error).strip()
     place = re.search(r"--> 1:(\d+)", said)
     if place is None:

@@ -189,7 +189,7 @@ def _time(tokens: list[Token], place: int, language: str, of_24_hours: bool) -> 
     """Parse a range of times, or an end time ("until"); return it and the next index."""
     start, place = _clock(tokens, place)
     if place < len(tokens) and tokens[place] is Mark.UNTIL:
-        return _EndsAt(_alone(start)), place + 1
+        return _EndsAt(_single_time(start)), place + 1
     if place >= len(tokens) or tokens[place] not in _TO:
         raise _NotUnderstood
     place += 1
@@ -217,7 +217,7 @@ def _clock(tokens: list[Token], place: int) -> tuple[Clock, int]:
     return (replace(clock, half=half) if half else clock), place + 1
 
 
-def _alone(clock: Clock) -> int:
+def _single_time(clock: Clock) -> int:
     """Return the minute of day of a single time; raise _NotUnderstood if it is ambiguous."""
     minute = _minute(clock)
     sure = clock.half or clock.style is Style.WORD or clock.hour > 12

@@ -97,7 +97,7 @@ def understand_hours(text: str, *, language: str | None = None) -> UnderstoodHou
     readings = set[tuple[str, tuple[str, ...]]]()
     for each in languages:
         statements = statements_of(tidy, each)
-        week = week_said(statements) if statements else None
+        week = parse_week(statements) if statements else None
         expression = expression_of(week) if week else None
         if week and expression:
             readings.add((expression, week.doubts))
@@ -172,7 +172,7 @@ def _is_of_24_hours(*hours: str) -> bool:
 # --- From statements to a week --------------------------------------------------------------------------
 
 
-def week_said(statements: Iterable[Statement]) -> WeeklyHours | None:
+def parse_week(statements: Iterable[Statement]) -> WeeklyHours | None:
     """Return the week that the statements describe; None if they contradict each other.
 
     If days are named twice, the second statement must narrow the first, or be about other times.

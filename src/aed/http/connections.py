@@ -19,7 +19,7 @@ from aed.settings import Settings
 
 log = structlog.get_logger("aed")
 
-FILES_BESIDE: Final = 150
+RESERVED_FILES: Final = 150
 """Files a process opens beside connections: the database, the walking network, jobs."""
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 FORWARDED: Final = "FORWARDED_ALLOW_IPS"
@@ -124,7 +124,7 @@ def protocol_for(settings: Settings) -> type[BoundedProtocol]:
 def check_open_files(settings: Settings) -> None:
     """Warn if the limit of open files is below the limit of connections."""
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    needed = settings.connections + FILES_BESIDE
+    needed = settings.connections + RESERVED_FILES
     if allowed != resource.RLIM_INFINITY and allowed < needed:
         log.warning(
             "limit of open files is too low", allowed=allowed, needed=needed, setting="AED_CONNECTIONS"

@@ -23,7 +23,7 @@ from aed.http.routes import template_of
 log = structlog.get_logger("aed")
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-OTHER_METHOD: Final = "other"
+UNKNOWN_METHOD: Final = "other"
 BUCKETS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 # Without it each series has a second line, its time of creation.
@@ -46,7 +46,7 @@ class RequestMetrics:
 
     def observe(self, *, route: str, method: str, status: int, seconds: float) -> None:
         """Add one request. `route` is a template: a path would make a series of its own."""
-        known = method if method in METHODS else OTHER_METHOD
+        known = method if method in METHODS else UNKNOWN_METHOD
         self._seconds.labels(route, known, f"{status // 100}xx").observe(seconds)
 
     def text(self) -> str:

@@ -32,7 +32,7 @@ _WITH_LETTER: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenCoordinates:
     """The coordinates of a row as given, and their errors."""
 
     lat: float
@@ -49,7 +49,7 @@ class Given:
         return abs(self.lat) <= 90.0 and abs(self.lon) <= 180.0
 
 
-def read_pair(lat: object, lon: object, *, where: str, columns: tuple[str, str]) -> Given:
+def read_pair(lat: object, lon: object, *, where: str, columns: tuple[str, str]) -> GivenCoordinates:
     """Read the coordinates of a row, with the first error. `columns` are the file's names for them.
 
     Coordinates out of range are left to `check_places`, which knows the area of the list.
@@ -65,12 +65,12 @@ def read_pair(lat: object, lon: object, *, where: str, columns: tuple[str, str])
     if numbers[0] is None or numbers[1] is None:
         place = 0 if numbers[0] is None else 1
         given = (lat, lon)[place]
-        meant = pair_meant(str(lat), str(lon))
+        meant = interpret_pair(str(lat), str(lon))
         right = f"{meant[0]:.8g}, {meant[1]:.9g}" if meant else "Degrees as a number, such as 30.2911."
         wrong = "This is not a number of degrees."
         read = printable(str(given), 60)
         return _wrong(FindingKind.COORDINATES_UNREADABLE, where, columns[place], read, wrong, right)
-    found = Given(numbers[0], numbers[1])
+    found = GivenCoordinates(numbers[0], numbers[1])
     if not found.is_on_earth:
         return found
     read = f"{lat}, {lon}"
@@ -85,7 +85,7 @@ def read_pair(lat: object, lon: object, *, where: str, columns: tuple[str, str])
             "This is a pole, which is used as a placeholder.",
             "The position, or remove the row.",
         )
-        return Given(found.lat, found.lon, finding)
+        return GivenCoordinates(found.lat, found.lon, finding)
     if abs(found.lat) < NEARLY_ZERO_DEGREES and abs(found.lon) < NEARLY_ZERO_DEGREES:
         finding = Finding(
             FindingKind.AT_THE_POLE_OR_ZERO,
@@ -96,7 +96,7 @@ def read_pair(lat: object, lon: object, *, where: str, columns: tuple[str, str])
             "This is 0, 0 in the Gulf of Guinea, which is used as a placeholder.",
             "The position, or remove the row.",
         )
-        return Given(found.lat, found.lon, finding)
+        return GivenCoordinates(found.lat, found.lon, finding)
     if found.lat == 0.0 or found.lon == 0.0:
         name = columns[0] if found.lat == 0.0 else columns[1]
         finding = Finding(
@@ -108,15 +108,15 @@ def read_pair(lat: object, lon: object, *, where: str, columns: tuple[str, str])
             f"{name} is exactly 0, which usually means that the number is missing.",
             "The position.",
         )
-        return Given(found.lat, found.lon, finding)
+        return GivenCoordinates(found.lat, found.lon, finding)
     return found
 
 
 def _wrong(
     kind: FindingKind, where: str, column: str | None, read: str | None, wrong: str, right: str
-) -> Given:
+) -> GivenCoordinates:
     finding = Finding(kind, Severity.ERROR, where, column, read, wrong, right)
-    return Given(math.nan, math.nan, finding)
+    return GivenCoordinates(math.nan, math.nan, finding)
 
 
 def is_blank(value: object) -> bool:
@@ -150,7 +150,7 @@ def wgs84_of(lat: float, lon: float, datum: object) -> tuple[float, float]:
 # --- Suggestions ---
 
 
-def pair_meant(lat: str, lon: str) -> tuple[float, float] | None:
+def interpret_pair(lat: str, lon: str) -> tuple[float, float] | None:
     """Return the pair in degrees that two texts clearly mean, or None.
 
     Handles degrees and minutes, letters for directions, a decimal comma, an extra point, and both numbers in
@@ -162,13 +162,13 @@ def pair_meant(lat: str, lon: str) -> tuple[float, float] | None:
         if abs(first) <= 90.0 and abs(second) <= 180.0:
             return first, second
         return (second, first) if abs(second) <= 90.0 and abs(first) <= 180.0 else None
-    found = degrees_meant(lat), degrees_meant(lon)
+    found = interpret_degrees(lat), interpret_degrees(lon)
     if found[0] is None or found[1] is None or abs(found[0]) > 90.0 or abs(found[1]) > 180.0:
         return None
     return found[0], found[1]
 
 
-def degrees_meant(text: str) -> float | None:
+def interpret_degrees(text: str) -> float | None:
     """Return the degrees that a text clearly means, or None."""
     written = unicodedata.normalize("NFKC", text).strip().upper()[:60]
     number = number_of(written)
@@ -193,7 +193,7 @@ def _signed(value: float, letter: str | None) -> float:
     return -abs(value) if letter in ("S", "W") else value
 
 
-def points_put_back(value: float, *, most: float) -> Iterator[float]:
+def restore_decimal_points(value: float, *, most: float) -> Iterator[float]:
     """Yield the values with a lost decimal point restored: for 3435.12 and 34351234, 34.35… and 3.43…"""
     for power in range(1, MAX_DIGITS_BEFORE_POINT):
         moved = value / 10**power

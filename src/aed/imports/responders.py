@@ -25,7 +25,7 @@ from aed.imports.formats.recognise import read_table_or_own
 from aed.imports.formats.records import Record
 from aed.imports.schemas import ResponderRef, ResponderRow, columns, needed_columns
 from aed.registry.changes import PutOutcome
-from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responders
+from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, save_responders
 
 type Person = Sequence[ResponderRow]
 """The rows of one person; each row holds one place."""
@@ -55,7 +55,7 @@ def import_responders(
     def put(batch: Sequence[Person]) -> list[PutOutcome]:
         estates.load((rows[0].source, rows[0].estate) for rows in batch if rows[0].estate is not None)
         given = [_given(rows, region_ids, estates) for rows in batch]
-        return [PutOutcome.of(each) for each in put_responders(session, who, given, at=at)]
+        return [PutOutcome.of(each) for each in save_responders(session, who, given, at=at)]
 
     import_in_batches(session, together.people(rows), put, report, report.count)
     return finish_import(report)

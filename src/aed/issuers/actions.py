@@ -16,7 +16,7 @@ from aed.accounts.trust import CertificateTrust
 from aed.errors import Conflict, InvalidInput
 from aed.issuers import queries
 from aed.issuers.models import Issuer, IssuerCourse, IssuerName
-from aed.issuers.queries import require_can_look_after
+from aed.issuers.queries import require_manages_issuer
 from aed.issuers.rules import IssuerKind, IssuerState, VerifiedBy, plain_name
 from aed.issuers.schemas import IssuerAmend, IssuerCourseIn, IssuerIn
 from aed.registry.changes import (
@@ -35,7 +35,7 @@ def create_issuer(session: Session, who: Viewer, new: IssuerIn, *, at: datetime)
     Raises NotFound, NotSignedIn, NotAllowed, and Conflict for a code or name that is taken.
     """
     region_id = region_by_code(session, new.region).id if new.region is not None else None
-    require_can_look_after(who, region_id)
+    require_manages_issuer(who, region_id)
     _may_give(who, new.trust_in_lists, new.query_url)
     issuer = Issuer(
         **new.model_dump(exclude={"region", "also_called", "courses"}),
@@ -58,7 +58,7 @@ def amend_issuer(
 ) -> Issuer:
     """Amend the given fields of an issuer. Certificates that were verified stay verified."""
     issuer = queries.issuer(session, issuer_id)
-    require_can_look_after(who, issuer.region_id)
+    require_manages_issuer(who, issuer.region_id)
     require_version(issuer, version)
     given = change.model_fields_set
     require_not_null(issuer, change, given)
@@ -90,7 +90,7 @@ def amend_issuer(
 def withdraw_issuer(session: Session, who: Viewer, issuer_id: int, *, version: int, at: datetime) -> Issuer:
     """Withdraw an issuer: nothing new is linked to it, and it is not queried. Its certificates stay valid."""
     issuer = queries.issuer(session, issuer_id)
-    require_can_look_after(who, issuer.region_id)
+    require_manages_issuer(who, issuer.region_id)
     require_version(issuer, version)
     issuer.state = IssuerState.WITHDRAWN
     record_amendment(session, who, issuer, at=at)
@@ -98,7 +98,7 @@ def withdraw_issuer(session: Session, who: Viewer, issuer_id: int, *, version: i
     return issuer
 
 
-def own_issuer(session: Session, who: Viewer, name: str, *, at: datetime) -> Issuer:
+def managed_issuer(session: Session, who: Viewer, name: str, *, at: datetime) -> Issuer:
     """Return the issuer in whose name this network awards certificates; add it if none has that name.
 
     Its certificates are recorded here, so they need no other verification. The caller has checked that `who`

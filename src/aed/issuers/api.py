@@ -108,7 +108,7 @@ def list_issuer_history(
     For those who may amend it.
     """
     issuer = queries.issuer(session, issuer_id)
-    queries.require_can_look_after(viewer, issuer.region_id)
+    queries.require_manages_issuer(viewer, issuer.region_id)
     return [
         RegistryChangeOut.of(change)
         for change in changes_of(session, subject="issuers", subject_id=str(issuer.id))
@@ -123,7 +123,7 @@ def _out(session: Session, viewer: Viewer, *found: Issuer) -> list[IssuerOut]:
             each,
             names.get(each.id, []),
             courses.get(each.id, []),
-            is_url_told=queries.looks_after(viewer, each.region_id),
+            is_url_told=queries.manages_issuer(viewer, each.region_id),
         )
         for each in found
     ]

@@ -13,19 +13,19 @@ from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.issuers.models import Issuer, IssuerCourse, IssuerName
 from aed.issuers.rules import plain_name
 
-LOOKS_AFTER = frozenset({Role.TRAINING_OFFICER, Role.ADMINISTRATOR})
+MANAGING_ROLES = frozenset({Role.TRAINING_OFFICER, Role.ADMINISTRATOR})
 
 
-def looks_after(viewer: Viewer, region_id: int | None) -> bool:
+def manages_issuer(viewer: Viewer, region_id: int | None) -> bool:
     """Return True if the viewer may amend issuers of that region (None: of the network) and read rosters."""
     if TokenScope.WRITE not in viewer.scopes:
         return False
     return viewer.is_administrator or (
-        region_id is not None and viewer.has_role(LOOKS_AFTER, estate_id=None, region_id=region_id)
+        region_id is not None and viewer.has_role(MANAGING_ROLES, estate_id=None, region_id=region_id)
     )
 
 
-def require_can_look_after(viewer: Viewer, region_id: int | None) -> None:
+def require_manages_issuer(viewer: Viewer, region_id: int | None) -> None:
     """Require a network administrator, or an administrator or training officer of the region.
 
     Raises NotSignedIn, NotAllowed.
@@ -34,7 +34,7 @@ def require_can_look_after(viewer: Viewer, region_id: int | None) -> None:
         raise NotSignedIn("This requires an officer of the issuer's region. Send a token, or sign in.")
     if TokenScope.WRITE not in viewer.scopes:
         raise NotAllowed("This token is read-only. Use one with the scope 'write'.")
-    if not looks_after(viewer, region_id):
+    if not manages_issuer(viewer, region_id):
         raise NotAllowed("Only the training officer or an administrator of the issuer's region may do this.")
 
 

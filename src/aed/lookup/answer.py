@@ -21,7 +21,7 @@ from aed.walking.network import WalkingNetwork
 
 MAX_CANDIDATES: Final = 5_000
 """Maximum number of candidates; if it is reached, the answer may be incomplete and says so."""
-MORE_THAN_ASKED: Final = 4
+EXTRA_CANDIDATES: Final = 4
 """Number of extra candidates in the first fetch, since some will be unusable."""
 
 
@@ -81,7 +81,7 @@ def answer_lookup(
     walks = _walks_from(connection, viewer, question, network, settings)
     ranking = Ranking(candidates, walks, question, settings)
     # Rank by walk and rank by straight line differ, so that more candidates are needed on a network.
-    about = question.limit + MORE_THAN_ASKED if network is None else 3 * question.limit
+    about = question.limit + EXTRA_CANDIDATES if network is None else 3 * question.limit
     to_metres = math.inf
     while True:
         candidates.widen(about=about, to_metres=to_metres)

@@ -31,7 +31,7 @@ from aed.lookup.answer import answer_lookup
 from aed.lookup.places import counts_ground_as_one_at
 from aed.lookup.question import LookupQuestion, require_valid_moment
 from aed.lookup.schemas import NearestIn, NearestOut, answer_out
-from aed.registry.storeys import floor_meant
+from aed.registry.storeys import floor_from_storey
 
 security_log = structlog.get_logger("aed.security")
 _LOGGED_RESOLUTION: Final = 7
@@ -109,7 +109,9 @@ def with_storey(
     Raises InvalidInput if the storey or room cannot be parsed, or contradicts the floor.
     """
     counts = counts_ground_as_one_at(session, viewer, question.here)
-    floor = floor_meant(floor=query.floor, storey=query.storey, room=query.room, counts_ground_as_one=counts)
+    floor = floor_from_storey(
+        floor=query.floor, storey=query.storey, room=query.room, counts_ground_as_one=counts
+    )
     return replace(question, floor=floor or 0, counts_ground_as_one=counts)
 
 

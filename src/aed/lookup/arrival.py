@@ -111,7 +111,7 @@ def best_usable_probability(numbers: Arrival) -> float:
     return reachable * max(numbers.probability_ready, numbers.probability_ready_checked)
 
 
-def metres_that_can_beat(expected_seconds: float, quickest: Pace, numbers: Arrival) -> float:
+def max_useful_metres(expected_seconds: float, quickest: Pace, numbers: Arrival) -> float:
     """Return the largest cost of a way, in metres, with which a device can still be expected sooner.
 
     The inverse of `fetch` for the best possible device: open, checked, on the ground floor, at the pace

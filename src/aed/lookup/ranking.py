@@ -22,7 +22,7 @@ from aed.lookup.arrival import (
     fetch,
     is_too_far,
     max_cost_in_time,
-    metres_that_can_beat,
+    max_useful_metres,
 )
 from aed.lookup.candidates import Candidates, NearbyDevice
 from aed.lookup.question import LookupQuestion
@@ -215,7 +215,7 @@ class Ranking:
         devices that are too far.
         """
         numbers, quickest = self._settings.arrival, self._candidates.quickest
-        sooner = metres_that_can_beat(expected_seconds, quickest, numbers)
+        sooner = max_useful_metres(expected_seconds, quickest, numbers)
         if not is_too_far:
             return sooner
         planning = self._settings.planning

@@ -117,7 +117,7 @@ def add_endpoint(
         language=new.language,
         person_id=new.person_id,
     )
-    row = endpoints.put_endpoint(
+    row = endpoints.save_endpoint(
         session, viewer, given, at=clock.now(), is_private_allowed=settings.notify_allow_private
     )
     response.headers["Location"] = f"/v1/endpoints/{row.name}"

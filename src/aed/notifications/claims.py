@@ -118,7 +118,7 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
     if channel in RATES:
         found = [each for each in found if _may_be_sent(session, each, channel=channel, at=at)]
     elif 0 < len(found) < most:
-        found += _that_follow(session, found, at=at, most=most - len(found))
+        found += _followers(session, found, at=at, most=most - len(found))
     if not found:
         return []
     rows = session.execute(
@@ -200,7 +200,7 @@ def _endpoints(session: Session, ids: Collection[int], *, at: datetime) -> dict[
     }
 
 
-def _that_follow(
+def _followers(
     session: Session, firsts: Sequence[_ClaimCandidate], *, at: datetime, most: int
 ) -> list[_ClaimCandidate]:
     """Return the messages due behind these with the same ordering keys, up to the first that is not due.
@@ -289,10 +289,10 @@ def failed(session: Session, letter: Delivery, error: DeliveryFailed, *, by: str
     is_down = isinstance(error, TemporaryFailure) and error.is_channel_down
     _change(session, mine.values(due_at=at + wait, is_channel_down=is_down, **free))
     if isinstance(error, TemporaryFailure) and error.is_channel_down and letter.server is not None:
-        _put_off(session, letter.server, until=at + wait)
+        _postpone(session, letter.server, until=at + wait)
 
 
-def _put_off(session: Session, endpoint_id: int, *, until: datetime) -> None:
+def _postpone(session: Session, endpoint_id: int, *, until: datetime) -> None:
     """Postpone the other messages to the same server, so that they do not delay other recipients."""
     _change(
         session,

@@ -47,7 +47,7 @@ class EndpointInput:
     person_id: int | None = None
 
 
-def put_endpoint(
+def save_endpoint(
     session: Session, who: Viewer, given: EndpointInput, *, at: datetime, is_private_allowed: bool = False
 ) -> EndpointRow:
     """Add an endpoint.

@@ -25,7 +25,13 @@ from aed.database.encryption.columns import keyring_of
 from aed.database.types import Table
 from aed.errors import Conflict
 from aed.imports.devices.models import SourceRecord
-from aed.personal_data.queries import entries_of, is_theirs, mentions_by_issuers, mentions_in_lists, table_of
+from aed.personal_data.queries import (
+    belongs_to_person,
+    entries_of,
+    mentions_by_issuers,
+    mentions_in_lists,
+    table_of,
+)
 from aed.personal_data.rules import MASKED, PERSONAL_TABLES, Erasure, PersonalTable, masked_number
 from aed.registry.changes import RegistryChange, record_amendment
 from aed.registry.devices.models import Device
@@ -64,9 +70,9 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
     for entry in mentions_by_issuers(session, ids):
         session.delete(entry)
     session.flush()
-    for held in _those_that_refer_first():
+    for held in _tables_by_reference():
         if held.erasure is Erasure.DELETED:
-            session.execute(delete(table_of(held.table)).where(is_theirs(held, ids)))
+            session.execute(delete(table_of(held.table)).where(belongs_to_person(held, ids)))
         elif held.blank and held.table != Device.__tablename__:
             _blank(session, held, ids)
     session.expire_all()
@@ -81,7 +87,7 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
     return True
 
 
-def _those_that_refer_first() -> list[PersonalTable]:
+def _tables_by_reference() -> list[PersonalTable]:
     """Return the tables in an order in which rows are deleted before the rows that they refer to."""
     order = {table.name: number for number, table in enumerate(Table.metadata.sorted_tables)}
     return sorted(PERSONAL_TABLES, key=lambda held: -order[held.table])
@@ -156,7 +162,7 @@ def _blank(session: Session, held: PersonalTable, person_ids: Collection[int]) -
     (key,) = table.primary_key.columns
     columns = [table.c[name] for name in held.blank]
     rows = session.execute(
-        select(key, *columns).where(is_theirs(held, person_ids))  # visibility: the person's own
+        select(key, *columns).where(belongs_to_person(held, person_ids))  # visibility: the person's own
     ).all()
     for row_id, *values in rows:
         session.execute(

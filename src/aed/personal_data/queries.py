@@ -19,7 +19,7 @@ from aed.database.encryption.keyring import EncryptedKind, normalized
 from aed.database.geometry import position_of
 from aed.database.types import Table
 from aed.imports.devices.models import Review, SourceRecord
-from aed.personal_data.rules import DONE_BY, KEEPER, PERSONAL_TABLES, PersonalTable, without_keeper
+from aed.personal_data.rules import ACTOR_COLUMNS, KEEPER, PERSONAL_TABLES, PersonalTable, without_keeper
 from aed.responders.live import live_places_of
 from aed.responders.models import Certificate, LiveLocationRow, Responder
 
@@ -51,10 +51,10 @@ def keys_of_rows(held: PersonalTable, person_ids: Collection[int]) -> Select[tup
     visibility: the caller has checked that the viewer is the person or an administrator.
     """
     (key,) = table_of(held.table).primary_key.columns
-    return select(key).where(is_theirs(held, person_ids))
+    return select(key).where(belongs_to_person(held, person_ids))
 
 
-def is_theirs(held: PersonalTable, person_ids: Collection[int]) -> ColumnElement[bool]:
+def belongs_to_person(held: PersonalTable, person_ids: Collection[int]) -> ColumnElement[bool]:
     """Return a condition that is true for the rows that belong to these people."""
     columns = [table_of(held.table).c[name] for name in (held.by, *held.also_by)]
     if held.through is None:
@@ -63,7 +63,7 @@ def is_theirs(held: PersonalTable, person_ids: Collection[int]) -> ColumnElement
     return or_(*(each.in_(keys_of_rows(through, person_ids)) for each in columns))
 
 
-def held_about(session: Session, person_ids: Collection[int], *, at: datetime) -> list[HeldRows]:
+def rows_about(session: Session, person_ids: Collection[int], *, at: datetime) -> list[HeldRows]:
     """Return all rows that belong to these people, as JSON values, by table.
 
     Includes live locations valid at `at` that are stored outside the database. Raises LivePlacesUnavailable.
@@ -84,7 +84,7 @@ def _live_places_elsewhere(
 ) -> Iterator[dict[str, Any]]:
     """Yield live locations that are stored outside the database, with the columns of the table.
 
-    visibility: as `held_about`.
+    visibility: as `rows_about`.
     """
     theirs = session.scalars(select(Responder.id).where(Responder.person_id.in_(person_ids))).all()
     for place in live_places_of(session).held(session.connection(), theirs, at=at).values():
@@ -103,7 +103,7 @@ def _rows(session: Session, held: PersonalTable, person_ids: Collection[int]) ->
         for column in table.columns
         if column.name not in held.hidden and (held.shown is None or column.name in held.shown)
     ]
-    found = select(*columns).where(is_theirs(held, person_ids)).order_by(*table.primary_key.columns)
+    found = select(*columns).where(belongs_to_person(held, person_ids)).order_by(*table.primary_key.columns)
     for row in session.execute(found):
         shown = {column.name: plain(value) for column, value in zip(columns, row, strict=True)}
         yield shown | dict.fromkeys(held.hidden, "not shown: a hash of a secret")
@@ -121,7 +121,9 @@ def plain(value: object) -> Any:
     return value
 
 
-def done_by(session: Session, person_ids: Collection[int], *, limit: int = 100_000) -> list[dict[str, Any]]:
+def actions_of(
+    session: Session, person_ids: Collection[int], *, limit: int = 100_000
+) -> list[dict[str, Any]]:
     """Return the primary keys of rows that record an action of these people, by table and column.
 
     The rows themselves are left out: they are about others.
@@ -130,7 +132,7 @@ def done_by(session: Session, person_ids: Collection[int], *, limit: int = 100_0
     """
     found: list[dict[str, Any]] = []
     names = [f"person:{each}" for each in person_ids]
-    for name, column in DONE_BY:
+    for name, column in ACTOR_COLUMNS:
         table = table_of(name)
         keys = list(table.primary_key.columns)
         asked = select(*keys).where(table.c[column].in_(names)).order_by(*keys).limit(limit)

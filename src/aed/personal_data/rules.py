@@ -264,7 +264,7 @@ PERSONAL_TABLES: Final = (
     ),
 )
 
-ALSO_THEIRS: Final = frozenset(
+ALSO_PERSONAL: Final = frozenset(
     {
         ("assessments", "certificate_id"),
         ("enrolments", "moved_to_id"),
@@ -277,7 +277,7 @@ ALSO_THEIRS: Final = frozenset(
 )
 """References between rows of one person that already belong to them by another column."""
 
-DONE_BY: Final = (
+ACTOR_COLUMNS: Final = (
     ("attendances", "marked_by"),
     ("assessments", "assessed_by"),
     ("audit_log", "who"),
@@ -307,7 +307,7 @@ DONE_BY: Final = (
 )
 """Columns that say who did something, as `person:7`. They stay: after erasure, 7 leads to no name."""
 
-TELL_OF_KEEPERS: Final = (("source_records", "fields"), ("reviews", "evidence"))
+KEEPER_FIELDS: Final = (("source_records", "fields"), ("reviews", "evidence"))
 """Columns of imported lists of devices that may contain a keeper's name and phone number."""
 
 NAMES_NO_PERSON: Final = frozenset(
@@ -333,10 +333,10 @@ OF_PATIENTS: Final = frozenset(
 )
 """Encrypted columns about patients, who are not people of this database."""
 
-OF_THINGS: Final = frozenset({("audit_keys", "secret"), ("cabinet_codes", "code")})
+IMPERSONAL_TABLES: Final = frozenset({("audit_keys", "secret"), ("cabinet_codes", "code")})
 """Encrypted columns that are not about people."""
 
-TELL_OF_HOLDERS: Final = "issuer_entries"
+HOLDER_FIELDS: Final = "issuer_entries"
 """The table of issuers' rosters, whose entries are matched by certificate number."""
 
 KEEPER: Final = ("keeper_name", "keeper_phone")

@@ -79,9 +79,9 @@ class OwnDataOut(BaseModel):
                     when_erased=each.held.erasure,
                     rows=list(each.rows),
                 )
-                for each in queries.held_about(session, ids, at=at)
+                for each in queries.rows_about(session, ids, at=at)
             ],
-            done=[ActionDoneOut.model_validate(each) for each in queries.done_by(session, ids)],
+            done=[ActionDoneOut.model_validate(each) for each in queries.actions_of(session, ids)],
             told_by_lists=[
                 KeeperMentionOut(
                     source=each.row.source,

@@ -36,7 +36,7 @@ _ABOVE: Final = re.compile(rf"(?:l|第|地上)?({_NUMBER}){_UNIT}")
 _ROOM: Final = re.compile(r"(?:.*[^0-9a-z])?(0?\d)(\d\d)|(?:.*[^0-9a-z])?(\d\d)(\d\d)")
 
 
-def floor_meant(
+def floor_from_storey(
     *, floor: int | None, storey: str | None, room: str | None, counts_ground_as_one: bool
 ) -> int | None:
     """Return the floor from any of these inputs; None if none is given.

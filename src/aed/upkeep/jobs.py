@@ -25,7 +25,7 @@ from aed.upkeep.reminders.recipients import RecipientFinder
 from aed.upkeep.reminders.rules import EXPIRING, REMINDED, thresholds_before
 from aed.upkeep.retrievals.actions import follow_up
 from aed.upkeep.retrievals.queries import due_for_follow_up
-from aed.upkeep.rules import ASKED_EVERY_HOURS, DueKind, RetrievalOutcome
+from aed.upkeep.rules import ASK_INTERVAL_HOURS, DueKind, RetrievalOutcome
 
 _RETRIEVALS: Final = 500
 _DEVICES: Final = 2_000
@@ -165,5 +165,5 @@ def confirm_nearby(
         return 0
     with transaction(database) as session:
         exclusive_lock(session, "asking nearby")
-        run = int(now.timestamp() // (ASKED_EVERY_HOURS * 3600))
+        run = int(now.timestamp() // (ASK_INTERVAL_HOURS * 3600))
         return ask_people_nearby(session, at=now, numbers=numbers, public_url=public_url, run=run)

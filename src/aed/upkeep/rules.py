@@ -224,7 +224,7 @@ BY_NAME_ONLY: Final = frozenset({FaultKind.USED, FaultKind.NOT_FETCHED})
 They are accepted only from people and tokens of the estate and from dispatchers. Otherwise strangers could
 take a network down.
 """
-FAILED_FETCHES_THAT_QUARANTINE: Final = 2
+MAX_FAILED_FETCHES: Final = 2
 WHEN_CONFIRMED: Final = {
     FaultKind.MISSING: QuarantineReason.MISSING,
     FaultKind.BEEPING: QuarantineReason.FAILED_CHECK,
@@ -240,7 +240,7 @@ def follows_from(kind: FaultKind, *, failed_fetches: int) -> QuarantineReason | 
     """
     if kind is FaultKind.USED:
         return QuarantineReason.USED
-    if kind is FaultKind.NOT_FETCHED and failed_fetches >= FAILED_FETCHES_THAT_QUARANTINE:
+    if kind is FaultKind.NOT_FETCHED and failed_fetches >= MAX_FAILED_FETCHES:
         return QuarantineReason.FAILED_FETCHES
     return None
 
@@ -319,7 +319,7 @@ def next_follow_up_at(since: datetime, now: datetime, numbers: Returns) -> datet
     return min(again, since + timedelta(minutes=numbers.quarantine_after_minutes))
 
 
-ASKED_EVERY_HOURS: Final = 1
+ASK_INTERVAL_HOURS: Final = 1
 """How often the job `confirmations` runs."""
 ASKED: Final = (Fact.POSITION, Fact.HOURS)
 """Facts that anyone can verify in passing, so that people nearby are asked about them."""

@@ -37,14 +37,14 @@ def build_network(source: Path, *, progress: Callable[[str], None] | None = None
     Reports omissions through `progress`. Raises NetworkFileUnusable if the file cannot be read, and
     InvalidInput if it contains no walkable ways.
     """
-    say = progress if progress is not None else _say_nothing
+    say = progress if progress is not None else _no_progress
     extract = read_extract(source, progress=say)
     pieces = _cut(extract)
     gates = _stand_gates(extract, pieces, say)
     return _assemble(pieces, gates, say)
 
 
-def _say_nothing(message: str) -> None:
+def _no_progress(message: str) -> None:
     """Ignore a progress message."""
 
 

@@ -51,7 +51,7 @@ def read_extract(source: Path, *, progress: Callable[[str], None]) -> Extract:
     Counts omitted ways and reports them through `progress`. Raises NetworkFileUnusable if the file cannot be
     read, and InvalidInput if it contains no walkable ways.
     """
-    _look_at(source)
+    _classify(source)
     left_out: Counter[str] = Counter()
     line_start = array("q", [0])
     node_ids, lat, lon = array("q"), array("i"), array("i")
@@ -116,7 +116,7 @@ def read_extract(source: Path, *, progress: Callable[[str], None]) -> Extract:
     )
 
 
-def _look_at(source: Path) -> None:
+def _classify(source: Path) -> None:
     """Raise NetworkFileUnusable if `source` is missing, empty or cannot be opened."""
     try:
         size = source.stat().st_size if source.is_file() else None

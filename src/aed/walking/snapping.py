@@ -98,7 +98,7 @@ class SnappedPoints:
         if edge < 0:
             return None
         lat, lon, along = float(self.lats[i]), float(self.lons[i]), float(self.along_metres[i])
-        return _standing(contracted, lat, lon, edge, along, float(self.off_metres[i]))
+        return _snapped_at(contracted, lat, lon, edge, along, float(self.off_metres[i]))
 
     def followed_by(self, others: SnappedPoints) -> SnappedPoints:
         """Return these snapped points followed by `others`."""
@@ -145,7 +145,7 @@ def snap_point(
     for metres in _SEARCHES_FOR_ONE_METRES:
         found = _nearest_to_one(streets, lat, lon, min(metres, within_metres))
         if found is not None:
-            return _standing(contracted, lat, lon, *found)
+            return _snapped_at(contracted, lat, lon, *found)
         if within_metres <= metres:
             return None
     return snap_points(streets, [lat], [lon], within_metres=within_metres).one(0, contracted)
@@ -154,7 +154,7 @@ def snap_point(
 _NOWHERE = SnappedPoint(math.nan, math.nan, -1, 0.0, 0.0, -1, 0, 0.0, 0.0, DEAD_END, DEAD_END)
 
 
-def _standing(
+def _snapped_at(
     contracted: ContractedEdges, lat: float, lon: float, edge: int, along_metres: float, off_metres: float
 ) -> SnappedPoint:
     chain, order, within = int(contracted.chain[edge]), int(contracted.order[edge]), along_metres

@@ -27,7 +27,7 @@ from aed.database.session import Database, transaction
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.settings import SignInProvider
 
-BEGIN_AGAIN: Final = (
+START_SIGN_IN_AGAIN: Final = (
     "This sign-in was not started in this browser, or it has expired. Start again, "
     "and return within ten minutes."
 )
@@ -105,7 +105,7 @@ def complete_sign_in(
     """
     require_configured(provider)
     if came.state is None or came.browser_key is None:
-        raise NotSignedIn(BEGIN_AGAIN)
+        raise NotSignedIn(START_SIGN_IN_AGAIN)
     with transaction(database) as session:
         left = session.execute(
             delete(ProviderRequest)
@@ -117,7 +117,7 @@ def complete_sign_in(
             .returning(ProviderRequest.nonce, ProviderRequest.verifier, ProviderRequest.return_to)
         ).first()
     if left is None:
-        raise NotSignedIn(BEGIN_AGAIN)
+        raise NotSignedIn(START_SIGN_IN_AGAIN)
     if came.error is not None or not came.code:
         raise NotSignedIn(
             "The identity provider did not sign anyone in. Start again, or sign in another way."
@@ -133,13 +133,13 @@ def complete_sign_in(
     )
     try:
         with transaction(database) as session:
-            person = _whose(session, found, adds_people=provider.adds_people, at=at)
+            person = _account_of(session, found, adds_people=provider.adds_people, at=at)
             return open_session(session, person, browser=browser, lasts=lasts, at=at), left.return_to
     except IntegrityError:
         raise Conflict("The same person is signing in elsewhere at this moment. Try again.") from None
 
 
-def _whose(session: Session, found: ProviderIdentity, *, adds_people: bool, at: datetime) -> Person:
+def _account_of(session: Session, found: ProviderIdentity, *, adds_people: bool, at: datetime) -> Person:
     """Return the person of the identity. The link is stored, so that it survives a new number or address."""
     known = people_queries.person_by_identity(session, found.provider, found.subject)
     if known is not None:

@@ -16,7 +16,7 @@ from aed.accounts.identity_provider.actions import ProviderCallback
 from aed.accounts.people.queries import identities_of
 from aed.accounts.people.schemas import IdentityOut
 from aed.accounts.sessions import csrf_token, sign_out
-from aed.accounts.sign_in.requests import TOO_MANY_SIGN_INS, put_sign_in_cookie
+from aed.accounts.sign_in.requests import TOO_MANY_SIGN_INS, set_sign_in_cookie
 from aed.accounts.sign_in.rules import PROVIDER_COOKIE, PROVIDER_TIMEOUT, Browser
 from aed.accounts.sign_in.schemas import SignedInOut
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
@@ -111,7 +111,7 @@ def complete_provider_sign_in(
             sign_out(session, before, at=clock.now())
     going_on = RedirectResponse(return_to, status_code=303) if return_to is not None else None
     answer = going_on if going_on is not None else response
-    put_sign_in_cookie(answer, done.key, lasts=lasts)
+    set_sign_in_cookie(answer, done.key, lasts=lasts)
     answer.delete_cookie(PROVIDER_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
     return going_on or SignedInOut(
         person_id=done.person_id,

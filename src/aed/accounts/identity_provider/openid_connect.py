@@ -99,7 +99,7 @@ def fetch_identity(
             raise IdentityProviderFailed("The response does not state which identity provider sent it.")
         if said_by is not None and said_by != metadata.issuer:
             raise IdentityProviderFailed("The response comes from another identity provider.")
-        client.token_endpoint_auth_method = _way_of_knowing_us(provider, metadata)
+        client.token_endpoint_auth_method = _client_authentication(provider, metadata)
         try:
             token = client.fetch_token(
                 metadata.token_endpoint,
@@ -228,7 +228,7 @@ def _json(client: Any, url: str, *, withhold_token: bool = True) -> Any:
     return answer.json()
 
 
-def _way_of_knowing_us(provider: SignInProvider, metadata: ProviderMetadata) -> str:
+def _client_authentication(provider: SignInProvider, metadata: ProviderMetadata) -> str:
     """Return how this client authenticates at the token endpoint."""
     if not provider.client_secret.get_secret_value():
         return "none"

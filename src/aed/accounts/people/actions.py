@@ -53,7 +53,7 @@ def add_person(session: Session, who: Viewer, new: PersonIn, *, country: str, at
     }
     if new.email is not None:
         require_administrator(who)
-        _put_email(session, account, new.email, fields)
+        _set_email(session, account, new.email, fields)
     _keep(session, who, person, fields, at=at)
     session.flush()
     if new.role is not None:
@@ -123,7 +123,7 @@ def amend_person(
     if "email" in change.model_fields_set:
         if account is None:
             raise Conflict("The person has no account yet. Give a phone number too.", field="email")
-        if _put_email(session, account, change.email, fields):
+        if _set_email(session, account, change.email, fields):
             person.version = person.version + 1  # the ETag also covers the account
             end_sessions(session, person_id, at=at)
     if fields:
@@ -132,7 +132,7 @@ def amend_person(
     return person, account
 
 
-def _put_email(session: Session, account: Account, written: str | None, fields: dict[str, Any]) -> bool:
+def _set_email(session: Session, account: Account, written: str | None, fields: dict[str, Any]) -> bool:
     """Set the e-mail address; return True if it changed. Raises Conflict if it is taken."""
     email = plain_email(written) if written is not None else None
     if email == account.email:

@@ -32,7 +32,7 @@ _STEPS_OFF: Final = (0, -1, 1)
 """The clock of a phone may be off by half a minute."""
 
 
-def require_factor_given(session: Session, sign_in: SignIn) -> None:
+def require_second_factor(session: Session, sign_in: SignIn) -> None:
     """Raise NotAllowed if the person has a second factor that was not given in this session."""
     if sign_in.second_factor_at is None and sign_in_queries.second_factors(session, sign_in.person_id):
         raise NotAllowed("The session needs a second factor first: POST /v1/sign-in/second-factor.")
@@ -55,7 +55,7 @@ def add_app(session: Session, sign_in: SignIn, name: str, *, at: datetime) -> Ne
 
     visibility: the person's own session.
     """
-    require_factor_given(session, sign_in)
+    require_second_factor(session, sign_in)
     _has_room(session, sign_in.person_id)
     session.execute(
         delete(SecondFactor).where(
@@ -78,7 +78,7 @@ def confirm_app(session: Session, sign_in: SignIn, factor_id: int, code: str, *,
 
     Raises NotFound, NotSignedIn for a wrong code.
     """
-    require_factor_given(session, sign_in)
+    require_second_factor(session, sign_in)
     factor = session.get(SecondFactor, factor_id)
     if factor is None or factor.person_id != sign_in.person_id or factor.confirmed_at is not None:
         raise NotFound("No authenticator app is being added under that id. Start again.", field="factor_id")
@@ -124,7 +124,7 @@ def _end_others(session: Session, sign_in: SignIn, *, at: datetime) -> None:
 
 def new_recovery_codes(session: Session, sign_in: SignIn) -> list[str]:
     """Create recovery codes, which replace the previous ones. Only their hashes are stored."""
-    require_factor_given(session, sign_in)
+    require_second_factor(session, sign_in)
     if not sign_in_queries.second_factors(session, sign_in.person_id):
         raise Conflict("Recovery codes replace a second factor. Add a second factor first.")
     session.execute(delete(RecoveryCode).where(RecoveryCode.person_id == sign_in.person_id))
@@ -142,7 +142,7 @@ def verify_code(session: Session, sign_in: SignIn, code: str, *, address: str, a
     plain = "".join(code.split()).replace("-", "").lower()
     for factor in sign_in_queries.second_factors(session, sign_in.person_id):
         if factor.kind is FactorKind.TOTP and _takes(session, factor, plain, at=at):
-            record_factor_given(session, sign_in, factor, address=address, at=at)
+            record_second_factor(session, sign_in, factor, address=address, at=at)
             return True
     used = session.execute(
         update(RecoveryCode)
@@ -162,7 +162,7 @@ def verify_code(session: Session, sign_in: SignIn, code: str, *, address: str, a
     return False
 
 
-def record_factor_given(
+def record_second_factor(
     session: Session, sign_in: SignIn, factor: SecondFactor, *, address: str, at: datetime
 ) -> None:
     """Lift the session's limit: the person has given that factor."""
@@ -197,7 +197,7 @@ def _takes(session: Session, factor: SecondFactor, code: str, *, at: datetime) -
 
 def remove_factor(session: Session, sign_in: SignIn, factor_id: int, *, at: datetime) -> None:
     """Remove one of the person's own factors, and with the last one the recovery codes. Raises NotFound."""
-    require_factor_given(session, sign_in)
+    require_second_factor(session, sign_in)
     factor = session.get(SecondFactor, factor_id)
     if factor is None or factor.person_id != sign_in.person_id:
         raise NotFound("You have no such second factor.", field="factor_id")

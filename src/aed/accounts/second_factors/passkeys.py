@@ -18,8 +18,8 @@ from aed.accounts.people.models import Person
 from aed.accounts.second_factors.actions import (
     ISSUER,
     record_factor_added,
-    record_factor_given,
-    require_factor_given,
+    record_second_factor,
+    require_second_factor,
 )
 from aed.accounts.sessions import SignIn
 from aed.accounts.sign_in import queries as sign_in_queries
@@ -74,7 +74,7 @@ def passkey_creation_options(
     visibility: the person's own session.
     """
     site, _origin = _site(public_url)
-    require_factor_given(session, sign_in)
+    require_second_factor(session, sign_in)
     if len(sign_in_queries.second_factors(session, sign_in.person_id)) >= MAX_FACTORS:
         raise Conflict(f"You have {MAX_FACTORS} second factors. Remove one first.")
     person = session.get_one(Person, sign_in.person_id)
@@ -104,7 +104,7 @@ def add_passkey(
     Raises InvalidInput for a passkey of another site or another challenge.
     """
     site, origin = _site(public_url)
-    require_factor_given(session, sign_in)
+    require_second_factor(session, sign_in)
     challenge = _take_challenge(sign_in, at)
     try:
         verified = webauthn.verify_registration_response(
@@ -179,5 +179,5 @@ def verify_passkey(
     except WebAuthnException:
         return False
     factor.sign_count = verified.new_sign_count
-    record_factor_given(session, sign_in, factor, address=address, at=at)
+    record_second_factor(session, sign_in, factor, address=address, at=at)
     return True

@@ -120,7 +120,7 @@ def sign_in_by_code(
     with transaction(database) as session:
         used = session.execute(
             update(SignInCode)
-            .where(*_good(database.keys, phone, at), SignInCode.code_hash == kept)
+            .where(*_usable_codes(database.keys, phone, at), SignInCode.code_hash == kept)
             .values(used_at=at)
         )
         assert isinstance(used, CursorResult)
@@ -141,7 +141,7 @@ def _wrong(database: Database, phone: str, browser: Browser, *, at: datetime) ->
     return NotSignedIn(WRONG_CREDENTIALS)
 
 
-def _good(keys: KeyRing, phone: str, at: datetime) -> tuple[ColumnElement[bool], ...]:
+def _usable_codes(keys: KeyRing, phone: str, at: datetime) -> tuple[ColumnElement[bool], ...]:
     """Select the unused, unexpired codes of an account."""
     return (
         SignInCode.account_key.in_(account_keys(keys, phone)),
@@ -159,7 +159,7 @@ def _take_own_try(
     return session.scalar(
         update(SignInCode)
         .where(
-            *_good(keys, phone, at),
+            *_usable_codes(keys, phone, at),
             SignInCode.browser_hash == hash_key(code_key),
             SignInCode.tries < MAX_CODE_TRIES,
         )
@@ -174,14 +174,14 @@ def _take_others_try(
     """Return the hash of the newest code that another browser requested, if others have an attempt left."""
     newest = session.scalar(
         select(SignInCode.browser_hash)
-        .where(*_good(keys, phone, at), SignInCode.browser_hash != hash_key(code_key or ""))
+        .where(*_usable_codes(keys, phone, at), SignInCode.browser_hash != hash_key(code_key or ""))
         .order_by(SignInCode.expires_at.desc())
         .limit(1)
     )
     return session.scalar(
         update(SignInCode)
         .where(
-            *_good(keys, phone, at),
+            *_usable_codes(keys, phone, at),
             SignInCode.browser_hash == newest,
             SignInCode.others_tries < MAX_CODE_TRIES,
         )

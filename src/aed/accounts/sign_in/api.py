@@ -24,7 +24,7 @@ from aed.accounts.sessions import (
 )
 from aed.accounts.sign_in import actions
 from aed.accounts.sign_in.actions import NewSession, SendMessage
-from aed.accounts.sign_in.requests import SIGN_IN_TURN, put_cookie, put_sign_in_cookie
+from aed.accounts.sign_in.requests import SIGN_IN_TURN, set_cookie, set_sign_in_cookie
 from aed.accounts.sign_in.rules import (
     CODE_COOKIE,
     CODE_LIFETIME,
@@ -97,9 +97,9 @@ def sign_in(
     if before is not None:
         with transaction(database) as session:  # its cookie is overwritten, so nobody could end it later
             accounts_sessions.sign_out(session, before, at=clock.now())
-    put_sign_in_cookie(response, done.key, lasts=lasts)
+    set_sign_in_cookie(response, done.key, lasts=lasts)
     known = remember_browser(database.keys, request.cookies.get(KNOWN_BROWSER_COOKIE), phone, at=at)
-    put_cookie(response, KNOWN_BROWSER_COOKIE, known, lasts=KNOWN_BROWSER_LIFETIME)
+    set_cookie(response, KNOWN_BROWSER_COOKIE, known, lasts=KNOWN_BROWSER_LIFETIME)
     return SignedInOut(
         person_id=done.person_id,
         name=done.name,
@@ -158,7 +158,7 @@ def request_sign_in_code(
     phone, at = e164(given.phone, country=settings.phone_country), clock.now()
     browser = _browser(request, database, phone, at=at)
     code_key = actions.request_code(database, phone=phone, browser=browser, send=send, at=at)
-    put_cookie(response, CODE_COOKIE, code_key, lasts=CODE_LIFETIME)
+    set_cookie(response, CODE_COOKIE, code_key, lasts=CODE_LIFETIME)
     return CodeOut(
         detail="If this phone number has an account, a code has been sent to it.",
         good_for_minutes=int(CODE_LIFETIME.total_seconds() // 60),

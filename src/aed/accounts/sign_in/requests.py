@@ -28,13 +28,13 @@ SIGN_IN_TURN: Final = Depends(_turn, scope="function")
 """For `dependencies` of sign-in routes. Raises TooBusy if too many people sign in at once."""
 
 
-def put_sign_in_cookie(response: Response, key: str, *, lasts: timedelta) -> None:
+def set_sign_in_cookie(response: Response, key: str, *, lasts: timedelta) -> None:
     """Set the session cookie."""
-    put_cookie(response, SESSION_COOKIE, key, lasts=lasts)
+    set_cookie(response, SESSION_COOKIE, key, lasts=lasts)
     response.headers["Cache-Control"] = "no-store"
 
 
-def put_cookie(response: Response, name: str, value: str, *, lasts: timedelta) -> None:
+def set_cookie(response: Response, name: str, value: str, *, lasts: timedelta) -> None:
     """Set a cookie with Secure, HttpOnly and SameSite=Lax."""
     response.set_cookie(
         name,

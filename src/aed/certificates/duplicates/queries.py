@@ -30,7 +30,7 @@ type Pair = tuple[int, int]
 """Two person ids, the smaller one first."""
 
 
-def is_somebody() -> ColumnElement[bool]:
+def is_identified() -> ColumnElement[bool]:
     """Return a condition: the entry is neither merged into another nor erased.
 
     visibility: this is itself a condition.
@@ -43,7 +43,7 @@ def by_phone(session: Session) -> Iterator[Pair]:
 
     visibility: for the scheduler; ids only.
     """
-    people = select(Person.id, Person.phone).where(Person.phone.is_not(None), is_somebody())
+    people = select(Person.id, Person.phone).where(Person.phone.is_not(None), is_identified())
     yield from _pairs((bare_phone(row.phone), row.id) for row in session.execute(people).yield_per(10_000))
 
 
@@ -77,7 +77,7 @@ def by_name_at_home(session: Session) -> Iterator[Pair]:
     called, learning = (
         select(of.estate_id, Person.name, Person.id)
         .join(Person, Person.id == of.person_id)
-        .where(of.estate_id.is_not(None), is_somebody())
+        .where(of.estate_id.is_not(None), is_identified())
         for of in (Responder, Enrolment)
     )
     found = session.execute(called.union(learning)).yield_per(10_000)
@@ -93,7 +93,7 @@ def by_holder_id(session: Session) -> Iterator[Pair]:
         select(Certificate.holder_id, Person.name, Person.id)
         .join(Responder, Responder.id == Certificate.responder_id)
         .join(Person, Person.id == Responder.person_id)
-        .where(Certificate.holder_id.is_not(None), is_somebody())
+        .where(Certificate.holder_id.is_not(None), is_identified())
     )
     found = session.execute(people).yield_per(10_000)
     yield from _pairs((f"{row.holder_id[-4:]} {blocking_name(row.name)}", row.id) for row in found)

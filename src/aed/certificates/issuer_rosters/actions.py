@@ -164,7 +164,7 @@ def follow(
     if amended:
         session.execute(update(Certificate), amended)
     insert_many(session, RegistryChange, changes)
-    put_checks(session, checks, at=at)
+    save_checks(session, checks, at=at)
 
 
 def _ends_of_ids(fields: Mapping[str, Sequence[object]]) -> dict[str, list[str | None]]:
@@ -261,7 +261,7 @@ class Checked:
     next_try_at: datetime | None = None
 
 
-def put_checks(session: Session, checks: Sequence[Checked], *, at: datetime) -> None:
+def save_checks(session: Session, checks: Sequence[Checked], *, at: datetime) -> None:
     """Replace the checks of these certificates. Their change history is not affected.
 
     visibility: only writes.

@@ -90,7 +90,7 @@ def list_issuer_entries(
 ) -> IssuerEntriesPage:
     """List the entries of an issuer's rosters, one page at a time. For those who manage the issuer."""
     issuer = issuer_queries.issuer(session, issuer_id)
-    issuer_queries.require_can_look_after(viewer, issuer.region_id)
+    issuer_queries.require_manages_issuer(viewer, issuer.region_id)
     found = issuer_roster_queries.entries_page(
         session, issuer.id, limit=limit + 1, after_id=cursor_id(cursor)
     )
@@ -194,7 +194,7 @@ def _may(database: DatabaseDep, viewer: Viewer, issuer_id: int) -> None:
     if not viewer.is_signed_in:
         raise NotSignedIn("A roster is taken from who looks after its issuer: send a token, or sign in.")
     with read_session(database) as session:
-        issuer_queries.require_can_look_after(viewer, issuer_queries.issuer(session, issuer_id).region_id)
+        issuer_queries.require_manages_issuer(viewer, issuer_queries.issuer(session, issuer_id).region_id)
 
 
 def _imported(

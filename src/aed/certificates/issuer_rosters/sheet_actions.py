@@ -73,7 +73,7 @@ def import_issuer_roster(
     InvalidInput for a file that is not a roster.
     """
     issuer = issuer_queries.issuer(session, issuer_id)
-    issuer_queries.require_can_look_after(who, issuer.region_id)
+    issuer_queries.require_manages_issuer(who, issuer.region_id)
     exclusive_lock(session, "import")
     report = IssuerRosterReport()
     report.linked = link_to_issuer(session, issuer)

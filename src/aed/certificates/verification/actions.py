@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import SCHEDULER
 from aed.certificates.issuer_rosters import queries as issuer_roster_queries
-from aed.certificates.issuer_rosters.actions import Checked, Effects, follow, link_to_issuer, put_checks
+from aed.certificates.issuer_rosters.actions import Checked, Effects, follow, link_to_issuer, save_checks
 from aed.certificates.models import CertificateCheck, IssuerLine
 from aed.certificates.rules import (
     PAUSED_FOR,
@@ -22,7 +22,7 @@ from aed.certificates.rules import (
     Facts,
     Holder,
     IssuerStatement,
-    is_left_alone,
+    is_paused,
     pause_after,
 )
 from aed.certificates.verification import queries
@@ -80,7 +80,7 @@ def record_answer(
     _line_is_good(session, issuer.id)
     if answer is None:
         said = f"{issuer.name_en} has no certificate with this number. Compare the number with the card."
-        put_checks(session, [Checked(asked.certificate_id, issuer.id, CheckState.UNKNOWN, said)], at=at)
+        save_checks(session, [Checked(asked.certificate_id, issuer.id, CheckState.UNKNOWN, said)], at=at)
         return CheckState.UNKNOWN
     effects = Effects()
     known = issuer_roster_queries.held(session, issuer.id, [asked.number])
@@ -99,7 +99,7 @@ def record_no_answer(
     tries = asked.tries + 1
     again_at = at + pause_after(tries, failed.asked_to_wait)
     said = f"{failed.reason} The next attempt is at {again_at:%Y-%m-%d %H:%M} UTC."
-    put_checks(
+    save_checks(
         session,
         [Checked(asked.certificate_id, issuer.id, CheckState.WAITING, said, tries, again_at)],
         at=at,
@@ -110,7 +110,7 @@ def record_no_answer(
         session.add(line)
     line.failures += 1
     line.said, line.changed_at = failed.reason, at
-    is_closed = is_left_alone(line.failures)
+    is_closed = is_paused(line.failures)
     wait = max(PAUSED_FOR if is_closed else timedelta(), failed.asked_to_wait or timedelta())
     line.closed_until = at + wait if wait else None
     session.flush()
@@ -126,7 +126,7 @@ def give_back(session: Session, issuer: Issuer, asked: Sequence[ToAsk], *, at: d
     until = line.closed_until if line is not None and line.closed_until is not None else at
     reason = line.said if line is not None else ""
     said = f"{issuer.name_en} is not asked again until {until:%Y-%m-%d %H:%M} UTC: {reason}"
-    put_checks(
+    save_checks(
         session,
         [
             Checked(each.certificate_id, issuer.id, CheckState.WAITING, said, each.tries, until)
@@ -181,7 +181,7 @@ def _begin(session: Session, issuer: Issuer, now: datetime) -> int:
     found = session.execute(unchecked).all()
     for start in range(0, len(found), FOLLOWED_AT_ONCE):
         batch = found[start : start + FOLLOWED_AT_ONCE]
-        put_checks(
+        save_checks(
             session,
             [
                 Checked(

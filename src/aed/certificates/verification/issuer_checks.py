@@ -40,9 +40,9 @@ from aed.imports.feeds.fetching import (
     FetchFailed,
     FetchLimits,
     addresses_of,
-    asked_to_wait,
     failure_message,
     fetch_limits_in,
+    retry_after_seconds,
     within,
 )
 from aed.imports.rules import printable
@@ -208,11 +208,13 @@ def _understood(
     if answer.status_code in (401, 403):
         raise FetchFailed(f"{host} rejects the key ({answer.status_code}). Correct it in AED_ISSUER_ACCESS.")
     if answer.status_code == 429:
-        raise FetchFailed(f"{host} received too many requests (429).", asked_to_wait=asked_to_wait(answer))
+        raise FetchFailed(
+            f"{host} received too many requests (429).", asked_to_wait=retry_after_seconds(answer)
+        )
     if answer.status_code != 200:
         raise FetchFailed(
             f"{host} responded with status {answer.status_code}.",
-            asked_to_wait=asked_to_wait(answer),
+            asked_to_wait=retry_after_seconds(answer),
         )
     try:
         given = json.loads(content)

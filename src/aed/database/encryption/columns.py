@@ -130,7 +130,7 @@ class EncryptedFields(TypeDecorator[dict[str, Any]]):
         self.names = names
 
     def process_bind_param(self, value: dict[str, Any] | None, dialect: Dialect) -> dict[str, Any] | None:
-        return None if value is None else self.sealed(value, keyring_of(dialect))
+        return None if value is None else self.reencrypted(value, keyring_of(dialect))
 
     def process_result_value(self, value: dict[str, Any] | None, dialect: Dialect) -> dict[str, Any] | None:
         if value is None:
@@ -141,7 +141,7 @@ class EncryptedFields(TypeDecorator[dict[str, Any]]):
         )
         return found
 
-    def sealed(self, value: dict[str, Any], ring: KeyRing) -> dict[str, Any]:
+    def reencrypted(self, value: dict[str, Any], ring: KeyRing) -> dict[str, Any]:
         """Return the value with its texts encrypted; texts encrypted with the current key are unchanged."""
 
         def seal(text: str) -> str:

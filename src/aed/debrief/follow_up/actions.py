@@ -72,7 +72,9 @@ def settle_device(
     )
     if not (is_over or alert.device_used_at is not None or alert.device_returned_at is not None):
         return False
-    if not (alert.device_used_at is not None or follow_up_rules.may_have_taken_device(alert, incident.kind)):
+    if not (
+        alert.device_used_at is not None or follow_up_rules.may_have_fetched_device(alert, incident.kind)
+    ):
         release_device(session, alert, at=at)
         return True
     question = open_device_question(session, incident, alert, settings=settings, at=at)

@@ -140,7 +140,7 @@ def _debrief(
     )
     for alert in alerts:
         if alert.device_id is not None:
-            if alert.id in used or follow_up_rules.may_have_taken_device(alert, incident.kind):
+            if alert.id in used or follow_up_rules.may_have_fetched_device(alert, incident.kind):
                 question = open_device_question(session, incident, alert, settings=settings, at=at)
                 if alert.id in used and question.outcome is None:
                     close_retrieval(session, SCHEDULER, question.id, RetrievalOutcome.USED, None, at=at)

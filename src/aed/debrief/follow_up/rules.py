@@ -48,7 +48,7 @@ def alerts_that_used_a_device(record: Iterable[tuple[str, str]]) -> set[int]:
 _LEFT: Final = (StopReason.CALLED_AWAY, StopReason.COMES_ELSEWHERE)
 
 
-def may_have_taken_device(alert: FetchingAlert, kind: IncidentKind) -> bool:
+def may_have_fetched_device(alert: FetchingAlert, kind: IncidentKind) -> bool:
     """True if the person may have taken the device: upkeep asks about it, and quarantines it after
     silence.
 

@@ -195,7 +195,7 @@ GROUPS: Final[dict[str, Callable[[CoreItems], bool]]] = {
     "ems_witnessed": lambda items: items.witnessed is Witnessed.EMS,
     "bystander_aed_shock": lambda items: items.bystander_aed is BystanderAed.SHOCK,
 }
-TOLD_SHOCK: Final = "first_shock_told"
+RECORDED_SHOCK: Final = "first_shock_told"
 """The interval by what was recorded later by hand, beside that of the incident's record."""
 
 
@@ -206,7 +206,7 @@ def statistics_of(cases: Iterable[CountedIncident], *, is_coarse: bool) -> Stati
     arrests: Counter[str] = Counter()
     patients: list[CoreItems] = []
     attempts: Counter[str] = Counter()
-    seconds: dict[str, list[float]] = {each: [] for each in (*MOMENTS, TOLD_SHOCK)}
+    seconds: dict[str, list[float]] = {each: [] for each in (*MOMENTS, RECORDED_SHOCK)}
     calls: list[RecordedTimes] = []
     for case in cases:
         numbers["all"] += 1
@@ -240,8 +240,8 @@ def statistics_of(cases: Iterable[CountedIncident], *, is_coarse: bool) -> Stati
 
 
 def seconds_until(case: CountedIncident, moment: str) -> float | None:
-    """Return the seconds from the call; `TOLD_SHOCK` is by what was recorded later."""
-    if moment != TOLD_SHOCK:
+    """Return the seconds from the call; `RECORDED_SHOCK` is by what was recorded later."""
+    if moment != RECORDED_SHOCK:
         return case.measured.seconds(moment)
     at = case.items.first_shock_at
     return None if at is None else max(0.0, (at - case.measured.called_at).total_seconds())

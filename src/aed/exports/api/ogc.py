@@ -65,7 +65,7 @@ CollectionId = Annotated[str, Path(max_length=32, examples=["devices"])]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ItemsFilter:
     """The filters of a request for features."""
 
     bounds: Bounds | None = None
@@ -79,16 +79,18 @@ class _Kind:
     title: str
     description: str
     has_time: bool
-    page: Callable[[Session, Viewer, Asked, int, int], Sequence[Json]]
-    count: Callable[[Session, Viewer, Asked], int]
+    page: Callable[[Session, Viewer, ItemsFilter, int, int], Sequence[Json]]
+    count: Callable[[Session, Viewer, ItemsFilter], int]
     one: Callable[[Session, Viewer, int], Json | None]
 
 
-def _devices(asked: Asked) -> export_queries.Choice:
+def _devices(asked: ItemsFilter) -> export_queries.Choice:
     return export_queries.Choice(bounds=asked.bounds, checked=asked.days)
 
 
-def _some_devices(session: Session, viewer: Viewer, asked: Asked, after_id: int, limit: int) -> list[Json]:
+def _some_devices(
+    session: Session, viewer: Viewer, asked: ItemsFilter, after_id: int, limit: int
+) -> list[Json]:
     found = export_queries.devices(session, viewer, _devices(asked), after_id=after_id, limit=limit)
     return [device_feature(device, viewer) for device in found]
 
@@ -98,7 +100,9 @@ def _one_device(session: Session, viewer: Viewer, device_id: int) -> Json | None
     return device_feature(found, viewer) if found is not None else None
 
 
-def _some_estates(session: Session, viewer: Viewer, asked: Asked, after_id: int, limit: int) -> list[Json]:
+def _some_estates(
+    session: Session, viewer: Viewer, asked: ItemsFilter, after_id: int, limit: int
+) -> list[Json]:
     around = export_queries.Around(asked.bounds)
     found = export_queries.estates(session, viewer, around, after_id=after_id, limit=limit)
     return [estate_feature(estate) for estate in found]
@@ -109,7 +113,9 @@ def _one_estate(session: Session, viewer: Viewer, estate_id: int) -> Json | None
     return estate_feature(found) if found is not None else None
 
 
-def _some_gates(session: Session, viewer: Viewer, asked: Asked, after_id: int, limit: int) -> list[Json]:
+def _some_gates(
+    session: Session, viewer: Viewer, asked: ItemsFilter, after_id: int, limit: int
+) -> list[Json]:
     found = export_queries.gates(
         session, viewer, export_queries.Around(asked.bounds), after_id=after_id, limit=limit
     )
@@ -297,7 +303,7 @@ def list_items(
     If there are more, `links` contains the next page.
     """
     kind = _kind(viewer, collection_id)
-    asked, size = _asked(kind, bbox, days), _limit(limit)
+    asked, size = _items_filter(kind, bbox, days), _limit(limit)
     after_id, matched = _place(cursor)
     found = kind.page(session, viewer, asked, after_id, size + 1)
     shown = found[:size]
@@ -346,13 +352,13 @@ def get_item(
     return _answer({**found, "links": links}, viewer, media_type=GEOJSON)
 
 
-def _asked(kind: _Kind, bbox: str | None, days: str | None) -> Asked:
+def _items_filter(kind: _Kind, bbox: str | None, days: str | None) -> ItemsFilter:
     try:
         span = parse_days(days) if days is not None else None
         bounds = parse_bounds(bbox) if bbox is not None else None
     except InvalidInput as error:
         raise InvalidQuery(error.detail, field=error.field) from None
-    return Asked(bounds, span if kind.has_time else None)
+    return ItemsFilter(bounds, span if kind.has_time else None)
 
 
 def _limit(limit: str) -> int:

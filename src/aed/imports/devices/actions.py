@@ -40,7 +40,7 @@ from aed.imports.formats.records import Record, RecordReader
 from aed.imports.formats.table import SET_ASIDE_COLUMNS
 from aed.imports.schemas import DeviceRow, columns
 from aed.registry.changes import PutOutcome
-from aed.registry.storeys import floor_meant
+from aed.registry.storeys import floor_from_storey
 
 
 def import_devices(
@@ -262,7 +262,7 @@ class Storeys:
                 yield record, found
 
     def _with_floor(self, row: DeviceRow, counts_ground_as_one: bool) -> DeviceRow:
-        floor = floor_meant(
+        floor = floor_from_storey(
             floor=row.floor if "floor" in row.model_fields_set else None,
             storey=row.storey,
             room=None,

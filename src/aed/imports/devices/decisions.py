@@ -30,7 +30,7 @@ from aed.imports.devices.rules import (
     Thresholds,
 )
 from aed.registry.devices import queries as device_queries
-from aed.registry.devices.lists import mark_distinct, withdraw_as_same
+from aed.registry.devices.lists import mark_distinct, withdraw_duplicate
 from aed.registry.devices.origins import BY_HAND
 from aed.registry.devices.rules import DeviceState
 
@@ -47,8 +47,8 @@ def decide(
 ) -> Review:
     """Decide a review and apply the decision; a later decision may change it. Progress counts gone devices.
 
-    Raise NotFound, InvalidInput for a decision that this kind of review does not have, and what `put_devices`
-    raises.
+    Raise NotFound, InvalidInput for a decision that this kind of review does not have, and what
+    `save_devices` raises.
     """
     require_administrator(who)
     exclusive_lock(session, "import")
@@ -257,15 +257,15 @@ def merge_device_into(
         .values(device_id=kept_id)
         .execution_options(synchronize_session=False)
     )
-    withdraw_as_same(session, who, other_id, same_as=kept_id, at=at)
+    withdraw_duplicate(session, who, other_id, same_as=kept_id, at=at)
     for review in queries.reviews_of_devices(session, [other_id], ReviewKind.CONFLICT):
         if review.decision is None:
             session.delete(review)
-    _ask_about_the_kept_one(session, other_id, kept_id)
+    _move_reviews_to_kept_device(session, other_id, kept_id)
     apply_claims(session, who, {kept_id}, ranks=ranks, estates=estates, at=at)
 
 
-def _ask_about_the_kept_one(session: Session, other_id: int, kept_id: int) -> None:
+def _move_reviews_to_kept_device(session: Session, other_id: int, kept_id: int) -> None:
     """Move open reviews about the other device to the kept one, without duplicates."""
     of_kept = {
         (review.source, review.source_id): review

@@ -18,7 +18,7 @@ from aed.imports.devices.matching import Match, match_entries
 from aed.imports.devices.merging import (
     MergeResult,
     apply_claims,
-    claims_given_again,
+    claims_from_sources,
     likeness_as_json,
     open_review,
     resolved_claims,
@@ -28,7 +28,7 @@ from aed.imports.devices.queries import Identity, RecordState
 from aed.imports.devices.rules import Decision, Ranks, ReviewKind, Thresholds, digest_of
 from aed.imports.schemas import DeviceRow
 from aed.registry.changes import PutOutcome
-from aed.registry.devices.lists import put_devices
+from aed.registry.devices.lists import save_devices
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class RowImporter:
     before: RegisterBefore
 
     def put(self, entries: Sequence[ListEntry]) -> list[ImportedRow]:
-        """Import entries. Raise what `put_devices` raises; the caller must then roll back.
+        """Import entries. Raise what `save_devices` raises; the caller must then roll back.
 
         1. Skip entries that are unchanged.
         2. Match entries that are not registered with nearby devices of other lists.
@@ -155,11 +155,11 @@ class RowImporter:
         found = self._matches({each: claims[each] for each in unknown if each not in devices})
         devices |= {identity: match.device_id for identity, match in found.items() if match.is_sure}
         new = [entry for entry in entries if entry.identity not in devices and entry.identity not in found]
-        made = put_devices(
+        made = save_devices(
             self.session,
             self.who,
             [
-                claims_given_again(claims[entry.identity], source=entry.source, source_id=entry.source_id)
+                claims_from_sources(claims[entry.identity], source=entry.source, source_id=entry.source_id)
                 for entry in new
             ],
             region=self.region,

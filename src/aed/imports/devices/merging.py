@@ -29,7 +29,7 @@ from aed.imports.devices.rules import (
     merge,
 )
 from aed.registry.changes import PutOutcome
-from aed.registry.devices.lists import ImportedDevice, put_devices
+from aed.registry.devices.lists import ImportedDevice, save_devices
 from aed.registry.devices.origins import Origin, Origins, origins_in
 from aed.registry.devices.rules import EXPIRY, ConsumableKind, DeviceState
 from aed.registry.devices.schemas import DeviceIn, KeeperIn
@@ -87,7 +87,7 @@ def apply_claims(
             changes["state"] = ({"state": str(device.state)}, {"state": str(DeviceState.IN_SERVICE)})
         given[device_id] = _given(device, changes, _origins(merged, origins, changes, at))
         found[device_id] = merged, changes
-    put = put_devices(session, who, list(given.values()), at=at)
+    put = save_devices(session, who, list(given.values()), at=at)
     open_conflict_reviews(
         session, {device_id: merged.conflicts for device_id, (merged, _) in found.items()}, at=at
     )
@@ -97,7 +97,7 @@ def apply_claims(
     }
 
 
-def claims_given_again(claims: Mapping[str, Any], *, source: str, source_id: str) -> ImportedDevice:
+def claims_from_sources(claims: Mapping[str, Any], *, source: str, source_id: str) -> ImportedDevice:
     """Return the fields of a new device from its only source."""
     return ImportedDevice(
         device=DeviceIn(source=source, source_id=source_id, **_fields(claims)),

@@ -19,7 +19,7 @@ from aed.imports.devices.merging import NO_LONGER_LISTED, apply_claims, open_rev
 from aed.imports.devices.models import Review, SourceRecord
 from aed.imports.devices.queries import Identity
 from aed.imports.devices.rules import Decision, Ranks, ReviewKind, Thresholds
-from aed.registry.devices.lists import ImportedDevice, put_devices
+from aed.registry.devices.lists import ImportedDevice, save_devices
 from aed.registry.devices.origins import BY_HAND
 from aed.registry.devices.rules import DeviceState
 from aed.registry.devices.schemas import DeviceIn
@@ -238,4 +238,4 @@ def _take_out(
                     device_id=device.id,
                 )
             )
-    put_devices(session, who, given, at=at)
+    save_devices(session, who, given, at=at)

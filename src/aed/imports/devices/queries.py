@@ -275,7 +275,7 @@ def registered_devices(session: Session, device_ids: Collection[int]) -> dict[in
     if not device_ids:
         return {}
     columns = [
-        _STANDING[name] if name in _STANDING else getattr(Device, name).label(name)
+        _ACTIVE[name] if name in _ACTIVE else getattr(Device, name).label(name)
         for name in RegisteredDevice._fields
     ]
     statement = (
@@ -287,7 +287,7 @@ def registered_devices(session: Session, device_ids: Collection[int]) -> dict[in
     return {row.id: RegisteredDevice(*row) for row in session.execute(statement)}
 
 
-_STANDING: Mapping[str, ColumnElement[Any]] = {
+_ACTIVE: Mapping[str, ColumnElement[Any]] = {
     "lat": latitude(Device.position).label("lat"),
     "lon": longitude(Device.position).label("lon"),
     "region": Region.code.label("region"),

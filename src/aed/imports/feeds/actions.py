@@ -43,7 +43,7 @@ class FeedIn:
     gone."""
 
 
-def put_feed(session: Session, who: Viewer, given: FeedIn, *, by: FetchLimits, at: datetime) -> bool:
+def save_feed(session: Session, who: Viewer, given: FeedIn, *, by: FetchLimits, at: datetime) -> bool:
     """Add a feed or replace its settings, due now. Return True if it is new.
 
     A feed with another URL or another way to read it is fetched again in full.

@@ -306,7 +306,7 @@ def _taken(
         phrase = f" ({printable(answer.reason_phrase, 60)})" if answer.reason_phrase else ""
         raise FetchFailed(
             f"{target.host} responded with status {answer.status_code}{phrase} instead of the file.",
-            asked_to_wait=asked_to_wait(answer),
+            asked_to_wait=retry_after_seconds(answer),
         )
     declared = answer.headers.get("Content-Length", "")
     if declared.isdecimal() and len(declared) < 19 and int(declared) > by.most_bytes:
@@ -371,6 +371,6 @@ def _kept(value: str | None) -> str | None:
     return value if fits else None
 
 
-def asked_to_wait(answer: httpx2.Response) -> timedelta | None:
+def retry_after_seconds(answer: httpx2.Response) -> timedelta | None:
     given = answer.headers.get("Retry-After", "").strip()
     return timedelta(seconds=int(given)) if given.isdecimal() and len(given) < 8 else None

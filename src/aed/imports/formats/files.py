@@ -67,7 +67,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise InvalidInput(f"{path.name} cannot be read: {error.strerror}.", field="file") from None
 
 
-def refuse_other_files(path: Path, head: bytes) -> None:
+def require_supported_file(path: Path, head: bytes) -> None:
     """Raise InvalidInput for a binary file, a web page or XML, with advice on what to do."""
     for beginning, what in OTHER_FILES.items():
         if head.startswith(beginning):
@@ -92,7 +92,7 @@ def encoding_of(path: Path, encodings: Sequence[str] = (UTF_8,)) -> str:
     Raises InvalidInput if there is none, with the line of the first error and a likely explanation, or if the
     file contains a NUL character.
     """
-    refuse_other_files(path, head_of(path))
+    require_supported_file(path, head_of(path))
     first_bad: tuple[int, bytes] | None = None
     for encoding in encodings:
         bad = _first_undecodable(path, encoding)
@@ -125,7 +125,7 @@ def encoding_or_chinese(path: Path) -> str:
 
     Raises InvalidInput as `encoding_of` does.
     """
-    refuse_other_files(path, head_of(path))
+    require_supported_file(path, head_of(path))
     bad = _first_undecodable(path, UTF_8)
     if bad is None:
         return UTF_8

@@ -24,7 +24,7 @@ def features(path: Path, shape: JsonShape | None = None) -> Iterator[object]:
     shape = shape or shape_of(path)
     if not may_be_features(shape):
         raise not_geojson(path, shape)
-    _refuse_other_coordinates(path, shape)
+    _require_wgs84(path, shape)
     found = objects(path, shape.prefix)
     first = next(found, None)
     if first is None:
@@ -44,7 +44,7 @@ ETRS89, NAD83, CGCS2000, JGD2000, JGD2011 and Korea 2000.
 """
 
 
-def _refuse_other_coordinates(path: Path, shape: JsonShape) -> None:
+def _require_wgs84(path: Path, shape: JsonShape) -> None:
     """Raise InvalidInput if the file declares a coordinate system other than that of RFC 7946."""
     said = next((str(shape.members[name]) for name in CRS if shape.members.get(name) is not None), None)
     if said is None or re.split(r"[:/#]", said.strip())[-1].casefold() in _AS_WGS84:

@@ -83,7 +83,7 @@ def header_among(rows: Sequence[FileLine], mapping: Mapping, *, is_named: bool) 
                 best = known, header
     if best is not None:
         return best[1]
-    return _header_by_looks(rows, mapping, is_named=is_named) if mapping.no_header else None
+    return _header_by_content(rows, mapping, is_named=is_named) if mapping.no_header else None
 
 
 def how_much_is_known(header: Header, mapping: Mapping) -> int:
@@ -109,10 +109,10 @@ _LOOKS: Final = {
     Looks.NUMBER: re.compile(r"[0-9]{1,20}"),
     Looks.DATE: re.compile(r"[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}.*"),
 }
-_SHARE_THAT_LOOKS_SO: Final = 0.6
+_MIN_MATCHING_SHARE: Final = 0.6
 
 
-def _header_by_looks(rows: Sequence[FileLine], mapping: Mapping, *, is_named: bool) -> Header | None:
+def _header_by_content(rows: Sequence[FileLine], mapping: Mapping, *, is_named: bool) -> Header | None:
     cells = [row.cells for row in rows[:ROWS_LOOKED_AT]]
     width = max((len(row) for row in cells), default=0)
     names = [""] * width
@@ -134,7 +134,7 @@ def _looking_so(cells: Sequence[Sequence[str]], free: Sequence[int], looks: Look
     for place in free:
         given = [row[place].strip()[:300] for row in cells if place < len(row) and row[place].strip()]
         share = sum(_LOOKS[looks].fullmatch(each) is not None for each in given) / len(given) if given else 0
-        if share >= _SHARE_THAT_LOOKS_SO and (best is None or share > best[0]):
+        if share >= _MIN_MATCHING_SHARE and (best is None or share > best[0]):
             best = share, place
     return best[1] if best else None
 

@@ -23,7 +23,7 @@ from aed.imports.formats.files import encoding_of, head_of, opened
 MAX_OBJECT_BYTES: Final = 8_000_000
 """Maximum size of one object, and of the gap between two; large because boundaries may be long."""
 DEEPEST: Final = 64
-SMALL_ENOUGH_TO_LOOK_CLOSER: Final = 20_000_000
+MAX_BYTES_FOR_EXACT_ERROR: Final = 20_000_000
 
 _EVENTS_LOOKED_AT: Final = 20_000
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
@@ -218,7 +218,7 @@ def _not_json(path: Path, bytes_in: _Checked, error: Exception) -> InvalidInput:
     said = str(error.args[0] if error.args else error)
     where, reason = f"near line {bytes_in.lines:,}", said.splitlines()[0][:100]
     head_of(path)
-    if path.stat().st_size <= SMALL_ENOUGH_TO_LOOK_CLOSER:
+    if path.stat().st_size <= MAX_BYTES_FOR_EXACT_ERROR:
         try:
             json.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
         except json.JSONDecodeError as exact:

@@ -17,7 +17,7 @@ from aed.errors import InvalidInput
 from aed.geo import Position
 from aed.imports.rules import printable
 
-NOBODY_LIVES_IN: Final = frozenset(
+UNINHABITED: Final = frozenset(
     {
         "no",
         "roof",
@@ -100,7 +100,7 @@ def _building(
     at: list[tuple[int, Position]],
     doors: dict[int, tuple[bool, Position]],
 ) -> Iterator[MappedBuilding]:
-    if not at or tags.get("building", "no") in NOBODY_LIVES_IN:
+    if not at or tags.get("building", "no") in UNINHABITED:
         return
     entrances = [doors[ref] for ref, _ in at if ref in doors]
     if entrances:

@@ -18,7 +18,7 @@ from aed.imports.formats.files import (
     encoding_of,
     head_of,
     head_text,
-    refuse_other_files,
+    require_supported_file,
 )
 from aed.imports.formats.geojson import features, may_be_features, members_of, not_geojson, raw_of, read_own
 from aed.imports.formats.json_stream import JsonShape, json_object, objects, shape_of
@@ -84,7 +84,7 @@ def read_devices(
         return _reading(DeviceFormat.OSM_PBF, read_pbf(path))
     if is_workbook(head) or form is DeviceFormat.XLSX:
         return _of_workbook(path, form, mapping, source)
-    refuse_other_files(path, head)
+    require_supported_file(path, head)
     json_named = form in (DeviceFormat.GEOJSON, DeviceFormat.OSM_GEOJSON, DeviceFormat.OVERPASS)
     table_named = form in (DeviceFormat.CSV, DeviceFormat.OSM_CSV)
     if json_named or (not table_named and json_stream.is_json(head, path)):
@@ -147,7 +147,7 @@ def _own_table(path: Path) -> RecordReader:
 
 
 def _osm_table(path: Path, head: bytes) -> RecordReader:
-    refuse_other_files(path, head)
+    require_supported_file(path, head)
 
     def records() -> Iterator[Record]:
         encoding = encoding_of(path)

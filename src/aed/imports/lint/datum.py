@@ -27,7 +27,7 @@ FIT_METRES: Final = 60.0
 FIT_SHARE: Final = 0.2
 """Maximum share of the original distance that may remain after the position is read in another datum."""
 MIN_PAIRS: Final = 3
-SHARE_THAT_AGREES: Final = 0.6
+MIN_AGREEING_SHARE: Final = 0.6
 TOKYO_EPSG, WGS84_EPSG = 4301, 4326
 
 
@@ -159,7 +159,7 @@ def _slip_of(declared: DatumReading, batch: Sequence[Pair]) -> Slip | None:
     right, votes = max(fitting.items(), key=lambda each: len(each[1].keys() & apart))
     rows = {slipped.row: slipped for asks, slipped in votes.items() if asks in apart}
     agreeing = len(votes.keys() & apart)
-    if len(rows) < MIN_PAIRS or agreeing < SHARE_THAT_AGREES * len(apart):
+    if len(rows) < MIN_PAIRS or agreeing < MIN_AGREEING_SHARE * len(apart):
         return None
     compared = len({pair.asks for pair in batch})
     return Slip(declared, right, tuple(rows[row] for row in sorted(rows)), compared, len(as_given))

@@ -133,7 +133,7 @@ def _alike_pairs(pairs: Pairs, numbers: Hashes, sketches: Hashes) -> Pairs:
     return np.vstack(found)
 
 
-def same_words_pairs(words: Hashes, *, at_most: int) -> Pairs:
+def same_text_pairs(words: Hashes, *, at_most: int) -> Pairs:
     """Return pairs of rows with the same words; skip words shared by more than `at_most` rows."""
     return _same(words, at_most=at_most)
 
@@ -195,7 +195,7 @@ def _unique(pairs: Pairs) -> Pairs:
     return np.unique(np.sort(pairs, axis=1), axis=0) if len(pairs) else pairs.reshape(0, 2)
 
 
-def same_door(one: str, other: str) -> bool:
+def is_same_entrance(one: str, other: str) -> bool:
     """Return whether the words of two rows of one list clearly describe the same door.
 
     Rows in one building share most of their words, such as its name and address; only a part distinguishes

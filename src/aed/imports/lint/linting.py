@@ -32,11 +32,11 @@ from aed.imports.lint.duplicates import (
     SAME_DEVICE_SCORE,
     SAME_ROW_SCORE,
     because,
+    is_same_entrance,
     near_pairs,
     repeats,
-    same_door,
     same_serial_pairs,
-    same_words_pairs,
+    same_text_pairs,
 )
 from aed.imports.lint.notes import ListNotes
 from aed.imports.lint.places import Places, check_places, metres_apart
@@ -285,7 +285,7 @@ def _compare_rows(linted: Linted, progress: Progress) -> None:
             f"The id {printable(other.source_id, 60)} is already in {one.where}.",
             "A different id, or remove one of the two rows.",
         )
-    by_words = same_words_pairs(words, at_most=MAX_ALIKE)
+    by_words = same_text_pairs(words, at_most=MAX_ALIKE)
     by_serial = same_serial_pairs(serials)
     near = near_pairs(
         places.lat,
@@ -294,7 +294,7 @@ def _compare_rows(linted: Linted, progress: Progress) -> None:
         numbers=notes.hashes_of("numbers"),
         sketches=notes.all_sketches,
     )
-    _tell_slips(linted, _pairs_of_rows(linted, [*by_words.tolist(), *by_serial.tolist()]), "another row")
+    _report_slips(linted, _pairs_of_rows(linted, [*by_words.tolist(), *by_serial.tolist()]), "another row")
     seen: set[tuple[int, int]] = set()
     best: dict[int, tuple[float, int, str]] = {}
     pairs = [*by_serial.tolist(), *near.tolist(), *by_words.tolist()][:MAX_COMPARED]
@@ -317,7 +317,7 @@ def _compare_rows(linted: Linted, progress: Progress) -> None:
             least = 0.0 if all(sign.what != "maker" or sign.weight > 0 for sign in found.signs) else 1.1
         if found.score < least or found.score <= best.get(later, (-1.0,))[0]:
             continue
-        if is_one_source and not has_same_serial and not same_door(one.words, other.words):
+        if is_one_source and not has_same_serial and not is_same_entrance(one.words, other.words):
             continue
         far = f"{metres:,.0f} m apart, " if metres > FAR_METRES else ""
         best[later] = found.score, first, far + because(found, least=least)
@@ -381,12 +381,12 @@ def _pairs_of_rows(linted: Linted, rows: Sequence[Sequence[int]]) -> Iterator[Pa
             )
 
 
-def _tell_slips(linted: Linted, pairs: Iterator[Pair], known_from: str) -> None:
+def _report_slips(linted: Linted, pairs: Iterator[Pair], known_from: str) -> None:
     for slip in slips(pairs):
-        _tell_slip(linted, slip, known_from)
+        _report_slip(linted, slip, known_from)
 
 
-def _tell_slip(linted: Linted, slip: Slip, known_from: str) -> None:
+def _report_slip(linted: Linted, slip: Slip, known_from: str) -> None:
     notes = linted.notes
     named = ", ".join(notes.row(each.row).where for each in slip.rows[:ROWS_NAMED])
     more = f" and {len(slip.rows) - ROWS_NAMED} more" if len(slip.rows) > ROWS_NAMED else ""
@@ -420,7 +420,7 @@ def _tell_slip(linted: Linted, slip: Slip, known_from: str) -> None:
 
 def _compare_with_register(linted: Linted, session: Session, viewer: Viewer) -> None:
     found: Registered = compared_with_register(session, viewer, linted.notes, linted.places)
-    _tell_slips(linted, iter(found.pairs), "the register")
+    _report_slips(linted, iter(found.pairs), "the register")
     for row, twin in sorted(found.twins.items()):
         note = linted.notes.row(row)
         _about(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aed.geo import EARTH_RADIUS_METRES
-from aed.imports.coordinates import points_moved, points_put_back
+from aed.imports.coordinates import points_moved, restore_decimal_points
 from aed.imports.findings import Finding, FindingKind, Severity
 from aed.imports.outlines import COAST_METRES, NOWHERE, countries_of, is_at_sea, is_in, metres_from, outlines
 
@@ -35,8 +35,8 @@ SHARE_OF_A_TOWN: Final = 0.2
 TOWN_METRES: Final = 15_000.0
 TOWN_DEVIATIONS: Final = 8.0
 TOWN_TIMES_MEDIAN: Final = 4.0
-ALONE_METRES: Final = 50_000.0
-ALONE_DEVIATIONS: Final = 20.0
+OUTLIER_METRES: Final = 50_000.0
+OUTLIER_DEVIATIONS: Final = 20.0
 SHARE_ALONE, FEW_ALONE = 0.03, 2
 """Limits (share, number) on isolated rows; above both, the list counts as scattered and none is reported."""
 NEIGHBOUR: Final = 3
@@ -119,11 +119,11 @@ def check_places(places: Places, *, country: str | None) -> None:
     else:
         places.country, places.country_is_said = country, True
     surrounding = _Surrounding(places)
-    _look_at_range(places, surrounding)
-    _look_at_country(places, surrounding)
-    _look_at_sea(places)
-    _look_at_towns(places)
-    _look_for_the_alone(places, surrounding)
+    _check_range(places, surrounding)
+    _check_country(places, surrounding)
+    _check_sea(places)
+    _check_towns(places)
+    _check_outliers(places, surrounding)
 
 
 def _good(places: Places) -> NDArray[np.bool_]:
@@ -187,7 +187,7 @@ MAX_CHECKED_SINGLY: Final = 5_000
 wrong."""
 
 
-def _look_at_range(places: Places, surrounding: _Surrounding) -> None:
+def _check_range(places: Places, surrounding: _Surrounding) -> None:
     """Mark rows whose coordinates are out of range: swapped, without their decimal point, or unexplained."""
     lats, lons = places.given_lat, places.given_lon
     bad = np.flatnonzero(
@@ -200,7 +200,7 @@ def _look_at_range(places: Places, surrounding: _Surrounding) -> None:
         if can_be_swapped and (not looks_closer or surrounding.holds(lon, lat)):
             places.mark(row, PlaceDoubt.SWAPPED, (lon, lat))
             continue
-        right = surrounding.first_that_fits(_with_points_put_back(lat, lon)) if looks_closer else None
+        right = surrounding.first_that_fits(_with_decimal_points(lat, lon)) if looks_closer else None
         if right is not None:
             places.mark(row, PlaceDoubt.POINT_LOST, right)
         elif can_be_swapped:
@@ -211,9 +211,9 @@ def _look_at_range(places: Places, surrounding: _Surrounding) -> None:
             places.mark(row, PlaceDoubt.OUT_OF_RANGE)
 
 
-def _with_points_put_back(lat: float, lon: float) -> Iterator[tuple[float, float]]:
-    lats = [lat] if abs(lat) <= 90.0 else list(points_put_back(lat, most=90.0))
-    lons = [lon] if abs(lon) <= 180.0 else list(points_put_back(lon, most=180.0))
+def _with_decimal_points(lat: float, lon: float) -> Iterator[tuple[float, float]]:
+    lats = [lat] if abs(lat) <= 90.0 else list(restore_decimal_points(lat, most=90.0))
+    lons = [lon] if abs(lon) <= 180.0 else list(restore_decimal_points(lon, most=180.0))
     yield from ((one, other) for one in lats for other in lons)
 
 
@@ -226,17 +226,19 @@ def _usual(lat: float, lon: float) -> tuple[float, float] | None:
     if min(abs(lat), abs(lon)) < 1.0 or max(abs(lat), abs(lon)) < 1000.0:
         return None
     lats = (
-        [lat] if abs(lat) <= 90.0 else [each for each in points_put_back(lat, most=90.0) if abs(each) >= 10.0]
+        [lat]
+        if abs(lat) <= 90.0
+        else [each for each in restore_decimal_points(lat, most=90.0) if abs(each) >= 10.0]
     )
     lons = (
         [lon]
         if abs(lon) <= 180.0
-        else [each for each in points_put_back(lon, most=180.0) if abs(each) >= 10.0]
+        else [each for each in restore_decimal_points(lon, most=180.0) if abs(each) >= 10.0]
     )
     return (lats[0], lons[0]) if lats and lons else None
 
 
-def _look_at_country(places: Places, surrounding: _Surrounding) -> None:
+def _check_country(places: Places, surrounding: _Surrounding) -> None:
     if places.country is None:
         return
     good = np.flatnonzero(_good(places))
@@ -254,13 +256,13 @@ def _look_at_country(places: Places, surrounding: _Surrounding) -> None:
         doubt, right = PlaceDoubt.OTHER_COUNTRY, None
         if count < MAX_CHECKED_SINGLY:
             places.metres[row] = metres_from(places.country, float(places.lat[row]), float(places.lon[row]))
-            doubt, right = _what_was_meant(lat, lon, surrounding)
+            doubt, right = _intended_position(lat, lon, surrounding)
         if doubt is PlaceDoubt.OTHER_COUNTRY and is_nowhere:
             doubt = PlaceDoubt.OUTSIDE_AT_SEA
         places.mark(row, doubt, right)
 
 
-def _what_was_meant(
+def _intended_position(
     lat: float, lon: float, surrounding: _Surrounding
 ) -> tuple[PlaceDoubt, tuple[float, float] | None]:
     """Explain why a row lies outside the list's country: a shifted decimal point, a wrong sign, or
@@ -276,14 +278,14 @@ def _what_was_meant(
     return PlaceDoubt.OTHER_COUNTRY, signs[0] if len(signs) == 1 else None
 
 
-def _look_at_sea(places: Places) -> None:
+def _check_sea(places: Places) -> None:
     if places.country is not None:
-        return  # Points outside the country were checked in `_look_at_country`.
+        return  # Points outside the country were checked in `_check_country`.
     good = np.flatnonzero(_good(places))
     places.doubt[good[is_at_sea(places.lat[good], places.lon[good])]] = PlaceDoubt.AT_SEA
 
 
-def _look_at_towns(places: Places) -> None:
+def _check_towns(places: Places) -> None:
     """Mark rows far from the centre of their town, using the median and the median absolute deviation."""
     good = np.flatnonzero(_good(places) & (places.town >= 0))
     if not len(good):
@@ -305,7 +307,7 @@ def _look_at_towns(places: Places) -> None:
             places.right_lat[rows[far]], places.right_lon[rows[far]] = middle
 
 
-def _look_for_the_alone(places: Places, surrounding: _Surrounding) -> None:
+def _check_outliers(places: Places, surrounding: _Surrounding) -> None:
     """Mark rows far from all others, if fewer than half of the rows name their towns."""
     good = np.flatnonzero(_good(places))
     if len(good) < MIN_ROWS_OF_A_LIST or np.mean(places.town[good] >= 0) >= 0.5:
@@ -316,7 +318,7 @@ def _look_for_the_alone(places: Places, surrounding: _Surrounding) -> None:
         return
     apart = tree_of(places_of).query(places_of, k=NEIGHBOUR + 1)[0][:, NEIGHBOUR][inverse.ravel()]
     median, deviation = _median_and_deviation(apart)
-    alone = apart > max(ALONE_METRES, median + ALONE_DEVIATIONS * deviation)
+    alone = apart > max(OUTLIER_METRES, median + OUTLIER_DEVIATIONS * deviation)
     if not alone.any() or alone.sum() > max(FEW_ALONE, SHARE_ALONE * len(good)):
         return
     for row, metres in zip(good[alone].tolist(), apart[alone].tolist(), strict=True):

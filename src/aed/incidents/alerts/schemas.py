@@ -123,7 +123,7 @@ class AlertDetailsOut(BaseModel):
             place_corrected_at=incident.place_corrected_at,
             notes=_notes(incident),
             seconds=max(0, round((alert.due_at - at).total_seconds())) if is_expected else None,
-            patient=_place(incident, alert, cabinet_code, child_pads) if _may_know(incident, alert) else None,
+            patient=_place(incident, alert, cabinet_code, child_pads) if _can_see(incident, alert) else None,
         )
 
 
@@ -133,7 +133,7 @@ def _notes(incident: Incident) -> str:
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
 
 
-def _may_know(incident: Incident, alert: Alert) -> bool:
+def _can_see(incident: Incident, alert: Alert) -> bool:
     return incident.state is IncidentState.OPEN and alert.state in COMING_STATES
 
 

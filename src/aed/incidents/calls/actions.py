@@ -42,7 +42,7 @@ from aed.notifications.outbox import Notice
 from aed.registry.changes import flush_or_conflict
 from aed.registry.estates.models import Estate
 from aed.registry.estates.queries import estate_at
-from aed.registry.storeys import floor_meant
+from aed.registry.storeys import floor_from_storey
 from aed.settings import Planning, Settings
 from aed.walking.network import WalkingNetwork
 
@@ -153,7 +153,7 @@ def report_patient(
     lock_region(session, region_id)
     digest = content_digest(new.model_dump_json())
     counts = session.get_one(Region, region_id).counts_ground_as_one
-    floor = floor_meant(floor=new.floor, storey=new.storey, room=new.room, counts_ground_as_one=counts)
+    floor = floor_from_storey(floor=new.floor, storey=new.storey, room=new.room, counts_ground_as_one=counts)
     new = new.model_copy(update={"floor": floor})
     known = _known(session, who, new, digest, at=at, settings=settings)
     if known is not None:

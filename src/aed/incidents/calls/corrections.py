@@ -25,7 +25,7 @@ from aed.incidents.rules import LIVE_STATES, AlertState, IncidentKind, IncidentS
 from aed.notifications import outbox
 from aed.notifications.outbox import AlertMessage, Notice
 from aed.registry.estates.queries import estate_at
-from aed.registry.storeys import floor_meant
+from aed.registry.storeys import floor_from_storey
 
 _SAME_PLACE_METRES = 0.5
 """Positions this close are the same, written with other decimals."""
@@ -114,7 +114,7 @@ def _floor(change: LocationCorrection | SplitReportIn, region: Region) -> int | 
 
     Raises InvalidInput if floor, storey and room contradict each other.
     """
-    return floor_meant(
+    return floor_from_storey(
         floor=change.floor,
         storey=change.storey,
         room=change.room,

@@ -118,10 +118,10 @@ def _report(message: CapMessage, who: Viewer) -> PatientReportIn:
             }
         )
     except ValidationError as error:
-        raise _as_told(error) from None
+        raise _invalid_input(error) from None
 
 
-def _as_told(error: ValidationError) -> InvalidInput:
+def _invalid_input(error: ValidationError) -> InvalidInput:
     """Turn a validation error of a parameter into InvalidInput that names it."""
     wrong = error.errors(include_url=False, include_input=False)[0]
     field = str(wrong["loc"][0])
@@ -190,7 +190,7 @@ def _moved(message: CapMessage, before: Position | None) -> LocationCorrection |
     try:
         return LocationCorrection.model_validate(place)
     except ValidationError as error:
-        raise _as_told(error) from None
+        raise _invalid_input(error) from None
 
 
 def _referred_to(session: Session, who: Viewer, message: CapMessage) -> Incident:

@@ -21,7 +21,7 @@ from aed.registry.storeys import storey_sign
 from aed.settings import Settings
 
 _CHANGES: Final = frozenset({"opened", "joined", "ambulance", "signs", "place", "closed"})
-_CHANGES_WHEN_SAID: Final = frozenset(
+_STATE_CHANGES: Final = frozenset(
     {AlertReply.THERE, AlertReply.DEVICE_ATTACHED, AlertReply.SHOCK_GIVEN, AlertReply.HANDED_OVER}
 )
 
@@ -70,7 +70,7 @@ def sender_of(settings: Settings) -> str:
 
 def _changes(entry: IncidentEvent) -> bool:
     if entry.kind == "said":
-        return orjson.loads(entry.payload)["said"] in _CHANGES_WHEN_SAID
+        return orjson.loads(entry.payload)["said"] in _STATE_CHANGES
     return entry.kind in _CHANGES
 
 

@@ -30,7 +30,13 @@ from aed.incidents.models import DispatchCentre, Incident, IncidentMessage
 from aed.incidents.queries import report_by_case
 from aed.incidents.record.queries import clear_centre_cache
 from aed.incidents.schemas import IncidentOut
-from aed.notifications.endpoints import EndpointInput, change_secret, close_endpoint, new_secret, put_endpoint
+from aed.notifications.endpoints import (
+    EndpointInput,
+    change_secret,
+    close_endpoint,
+    new_secret,
+    save_endpoint,
+)
 from aed.notifications.rules import Channel
 from aed.registry.changes import flush_or_conflict
 from aed.settings import Settings
@@ -56,7 +62,7 @@ def add_centre(
     require_administrator(who)
     found, secret = region_by_code(session, region), new_secret()
     given = EndpointInput(name, Channel.WEBHOOK, address, secret)
-    endpoint = put_endpoint(session, who, given, at=at, is_private_allowed=is_private_allowed)
+    endpoint = save_endpoint(session, who, given, at=at, is_private_allowed=is_private_allowed)
     made = DispatchCentre(endpoint=endpoint, region=found)
     session.add(made)
     session.flush()

@@ -88,7 +88,7 @@ class LiveRecords:
             if self._looking is None:
                 self._last_place = await run_in_threadpool(self._last_place_now)
             if self._looking is None:
-                self._looking = asyncio.create_task(self._look())
+                self._looking = asyncio.create_task(self._poll())
             places = await run_in_threadpool(self._places_now, incident_id)
             yield [*(each for _, each in known), *places], entries
         finally:
@@ -97,7 +97,7 @@ class LiveRecords:
                 del self._watchers[incident_id]
                 self._seen.pop(incident_id, None)
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         """Poll as long as anybody watches."""
         try:
             while self._watchers:
@@ -254,22 +254,22 @@ class LiveBoard:
         watcher = _Watcher(viewer)
         if self._looking is None:
             self._handed.clear()
-            await self._look_once()  # what is there already is news to nobody
+            await self._poll_once()  # what is there already is news to nobody
         self._watchers.add(watcher)
         if self._looking is None:
-            self._looking = asyncio.create_task(self._look())
+            self._looking = asyncio.create_task(self._poll())
         try:
             yield watcher.entries
         finally:
             self._watchers.discard(watcher)
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         """Poll as long as anybody watches."""
         try:
             while self._watchers:
                 await asyncio.sleep(POLL_SECONDS)  # other processes write entries too
                 try:
-                    new = await self._look_once()
+                    new = await self._poll_once()
                 except AedError as error:
                     log.warning("incident events not read", reason=error.detail)
                     continue
@@ -280,7 +280,7 @@ class LiveBoard:
         finally:
             self._looking = None
 
-    async def _look_once(self) -> Sequence[tuple[int, BoardEntryOut]]:
+    async def _poll_once(self) -> Sequence[tuple[int, BoardEntryOut]]:
         """Return entries that were not read before, with their regions."""
         since = clock.now() - COMMIT_LAG
         found = await run_in_threadpool(self._since, since)

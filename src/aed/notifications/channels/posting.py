@@ -154,15 +154,15 @@ def _judged(answer: httpx2.Response, host: str, gone: Collection[int]) -> HttpAn
         return HttpAnswer(status, answer.content)
     said = f"{host} responded with status {status}."
     if status in _LATER:
-        raise TemporaryFailure(said, wait=_asked_to_wait(answer))
+        raise TemporaryFailure(said, wait=_retry_after(answer))
     if status >= 500:
-        raise TemporaryFailure(said, wait=_asked_to_wait(answer), is_channel_down=status in (502, 503, 504))
+        raise TemporaryFailure(said, wait=_retry_after(answer), is_channel_down=status in (502, 503, 504))
     if 300 <= status < 400:
         raise PermanentFailure(f"{said} Redirects are not followed. Give the final URL.")
     raise PermanentFailure(said, is_endpoint_gone=status in gone)
 
 
-def _asked_to_wait(answer: httpx2.Response) -> timedelta | None:
+def _retry_after(answer: httpx2.Response) -> timedelta | None:
     given = answer.headers.get("Retry-After", "").strip()
     return timedelta(seconds=int(given)) if given.isdecimal() and len(given) < 6 else None
 

@@ -16,7 +16,7 @@ from py_vapid.utils import b64urldecode
 from aed.notifications.channels.posting import Post
 from aed.notifications.rules import Delivery, PermanentFailure
 
-GOOD_FOR: Final = timedelta(days=1)
+TOKEN_LIFETIME: Final = timedelta(days=1)
 """How long a push service keeps a message for a browser that is offline."""
 SIGNED_FOR: Final = timedelta(hours=12)
 MAX_BYTES: Final = 3_000
@@ -38,7 +38,7 @@ def deliver(letter: Delivery, pusher: Pusher, post: Post, *, at: datetime) -> No
         raise PermanentFailure("The message has no endpoint, or the endpoint has no keys.")
     content = {"id": letter.key, "subject": letter.subject, "text": _short(letter.text)}
     body = encrypt(orjson.dumps(content), keys=letter.endpoint.secret)
-    wanted_for = GOOD_FOR if letter.expires_at is None else min(GOOD_FOR, letter.expires_at - at)
+    wanted_for = TOKEN_LIFETIME if letter.expires_at is None else min(TOKEN_LIFETIME, letter.expires_at - at)
     headers = {
         "Content-Type": "application/octet-stream",
         "Content-Encoding": "aes128gcm",

@@ -17,14 +17,14 @@ def deliver(letter: Delivery, post: Post, *, at: datetime) -> None:
     endpoint = letter.endpoint
     if endpoint is None or endpoint.secret is None:
         raise PermanentFailure("The message has no endpoint, or the endpoint has no secret.")
-    body = letter.body.encode() if letter.body is not None else _told(letter, endpoint)
+    body = letter.body.encode() if letter.body is not None else _payload(letter, endpoint)
     secrets = (endpoint.secret, endpoint.old_secret) if endpoint.old_secret else (endpoint.secret,)
     # The endpoint of a dispatch centre is kept even after 410: its reports about patients still count.
     gone = (410,) if letter.body is None else ()
     post(endpoint.address, body, signed(secrets, letter.key, body, at=at), gone=gone)
 
 
-def _told(letter: Delivery, endpoint: Endpoint) -> bytes:
+def _payload(letter: Delivery, endpoint: Endpoint) -> bytes:
     return orjson.dumps(
         {
             "type": "message",

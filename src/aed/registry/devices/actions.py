@@ -34,7 +34,7 @@ from aed.registry.estates import queries as estate_queries
 from aed.registry.estates.models import Estate
 from aed.registry.estates.placement import require_active_estate, require_near_estate
 from aed.registry.fields import PositionIn
-from aed.registry.storeys import floor_meant
+from aed.registry.storeys import floor_from_storey
 
 
 def record_manual_origin(
@@ -64,7 +64,7 @@ def put_origins(session: Session, device: Device, origins: Origins) -> None:
 
 def create_device(session: Session, who: Viewer, new: DeviceIn, *, at: datetime) -> Device:
     """Create a device. Raises Conflict if its source id is taken."""
-    estate, region_id = _where_it_belongs(session, who, new)
+    estate, region_id = _estate_and_region(session, who, new)
     device = Device(
         source=new.source,
         source_id=new.source_id or str(uuid.uuid4()),
@@ -82,7 +82,7 @@ def create_device(session: Session, who: Viewer, new: DeviceIn, *, at: datetime)
     return device
 
 
-def _where_it_belongs(session: Session, who: Viewer, new: DeviceIn) -> tuple[Estate | None, int]:
+def _estate_and_region(session: Session, who: Viewer, new: DeviceIn) -> tuple[Estate | None, int]:
     """Return the estate (if any) and the region of a new device. Raises NotAllowed, NotFound."""
     if who.person_id is None:
         require_keeper(who, new.estate_id)  # first, so that strangers do not learn what estates exist
@@ -100,7 +100,7 @@ def _where_it_belongs(session: Session, who: Viewer, new: DeviceIn) -> tuple[Est
     return None, region_id
 
 
-_HOW_ONE_GETS_IN: Final = frozenset(
+_ACCESS_FIELDS: Final = frozenset(
     {"entry", "opening_hours", "access_instructions_en", "access_instructions_zh", "cabinet"}
 )
 """Amending one of these fields clears a doubt about access."""
@@ -126,7 +126,7 @@ def amend_device(
     change = _with_floor(session, change, device.region_id)
     require_not_null(device, change, change.model_fields_set)
     put_fields(session, device, change, set(change.model_fields_set), estate)
-    if change.model_fields_set & _HOW_ONE_GETS_IN:
+    if change.model_fields_set & _ACCESS_FIELDS:
         device.access_doubted_at = None
     amended = amended_fields(device)
     record_amendment(session, who, device, at=at)
@@ -139,7 +139,7 @@ def _with_floor[Given: (DeviceIn, DeviceAmend)](session: Session, given: Given, 
     """Return the input with `floor` set from `storey`. Raises InvalidInput if they contradict."""
     if given.storey is None:
         return _without_storey(given)
-    floor = floor_meant(
+    floor = floor_from_storey(
         floor=given.floor if "floor" in given.model_fields_set else None,
         storey=given.storey,
         room=None,

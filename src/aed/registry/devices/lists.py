@@ -50,7 +50,7 @@ class ImportedDevice:
     """Origins of its attributes; None: all given ones come from `device.source`, now."""
 
 
-def put_devices(
+def save_devices(
     session: Session,
     who: Viewer,
     given: Sequence[ImportedDevice],
@@ -146,7 +146,7 @@ def _is_kept(device: Device | None, keeper: KeeperIn) -> bool:
     )
 
 
-def withdraw_as_same(session: Session, who: Viewer, device_id: int, *, same_as: int, at: datetime) -> None:
+def withdraw_duplicate(session: Session, who: Viewer, device_id: int, *, same_as: int, at: datetime) -> None:
     """Withdraw a device as a duplicate of another, which its history names."""
     require_administrator(who)
     superfluous = session.get_one(Device, device_id)  # visibility: for an administrator

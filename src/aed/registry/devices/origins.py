@@ -39,7 +39,7 @@ ATTRIBUTES: Final = (
 `opening_hours_raw`, `state` with its reason, `belongs_to` with an estate or a region.
 """
 
-_TOLD_IN: Final = {
+_SOURCE_FIELDS: Final = {
     "opening_hours_raw": "opening_hours",
     "out_of_service_reason": "state",
     "estate_id": "belongs_to",
@@ -94,4 +94,4 @@ def origins_in(stored: Mapping[str, Any], own_source: str) -> Origins:
 
 def attributes_of(columns: Iterable[str]) -> set[str]:
     """Return the attributes that these columns of a device belong to."""
-    return {_TOLD_IN.get(column, column) for column in columns} & set(ATTRIBUTES)
+    return {_SOURCE_FIELDS.get(column, column) for column in columns} & set(ATTRIBUTES)

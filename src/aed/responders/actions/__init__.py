@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aed.responders.actions.many import put_responders
+from aed.responders.actions.many import save_responders
 from aed.responders.actions.registering import (
     AWARDED_BY,
     Award,
@@ -10,8 +10,8 @@ from aed.responders.actions.registering import (
     PlaceGiven,
     ResponderGiven,
     award_certificate,
-    put_responder,
     revoke_certificate,
+    save_responder,
 )
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "PlaceGiven",
     "ResponderGiven",
     "award_certificate",
-    "put_responder",
-    "put_responders",
     "revoke_certificate",
+    "save_responder",
+    "save_responders",
 ]

@@ -19,7 +19,7 @@ from aed.database.geometry import point, position_of
 from aed.issuers import queries as issuer_queries
 from aed.issuers.models import Issuer
 from aed.issuers.rules import IssuerState
-from aed.responders.actions.registering import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
+from aed.responders.actions.registering import CertificateGiven, PlaceGiven, ResponderGiven, save_responder
 from aed.responders.models import Certificate, Consent, Responder, ResponderPlace
 from aed.responders.rules import (
     STATED_BY_A_LIST,
@@ -35,16 +35,16 @@ type Ref = tuple[str, str]
 """A source and the id of a responder in that source."""
 
 
-def put_responders(
+def save_responders(
     session: Session, who: Viewer, given: Sequence[ResponderGiven], *, at: datetime
 ) -> list[bool | None]:
     """Register responders; return for each True if new, False if changed, None if unchanged.
 
     1. Skip unchanged ones.
     2. Insert new ones, in few statements for all.
-    3. Register all others one by one (`put_responder`), such as people who manage their own consents.
+    3. Register all others one by one (`save_responder`), such as people who manage their own consents.
 
-    `given` must not contain the same responder of a source twice. Raises the errors of `put_responder`.
+    `given` must not contain the same responder of a source twice. Raises the errors of `save_responder`.
 
     visibility: requires an administrator.
     """
@@ -60,7 +60,7 @@ def put_responders(
         elif ref in known and known[ref].is_as(each, believed):
             outcomes.append(None)
         else:
-            outcomes.append(put_responder(session, who, each, at=at))
+            outcomes.append(save_responder(session, who, each, at=at))
     return outcomes
 
 

@@ -16,9 +16,9 @@ from aed.accounts.regions.queries import region_by_code, region_of_estate
 from aed.database.session import exclusive_lock
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotFound
 from aed.registry.changes import flush_or_conflict
-from aed.registry.storeys import floor_meant
+from aed.registry.storeys import floor_from_storey
 from aed.responders.actions import consents
-from aed.responders.actions.registering import PlaceGiven, put_places
+from aed.responders.actions.registering import PlaceGiven, save_places
 from aed.responders.models import Responder
 from aed.responders.queries import HelpOffer, consents_in_force, entry_to_offer, offer_of
 from aed.responders.rules import ConsentKind, ResponderState, has_consent_for_places
@@ -168,7 +168,7 @@ def _withdraw_other_entries(session: Session, entry: Responder) -> None:
         select(Responder).where(Responder.person_id == entry.person_id, Responder.id != entry.id)
     ):
         other.state = ResponderState.WITHDRAWN
-        put_places(session, other.id, [])
+        save_places(session, other.id, [])
     consents.delete_live_location(session, entry.person_id)
     session.flush()
 
@@ -184,12 +184,12 @@ def _put_places(session: Session, person_id: int, entry: Responder, places: Sequ
     given = [
         PlaceGiven(each.kind, each.position.position(), _floor(each, counts), each.hours) for each in places
     ]
-    put_places(session, entry.id, given)
+    save_places(session, entry.id, given)
 
 
 def _floor(place: OfferPlaceIn, counts_ground_as_one: bool) -> int:
     """Return the floor of a place; raise InvalidInput if floor and storey contradict each other."""
-    floor = floor_meant(
+    floor = floor_from_storey(
         floor=place.floor if "floor" in place.model_fields_set else None,
         storey=place.storey,
         room=None,

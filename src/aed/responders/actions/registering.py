@@ -64,7 +64,7 @@ class ResponderGiven:
     places: tuple[PlaceGiven, ...]
 
 
-def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: datetime) -> bool | None:
+def save_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: datetime) -> bool | None:
     """Register a responder; return True if new, False if changed, None if unchanged.
 
     A list states the consents of its people (`consents.record_stated_consents`). For people who gave or
@@ -119,7 +119,7 @@ def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: d
     stands_for = of.joined_into_id or of.id
     has_changed |= _put_certificate(session, stands_for, given.certificate)
     if is_spoken_for and stands_for == found.id:
-        has_changed |= put_places(session, found.id, given.places)
+        has_changed |= save_places(session, found.id, given.places)
     if is_new:
         return True
     return False if has_changed else None
@@ -192,7 +192,7 @@ def _put_certificate(session: Session, responder_id: int, given: CertificateGive
     return has_changed
 
 
-def put_places(session: Session, responder_id: int, given: Sequence[PlaceGiven]) -> bool:
+def save_places(session: Session, responder_id: int, given: Sequence[PlaceGiven]) -> bool:
     """Set the person's default places; return whether they changed.
 
     visibility: for the person or an administrator.

@@ -45,7 +45,7 @@ def square_kilometres(areas: Sequence[BaseGeometry]) -> float:
 
 type Flags = NDArray[np.bool_]
 
-_NOBODY_PASSES = frozenset({"no", "private"})
+_IMPASSABLE = frozenset({"no", "private"})
 _MAX_TRIES = 50
 
 
@@ -88,7 +88,7 @@ class World:
         return [
             barrier.crossing
             for barrier in self.network.barriers
-            if barrier.locked or barrier.access in _NOBODY_PASSES
+            if barrier.locked or barrier.access in _IMPASSABLE
         ]
 
 

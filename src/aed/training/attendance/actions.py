@@ -16,11 +16,11 @@ from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
 from aed.registry.changes import flush_or_conflict
 from aed.training import queries as session_queries
 from aed.training.attendance import queries
-from aed.training.attendance.rules import PresenceCode, can_sign_in_until, why_over
+from aed.training.attendance.rules import PresenceCode, can_sign_in_until, closed_reason
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import Enrolment, PresenceCodeUsed, TrainingSession
 from aed.training.permissions import require_trainer
-from aed.training.rosters.actions import Result, put_results
+from aed.training.rosters.actions import Result, save_results
 from aed.training.rules import AttendanceState, EnrolmentState, MarkedBy, SessionState, can_sign_in
 
 NO_CODE: Final = (
@@ -66,7 +66,7 @@ def sign_in(session: Session, who: Viewer, code: PresenceCode | None, *, at: dat
     if code is None:
         raise InvalidInput(NO_CODE, field="token")
     training = session_queries.locked(session, SCHEDULER, code.session_id)
-    over = why_over(code, at=at, time_zone=training.time_zone)
+    over = closed_reason(code, at=at, time_zone=training.time_zone)
     if over is not None:
         raise Conflict(over, field="token")
     _open(training, at=at)
@@ -88,7 +88,7 @@ def sign_in(session: Session, who: Viewer, code: PresenceCode | None, *, at: dat
         "token",
     )
     result = Result(enrolment.id, attendance=AttendanceState.ATTENDED)
-    put_results(session, who, training, [result], how=MarkedBy.CODE, at=at)
+    save_results(session, who, training, [result], how=MarkedBy.CODE, at=at)
     return CheckedIn(enrolment.id, training.id, is_new=True)
 
 
@@ -134,7 +134,7 @@ def _with_a_place(session: Session, training: TrainingSession, person: Person) -
     """
     found = enrolment_queries.active_enrolment_of(session, training.id, person.id)
     if found is None:
-        found = queries.standing_by_number(session, training.id, person, country=training.region.country)
+        found = queries.enrolments_by_number(session, training.id, person, country=training.region.country)
     if found is None:
         raise NotAllowed(
             "您未报名此场次，请联系讲师。You are not enrolled in this session. Ask the trainer.",

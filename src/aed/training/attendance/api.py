@@ -23,7 +23,7 @@ from aed.http.parameters import PublicAddress, SettingsDep
 from aed.settings import Settings
 from aed.training import queries as session_queries
 from aed.training.attendance import actions, queries
-from aed.training.attendance.rules import CHANGES_EVERY, PresenceCode, read_code, why_over
+from aed.training.attendance.rules import CHANGES_EVERY, PresenceCode, closed_reason, read_code
 from aed.training.attendance.sheet import SheetOf, sheet_pdf
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import TrainingSession
@@ -113,7 +113,7 @@ def get_attendance_code(
         )
         return HTMLResponse(page.html, headers=page.headers)
     scan = address + SCAN + signed(signing_keys(settings), TokenPurpose.PRESENCE, code.written())
-    here = queries.here(session, training.id)
+    here = queries.present_people(session, training.id)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept"
     return PresenceCodeOut(
@@ -194,7 +194,7 @@ def _session_of(session: ReadSession, code: PresenceCode | None) -> TrainingSess
     if code is None:
         raise InvalidInput(actions.NO_CODE, field="token")
     training = session_queries.training_session(session, SCHEDULER, code.session_id)
-    over = why_over(code, at=clock.now(), time_zone=training.time_zone)
+    over = closed_reason(code, at=clock.now(), time_zone=training.time_zone)
     if over is not None:
         raise Conflict(over, field="token")
     return training

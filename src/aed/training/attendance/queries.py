@@ -22,14 +22,14 @@ def is_used(session: Session, nonce: str) -> bool:
     return session.get(PresenceCodeUsed, nonce) is not None
 
 
-class Here(NamedTuple):
+class PresentPerson(NamedTuple):
     """Counts for the trainer's screen: people marked as attending, and people enrolled."""
 
     attended: int
     enrolled: int
 
 
-def here(session: Session, session_id: int) -> Here:
+def present_people(session: Session, session_id: int) -> PresentPerson:
     """Return how many enrolled people are marked as attending, and how many are enrolled.
 
     visibility: counts only, shown to those who run the session.
@@ -43,10 +43,10 @@ def here(session: Session, session_id: int) -> Here:
         .outerjoin(Attendance, Attendance.enrolment_id == Enrolment.id)
         .where(Enrolment.session_id == session_id, Enrolment.state == EnrolmentState.ENROLLED)
     )
-    return Here(*session.execute(counted).one())
+    return PresentPerson(*session.execute(counted).one())
 
 
-def standing_by_number(
+def enrolments_by_number(
     session: Session, session_id: int, person: Person, *, country: str
 ) -> Enrolment | None:
     """Return an active enrolment that matches the person's name and account phone number, or None.

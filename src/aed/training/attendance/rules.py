@@ -46,7 +46,7 @@ def read_code(written: str) -> PresenceCode | None:
     return PresenceCode(int(found[1]), datetime.fromtimestamp(int(found[2]), UTC), found[3])
 
 
-def why_over(code: PresenceCode, *, at: datetime, time_zone: str) -> str | None:
+def closed_reason(code: PresenceCode, *, at: datetime, time_zone: str) -> str | None:
     """Return why the code is no longer valid, and what to do; None while it is valid."""
     if code.shown_at - AHEAD <= at <= code.valid_until:
         return None

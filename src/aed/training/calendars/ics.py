@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from icalendar import Event as CalendarEvent
 
 PRODUCT: Final = "-//AED and first-aid network//training//ZH"
-ASK_AGAIN_AFTER: Final = timedelta(hours=1)
+REFRESH_INTERVAL: Final = timedelta(hours=1)
 """Refresh interval suggested to calendar programs; most refresh less often."""
 
 
@@ -31,10 +31,10 @@ def calendar_of(
 
     home = urlsplit(public_address).hostname or "localhost"
     calendar = Calendar.new(
-        prodid=PRODUCT, uid=f"calendar-{calendar_id}@{home}", name=title, refresh_interval=ASK_AGAIN_AFTER
+        prodid=PRODUCT, uid=f"calendar-{calendar_id}@{home}", name=title, refresh_interval=REFRESH_INTERVAL
     )
     calendar.add("X-WR-CALNAME", title)
-    calendar.add("X-PUBLISHED-TTL", vDuration(ASK_AGAIN_AFTER))
+    calendar.add("X-PUBLISHED-TTL", vDuration(REFRESH_INTERVAL))
     for each in events:
         calendar.add_component(_event(each, home))
     days = [each.training.starts_at.date() for each in events] or [today]

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.errors import Conflict, InvalidInput
-from aed.issuers.actions import own_issuer
+from aed.issuers.actions import managed_issuer
 from aed.registry.changes import (
     flush_or_conflict,
     record_amendment,
@@ -33,7 +33,7 @@ def create_course(session: Session, who: Viewer, new: CourseIn, *, at: datetime)
         state=CourseState.OFFERED,
     )
     if new.issuer is not None:
-        course.issuer_id = own_issuer(session, who, new.issuer, at=at).id
+        course.issuer_id = managed_issuer(session, who, new.issuer, at=at).id
     session.add(course)
     flush_or_conflict(session, f"A course with the code '{new.code}' already exists.", "code")
     record_creation(session, who, course, at=at)
@@ -63,7 +63,7 @@ def amend_course(
     for name in given - {"prerequisites"}:
         setattr(course, name, getattr(change, name))
     if change.issuer is not None:
-        course.issuer_id = own_issuer(session, who, change.issuer, at=at).id
+        course.issuer_id = managed_issuer(session, who, change.issuer, at=at).id
     record_amendment(session, who, course, at=at)
     flush_or_conflict(session, "This change would make the course invalid.", None)
     return course

@@ -51,7 +51,7 @@ def enrol(session: Session, who: Viewer, session_id: int, new: EnrolmentIn, *, a
     of_estate = new.estate_id if new.estate_id is not None else who.estate_id
     require_write(who)
     training = session_queries.locked(session, who, session_id)
-    person = _self(session, who, new)
+    person = _own_person(session, who, new)
     region_id = enrolment_queries.region_of_estate(session, of_estate)
     if not runs_training(who, training.estate_id, training.region_id):
         require_enroller(who, of_estate, region_id=region_id, is_self=person is not None)
@@ -235,7 +235,7 @@ def _locked(
     return enrolment_queries.enrolment(session, who, enrolment_id), training
 
 
-def _self(session: Session, who: Viewer, new: EnrolmentIn) -> Person | None:
+def _own_person(session: Session, who: Viewer, new: EnrolmentIn) -> Person | None:
     """Return the signed-in person if the given name and phone number are theirs, else None.
 
     visibility: people can always see themselves.

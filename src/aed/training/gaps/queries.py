@@ -31,7 +31,7 @@ from aed.training.queries import run_by
 from aed.training.rules import HOLDS_A_PLACE, EnrolmentState, SessionState
 
 
-class EstateAsked(NamedTuple):
+class GapEstate(NamedTuple):
     """An estate whose training the viewer runs."""
 
     id: int
@@ -50,7 +50,7 @@ def estates_run_by(
     region_ids: Collection[int] | None = None,
     after_id: int = 0,
     limit: int | None = None,
-) -> list[EstateAsked]:
+) -> list[GapEstate]:
     """Return the active estates whose training the viewer runs, in order of id."""
     statement = (
         select(
@@ -74,7 +74,7 @@ def estates_run_by(
         statement = statement.where(Estate.id == estate_id)
     if region_ids is not None:
         statement = statement.where(Estate.region_id.in_(region_ids))
-    return [EstateAsked(*row) for row in session.execute(statement)]
+    return [GapEstate(*row) for row in session.execute(statement)]
 
 
 class CoveredBuilding(NamedTuple):
@@ -86,7 +86,7 @@ class CoveredBuilding(NamedTuple):
     position: Position
 
 
-def covered_buildings(session: Session, estates: Sequence[EstateAsked]) -> dict[int, list[CoveredBuilding]]:
+def covered_buildings(session: Session, estates: Sequence[GapEstate]) -> dict[int, list[CoveredBuilding]]:
     """Return the buildings of each estate by estate id; for an estate without any, its centre.
 
     visibility: the caller has checked that the viewer runs these estates.
@@ -201,7 +201,7 @@ class ExpiryCount(NamedTuple):
 
 
 def lapsing_counts(
-    session: Session, estates: Sequence[EstateAsked], *, at: datetime
+    session: Session, estates: Sequence[GapEstate], *, at: datetime
 ) -> dict[int, list[ExpiryCount]]:
     """Return, by estate, how many certificates expire on each day of the next `LAPSES_WITHIN_DAYS` days.
 

@@ -30,7 +30,7 @@ from aed.registry.devices.queries import BoundingBox
 from aed.registry.holidays import queries as holiday_queries
 from aed.settings import Settings
 from aed.training.gaps import queries
-from aed.training.gaps.queries import CoveredBuilding, EstateAsked
+from aed.training.gaps.queries import CoveredBuilding, GapEstate
 from aed.training.gaps.rules import (
     LAPSES_WITHIN_DAYS,
     BuildingGaps,
@@ -52,7 +52,7 @@ from aed.walking.travel import Basis, estate_pace, metres_walked_in
 type Progress = Callable[[int], None]
 type Chosen = NDArray[np.intp]
 
-READ_ONE_BY_ONE: Final = 50
+MAX_READ_SINGLY: Final = 50
 """Up to this many estates, read the people around each one separately; beyond it, read all people at once."""
 _PLANE_ERROR: Final = 1.015
 """The flat projection at that scale is off by at most 0.6 per cent over such distances."""
@@ -66,7 +66,7 @@ def gap_walk_metres(settings: Settings) -> float:
 
 def gap_table(
     session: Session,
-    asked: Sequence[EstateAsked],
+    asked: Sequence[GapEstate],
     *,
     at: datetime,
     network: WalkingNetwork | None,
@@ -97,7 +97,7 @@ def gap_table(
         if name is not None
     }
     everybody = None
-    if len(asked) > READ_ONE_BY_ONE:
+    if len(asked) > MAX_READ_SINGLY:
         everybody = _People(queries.places_around(session, box=None, valid_from=_eve(at)))
     done = 0
     for estate in asked:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.errors import Conflict, NotFound
-from aed.issuers.actions import own_issuer
+from aed.issuers.actions import managed_issuer
 from aed.registry.changes import PutOutcome, flush_or_conflict, record_amendment, record_creation
 from aed.responders.actions import Award, award_certificate
 from aed.responders.models import Certificate
@@ -58,7 +58,7 @@ def open_for_results(session: Session, who: Viewer, session_id: int, *, at: date
     return training
 
 
-def put_results(
+def save_results(
     session: Session,
     who: Viewer,
     training: TrainingSession,
@@ -201,7 +201,7 @@ def _award(
         estate_id=enrolment.estate_id,
         kind=course.certificate_kind,
         issuer=course.issuer,
-        issuer_id=course.issuer_id or own_issuer(session, who, course.issuer, at=at).id,
+        issuer_id=course.issuer_id or managed_issuer(session, who, course.issuer, at=at).id,
         number_begins=course.code,
         issued_on=issued_on,
         valid_until=last_valid_day(issued_on, course.validity_months),

@@ -130,7 +130,7 @@ def _marked(
     """Record the results and return how many changed."""
     at = clock.now()
     training = roster_actions.open_for_results(session, viewer, session_id, at=at)
-    outcomes = roster_actions.put_results(session, viewer, training, rows, how=MarkedBy.HAND, at=at)
+    outcomes = roster_actions.save_results(session, viewer, training, rows, how=MarkedBy.HAND, at=at)
     set_etag(response, training.version)
     unchanged = outcomes.count(PutOutcome.UNCHANGED)
     return MarkedOut(changed=len(outcomes) - unchanged, unchanged=unchanged)

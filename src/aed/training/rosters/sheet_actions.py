@@ -29,7 +29,7 @@ from aed.registry.changes import PutOutcome
 from aed.training import queries as session_queries
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.permissions import require_trainer
-from aed.training.rosters.actions import Result, open_for_results, put_results
+from aed.training.rosters.actions import Result, open_for_results, save_results
 from aed.training.rosters.sheet import RosterFileRow, RosterLine, write_roster
 from aed.training.rules import ACTIVE_STATES, MarkedBy
 
@@ -128,7 +128,7 @@ def import_roster(
             for row in batch
         ]
         try:
-            return put_results(session, who, training, given, how=MarkedBy.LIST, at=at)
+            return save_results(session, who, training, given, how=MarkedBy.LIST, at=at)
         except AedError as error:
             column = (error.field or "").rpartition(".")[2]
             raise type(error)(error.detail, field=COLUMNS.get(column, column)) from None

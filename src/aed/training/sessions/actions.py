@@ -29,7 +29,7 @@ from aed.training.permissions import require_trainer
 from aed.training.rules import CourseState, SessionAudience, SessionState
 from aed.training.sessions.schemas import SessionAmend, SessionIn, TrainerIn
 
-TOLD: Final = frozenset({"starts_at", "ends_at", "position", "place_en", "place_zh"})
+NOTIFIED_FIELDS: Final = frozenset({"starts_at", "ends_at", "position", "place_en", "place_zh"})
 """Fields whose changes are announced to everyone enrolled."""
 
 
@@ -108,7 +108,7 @@ def amend_session(
         if position_of(training.position) != here:
             training.position = point(here)
     _in_order(training)
-    is_told = not TOLD.isdisjoint(amended_fields(training))
+    is_told = not NOTIFIED_FIELDS.isdisjoint(amended_fields(training))
     record_amendment(session, who, training, at=at)
     flush_or_conflict(session, "This change would make the session invalid.", None)
     if is_told:

@@ -40,7 +40,7 @@ from aed.upkeep.checks import actions, queries
 from aed.upkeep.checks.actions import add_photo, record_check, require_photo
 from aed.upkeep.checks.photo import Picture
 from aed.upkeep.checks.photo_process import picture_in_subprocess
-from aed.upkeep.checks.rules import GLANCE_ASKS, asked_of
+from aed.upkeep.checks.rules import GLANCE_ASKS, questions_of
 from aed.upkeep.checks.schemas import (
     CheckIn,
     CheckOut,
@@ -308,7 +308,7 @@ def get_check_form(
     policy = queries.policy_for(session, device)
     active_reasons = {each.reason for each in active_quarantines(session, device.id)}
     terms = queries.terms_of(policy)
-    asks = GLANCE_ASKS if kind is CheckKind.GLANCE else asked_of(terms.asks, active_reasons)
+    asks = GLANCE_ASKS if kind is CheckKind.GLANCE else questions_of(terms.asks, active_reasons)
     return FormOut(
         device_id=device.id,
         kind=kind,

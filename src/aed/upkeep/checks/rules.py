@@ -190,7 +190,9 @@ def consequences(check: Answered, *, active_reasons: Collection[QuarantineReason
     )
 
 
-def asked_of(asks: Sequence[Question], active_reasons: Collection[QuarantineReason]) -> tuple[Question, ...]:
+def questions_of(
+    asks: Sequence[Question], active_reasons: Collection[QuarantineReason]
+) -> tuple[Question, ...]:
     """Return the policy's questions, plus those needed to resolve the device's quarantines."""
     could_not_be_had = {QuarantineReason.FAILED_FETCHES, QuarantineReason.CANNOT_OPEN} & set(active_reasons)
     if could_not_be_had and Question.ACCESS_AS_DESCRIBED not in asks:

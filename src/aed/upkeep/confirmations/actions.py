@@ -210,7 +210,7 @@ def ask_people_nearby(
     by_day = [each for each in found if _is_by_day(each.device.region.time_zone, at)]
     people = queries.people_near(session, [each.device for each in by_day], at=at, numbers=numbers)
     since = at - timedelta(days=numbers.ask_every_days)
-    busy = queries.asked_lately(session, {one for some in people.values() for one in some}, since=since)
+    busy = queries.recently_asked(session, {one for some in people.values() for one in some}, since=since)
     asked = 0
     for each in by_day:
         for person_id in people[each.device.id]:

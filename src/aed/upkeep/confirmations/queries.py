@@ -288,7 +288,7 @@ def _of_estates(session: Session, ids: Collection[int]) -> dict[int, list[int]]:
     return found
 
 
-def asked_lately(session: Session, person_ids: Collection[int], *, since: datetime) -> set[int]:
+def recently_asked(session: Session, person_ids: Collection[int], *, since: datetime) -> set[int]:
     """Return those of these people who were asked to confirm a fact after `since`.
 
     visibility: for the scheduler.

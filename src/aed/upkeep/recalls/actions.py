@@ -48,7 +48,7 @@ def apply_recall(session: Session, who: Viewer, recall: Recall, *, at: datetime)
 
     Sends each keeper one message, however many devices are affected.
     """
-    meant = queries.devices_meant(session, recall)
+    meant = queries.devices_to_recall(session, recall)
     if not meant:
         return 0
     devices = _devices(session, meant)

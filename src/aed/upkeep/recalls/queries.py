@@ -124,7 +124,7 @@ def _of_the_model(recall: Recall) -> list[ColumnElement[bool]]:
     return found
 
 
-def devices_meant(session: Session, recall: Recall) -> list[int]:
+def devices_to_recall(session: Session, recall: Recall) -> list[int]:
     """Return the ids of devices affected by a recall that have never been quarantined for it.
 
     visibility: only for quarantining, which applies to every device regardless of the viewer.

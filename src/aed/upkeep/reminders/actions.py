@@ -74,7 +74,7 @@ def close_finished(session: Session, *, at: datetime) -> None:
 
     visibility: for the scheduler.
     """
-    for is_over in (queries.was_found_again(Reminder), queries.is_done(Reminder)):
+    for is_over in (queries.is_superseded(Reminder), queries.is_done(Reminder)):
         session.execute(
             update(Reminder)
             .where(Reminder.closed_at.is_(None), is_over)

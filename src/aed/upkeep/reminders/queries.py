@@ -149,7 +149,7 @@ def is_done(reminder: type[Reminder]) -> ColumnElement[bool]:
     )
 
 
-def was_found_again(reminder: type[Reminder]) -> ColumnElement[bool]:
+def is_superseded(reminder: type[Reminder]) -> ColumnElement[bool]:
     """Return the predicate for reminders superseded by a newer, unaddressed one about the same kind of task.
 
     visibility: a predicate, returns no rows.

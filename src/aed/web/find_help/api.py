@@ -22,7 +22,7 @@ from aed.lookup.question import LookupQuestion
 from aed.settings import Settings
 from aed.web.find_help import queries
 from aed.web.find_help.page import sections_of
-from aed.web.find_help.rules import MAX_TEXT, Show, Where, where_asked
+from aed.web.find_help.rules import MAX_TEXT, Show, Where, position_from_form
 from aed.web.find_help.schemas import NEAREST, EmergencyNumbersOut, HomeOut
 from aed.web.render import render
 
@@ -58,7 +58,7 @@ def _page(request: Request, viewer: Viewer) -> Response:
     """
     found, estates, answer, problem = list[queries.KnownPlace](), list[queries.NamedEstate](), None, ""
     try:
-        where = where_asked(request.query_params)
+        where = position_from_form(request.query_params)
     except InvalidInput:
         where, problem = Where(text=request.query_params.get("q", "")[:MAX_TEXT]), "bad-coordinates"
     try:

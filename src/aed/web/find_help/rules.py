@@ -38,7 +38,7 @@ class Where:
     datum: Datum = Datum.WGS84
 
 
-def where_asked(query: Mapping[str, str]) -> Where:
+def position_from_form(query: Mapping[str, str]) -> Where:
     """Return what the query parameters of the page ask for; unknown values count as not given.
 
     Raises InvalidInput for coordinates that are none.

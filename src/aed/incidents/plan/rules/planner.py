@@ -111,7 +111,7 @@ def offers_by_benefit(made: Plan, count: int) -> list[TaskOffer]:
     return [*(each.offer for each in made.steps), *(each.offer for each in left)][:count]
 
 
-def is_same_plan(one: Plan, other: Plan) -> bool:
+def has_same_outcome(one: Plan, other: Plan) -> bool:
     """True if two plans ask the same people for the same tasks, with equal gains up to rounding."""
     return (
         [(step.offer, step.purpose) for step in one.steps]
