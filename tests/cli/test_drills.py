@@ -40,4 +40,4 @@ def test_the_command_line_does_all_of_it(aed: Aed, session: Session) -> None:
     assert "190 s" not in aed("drills", "list", device_id).out
     assert "seconds" in aed("drills", "add", device_id, *start, 2, fails=True).err
     assert "UUID" in aed("drills", "add", device_id, *start, 100, "--key", "x", fails=True).err
-    assert "device" in aed("drills", "add", 999, *start, 100, fails=True).err
+    assert "Device 999" in aed("drills", "add", 999, *start, 100, fails=True).err

@@ -181,7 +181,7 @@ def test_a_gate_far_from_its_estate_is_set_aside_and_one_in_another_datum_is_tol
     first, second = report.bad
     assert first.reason.startswith("datum: ")
     assert "give datum=gcj02" in first.reason
-    assert second.reason.startswith("lat, lon: It lies 2")
+    assert second.reason.startswith("lat, lon: The position is 2")
 
 
 def test_coordinates_the_wrong_way_round_are_told(session: Session, tmp_path: Path) -> None:
@@ -210,13 +210,16 @@ def test_coordinates_the_wrong_way_round_are_told(session: Session, tmp_path: Pa
         (REGION | {"code": "浙江"}, "code: must be letters"),
         (REGION | {"name_zh": ""}, "name_zh: is required"),
         (ESTATE, "boundary: is required"),
-        (ESTATE | {"boundary": "POINT (1 2)"}, "boundary: A boundary is a GeoJSON Polygon"),
+        (ESTATE | {"boundary": "POINT (1 2)"}, "boundary: The boundary must be a GeoJSON Polygon"),
         (ESTATE | {"boundary": "here"}, "boundary: must be WKT"),
         (ESTATE | {"boundary": '{"type": "Polygon"'}, "boundary: must be WKT"),
         (ESTATE | {"boundary": "POLYGON EMPTY"}, "boundary: "),
         (ESTATE | {"boundary": "POLYGON ((0 0, 1 1, 0 1, 1 0, 0 0))"}, "boundary: The boundary is not"),
-        (ESTATE | {"boundary": "POLYGON ((0 0, 0 40, 40 40, 0 0))"}, "boundary: The boundary is larger"),
-        (ESTATE | {"boundary": "POLYGON ((30 120, 31 120, 31 121, 30 120))"}, "boundary: The boundary lies"),
+        (ESTATE | {"boundary": "POLYGON ((0 0, 0 40, 40 40, 0 0))"}, "boundary: The boundary is too large"),
+        (
+            ESTATE | {"boundary": "POLYGON ((30 120, 31 120, 31 121, 30 120))"},
+            "boundary: The boundary's coordinates are out of range",
+        ),
         (GATE, "lat: is required"),
         (GATE | {"lat": "1", "lon": "1", "passage": "shut"}, "passage: must be open, guarded or residents"),
         (GATE | {"lat": "1", "lon": "1", "opening_hours": "always"}, "opening_hours: "),

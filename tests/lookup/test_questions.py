@@ -47,10 +47,10 @@ HERE = {"lat": "30.29", "lon": "120.1"}
         ({"at": "2026-10-01"}, "at", "needs an offset"),
         ({"at": "2026-10-01T10:00:00 08:00"}, "at", ""),  # a plus that was not quoted
         ({"at": "tomorrow"}, "at", ""),
-        ({"at": "1999-12-31T00:00:00Z"}, "at", "between 2000 and 2100"),
-        ({"at": "2101-01-01T00:00:00Z"}, "at", "between 2000 and 2100"),
-        ({"at": "9999-12-31T23:59:59-12:00"}, "at", "between 2000 and 2100"),
-        ({"at": "0001-01-01T00:00:00+14:00"}, "at", "between 2000 and 2100"),
+        ({"at": "1999-12-31T00:00:00Z"}, "at", "between the years 2000 and 2100"),
+        ({"at": "2101-01-01T00:00:00Z"}, "at", "between the years 2000 and 2100"),
+        ({"at": "9999-12-31T23:59:59-12:00"}, "at", "between the years 2000 and 2100"),
+        ({"at": "0001-01-01T00:00:00+14:00"}, "at", "between the years 2000 and 2100"),
     ],
 )
 def test_invalid_parameters_are_refused_with_the_field(
