@@ -70,12 +70,12 @@ def check_reminders(database: Database, settings: Settings, now: Now) -> Counts:
 
 
 def reminder_messages(database: Database, settings: Settings, now: Now) -> Counts:
-    told = send_reminders(database, now(), by=settings.reminding, public_url=settings.public_url)
-    return asdict(told)
+    sent = send_reminders(database, now(), by=settings.reminding, public_url=settings.public_url)
+    return asdict(sent)
 
 
 def calendar_notices(database: Database, settings: Settings, now: Now) -> Counts:
-    return {"told": send_calendar_notices(database, now(), by=settings.reminding)}
+    return {"notified": send_calendar_notices(database, now(), by=settings.reminding)}
 
 
 def forget_sign_ins(database: Database, settings: Settings, now: Now) -> Counts:
@@ -87,7 +87,7 @@ def forget_sign_ins(database: Database, settings: Settings, now: Now) -> Counts:
 
 def forget_live_places(database: Database, settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
-        return {"forgotten": live_places(settings).expire(session.connection(), at=now())}
+        return {"deleted": live_places(settings).expire(session.connection(), at=now())}
 
 
 def forget_places(database: Database, _settings: Settings, now: Now) -> Counts:
@@ -98,30 +98,30 @@ def forget_places(database: Database, _settings: Settings, now: Now) -> Counts:
 
 
 def forget_patients(database: Database, settings: Settings, now: Now) -> Counts:
-    return {"forgotten": anonymise_patients(database, now(), keep_days=settings.patient_keep_days)}
+    return {"deleted": anonymise_patients(database, now(), keep_days=settings.patient_keep_days)}
 
 
 def forget_messages(database: Database, settings: Settings, now: Now) -> Counts:
-    forgotten = delete_messages(database, now(), keep_days=settings.outbox_keep_days)
+    deleted = delete_messages(database, now(), keep_days=settings.outbox_keep_days)
     with transaction(database) as session:
         before = now() - timedelta(days=settings.outbox_keep_days)
-        return {"forgotten": forgotten, "told": delete_old_messages(session, before=before)}
+        return {"deleted": deleted, "centre_messages_deleted": delete_old_messages(session, before=before)}
 
 
 def forget_links(database: Database, _settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
-        return {"forgotten": remove_dead_links(session, at=now())}
+        return {"deleted": remove_dead_links(session, at=now())}
 
 
 def audit_heads(database: Database, _settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
-        return {"told": anchor_heads(session, at=now())}
+        return {"sent": anchor_heads(session, at=now())}
 
 
 def forget_runs(database: Database, settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
         before = now() - timedelta(days=settings.job_runs_keep_days)
-        return {"forgotten": delete_runs(session, before=before)}
+        return {"deleted": delete_runs(session, before=before)}
 
 
 def issuers(database: Database, settings: Settings, now: Now) -> Counts:
