@@ -48,6 +48,7 @@ GUARDED = {
     "PersonChange": "person_changes",
     "RoleGrant": "role_grants",
     "OutboxMessage": "outbox",
+    "ShortLink": "short_links",
     "EndpointRow": "endpoints",
     "SecurityEvent": "security_events",
     "Lease": "leases",

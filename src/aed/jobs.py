@@ -24,6 +24,7 @@ from aed.incidents.record.actions import anchor_heads
 from aed.incidents.rules import LOCATION_KEPT_FOR
 from aed.notifications.claims import remove_dead_links
 from aed.notifications.jobs import delete_messages
+from aed.notifications.short_links import delete_expired_links
 from aed.responders.live import live_places
 from aed.settings import Settings
 from aed.training.enrolments.actions import expire_offers
@@ -110,7 +111,8 @@ def forget_messages(database: Database, settings: Settings, now: Now) -> Counts:
 
 def forget_links(database: Database, _settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
-        return {"deleted": remove_dead_links(session, at=now())}
+        deleted = remove_dead_links(session, at=now()) + delete_expired_links(session, at=now())
+        return {"deleted": deleted}
 
 
 def audit_heads(database: Database, _settings: Settings, now: Now) -> Counts:

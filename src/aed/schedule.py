@@ -113,7 +113,7 @@ TIMETABLE: Final = (
     _job(
         "forget-links",
         every(hours=1),
-        "Removes expired links from messages that could not be delivered",
+        "Removes expired links from messages that could not be delivered; deletes short links after 90 days",
     ),
     _job("show-up", daily("19:30"), "Estimates the share of alerted people who come"),
     _job("paces", daily("19:40"), "Estimates the pace of each estate from its drills"),

@@ -19,6 +19,7 @@ import aed.imports.feeds.models
 import aed.incidents.models
 import aed.issuers.models
 import aed.notifications.models
+import aed.notifications.short_links
 import aed.registry.changes
 import aed.registry.devices.models
 import aed.registry.estates.models

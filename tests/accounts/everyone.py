@@ -19,6 +19,7 @@ from aed.certificates.models import PersonPair
 from aed.notifications.endpoints import EndpointInput, save_endpoint
 from aed.notifications.outbox import Notice, enqueue_to_endpoint
 from aed.notifications.rules import Channel
+from aed.notifications.short_links import short_link
 from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate, Responder
 from aed.training.models import TrainingSession
@@ -135,6 +136,7 @@ def build(session: Session) -> Everyone:
     incident = make.incident(session)
     make.centre(session)
     everyone.known = {
+        "link_key": short_link(session, "/", FAR_FUTURE).removeprefix("/l/"),
         "incident_id": incident.id,
         "alert_id": make.alert(session, incident, resident).id,
         "alert_key": "call_key",

@@ -1,17 +1,28 @@
-"""The route of static files."""
+"""The routes of static files and of short links."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import RedirectResponse
 
+from aed import clock
+from aed.accounts.authentication import client_address
+from aed.accounts.sign_in.rules import SignInMethod
+from aed.accounts.sign_in.throttling import count_attempt_from_address
+from aed.database.dependencies import DatabaseDep
+from aed.database.session import read_session
 from aed.errors import NotFound
+from aed.notifications import short_links
 from aed.web import static
+from aed.web.render import render
 
 router = APIRouter(include_in_schema=False)
 _POLICY: Final = "default-src 'none'; worker-src 'self' blob:; connect-src 'self'; script-src 'self'"
 """A worker runs under the policy of its own script."""
+_AFTER_KEY: Final = re.compile(f"[^{short_links.ALPHABET}].*", re.DOTALL)
 
 
 @router.get(static.PREFIX + "/{version}/{name:path}")
@@ -35,3 +46,30 @@ def get_static_file(
     if packed is not None:
         headers["Content-Encoding"] = "gzip"
     return Response(packed or file.content, media_type=file.media_type, headers=headers)
+
+
+@router.get(short_links.PREFIX + "{link_key}")
+def follow_short_link(
+    request: Request, database: DatabaseDep, link_key: str = Path(max_length=200)
+) -> Response:
+    """Redirect to the page that the link of a message leads to.
+
+    Some phones take a character that follows the link for a part of it: that is ignored. An expired link says
+    what to do; so does an unknown one, and unknown ones are counted by address. Raises TooBusy.
+    """
+    at = clock.now()
+    with read_session(database) as session:
+        found = short_links.find_link(session, _AFTER_KEY.sub("", link_key), at=at)
+    if found is not None and not found.is_expired:
+        headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+        return RedirectResponse(found.path, 303, headers)
+    if found is None:
+        address = client_address(request)
+        count_attempt_from_address(database, SignInMethod.SHORT_LINK, address=address, at=at)
+    return render(
+        request,
+        "templates/no_link.html.jinja",
+        status=404 if found is None else 410,
+        headers={"Cache-Control": "no-store"},
+        is_expired=found is not None,
+    )

@@ -111,6 +111,8 @@ class SignInMethod(StrEnum):
     ASK_FOR_CODE = "ask_for_code"
     PROVIDER = "provider"
     SECOND_FACTOR = "second_factor"
+    SHORT_LINK = "short_link"
+    """By the link in a message: wrong keys are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,7 @@ LIMITS_PER_ADDRESS: Final = {
     SignInMethod.ASK_FOR_CODE: (AttemptLimit(30, QUARTER),),
     SignInMethod.PROVIDER: (AttemptLimit(50, QUARTER),),
     SignInMethod.SECOND_FACTOR: (AttemptLimit(50, QUARTER),),
+    SignInMethod.SHORT_LINK: (AttemptLimit(50, QUARTER),),
 }
 MAX_LIMIT_PERIOD: Final = DAY
 
