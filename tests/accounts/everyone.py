@@ -27,6 +27,7 @@ from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
 from aed.upkeep.due import calendars
 from aed.upkeep.due.schemas import DueCalendarIn
+from aed.upkeep.rules import short_number
 from tests import make
 from tests.make import NOW, PATIENT, east_of
 
@@ -164,7 +165,7 @@ def build(session: Session) -> Everyone:
         "calendar_id": make.calendar(session, of=resident)[0],
         "token": "nonsense",
         "number": number,
-        "code": "1234-4",
+        "code": short_number(device.id),
         "device_id": device.id,
         "other_device_id": make.device(session, of=estate).id,
         "estate_id": estate.id,

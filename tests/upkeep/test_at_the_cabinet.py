@@ -50,7 +50,7 @@ def test_labels_are_printed_with_the_check_address() -> None:
 
 
 def test_the_check_page_is_the_same_for_everyone_and_loads_nothing_external(nobody: Desk) -> None:
-    page = nobody.get("/d/1234-4")
+    page = nobody.get("/d/1234-4/check")
 
     assert page.status_code == 200
     assert page.content == nobody.get("/d/open").content
@@ -58,12 +58,12 @@ def test_the_check_page_is_the_same_for_everyone_and_loads_nothing_external(nobo
     assert "default-src 'none'; script-src 'self'" in policy
     assert "unsafe" not in policy
     named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-    assert sorted(named) == ["app.webmanifest", "page.css", "page.js"]
-    for name in (*named, "worker.js"):
-        found = nobody.get(f"/d/{name}")
+    assert sorted(named) == ["/d/app.webmanifest", "/d/page.css", "/d/page.js"]
+    for name in (*named, "/d/worker.js"):
+        found = nobody.get(name)
         assert found.status_code == 200, name
         assert "http" not in re.sub(r"http://www.w3.org\S+", "", found.text), name
-        again = nobody.client.get(f"/d/{name}", headers={"If-None-Match": found.headers["etag"]})
+        again = nobody.client.get(name, headers={"If-None-Match": found.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
 
 
@@ -75,7 +75,6 @@ def test_an_address_on_an_earlier_label_redirects_to_the_page(nobody: Desk) -> N
     ):
         old = nobody.client.get(f"/c/{code}?from=singlemessage", follow_redirects=False)
         assert (old.status_code, old.headers["location"]) == (308, target)
-    assert nobody.client.get("/c/1234-4").content == nobody.get("/d/1234-4").content
 
 
 def test_the_page_has_each_of_its_words_in_both_languages() -> None:

@@ -31,7 +31,7 @@ from aed.hours.grammar import MAX_EXPRESSION_LENGTH, parsed, refusal, text_of
 from aed.hours.holiday_calendar import HolidayDates, china_calendar
 from aed.hours.timetable import HoursAt, NotEvaluable, Opening, StateSpan, Timetable, timetable_of
 
-__all__ = ["HolidayDates", "HoursAt", "Opening", "china_calendar", "hours_at", "parse_hours"]
+__all__ = ["HolidayDates", "HoursAt", "Opening", "china_calendar", "hours_at", "hours_on", "parse_hours"]
 
 REUSE_OF_UNCHANGING_DAYS: Final = 30
 """Days for which a cached answer without a change within the horizon is reused."""
@@ -87,6 +87,21 @@ def hours_at(
         _recent.clear()
     _recent[key] = recent
     return recent.answer
+
+
+def hours_on(
+    expression: str | None, day: date, *, calendar: HolidayDates | None = None
+) -> tuple[StateSpan, ...]:
+    """Return the states of a local day in order, starting at minute 0; each lasts until the next.
+
+    Unknown all day if the expression is missing or invalid. The readings of a day are those of `hours_at`.
+    """
+    timetable = None
+    if expression is not None and len(expression) <= MAX_EXPRESSION_LENGTH:
+        timetable = timetable_of(expression)
+    if timetable is None or not FIRST_YEAR <= day.year <= LAST_YEAR:
+        return (StateSpan(0, Opening.UNKNOWN, None),)
+    return timetable.day(day, calendar)
 
 
 class _Stretch(NamedTuple):

@@ -387,9 +387,15 @@ PageCode = Annotated[
 ]
 
 
-@pages_router.get("/{code}", response_class=Response, responses=_HTML)
-def get_device_page(request: Request, code: PageCode) -> Response:
-    """Return the page that a QR code on a cabinet or the link of a confirmation request opens."""
+@pages_router.get("/open", response_class=Response, responses=_HTML)
+def get_offline_shell(request: Request) -> Response:
+    """Return the check page without a device; a phone keeps it for when it has no network."""
+    return _answer(request, "page.html", "text/html")
+
+
+@pages_router.get("/{code}/check", response_class=Response, responses=_HTML)
+def get_check_page(request: Request, code: PageCode) -> Response:
+    """Return the page that checks a device, or answers a confirmation request."""
     return _answer(request, "page.html", "text/html")
 
 

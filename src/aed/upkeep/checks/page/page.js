@@ -4,7 +4,7 @@
 
 const ROOT = location.pathname.slice(0, location.pathname.lastIndexOf("/d/"));
 const API = `${ROOT}/v1`;
-const HERE = decodeURIComponent(location.pathname.split("/").pop());
+const HERE = decodeURIComponent(location.pathname.slice(ROOT.length + 3).split("/")[0]);
 const RETRY_MS = 20_000, LONGEST_SIDE = 1600, MOST_PHOTOS = 5;
 
 // --- words ------------------------------------------------------------------------------------------------
@@ -327,7 +327,7 @@ function openPart() {
   const go = () => {
     const typed = $("typed").value.trim();
     if (deviceIdOf(typed) === null) return tell(t("wrong"), "bad");
-    location.href = `${ROOT}/d/${encodeURIComponent(typed)}`;
+    location.href = `${ROOT}/d/${encodeURIComponent(typed)}/check`;
   };
   return el("section", {}, el("h1", {}, t("open_title")),
     el("input", {id: "typed", type: "text", inputMode: "numeric", autocomplete: "off", placeholder: "1234-4",

@@ -1,6 +1,7 @@
 "use strict";
-// Serve the check page from the network, and from the cache without one.
-const KEPT = "aed-page-1";
+// Serve the check page from the network, and from the cache without one. The page of a device is not kept:
+// without a network, its address opens the check page.
+const KEPT = "aed-page-2";
 const FOLDER = new URL(".", location).pathname;
 const FILES = ["open", "page.js", "page.css", "app.webmanifest"].map(name => FOLDER + name);
 
@@ -19,11 +20,12 @@ self.addEventListener("fetch", event => {
   const url = new URL(event.request.url);
   if (event.request.method !== "GET" || url.origin !== location.origin || !url.pathname.startsWith(FOLDER)) return;
   const name = event.request.mode === "navigate" ? FILES[0] : url.pathname;
+  const isKept = event.request.mode !== "navigate" || url.pathname === FILES[0] || url.pathname.endsWith("/check");
   event.respondWith((async () => {
     const kept = await caches.open(KEPT);
     try {
       const answer = await fetch(event.request);
-      if (answer.ok) await kept.put(name, answer.clone());
+      if (answer.ok && isKept) await kept.put(name, answer.clone());
       return answer;
     } catch (error) {
       const found = await kept.match(name);

@@ -1,0 +1,254 @@
+"""What the page of a device shows, in the reader's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from aed.database.geometry import position_of
+from aed.geo import in_mainland_china, map_links
+from aed.hours.evaluation import hours_at, hours_on
+from aed.hours.holiday_calendar import HolidayDates, special
+from aed.hours.timetable import Opening, StateSpan
+from aed.lookup import reasons
+from aed.registry.devices.rules import Access, Cabinet, EntryMode, access_at
+from aed.registry.storeys import spoken_storey
+from aed.upkeep.confirmations.queries import Trusted
+from aed.upkeep.faults.schemas import ReadinessOut
+from aed.upkeep.rules import Fact, short_number
+from aed.web.device_pages.queries import DeviceFacts
+from aed.web.marks import Mark, mark_of
+from aed.web.words import noop
+
+DAYS_SHOWN: Final = 7
+MINUTES_A_DAY: Final = 24 * 60
+WEEKDAYS: Final = (
+    noop("Monday"),
+    noop("Tuesday"),
+    noop("Wednesday"),
+    noop("Thursday"),
+    noop("Friday"),
+    noop("Saturday"),
+    noop("Sunday"),
+)
+CABINETS: Final = {
+    Cabinet.NONE: noop("It hangs without a cabinet."),
+    Cabinet.UNLOCKED: noop("The cabinet is not locked: open it and take the AED."),
+    Cabinet.ALARMED: noop("An alarm sounds when you open the cabinet. That is right: go on."),
+    Cabinet.LOCKED: noop("The cabinet is locked: ask the person on duty to open it."),
+}
+MAPS: Final = {
+    "amap": noop("AMap"),
+    "baidu": noop("Baidu Maps"),
+    "tencent": noop("Tencent Maps"),
+    "apple": noop("Apple Maps"),
+    "google": noop("Google Maps"),
+    "osm": noop("OpenStreetMap"),
+}
+
+
+class Surety(StrEnum):
+    """How sure a registered fact is."""
+
+    SURE = "sure"
+    FADING = "fading"
+    UNSURE = "unsure"
+
+    @property
+    def sentence(self) -> str:
+        """The text in English; translate it."""
+        return _SURETIES[self]
+
+
+_SURETIES: Final = {
+    Surety.SURE: noop("confirmed recently"),
+    Surety.FADING: noop("confirmed some time ago"),
+    Surety.UNSURE: noop("not confirmed recently"),
+}
+SURE_FROM: Final = 0.7
+FADING_FROM: Final = 0.3
+FACTS: Final = {
+    Fact.POSITION: noop("Where it hangs"),
+    Fact.HOURS: noop("Opening hours and access"),
+    Fact.READINESS: noop("Ready for use"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A part of a day on the strip, in minutes."""
+
+    start: int
+    length: int
+    state: str
+    """`open` or `unknown`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayLine:
+    """One day of the week strip."""
+
+    day: date
+    weekday: str
+    """In English; translate it."""
+    is_today: bool
+    is_holiday: bool
+    is_make_up_workday: bool
+    is_closed: bool
+    is_all_day: bool
+    is_unknown: bool
+    bars: list[Bar]
+    times: list[tuple[str, str, bool]]
+    """From, to, and whether it is certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactLine:
+    """A fact, when it was last confirmed, and how sure it is."""
+
+    name: str
+    """In English; translate it."""
+    confirmed_on: date | None
+    surety: Surety
+
+
+@dataclass(frozen=True, slots=True)
+class MapLink:
+    name: str
+    """In English; translate it."""
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCard:
+    """A device as its page shows it. Words are {"en", "zh"}."""
+
+    code: str
+    mark: Mark
+    place: Mapping[str, str | None]
+    estate: Mapping[str, str | None]
+    storey: Mapping[str, str]
+    instructions: Mapping[str, str | None]
+    cabinet: str
+    """In English; translate it."""
+    access: Mapping[str, str]
+    is_usable: bool
+    readiness: Mapping[str, str]
+    unusable: list[Mapping[str, str]]
+    guard_phone: str | None
+    is_hours_known: bool
+    week: list[DayLine]
+    now_minute: int
+    last_checked_on: date | None
+    is_checked_today: bool
+    facts: list[FactLine]
+    maps: list[MapLink]
+    is_public: bool
+    emergency_number: str
+
+
+def card_of(found: DeviceFacts, *, at: datetime, is_wechat: bool) -> DeviceCard:
+    """Return the card. `is_wechat` puts Tencent's map first, which opens inside WeChat."""
+    device, ready, estate = found.device, found.ready, found.device.estate
+    zone = (estate.time_zone if estate is not None else None) or device.region.time_zone
+    local = at.astimezone(ZoneInfo(zone))
+    entry = EntryMode.UNKNOWN if device.access_doubted_at is not None else device.entry
+    hours = hours_at(device.opening_hours, at, time_zone=zone, calendar=found.calendar)
+    access = access_at(hours, entry)
+    needs_guard = access.access is Access.ASSISTED
+    storey = spoken_storey(device.floor, counts_ground_as_one=device.region.counts_ground_as_one)
+    here = position_of(device.position)
+    links = map_links(here, label=device.place_zh or device.place_en or "AED")
+    return DeviceCard(
+        code=short_number(device.id),
+        mark=mark_of(access, ready.readiness),
+        place={"en": device.place_en, "zh": device.place_zh},
+        estate={
+            "en": estate.name_en if estate is not None else None,
+            "zh": estate.name_zh if estate is not None else None,
+        },
+        storey={"en": storey["en"], "zh": storey["zh"]},
+        instructions={"en": device.access_instructions_en, "zh": device.access_instructions_zh},
+        cabinet=CABINETS.get(device.cabinet, ""),
+        access=reasons.access_reason(access, at, zone),
+        is_usable=ready.readiness.is_usable,
+        readiness=reasons.readiness_reason(ready.readiness),
+        unusable=[{"en": each.en, "zh": each.zh} for each in ReadinessOut.of(ready).unusable_reasons],
+        guard_phone=estate.guard_phone if estate is not None and needs_guard else None,
+        is_hours_known=device.opening_hours is not None,
+        week=week_of(device.opening_hours, local.date(), found.calendar),
+        now_minute=local.hour * 60 + local.minute,
+        last_checked_on=device.last_checked_on,
+        is_checked_today=device.last_checked_on == local.date(),
+        facts=[_fact(each, zone) for each in found.trust],
+        maps=[
+            MapLink(MAPS[name], links[name])
+            for name in _maps_in_order(is_mainland=in_mainland_china(here), is_wechat=is_wechat)
+        ],
+        is_public=device.audience == "public",
+        emergency_number=device.region.emergency_number,
+    )
+
+
+def week_of(expression: str | None, today: date, calendar: HolidayDates | None) -> list[DayLine]:
+    """Return the days from today on, with the hours of each."""
+    days = (today + timedelta(days=n) for n in range(DAYS_SHOWN))
+    return [_day_line(day, today, hours_on(expression, day, calendar=calendar), calendar) for day in days]
+
+
+def _day_line(day: date, today: date, spans: Iterable[StateSpan], calendar: HolidayDates | None) -> DayLine:
+    bars = _bars(spans)
+    kind = special(day, calendar)
+    states = {each.state for each in bars}
+    is_whole = len(bars) == 1 and bars[0].length == MINUTES_A_DAY
+    return DayLine(
+        day=day,
+        weekday=WEEKDAYS[day.weekday()],
+        is_today=day == today,
+        is_holiday=kind.holiday is True,
+        is_make_up_workday=kind.workday is True,
+        is_closed=not bars,
+        is_all_day=is_whole and states == {"open"},
+        is_unknown=is_whole and states == {"unknown"},
+        bars=bars,
+        times=[(_clock(each.start), _clock(each.start + each.length), each.state == "open") for each in bars],
+    )
+
+
+def _bars(spans: Iterable[StateSpan]) -> list[Bar]:
+    """Return the parts of a day that are not closed; neighbours of one state are joined."""
+    bars: list[Bar] = []
+    each_with_end = list(spans)
+    ends = [each.minute for each in each_with_end[1:]] + [MINUTES_A_DAY]
+    for span, end in zip(each_with_end, ends, strict=True):
+        if span.state is Opening.CLOSED or end == span.minute:
+            continue
+        if bars and bars[-1].state == span.state and bars[-1].start + bars[-1].length == span.minute:
+            bars[-1] = Bar(bars[-1].start, end - bars[-1].start, bars[-1].state)
+        else:
+            bars.append(Bar(span.minute, end - span.minute, str(span.state)))
+    return bars
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
+def _fact(trusted: Trusted, zone: str) -> FactLine:
+    surety = Surety.UNSURE
+    if trusted.confidence >= SURE_FROM:
+        surety = Surety.SURE
+    elif trusted.confidence >= FADING_FROM:
+        surety = Surety.FADING
+    when = trusted.at.astimezone(ZoneInfo(zone)).date() if trusted.at is not None else None
+    return FactLine(FACTS[trusted.fact], when, surety)
+
+
+def _maps_in_order(*, is_mainland: bool, is_wechat: bool) -> list[str]:
+    """Return the maps, those that people at this place use first."""
+    names = list(MAPS) if is_mainland else ["apple", "google", "osm", "amap", "baidu", "tencent"]
+    return sorted(names, key=lambda name: name != "tencent") if is_wechat else names

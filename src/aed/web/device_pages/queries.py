@@ -1,0 +1,60 @@
+"""What the page of a device shows, for a viewer who may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Viewer
+from aed.errors import InvalidInput, NotFound
+from aed.hours.holiday_calendar import HolidayDates
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.models import Device
+from aed.registry.holidays.queries import holiday_calendar
+from aed.settings import Settings
+from aed.upkeep.confirmations.queries import Trusted, trust_of
+from aed.upkeep.faults.queries import DeviceReadiness, readiness_of
+from aed.upkeep.rules import device_id_of
+
+MAX_ID: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFacts:
+    """A device with its estate and region, its readiness, what is confirmed, and its holidays."""
+
+    device: Device
+    ready: DeviceReadiness
+    trust: Sequence[Trusted]
+    calendar: HolidayDates | None
+
+
+def is_code(code: str) -> bool:
+    """Return whether the code is a well-formed number of a label; not whether there is such a device."""
+    try:
+        return device_id_of(code) <= MAX_ID
+    except InvalidInput:
+        return False
+
+
+def device_facts(
+    session: Session, viewer: Viewer, code: str, *, at: datetime, settings: Settings
+) -> DeviceFacts | None:
+    """Return what the page shows, or None: no such device, or the viewer may not see it."""
+    if not is_code(code):
+        return None
+    try:
+        device = device_queries.device(session, viewer, device_id_of(code))
+    except NotFound:
+        return None
+    calendar = device.region.holiday_calendar
+    return DeviceFacts(
+        device=device,
+        ready=readiness_of(session, device, at=at, checked_within_days=settings.arrival.checked_within_days),
+        trust=trust_of(session, device, at=at, numbers=settings.trust),
+        calendar=holiday_calendar(session, calendar) if calendar is not None else None,
+    )

@@ -1,0 +1,50 @@
+"""The page of a device in a browser."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+from sqlalchemy import select
+
+from aed.registry.devices.models import Device
+from aed.upkeep.rules import short_number
+from tests.browser.checks import check
+from tests.browser.conftest import OpenPage, Site, View
+
+
+def a_code(site: Site, *where: object) -> str:
+    with site.database.read_sessions() as session:
+        found = session.scalars(select(Device.id).where(*where).order_by(Device.id)).first()  # type: ignore[arg-type]  # conditions
+    assert found is not None
+    return short_number(found)
+
+
+def test_a_public_device(page: Page, site: Site, view: View) -> None:
+    code = a_code(site, Device.audience == "public", Device.opening_hours != "24/7")
+    page.goto(f"/d/{code}")
+    check(page, view, "device")
+    page.locator(".act a").first.click()
+    expect(page.locator("#use")).to_be_in_viewport()
+    expect(page).to_have_url(f"{site.address}/d/{code}#use")
+
+
+def test_a_device_that_is_not_public(page: Page, site: Site, view: View) -> None:
+    code = a_code(site, Device.audience == "estate")
+    page.goto(f"/d/{code}")
+    check(page, view, "device-hidden")
+    page.goto("/d/1234-5")
+    check(page, view, "device-mistyped")
+
+
+def test_without_javascript_everything_can_be_read(open_page: OpenPage, site: Site) -> None:
+    page = open_page(java_script_enabled=False)
+    page.goto(f"/d/{a_code(site, Device.audience == 'public')}")
+    expect(page.locator(".week")).to_be_visible()
+    expect(page.locator("#link")).to_be_visible()
+    expect(page.locator("#share")).to_be_hidden()
+
+
+def test_the_check_page_has_its_own_address(page: Page, site: Site) -> None:
+    code = a_code(site, Device.audience == "public")
+    page.goto(f"/d/{code}")
+    page.locator(".act a").nth(1).click()
+    expect(page.locator("#number")).to_contain_text(code)

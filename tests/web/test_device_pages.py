@@ -1,0 +1,129 @@
+"""The page of a device: what a person beside it, and a stranger, are shown."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from aed.hours.evaluation import china_calendar
+from aed.upkeep.rules import short_number
+from aed.web.device_pages.page import week_of
+from tests import make
+
+
+@pytest.fixture
+def browser(browser: dict[str, str]) -> dict[str, str]:
+    return browser | {"Accept-Language": "en"}
+
+
+def test_a_hidden_device_and_an_unknown_number_look_alike_to_a_stranger(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    estate = make.estate(session, name_en="Quiet Court")
+    hidden = make.device(session, of=estate, audience="estate", place_en="Secret lobby")
+    session.commit()
+    code, other = short_number(hidden.id), short_number(hidden.id + 90_000)
+
+    seen = client.get(f"/d/{code}", headers=browser)
+    unknown = client.get(f"/d/{other}", headers=browser)
+
+    assert seen.status_code == unknown.status_code == 404
+    assert seen.text == unknown.text.replace(other, code)
+    assert "Secret" not in seen.text
+    assert "Quiet" not in seen.text
+    assert f'href="/d/{code}/check"' in seen.text
+    assert 'href="tel:120"' in seen.text
+
+
+def test_a_public_device_is_shown_with_what_to_do_first(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    estate = make.estate(session, name_en="Heron Court", name_zh="白鹭苑")
+    device = make.device(
+        session,
+        of=estate,
+        place_en="Club house <script>",
+        place_zh="会所",
+        floor=1,
+        access_instructions_en="Through the glass door",
+        opening_hours="Mo-Fr 08:00-20:00",
+        cabinet="alarmed",
+    )
+    session.commit()
+    code = short_number(device.id)
+
+    page = client.get(f"/d/{code}?from=singlemessage", headers=browser).text
+
+    first = [page.index(each) for each in ('href="#use"', f"/d/{code}/check", f"/d/{code}/report")]
+    assert first == sorted(first)
+    assert page.index('href="tel:120"') < first[0]
+    for each in ("Heron Court", "Through the glass door", "Last checked: 2026-09-21", "An alarm sounds"):
+        assert each in page
+    assert "<script>\n" not in page
+    assert "Club house &lt;script&gt;" in page
+    assert '<meta property="og:title" content="AED · Club house &lt;script&gt;">' in page
+    assert page.count('class="strip"') == 7
+    maps = re.findall(r'href="(https://[^"]+)"', page)
+    assert [re.split(r"/+", each)[1] for each in maps] == [
+        "uri.amap.com",
+        "api.map.baidu.com",
+        "apis.map.qq.com",
+        "maps.apple.com",
+        "www.google.com",
+        "www.openstreetmap.org",
+    ]
+    assert "coordinate=gaode" in maps[0]
+    assert "coord_type=bd09ll" in maps[1]
+    in_wechat = client.get(f"/d/{code}", headers=browser | {"User-Agent": "x MicroMessenger/8"}).text
+    assert in_wechat.index("apis.map.qq.com") < in_wechat.index("uri.amap.com")
+
+
+def test_a_device_out_of_service_is_not_offered(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    device = make.device(session, state="out_of_service", out_of_service_reason="Being repaired")
+    session.commit()
+    page = client.get(f"/d/{short_number(device.id)}", headers=browser).text
+    assert "Do not count on this AED" in page
+    assert "Being repaired" in page
+
+
+@pytest.mark.parametrize("code", ["1234-5", "abc", "%3Cscript%3E", "9" * 60, "%00"])
+def test_a_mistyped_number_gets_a_sentence(client: TestClient, browser: dict[str, str], code: str) -> None:
+    answer = client.get(f"/d/{code}", headers=browser)
+    assert answer.status_code == 404
+    assert "is not a number of an AED label" in answer.text
+    assert "<script>" not in answer.text
+
+
+def test_the_link_of_a_question_goes_on_to_the_page_that_answers_it(
+    client: TestClient, browser: dict[str, str]
+) -> None:
+    answer = client.get("/d/ask_x", headers=browser, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/d/ask_x/check")
+
+
+def test_without_a_database_the_page_says_whom_to_call(app: FastAPI, browser: dict[str, str]) -> None:
+    page = TestClient(app).get("/d/1234-4", headers=browser)
+    assert page.status_code == 200
+    assert 'href="tel:120"' in page.text
+
+
+def test_the_week_names_holidays_and_make_up_workdays() -> None:
+    calendar = china_calendar([2026])
+    national = week_of("Mo-Fr 08:00-12:00,13:00-20:00; PH off", date(2026, 9, 30), calendar)
+    assert [each.day for each in national] == [date(2026, 9, 30) + timedelta(days=n) for n in range(7)]
+    assert national[0].is_today
+    assert national[0].times == [("08:00", "12:00", True), ("13:00", "20:00", True)]
+    assert [each.is_holiday for each in national] == [False, *[True] * 6]
+    assert all(each.is_closed for each in national[1:])
+    sunday = week_of("Mo-Fr 08:00-20:00; PH off", date(2026, 9, 20), calendar)[0]
+    assert sunday.is_make_up_workday
+    assert sunday.times == [("08:00", "20:00", True)]
+    assert week_of(None, date(2026, 9, 30), calendar)[0].is_unknown
+    assert week_of("24/7", date(2026, 9, 30), calendar)[3].is_all_day
