@@ -166,6 +166,7 @@ def build(session: Session) -> Everyone:
         "token": "nonsense",
         "number": number,
         "code": short_number(device.id),
+        "key": "made-up",
         "device_id": device.id,
         "other_device_id": make.device(session, of=estate).id,
         "estate_id": estate.id,

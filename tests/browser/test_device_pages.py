@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from aed.registry.devices.models import Device
+from aed.upkeep.models import FaultReport
 from aed.upkeep.rules import short_number
 from tests.browser.checks import check
 from tests.browser.conftest import OpenPage, Site, View
+
+
+@pytest.fixture(autouse=True)
+def no_report_before(site: Site) -> None:
+    """Forget the reports of other tests, which came from the same address."""
+    with site.database.write_sessions() as session, session.begin():
+        session.execute(update(FaultReport).values(from_key=None))
 
 
 def a_code(site: Site, *where: object) -> str:
@@ -48,3 +57,25 @@ def test_the_check_page_has_its_own_address(page: Page, site: Site) -> None:
     page.goto(f"/d/{code}")
     page.locator(".act a").nth(1).click()
     expect(page.locator("#number")).to_contain_text(code)
+
+
+def test_a_problem_is_reported_and_followed(page: Page, site: Site, view: View) -> None:
+    code = a_code(site, Device.audience == "public")
+    page.goto(f"/d/{code}")
+    page.locator(".act a").nth(2).click()
+    check(page, view, "report")
+    page.locator("input[value=beeping]").check()
+    page.locator("#note").fill("红灯 <b>")
+    page.locator("form button").click()
+    expect(page.locator("[role=status]")).to_be_visible()
+    check(page, view, "report-status")
+    page.go_back()
+    expect(page.locator("#note")).to_have_value("红灯 <b>")
+
+
+def test_a_problem_can_be_reported_without_javascript(open_page: OpenPage, site: Site) -> None:
+    page = open_page(java_script_enabled=False)
+    page.goto(f"/d/{a_code(site, Device.audience == 'estate')}/report")
+    page.locator("input[value=missing]").check()
+    page.locator("form button").click()
+    expect(page.locator("[role=status]")).to_be_visible()

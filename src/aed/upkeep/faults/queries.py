@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import batched
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,8 @@ from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
+from aed.accounts.visibility import visible_to
+from aed.database.encryption.keyring import KeyRing
 from aed.errors import NotFound
 from aed.registry.devices.dispatchable import out_on_call
 from aed.registry.devices.models import Device
@@ -22,6 +25,10 @@ from aed.upkeep.models import Check, FaultReport, Quarantine
 from aed.upkeep.rules import CheckKind, FaultKind, FaultReportState, QuarantineReason
 
 _AT_ONCE = 1_000
+_STATUS = "status of a report"
+_SIGNATURE = 32
+"""Hexadecimal digits of a signature: 128 bits."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def active_quarantines(session: Session, device_id: int) -> Sequence[Quarantine]:
@@ -164,6 +171,40 @@ def reports(
     if not also_closed:
         statement = statement.where(FaultReport.state == FaultReportState.OPEN)
     return session.scalars(statement).all()
+
+
+def status_key(keys: KeyRing, device_id: int, kind: FaultKind, at: datetime) -> str:
+    """Return the secret by which the sender of a report follows it; computed for any number alike.
+
+    It is signed, and nothing of it is stored, so that it does not reveal whether the device exists.
+    """
+    what = f"{kind}-{int(at.timestamp() * 1_000_000)}"
+    return f"{what}-{keys.keyed_hashes(_STATUS, f'{device_id}-{what}')[0][:_SIGNATURE]}"
+
+
+def report_by_status_key(
+    session: Session, viewer: Viewer, keys: KeyRing, device_id: int, key: str
+) -> FaultReport | None:
+    """Return the report that the secret follows; None if the viewer may not see its device.
+
+    Raises NotFound for a secret that was not issued for this number.
+    """
+    what, _, signature = key.rpartition("-")
+    made = keys.keyed_hashes(_STATUS, f"{device_id}-{what}")
+    if not signature.isascii() or not any(hmac.compare_digest(each[:_SIGNATURE], signature) for each in made):
+        raise NotFound("There is no such report.", field="key")
+    kind, _, micros = what.partition("-")
+    at = _EPOCH + timedelta(microseconds=int(micros))
+    return session.scalars(
+        select(FaultReport)
+        .join(Device, Device.id == FaultReport.device_id)
+        .where(
+            FaultReport.device_id == device_id,
+            FaultReport.kind == FaultKind(kind),
+            FaultReport.at == at,
+            visible_to(viewer, Device),
+        )
+    ).first()
 
 
 def open_reports(session: Session, device_id: int, *, until: datetime) -> Sequence[FaultReport]:
