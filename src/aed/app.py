@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Literal
 
 import anyio.to_thread
@@ -72,6 +73,7 @@ from aed.training.gaps import api as gaps_api
 from aed.training.rosters import api as rosters_api
 from aed.training.sessions import api as sessions_api
 from aed.upkeep.checks import api as checks_api
+from aed.upkeep.checks.keepers import keeper_to_register
 from aed.upkeep.confirmations import api as confirmations_api
 from aed.upkeep.due import api as due_api
 from aed.upkeep.faults import api as faults_api
@@ -129,6 +131,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.request_metrics = RequestMetrics()
     app.state.queues = {}  # see aed.http.concurrency_limits
     app.state.send = outbox.enqueue
+    app.state.find_person = partial(keeper_to_register, country=settings.phone_country)
     app.state.timetable = schedule.TIMETABLE
     app.state.calendar_days = days_until_calendars_end
     app.state.network = network_at(settings.walking_network)

@@ -200,6 +200,18 @@ def open_accounts(session: Session, who: Viewer, *, country: str, at: datetime) 
     return OpenedAccounts(opened=len(whose), shared=counted - len(whose), unusable=unusable)
 
 
+def open_proved_account(session: Session, person: Person, phone: str, *, at: datetime) -> Account:
+    """Open the account of a person who has just proved the E.164 number by a code.
+
+    Raises Conflict if the number or the person has an account.
+    """
+    account = _open_account(session, person, phone, at=at)
+    fields = {"account": [None, mask_phone(phone)]}
+    _keep(session, Viewer(name=f"person:{person.id}", person_id=person.id), person, fields, at=at)
+    session.flush()
+    return account
+
+
 def _open_account(session: Session, person: Person, phone: str, *, at: datetime) -> Account:
     _not_taken(session, phone)
     account = Account(person_id=person.id, phone=phone, opened_at=at)

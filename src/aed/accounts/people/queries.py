@@ -8,10 +8,11 @@ from sqlalchemy import ColumnElement, exists, false, or_, select, true
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Account, Identity, Person, PersonChange
+from aed.accounts.people.rules import e164, spellings
 from aed.accounts.permissions import TokenScope, Viewer
 from aed.accounts.role_grants import RoleGrant
 from aed.accounts.roles.queries import role_grants_visible_to
-from aed.errors import NotAllowed, NotFound, NotSignedIn
+from aed.errors import InvalidInput, NotAllowed, NotFound, NotSignedIn
 
 
 def people_visible_to(viewer: Viewer) -> ColumnElement[bool]:
@@ -89,6 +90,30 @@ def account_by_phone(session: Session, phone: str) -> tuple[Account, Person] | N
         select(Account, Person).join(Person, Person.id == Account.person_id).where(Account.phone == phone)
     ).first()
     return None if row is None else (row[0], row[1])
+
+
+def people_by_phone(session: Session, phone: str, *, country: str) -> list[Person]:
+    """Return the people whose number in a list is this E.164 number, oldest first.
+
+    `country`: the country of numbers without a country code.
+
+    visibility: used for the holder of the number, who has received a code, and to decide whether to send it.
+    """
+    found = session.scalars(
+        select(Person)
+        .where(
+            Person.phone.in_(spellings(phone)), Person.erased_at.is_(None), Person.joined_into_id.is_(None)
+        )
+        .order_by(Person.id)
+    )
+    return [each for each in found if _is_number(each.phone, phone, country=country)]
+
+
+def _is_number(written: str | None, phone: str, *, country: str) -> bool:
+    try:
+        return e164(written or "", country=country) == phone
+    except InvalidInput:
+        return False
 
 
 def account_by_email(session: Session, email: str) -> tuple[Account, Person] | None:

@@ -50,6 +50,16 @@ def e164(written: str, *, country: str) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+def spellings(phone: str) -> tuple[str, ...]:
+    """Return the ways in which lists write an E.164 number: with and without the country code."""
+    import phonenumbers  # imported here, as in `e164`
+
+    number = phonenumbers.parse(phone, None)
+    national = phonenumbers.national_significant_number(number)
+    country_code = str(number.country_code)
+    return (phone, country_code + national, f"00{country_code}{national}", national, f"0{national}")
+
+
 @dataclass(frozen=True, slots=True)
 class PersonMessage:
     person_id: int

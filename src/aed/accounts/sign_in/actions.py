@@ -16,6 +16,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, CursorResult, bindparam, delete, select, text, update
 from sqlalchemy.orm import Session
 
+from aed.accounts.people import actions as people_actions
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, Person
 from aed.accounts.people.rules import Language, PersonMessage
@@ -45,6 +46,9 @@ from aed.database.session import Database, read_session, transaction
 from aed.database.types import UtcDateTime
 from aed.errors import NotSignedIn
 
+type FindPerson = Callable[[Session, str], Person | None]
+"""Finds the person for whom the holder of an E.164 number may open an account: the keeper whom the register
+names by that number. It is passed in, since devices are on a higher layer."""
 type SendMessage = Callable[[Session, PersonMessage, datetime], object]
 """Enqueues a message within the transaction. It is passed in, since the outbox is on a higher layer."""
 
@@ -95,6 +99,7 @@ def sign_in_by_code(
     lasts: timedelta,
     at: datetime,
     new_password: str | None = None,
+    find_person: FindPerson | None = None,
 ) -> NewSession:
     """Sign in with a one-time code, valid for ten minutes, five attempts and one use.
 
@@ -105,6 +110,7 @@ def sign_in_by_code(
        another browser, count one of the few attempts that others have at the newest code.
     2. Compare.
     3. Mark the code as used, unless another request has used it in the meantime.
+    4. Without an account, open one for the person whom `find_person` finds: the code has proved the number.
     """
     if new_password is not None:
         require_strong_password(new_password, field="new_password", about=[phone])
@@ -125,6 +131,10 @@ def sign_in_by_code(
         )
         assert isinstance(used, CursorResult)
         found = people_queries.account_by_phone(session, phone)
+        if used.rowcount == 1 and found is None and find_person is not None:
+            person = find_person(session, phone)
+            if person is not None:
+                found = people_actions.open_proved_account(session, person, phone, at=at), person
         if used.rowcount != 1 or found is None:
             raise NotSignedIn(WRONG_CREDENTIALS)
         if new_hash is not None:
@@ -190,11 +200,19 @@ def _take_others_try(
     )
 
 
-def request_code(database: Database, *, phone: str, browser: Browser, send: SendMessage, at: datetime) -> str:
+def request_code(
+    database: Database,
+    *,
+    phone: str,
+    browser: Browser,
+    send: SendMessage,
+    at: datetime,
+    find_person: FindPerson | None = None,
+) -> str:
     """Send a new code if the account exists; return the key for the cookie of the requesting browser.
 
-    The previous code of this browser becomes invalid. Without an account, a code is stored but not sent.
-    Raises TooBusy.
+    The previous code of this browser becomes invalid. Without an account, the code is sent if `find_person`
+    finds the person for whom it will open one; otherwise a code is stored but not sent. Raises TooBusy.
     """
     count_attempt(database, SignInMethod.ASK_FOR_CODE, phone=phone, browser=browser, at=at)
     code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
@@ -206,8 +224,9 @@ def request_code(database: Database, *, phone: str, browser: Browser, send: Send
         given = {"account": account, "browser": hash_key(code_key), "hash": kept, "expires_at": expires_at}
         session.execute(_PUT_CODE, given)
         found = people_queries.account_by_phone(session, phone)
-        if found is not None:
-            send(session, _message(*found, code=code, expires_at=expires_at), at)
+        person = found[1] if found is not None else find_person(session, phone) if find_person else None
+        if person is not None:
+            send(session, _message(person, phone, code=code, expires_at=expires_at), at)
     return code_key
 
 
@@ -220,12 +239,12 @@ _PUT_CODE: Final = text(
 ).bindparams(bindparam("expires_at", type_=UtcDateTime))
 
 
-def _message(account: Account, person: Person, *, code: str, expires_at: datetime) -> PersonMessage:
+def _message(person: Person, phone: str, *, code: str, expires_at: datetime) -> PersonMessage:
     minutes = int(CODE_LIFETIME.total_seconds() // 60)
     return PersonMessage(
         person_id=person.id,
         channel=person.channel,
-        phone=account.phone,
+        phone=phone,
         language=Language.EN if person.language == Language.EN else Language.ZH,
         text_en=f"Your sign-in code is {code}. It is valid for {minutes} minutes. Do not share it "
         "with anyone.",

@@ -23,7 +23,7 @@ from aed.accounts.sessions import (
     sign_in_by_key,
 )
 from aed.accounts.sign_in import actions
-from aed.accounts.sign_in.actions import NewSession, SendMessage
+from aed.accounts.sign_in.actions import FindPerson, NewSession, SendMessage
 from aed.accounts.sign_in.requests import SIGN_IN_TURN, set_cookie, set_sign_in_cookie
 from aed.accounts.sign_in.rules import (
     CODE_COOKIE,
@@ -60,6 +60,14 @@ async def _send(request: Request) -> SendMessage:
     return send
 
 
+async def _find_person(request: Request) -> FindPerson:
+    find_person: FindPerson = request.app.state.find_person
+    return find_person
+
+
+FindPersonDep = Annotated[FindPerson, Depends(_find_person)]
+
+
 @router.get("/me")
 def get_own_account(request: Request, viewer: ViewerDep) -> SignedInViewerOut | ViewerOut:
     """Get the caller of this token or session."""
@@ -86,13 +94,21 @@ def get_own_account(request: Request, viewer: ViewerDep) -> SignedInViewerOut | 
 
 @router.post("/sign-in", dependencies=[SIGN_IN_TURN])
 def sign_in(
-    request: Request, response: Response, database: DatabaseDep, settings: SettingsDep, given: SignInIn
+    request: Request,
+    response: Response,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    find_person: FindPersonDep,
+    given: SignInIn,
 ) -> SignedInOut:
-    """Sign in by password or code; sets the session cookie."""
+    """Sign in by password or code; sets the session cookie.
+
+    The keeper of a device, whose number came with a list, gets an account by proving it with a code.
+    """
     phone = e164(given.phone, country=settings.phone_country)
     lasts, at = timedelta(hours=settings.sign_in_hours), clock.now()
     browser = _browser(request, database, phone, at=at)
-    done = _signed_in(database, given, phone=phone, browser=browser, lasts=lasts, at=at)
+    done = _signed_in(database, given, find_person, phone=phone, browser=browser, lasts=lasts, at=at)
     before = session_key_in_cookie(request)
     if before is not None:
         with transaction(database) as session:  # its cookie is overwritten, so nobody could end it later
@@ -120,7 +136,14 @@ def _browser(request: Request, database: Database, phone: str, *, at: datetime) 
 
 
 def _signed_in(
-    database: Database, given: SignInIn, *, phone: str, browser: Browser, lasts: timedelta, at: datetime
+    database: Database,
+    given: SignInIn,
+    find_person: FindPerson,
+    *,
+    phone: str,
+    browser: Browser,
+    lasts: timedelta,
+    at: datetime,
 ) -> NewSession:
     if given.password is not None:
         return actions.sign_in_by_password(
@@ -140,6 +163,7 @@ def _signed_in(
         lasts=lasts,
         at=at,
         new_password=given.new_password.get_secret_value() if given.new_password is not None else None,
+        find_person=find_person,
     )
 
 
@@ -150,14 +174,19 @@ def request_sign_in_code(
     database: DatabaseDep,
     settings: SettingsDep,
     send: Annotated[SendMessage, Depends(_send)],
+    find_person: FindPersonDep,
     given: CodeIn,
 ) -> CodeOut:
-    """Send a code to the phone number, if it has an account. The response is the same if it has none.
+    """Send a code to the phone number, if it has an account or is a keeper's in the register.
+
+    The response is the same if it is neither.
 
     Sets a cookie: the code has separate tries in the browser that requested it."""
     phone, at = e164(given.phone, country=settings.phone_country), clock.now()
     browser = _browser(request, database, phone, at=at)
-    code_key = actions.request_code(database, phone=phone, browser=browser, send=send, at=at)
+    code_key = actions.request_code(
+        database, phone=phone, browser=browser, send=send, at=at, find_person=find_person
+    )
     set_cookie(response, CODE_COOKIE, code_key, lasts=CODE_LIFETIME)
     return CodeOut(
         detail="If this phone number has an account, a code has been sent to it.",

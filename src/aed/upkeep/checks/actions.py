@@ -21,13 +21,13 @@ from aed.registry.changes import (
     require_not_null,
     require_version,
 )
-from aed.registry.devices import queries as device_queries
 from aed.registry.devices.corrections import amend_from_check, doubt_access, local_day, replace_consumable
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import ConsumableKind, DeviceState
 from aed.registry.devices.schemas import ConsumableIn, DeviceAmend
 from aed.registry.estates import queries as estate_queries
 from aed.upkeep.checks import queries
+from aed.upkeep.checks.keepers import device_to_check
 from aed.upkeep.checks.photo import Picture
 from aed.upkeep.checks.queries import policy_for, terms_of
 from aed.upkeep.checks.rules import PROBLEMS, Answered, Terms, check_moment, consequences
@@ -37,7 +37,7 @@ from aed.upkeep.faults import actions as fault_actions
 from aed.upkeep.faults.queries import active_quarantines, open_reports, pads_are_new_since
 from aed.upkeep.messages import notify_keepers
 from aed.upkeep.models import Check, Photo, Policy
-from aed.upkeep.permissions import require_check_allowed, require_policy_editor
+from aed.upkeep.permissions import require_policy_editor
 from aed.upkeep.retrievals.actions import close_by_check
 from aed.upkeep.rules import (
     CheckKind,
@@ -76,8 +76,7 @@ def record_check(
     copies arrive at once; InvalidInput for an implausible `answered_at` or consumable; NotFound, NotSignedIn
     or NotAllowed if the viewer may not check the device.
     """
-    device = device_queries.device(session, who, device_id, for_update=True)
-    require_check_allowed(who, new.kind, device.estate_id, device.region_id)
+    device = device_to_check(session, who, device_id, new.kind, for_update=True)
     said = new.model_dump_json(exclude={"answered_at"})  # may differ when the check is resent
     digest = content_digest(f"{device_id} {said}")
     known = queries.check_by_key(session, str(new.key))
@@ -279,8 +278,7 @@ def _check_to_show(session: Session, who: Viewer, check_key: str, *, for_update:
     check = queries.check_by_key(session, check_key)
     if check is None:
         raise NotFound("No check was sent with this key: send the check first.", field="check")
-    device = device_queries.device(session, who, check.device_id, for_update=for_update)
-    require_check_allowed(who, check.kind, device.estate_id, device.region_id)
+    device_to_check(session, who, check.device_id, check.kind, for_update=for_update)
     return check
 
 

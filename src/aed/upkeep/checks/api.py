@@ -38,6 +38,7 @@ from aed.registry.devices import queries as device_queries
 from aed.registry.estates import queries as estate_queries
 from aed.upkeep.checks import actions, queries
 from aed.upkeep.checks.actions import add_photo, record_check, require_photo
+from aed.upkeep.checks.keepers import device_to_check
 from aed.upkeep.checks.photo import Picture
 from aed.upkeep.checks.photo_process import picture_in_subprocess
 from aed.upkeep.checks.rules import GLANCE_ASKS, questions_of
@@ -73,7 +74,7 @@ def check_device(
     """
     now = clock.now()
     taken = record_check(session, viewer, device_id, new, at=now)
-    device = device_queries.device(session, viewer, taken.device.id)
+    device = device_to_check(session, viewer, taken.device.id, new.kind)
     ready = readiness_of(
         session, device, at=now, checked_within_days=request.app.state.settings.arrival.checked_within_days
     )

@@ -78,12 +78,13 @@ def to_be_labelled(
     return found
 
 
-def labelled_device(session: Session, device_id: int) -> Device | None:
-    """Return a device by id, locked for update, with its keeper, estate, region and consumables, or None.
+def labelled_device(session: Session, device_id: int, *, for_update: bool = True) -> Device | None:
+    """Return a device by id, with its keeper, estate, region and consumables, or None.
 
-    visibility: for a fault report, which reveals nothing, and for people who were asked about the device.
+    visibility: for a fault report, which reveals nothing, for people who were asked about the device, and for
+    its keeper.
     """
-    return session.scalar(
+    statement = (
         select(Device)
         .where(Device.id == device_id)
         .options(
@@ -92,5 +93,5 @@ def labelled_device(session: Session, device_id: int) -> Device | None:
             joinedload(Device.region),
             selectinload(Device.consumables),
         )
-        .with_for_update(of=Device)
     )
+    return session.scalar(statement.with_for_update(of=Device) if for_update else statement)
