@@ -86,6 +86,7 @@ from aed.web import api as web_api
 from aed.web.device_pages import api as device_pages_api
 from aed.web.errors import error_page, wants_error_page
 from aed.web.find_help import api as find_help_api
+from aed.web.learn import api as learn_api
 from aed.web.reports import api as web_reports_api
 from aed.worker import api as worker_api
 
@@ -191,6 +192,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(checks_api.old_pages_router)
     app.include_router(device_pages_api.router)
     app.include_router(find_help_api.router)
+    app.include_router(learn_api.router)
     app.include_router(web_reports_api.router)
     app.include_router(web_api.router)
     app.include_router(docs.router)

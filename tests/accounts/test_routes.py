@@ -60,6 +60,8 @@ LIST: dict[str, Any] = {
     "headers": {"Content-Type": "text/csv"},
 }
 BODIES: dict[str, dict[str, Any]] = {
+    "POST /learn/enrolments/{enrolment_id}": {"data": {"change": "withdraw"}},
+    "POST /learn/enrolments/{enrolment_id}/{link_key}": {"data": {"change": "withdraw"}},
     "POST /v1/sign-in": {"json": {"phone": PHONE, "password": PASSWORD}},
     "POST /v1/lint": LIST,
     "POST /v1/imports/devices": LIST,

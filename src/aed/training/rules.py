@@ -150,6 +150,16 @@ class EnrolmentNotice(StrEnum):
     """The session was cancelled."""
 
 
+class LinkNotice(StrEnum):
+    """Notices that are sent only if they can hold a link, since there is nothing to do without one."""
+
+    WAITING = "waiting"
+    """The person is on the waiting list."""
+    REMINDER = "reminder"
+    """The session is tomorrow, or within two hours."""
+    PASSED = "passed"
+
+
 @dataclass(frozen=True, slots=True)
 class Occasion:
     """The session that a notice is about, as texts for the message."""
@@ -210,6 +220,95 @@ def notice_words(notice: EnrolmentNotice, of: Occasion, *, until: datetime | Non
                 f"The session was cancelled: {what_en}. {reason}".rstrip(),
                 f"本场次已取消：{what_zh}。{reason}",
             )
+
+
+SMS_CHARACTERS: Final = 70
+"""Length of one SMS with Chinese characters (UCS-2)."""
+SMS_CHARACTERS_ASCII: Final = 160
+
+
+def short_notice_words(
+    notice: EnrolmentNotice | LinkNotice,
+    of: Occasion,
+    link: str,
+    *,
+    until: datetime | None = None,
+    waiting_place: int | None = None,
+    today: date | None = None,
+) -> tuple[str, str]:
+    """Return the notice with a link to the page that says more, in English and in Chinese.
+
+    Each is one SMS, if the link has at most 38 characters: names are cut to the room that is left. `until` is
+    when an offer expires, `today` the local day on which a reminder is sent.
+    """
+    zone = ZoneInfo(of.time_zone)
+    starts = of.starts_at.astimezone(zone)
+    when_en, when_zh = f"{starts:%Y-%m-%d %H:%M}", f"{starts.month}月{starts.day}日{starts:%H:%M}"
+    course = (of.course_en, of.course_zh)
+    match notice:
+        case EnrolmentNotice.ENROLLED:
+            head, tail = (f"You are enrolled: {when_en} ", f"报名成功：{when_zh}"), _DETAILS_OR_CANCEL
+        case LinkNotice.WAITING:
+            head = (
+                f"You are number {waiting_place} on the waiting list: {when_en} ",
+                f"候补第{waiting_place}位：{when_zh}",
+            )
+            tail = _DETAILS_OR_CANCEL
+        case EnrolmentNotice.OFFERED:
+            assert until is not None
+            ends = until.astimezone(zone)
+            head = (
+                f"A place is free. Accept it by {ends:%Y-%m-%d %H:%M}: {when_en} ",
+                f"有名额了，{ends.day}日{ends:%H:%M}前请确认：{when_zh}",
+            )
+            tail = (". Accept or decline: ", " ")
+        case EnrolmentNotice.LAPSED:
+            head = (f"Your place was not accepted in time: {when_en} ", f"名额已逾期让出：{when_zh}")
+            tail = (". Enrol again: ", "。重新报名：")
+        case EnrolmentNotice.MOVED:
+            head, tail = (f"You were moved to: {when_en} ", f"报名已改到{when_zh}"), _DETAILS_OR_CANCEL
+        case EnrolmentNotice.CHANGED:
+            head = (f"Time or place has changed: {when_en} ", f"时间或地点有变：{when_zh}")
+            tail = _DETAILS_OR_CANCEL
+        case EnrolmentNotice.CANCELLED:
+            head, tail = (
+                (f"Cancelled: {when_en} ", f"场次已取消：{when_zh}"),
+                (". Other sessions: ", "。改报："),
+            )
+        case LinkNotice.REMINDER:
+            days = (starts.date() - today).days if today is not None else -1
+            day_en, day_zh = {0: ("Today", "今天"), 1: ("Tomorrow", "明天")}.get(
+                days, (f"{starts:%Y-%m-%d}", f"{starts.month}月{starts.day}日")
+            )
+            head = (f"{day_en} at {starts:%H:%M}: first-aid training, ", f"{day_zh}{starts:%H:%M}急救培训，")
+            course = (of.place_en, of.place_zh)
+            tail = (". Cannot come? Please cancel: ", "。不能来请取消：")
+        case LinkNotice.PASSED:
+            head, tail = (
+                ("You passed: ", "恭喜通过考核："),
+                (". Your result and certificate: ", "。成绩与证书："),
+            )
+    en = _fitted(head[0], course[0], tail[0] + link, limit=SMS_CHARACTERS_ASCII)
+    if not en.isascii():
+        en = _fitted(head[0], course[0], tail[0] + link, limit=SMS_CHARACTERS)
+    return en, _fitted(head[1], course[1], tail[1] + link, limit=SMS_CHARACTERS)
+
+
+_DETAILS_OR_CANCEL: Final = (". Details or cancel: ", "。详情或取消：")
+_MIN_NAME_CHARACTERS: Final = 4
+
+
+def _fitted(head: str, name: str, tail: str, *, limit: int) -> str:
+    """Return the text with the name cut to what fits into `limit` characters, or without it."""
+    room = limit - len(head) - len(tail)
+    if room < _MIN_NAME_CHARACTERS:
+        return head.rstrip(" ：:，,") + tail
+    words = quote(name, limit=min(room, MAX_PLACE_CHARACTERS))
+    if (
+        words.endswith("…") and head.isascii()
+    ):  # GSM 7-bit has no "…": one would double the length of all others
+        words = words.rstrip("…")
+    return head + words + tail
 
 
 def _local(moment: datetime, time_zone: str) -> str:

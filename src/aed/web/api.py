@@ -15,6 +15,7 @@ from aed.accounts.sign_in.throttling import count_attempt_from_address
 from aed.database.dependencies import DatabaseDep
 from aed.database.session import read_session
 from aed.errors import NotFound
+from aed.http.query import ANY_PARAMETER
 from aed.notifications import short_links
 from aed.web import static
 from aed.web.render import render
@@ -48,7 +49,7 @@ def get_static_file(
     return Response(packed or file.content, media_type=file.media_type, headers=headers)
 
 
-@router.get(short_links.PREFIX + "{link_key}")
+@router.get(short_links.PREFIX + "{link_key}", dependencies=[ANY_PARAMETER])
 def follow_short_link(
     request: Request, database: DatabaseDep, link_key: str = Path(max_length=200)
 ) -> Response:

@@ -30,6 +30,7 @@ from aed.training.rules import (
     HOLDS_A_PLACE,
     EnrolmentNotice,
     EnrolmentState,
+    LinkNotice,
     SessionAudience,
     SessionState,
     offer_until,
@@ -68,6 +69,9 @@ def enrol(session: Session, who: Viewer, session_id: int, new: EnrolmentIn, *, a
     made = _add(session, who, training, person, of_estate if of_estate is not None else known, at=at)
     if made.state is EnrolmentState.ENROLLED:
         notify(session, [made], training, EnrolmentNotice.ENROLLED, at=at)
+    else:
+        place = session_queries.places_of(session, training.id).waiting
+        notify(session, [made], training, LinkNotice.WAITING, at=at, waiting_place=place)
     return made
 
 

@@ -165,6 +165,14 @@ def active_enrolment_of(session: Session, session_id: int, person_id: int) -> En
     )
 
 
+def person_of_enrolment(session: Session, enrolment_id: int) -> int | None:
+    """Return the id of the enrolled person, or None.
+
+    visibility: for whoever opened the secret link of that enrolment.
+    """
+    return session.scalar(select(Enrolment.person_id).where(Enrolment.id == enrolment_id))
+
+
 def results(
     session: Session, enrolment_ids: Sequence[int]
 ) -> dict[int, tuple[Enrolment, Attendance | None, Assessment | None]]:

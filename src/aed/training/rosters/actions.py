@@ -17,11 +17,13 @@ from aed.responders.actions import Award, award_certificate
 from aed.responders.models import Certificate
 from aed.training import queries as session_queries
 from aed.training.enrolments import queries as enrolment_queries
+from aed.training.messages import notify
 from aed.training.models import Assessment, Attendance, Enrolment, TrainingSession
 from aed.training.permissions import require_trainer
 from aed.training.rules import (
     AttendanceState,
     EnrolmentState,
+    LinkNotice,
     MarkedBy,
     SessionState,
     can_sign_in,
@@ -172,7 +174,7 @@ def _assessed(
             "certificate instead.",
             field=f"{said}.passed",
         )
-    is_new = assessment is None
+    is_new, had_passed = assessment is None, assessment is not None and assessment.passed
     if assessment is None:
         assessment = Assessment(enrolment_id=enrolment.id)
         session.add(assessment)
@@ -182,6 +184,8 @@ def _assessed(
         awarded = _award(session, who, training, enrolment, at=at)
         assessment.certificate_id = awarded.id if awarded is not None else None
     _keep(session, who, assessment, is_new=is_new, at=at)
+    if given.passed and not had_passed:
+        notify(session, [enrolment], training, LinkNotice.PASSED, at=at)
     return assessment
 
 
