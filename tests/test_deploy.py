@@ -632,6 +632,7 @@ def secret_paths() -> list[str]:
         texts = {name: SECRET for name, kind in types.items() if kind == "string"}
         paths.append(path.format(**numbers, **texts))
     unknown = (
+        f"/a/{SECRET}",
         f"/v1/alerts/{SECRET}/nothing",
         f"/nothing/{SECRET}",
         f"/v1/nothing/{SECRET}/x",

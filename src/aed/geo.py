@@ -511,6 +511,36 @@ def map_links(position: Position, *, label: str) -> dict[str, str]:
     }
 
 
+def route_links(position: Position, *, label: str, by_bicycle: bool = False) -> dict[str, str]:
+    """Return links that open the way from the phone to `position`, on foot or by bicycle.
+
+    `amap`, `tencent` and `google`, on foot also `apple`; the datum is as in `map_links`. AMap and Tencent are
+    left out outside mainland China, where Tencent's routes take no other datum than GCJ-02.
+    """
+    lat, lon = position.lat, position.lon
+    is_mainland = _in_mainland(lat, lon)
+    if is_mainland:
+        lat, lon = _to_gcj02(lat, lon)
+    name, tencent_name = _in_a_link(label)
+    links = {}
+    if is_mainland:
+        links["amap"] = (
+            f"https://uri.amap.com/navigation?to={lon:.6f},{lat:.6f},{name}"
+            f"&mode={'ride' if by_bicycle else 'walk'}&coordinate=gaode&callnative=1&src=aed"
+        )
+        links["tencent"] = (
+            f"https://apis.map.qq.com/uri/v1/routeplan?type={'bike' if by_bicycle else 'walk'}"
+            f"&to={tencent_name}&tocoord={lat:.6f},{lon:.6f}&referer=aed"
+        )
+    if not by_bicycle:
+        links["apple"] = f"https://maps.apple.com/?daddr={lat:.6f},{lon:.6f}&dirflg=w"
+    links["google"] = (
+        f"https://www.google.com/maps/dir/?api=1&destination={lat:.6f},{lon:.6f}"
+        f"&travelmode={'bicycling' if by_bicycle else 'walking'}"
+    )
+    return links
+
+
 @functools.lru_cache(maxsize=4096)
 def _in_a_link(label: str) -> tuple[str, str]:
     """Escape a label for a query, and for Tencent's, where ; : | separate the marker's attributes."""

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.slow
 TABLE = Path(__file__).with_name("routes.txt")
 NOT_OURS = {"/v1/openapi.json", "/docs", "/docs/start.js", "/docs/{name}", "/static/{version}/{name:path}"}
 """Documentation pages and static files, the same for every caller."""
-BY_KEY = ("POST /v1/sign-in", "PUT /v1/reminders/", "POST /v1/alerts/", "PUT /v1/alerts/")
+BY_KEY = ("POST /v1/sign-in", "PUT /v1/reminders/", "POST /a/", "POST /v1/alerts/", "PUT /v1/alerts/")
 """Routes without a cookie: they require what a person types, or the key in a message."""
 ANSWERS = ("yes", "401", "403", "404")
 OTHERS = "everyone else"
@@ -63,6 +63,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /learn/enrolments/{enrolment_id}": {"data": {"change": "withdraw"}},
     "POST /learn/enrolments/{enrolment_id}/{link_key}": {"data": {"change": "withdraw"}},
     "POST /v1/sign-in": {"json": {"phone": PHONE, "password": PASSWORD}},
+    "POST /a/{alert_key}": {"data": {"reply": "seen"}},
     "POST /v1/lint": LIST,
     "POST /v1/imports/devices": LIST,
     "POST /v1/imports/issuer-roster": {

@@ -54,7 +54,7 @@ from tests.incidents.test_incidents import dispatcher
 from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of
 from tests.notifications.sinks import receiving
 
-LINK = re.compile(r"/v1/alerts/call_[A-Za-z0-9_-]+")
+LINK = re.compile(r"/a/(call_[A-Za-z0-9_-]+)")
 
 
 def place(metres: float = 0.0) -> dict[str, float]:
@@ -94,11 +94,12 @@ def test_an_incident_from_the_centres_report_to_its_close(
         texts = {posted.json["to"]: posted.json["text"] for posted in gateway.posted}
         assert len(texts) == 3
         assert all(text.startswith("湖畔苑有人疑似心脏骤停") for text in texts.values())
-        paths = [found[0] for text in texts.values() if (found := LINK.search(text))]
+        paths = [f"/v1/alerts/{found[1]}" for text in texts.values() if (found := LINK.search(text))]
         before = client.get(paths[0]).json()
         assert (before["state"], before["patient"], before["estate_zh"]) == ("asked", None, "湖畔苑")
         page = client.get(paths[0], headers={"Accept": "text/html"})
-        assert "我能去" in page.text
+        assert page.url.path.startswith("/a/call_")
+        assert "我去" in page.text
         assert "501" not in page.text
 
         assert client.post(paths[0], json={"reply": "seen"}).json()["state"] == "seen"

@@ -221,7 +221,7 @@ def test_corrections_over_http_and_on_the_alert_page(
     assert answered.json()["place_corrected_at"] is not None
     assert abs(answered.json()["position"]["lon"] - ELSEWHERE.lon) > 0.003, "in WGS-84"
     page = client.get("/v1/alerts/call_key", headers={"Accept": "text/html"}).text
-    assert "The location was corrected" in page
+    assert "患者位置已更正" in page
     assert "47#" in page
     reports = client.get(path, headers=headers).json()["reports"]
     assert [each["id"] for each in reports][1] == report_id

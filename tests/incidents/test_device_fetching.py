@@ -362,8 +362,8 @@ def test_replies_over_http_by_link_and_by_a_dispatcher(
     assert details == client.post("/v1/alerts/call_second", json=tap).json()
     assert (details["state"], details["seconds"]) == ("there", None)
     page = client.get("/v1/alerts/call_second", headers={"Accept": "text/html"})
-    assert "分钟路程" not in page.text
-    assert 'data-per-minute="110"' in page.text
+    assert "预计约" not in page.text
+    assert 'id="cpr" open' in page.text
     assert "疑似心脏骤停" in page.text
     assert "unsafe" not in page.headers["content-security-policy"]
     assert link_id != fetch_id

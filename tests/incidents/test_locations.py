@@ -58,11 +58,11 @@ def test_locations_are_taken_after_accepting_and_shown_only_to_dispatchers(
     def page() -> str:
         return client.get(url, headers={"Accept": "text/html"}).text
 
-    assert 'class="en place"' not in page()
+    assert 'id="location-status"' not in page()
     early = client.put(f"{url}/location", json=EXACT)
     assert (early.status_code, "Accept the call before" in early.json()["detail"]) == (409, True)
     assert client.post(url, json={"reply": "accept"}).status_code == 200
-    assert 'class="en place"' in page()
+    assert 'id="location-status"' in page()
 
     for _ in range(50):  # a phone that sends every position
         assert client.put(f"{url}/location", json=EXACT).status_code == 204

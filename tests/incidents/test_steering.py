@@ -338,7 +338,7 @@ def test_the_page_for_a_child_shows_what_is_known_of_child_pads(
     alert.task, alert.device_id, alert.state = Task.FETCH, device.id, AlertState.ACCEPTED
     incident.hazard_note = "<dog>"
     session.commit()
-    html = client.get("/v1/alerts/call_key", headers={"Accept": "text/html"}).text
+    html = client.get("/a/call_key", headers={"Accept": "text/html", "Accept-Language": "en"}).text
     assert "Child (1-8 years)" in html
     assert "No child pads are registered for this AED" in html
     assert "&lt;dog&gt;" in html

@@ -251,7 +251,8 @@ def _leave(session: Session, found: Sequence[tuple[int, int]], reason: StopReaso
 log = structlog.get_logger("aed")
 
 KEY_PREFIX: Final = "call_"
-ALERT_PATH: Final = "/v1/alerts/"
+ALERT_PATH: Final = "/a/"
+"""Path of the page behind an alert's link (`aed.web.call_pages`)."""
 _IDLE_REPLAN_AFTER: Final = timedelta(minutes=2)
 """If nobody else could help, the incident is planned again after this long."""
 

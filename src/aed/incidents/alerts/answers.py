@@ -1,4 +1,4 @@
-"""Take replies and locations of alerted people, and follow the devices that they fetch."""
+"""Show people their alert, take their replies and locations, and follow the devices that they fetch."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ from aed.incidents.alerts.actions import (
 )
 from aed.incidents.alerts.queries import (
     alerts_fetching,
+    child_pads_of,
     has_reached_device,
     is_device_taken_by_another,
     latest_locations,
     remaining_seconds,
 )
 from aed.incidents.alerts.rules import AlertSituation, apply_reply, is_device_unavailable
+from aed.incidents.alerts.schemas import AlertDetailsOut
 from aed.incidents.messages import GoDirectReason, go_direct_text
 from aed.incidents.models import Alert, AlertLocation, Incident, StoredReply
 from aed.incidents.record.actions import append_entry
@@ -39,17 +41,32 @@ from aed.incidents.rules import (
     EXACT_LOCATION_KEPT_FOR,
     LOCATION_KEPT_FOR,
     MIN_LOCATION_INTERVAL,
+    NEEDS_CHILD_PADS,
     AlertReply,
     AlertState,
+    ChildPads,
     IncidentKind,
     IncidentState,
     Task,
 )
 from aed.notifications import outbox
 from aed.notifications.outbox import AlertMessage, Notice
+from aed.registry.devices.cabinet_codes import cabinet_code
 from aed.registry.devices.models import Device
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
+
+
+def alert_details(session: Session, key_hash: str, *, at: datetime) -> AlertDetailsOut:
+    """Return an alert as the person sees it. Raises NotFound. visibility: the person has the key."""
+    alert = queries.alert_by_id(session, queries.alert_by_key(session, key_hash).id)
+    incident = queries.incident_by_id(session, alert.incident_id)
+    kept = cabinet_code(session, alert.device_id) if alert.device_id is not None else None
+    code = kept.code if kept is not None else None
+    pads = ChildPads.NOT_KNOWN
+    if alert.device_id is not None and incident.age_group in NEEDS_CHILD_PADS:
+        pads = child_pads_of(session, alert.device_id, today=at.date())
+    return AlertDetailsOut.of(incident, alert, cabinet_code=code, child_pads=pads, at=at)
 
 
 def situation_of(alert: Alert) -> AlertSituation:

@@ -20,9 +20,11 @@ from aed.incidents.rules import (
     AT_DEVICE_METRES,
     COMING_STATES,
     LIVE_STATES,
+    AlertState,
     ChildPads,
     IncidentKind,
     IncidentState,
+    Task,
 )
 from aed.lookup.arrival import estimated_walk_metres
 from aed.lookup.places import Buildings, Spot, pace_in, pace_to
@@ -232,6 +234,33 @@ def has_reached_device(session: Session, alert: Alert) -> bool:
         distance_metres(device, Position(lat, lon)) <= AT_DEVICE_METRES
         for lat, lon in places
         if lat is not None and lon is not None
+    )
+
+
+class OthersComing(NamedTuple):
+    """How many other people have accepted a call, by what they do; without names and places."""
+
+    on_the_way: int = 0
+    there: int = 0
+    bringing: int = 0
+    """Fetching a device, or with one in their hands; those who are there with one included."""
+    guiding: int = 0
+
+
+def others_coming(session: Session, alert: Alert) -> OthersComing:
+    """Count the other people who come to the same patient. visibility: for a person who was alerted to it."""
+    found = session.scalars(
+        select(Alert).where(
+            Alert.incident_id == alert.incident_id, Alert.id != alert.id, Alert.state.in_(COMING_STATES)
+        )
+    ).all()
+    helping = [each for each in found if each.task is not Task.GUIDE]
+    there = sum(each.state is AlertState.THERE for each in helping)
+    return OthersComing(
+        on_the_way=len(helping) - there,
+        there=there,
+        bringing=sum(each.task is Task.FETCH and each.device_returned_at is None for each in helping),
+        guiding=len(found) - len(helping),
     )
 
 
