@@ -790,6 +790,12 @@ class Settings(BaseSettings):
     phone_country: str = Field(
         "CN", pattern="^[A-Z]{2}$", description="Country of phone numbers without a country code"
     )
+    sign_up_codes_per_day: int = Field(
+        1000,
+        ge=0,
+        description="Maximum number of codes in a day for people who sign up, to numbers of `phone_country`; "
+        "0: nobody can sign up",
+    )
     sign_in_hours: int = Field(
         168, ge=1, le=2160, description="Hours after which a browser must sign in again"
     )  # a week, for a caretaker's phone

@@ -116,7 +116,7 @@ def _rename_values(connection: Connection, table: str, column: str, values: Name
         for name in checks:
             connection.exec_driver_sql(f'ALTER TABLE "{table}" DROP CONSTRAINT "{name}"')
     else:
-        _edit_schema(connection, table, {sql: renamed(sql) for sql in checks.values()})
+        edit_schema(connection, table, {sql: renamed(sql) for sql in checks.values()})
     for old, new in values.items():
         stored = sa.table(table, sa.column(column))
         connection.execute(stored.update().where(stored.c[column] == old).values({column: new}))
@@ -221,7 +221,7 @@ def _rename_constraint(connection: Connection, table: str, old: str, new: str) -
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f'ALTER TABLE "{table}" RENAME CONSTRAINT "{old}" TO "{new}"')
         return
-    _edit_schema(
+    edit_schema(
         connection,
         table,
         {f"CONSTRAINT {old} ": f"CONSTRAINT {new} ", f'CONSTRAINT "{old}" ': f'CONSTRAINT "{new}" '},
@@ -237,7 +237,7 @@ def _rename_index(connection: Connection, old: str, sql: str, new: str) -> None:
     connection.exec_driver_sql(re.sub(rf"\b{old}\b", new, sql, count=1))
 
 
-def _edit_schema(
+def edit_schema(
     connection: Connection, table: str, replacements: Mapping[str, str], *, times: int | None = None
 ) -> None:
     """Replace text in the statement that SQLite keeps of a table.

@@ -17,10 +17,11 @@ from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.masking import mask_email, mask_phone
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, Person, PersonChange
-from aed.accounts.people.rules import e164, plain_email
+from aed.accounts.people.rules import Language, e164, plain_email
 from aed.accounts.people.schemas import PersonAmend, PersonIn
 from aed.accounts.permissions import TokenScope, Viewer, require_administrator
 from aed.accounts.regions.queries import region_by_code
+from aed.accounts.role_grants import role_assignments_of
 from aed.accounts.roles.actions import grant_role, require_can_grant
 from aed.accounts.sessions import end_sessions
 from aed.database.bulk import insert_many
@@ -210,6 +211,36 @@ def open_proved_account(session: Session, person: Person, phone: str, *, at: dat
     _keep(session, Viewer(name=f"person:{person.id}", person_id=person.id), person, fields, at=at)
     session.flush()
     return account
+
+
+def sign_up(
+    session: Session, *, phone: str, name: str, language: Language, country: str, at: datetime
+) -> tuple[Account, Person]:
+    """Open an account for an E.164 number that its holder has proved by a code.
+
+    1. If a list brought one person with this number, the account is theirs: the number, not the name, is what
+       was proved. Of several people who share it, the one of that name. People with a role are left out: a
+       code must not give what somebody granted to a name.
+    2. Otherwise add a person of that name.
+
+    `country`: the country of numbers in lists without a country code.
+    """
+    _one_at_a_time(session)
+    known = [
+        each
+        for each in people_queries.people_by_phone(session, phone, country=country)
+        if people_queries.account_of(session, each.id) is None and not role_assignments_of(session, each.id)
+    ]
+    if len(known) > 1:
+        known = [each for each in known if each.name.casefold() == name.casefold()]
+    if len(known) == 1:
+        person = known[0]
+        person.phone = phone
+    else:
+        person = Person(name=name, phone=phone, language=language.value)
+        session.add(person)
+    session.flush()
+    return open_proved_account(session, person, phone, at=at), person
 
 
 def _open_account(session: Session, person: Person, phone: str, *, at: datetime) -> Account:

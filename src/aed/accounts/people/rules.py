@@ -50,6 +50,13 @@ def e164(written: str, *, country: str) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+def is_number_of(phone: str, *, country: str) -> bool:
+    """Return True if an E.164 number has the country code of that country (ISO 3166-1 alpha-2)."""
+    import phonenumbers  # imported here, as in `e164`
+
+    return phone.startswith(f"+{phonenumbers.country_code_for_region(country)}")
+
+
 def spellings(phone: str) -> tuple[str, ...]:
     """Return the ways in which lists write an E.164 number: with and without the country code."""
     import phonenumbers  # imported here, as in `e164`
@@ -62,7 +69,8 @@ def spellings(phone: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class PersonMessage:
-    person_id: int
+    person_id: int | None
+    """None: a code for a number without an account."""
     channel: PhoneChannel
     phone: str
     """E.164."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import OwnSessionDep, client_address
-from aed.accounts.people import queries as people_queries
 from aed.accounts.second_factors import actions, passkeys
+from aed.accounts.second_factors.requests import give_second_factor
 from aed.accounts.second_factors.schemas import (
     AppIn,
     AppOut,
@@ -25,21 +23,13 @@ from aed.accounts.second_factors.schemas import (
     SecondFactorIn,
     SecondFactorsOut,
 )
-from aed.accounts.security_log import SecurityEventKind, log_event
 from aed.accounts.sessions import SignIn, csrf_token, sign_in_by_key
 from aed.accounts.sign_in import queries as sign_in_queries
-from aed.accounts.sign_in.requests import TOO_MANY_SIGN_INS
-from aed.accounts.sign_in.rules import KNOWN_BROWSER_COOKIE, Browser, SignInMethod
-from aed.accounts.sign_in.throttling import count_attempt, known_browser_id
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
-from aed.database.session import Database, read_session, transaction
-from aed.errors import NotSignedIn
-from aed.http.parameters import SettingsDep, one_at_a_time
+from aed.http.parameters import SettingsDep
 
 router = APIRouter(tags=["accounts"])
 
-AT_ONCE: Final = 3
-_places = threading.BoundedSemaphore(AT_ONCE)
 FactorId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 
 
@@ -69,7 +59,7 @@ def sign_in_with_second_factor(
     def give(session: Session, own: SignIn, at: datetime) -> bool:
         return actions.verify_code(session, own, code, address=address, at=at)
 
-    _give(request, database, key, give)
+    give_second_factor(request, database, key, give)
 
 
 @router.post("/sign-in/second-factor/passkey/options")
@@ -94,30 +84,7 @@ def sign_in_with_passkey(
             session, own, given.credential, public_url=settings.public_url, address=address, at=at
         )
 
-    _give(request, database, key, give)
-
-
-def _give(
-    request: Request, database: Database, key: str, give: Callable[[Session, SignIn, datetime], bool]
-) -> None:
-    """Count the attempt in its own transaction, then verify it. Failures are counted and logged."""
-    at = clock.now()
-    with read_session(database) as session:
-        own = sign_in_by_key(session, key, at=at)
-        account = people_queries.account_of(session, own.person_id)
-        whose = account.phone if account is not None else f"person:{own.person_id}"
-    cookie = request.cookies.get(KNOWN_BROWSER_COOKIE)
-    browser = Browser(client_address(request), known_browser_id(database.keys, cookie, whose, at=at))
-    with one_at_a_time(_places, TOO_MANY_SIGN_INS):
-        count_attempt(database, SignInMethod.SECOND_FACTOR, phone=whose, browser=browser, at=at)
-        with transaction(database) as session:
-            own = sign_in_by_key(session, key, at=at, lock=True)
-            is_right = give(session, own, at)
-            if not is_right:
-                kind = SecurityEventKind.SECOND_FACTOR_FAILED
-                log_event(session, kind, at=at, person_id=own.person_id, address=browser.address)
-    if not is_right:
-        raise NotSignedIn(actions.WRONG_CODE)
+    give_second_factor(request, database, key, give)
 
 
 # --- Adding and removing --------------------------------------------------------------------------------

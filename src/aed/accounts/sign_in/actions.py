@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, Person
-from aed.accounts.people.rules import Language, PersonMessage
+from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
 from aed.accounts.security_log import SecurityEventKind, log_event
 from aed.accounts.sessions import SignIn
 from aed.accounts.sign_in import queries as sign_in_queries
@@ -36,9 +36,16 @@ from aed.accounts.sign_in.rules import (
     MAX_CODE_TRIES,
     MAX_LIMIT_PERIOD,
     Browser,
+    NewAccount,
     SignInMethod,
+    SignUp,
 )
-from aed.accounts.sign_in.throttling import account_keys, clear_attempts, count_attempt
+from aed.accounts.sign_in.throttling import (
+    account_keys,
+    clear_attempts,
+    count_attempt,
+    count_sign_up,
+)
 from aed.accounts.tokens import hash_key
 from aed.database.encryption.columns import keyring_of
 from aed.database.encryption.keyring import KeyRing
@@ -100,11 +107,12 @@ def sign_in_by_code(
     at: datetime,
     new_password: str | None = None,
     find_person: FindPerson | None = None,
+    new_account: NewAccount | None = None,
 ) -> NewSession:
     """Sign in with a one-time code, valid for ten minutes, five attempts and one use.
 
     A new password, if given, is set, and every other session ends. Passwords are set, changed and reset this
-    way.
+    way. With `new_account`, an account is opened if the number has none: the code has proved it.
 
     1. Count an attempt at the code that this browser requested; other browsers cannot use these up. In
        another browser, count one of the few attempts that others have at the newest code.
@@ -131,15 +139,37 @@ def sign_in_by_code(
         )
         assert isinstance(used, CursorResult)
         found = people_queries.account_by_phone(session, phone)
-        if used.rowcount == 1 and found is None and find_person is not None:
-            person = find_person(session, phone)
-            if person is not None:
-                found = people_actions.open_proved_account(session, person, phone, at=at), person
+        if used.rowcount == 1 and found is None:
+            found = _open_account(session, phone, find_person, new_account, at=at)
         if used.rowcount != 1 or found is None:
             raise NotSignedIn(WRONG_CREDENTIALS)
         if new_hash is not None:
             store_password(session, found[0], new_hash, who=f"person:{found[1].id}", at=at)
         return _signed_in(session, *found, way=SignInMethod.CODE, browser=browser, lasts=lasts, at=at)
+
+
+def _open_account(
+    session: Session,
+    phone: str,
+    find_person: FindPerson | None,
+    new_account: NewAccount | None,
+    *,
+    at: datetime,
+) -> tuple[Account, Person] | None:
+    """Open an account for a number that a code has just proved; None if there is nobody to open one for."""
+    person = find_person(session, phone) if find_person is not None else None
+    if person is not None:
+        return people_actions.open_proved_account(session, person, phone, at=at), person
+    if new_account is None:
+        return None
+    return people_actions.sign_up(
+        session,
+        phone=phone,
+        name=new_account.name,
+        language=new_account.language,
+        country=new_account.country,
+        at=at,
+    )
 
 
 def _wrong(database: Database, phone: str, browser: Browser, *, at: datetime) -> NotSignedIn:
@@ -208,11 +238,13 @@ def request_code(
     send: SendMessage,
     at: datetime,
     find_person: FindPerson | None = None,
+    sign_up: SignUp | None = None,
 ) -> str:
     """Send a new code if the account exists; return the key for the cookie of the requesting browser.
 
     The previous code of this browser becomes invalid. Without an account, the code is sent if `find_person`
-    finds the person for whom it will open one; otherwise a code is stored but not sent. Raises TooBusy.
+    finds the person for whom it will open one, and with `sign_up`, within its limits; otherwise a code is
+    stored but not sent. Raises TooBusy.
     """
     count_attempt(database, SignInMethod.ASK_FOR_CODE, phone=phone, browser=browser, at=at)
     code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
@@ -226,7 +258,11 @@ def request_code(
         found = people_queries.account_by_phone(session, phone)
         person = found[1] if found is not None else find_person(session, phone) if find_person else None
         if person is not None:
-            send(session, _message(person, phone, code=code, expires_at=expires_at), at)
+            language = Language.EN if person.language == Language.EN else Language.ZH
+            message = _message(person.id, person.channel, phone, language, code, expires_at)
+            send(session, message, at)
+        elif sign_up is not None and count_sign_up(session, phone, browser, sign_up, at):
+            send(session, _message(None, PhoneChannel.SMS, phone, sign_up.language, code, expires_at), at)
     return code_key
 
 
@@ -239,13 +275,20 @@ _PUT_CODE: Final = text(
 ).bindparams(bindparam("expires_at", type_=UtcDateTime))
 
 
-def _message(person: Person, phone: str, *, code: str, expires_at: datetime) -> PersonMessage:
+def _message(
+    person_id: int | None,
+    channel: PhoneChannel,
+    phone: str,
+    language: Language,
+    code: str,
+    expires_at: datetime,
+) -> PersonMessage:
     minutes = int(CODE_LIFETIME.total_seconds() // 60)
     return PersonMessage(
-        person_id=person.id,
-        channel=person.channel,
+        person_id=person_id,
+        channel=channel,
         phone=phone,
-        language=Language.EN if person.language == Language.EN else Language.ZH,
+        language=language,
         text_en=f"Your sign-in code is {code}. It is valid for {minutes} minutes. Do not share it "
         "with anyone.",
         text_zh=f"登录验证码：{code}，{minutes}分钟内有效。请勿告诉任何人。",

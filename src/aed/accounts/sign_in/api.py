@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts import sessions as accounts_sessions
-from aed.accounts.authentication import OwnSessionDep, ViewerDep, client_address, session_key_in_cookie
+from aed.accounts.authentication import OwnSessionDep, ViewerDep, session_key_in_cookie
 from aed.accounts.people.rules import e164
 from aed.accounts.security_log import SecurityEventKind, security_events
 from aed.accounts.sessions import (
@@ -24,13 +24,13 @@ from aed.accounts.sessions import (
 )
 from aed.accounts.sign_in import actions
 from aed.accounts.sign_in.actions import FindPerson, NewSession, SendMessage
-from aed.accounts.sign_in.requests import SIGN_IN_TURN, set_cookie, set_sign_in_cookie
+from aed.accounts.sign_in.requests import SIGN_IN_TURN, browser_of, keep_session, set_cookie
 from aed.accounts.sign_in.rules import (
     CODE_COOKIE,
     CODE_LIFETIME,
-    KNOWN_BROWSER_COOKIE,
-    KNOWN_BROWSER_LIFETIME,
     Browser,
+    NewAccount,
+    SignUp,
 )
 from aed.accounts.sign_in.schemas import (
     CodeIn,
@@ -44,9 +44,8 @@ from aed.accounts.sign_in.schemas import (
     SignInOut,
     ViewerOut,
 )
-from aed.accounts.sign_in.throttling import known_browser_id, remember_browser
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
-from aed.database.session import Database, transaction
+from aed.database.session import Database
 from aed.errors import NotSignedIn
 from aed.http.parameters import Cursor, Limit, SettingsDep, cursor_id, next_cursor
 
@@ -107,15 +106,14 @@ def sign_in(
     """
     phone = e164(given.phone, country=settings.phone_country)
     lasts, at = timedelta(hours=settings.sign_in_hours), clock.now()
-    browser = _browser(request, database, phone, at=at)
-    done = _signed_in(database, given, find_person, phone=phone, browser=browser, lasts=lasts, at=at)
-    before = session_key_in_cookie(request)
-    if before is not None:
-        with transaction(database) as session:  # its cookie is overwritten, so nobody could end it later
-            accounts_sessions.sign_out(session, before, at=clock.now())
-    set_sign_in_cookie(response, done.key, lasts=lasts)
-    known = remember_browser(database.keys, request.cookies.get(KNOWN_BROWSER_COOKIE), phone, at=at)
-    set_cookie(response, KNOWN_BROWSER_COOKIE, known, lasts=KNOWN_BROWSER_LIFETIME)
+    browser = browser_of(request, database, phone, at=at)
+    new_account = (
+        NewAccount(given.name, given.language, settings.phone_country) if given.name is not None else None
+    )
+    done = _signed_in(
+        database, given, find_person, new_account, phone=phone, browser=browser, lasts=lasts, at=at
+    )
+    keep_session(request, response, database, done.key, phone=phone, lasts=lasts, at=at)
     return SignedInOut(
         person_id=done.person_id,
         name=done.name,
@@ -125,20 +123,11 @@ def sign_in(
     )
 
 
-def _browser(request: Request, database: Database, phone: str, *, at: datetime) -> Browser:
-    """Return the browser of a request, as the account of that number knows it."""
-    return Browser(
-        address=client_address(request),
-        known_as=known_browser_id(database.keys, request.cookies.get(KNOWN_BROWSER_COOKIE), phone, at=at),
-        code_key=request.cookies.get(CODE_COOKIE),
-        user_agent=request.headers.get("user-agent"),
-    )
-
-
 def _signed_in(
     database: Database,
     given: SignInIn,
     find_person: FindPerson,
+    new_account: NewAccount | None,
     *,
     phone: str,
     browser: Browser,
@@ -164,6 +153,7 @@ def _signed_in(
         at=at,
         new_password=given.new_password.get_secret_value() if given.new_password is not None else None,
         find_person=find_person,
+        new_account=new_account,
     )
 
 
@@ -181,15 +171,26 @@ def request_sign_in_code(
 
     The response is the same if it is neither.
 
-    Sets a cookie: the code has separate tries in the browser that requested it."""
+    With `sign_up` the code is sent also if it has none; a sign-in with that code and a name opens one. Sets a
+    cookie: the code has separate tries in the browser that requested it.
+    """
     phone, at = e164(given.phone, country=settings.phone_country), clock.now()
-    browser = _browser(request, database, phone, at=at)
+    browser = browser_of(request, database, phone, at=at)
+    sign_up = SignUp(given.language, settings.phone_country, settings.sign_up_codes_per_day)
     code_key = actions.request_code(
-        database, phone=phone, browser=browser, send=send, at=at, find_person=find_person
+        database,
+        phone=phone,
+        browser=browser,
+        send=send,
+        at=at,
+        find_person=find_person,
+        sign_up=sign_up if given.sign_up else None,
     )
     set_cookie(response, CODE_COOKIE, code_key, lasts=CODE_LIFETIME)
     return CodeOut(
-        detail="If this phone number has an account, a code has been sent to it.",
+        detail="If this phone number has an account, a code has been sent to it."
+        if not given.sign_up
+        else "A code is on its way to this phone number, if messages can reach it.",
         good_for_minutes=int(CODE_LIFETIME.total_seconds() // 60),
     )
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from fastapi import Depends, Request, Response
 
-from aed.accounts.authentication import client_address
-from aed.accounts.sessions import SESSION_COOKIE
-from aed.accounts.sign_in.rules import address_key
+from aed.accounts.authentication import client_address, session_key_in_cookie
+from aed.accounts.sessions import SESSION_COOKIE, sign_out
+from aed.accounts.sign_in.rules import (
+    CODE_COOKIE,
+    KNOWN_BROWSER_COOKIE,
+    KNOWN_BROWSER_LIFETIME,
+    Browser,
+    address_key,
+)
+from aed.accounts.sign_in.throttling import known_browser_id, remember_browser
+from aed.database.session import Database, transaction
 from aed.http.concurrency_limits import QueueLimits, wait_for_turn
 
 TOO_MANY_SIGN_INS: Final = "Too many people are signing in at this moment. Try again in a few seconds."
@@ -26,6 +34,36 @@ async def _turn(request: Request) -> AsyncIterator[None]:
 
 SIGN_IN_TURN: Final = Depends(_turn, scope="function")
 """For `dependencies` of sign-in routes. Raises TooBusy if too many people sign in at once."""
+
+
+def browser_of(request: Request, database: Database, phone: str, *, at: datetime) -> Browser:
+    """Return the browser of a request, as the account of that number knows it."""
+    return Browser(
+        address=client_address(request),
+        known_as=known_browser_id(database.keys, request.cookies.get(KNOWN_BROWSER_COOKIE), phone, at=at),
+        code_key=request.cookies.get(CODE_COOKIE),
+        user_agent=request.headers.get("user-agent"),
+    )
+
+
+def keep_session(
+    request: Request,
+    response: Response,
+    database: Database,
+    key: str,
+    *,
+    phone: str,
+    lasts: timedelta,
+    at: datetime,
+) -> None:
+    """Set the cookies of a new session, and end the session that this browser had before."""
+    before = session_key_in_cookie(request)
+    if before is not None:
+        with transaction(database) as session:  # its cookie is overwritten, so nobody could end it later
+            sign_out(session, before, at=at)
+    set_sign_in_cookie(response, key, lasts=lasts)
+    known = remember_browser(database.keys, request.cookies.get(KNOWN_BROWSER_COOKIE), phone, at=at)
+    set_cookie(response, KNOWN_BROWSER_COOKIE, known, lasts=KNOWN_BROWSER_LIFETIME)
 
 
 def set_sign_in_cookie(response: Response, key: str, *, lasts: timedelta) -> None:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from aed.accounts.people.rules import e164, plain_email
+from aed.accounts.people.rules import Language, e164, plain_email
 from aed.errors import InvalidInput
 
 MAX_SUBJECT_LENGTH = 255
@@ -163,7 +163,31 @@ LIMITS_PER_ADDRESS: Final = {
     SignInMethod.SECOND_FACTOR: (AttemptLimit(50, QUARTER),),
     SignInMethod.SHORT_LINK: (AttemptLimit(50, QUARTER),),
 }
+SIGN_UP_LIMIT_PER_ADDRESS: Final = AttemptLimit(30, HOUR)
+"""Codes from one address to numbers without an account: a training class behind one router signs up."""
 MAX_LIMIT_PERIOD: Final = DAY
+
+
+@dataclass(frozen=True, slots=True)
+class SignUp:
+    """To which numbers without an account codes are sent."""
+
+    language: Language
+    """Language of the message."""
+    country: str
+    """ISO 3166-1 alpha-2. Numbers of other countries get none: messages there are expensive, and abused."""
+    codes_per_day: int
+    """Maximum number of such codes in a day, from everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What an account is opened with, if the number has none."""
+
+    name: str
+    language: Language
+    country: str
+    """The country of numbers in lists without a country code."""
 
 
 @dataclass(frozen=True, slots=True)

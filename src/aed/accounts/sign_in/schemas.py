@@ -7,7 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from aed.accounts.fields import Id
+from aed.accounts.fields import Id, Name
+from aed.accounts.people.rules import Language
 from aed.accounts.people.schemas import WrittenPhone
 from aed.accounts.security_log import SecurityEvent, SecurityEventKind
 from aed.accounts.sessions import SignIn
@@ -31,6 +32,11 @@ class SignInIn(BaseModel):
     new_password: Password | None = Field(
         None, description="With a code: a new password. All other sessions end"
     )
+    name: Name | None = Field(
+        None, description="With a code: open an account of this name if the number has none"
+    )
+
+    language: Language = Field(Language.ZH, description="Language of an account that is opened")
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
@@ -38,6 +44,8 @@ class SignInIn(BaseModel):
             raise ValueError("give either password or code")
         if self.new_password is not None and self.code is None:
             raise ValueError("new_password requires a code, even when the old password is known")
+        if self.name is not None and self.code is None:
+            raise ValueError("name requires a code: only a code proves that the number is yours")
         return self
 
 
@@ -47,6 +55,10 @@ class CodeIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"phone": "138 0013 8000"}]})
 
     phone: WrittenPhone
+    sign_up: bool = Field(
+        False, description="Send the code also if the number has no account yet, to open one with it"
+    )
+    language: Language = Field(Language.ZH, description="Of the message, if the number has no account yet")
 
 
 class CodeOut(BaseModel):

@@ -11,9 +11,11 @@ from typing import Final
 from sqlalchemy import bindparam, delete, select, text
 from sqlalchemy.orm import Session
 
+from aed.accounts.people.rules import is_number_of
 from aed.accounts.security_log import SecurityEvent, SecurityEventKind, log_event
 from aed.accounts.sign_in.models import SignInAttempts
 from aed.accounts.sign_in.rules import (
+    DAY,
     KNOWN_BROWSER_LIFETIME,
     LIMITS_PER_ACCOUNT,
     LIMITS_PER_ACCOUNT_AND_ADDRESS,
@@ -22,10 +24,12 @@ from aed.accounts.sign_in.rules import (
     MAX_ACCOUNTS_PER_BROWSER,
     MAX_TRIES_WHEN_SLOWED,
     QUARTER,
+    SIGN_UP_LIMIT_PER_ADDRESS,
     SLOWDOWN_THRESHOLD,
     AttemptLimit,
     Browser,
     SignInMethod,
+    SignUp,
     address_key,
 )
 from aed.database.encryption.keyring import KeyRing
@@ -117,6 +121,19 @@ def _count_stranger(
     ):
         is_within = tried[0] <= MAX_TRIES_WHEN_SLOWED
     return is_within, not _is_within(session, way, "account", account, LIMITS_PER_ACCOUNT[way], at)
+
+
+def count_sign_up(session: Session, phone: str, browser: Browser, sign_up: SignUp, at: datetime) -> bool:
+    """Count a code to a number without an account; return False if there were too many.
+
+    Nothing is raised: a stranger would learn from it that the number has no account.
+    """
+    if not sign_up.codes_per_day or not is_number_of(phone, country=sign_up.country):
+        return False
+    way, address = SignInMethod.ASK_FOR_CODE, address_key(browser.address)
+    if not _is_within(session, way, "new", address, [SIGN_UP_LIMIT_PER_ADDRESS], at):
+        return False
+    return _is_within(session, way, "new", "all", [AttemptLimit(sign_up.codes_per_day, DAY)], at)
 
 
 def clear_attempts(
