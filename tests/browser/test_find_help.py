@@ -94,3 +94,39 @@ def test_the_map_libraries_load_under_the_policy_of_a_page(page: Page, view: Vie
     assert evaluate(page, started) == "started"
     page.add_script_tag(url=pmtiles)
     assert evaluate(page, "typeof pmtiles.PMTiles") == "function"
+
+
+def test_without_signal_the_phone_shows_what_it_kept(open_page: OpenPage, view: View) -> None:
+    page = open_page(geolocation=IN_THE_DISTRICT, permissions=["geolocation"])
+    page.goto("/")
+    page.locator("#locate").click()
+    expect(page.locator("#kept")).to_be_visible()
+    online = page.locator(".device").first.get_attribute("data-code")
+    page.context.set_offline(True)
+    page.reload()
+    expect(page.locator("#age")).to_have_class("notice warn")
+    expect(page.locator(".device").first).to_have_attribute("data-code", online or "")
+    expect(page.locator(".emergency .call")).to_have_attribute("href", "tel:120")
+    check(page, view, "find-help-offline-list")
+    page.goto("/")
+    expect(page.locator("#known")).to_be_visible()
+    check(page, view, "find-help-offline")
+    page.locator("#place").select_option(index=2)
+    expect(page.locator(".device").first).to_be_visible()
+    page.locator("#locate").click()
+    expect(page.locator(".device").first).to_have_attribute("data-code", online or "")
+    page.locator("header nav a").first.click()
+    expect(page.locator("html")).not_to_have_attribute("lang", view.language)
+    page.context.set_offline(False)
+    page.goto("/")
+    expect(page.locator("#kept")).to_be_visible()
+
+
+def test_without_signal_and_a_kept_estate_the_page_says_whom_to_call(page: Page, view: View) -> None:
+    page.goto("/")
+    assert evaluate(page, "navigator.serviceWorker.ready.then(r => r.active.state !== '')")
+    page.context.set_offline(True)
+    page.reload()
+    expect(page.locator("#age")).to_have_text(page.locator("#age").get_attribute("data-none") or "")
+    expect(page.locator(".emergency .call")).to_have_attribute("href", "tel:120")
+    check(page, view, "find-help-offline-none")

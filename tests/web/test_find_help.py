@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -140,3 +141,52 @@ def test_coordinates_of_a_chinese_map_are_moved() -> None:
     assert (given.show, given.datum) == (Show.ALL, Datum.GCJ02)
     with pytest.raises(InvalidInput):
         position_from_form({"lat": "x", "lon": "1"})
+
+
+def test_a_phone_keeps_an_estate_with_public_devices(client: TestClient, session: Session) -> None:
+    estate, closed_estate = make.estate(session, name_zh="白鹭苑"), make.estate(session)
+    public = make.device(session, at=north_of(PATIENT, metres=60), of=estate, place_zh="大堂")
+    make.device(session, at=PATIENT, of=estate, audience="estate", place_zh="监控室")
+    make.device(session, at=PATIENT, of=closed_estate, audience="estate")
+    session.commit()
+
+    answer = client.get(f"/packs/{estate.id}")
+    pack = answer.json()
+
+    assert [each["code"].partition("-")[0] for each in pack["devices"]] == [str(public.id)]
+    assert "监控室" not in answer.text
+    assert (pack["name"]["zh"], pack["is_public"], pack["emergency_number"]) == ("白鹭苑", True, "120")
+    (device,) = pack["devices"]
+    assert [each["mark"] for each in device["states"]] == ["open"]
+    assert len(device["ways"]) == len(pack["places"]) > 1
+    assert answer.headers["cache-control"] == "private, no-cache"
+    known = client.get(f"/packs/{estate.id}", headers={"If-None-Match": answer.headers["etag"]})
+    assert (known.status_code, known.content) == (304, b"")
+    hidden, unknown = (client.get(f"/packs/{each}") for each in (closed_estate.id, 999_999))
+    assert hidden.status_code == unknown.status_code == 404
+    assert hidden.json()["detail"] == unknown.json()["detail"]
+
+
+def test_the_page_names_the_estates_to_keep(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    estate = make.estate(session)
+    make.device(session, at=PATIENT, of=estate)
+    session.commit()
+    assert f'data-packs="{estate.id}"' in client.get(HERE, headers=browser).text
+    assert 'data-packs=""' in client.get("/", headers=browser).text
+
+
+def test_the_service_worker_keeps_the_page_in_each_language_with_its_files(client: TestClient) -> None:
+    worker = client.get("/worker.js")
+    assert worker.headers["cache-control"] == "no-cache"
+    site = json.loads(worker.text.partition("const SITE = ")[2].partition(";\n")[0])
+    assert site["pages"] == {"zh-CN": "/offline?lang=zh-CN", "en": "/offline?lang=en"}
+    for language, address in site["pages"].items():
+        page = client.get(address, headers={"Accept": "text/html"})
+        assert f'<html lang="{language}"' in page.text
+        assert page.text.index('href="tel:120"') < page.text.index('id="age"')
+        used = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text))
+        assert used <= set(site["files"])
+    for file in site["files"]:
+        assert client.get(file).status_code == 200

@@ -217,7 +217,7 @@ class Candidates:
         hours = (row.opening_hours, row.time_zone, row.entry, row.holiday_calendar, row.calendar_version)
         access = self._accesses.get(hours) or self._access(hours, row)
         numbers = self._settings.arrival
-        readiness, trusted = _readiness(
+        readiness, trusted = readiness_and_confidence(
             self._today[row.time_zone],
             row.first_expiry,
             row.battery_expiry,
@@ -298,7 +298,7 @@ def _statement(
 
 
 @lru_cache(maxsize=16_384)
-def _readiness(
+def readiness_and_confidence(
     today: date,
     first_expiry: date | str | None,
     battery_expiry: date | str | None,

@@ -11,7 +11,17 @@ from aed.http.pages import wants_page
 from aed.web.render import render
 from aed.web.words import noop
 
-NOT_PAGES: Final = ("/v1/", "/ogc", "/docs", "/static/", "/healthz", "/readyz", "/metrics")
+NOT_PAGES: Final = (
+    "/v1/",
+    "/ogc",
+    "/docs",
+    "/static/",
+    "/packs/",
+    "/worker.js",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+)
 """Paths of programs, which get problem documents whatever they accept."""
 SENTENCES: Final = {
     401: noop("Please sign in first."),

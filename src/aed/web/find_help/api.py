@@ -1,34 +1,56 @@
-"""The route `/`: the page *Find help* for people, the entry points of the API for programs."""
+"""The route `/`: the page *Find help* for people, the entry points of the API for programs.
+
+Also what a phone keeps to show the page without signal: a service worker, a page, and estates (packs).
+"""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+import orjson
 import structlog
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from sqlalchemy.orm import Session
 
-from aed import clock
-from aed.accounts.authentication import ViewerDep
+from aed import __version__, clock
+from aed.accounts.authentication import ViewerDep, client_address
 from aed.accounts.permissions import Viewer
-from aed.database.dependencies import database_of
+from aed.database.dependencies import ReadSession, database_of
 from aed.database.session import read_session, retry_on_stale_connection
 from aed.errors import AedError, InvalidInput, NotFound
+from aed.http.concurrency_limits import QueueLimits, wait_for_turn
 from aed.http.docs import DOCS, OPENAPI
 from aed.http.pages import PAGE_RESPONSE, WantsPage
+from aed.http.parameters import RowId
+from aed.http.query import ANY_PARAMETER
 from aed.lookup.answer import LookupAnswer, answer_lookup
+from aed.lookup.offline import pack_of
 from aed.lookup.question import LookupQuestion
 from aed.settings import Settings
+from aed.web import static
 from aed.web.find_help import queries
-from aed.web.find_help.page import sections_of
+from aed.web.find_help.page import estates_in, sections_of
 from aed.web.find_help.rules import MAX_TEXT, Show, Where, position_from_form
-from aed.web.find_help.schemas import NEAREST, EmergencyNumbersOut, HomeOut
+from aed.web.find_help.schemas import NEAREST, EmergencyNumbersOut, HomeOut, WordsOut, pack_out
+from aed.web.language import languages
+from aed.web.marks import Mark
 from aed.web.render import render
 
 log = structlog.get_logger("aed")
+_WORKER_POLICY: Final = "default-src 'none'; connect-src 'self'; script-src 'self'"
 router = APIRouter(tags=["pages"])
 MAX_DEVICES: Final = 6
+MAX_PACKS: Final = 4
+"""Estates that one answer asks the phone to keep."""
+PACKS: Final = QueueLimits(
+    name="packs", at_once=1, waiting=20, each=6, otherwise="Too many requests at once. Try again in a moment."
+)
+OFFLINE: Final = "/offline"
+WORKER: Final = "/worker.js"
 
 
 @router.get("/", responses=PAGE_RESPONSE, response_model=HomeOut)
@@ -81,6 +103,7 @@ def _page(request: Request, viewer: Viewer) -> Response:
         "find_help/find_help.html.jinja",
         where=where,
         Show=Show,
+        Mark=Mark,
         found=found,
         estates=estates if len(estates) <= queries.MAX_ESTATES else [],
         sections=sections_of(answer, where.show) if answer is not None else None,
@@ -89,7 +112,87 @@ def _page(request: Request, viewer: Viewer) -> Response:
         docs=DOCS,
         openapi=OPENAPI,
         emergency_number=answer.emergency_number if answer is not None else None,
+        packs=estates_in(answer)[:MAX_PACKS] if answer is not None else [],
+        is_signed_in=viewer.is_signed_in,
     )
+
+
+# --- without signal ---------------------------------------------------------------------------------------
+
+
+@router.get(OFFLINE, include_in_schema=False, dependencies=[ANY_PARAMETER])
+def get_offline_page(request: Request) -> Response:
+    """Show the page that a phone keeps. Its script finds devices in the packs that the phone keeps."""
+    return render(request, "find_help/offline.html.jinja", Mark=Mark)
+
+
+@router.get(WORKER, include_in_schema=False)
+def get_worker() -> Response:
+    """Return the service worker, which shows the page without signal. It changes with each release."""
+    script = "js/offline.js"
+    files = ["style.css", "css/offline.css", "icon.svg", script, *static.imports_of(script)]
+    pages = {each: f"{OFFLINE}?lang={each}" for each in languages()}
+    version = f"{__version__}-{static.version_of('')}"
+    known = {"version": version, "files": [static.address(each) for each in files], "pages": pages}
+    content = b"const SITE = " + orjson.dumps(known) + b";\n" + static.files()["worker.js"].content
+    headers = {"Cache-Control": "no-cache", "Content-Security-Policy": _WORKER_POLICY}
+    return Response(content, media_type=static.MEDIA_TYPES[".js"], headers=headers)
+
+
+async def _turn(request: Request) -> AsyncIterator[None]:
+    async with wait_for_turn(request, PACKS, client_address(request)):
+        yield
+
+
+@router.get("/packs/{estate_id}", include_in_schema=False, dependencies=[Depends(_turn, scope="function")])
+def get_pack(
+    request: Request,
+    session: ReadSession,
+    viewer: ViewerDep,
+    estate_id: RowId,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Return an estate for use without signal: outline, devices, hours and a table of walking times.
+
+    A stranger gets public devices only. Raises NotFound if the viewer sees no device of the estate.
+    """
+    state = request.app.state
+    outline = queries.estate_outline(session, viewer, estate_id)
+    settings: Settings = state.settings
+    pack = pack_of(
+        session.connection(),
+        viewer,
+        outline.boundary,
+        time_zone=outline.time_zone,
+        at=clock.now(),
+        network=state.network,
+        settings=settings,
+    )
+    out = pack_out(
+        pack,
+        outline.boundary,
+        estate_id=estate_id,
+        name=WordsOut(en=outline.name_en, zh=outline.name_zh),
+        time_zone=outline.time_zone,
+        is_public=not viewer.is_signed_in,
+        max_metres=settings.arrival.max_fetch_metres,
+        detour_factor=settings.arrival.detour_factor,
+    )
+    content = out.model_dump_json().encode()
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {
+        "ETag": etag,
+        "Cache-Control": "private, no-cache",
+        "Vary": "Accept-Encoding, Authorization, Cookie",
+    }
+    if if_none_match is not None and etag in if_none_match:
+        return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        content, headers["Content-Encoding"] = gzip.compress(content, 6, mtime=0), "gzip"
+    return Response(content, media_type="application/json", headers=headers)
+
+
+# --- the page ---------------------------------------------------------------------------------------------
 
 
 def _places(session: Session, viewer: Viewer, where: Where) -> list[queries.KnownPlace]:

@@ -51,6 +51,12 @@ class DeviceLine:
     map_link: str
 
 
+def estates_in(answer: LookupAnswer) -> list[int]:
+    """Return the estates of the devices in an answer, the soonest first: those that a phone should keep."""
+    devices = [*answer.in_time, *answer.unusable, *answer.too_far]
+    return list(dict.fromkeys(near.row.estate_id for near in devices if near.row.estate_id is not None))
+
+
 @dataclass(frozen=True, slots=True)
 class OutOfServiceLine:
     code: str

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import or_, select
+from shapely.geometry.base import BaseGeometry
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
+from aed.accounts.regions.models import Region
 from aed.accounts.visibility import visible_to
 from aed.database.geometry import position_of, shape_of
 from aed.errors import NotFound
@@ -36,6 +38,32 @@ class KnownPlace:
     name_en: str
     name_zh: str
     position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class EstateOutline:
+    name_en: str
+    name_zh: str
+    time_zone: str
+    boundary: BaseGeometry
+
+
+def estate_outline(session: Session, viewer: Viewer, estate_id: int) -> EstateOutline:
+    """Return an estate's boundary. Raises NotFound unless it has devices that the viewer may see."""
+    has_one = select(Device.id).where(Device.estate_id == Estate.id, visible_to(viewer, Device)).exists()
+    row = session.execute(
+        select(
+            Estate.name_en,
+            Estate.name_zh,
+            func.coalesce(Estate.time_zone, Region.time_zone).label("time_zone"),
+            Estate.boundary,
+        )
+        .join(Region, Region.id == Estate.region_id)
+        .where(Estate.id == estate_id, has_one)
+    ).one_or_none()
+    if row is None:
+        raise NotFound("There is no such estate.", field="estate_id")
+    return EstateOutline(row.name_en, row.name_zh, row.time_zone, shape_of(row.boundary))
 
 
 def estates_with_devices(session: Session, viewer: Viewer, *, limit: int) -> list[NamedEstate]:

@@ -1,32 +1,36 @@
-// The first page: ask the phone where it is, and beat time for compressions. Both work without: see the form.
+// The first page: ask the phone where it is, beat time for compressions, keep what is needed without signal.
+// The page works without this script: see the form.
+import { setUpLocate } from "./locate.js";
 import { setUpMetronome } from "./metronome.js";
+import { keep, rememberLanguage } from "./packs.js";
 
-const button = document.getElementById("locate");
-const status = document.getElementById("locate-status");
-
-function fail(message) {
-  status.textContent = message;
-  button.disabled = false;
-  document.getElementById("q").focus();
-}
-
-if ("geolocation" in navigator) {
-  button.hidden = false;
-  button.addEventListener("click", () => {
-    button.disabled = true;
-    status.textContent = button.dataset.waiting;
-    navigator.geolocation.getCurrentPosition(
-      ({ coords }) => {
-        const url = new URL("/", location.href);
-        url.searchParams.set("lat", coords.latitude.toFixed(6));
-        url.searchParams.set("lon", coords.longitude.toFixed(6));
-        location.assign(url);
-      },
-      (error) => fail(error.code === error.PERMISSION_DENIED ? button.dataset.denied : button.dataset.failed),
-      { enableHighAccuracy: true, timeout: 10000, maximumAge: 15000 },
-    );
-  });
-  addEventListener("pageshow", () => { button.disabled = false; });
-}
-
+setUpLocate(document.getElementById("locate"), document.getElementById("locate-status"), {
+  found(coords) {
+    const url = new URL("/", location.href);
+    url.searchParams.set("lat", coords.latitude.toFixed(6));
+    url.searchParams.set("lon", coords.longitude.toFixed(6));
+    location.assign(url);
+  },
+  failed() { document.getElementById("q").focus(); },
+});
 setUpMetronome(document.getElementById("metronome"), document.getElementById("beat"));
+
+async function keepForLater(line) {
+  await navigator.serviceWorker.register(line.dataset.worker);
+  const { lang } = document.documentElement;
+  await rememberLanguage(lang);
+  const ids = line.dataset.packs.split(" ").filter(Boolean).map(Number);
+  const estates = await keep(ids, { isSignedIn: "signedIn" in line.dataset });
+  await navigator.serviceWorker.ready;
+  if (!estates.length) return;
+  const name = ({ pack }) => (lang.startsWith("zh") ? pack.name.zh || pack.name.en : pack.name.en || pack.name.zh);
+  line.textContent = line.dataset.text.replace("{names}", estates.map(name).join(line.dataset.between));
+  line.hidden = false;
+}
+
+// Only over https or on this machine, and not in private windows of some browsers.
+if ("serviceWorker" in navigator && "caches" in window) {
+  const start = () => keepForLater(document.getElementById("kept")).catch(() => {});
+  if (document.readyState === "complete") start();
+  else addEventListener("load", start);
+}

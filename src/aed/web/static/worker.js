@@ -1,0 +1,72 @@
+// The service worker of the site: without signal, `/` is the kept page `/offline`. The server puts
+// `const SITE = {version, files, pages}` in front. Everything else goes to the network as usual.
+"use strict";
+const KEPT = `aed-site-${SITE.version}`;
+const SIGNAL_MS = 4000; // with a weaker signal the kept page comes first
+const SETTINGS = "aed-settings";
+
+self.addEventListener("install", (event) => {
+  event.waitUntil((async () => {
+    const kept = await caches.open(KEPT);
+    await kept.addAll(SITE.files);
+    await Promise.all(Object.values(SITE.pages).map(async (address) => {
+      const page = await fetch(address, { credentials: "omit", cache: "no-store", headers: { Accept: "text/html" } });
+      if (!page.ok) throw new Error(`${address}: ${page.status}`);
+      await kept.put(address, page);
+    }));
+    await self.skipWaiting();
+  })());
+});
+
+self.addEventListener("activate", (event) => {
+  event.waitUntil((async () => {
+    for (const name of await caches.keys()) {
+      if (name.startsWith("aed-site-") && name !== KEPT) await caches.delete(name);
+    }
+    await self.clients.claim();
+  })());
+});
+
+async function language(url) {
+  const asked = url.searchParams.get("lang");
+  if (asked in SITE.pages) return asked;
+  const last = await (await caches.open(SETTINGS)).match("/language");
+  const found = last && (await last.text());
+  return found in SITE.pages ? found : Object.keys(SITE.pages)[0];
+}
+
+async function keptPage(url) {
+  return (await caches.open(KEPT)).match(SITE.pages[await language(url)], { ignoreVary: true });
+}
+
+async function page(request, url) {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), SIGNAL_MS);
+  try {
+    const answer = await fetch(request, { signal: stop.signal });
+    if (answer.status < 502 || answer.status > 504) return answer;
+    return (await keptPage(url)) ?? answer;
+  } catch (error) {
+    const kept = await keptPage(url);
+    if (kept) return kept;
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function file(request) {
+  const kept = await caches.match(request, { ignoreVary: true });
+  return kept ?? fetch(request);
+}
+
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  if (request.method !== "GET" || url.origin !== location.origin) return;
+  if (request.mode === "navigate" && (url.pathname === "/" || url.pathname === "/offline")) {
+    event.respondWith(page(request, url));
+  } else if (SITE.files.includes(url.pathname)) {
+    event.respondWith(file(request));
+  }
+});
