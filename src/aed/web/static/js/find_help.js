@@ -24,7 +24,7 @@ async function keepForLater(line) {
   await navigator.serviceWorker.ready;
   if (!estates.length) return;
   const name = ({ pack }) => (lang.startsWith("zh") ? pack.name.zh || pack.name.en : pack.name.en || pack.name.zh);
-  line.textContent = line.dataset.text.replace("{names}", estates.map(name).join(line.dataset.between));
+  line.textContent = line.dataset.text.replace("{names}", new Intl.ListFormat(lang, { style: "narrow" }).format(estates.map(name)));
   line.hidden = false;
 }
 
