@@ -65,7 +65,7 @@ def test_someone_of_an_estate_enrols_its_own_people_and_nobody_elses(session: Se
     assert make.enrolment(session, training, who=of_home).estate_id == home.id
     with pytest.raises(NotAllowed, match="own estate"):
         make.enrolment(session, training, who=of_home, estate_id=other.id)
-    with pytest.raises(NotAllowed, match="read only"):
+    with pytest.raises(NotAllowed, match="read-only"):
         make.enrolment(session, training, who=make.member(home))
     theirs = make.enrolment(session, training, who=make.member(other, writes=True))
     with pytest.raises(NotFound):
