@@ -188,7 +188,7 @@ def test_a_record_that_was_written_anew_without_the_key_is_found(session: Sessio
         "in itself it looks like one of old"
     )
     session.rollback()
-    assert "no key" in aed("audit", "verify", fails=True).err
+    assert "without a signing key" in aed("audit", "verify", fails=True).err
 
 
 def test_records_of_the_old_form_stay_verifiable_and_none_follows_a_keyed_one(

@@ -164,7 +164,7 @@ def test_number_of_one_and_address_of_another_sign_in_neither(browser: TestClien
     answer = sign_in(browser)
 
     assert answer.status_code == 409
-    assert "two people" in answer.json()["detail"]
+    assert "two different people" in answer.json()["detail"]
 
 
 def test_where_it_is_set_so_somebody_new_is_added_without_any_role(
@@ -252,7 +252,7 @@ WRONG_WORDS: Final = {
     "over": (claims(exp=1_700_000_000), "expired"),
     "never over": (claims(exp=None), "exp"),
     "of nobody": (claims(sub=None), "sub"),
-    "of somebody else than userinfo tells of": (claims(sub="u-18"), "another person"),
+    "of somebody else than userinfo tells of": (claims(sub="u-18"), "different person"),
     "signed by somebody else": (sign_with_another_key, "bad_signature"),
     "signed with what everybody knows": (sign_with_what_everybody_knows, "HS256"),
 }

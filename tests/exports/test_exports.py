@@ -414,7 +414,7 @@ def test_an_osm_change_modifies_what_osm_knows_and_creates_the_rest(
     assert tags["emergency"] == "defibrillator"
     assert tags["defibrillator:location"] == 'A "lobby" <b>'
     assert tags["level"] == "2"
-    assert "<!-- way/7 is left out" in whole
+    assert "<!-- way/7 is omitted" in whole
 
 
 def test_geodae_says_days_and_spans_in_its_own_words(session: Session, database: Database) -> None:

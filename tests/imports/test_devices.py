@@ -430,6 +430,6 @@ def test_a_file_of_bad_rows_is_refused_before_they_fill_the_memory(
 
     assert counts(lists.devices(session, table(tmp_path, *good, *bad))) == (1_500, 0, 0, 1_002)
     with pytest.raises(
-        InvalidInput, match=r"More than 1,000 rows .* the first, line 2: lat: must be a number"
+        InvalidInput, match=r"More than 1,000 rows .* The first bad row is line 2: lat: must be a number"
     ):
         lists.devices(session, table(tmp_path, *bad))

@@ -588,7 +588,7 @@ def test_a_list_that_lost_half_its_devices_is_held_back_for_a_person(
     (run,) = jobs.run_feeds(database, now, by=BY)
 
     assert run.result is FeedResult.HELD_BACK
-    assert "of list, too many to be believed" in run.said
+    assert "of list, too many to mark as gone" in run.said
     assert register(database) == before
     with database.read_sessions() as session:
         (review,) = session.scalars(select(Review))

@@ -389,7 +389,7 @@ def test_one_device_in_two_rows_with_the_score(tmp_path: Path) -> None:
     assert (finding.kind, finding.severity) == (K.DUPLICATE_IN_FILE, Severity.WARNING)
     assert finding.where == "line 32"
     assert "line 5" in finding.wrong
-    assert "asked for: 0.95" in finding.wrong
+    assert "threshold: 0.95" in finding.wrong
 
 
 def test_a_serial_number_that_stands_twice(tmp_path: Path) -> None:

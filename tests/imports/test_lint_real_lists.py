@@ -45,7 +45,7 @@ FOUND = {
     },
 }
 NO_LISTS = {
-    "README.md": "not known",
+    "README.md": "unknown column",
     "coordinates/vectors.csv": "none of the known formats",
     "virginia_beach/ohca_2017_2019.csv": "none of the known formats",
     "virginia_beach/Bases.zip": "not an Excel workbook",

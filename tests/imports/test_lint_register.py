@@ -80,7 +80,7 @@ def test_a_slip_against_known_devices(session: Session, tmp_path: Path, datum: D
     whole = only([each for each in wrong if each.where == WHOLE_FILE])
     assert whole.kind is K.DATUM_SLIP
     assert str(whole.right).startswith(datum.value)
-    assert "6 of the 6 places" in whole.wrong
+    assert "6 of the 6 comparable places" in whole.wrong
 
 
 def test_a_slip_against_the_estates_that_rows_name(session: Session, tmp_path: Path) -> None:

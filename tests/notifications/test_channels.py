@@ -428,7 +428,7 @@ def test_mail_goes_encrypted_and_reads_as_it_was_written(
         error = refusal(lambda: mail.deliver(told, wrong, at=clock.now()))
         assert isinstance(error, TemporaryFailure)
         assert error.is_channel_down, "a wrong password is no fault of the message"
-        assert "user and password (535)" in error.detail
+        assert "user name and password (535)" in error.detail
         assert "the-wrong-one" not in error.detail
         untrusted = mailer(mailbox, security=MailSecurity.STARTTLS)
         assert "certificate" in refusal(lambda: mail.deliver(told, untrusted, at=clock.now())).detail

@@ -385,7 +385,7 @@ def test_a_secret_that_was_given_up_is_forgotten_and_not_sent_again(
 ) -> None:
     row = dead_letter(session, database, is_secret=True)
     assert (row.text_en, row.text_zh) == (None, None)
-    with pytest.raises(Conflict, match="forgotten"):
+    with pytest.raises(Conflict, match="has been deleted"):
         claims.send_now(session, ADMINISTRATOR, row.id, at=NOW)
 
 

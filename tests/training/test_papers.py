@@ -142,7 +142,7 @@ def test_the_keys_may_come_from_the_environment(tmp_path: Path) -> None:
 def test_keys_that_are_none_are_told_in_a_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "keys.json").write_text(text)
 
-    with pytest.raises(SigningKeysUnusable, match=r"cannot be used .* Tell who runs this server"):
+    with pytest.raises(SigningKeysUnusable, match=r"cannot be used .* Inform the operator of this server"):
         signing_keys(Settings(signing_keys=tmp_path / "keys.json"))
 
 

@@ -67,7 +67,7 @@ def test_attendance_can_be_marked_from_two_hours_before_and_makes_it_held(sessio
     assert put(session, training, Result(enrolment.id, CAME)) == [PutOutcome.CHANGED]
     assert training.state is SessionState.HELD
     assert put(session, training, Result(enrolment.id, CAME)) == [PutOutcome.UNCHANGED]
-    with pytest.raises(Conflict, match="held already"):
+    with pytest.raises(Conflict, match="already held"):
         cancel_session(
             session, ADMINISTRATOR, training.id, reason="Too late.", version=training.version, at=NOW
         )
@@ -93,7 +93,7 @@ def test_whoever_signed_in_does_not_withdraw_any_more(session: Session) -> None:
 
     with pytest.raises(Conflict, match="already been recorded"):
         enrolment_actions.withdraw(session, ADMINISTRATOR, enrolment.id, version=1, at=early)
-    with pytest.raises(Conflict, match="has begun"):
+    with pytest.raises(Conflict, match="has already begun"):
         enrolment_actions.withdraw(session, ADMINISTRATOR, enrolment.id, version=1, at=training.starts_at)
 
 

@@ -146,7 +146,12 @@ def test_wrong_rows_are_marked_in_the_sheet_that_goes_back_and_the_others_count(
     said = [row[header.index(LINT_COLUMN)] for row in back]
     assert said[0] == ""
     for words, cell in zip(
-        ("attended", "not Someone else: a row may have slipped", "no place in this session", "duplicate"),
+        (
+            "attended",
+            "not Someone else. A row may have been shifted",
+            "no place in this session",
+            "duplicate",
+        ),
         said[1:5],
         strict=True,
     ):
@@ -190,7 +195,7 @@ def test_what_is_no_roster_is_refused_in_words(
     assert "lacks the column enrolment" in refused("a.csv", b"name,attendance\nWang,attended\n")
     assert "Did you mean attendance?" in refused("b.csv", b"enrolment,atendance\n1,attended\n")
     assert "no rows" in refused("c.csv", b"enrolment,attendance\n")
-    assert "neither UTF-8 (line 2) nor Chinese" in refused(
+    assert "neither UTF-8 (line 2) nor GB18030" in refused(
         "d.csv", "enrolment,name\n1,Müller\n".encode("latin-1")
     )
     assert "web page" in refused("e.csv", b"<html></html>")

@@ -85,9 +85,9 @@ def test_a_table_that_comes_back_marked_is_utf_8_whatever_it_was(
 @each_case(
     ("content", "said"),
     [
-        ("enrolment,name\n1,Jürgen Größe\n".encode("cp1252"), "neither UTF-8 (line 2) nor Chinese"),
+        ("enrolment,name\n1,Jürgen Größe\n".encode("cp1252"), "neither UTF-8 (line 2) nor GB18030"),
         ("enrolment,name\n1,王小明\n".encode("utf-16"), "UTF-16"),
-        ("enrolment,name\n1,田中さん\n".encode("cp932"), "neither UTF-8 (line 2) nor Chinese"),
+        ("enrolment,name\n1,田中さん\n".encode("cp932"), "neither UTF-8 (line 2) nor GB18030"),
         (b"\xd0\xcf\x11\xe0 an old workbook", "old Excel workbook"),
         (b"%PDF-1.7", "a PDF"),
     ],
