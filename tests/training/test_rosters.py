@@ -148,7 +148,7 @@ def test_wrong_rows_are_marked_in_the_sheet_that_goes_back_and_the_others_count(
     for words, cell in zip(
         (
             "attended",
-            "not Someone else. A row may have been shifted",
+            "not Someone else. A row may have",
             "no place in this session",
             "duplicate",
         ),

@@ -17,7 +17,7 @@ from aed.cli.context import operator, reading, writing, writing_much
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.files import write_whole
 from aed.cli.rows import Id, Version, show_all, show_history
-from aed.cli.screen import counting, say, table
+from aed.cli.screen import counting, plural, say, table
 from aed.imports.formats.files import GB18030
 from aed.imports.formats.marked import write_marked
 from aed.training import queries as session_queries
@@ -359,7 +359,7 @@ def move(enrolment_id: Id, to: Annotated[int, typer.Option(help="The other sessi
 def expire() -> None:
     """Pass offers that were not accepted in time to the next person, as is done every minute on schedule."""
     with writing_much() as session:
-        say(f"{enrolment_actions.expire_offers(session, clock.now())} offers expired.")
+        say(f"{plural(enrolment_actions.expire_offers(session, clock.now()), 'offer')} expired.")
 
 
 def _show_roster(rows: Sequence[enrolment_queries.RosterRow]) -> None:
