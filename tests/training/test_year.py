@@ -287,7 +287,7 @@ def live(year: Year) -> None:
         if by_command:  # the offer expires
             year.now += timedelta(days=1, hours=1)
             assert "1 offer expired" in year.aed("enrolments", "expire").out
-            assert "0 offers ended" in year.aed("enrolments", "expire").out
+            assert "0 offers expired" in year.aed("enrolments", "expire").out
         else:
             year.patch(second, {"state": "enrolled"})
         year.now = starts_at + timedelta(hours=4)
