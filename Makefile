@@ -89,7 +89,7 @@ docs-catalogues: ## bring docs/locale up to date with the English text (all but 
 	rm -f $(DOCS)/gettext/reference.pot
 	$(BIN)/sphinx-intl update --line-width 110 -p $(DOCS)/gettext -d docs/locale -l zh_CN
 
-words: ## extract the strings of the web pages, update and compile their catalogues, print what is untranslated
+words: ## extract the strings of pages and errors, update and compile their catalogues, print what is untranslated
 	@$(SETUP)
 	$(BIN)/python -m tests.web.catalogue
 

@@ -37,10 +37,12 @@ from aed.exports import api as exports_api
 from aed.http import docs
 from aed.http.bodies import BodyLimit, BodyLimits, FileLimit
 from aed.http.headers import CHALLENGE, DEFAULT_HEADERS, EXPIRED_TOKEN, DefaultHeaders, PublicReads
+from aed.http.language import language_of_errors
 from aed.http.problems import MAX_ERRORS, MAX_FIELD_CHARACTERS, PROBLEM_TYPE, Problem, problem
 from aed.http.query import refuse_unknown_parameters
 from aed.http.request_timing import RequestMetrics, RequestTiming
 from aed.http.routes import template_of
+from aed.http.validation import FIELD_IS_WRONG, NOT_VALID, validation_sentence
 from aed.imports import api as imports_api
 from aed.imports.devices import api as import_devices_api
 from aed.imports.lint import api as lint_api
@@ -72,6 +74,7 @@ from aed.training.enrolments import api as enrolments_api
 from aed.training.gaps import api as gaps_api
 from aed.training.rosters import api as rosters_api
 from aed.training.sessions import api as sessions_api
+from aed.translation import detail_of, title_of, translate
 from aed.upkeep.checks import api as checks_api
 from aed.upkeep.checks.keepers import keeper_to_register
 from aed.upkeep.confirmations import api as confirmations_api
@@ -300,7 +303,9 @@ def _add_health(app: FastAPI) -> None:
             warnings = calendar_warnings(session, database_now(session)) if is_current else []
         if revision != head():
             raise DatabaseUnavailable(
-                f"The database is at schema {revision}, the program at {head()}: run `aed db upgrade`."
+                "The database is at schema {revision}, the program at {head}: run `aed db upgrade`.",
+                revision=revision,
+                head=head(),
             )
         has_network = request.app.state.network is not None
         walking = "network" if has_network else "straight lines only"
@@ -327,13 +332,15 @@ def _add_problems(app: FastAPI) -> None:
         if error.status >= 500:
             log.error("request failed", path=template_of(app, request.url.path), reason=error.detail)
         if wants_error_page(request):
-            return error_page(request, error.status, detail=error.detail, headers=headers)
+            return error_page(request, error.status, error=error, headers=headers)
+        language = language_of_errors(request)
+        headers["Content-Language"] = language
         return problem(
             request,
             error.status,
             error.code,
-            error.title,
-            error.detail,
+            title_of(error, language),
+            detail_of(error, language),
             error.field,
             headers,
             errors=error.errors or None,
@@ -341,11 +348,11 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
-        found = error.errors()
+        found, language = error.errors(), language_of_errors(request)
         wrong = [
             {
                 "field": ".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0]),
-                "detail": each["msg"],
+                "detail": validation_sentence(each, language),
             }
             for each in found[:MAX_ERRORS]
         ]
@@ -356,9 +363,10 @@ def _add_problems(app: FastAPI) -> None:
             request,
             422,
             "invalid-input",
-            "The input is not valid",
-            f"{first['field'][:MAX_FIELD_CHARACTERS]}: {first['detail']}.",
+            translate(NOT_VALID, language),
+            translate(FIELD_IS_WRONG, language, {**first, "field": first["field"][:MAX_FIELD_CHARACTERS]}),
             first["field"],
+            {"Content-Language": language},
             errors=wrong,
             more_errors=len(found) - len(wrong),
         )

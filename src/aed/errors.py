@@ -8,7 +8,11 @@ from typing import ClassVar
 
 
 class AedError(Exception):
-    """An expected failure. `detail` says what to do; `field` names the part of the input that is wrong."""
+    """An expected failure. `detail` says what to do; `field` names the part of the input that is wrong.
+
+    `detail` is a template if `values` are given: `NotFound("There is no job {name}.", name=name)`. Do not use
+    f-strings: the template is the key of its translation (`aed.translation`).
+    """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "error"
@@ -16,9 +20,10 @@ class AedError(Exception):
     errors: Sequence[Mapping[str, str]] = ()
     """{field, detail} of each of several errors."""
 
-    def __init__(self, detail: str, *, field: str | None = None) -> None:
-        super().__init__(detail)
-        self.detail = detail
+    def __init__(self, detail: str, *, field: str | None = None, **values: object) -> None:
+        self.template, self.values = detail, values
+        self.detail = detail.format_map(values) if values else detail
+        super().__init__(self.detail)
         self.field = field
 
 
@@ -119,9 +124,14 @@ class TooBusy(AedError):
     title = "Too many requests"
 
     def __init__(
-        self, detail: str, *, field: str | None = None, retry_after_seconds: int | None = None
+        self,
+        detail: str,
+        *,
+        field: str | None = None,
+        retry_after_seconds: int | None = None,
+        **values: object,
     ) -> None:
-        super().__init__(detail, field=field)
+        super().__init__(detail, field=field, **values)
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -220,5 +230,8 @@ def requires_extra(extra: str, *, needed_by: str, field: str | None = None) -> I
         yield
     except ModuleNotFoundError as error:
         raise ExtraNotInstalled(
-            f"{needed_by} needs the extra '{extra}': run pip install 'aed[{extra}]'.", field=field
+            "{needed_by} needs the extra '{extra}': run pip install 'aed[{extra}]'.",
+            field=field,
+            needed_by=needed_by,
+            extra=extra,
         ) from error

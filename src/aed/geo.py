@@ -120,12 +120,15 @@ def _not_degrees(lat: float, lon: float, *, field: str) -> InvalidInput:
     if not -90.0 <= lat <= 90.0:
         if -180.0 <= lat <= 180.0 and -90.0 <= lon <= 90.0:
             return InvalidInput(
-                f"Latitude is {lat:g}, but must be from -90 to 90: latitude and longitude look swapped. "
-                "Give latitude first.",
+                "Latitude is {lat:g}, but must be from -90 to 90: latitude and longitude look "
+                "swapped. Give latitude first.",
                 field=field,
+                lat=lat,
             )
-        return InvalidInput(f"Latitude is {lat:g}, but must be from -90 to 90 degrees.", field=field)
-    return InvalidInput(f"Longitude is {lon:g}, but must be from -180 to 180 degrees.", field=lon_field)
+        return InvalidInput("Latitude is {lat:g}, but must be from -90 to 90 degrees.", field=field, lat=lat)
+    return InvalidInput(
+        "Longitude is {lon:g}, but must be from -180 to 180 degrees.", field=lon_field, lon=lon
+    )
 
 
 # The official formula is unpublished. This is the one that public converters share (on Krasovsky's spheroid

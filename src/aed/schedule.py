@@ -132,7 +132,10 @@ def job_called(name: str) -> Job:
         if job.name == name:
             return job
     raise InvalidInput(
-        f"There is no job '{name}'. Known jobs: {', '.join(job.name for job in TIMETABLE)}.", field="name"
+        "There is no job '{name}'. Known jobs: {names}.",
+        field="name",
+        name=name,
+        names=", ".join(job.name for job in TIMETABLE),
     )
 
 

@@ -892,7 +892,7 @@ def load_settings() -> Settings:
     except SettingsError as error:
         name = "AED_" + str(error).partition('"')[2].partition('"')[0].upper()
         raise InvalidInput(
-            f"{name}: must be JSON, or its parts must be given as {name}__….", field=name
+            "{name}: must be JSON, or its parts must be given as {name}__….", field=name, name=name
         ) from None
     except ValidationError as error:
         wrong = [

@@ -18,7 +18,9 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 import aed.web
+from aed import translation
 from aed.web.language import SOURCE, languages
+from tests import error_catalogue
 
 WEB: Final = Path(aed.web.__file__).parent
 LOCALE: Final = WEB / "locale"
@@ -63,7 +65,11 @@ def extracted() -> dict[str, Catalog]:
 
 def updated(name: str, language: str, source: Catalog) -> Catalog:
     """Return the catalogue of a language with the strings of the source; new ones are untranslated."""
-    path = po_path(name, language)
+    return merged(po_path(name, language), language, source)
+
+
+def merged(path: Path, language: str, source: Catalog) -> Catalog:
+    """Return the strings of the source with the translations of the file at `path`."""
     catalogue = _empty(language)
     known = read(path) if path.exists() else _empty(language)
     for message in source:
@@ -119,6 +125,16 @@ def _empty(language: str | None = None) -> Catalog:
     return Catalog(locale=language.replace("-", "_") if language else None)
 
 
+def _write(path: Path, language: str, catalogue: Catalog) -> int:
+    """Write a catalogue and its compiled form; print and count what is not translated."""
+    path.write_bytes(as_po(catalogue, language))
+    path.with_suffix(".mo").write_bytes(as_mo(path.read_bytes(), language))
+    untranslated = [message.id for message in catalogue if message.id and not message.string]
+    for each in untranslated:
+        sys.stdout.write(f"{path}: not translated: {each!r}\n")
+    return len(untranslated)
+
+
 def main() -> int:
     """Update and compile all catalogues; print what is not translated."""
     untranslated = 0
@@ -127,17 +143,14 @@ def main() -> int:
         folder = LOCALE / language.replace("-", "_") / "LC_MESSAGES"
         folder.mkdir(parents=True, exist_ok=True)
         for name, strings in source.items():
-            catalogue = updated(name, language, strings)
-            path = po_path(name, language)
-            path.write_bytes(as_po(catalogue, language))
-            path.with_suffix(".mo").write_bytes(as_mo(path.read_bytes(), language))
-            for message in catalogue:
-                if message.id and not message.string:
-                    untranslated += 1
-                    sys.stdout.write(f"{path}: not translated: {message.id!r}\n")
+            untranslated += _write(po_path(name, language), language, updated(name, language, strings))
         for path in folder.iterdir():
             if path.stem not in source:
                 path.unlink()
+    for language in translation.languages()[1:]:
+        path = error_catalogue.po_path(language)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        untranslated += _write(path, language, merged(path, language, error_catalogue.extracted()))
     sys.stdout.write(f"{untranslated} strings are not translated.\n")
     return 0
 

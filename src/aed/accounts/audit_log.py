@@ -301,8 +301,10 @@ def audit_keys(session: Session) -> Callable[[str], bytes]:
             kept = session.scalar(select(AuditKey).where(AuditKey.key_id == key_id)) if held is None else None
             if held is None and kept is None:
                 raise KeysUnusable(
-                    f"A record is signed with the key {key_id}, which is neither in {ring.source} nor "
-                    "in the database."
+                    "A record is signed with the key {key_id}, which is neither in {source} nor in "
+                    "the database.",
+                    key_id=key_id,
+                    source=ring.source,
                 )
             known[key_id] = held[1] if held is not None else bytes.fromhex(kept.secret if kept else "")
         return known[key_id]

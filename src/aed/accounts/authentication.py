@@ -309,7 +309,10 @@ async def own_session_key(request: Request) -> str:
 
 def _require_csrf_token(request: Request, cookie: str) -> None:
     if not is_csrf_token(request.headers.get(CSRF_HEADER), cookie):
-        raise NotAllowed(f"Send the session's csrf_token in the header {CSRF_HEADER}; GET /v1/me returns it.")
+        raise NotAllowed(
+            "Send the session's csrf_token in the header {csrf_header}; GET /v1/me returns it.",
+            csrf_header=CSRF_HEADER,
+        )
 
 
 async def _ask[Answer](request: Request, question: Callable[[Session], Answer]) -> Answer:

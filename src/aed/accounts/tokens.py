@@ -108,7 +108,7 @@ def create_token(
         session.flush()
     except IntegrityError:
         raise Conflict(
-            f"A token named '{name}' already exists, or its estate is unknown.", field="name"
+            "A token named '{name}' already exists, or its estate is unknown.", field="name", name=name
         ) from None
     log_event(session, SecurityEventKind.TOKEN_MADE, at=at, detail=name)
     made = session.execute(select(Token.id, Token.key_hash).where(Token.name == name)).one()
@@ -132,7 +132,7 @@ def revoke_token(session: Session, *, name: str, at: datetime, who: str = "progr
     """Revoke a token. Revoking twice changes nothing."""
     token = session.scalar(select(Token).where(Token.name == name))
     if token is None:
-        raise NotFound(f"There is no token named '{name}'.", field="name")
+        raise NotFound("There is no token named '{name}'.", field="name", name=name)
     if token.revoked_at is None:
         token.revoked_at = at
         log_event(session, SecurityEventKind.TOKEN_REVOKED, at=at, detail=name)

@@ -127,13 +127,20 @@ def read_manifest(path: Path) -> Manifest:
     with _opened(path) as archive:
         names = archive.namelist()
         if MANIFEST not in names:
-            raise BackupUnusable(f"{path} is not a backup of this program.")
+            raise BackupUnusable("{path} is not a backup of this program.", path=path)
         if archive.getinfo(MANIFEST).file_size > MAX_MANIFEST_BYTES:
-            raise BackupUnusable(f"{path} is not a backup of this program: its manifest is too large.")
+            raise BackupUnusable(
+                "{path} is not a backup of this program: its manifest is too large.", path=path
+            )
         manifest = _manifest(path, archive.read(MANIFEST))
         payload = PAYLOADS[manifest.kind]
         if sorted(names) != sorted((MANIFEST, payload)):
-            raise BackupUnusable(f"{path} is incomplete: a backup contains {MANIFEST} and {payload}.")
+            raise BackupUnusable(
+                "{path} is incomplete: a backup contains {manifest} and {payload}.",
+                path=path,
+                manifest=MANIFEST,
+                payload=payload,
+            )
         if archive.getinfo(payload).file_size != manifest.payload_bytes:
             raise _damaged(path)
         return manifest
@@ -146,12 +153,14 @@ def _manifest(path: Path, text: bytes) -> Manifest:
         raise _damaged(path) from error
     stated = given.get("format") if isinstance(given, dict) else None
     if isinstance(stated, int) and stated > FORMAT:
-        raise BackupUnusable(f"{path} was made by a newer version of this program. Upgrade first.")
+        raise BackupUnusable("{path} was made by a newer version of this program. Upgrade first.", path=path)
     try:
         return Manifest.model_validate(given)
     except ValidationError as error:
         wrong = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise BackupUnusable(f"{path} is damaged: '{wrong}' in its manifest is invalid.") from error
+        raise BackupUnusable(
+            "{path} is damaged: '{wrong}' in its manifest is invalid.", path=path, wrong=wrong
+        ) from error
 
 
 def read_payload(path: Path, manifest: Manifest, progress: Progress) -> Iterator[bytes]:
@@ -172,7 +181,7 @@ def read_payload(path: Path, manifest: Manifest, progress: Progress) -> Iterator
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open the archive, and turn every error in reading it into BackupUnusable."""
     if not path.is_file():
-        raise BackupUnusable(f"There is no file {path}.")
+        raise BackupUnusable("There is no file {path}.", path=path)
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
@@ -188,8 +197,12 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     ) as error:
         raise _damaged(path) from error
     except OSError as error:
-        raise BackupUnusable(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise BackupUnusable(
+            "{path} cannot be read: {value}.", path=path, value=error.strerror or error
+        ) from error
 
 
 def _damaged(path: Path) -> BackupUnusable:
-    return BackupUnusable(f"{path} is damaged, truncated or not a backup of this program. Use an older one.")
+    return BackupUnusable(
+        "{path} is damaged, truncated or not a backup of this program. Use an older one.", path=path
+    )

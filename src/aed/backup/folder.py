@@ -39,7 +39,7 @@ def new_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
     Raises Conflict if `path` exists.
     """
     if path.exists() or path.is_symlink():
-        raise Conflict(f"{path} already exists. Backups are never overwritten.")
+        raise Conflict("{path} already exists. Backups are never overwritten.", path=path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}{PARTIAL}")
     _remove_leftovers(path.parent)
@@ -47,7 +47,7 @@ def new_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Conflict(f"Another backup to {path} is in progress.") from None
+            raise Conflict("Another backup to {path} is in progress.", path=path) from None
         scratch = partial.with_name(partial.name + SCRATCH)
         try:
             file.truncate()
@@ -67,7 +67,7 @@ def _appear(partial: Path, path: Path) -> None:
     try:
         os.link(partial, path)  # unlike a rename, this fails if the target exists
     except FileExistsError:
-        raise Conflict(f"{path} already exists. Backups are never overwritten.") from None
+        raise Conflict("{path} already exists. Backups are never overwritten.", path=path) from None
     except OSError as error:
         if error.errno not in _NO_LINKS or path.exists():
             raise
@@ -105,6 +105,8 @@ def delete_old_backups(folder: Path, database: str, count: int) -> list[Path]:
             path.unlink()
         except OSError as error:
             raise BackupFailed(
-                f"The backup was made, but the older {path} cannot be deleted: {error.strerror}."
+                "The backup was made, but the older {path} cannot be deleted: {strerror}.",
+                path=path,
+                strerror=error.strerror,
             ) from error
     return removed

@@ -107,7 +107,10 @@ def restore(
         raise Conflict("The database is not empty. To replace its contents, add --replace.")
     if major < manifest.server_major:
         raise BackupUnusable(
-            f"{backup} was made on {manifest.server}; this server is older: PostgreSQL {major}."
+            "{backup} was made on {server}; this server is older: PostgreSQL {major}.",
+            backup=backup,
+            server=manifest.server,
+            major=major,
         )
     program = _program("pg_restore", max(major, manifest.server_major), newest=True)
     with _unpacked(backup, manifest, progress) as dump, translate_database_errors():
@@ -122,7 +125,7 @@ def restore(
         except psycopg.Error as error:
             first = str(error).strip().splitlines()[:1]
             raise BackupFailed(
-                f"The backup cannot be restored; the database is unchanged: {' '.join(first)}"
+                "The backup cannot be restored; the database is unchanged: {names}", names=" ".join(first)
             ) from error
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             _without_timeouts(connection)
@@ -265,7 +268,9 @@ def _compare(connection: Connection, backup: Path, manifest: Manifest) -> None:
     tables = own_tables(connection)
     revision = schema_revision(connection, tables)
     if count_rows(connection, tables) != manifest.rows or revision != manifest.schema_revision:
-        raise BackupUnusable(f"The contents of {backup} do not match its manifest. Use an older backup.")
+        raise BackupUnusable(
+            "The contents of {backup} do not match its manifest. Use an older backup.", backup=backup
+        )
 
 
 # --- PostgreSQL's client programs -----------------------------------------------------------------------
@@ -289,8 +294,10 @@ def _program(name: str, at_least: int, *, newest: bool = False) -> Path:
     )
     if not found:
         raise BackupFailed(
-            f"{name} of PostgreSQL {at_least} or newer is not installed. Run: apt-get install "
-            f"postgresql-client-{at_least}."
+            "{name} of PostgreSQL {at_least} or newer is not installed. Run: apt-get "
+            "install postgresql-client-{at_least}.",
+            name=name,
+            at_least=at_least,
         )
     return (found[-1] if newest else found[0]).path
 
@@ -359,4 +366,6 @@ def _running(command: list[str], environment: dict[str, str] | None, failing: st
         if status != 0:
             said.seek(0)
             last = said.read().decode(errors="replace").strip().splitlines()[-1:]
-            raise BackupFailed(f"{failing}: {' '.join(last) or f'status {status}'}")
+            raise BackupFailed(
+                "{failing}: {value}", failing=failing, value=" ".join(last) or f"status {status}"
+            )

@@ -42,19 +42,23 @@ def pour(database: Path, write: Write, *, scratch: Path) -> BackupContents:
     3. Count its rows, and write it.
     """
     if not database.is_file():
-        raise BackupFailed(f"There is no database at {database}.")
+        raise BackupFailed("There is no database at {database}.", database=database)
     try:
         _copy(database, scratch)
     except sqlite3.Error as error:
-        raise BackupFailed(f"{database} cannot be copied: {error}.") from error
+        raise BackupFailed("{database} cannot be copied: {error}.", database=database, error=error) from error
     with _plain(scratch) as connection:
         found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
         if found != "ok":
-            raise BackupFailed(f"{database} is damaged, so no backup was made: {found}.")
+            raise BackupFailed(
+                "{database} is damaged, so no backup was made: {found}.", database=database, found=found
+            )
         tables = own_tables(connection)
         revision = schema_revision(connection, tables)
         if revision is None:
-            raise BackupFailed(f"{database} has no schema yet, so there is nothing to back up.")
+            raise BackupFailed(
+                "{database} has no schema yet, so there is nothing to back up.", database=database
+            )
         contents = BackupContents(
             server=f"SQLite {sqlite3.sqlite_version}",
             server_major=sqlite3.sqlite_version_info[0],
@@ -122,14 +126,14 @@ def restore(
     """
     was = _check_integrity(database)
     if was is not _Was.NEW and not replace:
-        raise Conflict(f"{database} is not empty. To replace its contents, add --replace.")
+        raise Conflict("{database} is not empty. To replace its contents, add --replace.", database=database)
     database.parent.mkdir(parents=True, exist_ok=True)
     unpacked = database.with_name(f".{database.name}.restoring")
     with unpacked.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Conflict(f"Another restore of {database} is in progress.") from None
+            raise Conflict("Another restore of {database} is in progress.", database=database) from None
         try:
             file.truncate(0)
             for chunk in read_payload(backup, manifest, progress):
@@ -168,9 +172,13 @@ def _same_rows(unpacked: Path, backup: Path, manifest: Manifest) -> None:
             revision = schema_revision(connection, tables)
             same = count_rows(connection, tables) == manifest.rows and revision == manifest.schema_revision
     except DBAPIError as error:
-        raise BackupUnusable(f"{backup} contains no database: {error.orig}.") from error
+        raise BackupUnusable(
+            "{backup} contains no database: {orig}.", backup=backup, orig=error.orig
+        ) from error
     if not same:
-        raise BackupUnusable(f"The contents of {backup} do not match its manifest. Use an older backup.")
+        raise BackupUnusable(
+            "The contents of {backup} do not match its manifest. Use an older backup.", backup=backup
+        )
 
 
 def _migrate(settings: Settings, unpacked: Path) -> None:
@@ -198,7 +206,7 @@ def _own_as(unpacked: Path, database: Path) -> None:
 def _swap(unpacked: Path, database: Path, *, was: _Was, at: datetime) -> Path | None:
     aside = database.with_name(f"{database.name}.replaced-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}")
     if aside.exists():
-        raise Conflict(f"{aside} already exists. Move it away first.")
+        raise Conflict("{aside} already exists. Move it away first.", aside=aside)
     if was is _Was.DAMAGED:
         for name, kept in zip(_beside(database), _beside(aside), strict=True):
             if name.exists():  # SQLite may remove it itself when it opens the file
@@ -221,7 +229,7 @@ def _refuse_if_open(database: Path) -> None:
     """Raise Conflict if another process has the database open. Checkpoints the write-ahead log."""
     if not database.exists():
         return
-    in_use = Conflict(f"{database} is in use. Stop the service first (systemctl stop aed).")
+    in_use = Conflict("{database} is in use. Stop the service first (systemctl stop aed).", database=database)
     try:
         with contextlib.closing(sqlite3.connect(database, timeout=1.0, isolation_level=None)) as alone:
             if alone.execute("PRAGMA journal_mode = DELETE").fetchone() == ("wal",):
@@ -229,7 +237,9 @@ def _refuse_if_open(database: Path) -> None:
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise in_use from error
-        raise BackupFailed(f"{database} cannot be replaced: {error}.") from error
+        raise BackupFailed(
+            "{database} cannot be replaced: {error}.", database=database, error=error
+        ) from error
     except sqlite3.DatabaseError:
         return  # not a database any more, so no process uses it
 

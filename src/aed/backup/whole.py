@@ -105,14 +105,19 @@ def restore(
     kind, _ = _existing_files(database.engine.url)
     if manifest.kind is not kind:
         raise BackupUnusable(
-            f"{backup} is a backup of a {manifest.kind} database, but AED_DATABASE_URL names "
-            f"a {kind} database."
+            "{backup} is a backup of a {kind} database, but AED_DATABASE_URL names a {kind_2} database.",
+            backup=backup,
+            kind=manifest.kind,
+            kind_2=kind,
         )
     if not migrations.is_known(manifest.schema_revision):
         raise BackupUnusable(
-            f"{backup} has schema {manifest.schema_revision}, but this program supports "
-            f"schemas up to {migrations.head()}. Restore it with version {manifest.program} "
-            "or newer."
+            "{backup} has schema {schema_revision}, but this program supports schemas up "
+            "to {head}. Restore it with version {program} or newer.",
+            backup=backup,
+            schema_revision=manifest.schema_revision,
+            head=migrations.head(),
+            program=manifest.program,
         )
     if kind is BackupKind.POSTGIS:
         with _room_and_rights(backup):
@@ -144,5 +149,7 @@ def _room_and_rights(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise BackupFailed(f"There is no space left for {error.filename or path}.") from error
-        raise BackupFailed(f"{error.filename or path}: {error.strerror or error}.") from error
+            raise BackupFailed("There is no space left for {value}.", value=error.filename or path) from error
+        raise BackupFailed(
+            "{value}: {value_2}.", value=error.filename or path, value_2=error.strerror or error
+        ) from error

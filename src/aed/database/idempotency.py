@@ -22,6 +22,8 @@ def require_same_content(stored: object, sent: object, what: str, *, field: str 
     """
     if stored != sent:
         raise Conflict(
-            f"A different {what} was already sent with this {field}: send this one with a new {field}.",
+            "A different {what} was already sent with this {name}: send this one with a new {name}.",
             field=field,
+            what=what,
+            name=field,
         )

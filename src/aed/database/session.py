@@ -94,8 +94,10 @@ def open_database(settings: Settings, *, kept: int | None = None) -> Database:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidInput(
-                f"AED_DATABASE_URL: the folder of {url.database} cannot be created: {error.strerror}.",
+                "AED_DATABASE_URL: the folder of {database} cannot be created: {strerror}.",
                 field="AED_DATABASE_URL",
+                database=url.database,
+                strerror=error.strerror,
             ) from error
         engine = create_engine(
             url,
@@ -290,7 +292,7 @@ def exclusive_lock(session: Session, what: str) -> None:
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
             raise TooBusy(
-                f"The server is busy with another operation ({what}). Try again when it has ended."
+                "The server is busy with another operation ({what}). Try again when it has ended.", what=what
             ) from None
         raise
 

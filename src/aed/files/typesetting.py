@@ -39,7 +39,7 @@ def pdf_of(
         )
     except typst.TypstError as error:
         raise PaperNotMade(
-            f"The PDF cannot be created: {error.message}. Inform the operator of this server."
+            "The PDF cannot be created: {message}. Inform the operator of this server.", message=error.message
         ) from error
 
 
@@ -51,8 +51,9 @@ def _fonts() -> typst.Fonts:
     found = typst.Fonts()
     if FONT not in found.families():
         raise PaperNotMade(
-            f"The PDF cannot be created, because the font {FONT} is missing on the server. "
-            "Inform the operator: apt-get install fonts-noto-cjk."
+            "The PDF cannot be created, because the font {font} is missing on the server. "
+            "Inform the operator: apt-get install fonts-noto-cjk.",
+            font=FONT,
         )
     return found
 

@@ -48,7 +48,7 @@ def xml_tree(content: bytes) -> Element:
     TooLarge.
     """
     if len(content) > MAX_BYTES:
-        raise TooLarge(f"The file is too large: at most {MAX_BYTES} bytes are accepted.")
+        raise TooLarge("The file is too large: at most {max_bytes} bytes are accepted.", max_bytes=MAX_BYTES)
     top = Element("", "")
     path, count = [top], 0
 
@@ -57,9 +57,11 @@ def xml_tree(content: bytes) -> Element:
         count += 1
         if count > MAX_ELEMENTS or len(path) > MAX_DEPTH:
             raise InvalidInput(
-                f"The file is too complex: at most {MAX_ELEMENTS} elements, nested at most "
-                f"{MAX_DEPTH} deep, are accepted.",
+                "The file is too complex: at most {max_elements} elements, nested at most "
+                "{max_depth} deep, are accepted.",
                 field="body",
+                max_elements=MAX_ELEMENTS,
+                max_depth=MAX_DEPTH,
             )
         namespace, _, local = name.rpartition(" ")
         element = Element(namespace, local)
@@ -84,5 +86,5 @@ def xml_tree(content: bytes) -> Element:
     try:
         parser.Parse(content, True)
     except (ExpatError, ValueError, LookupError) as error:
-        raise InvalidInput(f"The file is not valid XML: {error}.", field="body") from None
+        raise InvalidInput("The file is not valid XML: {error}.", field="body", error=error) from None
     return top.children[0]

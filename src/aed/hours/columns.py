@@ -189,7 +189,9 @@ def _group(name: str) -> Iterable[Day]:
             continue
         if first not in _OSM_NAMES or (last or first) not in _OSM_NAMES:
             raise InvalidInput(
-                f"“{name}” is not a list of days: write Mo to Su or PH, like Mo-Fr or Sa,Su.", field="days"
+                "“{name}” is not a list of days: write Mo to Su or PH, like Mo-Fr or Sa,Su.",
+                field="days",
+                name=name,
             )
         start, end = _OSM_NAMES.index(first), _OSM_NAMES.index(last or first)
         yield from (Day((start + n) % 7) for n in range((end - start) % 7 + 1))

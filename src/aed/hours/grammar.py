@@ -236,7 +236,13 @@ def _parser_message(error: Exception, tidy: str) -> str:
 
 def refusal(text: str, reason: str) -> InvalidInput:
     shown = "".join(character if character.isprintable() else "?" for character in text[:80])
-    return InvalidInput(f"The opening hours “{shown}” {reason}; {_EXAMPLES}.", field="opening_hours")
+    return InvalidInput(
+        "The opening hours “{shown}” {reason}; {examples}.",
+        field="opening_hours",
+        shown=shown,
+        reason=reason,
+        examples=_EXAMPLES,
+    )
 
 
 def _refuse(text: str, reason: str) -> NoReturn:

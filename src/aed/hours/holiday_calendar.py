@@ -144,9 +144,11 @@ def china_calendar(years: Iterable[int] | None = None) -> HolidayDates:
     wanted = frozenset(range(FIRST_YEAR_OF_CHINA, max(known) + 1) if years is None else years)
     if missing := sorted(wanted - known):
         raise InvalidInput(
-            f"China's holidays of {', '.join(map(str, missing))} are not known here; "
-            f"the known years are {min(known)} to {max(known)}.",
+            "China's holidays of {names} are not known here; the known years are {min} to {max}.",
             field="years",
+            names=", ".join(map(str, missing)),
+            min=min(known),
+            max=max(known),
         )
     return HolidayDates(
         name="CN",

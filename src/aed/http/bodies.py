@@ -15,7 +15,9 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aed.errors import AedError, InvalidInput, TooBusy, TooLarge, TooSlow
+from aed.http.language import language_of_errors
 from aed.http.problems import problem
+from aed.translation import detail_of, title_of
 
 MAX_NESTING: Final = 32
 """A GeoJSON MultiPolygon in a body has 7 levels."""
@@ -129,7 +131,9 @@ def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:
             async with asyncio.timeout(ends_at - time.monotonic()):
                 message = await receive()
         except TimeoutError:
-            raise TooSlow(f"The request body must arrive within {seconds:g} seconds.") from None
+            raise TooSlow(
+                "The request body must arrive within {seconds:g} seconds.", seconds=seconds
+            ) from None
         taken += len(message.get("body", b""))
         if taken > limit:
             raise _too_large(limit)
@@ -140,14 +144,17 @@ def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The request body must have at most {limit} bytes.")
+    return TooLarge("The request body must have at most {limit} bytes.", limit=limit)
 
 
 async def _refuse(error: AedError, scope: Scope, receive: Receive, send: Send) -> None:
     # What follows of a body that is not waited for must not be taken for the next request.
     headers = {"Connection": "close"} if isinstance(error, TooSlow) else {}
+    request = Request(scope)
+    language = language_of_errors(request)
+    detail = detail_of(error, language)
     response = problem(
-        Request(scope), error.status, error.code, error.title, error.detail, error.field, headers
+        request, error.status, error.code, title_of(error, language), detail, error.field, headers
     )
     await response(scope, receive, send)
 
@@ -164,9 +171,9 @@ def check_json_shape(body: bytes, most: JsonLimits = LIST) -> None:
         return
     outside = _STRINGS.sub(b"", body)
     if outside.count(b":") > most.keys:
-        raise InvalidInput(f"The request body must have at most {most.keys} keys.")
+        raise InvalidInput("The request body must have at most {keys} keys.", keys=most.keys)
     if outside.count(b",") > most.commas:
-        raise InvalidInput(f"The request body must have at most {most.commas} values.")
+        raise InvalidInput("The request body must have at most {commas} values.", commas=most.commas)
     brackets = outside.translate(None, delete=_NO_BRACKETS)
     if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_NESTING:
-        raise InvalidInput(f"JSON must be nested at most {MAX_NESTING} levels deep.")
+        raise InvalidInput("JSON must be nested at most {max_nesting} levels deep.", max_nesting=MAX_NESTING)

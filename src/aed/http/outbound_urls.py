@@ -80,7 +80,11 @@ class Target:
 def target_of(url: str) -> Target:
     """Parse a URL. Raises InvalidInput for one that is refused whatever its address."""
     if len(url) > MAX_URL_LENGTH:
-        raise InvalidInput(f"The URL must have at most {MAX_URL_LENGTH} characters.", field="url")
+        raise InvalidInput(
+            "The URL must have at most {max_url_length} characters.",
+            field="url",
+            max_url_length=MAX_URL_LENGTH,
+        )
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         raise InvalidInput(
             "The URL must be ASCII without spaces: copy it from the browser's address bar.", field="url"
@@ -114,7 +118,7 @@ def redirected(target: Target, location: str) -> Target:
         raise InvalidInput("The URL redirects to an invalid URL.", field="url") from None
     except InvalidInput as error:
         raise InvalidInput(
-            f"The URL redirects to one that is not allowed: {error.detail}", field="url"
+            "The URL redirects to one that is not allowed: {value}", field="url", value=error.detail
         ) from None
     if target.scheme == "https" and there.scheme == "http":
         raise InvalidInput(

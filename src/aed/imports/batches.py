@@ -79,9 +79,12 @@ class ImportReport:
         """Set a row aside. Raise InvalidInput for a file of mostly bad rows, which would fill the memory."""
         if len(self.bad) >= MAX_BAD_ROWS and len(self.bad) > self.taken:
             raise InvalidInput(
-                f"More than {len(self.bad):,} rows are bad, which is most of the file. Is this "
-                f"the right list? The first bad row is {self.bad[0].where}: {self.bad[0].reason}.",
+                "More than {count:,} rows are bad, which is most of the file. Is this the "
+                "right list? The first bad row is {where}: {reason}.",
                 field="file",
+                count=len(self.bad),
+                where=self.bad[0].where,
+                reason=self.bad[0].reason,
             )
         self.bad.append(BadRow(record.where, printable(reason), record.number, record.fields))
 
@@ -253,8 +256,10 @@ class EstateIds:
             found = estate_queries.estate_id_of(self._session, source=source, source_id=source_id)
             if found is None:
                 raise InvalidInput(
-                    f"The source '{source}' has no estate '{source_id}'. Import its estates first.",
+                    "The source '{source}' has no estate '{source_id}'. Import its estates first.",
                     field="estate",
+                    source=source,
+                    source_id=source_id,
                 )
             self._known[source, source_id] = found
         return found

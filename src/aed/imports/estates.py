@@ -203,8 +203,10 @@ def import_buildings(
         )
     if not found:
         raise InvalidInput(
-            f"{path.name} has no building in any of the {len(estates)} estates. Is it of the right region?",
+            "{name} has no building in any of the {count} estates. Is it of the right region?",
             field="file",
+            name=path.name,
+            count=len(estates),
         )
     for batch in batched(found, AT_ONCE):
         for outcome in put_buildings(session, who, batch):

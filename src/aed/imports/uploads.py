@@ -83,7 +83,7 @@ async def uploaded_file(request: Request, *, name: str | None) -> AsyncIterator[
         except OSError as error:
             reason = error.strerror or str(error)
             raise NoRoom(
-                f"The file cannot be stored on this machine: {reason}. Inform the operator."
+                "The file cannot be stored on this machine: {reason}. Inform the operator.", reason=reason
             ) from error
         yield sent
 
@@ -183,7 +183,9 @@ class _Form:
             self._mapping.extend(more)
             if len(self._mapping) > MAX_MAPPING_BYTES:
                 raise InvalidInput(
-                    f"A mapping file must not be larger than {MAX_MAPPING_BYTES // 1000} kB.", field="mapping"
+                    "A mapping file must not be larger than {max_mapping_bytes} kB.",
+                    field="mapping",
+                    max_mapping_bytes=MAX_MAPPING_BYTES // 1000,
                 )
 
     def _end_part(self) -> None:

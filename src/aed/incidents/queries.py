@@ -38,7 +38,11 @@ def incident(session: Session, viewer: Viewer, incident_id: int) -> Incident:
         .options(joinedload(Incident.region), joinedload(Incident.estate))
     )
     if found is None:
-        raise NotFound(f"Incident {incident_id} does not exist, or you may not see it.", field="incident_id")
+        raise NotFound(
+            "Incident {incident_id} does not exist, or you may not see it.",
+            field="incident_id",
+            incident_id=incident_id,
+        )
     return found
 
 
@@ -80,7 +84,7 @@ def region_id_of(session: Session, incident_id: int) -> int:
     """Return the region of an incident. Raises NotFound. visibility: an id, for locking."""
     found = session.scalar(select(Incident.region_id).where(Incident.id == incident_id))
     if found is None:
-        raise NotFound(f"Incident {incident_id} does not exist.", field="incident_id")
+        raise NotFound("Incident {incident_id} does not exist.", field="incident_id", incident_id=incident_id)
     return found
 
 
@@ -97,7 +101,7 @@ def lock_incident(session: Session, incident_id: int) -> Incident:
         .execution_options(populate_existing=True)
     )
     if found is None:
-        raise NotFound(f"Incident {incident_id} does not exist.", field="incident_id")
+        raise NotFound("Incident {incident_id} does not exist.", field="incident_id", incident_id=incident_id)
     return found
 
 
@@ -178,7 +182,7 @@ def alert_of(session: Session, incident_id: int, alert_id: int) -> Alert:
     """
     found = session.get(Alert, alert_id)
     if found is None or found.incident_id != incident_id:
-        raise NotFound(f"This incident has no alert {alert_id}.", field="alert_id")
+        raise NotFound("This incident has no alert {alert_id}.", field="alert_id", alert_id=alert_id)
     return found
 
 

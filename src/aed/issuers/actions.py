@@ -64,7 +64,7 @@ def amend_issuer(
     require_not_null(issuer, change, given)
     for name in ("also_called", "courses"):
         if name in given and getattr(change, name) is None:
-            raise InvalidInput(f"{name} cannot be null. An empty list removes all.", field=name)
+            raise InvalidInput("{name} cannot be null. An empty list removes all.", field=name, name=name)
     _may_give(
         who,
         change.trust_in_lists if "trust_in_lists" in given else None,
@@ -144,7 +144,12 @@ def _put_names(session: Session, issuer: Issuer, further: Iterable[str]) -> None
         .where(IssuerName.plain.in_(names), IssuerName.issuer_id != issuer.id)
     ).first()
     if taken is not None:
-        raise Conflict(f"'{taken[0]}' is already a name of the issuer {taken[1]}.", field="also_called")
+        raise Conflict(
+            "'{taken}' is already a name of the issuer {taken_2}.",
+            field="also_called",
+            taken=taken[0],
+            taken_2=taken[1],
+        )
     session.execute(delete(IssuerName).where(IssuerName.issuer_id == issuer.id))
     session.add_all(IssuerName(plain=plain, name=name, issuer_id=issuer.id) for plain, name in names.items())
     flush_or_conflict(session, "Another issuer already has this name.", "also_called")

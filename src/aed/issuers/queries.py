@@ -42,7 +42,7 @@ def issuer(session: Session, issuer_id: int) -> Issuer:
     """Return an issuer. Raises NotFound."""
     found = session.scalar(select(Issuer).options(joinedload(Issuer.region)).where(Issuer.id == issuer_id))
     if found is None:
-        raise NotFound(f"There is no issuer {issuer_id}.", field="issuer_id")
+        raise NotFound("There is no issuer {issuer_id}.", field="issuer_id", issuer_id=issuer_id)
     return found
 
 
@@ -52,7 +52,10 @@ def issuer_by_code(session: Session, code: str) -> Issuer:
     if found is None:
         known = list(session.scalars(select(Issuer.code).order_by(Issuer.code).limit(20)))
         raise NotFound(
-            f"There is no issuer '{code}'. Known issuers: {', '.join(known) or 'none yet'}.", field="issuer"
+            "There is no issuer '{code}'. Known issuers: {value}.",
+            field="issuer",
+            code=code,
+            value=", ".join(known) or "none yet",
         )
     return found
 

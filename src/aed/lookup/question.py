@@ -50,7 +50,12 @@ def require_valid_moment(at: datetime) -> datetime:
             "at needs an offset, such as 2026-10-01T10:00:00+08:00 (a plus in a URL is %2B).", field="at"
         )
     if not MIN_YEAR <= at.year <= MAX_YEAR:
-        raise InvalidInput(f"at must be between the years {MIN_YEAR} and {MAX_YEAR}.", field="at")
+        raise InvalidInput(
+            "at must be between the years {min_year} and {max_year}.",
+            field="at",
+            min_year=MIN_YEAR,
+            max_year=MAX_YEAR,
+        )
     return at
 
 

@@ -388,7 +388,7 @@ def send_now(session: Session, who: Viewer, outgoing_id: int, *, at: datetime) -
     require_administrator(who)
     found = session.get(OutboxMessage, outgoing_id, with_for_update=True)
     if found is None:
-        raise NotFound(f"There is no message {outgoing_id}.", field="message_id")
+        raise NotFound("There is no message {outgoing_id}.", field="message_id", outgoing_id=outgoing_id)
     if found.given_up_at is None:
         raise Conflict("Only a failed message can be sent again. This one is waiting or was sent.")
     if found.text_en is None and found.text_zh is None and found.body is None:
@@ -416,7 +416,7 @@ def cancel_waiting(session: Session, who: Viewer, outgoing_id: int, *, at: datet
     require_administrator(who)
     found = session.get(OutboxMessage, outgoing_id, with_for_update=True)
     if found is None:
-        raise NotFound(f"There is no message {outgoing_id}.", field="message_id")
+        raise NotFound("There is no message {outgoing_id}.", field="message_id", outgoing_id=outgoing_id)
     if found.sent_at is not None:
         raise Conflict("This message was already sent.")
     if found.given_up_at is not None:

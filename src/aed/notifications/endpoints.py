@@ -58,7 +58,8 @@ def save_endpoint(
     _check(session, given, is_private_allowed=is_private_allowed)
     if queries.endpoint(session, given.name) is not None:
         raise Conflict(
-            f"An endpoint named '{given.name}' already exists. Remove it first, or use another name."
+            "An endpoint named '{name}' already exists. Remove it first, or use another name.",
+            name=given.name,
         )
     return _added(session, given, at=at)
 
@@ -98,7 +99,7 @@ def remove_endpoint(session: Session, who: Viewer, name: str, *, at: datetime) -
     require_administrator(who)
     found = queries.endpoint(session, name)
     if found is None:
-        raise NotFound(f"There is no endpoint '{name}'.", field="name")
+        raise NotFound("There is no endpoint '{name}'.", field="name", name=name)
     close_endpoint(session, found.id, reason="Its endpoint was removed.", at=at)
 
 
@@ -167,7 +168,7 @@ def _check(session: Session, given: EndpointInput, *, is_private_allowed: bool) 
             field="name",
         )
     if given.person_id is not None and session.get(Person, given.person_id) is None:
-        raise NotFound(f"There is no person {given.person_id}.", field="person_id")
+        raise NotFound("There is no person {person_id}.", field="person_id", person_id=given.person_id)
     match given.channel:
         case channel if channel in PHONE_CHANNELS:
             raise InvalidInput(
@@ -199,7 +200,9 @@ def _check_url(given: EndpointInput, *, is_private_allowed: bool) -> None:
         hosts = HOSTS.get(given.channel)
         if hosts is not None and target.host not in hosts:
             raise InvalidInput(
-                f"The URL of a bot of this kind must begin with https://{hosts[0]}/.", field="address"
+                "The URL of a bot of this kind must begin with https://{hosts}/.",
+                field="address",
+                hosts=hosts[0],
             )
     reason = (
         refusal_reason(target.address, is_private_allowed=is_private_allowed)
@@ -207,7 +210,12 @@ def _check_url(given: EndpointInput, *, is_private_allowed: bool) -> None:
         else None
     )
     if reason is not None:
-        raise InvalidInput(f"{target.host} is {reason}. Messages are not sent there.", field="address")
+        raise InvalidInput(
+            "{host} is {reason}. Messages are not sent there.",
+            field="address",
+            host=target.host,
+            reason=reason,
+        )
     if given.channel is Channel.WEBHOOK:
         if given.secret is None:
             raise InvalidInput(

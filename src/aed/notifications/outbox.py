@@ -140,7 +140,7 @@ def notify_person(
     """
     person = session.get(Person, person_id)
     if person is None:
-        raise NotFound(f"There is no person {person_id}.", field="person_id")
+        raise NotFound("There is no person {person_id}.", field="person_id", person_id=person_id)
     endpoints = queries.endpoints_of(session, person_id)
     if endpoints:
         return [enqueue_to_endpoint(session, each, notice, at) for each in endpoints]

@@ -63,7 +63,7 @@ def message(session: Session, viewer: Viewer, outgoing_id: int) -> OutboxMessage
     require_can_see_outbox(viewer)
     found = session.get(OutboxMessage, outgoing_id)
     if found is None:
-        raise NotFound(f"There is no message {outgoing_id}.", field="message_id")
+        raise NotFound("There is no message {outgoing_id}.", field="message_id", outgoing_id=outgoing_id)
     return found
 
 
@@ -245,7 +245,7 @@ def open_endpoint(session: Session, viewer: Viewer, name: str) -> EndpointRow:
     require_can_see_outbox(viewer)
     found = endpoint(session, name)
     if found is None:
-        raise NotFound(f"There is no endpoint '{name}'.", field="name")
+        raise NotFound("There is no endpoint '{name}'.", field="name", name=name)
     return found
 
 

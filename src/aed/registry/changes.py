@@ -80,8 +80,9 @@ class RecordedRow(Protocol):
 def require_version(row: VersionedRow, version: int | None) -> None:
     if row.version != version:
         raise ChangedMeanwhile(
-            f"The version is now {row.version}. Read it again, apply your change to it, and send its "
-            "ETag in If-Match."
+            "The version is now {version}. Read it again, apply your change to it, and "
+            "send its ETag in If-Match.",
+            version=row.version,
         )
 
 
@@ -99,7 +100,7 @@ def require_not_null(row: RecordedRow, given: BaseModel, names: Iterable[str]) -
     columns = class_mapper(type(row)).columns
     for name in names:
         if getattr(given, name) is None and name in columns and not columns[name].nullable:
-            raise InvalidInput(f"{name} cannot be null.", field=name)
+            raise InvalidInput("{name} cannot be null.", field=name, name=name)
 
 
 def record_creation(session: Session, who: Viewer, row: RecordedRow, *, at: datetime) -> None:

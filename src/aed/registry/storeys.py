@@ -57,7 +57,9 @@ def floor_from_storey(
             for name, number in said.items()
         ]
         raise InvalidInput(
-            f"These contradict each other: {'; '.join(sides)}. Send only one of them.", field="floor"
+            "These contradict each other: {names}. Send only one of them.",
+            field="floor",
+            names="; ".join(sides),
         )
     return next(iter(said.values()), None)
 
@@ -75,8 +77,9 @@ def floor_of_storey(text: str, *, counts_ground_as_one: bool) -> int:
     above = _ABOVE.fullmatch(said)
     if above is None:
         raise InvalidInput(
-            f"The storey “{_shown(text)}” is not valid; write it like 3, 3楼, B1, 地下一层 or G.",
+            "The storey “{shown}” is not valid; write it like 3, 3楼, B1, 地下一层 or G.",
             field="storey",
+            shown=_shown(text),
         )
     number = _number(above[1])
     if counts_ground_as_one and number == 0:
@@ -97,8 +100,9 @@ def floor_of_room(text: str, *, counts_ground_as_one: bool) -> int:
     number = int((found[1] or found[3]) if found else 0)
     if number == 0:
         raise InvalidInput(
-            f"The storey cannot be derived from room “{_shown(text)}”; send storey, like 3楼 or B1.",
+            "The storey cannot be derived from room “{shown}”; send storey, like 3楼 or B1.",
             field="room",
+            shown=_shown(text),
         )
     return _within(number - 1 if counts_ground_as_one else number, text, "room")
 
@@ -151,7 +155,7 @@ def storey_label(floor: int, *, counts_ground_as_one: bool) -> str:
 
 def _within(floor: int, text: str, field: str) -> int:
     if not LOWEST_FLOOR <= floor <= HIGHEST_FLOOR:
-        raise InvalidInput(f"No building has a storey “{_shown(text)}”.", field=field)
+        raise InvalidInput("No building has a storey “{shown}”.", field=field, shown=_shown(text))
     return floor
 
 

@@ -41,13 +41,14 @@ def read_world(
     """
     _check_time_zone(time_zone)
     if not map_file.is_file():
-        raise InvalidInput(f"There is no file {map_file}.", field="map")
+        raise InvalidInput("There is no file {map_file}.", field="map", map_file=map_file)
     streets = network if network is not None else build_network(map_file)
     areas = tuple(read_residential_areas(map_file))
     if not areas:
         raise InvalidInput(
-            f"{map_file.name} contains no residential area (landuse=residential) in which to place people.",
+            "{name} contains no residential area (landuse=residential) in which to place people.",
             field="map",
+            name=map_file.name,
         )
     houses = on_streets(streets, [building.position for building in read_buildings(map_file)])
     tree = shapely.STRtree(areas)
@@ -56,7 +57,9 @@ def read_world(
     is_home[inside] = True
     if not is_home.any():
         raise InvalidInput(
-            f"{map_file.name} contains no building in a residential area near a street.", field="map"
+            "{name} contains no building in a residential area near a street.",
+            field="map",
+            name=map_file.name,
         )
     world = World(
         network=streets,
@@ -77,7 +80,7 @@ def read_list_of_devices(path: Path) -> ReadDevices:
     Devices that not everyone may use are private. Raises InvalidInput for a list without devices.
     """
     if not path.is_file():
-        raise InvalidInput(f"There is no file {path}.", field="devices")
+        raise InvalidInput("There is no file {path}.", field="devices", path=path)
     reading, report = read_devices(path), ImportReport()
     rows = valid_rows(
         reading,
@@ -100,7 +103,7 @@ def read_list_of_devices(path: Path) -> ReadDevices:
         if row.state is DeviceState.IN_SERVICE
     )
     if not found:
-        raise InvalidInput(f"{path.name} contains no device in service.", field="devices")
+        raise InvalidInput("{name} contains no device in service.", field="devices", name=path.name)
     return ReadDevices(found, len(report.bad))
 
 
@@ -109,6 +112,7 @@ def _check_time_zone(name: str) -> None:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise InvalidInput(
-            f"There is no time zone '{name}'. Give one such as Europe/Vaduz or Asia/Shanghai.",
+            "There is no time zone '{name}'. Give one such as Europe/Vaduz or Asia/Shanghai.",
             field="time-zone",
+            name=name,
         ) from None

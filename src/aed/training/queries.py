@@ -56,7 +56,11 @@ def locked(session: Session, viewer: Viewer, session_id: int) -> TrainingSession
 def _one(session: Session, statement: Select[TrainingSession], session_id: int) -> TrainingSession:
     found = session.scalar(statement)
     if found is None:
-        raise NotFound(f"There is no session {session_id}, or you may not see it.", field="session_id")
+        raise NotFound(
+            "There is no session {session_id}, or you may not see it.",
+            field="session_id",
+            session_id=session_id,
+        )
     return found
 
 
@@ -248,5 +252,7 @@ def estate(session: Session, viewer: Viewer, estate_id: int) -> Estate:
         )
     )
     if found is None:
-        raise NotFound(f"There is no estate {estate_id}, or you may not see it.", field="estate_id")
+        raise NotFound(
+            "There is no estate {estate_id}, or you may not see it.", field="estate_id", estate_id=estate_id
+        )
     return found

@@ -187,6 +187,8 @@ def _write(path: Path, keys: list[OKPKey], *, replacing: bool) -> None:
 
 def _unusable(where: object, reason: str) -> SigningKeysUnusable:
     return SigningKeysUnusable(
-        f"The keys that sign certificates cannot be used ({where}: {reason}). Inform the "
-        "operator of this server: AED_SIGNING_KEYS names the file."
+        "The keys that sign certificates cannot be used ({where}: {reason}). Inform "
+        "the operator of this server: AED_SIGNING_KEYS names the file.",
+        where=where,
+        reason=reason,
     )

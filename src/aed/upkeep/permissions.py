@@ -63,7 +63,9 @@ def require_check_allowed(viewer: Viewer, kind: CheckKind, estate_id: int | None
         roles = {CheckKind.GLANCE: GLANCES, CheckKind.CHECK: CHECKS, CheckKind.SERVICE: SERVICES}[kind]
         if viewer.has_role(roles, estate_id=estate_id, region_id=region_id):
             return
-        raise NotAllowed(f"You need a role at the device's estate or in its region to send a {kind}.")
+        raise NotAllowed(
+            "You need a role at the device's estate or in its region to send a {kind}.", kind=kind
+        )
     if viewer.role is TokenRole.MEMBER and estate_id is not None and estate_id == viewer.estate_id:
         return
     raise NotAllowed("This token can check only devices of its own estate.")

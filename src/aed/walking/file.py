@@ -82,9 +82,11 @@ def save_network(network: WalkingNetwork, path: Path) -> None:
         _write_whole(path, [preamble, header, *(values.data for values in arrays)])
     except OSError as failure:
         raise NetworkFileUnusable(
-            f"The walking network cannot be written to {path} ({failure.strerror}). Choose an existing, "
-            "writable folder with enough free space.",
+            "The walking network cannot be written to {path} ({strerror}). Choose an "
+            "existing, writable folder with enough free space.",
             field="path",
+            path=path,
+            strerror=failure.strerror,
         ) from failure
 
 
@@ -151,8 +153,9 @@ def load_network(path: Path) -> WalkingNetwork:
             )
     except FileNotFoundError as failure:
         raise NetworkFileUnusable(
-            f"There is no walking network at {path}. Build one with `aed walking build FILE.osm.pbf`.",
+            "There is no walking network at {path}. Build one with `aed walking build FILE.osm.pbf`.",
             field="path",
+            path=path,
         ) from failure
     except OSError as failure:
         raise _unusable(path, f"cannot be read ({failure.strerror})") from failure
@@ -209,7 +212,10 @@ def _read_header(path: Path, raw_header: bytes) -> _Header:
 
 def _unusable(path: Path, what: str) -> NetworkFileUnusable:
     return NetworkFileUnusable(
-        f"{path} {what}. Build it again with `aed walking build FILE.osm.pbf`.", field="path"
+        "{path} {what}. Build it again with `aed walking build FILE.osm.pbf`.",
+        field="path",
+        path=path,
+        what=what,
     )
 
 

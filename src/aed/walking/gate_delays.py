@@ -127,7 +127,9 @@ def gate_delays_of(
     ):
         if not 0 <= crossing.edge < streets.edge_count:
             raise InvalidInput(
-                f"Edge {crossing.edge} is not in this walking network: look up the gate again.", field="edge"
+                "Edge {edge} is not in this walking network: look up the gate again.",
+                field="edge",
+                edge=crossing.edge,
             )
         if not metres >= 0:
             raise InvalidInput("A delay must be a number of metres, 0 or more.", field="delays")

@@ -96,9 +96,11 @@ def read_extract(source: Path, *, progress: Callable[[str], None]) -> Extract:
                 _end_line(line_start, node_ids, lat, lon)
     except (RuntimeError, ValueError, OSError) as failure:  # what osmium raises on a file it cannot read
         raise NetworkFileUnusable(
-            f"{source} is not a complete OpenStreetMap file ({failure}). Download it again, or check it "
-            "with `osmium fileinfo --extended`.",
+            "{source} is not a complete OpenStreetMap file ({failure}). Download it again, "
+            "or check it with `osmium fileinfo --extended`.",
             field="source",
+            source=source,
+            failure=failure,
         ) from failure
     progress(f"{walkable_ways} of {ways} highways are walkable")
     for reason, count in left_out.most_common():
@@ -122,15 +124,19 @@ def _classify(source: Path) -> None:
         size = source.stat().st_size if source.is_file() else None
     except OSError as failure:
         raise NetworkFileUnusable(
-            f"{source} cannot be opened ({failure.strerror}).", field="source"
+            "{source} cannot be opened ({strerror}).",
+            field="source",
+            source=source,
+            strerror=failure.strerror,
         ) from failure
     if size is None:
         raise NetworkFileUnusable(
-            f"There is no file {source}. Name an OpenStreetMap extract, for example country.osm.pbf.",
+            "There is no file {source}. Name an OpenStreetMap extract, for example country.osm.pbf.",
             field="source",
+            source=source,
         )
     if size == 0:
-        raise NetworkFileUnusable(f"{source} is empty. Download it again.", field="source")
+        raise NetworkFileUnusable("{source} is empty. Download it again.", field="source", source=source)
 
 
 def _end_line(line_start: array[int], node_ids: array[int], lat: array[int], lon: array[int]) -> None:

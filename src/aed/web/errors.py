@@ -7,7 +7,10 @@ from typing import Final
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
+from aed.errors import AedError
 from aed.http.pages import wants_page
+from aed.translation import detail_of
+from aed.web.language import language_of
 from aed.web.render import render
 from aed.web.words import noop
 
@@ -45,9 +48,9 @@ def wants_error_page(request: Request) -> bool:
 
 
 def error_page(
-    request: Request, status: int, *, detail: str = "", headers: dict[str, str] | None = None
+    request: Request, status: int, *, error: AedError | None = None, headers: dict[str, str] | None = None
 ) -> HTMLResponse:
-    """Return a page that says what to do; `detail` is the English sentence of the error."""
+    """Return a page that says what to do, and what the error says, in the reader's language."""
     kind = SENTENCES.get(status) or (SENTENCES[422] if status < 500 else UNEXPECTED)
     return render(
         request,
@@ -55,5 +58,7 @@ def error_page(
         status=status,
         headers=headers,
         sentence=kind,
-        detail=detail if status < 500 and status != 404 else "",
+        detail=detail_of(error, language_of(request))
+        if error is not None and status < 500 and status != 404
+        else "",
     )

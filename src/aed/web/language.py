@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from typing import Final
 
 from fastapi import Request
+
+from aed.http import language
 
 DEFAULT: Final = "zh-CN"
 """The language where nothing is asked for."""
@@ -15,8 +16,6 @@ SOURCE: Final = "en"
 """The language of the strings in templates and code."""
 PARAMETER: Final = "lang"
 COOKIE: Final = "aed_lang"
-MAX_LANGUAGES: Final = 20
-"""Number of languages read from Accept-Language."""
 
 
 @cache
@@ -38,12 +37,7 @@ def language_of(request: Request) -> str:
 
 def closest(tag: str) -> str | None:
     """Return the language of pages that a tag asks for: `zh-Hant-TW` is answered by `zh-CN`; None if none."""
-    wanted = tag.strip().lower()
-    by_tag = {each.lower(): each for each in languages()}
-    if wanted in by_tag:
-        return by_tag[wanted]
-    primary = wanted.partition("-")[0]
-    return next((each for each in languages() if each.partition("-")[0] == primary), None)
+    return language.closest(tag, languages())
 
 
 def preferred(accept_language: str) -> str:
@@ -51,19 +45,7 @@ def preferred(accept_language: str) -> str:
 
     If it names only other languages, return English; if it names none, the default.
     """
-    wanted = list(_by_weight(accept_language))
+    wanted = list(language.by_weight(accept_language))
     if not wanted or wanted[0] == "*":
         return DEFAULT
     return next((found for tag in wanted if (found := closest(tag)) is not None), SOURCE)
-
-
-def _by_weight(accept_language: str) -> Iterator[str]:
-    weighed: list[tuple[float, str]] = []
-    for each in accept_language.split(",")[:MAX_LANGUAGES]:
-        tag, _, weight = each.strip().lower().partition(";q=")
-        try:
-            weighed.append((float(weight or 1), tag.strip()))
-        except ValueError:
-            continue
-    weighed.sort(key=lambda each: -each[0])
-    return (tag for weight, tag in weighed if tag and weight > 0)

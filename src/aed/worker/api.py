@@ -205,7 +205,7 @@ def list_job_runs(
     """List the runs of a job, newest first."""
     require_can_see_outbox(viewer)
     if job not in {each.name for each in timetable}:
-        raise NotFound(f"There is no job '{job}'.", field="job")
+        raise NotFound("There is no job '{job}'.", field="job", job=job)
     before = min(int(cursor), 2**63 - 1) if cursor else None
     found = queries.runs(session, job, limit=limit + 1, before_id=before)
     return RunsPage(runs=[RunOut.of(each) for each in found[:limit]], next=next_cursor(found, limit))

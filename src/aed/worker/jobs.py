@@ -135,7 +135,7 @@ def run_by_hand(
             is_by_hand=True,
         )
     if run_id is None:
-        raise Conflict(f"The job '{job.name}' is running. Try again when it has finished.")
+        raise Conflict("The job '{name}' is running. Try again when it has finished.", name=job.name)
     with _held(database, run_id, token):
         if at is None:
             ended = run_job(job, database, settings, _now_of(database))
@@ -162,8 +162,9 @@ def dry_run_job(job: Job, database: Database, settings: Settings, *, at: datetim
     """
     if job.asks_others:
         raise Conflict(
-            f"The job '{job.name}' sends requests to other servers, so a dry run is not "
-            "possible. Run it without --at."
+            "The job '{name}' sends requests to other servers, so a dry run is not "
+            "possible. Run it without --at.",
+            name=job.name,
         )
     here_alone = settings.model_copy(update={"live_places_url": ""})  # a Redis cluster cannot be rolled back
     with dry_run_database(database) as tried:

@@ -92,8 +92,9 @@ def amend_person(
         raise Conflict("The data of this person was erased. Add the person again.", field="person_id")
     if person.version != version:
         raise ChangedMeanwhile(
-            f"The person has changed and is now at version {person.version}. Read it again, "
-            "and send its ETag in If-Match."
+            "The person has changed and is now at version {version}. Read it again, and "
+            "send its ETag in If-Match.",
+            version=person.version,
         )
     fields: dict[str, Any] = {}
     for name in ("name", "language", "channel"):
@@ -101,7 +102,7 @@ def amend_person(
             continue
         now = getattr(change, name)
         if now is None:
-            raise InvalidInput(f"{name} cannot be null.", field=name)
+            raise InvalidInput("{name} cannot be null.", field=name, name=name)
         before = getattr(person, name)
         if before != now:
             fields[name] = [before, str(now)]

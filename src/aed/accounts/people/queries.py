@@ -36,7 +36,9 @@ def person(session: Session, viewer: Viewer, person_id: int) -> tuple[Person, Ac
         .where(Person.id == person_id, people_visible_to(viewer))
     ).first()
     if row is None:
-        raise NotFound(f"There is no person {person_id}, or you may not see them.", field="person_id")
+        raise NotFound(
+            "There is no person {person_id}, or you may not see them.", field="person_id", person_id=person_id
+        )
     return row[0], row[1]
 
 

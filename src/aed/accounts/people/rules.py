@@ -43,9 +43,9 @@ def e164(written: str, *, country: str) -> str:
         )
     if not phonenumbers.is_valid_number(number):
         raise InvalidInput(
-            f"No phone number with the country code +{number.country_code} looks like this. "
-            "Check the digits.",
+            "No phone number with the country code +{country_code} looks like this. Check the digits.",
             field="phone",
+            country_code=number.country_code,
         )
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 

@@ -49,7 +49,9 @@ def put_region(session: Session, region: RegionIn) -> tuple[Region, bool | None]
         session.flush()
     except IntegrityError:
         raise InvalidInput(
-            f"There is no holiday calendar '{region.holiday_calendar}'.", field="holiday_calendar"
+            "There is no holiday calendar '{holiday_calendar}'.",
+            field="holiday_calendar",
+            holiday_calendar=region.holiday_calendar,
         ) from None
     if has_moved:
         keep_trust_in_step(session)

@@ -38,7 +38,7 @@ def region_of_estate(session: Session, estate_id: int) -> int:
     """
     found: int | None = session.scalar(select(_estates.c.region_id).where(_estates.c.id == estate_id))
     if found is None:
-        raise NotFound(f"There is no estate {estate_id}.", field="estate_id")
+        raise NotFound("There is no estate {estate_id}.", field="estate_id", estate_id=estate_id)
     return found
 
 
@@ -48,7 +48,7 @@ def region_by_code(session: Session, code: str) -> Region:
     if region is None:
         known = list(session.scalars(select(Region.code).order_by(Region.code).limit(20)))
         names = ", ".join(known) or "none yet: aed regions put"
-        raise NotFound(f"There is no region '{code}'. Known: {names}.", field="region")
+        raise NotFound("There is no region '{code}'. Known: {names}.", field="region", code=code, names=names)
     return region
 
 

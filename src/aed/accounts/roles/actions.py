@@ -59,7 +59,7 @@ def require_can_grant(session: Session, who: Viewer, new: RoleIn) -> tuple[int |
 
 def _held_on(role: Role, allowed: frozenset[Role], what: str, *, field: str) -> None:
     if role not in allowed:
-        raise InvalidInput(f"The role {role} cannot be granted on {what}.", field=field)
+        raise InvalidInput("The role {role} cannot be granted on {what}.", field=field, role=role, what=what)
 
 
 def grant_role(session: Session, who: Viewer, person_id: int, new: RoleIn, *, at: datetime) -> RoleGrant:

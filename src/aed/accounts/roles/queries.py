@@ -47,7 +47,9 @@ def role_grant(session: Session, viewer: Viewer, grant_id: int) -> RoleGrant:
     """Return one role grant. Raises NotFound if there is none that the viewer may see."""
     found = session.scalar(select(RoleGrant).where(RoleGrant.id == grant_id, role_grants_visible_to(viewer)))
     if found is None:
-        raise NotFound(f"There is no role {grant_id}, or you may not see it.", field="grant_id")
+        raise NotFound(
+            "There is no role {grant_id}, or you may not see it.", field="grant_id", grant_id=grant_id
+        )
     return found
 
 

@@ -105,7 +105,7 @@ def record_factor_added(
 
 def _has_room(session: Session, person_id: int) -> None:
     if len(sign_in_queries.second_factors(session, person_id)) >= MAX_FACTORS:
-        raise Conflict(f"You have {MAX_FACTORS} second factors. Remove one first.")
+        raise Conflict("You have {max_factors} second factors. Remove one first.", max_factors=MAX_FACTORS)
 
 
 def _end_others(session: Session, sign_in: SignIn, *, at: datetime) -> None:

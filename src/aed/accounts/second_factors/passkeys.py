@@ -76,7 +76,7 @@ def passkey_creation_options(
     site, _origin = _site(public_url)
     require_second_factor(session, sign_in)
     if len(sign_in_queries.second_factors(session, sign_in.person_id)) >= MAX_FACTORS:
-        raise Conflict(f"You have {MAX_FACTORS} second factors. Remove one first.")
+        raise Conflict("You have {max_factors} second factors. Remove one first.", max_factors=MAX_FACTORS)
     person = session.get_one(Person, sign_in.person_id)
     options = webauthn.generate_registration_options(
         rp_id=site,

@@ -74,9 +74,11 @@ def require_strong_password(password: str, *, field: str, about: Collection[str]
     """
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise InvalidInput(
-            f"A password must have {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters. "
-            "Four unrelated words make a good one.",
+            "A password must have {min_password_length} to {max_password_length} "
+            "characters. Four unrelated words make a good one.",
             field=field,
+            min_password_length=MIN_PASSWORD_LENGTH,
+            max_password_length=MAX_PASSWORD_LENGTH,
         )
     from zxcvbn import zxcvbn  # imported here because it loads 10 MB of lists
 

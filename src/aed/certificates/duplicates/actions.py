@@ -104,15 +104,22 @@ def decide_pair(
     pair = queries.pair(session, who, pair_id)
     kept_id = keep_id if keep_id is not None else pair.first_id
     if kept_id not in (pair.first_id, pair.second_id):
-        raise InvalidInput(f"keep_id must be {pair.first_id} or {pair.second_id}.", field="keep_id")
+        raise InvalidInput(
+            "keep_id must be {first_id} or {second_id}.",
+            field="keep_id",
+            first_id=pair.first_id,
+            second_id=pair.second_id,
+        )
     if pair.decision is not None:
         is_same = pair.decision is decision and (keep_id is None or keep_id == pair.kept_id)
         if is_same or (decision is PairDecision.DIFFERENT and pair.decision is decision):
             return pair
         raise Conflict(
-            f"{pair.decided_by} decided at {pair.decided_at:%Y-%m-%d %H:%M} UTC that they are "
-            f"{'one person' if pair.decision is PairDecision.SAME else 'two people'}.",
+            "{decided_by} decided at {decided_at:%Y-%m-%d %H:%M} UTC that they are {words}.",
             field="decision",
+            decided_by=pair.decided_by,
+            decided_at=pair.decided_at,
+            words="one person" if pair.decision is PairDecision.SAME else "two people",
         )
     if decision is PairDecision.SAME:
         kept, other = (pair.first, pair.second) if kept_id == pair.first_id else (pair.second, pair.first)
@@ -167,9 +174,10 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
     for person in (kept, other):
         if person.joined_into_id is not None:
             raise Conflict(
-                f"Person {person.id} was already merged into {person.joined_into_id}. Search for "
-                "duplicates again.",
+                "Person {id} was already merged into {joined_into_id}. Search for duplicates again.",
                 field="decision",
+                id=person.id,
+                joined_into_id=person.joined_into_id,
             )
     fields: dict[str, Any] = {"joined": [None, other.id]}
     _join_accounts(session, kept, other, fields, at=at)

@@ -225,5 +225,5 @@ def pair(session: Session, viewer: Viewer, pair_id: int) -> PersonPair:
         .execution_options(populate_existing=True)
     )
     if found is None:
-        raise NotFound(f"There is no pair {pair_id}, or you may not see it.", field="pair_id")
+        raise NotFound("There is no pair {pair_id}, or you may not see it.", field="pair_id", pair_id=pair_id)
     return found

@@ -69,9 +69,12 @@ class _NoHeader(Exception):
 
 def _no_header(name: str) -> InvalidInput:
     return InvalidInput(
-        f"{name} is not a roster of certificates. One of its first {HEADER_WITHIN} rows "
-        f"must name the columns {EXPLAINED}.",
+        "{name} is not a roster of certificates. One of its first {header_within} rows "
+        "must name the columns {explained}.",
         field="file",
+        name=name,
+        header_within=HEADER_WITHIN,
+        explained=EXPLAINED,
     )
 
 
@@ -110,17 +113,21 @@ def _header(first: Iterable[FileLine], name: str) -> dict[int, str]:
                 continue
             if field in columns.values():
                 raise InvalidInput(
-                    f"{name}: two columns in row {row.number} mean {field} ({printable(cell, 40)}). "
-                    "Rename one of them.",
+                    "{name}: two columns in row {number} mean {name_2} ({printable}). Rename one of them.",
                     field="file",
+                    name=name,
+                    number=row.number,
+                    name_2=field,
+                    printable=printable(cell, 40),
                 )
             columns[place] = field
         found = set(columns.values())
         if found >= set(NEEDED):
             if not found & {"valid_until", "issued_on"}:
                 raise InvalidInput(
-                    f"{name} must have a column valid_until (有效期至) or issued_on (发证日期).",
+                    "{name} must have a column valid_until (有效期至) or issued_on (发证日期).",
                     field="file",
+                    name=name,
                 )
             return columns
     raise _NoHeader

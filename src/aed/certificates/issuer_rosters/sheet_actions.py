@@ -135,15 +135,18 @@ def _line(fields: Mapping[str, str], courses: Courses) -> Line:
     cells = {name: clean(cell) for name, cell in fields.items()}
     for name in ("name", "number", "course"):
         if not cells.get(name):
-            raise InvalidInput(f"{name}: is empty. If cells are merged, split them and fill in every row")
+            raise InvalidInput(
+                "{name}: is empty. If cells are merged, split them and fill in every row", name=name
+            )
     for name, longest in MAX_LENGTHS.items():
         if len(cells.get(name, "")) > longest:
-            raise InvalidInput(f"{name}: is longer than {longest} characters")
+            raise InvalidInput("{name}: is longer than {longest} characters", name=name, longest=longest)
     course = courses.get(plain_name(cells["course"]))
     if course is None:
         raise InvalidInput(
-            f"course: this issuer has no course '{printable(cells['course'], 60)}'. Add it to "
-            "the issuer's courses, or correct the cell"
+            "course: this issuer has no course '{printable}'. Add it to the issuer's "
+            "courses, or correct the cell",
+            printable=printable(cells["course"], 60),
         )
     kind, months = course
     issued_on, valid_until = _day(cells, "issued_on"), _day(cells, "valid_until")
@@ -156,7 +159,11 @@ def _line(fields: Mapping[str, str], courses: Courses) -> Line:
             )
         valid_until = last_valid_day(issued_on, months)
     if issued_on is not None and issued_on > valid_until:
-        raise InvalidInput(f"valid_until: {valid_until} is before issued_on {issued_on}")
+        raise InvalidInput(
+            "valid_until: {valid_until} is before issued_on {issued_on}",
+            valid_until=valid_until,
+            issued_on=issued_on,
+        )
     return Line(
         number=cells["number"],
         name=cells["name"],
@@ -178,10 +185,18 @@ def _day(cells: Mapping[str, str], name: str) -> date | None:
     found = roster_date(cell)
     if found is None:
         raise InvalidInput(
-            f"{name}: '{printable(cell, 40)}' is not a date, or is ambiguous. Write it as 2027-05-31"
+            "{name}: '{printable}' is not a date, or is ambiguous. Write it as 2027-05-31",
+            name=name,
+            printable=printable(cell, 40),
         )
     if not EARLIEST <= found <= LATEST:
-        raise InvalidInput(f"{name}: {found} must be between {EARLIEST} and {LATEST}")
+        raise InvalidInput(
+            "{name}: {found} must be between {earliest} and {latest}",
+            name=name,
+            found=found,
+            earliest=EARLIEST,
+            latest=LATEST,
+        )
     return found
 
 
@@ -208,4 +223,6 @@ def _is_revoked(cell: str) -> bool:
         return False
     if word in REVOKED:
         return True
-    raise InvalidInput(f"state: '{printable(cell, 30)}' must be valid (有效) or revoked (已撤销)")
+    raise InvalidInput(
+        "state: '{printable}' must be valid (有效) or revoked (已撤销)", printable=printable(cell, 30)
+    )

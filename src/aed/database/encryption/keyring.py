@@ -82,9 +82,11 @@ class EncryptionKey:
             secret = b""
         if len(secret) != KEY_BYTES or not written.strip().startswith(KEY_PREFIX):
             raise InvalidInput(
-                f"This is not a key. A key begins with {KEY_PREFIX} and has {KEY_BYTES} bytes in "
-                "base64. `aed keys new` makes one.",
+                "This is not a key. A key begins with {key_prefix} and has {key_bytes} bytes "
+                "in base64. `aed keys new` makes one.",
                 field="AED_ENCRYPTION_KEYS",
+                key_prefix=KEY_PREFIX,
+                key_bytes=KEY_BYTES,
             )
         named = base64.b32encode(_derived(secret, "id", 5)).decode().lower()
         return cls(
@@ -118,13 +120,17 @@ def parse_keys(written: Iterable[str], *, field: str) -> tuple[EncryptionKey, ..
     try:
         found = tuple(EncryptionKey.of(each) for each in written if each.strip())
     except InvalidInput as error:
-        raise InvalidInput(f"{field}: {error.detail}", field=field) from None
+        raise InvalidInput("{name}: {value}", field=field, name=field, value=error.detail) from None
     if not 1 <= len(found) <= MAX_KEYS:
         raise InvalidInput(
-            f"{field} must contain 1 to {MAX_KEYS} keys; it contains {len(found)}.", field=field
+            "{name} must contain 1 to {max_keys} keys; it contains {count}.",
+            field=field,
+            name=field,
+            max_keys=MAX_KEYS,
+            count=len(found),
         )
     if len({key.id for key in found}) != len(found):
-        raise InvalidInput(f"{field} contains a key twice.", field=field)
+        raise InvalidInput("{name} contains a key twice.", field=field, name=field)
     return found
 
 
@@ -163,8 +169,12 @@ class KeyRing:
         key = next((each for each in self._keys() if each.id == key_id), None)
         if key is None:
             raise KeysUnusable(
-                f"{place} is encrypted with the key {key_id}, which is not in {self.source} (keys "
-                f"there: {', '.join(self.ids)}). Add that key again, after the first one."
+                "{place} is encrypted with the key {key_id}, which is not in {source} (keys "
+                "there: {names}). Add that key again, after the first one.",
+                place=place,
+                key_id=key_id,
+                source=self.source,
+                names=", ".join(self.ids),
             )
         header, _, text = sealed.rpartition(":")
         header += ":"
@@ -173,8 +183,9 @@ class KeyRing:
             opened = key.sealing.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], f"{place}|{header}".encode())
         except (InvalidTag, ValueError):
             raise KeysUnusable(
-                f"A value in {place} was altered after encryption, or was encrypted for another "
-                "column. Restore it from a backup."
+                "A value in {place} was altered after encryption, or was encrypted for another "
+                "column. Restore it from a backup.",
+                place=place,
             ) from None
         return opened.decode()
 

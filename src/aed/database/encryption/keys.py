@@ -37,12 +37,14 @@ def keyring_from_settings(settings: Settings) -> KeyRing:
     file = key_file_path(settings)
     if file is None:
         raise KeysUnusable(
-            "This database needs encryption keys and has none. Make one with `aed keys new`, "
-            f"store it apart from the database, and set {SETTING}, the same for every process."
+            "This database needs encryption keys and has none. Make one with `aed keys "
+            "new`, store it apart from the database, and set {setting}, the same for every "
+            "process.",
+            setting=SETTING,
         )
     if not file.exists():
         if settings.encryption_key_file is not None or not settings.database_url.startswith("sqlite"):
-            raise KeysUnusable(f"There is no key file {file}. `aed keys new --first` creates it.")
+            raise KeysUnusable("There is no key file {file}. `aed keys new --first` creates it.", file=file)
         _make(file, Path(make_url(settings.database_url).database or ""))
     return KeyRing(_Following(file), source=str(file))
 
@@ -64,9 +66,12 @@ def _make(file: Path, database: Path) -> None:
     """
     if database.exists() and _holds_sealed(database):
         raise KeysUnusable(
-            f"The personal data in {database} is encrypted, and its key file {file} is "
-            f"missing. Restore that file, or set {SETTING} to its contents. Without it the "
-            "data cannot be read."
+            "The personal data in {database} is encrypted, and its key file {file} is "
+            "missing. Restore that file, or set {setting} to its contents. Without it the "
+            "data cannot be read.",
+            database=database,
+            file=file,
+            setting=SETTING,
         )
     prepend_key(file, generate_key())
 
@@ -140,7 +145,9 @@ class _Following:
         try:
             written = self._file.read_text()
         except OSError as error:
-            raise KeysUnusable(f"The key file {self._file} cannot be read: {error.strerror}.") from error
+            raise KeysUnusable(
+                "The key file {file} cannot be read: {strerror}.", file=self._file, strerror=error.strerror
+            ) from error
         return parse_keys(written.split(), field=str(self._file))
 
 

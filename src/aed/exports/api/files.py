@@ -69,7 +69,7 @@ def export_register(
     now = clock.now()
     pieces = exported(database, viewer, form, chosen(database, bbox=bbox, region=region), at=now)
     if not _places.acquire(blocking=False):
-        raise TooBusy(f"{AT_ONCE} exports are running. Try again when one has ended.")
+        raise TooBusy("{at_once} exports are running. Try again when one has ended.", at_once=AT_ONCE)
     try:
         # Read the header and the first page now, so that early errors become a problem document.
         begun = list(itertools.islice(pieces, 2))

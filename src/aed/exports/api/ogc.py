@@ -171,9 +171,10 @@ def _kind(viewer: Viewer, collection_id: str) -> _Kind:
     found = _kinds(viewer).get(collection_id)
     if found is None:
         raise NotFound(
-            f"There is no collection '{collection_id}' that you may see. Collections: "
-            f"{', '.join(_kinds(viewer))}.",
+            "There is no collection '{collection_id}' that you may see. Collections: {names}.",
             field="collection_id",
+            collection_id=collection_id,
+            names=", ".join(_kinds(viewer)),
         )
     return found
 
@@ -343,7 +344,11 @@ def get_item(
     """Get a feature."""
     found = _kind(viewer, collection_id).one(session, viewer, feature_id)
     if found is None:
-        raise NotFound(f"There is no feature {feature_id}, or you may not see it.", field="feature_id")
+        raise NotFound(
+            "There is no feature {feature_id}, or you may not see it.",
+            field="feature_id",
+            feature_id=feature_id,
+        )
     here = f"{_root(request)}/collections/{collection_id}"
     links = [
         {"href": f"{here}/items/{feature_id}", "rel": "self", "type": GEOJSON},

@@ -49,7 +49,10 @@ def get_tile(
     tile = Tile(z, x, y)
     if not tile.exists:
         raise InvalidInput(
-            f"At zoom {z}, x and y must be from 0 to {2**z - 1}.", field="x" if x >= 2**z else "y"
+            "At zoom {z}, x and y must be from 0 to {z_2}.",
+            field="x" if x >= 2**z else "y",
+            z=z,
+            z_2=2**z - 1,
         )
     shown = retry_on_stale_connection(
         lambda session: device_tile(session, viewer, tile), database.read_sessions

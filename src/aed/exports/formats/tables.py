@@ -66,9 +66,10 @@ def own_xlsx(pages: Pages, to: Path) -> None:
                 at += 1
                 if at > MAX_ROWS_OF_A_SHEET:
                     raise InvalidInput(
-                        f"An XLSX file has at most {MAX_ROWS_OF_A_SHEET} rows. Export as CSV, or a part "
+                        "An XLSX file has at most {max_rows_of_a_sheet} rows. Export as CSV, or a part "
                         "with bbox or region.",
                         field="format",
+                        max_rows_of_a_sheet=MAX_ROWS_OF_A_SHEET,
                     )
                 for number, cell in enumerate(own_row(device).values()):
                     if cell is None:

@@ -127,7 +127,9 @@ def _filed_under(source: str | None, reading: RecordReader) -> RecordReader:
     said = (
         "each row names it in its column 'source'" if reading.source is None else f"'{reading.source}' does"
     )
-    raise InvalidInput(f"A source cannot be given for {reading.title}: {said}.", field="source")
+    raise InvalidInput(
+        "A source cannot be given for {title}: {said}.", field="source", title=reading.title, said=said
+    )
 
 
 class _Parts:

@@ -55,7 +55,12 @@ def decide(
     review = queries.review(session, review_id)
     if decision not in DECISIONS[review.kind]:
         answers = " or ".join(DECISIONS[review.kind])
-        raise InvalidInput(f"The decision of a {review.kind} review must be {answers}.", field="decision")
+        raise InvalidInput(
+            "The decision of a {kind} review must be {answers}.",
+            field="decision",
+            kind=review.kind,
+            answers=answers,
+        )
     if review.decision is decision:
         return review
     if review.kind is ReviewKind.SHRINK and review.decision is Decision.ACCEPT:
@@ -159,7 +164,9 @@ def check_name(name: str, *, field: str) -> None:
         )
     if name == BY_HAND:
         raise InvalidInput(
-            f"'{BY_HAND}' stands for changes by people, which always have the highest rank.", field=field
+            "'{by_hand}' stands for changes by people, which always have the highest rank.",
+            field=field,
+            by_hand=BY_HAND,
         )
 
 
@@ -181,7 +188,7 @@ def update_source(
     exclusive_lock(session, "import")
     check_name(name, field="name")
     if rank is not None and not 0 <= rank <= HAND_RANK:
-        raise InvalidInput(f"rank must be from 0 to {HAND_RANK}.", field="rank")
+        raise InvalidInput("rank must be from 0 to {hand_rank}.", field="rank", hand_rank=HAND_RANK)
     if country is not None and not re.fullmatch(r"[A-Z]{2}", country):
         raise InvalidInput("country must be two capital letters, such as CN.", field="country")
     source = session.get(ListSource, name) or ListSource(name=name, rank=DEFAULT_RANK)
@@ -214,11 +221,15 @@ def merge_two_devices(session: Session, who: Viewer, kept_id: int, other_id: int
     require_administrator(who)
     exclusive_lock(session, "import")
     if kept_id == other_id:
-        raise InvalidInput(f"Device {kept_id} was given twice. Give two different devices.", field="other_id")
+        raise InvalidInput(
+            "Device {kept_id} was given twice. Give two different devices.", field="other_id", kept_id=kept_id
+        )
     for device_id in (kept_id, other_id):
         device = device_queries.device(session, who, device_id, for_update=True)
         if device.state is DeviceState.WITHDRAWN:
-            raise Conflict(f"Device {device_id} is withdrawn. Only active devices can be merged.")
+            raise Conflict(
+                "Device {device_id} is withdrawn. Only active devices can be merged.", device_id=device_id
+            )
     records = queries.records_of(session, [other_id])
     identities = [(record.source, record.source_id) for record in records]
     known = queries.reviews_of_records(session, identities, ReviewKind.DUPLICATE)

@@ -140,7 +140,12 @@ def record(session: Session, identity: Identity) -> StoredRecord:
     statement = select(*_RECORD).where(SourceRecord.source == source, SourceRecord.source_id == source_id)
     row = session.execute(statement).first()
     if row is None:
-        raise NotFound(f"The source '{source}' has no entry '{source_id}'.", field="source_id")
+        raise NotFound(
+            "The source '{source}' has no entry '{source_id}'.",
+            field="source_id",
+            source=source,
+            source_id=source_id,
+        )
     return StoredRecord(*row)
 
 
@@ -361,7 +366,9 @@ def review(session: Session, review_id: int) -> Review:
     found = session.get(Review, review_id)
     if found is None:
         raise NotFound(
-            f"There is no review {review_id}. `aed reviews list` shows the reviews.", field="review_id"
+            "There is no review {review_id}. `aed reviews list` shows the reviews.",
+            field="review_id",
+            review_id=review_id,
         )
     return found
 

@@ -82,9 +82,11 @@ def _check(session: Session, given: FeedIn, by: FetchLimits) -> None:
     target = target_of(given.url)
     reason = by.refusal_reason(target.address) if target.address is not None else None
     if reason is not None:
-        raise InvalidInput(f"{target.host} is {reason}. Nothing is fetched from there.", field="url")
+        raise InvalidInput(
+            "{host} is {reason}. Nothing is fetched from there.", field="url", host=target.host, reason=reason
+        )
     if not 1 <= given.every_hours <= MAX_HOURS:
-        raise InvalidInput(f"every_hours must be from 1 to {MAX_HOURS}.", field="every")
+        raise InvalidInput("every_hours must be from 1 to {max_hours}.", field="every", max_hours=MAX_HOURS)
     if given.mapping is not None:
         if given.form is not None:
             raise InvalidInput(
@@ -138,8 +140,10 @@ def claim_feed(session: Session, name: str, *, at: datetime, is_asked_for: bool)
         if is_asked_for:
             until = feed(session, name).claimed_until or at
             raise Conflict(
-                f"The feed '{name}' is being imported. If that was interrupted, it can be run "
-                f"again after {until:%H:%M} UTC."
+                "The feed '{name}' is being imported. If that was interrupted, it can be run "
+                "again after {until:%H:%M} UTC.",
+                name=name,
+                until=until,
             )
         return None
     claimed = feed(session, name)
@@ -207,8 +211,9 @@ def end_feed(
     ).first()
     if recorded is None:
         raise Conflict(
-            f"The feed '{claim.name}' was removed, changed or taken over during the import. "
-            "The import was rolled back."
+            "The feed '{name}' was removed, changed or taken over during the import. The "
+            "import was rolled back.",
+            name=claim.name,
         )
 
 
@@ -223,7 +228,9 @@ def feed(session: Session, name: str) -> Feed:
     if found is None:
         known = session.scalars(select(Feed.name).order_by(Feed.name).limit(20)).all()
         names = ", ".join(known) or "none yet; `aed feeds add` adds one"
-        raise NotFound(f"There is no feed '{name}'. Known feeds: {names}.", field="name")
+        raise NotFound(
+            "There is no feed '{name}'. Known feeds: {names}.", field="name", name=name, names=names
+        )
     return found
 
 

@@ -40,18 +40,25 @@ def head_of(path: Path) -> bytes:
     """
     try:
         if path.is_dir():
-            raise InvalidInput(f"{path} is a folder: name a file in it.", field="file")
+            raise InvalidInput("{path} is a folder: name a file in it.", field="file", path=path)
         if not path.is_file():
-            raise InvalidInput(f"There is no file {path}.", field="file")
+            raise InvalidInput("There is no file {path}.", field="file", path=path)
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise InvalidInput(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB.", field="file")
+            raise InvalidInput(
+                "{name} is larger than {max_bytes} MB.",
+                field="file",
+                name=path.name,
+                max_bytes=MAX_BYTES // 1000000,
+            )
         with path.open("rb") as opened:
             head = opened.read(HEAD_BYTES)
             if not head.removeprefix(codecs.BOM_UTF8).strip() and not opened.read(HEAD_BYTES).strip():
-                raise InvalidInput(f"{path.name} is empty.", field="file")
+                raise InvalidInput("{name} is empty.", field="file", name=path.name)
     except OSError as error:
-        raise InvalidInput(f"{path.name} cannot be read: {error.strerror}.", field="file") from None
+        raise InvalidInput(
+            "{name} cannot be read: {strerror}.", field="file", name=path.name, strerror=error.strerror
+        ) from None
     except ValueError:  # the name contains a NUL
         raise InvalidInput("This is not a file name.", field="file") from None
     return head
@@ -64,25 +71,28 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         with path.open("rb") as stream:
             yield stream
     except OSError as error:
-        raise InvalidInput(f"{path.name} cannot be read: {error.strerror}.", field="file") from None
+        raise InvalidInput(
+            "{name} cannot be read: {strerror}.", field="file", name=path.name, strerror=error.strerror
+        ) from None
 
 
 def require_supported_file(path: Path, head: bytes) -> None:
     """Raise InvalidInput for a binary file, a web page or XML, with advice on what to do."""
     for beginning, what in OTHER_FILES.items():
         if head.startswith(beginning):
-            raise InvalidInput(f"{path.name} is {what}.", field="file")
+            raise InvalidInput("{name} is {what}.", field="file", name=path.name, what=what)
     beginning = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1024].lower()
     if beginning.startswith((b"<!doc", b"<html")) or (beginning[:1] == b"<" and b"<html" in beginning):
         raise InvalidInput(
-            f"{path.name} is a web page, probably an error page saved instead of the data. "
-            "Download it again.",
+            "{name} is a web page, probably an error page saved instead of the data. Download it again.",
             field="file",
+            name=path.name,
         )
     if beginning.startswith((b"<?xml", b"<osm", b"<gpx", b"<kml")):
         raise InvalidInput(
-            f"{path.name} is XML, which is not supported. Get the list as CSV or JSON.",
+            "{name} is XML, which is not supported. Get the list as CSV or JSON.",
             field="file",
+            name=path.name,
         )
 
 
@@ -104,11 +114,17 @@ def encoding_of(path: Path, encodings: Sequence[str] = (UTF_8,)) -> str:
     if list(encodings) != [UTF_8]:
         tried = ", ".join(name.removesuffix("-sig").upper() for name in encodings)
         raise InvalidInput(
-            f"{path.name} is not text in the encodings of its format ({tried}; line {line} of "
-            f"it as {encodings[0].removesuffix('-sig').upper()}). Save it as 'CSV UTF-8'.",
+            "{name} is not text in the encodings of its format ({tried}; line {line} of it "
+            "as {removesuffix}). Save it as 'CSV UTF-8'.",
             field="file",
+            name=path.name,
+            tried=tried,
+            line=line,
+            removesuffix=encodings[0].removesuffix("-sig").upper(),
         )
-    raise InvalidInput(f"{path.name} is not UTF-8 (line {line}){_hint(around)}", field="file")
+    raise InvalidInput(
+        "{name} is not UTF-8 (line {line}){hint}", field="file", name=path.name, line=line, hint=_hint(around)
+    )
 
 
 GB18030: Final = "gb18030"
@@ -133,9 +149,11 @@ def encoding_or_chinese(path: Path) -> str:
     if _first_undecodable(path, GB18030) is None and _reads_like_chinese(around):
         return GB18030
     raise InvalidInput(
-        f"{path.name} is neither UTF-8 (line {line}) nor GB18030, the encoding of Chinese "
+        "{name} is neither UTF-8 (line {line}) nor GB18030, the encoding of Chinese "
         "Windows. Save it as 'CSV UTF-8'.",
         field="file",
+        name=path.name,
+        line=line,
     )
 
 
@@ -162,9 +180,10 @@ def _first_undecodable(path: Path, encoding: str) -> tuple[int, bytes] | None:
             if b"\0" in chunk:
                 line = lines + chunk.count(b"\n", 0, chunk.index(b"\0"))
                 raise InvalidInput(
-                    f"{path.name} contains a NUL character (line {line}). It is not a text file, or "
-                    "it is damaged.",
+                    "{name} contains a NUL character (line {line}). It is not a text file, or it is damaged.",
                     field="file",
+                    name=path.name,
+                    line=line,
                 )
             if not chunk:
                 return None
@@ -223,9 +242,13 @@ def csv_rows(path: Path, *, encoding: str, delimiter: str = ",", strict: bool = 
                     continue
                 if len(cells) > MAX_COLUMNS:
                     raise InvalidInput(
-                        f"{path.name}: line {number} has {len(cells):,} cells; at most {MAX_COLUMNS:,} "
-                        "are allowed. Is this the right list?",
+                        "{name}: line {number} has {count:,} cells; at most {max_columns:,} are "
+                        "allowed. Is this the right list?",
                         field="file",
+                        name=path.name,
+                        number=number,
+                        count=len(cells),
+                        max_columns=MAX_COLUMNS,
                     )
                 if max(map(len, cells)) > MAX_CELL_LENGTH:
                     raise _cell_too_long(path.name, number)
@@ -234,15 +257,22 @@ def csv_rows(path: Path, *, encoding: str, delimiter: str = ",", strict: bool = 
             if "field larger" in str(error):
                 raise _cell_too_long(path.name, begins) from None
             raise InvalidInput(
-                f"{path.name}: the row that begins in line {begins} is not CSV ({error}). "
+                "{name}: the row that begins in line {begins} is not CSV ({error}). "
                 "characters. A quotation mark may not be closed; inside a cell it is written "
                 "twice.",
                 field="file",
+                name=path.name,
+                begins=begins,
+                error=error,
             ) from None
         except UnicodeError:
             named = encoding.removesuffix("-sig").upper()
             raise InvalidInput(
-                f"{path.name} is not text in {named} after line {begins}.", field="file"
+                "{name} is not text in {named} after line {begins}.",
+                field="file",
+                name=path.name,
+                named=named,
+                begins=begins,
             ) from None
 
 
@@ -275,18 +305,24 @@ class _Lines:
         self._characters += len(line)
         if self._characters > MAX_ROW_LENGTH:
             raise InvalidInput(
-                f"{self._name}: the row that begins in line {self._row_begins} has more than "
-                f"{MAX_ROW_LENGTH:,} characters. It is not a table, or a quotation mark is not "
+                "{name}: the row that begins in line {row_begins} has more than "
+                "{max_row_length:,} characters. It is not a table, or a quotation mark is not "
                 "closed.",
                 field="file",
+                name=self._name,
+                row_begins=self._row_begins,
+                max_row_length=MAX_ROW_LENGTH,
             )
         return line
 
 
 def _cell_too_long(name: str, number: int) -> InvalidInput:
     return InvalidInput(
-        f"{name}: the row that begins in line {number} has a cell of more than "
-        f"{MAX_CELL_LENGTH:,} characters. A quotation mark may not be closed; inside a "
+        "{name}: the row that begins in line {number} has a cell of more than "
+        "{max_cell_length:,} characters. A quotation mark may not be closed; inside a "
         "cell it is written twice.",
         field="file",
+        name=name,
+        number=number,
+        max_cell_length=MAX_CELL_LENGTH,
     )

@@ -28,7 +28,7 @@ def features(path: Path, shape: JsonShape | None = None) -> Iterator[object]:
     found = objects(path, shape.prefix)
     first = next(found, None)
     if first is None:
-        raise InvalidInput(f"{path.name} contains no features.", field="file")
+        raise InvalidInput("{name} contains no features.", field="file", name=path.name)
     if shape.prefix == "" and json_object(first).get("type") != "Feature":
         raise not_geojson(path, shape)
     yield first
@@ -50,9 +50,11 @@ def _require_wgs84(path: Path, shape: JsonShape) -> None:
     if said is None or re.split(r"[:/#]", said.strip())[-1].casefold() in _AS_WGS84:
         return
     raise InvalidInput(
-        f"{path.name} has coordinates in {printable(said, 60)} instead of WGS-84 "
-        "(EPSG:4326). Convert it, for example with ogr2ogr -t_srs EPSG:4326.",
+        "{name} has coordinates in {printable} instead of WGS-84 (EPSG:4326). Convert "
+        "it, for example with ogr2ogr -t_srs EPSG:4326.",
         field="file",
+        name=path.name,
+        printable=printable(said, 60),
     )
 
 
@@ -74,9 +76,11 @@ def not_geojson(path: Path, shape: JsonShape) -> InvalidInput:
         "",
     )
     return InvalidInput(
-        f'{path.name} is not a GeoJSON FeatureCollection, which is an object with "type": '
-        f'"FeatureCollection" and a list of "features".{says}',
+        '{name} is not a GeoJSON FeatureCollection, which is an object with "type": '
+        '"FeatureCollection" and a list of "features".{says}',
         field="file",
+        name=path.name,
+        says=says,
     )
 
 

@@ -145,10 +145,16 @@ def no_header(name: str, mapping: Mapping, rows: Sequence[FileLine]) -> InvalidI
     needed = " and ".join(names[0] for names in (position.lat, position.lon, position.text) if names)
     first = printable(", ".join(rows[0].cells), 150) if rows else "nothing"
     return InvalidInput(
-        f"{name} is not in the format {mapping.name} ({mapping.title}): none of its first "
-        f"{ROWS_BEFORE_THE_HEADER} lines names the columns {needed}. Its first line is: "
-        f"{first}",
+        "{name} is not in the format {name_2} ({title}): none of its first "
+        "{rows_before_the_header} lines names the columns {needed}. Its first line is: "
+        "{first}",
         field="file",
+        name=name,
+        name_2=mapping.name,
+        title=mapping.title,
+        rows_before_the_header=ROWS_BEFORE_THE_HEADER,
+        needed=needed,
+        first=first,
     )
 
 

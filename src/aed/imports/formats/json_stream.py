@@ -112,7 +112,7 @@ def objects(path: Path, prefix: str) -> Iterator[object]:
             raise _not_json(path, bytes_in, error) from None
         except ValueError:
             raise InvalidInput(
-                f"{path.name} contains a number with thousands of digits.", field="file"
+                "{name} contains a number with thousands of digits.", field="file", name=path.name
             ) from None
 
 
@@ -165,10 +165,12 @@ class _Checked:
         self.since += len(chunk)
         if self.since > self._longest + len(chunk) or self._characters_of_string > MAX_OBJECT_BYTES:
             raise InvalidInput(
-                f"{self._path.name} has more than {MAX_OBJECT_BYTES // 1_000_000} MB in one "
-                f"object (near line {self.lines:,}) or between two objects. It is not a list of "
-                "devices.",
+                "{name} has more than {max_object_bytes} MB in one object (near line "
+                "{lines:,}) or between two objects. It is not a list of devices.",
                 field="file",
+                name=self._path.name,
+                max_object_bytes=MAX_OBJECT_BYTES // 1000000,
+                lines=self.lines,
             )
         chunk = self._without_odd_numbers(chunk)
         if b"\\ud" in chunk or b"\\uD" in chunk:
@@ -210,7 +212,7 @@ class _Checked:
         opening = len(brackets) - closing
         self._depth = max(self._depth - closing, 0)
         if self._depth + opening > DEEPEST:
-            raise InvalidInput(f"{self._path.name} is nested too deeply.", field="file")
+            raise InvalidInput("{name} is nested too deeply.", field="file", name=self._path.name)
         self._depth += opening
 
 
@@ -227,10 +229,20 @@ def _not_json(path: Path, bytes_in: _Checked, error: Exception) -> InvalidInput:
         except RecursionError:
             pass
         except ValueError:
-            return InvalidInput(f"{path.name} contains a number with thousands of digits.", field="file")
+            return InvalidInput(
+                "{name} contains a number with thousands of digits.", field="file", name=path.name
+            )
     if "overflow" in said:
-        return InvalidInput(f"{path.name} contains a number that is too large ({where}).", field="file")
-    return InvalidInput(f"{path.name} is not JSON, or is truncated ({where}): {reason}.", field="file")
+        return InvalidInput(
+            "{name} contains a number that is too large ({where}).", field="file", name=path.name, where=where
+        )
+    return InvalidInput(
+        "{name} is not JSON, or is truncated ({where}): {reason}.",
+        field="file",
+        name=path.name,
+        where=where,
+        reason=reason,
+    )
 
 
 def json_object(value: object) -> dict[str, Any]:

@@ -332,17 +332,21 @@ def text_of_mapping(path: Path) -> str:
     """Return the text of a mapping file without validating it."""
     try:
         if not path.is_file():
-            raise InvalidInput(f"There is no mapping file {path}.", field="mapping")
+            raise InvalidInput("There is no mapping file {path}.", field="mapping", path=path)
         if path.stat().st_size > MAX_MAPPING_BYTES:
             raise InvalidInput(
-                f"{path.name} is larger than {MAX_MAPPING_BYTES // 1000} kB. It is not a mapping file.",
+                "{name} is larger than {max_mapping_bytes} kB. It is not a mapping file.",
                 field="mapping",
+                name=path.name,
+                max_mapping_bytes=MAX_MAPPING_BYTES // 1000,
             )
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise InvalidInput(f"{path.name} cannot be read: {error.strerror}.", field="mapping") from None
+        raise InvalidInput(
+            "{name} cannot be read: {strerror}.", field="mapping", name=path.name, strerror=error.strerror
+        ) from None
     except UnicodeDecodeError:
-        raise InvalidInput(f"{path.name} is not UTF-8.", field="mapping") from None
+        raise InvalidInput("{name} is not UTF-8.", field="mapping", name=path.name) from None
     except ValueError:  # the name contains a NUL
         raise InvalidInput("This is not a file name.", field="mapping") from None
 
@@ -355,13 +359,21 @@ def mapping_from(text: str, name: str) -> Mapping:
     except yaml.MarkedYAMLError as error:
         line = f" (line {error.problem_mark.line + 1})" if error.problem_mark is not None else ""
         reason = printable(error.problem or "it cannot be read", 100)
-        raise InvalidInput(f"{name} is not YAML{line}: {reason}.", field="mapping") from None
+        raise InvalidInput(
+            "{name} is not YAML{line}: {reason}.", field="mapping", name=name, line=line, reason=reason
+        ) from None
     except yaml.YAMLError as error:
-        raise InvalidInput(f"{name} is not YAML: {printable(str(error), 100)}.", field="mapping") from None
+        raise InvalidInput(
+            "{name} is not YAML: {printable}.",
+            field="mapping",
+            name=name,
+            printable=printable(str(error), 100),
+        ) from None
     if not isinstance(content, dict):
         raise InvalidInput(
-            f"{name} must consist of keys and values, such as 'name: my-list' in its first line.",
+            "{name} must consist of keys and values, such as 'name: my-list' in its first line.",
             field="mapping",
+            name=name,
         )
     try:
         return Mapping.model_validate(content)
@@ -395,17 +407,20 @@ def _refuse_bombs(text: str, name: str) -> None:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             line = f" in line {event.start_mark.line + 1}" if event.start_mark is not None else ""
             raise InvalidInput(
-                f"{name} has an anchor or alias (& or *){line}. Write the value out, or put the "
+                "{name} has an anchor or alias (& or *){line}. Write the value out, or put the "
                 "text in quotation marks.",
                 field="mapping",
+                name=name,
+                line=line,
             )
         documents += isinstance(event, yaml.DocumentStartEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST or count > MAX_NODES or documents > 1:
             raise InvalidInput(
-                f"{name} is nested too deeply, is too long or has several documents. It is not a "
-                "mapping file.",
+                "{name} is nested too deeply, is too long or has several documents. It is not "
+                "a mapping file.",
                 field="mapping",
+                name=name,
             )
 
 
@@ -431,4 +446,6 @@ def _not_a_mapping(error: ValidationError, name: str) -> InvalidInput:
         if isinstance(given, str) and wrong["type"] != "value_error":
             reason += f" (it is '{printable(given, 40)}')"
         said.append(f"{printable(key, 80)}: {reason}")
-    return InvalidInput(f"{name} is not a valid mapping file: {'; '.join(said)}.", field="mapping")
+    return InvalidInput(
+        "{name} is not a valid mapping file: {names}.", field="mapping", name=name, names="; ".join(said)
+    )

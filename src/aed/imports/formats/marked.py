@@ -54,7 +54,10 @@ def write_marked(
     fitting = TABLES if is_table else JSONS
     if suffix not in fitting:
         raise InvalidInput(
-            f"{path.name} can be written as {' or '.join(fitting)}. Name such a file.", field="marked"
+            "{name} can be written as {names}. Name such a file.",
+            field="marked",
+            name=path.name,
+            names=" or ".join(fitting),
         )
     if out.exists() and out.samefile(path):
         raise InvalidInput("The output must be another file than the list itself.", field="marked")
@@ -72,7 +75,9 @@ def write_marked(
                 os.fsync(target.fileno())
         unfinished.replace(out)
     except OSError as error:
-        raise InvalidInput(f"{out} cannot be written: {error.strerror}.", field="marked") from None
+        raise InvalidInput(
+            "{out} cannot be written: {strerror}.", field="marked", out=out, strerror=error.strerror
+        ) from None
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -113,9 +118,9 @@ def _write_workbook(
             for number, cells in enumerate(lines):
                 if number >= MAX_SHEET_ROWS or max(map(len, cells), default=0) > MAX_SHEET_CELL_LENGTH:
                     raise InvalidInput(
-                        f"{path.name} has more rows or longer cells than a workbook can hold. Name a .csv "
-                        "file.",
+                        "{name} has more rows or longer cells than a workbook can hold. Name a .csv file.",
                         field="marked",
+                        name=path.name,
                     )
                 said = cells[len(names)] if is_list and len(cells) > len(names) else ""
                 at_fault = _column_of(said, names)
@@ -176,7 +181,7 @@ def _written_in(path: Path, first: Record, encodings: Sequence[str]) -> tuple[st
             finally:
                 rows.close()
     raise InvalidInput(
-        f"{path.name} cannot be written, because its first row was not found again.", field="marked"
+        "{name} cannot be written, because its first row was not found again.", field="marked", name=path.name
     )
 
 

@@ -247,12 +247,15 @@ def read_pbf(path: Path) -> Iterator[Record]:
             yield Record("element", number, fields, wrong, columns=COLUMNS, raw=raw, findings=noticed)
     except (RuntimeError, ValueError, OSError) as error:
         raise InvalidInput(
-            f"{path.name} cannot be read as an extract of OpenStreetMap (.osm.pbf): "
-            f"{printable(str(error), 200)}.",
+            "{name} cannot be read as an extract of OpenStreetMap (.osm.pbf): {printable}.",
             field="file",
+            name=path.name,
+            printable=printable(str(error), 200),
         ) from None
     if not found:
-        raise InvalidInput(f"{path.name} contains no object tagged emergency=defibrillator.", field="file")
+        raise InvalidInput(
+            "{name} contains no object tagged emergency=defibrillator.", field="file", name=path.name
+        )
 
 
 def _place(each: object) -> tuple[str | None, float | None, float | None] | None:
@@ -295,10 +298,11 @@ def read_overpass(path: Path) -> Iterator[Record]:
     remark = first_value(path, "remark")
     if remark is not None:
         raise InvalidInput(
-            f"{path.name} is an interrupted response of Overpass: "
-            f"{printable(str(remark), 200)} Repeat the query with a longer timeout or for a "
-            "smaller area.",
+            "{name} is an interrupted response of Overpass: {printable} Repeat the query "
+            "with a longer timeout or for a smaller area.",
             field="file",
+            name=path.name,
+            printable=printable(str(remark), 200),
         )
     number = found = 0
     for number, each in enumerate(objects(path, PREFIX), start=1):
@@ -318,10 +322,11 @@ def read_overpass(path: Path) -> Iterator[Record]:
         yield Record("element", number, fields, wrong, columns=COLUMNS, raw=raw, findings=noticed)
     if not found:
         raise InvalidInput(
-            f"{path.name} is a response of Overpass, and none of its {number} elements is "
-            "tagged emergency=defibrillator. Repeat the query with 'out center' or 'out "
-            "body'.",
+            "{name} is a response of Overpass, and none of its {number} elements is tagged "
+            "emergency=defibrillator. Repeat the query with 'out center' or 'out body'.",
             field="file",
+            name=path.name,
+            number=number,
         )
 
 

@@ -88,9 +88,10 @@ def read_buildings(path: Path) -> Iterator[MappedBuilding]:
                     yield from _building(dict(each.tags), f"relation/{each.orig_id()}", at, doors)
     except (RuntimeError, ValueError, OSError) as error:
         raise InvalidInput(
-            f"{path.name} cannot be read as an extract of OpenStreetMap (.osm.pbf): "
-            f"{printable(str(error), 200)}.",
+            "{name} cannot be read as an extract of OpenStreetMap (.osm.pbf): {printable}.",
             field="file",
+            name=path.name,
+            printable=printable(str(error), 200),
         ) from None
 
 
@@ -148,7 +149,8 @@ def read_residential_areas(path: Path) -> Iterator[BaseGeometry]:
                     yield area
     except (RuntimeError, ValueError, OSError) as error:
         raise InvalidInput(
-            f"{path.name} cannot be read as an extract of OpenStreetMap (.osm.pbf): "
-            f"{printable(str(error), 200)}.",
+            "{name} cannot be read as an extract of OpenStreetMap (.osm.pbf): {printable}.",
             field="file",
+            name=path.name,
+            printable=printable(str(error), 200),
         ) from None

@@ -158,9 +158,10 @@ def _osm_table(path: Path, head: bytes) -> RecordReader:
                 yield from _some_devices(path, osm.read_osm_rows(rows, header), "row")
                 return
         raise InvalidInput(
-            f"{path.name} is not a CSV of OpenStreetMap tags. Its first line must name "
-            "columns for the position, such as @lat and @lon, and the tags.",
+            "{name} is not a CSV of OpenStreetMap tags. Its first line must name columns "
+            "for the position, such as @lat and @lon, and the tags.",
             field="file",
+            name=path.name,
         )
 
     return _reading(DeviceFormat.OSM_CSV, records())
@@ -221,10 +222,13 @@ def _refused_table(path: Path) -> RecordReader:
         return _own_table(path)
     forms = ", ".join(form for form in DeviceFormat)
     raise InvalidInput(
-        f"{path.name} is in none of the known formats ({forms}). Its first line must name "
-        f"the columns, but is: {printable(', '.join(first[0].cells), 150)}. For a list in "
-        "another format, write a mapping file.",
+        "{name} is in none of the known formats ({forms}). Its first line must name "
+        "the columns, but is: {printable}. For a list in another format, write a "
+        "mapping file.",
         field="file",
+        name=path.name,
+        forms=forms,
+        printable=printable(", ".join(first[0].cells), 150),
     )
 
 
@@ -272,7 +276,11 @@ def _some_devices(
     if first is None:
         among = f" among {seen[0]}" if seen else ""
         raise InvalidInput(
-            f"{path.name} contains no {unit} with emergency=defibrillator{among}.", field="file"
+            "{name} contains no {unit} with emergency=defibrillator{among}.",
+            field="file",
+            name=path.name,
+            unit=unit,
+            among=among,
         )
     yield first
     yield from records
@@ -312,9 +320,11 @@ def _of_workbook(
         raise headers.no_header(path.name, mapping, first_lines)
     shown = printable(", ".join(first_lines[0].cells), 150) if first_lines else "nothing"
     raise InvalidInput(
-        f"{path.name} is an Excel workbook in none of the known formats. The first line "
-        f"of a sheet must name the columns, but is: {shown}",
+        "{name} is an Excel workbook in none of the known formats. The first line of a "
+        "sheet must name the columns, but is: {shown}",
         field="file",
+        name=path.name,
+        shown=shown,
     )
 
 
@@ -343,8 +353,11 @@ def _of_json(
         mapping = recognised
     if FileKind.JSON not in mapping.kinds:
         raise InvalidInput(
-            f"{path.name} is JSON, but the format {mapping.name} must be {' or '.join(mapping.kinds)}.",
+            "{name} is JSON, but the format {name_2} must be {names}.",
             field="file",
+            name=path.name,
+            name_2=mapping.name,
+            names=" or ".join(mapping.kinds),
         )
     found = _members(path, shape, is_geojson=is_geojson)
     unit: Literal["feature", "row"] = "feature" if is_geojson else "row"
@@ -405,7 +418,7 @@ def _members(path: Path, shape: JsonShape, *, is_geojson: bool) -> Iterator[tupl
     found: Iterator[object] = features(path, shape) if is_geojson else objects(path, shape.prefix)
     first = next(found, None)
     if first is None:
-        raise InvalidInput(f"{path.name} contains no rows.", field="file")
+        raise InvalidInput("{name} contains no rows.", field="file", name=path.name)
     for number, each in enumerate(chain([first], found), start=1):
         given: dict[str, Any] = json_object(each)
         yield number, raw_of(given) if is_geojson else members_of(given)

@@ -86,12 +86,20 @@ def _check(header: list[str], known: Collection[str], needed: Collection[str], n
         for separator, called in ((";", "semicolons"), ("\t", "tabs")):
             if separator in header[0]:
                 raise InvalidInput(
-                    f"{name} has {called} between its cells. Save it with commas.", field="file"
+                    "{name} has {called} between its cells. Save it with commas.",
+                    field="file",
+                    name=name,
+                    called=called,
                 )
     known = [*known, *PASSED_OVER]
     for number, column in enumerate(header, start=1):
         if not column:
-            raise InvalidInput(f"{name}: column {number} has no name in the first line.", field="file")
+            raise InvalidInput(
+                "{name}: column {number} has no name in the first line.",
+                field="file",
+                name=name,
+                number=number,
+            )
         if column not in known:
             near = difflib.get_close_matches(column, known, n=1)
             hint = (
@@ -100,16 +108,23 @@ def _check(header: list[str], known: Collection[str], needed: Collection[str], n
                 else f" Known columns: {', '.join(known[: -len(PASSED_OVER)])}."
             )
             raise InvalidInput(
-                f"{name} has an unknown column '{column[:60]}'. Its first line must name the columns.{hint}",
+                "{name} has an unknown column '{column}'. Its first line must name the columns.{hint}",
                 field=column[:60],
+                name=name,
+                column=column[:60],
+                hint=hint,
             )
         if column in header[: number - 1]:
-            raise InvalidInput(f"{name} has the column {column} twice.", field=column)
+            raise InvalidInput(
+                "{name} has the column {column} twice.", field=column, name=name, column=column
+            )
     missing = [column for column in needed if column not in header]
     if missing:
         raise InvalidInput(
-            f"{name} lacks the column {', '.join(missing)}. Its first line must name the columns.",
+            "{name} lacks the column {names}. Its first line must name the columns.",
             field=missing[0],
+            name=name,
+            names=", ".join(missing),
         )
 
 

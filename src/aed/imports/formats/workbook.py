@@ -52,7 +52,11 @@ def merged_rows(sheet: CalamineSheet) -> dict[int, str]:
         for row in range(first_row, min(last_row, first_row + MAX_ROWS_REPORTED) + 1):
             found.setdefault(row + 1, name)
     if len(ranges) > MAX_MERGED:
-        raise InvalidInput(f"The sheet has more than {MAX_MERGED:,} merged cells. Split them.", field="file")
+        raise InvalidInput(
+            "The sheet has more than {max_merged:,} merged cells. Split them.",
+            field="file",
+            max_merged=MAX_MERGED,
+        )
     return found
 
 
@@ -243,9 +247,11 @@ def _refuse_bombs(path: Path) -> None:
     head_of(path)
     if path.stat().st_size > MAX_WORKBOOK_BYTES:
         raise InvalidInput(
-            f"{path.name} is larger than {MAX_WORKBOOK_BYTES // 1_000_000} MB, which is too "
-            "large for a workbook. Save the sheet as 'CSV UTF-8'.",
+            "{name} is larger than {max_workbook_bytes} MB, which is too large for a "
+            "workbook. Save the sheet as 'CSV UTF-8'.",
             field="file",
+            name=path.name,
+            max_workbook_bytes=MAX_WORKBOOK_BYTES // 1000000,
         )
     try:
         with opened(path) as stream, zipfile.ZipFile(stream) as archive:
@@ -254,9 +260,9 @@ def _refuse_bombs(path: Path) -> None:
                 raise _too_large(path, f"it has {len(parts):,} parts")
             if not any(part.filename.lower() == "xl/workbook.xml" for part in parts):
                 raise InvalidInput(
-                    f"{path.name} is a zip archive, but not an Excel workbook. Unpack it and name the "
-                    "list inside.",
+                    "{name} is a zip archive, but not an Excel workbook. Unpack it and name the list inside.",
                     field="file",
+                    name=path.name,
                 )
             if sum(part.file_size for part in parts) > MAX_UNCOMPRESSED_BYTES:
                 raise _too_large(path, "unpacked it is larger than " + _megabytes(MAX_UNCOMPRESSED_BYTES))
@@ -273,9 +279,11 @@ def _count(path: Path, stream: BinaryIO, part: zipfile.ZipInfo, at_most: int) ->
     Raises InvalidInput if it exceeds `at_most`, or if a sheet extends too far.
     """
     if part.flag_bits & 1:
-        raise InvalidInput(f"{path.name} has a password. Save it without one.", field="file")
+        raise InvalidInput("{name} has a password. Save it without one.", field="file", name=path.name)
     if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise InvalidInput(f"{path.name} is compressed in a way that Excel does not use.", field="file")
+        raise InvalidInput(
+            "{name} is compressed in a way that Excel does not use.", field="file", name=path.name
+        )
     size = rows = columns = cells = 0
     kept = b""
     for chunk in _inflated(stream, part):
@@ -285,7 +293,7 @@ def _count(path: Path, stream: BinaryIO, part: zipfile.ZipInfo, at_most: int) ->
         chunk = kept + chunk
         if any(word in chunk for word in _ENTITIES):
             raise InvalidInput(
-                f"{path.name} contains XML entities, which no Excel workbook has.", field="file"
+                "{name} contains XML entities, which no Excel workbook has.", field="file", name=path.name
             )
         places = set(_PLACE.findall(chunk))
         cells += len(_CELL.findall(chunk))
@@ -334,15 +342,20 @@ def _megabytes(size: int) -> str:
 
 def _too_large(path: Path, reason: str) -> InvalidInput:
     return InvalidInput(
-        f"{path.name} is too large for a workbook ({reason}). Save the sheet as 'CSV UTF-8'.", field="file"
+        "{name} is too large for a workbook ({reason}). Save the sheet as 'CSV UTF-8'.",
+        field="file",
+        name=path.name,
+        reason=reason,
     )
 
 
 def _damaged(path: Path, reason: str) -> InvalidInput:
     shown = " ".join(reason.split())[:200]
     return InvalidInput(
-        f"{path.name} cannot be opened as an Excel workbook. It is damaged or truncated ({shown}).",
+        "{name} cannot be opened as an Excel workbook. It is damaged or truncated ({shown}).",
         field="file",
+        name=path.name,
+        shown=shown,
     )
 
 

@@ -95,7 +95,7 @@ def lint_list(
             if first is None and record.raw:
                 first = record
         if not len(notes):
-            raise InvalidInput(f"{path.name} has no rows below its first line.", field="file")
+            raise InvalidInput("{name} has no rows below its first line.", field="file", name=path.name)
         places = Places(
             notes.numbers_of("given_lat"),
             notes.numbers_of("given_lon"),

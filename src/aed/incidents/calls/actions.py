@@ -254,10 +254,14 @@ def _known(
         name = "this key" if field == "key" else f"the case number {new.case_number}"
         number = incident.region.emergency_number
         raise Conflict(
-            f"Incident {incident.id}, reported with {name}, is over, and nobody is being called to it. "
-            f"If there is a new patient, call {number} first, then send a new report with another "
-            f"{field}.",
+            "Incident {id}, reported with {name}, is over, and nobody is being called to "
+            "it. If there is a new patient, call {number} first, then send a new report "
+            "with another {name_2}.",
             field=field,
+            id=incident.id,
+            name=name,
+            number=number,
+            name_2=field,
         )
     return incident
 
@@ -420,7 +424,9 @@ def close_incident(
         return incident
     if incident.state is IncidentState.CLOSED:
         if incident.outcome is not outcome:
-            raise Conflict(f"The incident was already closed as {incident.outcome}.", field="outcome")
+            raise Conflict(
+                "The incident was already closed as {outcome}.", field="outcome", outcome=incident.outcome
+            )
         return incident
     close_and_stop_alerts(session, incident, outcome, by=who.name, note=note, at=at)
     return incident
@@ -453,7 +459,10 @@ def require_report_quota(
     zh = "您" if own >= numbers.open_per_person else "本园区"
     number = session.get_one(Region, region_id).emergency_number
     raise TooManyOpen(
-        f"{whose} too many open reports that no dispatcher has confirmed. Call {number} now: a "
-        "dispatcher can open this incident. "
-        f"{zh}未经调度员确认的报告过多，请立即拨打{number}，由调度员处理。"
+        "{whose} too many open reports that no dispatcher has confirmed. Call {number} "
+        "now: a dispatcher can open this incident. "
+        "{zh}未经调度员确认的报告过多，请立即拨打{number}，由调度员处理。",
+        whose=whose,
+        number=number,
+        zh=zh,
     )

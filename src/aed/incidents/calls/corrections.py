@@ -207,11 +207,21 @@ def split_report(
     first = lock_for_planning(session, first.id)
     report = session.get(IncidentReport, report_id, populate_existing=True)
     if report is None:
-        raise NotFound(f"Incident {incident_id} has no report {report_id}.", field="report_id")
+        raise NotFound(
+            "Incident {incident_id} has no report {report_id}.",
+            field="report_id",
+            incident_id=incident_id,
+            report_id=report_id,
+        )
     if report.split_from_id == first.id:
         return queries.lock_incident(session, report.incident_id)
     if report.incident_id != first.id:
-        raise NotFound(f"Incident {incident_id} has no report {report_id}.", field="report_id")
+        raise NotFound(
+            "Incident {incident_id} has no report {report_id}.",
+            field="report_id",
+            incident_id=incident_id,
+            report_id=report_id,
+        )
     require_open(first)
     if len(queries.reports(session, first.id)) < 2:
         raise Conflict(

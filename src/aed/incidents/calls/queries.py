@@ -151,9 +151,13 @@ def require_person_or_device(
     visibility: dispatchers see people as ids only, as in the plan.
     """
     if person_id is not None and session.scalar(select(Person.id).where(Person.id == person_id)) is None:
-        raise NotFound(f"Person {person_id} does not exist.", field="person_id")
+        raise NotFound("Person {person_id} does not exist.", field="person_id", person_id=person_id)
     if device_id is None:
         return
     known = select(Device.id).where(Device.id == device_id, visible_to(who, Device))
     if session.scalar(known) is None:
-        raise NotFound(f"Device {device_id} does not exist, or you may not see it.", field="device_id")
+        raise NotFound(
+            "Device {device_id} does not exist, or you may not see it.",
+            field="device_id",
+            device_id=device_id,
+        )

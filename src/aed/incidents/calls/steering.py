@@ -232,7 +232,12 @@ def lift_exclusion(
     incident = _open_one(session, who, incident_id, at=now.at)
     found = session.get(IncidentExclusion, exclusion_id)
     if found is None or found.incident_id != incident.id:
-        raise NotFound(f"Incident {incident_id} has no exclusion {exclusion_id}.", field="exclusion_id")
+        raise NotFound(
+            "Incident {incident_id} has no exclusion {exclusion_id}.",
+            field="exclusion_id",
+            incident_id=incident_id,
+            exclusion_id=exclusion_id,
+        )
     if found.lifted_at is not None:
         return SteeringResult(incident, exclusion=found)
     found.lifted_at, found.lifted_by = now.at, who.name

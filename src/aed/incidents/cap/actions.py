@@ -76,8 +76,9 @@ def process_cap(
                 return actions.close_incident(session, who, found.id, outcome, _short(message.words), at=at)
             case CapMessageType.ACK | CapMessageType.ERROR:
                 raise InvalidInput(
-                    f"msgType {message.message} is not supported here: send Alert, Update or Cancel.",
+                    "msgType {message} is not supported here: send Alert, Update or Cancel.",
                     field="msgType",
+                    message=message.message,
                 )
 
     return process_once(session, who, message.name, repr(message).encode(), done, at=at)
@@ -91,7 +92,9 @@ def _is_of_now(message: CapMessage, at: datetime) -> None:
         return
     for field, moment in (("sent", message.sent), ("info.onset", message.onset)):
         if moment is not None and not at - actions.MAX_REPORT_AGE <= moment <= at + _CLOCKS_DIFFER:
-            raise InvalidInput(f"{field} of an Alert must be within the last six hours.", field=field)
+            raise InvalidInput(
+                "{name} of an Alert must be within the last six hours.", field=field, name=field
+            )
     if message.expires is not None and message.expires <= at:
         raise InvalidInput(
             "This Alert has expired: send one whose `expires` is in the future.", field="info.expires"
@@ -125,7 +128,7 @@ def _invalid_input(error: ValidationError) -> InvalidInput:
     """Turn a validation error of a parameter into InvalidInput that names it."""
     wrong = error.errors(include_url=False, include_input=False)[0]
     field = str(wrong["loc"][0])
-    return InvalidInput(f"{field}: {wrong['msg']}.", field=field)
+    return InvalidInput("{name}: {msg}.", field=field, name=field, msg=wrong["msg"])
 
 
 def _short(words: str | None) -> str | None:
@@ -147,7 +150,9 @@ def _update(
     seconds, has_cpr = message.ambulance_seconds, message.has_cpr
     if seconds is not None and seconds > MAX_AMBULANCE_SECONDS:
         raise InvalidInput(
-            f"ambulance_seconds must be at most {MAX_AMBULANCE_SECONDS}.", field="ambulance_seconds"
+            "ambulance_seconds must be at most {max_ambulance_seconds}.",
+            field="ambulance_seconds",
+            max_ambulance_seconds=MAX_AMBULANCE_SECONDS,
         )
     if seconds is None and has_cpr is None and moved is None:
         raise InvalidInput(
@@ -207,9 +212,10 @@ def _referred_to(session: Session, who: Viewer, message: CapMessage) -> Incident
         found = incident(session, who, [*own, *known][0].incident_id)
         if found.kind is not incident_kind_of(message.status):
             raise Conflict(
-                f"The referenced incident is of kind {found.kind}, which cannot change: send the status "
-                "that belongs to it.",
+                "The referenced incident is of kind {kind}, which cannot change: send the "
+                "status that belongs to it.",
                 field="status",
+                kind=found.kind,
             )
         return found
     raise NotFound(

@@ -48,10 +48,18 @@ class _CapElement:
                 continue  # a signature
             if each.name not in ONCE[kind] | OFTEN[kind]:
                 raise InvalidInput(
-                    f"CAP 1.2 does not allow {each.name} in {kind}.", field=self.field(each.name)
+                    "CAP 1.2 does not allow {name} in {kind}.",
+                    field=self.field(each.name),
+                    name=each.name,
+                    kind=kind,
                 )
             if each.name in seen and each.name in ONCE[kind]:
-                raise InvalidInput(f"{each.name} may occur only once in {kind}.", field=self.field(each.name))
+                raise InvalidInput(
+                    "{name} may occur only once in {kind}.",
+                    field=self.field(each.name),
+                    name=each.name,
+                    kind=kind,
+                )
             seen.add(each.name)
 
     def field(self, name: str) -> str:
@@ -63,7 +71,9 @@ class _CapElement:
     def text(self, name: str) -> str:
         found = self.maybe(name)
         if found is None:
-            raise InvalidInput(f"{self.element.name} must contain {name}.", field=self.field(name))
+            raise InvalidInput(
+                "{name} must contain {name_2}.", field=self.field(name), name=self.element.name, name_2=name
+            )
         return found
 
     def texts(self, name: str) -> list[str]:
@@ -97,8 +107,11 @@ def read_cap(content: bytes) -> CapMessage:
     if root.name != "alert" or root.namespace != NAMESPACE:
         version = root.namespace.removeprefix("urn:oasis:names:tc:emergency:cap:") or "without a namespace"
         raise InvalidInput(
-            f'The root element is <{root.name}> ({version}); it must be <alert xmlns="{NAMESPACE}">.',
+            'The root element is <{name}> ({version}); it must be <alert xmlns="{namespace}">.',
             field="alert",
+            name=root.name,
+            version=version,
+            namespace=NAMESPACE,
         )
     alert = _CapElement(root, "alert")
     identifier, sender = _name(alert, "identifier"), _name(alert, "sender")
@@ -110,7 +123,9 @@ def read_cap(content: bytes) -> CapMessage:
             alert.text(needed)
     references = tuple(_references(alert.maybe("references") or ""))
     if message in (CapMessageType.UPDATE, CapMessageType.CANCEL) and not references:
-        raise InvalidInput(f"{message} must name the earlier message in references.", field="references")
+        raise InvalidInput(
+            "{message} must name the earlier message in references.", field="references", message=message
+        )
     infos = alert.parts("info")
     for info in infos:
         _check(info)
@@ -155,7 +170,9 @@ def _needs_a_patient(infos: list[_CapElement], position: Position | None) -> Non
     if not infos:
         raise InvalidInput("An Alert must contain info, with an area where the patient is.", field="info")
     if not any(HEALTH in info.texts("category") for info in infos):
-        raise InvalidInput(f"Only alerts of category {HEALTH} are accepted.", field="info.category")
+        raise InvalidInput(
+            "Only alerts of category {health} are accepted.", field="info.category", health=HEALTH
+        )
     if position is None:
         raise InvalidInput("An Alert must contain an area with a circle or a polygon.", field="info.area")
 
@@ -167,7 +184,13 @@ def _words(alert: _CapElement, infos: list[_CapElement]) -> str | None:
 
 def _value(value: str, values: list[str], field: str) -> str:
     if value not in values:
-        raise InvalidInput(f"{field} must be one of {', '.join(values)}, not {value[:40]!r}.", field=field)
+        raise InvalidInput(
+            "{name} must be one of {names}, not {value!r}.",
+            field=field,
+            name=field,
+            names=", ".join(values),
+            value=value[:40],
+        )
     return value
 
 
@@ -175,7 +198,10 @@ def _name(alert: _CapElement, name: str) -> str:
     value = alert.text(name)
     if len(value) > MAX_NAME_LENGTH or not _NAME.fullmatch(value):
         raise InvalidInput(
-            f"{name} must have at most {MAX_NAME_LENGTH} characters, and no space, comma, < or &.", field=name
+            "{name} must have at most {max_name_length} characters, and no space, comma, < or &.",
+            field=name,
+            name=name,
+            max_name_length=MAX_NAME_LENGTH,
         )
     return value
 
@@ -183,19 +209,26 @@ def _name(alert: _CapElement, name: str) -> str:
 def _time(text: str, field: str) -> datetime:
     if not TIME.fullmatch(text):
         raise InvalidInput(
-            f"{field} must be written like 2026-11-27T08:00:00+08:00; write UTC as -00:00, not Z.",
+            "{name} must be written like 2026-11-27T08:00:00+08:00; write UTC as -00:00, not Z.",
             field=field,
+            name=field,
         )
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise InvalidInput(f"{field} is not a valid time: {text}.", field=field) from None
+        raise InvalidInput(
+            "{name} is not a valid time: {text}.", field=field, name=field, text=text
+        ) from None
 
 
 def _references(text: str) -> Iterator[CapReference]:
     named = text.split()
     if len(named) > MAX_REFERENCES:
-        raise InvalidInput(f"references must name at most {MAX_REFERENCES} messages.", field="references")
+        raise InvalidInput(
+            "references must name at most {max_references} messages.",
+            field="references",
+            max_references=MAX_REFERENCES,
+        )
     for each in named:
         parts = each.split(",")
         if len(parts) != 3 or not all(parts):
@@ -216,7 +249,9 @@ def _parameters(infos: list[_CapElement]) -> dict[CapParameter, str]:
             if (parameter := known.get(name)) is None:
                 continue
             if found.setdefault(parameter, value) != value:
-                raise InvalidInput(f"The parameter {name} is given twice with different values.", field=name)
+                raise InvalidInput(
+                    "The parameter {name} is given twice with different values.", field=name, name=name
+                )
     return found
 
 
@@ -297,7 +332,9 @@ def _within(text: str, field: str) -> Position:
 
 def _too_large(field: str) -> InvalidInput:
     return InvalidInput(
-        f"The area is too large: its radius must be at most {MAX_AREA_RADIUS_METRES:.0f} m.", field=field
+        "The area is too large: its radius must be at most {max_area_radius_metres:.0f} m.",
+        field=field,
+        max_area_radius_metres=MAX_AREA_RADIUS_METRES,
     )
 
 

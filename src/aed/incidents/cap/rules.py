@@ -118,6 +118,8 @@ def incident_kind_of(status: CapStatus) -> IncidentKind:
     kind = _KIND_OF.get(status)
     if kind is None:
         raise InvalidInput(
-            f"status {status} is not supported here: send Actual, Exercise or Test.", field="status"
+            "status {status} is not supported here: send Actual, Exercise or Test.",
+            field="status",
+            status=status,
         )
     return kind

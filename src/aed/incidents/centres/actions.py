@@ -122,7 +122,7 @@ def _message(body: bytes) -> CentreMessage:
         if wrong["type"].startswith("union_tag"):
             raise InvalidInput("type must be one of report, ambulance, signs, close.", field="type") from None
         where = ".".join(str(each) for each in wrong["loc"][1:]) or "body"
-        raise InvalidInput(f"{where}: {wrong['msg']}.", field=where) from None
+        raise InvalidInput("{where}: {msg}.", field=where, where=where, msg=wrong["msg"]) from None
 
 
 def _do(
@@ -172,7 +172,11 @@ def _incident(session: Session, who: Viewer, case_number: str) -> int:
     """visibility: the centre's own case."""
     report = report_by_case(session, who.name, case_number)
     if report is None:
-        raise NotFound(f"You have not reported a case {case_number}: report it first.", field="case_number")
+        raise NotFound(
+            "You have not reported a case {case_number}: report it first.",
+            field="case_number",
+            case_number=case_number,
+        )
     return report.incident_id
 
 

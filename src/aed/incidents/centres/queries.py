@@ -42,7 +42,7 @@ def centre(session: Session, viewer: Viewer, name: str) -> DispatchCentre:
     require_network_administrator(viewer)
     found = centre_by_name(session, name)
     if found is None:
-        raise NotFound(f"Dispatch centre '{name}' does not exist.", field="centre")
+        raise NotFound("Dispatch centre '{name}' does not exist.", field="centre", name=name)
     return found
 
 

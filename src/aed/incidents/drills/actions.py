@@ -76,8 +76,10 @@ def report_drill(
     straight = distance_metres(start, position_of(device.position))
     if straight > MAX_START_METRES:
         raise InvalidInput(
-            f"The start is {straight:.0f} m from the device; it must be within {MAX_START_METRES:.0f} m.",
+            "The start is {straight:.0f} m from the device; it must be within {max_start_metres:.0f} m.",
             field="start",
+            straight=straight,
+            max_start_metres=MAX_START_METRES,
         )
     metres, basis = _walk(network, start, device, straight, settings)
     floors = Buildings(session.connection(), settings.arrival).floor_seconds(

@@ -32,7 +32,9 @@ def drill(session: Session, viewer: Viewer, drill_id: int) -> tuple[Drill, Devic
         .where(Drill.id == drill_id, visible_to(viewer, Device), managed_by(viewer, Device))
     ).first()
     if found is None:
-        raise NotFound(f"Drill {drill_id} does not exist, or you may not see it.", field="drill_id")
+        raise NotFound(
+            "Drill {drill_id} does not exist, or you may not see it.", field="drill_id", drill_id=drill_id
+        )
     return found[0], found[1]
 
 

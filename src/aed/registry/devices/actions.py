@@ -118,9 +118,10 @@ def amend_device(
     require_version(device, version)
     if device.is_quarantined and change.model_fields_set & {"state", "out_of_service_reason"}:
         raise Conflict(
-            f"The device is quarantined ({device.out_of_service_reason}): only a check that resolves "
-            "this returns it to service.",
+            "The device is quarantined ({out_of_service_reason}): only a check that "
+            "resolves this returns it to service.",
             field="state",
+            out_of_service_reason=device.out_of_service_reason,
         )
     estate = estate_queries.estate(session, who, device.estate_id) if device.estate_id is not None else None
     change = _with_floor(session, change, device.region_id)

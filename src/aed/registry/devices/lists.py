@@ -90,7 +90,9 @@ class _RegisteredDevices:
         if given.estate_id is not None:
             estate = self.estates.get(given.estate_id)
             if estate is None:
-                raise NotFound(f"Estate {given.estate_id} does not exist.", field="estate")
+                raise NotFound(
+                    "Estate {estate_id} does not exist.", field="estate", estate_id=given.estate_id
+                )
             if device is None or device.estate_id != estate.id:
                 require_active_estate(estate)
             return estate.region_id, estate

@@ -72,7 +72,11 @@ def device(session: Session, viewer: Viewer, device_id: int, *, for_update: bool
         statement = statement.with_for_update(of=Device)
     found = session.scalar(statement)
     if found is None:
-        raise NotFound(f"Device {device_id} does not exist, or you may not see it.", field="device_id")
+        raise NotFound(
+            "Device {device_id} does not exist, or you may not see it.",
+            field="device_id",
+            device_id=device_id,
+        )
     return found
 
 
@@ -140,6 +144,8 @@ def consumable(session: Session, viewer: Viewer, consumable_id: int) -> tuple[Co
     ).first()
     if row is None:
         raise NotFound(
-            f"Consumable {consumable_id} does not exist, or you may not see it.", field="consumable_id"
+            "Consumable {consumable_id} does not exist, or you may not see it.",
+            field="consumable_id",
+            consumable_id=consumable_id,
         )
     return row[0], row[1]

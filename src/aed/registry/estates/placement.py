@@ -19,7 +19,7 @@ MAX_METRES_OUTSIDE = 200.0
 def require_active_estate(estate: Estate) -> None:
     """Require that the estate is not withdrawn. Raises Conflict."""
     if estate.state is EstateState.WITHDRAWN:
-        raise Conflict(f"The estate {estate.name_en} has been withdrawn.", field="estate_id")
+        raise Conflict("The estate {name_en} has been withdrawn.", field="estate_id", name_en=estate.name_en)
 
 
 def require_near_estate(estate: Estate, here: Position, given: PositionIn) -> None:
@@ -36,23 +36,33 @@ def require_near_estate(estate: Estate, here: Position, given: PositionIn) -> No
             and _metres_outside(estate, to_wgs84(given.lat, given.lon, datum)) <= MAX_METRES_OUTSIDE
         ):
             raise InvalidInput(
-                f"The position is {away:.0f} m outside the boundary of {estate.name_en} as "
-                f"{given.datum.upper()}, but in or near it as {datum.upper()}: give datum={datum}.",
+                "The position is {away:.0f} m outside the boundary of {name_en} as {datum}, "
+                "but in or near it as {datum_2}: give datum={datum_3}.",
                 field="position.datum",
+                away=away,
+                name_en=estate.name_en,
+                datum=given.datum.upper(),
+                datum_2=datum.upper(),
+                datum_3=datum,
             )
     if (
         abs(given.lon) <= 90.0
         and _metres_outside(estate, Position(given.lon, given.lat)) <= MAX_METRES_OUTSIDE
     ):
         raise InvalidInput(
-            f"Latitude {given.lat:g} and longitude {given.lon:g} look swapped: swapped back, the "
-            f"position is in {estate.name_en}.",
+            "Latitude {lat:g} and longitude {lon:g} look swapped: swapped back, the "
+            "position is in {name_en}.",
             field="position",
+            lat=given.lat,
+            lon=given.lon,
+            name_en=estate.name_en,
         )
     raise InvalidInput(
-        f"The position is {away:.0f} m outside the boundary of {estate.name_en}: check the coordinates, "
-        "or leave out the estate.",
+        "The position is {away:.0f} m outside the boundary of {name_en}: check the "
+        "coordinates, or leave out the estate.",
         field="position",
+        away=away,
+        name_en=estate.name_en,
     )
 
 

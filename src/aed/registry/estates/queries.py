@@ -31,7 +31,11 @@ def estate(session: Session, viewer: Viewer, estate_id: int) -> Estate:
         .options(joinedload(Estate.region))
     )
     if found is None:
-        raise NotFound(f"Estate {estate_id} does not exist, or you may not see it.", field="estate_id")
+        raise NotFound(
+            "Estate {estate_id} does not exist, or you may not see it.",
+            field="estate_id",
+            estate_id=estate_id,
+        )
     return found
 
 
@@ -73,7 +77,9 @@ def gate(session: Session, viewer: Viewer, gate_id: int) -> Gate:
         .where(Gate.id == gate_id, _gates_known_to(viewer))
     )
     if found is None:
-        raise NotFound(f"Gate {gate_id} does not exist, or you may not see it.", field="gate_id")
+        raise NotFound(
+            "Gate {gate_id} does not exist, or you may not see it.", field="gate_id", gate_id=gate_id
+        )
     return found
 
 

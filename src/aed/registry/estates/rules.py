@@ -80,11 +80,17 @@ def parse_boundary(geojson: dict[str, Any]) -> Polygon | MultiPolygon:
         IndexError,
         AttributeError,
     ) as error:
-        raise InvalidInput(f"The boundary's coordinates cannot be read: {error}.", field="boundary") from None
+        raise InvalidInput(
+            "The boundary's coordinates cannot be read: {error}.", field="boundary", error=error
+        ) from None
     if not isinstance(found, Polygon | MultiPolygon) or found.is_empty:
         raise InvalidInput("The boundary has no area.", field="boundary")
     if shapely.get_num_coordinates(found) > MAX_VERTICES:
-        raise InvalidInput(f"The boundary must have at most {MAX_VERTICES} vertices.", field="boundary")
+        raise InvalidInput(
+            "The boundary must have at most {max_vertices} vertices.",
+            field="boundary",
+            max_vertices=MAX_VERTICES,
+        )
     west, south, east, north = found.bounds
     if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):  # also rejects NaN
         raise InvalidInput(
@@ -97,6 +103,8 @@ def parse_boundary(geojson: dict[str, Any]) -> Polygon | MultiPolygon:
         )
     if not found.is_valid:
         raise InvalidInput(
-            f"The boundary is not a valid polygon: {explain_validity(found)}.", field="boundary"
+            "The boundary is not a valid polygon: {explain_validity}.",
+            field="boundary",
+            explain_validity=explain_validity(found),
         )
     return found

@@ -33,9 +33,9 @@ def put_holiday_year(
     days: dict[date, DayKind] = {}
     for special in given.days:
         if special.day.year != year:
-            raise InvalidInput(f"{special.day} is not in {year}.", field="days")
+            raise InvalidInput("{day} is not in {year}.", field="days", day=special.day, year=year)
         if special.day in days:
-            raise InvalidInput(f"{special.day} is given twice.", field="days")
+            raise InvalidInput("{day} is given twice.", field="days", day=special.day)
         days[special.day] = special.kind
     return _hold_year(session, who, name, year, days, version=version, at=at)
 
@@ -75,13 +75,17 @@ def _hold_year(
     calendar = session.get(HolidayCalendar, name)
     if calendar is None:
         if version is not None:
-            raise ChangedMeanwhile(f"Holiday calendar '{name}' does not exist yet: leave out If-Match.")
+            raise ChangedMeanwhile(
+                "Holiday calendar '{name}' does not exist yet: leave out If-Match.", name=name
+            )
         calendar = HolidayCalendar(name=name)
         session.add(calendar)
         flush_or_conflict(session, f"Holiday calendar '{name}' already exists.", "calendar")
     else:
         if version is None:
-            raise VersionNeeded(f"Holiday calendar '{name}' already exists: send its ETag in If-Match.")
+            raise VersionNeeded(
+                "Holiday calendar '{name}' already exists: send its ETag in If-Match.", name=name
+            )
         # The days are rows of their own, so the calendar's version is incremented explicitly.
         claimed = session.scalar(
             update(HolidayCalendar)

@@ -61,7 +61,9 @@ def holiday_year(session: Session, name: str, year: int) -> tuple[HolidayCalenda
     """Return the special days of a year. Raises NotFound for a year that the calendar does not cover."""
     calendar = session.get(HolidayCalendar, name)
     if calendar is None or session.get(HolidayYear, (name, year)) is None:
-        raise NotFound(f"Holiday calendar '{name}' does not contain {year}.", field="year")
+        raise NotFound(
+            "Holiday calendar '{name}' does not contain {year}.", field="year", name=name, year=year
+        )
     days = session.scalars(
         select(HolidayDay)
         .where(HolidayDay.calendar_name == name, HolidayDay.day.between(date(year, 1, 1), date(year, 12, 31)))

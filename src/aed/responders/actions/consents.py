@@ -47,8 +47,9 @@ def give_consent(
     now = current_wording(kind)
     if wording != now.version:
         raise InvalidInput(
-            f"The current wording is version {now.version}: show it to the person, and send that version.",
+            "The current wording is version {version}: show it to the person, and send that version.",
             field=f"consents.{kind}",
+            version=now.version,
         )
     current = consents_in_force(session, person_id).get(kind)
     if current is not None:

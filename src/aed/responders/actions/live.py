@@ -64,7 +64,9 @@ def _why_not(person_id: int | None, found: LocationSharing | None, *, at: dateti
         return Conflict("You have no offer to help: create one before you share your location.")
     if found.paused_until is not None and found.paused_until > at:
         until = found.paused_until.isoformat()
-        return Conflict(f"Your offer is paused until {until}: end the pause before you share your location.")
+        return Conflict(
+            "Your offer is paused until {until}: end the pause before you share your location.", until=until
+        )
     if not found.has_consented:
         return Conflict(
             "Give the consent live_place before you share your location.",

@@ -107,8 +107,8 @@ def amend_offer(
         raise NotFound("You have no offer yet: create one.", field="person_id")
     if version is not None and version != current.version:
         raise ChangedMeanwhile(
-            f"The version of the offer is now {current.version}. Read it again, and send its ETag in "
-            "If-Match."
+            "The version of the offer is now {version}. Read it again, and send its ETag in If-Match.",
+            version=current.version,
         )
     being_called = consents_in_force(session, person_id).get(ConsentKind.BEING_CALLED)
     is_list_speaking = being_called is None or being_called.stated_by is not None

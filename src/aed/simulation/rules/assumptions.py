@@ -79,12 +79,14 @@ class Assumptions:
             if value is None:
                 continue
             if not (math.isfinite(value) and value >= 0):
-                raise InvalidInput(f"{each.name} must be a number that is not negative.", field=each.name)
+                raise InvalidInput(
+                    "{name} must be a number that is not negative.", field=each.name, name=each.name
+                )
             if each.name.startswith(("share_", "show_up")) and value > 1:
-                raise InvalidInput(f"{each.name} must be a share from 0 to 1.", field=each.name)
+                raise InvalidInput("{name} must be a share from 0 to 1.", field=each.name, name=each.name)
         for name in ("ambulance_seconds", "answer_seconds", "next_wave_seconds", "waves", "asked"):
             if getattr(self, name) <= 0:
-                raise InvalidInput(f"{name} must be above 0.", field=name)
+                raise InvalidInput("{name} must be above 0.", field=name, name=name)
         if not 1902 <= self.year <= 9000:
             raise InvalidInput("year must be from 1902 to 9000.", field="year")
 

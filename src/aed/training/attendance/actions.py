@@ -115,9 +115,10 @@ def _open(training: TrainingSession, *, at: datetime) -> None:
     if not can_sign_in(at, training.starts_at):
         begins = training.starts_at.astimezone(ZoneInfo(training.time_zone))
         raise Conflict(
-            f"培训于 {begins:%Y-%m-%d %H:%M} 开始，开始前两小时起可以签到。The session begins "
-            f"at {begins:%Y-%m-%d %H:%M}. You can sign in from two hours before.",
+            "培训于 {begins:%Y-%m-%d %H:%M} 开始，开始前两小时起可以签到。The session begins at "
+            "{begins:%Y-%m-%d %H:%M}. You can sign in from two hours before.",
             field="session_id",
+            begins=begins,
         )
     if at > can_sign_in_until(training.ends_at):
         raise Conflict(

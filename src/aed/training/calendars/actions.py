@@ -85,7 +85,7 @@ def _may_have(session: Session, who: Viewer, *, person_id: int | None, estate_id
     if not who.is_administrator and who.person_id != person_id:
         raise NotAllowed("Only the person whose sessions it shows may have this calendar.")
     if session.get(Person, person_id) is None:
-        raise NotFound(f"There is no person {person_id}.", field="person_id")
+        raise NotFound("There is no person {person_id}.", field="person_id", person_id=person_id)
 
 
 def _made(

@@ -72,7 +72,11 @@ def address(session: Session, viewer: Viewer, address_id: int) -> CalendarAddres
     """Return an address. Raise NotFound if none is visible to the viewer."""
     found = addresses(session, viewer, limit=1, after_id=address_id - 1)
     if not found or found[0].id != address_id:
-        raise NotFound(f"There is no calendar {address_id}, or you may not see it.", field="calendar_id")
+        raise NotFound(
+            "There is no calendar {address_id}, or you may not see it.",
+            field="calendar_id",
+            address_id=address_id,
+        )
     return found[0]
 
 

@@ -97,8 +97,10 @@ def _put_prerequisites(
     for code, each in needed.items():
         if course.id in _all_needed_by(session, each.id):
             raise Conflict(
-                f"{code} itself requires {course.code}, so nobody could take either course.",
+                "{code} itself requires {code_2}, so nobody could take either course.",
                 field="prerequisites",
+                code=code,
+                code_2=course.code,
             )
     session.execute(delete(Prerequisite).where(Prerequisite.course_id == course.id))
     session.add_all(Prerequisite(course_id=course.id, needs_id=each.id) for each in needed.values())

@@ -17,7 +17,7 @@ def course(session: Session, course_id: int) -> Course:
     """Return the course. Raise NotFound if there is none."""
     found = session.get(Course, course_id)
     if found is None:
-        raise NotFound(f"There is no course {course_id}.", field="course_id")
+        raise NotFound("There is no course {course_id}.", field="course_id", course_id=course_id)
     return found
 
 
@@ -28,7 +28,10 @@ def course_by_code(session: Session, code: str) -> Course:
         offered = select(Course.code).where(Course.state == CourseState.OFFERED)
         known = list(session.scalars(offered.order_by(Course.code).limit(20)))
         raise NotFound(
-            f"There is no course '{code}'. Known courses: {', '.join(known) or 'none yet'}.", field="course"
+            "There is no course '{code}'. Known courses: {value}.",
+            field="course",
+            code=code,
+            value=", ".join(known) or "none yet",
         )
     return found
 

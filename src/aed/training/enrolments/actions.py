@@ -64,7 +64,7 @@ def enrol(session: Session, who: Viewer, session_id: int, new: EnrolmentIn, *, a
         )
     known = enrolment_queries.estate_of_person(session, person.id)
     if new.estate_id is not None and region_id is None:
-        raise NotFound(f"There is no estate {new.estate_id}.", field="estate_id")
+        raise NotFound("There is no estate {estate_id}.", field="estate_id", estate_id=new.estate_id)
     _fits(session, training, person, of_estate if of_estate is not None else known, known=known)
     made = _add(session, who, training, person, of_estate if of_estate is not None else known, at=at)
     if made.state is EnrolmentState.ENROLLED:
@@ -93,12 +93,12 @@ def accept(session: Session, who: Viewer, enrolment_id: int, *, version: int, at
             raise Conflict("No place is free yet. One is offered as soon as it becomes free.", field="state")
         case EnrolmentState.LAPSED:
             raise Conflict(
-                "The offer expired and the place was offered to another person. Enrol again in "
-                f"session {training.id}.",
+                "The offer expired and the place was offered to another person. Enrol again in session {id}.",
                 field="state",
+                id=training.id,
             )
         case _:
-            raise Conflict(f"This enrolment is {enrolment.state}. Enrol again.", field="state")
+            raise Conflict("This enrolment is {state}. Enrol again.", field="state", state=enrolment.state)
 
 
 def withdraw(session: Session, who: Viewer, enrolment_id: int, *, version: int, at: datetime) -> Enrolment:
@@ -266,13 +266,18 @@ def _may_change(session: Session, who: Viewer, enrolment: Enrolment) -> None:
 def _open_to_enrolment(training: TrainingSession, *, at: datetime) -> None:
     """Raise Conflict unless people can enrol in the session at `at`."""
     if training.state is SessionState.CANCELLED:
-        raise Conflict(f"The session was cancelled: {training.cancelled_why}", field="session_id")
+        raise Conflict(
+            "The session was cancelled: {cancelled_why}",
+            field="session_id",
+            cancelled_why=training.cancelled_why,
+        )
     if training.state is SessionState.HELD or at >= training.starts_at:
         raise Conflict("The session has already begun. Look for a later one.", field="session_id")
     if at >= training.enrolment_closes_at:
         raise Conflict(
-            f"Enrolment closed at {training.enrolment_closes_at:%Y-%m-%d %H:%M} UTC. Look for a later one.",
+            "Enrolment closed at {enrolment_closes_at:%Y-%m-%d %H:%M} UTC. Look for a later one.",
             field="session_id",
+            enrolment_closes_at=training.enrolment_closes_at,
         )
 
 
@@ -293,19 +298,26 @@ def _fits(
     existing = enrolment_queries.active_enrolment_of(session, training.id, person.id)
     if existing is not None:
         where = "waiting list" if existing.state is EnrolmentState.WAITING else "roster"
-        raise Conflict(f"This person is already on the {where} (enrolment {existing.id}).", field="name")
+        raise Conflict(
+            "This person is already on the {where} (enrolment {id}).",
+            field="name",
+            where=where,
+            id=existing.id,
+        )
     needed = course_queries.prerequisites(session, [training.course_id]).get(training.course_id, [])
     on = training.starts_at.astimezone(ZoneInfo(training.time_zone)).date()
     missing = enrolment_queries.lacking(session, person.id, needed, on=on)
     if missing:
         codes = " and ".join(each.code for each in missing)
-        raise Conflict(f"This course requires {codes}, passed and valid on the day.", field="session_id")
+        raise Conflict(
+            "This course requires {codes}, passed and valid on the day.", field="session_id", codes=codes
+        )
 
 
 def _still_leaves(session: Session, enrolment: Enrolment, training: TrainingSession, *, at: datetime) -> None:
     """Raise Conflict unless the enrolment is active, the session has not begun and attendance is unmarked."""
     if enrolment.state not in ACTIVE_STATES:
-        raise Conflict(f"This enrolment is already {enrolment.state}.", field="state")
+        raise Conflict("This enrolment is already {state}.", field="state", state=enrolment.state)
     if at >= training.starts_at:
         raise Conflict("The session has begun. Record the attendance instead.", field="state")
     _, attendance, _ = enrolment_queries.results(session, [enrolment.id])[enrolment.id]

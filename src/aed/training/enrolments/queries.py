@@ -132,7 +132,11 @@ def enrolment(session: Session, viewer: Viewer, enrolment_id: int) -> Enrolment:
 
 
 def _no_enrolment(enrolment_id: int) -> NotFound:
-    return NotFound(f"There is no enrolment {enrolment_id}, or you may not see it.", field="enrolment_id")
+    return NotFound(
+        "There is no enrolment {enrolment_id}, or you may not see it.",
+        field="enrolment_id",
+        enrolment_id=enrolment_id,
+    )
 
 
 def active_enrolments(

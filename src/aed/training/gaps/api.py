@@ -84,7 +84,11 @@ def list_gaps(
         limit=limit + 1,
     )
     if estate_id is not None and not asked and cursor is None:
-        raise NotFound(f"There is no estate {estate_id}, or you do not run its training.", field="estate_id")
+        raise NotFound(
+            "There is no estate {estate_id}, or you do not run its training.",
+            field="estate_id",
+            estate_id=estate_id,
+        )
     settings, network = request.app.state.settings, request.app.state.network
     target = target if target is not None else settings.gap_target
     page = asked[:limit]

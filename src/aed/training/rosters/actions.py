@@ -53,9 +53,10 @@ def open_for_results(session: Session, who: Viewer, session_id: int, *, at: date
         raise Conflict("The session was cancelled, so nobody attended it.", field="session_id")
     if not can_sign_in(at, training.starts_at):
         raise Conflict(
-            f"The session begins at {training.starts_at:%Y-%m-%d %H:%M} UTC. Attendance can "
-            "be recorded from two hours before.",
+            "The session begins at {starts_at:%Y-%m-%d %H:%M} UTC. Attendance can be "
+            "recorded from two hours before.",
             field="session_id",
+            starts_at=training.starts_at,
         )
     return training
 
@@ -83,7 +84,9 @@ def save_results(
         found = known.get(each.enrolment_id)
         if found is None or found[0].session_id != training.id:
             raise NotFound(
-                f"This session has no enrolment {each.enrolment_id}.", field=f"rows.{number}.enrolment_id"
+                "This session has no enrolment {enrolment_id}.",
+                field=f"rows.{number}.enrolment_id",
+                enrolment_id=each.enrolment_id,
             )
         enrolment, attendance, assessment = found
         said = f"rows.{number}"
@@ -125,14 +128,18 @@ def _attended(
     """Record attendance. Raise Conflict if the person has no place, or was assessed but is marked absent."""
     if enrolment.state is not EnrolmentState.ENROLLED:
         raise Conflict(
-            f"{enrolment.person.name} has no place in this session (enrolment: {enrolment.state}).",
+            "{name} has no place in this session (enrolment: {state}).",
             field=f"{said}.enrolment_id",
+            name=enrolment.person.name,
+            state=enrolment.state,
         )
     if attendance is not None and attendance.state is state:
         return attendance
     if assessment is not None and state is AttendanceState.NO_SHOW:
         raise Conflict(
-            f"{enrolment.person.name} has a result, and therefore attended.", field=f"{said}.attendance"
+            "{name} has a result, and therefore attended.",
+            field=f"{said}.attendance",
+            name=enrolment.person.name,
         )
     is_new = attendance is None
     if attendance is None:
@@ -163,16 +170,17 @@ def _assessed(
     """Record the assessment. Raise Conflict if the person did not attend, or a pass would become a fail."""
     if attendance is None or attendance.state is not AttendanceState.ATTENDED:
         raise Conflict(
-            f"{enrolment.person.name} has no recorded attendance. Record it first.",
+            "{name} has no recorded attendance. Record it first.",
             field=f"{said}.passed",
+            name=enrolment.person.name,
         )
     if assessment is not None and (assessment.passed, assessment.note) == (given.passed, given.note):
         return assessment
     if assessment is not None and assessment.passed and not given.passed:
         raise Conflict(
-            f"{enrolment.person.name} has passed and was awarded a certificate. Revoke the "
-            "certificate instead.",
+            "{name} has passed and was awarded a certificate. Revoke the certificate instead.",
             field=f"{said}.passed",
+            name=enrolment.person.name,
         )
     is_new, had_passed = assessment is None, assessment is not None and assessment.passed
     if assessment is None:

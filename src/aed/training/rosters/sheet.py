@@ -60,7 +60,9 @@ def write_roster(path: Path, lines: Sequence[RosterLine]) -> None:
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".xlsx"):
         raise InvalidInput(
-            f"A roster is written as .csv or .xlsx. Name such a file instead of {path.name}.", field="out"
+            "A roster is written as .csv or .xlsx. Name such a file instead of {name}.",
+            field="out",
+            name=path.name,
         )
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
@@ -70,7 +72,9 @@ def write_roster(path: Path, lines: Sequence[RosterLine]) -> None:
             _write_csv(unfinished, lines)
         unfinished.replace(path)
     except OSError as error:
-        raise InvalidInput(f"{path} cannot be written: {error.strerror}.", field="out") from None
+        raise InvalidInput(
+            "{path} cannot be written: {strerror}.", field="out", path=path, strerror=error.strerror
+        ) from None
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -114,9 +114,11 @@ def import_roster(
             known = names.get(row.enrolment)
             if row.name is not None and known is not None and _bare(row.name) != known:
                 raise Conflict(
-                    f"Enrolment {row.enrolment} belongs to {known}, not {row.name}. A row may have "
-                    "been shifted.",
+                    "Enrolment {enrolment} belongs to {known}, not {name}. A row may have been shifted.",
                     field="name",
+                    enrolment=row.enrolment,
+                    known=known,
+                    name=row.name,
                 )
         given = [
             Result(

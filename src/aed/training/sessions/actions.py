@@ -44,7 +44,7 @@ def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetim
     require_trainer(who, new.estate_id, region_id)
     course = course_queries.course_by_code(session, new.course)
     if course.state is CourseState.WITHDRAWN:
-        raise Conflict(f"The course {course.code} is no longer offered.", field="course")
+        raise Conflict("The course {code} is no longer offered.", field="course", code=course.code)
     if new.starts_at <= at:
         raise InvalidInput("starts_at must be in the future.", field="starts_at")
     training = TrainingSession(
@@ -148,7 +148,7 @@ def _trainer(session: Session, given: TrainerIn | None) -> int | None:
 def _planned(training: TrainingSession) -> None:
     """Raise Conflict unless the session is still planned."""
     if training.state is not SessionState.PLANNED:
-        raise Conflict(f"The session is already {training.state}.", field="session_id")
+        raise Conflict("The session is already {state}.", field="session_id", state=training.state)
 
 
 def _in_order(training: TrainingSession) -> None:

@@ -166,14 +166,16 @@ def _fitted(replaced: Sequence[ReplacedIn], terms: Terms, *, day: date) -> list[
             expires_on = months_after(day, months)
         if expires_on is None:
             raise InvalidInput(
-                f"Give expires_on for the new {each.kind}: the device's policy does not say how long it "
-                "lasts.",
+                "Give expires_on for the new {kind}: the device's policy does not say how long it lasts.",
                 field="replaced",
+                kind=each.kind,
             )
         if expires_on < day:
             raise InvalidInput(
-                f"The new {each.kind} expired on {expires_on}: check the date, or fit another.",
+                "The new {kind} expired on {expires_on}: check the date, or fit another.",
                 field="replaced",
+                kind=each.kind,
+                expires_on=expires_on,
             )
         fitted.append(ConsumableIn(kind=each.kind, lot=each.lot, expires_on=expires_on))
     return fitted
@@ -292,7 +294,11 @@ def _same(session: Session, check: Check, digest: str) -> Photo | None:
         if each.sent_sha256 == digest:
             return each
     if len(known) >= MAX_PHOTOS_PER_CHECK:
-        raise Conflict(f"A check can have at most {MAX_PHOTOS_PER_CHECK} photos.", field="check")
+        raise Conflict(
+            "A check can have at most {max_photos_per_check} photos.",
+            field="check",
+            max_photos_per_check=MAX_PHOTOS_PER_CHECK,
+        )
     return None
 
 

@@ -42,7 +42,11 @@ def picture_without_traces(sent: bytes) -> Picture:
 
     _check_webp_size(sent)
     if sent.startswith(b"\xff\xd8") and sent.count(b"\xff\xda") > MAX_SCANS:
-        raise InvalidInput(f"The JPEG has too many scans: at most {MAX_SCANS} are allowed.", field="photo")
+        raise InvalidInput(
+            "The JPEG has too many scans: at most {max_scans} are allowed.",
+            field="photo",
+            max_scans=MAX_SCANS,
+        )
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(sent), formats=IMAGE_FORMATS) as opened:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is checked below
@@ -72,8 +76,9 @@ def _check_size(width: int, height: int, *, most: int = MAX_PIXELS) -> None:
     """Raise InvalidInput if the picture has more than `most` pixels."""
     if width * height > most:
         raise InvalidInput(
-            f"The photo is too large: at most {most // 1_000_000} million pixels are allowed in this format.",
+            "The photo is too large: at most {most} million pixels are allowed in this format.",
             field="photo",
+            most=most // 1000000,
         )
 
 

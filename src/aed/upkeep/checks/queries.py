@@ -61,7 +61,9 @@ def check(session: Session, viewer: Viewer, check_id: int) -> Check:
         .where(Check.id == check_id, visible_to(viewer, Device), managed_by(viewer, Device))
     )
     if found is None:
-        raise NotFound(f"Check {check_id} does not exist, or you may not see it.", field="check_id")
+        raise NotFound(
+            "Check {check_id} does not exist, or you may not see it.", field="check_id", check_id=check_id
+        )
     return found
 
 
@@ -116,7 +118,9 @@ def photo(session: Session, viewer: Viewer, photo_id: int) -> tuple[Photo, bytes
         .where(Photo.id == photo_id, visible_to(viewer, Device), managed_by(viewer, Device))
     ).first()
     if row is None:
-        raise NotFound(f"Photo {photo_id} does not exist, or you may not see it.", field="photo_id")
+        raise NotFound(
+            "Photo {photo_id} does not exist, or you may not see it.", field="photo_id", photo_id=photo_id
+        )
     return row[0], row[1]
 
 
@@ -133,7 +137,11 @@ def policy(session: Session, viewer: Viewer, policy_id: int) -> Policy:
     """Return a policy. Raises NotFound if it does not exist or the viewer may not read it."""
     found = session.scalar(select(Policy).where(Policy.id == policy_id, _readable_by(viewer)))
     if found is None:
-        raise NotFound(f"Policy {policy_id} does not exist, or you may not see it.", field="policy_id")
+        raise NotFound(
+            "Policy {policy_id} does not exist, or you may not see it.",
+            field="policy_id",
+            policy_id=policy_id,
+        )
     return found
 
 

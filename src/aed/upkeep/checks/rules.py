@@ -219,6 +219,7 @@ def check_moment(answered_at: datetime, *, now: datetime) -> None:
         )
     if answered_at < now - MAX_DELAY:
         raise InvalidInput(
-            f"answered_at is more than {MAX_DELAY.days} days ago: check the device again.",
+            "answered_at is more than {days} days ago: check the device again.",
             field="answered_at",
+            days=MAX_DELAY.days,
         )

@@ -172,7 +172,7 @@ def answer_request(
         )
     allowed = tuple(FactAnswer) if found.fact is not None else ANSWERABLE_OUTCOMES
     if answer not in allowed:
-        raise InvalidInput(f"answer must be one of {', '.join(allowed)}.", field="answer")
+        raise InvalidInput("answer must be one of {names}.", field="answer", names=", ".join(allowed))
     who = Viewer(name=f"person:{found.person_id}", person_id=found.person_id)
     found.answer, found.answered_at, found.closed_at = answer, at, at
     session.flush()

@@ -71,7 +71,9 @@ def make_calendar(
     """
     person_id = own_person_id(who)
     if len(calendars_of(session, who)) >= MAX_CALENDARS:
-        raise Conflict(f"You can have at most {MAX_CALENDARS} calendars: revoke one first.")
+        raise Conflict(
+            "You can have at most {max_calendars} calendars: revoke one first.", max_calendars=MAX_CALENDARS
+        )
     if new.estate_id is not None:
         estate_queries.estate(session, who, new.estate_id)
     region = region_by_code(session, new.region) if new.region is not None else None
@@ -93,7 +95,11 @@ def revoke_calendar(session: Session, who: Viewer, calendar_id: int, *, at: date
     """Revoke a calendar feed. Raises NotFound if the person has no active feed with that id."""
     own = {each.id: each for each in calendars_of(session, who)}
     if calendar_id not in own:
-        raise NotFound(f"Calendar {calendar_id} does not exist, or is not yours.", field="calendar_id")
+        raise NotFound(
+            "Calendar {calendar_id} does not exist, or is not yours.",
+            field="calendar_id",
+            calendar_id=calendar_id,
+        )
     own[calendar_id].revoked_at = at
     session.flush()
 

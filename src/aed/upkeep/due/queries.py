@@ -196,8 +196,9 @@ def _devices(session: Session, viewer: Viewer, chosen: Select[int]) -> dict[int,
     ).all()
     if len(rows) > MAX_DEVICES:
         raise InvalidInput(
-            f"There are more than {MAX_DEVICES} devices: limit the list with region or estate_id.",
+            "There are more than {max_devices} devices: limit the list with region or estate_id.",
             field="region",
+            max_devices=MAX_DEVICES,
         )
     return {row[0]: DueDevice(*row) for row in rows}
 

@@ -300,7 +300,7 @@ def close_report(
     require_check_allowed(who, CheckKind.CHECK, device.estate_id, device.region_id)
     session.refresh(found, with_for_update=True)
     if found.state is not FaultReportState.OPEN:
-        raise Conflict(f"The report is already {found.state}.", field="state")
+        raise Conflict("The report is already {state}.", field="state", state=found.state)
     found.state, found.closed_at, found.closed_by = state, at, who.name
     session.flush()
     reason = WHEN_CONFIRMED.get(found.kind)

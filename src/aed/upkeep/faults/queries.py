@@ -150,7 +150,11 @@ def report(session: Session, viewer: Viewer, report_id: int) -> FaultReport:
     """
     found = managed_row(session, viewer, FaultReport, report_id)
     if found is None:
-        raise NotFound(f"Report {report_id} does not exist, or you may not see it.", field="report_id")
+        raise NotFound(
+            "Report {report_id} does not exist, or you may not see it.",
+            field="report_id",
+            report_id=report_id,
+        )
     return found
 
 

@@ -72,8 +72,9 @@ def to_be_labelled(
     found = [Labelled(*row) for row in session.execute(statement)]
     if len(found) > MAX_LABELS:
         raise InvalidInput(
-            f"There are more than {MAX_LABELS} labels: print them estate by estate, with estate_id.",
+            "There are more than {max_labels} labels: print them estate by estate, with estate_id.",
             field="region",
+            max_labels=MAX_LABELS,
         )
     return found
 

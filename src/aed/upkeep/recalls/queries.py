@@ -33,7 +33,7 @@ def recall(session: Session, recall_id: int) -> Recall:
     """Return a recall. Recalls are public. Raises NotFound."""
     found = session.get(Recall, recall_id)
     if found is None:
-        raise NotFound(f"Recall {recall_id} does not exist.", field="recall_id")
+        raise NotFound("Recall {recall_id} does not exist.", field="recall_id", recall_id=recall_id)
     return found
 
 

@@ -279,7 +279,9 @@ def answer(
     message = _message(session, key, at=at)
     recipient = session.get(ReminderRecipient, (reminder_id, message.person_id), with_for_update=True)
     if recipient is None or recipient.message_id != message.id:
-        raise NotFound(f"Reminder {reminder_id} is not in your message.", field="reminder_id")
+        raise NotFound(
+            "Reminder {reminder_id} is not in your message.", field="reminder_id", reminder_id=reminder_id
+        )
     recipient.answer, recipient.answered_at = said, at
     if said is ReminderAnswer.NOT_ME:
         reminder = session.get_one(Reminder, reminder_id)

@@ -75,9 +75,11 @@ def create_retrieval(
         raise Conflict("This device has been withdrawn from the register.", field="device_id")
     sent_at = new.sent_at or at
     if not at - MAX_DELAY <= sent_at <= at + MAX_CLOCK_AHEAD:
-        raise InvalidInput(f"sent_at must be within the last {MAX_DELAY.days} days.", field="sent_at")
+        raise InvalidInput(
+            "sent_at must be within the last {days} days.", field="sent_at", days=MAX_DELAY.days
+        )
     if new.person_id is not None and session.get(Person, new.person_id) is None:
-        raise NotFound(f"Person {new.person_id} does not exist.", field="person_id")
+        raise NotFound("Person {person_id} does not exist.", field="person_id", person_id=new.person_id)
     made = Retrieval(
         key=str(new.key),
         device_id=device.id,
@@ -119,8 +121,10 @@ def close_retrieval(
     if found.outcome is not None:
         en, zh = OUTCOME_WORDS[found.outcome]
         raise Conflict(
-            f"The retrieval is already closed: {en} {zh}. Send a check to report the state of the device.",
+            "The retrieval is already closed: {en} {zh}. Send a check to report the state of the device.",
             field="outcome",
+            en=en,
+            zh=zh,
         )
     close_retrieval_as(session, who, device, found, outcome, note, at=at)
     return found

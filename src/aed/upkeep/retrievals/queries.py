@@ -22,7 +22,9 @@ def retrieval(session: Session, viewer: Viewer, retrieval_id: int) -> Retrieval:
     found = managed_row(session, viewer, Retrieval, retrieval_id)
     if found is None:
         raise NotFound(
-            f"Retrieval {retrieval_id} does not exist, or you may not see it.", field="retrieval_id"
+            "Retrieval {retrieval_id} does not exist, or you may not see it.",
+            field="retrieval_id",
+            retrieval_id=retrieval_id,
         )
     return found
 

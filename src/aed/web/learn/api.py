@@ -227,7 +227,9 @@ def _own(session: Session, viewer: Viewer, enrolment_id: int) -> Viewer:
     if viewer.person_id is None:
         raise NotSignedIn("Sign in to see your enrolments, or open the link in your message.")
     if enrolment_queries.person_of_enrolment(session, enrolment_id) != viewer.person_id:
-        raise NotFound(f"You have no enrolment {enrolment_id}.", field="enrolment_id")
+        raise NotFound(
+            "You have no enrolment {enrolment_id}.", field="enrolment_id", enrolment_id=enrolment_id
+        )
     return viewer
 
 
