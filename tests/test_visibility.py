@@ -49,6 +49,7 @@ GUARDED = {
     "RoleGrant": "role_grants",
     "OutboxMessage": "outbox",
     "ShortLink": "short_links",
+    "TrainingReminder": "training_reminders",
     "EndpointRow": "endpoints",
     "SecurityEvent": "security_events",
     "Lease": "leases",

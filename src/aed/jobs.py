@@ -10,6 +10,7 @@ import structlog
 from aed.accounts.security_log import delete_events
 from aed.accounts.sign_in.actions import delete_expired
 from aed.certificates.duplicates.actions import find_pairs
+from aed.certificates.reminders.actions import remind_of_certificates, remind_to_practise
 from aed.certificates.verification.issuer_checks import issuer_access_in, verify_certificates
 from aed.database.session import Database, transaction
 from aed.debrief.follow_up.jobs import anonymise_patients, debrief_incidents, settle_devices
@@ -28,6 +29,7 @@ from aed.notifications.short_links import delete_expired_links
 from aed.responders.live import live_places
 from aed.settings import Settings
 from aed.training.enrolments.actions import expire_offers
+from aed.training.reminders.actions import remind_of_sessions
 from aed.upkeep.jobs import (
     apply_recalls,
     confirm_nearby,
@@ -56,6 +58,17 @@ def feeds(database: Database, settings: Settings, now: Now) -> Counts:
 def offers(database: Database, _settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
         return {"ended": expire_offers(session, now())}
+
+
+def session_reminders(database: Database, _settings: Settings, now: Now) -> Counts:
+    with transaction(database) as session:
+        return {"reminded": remind_of_sessions(session, now())}
+
+
+def booking_reminders(database: Database, _settings: Settings, now: Now) -> Counts:
+    with transaction(database) as session:
+        expiring = remind_of_certificates(session, now())
+        return {"expiring": expiring, "practice": remind_to_practise(session, now())}
 
 
 def upkeep(database: Database, _settings: Settings, now: Now) -> Counts:

@@ -53,6 +53,16 @@ TIMETABLE: Final = (
         "offers", every(minutes=1), "Offers places whose offer expired to the next people on the waiting list"
     ),
     _job(
+        "session-reminders",
+        every(minutes=10),
+        "Reminds people of their sessions, the day before and two hours before",
+    ),
+    _job(
+        "booking-reminders",
+        daily("02:00"),
+        "Suggests a session to people whose certificate expires in 90, 60 or 30 days, or who should practise",
+    ),
+    _job(
         "issuers",
         every(minutes=5),
         "Verifies due certificates with their issuers",
@@ -119,7 +129,7 @@ TIMETABLE: Final = (
     _job("paces", daily("19:40"), "Estimates the pace of each estate from its drills"),
     _job("forget-runs", daily("19:20"), "Deletes old runs of jobs"),
 )
-"""19:10 UTC is 03:10 in China."""
+"""19:10 UTC is 03:10 in China, 02:00 UTC is 10:00."""
 
 
 WATCHES: Final = (Poller("incidents", partial(_run, "incidents")),)

@@ -37,7 +37,7 @@ from aed.registry.devices.models import Device
 from aed.responders.live import live_places_of
 from aed.responders.models import Certificate
 from aed.responders.rules import live_location
-from aed.training.models import Enrolment, PresenceCodeUsed
+from aed.training.models import Enrolment, PresenceCodeUsed, TrainingReminder
 from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
 from aed.upkeep.models import Confirmation, ConfirmationRequest, DueCalendar, ReminderPreference, Retrieval
@@ -212,6 +212,7 @@ def _certified(session: Session, person: Person, learnt: Enrolment) -> None:
         )
     )
     session.add(PresenceCodeUsed(nonce="n", enrolment_id=learnt.id, used_at=NOW))
+    session.add(TrainingReminder(key=f"enrolment:{learnt.id}:day", person_id=learnt.person_id, sent_at=NOW))
     twice = Person(name=OLD_NAME, phone=OLD_PHONE, language="zh", joined_into_id=person.id)
     session.add(twice)
     session.flush()

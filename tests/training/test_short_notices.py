@@ -55,7 +55,7 @@ def test_the_words_of_a_reminder_name_the_day() -> None:
     of = Occasion("CPR", "心肺复苏", "Hall", "活动室", STARTS_AT, "Asia/Shanghai")
 
     def zh(today: date) -> str:
-        return short_notice_words(LinkNotice.REMINDER, of, LINK, today=today)[1]
+        return short_notice_words(EnrolmentNotice.REMINDER, of, LINK, today=today)[1]
 
     assert zh(date(2026, 12, 23)).startswith("明天14:30急救培训，活动室。不能来请取消：")
     assert zh(date(2026, 12, 24)).startswith("今天14:30")

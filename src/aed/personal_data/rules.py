@@ -146,6 +146,7 @@ PERSONAL_TABLES: Final = (
         "accepting a code only once",
         through="enrolments",
     ),
+    PersonalTable("training_reminders", "person_id", Erasure.DELETED, "reminding of a training only once"),
     PersonalTable(
         "calendar_addresses",
         "person_id",

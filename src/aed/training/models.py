@@ -187,6 +187,17 @@ class PresenceCodeUsed(Table):
     used_at: Mapped[datetime]
 
 
+class TrainingReminder(Table):
+    """A reminder that was sent: of a session, of a certificate that expires, or to practise again."""
+
+    __tablename__ = "training_reminders"
+
+    key: Mapped[str] = mapped_column(String(120), primary_key=True)
+    """What it was about, such as `enrolment:17:day`: each is sent once."""
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    sent_at: Mapped[datetime]
+
+
 class CalendarAddress(Table):
     """A private address that serves sessions as iCalendar. Only the key's hash is stored.
 

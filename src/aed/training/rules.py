@@ -148,6 +148,8 @@ class EnrolmentNotice(StrEnum):
     """The time or place of the session changed."""
     CANCELLED = "cancelled"
     """The session was cancelled."""
+    REMINDER = "reminder"
+    """The session is tomorrow, or within two hours."""
 
 
 class LinkNotice(StrEnum):
@@ -155,8 +157,6 @@ class LinkNotice(StrEnum):
 
     WAITING = "waiting"
     """The person is on the waiting list."""
-    REMINDER = "reminder"
-    """The session is tomorrow, or within two hours."""
     PASSED = "passed"
 
 
@@ -220,6 +220,35 @@ def notice_words(notice: EnrolmentNotice, of: Occasion, *, until: datetime | Non
                 f"The session was cancelled: {what_en}. {reason}".rstrip(),
                 f"本场次已取消：{what_zh}。{reason}",
             )
+        case EnrolmentNotice.REMINDER:
+            return (
+                f"Reminder: {what_en}. If you cannot come, please cancel.",
+                f"培训提醒：{what_zh}。如不能参加，请尽早取消。",
+            )
+
+
+class ReminderTime(StrEnum):
+    """When people are reminded of a session."""
+
+    DAY_BEFORE = "day"
+    """From 24 hours before, by day."""
+    HOURS_BEFORE = "hours"
+    """From two hours before."""
+
+
+REMIND_FROM: Final = timedelta(hours=24)
+REMIND_AGAIN_FROM: Final = timedelta(hours=2)
+REMIND_BETWEEN_HOURS: Final = (8, 21)
+
+
+def reminder_time(at: datetime, starts_at: datetime, time_zone: str) -> ReminderTime | None:
+    """Return which reminder of a session is due at `at`; None for none, and for the first one at night."""
+    if not starts_at - REMIND_FROM <= at < starts_at:
+        return None
+    if at >= starts_at - REMIND_AGAIN_FROM:
+        return ReminderTime.HOURS_BEFORE
+    first, last = REMIND_BETWEEN_HOURS
+    return ReminderTime.DAY_BEFORE if first <= at.astimezone(ZoneInfo(time_zone)).hour < last else None
 
 
 SMS_CHARACTERS: Final = 70
@@ -275,7 +304,7 @@ def short_notice_words(
                 (f"Cancelled: {when_en} ", f"场次已取消：{when_zh}"),
                 (". Other sessions: ", "。改报："),
             )
-        case LinkNotice.REMINDER:
+        case EnrolmentNotice.REMINDER:
             days = (starts.date() - today).days if today is not None else -1
             day_en, day_zh = {0: ("Today", "今天"), 1: ("Tomorrow", "明天")}.get(
                 days, (f"{starts:%Y-%m-%d}", f"{starts.month}月{starts.day}日")
@@ -292,6 +321,38 @@ def short_notice_words(
     if not en.isascii():
         en = _fitted(head[0], course[0], tail[0] + link, limit=SMS_CHARACTERS)
     return en, _fitted(head[1], course[1], tail[1] + link, limit=SMS_CHARACTERS)
+
+
+class BookingReason(StrEnum):
+    """Why a person should book a session."""
+
+    EXPIRY = "expiry"
+    """Their certificate expires soon."""
+    PRACTICE = "practice"
+    """They have not practised for longer than the course says."""
+
+
+def booking_words(
+    reason: BookingReason, link: str, *, since: date, next_at: datetime | None, time_zone: str
+) -> tuple[str, str]:
+    """Return the advice to book a session, in English and in Chinese, each one SMS.
+
+    `since` is the last day of validity, or the day of the last practice; `next_at` the start of the session
+    that the link leads to.
+    """
+    day_zh = f"{since.year}年{since.month}月{since.day}日"
+    match reason:
+        case BookingReason.EXPIRY:
+            en, zh = f"Your first-aid certificate expires on {since}.", f"急救证书{day_zh}到期。"
+        case BookingReason.PRACTICE:
+            en, zh = f"You last practised first aid on {since}.", f"上次急救练习是{day_zh}。"
+    if next_at is None:
+        return f"{en} Book a session: {link}", f"{zh}预约培训：{link}"
+    starts = next_at.astimezone(ZoneInfo(time_zone))
+    return (
+        f"{en} Next session {starts:%Y-%m-%d %H:%M}, book: {link}",
+        f"{zh}{starts.month}月{starts.day}日可复训：{link}",
+    )
 
 
 _DETAILS_OR_CANCEL: Final = (". Details or cancel: ", "。详情或取消：")
