@@ -160,10 +160,11 @@ _numbers = iter(range(1, 1_000_000))
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Return settings for the test's database; `settings.walking_network` does not exist yet."""
+    """Return settings for the test's database; its walking network and base map do not exist yet."""
     return Settings(
         database_url=database_url,
         walking_network=tmp_path / "walking.npz",
+        basemap=tmp_path / "basemap.pmtiles",
         signing_keys=tmp_path / "signing-keys.json",
         access_log=False,
         threads=4,

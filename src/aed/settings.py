@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -242,6 +242,29 @@ class Drills(BaseModel):
             raise ValueError("min_pick_up_seconds must not exceed max_pick_up_seconds")
         if self.min_drills > self.max_drills:
             raise ValueError("min_drills must not exceed max_drills")
+        return self
+
+
+class OtherBasemap(BaseModel):
+    """A base map of another provider, in place of the file of `aed map build`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(
+        "",
+        pattern=r"^(https://[^/\s;,'\"]+/[^\s;,'\"]*)?$",
+        description="URL of its image tiles, with {z}, {x} and {y}; empty: none. Browsers then ask that host",
+    )
+    credit: str = Field(
+        "", description="Credit shown on the map; in mainland China with the map's approval number (审图号)"
+    )
+    datum: Literal["wgs84", "gcj02", "bd09"] = Field("wgs84", description="Datum of its tiles")
+    max_zoom: int = Field(18, ge=1, le=22, description="Deepest zoom of its tiles")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.url and not (self.credit and all(each in self.url for each in ("{z}", "{x}", "{y}"))):
+            raise ValueError("url needs {z}, {x} and {y}, and a credit")
         return self
 
 
@@ -658,6 +681,13 @@ class Settings(BaseSettings):
         description="File that contains these keys; default: next to a SQLite database, ending in `.keys`",
     )
     walking_network: Path = Field(STATE / "walking.npz", description="The file made by `aed walking build`")
+    basemap: Path = Field(STATE / "basemap.pmtiles", description="The file made by `aed map build`")
+    other_basemap: OtherBasemap = Field(default_factory=OtherBasemap)
+    embed_origins: tuple[str, ...] = Field(
+        (),
+        description="JSON: origins whose pages may show the map `/embed` in a frame, such as "
+        '["https://partner.example"], or ["*"]',
+    )
     backups: Path = Field(STATE / "backups", description="The folder for backups")
     host: str = Field("127.0.0.1", description="Address on which `aed serve` listens")
     port: int = Field(8000, ge=0, le=65535, description="Port on which `aed serve` listens")

@@ -46,6 +46,8 @@ ANSWERS = ("yes", "401", "403", "404")
 OTHERS = "everyone else"
 QUERIES = {
     "GET /v1/nearest": {"lat": "30.29", "lon": "120.1"},
+    "GET /map/devices": {"bbox": "120,30.2,120.2,30.4"},
+    "GET /map/outlines": {"bbox": "120,30.2,120.2,30.4"},
     "POST /v1/imports/devices": {"dry_run": "true"},  # it has a transaction of its own
     "POST /v1/imports/issuer-roster": {"dry_run": "true", "issuer_id": "issuer_id"},
     "POST /v1/imports/responders": {"dry_run": "true"},
@@ -203,9 +205,11 @@ def asking(
     settings = Settings(
         database_url=url,
         walking_network=path.with_name("none.npz"),
+        basemap=path.with_name("basemap.pmtiles"),
         access_log=False,
         web_push=WebPush(private_key=SecretStr("A" * 42 + "E")),
     )
+    settings.basemap.write_bytes(b"PMTiles")
     database = open_database(settings)
     with database.write_sessions.begin() as session:
         made = everyone.build(session)

@@ -77,6 +77,7 @@ def site(spatialite_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
     settings = {
         "AED_DATABASE_URL": f"sqlite:///{folder / 'aed.sqlite'}",
         "AED_WALKING_NETWORK": str(folder / "walking.npz"),
+        "AED_BASEMAP": str(folder / "basemap.pmtiles"),
         "AED_SIGNING_KEYS": str(folder / "signing-keys.json"),
         "AED_OUTBOX_SPOOL": str(folder / "outbox"),
         "AED_RUN_JOBS": "false",

@@ -18,7 +18,7 @@ from aed.accounts.permissions import ANYONE, TokenRole
 from aed.database.session import Database, read_session
 from aed.exports import tiles as tiles
 from aed.exports.rules import BUFFER, CELL, EXTENT, Tile
-from aed.geo import Position
+from aed.geo import Datum, Position, from_wgs84
 from aed.registry.devices import actions as device_actions
 from tests import make
 from tests.cases import each_case
@@ -191,6 +191,32 @@ def test_near_every_device_is_a_point_of_its_own_where_it_stands(
     assert abs(point["across"] - ((place.lon + 180) / 360 * side - tile.x) * EXTENT) <= 1
 
 
+@pytest.mark.parametrize("datum", [Datum.GCJ02, Datum.BD09])
+@pytest.mark.parametrize("zoom", [11, 13, 15, 18])
+def test_a_tile_of_a_chinese_map_has_each_device_where_that_map_has_the_place(
+    session: Session, client: TestClient, datum: Datum, zoom: int
+) -> None:
+    places = _scattered(session, 40, metres=900)
+    session.commit()
+    there = [Position(*from_wgs84(place, datum)) for place in places]
+
+    shown, found = 0, set()
+    for tile in {_around(place, zoom) for place in there}:
+        for point in _points(client.get(f"{_path(tile)}?datum={datum}").content):
+            if 0 <= point["across"] < EXTENT and 0 <= point["down"] < EXTENT:
+                shown += point.get("count", 1)
+                found.add((tile, point["across"], point["down"]))
+
+    assert shown == len(places)
+    if zoom >= 14:
+        for place in there:
+            tile = _around(place, zoom)
+            across, down = tile.steps(place.lat, place.lon)
+            assert any(
+                each[0] == tile and abs(each[1] - across) <= 1 and abs(each[2] - down) <= 1 for each in found
+            )
+
+
 def test_too_many_devices_in_one_house_are_gathered_at_any_zoom(
     session: Session, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,7 +290,7 @@ def _said(point: dict[str, Any]) -> tuple[Any, ...]:
 @given(st.integers(0, 22), st.floats(-85, 85), st.floats(-179.99, 179.99))
 def test_a_tiles_box_holds_what_lies_in_it(zoom: int, lat: float, lon: float) -> None:
     tile = _around(Position(lat, lon), zoom)
-    west, south, east, north = tile.bounds()
+    west, south, east, north = tile.bounds(tile.squares())
 
     assert tile.exists
     assert west <= lon <= east

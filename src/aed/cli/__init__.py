@@ -54,6 +54,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "outbox": ("outbox.outbox", "List, cancel and resend messages of the outbox."),
     "endpoints": ("outbox.endpoints", "Manage the chat bots, programs and mailboxes that receive messages."),
     "walking": ("nearest.walking", "Build and inspect the street network."),
+    "map": ("basemap.map_group", "Build the base map of the web pages."),
     "import": ("imports.imports", "Import devices, estates, buildings and responders from files."),
     "issuers": ("issuers.issuers", "Manage the issuers of certificates, and verify certificates with them."),
     "template": ("templates.templates", "Write empty templates of lists to fill in."),

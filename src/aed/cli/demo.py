@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -52,6 +53,7 @@ def demo(
         bring_up_to_date(database)
         _load(database, folder)
         network = _network(folder / "streets.osm.pbf", settings.walking_network)
+        _copy_basemap(folder / "basemap.pmtiles", settings.basemap)
         questions = json.loads((folder / "questions.json").read_text(encoding="utf-8"))
         if ask_all:
             for asked in questions:
@@ -111,6 +113,14 @@ def _load(database: Database, folder: Path) -> None:
         say(f"{what}: {report.new} new, {report.changed} changed, {report.unchanged} unchanged")
         for row in report.bad:
             say(f"  {row.where} set aside: {row.reason}")
+
+
+def _copy_basemap(source: Path, target: Path) -> None:
+    """Copy the district's base map, unless there is a base map already."""
+    if source.is_file() and not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        say(f"base map: {target.stat().st_size:,} bytes")
 
 
 def _network(streets: Path, target: Path) -> WalkingNetwork:

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from aed.errors import InvalidInput
+from aed.geo import Datum, Position, from_wgs84, to_wgs84
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +177,65 @@ class Tile:
     def steps_per_degree(self) -> float:
         return 2.0**self.zoom * EXTENT / 360.0
 
-    def bounds(self) -> tuple[float, float, float, float]:
-        """Return west, south, east and north in degrees, including the overlap, clipped to the world."""
-        around = BUFFER / self.steps_per_degree
-        degrees = 360.0 / 2**self.zoom
-        west, top = self.x * degrees - 180.0 - around, 180.0 - self.y * degrees + around
-        east, bottom = west + degrees + 2 * around, top - degrees - 2 * around
-        return max(west, -180.0), _latitude(bottom), min(east, 180.0), _latitude(top)
+    def bounds(self, squares: Squares) -> tuple[float, float, float, float]:
+        """Return west, south, east and north in degrees of these grid squares, clipped to the world."""
+        west = (self.x * EXTENT + squares.first_column * CELL) / self.steps_per_degree - 180.0
+        east = (self.x * EXTENT + (squares.last_column + 1) * CELL) / self.steps_per_degree - 180.0
+        top = 180.0 - (self.y * EXTENT + squares.first_row * CELL) / self.steps_per_degree
+        bottom = 180.0 - (self.y * EXTENT + (squares.last_row + 1) * CELL) / self.steps_per_degree
+        return (
+            max(-180.0, min(180.0, west)),
+            _latitude(bottom),
+            max(-180.0, min(180.0, east)),
+            _latitude(top),
+        )
+
+    def squares(self, datum: Datum = Datum.WGS84) -> Squares:
+        """Return the grid squares, in WGS-84, whose devices a tile in `datum` may show.
+
+        In WGS-84 these are the tile's own and one row around. In another datum they are those of the place
+        from which the tile's devices are moved, and at the edge of the shifted area also the tile's own.
+        """
+        own = Squares(-1, EXTENT // CELL, -1, EXTENT // CELL)
+        if datum is Datum.WGS84:
+            return own
+        west, south, east, north = self.bounds(own)
+        columns, rows, is_shifted = [], [], set()
+        for lat in (south, north):
+            for lon in (west, east):
+                origin = to_wgs84(lat, lon, datum)
+                is_shifted.add((origin.lat, origin.lon) != (lat, lon))
+                across, down = self.steps(origin.lat, origin.lon)
+                columns.append(math.floor(across / CELL))
+                rows.append(math.floor(down / CELL))
+        if len(is_shifted) == 2:
+            columns += [own.first_column, own.last_column]
+            rows += [own.first_row, own.last_row]
+        return Squares(min(columns) - 1, max(columns) + 1, min(rows) - 1, max(rows) + 1)
+
+    def steps(self, lat: float, lon: float) -> tuple[float, float]:
+        """Return the units of a place eastward and southward of the tile's north-western corner."""
+        held = max(-MAX_MERCATOR_LATITUDE, min(MAX_MERCATOR_LATITUDE, lat))
+        north = math.degrees(math.log(math.tan(math.pi / 4 + math.radians(held) / 2)))
+        scale = self.steps_per_degree
+        return (lon + 180.0) * scale - self.x * EXTENT, (180.0 - north) * scale - self.y * EXTENT
+
+    def moved(self, across: float, down: float, datum: Datum) -> tuple[float, float]:
+        """Return where a WGS-84 place of the tile is in `datum`, both in the tile's units."""
+        scale = self.steps_per_degree
+        lon = (across + self.x * EXTENT) / scale - 180.0
+        lat = _latitude(180.0 - (down + self.y * EXTENT) / scale)
+        return self.steps(*from_wgs84(Position(lat, lon), datum))
+
+
+@dataclass(frozen=True, slots=True)
+class Squares:
+    """A block of a tile's grid squares, both ends included; square 0, 0 is in its north-western corner."""
+
+    first_column: int
+    last_column: int
+    first_row: int
+    last_row: int
 
 
 def _latitude(mercator_degrees: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shapely.geometry import Point
@@ -27,7 +28,16 @@ from aed.accounts.visibility import visible_to
 from aed.database.boxes import inside_box
 from aed.database.compiled import inline_text
 from aed.database.geometry import latitude, longitude
-from aed.exports.rules import BUFFER, CELL, CLUSTERED_BELOW_ZOOM, EXTENT, MAX_SINGLE_DEVICES, Tile
+from aed.exports.rules import (
+    BUFFER,
+    CELL,
+    CLUSTERED_BELOW_ZOOM,
+    EXTENT,
+    MAX_SINGLE_DEVICES,
+    Squares,
+    Tile,
+)
+from aed.geo import Datum
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
 
@@ -41,7 +51,7 @@ def vector_tile(
     the attributes of the points. Without points the tile is empty bytes.
     """
     if session.get_bind().dialect.name == "sqlite":
-        return _encoded_tile(session, statement, layer=layer, extent=extent)
+        return _encoded_tile(session.execute(statement).mappings().all(), layer=layer, extent=extent)
     points = statement.subquery("points")
     said = [each for each in points.c if each.name not in ("across", "down")]
     box = func.ST_MakeBox2D(func.ST_MakePoint(0, -extent), func.ST_MakePoint(extent, 0), type_=NullType())
@@ -54,13 +64,11 @@ def vector_tile(
     return number, bytes(tile) if number else b""
 
 
-def _encoded_tile(
-    session: Session, statement: Select[*tuple[Any, ...]], *, layer: str, extent: int
-) -> tuple[int, bytes]:
+def _encoded_tile(rows: Iterable[Mapping[Any, Any]], *, layer: str, extent: int) -> tuple[int, bytes]:
     import mapbox_vector_tile  # imported late, since it takes 2 MB
 
     features = []
-    for row in session.execute(statement).mappings():
+    for row in rows:
         said = {name: value for name, value in row.items() if value is not None}
         place = Point(said.pop("across"), said.pop("down"))
         feature = {"geometry": place, "properties": said}
@@ -77,24 +85,36 @@ def _encoded_tile(
 LAYER = "devices"
 
 
-def device_tile(session: Session, viewer: Viewer, tile: Tile) -> bytes:
+def device_tile(session: Session, viewer: Viewer, tile: Tile, datum: Datum = Datum.WGS84) -> bytes:
     """Return a tile of the devices that the viewer may see; empty bytes if there are none.
 
     At low zoom, each grid square has one point at the mean position of its devices, with `count` and
     `in_service` (and `id` if it is a single device). At high zoom, each device has a point with its map
-    fields.
+    fields. The tile is one of a map in `datum`, to which the points are moved.
     """
+    squares = tile.squares(datum)
     if tile.zoom >= CLUSTERED_BELOW_ZOOM:
-        single = _single(session, viewer, tile).limit(MAX_SINGLE_DEVICES + 1)
-        number, shown = vector_tile(session, single, layer=LAYER, extent=EXTENT, buffer=BUFFER)
+        single = _single(session, viewer, tile, squares).limit(MAX_SINGLE_DEVICES + 1)
+        number, shown = _points_tile(session, single, tile, datum)
         if number <= MAX_SINGLE_DEVICES:
             return shown
-    return vector_tile(session, _gathered(session, viewer, tile), layer=LAYER, extent=EXTENT, buffer=BUFFER)[
-        1
-    ]
+    return _points_tile(session, _gathered(session, viewer, tile, squares), tile, datum)[1]
 
 
-def _single(session: Session, viewer: Viewer, tile: Tile) -> Select[*tuple[Any, ...]]:
+def _points_tile(
+    session: Session, statement: Select[*tuple[Any, ...]], tile: Tile, datum: Datum
+) -> tuple[int, bytes]:
+    if datum is Datum.WGS84:
+        return vector_tile(session, statement, layer=LAYER, extent=EXTENT, buffer=BUFFER)
+    rows = []
+    for row in session.execute(statement).mappings():
+        across, down = tile.moved(row["across"], row["down"], datum)
+        if -BUFFER <= across < EXTENT + BUFFER and -BUFFER <= down < EXTENT + BUFFER:
+            rows.append({**row, "across": across, "down": down})
+    return _encoded_tile(rows, layer=LAYER, extent=EXTENT)
+
+
+def _single(session: Session, viewer: Viewer, tile: Tile, squares: Squares) -> Select[*tuple[Any, ...]]:
     across, down = _steps(tile)
     return (
         select(
@@ -109,12 +129,12 @@ def _single(session: Session, viewer: Viewer, tile: Tile) -> Select[*tuple[Any, 
             Device.audience,
             Device.state,
         )
-        .where(*_shown(session, viewer, tile))
+        .where(*_shown(session, viewer, tile, squares))
         .order_by(Device.id)
     )
 
 
-def _gathered(session: Session, viewer: Viewer, tile: Tile) -> Select[*tuple[Any, ...]]:
+def _gathered(session: Session, viewer: Viewer, tile: Tile, squares: Squares) -> Select[*tuple[Any, ...]]:
     across, down = _steps(tile)
     inside = (
         select(
@@ -123,7 +143,7 @@ def _gathered(session: Session, viewer: Viewer, tile: Tile) -> Select[*tuple[Any
             down.label("down"),
             case((Device.state == inline_text(DeviceState.IN_SERVICE), 1), else_=0).label("in_service"),
         )
-        .where(*_shown(session, viewer, tile))
+        .where(*_shown(session, viewer, tile, squares))
         .subquery("inside")
     )
     placed = select(
@@ -137,14 +157,17 @@ def _gathered(session: Session, viewer: Viewer, tile: Tile) -> Select[*tuple[Any
             func.count().label("count"),
             func.sum(placed.c.in_service).label("in_service"),
         )
-        .where(placed.c.column.between(-1, EXTENT // CELL), placed.c.row.between(-1, EXTENT // CELL))
+        .where(
+            placed.c.column.between(squares.first_column, squares.last_column),
+            placed.c.row.between(squares.first_row, squares.last_row),
+        )
         .group_by(placed.c.row, placed.c.column)
         .order_by(placed.c.row, placed.c.column)
     )
 
 
-def _shown(session: Session, viewer: Viewer, tile: Tile) -> list[Any]:
-    west, south, east, north = tile.bounds()
+def _shown(session: Session, viewer: Viewer, tile: Tile, squares: Squares) -> list[Any]:
+    west, south, east, north = tile.bounds(squares)
     return [
         visible_to(viewer, Device),
         Device.state != inline_text(DeviceState.WITHDRAWN),

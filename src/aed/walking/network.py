@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from aed.geo import Position, distance_metres
 from aed.walking.contracted_edges import ContractedEdges, contract_edges
 from aed.walking.reachable import Reachable, find_reachable
 from aed.walking.snapping import SNAP_METRES, SnappedPoint, SnappedPoints, snap_point, snap_points
-from aed.walking.streets import Crossing, Floats, Streets
+from aed.walking.streets import UNITS_PER_DEGREE, Crossing, Floats, Streets
 from aed.walking.subgraph import ScratchPad
 
 MAX_SNAPPED_POINTS = 25_000
@@ -106,6 +106,28 @@ class WalkingNetwork:
                     near.append((metres, barrier))
         near.sort(key=lambda pair: pair[0])
         return [barrier for _, barrier in near]
+
+    def lines_within(
+        self, *, west: float, south: float, east: float, north: float, limit: int
+    ) -> list[NDArray[np.float64]]:
+        """Return the streets whose first point is in a box of degrees, each as an array of (lon, lat).
+
+        Returns none of them if there are more than `limit`.
+        """
+        streets, units = self.streets, UNITS_PER_DEGREE
+        first = streets.point_start[: streets.street_count]
+        lat, lon = streets.point_lat[first], streets.point_lon[first]
+        inside = (
+            (lat >= south * units) & (lat <= north * units) & (lon >= west * units) & (lon <= east * units)
+        )
+        chosen = np.flatnonzero(inside).tolist()
+        if len(chosen) > limit:
+            return []
+        bounds = [(int(streets.point_start[each]), int(streets.point_start[each + 1])) for each in chosen]
+        return [
+            np.column_stack((streets.point_lon[start:end], streets.point_lat[start:end])) / units
+            for start, end in bounds
+        ]
 
     def crossing_at(self, position: Position, *, within_metres: float = 15.0) -> Crossing | None:
         """Return the place on the streets of a gate at this position, or None if no street is near.

@@ -26,13 +26,14 @@ _POLICY: Final = "default-src 'none'; worker-src 'self' blob:; connect-src 'self
 _AFTER_KEY: Final = re.compile(f"[^{short_links.ALPHABET}].*", re.DOTALL)
 
 
-@router.get(static.PREFIX + "/{version}/{name:path}")
+@router.get(static.PREFIX + "/{version}/{name:path}", dependencies=[ANY_PARAMETER])
 def get_static_file(
     request: Request, version: str = Path(max_length=64), name: str = Path(max_length=200)
 ) -> Response:
     """Return a stylesheet, a script or a library; a browser keeps it for a year.
 
-    Raises NotFound for another version: a page of an older release must not get a newer file.
+    Raises NotFound for another version: a page of an older release must not get a newer file. Parameters are
+    ignored: MapLibre adds its version to the address of its worker.
     """
     file = static.files().get(name)
     if file is None or version != static.version_of(static.bundle_of(name)):

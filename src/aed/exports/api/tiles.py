@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import DatabaseDep
@@ -14,6 +14,7 @@ from aed.errors import InvalidInput
 from aed.exports.api.files import caching
 from aed.exports.rules import DEEPEST_ZOOM, Tile
 from aed.exports.tiles import device_tile
+from aed.geo import Datum
 
 router = APIRouter()
 
@@ -39,6 +40,7 @@ def get_tile(
     z: Annotated[int, Path(ge=0, le=DEEPEST_ZOOM, description="Below zoom 14, devices are clustered")],
     x: Place,
     y: Place,
+    datum: Annotated[Datum, Query(description="Datum of the map on which the tile is shown")] = Datum.WGS84,
     if_none_match: Annotated[str | None, Header(description="The ETag of the stored tile")] = None,
 ) -> Response:
     """Get a vector tile of devices.
@@ -55,7 +57,7 @@ def get_tile(
             z_2=2**z - 1,
         )
     shown = retry_on_stale_connection(
-        lambda session: device_tile(session, viewer, tile), database.read_sessions
+        lambda session: device_tile(session, viewer, tile, datum), database.read_sessions
     )
     tag = f'"{hashlib.blake2b(shown, digest_size=12).hexdigest()}"'
     headers = {**caching(viewer), "ETag": tag}
