@@ -286,6 +286,28 @@ def test_the_same_place_in_any_datum_gets_the_same_answer(
         assert answer.devices == answers[0].devices
 
 
+@pytest.mark.parametrize("datum", [Datum.GCJ02, Datum.BD09])
+def test_an_answer_for_a_chinese_map_has_all_coordinates_in_its_datum(
+    session: Session, client: TestClient, datum: Datum
+) -> None:
+    make.device(session, at=north_of(PATIENT, metres=70))
+    make.device(session, at=PATIENT, state="out_of_service", out_of_service_reason="Battery is empty.")
+    session.commit()
+
+    plain = get(client, lat=PATIENT.lat, lon=PATIENT.lon)
+    moved = get(client, lat=PATIENT.lat, lon=PATIENT.lon, answer_datum=datum)
+
+    for there, here in (
+        (moved.query, plain.query),
+        (moved.devices[0], plain.devices[0]),
+        (moved.quarantined[0], plain.quarantined[0]),
+    ):
+        expected = from_wgs84(Position(here.position.lat, here.position.lon), datum)
+        assert (there.position.lat, there.position.lon) == expected
+    assert moved.devices[0].links == plain.devices[0].links
+    assert moved.devices[0].walk_metres == plain.devices[0].walk_metres
+
+
 def test_coordinates_in_the_wrong_datum_are_another_place(session: Session, client: TestClient) -> None:
     make.device(session)
     session.commit()

@@ -331,6 +331,22 @@ def test_a_refused_amendment_leaves_no_trace(office: Desk) -> None:
 
 
 @pytest.mark.parametrize("datum", list(Datum))
+def test_positions_are_shown_in_the_datum_that_is_asked_for(
+    office: Desk, session: Session, datum: Datum
+) -> None:
+    device = make.device(session, at=PATIENT)
+    session.commit()
+    lat, lon = from_wgs84(PATIENT, datum)
+
+    one = office.get(f"/v1/devices/{device.id}?datum={datum}").json()
+    (listed,) = office.get(f"/v1/devices?datum={datum}").json()["features"]
+
+    assert (one["position"]["lat"], one["position"]["lon"]) == (lat, lon)
+    assert listed["geometry"]["coordinates"] == [lon, lat]
+    assert one["links"] == office.get(f"/v1/devices/{device.id}").json()["links"]
+
+
+@pytest.mark.parametrize("datum", list(Datum))
 def test_a_position_is_kept_as_it_was_given_and_shown_in_wgs84(
     office: Desk, session: Session, datum: Datum
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 
@@ -91,6 +92,24 @@ def test_chips_choose_what_is_shown(client: TestClient, session: Session, browse
     assert devices_in(client.get(f"{HERE}&show=x&from=singlemessage", headers=browser).text) == devices_in(
         now
     )
+
+
+def test_before_a_map_opens_the_page_is_small(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    for number in range(6):
+        make.device(session, at=north_of(PATIENT, metres=40 * number))
+    session.commit()
+
+    page = client.get(HERE, headers=browser).text
+
+    loaded = set(re.findall(r'<(?:link|script)[^>]* (?:href|src)="(/static/[^"]*)"', page))
+    assert any("open_map.js" in each for each in loaded)
+    assert not any("vendor" in each for each in loaded)
+    size = len(gzip.compress(page.encode()))
+    for each in loaded:
+        size += int(client.get(each, headers={"Accept-Encoding": "gzip"}).headers["content-length"])
+    assert size < 60_000
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,9 @@ def find_nearest(request: Request, viewer: ViewerDep, query: Annotated[NearestIn
         answer_lookup, viewer=viewer, question=question, network=state.network, settings=state.settings
     )
     answer = retry_on_stale_connection(lookup, database.autocommit_engine.connect)
-    shown = answer_out(answer, viewer, settings=state.settings, responders_withheld=is_withheld)
+    shown = answer_out(
+        answer, viewer, settings=state.settings, datum=query.answer_datum, responders_withheld=is_withheld
+    )
     return Response(orjson.dumps(shown), media_type="application/json")
 
 

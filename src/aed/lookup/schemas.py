@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import h3
 from pydantic import BaseModel, ConfigDict, Field
 
 from aed.accounts.permissions import Viewer, is_insider
-from aed.geo import Datum, Position, in_mainland_china, map_links
+from aed.geo import Datum, Position, from_wgs84, in_mainland_china, map_links
 from aed.lookup import reasons
 from aed.lookup.answer import LookupAnswer
 from aed.lookup.arrival import Basis
@@ -39,6 +39,9 @@ class NearestIn(BaseModel):
     lat: float = Field(description="Degrees, in the coordinate system `datum`", examples=[30.2901])
     lon: float = Field(description="Degrees, in the coordinate system `datum`", examples=[120.1003])
     datum: Datum = Field(Datum.WGS84, description="Coordinate system of lat and lon")
+    answer_datum: Datum = Field(
+        Datum.WGS84, description="Coordinate system of positions and routes in the answer"
+    )
     at: datetime | None = Field(None, description="Moment with UTC offset for which to answer; default: now")
     limit: int = Field(5, ge=1, le=50, description="Maximum number of devices")
     floor: int | None = Field(
@@ -213,11 +216,16 @@ class NearestOut(Strict):
 
 
 def answer_out(
-    answer: LookupAnswer, viewer: Viewer, *, settings: Settings, responders_withheld: bool = False
+    answer: LookupAnswer,
+    viewer: Viewer,
+    *,
+    settings: Settings,
+    datum: Datum = Datum.WGS84,
+    responders_withheld: bool = False,
 ) -> dict[str, Any]:
-    """Return the answer as a dictionary in the shape of `NearestOut`."""
+    """Return the answer as a dictionary in the shape of `NearestOut`, with coordinates in `datum`."""
     question = answer.question
-    return {
+    shown = {
         "first_aid": reasons.first_aid_words(answer.emergency_number),
         "emergency": {
             "number": answer.emergency_number,
@@ -250,6 +258,22 @@ def answer_out(
         "responders_withheld": reasons.responders_withheld_words() if responders_withheld else None,
         "is_complete": answer.is_complete,
     }
+    if datum is not Datum.WGS84:
+        _move(shown, datum)
+    return shown
+
+
+_PLACED: Final = ("devices", "too_far", "last_resort", "unusable_now", "quarantined")
+
+
+def _move(shown: dict[str, Any], datum: Datum) -> None:
+    """Convert the coordinates of an answer from WGS-84 to `datum`, in place."""
+    for each in (shown["query"], *(device for part in _PLACED for device in shown[part])):
+        lat, lon = from_wgs84(Position(**each["position"]), datum)
+        each["position"] = {"lat": lat, "lon": lon}
+        if each.get("route") is not None:
+            points = (from_wgs84(Position(lat, lon), datum) for lon, lat in each["route"]["coordinates"])
+            each["route"] = {**each["route"], "coordinates": [(lon, lat) for lat, lon in points]}
 
 
 def _counts_from_one(answer: LookupAnswer) -> bool:

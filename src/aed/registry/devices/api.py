@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Audience, require_keeper
 from aed.database.dependencies import ReadSession, WriteSession
+from aed.geo import Datum
 from aed.http.parameters import (
     Bbox,
     Cursor,
@@ -41,6 +44,7 @@ from aed.registry.fields import Link
 from aed.registry.parameters import DeviceId, require_can_see_history
 
 router = APIRouter(tags=["registry"])
+InDatum = Annotated[Datum, Query(description="Coordinate system of the positions in the answer")]
 
 
 @router.get("/devices")
@@ -53,10 +57,11 @@ def list_devices(
     region: OfRegion = None,
     audience: Audience | None = None,
     state: DeviceState | None = None,
+    datum: InDatum = Datum.WGS84,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> DevicePage:
-    """List the devices that you may see, as GeoJSON."""
+    """List the devices that you may see, as GeoJSON; `bbox` is in WGS-84."""
     rows = device_queries.devices(
         session,
         viewer,
@@ -68,7 +73,7 @@ def list_devices(
         audience=audience,
         state=state,
     )
-    page = DevicePage(features=[DeviceFeature.of(row) for row in rows[:limit]])
+    page = DevicePage(features=[DeviceFeature.of(row, datum) for row in rows[:limit]])
     if len(rows) > limit:
         following = request.url.include_query_params(cursor=rows[limit - 1].id)
         page.links.append(Link(rel="next", href=f"{following.path}?{following.query}"))
@@ -76,11 +81,17 @@ def list_devices(
 
 
 @router.get("/devices/{device_id}")
-def get_device(session: ReadSession, viewer: ViewerDep, device_id: DeviceId, response: Response) -> DeviceOut:
+def get_device(
+    session: ReadSession,
+    viewer: ViewerDep,
+    device_id: DeviceId,
+    response: Response,
+    datum: InDatum = Datum.WGS84,
+) -> DeviceOut:
     """Get a device."""
     device = device_queries.device(session, viewer, device_id)
     set_etag(response, device.version)
-    return DeviceOut.of(device, viewer)
+    return DeviceOut.of(device, viewer, datum)
 
 
 @router.post("/devices", status_code=201)

@@ -11,7 +11,7 @@ from sqlalchemy import Row
 from aed.accounts.fields import Code, FreeText, Id, Name, Phone
 from aed.accounts.permissions import Audience, Viewer, is_insider
 from aed.database.geometry import position_of
-from aed.geo import Datum, map_links
+from aed.geo import Datum, Position, from_wgs84, map_links
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.origins import ALL_OTHER_ATTRIBUTES, origins_in
 from aed.registry.devices.rules import (
@@ -223,8 +223,9 @@ class DeviceOut(BaseModel):
     version: int
 
     @classmethod
-    def of(cls, device: Device, viewer: Viewer) -> DeviceOut:
+    def of(cls, device: Device, viewer: Viewer, datum: Datum = Datum.WGS84) -> DeviceOut:
         here = position_of(device.position)
+        lat, lon = from_wgs84(here, datum)
         estate = device.estate
         inside = is_insider(viewer, device.estate_id, device.region_id)
         return cls(
@@ -235,7 +236,7 @@ class DeviceOut(BaseModel):
             estate_id=device.estate_id,
             estate_name_en=estate.name_en if estate else None,
             estate_name_zh=estate.name_zh if estate else None,
-            position=PositionOut(lat=here.lat, lon=here.lon),
+            position=PositionOut(lat=lat, lon=lon),
             origin_datum=device.origin_datum,
             place_en=device.place_en,
             place_zh=device.place_zh,
@@ -305,10 +306,11 @@ class DeviceFeature(BaseModel):
     properties: DeviceProperties
 
     @classmethod
-    def of(cls, row: Row[*tuple[Any, ...]]) -> DeviceFeature:
-        """Build the feature from a row of `queries.devices`."""
+    def of(cls, row: Row[*tuple[Any, ...]], datum: Datum = Datum.WGS84) -> DeviceFeature:
+        """Build the feature from a row of `queries.devices`, with its position in `datum`."""
         fields = row._asdict()
-        device_id, lat, lon = fields.pop("id"), fields.pop("lat"), fields.pop("lon")
+        device_id = fields.pop("id")
+        lat, lon = from_wgs84(Position(fields.pop("lat"), fields.pop("lon")), datum)
         return cls(
             id=device_id,
             geometry=PointGeometry(coordinates=(lon, lat)),

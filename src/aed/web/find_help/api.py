@@ -32,13 +32,14 @@ from aed.lookup.offline import pack_of
 from aed.lookup.question import LookupQuestion
 from aed.settings import Settings
 from aed.web import static
+from aed.web.basemap import map_config, map_policy
 from aed.web.find_help import queries
 from aed.web.find_help.page import estates_in, sections_of
 from aed.web.find_help.rules import MAX_TEXT, Show, Where, position_from_form
 from aed.web.find_help.schemas import NEAREST, EmergencyNumbersOut, HomeOut, WordsOut, pack_out
 from aed.web.language import languages
 from aed.web.marks import Mark
-from aed.web.render import render
+from aed.web.render import POLICY, render
 
 log = structlog.get_logger("aed")
 _WORKER_POLICY: Final = "default-src 'none'; connect-src 'self'; script-src 'self'"
@@ -113,6 +114,8 @@ def _page(request: Request, viewer: Viewer) -> Response:
         openapi=OPENAPI,
         emergency_number=answer.emergency_number if answer is not None else None,
         packs=estates_in(answer)[:MAX_PACKS] if answer is not None else [],
+        headers={"Content-Security-Policy": map_policy(request.app.state.settings, POLICY)},
+        map=map_config(request.app.state.settings, where.here),
         is_signed_in=viewer.is_signed_in,
     )
 
