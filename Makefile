@@ -16,7 +16,7 @@ COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --univ
 
 DOCS := docs/_build
 
-.PHONY: help demo serve test quick fuzz mutants bench soak attack year clients check docs docs-catalogues words vendor release lock clean
+.PHONY: help demo serve test quick fuzz mutants bench soak attack year clients check docs docs-catalogues words vendor lighthouse release lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s%s\n", $$1, $$2 }'
@@ -97,6 +97,11 @@ vendor: ## copy the locked browser libraries of deploy/vendor into the package (
 	@$(SETUP)
 	cd deploy/vendor && npm ci --ignore-scripts --no-audit --no-fund
 	$(BIN)/python deploy/vendor/collect.py
+
+lighthouse: ## score the first pages on a throttled phone, in Chromium (needs npm)
+	@$(SETUP) test
+	cd deploy/lighthouse && npm ci --ignore-scripts --no-audit --no-fund
+	$(BIN)/python -m tests.lighthouse
 
 release: ## build wheel, source distribution and SBOM into dist/, the same bytes for the same commit
 	@$(SETUP)
