@@ -5,6 +5,7 @@ from __future__ import annotations
 # Importing a module of models registers its tables; the names are not used.
 # ruff: noqa: F401
 import aed.accounts.audit_log
+import aed.accounts.demo_people
 import aed.accounts.people.models
 import aed.accounts.regions.models
 import aed.accounts.role_grants

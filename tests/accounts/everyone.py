@@ -139,6 +139,7 @@ def build(session: Session) -> Everyone:
     everyone.known = {
         "link_key": short_link(session, "/", FAR_FUTURE).removeprefix("/l/"),
         "incident_id": incident.id,
+        "exercise_id": incident.id,
         "alert_id": make.alert(session, incident, resident).id,
         "alert_key": "call_key",
         "exclusion_id": make.exclusion(session, device, incident).id,

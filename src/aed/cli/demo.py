@@ -10,8 +10,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from aed import clock
+from aed.accounts.demo_people import DemoPerson, DemoRole
+from aed.accounts.people.actions import find_or_add_person, open_proved_account
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Role
+from aed.accounts.roles.actions import grant_role
+from aed.accounts.roles.schemas import RoleIn
 from aed.cli.context import opened, operator, viewer_as
 from aed.cli.language import either
 from aed.cli.nearest import print_answer
@@ -25,6 +33,7 @@ from aed.imports.estates import import_buildings, import_estates
 from aed.imports.responders import import_responders
 from aed.lookup.answer import answer_lookup
 from aed.lookup.question import LookupQuestion
+from aed.registry.estates.models import Estate
 from aed.settings import Settings, is_checkout, load_settings
 from aed.walking.build import build_network
 from aed.walking.file import load_network, save_network
@@ -69,7 +78,7 @@ def demo(
     say(f"  {aed} nearest {here} --at 2026-09-22T02:00:00+08:00      the public view, at night")
     say(f"  {aed} nearest 30.284038 120.098707 --as estate:demo-district/inkstone      a resident's view")
     say(f"  {aed} demo --all      every question of the district, with what it shows")
-    say(f"  {aed} serve      then http://127.0.0.1:8000/docs, or")
+    say(f"  {aed} serve      then http://127.0.0.1:8000/demo to walk through it, /docs for the API, or")
     say(f"  curl 'http://127.0.0.1:8000/v1/nearest?lat={asked['lat']}&lon={asked['lon']}'")
 
 
@@ -100,10 +109,13 @@ def _load(database: Database, folder: Path) -> None:
     """Import the district; idempotent."""
     now = clock.now()
     with transaction(database) as session:
+        is_new = session.scalar(select(Person.id).limit(1)) is None
         estates = import_estates(session, operator(), folder / "estates.geojson", at=now)
         devices = import_devices(session, operator(), folder / "devices.csv", at=now)
         houses = import_buildings(session, operator(), folder / "streets.osm.pbf")
         people = import_responders(session, operator(), folder / "responders.csv", at=now)
+        if is_new:  # never in a database with people of its own: anybody may sign in as these
+            _add_demo_people(session, at=now)
     for what, report in (
         ("estates and gates", estates),
         ("buildings", houses),
@@ -121,6 +133,34 @@ def _copy_basemap(source: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
         say(f"base map: {target.stat().st_size:,} bytes")
+
+
+def _add_demo_people(session: Session, *, at: datetime) -> None:
+    """Add the people in whose place anybody may sign in on the page `/demo`, with their roles."""
+    estate = session.scalars(
+        select(Estate).where(Estate.source == "demo-district", Estate.source_id == "paper-crane")
+    ).one_or_none()
+    if estate is None:  # another district
+        return
+    for number, (part, (name, role, is_of_estate)) in enumerate(_PARTS.items(), start=1):
+        phone = _VOLUNTEER_PHONE if part is DemoRole.VOLUNTEER else f"+861000000900{number}"
+        person = find_or_add_person(session, name=name, phone=phone)
+        open_proved_account(session, person, phone, at=at)
+        where = {"estate_id": estate.id} if is_of_estate else {"region": "CN-3399"}
+        grant_role(session, operator(), person.id, RoleIn.model_validate({"role": role, **where}), at=at)
+        session.add(DemoPerson(role=part, person_id=person.id))
+
+
+_VOLUNTEER_PHONE = "+8610000001024"
+_PARTS: dict[DemoRole, tuple[str, Role, bool]] = {
+    DemoRole.RESIDENT: ("安晓禾 An Xiaohe", Role.RESIDENT, True),
+    DemoRole.VOLUNTEER: ("阚望舟 Kan Wangzhou", Role.RESPONDER, True),
+    DemoRole.KEEPER: ("甄拾月 Zhen Shiyue", Role.KEEPER, True),
+    DemoRole.TRAINER: ("蒲知行 Pu Zhixing", Role.TRAINING_OFFICER, False),
+    DemoRole.DISPATCHER: ("陆听澜 Lu Tinglan", Role.DISPATCHER, False),
+    DemoRole.MANAGER: ("齐守园 Qi Shouyuan", Role.ESTATE_MANAGER, True),
+}
+"""Invented name, role, and whether it is held on the estate or on the region."""
 
 
 def _network(streets: Path, target: Path) -> WalkingNetwork:

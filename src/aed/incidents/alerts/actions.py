@@ -257,6 +257,17 @@ _IDLE_REPLAN_AFTER: Final = timedelta(minutes=2)
 """If nobody else could help, the incident is planned again after this long."""
 
 
+def renew_link(session: Session, alert: Alert) -> str:
+    """Give an alert of an exercise a new link, and return its path; the old link becomes invalid.
+
+    visibility: the caller checks that the viewer may take the place of the person.
+    """
+    key = KEY_PREFIX + secrets.token_urlsafe(16)
+    alert.key_hash = hash_key(key)
+    session.flush()
+    return ALERT_PATH + key
+
+
 def lock_for_planning(session: Session, incident_id: int) -> Incident:
     """Lock an incident and its region until this transaction ends, so that nobody is alerted to two
     patients.

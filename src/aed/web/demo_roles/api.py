@@ -1,0 +1,152 @@
+"""The pages `/demo` and `/demo/exercises/{id}`; 404 unless `aed demo` has made the database."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Final
+from uuid import uuid4
+
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.authentication import (
+    FormViewerDep,
+    ViewerDep,
+    client_address,
+    session_key_in_cookie,
+    viewer_of_person,
+)
+from aed.accounts.demo_people import DemoRole, demo_people
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
+from aed.accounts.sessions import SESSION_COOKIE, sign_out
+from aed.accounts.sign_in.actions import open_session
+from aed.accounts.sign_in.requests import set_sign_in_cookie
+from aed.accounts.sign_in.rules import Browser
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.errors import NotFound
+from aed.http.parameters import RowId
+from aed.http.query import ANY_PARAMETER
+from aed.incidents import queries
+from aed.incidents.alerts.actions import renew_link
+from aed.incidents.calls.actions import close_incident, report_patient
+from aed.incidents.models import Incident
+from aed.incidents.rules import IncidentKind, IncidentOutcome
+from aed.incidents.schemas import PatientReportIn
+from aed.web.demo_roles.page import PARTS, alert_lines, part_of
+from aed.web.demo_roles.queries import first_device
+from aed.web.render import render
+
+router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
+PATIENT: Final = {"lat": 30.2945, "lon": 120.0980}
+"""In Paper Crane Gardens, where volunteers are available at every hour."""
+SESSION_LASTS: Final = timedelta(hours=2)
+STRANGER: Final = "stranger"
+
+
+@router.get("/demo")
+def show_demo(
+    request: Request,
+    session: ReadSession,
+    viewer: ViewerDep,
+    switched: Annotated[str, Query(max_length=20)] = "",
+) -> Response:
+    """Show whose place a newcomer can take, and whose they have taken."""
+    people = demo_people(session)
+    device = first_device(session, viewer)
+    return render(
+        request,
+        "demo_roles/demo_roles.html.jinja",
+        parts=PARTS,
+        part=part_of(viewer.person_id, people),
+        names={role: session.get_one(Person, person_id).name for role, person_id in people.items()},
+        is_switched=bool(switched),
+        device=device,
+    )
+
+
+@router.post("/demo")
+def switch_person(
+    request: Request, session: WriteSession, _viewer: FormViewerDep, part: Annotated[str, Form(max_length=20)]
+) -> Response:
+    """Sign in as one of the invented people, or sign out to be a stranger."""
+    people, now = demo_people(session), clock.now()
+    if part != STRANGER and part not in people:
+        raise NotFound("There is no such person in the demo.", field="part")
+    before = session_key_in_cookie(request)
+    if before is not None:
+        sign_out(session, before, at=now)
+    response = RedirectResponse("/demo?switched=1", 303)
+    if part == STRANGER:
+        response.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+        return response
+    browser = Browser(client_address(request), user_agent=request.headers.get("user-agent"))
+    person = session.get_one(Person, people[DemoRole(part)])
+    opened = open_session(session, person, browser=browser, lasts=SESSION_LASTS, at=now)
+    set_sign_in_cookie(response, opened.key, lasts=SESSION_LASTS)
+    return response
+
+
+@router.post("/demo/exercises")
+def start_exercise(request: Request, session: WriteSession, _viewer: FormViewerDep) -> Response:
+    """Start an exercise as the dispatcher, or join the one that runs."""
+    state = request.app.state
+    report = PatientReportIn.model_validate(
+        {"key": str(uuid4()), "kind": "exercise", "position": PATIENT, "storey": "5", "address": "5幢501"}
+    )
+    incident = report_patient(
+        session,
+        _dispatcher(session),
+        report,
+        at=clock.now(),
+        network=state.network,
+        settings=state.settings,
+    )
+    return RedirectResponse(f"/demo/exercises/{incident.id}", 303)
+
+
+@router.get("/demo/exercises/{exercise_id}")
+def show_exercise(request: Request, session: ReadSession, exercise_id: RowId) -> Response:
+    """Show who was called and what they have answered, as the dispatcher sees it."""
+    incident = _exercise(session, exercise_id)
+    return render(
+        request,
+        "demo_roles/exercise.html.jinja",
+        incident=incident,
+        alerts=alert_lines(queries.alerts(session, incident.id), at=clock.now()),
+    )
+
+
+@router.post("/demo/exercises/{exercise_id}/alerts/{alert_id}")
+def open_phone(
+    session: WriteSession, _viewer: FormViewerDep, exercise_id: RowId, alert_id: RowId
+) -> Response:
+    """Open the page of the call as the person who was called has it on their phone, under a new link."""
+    incident = _exercise(session, exercise_id)
+    alert = next((each for each in queries.alerts(session, incident.id) if each.id == alert_id), None)
+    if alert is None:
+        raise NotFound("Nobody was called by this alert.", field="alert_id")
+    return RedirectResponse(renew_link(session, alert), 303)
+
+
+@router.post("/demo/exercises/{exercise_id}/end")
+def end_exercise(session: WriteSession, _viewer: FormViewerDep, exercise_id: RowId) -> Response:
+    """End the exercise: the people who were called are told so."""
+    incident = _exercise(session, exercise_id)
+    who = _dispatcher(session)
+    close_incident(session, who, incident.id, IncidentOutcome.HANDED_OVER, None, at=clock.now())
+    return RedirectResponse(f"/demo/exercises/{exercise_id}", 303)
+
+
+def _dispatcher(session: Session) -> Viewer:
+    return viewer_of_person(session, demo_people(session)[DemoRole.DISPATCHER])
+
+
+def _exercise(session: Session, incident_id: int) -> Incident:
+    """Return an exercise of the demo. Raises NotFound, also for a real incident."""
+    incident = queries.incident(session, _dispatcher(session), incident_id)
+    if incident.kind is not IncidentKind.EXERCISE:
+        raise NotFound("This is not an exercise.", field="exercise_id")
+    return incident

@@ -1,0 +1,140 @@
+"""The page of a demo: nothing outside one; taking somebody's place; an exercise in two windows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.demo_people import DemoPerson, DemoRole
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Role
+from aed.accounts.sessions import SESSION_COOKIE
+from aed.cli import demo
+from aed.database.session import Database, read_session
+from aed.incidents.models import Alert
+from aed.incidents.rules import AlertState
+from tests import make
+
+FORM = {"Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture
+def browser(browser: dict[str, str]) -> dict[str, str]:
+    return browser | {"Accept-Language": "en"}
+
+
+@pytest.fixture
+def people(session: Session) -> dict[DemoRole, Person]:
+    """Make the database a demo, with a device that only the estate sees, and a volunteer next door."""
+    estate = make.estate(session)
+    make.device(session, of=estate, audience="estate", place_en="Hidden lobby")
+    make.responder(session)
+    held = {DemoRole.DISPATCHER: Role.DISPATCHER, DemoRole.RESIDENT: Role.RESIDENT}
+    made = {}
+    for part, role in held.items():
+        made[part] = make.person(session)
+        where = {"estate": estate} if role is Role.RESIDENT else {"region": make.region(session)}
+        make.role(session, made[part], role, **where)
+        session.add(DemoPerson(role=part, person_id=made[part].id))
+    session.commit()
+    return made
+
+
+def test_outside_a_demo_there_is_no_such_page(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    incident = make.incident(session, kind="exercise")
+    alert = make.alert(session, incident, make.person(session))
+    session.commit()
+    path = f"/demo/exercises/{incident.id}"
+    headers = browser | FORM
+    for answer in (
+        client.get("/demo", headers=browser),
+        client.get(path, headers=browser),
+        client.post("/demo", headers=headers, data={"part": "dispatcher"}),
+        client.post("/demo", headers=headers, data={"part": "stranger"}),
+        client.post("/demo/exercises", headers=headers),
+        client.post(f"{path}/alerts/{alert.id}", headers=headers),
+        client.post(f"{path}/end", headers=headers),
+    ):
+        assert answer.status_code == 404
+        assert "set-cookie" not in answer.headers
+    assert client.get("/a/call_key", headers=browser).status_code == 200, "the link is still valid"
+
+
+def test_a_newcomer_takes_a_place_and_becomes_a_stranger_again(
+    client: TestClient, session: Session, browser: dict[str, str], people: dict[DemoRole, Person]
+) -> None:
+    page = client.get("/demo", headers=browser).text
+    assert "places, people and calls are invented" in page
+    assert page.count("This is you now.") == 1
+    refused = client.post("/demo", headers=browser, data={"part": "resident"})
+    assert refused.status_code == 403, "from another site"
+    unknown = client.post("/demo", headers=browser | FORM, data={"part": "administrator"})
+    assert unknown.status_code == 404
+
+    answer = client.post("/demo", headers=browser | FORM, data={"part": "resident"}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/demo?switched=1")
+    key = answer.cookies[SESSION_COOKIE]
+    signed_in = browser | {"Cookie": f"{SESSION_COOKIE}={key}"}
+    page = client.get("/demo?switched=1", headers=signed_in).text
+    assert "You are now: A resident." in page
+    assert re.search(r'href="/d/\d+-\d"', page), "a device of the own estate"
+    client.post("/demo", headers=signed_in | FORM, data={"part": "stranger"})
+    assert "You are now" not in client.get("/demo?switched=1", headers=signed_in).text.replace(
+        "You are now: A stranger.", ""
+    )
+
+
+def test_an_exercise_is_watched_and_a_phone_is_opened(
+    client: TestClient, session: Session, browser: dict[str, str], people: dict[DemoRole, Person]
+) -> None:
+    headers = browser | FORM
+    board = client.post("/demo/exercises", headers=headers)
+    again = client.post("/demo/exercises", headers=headers)
+    assert board.url.path == again.url.path, "a double tap joins the exercise"
+    alert_id = session.scalars(select(Alert.id)).one()
+    assert "Volunteer 1: Called" in board.text
+    session.rollback()
+    phone = client.post(f"{board.url.path}/alerts/{alert_id}", headers=headers)
+    assert phone.url.path.startswith("/a/call_")
+    assert "Exercise: there is no real patient." in phone.text
+    client.post(phone.url.path, headers=headers, data={"reply": "accept"})
+    assert "Volunteer 1: Comes" in client.get(board.url.path, headers=browser).text
+    ended = client.post(f"{board.url.path}/end", headers=headers)
+    assert "Ended." in ended.text
+    assert "The call is over" in client.get(phone.url.path, headers=browser).text
+
+
+def test_a_real_incident_is_no_exercise(
+    client: TestClient, session: Session, browser: dict[str, str], people: dict[DemoRole, Person]
+) -> None:
+    incident = make.incident(session, at=clock.now())
+    alert = make.alert(session, incident, make.person(session))
+    alert.state = AlertState.ACCEPTED
+    session.commit()
+    path = f"/demo/exercises/{incident.id}"
+    assert client.get(path, headers=browser).status_code == 404
+    assert client.post(f"{path}/alerts/{alert.id}", headers=browser | FORM).status_code == 404
+    assert client.post(f"{path}/end", headers=browser | FORM).status_code == 404
+
+
+def test_demo_people_are_added_to_an_empty_database_alone(session: Session, database: Database) -> None:
+    make.person(session)
+    session.commit()
+    demo._load(database, demo.DISTRICT)
+    with read_session(database) as reading:
+        assert reading.scalars(select(DemoPerson)).all() == []
+
+
+def test_aed_demo_adds_a_person_for_each_part(session: Session, database: Database) -> None:
+    for _ in range(2):
+        demo._load(database, Path(demo.DISTRICT))
+    with read_session(database) as reading:
+        assert {each.role for each in reading.scalars(select(DemoPerson))} == set(DemoRole)
