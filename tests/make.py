@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -45,6 +46,7 @@ from aed.issuers import actions as issuer_actions
 from aed.issuers.models import Issuer
 from aed.issuers.schemas import IssuerIn
 from aed.notifications.models import OutboxMessage
+from aed.notifications.short_links import find_link
 from aed.registry.changes import RegistryChange
 from aed.registry.devices import actions as device_actions
 from aed.registry.devices.models import Device
@@ -611,6 +613,15 @@ def reminded(session: Session, person: Person, of: Device, *, at: datetime) -> t
 def key_in(text: str) -> str:
     """Return the key in the link of a reminder message."""
     return text.rpartition("/")[2].rstrip(".。")
+
+
+def key_behind(session: Session, text: str) -> str:
+    """Return the key at the end of the path that the short link of a message leads to."""
+    link = re.search(r"/l/(\w+)", text)
+    assert link is not None, text
+    found = find_link(session, link[1], at=NOW)
+    assert found is not None
+    return found.path.rpartition("/")[2]
 
 
 def member(of: Estate, *neighbours: Estate, writes: bool = False) -> Viewer:

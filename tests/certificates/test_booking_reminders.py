@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aed.accounts.free_text import SMS_CHARACTERS
 from aed.certificates.reminders.actions import remind_of_certificates, remind_to_practise
 from aed.database.session import Database, transaction
 from aed.notifications.models import OutboxMessage
@@ -16,7 +17,7 @@ from aed.notifications.short_links import find_link
 from aed.settings import Settings
 from aed.training.models import Enrolment, TrainingSession
 from aed.training.rosters import actions as roster_actions
-from aed.training.rules import SMS_CHARACTERS, AttendanceState, MarkedBy
+from aed.training.rules import AttendanceState, MarkedBy
 from tests import make
 from tests.make import ADMINISTRATOR
 

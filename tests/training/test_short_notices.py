@@ -8,12 +8,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aed.accounts.free_text import SMS_CHARACTERS, SMS_CHARACTERS_ASCII
 from aed.notifications.models import OutboxMessage
 from aed.notifications.short_links import KEY_LENGTH
 from aed.settings import Settings
 from aed.training.rules import (
-    SMS_CHARACTERS,
-    SMS_CHARACTERS_ASCII,
     EnrolmentNotice,
     LinkNotice,
     Occasion,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aed.accounts.free_text import SMS_CHARACTERS
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import ANYONE, Role
 from aed.database.session import Database
@@ -139,8 +140,9 @@ def test_the_nearest_person_is_asked_once_and_answers_with_a_tap(
     confirmation_request = session.scalars(select(ConfirmationRequest)).one()
     (letter,) = session.scalars(select(OutboxMessage)).all()
     assert (letter.text_zh or "").startswith("AED ")
-    assert "AED还在原处吗？您就在附近" in (letter.text_zh or "")
-    key = (letter.text_en or "").rpartition("/d/")[2]
+    assert "AED还在原处吗？请回答：" in (letter.text_zh or "")
+    assert len(letter.text_zh or "") <= SMS_CHARACTERS, "one SMS"
+    key = make.key_behind(session, letter.text_en or "")
     assert confirmation_request.person_id == letter.person_id
     assert letter.recipient == "+8613800138090"
     answer_request(session, ANYONE, key, FactAnswer.YES, None, at=NOW + DAY)

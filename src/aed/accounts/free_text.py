@@ -12,6 +12,10 @@ from typing import Final
 
 MAX_PLACE_CHARACTERS: Final = 60
 MAX_REASON_CHARACTERS: Final = 120
+SMS_CHARACTERS: Final = 70
+"""Length of one SMS with Chinese characters (UCS-2)."""
+SMS_CHARACTERS_ASCII: Final = 160
+_MIN_NAME_CHARACTERS: Final = 4
 
 _HALF_WIDTH: Final = {
     **{
@@ -58,3 +62,15 @@ def _split_words(words: str) -> str:
 def one_line(text: str) -> str:
     """Return the text with every line break and control character replaced by a space."""
     return "".join(" " if unicodedata.category(each) in ("Cc", "Zl", "Zp") else each for each in text)
+
+
+def fit_name(head: str, name: str, tail: str) -> str:
+    """Return the text with the name cut to what fits into one SMS, or without it if too little fits."""
+    is_ascii = (head + name + tail).isascii()
+    room = (SMS_CHARACTERS_ASCII if is_ascii else SMS_CHARACTERS) - len(head) - len(tail)
+    if not name or room < _MIN_NAME_CHARACTERS:
+        return head.rstrip(" ：:，,") + tail
+    words = quote(name, limit=min(room, MAX_PLACE_CHARACTERS))
+    if is_ascii:  # "…" is not in the alphabet of a long SMS, and would shorten all of it to 70
+        words = words.replace("…", "")
+    return head + words + tail

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from aed.accounts.free_text import MAX_PLACE_CHARACTERS, MAX_REASON_CHARACTERS, quote
+from aed.accounts.free_text import MAX_PLACE_CHARACTERS, MAX_REASON_CHARACTERS, fit_name, quote
 from aed.hours.dates import months_after
 
 
@@ -251,11 +251,6 @@ def reminder_time(at: datetime, starts_at: datetime, time_zone: str) -> Reminder
     return ReminderTime.DAY_BEFORE if first <= at.astimezone(ZoneInfo(time_zone)).hour < last else None
 
 
-SMS_CHARACTERS: Final = 70
-"""Length of one SMS with Chinese characters (UCS-2)."""
-SMS_CHARACTERS_ASCII: Final = 160
-
-
 def short_notice_words(
     notice: EnrolmentNotice | LinkNotice,
     of: Occasion,
@@ -317,10 +312,7 @@ def short_notice_words(
                 ("You passed: ", "恭喜通过考核："),
                 (". Your result and certificate: ", "。成绩与证书："),
             )
-    en = _fitted(head[0], course[0], tail[0] + link, limit=SMS_CHARACTERS_ASCII)
-    if not en.isascii():
-        en = _fitted(head[0], course[0], tail[0] + link, limit=SMS_CHARACTERS)
-    return en, _fitted(head[1], course[1], tail[1] + link, limit=SMS_CHARACTERS)
+    return fit_name(head[0], course[0], tail[0] + link), fit_name(head[1], course[1], tail[1] + link)
 
 
 class BookingReason(StrEnum):
@@ -356,20 +348,6 @@ def booking_words(
 
 
 _DETAILS_OR_CANCEL: Final = (". Details or cancel: ", "。详情或取消：")
-_MIN_NAME_CHARACTERS: Final = 4
-
-
-def _fitted(head: str, name: str, tail: str, *, limit: int) -> str:
-    """Return the text with the name cut to what fits into `limit` characters, or without it."""
-    room = limit - len(head) - len(tail)
-    if room < _MIN_NAME_CHARACTERS:
-        return head.rstrip(" ：:，,") + tail
-    words = quote(name, limit=min(room, MAX_PLACE_CHARACTERS))
-    if (
-        words.endswith("…") and head.isascii()
-    ):  # GSM 7-bit has no "…": one would double the length of all others
-        words = words.rstrip("…")
-    return head + words + tail
 
 
 def _local(moment: datetime, time_zone: str) -> str:

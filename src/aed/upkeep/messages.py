@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.free_text import MAX_PLACE_CHARACTERS, quote
+from aed.accounts.free_text import MAX_PLACE_CHARACTERS, fit_name, quote
 from aed.accounts.people.models import Person
 from aed.accounts.people.rules import Language
 from aed.accounts.permissions import Role, Viewer
@@ -42,16 +42,38 @@ def notify_keepers(
 
 
 def notify_person(
-    session: Session, person: Person, devices: Sequence[Device], *, en: str, zh: str, at: datetime
+    session: Session,
+    person: Person,
+    devices: Sequence[Device],
+    *,
+    en: str,
+    zh: str,
+    at: datetime,
+    is_one_sms: bool = False,
 ) -> bool:
-    """Enqueue a message about the devices; return False, and log it, if the person cannot be reached."""
-    notice = Notice(
-        text_en=f"{_named(devices, Language.EN)}: {en}", text_zh=f"{_named(devices, Language.ZH)}：{zh}"
+    """Enqueue a message about the devices; return False, and log it, if the person cannot be reached.
+
+    `is_one_sms`: a message about one device, whose place is cut so that the message is one SMS.
+    """
+    notice = (
+        _in_one_sms(devices[0], en=en, zh=zh)
+        if is_one_sms
+        else Notice(
+            text_en=f"{_named(devices, Language.EN)}: {en}", text_zh=f"{_named(devices, Language.ZH)}：{zh}"
+        )
     )
     if not outbox.notify_person(session, person.id, notice, at, country=devices[0].region.country):
         log.warning("person cannot be notified", person=person.id)
         return False
     return True
+
+
+def _in_one_sms(device: Device, *, en: str, zh: str) -> Notice:
+    number = short_number(device.id)
+    return Notice(
+        text_en=fit_name(f"AED {number} ", _where(device, Language.EN), f": {en}"),
+        text_zh=fit_name(f"AED {number} ", _where(device, Language.ZH), f"：{zh}"),
+    )
 
 
 def _named(devices: Sequence[Device], language: Language) -> str:
@@ -65,13 +87,17 @@ def _named(devices: Sequence[Device], language: Language) -> str:
 
 def _name(device: Device, language: Language) -> str:
     """Return the short number of a device with its estate and place."""
+    words = quote(_where(device, language), limit=MAX_PLACE_CHARACTERS)
+    return f"{short_number(device.id)} ({words})" if words else short_number(device.id)
+
+
+def _where(device: Device, language: Language) -> str:
     estate = device.estate
     if language is Language.ZH:
         where = [estate.name_zh if estate is not None else None, device.place_zh or device.place_en]
     else:
         where = [estate.name_en if estate is not None else None, device.place_en or device.place_zh]
-    words = quote(" ".join(each for each in where if each), limit=MAX_PLACE_CHARACTERS)
-    return f"{short_number(device.id)} ({words})" if words else short_number(device.id)
+    return " ".join(each for each in where if each)
 
 
 _AT_ONCE = 1_000

@@ -14,6 +14,7 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
 from aed.accounts.tokens import hash_key
 from aed.errors import Conflict, InvalidInput, NotFound
+from aed.notifications.short_links import short_link
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.corrections import confirm_access, doubt_access
 from aed.registry.devices.models import Device
@@ -120,20 +121,21 @@ def send_request(
     lapses_at: datetime,
     public_url: str,
 ) -> bool:
-    """Ask a person to confirm a fact; return False, and store nothing, if no message can reach them.
+    """Ask a person to confirm a fact; return False, and store no request, if no message can reach them.
 
     The device was read with its estate and region.
     """
     key = KEY_PREFIX + secrets.token_urlsafe(24)
     en, zh = FACT_QUESTIONS[fact]
-    link = f"{public_url}/d/{key}"
+    link = public_url + short_link(session, f"/d/{key}", lapses_at)
     if not notify_person(
         session,
         person,
         [device],
-        en=f"{en} You are nearby: please tap to answer. {link}",
-        zh=f"{zh}您就在附近，点一下即可回答：{link}",
+        en=f"{en} You are nearby: please answer: {link}",
+        zh=f"{zh}请回答：{link}",
         at=at,
+        is_one_sms=True,
     ):
         return False
     session.add(

@@ -14,6 +14,7 @@ from aed.accounts.permissions import Viewer
 from aed.accounts.tokens import hash_key
 from aed.database.idempotency import require_same_content
 from aed.errors import Conflict, InvalidInput, NotFound
+from aed.notifications.short_links import short_link
 from aed.registry.changes import flush_or_conflict
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
@@ -208,15 +209,20 @@ def follow_up(
     when = found.sent_at.astimezone(ZoneInfo(zone or device.region.time_zone))
     for person in people.values():
         key = KEY_PREFIX + secrets.token_urlsafe(24)
-        link = f" {public_url}/d/{key}" if public_url is not None else ""
+        en = f"someone was sent to fetch it on {when:%Y-%m-%d at %H:%M}. Is it back, and was it used?"
+        zh = f"{when:%Y-%m-%d %H:%M}曾派人取用。已归还吗？使用过吗？"
+        if public_url is not None:
+            link = public_url + short_link(session, f"/d/{key}", at + MAX_DELAY)
+            en = f"someone was sent for it at {when:%H:%M}. Is it back, and was it used? Answer: {link}"
+            zh = f"{when:%H:%M}曾派人取用，已归还吗？请回答：{link}"
         if notify_person(
             session,
             person,
             [device],
-            en=f"someone was sent to fetch it on {when:%Y-%m-%d at %H:%M}. Is it back, and was it "
-            f"used?{link}",
-            zh=f"{when:%Y-%m-%d %H:%M}曾派人取用。已归还吗？使用过吗？{link}",
+            en=en,
+            zh=zh,
             at=at,
+            is_one_sms=public_url is not None,
         ):
             session.add(
                 ConfirmationRequest(
