@@ -37,9 +37,10 @@ from aed.web.find_help import queries
 from aed.web.find_help.page import estates_in, sections_of
 from aed.web.find_help.rules import MAX_TEXT, Show, Where, position_from_form
 from aed.web.find_help.schemas import NEAREST, EmergencyNumbersOut, HomeOut, WordsOut, pack_out
-from aed.web.language import languages
+from aed.web.language import language_of, languages
 from aed.web.marks import Mark
 from aed.web.render import POLICY, render
+from aed.web.words import either
 
 log = structlog.get_logger("aed")
 _WORKER_POLICY: Final = "default-src 'none'; connect-src 'self'; script-src 'self'"
@@ -89,7 +90,9 @@ def _page(request: Request, viewer: Viewer) -> Response:
             estates = queries.estates_with_devices(session, viewer, limit=queries.MAX_ESTATES + 1)
             found = _places(session, viewer, where) if not problem else []
         if where.here is None and len(found) == 1:
-            where = Where(here=found[0].position, text=where.text, show=where.show)
+            names = {"en": found[0].name_en, "zh": found[0].name_zh}
+            name = either(names, language_of(request))
+            where = Where(here=found[0].position, text=where.text, show=where.show, name=name)
         if where.here is not None:
             answer = _look_up(request, viewer, where)
         elif where.text and not found and not problem:
