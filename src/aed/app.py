@@ -88,6 +88,7 @@ from aed.walking.file import network_at
 from aed.web import api as web_api
 from aed.web.call_pages import api as call_pages_api
 from aed.web.demo_roles import api as demo_roles_api
+from aed.web.checks import api as check_pages_api
 from aed.web.device_pages import api as device_pages_api
 from aed.web.errors import error_page, wants_error_page
 from aed.web.find_help import api as find_help_api
@@ -196,10 +197,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(part.router, prefix="/v1")
     app.include_router(worker_api.monitoring)
     app.include_router(exports_api.router)
-    app.include_router(checks_api.pages_router)
     app.include_router(checks_api.old_pages_router)
     app.include_router(call_pages_api.router)
     app.include_router(demo_roles_api.router)
+    app.include_router(check_pages_api.router)
     app.include_router(device_pages_api.router)
     app.include_router(find_help_api.router)
     app.include_router(learn_api.router)

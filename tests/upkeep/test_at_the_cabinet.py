@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from icalendar import Calendar
@@ -20,8 +18,6 @@ from aed.upkeep.rules import device_id_of, short_number
 from tests import make
 from tests.accounts.everyone import signed_in
 from tests.registry.conftest import Desk
-
-PAGE = Path(__file__).parents[2] / "src/aed/upkeep/checks/page"
 
 
 def test_labels_are_for_the_devices_own_people(
@@ -49,24 +45,6 @@ def test_labels_are_printed_with_the_check_address() -> None:
     assert label_sheets([label], public_url="https://aed.example.org").startswith(b"%PDF")
 
 
-def test_the_check_page_is_the_same_for_everyone_and_loads_nothing_external(nobody: Desk) -> None:
-    page = nobody.get("/d/1234-4/check")
-
-    assert page.status_code == 200
-    assert page.content == nobody.get("/d/open").content
-    policy = page.headers["content-security-policy"]
-    assert "default-src 'none'; script-src 'self'" in policy
-    assert "unsafe" not in policy
-    named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-    assert sorted(named) == ["/d/app.webmanifest", "/d/page.css", "/d/page.js"]
-    for name in (*named, "/d/worker.js"):
-        found = nobody.get(name)
-        assert found.status_code == 200, name
-        assert "http" not in re.sub(r"http://www.w3.org\S+", "", found.text), name
-        again = nobody.client.get(name, headers={"If-None-Match": found.headers["etag"]})
-        assert (again.status_code, again.content) == (304, b"")
-
-
 def test_an_address_on_an_earlier_label_redirects_to_the_page(nobody: Desk) -> None:
     for code, target in (
         ("1234-4", "../d/1234-4"),
@@ -75,19 +53,6 @@ def test_an_address_on_an_earlier_label_redirects_to_the_page(nobody: Desk) -> N
     ):
         old = nobody.client.get(f"/c/{code}?from=singlemessage", follow_redirects=False)
         assert (old.status_code, old.headers["location"]) == (308, target)
-
-
-def test_the_page_has_each_of_its_words_in_both_languages() -> None:
-    script = (PAGE / "page.js").read_text(encoding="utf-8")
-    spoken = script[script.index("const WORDS = ") : script.index("const DEFAULT_ASKS")]
-    words = {
-        language: set(re.findall(r"(\w+): \"\"", re.sub(r"\"[^\"]*\"", '""', part)))
-        for language, part in zip(("zh", "en"), spoken.split("  en: {"), strict=True)
-    }
-    assert words["zh"] == words["en"]
-    assert len(words["zh"]) > 50
-    used = set(re.findall(r'\bt\("(\w+)"\)', script))
-    assert used <= words["zh"], used - words["zh"]
 
 
 def test_a_problem_can_be_reported_by_label_number_even_for_private_devices(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
-from hashlib import sha256
-from importlib import resources
+from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -321,62 +319,8 @@ def get_check_form(
     )
 
 
-pages_router = APIRouter(prefix="/d", tags=["pages"])
 old_pages_router = APIRouter(prefix="/c", tags=["pages"])
 """The address on labels that were printed earlier."""
-
-_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; "
-    "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_HTML: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "The check page", "content": {"text/html": {"schema": {"type": "string"}}}}
-}
-
-
-@cache
-def _file(name: str) -> tuple[bytes, str]:
-    """Return a static file of the check page and its ETag."""
-    found = resources.files("aed.upkeep.checks").joinpath("page", name).read_bytes()
-    return found, f'"{sha256(found).hexdigest()[:32]}"'
-
-
-def _answer(request: Request, name: str, media_type: str) -> Response:
-    found, etag = _file(name)
-    headers = {
-        "ETag": etag,
-        "Cache-Control": "no-cache",  # revalidated on every request
-        "Content-Security-Policy": _POLICY,
-        "Permissions-Policy": "camera=(self), geolocation=(self)",
-    }
-    if request.headers.get("if-none-match") == etag:
-        return Response(status_code=304, headers=headers)
-    return Response(found, media_type=media_type, headers=headers)
-
-
-@pages_router.get("/page.js", response_class=Response)
-def get_page_script(request: Request) -> Response:
-    """Return the script of the check page."""
-    return _answer(request, "page.js", "text/javascript")
-
-
-@pages_router.get("/page.css", response_class=Response)
-def get_page_style(request: Request) -> Response:
-    """Return the stylesheet of the check page."""
-    return _answer(request, "page.css", "text/css")
-
-
-@pages_router.get("/worker.js", response_class=Response)
-def get_page_worker(request: Request) -> Response:
-    """Return the service worker, which lets the page open without a network."""
-    return _answer(request, "worker.js", "text/javascript")
-
-
-@pages_router.get("/app.webmanifest", response_class=Response)
-def get_page_manifest(request: Request) -> Response:
-    """Return the web app manifest, used when the page is added to a home screen."""
-    return _answer(request, "app.webmanifest", "application/manifest+json")
-
 
 PageCode = Annotated[
     str,
@@ -386,18 +330,6 @@ PageCode = Annotated[
         examples=["1234-4"],
     ),
 ]
-
-
-@pages_router.get("/open", response_class=Response, responses=_HTML)
-def get_offline_shell(request: Request) -> Response:
-    """Return the check page without a device; a phone keeps it for when it has no network."""
-    return _answer(request, "page.html", "text/html")
-
-
-@pages_router.get("/{code}/check", response_class=Response, responses=_HTML)
-def get_check_page(request: Request, code: PageCode) -> Response:
-    """Return the page that checks a device, or answers a confirmation request."""
-    return _answer(request, "page.html", "text/html")
 
 
 @old_pages_router.get(

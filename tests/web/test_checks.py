@@ -1,0 +1,343 @@
+"""The check page: the sign-in with one code, all is well in one tap, and what has changed."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.people.models import Account
+from aed.accounts.permissions import Role
+from aed.accounts.sessions import SESSION_COOKIE
+from aed.registry.devices.models import Consumable, Device
+from aed.upkeep.models import Check, Confirmation
+from aed.upkeep.rules import Fact, Question, short_number
+from aed.web.checks.rules import BadForm, check_in_form, moment_of
+from tests import make
+from tests.accounts.conftest import codes_sent
+from tests.make import NOW
+
+PHONE = "138 0013 8222"
+WELL = {"all": "well", "kind": "check"}
+ALL = tuple(Question)
+
+
+@pytest.fixture
+def browser(client: TestClient, browser: dict[str, str]) -> TestClient:
+    """Return a browser that keeps cookies, in English."""
+    headers = browser | {"Accept-Language": "en", "Sec-Fetch-Site": "same-origin"}
+    return TestClient(client.app, base_url="https://testserver", headers=headers, follow_redirects=False)
+
+
+def kept(session: Session, **given: object) -> str:
+    """Register a device of a closed estate, with a keeper as lists write them; return its number."""
+    fields = {"audience": "estate", "keeper": {"name": "Chen", "phone": PHONE}, "place_en": "Lobby of No. 3"}
+    device = make.device(session, of=make.estate(session), **(fields | given))  # type: ignore[arg-type]
+    number = short_number(device.id)
+    session.commit()
+    return number
+
+
+def sign_in(browser: TestClient, session: Session, code: str) -> None:
+    browser.post(f"/d/{code}/check/code", data={"phone": PHONE})
+    answer = browser.post(f"/d/{code}/check/sign-in", data={"phone": PHONE, "code": codes_sent(session)[-1]})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/d/{code}/check"), answer.text
+
+
+def form_key(page: str) -> str:
+    found = re.search(r'name="key" value="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def checks(session: Session) -> list[Check]:
+    session.rollback()
+    found = list(session.scalars(select(Check).order_by(Check.id)))
+    session.expunge_all()
+    session.rollback()
+    return found
+
+
+def test_to_a_stranger_a_hidden_device_looks_like_a_number_of_none(
+    browser: TestClient, session: Session
+) -> None:
+    hidden, unknown = kept(session), short_number(999_999)
+
+    pages = [browser.get(f"/d/{code}/check") for code in (hidden, unknown)]
+    form, phone = {"key": str(uuid.uuid4())} | WELL, {"phone": "138 0013 8999"}
+    sent = [browser.post(f"/d/{code}/check", data=form) for code in (hidden, unknown)]
+    asked = [browser.post(f"/d/{code}/check/code", data=phone) for code in (hidden, unknown)]
+
+    for one, other in (pages, sent, asked):
+        assert one.status_code == other.status_code
+        assert re.sub(r"[0-9a-f-]{36}", "", one.text.replace(hidden, "N")) == re.sub(
+            r"[0-9a-f-]{36}", "", other.text.replace(unknown, "N")
+        )
+        assert "Lobby" not in one.text
+    assert checks(session) == []
+    assert browser.get("/d/1234-5/check").status_code == 404
+
+
+def test_a_keeper_whose_number_came_with_a_list_checks_on_the_first_try(
+    browser: TestClient, session: Session
+) -> None:
+    code = kept(session)
+    first = browser.get(f"/d/{code}/check").text
+    assert "Sign in to check" in first
+    assert 'name="all"' not in first, "the link signs nobody in"
+
+    sign_in(browser, session, code)
+    page = browser.get(f"/d/{code}/check").text
+    sent = browser.post(f"/d/{code}/check", data={"key": form_key(page)} | WELL)
+    result = browser.get(sent.headers["location"]).text
+
+    assert "Lobby of No. 3" in page
+    assert sent.status_code == 303
+    assert "the check is passed" in result
+    (check,) = checks(session)
+    assert check.is_passed
+    facts = session.scalars(select(Confirmation.fact)).all()
+    assert set(facts) == {Fact.POSITION, Fact.HOURS, Fact.READINESS}
+    assert session.scalar(select(func.count()).select_from(Account)) == 1
+
+
+def test_a_double_tap_a_reload_and_the_back_button_send_one_check(
+    browser: TestClient, session: Session
+) -> None:
+    code = kept(session)
+    sign_in(browser, session, code)
+    form = {"key": form_key(browser.get(f"/d/{code}/check").text)} | WELL
+
+    answers = [browser.post(f"/d/{code}/check", data=form) for _ in range(3)]
+
+    assert {each.headers["location"] for each in answers} == {f"/d/{code}/check?sent={form['key']}"}
+    assert len(checks(session)) == 1
+
+
+def test_a_second_check_within_a_day_must_be_meant(browser: TestClient, session: Session) -> None:
+    code = kept(session)
+    sign_in(browser, session, code)
+    browser.post(f"/d/{code}/check", data={"key": str(uuid.uuid4())} | WELL)
+
+    page = browser.get(f"/d/{code}/check").text
+    again = browser.post(f"/d/{code}/check", data={"key": str(uuid.uuid4()), "note": "a dent"} | WELL)
+
+    assert "was checked already" in page
+    assert again.status_code == 409
+    assert "a dent" in again.text, "nothing that was typed is lost"
+    assert len(checks(session)) == 1
+    meant = browser.post(f"/d/{code}/check", data={"key": form_key(again.text), "again": "on"} | WELL)
+    assert meant.status_code == 303
+    assert len(checks(session)) == 2
+
+
+def test_each_field_is_confirmed_or_changed_with_the_registered_value_beside_it(
+    browser: TestClient, session: Session
+) -> None:
+    code = kept(session, pads_expire_on=clock.now().date() + timedelta(days=9), floor=2)
+    sign_in(browser, session, code)
+    page = browser.get(f"/d/{code}/check").text
+    shown = (clock.now().date() + timedelta(days=9)).isoformat()
+    assert f"until {shown}" in page
+    assert "24 hours" in page
+    new = (clock.now().date() + timedelta(days=900)).isoformat()
+
+    sent = browser.post(
+        f"/d/{code}/check",
+        data={
+            "key": form_key(page),
+            "send": "details",
+            "kind": "check",
+            "a_status_light": "yes",
+            "a_pads_in_date": "new",
+            "until_pads": new,
+            "lot_pads": "L7",
+            "a_access_as_described": "no",
+            "a_place": "changed",
+            "place": "At the gate",
+            "storey": "B1",
+            "note": "<script>alert(1)</script>",
+        },
+    )
+
+    assert sent.status_code == 303, sent.text
+    device = session.scalars(select(Device)).one()
+    assert (device.place_en, device.floor) == ("At the gate", -1)
+    assert device.access_doubted_at is not None
+    pads = session.scalars(select(Consumable).where(Consumable.state == "fitted")).one()
+    assert (pads.lot, pads.expires_on.isoformat()) == ("L7", new)
+    facts = set(session.scalars(select(Confirmation.fact)))
+    assert facts == {Fact.POSITION, Fact.READINESS}, "the hours were not confirmed"
+
+
+def test_bad_input_is_answered_in_a_sentence_and_nothing_typed_is_lost(
+    browser: TestClient, session: Session
+) -> None:
+    code = kept(session)
+    sign_in(browser, session, code)
+    form = {"key": str(uuid.uuid4()), "kind": "check", "a_pads_in_date": "new", "note": "<b>note</b>"}
+
+    for field, value, words in (
+        ("until_pads", "2001-01-01", "expired already"),
+        ("until_pads", "soon", "cannot be read"),
+    ):
+        answer = browser.post(f"/d/{code}/check", data=form | {field: value})
+        assert answer.status_code == 422
+        assert words in answer.text
+        assert "&lt;b&gt;note&lt;/b&gt;" in answer.text
+        assert form_key(answer.text) == form["key"]
+    contradiction = browser.post(f"/d/{code}/check", data=form | WELL | {"a_status_light": "no"})
+    assert contradiction.status_code == 422
+    assert "something that is not well" in contradiction.text
+    assert browser.post(f"/d/{code}/check", data=form | {"key": "x"}).status_code == 422
+    chinese = browser.post(
+        f"/d/{code}/check", data=form | {"until_pads": "2001-01-01"}, headers={"Accept-Language": "zh-CN"}
+    )
+    assert "已过有效期" in chinese.text
+    assert checks(session) == []
+
+
+def test_what_was_entered_outlives_the_end_of_the_session(browser: TestClient, session: Session) -> None:
+    code = kept(session)
+    sent = browser.post(f"/d/{code}/check", data={"key": str(uuid.uuid4()), "note": "torn seal & more"})
+    assert sent.status_code == 401
+    held = re.search(r'name="kept" value="([^"]+)"', sent.text)
+    assert held is not None
+    assert "torn" in unquote(held[1])
+    fields = {"phone": PHONE, "kept": held[1].replace("&amp;", "&")}
+
+    browser.post(f"/d/{code}/check/code", data=fields)
+    page = browser.post(f"/d/{code}/check/sign-in", data=fields | {"code": codes_sent(session)[-1]})
+
+    assert page.status_code == 200
+    assert "torn seal &amp; more" in page.text
+    assert SESSION_COOKIE in page.headers["set-cookie"]
+
+
+def test_a_form_of_another_site_is_refused(browser: TestClient, session: Session) -> None:
+    code = kept(session)
+    sign_in(browser, session, code)
+    other = {"Sec-Fetch-Site": "cross-site"}
+    for path in ("", "/code", "/sign-in"):
+        answer = browser.post(
+            f"/d/{code}/check{path}", data={"key": str(uuid.uuid4()), "phone": PHONE} | WELL, headers=other
+        )
+        assert answer.status_code == 403, path
+    assert checks(session) == []
+
+
+def test_people_without_the_right_are_told_so(browser: TestClient, session: Session) -> None:
+    code = kept(session, audience="public", keeper={"name": "Lin", "phone": "138 0013 8444"})
+    hidden = kept(session, keeper={"name": "Lin", "phone": "138 0013 8444"})
+    mine = kept(session)
+    sign_in(browser, session, mine)
+
+    refused = browser.get(f"/d/{code}/check")
+    assert (refused.status_code, "not the keeper" in refused.text) == (403, True)
+    assert browser.get(f"/d/{hidden}/check").status_code == 404
+    assert browser.post(f"/d/{code}/check", data={"key": str(uuid.uuid4())} | WELL).status_code == 403
+    assert checks(session) == []
+
+
+def test_a_resident_glances(browser: TestClient, session: Session) -> None:
+    estate = make.estate(session)
+    device = make.device(session, of=estate, audience="estate")
+    resident = make.person(session)
+    make.role(session, resident, Role.RESIDENT, estate=estate)
+    browser.cookies.set(SESSION_COOKIE, make.sign_in(session, resident.id))
+    code = short_number(device.id)
+    session.commit()
+
+    page = browser.get(f"/d/{code}/check").text
+    sent = browser.post(f"/d/{code}/check", data={"key": form_key(page), "all": "well", "kind": "glance"})
+
+    assert 'value="service"' not in page
+    assert sent.status_code == 303, sent.text
+    assert [each.kind for each in checks(session)] == ["glance"]
+
+
+def test_the_script_gets_json_and_sends_a_kept_check_late(browser: TestClient, session: Session) -> None:
+    code = kept(session)
+    json = {"Accept": "application/json"}
+    key = str(uuid.uuid4())
+    phone_now = clock.now() + timedelta(minutes=25)  # a clock that is ahead
+    form = {
+        "key": key,
+        "queued": "1",
+        "answered_at": (phone_now - timedelta(hours=30)).isoformat(),
+        "phone_now": phone_now.isoformat(),
+    } | WELL
+    refused = browser.post(f"/d/{code}/check", data=form, headers=json)
+    assert refused.status_code == 401
+    assert refused.json()["sentence"].startswith("Sign in")
+    sign_in(browser, session, code)
+
+    answers = [browser.post(f"/d/{code}/check", data=form, headers=json) for _ in range(2)]
+
+    assert [each.status_code for each in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
+    (check,) = checks(session)
+    late = clock.now() - check.answered_at
+    assert timedelta(hours=29, minutes=58) < late < timedelta(hours=30, minutes=2)
+    wrong = browser.post(f"/d/{code}/check", data=form | {"key": "x"}, headers=json)
+    assert (wrong.status_code, "not accepted" in wrong.json()["sentence"]) == (422, True)
+
+
+def test_the_question_of_a_confirmation_request_is_answered_by_its_link(
+    browser: TestClient, session: Session
+) -> None:
+    person = make.person(session)
+    make.confirmation_request(session, make.device(session), person)
+    key = f"ask_{person.id}"
+    session.commit()
+
+    page = browser.get(f"/d/{key}/check").text
+    sent = browser.post(f"/d/{key}/check", data={"answer": "yes"})
+    again = browser.get(sent.headers["location"]).text
+
+    assert 'value="yes"' in page
+    assert sent.status_code == 303
+    assert "has arrived" in again
+    assert browser.get("/d/ask_nothing/check").status_code == 404
+
+
+@pytest.mark.parametrize("minutes_ahead", [-10, 0, 10, 500_000])
+def test_the_clock_of_the_phone_does_not_matter(minutes_ahead: int) -> None:
+    ahead = timedelta(minutes=minutes_ahead)
+    answered, phone_now = NOW - timedelta(hours=2) + ahead, NOW + ahead
+    assert moment_of(answered.isoformat(), phone_now.isoformat(), now=NOW) == NOW - timedelta(hours=2)
+
+
+def test_a_clock_that_was_set_in_between_stays_within_what_is_accepted() -> None:
+    assert moment_of((NOW + timedelta(days=3)).isoformat(), NOW.isoformat(), now=NOW) == NOW
+    assert moment_of("1970-01-01T00:00:00Z", NOW.isoformat(), now=NOW) == NOW - timedelta(days=60)
+    assert moment_of("yesterday", NOW.isoformat(), now=NOW) is None
+
+
+def test_all_is_well_answers_every_question_but_the_photo() -> None:
+    said = check_in_form(
+        {"key": str(uuid.uuid4()), "all": "well"},
+        ALL,
+        today=NOW.date(),
+        language="en",
+        counts_ground_as_one=True,
+        now=NOW,
+    )
+    assert set(said.answers) == set(ALL) - {Question.PHOTO}
+    assert all(said.answers.values())
+    with pytest.raises(BadForm):
+        check_in_form(
+            {"key": str(uuid.uuid4()), "all": "well", "gone": "on"},
+            ALL,
+            today=NOW.date(),
+            language="en",
+            counts_ground_as_one=True,
+            now=datetime.now(UTC),
+        )
