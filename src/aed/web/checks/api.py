@@ -303,6 +303,14 @@ def _sign_in_page(
     )
 
 
+@router.get("/d/{code}/check/code")
+@router.get("/d/{code}/check/sign-in")
+def go_to_check(request: Request, code: Code) -> Response:
+    """Lead a reload or the language switch of a sign-in step back to the form."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"/d/{quote(code, safe='')}/check{query}", 303)
+
+
 @router.post("/d/{code}/check/code", dependencies=[SIGN_IN_TURN, Depends(require_same_origin)])
 def send_code(
     request: Request,

@@ -78,7 +78,7 @@ async function send() {
 }
 async function sendAll() {
   try {
-    for (const entry of await waiting()) if (!entry.refused) await sendOne(entry);
+    if (navigator.onLine) for (const entry of await waiting()) if (!entry.refused) await sendOne(entry);
   } catch (error) {
     if (!(error instanceof NoNetwork)) throw error;
   }

@@ -1,0 +1,187 @@
+"""The check page in a browser: one tap, what has changed, and without a network."""
+
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import select
+
+from aed import clock
+from aed.accounts.people.models import Person
+from aed.notifications.models import OutboxMessage
+from aed.registry.devices.models import Device
+from aed.upkeep.models import Check, Photo
+from aed.upkeep.rules import short_number
+from tests import make
+from tests.browser.checks import check, evaluate
+from tests.browser.conftest import OpenPage, Site, View
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+@pytest.fixture
+def keeper(site: Site) -> tuple[str, str]:
+    """Return the number of a hidden device without recent checks, and the session key of its keeper."""
+    with site.database.write_sessions() as session, session.begin():
+        device = session.scalars(
+            select(Device).where(Device.audience == "estate").order_by(Device.id).limit(1)
+        ).one()
+        person = make.person(session)
+        device.keeper_id = person.id
+        for each in session.scalars(select(Check).where(Check.device_id == device.id)):
+            each.answered_at = clock.now() - timedelta(days=30)
+        return short_number(device.id), make.sign_in(session, person.id)
+
+
+def checks_of(site: Site, code: str) -> list[Check]:
+    with site.database.read_sessions() as session:
+        since = clock.now() - timedelta(days=20)
+        device_id = int(code.partition("-")[0])
+        return list(
+            session.scalars(select(Check).where(Check.device_id == device_id, Check.answered_at > since))
+        )
+
+
+def open_form(page: Page, code: str) -> None:
+    page.goto(f"/d/{code}/check")
+    expect(page.locator("#check-page")).to_have_attribute("data-ready", "yes")
+
+
+def test_all_is_well_in_one_tap(open_page: OpenPage, site: Site, view: View, keeper: tuple[str, str]) -> None:
+    code, key = keeper
+    page = open_page(session_key=key)
+    open_form(page, code)
+    check(page, view, "check")
+    page.locator("summary").click()
+    page.locator('[name="a_pads_in_date"][value="new"]').check()
+    check(page, view, "check-details")
+    page.locator('[name="a_pads_in_date"][value="yes"]').check()
+    page.locator('[name="all"]').click()
+    expect(page.locator("#status")).to_have_class("notice good")
+    check(page, view, "check-sent")
+    assert [each.is_passed for each in checks_of(site, code)] == [True]
+    page.goto(f"/d/{code}/check")
+    expect(page.locator("#again-notice")).to_be_visible()
+    check(page, view, "check-again")
+
+
+def test_without_javascript_it_is_a_plain_form(
+    open_page: OpenPage, site: Site, view: View, keeper: tuple[str, str]
+) -> None:
+    code, key = keeper
+    page = open_page(session_key=key, java_script_enabled=False)
+    page.goto(f"/d/{code}/check")
+    expect(page.locator("#photos")).to_be_hidden()
+    page.locator('[name="all"]').click()
+    expect(page.locator("#result")).to_have_class("notice good")
+    waiting = page.locator("#queue")
+    expect(waiting).to_be_hidden()
+    assert len(checks_of(site, code)) == 1
+
+
+def test_a_check_without_a_network_waits_and_is_sent_once(
+    open_page: OpenPage, site: Site, view: View, keeper: tuple[str, str]
+) -> None:
+    code, key = keeper
+    page = open_page(session_key=key)
+    open_form(page, code)
+    evaluate(page, "navigator.serviceWorker.ready.then(() => true)")
+    page.reload()  # now the service worker keeps the form
+    expect(page.locator("#check-page")).to_have_attribute("data-ready", "yes")
+
+    page.context.set_offline(True)
+    page.reload()
+    expect(page.locator("#check-page")).to_have_attribute("data-ready", "yes")
+    page.locator("summary").click()
+    page.locator("#photo").set_input_files({"name": "front.png", "mimeType": "image/png", "buffer": PIXEL})
+    expect(page.locator("#photo-list img")).to_have_count(1)
+    page.locator("#note").fill("torn seal")
+    page.reload()  # as after a dead battery
+    expect(page.locator("#note")).to_have_value("torn seal")
+    expect(page.locator("#photo-list img")).to_have_count(1)
+    page.locator('[name="all"]').click()
+    expect(page.locator("#queue-count")).to_have_text("1")
+    check(page, view, "check-offline")
+    assert checks_of(site, code) == []
+
+    page.context.set_offline(False)
+    open_form(page, code)
+    expect(page.locator("#queue")).to_be_hidden()
+    (found,) = checks_of(site, code)
+    assert found.note == "torn seal"
+    with site.database.read_sessions() as session:
+        assert len(session.scalars(select(Photo.id).where(Photo.check_id == found.id)).all()) == 1
+
+
+def test_a_form_that_was_never_opened_opens_without_a_network(
+    open_page: OpenPage, view: View, keeper: tuple[str, str], site: Site
+) -> None:
+    code, key = keeper
+    page = open_page(session_key=key)
+    page.goto("/d/open")
+    expect(page.locator("#check-page")).to_have_attribute("data-ready", "yes")
+    evaluate(page, "navigator.serviceWorker.ready.then(() => true)")
+    page.context.set_offline(True)
+    page.goto(f"/d/{code}")
+    expect(page.locator("#number")).to_have_text(code)
+    check(page, view, "check-shell")
+    page.locator('[name="all"]').click()
+    expect(page.locator("#queue-count")).to_have_text("1")
+    page.context.set_offline(False)
+    page.goto("/d/open")
+    expect(page.locator("#check-page")).to_have_attribute("data-ready", "yes")
+    expect(page.locator("#queue")).to_be_hidden()
+    assert len(checks_of(site, code)) == 1
+
+
+def test_a_keeper_from_a_list_signs_in_with_one_code(open_page: OpenPage, site: Site, view: View) -> None:
+    phone = f"1380015{view.width:04}"[:11] if view.language == "en" else f"1380016{view.width:04}"[:11]
+    with site.database.write_sessions() as session, session.begin():
+        device = session.scalars(
+            select(Device).where(Device.audience == "estate").order_by(Device.id.desc()).limit(1)
+        ).one()
+        person = Person(name="Chen", phone=phone, language="zh")
+        session.add(person)
+        session.flush()
+        device.keeper_id = person.id
+        code, person_id = short_number(device.id), person.id
+    page = open_page()
+    page.goto(f"/d/{code}/check")
+    check(page, view, "check-sign-in")
+    page.locator("#phone").fill(phone)
+    page.locator("main form button").first.click()
+    expect(page.locator("#code")).to_be_visible()
+    check(page, view, "check-code")
+    page.locator("#code").fill("000000")
+    page.locator("main form button").first.click()
+    expect(page.locator("#code-error")).to_be_visible()
+    with site.database.read_sessions() as session:
+        text = session.scalars(
+            select(OutboxMessage.text_en)
+            .where(OutboxMessage.person_id == person_id)
+            .order_by(OutboxMessage.id.desc())
+        ).first()
+    assert text is not None
+    page.locator("#code").fill("".join(each for each in text[:40] if each.isdigit())[:6])
+    page.locator("main form button").first.click()
+    expect(page.locator("#check")).to_be_visible()
+
+
+def test_those_who_may_not_check_are_told_so(open_page: OpenPage, site: Site, view: View) -> None:
+    with site.database.write_sessions() as session, session.begin():
+        key = make.sign_in(session, make.person(session).id)
+        code = short_number(
+            session.scalars(select(Device.id).where(Device.audience == "public").limit(1)).one()
+        )
+    page = open_page(session_key=key)
+    page.goto(f"/d/{code}/check")
+    check(page, view, "check-refused")
+    page.goto("/d/1234-5/check")
+    check(page, view, "check-mistyped")
+    page.goto("/d/ask_nothing/check")
+    check(page, view, "check-question-unknown")
