@@ -186,7 +186,12 @@ def open_page(chromium: Browser, site: Site, view: View) -> Iterator[OpenPage]:
 
 
 def _note(message: ConsoleMessage, page: Page, complaints: list[str]) -> None:
-    """Record an error, except the status of the page itself: an error page is a page too."""
+    """Record an error, except the status of the page itself: an error page is a page too.
+
+    A request that fails because a test took the network away is no error either.
+    """
+    if "ERR_INTERNET_DISCONNECTED" in message.text:
+        return
     if message.type == "error" and message.location.get("url") != page.url:
         complaints.append(f"console: {message.text} {message.location}")
 
