@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.people.models import Account
+from aed.accounts.people.models import Account, Person
 from aed.accounts.permissions import Role
 from aed.accounts.sessions import SESSION_COOKIE
 from aed.registry.devices.models import Consumable, Device
@@ -47,7 +47,8 @@ def kept(session: Session, **given: object) -> str:
 
 def sign_in(browser: TestClient, session: Session, code: str) -> None:
     browser.post(f"/d/{code}/check/code", data={"phone": PHONE})
-    answer = browser.post(f"/d/{code}/check/sign-in", data={"phone": PHONE, "code": codes_sent(session)[-1]})
+    sent = codes_sent(session)[-1]
+    answer = browser.post(f"/d/{code}/check/sign-in", data={"phone": PHONE, "code": sent})
     assert (answer.status_code, answer.headers["location"]) == (303, f"/d/{code}/check"), answer.text
 
 
@@ -106,6 +107,27 @@ def test_a_keeper_whose_number_came_with_a_list_checks_on_the_first_try(
     facts = session.scalars(select(Confirmation.fact)).all()
     assert set(facts) == {Fact.POSITION, Fact.HOURS, Fact.READINESS}
     assert session.scalar(select(func.count()).select_from(Account)) == 1
+
+
+def test_the_link_of_a_reminder_leads_to_the_check_and_signs_nobody_in(
+    browser: TestClient, session: Session
+) -> None:
+    code = kept(session)
+    device = session.scalars(select(Device)).one()
+    keeper = session.get_one(Person, device.keeper_id)
+    keeper_id = keeper.id
+    key, _ = make.reminded(session, keeper, device, at=clock.now())
+    session.commit()
+
+    page = browser.get(f"/v1/reminders/{key}")
+    assert "set-cookie" not in page.headers
+    assert f'href="/d/{code}/check"' in page.text
+    assert "Sign in to check" in browser.get(f"/d/{code}/check").text
+    sign_in(browser, session, code)
+    sent = browser.post(f"/d/{code}/check", data={"key": str(uuid.uuid4())} | WELL)
+
+    assert sent.status_code == 303
+    assert checks(session)[0].by_id == keeper_id
 
 
 def test_a_double_tap_a_reload_and_the_back_button_send_one_check(
