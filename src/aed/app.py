@@ -87,8 +87,8 @@ from aed.upkeep.retrievals import api as retrievals_api
 from aed.walking.file import network_at
 from aed.web import api as web_api
 from aed.web.call_pages import api as call_pages_api
-from aed.web.demo_roles import api as demo_roles_api
 from aed.web.checks import api as check_pages_api
+from aed.web.demo_roles import api as demo_roles_api
 from aed.web.device_pages import api as device_pages_api
 from aed.web.errors import error_page, wants_error_page
 from aed.web.find_help import api as find_help_api

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -52,7 +53,9 @@ def open_form(page: Page, code: str) -> None:
     expect(page.locator("#check-page")).to_have_attribute("data-ready", "yes")
 
 
-def test_all_is_well_in_one_tap(open_page: OpenPage, site: Site, view: View, keeper: tuple[str, str]) -> None:
+def test_all_is_well_in_one_tap(
+    open_page: OpenPage, site: Site, view: View, keeper: tuple[str, str], tmp_path: Path
+) -> None:
     code, key = keeper
     page = open_page(session_key=key)
     open_form(page, code)
@@ -61,6 +64,13 @@ def test_all_is_well_in_one_tap(open_page: OpenPage, site: Site, view: View, kee
     page.locator('[name="a_pads_in_date"][value="new"]').check()
     check(page, view, "check-details")
     page.locator('[name="a_pads_in_date"][value="yes"]').check()
+    large = tmp_path / "front.jpg"
+    with large.open("wb") as file:
+        file.truncate(50_000_000)
+    page.locator("#photo").set_input_files(large)
+    expect(page.locator("#photo-status")).to_have_text(
+        page.locator("#check-page").get_attribute("data-too-large") or ""
+    )
     page.locator('[name="all"]').click()
     expect(page.locator("#status")).to_have_class("notice good")
     check(page, view, "check-sent")

@@ -199,6 +199,19 @@ def test_each_field_is_confirmed_or_changed_with_the_registered_value_beside_it(
     assert facts == {Fact.POSITION, Fact.READINESS}, "the hours were not confirmed"
 
 
+def test_the_rest_is_well_answers_what_was_left_open(browser: TestClient, session: Session) -> None:
+    code = kept(session)
+    sign_in(browser, session, code)
+
+    form = {"key": str(uuid.uuid4()), "kind": "check", "a_seal": "no", "rest": "well"}
+    sent = browser.post(f"/d/{code}/check", data=form)
+
+    assert "not passed" not in browser.get(sent.headers["location"]).text
+    (check,) = checks(session)
+    assert [question for question, is_well in check.answers.items() if not is_well] == ["seal"]
+    assert check.is_passed
+
+
 def test_bad_input_is_answered_in_a_sentence_and_nothing_typed_is_lost(
     browser: TestClient, session: Session
 ) -> None:

@@ -56,7 +56,8 @@ def check_in_form(
 ) -> CheckIn:
     """Return the check that a form describes. Raises BadForm.
 
-    The button *All is well* (`all`) answers every question with yes, and confirms the registered place.
+    The button *All is well* (`all`) answers every question with yes, and confirms the registered place;
+    *the rest is well* (`rest`) does so with those that the form leaves open.
     """
     is_all_well = "all" in form
     if is_all_well and marks_a_problem(form):
@@ -74,7 +75,7 @@ def check_in_form(
     answers = {
         question: form.get(f"a_{question}") != NO
         for question in asks
-        if is_all_well or form.get(f"a_{question}") in (YES, NO, NEW)
+        if is_all_well or "rest" in form or form.get(f"a_{question}") in (YES, NO, NEW)
     }
     if form.get("has_photo"):
         answers[Question.PHOTO] = True
