@@ -138,6 +138,7 @@ def build(session: Session) -> Everyone:
     make.centre(session)
     everyone.known = {
         "link_key": short_link(session, "/", FAR_FUTURE).removeprefix("/l/"),
+        "manager_id": resident.id,
         "incident_id": incident.id,
         "exercise_id": incident.id,
         "alert_id": make.alert(session, incident, resident).id,

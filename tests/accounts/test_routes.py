@@ -65,6 +65,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /demo": {"data": {"part": "dispatcher"}},
     "POST /learn/enrolments/{enrolment_id}": {"data": {"change": "withdraw"}},
     "POST /learn/enrolments/{enrolment_id}/{link_key}": {"data": {"change": "withdraw"}},
+    "POST /me/offer/pause": {"data": {"days": "1"}},
+    "POST /residence/{person_id}/{estate_id}/{manager_id}/{link_key}": {"data": {"answer": "no"}},
     "POST /v1/sign-in": {"json": {"phone": PHONE, "password": PASSWORD}},
     "POST /a/{alert_key}": {"data": {"reply": "seen"}},
     "POST /v1/lint": LIST,

@@ -136,6 +136,15 @@ def count_sign_up(session: Session, phone: str, browser: Browser, sign_up: SignU
     return _is_within(session, way, "new", "all", [AttemptLimit(sign_up.codes_per_day, DAY)], at)
 
 
+def count_request(session: Session, what: str, key: str, limit: AttemptLimit, at: datetime) -> None:
+    """Count a request, such as one that sends a message to somebody else. Raises TooBusy."""
+    found: int = session.execute(
+        _COUNT_ONE, {"what": f"{what}:{key}", "at": at, "over": at - limit.within}
+    ).scalar_one()
+    if found > limit.most:
+        raise TooBusy(TOO_MANY_ATTEMPTS)
+
+
 def clear_attempts(
     session: Session, keys: KeyRing, way: SignInMethod, *, phone: str, browser: Browser
 ) -> None:

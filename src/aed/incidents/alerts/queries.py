@@ -12,6 +12,7 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.permissions import SCHEDULER
+from aed.accounts.regions.models import Region
 from aed.database.geometry import position_of
 from aed.geo import Position, distance_metres
 from aed.incidents.models import Alert, AlertLocation, Incident
@@ -339,3 +340,27 @@ def child_pads_of(session: Session, device_id: int, *, today: date) -> ChildPads
     if not fitted:
         return ChildPads.NOT_KNOWN
     return ChildPads.FITTED if last is None or last >= today else ChildPads.EXPIRED
+
+
+class OwnAlert(NamedTuple):
+    """An alert as the person who got it sees it afterwards."""
+
+    alert: Alert
+    kind: IncidentKind
+    time_zone: str
+
+
+def alerts_of_person(session: Session, person_id: int, *, limit: int) -> list[OwnAlert]:
+    """List the alerts that a person got, newest first, without those of line tests.
+
+    visibility: for the person alone; nothing about the patient or about others.
+    """
+    rows = session.execute(
+        select(Alert, Incident.kind, Region.time_zone)
+        .join(Incident, Incident.id == Alert.incident_id)
+        .join(Region, Region.id == Incident.region_id)
+        .where(Alert.person_id == person_id, Incident.kind != IncidentKind.TEST)
+        .order_by(Alert.id.desc())
+        .limit(limit)
+    )
+    return [OwnAlert(*row) for row in rows]

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, aliased, joinedload
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
+from aed.accounts.regions.models import Region
 from aed.errors import NotFound
 from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate, Responder
@@ -249,3 +250,49 @@ def region_of_estate(session: Session, estate_id: int | None) -> int | None:
     visibility: the region id only, used for permission checks.
     """
     return session.scalar(select(Estate.region_id).where(Estate.id == estate_id)) if estate_id else None
+
+
+class OwnEnrolment(NamedTuple):
+    """An enrolment as the enrolled person sees it in a list."""
+
+    id: int
+    state: EnrolmentState
+    starts_at: datetime
+    time_zone: str
+    course_en: str
+    course_zh: str
+    place_en: str
+    place_zh: str
+    attendance: AttendanceState | None
+    passed: bool | None
+
+
+def enrolments_of_person(session: Session, person_id: int, *, limit: int) -> list[OwnEnrolment]:
+    """List the enrolments of a person, the latest session first.
+
+    visibility: for the person alone.
+    """
+    statement: Select[*tuple[Any, ...]] = (
+        select(
+            Enrolment.id,
+            Enrolment.state,
+            TrainingSession.starts_at,
+            func.coalesce(Estate.time_zone, Region.time_zone),
+            Course.name_en,
+            Course.name_zh,
+            TrainingSession.place_en,
+            TrainingSession.place_zh,
+            Attendance.state,
+            Assessment.passed,
+        )
+        .join(TrainingSession, TrainingSession.id == Enrolment.session_id)
+        .join(Course, Course.id == TrainingSession.course_id)
+        .join(Region, Region.id == TrainingSession.region_id)
+        .outerjoin(Estate, Estate.id == TrainingSession.estate_id)
+        .outerjoin(Attendance, Attendance.enrolment_id == Enrolment.id)
+        .outerjoin(Assessment, Assessment.enrolment_id == Enrolment.id)
+        .where(Enrolment.person_id == person_id)
+        .order_by(TrainingSession.starts_at.desc(), Enrolment.id.desc())
+        .limit(limit)
+    )
+    return [OwnEnrolment(*row) for row in session.execute(statement)]

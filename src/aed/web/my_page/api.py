@@ -2,34 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
+from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts import sessions as accounts_sessions
 from aed.accounts.authentication import FormViewerDep, ViewerDep, require_same_origin, session_key_in_cookie
+from aed.accounts.masking import mask_phone
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people import queries as people_queries
+from aed.accounts.people.models import Person
 from aed.accounts.people.rules import Language
 from aed.accounts.people.schemas import PersonAmend
 from aed.accounts.permissions import Viewer
 from aed.accounts.sessions import SESSION_COOKIE, end_sessions
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.errors import NotSignedIn
-from aed.http.parameters import SettingsDep
+from aed.errors import InvalidInput, NotSignedIn
+from aed.http.parameters import PublicAddress, SettingsDep
 from aed.http.query import ANY_PARAMETER
+from aed.incidents.alerts import queries as alert_queries
+from aed.notifications.short_links import opens
+from aed.personal_data import actions as personal_data
+from aed.personal_data.schemas import OwnDataOut
+from aed.registry.estates.models import Estate
+from aed.registry.fields import PositionIn
+from aed.responders import queries as responder_queries
+from aed.responders.actions import offering
+from aed.responders.rules import ConsentKind, PlaceKind, current_wording
+from aed.responders.schemas import OfferAmend, OfferIn, OfferPlaceIn
+from aed.training.enrolments import queries as enrolment_queries
+from aed.web.my_page import actions, queries
+from aed.web.my_page.page import (
+    OTHER_TABLE,
+    TABLES,
+    call_line,
+    certificate_line,
+    enrolment_line,
+    offer_view,
+)
+from aed.web.my_page.rules import HOURS, PAUSES, coordinates_in, pause_end
 from aed.web.render import render
 from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
+MAX_SHOWN: Final = 20
 NO_STORE: Final = {"Cache-Control": "no-store"}
 BAD_NAME: Final = noop("Enter your name. Leave out unusual characters.")
 
+BAD_PLACE: Final = noop("Choose your estate, or enter coordinates such as 30.2901, 120.1003.")
+NO_CONSENT: Final = noop("Without this consent nobody may call you.")
+
 Text = Annotated[str, Form(max_length=300)]
+PersonId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+EstateId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+LinkKey = Annotated[str, Path(max_length=200)]
 
 
 def person_of(viewer: Viewer) -> int:
@@ -48,9 +81,11 @@ def show_my_page(request: Request, session: ReadSession, viewer: ViewerDep) -> R
 
 
 def _page(
-    request: Request, session: ReadSession, viewer: Viewer, *, status: int = 200, name_error: str = ""
+    request: Request, session: Session, viewer: Viewer, *, status: int = 200, name_error: str = ""
 ) -> Response:
-    person, account = people_queries.person(session, viewer, person_of(viewer))
+    person_id, at = person_of(viewer), clock.now()
+    person, account = people_queries.person(session, viewer, person_id)
+    offer = responder_queries.offer_of(session, person_id)
     return render(
         request,
         "my_page/my_page.html.jinja",
@@ -59,6 +94,18 @@ def _page(
         person=person,
         account=account,
         name_error=name_error,
+        offer=offer_view(offer, at=at),
+        pauses=PAUSES,
+        estates=queries.own_estates(session, viewer),
+        asked=request.query_params.get("asked") == "1",
+        certificates=[certificate_line(each, today=at.date()) for each in offer.certificates],
+        sessions=[
+            enrolment_line(each)
+            for each in enrolment_queries.enrolments_of_person(session, person_id, limit=MAX_SHOWN)
+        ],
+        calls=[
+            call_line(each) for each in alert_queries.alerts_of_person(session, person_id, limit=MAX_SHOWN)
+        ],
     )
 
 
@@ -103,5 +150,249 @@ def sign_out(
         if everywhere and viewer.person_id is not None:
             end_sessions(session, viewer.person_id, at=clock.now())
     response = RedirectResponse("/sign-in", 303)
+    response.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+    return response
+
+
+# --- where I live ---------------------------------------------------------------------------------------
+
+
+@router.post("/me/estate")
+def ask_to_join_estate(
+    session: WriteSession, viewer: FormViewerDep, address: PublicAddress, name: Text = ""
+) -> Response:
+    """Ask the managers of an estate to confirm that the person lives there."""
+    person, _account = people_queries.person(session, viewer, person_of(viewer))
+    actions.request_residence(session, person, name, public_url=address, at=clock.now())
+    return RedirectResponse("/me?asked=1#estate", 303)
+
+
+@router.get("/residence/{person_id}/{estate_id}/{manager_id}/{link_key}")
+def show_residence(
+    request: Request,
+    session: ReadSession,
+    person_id: PersonId,
+    estate_id: EstateId,
+    manager_id: PersonId,
+    link_key: LinkKey,
+) -> Response:
+    """Show the manager who wants to join the estate, with two buttons."""
+    if not _is_residence_link(session, person_id, estate_id, manager_id, link_key):
+        return render(request, "templates/no_link.html.jinja", status=410, is_expired=True)
+    return _residence(request, session, person_id, estate_id, step="ask")
+
+
+@router.post("/residence/{person_id}/{estate_id}/{manager_id}/{link_key}")
+def answer_residence(
+    request: Request,
+    session: WriteSession,
+    _form: FormViewerDep,
+    person_id: PersonId,
+    estate_id: EstateId,
+    manager_id: PersonId,
+    link_key: LinkKey,
+    answer: Annotated[Literal["yes", "no"], Form()],
+) -> Response:
+    """Record the manager's answer."""
+    if not _is_residence_link(session, person_id, estate_id, manager_id, link_key):
+        return render(request, "templates/no_link.html.jinja", status=410, is_expired=True)
+    person, estate = session.get_one(Person, person_id), session.get_one(Estate, estate_id)
+    actions.answer_residence(session, person, estate, manager_id, is_resident=answer == "yes", at=clock.now())
+    return _residence(request, session, person_id, estate_id, step=answer)
+
+
+def _is_residence_link(
+    session: Session, person_id: int, estate_id: int, manager_id: int, link_key: str
+) -> bool:
+    path = actions.residence_path(person_id, estate_id, manager_id, link_key)
+    return opens(session, link_key, path, at=clock.now())
+
+
+def _residence(request: Request, session: Session, person_id: int, estate_id: int, *, step: str) -> Response:
+    person, estate = session.get_one(Person, person_id), session.get_one(Estate, estate_id)
+    return render(
+        request,
+        "my_page/residence.html.jinja",
+        headers=NO_STORE,
+        step=step,
+        name=person.name,
+        phone=mask_phone(person.phone or ""),
+        estate={"en": estate.name_en, "zh": estate.name_zh},
+    )
+
+
+# --- offer to help --------------------------------------------------------------------------------------
+
+
+@router.get("/me/offer")
+def show_offer(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
+    """Show the form with which the person offers to help."""
+    if viewer.person_id is None:
+        return RedirectResponse("/sign-in?next=/me/offer", 303)
+    return _offer_page(request, session, viewer)
+
+
+def _offer_page(
+    request: Request,
+    session: Session,
+    viewer: Viewer,
+    *,
+    status: int = 200,
+    typed: Mapping[str, str] | None = None,
+    place_error: str = "",
+    consent_error: str = "",
+) -> Response:
+    offer = responder_queries.offer_of(session, person_of(viewer))
+    view = offer_view(offer, at=clock.now())
+    entry = offer.entry
+    now = {
+        "estate": str(view.estate_id or ""),
+        "position": view.home,
+        "floor": str(view.floor),
+        "hours": (entry.availability or "24/7") if entry is not None else "24/7",
+        "of_age": "yes" if view.of_age else "",
+        "consent": "yes" if view.is_own else "",
+    }
+    wording = current_wording(ConsentKind.BEING_CALLED)
+    return render(
+        request,
+        "my_page/offer.html.jinja",
+        status=status,
+        headers=NO_STORE,
+        offer=view,
+        typed={**now, **(typed or {})},
+        estates=queries.estates_to_choose(session, viewer),
+        hours=HOURS,
+        wording={"en": wording.en, "zh": wording.zh},
+        place_error=place_error,
+        consent_error=consent_error,
+    )
+
+
+@router.post("/me/offer")
+def save_offer(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    estate: Text = "",
+    position: Text = "",
+    floor: Annotated[int, Form(ge=-20, le=200)] = 0,
+    hours: Text = "24/7",
+    of_age: Text = "",
+    consent: Text = "",
+) -> Response:
+    """Offer to help, or change the offer."""
+    person_id, at = person_of(viewer), clock.now()
+    typed = {"estate": estate, "position": position, "floor": str(floor), "hours": hours}
+    typed |= {"of_age": of_age, "consent": consent}
+    again = partial(_offer_page, request, session, viewer, status=422, typed=typed)
+    if not consent:
+        return again(consent_error=NO_CONSENT)
+    chosen = {str(each.id): each.id for each in queries.estates_to_choose(session, viewer)}.get(estate)
+    try:
+        pair = coordinates_in(position)
+        if pair is None and chosen is None:
+            return again(place_error=BAD_PLACE)
+        if pair is None:
+            assert chosen is not None
+            inside = queries.place_of_estate(session, chosen)
+            pair = inside.lat, inside.lon
+        home = OfferPlaceIn(kind=PlaceKind.HOME, position=PositionIn(lat=pair[0], lon=pair[1]), floor=floor)
+    except (InvalidInput, ValidationError):
+        return again(place_error=BAD_PLACE)
+    known = responder_queries.offer_of(session, person_id)
+    if hours not in HOURS:  # what an app has set stays; anything else was not offered
+        hours = (known.entry.availability if known.entry is not None else None) or "24/7"
+    region = None if chosen is not None else queries.region_at(session, home.position.position())
+    if chosen is None and region is None and known.entry is None:
+        return again(place_error=BAD_PLACE)
+    others = [
+        OfferPlaceIn(
+            kind=place.kind,
+            position=PositionIn(lat=here.lat, lon=here.lon),
+            floor=place.floor,
+            hours=place.hours,
+        )
+        for place, here in known.places
+        if place.kind is not PlaceKind.HOME
+    ]
+    version = current_wording(ConsentKind.BEING_CALLED).version
+    consents: dict[ConsentKind, str | None] = {ConsentKind.BEING_CALLED: version}
+    if offer_view(known, at=at).is_own:
+        change = OfferAmend(
+            consents=consents, availability=hours, of_age=of_age == "yes", places=[home, *others]
+        )
+        offering.amend_offer(session, viewer, person_id, change, at=at)
+    else:
+        new = OfferIn(
+            consents={ConsentKind.BEING_CALLED: version},
+            estate_id=chosen,
+            region=region,
+            availability=hours,
+            of_age=of_age == "yes",
+            places=[home],
+        )
+        offering.make_offer(session, viewer, person_id, new, at=at)
+    return RedirectResponse("/me#offer", 303)
+
+
+@router.post("/me/offer/pause")
+def pause_offer(
+    session: WriteSession, viewer: FormViewerDep, days: Annotated[int, Form(ge=0, le=30)]
+) -> Response:
+    """Pause calls for some days; 0 ends the pause."""
+    at = clock.now()
+    change = OfferAmend(paused_until=pause_end(days, at=at))
+    offering.amend_offer(session, viewer, person_of(viewer), change, at=at)
+    return RedirectResponse("/me#offer", 303)
+
+
+@router.post("/me/offer/withdrawal")
+def withdraw_offer(session: WriteSession, viewer: FormViewerDep) -> Response:
+    """Withdraw the offer with all consents, and delete the places."""
+    offering.withdraw_offer(session, viewer, person_of(viewer), at=clock.now())
+    return RedirectResponse("/me#offer", 303)
+
+
+# --- my data --------------------------------------------------------------------------------------------
+
+
+@router.get("/me/data")
+def show_data(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
+    """Show all that is stored about the person."""
+    if viewer.person_id is None:
+        return RedirectResponse("/sign-in?next=/me/data", 303)
+    person = people_queries.require_self_or_administrator(session, viewer, viewer.person_id)
+    data = OwnDataOut.of(session, person, at=clock.now())
+    held = [(TABLES.get(each.table, OTHER_TABLE), each) for each in data.held if each.rows]
+    return render(request, "my_page/data.html.jinja", headers=NO_STORE, held=held, data=data)
+
+
+@router.get("/me/data.json")
+def download_data(session: ReadSession, viewer: ViewerDep) -> Response:
+    """Download all that is stored about the person."""
+    person = people_queries.require_self_or_administrator(session, viewer, person_of(viewer))
+    data = OwnDataOut.of(session, person, at=clock.now())
+    name = {"Content-Disposition": f'attachment; filename="person-{person.id}.json"'}
+    return Response(data.model_dump_json(indent=1), media_type="application/json", headers=NO_STORE | name)
+
+
+@router.get("/me/erasure")
+def show_erasure(request: Request, viewer: ViewerDep) -> Response:
+    """Ask once more before the person's data is erased."""
+    if viewer.person_id is None:
+        return RedirectResponse("/sign-in?next=/me/erasure", 303)
+    return render(request, "my_page/erasure.html.jinja", headers=NO_STORE, is_done=False, is_unsure=False)
+
+
+@router.post("/me/erasure")
+def erase(request: Request, session: WriteSession, viewer: FormViewerDep, is_sure: Text = "") -> Response:
+    """Erase the person's data, if they have ticked that they are sure."""
+    person_id = person_of(viewer)
+    template = "my_page/erasure.html.jinja"
+    if is_sure != "yes":
+        return render(request, template, status=422, headers=NO_STORE, is_done=False, is_unsure=True)
+    personal_data.erase(session, viewer, person_id, at=clock.now())
+    response = render(request, template, headers=NO_STORE, is_done=True, is_unsure=False)
     response.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
     return response

@@ -1,0 +1,78 @@
+"""Ask the manager of an estate to confirm that somebody lives there."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.authentication import viewer_of_person
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Role, Viewer
+from aed.accounts.roles.actions import grant_role
+from aed.accounts.roles.schemas import RoleIn
+from aed.accounts.sign_in.rules import DAY, AttemptLimit
+from aed.accounts.sign_in.throttling import count_request
+from aed.errors import Conflict
+from aed.notifications.outbox import Notice, notify_person
+from aed.notifications.short_links import KEY_IN_PATH, short_link
+from aed.registry.estates.models import Estate
+from aed.web.my_page import queries
+
+LINK_LASTS: Final = timedelta(days=14)
+LIMIT: Final = AttemptLimit(3, DAY)
+"""Requests of one person, each of which sends messages to managers."""
+
+
+def residence_path(person_id: int, estate_id: int, manager_id: int, key: str = KEY_IN_PATH) -> str:
+    """Return the page on which this manager confirms that the person lives in the estate."""
+    return f"/residence/{person_id}/{estate_id}/{manager_id}/{key}"
+
+
+def request_residence(session: Session, person: Person, name: str, *, public_url: str, at: datetime) -> None:
+    """Ask the managers of the estate with this name to confirm that the person lives there.
+
+    An unknown name changes nothing, and the person cannot tell: estates are not public. Raises TooBusy.
+    """
+    count_request(session, "residence", str(person.id), LIMIT, at)
+    for estate in queries.estates_named(session, name):
+        for manager_id in queries.managers_of(session, estate.id):
+            path = residence_path(person.id, estate.id, manager_id)
+            link = public_url + short_link(session, path, at + LINK_LASTS)
+            notice = Notice(
+                text_en=f"{person.name} says: I live in {estate.name_en}. Please confirm: {link}",
+                text_zh=f"{person.name}申请加入{estate.name_zh}，请确认：{link}",
+                subject_en="A resident to confirm",
+                subject_zh="住户待确认",
+                expires_at=at + LINK_LASTS,
+            )
+            notify_person(session, manager_id, notice, at)
+
+
+def answer_residence(
+    session: Session, person: Person, estate: Estate, manager_id: int, *, is_resident: bool, at: datetime
+) -> None:
+    """Record the manager's answer, and tell the person.
+
+    Repeating it changes nothing. Raises NotAllowed if the manager may no longer grant the role.
+    """
+    if is_resident:
+        manager: Viewer = viewer_of_person(session, manager_id)
+        try:
+            with session.begin_nested():
+                grant_role(
+                    session, manager, person.id, RoleIn(role=Role.RESIDENT, estate_id=estate.id), at=at
+                )
+        except Conflict:
+            return
+        notice = Notice(
+            text_en=f"{estate.name_en} has confirmed that you live there.",
+            text_zh=f"{estate.name_zh}已确认您是本园区住户。",
+        )
+    else:
+        notice = Notice(
+            text_en=f"{estate.name_en} could not confirm that you live there. Please ask its office.",
+            text_zh=f"{estate.name_zh}未能确认您是本园区住户，请咨询物业服务中心。",
+        )
+    notify_person(session, person.id, notice, at)

@@ -1,0 +1,151 @@
+"""What my page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from aed.geo import Position
+from aed.incidents.alerts.queries import OwnAlert
+from aed.incidents.rules import IncidentKind
+from aed.responders.models import Certificate, ResponderPlace
+from aed.responders.queries import HelpOffer
+from aed.responders.rules import ConsentKind, PlaceKind, ResponderState
+from aed.training.enrolments.queries import OwnEnrolment
+from aed.web.my_page.rules import CERTIFICATE_KINDS, HOURS, call_words, enrolment_words
+from aed.web.words import noop
+
+SOON: Final = timedelta(days=90)
+TABLES: Final[Mapping[str, str]] = {
+    "people": noop("Name, number and language"),
+    "accounts": noop("Account"),
+    "sign_ins": noop("Where you are signed in"),
+    "role_grants": noop("Roles"),
+    "consents": noop("Consents"),
+    "responders": noop("Offer to help"),
+    "responder_places": noop("Places where you can be called"),
+    "certificates": noop("Certificates"),
+    "enrolments": noop("Training sessions"),
+    "attendances": noop("Attendance"),
+    "assessments": noop("Results of training"),
+    "outbox": noop("Messages to you"),
+    "endpoints": noop("Browsers and mailboxes that get your messages"),
+    "alerts": noop("Calls to you"),
+    "checks": noop("Device checks"),
+    "fault_reports": noop("Reports of problems"),
+    "devices": noop("Devices in your care"),
+    "security_events": noop("Sign-ins and attempts"),
+    "person_changes": noop("Changes of your data"),
+}
+"""Titles of tables for the person."""
+OTHER_TABLE: Final = noop("Other records")
+
+
+@dataclass(frozen=True, slots=True)
+class OfferView:
+    """The person's offer to help. Texts are English, to be translated."""
+
+    is_active: bool
+    is_own: bool
+    """False if a list states it: then the person takes it over first."""
+    paused_until: str
+    hours: str
+    """An entry of HOURS, or the expression itself."""
+    home: str
+    """Coordinates of the home."""
+    floor: int
+    of_age: bool | None
+    estate_id: int | None
+    is_callable: bool
+    """Whether a certificate is valid: without one nobody is called."""
+    has_live_place: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of a list: a title, a date, and what became of it in English."""
+
+    title: dict[str, str]
+    day: str
+    words: str
+    is_problem: bool = False
+    link: str = ""
+
+
+def offer_view(offer: HelpOffer, *, at: datetime) -> OfferView:
+    """Return what the page shows of an offer."""
+    entry = offer.entry
+    home = home_of(offer)
+    zone = ZoneInfo(offer.region.time_zone) if offer.region is not None else ZoneInfo("Asia/Shanghai")
+    paused = entry.paused_until if entry is not None else None
+    hours = entry.availability or "" if entry is not None else ""
+    return OfferView(
+        is_active=entry is not None and entry.state is ResponderState.ACTIVE,
+        is_own=any(
+            each.kind is ConsentKind.BEING_CALLED and each.stated_by is None for each in offer.consents
+        ),
+        paused_until=minute(paused, str(zone)) if paused is not None and paused > at else "",
+        hours=HOURS.get(hours, hours),
+        home=f"{home[1].lat:.5f}, {home[1].lon:.5f}" if home is not None else "",
+        floor=home[0].floor if home is not None else 0,
+        of_age=entry.of_age if entry is not None else None,
+        estate_id=entry.estate_id if entry is not None else None,
+        is_callable=any(
+            each.revoked_at is None and each.valid_until >= at.astimezone(zone).date()
+            for each in offer.certificates
+        ),
+        has_live_place=any(each.kind is ConsentKind.LIVE_PLACE for each in offer.consents),
+    )
+
+
+def home_of(offer: HelpOffer) -> tuple[ResponderPlace, Position] | None:
+    """Return the home among the places of an offer, with its position."""
+    return next((each for each in offer.places if each[0].kind is PlaceKind.HOME), None)
+
+
+def certificate_line(certificate: Certificate, *, today: date) -> Line:
+    """Return a certificate with the day on which it runs out."""
+    kind = CERTIFICATE_KINDS[certificate.kind]
+    left = certificate.valid_until - today
+    if certificate.revoked_at is not None:
+        words = noop("Revoked")
+    elif left < timedelta(0):
+        words = noop("Expired")
+    elif left <= SOON:
+        words = noop("Runs out soon")
+    else:
+        words = noop("Valid")
+    return Line(
+        title={"en": kind, "zh": kind},
+        day=certificate.valid_until.isoformat(),
+        words=words,
+        is_problem=words != "Valid",
+    )
+
+
+def enrolment_line(each: OwnEnrolment) -> Line:
+    """Return an enrolment with its session."""
+    return Line(
+        title={"en": each.course_en, "zh": each.course_zh},
+        day=minute(each.starts_at, each.time_zone),
+        words=enrolment_words(each.state, each.attendance, each.passed),
+        link=f"/learn/enrolments/{each.id}",
+    )
+
+
+def call_line(each: OwnAlert) -> Line:
+    """Return a call and how it ended for the person."""
+    kind = noop("Exercise") if each.kind is IncidentKind.EXERCISE else noop("Call to a patient")
+    return Line(
+        title={"en": kind, "zh": kind},
+        day=minute(each.alert.asked_at, each.time_zone),
+        words=call_words(each.alert),
+    )
+
+
+def minute(at: datetime, time_zone: str) -> str:
+    """Return a moment as local date and time."""
+    return f"{at.astimezone(ZoneInfo(time_zone)):%Y-%m-%d %H:%M}"

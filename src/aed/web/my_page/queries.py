@@ -1,0 +1,114 @@
+"""What my page shows beside the queries of other contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session, joinedload
+
+from aed.accounts.permissions import Role, Viewer
+from aed.accounts.role_grants import RoleGrant
+from aed.accounts.visibility import visible_to
+from aed.database.geometry import shape_of
+from aed.geo import Position, distance_metres
+from aed.registry.devices.models import Device
+from aed.registry.estates.models import Estate
+from aed.registry.estates.rules import EstateState
+
+
+class NamedEstate(NamedTuple):
+    """An estate in a list."""
+
+    id: int
+    name_en: str
+    name_zh: str
+
+
+def own_estates(session: Session, viewer: Viewer) -> list[NamedEstate]:
+    """Return the estates on which the viewer holds a role.
+
+    visibility: the viewer's own.
+    """
+    rows = session.execute(
+        select(Estate.id, Estate.name_en, Estate.name_zh)
+        .where(Estate.id.in_(viewer.own_estate_ids))
+        .order_by(Estate.id)
+    )
+    return [NamedEstate(*row) for row in rows]
+
+
+def estates_to_choose(session: Session, viewer: Viewer, *, limit: int = 200) -> list[NamedEstate]:
+    """Return the viewer's own estates, and those with devices that the viewer may see, by name."""
+    has_one = select(Device.id).where(Device.estate_id == Estate.id, visible_to(viewer, Device)).exists()
+    rows = session.execute(
+        select(Estate.id, Estate.name_en, Estate.name_zh)
+        .where(or_(has_one, Estate.id.in_(viewer.own_estate_ids)), Estate.state == EstateState.ACTIVE)
+        .order_by(Estate.name_zh, Estate.id)
+        .limit(limit)
+    )
+    return [NamedEstate(*row) for row in rows]
+
+
+def place_of_estate(session: Session, estate_id: int) -> Position:
+    """Return a point inside an estate.
+
+    visibility: of an estate that `estates_to_choose` has returned.
+    """
+    return _middle(session.get_one(Estate, estate_id))
+
+
+def estates_named(session: Session, name: str) -> Sequence[Estate]:
+    """Return the active estates with exactly this name.
+
+    visibility: their managers are asked; the person does not learn whether there is one.
+    """
+    written = name.strip()
+    return session.scalars(
+        select(Estate)
+        .where(
+            or_(Estate.name_zh == written, Estate.name_en.ilike(written.replace("%", r"\%"), escape="\\")),
+            Estate.state == EstateState.ACTIVE,
+        )
+        .order_by(Estate.id)
+        .limit(3)
+    ).all()
+
+
+def managers_of(session: Session, estate_id: int) -> list[int]:
+    """Return the people who manage this estate.
+
+    visibility: they get a message; their names are not shown.
+    """
+    return list(
+        session.scalars(
+            select(RoleGrant.person_id)
+            .where(
+                RoleGrant.estate_id == estate_id,
+                RoleGrant.role == Role.ESTATE_MANAGER,
+                RoleGrant.revoked_at.is_(None),
+            )
+            .order_by(RoleGrant.id)
+        )
+    )
+
+
+def region_at(session: Session, here: Position) -> str | None:
+    """Return the code of the region of the nearest estate, in which a person at this place is called.
+
+    visibility: only the region's code.
+    """
+    nearest = min(
+        session.scalars(
+            select(Estate).where(Estate.state == EstateState.ACTIVE).options(joinedload(Estate.region))
+        ),
+        key=lambda each: distance_metres(here, _middle(each)),
+        default=None,
+    )
+    return nearest.region.code if nearest is not None else None
+
+
+def _middle(estate: Estate) -> Position:
+    inside = shape_of(estate.boundary).representative_point()
+    return Position(inside.y, inside.x)

@@ -1,0 +1,217 @@
+"""My page: offering to help, pausing, joining an estate, one's own data, and erasing it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import date
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Role
+from aed.accounts.role_grants import RoleGrant
+from aed.accounts.sessions import SESSION_COOKIE
+from aed.notifications.models import OutboxMessage
+from aed.responders.models import Responder, ResponderPlace
+from aed.responders.rules import ResponderState
+from aed.settings import Settings
+from aed.web.my_page.rules import coordinates_in
+from tests import make
+from tests.apps import app_on
+from tests.make import PATIENT
+
+HEADERS = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html", "Accept-Language": "en"}
+
+type SignIn = Callable[[Person | None], TestClient]
+
+
+@pytest.fixture
+def phone_of(settings: Settings, session: Session) -> Iterator[SignIn]:
+    """Yield a function that opens the browser of a person, or of a stranger."""
+    with TestClient(app_on(settings)) as opened:
+
+        def new(person: Person | None) -> TestClient:
+            client = TestClient(
+                opened.app, base_url="https://testserver", headers=HEADERS, follow_redirects=False
+            )
+            if person is not None:
+                client.cookies.set(SESSION_COOKIE, make.sign_in(session, person.id))
+            session.commit()
+            return client
+
+        yield new
+
+
+def links_sent(session: Session) -> list[str]:
+    """Return the short links in the outbox, oldest first."""
+    session.rollback()
+    texts = session.scalars(select(OutboxMessage.text_en).order_by(OutboxMessage.id)).all()
+    session.rollback()
+    return [found[0] for each in texts if each and (found := re.search(r"/l/\w+", each))]
+
+
+def test_a_stranger_is_led_to_sign_in(phone_of: SignIn) -> None:
+    stranger = phone_of(None)
+    for path in ("/me", "/me/offer", "/me/data", "/me/erasure"):
+        assert stranger.get(path).headers["location"] == f"/sign-in?next={path}"
+    assert stranger.get("/me/data.json").status_code == 401
+    for path in ("/me/offer", "/me/offer/withdrawal", "/me/estate", "/me/erasure"):
+        assert stranger.post(path, data={"consent": "yes", "is_sure": "yes"}).status_code == 401
+
+
+def test_one_offers_to_help_pauses_and_withdraws(phone_of: SignIn, session: Session) -> None:
+    estate = make.estate(session, name_en="Heron Court")
+    make.device(session, at=PATIENT, of=estate)
+    volunteer = make.person(session)
+    phone = phone_of(volunteer)
+    form = {"estate": str(estate.id), "hours": "24/7", "of_age": "yes", "floor": "3"}
+
+    assert "Heron Court" in phone.get("/me/offer").text
+    without = phone.post("/me/offer", data=form)
+    assert (without.status_code, "nobody may call you" in without.text) == (422, True)
+    assert phone.post("/me/offer", data=form | {"consent": "yes"}).status_code == 303
+
+    page = phone.get("/me").text
+    assert "once you have a valid first-aid certificate" in page
+    entry = session.scalars(select(Responder).where(Responder.person_id == volunteer.id)).one()
+    assert (entry.state, entry.estate_id, entry.of_age) == (ResponderState.ACTIVE, estate.id, True)
+    session.rollback()
+    phone.post("/me/offer/pause", data={"days": "7"})
+    assert "Paused until" in phone.get("/me").text
+    phone.post("/me/offer/pause", data={"days": "0"})
+    assert "Paused until" not in phone.get("/me").text
+    moved = form | {"consent": "yes", "position": "30.30, 120.11", "hours": "Mo-Fr 08:00-18:00"}
+    assert phone.post("/me/offer", data=moved).status_code == 303
+    assert session.scalars(select(ResponderPlace.floor)).all() == [3]
+    session.rollback()
+    assert "30.30000, 120.11000" in phone.get("/me/offer").text
+    phone.post("/me/offer/withdrawal")
+    assert session.scalars(select(ResponderPlace)).all() == []
+    session.rollback()
+    assert "Stop helping" not in phone.get("/me").text
+
+
+def test_who_a_list_names_takes_the_offer_over_first(phone_of: SignIn, session: Session) -> None:
+    entry = session.get_one(Responder, make.responder(session))
+    phone = phone_of(session.get_one(Person, entry.person_id))
+    page = phone.get("/me").text
+    assert "A list names you" in page
+    assert "Pause calls" not in page
+    form = {"position": "30.29, 120.10", "hours": "24/7", "consent": "yes"}
+    assert phone.post("/me/offer", data=form).status_code == 303
+    assert "Pause calls" in phone.get("/me").text
+
+
+@pytest.mark.parametrize("position", ["", "abc", "91, 500", "<script>", "1e999 2"])
+def test_an_offer_needs_a_place(phone_of: SignIn, session: Session, position: str) -> None:
+    phone = phone_of(make.person(session))
+    answer = phone.post("/me/offer", data={"consent": "yes", "position": position, "hours": "nonsense"})
+    assert answer.status_code == 422
+    assert "Choose your estate" in answer.text
+    assert "<script>" not in answer.text
+
+
+def test_coordinates_alone_find_the_region(phone_of: SignIn, session: Session) -> None:
+    estate = make.estate(session)
+    phone = phone_of(make.person(session))
+    answer = phone.post("/me/offer", data={"consent": "yes", "position": "30.29, 120.10", "hours": "x"})
+    assert answer.status_code == 303
+    entry = session.scalars(select(Responder)).one()
+    assert (entry.region_id, entry.estate_id, entry.availability) == (estate.region_id, None, "24/7")
+
+
+def test_the_manager_confirms_by_link_who_lives_there(phone_of: SignIn, session: Session) -> None:
+    estate = make.estate(session, name_en="Heron Court", name_zh="白鹭苑")
+    manager, neighbour = make.person(session), make.person(session, name="Lin")
+    make.role(session, manager, Role.ESTATE_MANAGER, estate=estate)
+    phone, stranger = phone_of(neighbour), phone_of(None)
+    neighbour_id, manager_id = neighbour.id, manager.id
+
+    answers = [phone.post("/me/estate", data={"name": name}) for name in ("heron court", "No such estate")]
+
+    assert [each.headers["location"] for each in answers] == ["/me?asked=1#estate"] * 2
+    (link,) = links_sent(session)
+    page = stranger.get(stranger.get(link).headers["location"])
+    assert "Lin" in page.text
+    assert "Heron Court" in page.text
+    address = str(page.url.path)
+    guessed = address.rpartition("/")[0] + "/wrong"
+    assert stranger.post(guessed, data={"answer": "yes"}).status_code == 410
+    other = address.replace(f"/residence/{neighbour_id}/", f"/residence/{manager_id}/")
+    assert stranger.post(other, data={"answer": "yes"}).status_code == 410
+    from_elsewhere = {"Sec-Fetch-Site": "cross-site"}
+    assert stranger.post(address, data={"answer": "yes"}, headers=from_elsewhere).status_code == 403
+    assert stranger.post(address, data={"answer": "no"}).status_code == 200
+    for _double_tap in range(2):
+        assert "is now a resident" in stranger.post(address, data={"answer": "yes"}).text
+    held = select(RoleGrant.role, RoleGrant.granted_by).where(RoleGrant.person_id == neighbour_id)
+    assert session.execute(held).all() == [(Role.RESIDENT, f"person:{manager_id}")]
+    session.rollback()
+    assert "Heron Court" in phone.get("/me").text
+
+
+def test_a_former_manager_cannot_confirm(phone_of: SignIn, session: Session) -> None:
+    estate = make.estate(session, name_en="Heron Court")
+    manager, neighbour = make.person(session), make.person(session)
+    grant = make.role(session, manager, Role.ESTATE_MANAGER, estate=estate)
+    phone = phone_of(neighbour)
+    phone.post("/me/estate", data={"name": "Heron Court"})
+    (link,) = links_sent(session)
+    session.get_one(RoleGrant, grant.id).revoked_at = clock.now()
+    session.get_one(RoleGrant, grant.id).revoked_by = "office"
+    session.commit()
+    path = phone.get(link).headers["location"]
+    assert phone.post(path, data={"answer": "yes"}).status_code == 403
+
+
+def test_managers_are_not_asked_without_end(phone_of: SignIn, session: Session) -> None:
+    phone = phone_of(make.person(session))
+    asked = [phone.post("/me/estate", data={"name": "%"}).status_code for _ in range(4)]
+    assert asked == [303, 303, 303, 429]
+
+
+def test_certificates_training_and_calls_are_listed(phone_of: SignIn, session: Session) -> None:
+    card = make.responder(session, valid_until=date(2020, 5, 1))
+    holder = session.get_one(Person, session.get_one(Responder, card).person_id)
+    make.alert(session, make.incident(session), holder)
+    learner = session.get_one(Person, make.enrolment(session, make.training(session)).person_id)
+
+    page, learners = (phone_of(each).get("/me").text for each in (holder, learner))
+
+    for words in ("CPR and AED", "2020-05-01", "Expired", "Call to a patient", "Not answered"):
+        assert words in page, words
+        assert words not in learners
+    assert "You have a place" in learners
+
+
+def test_ones_data_is_a_page_and_a_file(phone_of: SignIn, session: Session) -> None:
+    member, other = make.person(session, name="Lin <b>"), make.person(session, name="Nobody else")
+    phone = phone_of(member)
+    page, file = phone.get("/me/data"), phone.get("/me/data.json")
+    assert "Lin &lt;b&gt;" in page.text
+    assert "Nobody else" not in page.text + file.text
+    assert file.json()["person_id"] == member.id != other.id
+    assert "attachment" in file.headers["content-disposition"]
+    assert page.headers["cache-control"] == file.headers["cache-control"] == "no-store"
+
+
+def test_erasing_asks_twice(phone_of: SignIn, session: Session) -> None:
+    member = make.person(session, name="Lin")
+    phone = phone_of(member)
+    unsure = phone.post("/me/erasure")
+    assert (unsure.status_code, "Tick the box" in unsure.text) == (422, True)
+    done = phone.post("/me/erasure", data={"is_sure": "yes"})
+    assert "has been erased" in done.text
+    assert phone.get("/me").status_code == 303
+    session.refresh(member)
+    assert (member.phone, member.erased_at is not None) == (None, True)
+
+
+def test_coordinates() -> None:
+    assert coordinates_in("30.29，120.10") == (30.29, 120.10)
+    assert coordinates_in(" ") is None
