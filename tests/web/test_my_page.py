@@ -8,6 +8,7 @@ from datetime import date
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -19,7 +20,7 @@ from aed.accounts.sessions import SESSION_COOKIE
 from aed.notifications.models import OutboxMessage
 from aed.responders.models import Responder, ResponderPlace
 from aed.responders.rules import ResponderState
-from aed.settings import Settings
+from aed.settings import Settings, WebPush
 from aed.web.my_page.rules import coordinates_in
 from tests import make
 from tests.apps import app_on
@@ -215,3 +216,26 @@ def test_erasing_asks_twice(phone_of: SignIn, session: Session) -> None:
 def test_coordinates() -> None:
     assert coordinates_in("30.29，120.10") == (30.29, 120.10)
     assert coordinates_in(" ") is None
+
+
+def test_the_site_can_be_installed(phone_of: SignIn) -> None:
+    stranger = phone_of(None)
+    manifest = stranger.get("/app.webmanifest?lang=zh-CN")
+    assert manifest.headers["content-type"] == "application/manifest+json"
+    found = manifest.json()
+    assert (found["start_url"], found["scope"], found["lang"]) == ("/", "/", "zh-CN")
+    for icon in found["icons"]:
+        image = stranger.get(icon["src"])
+        assert image.content.startswith(b"\x89PNG")
+    assert '<link rel="manifest" href="/app.webmanifest' in stranger.get("/sign-in").text
+
+
+def test_push_is_offered_where_it_is_configured(settings: Settings, session: Session) -> None:
+    member = make.person(session)
+    key = make.sign_in(session, member.id)
+    session.commit()
+    pushes = settings.model_copy(update={"web_push": WebPush(private_key=SecretStr("A" * 42 + "E"))})
+    for given, is_offered in ((settings, False), (pushes, True)):
+        with TestClient(app_on(given), base_url="https://testserver", headers=HEADERS) as phone:
+            phone.cookies.set(SESSION_COOKIE, key)
+            assert ('data-key=""' not in phone.get("/me").text) is is_offered

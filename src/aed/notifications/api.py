@@ -6,10 +6,7 @@ import hashlib
 from typing import Annotated
 
 import orjson
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import APIRouter, Path, Query, Response
-from py_vapid import Vapid02
-from py_vapid.utils import b64urlencode
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
@@ -18,6 +15,7 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.http.parameters import Cursor, Limit, SettingsDep, cursor_id, next_cursor
 from aed.notifications import endpoints, queries
+from aed.notifications.channels.web_push import public_key
 from aed.notifications.claims import cancel_waiting, send_now
 from aed.notifications.endpoints import EndpointInput
 from aed.notifications.rules import Channel, OutboxState
@@ -150,8 +148,7 @@ def get_push_key(settings: SettingsDep) -> PushKeyOut:
     """
     if settings.web_push.private_key is None:
         raise NotFound("Push messages are not configured on this server.")
-    key = Vapid02.from_string(settings.web_push.private_key.get_secret_value()).public_key
-    return PushKeyOut(key=b64urlencode(key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)))
+    return PushKeyOut(key=public_key(settings.web_push.private_key.get_secret_value()))
 
 
 @router.put("/me/push", status_code=204)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+import orjson
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
@@ -18,7 +19,9 @@ from aed.errors import NotFound
 from aed.http.query import ANY_PARAMETER
 from aed.notifications import short_links
 from aed.web import static
+from aed.web.language import language_of
 from aed.web.render import render
+from aed.web.words import translator
 
 router = APIRouter(include_in_schema=False)
 _POLICY: Final = "default-src 'none'; worker-src 'self' blob:; connect-src 'self'; script-src 'self'"
@@ -75,3 +78,32 @@ def follow_short_link(
         headers={"Cache-Control": "no-store"},
         is_expired=found is not None,
     )
+
+
+@router.get("/app.webmanifest", dependencies=[ANY_PARAMETER])
+def get_manifest(request: Request) -> Response:
+    """Return the web app manifest, with which the site can be installed on a home screen."""
+    language = language_of(request)
+    _ = translator(language)
+    icons = [
+        {"src": static.address(f"icon-{size}.png"), "sizes": f"{size}x{size}", "type": "image/png"}
+        for size in (192, 512)
+    ]
+    manifest = {
+        "id": "/",
+        "name": _("AED and first-aid network"),
+        "short_name": "AED",
+        "lang": language,
+        "start_url": "/",
+        "scope": "/",
+        "display": "standalone",
+        "background_color": "#f6f6f3",
+        "theme_color": "#00794f",
+        "icons": [*icons, {**icons[-1], "purpose": "maskable"}],
+        "shortcuts": [
+            {"name": _("Find help"), "url": "/"},
+            {"name": _("My page"), "url": "/me"},
+        ],
+    }
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Language, Cookie"}
+    return Response(orjson.dumps(manifest), media_type=static.MEDIA_TYPES[".webmanifest"], headers=headers)

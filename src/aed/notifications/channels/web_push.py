@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import http_ece
 import orjson
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from py_vapid import Vapid02
-from py_vapid.utils import b64urldecode
+from py_vapid.utils import b64urldecode, b64urlencode
 
 from aed.notifications.channels.posting import Post
 from aed.notifications.rules import Delivery, PermanentFailure
@@ -49,6 +50,14 @@ def deliver(letter: Delivery, pusher: Pusher, post: Post, *, at: datetime) -> No
     }
     # 404 and 410: the subscription has ended.
     post(letter.endpoint.address, body, headers, gone=(404, 410))
+
+
+def public_key(private_key: str) -> str:
+    """Return the key with which browsers subscribe: the uncompressed point, base64url."""
+    point = Vapid02.from_string(private_key).public_key.public_bytes(
+        Encoding.X962, PublicFormat.UncompressedPoint
+    )
+    return str(b64urlencode(point))
 
 
 def encrypt(content: bytes, *, keys: str) -> bytes:

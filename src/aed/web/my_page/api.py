@@ -27,6 +27,7 @@ from aed.errors import InvalidInput, NotSignedIn
 from aed.http.parameters import PublicAddress, SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.incidents.alerts import queries as alert_queries
+from aed.notifications.channels.web_push import public_key
 from aed.notifications.short_links import opens
 from aed.personal_data import actions as personal_data
 from aed.personal_data.schemas import OwnDataOut
@@ -36,6 +37,7 @@ from aed.responders import queries as responder_queries
 from aed.responders.actions import offering
 from aed.responders.rules import ConsentKind, PlaceKind, current_wording
 from aed.responders.schemas import OfferAmend, OfferIn, OfferPlaceIn
+from aed.settings import Settings
 from aed.training.enrolments import queries as enrolment_queries
 from aed.web.my_page import actions, queries
 from aed.web.my_page.page import (
@@ -73,17 +75,26 @@ def person_of(viewer: Viewer) -> int:
 
 
 @router.get("/me")
-def show_my_page(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
+def show_my_page(
+    request: Request, session: ReadSession, viewer: ViewerDep, settings: SettingsDep
+) -> Response:
     """Show the person's own page, or lead to the sign-in."""
     if viewer.person_id is None:
         return RedirectResponse("/sign-in?next=/me", 303)
-    return _page(request, session, viewer)
+    return _page(request, session, viewer, settings)
 
 
 def _page(
-    request: Request, session: Session, viewer: Viewer, *, status: int = 200, name_error: str = ""
+    request: Request,
+    session: Session,
+    viewer: Viewer,
+    settings: Settings,
+    *,
+    status: int = 200,
+    name_error: str = "",
 ) -> Response:
     person_id, at = person_of(viewer), clock.now()
+    private_key = settings.web_push.private_key
     person, account = people_queries.person(session, viewer, person_id)
     offer = responder_queries.offer_of(session, person_id)
     return render(
@@ -94,6 +105,7 @@ def _page(
         person=person,
         account=account,
         name_error=name_error,
+        push_key=public_key(private_key.get_secret_value()) if private_key is not None else "",
         offer=offer_view(offer, at=at),
         pauses=PAUSES,
         estates=queries.own_estates(session, viewer),
@@ -123,7 +135,7 @@ def change_name(
     try:
         change = PersonAmend(name=name, language=language)
     except ValidationError:
-        return _page(request, session, viewer, status=422, name_error=BAD_NAME)
+        return _page(request, session, viewer, settings, status=422, name_error=BAD_NAME)
     people_actions.amend_person(
         session,
         viewer,

@@ -25,7 +25,7 @@ TABLES: Final[Mapping[str, str]] = {
     "sign_ins": noop("Where you are signed in"),
     "role_grants": noop("Roles"),
     "consents": noop("Consents"),
-    "responders": noop("Offer to help"),
+    "responders": noop("My offer to help"),
     "responder_places": noop("Places where you can be called"),
     "certificates": noop("Certificates"),
     "enrolments": noop("Training sessions"),

@@ -70,3 +70,24 @@ self.addEventListener("fetch", (event) => {
     event.respondWith(file(request));
   }
 });
+
+// --- messages to this browser, turned on at my page -------------------------------------------------------
+
+self.addEventListener("push", (event) => {
+  const { id, subject, text } = event.data?.json() ?? {};
+  if (!text) return;
+  event.waitUntil(self.registration.showNotification(subject || "AED", {
+    body: text,
+    tag: id,
+    data: { text },
+    requireInteraction: true,
+    vibrate: [400, 200, 400, 200, 800],
+  }));
+});
+
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  const links = event.notification.data?.text?.match(/https?:\/\/[^\s，。；)）]+/g) ?? [];
+  const own = links.find((each) => URL.canParse(each) && new URL(each).origin === location.origin);
+  event.waitUntil(self.clients.openWindow(own ?? "/me"));
+});
