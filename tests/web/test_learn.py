@@ -83,6 +83,8 @@ def test_a_stranger_sees_public_sessions_with_places_left(
     assert "Far hall" not in near_me
     own_page = client.get(f"/learn/sessions/{near.id}", headers=browser).text
     assert f'href="/sign-in?next=/learn/sessions/{near.id}"' in own_page
+    sign_in = client.get(f"/sign-in?next=/learn/sessions/{near.id}", headers=browser)
+    assert f'name="next" value="/learn/sessions/{near.id}"' in sign_in.text
     assert client.get(f"/learn/sessions/{hidden.id}", headers=browser).status_code == 404
     assert client.get(f"/learn/sessions/{far.id}", headers=browser).status_code == 200
     assert client.get(f"/learn/sessions/{over.id}", headers=browser).status_code == 200
