@@ -58,7 +58,7 @@ def assert_problem(answer: Any, status: int, code: str, *, field: str | None = N
 # --- problem documents ----------------------------------------------------------------------------------
 
 
-def test_anonymous_is_told_what_is_wrong_in_a_problem_document(client: TestClient) -> None:
+def test_an_anonymous_request_that_fails_gets_a_problem_document(client: TestClient) -> None:
     assert_problem(client.get("/nothing/here"), 404, "http-404")
     assert_problem(client.get("/v1/devices/1"), 404, "not-found", field="device_id")
     assert_problem(client.get("/v1/devices/one"), 422, "invalid-input", field="device_id")
@@ -73,7 +73,7 @@ def test_anonymous_is_told_what_is_wrong_in_a_problem_document(client: TestClien
     assert set(refused.headers["Allow"].replace(" ", "").split(",")) & {"GET", "POST"}
 
 
-def test_a_question_that_cannot_be_meant_names_the_part_that_is_wrong(client: TestClient) -> None:
+def test_an_invalid_query_parameter_is_named(client: TestClient) -> None:
     for query, field in (
         ("lon=1", "lat"),
         ("lat=north&lon=1", "lat"),
@@ -99,7 +99,7 @@ def test_a_question_that_cannot_be_meant_names_the_part_that_is_wrong(client: Te
         assert_problem(client.get(f"/v1/nearest?{query}"), 422, "invalid-input", field=field)
 
 
-def test_a_list_that_cannot_be_meant_names_the_part_that_is_wrong(client: TestClient) -> None:
+def test_an_invalid_list_parameter_is_named(client: TestClient) -> None:
     for query, field in (
         ("bbox=1,2,3", "bbox"),
         ("bbox=1,2,3,4,5", "bbox"),
@@ -121,17 +121,17 @@ def test_a_list_that_cannot_be_meant_names_the_part_that_is_wrong(client: TestCl
         assert_problem(client.get(f"/v1/devices?{query}"), 422, "invalid-input", field=field)
 
 
-def test_the_largest_cursor_is_simply_past_the_end(client: TestClient) -> None:
+def test_the_largest_cursor_returns_an_empty_page(client: TestClient) -> None:
     assert client.get("/v1/devices?cursor=" + "9" * 20).json()["features"] == []
 
 
-def test_several_mistakes_are_all_named(client: TestClient) -> None:
+def test_several_invalid_fields_are_all_named(client: TestClient) -> None:
     body = assert_problem(client.get("/v1/nearest?lat=x&limit=0"), 422, "invalid-input", field="lat")
 
     assert [each["field"] for each in body["errors"]] == ["lat", "lon", "limit"]
 
 
-def test_our_own_mistake_is_a_problem_document_that_tells_nothing_of_the_inside(
+def test_an_unexpected_error_is_a_problem_document_without_internal_details(
     settings: Settings, client_on: Callable[[Settings], TestClient]
 ) -> None:
     client = client_on(settings)
@@ -173,7 +173,7 @@ def written(client: TestClient) -> int:
     return len(client.get("/v1/devices?limit=1000").json()["features"])
 
 
-def test_a_body_that_is_no_form_is_refused_and_nothing_is_written(office: TestClient) -> None:
+def test_a_malformed_form_is_refused_and_nothing_is_written(office: TestClient) -> None:
     for body, status in (
         (b"", 422),
         (b"{", 422),
@@ -215,7 +215,7 @@ def test_another_content_type_is_refused(office: TestClient, kind: str) -> None:
     assert written(office) == 0
 
 
-def test_a_body_over_the_limit_is_refused_by_its_header_and_as_it_comes(office: TestClient) -> None:
+def test_a_body_over_the_limit_is_refused_by_its_header_and_while_streaming(office: TestClient) -> None:
     large = json.dumps({**GOOD_DEVICE, "place_en": "x" * 64_001}).encode()
 
     def in_parts() -> Iterator[bytes]:
@@ -231,7 +231,7 @@ def test_a_body_over_the_limit_is_refused_by_its_header_and_as_it_comes(office: 
     assert written(office) == 0
 
 
-def test_a_body_just_under_the_limit_is_read(office: TestClient) -> None:
+def test_a_body_just_under_the_limit_is_accepted(office: TestClient) -> None:
     body = json.dumps(GOOD_DEVICE).encode()
     padded = body + b" " * (64_000 - len(body))
 
@@ -282,9 +282,7 @@ def test_a_commit_that_fails_is_not_answered_as_created(office: TestClient, sess
     )
 
 
-def test_a_connection_that_is_cut_while_committing_is_answered_503(
-    office: TestClient, session: Session
-) -> None:
+def test_a_connection_lost_while_committing_is_answered_503(office: TestClient, session: Session) -> None:
     if session.get_bind().dialect.name == "sqlite":
         pytest.skip("an embedded database has no connection to cut")
     session.execute(
@@ -323,7 +321,7 @@ def down_everywhere(client: TestClient, key: dict[str, str]) -> None:
     assert client.get("/v1/me").status_code == 200, "who has no token is known without asking"
 
 
-def test_a_server_that_stops_is_answered_503_and_one_that_comes_back_is_used_at_once(
+def test_a_database_server_that_stops_is_answered_503_and_is_used_again_once_it_is_back(
     tmp_path: Path,
 ) -> None:
     with throwaway_server() as server:
@@ -363,7 +361,7 @@ def test_a_server_that_stops_is_answered_503_and_one_that_comes_back_is_used_at_
                 assert answer.status_code == expected, (method, path, answer.text)
 
 
-def test_a_server_that_was_never_there_is_answered_503(tmp_path: Path) -> None:
+def test_an_unreachable_database_server_is_answered_503(tmp_path: Path) -> None:
     settings = Settings(
         database_url="postgresql+psycopg://aed:x@127.0.0.1:1/aed",
         walking_network=tmp_path / "none",
@@ -425,7 +423,7 @@ def test_when_every_connection_is_busy_the_answer_is_503(
         assert_problem(client.get("/v1/me", headers=key), 503, "database-unavailable")
 
 
-def test_connections_that_nobody_uses_are_closed_but_for_those_that_are_kept(database_url: str) -> None:
+def test_idle_connections_above_the_pool_size_are_closed(database_url: str) -> None:
     database = open_database(Settings(database_url=database_url, threads=6), kept=2)
     with contextlib.closing(database), contextlib.ExitStack() as held:
         connections = [held.enter_context(database.autocommit_engine.connect()) for _ in range(6)]
@@ -456,7 +454,7 @@ def on_sqlite(path: Path) -> TestClient:
     return TestClient(create_app(settings), raise_server_exceptions=False)
 
 
-def test_a_file_that_is_missing_is_answered_503_with_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_database_file_is_answered_503_with_advice(tmp_path: Path) -> None:
     with on_sqlite(tmp_path / "new" / "aed.sqlite") as client:
         for path in ("/v1/devices", NEAREST, "/readyz"):
             body = assert_problem(client.get(path), 503, "database-unavailable")
@@ -465,7 +463,7 @@ def test_a_file_that_is_missing_is_answered_503_with_what_to_do(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("content", [b"this is no database at all, whatever its name says" * 50, b"SQLite"])
-def test_a_file_that_is_no_database_is_answered_503(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_database_is_answered_503(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "aed.sqlite"
     path.write_bytes(content)
 
@@ -473,12 +471,12 @@ def test_a_file_that_is_no_database_is_answered_503(tmp_path: Path, content: byt
         down_everywhere(client, {"Authorization": "Bearer x"})
 
 
-def test_a_folder_where_the_file_should_be_is_answered_503(tmp_path: Path) -> None:
+def test_a_folder_in_place_of_the_database_file_is_answered_503(tmp_path: Path) -> None:
     with on_sqlite(tmp_path) as client:
         down_everywhere(client, {"Authorization": "Bearer x"})
 
 
-def test_a_file_that_another_program_has_locked_is_answered_503_and_later_read(
+def test_a_locked_database_file_is_answered_503_and_read_once_unlocked(
     spatialite_template: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "aed.sqlite"
@@ -517,7 +515,7 @@ LATE = {
 """Libraries that few tasks need, 60 MB together, imported on first use."""
 
 
-def test_a_server_loads_no_library_before_there_is_work_for_it(tmp_path: Path) -> None:
+def test_a_server_imports_a_heavy_library_only_when_it_is_needed(tmp_path: Path) -> None:
     """Keeps one process with a country's network below 300 MB (`python -m tests.bench lookup`)."""
     started = (
         "import sys; from aed import schedule; from aed.app import create_app; "
@@ -560,7 +558,7 @@ libc.fflush(None)
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_the_threads_of_a_process_that_stays_share_two_heaps(*, shared: bool) -> None:
+def test_the_threads_of_a_server_share_two_malloc_arenas(*, shared: bool) -> None:
     done = subprocess.run(
         [sys.executable, "-c", HEAPS, str(shared)], capture_output=True, text=True, check=True
     )
@@ -568,7 +566,7 @@ def test_the_threads_of_a_process_that_stays_share_two_heaps(*, shared: bool) ->
     assert heaps == 2 if shared else heaps > 2
 
 
-def test_the_first_request_waits_for_nothing_to_be_made_ready(settings: Settings) -> None:
+def test_the_first_request_does_not_wait_for_a_warm_up(settings: Settings) -> None:
     """FastAPI's parameter adapters are created at start, not during the first request."""
     app = create_app(settings)
     make_routes_ready(app)
@@ -580,7 +578,7 @@ def test_the_first_request_waits_for_nothing_to_be_made_ready(settings: Settings
     assert made == []
 
 
-def test_readiness_says_whether_walking_times_come_from_a_network(client: TestClient) -> None:
+def test_readiness_reports_whether_walking_times_come_from_a_network(client: TestClient) -> None:
     ready = {"status": "ok", "version": __version__, "walking": "straight lines only", "warnings": []}
     assert client.get("/readyz").json() == ready
 
@@ -608,7 +606,9 @@ with TestClient(app, raise_server_exceptions=False) as client:
 
 
 @pytest.mark.parametrize("form", [LogFormat.JSON, LogFormat.CONSOLE])
-def test_each_request_is_one_line_without_a_patients_place_or_a_key(tmp_path: Path, form: LogFormat) -> None:
+def test_each_request_is_logged_in_one_line_without_patient_positions_or_keys(
+    tmp_path: Path, form: LogFormat
+) -> None:
     """Runs in a separate process, because logging is configured once per process."""
     done = subprocess.run(
         [sys.executable, "-c", LOGGING, NEAREST, "/nothing", "/broken"],

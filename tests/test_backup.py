@@ -132,7 +132,7 @@ def nearest(settings: Settings) -> object:
 # --- backup and restore ---------------------------------------------------------------------------------
 
 
-def test_a_backup_restored_into_an_empty_database_is_the_same_row_by_row(
+def test_a_backup_restored_into_an_empty_database_has_the_same_rows(
     session: Session, database: Database, settings: Settings, elsewhere: Settings, tmp_path: Path
 ) -> None:
     a_whole_register(session)
@@ -159,7 +159,7 @@ def _is_known(name: str) -> bool:
     }
 
 
-def test_a_restored_database_goes_on_as_if_nothing_had_happened(
+def test_a_restored_database_can_be_written_to(
     session: Session, database: Database, elsewhere: Settings, tmp_path: Path
 ) -> None:
     a_whole_register(session)
@@ -179,7 +179,7 @@ def test_a_restored_database_goes_on_as_if_nothing_had_happened(
     assert read_manifest(again).rows["devices"] == 13
 
 
-def test_its_indexes_and_keys_come_back_as_they_were(
+def test_indexes_and_keys_are_restored(
     session: Session, database: Database, settings: Settings, elsewhere: Settings, tmp_path: Path
 ) -> None:
     a_whole_register(session)
@@ -201,7 +201,7 @@ def _schema(settings: Settings) -> list[tuple[object, ...]]:
         return [tuple(row) for row in connection.execute(text(statement))]
 
 
-def test_a_backup_shows_one_moment_though_others_write_all_the_time(
+def test_a_backup_is_a_consistent_snapshot_under_concurrent_writes(
     session: Session, database: Database, settings: Settings, elsewhere: Settings, tmp_path: Path
 ) -> None:
     """Each transaction adds two devices, so a backup with an odd number is inconsistent."""
@@ -251,7 +251,7 @@ def test_a_backup_shows_one_moment_though_others_write_all_the_time(
     assert changed == len(devices)
 
 
-def test_a_backup_of_an_older_schema_is_brought_up_to_date(
+def test_a_backup_of_an_older_schema_is_migrated_when_restored(
     database: Database, elsewhere: Settings, tmp_path: Path
 ) -> None:
     script = ScriptDirectory.from_config(migrations.config()).get_revision("head")
@@ -270,7 +270,7 @@ def test_a_backup_of_an_older_schema_is_brought_up_to_date(
 # --- the target database --------------------------------------------------------------------------------
 
 
-def test_a_database_with_something_in_it_is_left_alone_unless_it_may_be_replaced(
+def test_a_database_with_data_is_not_overwritten_without_the_replace_option(
     session: Session, database: Database, settings: Settings, tmp_path: Path
 ) -> None:
     a_whole_register(session)
@@ -308,7 +308,7 @@ def test_a_new_installation_counts_as_empty(
     assert len(everything(elsewhere)["devices"]) == 12
 
 
-def test_a_database_in_use_is_not_pulled_away_from_under_its_users(
+def test_a_database_in_use_is_not_replaced(
     session: Session, database: Database, elsewhere: Settings, tmp_path: Path
 ) -> None:
     a_whole_register(session)
@@ -324,7 +324,7 @@ def test_a_database_in_use_is_not_pulled_away_from_under_its_users(
     restore(elsewhere, backup, replace=True)
 
 
-def test_a_file_that_is_no_database_is_replaced_only_when_told_and_kept(
+def test_a_file_that_is_not_a_database_is_replaced_only_on_request_and_kept(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
     if not settings.database_url.startswith("sqlite"):
@@ -346,7 +346,7 @@ def test_a_file_that_is_no_database_is_replaced_only_when_told_and_kept(
     assert everything(there) == everything(settings)
 
 
-def test_a_log_that_was_left_behind_is_not_mixed_into_what_is_restored(
+def test_a_leftover_write_ahead_log_is_not_applied_to_the_restored_database(
     settings: Settings, session: Session, database: Database, tmp_path: Path
 ) -> None:
     """The database file was lost but its write-ahead log remained."""
@@ -368,7 +368,7 @@ def test_a_log_that_was_left_behind_is_not_mixed_into_what_is_restored(
     assert everything(there) == before
 
 
-def test_what_a_killed_restoring_left_behind_is_no_hindrance(
+def test_leftovers_of_a_killed_restore_do_not_block_the_next_one(
     session: Session, database: Database, settings: Settings, tmp_path: Path
 ) -> None:
     if not settings.database_url.startswith("sqlite"):
@@ -410,7 +410,7 @@ def is_untouched(settings: Settings) -> bool:
 
 
 @pytest.mark.parametrize("part", [0.0, 0.001, 0.5, 0.99, 0.9999])
-def test_a_backup_that_was_cut_short_is_refused(
+def test_a_truncated_backup_is_refused(
     backup: Path, elsewhere: Settings, tmp_path: Path, part: float
 ) -> None:
     short = tmp_path / "short.zip"
@@ -422,7 +422,7 @@ def test_a_backup_that_was_cut_short_is_refused(
     assert is_untouched(elsewhere)
 
 
-def test_no_flipped_bit_gets_by(backup: Path, tmp_path: Path) -> None:
+def test_a_backup_with_a_flipped_bit_is_refused(backup: Path, tmp_path: Path) -> None:
     """The backup is refused, or the bit was in a place that doesn't affect its contents."""
     good = backup.read_bytes()
     expected = read_manifest(backup)
@@ -447,7 +447,7 @@ def test_no_flipped_bit_gets_by(backup: Path, tmp_path: Path) -> None:
     [b"", b"no archive", b"SQLite format 3\x00" + bytes(5000), b"PGDMP\x01\x0e" + bytes(500), b"PK\x03\x04"],
     ids=["empty", "text", "a database", "a dump", "almost"],
 )
-def test_something_else_is_refused(elsewhere: Settings, tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_backup_is_refused(elsewhere: Settings, tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "file.zip"
     file.write_bytes(content)
 
@@ -484,7 +484,7 @@ def rewritten(backup: Path, to: Path, **changed: object) -> Path:
         ({"rows": None}, "rows"),
     ],
 )
-def test_a_backup_that_says_something_else_than_it_holds_is_refused(
+def test_a_backup_whose_manifest_differs_from_its_content_is_refused(
     backup: Path, elsewhere: Settings, tmp_path: Path, changed: dict[str, object], reason: str
 ) -> None:
     wrong = rewritten(backup, tmp_path / "wrong.zip", **changed)
@@ -508,7 +508,9 @@ def test_a_foreign_archive_is_refused(elsewhere: Settings, tmp_path: Path, backu
     assert is_untouched(elsewhere)
 
 
-def test_a_backup_of_the_other_kind_is_refused(backup: Path, tmp_path: Path, settings: Settings) -> None:
+def test_a_backup_of_the_other_database_kind_is_refused(
+    backup: Path, tmp_path: Path, settings: Settings
+) -> None:
     other = (
         "postgresql+psycopg://aed@127.0.0.1:1/aed"
         if read_manifest(backup).kind is BackupKind.SPATIALITE
@@ -519,7 +521,7 @@ def test_a_backup_of_the_other_kind_is_refused(backup: Path, tmp_path: Path, set
         restore(settings.model_copy(update={"database_url": other}), backup)
 
 
-def test_what_fails_half_way_leaves_the_database_as_it_was(
+def test_a_restore_that_fails_half_way_leaves_the_database_unchanged(
     backup: Path, session: Session, database: Database, settings: Settings, tmp_path: Path
 ) -> None:
     """The file's checksum is correct, but it contains half a dump or no database."""
@@ -550,7 +552,7 @@ def test_what_fails_half_way_leaves_the_database_as_it_was(
 # --- the folder -------------------------------------------------------------------------------------------
 
 
-def test_a_backup_is_never_written_over_and_only_its_owner_may_read_it(
+def test_a_backup_is_never_overwritten_and_only_its_owner_can_read_it(
     database: Database, tmp_path: Path
 ) -> None:
     made = take(database, tmp_path / "new" / "folder")
@@ -564,7 +566,7 @@ def test_a_backup_is_never_written_over_and_only_its_owner_may_read_it(
     assert made.read_bytes() == content
 
 
-def test_only_the_newest_of_this_database_are_kept(database: Database, tmp_path: Path) -> None:
+def test_only_the_newest_backups_of_this_database_are_kept(database: Database, tmp_path: Path) -> None:
     name = take(database, tmp_path / "first").name.partition("-")[0]
     folder = tmp_path / "backups"
     folder.mkdir()
@@ -587,7 +589,7 @@ def test_only_the_newest_of_this_database_are_kept(database: Database, tmp_path:
         take(database, tmp_path / "one.zip", keep=3)
 
 
-def test_what_a_killed_backup_left_behind_is_removed_and_one_under_way_is_not(
+def test_leftovers_of_a_killed_backup_are_removed_and_a_running_backup_is_not(
     database: Database, tmp_path: Path
 ) -> None:
     left = tmp_path / f".aed-20260101T000000Z.zip{PARTIAL}"
@@ -621,7 +623,7 @@ def test_a_backup_that_fails_leaves_nothing_behind(
     assert not (tmp_path / "nothing.sqlite").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(database: Database, tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported_in_a_sentence(database: Database, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
 
@@ -643,7 +645,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", mountpoint], check=True)
 
 
-def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing_behind(
+def test_a_full_disk_is_reported_in_a_sentence_and_leaves_nothing_behind(
     session: Session, database: Database, settings: Settings, small_disk: Path, tmp_path: Path
 ) -> None:
     a_whole_register(session)
@@ -660,7 +662,7 @@ def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing_behind(
         assert list(small_disk.iterdir()) == []
 
 
-def test_a_damaged_database_is_found_out_when_it_is_backed_up(
+def test_a_damaged_database_is_detected_by_a_backup(
     session: Session, database: Database, settings: Settings, tmp_path: Path
 ) -> None:
     if not settings.database_url.startswith("sqlite"):
@@ -684,7 +686,7 @@ def test_a_damaged_database_is_found_out_when_it_is_backed_up(
 # --- PostgreSQL's own programs ----------------------------------------------------------------------------
 
 
-def test_the_password_stands_on_no_command_line_and_in_no_message(
+def test_the_password_appears_on_no_command_line_and_in_no_message(
     database_url: str, database: Database, session: Session
 ) -> None:
     if database_url.startswith("sqlite"):
@@ -714,9 +716,7 @@ def test_the_password_stands_on_no_command_line_and_in_no_message(
     assert [line for line in lines if password in line] == []
 
 
-def test_a_server_that_does_not_answer_is_said_without_its_password(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_an_unreachable_server_is_reported_without_its_password(settings: Settings, tmp_path: Path) -> None:
     gone = settings.model_copy(update={"database_url": "postgresql+psycopg://aed:hunter2@127.0.0.1:1/aed"})
 
     with opened(gone) as database, pytest.raises(DatabaseUnavailable) as told:
@@ -724,7 +724,7 @@ def test_a_server_that_does_not_answer_is_said_without_its_password(
     assert "hunter2" not in told.value.detail
 
 
-def test_without_the_server_s_own_programs_it_says_what_to_install(
+def test_without_the_postgresql_client_programs_the_error_says_what_to_install(
     database_url: str, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if database_url.startswith("sqlite"):
@@ -739,7 +739,7 @@ def test_without_the_server_s_own_programs_it_says_what_to_install(
 # --- the commands -----------------------------------------------------------------------------------------
 
 
-def test_the_commands_say_what_they_did(
+def test_the_backup_commands_report_what_they_did(
     session: Session,
     settings: Settings,
     elsewhere: Settings,

@@ -18,12 +18,12 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.skipif(not UV.exists(), reason="uv is not in .state/uv: run deploy/setup.sh")
-def test_a_client_in_python_compiles(document: Path, tmp_path: Path) -> None:
+def test_the_python_client_compiles(document: Path, tmp_path: Path) -> None:
     make_python_client(document, tmp_path)
     assert (tmp_path / "aed_client/api/incidents/find_nearest.py").exists()
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
-def test_a_client_in_typescript_compiles(document: Path, tmp_path: Path) -> None:
+def test_the_typescript_client_compiles(document: Path, tmp_path: Path) -> None:
     make_typescript_client(document, tmp_path)
     assert "find_nearest: {" in (tmp_path / "api.ts").read_text(encoding="utf-8")

@@ -44,11 +44,11 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_source_keeps_its_contracts(copy: Path) -> None:
+def test_the_source_follows_the_import_contracts(copy: Path) -> None:
     assert broken_contracts(copy) == ""
 
 
-def test_intruders_are_refused(copy: Path) -> None:
+def test_planted_forbidden_imports_are_found(copy: Path) -> None:
     """All violations in one run, since each run builds the graph of all imports."""
     source = copy / "src" / "aed"
     rules = source / "registry" / "devices" / "rules.py"

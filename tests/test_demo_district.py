@@ -51,7 +51,7 @@ def here(row: dict[str, str]) -> Position:
     return to_wgs84(float(row["lat"]), float(row["lon"]), Datum(row["datum"]))
 
 
-def test_it_is_made_again_byte_for_byte(tmp_path: Path) -> None:
+def test_the_demo_district_is_generated_byte_for_byte(tmp_path: Path) -> None:
     demo.make(tmp_path)
 
     assert {path.name for path in tmp_path.iterdir()} == FILES
@@ -62,7 +62,7 @@ def test_it_is_made_again_byte_for_byte(tmp_path: Path) -> None:
         )
 
 
-def test_nothing_is_wrong_with_it() -> None:
+def test_the_demo_district_passes_its_checks() -> None:
     assert demo.faults(demo.HERE) == []
 
 
@@ -73,7 +73,7 @@ def test_nothing_is_wrong_with_it() -> None:
         ("estates.geojson", '"type": "Point",\n    "coordinates": [\n     120.', None, "no gate node"),
     ],
 )
-def test_its_checks_notice_what_is_out_of_place(
+def test_the_checks_notice_planted_mistakes(
     tmp_path: Path, file: str, right: str, wrong: str | None, complaint: str
 ) -> None:
     shutil.copytree(demo.HERE, tmp_path, dirs_exist_ok=True)
@@ -96,7 +96,7 @@ def test_a_dozen_estates_share_three_neighbourhoods() -> None:
     assert all(parent is None or parent in regions for parent in regions.values())
 
 
-def test_every_estate_has_two_to_four_gates_and_every_kind_is_there() -> None:
+def test_every_estate_has_two_to_four_gates_and_every_kind_of_gate_occurs() -> None:
     gates = listed("gate")
 
     per_estate = Counter(gate["estate"] for gate in gates)
@@ -124,7 +124,7 @@ def test_every_name_is_in_english_and_chinese() -> None:
         assert CHINESE.search(chinese)
 
 
-def test_the_streets_have_what_leads_a_straight_line_astray() -> None:
+def test_the_streets_have_detours_that_a_straight_line_ignores() -> None:
     streets = demo.read_streets(demo.HERE / "streets.osm.pbf")
     tags = [tags for tags, _ in streets.ways]
 
@@ -139,7 +139,7 @@ def test_the_streets_have_what_leads_a_straight_line_astray() -> None:
     assert sum("barrier" in t for t in streets.node_tags.values()) == len(listed("gate"))
 
 
-def test_the_devices_are_a_mixture() -> None:
+def test_the_devices_differ_in_audience_datum_floor_and_access() -> None:
     devices = rows("devices.csv")
 
     assert 38 <= len(devices) <= 45
@@ -162,7 +162,7 @@ def test_the_devices_are_a_mixture() -> None:
     assert 0 < sum(not d["last_checked_on"] for d in devices) < 6
 
 
-def test_the_rows_of_one_responder_agree() -> None:
+def test_the_rows_of_a_responder_agree() -> None:
     people: dict[str, set[tuple[str, ...]]] = {}
     places = set(demo.RESPONDER_COLUMNS[demo.RESPONDER_COLUMNS.index("place") :])
     for row in rows("responders.csv"):
@@ -180,7 +180,7 @@ def test_the_rows_of_one_responder_agree() -> None:
     assert len(paused) == 3
 
 
-def test_all_hours_can_be_read() -> None:
+def test_all_opening_hours_can_be_parsed() -> None:
     given = {row["opening_hours"] for row in rows("devices.csv")}
     given |= {row[column] for row in rows("responders.csv") for column in ("availability", "place_hours")}
     given |= {gate["opening_hours"] or "" for gate in listed("gate")}
@@ -189,14 +189,14 @@ def test_all_hours_can_be_read() -> None:
         assert opening_hours.validate(expression), expression
 
 
-def test_nobody_can_be_rung_up() -> None:
+def test_no_telephone_number_is_a_real_one() -> None:
     assert all(GUARD_PHONE.fullmatch(estate["guard_phone"]) for estate in listed("estate"))
     phones = {row["phone"] for row in rows("responders.csv")}
     phones |= {row["keeper_phone"] for row in rows("devices.csv")}
     assert all(PERSON_PHONE.fullmatch(phone) for phone in phones)
 
 
-def test_each_question_says_where_when_and_who() -> None:
+def test_each_example_lookup_has_a_place_a_time_and_a_viewer() -> None:
     estates = {f"estate:{estate['source_id']}" for estate in listed("estate")}
 
     assert 5 <= len(questions()) <= 8
@@ -207,7 +207,7 @@ def test_each_question_says_where_when_and_who() -> None:
         assert question["note"]
 
 
-def test_shut_gates_keep_everybody_out_of_the_estates() -> None:
+def test_closed_gates_block_every_way_into_the_estates() -> None:
     network = build_network(demo.HERE / "streets.osm.pbf")
     devices = rows("devices.csv")
     snapped_points = network.snap([here(d).lat for d in devices], [here(d).lon for d in devices])
@@ -228,7 +228,7 @@ def test_shut_gates_keep_everybody_out_of_the_estates() -> None:
     assert reached == {False}
 
 
-def test_by_night_the_straight_line_from_the_canal_names_a_device_across_the_water() -> None:
+def test_at_night_the_straight_line_from_the_canal_leads_to_a_device_across_the_water() -> None:
     network = build_network(demo.HERE / "streets.osm.pbf")
     canal = demo.position_of(demo.CANAL_SIDE)
     devices = [d for d in rows("devices.csv") if d["audience"] == "public" and d["opening_hours"] == "24/7"]

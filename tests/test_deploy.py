@@ -54,7 +54,7 @@ def settings_named_in(text: str) -> set[str]:
 @pytest.mark.parametrize(
     "file", ["Dockerfile", "compose.yaml", "aed.env.example", "aed.service"], ids=lambda name: str(name)
 )
-def test_every_setting_that_deployment_gives_is_one_that_the_program_has(file: str) -> None:
+def test_every_setting_used_in_deployment_exists(file: str) -> None:
     from aed.settings import Settings
 
     given = {
@@ -102,7 +102,7 @@ def test_compose_refuses_to_start_without_a_password() -> None:
     assert all(value.startswith("${DATABASE_PASSWORD:?") for value in given)
 
 
-def test_the_program_in_a_composition_is_given_its_keys_and_the_database_is_not() -> None:
+def test_compose_gives_the_keys_to_the_program_and_not_to_the_database() -> None:
     given = {
         name: str(yaml_mapping(service["environment"]).get("AED_ENCRYPTION_KEYS"))
         for name, service in compose_services().items()
@@ -111,7 +111,7 @@ def test_the_program_in_a_composition_is_given_its_keys_and_the_database_is_not(
     assert all(value.startswith("${ENCRYPTION_KEYS:?") for value in given.values())
 
 
-def test_every_deployment_file_says_whose_word_about_addresses_is_taken() -> None:
+def test_every_deployment_file_names_the_trusted_proxies() -> None:
     """Otherwise all clients share the proxy's address, and one stranger locks all others out."""
     compose = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
     gateway = re.search(r"gateway: (\S+)", compose)
@@ -124,13 +124,13 @@ def test_every_deployment_file_says_whose_word_about_addresses_is_taken() -> Non
         assert "FORWARDED_ALLOW_IPS" in (DEPLOY / file).read_text(encoding="utf-8"), file
 
 
-def test_no_service_may_write_to_its_own_system() -> None:
+def test_every_service_has_a_read_only_file_system() -> None:
     for service in compose_services().values():
         assert service["read_only"] is True
         assert service["security_opt"] == ["no-new-privileges:true"]
 
 
-def test_the_image_copies_only_what_exists_and_what_the_ignore_file_lets_through() -> None:
+def test_the_image_copies_only_files_that_exist_and_are_not_ignored() -> None:
     let_through = [
         line.removeprefix("!")
         for line in (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
@@ -149,7 +149,7 @@ def test_the_image_copies_only_what_exists_and_what_the_ignore_file_lets_through
     assert set(copied_from_here) <= set(let_through)
 
 
-def test_the_image_runs_as_somebody_who_is_not_root_and_says_how_it_is() -> None:
+def test_the_image_runs_as_an_unprivileged_user_and_has_a_health_check() -> None:
     instructions = dockerfile_instructions()
 
     assert [words[1] for words in instructions if words[0] == "USER"] == ["10001"]
@@ -157,7 +157,7 @@ def test_the_image_runs_as_somebody_who_is_not_root_and_says_how_it_is() -> None
     assert "/healthz" in (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
 
 
-def test_what_is_tested_is_what_is_deployed() -> None:
+def test_the_tested_versions_are_the_deployed_versions() -> None:
     """The runtime lock file has the same versions as the development lock file."""
     deployed = PINNED.findall((ROOT / "requirements.lock").read_text(encoding="utf-8"))
     tested = PINNED.findall((ROOT / "requirements-dev.lock").read_text(encoding="utf-8"))
@@ -212,7 +212,7 @@ def verify_units(folder: Path, *names: str) -> tuple[int, str]:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_systemd_understands_the_units(tmp_path: Path) -> None:
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     copy_units(tmp_path)
 
     assert UNITS == ["aed-backup.service", "aed-backup.timer", "aed.service"]
@@ -221,7 +221,7 @@ def test_systemd_understands_the_units(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 @pytest.mark.parametrize("drop_in", DROP_INS)
-def test_systemd_understands_the_units_with_a_drop_in(tmp_path: Path, drop_in: str) -> None:
+def test_systemd_accepts_the_units_with_a_drop_in(tmp_path: Path, drop_in: str) -> None:
     copy_units(tmp_path)
     added = (DEPLOY / drop_in).read_text(encoding="utf-8").replace("/usr/bin/docker", "/bin/true")
     for unit in DROP_INS[drop_in]:
@@ -231,7 +231,7 @@ def test_systemd_understands_the_units_with_a_drop_in(tmp_path: Path, drop_in: s
     assert verify_units(tmp_path, *UNITS) == (0, "")
 
 
-def test_a_backup_is_made_every_night_where_the_unit_may_write() -> None:
+def test_a_backup_is_made_every_night_in_a_folder_that_the_unit_may_write() -> None:
     unit = (DEPLOY / "aed-backup.service").read_text(encoding="utf-8")
     timer = (DEPLOY / "aed-backup.timer").read_text(encoding="utf-8")
     example = (DEPLOY / "aed.env.example").read_text(encoding="utf-8")
@@ -263,7 +263,7 @@ def body_limits() -> dict[str, int]:
     }
 
 
-def test_every_path_that_takes_larger_bodies_is_known_here() -> None:
+def test_every_path_with_a_larger_body_limit_is_listed_in_the_tests() -> None:
     from aed.app import create_app
     from aed.http.bodies import BodyLimits
     from aed.settings import Settings
@@ -278,7 +278,7 @@ def test_every_path_that_takes_larger_bodies_is_known_here() -> None:
     assert limits.small_bytes < body_limits()["default"]
 
 
-def test_nginx_takes_bodies_as_large_as_the_api_does_and_says_so() -> None:
+def test_nginx_has_the_same_body_limits_as_the_api() -> None:
     nginx = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
     everywhere, *elsewhere = re.findall(
         r"^(?:    location = (\S+) \{\n)? +client_max_body_size (\d+);", nginx, re.MULTILINE
@@ -292,7 +292,7 @@ def test_nginx_takes_bodies_as_large_as_the_api_does_and_says_so() -> None:
     assert "at most $aed_body_limit bytes" in nginx
 
 
-def test_caddy_takes_somewhat_larger_bodies_than_the_api_which_says_what_is_too_large() -> None:
+def test_caddy_lets_slightly_larger_bodies_through_so_that_the_api_answers_them() -> None:
     caddy = (DEPLOY / "Caddyfile").read_text(encoding="utf-8")
     limits = dict(re.findall(r"request_body (\S+) \{\s+max_size (\d+)MB", caddy))
     elsewhere = re.search(r"@no_list not path (.*)", caddy)
@@ -305,7 +305,7 @@ def test_caddy_takes_somewhat_larger_bodies_than_the_api_which_says_what_is_too_
 
 
 @pytest.mark.skipif(shutil.which("caddy") is None, reason="Caddy is not installed")
-def test_caddy_understands_its_file(tmp_path: Path) -> None:
+def test_caddy_accepts_its_configuration(tmp_path: Path) -> None:
     checked = run(
         *("env", f"HOME={tmp_path}", f"XDG_DATA_HOME={tmp_path}", f"XDG_CONFIG_HOME={tmp_path}"),
         *("caddy", "validate", "--adapter", "caddyfile", "--config", DEPLOY / "Caddyfile"),
@@ -500,7 +500,7 @@ def caddy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caddy]:
 
 
 @pytest.mark.parametrize("path", body_limits())
-def test_behind_caddy_the_api_says_what_is_too_large(caddy: Caddy, tmp_path: Path, path: str) -> None:
+def test_behind_caddy_the_api_answers_a_body_over_the_limit(caddy: Caddy, tmp_path: Path, path: str) -> None:
     body = tmp_path / "body"
     body.touch()
     os.truncate(body, body_limits()[path] + 1)
@@ -521,7 +521,7 @@ def test_behind_caddy_the_api_says_what_is_too_large(caddy: Caddy, tmp_path: Pat
     assert told("--header", "Transfer-Encoding: chunked") == (untold[0], f"urn:aed:problem:{untold[1]}")
 
 
-def test_nginx_speaks_tls_and_tells_the_api_who_asks_by_what_name(front: Front) -> None:
+def test_nginx_serves_tls_and_forwards_the_host_and_the_client_address(front: Front) -> None:
     answer = front.ask("/v1/nearest?lat=30.29&lon=120.10", "--header", "X-Forwarded-For: 8.8.8.8")
     told = json.loads(answer[-1])
 
@@ -556,7 +556,7 @@ def test_nginx_refuses_a_body_over_the_limit_with_a_problem_document(front: Fron
 
 
 @pytest.mark.parametrize("path", [path for path in body_limits() if path != "default"])
-def test_nginx_takes_larger_lists_up_to_a_limit(front: Front, path: str) -> None:
+def test_nginx_accepts_larger_imports_up_to_a_limit(front: Front, path: str) -> None:
     limit = body_limits()[path]
     body = front.folder / "body"
     body.touch()
@@ -571,7 +571,7 @@ def test_nginx_takes_larger_lists_up_to_a_limit(front: Front, path: str) -> None
     assert f"at most {limit} bytes" in json.loads(answer[-1])["detail"]
 
 
-def test_nginx_slows_down_a_stranger_only_beyond_reason_and_a_header_lifts_no_limit(front: Front) -> None:
+def test_nginx_limits_only_excessive_requests_and_a_forged_header_lifts_no_limit(front: Front) -> None:
     at_once = (
         "--parallel",
         "--parallel-max",
@@ -592,7 +592,7 @@ def test_nginx_slows_down_a_stranger_only_beyond_reason_and_a_header_lifts_no_li
     assert front.ask("/v1/nearest?n=[1-300]", *at_once) == ["200"] * 300
 
 
-def test_nginx_says_what_to_do_when_the_api_is_down(front: Front) -> None:
+def test_nginx_answers_with_advice_when_the_api_is_down(front: Front) -> None:
     front.api.shutdown()
     front.api.server_close()
 
@@ -603,7 +603,7 @@ def test_nginx_says_what_to_do_when_the_api_is_down(front: Front) -> None:
     assert "Call the emergency number" in json.loads(answer[-1])["detail"]
 
 
-def test_no_log_of_nginx_holds_a_patients_place(front: Front) -> None:
+def test_no_nginx_log_holds_a_patient_position(front: Front) -> None:
     front.ask("/v1/nearest?lat=30.123456&lon=120.654321", "--referer", "https://map/?lat=30.123456")
     front.api.shutdown()
     front.api.server_close()
@@ -645,7 +645,7 @@ SECRET = "call_Xb9Qm2Lr7Tz4Kc1Vn8Wd"
 """A key like those in messages: a prefix and at least 16 letters and digits."""
 
 
-def test_there_are_paths_with_secrets() -> None:
+def test_some_paths_contain_secrets() -> None:
     paths = secret_paths()
 
     assert {
@@ -657,7 +657,7 @@ def test_there_are_paths_with_secrets() -> None:
     assert f"/v1/reminders/{SECRET}/7" in paths
 
 
-def test_no_log_of_nginx_holds_a_secret_of_a_path(front: Front) -> None:
+def test_no_nginx_log_holds_a_secret_from_a_path(front: Front) -> None:
     paths = secret_paths()
     for path in paths:
         front.ask(path, "--request", "POST", "--data", "x")
@@ -674,7 +674,7 @@ def test_no_log_of_nginx_holds_a_secret_of_a_path(front: Front) -> None:
     assert SECRET[5:] not in written
 
 
-def test_no_log_of_caddy_or_the_program_holds_a_secret_of_a_path(caddy: Caddy) -> None:
+def test_no_log_of_caddy_or_the_program_holds_a_secret_from_a_path(caddy: Caddy) -> None:
     """Runs last with this Caddy, because it stops the API behind it."""
     paths = secret_paths()
     for path in paths:
@@ -707,13 +707,13 @@ def test_a_second_set_up_is_quick_and_silent() -> None:
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
 
 
-def test_set_up_refuses_an_interpreter_that_is_not_there() -> None:
+def test_set_up_refuses_a_missing_interpreter() -> None:
     command = ["env", "AED_PYTHON=/nowhere/python3", "sh", str(DEPLOY / "setup.sh"), "check"]
 
     assert run(*command).returncode == 1
 
 
-def test_the_hooks_before_a_commit_do_what_make_check_does() -> None:
+def test_the_pre_commit_hooks_run_the_same_checks_as_make_check() -> None:
     planned = run("make", "--no-print-directory", "--dry-run", "check").stdout.splitlines()
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     (local,) = config["repos"]
@@ -742,7 +742,7 @@ def test_make_lists_its_targets() -> None:
         assert f"make {target} " in listed.stdout
 
 
-def test_every_command_that_the_guide_names_is_one_of_the_program() -> None:
+def test_every_command_named_in_the_guide_exists() -> None:
     from typer.main import get_command
 
     from aed.cli import app
@@ -754,7 +754,7 @@ def test_every_command_that_the_guide_names_is_one_of_the_program() -> None:
     assert named <= set(getattr(get_command(app), "commands", {}))
 
 
-def test_every_file_that_the_guide_names_is_there() -> None:
+def test_every_file_named_in_the_guide_exists() -> None:
     guide = (DEPLOY / "README.md").read_text(encoding="utf-8")
     table = re.findall(r"^\| (`[^|]*) \| [^|]* \|$", guide, re.MULTILINE)
     named = {name for row in table for name in re.findall(r"`([^`]+)`", row)}

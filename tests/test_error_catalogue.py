@@ -25,7 +25,7 @@ def placeholders(template: str) -> set[str | None]:
 
 
 @pytest.mark.parametrize("language", TRANSLATIONS)
-def test_every_sentence_is_translated_and_none_is_unused(language: str) -> None:
+def test_every_error_sentence_is_translated_and_none_is_unused(language: str) -> None:
     """If this fails, run `make words` and translate what it prints."""
     path = po_path(language)
     current = path.read_bytes()
@@ -35,7 +35,7 @@ def test_every_sentence_is_translated_and_none_is_unused(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", TRANSLATIONS)
-def test_a_translation_uses_only_the_values_of_its_sentence(language: str) -> None:
+def test_a_translation_uses_only_the_placeholders_of_its_sentence(language: str) -> None:
     wrong = [
         each.id
         for each in read(po_path(language))
@@ -62,7 +62,7 @@ def test_an_error_says_the_same_in_both_languages() -> None:
     assert detail_of(error, CHINESE) == "纬度为 91，但须在 -90 至 90 度之间。"
 
 
-def test_what_people_entered_is_never_taken_for_a_template() -> None:
+def test_user_input_is_never_used_as_a_template() -> None:
     error = AedError(
         "There is no feed '{name}'. Known feeds: {names}.", name="{0.__class__}", names="{names}"
     )
@@ -87,7 +87,7 @@ def test_a_sentence_without_a_translation_is_shown_in_english() -> None:
         ("fr, zh-CN;q=0.8, en;q=0.5", "zh-CN"),
     ],
 )
-def test_a_problem_is_in_the_language_that_was_asked_for(
+def test_a_problem_document_is_in_the_requested_language(
     client: TestClient, accepted: str | None, language: str
 ) -> None:
     headers = {"Accept-Language": accepted} if accepted else {}

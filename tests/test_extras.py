@@ -64,7 +64,7 @@ def test_a_message_waits_until_its_extra_is_installed(monkeypatch: pytest.Monkey
     assert raised.value.is_channel_down
 
 
-def test_the_locks_hold_every_extra() -> None:
+def test_the_lock_files_include_every_extra() -> None:
     for lock in ("requirements.lock", "requirements-dev.lock"):
         pinned = (Path(__file__).parent.parent / lock).read_text(encoding="utf-8")
         for dependencies in PYPROJECT["project"]["optional-dependencies"].values():

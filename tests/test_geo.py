@@ -186,7 +186,7 @@ def test_gcj02_leaves_other_places_untouched(place: str) -> None:
 @example(Position(54.0, 136.0))
 @example(Position(90.0, 180.0))
 @example(Position(-90.0, -180.0))
-def test_the_grid_of_cells_says_what_the_polygon_says(here: Position) -> None:
+def test_the_cell_grid_agrees_with_the_polygon(here: Position) -> None:
     area = geo._mainland().area
     point = shapely.Point(here.lon, here.lat)
     assume(shapely.dwithin(area, point, 1e-9) == shapely.contains(area, point))  # not exactly on the boundary
@@ -194,7 +194,7 @@ def test_the_grid_of_cells_says_what_the_polygon_says(here: Position) -> None:
     assert in_mainland_china(here) == shapely.contains(area, point)
 
 
-def test_no_number_is_nowhere() -> None:
+def test_nan_and_infinity_lie_outside_mainland_china() -> None:
     assert not in_mainland_china(Position(math.nan, 120.0))
     assert not in_mainland_china(Position(30.0, math.inf))
 
@@ -240,7 +240,7 @@ def test_conversions_agree_with_the_published_vectors() -> None:
 
 
 @pytest.mark.parametrize(("datum", "metres"), [(Datum.GCJ02, 517), (Datum.BD09, 1152)])
-def test_reading_a_chinese_pair_as_wgs84_is_a_slip_of_this_size_in_hangzhou(
+def test_reading_a_shifted_pair_as_wgs84_is_off_by_a_known_distance_in_hangzhou(
     datum: Datum, metres: float
 ) -> None:
     read_wrongly = position_from(*from_wgs84(HANGZHOU, datum))
@@ -252,7 +252,7 @@ def test_reading_a_chinese_pair_as_wgs84_is_a_slip_of_this_size_in_hangzhou(
 @given(st.one_of(around_china, near_shenzhen), st.sampled_from(SHIFTED))
 @example(Position(22.28, 114.16), Datum.BD09)  # Hong Kong
 @example(Position(25.03, 121.56), Datum.BD09)  # Taipei
-def test_a_position_comes_back_exactly_from_the_datum_of_its_place(here: Position, datum: Datum) -> None:
+def test_a_position_survives_conversion_to_the_local_datum_and_back(here: Position, datum: Datum) -> None:
     lat, lon = from_wgs84(here, datum)
     assume((lat, lon) != (here.lat, here.lon))
     assume(abs(here.lon - 105) > 1e-9)  # see the next test
@@ -262,7 +262,7 @@ def test_a_position_comes_back_exactly_from_the_datum_of_its_place(here: Positio
 
 @pytest.mark.parametrize("lon", [105.0, math.nextafter(105.0, 106.0), math.nextafter(105.0, 104.0)])
 @pytest.mark.parametrize("datum", SHIFTED)
-def test_a_position_comes_back_to_a_micrometre_where_the_formula_has_a_kink(lon: float, datum: Datum) -> None:
+def test_the_round_trip_is_exact_to_a_micrometre_at_a_kink_of_the_formula(lon: float, datum: Datum) -> None:
     here = Position(
         35.0, lon
     )  # a square root of the distance to 105 E folds the mapping over 0.3 micrometres
@@ -271,7 +271,7 @@ def test_a_position_comes_back_to_a_micrometre_where_the_formula_has_a_kink(lon:
 
 
 @given(latitudes, longitudes, st.sampled_from(SHIFTED))
-def test_far_from_china_every_datum_is_wgs84(lat: float, lon: float, datum: Datum) -> None:
+def test_every_datum_equals_wgs84_far_from_china(lat: float, lon: float, datum: Datum) -> None:
     assume(not (10 < lat < 60 and 65 < lon < 140))
 
     assert from_wgs84(Position(lat, lon), datum) == (lat, lon)
@@ -281,7 +281,7 @@ def test_far_from_china_every_datum_is_wgs84(lat: float, lon: float, datum: Datu
 @pytest.mark.parametrize(
     "place", [place for place in OUTSIDE if place not in {"Hong Kong, Lok Ma Chau station"}]
 )
-def test_a_gcj02_pair_outside_comes_back_unless_it_is_within_700_metres_of_the_mainland(place: str) -> None:
+def test_a_gcj02_pair_outside_survives_the_round_trip_beyond_700_metres_of_the_mainland(place: str) -> None:
     here = Position(*OUTSIDE[place])
     metres_off = distance_metres(to_wgs84(here.lat, here.lon, Datum.GCJ02), here)
 
@@ -289,7 +289,7 @@ def test_a_gcj02_pair_outside_comes_back_unless_it_is_within_700_metres_of_the_m
     assert metres_off == 0 or (metres_off < 700 and shapely.dwithin(area, point, 0.008))
 
 
-def test_a_gcj02_pair_with_two_meanings_is_taken_from_a_chinese_map() -> None:
+def test_an_ambiguous_gcj02_pair_is_read_as_from_a_chinese_map() -> None:
     # Futian port in GCJ-02 is also a place 600 m to the south-east, across the river in Hong Kong, in WGS-84.
     futian_port = Position(22.5185, 114.0620)
     lat, lon = from_wgs84(futian_port, Datum.GCJ02)
@@ -298,7 +298,7 @@ def test_a_gcj02_pair_with_two_meanings_is_taken_from_a_chinese_map() -> None:
     assert distance_metres(to_wgs84(lat, lon, Datum.GCJ02), futian_port) < EXACT_METRES
 
 
-def test_bd09_has_no_seam_between_shenzhen_and_hong_kong() -> None:
+def test_bd09_is_continuous_between_shenzhen_and_hong_kong() -> None:
     luohu, lo_wu = Position(22.5330, 114.1145), Position(22.5275, 114.1130)
     there = [Position(*from_wgs84(place, Datum.BD09)) for place in (luohu, lo_wu)]
 
@@ -323,7 +323,7 @@ def test_bd09_has_no_seam_between_shenzhen_and_hong_kong() -> None:
     ],
 )
 @pytest.mark.parametrize("datum", list(Datum))
-def test_what_cannot_be_a_place_is_refused_by_name(
+def test_an_invalid_coordinate_is_refused_by_its_field_name(
     lat: float, lon: float, field: str, says: str, datum: Datum
 ) -> None:
     with pytest.raises(InvalidInput, match=says) as refusal:
@@ -335,7 +335,7 @@ def test_what_cannot_be_a_place_is_refused_by_name(
     ("called", "lon_called"),
     [("lat", "lon"), ("from.lat", "from.lon"), ("latitude", "longitude"), ("y", "lon")],
 )
-def test_the_longitude_is_named_after_the_latitude(called: str, lon_called: str) -> None:
+def test_an_invalid_longitude_is_reported_by_its_own_field_name(called: str, lon_called: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         position_from(91.0, 120.0, field=called)
     assert refusal.value.field == called
@@ -345,7 +345,7 @@ def test_the_longitude_is_named_after_the_latitude(called: str, lon_called: str)
 
 
 @given(latitudes, longitudes, st.sampled_from(list(Datum)))
-def test_every_pair_in_range_is_a_position_in_range(lat: float, lon: float, datum: Datum) -> None:
+def test_every_pair_in_range_converts_to_a_position_in_range(lat: float, lon: float, datum: Datum) -> None:
     position = position_from(lat, lon, datum)
 
     assert -90 <= position.lat <= 90
@@ -356,7 +356,7 @@ def test_every_pair_in_range_is_a_position_in_range(lat: float, lon: float, datu
 
 
 @given(latitudes, longitudes, st.lists(st.tuples(latitudes, longitudes), max_size=20))
-def test_distances_are_those_of_the_wgs84_spheroid(
+def test_distances_are_geodesics_on_the_wgs84_spheroid(
     lat: float, lon: float, others: list[tuple[float, float]]
 ) -> None:
     here = Position(lat, lon)
@@ -378,7 +378,9 @@ def test_distances_are_those_of_the_wgs84_spheroid(
 @example(Position(90.0, 0.0), [(0.0, 24_999.0), (180.0, 25_001.0)])
 @example(Position(0.0, 179.9999), [(90.0, 500.0), (90.0, 0.0)])
 @example(Position(47.0, 9.5), [(45.0, 24_999.0)])
-def test_the_same_to_each_of_a_few_places(here: Position, others: list[tuple[float, float]]) -> None:
+def test_distances_to_several_places_equal_the_single_distances(
+    here: Position, others: list[tuple[float, float]]
+) -> None:
     there = [Geod(ellps="WGS84").fwd(here.lon, here.lat, azimuth, metres) for azimuth, metres in others]
     places = [Position(lat, lon) for lon, lat, _ in there]
 
@@ -387,13 +389,15 @@ def test_the_same_to_each_of_a_few_places(here: Position, others: list[tuple[flo
     )
 
 
-def test_a_minute_of_latitude_and_the_date_line() -> None:
+def test_distances_of_a_minute_of_latitude_and_across_the_date_line() -> None:
     assert distance_metres(Position(45.0, 7.0), Position(45.0 + 1 / 60, 7.0)) == pytest.approx(1852, abs=1)
     assert distance_metres(Position(0.0, 179.999), Position(0.0, -179.999)) == pytest.approx(222.6, abs=0.1)
 
 
 @given(st.floats(-70, 70), longitudes, st.floats(0, 2 * math.pi), st.floats(0, 2 * math.pi))
-def test_mercator_keeps_the_order_of_distances(lat: float, lon: float, one: float, other: float) -> None:
+def test_mercator_preserves_the_order_of_nearby_distances(
+    lat: float, lon: float, one: float, other: float
+) -> None:
     spheroid = Geod(ellps="WGS84")
     x, y = mercator_degrees(Position(lat, lon))
 
@@ -442,7 +446,7 @@ def places_opened(links: dict[str, str]) -> dict[str, Position]:
 
 
 @pytest.mark.parametrize("here", [HANGZHOU, VADUZ, Position(22.2819, 114.1582), Position(-33.9, -70.6)])
-def test_each_link_opens_its_map_at_the_place(here: Position) -> None:
+def test_each_map_link_opens_at_the_position(here: Position) -> None:
     opened = places_opened(map_links(here, label="东门岗亭"))
 
     assert list(opened) == ["amap", "baidu", "tencent", "apple", "google", "osm"]
@@ -451,13 +455,13 @@ def test_each_link_opens_its_map_at_the_place(here: Position) -> None:
 
 
 @given(around_china)
-def test_each_link_opens_its_map_at_the_place_all_over_china(here: Position) -> None:
+def test_each_map_link_opens_at_the_position_all_over_china(here: Position) -> None:
     assume(in_mainland_china(here))
     for name, place in places_opened(map_links(here, label="AED")).items():
         assert distance_metres(place, here) < 0.2, name
 
 
-def test_outside_the_mainland_chinese_maps_are_told_wgs84() -> None:
+def test_outside_the_mainland_links_to_chinese_maps_use_wgs84() -> None:
     hong_kong = map_links(Position(22.2819, 114.1582), label="AED")
 
     assert "114.158200,22.281900" in hong_kong["amap"]
@@ -469,7 +473,7 @@ def test_outside_the_mainland_chinese_maps_are_told_wgs84() -> None:
 @given(st.text(max_size=30))
 @example("三号楼 & 大堂;左侧:#1|二层?=%")
 @example(" ")
-def test_any_label_survives_in_a_link(label: str) -> None:
+def test_any_label_survives_in_a_map_link(label: str) -> None:
     links = map_links(HANGZHOU, label=label)
     shown = label.strip() or "AED"
 

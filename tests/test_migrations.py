@@ -59,7 +59,7 @@ def revision(database: Database) -> str | None:
     return found
 
 
-def test_an_empty_database_gets_the_whole_schema_and_a_second_time_changes_nothing(empty: Database) -> None:
+def test_migrating_an_empty_database_twice_changes_nothing_the_second_time(empty: Database) -> None:
     migrations.upgrade(empty)
     assert own_tables(empty) == {*Table.metadata.tables, "alembic_version"}
     assert revision(empty) == migrations.head()
@@ -70,7 +70,7 @@ def test_an_empty_database_gets_the_whole_schema_and_a_second_time_changes_nothi
     assert revision(empty) == migrations.head()
 
 
-def test_down_to_nothing_and_up_again_leaves_a_database_that_works(empty: Database) -> None:
+def test_downgrading_to_nothing_and_upgrading_again_leaves_a_working_database(empty: Database) -> None:
     migrations.upgrade(empty)
     migrations.downgrade(empty, "base")
     assert own_tables(empty) == {"alembic_version"}
@@ -87,7 +87,7 @@ def test_down_to_nothing_and_up_again_leaves_a_database_that_works(empty: Databa
         assert session.scalars(select(Device.id)).all() == [made.id]
 
 
-def test_the_public_devices_that_are_there_are_found_after_the_index_of_them_is_made(
+def test_existing_public_devices_are_found_after_their_index_is_created(
     session: Session, database: Database, settings: Settings
 ) -> None:
     made = make.device(session)
@@ -105,7 +105,7 @@ def test_the_public_devices_that_are_there_are_found_after_the_index_of_them_is_
     assert [near.row.id for near in answer.devices] == [made.id]
 
 
-def test_what_is_recorded_survives_an_upgrade_that_is_run_again(session: Session, database: Database) -> None:
+def test_records_survive_an_upgrade_that_is_run_twice(session: Session, database: Database) -> None:
     estate = make.estate(session, name_zh="春风里")
     device = make.device(session, of=estate, serial="SN-1")
     session.commit()
@@ -148,7 +148,7 @@ def test_the_two_databases_have_the_same_columns(database: Database) -> None:
         assert columns == {column.name: column.nullable for column in table.columns}, name
 
 
-def test_a_schema_from_the_future_is_refused_in_words(empty: Database) -> None:
+def test_a_newer_schema_is_refused_in_a_sentence(empty: Database) -> None:
     migrations.upgrade(empty)
     with empty.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -157,7 +157,7 @@ def test_a_schema_from_the_future_is_refused_in_words(empty: Database) -> None:
         migrations.upgrade(empty)
 
 
-def test_readiness_tells_a_database_without_a_schema_from_one_that_is_behind(
+def test_readiness_distinguishes_a_missing_schema_from_an_outdated_one(
     empty: Database, tmp_path: Path
 ) -> None:
     url = empty.engine.url.render_as_string(hide_password=False)
@@ -180,7 +180,7 @@ def test_readiness_tells_a_database_without_a_schema_from_one_that_is_behind(
         assert migrations.head() in behind.json()["detail"]
 
 
-def test_every_question_to_a_database_without_a_schema_is_answered_with_what_to_do(
+def test_every_request_to_a_database_without_a_schema_is_answered_with_advice(
     empty: Database, tmp_path: Path
 ) -> None:
     url = empty.engine.url.render_as_string(hide_password=False)
@@ -194,7 +194,7 @@ def test_every_question_to_a_database_without_a_schema_is_answered_with_what_to_
         assert answer.status_code == 503
 
 
-def test_the_numbers_that_are_there_are_sealed_on_the_way_up_and_readable_again_on_the_way_down(
+def test_stored_numbers_are_encrypted_by_the_upgrade_and_decrypted_by_the_downgrade(
     empty: Database,
 ) -> None:
     migrations.upgrade(empty, "0006")

@@ -78,14 +78,14 @@ def resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]
 # --- the document ---------------------------------------------------------------------------------------
 
 
-def test_operation_ids_are_the_names_of_functions(document: dict[str, Any]) -> None:
+def test_operation_ids_are_function_names(document: dict[str, Any]) -> None:
     """Generated clients name their functions after operation ids."""
     ids = [operation["operationId"] for _, operation in operations(document)]
     assert len(ids) > 200
     assert [each for each in ids if not re.fullmatch(r"[a-z]+(_[a-z0-9]+)*", each) or "_v1_" in each] == []
 
 
-def test_schemas_are_named_by_their_class_alone(document: dict[str, Any]) -> None:
+def test_schemas_are_named_after_their_class_only(document: dict[str, Any]) -> None:
     """Two classes with the same name would both get their module's name as a prefix."""
     assert [name for name in document["components"]["schemas"] if "__" in name] == []
 
@@ -104,7 +104,7 @@ def test_the_document_is_valid_and_names_the_program(document: dict[str, Any]) -
     assert len(loaded) == len(list(operations(document)))
 
 
-def test_every_operation_says_what_it_does_and_no_two_have_one_name(document: dict[str, Any]) -> None:
+def test_every_operation_has_a_summary_and_a_unique_name(document: dict[str, Any]) -> None:
     named = [one["operationId"] for _, one in operations(document)]
     assert len(set(named)) == len(named)
     for label, one in operations(document):
@@ -112,7 +112,7 @@ def test_every_operation_says_what_it_does_and_no_two_have_one_name(document: di
         assert one["tags"], label
 
 
-def test_every_operation_tells_its_failures_as_problem_documents(document: dict[str, Any]) -> None:
+def test_every_operation_documents_its_failures_as_problem_documents(document: dict[str, Any]) -> None:
     for label, one in operations(document):
         for status in ("4XX", "503"):
             answer = one["responses"][status]
@@ -121,7 +121,7 @@ def test_every_operation_tells_its_failures_as_problem_documents(document: dict[
             assert schema == {"$ref": "#/components/schemas/Problem"}
 
 
-def test_every_body_has_an_example_and_every_required_parameter_too(document: dict[str, Any]) -> None:
+def test_every_body_and_every_required_parameter_has_an_example(document: dict[str, Any]) -> None:
     for label, one in operations(document):
         for parameter in one.get("parameters", []):
             schema = resolved(document, parameter["schema"])
@@ -134,7 +134,7 @@ def test_every_body_has_an_example_and_every_required_parameter_too(document: di
                 assert schema.get("examples") or content.get("example"), label
 
 
-def test_a_token_is_described_and_not_always_needed(document: dict[str, Any]) -> None:
+def test_the_bearer_token_is_described_as_optional(document: dict[str, Any]) -> None:
     assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
     assert document["security"] == [{}, {"token": []}]
 
@@ -428,7 +428,7 @@ PARTS = 6
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
-def test_whatever_is_asked_the_answer_is_as_documented_and_never_our_mistake(
+def test_any_request_gets_a_documented_answer_and_never_an_internal_error(
     worlds: list[World], document: dict[str, Any], tmp_path: Path, part: int
 ) -> None:
     loaded = schemathesis.openapi.from_dict(document).get_all_operations()

@@ -127,7 +127,7 @@ def test_every_file_of_the_source_is_in_the_wheel(wheel: Path) -> None:
     assert packed == source
 
 
-def test_the_wheel_says_what_it_is(wheel: Path) -> None:
+def test_the_wheel_has_its_metadata(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as opened:
         (name,) = (each for each in opened.namelist() if each.endswith(".dist-info/METADATA"))
         metadata = Parser().parsestr(opened.read(name).decode())
@@ -155,7 +155,7 @@ def test_an_installed_program_serves_and_shows_the_demo_without_a_checkout(insta
     assert {"aed.sqlite", "walking.npz"} <= kept
 
 
-def test_a_setting_that_needs_an_extra_says_which_to_install(installed: Installed) -> None:
+def test_a_setting_without_its_extra_names_the_extra_to_install(installed: Installed) -> None:
     refused = installed.aed("serve", AED_LIVE_PLACES_URL="redis://127.0.0.1:1")
     assert refused.returncode == 1
     assert refused.stderr.splitlines()[-1] == (

@@ -124,7 +124,7 @@ def names(connection: Connection, table: str) -> set[str]:
     return {name for name in found if name and not name.startswith("sqlite_autoindex")}
 
 
-def test_names_values_and_json_keys_follow_and_come_back(empty: Database) -> None:
+def test_names_values_and_json_keys_are_renamed_and_restored(empty: Database) -> None:
     with empty.engine.begin() as connection:
         example_tables().create_all(connection)
         connection.execute(
@@ -172,7 +172,7 @@ def test_names_values_and_json_keys_follow_and_come_back(empty: Database) -> Non
         assert [tuple(row) for row in state] == [("a", "standing"), ("b", "over")]
 
 
-def test_a_name_that_is_not_there_is_an_error(empty: Database) -> None:
+def test_renaming_a_missing_name_is_an_error(empty: Database) -> None:
     with empty.engine.begin() as connection:
         example_tables().create_all(connection)
         with pytest.raises(LookupError, match="ix_nothing"):
@@ -244,7 +244,7 @@ def fill(connection: Connection, table: str) -> dict[str, Any]:
     return row
 
 
-def test_rows_of_the_last_release_are_there_under_their_new_names(empty: Database) -> None:
+def test_rows_of_the_last_release_are_found_under_their_new_names(empty: Database) -> None:
     migrations.upgrade(empty, BEFORE)
     old_names = {new: old for renames in PLAIN_NAMES for old, new in renames.tables.items()}
     known = {old_names.get(table, table) for table in Table.metadata.tables}
@@ -300,7 +300,7 @@ def as_inserted(rows: Sequence[RowMapping]) -> list[dict[str, Any]]:
     ]
 
 
-def test_constraints_and_indexes_are_named_as_the_models_say(database: Database) -> None:
+def test_constraints_and_indexes_are_named_as_in_the_models(database: Database) -> None:
     differences = {}
     with database.engine.connect() as connection:
         preparer = connection.dialect.identifier_preparer

@@ -33,7 +33,7 @@ def test_every_setting_is_described() -> None:
     assert [name for name, _, described in knobs() if not described] == []
 
 
-def test_every_setting_stands_in_the_documentation_with_its_start_value() -> None:
+def test_every_setting_is_documented_with_its_default() -> None:
     rows = [line for line in settings_page().splitlines() if line.startswith("| `AED_")]
     documented = {row.split("`")[1]: row for row in rows}
 
@@ -45,7 +45,7 @@ def test_every_setting_stands_in_the_documentation_with_its_start_value() -> Non
         assert plain(described).replace("|", r"\|") in documented[name]
 
 
-def test_nothing_in_the_documentation_is_called_by_a_name_that_is_no_setting() -> None:
+def test_the_documentation_names_no_unknown_setting() -> None:
     known = {name for name, _, _ in knobs()}
     # Of the installation, not of the program.
     known |= {"AED_", "AED_PYTHON", "AED_TEST_PROFILE"}
@@ -80,7 +80,7 @@ WRONG = {
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
 )
-def test_a_value_that_cannot_be_meant_is_told_in_one_sentence_by_its_name(
+def test_an_invalid_value_is_reported_in_one_sentence_with_the_name_of_its_setting(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -95,7 +95,7 @@ def test_a_value_that_cannot_be_meant_is_told_in_one_sentence_by_its_name(
     assert "\n" not in refused.value.detail
 
 
-def test_a_command_says_it_and_ends_with_status_1(
+def test_a_command_with_an_invalid_setting_ends_with_status_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AED_THREADS", "0")
@@ -109,7 +109,7 @@ def test_a_command_says_it_and_ends_with_status_1(
     assert said.count("\n") == 1
 
 
-def test_what_the_environment_says_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_set_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AED_PORT", "9000")
     monkeypatch.setenv("AED_ARRIVAL__REACTION_SECONDS", "40")
     monkeypatch.setenv("AED_SOMETHING_OF_ANOTHER_PROGRAM", "x")
@@ -134,7 +134,7 @@ def test_what_the_environment_says_holds(monkeypatch: pytest.MonkeyPatch) -> Non
         "postgresql+psycopg://a:secret@b:port/c",
     ],
 )
-def test_a_database_that_cannot_be_meant_is_named_and_its_password_is_not(url: str) -> None:
+def test_an_invalid_database_url_is_reported_without_its_password(url: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         open_database(Settings(database_url=url))
 

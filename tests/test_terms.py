@@ -60,7 +60,7 @@ def texts() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("instead", FORBIDDEN)
-def test_nobody_reads_a_word_that_the_trade_does_not_use(instead: str) -> None:
+def test_no_text_uses_a_word_that_the_field_avoids(instead: str) -> None:
     pattern = re.compile(FORBIDDEN[instead])
     found = [
         (name, text.strip()[:80])
@@ -70,7 +70,7 @@ def test_nobody_reads_a_word_that_the_trade_does_not_use(instead: str) -> None:
     assert found == []
 
 
-def test_the_grep_reads_the_texts_that_matter() -> None:
+def test_the_search_reads_the_texts_that_people_see() -> None:
     found = texts()
     assert any("疑似心脏骤停" in text for _, text in found)
     read = {name for name, _ in found}

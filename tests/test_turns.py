@@ -55,7 +55,7 @@ async def all_at_once(request: Request, callers: list[str]) -> tuple[list[str], 
     return await asyncio.gather(*map(come, callers)), most
 
 
-def test_some_have_a_turn_some_wait_and_the_others_are_refused(request_: Request) -> None:
+def test_some_requests_run_some_wait_and_the_others_are_refused(request_: Request) -> None:
     callers = [str(number) for number in range(8)]
 
     became, most = asyncio.run(all_at_once(request_, callers))
@@ -64,13 +64,13 @@ def test_some_have_a_turn_some_wait_and_the_others_are_refused(request_: Request
     assert became == ["done"] * 5 + [REFUSED] * 3, "two at once, three wait"
 
 
-def test_one_who_floods_leaves_room_for_others(request_: Request) -> None:
+def test_one_flooding_client_leaves_room_for_others(request_: Request) -> None:
     became, _ = asyncio.run(all_at_once(request_, ["flood"] * 20 + ["another", "a third"]))
 
     assert became == ["done"] * 2 + [REFUSED] * 18 + ["done"] * 2
 
 
-def test_a_turn_is_given_back_whatever_happens(request_: Request) -> None:
+def test_a_slot_is_released_even_after_an_error(request_: Request) -> None:
     """After a failure, a cancellation during the work, and a cancellation while waiting."""
 
     async def fail() -> None:
@@ -97,7 +97,7 @@ def test_a_turn_is_given_back_whatever_happens(request_: Request) -> None:
     assert not (left := request_.app.state.queues["tests"].callers), left
 
 
-def test_classes_of_work_do_not_wait_for_each_other(request_: Request) -> None:
+def test_kinds_of_work_do_not_wait_for_each_other(request_: Request) -> None:
     async def story() -> None:
         others = QueueLimits("others", at_once=1, waiting=0, each=1, otherwise="")
         async with (
@@ -142,7 +142,7 @@ def test_a_dispatcher_opens_an_incident_while_strangers_flood(client: TestClient
     assert opened.status_code == 200, opened.text
 
 
-def test_many_reports_of_one_account_at_once_are_refused_and_none_is_left_waiting(
+def test_many_simultaneous_reports_of_one_account_are_refused_and_none_is_left_waiting(
     client: TestClient, session: Session
 ) -> None:
     """All accepted reports are planned, and afterwards the queue has free places again."""

@@ -260,21 +260,21 @@ def _is_table_by_name(node: ast.expr) -> bool:
 
 
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
-def test_every_read_carries_the_viewers_predicate_or_says_why_not(path: Path) -> None:
+def test_every_query_has_the_viewers_predicate_or_gives_a_reason(path: Path) -> None:
     assert unguarded_reads(path.read_text()) == [], (
         "These read what not everyone may see: add visible_to, estate_visible_to or responder_visible_to, "
         "or a line `visibility: why it needs none`."
     )
 
 
-def test_every_table_is_guarded_or_known_to_be_for_everyone() -> None:
+def test_every_table_is_guarded_or_listed_as_public() -> None:
     assert set(GUARDED.values()) | OPEN_TO_ALL == set(Table.metadata.tables)
     assert not set(GUARDED.values()) & OPEN_TO_ALL
     models = {mapper.class_.__name__: mapper.class_.__tablename__ for mapper in Table.registry.mappers}
     assert {name: models[name] for name in GUARDED} == GUARDED
 
 
-def test_the_check_sees_the_reads_that_there_are() -> None:
+def test_the_check_finds_the_existing_queries() -> None:
     """Without their predicates, all queries of the registry are reported."""
     source = "\n".join(each.read_text() for each in (SOURCE / "registry").rglob("*.py"))
     for predicate in PREDICATES:
@@ -347,12 +347,12 @@ GOOD = {
 
 
 @pytest.mark.parametrize("code", BAD.values(), ids=BAD.keys())
-def test_the_check_finds_a_planted_read_without_the_predicate(code: str) -> None:
+def test_the_check_finds_a_planted_query_without_the_predicate(code: str) -> None:
     assert unguarded_reads(code) != []
 
 
 @pytest.mark.parametrize("code", GOOD.values(), ids=GOOD.keys())
-def test_the_check_lets_a_guarded_read_pass(code: str) -> None:
+def test_the_check_accepts_a_guarded_query(code: str) -> None:
     assert unguarded_reads(code) == []
 
 
@@ -364,7 +364,7 @@ def paths_for_reading(client: TestClient) -> list[str]:
     return [path for path, operations in paths.items() if "get" in operations]
 
 
-def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
+def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_ones(
     session: Session, client: TestClient
 ) -> None:
     estate = make.estate(session)

@@ -37,7 +37,7 @@ def test_text_that_looks_like_a_formula_a_link_or_a_number_stays_text(
     assert [each.name for each in tmp_path.iterdir()] == ["book.xlsx"]
 
 
-def test_one_that_is_made_in_memory_is_whole_when_the_block_ends() -> None:
+def test_a_workbook_written_to_memory_is_complete_when_the_block_ends() -> None:
     into = io.BytesIO()
     with workbook(into) as book:
         book.add_worksheet("numbers").write_row(0, 0, [1, 2.5, "3"])

@@ -66,7 +66,7 @@ def verified(session: Session) -> AuditReplay:
     return replay_audit_log(session, lambda before, each: hash_of_entry(key_of(each.key_id), before, each))
 
 
-def test_roles_people_and_tokens_are_chained_with_who_and_when(session: Session) -> None:
+def test_changes_of_roles_people_and_tokens_are_chained_with_actor_and_time(session: Session) -> None:
     a_world(session)
 
     said = verified(session)
@@ -95,7 +95,7 @@ def test_roles_people_and_tokens_are_chained_with_who_and_when(session: Session)
         "UPDATE audit_log SET number = number + 100 WHERE number > 3",
     ],
 )
-def test_an_entry_that_was_changed_or_taken_out_is_found(session: Session, done: str) -> None:
+def test_a_changed_or_deleted_entry_is_found(session: Session, done: str) -> None:
     a_world(session)
     session.execute(text(done))
     session.commit()
@@ -113,9 +113,7 @@ def test_an_entry_that_was_changed_or_taken_out_is_found(session: Session, done:
         ("DELETE FROM role_grants WHERE role = 'keeper'", "not in the database"),
     ],
 )
-def test_a_role_or_token_that_was_changed_past_the_log_is_found(
-    session: Session, done: str, found: str
-) -> None:
+def test_a_role_or_token_changed_without_the_log_is_found(session: Session, done: str, found: str) -> None:
     a_world(session)
     session.execute(text(done))
     session.commit()
@@ -123,7 +121,7 @@ def test_a_role_or_token_that_was_changed_past_the_log_is_found(
     assert any(found in each for each in wrong), wrong
 
 
-def test_a_role_or_token_that_was_put_into_the_database_is_found(session: Session) -> None:
+def test_a_role_or_token_inserted_without_the_log_is_found(session: Session) -> None:
     a_world(session)
     columns = "person_id, role, granted_at, granted_by"
     session.execute(
@@ -143,7 +141,7 @@ def test_a_role_or_token_that_was_put_into_the_database_is_found(session: Sessio
     assert sum("without an entry in the audit log" in each for each in wrong) == 2
 
 
-def test_erasing_a_person_leaves_the_log_whole_and_names_nobody(session: Session) -> None:
+def test_erasing_a_person_keeps_the_log_intact_and_free_of_their_name(session: Session) -> None:
     a_world(session)
     person = make.person(session, phone="+86 138 0013 8001", name="Wang Fang")
     make.role(session, person, Role.RESIDENT, estate=make.estate(session))
@@ -176,7 +174,7 @@ def rechained(session: Session, incident_id: int, *, keyed: bool) -> None:
     session.commit()
 
 
-def test_a_record_that_was_written_anew_without_the_key_is_found(session: Session, aed: Aed) -> None:  # noqa: F811
+def test_a_log_rewritten_without_the_key_is_found(session: Session, aed: Aed) -> None:  # noqa: F811
     incident_id = a_world(session)
     assert first_broken_entry(incident_queries.events(session, incident_id)) is None
     assert "whole" in aed("audit", "verify").out
@@ -191,7 +189,7 @@ def test_a_record_that_was_written_anew_without_the_key_is_found(session: Sessio
     assert "without a signing key" in aed("audit", "verify", fails=True).err
 
 
-def test_records_of_the_old_form_stay_verifiable_and_none_follows_a_keyed_one(
+def test_unkeyed_records_stay_verifiable_and_none_may_follow_a_keyed_one(
     session: Session,
     aed: Aed,  # noqa: F811
 ) -> None:
@@ -226,7 +224,7 @@ def test_records_of_the_old_form_stay_verifiable_and_none_follows_a_keyed_one(
     assert first_broken_entry(mixed) == len(events) + 1
 
 
-def test_entries_that_were_cut_off_are_found_by_a_head_kept_elsewhere(session: Session) -> None:
+def test_truncated_entries_are_found_with_a_head_kept_elsewhere(session: Session) -> None:
     a_world(session)
     later = clock.now() + timedelta(hours=1)
     head = audit_head(session, at=later)
@@ -245,7 +243,7 @@ def test_entries_that_were_cut_off_are_found_by_a_head_kept_elsewhere(session: S
     assert any("incident records" in each for each in find_differences(session, head))
 
 
-def test_the_heads_go_to_the_centres_and_into_the_log_and_the_backup(
+def test_the_heads_are_sent_to_the_centres_and_kept_in_the_log_and_the_backup(
     session: Session,
     aed: Aed,  # noqa: F811
     tmp_path: Path,
@@ -276,7 +274,7 @@ def test_the_heads_go_to_the_centres_and_into_the_log_and_the_backup(
     assert "no head" in aed("audit", "verify", "--against", tmp_path / "wrong.json", fails=True).err
 
 
-def test_old_entries_stay_verifiable_when_the_key_has_gone(
+def test_old_entries_stay_verifiable_after_the_key_is_removed(
     session: Session, database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     incident_id = a_world(session)
@@ -309,7 +307,7 @@ def test_old_entries_stay_verifiable_when_the_key_has_gone(
         alone.close()
 
 
-def test_no_two_entries_look_alike() -> None:
+def test_entries_with_different_fields_have_different_hashes() -> None:
     key = b"k"
     assert keyed_hash(key, "", "a", "bc") != keyed_hash(key, "", "ab", "c")
     assert keyed_hash(key, "", "a\n", "b") != keyed_hash(key, "", "a", "\nb")

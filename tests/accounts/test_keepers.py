@@ -54,7 +54,7 @@ def accounts(session: Session) -> int:
 
 
 @pytest.mark.parametrize("written", ["138 0013 8222", "13800138222", "+86 138-0013-8222", "008613800138222"])
-def test_a_keeper_whose_number_came_with_a_list_checks_on_the_first_try(
+def test_a_keeper_with_an_imported_number_can_check_a_device_at_once(
     session: Session, browser: Browsers, written: str
 ) -> None:
     device = kept(session, phone=written)
@@ -90,7 +90,7 @@ def test_a_number_in_a_list_proves_nothing_without_the_code(session: Session, br
     assert accounts(session) == 0
 
 
-def test_a_number_that_no_device_names_gets_no_code(session: Session, browser: Browsers) -> None:
+def test_a_number_of_no_keeper_gets_no_code(session: Session, browser: Browsers) -> None:
     device = kept(session)
     session.add(Person(name="Nobody's keeper", phone="138 0013 8333", language="zh"))
     session.commit()
@@ -103,7 +103,7 @@ def test_a_number_that_no_device_names_gets_no_code(session: Session, browser: B
     assert session.scalars(select(OutboxMessage.person_id)).all() == [device.keeper_id]
 
 
-def test_a_keeper_checks_only_the_devices_that_name_the_number(session: Session, browser: Browsers) -> None:
+def test_a_keeper_checks_only_the_devices_with_their_number(session: Session, browser: Browsers) -> None:
     """Also when lists write the keeper in two ways; the first entry becomes the account."""
     first = kept(session)
     second = kept(session, name="Chen of the office", phone="+86 13800138222")
@@ -141,9 +141,7 @@ def test_a_code_does_not_open_the_account_of_a_keeper_with_a_role(
     assert accounts(session) == 0
 
 
-def test_an_account_with_the_number_checks_the_devices_that_name_it(
-    session: Session, browser: Browsers
-) -> None:
+def test_an_account_checks_the_devices_with_its_number(session: Session, browser: Browsers) -> None:
     device = kept(session)
     person_id = make.person(session, name="Chen Wei", phone=PHONE).id
     session.commit()

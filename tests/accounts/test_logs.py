@@ -75,7 +75,7 @@ def use(url: str, session: Session, person_id: int, office: dict[str, str]) -> T
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
-def test_no_log_and_no_public_answer_holds_a_number_a_password_or_a_code(
+def test_no_log_and_no_public_answer_contains_a_number_a_password_or_a_code(
     session: Session, database_url: str, tmp_path: Path, form: str
 ) -> None:
     person = make.person(session, phone="138 0013 8000", password=PASSWORD)
@@ -99,7 +99,7 @@ def test_no_log_and_no_public_answer_holds_a_number_a_password_or_a_code(
     assert NUMBER.search(told.public) is None
 
 
-def test_a_stack_trace_is_kept_without_the_row_that_it_tells_of() -> None:
+def test_a_stack_trace_is_logged_without_the_row_in_its_message() -> None:
     trace = (
         'UniqueViolation: duplicate key value violates unique constraint "uq_accounts_phone"\n'
         "DETAIL:  Key (phone)=(+8613800138000) already exists.\n"

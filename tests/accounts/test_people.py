@@ -56,11 +56,11 @@ type Browsers = Callable[[], Browser]
         "手机 13800138000",
     ],
 )
-def test_a_number_is_understood_in_any_way_people_write_it(written: str) -> None:
+def test_a_phone_number_is_read_in_every_common_notation(written: str) -> None:
     assert e164(written, country="CN") == "+8613800138000"
 
 
-def test_a_number_is_at_home_where_the_region_is() -> None:
+def test_a_number_without_a_country_code_is_read_in_the_country_of_the_region() -> None:
     assert e164("0571 8765 4321", country="CN") == "+8657187654321"
     assert e164("09012345678", country="JP") == "+819012345678"
     assert e164("+81 90 1234 5678", country="CN") == "+819012345678"
@@ -69,7 +69,7 @@ def test_a_number_is_at_home_where_the_region_is() -> None:
 @pytest.mark.parametrize(
     "written", ["", "nobody", "120", "1380013800", "138001380000", "0571 8765 4321 ext 7"]
 )
-def test_what_is_no_number_is_refused_in_words_without_repeating_it(written: str) -> None:
+def test_an_invalid_number_is_refused_in_a_sentence_that_does_not_repeat_it(written: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         e164(written, country="CN")
 
@@ -78,7 +78,7 @@ def test_what_is_no_number_is_refused_in_words_without_repeating_it(written: str
 
 
 @given(st.text(max_size=40))
-def test_whatever_is_written_is_a_number_or_refused(written: str) -> None:
+def test_any_text_is_read_as_a_number_or_refused(written: str) -> None:
     try:
         found = e164(written, country="CN")
     except InvalidInput:
@@ -87,12 +87,12 @@ def test_whatever_is_written_is_a_number_or_refused(written: str) -> None:
     assert e164(found, country="JP") == found
 
 
-def test_a_masked_number_cannot_be_rung() -> None:
+def test_a_masked_number_cannot_be_called() -> None:
     assert mask_phone("+8613800138000") == "+86*********00"
     assert mask_phone("12345") == "***"
 
 
-def test_a_correction_is_kept_with_who_and_when_and_its_numbers_masked(session: Session) -> None:
+def test_a_correction_is_logged_with_actor_and_time_and_masked_numbers(session: Session) -> None:
     person = make.person(session, phone="138 0013 8000", name="王芳")
 
     people_actions.amend_person(
@@ -154,7 +154,7 @@ def test_an_older_version_is_refused_and_nothing_changes(session: Session) -> No
     assert len(people_queries.person_history(session, person.id)) == 2, "what changes nothing is not kept"
 
 
-def test_somebody_from_a_list_gets_an_account_by_a_correction(session: Session) -> None:
+def test_an_imported_person_gets_an_account_by_a_correction(session: Session) -> None:
     make.responder(session)
     known = session.scalars(select(Person)).one()
     assert people_queries.account_of(session, known.id) is None
@@ -166,7 +166,7 @@ def test_somebody_from_a_list_gets_an_account_by_a_correction(session: Session) 
     assert account.phone == "+8613800138000"
 
 
-def test_everyone_of_a_list_gets_an_account_but_those_who_share_a_number(session: Session) -> None:
+def test_imported_people_get_accounts_unless_they_share_a_number(session: Session) -> None:
     make.person(session, phone="138 0013 8000")
     for name, phone in (
         ("taken", "+86 13800138000"),
@@ -191,14 +191,14 @@ def test_everyone_of_a_list_gets_an_account_but_those_who_share_a_number(session
         people_actions.open_accounts(session, make.dispatcher(make.region(session)), country="CN", at=NOW)
 
 
-def test_the_previous_releases_statement_still_adds_a_person(session: Session) -> None:
+def test_the_insert_statement_of_the_previous_release_still_adds_a_person(session: Session) -> None:
     session.execute(text("INSERT INTO people (name, language) VALUES ('Old', 'zh')"))
 
     found = session.scalars(select(Person)).one()
     assert (found.channel, found.version) == ("sms", 1)
 
 
-def test_a_new_number_ends_the_sign_ins_of_the_old_one(browser: Browsers, session: Session) -> None:
+def test_a_new_number_ends_the_sessions_of_the_old_one(browser: Browsers, session: Session) -> None:
     person = make.person(session, phone="138 0013 8000", password=PASSWORD)
     session.commit()
     own = browser()
@@ -213,7 +213,7 @@ def test_a_new_number_ends_the_sign_ins_of_the_old_one(browser: Browsers, sessio
     assert own.sign_in("13800138001", password=PASSWORD).status_code == 200
 
 
-def test_one_corrects_the_own_name_and_not_the_own_number(browser: Browsers, session: Session) -> None:
+def test_people_correct_their_own_name_but_not_their_own_number(browser: Browsers, session: Session) -> None:
     person = make.person(session, phone="138 0013 8000", password=PASSWORD)
     session.commit()
     own = browser()
@@ -230,7 +230,7 @@ def test_one_corrects_the_own_name_and_not_the_own_number(browser: Browsers, ses
     assert (shown["name"], shown["language"], shown["channel"]) == ("Wang Fang", "en", "voice")
 
 
-def test_people_come_a_page_at_a_time(client: TestClient, session: Session) -> None:
+def test_people_are_listed_in_pages(client: TestClient, session: Session) -> None:
     made = [make.person(session).id for _ in range(5)]
     headers = make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
@@ -254,7 +254,7 @@ def spooling(folder: Path) -> dict[Channel, Deliver]:
     return dict.fromkeys(Channel, partial(spool.deliver, folder=folder))
 
 
-def test_a_code_is_spooled_once_in_the_persons_language_and_forgotten(
+def test_a_code_is_spooled_once_in_the_language_of_the_person_and_deleted(
     browser: Browsers, session: Session, database: Database, tmp_path: Path
 ) -> None:
     make.person(session, phone="138 0013 8000", language="zh")
@@ -282,7 +282,7 @@ def test_a_code_is_spooled_once_in_the_persons_language_and_forgotten(
     assert row.sent_at is not None
 
 
-def test_what_cannot_be_spooled_is_tried_again_later_and_given_up_after_enough_tries(
+def test_a_message_that_cannot_be_spooled_is_retried_and_given_up_after_the_last_attempt(
     browser: Browsers, session: Session, database: Database, tmp_path: Path
 ) -> None:
     make.person(session, phone="138 0013 8000")
@@ -307,7 +307,7 @@ def test_what_cannot_be_spooled_is_tried_again_later_and_given_up_after_enough_t
     assert row.text_zh is None
 
 
-def test_a_code_that_nobody_wants_any_longer_is_not_sent(
+def test_an_expired_code_is_not_sent(
     browser: Browsers, session: Session, database: Database, tmp_path: Path
 ) -> None:
     make.person(session, phone="138 0013 8000")

@@ -98,7 +98,7 @@ def resident(session: Session, **known: str) -> int:
     return person.id
 
 
-def test_somebody_whom_nobody_knows_is_not_signed_in(browser: TestClient, session: Session) -> None:
+def test_an_unknown_identity_is_not_signed_in(browser: TestClient, session: Session) -> None:
     resident(session, phone="+8613800138001")
 
     answer = sign_in(browser)
@@ -109,7 +109,7 @@ def test_somebody_whom_nobody_knows_is_not_signed_in(browser: TestClient, sessio
     assert session.scalar(select(func.count()).select_from(Identity)) == 0
 
 
-def test_a_verified_number_signs_in_and_from_then_on_the_identity_does(
+def test_a_verified_number_links_the_identity_that_signs_in_afterwards(
     browser: TestClient, provider: SmallProvider, session: Session
 ) -> None:
     """Number and address are read once: afterwards they may change on both sides."""
@@ -138,7 +138,7 @@ def test_a_verified_number_signs_in_and_from_then_on_the_identity_does(
 @pytest.mark.parametrize(
     "in_token", [frozenset(), frozenset({"email", "email_verified"})], ids=["userinfo", "token"]
 )
-def test_a_verified_address_signs_in_wherever_it_is_told(
+def test_a_verified_email_address_signs_in_from_the_id_token_or_userinfo(
     browser: TestClient, provider: SmallProvider, session: Session, in_token: frozenset[str]
 ) -> None:
     person_id = resident(session, phone="+8613800138001", email="wang.fang@estate.example")
@@ -148,7 +148,7 @@ def test_a_verified_address_signs_in_wherever_it_is_told(
 
 
 @pytest.mark.parametrize("said", [False, None, "true", 1])
-def test_what_the_provider_has_not_verified_signs_nobody_in(
+def test_unverified_claims_sign_nobody_in(
     browser: TestClient, provider: SmallProvider, session: Session, said: Any
 ) -> None:
     resident(session, email="wang.fang@estate.example")
@@ -157,7 +157,9 @@ def test_what_the_provider_has_not_verified_signs_nobody_in(
     assert sign_in(browser).status_code == 401
 
 
-def test_number_of_one_and_address_of_another_sign_in_neither(browser: TestClient, session: Session) -> None:
+def test_a_number_and_an_address_of_different_people_sign_in_neither(
+    browser: TestClient, session: Session
+) -> None:
     resident(session)
     resident(session, phone="+8613800138001", email="wang.fang@estate.example")
 
@@ -167,7 +169,7 @@ def test_number_of_one_and_address_of_another_sign_in_neither(browser: TestClien
     assert "two different people" in answer.json()["detail"]
 
 
-def test_where_it_is_set_so_somebody_new_is_added_without_any_role(
+def test_a_new_person_is_added_without_a_role_where_the_setting_allows_it(
     settings: Settings, provider: SmallProvider, session: Session
 ) -> None:
     with served(settings, provider, adds_people=True) as browser:
@@ -182,9 +184,7 @@ def test_where_it_is_set_so_somebody_new_is_added_without_any_role(
     assert session.scalar(select(func.count()).select_from(RoleGrant)) == 0
 
 
-def test_the_browser_goes_on_to_a_page_of_this_site_and_to_no_other(
-    browser: TestClient, session: Session
-) -> None:
+def test_the_browser_is_redirected_only_to_pages_of_this_site(browser: TestClient, session: Session) -> None:
     resident(session)
 
     answer = sign_in(browser, return_to="/roster?session=3")
@@ -196,7 +196,7 @@ def test_the_browser_goes_on_to_a_page_of_this_site_and_to_no_other(
         assert refused.status_code == 422, elsewhere
 
 
-def test_a_way_back_is_open_once_in_the_browser_that_left_and_not_for_long(
+def test_a_sign_in_can_be_completed_once_in_the_same_browser_within_its_lifetime(
     browser: TestClient, provider: SmallProvider, session: Session
 ) -> None:
     """Otherwise a stranger could sign another person in as the stranger, or use a copied URL."""
@@ -258,7 +258,7 @@ WRONG_WORDS: Final = {
 }
 
 
-def test_a_word_that_is_not_the_providers_for_this_visit_signs_nobody_in(
+def test_a_token_that_is_not_the_providers_for_this_sign_in_is_refused(
     browser: TestClient, provider: SmallProvider, session: Session
 ) -> None:
     resident(session)
@@ -325,7 +325,7 @@ FAILURES = {
 }
 
 
-def test_a_provider_that_is_slow_down_or_wrong_is_told_and_signs_nobody_in(
+def test_a_slow_unreachable_or_broken_provider_is_reported_and_signs_nobody_in(
     settings: Settings, provider: SmallProvider, session: Session
 ) -> None:
     """Try each failure in turn; afterwards, sign-in works again."""
@@ -349,7 +349,7 @@ def test_a_provider_that_is_slow_down_or_wrong_is_told_and_signs_nobody_in(
         assert sign_in(browser).status_code == 200
 
 
-def test_nobody_keeps_sending_browsers_away(browser: TestClient, database: Database) -> None:
+def test_starting_many_sign_ins_is_limited(browser: TestClient, database: Database) -> None:
     for _ in range(49):
         count_attempt_from_address(database, SignInMethod.PROVIDER, address="testclient", at=clock.now())
 
@@ -358,7 +358,7 @@ def test_nobody_keeps_sending_browsers_away(browser: TestClient, database: Datab
     assert answered == [303, 429]
 
 
-def test_a_link_is_seen_and_ended_by_oneself_and_the_administrator_alone(
+def test_only_the_person_and_an_administrator_see_and_remove_a_linked_identity(
     browser: TestClient, provider: SmallProvider, session: Session
 ) -> None:
     person_id = resident(session)
@@ -376,7 +376,7 @@ def test_a_link_is_seen_and_ended_by_oneself_and_the_administrator_alone(
     assert sign_in(browser).status_code == 401
 
 
-def test_an_address_is_the_administrators_to_give_one_persons_and_kept_masked(
+def test_only_an_administrator_sets_an_email_address_which_is_unique_and_logged_masked(
     browser: TestClient, session: Session
 ) -> None:
     other = resident(session, phone="+8613800138001", email="other@estate.example")
@@ -400,7 +400,7 @@ def test_an_address_is_the_administrators_to_give_one_persons_and_kept_masked(
     assert gone.json()["email"] is None
 
 
-def test_without_a_provider_there_is_none(settings: Settings) -> None:
+def test_without_a_provider_its_sign_in_does_not_exist(settings: Settings) -> None:
     with another(TestClient(app_on(settings))) as browser:
         for path in ("/v1/sign-in/provider", BACK_FROM_PROVIDER):
             answer = browser.get(path)
@@ -417,7 +417,7 @@ def test_without_a_provider_there_is_none(settings: Settings) -> None:
         ({"URL": "https://[", "CLIENT_ID": "a", "REDIRECT_URL": HERE + BACK_FROM_PROVIDER}, "https"),
     ],
 )
-def test_a_provider_that_cannot_be_meant_is_refused_at_start(
+def test_invalid_provider_settings_are_refused_at_start(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, str], said: str
 ) -> None:
     for name, value in given.items():
@@ -428,7 +428,7 @@ def test_a_provider_that_cannot_be_meant_is_refused_at_start(
     assert said in refused.value.detail
 
 
-def test_what_a_provider_says_is_taken_only_as_far_as_it_is_of_use() -> None:
+def test_only_usable_claims_of_a_provider_are_taken() -> None:
     claims: dict[str, object] = {"iss": "https://id.example", "sub": "1"}
 
     assert identity_from_claims(claims | {"sub": ""}, country="CN") is None

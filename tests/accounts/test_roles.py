@@ -33,7 +33,7 @@ type Browsers = Callable[[], Browser]
 # --- scope ----------------------------------------------------------------------------------------------
 
 
-def test_a_role_covers_its_place_and_what_is_below() -> None:
+def test_a_role_covers_its_estate_or_region_and_everything_below() -> None:
     of_an_estate = RoleAssignment(Role.ESTATE_MANAGER, estate_id=7)
     of_a_region = RoleAssignment(Role.ADMINISTRATOR, region_ids=(1, 2))
     everywhere = RoleAssignment(Role.ADMINISTRATOR)
@@ -48,7 +48,7 @@ def test_a_role_covers_its_place_and_what_is_below() -> None:
     assert everywhere.covers(estate_id=None, region_id=None)
 
 
-def test_a_manager_gives_residents_keepers_and_leads_alone() -> None:
+def test_a_manager_grants_only_the_roles_of_resident_keeper_and_lead() -> None:
     manager = [RoleAssignment(Role.ESTATE_MANAGER, estate_id=7)]
 
     given = {role for role in Role if can_grant_role(manager, role, estate_id=7, region_id=1)}
@@ -68,7 +68,7 @@ def held(session: Session, *roles_on: tuple[Role, dict[str, Any]]) -> Viewer:
     return viewer_of_person(session, person.id)
 
 
-def test_whoever_holds_nothing_sees_what_everyone_sees(session: Session) -> None:
+def test_a_person_without_a_role_sees_what_everyone_sees(session: Session) -> None:
     estate = make.estate(session)
     public = make.device(session, of=estate)
     make.device(session, of=estate, at=north_of(PATIENT, metres=20), audience="estate")
@@ -80,7 +80,7 @@ def test_whoever_holds_nothing_sees_what_everyone_sees(session: Session) -> None
     assert estate_queries.estates(session, viewer, limit=10) == []
 
 
-def test_a_person_sees_what_each_of_the_roles_sees(session: Session) -> None:
+def test_a_person_sees_what_each_of_their_roles_sees(session: Session) -> None:
     """A resident of one estate, dispatcher in another region and keeper of a third estate's devices."""
     make.region(session, "CN-44")
     home = make.estate(session, in_region="CN-33")
@@ -113,7 +113,7 @@ def test_a_person_sees_what_each_of_the_roles_sees(session: Session) -> None:
     assert hash(viewer) == hash(viewer_of_person(session, viewer.person_id or 0))
 
 
-def test_the_manager_of_a_region_knows_its_estates_and_not_what_stands_in_the_street(
+def test_the_manager_of_a_region_sees_its_estates_but_not_devices_outside_estates(
     session: Session,
 ) -> None:
     make.region(session, "CN")
@@ -130,9 +130,7 @@ def test_the_manager_of_a_region_knows_its_estates_and_not_what_stands_in_the_st
 
 
 @pytest.mark.parametrize("kept", [nearest_devices, nearest_places])
-def test_the_residents_of_an_estate_share_one_compiled_statement_and_no_more(
-    session: Session, kept: Any
-) -> None:
+def test_the_residents_of_an_estate_share_one_compiled_statement(session: Session, kept: Any) -> None:
     """Values cached by viewer depend only on fields that are equal for equal viewers."""
     estate = make.estate(session)
     other = make.estate(session, around=east_of(PATIENT, metres=2_000))
@@ -149,7 +147,7 @@ def test_the_residents_of_an_estate_share_one_compiled_statement_and_no_more(
     assert kept(dialect, one) is not kept(dialect, elsewhere)
 
 
-def test_the_administrator_of_a_region_is_not_the_networks(session: Session) -> None:
+def test_the_administrator_of_a_region_does_not_administer_the_network(session: Session) -> None:
     viewer = held(session, (Role.ADMINISTRATOR, {"region": make.region(session)}))
 
     assert not viewer.is_administrator
@@ -171,7 +169,7 @@ def test_the_administrator_of_a_region_is_not_the_networks(session: Session) -> 
         (Role.RESIDENT, {"estate_id": 1, "region": "CN-33"}, "region"),
     ],
 )
-def test_a_role_is_held_where_it_means_something(
+def test_a_role_is_granted_only_at_a_level_where_it_applies(
     session: Session, role: Role, place: dict[str, Any], field: str
 ) -> None:
     make.estate(session)
@@ -184,7 +182,7 @@ def test_a_role_is_held_where_it_means_something(
     assert "granted on" in refused.value.detail
 
 
-def test_whoever_covers_nothing_gives_nothing_and_learns_of_no_estate(session: Session) -> None:
+def test_a_person_who_covers_no_place_grants_nothing_and_learns_of_no_estate(session: Session) -> None:
     person = make.person(session)
     resident = held(session, (Role.RESIDENT, {"estate": make.estate(session)}))
 
@@ -197,7 +195,7 @@ def test_whoever_covers_nothing_gives_nothing_and_learns_of_no_estate(session: S
             )
 
 
-def test_nobody_rises_by_an_own_gift(session: Session) -> None:
+def test_nobody_grants_themselves_a_higher_role(session: Session) -> None:
     """A manager can't grant the region's administrator; a region's administrator none above the region."""
     make.region(session, "CN")
     region = make.region(session, "CN-33", parent="CN")
@@ -223,7 +221,7 @@ def test_nobody_rises_by_an_own_gift(session: Session) -> None:
     assert not gives(regional, Role.ADMINISTRATOR)
 
 
-def test_a_role_is_held_once_and_may_be_given_again_after_it_was_taken(session: Session) -> None:
+def test_a_role_is_held_once_and_can_be_granted_again_after_it_was_revoked(session: Session) -> None:
     estate, person = make.estate(session), make.person(session)
     first = make.role(session, person, Role.KEEPER, estate=estate)
     session.commit()
@@ -239,7 +237,7 @@ def test_a_role_is_held_once_and_may_be_given_again_after_it_was_taken(session: 
     assert [each.id for each in role_queries.role_grants(session, ADMINISTRATOR, limit=10)] == [again.id]
 
 
-def test_the_database_itself_refuses_a_role_that_is_held_nowhere(session: Session) -> None:
+def test_a_database_constraint_refuses_a_role_without_its_place(session: Session) -> None:
     person = make.person(session)
     session.commit()
 
@@ -250,7 +248,7 @@ def test_the_database_itself_refuses_a_role_that_is_held_nowhere(session: Sessio
         session.rollback()
 
 
-def test_a_role_that_one_may_not_see_is_not_there_to_be_taken(session: Session) -> None:
+def test_revoking_a_role_that_is_not_visible_is_answered_as_not_found(session: Session) -> None:
     estate = make.estate(session)
     other = make.estate(session, around=east_of(PATIENT, metres=2_000))
     grant = make.role(session, make.person(session), Role.RESIDENT, estate=other)
@@ -272,7 +270,7 @@ def with_password(session: Session) -> tuple[Person, Estate]:
     return person, estate
 
 
-def test_a_role_counts_from_the_next_request_and_a_revoked_one_no_longer(
+def test_granting_and_revoking_a_role_take_effect_at_the_next_request(
     browser: Browsers, session: Session
 ) -> None:
     person, estate = with_password(session)
@@ -298,7 +296,7 @@ def test_a_role_counts_from_the_next_request_and_a_revoked_one_no_longer(
     assert own.me()["roles"] == []
 
 
-def test_roles_are_given_and_taken_over_http_by_who_covers_the_place(
+def test_roles_are_granted_and_revoked_over_http_by_people_who_cover_the_place(
     browser: Browsers, session: Session
 ) -> None:
     manager, estate = with_password(session)

@@ -270,7 +270,9 @@ def _with_ids(body: Any, made: Everyone) -> Any:
     return made.known.get(body, body) if isinstance(body, str) else body
 
 
-def test_every_route_has_a_row_and_every_row_a_route(asking: tuple[TestClient, Everyone]) -> None:
+def test_every_route_has_a_row_in_the_permission_table_and_every_row_a_route(
+    asking: tuple[TestClient, Everyone],
+) -> None:
     client, made = asking
     app = client.app
     assert isinstance(app, FastAPI)
@@ -301,7 +303,9 @@ ROWS = [
 
 
 @pytest.mark.parametrize("route", ROWS)
-def test_every_cell_holds(asking: tuple[TestClient, Everyone], document: dict[str, Any], route: str) -> None:
+def test_every_cell_of_the_permission_table_is_true(
+    asking: tuple[TestClient, Everyone], document: dict[str, Any], route: str
+) -> None:
     """Each row of the table; a failure shows the difference and the corrected row."""
     client, made = asking
     app = client.app
@@ -318,7 +322,7 @@ def test_every_cell_holds(asking: tuple[TestClient, Everyone], document: dict[st
     assert not differs, "\n".join([*differs, "", "As the app has it:", "", as_table({route: found})])
 
 
-def test_no_route_changes_anything_for_a_page_that_does_not_send_its_word(
+def test_no_route_changes_anything_for_a_browser_without_a_csrf_token(
     asking: tuple[TestClient, Everyone],
 ) -> None:
     """A form on another site sends only the cookie.
@@ -347,7 +351,9 @@ def test_no_route_changes_anything_for_a_page_that_does_not_send_its_word(
     assert len(changing) >= 20
 
 
-def test_the_table_reads_back_as_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_permission_table_is_read_back_as_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = {
         "GET /a": {"nobody": "401", "one": "yes", "two": "yes", "three": "404"},
         "PUT /b": {"nobody": "403", "one": "403", "two": "403", "three": "403"},

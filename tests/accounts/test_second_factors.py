@@ -78,7 +78,7 @@ def next_code(session: Session, app: pyotp.TOTP) -> str:
 
 
 @pytest.mark.parametrize("demands", ["CN", "CN-33"])
-def test_where_a_region_demands_it_a_dispatchers_session_is_good_for_nothing_before(
+def test_where_a_region_requires_it_a_dispatcher_can_do_nothing_before_the_second_factor(
     browser: Browsers, session: Session, demands: str
 ) -> None:
     dispatcher(session, demands=demands)
@@ -104,7 +104,7 @@ def test_where_a_region_demands_it_a_dispatchers_session_is_good_for_nothing_bef
     assert other.client.get("/v1/incidents").status_code == 200
 
 
-def test_others_need_none_unless_they_have_one(browser: Browsers, session: Session) -> None:
+def test_other_people_need_a_second_factor_only_if_they_have_one(browser: Browsers, session: Session) -> None:
     dispatcher(session)
     own, other = browser(), browser()
     assert own.sign_in(PHONE, password=PASSWORD).json()["needs_second_factor"] is False
@@ -118,9 +118,7 @@ def test_others_need_none_unless_they_have_one(browser: Browsers, session: Sessi
     assert other.sign_in(PHONE, password=PASSWORD).json()["needs_second_factor"] is True
 
 
-def test_a_demand_that_comes_later_holds_for_sessions_that_are_open(
-    browser: Browsers, session: Session
-) -> None:
+def test_a_new_requirement_applies_to_open_sessions(browser: Browsers, session: Session) -> None:
     dispatcher(session)
     own = browser()
     own.sign_in(PHONE, password=PASSWORD)
@@ -135,7 +133,7 @@ def test_a_demand_that_comes_later_holds_for_sessions_that_are_open(
     assert own.me()["role"] == "dispatcher"
 
 
-def test_who_administers_the_network_needs_one_as_soon_as_any_region_demands_it(
+def test_a_network_administrator_needs_a_second_factor_once_any_region_requires_it(
     browser: Browsers, session: Session
 ) -> None:
     make.region(session).needs_second_factor = True
@@ -150,7 +148,7 @@ def test_who_administers_the_network_needs_one_as_soon_as_any_region_demands_it(
     assert answer["needs_second_factor"] is False
 
 
-def test_a_code_is_taken_once_and_a_recovery_code_too(browser: Browsers, session: Session) -> None:
+def test_a_code_and_a_recovery_code_are_accepted_once(browser: Browsers, session: Session) -> None:
     dispatcher(session)
     own, again, third = browser(), browser(), browser()
     own.sign_in(PHONE, password=PASSWORD)
@@ -167,7 +165,7 @@ def test_a_code_is_taken_once_and_a_recovery_code_too(browser: Browsers, session
     assert session.scalar(select(func.count()).where(RecoveryCode.used_at.is_not(None))) == 1
 
 
-def test_guesses_of_a_second_factor_are_bounded(browser: Browsers, session: Session) -> None:
+def test_guesses_of_a_second_factor_are_limited(browser: Browsers, session: Session) -> None:
     dispatcher(session)
     own = browser()
     own.sign_in(PHONE, password=PASSWORD)
@@ -182,7 +180,7 @@ def test_guesses_of_a_second_factor_are_bounded(browser: Browsers, session: Sess
     assert "locked_out" in kinds
 
 
-def test_factors_are_changed_with_one_that_is_given_alone(browser: Browsers, session: Session) -> None:
+def test_second_factors_are_changed_only_after_giving_one(browser: Browsers, session: Session) -> None:
     person_id = dispatcher(session)
     own, thief = browser(), browser()
     own.sign_in(PHONE, password=PASSWORD)
@@ -261,7 +259,7 @@ def on_site(settings: Settings) -> Iterator[Callable[[], Browser]]:
         yield lambda: Browser(TestClient(app, base_url=SITE, raise_server_exceptions=False))
 
 
-def test_a_passkey_is_added_and_given_and_is_good_for_this_site_alone(
+def test_a_passkey_is_registered_and_used_and_valid_only_for_this_site(
     on_site: Browsers, session: Session
 ) -> None:
     dispatcher(session, demands="CN")
@@ -298,7 +296,7 @@ def test_a_passkey_is_added_and_given_and_is_good_for_this_site_alone(
     assert other.me()["role"] == "dispatcher"
 
 
-def test_a_challenge_is_good_for_five_minutes(on_site: Browsers, session: Session) -> None:
+def test_a_challenge_is_valid_for_five_minutes(on_site: Browsers, session: Session) -> None:
     dispatcher(session)
     own, key = on_site(), Authenticator()
     own.sign_in(PHONE, password=PASSWORD)
@@ -311,7 +309,7 @@ def test_a_challenge_is_good_for_five_minutes(on_site: Browsers, session: Sessio
     assert own.client.post(path, json=made, headers=own.csrf).status_code == 401
 
 
-def test_without_an_address_of_the_site_there_are_no_passkeys(browser: Browsers, session: Session) -> None:
+def test_passkeys_are_unavailable_without_a_public_url(browser: Browsers, session: Session) -> None:
     dispatcher(session)
     own = browser()
     own.sign_in(PHONE, password=PASSWORD)

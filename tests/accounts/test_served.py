@@ -19,9 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.one_engine("a process and its spool")
-def test_a_code_comes_out_of_the_spool_and_signs_in(
-    session: Session, database_url: str, tmp_path: Path
-) -> None:
+def test_a_spooled_code_signs_in(session: Session, database_url: str, tmp_path: Path) -> None:
     person = make.person(session, phone="138 0013 8000", language="en")
     session.commit()
     spool = tmp_path / "outbox"

@@ -49,7 +49,7 @@ def person_id(session: Session) -> int:
     return person.id
 
 
-def test_a_session_that_is_idle_for_too_long_is_over(
+def test_a_session_idle_for_too_long_expires(
     browser: Browsers, database: Database, session: Session, person_id: int
 ) -> None:
     own = browser()
@@ -75,7 +75,9 @@ def test_a_session_that_is_idle_for_too_long_is_over(
     assert own.me()["role"] == "anyone", "what is over is not revived by a phone's place"
 
 
-def test_one_lists_the_own_sessions_and_ends_one(browser: Browsers, session: Session, person_id: int) -> None:
+def test_people_list_their_own_sessions_and_end_one(
+    browser: Browsers, session: Session, person_id: int
+) -> None:
     own, lost = browser(), browser()
     lost.client.headers["User-Agent"] = "A lost telephone"
     for each in (own, lost):
@@ -121,7 +123,7 @@ def lines_until_end(
 
 
 @pytest.mark.parametrize("how", ["role", "session", "token"])
-def test_a_stream_ends_within_seconds_of_a_lost_right(
+def test_a_stream_ends_within_seconds_after_access_is_revoked(
     settings: Settings,
     session: Session,
     person_id: int,
@@ -162,7 +164,7 @@ def test_a_stream_ends_within_seconds_of_a_lost_right(
 # --- tokens ---------------------------------------------------------------------------------------------
 
 
-def test_a_token_expires_unless_it_is_said_otherwise(aed: Aed, session: Session) -> None:  # noqa: F811
+def test_a_token_expires_by_default(aed: Aed, session: Session) -> None:  # noqa: F811
     aed("tokens", "create", "usual", "--role", "administrator")
     aed("tokens", "create", "short", "--role", "administrator", "--days", "7")
     aed("tokens", "create", "lasting", "--role", "administrator", "--no-expiry")
@@ -178,7 +180,7 @@ def test_a_token_expires_unless_it_is_said_otherwise(aed: Aed, session: Session)
     assert "token_made" in aed("security", "events").out
 
 
-def test_an_expired_token_that_is_used_is_logged_once_an_hour(client: TestClient, session: Session) -> None:
+def test_the_use_of_an_expired_token_is_logged_once_an_hour(client: TestClient, session: Session) -> None:
     at = clock.now() - timedelta(days=2)
     key = create_token(
         session,
@@ -218,7 +220,7 @@ def test_a_common_password_is_refused(common: str) -> None:
         passwords.require_strong_password(common, field="password")
 
 
-def test_a_password_made_of_ones_own_name_and_number_is_refused(session: Session, person_id: int) -> None:
+def test_a_password_made_of_the_persons_name_and_number_is_refused(session: Session, person_id: int) -> None:
     passwords.require_strong_password("Ouyangnana1987", field="password")
     with pytest.raises(InvalidInput):
         passwords.require_strong_password("Ouyangnana19", field="password", about=["Ouyangnana"])
@@ -228,7 +230,7 @@ def test_a_password_made_of_ones_own_name_and_number_is_refused(session: Session
 
 @settings_of_hypothesis(deadline=None)
 @given(st.text(min_size=10, max_size=200))
-def test_no_text_breaks_the_judging_of_a_password(text: str) -> None:
+def test_any_text_can_be_rated_as_a_password(text: str) -> None:
     with contextlib.suppress(InvalidInput):
         passwords.require_strong_password(text, field="password")
 
@@ -236,7 +238,7 @@ def test_no_text_breaks_the_judging_of_a_password(text: str) -> None:
 # --- events ---------------------------------------------------------------------------------------------
 
 
-def test_security_events_tell_what_happened_and_no_number(
+def test_security_events_record_what_happened_without_phone_numbers(
     browser: Browsers, session: Session, person_id: int
 ) -> None:
     own, stranger = browser(), browser()

@@ -45,7 +45,7 @@ def person_id(session: Session) -> int:
     return person.id
 
 
-def test_nobody_is_signed_in_by_a_wrong_password(browser: Browsers, person_id: int) -> None:
+def test_a_wrong_password_signs_nobody_in(browser: Browsers, person_id: int) -> None:
     stranger = browser()
 
     assert stranger.sign_in(PHONE, password="not the password").status_code == 401
@@ -54,7 +54,7 @@ def test_nobody_is_signed_in_by_a_wrong_password(browser: Browsers, person_id: i
     assert SESSION_COOKIE not in stranger.client.cookies
 
 
-def test_a_password_signs_in_until_one_signs_out(browser: Browsers, person_id: int) -> None:
+def test_a_password_signs_in_until_signing_out(browser: Browsers, person_id: int) -> None:
     own = browser()
 
     answer = own.sign_in("138 0013 8000", password=PASSWORD)
@@ -72,7 +72,7 @@ def test_a_password_signs_in_until_one_signs_out(browser: Browsers, person_id: i
     assert own.me()["role"] == "anyone"
 
 
-def test_a_cookie_that_was_kept_is_worth_nothing_after_signing_out(browser: Browsers, person_id: int) -> None:
+def test_a_kept_cookie_is_invalid_after_signing_out(browser: Browsers, person_id: int) -> None:
     own = browser()
     own.sign_in(PHONE, password=PASSWORD)
     kept = own.client.cookies[SESSION_COOKIE]
@@ -94,7 +94,7 @@ def test_a_code_signs_in_once(browser: Browsers, person_id: int, session: Sessio
     assert other.sign_in(PHONE, code=code).status_code == 401
 
 
-def test_a_code_is_good_for_five_tries(browser: Browsers, person_id: int, session: Session) -> None:
+def test_a_code_allows_five_attempts(browser: Browsers, person_id: int, session: Session) -> None:
     own = browser()
     own.ask_for_code(PHONE)
     (code,) = codes_sent(session)
@@ -106,7 +106,7 @@ def test_a_code_is_good_for_five_tries(browser: Browsers, person_id: int, sessio
     assert own.sign_in(PHONE, code=code).status_code == 401
 
 
-def test_a_code_is_good_for_ten_minutes(database: Database, person_id: int, session: Session) -> None:
+def test_a_code_is_valid_for_ten_minutes(database: Database, person_id: int, session: Session) -> None:
     from aed.notifications import outbox
 
     asked_at = clock.now()
@@ -129,9 +129,7 @@ def test_a_code_is_good_for_ten_minutes(database: Database, person_id: int, sess
     assert by_code(9.9).person_id == person_id
 
 
-def test_a_new_code_takes_the_place_of_the_one_before(
-    browser: Browsers, person_id: int, session: Session
-) -> None:
+def test_a_new_code_replaces_the_previous_one(browser: Browsers, person_id: int, session: Session) -> None:
     own = browser()
     own.ask_for_code(PHONE)
     own.ask_for_code(PHONE)
@@ -142,7 +140,7 @@ def test_a_new_code_takes_the_place_of_the_one_before(
     assert own.sign_in(PHONE, code=second).status_code == 200
 
 
-def test_of_many_who_send_the_same_code_at_once_one_gets_in(
+def test_of_many_simultaneous_uses_of_one_code_only_one_signs_in(
     browser: Browsers, database: Database, person_id: int, session: Session
 ) -> None:
     browser().ask_for_code(PHONE)
@@ -176,7 +174,7 @@ def test_of_many_who_send_the_same_code_at_once_one_gets_in(
     assert session.scalar(select(func.count()).select_from(SignIn)) == 1
 
 
-def test_of_two_codes_that_one_browser_asks_for_at_once_one_is_good(
+def test_of_two_codes_requested_at_once_by_one_browser_only_one_is_valid(
     browser: Browsers, database: Database, person_id: int, session: Session
 ) -> None:
     from aed.notifications import outbox
@@ -205,7 +203,7 @@ def test_of_two_codes_that_one_browser_asks_for_at_once_one_is_good(
     assert statuses.count(200) == 1
 
 
-def test_with_a_code_one_sets_the_own_password_and_every_other_browser_is_signed_out(
+def test_setting_a_password_with_a_code_signs_every_other_browser_out(
     browser: Browsers, person_id: int, session: Session
 ) -> None:
     forgotten, own = browser(), browser()
@@ -280,14 +278,16 @@ def test_an_unknown_number_costs_the_same_hashing(
     assert 0.5 < seconds(PHONE) / seconds(UNKNOWN) < 2.0
 
 
-def test_nobodys_hash_has_the_parameters_of_everybodys(real_password_hashes: None) -> None:
+def test_the_dummy_hash_has_the_parameters_of_the_real_hashes(real_password_hashes: None) -> None:
     parameters, _, _ = passwords.hash_password("x").rsplit("$", 2)
     assert parameters == "$argon2id$v=19$m=19456,t=2,p=1", "OWASP's first choice"
     assert passwords.DUMMY_HASH.rsplit("$", 2)[0] == parameters
     assert not passwords.is_correct_password("", None)
 
 
-def test_whoever_has_no_password_is_answered_as_if_it_were_wrong(browser: Browsers, session: Session) -> None:
+def test_an_account_without_a_password_is_answered_as_if_the_password_were_wrong(
+    browser: Browsers, session: Session
+) -> None:
     make.person(session, phone=PHONE)
     session.commit()
 
@@ -341,7 +341,7 @@ def guess(database: Database, times: int, *, address: str, after_minutes: float 
     return answers
 
 
-def test_a_stranger_locks_the_own_address_out_of_an_account_and_nobody_else(
+def test_a_stranger_locks_only_their_own_address_out_of_an_account(
     database: Database, person_id: int
 ) -> None:
     for after in range(0, 24 * 60, 20):  # a whole day, from one address
@@ -360,7 +360,7 @@ def test_an_address_may_try_again_after_a_quarter_of_an_hour(database: Database,
     assert by_password(database, PASSWORD, address="10.0.0.1", after_minutes=16).person_id == person_id
 
 
-def test_guesses_from_everywhere_are_bounded_and_never_keep_a_known_browser_out(
+def test_distributed_guesses_are_limited_and_never_lock_a_known_browser_out(
     browser: Browsers, database: Database, person_id: int, session: Session
 ) -> None:
     own = browser()
@@ -381,7 +381,7 @@ def test_guesses_from_everywhere_are_bounded_and_never_keep_a_known_browser_out(
     assert other.sign_in(PHONE, code=codes_sent(session)[-1]).status_code == 200, "and so does a right code"
 
 
-def test_a_stranger_neither_replaces_nor_uses_up_the_code_that_somebody_asked_for(
+def test_a_stranger_neither_replaces_nor_uses_up_a_requested_code(
     browser: Browsers, person_id: int, session: Session
 ) -> None:
     own, stranger = browser(), browser()
@@ -398,7 +398,7 @@ def test_a_stranger_neither_replaces_nor_uses_up_the_code_that_somebody_asked_fo
     assert own.sign_in(PHONE, code=code).status_code == 200
 
 
-def test_strangers_use_up_no_text_messages_of_a_known_browser(
+def test_strangers_do_not_use_up_the_text_messages_of_a_known_browser(
     browser: Browsers, database: Database, person_id: int, session: Session
 ) -> None:
     from aed.notifications import outbox
@@ -419,7 +419,7 @@ def test_strangers_use_up_no_text_messages_of_a_known_browser(
     assert own.sign_in(PHONE, code=codes_sent(session)[-1]).status_code == 200
 
 
-def test_a_browser_is_known_to_the_accounts_that_were_signed_in_there_alone(database: Database) -> None:
+def test_a_browser_is_known_only_to_accounts_that_signed_in_there(database: Database) -> None:
     keys, at = database.keys, clock.now()
     mine, yours = "+8613800138000", "+8613800138001"
     cookie = remember_browser(keys, None, mine, at=at)
@@ -439,7 +439,7 @@ def test_a_browser_is_known_to_the_accounts_that_were_signed_in_there_alone(data
     assert len(both) < 600
 
 
-def test_getting_in_forgets_the_failures(database: Database, person_id: int) -> None:
+def test_signing_in_resets_the_failed_attempts(database: Database, person_id: int) -> None:
     for _ in range(3):
         for _ in range(9):
             with pytest.raises(NotSignedIn):
@@ -447,7 +447,7 @@ def test_getting_in_forgets_the_failures(database: Database, person_id: int) -> 
         by_password(database, PASSWORD, address="10.0.0.1", after_minutes=0)
 
 
-def test_an_address_that_tries_many_numbers_is_stopped_and_its_neighbour_is_not(
+def test_an_address_that_tries_many_numbers_is_blocked_and_its_neighbour_is_not(
     database: Database, person_id: int
 ) -> None:
     def attempt(number: int, address: str) -> type[Exception] | None:
@@ -470,7 +470,7 @@ def test_an_address_that_tries_many_numbers_is_stopped_and_its_neighbour_is_not(
     assert attempt(99, "2001:db8:0:1::1") is NotSignedIn
 
 
-def test_many_at_once_do_not_slip_past_the_limit(database: Database, person_id: int) -> None:
+def test_simultaneous_attempts_do_not_exceed_the_limit(database: Database, person_id: int) -> None:
     together = threading.Barrier(6)
     seen: list[type[Exception]] = []
 
@@ -495,7 +495,7 @@ def test_many_at_once_do_not_slip_past_the_limit(database: Database, person_id: 
 # --- sessions of pages ----------------------------------------------------------------------------------
 
 
-def test_a_change_needs_the_pages_own_word(browser: Browsers, person_id: int) -> None:
+def test_a_change_needs_the_csrf_token(browser: Browsers, person_id: int) -> None:
     own = browser()
     own.sign_in(PHONE, password=PASSWORD)
     path, body = f"/v1/people/{person_id}", {"name": "Wang Fang"}
@@ -513,7 +513,7 @@ def test_a_change_needs_the_pages_own_word(browser: Browsers, person_id: int) ->
     assert own.client.patch(path, json=body, headers={**if_match, **own.csrf}).status_code == 200
 
 
-def test_another_browsers_word_is_not_taken(browser: Browsers, person_id: int) -> None:
+def test_the_csrf_token_of_another_browser_is_refused(browser: Browsers, person_id: int) -> None:
     own, other = browser(), browser()
     own.sign_in(PHONE, password=PASSWORD)
     other.sign_in(PHONE, password=PASSWORD)
@@ -529,7 +529,7 @@ def test_a_form_of_another_site_cannot_sign_anybody_in(browser: Browsers, person
         assert "set-cookie" not in answer.headers
 
 
-def test_signing_in_again_ends_the_sign_in_before(
+def test_signing_in_again_ends_the_previous_session(
     browser: Browsers, person_id: int, session: Session
 ) -> None:
     own = browser()
@@ -543,7 +543,7 @@ def test_signing_in_again_ends_the_sign_in_before(
     assert kept.json()["role"] == "anyone"
 
 
-def test_a_sign_in_that_is_over_is_nobody_and_a_lookup_is_still_answered(
+def test_an_ended_session_is_anonymous_and_a_lookup_is_still_answered(
     browser: Browsers, person_id: int, session: Session
 ) -> None:
     own = browser()
@@ -556,7 +556,7 @@ def test_a_sign_in_that_is_over_is_nobody_and_a_lookup_is_still_answered(
     assert own.client.get("/v1/nearest?lat=30.29&lon=120.1").status_code == 200
 
 
-def test_signing_out_everywhere_ends_every_browser_and_a_new_password_too(
+def test_signing_out_everywhere_and_a_new_password_end_every_session(
     browser: Browsers, person_id: int, session: Session
 ) -> None:
     browsers = [browser() for _ in range(3)]
@@ -589,7 +589,7 @@ def test_a_key_is_stored_only_as_its_hash_and_a_code_only_until_it_is_sent(
         assert f"'{code}'" not in rows
 
 
-def test_what_is_over_is_forgotten(browser: Browsers, person_id: int, session: Session) -> None:
+def test_expired_sessions_and_codes_are_deleted(browser: Browsers, person_id: int, session: Session) -> None:
     own = browser()
     own.sign_in(PHONE, password=PASSWORD)
     own.ask_for_code(PHONE)

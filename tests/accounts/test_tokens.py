@@ -44,7 +44,7 @@ def test_anonymous_may_write_nothing() -> None:
         require_administrator(ANYONE)
 
 
-def test_a_member_with_the_write_scope_may_write_the_own_estate_alone() -> None:
+def test_a_member_with_the_write_scope_may_write_only_their_own_estate() -> None:
     member = Viewer(role=TokenRole.MEMBER, scopes=frozenset(TokenScope), estate_id=7, estate_ids=(7, 8))
 
     require_estate_manager(member, 7)
@@ -83,7 +83,7 @@ def test_a_key_is_stored_only_as_its_hash(session: Session) -> None:
     assert administrators_key(session, "another") != key
 
 
-def test_a_token_opens_until_it_expires(session: Session) -> None:
+def test_a_token_is_accepted_until_it_expires(session: Session) -> None:
     key = administrators_key(session, expires_at=NOW + timedelta(days=1))
 
     assert viewer_by_key(session, key, at=NOW + timedelta(hours=23)).is_administrator
@@ -91,7 +91,7 @@ def test_a_token_opens_until_it_expires(session: Session) -> None:
         viewer_by_key(session, key, at=NOW + timedelta(days=1))
 
 
-def test_revoking_closes_at_once_for_the_next_request(session: Session, client: TestClient) -> None:
+def test_a_revoked_token_is_refused_at_the_next_request(session: Session, client: TestClient) -> None:
     headers = {"Authorization": f"Bearer {administrators_key(session)}"}
     session.commit()
     assert client.get("/v1/me", headers=headers).json()["role"] == "administrator"
@@ -103,7 +103,7 @@ def test_revoking_closes_at_once_for_the_next_request(session: Session, client: 
     assert client.get("/v1/devices", headers=headers).status_code == 401
 
 
-def test_revoking_twice_keeps_the_first_moment(session: Session) -> None:
+def test_revoking_twice_keeps_the_first_time(session: Session) -> None:
     administrators_key(session)
 
     revoke_token(session, name="office", at=NOW)
@@ -114,7 +114,7 @@ def test_revoking_twice_keeps_the_first_moment(session: Session) -> None:
         revoke_token(session, name="nobody's", at=NOW)
 
 
-def test_two_tokens_of_one_name_are_refused_and_the_first_still_opens(session: Session) -> None:
+def test_a_second_token_of_the_same_name_is_refused_and_the_first_still_works(session: Session) -> None:
     key = administrators_key(session)
     session.commit()
 
@@ -145,7 +145,9 @@ def test_a_token_names_the_estate_or_region_of_its_role(
     assert refused.value.field == field
 
 
-def test_a_members_viewer_knows_the_neighbourhood_and_a_dispatchers_all_below(session: Session) -> None:
+def test_a_members_viewer_knows_the_neighbourhood_and_a_dispatchers_knows_all_regions_below(
+    session: Session,
+) -> None:
     province = make.region(session, "province")
     city = make.region(session, "city", parent="province")
     district = make.region(session, "district", parent="city")
@@ -160,7 +162,7 @@ def test_a_members_viewer_knows_the_neighbourhood_and_a_dispatchers_all_below(se
     assert estates_sharing(session, other.id) == (other.id,), "no neighbourhood is nobody's"
 
 
-def test_a_region_cannot_lie_below_itself(session: Session) -> None:
+def test_a_region_cannot_be_its_own_descendant(session: Session) -> None:
     make.region(session, "province")
     city = make.region(session, "city", parent="province")
     given = {
@@ -179,7 +181,7 @@ def test_a_region_cannot_lie_below_itself(session: Session) -> None:
     assert refused.value.field == "parent"
 
 
-def test_a_header_that_no_program_would_send_is_refused_in_words(client: TestClient) -> None:
+def test_a_malformed_authorization_header_is_refused_in_a_sentence(client: TestClient) -> None:
     for header in (
         b"Bearer \xff\xfe",
         b"Bearer",

@@ -96,7 +96,7 @@ def trust(session: Session, card: int) -> CertificateTrust:
 # --- an answer --------------------------------------------------------------------------------------------
 
 
-def test_an_issuer_that_stands_by_it_makes_it_verified(
+def test_a_certificate_confirmed_by_its_issuer_is_verified(
     database: Database, session: Session, source: Source, card: int
 ) -> None:
     done = run(database)
@@ -124,7 +124,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize(("behave", "state", "believed"), ANSWERS.values(), ids=ANSWERS.keys())
-def test_what_the_issuer_says_holds(
+def test_the_answer_of_the_issuer_is_applied(
     database: Database,
     session: Session,
     source: Source,
@@ -175,7 +175,7 @@ NO_ANSWERS = {
 
 
 @pytest.mark.parametrize(("behave", "reason"), NO_ANSWERS.values(), ids=NO_ANSWERS.keys())
-def test_it_goes_on_waiting_and_says_why(
+def test_a_certificate_keeps_waiting_and_gives_the_reason(
     database: Database, session: Session, source: Source, card: int, behave: Behave, reason: str
 ) -> None:
     source.behave = behave
@@ -196,7 +196,7 @@ def test_it_goes_on_waiting_and_says_why(
     assert trust(session, card) is CertificateTrust.VERIFIED
 
 
-def test_a_server_that_is_down_is_told_as_that(database: Database, session: Session) -> None:
+def test_an_unreachable_server_is_reported_as_such(database: Database, session: Session) -> None:
     with serving(says()) as closed:
         url = closed.url()
     make.issuer(session, "rc", verified_by="query", query_url=url, also_called=["Chapter"])
@@ -210,7 +210,7 @@ def test_a_server_that_is_down_is_told_as_that(database: Database, session: Sess
     assert "127.0.0.1 cannot be reached" in waiting.said
 
 
-def test_a_connection_that_breaks_once_is_tried_again_at_once(
+def test_a_connection_that_breaks_once_is_retried_at_once(
     database: Database, session: Session, source: Source, card: int
 ) -> None:
     def breaks_first(to: BaseHTTPRequestHandler) -> None:
@@ -223,7 +223,7 @@ def test_a_connection_that_breaks_once_is_tried_again_at_once(
     assert (len(source.asked), trust(session, card)) == (2, CertificateTrust.VERIFIED)
 
 
-def test_an_address_inside_is_not_asked_where_that_is_not_allowed(
+def test_a_private_address_is_not_contacted_unless_allowed(
     database: Database, session: Session, source: Source, card: int
 ) -> None:
     strict = IssuerAccessSettings(FetchLimits(most_bytes=1000, most_seconds=1), {})
@@ -237,7 +237,7 @@ def test_an_address_inside_is_not_asked_where_that_is_not_allowed(
 # --- retries and rate -----------------------------------------------------------------------------------
 
 
-def test_it_is_asked_less_and_less_often(
+def test_a_failing_check_is_retried_at_growing_intervals(
     database: Database, session: Session, source: Source, card: int
 ) -> None:
     source.behave = answers("", status=500)
@@ -254,7 +254,7 @@ def test_it_is_asked_less_and_less_often(
 
 
 @pytest.mark.parametrize(("given", "minutes"), [("3600", 60), ("1", 5), ("9999999", 24 * 60), ("soon", 5)])
-def test_a_server_that_is_asked_too_often_says_until_when(
+def test_a_rate_limited_server_is_retried_after_its_retry_after(
     database: Database, session: Session, source: Source, card: int, given: str, minutes: int
 ) -> None:
     source.behave = answers("", status=429, Retry_After=given)
@@ -266,7 +266,7 @@ def test_a_server_that_is_asked_too_often_says_until_when(
     assert waiting.next_try_at == NOW + timedelta(minutes=minutes)
 
 
-def test_after_too_many_failures_the_issuer_is_left_alone_and_the_rest_waits_unasked(
+def test_after_too_many_failures_the_issuer_is_paused_and_the_rest_waits(
     database: Database, session: Session, source: Source, card: int
 ) -> None:
     for _ in range(9):
@@ -293,7 +293,9 @@ def test_after_too_many_failures_the_issuer_is_left_alone_and_the_rest_waits_una
     assert session.scalars(select(IssuerLine)).all() == []
 
 
-def test_what_one_has_claimed_another_does_not_ask(database: Database, session: Session, card: int) -> None:
+def test_a_claimed_check_is_not_run_by_another_process(
+    database: Database, session: Session, card: int
+) -> None:
     begin_checks(session, NOW)
     issuer_id = session.scalars(select(CertificateCheck.issuer_id)).one()
     session.commit()
@@ -309,14 +311,14 @@ def test_what_one_has_claimed_another_does_not_ask(database: Database, session: 
 # --- keys -----------------------------------------------------------------------------------------------
 
 
-def test_a_token_goes_to_its_issuer_alone(
+def test_a_token_is_sent_only_to_its_issuer(
     database: Database, session: Session, source: Source, card: int
 ) -> None:
     run(database, how=by(rc=IssuerAccess.model_validate({"token": "of the chapter"})))
     assert source.asked[0]["Authorization"] == "Bearer of the chapter"
 
 
-def test_without_a_key_of_its_own_an_issuer_gets_none(
+def test_an_issuer_without_a_token_gets_none(
     database: Database, session: Session, source: Source, card: int
 ) -> None:
     run(database, how=by(other=IssuerAccess.model_validate({"token": "of another"})))
@@ -324,7 +326,7 @@ def test_without_a_key_of_its_own_an_issuer_gets_none(
     assert "of another" not in str(source.asked)
 
 
-def test_a_signed_question_can_be_verified(
+def test_a_signed_request_can_be_verified(
     database: Database, session: Session, source: Source, card: int
 ) -> None:
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -337,12 +339,12 @@ def test_a_signed_question_can_be_verified(
 
 
 @pytest.mark.parametrize("wrong", [{}, {"token": "a", "secret": "b"}, {"password": "x"}])
-def test_an_issuer_has_one_key(wrong: dict[str, str]) -> None:
+def test_invalid_issuer_credentials_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"token|extra"):
         IssuerAccess.model_validate(wrong)
 
 
-def test_a_card_without_a_number_waits_and_says_so(
+def test_a_certificate_without_a_number_waits_and_gives_the_reason(
     database: Database, session: Session, source: Source, card: int
 ) -> None:
     session.get_one(Certificate, card).number = None

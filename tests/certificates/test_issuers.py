@@ -50,7 +50,7 @@ def officer(session: Session, code: str) -> Any:
     return viewer_of_person(session, person.id)
 
 
-def test_nobody_else_adds_one_but_who_runs_the_training_of_its_region(session: Session) -> None:
+def test_only_those_who_run_the_training_of_a_region_add_its_issuers(session: Session) -> None:
     make.region(session)
     new = IssuerIn.model_validate(NEW)
 
@@ -73,7 +73,7 @@ def test_nobody_else_adds_one_but_who_runs_the_training_of_its_region(session: S
         {"trust_in_lists": "verified"},
     ],
 )
-def test_an_address_for_keys_and_trust_unseen_are_the_networks_alone(
+def test_only_network_administrators_set_a_key_address_or_default_trust(
     session: Session, given: dict[str, Any]
 ) -> None:
     new = IssuerIn.model_validate(NEW | given)
@@ -89,7 +89,7 @@ def test_an_address_for_keys_and_trust_unseen_are_the_networks_alone(
         )
 
 
-def test_a_name_is_one_issuers(session: Session) -> None:
+def test_the_names_of_an_issuer_are_unique(session: Session) -> None:
     make.issuer(session, "one", also_called=["湖城红会"])
 
     with pytest.raises(Conflict, match="is already a name of the issuer one"):
@@ -131,7 +131,7 @@ def test_an_issuer_over_http_with_versions_and_history(session: Session, client:
     assert client.get("/v1/issuers?region=CN-44").status_code == 404
 
 
-def test_the_address_is_told_to_who_looks_after_it(session: Session, client: TestClient) -> None:
+def test_only_those_who_manage_an_issuer_see_its_address(session: Session, client: TestClient) -> None:
     made = make.issuer(session, verified_by="query", query_url="https://rc.example/q")
     key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()
@@ -143,12 +143,12 @@ def test_the_address_is_told_to_who_looks_after_it(session: Session, client: Tes
 @pytest.mark.parametrize(
     "wrong", [{"verified_by": "query"}, {"query_url": "https://rc.example"}, {"query_url": "file:///etc"}]
 )
-def test_asking_needs_an_address_and_nothing_else_has_one(wrong: dict[str, Any]) -> None:
+def test_only_issuers_checked_online_have_an_address(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="query_url"):
         IssuerIn.model_validate(NEW | wrong)
 
 
-def test_an_amendment_does_not_leave_half_of_it(session: Session) -> None:
+def test_an_amendment_that_leaves_an_issuer_inconsistent_is_refused(session: Session) -> None:
     issuer = make.issuer(session)
 
     with pytest.raises(InvalidInput, match="query_url must be given if"):
@@ -157,7 +157,7 @@ def test_an_amendment_does_not_leave_half_of_it(session: Session) -> None:
         )
 
 
-def test_what_our_own_training_awards_belongs_to_an_issuer_too(session: Session) -> None:
+def test_certificates_from_own_training_have_an_issuer(session: Session) -> None:
     known = make.issuer(session, "office", name_zh="培训办", kind="training_office", verified_by="nothing")
     of_known = make.course(session, issuer="培训办")
     of_new = make.course(session, issuer="Another office")

@@ -76,7 +76,7 @@ UNLIKELY_ONES = {
 
 
 @pytest.mark.parametrize(("one", "other"), LIKELY_ONES.values(), ids=LIKELY_ONES.keys())
-def test_these_are_likely_one_person(one: DuplicateCandidate, other: DuplicateCandidate) -> None:
+def test_these_entries_are_probably_one_person(one: DuplicateCandidate, other: DuplicateCandidate) -> None:
     found = likeness(one, other)
     assert found.score >= LIKELY
     assert found.reasons
@@ -84,7 +84,7 @@ def test_these_are_likely_one_person(one: DuplicateCandidate, other: DuplicateCa
 
 
 @pytest.mark.parametrize(("one", "other"), UNLIKELY_ONES.values(), ids=UNLIKELY_ONES.keys())
-def test_these_are_likely_two(one: DuplicateCandidate, other: DuplicateCandidate) -> None:
+def test_these_entries_are_probably_two_people(one: DuplicateCandidate, other: DuplicateCandidate) -> None:
     assert likeness(one, other).score < LIKELY
 
 
@@ -109,7 +109,7 @@ def only_pair(session: Session, viewer: Viewer = ADMINISTRATOR) -> PersonPair:
     return pair
 
 
-def test_a_pair_is_found_once_with_its_reasons_and_nothing_is_done(session: Session) -> None:
+def test_a_possible_duplicate_is_found_once_with_reasons_and_nothing_is_merged(session: Session) -> None:
     ids = twice(session)
     make.responder(session, name="李华", phone=PHONE)
     make.responder(session)
@@ -131,7 +131,7 @@ def test_a_pair_is_found_once_with_its_reasons_and_nothing_is_done(session: Sess
         {"phone": "+86 139 0000 0001", "in": "certificate"},
     ],
 )
-def test_pairs_are_found_without_a_number_in_common(session: Session, given: dict[str, str]) -> None:
+def test_duplicates_are_found_without_a_shared_number(session: Session, given: dict[str, str]) -> None:
     issuer = make.issuer(session, also_called=["Chapter"])
     estate = make.estate(session)
     estate_id = estate.id if given["in"] == "estate" else None
@@ -147,13 +147,13 @@ def test_pairs_are_found_without_a_number_in_common(session: Session, given: dic
     assert (pair.first_id, pair.second_id) == (person_of(session, one), person_of(session, other))
 
 
-def test_a_number_of_a_whole_office_makes_no_pairs(session: Session) -> None:
+def test_a_number_shared_by_a_whole_office_makes_no_duplicates(session: Session) -> None:
     session.add_all(Person(name=f"Clerk {number}", phone=PHONE) for number in range(60))
 
     assert find_pairs(session, at=NOW) == 0
 
 
-def test_only_who_answers_for_both_is_asked(session: Session) -> None:
+def test_only_those_who_manage_both_entries_decide_a_duplicate(session: Session) -> None:
     twice(session, in_region="CN-44")
     find_pairs(session, at=NOW)
     one, both = make.person(session), make.person(session)
@@ -171,7 +171,7 @@ def test_only_who_answers_for_both_is_asked(session: Session) -> None:
 # --- decided --------------------------------------------------------------------------------------------
 
 
-def test_who_are_said_to_be_two_are_never_asked_about_again(session: Session) -> None:
+def test_a_rejected_duplicate_is_never_suggested_again(session: Session) -> None:
     twice(session)
     find_pairs(session, at=NOW)
     pair = only_pair(session)
@@ -195,7 +195,7 @@ def joined(session: Session, *, keep_second: bool = False) -> tuple[int, int]:
     return kept, other
 
 
-def test_joining_keeps_both_histories_certificates_and_enrolments(session: Session) -> None:
+def test_merging_keeps_both_histories_certificates_and_enrolments(session: Session) -> None:
     one, other = twice(session)
     training = make.training(session)
     first = make.enrolment(session, training)
@@ -236,7 +236,7 @@ def called(session: Session, settings: Settings) -> list[NearbyResponder]:
     return answer.responders
 
 
-def test_somebody_who_was_two_is_called_once_from_both_places(session: Session, settings: Settings) -> None:
+def test_a_merged_responder_is_alerted_once_for_both_places(session: Session, settings: Settings) -> None:
     twice(session, at=north_of(PATIENT, metres=300))
     assert len(called(session, settings)) == 2
 
@@ -247,7 +247,7 @@ def test_somebody_who_was_two_is_called_once_from_both_places(session: Session, 
 
 
 @pytest.mark.parametrize("keep_second", [False, True])
-def test_who_left_under_one_entry_is_not_called_under_the_other(
+def test_a_responder_withdrawn_under_one_entry_is_not_alerted_after_merging(
     session: Session, settings: Settings, keep_second: bool
 ) -> None:
     _, other = twice(session)
@@ -260,7 +260,7 @@ def test_who_left_under_one_entry_is_not_called_under_the_other(
 
 
 @pytest.mark.parametrize("keep_second", [False, True])
-def test_who_offered_under_one_entry_is_called_where_they_said(
+def test_a_merged_responder_is_alerted_at_the_places_they_offered(
     session: Session, settings: Settings, keep_second: bool
 ) -> None:
     _, other = twice(session)
@@ -293,9 +293,7 @@ def gone_with_a_card(session: Session) -> Responder:
     return withdrawn
 
 
-def test_the_list_that_told_of_the_other_goes_on_telling_of_the_one(
-    session: Session, settings: Settings
-) -> None:
+def test_a_list_with_the_merged_entry_updates_the_kept_one(session: Session, settings: Settings) -> None:
     one, _ = twice(session)
     joined(session)
     withdrawn = gone_with_a_card(session)
@@ -318,7 +316,7 @@ def test_the_list_that_told_of_the_other_goes_on_telling_of_the_one(
     )
 
 
-def test_a_row_that_comes_to_tell_of_somebody_else_is_that_ones(session: Session, settings: Settings) -> None:
+def test_a_row_reused_for_another_person_updates_that_person(session: Session, settings: Settings) -> None:
     """Lists reuse external ids: a row for someone else creates a separate person again."""
     twice(session)
     joined(session)
@@ -342,7 +340,7 @@ def test_a_row_that_comes_to_tell_of_somebody_else_is_that_ones(session: Session
     assert len(called(session, settings)) == 2
 
 
-def test_on_one_roster_twice_the_earlier_place_stays_and_the_later_goes_to_who_waits(
+def test_on_a_shared_roster_the_earlier_place_is_kept_and_the_later_one_is_freed(
     session: Session,
 ) -> None:
     one, other = twice(session)
@@ -363,7 +361,7 @@ def test_on_one_roster_twice_the_earlier_place_stays_and_the_later_goes_to_who_w
 
 
 @pytest.mark.parametrize("keep_second", [False, True])
-def test_the_account_of_the_one_who_stays_remains_and_else_that_of_the_other(
+def test_the_account_of_the_kept_entry_is_kept_or_else_that_of_the_other(
     session: Session, keep_second: bool
 ) -> None:
     owner = make.person(session, phone=PHONE, name=NAME)
@@ -378,7 +376,7 @@ def test_the_account_of_the_one_who_stays_remains_and_else_that_of_the_other(
     assert session.get_one(Person, gone).joined_into_id == kept
 
 
-def test_two_accounts_become_one_and_the_other_signs_in_no_more(session: Session) -> None:
+def test_two_accounts_become_one_and_the_other_cannot_sign_in(session: Session) -> None:
     estate = make.estate(session)
     one, other = (make.person(session, name=NAME, phone=f"+86 138 0013 800{n}") for n in (1, 2))
     for each in (one, other):
@@ -398,7 +396,7 @@ def test_two_accounts_become_one_and_the_other_signs_in_no_more(session: Session
     assert gone == other.id
 
 
-def test_who_was_joined_is_not_joined_again(session: Session) -> None:
+def test_a_merged_entry_is_not_merged_again(session: Session) -> None:
     one, other = twice(session)
     third = person_of(session, make.responder(session, name=NAME, phone="0086 13800138000"))
     assert find_pairs(session, at=NOW) == 3
@@ -420,7 +418,7 @@ def test_who_was_joined_is_not_joined_again(session: Session) -> None:
     assert len(active) == 1
 
 
-def test_what_there_is_once_of_a_person_stays_where_both_have_it(session: Session) -> None:
+def test_single_valued_data_of_the_kept_entry_is_kept(session: Session) -> None:
     one, other = (make.person(session, name=NAME, phone=f"+86 138 0013 800{n}") for n in (1, 2))
     third = make.person(session)
     addresses = [make.calendar(session, of=each)[0] for each in (one, other)]
@@ -444,7 +442,7 @@ def test_what_there_is_once_of_a_person_stays_where_both_have_it(session: Sessio
     assert consents_in_force(session, other.id) == {}
 
 
-def test_every_column_that_names_a_person_is_thought_of() -> None:
+def test_merging_handles_every_column_that_references_a_person() -> None:
     """Columns of new tables are handed over by default, unless listed in NOT_MOVED or MERGED_SEPARATELY."""
     everywhere = {
         (table.name, key.parent.name)
@@ -458,7 +456,7 @@ def test_every_column_that_names_a_person_is_thought_of() -> None:
     assert ("devices", "keeper_id") in moved
 
 
-def test_pairs_over_http(session: Session, client: TestClient) -> None:
+def test_duplicates_are_listed_and_decided_over_http(session: Session, client: TestClient) -> None:
     one, other = twice(session)
     find_pairs(session, at=NOW)
     officer = make.person(session)

@@ -86,7 +86,7 @@ def counts(report: IssuerRosterReport) -> Mapping[CheckState, int]:
     return dict(report.effects.counts)
 
 
-def test_only_who_looks_after_the_issuer_reads_its_roster(
+def test_only_those_who_manage_the_issuer_import_its_roster(
     session: Session, chapter: int, tmp_path: Path
 ) -> None:
     path = roster(tmp_path, row("王小明", "RC-1"))
@@ -143,7 +143,7 @@ def test_a_roster_confirms_corrects_revokes_and_disputes(
     assert "a person with another name" in session.get_one(CertificateCheck, of_another).said
 
 
-def test_the_same_roster_twice_changes_nothing_and_a_later_one_says_what_it_said_before(
+def test_the_same_roster_twice_changes_nothing_and_a_changed_one_keeps_the_previous_values(
     session: Session, chapter: int, tmp_path: Path
 ) -> None:
     held = holds(session, "王小明", "RC-1")
@@ -165,7 +165,7 @@ def test_the_same_roster_twice_changes_nothing_and_a_later_one_says_what_it_said
     assert session.scalar(select(func.count()).select_from(IssuerEntry)) == 2, "nothing is lost"
 
 
-def test_what_the_issuer_revoked_and_takes_back_is_valid_again(
+def test_a_revocation_taken_back_by_the_issuer_makes_the_certificate_valid_again(
     session: Session, chapter: int, tmp_path: Path
 ) -> None:
     held = holds(session, "王小明", "RC-1")
@@ -176,7 +176,7 @@ def test_what_the_issuer_revoked_and_takes_back_is_valid_again(
     assert (card.revoked_at, card.trust) == (None, CertificateTrust.VERIFIED)
 
 
-def test_a_verified_card_that_a_roster_lacks_stays_and_is_counted(
+def test_a_verified_certificate_missing_from_a_roster_is_kept_and_counted(
     session: Session, chapter: int, tmp_path: Path
 ) -> None:
     held = holds(session, "王小明", "RC-1")
@@ -188,7 +188,7 @@ def test_a_verified_card_that_a_roster_lacks_stays_and_is_counted(
     assert session.get_one(Certificate, held).trust is CertificateTrust.VERIFIED
 
 
-def test_a_card_that_comes_after_the_roster_is_settled_by_it(
+def test_a_certificate_added_after_the_roster_is_checked_against_it(
     session: Session, chapter: int, tmp_path: Path
 ) -> None:
     read(session, chapter, roster(tmp_path, row("王小明", "RC-1"), row("李华", "RC-2")))
@@ -230,7 +230,7 @@ WRONG = {
 
 
 @each_case(("bad", "said"), list(WRONG.values()))
-def test_a_bad_row_is_set_aside_with_what_would_be_right_and_the_others_count(
+def test_a_bad_row_is_set_aside_with_advice_and_the_others_are_imported(
     session: Session, chapter: int, tmp_path: Path, bad: list[str], said: str
 ) -> None:
     path = roster(tmp_path, row("李华", "RC-2"), bad, row("赵敏", "RC-3"))
@@ -248,7 +248,7 @@ def test_a_bad_row_is_set_aside_with_what_would_be_right_and_the_others_count(
     "written",
     ["2027-05-31", "2027/5/31", "20270531", "31.05.2027", "2027年5月31日", "46538", "2027-05-31 00:00:00"],
 )
-def test_dates_are_understood_in_the_styles_in_which_they_come(
+def test_dates_are_read_in_common_notations(
     session: Session, chapter: int, tmp_path: Path, written: str
 ) -> None:
     path = roster(tmp_path, row("李华", "RC-2", until=written))
@@ -259,7 +259,7 @@ def test_dates_are_understood_in_the_styles_in_which_they_come(
     assert session.scalars(select(IssuerEntry.valid_until)).one() == date(2027, 5, 31)
 
 
-def test_the_same_number_twice_counts_once_and_is_told(
+def test_a_repeated_number_counts_once_and_is_reported(
     session: Session, chapter: int, tmp_path: Path
 ) -> None:
     report = read(session, chapter, roster(tmp_path, row("李华", "RC-2"), row("李华", "RC-2")))
@@ -268,7 +268,7 @@ def test_the_same_number_twice_counts_once_and_is_told(
     assert [each.reason for each in report.bad] == ["RC-2 is a duplicate: it is already in line 3"]
 
 
-def test_until_when_it_is_valid_follows_from_the_course_where_a_roster_does_not_say(
+def test_a_missing_expiry_date_is_computed_from_the_course(
     session: Session, chapter: int, tmp_path: Path
 ) -> None:
     path = tmp_path / "roster.csv"
@@ -279,7 +279,9 @@ def test_until_when_it_is_valid_follows_from_the_course_where_a_roster_does_not_
     assert session.scalars(select(IssuerEntry.valid_until)).one() == date(2029, 9, 21)
 
 
-def test_a_workbook_with_a_title_and_real_dates(session: Session, chapter: int, tmp_path: Path) -> None:
+def test_a_workbook_with_a_title_and_real_dates_is_read(
+    session: Session, chapter: int, tmp_path: Path
+) -> None:
     held = holds(session, "王小明", "RC-1", valid_until=date(2027, 1, 1))
     path = tmp_path / "roster.xlsx"
     with xlsxwriter.Workbook(str(path)) as book:
@@ -315,7 +317,7 @@ def test_a_workbook_with_a_title_and_real_dates(session: Session, chapter: int, 
         ("姓名,证书编号,课程,有效期至\n".encode(), "has no rows below its first line"),
     ],
 )
-def test_a_file_that_is_no_roster_is_refused_in_a_sentence(
+def test_a_file_that_is_not_a_roster_is_refused_in_a_sentence(
     session: Session, chapter: int, tmp_path: Path, content: bytes, said: str
 ) -> None:
     (tmp_path / "roster.csv").write_bytes(content)
@@ -324,7 +326,7 @@ def test_a_file_that_is_no_roster_is_refused_in_a_sentence(
         import_issuer_roster(session, ADMINISTRATOR, chapter, tmp_path / "roster.csv", at=NOW)
 
 
-def test_a_roster_over_http(session: Session, chapter: int, client: TestClient) -> None:
+def test_a_roster_is_imported_over_http(session: Session, chapter: int, client: TestClient) -> None:
     holds(session, "王小明", "RC-1", valid_until=date(2027, 1, 1))
     key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     session.commit()

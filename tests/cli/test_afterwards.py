@@ -18,7 +18,7 @@ def incident(session: Session) -> int:
     return found.id
 
 
-def test_what_became_of_the_patient_is_told_bit_by_bit_and_counted(
+def test_the_outcome_of_a_patient_is_recorded_step_by_step_and_counted(
     aed: Aed, incident: int, tmp_path: Path
 ) -> None:
     assert "not recorded yet" in aed("incidents", "outcome", incident).out
@@ -69,6 +69,6 @@ WRONG: tuple[tuple[tuple[object, ...], str], ...] = (
 )
 
 
-def test_what_cannot_be_is_said(aed: Aed, incident: int) -> None:
+def test_an_invalid_outcome_is_refused_in_a_sentence(aed: Aed, incident: int) -> None:
     for words, says in WRONG:
         assert says in aed(*words, fails=True).err, words

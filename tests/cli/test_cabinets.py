@@ -45,7 +45,9 @@ def test_a_device_is_labelled_trusted_sent_for_and_answered_for(
     assert "更换电极片逾期1台" in aed("due", "--kind", "pads").out
 
 
-def test_the_office_sets_one_on_the_command_line(aed: Aed, session: Session, client: TestClient) -> None:
+def test_an_administrator_sets_a_cabinet_on_the_command_line(
+    aed: Aed, session: Session, client: TestClient
+) -> None:
     device, office = make.device(session), make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
     path = f"/v1/devices/{device.id}/cabinet-code"

@@ -13,7 +13,7 @@ from tests.make import PATIENT, north_of
 ENOUGH = Settings().drills.min_drills
 
 
-def test_the_command_line_does_all_of_it(aed: Aed, session: Session) -> None:
+def test_a_drill_is_run_on_the_command_line(aed: Aed, session: Session) -> None:
     estate = make.estate(session, name_en="Lake Court")
     device_id = make.device(session, of=estate).id
     session.commit()

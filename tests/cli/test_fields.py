@@ -19,7 +19,7 @@ def english(monkeypatch: pytest.MonkeyPatch) -> None:
 WRONG = ("devices", "add", "lat=north", "colour=red", "stat=1", "floor=900", "keeper_phone=1")
 
 
-def test_every_wrong_field_is_named_at_once_with_what_would_be_right(run: Aed) -> None:
+def test_every_invalid_field_is_reported_at_once_with_the_valid_values(run: Aed) -> None:
     refused = run(*WRONG, fails=True).err
 
     assert "colour: unknown field; stat: unknown field; did you mean state?" in refused
@@ -41,14 +41,14 @@ def test_a_chinese_locale_gets_chinese_sentences(
     assert "应写作“名称=值”" in run("devices", "add", "lat", fails=True).err
 
 
-def test_lc_all_decides_before_lang(run: Aed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lc_all_takes_precedence_over_lang(run: Aed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANG", "zh_CN.UTF-8")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
 
     assert "is not NAME=VALUE" in run("devices", "add", "lat", fails=True).err
 
 
-def test_every_malformed_word_is_named_at_once(run: Aed) -> None:
+def test_every_malformed_argument_is_reported_at_once(run: Aed) -> None:
     assert (
         "'lat', 'lon' are not NAME=VALUE." in run("devices", "add", "lat", "lon", "floor=1", fails=True).err
     )
@@ -63,7 +63,9 @@ def test_the_help_lists_each_field_with_its_values_and_an_example(run: Aed) -> N
 
 
 @pytest.mark.parametrize("schema", [DeviceIn, SessionIn])
-def test_positions_are_listed_as_they_are_written(schema: type[DeviceIn | SessionIn]) -> None:
+def test_positions_are_listed_in_the_form_in_which_they_are_entered(
+    schema: type[DeviceIn | SessionIn],
+) -> None:
     rows = {name: (meaning, example) for name, meaning, example in described(schema)}
 
     assert rows["datum"][0] == "wgs84, gcj02, bd09"

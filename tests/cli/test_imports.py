@@ -22,7 +22,7 @@ def region(database: Database) -> None:
         make.region(session)
 
 
-def test_the_demo_district_is_imported_and_read_again(aed: Aed) -> None:
+def test_the_demo_district_is_imported_and_imported_again(aed: Aed) -> None:
     expected = {
         "estates": ("estates.geojson", 50),
         "devices": ("devices.csv", 42),
@@ -45,7 +45,9 @@ def test_a_change_is_kept_with_who_imported_it(aed: Aed, region: None, tmp_path:
     assert "place_zh: None → 大堂" in aed("devices", "history", 1).out
 
 
-def test_bad_rows_are_told_and_written_and_can_be_put_right(aed: Aed, region: None, tmp_path: Path) -> None:
+def test_bad_rows_are_reported_and_written_to_a_file_and_can_be_corrected(
+    aed: Aed, region: None, tmp_path: Path
+) -> None:
     good, bad = DEVICE, DEVICE | {"source_id": "2", "lat": "30,29", "place_zh": "大堂"}
     path = table(tmp_path, good, bad)
     aside = tmp_path / "aside.csv"
@@ -64,7 +66,7 @@ def test_bad_rows_are_told_and_written_and_can_be_put_right(aed: Aed, region: No
     assert "1 new" in aed("import", "devices", aside).out
 
 
-def test_a_cell_set_aside_is_no_formula_and_comes_back_as_it_was(
+def test_a_cell_set_aside_is_escaped_as_a_formula_and_read_back_unchanged(
     aed: Aed, region: None, tmp_path: Path
 ) -> None:
     aside = tmp_path / "aside.csv"
@@ -77,7 +79,7 @@ def test_a_cell_set_aside_is_no_formula_and_comes_back_as_it_was(
     assert "place_en: =1+1\n" in aed("devices", "show", 2).out
 
 
-def test_estates_set_aside_can_be_put_right(aed: Aed, region: None, tmp_path: Path) -> None:
+def test_estates_set_aside_can_be_corrected(aed: Aed, region: None, tmp_path: Path) -> None:
     estate = feature(ESTATE | {"region": "XX"}, square(PATIENT))
     other = feature(ESTATE | {"source_id": "f"}, square(PATIENT))
     aside = tmp_path / "aside.csv"
@@ -87,7 +89,7 @@ def test_estates_set_aside_can_be_put_right(aed: Aed, region: None, tmp_path: Pa
     assert "1 new, 0 changed" in aed("import", "estates", aside).out
 
 
-def test_strict_takes_nothing(aed: Aed, region: None, tmp_path: Path) -> None:
+def test_a_strict_import_with_a_bad_row_imports_nothing(aed: Aed, region: None, tmp_path: Path) -> None:
     path = table(tmp_path, DEVICE, DEVICE | {"source_id": "2", "lat": "x"})
     aside = tmp_path / "aside.csv"
 
@@ -98,19 +100,21 @@ def test_strict_takes_nothing(aed: Aed, region: None, tmp_path: Path) -> None:
     assert "1 new" in aed("import", "devices", table(tmp_path, DEVICE), "--strict").out
 
 
-def test_a_list_of_bad_rows_alone_fails(aed: Aed, region: None, tmp_path: Path) -> None:
+def test_a_list_with_only_bad_rows_fails(aed: Aed, region: None, tmp_path: Path) -> None:
     said = aed("import", "devices", table(tmp_path, DEVICE | {"lat": "x"}), fails=True)
     assert "has no row that can be imported" in said.err
 
 
-def test_bad_rows_that_cannot_be_written_take_nothing(aed: Aed, region: None, tmp_path: Path) -> None:
+def test_nothing_is_imported_when_the_bad_rows_cannot_be_written(
+    aed: Aed, region: None, tmp_path: Path
+) -> None:
     path = table(tmp_path, DEVICE)
     said = aed("import", "devices", path, "--bad-rows", tmp_path / "no" / "folder.csv", fails=True)
     assert "cannot be written" in said.err
     assert "1 new" in aed("import", "devices", path).out
 
 
-def test_more_bad_rows_than_fit_are_counted(aed: Aed, region: None, tmp_path: Path) -> None:
+def test_bad_rows_beyond_the_display_limit_are_counted(aed: Aed, region: None, tmp_path: Path) -> None:
     rows = [DEVICE | {"source_id": str(number), "lat": "x"} for number in range(30)]
     said = aed("import", "devices", table(tmp_path, DEVICE, *rows))
     assert "… and 10 more" in said.out
@@ -118,7 +122,7 @@ def test_more_bad_rows_than_fit_are_counted(aed: Aed, region: None, tmp_path: Pa
 
 @pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize("kind", ["devices", "estates", "responders"])
-def test_a_file_that_is_none_is_refused_in_a_sentence(aed: Aed, kind: str, tmp_path: Path) -> None:
+def test_an_unreadable_file_is_refused_in_a_sentence(aed: Aed, kind: str, tmp_path: Path) -> None:
     contents = {
         "empty.csv": b"",
         "gbk.csv": "kind,名称\n".encode("gbk"),
@@ -134,12 +138,12 @@ def test_a_file_that_is_none_is_refused_in_a_sentence(aed: Aed, kind: str, tmp_p
     aed("import", kind, tmp_path / "nothing", fails=True)
 
 
-def test_a_region_that_is_none_is_refused(aed: Aed, tmp_path: Path) -> None:
+def test_an_unknown_region_is_refused(aed: Aed, tmp_path: Path) -> None:
     said = aed("import", "devices", table(tmp_path, DEVICE | {"region": ""}), "--region", "XX", fails=True)
     assert "no region 'XX'" in said.err
 
 
-def test_lists_of_one_format_are_filed_under_who_keeps_each(
+def test_lists_of_one_format_are_filed_under_the_publisher_of_each(
     aed: Aed, database: Database, tmp_path: Path
 ) -> None:
     with database.write_sessions.begin() as session:
@@ -162,7 +166,5 @@ def test_lists_of_one_format_are_filed_under_who_keeps_each(
         ("registry", "highest rank"),
     ],
 )
-def test_a_source_that_cannot_be_given_is_refused(
-    aed: Aed, region: None, tmp_path: Path, source: str, says: str
-) -> None:
+def test_an_invalid_source_is_refused(aed: Aed, region: None, tmp_path: Path, source: str, says: str) -> None:
     assert says in aed("import", "devices", table(tmp_path, DEVICE), "--source", source, fails=True).err

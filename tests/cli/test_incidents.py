@@ -28,7 +28,7 @@ def world(session: Session) -> int:
     return device.id
 
 
-def test_the_command_line_does_all_of_it(aed: Aed, session: Session, world: int) -> None:
+def test_an_incident_is_run_on_the_command_line(aed: Aed, session: Session, world: int) -> None:
     opened = aed("incidents", "open", *HERE, "kind=exercise", "floor=3", "ambulance_seconds=700", warns=True)
     assert "Call 120 first." in opened.out
     assert "Incident 1: exercise, open" in opened.out
@@ -49,7 +49,7 @@ def test_the_command_line_does_all_of_it(aed: Aed, session: Session, world: int)
     assert "whole" in aed("audit", "verify").out
 
 
-def test_a_record_that_was_amended_is_said_and_the_status_says_so(
+def test_an_altered_incident_record_is_reported_with_a_failing_status(
     aed: Aed, session: Session, world: int
 ) -> None:
     aed("incidents", "open", *HERE, "kind=test", warns=True)
@@ -62,7 +62,7 @@ def test_a_record_that_was_amended_is_said_and_the_status_says_so(
     assert "The record of incident 1 was altered." in said.err
 
 
-def test_a_plan_that_comes_out_otherwise_is_said_and_the_status_says_so(
+def test_a_plan_that_replays_differently_is_reported_with_a_failing_status(
     aed: Aed, session: Session, world: int
 ) -> None:
     aed("incidents", "open", *HERE, "kind=test", warns=True)
@@ -86,11 +86,13 @@ def test_a_plan_that_comes_out_otherwise_is_said_and_the_status_says_so(
         (("incidents", "close", "9", "handed_over"), "Incident 9 does not exist"),
     ],
 )
-def test_what_cannot_be_is_said(aed: Aed, world: int, words: tuple[str, ...], says: str) -> None:
+def test_an_invalid_command_is_refused_in_a_sentence(
+    aed: Aed, world: int, words: tuple[str, ...], says: str
+) -> None:
     assert says in aed(*words, fails=True).err
 
 
-def test_an_incident_is_printed_as_cap_and_such_a_message_taken_in(
+def test_an_incident_is_printed_as_cap_and_a_cap_message_is_accepted(
     aed: Aed, session: Session, world: int, tmp_path: Path
 ) -> None:
     aed("incidents", "open", *HERE, "kind=test", warns=True)

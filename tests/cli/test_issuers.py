@@ -37,7 +37,7 @@ def trust_of(session: Session, number: str) -> tuple[CertificateTrust, str]:
     return found.trust, f"{found.valid_until}"
 
 
-def test_a_chapter_from_its_first_roster_to_questions_over_http(
+def test_an_issuer_goes_from_its_first_roster_to_checks_over_http(
     aed: Aed, session: Session, tmp_path: Path
 ) -> None:
     for name, number in (("王小明", "RC-1"), ("李华", "RC-2")):
@@ -79,7 +79,7 @@ def test_a_chapter_from_its_first_roster_to_questions_over_http(
     assert aed("issuers", "verify").out == "Nothing is due.\n"
 
 
-def test_people_entered_twice_and_an_identity_that_is_no_longer_good(aed: Aed, session: Session) -> None:
+def test_duplicate_people_are_merged_and_a_linked_identity_is_removed(aed: Aed, session: Session) -> None:
     for name, phone in (
         ("王小明", "+86 138 0013 8000"),
         ("王小明 Wang Xiaoming", "13800138000"),

@@ -21,7 +21,7 @@ from tests.notifications.sinks import receiving, says
 MINUTE = timedelta(minutes=1)
 
 
-def test_a_job_is_run_by_hand_as_if_it_were_another_day(
+def test_a_job_is_run_by_hand_at_another_date(
     database: Database, aed: Aed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[datetime] = []
@@ -54,7 +54,7 @@ def test_a_job_is_run_by_hand_as_if_it_were_another_day(
     assert "The active worker is the-machine:7." in aed("jobs", "list").out
 
 
-def test_an_endpoint_is_added_tried_and_removed_and_a_dead_letter_sent_again(
+def test_an_endpoint_is_added_tested_and_removed_and_a_dead_letter_is_sent_again(
     aed: Aed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As an administrator would find out why a group receives no messages."""

@@ -18,7 +18,7 @@ from tests.commands import aed as process
 PHONE = "+8613800138000"
 
 
-def test_a_wrong_or_a_missing_key_gets_a_sentence(
+def test_a_wrong_or_missing_key_is_reported_in_a_sentence(
     aed: Aed, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = make.person(session, phone="138 0013 8000")
@@ -41,7 +41,9 @@ def test_a_wrong_or_a_missing_key_gets_a_sentence(
         assert "Restore that file" in aed("people", "list", fails=True).err
 
 
-def test_keys_are_changed_in_the_environment(aed: Aed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_encryption_keys_are_rotated_through_the_environment(
+    aed: Aed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     aed("people", "add", "Wang", PHONE)
     made = aed("keys", "new", warns=True)
     new = made.out.strip()
@@ -72,7 +74,7 @@ def test_a_server_with_a_wrong_key_does_not_start(
     assert EncryptionKey.of(KEY).id in said.stderr
 
 
-def test_one_estate_changes_its_key_while_it_serves(
+def test_an_installation_rotates_its_key_file_while_the_server_runs(
     run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a configured key, the database creates a key file, which the server reloads."""
@@ -102,7 +104,7 @@ def test_one_estate_changes_its_key_while_it_serves(
     assert not file.exists(), "and no new one was made in its place"
 
 
-def test_a_backup_is_of_use_with_its_key_and_says_which(
+def test_a_backup_can_be_restored_with_its_key_and_names_it(
     run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/aed.sqlite")

@@ -40,7 +40,7 @@ def kept(database: Database) -> list[int | None]:
         ]
 
 
-def test_a_dry_run_shows_all_of_it_and_writes_nothing(
+def test_a_dry_run_shows_every_change_and_writes_nothing(
     aed: Aed, database: Database, region: None, tmp_path: Path
 ) -> None:
     gone = DEVICE | {"source": "theirs", "source_id": "gone", "lat": 31.0}
@@ -61,7 +61,7 @@ def test_a_dry_run_shows_all_of_it_and_writes_nothing(
     assert "1 new, 1 changed" in aed("import", "devices", table(tmp_path, THEIRS, new)).out
 
 
-def test_a_conflict_is_shown_and_decided(aed: Aed, region: None, tmp_path: Path) -> None:
+def test_a_conflict_is_shown_and_resolved(aed: Aed, region: None, tmp_path: Path) -> None:
     assert aed("reviews", "list").out == "There is nothing to decide.\n"
     aed("import", "devices", table(tmp_path, OURS))
     said = aed("import", "devices", table(tmp_path, THEIRS)).out
@@ -81,7 +81,7 @@ def test_a_conflict_is_shown_and_decided(aed: Aed, region: None, tmp_path: Path)
     assert "decided: take" in aed("reviews", "show", number).out
 
 
-def test_what_may_be_a_known_device_is_decided(aed: Aed, region: None, tmp_path: Path) -> None:
+def test_a_possible_duplicate_of_a_known_device_is_decided(aed: Aed, region: None, tmp_path: Path) -> None:
     aed("import", "devices", table(tmp_path, OURS))
     said = aed("import", "devices", table(tmp_path, PERHAPS)).out
     assert "Possibly registered by another list: 1. `aed reviews list` shows them.\n" in said
@@ -94,7 +94,9 @@ def test_what_may_be_a_known_device_is_decided(aed: Aed, region: None, tmp_path:
     assert "source: theirs\n" in aed("devices", "show", 2).out
 
 
-def test_a_list_that_lost_much_is_held_back_and_accepted(aed: Aed, region: None, tmp_path: Path) -> None:
+def test_a_list_that_shrank_a_lot_is_held_back_and_then_accepted(
+    aed: Aed, region: None, tmp_path: Path
+) -> None:
     rows = [DEVICE | {"source_id": str(n), "lat": 20.0 + n / 10} for n in range(10)]
     aed("import", "devices", table(tmp_path, *rows))
     said = aed("import", "devices", table(tmp_path, rows[0])).out
@@ -109,7 +111,7 @@ def test_a_list_that_lost_much_is_held_back_and_accepted(aed: Aed, region: None,
     assert "9 devices of list not listed now: marked as gone.\n" in said
 
 
-def test_whom_to_believe_is_said_and_shown(aed: Aed, region: None, tmp_path: Path) -> None:
+def test_the_ranks_of_sources_are_set_and_shown(aed: Aed, region: None, tmp_path: Path) -> None:
     aed("import", "devices", table(tmp_path, OURS))
     aed("import", "devices", table(tmp_path, THEIRS))
 
@@ -121,12 +123,12 @@ def test_whom_to_believe_is_said_and_shown(aed: Aed, region: None, tmp_path: Pat
     assert "highest rank" in aed("sources", "set", "registry", "--rank", 1, fails=True).err
 
 
-def test_a_mapping_file_teaches_a_list_that_nobody_has_seen(aed: Aed, region: None, tmp_path: Path) -> None:
+def test_a_mapping_file_makes_an_unknown_list_readable(aed: Aed, region: None, tmp_path: Path) -> None:
     missing = aed("import", "devices", table(tmp_path, OURS), "--mapping", tmp_path / "no.yaml", fails=True)
     assert "There is no mapping file" in missing.err
 
 
-def test_two_devices_are_joined_by_hand(aed: Aed, region: None, tmp_path: Path) -> None:
+def test_two_devices_are_merged_by_hand(aed: Aed, region: None, tmp_path: Path) -> None:
     far = OURS | {"source": "theirs", "lat": north_of(PATIENT, metres=300).lat, "maker": "Mindray"}
     aed("import", "devices", table(tmp_path, OURS))
     aed("import", "devices", table(tmp_path, far))

@@ -45,7 +45,7 @@ def places(answer: dict[str, object]) -> list[str]:
     return [device["place"]["en"] for device in found]
 
 
-def test_a_stranger_asks(aed: Aed, devices: None) -> None:
+def test_a_stranger_finds_the_nearest_devices(aed: Aed, devices: None) -> None:
     said = aed("nearest", *HERE, warns=True)
     assert "Call 120 first" in said.out
     assert "Lobby" in said.out
@@ -53,7 +53,7 @@ def test_a_stranger_asks(aed: Aed, devices: None) -> None:
     assert "急救员" not in said.out
 
 
-def test_each_viewer_sees_what_is_theirs(aed: Aed, devices: None) -> None:
+def test_each_viewer_finds_the_devices_visible_to_them(aed: Aed, devices: None) -> None:
     anonymous = asked(aed)
     assert (places(anonymous), anonymous["responders"]) == (["Lobby"], None)
     for viewer in ("estate:1", "estate:list/e"):
@@ -73,18 +73,18 @@ def test_each_viewer_sees_what_is_theirs(aed: Aed, devices: None) -> None:
         *("estate:list/x", "dispatcher:", "dispatcher:XX", "anonymous:1", "administrator:x", "\x00"),
     ],
 )
-def test_a_viewer_that_is_none_is_refused(aed: Aed, viewer: str) -> None:
+def test_an_unknown_viewer_is_refused(aed: Aed, viewer: str) -> None:
     aed("nearest", *HERE, "--as", viewer, fails=True)
 
 
-def test_json_is_json_however_narrow_the_screen(
+def test_json_output_is_valid_on_a_narrow_screen(
     aed: Aed, devices: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     assert asked(aed, "--route", "--limit", "1", "--floor", "3")["basis"] == "straight_line"
 
 
-def test_a_datum_moves_the_point(aed: Aed, devices: None) -> None:
+def test_a_datum_converts_the_position(aed: Aed, devices: None) -> None:
     def metres(*more: object) -> int:
         said = aed("nearest", 30.2876, 120.1047, *HERE[2:], "--json", *more, warns=True)
         answer = json.loads(said.out)
@@ -106,11 +106,11 @@ def test_a_datum_moves_the_point(aed: Aed, devices: None) -> None:
         (PATIENT.lat, PATIENT.lon, "--at", "0001-01-01T00:00:00Z"),
     ],
 )
-def test_a_question_that_cannot_be_meant_is_refused(aed: Aed, words: tuple[object, ...]) -> None:
+def test_an_invalid_lookup_is_refused(aed: Aed, words: tuple[object, ...]) -> None:
     aed("nearest", *words, fails=True)
 
 
-def test_the_southern_and_western_halves_of_the_earth_can_be_asked_about(aed: Aed) -> None:
+def test_negative_latitudes_and_longitudes_are_accepted(aed: Aed) -> None:
     for lat, lon in ((-33.8, 151.2), (40.7, -74.0), (-22.9, -43.2)):
         said = aed("nearest", lat, lon, warns=True)
         assert "Call 112 first" in said.out
@@ -118,7 +118,7 @@ def test_the_southern_and_western_halves_of_the_earth_can_be_asked_about(aed: Ae
 
 
 @pytest.mark.parametrize("columns", [80, 100, 120])
-def test_the_answer_fits_the_screen(aed: Aed, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_fits_the_screen(aed: Aed, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("estates.geojson", "devices.csv", "responders.csv"):
         aed("import", name.partition(".")[0], DISTRICT / name)
     monkeypatch.setattr(screen.console, "width", columns)
@@ -132,7 +132,7 @@ def test_the_answer_fits_the_screen(aed: Aed, columns: int, monkeypatch: pytest.
     assert any("日晷庭22幢会所二楼" in line for line in lines)
 
 
-def test_a_network_is_built_shown_and_used(aed: Aed, devices: None, tmp_path: Path) -> None:
+def test_a_walking_network_is_built_shown_and_used(aed: Aed, devices: None, tmp_path: Path) -> None:
     said = aed("walking", "build", DISTRICT / "streets.osm.pbf")
     assert "nodes" in said.out
     assert "nodes" in aed("walking", "show").out
@@ -142,7 +142,7 @@ def test_a_network_is_built_shown_and_used(aed: Aed, devices: None, tmp_path: Pa
 
 @pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize("content", [b"", b"no extract", None])
-def test_an_extract_that_is_none_is_refused(aed: Aed, tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_that_is_not_an_extract_is_refused(aed: Aed, tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "streets.osm.pbf"
     if content is not None:
         path.write_bytes(content)

@@ -14,7 +14,7 @@ from tests.cli.conftest import Aed
 from tests.personal_data.world import NAME, somebody
 
 
-def test_the_office_tells_corrects_and_erases(
+def test_an_administrator_exports_corrects_and_erases_the_data_of_a_person(
     aed: Aed, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person, file = somebody(session).id, tmp_path / "own.json"

@@ -31,7 +31,7 @@ def set_password(aed: Aed, monkeypatch: pytest.MonkeyPatch, person: str, given: 
     return said.out + said.err
 
 
-def test_a_fresh_machine_gets_its_first_administrator(
+def test_a_new_installation_gets_its_first_administrator(
     aed: Aed,
     session: Session,
     settings: Settings,
@@ -52,7 +52,7 @@ def test_a_fresh_machine_gets_its_first_administrator(
     assert client.get("/v1/me").json()["role"] == "anyone"
 
 
-def test_a_person_may_be_named_by_the_number_they_sign_in_with(
+def test_a_person_can_be_given_by_their_sign_in_number(
     aed: Aed, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make.person(session)  # from a list: has the first id and no account
@@ -69,7 +69,9 @@ def test_a_person_may_be_named_by_the_number_they_sign_in_with(
     assert "Nobody signs in" in aed("people", "show", "138 0013 8001", fails=True).err
 
 
-def test_a_number_is_at_home_in_the_region(aed: Aed, session: Session) -> None:
+def test_a_number_without_a_country_code_is_read_in_the_country_of_the_region(
+    aed: Aed, session: Session
+) -> None:
     make.region(session, "JP-12", country="JP", holiday_calendar=None)
     session.commit()
 
@@ -85,7 +87,7 @@ def test_a_number_is_at_home_in_the_region(aed: Aed, session: Session) -> None:
     assert "Sato Hanako" in aed("people", "list").out
 
 
-def test_a_role_is_given_listed_and_taken_back(aed: Aed, session: Session) -> None:
+def test_a_role_is_granted_listed_and_revoked(aed: Aed, session: Session) -> None:
     estate = make.estate(session).id
     session.commit()
     person = id_in(aed("people", "add", "王芳", "138 0013 8000").out)
@@ -101,7 +103,7 @@ def test_a_role_is_given_listed_and_taken_back(aed: Aed, session: Session) -> No
     assert "keeper" in aed("people", "show", person).out
 
 
-def test_what_cannot_be_meant_is_told_in_one_sentence(
+def test_an_invalid_command_is_refused_in_one_sentence(
     aed: Aed, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make.estate(session)

@@ -31,20 +31,20 @@ GROUPS = [
 ]
 
 
-def test_the_module_is_the_command(tmp_path: Path) -> None:
+def test_python_dash_m_runs_the_command(tmp_path: Path) -> None:
     said = process("--help", COLUMNS="100")
     assert said.returncode == 0
     assert said.stdout.lstrip().startswith("Usage: aed [OPTIONS] COMMAND")
     assert "\x1b" not in said.stdout
 
 
-def test_a_failing_process_says_one_sentence_and_ends_with_1(tmp_path: Path) -> None:
+def test_a_failing_command_prints_one_sentence_and_ends_with_1(tmp_path: Path) -> None:
     said = process("import", "devices", "nothing.csv", AED_DATABASE_URL=f"sqlite:///{tmp_path}/a.sqlite")
     assert (said.returncode, said.stdout) == (1, "")
     assert said.stderr == "aed: There is no file nothing.csv.\n"
 
 
-def test_chinese_on_a_terminal_that_has_none_does_not_stop_the_answer(tmp_path: Path) -> None:
+def test_chinese_output_on_an_ascii_terminal_does_not_fail(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/a.sqlite"
     process("db", "upgrade", AED_DATABASE_URL=url)
     said = process("nearest", "30", "120", AED_DATABASE_URL=url, PYTHONIOENCODING="latin-1")
@@ -53,7 +53,7 @@ def test_chinese_on_a_terminal_that_has_none_does_not_stop_the_answer(tmp_path: 
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_every_command_of_a_group_says_what_it_does(run: Aed, group: str) -> None:
+def test_every_command_of_a_group_has_a_help_text(run: Aed, group: str) -> None:
     lines = run(group, "--help").out.splitlines()
     listed = [
         line.strip("│ ").split(maxsplit=1) for line in lines if line.startswith("│ ") and line[2] not in " -"
@@ -65,7 +65,7 @@ def test_every_command_of_a_group_says_what_it_does(run: Aed, group: str) -> Non
 
 
 @pytest.mark.parametrize("command", ["serve", "nearest", "demo"])
-def test_every_command_says_what_it_does(run: Aed, command: str) -> None:
+def test_every_command_has_a_help_text(run: Aed, command: str) -> None:
     assert f"Usage: aed {command}" in run(command, "--help").out
 
 
@@ -82,7 +82,7 @@ def test_every_command_says_what_it_does(run: Aed, command: str) -> None:
     ],
 )
 @pytest.mark.parametrize("words", ["devices list", "db upgrade", "nearest 30 120", "tokens list"])
-def test_a_database_that_cannot_be_had_is_told(
+def test_an_unreachable_database_is_reported(
     run: Aed, monkeypatch: pytest.MonkeyPatch, url: str, says: str, words: str
 ) -> None:
     monkeypatch.setenv("AED_DATABASE_URL", url)
@@ -93,14 +93,14 @@ def test_a_database_that_cannot_be_had_is_told(
     "words",
     ["devices list", "devices add lat=30 lon=120 region=X", "nearest 30 120", "tokens list", "regions list"],
 )
-def test_a_database_without_a_schema_says_how_to_make_it(
+def test_a_database_without_a_schema_is_reported_with_advice(
     run: Aed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str
 ) -> None:
     monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/empty.sqlite")
     assert "aed db upgrade" in run(*words.split(), fails=True).err
 
 
-def test_a_file_that_is_no_database_is_told(
+def test_a_file_that_is_not_a_database_is_reported(
     run: Aed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "a.sqlite").write_text("not a database, but long enough to be looked at" * 100)
@@ -120,12 +120,14 @@ def test_a_file_that_is_no_database_is_told(
         ("AED_ARRIVAL", "not json"),
     ],
 )
-def test_a_wrong_setting_is_named(run: Aed, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_an_invalid_setting_is_named(
+    run: Aed, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     monkeypatch.setenv(name, value)
     assert run("nearest", "30", "120", fails=True).err.startswith(f"aed: {name}")
 
 
-def test_the_schema_goes_up_and_down_again(aed: Aed) -> None:
+def test_the_schema_is_upgraded_and_downgraded(aed: Aed) -> None:
     assert "is at schema" in aed("db", "upgrade").out
     assert aed("db", "downgrade", "base").out == "The database is at schema base.\n"
     assert "aed db upgrade" in aed("regions", "list", fails=True).err
@@ -133,7 +135,7 @@ def test_the_schema_goes_up_and_down_again(aed: Aed) -> None:
     assert "CN" in aed("holidays", "list").out
 
 
-def test_the_first_start_makes_the_schema_of_an_embedded_database_and_no_later_one_changes_it(
+def test_only_the_first_start_creates_the_schema_of_an_embedded_database(
     tmp_path: Path,
 ) -> None:
     database = open_database(Settings(database_url=f"sqlite:///{tmp_path}/a.sqlite"))
@@ -155,16 +157,16 @@ def revision_of(database: Database) -> str | None:
 
 
 @pytest.mark.parametrize("direction", ["upgrade", "downgrade"])
-def test_a_schema_that_is_none_is_refused(aed: Aed, direction: str) -> None:
+def test_an_unknown_schema_version_is_refused(aed: Aed, direction: str) -> None:
     aed("db", direction, "no-such-revision", fails=True)
 
 
-def test_the_demo_wants_its_district(run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_needs_its_district(run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/a.sqlite")
     assert "no demo district" in run("demo", "--folder", tmp_path, fails=True).err
 
 
-def test_the_demo_answers_and_a_second_time_changes_nothing(
+def test_the_demo_answers_and_running_it_again_changes_nothing(
     run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/a.sqlite")
@@ -181,7 +183,7 @@ def test_the_demo_answers_and_a_second_time_changes_nothing(
     assert "Estimated from straight lines" not in first + second
 
 
-def test_the_demo_builds_a_network_again_that_an_earlier_release_has_saved(
+def test_the_demo_rebuilds_a_network_saved_by_an_earlier_release(
     run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = tmp_path / "walking.npz"

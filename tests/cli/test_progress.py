@@ -60,7 +60,7 @@ def region(database: Database) -> None:
 
 
 @pytest.mark.one_engine("a screen")
-def test_whoever_watches_sees_how_far_it_is(region: None, database_url: str, tmp_path: Path) -> None:
+def test_progress_is_shown_on_a_terminal(region: None, database_url: str, tmp_path: Path) -> None:
     here = {"AED_DATABASE_URL": database_url, "AED_BACKUPS": str(tmp_path / "backups")}
     rows = [DEVICE | {"source_id": str(number)} for number in range(3)]
     list_of_three = str(table(tmp_path, *rows))
@@ -82,7 +82,7 @@ def test_whoever_watches_sees_how_far_it_is(region: None, database_url: str, tmp
 
 
 @pytest.mark.one_engine("a screen and a file")
-def test_an_answer_for_a_machine_goes_to_its_file_while_somebody_watches(
+def test_json_output_goes_to_its_file_while_the_terminal_shows_progress(
     region: None, database_url: str, tmp_path: Path
 ) -> None:
     path = table(tmp_path, DEVICE, DEVICE)

@@ -40,7 +40,7 @@ def device(aed: Aed, estate: str) -> str:
     return said.out.split()[1]
 
 
-def test_a_region_is_put_amended_listed_and_shown(aed: Aed) -> None:
+def test_a_region_is_created_amended_listed_and_shown(aed: Aed) -> None:
     assert aed("regions", "put", *REGION, "name_zh=浙江").out == "Region CN-33 is Zhejiang 浙江.\n"
     aed("regions", "put", *REGION, "name_zh=浙江省")
     assert "浙江省" in aed("regions", "list").out
@@ -50,7 +50,7 @@ def test_a_region_is_put_amended_listed_and_shown(aed: Aed) -> None:
     assert "There is no region 'XX'. Known: CN-33." in aed("regions", "show", "XX", fails=True).err
 
 
-def test_an_estate_and_its_gate_from_adding_to_withdrawing(aed: Aed, estate: str) -> None:
+def test_an_estate_and_its_gate_are_added_amended_and_withdrawn(aed: Aed, estate: str) -> None:
     aed("estates", "amend", estate, "neighbourhood=north")
     gate = ["name_en=North", "name_zh=北门", f"lat={PATIENT.lat}", f"lon={PATIENT.lon}", "passage=guarded"]
     gate_id = aed("gates", "add", estate, *gate).out.split()[1]
@@ -70,7 +70,7 @@ def test_an_estate_and_its_gate_from_adding_to_withdrawing(aed: Aed, estate: str
     assert aed("estates", "history", estate).out.count(who) == 3
 
 
-def test_a_device_from_adding_to_withdrawing(aed: Aed, device: str) -> None:
+def test_a_device_is_added_amended_and_withdrawn(aed: Aed, device: str) -> None:
     aed("devices", "amend", device, "place_en=Lobby", "keeper_name=Wu", "keeper_phone=+86 100")
     fitted = aed("consumables", "fit", device, "kind=pads", "expires_on=2028-05-31").out.split()[1]
     aed("consumables", "amend", fitted, "expires_on=2029-05-31")
@@ -91,7 +91,7 @@ def test_a_device_from_adding_to_withdrawing(aed: Aed, device: str) -> None:
     assert "withdrawn" in aed("devices", "list").out
 
 
-def test_null_empties_a_field(aed: Aed, device: str) -> None:
+def test_null_clears_a_field(aed: Aed, device: str) -> None:
     aed("devices", "amend", device, "place_zh=null")
     assert "place_zh: \n" in aed("devices", "show", device).out
     assert "floor cannot be null" in aed("devices", "amend", device, "floor=null", fails=True).err
@@ -137,11 +137,11 @@ def test_an_estate_with_devices_is_not_withdrawn(aed: Aed, estate: str, device: 
         ("devices list --region XX", "XX"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_sentence(aed: Aed, words: str, says: str) -> None:
+def test_an_invalid_command_is_refused_in_a_sentence(aed: Aed, words: str, says: str) -> None:
     assert says in aed(*words.split(), fails=True).err
 
 
-def test_holidays_are_listed_shown_put_and_dropped(aed: Aed) -> None:
+def test_holidays_are_listed_shown_set_and_deleted(aed: Aed) -> None:
     assert "2026" in aed("holidays", "list").out
     assert "2026-10-01" in aed("holidays", "show", "CN", 2026).out
     aed("holidays", "put", "CN", 2027, "--holiday", "2027-10-01", "--workday", "2027-10-09")
@@ -153,7 +153,7 @@ def test_holidays_are_listed_shown_put_and_dropped(aed: Aed) -> None:
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "abc", str(2**63), "9" * 40])
-def test_an_id_that_is_none_is_a_wrong_use(
+def test_an_invalid_id_is_a_usage_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: str
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["aed", "devices", "show", "--", number])

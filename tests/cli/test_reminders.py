@@ -16,7 +16,7 @@ from tests import make
 from tests.cli.conftest import Aed
 
 
-def test_a_day_to_come_is_run_by_hand_and_what_was_told_is_listed(aed: Aed, database: Database) -> None:
+def test_reminders_of_a_future_day_are_run_by_hand_and_listed(aed: Aed, database: Database) -> None:
     with transaction(database) as session:
         estate = make.estate(session)
         keeper = make.person(session)
@@ -40,7 +40,7 @@ def test_a_day_to_come_is_run_by_hand_and_what_was_told_is_listed(aed: Aed, data
     )
 
 
-def test_a_run_of_a_day_to_come_keeps_back_no_message_of_today(
+def test_a_run_for_a_future_day_does_not_delay_the_messages_of_today(
     aed: Aed, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AED_OUTBOX_SPOOL", str(tmp_path / "spool"))

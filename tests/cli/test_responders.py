@@ -11,7 +11,7 @@ from tests import make
 from tests.cli.conftest import Aed
 
 
-def test_somebody_offers_pauses_and_leaves_at_the_desk(aed: Aed, session: Session) -> None:
+def test_a_responder_offers_pauses_and_leaves_through_the_command_line(aed: Aed, session: Session) -> None:
     make.region(session)
     person = make.person(session).id
     session.commit()

@@ -17,7 +17,7 @@ STREETS, DEVICES = DEMO / "streets.osm.pbf", DEMO / "devices.csv"
 FEW = ("--time-zone", "Asia/Shanghai", "--incidents", 15, "--responders", 40)
 
 
-def test_the_demo_district(run: Aed, tmp_path: Path) -> None:
+def test_the_demo_district_is_simulated(run: Aed, tmp_path: Path) -> None:
     picture, numbers = tmp_path / "curves.svg", tmp_path / "all.json"
 
     said = run("simulate", STREETS, DEVICES, *FEW, "--to", picture, "--json", numbers)
@@ -56,13 +56,13 @@ def test_at_equal_alerts_each_number_has_the_plan_beside_it(run: Aed, tmp_path: 
     assert "Leave out --equal-alerts" in with_picture.err
 
 
-def test_again_it_says_the_same(run: Aed) -> None:
+def test_the_same_simulation_prints_the_same_numbers(run: Aed) -> None:
     one, other = (run("simulate", STREETS, DEVICES, *FEW, "--seed", 3).out for _ in range(2))
     assert one == other
     assert run("simulate", STREETS, DEVICES, *FEW, "--seed", 4).out != one
 
 
-def test_a_saved_network_is_as_good(run: Aed, tmp_path: Path) -> None:
+def test_a_saved_network_gives_the_same_numbers(run: Aed, tmp_path: Path) -> None:
     saved = tmp_path / "walking.npz"
     run("walking", "build", STREETS, "--to", saved)
 
@@ -91,7 +91,7 @@ def test_a_saved_network_is_as_good(run: Aed, tmp_path: Path) -> None:
     ],
     ids=lambda each: each if isinstance(each, str) else " ",
 )
-def test_what_cannot_be_simulated_is_said_in_a_sentence(
+def test_an_impossible_simulation_is_refused_in_a_sentence(
     run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[object, ...], reason: str
 ) -> None:
     monkeypatch.chdir(tmp_path)  # output files are named relative to this folder

@@ -64,7 +64,7 @@ def test_help_imports_neither_the_server_nor_the_database() -> None:
     assert imported & (NOT_FOR_LISTS | SCHEDULER | DATABASE | {"numpy", "shapely"}) == set()
 
 
-def test_a_list_imports_neither_the_server_nor_what_it_does_not_show(database_url: str) -> None:
+def test_a_list_command_imports_neither_the_server_nor_unused_features(database_url: str) -> None:
     lists = (
         "devices",
         "estates",
@@ -84,16 +84,14 @@ def test_a_list_imports_neither_the_server_nor_what_it_does_not_show(database_ur
         assert imported & (NOT_FOR_LISTS | SCHEDULER) == set(), command
 
 
-def test_the_list_of_jobs_imports_nothing_that_the_jobs_need(database_url: str) -> None:
+def test_listing_the_jobs_does_not_import_the_jobs(database_url: str) -> None:
     (imported,) = imported_by("jobs list", AED_DATABASE_URL=database_url).values()
 
     assert "apscheduler" in imported, "its triggers say when a job is due"
     assert imported & (NOT_FOR_LISTS | {"geoalchemy2", "numpy", "shapely"}) == set()
 
 
-def test_nearest_without_a_network_imports_nothing_that_searches_one(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_nearest_without_a_network_imports_no_routing(database_url: str, tmp_path: Path) -> None:
     missing = str(tmp_path / "walking.npz")
     (imported,) = imported_by(
         "nearest 30.2876 120.1062", AED_DATABASE_URL=database_url, AED_WALKING_NETWORK=missing
@@ -122,7 +120,7 @@ def test_pyproj_can_be_imported_when_spatialite_is_loaded(database_url: str) -> 
     assert float(done.stdout) == pytest.approx(146_647, abs=1)
 
 
-def test_every_command_of_the_table_can_be_imported() -> None:
+def test_every_command_in_the_table_can_be_imported() -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]  # Typer's group has them
 
     for name, (_, line) in COMMANDS.items():
@@ -132,7 +130,7 @@ def test_every_command_of_the_table_can_be_imported() -> None:
         assert len(line) <= 80, "a line of `aed --help`"
 
 
-def test_the_table_says_what_a_single_command_says_of_itself() -> None:
+def test_the_table_has_the_help_text_of_each_command() -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]  # Typer's group has them
 
     said = {name: " ".join((commands[name].help or "").split("\n\n")[0].split()) for name in COMMANDS}

@@ -37,7 +37,9 @@ def incident(aed: Aed, session: Session) -> int:
     return 1
 
 
-def test_each_command_is_said_and_done(aed: Aed, session: Session, incident: int) -> None:
+def test_each_steering_command_is_carried_out_and_confirmed(
+    aed: Aed, session: Session, incident: int
+) -> None:
     def row[RowT: Table](of: type[RowT], number: int) -> RowT:
         """Return the committed row and close the session: on SQLite, the next command would wait for it."""
         found = session.get_one(of, number, populate_existing=True)
@@ -139,7 +141,7 @@ def test_each_command_is_said_and_done(aed: Aed, session: Session, incident: int
         (("split", 1, 2, "ambulance_seconds=-1"), "ambulance_seconds"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_sentence_and_changes_nothing(
+def test_an_invalid_command_is_refused_in_one_sentence_and_changes_nothing(
     aed: Aed, session: Session, incident: int, words: tuple[object, ...], says: str
 ) -> None:
     before = session.scalars(select(func.count()).select_from(IncidentEvent)).all()

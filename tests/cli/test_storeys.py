@@ -8,7 +8,7 @@ from tests.cli.conftest import Aed
 from tests.make import PATIENT, north_of
 
 
-def test_the_command_line_takes_a_storey(database: Database, aed: Aed) -> None:
+def test_the_command_line_accepts_a_storey(database: Database, aed: Aed) -> None:
     with database.write_sessions.begin() as session:
         make.device(session, of=make.estate(session), at=north_of(PATIENT, metres=90), floor=2)
     where = ("nearest", PATIENT.lat, PATIENT.lon)

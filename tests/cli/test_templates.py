@@ -13,7 +13,7 @@ from tests.imports.lists import fill_in
 
 
 @pytest.mark.parametrize("ending", ["csv", "xlsx"])
-def test_a_template_from_the_command_is_filled_in_and_imported(
+def test_a_template_is_written_filled_in_and_imported(
     aed: Aed, database: Database, tmp_path: Path, ending: str
 ) -> None:
     with database.write_sessions.begin() as session:
@@ -30,13 +30,13 @@ def test_a_template_from_the_command_is_filled_in_and_imported(
     assert "0 new, 0 changed, 1 unchanged" in aed("import", "devices", path).out
 
 
-def test_what_is_no_table_is_refused(run: Aed, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_table_is_refused(run: Aed, tmp_path: Path) -> None:
     assert ".csv or .xlsx" in run("template", "devices", "-o", tmp_path / "list.pdf", fails=True).err
     nowhere = tmp_path / "no" / "list.csv"
     assert "cannot be written" in run("template", "devices", "-o", nowhere, fails=True).err
 
 
-def test_what_is_filled_in_already_is_not_written_over(run: Aed, tmp_path: Path) -> None:
+def test_an_existing_file_is_not_overwritten(run: Aed, tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("mine", "utf-8")
     assert "already exists" in run("template", "devices", "-o", path, fails=True).err

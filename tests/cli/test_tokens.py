@@ -21,7 +21,7 @@ def whoami(client: TestClient, key: str) -> tuple[int, str | None]:
     return answered.status_code, answered.json().get("role")
 
 
-def test_a_key_opens_until_it_is_revoked(
+def test_a_token_is_accepted_until_it_is_revoked(
     aed: Aed, settings: Settings, client_on: Callable[[Settings], TestClient]
 ) -> None:
     key = aed("tokens", "create", "desk", "--role", "administrator", "--scope", "read").out.strip()
@@ -78,11 +78,11 @@ def test_a_member_has_an_estate_and_a_dispatcher_a_region(aed: Aed, database: Da
         ("revoke nobody", "no token named 'nobody'"),
     ],
 )
-def test_a_wrong_token_is_refused_in_a_sentence(aed: Aed, words: str, says: str) -> None:
+def test_an_invalid_token_is_refused_in_a_sentence(aed: Aed, words: str, says: str) -> None:
     assert says in aed("tokens", *words.split(), fails=True).err
 
 
-def test_a_name_is_one_of_a_kind_and_text(aed: Aed) -> None:
+def test_the_name_of_a_token_is_unique_and_printable(aed: Aed) -> None:
     aed("tokens", "create", "desk", "--role", "administrator")
     assert "already" in aed("tokens", "create", "desk", "--role", "administrator", fails=True).err
     for name in ("", "  ", "x" * 101, "a\x1bb", "\udcff"):

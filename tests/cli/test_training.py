@@ -37,7 +37,9 @@ def session_id(aed: Aed) -> str:
     return found[1]
 
 
-def test_from_the_course_to_the_certificate(aed: Aed, session_id: str, tmp_path: Path) -> None:
+def test_a_training_goes_from_the_course_to_the_certificate(
+    aed: Aed, session_id: str, tmp_path: Path
+) -> None:
     assert "CPR" in aed("courses", "list").out
     assert "0/2*" in aed("sessions", "list").out
     for name in ("王小明", "李华", "张三"):
@@ -80,7 +82,7 @@ def test_from_the_course_to_the_certificate(aed: Aed, session_id: str, tmp_path:
     assert "state: waiting → offered" in aed("enrolments", "history", 3).out
 
 
-def test_a_session_is_amended_moved_to_and_cancelled(aed: Aed, session_id: str) -> None:
+def test_a_session_is_amended_receives_a_moved_enrolment_and_is_cancelled(aed: Aed, session_id: str) -> None:
     later = clock.now() + timedelta(days=3)
     aed(
         *("sessions", "add", "course=CPR", "region=CN-33", "audience=public", "capacity=5", *PLACE),
@@ -98,7 +100,7 @@ def test_a_session_is_amended_moved_to_and_cancelled(aed: Aed, session_id: str) 
     assert "The session was cancelled" in aed("enrol", 2, "name=Li", "phone=+86 1", fails=True).err
 
 
-def test_courses_need_each_other_and_are_withdrawn(aed: Aed, session_id: str) -> None:
+def test_courses_have_prerequisites_and_are_withdrawn(aed: Aed, session_id: str) -> None:
     assert session_id == "1"
     aed("courses", "add", "code=MORE", "name_en=More", "name_zh=进阶", "hours=8", "--needs", "CPR")
     assert 'prerequisites: ["CPR"]' in aed("courses", "show", 2).out

@@ -40,7 +40,7 @@ def everything(session: Session) -> str:
     )
 
 
-def test_no_number_lies_in_the_database_wherever_one_is_kept(session: Session) -> None:
+def test_no_phone_number_is_stored_in_plain_text(session: Session) -> None:
     person = make.person(session, phone="138 0013 8000")
     people_actions.find_or_add_person(session, name="of a list", phone="+86 138-0013-8001")
     insert_many(session, Person, [{"name": "many", "phone": "13800138002", "language": "zh"}])
@@ -74,7 +74,7 @@ def test_no_number_lies_in_the_database_wherever_one_is_kept(session: Session) -
     assert session.scalars(select(OutboxMessage.recipient)).one() == "+8613800138000"
 
 
-def test_each_column_is_sealed_for_itself() -> None:
+def test_each_column_is_encrypted_separately() -> None:
     columns = encrypted_columns()
     assert len(columns) >= 5
     for column in columns:
@@ -82,7 +82,7 @@ def test_each_column_is_sealed_for_itself() -> None:
         assert column.type.place == f"{column.table.name}.{column.name}"
 
 
-def test_no_column_that_is_called_like_a_number_is_left_open() -> None:
+def test_every_column_named_like_a_phone_number_is_encrypted() -> None:
     """A new table that stores phone numbers must encrypt them."""
     open_to_all = {"estates.guard_phone", "regions.emergency_number", "certificates.number"}
     open_to_all |= {"reminders.addressed_at"}
@@ -96,9 +96,7 @@ def test_no_column_that_is_called_like_a_number_is_left_open() -> None:
                 )
 
 
-def test_a_number_is_found_however_it_is_written_and_whichever_key_sealed_it(
-    session: Session, database: Database
-) -> None:
+def test_a_number_is_found_in_any_notation_and_under_any_key(session: Session, database: Database) -> None:
     old, new = generate_key(), generate_key()
     register_keyring(database.engine.dialect, ring(old))
     first = make.person(session, phone="138 0013 8000")
@@ -122,9 +120,7 @@ def test_a_number_is_found_however_it_is_written_and_whichever_key_sealed_it(
     assert people_queries.account_by_phone(session, "+8613800138002") is None
 
 
-def test_one_number_is_one_account_while_the_keys_are_being_changed(
-    session: Session, database: Database
-) -> None:
+def test_one_number_has_one_account_during_a_key_rotation(session: Session, database: Database) -> None:
     old, new = generate_key(), generate_key()
     register_keyring(database.engine.dialect, ring(old))
     make.person(session, phone="138 0013 8000")
@@ -134,7 +130,7 @@ def test_one_number_is_one_account_while_the_keys_are_being_changed(
         make.person(session, phone="+86 138 0013 8000")
 
 
-def test_a_list_that_writes_a_number_otherwise_means_the_same_person(session: Session) -> None:
+def test_a_number_in_another_notation_in_a_list_is_the_same_person(session: Session) -> None:
     wanted = [
         ("Wu", "13800138000"),
         ("Wu", "138-0013-8000"),
@@ -149,7 +145,7 @@ def test_a_list_that_writes_a_number_otherwise_means_the_same_person(session: Se
     assert people_actions.find_or_add_people(session, wanted) == found
 
 
-def test_a_sealed_column_cannot_be_asked_what_it_cannot_answer() -> None:
+def test_an_encrypted_column_refuses_unsupported_comparisons() -> None:
     with pytest.raises(TypeError, match="through its index only"):
         _ = OutboxMessage.recipient == "+8613800138000"
     with pytest.raises(TypeError, match="cannot be ordered"):

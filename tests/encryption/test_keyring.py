@@ -33,7 +33,7 @@ def ring(*written: str) -> KeyRing:
 
 
 @given(st.text(max_size=64))
-def test_what_was_sealed_opens_and_does_not_stand_in_it(value: str) -> None:
+def test_an_encrypted_value_decrypts_and_does_not_contain_the_plain_text(value: str) -> None:
     one = ring(generate_key())
     sealed = one.encrypt(value, place="people.phone", kind=EncryptedKind.PHONE)
 
@@ -41,7 +41,7 @@ def test_what_was_sealed_opens_and_does_not_stand_in_it(value: str) -> None:
     assert len(value) < 3 or value not in sealed
 
 
-def test_the_same_number_is_sealed_otherwise_each_time_and_found_all_the_same() -> None:
+def test_a_number_is_encrypted_differently_each_time_and_has_one_index() -> None:
     one = ring(generate_key())
     first, second = (one.encrypt(NUMBER, place="people.phone", kind=EncryptedKind.PHONE) for _ in range(2))
 
@@ -61,12 +61,12 @@ def test_the_same_number_is_sealed_otherwise_each_time_and_found_all_the_same() 
         ("(+86) 138.0013.8000", EncryptedKind.PHONE),
     ],
 )
-def test_it_does_not_matter_how_a_number_is_written(written: str, kind: EncryptedKind) -> None:
+def test_the_index_does_not_depend_on_the_notation_of_a_number(written: str, kind: EncryptedKind) -> None:
     one = ring(generate_key())
     assert one.blind_index_prefixes(written, kind=kind) == one.blind_index_prefixes(NUMBER, kind=kind)
 
 
-def test_an_address_and_an_identity_number_are_compared_as_people_write_them() -> None:
+def test_email_addresses_and_identity_numbers_are_normalised_for_comparison() -> None:
     one = ring(generate_key())
     assert one.blind_index_prefixes(
         "Wang@Example.org ", kind=EncryptedKind.EMAIL
@@ -80,7 +80,7 @@ def test_an_address_and_an_identity_number_are_compared_as_people_write_them() -
     )
 
 
-def test_who_has_another_key_finds_and_opens_nothing() -> None:
+def test_another_key_finds_and_decrypts_nothing() -> None:
     one, other = ring(generate_key()), ring(generate_key())
     sealed = one.encrypt(NUMBER, place="people.phone", kind=EncryptedKind.PHONE)
 
@@ -95,7 +95,7 @@ def test_who_has_another_key_finds_and_opens_nothing() -> None:
 
 
 @pytest.mark.parametrize("at", [2, 12, 15, 36, -1])
-def test_a_value_that_was_changed_or_moved_does_not_open(at: int) -> None:
+def test_an_altered_or_moved_value_does_not_decrypt(at: int) -> None:
     one = ring(generate_key())
     sealed = one.encrypt(NUMBER, place="people.phone", kind=EncryptedKind.PHONE)
     raw = list(sealed)
@@ -110,7 +110,7 @@ def test_a_value_that_was_changed_or_moved_does_not_open(at: int) -> None:
         one.decrypt(other[: BLIND_INDEX_LENGTH + 1] + sealed[BLIND_INDEX_LENGTH + 1 :], place="people.phone")
 
 
-def test_the_first_key_seals_and_all_open() -> None:
+def test_the_first_key_encrypts_and_all_keys_decrypt() -> None:
     old, new = generate_key(), generate_key()
     before = ring(old).encrypt(NUMBER, place="outbox.recipient")
     both = ring(new, old)
@@ -123,7 +123,7 @@ def test_the_first_key_seals_and_all_open() -> None:
         ring(old).decrypt(both.encrypt(NUMBER, place="outbox.recipient"), place="outbox.recipient")
 
 
-def test_what_the_release_before_wrote_is_read_as_it_is() -> None:
+def test_plain_values_of_the_previous_release_are_read_unchanged() -> None:
     assert ring(generate_key()).decrypt("+86 100", place="people.phone") == "+86 100"
 
 
@@ -140,7 +140,7 @@ def test_what_the_release_before_wrote_is_read_as_it_is() -> None:
     ],
     ids=["empty", "words", "nothing", "short", "without its name", "too long", "not ASCII"],
 )
-def test_what_is_no_key_is_refused_without_repeating_it(written: str) -> None:
+def test_an_invalid_key_is_refused_without_repeating_it(written: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         parse_keys([written], field="AED_ENCRYPTION_KEYS")
 
@@ -148,7 +148,7 @@ def test_what_is_no_key_is_refused_without_repeating_it(written: str) -> None:
     assert len(written) < 8 or written not in refused.value.detail
 
 
-def test_a_key_twice_or_too_many_are_refused() -> None:
+def test_repeated_or_too_many_keys_are_refused() -> None:
     key = generate_key()
     with pytest.raises(InvalidInput, match="twice"):
         parse_keys([key, key], field="keys")
@@ -156,7 +156,7 @@ def test_a_key_twice_or_too_many_are_refused() -> None:
         parse_keys([generate_key() for _ in range(4)], field="keys")
 
 
-def test_nothing_that_is_printed_holds_a_key() -> None:
+def test_no_printed_representation_contains_a_key() -> None:
     key = generate_key()
     settings = Settings(encryption_keys=key, database_url="postgresql://x")
     printed = f"{settings!r} {settings} {keyring_from_settings(settings)!r} {EncryptionKey.of(key)!r}"
@@ -172,7 +172,7 @@ def test_a_server_without_keys_does_not_start(monkeypatch: pytest.MonkeyPatch) -
         keyring_from_settings(Settings(database_url="postgresql+psycopg://aed@127.0.0.1/aed"))
 
 
-def test_a_database_of_its_own_makes_itself_a_key_file_that_others_cannot_read(
+def test_an_embedded_database_creates_a_key_file_that_others_cannot_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AED_ENCRYPTION_KEYS", "")
@@ -186,7 +186,7 @@ def test_a_database_of_its_own_makes_itself_a_key_file_that_others_cannot_read(
     assert [each.name for each in tmp_path.iterdir()] == ["aed.keys"], "nothing else is left"
 
 
-def test_a_running_process_follows_its_key_file(tmp_path: Path) -> None:
+def test_a_running_process_reloads_its_key_file(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     prepend_key(file, generate_key())
     settings = Settings(encryption_keys="", encryption_key_file=file, database_url="postgresql://x")
@@ -206,7 +206,7 @@ def test_a_running_process_follows_its_key_file(tmp_path: Path) -> None:
     )
 
 
-def test_a_key_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_an_unreadable_key_file_is_reported(tmp_path: Path) -> None:
     missing = Settings(encryption_keys="", encryption_key_file=tmp_path / "none", database_url="sqlite:///x")
     with pytest.raises(KeysUnusable, match="aed keys new --first"):
         keyring_from_settings(missing)

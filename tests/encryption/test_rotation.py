@@ -42,7 +42,7 @@ def some(session: Session, count: int) -> None:
     session.commit()
 
 
-def test_keys_are_changed_while_others_sign_in_and_read(session: Session, settings: Settings) -> None:
+def test_keys_are_rotated_while_others_sign_in_and_read(session: Session, settings: Settings) -> None:
     some(session, 60)
     new = generate_key()
     database = with_keys(settings, new, KEY)
@@ -82,7 +82,7 @@ def test_keys_are_changed_while_others_sign_in_and_read(session: Session, settin
     alone.close()
 
 
-def test_a_rotation_that_was_broken_off_goes_on_where_it_was(
+def test_an_interrupted_rotation_resumes_where_it_stopped(
     session: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some(session, 25)
@@ -105,7 +105,7 @@ def test_a_rotation_that_was_broken_off_goes_on_where_it_was(
     database.close()
 
 
-def test_what_somebody_changes_meanwhile_is_not_written_over(
+def test_a_concurrent_change_is_not_overwritten_by_the_rotation(
     session: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some(session, 1)
@@ -126,7 +126,7 @@ def test_what_somebody_changes_meanwhile_is_not_written_over(
     database.close()
 
 
-def test_what_the_release_before_wrote_is_sealed_by_the_next_rotation(
+def test_plain_values_of_the_previous_release_are_encrypted_by_the_next_rotation(
     session: Session, database: Database
 ) -> None:
     session.execute(
@@ -140,7 +140,7 @@ def test_what_the_release_before_wrote_is_sealed_by_the_next_rotation(
     assert session.scalar(select(Person.name).where(Person.phone == "+86 138 0013 8000")) == "Old"
 
 
-def test_a_wrong_key_is_noticed_at_the_start(session: Session, database: Database) -> None:
+def test_a_wrong_key_is_detected_at_startup(session: Session, database: Database) -> None:
     some(session, 1)
     key_rotation.check_keys(database)
     register_keyring(database.engine.dialect, database.keys)
@@ -152,7 +152,7 @@ def test_a_wrong_key_is_noticed_at_the_start(session: Session, database: Databas
     stranger.close()
 
 
-def test_the_lookup_answers_though_the_keepers_number_cannot_be_read(
+def test_the_lookup_works_even_if_the_keepers_number_cannot_be_decrypted(
     session: Session, settings: Settings
 ) -> None:
     keeper = {"name": "Wang", "phone": "+86 138 0013 8000"}

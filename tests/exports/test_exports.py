@@ -89,7 +89,7 @@ def _text(form: ExportFormat, body: bytes, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("form", OF_DEVICES)
-def test_a_stranger_takes_public_devices_without_serials_and_keepers(
+def test_a_stranger_exports_public_devices_without_serials_and_keepers(
     session: Session, client: TestClient, tmp_path: Path, form: ExportFormat
 ) -> None:
     _register(session)
@@ -106,7 +106,7 @@ def test_a_stranger_takes_public_devices_without_serials_and_keepers(
 
 
 @pytest.mark.parametrize("form", OF_DEVICES)
-def test_a_member_takes_the_houses_own_with_serials_and_a_neighbour_does_not(
+def test_a_member_exports_estate_devices_with_serials_and_a_neighbour_does_not(
     session: Session, client: TestClient, tmp_path: Path, form: ExportFormat
 ) -> None:
     ours = _register(session)
@@ -125,7 +125,9 @@ def test_a_member_takes_the_houses_own_with_serials_and_a_neighbour_does_not(
     assert not [secret for secret in SECRETS if secret in outside]
 
 
-def test_estates_and_gates_are_for_those_who_know_them(session: Session, client: TestClient) -> None:
+def test_estates_and_gates_are_exported_for_those_who_may_see_them(
+    session: Session, client: TestClient
+) -> None:
     ours = _register(session)
     other = make.estate(session, around=east_of(PATIENT, metres=2_000), name_en="Their Garden")
     member = make.key(session, TokenRole.MEMBER, estate=ours)
@@ -141,14 +143,14 @@ def test_estates_and_gates_are_for_those_who_know_them(session: Session, client:
     assert not [name for _kind, name in named if name == other.name_en]
 
 
-def test_an_unknown_key_takes_nothing(client: TestClient) -> None:
+def test_an_unknown_token_exports_nothing(client: TestClient) -> None:
     answer = client.get("/v1/export/csv", headers={"Authorization": "Bearer aed_" + "x" * 43})
 
     assert answer.status_code == 401
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_a_withdrawn_device_leaves_only_with_an_administrator(session: Session, client: TestClient) -> None:
+def test_only_an_administrator_exports_withdrawn_devices(session: Session, client: TestClient) -> None:
     gone = make.device(session, place_en="Gone")
     device_actions.withdraw_device(session, ADMINISTRATOR, gone.id, version=gone.version, at=NOW)
     key = make.key(session, TokenRole.ADMINISTRATOR)
@@ -166,7 +168,9 @@ def _places(answer: Any) -> set[str]:
     return {row["place_en"] for row in csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")))}
 
 
-def test_a_box_a_region_and_those_below_it_choose(session: Session, client: TestClient) -> None:
+def test_an_export_is_filtered_by_box_and_by_region_with_its_descendants(
+    session: Session, client: TestClient
+) -> None:
     make.region(session, "province")
     make.region(session, "city", parent="province")
     make.region(session, "elsewhere")
@@ -190,7 +194,9 @@ def test_a_box_a_region_and_those_below_it_choose(session: Session, client: Test
         ("/v1/export/pdf", 422, "format"),
     ],
 )
-def test_what_cannot_be_meant_gets_a_sentence(client: TestClient, path: str, status: int, field: str) -> None:
+def test_an_invalid_request_is_refused_in_a_sentence(
+    client: TestClient, path: str, status: int, field: str
+) -> None:
     answer = client.get(path)
 
     assert answer.status_code == status
@@ -199,14 +205,14 @@ def test_what_cannot_be_meant_gets_a_sentence(client: TestClient, path: str, sta
 
 
 @pytest.mark.parametrize("form", OF_DEVICES)
-def test_an_empty_register_makes_a_whole_file(client: TestClient, form: ExportFormat) -> None:
+def test_an_empty_register_exports_a_valid_file(client: TestClient, form: ExportFormat) -> None:
     answer = client.get(f"/v1/export/{form}")
 
     assert answer.status_code == 200
     assert answer.content
 
 
-def test_a_third_export_at_once_waits_its_turn(client: TestClient) -> None:
+def test_a_third_simultaneous_export_waits(client: TestClient) -> None:
     with exports_api._places, exports_api._places:
         answer = client.get("/v1/export/csv")
         assert answer.status_code == 429
@@ -215,7 +221,7 @@ def test_a_third_export_at_once_waits_its_turn(client: TestClient) -> None:
         assert client.get("/v1/export/csv").status_code == 200
 
 
-def test_memory_holds_a_page_at_a_time(session: Session, database: Database) -> None:
+def test_an_export_holds_one_page_in_memory(session: Session, database: Database) -> None:
     for number in range(7):
         make.device(session, source="list", source_id=str(number))
     session.commit()
@@ -295,7 +301,7 @@ def empty(tmp_path: Path, settings: Settings) -> Iterator[Database]:
 
 
 @pytest.mark.parametrize("form", OWN)
-def test_the_whole_register_goes_out_and_comes_back_the_same(
+def test_the_whole_register_is_exported_and_imported_unchanged(
     session: Session, database: Database, empty: Database, tmp_path: Path, form: ExportFormat
 ) -> None:
     _full_register(session)
@@ -328,7 +334,7 @@ _WORDS = st.text(
 
 
 @pytest.mark.parametrize("form", OWN)
-def test_any_words_come_back_as_they_were(
+def test_any_text_is_exported_and_imported_unchanged(
     tmp_path_factory: pytest.TempPathFactory, form: ExportFormat
 ) -> None:
     folder = tmp_path_factory.mktemp("words")
@@ -379,7 +385,9 @@ def test_every_column_of_a_devices_file_is_written(session: Session, database: D
 # --- external formats -----------------------------------------------------------------------------------
 
 
-def test_own_exports_show_the_storey_beside_the_floor(session: Session, database: Database) -> None:
+def test_exports_in_the_own_format_have_the_storey_beside_the_floor(
+    session: Session, database: Database
+) -> None:
     make.region(session, "GB-ENG", country="GB", time_zone="Europe/London", holiday_calendar=None)
     for in_region in ("CN-33", "GB-ENG"):
         make.device(session, in_region=in_region, source="list", source_id=in_region, floor=2)
@@ -391,7 +399,7 @@ def test_own_exports_show_the_storey_beside_the_floor(session: Session, database
     assert shown == {"CN-33": ("2", "3F"), "GB-ENG": ("2", "2F")}
 
 
-def test_an_osm_change_modifies_what_osm_knows_and_creates_the_rest(
+def test_an_osm_change_modifies_known_elements_and_creates_the_rest(
     session: Session, database: Database
 ) -> None:
     make.device(session, source="osm", source_id="node/42", place_en='A "lobby" <b>', floor=2)
@@ -417,7 +425,7 @@ def test_an_osm_change_modifies_what_osm_knows_and_creates_the_rest(
     assert "<!-- way/7 is omitted" in whole
 
 
-def test_geodae_says_days_and_spans_in_its_own_words(session: Session, database: Database) -> None:
+def test_geodae_days_and_times_are_written_in_its_vocabulary(session: Session, database: Database) -> None:
     for hours in ("24/7", "Mo-Fr 08:00-18:00", "Mo-Fr 08:00-18:00; PH off", None):
         make.device(session, opening_hours=hours, opening_hours_raw=None if hours else "sur demande")
     session.commit()
@@ -446,7 +454,7 @@ def test_japans_schema_has_its_39_columns(session: Session, database: Database) 
 
 
 @pytest.mark.parametrize("form", [ExportFormat.KML, ExportFormat.GEOPACKAGE, ExportFormat.GEOJSON])
-def test_gdal_reads_what_leaves(
+def test_gdal_reads_the_exports(
     session: Session, database: Database, tmp_path: Path, gdal: Gdal, form: ExportFormat
 ) -> None:
     for number in range(5):
@@ -483,7 +491,7 @@ def aed(database_url: str, tmp_path: Path) -> Callable[..., subprocess.Completed
     return run
 
 
-def test_the_command_takes_what_a_stranger_may_know_unless_told_otherwise(
+def test_the_command_exports_public_data_by_default(
     session: Session, aed: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     _register(session)
@@ -499,7 +507,7 @@ def test_the_command_takes_what_a_stranger_may_know_unless_told_otherwise(
     assert [path.name for path in tmp_path.glob(".*unfinished")] == []
 
 
-def test_the_command_says_what_is_wrong_in_a_sentence(
+def test_the_command_reports_errors_in_a_sentence(
     aed: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     kept = tmp_path / "out.csv"
@@ -513,12 +521,12 @@ def test_the_command_says_what_is_wrong_in_a_sentence(
     assert kept.read_text() == "as it was"
 
 
-def test_a_stranger_may_not_ask_for_estates_in_the_program_either(database: Database) -> None:
+def test_a_stranger_may_not_export_estates_from_python_either(database: Database) -> None:
     with pytest.raises(NotSignedIn):
         exported(database, ANYONE, ExportFormat.ESTATES, chosen(database, bbox=None, region=None), at=NOW)
 
 
-def test_one_who_hangs_up_half_way_gives_the_place_back() -> None:
+def test_an_interrupted_download_releases_its_slot() -> None:
     """Over a real connection: the file would never end."""
     endless = FastAPI()
 

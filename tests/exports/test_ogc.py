@@ -46,9 +46,7 @@ def _follow(client: TestClient, path: str, headers: dict[str, str] | None = None
 # --- permissions ----------------------------------------------------------------------------------------
 
 
-def test_a_stranger_reads_public_devices_and_knows_of_no_estates(
-    session: Session, client: TestClient
-) -> None:
+def test_a_stranger_reads_public_devices_and_no_estates(session: Session, client: TestClient) -> None:
     estate = make.estate(session, guard_phone="+86 571 0111 2222")
     keeper = {"name": "Keeper Wang", "phone": "+86 571 0333 4444"}
     shown = make.device(session, of=estate, serial="SN-1", keeper=keeper)
@@ -76,7 +74,7 @@ def test_a_stranger_reads_public_devices_and_knows_of_no_estates(
     assert (own["serial"], own["keeper_name"]) == ("SN-1", "Keeper Wang")
 
 
-def test_answers_for_a_token_are_kept_by_nobody_else(session: Session, client: TestClient) -> None:
+def test_responses_for_a_token_are_not_cached_for_others(session: Session, client: TestClient) -> None:
     key = make.key(session, TokenRole.ADMINISTRATOR)
     session.commit()
 
@@ -90,7 +88,9 @@ def test_answers_for_a_token_are_kept_by_nobody_else(session: Session, client: T
 
 
 @pytest.mark.parametrize("limit", [1, 7, 23, 24, 99_999])
-def test_every_device_comes_once_whatever_the_page(session: Session, client: TestClient, limit: int) -> None:
+def test_every_device_is_listed_once_for_any_page_size(
+    session: Session, client: TestClient, limit: int
+) -> None:
     _devices(session)
     session.commit()
 
@@ -100,7 +100,7 @@ def test_every_device_comes_once_whatever_the_page(session: Session, client: Tes
     assert len({feature["id"] for feature in found}) == NUMBER
 
 
-def test_every_page_says_how_many_there_are(session: Session, client: TestClient) -> None:
+def test_every_page_has_the_total_count(session: Session, client: TestClient) -> None:
     _devices(session)
     session.commit()
 
@@ -112,7 +112,7 @@ def test_every_page_says_how_many_there_are(session: Session, client: TestClient
     assert first["links"][0]["href"] == f"http://testserver{ITEMS}?limit=10"
 
 
-def test_a_page_costs_as_many_statements_whatever_it_holds(session: Session, client: TestClient) -> None:
+def test_a_page_runs_the_same_number_of_statements_for_any_size(session: Session, client: TestClient) -> None:
     _devices(session)
     session.commit()
 
@@ -125,7 +125,7 @@ def test_a_page_costs_as_many_statements_whatever_it_holds(session: Session, cli
     assert counts == [3, 3]  # the page, its consumables, the total
 
 
-def test_a_box_and_a_span_of_days_choose(session: Session, client: TestClient) -> None:
+def test_items_are_filtered_by_box_and_date_range(session: Session, client: TestClient) -> None:
     west = make.device(session, last_checked_on=date(2026, 3, 1))
     east = make.device(session, at=east_of(PATIENT, metres=5_000), last_checked_on=date(2026, 6, 1))
     never = make.device(session, at=east_of(PATIENT, metres=9_000), last_checked_on=None)
@@ -162,7 +162,7 @@ def test_a_box_and_a_span_of_days_choose(session: Session, client: TestClient) -
         ("/ogc/collections/responders", 404),
     ],
 )
-def test_what_cannot_be_meant_gets_a_sentence(client: TestClient, path: str, status: int) -> None:
+def test_an_invalid_request_is_refused_in_a_sentence(client: TestClient, path: str, status: int) -> None:
     answer = client.get(path)
 
     assert answer.status_code == status
@@ -170,7 +170,7 @@ def test_what_cannot_be_meant_gets_a_sentence(client: TestClient, path: str, sta
     assert answer.json()["detail"]
 
 
-def test_the_landing_page_leads_everywhere(client: TestClient) -> None:
+def test_the_landing_page_links_to_every_resource(client: TestClient) -> None:
     landing = client.get("/ogc").json()
 
     links = {link["rel"]: link["href"] for link in landing["links"]}
@@ -193,7 +193,7 @@ def _count(said: str) -> int:
     return int(found[1])
 
 
-def test_gdal_counts_and_copies_what_the_database_holds(
+def test_gdal_counts_and_copies_every_device(
     session: Session, served: str, gdal: Gdal, tmp_path: Path
 ) -> None:
     estate = make.estate(session)

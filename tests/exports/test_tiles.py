@@ -91,7 +91,7 @@ def test_a_stranger_sees_public_devices_only(session: Session, client: TestClien
         assert b"SN-1" not in answer.content
 
 
-def test_strangers_tiles_may_be_kept_by_anyone_and_others_by_nobody(
+def test_tiles_for_strangers_are_cached_publicly_and_others_not_at_all(
     session: Session, client: TestClient
 ) -> None:
     make.device(session)
@@ -115,7 +115,7 @@ def test_strangers_tiles_may_be_kept_by_anyone_and_others_by_nobody(
     assert client.get(path, headers={"If-None-Match": tag}).status_code == 200
 
 
-def test_an_empty_tile_has_no_content_and_a_tag(client: TestClient) -> None:
+def test_an_empty_tile_has_no_content_and_an_etag(client: TestClient) -> None:
     answer = client.get("/tiles/3/1/1.mvt")
 
     assert (answer.status_code, answer.content) == (204, b"")
@@ -128,7 +128,7 @@ def test_an_empty_tile_has_no_content_and_a_tag(client: TestClient) -> None:
     "path",
     ["/tiles/23/0/0.mvt", "/tiles/-1/0/0.mvt", "/tiles/0/1/0.mvt", "/tiles/3/0/8.mvt", "/tiles/1/a/0.mvt"],
 )
-def test_a_tile_that_is_none_gets_a_sentence(client: TestClient, path: str) -> None:
+def test_an_invalid_tile_is_refused_in_a_sentence(client: TestClient, path: str) -> None:
     answer = client.get(path)
 
     assert answer.status_code == 422
@@ -139,7 +139,7 @@ def test_a_tile_that_is_none_gets_a_sentence(client: TestClient, path: str) -> N
 
 
 @pytest.mark.parametrize("zoom", [6, 11, 13])
-def test_far_out_every_device_is_counted_once(session: Session, database: Database, zoom: int) -> None:
+def test_at_low_zoom_every_device_is_counted_once(session: Session, database: Database, zoom: int) -> None:
     places = _scattered(session, 120, metres=4_000)
     session.commit()
 
@@ -157,7 +157,9 @@ def test_far_out_every_device_is_counted_once(session: Session, database: Databa
 
 
 @pytest.mark.parametrize("zoom", [11, 13, 15])
-def test_the_buffer_says_what_the_neighbour_says(session: Session, database: Database, zoom: int) -> None:
+def test_the_buffer_of_a_tile_agrees_with_its_neighbour(
+    session: Session, database: Database, zoom: int
+) -> None:
     places = _scattered(session, 200, metres=3_000)
     session.commit()
     here = _around(PATIENT, zoom)
@@ -174,9 +176,7 @@ def test_the_buffer_says_what_the_neighbour_says(session: Session, database: Dat
     assert near_the_edge(left, 0) == near_the_edge(right, EXTENT)
 
 
-def test_near_every_device_is_a_point_of_its_own_where_it_stands(
-    session: Session, database: Database
-) -> None:
+def test_at_high_zoom_every_device_is_its_own_point(session: Session, database: Database) -> None:
     place = east_of(PATIENT, metres=20)
     device = make.device(session, at=place, place_zh="大堂", floor=-1)
     session.commit()
@@ -217,7 +217,7 @@ def test_a_tile_of_a_chinese_map_has_each_device_where_that_map_has_the_place(
             )
 
 
-def test_too_many_devices_in_one_house_are_gathered_at_any_zoom(
+def test_too_many_devices_in_one_building_are_clustered_at_any_zoom(
     session: Session, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tiles, "MAX_SINGLE_DEVICES", 9)
@@ -231,7 +231,9 @@ def test_too_many_devices_in_one_house_are_gathered_at_any_zoom(
     assert [point["count"] for point in points] == [12]
 
 
-def test_places_beyond_the_map_and_at_its_edges_break_nothing(session: Session, database: Database) -> None:
+def test_positions_at_and_beyond_the_edge_of_the_map_are_handled(
+    session: Session, database: Database
+) -> None:
     for lat, lon in (
         (90.0, 0.0),
         (-89.99, 10.0),
@@ -288,7 +290,7 @@ def _said(point: dict[str, Any]) -> tuple[Any, ...]:
 
 
 @given(st.integers(0, 22), st.floats(-85, 85), st.floats(-179.99, 179.99))
-def test_a_tiles_box_holds_what_lies_in_it(zoom: int, lat: float, lon: float) -> None:
+def test_the_bounding_box_of_a_tile_contains_its_points(zoom: int, lat: float, lon: float) -> None:
     tile = _around(Position(lat, lon), zoom)
     west, south, east, north = tile.bounds(tile.squares())
 

@@ -62,7 +62,7 @@ TAGS = st.sampled_from(
 
 @SAME_FOLDER
 @given(content=st.one_of(st.binary(max_size=200), st.lists(FRAGMENTS, max_size=20).map(b"".join)))
-def test_any_bytes_are_refused_or_read(tmp_path: Path, content: bytes) -> None:
+def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes) -> None:
     for name in ("list.csv", "list.geojson"):
         path = tmp_path / name
         path.write_bytes(content)
@@ -122,7 +122,9 @@ def somewhere(session: Session) -> Session:
 
 @settings(SAME_FOLDER, max_examples=examples(120))
 @given(data=st.data())
-def test_any_text_in_any_cell_of_a_table(somewhere: Session, tmp_path: Path, data: st.DataObject) -> None:
+def test_any_text_in_any_cell_of_a_table_is_read_or_set_aside(
+    somewhere: Session, tmp_path: Path, data: st.DataObject
+) -> None:
     run, good, names = data.draw(st.sampled_from(ROWS))
     utf8 = ODD_TEXT.map(lambda text: text.encode("utf-8", "ignore").decode())
     odd = data.draw(st.dictionaries(st.sampled_from(names), utf8, min_size=1, max_size=3))
@@ -134,7 +136,7 @@ def test_any_text_in_any_cell_of_a_table(somewhere: Session, tmp_path: Path, dat
 
 @settings(SAME_FOLDER, max_examples=examples(120))
 @given(data=st.data())
-def test_any_value_in_any_property_and_position(
+def test_any_value_in_any_property_or_position_is_read_or_set_aside(
     somewhere: Session, tmp_path: Path, data: st.DataObject
 ) -> None:
     run, good, names = data.draw(st.sampled_from(ROWS))
@@ -155,7 +157,7 @@ def test_any_value_in_any_property_and_position(
 
 @settings(SAME_FOLDER, max_examples=examples(60))
 @given(tags=st.dictionaries(TAGS, ODD_VALUES), identity=ODD_VALUES)
-def test_any_tags_of_openstreetmap(
+def test_any_openstreetmap_tags_are_read_or_set_aside(
     somewhere: Session, tmp_path: Path, tags: dict[str, Any], identity: object
 ) -> None:
     features = [

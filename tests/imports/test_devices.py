@@ -32,7 +32,7 @@ def device(session: Session, source_id: str = "1") -> Device:
     ).one()
 
 
-def test_a_stranger_imports_nothing(session: Session, tmp_path: Path) -> None:
+def test_a_stranger_may_not_import(session: Session, tmp_path: Path) -> None:
     with pytest.raises(NotSignedIn):
         import_devices(session, ANYONE, table(tmp_path, DEVICE), at=NOW)
 
@@ -69,7 +69,7 @@ def test_a_changed_cell_changes_that_device_and_is_in_its_history(session: Sessi
     assert len(changes_of(session, subject="devices", subject_id=str(device(session, "2").id))) == 1
 
 
-def test_an_empty_cell_leaves_what_stands(session: Session, tmp_path: Path) -> None:
+def test_an_empty_cell_keeps_the_stored_value(session: Session, tmp_path: Path) -> None:
     estate = make.estate(session, source="list", source_id="e")
     full = DEVICE | {
         "region": "",
@@ -107,7 +107,7 @@ def test_a_row_with_a_region_and_no_estate_is_outside_estates(session: Session, 
     assert device(session).estate_id is None
 
 
-def test_withdrawn_in_a_list_is_withdrawn_and_comes_back_only_when_the_list_says_so(
+def test_a_device_withdrawn_by_a_list_returns_only_when_the_list_says_so(
     session: Session, tmp_path: Path
 ) -> None:
     lists.devices(session, table(tmp_path, DEVICE))
@@ -122,7 +122,7 @@ def test_withdrawn_in_a_list_is_withdrawn_and_comes_back_only_when_the_list_says
     assert device(session).state is DeviceState.IN_SERVICE
 
 
-def test_a_new_expiry_date_amends_what_is_fitted(session: Session, tmp_path: Path) -> None:
+def test_a_new_expiry_date_amends_the_fitted_consumable(session: Session, tmp_path: Path) -> None:
     lists.devices(session, table(tmp_path, DEVICE | {"pads_expire_on": "2027-05-31"}))
     report = lists.devices(
         session,
@@ -134,9 +134,7 @@ def test_a_new_expiry_date_amends_what_is_fitted(session: Session, tmp_path: Pat
     assert fitted == [date(2029, 5, 31), date(2030, 1, 1)]
 
 
-def test_hours_that_were_understood_and_no_longer_are_become_unknown(
-    session: Session, tmp_path: Path
-) -> None:
+def test_hours_that_can_no_longer_be_parsed_become_unknown(session: Session, tmp_path: Path) -> None:
     tags = {"emergency": "defibrillator", "opening_hours": "Mo-Fr 08:00-17:00"}
     lists.devices(session, geojson(tmp_path, feature(tags, point(), id="n1")), region="CN-33")
     assert device(session, "node/1").opening_hours == "Mo-Fr 08:00-17:00"
@@ -149,7 +147,7 @@ def test_hours_that_were_understood_and_no_longer_are_become_unknown(
     assert (found.opening_hours, found.opening_hours_raw) == (None, "ask at the counter")
 
 
-def test_what_somebody_amended_by_hand_stays_whatever_the_list_says(session: Session, tmp_path: Path) -> None:
+def test_a_field_amended_by_hand_is_kept_whatever_the_list_says(session: Session, tmp_path: Path) -> None:
     row = DEVICE | {"place_en": "Hall", "maker": "A"}
     lists.devices(session, table(tmp_path, row))
     session.commit()
@@ -245,7 +243,7 @@ def test_bad_rows_among_good_ones_are_found_whatever_the_batch(session: Session,
         ({"region": ""}, "region", "Give the estate or the region"),
     ],
 )
-def test_a_bad_cell_is_set_aside_with_its_column_and_what_would_be_right(
+def test_a_row_with_a_bad_cell_is_set_aside_with_its_column_and_advice(
     session: Session, tmp_path: Path, cells: dict[str, str], column: str, right: str
 ) -> None:
     good = DEVICE | {"source_id": "good"}
@@ -257,7 +255,7 @@ def test_a_bad_cell_is_set_aside_with_its_column_and_what_would_be_right(
     assert right in report.bad[0].reason
 
 
-def test_a_storey_is_read_as_the_region_counts_and_kept_as_the_floor(
+def test_a_storey_is_read_by_the_convention_of_the_region_and_stored_as_a_floor(
     session: Session, tmp_path: Path
 ) -> None:
     make.region(session, "AT-9", country="AT", time_zone="Europe/Vienna", holiday_calendar=None)
@@ -282,9 +280,7 @@ def test_a_storey_is_read_as_the_region_counts_and_kept_as_the_floor(
     assert device(session, "by estate").floor == 4, "as it is counted where the device is registered"
 
 
-def test_positions_of_a_french_list_that_cannot_be_meant_are_set_aside(
-    session: Session, tmp_path: Path
-) -> None:
+def test_implausible_positions_of_a_french_list_are_set_aside(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text(
         "c_gid;c_nom;c_lat_coor1;c_long_coor1\n1;Mairie;48.85;2.35\n2;Mairie;2.35;48.85\n3;Port;-20.9;55.5\n"
@@ -316,7 +312,7 @@ def test_coordinates_in_the_wrong_datum_are_set_aside_with_the_right_one(
     assert "give datum=gcj02" in report.bad[0].reason
 
 
-def test_a_line_is_counted_as_an_editor_does(session: Session, tmp_path: Path) -> None:
+def test_lines_are_numbered_as_in_a_text_editor(session: Session, tmp_path: Path) -> None:
     rows = [
         DEVICE | {"place_en": "first line\nsecond line\n\nfourth"},
         DEVICE | {"source_id": "2", "floor": "x", "place_en": "one\ntwo"},
@@ -336,14 +332,12 @@ def test_a_row_with_too_few_cells_is_set_aside(session: Session, tmp_path: Path)
     assert reasons(lists.devices(session, path)) == {"line 5": "has 3 cells where the header has 5"}
 
 
-def test_a_list_of_bad_rows_alone_takes_nothing(session: Session, tmp_path: Path) -> None:
+def test_a_list_with_only_bad_rows_imports_nothing(session: Session, tmp_path: Path) -> None:
     report = lists.devices(session, table(tmp_path, DEVICE | {"lat": "x"}))
     assert (report.taken, counts(report)) == (0, (0, 0, 0, 1))
 
 
-def test_the_region_of_the_command_is_for_new_devices_that_name_none(
-    session: Session, tmp_path: Path
-) -> None:
+def test_the_default_region_applies_to_new_devices_without_one(session: Session, tmp_path: Path) -> None:
     make.region(session, "CN-31")
     nowhere = DEVICE | {"region": "", "source_id": "2"}
     lists.devices(session, table(tmp_path, DEVICE, nowhere), region="CN-31")
@@ -395,19 +389,19 @@ def test_a_broken_feature_is_set_aside(session: Session, tmp_path: Path, broken:
     assert report.bad[0].reason.startswith(reason)
 
 
-def test_half_a_character_does_not_cost_a_device(session: Session, tmp_path: Path) -> None:
+def test_an_unpaired_surrogate_does_not_lose_a_device(session: Session, tmp_path: Path) -> None:
     path = geojson(tmp_path, feature(dict(DEVICE) | {"place_en": "a\ud800b"}, point()))
     assert counts(lists.devices(session, path)) == (1, 0, 0, 0)
     assert device(session).place_en == "a b"
 
 
-def test_a_number_that_no_program_holds_refuses_the_file(session: Session, tmp_path: Path) -> None:
+def test_a_number_too_large_to_represent_refuses_the_file(session: Session, tmp_path: Path) -> None:
     path = geojson(tmp_path, feature(dict(DEVICE) | {"floor": 10**30}, point()))
     with pytest.raises(InvalidInput, match="number that is too large"):
         lists.devices(session, path)
 
 
-def test_an_import_that_fails_leaves_the_register_as_it_was(session: Session, tmp_path: Path) -> None:
+def test_a_failed_import_leaves_the_register_unchanged(session: Session, tmp_path: Path) -> None:
     lists.devices(session, table(tmp_path, DEVICE))
     session.commit()
 
@@ -421,7 +415,7 @@ def test_an_import_that_fails_leaves_the_register_as_it_was(session: Session, tm
     assert session.query(Device).count() == 1
 
 
-def test_a_file_of_bad_rows_is_refused_before_they_fill_the_memory(
+def test_a_file_of_bad_rows_is_refused_before_it_fills_the_memory(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "MAX_BAD_ROWS", 1_000)

@@ -82,7 +82,7 @@ def test_every_value_is_documented(title: str, column: str, values: type[StrEnum
     assert {value.value for value in values} <= set(names(line.split("|")[2]))
 
 
-def test_the_values_that_stand_elsewhere_are_documented() -> None:
+def test_values_documented_on_other_pages_are_complete() -> None:
     assert set(re.findall(r"`(wgs84|gcj02|bd09)`", README)) == {datum.value for datum in Datum}
     estates = section("Estates, gates and regions")
     assert {value.value for value in Passage} <= set(names(estates))
@@ -90,7 +90,7 @@ def test_the_values_that_stand_elsewhere_are_documented() -> None:
     assert set(get_args(language)) <= set(names(section("Responders")))
 
 
-def test_what_must_be_the_same_in_all_rows_of_a_person_stands_before_place() -> None:
+def test_columns_that_must_agree_in_all_rows_of_a_person_are_documented_before_place() -> None:
     documented = documented_columns("Responders")
     before = documented[: documented.index("place")]
     assert set(before) == {"source", "source_id", *PERSON_COLUMNS}

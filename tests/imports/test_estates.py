@@ -34,7 +34,7 @@ SQUARE = square(PATIENT)
 WKT = "POLYGON ((120.098 30.288, 120.102 30.288, 120.102 30.292, 120.098 30.292, 120.098 30.288))"
 
 
-def test_gates_may_stand_before_their_estate_and_that_before_its_region(
+def test_a_file_may_list_gates_before_their_estate_and_the_estate_before_its_region(
     session: Session, tmp_path: Path
 ) -> None:
     city = REGION | {"code": "CN-3301", "parent": "CN-33"}
@@ -91,7 +91,7 @@ def test_a_gate_of_an_unknown_estate_is_set_aside(session: Session, tmp_path: Pa
     }
 
 
-def test_an_estate_that_cannot_be_taken_takes_its_gates_with_it(session: Session, tmp_path: Path) -> None:
+def test_the_gates_of_a_rejected_estate_are_set_aside_too(session: Session, tmp_path: Path) -> None:
     report = lists.estates(
         session,
         geojson(
@@ -117,7 +117,7 @@ def test_csv_says_the_same_as_geojson(session: Session, tmp_path: Path) -> None:
     assert counts(lists.estates(session, geojson(tmp_path, *features))) == (0, 0, 3, 0)
 
 
-def test_an_empty_cell_leaves_what_stands(session: Session, tmp_path: Path) -> None:
+def test_an_empty_cell_keeps_the_stored_value(session: Session, tmp_path: Path) -> None:
     full = ESTATE | {"neighbourhood": "n", "time_zone": "Asia/Urumqi", "guard_phone": "+86 571"}
     child = REGION | {"code": "CN-3301", "parent": "CN-33"}
     gate = GATE | {"opening_hours": "06:00-22:00"}
@@ -164,7 +164,7 @@ def test_a_changed_estate_and_gate_are_in_their_history(session: Session, tmp_pa
     assert (change.who, change.fields) == ("test", {"passage": ["open", "guarded"]})
 
 
-def test_a_gate_far_from_its_estate_is_set_aside_and_one_in_another_datum_is_told(
+def test_a_gate_far_from_its_estate_is_set_aside_and_one_in_another_datum_is_reported(
     session: Session, tmp_path: Path
 ) -> None:
     lists.estates(session, geojson(tmp_path, feature(REGION), feature(ESTATE, SQUARE)))
@@ -184,7 +184,7 @@ def test_a_gate_far_from_its_estate_is_set_aside_and_one_in_another_datum_is_tol
     assert second.reason.startswith("lat, lon: The position is 2")
 
 
-def test_coordinates_the_wrong_way_round_are_told(session: Session, tmp_path: Path) -> None:
+def test_swapped_coordinates_are_reported(session: Session, tmp_path: Path) -> None:
     """In Europe, swapped coordinates are still in range."""
     vaduz = Position(47.141, 9.521)
     make.region(session, "LI", country="LI", time_zone="Europe/Vaduz", holiday_calendar=None)
@@ -237,7 +237,7 @@ def test_a_bad_row_is_set_aside_with_its_column(
     assert report.bad[0].reason.startswith(reason)
 
 
-def test_an_estate_without_an_area_is_told_what_it_needs(session: Session, tmp_path: Path) -> None:
+def test_an_estate_without_an_area_is_set_aside_with_advice(session: Session, tmp_path: Path) -> None:
     report = lists.estates(session, geojson(tmp_path, feature(REGION), feature(ESTATE, point())))
     assert report.bad[0].reason.startswith("geometry: must be a Polygon or MultiPolygon")
 
@@ -254,7 +254,7 @@ def test_duplicates_inside_a_file_are_set_aside(session: Session, tmp_path: Path
     ]
 
 
-def test_a_boundary_with_a_third_dimension_is_taken(session: Session, tmp_path: Path) -> None:
+def test_a_boundary_with_a_third_dimension_is_accepted(session: Session, tmp_path: Path) -> None:
     ring = [[120.098, 30.288, 5], [120.102, 30.288, 5], [120.102, 30.292, 5], [120.098, 30.288, 5]]
     flat = {"type": "Polygon", "coordinates": [ring]}
     assert counts(lists.estates(session, geojson(tmp_path, feature(REGION), feature(ESTATE, flat)))) == (

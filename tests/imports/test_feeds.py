@@ -124,7 +124,7 @@ NEVER = [
 
 
 @pytest.mark.parametrize("address", PRIVATE + NEVER)
-def test_nothing_is_fetched_from_an_address_that_is_not_public(address: str) -> None:
+def test_private_addresses_are_not_fetched_from(address: str) -> None:
     assert refusal_reason(ip_address(address)) is not None
 
 
@@ -133,7 +133,7 @@ def test_public_addresses_are_fetched_from(address: str) -> None:
     assert refusal_reason(ip_address(address)) is None
 
 
-def test_only_networks_of_ones_own_can_be_opened() -> None:
+def test_only_private_networks_can_be_allowed() -> None:
     assert [each for each in PRIVATE if PRIVATE_TOO(ip_address(each)) is not None] == []
     assert [each for each in NEVER if PRIVATE_TOO(ip_address(each)) is None] == []
 
@@ -162,13 +162,13 @@ def test_only_networks_of_ones_own_can_be_opened() -> None:
         "https://host/" + "a" * 2000,
     ],
 )
-def test_a_url_that_no_feed_is_fetched_from_is_refused_in_a_sentence(url: str) -> None:
+def test_an_unsupported_url_is_refused_in_a_sentence(url: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         target_of(url)
     assert "secret" not in refused.value.detail
 
 
-def test_a_redirect_is_followed_from_where_it_was_found_and_never_to_plain_http() -> None:
+def test_a_redirect_is_resolved_against_its_url_and_never_downgraded_to_http() -> None:
     target = target_of("https://host/lists/old.csv?key=1#top")
 
     assert target.url == "https://host/lists/old.csv?key=1"
@@ -182,7 +182,7 @@ def test_a_redirect_is_followed_from_where_it_was_found_and_never_to_plain_http(
 # --- Fetching -------------------------------------------------------------------------------------------
 
 
-def test_a_file_comes_whole_with_what_its_server_knows_it_by(source: Source, tmp_path: Path) -> None:
+def test_a_file_is_fetched_whole_with_its_etag_and_last_modified(source: Source, tmp_path: Path) -> None:
     modified = "Wed, 21 Oct 2026 07:28:00 GMT"
     source.behave = answers("héllo", ETag='"v1"', Last_Modified=modified)
 
@@ -198,7 +198,7 @@ def test_a_file_comes_whole_with_what_its_server_knows_it_by(source: Source, tmp
     assert "If-None-Match" not in asked
 
 
-def test_a_packed_file_is_unpacked(source: Source, tmp_path: Path) -> None:
+def test_a_compressed_file_is_decompressed(source: Source, tmp_path: Path) -> None:
     packed = gzip.compress(b"one,") + gzip.compress(b"two")
     source.behave = answers(packed, Content_Encoding="gzip")
 
@@ -207,14 +207,14 @@ def test_a_packed_file_is_unpacked(source: Source, tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_version_that_is_known_is_not_sent_again(source: Source, tmp_path: Path) -> None:
+def test_an_unchanged_version_is_not_downloaded_again(source: Source, tmp_path: Path) -> None:
     source.behave = versions("text", '"v1"')
 
     assert fetch(source.url(), tmp_path / "file", known=Validators('"v1"'), by=BY) is None
     assert fetch(source.url(), tmp_path / "file", known=Validators('"v0"'), by=BY) is not None
 
 
-def test_three_redirects_are_followed_and_no_more(source: Source, tmp_path: Path) -> None:
+def test_at_most_three_redirects_are_followed(source: Source, tmp_path: Path) -> None:
     source.behave = redirects_again_and_again(3)
     assert fetch(source.url("/0"), tmp_path / "file", known=UNKNOWN, by=BY) is not None
 
@@ -233,9 +233,7 @@ def only_this_server(address: Address) -> str | None:
 @pytest.mark.parametrize(
     "host", ["127.0.0.2", "localhost2", "[::1]", "169.254.169.254", "[::ffff:127.0.0.1]", "0", "2130706434"]
 )
-def test_a_redirect_to_an_address_that_is_refused_is_not_followed(
-    source: Source, tmp_path: Path, host: str
-) -> None:
+def test_a_redirect_to_a_refused_address_is_not_followed(source: Source, tmp_path: Path, host: str) -> None:
     def known(name: str, port: int) -> Sequence[str]:
         return {"localhost2": ["127.0.0.2"], "0": ["0.0.0.0"], "2130706434": ["127.0.0.2"]}.get(name, [name])
 
@@ -250,7 +248,7 @@ def test_a_redirect_to_an_address_that_is_refused_is_not_followed(
 @pytest.mark.parametrize(
     "addresses", [["127.0.0.1"], ["10.1.2.3"], ["8.8.8.8", "192.168.0.1"], ["2001:4860::1", "fd00::1"]]
 )
-def test_a_name_with_a_private_address_among_its_own_is_not_connected_to(
+def test_a_host_name_with_any_private_address_is_refused(
     source: Source, tmp_path: Path, addresses: list[str]
 ) -> None:
     by = FetchLimits(most_bytes=1000, most_seconds=5, resolve=lambda host, port: addresses)
@@ -260,9 +258,7 @@ def test_a_name_with_a_private_address_among_its_own_is_not_connected_to(
     assert source.asked == []
 
 
-def test_a_name_that_changes_its_address_after_it_was_checked_leads_nowhere_else(
-    source: Source, tmp_path: Path
-) -> None:
+def test_dns_rebinding_does_not_change_the_checked_address(source: Source, tmp_path: Path) -> None:
     given = iter([["127.0.0.1"], ["169.254.169.254"]])
     by = replace(BY, resolve=lambda host, port: next(given))
 
@@ -271,7 +267,7 @@ def test_a_name_that_changes_its_address_after_it_was_checked_leads_nowhere_else
     assert next(given) == ["169.254.169.254"]  # the name was not resolved again
 
 
-def test_the_next_address_of_a_name_is_tried_where_the_first_does_not_answer(
+def test_the_next_address_of_a_host_is_tried_when_the_first_does_not_answer(
     source: Source, tmp_path: Path
 ) -> None:
     by = replace(BY, resolve=lambda host, port: ["127.0.0.9", "127.0.0.1"])
@@ -279,7 +275,7 @@ def test_the_next_address_of_a_name_is_tried_where_the_first_does_not_answer(
     assert fetch(source.url(host="feed.example"), tmp_path / "file", known=UNKNOWN, by=by) is not None
 
 
-def test_a_name_that_nobody_knows_is_said(tmp_path: Path) -> None:
+def test_an_unknown_host_name_is_reported(tmp_path: Path) -> None:
     def unknown(host: str, port: int) -> Sequence[str]:
         raise socket.gaierror(-2, "Name or service not known")
 
@@ -288,7 +284,7 @@ def test_a_name_that_nobody_knows_is_said(tmp_path: Path) -> None:
             fetch(f"https://{host}/list.csv", tmp_path / "file", known=UNKNOWN, by=by)
 
 
-def test_no_proxy_of_the_environment_is_asked(
+def test_a_proxy_in_the_environment_is_ignored(
     source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
@@ -315,7 +311,7 @@ def certified(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_certificate_must_be_that_of_the_name(
+def test_the_tls_certificate_must_match_the_host_name(
     certified: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -344,7 +340,7 @@ def test_the_certificate_must_be_that_of_the_name(
     ],
     ids=["silent", "headers drip", "body drips", "body of a known length drips"],
 )
-def test_a_slow_server_is_given_up_in_time(tmp_path: Path, behave: Behave, reason: str) -> None:
+def test_a_slow_server_times_out(tmp_path: Path, behave: Behave, reason: str) -> None:
     with serving(behave) as source:
         started = time.monotonic()
         with pytest.raises(FetchFailed, match=reason):
@@ -436,9 +432,7 @@ def register(database: Database) -> list[tuple[object, ...]]:
         return [*(tuple(row) for row in devices), tuple(changes)]
 
 
-def test_a_feed_that_is_due_fills_the_register_and_is_due_again(
-    database: Database, source: Source, now: Clock
-) -> None:
+def test_a_due_feed_is_imported_and_scheduled_again(database: Database, source: Source, now: Clock) -> None:
     follow(database, source.url(), every_hours=6)
 
     (run,) = jobs.run_feeds(database, now, by=BY)
@@ -454,7 +448,7 @@ def test_a_feed_that_is_due_fills_the_register_and_is_due_again(
     assert again.result is FeedResult.UNCHANGED
 
 
-def test_an_unchanged_file_costs_nothing_whether_its_server_knows_versions_or_not(
+def test_an_unchanged_file_is_not_imported_again_with_or_without_etag(
     database: Database, source: Source, now: Clock
 ) -> None:
     follow(database, source.url())
@@ -476,7 +470,7 @@ def test_an_unchanged_file_costs_nothing_whether_its_server_knows_versions_or_no
 
 
 @pytest.mark.parametrize(("behave", "reason"), FAILURES.values(), ids=FAILURES.keys())
-def test_whatever_its_server_does_the_register_is_untouched_and_recovers(
+def test_a_misbehaving_server_leaves_the_register_unchanged_and_the_feed_recovers(
     database: Database, source: Source, now: Clock, behave: Behave, reason: str
 ) -> None:
     follow(database, source.url("/0"), every_hours=24)
@@ -506,7 +500,7 @@ def test_whatever_its_server_does_the_register_is_untouched_and_recovers(
     assert feed(database).next_due_at == now.at + timedelta(hours=24)
 
 
-def test_a_server_that_is_down_is_asked_less_and_less_often(database: Database, now: Clock) -> None:
+def test_an_unreachable_server_is_retried_at_growing_intervals(database: Database, now: Clock) -> None:
     with serving(answers(listing())) as gone:
         url = gone.url()
     follow(database, url, every_hours=1)
@@ -522,9 +516,7 @@ def test_a_server_that_is_down_is_asked_less_and_less_often(database: Database, 
     assert waits == [15, 30, 60, 120, 240, 480, 960, 1440, 1440, 1440]
 
 
-def test_a_server_that_asks_for_time_gets_it_within_a_day(
-    database: Database, source: Source, now: Clock
-) -> None:
+def test_retry_after_is_respected_up_to_a_day(database: Database, source: Source, now: Clock) -> None:
     source.behave = answers("", status=429, Retry_After="7200")
     follow(database, source.url(), every_hours=1)
 
@@ -535,7 +527,7 @@ def test_a_server_that_asks_for_time_gets_it_within_a_day(
     assert for_years == NOW + timedelta(days=1)
 
 
-def test_a_feed_is_followed_less_often_than_a_day_waits_no_longer_after_a_failure() -> None:
+def test_a_feed_with_an_interval_over_a_day_waits_no_longer_after_a_failure() -> None:
     assert next_due(NOW, every_hours=168, failures=0) == NOW + timedelta(days=7)
     assert next_due(NOW, every_hours=168, failures=1) == NOW + timedelta(minutes=15)
     assert next_due(NOW, every_hours=168, failures=99) == NOW + timedelta(days=7)
@@ -550,7 +542,7 @@ def in_service(database: Database) -> int:
         return len(found.all())
 
 
-def test_a_device_that_is_no_longer_listed_goes_out_of_service(
+def test_a_device_no_longer_listed_goes_out_of_service(
     database: Database, source: Source, now: Clock
 ) -> None:
     follow(database, source.url())
@@ -576,7 +568,7 @@ def test_a_device_that_is_no_longer_listed_goes_out_of_service(
     ],
     ids=["half the rows", "cut short without a trace"],
 )
-def test_a_list_that_lost_half_its_devices_is_held_back_for_a_person(
+def test_a_list_that_lost_half_its_devices_is_held_back_for_review(
     database: Database, source: Source, now: Clock, half: Behave
 ) -> None:
     follow(database, source.url())
@@ -606,9 +598,7 @@ def test_a_list_that_lost_half_its_devices_is_held_back_for_a_person(
         assert session.scalars(select(Review)).all() == []
 
 
-def test_of_a_list_that_stops_within_a_row_nothing_counts_as_gone(
-    database: Database, source: Source, now: Clock
-) -> None:
+def test_a_truncated_list_removes_no_devices(database: Database, source: Source, now: Clock) -> None:
     follow(database, source.url())
     jobs.run_feeds(database, now, by=BY)
     before = register(database)
@@ -646,7 +636,7 @@ def test_two_processes_never_run_a_feed_at_once(database: Database, source: Sour
     assert len(source.asked) == 1
 
 
-def test_a_claim_holds_for_a_lease_and_not_longer(database: Database, source: Source, now: Clock) -> None:
+def test_a_claim_expires_with_its_lease(database: Database, source: Source, now: Clock) -> None:
     follow(database, source.url())
     with transaction(database) as session:
         assert claim_feed(session, "example", at=NOW, is_asked_for=False) is not None  # then killed
@@ -659,7 +649,7 @@ def test_a_claim_holds_for_a_lease_and_not_longer(database: Database, source: So
 
 
 @pytest.mark.parametrize("what", ["removed", "moved", "taken over"])
-def test_a_run_whose_claim_was_lost_leaves_nothing(
+def test_a_run_that_lost_its_claim_writes_nothing(
     database: Database, source: Source, now: Clock, what: str
 ) -> None:
     follow(database, source.url())
@@ -688,9 +678,7 @@ def test_a_run_whose_claim_was_lost_leaves_nothing(
         assert feed(database).last_tried_at is None
 
 
-def test_one_feed_that_fails_keeps_no_other_from_its_turn(
-    database: Database, source: Source, now: Clock
-) -> None:
+def test_a_failing_feed_does_not_block_other_feeds(database: Database, source: Source, now: Clock) -> None:
     follow(database, "http://127.0.0.1:1/", "broken")
     follow(database, source.url(), "works")
 
@@ -703,7 +691,7 @@ def test_one_feed_that_fails_keeps_no_other_from_its_turn(
 # --- Configured feeds -----------------------------------------------------------------------------------
 
 
-def test_a_stranger_and_a_reader_follow_nothing(session: Session) -> None:
+def test_strangers_and_readers_may_not_add_feeds(session: Session) -> None:
     given = FeedIn("example", "https://feed.example/list.csv")
     reader = Viewer(role=ADMINISTRATOR.role, name="reads")
     for who, refused in ((ANYONE, NotSignedIn), (reader, NotAllowed)):
@@ -732,16 +720,14 @@ def test_a_stranger_and_a_reader_follow_nothing(session: Session) -> None:
         ({"source": " "}, "source"),
     ],
 )
-def test_a_feed_that_cannot_be_meant_is_refused_by_the_field(
-    session: Session, given: dict[str, Any], field: str
-) -> None:
+def test_an_invalid_feed_is_refused_by_its_field(session: Session, given: dict[str, Any], field: str) -> None:
     asked = replace(FeedIn("example", "https://feed.example/list.csv"), **given)
     with pytest.raises((InvalidInput, NotFound)) as refused:
         save_feed(session, ADMINISTRATOR, asked, by=FetchLimits(1000, 1), at=NOW)
     assert refused.value.field == field
 
 
-def test_a_feed_that_moves_is_fetched_anew_and_one_that_only_changes_its_times_is_not(
+def test_a_feed_with_a_new_url_is_fetched_again_and_one_with_a_new_interval_is_not(
     database: Database, source: Source, now: Clock
 ) -> None:
     source.behave = versions(listing(), '"v1"')
@@ -776,7 +762,7 @@ def test_a_feed_is_read_by_its_mapping(database: Database, source: Source, now: 
         assert session.execute(select(Device.source, Device.place_en)).one() == ("town", "Town hall")
 
 
-def test_two_lists_in_one_format_are_told_apart_by_who_keeps_them(
+def test_two_lists_of_one_format_are_distinguished_by_publisher(
     database: Database, source: Source, now: Clock
 ) -> None:
     mapping = """
@@ -802,7 +788,7 @@ def test_two_lists_in_one_format_are_told_apart_by_who_keeps_them(
 # --- The scheduled job ----------------------------------------------------------------------------------
 
 
-def test_the_timetable_runs_feeds_beside_the_server(
+def test_the_worker_runs_feeds_beside_the_server(
     database: Database, settings: Settings, source: Source
 ) -> None:
     follow(database, source.url())
@@ -814,7 +800,7 @@ def test_the_timetable_runs_feeds_beside_the_server(
         assert eventually(lambda: feed(database).last_result is FeedResult.TAKEN)
 
 
-def test_a_job_that_fails_is_tried_again_in_its_time(settings: Settings) -> None:
+def test_a_failed_job_is_retried_after_its_delay(settings: Settings) -> None:
     tried = []
 
     def fails(_database: Database, _settings: Settings, _now: Now) -> None:
@@ -828,7 +814,7 @@ def test_a_job_that_fails_is_tried_again_in_its_time(settings: Settings) -> None
         assert eventually(lambda: len(tried) > 2)
 
 
-def test_the_timetable_is_run_where_it_is_set_or_one_machine_is_all_there_is(settings: Settings) -> None:
+def test_jobs_run_in_the_server_when_configured_or_on_a_single_machine(settings: Settings) -> None:
     is_alone = settings.database_url.startswith("sqlite")
 
     assert schedule.runs_in_this_process(settings) is is_alone

@@ -32,7 +32,7 @@ def written(tmp_path: Path, content: bytes | str, name: str = "list.csv") -> Pat
     return path
 
 
-def test_a_file_that_is_missing_and_a_folder(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     assert refused(tmp_path / "nothing.csv") == f"There is no file {tmp_path / 'nothing.csv'}."
     assert "is a folder" in refused(tmp_path)
     assert "There is no file" in refused(Path("a\x00b"))
@@ -66,7 +66,7 @@ def test_a_file_that_is_missing_and_a_folder(tmp_path: Path) -> None:
         (f'{HEADER},place_en\n{ROW},"half" quoted\n', "begins in line 2"),
     ],
 )
-def test_a_table_that_cannot_be_read(tmp_path: Path, content: bytes | str, says: str) -> None:
+def test_an_unreadable_table_is_refused(tmp_path: Path, content: bytes | str, says: str) -> None:
     assert says in refused(written(tmp_path, content))
 
 
@@ -90,7 +90,7 @@ def test_a_table_that_cannot_be_read(tmp_path: Path, content: bytes | str, says:
         ('{"type": "FeatureCollection", "features": [\x00]}', "NUL"),
     ],
 )
-def test_json_that_cannot_be_read(tmp_path: Path, content: str, says: str) -> None:
+def test_unreadable_json_is_refused(tmp_path: Path, content: str, says: str) -> None:
     assert says in refused(written(tmp_path, content, "list.geojson"))
 
 
@@ -120,14 +120,16 @@ def test_geojson_in_other_coordinates_than_degrees_of_wgs84_is_refused(
         assert f"has coordinates in {crs} instead of WGS-84" in refused(path)
 
 
-def test_an_extract_without_a_device_is_refused_and_not_zero_devices(tmp_path: Path) -> None:
+def test_an_extract_without_devices_is_refused(tmp_path: Path) -> None:
     path = geojson(tmp_path, feature({"emergency": "fire_hydrant"}, point()))
     assert "no feature with emergency=defibrillator among 1" in refused(path)
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("beginning", [b"", b"\xef\xbb\xbf"])
-def test_any_line_ends_and_a_byte_order_mark_are_read(tmp_path: Path, newline: str, beginning: bytes) -> None:
+def test_any_line_endings_and_a_byte_order_mark_are_read(
+    tmp_path: Path, newline: str, beginning: bytes
+) -> None:
     rows = [DEVICE | {"place_zh": "大堂"}, DEVICE | {"source_id": "2", "place_zh": 'a "b", c'}]
     path = written(tmp_path, beginning + text_of(rows, newline=newline).encode())
 
@@ -138,7 +140,7 @@ def test_any_line_ends_and_a_byte_order_mark_are_read(tmp_path: Path, newline: s
     assert records[0].fields["source"] == "list"
 
 
-def test_what_a_file_is_is_told_by_its_content(tmp_path: Path) -> None:
+def test_the_format_of_a_file_is_detected_from_its_content(tmp_path: Path) -> None:
     own = feature({"source": "s", "source_id": "1", "emergency": "x"}, point())
     other, aed = feature({"highway": "x"}, point()), feature({"emergency": "defibrillator"}, point(), id="n1")
     cases = [
@@ -151,14 +153,14 @@ def test_what_a_file_is_is_told_by_its_content(tmp_path: Path) -> None:
     assert is_json(tmp_path / "b.csv")
 
 
-def test_a_named_format_is_followed(tmp_path: Path) -> None:
+def test_a_given_format_is_used(tmp_path: Path) -> None:
     aed = geojson(tmp_path, feature({"emergency": "defibrillator"}, point(), id="n1"))
     assert next(read_devices(aed, DeviceFormat.GEOJSON)).fields.get("source") is None
     with pytest.raises(InvalidInput, match="column"):
         list(read_devices(aed, DeviceFormat.CSV))
 
 
-def test_rows_set_aside_can_be_put_right_and_read(tmp_path: Path) -> None:
+def test_rows_set_aside_can_be_corrected_and_imported(tmp_path: Path) -> None:
     where, reason = SET_ASIDE_COLUMNS
     path = table(tmp_path, {where: "line 7", reason: "lat: is needed"} | DEVICE)
     assert set(next(read_devices(path)).fields) == set(DEVICE)
@@ -173,7 +175,7 @@ def test_a_list_of_estates_names_its_columns_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "document", ["NaN", "Infinity", "-Infinity", "1e400", '"\\ud800"', "[[[]]]", "{}", "true"]
 )
-def test_odd_json_values_in_a_position_are_the_rows_own_matter(tmp_path: Path, document: str) -> None:
+def test_odd_json_values_in_a_position_affect_only_their_row(tmp_path: Path, document: str) -> None:
     position = f'{{"type": "Point", "coordinates": [{document}, {document}]}}'
     path = written(
         tmp_path,

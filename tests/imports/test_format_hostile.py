@@ -82,7 +82,7 @@ def spoilt(draw: st.DrawFn) -> bytes:
 @pytest.mark.parametrize("form", [None, *DeviceFormat])
 @given(raw=spoilt())
 @settings(max_examples=examples(40), deadline=None)
-def test_what_is_read_never_crashes(form: DeviceFormat | None, raw: bytes) -> None:
+def test_reading_any_input_never_crashes(form: DeviceFormat | None, raw: bytes) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "list"
         path.write_bytes(raw)
@@ -164,12 +164,14 @@ def test_a_long_table_and_long_features_are_read_in_little_memory(tmp_path: Path
         (b"{} ", 10_000_000, "GeoJSON"),
     ],
 )
-def test_long_files_of_one_thing(tmp_path: Path, content: bytes, times: int, says: str) -> None:
+def test_long_files_of_one_repeated_item_are_refused(
+    tmp_path: Path, content: bytes, times: int, says: str
+) -> None:
     path = streamed(tmp_path / "list", lambda _: content * (times // 100), 100)
     assert says in refused(path)
 
 
-def test_a_million_columns(tmp_path: Path) -> None:
+def test_a_table_with_a_million_columns_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "wide.csv"
     path.write_text(f"{HEADER}\n" + "," * 200_000 + "x\n", encoding="utf-8")
     assert "cells" in refused(path)
@@ -177,14 +179,14 @@ def test_a_million_columns(tmp_path: Path) -> None:
     assert "characters" in refused(path)
 
 
-def test_a_table_with_three_delimiters(tmp_path: Path) -> None:
+def test_a_table_with_three_delimiters_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("name;lat,lon\twhere\na;1,2\tb\nc;3,4\td\n", encoding="utf-8")
     assert "none of the known formats" in refused(path)
     assert "japan" in refused(path, DeviceFormat.JAPAN)
 
 
-def test_one_object_as_long_as_a_file(tmp_path: Path) -> None:
+def test_one_object_as_long_as_the_file_is_refused(tmp_path: Path) -> None:
     begins = b'{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"a":'
     for filling in (b'"' + b"x" * 30_000_000, b"[" + b"1," * 15_000_000, b'{"b":' + b'"c","d":' * 4_000_000):
         path = tmp_path / "list.geojson"
@@ -192,7 +194,7 @@ def test_one_object_as_long_as_a_file(tmp_path: Path) -> None:
         assert "in one object" in refused(path)
 
 
-def test_an_encoding_that_goes_wrong_far_down(tmp_path: Path) -> None:
+def test_an_encoding_error_far_down_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_bytes(f"{HEADER}\n".encode() + f"{ROW}\n".encode() * 20_000 + b"list,\xff\xfe,1,2,x\n")
     assert "is not UTF-8 (line 20002)" in refused(path)
@@ -226,20 +228,20 @@ def sheet_of(cells: bytes) -> bytes:
         (b"<row r='1048576'><c r = 'Z1048576'><v>1</v></c></row>", "reaches to row"),
     ],
 )
-def test_a_cell_in_the_far_corner(tmp_path: Path, sheet: bytes, says: str) -> None:
+def test_a_cell_in_the_far_corner_of_a_sheet_is_refused(tmp_path: Path, sheet: bytes, says: str) -> None:
     for name in ("xl/worksheets/sheet1.xml", "xl/elsewhere"):
         parts = {"xl/workbook.xml": b"<workbook/>", name: sheet_of(sheet)}
         assert says in refused(archive(tmp_path / "list.xlsx", parts))
 
 
-def test_more_cells_than_fit_without_saying_where_they_stand(tmp_path: Path) -> None:
+def test_too_many_cells_without_references_are_refused(tmp_path: Path) -> None:
     row = b"<row>" + b"<c><v>1</v></c>" * (MAX_CELLS + 2_000) + b"</row>"
     path = archive(tmp_path / "list.xlsx", {"xl/workbook.xml": b"<workbook/>", "xl/s": sheet_of(row)})
     with pytest.raises(InvalidInput, match="reaches to row"):
         read_devices(path)
 
 
-def test_a_zip_bomb(tmp_path: Path) -> None:
+def test_a_zip_bomb_is_refused(tmp_path: Path) -> None:
     zeros = b"<v>0</v>" * 125_000
     path = tmp_path / "bomb.xlsx"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
@@ -258,7 +260,7 @@ def test_a_zip_bomb(tmp_path: Path) -> None:
     assert "unpacked it is larger than 150 MB" in refused(path)
 
 
-def test_workbooks_that_are_none(tmp_path: Path) -> None:
+def test_files_that_are_not_workbooks_are_refused(tmp_path: Path) -> None:
     entities = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><sst>&b;</sst>'
     path = tmp_path / "list.xlsx"
     for parts, says in [
@@ -282,7 +284,7 @@ def test_workbooks_that_are_none(tmp_path: Path) -> None:
     assert "old Excel workbook" in refused(path)
 
 
-def test_extracts_that_are_none(tmp_path: Path) -> None:
+def test_files_that_are_not_extracts_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "extract.osm.pbf"
     path.write_bytes(b"\0\0\0\x0d\x0a\x09OSMHeader\x18\xff\xff\xff\x7f" + b"\0" * 1000)
     assert "cannot be read as an extract" in refused(path)

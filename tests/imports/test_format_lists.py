@@ -146,7 +146,7 @@ TOWN_HALL_39 = {
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp932"])
 @pytest.mark.parametrize(("header", "row"), [(JAPAN_22, TOWN_HALL_22), (JAPAN_39, TOWN_HALL_39)])
-def test_the_japanese_schema_in_its_encodings(
+def test_the_japanese_schema_is_read_in_its_encodings(
     tmp_path: Path, encoding: str, header: list[str], row: Given
 ) -> None:
     reading, record, device = only(written(tmp_path, text_of(header, [row]), encoding))
@@ -160,14 +160,14 @@ def test_the_japanese_schema_in_its_encodings(
 
 
 @pytest.mark.parametrize("before", [0, 3])
-def test_the_japanese_schema_as_a_workbook_with_a_preamble(tmp_path: Path, before: int) -> None:
+def test_the_japanese_schema_is_read_from_a_workbook_with_a_preamble(tmp_path: Path, before: int) -> None:
     path = workbook(tmp_path, JAPAN_39, [TOWN_HALL_39], before=before)
     _, record, device = only(path)
     assert (device.source_id, record.where) == ("122033-7", f"row {before + 2}")
     assert device.place_en == "Town hall"
 
 
-def test_a_preamble_before_the_header(tmp_path: Path) -> None:
+def test_a_preamble_before_the_header_is_skipped(tmp_path: Path) -> None:
     text = text_of(JAPAN_22, [TOWN_HALL_22], before="AED設置箇所一覧,,\n令和6年4月1日現在\n\n")
     _, record, device = only(written(tmp_path, text, "cp932"))
     assert (device.source_id, record.where) == ("122033-7", "line 5")
@@ -176,13 +176,13 @@ def test_a_preamble_before_the_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "address", ["http://imi.go.jp/ns/core/rdf#{}", "https://schema.example/terms/{}", "http://x.example/{}/"]
 )
-def test_headers_that_are_addresses_of_terms(tmp_path: Path, address: str) -> None:
+def test_headers_that_are_term_uris_are_recognised(tmp_path: Path, address: str) -> None:
     header = [address.format(name) for name in JAPAN_22]
     row = {address.format(name): cell for name, cell in TOWN_HALL_22.items()}
     assert only(written(tmp_path, text_of(header, [row])))[2].source_id == "122033-7"
 
 
-def test_english_headers(tmp_path: Path) -> None:
+def test_english_headers_are_recognised(tmp_path: Path) -> None:
     header = "#property,latitude,longitude,name,address,installationPosition,availableDate,startTime,endTime"
     text = f"{header}\n1,34.3,134.0,健康施設,高松市1-1,地下1階,日,9:00,17:00\n"
     _, record, device = only(written(tmp_path, text))
@@ -206,12 +206,12 @@ def test_an_id_from_content_does_not_depend_on_the_rows_around_it(tmp_path: Path
     assert ids(dict(first, 名称="　市役所 ")) == [one]
 
 
-def test_a_device_that_outsiders_may_not_use_is_for_dispatch(tmp_path: Path) -> None:
+def test_a_device_closed_to_outsiders_is_for_dispatch_only(tmp_path: Path) -> None:
     row = dict(TOWN_HALL_39, 外部利用不可="1")
     assert only(written(tmp_path, text_of(JAPAN_39, [row])))[2].audience == "dispatch"
 
 
-def test_several_floors_are_no_floor(tmp_path: Path) -> None:
+def test_several_floors_are_read_as_no_floor(tmp_path: Path) -> None:
     _, record, device = only(
         written(tmp_path, text_of(JAPAN_22, [dict(TOWN_HALL_22, 設置位置="1・2・3階各入口")]))
     )
@@ -261,7 +261,7 @@ def every_day(start: str, end: str) -> dict[str, str]:
         (every_day("00:00", "23:59") | {"開放使用時間備註": "24小時開放"}, "24/7"),
     ],
 )
-def test_the_structured_hours_of_taiwan(tmp_path: Path, cells: Given, hours: str | None) -> None:
+def test_structured_hours_of_taiwan_are_read(tmp_path: Path, cells: Given, hours: str | None) -> None:
     record, device = taiwanese(tmp_path, **cells)
     assert device.opening_hours == hours
     assert device.opening_hours_raw
@@ -276,7 +276,7 @@ def test_taiwan_keeps_line_breaks_and_reads_floors(tmp_path: Path) -> None:
     assert record.where == "line 2"
 
 
-def test_the_older_copy_without_a_header(tmp_path: Path) -> None:
+def test_the_older_taiwanese_list_without_a_header_is_read(tmp_path: Path) -> None:
     rows = [
         f'{place}號館,台北市中正區中正路{place}號,"(121.5{place},25.0{place})",{place}樓大廳,'
         '"<p>周一至周五</p><br/>08:00-17:00<br>"'
@@ -300,7 +300,7 @@ def test_the_older_copy_without_a_header(tmp_path: Path) -> None:
 # --- Korea ---
 
 
-def test_korea_in_its_encoding_longitude_first(tmp_path: Path) -> None:
+def test_a_korean_list_is_read_in_its_encoding_with_longitude_first(tmp_path: Path) -> None:
     cells = [
         "1",
         "시청",
@@ -321,7 +321,7 @@ def test_korea_in_its_encoding_longitude_first(tmp_path: Path) -> None:
     assert device.source_id.startswith("content-")
 
 
-def test_what_the_korean_service_answers(tmp_path: Path) -> None:
+def test_the_answer_of_the_korean_service_is_read(tmp_path: Path) -> None:
     items = [{"org": "시청", "buildPlace": "1층", "wgs84Lon": 126.97, "wgs84Lat": 37.56, "model": "NF1200"}]
     answer = {"response": {"header": {"resultCode": "00"}, "body": {"items": {"item": items}}}}
     reading, record, device = only(written(tmp_path, json.dumps(answer), name="answer.json"))
@@ -355,7 +355,7 @@ def french(tmp_path: Path, **cells: str) -> tuple[Record, DeviceRow]:
     return record, device
 
 
-def test_a_french_row(tmp_path: Path) -> None:
+def test_a_french_row_is_read(tmp_path: Path) -> None:
     record, device = french(tmp_path)
     assert (device.source_id, device.floor, device.opening_hours) == ("42", 0, "24/7")
     assert (device.entry, device.state) == ("free", "in_service")
@@ -374,13 +374,13 @@ def test_a_french_row(tmp_path: Path) -> None:
         ('{lundi,mardi,mercredi,"jours fériés"}', "{24h/24}", "Mo-We 00:00-24:00; PH 00:00-24:00"),
     ],
 )
-def test_french_arrays_of_days_and_hours(
+def test_french_arrays_of_days_and_hours_are_read(
     tmp_path: Path, days: str, hours: str, expression: str | None
 ) -> None:
     assert french(tmp_path, c_disp_j=days, c_disp_h=hours)[1].opening_hours == expression
 
 
-def test_working_hours_that_are_not_said_are_never_open(tmp_path: Path) -> None:
+def test_unspecified_working_hours_are_read_as_unknown(tmp_path: Path) -> None:
     _, device = french(tmp_path, c_disp_j="{lundi}", c_disp_h="{heures ouvrables}")
     assert device.opening_hours_raw == "lundi · heures ouvrables"
     assert device.opening_hours is None or "unknown" in device.opening_hours
@@ -394,7 +394,7 @@ def test_working_hours_that_are_not_said_are_never_open(tmp_path: Path) -> None:
         ("Supprimé définitivement", "withdrawn"),
     ],
 )
-def test_french_states(tmp_path: Path, written_state: str, state: str) -> None:
+def test_french_states_are_read(tmp_path: Path, written_state: str, state: str) -> None:
     assert french(tmp_path, c_etat_fonct=written_state)[1].state == state
 
 
@@ -417,11 +417,11 @@ def test_french_access_is_free_only_where_that_is_said(
     assert french(tmp_path, c_acc_lib=written_access)[1].entry == entry
 
 
-def test_french_pads_for_children(tmp_path: Path) -> None:
+def test_french_paediatric_pads_are_read(tmp_path: Path) -> None:
     assert str(french(tmp_path, c_dtpr_lcped="2027-08-31")[1].child_pads_expire_on) == "2027-08-31"
 
 
-def test_french_rows_that_a_person_should_look_at(tmp_path: Path) -> None:
+def test_doubtful_french_rows_have_warnings(tmp_path: Path) -> None:
     record, _ = french(tmp_path, c_doublon="t", c_etat_valid="en attente de validation", c_etat_fonct="?")
     assert {
         FindingKind.MARKED_AS_DUPLICATE,
@@ -434,18 +434,18 @@ def test_french_rows_that_a_person_should_look_at(tmp_path: Path) -> None:
     ("storey", "floor"),
     [("RDC", 0), ("rez-de-chaussée", 0), ("1er étage", 1), ("R+2", 2), ("0", 0), ("-1", -1), ("sous-sol", 0)],
 )
-def test_french_floors(tmp_path: Path, storey: str, floor: int) -> None:
+def test_french_floors_are_read(tmp_path: Path, storey: str, floor: int) -> None:
     assert french(tmp_path, c_acc_etg=storey)[1].floor == floor
 
 
-def test_france_as_geojson(tmp_path: Path) -> None:
+def test_the_french_list_is_read_as_geojson(tmp_path: Path) -> None:
     feature: dict[str, Any] = {"type": "Feature", "geometry": None, "properties": dict(MAIRIE, c_gid=42)}
     document = {"type": "FeatureCollection", "features": [feature]}
     reading, record, device = only(written(tmp_path, json.dumps(document), name="dae.json"))
     assert (reading.form, record.where, device.source_id) == ("geodae", "feature 1", "42")
 
 
-def test_a_line_with_too_few_cells_is_bad_and_the_others_are_read(tmp_path: Path) -> None:
+def test_a_line_with_too_few_cells_is_set_aside_and_the_others_are_read(tmp_path: Path) -> None:
     path = written(
         tmp_path, text_of(FRANCE, [MAIRIE]) + "43,École,48.8\n" + text_of(FRANCE, [MAIRIE]).split("\n", 1)[1]
     )
@@ -457,7 +457,7 @@ def test_a_line_with_too_few_cells_is_bad_and_the_others_are_read(tmp_path: Path
 # --- Hong Kong ---
 
 
-def test_hong_kong_without_ids_and_with_entities_encoded_twice(tmp_path: Path) -> None:
+def test_hong_kong_is_read_without_ids_and_with_doubly_encoded_entities(tmp_path: Path) -> None:
     cells = [
         "Tom &amp;amp; Co",
         "1 Queen&#039;s Road",
@@ -492,7 +492,7 @@ def overpass(tmp_path: Path, elements: Sequence[Mapping[str, Any]], **more: Any)
 AED_TAGS = {"emergency": "defibrillator", "opening_hours": "24/7"}
 
 
-def test_what_overpass_answers(tmp_path: Path) -> None:
+def test_an_answer_of_overpass_is_read(tmp_path: Path) -> None:
     path = overpass(
         tmp_path,
         [
@@ -511,7 +511,7 @@ def test_what_overpass_answers(tmp_path: Path) -> None:
     assert "out center" in four.wrong
 
 
-def test_answers_of_overpass_that_are_none(tmp_path: Path) -> None:
+def test_invalid_answers_of_overpass_are_refused(tmp_path: Path) -> None:
     aed = {"type": "node", "id": 1, "lat": 47.1, "lon": 9.5, "tags": AED_TAGS}
     count = {"type": "count", "id": 0, "tags": {"nodes": "9"}}
 
@@ -529,7 +529,7 @@ def test_answers_of_overpass_that_are_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_tags_as_a_table(tmp_path: Path, delimiter: str) -> None:
+def test_openstreetmap_tags_are_read_from_a_table(tmp_path: Path, delimiter: str) -> None:
     header = ["@type", "@id", "@lat", "@lon", "emergency", "level", "opening_hours"]
     rows = [
         ["way", "5", "47.1", "9.5", "defibrillator", "1", "24/7"],
@@ -540,7 +540,7 @@ def test_tags_as_a_table(tmp_path: Path, delimiter: str) -> None:
     assert (reading.form, device.source_id, device.floor) == ("osm-csv", "way/5", 1)
 
 
-def test_documents_one_after_the_other(tmp_path: Path) -> None:
+def test_concatenated_json_documents_are_read(tmp_path: Path) -> None:
     def collection(number: int) -> str:
         feature = {
             "type": "Feature",

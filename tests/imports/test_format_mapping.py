@@ -58,7 +58,7 @@ def read(tmp_path: Path, text: str = LIST, encoding: str = "cp1252") -> list[dic
     return [dict(record.fields) for record in read_devices(path, mapping=mapping_of(tmp_path / "map.yaml"))]
 
 
-def test_a_list_that_nobody_has_seen(tmp_path: Path) -> None:
+def test_an_unknown_list_is_read_with_a_mapping(tmp_path: Path) -> None:
     one, two, three = read(tmp_path, LIST.replace("52,37", "52.37"))
 
     device = ROW.validate_python(one)
@@ -71,7 +71,7 @@ def test_a_list_that_nobody_has_seen(tmp_path: Path) -> None:
     assert three["lat"] == "52.38"
 
 
-def test_what_is_doubtful_is_found(tmp_path: Path) -> None:
+def test_doubtful_values_of_a_mapped_list_are_found(tmp_path: Path) -> None:
     read(tmp_path)
     _, two, _ = read_devices(tmp_path / "aeds.csv", mapping=mapping_of(tmp_path / "map.yaml"))
     found = {finding.kind: finding for finding in two.findings}
@@ -86,7 +86,7 @@ def test_what_is_doubtful_is_found(tmp_path: Path) -> None:
     assert found[FindingKind.VALUE_NOT_UNDERSTOOD].where == "line 4"
 
 
-def test_the_source_may_be_named_anew(tmp_path: Path) -> None:
+def test_the_source_of_a_mapping_can_be_overridden(tmp_path: Path) -> None:
     read(tmp_path)
     reading = read_devices(
         tmp_path / "aeds.csv", mapping=mapping_of(tmp_path / "map.yaml"), source="other-town"
@@ -94,12 +94,12 @@ def test_the_source_may_be_named_anew(tmp_path: Path) -> None:
     assert (reading.source, next(reading).fields["source"]) == ("other-town", "other-town")
 
 
-def test_a_list_without_the_position_says_which_columns_are_missing(tmp_path: Path) -> None:
+def test_the_missing_position_columns_of_a_list_are_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"names the columns punt.*first line is: a, b"):
         read(tmp_path, "a;b\n1;2\n")
 
 
-def test_the_built_in_mappings_are_the_formats_that_the_command_knows() -> None:
+def test_the_built_in_mappings_are_the_formats_of_the_command() -> None:
     names = {mapping.name for mapping in built_in_mappings()}
     assert names == {"geodae", "hongkong", "japan", "korea", "taiwan", "taiwan-scrape"}
     assert names <= {form.value for form in DeviceFormat}
@@ -145,7 +145,7 @@ def test_the_built_in_mappings_are_the_formats_that_the_command_knows() -> None:
         (DUTCH, "a: \x01", "is not YAML"),
     ],
 )
-def test_a_bad_mapping_file_says_which_key_and_what_would_be_right(change: str, to: str, says: str) -> None:
+def test_a_bad_mapping_file_is_refused_with_its_key_and_advice(change: str, to: str, says: str) -> None:
     assert change in DUTCH
     with pytest.raises(InvalidInput) as caught:
         mapping_from(DUTCH.replace(change, to), "map.yaml")
@@ -153,7 +153,7 @@ def test_a_bad_mapping_file_says_which_key_and_what_would_be_right(change: str, 
     assert caught.value.field == "mapping"
 
 
-def test_mapping_files_that_are_none(tmp_path: Path) -> None:
+def test_files_that_are_not_mappings_are_refused(tmp_path: Path) -> None:
     large, binary = tmp_path / "large.yaml", tmp_path / "binary.yaml"
     large.write_bytes(b"#" * (MAX_MAPPING_BYTES + 1))
     binary.write_bytes(b"\xff\xfe\x00")
@@ -168,7 +168,7 @@ def test_mapping_files_that_are_none(tmp_path: Path) -> None:
             mapping_of(path)
 
 
-def test_yaml_says_text_and_nothing_else() -> None:
+def test_yaml_values_are_read_as_text_only() -> None:
     mapping = mapping_from(DUTCH.replace("country: NL", "country: NO"), "map.yaml")
     assert mapping.country == "NO"
     assert mapping.fields["state"].choices["no"] == "withdrawn"

@@ -40,7 +40,7 @@ def filled_in(template: bytes, row: dict[str, Any]) -> bytes:
 DEVICE = {"source": "list", "source_id": "1", "lat": 30.29, "lon": 120.1, "region": "CN-33"}
 
 
-def test_the_template_has_every_column_and_its_explanation_is_no_device(tmp_path: Path) -> None:
+def test_the_template_has_every_column_and_its_explanations_are_not_imported(tmp_path: Path) -> None:
     path = tmp_path / "template.csv"
     path.write_bytes(filled_in(template_csv(), DEVICE))
     (record,) = read_devices(path)
@@ -137,7 +137,7 @@ def as_geojson(path: Path, rows: list[dict[str, Any]]) -> None:
 )
 @given(rows=st.lists(devices, min_size=1, max_size=3))
 @settings(max_examples=examples(60), deadline=None)
-def test_what_is_written_is_read_back(write: Any, name: str, rows: list[dict[str, Any]]) -> None:
+def test_an_exported_row_is_read_back_unchanged(write: Any, name: str, rows: list[dict[str, Any]]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / name
         write(path, rows)
@@ -145,7 +145,7 @@ def test_what_is_written_is_read_back(write: Any, name: str, rows: list[dict[str
     assert found == [ROW.validate_python(row) for row in rows]
 
 
-def test_what_a_spreadsheet_would_execute_is_as_it_was(tmp_path: Path) -> None:
+def test_escaped_formulas_are_read_back_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     as_csv(path, [DEVICE | {"place_en": "=1+1", "place_zh": "'-x", "maker": "-5"}])
     (record,) = read_devices(path)

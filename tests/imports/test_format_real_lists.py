@@ -70,7 +70,7 @@ def test_the_extract_and_the_features_of_liechtenstein_are_one_register() -> Non
 @pytest.mark.parametrize(
     "path", ["japan/ichikawa_cp932.csv", "japan/takamatsu.xlsx", "taiwan/twaed_sample.csv"]
 )
-def test_ids_made_from_content_are_the_same_the_next_time(path: str) -> None:
+def test_ids_derived_from_content_are_stable(path: str) -> None:
     assert list(by_id(path)) == list(by_id(path))
     first = next(read_devices(published(path)))
     assert FindingKind.ID_FROM_CONTENT in {finding.kind for finding in first.findings}
@@ -80,7 +80,7 @@ def findings(records: list[Record]) -> Counter[FindingKind]:
     return Counter(finding.kind for record in records for finding in record.findings)
 
 
-def test_hours_of_the_taiwanese_sample_are_understood_or_kept() -> None:
+def test_hours_of_the_taiwanese_sample_are_parsed_or_kept_as_text() -> None:
     records = list(read_devices(published("taiwan/twaed_sample.csv")))
     understood = [record for record in records if "opening_hours" in record.fields]
     assert len(understood) >= 250

@@ -35,11 +35,11 @@ from aed.imports.formats import values
         ("", None),
     ],
 )
-def test_dates(text: str, expected: date | None) -> None:
+def test_dates_are_read_in_many_notations(text: str, expected: date | None) -> None:
     assert values.date_of(text) == expected
 
 
-def test_a_month_may_come_first() -> None:
+def test_dates_with_the_month_first_are_read() -> None:
     assert values.date_of("03/04/2027", day_first=False) == date(2027, 3, 4)
 
 
@@ -87,7 +87,7 @@ UNCLEAR = "unclear"
         ("room 12", None, None),
     ],
 )
-def test_floors(
+def test_floors_are_read_in_many_notations(
     text: str, where_1f_is_the_street: int | str | None, where_it_is_not: int | str | None
 ) -> None:
     for ground, expected in ((1, where_1f_is_the_street), (0, where_it_is_not)):
@@ -107,7 +107,7 @@ def test_floors(
         ("", None),
     ],
 )
-def test_pairs(text: str, expected: tuple[str, str] | None) -> None:
+def test_coordinate_pairs_are_read_in_many_notations(text: str, expected: tuple[str, str] | None) -> None:
     assert values.pair(text) == expected
 
 
@@ -115,11 +115,11 @@ def test_pairs(text: str, expected: tuple[str, str] | None) -> None:
     ("text", "expected"),
     [("４８．８５", "48.85"), ("48,85", "48.85"), (" 48.85° ", "48.85"), ("48.85", "48.85"), ("x", "x")],
 )
-def test_degrees(text: str, expected: str) -> None:
+def test_degrees_are_read_in_many_notations(text: str, expected: str) -> None:
     assert values.degrees(text) == expected
 
 
-def test_words_out_of_html() -> None:
+def test_text_is_extracted_from_html() -> None:
     assert values.without_tags("<p>周一<b>至</b>周五</p><br/>08:00&amp;nbsp;-&nbsp;17:00") == (
         "周一 至 周五\n08:00 - 17:00"
     )
@@ -131,12 +131,12 @@ def test_words_out_of_html() -> None:
     ("text", "expected"),
     [("電話 (047)335-1711 内線2", "(047)335-1711"), ("+81 3 1234", "+81 3 1234"), ("none", None)],
 )
-def test_telephone_numbers(text: str, expected: str | None) -> None:
+def test_telephone_numbers_are_read_in_many_notations(text: str, expected: str | None) -> None:
     assert values.phone_of(text) == expected
 
 
 @given(st.text(max_size=300))
-def test_any_text_is_a_value_or_none(text: str) -> None:
+def test_any_text_is_read_as_a_value_or_none(text: str) -> None:
     values.date_of(text)
     values.floor_of(text, ground=1)
     values.pair(text)

@@ -366,7 +366,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize(("text", "expression"), TEXTS)
-def test_hours_are_understood_or_left_unknown(text: str, expression: str | None) -> None:
+def test_hours_are_parsed_or_left_unknown(text: str, expression: str | None) -> None:
     understood = understand_hours(text)
 
     assert understood.expression == expression
@@ -402,11 +402,13 @@ def test_hours_are_understood_or_left_unknown(text: str, expression: str | None)
         ("Montag bis Freitag 8-17 Uhr", "osm", "Mo-Fr 08:00-17:00"),
     ],
 )
-def test_the_language_of_the_list_decides(text: str, language: str | None, expression: str | None) -> None:
+def test_the_language_of_the_list_decides_how_hours_are_read(
+    text: str, language: str | None, expression: str | None
+) -> None:
     assert understand_hours(text, language=language).expression == expression
 
 
-def test_nothing_written_leaves_nothing_to_read() -> None:
+def test_empty_text_yields_no_hours() -> None:
     assert understand_hours(" \n") == UnderstoodHours(None, None)
     assert understand_hours("9" * 2_000).expression is None
 
@@ -471,7 +473,7 @@ ALL_DAY = ("00:00", "23:59")
         (SHUT, SHUT, SHUT, "", None),
     ],
 )
-def test_the_columns_of_taiwan(
+def test_the_hour_columns_of_taiwan_are_read(
     weekdays: tuple[str, str],
     saturday: tuple[str, str],
     sunday: tuple[str, str],
@@ -485,7 +487,7 @@ def test_the_columns_of_taiwan(
         assert understood.certain is ("unknown" not in expression)
 
 
-def test_a_flag_that_contradicts_the_columns_opens_nothing() -> None:
+def test_a_flag_that_contradicts_the_columns_yields_unknown_hours() -> None:
     def all_week(times: tuple[str, str], flag: str) -> str | None:
         return hours_of_taiwan(weekdays=times, saturday=times, sunday=times, always=flag).expression
 
@@ -581,7 +583,9 @@ def state_in_taipei(understood: UnderstoodHours, at: str) -> Opening:
         ("月火水木金", "9:00", "17:00", "駅改札内", None),
     ],
 )
-def test_the_columns_of_japan(days: str, opens: str, closes: str, note: str, expression: str | None) -> None:
+def test_the_hour_columns_of_japan_are_read(
+    days: str, opens: str, closes: str, note: str, expression: str | None
+) -> None:
     assert hours_of_japan(days=days, opens=opens, closes=closes, note=note).expression == expression
 
 
@@ -610,11 +614,13 @@ def test_the_columns_of_japan(days: str, opens: str, closes: str, note: str, exp
         ),
     ],
 )
-def test_the_columns_of_france(days: str, hours: str, note: str, expression: str | None) -> None:
+def test_the_hour_columns_of_france_are_read(
+    days: str, hours: str, note: str, expression: str | None
+) -> None:
     assert hours_of_geodae(days=days, hours=hours, note=note).expression == expression
 
 
-def test_columns_for_any_days() -> None:
+def test_hour_columns_are_read_for_any_days() -> None:
     times = {"Mo-Th": ("08:00", "17:00"), "Fr": ("08:00", "12:00"), "Sa,Su": ALL_DAY, "PH": ("", "")}
 
     assert hours_of_week(times).expression == "Mo-Th 08:00-17:00; Fr 08:00-12:00; Sa-Su 00:00-24:00"
@@ -676,7 +682,7 @@ def test_real_hours_parse_or_are_unknown() -> None:
     assert sum(understood.expression is not None for understood in written) > 0.85 * len(written)
 
 
-def test_every_tag_of_openstreetmap_is_understood_as_the_registry_reads_it() -> None:
+def test_every_openstreetmap_tag_is_read_as_the_registry_reads_it() -> None:
     with real("poland/aed_poland.csv").open(encoding="utf-8", newline="") as file:
         tags = {cells["opening_hours"] for cells in csv.DictReader(file)} - {""}
 
@@ -722,13 +728,13 @@ def assert_registry_takes(understood: UnderstoodHours) -> None:
 
 @given(text=SHUFFLED, language=LANGUAGES)
 @settings(max_examples=examples(1_500), deadline=None)
-def test_shuffled_words_never_yield_hours_that_the_registry_refuses(text: str, language: str | None) -> None:
+def test_shuffled_words_never_yield_invalid_hours(text: str, language: str | None) -> None:
     assert_registry_takes(understand_hours(text, language=language))
 
 
 @given(text=st.text(max_size=60), language=LANGUAGES)
 @settings(max_examples=examples(500), deadline=None)
-def test_no_text_is_too_much(text: str, language: str | None) -> None:
+def test_text_of_any_length_is_read(text: str, language: str | None) -> None:
     assert_registry_takes(understand_hours(text, language=language))
 
 
@@ -742,7 +748,7 @@ TIMES = st.tuples(CELLS, CELLS)
     weekdays=TIMES, saturday=TIMES, sunday=TIMES, always=st.sampled_from(["X", "Y", "N", ""]), note=SHUFFLED
 )
 @settings(max_examples=examples(700), deadline=None)
-def test_no_table_yields_hours_that_the_registry_refuses(
+def test_no_table_yields_invalid_hours(
     weekdays: tuple[str, str], saturday: tuple[str, str], sunday: tuple[str, str], always: str, note: str
 ) -> None:
     understood = hours_of_taiwan(
@@ -757,7 +763,7 @@ def test_no_table_yields_hours_that_the_registry_refuses(
 @given(times=TIMES, note=SHUFFLED, hour=st.integers(0, 23), day=st.integers(16, 22))
 @example(times=("20:00", "21:00"), note="月曜日8:30~17:00 月曜日8:30~17:00", hour=8, day=16)
 @settings(max_examples=examples(700), deadline=None)
-def test_a_note_opens_nothing_that_the_columns_close(
+def test_a_note_does_not_extend_the_hours_of_the_columns(
     times: tuple[str, str], note: str, hour: int, day: int
 ) -> None:
     """16 to 22 November 2026, Monday to Sunday, has no holidays."""

@@ -82,7 +82,7 @@ def row_counts(session: Session) -> tuple[int, int, int]:
 # --- Permissions --------------------------------------------------------------------------------------------
 
 
-def test_only_an_administrator_who_may_write_imports(client: TestClient, session: Session) -> None:
+def test_only_an_administrator_with_the_write_scope_imports(client: TestClient, session: Session) -> None:
     estate = make.estate(session)
     asking = {
         401: [{}, {"Authorization": "Bearer aed_wrong"}],
@@ -104,7 +104,7 @@ def test_only_an_administrator_who_may_write_imports(client: TestClient, session
 # --- Results ------------------------------------------------------------------------------------------------
 
 
-def test_a_list_is_taken_and_the_same_again_changes_nothing(
+def test_a_list_is_imported_and_importing_it_again_changes_nothing(
     client: TestClient, session: Session, office: dict[str, str]
 ) -> None:
     list_of_three = csv_of(*rows_of(3), DEVICE | {"source_id": "bad", "lat": "x"})
@@ -127,7 +127,7 @@ def test_a_list_is_taken_and_the_same_again_changes_nothing(
     assert row_counts(session) == before
 
 
-def test_a_change_is_told_and_kept_with_whose_token_it_was(
+def test_a_change_is_reported_and_logged_with_its_token(
     client: TestClient, session: Session, office: dict[str, str]
 ) -> None:
     client.post(WHERE, content=csv_of(DEVICE), headers=office)
@@ -151,7 +151,7 @@ def test_a_dry_run_changes_nothing(client: TestClient, session: Session, office:
     assert client.post(WHERE, content=csv_of(*rows_of(3)), headers=office).json()["new"] == 3
 
 
-def test_what_a_whole_list_lacks_is_gone_of_a_part_nothing_and_much_is_held_back(
+def test_a_full_list_removes_missing_devices_a_partial_list_none_and_a_large_loss_is_held_back(
     client: TestClient, session: Session, office: dict[str, str]
 ) -> None:
     client.post(WHERE, content=csv_of(*rows_of(20)), headers=office)
@@ -168,7 +168,7 @@ def test_what_a_whole_list_lacks_is_gone_of_a_part_nothing_and_much_is_held_back
     assert session.scalar(out) == 10
 
 
-def test_what_another_list_may_have_registered_waits_for_a_person(
+def test_a_possible_duplicate_of_another_list_waits_for_review(
     client: TestClient, office: dict[str, str]
 ) -> None:
     client.post(WHERE, content=csv_of(DEVICE | {"place_zh": "大堂"}), headers=office)
@@ -189,7 +189,7 @@ MAPPING = (
 TABLE = "nr;ort;breite;laenge\n7;Häuschen;30.29;120.10\n".encode()
 
 
-def test_a_list_in_a_form_with_a_mapping(client: TestClient, office: dict[str, str]) -> None:
+def test_a_list_is_uploaded_in_a_form_with_a_mapping(client: TestClient, office: dict[str, str]) -> None:
     form = form_of(file=TABLE, mapping=MAPPING.encode())
 
     answer = client.post(f"{WHERE}?region=CN-33", content=form, headers=office | FORM)
@@ -199,7 +199,7 @@ def test_a_list_in_a_form_with_a_mapping(client: TestClient, office: dict[str, s
     assert answer.json()["rows_new"][0]["source"] == "ours"
 
 
-def test_a_list_that_several_publish_is_filed_under_who_is_said(
+def test_a_list_of_a_shared_format_is_filed_under_the_given_source(
     client: TestClient, office: dict[str, str]
 ) -> None:
     form = form_of(file=TABLE, mapping=MAPPING.encode())
@@ -216,7 +216,7 @@ def test_a_list_that_several_publish_is_filed_under_who_is_said(
 # --- Rejections ---------------------------------------------------------------------------------------------
 
 
-def test_what_is_no_list_is_a_problem_with_a_sentence(
+def test_a_file_that_is_not_a_list_is_refused_in_a_sentence(
     client: TestClient, session: Session, office: dict[str, str]
 ) -> None:
     for body in (
@@ -259,7 +259,7 @@ def test_what_is_no_list_is_a_problem_with_a_sentence(
         ),
     ],
 )
-def test_a_refusal_as_a_whole_tells_the_rows_set_aside(
+def test_a_refused_import_lists_the_rows_set_aside(
     client: TestClient,
     session: Session,
     office: dict[str, str],
@@ -279,7 +279,7 @@ def test_a_refusal_as_a_whole_tells_the_rows_set_aside(
     assert row_counts(session) == (0, 0, 0)
 
 
-def test_a_list_may_be_as_large_as_is_set_and_no_larger(
+def test_a_list_may_be_as_large_as_the_configured_limit(
     client_on: Callable[[Settings], TestClient],
     settings: Settings,
     session: Session,
@@ -304,7 +304,7 @@ def test_a_list_may_be_as_large_as_is_set_and_no_larger(
 # --- Concurrency and interruption ---------------------------------------------------------------------------
 
 
-def test_a_disk_that_takes_no_more_is_a_sentence(
+def test_a_full_disk_is_reported_in_a_sentence(
     client: TestClient, session: Session, office: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/dev/null")  # where no folder can be created
@@ -317,13 +317,15 @@ def test_a_disk_that_takes_no_more_is_a_sentence(
     assert row_counts(session) == (0, 0, 0)
 
 
-def test_a_name_longer_than_file_systems_take_is_cut(client: TestClient, office: dict[str, str]) -> None:
+def test_a_file_name_too_long_for_the_file_system_is_truncated(
+    client: TestClient, office: dict[str, str]
+) -> None:
     answer = client.post(WHERE, params={"name": "清" * 100 + ".csv"}, content=csv_of(DEVICE), headers=office)
 
     assert answer.status_code == 200, answer.text
 
 
-def test_while_another_import_goes_on_one_is_told_so(
+def test_a_second_simultaneous_import_is_refused(
     client_on: Callable[[Settings], TestClient],
     settings: Settings,
     database: Database,
@@ -388,7 +390,7 @@ def many() -> bytes:
     return csv_of(*(row | {"source_id": f"d{number}"} for number in range(6_000)))
 
 
-def test_two_at_once_of_whom_one_is_taken_and_a_killed_server_leaves_the_register_as_it_was(
+def test_of_two_simultaneous_imports_one_runs_and_a_killed_server_changes_nothing(
     serve: Callable[[], tuple[subprocess.Popen[bytes], str]],
     session: Session,
     office: dict[str, str],
@@ -431,7 +433,7 @@ def wait_for_a_file_in(folder: Path) -> None:
     raise AssertionError("no file has come")
 
 
-def test_a_client_that_hangs_up_half_way_leaves_nothing(
+def test_an_interrupted_upload_imports_nothing(
     serve: Callable[[], tuple[subprocess.Popen[bytes], str]],
     session: Session,
     office: dict[str, str],
@@ -468,7 +470,7 @@ def most_memory_of(process: subprocess.Popen[bytes]) -> int:
 
 
 @pytest.mark.parametrize("is_form", [False, True])
-def test_a_large_file_is_never_whole_in_memory(
+def test_a_large_file_is_streamed(
     serve: Callable[[], tuple[subprocess.Popen[bytes], str]], office: dict[str, str], is_form: bool
 ) -> None:
     process, url = serve()

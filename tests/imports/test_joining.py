@@ -47,7 +47,7 @@ def join(session: Session, kept_id: int, other_id: int) -> None:
     session.commit()
 
 
-def test_the_other_is_withdrawn_and_what_was_told_of_it_is_told_of_the_kept_one(
+def test_merging_withdraws_the_duplicate_and_moves_its_list_entries_to_the_kept_device(
     session: Session, tmp_path: Path
 ) -> None:
     take(session, tmp_path, OURS)
@@ -62,7 +62,7 @@ def test_the_other_is_withdrawn_and_what_was_told_of_it_is_told_of_the_kept_one(
     assert before.fields["state"] == ["in_service", "withdrawn"]
 
 
-def test_it_is_remembered_when_the_lists_come_again(session: Session, tmp_path: Path) -> None:
+def test_a_merge_is_kept_when_the_lists_are_imported_again(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS)
     take(session, tmp_path, THEIRS)
     join(session, 1, 2)
@@ -73,7 +73,7 @@ def test_it_is_remembered_when_the_lists_come_again(session: Session, tmp_path: 
     assert (kept.model, other.model, other.state) == ("C1", None, DeviceState.WITHDRAWN)
 
 
-def test_two_rows_of_one_list_can_be_one_device(session: Session, tmp_path: Path) -> None:
+def test_two_rows_of_one_list_can_be_merged(session: Session, tmp_path: Path) -> None:
     rows = [OURS, OURS | FAR | {"source_id": "2", "maker": "Mindray"}]
     take(session, tmp_path, *rows)
 
@@ -84,14 +84,14 @@ def test_two_rows_of_one_list_can_be_one_device(session: Session, tmp_path: Path
     assert devices(session)[0].state is DeviceState.IN_SERVICE
 
 
-def test_a_device_that_no_list_tells_of_is_joined_too(session: Session) -> None:
+def test_a_device_without_a_list_can_be_merged(session: Session) -> None:
     kept, other = make.device(session), make.device(session)
     session.commit()
     join(session, kept.id, other.id)
     assert [each.state.value for each in devices(session)] == ["in_service", "withdrawn"]
 
 
-def test_another_decision_about_it_can_be_made(session: Session, tmp_path: Path) -> None:
+def test_a_merge_decision_can_be_changed(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS)
     take(session, tmp_path, THEIRS)
     join(session, 1, 2)
@@ -109,7 +109,9 @@ def test_another_decision_about_it_can_be_made(session: Session, tmp_path: Path)
     assert (kept.maker == "Schiller", other.maker) == (False, "Schiller")
 
 
-def test_one_that_was_out_of_service_when_it_was_joined_is_so_again(session: Session, tmp_path: Path) -> None:
+def test_a_device_merged_while_out_of_service_is_out_of_service_when_restored(
+    session: Session, tmp_path: Path
+) -> None:
     take(session, tmp_path, OURS)
     take(session, tmp_path, THEIRS | {"state": "out_of_service", "out_of_service_reason": "lent"})
     join(session, 1, 2)
@@ -123,7 +125,9 @@ def test_one_that_was_out_of_service_when_it_was_joined_is_so_again(session: Ses
 
 
 @pytest.mark.parametrize("is_asked_of_both", [False, True])
-def test_what_may_be_the_other_may_be_the_kept_one(session: Session, is_asked_of_both: bool) -> None:
+def test_a_review_of_the_merged_device_becomes_one_of_the_kept_device(
+    session: Session, is_asked_of_both: bool
+) -> None:
     kept, other = make.device(session), make.device(session)
     asked = make.review(session, of=other)
     record = asked.source, asked.source_id
@@ -139,7 +143,7 @@ def test_what_may_be_the_other_may_be_the_kept_one(session: Session, is_asked_of
     assert ((review.source, review.source_id), review.device_id) == (record, kept.id)
 
 
-def test_what_cannot_be_joined_is_refused(session: Session) -> None:
+def test_an_impossible_merge_is_refused(session: Session) -> None:
     one, other, gone = (make.device(session) for _ in range(3))
     withdraw_device(session, ADMINISTRATOR, gone.id, version=1, at=NOW)
     session.commit()
@@ -158,7 +162,7 @@ def test_what_cannot_be_joined_is_refused(session: Session) -> None:
     assert [each.state.value for each in devices(session)] == ["in_service", "in_service", "withdrawn"]
 
 
-def test_an_administrator_joins_over_http(session: Session, client: TestClient) -> None:
+def test_an_administrator_merges_devices_over_http(session: Session, client: TestClient) -> None:
     kept, other = make.device(session), make.device(session)
     office = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     of_the_region = make.key(session, TokenRole.DISPATCHER, region=make.region(session), writes=True)

@@ -25,24 +25,24 @@ def score(one: ComparedEntry, other: ComparedEntry, metres: float) -> float:
     return likeness(one, other, metres=metres).score
 
 
-def test_the_same_words_a_few_metres_apart_are_one_device() -> None:
+def test_the_same_description_a_few_metres_apart_is_one_device() -> None:
     assert score(LOBBY, LOBBY, 5) >= SURE
     assert score(LOBBY, replace(LOBBY, maker=None, place_zh="图书馆 一楼大堂（服务台旁）"), 12) >= SURE
 
 
-def test_nearness_alone_is_a_question_and_distance_alone_none() -> None:
+def test_nearby_devices_are_possible_duplicates_and_distant_ones_are_not() -> None:
     assert MAYBE <= score(LOBBY, ComparedEntry(), 8) < SURE
     assert score(LOBBY, ComparedEntry(), 60) < MAYBE
     assert score(LOBBY, LOBBY, 100) < SURE
 
 
-def test_a_serial_number_decides() -> None:
+def test_an_equal_serial_number_decides() -> None:
     numbered = replace(LOBBY, serial="SN-0001")
     assert score(numbered, ComparedEntry(serial="sn0001", place_zh="别处"), 60) >= SURE
     assert score(numbered, replace(LOBBY, serial="SN-2"), 0) < MAYBE
 
 
-def test_neighbours_of_one_building_are_not_one_device() -> None:
+def test_neighbouring_devices_of_one_building_are_not_one_device() -> None:
     second = replace(LOBBY, place_zh="图书馆大堂", floor=2)
     assert score(second, replace(second, floor=5), 10) < SURE
     assert score(replace(second, serial="1"), replace(second, floor=5, serial="1"), 10) >= MAYBE
@@ -54,7 +54,7 @@ def test_neighbours_of_one_building_are_not_one_device() -> None:
     assert score(office, desk, 0) < SURE
 
 
-def test_every_score_is_explained() -> None:
+def test_every_score_has_its_reasons() -> None:
     found = likeness(replace(LOBBY, serial="1"), replace(LOBBY, serial="1", floor=3), metres=12)
     assert [sign.what for sign in found.signs] == ["distance", "words", "serial", "maker"]
     assert found.signs[0].said == "12 m apart"
@@ -67,7 +67,7 @@ entries = st.builds(
 
 
 @given(entries, entries, st.floats(0, FAR_METRES))
-def test_it_is_a_share_and_the_same_either_way(
+def test_the_score_is_between_0_and_1_and_symmetric(
     one: ComparedEntry, other: ComparedEntry, metres: float
 ) -> None:
     there, back = score(one, other, metres), score(other, one, metres)
@@ -96,7 +96,7 @@ def entries_of(path: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("path", "most"), LISTS.items(), ids=LISTS)
-def test_neighbours_in_a_published_list_are_not_taken_for_one_device(path: str, most: int) -> None:
+def test_neighbouring_devices_in_a_published_list_are_not_merged(path: str, most: int) -> None:
     found = entries_of(path)
     taken = []
     for number, one in enumerate(found):
@@ -108,7 +108,7 @@ def test_neighbours_in_a_published_list_are_not_taken_for_one_device(path: str, 
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_a_device_that_is_told_again_is_asked_about_or_taken(path: str) -> None:
+def test_a_device_listed_again_is_matched_or_suggested(path: str) -> None:
     for said in entries_of(path):
         entry = compared_entry(said)
         assert score(entry, entry, 0) >= SURE

@@ -88,7 +88,7 @@ def test_nothing_is_found_in_a_list_of_two_rows(tmp_path: Path) -> None:
     assert found_in(tmp_path, clean_rows(2)) == []
 
 
-def test_nothing_is_found_in_a_house_with_several_devices(tmp_path: Path) -> None:
+def test_nothing_is_found_in_a_building_with_several_devices(tmp_path: Path) -> None:
     """Texts in one building are alike: a number, a door or a serial number distinguishes the devices."""
     rows = clean_rows(12)
     here = {"lat": rows[0]["lat"], "lon": rows[0]["lon"], "maker": "Maker", "model": "One", "serial": ""}
@@ -109,7 +109,7 @@ def test_nothing_is_found_in_a_house_with_several_devices(tmp_path: Path) -> Non
     assert found_in(tmp_path, rows) == []
 
 
-def test_nothing_but_a_date_is_found_in_the_demo_district() -> None:
+def test_only_an_expired_date_is_found_in_the_demo_district() -> None:
     """The district has devices in three datums, gates that face each other, and pads expired on purpose."""
     assert kinds(lint(DISTRICT / "devices.csv")) == {K.DATE_EXPIRED}
 
@@ -140,7 +140,7 @@ def test_nothing_is_found_along_a_coast_on_islands_and_at_borders(tmp_path: Path
 @pytest.mark.parametrize(
     ("lat", "lon", "column"), [("", "", "lat, lon"), ("30.1", "", "lon"), ("", "120.1", "lat")]
 )
-def test_coordinates_that_are_missing(tmp_path: Path, lat: str, lon: str, column: str) -> None:
+def test_missing_coordinates_are_found(tmp_path: Path, lat: str, lon: str, column: str) -> None:
     finding = only(found_in(tmp_path, changed(3, lat=lat, lon=lon)))
 
     assert (finding.kind, finding.severity) == (K.COORDINATES_MISSING, Severity.ERROR)
@@ -160,7 +160,7 @@ def test_coordinates_that_are_missing(tmp_path: Path, lat: str, lon: str, column
         ("1e400", "120.1", None),
     ],
 )
-def test_coordinates_that_are_no_numbers(
+def test_coordinates_that_are_not_numbers_are_found(
     tmp_path: Path, lat: str, lon: str, right: tuple[float, float] | None
 ) -> None:
     finding = only(found_in(tmp_path, changed(3, lat=lat, lon=lon)))
@@ -172,7 +172,7 @@ def test_coordinates_that_are_no_numbers(
         assert [float(part) for part in finding.right.split(",")] == pytest.approx(right, abs=1e-4)
 
 
-def test_swapped_coordinates_with_the_right_ones(tmp_path: Path) -> None:
+def test_swapped_coordinates_are_found_and_corrected(tmp_path: Path) -> None:
     rows = clean_rows()
     lat, lon = rows[3]["lat"], rows[3]["lon"]
     rows[3] |= {"lat": lon, "lon": lat}
@@ -188,7 +188,7 @@ def test_swapped_coordinates_with_the_right_ones(tmp_path: Path) -> None:
     assert [float(part) for part in finding.right.split(",")] == pytest.approx([float(lat), float(lon)])
 
 
-def test_swapped_coordinates_that_are_both_possible(tmp_path: Path) -> None:
+def test_swapped_coordinates_that_are_possible_both_ways_are_found(tmp_path: Path) -> None:
     """In Poland, both numbers are possible latitudes: the positions of other rows decide."""
     rows = clean_rows(around=Position(52.23, 21.01))
     rows[3] |= {"lat": rows[3]["lon"], "lon": rows[3]["lat"]}
@@ -201,7 +201,7 @@ def test_swapped_coordinates_that_are_both_possible(tmp_path: Path) -> None:
     ("lat", "lon"),
     [("3029.11", "120.0998"), ("302911", "120.0998"), ("30.2911", "1200998"), ("30291123", "120099812")],
 )
-def test_a_lost_decimal_point_with_the_number_that_was_meant(tmp_path: Path, lat: str, lon: str) -> None:
+def test_a_lost_decimal_point_is_found_and_corrected(tmp_path: Path, lat: str, lon: str) -> None:
     finding = only(found_in(tmp_path, changed(3, lat=lat, lon=lon)))
 
     assert (finding.kind, finding.severity) == (K.DECIMAL_POINT_LOST, Severity.ERROR)
@@ -210,7 +210,7 @@ def test_a_lost_decimal_point_with_the_number_that_was_meant(tmp_path: Path, lat
     assert [float(part) for part in finding.right.split(",")] == pytest.approx([30.2911, 120.0998], abs=1e-3)
 
 
-def test_a_decimal_point_in_the_wrong_place_of_a_number_that_is_possible(tmp_path: Path) -> None:
+def test_a_misplaced_decimal_point_in_a_possible_number_is_found(tmp_path: Path) -> None:
     finding = only(found_in(tmp_path, changed(3, lat="3.02911")))
 
     assert finding.kind is K.DECIMAL_POINT_LOST
@@ -218,7 +218,7 @@ def test_a_decimal_point_in_the_wrong_place_of_a_number_that_is_possible(tmp_pat
     assert finding.right.startswith("30.2911, ")
 
 
-def test_a_lost_decimal_point_with_nothing_to_compare(tmp_path: Path) -> None:
+def test_a_lost_decimal_point_is_found_without_other_rows_to_compare(tmp_path: Path) -> None:
     rows = clean_rows(1)
     rows[0] |= {"lat": "34351234", "lon": "134051234"}
 
@@ -227,14 +227,14 @@ def test_a_lost_decimal_point_with_nothing_to_compare(tmp_path: Path) -> None:
     assert (finding.kind, finding.right) == (K.DECIMAL_POINT_LOST, "34.351234, 134.051234")
 
 
-def test_coordinates_that_are_metres_of_a_grid(tmp_path: Path) -> None:
+def test_projected_coordinates_in_metres_are_found(tmp_path: Path) -> None:
     finding = only(found_in(tmp_path, changed(3, lat="95", lon="200")))
 
     assert finding.kind is K.COORDINATES_OUT_OF_RANGE
 
 
 @pytest.mark.parametrize(("lat", "lon"), [("90", "120.1"), ("0", "0"), ("0.0001", "0"), ("-90", "0")])
-def test_values_that_stand_for_no_position(tmp_path: Path, lat: str, lon: str) -> None:
+def test_placeholder_positions_are_found(tmp_path: Path, lat: str, lon: str) -> None:
     finding = only(found_in(tmp_path, changed(3, lat=lat, lon=lon)))
 
     assert (finding.kind, finding.severity) == (K.AT_THE_POLE_OR_ZERO, Severity.ERROR)
@@ -243,7 +243,7 @@ def test_values_that_stand_for_no_position(tmp_path: Path, lat: str, lon: str) -
 # --- Positions in a list ---
 
 
-def test_a_row_in_another_country(tmp_path: Path) -> None:
+def test_a_row_in_another_country_is_found(tmp_path: Path) -> None:
     rows = clean_rows(around=Position(47.14, 9.52))[:24]
     rows[3] |= {"lat": "48.2082", "lon": "16.3738"}
 
@@ -256,7 +256,7 @@ def test_a_row_in_another_country(tmp_path: Path) -> None:
     assert (seen.kind, seen.severity) == (K.OUTSIDE_COUNTRY, Severity.WARNING)
 
 
-def test_a_lost_sign_is_said_with_the_country(tmp_path: Path) -> None:
+def test_a_lost_sign_is_reported_with_the_country(tmp_path: Path) -> None:
     rows = clean_rows(around=Position(36.85, -75.98))
     rows[3]["lon"] = rows[3]["lon"].removeprefix("-")
 
@@ -267,7 +267,7 @@ def test_a_lost_sign_is_said_with_the_country(tmp_path: Path) -> None:
     assert finding.right.endswith(f"-{rows[3]['lon'].rstrip('0')}")
 
 
-def test_a_row_in_the_sea(tmp_path: Path) -> None:
+def test_a_row_in_the_sea_is_found(tmp_path: Path) -> None:
     rows = changed(3, lat="29.0", lon="125.5")
 
     assert only(found_in(tmp_path, rows)).kind is K.IN_THE_SEA
@@ -275,7 +275,7 @@ def test_a_row_in_the_sea(tmp_path: Path) -> None:
     assert only(found_in(tmp_path, [*clean_rows(2), rows[3]])).kind is K.IN_THE_SEA
 
 
-def test_a_row_far_from_its_town(tmp_path: Path) -> None:
+def test_a_row_far_from_its_town_is_found(tmp_path: Path) -> None:
     """By the town's column, and by the words of the address."""
     near, far = Position(25.05, 121.54), Position(24.15, 120.67)
     places = [north_of(near, metres=400.0 * number) for number in range(8)]
@@ -310,7 +310,7 @@ def test_a_row_far_from_its_town(tmp_path: Path) -> None:
     assert "杭州市" in by_words.wrong
 
 
-def test_a_row_far_from_all_others(tmp_path: Path) -> None:
+def test_a_row_far_from_all_others_is_found(tmp_path: Path) -> None:
     finding = only(found_in(tmp_path, changed(3, lat="34.20", lon="108.90")))
 
     assert finding.kind is K.FAR_FROM_ITS_TOWN
@@ -320,7 +320,7 @@ def test_a_row_far_from_all_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("datum", [Datum.GCJ02, Datum.BD09])
-def test_rows_of_the_same_places_in_two_datums(tmp_path: Path, datum: Datum) -> None:
+def test_rows_of_the_same_places_in_two_datums_are_found(tmp_path: Path, datum: Datum) -> None:
     rows = clean_rows(12, serial="")
     again = []
     for number, row in enumerate(rows[:5]):
@@ -340,7 +340,7 @@ def test_rows_of_the_same_places_in_two_datums(tmp_path: Path, datum: Datum) -> 
         assert right == pytest.approx([float(row["lat"]), float(row["lon"])], abs=2e-6)
 
 
-def test_rows_of_the_same_places_in_japans_old_datum(tmp_path: Path) -> None:
+def test_rows_of_the_same_places_in_the_old_japanese_datum_are_found(tmp_path: Path) -> None:
     rows = clean_rows(12, around=Position(35.68, 139.76), serial="")
     to_tokyo = Transformer.from_crs(4326, 4301)
     again = []
@@ -354,7 +354,7 @@ def test_rows_of_the_same_places_in_japans_old_datum(tmp_path: Path) -> None:
     assert str(findings[0].right).startswith("tokyo")
 
 
-def test_branches_of_a_chain_are_no_datum_slip(tmp_path: Path) -> None:
+def test_branches_of_a_chain_are_not_taken_for_a_datum_shift(tmp_path: Path) -> None:
     """The same texts some hundred metres apart, in any direction."""
     rows = clean_rows(30, serial="")
     rng = random.Random(3)
@@ -370,7 +370,7 @@ def test_branches_of_a_chain_are_no_datum_slip(tmp_path: Path) -> None:
 # --- Duplicates ---
 
 
-def test_an_id_that_stands_twice(tmp_path: Path) -> None:
+def test_a_repeated_id_is_found(tmp_path: Path) -> None:
     finding = only(found_in(tmp_path, changed(7, source_id="d3")))
 
     assert (finding.kind, finding.severity) == (K.DUPLICATE_ID, Severity.ERROR)
@@ -378,7 +378,7 @@ def test_an_id_that_stands_twice(tmp_path: Path) -> None:
     assert "line 5" in finding.wrong
 
 
-def test_one_device_in_two_rows_with_the_score(tmp_path: Path) -> None:
+def test_one_device_in_two_rows_is_found_with_its_score(tmp_path: Path) -> None:
     rows = clean_rows(serial="")
     twin = {**rows[3], "source_id": "twin", "place_en": "WILLOW  Street 24 - main entrance"}
     twin["place_en"] = rows[3]["place_en"].upper()
@@ -392,19 +392,19 @@ def test_one_device_in_two_rows_with_the_score(tmp_path: Path) -> None:
     assert "threshold: 0.95" in finding.wrong
 
 
-def test_a_serial_number_that_stands_twice(tmp_path: Path) -> None:
+def test_a_repeated_serial_number_is_found(tmp_path: Path) -> None:
     finding = only(found_in(tmp_path, changed(7, serial="SN00003")))
 
     assert finding.kind is K.DUPLICATE_IN_FILE
     assert "the same serial number" in finding.wrong
 
 
-def test_words_for_no_serial_number_are_none(tmp_path: Path) -> None:
+def test_placeholders_for_a_missing_serial_number_are_ignored(tmp_path: Path) -> None:
     for nothing in ("0000", "unknown", "N/A", "12345"):
         assert found_in(tmp_path, clean_rows(serial=nothing)) == [], nothing
 
 
-def test_one_device_from_two_sources(tmp_path: Path) -> None:
+def test_one_device_from_two_sources_is_found(tmp_path: Path) -> None:
     rows = clean_rows(serial="")
     twin = {**rows[3], "source": "other", "source_id": "1"}
 
@@ -435,7 +435,7 @@ def test_one_device_from_two_sources(tmp_path: Path) -> None:
         ("keeper_phone", "+86 571 0555 0101", K.VALUE_INVALID, Severity.ERROR),
     ],
 )
-def test_a_value_that_cannot_be_meant(
+def test_an_invalid_value_is_found(
     tmp_path: Path, column: str, value: str, kind: FindingKind, severity: Severity
 ) -> None:
     findings = found_in(tmp_path, changed(3, **{column: value}))
@@ -447,15 +447,15 @@ def test_a_value_that_cannot_be_meant(
 
 
 @pytest.mark.parametrize("pads", ["2026-09-22", "2030-01-01", ""])
-def test_dates_that_are_right(tmp_path: Path, pads: str) -> None:
+def test_correct_dates_are_accepted(tmp_path: Path, pads: str) -> None:
     assert found_in(tmp_path, changed(3, pads_expire_on=pads, last_checked_on="2026-09-22")) == []
 
 
-def test_a_date_that_is_written_otherwise_is_given_as_it_is_to_be_written(tmp_path: Path) -> None:
+def test_a_date_in_another_notation_is_suggested_in_iso_notation(tmp_path: Path) -> None:
     assert only(found_in(tmp_path, changed(3, pads_expire_on="31/05/2027"))).right == "2027-05-31"
 
 
-def test_hours_that_contradict_their_words(tmp_path: Path) -> None:
+def test_hours_that_contradict_their_text_are_found(tmp_path: Path) -> None:
     other = changed(3, opening_hours="Mo-Fr 08:00-18:00", opening_hours_raw="Mo-Fr 20:00-23:00")
     finding = only(found_in(tmp_path, other))
     same = changed(3, opening_hours="Mo-Fr 08:00-18:00", opening_hours_raw="Monday to Friday 8:00 - 18:00")
@@ -486,7 +486,7 @@ def taiwanese(**cells: str) -> dict[str, str]:
     }
 
 
-def test_structured_hours_that_contradict_their_note(tmp_path: Path) -> None:
+def test_structured_hours_that_contradict_their_note_are_found(tmp_path: Path) -> None:
     wider = found_in(tmp_path, [taiwanese(開放使用時間備註="24小時開放")])
     narrower = found_in(tmp_path, [taiwanese(開放使用時間備註="週六 08:00-12:00")])
 
@@ -495,7 +495,7 @@ def test_structured_hours_that_contradict_their_note(tmp_path: Path) -> None:
     assert K.HOURS_CONTRADICT not in kinds(narrower)
 
 
-def test_what_the_reader_of_a_format_noticed_is_said_too(tmp_path: Path) -> None:
+def test_warnings_of_the_format_reader_are_findings_too(tmp_path: Path) -> None:
     japanese = {
         **dict.fromkeys(JAPAN_39, ""),
         "名称": "市役所",
@@ -510,7 +510,7 @@ def test_what_the_reader_of_a_format_noticed_is_said_too(tmp_path: Path) -> None
     )
 
 
-def test_a_list_of_hong_kong_with_a_row_in_the_mainland(tmp_path: Path) -> None:
+def test_a_row_of_a_hong_kong_list_in_the_mainland_is_found(tmp_path: Path) -> None:
     row = dict.fromkeys(HONG_KONG, "") | {
         "AED Name": "Hall",
         "Location Google Map coordinate: latitude": "22.28",
@@ -524,7 +524,7 @@ def test_a_list_of_hong_kong_with_a_row_in_the_mainland(tmp_path: Path) -> None:
     assert [each.where for each in findings if each.kind is K.OUTSIDE_COUNTRY] == ["line 3"]
 
 
-def test_a_row_that_cannot_be_read_at_all(tmp_path: Path) -> None:
+def test_an_unreadable_row_is_found(tmp_path: Path) -> None:
     path = lists.table(tmp_path, *clean_rows())
     path.write_text(path.read_text() + "list,d99,30.29\n")
 
@@ -548,7 +548,9 @@ def test_a_row_that_cannot_be_read_at_all(tmp_path: Path) -> None:
         ("list.csv", "a,b\n1,2\n", "none of the known formats"),
     ],
 )
-def test_what_is_no_list_is_refused_in_a_sentence(tmp_path: Path, name: str, content: str, says: str) -> None:
+def test_a_file_that_is_not_a_list_is_refused_in_a_sentence(
+    tmp_path: Path, name: str, content: str, says: str
+) -> None:
     path = tmp_path / name
     path.write_text(content)
 
@@ -556,6 +558,6 @@ def test_what_is_no_list_is_refused_in_a_sentence(tmp_path: Path, name: str, con
         lint(path)
 
 
-def test_every_kind_has_a_word_in_both_languages() -> None:
+def test_every_kind_of_finding_has_a_name_in_both_languages() -> None:
     assert set(CHINESE) == set(FindingKind)
     assert len(set(CHINESE.values())) == len(CHINESE)

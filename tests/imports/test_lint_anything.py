@@ -49,7 +49,7 @@ def looked_over(path: Path) -> None:
 
 @SAME_FOLDER
 @given(rows=st.lists(st.dictionaries(st.sampled_from(columns(DeviceRow)), ODD_VALUES), max_size=6))
-def test_rows_of_the_projects_own(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+def test_any_rows_of_the_own_format_are_linted(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     path = tmp_path / "list.csv"
     needed: dict[str, Any] = {"source": "x", "source_id": "1", "lat": 30, "lon": 120}
     path.write_text(text_of([needed, *rows]), encoding="utf-8", errors="replace")
@@ -59,7 +59,7 @@ def test_rows_of_the_projects_own(tmp_path: Path, rows: list[dict[str, Any]]) ->
 
 @SAME_FOLDER
 @given(rows=st.lists(st.dictionaries(st.sampled_from(TAIWAN), ODD_VALUES), min_size=1, max_size=6))
-def test_rows_of_a_mapped_list(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+def test_any_rows_of_a_mapped_list_are_linted(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     path = tmp_path / "list.csv"
     path.write_text(text_of([dict.fromkeys(TAIWAN, ""), *rows]), encoding="utf-8", errors="replace")
 
@@ -78,7 +78,7 @@ def test_rows_of_a_mapped_list(tmp_path: Path, rows: list[dict[str, Any]]) -> No
         max_size=5,
     )
 )
-def test_features(tmp_path: Path, found: list[dict[str, Any]]) -> None:
+def test_any_features_are_linted(tmp_path: Path, found: list[dict[str, Any]]) -> None:
     path = tmp_path / "list.geojson"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": found}))
 
@@ -87,7 +87,7 @@ def test_features(tmp_path: Path, found: list[dict[str, Any]]) -> None:
 
 @SAME_FOLDER
 @given(pieces=st.lists(FRAGMENTS, max_size=30))
-def test_bytes(tmp_path: Path, pieces: list[bytes]) -> None:
+def test_any_bytes_are_linted_or_refused(tmp_path: Path, pieces: list[bytes]) -> None:
     path = tmp_path / "list.csv"
     path.write_bytes(b"".join(pieces))
 
@@ -96,7 +96,7 @@ def test_bytes(tmp_path: Path, pieces: list[bytes]) -> None:
 
 @SAME_FOLDER
 @given(places=st.lists(PLACES, min_size=1, max_size=40))
-def test_positions_of_every_sort(tmp_path: Path, places: list[tuple[Any, Any]]) -> None:
+def test_any_positions_are_linted(tmp_path: Path, places: list[tuple[Any, Any]]) -> None:
     path = tmp_path / "list.csv"
     rows = [
         {"source": "x", "source_id": n, "lat": lat, "lon": lon, "place_en": f"House {n}"}
@@ -118,14 +118,14 @@ def is_on_earth(lat: object, lon: object) -> bool:
 
 
 @given(lat=DEGREES, lon=DEGREES)
-def test_a_pair_is_a_number_or_has_a_finding(lat: Any, lon: Any) -> None:
+def test_a_coordinate_pair_is_numeric_or_has_a_finding(lat: Any, lon: Any) -> None:
     found = read_pair(lat, lon, where="line 2", columns=("lat", "lon"))
 
     assert found.is_number or found.finding is not None
 
 
 @given(text=st.text(max_size=80))
-def test_words_of_every_sort(text: str) -> None:
+def test_any_text_is_linted(text: str) -> None:
     interpret_degrees(text)
     interpret_pair(text, text)
     town_of({"city": text, "district": text}, text)
@@ -133,7 +133,7 @@ def test_words_of_every_sort(text: str) -> None:
 
 
 @given(lat=st.floats(0, 89.9), north=st.booleans())
-def test_degrees_and_minutes_are_understood(lat: float, north: bool) -> None:
+def test_degrees_and_minutes_are_read(lat: float, north: bool) -> None:
     minutes = math.modf(lat)[0] * 60
     written = f"{int(lat)}°{int(minutes)}'{math.modf(minutes)[0] * 60:.4f}\"{'N' if north else 'S'}"
     found = interpret_degrees(written)

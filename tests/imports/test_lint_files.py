@@ -69,7 +69,7 @@ def spoilt() -> list[dict[str, Any]]:
 # --- The command ---
 
 
-def test_a_clean_list_ends_with_0_and_an_expired_date_is_no_error(command: Lint, tmp_path: Path) -> None:
+def test_a_clean_list_exits_with_0_and_an_expired_date_is_not_an_error(command: Lint, tmp_path: Path) -> None:
     clean = lists.table(tmp_path, *clean_rows(24))
     expired = lists.table(tmp_path, *clean_rows(24, pads_expire_on="2020-01-31"), name="expired.csv")
 
@@ -78,7 +78,7 @@ def test_a_clean_list_ends_with_0_and_an_expired_date_is_no_error(command: Lint,
     assert "date expired 已过期" in command(expired, status=0)
 
 
-def test_a_list_with_an_error_ends_with_1_and_says_what_would_be_right(command: Lint, tmp_path: Path) -> None:
+def test_a_list_with_an_error_exits_with_1_and_suggests_a_correction(command: Lint, tmp_path: Path) -> None:
     rows = spoilt()
 
     said = command(lists.table(tmp_path, *rows), status=1)
@@ -89,7 +89,9 @@ def test_a_list_with_an_error_ends_with_1_and_says_what_would_be_right(command: 
     assert f"→ {float(rows[3]['lon']):.10g}, {float(rows[3]['lat']):.10g}" in said
 
 
-def test_what_is_no_list_ends_with_2_and_a_sentence(ended: Callable[..., Said], tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_list_exits_with_2_and_a_sentence(
+    ended: Callable[..., Said], tmp_path: Path
+) -> None:
     page = tmp_path / "list.csv"
     page.write_text("<html><body>Bad gateway</body></html>")
 
@@ -101,7 +103,7 @@ def test_what_is_no_list_ends_with_2_and_a_sentence(ended: Callable[..., Said], 
         assert json.loads(said.out)["error"] in said.err
 
 
-def test_the_answer_for_machines_has_every_finding_and_the_counts(command: Lint, tmp_path: Path) -> None:
+def test_the_json_output_has_every_finding_and_the_counts(command: Lint, tmp_path: Path) -> None:
     answer = json.loads(command(lists.table(tmp_path, *spoilt()), "--json", status=1))
 
     assert answer["rows"] == 24
@@ -120,7 +122,7 @@ def test_the_answer_for_machines_has_every_finding_and_the_counts(command: Lint,
 # --- The list with findings ---
 
 
-def test_a_csv_comes_back_whole_with_a_column_more(command: Lint, tmp_path: Path) -> None:
+def test_a_csv_file_is_returned_complete_with_a_column_of_findings(command: Lint, tmp_path: Path) -> None:
     rows = spoilt()
     rows[0]["place_en"] = '=cmd|"/c calc"!A1'
     rows[1]["place_en"] = "'=kept"
@@ -142,7 +144,7 @@ def test_a_csv_comes_back_whole_with_a_column_more(command: Lint, tmp_path: Path
     assert "row_unreadable" in after[-1][-1]
 
 
-def test_a_marked_list_of_the_projects_own_is_read_again(command: Lint, tmp_path: Path) -> None:
+def test_a_marked_list_in_the_own_format_can_be_read_again(command: Lint, tmp_path: Path) -> None:
     path = lists.table(tmp_path, *clean_rows(24))
     own = lists.geojson(
         tmp_path,
@@ -157,7 +159,7 @@ def test_a_marked_list_of_the_projects_own_is_read_again(command: Lint, tmp_path
         assert [record.fields for record in before] == [record.fields for record in after]
 
 
-def test_a_table_in_another_encoding_with_a_preamble_and_its_own_delimiter(
+def test_a_table_with_another_encoding_preamble_and_delimiter_is_marked(
     command: Lint, tmp_path: Path
 ) -> None:
     path = tmp_path / "japan.csv"
@@ -174,7 +176,7 @@ def test_a_table_in_another_encoding_with_a_preamble_and_its_own_delimiter(
     assert "at_the_pole_or_zero" in row[-1]
 
 
-def test_a_workbook_comes_back_with_all_its_sheets_as_text(command: Lint, tmp_path: Path) -> None:
+def test_a_workbook_is_returned_with_all_its_sheets_as_text(command: Lint, tmp_path: Path) -> None:
     path, out = tmp_path / "list.xlsx", tmp_path / "out.xlsx"
     rows = spoilt()
     with xlsxwriter.Workbook(str(path)) as book:
@@ -198,7 +200,7 @@ def test_a_workbook_comes_back_with_all_its_sheets_as_text(command: Lint, tmp_pa
     assert len(rows_of(tmp_path / "out.csv")) == len(back)
 
 
-def test_features_come_back_with_a_property_more(command: Lint, tmp_path: Path) -> None:
+def test_features_are_returned_with_a_property_of_findings(command: Lint, tmp_path: Path) -> None:
     tags = {"emergency": "defibrillator", "opening_hours": "when the moon is full"}
     given = [
         feature({"amenity": "bench"}, point(), id="node/1"),
@@ -215,7 +217,7 @@ def test_features_come_back_with_a_property_more(command: Lint, tmp_path: Path) 
     assert back["features"] == given
 
 
-def test_an_answer_of_overpass_comes_back_as_features(command: Lint, tmp_path: Path) -> None:
+def test_an_answer_of_overpass_is_returned_as_features(command: Lint, tmp_path: Path) -> None:
     path = tmp_path / "answer.json"
     element = {"type": "node", "id": 7, "lat": 30.29, "lon": 120.1, "tags": {"emergency": "defibrillator"}}
     path.write_text(json.dumps({"version": 0.6, "elements": [element]}))
@@ -233,7 +235,7 @@ def test_an_answer_of_overpass_comes_back_as_features(command: Lint, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["list.csv", "out.geojson", "out.pdf", "none/out.csv"])
-def test_a_file_that_cannot_be_written_is_refused_and_the_list_stays(
+def test_an_unwritable_file_is_refused_and_the_list_is_unchanged(
     command: Lint, tmp_path: Path, name: str
 ) -> None:
     path = lists.table(tmp_path, *clean_rows(3))
@@ -245,7 +247,7 @@ def test_a_file_that_cannot_be_written_is_refused_and_the_list_stays(
     assert [each.name for each in tmp_path.iterdir()] == ["list.csv"]
 
 
-def test_a_mapping_file_teaches_the_linter_a_list(command: Lint, tmp_path: Path) -> None:
+def test_a_mapping_file_makes_an_unknown_list_lintable(command: Lint, tmp_path: Path) -> None:
     mapping = tmp_path / "mapping.yaml"
     mapping.write_text(
         "name: ours\ntitle: Ours\nsource: ours\ncountry: LI\nposition: {lat: breite, lon: laenge}\n"

@@ -32,11 +32,11 @@ def content(tmp_path: Path) -> bytes:
     return lists.table(tmp_path, *rows).read_bytes()
 
 
-def test_a_stranger_may_not_ask(client: TestClient, content: bytes) -> None:
+def test_a_stranger_may_not_lint(client: TestClient, content: bytes) -> None:
     assert client.post("/v1/lint", content=content).status_code == 401
 
 
-def test_a_list_as_the_body(client: TestClient, member: dict[str, str], content: bytes) -> None:
+def test_a_list_is_linted_from_the_body(client: TestClient, member: dict[str, str], content: bytes) -> None:
     answer = client.post("/v1/lint?name=town.csv", content=content, headers=member)
 
     assert answer.status_code == 200, answer.text
@@ -46,7 +46,7 @@ def test_a_list_as_the_body(client: TestClient, member: dict[str, str], content:
     assert said["findings"][0]["where"] == "line 5"
 
 
-def test_a_list_in_a_form_with_a_mapping(client: TestClient, member: dict[str, str]) -> None:
+def test_a_list_is_linted_from_a_form_with_a_mapping(client: TestClient, member: dict[str, str]) -> None:
     mapping = (
         "name: ours\ntitle: Ours\nsource: ours\nposition: {lat: breite, lon: laenge}\n"
         "id: {content: ort}\nfields: {place: ort}\n"
@@ -66,7 +66,9 @@ def test_a_list_in_a_form_with_a_mapping(client: TestClient, member: dict[str, s
     assert (answer.json()["file"], answer.json()["format"], answer.json()["rows"]) == ("file.csv", "ours", 1)
 
 
-def test_what_is_no_list_is_a_problem_with_a_sentence(client: TestClient, member: dict[str, str]) -> None:
+def test_a_file_that_is_not_a_list_is_refused_in_a_sentence(
+    client: TestClient, member: dict[str, str]
+) -> None:
     for body in (b"", b"<html></html>", b"\x00\xff", b'{"error": "no"}'):
         answer = client.post("/v1/lint", content=body, headers=member)
         assert answer.status_code == 422, answer.text

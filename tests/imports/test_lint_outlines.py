@@ -41,24 +41,24 @@ def test_a_place_lies_in_its_country() -> None:
         assert not is_in("LI" if code != "LI" else "PL", lats, lons).any()
 
 
-def test_the_open_sea_and_what_is_no_number_lie_in_no_country() -> None:
+def test_the_open_sea_and_nan_lie_in_no_country() -> None:
     lats, lons = degrees((0.0, 0.0), (29.0, 125.5), (40.0, -40.0), (float("nan"), 1.0), (90.0, 0.0))
 
     assert (countries_of(lats, lons) == NOWHERE).all()
     assert is_at_sea(lats, lons).tolist() == [True, True, True, False, True]
 
 
-def test_a_point_just_across_a_border_is_not_held_against_a_list() -> None:
+def test_a_point_just_across_a_border_is_not_a_finding() -> None:
     lats, lons = degrees((47.166, 9.477), (47.166, 9.30))  # 2 and 15 km west of the Rhine
 
     assert is_in("LI", lats, lons).tolist() == [True, False]
 
 
-def test_the_distance_from_a_country() -> None:
+def test_the_distance_from_a_country_is_measured() -> None:
     assert metres_from("LI", 47.15, 9.53) == 0.0
     assert metres_from("LI", 48.2082, 16.3738) == pytest.approx(520_000, rel=0.05)
     assert metres_from("XX", 0.0, 0.0) == float("inf")
 
 
-def test_the_file_is_small() -> None:
+def test_the_outline_file_is_small() -> None:
     assert len(resources.files("aed").joinpath("country_outlines.json").read_bytes()) < 300_000

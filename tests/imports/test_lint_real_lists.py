@@ -60,7 +60,7 @@ def published(name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_a_published_list_has_the_findings_that_it_had(name: str) -> None:
+def test_a_published_list_has_its_recorded_findings(name: str) -> None:
     with lint_list(published(name), on=ON) as linted:
         found = Counter(finding.kind.value for finding in linted.findings())
         has_errors = linted.has_errors
@@ -69,7 +69,7 @@ def test_a_published_list_has_the_findings_that_it_had(name: str) -> None:
     assert not has_errors
 
 
-def test_areas_are_no_devices() -> None:
+def test_areas_are_not_devices() -> None:
     with lint_list(published("liechtenstein/liechtenstein_residential_areas.geojson"), on=ON) as linted:
         found = {kind.value for kind, _ in linted.counts}
 
@@ -77,6 +77,6 @@ def test_areas_are_no_devices() -> None:
 
 
 @pytest.mark.parametrize("name", NO_LISTS)
-def test_what_is_no_list_is_refused(name: str) -> None:
+def test_a_file_that_is_not_a_list_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput, match=NO_LISTS[name]), lint_list(published(name), on=ON):
         pass

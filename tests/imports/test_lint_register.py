@@ -43,7 +43,7 @@ def test_only_an_administrator_may_compare(session: Session, tmp_path: Path) -> 
         against(session, path, Viewer(role=TokenRole.DISPATCHER, name="dispatch"))
 
 
-def test_nothing_is_found_where_nothing_is_registered(session: Session, tmp_path: Path) -> None:
+def test_nothing_is_found_with_an_empty_register(session: Session, tmp_path: Path) -> None:
     assert against(session, lists.table(tmp_path, *clean_rows())) == []
 
 
@@ -66,7 +66,9 @@ def test_a_device_that_is_registered_already_is_named(session: Session, tmp_path
 
 
 @pytest.mark.parametrize("datum", [Datum.GCJ02, Datum.BD09])
-def test_a_slip_against_known_devices(session: Session, tmp_path: Path, datum: Datum) -> None:
+def test_a_datum_shift_is_found_against_registered_devices(
+    session: Session, tmp_path: Path, datum: Datum
+) -> None:
     rows = clean_rows(10, serial="")
     places = [Position(float(row["lat"]), float(row["lon"])) for row in rows]
     for row, place in zip(rows[:6], places, strict=False):
@@ -83,7 +85,7 @@ def test_a_slip_against_known_devices(session: Session, tmp_path: Path, datum: D
     assert "6 of the 6 comparable places" in whole.wrong
 
 
-def test_a_slip_against_the_estates_that_rows_name(session: Session, tmp_path: Path) -> None:
+def test_a_datum_shift_is_found_against_the_estates_of_the_rows(session: Session, tmp_path: Path) -> None:
     """Matched by the estate's id, and by its name in the text."""
     rows = clean_rows(6, serial="", place_en="", region="CN-33")
     for number, row in enumerate(rows):
@@ -104,7 +106,7 @@ def test_a_slip_against_the_estates_that_rows_name(session: Session, tmp_path: P
     assert len(wrong) == 7
 
 
-def test_a_list_is_compared_by_command(aed: Aed, session: Session, tmp_path: Path) -> None:
+def test_a_list_is_compared_on_the_command_line(aed: Aed, session: Session, tmp_path: Path) -> None:
     rows = clean_rows(6, serial="")
     make.device(
         session,

@@ -99,7 +99,7 @@ def in_order(
 
 
 @given(lists, ranks)
-def test_the_order_of_the_sources_does_not_matter_where_they_do_not_conflict(
+def test_the_order_of_sources_without_conflicts_does_not_matter(
     said: dict[str, dict[str, Any]], ranks: dict[str, int]
 ) -> None:
     registers = [in_order(order, said, ranks) for order in permutations(SOURCES)]
@@ -114,7 +114,7 @@ def test_the_order_of_the_sources_does_not_matter_where_they_do_not_conflict(
 
 
 @given(lists, ranks, st.permutations(SOURCES))
-def test_the_same_again_changes_nothing(
+def test_merging_the_same_records_again_changes_nothing(
     said: dict[str, dict[str, Any]], ranks: dict[str, int], again: list[str]
 ) -> None:
     register = in_order(SOURCES, said, ranks)
@@ -125,7 +125,7 @@ def test_the_same_again_changes_nothing(
 
 
 @given(lists, st.permutations(SOURCES), st.data())
-def test_a_decision_ends_its_conflict_and_holds_in_any_order(
+def test_a_decision_resolves_its_conflict_in_any_order(
     said: dict[str, dict[str, Any]], order: list[str], data: st.DataObject
 ) -> None:
     register = in_order(order, said, {})
@@ -150,7 +150,7 @@ def test_a_decision_ends_its_conflict_and_holds_in_any_order(
 
 
 @given(lists)
-def test_with_ranks_of_their_own_only_a_device_out_of_service_is_disputed(
+def test_between_ranked_sources_only_the_out_of_service_state_conflicts(
     said: dict[str, dict[str, Any]],
 ) -> None:
     register = in_order(SOURCES, said, RANKS)
@@ -169,7 +169,7 @@ def held(*listed: tuple[str, Any], attribute: str = "maker", **given: Any) -> Me
     return merge(said, **nothing | given)
 
 
-def test_what_a_list_says_that_does_not_know_yields_to_one_that_knows() -> None:
+def test_an_unknown_value_yields_to_a_known_one() -> None:
     for attribute, unsaid, known in (("floor", 0, 3), ("cabinet", "unknown", "locked")):
         merged = held(("a", unsaid), ("b", known), attribute=attribute)
         assert (merged.holds[attribute].value, merged.conflicts) == (known, ())
@@ -177,7 +177,7 @@ def test_what_a_list_says_that_does_not_know_yields_to_one_that_knows() -> None:
     assert higher.holds["floor"].value == 0
 
 
-def test_a_source_that_no_longer_lists_the_device_is_believed_only_if_nobody_else_speaks() -> None:
+def test_a_source_that_dropped_the_device_counts_only_without_other_sources() -> None:
     stands = {"maker": "Mindray"}
     origins = Origins({}, Origin("old", NOW))
     assert held(("a", "Schiller"), present=stands, origins=origins).conflicts
@@ -185,12 +185,12 @@ def test_a_source_that_no_longer_lists_the_device_is_believed_only_if_nobody_els
     assert (gone.holds["maker"].value, gone.conflicts) == ("Schiller", ())
 
 
-def test_what_a_person_emptied_stays_empty() -> None:
+def test_a_field_cleared_by_hand_stays_empty() -> None:
     origins = Origins({"maker": Origin(BY_HAND, NOW)}, Origin("a", NOW))
     assert held(("a", "Schiller"), origins=origins).holds["maker"] == SourceClaim(BY_HAND, "", None)
 
 
-def test_the_latest_check_counts_whoever_tells_of_it() -> None:
+def test_the_latest_check_counts_from_any_source() -> None:
     merged = held(("a", "2026-05-01"), ("b", "2026-01-01"), attribute="last_checked_on")
     assert (merged.holds["last_checked_on"].value, merged.conflicts) == ("2026-05-01", ())
 
@@ -198,13 +198,13 @@ def test_the_latest_check_counts_whoever_tells_of_it() -> None:
 # --- Equal values ---------------------------------------------------------------------------------------
 
 
-def test_positions_agree_up_to_thirty_metres() -> None:
+def test_positions_within_thirty_metres_agree() -> None:
     here = {"lat": PATIENT.lat, "lon": PATIENT.lon}
     for metres, same in ((25, True), (35, False)):
         assert claims_agree("position", here, {**here, "lat": north_of(PATIENT, metres=metres).lat}) is same
 
 
-def test_words_agree_whatever_their_width_case_and_punctuation() -> None:
+def test_texts_agree_regardless_of_width_case_and_punctuation() -> None:
     assert claims_agree("place_zh", "２号楼大堂，电梯旁", "2号楼大堂 电梯旁")
     assert claims_agree("place_en", "Lobby", "LOBBY of building 2")
     assert not claims_agree("place_en", "Lobby", "Swimming pool")
@@ -220,13 +220,13 @@ def test_hours_agree_when_they_are_the_same_expression() -> None:
     )
 
 
-def test_the_digest_is_of_what_is_said_not_of_its_order() -> None:
+def test_the_digest_does_not_depend_on_the_order_of_keys() -> None:
     fields = {"lat": 1.0, "lon": 2.0, "place_zh": "大堂"}
     assert digest_of(fields) == digest_of(dict(reversed(fields.items())))
     assert digest_of(fields) != digest_of(fields | {"lat": 1.0000001})
 
 
-def test_a_position_is_compared_where_it_is_and_kept_as_it_was_given() -> None:
+def test_a_position_is_compared_in_wgs84_and_kept_as_given() -> None:
     said = claims_of({"lat": 30.2876, "lon": 120.1047, "datum": "gcj02"})["position"]
     assert said["given"] == [30.2876, 120.1047, "gcj02"]
     assert abs(said["lat"] - 30.29) < 1e-3

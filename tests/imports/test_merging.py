@@ -68,7 +68,7 @@ def origin(device: Device, attribute: str) -> str:
 # --- Repeated imports -----------------------------------------------------------------------------------
 
 
-def test_what_a_list_says_is_kept_and_the_same_again_touches_nothing(
+def test_list_records_are_stored_and_importing_them_again_changes_nothing(
     session: Session, tmp_path: Path
 ) -> None:
     take(session, tmp_path, OURS)
@@ -83,7 +83,7 @@ def test_what_a_list_says_is_kept_and_the_same_again_touches_nothing(
     assert devices(session)[0].version == 1
 
 
-def test_an_attribute_knows_when_it_was_taken(session: Session, tmp_path: Path) -> None:
+def test_an_attribute_records_when_it_was_imported(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS)
     take(session, tmp_path, OURS | {"maker": "Mindray"}, at=LATER)
 
@@ -95,7 +95,7 @@ def test_an_attribute_knows_when_it_was_taken(session: Session, tmp_path: Path) 
 # --- Another list of the same device --------------------------------------------------------------------
 
 
-def test_an_entry_of_another_list_is_taken_for_the_registered_device(
+def test_an_entry_of_another_list_is_matched_to_the_registered_device(
     session: Session, tmp_path: Path
 ) -> None:
     take(session, tmp_path, OURS)
@@ -110,13 +110,13 @@ def test_an_entry_of_another_list_is_taken_for_the_registered_device(
     assert counts(take(session, tmp_path, THEIRS | {"maker": "Mindray"})) == (0, 0, 1, 0)
 
 
-def test_entries_of_one_list_are_never_one_device(session: Session, tmp_path: Path) -> None:
+def test_entries_of_one_list_are_never_merged(session: Session, tmp_path: Path) -> None:
     report = take(session, tmp_path, OURS, OURS | {"source_id": "2"})
     assert counts(report) == (2, 0, 0, 0)
     assert counts(take(session, tmp_path, OURS | {"source_id": "3"}, is_partial=True)) == (1, 0, 0, 0)
 
 
-def test_entries_of_one_file_are_never_one_device_whatever_their_sources(
+def test_entries_of_one_file_are_never_merged_even_from_different_sources(
     session: Session, tmp_path: Path
 ) -> None:
     take(session, tmp_path, DEVICE | {"source": "elsewhere", "lat": 31.0})
@@ -127,14 +127,14 @@ def test_entries_of_one_file_are_never_one_device_whatever_their_sources(
     )
 
 
-def test_one_that_is_not_much_like_it_is_another_device(session: Session, tmp_path: Path) -> None:
+def test_a_dissimilar_entry_becomes_another_device(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS)
     there = north_of(PATIENT, metres=60)
     other = DEVICE | {"source": "theirs", "lat": there.lat, "place_zh": "游泳馆入口"}
     assert counts(take(session, tmp_path, other)) == (1, 0, 0, 0)
 
 
-def test_one_of_two_that_are_alike_is_not_guessed(session: Session, tmp_path: Path) -> None:
+def test_an_entry_similar_to_two_devices_is_not_guessed(session: Session, tmp_path: Path) -> None:
     twins = {"serial": "", "place_zh": "大堂"}
     take(session, tmp_path, OURS | twins, OURS | twins | {"source_id": "2"})
     report = take(session, tmp_path, THEIRS | twins)
@@ -145,7 +145,7 @@ MAYBE = THEIRS | {"serial": "", "place_zh": "", "lat": north_of(PATIENT, metres=
 """Close enough for a review, without any other evidence."""
 
 
-def test_what_may_be_the_same_waits_for_a_person(session: Session, tmp_path: Path) -> None:
+def test_a_possible_duplicate_waits_for_review(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS)
 
     report = take(session, tmp_path, MAYBE)
@@ -159,7 +159,7 @@ def test_what_may_be_the_same_waits_for_a_person(session: Session, tmp_path: Pat
     assert [each.id for each in open_reviews(session)] == [review.id]
 
 
-def test_decided_the_same_it_is_joined(session: Session, tmp_path: Path) -> None:
+def test_an_entry_reviewed_as_the_same_is_merged(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS)
     take(session, tmp_path, MAYBE | {"maker": "Mindray"})
 
@@ -171,7 +171,7 @@ def test_decided_the_same_it_is_joined(session: Session, tmp_path: Path) -> None
     assert open_reviews(session) == []
 
 
-def test_decided_different_it_is_a_device_of_its_own_and_not_asked_again(
+def test_an_entry_reviewed_as_different_becomes_a_device_and_is_not_reviewed_again(
     session: Session, tmp_path: Path
 ) -> None:
     take(session, tmp_path, OURS)
@@ -184,7 +184,7 @@ def test_decided_different_it_is_a_device_of_its_own_and_not_asked_again(
     assert open_reviews(session) == []
 
 
-def test_another_decision_joins_and_withdraws_the_superfluous_one(session: Session, tmp_path: Path) -> None:
+def test_a_changed_decision_merges_and_withdraws_the_duplicate(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS)
     take(session, tmp_path, MAYBE | {"maker": "Mindray"})
     (review,) = open_reviews(session)
@@ -199,7 +199,7 @@ def test_another_decision_joins_and_withdraws_the_superfluous_one(session: Sessi
     assert devices(session)[0].maker == "Schiller"
 
 
-def test_what_the_score_joined_a_person_can_part(session: Session, tmp_path: Path) -> None:
+def test_an_automatic_match_can_be_separated_by_hand(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS)
     take(session, tmp_path, THEIRS)
     (review,) = queries.reviews(session, is_open=False, limit=10)
@@ -217,7 +217,7 @@ SAYS = {"opening_hours": "Mo-Fr 08:00-17:00", "maker": "Mindray"}
 DENIES = {"opening_hours": "24/7", "maker": "MINDRAY "}
 
 
-def test_lists_ranked_alike_that_disagree_wait_for_a_person(session: Session, tmp_path: Path) -> None:
+def test_a_conflict_between_equally_ranked_lists_waits_for_review(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS | SAYS)
 
     report = take(session, tmp_path, THEIRS | DENIES)
@@ -238,7 +238,7 @@ def test_lists_ranked_alike_that_disagree_wait_for_a_person(session: Session, tm
 @pytest.mark.parametrize(
     ("decision", "hours"), [(Decision.TAKE, "24/7"), (Decision.KEEP, "Mo-Fr 08:00-17:00")]
 )
-def test_a_decision_holds_until_one_of_them_says_something_else(
+def test_a_decision_holds_until_a_source_changes_its_value(
     session: Session, tmp_path: Path, decision: Decision, hours: str
 ) -> None:
     take(session, tmp_path, OURS | SAYS)
@@ -256,14 +256,14 @@ def test_a_decision_holds_until_one_of_them_says_something_else(
     assert review.decision is None
 
 
-def test_a_conflict_that_is_none_any_more_is_not_asked(session: Session, tmp_path: Path) -> None:
+def test_a_conflict_that_disappeared_is_closed(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS | SAYS)
     take(session, tmp_path, THEIRS | DENIES)
     take(session, tmp_path, THEIRS | SAYS)
     assert open_reviews(session) == []
 
 
-def test_a_list_that_is_ranked_higher_is_believed_and_one_ranked_lower_is_not(
+def test_a_higher_ranked_list_overrides_and_a_lower_ranked_one_does_not(
     session: Session, tmp_path: Path
 ) -> None:
     update_source(session, ADMINISTRATOR, "theirs", rank=60, at=NOW)
@@ -276,7 +276,7 @@ def test_a_list_that_is_ranked_higher_is_believed_and_one_ranked_lower_is_not(
     assert (devices(session)[0].opening_hours, open_reviews(session)) == ("24/7", [])
 
 
-def test_another_rank_holds_at_once(session: Session, tmp_path: Path) -> None:
+def test_a_new_rank_takes_effect_at_once(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS | SAYS)
     take(session, tmp_path, THEIRS | DENIES)
     update_source(session, ADMINISTRATOR, "theirs", rank=60, at=LATER)
@@ -284,9 +284,7 @@ def test_another_rank_holds_at_once(session: Session, tmp_path: Path) -> None:
     assert (devices(session)[0].opening_hours, open_reviews(session)) == ("24/7", [])
 
 
-def test_what_is_amended_by_hand_stays_and_what_is_emptied_stays_empty(
-    session: Session, tmp_path: Path
-) -> None:
+def test_fields_amended_or_cleared_by_hand_are_kept(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS | SAYS)
     (device,) = devices(session)
     change = DeviceAmend(opening_hours=None, place_zh="三楼")
@@ -305,9 +303,7 @@ def test_what_is_amended_by_hand_stays_and_what_is_emptied_stays_empty(
     assert open_reviews(session) == []
 
 
-def test_nobody_who_says_that_a_device_is_out_of_service_is_overruled_in_silence(
-    session: Session, tmp_path: Path
-) -> None:
+def test_an_out_of_service_report_is_never_overruled_without_review(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS)
     (device,) = devices(session)
     for state in (DeviceState.OUT_OF_SERVICE, DeviceState.IN_SERVICE):
@@ -339,7 +335,7 @@ def states(session: Session) -> list[str]:
     return [each.state.value for each in devices(session)]
 
 
-def test_what_is_no_longer_listed_goes_out_of_service_and_comes_back(
+def test_a_device_no_longer_listed_goes_out_of_service_and_returns_when_listed(
     session: Session, tmp_path: Path
 ) -> None:
     rows = several(3)
@@ -360,7 +356,9 @@ def test_what_is_no_longer_listed_goes_out_of_service_and_comes_back(
     assert (back.state, back.out_of_service_reason) == (DeviceState.IN_SERVICE, None)
 
 
-def test_one_that_was_out_of_service_for_another_reason_stays_so(session: Session, tmp_path: Path) -> None:
+def test_a_device_out_of_service_for_another_reason_stays_out_of_service(
+    session: Session, tmp_path: Path
+) -> None:
     rows = several(2, state="out_of_service", out_of_service_reason="lent")
     take(session, tmp_path, *rows)
     take(session, tmp_path, rows[0])
@@ -368,28 +366,30 @@ def test_one_that_was_out_of_service_for_another_reason_stays_so(session: Sessio
     assert [each.out_of_service_reason for each in devices(session)] == ["lent", "lent"]
 
 
-def test_of_a_part_of_a_list_nothing_is_gone(session: Session, tmp_path: Path) -> None:
+def test_a_partial_list_removes_nothing(session: Session, tmp_path: Path) -> None:
     rows = several(3)
     take(session, tmp_path, *rows)
     report = take(session, tmp_path, rows[0], is_partial=True)
     assert (report.gone, states(session)) == ([], ["in_service"] * 3)
 
 
-def test_a_device_whose_row_is_bad_now_is_listed_all_the_same(session: Session, tmp_path: Path) -> None:
+def test_a_device_with_a_bad_row_still_counts_as_listed(session: Session, tmp_path: Path) -> None:
     rows = several(3)
     take(session, tmp_path, *rows)
     report = take(session, tmp_path, *rows[:2], rows[2] | {"floor": "x"})
     assert (report.gone, states(session)) == ([], ["in_service"] * 3)
 
 
-def test_rows_put_right_are_a_part_of_their_list(session: Session, tmp_path: Path) -> None:
+def test_corrected_rows_are_a_part_of_their_list(session: Session, tmp_path: Path) -> None:
     rows = several(2)
     take(session, tmp_path, *rows)
     put_right = rows[0] | {"set_aside_at": "line 2", "set_aside_why": "floor: must be a number"}
     assert take(session, tmp_path, put_right).gone == []
 
 
-def test_what_another_list_has_stays_and_is_as_that_says(session: Session, tmp_path: Path) -> None:
+def test_a_device_still_on_another_list_stays_with_the_values_of_that_list(
+    session: Session, tmp_path: Path
+) -> None:
     take(session, tmp_path, OURS | SAYS, *several(3, source="ours")[2:])
     update_source(session, ADMINISTRATOR, "theirs", rank=40, at=NOW)
     take(session, tmp_path, THEIRS | DENIES)
@@ -401,7 +401,7 @@ def test_what_another_list_has_stays_and_is_as_that_says(session: Session, tmp_p
     assert (device.state, device.opening_hours) == (DeviceState.IN_SERVICE, "24/7")
 
 
-def test_a_list_that_lost_much_is_held_back_for_a_person(session: Session, tmp_path: Path) -> None:
+def test_a_list_that_shrank_a_lot_is_held_back_for_review(session: Session, tmp_path: Path) -> None:
     rows = several(20)
     take(session, tmp_path, *rows)
 
@@ -419,7 +419,7 @@ def test_a_list_that_lost_much_is_held_back_for_a_person(session: Session, tmp_p
     assert states(session) == ["in_service"] * 10 + ["out_of_service"] * 10
 
 
-def test_a_shrink_that_was_refused_is_not_asked_again(session: Session, tmp_path: Path) -> None:
+def test_a_rejected_shrink_is_not_reviewed_again(session: Session, tmp_path: Path) -> None:
     rows = several(20)
     take(session, tmp_path, *rows)
     take(session, tmp_path, *rows[:10])
@@ -431,13 +431,13 @@ def test_a_shrink_that_was_refused_is_not_asked_again(session: Session, tmp_path
     assert len(open_reviews(session)) == 1
 
 
-def test_a_shrink_can_be_accepted_beforehand(session: Session, tmp_path: Path) -> None:
+def test_a_shrink_can_be_accepted_in_advance(session: Session, tmp_path: Path) -> None:
     rows = several(20)
     take(session, tmp_path, *rows)
     assert take(session, tmp_path, *rows[:10], is_shrink_accepted=True).gone_count == 10
 
 
-def test_whoever_watches_sees_what_is_gone_being_marked(session: Session, tmp_path: Path) -> None:
+def test_progress_includes_marking_missing_devices(session: Session, tmp_path: Path) -> None:
     rows = several(20)
     take(session, tmp_path, *rows)
     told: list[int] = []
@@ -450,7 +450,7 @@ def test_whoever_watches_sees_what_is_gone_being_marked(session: Session, tmp_pa
 # --- Decisions ------------------------------------------------------------------------------------------
 
 
-def test_a_stranger_decides_nothing(session: Session, tmp_path: Path) -> None:
+def test_a_stranger_may_not_decide_reviews(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS)
     take(session, tmp_path, MAYBE)
     review = open_reviews(session)[0]
@@ -460,14 +460,14 @@ def test_a_stranger_decides_nothing(session: Session, tmp_path: Path) -> None:
         update_source(session, ANYONE, "theirs", rank=99, at=NOW)
 
 
-def test_what_is_no_answer_is_refused_with_those_that_are(session: Session, tmp_path: Path) -> None:
+def test_an_invalid_decision_is_refused_with_the_valid_ones(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS)
     take(session, tmp_path, MAYBE)
     with pytest.raises(InvalidInput, match="same or different"):
         answer(session, open_reviews(session)[0], Decision.TAKE)
 
 
-def test_a_conflict_of_expiry_dates_is_asked_too(session: Session, tmp_path: Path) -> None:
+def test_a_conflict_of_expiry_dates_waits_for_review_too(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS | {"pads_expire_on": "2028-05-31"})
     take(session, tmp_path, THEIRS | {"pads_expire_on": "2027-05-31"})
     (review,) = open_reviews(session)
@@ -524,7 +524,7 @@ def test_an_administrator_decides_over_http(session: Session, client: TestClient
     assert len(devices(session)) == 2
 
 
-def test_where_an_attribute_comes_from_is_shown_to_those_of_the_house(
+def test_the_source_of_an_attribute_is_shown_to_members_of_the_estate(
     session: Session, client: TestClient
 ) -> None:
     device = make.device(session, source="list", source_id="1")

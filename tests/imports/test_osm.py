@@ -37,14 +37,14 @@ def row(tmp_path: Path, tags: dict[str, Any], **identity: Any) -> DeviceRow:
         ({}, None, None),
     ],
 )
-def test_place_in_words_in_two_languages(
+def test_the_place_is_described_in_two_languages(
     tmp_path: Path, tags: dict[str, str], en: str | None, zh: str | None
 ) -> None:
     found = row(tmp_path, tags)
     assert (found.place_en, found.place_zh) == (en, zh)
 
 
-def test_access_instructions_comes_from_the_description(tmp_path: Path) -> None:
+def test_access_instructions_come_from_the_description(tmp_path: Path) -> None:
     found = row(tmp_path, {"description": "ring twice", "description:zh": "按铃两次"})
     assert (found.access_instructions_en, found.access_instructions_zh) == ("ring twice", "按铃两次")
 
@@ -60,9 +60,7 @@ def test_access_instructions_comes_from_the_description(tmp_path: Path) -> None:
         ("\x00\x07", None),
     ],
 )
-def test_hours_are_understood_or_kept_as_written(
-    tmp_path: Path, written: str, understood: str | None
-) -> None:
+def test_hours_are_parsed_or_kept_as_text(tmp_path: Path, written: str, understood: str | None) -> None:
     found = row(tmp_path, {"opening_hours": written})
     assert found.opening_hours == understood
     assert (found.opening_hours_raw or "") == written.strip("\x00\x07 ")[:2000]
@@ -79,7 +77,9 @@ def test_hours_are_understood_or_kept_as_written(
         ("Während Öffnungszeiten", "public", "unknown"),
     ],
 )
-def test_access_says_who_may_go_to_it(tmp_path: Path, access: str | None, audience: str, entry: str) -> None:
+def test_the_access_tag_determines_the_audience(
+    tmp_path: Path, access: str | None, audience: str, entry: str
+) -> None:
     found = row(tmp_path, {"access": access})
     assert (found.audience, found.entry) == (audience, entry)
 
@@ -93,11 +93,11 @@ def test_access_says_who_may_go_to_it(tmp_path: Path, access: str | None, audien
         ({"id": 12}, "node/12"),
     ],
 )
-def test_the_identity_is_the_maps_own(tmp_path: Path, given: dict[str, Any], source_id: str) -> None:
+def test_the_id_is_the_openstreetmap_id(tmp_path: Path, given: dict[str, Any], source_id: str) -> None:
     assert row(tmp_path, {}, **given).source_id == source_id
 
 
-def test_the_identity_may_be_a_tag(tmp_path: Path) -> None:
+def test_the_id_can_come_from_a_tag(tmp_path: Path) -> None:
     assert row(tmp_path, {"@id": "relation/3"}, bbox=[]).source_id == "relation/3"
     assert row(tmp_path, {"osm_id": 4}, bbox=[]).source_id == "node/4"
 
@@ -110,7 +110,7 @@ def test_the_floor_is_the_first_whole_level(tmp_path: Path, level: str | None, f
     assert row(tmp_path, {"level": level}).floor == floor
 
 
-def test_odd_characters_and_long_words_do_not_cost_a_device(tmp_path: Path) -> None:
+def test_odd_characters_and_long_words_do_not_lose_a_device(tmp_path: Path) -> None:
     found = row(
         tmp_path,
         {"defibrillator:location": "a\x00b\ud800c" + "x" * 3000, "manufacturer": "m" * 300, "note": {}},

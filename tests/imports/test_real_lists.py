@@ -32,7 +32,7 @@ def count(session: Session, kind: type) -> int:
     return session.scalar(select(func.count()).select_from(kind)) or 0
 
 
-def test_the_demo_district_twice(session: Session) -> None:
+def test_the_demo_district_is_imported_twice(session: Session) -> None:
     estates, devices, people = (
         DISTRICT / name for name in ("estates.geojson", "devices.csv", "responders.csv")
     )
@@ -59,7 +59,7 @@ def test_the_demo_district_twice(session: Session) -> None:
         ("poland/aed_poland.geojson", "PL", 575, 15),
     ],
 )
-def test_a_country_from_openstreetmap_twice(
+def test_a_country_from_openstreetmap_is_imported_twice(
     session: Session, path: str, code: str, devices: int, not_understood_at_most: int
 ) -> None:
     found = published(path)

@@ -35,7 +35,7 @@ def test_the_same_list_twice_changes_nothing(session: Session, tmp_path: Path) -
     assert session.query(Person).count() == 2
 
 
-def test_rows_of_a_person_may_stand_apart(session: Session, tmp_path: Path) -> None:
+def test_the_rows_of_a_person_need_not_be_adjacent(session: Session, tmp_path: Path) -> None:
     other = RESPONDER | {"source_id": "2"}
     assert counts(lists.responders(session, table(tmp_path, RESPONDER, other, WORK))) == (2, 0, 0, 0)
 
@@ -62,13 +62,15 @@ def test_a_bad_row_takes_the_other_rows_of_its_person_with_it(session: Session, 
     assert session.scalars(select(Responder.source_id)).all() == ["2"]
 
 
-def test_a_place_given_twice_is_taken_once(session: Session, tmp_path: Path) -> None:
+def test_a_place_given_twice_is_stored_once(session: Session, tmp_path: Path) -> None:
     report = lists.responders(session, table(tmp_path, RESPONDER, WORK, RESPONDER))
     assert counts(report) == (1, 0, 0, 1)
     assert reasons(report) == {"line 4": "is a duplicate of line 2"}
 
 
-def test_an_empty_cell_leaves_what_stands_and_places_are_as_listed(session: Session, tmp_path: Path) -> None:
+def test_an_empty_cell_keeps_the_stored_value_and_places_are_replaced(
+    session: Session, tmp_path: Path
+) -> None:
     estate = make.estate(session, source="list", source_id="e")
     full = RESPONDER | {
         "phone": "+86 100",

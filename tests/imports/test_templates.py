@@ -14,7 +14,7 @@ from tests.imports.lists import fill_in
 
 
 @pytest.mark.parametrize("ending", ["csv", "xlsx"])
-def test_a_template_over_http_is_anybodys_and_an_administrator_imports_it(
+def test_anyone_downloads_a_template_over_http_and_an_administrator_imports_it(
     client: TestClient, session: Session, tmp_path: Path, ending: str
 ) -> None:
     make.region(session)
@@ -32,5 +32,5 @@ def test_a_template_over_http_is_anybodys_and_an_administrator_imports_it(
     assert (taken.status_code, taken.json()["new"], taken.json()["set_aside"]) == (200, 1, 0), taken.text
 
 
-def test_a_template_of_another_kind_is_none(client: TestClient) -> None:
+def test_a_template_of_an_unknown_kind_is_not_found(client: TestClient) -> None:
     assert client.get("/v1/templates/devices.pdf").status_code == 422

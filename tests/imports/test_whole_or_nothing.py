@@ -68,7 +68,9 @@ def import_many(
     return counts(import_devices(session, ADMINISTRATOR, path, at=NOW, progress=progress))
 
 
-def test_an_exception_in_the_middle_leaves_the_register_as_it_was(database: Database, tmp_path: Path) -> None:
+def test_an_exception_during_an_import_leaves_the_register_unchanged(
+    database: Database, tmp_path: Path
+) -> None:
     before = a_few(database, tmp_path)
     path = many(tmp_path)
 
@@ -97,7 +99,7 @@ with writing() as session:
 """
 
 
-def test_a_killed_process_leaves_the_register_as_it_was(
+def test_a_killed_import_leaves_the_register_unchanged(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     before = a_few(database, tmp_path)
@@ -123,7 +125,7 @@ def test_a_killed_process_leaves_the_register_as_it_was(
         assert import_many(session, path) == (MANY - 5, 5, 0, 0)
 
 
-def test_the_same_list_imported_twice_at_once_doubles_nothing(
+def test_importing_the_same_list_twice_at_once_creates_no_duplicates(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     a_few(database, tmp_path)

@@ -12,7 +12,7 @@ from aed.imports.formats import workbook
 from aed.imports.formats.workbook import table_rows
 
 
-def test_a_large_workbook_says_what_a_small_one_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_workbook_is_read_like_a_small_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "list.xlsx"
     with xlsxwriter.Workbook(str(path)) as book:
         sheet = book.add_worksheet()
@@ -29,7 +29,9 @@ def test_a_large_workbook_says_what_a_small_one_says(tmp_path: Path, monkeypatch
     assert list(table_rows(path)) == small
 
 
-def test_a_large_one_that_is_damaged_says_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_damaged_workbook_is_refused_like_a_small_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "list.xlsx"
     path.write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(InvalidInput) as small:

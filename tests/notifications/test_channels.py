@@ -100,7 +100,7 @@ def dingtalks(posted: Posted) -> Reply:
     return 200, orjson.dumps({"errcode": 0, "errmsg": "ok"}), {}
 
 
-def test_dingtalk_takes_what_is_signed_with_the_bots_secret() -> None:
+def test_a_dingtalk_message_is_signed_with_the_bots_secret() -> None:
     with receiving(dingtalks) as sink:
         url = sink.url("/robot/send?access_token=good")
         told = letter(Channel.DINGTALK, url, secret=BOT_SECRET, subject="到期提醒")
@@ -127,7 +127,7 @@ def feishus(posted: Posted) -> Reply:
     return 200, orjson.dumps({"code": 0, "msg": "success", "data": {}}), {}
 
 
-def test_feishu_takes_what_is_signed_with_the_bots_secret() -> None:
+def test_a_feishu_message_is_signed_with_the_bots_secret() -> None:
     with receiving(feishus) as sink:
         url = sink.url("/open-apis/bot/v2/hook/abc")
         told = letter(Channel.FEISHU, url, secret=BOT_SECRET)
@@ -138,7 +138,7 @@ def test_feishu_takes_what_is_signed_with_the_bots_secret() -> None:
         assert isinstance(refusal(lambda: feishu.deliver(wrong, HERE, at=clock.now())), PermanentFailure)
 
 
-def test_wecom_takes_a_text_cut_to_what_it_takes() -> None:
+def test_a_wecom_text_is_truncated_to_its_limit() -> None:
     def wecoms(posted: Posted) -> Reply:
         if len(posted.json["text"]["content"].encode()) > 2048:
             return 200, orjson.dumps({"errcode": 40058, "errmsg": "too long"}), {}
@@ -160,7 +160,7 @@ TOO_OFTEN = {"dingtalk": (130101, 600), "wecom": (45009, 60), "feishu": (11232, 
 
 
 @pytest.mark.parametrize("bot", BOTS)
-def test_a_bot_that_sent_too_much_waits_as_long_as_its_platform_shuts_it(bot: str) -> None:
+def test_a_rate_limited_bot_waits_as_long_as_its_platform_blocks_it(bot: str) -> None:
     deliver, channel, field = BOTS[bot]
     code, seconds = TOO_OFTEN[bot]
     with receiving(says(200, {field: code})) as sink:
@@ -182,7 +182,7 @@ def test_a_bot_that_sent_too_much_waits_as_long_as_its_platform_shuts_it(bot: st
         (says(302, Location="http://127.0.0.1/elsewhere"), PermanentFailure),
     ],
 )
-def test_what_a_bots_platform_says_is_for_now_or_for_good(
+def test_an_error_of_a_bots_platform_is_temporary_or_permanent(
     bot: str, answer: Any, kind: type[DeliveryFailed]
 ) -> None:
     deliver, channel, _ = BOTS[bot]
@@ -196,7 +196,7 @@ def test_what_a_bots_platform_says_is_for_now_or_for_good(
 # --- webhooks -------------------------------------------------------------------------------------------
 
 
-def test_a_webhook_is_signed_and_carries_the_messages_key() -> None:
+def test_a_webhook_is_signed_and_has_the_key_of_the_message() -> None:
     with receiving() as sink:
         told = letter(Channel.WEBHOOK, sink.url("/hook"), secret=SECRET, subject="Due")
         webhook.deliver(told, HERE, at=clock.now())
@@ -225,7 +225,7 @@ def test_a_webhook_is_signed_and_carries_the_messages_key() -> None:
         (500, TemporaryFailure, False),
     ],
 )
-def test_a_webhook_that_is_not_taken(status: int, kind: type[DeliveryFailed], is_gone: bool) -> None:
+def test_a_rejected_webhook_is_a_failure(status: int, kind: type[DeliveryFailed], is_gone: bool) -> None:
     with receiving(says(status, Retry_After="120")) as sink:
         told = letter(Channel.WEBHOOK, sink.url("/hook"), secret=SECRET)
         error = refusal(lambda: webhook.deliver(told, HERE, at=clock.now()))
@@ -250,7 +250,7 @@ def test_a_webhook_that_is_not_taken(status: int, kind: type[DeliveryFailed], is
         ["93.184.215.14", "127.0.0.1"],
     ],
 )
-def test_a_webhook_whose_name_leads_into_a_private_network_is_refused(addresses: list[str]) -> None:
+def test_a_webhook_host_in_a_private_network_is_refused(addresses: list[str]) -> None:
     with receiving() as sink:
         post = Post(resolve=lambda _host, _port: addresses)
         told = letter(Channel.WEBHOOK, sink.url("/hook", host="hook.example.org"), secret=SECRET)
@@ -259,7 +259,7 @@ def test_a_webhook_whose_name_leads_into_a_private_network_is_refused(addresses:
         assert sink.posted == []
 
 
-def test_the_address_that_was_looked_at_is_the_one_that_is_connected_to() -> None:
+def test_the_connection_goes_to_the_checked_address() -> None:
     """A name is resolved only once, so a second answer can't redirect the connection."""
     asked: list[str] = []
 
@@ -282,7 +282,7 @@ def test_a_redirect_into_a_private_network_is_not_followed() -> None:
         assert inner.posted == []
 
 
-def test_a_server_that_is_down_silent_or_not_trusted_is_for_now(
+def test_an_unreachable_silent_or_untrusted_server_is_a_temporary_failure(
     certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def told(url: str) -> DeliveryFailed:
@@ -308,7 +308,7 @@ def test_a_server_that_is_down_silent_or_not_trusted_is_for_now(
 # --- text messages --------------------------------------------------------------------------------------
 
 
-def test_a_gateway_gets_the_number_the_text_and_the_key_signed() -> None:
+def test_a_gateway_gets_a_signed_number_text_and_key() -> None:
     with receiving() as sink:
         settings = Settings.model_validate(
             {"sms": {"url": sink.url("/sms"), "secret": SECRET}, "notify_allow_private": True}
@@ -327,7 +327,7 @@ def test_a_gateway_gets_the_number_the_text_and_the_key_signed() -> None:
     assert posted.headers["idempotency-key"] == KEY
 
 
-def test_a_gateway_is_asked_in_its_own_words() -> None:
+def test_a_gateway_request_follows_its_configured_format() -> None:
     with receiving() as sink:
         settings = Settings.model_validate(
             {
@@ -407,7 +407,7 @@ def mailer(mailbox: Mailbox, **given: Any) -> mail.Mailer:
 TO = "keeper@example.org"
 
 
-def test_mail_goes_encrypted_and_reads_as_it_was_written(
+def test_mail_is_sent_over_tls_and_arrives_unchanged(
     certificate: tuple[Path, Path],
 ) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -438,7 +438,7 @@ def test_mail_goes_encrypted_and_reads_as_it_was_written(
 @pytest.mark.parametrize(
     ("said", "kind"), [("550 no such mailbox", PermanentFailure), ("451 try again later", TemporaryFailure)]
 )
-def test_a_mailbox_that_is_not_there_is_for_good_and_a_full_one_for_now(
+def test_a_missing_mailbox_is_a_permanent_failure_and_a_full_one_temporary(
     said: str, kind: type[DeliveryFailed]
 ) -> None:
     with smtp_server(Mailbox(refuses={TO: said})) as mailbox:
@@ -448,7 +448,7 @@ def test_a_mailbox_that_is_not_there_is_for_good_and_a_full_one_for_now(
     assert TO not in error.detail
 
 
-def test_a_server_without_starttls_gets_no_mail_from_one_who_wants_it() -> None:
+def test_no_mail_is_sent_to_a_server_without_the_required_starttls() -> None:
     with smtp_server(Mailbox()) as mailbox:
         told = letter(Channel.EMAIL, TO, recipient=TO)
         careful = mailer(mailbox, security=MailSecurity.STARTTLS)
@@ -460,7 +460,7 @@ def test_a_server_without_starttls_gets_no_mail_from_one_who_wants_it() -> None:
     assert error.is_channel_down
 
 
-def test_a_line_break_in_a_subject_makes_no_header() -> None:
+def test_a_line_break_in_a_subject_does_not_inject_a_header() -> None:
     with smtp_server(Mailbox()) as mailbox:
         told = letter(Channel.EMAIL, TO, recipient=TO, text="hello\nBcc: everyone@example.org")
         mail.deliver(told, mailer(mailbox), at=clock.now())
@@ -516,7 +516,7 @@ def private_key(vapid: Vapid02) -> str:
     return encoded
 
 
-def test_a_browser_reads_what_was_encrypted_to_it_and_signed_by_us() -> None:
+def test_a_browser_decrypts_its_push_message_and_verifies_our_signature() -> None:
     vapid = Vapid02()
     vapid.generate_keys()
     pusher = web_push.Pusher(private_key(vapid), "mailto:aed@example.org")
@@ -548,7 +548,7 @@ def test_a_browser_reads_what_was_encrypted_to_it_and_signed_by_us() -> None:
         "not JSON",
     ],
 )
-def test_unusable_keys_of_a_browser_end_its_subscription(keys: str) -> None:
+def test_unusable_browser_keys_end_the_subscription(keys: str) -> None:
     with receiving() as sink:
         broken = letter(Channel.WEB_PUSH, sink.url("/push/abc"), secret=keys)
         pusher = web_push.Pusher("A" * 43, "mailto:aed@example.org")
@@ -574,7 +574,7 @@ def test_no_push_message_is_sent_to_a_private_network() -> None:
 # --- Apprise --------------------------------------------------------------------------------------------
 
 
-def test_apprise_reaches_what_it_knows() -> None:
+def test_apprise_delivers_to_a_supported_service() -> None:
     with receiving() as sink:
         address = f"json://127.0.0.1:{sink.port}/in"
         told = letter(Channel.APPRISE, address, subject="Due")
@@ -604,7 +604,7 @@ def test_apprise_reaches_what_it_knows() -> None:
         "jsons://example.org/in?verify=no",
     ],
 )
-def test_apprise_is_used_for_services_alone_and_reads_no_file(session: Session, address: str) -> None:
+def test_apprise_is_used_only_for_services_and_reads_no_file(session: Session, address: str) -> None:
     told = letter(Channel.APPRISE, address)
     assert isinstance(refusal(lambda: by_apprise(told, is_private_allowed=True)), PermanentFailure)
     with pytest.raises(InvalidInput):
@@ -626,7 +626,7 @@ def by_apprise(told: Delivery, *, is_private_allowed: bool = False) -> None:
         "xml://[::1]:{port}",
     ],
 )
-def test_apprise_is_not_asked_to_reach_this_machine_or_a_private_network(address: str) -> None:
+def test_apprise_does_not_connect_to_this_machine_or_a_private_network(address: str) -> None:
     with receiving() as sink:
         told = letter(Channel.APPRISE, address.format(port=sink.port))
         error = refusal(lambda: by_apprise(told))
@@ -635,7 +635,7 @@ def test_apprise_is_not_asked_to_reach_this_machine_or_a_private_network(address
     assert sink.posted == []
 
 
-def test_what_stands_where_others_have_a_host_is_not_looked_up() -> None:
+def test_an_apprise_url_without_a_host_is_not_resolved() -> None:
     """Discord's ids are numbers, which a resolver would take for IP addresses."""
     way = apprise.Apprise.instantiate("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js")
     assert way is not None
@@ -645,7 +645,7 @@ def test_what_stands_where_others_have_a_host_is_not_looked_up() -> None:
 # --- all of them ----------------------------------------------------------------------------------------
 
 
-def test_no_secret_is_logged_or_said_whatever_goes_wrong(
+def test_no_failure_logs_or_reports_a_secret(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -675,7 +675,7 @@ def test_no_secret_is_logged_or_said_whatever_goes_wrong(
     assert hidden not in " ".join(said) + caplog.text + captured.out + captured.err
 
 
-def test_without_settings_telephones_and_mailboxes_are_spooled(tmp_path: Path) -> None:
+def test_without_settings_messages_to_phones_and_mailboxes_are_spooled(tmp_path: Path) -> None:
     folder = tmp_path / "spool"
     channels = channels_of(Settings(outbox_spool=folder))
     for channel in (Channel.SMS, Channel.VOICE, Channel.EMAIL):

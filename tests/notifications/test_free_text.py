@@ -70,7 +70,7 @@ def check(text: str, *, longest: int) -> None:
 
 
 @with_lures
-def test_a_quote_is_one_short_line_without_links_and_numbers(lure: str) -> None:
+def test_quoted_text_is_one_short_line_without_links_and_numbers(lure: str) -> None:
     for limit in (20, 60, 120):
         check(quote(lure, limit=limit), longest=limit)
 
@@ -79,7 +79,7 @@ def test_a_quote_is_one_short_line_without_links_and_numbers(lure: str) -> None:
     "plain",
     ["Lobby, No. 3", "大堂（1号楼）", "3.5 m left of the lift", "Gate 2 (guard's post)", "天华·东门。二层"],
 )
-def test_what_people_call_places_stays(plain: str) -> None:
+def test_names_of_places_are_kept(plain: str) -> None:
     assert quote(plain, limit=60) == plain
 
 
@@ -95,12 +95,12 @@ def texts(lure: str) -> Iterator[str]:
 
 
 @with_lures
-def test_no_template_lets_a_strangers_words_become_a_link_or_a_second_message(lure: str) -> None:
+def test_no_template_turns_a_strangers_text_into_a_link_or_a_second_message(lure: str) -> None:
     for text in texts(lure):
         check(text, longest=900)
 
 
-def test_no_keeper_is_sent_what_a_stranger_wrote_of_a_device(session: Session) -> None:
+def test_no_keeper_is_sent_the_text_of_a_stranger(session: Session) -> None:
     estate = make.estate(session)
     manager = make.person(session, phone="+86 138 0013 8000")
     make.role(session, manager, Role.ESTATE_MANAGER, estate=estate)
@@ -122,7 +122,7 @@ def test_no_keeper_is_sent_what_a_stranger_wrote_of_a_device(session: Session) -
         assert "SECRETWORD" not in text
 
 
-def test_a_line_break_never_reaches_a_telephone(session: Session) -> None:
+def test_no_sms_contains_a_line_break(session: Session) -> None:
     person = make.person(session)
     made = enqueue(
         session,

@@ -102,7 +102,7 @@ def state(session: Session, row: OutboxMessage) -> OutboxMessage:
 # --- the caller's transaction ---------------------------------------------------------------------------
 
 
-def test_what_was_rolled_back_is_never_sent(session: Session, database: Database) -> None:
+def test_a_message_that_was_rolled_back_is_never_sent(session: Session, database: Database) -> None:
     person = make.person(session)
     session.commit()
     message(session, person)
@@ -116,7 +116,7 @@ def test_what_was_rolled_back_is_never_sent(session: Session, database: Database
 # --- claims ---------------------------------------------------------------------------------------------
 
 
-def test_many_who_claim_at_once_share_the_messages_and_none_is_sent_twice(
+def test_concurrent_workers_share_the_messages_and_none_is_sent_twice(
     session: Session, database: Database
 ) -> None:
     people = [make.person(session) for _ in range(60)]
@@ -139,7 +139,7 @@ def test_many_who_claim_at_once_share_the_messages_and_none_is_sent_twice(
     assert sorted(deliver.said, key=int) == [str(number) for number in range(60)]
 
 
-def test_a_claim_that_is_over_is_anybodys_again_and_its_late_record_does_not_count(
+def test_an_expired_claim_is_released_and_its_late_result_is_ignored(
     session: Session, database: Database
 ) -> None:
     row = message(session, make.person(session))
@@ -157,7 +157,7 @@ def test_a_claim_that_is_over_is_anybodys_again_and_its_late_record_does_not_cou
     assert state(session, row).sent_at == later
 
 
-def test_what_a_dead_worker_had_claimed_is_free_at_once(session: Session, database: Database) -> None:
+def test_the_claims_of_a_dead_worker_are_released_at_once(session: Session, database: Database) -> None:
     message(session, make.person(session))
     session.commit()
     with transaction(database) as own:
@@ -169,7 +169,7 @@ def test_what_a_dead_worker_had_claimed_is_free_at_once(session: Session, databa
 # --- order ----------------------------------------------------------------------------------------------
 
 
-def test_a_person_gets_messages_in_order_though_one_has_to_be_tried_again(
+def test_a_person_gets_messages_in_order_even_when_one_is_retried(
     session: Session, database: Database
 ) -> None:
     one, other = make.person(session), make.person(session)
@@ -208,7 +208,7 @@ def test_a_long_lane_is_claimed_at_once_and_sent_in_order(session: Session, data
     assert busy.said + free.said == [str(number) for number in range(30)]
 
 
-def test_what_a_slow_lane_has_left_is_given_back_after_a_while(
+def test_the_rest_of_a_slow_lane_is_released_after_a_while(
     session: Session, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aed.notifications.jobs.ORDERING_KEY_SECONDS", -1.0)  # ends after the first
@@ -222,7 +222,7 @@ def test_what_a_slow_lane_has_left_is_given_back_after_a_while(
     assert [state(session, row).tries for row in rows] == [1, 1, 1], "being given back is no try"
 
 
-def test_a_code_waits_behind_no_reminder(session: Session, database: Database) -> None:
+def test_a_sign_in_code_does_not_wait_behind_a_reminder(session: Session, database: Database) -> None:
     person = make.person(session)
     message(session, person, "reminder")
     message(session, person, "code", is_secret=True)
@@ -234,7 +234,7 @@ def test_a_code_waits_behind_no_reminder(session: Session, database: Database) -
     assert deliver.said == ["code"]
 
 
-def test_a_dead_letter_holds_nobody_up(session: Session, database: Database) -> None:
+def test_a_dead_letter_blocks_no_other_message(session: Session, database: Database) -> None:
     person = make.person(session)
     message(session, person, "bad")
     message(session, person, "good")
@@ -249,13 +249,15 @@ def test_a_dead_letter_holds_nobody_up(session: Session, database: Database) -> 
 
 
 @given(st.integers(1, 200), st.floats(0, 1))
-def test_waits_double_up_to_half_an_hour_and_differ_by_a_fifth(tries: int, random_fraction: float) -> None:
+def test_retry_delays_double_up_to_half_an_hour_with_a_jitter_of_a_fifth(
+    tries: int, random_fraction: float
+) -> None:
     wait, plain = wait_after(tries, random_fraction=random_fraction), wait_after(tries, random_fraction=0.5)
     assert plain == min(timedelta(seconds=15) * 2 ** min(tries - 1, 20), MAX_WAIT)
     assert plain * 0.79 <= wait <= plain * 1.21
 
 
-def test_a_passing_failure_is_tried_again_with_the_same_key_and_a_permanent_one_is_not(
+def test_a_temporary_failure_is_retried_with_the_same_key_and_a_permanent_one_is_not(
     session: Session, database: Database
 ) -> None:
     row = message(session, make.person(session))
@@ -276,14 +278,14 @@ def test_a_passing_failure_is_tried_again_with_the_same_key_and_a_permanent_one_
     assert busy.keys == no.keys == [row.key]
 
 
-def test_who_asks_to_be_left_alone_for_a_while_is(session: Session, database: Database) -> None:
+def test_a_retry_after_is_respected(session: Session, database: Database) -> None:
     row = message(session, make.person(session))
     session.commit()
     run(database, Deliveries(lambda _: TemporaryFailure("Too much.", wait=timedelta(minutes=10))))
     assert state(session, row).due_at == NOW + timedelta(minutes=10)
 
 
-def test_a_channel_that_is_down_costs_one_try_and_not_one_of_each_message(
+def test_an_unreachable_channel_costs_one_attempt_and_not_one_for_each_message(
     session: Session, database: Database
 ) -> None:
     for _ in range(30):
@@ -302,7 +304,7 @@ def test_a_channel_that_is_down_costs_one_try_and_not_one_of_each_message(
     assert not outages.is_over(Channel.SMS)
 
 
-def test_a_mistake_in_a_channel_stops_no_other_message(session: Session, database: Database) -> None:
+def test_an_exception_in_a_channel_blocks_no_other_message(session: Session, database: Database) -> None:
     row = message(session, make.person(session), "bad")
     message(session, make.person(session), "good")
     session.commit()
@@ -316,7 +318,7 @@ def test_a_mistake_in_a_channel_stops_no_other_message(session: Session, databas
 
 
 @given(st.lists(st.floats(0, 120), max_size=60))
-def test_no_window_ever_holds_more_than_the_rate(asked_at: list[float]) -> None:
+def test_no_time_window_contains_more_messages_than_the_rate_limit(asked_at: list[float]) -> None:
     """At any moment, messages stay within 5 in 10 s and 12 in 60 s."""
     rates = (Rate(5, timedelta(seconds=10)), Rate(12, timedelta(seconds=60)))
     sent: list[datetime] = []
@@ -329,7 +331,7 @@ def test_no_window_ever_holds_more_than_the_rate(asked_at: list[float]) -> None:
 
 
 @pytest.mark.parametrize("channel", RATES)
-def test_a_bot_sends_no_more_than_its_platform_takes(
+def test_a_bot_stays_within_the_rate_limit_of_its_platform(
     session: Session, database: Database, channel: Channel
 ) -> None:
     to = endpoint(session, channel)
@@ -380,7 +382,7 @@ def test_a_dead_letter_is_sent_again_only_by_an_administrator(session: Session, 
         claims.send_now(session, ADMINISTRATOR, row.id, at=NOW)
 
 
-def test_a_secret_that_was_given_up_is_forgotten_and_not_sent_again(
+def test_a_secret_message_that_failed_is_erased_and_not_sent_again(
     session: Session, database: Database
 ) -> None:
     row = dead_letter(session, database, is_secret=True)
@@ -389,7 +391,7 @@ def test_a_secret_that_was_given_up_is_forgotten_and_not_sent_again(
         claims.send_now(session, ADMINISTRATOR, row.id, at=NOW)
 
 
-def test_an_endpoint_that_is_gone_takes_what_waits_for_it_along(session: Session, database: Database) -> None:
+def test_removing_an_endpoint_cancels_its_waiting_messages(session: Session, database: Database) -> None:
     to = endpoint(session, Channel.WEBHOOK)
     rows = [enqueue_to_endpoint(session, to, Notice("a", "a"), NOW) for _ in range(2)]
     session.commit()
@@ -404,7 +406,7 @@ def test_an_endpoint_that_is_gone_takes_what_waits_for_it_along(session: Session
     endpoint(session, Channel.WEBHOOK)  # the name can be used again
 
 
-def test_what_was_sent_long_ago_is_forgotten_and_what_waits_is_not(
+def test_old_sent_messages_are_deleted_and_waiting_ones_are_kept(
     session: Session, database: Database
 ) -> None:
     message(session, make.person(session), "sent")
@@ -422,7 +424,7 @@ def test_what_was_sent_long_ago_is_forgotten_and_what_waits_is_not(
 # --- recipients and addresses ---------------------------------------------------------------------------
 
 
-def test_a_person_is_told_at_the_own_endpoints_else_by_telephone(
+def test_a_person_is_notified_at_their_endpoints_or_else_by_phone(
     session: Session, database: Database
 ) -> None:
     keeper, nobody = make.person(session, phone="+8613800138000"), make.person(session)
@@ -460,14 +462,14 @@ def test_a_person_is_told_at_the_own_endpoints_else_by_telephone(
         (Channel.APPRISE, "no-such-thing://x", None),
     ],
 )
-def test_an_endpoint_that_cannot_be_meant_is_refused(
+def test_an_invalid_endpoint_is_refused(
     session: Session, channel: Channel, address: str, secret: str | None
 ) -> None:
     with pytest.raises(InvalidInput):
         save_endpoint(session, ADMINISTRATOR, EndpointInput("x", channel, address, secret), at=NOW)
 
 
-def test_an_endpoint_is_an_administrators_and_its_name_taken_once(session: Session) -> None:
+def test_only_administrators_add_endpoints_and_their_names_are_unique(session: Session) -> None:
     given = EndpointInput("group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x")
     with pytest.raises(NotSignedIn):
         save_endpoint(session, ANYONE, given, at=NOW)
@@ -483,7 +485,7 @@ def test_an_endpoint_is_an_administrators_and_its_name_taken_once(session: Sessi
 # --- over HTTP ------------------------------------------------------------------------------------------
 
 
-def test_administrators_see_what_was_sent_to_whom_and_never_what(
+def test_administrators_see_recipients_of_messages_and_never_their_text(
     session: Session, database: Database, client: TestClient
 ) -> None:
     hidden = "the text is nobody's business"
@@ -538,7 +540,7 @@ def test_recipients_are_masked() -> None:
     assert mask_recipient("gate-group") == "gate-group"
 
 
-def test_the_standing_of_channels_is_counted(session: Session, database: Database) -> None:
+def test_messages_are_counted_by_channel_and_state(session: Session, database: Database) -> None:
     dead_letter(session, database)
     message(session, make.person(session), channel=PhoneChannel.VOICE)
     session.commit()
@@ -556,9 +558,7 @@ def worker_acts(session: Session, *, until: datetime) -> None:
     session.add(Lease(name=WORKER, token="t", holder="machine:1", taken_at=NOW, expires_at=until))
 
 
-def test_a_message_that_is_cancelled_is_not_sent_and_the_one_behind_it_is(
-    session: Session, database: Database
-) -> None:
+def test_a_cancelled_message_is_not_sent_and_the_next_one_is(session: Session, database: Database) -> None:
     person = make.person(session)
     dated = message(session, person, "dated to next year")
     dated.due_at = NOW + timedelta(days=200)
@@ -586,7 +586,7 @@ def test_a_message_that_is_cancelled_is_not_sent_and_the_one_behind_it_is(
             claims.cancel_waiting(own, ADMINISTRATOR, 10**9, at=NOW)
 
 
-def test_a_secret_that_is_cancelled_is_forgotten_and_one_in_a_workers_hand_is_not_cancelled(
+def test_a_cancelled_secret_is_erased_and_a_claimed_one_cannot_be_cancelled(
     session: Session, database: Database
 ) -> None:
     row = message(session, make.person(session), is_secret=True)
@@ -606,7 +606,7 @@ def test_a_secret_that_is_cancelled_is_forgotten_and_one_in_a_workers_hand_is_no
     assert state(session, row).text_en is None
 
 
-def test_each_message_says_why_it_waits(session: Session, database: Database) -> None:
+def test_each_waiting_message_has_a_reason(session: Session, database: Database) -> None:
     failing, other = message(session, make.person(session)), message(session, make.person(session))
     session.commit()
     assert {each.reason for each in queries.waiting_reasons(session, [failing, other], at=NOW).values()} == {
@@ -670,7 +670,7 @@ def with_link(session: Session, **given: object) -> OutboxMessage:
     return message(session, make.person(session), f"Answer here: {LINK}。", **given)
 
 
-def test_a_link_is_gone_once_it_was_sent(session: Session, database: Database) -> None:
+def test_a_link_is_erased_once_it_was_sent(session: Session, database: Database) -> None:
     sent, to = with_link(session), endpoint(session, Channel.WEBHOOK)
     posted = enqueue_body(session, to, f'{{"link":"{LINK}","n":1}}', NOW, ordering_key="x")
     session.commit()
@@ -683,9 +683,7 @@ def test_a_link_is_gone_once_it_was_sent(session: Session, database: Database) -
     assert state(session, posted).body == '{"link":"[link removed]","n":1}'
 
 
-def test_a_dead_letter_keeps_its_link_until_nobody_should_use_it(
-    session: Session, database: Database
-) -> None:
+def test_a_dead_letter_keeps_its_link_until_the_link_expires(session: Session, database: Database) -> None:
     lasting, ending = with_link(session), with_link(session, expires_at=NOW + timedelta(days=1))
     session.commit()
     run(database, Deliveries(lambda _: PermanentFailure("No.")))
@@ -703,7 +701,7 @@ def test_a_dead_letter_keeps_its_link_until_nobody_should_use_it(
         claims.send_now(own, ADMINISTRATOR, lasting_id, at=NOW)
 
 
-def test_what_expired_before_it_was_sent_has_no_link(session: Session, database: Database) -> None:
+def test_a_message_that_expired_unsent_has_no_link(session: Session, database: Database) -> None:
     row = with_link(session, expires_at=NOW)
     session.commit()
     assert run(database, Deliveries()) == Sent()

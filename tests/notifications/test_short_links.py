@@ -30,7 +30,7 @@ HOUR = timedelta(hours=1)
 PAGE = {"Accept": "text/html", "Accept-Language": "en"}
 
 
-def test_a_link_leads_to_its_page_until_it_expires(client: TestClient, session: Session) -> None:
+def test_a_link_redirects_to_its_page_until_it_expires(client: TestClient, session: Session) -> None:
     now = clock.now()
     good, old = short_links(session, [("/d/100017?x=1", now + HOUR), ("/d/100017", now - HOUR)])
     session.commit()
@@ -46,7 +46,7 @@ def test_a_link_leads_to_its_page_until_it_expires(client: TestClient, session: 
     assert "链接已过期" in chinese.text
 
 
-def test_a_strangers_guess_is_answered_by_a_page_and_soon_by_429(
+def test_guessed_links_are_answered_with_a_page_and_soon_with_429(
     client: TestClient, session: Session
 ) -> None:
     good = short_link(session, "/", clock.now() + HOUR)
@@ -74,7 +74,7 @@ def test_the_database_reveals_neither_key_nor_path(session: Session) -> None:
     assert found.path == "/a/a-secret-of-its-own"
 
 
-def test_a_page_can_check_the_link_that_led_to_it(session: Session) -> None:
+def test_a_page_can_verify_the_link_that_opened_it(session: Session) -> None:
     key = short_link(session, "/learn/enrolments/17/{key}", NOW + HOUR).removeprefix("/l/")
 
     assert opens(session, key, f"/learn/enrolments/17/{key}", at=NOW)
@@ -86,12 +86,12 @@ def test_a_page_can_check_the_link_that_led_to_it(session: Session) -> None:
 @pytest.mark.parametrize(
     "path", ["https://evil.example/", "//evil.example/", "/\\evil.example", "d/1", "/a\nb", "/" + "x" * 500]
 )
-def test_a_link_leads_to_this_site_alone(session: Session, path: str) -> None:
+def test_a_link_redirects_only_to_this_site(session: Session, path: str) -> None:
     with pytest.raises(ValueError, match="not a path of this site"):
         short_link(session, path, NOW + HOUR)
 
 
-def test_many_links_take_one_statement(database: Database, session: Session) -> None:
+def test_many_links_are_created_in_one_statement(database: Database, session: Session) -> None:
     with statements_of(database.engine) as statements:
         links = short_links(session, [(f"/d/{number}", NOW + HOUR) for number in range(200)])
     assert len(set(links)) == 200

@@ -89,13 +89,13 @@ def forgotten(tables: dict[str, SqlTable]) -> set[str]:
     return found
 
 
-def test_every_table_that_refers_to_people_is_known() -> None:
+def test_every_table_that_references_people_is_listed() -> None:
     assert forgotten(dict(TABLES)) == set(), (
         "say in aed.personal_data.rules how its rows are somebody's, and what becomes of them"
     )
 
 
-def test_a_new_table_would_be_noticed() -> None:
+def test_a_new_table_with_a_reference_to_people_is_found() -> None:
     new = SqlTable(
         "favourites",
         Person.metadata.__class__(),
@@ -114,7 +114,7 @@ def ForeignKeyTo(name: str) -> Any:  # noqa: N802 - reads as the class it replac
     return ForeignKey(TABLES[name].c.id)
 
 
-def test_what_is_known_is_there() -> None:
+def test_every_listed_table_and_column_exists() -> None:
     for held in PERSONAL_TABLES:
         columns = TABLES[held.table].columns
         assert {held.by, *held.blank, *held.hidden, *(held.shown or ())} <= set(columns.keys()), held.table
@@ -132,7 +132,7 @@ def told(session: Session, person: Person) -> dict[str, Any]:
     return found
 
 
-def test_the_file_is_for_the_person_and_the_office_alone(session: Session) -> None:
+def test_only_the_person_and_an_administrator_export_the_data(session: Session) -> None:
     person, stranger = somebody(session), make.person(session)
     colleague = make.person(session)
     for who, refusal in (
@@ -149,7 +149,7 @@ def test_the_file_is_for_the_person_and_the_office_alone(session: Session) -> No
     assert require_self_or_administrator(session, oneself(person), person.id) is person
 
 
-def test_the_file_holds_something_of_every_table_and_nothing_of_others(session: Session) -> None:
+def test_the_export_has_rows_of_every_table_and_nothing_of_others(session: Session) -> None:
     person = somebody(session)
     neighbour = make.person(session, name="Neighbour")
     make.offer(session, neighbour)
@@ -193,7 +193,7 @@ def erased(session: Session) -> Person:
     return session.get_one(Person, person_id)
 
 
-def test_nothing_in_the_database_tells_who_it_was(session: Session) -> None:
+def test_after_erasure_nothing_in_the_database_identifies_the_person(session: Session) -> None:
     person = erased(session)
 
     same_name = session.scalars(select(SourceRecord).where(SourceRecord.source_id == "3")).one()
@@ -212,7 +212,9 @@ def test_nothing_in_the_database_tells_who_it_was(session: Session) -> None:
     assert record.fields == {"place_en": "Lobby", "keeper_name": "Somebody Else", "keeper_phone": PHONE}
 
 
-def test_what_is_sealed_of_others_is_untouched_and_hers_is_gone(session: Session) -> None:
+def test_erasure_keeps_the_encrypted_values_of_others_and_removes_those_of_the_person(
+    session: Session,
+) -> None:
     neighbour = make.person(session, name="Neighbour", phone="+86 138 0013 8000")
     neighbour_id = neighbour.id
     make.offer(session, neighbour)
@@ -229,7 +231,7 @@ def test_what_is_sealed_of_others_is_untouched_and_hers_is_gone(session: Session
     assert session.get_one(Person, neighbour_id).name == "Neighbour"
 
 
-def test_the_history_stays_and_counts(session: Session) -> None:
+def test_erasure_keeps_history_and_statistics(session: Session) -> None:
     person = erased(session)
 
     fields = session.scalars(
@@ -255,7 +257,7 @@ def test_the_history_stays_and_counts(session: Session) -> None:
     assert last.fields == {"keeper_id": [person.id, None]}
 
 
-def test_the_place_goes_to_whoever_waits(session: Session) -> None:
+def test_erasure_offers_the_place_to_the_waiting_list(session: Session) -> None:
     person = somebody(session)
     to_come = session.scalars(select(TrainingSession).where(TrainingSession.capacity == 1)).one()
     waiting = make.enrolment(session, to_come)
@@ -269,7 +271,7 @@ def test_the_place_goes_to_whoever_waits(session: Session) -> None:
     assert enrolment_actions.expire_offers(session, NOW) == 0
 
 
-def test_twice_changes_nothing_and_nobody_amends_who_was_erased(session: Session) -> None:
+def test_erasing_twice_changes_nothing_and_an_erased_person_cannot_be_amended(session: Session) -> None:
     person = erased(session)
     before = everything(session)
 
@@ -291,7 +293,7 @@ def test_twice_changes_nothing_and_nobody_amends_who_was_erased(session: Session
     assert make.person(session, name=NAME, phone=PHONE).id != person.id, "she may come back as somebody new"
 
 
-def test_a_list_that_still_tells_of_the_person_is_not_believed(session: Session) -> None:
+def test_an_import_does_not_bring_an_erased_person_back(session: Session) -> None:
     from_a_list(session)
     person = session.scalars(select(Person)).one()
     actions.erase(session, ADMINISTRATOR, person.id, at=NOW)
@@ -303,7 +305,7 @@ def test_a_list_that_still_tells_of_the_person_is_not_believed(session: Session)
     assert [each.name for each in session.scalars(select(Person))] == ["W***"]
 
 
-def test_the_certificate_that_is_shown_is_nobodys(session: Session) -> None:
+def test_the_public_page_of_a_certificate_names_nobody_after_erasure(session: Session) -> None:
     person = somebody(session)
     number = world.certificate_of(session).number
     assert number is not None
@@ -315,7 +317,7 @@ def test_the_certificate_that_is_shown_is_nobodys(session: Session) -> None:
         award_queries.by_number(session, number)
 
 
-def test_only_the_keeper_meant_is_taken_out_of_what_a_list_says() -> None:
+def test_only_the_erased_keeper_is_removed_from_list_records() -> None:
     said = {
         "a": [{"keeper_name": "Wu", "keeper_phone": "1"}, {"keeper_name": "Wu", "keeper_phone": "2"}],
         "b": 1,
@@ -330,7 +332,7 @@ def test_only_the_keeper_meant_is_taken_out_of_what_a_list_says() -> None:
 # --- as the person sees it ------------------------------------------------------------------------------
 
 
-def test_a_person_takes_the_file_and_goes_in_the_own_browser(
+def test_a_person_exports_and_erases_their_data_in_the_browser(
     browser: Callable[[], Browser], session: Session
 ) -> None:
     person = somebody(session)

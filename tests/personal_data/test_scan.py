@@ -32,7 +32,7 @@ INVENTED = {"+86 571 5550", "+44 7911 123456", "138 0013 80", "+86 138 0013 80",
 """Prefixes of the phone numbers in the documentation, which belong to no subscriber."""
 
 
-def test_the_search_would_find_them() -> None:
+def test_the_search_finds_planted_personal_data() -> None:
     for told in (
         NAME,
         OLD_NAME,
@@ -69,7 +69,7 @@ def asked(document: dict[str, Any], known: dict[str, Any]) -> list[tuple[str, st
 
 
 @pytest.mark.parametrize("form", ["json"])
-def test_neither_a_log_nor_an_answer_to_a_stranger_tells_who_somebody_is(
+def test_no_log_and_no_answer_to_a_stranger_identifies_a_person(
     session: Session, database_url: str, tmp_path: Path, form: str
 ) -> None:
     person = somebody(session)
@@ -148,7 +148,7 @@ def test_neither_a_log_nor_an_answer_to_a_stranger_tells_who_somebody_is(
         pytest.fail(f"told to a stranger: …{public[max(0, found.start() - 200) : found.end() + 50]}…")
 
 
-def test_the_numbers_in_the_documentation_are_nobodys(client: Any) -> None:
+def test_the_phone_numbers_in_the_documentation_are_fictitious(client: Any) -> None:
     document = client.get("/v1/openapi.json").text
     numbers = re.findall(r'"(\+?\d[\d ()./-]{8,}\d)"', document)
     assert len(numbers) >= 4

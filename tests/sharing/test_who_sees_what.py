@@ -114,7 +114,7 @@ def test_a_list_shows_what_the_viewer_may_see(world: World, who: str) -> None:
 
 
 @as_everyone
-def test_a_filter_never_widens_what_is_seen(world: World, who: str) -> None:
+def test_a_filter_never_reveals_more_devices(world: World, who: str) -> None:
     for audience, state in world.devices:
         expected = {(audience, state)} & DEVICES_SEEN[who]
         query = {"audience": audience, "state": state, "estate_id": world.estates["ours"], "region": "city"}
@@ -122,7 +122,7 @@ def test_a_filter_never_widens_what_is_seen(world: World, who: str) -> None:
 
 
 @as_everyone
-def test_a_single_read_shows_the_same_as_the_list(world: World, who: str) -> None:
+def test_reading_one_device_shows_the_same_as_the_list(world: World, who: str) -> None:
     for kind, device_id in world.devices.items():
         answer = world.get(who, f"/v1/devices/{device_id}")
         assert answer.status_code == (200 if kind in DEVICES_SEEN[who] else 404), kind
@@ -132,7 +132,7 @@ def test_a_single_read_shows_the_same_as_the_list(world: World, who: str) -> Non
 
 
 @as_everyone
-def test_the_lookup_shows_the_same_as_the_list_of_what_is_in_service(world: World, who: str) -> None:
+def test_the_lookup_shows_the_same_as_the_list_of_devices_in_service(world: World, who: str) -> None:
     seen = {kind for kind in DEVICES_SEEN[who] if kind[1] == "in_service"}
     answer = looked_up(world, who)
 
@@ -141,14 +141,14 @@ def test_the_lookup_shows_the_same_as_the_list_of_what_is_in_service(world: Worl
 
 
 @as_everyone
-def test_a_consumable_is_seen_by_whoever_sees_its_device(world: World, who: str) -> None:
+def test_a_consumable_is_visible_to_those_who_see_its_device(world: World, who: str) -> None:
     for kind, consumable_id in world.consumables.items():
         answer = world.get(who, f"/v1/consumables/{consumable_id}")
         assert answer.status_code == (200 if kind in DEVICES_SEEN[who] else 404), kind
 
 
 @as_everyone
-def test_what_may_not_be_seen_cannot_be_told_from_what_is_not_there(world: World, who: str) -> None:
+def test_a_hidden_device_is_answered_like_a_missing_one(world: World, who: str) -> None:
     hidden = [
         *(f"/v1/devices/{world.devices[kind]}" for kind in world.devices if kind not in DEVICES_SEEN[who]),
         *(
@@ -184,7 +184,7 @@ def test_what_may_not_be_seen_cannot_be_told_from_what_is_not_there(world: World
 
 
 @as_everyone
-def test_estates_and_their_gates_are_known_to_the_neighbourhood_and_the_region(
+def test_estates_and_their_gates_are_visible_to_the_neighbourhood_and_the_region(
     world: World, who: str
 ) -> None:
     known = {world.estates[name] for name in ESTATES_SEEN[who]}
@@ -213,7 +213,7 @@ def test_the_list_of_estates_pages_without_gaps(world: World) -> None:
 
 
 @as_everyone
-def test_history_is_for_those_who_may_amend_and_hides_what_may_not_be_seen(world: World, who: str) -> None:
+def test_history_is_for_those_who_may_amend_and_hides_invisible_devices(world: World, who: str) -> None:
     when_seen = {"member": 200, "administrator": 200, "nobody": 401}.get(who, 403)
     for kind, device_id in world.devices.items():
         answer = world.get(who, f"/v1/devices/{device_id}/history")
@@ -235,7 +235,7 @@ def test_holidays_regions_and_health_are_the_same_for_everyone(world: World, who
         assert answer.json() == world.get("nobody", path).json()
 
 
-def test_whoever_asks_is_told_what_the_server_takes_them_for(world: World) -> None:
+def test_viewers_can_read_their_own_role(world: World) -> None:
     assert world.get("nobody", "/v1/me").json() == {
         "role": "anyone",
         "name": "anyone",
@@ -253,7 +253,7 @@ def test_whoever_asks_is_told_what_the_server_takes_them_for(world: World) -> No
 
 
 @pytest.mark.parametrize("who", REFUSED)
-def test_a_token_that_is_wrong_or_revoked_opens_nothing_and_an_expired_one_what_everybody_sees(
+def test_a_wrong_or_revoked_token_is_refused_and_an_expired_one_sees_public_devices(
     world: World, who: str
 ) -> None:
     device_id, estate_id = world.devices["public", "in_service"], world.estates["ours"]
@@ -321,7 +321,9 @@ def test_a_neighbour_reads_the_guards_phone_but_no_keeper_and_no_serial(world: W
 
 
 @pytest.mark.parametrize("who", KNOW_THE_HOUSE)
-def test_the_house_and_its_dispatchers_read_them(world: World, who: str) -> None:
+def test_members_of_the_estate_and_its_dispatchers_read_phones_keepers_and_serials(
+    world: World, who: str
+) -> None:
     device = world.get(who, f"/v1/devices/{world.devices['estate', 'in_service']}").json()
 
     assert device["serial"] == "SN-estate-in_service"
@@ -339,7 +341,7 @@ def test_the_house_and_its_dispatchers_read_them(world: World, who: str) -> None
 
 
 @as_everyone
-def test_only_dispatchers_of_the_region_see_responders_and_only_as_a_cell(world: World, who: str) -> None:
+def test_only_dispatchers_of_the_region_see_responders_and_only_by_cell(world: World, who: str) -> None:
     found = looked_up(world, who)["responders"]
 
     if who not in (*DISPATCHERS, "dispatcher elsewhere"):
@@ -355,7 +357,7 @@ def test_only_dispatchers_of_the_region_see_responders_and_only_as_a_cell(world:
         assert seen["walk_seconds"] % 30 == 0
 
 
-def test_nobody_is_told_a_responders_name_phone_or_place(world: World) -> None:
+def test_nobody_sees_the_name_phone_or_place_of_a_responder(world: World) -> None:
     place = north_of(PATIENT, metres=300)
     for who in VIEWERS:
         said = world.client.get(LOOKUP, headers=world.keys[who]).text

@@ -41,7 +41,7 @@ def contacts_by_device(
     return {near["id"]: near["contacts"] for near in answer["devices"] + answer["unusable_now"]}
 
 
-def test_a_stranger_is_told_the_guard_only_where_the_guard_lets_one_in(
+def test_a_stranger_sees_the_guards_phone_only_where_the_guard_opens(
     session: Session, client: TestClient, house: dict[str, Any]
 ) -> None:
     session.commit()
@@ -59,7 +59,7 @@ def test_a_stranger_is_told_the_guard_only_where_the_guard_lets_one_in(
             assert (shown["guard_phone"], shown["keeper"], shown["serial"]) == (None, None, None)
 
 
-def test_the_house_and_its_dispatcher_are_told_both_at_any_hour(
+def test_members_of_the_estate_and_its_dispatcher_see_guard_and_keeper_at_any_hour(
     session: Session, client: TestClient, house: dict[str, Any]
 ) -> None:
     session.commit()

@@ -28,13 +28,13 @@ def alerts(found: Simulated, name: str) -> float:
     return float(found.by[Compared(name, DeviceSharing.OPEN)].alerts.mean())
 
 
-def test_the_more_ambitious_the_plan_the_more_it_asks(found: Simulated) -> None:
+def test_a_more_ambitious_plan_alerts_more_people(found: Simulated) -> None:
     counted = [alerts(found, level.name) for level in LEVELS]
     assert counted == sorted(counted)
     assert counted[-1] > 2 * counted[0] > 0
 
 
-def test_the_plan_beside_a_rule_asks_at_most_as_many(found: Simulated) -> None:
+def test_the_plan_compared_with_a_rule_alerts_at_most_as_many(found: Simulated) -> None:
     table = matched(found)
 
     assert len(table) == len(COUNTS) + 1
@@ -45,7 +45,7 @@ def test_the_plan_beside_a_rule_asks_at_most_as_many(found: Simulated) -> None:
         assert group.plan == (fitting[-1] if fitting else None)
 
 
-def test_where_every_level_asks_more_there_is_no_plan_to_compare(found: Simulated) -> None:
+def test_no_plan_is_compared_where_every_level_alerts_more(found: Simulated) -> None:
     def asking(count: float) -> StrategyOutcomes:
         one, flags = np.full(2, count), np.zeros(2, dtype=bool)
         return StrategyOutcomes(one, one, flags, one, one, one, one, flags)

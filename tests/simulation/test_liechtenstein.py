@@ -14,7 +14,7 @@ from tests.simulation.worlds import NUMBERS
 pytestmark = pytest.mark.skipif(not liechtenstein.IS_HERE, reason=liechtenstein.WHY_NOT)
 
 
-def test_in_liechtenstein_the_plan_brings_more_devices_and_leaves_no_patient_alone() -> None:
+def test_in_liechtenstein_the_plan_brings_more_devices_and_reaches_every_patient() -> None:
     read = read_list_of_devices(liechtenstein.DEVICES)
     world = read_world(liechtenstein.STREETS, read.devices, time_zone="Europe/Vaduz", network=None)
     assert (len(read.devices), read.bad, int(world.private.sum()), len(world.areas)) == (148, 0, 33, 310)

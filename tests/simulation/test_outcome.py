@@ -26,7 +26,7 @@ def test_a_next_door_responder_arrives_once_they_have_answered() -> None:
     assert found.survival == pytest.approx(67 - 2.3 * 20 / 60 - 1.1 * (30 + OPENING + PADS) / 60 - 2.1 * 10)
 
 
-def test_walks_are_those_of_the_streets_by_way_of_the_device() -> None:
+def test_walks_follow_the_streets_by_way_of_the_device() -> None:
     told = scene([230.0], [460.0], [[115.0]], answers=[10.0])
 
     assert outcome(told, [AskedResponder(0)], NUMBERS).cpr_seconds == pytest.approx(10 + walking(230))
@@ -47,7 +47,7 @@ def test_people_who_do_not_come_change_nothing() -> None:
     assert (nobody.cpr_seconds, nobody.shock_seconds) == (600.0, 600.0 + PADS)
 
 
-def test_a_device_that_is_closed_brings_hands_and_no_shock() -> None:
+def test_a_closed_device_means_cpr_without_a_shock() -> None:
     told = scene([0.0], [0.0], probability_usable=[0.0])
 
     found = outcome(told, [AskedResponder(0, device=0)], NUMBERS)
@@ -56,7 +56,7 @@ def test_a_device_that_is_closed_brings_hands_and_no_shock() -> None:
     assert found.wasted == 1
 
 
-def test_only_the_first_at_a_device_has_it() -> None:
+def test_only_the_first_responder_at_a_device_gets_it() -> None:
     told = scene([0.0, 0.0], [0.0], answers=[5.0, 50.0])
 
     found = outcome(told, [AskedResponder(1, device=0), AskedResponder(0, device=0)], NUMBERS)
@@ -65,7 +65,7 @@ def test_only_the_first_at_a_device_has_it() -> None:
     assert found.wasted == 1, "the second found it taken"
 
 
-def test_people_after_the_ambulance_or_with_a_second_device_are_wasted() -> None:
+def test_arrivals_after_the_ambulance_or_with_a_second_device_are_counted_as_wasted() -> None:
     told = scene([0.0, 0.0, 2300.0], [0.0, 100.0], answers=[0.0, 0.0, 0.0])
 
     found = outcome(
@@ -76,7 +76,7 @@ def test_people_after_the_ambulance_or_with_a_second_device_are_wasted() -> None
     assert found.alerts == 3
 
 
-def test_a_bystander_has_begun_already() -> None:
+def test_a_bystander_has_already_begun_cpr() -> None:
     assert (
         outcome(scene([0.0], answers=[60.0], has_cpr=True), [AskedResponder(0)], NUMBERS).cpr_seconds == 0.0
     )
@@ -91,7 +91,7 @@ def test_without_arrivals_the_patient_is_alone_unless_a_bystander_helps() -> Non
     assert [each.is_alone for each in (nobody, too_late, somebody, bystander)] == [True, True, False, False]
 
 
-def test_floors_are_walked_down_by_who_comes_and_up_to_the_patient_once() -> None:
+def test_responders_walk_down_their_floors_and_up_to_the_patient_once() -> None:
     flat = scene([230.0], [460.0], [[115.0]])
     high = scene([230.0], [460.0], [[115.0]], floor_seconds=50.0, people_floor_seconds=[30.0])
 
@@ -100,7 +100,7 @@ def test_floors_are_walked_down_by_who_comes_and_up_to_the_patient_once() -> Non
         assert more == pytest.approx(80.0)
 
 
-def test_fewer_come_where_fewer_truly_show_up() -> None:
+def test_a_lower_show_up_rate_brings_fewer_people() -> None:
     """The plan assumes 27 of 100; with the same random numbers, the true rate decides."""
     told, asked = scene([0.0], luck=[0.2]), [AskedResponder(0)]
     numbers = replace(NUMBERS, assumptions=replace(NUMBERS.assumptions, show_up=0.1))
@@ -115,12 +115,14 @@ def test_fewer_come_where_fewer_truly_show_up() -> None:
     ("cpr_minutes", "shock_minutes", "per_cent"),
     [(0, 0, 56.46), (5, 10, 15.98), (1, 10, 22.51), (10, 3, 22.85), (20, 20, 0.96)],
 )
-def test_valenzuela_by_hand(cpr_minutes: int, shock_minutes: int, per_cent: float) -> None:
+def test_survival_by_valenzuela_equals_a_manual_calculation(
+    cpr_minutes: int, shock_minutes: int, per_cent: float
+) -> None:
     found = valenzuela_survival(60.0 * cpr_minutes, 60.0 * shock_minutes)
     assert found == pytest.approx(per_cent, abs=0.005)
 
 
-def test_valenzuela_counts_from_the_collapse() -> None:
+def test_survival_by_valenzuela_counts_from_the_collapse() -> None:
     told = scene([0.0], answers=[60.0])
     told = replace(told, patient=told.patient._replace(since_seconds=120.0))
 

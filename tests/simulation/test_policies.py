@@ -25,7 +25,7 @@ ACROSS_THE_RIVER = Lengths(
 """The first person and device are near in a straight line, but far on foot."""
 
 
-def test_the_straight_line_goes_by_the_map_and_the_walk_by_the_streets() -> None:
+def test_the_straight_line_policy_ignores_streets_and_the_walking_policy_follows_them() -> None:
     told = scene([900.0, 100.0], [950.0, 85.0], [[900.0, 800.0], [1000.0, 12.0]], line=ACROSS_THE_RIVER)
 
     assert nearest_by_line(told, 2) == [AskedResponder(0, 0), AskedResponder(1)]
@@ -33,7 +33,7 @@ def test_the_straight_line_goes_by_the_map_and_the_walk_by_the_streets() -> None
     assert nearest_on_foot(told, 1) == [AskedResponder(1)], "who is alone goes direct"
 
 
-def test_hours_keep_from_a_closed_device_those_who_know_them() -> None:
+def test_policies_that_know_the_hours_avoid_a_closed_device() -> None:
     told = scene([50.0, 90.0], [20.0, 80.0], [[30.0, 40.0], [85.0, 10.0]], probability_usable=[0.0, 0.8])
 
     assert AskedResponder(0, 0) in nearest_by_line(told, 2)
@@ -44,7 +44,7 @@ def test_hours_keep_from_a_closed_device_those_who_know_them() -> None:
     assert {each.device for each in plan_in_waves(told, NUMBERS, waves=4)} <= {None, 1}
 
 
-def test_the_fixed_split_sends_two_direct_for_each_who_fetches_another_device() -> None:
+def test_the_fixed_split_sends_two_people_direct_for_each_device_fetched() -> None:
     people = [100.0 + 10 * person for person in range(9)]
     told = scene(people, [50.0, 60.0, 70.0], [[200.0 + person] * 3 for person in range(9)])
 
@@ -56,7 +56,7 @@ def test_the_fixed_split_sends_two_direct_for_each_who_fetches_another_device() 
     assert [each.device for each in without] == [None] * 9, "where there is no device all go direct"
 
 
-def test_without_people_near_nobody_is_asked() -> None:
+def test_nobody_is_alerted_without_responders_nearby() -> None:
     for way in policies(NUMBERS).values():
         assert way(scene([], [10.0], np.zeros((0, 1)).tolist())) == []
         assert way(scene([np.inf], [10.0], [[np.inf]])) == [], "no way leads there"
@@ -76,7 +76,7 @@ def test_closed_private_devices_are_not_offered() -> None:
 # --- the plan, wave by wave -----------------------------------------------------------------------------
 
 
-def test_where_everybody_declines_the_next_wave_asks_others() -> None:
+def test_when_everyone_declines_the_next_wave_alerts_others() -> None:
     people = [100.0 + 5 * person for person in range(90)]
     refusing = scene(people, luck=[0.5] * 90, answers=[1.0] * 90)
 
@@ -88,7 +88,7 @@ def test_where_everybody_declines_the_next_wave_asks_others() -> None:
     assert len({each.person for each in asked}) == len(asked), "nobody is asked twice"
 
 
-def test_nobody_is_asked_once_the_device_has_arrived() -> None:
+def test_nobody_is_alerted_once_the_device_has_arrived() -> None:
     people = [5.0] * 12
     told = scene(people, [5.0], [[0.0]] * 12, answers=[1.0] * 12, ambulance=900.0)
     first = plan_in_waves(told, NUMBERS, waves=1)
@@ -97,14 +97,14 @@ def test_nobody_is_asked_once_the_device_has_arrived() -> None:
     assert plan_in_waves(told, NUMBERS, waves=8)[-1].at_seconds <= 45.0 * 2
 
 
-def test_no_wave_is_sent_once_the_ambulance_is_there() -> None:
+def test_no_wave_is_sent_once_the_ambulance_has_arrived() -> None:
     people = [20.0] * 30
     told = scene(people, luck=[0.9] * 30, ambulance=80.0)
 
     assert {each.at_seconds for each in plan_in_waves(told, NUMBERS, waves=9)} <= {0.0, 45.0}
 
 
-def test_a_device_that_is_not_there_has_another_fetched_from_the_moment_that_is_said() -> None:
+def test_another_device_is_fetched_once_the_first_is_reported_missing() -> None:
     """Twenty people at the patient's door; the near device is missing (chance 0.4, random number 0.5)."""
     people, devices = [150.0 + person for person in range(20)], [60.0, 160.0]
     told = scene(people, devices, [[60.0, 160.0]] * 20, probability_usable=[0.4, 0.9], ambulance=900.0)
@@ -140,7 +140,7 @@ def test_a_second_fetcher_of_a_missing_device_brings_nothing() -> None:
     assert after.useless_devices == {0}
 
 
-def test_everyone_within_a_kilometre_is_asked_by_the_straight_line() -> None:
+def test_everyone_within_a_straight_kilometre_is_alerted() -> None:
     line = Lengths(np.array([990.0, 1010.0, 10.0]), np.array([5.0]), np.array([[900.0], [900.0], [900.0]]))
     told = scene([1500.0, 1200.0, 20.0], [9.0], [[1400.0], [1000.0], [30.0]], line=line)
 

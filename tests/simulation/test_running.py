@@ -41,7 +41,7 @@ def same(one: StrategyOutcomes, other: StrategyOutcomes) -> bool:
     )
 
 
-def test_the_same_seed_is_the_same_numbers_and_another_is_not(found: Simulated) -> None:
+def test_the_same_seed_gives_the_same_numbers_and_another_does_not(found: Simulated) -> None:
     again = simulate(grid_world(private=3), incidents=INCIDENTS, seed=7, numbers=NUMBERS, responders=60)
     other = simulate(grid_world(private=3), incidents=INCIDENTS, seed=8, numbers=NUMBERS, responders=60)
 
@@ -49,14 +49,14 @@ def test_the_same_seed_is_the_same_numbers_and_another_is_not(found: Simulated) 
     assert not any(same(other.by[which], found.by[which]) for which in found.by)
 
 
-def test_an_incident_is_the_same_whatever_else_is_drawn(found: Simulated) -> None:
+def test_an_incident_does_not_depend_on_other_random_draws(found: Simulated) -> None:
     fewer = simulate(grid_world(private=3), incidents=10, seed=7, numbers=NUMBERS, responders=60)
 
     for which, these in fewer.by.items():
         assert np.array_equal(these.survival, found.by[which].survival[:10])
 
 
-def test_all_ways_meet_the_same_luck() -> None:
+def test_all_policies_are_compared_with_the_same_random_draws() -> None:
     """Nobody is near, so every policy has only the ambulance: the same in each incident."""
     world, settings = grid_world(), NUMBERS.settings.model_copy(update={"responder_radius_metres": 1e-3})
 
@@ -67,7 +67,9 @@ def test_all_ways_meet_the_same_luck() -> None:
     assert len(set(first.shock_seconds.tolist())) == 20
 
 
-def test_the_plan_brings_more_devices_in_time_than_any_other_way_and_asks_fewer(found: Simulated) -> None:
+def test_the_plan_brings_more_devices_in_time_and_alerts_fewer_people_than_other_policies(
+    found: Simulated,
+) -> None:
     """Statistically significant, compared per incident."""
     for sharing in DeviceSharing:
         plan = found.by[Compared(Strategy.PLAN, sharing)]
@@ -81,7 +83,7 @@ def test_the_plan_brings_more_devices_in_time_than_any_other_way_and_asks_fewer(
         assert 0 < asked < summary(found, Compared(Strategy.SPLIT_30, sharing)).alerts
 
 
-def test_people_and_incidents_are_the_same_whatever_share_is_private(found: Simulated) -> None:
+def test_people_and_incidents_do_not_depend_on_the_share_of_private_devices(found: Simulated) -> None:
     all_private = simulate(
         grid_world(), incidents=10, seed=7, numbers=NUMBERS, responders=60, private_share=1.0
     )
@@ -93,7 +95,7 @@ def test_people_and_incidents_are_the_same_whatever_share_is_private(found: Simu
     )
 
 
-def test_where_no_device_is_private_opening_them_changes_nothing() -> None:
+def test_without_private_devices_opening_them_changes_nothing() -> None:
     none = simulate(grid_world(private=0), incidents=15, seed=3, numbers=NUMBERS, responders=40)
 
     for way in Strategy:
@@ -101,7 +103,7 @@ def test_where_no_device_is_private_opening_them_changes_nothing() -> None:
         assert gained_by_opening(none, way) == (0.0, 0.0)
 
 
-def test_where_all_devices_are_private_and_closed_none_comes_before_the_ambulance() -> None:
+def test_with_all_devices_private_and_closed_none_arrives_before_the_ambulance() -> None:
     all_of_them = simulate(
         grid_world(), incidents=30, seed=3, numbers=NUMBERS, responders=60, private_share=1.0
     )
@@ -113,7 +115,7 @@ def test_where_all_devices_are_private_and_closed_none_comes_before_the_ambulanc
     assert all_of_them.by[Compared(Strategy.PLAN, DeviceSharing.OPEN)].is_shock_before_ambulance.any()
 
 
-def test_devices_are_had_by_their_hours_at_that_moment() -> None:
+def test_a_device_is_usable_according_to_its_hours_at_the_time_of_the_incident() -> None:
     world = grid_world(hours="Mo-Su 08:00-20:00")
     surroundings = Surroundings(world, spread_responders(world, 5, np.random.default_rng(1)), NUMBERS)
     arrival = NUMBERS.settings.arrival
@@ -127,7 +129,7 @@ def test_devices_are_had_by_their_hours_at_that_moment() -> None:
     assert len(seen) == 2
 
 
-def test_walks_are_longer_than_lines() -> None:
+def test_walks_are_longer_than_straight_lines() -> None:
     world = grid_world()
     surroundings = Surroundings(world, spread_responders(world, 30, np.random.default_rng(1)), NUMBERS)
     scene = surroundings.scene(draw_incident(0, world, 30, NUMBERS.assumptions, seed=1))
@@ -141,7 +143,7 @@ def test_walks_are_longer_than_lines() -> None:
         assert (walk >= line * 0.999).all()
 
 
-def test_incidents_follow_the_published_hours() -> None:
+def test_incidents_follow_the_published_distribution_by_hour() -> None:
     night, *others = (sum(WEIGHTS_OF_HOURS[first : first + 6]) for first in (0, 6, 12, 18))
     assert [other / night for other in others] == pytest.approx([2.02, 2.01, 1.73])
     assert 8 <= WEIGHTS_OF_HOURS.index(max(WEIGHTS_OF_HOURS)) <= 11
@@ -156,7 +158,7 @@ def test_the_ambulance_takes_as_long_as_is_assumed() -> None:
     assert np.mean([each.has_cpr for each in drawn]) == pytest.approx(0.25, abs=0.05)
 
 
-def test_a_share_of_private_devices_takes_those_that_are_so_first() -> None:
+def test_a_share_of_private_devices_includes_the_really_private_ones_first() -> None:
     world, random = grid_world(devices=10, private=2), np.random.default_rng(0)
 
     assert with_private_share(world, None, random).private.sum() == 2
@@ -169,19 +171,19 @@ def test_a_share_of_private_devices_takes_those_that_are_so_first() -> None:
 # --- figures --------------------------------------------------------------------------------------------
 
 
-def test_nothing_lies_between_a_way_and_itself(found: Simulated) -> None:
+def test_a_policy_compared_with_itself_has_no_difference(found: Simulated) -> None:
     survival = found.by[Compared(Strategy.PLAN, DeviceSharing.OPEN)].survival
     assert difference(survival, survival) == (0.0, 0.0)
 
 
-def test_the_interval_holds_no_difference_in_95_of_100_where_there_is_none() -> None:
+def test_the_confidence_interval_contains_zero_in_95_of_100_runs_without_a_difference() -> None:
     random = np.random.default_rng(11)
     gains = [difference(random.normal(20, 5, 400), random.normal(20, 5, 400)) for _ in range(1_000)]
 
     assert np.mean([abs(each.mean) <= each.within for each in gains]) == pytest.approx(0.95, abs=0.02)
 
 
-def test_by_hand() -> None:
+def test_a_small_run_equals_a_manual_calculation() -> None:
     assert difference(np.array([3.0, 5.0]), np.array([2.0, 2.0])) == pytest.approx((2.0, 1.96))
 
 

@@ -58,7 +58,7 @@ def shown(calendar: Any) -> list[tuple[str, str]]:
     return [(str(each["SUMMARY"]), str(each["STATUS"])) for each in calendar.walk("VEVENT")]
 
 
-def test_a_person_sees_the_own_sessions_and_what_is_not_certain(session: Session) -> None:
+def test_a_personal_calendar_has_enrolled_and_tentative_sessions(session: Session) -> None:
     course = make.course(session, "CPR")
     mine = make.training(session, course, starts_at=BEGINS)
     full = make.training(session, course, starts_at=BEGINS + timedelta(days=1), capacity=1)
@@ -80,7 +80,7 @@ def test_a_person_sees_the_own_sessions_and_what_is_not_certain(session: Session
     assert person.name in str(calendar["X-WR-CALNAME"])
 
 
-def test_times_are_those_of_the_place_with_its_time_zone(session: Session) -> None:
+def test_times_are_local_with_the_time_zone_of_the_region(session: Session) -> None:
     make.region(session, "AT-9", time_zone="Europe/Vienna", country="AT", holiday_calendar=None)
     vienna = make.estate(session, in_region="AT-9")
     before = datetime(2026, 10, 24, 7, tzinfo=UTC)
@@ -106,7 +106,7 @@ def test_times_are_those_of_the_place_with_its_time_zone(session: Session) -> No
         ), "what stands in the file is right without any other source"
 
 
-def test_a_cancelled_session_stays_and_says_so_with_a_higher_sequence(session: Session) -> None:
+def test_a_cancelled_session_stays_as_cancelled_with_a_higher_sequence(session: Session) -> None:
     training = make.training(session, starts_at=BEGINS)
     person = make.person(session)
     enrolled(session, training, person)
@@ -131,7 +131,7 @@ def test_a_cancelled_session_stays_and_says_so_with_a_higher_sequence(session: S
     assert after["DTSTAMP"].dt == at
 
 
-def test_who_leaves_and_comes_again_has_one_event_whose_sequence_grows(session: Session) -> None:
+def test_enrolling_again_keeps_one_event_with_a_higher_sequence(session: Session) -> None:
     training = make.training(session, starts_at=BEGINS)
     person = make.person(session)
     _, key = make.calendar(session, of=person)
@@ -147,7 +147,7 @@ def test_who_leaves_and_comes_again_has_one_event_whose_sequence_grows(session: 
     assert again[0]["SEQUENCE"] > once
 
 
-def test_a_trainer_sees_what_is_given_and_an_estate_what_is_its_own(session: Session) -> None:
+def test_a_trainer_calendar_has_their_sessions_and_an_estate_calendar_its_own(session: Session) -> None:
     home, other = make.estate(session), make.estate(session)
     course, another = make.course(session, "CPR"), make.course(session, "FIRST-AID")
     ours = make.training(
@@ -172,7 +172,7 @@ def test_a_trainer_sees_what_is_given_and_an_estate_what_is_its_own(session: Ses
     assert shown(read(session, trains, now=BEGINS + timedelta(days=400))) == []
 
 
-def test_an_address_is_for_the_person_or_who_runs_the_training(session: Session) -> None:
+def test_a_calendar_address_is_for_the_person_or_for_those_who_run_the_training(session: Session) -> None:
     home, other = make.estate(session), make.estate(session)
     person, stranger = make.person(session), make.person(session)
     manager = make.person(session)
@@ -198,7 +198,7 @@ def test_an_address_is_for_the_person_or_who_runs_the_training(session: Session)
     refused(Conflict, own, CalendarKind.PERSON)
 
 
-def test_others_neither_see_nor_end_an_address(session: Session) -> None:
+def test_others_neither_see_nor_revoke_a_calendar_address(session: Session) -> None:
     person, stranger = make.person(session), make.person(session)
     id_, _ = make.calendar(session, of=person)
     other = viewer_of_person(session, stranger.id)
@@ -212,7 +212,7 @@ def test_others_neither_see_nor_end_an_address(session: Session) -> None:
     ] == [id_]
 
 
-def test_only_a_hash_is_kept_of_the_address(session: Session) -> None:
+def test_only_a_hash_of_the_calendar_address_is_stored(session: Session) -> None:
     _, key = make.calendar(session, of=make.person(session))
 
     kept = session.scalars(select(CalendarAddress)).one()
@@ -237,7 +237,7 @@ def mine(session: Session, client: TestClient) -> tuple[Desk, TrainingSession]:
     return desk, training
 
 
-def test_a_calendar_is_made_read_asked_again_renewed_and_revoked(
+def test_a_calendar_is_created_read_revalidated_renewed_and_revoked(
     session: Session, mine: tuple[Desk, TrainingSession], client: TestClient, office: Desk
 ) -> None:
     desk, training = mine
@@ -278,7 +278,7 @@ def test_a_calendar_is_made_read_asked_again_renewed_and_revoked(
     assert desk.post("/v1/calendars", {"kind": "person"}).status_code == 201, "and there may be another"
 
 
-def test_pages_of_calendars_follow_each_other(
+def test_calendars_are_listed_in_pages(
     session: Session, office: Desk, nobody: Desk, desk_of: Callable[..., Desk]
 ) -> None:
     ids = [make.calendar(session, of=make.person(session))[0] for _ in range(3)]
@@ -294,7 +294,7 @@ def test_pages_of_calendars_follow_each_other(
     assert rest["next"] is None
 
 
-def test_a_calendar_costs_the_same_however_many_sessions_it_shows(
+def test_a_calendar_runs_the_same_number_of_statements_for_any_number_of_sessions(
     session: Session, client: TestClient
 ) -> None:
     person = make.person(session)
@@ -313,7 +313,7 @@ def test_a_calendar_costs_the_same_however_many_sessions_it_shows(
     assert counts[0] == counts[1] <= 6
 
 
-def test_the_key_is_in_no_line_of_the_log(
+def test_the_calendar_key_appears_in_no_log_line(
     session: Session, client_on: Callable[..., TestClient], settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, key = make.calendar(session, of=make.person(session))

@@ -47,7 +47,7 @@ def person(number: int) -> EnrolmentIn:
     return EnrolmentIn(name=f"Learner {number}", phone=f"+86 100 2000 {number:04d}")
 
 
-def test_three_hundred_at_once_fill_a_session_and_the_others_wait_in_order(
+def test_three_hundred_simultaneous_enrolments_fill_a_session_and_the_rest_wait_in_order(
     session: Session, busy: Database
 ) -> None:
     training = make.training(session, capacity=CAPACITY)
@@ -73,9 +73,7 @@ def test_three_hundred_at_once_fill_a_session_and_the_others_wait_in_order(
     assert [row.waiting_place for row in roster[CAPACITY:]] == list(range(1, CROWD - CAPACITY + 1))
 
 
-def test_one_person_who_presses_a_hundred_times_is_on_the_roster_once(
-    session: Session, busy: Database
-) -> None:
+def test_a_person_who_enrols_a_hundred_times_is_on_the_roster_once(session: Session, busy: Database) -> None:
     training = make.training(session, capacity=CAPACITY)
     session.commit()
     ready = threading.Barrier(100)
@@ -95,7 +93,7 @@ def test_one_person_who_presses_a_hundred_times_is_on_the_roster_once(
     assert session.scalar(select(func.count()).select_from(Enrolment)) == 1
 
 
-def test_people_who_come_leave_accept_and_move_at_once_overfill_nothing_and_nobody_is_lost(
+def test_concurrent_enrolments_withdrawals_and_moves_never_overfill_or_lose_anyone(
     session: Session, busy: Database
 ) -> None:
     course = make.course(session)
@@ -145,7 +143,7 @@ def test_people_who_come_leave_accept_and_move_at_once_overfill_nothing_and_nobo
     assert people == 60
 
 
-def test_a_crowd_over_http_is_answered_and_overfills_nothing(session: Session, office: Desk) -> None:
+def test_many_enrolments_over_http_are_answered_and_never_overfill(session: Session, office: Desk) -> None:
     training = make.training(session, starts_at=datetime(2060, 1, 1, tzinfo=NOW.tzinfo), capacity=10)
     session.commit()
     path = f"/v1/sessions/{training.id}/enrolments"

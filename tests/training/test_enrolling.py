@@ -48,7 +48,7 @@ def accept(session: Session, enrolment: Enrolment, *, at: datetime = NOW) -> Enr
 # --- permissions ----------------------------------------------------------------------------------------
 
 
-def test_a_stranger_is_asked_for_a_token(session: Session) -> None:
+def test_a_stranger_needs_a_token_to_enrol(session: Session) -> None:
     training = make.training(session)
 
     with pytest.raises(NotSignedIn):
@@ -57,7 +57,7 @@ def test_a_stranger_is_asked_for_a_token(session: Session) -> None:
         enrolment_actions.withdraw(session, ANYONE, make.enrolment(session, training).id, version=1, at=NOW)
 
 
-def test_someone_of_an_estate_enrols_its_own_people_and_nobody_elses(session: Session) -> None:
+def test_an_estate_enrols_only_its_own_people(session: Session) -> None:
     home, other = make.estate(session), make.estate(session)
     training = make.training(session)
     of_home = make.member(home, writes=True)
@@ -85,7 +85,7 @@ def test_a_session_of_an_estate_is_for_its_people(session: Session) -> None:
     assert make.enrolment(session, training, who=make.member(home, writes=True)).state is ENROLLED
 
 
-def test_whoever_is_known_to_be_of_another_estate_is_refused_whatever_is_said(session: Session) -> None:
+def test_a_person_known_to_be_of_another_estate_is_refused(session: Session) -> None:
     home, other = make.estate(session), make.estate(session)
     make.responder(session, estate_id=other.id)
     [(name, phone)] = session.execute(select(Person.name, Person.phone)).all()
@@ -100,7 +100,7 @@ def test_whoever_is_known_to_be_of_another_estate_is_refused_whatever_is_said(se
         )
 
 
-def test_who_runs_a_session_takes_those_off_whom_others_sent(session: Session) -> None:
+def test_those_who_run_a_session_withdraw_people_enrolled_by_others(session: Session) -> None:
     host, guest = make.estate(session), make.estate(session)
     training = make.training(session, estate=host, audience="public")
     sent = make.enrolment(session, training, who=make.member(guest, writes=True))
@@ -123,7 +123,7 @@ def test_enrolment_after_the_closing_time_is_refused(session: Session) -> None:
     assert make.enrolment(session, training, at=training.enrolment_closes_at - timedelta(seconds=1))
 
 
-def test_nobody_enrols_twice_but_again_after_withdrawing(session: Session) -> None:
+def test_a_person_enrols_once_and_again_after_withdrawing(session: Session) -> None:
     training = make.training(session, capacity=1)
     first = make.enrolment(session, training, "Wang")
     with pytest.raises(Conflict, match="already on the roster"):
@@ -138,7 +138,7 @@ def test_nobody_enrols_twice_but_again_after_withdrawing(session: Session) -> No
     assert states(session, training) == [WITHDRAWN, OFFERED, WAITING]
 
 
-def test_a_course_that_needs_another_asks_for_a_valid_card_on_the_day(session: Session) -> None:
+def test_a_course_with_a_prerequisite_needs_a_certificate_valid_on_the_day(session: Session) -> None:
     first = make.course(session, "BASIC")
     advanced = make.course(session, "ADVANCED", prerequisites=["BASIC"], certificate_kind="first_aid")
     training = make.training(session, advanced)
@@ -155,7 +155,7 @@ def test_a_course_that_needs_another_asks_for_a_valid_card_on_the_day(session: S
     assert make.enrolment(session, training, people[0].name, phone=people[0].phone).state is ENROLLED
 
 
-def test_a_cancelled_session_takes_nobody_and_ends_every_enrolment(session: Session) -> None:
+def test_a_cancelled_session_accepts_nobody_and_ends_every_enrolment(session: Session) -> None:
     training = make.training(session, capacity=1)
     make.enrolment(session, training)
     make.enrolment(session, training)
@@ -172,7 +172,7 @@ def test_a_cancelled_session_takes_nobody_and_ends_every_enrolment(session: Sess
 # --- the waiting list -----------------------------------------------------------------------------------
 
 
-def test_a_place_set_free_is_offered_to_the_first_who_waits_and_taken(session: Session) -> None:
+def test_a_freed_place_is_offered_to_the_first_on_the_waiting_list(session: Session) -> None:
     training = make.training(session, capacity=1)
     has = make.enrolment(session, training)
     first, second = make.enrolment(session, training), make.enrolment(session, training)
@@ -189,7 +189,7 @@ def test_a_place_set_free_is_offered_to_the_first_who_waits_and_taken(session: S
     assert second.state is WAITING
 
 
-def test_a_place_not_taken_in_time_goes_to_the_next(session: Session) -> None:
+def test_an_offer_not_accepted_in_time_goes_to_the_next(session: Session) -> None:
     training = make.training(session, capacity=1)
     has = make.enrolment(session, training)
     first, second = make.enrolment(session, training), make.enrolment(session, training)
@@ -206,7 +206,7 @@ def test_a_place_not_taken_in_time_goes_to_the_next(session: Session) -> None:
     assert accept(session, second, at=until).state is ENROLLED
 
 
-def test_an_offer_that_is_over_cannot_be_taken_before_the_timetable_has_run(session: Session) -> None:
+def test_an_expired_offer_cannot_be_accepted_even_before_the_job_has_run(session: Session) -> None:
     training = make.training(session, capacity=1)
     has, late = make.enrolment(session, training), make.enrolment(session, training)
     withdraw(session, has)
@@ -215,7 +215,7 @@ def test_an_offer_that_is_over_cannot_be_taken_before_the_timetable_has_run(sess
         accept(session, late, at=NOW + OFFER_LASTS)
 
 
-def test_who_comes_while_a_place_is_offered_does_not_get_it(session: Session) -> None:
+def test_a_new_enrolment_does_not_get_an_offered_place(session: Session) -> None:
     training = make.training(session, capacity=1)
     has = make.enrolment(session, training)
     make.enrolment(session, training)
@@ -224,7 +224,7 @@ def test_who_comes_while_a_place_is_offered_does_not_get_it(session: Session) ->
     assert make.enrolment(session, training).state is WAITING
 
 
-def test_shortly_before_it_begins_an_offer_lasts_half_of_the_time_that_is_left(session: Session) -> None:
+def test_shortly_before_the_session_an_offer_lasts_half_of_the_remaining_time(session: Session) -> None:
     training = make.training(session, capacity=1)
     has, first, second = (make.enrolment(session, training) for _ in range(3))
     late = training.starts_at - timedelta(hours=8)
@@ -236,7 +236,7 @@ def test_shortly_before_it_begins_an_offer_lasts_half_of_the_time_that_is_left(s
     assert second.offer_expires_at == late + timedelta(hours=6)
 
 
-def test_once_it_has_begun_nobody_is_offered_a_place(session: Session) -> None:
+def test_no_place_is_offered_once_the_session_has_begun(session: Session) -> None:
     training = make.training(session, capacity=1)
     has, *_ = (make.enrolment(session, training) for _ in range(2))
     withdraw(session, has, at=training.starts_at - timedelta(hours=2))
@@ -245,7 +245,9 @@ def test_once_it_has_begun_nobody_is_offered_a_place(session: Session) -> None:
     assert states(session, training) == [WITHDRAWN, LAPSED]
 
 
-def test_more_places_are_offered_at_once_and_fewer_than_are_held_are_refused(session: Session) -> None:
+def test_added_places_are_offered_at_once_and_a_capacity_below_the_taken_places_is_refused(
+    session: Session,
+) -> None:
     training = make.training(session, capacity=1)
     for _ in range(4):
         make.enrolment(session, training)
@@ -276,7 +278,7 @@ def test_withdrawing_twice_changes_nothing_and_an_old_version_is_refused(session
 # --- moving ---------------------------------------------------------------------------------------------
 
 
-def test_moving_sets_a_place_free_and_keeps_whence(session: Session) -> None:
+def test_moving_frees_a_place_and_records_the_previous_session(session: Session) -> None:
     course = make.course(session)
     here, there = make.training(session, course, capacity=1), make.training(session, course, capacity=1)
     moves, waits = make.enrolment(session, here), make.enrolment(session, here)
@@ -306,7 +308,7 @@ def test_nobody_loses_a_place_by_moving_to_a_full_session(session: Session) -> N
     assert states(session, there) == [ENROLLED]
 
 
-def test_who_only_waits_may_wait_elsewhere(session: Session) -> None:
+def test_a_waiting_person_can_move_to_another_waiting_list(session: Session) -> None:
     course = make.course(session)
     here, there = make.training(session, course, capacity=1), make.training(session, course, capacity=1)
     for training in (here, there):
@@ -325,7 +327,7 @@ def test_who_only_waits_may_wait_elsewhere(session: Session) -> None:
 # --- change history -------------------------------------------------------------------------------------
 
 
-def test_every_step_is_kept_with_who_and_when(session: Session) -> None:
+def test_every_step_is_logged_with_actor_and_time(session: Session) -> None:
     training = make.training(session, capacity=1)
     has, waits = make.enrolment(session, training), make.enrolment(session, training)
     withdraw(session, has)

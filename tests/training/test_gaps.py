@@ -70,7 +70,7 @@ def hour(text: str) -> int:
 # --- hours of a week ------------------------------------------------------------------------------------
 
 
-def test_the_week_is_the_one_that_comes_on_the_clocks_of_the_place() -> None:
+def test_the_week_is_the_coming_one_in_local_time() -> None:
     assert CalendarWeek.coming(NOW, "Asia/Shanghai") == WEEK
     sunday_night = datetime(2026, 9, 27, 16, 0, tzinfo=UTC)  # Monday already in China
     assert CalendarWeek.coming(sunday_night, "Asia/Shanghai").monday == MONDAY
@@ -85,7 +85,7 @@ def test_the_week_is_the_one_that_comes_on_the_clocks_of_the_place() -> None:
     ]
 
 
-def test_an_hour_counts_when_somebody_is_there_in_all_of_it() -> None:
+def test_an_hour_counts_when_a_responder_is_available_throughout() -> None:
     states = hour_states("Mo-Fr 08:30-17:00", WEEK, None)
 
     there = [number for number in range(24) if states[number] == THERE]
@@ -112,7 +112,7 @@ def test_an_hour_counts_when_somebody_is_there_in_all_of_it() -> None:
     st.sampled_from(["Asia/Shanghai", "Europe/Zurich", "America/New_York", "Asia/Kolkata"]),
     st.integers(0, 60),
 )
-def test_hours_are_those_of_each_quarter_asked_by_itself(text: str, zone: str, weeks: int) -> None:
+def test_hourly_availability_equals_that_of_each_quarter_hour(text: str, zone: str, weeks: int) -> None:
     week = CalendarWeek(date(2026, 1, 5) + timedelta(weeks=weeks), zone)
     states = hour_states(text, week, None)
     worth = {Opening.CLOSED: AWAY, Opening.UNKNOWN: NOT_KNOWN, Opening.OPEN: THERE}
@@ -131,13 +131,13 @@ def test_hours_are_those_of_each_quarter_asked_by_itself(text: str, zone: str, w
 # --- expected results -----------------------------------------------------------------------------------
 
 
-def test_what_has_been_counts_more_than_what_is_assumed_the_more_there_is_of_it() -> None:
+def test_observed_shares_outweigh_the_prior_with_more_observations() -> None:
     assert expectation(PastSessions()) == ASSUMED
     seen = expectation(PastSessions(sessions=3, places=60, taken=60, passed=30, serving=30))
     assert seen == Expectation(filled=68 / 70, passes=38 / 70, serves=35 / 40, places=80 / 4)
 
 
-def test_learners_count_for_their_own_estate_and_open_places_for_the_sessions() -> None:
+def test_learners_count_for_their_own_estate_and_open_places_for_that_of_the_session() -> None:
     usual = Expectation(filled=0.5, passes=0.8, serves=0.5, places=20)
     full = PlannedSession(1, 7, capacity=10, held=10, learners={7: 6, 8: 2, None: 2})
     empty = PlannedSession(2, 9, capacity=10, held=0, learners={})
@@ -148,7 +148,7 @@ def test_learners_count_for_their_own_estate_and_open_places_for_the_sessions() 
     assert found == pytest.approx({7: 6 * 0.4, 8: 2 * 0.4, 9: 5 * 0.4})
 
 
-def test_presence_is_the_share_of_those_whose_hours_are_known() -> None:
+def test_presence_is_the_share_among_responders_with_known_hours() -> None:
     states = np.full((8, HOURS), THERE, dtype=np.uint8)
     states[:4, 10] = AWAY
     states[4:6, 10] = NOT_KNOWN
@@ -159,7 +159,7 @@ def test_presence_is_the_share_of_those_whose_hours_are_known() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.floats(0, 12)), min_size=1, max_size=30))
-def test_what_is_lifted_is_the_chance_that_enough_come(cells: list[tuple[int, float]]) -> None:
+def test_a_session_is_valued_by_the_chance_that_enough_people_come(cells: list[tuple[int, float]]) -> None:
     missing = np.array([[cell[0] for cell in cells]])
     more = np.array([[cell[1] for cell in cells]])
 
@@ -186,7 +186,7 @@ def around(after: float, *, night_only: bool = False, states: list[str] | None =
     return NearbyPeople(1, WEEK, [building], np.array([1.0]), np.array(people), [])
 
 
-def test_the_best_slot_is_one_in_which_those_are_free_who_are_there_when_it_is_missed() -> None:
+def test_the_best_slot_is_when_the_people_present_in_gap_hours_are_free() -> None:
     """The gap is at night: night workers with free Mondays cannot close it, people who are at home can."""
     at_home_at_night = "Mo-Fr 00:00-08:00,18:00-24:00; Sa,Su 00:00-24:00"
     works_at_night = "Mo-Su 08:00-20:00"
@@ -209,14 +209,14 @@ def test_the_best_slot_is_one_in_which_those_are_free_who_are_there_when_it_is_m
     assert "夜间" in found.because_zh[0]
 
 
-def test_where_nothing_is_missing_nothing_is_suggested() -> None:
+def test_nothing_is_suggested_without_a_gap() -> None:
     assert suggest(around(3.0), ASSUMED, target=3, today=MONDAY) is None
 
 
 # --- counting -------------------------------------------------------------------------------------------
 
 
-def test_whoever_is_valid_available_and_near_is_counted_once_and_the_unknown_apart(session: Session) -> None:
+def test_valid_available_near_responders_are_counted_once_and_unknown_hours_apart(session: Session) -> None:
     estate = make.estate(session)
     make.building(session, estate, at=PATIENT)
     make.responder(session, at=north_of(PATIENT, metres=100), availability="Mo-Fr 08:00-18:00")
@@ -252,7 +252,7 @@ def test_a_withdrawn_responder_and_a_revoked_certificate_do_not_count(session: S
     assert int(found.fewest.max()) == 0
 
 
-def test_an_estate_without_buildings_is_counted_at_its_middle(session: Session) -> None:
+def test_an_estate_without_buildings_is_counted_at_its_centre(session: Session) -> None:
     estate = make.estate(session)
     make.responder(session, at=PATIENT)
 
@@ -265,7 +265,7 @@ def test_an_estate_without_buildings_is_counted_at_its_middle(session: Session) 
     assert (middle.now == 1).all()
 
 
-def test_counts_are_those_of_asking_each_person_for_each_building_and_hour(session: Session) -> None:
+def test_counts_equal_a_check_of_each_person_building_and_hour(session: Session) -> None:
     """Compare with a brute-force count over straight lines."""
     rng = random.Random(7)
     estate = make.estate(session)
@@ -313,7 +313,7 @@ def _near(rng: random.Random, metres: float) -> Position:
     return east_of(here, metres=rng.uniform(-metres, metres))
 
 
-def test_on_the_network_those_count_who_walk_there_in_time_by_its_streets(session: Session) -> None:
+def test_with_a_network_responders_within_walking_time_by_street_are_counted(session: Session) -> None:
     network = street_grid(900)
     rng = random.Random(3)
     middle = grid_position(900, 0.5, 0.5)
@@ -338,7 +338,7 @@ def test_on_the_network_those_count_who_walk_there_in_time_by_its_streets(sessio
 # --- after the planned sessions -------------------------------------------------------------------------
 
 
-def test_after_the_sessions_those_who_lapse_are_gone_and_those_who_learn_are_expected(
+def test_the_forecast_removes_lapsed_responders_and_adds_expected_learners(
     session: Session,
 ) -> None:
     estate, other = make.estate(session), make.estate(session, around=north_of(PATIENT, metres=3_000))
@@ -375,7 +375,7 @@ def test_after_the_sessions_those_who_lapse_are_gone_and_those_who_learn_are_exp
     assert elsewhere.responders_expected == 0
 
 
-def test_shares_come_from_the_sessions_that_were_held(session: Session) -> None:
+def test_shares_are_computed_from_held_sessions(session: Session) -> None:
     estate = make.estate(session)
     past = make.training(session, estate=estate, capacity=5, starts_at=NOW - timedelta(days=30))
     before = past.starts_at - timedelta(days=3)
@@ -397,7 +397,9 @@ def test_shares_come_from_the_sessions_that_were_held(session: Session) -> None:
     )
 
 
-def test_more_buildings_and_people_cost_no_more_statements(session: Session, database: Database) -> None:
+def test_the_number_of_statements_is_independent_of_buildings_and_people(
+    session: Session, database: Database
+) -> None:
     estate = make.estate(session)
     make.building(session, estate, at=PATIENT)
     make.responder(session)
@@ -415,7 +417,7 @@ def test_more_buildings_and_people_cost_no_more_statements(session: Session, dat
     assert counts[0] == counts[1] <= 10
 
 
-def test_many_estates_are_counted_as_each_by_itself(
+def test_many_estates_at_once_are_counted_as_each_alone(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     estates = [make.estate(session, around=north_of(PATIENT, metres=300 * n)) for n in range(4)]
@@ -438,7 +440,7 @@ def test_many_estates_are_counted_as_each_by_itself(
             assert mine.after == pytest.approx(theirs.after)
 
 
-def test_locked_gates_are_not_passed_and_others_are(session: Session, tmp_path: Path) -> None:
+def test_locked_gates_block_the_way_and_open_ones_do_not(session: Session, tmp_path: Path) -> None:
     """A street of 200 m with a gate in the middle and no way around it."""
     counts = []
     for number, locked in enumerate(("yes", "no")):

@@ -55,9 +55,7 @@ def client(client: TestClient) -> TestClient:
     return client
 
 
-def test_a_stranger_and_a_resident_are_told_nothing(
-    session: Session, client: TestClient, nobody: Desk
-) -> None:
+def test_a_stranger_and_a_resident_see_no_gaps(session: Session, client: TestClient, nobody: Desk) -> None:
     estate = manned(session)
     resident = desk(session, client, Role.RESIDENT, estate=estate)
     keeper = desk(session, client, Role.KEEPER, estate=estate)
@@ -70,7 +68,7 @@ def test_a_stranger_and_a_resident_are_told_nothing(
         assert "training officers" in refused.json()["detail"]
 
 
-def test_whoever_runs_the_training_there_or_above_is_told_of_it_and_of_no_other(
+def test_those_who_run_the_training_of_an_estate_or_its_region_see_only_its_gaps(
     session: Session, client: TestClient
 ) -> None:
     make.region(session, "CN")
@@ -95,7 +93,7 @@ def test_whoever_runs_the_training_there_or_above_is_told_of_it_and_of_no_other(
     assert administrator.get("/v1/gaps?region=XX").status_code == 404
 
 
-def test_the_answer_has_counts_lapses_and_a_suggestion_and_nobodys_name(
+def test_the_answer_has_counts_lapses_and_a_suggestion_but_no_names(
     session: Session, client: TestClient, office: Desk
 ) -> None:
     estate = manned(session)
@@ -125,7 +123,7 @@ def test_the_answer_has_counts_lapses_and_a_suggestion_and_nobodys_name(
         assert phone not in answer.text
 
 
-def test_an_hour_alone_and_pages_of_estates(session: Session, office: Desk) -> None:
+def test_gaps_are_filtered_by_hour_and_listed_in_pages(session: Session, office: Desk) -> None:
     estates = [manned(session).id for _ in range(3)]
     session.commit()
 
@@ -143,7 +141,7 @@ def test_an_hour_alone_and_pages_of_estates(session: Session, office: Desk) -> N
         assert office.get(f"/v1/gaps?{wrong}").status_code == 422, wrong
 
 
-def test_files_have_a_row_or_a_point_for_each_building(
+def test_exported_files_have_a_row_or_a_point_for_each_building(
     session: Session, office: Desk, tmp_path: Path
 ) -> None:
     estate = manned(session, name_zh="=HYPERLINK(1)")
@@ -176,7 +174,7 @@ def test_files_have_a_row_or_a_point_for_each_building(
     assert [each["properties"]["now"] for each in (first, second)] == [[4], [0]]
 
 
-def test_the_command_says_the_same(session: Session, aed: Aed, tmp_path: Path) -> None:
+def test_the_command_prints_the_same_gaps(session: Session, aed: Aed, tmp_path: Path) -> None:
     make.region(session)
     session.commit()
     estate = manned(session)
@@ -200,7 +198,7 @@ def test_the_command_says_the_same(session: Session, aed: Aed, tmp_path: Path) -
     assert "such as 'Mo 03'" in aed("gaps", "--hour", "Mo 24", fails=True).err
 
 
-def test_buildings_come_from_a_map_and_from_a_list_again_and_again(
+def test_buildings_are_imported_repeatedly_from_a_map_and_a_list(
     session: Session, aed: Aed, tmp_path: Path
 ) -> None:
     assert (

@@ -41,7 +41,7 @@ def ids(answer: Any) -> list[int]:
     return [each["id"] for each in answer.json()["sessions"]]
 
 
-def test_a_stranger_sees_public_sessions_and_nobody_of_their_people(
+def test_a_stranger_sees_public_sessions_without_their_people(
     session: Session, nobody: Desk, desk_of: Callable[..., Desk]
 ) -> None:
     home, other = make.estate(session), make.estate(session)
@@ -63,7 +63,7 @@ def test_a_stranger_sees_public_sessions_and_nobody_of_their_people(
     assert desk_of(other).get(f"/v1/sessions/{public}/enrolments").json()["enrolments"] == []
 
 
-def test_a_dispatcher_is_told_of_the_sessions_of_the_region_without_names(
+def test_a_dispatcher_sees_the_sessions_of_the_region_without_names(
     session: Session, client: TestClient
 ) -> None:
     home = make.estate(session)
@@ -101,7 +101,7 @@ def test_sessions_are_found_by_place_estate_course_language_and_day(session: Ses
     assert nobody.get("/v1/sessions?bbox=1,2,3").status_code == 422
 
 
-def test_pages_of_sessions_follow_each_other_and_cost_the_same(
+def test_sessions_are_listed_in_pages_of_equal_statement_count(
     session: Session, nobody: Desk, client: TestClient
 ) -> None:
     made = [planned(session, starts_at=LATER + timedelta(days=day)) for day in (2, 0, 1, 0, 2)]
@@ -119,7 +119,7 @@ def test_pages_of_sessions_follow_each_other_and_cost_the_same(
     assert len(sent) == 3 * 2, "a page is two statements: the sessions, and their places"
 
 
-def test_an_estate_runs_its_own_training_and_nobody_elses(
+def test_an_estate_runs_only_its_own_training(
     session: Session, desk_of: Callable[..., Desk], nobody: Desk
 ) -> None:
     home, other = make.estate(session), make.estate(session)
@@ -179,7 +179,7 @@ def course(session: Session) -> None:
         ({"region": None}, "estate_id, or region"),
     ],
 )
-def test_a_session_that_cannot_be_is_refused_in_words(
+def test_an_invalid_session_is_refused_in_a_sentence(
     course: None, office: Desk, wrong: dict[str, Any], said: str
 ) -> None:
     new = {
@@ -200,7 +200,7 @@ def test_a_session_that_cannot_be_is_refused_in_words(
     assert said in answer.json()["detail"]
 
 
-def test_courses_are_for_everyone_to_see_and_administrators_to_offer(
+def test_everyone_sees_courses_and_administrators_create_them(
     session: Session, office: Desk, nobody: Desk, desk_of: Callable[..., Desk]
 ) -> None:
     new = {"code": "REFRESH", "name_en": "Refresher", "name_zh": "复训", "hours": 1.5}
@@ -224,7 +224,7 @@ def test_courses_are_for_everyone_to_see_and_administrators_to_offer(
     assert withdrawn.status_code == 422
 
 
-def test_a_person_is_enrolled_waits_is_offered_a_place_and_takes_it(
+def test_a_person_waits_is_offered_a_place_and_accepts_it(
     session: Session, desk_of: Callable[..., Desk], nobody: Desk
 ) -> None:
     home = make.estate(session)
@@ -255,7 +255,7 @@ def test_a_person_is_enrolled_waits_is_offered_a_place_and_takes_it(
     ]
 
 
-def test_attendance_and_assessment_lead_to_a_certificate_that_anyone_can_check(
+def test_attendance_and_assessment_award_a_certificate_that_anyone_can_check(
     session: Session, desk_of: Callable[..., Desk], nobody: Desk
 ) -> None:
     home, other = make.estate(session), make.estate(session)
@@ -289,7 +289,7 @@ def test_attendance_and_assessment_lead_to_a_certificate_that_anyone_can_check(
     assert nobody.get("/v1/certificates/CPR-2026-0000000000").status_code == 404
 
 
-def test_a_number_that_a_list_brought_tells_a_stranger_nothing(session: Session, nobody: Desk) -> None:
+def test_an_imported_certificate_number_reveals_nothing_to_a_stranger(session: Session, nobody: Desk) -> None:
     make.responder(session)
     session.commit()
     number = session.scalar(select(Certificate.number))
@@ -297,7 +297,7 @@ def test_a_number_that_a_list_brought_tells_a_stranger_nothing(session: Session,
     assert nobody.get(f"/v1/certificates/{number}").status_code == 404
 
 
-def test_moving_answers_with_the_enrolment_there(session: Session, desk_of: Callable[..., Desk]) -> None:
+def test_moving_returns_the_new_enrolment(session: Session, desk_of: Callable[..., Desk]) -> None:
     home: Estate = make.estate(session)
     here, there = soon(session, estate=home), soon(session, estate=home)
     ours = desk_of(home)

@@ -64,7 +64,7 @@ def begun(session: Session, estate: Estate) -> int:
 
 @pytest.mark.parametrize("region", ["CN", "CN-3301"])
 @pytest.mark.parametrize("role", [Role.TRAINING_OFFICER, Role.ESTATE_MANAGER, Role.ADMINISTRATOR])
-def test_from_the_session_to_the_certificate(
+def test_a_training_officer_goes_from_the_session_to_the_certificate(
     session: Session, client: TestClient, estates: tuple[Estate, Estate], region: str, role: Role
 ) -> None:
     here, elsewhere = estates

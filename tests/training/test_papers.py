@@ -81,7 +81,7 @@ def holder(session: Session, number: str) -> Person:
 # --- signatures -----------------------------------------------------------------------------------------
 
 
-def test_what_was_signed_is_read_by_its_purpose_and_nothing_that_was_altered(keys: SigningKeys) -> None:
+def test_a_signed_code_is_read_only_for_its_purpose_and_unaltered(keys: SigningKeys) -> None:
     token = signed(keys, TokenPurpose.CERTIFICATE, NUMBER)
 
     assert opened(keys, TokenPurpose.CERTIFICATE, token) == NUMBER
@@ -94,9 +94,7 @@ def test_what_was_signed_is_read_by_its_purpose_and_nothing_that_was_altered(key
         assert opened(keys, TokenPurpose.CERTIFICATE, nothing) is None
 
 
-def test_a_code_without_a_signature_or_of_another_network_is_nothing(
-    keys: SigningKeys, tmp_path: Path
-) -> None:
+def test_an_unsigned_code_or_one_of_another_network_is_refused(keys: SigningKeys, tmp_path: Path) -> None:
     others = signing_keys(Settings(signing_keys=tmp_path / "others.json"))
     token = signed(others, TokenPurpose.CERTIFICATE, NUMBER)
     header, said, _ = signed(keys, TokenPurpose.CERTIFICATE, NUMBER).split(".")
@@ -107,7 +105,7 @@ def test_a_code_without_a_signature_or_of_another_network_is_nothing(
     assert opened(keys, TokenPurpose.CERTIFICATE, f"{header}.{said}.{token.split('.')[2]}") is None
 
 
-def test_a_new_key_signs_and_the_ones_before_still_verify(tmp_path: Path) -> None:
+def test_a_new_key_signs_and_earlier_keys_still_verify(tmp_path: Path) -> None:
     settings = Settings(signing_keys=tmp_path / "deep" / "keys.json")
     first = signing_keys(settings)
     token = signed(first, TokenPurpose.CERTIFICATE, NUMBER)
@@ -139,7 +137,7 @@ def test_the_keys_may_come_from_the_environment(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "{}", '{"keys": []}', '{"keys": [1]}', '{"keys": [{"kty": "OKP", "crv": "X25519"}]}', "[]"]
 )
-def test_keys_that_are_none_are_told_in_a_sentence(tmp_path: Path, text: str) -> None:
+def test_invalid_keys_are_reported_in_a_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "keys.json").write_text(text)
 
     with pytest.raises(SigningKeysUnusable, match=r"cannot be used .* Inform the operator of this server"):
@@ -160,7 +158,7 @@ def test_a_public_key_alone_signs_nothing(tmp_path: Path, keys: SigningKeys) -> 
 ADDRESS = "https://aed.example.org/v1/check/"
 
 
-def test_a_certificate_is_one_page_in_two_languages_and_the_same_again(keys: SigningKeys) -> None:
+def test_a_certificate_is_one_reproducible_page_in_two_languages(keys: SigningKeys) -> None:
     address = ADDRESS + signed(keys, TokenPurpose.CERTIFICATE, NUMBER)
 
     first = certificate_pdf(PAPER, address=address)
@@ -176,12 +174,12 @@ def test_a_certificate_is_one_page_in_two_languages_and_the_same_again(keys: Sig
 
 
 @pytest.mark.parametrize("name", ["#panic()", "*_$`@<x>\\", '"quoted"', "Nguyễn " * 25, "𠮷野家", "Иван"])
-def test_a_name_is_text_whatever_it_holds(name: str) -> None:
+def test_any_name_is_printed_as_plain_text(name: str) -> None:
     (said,) = words_on(certificate_pdf(PAPER._replace(name=name), address=ADDRESS))
     assert name.split()[0] in said
 
 
-def test_a_sheet_has_a_line_for_everybody_who_stands(session: Session) -> None:
+def test_a_sign_in_sheet_has_a_line_for_each_active_enrolment(session: Session) -> None:
     odd = NOW + timedelta(days=9, microseconds=7)
     training = make.training(session, make.course(session, "CPR"), capacity=2, starts_at=odd)
     names = ("王小明", "李华", "张三")
@@ -197,7 +195,7 @@ def test_a_sheet_has_a_line_for_everybody_who_stands(session: Session) -> None:
     assert "签到表" in words_on(sheet_pdf(SheetOf(training, [])))[0]
 
 
-def test_a_machine_without_a_chinese_font_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_chinese_font_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(typesetting, "FONT", "No Such Font")  # no fonts from this machine
     typesetting._fonts.cache_clear()
     try:
@@ -210,7 +208,7 @@ def test_a_machine_without_a_chinese_font_says_so(monkeypatch: pytest.MonkeyPatc
 # --- over HTTP ------------------------------------------------------------------------------------------
 
 
-def test_the_paper_is_for_the_holder_and_those_who_run_the_training(
+def test_the_certificate_is_for_the_holder_and_those_who_run_the_training(
     session: Session, number: str, client: TestClient, nobody: Desk, desk_of: Callable[..., Desk]
 ) -> None:
     path = f"/v1/certificates/{number}.pdf"
@@ -236,7 +234,7 @@ def code_on(client: TestClient, settings: Settings, number: str) -> str:
     return signed(signing_keys(settings), TokenPurpose.CERTIFICATE, number)
 
 
-def test_anyone_who_scans_the_code_is_told_valid_or_not_and_no_more(
+def test_anyone_who_scans_the_code_learns_only_whether_it_is_valid(
     session: Session, number: str, office: Desk, client: TestClient
 ) -> None:
     (printed,) = codes_on(office.get(f"/v1/certificates/{number}.pdf").content)
@@ -289,7 +287,7 @@ def test_a_forged_or_altered_code_is_not_valid(
         assert "无效 Not valid" in client.get(f"/v1/check/{token}", headers={"Accept": "text/html"}).text
 
 
-def test_the_last_day_is_valid_and_the_day_after_is_not(
+def test_a_certificate_is_valid_on_its_last_day_and_not_on_the_day_after(
     session: Session, number: str, client: TestClient, settings: Settings
 ) -> None:
     path = f"/v1/check/{code_on(client, settings, number)}"
@@ -301,7 +299,7 @@ def test_the_last_day_is_valid_and_the_day_after_is_not(
         assert client.get(path).json()["is_valid"] is valid
 
 
-def test_the_public_keys_are_public_and_check_a_code_without_asking(
+def test_the_published_keys_verify_a_code_offline(
     number: str, client: TestClient, settings: Settings
 ) -> None:
     from joserfc import jws
@@ -316,7 +314,7 @@ def test_the_public_keys_are_public_and_check_a_code_without_asking(
     assert bytes(found.payload).decode() == number
 
 
-def test_an_old_code_is_good_after_a_new_key_without_a_restart(
+def test_an_old_code_stays_valid_after_adding_a_key_without_a_restart(
     number: str, client: TestClient, settings: Settings
 ) -> None:
     path = f"/v1/check/{code_on(client, settings, number)}"
@@ -328,7 +326,7 @@ def test_an_old_code_is_good_after_a_new_key_without_a_restart(
     assert len(client.get("/v1/certificates/jwks.json").json()["keys"]) == 2
 
 
-def test_the_sheet_is_for_those_who_run_the_session(
+def test_the_sign_in_sheet_is_for_those_who_run_the_session(
     session: Session, nobody: Desk, desk_of: Callable[..., Desk]
 ) -> None:
     home, other = make.estate(session), make.estate(session)

@@ -91,9 +91,7 @@ def test_a_code_marks_the_person_who_scans_it_once(session: Session, room: Room)
     assert [each.nonce for each in session.scalars(select(PresenceCodeUsed))] == [code.nonce]
 
 
-def test_a_code_that_was_sent_on_is_used_already_and_the_next_one_is_not(
-    session: Session, room: Room
-) -> None:
+def test_a_forwarded_code_is_already_used_and_the_next_one_is_not(session: Session, room: Room) -> None:
     code = shown(session, room)
     attendance_actions.sign_in(session, room.first, code, at=BEGINS)
 
@@ -106,7 +104,7 @@ def test_a_code_that_was_sent_on_is_used_already_and_the_next_one_is_not(
     assert attendance_actions.sign_in(session, room.second, shown(session, room), at=BEGINS).is_new
 
 
-def test_a_code_is_good_for_a_minute(session: Session, room: Room) -> None:
+def test_a_code_is_valid_for_a_minute(session: Session, room: Room) -> None:
     code = shown(session, room)
 
     late = refused(session, room.first, code, BEGINS + VALID_FOR + timedelta(seconds=1))
@@ -116,7 +114,7 @@ def test_a_code_is_good_for_a_minute(session: Session, room: Room) -> None:
     assert attendance_actions.sign_in(session, room.first, code, at=BEGINS + VALID_FOR).is_new
 
 
-def test_a_code_from_yesterday_says_of_which_day_it_is(session: Session, room: Room) -> None:
+def test_the_refusal_of_an_old_code_names_its_day(session: Session, room: Room) -> None:
     code = PresenceCode(room.training.id, BEGINS - timedelta(days=1), "yesterdays")
 
     error = refused(session, room.first, code)
@@ -128,7 +126,7 @@ def test_a_code_from_yesterday_says_of_which_day_it_is(session: Session, room: R
     )
 
 
-def test_a_code_from_the_future_is_no_code(session: Session, room: Room) -> None:
+def test_a_code_from_the_future_is_refused(session: Session, room: Room) -> None:
     ahead = PresenceCode(room.training.id, BEGINS + timedelta(minutes=5), "tomorrows")
     a_little = PresenceCode(room.training.id, BEGINS + timedelta(seconds=20), "nearlynow")
 
@@ -138,7 +136,7 @@ def test_a_code_from_the_future_is_no_code(session: Session, room: Room) -> None
     )
 
 
-def test_who_is_not_enrolled_or_not_signed_in_is_told_what_to_do(session: Session, room: Room) -> None:
+def test_a_person_not_enrolled_or_not_signed_in_gets_advice(session: Session, room: Room) -> None:
     code = shown(session, room)
     stranger = viewer_of_person(session, make.person(session).id)
     waiting = enrolled(session, room.training)
@@ -153,7 +151,7 @@ def test_who_is_not_enrolled_or_not_signed_in_is_told_what_to_do(session: Sessio
     assert came(session, room) == {}
 
 
-def test_a_code_of_another_session_is_of_that_session_alone(session: Session, room: Room) -> None:
+def test_a_code_is_valid_only_for_its_session(session: Session, room: Room) -> None:
     other = make.training(session, starts_at=BEGINS)
     code = attendance_actions.new_code(session, ADMINISTRATOR, other.id, at=BEGINS)[1]
 
@@ -161,7 +159,7 @@ def test_a_code_of_another_session_is_of_that_session_alone(session: Session, ro
     assert came(session, room) == {}
 
 
-def test_an_offered_place_is_taken_first(session: Session) -> None:
+def test_an_offered_place_must_be_accepted_before_scanning(session: Session) -> None:
     training = make.training(session, starts_at=BEGINS, capacity=1)
     first, waits = enrolled(session, training), enrolled(session, training)
     held = session.scalars(select(Enrolment).order_by(Enrolment.id)).all()
@@ -173,7 +171,7 @@ def test_an_offered_place_is_taken_first(session: Session) -> None:
     assert "Accept it first" in refused(session, waits, code, at).detail
 
 
-def test_a_session_that_is_far_off_cancelled_or_over_has_no_code(session: Session, room: Room) -> None:
+def test_a_future_cancelled_or_finished_session_has_no_code(session: Session, room: Room) -> None:
     for at, said in (
         (BEGINS - timedelta(hours=3), "two hours before"),
         (BEGINS + timedelta(days=1), "has ended"),
@@ -187,7 +185,7 @@ def test_a_session_that_is_far_off_cancelled_or_over_has_no_code(session: Sessio
     assert "was cancelled" in refused(session, room.first, code).detail
 
 
-def test_who_was_marked_absent_and_comes_late_is_there(session: Session, room: Room) -> None:
+def test_a_latecomer_marked_absent_becomes_present(session: Session, room: Room) -> None:
     mine = session.scalars(select(Enrolment).order_by(Enrolment.id)).first()
     assert mine is not None
     training = open_for_results(session, ADMINISTRATOR, room.training.id, at=BEGINS)
@@ -198,7 +196,7 @@ def test_who_was_marked_absent_and_comes_late_is_there(session: Session, room: R
     assert came(session, room)[room.first.name][0] is AttendanceState.ATTENDED
 
 
-def test_a_number_that_the_list_wrote_otherwise_is_the_same_person(session: Session) -> None:
+def test_a_number_in_another_notation_matches_the_same_person(session: Session) -> None:
     training = make.training(session, starts_at=BEGINS)
     person = make.person(session, phone=PHONE, name="王小明")
     make.enrolment(session, training, "王小明", phone="138-0013-8000")
@@ -215,11 +213,11 @@ def test_a_number_that_the_list_wrote_otherwise_is_the_same_person(session: Sess
 @pytest.mark.parametrize(
     "text", ["", "1.2", "x.1.abcdefgh", "1.2.short", "1.2.abcdefgh ", "9" * 30 + ".1.abcdefgh"]
 )
-def test_what_is_no_code_reads_as_none(text: str) -> None:
+def test_text_that_is_not_a_code_is_read_as_none(text: str) -> None:
     assert read_code(text) is None
 
 
-def test_a_code_reads_back_as_it_was_written() -> None:
+def test_a_code_is_read_back_as_written() -> None:
     code = PresenceCode(12, BEGINS, "abcdefgh_-12")
     assert read_code(code.written()) == code
     assert CHANGES_EVERY < VALID_FOR
@@ -252,7 +250,7 @@ def scan(client: TestClient, address: str, headers: dict[str, str]) -> Any:
     return client.post(address.removeprefix("http://testserver"), headers=headers)
 
 
-def test_from_the_screen_to_the_list(
+def test_a_code_scanned_from_the_screen_marks_attendance(
     session: Session, here: Here, office: Desk, nobody: Desk, client: TestClient
 ) -> None:
     assert nobody.get(here.path).status_code == 401
@@ -277,9 +275,7 @@ def test_from_the_screen_to_the_list(
     assert scan(client, told["address"], without_word).status_code == 403, "a form of another site"
 
 
-def test_the_screen_is_a_page_that_fetches_only_from_here(
-    here: Here, office: Desk, client: TestClient
-) -> None:
+def test_the_screen_page_loads_only_from_its_own_origin(here: Here, office: Desk, client: TestClient) -> None:
     page = client.get(here.path, headers={**office.headers, "Accept": "text/html"})
 
     assert page.status_code == 200
@@ -289,7 +285,7 @@ def test_the_screen_is_a_page_that_fetches_only_from_here(
     assert "http" not in page.text.replace("http-equiv", ""), "nothing comes from elsewhere"
 
 
-def test_a_forged_code_is_refused_as_a_page_too(here: Here, client: TestClient, settings: Settings) -> None:
+def test_a_forged_code_is_refused_with_a_page(here: Here, client: TestClient, settings: Settings) -> None:
     keys = signing_keys(settings)
     session_id = int(here.path.split("/")[3])
     now = datetime.now(UTC)

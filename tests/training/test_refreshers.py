@@ -35,7 +35,7 @@ def trained(
     return training
 
 
-def test_cards_that_run_out_soon_are_told_the_first_first_and_renewed_ones_not(session: Session) -> None:
+def test_certificates_that_expire_soon_are_listed_by_date_without_renewed_ones(session: Session) -> None:
     first = make.responder(session, valid_until=date(2026, 10, 1))
     today = make.responder(session, valid_until=TODAY)
     renewed = make.responder(session, valid_until=date(2026, 10, 5))
@@ -51,7 +51,7 @@ def test_cards_that_run_out_soon_are_told_the_first_first_and_renewed_ones_not(s
     assert [each.responder_id for each in found] == [today, first]
 
 
-def test_each_estate_is_told_of_its_own_people(session: Session) -> None:
+def test_each_estate_sees_only_its_own_people(session: Session) -> None:
     home, other = make.estate(session), make.estate(session)
     ours = make.responder(session, valid_until=date(2026, 10, 1), estate_id=home.id)
     make.responder(session, valid_until=date(2026, 10, 1), estate_id=other.id)
@@ -64,7 +64,7 @@ def test_each_estate_is_told_of_its_own_people(session: Session) -> None:
     assert told(make.member(home, writes=True)) == [ours]
 
 
-def test_a_revoked_card_does_not_lapse_and_is_no_renewal(session: Session) -> None:
+def test_a_revoked_certificate_neither_expires_nor_renews(session: Session) -> None:
     course = make.course(session, validity_months=120)
     make.responder(session, valid_until=date(2026, 10, 1))
     name, phone = session.execute(select(Person.name, Person.phone)).one()
@@ -82,7 +82,7 @@ def test_a_revoked_card_does_not_lapse_and_is_no_renewal(session: Session) -> No
     assert (lapses.name, lapses.valid_until) == (name, date(2026, 10, 1))
 
 
-def test_practice_fades_whatever_the_card_says_and_attending_again_renews_it(session: Session) -> None:
+def test_practice_is_due_independently_of_the_certificate_and_renewed_by_attending(session: Session) -> None:
     course = make.course(session, "CPR", validity_months=36)
     refresher = make.course(
         session,

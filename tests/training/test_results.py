@@ -54,7 +54,9 @@ def test_results_are_for_those_who_run_the_session(session: Session) -> None:
     assert put(session, training, came, who=make.member(home, writes=True)) == [PutOutcome.NEW]
 
 
-def test_attendance_can_be_marked_from_two_hours_before_and_makes_it_held(session: Session) -> None:
+def test_attendance_can_be_marked_from_two_hours_before_and_marks_the_session_as_held(
+    session: Session,
+) -> None:
     training = make.training(session)
     enrolment = make.enrolment(session, training)
     doors_open = training.starts_at - SIGN_IN_BEFORE
@@ -73,7 +75,7 @@ def test_attendance_can_be_marked_from_two_hours_before_and_makes_it_held(sessio
         )
 
 
-def test_only_who_has_a_place_in_this_session_attends_it(session: Session) -> None:
+def test_only_people_with_a_place_can_be_marked_as_attending(session: Session) -> None:
     training = make.training(session, capacity=1)
     make.enrolment(session, training)
     waits = make.enrolment(session, training)
@@ -85,7 +87,7 @@ def test_only_who_has_a_place_in_this_session_attends_it(session: Session) -> No
         put(session, training, Result(elsewhere.id, CAME))
 
 
-def test_whoever_signed_in_does_not_withdraw_any_more(session: Session) -> None:
+def test_a_person_who_attended_cannot_withdraw(session: Session) -> None:
     training = make.training(session)
     enrolment = make.enrolment(session, training)
     early = training.starts_at - timedelta(hours=1)
@@ -97,7 +99,7 @@ def test_whoever_signed_in_does_not_withdraw_any_more(session: Session) -> None:
         enrolment_actions.withdraw(session, ADMINISTRATOR, enrolment.id, version=1, at=training.starts_at)
 
 
-def test_passing_awards_the_certificate_once_and_makes_nobody_callable(session: Session) -> None:
+def test_passing_awards_one_certificate_and_does_not_make_a_responder(session: Session) -> None:
     estate = make.estate(session)
     training = make.training(session, make.course(session, "CPR"), estate=estate)
     enrolment = make.enrolment(session, training, "王小明")
@@ -124,7 +126,7 @@ def test_passing_awards_the_certificate_once_and_makes_nobody_callable(session: 
     )
 
 
-def test_the_day_of_issue_is_that_of_the_place(session: Session) -> None:
+def test_the_day_of_issue_is_in_local_time(session: Session) -> None:
     ends_in_the_next_day_there = datetime(2026, 10, 2, 13, 0, tzinfo=UTC)  # 21:00 to 01:00 in China
     training = make.training(session, starts_at=ends_in_the_next_day_there)
     put(session, training, Result(make.enrolment(session, training).id, CAME, passed=True))
@@ -132,7 +134,7 @@ def test_the_day_of_issue_is_that_of_the_place(session: Session) -> None:
     assert session.scalars(select(Certificate.issued_on)).all() == [date(2026, 10, 3)]
 
 
-def test_a_responder_who_passes_keeps_the_entry_and_can_be_called_longer(session: Session) -> None:
+def test_a_responder_who_passes_can_be_alerted_for_longer(session: Session) -> None:
     responder_id = make.responder(session, valid_until=date(2026, 12, 1))
     name, phone = session.execute(select(Person.name, Person.phone)).one()
     training = make.training(session)
@@ -154,7 +156,7 @@ def test_a_course_without_a_certificate_awards_none(session: Session) -> None:
     assert session.scalars(select(Certificate)).all() == []
 
 
-def test_who_failed_may_pass_later_but_who_passed_does_not_fail(session: Session) -> None:
+def test_a_failure_can_be_changed_to_a_pass_but_not_back(session: Session) -> None:
     training = make.training(session)
     enrolment = make.enrolment(session, training)
     put(session, training, Result(enrolment.id, CAME, passed=False))
@@ -169,7 +171,7 @@ def test_who_failed_may_pass_later_but_who_passed_does_not_fail(session: Session
         put(session, training, Result(enrolment.id, STAYED_AWAY))
 
 
-def test_a_revoked_certificate_is_revoked_once_by_those_who_awarded_it(session: Session) -> None:
+def test_a_certificate_is_revoked_once_and_by_those_who_awarded_it(session: Session) -> None:
     home, other = make.estate(session), make.estate(session)
     training = make.training(session, estate=home)
     put(session, training, Result(make.enrolment(session, training).id, CAME, passed=True))

@@ -74,7 +74,7 @@ def training(session: Session) -> TrainingSession:
     return made
 
 
-def test_a_roster_comes_back_as_it_left_and_changes_nothing(
+def test_an_exported_roster_imported_unchanged_changes_nothing(
     session: Session, training: TrainingSession, sheet: Path
 ) -> None:
     assert export_roster(session, ADMINISTRATOR, training.id, sheet) == 4
@@ -88,7 +88,7 @@ def test_a_roster_comes_back_as_it_left_and_changes_nothing(
     assert training.state is SessionState.PLANNED
 
 
-def test_what_is_filled_in_by_hand_is_taken_once(
+def test_results_filled_in_by_hand_are_imported_once(
     session: Session, training: TrainingSession, sheet: Path
 ) -> None:
     export_roster(session, ADMINISTRATOR, training.id, sheet)
@@ -119,7 +119,7 @@ def test_what_is_filled_in_by_hand_is_taken_once(
     assert read(sheet)[1][5:8] == ["attended", "passed", "很好"]
 
 
-def test_wrong_rows_are_marked_in_the_sheet_that_goes_back_and_the_others_count(
+def test_bad_rows_are_marked_in_the_returned_sheet_and_the_others_are_imported(
     session: Session, training: TrainingSession, sheet: Path, tmp_path: Path
 ) -> None:
     export_roster(session, ADMINISTRATOR, training.id, sheet)
@@ -182,7 +182,7 @@ def test_a_roster_is_for_those_who_run_the_session(
         import_roster(session, ADMINISTRATOR, training.id, sheet, at=NOW)
 
 
-def test_what_is_no_roster_is_refused_in_words(
+def test_a_file_that_is_not_a_roster_is_refused_in_a_sentence(
     session: Session, training: TrainingSession, tmp_path: Path
 ) -> None:
     def refused(name: str, content: bytes) -> str:

@@ -55,7 +55,7 @@ def take(session: Session, training: TrainingSession, path: Path) -> Any:
 
 
 @each_case("encoding", ["utf-8", "utf-8-sig", "gbk", "gb18030"])
-def test_a_table_is_read_in_the_encodings_that_chinese_windows_writes(
+def test_a_table_is_read_in_the_encodings_of_chinese_windows(
     session: Session, training: TrainingSession, tmp_path: Path, encoding: str
 ) -> None:
     path = tmp_path / "roster.csv"
@@ -68,7 +68,7 @@ def test_a_table_is_read_in_the_encodings_that_chinese_windows_writes(
     assert came(session, training) == ["attended"] * 5
 
 
-def test_a_table_that_comes_back_marked_is_utf_8_whatever_it_was(
+def test_a_returned_marked_table_is_always_utf_8(
     session: Session, training: TrainingSession, tmp_path: Path
 ) -> None:
     path, marked = tmp_path / "roster.csv", tmp_path / "marked.csv"
@@ -92,7 +92,7 @@ def test_a_table_that_comes_back_marked_is_utf_8_whatever_it_was(
         (b"%PDF-1.7", "a PDF"),
     ],
 )
-def test_what_is_in_no_encoding_that_is_read_says_what_to_do(
+def test_an_unknown_encoding_is_refused_with_advice(
     session: Session, training: TrainingSession, tmp_path: Path, content: bytes, said: str
 ) -> None:
     path = tmp_path / "roster.csv"
@@ -125,7 +125,7 @@ def column(sheet: Any, name: str) -> str:
     return next(str(cell.column_letter) for cell in sheet[1] if cell.value == name)
 
 
-def test_merged_cells_are_told_and_the_other_rows_count(
+def test_merged_cells_are_reported_and_the_other_rows_imported(
     session: Session, training: TrainingSession, sheet: Path
 ) -> None:
     def merge(rows: Any) -> None:
@@ -145,7 +145,7 @@ def test_merged_cells_are_told_and_the_other_rows_count(
         assert "fill in each cell" in bad.reason
 
 
-def test_a_formula_counts_as_its_value_and_one_without_is_told(
+def test_a_formula_is_read_as_its_value_and_one_without_a_value_is_reported(
     session: Session, training: TrainingSession, sheet: Path
 ) -> None:
     def write(rows: Any) -> None:
@@ -163,9 +163,7 @@ def test_a_formula_counts_as_its_value_and_one_without_is_told(
     assert "the formula in the cell F4 has an error" in told["row 4"]
 
 
-def test_a_formula_that_was_calculated_is_read(
-    session: Session, training: TrainingSession, tmp_path: Path
-) -> None:
+def test_a_calculated_formula_is_read(session: Session, training: TrainingSession, tmp_path: Path) -> None:
     import xlsxwriter
 
     path = tmp_path / "calculated.xlsx"
@@ -179,7 +177,7 @@ def test_a_formula_that_was_calculated_is_read(
     assert came(session, training)[0] == "attended"
 
 
-def test_the_sheet_goes_back_with_the_cell_marked_and_opens_elsewhere(
+def test_the_returned_sheet_marks_the_cell_and_opens_in_other_programs(
     session: Session, training: TrainingSession, sheet: Path, tmp_path: Path
 ) -> None:
     def write(rows: Any) -> None:
@@ -202,7 +200,7 @@ def test_the_sheet_goes_back_with_the_cell_marked_and_opens_elsewhere(
     assert [row[1] for row in by_another[1:]] == list(NAMES)
 
 
-def test_a_long_list_of_something_else_ends_soon(
+def test_a_long_list_that_is_not_a_roster_is_refused_quickly(
     session: Session, training: TrainingSession, tmp_path: Path
 ) -> None:
     path = tmp_path / "long.csv"
@@ -231,7 +229,7 @@ def test_a_long_list_of_something_else_ends_soon(
         *("2026-03-01 00:00:00", "46082.0", "2026-03-01T00:00"),
     ],
 )
-def test_a_day_is_read_as_people_write_it(text: str) -> None:
+def test_dates_are_read_in_common_notations(text: str) -> None:
     assert day_written(text) == date(2026, 3, 1)
 
 
@@ -251,13 +249,13 @@ def test_a_day_is_read_as_people_write_it(text: str) -> None:
         ("", "must be a date"),
     ],
 )
-def test_what_may_be_two_days_or_is_none_is_not_guessed(text: str, said: str) -> None:
+def test_an_ambiguous_or_invalid_date_is_not_guessed(text: str, said: str) -> None:
     found = day_written(text)
     assert isinstance(found, str)
     assert said in found
 
 
-def test_which_of_day_and_month_comes_first_is_clear_where_one_is_over_twelve() -> None:
+def test_day_and_month_are_distinguished_when_one_exceeds_twelve() -> None:
     assert day_written("31/3/2026") == day_written("3/31/2026") == date(2026, 3, 31)
     assert day_written("4/4/2026") == date(2026, 4, 4)
 
@@ -271,7 +269,7 @@ def send(desk: Desk, path: str, content: bytes, *, form: bool = False) -> Any:
     return desk.client.post(path, content=content, headers=desk.headers)
 
 
-def test_a_roster_goes_out_and_comes_back_over_http(
+def test_a_roster_is_exported_and_imported_over_http(
     session: Session, training: TrainingSession, nobody: Desk, desk_of: Callable[..., Desk]
 ) -> None:
     path = f"/v1/sessions/{training.id}/roster"
@@ -305,7 +303,7 @@ def test_a_roster_goes_out_and_comes_back_over_http(
     assert book.worksheets[0]["C3"].comment.text.startswith("attendance: ")
 
 
-def test_what_is_no_roster_is_refused_over_http_in_words(
+def test_a_file_that_is_not_a_roster_is_refused_over_http_in_a_sentence(
     session: Session, training: TrainingSession, office: Desk
 ) -> None:
     path = f"/v1/sessions/{training.id}/roster"
@@ -324,7 +322,7 @@ def test_what_is_no_roster_is_refused_over_http_in_words(
     assert (answer.status_code, "two hours before" in answer.json()["detail"]) == (409, True)
 
 
-def test_responders_are_imported_over_http_with_days_as_people_write_them(
+def test_responders_are_imported_over_http_with_dates_in_common_notations(
     session: Session, client: TestClient, nobody: Desk, office: Desk
 ) -> None:
     head = (

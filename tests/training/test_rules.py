@@ -32,21 +32,21 @@ DAYS = st.dates(date(2000, 1, 1), date(2090, 12, 31))
         (date(2026, 12, 1), 1, date(2026, 12, 31)),
     ],
 )
-def test_a_card_ends_with_the_day_before_its_day_of_the_month(
+def test_a_certificate_ends_on_the_day_before_its_anniversary(
     issued_on: date, months: int, last: date
 ) -> None:
     assert last_valid_day(issued_on, months) == last
 
 
 @given(day=DAYS, months=st.integers(0, 120))
-def test_months_lead_into_their_month_and_keep_the_day_where_there_is_one(day: date, months: int) -> None:
+def test_adding_months_keeps_the_day_where_the_month_has_it(day: date, months: int) -> None:
     later = months_after(day, months)
     assert (later.year * 12 + later.month) - (day.year * 12 + day.month) == months
     assert later.day == day.day or (later.day < day.day and (later + timedelta(days=1)).day == 1)
 
 
 @given(left=st.timedeltas(timedelta(seconds=1), timedelta(days=400)))
-def test_an_offer_ends_before_the_session_begins_and_within_a_day(left: timedelta) -> None:
+def test_an_offer_expires_before_the_session_and_within_a_day(left: timedelta) -> None:
     at = datetime(2026, 9, 22, tzinfo=UTC)
     until = offer_until(at, at + left)
     assert until is not None
@@ -55,7 +55,7 @@ def test_an_offer_ends_before_the_session_begins_and_within_a_day(left: timedelt
 
 
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(hours=1)])
-def test_nothing_is_offered_once_it_has_begun(late: timedelta) -> None:
+def test_no_place_is_offered_once_the_session_has_begun(late: timedelta) -> None:
     at = datetime(2026, 9, 22, tzinfo=UTC)
     assert offer_until(at + late, at) is None
 
@@ -80,7 +80,7 @@ def test_places_are_given_and_offered_within_the_capacity(capacity: int, held: i
         (date(2030, 1, 1), Refresher.DUE),
     ],
 )
-def test_practice_is_suggested_after_three_months_and_due_after_the_courses_term(
+def test_practice_is_suggested_after_three_months_and_due_after_the_term_of_the_course(
     today: date, expected: Refresher | None
 ) -> None:
     assert refresher(practised_on=date(2026, 9, 22), refresher_months=6, today=today) is expected
@@ -105,7 +105,7 @@ def test_a_term_of_less_than_three_months_is_due_at_once() -> None:
         ("Ærø Østergård", "Æ** Ø***"),
     ],
 )
-def test_a_name_is_masked_but_for_its_beginnings(name: str, shown: str) -> None:
+def test_a_name_is_masked_except_for_its_initials(name: str, shown: str) -> None:
     assert mask_name(name) == shown
 
 

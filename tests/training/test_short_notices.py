@@ -50,7 +50,7 @@ def test_each_notice_is_one_sms(
             assert "13800138000" not in text
 
 
-def test_the_words_of_a_reminder_name_the_day() -> None:
+def test_the_text_of_a_reminder_names_the_day() -> None:
     of = Occasion("CPR", "心肺复苏", "Hall", "活动室", STARTS_AT, "Asia/Shanghai")
 
     def zh(today: date) -> str:
@@ -65,7 +65,7 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"public_url": "https://aed.example.cn"})
 
 
-def test_notices_hold_a_link_once_the_public_url_is_known(session: Session) -> None:
+def test_notices_contain_a_link_once_the_public_url_is_set(session: Session) -> None:
     training = make.training(session, capacity=1)
     has, waits = make.enrolment(session, training), make.enrolment(session, training)
 

@@ -61,7 +61,7 @@ def one_place(session: Session) -> tuple[TrainingSession, Enrolment, list[Enrolm
     return training, has, waiting
 
 
-def test_whoever_gets_a_place_is_told_and_whoever_waits_not_yet(session: Session) -> None:
+def test_an_enrolled_person_is_notified_and_a_waiting_person_is_not(session: Session) -> None:
     _, has, waiting = one_place(session)
 
     (said,) = told(session, has)
@@ -69,7 +69,7 @@ def test_whoever_gets_a_place_is_told_and_whoever_waits_not_yet(session: Session
     assert [told(session, each) for each in waiting] == [[], []]
 
 
-def test_an_offered_place_is_told_with_its_end_in_the_persons_language(session: Session) -> None:
+def test_an_offer_is_notified_with_its_deadline_in_the_language_of_the_person(session: Session) -> None:
     _, has, (first, second) = one_place(session)
 
     withdraw(session, has)
@@ -83,7 +83,7 @@ def test_an_offered_place_is_told_with_its_end_in_the_persons_language(session: 
     assert not sent.is_secret
 
 
-def test_an_offer_that_lapses_is_told_to_both(session: Session) -> None:
+def test_an_expired_offer_notifies_both_people(session: Session) -> None:
     _, has, (first, second) = one_place(session)
     withdraw(session, has)
     later = NOW + OFFER_LASTS
@@ -99,7 +99,7 @@ def test_an_offer_that_lapses_is_told_to_both(session: Session) -> None:
     assert offer.startswith("候补有名额了")
 
 
-def test_who_accepts_twice_is_told_once(session: Session) -> None:
+def test_accepting_twice_notifies_once(session: Session) -> None:
     _, has, (first, _) = one_place(session)
     withdraw(session, has)
 
@@ -112,7 +112,7 @@ def test_who_accepts_twice_is_told_once(session: Session) -> None:
     ]
 
 
-def test_more_places_are_told_to_as_many_as_there_are(session: Session) -> None:
+def test_added_places_notify_as_many_waiting_people(session: Session) -> None:
     training, _, waiting = one_place(session)
 
     amend_session(
@@ -122,7 +122,7 @@ def test_more_places_are_told_to_as_many_as_there_are(session: Session) -> None:
     assert [len(told(session, each)) for each in waiting] == [1, 1]
 
 
-def test_whoever_moves_is_told_where_to(session: Session) -> None:
+def test_a_moved_person_is_notified_of_the_new_session(session: Session) -> None:
     _, has, _ = one_place(session)
     other = make.training(session, starts_at=NOW + timedelta(days=12))
 
@@ -135,7 +135,7 @@ def test_whoever_moves_is_told_where_to(session: Session) -> None:
     assert len(told(session, has)) == 2
 
 
-def test_another_time_or_place_is_told_to_all_who_stand_and_no_offer_outlives_the_beginning(
+def test_a_new_time_or_place_is_notified_to_all_enrolled_and_shortens_offers(
     session: Session,
 ) -> None:
     training, has, (first, second) = one_place(session)
@@ -161,7 +161,7 @@ def test_another_time_or_place_is_told_to_all_who_stand_and_no_offer_outlives_th
         )
 
 
-def test_a_cancelled_session_is_told_to_all_who_stand_with_the_reason(session: Session) -> None:
+def test_a_cancellation_is_notified_to_all_enrolled_with_the_reason(session: Session) -> None:
     training, has, waiting = one_place(session)
     gone = waiting.pop()
     withdraw(session, gone)
@@ -175,7 +175,7 @@ def test_a_cancelled_session_is_told_to_all_who_stand_with_the_reason(session: S
     assert told(session, gone) == []
 
 
-def test_who_left_no_number_is_not_told_and_a_number_that_rings_is_written_as_e164(session: Session) -> None:
+def test_people_without_a_number_are_not_notified_and_numbers_are_in_e164(session: Session) -> None:
     training = make.training(session)
     rung = make.enrolment(session, training, "Li Wei", phone="0571 8763 4567")
     silent = Person(name="Nobody", phone=None, language="zh")
@@ -193,7 +193,7 @@ def test_who_left_no_number_is_not_told_and_a_number_that_rings_is_written_as_e1
     assert {each.recipient for each in sent} == {"+8657187634567"}
 
 
-def test_what_is_rolled_back_takes_its_message_with_it(session: Session, database: Database) -> None:
+def test_a_rollback_discards_the_message(session: Session, database: Database) -> None:
     training = make.training(session, capacity=1)
     has, waits = make.enrolment(session, training), make.enrolment(session, training)
     session.commit()
@@ -206,7 +206,7 @@ def test_what_is_rolled_back_takes_its_message_with_it(session: Session, databas
     assert told(session, waits) == []
 
 
-def test_timetables_that_run_beside_each_other_and_again_tell_nobody_twice(
+def test_concurrent_and_repeated_jobs_notify_nobody_twice(
     session: Session, database: Database, tmp_path: Path
 ) -> None:
     """Several processes end the same offers and send the same outbox, are stopped, and start again."""

@@ -162,7 +162,7 @@ def life(database: Database) -> type[Life]:
     return type("LifeHere", (Life,), {"database": database})
 
 
-def test_a_session_keeps_its_promises_whatever_happens(life: type[Life]) -> None:
+def test_the_invariants_of_a_session_hold_under_any_sequence_of_steps(life: type[Life]) -> None:
     run_state_machine_as_test(
         life,
         settings=settings(
@@ -177,7 +177,7 @@ def test_a_session_keeps_its_promises_whatever_happens(life: type[Life]) -> None
     )
 
 
-def test_the_life_of_a_session_finds_a_broken_promise(
+def test_the_state_machine_detects_a_broken_invariant(
     life: type[Life], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Check that the state machine detects a list that offers places to the last arrival first."""
@@ -192,4 +192,4 @@ def test_the_life_of_a_session_finds_a_broken_promise(
 
     monkeypatch.setattr(enrolment_queries, "active_enrolments", unfair)
     with pytest.raises(AssertionError):
-        test_a_session_keeps_its_promises_whatever_happens(life)
+        test_the_invariants_of_a_session_hold_under_any_sequence_of_steps(life)

@@ -45,7 +45,7 @@ def names(session: Session, who: Viewer, training: TrainingSession) -> list[str]
         (Role.TRAINING_OFFICER, True, ["of here", "of there"]),
     ],
 )
-def test_who_runs_the_training_of_an_estate_and_sees_its_people(
+def test_only_those_who_run_the_training_of_an_estate_see_its_people(
     session: Session, role: Role, runs: bool, sees: list[str]
 ) -> None:
     here, there = make.estate(session), make.estate(session)
@@ -63,7 +63,7 @@ def test_who_runs_the_training_of_an_estate_and_sees_its_people(
 @pytest.mark.parametrize(
     ("role", "in_the_street"), [(Role.TRAINING_OFFICER, True), (Role.ESTATE_MANAGER, False)]
 )
-def test_a_role_on_a_region_reaches_its_estates(session: Session, role: Role, in_the_street: bool) -> None:
+def test_a_role_in_a_region_covers_its_estates(session: Session, role: Role, in_the_street: bool) -> None:
     here = make.estate(session, in_region="CN-33")
     elsewhere = make.estate(session, in_region="CN-44")
     training, far = make.training(session, estate=here), make.training(session, estate=elsewhere)
@@ -80,7 +80,7 @@ def test_a_role_on_a_region_reaches_its_estates(session: Session, role: Role, in
     assert make.enrolment(session, training, "sent", who=who, estate_id=here.id).estate_id == here.id
 
 
-def test_people_enrol_themselves_and_nobody_else(session: Session) -> None:
+def test_people_enrol_only_themselves(session: Session) -> None:
     here = make.estate(session)
     training = make.training(session, estate=here)
     who = holding(session, Role.RESIDENT, estate=here)
@@ -97,7 +97,7 @@ def test_people_enrol_themselves_and_nobody_else(session: Session) -> None:
     assert len(names(session, ADMINISTRATOR, training)) == 2
 
 
-def test_a_lead_sends_the_people_of_the_own_estate_only(session: Session) -> None:
+def test_a_lead_enrols_only_people_of_their_own_estate(session: Session) -> None:
     here, there = make.estate(session), make.estate(session)
     training = make.training(session, estate=there, audience="public")
     lead = holding(session, Role.LEAD, estate=here)

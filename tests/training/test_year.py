@@ -417,7 +417,7 @@ def last_days(record: Record, names: dict[int, str], *, is_called_by: bool = Fal
     return found
 
 
-def test_a_year_of_an_estate(year: Year) -> None:
+def test_a_year_of_training_in_an_estate(year: Year) -> None:
     live(year)
     planned = year.plan("CPR", ENDS + timedelta(days=40), capacity=CAPACITY, by_command=True)
     for number in range(5, 9):

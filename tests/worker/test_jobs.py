@@ -51,7 +51,7 @@ def moment(text_: str) -> datetime:
     return datetime.fromisoformat(text_)
 
 
-def test_whoever_asks_a_job_is_due_at_the_same_moments() -> None:
+def test_the_due_times_of_a_job_are_the_same_for_every_process() -> None:
     night = daily("02:30", zone="Asia/Shanghai")
 
     assert last_due(night, moment("2026-09-22T18:29:59Z")) == moment("2026-09-21T18:30:00Z")
@@ -72,7 +72,7 @@ def test_whoever_asks_a_job_is_due_at_the_same_moments() -> None:
     st.sampled_from([every(seconds=7), every(hours=1), daily("19:10"), daily("02:30", zone="Europe/Zurich")]),
     st.integers(0, 5 * 366 * 86_400).map(lambda seconds: NOW + timedelta(seconds=seconds)),
 )
-def test_now_lies_between_the_last_due_moment_and_the_next(trigger: BaseTrigger, now: datetime) -> None:
+def test_now_lies_between_the_last_and_the_next_due_time(trigger: BaseTrigger, now: datetime) -> None:
     last, following = last_due(trigger, now), next_due(trigger, now)
     assert last is not None
     assert following is not None
@@ -80,14 +80,14 @@ def test_now_lies_between_the_last_due_moment_and_the_next(trigger: BaseTrigger,
     assert next_due(trigger, last) == following
 
 
-def test_what_failed_is_run_again_later_each_time_and_left_in_the_end() -> None:
+def test_a_failed_run_is_retried_after_growing_delays_and_finally_given_up() -> None:
     waits = [again_at(RunState.FAILED, tries, NOW) for tries in range(1, MAX_TRIES + 1)]
     assert waits == [NOW + timedelta(seconds=each) for each in (30, 60, 120, 240)] + [None]
     assert again_at(RunState.CUT_OFF, 1, NOW) == NOW
     assert again_at(RunState.DONE, 1, NOW) is None
 
 
-def test_where_one_machine_is_all_there_is_the_server_runs_the_jobs_too() -> None:
+def test_on_a_single_machine_the_server_runs_the_jobs_too() -> None:
     assert schedule.runs_in_this_process(Settings(database_url="sqlite:///x.sqlite"))
     assert not schedule.runs_in_this_process(Settings(database_url="postgresql+psycopg://a@b/c"))
     assert schedule.runs_in_this_process(Settings(database_url="postgresql+psycopg://a@b/c", run_jobs=True))
@@ -100,7 +100,7 @@ def test_each_job_and_poller_has_a_function_that_is_imported_when_it_runs() -> N
         assert callable(resolve_name(f"aed.jobs:{run.args[0]}"))
 
 
-def test_no_two_jobs_have_one_name_and_each_says_what_it_does() -> None:
+def test_each_job_has_a_unique_name_and_a_description() -> None:
     names = [job.name for job in schedule.TIMETABLE]
     assert len(set(names)) == len(names)
     assert all(job.what and last_due(job.when, NOW) for job in schedule.TIMETABLE)
@@ -115,7 +115,7 @@ def begun(
     return begin_run(session, job, due_at=due_at, token=by, worker=by, at=at, lasts=MINUTE)
 
 
-def test_a_due_moment_is_run_once(session: Session) -> None:
+def test_a_due_time_is_run_once(session: Session) -> None:
     run = begun(session, NOW)
     assert run is not None
     assert begun(session, NOW, by="two") is None, "it is going on"
@@ -127,7 +127,7 @@ def test_a_due_moment_is_run_once(session: Session) -> None:
     assert begun(session, NOW + HOUR, by="two") is not None
 
 
-def test_the_database_itself_holds_a_second_row_for_a_due_moment_off(database: Database) -> None:
+def test_a_database_constraint_refuses_a_second_run_for_a_due_time(database: Database) -> None:
     row = text(
         "INSERT INTO job_runs (job, due_at, is_by_hand, worker, token, tries, started_at, held_until, "
         "ended_at, result) VALUES ('sweep', :at, :by_hand, 'w', 't', 1, :at, :at, :at, 'done')"
@@ -139,7 +139,7 @@ def test_the_database_itself_holds_a_second_row_for_a_due_moment_off(database: D
         session.execute(row, {"at": NOW.isoformat(), "by_hand": False})
 
 
-def test_a_run_that_nobody_holds_any_longer_was_cut_off_and_is_begun_anew(session: Session) -> None:
+def test_an_abandoned_run_is_marked_as_interrupted_and_started_again(session: Session) -> None:
     run = begun(session, NOW)
     later = NOW + MINUTE
 
@@ -149,7 +149,7 @@ def test_a_run_that_nobody_holds_any_longer_was_cut_off_and_is_begun_anew(sessio
     assert (kept.result, kept.tries, kept.token) == (RunState.RUNNING, 2, "two")
 
 
-def test_old_runs_are_forgotten_but_for_the_last_of_each_job(session: Session) -> None:
+def test_old_runs_are_deleted_except_the_last_of_each_job(session: Session) -> None:
     for number in range(3):
         run = begun(session, NOW + number * HOUR)
         assert run is not None
@@ -162,7 +162,7 @@ def test_old_runs_are_forgotten_but_for_the_last_of_each_job(session: Session) -
 # --- the worker -----------------------------------------------------------------------------------------
 
 
-def test_runs_that_were_missed_are_caught_up_once_and_shown(
+def test_missed_runs_are_caught_up_once_and_shown(
     database: Database, settings: Settings, client: TestClient, session: Session
 ) -> None:
     """After a week without a worker, the hourly job runs once, for its latest due time."""
@@ -212,7 +212,7 @@ def _ended(database: Database, job: str) -> int:
         )
 
 
-def test_a_run_that_fails_is_kept_with_its_reason_and_another_job_goes_on(
+def test_a_failed_run_is_recorded_with_its_reason_and_other_jobs_continue(
     database: Database, settings: Settings
 ) -> None:
     def refuses(_database: Database, _settings: Settings, _now: Now) -> None:
@@ -239,7 +239,7 @@ def _said(database: Database) -> dict[str, tuple[RunState, str | None]]:
         return {run.job: (run.result, run.error) for run in ended}
 
 
-def test_who_has_lost_the_lease_commits_nothing(database: Database) -> None:
+def test_a_worker_that_lost_its_lease_commits_nothing(database: Database) -> None:
     with transaction(database) as session:
         taken = take_lease(session, token="one", holder="one", lasts=MINUTE)
         assert taken is not None
@@ -259,7 +259,7 @@ def test_who_has_lost_the_lease_commits_nothing(database: Database) -> None:
 # --- by hand --------------------------------------------------------------------------------------------
 
 
-def test_a_run_by_hand_that_fails_is_kept_too(database: Database, settings: Settings) -> None:
+def test_a_failed_run_by_hand_is_recorded_too(database: Database, settings: Settings) -> None:
     def refuses(_database: Database, _settings: Settings, _now: Now) -> None:
         raise Conflict("The list is being written.")
 
@@ -272,7 +272,7 @@ def test_a_run_by_hand_that_fails_is_kept_too(database: Database, settings: Sett
     assert _said(database)["sweep"] == (RunState.FAILED, "The list is being written.")
 
 
-def test_a_job_that_is_tried_out_sees_what_it_wrote_and_leaves_nothing(
+def test_a_dry_run_of_a_job_sees_its_own_writes_and_rolls_back(
     database: Database, settings: Settings
 ) -> None:
     def sweep(given: Database, _settings: Settings, now: Now) -> Counts:

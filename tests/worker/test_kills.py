@@ -98,7 +98,9 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield World(url, database, server)
 
 
-def test_of_two_workers_one_acts_and_the_other_follows_within_the_lease(world: World, tmp_path: Path) -> None:
+def test_of_two_workers_one_is_active_and_the_other_takes_over_within_the_lease(
+    world: World, tmp_path: Path
+) -> None:
     """Independent of their clocks: one five minutes fast takes the lease no earlier."""
     with receiving(Phone()) as sink:
         settings = settings_of(world.url, sink.url(), lease_seconds=LEASE_SECONDS)
@@ -128,7 +130,7 @@ def _holder(database: Database) -> str | None:
         return session.scalar(select(Lease.holder))
 
 
-def test_whatever_is_killed_every_matter_is_told_once_and_in_order(world: World, tmp_path: Path) -> None:
+def test_every_notice_is_sent_once_and_in_order_whatever_is_killed(world: World, tmp_path: Path) -> None:
     """Run two workers, one with a clock five minutes off, and kill one of them repeatedly.
 
     There are always notifications to send: several per person from the test's own table, and reminders of
