@@ -715,7 +715,7 @@ def role(
     return role_actions.grant_role(session, ADMINISTRATOR, of.id, given, at=NOW)
 
 
-def somebody(
+def person_with_role(
     session: Session, held: Role, *, estate: Estate | None = None, region: Region | None = None
 ) -> Viewer:
     """Add a person with that role; return their viewer."""

@@ -626,7 +626,7 @@ def test_each_request_is_logged_in_one_line_without_patient_positions_or_keys(
     assert done.stdout == ""
     assert str(PATIENT.lat) not in done.stderr
     assert "aed_secret" not in done.stderr
-    assert "it broke" in done.stderr, "what was our mistake is told there and nowhere else"
+    assert "it broke" in done.stderr, "the details of an internal error are only logged"
     if form is LogFormat.JSON:
         said = [json.loads(line) for line in done.stderr.splitlines()]
         lines = [line for line in said if line["event"] == "request"]

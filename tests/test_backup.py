@@ -719,9 +719,9 @@ def test_the_password_appears_on_no_command_line_and_in_no_message(
 def test_an_unreachable_server_is_reported_without_its_password(settings: Settings, tmp_path: Path) -> None:
     gone = settings.model_copy(update={"database_url": "postgresql+psycopg://aed:hunter2@127.0.0.1:1/aed"})
 
-    with opened(gone) as database, pytest.raises(DatabaseUnavailable) as told:
+    with opened(gone) as database, pytest.raises(DatabaseUnavailable) as raised:
         take(database, tmp_path / "backups")
-    assert "hunter2" not in told.value.detail
+    assert "hunter2" not in raised.value.detail
 
 
 def test_without_the_postgresql_client_programs_the_error_says_what_to_install(

@@ -510,26 +510,29 @@ def test_behind_caddy_the_api_answers_a_body_over_the_limit(caddy: Caddy, tmp_pa
     if "photos" in path:
         url += "?check=0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a10"
 
-    def told(*how: str) -> tuple[str, str]:
+    def status_and_type(*how: str) -> tuple[str, str]:
         sent = run("curl", *QUIETLY, *how, "--request", "POST", "--upload-file", str(body), url)
         answer = sent.stdout.splitlines()
         return answer[0].split()[1], json.loads(answer[-1])["type"]
 
-    assert told() == ("413", "urn:aed:problem:too-large")
+    assert status_and_type() == ("413", "urn:aed:problem:too-large")
     # Without a Content-Length; only a client that may send lists is allowed a large body.
     untold = ("413", "too-large") if path == "default" else ("401", "not-signed-in")
-    assert told("--header", "Transfer-Encoding: chunked") == (untold[0], f"urn:aed:problem:{untold[1]}")
+    assert status_and_type("--header", "Transfer-Encoding: chunked") == (
+        untold[0],
+        f"urn:aed:problem:{untold[1]}",
+    )
 
 
 def test_nginx_serves_tls_and_forwards_the_host_and_the_client_address(front: Front) -> None:
     answer = front.ask("/v1/nearest?lat=30.29&lon=120.10", "--header", "X-Forwarded-For: 8.8.8.8")
-    told = json.loads(answer[-1])
+    received = json.loads(answer[-1])
 
     assert answer[0].startswith("HTTP/2 200")
     assert "strict-transport-security: max-age=63072000" in answer
-    assert told["Host"] == "aed.example.org"
-    assert told["X-Forwarded-For"] == "127.0.0.1"
-    assert told["X-Forwarded-Proto"] == "https"
+    assert received["Host"] == "aed.example.org"
+    assert received["X-Forwarded-For"] == "127.0.0.1"
+    assert received["X-Forwarded-Proto"] == "https"
     plain = front.ask_plainly("/v1/nearest?lat=30.29&lon=120.10")
     assert plain[0].startswith("HTTP/1.1 301")
     assert "Location: https://aed.example.org/v1/nearest?lat=30.29&lon=120.10" in plain

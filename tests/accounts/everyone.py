@@ -59,7 +59,7 @@ def signed_in(session: Session, person: Person) -> dict[str, str]:
     return {"Cookie": f"{SESSION_COOKIE}={key}", CSRF_HEADER: csrf_token(key)}
 
 
-def somebody(
+def account_with(
     session: Session, held: Role | None, *, estate: Estate | None = None, region: Region | None = None
 ) -> dict[str, str]:
     """Return the headers of a new person with that role."""
@@ -199,23 +199,23 @@ def build(session: Session) -> Everyone:
     everyone.headers = {
         "anonymous": {},
         "resident": signed_in(session, resident),
-        "neighbour": somebody(session, Role.RESIDENT, estate=neighbour),
-        "resident elsewhere": somebody(session, Role.RESIDENT, estate=other),
-        "without a role": somebody(session, None),
-        "responder": somebody(session, Role.RESPONDER, region=region),
-        "keeper": somebody(session, Role.KEEPER, estate=estate),
-        "keeper elsewhere": somebody(session, Role.KEEPER, estate=other),
-        "lead": somebody(session, Role.LEAD, estate=estate),
-        "manager": somebody(session, Role.ESTATE_MANAGER, estate=estate),
-        "manager elsewhere": somebody(session, Role.ESTATE_MANAGER, estate=other),
-        "manager of the region": somebody(session, Role.ESTATE_MANAGER, region=region),
-        "training officer": somebody(session, Role.TRAINING_OFFICER, region=region),
-        "dispatcher": somebody(session, Role.DISPATCHER, region=region),
-        "dispatcher elsewhere": somebody(session, Role.DISPATCHER, region=elsewhere),
-        "administrator of the region": somebody(session, Role.ADMINISTRATOR, region=region),
-        "administrator above": somebody(session, Role.ADMINISTRATOR, region=country),
-        "administrator elsewhere": somebody(session, Role.ADMINISTRATOR, region=elsewhere),
-        "administrator": somebody(session, Role.ADMINISTRATOR),
+        "neighbour": account_with(session, Role.RESIDENT, estate=neighbour),
+        "resident elsewhere": account_with(session, Role.RESIDENT, estate=other),
+        "without a role": account_with(session, None),
+        "responder": account_with(session, Role.RESPONDER, region=region),
+        "keeper": account_with(session, Role.KEEPER, estate=estate),
+        "keeper elsewhere": account_with(session, Role.KEEPER, estate=other),
+        "lead": account_with(session, Role.LEAD, estate=estate),
+        "manager": account_with(session, Role.ESTATE_MANAGER, estate=estate),
+        "manager elsewhere": account_with(session, Role.ESTATE_MANAGER, estate=other),
+        "manager of the region": account_with(session, Role.ESTATE_MANAGER, region=region),
+        "training officer": account_with(session, Role.TRAINING_OFFICER, region=region),
+        "dispatcher": account_with(session, Role.DISPATCHER, region=region),
+        "dispatcher elsewhere": account_with(session, Role.DISPATCHER, region=elsewhere),
+        "administrator of the region": account_with(session, Role.ADMINISTRATOR, region=region),
+        "administrator above": account_with(session, Role.ADMINISTRATOR, region=country),
+        "administrator elsewhere": account_with(session, Role.ADMINISTRATOR, region=elsewhere),
+        "administrator": account_with(session, Role.ADMINISTRATOR),
         "member token": token(TokenRole.MEMBER, estate=estate),
         "reading member token": token(TokenRole.MEMBER, writes=False, estate=estate),
         "dispatcher token": token(TokenRole.DISPATCHER, region=region),

@@ -73,12 +73,12 @@ def test_changes_of_roles_people_and_tokens_are_chained_with_actor_and_time(sess
     assert said.first_broken is None
     assert unrecorded_changes(session, said) == []
     entries = session.scalars(select(AuditEntry).order_by(AuditEntry.number)).all()
-    told = [(each.subject.value, each.action, each.who) for each in entries]
-    assert told[0] == ("log", "begun", "program")
-    assert ("person", "amended", "test") in told
-    assert told.count(("role", "granted", "test")) == 2
-    assert ("role", "revoked", "test") in told
-    assert told[-2:] == [("token", "made", "cli:me"), ("token", "revoked", "cli:me")]
+    logged = [(each.subject.value, each.action, each.who) for each in entries]
+    assert logged[0] == ("log", "begun", "program")
+    assert ("person", "amended", "test") in logged
+    assert logged.count(("role", "granted", "test")) == 2
+    assert ("role", "revoked", "test") in logged
+    assert logged[-2:] == [("token", "made", "cli:me"), ("token", "revoked", "cli:me")]
     assert [each.number for each in entries] == list(range(1, len(entries) + 1))
     stored = str([each.details for each in entries])
     assert "Ouyang" not in stored
@@ -256,19 +256,19 @@ def test_the_heads_are_sent_to_the_centres_and_kept_in_the_log_and_the_backup(
     assert body is not None
     message = json.loads(body)
     assert message["type"] == "audit.head"
-    told = tmp_path / "message.json"
-    told.write_text(body)
+    message_file = tmp_path / "message.json"
+    message_file.write_text(body)
     backup = tmp_path / "backup.zip"
     session.rollback()
     aed("backup", "--to", backup)
 
-    for kept in (told, backup):
+    for kept in (message_file, backup):
         assert "present and unchanged" in aed("audit", "verify", "--against", kept).out
     assert json.loads(aed("audit", "head").out)["audit_log"]["number"] > 3
     session.execute(text("DELETE FROM audit_log WHERE number > 4"))
     session.execute(text("DELETE FROM incident_events WHERE incident_id = :id"), {"id": incident_id})
     session.commit()
-    assert "has fewer" in aed("audit", "verify", "--against", told, fails=True).err
+    assert "has fewer" in aed("audit", "verify", "--against", message_file, fails=True).err
     assert "has fewer" in aed("audit", "verify", "--against", backup, fails=True).err
     (tmp_path / "wrong.json").write_text("[]")
     assert "no head" in aed("audit", "verify", "--against", tmp_path / "wrong.json", fails=True).err

@@ -26,16 +26,16 @@ NUMBER = re.compile(r"138\D{0,3}0013\D{0,3}[89]\d{3}")
 
 
 @dataclass
-class Told:
+class CollectedOutput:
     """The responses to strangers, and the secrets that must appear nowhere."""
 
     public: str = ""
     secrets: list[str] = field(default_factory=list)
 
 
-def use(url: str, session: Session, person_id: int, office: dict[str, str]) -> Told:
+def use(url: str, session: Session, person_id: int, office: dict[str, str]) -> CollectedOutput:
     """Use every feature that handles secrets, correctly and incorrectly, and finally without a table."""
-    told = Told(secrets=[PASSWORD, WRONG, "123456"])
+    collected = CollectedOutput(secrets=[PASSWORD, WRONG, "123456"])
     with httpx2.Client(base_url=url, timeout=30) as client:
 
         def stranger(path: str, body: object) -> httpx2.Response:
@@ -45,22 +45,24 @@ def use(url: str, session: Session, person_id: int, office: dict[str, str]) -> T
 
         for phone in ("13800138000", "+86 138 0013 8999", "+86 138 0013 89999", "nobody", 5):
             for what in ({"password": WRONG}, {"code": "123456"}, {}):
-                told.public += stranger("/v1/sign-in", {"phone": phone, **what}).text
-            told.public += stranger("/v1/sign-in/code", {"phone": phone}).text
-        told.secrets += codes_sent(session)
-        signed_in = client.post("/v1/sign-in", json={"phone": "13800138000", "code": told.secrets[-1]})
+                collected.public += stranger("/v1/sign-in", {"phone": phone, **what}).text
+            collected.public += stranger("/v1/sign-in/code", {"phone": phone}).text
+        collected.secrets += codes_sent(session)
+        signed_in = client.post("/v1/sign-in", json={"phone": "13800138000", "code": collected.secrets[-1]})
         assert signed_in.status_code == 200
         client.cookies.clear()
         key = signed_in.headers["set-cookie"].split("=", 1)[1].split(";")[0]
-        told.secrets += [key, signed_in.json()["csrf_token"]]
+        collected.secrets += [key, signed_in.json()["csrf_token"]]
         own = {"Cookie": f"{SESSION_COOKIE}={key}", CSRF_HEADER: signed_in.json()["csrf_token"]}
         path = f"/v1/people/{person_id}"
         assert client.get(path, headers=own).json()["phone"] == "+8613800138000"
-        told.public += "".join(client.get(each).text for each in ("/v1/people", path, "/v1/me", "/v1/roles"))
+        collected.public += "".join(
+            client.get(each).text for each in ("/v1/people", path, "/v1/me", "/v1/roles")
+        )
         # Another person's number, entered by the office: a conflict that the database detects.
         clash = client.post("/v1/people", json={"name": "x", "phone": "13800138000"}, headers=office)
         assert clash.status_code == 409
-        told.public += clash.text
+        collected.public += clash.text
         etag = client.get(path, headers=office).headers["ETag"]
         moved = client.patch(path, json={"phone": "13800138002"}, headers={**office, "If-Match": etag})
         assert moved.status_code == 200
@@ -70,8 +72,8 @@ def use(url: str, session: Session, person_id: int, office: dict[str, str]) -> T
         session.commit()
         answers = [stranger("/v1/sign-in/code", {"phone": "13800138002"}) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [202, 500]
-        told.public += answers[-1].text
-    return told
+        collected.public += answers[-1].text
+    return collected
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
@@ -86,17 +88,17 @@ def test_no_log_and_no_public_answer_contains_a_number_a_password_or_a_code(
     settings = {"AED_DATABASE_URL": database_url, "AED_LOG_LEVEL": "debug", "AED_LOG_FORMAT": form}
 
     with serving(log, **settings, AED_RUN_JOBS="false") as url:
-        told = use(url, session, person.id, office)
+        collected = use(url, session, person.id, office)
 
     written = log.read_text()
     assert written.count("/v1/sign-in") >= 20, "it was looked at"
     assert "IntegrityError" in written
-    assert len(told.secrets) >= 6
-    for secret in told.secrets:
+    assert len(collected.secrets) >= 6
+    for secret in collected.secrets:
         assert secret not in written
-        assert secret not in told.public
+        assert secret not in collected.public
     assert NUMBER.search(written) is None
-    assert NUMBER.search(told.public) is None
+    assert NUMBER.search(collected.public) is None
 
 
 def test_a_stack_trace_is_logged_without_the_row_in_its_message() -> None:

@@ -252,8 +252,8 @@ WRONG_WORDS: Final = {
     "over": (claims(exp=1_700_000_000), "expired"),
     "never over": (claims(exp=None), "exp"),
     "of nobody": (claims(sub=None), "sub"),
-    "of somebody else than userinfo tells of": (claims(sub="u-18"), "different person"),
-    "signed by somebody else": (sign_with_another_key, "bad_signature"),
+    "of another person than in userinfo": (claims(sub="u-18"), "different person"),
+    "signed with another key": (sign_with_another_key, "bad_signature"),
     "signed with what everybody knows": (sign_with_what_everybody_knows, "HS256"),
 }
 
@@ -393,7 +393,7 @@ def test_only_an_administrator_sets_an_email_address_which_is_unique_and_logged_
     given = office.patch(where, json={"email": "Fang@Estate.example"}, headers=headers | {"If-Match": '"1"'})
     assert given.json()["email"] == "fang@estate.example"
     assert given.headers["ETag"] == '"2"'
-    assert browser.get("/v1/me").json()["role"] == "anyone", "whoever has the old address is signed out"
+    assert browser.get("/v1/me").json()["role"] == "anyone", "sessions of the old address are ended"
     history = office.get(f"{where}/history", headers=headers).json()
     assert history[0]["fields"] == {"email": [None, "f***@estate.example"]}
     gone = office.patch(f"/v1/people/{other}", json={"email": None}, headers=headers | {"If-Match": '"1"'})

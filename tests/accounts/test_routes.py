@@ -278,12 +278,12 @@ def test_every_route_has_a_row_in_the_permission_table_and_every_row_a_route(
     assert isinstance(app, FastAPI)
 
     rows = table(made.headers)
-    told = {route.partition(" (")[0] for route in rows}
-    assert routes_of(app) == told, f"give each route its row in {TABLE.name}, and read every cell of it"
+    listed = {route.partition(" (")[0] for route in rows}
+    assert routes_of(app) == listed, f"give each route its row in {TABLE.name}, and read every cell of it"
     documented = {
         f"{method.upper()} {path}" for path, item in app.openapi()["paths"].items() for method in item
     }
-    assert documented | pages_of(app) == told
+    assert documented | pages_of(app) == listed
     assert set(BODIES) <= set(rows)
     for route, row in rows.items():
         assert set(row) == set(made.headers), route

@@ -256,15 +256,15 @@ def test_security_events_record_what_happened_without_phone_numbers(
     assert browser().client.get("/v1/security-events").status_code == 401
     assert browser().client.get("/v1/security-events", headers=reader).status_code == 403
     answer = browser().client.get("/v1/security-events", headers=office)
-    told = {each["kind"]: each for each in answer.json()["events"]}
-    assert {"sign_in", "sign_in_failed", "role_granted", "token_made"} <= set(told)
+    event_by_kind = {each["kind"]: each for each in answer.json()["events"]}
+    assert {"sign_in", "sign_in_failed", "role_granted", "token_made"} <= set(event_by_kind)
     failed = [each for each in answer.json()["events"] if each["kind"] == "sign_in_failed"]
     assert len({each["account"] for each in failed}) == 2
     assert {each["address"] for each in failed} == {"testclient"}
     assert all(each["person_id"] is None for each in failed), (
         "a number with an account looks like one without"
     )
-    assert told["sign_in"]["person_id"] == person_id
+    assert event_by_kind["sign_in"]["person_id"] == person_id
     stored = str([vars(each) for each in session.scalars(select(SecurityEvent))])
     assert "13800138" not in stored
     assert "13800138" not in answer.text

@@ -232,7 +232,7 @@ def test_a_number_with_an_account_is_answered_like_one_without(
 ) -> None:
     stranger = browser()
 
-    def told(phone: str) -> list[tuple[int, object]]:
+    def answers_for(phone: str) -> list[tuple[int, object]]:
         forget_tries(session)
         answers = [
             stranger.sign_in(phone, password="a wrong password"),
@@ -245,9 +245,9 @@ def test_a_number_with_an_account_is_answered_like_one_without(
             (answer.status_code, {**answer.json(), "headers": sorted(answer.headers)}) for answer in answers
         ]
 
-    known = told(PHONE)
+    known = answers_for(PHONE)
 
-    assert known == told(UNKNOWN)
+    assert known == answers_for(UNKNOWN)
     assert {status for status, _ in known} == {401, 202, 429}
     assert session.scalar(select(func.count()).select_from(OutboxMessage)) == 3, "none for the unknown number"
 

@@ -97,12 +97,12 @@ def from_post_to_calls(
             line.exchange(post(f"/v1/incidents/{answer['id']}/close", {"outcome": "called_off"}, key))
     p50, p99 = (sorted(posted)[int(share * POSTED)] * 1e3 for share in (0.5, 0.99))
     lookup_ms, bare_ms = (statistics.median(each) * 1e3 for each in (looked, written))
-    told = f"{statistics.median(called):.0f} people called"
+    people_called = f"{statistics.median(called):.0f} people called"
     yield Ratio(
         f"from POST to plan and first wave, {what} : {P50_MS:.0f} ms",
         p50 / P50_MS,
         1.0,
-        f"p50 {p50:.1f} ms, {told}",
+        f"p50 {p50:.1f} ms, {people_called}",
     )
     yield Ratio(f"the same, p99 : {P99_MS:.0f} ms", p99 / P99_MS, 1.0, f"p99 {p99:.1f} ms")
     yield Ratio(

@@ -208,10 +208,10 @@ class _Sending:
 
     def wait(self) -> _Sent:
         assert self.process.stdout is not None
-        told = self.process.stdout.read()
+        output = self.process.stdout.read()
         if self.process.wait() != 0:
             raise RuntimeError("the phones stopped")
-        return _Sent(**json.loads(told))
+        return _Sent(**json.loads(output))
 
 
 def _send(server: Running, requests: Sequence[bytes], *, rate: int, seconds: float) -> _Sending:
@@ -252,13 +252,13 @@ def main(port: int, rate: int, seconds: float) -> None:
             idle.append(line_)
     over = time.perf_counter() - begin
     taken.sort()
-    told = {
+    result = {
         "a_second": (len(taken) - refused) / over,
         "refused": refused,
         "p50_ms": taken[len(taken) // 2] * 1e3,
         "p99_ms": taken[int(len(taken) * 0.99)] * 1e3,
     }
-    sys.stdout.write(json.dumps(told))
+    sys.stdout.write(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -113,9 +113,11 @@ def _delivered(database: Database, url: str, folder: Path, what: str) -> Ratio:
                 time.sleep(0.25)  # more frequent queries would affect the measurement
             busy = _processor_seconds(worker)
         came = gateway.came()
-    told = [key for key, _ in came]
-    if set(told) != keys or len(told) != len(keys):
-        raise RuntimeError(f"{len(keys - set(told))} lost, {len(told) - len(set(told))} twice")
+    keys_received = [key for key, _ in came]
+    if set(keys_received) != keys or len(keys_received) != len(keys):
+        raise RuntimeError(
+            f"{len(keys - set(keys_received))} lost, {len(keys_received) - len(set(keys_received))} twice"
+        )
     seconds = came[-1][1] - came[0][1]
     a_second = (len(came) - 1) / seconds
     return Ratio(

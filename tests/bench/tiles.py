@@ -34,6 +34,6 @@ def tiles(environment: Mapping[str, str], centres: Sequence[Position], what: str
             asked = by_turns({"tile": (line.exchange, messages)}, rounds=3, a_round=CITIES, warm_up=2)["tile"]
             middles[zoom] = asked.percentile(0.5) / 1000
     slowest = max(middles[zoom] for zoom in CITY_ZOOMS)
-    told = ", ".join(f"zoom {zoom} {middle:.1f} ms" for zoom, middle in middles.items())
+    timings = ", ".join(f"zoom {zoom} {middle:.1f} ms" for zoom, middle in middles.items())
     what = f"tile of a dense city, {what} : {MAX_MILLISECONDS:.0f} ms"
-    yield Ratio(what, slowest / MAX_MILLISECONDS, 1.0, told)
+    yield Ratio(what, slowest / MAX_MILLISECONDS, 1.0, timings)

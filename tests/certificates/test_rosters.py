@@ -238,10 +238,10 @@ def test_a_bad_row_is_set_aside_with_advice_and_the_others_are_imported(
     report = import_issuer_roster(session, ADMINISTRATOR, chapter, path, at=NOW)
 
     assert report.new == 2
-    (told,) = report.bad
-    assert told.where == "line 4"
-    assert said in told.reason
-    assert "19900307" not in str(told.fields), "a whole identity number is kept nowhere"
+    (bad_row,) = report.bad
+    assert bad_row.where == "line 4"
+    assert said in bad_row.reason
+    assert "19900307" not in str(bad_row.fields), "a whole identity number is kept nowhere"
 
 
 @each_case(

@@ -19,10 +19,10 @@ def test_a_drill_is_run_on_the_command_line(aed: Aed, session: Session) -> None:
     session.commit()
     start = (PATIENT.lat + 0.001, PATIENT.lon)
 
-    def told(seconds: float, *more: object) -> Said:
+    def add_drill(seconds: float, *more: object) -> Said:
         return aed("drills", "add", device_id, *start, seconds, "--floor", 1, *more, warns=True)
 
-    said = told(190, "--note", "stairs")
+    said = add_drill(190, "--note", "stairs")
     assert "166 m one way, 190 s there and back" in said.out
     assert "Lake Court: 1 drill;" in said.out
     assert "general pace until there are 10 drills" in said.out

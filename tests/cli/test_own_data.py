@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy.orm import Session
 
 from tests.cli.conftest import Aed
-from tests.personal_data.world import NAME, somebody
+from tests.personal_data.world import NAME, person_with_every_row
 
 
 def test_an_administrator_exports_corrects_and_erases_the_data_of_a_person(
     aed: Aed, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person, file = somebody(session).id, tmp_path / "own.json"
+    person, file = person_with_every_row(session).id, tmp_path / "own.json"
     session.commit()
 
     aed("people", "amend", person, "language=zh")

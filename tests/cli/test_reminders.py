@@ -33,8 +33,8 @@ def test_reminders_of_a_future_day_are_run_by_hand_and_listed(aed: Aed, database
         assert re.search(r"nothing was kept. 1 found", aed("jobs", "run", "expiry-reminders", *day).out)
     assert re.search(r"1 found", aed("jobs", "run", "expiry-reminders", *day, "--for-real").out)
     assert re.search(r"0 found", aed("jobs", "run", "expiry-reminders", *day, "--for-real").out)
-    told = aed("jobs", "run", "reminder-messages", "--at", "2027-03-01T10:00:00+08:00", "--for-real").out
-    assert "1 messages" in told
+    sent = aed("jobs", "run", "reminder-messages", "--at", "2027-03-01T10:00:00+08:00", "--for-real").out
+    assert "1 messages" in sent
     assert re.search(
         r"pads +2027-03-31 +30 +keeper 03-01", aed("reminders", "list", "--estate", estate_id).out
     )

@@ -160,14 +160,14 @@ def test_the_lookup_works_even_if_the_keepers_number_cannot_be_decrypted(
     dispatcher = make.dispatcher(make.region(session))
     session.commit()
 
-    def told(database: Database) -> tuple[int, str | None, str | None]:
+    def nearest_keeper(database: Database) -> tuple[int, str | None, str | None]:
         with database.autocommit_engine.connect() as connection:
             question = LookupQuestion(here=PATIENT, at=NOW, limit=1)
             (near,) = answer_lookup(connection, dispatcher, question, network=None, settings=settings).devices
         return near.row.id, near.row.keeper_name, near.row.keeper_phone
 
     stranger, known = with_keys(settings, generate_key()), with_keys(settings, KEY)
-    assert told(known) == (device.id, "Wang", "+86 138 0013 8000")
-    assert told(stranger) == (device.id, "Wang", None)
+    assert nearest_keeper(known) == (device.id, "Wang", "+86 138 0013 8000")
+    assert nearest_keeper(stranger) == (device.id, "Wang", None)
     stranger.close()
     known.close()

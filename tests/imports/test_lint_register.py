@@ -96,10 +96,10 @@ def test_a_datum_shift_is_found_against_the_estates_of_the_rows(session: Session
         row |= shifted(centre) | {"place_zh": f"春晓花园{number}区 南门岗亭"}
         if number % 2:
             row["estate"] = f"e{number}"
-    told = [row | {"datum": "gcj02"} for row in rows]
+    labelled_gcj02 = [row | {"datum": "gcj02"} for row in rows]
 
     wrong = against(session, lists.table(tmp_path, *rows))
-    right = against(session, lists.table(tmp_path, *told))
+    right = against(session, lists.table(tmp_path, *labelled_gcj02))
 
     assert right == []
     assert kinds(wrong) == {K.DATUM_SLIP}

@@ -440,11 +440,11 @@ def test_a_shrink_can_be_accepted_in_advance(session: Session, tmp_path: Path) -
 def test_progress_includes_marking_missing_devices(session: Session, tmp_path: Path) -> None:
     rows = several(20)
     take(session, tmp_path, *rows)
-    told: list[int] = []
+    counts: list[int] = []
 
-    take(session, tmp_path, *rows[:10], is_shrink_accepted=True, progress=told.append)
+    take(session, tmp_path, *rows[:10], is_shrink_accepted=True, progress=counts.append)
 
-    assert told == [*range(1, 11), 20]
+    assert counts == [*range(1, 11), 20]
 
 
 # --- Decisions ------------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ def test_who_may_correct_a_location_and_which_fields(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     home = make.estate(session)
-    resident = make.somebody(session, Role.RESIDENT, estate=home)
+    resident = make.person_with_role(session, Role.RESIDENT, estate=home)
     incident = report(session, settings)
     with pytest.raises((NotFound, NotAllowed)):
         corrections.correct_location(session, resident, incident.id, moved(), now=now(settings))
@@ -202,7 +202,7 @@ def test_a_dispatchers_report_can_be_marked_as_another_patient(session: Session,
     first = report(session, settings)
     second = report(session, settings, is_another_patient=True)
     assert second.id != first.id
-    resident = make.somebody(session, Role.RESIDENT, estate=home)
+    resident = make.person_with_role(session, Role.RESIDENT, estate=home)
     assert report(session, settings, resident, is_another_patient=True).id in (first.id, second.id)
 
 

@@ -128,7 +128,8 @@ def test_the_reporter_or_the_estates_lead_can_withdraw_a_drill(session: Session,
     estate = make.estate(session)
     device = make.device(session, of=estate)
     one, other, lead = (
-        make.somebody(session, held, estate=estate) for held in (Role.RESIDENT, Role.RESIDENT, Role.LEAD)
+        make.person_with_role(session, held, estate=estate)
+        for held in (Role.RESIDENT, Role.RESIDENT, Role.LEAD)
     )
     first, second = (make.drill(session, device, who=one) for _ in range(2))
 

@@ -186,7 +186,7 @@ def opened(session: Session, settings: Settings, network: WalkingNetwork | None,
 def estate(session: Session) -> Estate:
     """Add a 200 m square estate around the patient, with a lead."""
     estate = make.estate(session)
-    lead = make.somebody(session, Role.LEAD, estate=estate)
+    lead = make.person_with_role(session, Role.LEAD, estate=estate)
     make.agrees_to_be_called(session, lead.person_id)
     return estate
 

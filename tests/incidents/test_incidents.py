@@ -186,15 +186,15 @@ def test_who_may_report_a_patient(session: Session, settings: Settings) -> None:
         (make.dispatcher(make.region(session)), NotAllowed),  # reads only
         (make.member(home), NotAllowed),
         (make.member(other, writes=True), NotAllowed),
-        (make.somebody(session, Role.RESIDENT, estate=other), NotAllowed),
-        (make.somebody(session, Role.TRAINING_OFFICER, estate=home), NotAllowed),
+        (make.person_with_role(session, Role.RESIDENT, estate=other), NotAllowed),
+        (make.person_with_role(session, Role.TRAINING_OFFICER, estate=home), NotAllowed),
     ):
         with pytest.raises(refusal):
             report(session, settings, who)
     for who in (
         make.member(home, writes=True),
-        make.somebody(session, Role.RESIDENT, estate=home),
-        make.somebody(session, Role.DISPATCHER, region=make.region(session)),
+        make.person_with_role(session, Role.RESIDENT, estate=home),
+        make.person_with_role(session, Role.DISPATCHER, region=make.region(session)),
         make.ADMINISTRATOR,
     ):
         assert report(session, settings, who).estate_id == home.id
@@ -301,9 +301,9 @@ def test_a_person_at_one_patient_is_not_alerted_to_another(
 
 def test_a_neighbour_is_asked_to_guide_in_an_estate(session: Session, settings: Settings) -> None:
     estate = make.estate(session)
-    lead = make.somebody(session, Role.LEAD, estate=estate)
+    lead = make.person_with_role(session, Role.LEAD, estate=estate)
     make.agrees_to_be_called(session, lead.person_id)
-    make.somebody(session, Role.RESIDENT, estate=estate)
+    make.person_with_role(session, Role.RESIDENT, estate=estate)
     incident = report(session, settings)
 
     (guide,) = queries.alerts(session, incident.id)

@@ -82,7 +82,7 @@ def test_an_estate_that_opens_its_devices_to_emergencies(session: Session, setti
     device = make.device(session, at=east_of(PATIENT, metres=-260), of=stranger, audience="estate")
     before = report(session, settings, ambulance_seconds=1_500, kind="test")
     assert candidates(session, before) == set()
-    manager = make.somebody(session, Role.ESTATE_MANAGER, estate=stranger)
+    manager = make.person_with_role(session, Role.ESTATE_MANAGER, estate=stranger)
 
     opened = EstateAmend(emergency_override=True)
     estate_actions.amend_estate(session, manager, stranger.id, opened, version=stranger.version, at=NOW)

@@ -62,7 +62,7 @@ def people_of(session: Session, incident: Incident) -> set[int]:
 
 
 def resident(session: Session, of: object) -> Viewer:
-    return make.somebody(session, Role.RESIDENT, estate=of)  # type: ignore[arg-type]  # an estate
+    return make.person_with_role(session, Role.RESIDENT, estate=of)  # type: ignore[arg-type]  # an estate
 
 
 # --- people occupied by an incident -----------------------------------------------------------------------
@@ -356,7 +356,7 @@ def test_two_workers_close_and_remind_once(
     session: Session, settings: Settings, database: Database, neighbours: list[int]
 ) -> None:
     region = make.region(session)
-    make.somebody(session, Role.DISPATCHER, region=region)
+    make.person_with_role(session, Role.DISPATCHER, region=region)
     test, real = report(session, settings, kind="test"), report(session, settings)
     session.commit()
 
@@ -376,7 +376,7 @@ def test_dispatchers_are_reminded_of_open_incidents_once_per_estimate(
     session: Session, settings: Settings, database: Database
 ) -> None:
     region = make.region(session)
-    mine, other = (make.somebody(session, Role.DISPATCHER, region=region) for _ in range(2))
+    mine, other = (make.person_with_role(session, Role.DISPATCHER, region=region) for _ in range(2))
     incident = report(session, settings, mine, ambulance_seconds=600)
     session.commit()
 
@@ -401,9 +401,9 @@ def test_without_a_reporting_dispatcher_all_of_the_region_are_reminded(
     session: Session, settings: Settings, database: Database
 ) -> None:
     region, home = make.region(session), make.estate(session)
-    dispatchers = [make.somebody(session, Role.DISPATCHER, region=region) for _ in range(2)]
+    dispatchers = [make.person_with_role(session, Role.DISPATCHER, region=region) for _ in range(2)]
     elsewhere = make.region(session, "CN-44")
-    make.somebody(session, Role.DISPATCHER, region=elsewhere)
+    make.person_with_role(session, Role.DISPATCHER, region=elsewhere)
     report(session, settings, resident(session, home))
     session.commit()
     jobs.close_lapsed_incidents(database, later(minutes=15), settings=settings)

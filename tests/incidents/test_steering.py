@@ -197,7 +197,7 @@ def test_people_are_alerted_again_if_the_ambulance_has_not_arrived_after_all(
 def test_people_under_18_are_not_alerted(session: Session, settings: Settings) -> None:
     home = make.estate(session)
     adult, minor, unknown = (make.responder(session, at=north_of(PATIENT, metres=m)) for m in (60, 30, 90))
-    lead = make.somebody(session, Role.LEAD, estate=home)
+    lead = make.person_with_role(session, Role.LEAD, estate=home)
     guide = make.responder(session, at=north_of(PATIENT, metres=9_000))
     for key, of_age in ((adult, True), (minor, False), (guide, False)):
         session.execute(update(Responder).where(Responder.id == key).values(of_age=of_age))
@@ -217,9 +217,12 @@ def test_people_under_18_are_not_alerted(session: Session, settings: Settings) -
 
 def test_only_dispatchers_of_the_region_can_steer(session: Session, settings: Settings) -> None:
     home = make.estate(session)
-    resident = make.somebody(session, Role.RESIDENT, estate=home)
+    resident = make.person_with_role(session, Role.RESIDENT, estate=home)
     incident = report(session, settings, resident)
-    for who in (resident, make.somebody(session, Role.DISPATCHER, region=make.region(session, "CN-44"))):
+    for who in (
+        resident,
+        make.person_with_role(session, Role.DISPATCHER, region=make.region(session, "CN-44")),
+    ):
         with pytest.raises((NotFound, NotAllowed)):
             steering.hold_calling(session, who, incident.id, held=True, now=now(settings))
 

@@ -103,14 +103,14 @@ def dingtalks(posted: Posted) -> Reply:
 def test_a_dingtalk_message_is_signed_with_the_bots_secret() -> None:
     with receiving(dingtalks) as sink:
         url = sink.url("/robot/send?access_token=good")
-        told = letter(Channel.DINGTALK, url, secret=BOT_SECRET, subject="到期提醒")
-        dingtalk.deliver(told, HERE, at=clock.now())
+        delivery = letter(Channel.DINGTALK, url, secret=BOT_SECRET, subject="到期提醒")
+        dingtalk.deliver(delivery, HERE, at=clock.now())
 
-        assert sink.posted[0].json["text"]["content"] == "到期提醒\n" + told.text
+        assert sink.posted[0].json["text"]["content"] == "到期提醒\n" + delivery.text
         wrong = letter(Channel.DINGTALK, url, secret="SECother")
         assert isinstance(refusal(lambda: dingtalk.deliver(wrong, HERE, at=clock.now())), PermanentFailure)
         late = clock.now() - timedelta(hours=2)
-        assert isinstance(refusal(lambda: dingtalk.deliver(told, HERE, at=late)), PermanentFailure)
+        assert isinstance(refusal(lambda: dingtalk.deliver(delivery, HERE, at=late)), PermanentFailure)
 
 
 def feishus(posted: Posted) -> Reply:
@@ -130,10 +130,10 @@ def feishus(posted: Posted) -> Reply:
 def test_a_feishu_message_is_signed_with_the_bots_secret() -> None:
     with receiving(feishus) as sink:
         url = sink.url("/open-apis/bot/v2/hook/abc")
-        told = letter(Channel.FEISHU, url, secret=BOT_SECRET)
-        feishu.deliver(told, HERE, at=clock.now())
+        delivery = letter(Channel.FEISHU, url, secret=BOT_SECRET)
+        feishu.deliver(delivery, HERE, at=clock.now())
 
-        assert sink.posted[0].json["content"] == {"text": told.text}
+        assert sink.posted[0].json["content"] == {"text": delivery.text}
         wrong = letter(Channel.FEISHU, url, secret="other")
         assert isinstance(refusal(lambda: feishu.deliver(wrong, HERE, at=clock.now())), PermanentFailure)
 
@@ -198,8 +198,8 @@ def test_an_error_of_a_bots_platform_is_temporary_or_permanent(
 
 def test_a_webhook_is_signed_and_has_the_key_of_the_message() -> None:
     with receiving() as sink:
-        told = letter(Channel.WEBHOOK, sink.url("/hook"), secret=SECRET, subject="Due")
-        webhook.deliver(told, HERE, at=clock.now())
+        delivery = letter(Channel.WEBHOOK, sink.url("/hook"), secret=SECRET, subject="Due")
+        webhook.deliver(delivery, HERE, at=clock.now())
         (posted,) = sink.posted
     assert posted.headers["webhook-id"] == KEY
     said = Webhook(SECRET).verify(posted.body, dict(posted.headers))
@@ -209,7 +209,7 @@ def test_a_webhook_is_signed_and_has_the_key_of_the_message() -> None:
         "endpoint": "gate-group",
         "language": "zh",
         "subject": "Due",
-        "text": told.text,
+        "text": delivery.text,
     }
     forged = posted.body.replace(b"30", b"90")
     with pytest.raises(WebhookVerificationError):
@@ -227,8 +227,8 @@ def test_a_webhook_is_signed_and_has_the_key_of_the_message() -> None:
 )
 def test_a_rejected_webhook_is_a_failure(status: int, kind: type[DeliveryFailed], is_gone: bool) -> None:
     with receiving(says(status, Retry_After="120")) as sink:
-        told = letter(Channel.WEBHOOK, sink.url("/hook"), secret=SECRET)
-        error = refusal(lambda: webhook.deliver(told, HERE, at=clock.now()))
+        delivery = letter(Channel.WEBHOOK, sink.url("/hook"), secret=SECRET)
+        error = refusal(lambda: webhook.deliver(delivery, HERE, at=clock.now()))
     assert type(error) is kind
     if isinstance(error, TemporaryFailure):
         assert error.wait == timedelta(minutes=2)
@@ -253,8 +253,8 @@ def test_a_rejected_webhook_is_a_failure(status: int, kind: type[DeliveryFailed]
 def test_a_webhook_host_in_a_private_network_is_refused(addresses: list[str]) -> None:
     with receiving() as sink:
         post = Post(resolve=lambda _host, _port: addresses)
-        told = letter(Channel.WEBHOOK, sink.url("/hook", host="hook.example.org"), secret=SECRET)
-        error = refusal(lambda: webhook.deliver(told, post, at=clock.now()))
+        delivery = letter(Channel.WEBHOOK, sink.url("/hook", host="hook.example.org"), secret=SECRET)
+        error = refusal(lambda: webhook.deliver(delivery, post, at=clock.now()))
         assert isinstance(error, PermanentFailure)
         assert sink.posted == []
 
@@ -269,34 +269,34 @@ def test_the_connection_goes_to_the_checked_address() -> None:
 
     with receiving() as sink:
         post = Post(is_private_allowed=True, resolve=rebinding)
-        told = letter(Channel.WEBHOOK, sink.url("/hook", host="hook.example.org"), secret=SECRET)
-        webhook.deliver(told, post, at=clock.now())
+        delivery = letter(Channel.WEBHOOK, sink.url("/hook", host="hook.example.org"), secret=SECRET)
+        webhook.deliver(delivery, post, at=clock.now())
         assert asked == ["hook.example.org"]
         assert sink.posted[0].headers["host"] == f"hook.example.org:{sink.port}"
 
 
 def test_a_redirect_into_a_private_network_is_not_followed() -> None:
     with receiving() as inner, receiving(says(307, Location=inner.url("/secret"))) as sink:
-        told = letter(Channel.WEBHOOK, sink.url("/hook"), secret=SECRET)
-        assert isinstance(refusal(lambda: webhook.deliver(told, HERE, at=clock.now())), PermanentFailure)
+        delivery = letter(Channel.WEBHOOK, sink.url("/hook"), secret=SECRET)
+        assert isinstance(refusal(lambda: webhook.deliver(delivery, HERE, at=clock.now())), PermanentFailure)
         assert inner.posted == []
 
 
 def test_an_unreachable_silent_or_untrusted_server_is_a_temporary_failure(
     certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def told(url: str) -> DeliveryFailed:
+    def failure_at(url: str) -> DeliveryFailed:
         return refusal(
             lambda: webhook.deliver(letter(Channel.WEBHOOK, url, secret=SECRET), HERE, at=clock.now())
         )
 
     with receiving() as sink:
         down = sink.url()
-    errors = [told(down), told("http://no-such-name.invalid/")]
+    errors = [failure_at(down), failure_at("http://no-such-name.invalid/")]
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(*certificate)
     with receiving(tls=tls) as sink:
-        errors.append(told(sink.url()))
+        errors.append(failure_at(sink.url()))
     assert [type(error) for error in errors] == [TemporaryFailure] * 3
     assert [error.detail for error in errors] == [
         "127.0.0.1 cannot be reached.",
@@ -313,14 +313,14 @@ def test_a_gateway_gets_a_signed_number_text_and_key() -> None:
         settings = Settings.model_validate(
             {"sms": {"url": sink.url("/sms"), "secret": SECRET}, "notify_allow_private": True}
         )
-        told = letter(Channel.SMS)
-        channels_of(settings)[Channel.SMS](told, at=clock.now())
+        delivery = letter(Channel.SMS)
+        channels_of(settings)[Channel.SMS](delivery, at=clock.now())
         (posted,) = sink.posted
     said = Webhook(SECRET).verify(posted.body, dict(posted.headers))
     assert said == {
         "id": KEY,
         "to": "+8613800138000",
-        "text": told.text,
+        "text": delivery.text,
         "language": "zh",
         "channel": "sms",
     }
@@ -347,13 +347,13 @@ def test_a_gateway_request_follows_its_configured_format() -> None:
                 },
             }
         )
-        told = letter(Channel.VOICE)
-        channels_of(settings)[Channel.VOICE](told, at=clock.now())
+        delivery = letter(Channel.VOICE)
+        channels_of(settings)[Channel.VOICE](delivery, at=clock.now())
         (posted,) = sink.posted
     said = {name: values[0] for name, values in parse_qs(posted.body.decode()).items()}
     assert said == {
         "phone_numbers": "+8613800138000",
-        "content": told.text,
+        "content": delivery.text,
         "out_id": KEY,
         "sign_name": "园区",
     }
@@ -414,8 +414,8 @@ def test_mail_is_sent_over_tls_and_arrives_unchanged(
     tls.load_cert_chain(*certificate)
     with smtp_server(Mailbox(), tls=tls, user="aed", password="right") as mailbox:
         given = {"security": MailSecurity.STARTTLS, "authorities": str(certificate[0]), "user": "aed"}
-        told = letter(Channel.EMAIL, TO, recipient=TO, subject="AED 到期提醒", text="第一行\n.\nPads.")
-        mail.deliver(told, mailer(mailbox, password="right", **given), at=clock.now())
+        delivery = letter(Channel.EMAIL, TO, recipient=TO, subject="AED 到期提醒", text="第一行\n.\nPads.")
+        mail.deliver(delivery, mailer(mailbox, password="right", **given), at=clock.now())
 
         assert mailbox.was_encrypted == [True]
         assert mailbox.recipients == [TO]
@@ -425,13 +425,13 @@ def test_mail_is_sent_over_tls_and_arrives_unchanged(
         assert read.get_content().splitlines() == ["第一行", ".", "Pads."]
 
         wrong = mailer(mailbox, password="the-wrong-one", **given)
-        error = refusal(lambda: mail.deliver(told, wrong, at=clock.now()))
+        error = refusal(lambda: mail.deliver(delivery, wrong, at=clock.now()))
         assert isinstance(error, TemporaryFailure)
         assert error.is_channel_down, "a wrong password is no fault of the message"
         assert "user name and password (535)" in error.detail
         assert "the-wrong-one" not in error.detail
         untrusted = mailer(mailbox, security=MailSecurity.STARTTLS)
-        assert "certificate" in refusal(lambda: mail.deliver(told, untrusted, at=clock.now())).detail
+        assert "certificate" in refusal(lambda: mail.deliver(delivery, untrusted, at=clock.now())).detail
         assert len(mailbox.mails) == 1
 
 
@@ -442,28 +442,28 @@ def test_a_missing_mailbox_is_a_permanent_failure_and_a_full_one_temporary(
     said: str, kind: type[DeliveryFailed]
 ) -> None:
     with smtp_server(Mailbox(refuses={TO: said})) as mailbox:
-        told = letter(Channel.EMAIL, TO, recipient=TO)
-        error = refusal(lambda: mail.deliver(told, mailer(mailbox), at=clock.now()))
+        delivery = letter(Channel.EMAIL, TO, recipient=TO)
+        error = refusal(lambda: mail.deliver(delivery, mailer(mailbox), at=clock.now()))
     assert type(error) is kind
     assert TO not in error.detail
 
 
 def test_no_mail_is_sent_to_a_server_without_the_required_starttls() -> None:
     with smtp_server(Mailbox()) as mailbox:
-        told = letter(Channel.EMAIL, TO, recipient=TO)
+        delivery = letter(Channel.EMAIL, TO, recipient=TO)
         careful = mailer(mailbox, security=MailSecurity.STARTTLS)
-        assert isinstance(refusal(lambda: mail.deliver(told, careful, at=clock.now())), TemporaryFailure)
+        assert isinstance(refusal(lambda: mail.deliver(delivery, careful, at=clock.now())), TemporaryFailure)
         assert mailbox.mails == []
     down = mailer(mailbox)
-    error = refusal(lambda: mail.deliver(told, down, at=clock.now()))
+    error = refusal(lambda: mail.deliver(delivery, down, at=clock.now()))
     assert isinstance(error, TemporaryFailure)
     assert error.is_channel_down
 
 
 def test_a_line_break_in_a_subject_does_not_inject_a_header() -> None:
     with smtp_server(Mailbox()) as mailbox:
-        told = letter(Channel.EMAIL, TO, recipient=TO, text="hello\nBcc: everyone@example.org")
-        mail.deliver(told, mailer(mailbox), at=clock.now())
+        delivery = letter(Channel.EMAIL, TO, recipient=TO, text="hello\nBcc: everyone@example.org")
+        mail.deliver(delivery, mailer(mailbox), at=clock.now())
         read = email.message_from_bytes(mailbox.mails[0], policy=modern)
         assert (read["Subject"], read["Bcc"]) == ("hello", None)
         sly = letter(Channel.EMAIL, TO, recipient=TO, subject="a\r\nBcc: everyone@example.org")
@@ -523,17 +523,17 @@ def test_a_browser_decrypts_its_push_message_and_verifies_our_signature() -> Non
     with receiving() as sink:
         browser = Browser(sink.port, vapid)
         sink.answer = browser
-        told = letter(Channel.WEB_PUSH, sink.url("/push/abc"), secret=browser.keys, subject="到期")
-        web_push.deliver(told, pusher, HERE, at=clock.now())
+        delivery = letter(Channel.WEB_PUSH, sink.url("/push/abc"), secret=browser.keys, subject="到期")
+        web_push.deliver(delivery, pusher, HERE, at=clock.now())
 
-        assert browser.read == [{"id": KEY, "subject": "到期", "text": told.text}]
+        assert browser.read == [{"id": KEY, "subject": "到期", "text": delivery.text}]
         (posted,) = sink.posted
         assert posted.headers["topic"] == KEY, "a second copy replaces the first"
-        assert told.text.encode() not in posted.body
+        assert delivery.text.encode() not in posted.body
         assert int(posted.headers["ttl"]) == 86_400
 
         sink.answer = says(410)
-        error = refusal(lambda: web_push.deliver(told, pusher, HERE, at=clock.now()))
+        error = refusal(lambda: web_push.deliver(delivery, pusher, HERE, at=clock.now()))
         assert isinstance(error, PermanentFailure)
         assert error.is_endpoint_gone
 
@@ -577,12 +577,12 @@ def test_no_push_message_is_sent_to_a_private_network() -> None:
 def test_apprise_delivers_to_a_supported_service() -> None:
     with receiving() as sink:
         address = f"json://127.0.0.1:{sink.port}/in"
-        told = letter(Channel.APPRISE, address, subject="Due")
-        through_apprise.deliver(told, at=clock.now(), is_private_allowed=True)
+        delivery = letter(Channel.APPRISE, address, subject="Due")
+        through_apprise.deliver(delivery, at=clock.now(), is_private_allowed=True)
         (posted,) = sink.posted
-        assert (posted.json["title"], posted.json["message"]) == ("Due", told.text)
+        assert (posted.json["title"], posted.json["message"]) == ("Due", delivery.text)
         sink.answer = says(500)
-        assert isinstance(refusal(lambda: by_apprise(told, is_private_allowed=True)), TemporaryFailure)
+        assert isinstance(refusal(lambda: by_apprise(delivery, is_private_allowed=True)), TemporaryFailure)
     assert isinstance(refusal(lambda: by_apprise(letter(Channel.APPRISE, "nonsense://x"))), PermanentFailure)
 
 
@@ -605,16 +605,16 @@ def test_apprise_delivers_to_a_supported_service() -> None:
     ],
 )
 def test_apprise_is_used_only_for_services_and_reads_no_file(session: Session, address: str) -> None:
-    told = letter(Channel.APPRISE, address)
-    assert isinstance(refusal(lambda: by_apprise(told, is_private_allowed=True)), PermanentFailure)
+    delivery = letter(Channel.APPRISE, address)
+    assert isinstance(refusal(lambda: by_apprise(delivery, is_private_allowed=True)), PermanentFailure)
     with pytest.raises(InvalidInput):
         save_endpoint(
             session, ADMINISTRATOR, EndpointInput("group", Channel.APPRISE, address), at=clock.now()
         )
 
 
-def by_apprise(told: Delivery, *, is_private_allowed: bool = False) -> None:
-    through_apprise.deliver(told, at=clock.now(), is_private_allowed=is_private_allowed)
+def by_apprise(delivery: Delivery, *, is_private_allowed: bool = False) -> None:
+    through_apprise.deliver(delivery, at=clock.now(), is_private_allowed=is_private_allowed)
 
 
 @pytest.mark.parametrize(
@@ -628,8 +628,8 @@ def by_apprise(told: Delivery, *, is_private_allowed: bool = False) -> None:
 )
 def test_apprise_does_not_connect_to_this_machine_or_a_private_network(address: str) -> None:
     with receiving() as sink:
-        told = letter(Channel.APPRISE, address.format(port=sink.port))
-        error = refusal(lambda: by_apprise(told))
+        delivery = letter(Channel.APPRISE, address.format(port=sink.port))
+        error = refusal(lambda: by_apprise(delivery))
     assert isinstance(error, PermanentFailure)
     assert "this machine itself" in error.detail
     assert sink.posted == []
@@ -666,10 +666,10 @@ def test_no_failure_logs_or_reports_a_secret(
             address = sink.url(f"/send?access_token={hidden}")
             if channel is Channel.APPRISE:
                 address = f"json://user:{hidden}@127.0.0.1:{sink.port}/{hidden}"
-            told = letter(channel, address, secret=SECRET if channel is Channel.WEBHOOK else hidden)
+            delivery = letter(channel, address, secret=SECRET if channel is Channel.WEBHOOK else hidden)
             if channel in (Channel.SMS, Channel.VOICE):
-                told = letter(channel)
-            said.append(refusal(lambda c=channel, t=told: channels[c](t, at=clock.now())).detail)  # type: ignore[misc] # bound at once
+                delivery = letter(channel)
+            said.append(refusal(lambda c=channel, t=delivery: channels[c](t, at=clock.now())).detail)  # type: ignore[misc] # bound at once
     assert len(said) == 7
     captured = capsys.readouterr()
     assert hidden not in " ".join(said) + caplog.text + captured.out + captured.err

@@ -62,9 +62,9 @@ def with_lures(test: Callable[..., None]) -> Callable[..., None]:
 
 
 def check(text: str, *, longest: int) -> None:
-    told = text.replace(PAGE, "")
-    assert not LINK.search(told), told
-    assert not TO_RING.search(told), told
+    without_link = text.replace(PAGE, "")
+    assert not LINK.search(without_link), without_link
+    assert not TO_RING.search(without_link), without_link
     assert text.isprintable(), text
     assert len(text) <= longest, text
 
@@ -108,8 +108,8 @@ def test_no_keeper_is_sent_the_text_of_a_stranger(session: Session) -> None:
         device = make.device(
             session, of=estate, place_en=lure[:100], place_zh=lure[:100], maker=f"Maker {number}"
         )
-        told = ReportIn(kind=FaultKind.OTHER, note=f"SECRETWORD {lure}"[:500])
-        report_device(session, ANYONE, device.id, told, from_key=f"{number:064}", at=NOW)
+        report = ReportIn(kind=FaultKind.OTHER, note=f"SECRETWORD {lure}"[:500])
+        report_device(session, ANYONE, device.id, report, from_key=f"{number:064}", at=NOW)
         make.recall(session, maker=f"Maker {number}", text_en=lure[:300], text_zh=lure[:300])
     texts_told = [
         *session.scalars(select(OutboxMessage.text_en)),

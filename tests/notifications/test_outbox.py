@@ -651,9 +651,9 @@ def test_an_administrator_sees_why_a_message_waits_and_cancels_it_over_http(
     )
     session.commit()
 
-    told = client.get(f"/v1/outbox/{row.id}", headers=reader).json()["waiting"]
-    assert (told["reason"], told["behind_id"]) == ("paused", None)
-    assert client.get("/v1/outbox", headers=reader).json()["messages"][0]["waiting"] == told
+    waiting = client.get(f"/v1/outbox/{row.id}", headers=reader).json()["waiting"]
+    assert (waiting["reason"], waiting["behind_id"]) == ("paused", None)
+    assert client.get("/v1/outbox", headers=reader).json()["messages"][0]["waiting"] == waiting
     assert client.post(f"/v1/outbox/{row.id}/cancel").status_code == 401
     assert client.post(f"/v1/outbox/{row.id}/cancel", headers=reader).status_code == 403
     cancelled = client.post(f"/v1/outbox/{row.id}/cancel", headers=office).json()

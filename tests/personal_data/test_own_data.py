@@ -48,7 +48,7 @@ from tests.accounts.conftest import Browser
 from tests.encryption.test_columns import everything
 from tests.make import ADMINISTRATOR, NOW
 from tests.personal_data import world
-from tests.personal_data.world import NAME, NOTE, OLD_NAME, PHONE, TELLING, oneself, somebody
+from tests.personal_data.world import NAME, NOTE, OLD_NAME, PHONE, TELLING, oneself, person_with_every_row
 from tests.responders.test_offers import from_a_list
 
 TABLES = Table.metadata.tables
@@ -91,7 +91,7 @@ def forgotten(tables: dict[str, SqlTable]) -> set[str]:
 
 def test_every_table_that_references_people_is_listed() -> None:
     assert forgotten(dict(TABLES)) == set(), (
-        "say in aed.personal_data.rules how its rows are somebody's, and what becomes of them"
+        "add to aed.personal_data.rules how its rows belong to a person, and how they are erased"
     )
 
 
@@ -126,14 +126,14 @@ def test_every_listed_table_and_column_exists() -> None:
 # --- the file -------------------------------------------------------------------------------------------
 
 
-def told(session: Session, person: Person) -> dict[str, Any]:
+def exported(session: Session, person: Person) -> dict[str, Any]:
     made = OwnDataOut.of(session, person, at=NOW)
     found: dict[str, Any] = json.loads(made.model_dump_json())
     return found
 
 
 def test_only_the_person_and_an_administrator_export_the_data(session: Session) -> None:
-    person, stranger = somebody(session), make.person(session)
+    person, stranger = person_with_every_row(session), make.person(session)
     colleague = make.person(session)
     for who, refusal in (
         (ANYONE, NotSignedIn),
@@ -150,11 +150,11 @@ def test_only_the_person_and_an_administrator_export_the_data(session: Session) 
 
 
 def test_the_export_has_rows_of_every_table_and_nothing_of_others(session: Session) -> None:
-    person = somebody(session)
+    person = person_with_every_row(session)
     neighbour = make.person(session, name="Neighbour")
     make.offer(session, neighbour)
 
-    found = told(session, person)
+    found = exported(session, person)
 
     rows = {each["table"]: each["rows"] for each in found["held"]}
     assert {table for table, held in rows.items() if not held} == set(), "the world holds something of each"
@@ -174,7 +174,9 @@ def test_the_export_has_rows_of_every_table_and_nothing_of_others(session: Sessi
     (vouched,) = found["told_by_issuers"]
     assert (vouched["name"], vouched["phone"], vouched["holder_id"]) == (NAME, PHONE, world.HOLDER_ID)
     assert rows["certificates"][0]["holder_id"] == world.HOLDER_ID
-    assert [each["name"] for each in rows["people"]] == [NAME, OLD_NAME], "whoever was entered twice is one"
+    assert [each["name"] for each in rows["people"]] == [NAME, OLD_NAME], (
+        "duplicate entries are exported as one person"
+    )
     assert "Neighbour" not in json.dumps(found)
     assert all(each["kept_for"] and each["when_erased"] in list(Erasure) for each in found["held"])
 
@@ -183,7 +185,7 @@ def test_the_export_has_rows_of_every_table_and_nothing_of_others(session: Sessi
 
 
 def erased(session: Session) -> Person:
-    person = somebody(session)
+    person = person_with_every_row(session)
     person_id = person.id
     session.commit()
     assert any(each in everything(session) for each in TELLING), "there is something to erase"
@@ -197,7 +199,7 @@ def test_after_erasure_nothing_in_the_database_identifies_the_person(session: Se
     person = erased(session)
 
     same_name = session.scalars(select(SourceRecord).where(SourceRecord.source_id == "3")).one()
-    assert same_name.fields["keeper_name"] == NAME, "somebody of the same name with another number is not her"
+    assert same_name.fields["keeper_name"] == NAME, "a namesake with another number is another person"
     session.delete(same_name)
     session.commit()
     stored = everything(session)
@@ -258,7 +260,7 @@ def test_erasure_keeps_history_and_statistics(session: Session) -> None:
 
 
 def test_erasure_offers_the_place_to_the_waiting_list(session: Session) -> None:
-    person = somebody(session)
+    person = person_with_every_row(session)
     to_come = session.scalars(select(TrainingSession).where(TrainingSession.capacity == 1)).one()
     waiting = make.enrolment(session, to_come)
     assert waiting.state == "waiting"
@@ -290,7 +292,7 @@ def test_erasing_twice_changes_nothing_and_an_erased_person_cannot_be_amended(se
             country="CN",
             at=NOW,
         )
-    assert make.person(session, name=NAME, phone=PHONE).id != person.id, "she may come back as somebody new"
+    assert make.person(session, name=NAME, phone=PHONE).id != person.id, "she may return as a new person"
 
 
 def test_an_import_does_not_bring_an_erased_person_back(session: Session) -> None:
@@ -306,7 +308,7 @@ def test_an_import_does_not_bring_an_erased_person_back(session: Session) -> Non
 
 
 def test_the_public_page_of_a_certificate_names_nobody_after_erasure(session: Session) -> None:
-    person = somebody(session)
+    person = person_with_every_row(session)
     number = world.certificate_of(session).number
     assert number is not None
     assert award_queries.by_number(session, number).name == NAME
@@ -335,7 +337,7 @@ def test_only_the_erased_keeper_is_removed_from_list_records() -> None:
 def test_a_person_exports_and_erases_their_data_in_the_browser(
     browser: Callable[[], Browser], session: Session
 ) -> None:
-    person = somebody(session)
+    person = person_with_every_row(session)
     session.commit()
     own = browser()
     assert own.sign_in(PHONE, password="four words are enough").status_code == 200

@@ -19,7 +19,15 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import TokenRole
 from tests import make
 from tests.commands import serving
-from tests.personal_data.world import NAME, NOTE, OLD_NAME, OLD_PHONE, PHONE, certificate_of, somebody
+from tests.personal_data.world import (
+    NAME,
+    NOTE,
+    OLD_NAME,
+    OLD_PHONE,
+    PHONE,
+    certificate_of,
+    person_with_every_row,
+)
 from tests.waiting import eventually
 
 IDENTITY = "11010519491231002X"
@@ -33,7 +41,7 @@ INVENTED = {"+86 571 5550", "+44 7911 123456", "138 0013 80", "+86 138 0013 80",
 
 
 def test_the_search_finds_planted_personal_data() -> None:
-    for told in (
+    for identifying in (
         NAME,
         OLD_NAME,
         PHONE,
@@ -43,7 +51,7 @@ def test_the_search_finds_planted_personal_data() -> None:
         IDENTITY,
         json.dumps(NAME),
     ):
-        assert TELLING.search(f"x {told} y"), told
+        assert TELLING.search(f"x {identifying} y"), identifying
 
 
 def planted(value: Any) -> Any:
@@ -72,7 +80,7 @@ def asked(document: dict[str, Any], known: dict[str, Any]) -> list[tuple[str, st
 def test_no_log_and_no_answer_to_a_stranger_identifies_a_person(
     session: Session, database_url: str, tmp_path: Path, form: str
 ) -> None:
-    person = somebody(session)
+    person = person_with_every_row(session)
     estate = make.estate(session)
     office = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
     neighbour = make.key(session, TokenRole.MEMBER, estate=estate)
@@ -137,7 +145,7 @@ def test_no_log_and_no_answer_to_a_stranger_identifies_a_person(
         assert httpx2.delete(f"{url}/v1/people/{person.id}", headers=office).status_code == 204
 
     written = log.read_text()
-    assert "O***" in public, "whoever has a certificate's number is told a mask"
+    assert "O***" in public, "the holder's name is masked for people with the certificate number"
     assert count > 5 * 80
     assert written.count('"path":"/v1/people') > 20, "it was looked at"
     assert "Traceback" in written
@@ -145,7 +153,7 @@ def test_no_log_and_no_answer_to_a_stranger_identifies_a_person(
     for found in TELLING.finditer(written):
         pytest.fail(f"in the log: …{written[max(0, found.start() - 200) : found.end() + 50]}…")
     for found in TELLING.finditer(public):
-        pytest.fail(f"told to a stranger: …{public[max(0, found.start() - 200) : found.end() + 50]}…")
+        pytest.fail(f"shown to a stranger: …{public[max(0, found.start() - 200) : found.end() + 50]}…")
 
 
 def test_the_phone_numbers_in_the_documentation_are_fictitious(client: Any) -> None:

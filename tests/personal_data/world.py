@@ -56,7 +56,7 @@ TELLING: Final = ("欧阳娜", "Ouyangnana", OLD_NAME, "13900139123", "139001391
 """Values that identify the person."""
 
 
-def somebody(session: Session) -> Person:
+def person_with_every_row(session: Session) -> Person:
     """Add a person with every kind of row.
 
     She has an account, a former name and number, an offer to respond, a device she keeps, training as a
@@ -149,10 +149,10 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
     )
     session.add(AlertLocation(alert_id=alert.id, cell=617700169958293503, lat=30.29, lon=120.1, at=NOW))
     session.add(StoredReply(alert_id=alert.id, key="e" * 36, reply=AlertReply.SEEN, at=NOW))
-    told = record_outcome(
+    recorded = record_outcome(
         session, make.ADMINISTRATOR, incident.id, CoreItems(age_years=67), version=0, at=NOW
     )
-    told.reported_by = name
+    recorded.reported_by = name
     reported = IncidentReport(
         incident_id=incident.id, key="d" * 36, digest="0" * 64, reported_by="token:desk", reported_at=NOW
     )

@@ -24,8 +24,8 @@ from tests.apps import app_on
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 from tests.throwaway_postgres import copy_database, drop_database
 
-STANDING = ("in_service", "out_of_service")
-STATES = (*STANDING, "withdrawn")
+NOT_WITHDRAWN = ("in_service", "out_of_service")
+STATES = (*NOT_WITHDRAWN, "withdrawn")
 
 type Kind = tuple[str, str]
 """Audience and state of a device of the estate."""

@@ -12,7 +12,7 @@ import pytest
 from aed.accounts.permissions import Audience
 from aed.geo import Position
 from tests.make import PATIENT, north_of
-from tests.sharing.conftest import STANDING, STATES, Kind, World
+from tests.sharing.conftest import NOT_WITHDRAWN, STATES, Kind, World
 
 REFUSED = ("wrong", "revoked", "expired", "not a bearer", "empty")
 VIEWERS = (
@@ -28,7 +28,7 @@ VIEWERS = (
 NOT_THERE = 987_654_321
 
 
-def kinds(*audiences: str, states: tuple[str, ...] = STANDING) -> set[Kind]:
+def kinds(*audiences: str, states: tuple[str, ...] = NOT_WITHDRAWN) -> set[Kind]:
     return set(itertools.product(audiences, states))
 
 

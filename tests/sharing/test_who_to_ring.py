@@ -47,11 +47,11 @@ def test_a_stranger_sees_the_guards_phone_only_where_the_guard_opens(
     session.commit()
 
     for headers in (None, house["neighbour"]):
-        told = contacts_by_device(client, headers)
-        assert told[house["assisted"]]["guard_phone"] == GUARD
-        assert told[house["free"]]["guard_phone"] is None
-        assert told[house["closed"]]["guard_phone"] is None, "nobody lets one in now"
-        for contacts in told.values():
+        by_device = contacts_by_device(client, headers)
+        assert by_device[house["assisted"]]["guard_phone"] == GUARD
+        assert by_device[house["free"]]["guard_phone"] is None
+        assert by_device[house["closed"]]["guard_phone"] is None, "nobody lets one in now"
+        for contacts in by_device.values():
             assert contacts.get("keeper_phone") is None
             assert contacts.get("keeper_name") is None
         for kind in ("free", "assisted", "closed"):

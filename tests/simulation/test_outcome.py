@@ -15,9 +15,9 @@ PADS = 90.0
 
 
 def test_a_next_door_responder_arrives_once_they_have_answered() -> None:
-    told = scene([0.0, 0.0], [0.0], answers=[20.0, 30.0])
+    scenario = scene([0.0, 0.0], [0.0], answers=[20.0, 30.0])
 
-    found = outcome(told, [AskedResponder(0), AskedResponder(1, device=0)], NUMBERS)
+    found = outcome(scenario, [AskedResponder(0), AskedResponder(1, device=0)], NUMBERS)
 
     assert found.cpr_seconds == 20.0
     assert found.shock_seconds == 30.0 + OPENING + PADS
@@ -27,49 +27,49 @@ def test_a_next_door_responder_arrives_once_they_have_answered() -> None:
 
 
 def test_walks_follow_the_streets_by_way_of_the_device() -> None:
-    told = scene([230.0], [460.0], [[115.0]], answers=[10.0])
+    scenario = scene([230.0], [460.0], [[115.0]], answers=[10.0])
 
-    assert outcome(told, [AskedResponder(0)], NUMBERS).cpr_seconds == pytest.approx(10 + walking(230))
-    fetched = outcome(told, [AskedResponder(0, device=0)], NUMBERS)
+    assert outcome(scenario, [AskedResponder(0)], NUMBERS).cpr_seconds == pytest.approx(10 + walking(230))
+    fetched = outcome(scenario, [AskedResponder(0, device=0)], NUMBERS)
     assert fetched.cpr_seconds == pytest.approx(10 + walking(115) + OPENING + walking(460))
     assert fetched.shock_seconds == pytest.approx(fetched.cpr_seconds + PADS)
-    later = outcome(told, [AskedResponder(0, at_seconds=45.0)], NUMBERS)
+    later = outcome(scenario, [AskedResponder(0, at_seconds=45.0)], NUMBERS)
     assert later.cpr_seconds == pytest.approx(55 + walking(230))
 
 
 def test_people_who_do_not_come_change_nothing() -> None:
     nobody = outcome(scene([0.0], [0.0]), [], NUMBERS)
-    told = scene([0.0], [0.0], luck=[0.28])
+    scenario = scene([0.0], [0.0], luck=[0.28])
 
-    found = outcome(told, [AskedResponder(0, device=0)], NUMBERS)
+    found = outcome(scenario, [AskedResponder(0, device=0)], NUMBERS)
 
     assert found == nobody._replace(alerts=1)
     assert (nobody.cpr_seconds, nobody.shock_seconds) == (600.0, 600.0 + PADS)
 
 
 def test_a_closed_device_means_cpr_without_a_shock() -> None:
-    told = scene([0.0], [0.0], probability_usable=[0.0])
+    scenario = scene([0.0], [0.0], probability_usable=[0.0])
 
-    found = outcome(told, [AskedResponder(0, device=0)], NUMBERS)
+    found = outcome(scenario, [AskedResponder(0, device=0)], NUMBERS)
 
     assert (found.cpr_seconds, found.shock_seconds) == (OPENING, 600.0 + PADS)
     assert found.wasted == 1
 
 
 def test_only_the_first_responder_at_a_device_gets_it() -> None:
-    told = scene([0.0, 0.0], [0.0], answers=[5.0, 50.0])
+    scenario = scene([0.0, 0.0], [0.0], answers=[5.0, 50.0])
 
-    found = outcome(told, [AskedResponder(1, device=0), AskedResponder(0, device=0)], NUMBERS)
+    found = outcome(scenario, [AskedResponder(1, device=0), AskedResponder(0, device=0)], NUMBERS)
 
     assert found.shock_seconds == 5 + OPENING + PADS
     assert found.wasted == 1, "the second found it taken"
 
 
 def test_arrivals_after_the_ambulance_or_with_a_second_device_are_counted_as_wasted() -> None:
-    told = scene([0.0, 0.0, 2300.0], [0.0, 100.0], answers=[0.0, 0.0, 0.0])
+    scenario = scene([0.0, 0.0, 2300.0], [0.0, 100.0], answers=[0.0, 0.0, 0.0])
 
     found = outcome(
-        told, [AskedResponder(0, device=0), AskedResponder(1, device=1), AskedResponder(2)], NUMBERS
+        scenario, [AskedResponder(0, device=0), AskedResponder(1, device=1), AskedResponder(2)], NUMBERS
     )
 
     assert found.wasted == 2
@@ -85,10 +85,10 @@ def test_a_bystander_has_already_begun_cpr() -> None:
 def test_without_arrivals_the_patient_is_alone_unless_a_bystander_helps() -> None:
     nobody = outcome(scene([0.0], luck=[0.9]), [AskedResponder(0)], NUMBERS)
     too_late = outcome(scene([0.0], answers=[601.0]), [AskedResponder(0)], NUMBERS)
-    somebody = outcome(scene([0.0], answers=[599.0]), [AskedResponder(0)], NUMBERS)
+    in_time = outcome(scene([0.0], answers=[599.0]), [AskedResponder(0)], NUMBERS)
     bystander = outcome(scene([0.0], luck=[0.9], has_cpr=True), [AskedResponder(0)], NUMBERS)
 
-    assert [each.is_alone for each in (nobody, too_late, somebody, bystander)] == [True, True, False, False]
+    assert [each.is_alone for each in (nobody, too_late, in_time, bystander)] == [True, True, False, False]
 
 
 def test_responders_walk_down_their_floors_and_up_to_the_patient_once() -> None:
@@ -102,11 +102,11 @@ def test_responders_walk_down_their_floors_and_up_to_the_patient_once() -> None:
 
 def test_a_lower_show_up_rate_brings_fewer_people() -> None:
     """The plan assumes 27 of 100; with the same random numbers, the true rate decides."""
-    told, asked = scene([0.0], luck=[0.2]), [AskedResponder(0)]
+    scenario, asked = scene([0.0], luck=[0.2]), [AskedResponder(0)]
     numbers = replace(NUMBERS, assumptions=replace(NUMBERS.assumptions, show_up=0.1))
 
-    assert not outcome(told, asked, NUMBERS).is_alone
-    assert outcome(told, asked, numbers).is_alone
+    assert not outcome(scenario, asked, NUMBERS).is_alone
+    assert outcome(scenario, asked, numbers).is_alone
     assert numbers.truly == pytest.approx((0.76 / 2.7, 0.38 / 2.7, 0.1))
     assert NUMBERS.truly == (0.76, 0.38, 0.27)
 
@@ -123,9 +123,9 @@ def test_survival_by_valenzuela_equals_a_manual_calculation(
 
 
 def test_survival_by_valenzuela_counts_from_the_collapse() -> None:
-    told = scene([0.0], answers=[60.0])
-    told = replace(told, patient=told.patient._replace(since_seconds=120.0))
+    scenario = scene([0.0], answers=[60.0])
+    scenario = replace(scenario, patient=scenario.patient._replace(since_seconds=120.0))
 
-    found = outcome(told, [AskedResponder(0)], NUMBERS)
+    found = outcome(scenario, [AskedResponder(0)], NUMBERS)
 
     assert found.valenzuela == pytest.approx(valenzuela_survival(180.0, 120.0 + 600.0 + PADS))

@@ -26,29 +26,29 @@ ACROSS_THE_RIVER = Lengths(
 
 
 def test_the_straight_line_policy_ignores_streets_and_the_walking_policy_follows_them() -> None:
-    told = scene([900.0, 100.0], [950.0, 85.0], [[900.0, 800.0], [1000.0, 12.0]], line=ACROSS_THE_RIVER)
+    scenario = scene([900.0, 100.0], [950.0, 85.0], [[900.0, 800.0], [1000.0, 12.0]], line=ACROSS_THE_RIVER)
 
-    assert nearest_by_line(told, 2) == [AskedResponder(0, 0), AskedResponder(1)]
-    assert nearest_on_foot(told, 2) == [AskedResponder(1, 1), AskedResponder(0)]
-    assert nearest_on_foot(told, 1) == [AskedResponder(1)], "who is alone goes direct"
+    assert nearest_by_line(scenario, 2) == [AskedResponder(0, 0), AskedResponder(1)]
+    assert nearest_on_foot(scenario, 2) == [AskedResponder(1, 1), AskedResponder(0)]
+    assert nearest_on_foot(scenario, 1) == [AskedResponder(1)], "who is alone goes direct"
 
 
 def test_policies_that_know_the_hours_avoid_a_closed_device() -> None:
-    told = scene([50.0, 90.0], [20.0, 80.0], [[30.0, 40.0], [85.0, 10.0]], probability_usable=[0.0, 0.8])
+    scenario = scene([50.0, 90.0], [20.0, 80.0], [[30.0, 40.0], [85.0, 10.0]], probability_usable=[0.0, 0.8])
 
-    assert AskedResponder(0, 0) in nearest_by_line(told, 2)
-    assert AskedResponder(1, 1) not in nearest_by_line(told, 2)
+    assert AskedResponder(0, 0) in nearest_by_line(scenario, 2)
+    assert AskedResponder(1, 1) not in nearest_by_line(scenario, 2)
     for way in (nearest_by_line_and_hours, nearest_on_foot, fixed_split):
-        assert {each.device for each in way(told, 3)} <= {None, 1}
-    assert one_fetch_only(told) == [AskedResponder(1, 1)]
-    assert {each.device for each in plan_in_waves(told, NUMBERS, waves=4)} <= {None, 1}
+        assert {each.device for each in way(scenario, 3)} <= {None, 1}
+    assert one_fetch_only(scenario) == [AskedResponder(1, 1)]
+    assert {each.device for each in plan_in_waves(scenario, NUMBERS, waves=4)} <= {None, 1}
 
 
 def test_the_fixed_split_sends_two_people_direct_for_each_device_fetched() -> None:
     people = [100.0 + 10 * person for person in range(9)]
-    told = scene(people, [50.0, 60.0, 70.0], [[200.0 + person] * 3 for person in range(9)])
+    scenario = scene(people, [50.0, 60.0, 70.0], [[200.0 + person] * 3 for person in range(9)])
 
-    asked = fixed_split(told, 9)
+    asked = fixed_split(scenario, 9)
 
     assert [each.device for each in asked] == [None, None, 0, None, None, 1, None, None, 2]
     assert len({each.person for each in asked}) == 9
@@ -63,14 +63,14 @@ def test_nobody_is_alerted_without_responders_nearby() -> None:
 
 
 def test_closed_private_devices_are_not_offered() -> None:
-    told = scene(
+    scenario = scene(
         [100.0, 120.0, 140.0], [10.0, 60.0], [[20.0, 80.0]] * 3, private=[True, False]
     ).without_private_devices()
 
-    assert told.devices.tolist() == [1]
+    assert scenario.devices.tolist() == [1]
     for way in policies(NUMBERS).values():
-        assert {each.device for each in way(told)} <= {None, 0}
-        assert all(told.devices[each.device] == 1 for each in way(told) if each.device is not None)
+        assert {each.device for each in way(scenario)} <= {None, 0}
+        assert all(scenario.devices[each.device] == 1 for each in way(scenario) if each.device is not None)
 
 
 # --- the plan, wave by wave -----------------------------------------------------------------------------
@@ -90,40 +90,40 @@ def test_when_everyone_declines_the_next_wave_alerts_others() -> None:
 
 def test_nobody_is_alerted_once_the_device_has_arrived() -> None:
     people = [5.0] * 12
-    told = scene(people, [5.0], [[0.0]] * 12, answers=[1.0] * 12, ambulance=900.0)
-    first = plan_in_waves(told, NUMBERS, waves=1)
+    scenario = scene(people, [5.0], [[0.0]] * 12, answers=[1.0] * 12, ambulance=900.0)
+    first = plan_in_waves(scenario, NUMBERS, waves=1)
     assert any(each.device == 0 for each in first)
 
-    assert plan_in_waves(told, NUMBERS, waves=8)[-1].at_seconds <= 45.0 * 2
+    assert plan_in_waves(scenario, NUMBERS, waves=8)[-1].at_seconds <= 45.0 * 2
 
 
 def test_no_wave_is_sent_once_the_ambulance_has_arrived() -> None:
     people = [20.0] * 30
-    told = scene(people, luck=[0.9] * 30, ambulance=80.0)
+    scenario = scene(people, luck=[0.9] * 30, ambulance=80.0)
 
-    assert {each.at_seconds for each in plan_in_waves(told, NUMBERS, waves=9)} <= {0.0, 45.0}
+    assert {each.at_seconds for each in plan_in_waves(scenario, NUMBERS, waves=9)} <= {0.0, 45.0}
 
 
 def test_another_device_is_fetched_once_the_first_is_reported_missing() -> None:
     """Twenty people at the patient's door; the near device is missing (chance 0.4, random number 0.5)."""
     people, devices = [150.0 + person for person in range(20)], [60.0, 160.0]
-    told = scene(people, devices, [[60.0, 160.0]] * 20, probability_usable=[0.4, 0.9], ambulance=900.0)
+    scenario = scene(people, devices, [[60.0, 160.0]] * 20, probability_usable=[0.4, 0.9], ambulance=900.0)
 
-    asked = plan_in_waves(told, NUMBERS, waves=4)
+    asked = plan_in_waves(scenario, NUMBERS, waves=4)
 
     to_first = [each for each in asked if each.device == 0]
     assert 1 <= len(to_first) <= 2
-    stands_there = min(journey(told, each, NUMBERS).at_device_seconds for each in to_first)
+    stands_there = min(journey(scenario, each, NUMBERS).at_device_seconds for each in to_first)
     assert stands_there % NUMBERS.assumptions.next_wave_seconds
     assert all(each.device != 0 for each in asked if each.at_seconds >= stands_there)
-    once = plan_in_waves(told, NUMBERS, waves=1)
+    once = plan_in_waves(scenario, NUMBERS, waves=1)
     assert {each.at_seconds for each in once} == {0.0}, "a plan that is made once is made once"
     anew = plan_in_waves(scene(people, devices, [[60.0, 160.0]] * 20, ambulance=900.0), NUMBERS, waves=4)
     assert {each.at_seconds % 45.0 for each in anew} == {0.0}, "nothing is missing"
 
 
 def test_a_second_fetcher_of_a_missing_device_brings_nothing() -> None:
-    told = scene(
+    scenario = scene(
         [150.0] * 9,
         [100.0, 400.0],
         [[50.0, 500.0]] * 9,
@@ -131,9 +131,9 @@ def test_a_second_fetcher_of_a_missing_device_brings_nothing() -> None:
         answers=[1.0, 60.0] * 5,
     )
     asked = [AskedResponder(0, 0), AskedResponder(1, 0)]
-    at = journey(told, asked[0], NUMBERS).at_device_seconds
+    at = journey(scenario, asked[0], NUMBERS).at_device_seconds
 
-    before, after = (_known(told, asked, moment, NUMBERS) for moment in (at - 1.0, at))
+    before, after = (_known(scenario, asked, moment, NUMBERS) for moment in (at - 1.0, at))
 
     assert [each.device_id for each in before.asked] == [0, 0]
     assert [each.device_id for each in after.asked] == [None, None]
@@ -142,6 +142,6 @@ def test_a_second_fetcher_of_a_missing_device_brings_nothing() -> None:
 
 def test_everyone_within_a_straight_kilometre_is_alerted() -> None:
     line = Lengths(np.array([990.0, 1010.0, 10.0]), np.array([5.0]), np.array([[900.0], [900.0], [900.0]]))
-    told = scene([1500.0, 1200.0, 20.0], [9.0], [[1400.0], [1000.0], [30.0]], line=line)
+    scenario = scene([1500.0, 1200.0, 20.0], [9.0], [[1400.0], [1000.0], [30.0]], line=line)
 
-    assert everyone_near(told) == [AskedResponder(2, 0), AskedResponder(0)]
+    assert everyone_near(scenario) == [AskedResponder(2, 0), AskedResponder(0)]

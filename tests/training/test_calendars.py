@@ -168,7 +168,9 @@ def test_a_trainer_calendar_has_their_sessions_and_an_estate_calendar_its_own(se
 
     for key in (trains, of_home):
         assert shown(read(session, key)) == [("课程CPR Course CPR", "CONFIRMED")]
-    assert "林老师" not in read(session, of_home).to_ical().decode(), "an estate's tells nobody's name"
+    assert "林老师" not in read(session, of_home).to_ical().decode(), (
+        "the calendar of an estate contains no names"
+    )
     assert shown(read(session, trains, now=BEGINS + timedelta(days=400))) == []
 
 

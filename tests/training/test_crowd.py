@@ -61,12 +61,12 @@ def test_three_hundred_simultaneous_enrolments_fill_a_session_and_the_rest_wait_
             return made.id, made.state
 
     with ThreadPoolExecutor(CROWD) as pool:
-        told = dict(pool.map(come, range(CROWD)))
+        state_by_id = dict(pool.map(come, range(CROWD)))
 
     roster = enrolment_queries.roster(session, ADMINISTRATOR, training.id)
     assert len(roster) == CROWD
     assert len({row.name for row in roster}) == CROWD
-    assert {row.id: row.state for row in roster} == told
+    assert {row.id: row.state for row in roster} == state_by_id
     assert [row.state for row in roster] == [EnrolmentState.ENROLLED] * CAPACITY + [
         EnrolmentState.WAITING
     ] * (CROWD - CAPACITY)
@@ -87,9 +87,9 @@ def test_a_person_who_enrols_a_hundred_times_is_on_the_roster_once(session: Sess
             return error.detail[:42]
 
     with ThreadPoolExecutor(100) as pool:
-        told = Counter(pool.map(press, range(100)))
+        answers = Counter(pool.map(press, range(100)))
 
-    assert told == {"enrolled": 1, "This person is already on the roster (enro": 99}
+    assert answers == {"enrolled": 1, "This person is already on the roster (enro": 99}
     assert session.scalar(select(func.count()).select_from(Enrolment)) == 1
 
 

@@ -234,7 +234,7 @@ def test_valid_available_near_responders_are_counted_once_and_unknown_hours_apar
     counts = {name: int(building.now[hour(name)]) for name in ("Mo 03", "Mo 10", "Tu 10", "We 10", "We 12")}
     assert counts == {"Mo 03": 2, "Mo 10": 3, "Tu 10": 3, "We 10": 2, "We 12": 3}
     assert (building.unknown[:72] == 1).all()
-    assert building.unknown[hour("Th 10")] == 2, "whoever has Mo-Fr may be off on National Day"
+    assert building.unknown[hour("Th 10")] == 2, "with Mo-Fr, a responder may be off on National Day"
     assert building.hours_below(3) == found.hours_below(3) == int((building.now < 3).sum())
     assert building.now[building.worst_hour] == building.now.min() == 1
     assert name_en(building.worst_hour) == "We 00"

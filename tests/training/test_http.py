@@ -266,7 +266,7 @@ def test_attendance_and_assessment_award_a_certificate_that_anyone_can_check(
         for name in ("王小明", "Anna Berg")
     ]
     came = {"rows": [{"enrolment_id": each, "attendance": "attended"} for each in made]}
-    assert nobody.post(f"{path}/attendance", came).status_code == 404, "it is not told that there is one"
+    assert nobody.post(f"{path}/attendance", came).status_code == 404, "its existence is not revealed"
     assert desk_of(home, writes=False).post(f"{path}/attendance", came).status_code == 403
 
     assert ours.post(f"{path}/attendance", came).json() == {"changed": 2, "unchanged": 0}

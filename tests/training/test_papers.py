@@ -307,10 +307,10 @@ def test_the_published_keys_verify_a_code_offline(
 
     token = code_on(client, settings, number)
 
-    told = client.get("/v1/certificates/jwks.json").json()
+    jwks = client.get("/v1/certificates/jwks.json").json()
 
-    assert all(each.keys() == {"crv", "x", "kty", "kid", "use", "alg"} for each in told["keys"])
-    found = jws.deserialize_compact(token, KeySet.import_key_set(told), algorithms=["Ed25519"])
+    assert all(each.keys() == {"crv", "x", "kty", "kid", "use", "alg"} for each in jwks["keys"])
+    found = jws.deserialize_compact(token, KeySet.import_key_set(jwks), algorithms=["Ed25519"])
     assert bytes(found.payload).decode() == number
 
 

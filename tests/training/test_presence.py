@@ -257,22 +257,26 @@ def test_a_code_scanned_from_the_screen_marks_attendance(
     assert client.get(here.path, headers=here.headers).status_code == 403
 
     screen = office.get(here.path)
-    told = screen.json()
-    assert (told["attended"], told["enrolled"], screen.headers["cache-control"]) == (0, 1, "no-store")
-    assert code_in(told["svg"]) == told["address"], "as a phone reads it"
-    assert office.get(here.path).json()["address"] != told["address"], "each is another code"
-    shown_as_page = client.get(told["address"], headers={"Accept": "text/html"})
+    on_screen = screen.json()
+    assert (on_screen["attended"], on_screen["enrolled"], screen.headers["cache-control"]) == (
+        0,
+        1,
+        "no-store",
+    )
+    assert code_in(on_screen["svg"]) == on_screen["address"], "as a phone reads it"
+    assert office.get(here.path).json()["address"] != on_screen["address"], "each is another code"
+    shown_as_page = client.get(on_screen["address"], headers={"Accept": "text/html"})
     assert shown_as_page.status_code == 200
     assert here.person.name not in shown_as_page.text
-    assert nobody.post(told["address"], None).status_code == 401
+    assert nobody.post(on_screen["address"], None).status_code == 401
 
-    done = scan(client, told["address"], here.headers)
+    done = scan(client, on_screen["address"], here.headers)
     assert done.status_code == 200, done.text
     assert (done.json()["is_new"], done.json()["said_zh"]) == (True, "签到成功。")
-    assert scan(client, told["address"], here.headers).json()["is_new"] is False
+    assert scan(client, on_screen["address"], here.headers).json()["is_new"] is False
     assert office.get(here.path).json()["attended"] == 1
     without_word = {"Cookie": here.headers["Cookie"]}
-    assert scan(client, told["address"], without_word).status_code == 403, "a form of another site"
+    assert scan(client, on_screen["address"], without_word).status_code == 403, "a form of another site"
 
 
 def test_the_screen_page_loads_only_from_its_own_origin(here: Here, office: Desk, client: TestClient) -> None:

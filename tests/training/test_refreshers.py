@@ -56,12 +56,12 @@ def test_each_estate_sees_only_its_own_people(session: Session) -> None:
     ours = make.responder(session, valid_until=date(2026, 10, 1), estate_id=home.id)
     make.responder(session, valid_until=date(2026, 10, 1), estate_id=other.id)
 
-    def told(viewer: Viewer) -> list[int]:
+    def expiring_for(viewer: Viewer) -> list[int]:
         return [each.responder_id for each in lapsing(session, viewer, today=TODAY, within_days=90)]
 
-    assert told(ANYONE) == []
-    assert told(make.member(home)) == []
-    assert told(make.member(home, writes=True)) == [ours]
+    assert expiring_for(ANYONE) == []
+    assert expiring_for(make.member(home)) == []
+    assert expiring_for(make.member(home, writes=True)) == [ours]
 
 
 def test_a_revoked_certificate_neither_expires_nor_renews(session: Session) -> None:

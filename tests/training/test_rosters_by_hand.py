@@ -158,9 +158,9 @@ def test_a_formula_is_read_as_its_value_and_one_without_a_value_is_reported(
     report = take(session, training, sheet)
 
     assert came(session, training)[:3] == ["attended", None, None]
-    told = {bad.where: bad.reason for bad in report.bad}
-    assert "the cell F3 contains a formula that was never calculated" in told["row 3"]
-    assert "the formula in the cell F4 has an error" in told["row 4"]
+    reason_by_row = {bad.where: bad.reason for bad in report.bad}
+    assert "the cell F3 contains a formula that was never calculated" in reason_by_row["row 3"]
+    assert "the formula in the cell F4 has an error" in reason_by_row["row 4"]
 
 
 def test_a_calculated_formula_is_read(session: Session, training: TrainingSession, tmp_path: Path) -> None:

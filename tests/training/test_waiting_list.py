@@ -150,11 +150,11 @@ class Life(RuleBasedStateMachine):
         kept = self.session.scalars(
             select(RegistryChange).where(RegistryChange.subject == "enrolments").order_by(RegistryChange.id)
         )
-        told: dict[int, EnrolmentState] = {}
+        logged: dict[int, EnrolmentState] = {}
         for each in kept:
             if int(each.subject_id) in self.arrived and "state" in each.fields:
-                told[int(each.subject_id)] = EnrolmentState(each.fields["state"][1])
-        assert dict(sorted(told.items())) == self.states()
+                logged[int(each.subject_id)] = EnrolmentState(each.fields["state"][1])
+        assert dict(sorted(logged.items())) == self.states()
 
 
 @pytest.fixture

@@ -513,13 +513,13 @@ def everybody_was_told_of_everything_once(year: Year, record: Record) -> None:
         "您的报名已改到": "moved",
         "本场次已取消": "cancelled",
     }
-    told: Counter[tuple[int | None, str]] = Counter()
+    sent_by_kind: Counter[tuple[int | None, str]] = Counter()
     for person_id, text in year.session.execute(select(OutboxMessage.person_id, OutboxMessage.text_zh)):
         (kind,) = (kind for words, kind in begins.items() if text is not None and text.startswith(words))
-        told[person_id, kind] += 1
+        sent_by_kind[person_id, kind] += 1
     year.session.rollback()
-    assert told == happened
-    assert sum(told.values()) > PEOPLE
+    assert sent_by_kind == happened
+    assert sum(sent_by_kind.values()) > PEOPLE
 
 
 def certificates_are_valid_as_awarded_corrected_and_revoked(year: Year, record: Record, revoked: str) -> None:

@@ -35,7 +35,7 @@ def administrator(session: Session) -> int:
 
 
 def administrator_of_the_region(session: Session) -> int:
-    person = make.somebody(session, Role.ADMINISTRATOR, region=make.region(session)).person_id
+    person = make.person_with_role(session, Role.ADMINISTRATOR, region=make.region(session)).person_id
     assert person is not None
     return person
 

@@ -154,9 +154,9 @@ def test_who_may_report_a_retrieval(session: Session) -> None:
     with pytest.raises(NotSignedIn):
         tell(ANYONE)
     with pytest.raises(NotAllowed):
-        tell(make.somebody(session, Role.RESIDENT, estate=make.estate(session)))
-    first = tell(make.somebody(session, Role.DISPATCHER, region=make.region(session)))
-    assert tell(make.somebody(session, Role.RESIDENT, estate=home)).id == first.id, (
+        tell(make.person_with_role(session, Role.RESIDENT, estate=make.estate(session)))
+    first = tell(make.person_with_role(session, Role.DISPATCHER, region=make.region(session)))
+    assert tell(make.person_with_role(session, Role.RESIDENT, estate=home)).id == first.id, (
         "a repeated report is stored once"
     )
     other = make.device(session, of=home)

@@ -71,17 +71,17 @@ def test_every_version_of_a_policy_is_kept_and_none_is_lost(session: Session) ->
 def test_an_estates_policy_is_its_managers_to_make_and_its_peoples_to_read(session: Session) -> None:
     home, other = make.estate(session), make.estate(session)
     new = PolicyIn(estate_id=home.id, name_en="Weekly", name_zh="每周")
-    manager = make.somebody(session, Role.ESTATE_MANAGER, estate=home)
+    manager = make.person_with_role(session, Role.ESTATE_MANAGER, estate=home)
 
     with pytest.raises(NotSignedIn):
         create_policy(session, ANYONE, new, at=NOW)
     for stranger in (
-        make.somebody(session, Role.ESTATE_MANAGER, estate=other),
+        make.person_with_role(session, Role.ESTATE_MANAGER, estate=other),
         make.member(other, writes=True),
     ):
         with pytest.raises((NotAllowed, NotFound)):
             create_policy(session, stranger, new, at=NOW)
-    for who in (make.somebody(session, Role.KEEPER, estate=home), make.member(home)):
+    for who in (make.person_with_role(session, Role.KEEPER, estate=home), make.member(home)):
         with pytest.raises(NotAllowed):
             create_policy(session, who, new, at=NOW)
     with pytest.raises(NotAllowed):

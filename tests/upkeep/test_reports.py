@@ -73,7 +73,7 @@ def test_an_address_may_report_five_times_an_hour(session: Session) -> None:
 
 def test_a_signed_in_person_of_another_estate_is_a_stranger(session: Session) -> None:
     devices = [make.device(session, of=make.estate(session)) for _ in range(MAX_REPORTS_PER_ADDRESS + 1)]
-    elsewhere = make.somebody(session, Role.RESIDENT, estate=make.estate(session))
+    elsewhere = make.person_with_role(session, Role.RESIDENT, estate=make.estate(session))
     for device in devices[:-1]:
         say(session, device, FaultKind.BEEPING, who=elsewhere)
 
@@ -90,8 +90,8 @@ def test_a_stranger_reports_only_what_a_stranger_may_see(session: Session) -> No
 def test_people_of_the_estate_confirm_or_dismiss_a_strangers_report(session: Session) -> None:
     home, other = make.estate(session), make.estate(session)
     device = make.device(session, of=home)
-    lead = make.somebody(session, Role.LEAD, estate=home)
-    resident = make.somebody(session, Role.RESIDENT, estate=home)
+    lead = make.person_with_role(session, Role.LEAD, estate=home)
+    resident = make.person_with_role(session, Role.RESIDENT, estate=home)
     first, second = say(session, device, FaultKind.MISSING), say(session, device, FaultKind.DAMAGED)
     state, at = FaultReportState.CONFIRMED, NOW + HOUR
 
@@ -125,11 +125,11 @@ def test_a_check_closes_the_reports_before_it(session: Session) -> None:
 def test_two_failed_fetches_quarantine_a_device(session: Session) -> None:
     home = make.estate(session)
     device = make.device(session, of=home)
-    one, two = (make.somebody(session, Role.RESIDENT, estate=home) for _ in range(2))
+    one, two = (make.person_with_role(session, Role.RESIDENT, estate=home) for _ in range(2))
 
     with pytest.raises(NotSignedIn):
         say(session, device, FaultKind.NOT_FETCHED)
-    elsewhere = make.somebody(session, Role.RESIDENT, estate=make.estate(session))
+    elsewhere = make.person_with_role(session, Role.RESIDENT, estate=make.estate(session))
     with pytest.raises(NotAllowed):
         say(session, device, FaultKind.NOT_FETCHED, who=elsewhere)
     say(session, device, FaultKind.NOT_FETCHED, who=one)
@@ -157,7 +157,7 @@ def test_failed_fetches_are_counted_from_the_last_check(session: Session) -> Non
 
 def test_a_device_that_was_used_is_out_at_once(session: Session) -> None:
     device = make.device(session)
-    dispatcher = make.somebody(session, Role.DISPATCHER, region=make.region(session))
+    dispatcher = make.person_with_role(session, Role.DISPATCHER, region=make.region(session))
 
     say(session, device, FaultKind.USED, who=dispatcher)
 

@@ -100,11 +100,11 @@ def test_the_lookup_uses_the_remaining_confidence(session: Session, nobody: Desk
 def test_a_passer_by_confirms_or_denies_a_fact(session: Session) -> None:
     home = make.estate(session)
     device = make.device(session, of=home)
-    resident = make.somebody(session, Role.RESIDENT, estate=home)
+    resident = make.person_with_role(session, Role.RESIDENT, estate=home)
     new = ConfirmIn(fact=Fact.HOURS, is_so=True)
     with pytest.raises(NotSignedIn):
         confirm_fact(session, ANYONE, device.id, new, at=NOW)
-    stranger = make.somebody(session, Role.RESIDENT, estate=make.estate(session))
+    stranger = make.person_with_role(session, Role.RESIDENT, estate=make.estate(session))
     with pytest.raises(NotAllowed):
         confirm_fact(session, stranger, device.id, new, at=NOW)
 

@@ -187,8 +187,8 @@ def test_missed_runs_are_caught_up_once_and_shown(
     assert len(ran) == 1
     assert abs(ran[0] - now) < timedelta(minutes=2)
 
-    told = client.get("/v1/jobs", headers=reading).json()
-    (feeds,) = [each for each in told["jobs"] if each["name"] == "feeds"]
+    answer = client.get("/v1/jobs", headers=reading).json()
+    (feeds,) = [each for each in answer["jobs"] if each["name"] == "feeds"]
     due = last_due(every(hours=1), ran[0])
     assert due is not None
     assert moment(feeds["last"]["due_at"]) == due

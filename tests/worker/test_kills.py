@@ -170,24 +170,24 @@ def test_every_notice_is_sent_once_and_in_order_whatever_is_killed(world: World,
                     workers[number] = start_worker(settings, log, off=clocks[number])
                     kills += 1
                 world.let_pads_expire(estate, DEVICES)
-            told = eventually(
+            delivered = eventually(
                 lambda: len(phone.notices) >= NOTICES and len(phone.reminded) >= len(world.keepers),
                 90 + 2 * KILLS,
             )
-            done = told and eventually(lambda: _waiting(world.database) == 0, 60)
+            done = delivered and eventually(lambda: _waiting(world.database) == 0, 60)
         finally:
             for worker in workers:
                 end(worker)
     said = f"seed {seed}; the end of the log: {log.read_text()[-3000:]}"
     lost = set(world.keepers) - set(phone.reminded)
-    assert told, f"{NOTICES - len(phone.notices)} matters, reminders of {sorted(lost)} were lost; {said}"
+    assert delivered, f"{NOTICES - len(phone.notices)} matters, reminders of {sorted(lost)} were lost; {said}"
     assert done, said
-    assert phone.notices == list(range(NOTICES)), f"told under two keys; {said}"
+    assert phone.notices == list(range(NOTICES)), f"notified under two keys; {said}"
     assert phone.reminded == Counter(world.keepers), f"reminded twice; {said}"
     for shown in phone.shown.values():
         assert shown == sorted(shown), f"out of order; {said}"
     with transaction(world.database) as session:
-        assert session.scalar(text("SELECT count(*) FROM matters WHERE told <> 1")) == 0, said
+        assert session.scalar(text("SELECT count(*) FROM matters WHERE notified <> 1")) == 0, said
         assert session.scalar(select(func.count()).select_from(OutboxMessage)) == NOTICES + len(world.keepers)
         assert session.scalar(select(func.count()).select_from(Reminder)) == len(world.keepers)
         moments = select(JobRun.due_at).group_by(JobRun.job, JobRun.due_at).having(func.count() > 1)
@@ -195,7 +195,7 @@ def test_every_notice_is_sent_once_and_in_order_whatever_is_killed(world: World,
     again = sum(phone.came.values()) - len(phone.came)
     sys.stderr.write(
         f"{NOTICES + len(world.keepers)} messages, {kills} kills, {stops} stops, {restarts} restarts: "
-        f"each told once; {again} came a second time with the same key, and were known by it\n"
+        f"each notified once; {again} were sent a second time with the same key\n"
     )
     assert again <= 20 * (kills + stops + restarts), said
 

@@ -52,7 +52,7 @@ class Story:
     out: list[Out] = field(default_factory=list)
 
 
-type Told = tuple[int, DueKind, date, int, date]
+type ExpectedReminder = tuple[int, DueKind, date, int, date]
 """(device, kind of task, due date, threshold in days, day on which it was found)."""
 
 
@@ -102,7 +102,7 @@ class Ledger:
 
     # --- expected reminders -----------------------------------------------------------------------------
 
-    def to_notify_about(self) -> Iterator[Told]:
+    def to_notify_about(self) -> Iterator[ExpectedReminder]:
         """Yield every expected reminder; there must be no others."""
         for device_id, story in self.stories.items():
             for due_kind, due_on, since, until in [
@@ -111,24 +111,24 @@ class Ledger:
                 *_services(story),
                 *_returns(story, self.last_day),
             ]:
-                yield from self._told(device_id, due_kind, due_on, since, until)
+                yield from self._expected(device_id, due_kind, due_on, since, until)
 
-    def _told(
+    def _expected(
         self, device_id: int, due_kind: DueKind, due_on: date, since: date | None, until: date | None
-    ) -> Iterator[Told]:
+    ) -> Iterator[ExpectedReminder]:
         """Yield one reminder per threshold passed on the mornings after `since`, up to that of `until`."""
         before = _BEFORE[due_kind]
         first = self.first_day if since is None else max(since + DAY, self.first_day)
         last = self.last_day if until is None else min(until, self.last_day)
         morning = max(first, due_on - timedelta(days=before[0]))
-        told: set[int] = set()
+        thresholds_passed: set[int] = set()
         while morning <= last:
             left = (due_on - morning).days
             passed = (
                 min((days for days in before if days >= left), default=0) if left >= 0 else left // -7 * -7
             )
-            if passed not in told:
-                told.add(passed)
+            if passed not in thresholds_passed:
+                thresholds_passed.add(passed)
                 yield device_id, due_kind, due_on, passed, morning
             morning += DAY
 

@@ -25,7 +25,7 @@ from aed.upkeep.reminders.message_lines import ReminderLine
 from aed.upkeep.rules import CheckKind, DueKind, FaultKind, QuarantineReason, Question, ReminderAnswer
 from tests import make
 from tests.year.ledger import CHECK_DAYS
-from tests.year.world import LIVES, Somebody, World, moment
+from tests.year.world import LIVES, Participant, World, moment
 
 WAITS: Final = {"prompt": (3, 21), "slow": (15, 80)}
 """Days from ordering a part to installing it, by diligence."""
@@ -42,7 +42,7 @@ REPLACED_KINDS: Final = {
 class Visit:
     """A planned visit to a device and its tasks."""
 
-    who: Somebody
+    who: Participant
     kinds: set[ConsumableKind] = field(default_factory=set)
     is_service: bool = False
 
@@ -54,7 +54,7 @@ class People:
         self.world, self.random, self.counts = world, Random(world.size.seed + 1), Counter[str]()
         self._plans: dict[date, dict[int, Visit]] = defaultdict(dict)
         self._planned: dict[tuple[int, DueKind], date] = {}
-        self._late: dict[date, list[tuple[int, Somebody, date, dict[str, Any]]]] = defaultdict(list)
+        self._late: dict[date, list[tuple[int, Participant, date, dict[str, Any]]]] = defaultdict(list)
         self._viewers: dict[int, Viewer] = {}
         self._numbers = iter(range(1, 10_000_000))
         days = world.size.days
@@ -68,14 +68,16 @@ class People:
 
     # --- in the morning ---------------------------------------------------------------------------------
 
-    def read(self, session: Session, person_id: int, key: str, told: list[ReminderLine], today: date) -> None:
+    def read(
+        self, session: Session, person_id: int, key: str, lines: list[ReminderLine], today: date
+    ) -> None:
         """Read a message, plan the visits it asks for, and sometimes answer with a tap."""
-        who = self.world.somebody[person_id]
+        who = self.world.participants[person_id]
         if who.diligence == "gone":
             if self.random.random() < 0.05:
-                self._answer(session, key, self.random.choice(told), ReminderAnswer.NOT_ME, today)
+                self._answer(session, key, self.random.choice(lines), ReminderAnswer.NOT_ME, today)
             return
-        for each in told:
+        for each in lines:
             is_new = self._planned.get((each.device_id, each.due_kind), date.min) < today
             if is_new and self.random.random() < (0.9 if who.diligence == "prompt" else 0.5):
                 self._plan(who, each.device_id, each.due_kind, today)
@@ -85,12 +87,12 @@ class People:
                 )
 
     def _answer(
-        self, session: Session, key: str, told: ReminderLine, said: ReminderAnswer, today: date
+        self, session: Session, key: str, line: ReminderLine, said: ReminderAnswer, today: date
     ) -> None:
-        answer(session, key, reminder_id=told.reminder_id, said=said, at=moment(today, 9))
+        answer(session, key, reminder_id=line.reminder_id, said=said, at=moment(today, 9))
         self.counts[f"answered {said}"] += 1
 
-    def _plan(self, who: Somebody, device_id: int, due_kind: DueKind, today: date) -> None:
+    def _plan(self, who: Participant, device_id: int, due_kind: DueKind, today: date) -> None:
         if due_kind in REPLACED_KINDS:
             wait = self.random.randint(*WAITS[who.diligence])
         else:
@@ -176,7 +178,7 @@ class People:
             ledger.begin(device_id, QuarantineReason.FAILED_CHECK, on=today)
 
     def _arrives(
-        self, session: Session, device_id: int, who: Somebody, day: date, sent: dict[str, Any], today: date
+        self, session: Session, device_id: int, who: Participant, day: date, sent: dict[str, Any], today: date
     ) -> None:
         """Send a check that waited on a phone; it doesn't undo later events."""
         self.world.touched[today].add(device_id)
@@ -185,7 +187,7 @@ class People:
         self.counts["checks that arrived late"] += 1
 
     def _take(
-        self, session: Session, who: Somebody, device_id: int, sent: dict[str, Any], today: date
+        self, session: Session, who: Participant, device_id: int, sent: dict[str, Any], today: date
     ) -> None:
         new = CheckIn.model_validate(sent)
         record_check(session, self._viewer(session, who), device_id, new, at=moment(today, 15.5))
@@ -251,7 +253,7 @@ class People:
                 self.world.touched[today].add(device_id)
                 self.counts["recalled"] += 1
 
-    def _viewer(self, session: Session, who: Somebody) -> Viewer:
+    def _viewer(self, session: Session, who: Participant) -> Viewer:
         if who.id not in self._viewers:
             self._viewers[who.id] = viewer_of_person(session, who.id)
         return self._viewers[who.id]

@@ -79,8 +79,8 @@ def run(
         with transaction(database) as session:
             for each in received:
                 if each.key is not None:
-                    told = lines_behind_link(session, each.key, at=moment(today, 9))
-                    people.read(session, person_by_number[each.recipient], each.key, told, today)
+                    lines = lines_behind_link(session, each.key, at=moment(today, 9))
+                    people.read(session, person_by_number[each.recipient], each.key, lines, today)
         _noon(database, settings, year, today)
         with transaction(database) as session:
             people.act(session, today)

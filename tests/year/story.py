@@ -66,19 +66,19 @@ def _messages(session: Session, year: Year) -> Iterator[str]:
         .outerjoin(ReminderRecipient, ReminderRecipient.reminder_id == Reminder.id)
         .outerjoin(ReminderMessage, ReminderMessage.id == ReminderRecipient.message_id)
     )
-    told = defaultdict(list)
+    days_by_reminder = defaultdict(list)
     for reminder_id, device_id, due_kind, found_at, put_at in rows:
-        told[reminder_id, device_id, due_kind, found_at.astimezone(CHINA).date()].append(
+        days_by_reminder[reminder_id, device_id, due_kind, found_at.astimezone(CHINA).date()].append(
             put_at.astimezone(CHINA).date() if put_at is not None else None
         )
     later = _answers(session, ReminderAnswer.LATER)
-    untold = [
+    not_notified = [
         each
-        for each, days in told.items()
+        for each, days in days_by_reminder.items()
         if each[3] not in days
         and not any(0 < (each[3] - day).days <= 7 for day in later.get((each[1], each[2]), ()))
     ]
-    yield from _some("reminders of which nobody heard on their day", untold)
+    yield from _some("reminders of which nobody heard on their day", not_notified)
     of_reminders = [each for each in year.received if each.key is not None]
     each_day = Counter((each.on, each.recipient) for each in of_reminders)
     yield from _some("people who heard twice in a day", [who for who, n in each_day.items() if n > 1])

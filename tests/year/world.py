@@ -50,7 +50,7 @@ class Size:
 
 
 @dataclass
-class Somebody:
+class Participant:
     """A keeper or a manager, with a diligence that stays the same all year."""
 
     id: int
@@ -64,8 +64,8 @@ class House:
 
     id: int
     here: Position
-    keeper: Somebody
-    manager: Somebody | None
+    keeper: Participant
+    manager: Participant | None
     device_ids: list[int] = field(default_factory=list)
 
 
@@ -75,9 +75,9 @@ class World:
     houses: list[House]
     house_of: dict[int, House]
     """Estates by device id."""
-    somebody: dict[int, Somebody]
+    participants: dict[int, Participant]
     """People by id, including the regions' administrators."""
-    office: Somebody
+    office: Participant
     ledger: Ledger
     touched: dict[date, set[int]] = field(default_factory=lambda: defaultdict(set))
     """Devices with an event, by day."""
@@ -106,14 +106,14 @@ def build(session: Session, size: Size) -> World:
     ledger = Ledger(first_day=start, last_day=size.last_day)
     numbers = iter(range(1, 10_000_000))
 
-    def person(name: str, diligence: str) -> Somebody:
+    def person(name: str, diligence: str) -> Participant:
         number = next(numbers)
         row = Person(name=name, phone=f"+86138{number:08d}", language=random.choice(("zh", "zh", "en")))
         session.add(row)
         session.flush()
-        return Somebody(row.id, diligence)
+        return Participant(row.id, diligence)
 
-    def grant(to: Somebody, held: Role, *, estate: int | None = None, region: int | None = None) -> None:
+    def grant(to: Participant, held: Role, *, estate: int | None = None, region: int | None = None) -> None:
         row = RoleGrant(
             person_id=to.id,
             role=held,

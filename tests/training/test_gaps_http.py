@@ -80,16 +80,16 @@ def test_those_who_run_the_training_of_an_estate_or_its_region_see_only_its_gaps
     above = desk(session, client, Role.TRAINING_OFFICER, region=make.region(session, "CN"))
     administrator = desk(session, client, Role.ADMINISTRATOR)
 
-    def told(who: Desk, query: str = "") -> list[int]:
+    def estates_with_gaps(who: Desk, query: str = "") -> list[int]:
         answer = who.get(f"/v1/gaps{query}")
         assert answer.status_code == 200, answer.text
         return [each["estate_id"] for each in answer.json()["estates"]]
 
     for each in (manager, officer, above):
-        assert told(each) == [here.id]
+        assert estates_with_gaps(each) == [here.id]
         assert each.get(f"/v1/gaps?estate_id={elsewhere.id}").status_code == 404
-    assert told(administrator) == [here.id, elsewhere.id]
-    assert told(administrator, "?region=CN") == [here.id]
+    assert estates_with_gaps(administrator) == [here.id, elsewhere.id]
+    assert estates_with_gaps(administrator, "?region=CN") == [here.id]
     assert administrator.get("/v1/gaps?region=XX").status_code == 404
 
 

@@ -34,7 +34,7 @@ def end_offers(database: Database, at: datetime) -> int:
         return expire_offers(session, at)
 
 
-def told(session: Session, of: Enrolment | Person) -> list[str]:
+def notices(session: Session, of: Enrolment | Person) -> list[str]:
     """Return the messages for a person, in their own language, oldest first."""
     person_id = of.person_id if isinstance(of, Enrolment) else of.id
     rows = session.scalars(
@@ -64,9 +64,9 @@ def one_place(session: Session) -> tuple[TrainingSession, Enrolment, list[Enrolm
 def test_an_enrolled_person_is_notified_and_a_waiting_person_is_not(session: Session) -> None:
     _, has, waiting = one_place(session)
 
-    (said,) = told(session, has)
+    (said,) = notices(session, has)
     assert said.startswith("您已报上名：课程CPR（2026-10-02 10:00，社区活动室）")
-    assert [told(session, each) for each in waiting] == [[], []]
+    assert [notices(session, each) for each in waiting] == [[], []]
 
 
 def test_an_offer_is_notified_with_its_deadline_in_the_language_of_the_person(session: Session) -> None:
@@ -74,10 +74,10 @@ def test_an_offer_is_notified_with_its_deadline_in_the_language_of_the_person(se
 
     withdraw(session, has)
 
-    (said,) = told(session, first)
+    (said,) = notices(session, first)
     assert said.startswith("A place is free: Resuscitation, 2026-10-02 10:00, Community hall.")
     assert "until 2026-09-23 10:00" in said, "in the time of the place"
-    assert told(session, second) == []
+    assert notices(session, second) == []
     sent = session.scalars(select(OutboxMessage).where(OutboxMessage.person_id == first.person_id)).one()
     assert sent.expires_at == NOW + OFFER_LASTS
     assert not sent.is_secret
@@ -91,11 +91,11 @@ def test_an_expired_offer_notifies_both_people(session: Session) -> None:
     assert enrolment_actions.expire_offers(session, later) == 1
     assert enrolment_actions.expire_offers(session, later) == 0
 
-    assert ["did not accept the reserved place in time" in said for said in told(session, first)] == [
+    assert ["did not accept the reserved place in time" in said for said in notices(session, first)] == [
         False,
         True,
     ]
-    (offer,) = told(session, second)
+    (offer,) = notices(session, second)
     assert offer.startswith("候补有名额了")
 
 
@@ -106,7 +106,7 @@ def test_accepting_twice_notifies_once(session: Session) -> None:
     for _ in range(2):
         enrolment_actions.accept(session, ADMINISTRATOR, first.id, version=version(session, first), at=NOW)
 
-    assert [said.partition(":")[0] for said in told(session, first)] == [
+    assert [said.partition(":")[0] for said in notices(session, first)] == [
         "A place is free",
         "You are enrolled",
     ]
@@ -119,7 +119,7 @@ def test_added_places_notify_as_many_waiting_people(session: Session) -> None:
         session, ADMINISTRATOR, training.id, SessionAmend(capacity=3), version=training.version, at=NOW
     )
 
-    assert [len(told(session, each)) for each in waiting] == [1, 1]
+    assert [len(notices(session, each)) for each in waiting] == [1, 1]
 
 
 def test_a_moved_person_is_notified_of_the_new_session(session: Session) -> None:
@@ -131,8 +131,8 @@ def test_a_moved_person_is_notified_of_the_new_session(session: Session) -> None
     )
 
     assert arrived.state is EnrolmentState.ENROLLED
-    assert "2026-10-04" in told(session, has)[-1]
-    assert len(told(session, has)) == 2
+    assert "2026-10-04" in notices(session, has)[-1]
+    assert len(notices(session, has)) == 2
 
 
 def test_a_new_time_or_place_is_notified_to_all_enrolled_and_shortens_offers(
@@ -141,7 +141,7 @@ def test_a_new_time_or_place_is_notified_to_all_enrolled_and_shortens_offers(
     training, has, (first, second) = one_place(session)
     stays = make.enrolment(session, training)
     withdraw(session, has)
-    earlier, was_told = NOW + timedelta(hours=8), len(told(session, has))
+    earlier, notices_before = NOW + timedelta(hours=8), len(notices(session, has))
 
     for change in (
         SessionAmend(minimum=1, language="en"),  # changes no date or place
@@ -150,10 +150,10 @@ def test_a_new_time_or_place_is_notified_to_all_enrolled_and_shortens_offers(
     ):
         amend_session(session, ADMINISTRATOR, training.id, change, version=training.version, at=NOW)
 
-    assert [said[:11] for said in told(session, first)] == ["A place is ", "The time or", "The time or"]
-    assert "2026-09-22 18:00, Hall B" in told(session, first)[-1]
-    assert [len(told(session, each)) for each in (second, stays)] == [2, 2]
-    assert len(told(session, has)) == was_told, "who withdrew is told no more"
+    assert [said[:11] for said in notices(session, first)] == ["A place is ", "The time or", "The time or"]
+    assert "2026-09-22 18:00, Hall B" in notices(session, first)[-1]
+    assert [len(notices(session, each)) for each in (second, stays)] == [2, 2]
+    assert len(notices(session, has)) == notices_before, "a person who withdrew gets no further notices"
     assert session.get_one(Enrolment, first.id).offer_expires_at == NOW + timedelta(hours=4)
     with pytest.raises(InvalidInput, match="must be in the future"):
         amend_session(
@@ -170,9 +170,9 @@ def test_a_cancellation_is_notified_to_all_enrolled_with_the_reason(session: Ses
         session, ADMINISTRATOR, training.id, reason="The trainer is ill.", version=training.version, at=NOW
     )
 
-    assert told(session, has)[-1].endswith("The trainer is ill")
-    assert told(session, waiting[0])[-1].startswith("The session was cancelled: Resuscitation")
-    assert told(session, gone) == []
+    assert notices(session, has)[-1].endswith("The trainer is ill")
+    assert notices(session, waiting[0])[-1].startswith("The session was cancelled: Resuscitation")
+    assert notices(session, gone) == []
 
 
 def test_people_without_a_number_are_not_notified_and_numbers_are_in_e164(session: Session) -> None:
@@ -188,7 +188,7 @@ def test_people_without_a_number_are_not_notified_and_numbers_are_in_e164(sessio
 
     cancel_session(session, ADMINISTRATOR, training.id, reason="Rain", version=training.version, at=NOW)
 
-    assert told(session, silent) == []
+    assert notices(session, silent) == []
     sent = session.scalars(select(OutboxMessage).where(OutboxMessage.person_id == rung.person_id)).all()
     assert {each.recipient for each in sent} == {"+8657187634567"}
 
@@ -200,10 +200,10 @@ def test_a_rollback_discards_the_message(session: Session, database: Database) -
 
     with pytest.raises(Conflict, match="changed my mind"), transaction(database) as own:  # noqa: PT012 - the whole block is rolled back
         withdraw(own, has)
-        assert len(told(own, waits)) == 1
+        assert len(notices(own, waits)) == 1
         raise Conflict("changed my mind")
 
-    assert told(session, waits) == []
+    assert notices(session, waits) == []
 
 
 def test_concurrent_and_repeated_jobs_notify_nobody_twice(
@@ -239,8 +239,8 @@ def test_concurrent_and_repeated_jobs_notify_nobody_twice(
 
     session.expire_all()
     folder = tmp_path / "outbox"
-    assert [len(told(session, each)) for each in first] == [2] * 8, "offered, lapsed"
-    assert [len(told(session, each)) for each in second] == [1] * 8, "offered"
+    assert [len(notices(session, each)) for each in first] == [2] * 8, "offered, lapsed"
+    assert [len(notices(session, each)) for each in second] == [1] * 8, "offered"
     written = [orjson.loads(line) for file in folder.iterdir() for line in file.read_bytes().splitlines()]
     ids = [line["id"] for line in written]
     assert len(ids) == len(set(ids))

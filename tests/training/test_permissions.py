@@ -93,7 +93,7 @@ def test_people_enrol_only_themselves(session: Session) -> None:
     assert (mine.person_id, mine.estate_id) == (person.id, here.id)
     assert names(session, who, training) == [person.name]
     make.enrolment(session, training, "Somebody else")
-    assert names(session, who, training) == [person.name], "no one else's name is told"
+    assert names(session, who, training) == [person.name], "no other name is shown"
     assert len(names(session, ADMINISTRATOR, training)) == 2
 
 

@@ -46,32 +46,32 @@ from tests.responders.test_trust import again
 NAME, PHONE = "王小明", "+86 138 0013 8000"
 
 
-def somebody(name: str = NAME, phone: str | None = PHONE, **given: Any) -> DuplicateCandidate:
+def candidate(name: str = NAME, phone: str | None = PHONE, **given: Any) -> DuplicateCandidate:
     return DuplicateCandidate(name, phone, **given)
 
 
 LIKELY_ONES = {
-    "name and number": (somebody(), somebody(phone="13800138000")),
-    "both ways of writing a name": (somebody(), somebody("王小明 Wang Xiaoming")),
+    "name and number": (candidate(), candidate(phone="13800138000")),
+    "both ways of writing a name": (candidate(), candidate("王小明 Wang Xiaoming")),
     "name and the end of an identity number": (
-        somebody(phone=None, holder_ids=("330106********1234",)),
-        somebody(phone=None, holder_ids=("**************1234",)),
+        candidate(phone=None, holder_ids=("330106********1234",)),
+        candidate(phone=None, holder_ids=("**************1234",)),
     ),
-    "name and estate": (somebody(phone=None, estate_id=1), somebody(phone="1", estate_id=1)),
+    "name and estate": (candidate(phone=None, estate_id=1), candidate(phone="1", estate_id=1)),
     "a number of a card, another spelling": (
-        somebody("Li Wei", certificates=frozenset({("1", "RC-1")})),
-        somebody("Lee Wei", certificates=frozenset({("1", "RC-1")})),
+        candidate("Li Wei", certificates=frozenset({("1", "RC-1")})),
+        candidate("Lee Wei", certificates=frozenset({("1", "RC-1")})),
     ),
 }
 UNLIKELY_ONES = {
-    "only the name": (somebody(phone=None), somebody(phone="+86 139 0000 0000")),
-    "only the number, as of a family": (somebody(), somebody("李华")),
-    "the number and the estate, as of a family": (somebody(estate_id=1), somebody("李华", estate_id=1)),
+    "only the name": (candidate(phone=None), candidate(phone="+86 139 0000 0000")),
+    "only the number, as of a family": (candidate(), candidate("李华")),
+    "the number and the estate, as of a family": (candidate(estate_id=1), candidate("李华", estate_id=1)),
     "identity numbers that do not fit": (
-        somebody(holder_ids=("330106********1234",)),
-        somebody(holder_ids=("330106********5678",)),
+        candidate(holder_ids=("330106********1234",)),
+        candidate(holder_ids=("330106********5678",)),
     ),
-    "nothing": (somebody(), somebody("李华", None)),
+    "nothing": (candidate(), candidate("李华", None)),
 }
 
 
@@ -298,8 +298,8 @@ def test_a_list_with_the_merged_entry_updates_the_kept_one(session: Session, set
     joined(session)
     withdrawn = gone_with_a_card(session)
 
-    told = {"name": f"{NAME} Wang Xiaoming", "phone": "13800138000"}
-    again(session, withdrawn.id, CertificateTrust.VERIFIED, date(2030, 1, 1), **told)
+    row = {"name": f"{NAME} Wang Xiaoming", "phone": "13800138000"}
+    again(session, withdrawn.id, CertificateTrust.VERIFIED, date(2030, 1, 1), **row)
     (known,) = (
         people_actions.find_or_add_person(session, name=f"{NAME} Wang Xiaoming", phone="13800138000"),
     )
