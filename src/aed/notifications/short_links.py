@@ -1,8 +1,8 @@
 """Short secret links in messages: `/l/KEY` redirects to a page of this site until it expires.
 
-A Chinese SMS holds 70 characters, so a link has to be short. It is a secret too: whoever has it may act as
+A Chinese SMS holds 70 characters, so a link has to be short. It is a secret too: anyone who has it may act as
 the recipient of the message. A key has 12 base58 characters, that is 70 random bits. With a million valid
-links, somebody who tries 1,000 keys a second finds one after 2^40 seconds on average. So valid keys are never
+links, an attacker trying 1,000 keys a second finds one after 2^40 seconds on average. So valid keys are never
 refused, however many wrong ones came from the same address: a whole mobile network may share one, and a link
 may be that of a call to a patient.
 
@@ -34,7 +34,7 @@ MAX_PATH_LENGTH: Final = 500
 KEY_IN_PATH: Final = "{key}"
 """Replaced by the key where the link leads, so that the page can check the link again: see `opens`."""
 KEPT_FOR: Final = timedelta(days=90)
-"""How long an expired link is told apart from an unknown one."""
+"""How long an expired link is distinguished from an unknown one."""
 _NONCE: Final = bytes(12)  # each key encrypts one path
 
 
@@ -79,7 +79,7 @@ def short_links(session: Session, targets: Sequence[tuple[str, datetime]]) -> li
 def find_link(session: Session, key: str, *, at: datetime) -> FoundLink | None:
     """Return where the link with this key leads; None if there is none.
 
-    visibility: to whoever has the key.
+    visibility: for anyone with the key.
     """
     row = session.scalar(select(ShortLink).where(ShortLink.key_hash == hash_key(key)))
     if row is None:

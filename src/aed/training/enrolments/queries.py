@@ -173,7 +173,7 @@ def active_enrolment_of(session: Session, session_id: int, person_id: int) -> En
 def person_of_enrolment(session: Session, enrolment_id: int) -> int | None:
     """Return the id of the enrolled person, or None.
 
-    visibility: for whoever opened the secret link of that enrolment.
+    visibility: for anyone with the secret link of that enrolment.
     """
     return session.scalar(select(Enrolment.person_id).where(Enrolment.id == enrolment_id))
 
@@ -211,7 +211,7 @@ def estate_of_person(session: Session, person_id: int) -> int | None:
 def lacking(session: Session, person_id: int, needed: Sequence[Course], *, on: date) -> list[Course]:
     """Return the courses among `needed` that the person has not completed by that day.
 
-    A course that awards a certificate counts while a certificate of that kind is valid, whoever issued it.
+    A course that awards a certificate counts while a certificate of that kind is valid, from any issuer.
     Any other course counts once it was passed.
 
     visibility: for those who enrol the person.

@@ -291,7 +291,7 @@ def _enrolment_page(
     """Render the enrolment with the buttons that its state allows."""
     now = clock.now()
     row = enrolment_queries.roster_row(session, viewer, enrolment_id)
-    # The person may see a session of which they are on the roster, whoever may enrol in it.
+    # The person may see a session of which they are on the roster, even if they may not enrol in it.
     training = session_queries.training_session(session, SCHEDULER, row.session_id)
     line = session_line(training, SessionPlaces(), at=now)
     is_active = row.state in ACTIVE_STATES and not line.has_begun and row.attendance is None

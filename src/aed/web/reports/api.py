@@ -93,7 +93,7 @@ def show_report_status(
     number: Number,
     key: Annotated[str, Path(max_length=100)],
 ) -> Response:
-    """Show what has come of a report, to whoever has its secret.
+    """Show the state of a report to anyone with its secret link.
 
     What comes of a report about a device that the viewer may not see is not shown, as for a number that
     belongs to no device.

@@ -1,6 +1,7 @@
 """The pages that sign a person in, and open their account on the first time.
 
-They answer the same whether a number has an account or not; only the code tells its holder.
+They answer the same whether a number has an account or not. Only the holder of the number, who receives the
+code, can find out.
 """
 
 from __future__ import annotations
