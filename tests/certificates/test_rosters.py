@@ -135,7 +135,7 @@ def test_a_roster_confirms_corrects_revokes_and_disputes(
     assert cards[wrong].valid_until == date(2028, 5, 31)
     assert cards[revoked].revoked_at == NOW
     assert cards[of_another].trust is CertificateTrust.SELF_DECLARED, "nothing of a disputed one is believed"
-    (corrected,) = (each for each in report.effects.told if each.state is CheckState.CORRECTED)
+    (corrected,) = (each for each in report.effects.unconfirmed if each.state is CheckState.CORRECTED)
     assert corrected.changes["valid_until"] == ["2027-01-01", "2028-05-31"]
     history = {each.subject_id: each.fields for each in make.changes(session, "certificates")}
     assert history[str(wrong)]["valid_until"] == ["2027-01-01", "2028-05-31"]

@@ -74,7 +74,7 @@ def show(code: Code) -> None:
                 issuer,
                 queries.further_names_of(session, [issuer]).get(issuer.id, []),
                 queries.courses_of(session, [issuer.id]).get(issuer.id, []),
-                is_url_told=True,
+                is_url_shown=True,
             )
         )
 
@@ -142,7 +142,7 @@ def read(
     )
     if report.missing:
         say(f"{plural(report.missing, 'verified certificate')} missing from this roster: not changed.")
-    if notices := report.effects.told:
+    if notices := report.effects.unconfirmed:
         rows = [(each.number, each.state, each.said) for each in notices[:SHOWN]]
         table("Certificates that were not confirmed as they are", ["number", "state", "why"], rows)
         if len(notices) > SHOWN:

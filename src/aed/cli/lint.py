@@ -136,13 +136,13 @@ def _show(linted: Linted, *, everything: bool) -> None:
             finding.severity is not Severity.NOTE and shown_of_kind[finding.kind] < SHOWN_OF_A_KIND
         ):
             shown_of_kind[finding.kind] += 1
-            _tell(finding)
+            _print_finding(finding)
     left = sum(severities.values()) - shown_of_kind.total()
     if left > 0:
         say(f"… and {left:,} more. --all shows every finding; --json and --marked FILE write them.")
 
 
-def _tell(finding: Finding) -> None:
+def _print_finding(finding: Finding) -> None:
     say(f"{finding.where}: {shown(finding.kind)} ({finding.severity.value})")
     if finding.column or finding.read:
         say(f"    {': '.join(part for part in (finding.column, finding.read) if part)}")

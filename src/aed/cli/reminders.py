@@ -59,7 +59,7 @@ def _row(each: ReminderWithRecipients) -> tuple[object, ...]:
         f"{one.level}"
         + (f" {one.told_at:%m-%d}" if one.told_at is not None else " waits")
         + (f" ({one.answer})" if one.answer is not None else "")
-        for one in each.told
+        for one in each.recipients
     )
     reminder, estate = each.reminder, each.estate
     return (

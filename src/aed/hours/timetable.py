@@ -160,7 +160,7 @@ class Timetable:
             made_up = may_be_worked and Holiday("PH", 0) not in holidays
             for as_weekday in {weekday, *WORKING_WEEK} if made_up else weekdays:
                 readings.add(self._reading(day, as_weekday, holidays, selected))
-            if may_be_off and self._tells_weekdays_apart(day, holidays, selected):
+            if may_be_off and self._distinguishes_weekdays(day, holidays, selected):
                 readings.add(None)
         return frozenset(readings)
 
@@ -185,7 +185,7 @@ class Timetable:
         for chosen in product((False, True), repeat=len(uncertain)):
             yield frozenset(certain.union(h for h, is_one in zip(uncertain, chosen, strict=True) if is_one))
 
-    def _tells_weekdays_apart(
+    def _distinguishes_weekdays(
         self, day: date, holidays: frozenset[Holiday], selected: tuple[bool, ...]
     ) -> bool:
         """Return whether the hours of `day` depend on its day of the week."""

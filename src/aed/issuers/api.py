@@ -123,7 +123,7 @@ def _out(session: Session, viewer: Viewer, *found: Issuer) -> list[IssuerOut]:
             each,
             names.get(each.id, []),
             courses.get(each.id, []),
-            is_url_told=queries.manages_issuer(viewer, each.region_id),
+            is_url_shown=queries.manages_issuer(viewer, each.region_id),
         )
         for each in found
     ]

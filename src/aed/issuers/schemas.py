@@ -145,7 +145,7 @@ class IssuerOut(BaseModel):
 
     @classmethod
     def of(
-        cls, issuer: Issuer, names: Sequence[str], courses: Sequence[IssuerCourse], *, is_url_told: bool
+        cls, issuer: Issuer, names: Sequence[str], courses: Sequence[IssuerCourse], *, is_url_shown: bool
     ) -> IssuerOut:
         """Build the response. The issuer's region must be loaded."""
         return cls(
@@ -157,7 +157,7 @@ class IssuerOut(BaseModel):
             region=issuer.region.code if issuer.region is not None else None,
             trust_in_lists=issuer.trust_in_lists,
             verified_by=issuer.verified_by,
-            query_url=issuer.query_url if is_url_told else None,
+            query_url=issuer.query_url if is_url_shown else None,
             also_called=list(names),
             courses=[IssuerCourseIn.of(each) for each in courses],
             state=issuer.state,

@@ -80,14 +80,14 @@ class Effects:
     counts: Counter[CheckState] = field(default_factory=Counter)
     not_held: int = 0
     """Number of entries whose certificate nobody here holds. They are kept for later."""
-    told: list[CheckNotice] = field(default_factory=list)
+    unconfirmed: list[CheckNotice] = field(default_factory=list)
     """The certificates that were not simply confirmed, limited to the first thousand."""
 
-    def add(self, told: CheckNotice) -> None:
+    def add(self, notice: CheckNotice) -> None:
         """Count the notice, and keep it unless the certificate was simply confirmed."""
-        self.counts[told.state] += 1
-        if told.state is not CheckState.CONFIRMED and len(self.told) < _SHOWN:
-            self.told.append(told)
+        self.counts[notice.state] += 1
+        if notice.state is not CheckState.CONFIRMED and len(self.unconfirmed) < _SHOWN:
+            self.unconfirmed.append(notice)
 
 
 _COMPARED: Final = (

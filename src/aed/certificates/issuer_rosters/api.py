@@ -151,7 +151,7 @@ class IssuerRosterOut(BaseModel):
                     said=each.said,
                     changes={name: list(pair) for name, pair in each.changes.items()},
                 )
-                for each in report.effects.told[:MAX_SHOWN]
+                for each in report.effects.unconfirmed[:MAX_SHOWN]
             ],
             rows_set_aside=[
                 SetAsideOut(where=row.where, reason=row.reason) for row in report.bad[:MAX_SHOWN]

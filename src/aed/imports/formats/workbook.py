@@ -174,13 +174,13 @@ def table_rows(path: Path) -> Iterator[FileLine]:
             raise _damaged(path, f"the reading process ended with status {reading.returncode}")
         waiting.seek(0)
         for line in waiting:
-            told = json.loads(line)
-            if isinstance(told, dict):
-                raise InvalidInput(told["wrong"], field="file")
-            yield FileLine(*told)
+            row = json.loads(line)
+            if isinstance(row, dict):
+                raise InvalidInput(row["wrong"], field="file")
+            yield FileLine(*row)
 
 
-def _tell_rows(path: Path) -> None:
+def _print_rows(path: Path) -> None:
     """Print the rows as JSON lines, or a line with the error; the main function of the separate process."""
     try:
         for row in _table_rows(path):
@@ -360,4 +360,4 @@ def _damaged(path: Path, reason: str) -> InvalidInput:
 
 
 if __name__ == "__main__":
-    _tell_rows(Path(sys.argv[1]))
+    _print_rows(Path(sys.argv[1]))

@@ -196,13 +196,14 @@ def go_direct(
     at: datetime,
     network: WalkingNetwork | None,
     settings: Settings,
-    is_told: bool = True,
+    is_notified: bool = True,
 ) -> None:
     """Send a person who was to fetch a device straight to the patient instead.
 
-    Their page shows it; a message is sent if `is_told`. The arrival time is computed from the last location
-    of their phone; without one it stays, being the later of the two. The incident is locked. visibility: the
-    person's own call.
+    Their page shows it; a message is sent if `is_notified`. The arrival time is computed from the last
+    location of their phone; without one it stays, being the later of the two. The incident is locked.
+
+    visibility: the person's own call.
     """
     assert alert.device_id is not None
     _enter(session, incident, alert, alert.device_id, reason, at)
@@ -213,7 +214,7 @@ def go_direct(
     if newest is not None and newest.lat is not None and newest.lon is not None:
         here = Position(newest.lat, newest.lon)
         _arrives_from(session, incident, alert, here, at=at, network=network, settings=settings)
-    if is_told and incident.kind is not IncidentKind.TEST:
+    if is_notified and incident.kind is not IncidentKind.TEST:
         text_en, text_zh = go_direct_text(incident.kind, reason)
         notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
         call = AlertMessage(alert.person_id, ordering_key(alert, "call"), notice, incident.region.country)
@@ -256,7 +257,7 @@ def send_others_direct(
             at=at,
             network=network,
             settings=settings,
-            is_told=alert.state in COMING_STATES,
+            is_notified=alert.state in COMING_STATES,
         )
 
 
@@ -278,7 +279,9 @@ def go_direct_if_device_taken(
         return
     if is_device_taken_by_another(session, alert.device_id, alert.id, incident.id):
         reason = GoDirectReason.SOMEBODY_HAS_IT
-        go_direct(session, incident, alert, reason, at=at, network=network, settings=settings, is_told=False)
+        go_direct(
+            session, incident, alert, reason, at=at, network=network, settings=settings, is_notified=False
+        )
 
 
 def is_duplicate_reply(

@@ -46,7 +46,7 @@ def list_consents(
 def get_offer(session: ReadSession, viewer: ViewerDep, person_id: RowId, response: Response) -> OfferOut:
     """Get a person's offer: places, hours and consents. For the person and administrators."""
     offering.require_offer_access(session, viewer, person_id)
-    return _told(person_id, queries.offer_of(session, person_id), response)
+    return _offer_out(person_id, queries.offer_of(session, person_id), response)
 
 
 @router.post("/people/{person_id}/offer", status_code=201)
@@ -56,7 +56,7 @@ def create_offer(
     """Offer to help. The person may be called from now on if they have a valid certificate."""
     made = offering.make_offer(session, viewer, person_id, new, at=clock.now())
     response.headers["Location"] = f"/v1/people/{person_id}/offer"
-    return _told(person_id, made, response)
+    return _offer_out(person_id, made, response)
 
 
 @router.patch("/people/{person_id}/offer")
@@ -72,7 +72,7 @@ def amend_offer(
     made = offering.amend_offer(
         session, viewer, person_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
-    return _told(person_id, made, response)
+    return _offer_out(person_id, made, response)
 
 
 @router.delete("/people/{person_id}/offer", status_code=204)
@@ -81,6 +81,6 @@ def withdraw_offer(session: WriteSession, viewer: ViewerDep, person_id: RowId) -
     offering.withdraw_offer(session, viewer, person_id, at=clock.now())
 
 
-def _told(person_id: int, offer: queries.HelpOffer, response: Response) -> OfferOut:
+def _offer_out(person_id: int, offer: queries.HelpOffer, response: Response) -> OfferOut:
     set_etag(response, offer.version)
     return OfferOut.of(person_id, offer)

@@ -111,7 +111,7 @@ def create_calendar(
     made, key = actions.create_address(
         session, viewer, new.kind, person_id=new.person_id, estate_id=new.estate_id, at=clock.now()
     )
-    return _told(made, key, address, response)
+    return _new_calendar(made, key, address, response)
 
 
 @router.post("/calendars/{calendar_id}/renewal", status_code=201)
@@ -124,7 +124,7 @@ def renew_calendar(
 ) -> NewCalendarOut:
     """Replace a calendar address with a new one. The old address stops working."""
     made, key = actions.renew_address(session, viewer, calendar_id, at=clock.now())
-    return _told(made, key, address, response)
+    return _new_calendar(made, key, address, response)
 
 
 @router.delete("/calendars/{calendar_id}", status_code=204)
@@ -186,7 +186,7 @@ def _is_known(etag: str, changed: datetime, if_none_match: str | None, if_modifi
     return since.tzinfo is not None and changed <= since
 
 
-def _told(made: CalendarAddress, key: str, address: str, response: Response) -> NewCalendarOut:
+def _new_calendar(made: CalendarAddress, key: str, address: str, response: Response) -> NewCalendarOut:
     """Return the new calendar with its address, which is shown only this once."""
     response.headers["Location"] = f"/v1/calendars/{made.id}"
     response.headers["Cache-Control"] = "no-store"

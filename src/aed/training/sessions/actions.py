@@ -108,10 +108,10 @@ def amend_session(
         if position_of(training.position) != here:
             training.position = point(here)
     _in_order(training)
-    is_told = not NOTIFIED_FIELDS.isdisjoint(amended_fields(training))
+    is_notified = not NOTIFIED_FIELDS.isdisjoint(amended_fields(training))
     record_amendment(session, who, training, at=at)
     flush_or_conflict(session, "This change would make the session invalid.", None)
-    if is_told:
+    if is_notified:
         notify_of_change(session, who, training, at=at)
     offer_free_places(session, who, training, at=at)
     session.expire(training, ["trainer"])

@@ -88,7 +88,7 @@ class ReminderOut(BaseModel):
                     answer=each.answer,
                     answered_at=each.answered_at,
                 )
-                for each in found.told
+                for each in found.recipients
             ],
         )
 

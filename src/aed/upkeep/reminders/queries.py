@@ -204,7 +204,7 @@ class ReminderWithRecipients:
     reminder: Reminder
     estate: Estate | None
     device: Device
-    told: list[RecipientState]
+    recipients: list[RecipientState]
 
 
 def reminders(
@@ -232,9 +232,9 @@ def reminders(
     if not also_closed:
         asked = asked.where(Reminder.closed_at.is_(None))
     rows = session.execute(asked).all()
-    told = _recipients_of(session, [reminder.id for reminder, _, _ in rows])
+    recipients = _recipients_of(session, [reminder.id for reminder, _, _ in rows])
     return [
-        ReminderWithRecipients(reminder, estate, device, told[reminder.id])
+        ReminderWithRecipients(reminder, estate, device, recipients[reminder.id])
         for reminder, estate, device in rows
     ]
 
