@@ -55,7 +55,7 @@ def test_an_error_is_raised_with_a_template_and_not_with_an_f_string() -> None:
     assert found == set()
 
 
-def test_an_error_says_the_same_in_both_languages() -> None:
+def test_an_error_is_written_in_both_languages() -> None:
     error = InvalidInput("Latitude is {lat:g}, but must be from -90 to 90 degrees.", lat=91.0)
     assert str(error) == error.detail == "Latitude is 91, but must be from -90 to 90 degrees."
     assert detail_of(error, SOURCE) == error.detail

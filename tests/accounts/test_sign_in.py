@@ -259,7 +259,7 @@ def real_password_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "DUMMY_HASH", DUMMY_HASH)
 
 
-def test_an_unknown_number_costs_the_same_hashing(
+def test_an_unknown_number_takes_the_same_hashing_time(
     real_password_hashes: None, browser: Browsers, person_id: int, session: Session
 ) -> None:
     """Measured in CPU time, which doesn't depend on other load: a hash takes tens of milliseconds."""
@@ -298,7 +298,7 @@ def test_an_account_without_a_password_is_answered_as_if_the_password_were_wrong
 # --- rate limits ----------------------------------------------------------------------------------------
 
 
-def test_after_ten_wrong_passwords_the_right_one_waits_and_a_code_still_works(
+def test_after_ten_wrong_passwords_the_right_one_is_delayed_and_a_code_still_works(
     browser: Browsers, person_id: int, session: Session
 ) -> None:
     own = browser()

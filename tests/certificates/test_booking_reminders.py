@@ -69,7 +69,7 @@ def last_message(session: Session, person_id: int) -> tuple[str, str]:
     return text, found.path
 
 
-def test_a_certificate_that_expires_is_told_at_each_threshold_with_a_session(
+def test_a_reminder_with_a_session_is_sent_at_each_threshold_before_a_certificate_expires(
     database: Database, session: Session
 ) -> None:
     course = make.course(session)
@@ -87,7 +87,7 @@ def test_a_certificate_that_expires_is_told_at_each_threshold_with_a_session(
     assert path == f"/learn/sessions/{free.id}"
 
 
-def test_who_is_booked_is_left_alone(database: Database, session: Session) -> None:
+def test_a_person_already_enrolled_gets_no_booking_reminder(database: Database, session: Session) -> None:
     course = make.course(session)
     mine = passed(session, make.training(session, course, starts_at=HELD_AT))
     again = make.training(session, course, starts_at=LAST_DAY + DAY)
@@ -99,7 +99,7 @@ def test_who_is_booked_is_left_alone(database: Database, session: Session) -> No
     assert certificates(database, LAST_DAY - 30 * DAY) == 0
 
 
-def test_practice_that_fades_is_told_once_with_the_list_of_sessions(
+def test_a_practice_reminder_is_sent_once_with_the_list_of_sessions(
     database: Database, session: Session
 ) -> None:
     course = make.course(session, "CPR-1")

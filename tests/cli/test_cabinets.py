@@ -15,7 +15,7 @@ from tests import make
 from tests.cli.conftest import Aed
 
 
-def test_a_device_is_labelled_trusted_sent_for_and_answered_for(
+def test_a_device_gets_its_label_confirmations_and_retrievals_on_the_command_line(
     aed: Aed, database: Database, tmp_path: Path
 ) -> None:
     with transaction(database) as session:

@@ -40,7 +40,7 @@ def test_the_demo_district_is_simulated(run: Aed, tmp_path: Path) -> None:
         assert result["summary"]["survival"] == pytest.approx(sum(result["survival"]) / 15, abs=1e-3)
 
 
-def test_at_equal_alerts_each_number_has_the_plan_beside_it(run: Aed, tmp_path: Path) -> None:
+def test_each_number_is_shown_beside_that_of_the_plan_with_equal_alerts(run: Aed, tmp_path: Path) -> None:
     numbers = tmp_path / "all.json"
 
     few = ("--time-zone", "Asia/Shanghai", "--incidents", 6, "--responders", 40)

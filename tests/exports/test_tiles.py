@@ -193,7 +193,7 @@ def test_at_high_zoom_every_device_is_its_own_point(session: Session, database: 
 
 @pytest.mark.parametrize("datum", [Datum.GCJ02, Datum.BD09])
 @pytest.mark.parametrize("zoom", [11, 13, 15, 18])
-def test_a_tile_of_a_chinese_map_has_each_device_where_that_map_has_the_place(
+def test_a_tile_in_a_chinese_datum_has_each_device_at_its_shifted_position(
     session: Session, client: TestClient, datum: Datum, zoom: int
 ) -> None:
     places = _scattered(session, 40, metres=900)

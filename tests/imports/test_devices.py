@@ -176,7 +176,7 @@ def test_the_second_of_two_rows_of_one_device_is_set_aside(session: Session, tmp
     assert device(session).place_en == "Hall"
 
 
-def test_bad_rows_among_good_ones_are_found_whatever_the_batch(session: Session, tmp_path: Path) -> None:
+def test_bad_rows_among_good_ones_are_found_in_any_batch(session: Session, tmp_path: Path) -> None:
     estate = make.estate(session, source="list", source_id="e")
     there = east_of(PATIENT, metres=2_000)
     rows: list[dict[str, Any]] = [
@@ -347,7 +347,7 @@ def test_the_default_region_applies_to_new_devices_without_one(session: Session,
     assert counts(lists.devices(session, table(tmp_path, nowhere), region="CN-33")) == (0, 0, 1, 0)
 
 
-def test_own_geojson_says_the_same_as_own_csv(session: Session, tmp_path: Path) -> None:
+def test_own_geojson_is_imported_like_own_csv(session: Session, tmp_path: Path) -> None:
     given = {"source": "list", "region": "CN-33", "floor": 2, "maker": None, "place_zh": "大堂"}
     lists.devices(
         session,

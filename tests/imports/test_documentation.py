@@ -46,7 +46,7 @@ def documented_columns(title: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("title", "row"), [("Devices", DeviceRow), ("Responders", ResponderRow)])
-def test_every_column_is_documented_and_no_other(title: str, row: type[FileRow]) -> None:
+def test_exactly_the_existing_columns_are_documented(title: str, row: type[FileRow]) -> None:
     assert sorted(documented_columns(title)) == sorted(columns(row))
 
 
@@ -54,7 +54,7 @@ def test_every_column_is_documented_and_no_other(title: str, row: type[FileRow])
     ("kind", "row"),
     [("region", RegionRow), ("estate", EstateRow), ("gate", GateRow), ("building", BuildingRow)],
 )
-def test_every_property_of_the_kinds_is_documented_and_no_other(kind: str, row: type[FileRow]) -> None:
+def test_exactly_the_existing_properties_of_each_kind_are_documented(kind: str, row: type[FileRow]) -> None:
     line = next(
         line for line in section("Estates, gates and regions").splitlines() if line.startswith(f"| `{kind}`")
     )

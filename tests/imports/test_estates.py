@@ -101,7 +101,7 @@ def test_the_gates_of_a_rejected_estate_are_set_aside_too(session: Session, tmp_
     assert counts(report) == (1, 0, 0, 2)
 
 
-def test_csv_says_the_same_as_geojson(session: Session, tmp_path: Path) -> None:
+def test_csv_is_imported_like_geojson(session: Session, tmp_path: Path) -> None:
     gate = GATE | {"lat": PATIENT.lat, "lon": PATIENT.lon}
     rows = table(tmp_path, gate, ESTATE | {"boundary": WKT}, REGION)
     assert counts(lists.estates(session, rows)) == (3, 0, 0, 0)

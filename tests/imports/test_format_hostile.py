@@ -95,7 +95,7 @@ def test_reading_any_input_never_crashes(form: DeviceFormat | None, raw: bytes) 
 
 @given(cells=st.lists(st.text(max_size=40), min_size=7, max_size=7))
 @settings(max_examples=examples(150), deadline=None)
-def test_any_cells_under_a_known_header_are_a_record(cells: list[str]) -> None:
+def test_any_cells_under_a_known_header_are_read_as_a_record(cells: list[str]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "list.csv"
         with path.open("w", encoding="utf-8", newline="", errors="replace") as opened:

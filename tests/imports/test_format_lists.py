@@ -269,7 +269,7 @@ def test_structured_hours_of_taiwan_are_read(tmp_path: Path, cells: Given, hours
         assert FindingKind.HOURS_NOT_UNDERSTOOD in kinds(record)
 
 
-def test_taiwan_keeps_line_breaks_and_reads_floors(tmp_path: Path) -> None:
+def test_line_breaks_and_floors_of_the_taiwanese_list_are_read(tmp_path: Path) -> None:
     record, device = taiwanese(tmp_path)
     assert (device.source_id, device.floor, device.access_instructions_zh) == ("281", 0, "門口\n右側")
     assert device.keeper_phone == "02-12345678"
@@ -398,7 +398,7 @@ def test_french_states_are_read(tmp_path: Path, written_state: str, state: str) 
     assert french(tmp_path, c_etat_fonct=written_state)[1].state == state
 
 
-def test_a_french_list_may_have_the_names_of_the_schema_itself(tmp_path: Path) -> None:
+def test_a_french_list_with_the_column_names_of_the_schema_is_read(tmp_path: Path) -> None:
     names = [name.removeprefix("c_") for name in FRANCE]
     row = {name.removeprefix("c_"): cell for name, cell in MAIRIE.items()}
     reading, record, device = only(written(tmp_path, text_of(names, [row], delimiter=";")))
@@ -411,9 +411,7 @@ def test_a_french_list_may_have_the_names_of_the_schema_itself(tmp_path: Path) -
     ("written_access", "entry"),
     [("t", "free"), ("Vrai", "free"), ("Faux", "unknown"), ("", "unknown"), ("sur demande", "unknown")],
 )
-def test_french_access_is_free_only_where_that_is_said(
-    tmp_path: Path, written_access: str, entry: str
-) -> None:
+def test_french_access_is_free_only_where_stated(tmp_path: Path, written_access: str, entry: str) -> None:
     assert french(tmp_path, c_acc_lib=written_access)[1].entry == entry
 
 

@@ -52,7 +52,7 @@ def test_rows_of_a_person_that_disagree_are_set_aside_together(session: Session,
     )
 
 
-def test_a_bad_row_takes_the_other_rows_of_its_person_with_it(session: Session, tmp_path: Path) -> None:
+def test_all_rows_of_a_person_with_a_bad_row_are_set_aside(session: Session, tmp_path: Path) -> None:
     other = RESPONDER | {"source_id": "2", "name": "Wu Er"}
     report = lists.responders(session, table(tmp_path, RESPONDER, other, WORK | {"lat": "x"}))
 
@@ -147,7 +147,7 @@ def test_a_bad_row_is_set_aside_with_its_column(
     assert report.bad[0].reason.startswith(reason)
 
 
-def test_own_geojson_says_the_same_as_own_csv(session: Session, tmp_path: Path) -> None:
+def test_own_geojson_is_imported_like_own_csv(session: Session, tmp_path: Path) -> None:
     lists.responders(session, table(tmp_path, RESPONDER))
     person = {name: value for name, value in RESPONDER.items() if name not in ("lat", "lon")}
     assert counts(lists.responders(session, geojson(tmp_path, feature(person, point())))) == (0, 0, 1, 0)

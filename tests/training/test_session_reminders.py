@@ -59,7 +59,7 @@ def remind(database: Database, at: datetime) -> int:
         return remind_of_sessions(session, at)
 
 
-def test_who_has_a_place_is_reminded_twice_and_each_time_once(database: Database, session: Session) -> None:
+def test_a_person_with_a_place_gets_two_reminders_once_each(database: Database, session: Session) -> None:
     training = make.training(session, starts_at=STARTS_AT, capacity=2)
     has, gave_up, waits = (make.enrolment(session, training) for _ in range(3))
     enrolment_actions.withdraw(session, ADMINISTRATOR, gave_up.id, version=1, at=make.NOW)
@@ -77,7 +77,7 @@ def test_who_has_a_place_is_reminded_twice_and_each_time_once(database: Database
         assert reminders(session, other.person_id) == []
 
 
-def test_who_enrolled_on_the_last_day_is_reminded_two_hours_before_alone(
+def test_a_person_enrolled_on_the_last_day_is_reminded_only_two_hours_before(
     database: Database, session: Session
 ) -> None:
     training = make.training(session, starts_at=STARTS_AT, enrolment_closes_at=STARTS_AT)
