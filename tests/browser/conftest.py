@@ -99,6 +99,7 @@ def site(spatialite_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
     opened = Settings(
         database_url=settings["AED_DATABASE_URL"],
         walking_network=folder / "walking.npz",
+        basemap=folder / "basemap.pmtiles",
         signing_keys=folder / "signing-keys.json",
         public_url=settings["AED_PUBLIC_URL"],
     )

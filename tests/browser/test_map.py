@@ -88,7 +88,7 @@ def test_without_javascript_the_page_says_where_to_search(open_page: OpenPage, v
     page.goto("/map")
     expect(page.locator("noscript .notice")).to_be_visible()
     expect(page.locator("#map")).to_be_hidden()
-    page.locator("main a.button").click()
+    page.locator("main > p > a.button").click()
     expect(page.locator("#q")).to_be_visible()
 
 
@@ -97,3 +97,6 @@ def test_the_map_fits_a_frame(page: Page, view: View) -> None:
     wait_for_map(page)
     assert evaluate(page, "document.querySelectorAll('h1').length") == 1
     check(page, view, "embed")
+    with page.context.expect_page() as opened:
+        page.locator("#map-list a").first.click()
+    expect(opened.value).to_have_url(re.compile("/d/"))

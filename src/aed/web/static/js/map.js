@@ -192,7 +192,7 @@ export async function openMap(place, config) {
     container: "map",
     style: styleOf(config, language),
     hash: true,
-    ...(config.here ? { center: config.here, zoom: 16 } : bounds ? { bounds } : { center: [105, 34], zoom: 3 }),
+    ...(config.here ? { center: config.here, zoom: 15.2 } : bounds ? { bounds } : { center: [105, 34], zoom: 3 }),
     maxZoom: 19,
     attributionControl: { compact: false },
     dragRotate: false,
@@ -297,7 +297,10 @@ export async function openMap(place, config) {
     const [hit] = map.queryRenderedFeatures(event.point, { layers: ["marks", "gathered"] });
     if (hit?.layer.id === "marks") return tell(hit);
     if (hit) return map.easeTo({ center: hit.geometry.coordinates, zoom: map.getZoom() + 2 });
-    pin ??= new maplibre.Marker({ color: "#b3261e", draggable: true }).setLngLat(event.lngLat).addTo(map).on("dragend", aim);
+    if (!pin) {
+      pin = new maplibre.Marker({ color: "#b3261e", draggable: true }).setLngLat(event.lngLat).addTo(map);
+      pin.on("dragend", aim);
+    }
     pin.setLngLat(event.lngLat);
     pick.textContent = words.pin;
     aim();

@@ -21,6 +21,7 @@ async function open() {
   }
 }
 
+if (document.querySelector("base")) document.querySelector(".skip").target = "_self"; // in a frame other links open a window
 if (place) {
   place.hidden = false;
   const button = document.getElementById("open-map");
