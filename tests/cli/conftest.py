@@ -25,8 +25,9 @@ type Aed = Callable[..., Said]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Aed:
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Aed:
     """Return a function that runs `aed`; it asserts that a failure is one sentence on stderr."""
+    monkeypatch.setenv("AED_BASEMAP", str(tmp_path / "basemap.pmtiles"))
 
     def run(*words: object, fails: bool = False, warns: bool = False) -> Said:
         monkeypatch.setattr(sys, "argv", ["aed", *map(str, words)])

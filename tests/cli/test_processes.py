@@ -17,6 +17,7 @@ from tests.commands import aed as process
 GROUPS = [
     "db",
     "walking",
+    "map",
     "import",
     "tokens",
     "regions",
@@ -174,6 +175,7 @@ def test_the_demo_answers_and_running_it_again_changes_nothing(
     first = run("demo").out
     assert "devices: 42 new, 0 changed, 0 unchanged" in first
     assert "walking network: " in first
+    assert "base map: " in first
     assert "back in" in first
     assert "Next:" in first
     second = run("demo", "--all").out
