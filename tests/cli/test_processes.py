@@ -197,6 +197,6 @@ def test_the_demo_rebuilds_a_network_saved_by_an_earlier_release(
 
     again = run("demo").out
 
-    assert "is of version 1" in again
+    assert "has version 1" in again
     assert network.read_bytes() == saved
     assert again.splitlines()[-8:] == first.splitlines()[-8:]
