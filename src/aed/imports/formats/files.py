@@ -258,7 +258,7 @@ def csv_rows(path: Path, *, encoding: str, delimiter: str = ",", strict: bool = 
                 raise _cell_too_long(path.name, begins) from None
             raise InvalidInput(
                 "{name}: the row that begins in line {begins} is not CSV ({error}). "
-                "characters. A quotation mark may not be closed; inside a cell it is written "
+                "A quotation mark may not be closed; inside a cell it is written "
                 "twice.",
                 field="file",
                 name=path.name,
