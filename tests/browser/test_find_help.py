@@ -118,7 +118,7 @@ def test_without_signal_the_phone_shows_what_it_kept(open_page: OpenPage, view: 
     page.locator("header nav a").first.click()
     expect(page.locator("html")).not_to_have_attribute("lang", view.language)
     page.context.set_offline(False)
-    page.goto("/")
+    page.locator("#again").click()
     expect(page.locator("#kept")).to_be_visible()
 
 

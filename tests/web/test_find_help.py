@@ -68,6 +68,7 @@ def test_a_place_is_found_by_its_name_its_estate_or_coordinates(
         page = client.get(f"/?{asked}", headers=browser).text
         assert devices_in(page) == [near.id], asked
         assert "Near Heron Court" in page or "Near Club house" in page
+        assert ("selected" in page.partition('id="estate"')[2]) is asked.startswith("estate")
     for asked in ("q=30.29,120.10", "q=120.10%EF%BC%8C30.29", "q=30.29+120.10"):
         assert devices_in(client.get(f"/?{asked}", headers=browser).text) == [near.id], asked
     make.device(session, at=PATIENT, of=estate, place_en="Club garden", place_zh="花园")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -91,8 +92,7 @@ def _page(request: Request, viewer: Viewer) -> Response:
             found = _places(session, viewer, where) if not problem else []
         if where.here is None and len(found) == 1:
             names = {"en": found[0].name_en, "zh": found[0].name_zh}
-            name = either(names, language_of(request))
-            where = Where(here=found[0].position, text=where.text, show=where.show, name=name)
+            where = replace(where, here=found[0].position, name=either(names, language_of(request)))
         if where.here is not None:
             answer = _look_up(request, viewer, where)
         elif where.text and not found and not problem:

@@ -27,7 +27,7 @@ class Show(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The place that a page was asked for; at most one of the first three is set."""
+    """The place that a page was asked for; `here` is set too once a text or an estate is found."""
 
     here: Position | None = None
     text: str = ""

@@ -2,7 +2,7 @@
 // `const SITE = {version, files, pages}` in front. Everything else goes to the network as usual.
 "use strict";
 const KEPT = `aed-site-${SITE.version}`;
-const SIGNAL_MS = 4000; // with a weaker signal the kept page comes first
+const SIGNAL_MS = 4000; // with a weaker signal the kept page comes first; its link adds `wait` to try for longer
 const SETTINGS = "aed-settings";
 
 self.addEventListener("install", (event) => {
@@ -41,7 +41,7 @@ async function keptPage(url) {
 
 async function page(request, url) {
   const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(), SIGNAL_MS);
+  const timer = url.searchParams.has("wait") ? 0 : setTimeout(() => stop.abort(), SIGNAL_MS);
   try {
     const answer = await fetch(request, { signal: stop.signal });
     if (answer.status < 502 || answer.status > 504) return answer;

@@ -216,7 +216,9 @@ function offerPlaces(packs) {
 }
 
 async function start() {
-  byId("again").href = location.pathname === "/" ? location.href : "/";
+  const again = new URL(location.pathname === "/" ? location.href : "/", location.href);
+  again.searchParams.set("wait", "1");
+  byId("again").href = again;
   const packs = await kept().catch(() => []);
   if (!packs.length) {
     byId("age").textContent = byId("age").dataset.none;
