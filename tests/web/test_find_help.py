@@ -208,7 +208,7 @@ def test_the_service_worker_keeps_the_page_in_each_language_with_its_files(clien
         page = client.get(address, headers={"Accept": "text/html"})
         assert f'<html lang="{language}"' in page.text
         assert page.text.index('href="tel:120"') < page.text.index('id="age"')
-        used = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text))
+        used = set(re.findall(r'(?:src|href)="(/static/[^"]+\.(?:js|css|svg))"', page.text))
         assert used <= set(site["files"])
     for file in site["files"]:
         assert client.get(file).status_code == 200
