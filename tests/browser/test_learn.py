@@ -80,7 +80,7 @@ def test_a_person_enrols_with_one_tap(
     open_page: OpenPage, site: Site, view: View, offered: tuple[int, str]
 ) -> None:
     with site.database.write_sessions() as session, session.begin():
-        person = make.person(session, phone="+8613800138010")
+        person = make.person(session, phone=f"+86138001{view.width:04d}{len(view.language)}")
         key = make.sign_in(session, person.id)
     page = open_page(session_key=key)
     page.goto(f"/learn/sessions/{offered[0]}")
