@@ -318,7 +318,7 @@ def down_everywhere(client: TestClient, key: dict[str, str]) -> None:
     assert_problem(client.get("/v1/me", headers=key), 503, "database-unavailable")
     assert_problem(client.post("/v1/devices", json=GOOD_DEVICE, headers=key), 503, "database-unavailable")
     assert client.get("/healthz").json() == {"status": "ok"}
-    assert client.get("/v1/me").status_code == 200, "who has no token is known without asking"
+    assert client.get("/v1/me").status_code == 200, "without a token no query is needed"
 
 
 def test_a_database_server_that_stops_is_answered_503_and_is_used_again_once_it_is_back(
@@ -399,7 +399,7 @@ def test_a_statement_that_waits_too_long_for_a_lock_is_answered_503(
     answer = client.patch(
         f"/v1/devices/{device_id}", json={"maker": "Mine"}, headers={**key, "If-Match": '"1"'}
     )
-    assert answer.status_code == 200, "once the other has let go"
+    assert answer.status_code == 200, "once the lock is released"
 
 
 def test_when_every_connection_is_busy_the_answer_is_503(

@@ -80,7 +80,7 @@ def restore(settings: Settings, backup: Path, *, replace: bool = False) -> whole
         return whole.restore(settings, database, backup, replace=replace, at=LATER, progress=silent)
 
 
-def a_whole_register(session: Session) -> None:
+def fill_register(session: Session) -> None:
     """Fill every table with values that are easily lost: Chinese, line breaks, quotes, SQL NULLs."""
     estate = make.estate(session, name_zh="春风里", name_en='O\'Brien "quoted" \\N Court')
     make.gate(session, estate, at=north_of(PATIENT, metres=60), opening_hours="08:00-20:00")
@@ -135,7 +135,7 @@ def nearest(settings: Settings) -> object:
 def test_a_backup_restored_into_an_empty_database_has_the_same_rows(
     session: Session, database: Database, settings: Settings, elsewhere: Settings, tmp_path: Path
 ) -> None:
-    a_whole_register(session)
+    fill_register(session)
     before = everything(settings)
     assert [name for name in Table.metadata.tables if _is_known(name) and not before[name]] == []
 
@@ -151,7 +151,7 @@ def test_a_backup_restored_into_an_empty_database_has_the_same_rows(
 
 
 def _is_known(name: str) -> bool:
-    """Return whether `a_whole_register` fills the tables of this context."""
+    """Return whether `fill_register` fills the tables of this context."""
     return name in {
         *("regions", "people", "tokens", "estates", "gates", "devices", "consumables", "registry_changes"),
         *("holiday_calendars", "holiday_years", "holiday_days"),
@@ -162,7 +162,7 @@ def _is_known(name: str) -> bool:
 def test_a_restored_database_can_be_written_to(
     session: Session, database: Database, elsewhere: Settings, tmp_path: Path
 ) -> None:
-    a_whole_register(session)
+    fill_register(session)
     last = session.scalar(select(func.max(Device.id)))
     assert last is not None
     restore(elsewhere, take(database, tmp_path / "one.zip"))
@@ -182,7 +182,7 @@ def test_a_restored_database_can_be_written_to(
 def test_indexes_and_keys_are_restored(
     session: Session, database: Database, settings: Settings, elsewhere: Settings, tmp_path: Path
 ) -> None:
-    a_whole_register(session)
+    fill_register(session)
     restore(elsewhere, take(database, tmp_path))
 
     assert _schema(elsewhere) == _schema(settings)
@@ -236,7 +236,7 @@ def test_a_backup_is_a_consistent_snapshot_under_concurrent_writes(
         enough.set()
         writer.join()
 
-    assert wrong == [], "a backup is no hindrance to writers"
+    assert wrong == [], "a backup does not block writers"
     assert written_meanwhile > 0
     restore(elsewhere, backups[-1])
     devices = everything(elsewhere)["devices"]
@@ -273,7 +273,7 @@ def test_a_backup_of_an_older_schema_is_migrated_when_restored(
 def test_a_database_with_data_is_not_overwritten_without_the_replace_option(
     session: Session, database: Database, settings: Settings, tmp_path: Path
 ) -> None:
-    a_whole_register(session)
+    fill_register(session)
     backup = take(database, tmp_path / "backups")
     with transaction(database) as writing:
         make.device(writing, source_id="of this afternoon")
@@ -291,7 +291,7 @@ def test_a_database_with_data_is_not_overwritten_without_the_replace_option(
     if settings.database_url.startswith("sqlite"):
         assert restored.set_aside is not None
         aside = settings.model_copy(update={"database_url": f"sqlite:///{restored.set_aside}"})
-        assert everything(aside) == before, "what was replaced is still there, whole"
+        assert everything(aside) == before, "the replaced file is kept complete"
 
 
 def test_a_new_installation_counts_as_empty(
@@ -299,7 +299,7 @@ def test_a_new_installation_counts_as_empty(
 ) -> None:
     from aed.cli.server import bring_up_to_date
 
-    a_whole_register(session)
+    fill_register(session)
     backup = take(database, tmp_path)
     with opened(elsewhere) as other:
         bring_up_to_date(other)
@@ -311,7 +311,7 @@ def test_a_new_installation_counts_as_empty(
 def test_a_database_in_use_is_not_replaced(
     session: Session, database: Database, elsewhere: Settings, tmp_path: Path
 ) -> None:
-    a_whole_register(session)
+    fill_register(session)
     backup = take(database, tmp_path)
     restore(elsewhere, backup)
     with opened(elsewhere) as service, service.write_sessions.begin() as using:
@@ -352,7 +352,7 @@ def test_a_leftover_write_ahead_log_is_not_applied_to_the_restored_database(
     """The database file was lost but its write-ahead log remained."""
     if not settings.database_url.startswith("sqlite"):
         pytest.skip("a log beside the file is SQLite's")
-    a_whole_register(session)
+    fill_register(session)
     backup = take(database, tmp_path / "backups")
     file = Path(make_url(settings.database_url).database or "")
     before = everything(settings)
@@ -373,7 +373,7 @@ def test_leftovers_of_a_killed_restore_do_not_block_the_next_one(
 ) -> None:
     if not settings.database_url.startswith("sqlite"):
         pytest.skip("PostgreSQL rolls back")
-    a_whole_register(session)
+    fill_register(session)
     backup = take(database, tmp_path / "backups")
     folder = tmp_path / "elsewhere"
     folder.mkdir()
@@ -396,7 +396,7 @@ def test_leftovers_of_a_killed_restore_do_not_block_the_next_one(
 
 @pytest.fixture
 def backup(session: Session, database: Database, tmp_path: Path) -> Path:
-    a_whole_register(session)
+    fill_register(session)
     return take(database, tmp_path / "good.zip")
 
 
@@ -648,7 +648,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_is_reported_in_a_sentence_and_leaves_nothing_behind(
     session: Session, database: Database, settings: Settings, small_disk: Path, tmp_path: Path
 ) -> None:
-    a_whole_register(session)
+    fill_register(session)
 
     with pytest.raises(BackupFailed, match=r"no space left|disk is full"):
         take(database, small_disk)
@@ -667,7 +667,7 @@ def test_a_damaged_database_is_detected_by_a_backup(
 ) -> None:
     if not settings.database_url.startswith("sqlite"):
         pytest.skip("PostgreSQL looks after its own pages")
-    a_whole_register(session)
+    fill_register(session)
     session.close()
     database.close()
     file = Path(make_url(settings.database_url).database or "")
@@ -746,7 +746,7 @@ def test_the_backup_commands_report_what_they_did(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    a_whole_register(session)
+    fill_register(session)
     monkeypatch.setenv("AED_DATABASE_URL", settings.database_url)
     monkeypatch.setenv("AED_BACKUPS", str(tmp_path / "backups"))
     runner = CliRunner()

@@ -105,7 +105,7 @@ def test_every_estate_has_two_to_four_gates_and_every_kind_of_gate_occurs() -> N
     assert {gate["passage"] for gate in gates} == {"open", "guarded", "residents"}
     assert {gate["opening_hours"] for gate in gates} == {None, "24/7", "06:00-23:00", "06:30-22:00"}
     inkstone = {gate["passage"] for gate in gates if gate["estate"] == "inkstone"}
-    assert inkstone == {"residents"}, "one estate lets nobody in but residents"
+    assert inkstone == {"residents"}, "one estate admits only residents"
 
 
 def test_every_name_is_in_english_and_chinese() -> None:

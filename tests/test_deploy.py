@@ -590,7 +590,7 @@ def test_nginx_limits_only_excessive_requests_and_a_forged_header_lifts_no_limit
 
     assert stranger.count("200") >= 200
     assert set(stranger) == {"200", "429"}
-    assert invented.count("200") < 100, "the address has had its share"
+    assert invented.count("200") < 100, "the address has reached its limit"
     front.know_this_machine()
     assert front.ask("/v1/nearest?n=[1-300]", *at_once) == ["200"] * 300
 
@@ -691,7 +691,7 @@ def test_no_log_of_caddy_or_the_program_holds_a_secret_from_a_path(caddy: Caddy)
     written = caddy.log.read_text(encoding="utf-8")
 
     assert "path=/v1/alerts/{alert_key} " in written
-    assert "/v1/alerts/…" in written, "Caddy says that the service does not answer, and to what"
+    assert "/v1/alerts/…" in written, "Caddy logs the upstream that does not answer"
     assert SECRET[5:] not in written
 
 

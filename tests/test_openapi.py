@@ -175,7 +175,7 @@ def make_known(session: Session) -> dict[str, int | str]:
     soon = datetime.now(UTC) + timedelta(hours=1)  # enrolment and sign-in are both open
     training = make.training(session, starts_at=soon, enrolment_closes_at=soon.isoformat())
     comes, leaves = make.enrolment(session, training), make.enrolment(session, training)
-    assert comes.id == 1, "as the examples have it"
+    assert comes.id == 1, "as in the examples"
     group = EndpointInput(
         "the-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"
     )

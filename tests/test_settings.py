@@ -18,19 +18,21 @@ from aed.settings import Settings, load_settings
 ROOT = Path(__file__).parent.parent
 
 
-def knobs(model: type[BaseModel] = Settings, prefix: str = "AED_") -> Iterator[tuple[str, str, str]]:
+def described_settings(
+    model: type[BaseModel] = Settings, prefix: str = "AED_"
+) -> Iterator[tuple[str, str, str]]:
     """Yield (environment variable, default, description) of each setting, also of nested ones."""
     for name, field in model.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from knobs(kind, f"{prefix}{name.upper()}__")
+            yield from described_settings(kind, f"{prefix}{name.upper()}__")
         else:
             start = field.get_default(call_default_factory=True)
             yield f"{prefix}{name.upper()}", str(start), field.description or ""
 
 
 def test_every_setting_is_described() -> None:
-    assert [name for name, _, described in knobs() if not described] == []
+    assert [name for name, _, described in described_settings() if not described] == []
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
@@ -38,15 +40,15 @@ def test_every_setting_is_documented_with_its_default() -> None:
     documented = {row.split("`")[1]: row for row in rows}
 
     assert len(documented) == len(rows)
-    assert set(documented) == {name for name, _, _ in knobs()}
-    for name, start, described in knobs():
+    assert set(documented) == {name for name, _, _ in described_settings()}
+    for name, start, described in described_settings():
         if start not in ("None", ""):
             assert f"| `{start}` " in documented[name]
         assert plain(described).replace("|", r"\|") in documented[name]
 
 
 def test_the_documentation_names_no_unknown_setting() -> None:
-    known = {name for name, _, _ in knobs()}
+    known = {name for name, _, _ in described_settings()}
     # Of the installation, not of the program.
     known |= {"AED_", "AED_PYTHON", "AED_TEST_PROFILE"}
     for path in (

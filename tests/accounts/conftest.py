@@ -67,7 +67,7 @@ def codes_sent(session: Session) -> list[str]:
     return [found.group() for each in said if each and (found := re.search(r"\b\d{6}\b", each))]
 
 
-def forget_tries(session: Session) -> None:
+def reset_attempts(session: Session) -> None:
     session.rollback()
     session.execute(text("DELETE FROM sign_in_attempts"))
     session.commit()

@@ -45,7 +45,7 @@ from tests.make import ADMINISTRATOR, NOW
 PHONE = "+86 138 0013 8000"
 
 
-def a_world(session: Session) -> int:
+def make_audited_changes(session: Session) -> int:
     """Add a person with two roles, one revoked, a revoked token, and a real patient."""
     estate = make.estate(session)
     person = make.person(session, phone=PHONE, name="Ouyang Na")
@@ -67,7 +67,7 @@ def verified(session: Session) -> AuditReplay:
 
 
 def test_changes_of_roles_people_and_tokens_are_chained_with_actor_and_time(session: Session) -> None:
-    a_world(session)
+    make_audited_changes(session)
 
     said = verified(session)
     assert said.first_broken is None
@@ -96,7 +96,7 @@ def test_changes_of_roles_people_and_tokens_are_chained_with_actor_and_time(sess
     ],
 )
 def test_a_changed_or_deleted_entry_is_found(session: Session, done: str) -> None:
-    a_world(session)
+    make_audited_changes(session)
     session.execute(text(done))
     session.commit()
     broken = verified(session).first_broken
@@ -114,7 +114,7 @@ def test_a_changed_or_deleted_entry_is_found(session: Session, done: str) -> Non
     ],
 )
 def test_a_role_or_token_changed_without_the_log_is_found(session: Session, done: str, found: str) -> None:
-    a_world(session)
+    make_audited_changes(session)
     session.execute(text(done))
     session.commit()
     wrong = unrecorded_changes(session, verified(session))
@@ -122,7 +122,7 @@ def test_a_role_or_token_changed_without_the_log_is_found(session: Session, done
 
 
 def test_a_role_or_token_inserted_without_the_log_is_found(session: Session) -> None:
-    a_world(session)
+    make_audited_changes(session)
     columns = "person_id, role, granted_at, granted_by"
     session.execute(
         text(
@@ -142,7 +142,7 @@ def test_a_role_or_token_inserted_without_the_log_is_found(session: Session) -> 
 
 
 def test_erasing_a_person_keeps_the_log_intact_and_free_of_their_name(session: Session) -> None:
-    a_world(session)
+    make_audited_changes(session)
     person = make.person(session, phone="+86 138 0013 8001", name="Wang Fang")
     make.role(session, person, Role.RESIDENT, estate=make.estate(session))
     session.commit()
@@ -175,7 +175,7 @@ def rechained(session: Session, incident_id: int, *, keyed: bool) -> None:
 
 
 def test_a_log_rewritten_without_the_key_is_found(session: Session, aed: Aed) -> None:  # noqa: F811
-    incident_id = a_world(session)
+    incident_id = make_audited_changes(session)
     assert first_broken_entry(incident_queries.events(session, incident_id)) is None
     assert "whole" in aed("audit", "verify").out
 
@@ -183,7 +183,7 @@ def test_a_log_rewritten_without_the_key_is_found(session: Session, aed: Aed) ->
     assert first_broken_entry(incident_queries.events(session, incident_id)) == 1
     rechained(session, incident_id, keyed=False)
     assert first_broken_entry(incident_queries.events(session, incident_id)) is None, (
-        "in itself it looks like one of old"
+        "on its own it looks like an old record"
     )
     session.rollback()
     assert "without a signing key" in aed("audit", "verify", fails=True).err
@@ -225,16 +225,16 @@ def test_unkeyed_records_stay_verifiable_and_none_may_follow_a_keyed_one(
 
 
 def test_truncated_entries_are_found_with_a_head_kept_elsewhere(session: Session) -> None:
-    a_world(session)
+    make_audited_changes(session)
     later = clock.now() + timedelta(hours=1)
     head = audit_head(session, at=later)
     assert head.incidents.entries > 0
     make.role(session, make.person(session), Role.RESIDENT, estate=make.estate(session))
     session.commit()
-    assert find_differences(session, head) == [], "what came since is no difference"
+    assert find_differences(session, head) == [], "later entries are not a difference"
 
     session.execute(text("DELETE FROM audit_log WHERE number > 3"))
-    assert verified(session).first_broken is None, "in itself the shorter log is whole"
+    assert verified(session).first_broken is None, "on its own the shorter log is valid"
     assert any("has fewer" in each for each in find_differences(session, head))
     session.rollback()
     session.execute(
@@ -248,7 +248,7 @@ def test_the_heads_are_sent_to_the_centres_and_kept_in_the_log_and_the_backup(
     aed: Aed,  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    incident_id = a_world(session)
+    incident_id = make_audited_changes(session)
     make.centre(session)
     assert anchor_heads(session, at=clock.now() + timedelta(hours=1)) == 1
     session.commit()
@@ -277,7 +277,7 @@ def test_the_heads_are_sent_to_the_centres_and_kept_in_the_log_and_the_backup(
 def test_old_entries_stay_verifiable_after_the_key_is_removed(
     session: Session, database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    incident_id = a_world(session)
+    incident_id = make_audited_changes(session)
     session.rollback()
     fresh = generate_key()
 
@@ -302,7 +302,9 @@ def test_old_entries_stay_verifiable_after_the_key_is_removed(
             assert len(ids) == 2
             assert {each.key_id for each in own.scalars(select(AuditKey))} == ids
             raw = own.execute(text("SELECT secret FROM audit_keys")).scalars().all()
-            assert all(each.startswith(f"1:{alone.keys.ids[0]}:") for each in raw), "sealed, with the new key"
+            assert all(each.startswith(f"1:{alone.keys.ids[0]}:") for each in raw), (
+                "encrypted with the new key"
+            )
     finally:
         alone.close()
 

@@ -61,7 +61,7 @@ def test_a_keeper_with_an_imported_number_can_check_a_device_at_once(
     own = browser()
 
     own.ask_for_code("138 0013 8222")
-    assert accounts(session) == 0, "asking for a code opens nothing"
+    assert accounts(session) == 0, "requesting a code creates no account"
     (code,) = codes_sent(session)
     signed_in = own.sign_in("138 0013 8222", code=code)
     answer = send_check(own, device.id)
@@ -154,4 +154,4 @@ def test_an_account_checks_the_devices_with_its_number(session: Session, browser
     session.rollback()
     session.get_one(Device, device.id).keeper_id = None
     session.commit()
-    assert send_check(own, device.id).status_code == 404, "the register no longer names the number"
+    assert send_check(own, device.id).status_code == 404, "the number is no longer in the register"

@@ -151,7 +151,9 @@ def test_an_older_version_is_refused_and_nothing_changes(session: Session) -> No
     amend(session, person.id, version=2, name="王芳芳")
 
     assert (person.name, person.version) == ("王芳芳", 2)
-    assert len(people_queries.person_history(session, person.id)) == 2, "what changes nothing is not kept"
+    assert len(people_queries.person_history(session, person.id)) == 2, (
+        "an amendment without changes is not logged"
+    )
 
 
 def test_an_imported_person_gets_an_account_by_a_correction(session: Session) -> None:
@@ -298,7 +300,7 @@ def test_a_message_that_cannot_be_spooled_is_retried_and_given_up_after_the_last
 
     for number in range(MAX_TRIES):
         assert run(number, tmp_path / "file" / "outbox") == Sent(postponed=1)
-        assert run(number, tmp_path / "outbox") == Sent(), "it is not due again yet"
+        assert run(number, tmp_path / "outbox") == Sent(), "the retry is not due yet"
 
     assert run(MAX_TRIES, tmp_path / "outbox") == Sent()
     session.rollback()

@@ -76,7 +76,7 @@ def browser(settings: Settings, provider: SmallProvider) -> Iterator[TestClient]
         yield opened
 
 
-def sent_away(browser: TestClient, **query: str) -> str:
+def start_sign_in(browser: TestClient, **query: str) -> str:
     """Follow the redirect to the provider; return the URL to which it redirects back."""
     gone = browser.get("/v1/sign-in/provider", params=query)
     assert gone.status_code == 303, gone.text
@@ -86,7 +86,7 @@ def sent_away(browser: TestClient, **query: str) -> str:
 
 
 def sign_in(browser: TestClient, **query: str) -> httpx2.Response:
-    return browser.get(sent_away(browser, **query))
+    return browser.get(start_sign_in(browser, **query))
 
 
 def resident(session: Session, **known: str) -> int:
@@ -201,7 +201,7 @@ def test_a_sign_in_can_be_completed_once_in_the_same_browser_within_its_lifetime
 ) -> None:
     """Otherwise a stranger could sign another person in as the stranger, or use a copied URL."""
     resident(session)
-    back = sent_away(browser)
+    back = start_sign_in(browser)
 
     assert another(browser).get(back).status_code == 401, "another browser"
     assert browser.get(back.replace("state=", "state=x")).status_code == 401, "another state"
@@ -209,7 +209,7 @@ def test_a_sign_in_can_be_completed_once_in_the_same_browser_within_its_lifetime
     browser.cookies.clear()
     assert browser.get(back).status_code == 401, "a second time"
 
-    late = sent_away(browser)
+    late = start_sign_in(browser)
     session.execute(update(ProviderRequest).values(expires_at=clock.now() - timedelta(seconds=1)))
     session.commit()
     assert browser.get(late).status_code == 401, "too late"
@@ -217,9 +217,9 @@ def test_a_sign_in_can_be_completed_once_in_the_same_browser_within_its_lifetime
     assert session.scalar(select(func.count()).select_from(ProviderRequest)) == 0
     session.commit()
 
-    said_no = sent_away(browser).replace("code=", "error=access_denied&x=")
+    said_no = start_sign_in(browser).replace("code=", "error=access_denied&x=")
     assert "did not sign anyone in" in browser.get(said_no).json()["detail"]
-    used = sent_away(browser)
+    used = start_sign_in(browser)
     provider.codes.clear()
     assert "has expired" in browser.get(used).json()["detail"]
 
@@ -237,7 +237,7 @@ def sign_with_another_key(provider: SmallProvider) -> None:
     provider.published = ECKey.generate_key("P-256", {"kid": "a"})
 
 
-def sign_with_what_everybody_knows(provider: SmallProvider) -> None:
+def sign_with_public_value(provider: SmallProvider) -> None:
     """Sign with the published key as if it were a shared secret, as an attacker would."""
     provider.published, provider.algorithm = provider.key, "HS256"
     provider.key = OctKey.import_key(json.dumps(provider.key.as_dict(private=False)))
@@ -254,7 +254,7 @@ WRONG_WORDS: Final = {
     "of nobody": (claims(sub=None), "sub"),
     "of another person than in userinfo": (claims(sub="u-18"), "different person"),
     "signed with another key": (sign_with_another_key, "bad_signature"),
-    "signed with what everybody knows": (sign_with_what_everybody_knows, "HS256"),
+    "signed with a publicly known value": (sign_with_public_value, "HS256"),
 }
 
 
@@ -337,7 +337,7 @@ def test_a_slow_unreachable_or_broken_provider_is_reported_and_signs_nobody_in(
             provider.instead = {}
     with served(settings, provider, seconds=30) as browser:
         for name, (path, behave, said) in FAILURES.items():
-            back = sent_away(browser) if path != METADATA else "/v1/sign-in/provider"
+            back = start_sign_in(browser) if path != METADATA else "/v1/sign-in/provider"
             provider.instead = {path: behave}
             answer = browser.get(back)
             assert answer.status_code == 503, (name, answer.text)

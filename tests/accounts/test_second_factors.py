@@ -29,7 +29,7 @@ from aed.accounts.sign_in.models import RecoveryCode, SecondFactor
 from aed.accounts.tokens import hash_key
 from aed.settings import Settings
 from tests import make
-from tests.accounts.conftest import Browser, forget_tries
+from tests.accounts.conftest import Browser, reset_attempts
 from tests.apps import app_on
 from tests.make import ADMINISTRATOR
 
@@ -90,11 +90,11 @@ def test_where_a_region_requires_it_a_dispatcher_can_do_nothing_before_the_secon
     assert own.client.get("/v1/sign-in/sessions").status_code == 401
     assert state(own) == {**state(own), "is_needed": True, "factors": [], "recovery_codes_left": 0}
     held = people_by_session(session, [hash_key(own.client.cookies[SESSION_COOKIE])], at=clock.now())
-    assert held == {}, "nor does the phone say where it is"
+    assert held == {}, "and the phone does not share its position"
     session.rollback()
 
     app, codes = add_app(own)
-    assert own.me()["role"] == "dispatcher", "the first factor is added in the session that waits for one"
+    assert own.me()["role"] == "dispatcher", "the first factor is added in the session that requires one"
     assert len(set(codes)) == 10
     other = browser()
     other.sign_in(PHONE, password=PASSWORD)
@@ -114,7 +114,7 @@ def test_other_people_need_a_second_factor_only_if_they_have_one(browser: Browse
     add_app(own)
 
     assert own.me()["role"] == "dispatcher"
-    assert other.me()["role"] == "anyone", "what was signed in without it has ended"
+    assert other.me()["role"] == "anyone", "sessions without a second factor have ended"
     assert other.sign_in(PHONE, password=PASSWORD).json()["needs_second_factor"] is True
 
 
@@ -156,7 +156,7 @@ def test_a_code_and_a_recovery_code_are_accepted_once(browser: Browsers, session
     for each in (again, third):
         each.sign_in(PHONE, password=PASSWORD)
 
-    assert give(again, app.now()) == 401, "the code that took the app into use"
+    assert give(again, app.now()) == 401, "the code that set up the app"
     assert give(again, first.upper()) == 204
     assert give(third, first) == 401
     assert state(again)["recovery_codes_left"] == 9
@@ -192,7 +192,7 @@ def test_second_factors_are_changed_only_after_giving_one(browser: Browsers, ses
     assert thief.client.delete(path, headers=thief.csrf).status_code == 403
     assert thief.client.post("/v1/me/second-factors/app", json={}, headers=thief.csrf).status_code == 403
     assert thief.client.post("/v1/me/recovery-codes", headers=thief.csrf).status_code == 403
-    assert own.client.delete(path).status_code == 403, "without the page's own word"
+    assert own.client.delete(path).status_code == 403, "without the CSRF token"
     assert own.client.delete(path, headers=own.csrf).status_code == 204
     assert state(own)["recovery_codes_left"] == 0
 
@@ -291,8 +291,8 @@ def test_a_passkey_is_registered_and_used_and_valid_only_for_this_site(
     stranger.id = key.id
     assert given(other, stranger) == [401]
     assert other.me()["role"] == "anyone"
-    forget_tries(session)
-    assert given(other, key, twice=True) == [204, 401], "a challenge is signed once"
+    reset_attempts(session)
+    assert given(other, key, twice=True) == [204, 401], "a challenge can be signed once"
     assert other.me()["role"] == "dispatcher"
 
 

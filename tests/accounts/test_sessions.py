@@ -63,7 +63,7 @@ def test_a_session_idle_for_too_long_expires(
             seen = reading.scalars(select(SignIn.last_seen_at)).one()
         return seen is not None and seen > clock.now() - timedelta(minutes=5)
 
-    assert eventually(is_noted), "beside the answer, that the session is used"
+    assert eventually(is_noted), "besides the answer, the use of the session is recorded"
 
     session.execute(update(SignIn).values(last_seen_at=clock.now() - timedelta(hours=73)))
     session.commit()
@@ -72,7 +72,7 @@ def test_a_session_idle_for_too_long_expires(
     assert people_by_session(session, [key], at=clock.now()) == {}
     touch_sessions(session, [key], at=clock.now())
     session.commit()
-    assert own.me()["role"] == "anyone", "what is over is not revived by a phone's place"
+    assert own.me()["role"] == "anyone", "a position update does not revive an expired session"
 
 
 def test_people_list_their_own_sessions_and_end_one(
@@ -118,7 +118,7 @@ def lines_until_end(
     began = time.monotonic()
     after()
     watcher.join(timeout=300)
-    assert ended, "the stream went on"
+    assert ended, "the stream did not end"
     return ended[0] - began
 
 

@@ -27,7 +27,7 @@ from aed.errors import CodeNeeded, NotSignedIn, TooBusy
 from aed.notifications.models import OutboxMessage
 from tests import make
 from tests.accounts.conftest import Browser as OwnBrowser
-from tests.accounts.conftest import codes_sent, forget_tries
+from tests.accounts.conftest import codes_sent, reset_attempts
 from tests.make import ADMINISTRATOR
 
 PHONE, UNKNOWN = "+86 138 0013 8000", "+86 138 0013 8999"
@@ -233,7 +233,7 @@ def test_a_number_with_an_account_is_answered_like_one_without(
     stranger = browser()
 
     def answers_for(phone: str) -> list[tuple[int, object]]:
-        forget_tries(session)
+        reset_attempts(session)
         answers = [
             stranger.sign_in(phone, password="a wrong password"),
             stranger.ask_for_code(phone),
@@ -266,7 +266,7 @@ def test_an_unknown_number_takes_the_same_hashing_time(
     stranger = browser()
 
     def seconds(phone: str) -> float:
-        forget_tries(session)
+        reset_attempts(session)
         taken = []
         for _ in range(7):
             began = time.process_time()
@@ -368,17 +368,19 @@ def test_distributed_guesses_are_limited_and_never_lock_a_known_browser_out(
     own.client.delete("/v1/sign-in", headers=own.csrf)
 
     guesses = [guess(database, 10, address=f"10.0.{number}.1") for number in range(4)]
-    assert guesses[3] == [NotSignedIn] * 3 + [TooBusy] * 7, "slowed: three tries are left to an address"
+    assert guesses[3] == [NotSignedIn] * 3 + [TooBusy] * 7, "limited: each address has three attempts left"
     refused = [each for number in range(4, 60) for each in guess(database, 2, address=f"10.0.{number}.1")]
     assert CodeNeeded in refused
     assert sum(each is NotSignedIn for each in refused) < 90
     unknown = browser().sign_in(PHONE, password=PASSWORD)
     assert (unknown.status_code, unknown.json()["type"]) == (401, "urn:aed:problem:code-needed")
 
-    assert own.sign_in(PHONE, password=PASSWORD).status_code == 200, "a known browser goes through"
+    assert own.sign_in(PHONE, password=PASSWORD).status_code == 200, "a known browser is not limited"
     other = browser()
     other.ask_for_code(PHONE)
-    assert other.sign_in(PHONE, code=codes_sent(session)[-1]).status_code == 200, "and so does a right code"
+    assert other.sign_in(PHONE, code=codes_sent(session)[-1]).status_code == 200, (
+        "and a correct code still works"
+    )
 
 
 def test_a_stranger_neither_replaces_nor_uses_up_a_requested_code(
@@ -412,7 +414,7 @@ def test_strangers_do_not_use_up_the_text_messages_of_a_known_browser(
             sign_in_actions.request_code(
                 database, phone="+8613800138000", browser=stranger, send=outbox.enqueue, at=at
             )
-    assert len(codes_sent(session)) == 5, "as many as strangers may have sent in an hour"
+    assert len(codes_sent(session)) == 5, "the number of messages that strangers may request in an hour"
     assert browser().ask_for_code(PHONE).status_code == 429
 
     assert own.ask_for_code(PHONE).status_code == 202

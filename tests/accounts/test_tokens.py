@@ -159,7 +159,9 @@ def test_a_members_viewer_knows_the_neighbourhood_and_a_dispatchers_knows_all_re
     assert regions_below(session, province.id) == (province.id, city.id, district.id)
     assert regions_below(session, district.id) == (district.id,)
     assert estates_sharing(session, ours.id) == (ours.id, next_door.id)
-    assert estates_sharing(session, other.id) == (other.id,), "no neighbourhood is nobody's"
+    assert estates_sharing(session, other.id) == (other.id,), (
+        "an estate without a neighbourhood has no neighbours"
+    )
 
 
 def test_a_region_cannot_be_its_own_descendant(session: Session) -> None:

@@ -276,7 +276,7 @@ def test_a_merged_responder_is_alerted_at_the_places_they_offered(
         make.offer(session, session.get_one(Person, kept))
 
 
-def gone_with_a_card(session: Session) -> Responder:
+def merged_entry_with_certificate(session: Session) -> Responder:
     """Return the merged responder entry, to which a certificate has been added since."""
     withdrawn = session.scalars(select(Responder).where(Responder.joined_into_id.is_not(None))).one()
     session.add(
@@ -296,7 +296,7 @@ def gone_with_a_card(session: Session) -> Responder:
 def test_a_list_with_the_merged_entry_updates_the_kept_one(session: Session, settings: Settings) -> None:
     one, _ = twice(session)
     joined(session)
-    withdrawn = gone_with_a_card(session)
+    withdrawn = merged_entry_with_certificate(session)
 
     row = {"name": f"{NAME} Wang Xiaoming", "phone": "13800138000"}
     again(session, withdrawn.id, CertificateTrust.VERIFIED, date(2030, 1, 1), **row)
@@ -320,7 +320,7 @@ def test_a_row_reused_for_another_person_updates_that_person(session: Session, s
     """Lists reuse external ids: a row for someone else creates a separate person again."""
     twice(session)
     joined(session)
-    withdrawn = gone_with_a_card(session)
+    withdrawn = merged_entry_with_certificate(session)
     kept = withdrawn.joined_into_id
     cards = session.scalars(select(Certificate.id).where(Certificate.responder_id == kept)).all()
 

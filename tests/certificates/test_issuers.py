@@ -112,7 +112,7 @@ def test_an_issuer_over_http_with_versions_and_history(session: Session, client:
     assert client.patch(at, json=change, headers=key).status_code == 428
     amended = client.patch(at, json=change, headers=key | {"If-Match": made.headers["ETag"]})
     assert amended.status_code == 200, amended.text
-    assert amended.headers["ETag"] != made.headers["ETag"], "what hangs on it counts too"
+    assert amended.headers["ETag"] != made.headers["ETag"], "dependent data is counted too"
     assert client.patch(at, json=change, headers=key | {"If-Match": made.headers["ETag"]}).status_code == 412
     twice = {"courses": [NEW["courses"][0], NEW["courses"][0]]}
     refused = client.patch(at, json=twice, headers=key | {"If-Match": amended.headers["ETag"]})

@@ -111,7 +111,7 @@ def test_a_certificate_confirmed_by_its_issuer_is_verified(
         "kind": "cpr_aed",
         "holder_id": None,
     }
-    assert run(database, NOW + timedelta(days=30)) is None, "nobody is asked twice"
+    assert run(database, NOW + timedelta(days=30)) is None, "no issuer is contacted twice"
 
 
 ANSWERS = {
@@ -189,7 +189,7 @@ def test_a_certificate_keeps_waiting_and_gives_the_reason(
     assert waiting.state is CheckState.WAITING
     assert reason in waiting.said
     assert waiting.said.endswith("The next attempt is at 2026-09-22 02:05 UTC.")
-    assert trust(session, card) is CertificateTrust.DOCUMENTED, "nothing is believed or disbelieved for that"
+    assert trust(session, card) is CertificateTrust.DOCUMENTED, "the trust in the certificate is unchanged"
     source.behave = says()
     assert run(database, NOW + timedelta(minutes=4)) is None
     run(database, NOW + timedelta(minutes=5))
@@ -285,7 +285,7 @@ def test_after_too_many_failures_the_issuer_is_paused_and_the_rest_waits(
     assert run(database, NOW + timedelta(minutes=10)) is None, "though five are due again"
     again = run(database, NOW + PAUSED_FOR)
     assert again is not None
-    assert (again.unanswered, again.is_left_alone) == (1, True), "one trial, and it is closed again"
+    assert (again.unanswered, again.is_left_alone) == (1, True), "one attempt, then it is paused again"
     source.behave = answers('{"found": false}')
     healed = run(database, NOW + 2 * PAUSED_FOR)
     assert healed is not None

@@ -134,7 +134,9 @@ def test_a_roster_confirms_corrects_revokes_and_disputes(
     assert (cards[wrong].trust, cards[wrong].kind) == (CertificateTrust.VERIFIED, CertificateKind.FIRST_AID)
     assert cards[wrong].valid_until == date(2028, 5, 31)
     assert cards[revoked].revoked_at == NOW
-    assert cards[of_another].trust is CertificateTrust.SELF_DECLARED, "nothing of a disputed one is believed"
+    assert cards[of_another].trust is CertificateTrust.SELF_DECLARED, (
+        "no value of a disputed certificate is applied"
+    )
     (corrected,) = (each for each in report.effects.unconfirmed if each.state is CheckState.CORRECTED)
     assert corrected.changes["valid_until"] == ["2027-01-01", "2028-05-31"]
     history = {each.subject_id: each.fields for each in make.changes(session, "certificates")}
@@ -241,7 +243,7 @@ def test_a_bad_row_is_set_aside_with_advice_and_the_others_are_imported(
     (bad_row,) = report.bad
     assert bad_row.where == "line 4"
     assert said in bad_row.reason
-    assert "19900307" not in str(bad_row.fields), "a whole identity number is kept nowhere"
+    assert "19900307" not in str(bad_row.fields), "a full identity number is never stored"
 
 
 @each_case(

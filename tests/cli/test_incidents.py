@@ -104,6 +104,6 @@ def test_an_incident_is_printed_as_cap_and_a_cap_message_is_accepted(
     region = "<parameter><valueName>region</valueName><value>CN-33</value></parameter><area>"
     message.write_text(moved.replace("<area>", region), encoding="utf-8")
     assert "Incident 2: test, open" in aed("incidents", "cap", message).out
-    assert "Incident 2: test, open" in aed("incidents", "cap", message).out, "the same message again"
+    assert "Incident 2: test, open" in aed("incidents", "cap", message).out, "a repeated message"
     refused = aed("incidents", "cap", tmp_path / "none.xml", fails=True)
     assert "none.xml" in refused.err

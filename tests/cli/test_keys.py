@@ -27,8 +27,8 @@ def test_a_wrong_or_missing_key_is_reported_in_a_sentence(
     monkeypatch.setenv("AED_ENCRYPTION_KEYS", wrong)
     for command in (("people", "show", person.id), ("people", "list"), ("keys", "rotate")):
         said = aed(*command, fails=True)
-        assert EncryptionKey.of(KEY).id in said.err, "which one to look for"
-        assert "AED_ENCRYPTION_KEYS" in said.err, "and where to put it"
+        assert EncryptionKey.of(KEY).id in said.err, "names the missing key"
+        assert "AED_ENCRYPTION_KEYS" in said.err, "names the setting"
         assert wrong not in said.err + said.out
     assert "MISSING" in aed("keys", "show").out
 
@@ -101,7 +101,7 @@ def test_an_installation_rotates_its_key_file_while_the_server_runs(
 
     file.rename(tmp_path / "elsewhere")
     assert "Restore that file" in run("people", "list", fails=True).err
-    assert not file.exists(), "and no new one was made in its place"
+    assert not file.exists(), "no new key file was created"
 
 
 def test_a_backup_can_be_restored_with_its_key_and_names_it(

@@ -25,7 +25,7 @@ def test_an_administrator_exports_corrects_and_erases_the_data_of_a_person(
     assert json.loads(file.read_text())["person_id"] == person
     assert file.stat().st_mode & 0o077 == 0
     again = aed("people", "export", person, "--to", file, fails=True)
-    assert "own.json" in again.err, "nothing is written over"
+    assert "own.json" in again.err, "an existing file is not overwritten"
     assert NAME in aed("people", "export", person).out
 
     # Typed input.

@@ -39,7 +39,7 @@ def test_a_responder_offers_pauses_and_leaves_through_the_command_line(aed: Aed,
     shown = aed("responders", "show", person).out
     there = "30.291000 120.110000, 4楼（floor 3） storey 4 (floor 3)"
     assert all(each in shown for each in ("Sa-Su", "place (work)", there))
-    assert "30.291000 120.110000, 地下1层（floor -1）" in shown, "the place of another kind stays"
+    assert "30.291000 120.110000, 地下1层（floor -1）" in shown, "the place of another kind is kept"
     assert "offset" in aed("responders", "pause", person, "tomorrow", fails=True).err
     aed("responders", "pause", person, "2099-01-01T00:00:00+08:00")
     assert "2098-12-31" in aed("responders", "show", person).out
@@ -52,4 +52,4 @@ def test_a_responder_offers_pauses_and_leaves_through_the_command_line(aed: Aed,
     aed("responders", "leave", person)
     assert state() == "withdrawn"
     assert "no offer yet" in aed("responders", "resume", person, fails=True).err
-    assert aed("responders", "show", person).out.count("place_on_duty") == 2, "and the history stays"
+    assert aed("responders", "show", person).out.count("place_on_duty") == 2, "the history is kept"

@@ -66,7 +66,7 @@ def test_each_steering_command_is_carried_out_and_confirmed(
 
     assert "is on hold: no further people are alerted" in aed("incidents", "hold", incident).out
     assert stands().calling_held_at is not None
-    assert more_called("more", incident, 2) == 2, "asked for by name, also while it is held"
+    assert more_called("more", incident, 2) == 2, "requested by name, even while the alert is held"
     more_called("resume", incident)
     assert stands().calling_held_at is None
 
@@ -102,7 +102,9 @@ def test_each_steering_command_is_carried_out_and_confirmed(
     assert "地下1层（floor -1）" in aed("incidents", "show", incident).out
 
     reports = [line.split() for line in aed("incidents", "show", incident).out.splitlines()]
-    assert [line[0] for line in reports if line[-1:] == ["9栋902"]] == ["2"], "the number that split takes"
+    assert [line[0] for line in reports if line[-1:] == ["9栋902"]] == ["2"], (
+        "the number that the split command expects"
+    )
     apart = aed("incidents", "split", incident, 2, "room=902").out
     assert apart.startswith("Incident 2 is opened at ")
     assert "9楼（floor 8） storey 9 (floor 8)" in apart
@@ -113,7 +115,7 @@ def test_each_steering_command_is_carried_out_and_confirmed(
     by = {each.kind: each.who for each in done}
     session.rollback()
     for kind in ("held", "asked_more", "resumed", "radius", "patient", "hazard", "place", "split"):
-        assert by[kind] == by["opened"], "the record names who did it"
+        assert by[kind] == by["opened"], "the record names the actor"
     assert "whole" in aed("audit", "verify").out
 
 

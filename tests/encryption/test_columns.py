@@ -141,7 +141,7 @@ def test_a_number_in_another_notation_in_a_list_is_the_same_person(session: Sess
     found = people_actions.find_or_add_people(session, wanted)
 
     assert len({person.id for person in found.values()}) == 3
-    assert found["Wu", "13800138000"].phone == "13800138000", "as it was written first"
+    assert found["Wu", "13800138000"].phone == "13800138000", "as first entered"
     assert people_actions.find_or_add_people(session, wanted) == found
 
 

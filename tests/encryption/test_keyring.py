@@ -90,8 +90,8 @@ def test_another_key_finds_and_decrypts_nothing() -> None:
     assert other.keyed_hashes("account", NUMBER) != one.keyed_hashes("account", NUMBER)
     with pytest.raises(KeysUnusable) as refused:
         other.decrypt(sealed, place="people.phone")
-    assert one.ids[0] in refused.value.detail, "which key to look for"
-    assert "the test" in refused.value.detail, "and where to put it"
+    assert one.ids[0] in refused.value.detail, "names the missing key"
+    assert "the test" in refused.value.detail, "names where the keys are configured"
 
 
 @pytest.mark.parametrize("at", [2, 12, 15, 36, -1])
@@ -183,7 +183,7 @@ def test_an_embedded_database_creates_a_key_file_that_others_cannot_read(
     file = tmp_path / "aed.keys"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert first.ids == second.ids
-    assert [each.name for each in tmp_path.iterdir()] == ["aed.keys"], "nothing else is left"
+    assert [each.name for each in tmp_path.iterdir()] == ["aed.keys"], "no other file remains"
 
 
 def test_a_running_process_reloads_its_key_file(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_running_process_reloads_its_key_file(tmp_path: Path) -> None:
     file.unlink()
     time.sleep(FOLLOWED_AFTER_SECONDS + 0.1)  # the file is read again only after that time
     assert running.decrypt(before, place="people.phone") == NUMBER, (
-        "a file that is gone is not needed to go on"
+        "a running process does not need the deleted file"
     )
 
 

@@ -277,7 +277,7 @@ def test_a_storey_is_read_by_the_convention_of_the_region_and_stored_as_a_floor(
     assert counts(lists.devices(session, table(tmp_path, *as_floors), region="CN-33")) == (0, 0, 4, 0)
     registered = DEVICE | {"source_id": "by estate", "region": "", "storey": "4F"}
     lists.devices(session, table(tmp_path, registered), region="CN-33", is_partial=True)
-    assert device(session, "by estate").floor == 4, "as it is counted where the device is registered"
+    assert device(session, "by estate").floor == 4, "by the convention of the region of the device"
 
 
 def test_implausible_positions_of_a_french_list_are_set_aside(session: Session, tmp_path: Path) -> None:

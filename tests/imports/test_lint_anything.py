@@ -38,7 +38,7 @@ DEGREES = st.one_of(
 PLACES = st.tuples(DEGREES, DEGREES)
 
 
-def looked_over(path: Path) -> None:
+def assert_linted(path: Path) -> None:
     with suppress(InvalidInput), lint_list(path, on=TODAY) as linted:
         for finding in linted.findings():
             json.dumps(finding_as_json(finding))
@@ -54,7 +54,7 @@ def test_any_rows_of_the_own_format_are_linted(tmp_path: Path, rows: list[dict[s
     needed: dict[str, Any] = {"source": "x", "source_id": "1", "lat": 30, "lon": 120}
     path.write_text(text_of([needed, *rows]), encoding="utf-8", errors="replace")
 
-    looked_over(path)
+    assert_linted(path)
 
 
 @SAME_FOLDER
@@ -63,7 +63,7 @@ def test_any_rows_of_a_mapped_list_are_linted(tmp_path: Path, rows: list[dict[st
     path = tmp_path / "list.csv"
     path.write_text(text_of([dict.fromkeys(TAIWAN, ""), *rows]), encoding="utf-8", errors="replace")
 
-    looked_over(path)
+    assert_linted(path)
 
 
 @SAME_FOLDER
@@ -82,7 +82,7 @@ def test_any_features_are_linted(tmp_path: Path, found: list[dict[str, Any]]) ->
     path = tmp_path / "list.geojson"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": found}))
 
-    looked_over(path)
+    assert_linted(path)
 
 
 @SAME_FOLDER
@@ -91,7 +91,7 @@ def test_any_bytes_are_linted_or_refused(tmp_path: Path, pieces: list[bytes]) ->
     path = tmp_path / "list.csv"
     path.write_bytes(b"".join(pieces))
 
-    looked_over(path)
+    assert_linted(path)
 
 
 @SAME_FOLDER

@@ -427,7 +427,7 @@ def test_mail_is_sent_over_tls_and_arrives_unchanged(
         wrong = mailer(mailbox, password="the-wrong-one", **given)
         error = refusal(lambda: mail.deliver(delivery, wrong, at=clock.now()))
         assert isinstance(error, TemporaryFailure)
-        assert error.is_channel_down, "a wrong password is no fault of the message"
+        assert error.is_channel_down, "a wrong password is not an error of the message"
         assert "user name and password (535)" in error.detail
         assert "the-wrong-one" not in error.detail
         untrusted = mailer(mailbox, security=MailSecurity.STARTTLS)

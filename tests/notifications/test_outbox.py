@@ -185,7 +185,7 @@ def test_a_person_gets_messages_in_order_even_when_one_is_retried(
 
     deliver = Deliveries(once)
     assert run(database, deliver) == Sent(sent=1, postponed=1)
-    assert deliver.said == ["to another"], "2 and 3 wait for 1, and nobody else does"
+    assert deliver.said == ["to another"], "2 and 3 wait for 1, and no other message does"
     run(database, deliver, NOW + timedelta(minutes=1))
     assert deliver.said == ["to another", "1", "2", "3"]
 
@@ -219,7 +219,9 @@ def test_the_rest_of_a_slow_lane_is_released_after_a_while(
 
     assert run(database, deliver) == Sent(sent=3)
     assert deliver.said == ["0", "1", "2"]
-    assert [state(session, row).tries for row in rows] == [1, 1, 1], "being given back is no try"
+    assert [state(session, row).tries for row in rows] == [1, 1, 1], (
+        "a released claim does not count as an attempt"
+    )
 
 
 def test_a_sign_in_code_does_not_wait_behind_a_reminder(session: Session, database: Database) -> None:
@@ -298,7 +300,7 @@ def test_an_unreachable_channel_costs_one_attempt_and_not_one_for_each_message(
         send_channel(database, lambda: NOW, channel=Channel.SMS, deliver=down, by="w", outages=outages)
 
     tried = len(down.keys)
-    assert 1 <= tried <= 8, "those that were under way at the same time"
+    assert 1 <= tried <= 8, "messages being sent at the same time"
     session.rollback()
     assert session.scalar(select(func.sum(OutboxMessage.tries))) == tried
     assert not outages.is_over(Channel.SMS)
@@ -349,7 +351,7 @@ def test_a_bot_stays_within_the_rate_limit_of_its_platform(
     for rate in RATES[channel]:
         for first, last in zip(sent_at, sent_at[rate.most :], strict=False):
             assert last - first >= rate.within
-    assert sent_at[-1] - NOW <= timedelta(seconds=61), "and it does not dawdle"
+    assert sent_at[-1] - NOW <= timedelta(seconds=61), "the limit is used fully"
 
 
 # --- dead letters ---------------------------------------------------------------------------------------
@@ -377,7 +379,7 @@ def test_a_dead_letter_is_sent_again_only_by_an_administrator(session: Session, 
     deliver = Deliveries()
 
     assert run(database, deliver) == Sent(sent=1)
-    assert deliver.keys == [row.key], "so that who has it keeps one"
+    assert deliver.keys == [row.key], "the same key, so that the recipient keeps one copy"
     with pytest.raises(Conflict):
         claims.send_now(session, ADMINISTRATOR, row.id, at=NOW)
 

@@ -58,7 +58,7 @@ def test_guessed_links_are_answered_with_a_page_and_soon_with_429(
     most = LIMITS_PER_ADDRESS[SignInMethod.SHORT_LINK][0].most
     statuses = [client.get(f"/l/guess{number}", headers=PAGE).status_code for number in range(most)]
     assert statuses == [404] * (most - 1) + [429]
-    assert client.get(good, follow_redirects=False).status_code == 303, "a good link is never refused"
+    assert client.get(good, follow_redirects=False).status_code == 303, "a valid link is never refused"
 
 
 def test_the_database_reveals_neither_key_nor_path(session: Session) -> None:

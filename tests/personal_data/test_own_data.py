@@ -157,7 +157,9 @@ def test_the_export_has_rows_of_every_table_and_nothing_of_others(session: Sessi
     found = exported(session, person)
 
     rows = {each["table"]: each["rows"] for each in found["held"]}
-    assert {table for table, held in rows.items() if not held} == set(), "the world holds something of each"
+    assert {table for table, held in rows.items() if not held} == set(), (
+        "the test data has rows of each table"
+    )
     assert set(rows) == {held.table for held in PERSONAL_TABLES}
     (account,) = rows["accounts"]
     assert account["phone"] == PHONE

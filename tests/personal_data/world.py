@@ -81,7 +81,7 @@ def person_with_every_row(session: Session) -> Person:
     here = live_location(offered.entry.id, make.PATIENT, at=NOW, resolution=9)
     live_places_of(session).put(session.connection(), [here], at=NOW)
     kept = make.device(session, of=estate, keeper={"name": NAME, "phone": PHONE})
-    _told_by_lists(session, kept)
+    _mentioned_in_lists(session, kept)
     held = make.training(session, trainer={"name": NAME, "phone": PHONE})
     learnt = make.enrolment(session, held, NAME, phone=PHONE, language="en")
     assert learnt.person_id == person.id == kept.keeper_id == held.trainer_id
@@ -244,7 +244,7 @@ def _reachable(session: Session, person: Person) -> None:
     outbox.enqueue_to_endpoint(session, endpoint, outbox.Notice(text_en="Come", text_zh="来"), NOW)
 
 
-def _told_by_lists(session: Session, kept: Device) -> None:
+def _mentioned_in_lists(session: Session, kept: Device) -> None:
     for number, (name, phone) in enumerate(
         [(NAME, "139 0013 9123"), (NAME, None), (NAME, "+86 10 0000 0000"), ("Somebody Else", PHONE)], 1
     ):

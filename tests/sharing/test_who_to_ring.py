@@ -18,7 +18,7 @@ KEEPER = {"name": "Wang", "phone": "+86 571 0333 4444"}
 
 
 @pytest.fixture
-def house(session: Session) -> dict[str, Any]:
+def estate_devices(session: Session) -> dict[str, Any]:
     """Add three public devices of one estate: freely accessible, with a guard's help, and closed."""
     estate = make.estate(session, guard_phone=GUARD, neighbourhood="lane")
     at = [north_of(PATIENT, metres=metres) for metres in (10, 20, 30)]
@@ -42,30 +42,32 @@ def contacts_by_device(
 
 
 def test_a_stranger_sees_the_guards_phone_only_where_the_guard_opens(
-    session: Session, client: TestClient, house: dict[str, Any]
+    session: Session, client: TestClient, estate_devices: dict[str, Any]
 ) -> None:
     session.commit()
 
-    for headers in (None, house["neighbour"]):
+    for headers in (None, estate_devices["neighbour"]):
         by_device = contacts_by_device(client, headers)
-        assert by_device[house["assisted"]]["guard_phone"] == GUARD
-        assert by_device[house["free"]]["guard_phone"] is None
-        assert by_device[house["closed"]]["guard_phone"] is None, "nobody lets one in now"
+        assert by_device[estate_devices["assisted"]]["guard_phone"] == GUARD
+        assert by_device[estate_devices["free"]]["guard_phone"] is None
+        assert by_device[estate_devices["closed"]]["guard_phone"] is None, (
+            "nobody opens the gate at this hour"
+        )
         for contacts in by_device.values():
             assert contacts.get("keeper_phone") is None
             assert contacts.get("keeper_name") is None
         for kind in ("free", "assisted", "closed"):
-            shown = client.get(f"/v1/devices/{house[kind]}", headers=headers).json()
+            shown = client.get(f"/v1/devices/{estate_devices[kind]}", headers=headers).json()
             assert (shown["guard_phone"], shown["keeper"], shown["serial"]) == (None, None, None)
 
 
 def test_members_of_the_estate_and_its_dispatcher_see_guard_and_keeper_at_any_hour(
-    session: Session, client: TestClient, house: dict[str, Any]
+    session: Session, client: TestClient, estate_devices: dict[str, Any]
 ) -> None:
     session.commit()
 
     for who in ("member", "dispatcher"):
-        for contacts in contacts_by_device(client, house[who]).values():
+        for contacts in contacts_by_device(client, estate_devices[who]).values():
             assert contacts == {
                 "guard_phone": GUARD,
                 "keeper_name": KEEPER["name"],

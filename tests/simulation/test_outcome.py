@@ -62,7 +62,7 @@ def test_only_the_first_responder_at_a_device_gets_it() -> None:
     found = outcome(scenario, [AskedResponder(1, device=0), AskedResponder(0, device=0)], NUMBERS)
 
     assert found.shock_seconds == 5 + OPENING + PADS
-    assert found.wasted == 1, "the second found it taken"
+    assert found.wasted == 1, "the second responder found it taken"
 
 
 def test_arrivals_after_the_ambulance_or_with_a_second_device_are_counted_as_wasted() -> None:

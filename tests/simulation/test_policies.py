@@ -30,7 +30,7 @@ def test_the_straight_line_policy_ignores_streets_and_the_walking_policy_follows
 
     assert nearest_by_line(scenario, 2) == [AskedResponder(0, 0), AskedResponder(1)]
     assert nearest_on_foot(scenario, 2) == [AskedResponder(1, 1), AskedResponder(0)]
-    assert nearest_on_foot(scenario, 1) == [AskedResponder(1)], "who is alone goes direct"
+    assert nearest_on_foot(scenario, 1) == [AskedResponder(1)], "a single responder goes direct"
 
 
 def test_policies_that_know_the_hours_avoid_a_closed_device() -> None:
@@ -53,13 +53,13 @@ def test_the_fixed_split_sends_two_people_direct_for_each_device_fetched() -> No
     assert [each.device for each in asked] == [None, None, 0, None, None, 1, None, None, 2]
     assert len({each.person for each in asked}) == 9
     without = fixed_split(scene(people), 9)
-    assert [each.device for each in without] == [None] * 9, "where there is no device all go direct"
+    assert [each.device for each in without] == [None] * 9, "without devices everyone goes direct"
 
 
 def test_nobody_is_alerted_without_responders_nearby() -> None:
     for way in policies(NUMBERS).values():
         assert way(scene([], [10.0], np.zeros((0, 1)).tolist())) == []
-        assert way(scene([np.inf], [10.0], [[np.inf]])) == [], "no way leads there"
+        assert way(scene([np.inf], [10.0], [[np.inf]])) == [], "there is no path to it"
 
 
 def test_closed_private_devices_are_not_offered() -> None:
@@ -85,7 +85,7 @@ def test_when_everyone_declines_the_next_wave_alerts_others() -> None:
 
     assert asked[: len(first)] == first
     assert {each.at_seconds for each in asked} == {0.0, 45.0, 90.0}
-    assert len({each.person for each in asked}) == len(asked), "nobody is asked twice"
+    assert len({each.person for each in asked}) == len(asked), "nobody is alerted twice"
 
 
 def test_nobody_is_alerted_once_the_device_has_arrived() -> None:
@@ -117,7 +117,7 @@ def test_another_device_is_fetched_once_the_first_is_reported_missing() -> None:
     assert stands_there % NUMBERS.assumptions.next_wave_seconds
     assert all(each.device != 0 for each in asked if each.at_seconds >= stands_there)
     once = plan_in_waves(scenario, NUMBERS, waves=1)
-    assert {each.at_seconds for each in once} == {0.0}, "a plan that is made once is made once"
+    assert {each.at_seconds for each in once} == {0.0}, "a single-wave plan is not revised"
     anew = plan_in_waves(scene(people, devices, [[60.0, 160.0]] * 20, ambulance=900.0), NUMBERS, waves=4)
     assert {each.at_seconds % 45.0 for each in anew} == {0.0}, "nothing is missing"
 

@@ -103,7 +103,7 @@ def test_times_are_local_with_the_time_zone_of_the_region(session: Session) -> N
         assert (
             naive.replace(tzinfo=rebuilt).utcoffset()
             == naive.replace(tzinfo=ZoneInfo("Europe/Vienna")).utcoffset()
-        ), "what stands in the file is right without any other source"
+        ), "the time zone in the file is complete"
 
 
 def test_a_cancelled_session_stays_as_cancelled_with_a_higher_sequence(session: Session) -> None:
@@ -268,7 +268,7 @@ def test_a_calendar_is_created_read_revalidated_renewed_and_revoked(
 
     renewed = desk.post(f"{made.headers['Location']}/renewal", None)
     assert renewed.status_code == 201
-    assert client.get(path).status_code == 404, "the address before is good no more"
+    assert client.get(path).status_code == 404, "the previous address no longer works"
     other = renewed.json()["address"].removeprefix("http://testserver")
     assert client.get(other).status_code == 200
     assert desk.delete(renewed.headers["Location"]).status_code == 204
@@ -277,7 +277,7 @@ def test_a_calendar_is_created_read_revalidated_renewed_and_revoked(
         False,
         False,
     ]
-    assert desk.post("/v1/calendars", {"kind": "person"}).status_code == 201, "and there may be another"
+    assert desk.post("/v1/calendars", {"kind": "person"}).status_code == 201, "another one may be created"
 
 
 def test_calendars_are_listed_in_pages(

@@ -138,7 +138,7 @@ def test_concurrent_enrolments_withdrawals_and_moves_never_overfill_or_lose_anyo
     for session_id in (here, there):
         held, waiting = session_queries.places_of(session, session_id)
         assert held <= 5
-        assert held == 5 or waiting == 0, "nobody waits beside a free place"
+        assert held == 5 or waiting == 0, "nobody waits while a place is free"
     people = session.scalar(select(func.count(Enrolment.person_id.distinct())))
     assert people == 60
 

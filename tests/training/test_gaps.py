@@ -199,7 +199,7 @@ def test_the_best_slot_is_when_the_people_present_in_gap_hours_are_free() -> Non
     )
 
     assert found is not None
-    assert found.hour // 24 >= 5 or found.hour % 24 == 18, "when those who sleep here are free"
+    assert found.hour // 24 >= 5 or found.hour % 24 == 18, "when the people who are here at night are free"
     assert found.building_id == 5
     assert found.starts_on.weekday() == found.hour // 24
     assert found.starts_on >= date(2026, 10, 6)
@@ -363,7 +363,7 @@ def test_the_forecast_removes_lapsed_responders_and_adds_expected_learners(
     assert lapses != renews
     (building,) = found.buildings
     assert (building.now == 4).all()
-    assert found.sessions_planned == 1, "a course without a certificate makes nobody a responder"
+    assert found.sessions_planned == 1, "a course without a certificate adds no responders"
     # 4 learners, and 3 free places that are expected to fill: 0.8 of 10, minus the 5 that are held.
     expected = (4 + 3) * ASSUMED.passes * ASSUMED.serves
     assert found.responders_expected == pytest.approx(expected)

@@ -30,7 +30,7 @@ __all__ = ["aed", "run"]
 FAR = north_of(PATIENT, metres=5_000)
 
 
-def manned(session: Session, *, in_region: str = "CN-33", **given: Any) -> Estate:
+def staffed_estate(session: Session, *, in_region: str = "CN-33", **given: Any) -> Estate:
     """An estate of two buildings; two people can always come to the first."""
     estate = make.estate(session, in_region=in_region, **given)
     make.building(session, estate, at=PATIENT)
@@ -56,7 +56,7 @@ def client(client: TestClient) -> TestClient:
 
 
 def test_a_stranger_and_a_resident_see_no_gaps(session: Session, client: TestClient, nobody: Desk) -> None:
-    estate = manned(session)
+    estate = staffed_estate(session)
     resident = desk(session, client, Role.RESIDENT, estate=estate)
     keeper = desk(session, client, Role.KEEPER, estate=estate)
     dispatcher = desk(session, client, Role.DISPATCHER, region=make.region(session))
@@ -74,7 +74,7 @@ def test_those_who_run_the_training_of_an_estate_or_its_region_see_only_its_gaps
     make.region(session, "CN")
     make.region(session, "CN-33", parent="CN")
     make.region(session, "CN-44")
-    here, elsewhere = manned(session), manned(session, in_region="CN-44")
+    here, elsewhere = staffed_estate(session), staffed_estate(session, in_region="CN-44")
     manager = desk(session, client, Role.ESTATE_MANAGER, estate=here)
     officer = desk(session, client, Role.TRAINING_OFFICER, region=make.region(session, "CN-33"))
     above = desk(session, client, Role.TRAINING_OFFICER, region=make.region(session, "CN"))
@@ -96,7 +96,7 @@ def test_those_who_run_the_training_of_an_estate_or_its_region_see_only_its_gaps
 def test_the_answer_has_counts_lapses_and_a_suggestion_but_no_names(
     session: Session, client: TestClient, office: Desk
 ) -> None:
-    estate = manned(session)
+    estate = staffed_estate(session)
     session.commit()
 
     answer = office.get(f"/v1/gaps?estate_id={estate.id}&target=2")
@@ -124,7 +124,7 @@ def test_the_answer_has_counts_lapses_and_a_suggestion_but_no_names(
 
 
 def test_gaps_are_filtered_by_hour_and_listed_in_pages(session: Session, office: Desk) -> None:
-    estates = [manned(session).id for _ in range(3)]
+    estates = [staffed_estate(session).id for _ in range(3)]
     session.commit()
 
     seen = []
@@ -144,8 +144,8 @@ def test_gaps_are_filtered_by_hour_and_listed_in_pages(session: Session, office:
 def test_exported_files_have_a_row_or_a_point_for_each_building(
     session: Session, office: Desk, tmp_path: Path
 ) -> None:
-    estate = manned(session, name_zh="=HYPERLINK(1)")
-    manned(session)
+    estate = staffed_estate(session, name_zh="=HYPERLINK(1)")
+    staffed_estate(session)
     session.commit()
 
     table = office.get("/v1/gaps?format=csv&limit=1")
@@ -177,7 +177,7 @@ def test_exported_files_have_a_row_or_a_point_for_each_building(
 def test_the_command_prints_the_same_gaps(session: Session, aed: Aed, tmp_path: Path) -> None:
     make.region(session)
     session.commit()
-    estate = manned(session)
+    estate = staffed_estate(session)
     session.commit()
 
     shown = aed("gaps", "--estate", estate.id, warns=True)

@@ -114,10 +114,10 @@ def test_a_new_key_signs_and_earlier_keys_still_verify(tmp_path: Path) -> None:
 
     assert len(both.ids) == 2
     assert both.ids[1:] == first.ids
-    assert signing_keys(settings).ids == both.ids, "what is kept of the file is not older than the file"
+    assert signing_keys(settings).ids == both.ids, "the keys are reloaded when the file changes"
     assert opened(both, TokenPurpose.CERTIFICATE, token) == NUMBER
     assert opened(first, TokenPurpose.CERTIFICATE, signed(both, TokenPurpose.CERTIFICATE, NUMBER)) is None
-    assert settings.signing_keys.stat().st_mode & 0o077 == 0, "for its owner alone"
+    assert settings.signing_keys.stat().st_mode & 0o077 == 0, "readable only by its owner"
 
 
 def test_the_keys_may_come_from_the_environment(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_sign_in_sheet_has_a_line_for_each_active_enrolment(session: Session) 
     (said,) = words_on(sheet_pdf(SheetOf(training, people)))
     assert [said.index(name) for name in names] == sorted(said.index(name) for name in names)
     assert "+86 571 5550 3003" in said
-    assert said.count("候补 waiting") == 1, "who waits is on it, and it says so"
+    assert said.count("候补 waiting") == 1, "people on the waiting list are marked as waiting"
     assert len(words_on(sheet_pdf(SheetOf(training, people * 30)))) > 1
     assert "签到表" in words_on(sheet_pdf(SheetOf(training, [])))[0]
 
@@ -261,7 +261,9 @@ def test_anyone_who_scans_the_code_learns_only_whether_it_is_valid(
     assert office.delete(f"/v1/certificates/{number}?reason=Mistaken").status_code == 204
     assert client.get(path).json()["is_valid"] is False
     assert "无效 Not valid" in client.get(path, headers={"Accept": "text/html"}).text
-    assert office.get(f"/v1/certificates/{number}.pdf").status_code == 409, "it is not printed any more"
+    assert office.get(f"/v1/certificates/{number}.pdf").status_code == 409, (
+        "a revoked certificate is not printed"
+    )
 
 
 def test_a_forged_or_altered_code_is_not_valid(

@@ -264,7 +264,7 @@ def test_a_code_scanned_from_the_screen_marks_attendance(
         "no-store",
     )
     assert code_in(on_screen["svg"]) == on_screen["address"], "as a phone reads it"
-    assert office.get(here.path).json()["address"] != on_screen["address"], "each is another code"
+    assert office.get(here.path).json()["address"] != on_screen["address"], "each request returns a new code"
     shown_as_page = client.get(on_screen["address"], headers={"Accept": "text/html"})
     assert shown_as_page.status_code == 200
     assert here.person.name not in shown_as_page.text
@@ -276,7 +276,7 @@ def test_a_code_scanned_from_the_screen_marks_attendance(
     assert scan(client, on_screen["address"], here.headers).json()["is_new"] is False
     assert office.get(here.path).json()["attended"] == 1
     without_word = {"Cookie": here.headers["Cookie"]}
-    assert scan(client, on_screen["address"], without_word).status_code == 403, "a form of another site"
+    assert scan(client, on_screen["address"], without_word).status_code == 403, "a form on another site"
 
 
 def test_the_screen_page_loads_only_from_its_own_origin(here: Here, office: Desk, client: TestClient) -> None:
@@ -286,7 +286,7 @@ def test_the_screen_page_loads_only_from_its_own_origin(here: Here, office: Desk
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "connect-src 'self'" in policy
-    assert "http" not in page.text.replace("http-equiv", ""), "nothing comes from elsewhere"
+    assert "http" not in page.text.replace("http-equiv", ""), "nothing is loaded from other origins"
 
 
 def test_a_forged_code_is_refused_with_a_page(here: Here, client: TestClient, settings: Settings) -> None:
@@ -324,5 +324,5 @@ def test_a_training_officer_runs_the_screen_and_a_resident_does_not(
     assert [client.get(here.path, headers=each).status_code for each in headers] == [200, 403]
     as_pages = [client.get(here.path, headers={**each, "Accept": "text/html"}) for each in (headers[1], {})]
     assert [page.status_code for page in as_pages] == [403, 401]
-    assert "training" in as_pages[0].text, "why, in a sentence"
+    assert "training" in as_pages[0].text, "the reason, in a sentence"
     assert "Sign in first, then the code is shown." in as_pages[1].text

@@ -165,7 +165,7 @@ def test_bad_rows_are_marked_in_the_returned_sheet_and_the_others_are_imported(
 
     again = import_roster(session, ADMINISTRATOR, training.id, marked, at=training.ends_at)
     assert (again.new, again.unchanged, len(again.bad)) == (0, 1, 6), (
-        "the marked sheet can be put right and sent"
+        "the marked sheet can be corrected and imported"
     )
 
 

@@ -64,7 +64,7 @@ def test_a_table_is_read_in_the_encodings_of_chinese_windows(
 
     report = take(session, training, path)
 
-    assert (report.new, report.bad) == (5, []), "a wrongly read name would be another's"
+    assert (report.new, report.bad) == (5, []), "a misread name could be that of another person"
     assert came(session, training) == ["attended"] * 5
 
 
@@ -215,7 +215,7 @@ def test_a_long_list_that_is_not_a_roster_is_refused_quickly(
 
     assert (report.new, len(report.bad)) == (1, 20_000)
     assert "Is this the roster of another session?" in report.bad[0].reason
-    assert time.process_time() - begun < 20, "of its own time, however busy the machine is"
+    assert time.process_time() - begun < 20, "CPU time, independent of the load"
 
 
 # --- days -----------------------------------------------------------------------------------------------

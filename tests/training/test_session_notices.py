@@ -76,7 +76,7 @@ def test_an_offer_is_notified_with_its_deadline_in_the_language_of_the_person(se
 
     (said,) = notices(session, first)
     assert said.startswith("A place is free: Resuscitation, 2026-10-02 10:00, Community hall.")
-    assert "until 2026-09-23 10:00" in said, "in the time of the place"
+    assert "until 2026-09-23 10:00" in said, "in local time"
     assert notices(session, second) == []
     sent = session.scalars(select(OutboxMessage).where(OutboxMessage.person_id == first.person_id)).one()
     assert sent.expires_at == NOW + OFFER_LASTS
@@ -245,4 +245,4 @@ def test_concurrent_and_repeated_jobs_notify_nobody_twice(
     ids = [line["id"] for line in written]
     assert len(ids) == len(set(ids))
     offers = [line["to"] for line in written if line["text"].startswith("候补有名额了")]
-    assert len(offers) == len(set(offers)) == 8, "the offers that were over by then are not sent any more"
+    assert len(offers) == len(set(offers)) == 8, "offers expired by then are not sent"

@@ -143,7 +143,7 @@ class Life(RuleBasedStateMachine):
         assert self.offered == sorted(self.offered)
         waiting = [who for who, state in self.states().items() if state is EnrolmentState.WAITING]
         if waiting and self.offered:
-            assert self.offered[-1] < waiting[0], "nobody who came later was asked before"
+            assert self.offered[-1] < waiting[0], "nobody who enrolled later was offered a place earlier"
 
     @invariant()
     def the_record_tells_the_same_as_the_roster(self) -> None:

@@ -428,20 +428,20 @@ def test_a_year_of_training_in_an_estate(year: Year) -> None:
     names = {row.id: row.name for row in year.session.execute(select(Person.id, Person.name))}
     year.session.rollback()
 
-    the_year_was_lived(year, record, names)
-    rosters_are_what_was_recorded(year, record, names)
-    sessions_are_what_was_recorded(year, record)
-    everybody_was_told_of_everything_once(year, record)
+    every_step_of_the_year_was_recorded(year, record, names)
+    rosters_match_the_records(year, record, names)
+    sessions_match_the_records(year, record)
+    every_change_was_notified_once(year, record)
     certificates_are_valid_as_awarded_corrected_and_revoked(year, record, revoked["certificate"])
     today = ENDS.date()
-    lapses_are_those_of_the_last_cards(year, last_days(record, names), today)
-    refreshers_are_those_who_did_not_practise_since(year, record, names, today)
-    gaps_are_those_of_each_neighbour_and_hour(
+    expiries_follow_the_latest_certificates(year, last_days(record, names), today)
+    refreshers_are_people_without_recent_practice(year, record, names, today)
+    gaps_match_a_count_by_neighbour_and_hour(
         year, record, names, last_days(record, names, is_called_by=True), planned
     )
 
 
-def the_year_was_lived(year: Year, record: Record, names: dict[int, str]) -> None:
+def every_step_of_the_year_was_recorded(year: Year, record: Record, names: dict[int, str]) -> None:
     held = [row for row in record.rows["training_sessions"].values() if row["state"] == "held"]
     assert len(held) == COURSES + 1
     of_courses = [id_ for session in year.sessions for id_ in record.enrolments_in(session)]
@@ -464,7 +464,7 @@ def the_year_was_lived(year: Year, record: Record, names: dict[int, str]) -> Non
     assert year.enrolled_by["command"] == 3 * COURSES // 2
 
 
-def rosters_are_what_was_recorded(year: Year, record: Record, names: dict[int, str]) -> None:
+def rosters_match_the_records(year: Year, record: Record, names: dict[int, str]) -> None:
     for session_id in record.rows["training_sessions"]:
         expected = record.enrolments_in(session_id)
         shown = {row["id"]: row for row in year.roster(session_id)}
@@ -486,7 +486,7 @@ def rosters_are_what_was_recorded(year: Year, record: Record, names: dict[int, s
             }.items() <= shown[id_].items()
 
 
-def sessions_are_what_was_recorded(year: Year, record: Record) -> None:
+def sessions_match_the_records(year: Year, record: Record) -> None:
     shown = year.get("/v1/sessions?starts_from=2027-01-01T00:00:00Z")["sessions"]
     assert {each["id"] for each in shown} == record.rows["training_sessions"].keys()
     for each in shown:
@@ -498,7 +498,7 @@ def sessions_are_what_was_recorded(year: Year, record: Record) -> None:
         assert states["enrolled"] <= row["capacity"]
 
 
-def everybody_was_told_of_everything_once(year: Year, record: Record) -> None:
+def every_change_was_notified_once(year: Year, record: Record) -> None:
     """Check that each enrolment change that concerns its person produced one message."""
     moved_to = {row.get("moved_to_id") for row in record.rows["enrolments"].values()} - {None}
     happened: Counter[tuple[int | None, str]] = Counter()
@@ -539,7 +539,7 @@ def certificates_are_valid_as_awarded_corrected_and_revoked(year: Year, record: 
     assert 0 < valid < 180
 
 
-def lapses_are_those_of_the_last_cards(year: Year, last: dict[str, date], today: date) -> None:
+def expiries_follow_the_latest_certificates(year: Year, last: dict[str, date], today: date) -> None:
     said = year.aed("certificates", "expiring", "--days", 90).out
     shown = {
         name: date.fromisoformat(day) for day, name in re.findall(r"([0-9-]{10}) +\d+ +(居民\d{3})", said)
@@ -550,7 +550,7 @@ def lapses_are_those_of_the_last_cards(year: Year, last: dict[str, date], today:
     assert shown == expected
 
 
-def refreshers_are_those_who_did_not_practise_since(
+def refreshers_are_people_without_recent_practice(
     year: Year, record: Record, names: dict[int, str], today: date
 ) -> None:
     said = year.aed("certificates", "refreshers").out
@@ -582,7 +582,7 @@ def refreshers_are_those_who_did_not_practise_since(
     assert shown == expected
 
 
-def gaps_are_those_of_each_neighbour_and_hour(
+def gaps_match_a_count_by_neighbour_and_hour(
     year: Year, record: Record, names: dict[int, str], last: dict[str, date], planned: int
 ) -> None:
     (shown,) = year.get(f"/v1/gaps?estate_id={year.estate_id}")["estates"]
@@ -606,7 +606,9 @@ def gaps_are_those_of_each_neighbour_and_hour(
     ]
     passed = {id_ for id_ in taken if record.of_enrolment("assessments", id_).get("passed")}
     called = {name for n in RESPONDERS if (name := name_of(n)) in last}
-    assert 0 < len(called) < len(RESPONDERS), "whose card nobody verified, and who passed no course since"
+    assert 0 < len(called) < len(RESPONDERS), (
+        "responders without a verified certificate or a passed course are excluded"
+    )
     callable_now = {name for name in called if last[name] >= today}
     serving = [id_ for id_ in passed if names[record.rows["enrolments"][id_]["person_id"]] in callable_now]
     fills = (len(taken) + 8) / (COURSES * CAPACITY + 10)

@@ -36,11 +36,13 @@ _FORKING = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(["tests.worker.processes"])
 
 
-def make_matters(session: Session, people: list[int], count: int) -> None:
+def make_notices(session: Session, people: list[int], count: int) -> None:
     """Create the test's own table of pending notifications, each for one person."""
-    session.execute(text("CREATE TABLE matters (id INTEGER PRIMARY KEY, person_id BIGINT, notified INTEGER)"))
     session.execute(
-        text("INSERT INTO matters (id, person_id, notified) VALUES (:id, :person_id, 0)"),
+        text("CREATE TABLE pending_notices (id INTEGER PRIMARY KEY, person_id BIGINT, notified INTEGER)")
+    )
+    session.execute(
+        text("INSERT INTO pending_notices (id, person_id, notified) VALUES (:id, :person_id, 0)"),
         [{"id": number, "person_id": people[number % len(people)]} for number in range(count)],
     )
 
@@ -49,11 +51,13 @@ def send_notices(database: Database, _settings: Settings, now: Now) -> Counts:
     """Send pending notifications, as real jobs do: the finding and the message are one transaction."""
     with transaction(database) as session:
         found = session.execute(
-            text("SELECT id, person_id FROM matters WHERE notified = 0 ORDER BY id LIMIT :most"),
+            text("SELECT id, person_id FROM pending_notices WHERE notified = 0 ORDER BY id LIMIT :most"),
             {"most": AT_A_TIME},
         ).all()
         for row in found:
-            session.execute(text("UPDATE matters SET notified = notified + 1 WHERE id = :id"), {"id": row.id})
+            session.execute(
+                text("UPDATE pending_notices SET notified = notified + 1 WHERE id = :id"), {"id": row.id}
+            )
             message = PersonMessage(
                 person_id=row.person_id,
                 channel=PhoneChannel.SMS,

@@ -118,12 +118,12 @@ def begun(
 def test_a_due_time_is_run_once(session: Session) -> None:
     run = begun(session, NOW)
     assert run is not None
-    assert begun(session, NOW, by="two") is None, "it is going on"
-    assert begun(session, NOW + HOUR, by="two") is None, "and no other of this job begins"
+    assert begun(session, NOW, by="two") is None, "the run is in progress"
+    assert begun(session, NOW + HOUR, by="two") is None, "no other run of this job begins"
     assert not end_run(session, run, token="two", result=RunState.DONE, error=None, counts=None, at=NOW)
     assert end_run(session, run, token="one", result=RunState.DONE, error=None, counts={"sent": 3}, at=NOW)
 
-    assert begun(session, NOW, by="two") is None, "it was done"
+    assert begun(session, NOW, by="two") is None, "the run finished"
     assert begun(session, NOW + HOUR, by="two") is not None
 
 
@@ -202,7 +202,7 @@ def test_missed_runs_are_caught_up_once_and_shown(
     figures = client.get("/metrics", headers=reading).text.splitlines()
     assert 'aed_job_runs{job="feeds",result="done"} 2.0' in figures
     assert 'aed_job_last_done{job="feeds"} 1.0' in figures
-    assert "aed_worker_alive 0.0" in figures, "it gave its lease back"
+    assert "aed_worker_alive 0.0" in figures, "the worker released its lease"
 
 
 def _ended(database: Database, job: str) -> int:

@@ -30,7 +30,7 @@ from tests import make
 from tests.notifications.sinks import Posted, Reply, receiving
 from tests.throwaway_postgres import Server
 from tests.waiting import eventually
-from tests.worker.processes import database_of_its_own, end, make_matters, settings_of, start_worker
+from tests.worker.processes import database_of_its_own, end, make_notices, settings_of, start_worker
 
 pytestmark = pytest.mark.slow
 
@@ -140,7 +140,7 @@ def test_every_notice_is_sent_once_and_in_order_whatever_is_killed(world: World,
     rng = random.Random(seed)
     with transaction(world.database) as session:
         people = [make.person(session).id for _ in range(PEOPLE)]
-        make_matters(session, people, NOTICES)
+        make_notices(session, people, NOTICES)
         estate = make.estate(session)
     world.let_pads_expire(estate, DEVICES)
     phone, log = Phone(), tmp_path / "workers.log"
@@ -180,14 +180,14 @@ def test_every_notice_is_sent_once_and_in_order_whatever_is_killed(world: World,
                 end(worker)
     said = f"seed {seed}; the end of the log: {log.read_text()[-3000:]}"
     lost = set(world.keepers) - set(phone.reminded)
-    assert delivered, f"{NOTICES - len(phone.notices)} matters, reminders of {sorted(lost)} were lost; {said}"
+    assert delivered, f"{NOTICES - len(phone.notices)} notices, reminders of {sorted(lost)} were lost; {said}"
     assert done, said
     assert phone.notices == list(range(NOTICES)), f"notified under two keys; {said}"
     assert phone.reminded == Counter(world.keepers), f"reminded twice; {said}"
     for shown in phone.shown.values():
         assert shown == sorted(shown), f"out of order; {said}"
     with transaction(world.database) as session:
-        assert session.scalar(text("SELECT count(*) FROM matters WHERE notified <> 1")) == 0, said
+        assert session.scalar(text("SELECT count(*) FROM pending_notices WHERE notified <> 1")) == 0, said
         assert session.scalar(select(func.count()).select_from(OutboxMessage)) == NOTICES + len(world.keepers)
         assert session.scalar(select(func.count()).select_from(Reminder)) == len(world.keepers)
         moments = select(JobRun.due_at).group_by(JobRun.job, JobRun.due_at).having(func.count() > 1)

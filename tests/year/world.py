@@ -59,7 +59,7 @@ class Participant:
 
 
 @dataclass
-class House:
+class StaffedEstate:
     """An estate with its people and devices."""
 
     id: int
@@ -72,8 +72,8 @@ class House:
 @dataclass
 class World:
     size: Size
-    houses: list[House]
-    house_of: dict[int, House]
+    houses: list[StaffedEstate]
+    house_of: dict[int, StaffedEstate]
     """Estates by device id."""
     participants: dict[int, Participant]
     """People by id, including the regions' administrators."""
@@ -167,7 +167,7 @@ def build(session: Session, size: Size) -> World:
         is_by_role = random.random() < 0.5
         grant(keeper, Role.KEEPER, estate=estate.id)
         everybody[keeper.id] = keeper
-        house = House(estate.id, here, keeper, manager)
+        house = StaffedEstate(estate.id, here, keeper, manager)
         devices = [_device(random, house, region.id, place=place, by_role=is_by_role) for place in PLACES]
         session.add_all(devices)
         session.flush()
@@ -180,7 +180,7 @@ def build(session: Session, size: Size) -> World:
     return World(size, houses, house_of, everybody, office, ledger)
 
 
-def _device(random: Random, house: House, region_id: int, *, place: int, by_role: bool) -> Device:
+def _device(random: Random, house: StaffedEstate, region_id: int, *, place: int, by_role: bool) -> Device:
     lat, lon = house.here.lat + 30.0 * (place // 5) / METRES_PER_DEGREE, house.here.lon + 0.0004 * (place % 5)
     return Device(
         region_id=region_id,
