@@ -94,6 +94,7 @@ from aed.upkeep.models import (
     Reminder,
     ReminderRecipient,
     Retrieval,
+    Sighting,
 )
 from aed.upkeep.recalls import actions as recall_actions
 from aed.upkeep.recalls.schemas import RecallIn
@@ -533,6 +534,14 @@ def photo(session: Session, *, of: Check, who: Viewer = ADMINISTRATOR, sent: byt
     """Add a photo to a check."""
     sent = sent or jpeg()
     return check_actions.add_photo(session, who, of.key, sent, picture_without_traces(sent), at=NOW)
+
+
+def sighting(session: Session, *, at: Position = PATIENT) -> Sighting:
+    """Add a draft of a device that a passer-by reports, with a photo."""
+    made = Sighting(key_hash=f"hash {next(_numbers)}", at=NOW, lat=at.lat, lon=at.lon, jpeg=b"\xff\xd8")
+    session.add(made)
+    session.flush()
+    return made
 
 
 def report(session: Session, of: Device, kind: FaultKind = FaultKind.BEEPING) -> FaultReport:

@@ -396,6 +396,7 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "check_id": [1],
         "photo_id": [1],
         "report_id": [1],
+        "sighting_id": [1],
         "recall_id": [recall.id],
         "confirmation_request": ["ask_made_up"],
         "incident_id": [incident.id],

@@ -84,6 +84,7 @@ from aed.upkeep.labels import api as labels_api
 from aed.upkeep.recalls import api as recalls_api
 from aed.upkeep.reminders import api as reminders_api
 from aed.upkeep.retrievals import api as retrievals_api
+from aed.upkeep.sightings import api as sightings_api
 from aed.walking.file import network_at
 from aed.web import api as web_api
 from aed.web.call_pages import api as call_pages_api
@@ -184,6 +185,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         retrievals_api,
         confirmations_api,
         labels_api,
+        sightings_api,
         reminders_api,
         outcomes_api,
         reports_api,
@@ -260,6 +262,7 @@ def body_limits(settings: Settings) -> BodyLimits:
             "/v1/imports/devices": imports,
             "/v1/imports/responders": imports,
             "/v1/imports/issuer-roster": imports,
+            "/report": FileLimit(settings.photo_limit_bytes, settings.photo_seconds),
             "/v1/photos": FileLimit(settings.photo_limit_bytes, settings.photo_seconds),
         },
     )

@@ -27,6 +27,7 @@ import itertools
 import json
 import math
 import os
+import re
 import sys
 import zlib
 from collections.abc import Sequence
@@ -469,6 +470,19 @@ def mercator_degrees(position: Position) -> tuple[float, float]:
 
 
 # --- Links ---
+
+
+_TYPED_NUMBER: Final = r"([-+]?\d{1,3}(?:\.\d{1,12})?)"
+_TYPED_PAIR: Final = re.compile(rf"\s*{_TYPED_NUMBER}\s*(?:[,，;；]|\s)\s*{_TYPED_NUMBER}\s*")
+
+
+def coordinates_in(text: str) -> tuple[float, float] | None:
+    """Return (latitude, longitude) if the text is a pair of numbers, in either order where that is clear."""
+    found = _TYPED_PAIR.fullmatch(text)
+    if found is None:
+        return None
+    first, second = float(found[1]), float(found[2])
+    return (second, first) if abs(first) > 90.0 >= abs(second) else (first, second)
 
 
 def map_links(position: Position, *, label: str) -> dict[str, str]:

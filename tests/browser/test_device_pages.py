@@ -6,9 +6,13 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import select, update
 
+from aed import clock
+from aed.accounts.permissions import Role
 from aed.registry.devices.models import Device
+from aed.registry.estates.models import Estate
 from aed.upkeep.models import FaultReport
 from aed.upkeep.rules import short_number
+from tests import make
 from tests.browser.checks import check
 from tests.browser.conftest import OpenPage, Site, View
 
@@ -79,3 +83,25 @@ def test_a_problem_can_be_reported_without_javascript(open_page: OpenPage, site:
     page.locator("input[value=missing]").check()
     page.locator("form button").click()
     expect(page.locator("[role=status]")).to_be_visible()
+
+
+def test_a_keeper_chooses_the_photo_that_everyone_sees(open_page: OpenPage, site: Site, view: View) -> None:
+    with site.database.write_sessions() as session, session.begin():
+        device = session.scalars(
+            select(Device)
+            .where(Device.audience == "public", Device.estate_id.is_not(None))
+            .order_by(Device.id)
+        ).first()
+        assert device is not None
+        person, estate = make.person(session), session.get_one(Estate, device.estate_id)
+        make.role(session, person, Role.KEEPER, estate=estate)
+        make.photo(session, of=make.check(session, device, at=clock.now()).check)
+        key, code = make.sign_in(session, person.id), short_number(device.id)
+    page = open_page(session_key=key)
+    page.goto(f"/d/{code}")
+    page.locator(".photos button").first.click()
+    expect(page.locator(".photos button[aria-pressed]")).to_have_count(1)
+    check(page, view, "device-photos")
+    stranger = open_page()
+    stranger.goto(f"/d/{code}")
+    expect(stranger.locator("img.photo")).to_have_count(1)

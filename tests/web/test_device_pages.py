@@ -10,6 +10,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
+from aed.accounts.permissions import Role
+from aed.accounts.sessions import SESSION_COOKIE
 from aed.hours.evaluation import china_calendar
 from aed.upkeep.rules import short_number
 from aed.web.device_pages.page import week_of
@@ -127,3 +129,41 @@ def test_the_week_names_holidays_and_make_up_workdays() -> None:
     assert sunday.times == [("08:00", "20:00", True)]
     assert week_of(None, date(2026, 9, 30), calendar)[0].is_unknown
     assert week_of("24/7", date(2026, 9, 30), calendar)[3].is_all_day
+
+
+def test_a_keeper_chooses_the_photo_that_shows_where_the_device_hangs(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    estate = make.estate(session)
+    device = make.device(session, of=estate)
+    hidden = make.device(session, of=estate, audience="estate")
+    photos = [make.photo(session, of=make.check(session, each).check) for each in (device, device, hidden)]
+    keeper = make.person(session)
+    make.role(session, keeper, Role.KEEPER, estate=estate)
+    key = make.sign_in(session, keeper.id)
+    session.commit()
+    code, secret = short_number(device.id), short_number(hidden.id)
+    own = browser | {"Cookie": f"{SESSION_COOKIE}={key}", "Sec-Fetch-Site": "same-origin"}
+    form = browser | {"Sec-Fetch-Site": "same-origin"}
+
+    assert "Photo for everyone" not in client.get(f"/d/{code}", headers=browser).text
+    address = f"/d/{code}/place-photo"
+    assert client.post(address, data={"photo": str(photos[0].id)}, headers=form).status_code == 401
+    assert client.get(f"/v1/devices/{device.id}/place-photo").status_code == 404
+    seen = client.get(f"/d/{code}", headers=own).text
+    assert re.findall(r'src="/v1/photos/(\d+)"', seen) == [str(photos[1].id), str(photos[0].id)]
+    assert client.post(address, data={"photo": str(photos[2].id)}, headers=own).status_code == 404
+    for each, number in ((code, photos[1].id), (secret, photos[2].id)):
+        sent = client.post(
+            f"/d/{each}/place-photo", data={"photo": str(number)}, headers=own, follow_redirects=False
+        )
+        assert (sent.status_code, sent.headers["location"]) == (303, f"/d/{each}")
+
+    page = client.get(f"/d/{code}", headers=browser).text
+    assert f'<img class="photo" src="/v1/devices/{device.id}/place-photo"' in page
+    assert f'/v1/devices/{device.id}/place-photo">' in page
+    photo = client.get(f"/v1/devices/{device.id}/place-photo")
+    assert photo.headers["content-type"] == "image/jpeg"
+    assert client.get(f"/v1/devices/{hidden.id}/place-photo").status_code == 404
+    client.post(address, data={"photo": ""}, headers=own)
+    assert "place-photo" not in client.get(f"/d/{code}", headers=browser).text

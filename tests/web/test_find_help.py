@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed.errors import InvalidInput
-from aed.geo import Datum
-from aed.web.find_help.rules import Show, coordinates_in, position_from_form
+from aed.geo import Datum, coordinates_in
+from aed.web.find_help.rules import Show, position_from_form
 from tests import make
 from tests.make import PATIENT, north_of
 

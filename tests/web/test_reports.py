@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx2 import Response
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from aed.imports.devices.models import Review
 from aed.upkeep.faults.actions import MAX_REPORTS_PER_ADDRESS, close_report
-from aed.upkeep.models import FaultReport
+from aed.upkeep.models import FaultReport, Sighting
 from aed.upkeep.rules import FaultKind, FaultReportState, short_number
+from aed.upkeep.sightings.rules import MAX_PER_ADDRESS
 from tests import make
-from tests.make import ADMINISTRATOR, NOW
+from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of
+from tests.upkeep.test_sightings import a_photo
 
 
 @pytest.fixture
@@ -113,3 +117,119 @@ def test_too_many_reports_from_one_address_get_a_sentence(
     assert "try again in an hour" in answers[-1].text
     assert ">kept</textarea>" in answers[-1].text
     assert count(session) == MAX_REPORTS_PER_ADDRESS
+
+
+# --- An AED that nobody has registered -----------------------------------------------------------------
+
+
+def sent_sighting(
+    client: TestClient, browser: dict[str, str], photo: bytes | None = None, **data: str
+) -> Response:
+    files = {"photo": ("photo.jpg", photo, "image/jpeg")} if photo is not None else {"photo": ("", b"")}
+    found: Response = client.post("/report", data=data, files=files, headers=browser, follow_redirects=False)
+    return found
+
+
+def sightings(session: Session) -> list[Sighting]:
+    session.expire_all()
+    return list(session.scalars(select(Sighting).order_by(Sighting.id)))
+
+
+def test_a_stranger_reports_an_aed_that_is_not_registered(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    near = make.device(session, at=north_of(PATIENT, metres=20), place_en="Club <b>house</b>")
+    hidden = make.device(session, of=make.estate(session), audience="estate", place_en="Secret lobby")
+    session.commit()
+    assert "Photo of the AED" in client.get("/report", headers=browser).text
+
+    sent = sent_sighting(
+        client, browser, a_photo(), where=f"{PATIENT.lat}, {PATIENT.lon}", words="By the lift"
+    )
+
+    assert sent.status_code == 303
+    address = sent.headers["location"]
+    draft = client.get(address, headers=browser).text
+    assert "Club &lt;b&gt;house&lt;/b&gt;" in draft
+    assert "Secret" not in draft
+    assert "By the lift" in draft
+    photo = client.get(f"{address}/photo", headers=browser)
+    assert (photo.headers["content-type"], photo.content[:2]) == ("image/jpeg", b"\xff\xd8")
+    assert session.scalars(select(Review)).all() == []
+    session.rollback()
+
+    for _ in range(2):  # a double tap
+        done = client.post(address, data={"do": "send"}, headers=browser, follow_redirects=False)
+        assert (done.status_code, done.headers["location"]) == (303, address)
+    assert "has arrived" in client.get(address, headers=browser).text
+    asked = session.scalars(select(Review)).one()
+    assert asked.device_id in (near.id, hidden.id)
+    assert client.get("/report/unknown", headers=browser).status_code == 404
+
+
+def test_a_registered_device_that_is_recognised_ends_the_report(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    near = make.device(session)
+    session.commit()
+    address = sent_sighting(client, browser, lat=str(PATIENT.lat), lon=str(PATIENT.lon)).headers["location"]
+    code = short_number(near.id)
+
+    done = client.post(address, data={"do": f"same:{code}"}, headers=browser, follow_redirects=False)
+
+    assert (done.status_code, done.headers["location"]) == (303, f"/d/{code}")
+    assert sightings(session) == []
+
+
+def test_the_place_in_a_photo_is_used_only_with_consent(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    photo = a_photo(30.2901, 120.1003)
+    without = sent_sighting(client, browser, photo)
+    with_consent = sent_sighting(client, browser, photo, origin="yes")
+    first, second = sightings(session)
+    assert (first.lat, first.taken_at) == (None, None)
+    assert second.lat == pytest.approx(30.2901, abs=1e-5)
+    assert second.taken_at == "2026-09-22 08:30:00"
+    assert "Only the place is missing" in client.get(without.headers["location"], headers=browser).text
+    assert "close by" in client.get(with_consent.headers["location"], headers=browser).text
+
+
+def test_nothing_is_lost_when_the_place_cannot_be_read(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    sent = sent_sighting(client, browser, a_photo(), where="<script>x</script>", words="<script>y</script>")
+    address = sent.headers["location"]
+    page = client.get(address, headers=browser).text
+    assert "These are not coordinates" in page
+    assert "&lt;script&gt;x" in page
+    assert "&lt;script&gt;y" in page
+    assert "<script>x" not in page
+    path = address.partition("?")[0]
+    data = {"do": "save", "where": "30.2901 120.1003", "datum": "gcj02", "words": "By the lift"}
+    client.post(path, data=data, headers=browser)
+    (found,) = sightings(session)
+    assert found.place_en == "By the lift"
+    assert found.lat is not None
+    assert 0.001 < 30.2901 - found.lat + 0.01 < 0.02
+    assert found.lat != 30.2901
+
+
+def test_a_photo_that_cannot_be_read_gets_a_sentence_and_keeps_the_words(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    answer = sent_sighting(client, browser, b"nonsense", words="By the lift")
+    assert answer.status_code == 422
+    assert "This photo cannot be read" in answer.text
+    assert "By the lift" in answer.text
+    assert sightings(session) == []
+    other_site = browser | {"Sec-Fetch-Site": "cross-site"}
+    assert sent_sighting(client, other_site, words="x").status_code == 403
+
+
+def test_too_many_sightings_from_one_address_get_a_sentence(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    answers = [sent_sighting(client, browser, words="kept") for _ in range(MAX_PER_ADDRESS + 1)]
+    assert [each.status_code for each in answers] == [303] * MAX_PER_ADDRESS + [429]
+    assert ">kept</textarea>" in answers[-1].text

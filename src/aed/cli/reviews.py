@@ -90,6 +90,9 @@ def _summary(review: Review) -> str:
             return " | ".join(both)
         case ReviewKind.SHRINK:
             return f"{evidence['missing']} of {evidence['listed_before']} are missing"
+        case ReviewKind.SIGHTING:
+            record = evidence["record"]
+            return f"a passer-by reports a device: {record.get('place_zh') or record.get('place_en') or ''}"
 
 
 def _evidence(review: Review) -> list[str]:
@@ -110,6 +113,8 @@ def _evidence(review: Review) -> list[str]:
                 f"  {evidence['missing']} of {evidence['listed_before']} are not in the last list, such as",
                 *(f"  {source_id}" for source_id in evidence["examples"]),
             ]
+        case ReviewKind.SIGHTING:
+            return [f"  {name}: {_value_text(value)}" for name, value in evidence["record"].items()]
 
 
 def _value_text(value: Any) -> str:

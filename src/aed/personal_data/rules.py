@@ -302,6 +302,7 @@ ACTOR_COLUMNS: Final = (
     ("person_changes", "who"),
     ("person_pairs", "decided_by"),
     ("fault_reports", "closed_by"),
+    ("place_photos", "chosen_by"),
     ("reviews", "decided_by"),
     ("role_grants", "granted_by"),
     ("role_grants", "revoked_by"),

@@ -26,6 +26,7 @@ from aed.upkeep.reminders.rules import EXPIRING, REMINDED, thresholds_before
 from aed.upkeep.retrievals.actions import follow_up
 from aed.upkeep.retrievals.queries import due_for_follow_up
 from aed.upkeep.rules import ASK_INTERVAL_HOURS, DueKind, RetrievalOutcome
+from aed.upkeep.sightings.actions import tidy_sightings
 
 _RETRIEVALS: Final = 500
 _DEVICES: Final = 2_000
@@ -126,11 +127,12 @@ def send_calendar_notices(database: Database, now: datetime, *, by: Reminding) -
 def apply_recalls(database: Database, now: datetime) -> int:
     """Quarantine devices newly affected by open recalls; return how many.
 
-    Also erases expired reporter addresses. Safe to run concurrently, as a device is quarantined once per
-    recall.
+    Also erases expired reporter addresses and old drafts of sightings. Safe to run concurrently, as a device
+    is quarantined once per recall.
     """
     with transaction(database) as session:
         forget_addresses(session, at=now)
+        tidy_sightings(session, at=now)
         return apply_open_recalls(session, SCHEDULER, at=now)
 
 

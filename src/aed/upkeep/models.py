@@ -116,6 +116,49 @@ class Photo(Table):
     received_at: Mapped[datetime]
 
 
+class PlacePhoto(Table):
+    """The photo of a check that shows where a device hangs, chosen by its keeper for all who may see it."""
+
+    __tablename__ = "place_photos"
+
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), primary_key=True, autoincrement=False)
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id"))
+    chosen_at: Mapped[datetime]
+    chosen_by: Mapped[str] = mapped_column(String(200))
+
+
+class Sighting(Table):
+    """A device that a passer-by has seen and reports. Nothing of it leads to the person.
+
+    Once sent, it is also a record of the list `passers-by`, with a review.
+    """
+
+    __tablename__ = "sightings"
+    __table_args__ = (
+        CheckConstraint("(lat IS NULL) = (lon IS NULL)", name="position"),
+        CheckConstraint("sent_at IS NULL OR lat IS NOT NULL", name="sent_with_position"),
+        Index("ix_sightings_from", "from_key", "at"),
+        Index("ix_sightings_at", "at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    at: Mapped[datetime]
+    from_key: Mapped[str | None] = mapped_column(String(64))
+    """Hash of the sender's address, used for rate limits; erased after a day."""
+    lat: Mapped[float | None]
+    """WGS-84, as `lon`."""
+    lon: Mapped[float | None]
+    place_en: Mapped[str | None] = mapped_column(Text)
+    place_zh: Mapped[str | None] = mapped_column(Text)
+    taken_at: Mapped[str | None] = mapped_column(String(32))
+    """When the photo was taken, by the camera's clock, if the sender agreed to that being read."""
+    jpeg: Mapped[bytes | None] = mapped_column(deferred=True)
+    """The photo without metadata."""
+    sent_at: Mapped[datetime | None]
+    """None for a draft, which is deleted after a day."""
+
+
 class Quarantine(Table):
     """A reason why a device must not be offered, from `since` to `lifted_at`. Several may apply at once."""
 

@@ -72,7 +72,7 @@ class MergeIn(BaseModel):
 
 
 class DecisionIn(BaseModel):
-    """duplicate: same or different; conflict: take or keep; shrink: accept or refuse."""
+    """duplicate: same or different; conflict: take or keep; shrink and sighting: accept or refuse."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"decision": "different"}]})
 

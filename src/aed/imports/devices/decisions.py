@@ -65,6 +65,8 @@ def decide(
         return review
     if review.kind is ReviewKind.SHRINK and review.decision is Decision.ACCEPT:
         raise Conflict("These devices are already marked as gone. Devices that are listed again come back.")
+    if review.kind is ReviewKind.SIGHTING and review.decision is Decision.ACCEPT:
+        raise Conflict("This device has been registered already. Withdraw it instead.")
     review.decision, review.decided_at, review.decided_by = decision, at, who.name
     session.flush()
     ranks, estates = queries.ranks(session), EstateIds(session)
@@ -75,6 +77,9 @@ def decide(
             _part(session, who, review, ranks, estates, thresholds, at)
         case ReviewKind.CONFLICT, _:
             apply_claims(session, who, _device(review), ranks=ranks, estates=estates, at=at)
+        case ReviewKind.SIGHTING, Decision.ACCEPT:
+            record = queries.record(session, (review.source, review.source_id))
+            _settle(session, who, record, None, ranks, estates, thresholds, at)
         case ReviewKind.SHRINK, Decision.ACCEPT:
             missing = queries.missing_records(session, review.source)
             mark_gone(
@@ -136,17 +141,31 @@ def _part(
     for own in queries.device_ids(session, [(record.source, record.source_id)]).values():
         mark_distinct(session, who, own, at=at)
     if record.gone_since is None:
-        merging = RowImporter(
-            session=session,
-            who=who,
-            at=at,
-            estates=estates,
-            ranks=ranks,
-            thresholds=thresholds,
-            region=device.region,
-            before=RegisterBefore.now(session),
-        )
-        merging.settle([_entry(record)])
+        _settle(session, who, record, device.region, ranks, estates, thresholds, at)
+
+
+def _settle(
+    session: Session,
+    who: Viewer,
+    record: StoredRecord,
+    region: str | None,
+    ranks: dict[str, int],
+    estates: EstateIds,
+    thresholds: Thresholds,
+    at: datetime,
+) -> None:
+    """Link a record to its own device, the next best match, or a new device in the region."""
+    merging = RowImporter(
+        session=session,
+        who=who,
+        at=at,
+        estates=estates,
+        ranks=ranks,
+        thresholds=thresholds,
+        region=region,
+        before=RegisterBefore.now(session),
+    )
+    merging.settle([_entry(record)])
 
 
 def _entry(record: StoredRecord) -> ListEntry:

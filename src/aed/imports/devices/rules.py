@@ -342,6 +342,8 @@ class ReviewKind(StrEnum):
     """Which of two equally ranked sources is right about an attribute."""
     SHRINK = "shrink"
     """Whether the many devices that a list has lost are gone."""
+    SIGHTING = "sighting"
+    """Whether a device that a passer-by has reported, and that resembles no registered one, is there."""
 
 
 class Decision(StrEnum):
@@ -352,15 +354,16 @@ class Decision(StrEnum):
     KEEP = "keep"
     """The current value is right."""
     ACCEPT = "accept"
-    """The devices are gone."""
+    """The devices are gone; the reported device is there."""
     REFUSE = "refuse"
-    """The list is wrong."""
+    """The list is wrong; there is no such device."""
 
 
 DECISIONS: Final = {
     ReviewKind.DUPLICATE: (Decision.SAME, Decision.DIFFERENT),
     ReviewKind.CONFLICT: (Decision.TAKE, Decision.KEEP),
     ReviewKind.SHRINK: (Decision.ACCEPT, Decision.REFUSE),
+    ReviewKind.SIGHTING: (Decision.ACCEPT, Decision.REFUSE),
 }
 """The possible decisions for each kind of review."""
 

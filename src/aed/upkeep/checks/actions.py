@@ -36,7 +36,7 @@ from aed.upkeep.confirmations.actions import record_confirmations
 from aed.upkeep.faults import actions as fault_actions
 from aed.upkeep.faults.queries import active_quarantines, open_reports, pads_are_new_since
 from aed.upkeep.messages import notify_keepers
-from aed.upkeep.models import Check, Photo, Policy
+from aed.upkeep.models import Check, Photo, PlacePhoto, Policy
 from aed.upkeep.permissions import require_policy_editor
 from aed.upkeep.retrievals.actions import close_by_check
 from aed.upkeep.rules import (
@@ -263,6 +263,31 @@ def add_photo(
     session.add(photo)
     flush_or_conflict(session, "This photo arrived twice at the same time. Send it again.", "check")
     return photo
+
+
+def choose_place_photo(
+    session: Session, who: Viewer, device_id: int, photo_id: int | None, *, at: datetime
+) -> None:
+    """Choose the photo of a check that shows where the device hangs, to all who may see the device.
+
+    None shows no photo. Raises NotFound for a photo of another device, and what `device_to_check` raises.
+    """
+    device = device_to_check(session, who, device_id, CheckKind.CHECK, for_update=True)
+    row = session.get(PlacePhoto, device.id)
+    if photo_id is None:
+        if row is not None:
+            session.delete(row)
+            session.flush()
+        return
+    if not queries.is_photo_of(session, photo_id, device.id):
+        raise NotFound(
+            "Device {device} has no photo {photo}.", field="photo_id", device=device.id, photo=photo_id
+        )
+    if row is None:
+        row = PlacePhoto(device_id=device.id)
+        session.add(row)
+    row.photo_id, row.chosen_at, row.chosen_by = photo_id, at, who.name
+    flush_or_conflict(session, "Another photo was chosen at the same time. Try again.", "photo_id")
 
 
 def require_photo(session: Session, who: Viewer, check_key: str, sent: bytes | None = None) -> None:

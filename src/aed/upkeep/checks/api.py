@@ -18,7 +18,7 @@ from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession, database_of
 from aed.database.session import Database, read_session
-from aed.errors import NotSignedIn
+from aed.errors import NotFound, NotSignedIn
 from aed.http.concurrency_limits import QueueLimits, wait_for_turn
 from aed.http.parameters import (
     Cursor,
@@ -48,6 +48,7 @@ from aed.upkeep.checks.schemas import (
     FormOut,
     FormQuestionOut,
     PhotoOut,
+    PlacePhotoIn,
     PolicyAmend,
     PolicyIn,
     PolicyOut,
@@ -208,6 +209,35 @@ def get_photo(session: ReadSession, viewer: ViewerDep, photo_id: RowId) -> Respo
             "Cache-Control": "private, max-age=86400",
         },
     )
+
+
+@router.get(
+    "/devices/{device_id}/place-photo",
+    response_class=Response,
+    responses={200: {"description": "The photo", "content": {"image/jpeg": _PICTURE}}},
+)
+def get_place_photo(session: ReadSession, viewer: ViewerDep, device_id: RowId) -> Response:
+    """Return the photo that shows where a device hangs, as JPEG. For everyone who may see the device."""
+    photo = queries.place_photo(session, viewer, device_id)
+    if photo is None:
+        raise NotFound("There is no such photo, or you may not see it.", field="device_id")
+    headers = {"ETag": f'"{photo.sha256}"', "Cache-Control": "private, max-age=3600"}
+    return Response(photo.jpeg, media_type="image/jpeg", headers=headers)
+
+
+@router.put("/devices/{device_id}/place-photo", status_code=204)
+def put_place_photo(session: WriteSession, viewer: ViewerDep, device_id: RowId, given: PlacePhotoIn) -> None:
+    """Choose a photo of a check to show where the device hangs, to everyone who may see the device.
+
+    For viewers who may check the device. Choose one without people.
+    """
+    actions.choose_place_photo(session, viewer, device_id, given.photo_id, at=clock.now())
+
+
+@router.delete("/devices/{device_id}/place-photo", status_code=204)
+def delete_place_photo(session: WriteSession, viewer: ViewerDep, device_id: RowId) -> None:
+    """Show no photo of where the device hangs. The photo stays with its check."""
+    actions.choose_place_photo(session, viewer, device_id, None, at=clock.now())
 
 
 @router.get("/policies")

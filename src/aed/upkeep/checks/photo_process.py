@@ -17,7 +17,13 @@ from typing import Final
 import structlog
 
 from aed.errors import InvalidInput, TooBusy
-from aed.upkeep.checks.photo import Picture, picture_without_traces
+from aed.upkeep.checks.photo import (
+    UNKNOWN_ORIGIN,
+    PhotoOrigin,
+    Picture,
+    origin_of,
+    picture_without_traces,
+)
 
 log = structlog.get_logger("aed")
 
@@ -28,6 +34,8 @@ MAX_MEMORY_BYTES: Final = 1_000_000_000
 NICENESS: Final = 10
 """Gives the process a tenth of a core next to busy processes; at 19 it would get almost none."""
 COMMAND: Final = (sys.executable, "-m", "aed.upkeep.checks.photo_process")
+WITH_ORIGIN: Final = "--with-origin"
+_NONE: Final = "-"
 _REFUSED: Final = 3
 """Exit status meaning that stderr holds the message of an InvalidInput."""
 
@@ -37,9 +45,17 @@ def picture_in_subprocess(sent: bytes) -> Picture:
 
     Raises InvalidInput if the photo is refused or crashes the decoder, and TooBusy on timeout.
     """
+    return placed_picture_in_subprocess(sent)[0]
+
+
+def placed_picture_in_subprocess(sent: bytes, *, with_origin: bool = False) -> tuple[Picture, PhotoOrigin]:
+    """Return the picture and, if asked, where and when it was taken, which the person has agreed to.
+
+    Raises InvalidInput and TooBusy as `picture_in_subprocess`.
+    """
     try:
         made = subprocess.run(
-            COMMAND,
+            (*COMMAND, WITH_ORIGIN) if with_origin else COMMAND,
             input=sent,
             capture_output=True,
             timeout=MAX_SECONDS,
@@ -53,12 +69,17 @@ def picture_in_subprocess(sent: bytes) -> Picture:
         log.error("photo not decoded", status=made.returncode, reason=reason)
         raise InvalidInput("This photo cannot be read.", field="photo")
     size, _, jpeg = made.stdout.partition(b"\n")
-    width, height = size.split()
-    return Picture(jpeg, int(width), int(height))
+    width, height, lat, lon, taken_at = size.decode().split(" ", 4)
+    origin = PhotoOrigin(_number(lat), _number(lon), taken_at if taken_at != _NONE else None)
+    return Picture(jpeg, int(width), int(height)), origin
 
 
-def main(memory_bytes: int = MAX_MEMORY_BYTES) -> int:
-    """Read a photo from stdin; write its width, height and re-encoded JPEG to stdout.
+def _number(text: str) -> float | None:
+    return float(text) if text != _NONE else None
+
+
+def main(memory_bytes: int = MAX_MEMORY_BYTES, *, with_origin: bool = False) -> int:
+    """Read a photo from stdin; write its width, height, origin and re-encoded JPEG to stdout.
 
     Returns the exit status.
     """
@@ -67,13 +88,18 @@ def main(memory_bytes: int = MAX_MEMORY_BYTES) -> int:
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     try:
-        picture = picture_without_traces(sys.stdin.buffer.read())
+        sent = sys.stdin.buffer.read()
+        picture = picture_without_traces(sent)
+        origin = origin_of(sent) if with_origin else UNKNOWN_ORIGIN
     except InvalidInput as error:
         sys.stderr.write(error.detail)
         return _REFUSED
-    sys.stdout.buffer.write(f"{picture.width} {picture.height}\n".encode() + picture.jpeg)
+    where = (_NONE if each is None else each for each in (origin.lat, origin.lon, origin.taken_at))
+    header = " ".join(map(str, (picture.width, picture.height, *where)))
+    sys.stdout.buffer.write(f"{header}\n".encode() + picture.jpeg)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:])))
+    numbers = [int(each) for each in sys.argv[1:] if each != WITH_ORIGIN]
+    sys.exit(main(*numbers, with_origin=WITH_ORIGIN in sys.argv))

@@ -18,7 +18,7 @@ from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
 from aed.upkeep.checks.rules import DEFAULT, PolicyScope, Terms, closest
-from aed.upkeep.models import Check, Photo, Policy
+from aed.upkeep.models import Check, Photo, PlacePhoto, Policy
 from aed.upkeep.rules import CheckKind, PolicyState, Question
 
 
@@ -122,6 +122,37 @@ def photo(session: Session, viewer: Viewer, photo_id: int) -> tuple[Photo, bytes
             "Photo {photo_id} does not exist, or you may not see it.", field="photo_id", photo_id=photo_id
         )
     return row[0], row[1]
+
+
+def is_photo_of(session: Session, photo_id: int, device_id: int) -> bool:
+    """Return whether a photo is of a check of the device.
+
+    visibility: for viewers who may check the device.
+    """
+    statement = select(Photo.id).join(Check, Check.id == Photo.check_id)
+    return session.scalar(statement.where(Photo.id == photo_id, Check.device_id == device_id)) is not None
+
+
+def photos_of_device(session: Session, device_id: int, *, limit: int) -> Sequence[Photo]:
+    """Return the latest photos of the checks of a device, without the image data.
+
+    visibility: for viewers who may check the device.
+    """
+    statement = select(Photo).join(Check, Check.id == Photo.check_id).where(Check.device_id == device_id)
+    return session.scalars(statement.order_by(Photo.id.desc()).limit(limit)).all()
+
+
+def place_photo(session: Session, viewer: Viewer, device_id: int) -> Photo | None:
+    """Return the photo that shows where a device hangs, without the image data.
+
+    None if there is none, or the viewer may not see the device.
+    """
+    return session.scalar(
+        select(Photo)
+        .join(PlacePhoto, PlacePhoto.photo_id == Photo.id)
+        .join(Device, Device.id == PlacePhoto.device_id)
+        .where(PlacePhoto.device_id == device_id, visible_to(viewer, Device))
+    )
 
 
 def _readable_by(viewer: Viewer) -> ColumnElement[bool]:

@@ -172,6 +172,14 @@ class PhotoOut(BaseModel):
         )
 
 
+class PlacePhotoIn(BaseModel):
+    """The photo of a check that shows where a device hangs."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"photo_id": 1}]})
+
+    photo_id: Id
+
+
 class CheckPage(BaseModel):
     """A page of checks, the last received first. If `next` is not null, send it as `cursor` for more."""
 

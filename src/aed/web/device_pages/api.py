@@ -7,17 +7,19 @@ from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 import structlog
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Form, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
 from aed import clock
-from aed.accounts.authentication import ViewerDep
+from aed.accounts.authentication import FormViewerDep, ViewerDep
 from aed.accounts.permissions import Viewer
-from aed.database.dependencies import database_of
+from aed.database.dependencies import WriteSession, database_of
 from aed.database.session import read_session
-from aed.errors import AedError
+from aed.errors import AedError, InvalidInput
 from aed.settings import Settings
+from aed.upkeep.checks import actions
 from aed.upkeep.confirmations.actions import KEY_PREFIX
+from aed.upkeep.rules import device_id_of
 from aed.web.device_pages import queries
 from aed.web.device_pages.page import DeviceCard, card_of
 from aed.web.render import render
@@ -55,8 +57,21 @@ def get_device_page(request: Request, viewer: ViewerDep, code: Code) -> Response
         "device_pages/device.html.jinja",
         emergency_number=card.emergency_number,
         device=card,
+        root=root,
         link=f"{root}/d/{card.code}",
     )
+
+
+@router.post("/d/{code}/place-photo")
+def choose_place_photo(
+    session: WriteSession, viewer: FormViewerDep, code: Code, photo: Annotated[str, Form(max_length=20)] = ""
+) -> Response:
+    """Choose the photo that shows where the device hangs; none for an empty value."""
+    if photo and not (photo.isascii() and photo.isdecimal()):
+        raise InvalidInput("photo must be the number of a photo.", field="photo")
+    chosen = int(photo) if photo else None
+    actions.choose_place_photo(session, viewer, device_id_of(code), chosen, at=clock.now())
+    return RedirectResponse(f"/d/{quote(code, safe='')}", 303)
 
 
 def _card(

@@ -19,6 +19,7 @@ from aed.registry.devices.rules import Access, Cabinet, EntryMode, access_at
 from aed.registry.storeys import spoken_storey
 from aed.upkeep.confirmations.queries import Trusted
 from aed.upkeep.faults.schemas import ReadinessOut
+from aed.upkeep.models import Photo
 from aed.upkeep.rules import Fact, short_number
 from aed.web.device_pages.queries import DeviceFacts
 from aed.web.marks import Mark, mark_of
@@ -124,6 +125,15 @@ class MapLink:
 
 
 @dataclass(frozen=True, slots=True)
+class PhotoShown:
+    photo_id: int
+    href: str
+    width: int
+    height: int
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceCard:
     """A device as its page shows it. Words are {"en", "zh"}."""
 
@@ -149,6 +159,9 @@ class DeviceCard:
     maps: list[MapLink]
     is_public: bool
     emergency_number: str
+    photo: PhotoShown | None
+    choices: list[PhotoShown]
+    """Photos of checks of which the viewer may choose one to show."""
 
 
 def card_of(found: DeviceFacts, *, at: datetime, is_wechat: bool) -> DeviceCard:
@@ -191,7 +204,14 @@ def card_of(found: DeviceFacts, *, at: datetime, is_wechat: bool) -> DeviceCard:
         ],
         is_public=device.audience == "public",
         emergency_number=device.region.emergency_number,
+        photo=_shown(found.photo, f"/v1/devices/{device.id}/place-photo", found) if found.photo else None,
+        choices=[_shown(each, f"/v1/photos/{each.id}", found) for each in found.choices],
     )
+
+
+def _shown(photo: Photo, href: str, found: DeviceFacts) -> PhotoShown:
+    is_chosen = found.photo is not None and photo.id == found.photo.id
+    return PhotoShown(photo.id, href, photo.width, photo.height, is_chosen)
 
 
 def week_of(expression: str | None, today: date, calendar: HolidayDates | None) -> list[DayLine]:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from aed.errors import InvalidInput
-from aed.geo import Datum, Position, position_from
+from aed.geo import Datum, Position, coordinates_in, position_from
 
 MAX_TEXT: Final = 100
-_NUMBER: Final = r"([-+]?\d{1,3}(?:\.\d{1,12})?)"
-_PAIR: Final = re.compile(rf"\s*{_NUMBER}\s*(?:[,，;；]|\s)\s*{_NUMBER}\s*")
-_MAX_LATITUDE: Final = 90.0
 
 
 class Show(StrEnum):
@@ -61,15 +57,6 @@ def position_from_form(query: Mapping[str, str]) -> Where:
     if not text and estate.isascii() and estate.isdecimal() and len(estate) < 19:
         return Where(estate_id=int(estate), show=show, datum=datum)
     return Where(text=text, show=show, datum=datum)
-
-
-def coordinates_in(text: str) -> tuple[float, float] | None:
-    """Return (latitude, longitude) if the text is a pair of numbers, in either order where that is clear."""
-    found = _PAIR.fullmatch(text)
-    if found is None:
-        return None
-    first, second = float(found[1]), float(found[2])
-    return (second, first) if abs(first) > _MAX_LATITUDE >= abs(second) else (first, second)
 
 
 def _member[Choice: StrEnum](choices: type[Choice], value: str, default: Choice) -> Choice:

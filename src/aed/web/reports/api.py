@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from fastapi.responses import RedirectResponse
+from sqlalchemy.orm import Session
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep, client_address
+from aed.accounts.people.rules import Language
+from aed.accounts.permissions import Viewer
 from aed.accounts.sign_in.rules import address_key
 from aed.database.dependencies import ReadSession, WriteSession, database_of
-from aed.errors import NotFound, TooBusy
+from aed.errors import InvalidInput, NotFound, TooBusy
+from aed.geo import Datum, Position
+from aed.http.concurrency_limits import QueueLimits, wait_for_turn
 from aed.http.query import ANY_PARAMETER
+from aed.upkeep.checks.photo import UNKNOWN_ORIGIN, PhotoOrigin, Picture
+from aed.upkeep.checks.photo_process import placed_picture_in_subprocess
 from aed.upkeep.faults.actions import report_by_number
 from aed.upkeep.faults.queries import report_by_status_key, status_key
 from aed.upkeep.faults.schemas import ReportIn
-from aed.upkeep.rules import device_id_of
+from aed.upkeep.models import Sighting
+from aed.upkeep.rules import device_id_of, short_number
+from aed.upkeep.sightings import actions as sighting_actions
+from aed.upkeep.sightings import queries as sighting_queries
+from aed.upkeep.sightings.rules import MAX_WORDS, SightingState
+from aed.web.language import language_of
 from aed.web.render import render
-from aed.web.reports.rules import MAX_NOTE, OFFERED, STATES, kind_chosen
+from aed.web.reports.rules import MAX_NOTE, OFFERED, SIGHTING_STATES, STATES, kind_chosen, place_typed
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 MAX_CODE: Final = 64
@@ -106,3 +126,198 @@ def show_report_status(
         state=STATES[found.state] if found is not None else "",
         is_open=found is not None and found.closed_at is None,
     )
+
+
+# --- An AED that nobody has registered -----------------------------------------------------------------
+
+_decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sighting")
+PHOTOS: Final = QueueLimits(
+    "photos of sightings",
+    at_once=3,
+    waiting=6,
+    each=3,
+    otherwise="Too many photos are being sent right now. Try again in a moment.",
+)
+MAX_FIELD_BYTES: Final = 10_000
+Key = Annotated[str, Path(max_length=64)]
+
+
+@dataclass(frozen=True, slots=True)
+class SightingForm:
+    """What the first form sent."""
+
+    where: str
+    datum: str
+    lat: str
+    lon: str
+    words: str
+    picture: Picture | None
+    origin: PhotoOrigin
+    problem: str
+    """`photo` if it cannot be read; empty otherwise."""
+
+
+async def _sighting_form(request: Request, _viewer: FormViewerDep) -> AsyncIterator[SightingForm]:
+    """Yield the form, its photo decoded: without metadata, except what the sender agreed to be read.
+
+    A few forms are received at once, and one photo is decoded at a time, as photos of checks.
+    """
+    async with wait_for_turn(request, PHOTOS, address_key(client_address(request))):
+        try:
+            async with request.form(max_files=1, max_fields=20, max_part_size=MAX_FIELD_BYTES) as form:
+                photo = form.get("photo")
+                sent = await photo.read() if isinstance(photo, UploadFile) else b""
+                text = {name: str(each) for name, each in form.items() if not isinstance(each, UploadFile)}
+        except HTTPException:
+            raise InvalidInput("The form was not received completely.", field="photo") from None
+        picture, origin, problem = None, UNKNOWN_ORIGIN, ""
+        if sent:
+            decode = partial(placed_picture_in_subprocess, sent, with_origin=text.get("origin") == "yes")
+            try:
+                picture, origin = await asyncio.get_running_loop().run_in_executor(_decoder, decode)
+            except InvalidInput:
+                problem = "photo"
+        yield SightingForm(
+            where=text.get("where", "").strip(),
+            datum=text.get("datum", ""),
+            lat=text.get("lat", ""),
+            lon=text.get("lon", ""),
+            words=text.get("words", "").strip(),
+            picture=picture,
+            origin=origin,
+            problem=problem,
+        )
+
+
+@router.get("/report")
+def show_sighting_form(request: Request) -> Response:
+    """Show the form for an AED that is not registered: photo first, then where it is."""
+    return _sighting_page(request, None)
+
+
+@router.post("/report")
+def draft_sighting(
+    request: Request,
+    sent: Annotated[SightingForm, Depends(_sighting_form, scope="function")],
+    session: WriteSession,
+) -> Response:
+    """Keep what was sent as a draft, and go on to the page that shows likely duplicates."""
+    if sent.problem:
+        return _sighting_page(request, sent, problem=sent.problem, status=422)
+    if len(sent.words) > MAX_WORDS:
+        return _sighting_page(request, sent, problem="words", status=422)
+    here, wrong = _place(sent.where, sent.datum, sent.lat, sent.lon)
+    if here is None and sent.origin.lat is not None and sent.origin.lon is not None:
+        here = Position(sent.origin.lat, sent.origin.lon)
+    try:
+        key = sighting_actions.draft_sighting(
+            session,
+            here=here,
+            words=sent.words,
+            language=_language(request),
+            picture=sent.picture,
+            taken_at=sent.origin.taken_at,
+            from_key=address_key(client_address(request)),
+            at=clock.now(),
+        )
+    except TooBusy:
+        return _sighting_page(request, sent, problem="too-many", status=429)
+    return _to_draft(key, wrong)
+
+
+def _place(where: str, datum: str, lat: str, lon: str) -> tuple[Position | None, str]:
+    """Return the place, and the text that could not be read as one."""
+    try:
+        return place_typed(where, datum, lat, lon), ""
+    except InvalidInput:
+        return None, where[:MAX_NOTE]
+
+
+def _to_draft(key: str, wrong: str) -> Response:
+    return RedirectResponse(f"/report/{key}" + (f"?{urlencode({'where': wrong})}" if wrong else ""), 303)
+
+
+def _language(request: Request) -> Language:
+    return Language.ZH if language_of(request).startswith("zh") else Language.EN
+
+
+def _sighting_page(
+    request: Request, sent: SightingForm | None, *, problem: str = "", status: int = 200
+) -> Response:
+    return render(
+        request,
+        "reports/sighting.html.jinja",
+        status=status,
+        sent=sent,
+        problem=problem,
+        Datum=Datum,
+        max_words=MAX_WORDS,
+        max_bytes=request.app.state.settings.photo_limit_bytes,
+    )
+
+
+@router.get("/report/{key}")
+def show_sighting(request: Request, session: ReadSession, viewer: ViewerDep, key: Key) -> Response:
+    """Show a draft with the registered devices around it, or what has come of a sent report."""
+    sighting = sighting_queries.sighting_by_key(session, key)
+    state = sighting_queries.state_of(session, sighting)
+    if state is not SightingState.DRAFT:
+        return render(request, "reports/sighting_status.html.jinja", state=SIGHTING_STATES[state], key=key)
+    return _draft_page(request, session, viewer, sighting, key, wrong=request.query_params.get("where", ""))
+
+
+@router.post("/report/{key}")
+def answer_draft(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    key: Key,
+    do: Typed = "",
+    where: Typed = "",
+    datum: Typed = "",
+    lat: Typed = "",
+    lon: Typed = "",
+    words: Typed = "",
+) -> Response:
+    """Change the place of a draft, recognise it as a registered device, or send it."""
+    sighting = sighting_queries.sighting_by_key(session, key, for_update=True)
+    if sighting.sent_at is not None:  # a double tap, or the back button
+        return _to_draft(key, "")
+    if do.startswith("same:"):
+        sighting_actions.discard_draft(session, sighting)
+        return RedirectResponse(f"/d/{short_number(device_id_of(do.removeprefix('same:')))}", 303)
+    if do == "send" and sighting.lat is not None:
+        sighting_actions.send_sighting(session, viewer, sighting, at=clock.now())
+        return _to_draft(key, "")
+    here, wrong = _place(where, datum, lat, lon)
+    sighting_actions.amend_draft(sighting, here=here, words=words[:MAX_WORDS], language=_language(request))
+    session.flush()
+    return _to_draft(key, wrong)
+
+
+def _draft_page(
+    request: Request, session: Session, viewer: Viewer, sighting: Sighting, key: str, *, wrong: str
+) -> Response:
+    here = None
+    if sighting.lat is not None and sighting.lon is not None:
+        here = Position(sighting.lat, sighting.lon)
+    around = sighting_queries.devices_around(session, viewer, here) if here is not None else []
+    return render(
+        request,
+        "reports/sighting_draft.html.jinja",
+        key=key,
+        here=here,
+        words=sighting.place_zh or sighting.place_en or "",
+        has_photo=sighting_queries.has_photo(session, sighting.id),
+        around=[(short_number(each.device_id), each) for each in around],
+        wrong=wrong[:MAX_NOTE],
+        Datum=Datum,
+        max_words=MAX_WORDS,
+    )
+
+
+@router.get("/report/{key}/photo")
+def show_sighting_photo(session: ReadSession, key: Key) -> Response:
+    """Return the photo to whoever has the secret of the report."""
+    sighting = sighting_queries.sighting_by_key(session, key)
+    return Response(sighting_queries.photo_of(session, sighting.id), media_type="image/jpeg")
