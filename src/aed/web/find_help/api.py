@@ -136,7 +136,7 @@ def get_offline_page(request: Request) -> Response:
 def get_worker() -> Response:
     """Return the service worker, which shows the page without signal. It changes with each release."""
     script = "js/offline.js"
-    files = ["style.css", "css/offline.css", "icon.svg", script, *static.imports_of(script)]
+    files = ["style.css", "css/offline.css", "icon.svg", "icon-180.png", script, *static.imports_of(script)]
     pages = {each: f"{OFFLINE}?lang={each}" for each in languages()}
     version = f"{__version__}-{static.version_of('')}"
     known = {"version": version, "files": [static.address(each) for each in files], "pages": pages}
