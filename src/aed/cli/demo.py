@@ -106,7 +106,7 @@ def _ask(
 
 
 def _load(database: Database, folder: Path) -> None:
-    """Import the district; idempotent."""
+    """Import the district; idempotent. visibility: for the operator."""
     now = clock.now()
     with transaction(database) as session:
         is_new = session.scalar(select(Person.id).limit(1)) is None
@@ -136,7 +136,10 @@ def _copy_basemap(source: Path, target: Path) -> None:
 
 
 def _add_demo_people(session: Session, *, at: datetime) -> None:
-    """Add the people in whose place anybody may sign in on the page `/demo`, with their roles."""
+    """Add the people in whose place anybody may sign in on the page `/demo`, with their roles.
+
+    visibility: for the operator.
+    """
     estate = session.scalars(
         select(Estate).where(Estate.source == "demo-district", Estate.source_id == "paper-crane")
     ).one_or_none()

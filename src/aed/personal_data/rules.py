@@ -82,6 +82,7 @@ PERSONAL_TABLES: Final = (
     ),
     PersonalTable("person_changes", "person_id", Erasure.BLANKED, "record of changes to the person"),
     PersonalTable("role_grants", "person_id", Erasure.KEPT, "record of roles"),
+    PersonalTable("demo_people", "person_id", Erasure.KEPT, "part in the demo of an invented person"),
     PersonalTable("consents", "person_id", Erasure.KEPT, "proof of consent"),
     PersonalTable(
         "responders",

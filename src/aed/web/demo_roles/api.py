@@ -53,7 +53,10 @@ def show_demo(
     viewer: ViewerDep,
     switched: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
-    """Show whose place a newcomer can take, and whose they have taken."""
+    """Show whose place a newcomer can take, and whose they have taken.
+
+    visibility: invented people of a demo, for everybody.
+    """
     people = demo_people(session)
     device = first_device(session, viewer)
     return render(
@@ -71,7 +74,10 @@ def show_demo(
 def switch_person(
     request: Request, session: WriteSession, _viewer: FormViewerDep, part: Annotated[str, Form(max_length=20)]
 ) -> Response:
-    """Sign in as one of the invented people, or sign out to be a stranger."""
+    """Sign in as one of the invented people, or sign out to be a stranger.
+
+    visibility: invented people of a demo, for everybody.
+    """
     people, now = demo_people(session), clock.now()
     if part != STRANGER and part not in people:
         raise NotFound("There is no such person in the demo.", field="part")
