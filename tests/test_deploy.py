@@ -635,7 +635,11 @@ def secret_paths() -> list[str]:
         texts = {name: SECRET for name, kind in types.items() if kind == "string"}
         paths.append(path.format(**numbers, **texts))
     unknown = (
-        f"/a/{SECRET}",
+        f"/a/{SECRET}",  # pages are not in the API's document
+        f"/d/{SECRET}",
+        f"/d/0042-6/report/{SECRET}",
+        f"/l/{SECRET}",
+        f"/learn/enrolments/7/{SECRET}",
         f"/v1/alerts/{SECRET}/nothing",
         f"/nothing/{SECRET}",
         f"/v1/nothing/{SECRET}/x",
