@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aed.accounts.demo_people import DemoPerson, DemoRole
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Account, Identity, Person
 from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
@@ -109,6 +110,7 @@ def person_with_every_row(session: Session) -> Person:
         SecondFactor(person_id=person.id, kind=FactorKind.TOTP, name=NAME, secret="ABC", added_at=NOW)
     )
     session.add(RecoveryCode(person_id=person.id, code_hash="r"))
+    session.add(DemoPerson(role=DemoRole.RESIDENT, person_id=person.id))
     log_event(session, SecurityEventKind.SIGN_IN_FAILED, at=NOW, account_key=key, address="203.0.113.7")
     log_event(session, SecurityEventKind.SIGN_IN, at=NOW, person_id=person.id, address="203.0.113.7")
     session.add(SignInAttempts(what=f"code:account:3600:{key}", since=NOW, count=1))
