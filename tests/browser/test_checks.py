@@ -142,9 +142,16 @@ def test_a_form_that_was_never_opened_opens_without_a_network(
     check(page, view, "check-shell")
     page.locator('[name="all"]').click()
     expect(page.locator("#queue-count")).to_have_text("1")
+    page.goto("/d/999-3/check")  # the same kept page; no such device, so that the server refuses it
+    expect(page.locator("#check-page")).to_have_attribute("data-ready", "yes")
+    page.locator('[name="all"]').click()
+    expect(page.locator("#queue-count")).to_have_text("2")
     page.context.set_offline(False)
     page.goto("/d/open")
-    expect(page.locator("#check-page")).to_have_attribute("data-ready", "yes")
+    expect(page.locator("#queue-list .field-error")).to_have_count(1)
+    expect(page.locator("#queue-count")).to_have_text("1")
+    check(page, view, "check-not-accepted")
+    page.locator("#queue-list button").click()
     expect(page.locator("#queue")).to_be_hidden()
     assert len(checks_of(site, code)) == 1
 

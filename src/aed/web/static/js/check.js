@@ -149,6 +149,7 @@ async function showQueue() {
 async function prepareForm() {
   const typed = $("typed");
   if (typed && code) { $("offline-number").hidden = true; $("number").textContent = code; }
+  form.elements.key.value = newKey();  // a page that the phone kept would repeat its key
   $("photos").hidden = false;
   $("locate").hidden = !navigator.geolocation;
   $("locate").addEventListener("click", locate);
