@@ -58,7 +58,7 @@ SETTINGS: Mapping[str, str] = {
 
 
 class PostgresMissingError(RuntimeError):
-    """PostgreSQL can't be started here; the message says what to do."""
+    """PostgreSQL can't be started here; the message gives advice."""
 
 
 @contextlib.contextmanager
@@ -99,7 +99,7 @@ def throwaway_server(settings: Mapping[str, str] | None = None) -> Iterator[Serv
 
     `settings` are added to `SETTINGS` (a benchmark wants larger buffers than a test, and a disk).
 
-    1. Remove what a killed run left behind.
+    1. Remove the leftovers of a killed run.
     2. Create a cluster in a new folder; as another user if this process is root, because PostgreSQL refuses
        to run as root.
     3. Start the server as a child process that the kernel stops when this process dies for any reason.

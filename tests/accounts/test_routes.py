@@ -48,7 +48,7 @@ QUERIES = {
     "GET /v1/nearest": {"lat": "30.29", "lon": "120.1"},
     "GET /map/devices": {"bbox": "120,30.2,120.2,30.4"},
     "GET /map/outlines": {"bbox": "120,30.2,120.2,30.4"},
-    "POST /v1/imports/devices": {"dry_run": "true"},  # it has a transaction of its own
+    "POST /v1/imports/devices": {"dry_run": "true"},  # it runs in its own transaction
     "POST /v1/imports/issuer-roster": {"dry_run": "true", "issuer_id": "issuer_id"},
     "POST /v1/imports/responders": {"dry_run": "true"},
     "GET /v1/calendar.ics": {"key": "nobody's"},
@@ -257,7 +257,7 @@ def answered(client: TestClient, made: Everyone, document: dict[str, Any], route
     query = _with_ids(QUERIES.get(route), made)
     answer = client.request(
         method, where, params=query, headers=headers, follow_redirects=False, **sent
-    )  # where a redirect leads is a row of its own
+    )  # the target of a redirect has its own row
     client.cookies.clear()
     assert answer.status_code < 500, (route, who, answer.text)
     assert answer.status_code != 429, (route, who, "the test itself asks too much")

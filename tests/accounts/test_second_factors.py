@@ -1,4 +1,4 @@
-"""Second factors: who needs one, what a session may do before it, and recovery after loss."""
+"""Second factors: people who need one, rights of a session without one, and recovery after loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands say what is wrong in the language of the locale."""
+"""Commands report errors in the language of the locale."""
 
 from __future__ import annotations
 

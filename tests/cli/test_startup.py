@@ -52,7 +52,7 @@ def imported_by(*commands: str, **settings: str) -> dict[str, set[str]]:
 
 @pytest.fixture
 def database_url(spatialite_template: Path, tmp_path: Path) -> str:
-    """Return a database with the schema; what PostgreSQL's driver imports besides is not counted."""
+    """Return a database with the schema; imports of PostgreSQL's driver are not counted."""
     path = tmp_path / "aed.sqlite"
     shutil.copyfile(spatialite_template, path)
     return f"sqlite:///{path}"

@@ -1,4 +1,4 @@
-"""Arbitrary files: an import ends with a report or with an error message, never otherwise."""
+"""Arbitrary files: an import always ends with a report or an error message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Short links in messages: secret, expiring, and to pages of this site alone."""
+"""Short links in messages: secret, expiring, and only to pages of this site."""
 
 from __future__ import annotations
 

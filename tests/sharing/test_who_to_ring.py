@@ -1,4 +1,4 @@
-"""Phone numbers in answers: a guard's for people who need access, a keeper's within the estate only."""
+"""Phone numbers in answers: the guard's for people who need access, the keeper's only within the estate."""
 
 from __future__ import annotations
 

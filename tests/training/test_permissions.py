@@ -1,4 +1,4 @@
-"""What people can do with training, by role."""
+"""Permissions in training, by role."""
 
 from __future__ import annotations
 
