@@ -77,6 +77,8 @@ GUARDED = {
     "DispatchCentre": "centres",
     "IncidentMessage": "incident_messages",
     "Photo": "photos",
+    "PlacePhoto": "place_photos",
+    "Sighting": "sightings",
     "Quarantine": "quarantines",
     "FaultReport": "fault_reports",
     "Policy": "policies",

@@ -61,6 +61,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drop the tables. visibility: a migration reads nothing for anybody."""
     op.drop_table("place_photos")
     op.drop_table("sightings")
     op.execute("DELETE FROM reviews WHERE kind = 'sighting'")

@@ -271,6 +271,8 @@ def choose_place_photo(
     """Choose the photo of a check that shows where the device hangs, to all who may see the device.
 
     None shows no photo. Raises NotFound for a photo of another device, and what `device_to_check` raises.
+
+    visibility: for viewers who may check the device.
     """
     device = device_to_check(session, who, device_id, CheckKind.CHECK, for_update=True)
     row = session.get(PlacePhoto, device.id)
