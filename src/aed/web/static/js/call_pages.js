@@ -104,12 +104,12 @@ async function refresh(announces) {
     const same = fresh.querySelector(`#${each.id}`);
     if (same) same.open = true;
   }
-  const told = call.querySelector("#location-status")?.textContent;
+  const statusText = call.querySelector("#location-status")?.textContent;
   const focused = call.contains(document.activeElement) ? document.activeElement.value : null;
   const isNews = ["state", "task", "notes", "live"].some((name) => call.dataset[name] !== fresh.dataset[name]);
   call.replaceWith(fresh);
   call = fresh;
-  if (told && watch !== null && locationStatus()) locationStatus().textContent = told;
+  if (statusText && watch !== null && locationStatus()) locationStatus().textContent = statusText;
   if (focused !== null) {
     const heading = call.querySelector("h1");
     heading.tabIndex = -1;
