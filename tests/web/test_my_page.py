@@ -60,7 +60,8 @@ def test_a_stranger_is_led_to_sign_in(phone_of: SignIn) -> None:
     stranger = phone_of(None)
     for path in ("/me", "/me/offer", "/me/data", "/me/erasure"):
         assert stranger.get(path).headers["location"] == f"/sign-in?next={path}"
-    assert stranger.get("/me/data.json").status_code == 401
+    refused = stranger.get("/me/data.json")
+    assert (refused.status_code, 'href="/sign-in?next=/me/data.json"' in refused.text) == (401, True)
     for path in ("/me/offer", "/me/offer/withdrawal", "/me/estate", "/me/erasure"):
         assert stranger.post(path, data={"consent": "yes", "is_sure": "yes"}).status_code == 401
 

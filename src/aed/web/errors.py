@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import quote
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -58,7 +59,13 @@ def error_page(
         status=status,
         headers=headers,
         sentence=kind,
+        sign_in=_sign_in(request) if status == 401 else "",
         detail=detail_of(error, language_of(request))
         if error is not None and status < 500 and status != 404
         else "",
     )
+
+
+def _sign_in(request: Request) -> str:
+    """Return the page of signing in, which leads back to a page that can be shown again."""
+    return f"/sign-in?next={quote(request.url.path)}" if request.method == "GET" else "/sign-in"
