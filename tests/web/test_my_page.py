@@ -106,7 +106,12 @@ def test_who_a_list_names_takes_the_offer_over_first(phone_of: SignIn, session: 
     assert "Pause calls" not in page
     form = {"position": "30.29, 120.10", "hours": "24/7", "consent": "yes"}
     assert phone.post("/me/offer", data=form).status_code == 303
-    assert "Pause calls" in phone.get("/me").text
+    page = phone.get("/me").text
+    assert "Pause calls" in page
+    assert "Younger people are not called" in page
+    assert "You can be called" not in page
+    phone.post("/me/offer", data=form | {"of_age": "yes"})
+    assert "You can be called" in phone.get("/me").text
 
 
 @pytest.mark.parametrize("position", ["", "abc", "91, 500", "<script>", "1e999 2"])
