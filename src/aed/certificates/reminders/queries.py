@@ -25,7 +25,7 @@ class Expiring(NamedTuple):
 def expiring(session: Session, *, today: date, within_days: int) -> Sequence[Expiring]:
     """Return the last certificates of a kind that expire within that many days, soonest first.
 
-    visibility: for the scheduler, which tells each person about their own.
+    visibility: for the scheduler, which notifies each person of their own.
     """
     last = func.max(Certificate.valid_until)
     found = session.execute(

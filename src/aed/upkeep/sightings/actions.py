@@ -100,7 +100,7 @@ def send_sighting(session: Session, who: Viewer, sighting: Sighting, *, at: date
     1. It becomes a record of the list `passers-by`, of no device yet. It names the estate or region it is in.
     2. Compare its position with all registered devices, those that the sender may not see included.
     3. Open a review: whether it is the likeliest device, else whether there is such a device.
-    4. Ask the keepers of the likeliest device; the sender is not told that there is one.
+    4. Ask the keepers of the likeliest device; the sender does not learn of it.
 
     Raises InvalidInput without a position. The sighting was read for update.
     """

@@ -26,7 +26,7 @@ from aed.upkeep.sightings.rules import MAX_SHOWN, NEAR_METRES, SOURCE, SightingS
 def sighting_by_key(session: Session, key: str, *, for_update: bool = False) -> Sighting:
     """Return the sighting with that secret. Raises NotFound.
 
-    visibility: to whoever has the key.
+    visibility: for anyone with the key.
     """
     statement = select(Sighting).where(Sighting.key_hash == hash_key(key))
     found = session.scalar(statement.with_for_update() if for_update else statement)

@@ -139,7 +139,7 @@ def open_phone(
 
 @router.post("/demo/exercises/{exercise_id}/end")
 def end_exercise(session: WriteSession, _viewer: FormViewerDep, exercise_id: RowId) -> Response:
-    """End the exercise: the people who were called are told so."""
+    """End the exercise, and notify the people who were alerted."""
     incident = _exercise(session, exercise_id)
     who = _dispatcher(session)
     close_incident(session, who, incident.id, IncidentOutcome.HANDED_OVER, None, at=clock.now())

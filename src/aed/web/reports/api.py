@@ -318,6 +318,6 @@ def _draft_page(
 
 @router.get("/report/{key}/photo")
 def show_sighting_photo(session: ReadSession, key: Key) -> Response:
-    """Return the photo to whoever has the secret of the report."""
+    """Return the photo to anyone with the secret of the report."""
     sighting = sighting_queries.sighting_by_key(session, key)
     return Response(sighting_queries.photo_of(session, sighting.id), media_type="image/jpeg")
