@@ -23,6 +23,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """visibility: a schema's own step, which nobody is shown."""
     op.execute("DELETE FROM outbox WHERE person_id IS NULL AND endpoint_id IS NULL")
     _replace_check(_AFTER, _BEFORE)
 

@@ -362,9 +362,7 @@ PageCode = Annotated[
 ]
 
 
-@old_pages_router.get(
-    "/{code}", status_code=308, response_class=RedirectResponse, dependencies=[ANY_PARAMETER]
-)
+@old_pages_router.get("/{code}", status_code=308, include_in_schema=False, dependencies=[ANY_PARAMETER])
 def redirect_to_device_page(code: PageCode) -> RedirectResponse:
     """Redirect the address on an earlier label to the device's page."""
     return RedirectResponse(f"../d/{quote(code, safe='')}", status_code=308)

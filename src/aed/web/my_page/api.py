@@ -205,7 +205,10 @@ def answer_residence(
     link_key: LinkKey,
     answer: Annotated[Literal["yes", "no"], Form()],
 ) -> Response:
-    """Record the manager's answer."""
+    """Record the manager's answer.
+
+    visibility: the link names the person and the estate, and was sent to the estate's manager.
+    """
     if not _is_residence_link(session, person_id, estate_id, manager_id, link_key):
         return render(request, "templates/no_link.html.jinja", status=410, is_expired=True)
     person, estate = session.get_one(Person, person_id), session.get_one(Estate, estate_id)
@@ -221,6 +224,10 @@ def _is_residence_link(
 
 
 def _residence(request: Request, session: Session, person_id: int, estate_id: int, *, step: str) -> Response:
+    """Show the question or its answer to the manager.
+
+    visibility: only for the link that was sent to the estate's manager; the phone number is masked.
+    """
     person, estate = session.get_one(Person, person_id), session.get_one(Estate, estate_id)
     return render(
         request,
