@@ -16,7 +16,7 @@ COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --univ
 
 DOCS := docs/_build
 
-.PHONY: help demo serve test quick fuzz mutants bench soak attack year clients check docs docs-catalogues words vendor lighthouse release lock clean
+.PHONY: help demo serve test quick screens fuzz mutants bench soak attack year clients check docs docs-catalogues words vendor lighthouse release lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s%s\n", $$1, $$2 }'
@@ -41,6 +41,10 @@ quick: ## check, and run the tests of packages on SpatiaLite without the slow on
 	$(BIN)/ruff check $(wildcard $(IN:%=src/aed/%) $(IN:%=tests/%))
 	$(BIN)/mypy
 	$(BIN)/pytest -q --numprocesses logical --dist worksteal -k "not postgis" -m "not slow" $(IN:%=tests/%)
+
+screens: ## test the pages in Chromium at both widths in both languages, and keep screenshots in .state/screens
+	@$(SETUP) test
+	AED_TEST_VIEWS=all $(BIN)/pytest --numprocesses logical --dist worksteal tests/browser
 
 fuzz: ## try twenty times as many examples in property-based tests (hours; IN=walking: those of one package)
 	@$(SETUP) test
