@@ -260,6 +260,7 @@ def body_limits() -> dict[str, int]:
         "/v1/imports/responders": fields["import_limit_bytes"].default,
         "/v1/imports/issuer-roster": fields["import_limit_bytes"].default,
         "/v1/photos": fields["photo_limit_bytes"].default,
+        "/report": fields["photo_limit_bytes"].default,
     }
 
 
@@ -516,12 +517,11 @@ def test_behind_caddy_the_api_answers_a_body_over_the_limit(caddy: Caddy, tmp_pa
         return answer[0].split()[1], json.loads(answer[-1])["type"]
 
     assert status_and_type() == ("413", "urn:aed:problem:too-large")
-    # Without a Content-Length; only a client that may send lists is allowed a large body.
-    untold = ("413", "too-large") if path == "default" else ("401", "not-signed-in")
-    assert status_and_type("--header", "Transfer-Encoding: chunked") == (
-        untold[0],
-        f"urn:aed:problem:{untold[1]}",
+    # Without a Content-Length; only who may send lists, or a form of the site, is allowed a large body.
+    status, kind = {"default": ("413", "too-large"), "/report": ("403", "not-allowed")}.get(
+        path, ("401", "not-signed-in")
     )
+    assert status_and_type("--header", "Transfer-Encoding: chunked") == (status, f"urn:aed:problem:{kind}")
 
 
 def test_nginx_serves_tls_and_forwards_the_host_and_the_client_address(front: Front) -> None:
@@ -636,10 +636,14 @@ def secret_paths() -> list[str]:
         paths.append(path.format(**numbers, **texts))
     unknown = (
         f"/a/{SECRET}",  # pages are not in the API's document
+        f"/c/{SECRET}",
         f"/d/{SECRET}",
         f"/d/0042-6/report/{SECRET}",
         f"/l/{SECRET}",
-        f"/learn/enrolments/7/{SECRET}",
+        f"/l/{SHORT}",
+        f"/learn/enrolments/7/{SHORT}",
+        f"/learn/enrolments/7/{SHORT}/certificate.pdf",
+        f"/residence/7/8/9/{SHORT}",
         f"/v1/alerts/{SECRET}/nothing",
         f"/nothing/{SECRET}",
         f"/v1/nothing/{SECRET}/x",
@@ -650,6 +654,10 @@ def secret_paths() -> list[str]:
 
 SECRET = "call_Xb9Qm2Lr7Tz4Kc1Vn8Wd"
 """A key like those in messages: a prefix and at least 16 letters and digits."""
+
+
+SHORT = "2fJkQm9Lr7Tz"
+"""A key like those of short links, which is shorter."""
 
 
 def test_some_paths_contain_secrets() -> None:
@@ -679,6 +687,7 @@ def test_no_nginx_log_holds_a_secret_from_a_path(front: Front) -> None:
     assert "POST /v1/alerts/{alert_key} 200" in written
     assert "GET /v1/alerts/{alert_key}/location 503" in written
     assert SECRET[5:] not in written
+    assert SHORT not in written
 
 
 def test_no_log_of_caddy_or_the_program_holds_a_secret_from_a_path(caddy: Caddy) -> None:
@@ -697,6 +706,7 @@ def test_no_log_of_caddy_or_the_program_holds_a_secret_from_a_path(caddy: Caddy)
     assert "path=/v1/alerts/{alert_key} " in written
     assert "/v1/alerts/…" in written, "Caddy logs the upstream that does not answer"
     assert SECRET[5:] not in written
+    assert SHORT not in written
 
 
 # --- set-up -----------------------------------------------------------------------------------------------
