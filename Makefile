@@ -32,7 +32,10 @@ serve: ## start the API
 test: ## run the checks and the whole suite on both databases (starts its own PostgreSQL)
 	@$(SETUP) test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest --numprocesses logical --dist worksteal
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
+
+# One more than there are cores: tests of pages and of processes wait for others.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 
 IN ?= registry sharing http
 
@@ -40,15 +43,15 @@ quick: ## check, and run the tests of packages on SpatiaLite without the slow on
 	@$(SETUP)
 	$(BIN)/ruff check $(wildcard $(IN:%=src/aed/%) $(IN:%=tests/%))
 	$(BIN)/mypy
-	$(BIN)/pytest -q --numprocesses logical --dist worksteal -k "not postgis" -m "not slow" $(IN:%=tests/%)
+	$(BIN)/pytest -q --numprocesses $(WORKERS) --dist worksteal -k "not postgis" -m "not slow" $(IN:%=tests/%)
 
 screens: ## test the pages in Chromium at both widths in both languages, and keep screenshots in .state/screens
 	@$(SETUP) test
-	AED_TEST_VIEWS=all $(BIN)/pytest --numprocesses logical --dist worksteal tests/browser
+	AED_TEST_VIEWS=all $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal tests/browser
 
 fuzz: ## try twenty times as many examples in property-based tests (hours; IN=walking: those of one package)
 	@$(SETUP) test
-	AED_TEST_PROFILE=deep $(BIN)/pytest --numprocesses logical --dist worksteal --timeout 0 -m hypothesis \
+	AED_TEST_PROFILE=deep $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --timeout 0 -m hypothesis \
 		$(if $(filter command,$(origin IN)),$(IN:%=tests/%))
 
 mutants: ## change the rules at random, and print what no test notices (SEED, COUNT)

@@ -17,6 +17,8 @@ const metresBetween = ([lat, lon], [otherLat, otherLon]) =>
 
 // --- what a device is like now ----------------------------------------------------------------------------
 
+const PLACES_AROUND = 4;
+
 function stateAt(device, pack, at) {
   if (at >= new Date(pack.until)) return { mark: "unknown", penalty: 0, until: null };
   const number = device.states.findLastIndex((each) => new Date(each.since) <= at);
@@ -27,15 +29,16 @@ function stateAt(device, pack, at) {
 }
 
 // Return metres one way and seconds there and back: from the table in the estate, else estimated.
+// The nearest place of the table may be beyond a wall or a closed gate, so the longest way from the places around counts.
 function wayTo(device, pack, here) {
-  let nearest = 0;
-  let off = Infinity;
-  pack.places.forEach((place, number) => {
-    const metres = metresBetween(here, place);
-    if (metres < off) [nearest, off] = [number, metres];
-  });
-  const isCovered = off <= pack.spacing_metres;
-  const known = isCovered ? device.ways[nearest] : null;
+  const around = pack.places
+    .map((place, number) => ({ number, off: metresBetween(here, place) }))
+    .filter(({ off }) => off <= pack.spacing_metres)
+    .sort((one, other) => one.off - other.off)
+    .slice(0, PLACES_AROUND);
+  const ways = around.map(({ number }) => device.ways[number]);
+  const isCovered = ways.length > 0;
+  const known = ways[0] ? ways.filter(Boolean).reduce((one, other) => (other[1] > one[1] ? other : one)) : null;
   if (known) return { metres: known[0], seconds: known[1], isMeasured: true };
   const straight = metresBetween(here, [device.lat, device.lon]) * pack.detour_factor;
   const metres = isCovered ? Math.max(straight, pack.reach_metres) : straight;
