@@ -32,7 +32,8 @@ serve: ## start the API
 test: ## run the checks and the whole suite on both databases (starts its own PostgreSQL)
 	@$(SETUP) test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --ignore tests/browser
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal tests/browser
 
 # One more than there are cores: tests of pages and of processes wait for others.
 WORKERS ?= $(shell expr $$(nproc) + 1)

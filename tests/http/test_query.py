@@ -23,7 +23,7 @@ TAKES_ANY = {("GET", "/v1/sign-in/provider/back"), ("GET", "/c/{code}")}
 
 def is_page(path: str, route: APIRoute) -> bool:
     """Return True for a page of `aed.web`: messengers add parameters to the links that people open."""
-    is_for_programs = path.startswith(("/v1", "/ogc", "/docs", "/static", "/c/"))
+    is_for_programs = path.startswith(("/v1", "/ogc", "/docs", "/c/"))
     return not is_for_programs and not route.include_in_schema and known_parameters(route) is None
 
 

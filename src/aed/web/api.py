@@ -29,7 +29,7 @@ _POLICY: Final = "default-src 'none'; worker-src 'self' blob:; connect-src 'self
 _AFTER_KEY: Final = re.compile(f"[^{short_links.ALPHABET}].*", re.DOTALL)
 
 
-@router.get(static.PREFIX + "/{version}/{name:path}")
+@router.get(static.PREFIX + "/{version}/{name:path}", dependencies=[ANY_PARAMETER])
 def get_static_file(
     request: Request, version: str = Path(max_length=64), name: str = Path(max_length=200)
 ) -> Response:
