@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 from aed.imports.devices.rules import digits, plain_words, similarity
@@ -102,7 +103,7 @@ def _words(one: ComparedEntry, other: ComparedEntry) -> Iterable[Sign]:
     ]
     if not compared:
         return
-    share, rest, other_rest = max(compared)
+    share, rest, other_rest = max(compared, key=itemgetter(0))  # of two alike, the English ones
     yield Sign("words", round(4.5 * share - 1.8, 2), f"{share:.0%} of the words agree")
     first, second = plain_words(rest), plain_words(other_rest)
     if first and second and not (first in second or second in first) and similarity(first, second) < UNLIKE:
