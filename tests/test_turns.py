@@ -118,7 +118,7 @@ def test_kinds_of_work_do_not_wait_for_each_other(request_: Request) -> None:
 def full(client: TestClient, turns: QueueLimits) -> None:
     """Occupy the queue: all its places are taken, and more callers are waiting."""
     callers = Counter({"others": turns.at_once + turns.waiting})
-    client.app.state.queues[turns.name] = Queue(anyio.Semaphore(0), callers)  # type: ignore[attr-defined]
+    client.app.state.queues[turns.name] = Queue(anyio.Semaphore(0), callers)  # type: ignore[attr-defined]  # of the application
 
 
 def report(position: Position) -> dict[str, object]:
@@ -170,7 +170,7 @@ def test_a_flood_of_sign_ins_leaves_room_for_lookups(client: TestClient, session
     refused = client.post("/v1/sign-in", json=given)
     code_refused = client.post("/v1/sign-in/code", json={"phone": given["phone"]})
     found = client.get(f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}")
-    client.app.state.queues.clear()  # type: ignore[attr-defined]
+    client.app.state.queues.clear()  # type: ignore[attr-defined]  # the same
 
     assert refused.status_code == code_refused.status_code == 429
     assert found.status_code == 200

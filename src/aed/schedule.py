@@ -164,7 +164,7 @@ def working(settings: Settings, timetable: Sequence[Job] = TIMETABLE) -> Iterato
     """Run a worker during the block. Of all workers, only one is active."""
     # Imported here: a process that runs no jobs needs none of it. `aed.jobs` is imported before a database is
     # opened, since SpatiaLite offers its GEOS to libraries that are loaded after it, such as shapely.
-    import aed.jobs  # noqa: F401
+    import aed.jobs  # noqa: F401 - before the database is opened
     from aed.notifications.channels import channels_of
     from aed.worker.loop import Worker
 

@@ -174,7 +174,7 @@ def rechained(session: Session, incident_id: int, *, keyed: bool) -> None:
     session.commit()
 
 
-def test_a_log_rewritten_without_the_key_is_found(session: Session, aed: Aed) -> None:  # noqa: F811
+def test_a_log_rewritten_without_the_key_is_found(session: Session, aed: Aed) -> None:  # noqa: F811 - the fixture imported above
     incident_id = make_audited_changes(session)
     assert first_broken_entry(incident_queries.events(session, incident_id)) is None
     assert "whole" in aed("audit", "verify").out
@@ -191,7 +191,7 @@ def test_a_log_rewritten_without_the_key_is_found(session: Session, aed: Aed) ->
 
 def test_unkeyed_records_stay_verifiable_and_none_may_follow_a_keyed_one(
     session: Session,
-    aed: Aed,  # noqa: F811
+    aed: Aed,  # noqa: F811 - the fixture imported above
 ) -> None:
     incident = make.incident(session)
     before = NOTHING_BEFORE
@@ -245,7 +245,7 @@ def test_truncated_entries_are_found_with_a_head_kept_elsewhere(session: Session
 
 def test_the_heads_are_sent_to_the_centres_and_kept_in_the_log_and_the_backup(
     session: Session,
-    aed: Aed,  # noqa: F811
+    aed: Aed,  # noqa: F811 - the fixture imported above
     tmp_path: Path,
 ) -> None:
     incident_id = make_audited_changes(session)

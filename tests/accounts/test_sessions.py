@@ -164,7 +164,7 @@ def test_a_stream_ends_within_seconds_after_access_is_revoked(
 # --- tokens ---------------------------------------------------------------------------------------------
 
 
-def test_a_token_expires_by_default(aed: Aed, session: Session) -> None:  # noqa: F811
+def test_a_token_expires_by_default(aed: Aed, session: Session) -> None:  # noqa: F811 - the fixture imported above
     aed("tokens", "create", "usual", "--role", "administrator")
     aed("tokens", "create", "short", "--role", "administrator", "--days", "7")
     aed("tokens", "create", "lasting", "--role", "administrator", "--no-expiry")

@@ -86,15 +86,15 @@ def attack(url: str, name: str, folder: Path, rounds: int, seconds: float) -> bo
                 time.sleep(2)
                 idle.append(measure(address, seconds))
     asked = int(seconds * LOOKUPS_PER_SECOND)
-    print(f"\n{name}: {LOOKUPS_PER_SECOND} lookups a second, {rounds} rounds of {asked} for each line")  # noqa: T201
+    print(f"\n{name}: {LOOKUPS_PER_SECOND} lookups a second, {rounds} rounds of {asked} for each line")  # noqa: T201 - its output
     row = "{:22} {:>7} {:>7} {:>7} {:>9} {:>9} {:>7}  {}".format
-    print(row("beside", "p50 ms", "p95 ms", "p99 ms", "p95/idle", "p99/idle", "failed", "answers"))  # noqa: T201
-    print(row("idle", *shown(idle), "", "", sum(each.failed for each in idle), ""))  # noqa: T201
+    print(row("beside", "p50 ms", "p95 ms", "p99 ms", "p95/idle", "p99/idle", "failed", "answers"))  # noqa: T201 - its output
+    print(row("idle", *shown(idle), "", "", sum(each.failed for each in idle), ""))  # noqa: T201 - its output
     for attack, beside in found.items():
         ratios = [f"{median(beside, which) / median(idle, which):.2f}" for which in ("p95_ms", "p99_ms")]
         failed = sum(each.failed for each in beside)
         what = ", ".join(f"{count} x {answer}" for answer, count in sorted(answers[attack].items()))
-        print(row(attack, *shown(beside), *ratios, failed, what), flush=True)  # noqa: T201
+        print(row(attack, *shown(beside), *ratios, failed, what), flush=True)  # noqa: T201 - its output
     return all(
         median(beside, "p99_ms") < MAX_RATIO * median(idle, "p99_ms")
         and not any(each.failed for each in beside)

@@ -76,7 +76,7 @@ def test_a_person_is_signed_in_by_a_cookie(open_page: OpenPage, site: Site) -> N
 
 def test_the_map_libraries_load_under_the_policy_of_a_page(page: Page, view: View) -> None:
     if view != VIEWS[1]:
-        pytest.skip("once is enough")
+        pytest.skip("once is enough: the policy does not depend on width or language")
     page.goto("/")
     map_library, worker, pmtiles = (
         address(f"vendor/{name}")

@@ -64,7 +64,7 @@ def test_the_ambulance_time_of_the_region_decides_what_is_too_late(
     assert numbers(get(client).devices) == [device.id]
 
     planning = settings.planning.model_copy(update={"ambulance_seconds_by_region": {"CN-33": 120.0}})
-    client.app.state.settings = settings.model_copy(update={"planning": planning})  # type: ignore[attr-defined]
+    client.app.state.settings = settings.model_copy(update={"planning": planning})  # type: ignore[attr-defined]  # of the application
     answer = get(client)
     assert (numbers(answer.devices), numbers(answer.too_far)) == ([], [device.id])
 

@@ -157,7 +157,7 @@ class Chaos:
         assert first == second, "one patient"
         somebody_comes = eventually(lambda: number in self.accepted.values(), SOMEBODY_COMES_SECONDS)
         # Close the incident at a random moment.
-        time.sleep(self.rng.uniform(0.0, 1.0 if somebody_comes else 0.1))
+        time.sleep(self.rng.uniform(0.0, 1.0 if somebody_comes else 0.1))  # answers come at any time
         self.send("POST", f"/v1/incidents/{first}/close", {"outcome": "handed_over"}, self.headers)
         self.closed_at[first] = time.monotonic()
         self.kinds[first] = "real"

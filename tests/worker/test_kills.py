@@ -114,7 +114,7 @@ def test_of_two_workers_one_is_active_and_the_other_takes_over_within_the_lease(
             held_until = time.monotonic() + 1.2 * LEASE_SECONDS
             while time.monotonic() < held_until:
                 assert _holder(world.database) == holder
-                time.sleep(0.1)
+                time.sleep(0.1)  # between looks: the lease stays with its holder
             end(first)
             killed_at = time.monotonic()
             assert eventually(lambda: _holder(world.database) != holder, 30)
@@ -152,17 +152,19 @@ def test_every_notice_is_sent_once_and_in_order_whatever_is_killed(world: World,
         try:
             assert eventually(lambda: bool(phone.came), 60), log.read_text()
             while kills < KILLS:
-                time.sleep(rng.uniform(0.05, 0.8))
+                time.sleep(rng.uniform(0.05, 0.8))  # kill at a random moment
                 number = rng.randrange(2)
                 what = rng.random()
                 if world.server is not None and restarts * 6 < kills:
                     world.server.stop()
-                    time.sleep(rng.uniform(0, 1))
+                    time.sleep(rng.uniform(0, 1))  # while the database is away
                     world.server.start()
                     restarts += 1
                 elif what < 0.25:  # as a suspended machine: it resumes when another has taken over
                     _signal(workers[number], signal.SIGSTOP)
-                    time.sleep(LEASE_SECONDS + rng.uniform(0.5, 1.5))
+                    time.sleep(
+                        LEASE_SECONDS + rng.uniform(0.5, 1.5)
+                    )  # until another worker may take the lease
                     _signal(workers[number], signal.SIGCONT)
                     stops += 1
                 else:

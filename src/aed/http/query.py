@@ -59,7 +59,7 @@ def known_parameters(route: APIRoute) -> dict[str, bool] | None:
     """Return {parameter: is repeatable} of a route; None if it takes any."""
     if not hasattr(route, "known_parameters"):
         route.known_parameters = _known_parameters(route.dependant)  # type: ignore[attr-defined]  # kept there
-    found: dict[str, bool] | None = route.known_parameters  # type: ignore[attr-defined]
+    found: dict[str, bool] | None = route.known_parameters  # type: ignore[attr-defined]  # kept there
     return found
 
 

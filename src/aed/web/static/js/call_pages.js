@@ -13,7 +13,7 @@ let kept = [];  // where storage is disabled, taps are lost when the page is clo
 function taps() {
   try {
     return JSON.parse(localStorage.getItem(storage) ?? "[]");
-  } catch {
+  } catch {  // storage is disabled
     return kept;
   }
 }
@@ -23,7 +23,7 @@ function keep(list) {
   try {
     if (list.length) localStorage.setItem(storage, JSON.stringify(list));
     else localStorage.removeItem(storage);
-  } catch { /* see above */ }
+  } catch { /* storage is disabled: see `kept` */ }
 }
 
 function say(sentence, tap, waits) {
@@ -72,7 +72,7 @@ async function send() {
     wait = 1000;
     keep(taps().filter((each) => each.key !== tap.key));
     say(answer.ok ? words.received : words.refused, tap, !answer.ok);
-    await refresh(false).catch(() => {});
+    await refresh(false).catch(() => {});  // without a network the page stays as it is
   }
   sending = false;
 }
@@ -130,10 +130,10 @@ async function refresh(announces) {
 }
 
 setInterval(() => {
-  if (!document.hidden && !sending && call.dataset.live === "yes") refresh(true).catch(() => {});
+  if (!document.hidden && !sending && call.dataset.live === "yes") refresh(true).catch(() => {});  // the next one tries again
 }, EVERY_MS);
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && !sending) refresh(true).catch(() => {});
+  if (!document.hidden && !sending) refresh(true).catch(() => {});  // the timer tries again
 });
 addEventListener("online", () => wake());
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
@@ -198,5 +198,5 @@ if (metronome) {
 }
 
 if (taps().length) send();
-else if (call.dataset.state === "asked") post({ reply: "seen", key: newKey() }).catch(() => {});
+else if (call.dataset.state === "asked") post({ reply: "seen", key: newKey() }).catch(() => {});  // a reply says it too
 shareLocation();

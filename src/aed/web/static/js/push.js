@@ -50,7 +50,7 @@ async function setUp() {
       else await turnOn(registration, card.dataset.key);
       show(!before);
       status.textContent = before ? status.dataset.off : status.dataset.on;
-    } catch {
+    } catch {  // refused by the person or the browser: the reason is shown
       status.textContent = Notification.permission === "denied" ? status.dataset.denied : status.dataset.failed;
     }
     button.disabled = false;
