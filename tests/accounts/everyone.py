@@ -127,8 +127,8 @@ def build(session: Session) -> Everyone:
     policy = make.policy(session, of=estate)
     check = make.check(session, device).check
     make.confirmation_request(session, device, resident)
-    whose = viewer_of_person(session, resident.id)
-    calendar, due_key = calendars.make_calendar(session, whose, DueCalendarIn(), at=NOW)
+    resident_viewer = viewer_of_person(session, resident.id)
+    calendar, due_key = calendars.make_calendar(session, resident_viewer, DueCalendarIn(), at=NOW)
     message_key, reminder_id = make.reminded(session, resident, device, at=clock.now())
     group = EndpointInput(
         "gate-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"

@@ -344,7 +344,7 @@ def test_a_roster_is_imported_over_http(session: Session, chapter: int, client: 
     assert {**dry.json(), "is_dry_run": False} == done.json()
     answer = done.json()
     assert (answer["new"], answer["set_aside"], answer["corrected"]) == (1, 1, 1)
-    assert answer["told"][0]["changes"]["valid_until"] == ["2027-01-01", "2028-01-01"]
+    assert answer["notified"][0]["changes"]["valid_until"] == ["2027-01-01", "2028-01-01"]
     entries = client.get(f"/v1/issuers/{chapter}/entries", headers=key).json()["entries"]
     assert [each["number"] for each in entries] == ["RC-1"]
     assert client.get(f"/v1/issuers/{chapter}/entries").status_code == 401

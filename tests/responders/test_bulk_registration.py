@@ -64,9 +64,9 @@ def put_at_once(session: Session, rows: Sequence[ResponderGiven]) -> list[bool |
 def all_that_stands(session: Session) -> list[Any]:
     """Return all stored data about responders, without primary keys."""
 
-    def of(model: Any, **whose: int) -> list[Any]:
-        names = [each.key for each in model.__table__.columns if each.key not in {"id", "position", *whose}]
-        rows = session.scalars(select(model).filter_by(**whose))
+    def of(model: Any, **owner: int) -> list[Any]:
+        names = [each.key for each in model.__table__.columns if each.key not in {"id", "position", *owner}]
+        rows = session.scalars(select(model).filter_by(**owner))
         return sorted([repr(getattr(row, name)) for name in names] for row in rows)
 
     session.expire_all()

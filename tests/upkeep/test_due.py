@@ -32,9 +32,9 @@ TODAY = date(2026, 9, 22)
 DAY = timedelta(days=1)
 
 
-def due(session: Session, viewer: Viewer = ADMINISTRATOR, *, days: int = 800, **whose: Any) -> Duties:
+def due(session: Session, viewer: Viewer = ADMINISTRATOR, *, days: int = 800, **device_filter: Any) -> Duties:
     session.flush()
-    return duties(session, viewer, DeviceFilter(**whose), at=NOW, within_days=days)
+    return duties(session, viewer, DeviceFilter(**device_filter), at=NOW, within_days=days)
 
 
 def of(found: Duties, device: Device) -> dict[str, date]:

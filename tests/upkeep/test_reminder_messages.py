@@ -98,7 +98,7 @@ def test_an_estate_sees_the_reminders_of_its_people_and_strangers_do_not(
     assert desk_of(other).get("/v1/reminders").json()["reminders"] == []
     (listed,) = desk_of(estate).get("/v1/reminders?region=CN-33").json()["reminders"]
     assert (listed["id"], listed["due_kind"], listed["threshold_days"]) == (reminder_id, "pads", 0)
-    assert [(one["level"], one["answer"]) for one in listed["told"]] == [("keeper", "later")]
+    assert [(one["level"], one["answer"]) for one in listed["recipients"]] == [("keeper", "later")]
     assert "Keeper" not in str(listed)
     assert office.get(f"/v1/reminders?estate_id={other.id}").json()["reminders"] == []
 

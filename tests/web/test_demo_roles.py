@@ -1,4 +1,4 @@
-"""The page of a demo: nothing outside one; taking somebody's place; an exercise in two windows."""
+"""The page of a demo: nothing outside one; signing in as its people; an exercise in two windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People of a demo database in whose place anybody may sign in. Their rows mark a database as a demo."""
+"""Invented people of a demo database, as whom everyone may sign in. Their rows mark a database as a demo."""
 
 from __future__ import annotations
 

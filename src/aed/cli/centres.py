@@ -54,14 +54,14 @@ def show_all() -> None:
     received."""
     with reading() as session:
         found = all_centres(session, operator())
-        untold = backlog(session, [each.endpoint_id for each in found])
+        waiting = backlog(session, [each.endpoint_id for each in found])
         rows = [
             (
                 each.endpoint.name,
                 each.region.code,
                 _moment(each.endpoint.created_at),
                 _moment(each.endpoint.old_secret_until),
-                *untold.get(each.endpoint_id, (0, 0)),
+                *waiting.get(each.endpoint_id, (0, 0)),
             )
             for each in found
         ]

@@ -114,7 +114,7 @@ def _load(database: Database, folder: Path) -> None:
         devices = import_devices(session, operator(), folder / "devices.csv", at=now)
         houses = import_buildings(session, operator(), folder / "streets.osm.pbf")
         people = import_responders(session, operator(), folder / "responders.csv", at=now)
-        if is_new:  # never in a database with people of its own: anybody may sign in as these
+        if is_new:  # never in a database with people of its own: everyone may sign in as these
             _add_demo_people(session, at=now)
     for what, report in (
         ("estates and gates", estates),
@@ -136,7 +136,7 @@ def _copy_basemap(source: Path, target: Path) -> None:
 
 
 def _add_demo_people(session: Session, *, at: datetime) -> None:
-    """Add the people in whose place anybody may sign in on the page `/demo`, with their roles.
+    """Add the people as whom everyone may sign in on the page `/demo`, with their roles.
 
     visibility: for the operator.
     """

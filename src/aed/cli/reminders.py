@@ -57,7 +57,7 @@ def list_reminders(
 def _row(each: ReminderWithRecipients) -> tuple[object, ...]:
     recipients = ", ".join(
         f"{one.level}"
-        + (f" {one.told_at:%m-%d}" if one.told_at is not None else " waits")
+        + (f" {one.notified_at:%m-%d}" if one.notified_at is not None else " waits")
         + (f" ({one.answer})" if one.answer is not None else "")
         for one in each.recipients
     )

@@ -211,8 +211,8 @@ def labels(
     settings = load_settings()
     address = (url or settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
     with reading() as session:
-        whose = DeviceFilter(estate_id=estate, region=region)
-        chosen = to_be_labelled(session, operator(), whose, device_ids=device or ())
+        device_filter = DeviceFilter(estate_id=estate, region=region)
+        chosen = to_be_labelled(session, operator(), device_filter, device_ids=device or ())
     if not chosen:
         raise InvalidInput(either("There is no such device.", "没有这台设备。"), field="device")
     write_whole(to, label_sheets(chosen, public_url=address))

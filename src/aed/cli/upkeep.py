@@ -167,9 +167,9 @@ def list_quarantines(
 ) -> None:
     """List the active quarantines; a check that answers the reason lifts one."""
     with reading() as session:
-        whose = DeviceFilter(device_id=device, estate_id=estate, region=region)
+        device_filter = DeviceFilter(device_id=device, estate_id=estate, region=region)
         found = fault_queries.quarantines(
-            session, operator(), whose, limit=SHOWN + 1, after_id=after, also_lifted=lifted
+            session, operator(), device_filter, limit=SHOWN + 1, after_id=after, also_lifted=lifted
         )
     rows = [
         (
@@ -270,11 +270,13 @@ def due(
     ] = None,
 ) -> None:
     """List the work that is due on devices, longest overdue first."""
-    whose = DeviceFilter(estate_id=estate, region=region, keeper_id=keeper)
+    device_filter = DeviceFilter(estate_id=estate, region=region, keeper_id=keeper)
     wanted = due_kind or [each for each in DueKind if glances or each is not DueKind.GLANCE]
     now = clock.now()
     with reading() as session:
-        found = due_queries.duties(session, operator(), whose, at=now, within_days=days, due_kinds=wanted)
+        found = due_queries.duties(
+            session, operator(), device_filter, at=now, within_days=days, due_kinds=wanted
+        )
     if to is not None:
         _write(
             to,

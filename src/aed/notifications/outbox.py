@@ -40,8 +40,8 @@ def enqueue(session: Session, message: PersonMessage, at: datetime) -> OutboxMes
 
     Sign-in codes have an ordering key of their own, so that they never wait behind a reminder.
     """
-    whose = f"p{message.person_id}" if message.person_id is not None else f"n{uuid4().hex}"
-    ordering_key = whose + ("/secret" if message.is_secret else "")
+    recipient = f"p{message.person_id}" if message.person_id is not None else f"n{uuid4().hex}"
+    ordering_key = recipient + ("/secret" if message.is_secret else "")
     outgoing = _to_number(session, message, at, ordering_key=ordering_key)
     session.add(outgoing)
     session.flush()

@@ -25,19 +25,19 @@ class DeviceFilter:
     device_id: int | None = None
 
 
-def filter_conditions(session: Session, whose: DeviceFilter) -> Iterator[ColumnElement[bool]]:
+def filter_conditions(session: Session, device_filter: DeviceFilter) -> Iterator[ColumnElement[bool]]:
     """Yield the predicates of the filter. Raises NotFound for an unknown region.
 
     visibility: narrows a query that applies the viewer's predicates; returns no rows.
     """
-    if whose.estate_id is not None:
-        yield Device.estate_id == whose.estate_id
-    if whose.region is not None:
-        yield Device.region_id.in_(regions_below(session, region_by_code(session, whose.region).id))
-    if whose.keeper_id is not None:
-        yield Device.keeper_id == whose.keeper_id
-    if whose.device_id is not None:
-        yield Device.id == whose.device_id
+    if device_filter.estate_id is not None:
+        yield Device.estate_id == device_filter.estate_id
+    if device_filter.region is not None:
+        yield Device.region_id.in_(regions_below(session, region_by_code(session, device_filter.region).id))
+    if device_filter.keeper_id is not None:
+        yield Device.keeper_id == device_filter.keeper_id
+    if device_filter.device_id is not None:
+        yield Device.id == device_filter.device_id
 
 
 def managed_row[Row: (Quarantine, FaultReport, Retrieval)](
@@ -52,7 +52,13 @@ def managed_row[Row: (Quarantine, FaultReport, Retrieval)](
 
 
 def managed_rows[Row: (Quarantine, FaultReport, Retrieval)](
-    session: Session, viewer: Viewer, table: type[Row], whose: DeviceFilter, *, limit: int, after_id: int
+    session: Session,
+    viewer: Viewer,
+    table: type[Row],
+    device_filter: DeviceFilter,
+    *,
+    limit: int,
+    after_id: int,
 ) -> Select[Row]:
     """Return the statement for a page in order of id.
 
@@ -62,7 +68,9 @@ def managed_rows[Row: (Quarantine, FaultReport, Retrieval)](
     return (
         select(table)
         .join(Device, Device.id == table.device_id)
-        .where(visible_to(viewer, Device), managed_by(viewer, Device), *filter_conditions(session, whose))
+        .where(
+            visible_to(viewer, Device), managed_by(viewer, Device), *filter_conditions(session, device_filter)
+        )
         .where(table.id > after_id)
         .order_by(table.id)
         .limit(limit)

@@ -27,7 +27,7 @@ DeviceFilterDep = Annotated[DeviceFilter, Depends(_asked)]
 
 async def _due(
     viewer: ViewerDep,
-    whose: DeviceFilterDep,
+    device_filter: DeviceFilterDep,
     mine: Annotated[bool, Query(description="Only devices that you keep yourself")] = False,
 ) -> DeviceFilter:
     """Return the filter for due upkeep, restricted to the viewer's own devices if `mine` is set.
@@ -37,10 +37,10 @@ async def _due(
     if not viewer.is_signed_in:
         raise NotSignedIn("Due upkeep is visible only to a device's own people: send a token, or sign in.")
     if not mine:
-        return whose
+        return device_filter
     if viewer.person_id is None:
         raise NotSignedIn("`mine` needs a person: sign in, or leave out `mine`.")
-    return replace(whose, keeper_id=viewer.person_id)
+    return replace(device_filter, keeper_id=viewer.person_id)
 
 
 DueFilterDep = Annotated[DeviceFilter, Depends(_due)]

@@ -159,7 +159,7 @@ class OpenedAccounts:
 
 
 def open_accounts(session: Session, who: Viewer, *, country: str, at: datetime) -> OpenedAccounts:
-    """Open accounts for all imported people whose phone number is valid and unique.
+    """Open accounts for all imported people with a valid phone number that no one else has.
 
     visibility: for a network administrator.
     """
@@ -174,8 +174,10 @@ def open_accounts(session: Session, who: Viewer, *, country: str, at: datetime) 
             people_of.setdefault(e164(written or "", country=country), []).append(person_id)
         except InvalidInput:
             unusable += 1
-    whose = {phone: ids[0] for phone, ids in people_of.items() if len(ids) == 1 and phone not in taken}
-    for batch in batched(whose.items(), 10_000):
+    owner_by_phone = {
+        phone: ids[0] for phone, ids in people_of.items() if len(ids) == 1 and phone not in taken
+    }
+    for batch in batched(owner_by_phone.items(), 10_000):
         insert_many(
             session,
             Account,
@@ -194,12 +196,18 @@ def open_accounts(session: Session, who: Viewer, *, country: str, at: datetime) 
                 for phone, id_ in batch
             ],
         )
-    if whose:
+    if owner_by_phone:
         add_audit_entry(
-            session, who.name, AuditSubject.PERSON, "many", "accounts opened", at=at, count=len(whose)
+            session,
+            who.name,
+            AuditSubject.PERSON,
+            "many",
+            "accounts opened",
+            at=at,
+            count=len(owner_by_phone),
         )
     counted = sum(len(ids) for ids in people_of.values())
-    return OpenedAccounts(opened=len(whose), shared=counted - len(whose), unusable=unusable)
+    return OpenedAccounts(opened=len(owner_by_phone), shared=counted - len(owner_by_phone), unusable=unusable)
 
 
 def open_proved_account(session: Session, person: Person, phone: str, *, at: datetime) -> Account:
@@ -221,7 +229,7 @@ def sign_up(
 
     1. If a list brought one person with this number, the account is theirs: the number, not the name, is what
        was proved. Of several people who share it, the one of that name. People with a role are left out: a
-       code must not give what somebody granted to a name.
+       code must not give the roles that were granted to a name.
     2. Otherwise add a person of that name.
 
     `country`: the country of numbers in lists without a country code.

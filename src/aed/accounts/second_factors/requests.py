@@ -35,11 +35,11 @@ def give_second_factor(
     with read_session(database) as session:
         own = sign_in_by_key(session, key, at=at)
         account = people_queries.account_of(session, own.person_id)
-        whose = account.phone if account is not None else f"person:{own.person_id}"
+        account_name = account.phone if account is not None else f"person:{own.person_id}"
     cookie = request.cookies.get(KNOWN_BROWSER_COOKIE)
-    browser = Browser(client_address(request), known_browser_id(database.keys, cookie, whose, at=at))
+    browser = Browser(client_address(request), known_browser_id(database.keys, cookie, account_name, at=at))
     with one_at_a_time(_places, TOO_MANY_SIGN_INS):
-        count_attempt(database, SignInMethod.SECOND_FACTOR, phone=whose, browser=browser, at=at)
+        count_attempt(database, SignInMethod.SECOND_FACTOR, phone=account_name, browser=browser, at=at)
         with transaction(database) as session:
             own = sign_in_by_key(session, key, at=at, lock=True)
             is_right = give(session, own, at)

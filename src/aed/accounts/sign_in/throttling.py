@@ -137,7 +137,7 @@ def count_sign_up(session: Session, phone: str, browser: Browser, sign_up: SignU
 
 
 def count_request(session: Session, what: str, key: str, limit: AttemptLimit, at: datetime) -> None:
-    """Count a request, such as one that sends a message to somebody else. Raises TooBusy."""
+    """Count a request, such as one that sends a message to another person. Raises TooBusy."""
     found: int = session.execute(
         _COUNT_ONE, {"what": f"{what}:{key}", "at": at, "over": at - limit.within}
     ).scalar_one()

@@ -124,7 +124,7 @@ class IssuerRosterOut(BaseModel):
     revoked: int
     not_held: int = Field(description="Rows of which nobody here holds the certificate; kept")
     missing: int = Field(description="Verified certificates that this roster does not hold; they stay so")
-    told: list[RosterEntryOut]
+    notified: list[RosterEntryOut]
     rows_set_aside: list[SetAsideOut]
 
     @classmethod
@@ -143,7 +143,7 @@ class IssuerRosterOut(BaseModel):
             revoked=counts[CheckState.REVOKED],
             not_held=report.effects.not_held,
             missing=report.missing,
-            told=[
+            notified=[
                 RosterEntryOut(
                     certificate_id=each.certificate_id,
                     number=each.number,

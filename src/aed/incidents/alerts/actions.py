@@ -272,7 +272,7 @@ def lock_for_planning(session: Session, incident_id: int) -> Incident:
     """Lock an incident and its region until this transaction ends, so that nobody is alerted to two
     patients.
 
-    Returns it with its region and estate. Raises NotFound. visibility: the caller checks whose it is.
+    Returns it with its region and estate. Raises NotFound. visibility: the caller checks that it is theirs.
     """
     lock_region(session, queries.region_id_of(session, incident_id))
     return queries.lock_incident(session, incident_id)

@@ -455,14 +455,14 @@ def require_report_quota(
     )
     if own < numbers.open_per_person and in_estate < numbers.open_per_estate:
         return
-    whose = "You have" if own >= numbers.open_per_person else "This estate has"
+    subject = "You have" if own >= numbers.open_per_person else "This estate has"
     zh = "您" if own >= numbers.open_per_person else "本园区"
     number = session.get_one(Region, region_id).emergency_number
     raise TooManyOpen(
-        "{whose} too many open reports that no dispatcher has confirmed. Call {number} "
+        "{subject} too many open reports that no dispatcher has confirmed. Call {number} "
         "now: a dispatcher can open this incident. "
         "{zh}未经调度员确认的报告过多，请立即拨打{number}，由调度员处理。",
-        whose=whose,
+        subject=subject,
         number=number,
         zh=zh,
     )

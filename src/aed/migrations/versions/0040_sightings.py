@@ -61,7 +61,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the tables. visibility: a migration reads nothing for anybody."""
+    """Drop the tables. visibility: a schema's own step, which nobody is shown."""
     op.drop_table("place_photos")
     op.drop_table("sightings")
     op.execute("DELETE FROM reviews WHERE kind = 'sighting'")

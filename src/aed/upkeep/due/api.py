@@ -51,14 +51,14 @@ Months = Annotated[int, Query(ge=1, le=60, description="Number of months, starti
 def list_due(
     session: ReadSession,
     viewer: ViewerDep,
-    whose: DueFilterDep,
+    device_filter: DueFilterDep,
     days: Days = 30,
     due_kind: DueKinds = None,
     limit: Limit = 100,
     cursor: DueAfter = None,
 ) -> DuePage:
     """List due upkeep of the devices that you keep, manage or dispatch, the longest overdue first."""
-    duties = _duties(session, viewer, whose, at=clock.now(), days=days, due_kinds=due_kind)
+    duties = _duties(session, viewer, device_filter, at=clock.now(), days=days, due_kinds=due_kind)
     first = int(cursor or 0)
     page = duties.dues[first : first + limit]
     return DuePage(
@@ -73,13 +73,13 @@ def list_due(
 def get_due_sheet(
     session: ReadSession,
     viewer: ViewerDep,
-    whose: DueFilterDep,
+    device_filter: DueFilterDep,
     days: Days = 30,
     due_kind: DueKinds = None,
 ) -> Response:
     """Download due upkeep as a spreadsheet."""
     at = clock.now()
-    duties = _duties(session, viewer, whose, at=at, days=days, due_kinds=due_kind)
+    duties = _duties(session, viewer, device_filter, at=at, days=days, due_kinds=due_kind)
     return _attached(sheets.due_sheet(duties), _XLSX, f"aed-due-{at:%Y%m%d}.xlsx")
 
 
@@ -91,17 +91,19 @@ def get_due_sheet(
 def get_due_calendar(
     session: ReadSession,
     viewer: ViewerDep,
-    whose: DueFilterDep,
+    device_filter: DueFilterDep,
     days: Days = 366,
 ) -> Response:
     """Download due upkeep as an iCalendar file of whole-day events, without daily glances."""
     at = clock.now()
-    return _calendar(session, viewer, whose, at=at, days=days)
+    return _calendar(session, viewer, device_filter, at=at, days=days)
 
 
-def _calendar(session: Session, viewer: Viewer, whose: DeviceFilter, *, at: datetime, days: int) -> Response:
+def _calendar(
+    session: Session, viewer: Viewer, device_filter: DeviceFilter, *, at: datetime, days: int
+) -> Response:
     due_kinds = [each for each in DueKind if each is not DueKind.GLANCE]
-    duties = _duties(session, viewer, whose, at=at, days=days, due_kinds=due_kinds)
+    duties = _duties(session, viewer, device_filter, at=at, days=days, due_kinds=due_kinds)
     return Response(
         calendars.due_calendar(duties, at=at),
         media_type="text/calendar",
@@ -153,15 +155,15 @@ def read_due_calendar(
     found, region = calendar_by_key(session, due_key)
     viewer = viewer_of_person(session, found.person_id)
     keeper_id = found.person_id if found.is_mine else None
-    whose = DeviceFilter(estate_id=found.estate_id, region=region, keeper_id=keeper_id)
-    return _calendar(session, viewer, whose, at=at, days=366)
+    device_filter = DeviceFilter(estate_id=found.estate_id, region=region, keeper_id=keeper_id)
+    return _calendar(session, viewer, device_filter, at=at, days=366)
 
 
 @router.get("/replacements")
 def list_replacements(
     session: ReadSession,
     viewer: ViewerDep,
-    whose: DueFilterDep,
+    device_filter: DueFilterDep,
     months: Months = 12,
 ) -> list[ReplacementOut]:
     """List how many pads and batteries expire in each month, by model.
@@ -169,7 +171,7 @@ def list_replacements(
     Items that have already expired count for the current month.
     """
     today = clock.now().date()
-    found = queries.replacements(session, viewer, whose, today=today, months=months)
+    found = queries.replacements(session, viewer, device_filter, today=today, months=months)
     return [ReplacementOut.of(each) for each in found]
 
 
@@ -177,7 +179,7 @@ def list_replacements(
 def get_replacement_sheet(
     session: ReadSession,
     viewer: ViewerDep,
-    whose: DueFilterDep,
+    device_filter: DueFilterDep,
     months: Months = 12,
 ) -> Response:
     """Download the pads and batteries to order as a spreadsheet.
@@ -185,7 +187,7 @@ def get_replacement_sheet(
     It has a row per model and kind and a column per month.
     """
     today = clock.now().date()
-    found = queries.replacements(session, viewer, whose, today=today, months=months)
+    found = queries.replacements(session, viewer, device_filter, today=today, months=months)
     sheet = sheets.replacement_sheet(found, today=today, months=months)
     return _attached(sheet, _XLSX, f"aed-replacements-{today:%Y%m%d}.xlsx")
 
@@ -193,14 +195,14 @@ def get_replacement_sheet(
 def _duties(
     session: Session,
     viewer: Viewer,
-    whose: DeviceFilter,
+    device_filter: DeviceFilter,
     *,
     at: datetime,
     days: int,
     due_kinds: Sequence[DueKind] | None,
 ) -> Duties:
     return queries.duties(
-        session, viewer, whose, at=at, within_days=days, due_kinds=due_kinds or tuple(DueKind)
+        session, viewer, device_filter, at=at, within_days=days, due_kinds=due_kinds or tuple(DueKind)
     )
 
 

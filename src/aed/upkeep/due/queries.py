@@ -82,7 +82,7 @@ class Duties:
 def duties(
     session: Session,
     viewer: Viewer,
-    whose: DeviceFilter,
+    device_filter: DeviceFilter,
     *,
     at: datetime,
     within_days: int,
@@ -93,7 +93,7 @@ def duties(
     Covers the devices that the viewer keeps, manages or dispatches. Dates are local to each device. Raises
     InvalidInput for more than MAX_DEVICES devices.
     """
-    chosen = _chosen(session, viewer, whose)
+    chosen = _chosen(session, viewer, device_filter)
     return duties_of(session, viewer, chosen, at=at, within_days=within_days, due_kinds=due_kinds)
 
 
@@ -160,13 +160,13 @@ def _looks(device_id: int, terms: Terms, last: dict[CheckKind, date], since: dat
     return found
 
 
-def _chosen(session: Session, viewer: Viewer, whose: DeviceFilter) -> Select[int]:
+def _chosen(session: Session, viewer: Viewer, device_filter: DeviceFilter) -> Select[int]:
     """Return a statement for the ids of the requested devices, for use in other statements."""
     return select(Device.id).where(
         visible_to(viewer, Device),
         managed_by(viewer, Device),
         Device.state != DeviceState.WITHDRAWN,
-        *filter_conditions(session, whose),
+        *filter_conditions(session, device_filter),
     )
 
 
@@ -290,7 +290,7 @@ class Replacement:
 
 
 def replacements(
-    session: Session, viewer: Viewer, whose: DeviceFilter, *, today: date, months: int
+    session: Session, viewer: Viewer, device_filter: DeviceFilter, *, today: date, months: int
 ) -> list[Replacement]:
     """Return the consumables to order for `months` months, starting with the current one.
 
@@ -303,7 +303,7 @@ def replacements(
         .join(Device, Device.id == Consumable.device_id)
         .where(
             visible_to(viewer, Device),
-            Device.id.in_(_chosen(session, viewer, whose)),
+            Device.id.in_(_chosen(session, viewer, device_filter)),
             Consumable.state == ConsumableState.FITTED,
             Consumable.expires_on < last,
         )

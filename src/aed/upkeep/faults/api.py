@@ -65,14 +65,14 @@ def report_device_by_number(
 def list_reports(
     session: ReadSession,
     viewer: ViewerDep,
-    whose: DeviceFilterDep,
+    device_filter: DeviceFilterDep,
     closed: Annotated[bool, Query(description="Include closed reports")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ReportPage:
     """List open fault reports of the devices that you keep, manage or dispatch."""
     found = queries.reports(
-        session, viewer, whose, limit=limit + 1, after_id=cursor_id(cursor), also_closed=closed
+        session, viewer, device_filter, limit=limit + 1, after_id=cursor_id(cursor), also_closed=closed
     )
     return ReportPage(
         reports=[ReportOut.of(each) for each in found[:limit]],
@@ -107,7 +107,7 @@ def get_readiness(
 def list_quarantines(
     session: ReadSession,
     viewer: ViewerDep,
-    whose: DeviceFilterDep,
+    device_filter: DeviceFilterDep,
     reason: QuarantineReason | None = None,
     lifted: Annotated[bool, Query(description="Include quarantines that have ended")] = False,
     limit: Limit = 100,
@@ -117,7 +117,7 @@ def list_quarantines(
     found = queries.quarantines(
         session,
         viewer,
-        whose,
+        device_filter,
         limit=limit + 1,
         after_id=cursor_id(cursor),
         reason=reason,

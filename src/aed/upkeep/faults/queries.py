@@ -63,7 +63,7 @@ def active_quarantines_of(session: Session, device_ids: Sequence[int]) -> dict[i
 def quarantines(
     session: Session,
     viewer: Viewer,
-    whose: DeviceFilter,
+    device_filter: DeviceFilter,
     *,
     limit: int,
     after_id: int = 0,
@@ -74,7 +74,7 @@ def quarantines(
 
     Covers the devices that the viewer keeps, manages or dispatches.
     """
-    statement = managed_rows(session, viewer, Quarantine, whose, limit=limit, after_id=after_id)
+    statement = managed_rows(session, viewer, Quarantine, device_filter, limit=limit, after_id=after_id)
     if reason is not None:
         statement = statement.where(Quarantine.reason == reason)
     if not also_lifted:
@@ -161,7 +161,7 @@ def report(session: Session, viewer: Viewer, report_id: int) -> FaultReport:
 def reports(
     session: Session,
     viewer: Viewer,
-    whose: DeviceFilter,
+    device_filter: DeviceFilter,
     *,
     limit: int,
     after_id: int = 0,
@@ -171,7 +171,7 @@ def reports(
 
     Covers the devices that the viewer keeps, manages or dispatches.
     """
-    statement = managed_rows(session, viewer, FaultReport, whose, limit=limit, after_id=after_id)
+    statement = managed_rows(session, viewer, FaultReport, device_filter, limit=limit, after_id=after_id)
     if not also_closed:
         statement = statement.where(FaultReport.state == FaultReportState.OPEN)
     return session.scalars(statement).all()

@@ -47,8 +47,8 @@ def get_labels(
         raise NotSignedIn("Labels can be printed only by a device's own people: send a token, or sign in.")
     if not device_id and estate_id is None and region is None:
         raise InvalidInput("Choose devices with device_id, estate_id or region.", field="device_id")
-    whose = DeviceFilter(estate_id=estate_id, region=region)
-    chosen = to_be_labelled(session, viewer, whose, device_ids=device_id or ())
+    device_filter = DeviceFilter(estate_id=estate_id, region=region)
+    chosen = to_be_labelled(session, viewer, device_filter, device_ids=device_id or ())
     if not chosen:
         raise NotFound(
             "There is no such device, or you are not responsible for its upkeep.", field="device_id"

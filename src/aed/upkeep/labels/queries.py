@@ -37,7 +37,7 @@ class Labelled:
 def to_be_labelled(
     session: Session,
     viewer: Viewer,
-    whose: DeviceFilter,
+    device_filter: DeviceFilter,
     *,
     device_ids: Sequence[int] = (),
 ) -> list[Labelled]:
@@ -62,7 +62,7 @@ def to_be_labelled(
             visible_to(viewer, Device),
             managed_by(viewer, Device),
             Device.state != DeviceState.WITHDRAWN,
-            *filter_conditions(session, whose),
+            *filter_conditions(session, device_filter),
         )
         .order_by(Device.estate_id, Device.id)
         .limit(MAX_LABELS + 1)

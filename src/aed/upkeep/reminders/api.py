@@ -30,7 +30,7 @@ class ReminderRecipientOut(BaseModel):
     """A recipient of a reminder, without their name."""
 
     level: ReminderLevel
-    told_at: datetime | None = Field(
+    notified_at: datetime | None = Field(
         description="When the message was put in the outbox; null if it was not yet"
     )
     answer: ReminderAnswer | None
@@ -59,7 +59,7 @@ class ReminderOut(BaseModel):
     closed_at: datetime | None = Field(
         description="When the task was done, or a later reminder replaced this one"
     )
-    told: list[ReminderRecipientOut]
+    recipients: list[ReminderRecipientOut]
 
     @classmethod
     def of(cls, found: ReminderWithRecipients) -> ReminderOut:
@@ -81,10 +81,10 @@ class ReminderOut(BaseModel):
             threshold_days=reminder.threshold_days,
             found_at=reminder.found_at,
             closed_at=reminder.closed_at,
-            told=[
+            recipients=[
                 ReminderRecipientOut(
                     level=each.level,
-                    told_at=each.told_at,
+                    notified_at=each.notified_at,
                     answer=each.answer,
                     answered_at=each.answered_at,
                 )
@@ -233,7 +233,7 @@ MessageKey = Annotated[
 def list_reminders(
     session: ReadSession,
     viewer: ViewerDep,
-    whose: DeviceFilterDep,
+    device_filter: DeviceFilterDep,
     closed: Annotated[bool, Query(description="Include closed reminders")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
@@ -243,7 +243,7 @@ def list_reminders(
     Covers the devices that you keep, manage or dispatch.
     """
     found = queries.reminders(
-        session, viewer, whose, limit=limit + 1, after_id=cursor_id(cursor), also_closed=closed
+        session, viewer, device_filter, limit=limit + 1, after_id=cursor_id(cursor), also_closed=closed
     )
     return ReminderPage(
         reminders=[ReminderOut.of(each) for each in found[:limit]],

@@ -192,7 +192,7 @@ class RecipientState:
     """The level of a recipient, when they were notified, and their answer. Contains no name."""
 
     level: ReminderLevel
-    told_at: datetime | None
+    notified_at: datetime | None
     answer: ReminderAnswer | None
     answered_at: datetime | None
 
@@ -210,7 +210,7 @@ class ReminderWithRecipients:
 def reminders(
     session: Session,
     viewer: Viewer,
-    whose: DeviceFilter,
+    device_filter: DeviceFilter,
     *,
     limit: int,
     after_id: int = 0,
@@ -224,7 +224,9 @@ def reminders(
         select(Reminder, Estate, Device)
         .join(Device, Device.id == Reminder.device_id)
         .outerjoin(Estate, Estate.id == Device.estate_id)
-        .where(visible_to(viewer, Device), managed_by(viewer, Device), *filter_conditions(session, whose))
+        .where(
+            visible_to(viewer, Device), managed_by(viewer, Device), *filter_conditions(session, device_filter)
+        )
         .where(Reminder.id > after_id)
         .order_by(Reminder.id)
         .limit(limit)
@@ -257,6 +259,6 @@ def _recipients_of(session: Session, reminder_ids: Sequence[int]) -> dict[int, l
         .where(ReminderRecipient.reminder_id.in_(reminder_ids))
         .order_by(ReminderRecipient.reminder_id, ReminderRecipient.person_id)
     )
-    for reminder_id, level, told_at, answer, answered_at in rows:
-        found[reminder_id].append(RecipientState(level, told_at, answer, answered_at))
+    for reminder_id, level, notified_at, answer, answered_at in rows:
+        found[reminder_id].append(RecipientState(level, notified_at, answer, answered_at))
     return found

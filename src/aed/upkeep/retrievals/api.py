@@ -34,14 +34,14 @@ def create_retrieval(
 def list_retrievals(
     session: ReadSession,
     viewer: ViewerDep,
-    whose: DeviceFilterDep,
+    device_filter: DeviceFilterDep,
     closed: Annotated[bool, Query(description="Include closed retrievals")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> RetrievalPage:
     """List retrievals without an outcome, of the devices that you keep, manage or dispatch."""
     found = queries.retrievals(
-        session, viewer, whose, limit=limit + 1, after_id=cursor_id(cursor), also_closed=closed
+        session, viewer, device_filter, limit=limit + 1, after_id=cursor_id(cursor), also_closed=closed
     )
     return RetrievalPage(
         retrievals=[RetrievalOut.of(each) for each in found[:limit]],

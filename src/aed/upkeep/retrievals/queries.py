@@ -40,14 +40,14 @@ def retrieval_by_key(session: Session, key: str) -> Retrieval | None:
 def retrievals(
     session: Session,
     viewer: Viewer,
-    whose: DeviceFilter,
+    device_filter: DeviceFilter,
     *,
     limit: int,
     after_id: int = 0,
     also_closed: bool = False,
 ) -> Sequence[Retrieval]:
     """Return a page of retrievals in order of id, of devices that the viewer keeps, manages or dispatches."""
-    statement = managed_rows(session, viewer, Retrieval, whose, limit=limit, after_id=after_id)
+    statement = managed_rows(session, viewer, Retrieval, device_filter, limit=limit, after_id=after_id)
     if not also_closed:
         statement = statement.where(Retrieval.outcome.is_(None))
     return session.scalars(statement).all()

@@ -53,7 +53,7 @@ def show_demo(
     viewer: ViewerDep,
     switched: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
-    """Show whose place a newcomer can take, and whose they have taken.
+    """Show the people as whom a newcomer can sign in, and the current one.
 
     visibility: invented people of a demo, for everybody.
     """

@@ -95,7 +95,7 @@ def enrol_from_page(
     name: Annotated[str, Form(max_length=1000)] = "",
     phone: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
-    """Enrol the signed-in person, or somebody else by name and phone, and show the enrolment.
+    """Enrol the signed-in person, or another person by name and phone, and show the enrolment.
 
     Enrolling twice leads to the same enrolment.
     """

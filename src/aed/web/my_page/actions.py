@@ -1,4 +1,4 @@
-"""Ask the manager of an estate to confirm that somebody lives there."""
+"""Ask the manager of an estate to confirm that a person lives there."""
 
 from __future__ import annotations
 
