@@ -63,6 +63,7 @@ GUARDED = {
     "IncidentEvent": "incident_events",
     "CabinetCode": "cabinet_codes",
     "Alert": "alerts",
+    "EarlierAlertLink": "earlier_alert_links",
     "StoredReply": "alert_answers",
     "AlertLocation": "alert_places",
     "IncidentExclusion": "incident_exclusions",

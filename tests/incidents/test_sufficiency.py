@@ -127,6 +127,8 @@ def test_people_who_were_stood_down_are_needed_again_when_others_drop_out(
     again = [each for each in down if each.state is AlertState.ASKED]
     assert again, "they are called again"
     assert all(each.key_hash != keys[each.id] for each in again), "by a new link"
+    for each in again:
+        assert queries.alert_by_key(session, keys[each.id]) is each, "the earlier message's link works too"
     people = [each.person_id for each in queries.alerts(session, incident.id)]
     assert len(people) == len(set(people)), "one alert for a person"
     for each in down:

@@ -28,7 +28,14 @@ from aed.debrief.outcomes.actions import record_outcome
 from aed.debrief.outcomes.rules import CoreItems
 from aed.imports.devices.models import Review, SourceRecord
 from aed.imports.devices.rules import ReviewKind
-from aed.incidents.models import AlertLocation, Drill, IncidentExclusion, IncidentReport, StoredReply
+from aed.incidents.models import (
+    AlertLocation,
+    Drill,
+    EarlierAlertLink,
+    IncidentExclusion,
+    IncidentReport,
+    StoredReply,
+)
 from aed.incidents.rules import AlertReply
 from aed.lookup.arrival import Basis
 from aed.notifications import outbox
@@ -151,6 +158,7 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
     )
     session.add(AlertLocation(alert_id=alert.id, cell=617700169958293503, lat=30.29, lon=120.1, at=NOW))
     session.add(StoredReply(alert_id=alert.id, key="e" * 36, reply=AlertReply.SEEN, at=NOW))
+    session.add(EarlierAlertLink(key_hash=f"earlier link of alert {alert.id}", alert_id=alert.id))
     recorded = record_outcome(
         session, make.ADMINISTRATOR, incident.id, CoreItems(age_years=67), version=0, at=NOW
     )

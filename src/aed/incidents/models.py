@@ -209,7 +209,7 @@ class Alert(Table):
     """The same computed from the centre of the person's cell. None: an alert of an earlier release."""
     state: Mapped[AlertState] = mapped_column(enum_column(AlertState), default=AlertState.ASKED)
     key_hash: Mapped[str] = mapped_column(String(64))
-    """Hash of the secret in the alert's link."""
+    """Hash of the secret in the alert's latest link; see `EarlierAlertLink`."""
     asked_at: Mapped[datetime]
     seen_at: Mapped[datetime | None]
     accepted_at: Mapped[datetime | None]
@@ -238,6 +238,18 @@ class Alert(Table):
     def shown_due_at(self) -> datetime | None:
         """Arrival time as dispatchers see it: exact only once the person has accepted."""
         return self.coarse_due_at if self.accepted_at is None else self.due_at
+
+
+class EarlierAlertLink(Table):
+    """A link that an alert was sent under before its person was alerted again; it opens the same alert.
+
+    Text messages may arrive late or out of order: whichever the person taps must work.
+    """
+
+    __tablename__ = "earlier_alert_links"
+
+    key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alerts.id"), index=True)
 
 
 class StoredReply(Table):

@@ -14,6 +14,7 @@ from aed.accounts.visibility import responder_visible_to
 from aed.errors import NotFound
 from aed.incidents.models import (
     Alert,
+    EarlierAlertLink,
     Incident,
     IncidentEvent,
     IncidentMessage,
@@ -163,8 +164,12 @@ def alerts(session: Session, incident_id: int) -> Sequence[Alert]:
 
 
 def alert_by_key(session: Session, key_hash: str) -> Alert:
-    """Return the alert with this link. Raises NotFound. visibility: a person with the key was alerted."""
-    found = session.scalar(select(Alert).where(Alert.key_hash == key_hash))
+    """Return the alert with this link, or with this earlier link. Raises NotFound.
+
+    visibility: a person with the key was alerted.
+    """
+    earlier = select(EarlierAlertLink.alert_id).where(EarlierAlertLink.key_hash == key_hash)
+    found = session.scalar(select(Alert).where(or_(Alert.key_hash == key_hash, Alert.id.in_(earlier))))
     if found is None:
         raise NotFound("This link is not valid: use the link in your latest message.", field="key")
     return found

@@ -214,6 +214,14 @@ PERSONAL_TABLES: Final = (
         hidden=("key_hash",),
     ),
     PersonalTable(
+        "earlier_alert_links",
+        "alert_id",
+        Erasure.DELETED,
+        "links of earlier messages of the same alert",
+        through="alerts",
+        hidden=("key_hash",),
+    ),
+    PersonalTable(
         "alert_answers",
         "alert_id",
         Erasure.DELETED,

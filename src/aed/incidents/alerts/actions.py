@@ -17,7 +17,7 @@ from aed.errors import Conflict
 from aed.incidents import queries
 from aed.incidents.alerts.queries import busy_elsewhere, other_alerts, people_in_exercises
 from aed.incidents.messages import alert_text, over_text, stood_down_text
-from aed.incidents.models import Alert, Incident, IncidentPlan
+from aed.incidents.models import Alert, EarlierAlertLink, Incident, IncidentPlan
 from aed.incidents.plan.queries.case import AskedPerson, build_case_of_incident
 from aed.incidents.plan.rules.offers import TaskOffer, arrival_probability, shown_order, shown_seconds
 from aed.incidents.plan.rules.planner import offers_by_benefit, plan
@@ -393,12 +393,16 @@ def _call(
 ) -> None:
     """Store an alert for each offer, and enqueue the messages; tests of the line send none.
 
-    `again`: stopped alerts by person, which start anew under another link.
+    `again`: stopped alerts by person, which start anew under another link; the earlier link still opens them.
     """
     keys = [KEY_PREFIX + secrets.token_urlsafe(16) for _ in offers]
     alerts = []
     for offer, key in zip(offers, keys, strict=True):
-        alert = again.get(offer.person_id) or Alert(incident_id=incident.id, person_id=offer.person_id)
+        alert = again.get(offer.person_id)
+        if alert is None:
+            alert = Alert(incident_id=incident.id, person_id=offer.person_id)
+        else:
+            session.add(EarlierAlertLink(key_hash=alert.key_hash, alert_id=alert.id))
         if alert.device_taken_at is None or alert.device_returned_at is not None:
             # Somebody who has a device in their hands brings that one.
             alert.task, alert.device_id = offer.task, offer.device_id
