@@ -864,6 +864,11 @@ class Settings(BaseSettings):
         pattern="^https?://[^/?#]+(/[^?#]*[^/?#])?$",
         description="Public URL of this network, for printed codes and links; default: the request's own",
     )  # such as https://aed.example.org; it is printed in QR codes for years
+    demo_from_anywhere: bool = Field(
+        False,
+        description="Let everyone who reaches the service sign in on `/demo` as the invented people of a "
+        "demo database; without it, only browsers on this machine itself may",
+    )  # these people hold roles: nobody may sign in as them once the database serves real people
     signing_keys: Path = Field(
         STATE / "signing-keys.json",
         description="File of the keys that sign certificates, created when needed; back it up: "

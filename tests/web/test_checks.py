@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed import clock
+from aed.accounts.masking import mask_phone
 from aed.accounts.people.models import Account, Person
 from aed.accounts.permissions import Role
 from aed.accounts.sessions import SESSION_COOKIE
@@ -107,6 +108,44 @@ def test_a_keeper_whose_number_came_with_a_list_checks_on_the_first_try(
     facts = session.scalars(select(Confirmation.fact)).all()
     assert set(facts) == {Fact.POSITION, Fact.HOURS, Fact.READINESS}
     assert session.scalar(select(func.count()).select_from(Account)) == 1
+
+
+def test_the_keepers_own_browser_may_have_the_code_sent_without_typing_the_number(
+    browser: TestClient, session: Session
+) -> None:
+    code, masked = kept(session), mask_phone("+8613800138222")
+    sign_in(browser, session, code)
+    browser.cookies.delete(SESSION_COOKIE)
+    sent_before = len(codes_sent(session))
+
+    assert f"Send the code to {masked}" in browser.get(f"/d/{code}/check").text
+    asked = browser.post(f"/d/{code}/check/code", data={"known": "yes"}).text
+    assert masked in asked
+    assert "0013" not in asked, "not the whole number"
+    assert len(codes_sent(session)) == sent_before + 1
+    wrong = browser.post(f"/d/{code}/check/sign-in", data={"known": "yes", "code": "000000"})
+    assert (wrong.status_code, masked in wrong.text) == (422, True)
+    given = {"known": "yes", "code": codes_sent(session)[-1]}
+    assert browser.post(f"/d/{code}/check/sign-in", data=given).status_code == 303
+    for _ in range(20):
+        last = browser.post(f"/d/{code}/check/code", data={"known": "yes"})
+    assert last.status_code == 429, "as for a number that is typed"
+
+
+def test_another_browser_learns_no_number_and_sends_no_message(browser: TestClient, session: Session) -> None:
+    code = kept(session)
+    other = kept(session, keeper={"name": "Lin", "phone": "138 0013 8555"})
+    stranger = TestClient(browser.app, base_url="https://testserver", headers=dict(browser.headers))
+    sign_in(browser, session, code)
+    browser.cookies.delete(SESSION_COOKIE)
+    sent_before = len(codes_sent(session))
+
+    for visitor, number in ((stranger, code), (browser, other), (browser, short_number(999_999))):
+        assert "Send the code to" not in visitor.get(f"/d/{number}/check").text
+        answer = visitor.post(f"/d/{number}/check/code", data={"known": "yes"})
+        assert answer.status_code == 422
+        assert "138" not in answer.text
+    assert len(codes_sent(session)) == sent_before
 
 
 def test_the_link_of_a_reminder_leads_to_the_check_and_signs_nobody_in(

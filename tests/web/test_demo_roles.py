@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,27 @@ from aed.cli import demo
 from aed.database.session import Database, read_session
 from aed.incidents.models import Alert
 from aed.incidents.rules import AlertState
+from aed.settings import Settings
 from tests import make
+from tests.apps import app_on
 
 FORM = {"Sec-Fetch-Site": "same-origin"}
+HERE = "http://127.0.0.1:8000"
 
 
 @pytest.fixture
 def browser(browser: dict[str, str]) -> dict[str, str]:
     return browser | {"Accept-Language": "en"}
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[TestClient]:
+    """Yield a browser on the machine of the service."""
+    app = app_on(settings)
+    with TestClient(
+        app, base_url=HERE, client=("127.0.0.1", 50_000), raise_server_exceptions=False
+    ) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -123,6 +137,61 @@ def test_a_real_incident_is_no_exercise(
     assert client.get(path, headers=browser).status_code == 404
     assert client.post(f"{path}/alerts/{alert.id}", headers=browser | FORM).status_code == 404
     assert client.post(f"{path}/end", headers=browser | FORM).status_code == 404
+
+
+def paths(session: Session) -> list[tuple[str, str, dict[str, str]]]:
+    incident = make.incident(session, kind="exercise")
+    alert = make.alert(session, incident, make.person(session))
+    session.commit()
+    exercise = f"/demo/exercises/{incident.id}"
+    return [
+        ("GET", "/demo", {}),
+        ("GET", exercise, {}),
+        ("POST", "/demo", {"part": "dispatcher"}),
+        ("POST", "/demo/exercises", {}),
+        ("POST", f"{exercise}/alerts/{alert.id}", {}),
+        ("POST", f"{exercise}/end", {}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"Host": "aed.example"},
+        {"Host": "192.168.1.20:8000"},
+        {"Origin": "https://aed.example"},
+        {"X-Forwarded-For": "127.0.0.1"},
+        {"Forwarded": "for=127.0.0.1"},
+        {"Via": "1.1 proxy"},
+    ],
+)
+def test_a_demo_that_a_web_server_publishes_lets_nobody_in(
+    client: TestClient,
+    session: Session,
+    browser: dict[str, str],
+    people: dict[DemoRole, Person],
+    elsewhere: dict[str, str],
+) -> None:
+    for method, path, data in paths(session):
+        answer = client.request(method, path, headers=browser | FORM | elsewhere, data=data)
+        assert answer.status_code == 404, (method, path)
+        assert "set-cookie" not in answer.headers
+
+
+def test_a_demo_with_a_public_address_or_on_the_network_lets_nobody_in(
+    settings: Settings, session: Session, browser: dict[str, str], people: dict[DemoRole, Person]
+) -> None:
+    asked = paths(session)
+    from_here, from_elsewhere = ("127.0.0.1", 50_000), ("192.168.1.21", 50_000)
+    public = settings.model_copy(update={"public_url": "https://aed.example"})
+    for served, address in ((public, from_here), (settings, from_elsewhere)):
+        with TestClient(app_on(served), base_url=HERE, client=address) as client:
+            for method, path, data in asked:
+                answer = client.request(method, path, headers=browser | FORM, data=data)
+                assert answer.status_code == 404, (method, path)
+    agreed = public.model_copy(update={"demo_from_anywhere": True})
+    with TestClient(app_on(agreed), base_url="https://aed.example", client=from_elsewhere) as client:
+        assert client.get("/demo", headers=browser).status_code == 200
 
 
 def test_demo_people_are_added_to_an_empty_database_alone(session: Session, database: Database) -> None:

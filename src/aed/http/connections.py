@@ -11,8 +11,10 @@ import os
 import resource
 import time
 from typing import ClassVar, Final
+from urllib.parse import urlsplit
 
 import structlog
+from starlette.requests import Request
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from aed.settings import Settings
@@ -129,6 +131,33 @@ def check_open_files(settings: Settings) -> None:
         log.warning(
             "limit of open files is too low", allowed=allowed, needed=needed, setting="AED_CONNECTIONS"
         )
+
+
+_PROXY_HEADERS: Final = (
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+)
+
+
+def is_from_this_machine(request: Request, public_url: str | None) -> bool:
+    """True if a browser on this machine asks the program itself, and the service has no other address.
+
+    A web server in front of the program shows itself by its headers, by the host it asks for, by the origin
+    of forms, or by HTTP/1.0.
+    """
+    hosts = [request.url.hostname]
+    hosts += [urlsplit(url).hostname for url in (public_url, request.headers.get("origin")) if url]
+    return (
+        request.client is not None
+        and request.client.host in LOOPBACK
+        and all(host in LOOPBACK for host in hosts)
+        and not any(name in request.headers for name in _PROXY_HEADERS)
+        and request.scope["http_version"] != "1.0"
+    )
 
 
 def check_forwarding(host: str) -> None:

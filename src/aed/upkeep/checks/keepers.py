@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Account, Person
 from aed.accounts.people.queries import account_of, people_by_phone
+from aed.accounts.people.rules import e164
 from aed.accounts.permissions import Viewer
 from aed.accounts.role_grants import RoleGrant
+from aed.errors import InvalidInput
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
@@ -60,6 +62,20 @@ def is_keeper(session: Session, viewer: Viewer, device: Device) -> bool:
         return False
     same_number = people_by_phone(session, account.phone, country=device.region.country)
     return device.keeper_id in {each.id for each in same_number}
+
+
+def keeper_number(session: Session, device_id: int) -> str | None:
+    """Return the E.164 number of the keeper whom the register names, or None.
+
+    visibility: a secret; only for a browser that has proved this number before.
+    """
+    found = labelled_device(session, device_id)
+    if found is None or found.keeper is None or not found.keeper.phone:
+        return None
+    try:
+        return e164(found.keeper.phone, country=found.region.country)
+    except InvalidInput:
+        return None
 
 
 def device_to_check(

@@ -14,12 +14,14 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep, require_same_origin, viewer_of_person
+from aed.accounts.masking import mask_phone
 from aed.accounts.people.rules import e164
 from aed.accounts.permissions import Viewer
 from aed.accounts.sign_in import actions as sign_in_actions
 from aed.accounts.sign_in.requests import SIGN_IN_TURN, browser_of, keep_session, set_cookie
-from aed.accounts.sign_in.rules import CODE_COOKIE, CODE_LIFETIME
-from aed.database.dependencies import DatabaseDep
+from aed.accounts.sign_in.rules import CODE_COOKIE, CODE_LIFETIME, KNOWN_BROWSER_COOKIE
+from aed.accounts.sign_in.throttling import known_browser_id
+from aed.database.dependencies import DatabaseDep, database_of
 from aed.database.session import Database, read_session, transaction
 from aed.errors import AedError, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.http.pages import wants_page
@@ -27,6 +29,7 @@ from aed.http.parameters import SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.settings import Settings
 from aed.upkeep.checks.actions import record_check
+from aed.upkeep.checks.keepers import keeper_number
 from aed.upkeep.checks.rules import DEFAULT
 from aed.upkeep.confirmations import queries as confirmation_queries
 from aed.upkeep.confirmations.actions import KEY_PREFIX, answer_request
@@ -275,6 +278,32 @@ def _problem(request: Request, status: int, sentence: str) -> Response | None:
 # --- signing in ------------------------------------------------------------------------------------------
 
 
+def _known_number(request: Request, session: Session, code: str) -> str | None:
+    """Return the number of the device's keeper if it has signed in with this browser before, else None.
+
+    Nobody else may learn it, nor whether there is one, nor send messages to it by scanning a label.
+    """
+    cookie, device_id = request.cookies.get(KNOWN_BROWSER_COOKIE), _device_id(code)
+    if cookie is None or device_id is None:
+        return None
+    number = keeper_number(session, device_id)
+    keys = database_of(request).keys
+    if number is None or known_browser_id(keys, cookie, number, at=clock.now()) is None:
+        return None
+    return number
+
+
+def _number(request: Request, database: Database, settings: Settings, code: str, fields: Fields) -> str:
+    """Return the number that was typed, or the keeper's if that button was pressed. Raises InvalidInput."""
+    if "known" not in fields:
+        return e164(fields.get("phone", "")[:40], country=settings.phone_country)
+    with read_session(database) as session:
+        number = _known_number(request, session, code)
+    if number is None:
+        raise InvalidInput("Enter the phone number.", field="phone")
+    return number
+
+
 def _sign_in_page(
     request: Request,
     session: Session,
@@ -282,12 +311,13 @@ def _sign_in_page(
     code: str,
     *,
     phone: str = "",
+    is_known: bool = False,
     step: str = "phone",
     kept: str = "",
     problem: str = "",
     status: int = 200,
 ) -> Response:
-    device_id = _device_id(code)
+    device_id, known = _device_id(code), _known_number(request, session, code)
     return render(
         request,
         SIGN_IN,
@@ -296,6 +326,8 @@ def _sign_in_page(
         code=code,
         device=queries.visible_device(session, viewer, device_id) if device_id is not None else None,
         phone=phone,
+        known=mask_phone(known) if known is not None else "",
+        is_known=is_known and known is not None,
         step=step,
         kept=kept[:MAX_KEPT],
         problem=problem,
@@ -323,7 +355,7 @@ def send_code(
     """Send a code to the number if it has an account or is a keeper's; answer alike if it is neither."""
     at, phone, kept = clock.now(), fields.get("phone", ""), fields.get("kept", "")
     try:
-        number = e164(phone[:40], country=settings.phone_country)
+        number = _number(request, database, settings, code, fields)
     except InvalidInput:
         with read_session(database) as session:
             return _sign_in_page(
@@ -339,7 +371,9 @@ def send_code(
         find_person=request.app.state.find_person,
     )
     with read_session(database) as session:
-        response = _sign_in_page(request, session, viewer, code, phone=phone, step="code", kept=kept)
+        response = _sign_in_page(
+            request, session, viewer, code, phone=phone, is_known="known" in fields, step="code", kept=kept
+        )
     set_cookie(response, CODE_COOKIE, code_key, lasts=CODE_LIFETIME)
     return response
 
@@ -357,7 +391,7 @@ def sign_in(
     at, lasts = clock.now(), timedelta(hours=settings.sign_in_hours)
     phone, kept = fields.get("phone", ""), fields.get("kept", "")
     try:
-        number = e164(phone[:40], country=settings.phone_country)
+        number = _number(request, database, settings, code, fields)
         done = sign_in_actions.sign_in_by_code(
             database,
             phone=number,
@@ -375,6 +409,7 @@ def sign_in(
                 viewer,
                 code,
                 phone=phone,
+                is_known="known" in fields,
                 step="code",
                 kept=kept,
                 problem=BAD_CODE,

@@ -1,4 +1,8 @@
-"""The pages `/demo` and `/demo/exercises/{id}`; 404 unless `aed demo` has made the database."""
+"""The pages `/demo` and `/demo/exercises/{id}`.
+
+404 unless `aed demo` has made the database, and unless the browser is on the machine of the service itself
+(AED_DEMO_FROM_ANYWHERE says otherwise): a demo database that became a real one lets nobody in.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from datetime import timedelta
 from typing import Annotated, Final
 from uuid import uuid4
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
@@ -27,7 +31,8 @@ from aed.accounts.sign_in.requests import set_sign_in_cookie
 from aed.accounts.sign_in.rules import Browser
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotFound
-from aed.http.parameters import RowId
+from aed.http.connections import is_from_this_machine
+from aed.http.parameters import RowId, SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.incidents import queries
 from aed.incidents.alerts.actions import renew_link
@@ -39,7 +44,13 @@ from aed.web.demo_roles.page import PARTS, alert_lines, part_of
 from aed.web.demo_roles.queries import first_device
 from aed.web.render import render
 
-router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
+
+def _require_demo(request: Request, settings: SettingsDep) -> None:
+    if not (settings.demo_from_anywhere or is_from_this_machine(request, settings.public_url)):
+        raise NotFound("This is not a demo.")
+
+
+router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER, Depends(_require_demo)])
 PATIENT: Final = {"lat": 30.2945, "lon": 120.0980}
 """In Paper Crane Gardens, where volunteers are available at every hour."""
 SESSION_LASTS: Final = timedelta(hours=2)
