@@ -260,7 +260,7 @@ def test_the_heads_are_sent_to_the_centres_and_kept_in_the_log_and_the_backup(
     message_file.write_text(body)
     backup = tmp_path / "backup.zip"
     session.rollback()
-    aed("backup", "--to", backup)
+    aed("backup", "--output", backup)
 
     for kept in (message_file, backup):
         assert "present and unchanged" in aed("audit", "verify", "--against", kept).out

@@ -292,11 +292,11 @@ def _bare(dialect: Dialect, url: str, viewer: Viewer) -> Callable[[Position], Ca
 
 
 def _gap_table(what: str, url: str, streets: Path, folder: Path, estates: int) -> Ratio:
-    """Run `aed gaps --to FILE.csv` in a process, for every building and hour of all estates."""
+    """Run `aed gaps --output FILE.csv` in a process, for every building and hour of all estates."""
     to = folder / "gaps.csv"
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "aed", "gaps", "--to", str(to)],
+        [sys.executable, "-m", "aed", "gaps", "--output", str(to)],
         env={
             **os.environ,
             "AED_DATABASE_URL": url,

@@ -34,7 +34,7 @@ def test_the_outcome_of_a_patient_is_recorded_step_by_step_and_counted(
     assert "unwitnessed" in year
     assert "survived, %" in year
     assert "<5" not in year
-    assert "<5" in aed("statistics", 2026, "--to-pass-on").out
+    assert "<5" in aed("statistics", 2026, "--for-publication").out
     assert aed("statistics", 2026, "--region", "CN-33", "--kind", "exercise").out
 
     for ending, begins in (
@@ -43,16 +43,16 @@ def test_the_outcome_of_a_patient_is_recorded_step_by_step_and_counted(
         (".json", b'{"template":'),
     ):
         to = tmp_path / f"year{ending}"
-        aed("statistics", 2026, "--out", to, warns=True)
+        aed("statistics", 2026, "--output", to, warns=True)
         assert to.read_bytes().startswith(begins)
     cases = tmp_path / "cases.csv"
-    aed("statistics", 2026, "--cases", "--out", cases, warns=True)
+    aed("statistics", 2026, "--cases", "--output", cases, warns=True)
     assert len(cases.read_text(encoding="utf-8-sig").splitlines()) == 2
 
 
 def test_the_report_is_written_to_a_file(aed: Aed, incident: int, tmp_path: Path) -> None:
     to = tmp_path / "report.pdf"
-    assert "incident 1" in aed("incidents", "report", incident, "--out", to, warns=True).err
+    assert "incident 1" in aed("incidents", "report", incident, "--output", to, warns=True).err
     assert to.read_bytes().startswith(b"%PDF")
 
 
@@ -61,11 +61,11 @@ WRONG: tuple[tuple[tuple[object, ...], str], ...] = (
     (("incidents", "outcome", 9, "arrest=yes"), "Incident 9 does not exist"),
     (("incidents", "outcome", 1, "arrest=perhaps"), "arrest"),
     (("incidents", "outcome", 1, "survived=yes", "cpc=5"), "survived"),
-    (("incidents", "report", 9, "--out", "x.pdf"), "Incident 9 does not exist"),
+    (("incidents", "report", 9, "--output", "x.pdf"), "Incident 9 does not exist"),
     (("statistics", 2026, "--region", "CN-99"), "no region 'CN-99'"),
-    (("statistics", 2026, "--out", "x.doc"), ".csv, .xlsx or .json"),
-    (("statistics", 2026, "--cases"), "--out"),
-    (("statistics", 2026, "--cases", "--to-pass-on", "--out", "x.csv"), "must not be published"),
+    (("statistics", 2026, "--output", "x.doc"), ".csv, .xlsx or .json"),
+    (("statistics", 2026, "--cases"), "--output"),
+    (("statistics", 2026, "--cases", "--for-publication", "--output", "x.csv"), "must not be published"),
 )
 
 

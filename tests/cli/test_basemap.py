@@ -31,7 +31,7 @@ def bounds(file: Path) -> tuple[float, ...]:
 def test_a_base_map_covers_its_extract(aed: Aed, tmp_path: Path) -> None:
     target = tmp_path / "made" / "city.pmtiles"
 
-    said = aed("map", "build", str(EXTRACT), "--to", str(target))
+    said = aed("map", "build", str(EXTRACT), "--output", str(target))
 
     assert f"{target}: " in said.out
     west, south, east, north = bounds(target)
@@ -47,7 +47,7 @@ def test_a_base_map_of_an_estate_covers_its_surroundings(aed: Aed, session: Sess
     session.commit()
     target = tmp_path / "estate.pmtiles"
 
-    aed("map", "build", str(EXTRACT), "--estate", str(estate.id), "--to", str(target))
+    aed("map", "build", str(EXTRACT), "--estate", str(estate.id), "--output", str(target))
 
     west, south, east, north = bounds(target)
     assert 0.02 < east - west < 0.1

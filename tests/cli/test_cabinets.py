@@ -22,10 +22,10 @@ def test_a_device_gets_its_label_confirmations_and_retrievals_on_the_command_lin
         id_ = make.device(session, of=make.estate(session), pads_expire_on=date(2020, 1, 1)).id
 
     sheets, curve = tmp_path / "labels.pdf", tmp_path / "trust.svg"
-    assert "1 label written to" in aed("labels", "--device", id_, "--to", sheets).out
+    assert "1 label written to" in aed("labels", "--device", id_, "--output", sheets).out
     assert sheets.read_bytes().startswith(b"%PDF")
-    assert "no such device" in aed("labels", "--device", id_ + 1, "--to", sheets, fails=True).err
-    aed("trust", "curve", "--to", curve)
+    assert "no such device" in aed("labels", "--device", id_ + 1, "--output", sheets, fails=True).err
+    aed("trust", "curve", "--output", curve)
     assert "<svg" in curve.read_text()
 
     assert re.search(r"position +never", aed("trust", "show", id_).out)

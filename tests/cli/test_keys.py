@@ -110,7 +110,7 @@ def test_a_backup_can_be_restored_with_its_key_and_names_it(
     monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/aed.sqlite")
     run("db", "upgrade")
     run("people", "add", "Wang", "138 0013 8000")
-    run("backup", "--to", tmp_path / "b.zip")
+    run("backup", "--output", tmp_path / "b.zip")
 
     monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/other.sqlite")
     run("restore", tmp_path / "b.zip")

@@ -137,7 +137,7 @@ def test_a_walking_network_is_built_shown_and_used(aed: Aed, devices: None, tmp_
     assert "nodes" in said.out
     assert "nodes" in aed("walking", "show").out
     assert asked(aed, warns=False)["basis"] == "walking_network"
-    aed("walking", "build", DISTRICT / "streets.osm.pbf", "--to", tmp_path / "new" / "folder.npz")
+    aed("walking", "build", DISTRICT / "streets.osm.pbf", "--output", tmp_path / "new" / "folder.npz")
 
 
 @pytest.mark.one_engine("a refusal before any statement")

@@ -21,10 +21,10 @@ def test_an_administrator_exports_corrects_and_erases_the_data_of_a_person(
     session.commit()
 
     aed("people", "amend", person, "language=zh")
-    aed("people", "export", person, "--to", file)
+    aed("people", "export", person, "--output", file)
     assert json.loads(file.read_text())["person_id"] == person
     assert file.stat().st_mode & 0o077 == 0
-    again = aed("people", "export", person, "--to", file, fails=True)
+    again = aed("people", "export", person, "--output", file, fails=True)
     assert "own.json" in again.err, "an existing file is not overwritten"
     assert NAME in aed("people", "export", person).out
 

@@ -20,7 +20,7 @@ FEW = ("--time-zone", "Asia/Shanghai", "--incidents", 15, "--responders", 40)
 def test_the_demo_district_is_simulated(run: Aed, tmp_path: Path) -> None:
     picture, numbers = tmp_path / "curves.svg", tmp_path / "all.json"
 
-    said = run("simulate", STREETS, DEVICES, *FEW, "--to", picture, "--json", numbers)
+    said = run("simulate", STREETS, DEVICES, *FEW, "--output", picture, "--json", numbers)
 
     assert said.out.startswith("15 incidents, 40 responders, ")
     for way in Strategy:
@@ -52,7 +52,7 @@ def test_each_number_is_shown_beside_that_of_the_plan_with_equal_alerts(run: Aed
     found = json.loads(numbers.read_text())
     assert found["assumptions"]["show_up"] == 0.1
     assert all(result["gained_by_opening"] is None for result in found["results"])
-    with_picture = run("simulate", STREETS, DEVICES, *few, "--equal-alerts", "--to", "x.svg", fails=True)
+    with_picture = run("simulate", STREETS, DEVICES, *few, "--equal-alerts", "--output", "x.svg", fails=True)
     assert "Leave out --equal-alerts" in with_picture.err
 
 
@@ -64,7 +64,7 @@ def test_the_same_simulation_prints_the_same_numbers(run: Aed) -> None:
 
 def test_a_saved_network_gives_the_same_numbers(run: Aed, tmp_path: Path) -> None:
     saved = tmp_path / "walking.npz"
-    run("walking", "build", STREETS, "--to", saved)
+    run("walking", "build", STREETS, "--output", saved)
 
     with_it = run("simulate", STREETS, DEVICES, *FEW, "--network", saved).out
 
@@ -87,7 +87,7 @@ def test_a_saved_network_gives_the_same_numbers(run: Aed, tmp_path: Path) -> Non
         ((STREETS, DEVICES, "--ambulance-minutes", -7), "ambulance"),
         ((STREETS, DEVICES, "--bystander-cpr", 40), "share"),
         ((STREETS, DEVICES, "--network", "none.npz"), "none.npz"),
-        ((STREETS, DEVICES, "--to", "curves.png"), "svg"),
+        ((STREETS, DEVICES, "--output", "curves.png"), "svg"),
     ],
     ids=lambda each: each if isinstance(each, str) else " ",
 )

@@ -253,7 +253,7 @@ def test_dispatchers_see_every_count_and_others_coarsened_ones(session: Session)
     assert incidents_of(session, own) == incidents_of(session, own, region="CN-33") == 1
     assert incidents_of(session, own, region="CN") is None, "it holds more than the own region"
     assert incidents_of(session, ADMINISTRATOR, region="CN") == 1
-    passed_on = year_in_numbers(session, own, YearQuery(2026, CountedKind.REAL, None), to_pass_on=True)
+    passed_on = year_in_numbers(session, own, YearQuery(2026, CountedKind.REAL, None), for_publication=True)
     assert passed_on.statistics.incidents is None
     with pytest.raises(NotFound):
         incidents_of(session, own, region="CN-99")
@@ -320,11 +320,11 @@ def test_the_year_and_its_cases_are_sent_as_files(client: TestClient, session: S
     assert numbers["about", "year", ""] == "2026"
     assert numbers["incidents", "arrest=yes", "cases"] == "6"
     assert numbers["outcomes", "utstein_comparator", "survived_per_cent"] == "100.0"
-    hidden = {each["number"] for each in lines(ask("", format="csv", to_pass_on=True).content)}
+    hidden = {each["number"] for each in lines(ask("", format="csv", for_publication=True).content)}
     assert hidden & {"1", "2", "3", "4", "6"} == set()
     assert {"<5", "5"} <= hidden
 
-    book = sheets(ask("", format="xlsx", to_pass_on=True).content)
+    book = sheets(ask("", format="xlsx", for_publication=True).content)
     assert list(book) == ["about", "incidents", "patients", "outcomes", "intervals", "calls", "completeness"]
     assert book["incidents"][1] == ("事件 incidents", 5)
     assert book["incidents"][3] == ("其中误报 false alarms", "<5")

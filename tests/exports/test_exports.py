@@ -501,7 +501,7 @@ def test_the_command_exports_public_data_by_default(
     assert PUBLIC in stranger.stdout
     assert HIDDEN not in stranger.stdout
     assert KEEPER not in stranger.stdout
-    everything = aed("export", "csv", "--to", "out.csv", "--as", "administrator")
+    everything = aed("export", "csv", "--output", "out.csv", "--as", "administrator")
     assert everything.returncode == 0, everything.stderr
     assert KEEPER in (tmp_path / "out.csv").read_text(encoding="utf-8-sig")
     assert [path.name for path in tmp_path.glob(".*unfinished")] == []
@@ -514,7 +514,7 @@ def test_the_command_reports_errors_in_a_sentence(
     kept.write_text("as it was")
 
     for wrong in (["--bbox", "1,2"], ["--region", "nowhere"], ["--as", "nobody"]):
-        done = aed("export", "csv", "--to", "out.csv", *wrong)
+        done = aed("export", "csv", "--output", "out.csv", *wrong)
         assert done.returncode == 1
         assert done.stderr.startswith("aed: ")
         assert "Traceback" not in done.stderr

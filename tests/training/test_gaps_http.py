@@ -189,11 +189,11 @@ def test_the_command_prints_the_same_gaps(session: Session, aed: Aed, tmp_path: 
     assert "Mo 03:00 on" in aed("gaps", "--hour", "周一 3", warns=True).out
     for ending in ("csv", "xlsx", "geojson", "json"):
         to = tmp_path / f"gaps.{ending}"
-        assert "1 estate, 2 buildings" in aed("gaps", "--to", to, warns=True).err
+        assert "1 estate, 2 buildings" in aed("gaps", "--output", to, warns=True).err
         assert to.stat().st_size > 500
     written = json.loads((tmp_path / "gaps.json").read_text(encoding="utf-8"))
     assert written["buildings"][0]["now"] == [2] * 168
-    assert "must end in .csv" in aed("gaps", "--to", tmp_path / "gaps.pdf", fails=True).err
+    assert "must end in .csv" in aed("gaps", "--output", tmp_path / "gaps.pdf", fails=True).err
     assert "such as 'Mo 03'" in aed("gaps", "--hour", "Monday", fails=True).err
     assert "such as 'Mo 03'" in aed("gaps", "--hour", "Mo 24", fails=True).err
 

@@ -51,7 +51,7 @@ def test_confidence_only_decreases(days: float, more: float, half_life_days: flo
 def test_the_picture_in_the_documentation_is_up_to_date() -> None:
     drawn = Path(__file__).parents[2] / "deploy" / "trust.svg"
     assert drawn.read_text(encoding="utf-8") == trust_curve(TrustSettings(), Arrival()), (
-        "aed trust curve --to deploy/trust.svg"
+        "aed trust curve --output deploy/trust.svg"
     )
 
 

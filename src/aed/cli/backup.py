@@ -17,8 +17,8 @@ from aed.settings import load_settings
 
 
 def backup(
-    to: Annotated[
-        Path | None, typer.Option(help="A folder, or a new .zip file; default: AED_BACKUPS")
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="A folder, or a new .zip file; default: AED_BACKUPS")
     ] = None,
     keep: Annotated[
         int | None, typer.Option(min=1, help="Keep only this many backups of this database in the folder")
@@ -30,7 +30,9 @@ def backup(
     """
     settings = load_settings()
     with opened(settings) as database, counting("backing up, in megabytes") as progress:
-        taken = whole.take(database, to=to or settings.backups, keep=keep, at=clock.now(), progress=progress)
+        taken = whole.take(
+            database, to=output or settings.backups, keep=keep, at=clock.now(), progress=progress
+        )
     size = taken.path.stat().st_size
     removed = f" Removed {plural(len(taken.removed), 'older backup')}." if taken.removed else ""
     say(f"{taken.path}: {size / 1000:,.0f} kB, {_contents(taken.manifest)}.{removed}")

@@ -39,7 +39,9 @@ def build(
     estate_id: Annotated[
         int | None, typer.Option("--estate", help="Only the surroundings of the estate with this id")
     ] = None,
-    to: Annotated[Path | None, typer.Option(help="The file to write; default: AED_BASEMAP")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file to write; default: AED_BASEMAP")
+    ] = None,
 ) -> None:
     """Build the base map, a PMTiles file, from an OpenStreetMap extract."""
     settings = load_settings()
@@ -53,7 +55,7 @@ def build(
             east + AROUND_DEGREES,
             north + AROUND_DEGREES,
         )
-    target = to or settings.basemap
+    target = output or settings.basemap
     build_basemap(source, target, box=box)
     say(f"{target}: {target.stat().st_size:,} bytes.")
 

@@ -80,7 +80,7 @@ def refreshers() -> None:
 @certificates.command("pdf")
 def pdf(
     number: Number,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The PDF file to write")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The PDF file to write")],
     url: Annotated[
         str | None, typer.Option(help="The public URL of this network; default: AED_PUBLIC_URL")
     ] = None,
@@ -91,8 +91,8 @@ def pdf(
         paper = queries.on_paper(session, operator(), number)
     token = signed(signing_keys(settings), TokenPurpose.CERTIFICATE, paper.number)
     address = (url or settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
-    write_whole(out, certificate_pdf(paper, address=f"{address}/v1/check/{token}"))
-    say(f"{out} contains certificate {number} of {paper.name}.")
+    write_whole(output, certificate_pdf(paper, address=f"{address}/v1/check/{token}"))
+    say(f"{output} contains certificate {number} of {paper.name}.")
     if url is None and settings.public_url is None:
         say(f"Its code leads to {address}, which others cannot reach. Set AED_PUBLIC_URL and print it again.")
 

@@ -22,7 +22,9 @@ from aed.exports.rules import ExportFormat
 
 def export_command(
     form: Annotated[ExportFormat, typer.Argument(help="csv, xlsx and geojson can be imported again")],
-    to: Annotated[Path | None, typer.Option(help="The file to write; default: standard output")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file to write; default: standard output")
+    ] = None,
     as_: Annotated[
         str,
         typer.Option(
@@ -38,11 +40,11 @@ def export_command(
 
     `--as administrator` writes everything.
     """
-    if to is None and sys.stdout.isatty() and form in (ExportFormat.XLSX, ExportFormat.GEOPACKAGE):
+    if output is None and sys.stdout.isatty() and form in (ExportFormat.XLSX, ExportFormat.GEOPACKAGE):
         raise InvalidInput(
             either(
-                f"A {form.value} file cannot be written to the terminal. Name a file with --to.",
-                f"{form.value} 文件无法显示在终端上，请用 --to 指定文件。",
+                f"A {form.value} file cannot be written to the terminal. Name a file with --output.",
+                f"{form.value} 文件无法显示在终端上，请用 --output 指定文件。",
             ),
             field="to",
         )
@@ -58,11 +60,11 @@ def export_command(
             at=clock.now(),
             progress=progress,
         )
-        if to is None:
+        if output is None:
             _to_standard_output(pieces)
         else:
-            write_whole(to, pieces)
-            warn(f"{to}: {to.stat().st_size:,} bytes.")
+            write_whole(output, pieces)
+            warn(f"{output}: {output.stat().st_size:,} bytes.")
 
 
 def _to_standard_output(pieces: Iterator[bytes]) -> None:

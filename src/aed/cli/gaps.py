@@ -39,8 +39,11 @@ def gaps(
             min=1, max=50, help="Number of first-aiders that should be able to come; default: the setting"
         ),
     ] = None,
-    to: Annotated[
-        Path | None, typer.Option(help="Write every building and hour to a .csv, .xlsx, .geojson or .json")
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Write every building and hour to a .csv, .xlsx, .geojson or .json"
+        ),
     ] = None,
 ) -> None:
     """Show where and when too few first-aiders can come in the coming week.
@@ -49,7 +52,7 @@ def gaps(
     """
     settings = load_settings()
     wanted = _hour_in(hour) if hour is not None else None
-    form = _form_of(to) if to is not None else None
+    form = _form_of(output) if output is not None else None
     goal = target if target is not None else settings.gap_target
     network, reason = network_if_any(settings)
     if network is None:
@@ -62,10 +65,10 @@ def gaps(
         found = gap_table(
             session, asked, at=clock.now(), network=network, settings=settings, target=goal, progress=progress
         )
-        if to is not None and form is not None:
+        if output is not None and form is not None:
             seen = _Seen()
-            _write(seen.counting(found), form, goal, to)
-            warn(f"{to}: {plural(seen.estates, 'estate')}, {plural(seen.buildings, 'building')}.")
+            _write(seen.counting(found), form, goal, output)
+            warn(f"{output}: {plural(seen.estates, 'estate')}, {plural(seen.buildings, 'building')}.")
             return
         tables = list(found)
     if wanted is not None:
@@ -131,7 +134,7 @@ def _show_all(found: Sequence[EstateGaps], target: int) -> None:
         right=["id", "buildings", "now", "after", "of", "lapsing"],
     )
     if len(worst) > SHOWN:
-        say(f"… and {len(worst) - SHOWN} more. `--to FILE.csv` writes all of them.")
+        say(f"… and {len(worst) - SHOWN} more. `--output FILE.csv` writes all of them.")
     suggested = [each for each in found if each.suggestion is not None]
     if suggested:
         _suggest(max(suggested, key=lambda each: each.suggestion.hours_lifted if each.suggestion else 0.0))
@@ -241,27 +244,27 @@ class _Seen:
             yield each
 
 
-def _form_of(to: Path) -> GapFormat:
+def _form_of(output: Path) -> GapFormat:
     try:
-        return GapFormat(to.suffix.removeprefix(".").lower())
+        return GapFormat(output.suffix.removeprefix(".").lower())
     except ValueError:
         raise InvalidInput(
             either(
-                f"{to.name}: the file name must end in .csv, .xlsx, .geojson or .json.",
-                f"{to.name}：文件扩展名须为 .csv、.xlsx、.geojson 或 .json。",
+                f"{output.name}: the file name must end in .csv, .xlsx, .geojson or .json.",
+                f"{output.name}：文件扩展名须为 .csv、.xlsx、.geojson 或 .json。",
             ),
             field="to",
         ) from None
 
 
-def _write(found: Iterable[EstateGaps], form: GapFormat, target: int, to: Path) -> None:
+def _write(found: Iterable[EstateGaps], form: GapFormat, target: int, output: Path) -> None:
     streamed: dict[GapFormat, Callable[[Iterable[EstateGaps], int], Iterator[bytes]]] = {
         GapFormat.CSV: csv_of,
         GapFormat.GEOJSON: geojson_of,
         GapFormat.JSON: json_of,
     }
     if form is GapFormat.XLSX:
-        with whole(to) as unfinished:
+        with whole(output) as unfinished:
             xlsx_of(found, target, unfinished)
     else:
-        write_whole(to, streamed[form](found, target))
+        write_whole(output, streamed[form](found, target))

@@ -272,12 +272,14 @@ def minutes(seconds: float) -> str:
 @walking.command("build")
 def build(
     source: Annotated[Path, typer.Argument(help="An OpenStreetMap extract, .osm.pbf")],
-    to: Annotated[Path | None, typer.Option(help="The file to write; default: AED_WALKING_NETWORK")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file to write; default: AED_WALKING_NETWORK")
+    ] = None,
 ) -> None:
     """Build the walking network from an OpenStreetMap extract."""
     from aed.walking.build import build_network  # imported here: only this command reads OpenStreetMap
 
-    target = to or load_settings().walking_network
+    target = output or load_settings().walking_network
     network = build_network(source, progress=say)
     target.parent.mkdir(parents=True, exist_ok=True)
     save_network(network, target)

@@ -241,21 +241,24 @@ def unlink(person_id: Id) -> None:
 @people.command("export")
 def export(
     person_id: Id,
-    to: Annotated[
-        Path | None, typer.Option(help="The file to write, which must not exist; default: standard output")
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="The file to write, which must not exist; default: standard output"
+        ),
     ] = None,
 ) -> None:
     """Export all data about a person as JSON. A file is readable by its owner only."""
     with reading() as session:
         person = people_queries.require_self_or_administrator(session, operator(), person_id)
         exported = OwnDataOut.of(session, person, at=clock.now()).model_dump_json(indent=2)
-    if to is None:
+    if output is None:
         say(exported)
         return
-    opened = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    opened = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(opened, "w", encoding="utf-8") as file:
         file.write(exported + "\n")
-    say(f"{to} contains all data held about person {person_id}.")
+    say(f"{output} contains all data held about person {person_id}.")
 
 
 @people.command("erase")

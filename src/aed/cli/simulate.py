@@ -81,7 +81,9 @@ def simulate(
             help="Compare at equal numbers of alerts: rules that alert 5, 9, 15, 30 or everyone, and the plan"
         ),
     ] = False,
-    to: Annotated[Path | None, typer.Option("--to", help="Draw the curves to this .svg file")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Draw the curves to this .svg file")
+    ] = None,
     json_to: Annotated[
         Path | None, typer.Option("--json", help="Write every number to this .json file")
     ] = None,
@@ -92,17 +94,19 @@ def simulate(
 
     The estimated survival serves to compare them, and is not a prognosis.
     """
-    if to is not None and equal_alerts:
+    if output is not None and equal_alerts:
         raise InvalidInput(
             either(
-                "--to draws the usual comparison. Leave out --equal-alerts.",
-                "--to 绘制常规比较：请去掉 --equal-alerts。",
+                "--output draws the usual comparison. Leave out --equal-alerts.",
+                "--output 绘制常规比较：请去掉 --equal-alerts。",
             ),
             field="to",
         )
-    if to is not None and to.suffix.lower() != ".svg":
+    if output is not None and output.suffix.lower() != ".svg":
         raise InvalidInput(
-            either(f"{to.name}: the file name must end in .svg.", f"{to.name}：文件扩展名须为 .svg。"),
+            either(
+                f"{output.name}: the file name must end in .svg.", f"{output.name}：文件扩展名须为 .svg。"
+            ),
             field="to",
         )
     assumptions = Assumptions(
@@ -135,9 +139,9 @@ def simulate(
         _show_matched(found)
     else:
         _show(found)
-    if to is not None:
-        write_whole(to, curves(found).encode())
-        say(f"The curves are in {to}.")
+    if output is not None:
+        write_whole(output, curves(found).encode())
+        say(f"The curves are in {output}.")
     if json_to is not None:
         write_whole(json_to, raw(found, assumptions, seed=seed))
         say(f"All numbers are in {json_to}.")

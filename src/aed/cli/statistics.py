@@ -41,13 +41,13 @@ def add_commands(group: typer.Typer) -> None:
 
 def report(
     incident_id: _Incident,
-    out: Annotated[Path, typer.Option("--out", help="The PDF file to write")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The PDF file to write")],
 ) -> None:
     """Write the after-action report as PDF: what was planned, who was alerted and came, and the outcome."""
     with reading() as session:
         content = report_pdf(after_action(session, operator(), incident_id))
-    write_whole(out, content)
-    warn(f"{out}: the report of incident {incident_id}.")
+    write_whole(output, content)
+    warn(f"{output}: the report of incident {incident_id}.")
 
 
 def outcome(
@@ -126,51 +126,55 @@ def statistics(
     kind: Annotated[
         CountedKind, typer.Option(help="Real incidents or exercises; never both")
     ] = CountedKind.REAL,
-    to_pass_on: Annotated[
+    for_publication: Annotated[
         bool,
         typer.Option(
-            "--to-pass-on", help="For publication: hide counts below 5 and round others to the nearest 5"
+            "--for-publication", help="For publication: hide counts below 5 and round others to the nearest 5"
         ),
     ] = False,
     cases: Annotated[
         bool, typer.Option("--cases", help="One row per case, without names; not for publication")
     ] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Write to this .csv, .xlsx or .json file")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write to this .csv, .xlsx or .json file")
+    ] = None,
 ) -> None:
     """Summarise a year of incidents (Utstein 2014).
 
     The Utstein update of 2024 is not yet supported.
     """
-    if cases and (out is None or to_pass_on):
+    if cases and (output is None or for_publication):
         raise InvalidInput(
             either(
-                "Cases are written to a file and must not be published: --cases --out FILE.csv.",
-                "逐例数据只能写入文件，且不得公开：--cases --out 文件.csv。",
+                "Cases are written to a file and must not be published: --cases --output FILE.csv.",
+                "逐例数据只能写入文件，且不得公开：--cases --output 文件.csv。",
             ),
             field="out",
         )
-    form = _form_of(out) if out is not None else None
+    form = _form_of(output) if output is not None else None
     asked = YearQuery(year, kind, region)
     with reading(load_settings().model_copy(update={"statement_timeout_ms": MAX_MS})) as session:
         if cases:
             shown: CasesOut | StatisticsOut = CasesOut.of(asked, cases_of_year(session, operator(), asked))
         else:
-            shown = StatisticsOut.of(year_in_numbers(session, operator(), asked, to_pass_on=to_pass_on))
-    if out is not None and form is not None:
-        write_whole(out, written(shown, form))
-        warn(f"{out}: {kind} incidents of {year}.")
+            shown = StatisticsOut.of(
+                year_in_numbers(session, operator(), asked, for_publication=for_publication)
+            )
+    if output is not None and form is not None:
+        write_whole(output, written(shown, form))
+        warn(f"{output}: {kind} incidents of {year}.")
     elif isinstance(shown, StatisticsOut):
         _show_year(shown)
 
 
-def _form_of(to: Path) -> TableFormat:
+def _form_of(output: Path) -> TableFormat:
     try:
-        return TableFormat(to.suffix.removeprefix(".").casefold())
+        return TableFormat(output.suffix.removeprefix(".").casefold())
     except ValueError:
         raise InvalidInput(
             either(
-                f"{to}: the file name must end in .csv, .xlsx or .json.",
-                f"{to}：文件扩展名须为 .csv、.xlsx 或 .json。",
+                f"{output}: the file name must end in .csv, .xlsx or .json.",
+                f"{output}：文件扩展名须为 .csv、.xlsx 或 .json。",
             ),
             field="out",
         ) from None

@@ -22,25 +22,28 @@ def _group() -> None:
 
 @templates.command("devices")
 def devices(
-    to: Annotated[Path, typer.Option("--to", "-o", help="The file to create: .csv or .xlsx")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to create: .csv or .xlsx")],
 ) -> None:
     """Write an empty list of devices with explained columns, to fill in for `aed import devices`."""
-    ending = to.suffix.lower().removeprefix(".")
+    ending = output.suffix.lower().removeprefix(".")
     if ending not in TemplateFormat:
         endings = " or ".join(f".{each}" for each in TemplateFormat)
         raise InvalidInput(
-            either(f"{to} must end in {endings}.", f"{to} 的扩展名须为 {endings}。"), field="to"
+            either(f"{output} must end in {endings}.", f"{output} 的扩展名须为 {endings}。"), field="to"
         )
     try:
-        with to.open("xb") as file:
+        with output.open("xb") as file:
             file.write(TEMPLATES[TemplateFormat(ending)].made())
     except FileExistsError:
         raise InvalidInput(
-            either(f"{to} already exists. Name a new file.", f"{to} 已存在：请指定新文件。"), field="to"
+            either(f"{output} already exists. Name a new file.", f"{output} 已存在：请指定新文件。"),
+            field="to",
         ) from None
     except OSError as error:
         raise InvalidInput(
-            either(f"{to} cannot be written: {error.strerror}.", f"{to} 无法写入：{error.strerror}。"),
+            either(
+                f"{output} cannot be written: {error.strerror}.", f"{output} 无法写入：{error.strerror}。"
+            ),
             field="to",
         ) from None
-    say(f"{to}: fill it in, then run `aed lint {to.name}` and `aed import devices {to.name}`.")
+    say(f"{output}: fill it in, then run `aed lint {output.name}` and `aed import devices {output.name}`.")

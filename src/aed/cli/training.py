@@ -234,13 +234,15 @@ def list_sessions(
 @sessions.command("roster")
 def roster(
     session_id: Id,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="The file to create: .xlsx or .csv")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file to create: .xlsx or .csv")
+    ] = None,
 ) -> None:
     """Show the people of a session, or write them to a sheet to print or fill in."""
     with reading() as session:
-        if out is not None:
-            count = export_roster(session, operator(), session_id, out)
-            say(f"{out}: {count} people. Fill it in, then run: aed sessions results {session_id} {out}")
+        if output is not None:
+            count = export_roster(session, operator(), session_id, output)
+            say(f"{output}: {count} people. Fill it in, then run: aed sessions results {session_id} {output}")
             return
         training = session_queries.training_session(session, operator(), session_id)
         _show_roster(enrolment_queries.roster(session, operator(), training.id))
@@ -249,14 +251,14 @@ def roster(
 @sessions.command("sheet")
 def sheet(
     session_id: Id,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The PDF file to write")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The PDF file to write")],
 ) -> None:
     """Write the sign-in sheet of a session as a PDF in Chinese and English."""
     with reading() as session:
         training = session_queries.training_session(session, operator(), session_id)
         people = enrolment_queries.roster(session, operator(), training.id)
-        write_whole(out, sheet_pdf(SheetOf(training, people)))
-    say(f"{out} contains the attendance sheet of session {session_id}.")
+        write_whole(output, sheet_pdf(SheetOf(training, people)))
+    say(f"{output} contains the attendance sheet of session {session_id}.")
 
 
 @sessions.command("results")

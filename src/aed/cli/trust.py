@@ -80,12 +80,12 @@ def confirm(
 
 @trust.command("curve")
 def draw_curve(
-    to: Annotated[Path, typer.Option("--to", help="The .svg file to write")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .svg file to write")],
 ) -> None:
     """Draw how confidence decreases over time with the current settings."""
     settings = load_settings()
-    to.write_text(trust_curve(settings.trust, settings.arrival), encoding="utf-8")
-    say(f"The curves written to {to}.")
+    output.write_text(trust_curve(settings.trust, settings.arrival), encoding="utf-8")
+    say(f"The curves written to {output}.")
 
 
 # --- Retrievals ------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def list_retrievals(
 
 
 def labels(
-    to: Annotated[Path, typer.Option("--to", help="The .pdf file to write")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .pdf file to write")],
     device: Annotated[
         list[int] | None, typer.Option("--device", min=1, help="Only these devices, by id; may be repeated")
     ] = None,
@@ -203,9 +203,11 @@ def labels(
 
     A label's code leads to the page of its device; its short number is printed beside the code.
     """
-    if to.suffix.lower() != ".pdf":
+    if output.suffix.lower() != ".pdf":
         raise InvalidInput(
-            either(f"{to.name}: the file name must end in .pdf.", f"{to.name}：文件扩展名须为 .pdf。"),
+            either(
+                f"{output.name}: the file name must end in .pdf.", f"{output.name}：文件扩展名须为 .pdf。"
+            ),
             field="to",
         )
     settings = load_settings()
@@ -215,8 +217,8 @@ def labels(
         chosen = to_be_labelled(session, operator(), device_filter, device_ids=device or ())
     if not chosen:
         raise InvalidInput(either("There is no such device.", "没有这台设备。"), field="device")
-    write_whole(to, label_sheets(chosen, public_url=address))
-    say(f"{plural(len(chosen), 'label')} written to {to}.")
+    write_whole(output, label_sheets(chosen, public_url=address))
+    say(f"{plural(len(chosen), 'label')} written to {output}.")
     if url is None and settings.public_url is None:
         say(
             f"The codes lead to {address}, which others cannot reach. Set AED_PUBLIC_URL and "

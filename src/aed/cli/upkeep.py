@@ -265,8 +265,9 @@ def due(
         list[DueKind] | None, typer.Option("--kind", help="Only this kind of work; may be repeated")
     ] = None,
     glances: Annotated[bool, typer.Option(help="Include daily glances")] = False,
-    to: Annotated[
-        Path | None, typer.Option("--to", help="Write all of it to this file instead: .xlsx or .ics")
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Write all of it to this file instead: .xlsx or .ics"),
     ] = None,
 ) -> None:
     """List the work that is due on devices, longest overdue first."""
@@ -277,12 +278,12 @@ def due(
         found = due_queries.duties(
             session, operator(), device_filter, at=now, within_days=days, due_kinds=wanted
         )
-    if to is not None:
+    if output is not None:
         _write(
-            to,
+            output,
             {".xlsx": lambda: sheets.due_sheet(found), ".ics": lambda: calendars.due_calendar(found, at=now)},
         )
-        say(f"{len(found.dues)} due items are in {to}.")
+        say(f"{len(found.dues)} due items are in {output}.")
         return
     rows = [
         (
@@ -304,7 +305,7 @@ def due(
     say(found.line[0])
     if len(found.dues) > SHOWN:
         say(
-            f"{SHOWN} of {len(found.dues)} shown, {found.overdue} overdue. `--to due.xlsx` "
+            f"{SHOWN} of {len(found.dues)} shown, {found.overdue} overdue. `--output due.xlsx` "
             "writes all of them."
         )
 
@@ -315,7 +316,9 @@ def replacements(
     months: Annotated[
         int, typer.Option(min=1, max=60, help="Number of months, including the current one")
     ] = 12,
-    to: Annotated[Path | None, typer.Option("--to", help="Write a spreadsheet instead: .xlsx")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write a spreadsheet instead: .xlsx")
+    ] = None,
 ) -> None:
     """List the pads and batteries to order, by month and model.
 
@@ -326,9 +329,9 @@ def replacements(
         found = due_queries.replacements(
             session, operator(), DeviceFilter(estate_id=estate, region=region), today=today, months=months
         )
-    if to is not None:
-        _write(to, {".xlsx": lambda: sheets.replacement_sheet(found, today=today, months=months)})
-        say(f"{sum(each.quantity for each in found)} items to order are in {to}.")
+    if output is not None:
+        _write(output, {".xlsx": lambda: sheets.replacement_sheet(found, today=today, months=months)})
+        say(f"{sum(each.quantity for each in found)} items to order are in {output}.")
         return
     if not found:
         say(f"Nothing expires within {months} months.")

@@ -39,7 +39,7 @@ def get_yearly_statistics(
     year: Year,
     region: OfRegion = None,
     kind: OfKind = CountedKind.REAL,
-    to_pass_on: Annotated[
+    for_publication: Annotated[
         bool, Query(description="Round small counts for dispatchers too, so that the result can be passed on")
     ] = False,
     form: Form = TableFormat.JSON,
@@ -51,7 +51,7 @@ def get_yearly_statistics(
     below 5 are hidden and all others rounded to 5.
     """
     asked = queries.YearQuery(year, kind, region)
-    shown = StatisticsOut.of(queries.year_in_numbers(session, viewer, asked, to_pass_on=to_pass_on))
+    shown = StatisticsOut.of(queries.year_in_numbers(session, viewer, asked, for_publication=for_publication))
     return _answer(shown, form, f"statistics-{year}")
 
 

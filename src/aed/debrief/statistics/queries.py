@@ -52,16 +52,16 @@ type _Regions = Mapping[int, tuple[str, str]]
 
 
 def year_in_numbers(
-    session: Session, viewer: Viewer, asked: YearQuery, *, to_pass_on: bool = False
+    session: Session, viewer: Viewer, asked: YearQuery, *, for_publication: bool = False
 ) -> YearInNumbers:
     """Count a year.
 
-    Dispatchers and administrators of its regions get every count. For other people, and if `to_pass_on`,
+    Dispatchers and administrators of its regions get every count. For other people, and if `for_publication`,
     counts below 5 are hidden and all others rounded to 5. Raises NotSignedIn; NotFound for an unknown region.
     """
     require_signed_in(viewer)
     regions = _regions(session, viewer, asked.region)
-    is_coarse = to_pass_on or not sees_small_counts(viewer, regions)
+    is_coarse = for_publication or not sees_small_counts(viewer, regions)
     return YearInNumbers(
         asked, is_coarse, statistics_of(_cases(session, asked, regions), is_coarse=is_coarse)
     )
