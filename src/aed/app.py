@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from aed import __version__, schedule
 from aed.accounts.identity_provider import api as identity_provider_api
 from aed.accounts.people import api as people_api
+from aed.accounts.platform_sign_in import api as platform_sign_in_api
 from aed.accounts.regions import api as regions_api
 from aed.accounts.roles import api as roles_api
 from aed.accounts.second_factors import api as second_factors_api
@@ -59,6 +60,7 @@ from aed.migrations import has_schema, head
 from aed.notifications import api as notifications_api
 from aed.notifications import outbox
 from aed.personal_data import api as personal_data_api
+from aed.platforms.wechat import wechat_app
 from aed.registry.devices import api as devices_api
 from aed.registry.estates import api as estates_api
 from aed.registry.holidays import api as holidays_api
@@ -143,6 +145,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.queues = {}  # see aed.http.concurrency_limits
     app.state.send = outbox.enqueue
     app.state.find_person = partial(keeper_to_register, country=settings.phone_country)
+    app.state.wechat = wechat_app(settings)
     app.state.timetable = schedule.TIMETABLE
     app.state.calendar_days = days_until_calendars_end
     app.state.network = network_at(settings.walking_network)
@@ -163,6 +166,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         sign_in_api,
         second_factors_api,
         identity_provider_api,
+        platform_sign_in_api,
         regions_api,
         people_api,
         roles_api,

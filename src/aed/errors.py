@@ -60,6 +60,20 @@ class CodeNeeded(NotSignedIn):
     title = "Code required"
 
 
+class PhoneNeeded(NotSignedIn):
+    """The platform says who it is, but no person here is linked to that yet: a phone number is needed."""
+
+    code = "phone-needed"
+    title = "Phone number required"
+
+
+class NameNeeded(NotSignedIn):
+    """The phone number is proved, but nobody here has it: a name is needed to open an account."""
+
+    code = "name-needed"
+    title = "Name required"
+
+
 class NotAllowed(AedError):
     """The caller is known, but not permitted to do this."""
 

@@ -608,6 +608,31 @@ class WebPush(BaseModel):
     )
 
 
+class Wechat(BaseModel):
+    """The WeChat mini program of this network (`aed.platforms.wechat`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    app_id: str = Field("", description="AppID of the mini program, such as wx0123456789abcdef; empty: none")
+    app_secret: SecretStr = Field(SecretStr(""), description="AppSecret of the mini program")
+    url: str = Field("https://api.weixin.qq.com", description="Base address of WeChat's interface")
+    seconds: float = Field(
+        0.8, gt=0, le=30, description="Time limit of all requests to WeChat for one sign-in"
+    )  # the page of a mini program waits for it
+
+    @property
+    def is_set_up(self) -> bool:
+        return bool(self.app_id)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if bool(self.app_id) != bool(self.app_secret.get_secret_value()):
+            raise ValueError("app_id and app_secret must be given together")
+        if not is_private_from_others(self.url):
+            raise ValueError("url must begin with https:// (http:// only on this machine itself)")
+        return self
+
+
 class TrustSettings(BaseModel):
     """How fast trust in confirmed data decays (`aed.registry.rules.trust`), and whom to ask again."""
 
@@ -853,6 +878,7 @@ class Settings(BaseSettings):
     smtp: Smtp = Field(default_factory=Smtp, description="E-mail")
     sms: Sms = Field(default_factory=Sms, description="Text messages and voice calls")
     web_push: WebPush = Field(default_factory=WebPush, description="Push messages to browsers")
+    wechat: Wechat = Field(default_factory=Wechat, description="The mini program in WeChat")
     worker_lease_seconds: int = Field(
         20, ge=2, le=45, description="Seconds of silence after which another worker takes over"
     )  # a dead worker is replaced within a minute: the lease, and a quarter of it until the next attempt

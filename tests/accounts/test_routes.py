@@ -68,6 +68,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /me/offer/pause": {"data": {"days": "1"}},
     "POST /residence/{person_id}/{estate_id}/{manager_id}/{link_key}": {"data": {"answer": "no"}},
     "POST /v1/sign-in": {"json": {"phone": PHONE, "password": PASSWORD}},
+    "POST /v1/sign-in/token": {"json": {"phone": PHONE, "password": PASSWORD}},
     "POST /a/{alert_key}": {"data": {"reply": "seen"}},
     "POST /report": {"data": {"words": "x" * 300}},
     "POST /v1/lint": LIST,

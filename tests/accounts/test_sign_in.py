@@ -20,7 +20,7 @@ from aed.accounts.sign_in import actions as sign_in_actions
 from aed.accounts.sign_in import passwords, throttling
 from aed.accounts.sign_in.models import SignInCode
 from aed.accounts.sign_in.passwords import DUMMY_HASH, HASHER
-from aed.accounts.sign_in.rules import Browser
+from aed.accounts.sign_in.rules import Browser, NewSession
 from aed.accounts.sign_in.throttling import remember_browser
 from aed.database.session import Database
 from aed.errors import CodeNeeded, NotSignedIn, TooBusy
@@ -114,7 +114,7 @@ def test_a_code_is_valid_for_ten_minutes(database: Database, person_id: int, ses
     sign_in_actions.request_code(database, phone=phone, browser=ONE, send=outbox.enqueue, at=asked_at)
     (code,) = codes_sent(session)
 
-    def by_code(minutes: float) -> sign_in_actions.NewSession:
+    def by_code(minutes: float) -> NewSession:
         return sign_in_actions.sign_in_by_code(
             database,
             phone=phone,
@@ -320,7 +320,7 @@ def by_password(
     address: str,
     after_minutes: float,
     known_as: str | None = None,
-) -> sign_in_actions.NewSession:
+) -> NewSession:
     return sign_in_actions.sign_in_by_password(
         database,
         phone="+8613800138000",

@@ -24,6 +24,7 @@ from aed.accounts.sessions import (
     CSRF_HEADER,
     LAST_SEEN_PRECISION,
     SESSION_COOKIE,
+    SESSION_KEY_PREFIX,
     SignIn,
     active_session,
     is_csrf_token,
@@ -150,9 +151,9 @@ def _note_seen(database: Database, key: str, at: datetime) -> None:
 
 def viewer_now(session: Session, request: Request, *, at: datetime) -> Viewer:
     """Return the viewer of a long request as of now. Raises NotSignedIn if its token is no longer valid."""
-    cookie = session_key_in_cookie(request)
-    if cookie is not None:
-        return viewer_by_cookie(session, cookie, at=at)
+    own_key = session_key_of(request)
+    if own_key is not None:
+        return viewer_by_cookie(session, own_key, at=at)
     _, _, key = request.headers.get("authorization", "").partition(" ")
     return viewer_by_key(session, key.strip(), at=at) if key else ANYONE
 
@@ -215,6 +216,18 @@ def session_key_in_cookie(request: Request) -> str | None:
     return request.cookies.get(SESSION_COOKIE)
 
 
+def session_key_in_header(request: Request) -> str | None:
+    """Return the key of a session that an app sends as a bearer token; None for a program's token."""
+    kind, _, key = request.headers.get("authorization", "").partition(" ")
+    is_session = kind.lower() == "bearer" and key.strip().startswith(SESSION_KEY_PREFIX)
+    return key.strip() if is_session else None
+
+
+def session_key_of(request: Request) -> str | None:
+    """Return the key of a person's session, from the header or from the cookie."""
+    return session_key_in_header(request) or session_key_in_cookie(request)
+
+
 async def current_viewer(request: Request) -> Viewer:
     """Return the viewer of a request, by token or session cookie.
 
@@ -234,6 +247,9 @@ async def current_viewer(request: Request) -> Viewer:
     kind, _, key = header.partition(" ")
     if kind.lower() != "bearer" or not key.strip():
         raise NotSignedIn("The Authorization header must have the form: Bearer TOKEN.")
+    own_key = session_key_in_header(request)
+    if own_key is not None:
+        return await _viewer_of_bearer(request, own_key)
     try:
         return await _ask(request, partial(viewer_by_key, key=key.strip(), at=clock.now()))
     except TokenExpired:
@@ -243,6 +259,22 @@ async def current_viewer(request: Request) -> Viewer:
         # Answered as an anonymous request; a response header says that the token has expired.
         setattr(request.state, EXPIRED_TOKEN, True)
         return ANYONE
+
+
+async def _viewer_of_bearer(request: Request, key: str) -> Viewer:
+    """Return the viewer of a session without a cookie, which needs no CSRF token: browsers never send it.
+
+    Once it has ended, reads are answered as anonymous requests, as with an expired token.
+    """
+    viewer = await _viewer_of_cookie(request, key)
+    if not viewer.is_signed_in:
+        if request.method not in ("GET", "HEAD"):
+            raise TokenExpired(
+                "The session has ended, or it needs a second factor first: sign in again, or POST "
+                "/v1/sign-in/second-factor."
+            )
+        setattr(request.state, EXPIRED_TOKEN, True)
+    return viewer
 
 
 async def _viewer_of_cookie(request: Request, cookie: str) -> Viewer:
@@ -284,6 +316,9 @@ async def require_own_session(request: Request, sentence: str) -> str:
     The caller checks that the session is still valid: the database is not read here. Raises NotSignedIn with
     `sentence`; NotAllowed for a token, which belongs to no person, and without the CSRF token.
     """
+    bearer = session_key_in_header(request)
+    if bearer is not None:
+        return bearer
     cookie = session_key_in_cookie(request)
     if cookie is None:
         viewer = await current_viewer(request)
@@ -295,10 +330,13 @@ async def require_own_session(request: Request, sentence: str) -> str:
 
 
 async def own_session_key(request: Request) -> str:
-    """Return the key of the browser's session, which may still wait for its second factor.
+    """Return the key of the person's session, which may still wait for its second factor.
 
     Raises NotSignedIn; NotAllowed for a change without the CSRF token.
     """
+    bearer = session_key_in_header(request)
+    if bearer is not None:
+        return bearer
     cookie = session_key_in_cookie(request)
     if cookie is None:
         raise NotSignedIn("Sign in first.")
@@ -323,7 +361,7 @@ ViewerDep = Annotated[Viewer, Depends(current_viewer)]
 FormViewerDep = Annotated[Viewer, Depends(form_viewer)]
 """The viewer of a page's form; refuses forms of other sites."""
 OwnSessionDep = Annotated[str, Depends(own_session_key)]
-"""The key of the browser's session, which may still wait for its second factor."""
+"""The key of the person's session, which may still wait for its second factor."""
 
 
 def client_address(request: Request) -> str:

@@ -30,6 +30,8 @@ from aed.errors import NotFound, NotSignedIn
 
 SESSION_COOKIE: Final = "__Host-aed"
 """The prefix makes browsers refuse it unless Secure, with Path=/ and without Domain."""
+SESSION_KEY_PREFIX: Final = "aeds_"
+"""Begins the keys of sessions without a cookie: apps send them as `Authorization: Bearer aeds_…`."""
 CSRF_HEADER: Final = "X-CSRF-Token"
 LAST_SEEN_PRECISION: Final = timedelta(minutes=15)
 """`last_seen_at` is updated at most this often; otherwise every request would write."""

@@ -14,13 +14,20 @@ from sqlalchemy.orm import Session
 from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.identity_provider.openid_connect import authorization_url, fetch_identity
 from aed.accounts.masking import mask_phone
+from aed.accounts.people import actions as people_actions
 from aed.accounts.people import queries as people_queries
-from aed.accounts.people.models import Account, Identity, Person, PersonChange
+from aed.accounts.people.models import Account, Person, PersonChange
 from aed.accounts.permissions import TokenScope, Viewer
 from aed.accounts.sessions import end_sessions
-from aed.accounts.sign_in.actions import NewSession, open_session
+from aed.accounts.sign_in.actions import open_session
 from aed.accounts.sign_in.models import ProviderRequest
-from aed.accounts.sign_in.rules import PROVIDER_TIMEOUT, Browser, ProviderIdentity, SignInMethod
+from aed.accounts.sign_in.rules import (
+    PROVIDER_TIMEOUT,
+    Browser,
+    NewSession,
+    ProviderIdentity,
+    SignInMethod,
+)
 from aed.accounts.sign_in.throttling import count_attempt_from_address
 from aed.accounts.tokens import hash_key
 from aed.database.session import Database, transaction
@@ -157,7 +164,9 @@ def _account_of(session: Session, found: ProviderIdentity, *, adds_people: bool,
         )
     if by_claim:
         claim, person = next(iter(by_claim.items()))
-        _link(session, found, person, claim, {}, at=at)
+        people_actions.link_identity(
+            session, person, provider=found.provider, subject=found.subject, claim=claim, at=at
+        )
         return person
     if not adds_people or found.name is None:
         raise NotSignedIn(
@@ -173,35 +182,16 @@ def _account_of(session: Session, found: ProviderIdentity, *, adds_people: bool,
         account = Account(person_id=person.id, phone=found.phone, email=found.email, opened_at=at)
         session.add(account)
         fields["phone"] = [None, mask_phone(found.phone)]
-    _link(session, found, person, "added", fields, at=at)
+    people_actions.link_identity(
+        session,
+        person,
+        provider=found.provider,
+        subject=found.subject,
+        claim="added",
+        fields=fields,
+        at=at,
+    )
     return person
-
-
-def _link(
-    session: Session,
-    found: ProviderIdentity,
-    person: Person,
-    claim: str,
-    fields: dict[str, Any],
-    *,
-    at: datetime,
-) -> None:
-    session.add(
-        Identity(
-            provider=found.provider,
-            subject=found.subject,
-            person_id=person.id,
-            linked_at=at,
-            linked_by=claim,
-        )
-    )
-    fields = {**fields, "identity": [None, found.provider]}
-    session.add(PersonChange(person_id=person.id, at=at, who=f"provider:{claim}", fields=fields))
-    by = f"provider:{claim}"
-    add_audit_entry(
-        session, by, AuditSubject.PERSON, person.id, "identity linked", at=at, fields=sorted(fields)
-    )
-    session.flush()
 
 
 def unlink(session: Session, who: Viewer, person_id: int, *, at: datetime) -> int:

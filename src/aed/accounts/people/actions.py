@@ -16,7 +16,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.masking import mask_email, mask_phone
 from aed.accounts.people import queries as people_queries
-from aed.accounts.people.models import Account, Person, PersonChange
+from aed.accounts.people.models import Account, Identity, Person, PersonChange
 from aed.accounts.people.rules import Language, e164, plain_email
 from aed.accounts.people.schemas import PersonAmend, PersonIn
 from aed.accounts.permissions import TokenScope, Viewer, require_administrator
@@ -250,6 +250,32 @@ def sign_up(
         session.add(person)
     session.flush()
     return open_proved_account(session, person, phone, at=at), person
+
+
+def link_identity(
+    session: Session,
+    person: Person,
+    *,
+    provider: str,
+    subject: str,
+    claim: str,
+    at: datetime,
+    fields: Mapping[str, Any] | None = None,
+) -> None:
+    """Link a person to their identity at a provider, by which they sign in from then on.
+
+    `claim`: what proved that it is the same person. `fields`: what else changes with it.
+    """
+    session.add(
+        Identity(provider=provider, subject=subject, person_id=person.id, linked_at=at, linked_by=claim)
+    )
+    changed = {**(fields or {}), "identity": [None, provider]}
+    by = f"provider:{claim}"
+    session.add(PersonChange(person_id=person.id, at=at, who=by, fields=changed))
+    add_audit_entry(
+        session, by, AuditSubject.PERSON, person.id, "identity linked", at=at, fields=sorted(changed)
+    )
+    session.flush()
 
 
 def _open_account(session: Session, person: Person, phone: str, *, at: datetime) -> Account:

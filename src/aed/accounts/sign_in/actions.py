@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,7 +20,7 @@ from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, Person
 from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
 from aed.accounts.security_log import SecurityEventKind, log_event
-from aed.accounts.sessions import SignIn
+from aed.accounts.sessions import SESSION_KEY_PREFIX, SignIn
 from aed.accounts.sign_in import queries as sign_in_queries
 from aed.accounts.sign_in.models import ProviderRequest, SignInAttempts, SignInCode
 from aed.accounts.sign_in.passwords import (
@@ -37,6 +36,7 @@ from aed.accounts.sign_in.rules import (
     MAX_LIMIT_PERIOD,
     Browser,
     NewAccount,
+    NewSession,
     SignInMethod,
     SignUp,
 )
@@ -64,20 +64,15 @@ WRONG_CREDENTIALS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class NewSession:
-    """A new session. Its key is not stored."""
-
-    key: str
-    person_id: int
-    name: str
-    expires_at: datetime
-    needs_second_factor: bool
-    """The session permits nothing else until it is given."""
-
-
 def sign_in_by_password(
-    database: Database, *, phone: str, password: str, browser: Browser, lasts: timedelta, at: datetime
+    database: Database,
+    *,
+    phone: str,
+    password: str,
+    browser: Browser,
+    lasts: timedelta,
+    at: datetime,
+    is_bearer: bool = False,
 ) -> NewSession:
     """Sign in with a password.
 
@@ -94,7 +89,8 @@ def sign_in_by_password(
         again = people_queries.account_by_phone(session, phone)
         if again is None or again[0].password_hash != kept:
             raise NotSignedIn(WRONG_CREDENTIALS)  # changed in the meantime
-        return _signed_in(session, *again, way=SignInMethod.PASSWORD, browser=browser, lasts=lasts, at=at)
+        way = SignInMethod.PASSWORD
+        return _signed_in(session, *again, way=way, browser=browser, lasts=lasts, at=at, is_bearer=is_bearer)
 
 
 def sign_in_by_code(
@@ -108,6 +104,7 @@ def sign_in_by_code(
     new_password: str | None = None,
     find_person: FindPerson | None = None,
     new_account: NewAccount | None = None,
+    is_bearer: bool = False,
 ) -> NewSession:
     """Sign in with a one-time code, valid for ten minutes, five attempts and one use.
 
@@ -140,15 +137,16 @@ def sign_in_by_code(
         assert isinstance(used, CursorResult)
         found = people_queries.account_by_phone(session, phone)
         if used.rowcount == 1 and found is None:
-            found = _open_account(session, phone, find_person, new_account, at=at)
+            found = open_account_of_number(session, phone, find_person, new_account, at=at)
         if used.rowcount != 1 or found is None:
             raise NotSignedIn(WRONG_CREDENTIALS)
         if new_hash is not None:
             store_password(session, found[0], new_hash, who=f"person:{found[1].id}", at=at)
-        return _signed_in(session, *found, way=SignInMethod.CODE, browser=browser, lasts=lasts, at=at)
+        way = SignInMethod.CODE
+        return _signed_in(session, *found, way=way, browser=browser, lasts=lasts, at=at, is_bearer=is_bearer)
 
 
-def _open_account(
+def open_account_of_number(
     session: Session,
     phone: str,
     find_person: FindPerson | None,
@@ -156,7 +154,7 @@ def _open_account(
     *,
     at: datetime,
 ) -> tuple[Account, Person] | None:
-    """Open an account for a number that a code has just proved; None if there is nobody to open one for."""
+    """Open an account for a number that has just been proved; None if there is nobody to open one for."""
     person = find_person(session, phone) if find_person is not None else None
     if person is not None:
         return people_actions.open_proved_account(session, person, phone, at=at), person
@@ -306,17 +304,27 @@ def _signed_in(
     browser: Browser,
     lasts: timedelta,
     at: datetime,
+    is_bearer: bool,
 ) -> NewSession:
     keys = keyring_of(session.get_bind().dialect)
     clear_attempts(session, keys, way, phone=account.phone, browser=browser)
-    return open_session(session, person, browser=browser, lasts=lasts, at=at)
+    return open_session(session, person, browser=browser, lasts=lasts, at=at, is_bearer=is_bearer)
 
 
 def open_session(
-    session: Session, person: Person, *, browser: Browser, lasts: timedelta, at: datetime
+    session: Session,
+    person: Person,
+    *,
+    browser: Browser,
+    lasts: timedelta,
+    at: datetime,
+    is_bearer: bool = False,
 ) -> NewSession:
-    """Open a session for an authenticated person; a limited one if a second factor is needed."""
-    key = secrets.token_urlsafe(32)
+    """Open a session for an authenticated person; a limited one if a second factor is needed.
+
+    `is_bearer`: an app sends its key in the header, and has no cookie.
+    """
+    key = (SESSION_KEY_PREFIX if is_bearer else "") + secrets.token_urlsafe(32)
     is_limited = sign_in_queries.needs_second_factor(session, person.id)
     session.add(
         SignIn(

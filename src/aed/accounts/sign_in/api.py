@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts import sessions as accounts_sessions
-from aed.accounts.authentication import OwnSessionDep, ViewerDep, session_key_in_cookie
+from aed.accounts.authentication import OwnSessionDep, ViewerDep, session_key_of
 from aed.accounts.people.rules import e164
 from aed.accounts.security_log import SecurityEventKind, security_events
 from aed.accounts.sessions import (
@@ -23,13 +23,20 @@ from aed.accounts.sessions import (
     sign_in_by_key,
 )
 from aed.accounts.sign_in import actions
-from aed.accounts.sign_in.actions import FindPerson, NewSession, SendMessage
-from aed.accounts.sign_in.requests import SIGN_IN_TURN, browser_of, keep_session, set_cookie
+from aed.accounts.sign_in.actions import FindPerson, SendMessage
+from aed.accounts.sign_in.requests import (
+    SIGN_IN_TURN,
+    FindPersonDep,
+    browser_of,
+    keep_session,
+    set_cookie,
+)
 from aed.accounts.sign_in.rules import (
     CODE_COOKIE,
     CODE_LIFETIME,
     Browser,
     NewAccount,
+    NewSession,
     SignUp,
 )
 from aed.accounts.sign_in.schemas import (
@@ -38,6 +45,7 @@ from aed.accounts.sign_in.schemas import (
     HeldRoleOut,
     SecurityEventOut,
     SecurityEventsPage,
+    SessionTokenOut,
     SignedInOut,
     SignedInViewerOut,
     SignInIn,
@@ -48,6 +56,7 @@ from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.database.session import Database
 from aed.errors import NotSignedIn
 from aed.http.parameters import Cursor, Limit, SettingsDep, cursor_id, next_cursor
+from aed.settings import Settings
 
 router = APIRouter(tags=["accounts"])
 
@@ -57,14 +66,6 @@ SignInId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 async def _send(request: Request) -> SendMessage:
     send: SendMessage = request.app.state.send
     return send
-
-
-async def _find_person(request: Request) -> FindPerson:
-    find_person: FindPerson = request.app.state.find_person
-    return find_person
-
-
-FindPersonDep = Annotated[FindPerson, Depends(_find_person)]
 
 
 @router.get("/me")
@@ -77,7 +78,7 @@ def get_own_account(request: Request, viewer: ViewerDep) -> SignedInViewerOut | 
         estate_id=viewer.estate_id,
         region_ids=list(viewer.region_ids),
     )
-    key = session_key_in_cookie(request)
+    key = session_key_of(request)
     if viewer.person_id is None or key is None:
         return known
     return SignedInViewerOut(
@@ -104,14 +105,10 @@ def sign_in(
 
     The keeper of a device, whose number came with a list, gets an account by proving it with a code.
     """
-    phone = e164(given.phone, country=settings.phone_country)
-    lasts, at = timedelta(hours=settings.sign_in_hours), clock.now()
+    phone, lasts, at = _how(given, settings)
     browser = browser_of(request, database, phone, at=at)
-    new_account = (
-        NewAccount(given.name, given.language, settings.phone_country) if given.name is not None else None
-    )
     done = _signed_in(
-        database, given, find_person, new_account, phone=phone, browser=browser, lasts=lasts, at=at
+        database, given, find_person, settings, phone=phone, browser=browser, lasts=lasts, at=at
     )
     keep_session(request, response, database, done.key, phone=phone, lasts=lasts, at=at)
     return SignedInOut(
@@ -123,17 +120,57 @@ def sign_in(
     )
 
 
+@router.post("/sign-in/token", dependencies=[SIGN_IN_TURN])
+def sign_in_for_token(
+    request: Request,
+    response: Response,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    find_person: FindPersonDep,
+    given: SignInIn,
+) -> SessionTokenOut:
+    """Sign in by password or code from an app; returns a bearer token and sets no cookie.
+
+    The token is the person's session: send it as `Authorization: Bearer aeds_…`, without a CSRF token.
+    """
+    phone, lasts, at = _how(given, settings)
+    browser = browser_of(request, database, phone, at=at)
+    done = _signed_in(
+        database,
+        given,
+        find_person,
+        settings,
+        phone=phone,
+        browser=browser,
+        lasts=lasts,
+        at=at,
+        is_bearer=True,
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return SessionTokenOut.of(done)
+
+
+def _how(given: SignInIn, settings: Settings) -> tuple[str, timedelta, datetime]:
+    """Return the number in E.164, how long the session lasts, and the time."""
+    phone = e164(given.phone, country=settings.phone_country)
+    return phone, timedelta(hours=settings.sign_in_hours), clock.now()
+
+
 def _signed_in(
     database: Database,
     given: SignInIn,
     find_person: FindPerson,
-    new_account: NewAccount | None,
+    settings: Settings,
     *,
     phone: str,
     browser: Browser,
     lasts: timedelta,
     at: datetime,
+    is_bearer: bool = False,
 ) -> NewSession:
+    new_account = (
+        NewAccount(given.name, given.language, settings.phone_country) if given.name is not None else None
+    )
     if given.password is not None:
         return actions.sign_in_by_password(
             database,
@@ -142,6 +179,7 @@ def _signed_in(
             browser=browser,
             lasts=lasts,
             at=at,
+            is_bearer=is_bearer,
         )
     assert given.code is not None
     return actions.sign_in_by_code(
@@ -154,6 +192,7 @@ def _signed_in(
         new_password=given.new_password.get_secret_value() if given.new_password is not None else None,
         find_person=find_person,
         new_account=new_account,
+        is_bearer=is_bearer,
     )
 
 
@@ -203,8 +242,8 @@ def sign_out(
     viewer: ViewerDep,
     everywhere: Annotated[bool, Query(description="Sign out on all devices")] = False,
 ) -> None:
-    """Sign this browser out. Does nothing without a session."""
-    key = session_key_in_cookie(request)
+    """Sign this browser or app out. Does nothing without a session."""
+    key = session_key_of(request)
     if key is None:
         return
     accounts_sessions.sign_out(session, key, at=clock.now())

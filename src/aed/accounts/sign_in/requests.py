@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
 
 from fastapi import Depends, Request, Response
 
 from aed.accounts.authentication import client_address, session_key_in_cookie
 from aed.accounts.sessions import SESSION_COOKIE, sign_out
+from aed.accounts.sign_in.actions import FindPerson
 from aed.accounts.sign_in.rules import (
     CODE_COOKIE,
     KNOWN_BROWSER_COOKIE,
@@ -34,6 +35,14 @@ async def _turn(request: Request) -> AsyncIterator[None]:
 
 SIGN_IN_TURN: Final = Depends(_turn, scope="function")
 """For `dependencies` of sign-in routes. Raises TooBusy if too many people sign in at once."""
+
+
+async def _find_person(request: Request) -> FindPerson:
+    find_person: FindPerson = request.app.state.find_person
+    return find_person
+
+
+FindPersonDep = Annotated[FindPerson, Depends(_find_person)]
 
 
 def browser_of(request: Request, database: Database, phone: str, *, at: datetime) -> Browser:

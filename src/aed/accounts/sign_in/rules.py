@@ -6,7 +6,7 @@ import hashlib
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -110,6 +110,7 @@ class SignInMethod(StrEnum):
     CODE = "code"
     ASK_FOR_CODE = "ask_for_code"
     PROVIDER = "provider"
+    WECHAT = "wechat"
     SECOND_FACTOR = "second_factor"
     SHORT_LINK = "short_link"
     """By the link in a message: wrong keys are counted."""
@@ -160,6 +161,8 @@ LIMITS_PER_ADDRESS: Final = {
     SignInMethod.CODE: (AttemptLimit(50, QUARTER),),
     SignInMethod.ASK_FOR_CODE: (AttemptLimit(30, QUARTER),),
     SignInMethod.PROVIDER: (AttemptLimit(50, QUARTER),),
+    # Phones in a mobile network share addresses, and a mini program signs in whenever it is opened.
+    SignInMethod.WECHAT: (AttemptLimit(300, QUARTER),),
     SignInMethod.SECOND_FACTOR: (AttemptLimit(50, QUARTER),),
     SignInMethod.SHORT_LINK: (AttemptLimit(50, QUARTER),),
 }
@@ -188,6 +191,18 @@ class NewAccount:
     language: Language
     country: str
     """The country of numbers in lists without a country code."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A new session. Its key is not stored."""
+
+    key: str
+    person_id: int
+    name: str
+    expires_at: datetime
+    needs_second_factor: bool
+    """The session permits nothing else until it is given."""
 
 
 @dataclass(frozen=True, slots=True)

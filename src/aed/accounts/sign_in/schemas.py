@@ -12,7 +12,7 @@ from aed.accounts.people.rules import Language
 from aed.accounts.people.schemas import WrittenPhone
 from aed.accounts.security_log import SecurityEvent, SecurityEventKind
 from aed.accounts.sessions import SignIn
-from aed.accounts.sign_in.rules import MAX_PASSWORD_LENGTH
+from aed.accounts.sign_in.rules import MAX_PASSWORD_LENGTH, NewSession
 
 Password = Annotated[SecretStr, Field(min_length=1, max_length=MAX_PASSWORD_LENGTH)]
 OneTimeCode = Annotated[SecretStr, Field(min_length=1, max_length=20)]
@@ -78,6 +78,28 @@ class SignedInOut(BaseModel):
     needs_second_factor: bool = Field(
         description="A second factor (/v1/sign-in/second-factor) is required before anything else"
     )
+
+
+class SessionTokenOut(BaseModel):
+    """A new session of an app. Send `token` as `Authorization: Bearer …`; it is shown only here."""
+
+    token: str = Field(examples=["aeds_jq0lKmVx3yTz8eWcA1sB5dF7gH9kL2nP4rS6tU8vX0Y"])
+    person_id: Id
+    name: str = Field(examples=["Wang Fang"])
+    expires_at: datetime
+    needs_second_factor: bool = Field(
+        description="A second factor (/v1/sign-in/second-factor) is required before anything else"
+    )
+
+    @classmethod
+    def of(cls, done: NewSession) -> Self:
+        return cls(
+            token=done.key,
+            person_id=done.person_id,
+            name=done.name,
+            expires_at=done.expires_at,
+            needs_second_factor=done.needs_second_factor,
+        )
 
 
 class HeldRoleOut(BaseModel):

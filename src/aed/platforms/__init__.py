@@ -1,0 +1,1 @@
+"""Clients of the platforms on which people have accounts: WeChat, WeCom and DingTalk."""
