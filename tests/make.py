@@ -31,6 +31,8 @@ from aed.accounts.roles.schemas import RoleIn
 from aed.accounts.sessions import SignIn
 from aed.accounts.sign_in import passwords
 from aed.accounts.tokens import create_token, hash_key
+from aed.calendars.actions import create_address
+from aed.calendars.models import CalendarKind
 from aed.database.geometry import position_of
 from aed.geo import Position
 from aed.imports.devices.models import Review, SourceRecord
@@ -69,13 +71,11 @@ from aed.responders.queries import HelpOffer
 from aed.responders.rules import CertificateKind, CertificateTrust, ConsentKind, PlaceKind, current_wording
 from aed.responders.schemas import OfferIn
 from aed.settings import Reminding, Returns, Settings
-from aed.training.calendars.actions import create_address
 from aed.training.courses import actions as course_actions
 from aed.training.courses.schemas import CourseIn
 from aed.training.enrolments import actions as enrolment_actions
 from aed.training.enrolments.schemas import EnrolmentIn
 from aed.training.models import Course, Enrolment, TrainingSession
-from aed.training.rules import CalendarKind
 from aed.training.sessions import actions as session_actions
 from aed.training.sessions.schemas import SessionIn
 from aed.upkeep.checks import actions as check_actions
@@ -390,9 +390,11 @@ def enrolment(
     return enrolment_actions.enrol(session, who, of.id, EnrolmentIn.model_validate(fields | given), at=at)
 
 
-def calendar(session: Session, *, of: Person) -> tuple[int, str]:
+def calendar(
+    session: Session, *, of: Person, kind: CalendarKind = CalendarKind.PERSON, **given: Any
+) -> tuple[int, str]:
     """Add a private calendar address for the person; return its id and its key."""
-    made, key = create_address(session, ADMINISTRATOR, CalendarKind.PERSON, person_id=of.id, at=NOW)
+    made, key = create_address(session, ADMINISTRATOR, kind, person_id=of.id, at=NOW, **given)
     return made.id, key
 
 

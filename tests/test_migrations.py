@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from aed import migrations
 from aed.accounts.people.models import Account, Person
 from aed.accounts.permissions import ANYONE
+from aed.calendars.models import CalendarAddress, CalendarKind
 from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database
 from aed.database.types import Table
@@ -283,3 +284,40 @@ def test_stored_numbers_are_encrypted_by_the_upgrade_and_decrypted_by_the_downgr
     assert "+8613800138003" in stored()
     assert stored().count("1:") == 0
     migrations.upgrade(empty)
+
+
+def test_calendars_of_due_upkeep_survive_becoming_one_table_and_back(empty: Database) -> None:
+    migrations.upgrade(empty, "0041")
+    with empty.engine.begin() as connection:
+        for statement in (
+            "INSERT INTO regions (id, code, name_en, name_zh, country, time_zone, emergency_number, version) "
+            "VALUES (1, 'CN-33', 'e', 'z', 'CN', 'Asia/Shanghai', '120', 1)",
+            "INSERT INTO people (id, name, language) VALUES (1, 'n', 'zh')",
+            "INSERT INTO calendar_addresses (id, kind, person_id, key_hash, created_at, created_by) "
+            "VALUES (1, 'person', 1, 'a', '2026-01-01 00:00:00', 'person:1')",
+            "INSERT INTO due_calendars (id, key_hash, person_id, region_id, is_mine, created_at, revoked_at) "
+            "VALUES (1, 'b', 1, 1, true, '2026-01-02 00:00:00', NULL), "
+            "(2, 'c', 1, NULL, false, '2026-01-02 00:00:00', NULL), "
+            "(3, 'd', 1, NULL, false, '2026-01-02 00:00:00', '2026-01-03 00:00:00')",
+        ):
+            connection.execute(text(statement))
+        if connection.dialect.name == "postgresql":  # ids that were given do not move the sequence
+            connection.execute(text("SELECT setval('calendar_addresses_id_seq', 1)"))
+    columns = "key_hash, person_id, estate_id, region_id, is_mine, created_at, revoked_at"
+
+    def rows(table: str) -> list[tuple[object, ...]]:
+        with empty.engine.connect() as connection:
+            found = connection.execute(text(f"SELECT {columns} FROM {table} ORDER BY key_hash"))  # noqa: S608 - names of this test
+            return [tuple(each) for each in found]
+
+    before = rows("due_calendars")
+    for _ in range(2):
+        migrations.upgrade(empty)
+        assert rows("calendar_addresses")[1:] == before
+        with empty.read_sessions() as session:
+            found = session.scalars(select(CalendarAddress).order_by(CalendarAddress.key_hash)).all()
+            assert [each.kind for each in found] == [CalendarKind.PERSON, *[CalendarKind.DUE] * 3]
+            assert [each.created_by for each in found] == ["person:1"] * 4
+            assert [each.revoked_by for each in found] == [None, None, None, "person:1"]
+        migrations.downgrade(empty, "0041")
+        assert rows("due_calendars") == before

@@ -275,7 +275,6 @@ WITHOUT_VERSION = {
     "PUT /v1/alerts/{alert_key}/location": 409,  # an earlier example has closed the incident
     "PUT /v1/devices/{device_id}/cabinet-code": 204,
     "PUT /v1/devices/{device_id}/place-photo": 204,
-    "POST /v1/due/calendars": 401,  # needs a person
     "POST /v1/devices/{device_id}/drills": 200,
     "PUT /v1/reminders/{message_key}/{reminder_id}": 200,
     "PUT /v1/reminders/preferences": 401,  # needs a person

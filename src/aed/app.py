@@ -24,6 +24,7 @@ from aed.accounts.regions import api as regions_api
 from aed.accounts.roles import api as roles_api
 from aed.accounts.second_factors import api as second_factors_api
 from aed.accounts.sign_in import api as sign_in_api
+from aed.calendars import api as calendars_api
 from aed.certificates.awards import api as awards_api
 from aed.certificates.duplicates import api as duplicates_api
 from aed.certificates.issuer_rosters import api as issuer_rosters_api
@@ -70,7 +71,6 @@ from aed.responders.api.intake import Intake
 from aed.responders.live import close_live_places, live_places
 from aed.settings import Settings, load_settings
 from aed.training.attendance import api as attendance_api
-from aed.training.calendars import api as calendars_api
 from aed.training.courses import api as courses_api
 from aed.training.enrolments import api as enrolments_api
 from aed.training.gaps import api as gaps_api

@@ -13,6 +13,7 @@ import aed.accounts.security_log
 import aed.accounts.sessions
 import aed.accounts.sign_in.models
 import aed.accounts.tokens
+import aed.calendars.models
 import aed.certificates.models
 import aed.debrief.outcomes.models
 import aed.imports.devices.models

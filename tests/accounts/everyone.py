@@ -9,7 +9,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role, TokenRole
 from aed.accounts.regions.models import Region
@@ -25,8 +24,6 @@ from aed.responders.models import Certificate, Responder
 from aed.training.models import TrainingSession
 from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
-from aed.upkeep.due import calendars
-from aed.upkeep.due.schemas import DueCalendarIn
 from aed.upkeep.rules import short_number
 from tests import make
 from tests.make import NOW, PATIENT, east_of
@@ -127,8 +124,6 @@ def build(session: Session) -> Everyone:
     policy = make.policy(session, of=estate)
     check = make.check(session, device).check
     make.confirmation_request(session, device, resident)
-    resident_viewer = viewer_of_person(session, resident.id)
-    calendar, due_key = calendars.make_calendar(session, resident_viewer, DueCalendarIn(), at=NOW)
     message_key, reminder_id = make.reminded(session, resident, device, at=clock.now())
     group = EndpointInput(
         "gate-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"
@@ -158,8 +153,6 @@ def build(session: Session) -> Everyone:
         "recall_id": make.recall(session).id,
         "retrieval_id": make.retrieval(session, device).id,
         "confirmation_request": f"ask_{resident.id}",
-        "due_calendar_id": calendar.id,
-        "due_key": due_key,
         "course_id": course.id,
         "session_id": training.id,
         "sign_in_id": 10**6,

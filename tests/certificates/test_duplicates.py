@@ -15,6 +15,7 @@ from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Account, Person, PersonChange
 from aed.accounts.permissions import Role, TokenRole, Viewer
 from aed.accounts.role_grants import RoleGrant
+from aed.calendars.models import CalendarAddress
 from aed.certificates.duplicates.actions import (
     MERGED_SEPARATELY,
     NOT_MOVED,
@@ -35,7 +36,7 @@ from aed.responders.models import Certificate, Responder
 from aed.responders.queries import consents_in_force
 from aed.responders.rules import CertificateTrust, ConsentKind, ResponderState, centre_of_cell
 from aed.settings import Settings
-from aed.training.models import CalendarAddress, Enrolment, TrainingSession
+from aed.training.models import Enrolment, TrainingSession
 from aed.training.rules import EnrolmentState
 from tests import make
 from tests.accounts.everyone import signed_in

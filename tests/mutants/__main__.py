@@ -20,7 +20,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -104,23 +103,20 @@ def changed_node(node: ast.expr) -> ast.expr | None:
 
 
 def is_noticed(mutant: Mutant, folder: Path) -> bool:
-    """Return whether a test of the copy in `folder` fails with the mutant in place."""
-    for tests in tests_of(mutant.module):
-        _require_passing(tests, folder)
+    """Return whether a test of the copy in `folder` fails with the mutant in place, and passes without it."""
     changed = folder / "src" / mutant.module
     original = changed.read_bytes()
-    changed.write_bytes(original[: mutant.start] + mutant.written.encode() + original[mutant.end :])
-    try:
-        return any(_fails(tests, folder) for tests in tests_of(mutant.module))
-    finally:
-        changed.write_bytes(original)
-
-
-@cache
-def _require_passing(tests: tuple[str, ...], folder: Path) -> None:
-    """Stop where tests fail without a mutant: they would notice everything."""
-    if _fails(tests, folder):
-        raise SystemExit(f"without any change these fail in a copy of the sources: {' '.join(tests)}")
+    for tests in tests_of(mutant.module):
+        changed.write_bytes(original[: mutant.start] + mutant.written.encode() + original[mutant.end :])
+        try:
+            is_failing = _fails(tests, folder)
+        finally:
+            changed.write_bytes(original)
+        if is_failing:
+            if _fails(("--last-failed", *tests), folder):
+                raise SystemExit(f"without any change some of these fail: {' '.join(tests)}")
+            return True
+    return False
 
 
 def tests_of(module: Path) -> list[tuple[str, ...]]:
@@ -136,7 +132,7 @@ def tests_of(module: Path) -> list[tuple[str, ...]]:
 
 
 def _fails(tests: tuple[str, ...], folder: Path) -> bool:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0"]
     environment = os.environ | {"PYTHONPATH": f"{folder}/src:{folder}", "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(

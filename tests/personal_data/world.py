@@ -21,6 +21,7 @@ from aed.accounts.sign_in.models import RecoveryCode, SecondFactor, SignInAttemp
 from aed.accounts.sign_in.rules import FactorKind
 from aed.accounts.sign_in.throttling import account_keys
 from aed.accounts.tokens import hash_key
+from aed.calendars.models import CalendarKind
 from aed.certificates.models import CertificateCheck, IssuerEntry, PersonPair
 from aed.certificates.rules import CheckState
 from aed.database.encryption.columns import keyring_of
@@ -48,7 +49,7 @@ from aed.responders.rules import live_location
 from aed.training.models import Enrolment, PresenceCodeUsed, TrainingReminder
 from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
-from aed.upkeep.models import Confirmation, ConfirmationRequest, DueCalendar, ReminderPreference, Retrieval
+from aed.upkeep.models import Confirmation, ConfirmationRequest, ReminderPreference, Retrieval
 from aed.upkeep.rules import Fact
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT
@@ -240,7 +241,7 @@ def _reachable(session: Session, person: Person) -> None:
         )
     )
     make.calendar(session, of=person)
-    session.add(DueCalendar(key_hash="d" * 64, person_id=person.id, is_mine=True, created_at=NOW))
+    make.calendar(session, of=person, kind=CalendarKind.DUE, is_mine=True)
     endpoint = EndpointRow(
         name="own",
         channel=Channel.EMAIL,

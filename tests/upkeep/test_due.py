@@ -21,7 +21,7 @@ from aed.registry.devices.models import Device
 from aed.registry.devices.rules import ConsumableKind
 from aed.registry.devices.schemas import ConsumableIn
 from aed.upkeep.device_filter import DeviceFilter
-from aed.upkeep.due.calendars import due_calendar
+from aed.upkeep.due.ics import due_calendar
 from aed.upkeep.due.queries import Duties, duties, replacements
 from aed.upkeep.due.sheets import due_sheet, replacement_sheet
 from tests import make

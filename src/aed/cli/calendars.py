@@ -1,4 +1,4 @@
-"""Commands: `aed calendars`, private URLs at which calendar programs read training sessions."""
+"""Commands: `aed calendars`, private URLs at which calendar programs read sessions and due upkeep."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Annotated
 import typer
 
 from aed import clock
+from aed.calendars import actions, queries
+from aed.calendars.models import CalendarKind
 from aed.cli.context import operator, reading, writing
 from aed.cli.screen import say, table
 from aed.settings import load_settings
-from aed.training.calendars import actions, queries
-from aed.training.rules import CalendarKind
 
-calendars = typer.Typer(no_args_is_help=True, help="Private URLs at which calendar programs read sessions.")
+calendars = typer.Typer(
+    no_args_is_help=True, help="Private URLs at which calendar programs read sessions and due upkeep."
+)
 
 SHOWN = 100
 CalendarId = Annotated[int, typer.Argument(help="The calendar's id, from `aed calendars list`", min=1)]
@@ -28,7 +30,7 @@ def _address(key: str) -> str:
 
 @calendars.command("add")
 def add(
-    kind: Annotated[CalendarKind, typer.Argument(help="Whose sessions the calendar shows")],
+    kind: Annotated[CalendarKind, typer.Argument(help="What the calendar shows")],
     of: Of,
 ) -> None:
     """Create a calendar and print its address, which is not shown again."""

@@ -28,7 +28,7 @@ from aed.upkeep.checks.queries import policy_for, terms_of
 from aed.upkeep.checks.rules import GLANCE_ASKS, QUESTION_WORDS, questions_of
 from aed.upkeep.checks.schemas import CheckIn, CheckOut
 from aed.upkeep.device_filter import DeviceFilter
-from aed.upkeep.due import calendars, sheets
+from aed.upkeep.due import ics, sheets
 from aed.upkeep.due import queries as due_queries
 from aed.upkeep.due.rules import DUE_WORDS
 from aed.upkeep.faults import actions as fault_actions
@@ -281,7 +281,7 @@ def due(
     if output is not None:
         _write(
             output,
-            {".xlsx": lambda: sheets.due_sheet(found), ".ics": lambda: calendars.due_calendar(found, at=now)},
+            {".xlsx": lambda: sheets.due_sheet(found), ".ics": lambda: ics.due_calendar(found, at=now)},
         )
         say(f"{len(found.dues)} due items are in {output}.")
         return

@@ -155,9 +155,6 @@ PERSONAL_TABLES: Final = (
         "the person's private calendar",
         hidden=("key_hash",),
     ),
-    PersonalTable(
-        "due_calendars", "person_id", Erasure.DELETED, "the person's private calendar", hidden=("key_hash",)
-    ),
     PersonalTable("outbox", "person_id", Erasure.DELETED, "messages to the person"),
     PersonalTable(
         "endpoints",

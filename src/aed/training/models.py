@@ -1,4 +1,4 @@
-"""Tables for courses, sessions, enrolments, attendance, assessments and calendar addresses."""
+"""Tables for courses, sessions, enrolments, attendance and assessments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from aed.responders.models import Certificate
 from aed.responders.rules import CertificateKind
 from aed.training.rules import (
     AttendanceState,
-    CalendarKind,
     CourseState,
     EnrolmentState,
     MarkedBy,
@@ -196,37 +195,3 @@ class TrainingReminder(Table):
     """What it was about, such as `enrolment:17:day`: each is sent once."""
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
     sent_at: Mapped[datetime]
-
-
-class CalendarAddress(Table):
-    """A private address that serves sessions as iCalendar. Only the key's hash is stored.
-
-    Revoked rows are kept.
-    """
-
-    __tablename__ = "calendar_addresses"
-    __table_args__ = (
-        CheckConstraint("(person_id IS NULL) = (kind = 'estate')", name="person_or_estate"),
-        CheckConstraint("(estate_id IS NULL) = (kind <> 'estate')", name="estate_or_person"),
-        # At most one active address for each kind and owner. 0 replaces NULL in the index.
-        Index(
-            "uq_calendar_addresses_standing",
-            "kind",
-            text("coalesce(person_id, 0)"),
-            text("coalesce(estate_id, 0)"),
-            unique=True,
-            postgresql_where=text("revoked_at IS NULL"),
-            sqlite_where=text("revoked_at IS NULL"),
-        ),
-    )
-
-    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
-    kind: Mapped[CalendarKind] = mapped_column(enum_column(CalendarKind))
-    person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
-    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
-    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    """Hexadecimal SHA-256 of a 256-bit random key."""
-    created_at: Mapped[datetime]
-    created_by: Mapped[str] = mapped_column(String(200))
-    revoked_at: Mapped[datetime | None]
-    revoked_by: Mapped[str | None] = mapped_column(String(200))

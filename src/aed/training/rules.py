@@ -119,21 +119,6 @@ def can_sign_in(at: datetime, starts_at: datetime) -> bool:
     return at >= starts_at - SIGN_IN_BEFORE
 
 
-LOOKS_BACK: Final = timedelta(days=365)
-"""Sessions that ended longer ago are left out of calendars, to limit their size."""
-
-
-class CalendarKind(StrEnum):
-    """Which sessions a calendar holds."""
-
-    PERSON = "person"
-    """Sessions in which the person has a place, an offer, or a waiting-list entry."""
-    TRAINER = "trainer"
-    """Sessions that the person teaches."""
-    ESTATE = "estate"
-    """Sessions of the estate."""
-
-
 class EnrolmentNotice(StrEnum):
     """Notices about an enrolment."""
 

@@ -327,23 +327,6 @@ class ConfirmationRequest(Table):
     """When it was answered, lapsed, or became unnecessary."""
 
 
-class DueCalendar(Table):
-    """A secret address from which a calendar program reads a person's due upkeep without signing in."""
-
-    __tablename__ = "due_calendars"
-
-    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
-    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
-    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
-    """Limits the feed to an estate, as `region_id` does to a region; with neither it covers all devices."""
-    region_id: Mapped[int | None] = mapped_column(ForeignKey("regions.id"), index=True)
-    is_mine: Mapped[bool]
-    """Limits the calendar to devices that the person keeps."""
-    created_at: Mapped[datetime]
-    revoked_at: Mapped[datetime | None]
-
-
 class Reminder(Table):
     """Something that was due on a device when a threshold was passed; created at most once for each."""
 

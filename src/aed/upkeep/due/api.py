@@ -1,4 +1,4 @@
-"""Routes for due upkeep, calendar feeds and the yearly order of pads and batteries."""
+"""Routes for due upkeep and the yearly order of pads and batteries."""
 
 from __future__ import annotations
 
@@ -6,25 +6,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.authentication import ViewerDep, viewer_of_person
+from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Viewer
-from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import Limit, PublicAddress, RowId
+from aed.database.dependencies import ReadSession
+from aed.http.parameters import Limit
 from aed.upkeep.device_filter import DeviceFilter
-from aed.upkeep.due import calendars, queries, sheets
-from aed.upkeep.due.calendars import calendar_by_key, calendars_of
+from aed.upkeep.due import ics, queries, sheets
 from aed.upkeep.due.queries import Duties
+from aed.upkeep.due.rules import CALENDAR_KINDS
 from aed.upkeep.due.schemas import (
-    DueCalendarIn,
-    DueCalendarOut,
     DueOut,
     DuePage,
     LineOut,
-    NewDueCalendarOut,
     ReplacementOut,
 )
 from aed.upkeep.filter_parameters import DueFilterDep
@@ -96,67 +93,12 @@ def get_due_calendar(
 ) -> Response:
     """Download due upkeep as an iCalendar file of whole-day events, without daily glances."""
     at = clock.now()
-    return _calendar(session, viewer, device_filter, at=at, days=days)
-
-
-def _calendar(
-    session: Session, viewer: Viewer, device_filter: DeviceFilter, *, at: datetime, days: int
-) -> Response:
-    due_kinds = [each for each in DueKind if each is not DueKind.GLANCE]
-    duties = _duties(session, viewer, device_filter, at=at, days=days, due_kinds=due_kinds)
+    found = _duties(session, viewer, device_filter, at=at, days=days, due_kinds=CALENDAR_KINDS)
     return Response(
-        calendars.due_calendar(duties, at=at),
+        ics.due_calendar(found, at=at),
         media_type="text/calendar",
         headers={"Cache-Control": "private, no-store"},
     )
-
-
-@router.post("/due/calendars", status_code=201)
-def create_due_calendar(
-    session: WriteSession,
-    viewer: ViewerDep,
-    address: PublicAddress,
-    new: DueCalendarIn,
-    response: Response,
-) -> NewDueCalendarOut:
-    """Create a secret address from which a calendar program can read due upkeep.
-
-    The feed covers the devices that you keep, manage or dispatch at the time it is read. Anyone who knows
-    the address can read it. The address is returned only once and can be revoked.
-    """
-    made, key = calendars.make_calendar(session, viewer, new, at=clock.now())
-    path = f"/v1/due/calendars/{key}.ics"
-    response.headers["Location"] = path
-    return NewDueCalendarOut(**DueCalendarOut.of(made).model_dump(), address=address + path)
-
-
-@router.get("/due/calendars")
-def list_due_calendars(session: ReadSession, viewer: ViewerDep) -> list[DueCalendarOut]:
-    """List your active calendar addresses, without their keys."""
-    return [DueCalendarOut.of(each) for each in calendars_of(session, viewer)]
-
-
-@router.delete("/due/calendars/{due_calendar_id}", status_code=204)
-def revoke_due_calendar(session: WriteSession, viewer: ViewerDep, due_calendar_id: RowId) -> None:
-    """Revoke a calendar address. It can no longer be read."""
-    calendars.revoke_calendar(session, viewer, due_calendar_id, at=clock.now())
-
-
-@router.get(
-    "/due/calendars/{due_key}.ics",
-    response_class=Response,
-    responses={200: {"description": "The calendar", "content": {"text/calendar": _FILE}}},
-)
-def read_due_calendar(
-    session: ReadSession, due_key: Annotated[str, Path(max_length=64, examples=["due_key"])]
-) -> Response:
-    """Return a calendar feed by its key: due upkeep for a year ahead, without daily glances."""
-    at = clock.now()
-    found, region = calendar_by_key(session, due_key)
-    viewer = viewer_of_person(session, found.person_id)
-    keeper_id = found.person_id if found.is_mine else None
-    device_filter = DeviceFilter(estate_id=found.estate_id, region=region, keeper_id=keeper_id)
-    return _calendar(session, viewer, device_filter, at=at, days=366)
 
 
 @router.get("/replacements")

@@ -20,6 +20,8 @@ DUE_WORDS: Final = {
     DueKind.BATTERY: ("replace battery", "更换电池"),
     DueKind.RETURN: ("return to service", "恢复使用"),
 }
+CALENDAR_KINDS: Final = tuple(each for each in DueKind if each is not DueKind.GLANCE)
+"""Daily glances are left out of calendars."""
 
 
 @dataclass(frozen=True, slots=True)

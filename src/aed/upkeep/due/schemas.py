@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from aed.accounts.fields import Id
 from aed.registry.devices.rules import ConsumableKind
 from aed.upkeep.due.queries import Duties, Replacement
 from aed.upkeep.due.rules import DUE_WORDS, Due
-from aed.upkeep.models import DueCalendar
 from aed.upkeep.rules import DueKind, short_number
 
 
@@ -72,42 +71,6 @@ class DuePage(BaseModel):
     overdue: int = Field(description="Number of overdue tasks on all pages")
     line: LineOut = Field(description="Summary of all tasks in one line")
     next: str | None
-
-
-class DueCalendarIn(BaseModel):
-    """The devices in a calendar feed. Without any field, all devices that you keep, manage or dispatch."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"mine": True}]})
-
-    estate_id: Id | None = None
-    region: str | None = Field(None, max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")
-    mine: bool = Field(False, description="Only devices that you keep yourself")
-
-
-class DueCalendarOut(BaseModel):
-    """A calendar feed of due upkeep."""
-
-    id: Id
-    estate_id: Id | None
-    region_id: Id | None
-    mine: bool
-    created_at: datetime
-
-    @classmethod
-    def of(cls, made: DueCalendar) -> DueCalendarOut:
-        return cls(
-            id=made.id,
-            estate_id=made.estate_id,
-            region_id=made.region_id,
-            mine=made.is_mine,
-            created_at=made.created_at,
-        )
-
-
-class NewDueCalendarOut(DueCalendarOut):
-    """A new calendar feed with its secret address, which is returned only once."""
-
-    address: str = Field(examples=["https://aed.example.org/v1/due/calendars/due_….ics"])
 
 
 class ReplacementOut(BaseModel):

@@ -1,4 +1,4 @@
-"""Request and response schemas of private calendar addresses."""
+"""Routes of private calendars: training sessions and due upkeep."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import hashlib
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.responses import RedirectResponse
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
-from aed.accounts.fields import Id
-from aed.accounts.tokens import hash_key
+from aed.accounts.fields import Code, Id
+from aed.calendars import actions, queries
+from aed.calendars.models import CalendarAddress, CalendarKind
+from aed.calendars.training_events import changed_last, events, title, training_calendar
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.errors import NotFound
 from aed.http.parameters import Cursor, Limit, PublicAddress, cursor_id
-from aed.training.calendars import actions, queries
-from aed.training.calendars.ics import calendar_of, changed_last
-from aed.training.models import CalendarAddress
 from aed.training.permissions import require_write
-from aed.training.rules import CalendarKind
+from aed.upkeep.due.ics import due_calendar
 
 
 class CalendarIn(BaseModel):
@@ -32,7 +32,11 @@ class CalendarIn(BaseModel):
     )
 
     kind: CalendarKind
-    estate_id: Id | None = Field(None, description="The estate, for an estate's calendar")
+    estate_id: Id | None = Field(
+        None, description="The estate, for an estate's calendar; for due upkeep, only devices of this estate"
+    )
+    region: Code | None = Field(None, description="For due upkeep: only devices in this region")
+    mine: bool = Field(False, description="For due upkeep: only devices that you keep yourself")
     person_id: Id | None = Field(None, description="Default: yourself; only administrators may name others")
 
 
@@ -43,6 +47,8 @@ class CalendarOut(BaseModel):
     kind: CalendarKind
     person_id: Id | None
     estate_id: Id | None
+    region_id: Id | None
+    mine: bool = Field(validation_alias=AliasChoices("is_mine", "mine"))
     created_at: datetime
     revoked_at: datetime | None
 
@@ -70,6 +76,7 @@ router = APIRouter(tags=["training"])
 READ: Final = "/v1/calendar.ics?key="
 """The key is in the query string, which neither this program nor the web servers before it log."""
 CalendarId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+_MEDIA_TYPE: Final = "text/calendar; charset=utf-8"
 _ICS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "iCalendar", "content": {"text/calendar": {"schema": {"type": "string"}}}},
     304: {"description": "Not modified"},
@@ -105,11 +112,19 @@ def create_calendar(
 ) -> NewCalendarOut:
     """Create a private calendar address.
 
-    A calendar program can subscribe to it for your sessions, the sessions that you teach, or those of an
-    estate. The address is returned only once.
+    A calendar program can subscribe to it for your sessions, the sessions that you teach, those of an estate,
+    or the due upkeep of devices that you keep, manage or dispatch at the time it is read. The address is
+    returned only once.
     """
     made, key = actions.create_address(
-        session, viewer, new.kind, person_id=new.person_id, estate_id=new.estate_id, at=clock.now()
+        session,
+        viewer,
+        new.kind,
+        person_id=new.person_id,
+        estate_id=new.estate_id,
+        region=new.region,
+        is_mine=new.mine,
+        at=clock.now(),
     )
     return _new_calendar(made, key, address, response)
 
@@ -146,19 +161,20 @@ def read_calendar(
     For calendar programs. Send the ETag in If-None-Match to download only changes.
     """
     now = clock.now()
-    found = queries.by_key_hash(session, hash_key(key))
-    if found is None:
-        raise NotFound("There is no calendar at this URL. It was revoked or renewed.", field="key")
-    events = queries.events(session, found, now=now)
-    written = calendar_of(
-        events,
+    found = queries.address_by_key(session, key)
+    if found.kind is CalendarKind.DUE:
+        written = due_calendar(queries.due_upkeep(session, found, at=now), at=now)
+        return Response(written, media_type=_MEDIA_TYPE, headers={"Cache-Control": "private, no-store"})
+    shown = events(session, found, now=now)
+    written = training_calendar(
+        shown,
         calendar_id=found.id,
-        title=queries.title(session, found),
+        title=title(session, found),
         public_address=address,
         today=now.date(),
     )
     etag = f'"{hashlib.sha256(written).hexdigest()[:32]}"'
-    changed = changed_last(events, found.created_at)
+    changed = changed_last(shown, found.created_at)
     headers = {
         "ETag": etag,
         "Last-Modified": format_datetime(changed.astimezone(UTC), usegmt=True),
@@ -167,7 +183,13 @@ def read_calendar(
     if _is_known(etag, changed, if_none_match, if_modified_since):
         return Response(status_code=304, headers=headers)
     headers["Content-Disposition"] = 'inline; filename="training.ics"'
-    return Response(written, media_type="text/calendar; charset=utf-8", headers=headers)
+    return Response(written, media_type=_MEDIA_TYPE, headers=headers)
+
+
+@router.get("/due/calendars/{key}.ics", include_in_schema=False)
+def redirect_due_calendar(key: Annotated[str, Path(max_length=64)]) -> RedirectResponse:
+    """Redirect the address of a calendar of due upkeep that was created by 0.1.0."""
+    return RedirectResponse(READ + quote(key, safe=""), status_code=301)
 
 
 def _is_known(etag: str, changed: datetime, if_none_match: str | None, if_modified_since: str | None) -> bool:

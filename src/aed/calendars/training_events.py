@@ -1,22 +1,33 @@
-"""Private calendar addresses and the sessions that they show."""
+"""The sessions of a training calendar, and their file in iCalendar (RFC 5545)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select, union_all
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import Viewer
-from aed.errors import NotFound
+from aed.calendars.models import CalendarAddress, CalendarKind
+from aed.database.geometry import position_of
 from aed.registry.changes import RegistryChange
 from aed.registry.estates.models import Estate
-from aed.training.models import CalendarAddress, Enrolment, TrainingSession
-from aed.training.queries import on_rosters_of
-from aed.training.rules import ACTIVE_STATES, LOOKS_BACK, CalendarKind, EnrolmentState, SessionState
+from aed.training.models import Enrolment, TrainingSession
+from aed.training.rules import ACTIVE_STATES, EnrolmentState, SessionState
+
+if TYPE_CHECKING:
+    from icalendar import Event as CalendarEvent
+
+PRODUCT: Final = "-//AED and first-aid network//training//ZH"
+REFRESH_INTERVAL: Final = timedelta(hours=1)
+"""Refresh interval suggested to calendar programs; most refresh less often."""
+LOOKS_BACK: Final = timedelta(days=365)
+"""Sessions that ended longer ago are left out of calendars, to limit their size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,54 +41,6 @@ class Event:
     sequence: int
     """Increases with every change to the session or to the person's enrolments in it."""
     changed_at: datetime
-
-
-def by_key_hash(session: Session, key_hash: str) -> CalendarAddress | None:
-    """Return the active address with this key hash, or None.
-
-    visibility: the caller holds the key.
-    """
-    return session.scalar(
-        select(CalendarAddress).where(
-            CalendarAddress.key_hash == key_hash, CalendarAddress.revoked_at.is_(None)
-        )
-    )
-
-
-def addresses(
-    session: Session, viewer: Viewer, *, limit: int, after_id: int = 0
-) -> Sequence[CalendarAddress]:
-    """Return a page of addresses, revoked ones included, in order of id: the viewer's and those of their
-    estates.
-    """
-    statement = (
-        select(CalendarAddress)
-        .outerjoin(Estate, Estate.id == CalendarAddress.estate_id)
-        .where(
-            on_rosters_of(
-                viewer,
-                CalendarAddress.estate_id,
-                region_id=Estate.region_id,
-                person_id=CalendarAddress.person_id,
-            ),
-            CalendarAddress.id > after_id,
-        )
-        .order_by(CalendarAddress.id)
-        .limit(limit)
-    )
-    return session.scalars(statement).all()
-
-
-def address(session: Session, viewer: Viewer, address_id: int) -> CalendarAddress:
-    """Return an address. Raise NotFound if none is visible to the viewer."""
-    found = addresses(session, viewer, limit=1, after_id=address_id - 1)
-    if not found or found[0].id != address_id:
-        raise NotFound(
-            "There is no calendar {address_id}, or you may not see it.",
-            field="calendar_id",
-            address_id=address_id,
-        )
-    return found[0]
 
 
 def title(session: Session, of: CalendarAddress) -> str:
@@ -176,3 +139,66 @@ def _changed_at(
         known = (of_session if subject == "training_sessions" else of_enrolment)[subject_id]
         changed[known] = max(at, changed.get(known, at))
     return changed
+
+
+def training_calendar(
+    events: Sequence[Event], *, calendar_id: int, title: str, public_address: str, today: date
+) -> bytes:
+    """Return the calendar as bytes, with each session in its local time and the time zones it needs.
+
+    A session has the same UID in every calendar of this network. Cancelled sessions stay, marked as
+    cancelled, because some calendar programs keep events that disappear.
+    """
+    from icalendar import Calendar, vDuration  # imported here because it needs 3 MB of memory
+
+    home = urlsplit(public_address).hostname or "localhost"
+    calendar = Calendar.new(
+        prodid=PRODUCT, uid=f"calendar-{calendar_id}@{home}", name=title, refresh_interval=REFRESH_INTERVAL
+    )
+    calendar.add("X-WR-CALNAME", title)
+    calendar.add("X-PUBLISHED-TTL", vDuration(REFRESH_INTERVAL))
+    for each in events:
+        calendar.add_component(_calendar_event(each, home))
+    days = [each.training.starts_at.date() for each in events] or [today]
+    calendar.add_missing_timezones(
+        first_date=min(days) - timedelta(days=366), last_date=max(days) + timedelta(days=366)
+    )
+    return bytes(calendar.to_ical())
+
+
+def _calendar_event(each: Event, home: str) -> CalendarEvent:
+    from icalendar import Event as CalendarEvent
+    from icalendar.enums import STATUS
+
+    training = each.training
+    zone = ZoneInfo(training.time_zone)
+    name = f"{training.course.name_zh} {training.course.name_en}"
+    status = STATUS.CONFIRMED if each.is_certain else STATUS.TENTATIVE
+    lines = [f"{training.place_zh}\n{training.place_en}"]
+    if not each.is_certain:
+        name = f"（候补 waiting）{name}"
+        lines.append("尚未确认名额。No place is confirmed yet.")
+    if each.is_cancelled:
+        name = f"（已取消 cancelled）{name}"
+        status = STATUS.CANCELLED
+        lines.append(f"已取消 Cancelled: {training.cancelled_why}")
+    event = CalendarEvent.new(
+        uid=f"training-session-{training.id}@{home}",
+        summary=name,
+        start=training.starts_at.astimezone(zone),
+        end=training.ends_at.astimezone(zone),
+        location=f"{training.place_zh} {training.place_en}",
+        description="\n".join(lines),
+        status=status,
+        sequence=each.sequence,
+        stamp=each.changed_at.astimezone(UTC),
+        last_modified=each.changed_at.astimezone(UTC),
+    )
+    here = position_of(training.position)
+    event.add("GEO", (here.lat, here.lon))
+    return event
+
+
+def changed_last(events: Sequence[Event], otherwise: datetime) -> datetime:
+    """Return when the calendar last changed, truncated to seconds; `otherwise` if it has no events."""
+    return max((each.changed_at for each in events), default=otherwise).replace(microsecond=0)

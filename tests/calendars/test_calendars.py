@@ -17,15 +17,16 @@ from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import ANYONE, Role
 from aed.accounts.tokens import hash_key
+from aed.calendars import actions, queries
+from aed.calendars.models import CalendarAddress, CalendarKind
+from aed.calendars.training_events import events, title, training_calendar
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
-from aed.training.calendars import actions, queries
-from aed.training.calendars.ics import calendar_of
 from aed.training.enrolments import actions as enrolment_actions
 from aed.training.enrolments.schemas import EnrolmentIn
-from aed.training.models import CalendarAddress, TrainingSession
-from aed.training.rules import CalendarKind
+from aed.training.models import TrainingSession
 from aed.training.sessions import actions as session_actions
 from aed.training.sessions.schemas import SessionAmend
+from aed.upkeep.rules import DueKind
 from tests import make
 from tests.accounts.everyone import signed_in
 from tests.make import ADMINISTRATOR, NOW
@@ -45,13 +46,15 @@ def enrolled(session: Session, training: TrainingSession, person: Person, *, at:
 
 
 def read(session: Session, key: str, *, now: datetime = NOW) -> Any:
-    address = queries.by_key_hash(session, hash_key(key))
-    assert address is not None
-    events = queries.events(session, address, now=now)
-    title = queries.title(session, address)
-    return Calendar.from_ical(
-        calendar_of(events, calendar_id=address.id, title=title, public_address=HOME, today=now.date())
+    address = queries.address_by_key(session, key)
+    written = training_calendar(
+        events(session, address, now=now),
+        calendar_id=address.id,
+        title=title(session, address),
+        public_address=HOME,
+        today=now.date(),
     )
+    return Calendar.from_ical(written)
 
 
 def shown(calendar: Any) -> list[tuple[str, str]]:
@@ -182,7 +185,7 @@ def test_a_calendar_address_is_for_the_person_or_for_those_who_run_the_training(
     own = viewer_of_person(session, person.id)
     runs = viewer_of_person(session, manager.id)
 
-    def refused(error: type[Exception], who: Any, kind: CalendarKind, **of: int) -> None:
+    def refused(error: type[Exception], who: Any, kind: CalendarKind, **of: Any) -> None:
         with pytest.raises(error):
             actions.create_address(session, who, kind, at=NOW, **of)
 
@@ -327,3 +330,90 @@ def test_the_calendar_key_appears_in_no_log_line(
     logged = "".join(capsys.readouterr())
     assert "/v1/calendar.ics" in logged
     assert key not in logged
+
+
+# --- Due upkeep -----------------------------------------------------------------------------------------
+
+
+def test_calendars_of_due_upkeep_are_limited_to_what_was_asked_for(session: Session) -> None:
+    region = make.region(session, "CN-33")
+    home, next_door = (make.estate(session, in_region="CN-33") for _ in range(2))
+    keeper = make.person(session)
+    for estate in (home, next_door):
+        make.role(session, keeper, Role.KEEPER, estate=estate)
+    own = make.device(session, of=home, last_checked_on=NOW.date())
+    own.keeper_id = keeper.id
+    other = make.device(session, of=home, last_checked_on=NOW.date())
+    third = make.device(session, of=next_door, last_checked_on=NOW.date())
+    session.flush()
+
+    def due_devices(**limits: Any) -> set[int]:
+        _, key = actions.create_address(
+            session, viewer_of_person(session, keeper.id), CalendarKind.DUE, at=NOW, **limits
+        )
+        found = queries.due_upkeep(session, queries.address_by_key(session, key), at=NOW)
+        assert DueKind.GLANCE not in {each.due_kind for each in found.dues}
+        return {each.device_id for each in found.dues}
+
+    assert due_devices() == {own.id, other.id, third.id}
+    assert due_devices(estate_id=home.id) == {own.id, other.id}
+    assert due_devices(is_mine=True) == {own.id}
+    assert due_devices(region=region.code) == {own.id, other.id, third.id}
+
+
+def test_a_person_has_at_most_twenty_calendars_of_due_upkeep(session: Session) -> None:
+    person = make.person(session)
+    own = viewer_of_person(session, person.id)
+    hidden = make.estate(session)
+    limits: dict[str, Any]
+    for limits in ({"region": "XX-1"}, {"estate_id": hidden.id}):
+        with pytest.raises(NotFound):
+            actions.create_address(session, own, CalendarKind.DUE, at=NOW, **limits)
+    with pytest.raises(InvalidInput):
+        actions.create_address(session, own, CalendarKind.PERSON, is_mine=True, at=NOW)
+    ids = [make.calendar(session, of=person, kind=CalendarKind.DUE)[0] for _ in range(actions.MAX_DUE)]
+
+    with pytest.raises(Conflict):
+        actions.create_address(session, own, CalendarKind.DUE, at=NOW)
+
+    actions.revoke_address(session, own, ids[0], at=NOW)
+    actions.create_address(session, own, CalendarKind.DUE, at=NOW)
+
+
+def test_a_manager_does_not_see_calendars_of_due_upkeep_of_others_in_the_estate(session: Session) -> None:
+    home = make.estate(session)
+    keeper, manager = make.person(session), make.person(session)
+    make.role(session, keeper, Role.KEEPER, estate=home)
+    make.role(session, manager, Role.ESTATE_MANAGER, estate=home)
+    made, _ = make.calendar(session, of=keeper, kind=CalendarKind.DUE, estate_id=home.id)
+
+    assert queries.addresses(session, viewer_of_person(session, manager.id), limit=9) == []
+    with pytest.raises(NotFound):
+        actions.revoke_address(session, viewer_of_person(session, manager.id), made, at=NOW)
+
+
+def test_a_renewed_calendar_of_due_upkeep_keeps_its_limits(session: Session) -> None:
+    home = make.estate(session)
+    made, old = make.calendar(
+        session, of=make.person(session), kind=CalendarKind.DUE, estate_id=home.id, is_mine=True
+    )
+
+    renewed, _ = actions.renew_address(session, ADMINISTRATOR, made, at=NOW)
+
+    assert (renewed.kind, renewed.estate_id, renewed.is_mine) == (CalendarKind.DUE, home.id, True)
+    with pytest.raises(NotFound):
+        queries.address_by_key(session, old)
+
+
+def test_the_address_of_a_calendar_from_the_last_release_redirects(
+    session: Session, client: TestClient
+) -> None:
+    _, key = make.calendar(session, of=make.person(session), kind=CalendarKind.DUE)
+    row = session.scalars(select(CalendarAddress)).one()
+    row.key_hash = hash_key("due_" + key)
+    session.commit()
+
+    answer = client.get(f"/v1/due/calendars/due_{key}.ics")
+
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/calendar; charset=utf-8")
+    assert client.get("/v1/due/calendars/due_0123456789.ics").status_code == 404
