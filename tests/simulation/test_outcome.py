@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from aed.planning.survival import valenzuela_survival
 from aed.simulation.rules.outcome import outcome
 from aed.simulation.rules.policies import AskedResponder
-from aed.simulation.rules.valenzuela import valenzuela_survival
 from tests.simulation.worlds import NUMBERS, OPENING, scene, walking
 
 PADS = 90.0

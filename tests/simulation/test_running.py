@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from aed.errors import InvalidInput
-from aed.simulation.rules.assumptions import WEIGHTS_OF_HOURS, Assumptions
+from aed.planning.arrests import WEIGHTS_OF_HOURS
+from aed.simulation.rules.assumptions import Assumptions
 from aed.simulation.rules.figures import (
     Compared,
     DeviceSharing,

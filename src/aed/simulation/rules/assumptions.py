@@ -8,24 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from aed.errors import InvalidInput
 from aed.settings import Settings
 from aed.walking.travel import Pace, general_pace, opening_seconds, walk_seconds
-
-WEIGHTS_OF_HOURS: Final = (
-    *(0.20, 0.17, 0.14, 0.14, 0.15, 0.20),
-    *(0.26, 0.32, 0.36, 0.37, 0.36, 0.35),
-    *(0.34, 0.34, 0.33, 0.33, 0.33, 0.34),
-    *(0.34, 0.32, 0.30, 0.28, 0.26, 0.23),
-)
-"""Relative frequency of cardiac arrests, by hour of the day.
-
-Brooks 2010, Resuscitation 81:175 (9,667 cases): against 0-6 h, 2.02 times as many at 6-12, 2.01 at 12-18,
-1.73 at 18-24. The distribution within each six hours is assumed: it rises to a peak at 8 to 11 as in Bagai
-2013, Circulation 128:2595, without jumps between the parts of the day.
-"""
 
 
 @dataclass(frozen=True, slots=True)

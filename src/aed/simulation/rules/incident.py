@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.random import Generator
 
-from aed.simulation.rules.assumptions import WEIGHTS_OF_HOURS, Assumptions
+from aed.planning.arrests import WEIGHTS_OF_HOURS
+from aed.simulation.rules.assumptions import Assumptions
 from aed.simulation.rules.world import World
 from aed.walking.snapping import SnappedPoints
 from aed.walking.streets import Floats

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from aed.incidents.plan.rules.survival import Patient, expected_survival
+from aed.planning.survival import valenzuela_survival
 from aed.simulation.rules.assumptions import Numbers
 from aed.simulation.rules.policies import AskedResponder
 from aed.simulation.rules.scene import Scene
-from aed.simulation.rules.valenzuela import valenzuela_survival
 
 
 class Journey(NamedTuple):
@@ -100,8 +100,10 @@ def outcome(scene: Scene, asked: Sequence[AskedResponder], numbers: Numbers) -> 
         alerts=len(asked),
         wasted=wasted,
         survival=expected_survival(truly, there, numbers.settings.survival),
-        valenzuela=valenzuela_survival(
-            0.0 if scene.patient.has_cpr else since + min(first, ambulance), since + shock
+        valenzuela=float(
+            valenzuela_survival(
+                0.0 if scene.patient.has_cpr else since + min(first, ambulance), since + shock
+            )
         ),
         is_alone=not scene.patient.has_cpr and first >= ambulance,
     )

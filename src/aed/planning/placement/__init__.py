@@ -1,0 +1,1 @@
+"""Where the next device belongs: buy, open or move, within a budget."""

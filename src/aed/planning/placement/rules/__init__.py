@@ -1,0 +1,1 @@
+"""Rules of placement: the coverage problem, its exact and its greedy solution, the ranked answer."""

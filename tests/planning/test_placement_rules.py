@@ -1,0 +1,299 @@
+"""The placement problem: compared with every possible choice, with spopt, and by hand."""
+
+from __future__ import annotations
+
+import warnings
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+
+from aed.errors import InvalidInput
+from aed.planning.arrests import share_of_arrests
+from aed.planning.placement.rules.problem import (
+    Action,
+    CoverProblem,
+    Demand,
+    Floor,
+    Limits,
+    Lock,
+    Option,
+    by_survival,
+    cover_problem,
+    within_seconds,
+)
+from aed.planning.placement.rules.ranking import ranked
+from aed.planning.placement.rules.solving import greedy, solve
+from aed.planning.survival import larsen_survival, valenzuela_survival
+from aed.settings import Settings
+
+
+def option(
+    key: str, *, cost: float = 1.0, bands: str = "11", site: str | None = None, **more: object
+) -> Option:
+    given = {"action": Action.BUY, **more}
+    return Option(key, site or key, cost=cost, bands=tuple(band == "1" for band in bands), **given)  # type: ignore[arg-type]  # by name
+
+
+def problem(
+    options: list[Option],
+    seconds: list[list[float]],
+    weights: list[list[float]],
+    *,
+    budget: float = 1e9,
+    limit: float = 300.0,
+    existing: list[list[float]] | None = None,
+    floor: Floor | None = None,
+    **limits: int,
+) -> CoverProblem:
+    cells = np.array(weights)
+    return cover_problem(
+        options,
+        reach(seconds),
+        within_seconds(cells, limit),
+        existing=np.full(cells.shape, np.inf) if existing is None else np.array(existing),
+        limits=Limits(budget, **limits),
+        floor=floor,
+    )
+
+
+def reach(seconds: list[list[float]]) -> csr_array:
+    """Return a sparse matrix without the zeros, which mean out of reach."""
+    return csr_array(np.array(seconds))
+
+
+def keys(found: CoverProblem, chosen: tuple[int, ...]) -> set[str]:
+    return {found.options[i].key for i in chosen}
+
+
+def best_of_all(found: CoverProblem) -> float | None:
+    """Return the best value over every subset that keeps to the limits; None if none does."""
+    best = None
+    options, limits = found.options, found.limits
+    for count in range(len(options) + 1):
+        for chosen in combinations(range(len(options)), count):
+            those = [options[i] for i in chosen]
+            acting = [each for each in those if each.action is not Action.KEEP]
+            estates = [each.estate for each in acting if each.estate is not None]
+            sites = [each.site for each in those]
+            must = {each.site for each in options if each.action is Action.KEEP}
+            if (
+                sum(each.cost for each in those) > limits.budget + 1e-9
+                or len(set(sites)) < len(sites)
+                or not must <= set(sites)
+                or any(each.lock is Lock.OUT for each in those)
+                or any(each.lock is Lock.IN for each in options if each not in those)
+                or (limits.max_options is not None and len(acting) > limits.max_options)
+                or (
+                    limits.max_per_estate is not None
+                    and any(estates.count(each) > limits.max_per_estate for each in estates)
+                )
+            ):
+                continue
+            if found.floor is not None:
+                mask = np.zeros(len(options))
+                mask[list(chosen)] = 1
+                if ((found.floor @ mask) < 1).any():
+                    continue
+            value = found.value(chosen)
+            best = value if best is None else max(best, value)
+    return best
+
+
+def _sites(actions: list[Action]) -> list[str]:
+    return ["s0", "s1", "s2", *(f"device{i}" for i, each in enumerate(actions) if each is Action.KEEP)]
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> CoverProblem:
+    count, cells = draw(st.integers(1, 5)), draw(st.integers(1, 4))
+    actions = [draw(st.sampled_from([*Action, Action.BUY])) for _ in range(count)]
+    options = [
+        option(
+            f"o{i}",
+            cost=draw(st.integers(0, 4)),
+            bands=draw(st.sampled_from(["11", "10", "01"])),
+            site=f"device{i}" if action is Action.KEEP else draw(st.sampled_from(_sites(actions))),
+            estate=draw(st.sampled_from([None, "a", "b"])),
+            lock=draw(st.sampled_from([None, None, None, Lock.IN, Lock.OUT])),
+            action=action,
+        )
+        for i, action in enumerate(actions)
+    ]
+    matrix = st.lists(
+        st.lists(st.sampled_from([0.0, 100.0, 250.0, 400.0]), min_size=cells, max_size=cells),
+        min_size=count,
+        max_size=count,
+    )
+    floor = None
+    if draw(st.booleans()):
+        floor = Floor(reach(draw(matrix)), np.zeros((cells, 2), dtype=bool), 300.0, (True, False))
+    return problem(
+        options,
+        draw(matrix),
+        [[float(draw(st.integers(0, 5))) for _ in range(2)] for _ in range(cells)],
+        existing=[[draw(st.sampled_from([np.inf, 90.0])) for _ in range(2)] for _ in range(cells)],
+        budget=float(draw(st.integers(0, 9))),
+        floor=floor,
+        **({"max_per_estate": draw(st.integers(0, 2))} if draw(st.booleans()) else {}),
+        **({"max_options": draw(st.integers(0, 4))} if draw(st.booleans()) else {}),
+    )
+
+
+@given(problems())
+def test_the_solution_is_the_best_of_all_choices(found: CoverProblem) -> None:
+    best = best_of_all(found)
+    if best is None:
+        with pytest.raises(InvalidInput):
+            solve(found)
+        return
+    exact = solve(found)
+    assert exact.value == pytest.approx(best)
+    assert exact.bound == pytest.approx(best, rel=1e-3)
+    assert exact.value <= exact.bound
+    beside = greedy(found)
+    assert beside is None or beside.value <= exact.value + 1e-9
+
+
+@given(problems())
+def test_the_lines_add_up_to_the_whole(found: CoverProblem) -> None:
+    if best_of_all(found) is None:
+        return
+    exact = solve(found)
+    lines = ranked(found, exact)
+    assert lines[0].option is None
+    assert lines[-1].covered == pytest.approx(exact.value)
+    assert lines[-1].covered == pytest.approx(lines[0].covered + sum(line.gain for line in lines))
+    assert lines[-1].spent == pytest.approx(sum(line.cost for line in lines))
+
+
+@pytest.mark.parametrize("count", [3, 8])
+def test_spopt_finds_the_same_optimum(count: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of geopandas and pulp, which it imports
+        pulp, locate = pytest.importorskip("pulp"), pytest.importorskip("spopt.locate")
+    random = np.random.default_rng(count)
+    away = random.uniform(10.0, 1_000.0, (40, 60))
+    weights = random.integers(1, 50, 60).astype(float)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = locate.MCLP.from_cost_matrix(
+            away.T, weights, service_radius=150.0, p_facilities=count
+        ).solve(pulp.PULP_CBC_CMD(msg=False))
+    ours = problem(
+        [option(f"o{i}", bands="1") for i in range(40)],
+        away.tolist(),
+        [[each] for each in weights.tolist()],
+        limit=150.0,
+        budget=count,
+    )
+
+    assert solve(ours).value == pytest.approx(theirs.problem.objective.value())
+
+
+def test_opening_at_night_competes_with_buying() -> None:
+    options = [
+        option("buy, office hours", cost=9, bands="10", site="new"),
+        option("open at night", cost=2, bands="01", site="lobby", action=Action.OPEN),
+    ]
+    found = problem(options, [[100.0], [100.0]], [[3.0, 7.0]], existing=[[50.0, np.inf]], budget=10)
+
+    assert keys(found, solve(found).chosen) == {"open at night"}
+    lines = ranked(found, solve(found))
+    assert [line.covered for line in lines] == [3.0, 10.0]
+    assert lines[1].cost_per_unit == pytest.approx(2 / 7)
+
+
+def test_a_moved_device_is_missing_where_it_was() -> None:
+    options = [
+        option("stays", cost=0, site="device 1", action=Action.KEEP),
+        option("moves", cost=1, site="device 1", action=Action.MOVE),
+    ]
+    few_there = problem(options, [[100.0, 0.0], [0.0, 100.0]], [[5.0, 5.0], [3.0, 3.0]])
+    many_there = problem(options, [[100.0, 0.0], [0.0, 100.0]], [[5.0, 5.0], [9.0, 9.0]])
+
+    assert keys(few_there, solve(few_there).chosen) == {"stays"}
+    assert keys(many_there, solve(many_there).chosen) == {"moves"}
+    assert [(line.gain, line.covered) for line in ranked(many_there, solve(many_there))] == [
+        (0.0, 10.0),
+        (8.0, 18.0),
+    ]
+
+
+def test_the_floor_comes_before_the_gain() -> None:
+    options = [option("centre"), option("far house")]
+    floor = Floor(reach([[0.0, 0.0], [100.0, 0.0]]), np.zeros((2, 2), dtype=bool), 300.0, (True, False))
+    found = problem(options, [[100.0, 0.0], [0.0, 100.0]], [[50.0, 50.0], [1.0, 1.0]], budget=1, floor=floor)
+
+    assert keys(found, solve(found).chosen) == {"far house"}
+    assert found.out_of_reach == 1
+
+
+def test_a_budget_below_the_floor_is_refused_with_what_it_would_cost() -> None:
+    floor = Floor(reach([[100.0]]), np.zeros((1, 2), dtype=bool), 300.0, (True, True))
+    found = problem([option("only", cost=7.5)], [[100.0]], [[1.0, 1.0]], budget=5, floor=floor)
+
+    with pytest.raises(InvalidInput, match=r"at least 7\.5; the budget is 5"):
+        solve(found)
+
+
+def test_what_contradicts_itself_is_refused() -> None:
+    options = [option("a", site="one", lock=Lock.IN), option("b", site="one", lock=Lock.IN)]
+
+    with pytest.raises(InvalidInput, match="contradict each other"):
+        solve(problem(options, [[1.0], [1.0]], [[1.0, 1.0]]))
+
+
+@pytest.mark.parametrize("cost", [-1.0, np.inf, np.nan])
+def test_a_cost_that_is_no_number_is_refused(cost: float) -> None:
+    with pytest.raises(InvalidInput, match="cost of a"):
+        problem([option("a", cost=cost)], [[1.0]], [[1.0, 1.0]])
+
+
+def test_nothing_to_choose_is_an_answer() -> None:
+    found = cover_problem(
+        [],
+        csr_array((0, 1)),
+        within_seconds(np.array([[2.0, 3.0]]), 300.0),
+        existing=np.array([[10.0, np.inf]]),
+        limits=Limits(5.0),
+    )
+
+    assert [line.covered for line in ranked(found, solve(found))] == [2.0]
+
+
+def test_survivors_prefer_the_sooner_device() -> None:
+    survival = Settings().survival
+    demand: Demand = by_survival(
+        np.array([[1.0]]),
+        np.array([600.0]),
+        lambda shock, ambulance: larsen_survival(120.0, shock, ambulance, survival) / 100,
+    )
+    found = cover_problem(
+        [option("near", bands="1"), option("far", bands="1")],
+        reach([[100.0], [290.0]]),
+        demand,
+        existing=np.array([[np.inf]]),
+        limits=Limits(1.0),
+    )
+
+    assert keys(found, solve(found).chosen) == {"near"}
+    # 1.1 percentage points a minute, delays rounded up to half a minute: 120 s instead of 600 s.
+    assert solve(found).value == pytest.approx(1.1 * 480 / 60 / 100)
+
+
+def test_both_formulas_are_as_printed() -> None:
+    minutes = np.array([0.0, 5.0, 30.0])
+
+    assert larsen_survival(60 * minutes, 60 * minutes, 60 * minutes, Settings().survival) == pytest.approx(
+        [67.0, 67.0 - 5 * 5.5, 0.0]
+    )
+    assert valenzuela_survival(0.0, 0.0) == pytest.approx(100 / (1 + np.exp(-0.26)))
+
+
+def test_the_hours_of_a_week_add_up() -> None:
+    assert share_of_arrests(lambda weekday, hour: True) == pytest.approx(1.0)
+    assert share_of_arrests(lambda weekday, hour: weekday >= 5) == pytest.approx(2 / 7)
