@@ -33,6 +33,7 @@ from aed.accounts.sign_in import passwords
 from aed.accounts.tokens import create_token, hash_key
 from aed.calendars.actions import create_address
 from aed.calendars.models import CalendarKind
+from aed.certificates.models import CertificateDeclaration
 from aed.database.geometry import position_of
 from aed.geo import Position
 from aed.imports.devices.models import Review, SourceRecord
@@ -536,6 +537,23 @@ def photo(session: Session, *, of: Check, who: Viewer = ADMINISTRATOR, sent: byt
     """Add a photo to a check."""
     sent = sent or jpeg()
     return check_actions.add_photo(session, who, of.key, sent, picture_without_traces(sent), at=NOW)
+
+
+def declaration(session: Session, *, estate: Estate, of: Person | None = None) -> CertificateDeclaration:
+    """Add a certificate that a person declares, to be confirmed by the estate."""
+    made = CertificateDeclaration(
+        person_id=(of or person(session)).id,
+        estate_id=estate.id,
+        region_id=estate.region_id,
+        kind=CertificateKind.FIRST_AID,
+        issuer="City Red Cross",
+        valid_until=date(2029, 3, 1),
+        jpeg=b"\xff\xd8",
+        declared_at=NOW,
+    )
+    session.add(made)
+    session.flush()
+    return made
 
 
 def sighting(session: Session, *, at: Position = PATIENT) -> Sighting:

@@ -87,6 +87,7 @@ GUARDED = {
     "Identity": "identities",
     "IssuerEntry": "issuer_entries",
     "CertificateCheck": "certificate_checks",
+    "CertificateDeclaration": "certificate_declarations",
     "PersonPair": "person_pairs",
 }
 """Models that not everyone may see, with their tables."""
@@ -391,6 +392,7 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "enrolment_id": [1],
         "policy_id": [1, policy.id],
         "check_id": [1],
+        "declaration_id": [1],
         "photo_id": [1],
         "report_id": [1],
         "sighting_id": [1],

@@ -26,6 +26,7 @@ from aed.accounts.second_factors import api as second_factors_api
 from aed.accounts.sign_in import api as sign_in_api
 from aed.calendars import api as calendars_api
 from aed.certificates.awards import api as awards_api
+from aed.certificates.declarations import api as declarations_api
 from aed.certificates.duplicates import api as duplicates_api
 from aed.certificates.issuer_rosters import api as issuer_rosters_api
 from aed.certificates.verification import api as verification_api
@@ -98,6 +99,7 @@ from aed.web.find_help import api as find_help_api
 from aed.web.learn import api as learn_api
 from aed.web.map import api as map_api
 from aed.web.my_page import api as my_page_api
+from aed.web.render import HEADERS
 from aed.web.reports import api as web_reports_api
 from aed.web.sign_up import api as sign_up_api
 from aed.worker import api as worker_api
@@ -182,6 +184,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         gaps_api,
         issuer_rosters_api,
         verification_api,
+        declarations_api,
         checks_api,
         faults_api,
         due_api,
@@ -266,6 +269,7 @@ def body_limits(settings: Settings) -> BodyLimits:
             "/v1/imports/devices": imports,
             "/v1/imports/responders": imports,
             "/v1/imports/issuer-roster": imports,
+            "/me/certificate": FileLimit(settings.photo_limit_bytes, settings.photo_seconds),
             "/report": FileLimit(settings.photo_limit_bytes, settings.photo_seconds),
             "/v1/photos": FileLimit(settings.photo_limit_bytes, settings.photo_seconds),
         },
@@ -401,7 +405,7 @@ def _add_problems(app: FastAPI) -> None:
     def unexpected(request: Request, error: Exception) -> Response:
         log.error("unexpected error", path=template_of(app, request.url.path), exc_info=error)
         if wants_error_page(request):
-            return error_page(request, 500, headers=dict(DEFAULT_HEADERS))
+            return error_page(request, 500, headers={**DEFAULT_HEADERS, **HEADERS})
         return problem(
             request,
             500,

@@ -149,6 +149,7 @@ def build(session: Session) -> Everyone:
         "check_key": check.key,
         "photo_id": make.photo(session, of=check).id,
         "report_id": make.report(session, device).id,
+        "declaration_id": make.declaration(session, estate=estate).id,
         "sighting_id": make.sighting(session).id,
         "recall_id": make.recall(session).id,
         "retrieval_id": make.retrieval(session, device).id,

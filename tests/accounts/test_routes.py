@@ -62,6 +62,7 @@ LIST: dict[str, Any] = {
     "headers": {"Content-Type": "text/csv"},
 }
 BODIES: dict[str, dict[str, Any]] = {
+    "POST /certificates/{declaration_id}": {"data": {"answer": "no"}},
     "POST /demo": {"data": {"part": "dispatcher"}},
     "POST /learn/enrolments/{enrolment_id}": {"data": {"change": "withdraw"}},
     "POST /learn/enrolments/{enrolment_id}/{link_key}": {"data": {"change": "withdraw"}},

@@ -73,6 +73,7 @@ def person_with_every_row(session: Session) -> Person:
     session.
     """
     person = make.person(session, name=OLD_NAME, phone=OLD_PHONE, password="four words are enough")
+    make.declaration(session, estate=make.estate(session), of=person)
     people_actions.amend_person(
         session,
         ADMINISTRATOR,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import date
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx2 import Response
 from pydantic import SecretStr
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,10 +18,11 @@ from aed import clock
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role
 from aed.accounts.role_grants import RoleGrant
-from aed.accounts.sessions import SESSION_COOKIE
+from aed.accounts.sessions import CSRF_HEADER, SESSION_COOKIE, csrf_token
+from aed.certificates.models import CertificateDeclaration
 from aed.notifications.models import OutboxMessage
-from aed.responders.models import Responder, ResponderPlace
-from aed.responders.rules import ResponderState
+from aed.responders.models import Certificate, Responder, ResponderPlace
+from aed.responders.rules import CertificateTrust, ResponderState
 from aed.settings import Settings, WebPush
 from aed.web.my_page.rules import coordinates_in
 from tests import make
@@ -41,7 +44,9 @@ def phone_of(settings: Settings, session: Session) -> Iterator[SignIn]:
                 opened.app, base_url="https://testserver", headers=HEADERS, follow_redirects=False
             )
             if person is not None:
-                client.cookies.set(SESSION_COOKIE, make.sign_in(session, person.id))
+                key = make.sign_in(session, person.id)
+                client.cookies.set(SESSION_COOKIE, key)
+                client.headers[CSRF_HEADER] = csrf_token(key)
             session.commit()
             return client
 
@@ -58,11 +63,11 @@ def links_sent(session: Session) -> list[str]:
 
 def test_a_stranger_is_led_to_sign_in(phone_of: SignIn) -> None:
     stranger = phone_of(None)
-    for path in ("/me", "/me/offer", "/me/data", "/me/erasure"):
+    for path in ("/me", "/me/offer", "/me/certificate", "/certificates", "/me/data", "/me/erasure"):
         assert stranger.get(path).headers["location"] == f"/sign-in?next={path}"
     refused = stranger.get("/me/data.json")
     assert (refused.status_code, 'href="/sign-in?next=/me/data.json"' in refused.text) == (401, True)
-    for path in ("/me/offer", "/me/offer/withdrawal", "/me/estate", "/me/erasure"):
+    for path in ("/me/offer", "/me/offer/withdrawal", "/me/estate", "/me/certificate", "/me/erasure"):
         assert stranger.post(path, data={"consent": "yes", "is_sure": "yes"}).status_code == 401
 
 
@@ -194,6 +199,112 @@ def test_certificates_training_and_calls_are_listed(phone_of: SignIn, session: S
         assert words in page, words
         assert words not in learners
     assert "You have a place" in learners
+
+
+CARD = {"kind": "first_aid", "issuer": "City Red Cross", "number": "RC-77", "valid_until": "2099-03-01"}
+
+
+def declare(phone: TestClient, estate: int, /, *, photo: bytes | None = None, **given: str) -> Response:
+    sent = {"photo": ("card.jpg", make.jpeg() if photo is None else photo, "image/jpeg")}
+    answer: Response = phone.post(
+        "/me/certificate", data=CARD | {"estate_id": str(estate)} | given, files=sent
+    )
+    return answer
+
+
+def test_a_declared_certificate_waits_until_the_manager_has_compared_it(
+    phone_of: SignIn, session: Session
+) -> None:
+    estate = make.estate(session)
+    make.device(session, at=PATIENT, of=estate)
+    holder, manager, stranger = (
+        make.person(session, name="Yun Hua"),
+        make.person(session),
+        make.person(session),
+    )
+    make.role(session, manager, Role.ESTATE_MANAGER, estate=estate)
+    phone, desk, other = phone_of(holder), phone_of(manager), phone_of(stranger)
+
+    assert declare(phone, estate.id).status_code == 303
+    assert "Waits to be confirmed" in phone.get("/me").text
+    assert session.scalars(select(Certificate)).all() == []
+    declared = session.scalars(select(CertificateDeclaration)).one()
+    number, photo = declared.id, f"/me/certificate/{declared.id}/photo"
+    assert "Please confirm it" in (session.scalars(select(OutboxMessage.text_en)).one() or "")
+    session.rollback()
+    assert (phone.get(photo).status_code, desk.get(photo).status_code) == (200, 200)
+    assert (other.get(photo).status_code, phone_of(None).get(photo).status_code) == (404, 404)
+    assert "None waits for you" in other.get("/certificates").text
+    for visitor in (other, phone):
+        answer = visitor.post(f"/certificates/{number}", data={"answer": "yes"})
+        assert answer.status_code == 404, "nobody confirms their own"
+
+    assert "Certificates of others to confirm: 1" in desk.get("/me").text
+    assert "Yun Hua" in desk.get("/certificates").text
+    listed = desk.get("/v1/certificate-declarations").json()["declarations"]
+    assert [(each["name"], each["issuer"], each["state"]) for each in listed] == [
+        ("Yun Hua", "City Red Cross", "pending")
+    ]
+    for _ in range(2):
+        assert desk.post(f"/certificates/{number}", data={"answer": "yes"}).status_code == 303
+    held = session.scalars(select(Certificate)).one()
+    assert (held.issuer, held.number, held.trust) == ("City Red Cross", "RC-77", CertificateTrust.DOCUMENTED)
+    session.rollback()
+    assert desk.post(f"/certificates/{number}", data={"answer": "no"}).status_code == 409
+    assert desk.get(photo).status_code == 404, "the photo is deleted with the decision"
+    assert "Valid" in phone.get("/me").text
+
+
+def test_a_certificate_that_does_not_match_calls_nobody(phone_of: SignIn, session: Session) -> None:
+    estate = make.estate(session)
+    make.device(session, at=PATIENT, of=estate)
+    holder, trainer = make.person(session), make.person(session)
+    make.role(session, trainer, Role.TRAINING_OFFICER, region=make.region(session))
+    phone, desk = phone_of(holder), phone_of(trainer)
+    declare(phone, estate.id)
+    number = session.scalars(select(CertificateDeclaration.id)).one()
+    session.rollback()
+    path = f"/v1/certificate-declarations/{number}/decision"
+    assert phone.post(path, json={"decision": "confirm"}).status_code == 404
+    assert desk.post(path, json={"decision": "refuse"}).json()["state"] == "refused"
+    assert session.scalars(select(Certificate)).all() == []
+    session.rollback()
+    assert "Not confirmed" in phone.get("/me").text
+    assert phone.post("/me/erasure", data={"is_sure": "yes"}).status_code == 200
+    assert session.scalars(select(CertificateDeclaration)).all() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"valid_until": "2020-01-01"}, "has expired"),
+        ({"valid_until": "soon"}, "last day on which the card is valid"),
+        ({"issued_on": "2099-12-01"}, "before the card runs out"),
+        ({"issuer": " "}, "who issued the card"),
+        ({"kind": "<script>"}, "what the card is for"),
+        ({"estate_id": "999999"}, "whose manager can confirm"),
+        ({"photo": b""}, "Add a photo"),
+        ({"photo": b"no picture"}, "cannot be read"),
+    ],
+)
+def test_a_wrong_field_of_a_certificate_is_said_beside_it(
+    phone_of: SignIn, session: Session, given: dict[str, Any], sentence: str
+) -> None:
+    estate = make.estate(session)
+    make.device(session, at=PATIENT, of=estate)
+    answer = declare(phone_of(make.person(session)), estate.id, **given)
+    assert (answer.status_code, sentence in answer.text) == (422, True), answer.text
+    assert "aria-invalid" in answer.text
+    assert 'value="RC-77"' in answer.text, "what was typed is kept"
+    assert session.scalars(select(CertificateDeclaration)).all() == []
+
+
+def test_certificates_are_not_declared_without_end(phone_of: SignIn, session: Session) -> None:
+    estate = make.estate(session)
+    make.device(session, at=PATIENT, of=estate)
+    phone = phone_of(make.person(session))
+    answers = [declare(phone, estate.id, number=f"RC-{each}").status_code for each in range(6)]
+    assert answers == [303] * 5 + [409]
 
 
 def test_ones_data_is_a_page_and_a_file(phone_of: SignIn, session: Session) -> None:

@@ -1,4 +1,5 @@
-"""Tables for issuers' roster entries, certificate checks and possible duplicate people."""
+"""Tables for issuers' roster entries, certificate checks, declared certificates and possible duplicate
+people."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.people.models import Person
-from aed.certificates.rules import CheckState, PairDecision
+from aed.certificates.rules import CheckState, DeclarationState, PairDecision
 from aed.database.encryption.columns import Encrypted, EncryptedFields
 from aed.database.types import BigIntId, Table, enum_column
 from aed.issuers.rules import CertificateKind
@@ -84,6 +85,37 @@ class IssuerLine(Table):
     closed_until: Mapped[datetime | None]
     said: Mapped[str] = mapped_column(Text)
     changed_at: Mapped[datetime]
+
+
+class CertificateDeclaration(Table):
+    """A certificate that a person declares, until somebody who runs training there has compared it."""
+
+    __tablename__ = "certificate_declarations"
+    __table_args__ = (
+        CheckConstraint("(state = 'pending') = (decided_at IS NULL)", name="decided_whole"),
+        Index("ix_certificate_declarations_pending", "state", "estate_id", "region_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"))
+    """The estate whose manager is asked; None if only the region's training officers are."""
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"))
+    kind: Mapped[CertificateKind] = mapped_column(enum_column(CertificateKind))
+    issuer: Mapped[str] = mapped_column(String(200))
+    number: Mapped[str | None] = mapped_column(String(100))
+    issued_on: Mapped[date | None]
+    valid_until: Mapped[date]
+    jpeg: Mapped[bytes | None] = mapped_column(deferred=True)
+    """A photo of the card without metadata; deleted with the decision."""
+    declared_at: Mapped[datetime]
+    state: Mapped[DeclarationState] = mapped_column(
+        enum_column(DeclarationState), default=DeclarationState.PENDING
+    )
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[str | None] = mapped_column(String(200))
+
+    person: Mapped[Person] = relationship(lazy="raise")
 
 
 class PersonPair(Table):

@@ -29,6 +29,14 @@ class CheckState(StrEnum):
     REVOKED = "revoked"
 
 
+class DeclarationState(StrEnum):
+    """The state of a certificate that a person declares."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+
+
 MIN_RETRY_PAUSE: Final = timedelta(minutes=5)
 MAX_RETRY_PAUSE: Final = timedelta(days=1)
 FAILURES_IN_A_ROW: Final = 5

@@ -40,7 +40,7 @@ class PersonalTable:
     blank: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """New values of columns on erasure; `MASKED` keeps the beginning of the old value."""
     hidden: tuple[str, ...] = ()
-    """Columns that are never shown: hashes of secrets."""
+    """Columns that are never shown: hashes of secrets, and photos, which have routes of their own."""
     shown: tuple[str, ...] | None = None
     """The columns about the person, in a row about something else; None means all columns."""
 
@@ -115,6 +115,13 @@ PERSONAL_TABLES: Final = (
         Erasure.DELETED,
         "verification of a certificate by its issuer",
         through="certificates",
+    ),
+    PersonalTable(
+        "certificate_declarations",
+        "person_id",
+        Erasure.DELETED,
+        "confirming a certificate that the person declared",
+        hidden=("jpeg",),
     ),
     PersonalTable(
         "person_pairs",
@@ -291,6 +298,7 @@ ACTOR_COLUMNS: Final = (
     ("cabinet_codes", "set_by"),
     ("calendar_addresses", "created_by"),
     ("calendar_addresses", "revoked_by"),
+    ("certificate_declarations", "decided_by"),
     ("retrievals", "closed_by"),
     ("retrievals", "reported_by"),
     ("registry_changes", "who"),

@@ -10,6 +10,7 @@ from aed.responders.actions.registering import (
     PlaceGiven,
     ResponderGiven,
     award_certificate,
+    confirm_certificate,
     revoke_certificate,
     save_responder,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "PlaceGiven",
     "ResponderGiven",
     "award_certificate",
+    "confirm_certificate",
     "revoke_certificate",
     "save_responder",
     "save_responders",

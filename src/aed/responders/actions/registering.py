@@ -252,23 +252,9 @@ def award_certificate(session: Session, who: Viewer, award: Award, *, at: dateti
 
     visibility: for the assessor, by the person's id.
     """
-    responder = session.scalar(
-        select(Responder)
-        .where(Responder.person_id == award.person_id)
-        .order_by(Responder.state != ResponderState.ACTIVE, Responder.id)
-        .limit(1)
+    responder = _entry_with_certificates(
+        session, award.person_id, region_id=award.region_id, estate_id=award.estate_id
     )
-    if responder is None:
-        responder = Responder(
-            source=AWARDED_BY,
-            source_id=str(award.person_id),
-            person_id=award.person_id,
-            region_id=award.region_id,
-            estate_id=award.estate_id,
-            state=ResponderState.WITHDRAWN,
-        )
-        session.add(responder)
-        flush_or_conflict(session, "Another request is adding a certificate of this person. Try again.", None)
     random = "".join(secrets.choice(_DIGITS) for _ in range(_RANDOM_DIGITS))
     certificate = Certificate(
         responder_id=responder.id,
@@ -285,6 +271,44 @@ def award_certificate(session: Session, who: Viewer, award: Award, *, at: dateti
     flush_or_conflict(session, "A certificate with this number already exists. Try again.", None)
     record_creation(session, who, certificate, at=at)
     return certificate
+
+
+def confirm_certificate(
+    session: Session, person_id: int, given: CertificateGiven, *, region_id: int, estate_id: int | None
+) -> None:
+    """Add a certificate that a person declared. The caller must check that it was compared with the card.
+
+    The person is only called after they offer to help, as with an awarded certificate.
+    """
+    responder = _entry_with_certificates(session, person_id, region_id=region_id, estate_id=estate_id)
+    _put_certificate(session, responder.id, given)
+
+
+def _entry_with_certificates(
+    session: Session, person_id: int, *, region_id: int, estate_id: int | None
+) -> Responder:
+    """Return the entry that holds a person's certificates, adding an inactive one if there is none.
+
+    visibility: for those who award or confirm a certificate, by the person's id.
+    """
+    responder = session.scalar(
+        select(Responder)
+        .where(Responder.person_id == person_id)
+        .order_by(Responder.state != ResponderState.ACTIVE, Responder.id)
+        .limit(1)
+    )
+    if responder is None:
+        responder = Responder(
+            source=AWARDED_BY,
+            source_id=str(person_id),
+            person_id=person_id,
+            region_id=region_id,
+            estate_id=estate_id,
+            state=ResponderState.WITHDRAWN,
+        )
+        session.add(responder)
+        flush_or_conflict(session, "Another request is adding a certificate of this person. Try again.", None)
+    return responder
 
 
 def revoke_certificate(

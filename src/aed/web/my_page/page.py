@@ -8,6 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from aed.certificates.models import CertificateDeclaration
+from aed.certificates.rules import DeclarationState
 from aed.geo import Position
 from aed.incidents.alerts.queries import OwnAlert
 from aed.incidents.rules import IncidentKind
@@ -28,6 +30,7 @@ TABLES: Final[Mapping[str, str]] = {
     "responders": noop("My offer to help"),
     "responder_places": noop("Places where you can be called"),
     "certificates": noop("Certificates"),
+    "certificate_declarations": noop("Certificates that you declared"),
     "enrolments": noop("Training sessions"),
     "attendances": noop("Attendance"),
     "assessments": noop("Results of training"),
@@ -123,6 +126,19 @@ def certificate_line(certificate: Certificate, *, today: date) -> Line:
         day=certificate.valid_until.isoformat(),
         words=words,
         is_problem=words != "Valid",
+    )
+
+
+def declaration_line(declared: CertificateDeclaration) -> Line:
+    """Return a declared certificate that waits to be confirmed, or was not confirmed."""
+    kind = CERTIFICATE_KINDS[declared.kind]
+    is_refused = declared.state is DeclarationState.REFUSED
+    return Line(
+        title={"en": kind, "zh": kind},
+        day=declared.valid_until.isoformat(),
+        words=noop("Not confirmed: ask the office") if is_refused else noop("Waits to be confirmed"),
+        is_problem=is_refused,
+        link="" if is_refused else f"/me/certificate/{declared.id}/photo",
     )
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.permissions import Role, Viewer
-from aed.accounts.role_grants import RoleGrant
+from aed.accounts.permissions import Viewer
 from aed.accounts.visibility import visible_to
 from aed.database.geometry import shape_of
 from aed.geo import Position, distance_metres
@@ -57,41 +55,6 @@ def place_of_estate(session: Session, estate_id: int) -> Position:
     visibility: of an estate that `estates_to_choose` has returned.
     """
     return _middle(session.get_one(Estate, estate_id))
-
-
-def estates_named(session: Session, name: str) -> Sequence[Estate]:
-    """Return the active estates with exactly this name.
-
-    visibility: their managers are asked; the person does not learn whether there is one.
-    """
-    written = name.strip()
-    return session.scalars(
-        select(Estate)
-        .where(
-            or_(Estate.name_zh == written, Estate.name_en.ilike(written.replace("%", r"\%"), escape="\\")),
-            Estate.state == EstateState.ACTIVE,
-        )
-        .order_by(Estate.id)
-        .limit(3)
-    ).all()
-
-
-def managers_of(session: Session, estate_id: int) -> list[int]:
-    """Return the people who manage this estate.
-
-    visibility: they get a message; their names are not shown.
-    """
-    return list(
-        session.scalars(
-            select(RoleGrant.person_id)
-            .where(
-                RoleGrant.estate_id == estate_id,
-                RoleGrant.role == Role.ESTATE_MANAGER,
-                RoleGrant.revoked_at.is_(None),
-            )
-            .order_by(RoleGrant.id)
-        )
-    )
 
 
 def region_at(session: Session, here: Position) -> str | None:

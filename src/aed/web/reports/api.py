@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep, client_address
@@ -24,10 +19,8 @@ from aed.accounts.sign_in.rules import address_key
 from aed.database.dependencies import ReadSession, WriteSession, database_of
 from aed.errors import InvalidInput, NotFound, TooBusy
 from aed.geo import Datum, Position
-from aed.http.concurrency_limits import QueueLimits, wait_for_turn
 from aed.http.query import ANY_PARAMETER
-from aed.upkeep.checks.photo import UNKNOWN_ORIGIN, PhotoOrigin, Picture
-from aed.upkeep.checks.photo_process import placed_picture_in_subprocess
+from aed.upkeep.checks.photo import PhotoOrigin, Picture
 from aed.upkeep.faults.actions import report_by_number
 from aed.upkeep.faults.queries import report_by_status_key, status_key
 from aed.upkeep.faults.schemas import ReportIn
@@ -37,6 +30,7 @@ from aed.upkeep.sightings import actions as sighting_actions
 from aed.upkeep.sightings import queries as sighting_queries
 from aed.upkeep.sightings.rules import MAX_WORDS, SightingState
 from aed.web.language import language_of
+from aed.web.photo_form import receive_photo_form
 from aed.web.render import render
 from aed.web.reports.rules import MAX_NOTE, OFFERED, SIGHTING_STATES, STATES, kind_chosen, place_typed
 
@@ -130,15 +124,6 @@ def show_report_status(
 
 # --- An AED that nobody has registered -----------------------------------------------------------------
 
-_decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sighting")
-PHOTOS: Final = QueueLimits(
-    "photos of sightings",
-    at_once=3,
-    waiting=6,
-    each=3,
-    otherwise="Too many photos are being sent right now. Try again in a moment.",
-)
-MAX_FIELD_BYTES: Final = 10_000
 Key = Annotated[str, Path(max_length=64)]
 
 
@@ -158,34 +143,18 @@ class SightingForm:
 
 
 async def _sighting_form(request: Request, _viewer: FormViewerDep) -> AsyncIterator[SightingForm]:
-    """Yield the form, its photo decoded: without metadata, except what the sender agreed to be read.
-
-    A few forms are received at once, and one photo is decoded at a time, as photos of checks.
-    """
-    async with wait_for_turn(request, PHOTOS, address_key(client_address(request))):
-        try:
-            async with request.form(max_files=1, max_fields=20, max_part_size=MAX_FIELD_BYTES) as form:
-                photo = form.get("photo")
-                sent = await photo.read() if isinstance(photo, UploadFile) else b""
-                text = {name: str(each) for name, each in form.items() if not isinstance(each, UploadFile)}
-        except HTTPException:
-            raise InvalidInput("The form was not received completely.", field="photo") from None
-        picture, origin, problem = None, UNKNOWN_ORIGIN, ""
-        if sent:
-            decode = partial(placed_picture_in_subprocess, sent, with_origin=text.get("origin") == "yes")
-            try:
-                picture, origin = await asyncio.get_running_loop().run_in_executor(_decoder, decode)
-            except InvalidInput:
-                problem = "photo"
+    """Yield the form, its photo without metadata, except what the sender agreed to be read."""
+    async with receive_photo_form(request, address_key(client_address(request))) as sent:
+        text = sent.fields
         yield SightingForm(
             where=text.get("where", "").strip(),
             datum=text.get("datum", ""),
             lat=text.get("lat", ""),
             lon=text.get("lon", ""),
             words=text.get("words", "").strip(),
-            picture=picture,
-            origin=origin,
-            problem=problem,
+            picture=sent.picture,
+            origin=sent.origin,
+            problem="photo" if sent.is_unreadable else "",
         )
 
 

@@ -1,7 +1,8 @@
-// The report of an AED: the phone's location, and a photo that is too large is said before it is sent.
+// The report of an AED: the phone's location.
+import "./photo.js";
+
 const locate = document.getElementById("locate");
 const status = document.getElementById("locate-status");
-const photo = document.getElementById("photo");
 
 if (navigator.geolocation) locate.hidden = false;
 locate.addEventListener("click", () => {
@@ -16,11 +17,4 @@ locate.addEventListener("click", () => {
     () => { status.textContent = locate.dataset.failed; },
     {enableHighAccuracy: true, timeout: 20_000},
   );
-});
-
-photo?.addEventListener("change", () => {
-  const size = photo.files[0]?.size ?? 0;
-  const isTooLarge = size > Number(photo.dataset.maxBytes);
-  document.getElementById("photo-size").hidden = !isTooLarge;
-  if (isTooLarge) photo.value = "";
 });

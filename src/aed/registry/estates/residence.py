@@ -1,15 +1,18 @@
-"""Ask the manager of an estate to confirm that a person lives there."""
+"""Residents: a person asks to join an estate, and its manager confirms by a link in a message."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role, Viewer
+from aed.accounts.role_grants import RoleGrant
 from aed.accounts.roles.actions import grant_role
 from aed.accounts.roles.schemas import RoleIn
 from aed.accounts.sign_in.rules import DAY, AttemptLimit
@@ -18,7 +21,7 @@ from aed.errors import Conflict
 from aed.notifications.outbox import Notice, notify_person
 from aed.notifications.short_links import KEY_IN_PATH, short_link
 from aed.registry.estates.models import Estate
-from aed.web.my_page import queries
+from aed.registry.estates.rules import EstateState
 
 LINK_LASTS: Final = timedelta(days=14)
 LIMIT: Final = AttemptLimit(3, DAY)
@@ -36,8 +39,8 @@ def request_residence(session: Session, person: Person, name: str, *, public_url
     An unknown name changes nothing, and the person cannot tell: estates are not public. Raises TooBusy.
     """
     count_request(session, "residence", str(person.id), LIMIT, at)
-    for estate in queries.estates_named(session, name):
-        for manager_id in queries.managers_of(session, estate.id):
+    for estate in estates_named(session, name):
+        for manager_id in managers_of(session, estate.id):
             path = residence_path(person.id, estate.id, manager_id)
             link = public_url + short_link(session, path, at + LINK_LASTS)
             notice = Notice(
@@ -76,3 +79,38 @@ def answer_residence(
             text_zh=f"{estate.name_zh}未能确认您是本园区住户，请咨询物业服务中心。",
         )
     notify_person(session, person.id, notice, at)
+
+
+def estates_named(session: Session, name: str) -> Sequence[Estate]:
+    """Return the active estates with exactly this name.
+
+    visibility: their managers are asked; the person does not learn whether there is one.
+    """
+    written = name.strip()
+    return session.scalars(
+        select(Estate)
+        .where(
+            or_(Estate.name_zh == written, Estate.name_en.ilike(written.replace("%", r"\%"), escape="\\")),
+            Estate.state == EstateState.ACTIVE,
+        )
+        .order_by(Estate.id)
+        .limit(3)
+    ).all()
+
+
+def managers_of(session: Session, estate_id: int) -> list[int]:
+    """Return the people who manage this estate.
+
+    visibility: they get a message; their names are not shown.
+    """
+    return list(
+        session.scalars(
+            select(RoleGrant.person_id)
+            .where(
+                RoleGrant.estate_id == estate_id,
+                RoleGrant.role == Role.ESTATE_MANAGER,
+                RoleGrant.revoked_at.is_(None),
+            )
+            .order_by(RoleGrant.id)
+        )
+    )
