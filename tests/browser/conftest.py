@@ -7,23 +7,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, sync_playwright
 
 from aed.accounts.sessions import SESSION_COOKIE
-from aed.database.session import Database, open_database
-from aed.settings import Settings
+from tests.browser.site import Site, running_site
+
+__all__ = ["OpenPage", "Site", "View"]
 
 CHROMIUM: Final = shutil.which("chromium")
 ARGUMENTS: Final = (
@@ -36,16 +32,6 @@ ARGUMENTS: Final = (
     "--disable-sync",
 )
 HEIGHT: Final = 844
-
-
-@dataclass(frozen=True)
-class Site:
-    """A running server on a database of its own with the demo district, shared by all tests of a worker."""
-
-    address: str
-    settings: Settings
-    database: Database
-    """The server's database, to prepare what a test needs."""
 
 
 @dataclass(frozen=True)
@@ -70,59 +56,11 @@ type OpenPage = Callable[..., Page]
 
 @pytest.fixture(scope="session")
 def site(spatialite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Start `aed serve` on a copy of the demo district."""
+    """Start a server with the demo district, shared by all tests of a worker."""
     folder = tmp_path_factory.mktemp("site")
     shutil.copyfile(spatialite_template, folder / "aed.sqlite")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    settings = {
-        "AED_DATABASE_URL": f"sqlite:///{folder / 'aed.sqlite'}",
-        "AED_WALKING_NETWORK": str(folder / "walking.npz"),
-        "AED_BASEMAP": str(folder / "basemap.pmtiles"),
-        "AED_SIGNING_KEYS": str(folder / "signing-keys.json"),
-        "AED_OUTBOX_SPOOL": str(folder / "outbox"),
-        "AED_RUN_JOBS": "false",
-        "AED_PUBLIC_URL": f"http://127.0.0.1:{port}",
-    }
-    environment = {**os.environ, **settings}
-    subprocess.run(
-        [sys.executable, "-m", "aed", "demo"], env=environment, check=True, capture_output=True, timeout=300
-    )
-    with (folder / "serve.log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "aed", "serve", "--port", str(port)],
-            env=environment,
-            stdout=log,
-            stderr=log,
-        )
-    address = f"http://127.0.0.1:{port}"
-    _wait_for(address, server, folder / "serve.log")
-    opened = Settings(
-        database_url=settings["AED_DATABASE_URL"],
-        walking_network=folder / "walking.npz",
-        basemap=folder / "basemap.pmtiles",
-        signing_keys=folder / "signing-keys.json",
-        public_url=settings["AED_PUBLIC_URL"],
-    )
-    database = open_database(opened)
-    yield Site(address, opened, database)
-    database.close()
-    server.terminate()
-    server.wait(30)
-
-
-def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        try:
-            httpx2.get(f"{address}/healthz", timeout=2)
-        except httpx2.TransportError:
-            assert server.poll() is None, log.read_text(encoding="utf-8")
-            time.sleep(0.1)  # between attempts, until the server listens
-        else:
-            return
-    raise AssertionError(f"{address} did not answer")
+    with running_site(folder, f"sqlite:///{folder / 'aed.sqlite'}") as site:
+        yield site
 
 
 @pytest.fixture(scope="session")

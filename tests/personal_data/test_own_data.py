@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Account, Person, PersonChange
 from aed.accounts.people.queries import require_self_or_administrator
+from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
 from aed.accounts.people.schemas import PersonAmend
 from aed.accounts.permissions import ANYONE, TokenRole, Viewer
 from aed.accounts.sessions import SignIn
@@ -23,6 +24,7 @@ from aed.database.encryption.columns import Encrypted, EncryptedFields
 from aed.database.types import Table
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.imports.devices.models import SourceRecord
+from aed.notifications import outbox
 from aed.notifications.models import OutboxMessage
 from aed.personal_data import actions
 from aed.personal_data.rules import (
@@ -233,6 +235,19 @@ def test_erasure_keeps_the_encrypted_values_of_others_and_removes_those_of_the_p
     assert session.scalars(places.where(Responder.person_id == person.id)).all() == []
     assert len(session.scalars(places.where(Responder.person_id == neighbour_id)).all()) == 1
     assert session.get_one(Person, neighbour_id).name == "Neighbour"
+
+
+def test_erasure_deletes_the_code_that_was_sent_before_the_account_was_opened(session: Session) -> None:
+    new, other = "+8613800130001", "+8613800130002"
+    for phone in (new, other):
+        code = PersonMessage(None, PhoneChannel.SMS, phone, Language.ZH, "Code", "验证码", is_secret=True)
+        outbox.enqueue(session, code, NOW)
+    person = make.person(session, phone=new)
+    session.flush()
+
+    actions.erase(session, ADMINISTRATOR, person.id, at=NOW)
+
+    assert [each.recipient for each in session.scalars(select(OutboxMessage))] == [other]
 
 
 def test_erasure_keeps_history_and_statistics(session: Session) -> None:

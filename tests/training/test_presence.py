@@ -325,4 +325,5 @@ def test_a_training_officer_runs_the_screen_and_a_resident_does_not(
     as_pages = [client.get(here.path, headers={**each, "Accept": "text/html"}) for each in (headers[1], {})]
     assert [page.status_code for page in as_pages] == [403, 401]
     assert "training" in as_pages[0].text, "the reason, in a sentence"
+    assert "培训" in as_pages[0].text.partition("</h1>")[2], "in both languages"
     assert "Sign in first, then the code is shown." in as_pages[1].text

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import ANYONE, Role, Viewer
+from aed.database.session import SETTINGS
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn, TooBusy
 from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
@@ -23,7 +24,7 @@ from aed.upkeep.faults.actions import (
 from aed.upkeep.faults.queries import active_quarantines, reports
 from aed.upkeep.faults.schemas import ReportIn
 from aed.upkeep.models import FaultReport
-from aed.upkeep.rules import FaultKind, FaultReportState, QuarantineReason
+from aed.upkeep.rules import FaultKind, FaultReportState, QuarantineReason, short_number
 from tests import make
 from tests.make import NOW
 
@@ -58,6 +59,30 @@ def test_reports_of_strangers_alone_quarantine_nothing(session: Session) -> None
     with pytest.raises(TooBusy):
         say(session, device, FaultKind.MISSING, address="one more")
     say(session, device, FaultKind.MISSING, address="one more", hours=25)
+
+
+def test_the_keepers_message_leads_to_the_check_page(session: Session) -> None:
+    device = make.device(session, keeper={"name": "Chen", "phone": "+86 138 0013 8222"})
+    session.info[SETTINGS] = session.info[SETTINGS].model_copy(
+        update={"public_url": "https://aed.example.cn"}
+    )
+
+    say(session, device, FaultKind.MISSING)
+
+    message = session.scalars(select(OutboxMessage)).one()
+    link = f"https://aed.example.cn/d/{short_number(device.id)}/check"
+    assert (message.text_zh or "").endswith(link)
+    assert (message.text_en or "").endswith(f" {link}")
+
+
+def test_a_check_that_finds_the_device_gone_confirms_the_report_of_it(session: Session) -> None:
+    device = make.device(session)
+    missing, beeping = (say(session, device, kind) for kind in (FaultKind.MISSING, FaultKind.BEEPING))
+
+    make.check(session, of=device, is_there=False)
+
+    assert missing.state is FaultReportState.CONFIRMED
+    assert beeping.state is FaultReportState.OPEN, "answered once the device is found"
 
 
 def test_an_address_may_report_five_times_an_hour(session: Session) -> None:

@@ -76,6 +76,10 @@ def test_a_place_is_found_by_its_name_its_estate_or_coordinates(
     several = client.get("/?q=club", headers=browser).text
     assert "Which place do you mean?" in several
     assert "name=Club%20garden" in several
+    make.device(session, at=PATIENT, of=estate, place_en="Club house, side door", place_zh="会所侧门")
+    session.commit()
+    for asked in ("q=Club+house", "q=%E4%BC%9A%E6%89%80"):
+        assert "Near Club house" in client.get(f"/?{asked}", headers=browser).text, "the exact name"
 
 
 def test_chips_choose_what_is_shown(client: TestClient, session: Session, browser: dict[str, str]) -> None:

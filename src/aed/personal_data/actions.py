@@ -25,6 +25,7 @@ from aed.database.encryption.columns import keyring_of
 from aed.database.types import Table
 from aed.errors import Conflict
 from aed.imports.devices.models import SourceRecord
+from aed.notifications.models import OutboxMessage
 from aed.personal_data.queries import (
     belongs_to_person,
     entries_of,
@@ -145,6 +146,7 @@ def _out_of_lists(session: Session, person: Person) -> None:
 
 
 def _forget_sign_ins(session: Session, person: Person) -> None:
+    """Delete what is kept by phone number: codes, attempts, and codes sent before the account was opened."""
     account = people_queries.account_of(session, person.id)
     ring = keyring_of(session.get_bind().dialect)
     for phone in {each for each in (person.phone, account.phone if account else None) if each is not None}:
@@ -154,6 +156,11 @@ def _forget_sign_ins(session: Session, person: Person) -> None:
         session.execute(tried.values(account_key=None, address=None))
         counted = or_(*(SignInAttempts.what.endswith(f":{key}") for key in keys))
         session.execute(delete(SignInAttempts).where(counted))
+        to_numbers = select(OutboxMessage.id, OutboxMessage.recipient).where(
+            OutboxMessage.person_id.is_(None), OutboxMessage.endpoint_id.is_(None)
+        )
+        ids = [each.id for each in session.execute(to_numbers) if each.recipient == phone]
+        session.execute(delete(OutboxMessage).where(OutboxMessage.id.in_(ids)))
 
 
 def _blank(session: Session, held: PersonalTable, person_ids: Collection[int]) -> None:

@@ -16,6 +16,7 @@ from aed.accounts.people.models import Person
 from aed.accounts.people.rules import Language
 from aed.accounts.permissions import Role, Viewer
 from aed.accounts.role_grants import RoleGrant
+from aed.database.session import SETTINGS
 from aed.notifications import outbox
 from aed.notifications.outbox import Notice
 from aed.registry.devices.models import Device
@@ -31,13 +32,20 @@ def notify_keepers(
 ) -> int:
     """Enqueue one message for each keeper of the devices, except `who`; return the number of people.
 
+    A message about one device ends with the link to its check page, if the public URL is configured.
     Managers of the estate stand in for a device without a keeper. People who cannot be reached are logged.
     The devices were read with their estates and regions.
     """
+    public_url: str | None = session.info[SETTINGS].public_url
     notified = 0
     for person, theirs in keepers_of_devices(session, devices):
-        if person.id != who.person_id:
-            notified += notify_person(session, person, theirs, en=en, zh=zh, at=at)
+        if person.id == who.person_id:
+            continue
+        said_en, said_zh = en, zh
+        if public_url is not None and len(theirs) == 1:
+            link = f"{public_url}/d/{short_number(theirs[0].id)}/check"
+            said_en, said_zh = f"{en} {link}", f"{zh}{link}"
+        notified += notify_person(session, person, theirs, en=said_en, zh=said_zh, at=at)
     return notified
 
 

@@ -30,6 +30,7 @@ from aed.training.models import TrainingSession
 from aed.training.parameters import PDF, SessionId, pdf_response
 from aed.training.permissions import require_trainer
 from aed.training.signatures import TokenPurpose, opened, signed, signing_keys
+from aed.translation import CHINESE, detail_of
 
 
 class PresenceCodeOut(BaseModel):
@@ -97,7 +98,7 @@ def get_attendance_code(
         if not wants_page:
             raise
         is_nobody = not viewer.is_signed_in
-        page = _sign_in_page(path) if is_nobody else _refusal_page(error.detail)
+        page = _sign_in_page(path) if is_nobody else _refusal_page(error)
         return HTMLResponse(page.html, status_code=error.status, headers=page.headers)
     if wants_page:
         page = render_page(
@@ -142,7 +143,7 @@ def get_check_in(
     except AedError as error:
         if not wants_page:
             raise
-        page = _refusal_page(error.detail)
+        page = _refusal_page(error)
         return HTMLResponse(page.html, status_code=error.status, headers=page.headers)
     if wants_page:
         page = render_page(
@@ -210,11 +211,11 @@ def _sign_in_page(path: str) -> Page:
     )
 
 
-def _refusal_page(detail: str) -> Page:
+def _refusal_page(error: AedError) -> Page:
     """Render the page that explains why a code was refused, each language on a line of its own."""
-    return render_page(
-        "training/attendance/refusal.html.jinja", title=_SCREEN_TITLE, lines=_CHINESE_ENDS.split(detail)
-    )
+    chinese, english = detail_of(error, CHINESE), error.detail
+    lines = [chinese, english] if chinese != english else _CHINESE_ENDS.split(english)
+    return render_page("training/attendance/refusal.html.jinja", title=_SCREEN_TITLE, lines=lines)
 
 
 def _when(training: TrainingSession) -> str:

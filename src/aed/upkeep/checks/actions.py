@@ -41,6 +41,7 @@ from aed.upkeep.permissions import require_policy_editor
 from aed.upkeep.retrievals.actions import close_by_check
 from aed.upkeep.rules import (
     CheckKind,
+    FaultKind,
     FaultReportState,
     PolicyState,
     QuarantineReason,
@@ -145,9 +146,11 @@ def record_check(
             doubt_access(session, who, device, at=min(answered_at, at))
         if new.kind is not CheckKind.GLANCE:
             close_by_check(session, who, device, check, at=at)
-    if new.kind is not CheckKind.GLANCE and new.is_there:
-        for report in open_reports(session, device.id, until=answered_at):
+    for report in open_reports(session, device.id, until=answered_at):
+        if new.is_there and new.kind is not CheckKind.GLANCE:
             report.state, report.closed_at, report.closed_by = FaultReportState.ANSWERED, at, who.name
+        elif not new.is_there and report.kind is FaultKind.MISSING:
+            report.state, report.closed_at, report.closed_by = FaultReportState.CONFIRMED, at, who.name
     session.flush()
     return RecordedCheck(check, device, is_new=True)
 

@@ -280,9 +280,8 @@ def store_report(
             session,
             who,
             [device],
-            en=f"reported: {en}{said_en}. Please check the device, and confirm or dismiss report "
-            f"{report.id}.",
-            zh=f"有人反映：{zh}{said_zh}。请查看，并确认或驳回第{report.id}号反映。",
+            en=f"reported: {en}{said_en}. Please check it and send the result (report {report.id}).",
+            zh=f"有人反映：{zh}{said_zh}。请到现场巡检并提交结果（反映{report.id}）。",
             at=at,
         )
     return report

@@ -205,7 +205,9 @@ def _places(session: Session, viewer: Viewer, where: Where) -> list[queries.Know
     if where.estate_id is not None:
         return [queries.estate_place(session, viewer, where.estate_id)]
     if where.here is None and where.text:
-        return queries.places_named(session, viewer, where.text)
+        found = queries.places_named(session, viewer, where.text)
+        exact = [each for each in found if where.text.strip() in (each.name_zh, each.name_en)]
+        return exact if len(exact) == 1 else found
     return []
 
 

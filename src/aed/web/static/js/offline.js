@@ -17,7 +17,7 @@ const metresBetween = ([lat, lon], [otherLat, otherLon]) =>
 
 // --- what a device is like now ----------------------------------------------------------------------------
 
-const PLACES_AROUND = 4;
+const PLACES_AROUND = 2;
 
 function stateAt(device, pack, at) {
   if (at >= new Date(pack.until)) return { mark: "unknown", penalty: 0, until: null };
@@ -28,40 +28,51 @@ function stateAt(device, pack, at) {
   return { mark, penalty, until: next ? new Date(next.since) : null };
 }
 
-// Return metres one way and seconds there and back: from the table in the estate, else estimated.
-// The nearest place of the table may be beyond a wall or a closed gate, so the longest way from the places around counts.
-function wayTo(device, pack, here) {
-  const around = pack.places
+// The places of an estate's table around here, the nearest first.
+function placesAround(pack, here) {
+  return pack.places
     .map((place, number) => ({ number, off: metresBetween(here, place) }))
     .filter(({ off }) => off <= pack.spacing_metres)
     .sort((one, other) => one.off - other.off)
     .slice(0, PLACES_AROUND);
-  const ways = around.map(({ number }) => device.ways[number]);
-  const isCovered = ways.length > 0;
+}
+
+// Return metres one way and seconds there and back: from the tables of the estates that have the device, else estimated.
+// The nearest place may be beyond a wall, water or a closed gate, so the longer way from the nearest two counts.
+function wayTo(held, here) {
+  const ways = held
+    .flatMap(({ device, around }) => around.map(({ number, off }) => ({ off, way: device.ways[number] })))
+    .sort((one, other) => one.off - other.off)
+    .slice(0, PLACES_AROUND)
+    .map(({ way }) => way);
   const known = ways[0] ? ways.filter(Boolean).reduce((one, other) => (other[1] > one[1] ? other : one)) : null;
-  if (known) return { metres: known[0], seconds: known[1], isMeasured: true };
+  if (known) return { metres: known[0], seconds: known[1] };
+  const { device, pack } = held[0];
   const straight = metresBetween(here, [device.lat, device.lon]) * pack.detour_factor;
-  const metres = isCovered ? Math.max(straight, pack.reach_metres) : straight;
-  return { metres, seconds: device.base_seconds + 2 * metres * device.seconds_per_metre, isMeasured: isCovered };
+  const metres = ways.length > 0 ? Math.max(straight, pack.reach_metres) : straight;
+  return { metres, seconds: device.base_seconds + 2 * metres * device.seconds_per_metre };
 }
 
 function devicesNear(here, packs, at) {
-  const found = new Map();
+  const heldByCode = new Map();
   for (const { pack } of packs) {
+    const around = placesAround(pack, here);
     for (const device of pack.devices) {
       if (metresBetween(here, [device.lat, device.lon]) > SOON_METRES) continue;
-      const way = wayTo(device, pack, here);
-      const before = found.get(device.code);
-      if (before && (before.way.isMeasured || !way.isMeasured)) continue; // in two estates' packs
-      const state = stateAt(device, pack, at);
-      const brought = device.phone && state.mark === "assisted" ? way.seconds / 2 + device.brought_offset_seconds : Infinity;
-      const isTooFar = (way.metres > pack.max_metres || way.seconds > device.ambulance_seconds)
-        && brought > device.ambulance_seconds;
-      const expected = Math.min(way.seconds, brought) + state.penalty;
-      found.set(device.code, { device, pack, way, state, brought, isTooFar, expected });
+      heldByCode.set(device.code, [...(heldByCode.get(device.code) ?? []), { device, pack, around }]);
     }
   }
-  return [...found.values()].sort((one, other) => one.expected - other.expected);
+  const found = [...heldByCode.values()].map((held) => {
+    const { device, pack } = held[0]; // the latest pack
+    const way = wayTo(held, here);
+    const state = stateAt(device, pack, at);
+    const brought = device.phone && state.mark === "assisted" ? way.seconds / 2 + device.brought_offset_seconds : Infinity;
+    const isTooFar = (way.metres > pack.max_metres || way.seconds > device.ambulance_seconds)
+      && brought > device.ambulance_seconds;
+    const expected = Math.min(way.seconds, brought) + state.penalty;
+    return { device, pack, way, state, brought, isTooFar, expected };
+  });
+  return found.sort((one, other) => one.expected - other.expected);
 }
 
 // --- the list ---------------------------------------------------------------------------------------------
